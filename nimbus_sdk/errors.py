@@ -1,0 +1,329 @@
+"""Every failure a user of the SDK can meet.
+
+::
+
+    NimbusError
+    ├── ConfigurationError            a setting or an argument cannot be used
+    ├── ApiError                      the service answered, and the answer is a refusal
+    │   ├── MissingKeyError           400 MISSING_KEY, or no source gave a key
+    │   ├── InvalidKeyFormatError     400 INVALID_FORMAT, or refused locally (a ValueError too)
+    │   ├── MissingEventTypeError     400 MISSING_EVENT_TYPE
+    │   ├── InvalidKeyError           401 INVALID_KEY
+    │   ├── KeyExpiredError           401 KEY_EXPIRED
+    │   ├── PermissionDeniedError     403
+    │   ├── KeyNotFoundError          404 KEY_NOT_FOUND
+    │   ├── MethodNotAllowedError     405 METHOD_NOT_ALLOWED
+    │   ├── QuotaExceededError        429 QUOTA_EXCEEDED
+    │   ├── RateLimitError            429 RATE_LIMIT_EXCEEDED
+    │   ├── ServerError               500, 502, 503, 504
+    │   └── NotConfiguredError        503 NOT_CONFIGURED
+    ├── NimbusConnectionError         no answer: DNS, refused, reset, TLS, offline mode
+    │   └── NimbusTimeoutError        no answer in the time given
+    ├── ResponseFormatError           a success whose body is not what the API documents
+    ├── SessionError                  the cached session may not be used
+    │   ├── SessionNotFoundError
+    │   ├── SessionExpiredError
+    │   ├── SessionTamperedError
+    │   └── ClockRollbackError
+    ├── FeatureNotLicensedError       the license tier lacks the feature
+    ├── CoreError                     the proprietary core
+    │   ├── CoreNotInstalledError
+    │   ├── CoreDownloadError
+    │   ├── CoreIntegrityError        (``issues``: every fault found, not the first)
+    │   ├── CoreInstallError
+    │   └── CoreIncompatibleError
+    └── CredentialStoreError          keyring or credentials file
+
+Each class carries a ``hint`` (what to do next, part of the printed message) and an ``exit_code`` for
+the command line. Source of codes and statuses: the error table of the Nimbus API documentation.
+"""
+
+from __future__ import annotations
+
+SUPPORT = "hello@nimbusbci.com"
+
+
+class NimbusError(Exception):
+    """Base of every error the SDK raises on purpose.
+
+    Args:
+        message: What happened, without any secret.
+        hint: What the person can do next; the class's own advice where it is left out.
+
+    Example:
+        >>> str(NimbusError("The disk is full.", hint="Free some space and run it again."))
+        'The disk is full. Free some space and run it again.'
+    """
+
+    exit_code = 1
+    advice = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        self.message = message
+        self.hint = self.advice if hint is None else hint
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".rstrip()
+
+
+class ConfigurationError(NimbusError):
+    """A setting, an argument or the environment cannot be used as it is."""
+
+    exit_code = 2
+    advice = "Correct the setting and run it again; `nimbus-sdk explain` shows where settings come from."
+
+
+class ApiError(NimbusError):
+    """The service answered with a refusal.
+
+    Attributes:
+        status: HTTP status, or None where the refusal was local.
+        code: The service's error code, such as ``INVALID_KEY``, or None.
+        request_id: ``X-Request-ID`` of the failing exchange, for support.
+        retry_after: Seconds the service asks to wait, or None.
+        attempts: How many times the request had been sent when this answer came.
+    """
+
+    exit_code = 3
+    default_code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code if code is not None else self.default_code
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.attempts = 1
+
+    def __str__(self) -> str:
+        marks = [str(part) for part in (self.status, self.code) if part is not None]
+        if self.request_id is not None:
+            marks.append(f"request {self.request_id}")
+        tail = f" [{', '.join(marks)}]" if marks else ""
+        return f"{super().__str__()}{tail}"
+
+
+class MissingKeyError(ApiError):
+    """No API key was given, and no source has one."""
+
+    exit_code = 4
+    default_code = "MISSING_KEY"
+    advice = (
+        "Pass a key, set NIMBUS_API_KEY, or run `nimbus-sdk install` in a terminal; "
+        "`nimbus-sdk explain` shows every place that was looked at."
+    )
+
+
+class InvalidKeyFormatError(ApiError, ValueError):
+    """The text is not a Nimbus API key; refused before any network call."""
+
+    exit_code = 4
+    default_code = "INVALID_FORMAT"
+    advice = "A key is nbci_live_ or nbci_test_ followed by exactly 48 hexadecimal characters: copy it again."
+
+
+class MissingEventTypeError(ApiError):
+    """An analytics event was sent without its type."""
+
+    default_code = "MISSING_EVENT_TYPE"
+    advice = "Give event_type: inference, model_load or error."
+
+
+class InvalidKeyError(ApiError):
+    """The service does not know the key, or it was revoked."""
+
+    exit_code = 4
+    default_code = "INVALID_KEY"
+    advice = f"Check the key with `nimbus-sdk explain`; for a new one write to {SUPPORT}."
+
+
+class KeyExpiredError(ApiError):
+    """The key was valid once and has expired."""
+
+    exit_code = 4
+    default_code = "KEY_EXPIRED"
+    advice = f"Ask {SUPPORT} for a new key, then run `nimbus-sdk install`."
+
+
+class PermissionDeniedError(ApiError):
+    """The key is valid, but its license does not cover what was asked (HTTP 403)."""
+
+    exit_code = 5
+    advice = f"A higher license tier covers it: write to {SUPPORT}."
+
+
+class KeyNotFoundError(ApiError):
+    """The key to revoke does not exist, or was revoked before."""
+
+    exit_code = 4
+    default_code = "KEY_NOT_FOUND"
+    advice = "Nothing is left to revoke; check that this is the key you meant."
+
+
+class MethodNotAllowedError(ApiError):
+    """The endpoint does not take this HTTP method."""
+
+    default_code = "METHOD_NOT_ALLOWED"
+    advice = "Update the SDK (`pip install -U nimbusbci-sdk`) and check NIMBUS_SDK_API_URL."
+
+
+class QuotaExceededError(ApiError):
+    """The monthly quota is used up."""
+
+    exit_code = 6
+    default_code = "QUOTA_EXCEEDED"
+    advice = f"Wait for the reset (`nimbus-sdk quota` shows when), or write to {SUPPORT} for a higher tier."
+
+
+class RateLimitError(ApiError):
+    """Too many requests in a short time, and the wait asked for is longer than the time left."""
+
+    exit_code = 7
+    default_code = "RATE_LIMIT_EXCEEDED"
+    advice = "Wait as long as retry_after says (seconds), then try again."
+
+
+class ServerError(ApiError):
+    """The service failed (500, 502, 503, 504), each time it was tried."""
+
+    exit_code = 8
+    default_code = "SERVER_ERROR"
+    advice = "This is the service's own fault and usually passes: try again in some minutes."
+
+
+class NotConfiguredError(ApiError):
+    """The service has no GitHub token to give, so the core cannot be fetched."""
+
+    exit_code = 8
+    default_code = "NOT_CONFIGURED"
+    advice = f"Trying again will not help: write to {SUPPORT}."
+
+
+class NimbusConnectionError(NimbusError):
+    """No answer came: name resolution, connection, TLS, or offline mode."""
+
+    exit_code = 9
+    advice = "Check the network, proxy and firewall (HTTPS to the host named above), then try again."
+
+
+class NimbusTimeoutError(NimbusConnectionError):
+    """No answer came in the time given."""
+
+    advice = "Try again, or allow more time: timeout=…, or NIMBUS_SDK_TIMEOUT in seconds."
+
+
+class ResponseFormatError(NimbusError):
+    """A success whose body is not what the API documents."""
+
+    exit_code = 8
+    advice = (
+        "Something between here and the service may have answered in its place (captive portal, proxy); "
+        "if not, update the SDK: `pip install -U nimbusbci-sdk`."
+    )
+
+
+class SessionError(NimbusError):
+    """Base of all that can be wrong with the cached session."""
+
+    exit_code = 10
+    advice = "Run `nimbus-sdk install` (or nimbus_sdk.authenticate()) once with network."
+
+
+class SessionNotFoundError(SessionError):
+    """There is no cached session for this profile and key."""
+
+
+class SessionExpiredError(SessionError):
+    """The cached session is past its expiry."""
+
+    advice = "Go online once and run `nimbus-sdk refresh` (or nimbus_sdk.refresh_quota())."
+
+
+class SessionTamperedError(SessionError):
+    """The session file was edited, cut short, or copied from another machine; it was set aside unused."""
+
+
+class ClockRollbackError(SessionError):
+    """The clock stands more than 5 minutes before the last time this installation saw."""
+
+    advice = "Set the clock right, or go online once and run `nimbus-sdk refresh`."
+
+
+class FeatureNotLicensedError(NimbusError):
+    """The session's license does not include a feature.
+
+    Attributes:
+        feature: Name of the missing feature, as the service spells it.
+    """
+
+    exit_code = 5
+    advice = f"For a tier that includes it write to {SUPPORT}, then run `nimbus-sdk refresh`."
+
+    def __init__(self, message: str, *, feature: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.feature = feature
+
+
+class CoreError(NimbusError):
+    """Base of all that can go wrong with the proprietary core."""
+
+    exit_code = 11
+
+
+class CoreNotInstalledError(CoreError):
+    """The core is not installed on this machine for this account."""
+
+    advice = 'Run nimbus_sdk.install_core("nbci_live_…") or `nimbus-sdk install` once.'
+
+
+class CoreDownloadError(CoreError):
+    """The core could not be downloaded whole."""
+
+    advice = "Run it again: a download that broke off goes on where it stopped."
+
+
+class CoreIntegrityError(CoreError):
+    """What was downloaded or installed is not what was published; it is not used.
+
+    Attributes:
+        issues: Every fault found, one line each.
+    """
+
+    advice = "Run `nimbus-sdk install --force`; if it comes back, a proxy or mirror changes the file."
+
+    def __init__(self, message: str, *, issues: tuple[str, ...] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.issues = issues
+
+    def __str__(self) -> str:
+        listed = "".join(f"\n  - {issue}" for issue in self.issues)
+        return f"{super().__str__()}{listed}"
+
+
+class CoreInstallError(CoreError):
+    """The core could not be written or does not load; the version before it stays in use."""
+
+    advice = "Check the free space and the permissions of the folder named above, then run it again."
+
+
+class CoreIncompatibleError(CoreError):
+    """No published core fits this interpreter, or something that it needs is missing."""
+
+    advice = "Run `nimbus-sdk core list` to see what is installed for this interpreter."
+
+
+class CredentialStoreError(NimbusError):
+    """The keyring or the credentials file could not be read or written."""
+
+    exit_code = 12
+    advice = "NIMBUS_SDK_CREDENTIAL_STORE=file keeps the key in a private file; =none keeps it nowhere."

@@ -1,0 +1,99 @@
+"""The API key: the only form in which a key travels through the SDK.
+
+Format (Nimbus API documentation): ``nbci_live_`` or ``nbci_test_`` and exactly 48 hexadecimal
+characters. The documentation's own example has 52 and is refused.
+"""
+
+from __future__ import annotations
+
+from nimbus_sdk.errors import InvalidKeyFormatError
+
+PREFIXES = ("nbci_live_", "nbci_test_")
+HEX_LENGTH = 48
+_HEX = frozenset("0123456789abcdefABCDEF")
+_PASTED_AROUND_A_KEY = " \t\r\n\v\f\u00a0\ufeff\u200b\"'`"
+
+
+class ApiKey:
+    """A checked key that masks itself; ``reveal()`` is the one way out.
+
+    Example:
+        >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4 + "\\n")
+        >>> key
+        ApiKey('nbci_test_0123…89ab')
+        >>> key.environment
+        'test'
+    """
+
+    __slots__ = ("_text", "fingerprint")
+
+    def __init__(self, text: str) -> None:
+        from hashlib import sha256
+
+        self._text = text
+        self.fingerprint = sha256(text.encode("ascii")).hexdigest()[:12]
+
+    @classmethod
+    def parse(cls, text: str) -> ApiKey:
+        """Check the text of a key and wrap it.
+
+        Args:
+            text: The key; white space, line breaks and quotes around it are dropped.
+
+        Raises:
+            InvalidKeyFormatError: It is not a key. The message tells lengths, never the text.
+        """
+        stripped = text.strip(_PASTED_AROUND_A_KEY)
+        fault = _fault(stripped)
+        if fault is not None:
+            raise InvalidKeyFormatError(f"This is not a Nimbus API key: {fault}.")
+        return cls(stripped)
+
+    def reveal(self) -> str:
+        """The whole key, for the one request header or body that carries it."""
+        return self._text
+
+    @property
+    def masked(self) -> str:
+        """What people may see: prefix, first four and last four characters."""
+        start = len(PREFIXES[0])
+        return f"{self._text[: start + 4]}…{self._text[-4:]}"
+
+    @property
+    def environment(self) -> str:
+        """``live`` or ``test``."""
+        return self._text[5:9]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ApiKey):
+            return NotImplemented
+        from hmac import compare_digest
+
+        return compare_digest(self._text, other._text)
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"ApiKey({self.masked!r})"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("An ApiKey is not pickled: a pickle would carry the whole key.")
+
+
+def _fault(text: str) -> str | None:
+    if not text:
+        return "it is empty"
+    prefix = next((known for known in PREFIXES if text.startswith(known)), None)
+    if prefix is None:
+        if text.lower().startswith("bearer "):
+            return "it starts with 'Bearer '; give the key alone"
+        return f"it starts with neither {PREFIXES[0]} nor {PREFIXES[1]} ({len(text)} characters)"
+    digits = text[len(prefix) :]
+    if len(digits) != HEX_LENGTH:
+        return f"{prefix}… is followed by {len(digits)} characters, not {HEX_LENGTH}"
+    if not _HEX.issuperset(digits):
+        return f"{prefix}… is followed by a character that is not hexadecimal"
+    return None
