@@ -1,1 +1,1 @@
-
+"""Speak: the Nimbus BCI API."""

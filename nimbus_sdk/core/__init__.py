@@ -1,1 +1,1 @@
-
+"""Handle wheels: find, download, verify, unpack and load the core."""

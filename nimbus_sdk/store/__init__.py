@@ -1,1 +1,1 @@
-
+"""Remember: what the SDK keeps on this machine."""

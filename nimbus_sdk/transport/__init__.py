@@ -1,1 +1,1 @@
-
+"""Carry: how steps of a conversation reach the network."""

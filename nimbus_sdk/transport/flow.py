@@ -1,0 +1,141 @@
+"""What a conversation is made of; no I/O happens here.
+
+A flow is a generator: it yields steps and receives what they gave. ``Driver`` and ``AsyncDriver`` run
+the same flow, so that every story of the SDK is written once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias, TypeVar, cast
+
+from nimbus_sdk.errors import ResponseFormatError
+from nimbus_sdk.transport.auth import HeaderAuth
+
+T = TypeVar("T")
+
+BODY_LIMIT = 4 * 2**20
+"""Bytes of an answer that are read at most, where nothing else receives them."""
+
+
+class Sink(Protocol):
+    """Receives the body of a download while it arrives, over as many attempts as it takes."""
+
+    def request_headers(self) -> Mapping[str, str]:
+        """Headers for the next attempt: ``Range`` and ``If-Range`` where a part is there already."""
+        ...
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """An answer with status 200 or 206 starts; header names are in lower case."""
+        ...
+
+    def write(self, chunk: bytes) -> None:
+        """The next bytes of the body."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to a service, with all that its retries may do.
+
+    Attributes:
+        name: What the call is, for limits, logs and messages (``validate``, ``asset``…).
+        method: HTTP method.
+        url: Absolute URL, without any secret.
+        auth: Header that authenticates it, bound to one origin; None where nothing may be sent.
+        headers: Further headers.
+        params: Query; values of None are left out.
+        json: Body, sent as JSON.
+        repeatable: May be sent again when its answer was lost.
+        per_minute: Requests a minute that the service documents for it, or None.
+        patience: Seconds this call may take, retries included, where that is less than what is left.
+        allowance: Seconds by which the body may prolong the whole conversation (a large download).
+        sink: Receives the body of a 200 or 206; the answer's own body is empty then.
+        accept: Statuses that are an answer and no error, beside 2xx.
+    """
+
+    name: str
+    method: str
+    url: str
+    auth: HeaderAuth | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | None] = field(default_factory=dict)
+    json: Mapping[str, object] | None = field(default=None, repr=False)
+    repeatable: bool = True
+    per_minute: int | None = None
+    patience: float | None = None
+    allowance: float = 0.0
+    sink: Sink | None = None
+    accept: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back; header names are in lower case.
+
+    Attributes:
+        clock_offset: Seconds by which the service's clock is ahead of ours, or None if it told none.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    request_id: str | None = None
+    clock_offset: float | None = None
+
+    def json(self) -> object:
+        """The body as JSON.
+
+        Raises:
+            ResponseFormatError: It is none, is nested too deep, or names a field twice.
+        """
+        try:
+            return json.loads(self.body, object_pairs_hook=_unambiguous)
+        except (ValueError, RecursionError) as error:
+            kind = self.headers.get("content-type", "no content type")
+            raise ResponseFormatError(
+                f"The service answered {self.status} with something that is not the JSON expected "
+                f"({kind[:80]}, {len(self.body)} bytes, {type(error).__name__})."
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A blocking local job: disk, keyring, hashing. Async drivers send it to a thread."""
+
+    run: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A wait, in seconds, that counts against the budget."""
+
+    seconds: float
+
+
+Step: TypeAlias = Call | Work | Pause
+Flow: TypeAlias = Generator[Step, object, T]
+
+
+def call(step: Call) -> Flow[Answer]:
+    """Send a request from within a flow: ``answer = yield from call(Call(…))``."""
+    return cast(Answer, (yield step))
+
+
+def work(run: Callable[[], T]) -> Flow[T]:
+    """Run a blocking job from within a flow: ``record = yield from work(store.read)``."""
+    return cast(T, (yield Work(run)))
+
+
+def pause(seconds: float) -> Flow[None]:
+    """Wait from within a flow."""
+    yield Pause(seconds)
+
+
+def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a field occurs twice")
+    return found
