@@ -83,6 +83,7 @@ class ApiError(NimbusError):
         request_id: ``X-Request-ID`` of the failing exchange, for support.
         retry_after: Seconds the service asks to wait, or None.
         attempts: How many times the request had been sent when this answer came.
+        answer_lost: Whether an earlier attempt may have been carried out although its answer was lost.
     """
 
     exit_code = 3
@@ -104,6 +105,7 @@ class ApiError(NimbusError):
         self.request_id = request_id
         self.retry_after = retry_after
         self.attempts = 1
+        self.answer_lost = False
 
     def __str__(self) -> str:
         marks = [str(part) for part in (self.status, self.code) if part is not None]
@@ -210,10 +212,18 @@ class NotConfiguredError(ApiError):
 
 
 class NimbusConnectionError(NimbusError):
-    """No answer came: name resolution, connection, TLS, or offline mode."""
+    """No answer came: name resolution, connection, TLS, or offline mode.
+
+    Attributes:
+        passing: Whether the fault may pass within seconds, so that trying again makes sense.
+    """
 
     exit_code = 9
     advice = "Check the network, proxy and firewall (HTTPS to the host named above), then try again."
+
+    def __init__(self, message: str, *, passing: bool = True, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.passing = passing
 
 
 class NimbusTimeoutError(NimbusConnectionError):
@@ -269,7 +279,7 @@ class FeatureNotLicensedError(NimbusError):
     exit_code = 5
     advice = f"For a tier that includes it write to {SUPPORT}, then run `nimbus-sdk refresh`."
 
-    def __init__(self, message: str, *, feature: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, feature: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.feature = feature
 

@@ -1,0 +1,138 @@
+"""What the Nimbus API says, as frozen models; fields that are not known here are ignored.
+
+Source of every field: the Nimbus API documentation (authentication, models, analytics, health).
+Quota numbers may be null: unlimited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from nimbus_sdk.errors import ResponseFormatError
+from nimbus_sdk.transport.flow import Answer
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+UtcTime = Annotated[datetime, AfterValidator(_aware)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Text = Annotated[str, Field(max_length=4096)]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Quota(_Wire):
+    """The monthly quota; ``monthly_limit`` and ``remaining`` of None mean unlimited."""
+
+    monthly_limit: Count | None = None
+    used: Count | None = None
+    remaining: Count | None = None
+    resets_at: UtcTime | None = None
+
+
+class Entitlement(_Wire):
+    """What a valid key may do: the answer to validate, and to refresh (which has no user fields)."""
+
+    valid: bool
+    user_id: Text | None = None
+    email: Text | None = None
+    name: Text | None = None
+    organization: Text | None = None
+    license_type: Text
+    features: Annotated[tuple[Text, ...], Field(max_length=1000)]
+    quota: Quota
+    expires_at: UtcTime | None = None
+
+
+class Revocation(_Wire):
+    """The answer to revoke."""
+
+    revoked: bool
+    message: Text = ""
+
+
+class GithubToken(_Wire):
+    """A temporary token for the release of the core; never kept, never shown."""
+
+    success: bool
+    github_token: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+    expires_at: UtcTime | None = None
+    message: Text = ""
+
+
+class ModelInfo(_Wire):
+    """One pre-trained model of the registry.
+
+    ``n_features`` and ``n_classes`` are counts, ``size_mb`` is in mebibytes, ``checksum`` is
+    ``sha256:`` and 64 hexadecimal digits, ``requires_license`` the lowest tier that may load it.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: Text
+    version: Text
+    type: Text
+    paradigm: Text
+    n_features: Count
+    n_classes: Count
+    size_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    download_url: Text
+    checksum: Text
+    requires_license: Text
+    metadata: Mapping[str, object] = {}
+
+
+class ModelList(_Wire):
+    """The answer to models/list."""
+
+    models: Annotated[tuple[ModelInfo, ...], Field(max_length=10_000)]
+    total: Count
+
+
+class EventReceipt(_Wire):
+    """The answer to analytics/log."""
+
+    logged: bool
+    event_id: Text | None = None
+    quota: Quota = Quota()
+
+
+class Health(_Wire):
+    """The answer to health."""
+
+    status: Text
+    timestamp: UtcTime | None = None
+    version: Text | None = None
+    database: Text | None = None
+    error: Text | None = None
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read(kind: type[M], answer: Answer) -> M:
+    """The answer's body as a model.
+
+    Raises:
+        ResponseFormatError: The body is not what the API documents; names the fields, never their values.
+    """
+    answer.json()
+    try:
+        return kind.model_validate_json(answer.body)
+    except ValidationError as error:
+        faults = tuple(
+            f"{'.'.join(str(part)[:40] for part in fault['loc'][:4]) or 'the whole body'}: {fault['type']}"
+            for fault in error.errors(include_url=False, include_context=False, include_input=False)[:5]
+        )
+    # Raised here and not in the handler: pydantic's error holds the body, and with it perhaps a token.
+    raise ResponseFormatError(
+        f"The service's answer ({kind.__name__}) does not fit its documentation: {'; '.join(faults)}."
+    )

@@ -1,0 +1,214 @@
+"""The one door to httpx: a request goes out, an answer comes in, both bounded in size and time."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Mapping
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import anyio.to_thread
+import httpx
+
+from nimbus_sdk._version import __version__
+from nimbus_sdk.errors import NimbusError, NimbusTimeoutError, ResponseFormatError
+from nimbus_sdk.transport.budget import Deadline
+from nimbus_sdk.transport.flow import BODY_LIMIT, Answer, Call
+from nimbus_sdk.transport.redact import guard_loggers
+from nimbus_sdk.transport.resolve import known_addresses
+from nimbus_sdk.transport.retry import http_date
+from nimbus_sdk.transport.status import from_exception
+from nimbus_sdk.transport.tls import tls_context
+
+CONNECT_SECONDS = 5.0
+READ_SECONDS = 15.0
+_PLATFORM = f"{platform.system()} {platform.machine()}"
+USER_AGENT = f"nimbusbci-sdk/{__version__} Python/{platform.python_version()} ({_PLATFORM})"
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+_log = logging.getLogger("nimbus_sdk.transport")
+
+
+class Transport(Protocol):
+    """Carries one request; hand in your own to test a program without a server."""
+
+    def send(self, call: Call, deadline: Deadline) -> Answer:
+        """Send once and give what came back, whatever its status.
+
+        Raises:
+            NimbusConnectionError: Nothing, or nothing whole, came back.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give connections back."""
+        ...
+
+
+class AsyncTransport(Protocol):
+    """The awaitable twin of :class:`Transport`."""
+
+    async def send(self, call: Call, deadline: Deadline) -> Answer:
+        """Send once and give what came back, whatever its status."""
+        ...
+
+    async def aclose(self) -> None:
+        """Give connections back."""
+        ...
+
+
+class HttpTransport:
+    """Carries requests over HTTP; connections are kept for the next request."""
+
+    def __init__(self) -> None:
+        guard_loggers()
+        context = tls_context()
+        self._client = httpx.Client(
+            verify=context,
+            follow_redirects=False,
+            mounts={f"all://{host}": httpx.HTTPTransport(verify=context) for host in _LOOPBACK_HOSTS},
+        )
+
+    def send(self, call: Call, deadline: Deadline) -> Answer:
+        """Send once; see :class:`Transport`."""
+        addresses = known_addresses(call.url, _seconds(deadline, CONNECT_SECONDS))
+        # Each address of a host is tried in turn, each with the whole timeout.
+        connect = CONNECT_SECONDS / addresses
+        reception = _Reception(call, deadline)
+        try:
+            response = self._client.send(_request(self._client, call, deadline, connect), stream=True)
+            try:
+                reception.head(response)
+                for chunk in response.iter_raw():
+                    reception.body(chunk)
+            finally:
+                response.close()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            fault = from_exception(call, error)
+        else:
+            return reception.answer()
+        # Raised here and not in the handler, so that no httpx object with its headers hangs on the error.
+        raise fault
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+class AsyncHttpTransport:
+    """Carries requests over HTTP for an event loop; see :class:`HttpTransport`."""
+
+    def __init__(self) -> None:
+        guard_loggers()
+        context = tls_context()
+        self._client = httpx.AsyncClient(
+            verify=context,
+            follow_redirects=False,
+            mounts={f"all://{host}": httpx.AsyncHTTPTransport(verify=context) for host in _LOOPBACK_HOSTS},
+        )
+
+    async def send(self, call: Call, deadline: Deadline) -> Answer:
+        """Send once; see :class:`AsyncTransport`."""
+        await anyio.to_thread.run_sync(known_addresses, call.url, _seconds(deadline, CONNECT_SECONDS))
+        reception = _Reception(call, deadline)
+        try:
+            response = await self._client.send(
+                _request(self._client, call, deadline, CONNECT_SECONDS), stream=True
+            )
+            try:
+                reception.head(response)
+                async for chunk in response.aiter_raw():
+                    reception.body(chunk)
+            finally:
+                await response.aclose()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            fault: NimbusError = from_exception(call, error)
+        else:
+            return reception.answer()
+        raise fault
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+
+class _Reception:
+    """Takes an answer in, piece by piece, within its bounds."""
+
+    def __init__(self, call: Call, deadline: Deadline) -> None:
+        self._call = call
+        self._deadline = deadline
+        self._started = time.monotonic()
+        self._status = 0
+        self._headers: Mapping[str, str] = {}
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._sink = call.sink
+
+    def head(self, response: httpx.Response) -> None:
+        self._status = response.status_code
+        self._headers = {name.lower(): value for name, value in response.headers.items()}
+        if self._headers.get("content-encoding", "identity") != "identity":
+            raise ResponseFormatError(
+                f"{self._host} sent {self._call.name} compressed, which was not asked for."
+            )
+        if self._sink is not None and self._status in (200, 206):
+            self._sink.begin(self._status, self._headers)
+        else:
+            self._sink = None
+
+    def body(self, chunk: bytes) -> None:
+        # A server that drips satisfies any timeout between two bytes, so the whole is timed as well.
+        if not self._deadline.remaining():
+            raise NimbusTimeoutError(f"{self._host} sent the answer to {self._call.name} too slowly.")
+        self._size += len(chunk)
+        if self._sink is not None:
+            self._sink.write(chunk)
+        elif self._size > BODY_LIMIT:
+            raise ResponseFormatError(
+                f"{self._host} answered {self._call.name} with more than {BODY_LIMIT} bytes."
+            )
+        else:
+            self._pieces.append(chunk)
+
+    def answer(self) -> Answer:
+        told = http_date(self._headers.get("date", ""))
+        answer = Answer(
+            status=self._status,
+            headers=self._headers,
+            body=b"".join(self._pieces),
+            request_id=self._headers.get("x-request-id") or self._call.headers.get("X-Request-ID"),
+            clock_offset=None if told is None else told.timestamp() - time.time(),
+        )
+        seconds = time.monotonic() - self._started
+        _log.debug("%s: status %d, %d bytes, %.3f s", self._call.name, self._status, self._size, seconds)
+        return answer
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._call.url).netloc
+
+
+def _request(
+    client: httpx.Client | httpx.AsyncClient, call: Call, deadline: Deadline, connect: float
+) -> httpx.Request:
+    return client.build_request(
+        call.method,
+        call.url,
+        params={name: value for name, value in call.params.items() if value is not None} or None,
+        json=call.json,
+        headers={
+            "User-Agent": USER_AGENT,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            **call.headers,
+            **(call.sink.request_headers() if call.sink is not None else {}),
+            **(call.auth.headers(call.url) if call.auth is not None else {}),
+        },
+        timeout=httpx.Timeout(_seconds(deadline, READ_SECONDS), connect=_seconds(deadline, connect)),
+    )
+
+
+def _seconds(deadline: Deadline, most: float) -> float:
+    return max(0.05, min(most, deadline.remaining()))

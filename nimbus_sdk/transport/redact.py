@@ -1,0 +1,76 @@
+"""Take secrets out of whatever is about to be shown or logged."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+
+MASK = "…"
+_PATTERNS = (
+    (re.compile(r"nbci_(live|test)_[0-9A-Za-z]{8,}"), rf"nbci_\1_{MASK}"),
+    (re.compile(r"\b(gh[pousr]_|github_pat_)[0-9A-Za-z_]{8,}"), rf"\1{MASK}"),
+    (re.compile(r"\beyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{4,}\.[0-9A-Za-z_-]*"), MASK),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",)\]]+"), rf"\1 {MASK}"),
+    (
+        re.compile(
+            r"(?i)((?:x-api-key|api-key|api_key|authorization|github_token)['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",)\]}]+"
+        ),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"(?i)(https?://)[^\s/@'\"]+@"), rf"\1{MASK}@"),
+    (re.compile(r"(?i)(https?://[^\s?'\"<>]+)\?[^\s'\"<>)]*"), rf"\1?{MASK}"),
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+_LOGGERS = (
+    "httpx",
+    "httpcore",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+)
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """Text without keys, tokens, credentials in URLs, and queries.
+
+    Args:
+        text: Anything that came from outside or is about to leave.
+        secrets: Values that are known to be secret, masked wherever they stand.
+
+    Example:
+        >>> scrub("GET https://host/file?sig=abc with nbci_test_" + "0" * 48)
+        'GET https://host/file?… with nbci_test_…'
+    """
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, MASK)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def foreign(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
+    """Text that a server wrote, fit for a terminal: scrubbed, one line, no control characters, bounded."""
+    line = " ".join(_CONTROL.sub("", scrub(text, secrets)).split())
+    return line if len(line) <= limit else f"{line[:limit]}{MASK}"
+
+
+class RedactingFilter(logging.Filter):
+    """Scrubs log records before any handler sees them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record's message; every record passes."""
+        record.msg = scrub(record.getMessage())
+        record.args = ()
+        return True
+
+
+def guard_loggers() -> None:
+    """Scrub what the HTTP libraries log: they write whole URLs at INFO and headers at DEBUG."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(present, RedactingFilter) for present in logger.filters):
+            logger.addFilter(RedactingFilter())

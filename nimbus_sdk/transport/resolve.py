@@ -1,0 +1,60 @@
+"""Name resolution with an end: ``getaddrinfo`` itself knows no timeout."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import urllib.request
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from nimbus_sdk.errors import NimbusTimeoutError
+from nimbus_sdk.settings import LOOPBACK
+from nimbus_sdk.transport.status import unknown_host
+
+
+def known_addresses(url: str, seconds: float) -> int:
+    """How many addresses the host of a URL has, found within the time given.
+
+    A name server that does not answer holds up ``getaddrinfo`` for up to a minute, and with it any
+    timeout of the connection that would follow. Hosts behind a proxy are the proxy's to resolve: 1.
+
+    Raises:
+        NimbusConnectionError: There is no such host.
+        NimbusTimeoutError: No name server answered in time.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host in LOOPBACK or _is_address(host) or _behind_proxy(parts.scheme, host):
+        return 1
+    found: set[object] = set()
+    fault: list[socket.gaierror] = []
+
+    def ask() -> None:
+        try:
+            port = parts.port or parts.scheme
+            found.update(entry[4] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except socket.gaierror as error:
+            fault.append(error)
+
+    asking = threading.Thread(target=ask, name="nimbus-sdk-resolve", daemon=True)
+    asking.start()
+    asking.join(seconds)
+    if asking.is_alive():
+        raise NimbusTimeoutError(f"No name server answered for {host} within {seconds:.1f} s.")
+    if fault:
+        raise unknown_host(host, fault[0])
+    return max(1, len(found))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _behind_proxy(scheme: str, host: str) -> bool:
+    proxies = urllib.request.getproxies()
+    return bool(proxies.get(scheme) or proxies.get("all")) and not urllib.request.proxy_bypass(host)

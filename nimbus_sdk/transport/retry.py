@@ -1,0 +1,124 @@
+"""When a request is sent again, and after which wait: the one recipe for both drivers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, TypedDict
+
+from nimbus_sdk.errors import (
+    ApiError,
+    NimbusConnectionError,
+    NimbusError,
+    NotConfiguredError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+)
+from nimbus_sdk.transport.budget import Deadline
+from nimbus_sdk.transport.flow import Call
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
+TRIES = 4
+FIRST_WAIT_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 8.0
+
+
+class Policy(TypedDict):
+    """What ``tenacity.Retrying`` and ``tenacity.AsyncRetrying`` are both given."""
+
+    stop: Callable[[RetryCallState], bool]
+    wait: Callable[[RetryCallState], float]
+    retry: Callable[[RetryCallState], bool]
+    reraise: bool
+
+
+def policy(call: Call, deadline: Deadline) -> Policy:
+    """The recipe for one call: at most four tries, full jitter, all within the budget."""
+    from tenacity import retry_if_exception, wait_random_exponential
+
+    backoff = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
+
+    def stop(state: RetryCallState) -> bool:
+        return state.attempt_number >= TRIES or state.upcoming_sleep >= deadline.remaining()
+
+    def wait(state: RetryCallState) -> float:
+        asked = asked_wait(state.outcome.exception() if state.outcome else None)
+        return backoff(state) if asked is None else asked
+
+    repeat = retry_if_exception(lambda error: may_repeat(call, error))
+    return {"stop": stop, "wait": wait, "retry": repeat, "reraise": True}
+
+
+def may_repeat(call: Call, error: BaseException) -> bool:
+    """Whether trying again can help, and can do no harm."""
+    if isinstance(error, RateLimitError):
+        return error.status is not None
+    if not call.repeatable or isinstance(error, (QuotaExceededError, NotConfiguredError)):
+        return False
+    if isinstance(error, NimbusConnectionError):
+        return error.passing
+    return isinstance(error, ServerError)
+
+
+def asked_wait(error: BaseException | None) -> float | None:
+    """Seconds that the service asked to wait, or None."""
+    return error.retry_after if isinstance(error, ApiError) else None
+
+
+@dataclass(slots=True)
+class Trail:
+    """What earlier attempts of a call met; told to the error that ends it."""
+
+    attempts: int = 0
+    answer_lost: bool = False
+
+    def note(self, error: NimbusError) -> None:
+        """Mark an error with the history before it, then add it to the history."""
+        if isinstance(error, ApiError):
+            error.attempts = self.attempts
+            error.answer_lost = self.answer_lost
+        self.answer_lost |= isinstance(error, (NimbusConnectionError, ServerError))
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds to wait, from any form in which a service says so.
+
+    ``Retry-After`` in seconds or as an HTTP date (RFC 9110, 10.2.3; a date is compared with the answer's
+    own ``Date``, so that a wrong local clock does no harm), else ``X-RateLimit-Reset`` (Unix seconds) once
+    nothing remains. Nonsense counts as absent; a moment in the past as no wait.
+
+    Example:
+        >>> retry_after({"retry-after": "7"}), retry_after({"retry-after": "soon"})
+        (7.0, None)
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.replace(".", "", 1).isascii() and text.replace(".", "", 1).isdigit():
+        return float(text)
+    moment = http_date(text)
+    if moment is None and headers.get("x-ratelimit-remaining", "").strip() == "0":
+        moment = _unix(headers.get("x-ratelimit-reset", ""))
+    if moment is None:
+        return None
+    here = http_date(headers.get("date", "")) or now or datetime.now(UTC)
+    return max(0.0, (moment - here).total_seconds())
+
+
+def http_date(text: str) -> datetime | None:
+    """An HTTP date as an aware datetime, or None where it is none."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def _unix(text: str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
