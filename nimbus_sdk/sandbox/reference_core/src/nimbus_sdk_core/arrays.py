@@ -1,0 +1,11 @@
+"""Names for the array types that the package speaks of."""
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IndexArray: TypeAlias = npt.NDArray[np.intp]
+FeatureArray: TypeAlias = npt.NDArray[np.float64 | np.float32]
+LabelArray: TypeAlias = npt.NDArray[np.int64 | np.str_ | np.bool_]

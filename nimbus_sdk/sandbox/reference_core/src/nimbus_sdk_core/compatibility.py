@@ -1,0 +1,51 @@
+"""Whether data were made for a model."""
+
+from .data import BCIData
+from .decoder import Decoder
+from .errors import CoreDataError, ModelMismatchError
+from .metadata import BCIMetadata
+
+
+def check_fit(model: Decoder, data: BCIData) -> None:
+    """Refuse data that the model would misread.
+
+    Number of features and classes, paradigm, feature type and temporal aggregation must agree. The sampling
+    rate and the length of a trial may differ, since every trial becomes one vector.
+
+    Args:
+        model: A trained model.
+        data: The data it is to read.
+
+    Raises:
+        CoreDataError: Another number of features or classes.
+        ModelMismatchError: Another paradigm, feature type or temporal aggregation.
+    """
+    found = data.metadata
+    if found.n_features != model.n_features_in_:
+        raise CoreDataError(
+            f"The data have {found.n_features} features on axis 0 (shape {data.features.shape}), "
+            f"{_name(model)} expects {model.n_features_in_}.",
+            "Give the features the model was trained on.",
+        )
+    if found.n_classes != len(model.classes_):
+        raise CoreDataError(
+            f"metadata.n_classes is {found.n_classes}, {_name(model)} knows {len(model.classes_)} classes.",
+            "Take the model of your task, or correct n_classes.",
+        )
+    if model.card is not None:
+        _check_meaning(model, model.card.metadata, found)
+
+
+def _check_meaning(model: Decoder, expected: BCIMetadata, found: BCIMetadata) -> None:
+    for field in ("paradigm", "feature_type", "temporal_aggregation"):
+        wanted, given = getattr(expected, field), getattr(found, field)
+        if wanted != given:
+            raise ModelMismatchError(
+                f"The data's {field} is {given!r}, but {_name(model)} was trained on {wanted!r}.",
+                "Numbers of another meaning would be misread: prepare the data as the model expects, "
+                "or train a model on yours.",
+            )
+
+
+def _name(model: Decoder) -> str:
+    return repr(model.card.name) if model.card is not None else f"this {type(model).__name__}"

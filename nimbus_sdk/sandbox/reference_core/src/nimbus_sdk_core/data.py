@@ -1,0 +1,170 @@
+"""BCIData: the features of a set of trials, checked once and then trusted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .arrays import FeatureArray, LabelArray
+from .errors import CoreDataError
+from .labels import as_labels
+from .metadata import BCIMetadata
+
+_AXES = "(n_features × n_samples × n_trials)"
+
+
+@dataclass(frozen=True, slots=True, init=False, eq=False)
+class BCIData:
+    """Features of trials with what is known about them; axes as in NimbusSDK.jl.
+
+    The features are not copied where they are float64 or float32 already (memory maps and read-only arrays
+    too); other real numbers become float64. Do not change the array while the data are in use.
+
+    Args:
+        features: Shape (n_features × n_samples × n_trials).
+        metadata: What the features are.
+        labels: Shape (n_trials,), or None. Whole numbers from any start, texts or truth values.
+
+    Raises:
+        CoreDataError: A wrong axis, a value that is not finite, labels that do not fit. The message names
+            the axis and the expected and found shape.
+
+    >>> about = BCIMetadata(250.0, "motor_imagery", "csp", n_features=2, n_classes=2)
+    >>> data = BCIData(np.zeros((2, 50, 3)), about, labels=["left", "right", "left"])
+    >>> data.n_trials, data.n_samples
+    (3, 50)
+    """
+
+    features: FeatureArray
+    metadata: BCIMetadata
+    labels: LabelArray | None
+
+    def __init__(
+        self, features: npt.ArrayLike, metadata: BCIMetadata, labels: npt.ArrayLike | None = None
+    ) -> None:
+        if not isinstance(metadata, BCIMetadata):
+            raise CoreDataError(
+                f"metadata is a {type(metadata).__name__}, not a BCIMetadata.",
+                "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …).",
+            )
+        checked = _as_features(features)
+        _check_axes(checked, metadata)
+        _check_finite(checked)
+        object.__setattr__(self, "features", _read_only(checked))
+        object.__setattr__(self, "metadata", metadata)
+        object.__setattr__(self, "labels", None if labels is None else _fitting(labels, checked, metadata))
+
+    @property
+    def n_features(self) -> int:
+        """Length of axis 0."""
+        return int(self.features.shape[0])
+
+    @property
+    def n_samples(self) -> int:
+        """Length of axis 1."""
+        return int(self.features.shape[1])
+
+    @property
+    def n_trials(self) -> int:
+        """Length of axis 2."""
+        return int(self.features.shape[2])
+
+    def __repr__(self) -> str:
+        labelled = "labelled" if self.labels is not None else "without labels"
+        return (
+            f"BCIData({self.n_features} features × {self.n_samples} samples × {self.n_trials} trials, "
+            f"{self.metadata.paradigm}, {self.metadata.feature_type}, {labelled})"
+        )
+
+
+def _as_features(features: npt.ArrayLike) -> FeatureArray:
+    try:
+        found = np.asarray(features)
+    except ValueError:
+        raise CoreDataError(
+            "features are ragged: rows of unequal length.", f"Give one array {_AXES}."
+        ) from None
+    if found.dtype.kind not in "iuf":
+        raise CoreDataError(f"features are of type {found.dtype}, not real numbers.", "Give floats.")
+    target = np.float32 if found.dtype == np.float32 else np.float64
+    return found.astype(target, copy=False)
+
+
+def _check_axes(features: FeatureArray, metadata: BCIMetadata) -> None:
+    if features.ndim != 3:
+        hint = f"Give three axes {_AXES}"
+        hint += "; for one sample a trial use features[:, np.newaxis, :]." if features.ndim == 2 else "."
+        raise CoreDataError(f"features have {features.ndim} axes, shape {features.shape}, expected 3.", hint)
+    wanted = metadata.n_features
+    if features.shape[0] != wanted:
+        hint = f"The axes are {_AXES}, and metadata.n_features is {wanted}."
+        if wanted in features.shape[1:]:
+            at = features.shape.index(wanted)
+            hint += f" Axis {at} has that length: np.moveaxis(features, {at}, 0) may be what you mean."
+        raise CoreDataError(
+            f"Axis 0 of features has length {features.shape[0]}, expected {wanted} (n_features); "
+            f"found shape {features.shape}.",
+            hint,
+        )
+    _check_samples(features.shape, metadata)
+
+
+def _check_samples(shape: tuple[int, ...], metadata: BCIMetadata) -> None:
+    how, n_samples = metadata.temporal_aggregation, shape[1]
+    if n_samples == 0:
+        raise CoreDataError(
+            f"Axis 1 of features (n_samples) is empty; found shape {shape}.", "Give at least one sample."
+        )
+    if how == "none" and n_samples != 1:
+        raise CoreDataError(
+            f"temporal_aggregation is 'none', so axis 1 of features (n_samples) must have length 1, "
+            f"but it has {n_samples}; found shape {shape}.",
+            "Name how samples become one vector ('mean', 'median', 'logvar'), or reduce them yourself.",
+        )
+    if how == "logvar" and n_samples < 2:
+        raise CoreDataError(
+            f"temporal_aggregation is 'logvar', so axis 1 of features (n_samples) must be 2 or longer, "
+            f"but it has {n_samples}; found shape {shape}.",
+            "A variance needs two samples: use 'none' for features that are log-variances already.",
+        )
+
+
+def _check_finite(features: FeatureArray) -> None:
+    # One pass without a temporary: a sum is finite only if every term is (or the terms are huge).
+    with np.errstate(all="ignore"):
+        if np.isfinite(features.sum()):
+            return
+    broken = ~np.isfinite(features)
+    if not broken.any():
+        return
+    feature, sample, trial = (int(at) for at in np.unravel_index(np.argmax(broken), features.shape))
+    raise CoreDataError(
+        f"features hold {int(broken.sum())} value(s) that are NaN or infinite, the first "
+        f"({features[feature, sample, trial]}) at feature {feature}, sample {sample}, trial {trial}, "
+        "counted from 0.",
+        "Drop or repair these trials first: a classifier cannot weigh what was not measured.",
+    )
+
+
+def _read_only(features: FeatureArray) -> FeatureArray:
+    seen = features.view()
+    seen.flags.writeable = False
+    return seen
+
+
+def _fitting(labels: npt.ArrayLike, features: FeatureArray, metadata: BCIMetadata) -> LabelArray:
+    found, n_trials = as_labels(labels), features.shape[2]
+    if len(found) != n_trials:
+        raise CoreDataError(
+            f"labels have shape ({len(found)},), expected ({n_trials},): axis 2 of features is n_trials; "
+            f"found shape {features.shape}.",
+            "Give one label for each trial.",
+        )
+    kinds = len(np.unique(found))
+    if kinds > metadata.n_classes:
+        raise CoreDataError(
+            f"labels hold {kinds} different values, but metadata.n_classes is {metadata.n_classes}.",
+            "Correct n_classes, or leave out the trials of other classes.",
+        )
+    found.flags.writeable = False
+    return found

@@ -1,0 +1,47 @@
+"""Decoder: what every model kind offers to training, prediction and model files."""
+
+from collections.abc import Mapping
+from typing import Protocol, Self
+
+import numpy.typing as npt
+
+from .arrays import FloatArray, LabelArray
+from .card import ModelCard
+from .predictive import Scores
+
+
+class Decoder(Protocol):
+    """A model kind. `NimbusLDA` and `NimbusQDA` are; a new kind needs these names and nothing else."""
+
+    card: ModelCard | None
+    classes_: LabelArray
+
+    @property
+    def n_features_in_(self) -> int:
+        """Length of the vectors that the trained model reads."""
+        ...
+
+    @property
+    def hyper(self) -> Mapping[str, float]:
+        """The hyper-parameters by name, as the constructor takes them."""
+        ...
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803
+        """Learn from scratch."""
+        ...
+
+    def partial_fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803
+        """Go on learning."""
+        ...
+
+    def score_trials(self, X: npt.ArrayLike) -> Scores:  # noqa: N803
+        """Log posteriors and distances of every trial to every class."""
+        ...
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """What was learned, as named arrays."""
+        ...
+
+    def restore(self, classes: LabelArray, arrays: Mapping[str, FloatArray]) -> Self:
+        """Take over what `arrays` gave; raise CoreDataError where it cannot be."""
+        ...

@@ -1,0 +1,44 @@
+"""What can go wrong in the core.
+
+NimbusCoreError
+├── CoreDataError        (ValueError) data, labels, metadata or hyper-parameters that cannot be used
+├── ModelFileError       (ValueError) a model file that is missing, damaged or not one of ours
+├── ModelMismatchError   (TypeError) a model of another kind, or data made for another model
+└── NotTrainedError      (ValueError, AttributeError) a model that was asked before it was trained
+"""
+
+
+class NimbusCoreError(Exception):
+    """The root of every error that this package raises on purpose.
+
+    Args:
+        message: What happened.
+        hint: What to do next.
+
+    >>> str(NimbusCoreError("The file is empty.", "Download it again."))
+    'The file is empty. Download it again.'
+    """
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}"
+
+
+class CoreDataError(NimbusCoreError, ValueError):
+    """Data, labels, metadata or hyper-parameters that cannot be used as they are."""
+
+
+class ModelFileError(NimbusCoreError, ValueError):
+    """A model file that is missing, damaged, too large or not a Nimbus model."""
+
+
+class ModelMismatchError(NimbusCoreError, TypeError):
+    """A model of another kind than the one asked for, or data made for another model."""
+
+
+class NotTrainedError(NimbusCoreError, ValueError, AttributeError):
+    """A model that was asked for something that only a trained model has."""

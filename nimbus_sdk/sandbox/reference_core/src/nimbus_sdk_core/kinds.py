@@ -1,0 +1,31 @@
+"""Which model kinds there are, and how a kind may be named."""
+
+from .decoder import Decoder
+from .errors import ModelMismatchError
+from .lda import NimbusLDA
+from .qda import NimbusQDA
+
+KINDS: dict[str, type[NimbusLDA] | type[NimbusQDA]] = {"NimbusLDA": NimbusLDA, "NimbusQDA": NimbusQDA}
+
+_OLDER_NAMES = {"RxLDAModel": "NimbusLDA", "RxGMMModel": "NimbusQDA"}
+
+
+def kind_name(kind: type[Decoder] | str) -> str:
+    """Give the name under which a kind is kept in model files.
+
+    Args:
+        kind: The class, its name, or its name in older Nimbus documentation.
+
+    Raises:
+        ModelMismatchError: There is no such kind.
+
+    >>> kind_name("RxLDAModel"), kind_name(NimbusQDA)
+    ('NimbusLDA', 'NimbusQDA')
+    """
+    name = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+    name = _OLDER_NAMES.get(name, name)
+    if name not in KINDS or not (isinstance(kind, str) or kind is KINDS[name]):
+        raise ModelMismatchError(
+            f"There is no model kind {name}.", f"Use one of {', '.join([*KINDS, *_OLDER_NAMES])}."
+        )
+    return name

@@ -1,0 +1,87 @@
+"""Labels as people give them, and the index of each in a model's classes."""
+
+import numpy as np
+import numpy.typing as npt
+
+from .arrays import IndexArray, LabelArray
+from .errors import CoreDataError
+
+_KINDS = "Give one whole number, one text or one truth value for each trial."
+
+
+def as_labels(labels: npt.ArrayLike) -> LabelArray:
+    """Read labels of any usual kind into a one-dimensional int64, text or bool array.
+
+    Whole numbers may start at 1 (Julia, MATLAB), at 0 (Python) or anywhere else; floats that hold whole
+    numbers are taken as these. Nothing is renumbered: predictions come back in the same labels.
+
+    Args:
+        labels: Shape (n_trials,).
+
+    Raises:
+        CoreDataError: Not one-dimensional, or not whole numbers, texts or truth values.
+
+    >>> as_labels([1.0, 2.0, 1.0])
+    array([1, 2, 1])
+    """
+    found = np.asarray(labels)
+    if found.dtype == object:
+        found = _from_objects(found)
+    if found.ndim != 1:
+        raise CoreDataError(
+            f"labels have shape {found.shape}, expected (n_trials,).", "Give one label for each trial."
+        )
+    if found.dtype.kind == "f":
+        return _from_floats(found)
+    if found.dtype.kind == "u" and found.size and int(found.max()) > np.iinfo(np.int64).max:
+        raise CoreDataError(f"A label is {found.max()}, too large.", "Use smaller whole numbers.")
+    targets = {"b": np.bool_, "i": np.int64, "u": np.int64, "U": np.str_}
+    if found.dtype.kind not in targets:
+        raise CoreDataError(f"labels hold values of type {found.dtype}.", _KINDS)
+    return found.astype(targets[found.dtype.kind])
+
+
+def index_of(labels: LabelArray, classes: LabelArray) -> IndexArray:
+    """Find each label's place in the sorted ``classes``.
+
+    Args:
+        labels: Shape (n_trials,).
+        classes: Shape (n_classes,), sorted, without repeats.
+
+    Raises:
+        CoreDataError: A label is not among the classes, or is of another kind (text against number).
+    """
+    known = [item.item() for item in classes]
+    if labels.size and labels.dtype.kind != classes.dtype.kind:
+        raise CoreDataError(
+            f"labels are of type {labels.dtype}, the model's classes are {known}.",
+            "Translate the labels into the model's own.",
+        )
+    place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+    strange = classes[place] != labels
+    if not strange.any():
+        return place
+    names = [item.item() for item in np.unique(labels[strange])][:5]
+    hint = "Translate the labels into the model's own."
+    if names == [0] and known == list(range(1, len(known) + 1)):
+        hint = "These labels count from 0 and the model's classes from 1: add 1 to the labels."
+    raise CoreDataError(f"labels hold {names}, but the model's classes are {known}.", hint)
+
+
+def _from_objects(found: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:
+    items = found.ravel().tolist()
+    for kind in (bool, int, str):
+        if all(type(item) is kind for item in items):
+            return np.array(items, dtype=kind).reshape(found.shape)
+    raise CoreDataError(
+        f"labels mix values of types {', '.join(sorted({type(item).__name__ for item in items}))}.", _KINDS
+    )
+
+
+def _from_floats(found: npt.NDArray[np.generic]) -> LabelArray:
+    numbers = found.astype(np.float64)
+    broken = ~np.isfinite(numbers) | (np.floor(numbers) != numbers) | (np.abs(numbers) > 2.0**53)
+    if broken.any():
+        at = int(np.argmax(broken))
+        raise CoreDataError(f"The label of trial {at} (counted from 0) is {numbers[at]}.", _KINDS)
+    return numbers.astype(np.int64)

@@ -1,0 +1,125 @@
+"""load_model and save_model: models by name and by file."""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar, overload
+
+from .container import MOST_BYTES
+from .decoder import Decoder
+from .errors import ModelFileError, ModelMismatchError
+from .kinds import kind_name
+from .modelfile import from_bytes, to_bytes
+
+SUFFIX = ".nimbus"
+
+_BUNDLED = Path(__file__).parent / "models"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+M = TypeVar("M", bound=Decoder)
+
+
+@overload
+def load_model(
+    kind: type[M], name_or_path: str | os.PathLike[str], *, search: Iterable[str | os.PathLike[str]] = ()
+) -> M: ...
+@overload
+def load_model(
+    kind: str, name_or_path: str | os.PathLike[str], *, search: Iterable[str | os.PathLike[str]] = ()
+) -> Decoder: ...
+def load_model(
+    kind: type[Decoder] | str,
+    name_or_path: str | os.PathLike[str],
+    *,
+    search: Iterable[str | os.PathLike[str]] = (),
+) -> Decoder:
+    """Load a model that comes with this package, was downloaded, or was saved by `save_model`.
+
+    Args:
+        kind: `NimbusLDA`, `NimbusQDA`, or the name of one: what you expect to get.
+        name_or_path: A name such as ``"motor_imagery_4class_v1"``, or the path of a ``.nimbus`` file. A text
+            that ends in ``.nimbus`` or holds a path separator is a path.
+        search: Folders to look for names in, after the models of this package.
+
+    Raises:
+        ModelFileError: There is no such model, or its file is damaged.
+        ModelMismatchError: The model is of another kind; the message names both.
+
+    >>> from nimbus_sdk_core import NimbusLDA
+    >>> load_model(NimbusLDA, "motor_imagery_4class_v1")
+    <NimbusLDA 'motor_imagery_4class_v1', 16 features, 4 classes, trained on simulated data>
+    """
+    wanted = kind_name(kind)
+    path = _find(name_or_path, [_BUNDLED, *(Path(folder) for folder in search)])
+    model = from_bytes(_read(path))
+    found = kind_name(type(model))
+    if found != wanted:
+        raise ModelMismatchError(
+            f"{os.fspath(name_or_path)!r} is a {found}, and {wanted} was asked for.",
+            f"Use load_model({found}, …).",
+        )
+    return model
+
+
+def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
+    """Save a trained model; an existing file is replaced in one step.
+
+    Args:
+        model: A trained model.
+        path: Where to; must end in ``.nimbus``, in a folder that exists.
+
+    Returns:
+        The path.
+
+    Raises:
+        ModelFileError: Another suffix, or the file cannot be written.
+        NotTrainedError: The model is not trained.
+    """
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise ModelFileError(f"{target.name!r} does not end in {SUFFIX}.", f"Use {target.stem + SUFFIX!r}.")
+    content = to_bytes(model)
+    try:
+        _replace(target, content)
+    except OSError as fault:
+        raise ModelFileError(
+            f"{target} cannot be written: {fault.strerror}.", "Choose a folder that exists and is yours."
+        ) from fault
+    return target
+
+
+def _replace(target: Path, content: bytes) -> None:
+    fresh = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+    try:
+        with fresh.open("xb") as file:
+            file.write(content)
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _find(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Path:
+    text = os.fspath(name_or_path)
+    if not isinstance(name_or_path, str) or text.endswith(SUFFIX) or "/" in text or os.sep in text:
+        return Path(text)
+    if _NAME.fullmatch(text):
+        for folder in folders:
+            if (folder / (text + SUFFIX)).is_file():
+                return folder / (text + SUFFIX)
+    known = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
+    raise ModelFileError(
+        f"There is no model {text!r} here.",
+        f"Here are: {', '.join(known) or 'none'}. Others may have to be downloaded first.",
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as fault:
+        raise ModelFileError(f"{path} cannot be read: {fault.strerror}.", "Check the path.") from fault
+    if len(content) > MOST_BYTES:
+        raise ModelFileError(f"{path} is larger than a model file may be.", "Check the path.")
+    return content

@@ -1,0 +1,105 @@
+"""A model as the content of a file, and back."""
+
+import dataclasses
+from typing import cast
+
+import numpy as np
+
+from .arrays import LabelArray
+from .card import JsonValue, ModelCard
+from .container import pack, unpack
+from .decoder import Decoder
+from .errors import CoreDataError, ModelFileError, NotTrainedError
+from .kinds import KINDS, kind_name
+from .labels import as_labels
+from .metadata import BCIMetadata
+
+
+def to_bytes(model: Decoder) -> bytes:
+    """Write a trained model as the bytes of a ``.nimbus`` file.
+
+    Raises:
+        NotTrainedError: Not trained, or trained by ``fit`` alone, without the metadata of its data.
+    """
+    arrays = model.arrays()
+    if model.card is None:
+        raise NotTrainedError(
+            "This model does not know which data it reads, so nobody could use its file.",
+            "Train it with train_model(), or set model.card = ModelCard(name, metadata).",
+        )
+    facts: dict[str, JsonValue] = {
+        "kind": kind_name(type(model)),
+        "name": model.card.name,
+        "description": model.card.description,
+        "classes": [item.item() for item in model.classes_],
+        "hyper": dict(model.hyper),
+        "metadata": dataclasses.asdict(model.card.metadata),
+        "details": dict(model.card.details),
+    }
+    return pack(facts, arrays)
+
+
+def from_bytes(content: bytes) -> Decoder:
+    """Read a trained model from the bytes of a ``.nimbus`` file, whoever wrote them.
+
+    Raises:
+        ModelFileError: The file is damaged, or what it says makes no model.
+    """
+    facts, arrays = unpack(content)
+    kind = _text(facts, "kind")
+    if kind not in KINDS:
+        raise ModelFileError(f"The model file holds a {kind!r}.", f"This core knows {', '.join(KINDS)}.")
+    try:
+        model = KINDS[kind](**_numbers(facts, "hyper"))
+        model.restore(_classes(facts), {name: array.astype(np.float64) for name, array in arrays.items()})
+        model.card = ModelCard(
+            name=_text(facts, "name"),
+            metadata=BCIMetadata(**_object(facts, "metadata")),  # type: ignore[arg-type]
+            description=_text(facts, "description"),
+            details=_object(facts, "details"),
+        )
+        _check_whole(model, model.card.metadata)
+    except (CoreDataError, TypeError) as fault:
+        raise ModelFileError(
+            f"The model file is malformed: {fault}", "Do not use it; get it from its source again."
+        ) from None
+    return model
+
+
+def _check_whole(model: Decoder, metadata: BCIMetadata) -> None:
+    found = (model.n_features_in_, len(model.classes_))
+    if found != (metadata.n_features, metadata.n_classes):
+        raise CoreDataError(
+            f"The arrays are for {found[0]} features and {found[1]} classes, the metadata say "
+            f"{metadata.n_features} and {metadata.n_classes}.",
+            "",
+        )
+
+
+def _classes(facts: dict[str, JsonValue]) -> LabelArray:
+    listed = facts.get("classes")
+    if not isinstance(listed, list):
+        raise CoreDataError("classes is not a list.", "")
+    classes = as_labels(cast(list[int], listed))
+    if len(classes) < 2 or (np.unique(classes) != classes).any():
+        raise CoreDataError("The classes are not sorted, or repeat.", "")
+    return classes
+
+
+def _text(facts: dict[str, JsonValue], name: str) -> str:
+    value = facts.get(name)
+    if not isinstance(value, str):
+        raise ModelFileError(f"The model file is malformed: {name} is not a text.", "Get it again.")
+    return value
+
+
+def _object(facts: dict[str, JsonValue], name: str) -> dict[str, JsonValue]:
+    value = facts.get(name)
+    if not isinstance(value, dict):
+        raise CoreDataError(f"{name} is not an object.", "")
+    return value
+
+
+def _numbers(facts: dict[str, JsonValue], name: str) -> dict[str, float]:
+    found = _object(facts, name)
+    return {key: value for key, value in found.items() if isinstance(value, int | float)}

@@ -1,0 +1,147 @@
+"""train_model and calibrate_model."""
+
+import copy
+import sys
+from collections.abc import Mapping
+from typing import TypeVar, overload
+
+import numpy as np
+
+from .aggregate import aggregate
+from .arrays import LabelArray
+from .card import JsonValue, ModelCard
+from .compatibility import check_fit
+from .data import BCIData
+from .decoder import Decoder
+from .errors import CoreDataError
+from .kinds import KINDS, kind_name
+from .metadata import whole_number
+
+M = TypeVar("M", bound=Decoder)
+
+
+@overload
+def train_model(
+    kind: type[M],
+    data: BCIData,
+    *,
+    iterations: int = 50,
+    showprogress: bool = False,
+    name: str = "",
+    description: str = "",
+    **hyper: float,
+) -> M: ...
+@overload
+def train_model(
+    kind: str,
+    data: BCIData,
+    *,
+    iterations: int = 50,
+    showprogress: bool = False,
+    name: str = "",
+    description: str = "",
+    **hyper: float,
+) -> Decoder: ...
+def train_model(
+    kind: type[Decoder] | str,
+    data: BCIData,
+    *,
+    iterations: int = 50,
+    showprogress: bool = False,
+    name: str = "",
+    description: str = "",
+    **hyper: float,
+) -> Decoder:
+    """Train a model on labelled trials.
+
+    Args:
+        kind: `NimbusLDA`, `NimbusQDA`, or the name of one.
+        data: Labelled trials of at least two classes; all ``metadata.n_classes`` must occur.
+        iterations: Accepted for compatibility with NimbusSDK.jl. The posterior has a closed form that is
+            found in one step, so the number changes nothing.
+        showprogress: Write one line to standard error when done.
+        name: What to call the model; by default kind and paradigm.
+        description: Free text, kept with the model.
+        hyper: Hyper-parameters of the kind, such as ``dof_offset`` and ``mean_prior_precision``.
+
+    Returns:
+        A trained model of that kind.
+
+    Raises:
+        CoreDataError: Data without labels, with classes missing, constant features, a hyper-parameter that
+            is unknown or out of range.
+        ModelMismatchError: There is no such kind.
+
+    >>> from nimbus_sdk_core import NimbusLDA, simulate
+    >>> train_model(NimbusLDA, simulate("motor_imagery", n_trials=80, seed=1), name="mine")
+    <NimbusLDA 'mine', 16 features, 4 classes>
+    """
+    kind = kind_name(kind)
+    whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    labels = _labels(data)
+    occurring = np.unique(labels)
+    if len(occurring) != data.metadata.n_classes:
+        raise CoreDataError(
+            f"labels hold {len(occurring)} of metadata.n_classes = {data.metadata.n_classes} classes: "
+            f"{[item.item() for item in occurring]}.",
+            "Add trials of the missing classes, or correct n_classes.",
+        )
+    model = _untrained(kind, hyper).fit(aggregate(data), labels)
+    details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
+    model.card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
+    if showprogress:
+        _report(f"trained {model.card.name} on {data.n_trials} trials in one exact step")
+    return model
+
+
+def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
+    """Adapt a trained model to a person or a day: its posterior is the prior for the new trials.
+
+    Exact, so calibrating on two sets in turn equals calibrating on both at once. The hyper-parameters stay;
+    ``base`` is left as it was.
+
+    Args:
+        base: A trained model.
+        data: Labelled trials; labels among ``base.classes_``, some classes may be absent.
+        iterations: Accepted for compatibility with NimbusSDK.jl; the closed form needs none.
+
+    Raises:
+        CoreDataError: Data without labels, unknown labels, another number of features or classes.
+        ModelMismatchError: Data of another paradigm, feature type or temporal aggregation.
+        NotTrainedError: ``base`` is not trained.
+
+    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+    >>> base = load_model(NimbusLDA, "motor_imagery_4class_v1")
+    >>> mine = calibrate_model(base, simulate("motor_imagery", n_trials=40, seed=2, subject=5))
+    >>> mine.card.details["calibrated_trials"]
+    40
+    """
+    whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    check_fit(base, data)
+    model = copy.copy(base).partial_fit(aggregate(data), _labels(data))
+    if base.card is not None:
+        before = base.card.details.get("calibrated_trials", 0)
+        total = data.n_trials + (before if isinstance(before, int) else 0)
+        details = {**base.card.details, "calibrated_trials": total}
+        model.card = ModelCard(base.card.name, base.card.metadata, base.card.description, details)
+    return model
+
+
+def _labels(data: BCIData) -> LabelArray:
+    if data.labels is None:
+        raise CoreDataError("The data have no labels.", "Give BCIData(features, metadata, labels).")
+    return data.labels
+
+
+def _untrained(kind: str, hyper: Mapping[str, float]) -> Decoder:
+    known = KINDS[kind]().hyper
+    strange = sorted(set(hyper) - set(known))
+    if strange:
+        raise CoreDataError(
+            f"{kind} has no hyper-parameter {', '.join(strange)}.", f"It has {', '.join(known)}."
+        )
+    return KINDS[kind](**hyper)
+
+
+def _report(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
