@@ -1,1 +1,71 @@
+"""The local sandbox: a Nimbus API with its GitHub releases, over real HTTP on this machine's loopback.
 
+Programs that use the SDK are tested against it; nothing in them is replaced, only the addresses differ.
+It answers from the Nimbus API documentation and shares no code with the SDK that reads its answers.
+
+It needs the ``sandbox`` extra: ``pip install "nimbusbci-sdk[sandbox]"``. Importing this package does not;
+starting a sandbox without it raises :class:`SandboxUnavailableError`.
+
+Example:
+    >>> import httpx
+    >>> from nimbus_sdk.sandbox import Sandbox
+    >>> with Sandbox() as sandbox:
+    ...     key = sandbox.new_key("free")
+    ...     answer = httpx.post(f"{sandbox.api_url}/v1/auth/validate", json={"api_key": key}).json()
+    >>> answer["license_type"], answer["quota"]["remaining"]
+    ('free', 10000)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nimbus_sdk.sandbox.availability import SandboxUnavailableError
+    from nimbus_sdk.sandbox.faults import Fault
+    from nimbus_sdk.sandbox.foreground import serve
+    from nimbus_sdk.sandbox.journal import Exchange
+    from nimbus_sdk.sandbox.key_files import create_key, list_keys, revoke_key
+    from nimbus_sdk.sandbox.releases import Asset, Release
+    from nimbus_sdk.sandbox.sandbox import Sandbox
+
+__all__ = [
+    "Asset",
+    "Exchange",
+    "Fault",
+    "Release",
+    "Sandbox",
+    "SandboxUnavailableError",
+    "create_key",
+    "list_keys",
+    "revoke_key",
+    "serve",
+]
+
+_HOMES = {
+    "Asset": "releases",
+    "Exchange": "journal",
+    "Fault": "faults",
+    "Release": "releases",
+    "Sandbox": "sandbox",
+    "SandboxUnavailableError": "availability",
+    "create_key": "key_files",
+    "list_keys": "key_files",
+    "revoke_key": "key_files",
+    "serve": "foreground",
+}
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

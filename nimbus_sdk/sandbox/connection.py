@@ -1,0 +1,58 @@
+"""The server's end of one connection: uvicorn's HTTP protocol, plus the means to break it on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+SCOPE_KEY = "nimbus_sandbox.connection"
+_LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+
+
+class Connection(H11Protocol):
+    """Hands itself to the application, under :data:`SCOPE_KEY` of the scope."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection up."""
+        super().connection_made(transport)
+        application = self.app
+
+        async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[SCOPE_KEY] = self
+            await application(scope, receive, send)
+
+        self.app = with_connection
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self.transport.is_closing()
+
+    def reset(self) -> None:
+        """Close with a TCP RST: the peer meets ``ECONNRESET``."""
+        raw: socket.socket | None = self.transport.get_extra_info("socket")
+        if raw is not None and not self.gone:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        self.transport.abort()
+
+    async def write_head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Write a response head as it is told, true or not."""
+        try:
+            phrase = HTTPStatus(status).phrase
+        except ValueError:
+            phrase = ""
+        lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+        await self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+
+    async def write(self, data: bytes) -> None:
+        """Write bytes past the HTTP library, as fast as the peer takes them."""
+        if not self.gone:
+            self.transport.write(data)
+            await self.flow.drain()

@@ -1,0 +1,78 @@
+"""The sandbox's SQLite file: its tables, and one lock around one connection."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nimbus_sdk.errors import ConfigurationError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS keys (
+    key_hash TEXT PRIMARY KEY, masked TEXT NOT NULL, kind TEXT NOT NULL, tier TEXT NOT NULL,
+    features TEXT NOT NULL, monthly_limit INTEGER, used INTEGER NOT NULL, month TEXT NOT NULL,
+    user_id TEXT NOT NULL, email TEXT NOT NULL, name TEXT, organization TEXT,
+    created_at REAL NOT NULL, expires_at REAL, revoked_at REAL, block_when_exhausted TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS audit (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, fingerprint TEXT NOT NULL, action TEXT NOT NULL, reason TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS events (
+    event_id TEXT PRIMARY KEY, at REAL NOT NULL, fingerprint TEXT NOT NULL, event_type TEXT NOT NULL,
+    details TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS tokens (
+    token_hash TEXT PRIMARY KEY, key_hash TEXT NOT NULL, expires_at REAL
+) STRICT;
+"""
+
+
+class Database:
+    """One SQLite connection shared by the server's thread and its owner's.
+
+    Args:
+        path: The file, made where it is missing; None keeps everything in memory.
+
+    Raises:
+        ConfigurationError: The file cannot be opened or is no SQLite database.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._lock = threading.RLock()
+        try:
+            self._connection = sqlite3.connect(
+                ":memory:" if path is None else path, timeout=5, isolation_level=None, check_same_thread=False
+            )
+            try:
+                self._connection.row_factory = sqlite3.Row
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+                self._connection.executescript(_SCHEMA)
+            except sqlite3.Error:
+                self._connection.close()
+                raise
+        except sqlite3.Error as fault:
+            raise ConfigurationError(
+                f"The sandbox cannot use {path} as its database: {fault}.",
+                hint="Name a writable file that the sandbox made, or one that does not exist yet.",
+            ) from fault
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All statements inside hold together or not at all, also against other processes."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,91 @@
+"""Runs ASGI applications on loopback sockets, in a thread of this process, with uvicorn's HTTP protocol.
+
+uvicorn's own ``Server`` looks for its end ten times a second and waits for connections to finish; this one
+starts and stops within milliseconds, which matters where every test has a sandbox of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Mapping
+
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from nimbus_sdk.sandbox.connection import Connection
+
+_KEEP_ALIVE = 75
+_LAST_WORDS = 2.0
+
+
+class Listener:
+    """Serves from :meth:`start` to :meth:`stop`.
+
+    Args:
+        applications: What to serve, by the bound socket to serve it on; the sockets are closed in the end.
+    """
+
+    def __init__(self, applications: Mapping[socket.socket, ASGIApp]) -> None:
+        self._applications = applications
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nimbus-sandbox", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over = asyncio.Event()
+        self._fault: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin to serve; returns when connections are taken."""
+        self._thread.start()
+        self._ready.wait()
+        if self._fault is not None:
+            raise self._fault
+
+    def stop(self) -> None:
+        """Cut what is under way and end; a second call does nothing."""
+        if self._loop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as fault:  # noqa: BLE001  handed to the thread that waits in start()
+            self._fault = fault
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        state = ServerState()
+        servers = [
+            await self._loop.create_server(_connections(application, state), sock=place)
+            for place, application in self._applications.items()
+        ]
+        self._ready.set()
+        await self._over.wait()
+        for server in servers:
+            server.close()
+        for connection in list(state.connections):
+            connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(state.tasks, timeout=_LAST_WORDS)
+
+
+def _connections(application: ASGIApp, state: ServerState) -> Callable[[], Connection]:
+    config = Config(
+        application,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        date_header=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+    )
+    config.load()
+    return lambda: Connection(config, state, {})

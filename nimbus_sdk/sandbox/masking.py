@@ -1,0 +1,69 @@
+"""Secrets out of everything that is kept or shown: journal, database, listings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from urllib.parse import parse_qsl, urlencode
+
+MASK = "***"
+_KEY = re.compile(r"nbci_(?:live|test)_\w*")
+_TOKEN = re.compile(r"gh[pousr]_\w+")
+_SECRET_HEADERS = frozenset({"x-api-key", "api-key", "cookie", "proxy-authorization"})
+_SECRET_PARAMETERS = frozenset({"api_key", "sig", "token"})
+
+
+def digest(secret: str) -> str:
+    """SHA-256 in hexadecimal: the only form in which a secret is stored."""
+    return sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def mask_key(key: str) -> str:
+    """Prefix, first four and last four characters of a well-formed key.
+
+    Example:
+        >>> mask_key("nbci_test_" + "0123456789ab" * 4)
+        'nbci_test_0123…89ab'
+    """
+    return f"{key[:14]}…{key[-4:]}" if len(key) == 58 else MASK
+
+
+def mask_text(text: str) -> str:
+    """The text with every key and every GitHub token in it masked.
+
+    Example:
+        >>> mask_text("token ghp_abcdef1234 of user 7")
+        'token ghp_*** of user 7'
+    """
+    return _TOKEN.sub("ghp_" + MASK, _KEY.sub(lambda found: mask_key(found.group()), text))
+
+
+def mask_path(path: str, query: str) -> str:
+    """Path and query as a journal may hold them.
+
+    Example:
+        >>> mask_path("/v1/installer/github-token", "api_key=secret&x=1")
+        '/v1/installer/github-token?api_key=***&x=1'
+    """
+    if not query:
+        return mask_text(path)
+    pairs = [
+        (mask_text(name), MASK if name.lower() in _SECRET_PARAMETERS else mask_text(value))
+        for name, value in parse_qsl(query, keep_blank_values=True)
+    ]
+    return f"{mask_text(path)}?{urlencode(pairs, safe='*…')}"
+
+
+def mask_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Headers by lower-case name, with what authenticates masked."""
+    return {name.lower(): _mask_header(name.lower(), value) for name, value in headers}
+
+
+def _mask_header(name: str, value: str) -> str:
+    if name == "authorization":
+        scheme, blank, _ = value.partition(" ")
+        return f"{scheme} {MASK}" if blank else MASK
+    if name in _SECRET_HEADERS:
+        return mask_key(value) if _KEY.fullmatch(value) else MASK
+    return mask_text(value)

@@ -1,0 +1,62 @@
+"""Everything one sandbox holds, in one place that its routes are given."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from nimbus_sdk.sandbox.database import Database
+from nimbus_sdk.sandbox.faults import FaultBook
+from nimbus_sdk.sandbox.github_tokens import GithubTokens
+from nimbus_sdk.sandbox.journal import Journal
+from nimbus_sdk.sandbox.license_keys import LicenseKeys
+from nimbus_sdk.sandbox.limits import Limits
+from nimbus_sdk.sandbox.models import Model
+from nimbus_sdk.sandbox.releases import Releases
+from nimbus_sdk.sandbox.times import Clock
+from nimbus_sdk.sandbox.workshop import Workshop
+
+REPOSITORY = "nimbusbci/NimbusSDKCore"
+
+
+@dataclass(slots=True)
+class Switches:
+    """What can be changed while the sandbox runs.
+
+    Attributes:
+        github_configured: False makes github-token answer 503 NOT_CONFIGURED.
+        healthy: False makes health answer 503.
+        token_lifetime: Seconds a GitHub token lives; None is for ever.
+        link_lifetime: Seconds the signed link to an asset's bytes lives.
+    """
+
+    github_configured: bool = True
+    healthy: bool = True
+    token_lifetime: float | None = 3600.0
+    link_lifetime: float = 300.0
+
+
+@dataclass(slots=True)
+class State:
+    """The parts of one sandbox, and the addresses it answers at."""
+
+    clock: Clock
+    database: Database
+    keys: LicenseKeys
+    tokens: GithubTokens
+    limits: Limits
+    faults: FaultBook
+    journal: Journal
+    releases: Releases
+    models: tuple[Model, ...]
+    workshop: Workshop
+    api_url: str
+    storage_url: str
+    switches: Switches = field(default_factory=Switches)
+    control_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    link_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+    @property
+    def github_url(self) -> str:
+        """Base of the GitHub routes."""
+        return f"{self.api_url}/github"

@@ -1,0 +1,112 @@
+"""Builds each wheel of the reference core once, and keeps it."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from nimbus_sdk.sandbox.repack import repack
+from nimbus_sdk.sandbox.wheels import build_wheel
+
+REFERENCE_CORE = Path(__file__).parent / "reference_core"
+_building = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What kind of wheel is wanted.
+
+    Attributes:
+        version: The core's version; None takes the one its sources tell.
+        padding: Bytes of incompressible filler.
+        broken: Whether importing it fails.
+        tag: Compatibility tag; None takes the builder's.
+        requires: Requirements to add to the core's own.
+        requires_python: In place of the core's own; None keeps that.
+    """
+
+    version: str | None = None
+    padding: int = 0
+    broken: bool = False
+    tag: str | None = None
+    requires: tuple[str, ...] = ()
+    requires_python: str | None = None
+
+
+class Workshop:
+    """Wheels by recipe, kept on disk.
+
+    Args:
+        source: The core's sources.
+        folder: Where wheels are kept, for the next process too; None keeps them for this process alone.
+    """
+
+    def __init__(self, source: Path = REFERENCE_CORE, folder: Path | None = None) -> None:
+        self._source = source
+        self._folder = folder
+
+    def wheel(self, recipe: Recipe) -> Path:
+        """The wheel for a recipe, built unless it was before from the same sources."""
+        with _building:
+            shelf = self._shelf() / self._digest(recipe)
+            if not shelf.is_dir():
+                self._fill(shelf, recipe)
+            return next(shelf.glob("*.whl"))
+
+    def _fill(self, shelf: Path, recipe: Recipe) -> None:
+        shelf.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=shelf.parent))
+        try:
+            built = build_wheel(self._source, draft / "built", version=recipe.version, broken=recipe.broken)
+            (draft / "done").mkdir()
+            if recipe == Recipe(recipe.version, broken=recipe.broken):
+                shutil.move(built, draft / "done")
+            else:
+                repack(
+                    built,
+                    draft / "done",
+                    padding=recipe.padding,
+                    tag=recipe.tag,
+                    requires=recipe.requires,
+                    requires_python=recipe.requires_python,
+                )
+            _put_in_place(draft / "done", shelf)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    def _shelf(self) -> Path:
+        return self._folder if self._folder is not None else _process_folder()
+
+    def _digest(self, recipe: Recipe) -> str:
+        state = hashlib.sha256(repr(astuple(recipe)).encode())
+        for path in sorted(self._source.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                state.update(f"\0{path.relative_to(self._source)}\0".encode())
+                state.update(path.read_bytes())
+        return state.hexdigest()[:16]
+
+
+def _put_in_place(done: Path, shelf: Path) -> None:
+    try:
+        os.rename(done, shelf)
+    except OSError:
+        # Another process was quicker and built the same wheel.
+        if not shelf.is_dir():
+            raise
+
+
+_folders: list[Path] = []
+
+
+def _process_folder() -> Path:
+    if not _folders:
+        folder = Path(tempfile.mkdtemp(prefix="nimbus-wheels-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _folders.append(folder)
+    return _folders[0]
