@@ -1,0 +1,278 @@
+"""Where the API key is kept: one protocol, three stores, and which of them counts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from nimbus_sdk.errors import CredentialStoreError
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.settings import Settings, origin
+from nimbus_sdk.store import files
+from nimbus_sdk.store.credentials_file import FileStore
+from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, KeyCard, read_card, write_card
+from nimbus_sdk.store.keyring_store import KeyringStore
+from nimbus_sdk.store.places import Places
+
+T = TypeVar("T")
+
+_DECIDED = "as NIMBUS_SDK_CREDENTIAL_STORE says"
+
+
+class CredentialStore(Protocol):
+    """Keeps one key a profile. Every method raises ``CredentialStoreError`` where the store fails."""
+
+    name: str
+
+    def location(self, profile: str) -> str:
+        """Where the key of a profile is, in words."""
+        ...
+
+    def read(self, profile: str) -> ApiKey | None:
+        """The profile's key, or None."""
+        ...
+
+    def write(self, profile: str, key: ApiKey) -> None:
+        """Keep a key, in place of the one that was there."""
+        ...
+
+    def delete(self, profile: str) -> bool:
+        """Remove a key; False where there was none."""
+        ...
+
+
+class MemoryStore:
+    """Keeps keys as long as the object lives, and nothing beyond it (``none``).
+
+    Example:
+        >>> store = MemoryStore()
+        >>> store.write("lab", ApiKey.parse("nbci_test_" + "0123456789ab" * 4))
+        >>> store.read("lab"), MemoryStore().read("lab")
+        (ApiKey('nbci_test_0123…89ab'), None)
+    """
+
+    name = "none"
+
+    def __init__(self) -> None:
+        self._keys: dict[str, ApiKey] = {}
+
+    def location(self, profile: str) -> str:
+        """Where the key of a profile is, in words."""
+        return f"memory only, profile {profile}"
+
+    def read(self, profile: str) -> ApiKey | None:
+        """The profile's key, or None."""
+        return self._keys.get(profile)
+
+    def write(self, profile: str, key: ApiKey) -> None:
+        """Keep a key, in place of the one that was there."""
+        self._keys[profile] = key
+
+    def delete(self, profile: str) -> bool:
+        """Remove a key; False where there was none."""
+        return self._keys.pop(profile, None) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The store in use, and why it is that one, in words for people."""
+
+    store: CredentialStore
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What the credential store has for a profile.
+
+    Attributes:
+        key: The key, or None.
+        store: Name of the store that has it, or was asked first.
+        location: Where that is, in words.
+        origin: The one API origin that the key may be sent to.
+        trouble: Why another store, which might have a key too, could not be asked; empty where none.
+    """
+
+    key: ApiKey | None
+    store: str
+    location: str
+    origin: str = DEFAULT_ORIGIN
+    trouble: str = ""
+
+    def withheld_from(self, api_url: str) -> str | None:
+        """Why the key may not be used for an API, or None where it may.
+
+        Args:
+            api_url: ``Settings.api_url``.
+
+        Example:
+            >>> stored = Stored(key=None, store="file", location="")
+            >>> stored.withheld_from("https://api.nimbusbci.com") is None
+            True
+            >>> stored.withheld_from("https://elsewhere.example")
+            'it is for https://api.nimbusbci.com:443, not for https://elsewhere.example:443'
+        """
+        asked = origin(api_url)
+        return None if asked == self.origin else f"it is for {self.origin}, not for {asked}"
+
+
+def choose_store(settings: Settings, places: Places) -> Choice:
+    """The store that these settings lead to; a keyring is asked once, to see whether it answers.
+
+    Raises:
+        CredentialStoreError: The setting names the keyring, and it does not work.
+    """
+    return _in_first_that_works(settings, places, lambda store: store.read(places.profile))[0]
+
+
+def save_key(settings: Settings, places: Places, key: ApiKey, origin: str) -> Choice:
+    """Keep a key that was just found valid, and note for which API.
+
+    Args:
+        origin: Scheme, host and port of the API that accepted it.
+
+    Returns:
+        The store that has it, and why that one.
+
+    Raises:
+        CredentialStoreError: The store that the setting names, or the last one tried, cannot keep it.
+    """
+    choice, _ = _in_first_that_works(settings, places, lambda store: store.write(places.profile, key))
+    if choice.store.name == MemoryStore.name:
+        return choice
+    card = KeyCard.of(key, store=choice.store.name, origin=origin, now=time.time())
+    notes = [choice.reason]
+    try:
+        write_card(places, card)
+    except OSError as error:
+        notes.append(f"the note beside it could not be written ({error.strerror or error})")
+    if settings.credential_store is None and choice.store.name == KeyringStore.name:
+        notes.extend(_drop_file_copy(places))
+    return Choice(choice.store, "; ".join(notes))
+
+
+def read_stored(settings: Settings, places: Places) -> Stored:
+    """What is stored for the profile; the store that the key card names is asked first.
+
+    The key in the answer may be used for ``Stored.origin`` alone.
+
+    Raises:
+        CredentialStoreError: The store that should have the key cannot be read. A keyring that nothing
+            says to hold a key, and that does not answer, is only named in ``trouble``.
+    """
+    card = read_card(places)
+    stores = _stores_to_search(settings, places, card)
+    must_work = _must_work(settings, card)
+    trouble = ""
+    for store in stores:
+        try:
+            key = store.read(places.profile)
+        except CredentialStoreError as error:
+            if store.name in must_work:
+                raise
+            trouble = error.message
+            continue
+        if key is not None:
+            return Stored(
+                key=key,
+                store=store.name,
+                location=store.location(places.profile),
+                origin=_origin_for(key, card),
+                trouble=trouble,
+            )
+    searched = " or ".join(store.location(places.profile) for store in stores)
+    return Stored(key=None, store=stores[0].name, location=searched, trouble=trouble)
+
+
+def forget_key(settings: Settings, places: Places, fingerprint: str | None = None) -> bool:
+    """Remove the stored key and its card.
+
+    Args:
+        fingerprint: Only if the stored key is the one with this fingerprint.
+
+    Returns:
+        Whether a key was removed.
+
+    Raises:
+        CredentialStoreError: The store that should have the key does not let it be removed.
+    """
+    card = read_card(places)
+    stores = _stores_to_search(settings, places, card)
+    must_work = _must_work(settings, card)
+    removed = False
+    for store in stores:
+        try:
+            removed |= _delete(store, places.profile, fingerprint)
+        except CredentialStoreError:
+            if store.name in must_work:
+                raise
+    if card is not None and fingerprint in (None, card.fingerprint):
+        _remove_card(places)
+    return removed
+
+
+def _in_first_that_works(
+    settings: Settings, places: Places, act: Callable[[CredentialStore], T]
+) -> tuple[Choice, T]:
+    if settings.credential_store is not None:
+        store = _named(settings.credential_store, places)
+        return Choice(store, f"{store.name}, {_DECIDED}"), act(store)
+    keyring = KeyringStore(places)
+    try:
+        return Choice(keyring, keyring.name), act(keyring)
+    except CredentialStoreError as error:
+        because = error.message[:1].lower() + error.message[1:].rstrip(".")
+    file = FileStore(places.credentials)
+    return Choice(file, f"{file.name}, because {because}"), act(file)
+
+
+def _stores_to_search(settings: Settings, places: Places, card: KeyCard | None) -> list[CredentialStore]:
+    if settings.credential_store is not None:
+        return [_named(settings.credential_store, places)]
+    stores: list[CredentialStore] = [KeyringStore(places), FileStore(places.credentials)]
+    if card is not None and card.store == FileStore.name:
+        stores.reverse()
+    return stores
+
+
+def _must_work(settings: Settings, card: KeyCard | None) -> frozenset[str]:
+    expected = settings.credential_store or (card.store if card is not None else FileStore.name)
+    return frozenset({expected, FileStore.name})
+
+
+def _named(name: str, places: Places) -> CredentialStore:
+    if name == KeyringStore.name:
+        return KeyringStore(places)
+    return FileStore(places.credentials) if name == FileStore.name else MemoryStore()
+
+
+def _origin_for(key: ApiKey, card: KeyCard | None) -> str:
+    # A card counts only for the key it names: NIMBUS_SDK_HOME may lead to a card that somebody else wrote.
+    return card.origin if card is not None and card.fingerprint == key.fingerprint else DEFAULT_ORIGIN
+
+
+def _drop_file_copy(places: Places) -> list[str]:
+    try:
+        FileStore(places.credentials).delete(places.profile)
+    except CredentialStoreError as error:
+        return [f"an older key may still be in the credentials file ({error.message.rstrip('.')})"]
+    return []
+
+
+def _delete(store: CredentialStore, profile: str, fingerprint: str | None) -> bool:
+    if fingerprint is not None:
+        key = store.read(profile)
+        if key is None or key.fingerprint != fingerprint:
+            return False
+    return store.delete(profile)
+
+
+def _remove_card(places: Places) -> None:
+    try:
+        files.remove(places.key_card)
+    except OSError as error:
+        raise CredentialStoreError(
+            f"The note of the stored key, {places.key_card}, cannot be removed: {error.strerror or error}."
+        ) from error

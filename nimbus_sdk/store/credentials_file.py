@@ -1,0 +1,173 @@
+"""The API keys in one private file: where there is no keyring, or none is wanted.
+
+The file maps a profile to its key. A change keeps all other profiles, and replaces the file in one step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.store import files
+
+_CHANGE_TRIES = 5
+_LOCK_POLL_SECONDS = 0.02
+
+
+class FileStore:
+    """Keeps keys in a file that this user alone may read (mode 0600, in a folder of mode 0700).
+
+    Args:
+        path: ``Places.credentials``.
+        wait: Seconds to wait for another process that is changing the file.
+
+    Example:
+        >>> import tempfile, os.path
+        >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = FileStore(os.path.join(folder, "credentials.json"))
+        ...     store.write("lab", key)
+        ...     store.read("lab"), store.read("default"), store.delete("lab")
+        (ApiKey('nbci_test_0123…89ab'), None, True)
+    """
+
+    name = "file"
+
+    def __init__(self, path: str, *, wait: float = 5.0) -> None:
+        self.path = path
+        self._wait = wait
+
+    def location(self, profile: str) -> str:
+        """Where the key of a profile is, in words."""
+        return self.path
+
+    def read(self, profile: str) -> ApiKey | None:
+        """The profile's key, or None where the file has none.
+
+        Raises:
+            CredentialStoreError: The file cannot be read, is a link or another user's, or is damaged (it
+                is set aside then, and the message says where), or its entry is no key.
+        """
+        text = self._whole().get(profile)
+        if text is None:
+            return None
+        try:
+            return ApiKey.parse(str(text))
+        except InvalidKeyFormatError:
+            raise CredentialStoreError(
+                f"What {self.path} holds for the profile {profile} is not a Nimbus API key.",
+                hint="Save the key again with `nimbus-sdk install`.",
+            ) from None
+
+    def write(self, profile: str, key: ApiKey) -> None:
+        """Keep a key, in place of the one that was there; other profiles stay.
+
+        Raises:
+            CredentialStoreError: As for :meth:`read`, or the file cannot be written.
+        """
+        self._change(lambda keys: {**keys, profile: key.reveal()})
+
+    def delete(self, profile: str) -> bool:
+        """Remove a key; False where there was none. The file goes with the last one.
+
+        Raises:
+            CredentialStoreError: As for :meth:`write`.
+        """
+        if profile not in self._whole():
+            return False
+        self._change(lambda keys: {name: text for name, text in keys.items() if name != profile})
+        return True
+
+    def _change(self, edit: Callable[[dict[str, object]], dict[str, object]]) -> None:
+        with self._locked():
+            # Where the file system's locks do nothing, another process may have replaced the file meanwhile.
+            for _ in range(_CHANGE_TRIES):
+                wanted = edit(self._whole_or_set_aside())
+                self._replace(wanted)
+                if self._load() == wanted:
+                    return
+        raise CredentialStoreError(
+            f"Other processes keep changing {self.path}.", hint="Run it again when they are done."
+        )
+
+    def _whole(self) -> dict[str, object]:
+        keys = self._load()
+        if keys is not None:
+            return keys
+        with self._locked():
+            return self._whole_or_set_aside()
+
+    def _whole_or_set_aside(self) -> dict[str, object]:
+        keys = self._load()
+        if keys is not None:
+            return keys
+        with self._faults_told("set aside"):
+            aside = files.quarantine(self.path)
+        raise CredentialStoreError(
+            f"The credentials file {self.path} is damaged. It was set aside, unchanged, as {aside}.",
+            hint="Look there for what can be saved, then save the key again with `nimbus-sdk install`.",
+        )
+
+    def _load(self) -> dict[str, object] | None:
+        with self._faults_told("read"):
+            try:
+                files.tighten(self.path)
+            except FileNotFoundError:
+                return {}
+            content = files.read(self.path)
+        return {} if content is None else _parse(content)
+
+    def _replace(self, keys: dict[str, object]) -> None:
+        with self._faults_told("written"):
+            if not keys:
+                files.remove(self.path)
+                return
+            _close_folder(os.path.dirname(self.path))
+            files.write_private(self.path, json.dumps(keys, indent=2, sort_keys=True).encode() + b"\n")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        deadline = time.monotonic() + self._wait
+        with files.Lock(f"{self.path}.lock") as lock:
+            while not self._try(lock):
+                if time.monotonic() >= deadline:
+                    raise CredentialStoreError(
+                        f"Another process has been changing {self.path} for more than {self._wait:g} s.",
+                        hint="Run it again when that one is done.",
+                    )
+                time.sleep(_LOCK_POLL_SECONDS)
+            yield
+
+    def _try(self, lock: files.Lock) -> bool:
+        with self._faults_told("locked"):
+            return lock.try_acquire()
+
+    @contextmanager
+    def _faults_told(self, done: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CredentialStoreError(
+                f"The credentials file {self.path} cannot be {done}: {error.strerror or error}."
+            ) from error
+
+
+def _parse(content: bytes) -> dict[str, object] | None:
+    try:
+        keys = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return keys if isinstance(keys, dict) else None
+
+
+def _close_folder(folder: str) -> None:
+    files.make_private_folder(folder)
+    mode = stat.S_IMODE(os.stat(folder).st_mode)
+    if os.name != "nt" and mode & 0o077:
+        os.chmod(folder, files.PRIVATE_FOLDER)

@@ -1,0 +1,55 @@
+"""Whether somebody is there who can answer, and the one hidden question that the SDK asks."""
+
+from __future__ import annotations
+
+import sys
+
+
+def person_present() -> bool:
+    """True where a person can read a line and answer it: a terminal, or a running Jupyter kernel.
+
+    Example:
+        >>> isinstance(person_present(), bool)
+        True
+    """
+    return _kernel_runs() or (_is_terminal(sys.stdin) and _is_terminal(sys.stderr))
+
+
+def ask_hidden(label: str) -> str | None:
+    """Ask for a secret without showing what is typed; None where that cannot be done.
+
+    Args:
+        label: The question, without a line break.
+    """
+    import warnings
+    from getpass import GetPassWarning, getpass
+
+    try:
+        with warnings.catch_warnings():
+            # Where the echo cannot be turned off, getpass warns and goes on to show the secret.
+            warnings.simplefilter("error", GetPassWarning)
+            return getpass(label)
+    except (EOFError, GetPassWarning, NotImplementedError):
+        # NotImplementedError is what a kernel says whose front end takes no input.
+        return None
+
+
+def tell(line: str) -> None:
+    """Show the person one line, beside the program's own output."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+
+def _kernel_runs() -> bool:
+    # A program may import ipykernel without being a kernel, so that alone says nothing.
+    application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
+    return application is not None and bool(application.initialized())
+
+
+def _is_terminal(stream: object) -> bool:
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]
+    except (AttributeError, ValueError):
+        # No stream at all (pythonw, some daemons), or one that was closed.
+        return False
