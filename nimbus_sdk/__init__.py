@@ -1,1 +1,144 @@
-"""Python SDK for Nimbus BCI."""
+"""Python SDK of Nimbus BCI: one line installs the core, and everything works offline afterwards.
+
+    >>> import nimbus_sdk
+    >>> session = nimbus_sdk.install_core("nbci_live_…")  # doctest: +SKIP
+    >>> model = nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, "motor_imagery_4class_v1")  # doctest: +SKIP
+
+Every public name is found in one table and imported when it is first used, so that importing the SDK
+itself costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from nimbus_sdk._version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nimbus_sdk.account import (
+        QuotaStatus,
+        authenticate,
+        authenticate_from_storage,
+        check_quota_and_refresh,
+        get_quota_status,
+        invalidate_session,
+        refresh_quota,
+    )
+    from nimbus_sdk.catalogue import (
+        check_model_license_compatibility,
+        get_model_info,
+        list_available_models,
+    )
+    from nimbus_sdk.client import AsyncNimbusClient, NimbusClient
+    from nimbus_sdk.core.surface import (
+        BCIData,
+        BCIMetadata,
+        NimbusLDA,
+        NimbusProbit,
+        NimbusQDA,
+        assess_trial_quality,
+        calculate_ITR,
+        calibrate_model,
+        finalize_trial,
+        init_streaming,
+        load_model,
+        predict_batch,
+        process_chunk,
+        save_model,
+        train_model,
+    )
+    from nimbus_sdk.errors import (
+        ApiError,
+        ClockRollbackError,
+        ConfigurationError,
+        CoreDownloadError,
+        CoreError,
+        CoreIncompatibleError,
+        CoreInstallError,
+        CoreIntegrityError,
+        CoreNotInstalledError,
+        CredentialStoreError,
+        FeatureNotLicensedError,
+        InvalidKeyError,
+        InvalidKeyFormatError,
+        KeyExpiredError,
+        KeyNotFoundError,
+        MethodNotAllowedError,
+        MissingEventTypeError,
+        MissingKeyError,
+        NimbusConnectionError,
+        NimbusError,
+        NimbusTimeoutError,
+        NotConfiguredError,
+        PermissionDeniedError,
+        QuotaExceededError,
+        RateLimitError,
+        ResponseFormatError,
+        ServerError,
+        SessionError,
+        SessionExpiredError,
+        SessionNotFoundError,
+        SessionTamperedError,
+    )
+    from nimbus_sdk.install import InstallationStatus, check_installation, install_core, uninstall_core
+    from nimbus_sdk.progress import ProgressEvent
+    from nimbus_sdk.revocation import RevocationResult, revoke_api_key
+    from nimbus_sdk.session import AuthSession, current_session
+    from nimbus_sdk.store.key_sources import KeyResolution
+    from nimbus_sdk.stored_key import delete_stored_api_key, explain, get_stored_api_key, save_api_key
+
+    RxLDAModel = NimbusLDA
+    RxGMMModel = NimbusQDA
+    RxPolyaModel = NimbusProbit
+
+_CORE = "the installed core"
+_HOMES = {
+    "nimbus_sdk.account": (
+        "QuotaStatus authenticate authenticate_from_storage check_quota_and_refresh get_quota_status "
+        "invalidate_session refresh_quota"
+    ),
+    "nimbus_sdk.catalogue": "check_model_license_compatibility get_model_info list_available_models",
+    "nimbus_sdk.client": "AsyncNimbusClient NimbusClient",
+    "nimbus_sdk.errors": (
+        "ApiError ClockRollbackError ConfigurationError CoreDownloadError CoreError CoreIncompatibleError "
+        "CoreInstallError CoreIntegrityError CoreNotInstalledError CredentialStoreError "
+        "FeatureNotLicensedError InvalidKeyError InvalidKeyFormatError KeyExpiredError KeyNotFoundError "
+        "MethodNotAllowedError MissingEventTypeError MissingKeyError NimbusConnectionError NimbusError "
+        "NimbusTimeoutError NotConfiguredError PermissionDeniedError QuotaExceededError RateLimitError "
+        "ResponseFormatError ServerError SessionError SessionExpiredError SessionNotFoundError "
+        "SessionTamperedError"
+    ),
+    "nimbus_sdk.install": "InstallationStatus check_installation install_core uninstall_core",
+    "nimbus_sdk.progress": "ProgressEvent",
+    "nimbus_sdk.revocation": "RevocationResult revoke_api_key",
+    "nimbus_sdk.session": "AuthSession current_session",
+    "nimbus_sdk.store.key_sources": "KeyResolution",
+    "nimbus_sdk.stored_key": "delete_stored_api_key explain get_stored_api_key save_api_key",
+    _CORE: (
+        "BCIData BCIMetadata NimbusLDA NimbusProbit NimbusQDA RxGMMModel RxLDAModel RxPolyaModel "
+        "assess_trial_quality calculate_ITR calibrate_model finalize_trial init_streaming load_model "
+        "predict_batch process_chunk save_model train_model"
+    ),
+}
+_TABLE = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+__all__ = ["__version__", *sorted(_TABLE)]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> object:
+    home = _TABLE.get(name)
+    if home is None:
+        raise AttributeError(f"module 'nimbus_sdk' has no attribute {name!r}")
+    if home is _CORE:
+        from nimbus_sdk.install import from_core
+
+        # Not remembered here: after an uninstall the name must be gone again.
+        return from_core(name)
+    from importlib import import_module
+
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

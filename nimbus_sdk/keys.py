@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from nimbus_sdk.errors import InvalidKeyFormatError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Given: TypeAlias = "ApiKey | InvalidKeyFormatError | None"
+
 PREFIXES = ("nbci_live_", "nbci_test_")
 HEX_LENGTH = 48
 _HEX = frozenset("0123456789abcdefABCDEF")
@@ -81,6 +87,35 @@ class ApiKey:
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("An ApiKey is not pickled: a pickle would carry the whole key.")
+
+
+def received(text: str | None) -> Given:
+    """What a person handed over: a key, the fault with it, or nothing.
+
+    The fault is returned and not raised, so that the caller can drop the text first: a traceback shows
+    the arguments of every function that it passed through.
+
+    Example:
+        >>> received(None), received("nbci_test_" + "0" * 48)
+        (None, ApiKey('nbci_test_0000…0000'))
+    """
+    if text is None:
+        return None
+    try:
+        return ApiKey.parse(text)
+    except InvalidKeyFormatError as error:
+        return error.with_traceback(None)
+
+
+def accepted(given: Given) -> ApiKey | None:
+    """What :func:`received` gave, once the text is dropped.
+
+    Raises:
+        InvalidKeyFormatError: The text was no key.
+    """
+    if isinstance(given, InvalidKeyFormatError):
+        raise given
+    return given
 
 
 def _fault(text: str) -> str | None:

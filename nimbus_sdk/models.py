@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-
-from nimbus_sdk.errors import ResponseFormatError
-from nimbus_sdk.transport.flow import Answer
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 
 def _aware(moment: datetime) -> datetime:
@@ -113,26 +110,3 @@ class Health(_Wire):
     version: Text | None = None
     database: Text | None = None
     error: Text | None = None
-
-
-M = TypeVar("M", bound=BaseModel)
-
-
-def read(kind: type[M], answer: Answer) -> M:
-    """The answer's body as a model.
-
-    Raises:
-        ResponseFormatError: The body is not what the API documents; names the fields, never their values.
-    """
-    answer.json()
-    try:
-        return kind.model_validate_json(answer.body)
-    except ValidationError as error:
-        faults = tuple(
-            f"{'.'.join(str(part)[:40] for part in fault['loc'][:4]) or 'the whole body'}: {fault['type']}"
-            for fault in error.errors(include_url=False, include_context=False, include_input=False)[:5]
-        )
-    # Raised here and not in the handler: pydantic's error holds the body, and with it perhaps a token.
-    raise ResponseFormatError(
-        f"The service's answer ({kind.__name__}) does not fit its documentation: {'; '.join(faults)}."
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from nimbus_sdk.errors import ApiError, InvalidKeyError, KeyNotFoundError, ServerError
+from nimbus_sdk.errors import InvalidKeyError, KeyNotFoundError, ServerError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.models import (
     Entitlement,
@@ -18,11 +18,11 @@ from nimbus_sdk.models import (
     ModelInfo,
     ModelList,
     Revocation,
-    read,
 )
 from nimbus_sdk.settings import origin
 from nimbus_sdk.transport.auth import HeaderAuth
 from nimbus_sdk.transport.flow import Answer, Call, Flow, call
+from nimbus_sdk.transport.parse import parsed
 
 EventType = Literal["inference", "model_load", "error"]
 InferenceType = Literal["batch", "streaming"]
@@ -38,7 +38,7 @@ def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Answer]]:
     body = {"api_key": key.reveal()}
     step = Call(name="validate", method="POST", url=f"{base}/v1/auth/validate", json=body, per_minute=100)
     answer = yield from call(step)
-    return _valid(read(Entitlement, answer)), answer
+    return _valid(parsed(Entitlement, answer)), answer
 
 
 def refresh(base: str, key: ApiKey, patience: float | None = None) -> Flow[tuple[Entitlement, Answer]]:
@@ -61,7 +61,7 @@ def refresh(base: str, key: ApiKey, patience: float | None = None) -> Flow[tuple
         patience=patience,
     )
     answer = yield from call(step)
-    return _valid(read(Entitlement, answer)), answer
+    return _valid(parsed(Entitlement, answer)), answer
 
 
 def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
@@ -81,7 +81,7 @@ def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
         if error.answer_lost:
             return Revocation(revoked=True, message="Revoked; the first answer was lost on its way.")
         raise
-    return read(Revocation, answer)
+    return parsed(Revocation, answer)
 
 
 def github_token(base: str, key: ApiKey) -> Flow[GithubToken]:
@@ -93,7 +93,7 @@ def github_token(base: str, key: ApiKey) -> Flow[GithubToken]:
     url = f"{base}/v1/installer/github-token"
     step = Call(name="github_token", method="GET", url=url, auth=_key_header(base, key), per_minute=20)
     answer = yield from call(step)
-    return read(GithubToken, answer)
+    return parsed(GithubToken, answer)
 
 
 def list_models(
@@ -113,7 +113,7 @@ def list_models(
         per_minute=60,
     )
     answer = yield from call(step)
-    return read(ModelList, answer).models
+    return parsed(ModelList, answer).models
 
 
 def log_event(
@@ -138,7 +138,7 @@ def log_event(
         per_minute=1000,
     )
     answer = yield from call(step)
-    return read(EventReceipt, answer)
+    return parsed(EventReceipt, answer)
 
 
 def health(base: str) -> Flow[Health]:
@@ -149,12 +149,7 @@ def health(base: str) -> Flow[Health]:
         "application/json"
     ):
         raise ServerError("The service is unavailable.", status=UNAVAILABLE, request_id=answer.request_id)
-    return read(Health, answer)
-
-
-def is_dead(error: ApiError) -> bool:
-    """Whether the service itself said, in its own words, that the key is dead."""
-    return error.status == 401 and error.code in ("INVALID_KEY", "KEY_EXPIRED")
+    return parsed(Health, answer)
 
 
 def _valid(entitlement: Entitlement) -> Entitlement:

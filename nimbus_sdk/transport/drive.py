@@ -88,7 +88,8 @@ class Driver:
         if isinstance(step, Work):
             return step.run()
         if isinstance(step, Pause):
-            self._sleep(min(step.seconds, deadline.remaining()))
+            deadline.extend(step.seconds)
+            self._sleep(step.seconds)
             return None
         return self._exchange(prepared(step, self._settings), deadline)
 
@@ -174,7 +175,8 @@ class AsyncDriver:
 
             return await anyio.to_thread.run_sync(step.run)
         if isinstance(step, Pause):
-            await self._sleep(min(step.seconds, deadline.remaining()))
+            deadline.extend(step.seconds)
+            await self._sleep(step.seconds)
             return None
         return await self._exchange(prepared(step, self._settings), deadline)
 
@@ -197,6 +199,18 @@ class AsyncDriver:
 
             self._transport = AsyncHttpTransport()
         return self._transport
+
+
+def run(settings: Settings, flow: Flow[T]) -> T:
+    """Run one flow with a driver of its own."""
+    with Driver(settings) as driver:
+        return driver.run(flow)
+
+
+async def run_async(settings: Settings, flow: Flow[T]) -> T:
+    """Run one flow with a driver of its own, within an event loop."""
+    async with AsyncDriver(settings) as driver:
+        return await driver.run(flow)
 
 
 class _recorded:  # noqa: N801 - reads as the statement it makes

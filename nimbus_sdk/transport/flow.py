@@ -110,7 +110,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A wait, in seconds, that counts against the budget."""
+    """A wait for someone else on this machine, in seconds; it does not count against the budget."""
 
     seconds: float
 

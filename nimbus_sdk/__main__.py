@@ -1,0 +1,6 @@
+"""``python -m nimbus_sdk``: the command line where its script is not on the path."""
+
+from nimbus_sdk.cli import main
+
+if __name__ == "__main__":
+    main()

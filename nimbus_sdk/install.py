@@ -1,0 +1,160 @@
+"""``install_core``: a key becomes an installed core, a session and kept credentials, or nothing changes.
+
+First time: exactly four requests (validate, token, release, asset), in that order, then everything is
+kept. Again, with the core whole: none while the session is younger than an hour, else one. Source: the
+description of ``install_core`` in the Nimbus API documentation and NimbusSDK.jl.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from nimbus_sdk import licensing
+from nimbus_sdk.api import flows
+from nimbus_sdk.core import download, load, release, unpack, verify
+from nimbus_sdk.errors import CoreError, CoreNotInstalledError, SessionError
+from nimbus_sdk.keys import ApiKey, received
+from nimbus_sdk.progress import ProgressEvent, Report, reporting
+from nimbus_sdk.session import AuthSession, as_stale, session_of, standing
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store import sessions
+from nimbus_sdk.store.files import Lock
+from nimbus_sdk.store.key_sources import Found, cheap_key, find_key
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.drive import AsyncDriver, Driver
+from nimbus_sdk.transport.flow import Flow, work
+
+if TYPE_CHECKING:
+    from nimbus_sdk.core.load import InstalledCore
+
+
+def install_core(
+    api_key: str | None = None,
+    *,
+    force: bool = False,
+    version: str | None = None,
+    profile: str | None = None,
+    offline: bool | None = None,
+    progress: Report | bool | None = None,
+    timeout: float | None = None,
+) -> AuthSession:
+    """Install the core and keep the session and the key, so that everything works offline afterwards.
+
+    Args:
+        api_key: The key; where left out it comes from ``NIMBUS_API_KEY``, ``.env``, a mounted file, the
+            store, or a hidden prompt. A key given here is stored once the service has called it valid.
+        force: Validate and install again, although everything is there.
+        version: Which version of the core; the newest that fits where left out.
+        profile: Which account; ``NIMBUS_SDK_PROFILE`` or ``default`` where left out.
+        offline: True: not one network call.
+        progress: A function that takes events, True or False for a bar or none; a bar where someone looks.
+        timeout: Seconds for the conversation with the services, retries included; the wheel's own bytes
+            have as long as 64 KiB a second take.
+
+    Returns:
+        The session.
+
+    Raises:
+        InvalidKeyFormatError: The text is no key (no network was touched).
+        InvalidKeyError: The service does not know the key.
+        NotConfiguredError: The service has no token for the core's release.
+        CoreError: The core could not be fetched, verified or written; what was there before is in use.
+        NimbusConnectionError: The service cannot be reached.
+
+    Example:
+        >>> from nimbus_sdk import install_core
+        >>> session = install_core("nbci_live_…")  # doctest: +SKIP
+    """
+    given, api_key = received(api_key), None
+    settings = Settings.load(profile=profile, offline=offline, timeout=timeout)
+    with reporting(progress, settings.no_progress) as report, Driver(settings) as driver:
+        return driver.run(installing(settings, given, force=force, version=version, report=report))
+
+
+async def install_core_async(
+    api_key: str | None = None,
+    *,
+    force: bool = False,
+    version: str | None = None,
+    profile: str | None = None,
+    offline: bool | None = None,
+    progress: Report | bool | None = None,
+    timeout: float | None = None,
+) -> AuthSession:
+    """The awaitable twin of :func:`install_core`."""
+    given, api_key = received(api_key), None
+    settings = Settings.load(profile=profile, offline=offline, timeout=timeout)
+    with reporting(progress, settings.no_progress) as report:
+        async with AsyncDriver(settings) as driver:
+            return await driver.run(installing(settings, given, force=force, version=version, report=report))
+
+
+def installing(
+    settings: Settings, given: Given, *, force: bool, version: str | None, report: Report
+) -> Flow[AuthSession]:
+    """The whole story, as a flow."""
+    order = _Order(settings, Places.of(settings), accepted(given), version, report)
+    named = yield from work(lambda: cheap_key(settings, order.given))
+    if not force:
+        session = yield from work(lambda: order.present(named))
+        if session is not None and _counts_without_asking(settings, session):
+            report(ProgressEvent("done", "The core is installed, and the session is valid"))
+            return session
+    lock = Lock(order.places.lock)
+    try:
+        yield from licensing.locked(lock, lambda: report(ProgressEvent("wait", "Waiting for another install")))
+        # Whoever held the lock may have done it all by now.
+        session = None if force else (yield from work(lambda: order.present(named)))
+        if session is not None and _counts_without_asking(settings, session):
+            return session
+        found = yield from work(lambda: find_key(settings, order.places, order.given))
+        if session is not None and session.key_fingerprint == found.key.fingerprint:
+            report(ProgressEvent("validate", "Renewing the session"))
+            return (yield from licensing.renewed_or_stale(settings, order.places, found.key, session))
+        return (yield from _from_the_start(order, found, core_stays=order.core_is_there() and not force))
+    finally:
+        lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What was asked for, and where it goes."""
+
+    settings: Settings
+    places: Places
+    given: ApiKey | None
+    version: str | None
+    report: Report
+
+    def core_is_there(self) -> bool:
+        """Whether the core that was asked for is the current one, and whole."""
+        try:
+            core = load.whole(self.places.core)
+        except CoreError:
+            return False
+        return core is not None and self.version in (None, core.version)
+
+    def present(self, named: Found | None) -> AuthSession | None:
+        """The session, if the core is there and the session counts for the key that was named."""
+        if not self.core_is_there():
+            return None
+        try:
+            return session_of(self.settings, self.places, None if named is None else named.key)
+        except SessionError:
+            return None
+
+
+def _counts_without_asking(settings: Settings, session: AuthSession) -> bool:
+    return settings.offline or standing(session, datetime.now(UTC)) == "fresh"
+
+
+def _from_the_start(order: _Order, found: Found, *, core_stays: bool) -> Flow[AuthSession]:
+    settings, places, report = order.settings, order.places, order.report
+    report(ProgressEvent("validate", f"Validating {found.key.masked}"))
+    session = yield from licensing.confirmed(settings, places, found.key)
+    staged = None if core_stays else (yield from _fetched(order, found.key))
+    report(ProgressEvent("save", "Keeping the session"))
+    yield from work(lambda: _commit(order, found, session, staged))
+    report(ProgressEvent("done", "Done"))
+    return (yield from work(lambda: kept_session(places))) or session

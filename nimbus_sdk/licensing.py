@@ -1,0 +1,217 @@
+"""What the service says of a key becomes a session; what it refuses is remembered.
+
+Shared by the stories of installing and of the account.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from nimbus_sdk.errors import (
+    ApiError,
+    NimbusConnectionError,
+    NimbusError,
+    NimbusTimeoutError,
+    ResponseFormatError,
+)
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.session import AuthSession, as_stale, forget_memory, kept_session
+from nimbus_sdk.settings import Settings, origin
+from nimbus_sdk.store import sessions
+from nimbus_sdk.store.files import Lock
+from nimbus_sdk.store.credentials import save_key
+from nimbus_sdk.store.key_sources import Found
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.flow import Flow, pause, work
+
+if TYPE_CHECKING:
+    from nimbus_sdk.models import Entitlement
+    from nimbus_sdk.transport.flow import Answer
+
+CACHED_PATIENCE_SECONDS = 1.4
+"""What a call may cost whose answer the cache can replace; with one read that overruns, under 3 s."""
+
+LOCK_WAIT_SECONDS = 300.0
+LOCK_POLL_SECONDS = 0.1
+GIVEN_BY_A_PERSON = ("argument", "prompt")
+_log = logging.getLogger("nimbus_sdk")
+
+
+def confirmed(settings: Settings, places: Places, key: ApiKey) -> Flow[AuthSession]:
+    """Have a key validated: one request, and a session that is not kept yet.
+
+    Raises:
+        InvalidKeyError: The key is dead; what was cached for it is gone.
+    """
+    from nimbus_sdk.api import flows
+
+    try:
+        entitlement, answer = yield from flows.validate(settings.api_url, key)
+    except ApiError as error:
+        yield from _remember_refusal(places, key, error)
+        raise
+    session = _session(settings, key, entitlement, answer)
+    if entitlement.user_id is None:
+        raise ResponseFormatError("The service called the key valid, but did not say whose it is (user_id).")
+    return replace(
+        session,
+        user_id=entitlement.user_id,
+        email=entitlement.email,
+        name=entitlement.name,
+        organization=entitlement.organization,
+    )
+
+
+def renewed(
+    settings: Settings, places: Places, key: ApiKey, before: AuthSession, patience: float | None = None
+) -> Flow[AuthSession]:
+    """Have a session's quota, features and expiry renewed: one request; user fields stay.
+
+    Raises:
+        InvalidKeyError: The key is dead; what was cached for it is gone.
+    """
+    from nimbus_sdk.api import flows
+
+    try:
+        entitlement, answer = yield from flows.refresh(settings.api_url, key, patience)
+    except ApiError as error:
+        yield from _remember_refusal(places, key, error)
+        raise
+    return replace(
+        _session(settings, key, entitlement, answer),
+        user_id=before.user_id,
+        email=before.email,
+        name=before.name,
+        organization=before.organization,
+        key_source=before.key_source,
+    )
+
+
+def renewed_or_stale(
+    settings: Settings, places: Places, key: ApiKey, before: AuthSession
+) -> Flow[AuthSession]:
+    """Have a session renewed and kept; where the service cannot be reached, the session as it is, stale."""
+    try:
+        session = yield from renewed(settings, places, key, before, CACHED_PATIENCE_SECONDS)
+    except (ApiError, NimbusConnectionError, ResponseFormatError) as error:
+        if isinstance(error, ApiError) and is_dead(error):
+            raise
+        return served_stale(before, error)
+    yield from work(lambda: keep(places, session))
+    return session
+
+
+def is_dead(error: ApiError) -> bool:
+    """Whether the service itself said, in its own words, that the key is dead."""
+    return error.status == 401 and error.code in ("INVALID_KEY", "KEY_EXPIRED")
+
+
+def served_stale(session: AuthSession, reason: NimbusError) -> AuthSession:
+    """The kept session in place of an answer that did not come."""
+    _log.warning(
+        "The session of %s could not be renewed and is used as it is: %s", session.key_masked, reason
+    )
+    return as_stale(session)
+
+
+def keep(places: Places, session: AuthSession) -> None:
+    """Keep a session that the service has just confirmed.
+
+    Raises:
+        SessionError: The disk refused.
+    """
+    sessions.write(places, session.to_dict())
+    settle(places, session)
+
+
+def settle(places: Places, session: AuthSession) -> None:
+    """Note what a kept and confirmed session makes true: its key lives, and the clock is right."""
+    sessions.clear_refusal(places, session.key_fingerprint)
+    sessions.note_seen(places, session.validated_at.timestamp())
+    forget_memory()
+
+
+def keep_key(settings: Settings, places: Places, found: Found, session: AuthSession) -> AuthSession:
+    """Store a key that a person gave and that was just found valid; any other stays where it is.
+
+    Returns:
+        The session, with the place where its key is.
+
+    Raises:
+        CredentialStoreError: The store refused.
+    """
+    if found.source not in GIVEN_BY_A_PERSON:
+        return replace(session, key_source=found.source)
+    choice = save_key(settings, places, found.key, origin(settings.api_url))
+    return replace(session, key_source=choice.store.name)
+
+
+def locked(lock: Lock, waiting: Callable[[], None] | None = None) -> Flow[None]:
+    """Wait for a lock; where locks do not work, go on without: only work would be done twice.
+
+    Args:
+        lock: Released by the caller.
+        waiting: Called once if another process holds the lock.
+
+    Raises:
+        NimbusTimeoutError: Another process holds it for too long.
+    """
+    started = time.monotonic()
+    try:
+        while not (yield from work(lock.try_acquire)):
+            if waiting is not None:
+                waiting()
+                waiting = None
+            if time.monotonic() - started > LOCK_WAIT_SECONDS:
+                raise NimbusTimeoutError(
+                    f"Another process has been busy with the same for {LOCK_WAIT_SECONDS:.0f} s.",
+                    hint=f"Wait for it, or end it; it holds {lock.path}.",
+                )
+            yield from pause(LOCK_POLL_SECONDS * (0.5 + os.urandom(1)[0] / 255))
+    except OSError as error:
+        _log.debug("No lock at %s (%s); going on without.", lock.path, error)
+
+
+def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: Answer) -> AuthSession:
+    return AuthSession(
+        key_fingerprint=key.fingerprint,
+        key_masked=key.masked,
+        user_id=None,
+        email=None,
+        name=None,
+        organization=None,
+        license_type=entitlement.license_type,
+        expires_at=entitlement.expires_at,
+        features_enabled=frozenset(entitlement.features),
+        usage_quota=entitlement.quota.remaining,
+        usage_quota_max=entitlement.quota.monthly_limit,
+        quota_reset_at=entitlement.quota.resets_at,
+        validated_at=datetime.now(UTC),
+        api_origin=origin(settings.api_url),
+        clock_offset=answer.clock_offset,
+        profile=settings.profile,
+    )
+
+
+def _remember_refusal(places: Places, key: ApiKey, error: ApiError) -> Flow[None]:
+    if is_dead(error):
+        yield from work(lambda: bury(places, key, str(error.code)))
+
+
+def bury(places: Places, key: ApiKey, code: str) -> None:
+    """Drop what is cached for a dead key, and remember that it is dead.
+
+    Raises:
+        SessionError: The disk refused.
+    """
+    session = kept_session(places)
+    sessions.note_refusal(places, key.fingerprint, code, datetime.now(UTC).isoformat(timespec="seconds"))
+    if session is not None and session.key_fingerprint == key.fingerprint:
+        sessions.forget(places)
+    forget_memory()

@@ -1,0 +1,75 @@
+"""Revoking a key: the service first, then all that this machine keeps for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nimbus_sdk import licensing
+from nimbus_sdk.keys import accepted, received
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store import credentials, key_sources
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.drive import run, run_async
+from nimbus_sdk.transport.flow import Flow, work
+
+if TYPE_CHECKING:
+    from nimbus_sdk.keys import Given
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationResult:
+    """What became of a key that was to be revoked."""
+
+    revoked: bool
+    message: str
+    key_masked: str
+
+
+def revoking(settings: Settings, given: Given, reason: str | None) -> Flow[RevocationResult]:
+    """Revoke a key for good, then clear what is cached and stored for it."""
+    from nimbus_sdk.api import flows
+
+    places = Places.of(settings)
+    found = yield from work(lambda: key_sources.find_key(settings, places, accepted(given)))
+    revocation = yield from flows.revoke(settings.api_url, found.key, reason)
+    if revocation.revoked:
+        yield from work(lambda: licensing.bury(places, found.key, "REVOKED"))
+        yield from work(lambda: credentials.forget_key(settings, places, found.key.fingerprint))
+    return RevocationResult(revocation.revoked, revocation.message, found.key.masked)
+
+
+def revoke_api_key(
+    api_key: str | None = None,
+    *,
+    reason: str | None = None,
+    profile: str | None = None,
+    timeout: float | None = None,
+) -> RevocationResult:
+    """Revoke a key for good, and clear what is kept for it on this machine. This cannot be undone.
+
+    Args:
+        api_key: The key; the one in use where left out (``explain()`` shows which that is).
+        reason: Logged by the service for audits.
+        profile: Which account.
+        timeout: Seconds for the whole call, retries included.
+
+    Raises:
+        KeyNotFoundError: The key does not exist, or was revoked before.
+    """
+    given, api_key = received(api_key), None
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return run(settings, revoking(settings, given, reason))
+
+
+async def revoke_api_key_async(
+    api_key: str | None = None,
+    *,
+    reason: str | None = None,
+    profile: str | None = None,
+    timeout: float | None = None,
+) -> RevocationResult:
+    """The awaitable twin of :func:`revoke_api_key`."""
+    given, api_key = received(api_key), None
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return await run_async(settings, revoking(settings, given, reason))

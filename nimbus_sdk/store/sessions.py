@@ -1,0 +1,201 @@
+"""Sealed records: the session, refusals, the last time seen. No opinion here on what still counts.
+
+Each record is a JSON file that carries an HMAC-SHA256 under a random secret of this installation. That
+makes an edit evident. It is no copy protection: who can read the secret can seal anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TypeAlias
+
+from nimbus_sdk.errors import SessionError, SessionTamperedError
+from nimbus_sdk.store import files
+from nimbus_sdk.store.places import Places
+
+FORMAT = 1
+Record: TypeAlias = dict[str, object]
+Stamp: TypeAlias = tuple[int, int, int]
+
+
+def read(places: Places) -> Record | None:
+    """The profile's session, or None.
+
+    Raises:
+        SessionTamperedError: The seal does not fit; the file was set aside.
+    """
+    return _unsealed(places, places.session, "session")
+
+
+def write(places: Places, record: Mapping[str, object]) -> None:
+    """Keep a session.
+
+    Raises:
+        SessionError: The disk refused; the session before it is untouched.
+    """
+    _seal(places, places.session, "session", record)
+
+
+def stage(places: Places, record: Mapping[str, object], install_id: str) -> None:
+    """Keep a session that counts from the moment on at which the core ``install_id`` is the current one.
+
+    Raises:
+        SessionError: The disk refused.
+    """
+    _seal(places, places.next_session, "next session", {"install_id": install_id, "session": dict(record)})
+
+
+def staged(places: Places) -> tuple[str, Record] | None:
+    """The session that waits for its core, with that core's id, or None."""
+    record = _unsealed(places, places.next_session, "next session")
+    if record is None:
+        return None
+    session, install_id = record.get("session"), record.get("install_id")
+    return (install_id, session) if isinstance(session, dict) and isinstance(install_id, str) else None
+
+
+def promote(places: Places, record: Mapping[str, object]) -> None:
+    """Make a staged session the profile's session, for good.
+
+    Raises:
+        SessionError: The disk refused; the staged session still counts.
+    """
+    write(places, record)
+    with suppress(OSError):
+        files.remove(places.next_session)
+
+
+def forget(places: Places) -> None:
+    """Remove the profile's session and the memory of its clock.
+
+    Raises:
+        SessionError: A file is there and cannot be removed.
+    """
+    try:
+        for path in (places.next_session, places.session, places.last_seen):
+            files.remove(path)
+    except OSError as error:
+        raise SessionError(
+            f"The session in {places.session} cannot be removed ({error.strerror}).",
+            hint="Check the permissions of the folder and remove the file by hand.",
+        ) from None
+
+
+def stamp(path: str) -> Stamp | None:
+    """What changes whenever a file is replaced, or None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
+def note_refusal(places: Places, fingerprint: str, code: str, at: str) -> None:
+    """Remember that the service called a key dead, so that no outage brings it back.
+
+    Raises:
+        SessionError: The disk refused.
+    """
+    _seal(
+        places, places.refusal(fingerprint), "refusal", {"fingerprint": fingerprint, "code": code, "at": at}
+    )
+
+
+def refusal(places: Places, fingerprint: str) -> Record | None:
+    """The note that a key was refused, or None."""
+    return _unsealed(places, places.refusal(fingerprint), "refusal")
+
+
+def clear_refusal(places: Places, fingerprint: str) -> None:
+    """Drop the note: the service has just called the key valid."""
+    with suppress(OSError):
+        files.remove(places.refusal(fingerprint))
+
+
+def last_seen(places: Places) -> float | None:
+    """The latest Unix time that this profile has noted, or None."""
+    try:
+        record = _unsealed(places, places.last_seen, "last seen")
+    except SessionTamperedError:
+        return None
+    seen = (record or {}).get("at")
+    return float(seen) if isinstance(seen, (int, float)) else None
+
+
+def note_seen(places: Places, now: float) -> None:
+    """Note the time; a disk that refuses takes nothing from the person's call."""
+    with suppress(SessionError):
+        _seal(places, places.last_seen, "last seen", {"at": now})
+
+
+def _seal(places: Places, path: str, purpose: str, record: Mapping[str, object]) -> None:
+    try:
+        secret = files.create_once(places.seal, os.urandom(32).hex().encode())
+        payload = dict(record)
+        sealed = {"format": FORMAT, "seal": _mac(secret, places, purpose, payload), "record": payload}
+        files.write_private(path, json.dumps(sealed, indent=1).encode() + b"\n")
+    except OSError as error:
+        raise SessionError(
+            f"The {purpose} cannot be kept in {os.path.dirname(path)} ({error.strerror or error}).",
+            hint="Check free space and permissions, or set NIMBUS_SDK_HOME to a folder that can be written.",
+        ) from None
+
+
+def _unsealed(places: Places, path: str, purpose: str) -> Record | None:
+    try:
+        content = files.read(path)
+        if content is None:
+            return None
+        secret = files.read(places.seal) or b""
+    except OSError as error:
+        raise SessionError(
+            f"The {purpose} in {path} cannot be read ({error.strerror or error}).",
+            hint="Check the permissions of the file and its folder.",
+        ) from None
+    record = _open(content, secret, places, purpose)
+    if record is not None:
+        return record
+    if _replaced_meanwhile(path, content):
+        return _unsealed(places, path, purpose)
+    raise SessionTamperedError(
+        f"The {purpose} of profile {places.profile} was changed, cut short, or comes from another machine. "
+        f"{_set_aside(path)}"
+    )
+
+
+def _replaced_meanwhile(path: str, content: bytes) -> bool:
+    """Whether another process has replaced a file since it was read."""
+    try:
+        return files.read(path) != content
+    except OSError:
+        return False
+
+
+def _open(content: bytes, secret: bytes, places: Places, purpose: str) -> Record | None:
+    try:
+        sealed = json.loads(content)
+        record, seal = sealed["record"], sealed["seal"]
+        genuine = sealed["format"] == FORMAT and hmac.compare_digest(
+            seal, _mac(secret, places, purpose, record)
+        )
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return record if secret and genuine and isinstance(record, dict) else None
+
+
+def _mac(secret: bytes, places: Places, purpose: str, record: object) -> str:
+    owner = places.profile if purpose != "refusal" else ""
+    text = json.dumps([FORMAT, purpose, owner, record], sort_keys=True, separators=(",", ":"))
+    return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _set_aside(path: str) -> str:
+    try:
+        return f"It was set aside as {files.quarantine(path)} and is not used."
+    except OSError:
+        return "It is not used, and could not be set aside."

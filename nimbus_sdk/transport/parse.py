@@ -1,0 +1,32 @@
+"""From an answer's body to a model of what the service documents."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from nimbus_sdk.errors import ResponseFormatError
+from nimbus_sdk.transport.flow import Answer
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def parsed(kind: type[M], answer: Answer) -> M:
+    """The answer's body as a model.
+
+    Raises:
+        ResponseFormatError: The body is not what is documented; names the fields, never their values.
+    """
+    answer.json()
+    try:
+        return kind.model_validate_json(answer.body)
+    except ValidationError as error:
+        faults = tuple(
+            f"{'.'.join(str(part)[:40] for part in fault['loc'][:4]) or 'the whole body'}: {fault['type']}"
+            for fault in error.errors(include_url=False, include_context=False, include_input=False)[:5]
+        )
+    # Raised here and not in the handler: pydantic's error holds the body, and with it perhaps a token.
+    raise ResponseFormatError(
+        f"The service's answer ({kind.__name__}) does not fit its documentation: {'; '.join(faults)}."
+    )
