@@ -109,7 +109,7 @@ def _analytics(visit: Visit, key: str) -> Reply:
 async def _health(visit: Visit) -> Reply:
     check_method(visit, "GET")
     now = iso(visit.state.clock())
-    if not visit.state.switches.healthy:
+    if not (visit.state.switches.healthy and visit.state.database.answers()):
         unwell = {"status": "unhealthy", "timestamp": now, "error": "Database connection failed"}
         return json_reply(503, unwell)
     return json_reply(

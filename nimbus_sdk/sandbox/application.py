@@ -31,7 +31,7 @@ def storage_application(state: State) -> ASGIApp:
 
 
 async def _unknown(visit: Visit) -> Reply:
-    if visit.request.url.path.startswith("/github/"):
+    if visit.path.startswith("/github/"):
         return github_refusal(404, "Not Found")
     allowance = visit.state.limits.take("unknown", visit.caller)
     headers = {} if allowance is None else allowance.headers()

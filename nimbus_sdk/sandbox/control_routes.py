@@ -23,6 +23,7 @@ import asyncio
 import dataclasses
 import hmac
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
@@ -34,6 +35,7 @@ from starlette.types import Receive, Scope, Send
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.faults import fault_from_json
 from nimbus_sdk.sandbox.github_routes import release_json
+from nimbus_sdk.sandbox.new_keys import NewKey
 from nimbus_sdk.sandbox.publishing import Order
 from nimbus_sdk.sandbox.refusals import Refused
 from nimbus_sdk.sandbox.state import State
@@ -126,8 +128,8 @@ async def _create_key(state: State, request: Request) -> Response:
     try:
         if isinstance(fields.get("expires_at"), str):
             fields["expires_at"] = datetime.fromisoformat(str(fields["expires_at"]))
-        key = state.keys.create(**fields)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as fault:
+        key = state.keys.create(NewKey(**fields))  # type: ignore[arg-type]
+    except (TypeError, ValueError, sqlite3.IntegrityError) as fault:
         raise ConfigurationError(f"No key can be made of this: {fault}.") from fault
     return JSONResponse({"key": key}, 201)
 

@@ -72,6 +72,15 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
+    def answers(self) -> bool:
+        """Whether the database takes a transaction."""
+        try:
+            with self.transaction() as connection:
+                connection.execute("SELECT count(*) FROM keys")
+        except sqlite3.Error:
+            return False
+        return True
+
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 
 from starlette.types import Receive, Send
 
@@ -32,12 +33,13 @@ async def deliver(
         send: Takes ASGI messages.
     """
     entry.answered(reply.status)
-    pieces = _paced(_corrupted(reply) if fault.corrupt_digest else reply.pieces(), fault.drip, receive)
-    if fault.cuts:
-        await _send_cut(connection, reply, fault, entry, pieces)
-        await until_gone(receive)
-    else:
-        await _send_whole(connection, reply, entry, pieces, send)
+    whole = _corrupted(reply) if fault.corrupt_digest else reply.pieces()
+    async with aclosing(_paced(whole, fault.drip, receive)) as pieces:
+        if fault.cuts:
+            await _send_cut(connection, reply, fault, entry, pieces)
+            await until_gone(receive)
+        else:
+            await _send_whole(connection, reply, entry, pieces, send)
 
 
 async def until_gone(receive: Receive) -> None:
@@ -94,7 +96,7 @@ async def _send_cut(
         connection.transport.close()
 
 
-async def _paced(pieces: Iterator[bytes], rate: float | None, receive: Receive) -> AsyncIterator[bytes]:
+async def _paced(pieces: Iterator[bytes], rate: float | None, receive: Receive) -> AsyncGenerator[bytes]:
     if rate is None:
         for piece in pieces:
             yield piece

@@ -40,6 +40,11 @@ class Visit:
         return self.request.headers
 
     @property
+    def path(self) -> str:
+        """The path, without the query."""
+        return str(self.request.scope["path"])
+
+    @property
     def caller(self) -> str:
         """The peer's address."""
         return self.request.client.host if self.request.client else ""
@@ -96,8 +101,8 @@ class Endpoint:
     def _note(self, request: Request, request_id: str) -> Entry:
         return self._state.journal.open(
             method=request.method,
-            path=request.url.path,
-            query=request.url.query,
+            path=request.scope["path"],
+            query=request.scope["query_string"].decode("latin-1"),
             endpoint=self._name,
             request_id=request_id,
             headers=request.headers.items(),

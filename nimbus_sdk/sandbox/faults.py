@@ -111,6 +111,8 @@ class Fault:
             raise ConfigurationError(f"reset is before_head or after_head, not {self.reset!r}.")
         if self.drip is not None and self.drip <= 0:
             raise ConfigurationError("drip is a number of bytes per second above 0.")
+        if self.times is not None and self.times < 1:
+            raise ConfigurationError("times is a number of requests from 1 on, or None for ever.")
 
     @property
     def cuts(self) -> bool:
@@ -172,7 +174,7 @@ class FaultBook:
                 return NO_FAULT
             if first.left is not None:
                 first.left -= 1
-                if first.left <= 0:
+                if first.left == 0:
                     waiting.pop(0)
             return first.fault
 

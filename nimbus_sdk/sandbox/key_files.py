@@ -10,7 +10,8 @@ from pathlib import Path
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.database import Database
-from nimbus_sdk.sandbox.license_keys import Kind, LicenseKeys
+from nimbus_sdk.sandbox.license_keys import LicenseKeys
+from nimbus_sdk.sandbox.new_keys import Kind, NewKey
 from nimbus_sdk.sandbox.refusals import Refused
 
 
@@ -38,7 +39,7 @@ def create_key(
         ConfigurationError: The file or an argument cannot be used.
     """
     with _keys(db) as keys:
-        return keys.create(tier, kind=kind, expires_at=expires_at, used=used)
+        return keys.create(NewKey(tier=tier, kind=kind, expires_at=expires_at, used=used))
 
 
 def list_keys(db: Path) -> list[dict[str, object]]:

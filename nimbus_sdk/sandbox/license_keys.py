@@ -10,19 +10,14 @@ import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
 
-from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.database import Database
 from nimbus_sdk.sandbox.masking import digest, mask_key, mask_text
+from nimbus_sdk.sandbox.new_keys import NewKey
 from nimbus_sdk.sandbox.refusals import Refused
-from nimbus_sdk.sandbox.tiers import TIERS
 from nimbus_sdk.sandbox.times import Clock, iso, month, next_month
 
-Kind = Literal["test", "live"]
 KEY_PATTERN = re.compile(r"nbci_(live|test)_[0-9a-fA-F]{48}")
 FINGERPRINT_LENGTH = 12
 
@@ -86,70 +81,31 @@ class LicenseKeys:
         self._database = database
         self._clock = clock
 
-    def create(
-        self,
-        tier: str = "research",
-        *,
-        kind: Kind = "test",
-        expires_at: datetime | None = None,
-        used: int = 0,
-        monthly_limit: int | None = None,
-        features: Collection[str] | None = None,
-        email: str = "researcher@university.edu",
-        name: str | None = "Dr. Jane Smith",
-        organization: str | None = "Neuroscience Lab",
-        user_id: str | None = None,
-        block_when_exhausted: Collection[str] = ("analytics",),
-    ) -> str:
-        """Make a key and return it, plain, this once.
-
-        Args:
-            tier: A tier of the table; any other name where ``features`` says what it may do.
-            kind: ``test`` or ``live``: the prefix.
-            expires_at: Aware moment after which the key is refused; None is never.
-            used: Inferences already counted this month.
-            monthly_limit: Inferences a month; None takes the tier's own.
-            features: The ``features`` list; None takes the tier's own.
-            email: The holder's address.
-            name: The holder's name, left out of answers where None.
-            organization: The holder's organization, left out of answers where None.
-            user_id: As it stands in answers; None makes one.
-            block_when_exhausted: Endpoints that answer 429 QUOTA_EXCEEDED once the quota is used up, of
-                ``validate``, ``refresh`` and ``analytics``.
-
-        Raises:
-            ConfigurationError: An unknown tier without features, an unknown kind, a naive ``expires_at``.
-        """
-        granted, usual_limit = _grant(tier, features)
-        if kind not in ("test", "live"):
-            raise ConfigurationError(f"The sandbox makes test and live keys, not {kind!r}.")
-        if expires_at is not None and expires_at.tzinfo is None:
-            raise ConfigurationError("expires_at must name its time zone.", hint="Add tzinfo=UTC to it.")
-        key = f"nbci_{kind}_{secrets.token_hex(24)}"
-        now = self._clock()
-        self._insert(
-            digest(key),
-            mask_key(key),
-            kind,
-            tier,
-            json.dumps(granted),
-            usual_limit if monthly_limit is None else monthly_limit,
-            used,
-            month(now),
-            user_id or f"usr_{secrets.randbelow(10**10):010d}",
-            email,
-            name,
-            organization,
-            now,
-            None if expires_at is None else expires_at.timestamp(),
-            None,
-            json.dumps(sorted(block_when_exhausted)),
-        )
-        return key
-
-    def _insert(self, *row: object) -> None:
+    def create(self, wanted: NewKey) -> str:
+        """Make a key and return it, plain, this once."""
+        key, now = f"nbci_{wanted.kind}_{secrets.token_hex(24)}", self._clock()
+        row = {
+            "key_hash": digest(key),
+            "masked": mask_key(key),
+            "kind": wanted.kind,
+            "tier": wanted.tier,
+            "features": json.dumps(wanted.granted_features),
+            "monthly_limit": wanted.granted_limit,
+            "used": wanted.used,
+            "month": month(now),
+            "user_id": wanted.user_id or f"usr_{secrets.randbelow(10**10):010d}",
+            "email": wanted.email,
+            "name": wanted.name,
+            "organization": wanted.organization,
+            "created_at": now,
+            "expires_at": None if wanted.expires_at is None else wanted.expires_at.timestamp(),
+            "revoked_at": None,
+            "block_when_exhausted": json.dumps(sorted(wanted.block_when_exhausted)),
+        }
+        places = ", ".join(f":{column}" for column in row)
         with self._database.transaction() as connection:
-            connection.execute(f"INSERT INTO keys VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+            connection.execute(f"INSERT INTO keys ({', '.join(row)}) VALUES ({places})", row)  # noqa: S608
+        return key
 
     def active(self, key: str) -> KeyRecord:
         """The record of a key that may be used now.
@@ -249,18 +205,6 @@ class LicenseKeys:
                 "block_when_exhausted": frozenset(json.loads(row["block_when_exhausted"])),
             }
         )
-
-
-def _grant(tier: str, features: Collection[str] | None) -> tuple[list[str], int | None]:
-    table = TIERS.get(tier)
-    if table is not None:
-        return list(table.features if features is None else features), table.monthly_limit
-    if features is None:
-        raise ConfigurationError(
-            f"The sandbox has no license tier {tier!r}.",
-            hint=f"Take one of {', '.join(TIERS)}, or say which features the tier has.",
-        )
-    return list(features), None
 
 
 def check_format(key: str) -> str:

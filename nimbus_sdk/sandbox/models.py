@@ -40,9 +40,7 @@ def read_models(folder: Path) -> tuple[Model, ...]:
     registry = folder / "registry.json"
     if not registry.is_file():
         return ()
-    rows = json.loads(registry.read_text(encoding="utf-8"))
-    if isinstance(rows, dict):
-        rows = rows["models"]
+    rows = json.loads(registry.read_text(encoding="utf-8"))["models"]
     return tuple(_model(folder, row) for row in rows)
 
 
@@ -59,7 +57,7 @@ def _model(folder: Path, row: dict[str, object]) -> Model:
         path=folder / str(row["file"]),
         row={
             **{field: row[field] for field in _SHOWN},
-            "size_mb": round(size / _BYTES_PER_MB, 3),
+            "size_mb": round(size / _BYTES_PER_MB, 6),
             "metadata": row["metadata"],
         },
     )

@@ -6,9 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.tags import parse_tag
+from packaging.version import Version
+
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.sandbox.recipe import Recipe
 from nimbus_sdk.sandbox.releases import Draft
-from nimbus_sdk.sandbox.workshop import Recipe, Workshop
+from nimbus_sdk.sandbox.workshop import Workshop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +40,20 @@ class Order:
     tags: Sequence[str] = ()
     requires: Sequence[str] = ()
     requires_python: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            Version(self.version)
+            for tag in self.tags:
+                parse_tag(tag)
+            for requirement in self.requires:
+                Requirement(requirement)
+            if self.requires_python is not None:
+                SpecifierSet(self.requires_python)
+            if self.padding < 0:
+                raise ValueError("padding below 0")
+        except (ValueError, TypeError) as fault:
+            raise ConfigurationError(f"The sandbox cannot release such a core: {fault}.") from fault
 
     def draft(self, workshop: Workshop) -> Draft:
         """Build its wheels."""

@@ -5,47 +5,37 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
-from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
-from nimbus_sdk.errors import ConfigurationError
+from packaging.tags import parse_tag
+
+from nimbus_sdk.sandbox.recipe import Recipe
 
 _PADDING_NAME = "nimbus_sdk_core/_padding.bin"
 _FIXED_DATE = (2020, 2, 2, 0, 0, 0)
 
 
-def repack(
-    wheel: Path,
-    target: Path,
-    *,
-    padding: int = 0,
-    tag: str | None = None,
-    requires: Sequence[str] = (),
-    requires_python: str | None = None,
-) -> Path:
+def repack(wheel: Path, target: Path, recipe: Recipe) -> Path:
     """Write a changed copy of a wheel, its RECORD made anew.
 
     Args:
         wheel: The wheel to start from.
         target: Folder that gets the copy.
-        padding: Bytes of an incompressible data file to add, stored as it is; the same ones each time.
-        tag: Compatibility tag in place of the wheel's own, such as ``cp311-cp311-win_amd64``.
-        requires: Requirements to add, one ``Requires-Dist`` each.
-        requires_python: ``Requires-Python`` in place of the wheel's own.
+        recipe: Its ``padding`` is a data file of random bytes, the same ones each time, stored as they are.
 
     Returns:
         The copy's path.
     """
     entries = _read(wheel)
     info = next(name for name in entries if name.endswith(".dist-info/METADATA")).rpartition("/")[0]
-    entries[f"{info}/METADATA"] = _metadata(entries[f"{info}/METADATA"], requires, requires_python)
+    entries[f"{info}/METADATA"] = _metadata(entries[f"{info}/METADATA"], recipe)
     filename = wheel.name
-    if tag is not None:
-        entries[f"{info}/WHEEL"] = _wheel_file(entries[f"{info}/WHEEL"], tag)
-        filename = f"{'-'.join(wheel.stem.split('-')[:2])}-{tag}.whl"
-    if padding:
-        entries[_PADDING_NAME] = random.Random(padding).randbytes(padding)  # noqa: S311  filler, not a secret
+    if recipe.tag is not None:
+        entries[f"{info}/WHEEL"] = _wheel_file(entries[f"{info}/WHEEL"], recipe.tag)
+        filename = f"{'-'.join(wheel.stem.split('-')[:2])}-{recipe.tag}.whl"
+    if recipe.padding:
+        entries[_PADDING_NAME] = random.Random(recipe.padding).randbytes(recipe.padding)  # noqa: S311  filler, not a secret
     record = f"{info}/RECORD"
     entries.pop(record)
     lines = [_record_line(name, data) for name, data in entries.items()]
@@ -69,27 +59,19 @@ def _read(wheel: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
 
 
-def _metadata(text: bytes, requires: Sequence[str], requires_python: str | None) -> bytes:
+def _metadata(text: bytes, recipe: Recipe) -> bytes:
     head, blank, description = text.decode().partition("\n\n")
     lines = head.splitlines()
-    if requires_python is not None:
+    if recipe.requires_python is not None:
         lines = [line for line in lines if not line.startswith("Requires-Python:")]
-        lines.append(f"Requires-Python: {requires_python}")
-    lines += [f"Requires-Dist: {requirement}" for requirement in requires]
+        lines.append(f"Requires-Python: {recipe.requires_python}")
+    lines += [f"Requires-Dist: {requirement}" for requirement in recipe.requires]
     return ("\n".join(lines) + (blank or "\n") + description).encode()
 
 
 def _wheel_file(text: bytes, tag: str) -> bytes:
-    parts = tag.split("-")
-    if len(parts) != 3:
-        raise ConfigurationError(f"A compatibility tag has three parts, unlike {tag!r}.")
     lines = [line for line in text.decode().splitlines() if line and not line.startswith("Tag:")]
-    expanded = [
-        f"Tag: {python}-{abi}-{platform}"
-        for python in parts[0].split(".")
-        for abi in parts[1].split(".")
-        for platform in parts[2].split(".")
-    ]
+    expanded = sorted(f"Tag: {single}" for single in parse_tag(tag))
     return ("\n".join([*lines, *expanded]) + "\n").encode()
 
 

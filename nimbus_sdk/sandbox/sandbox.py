@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.assembly import Plan, assemble
@@ -16,17 +17,14 @@ from nimbus_sdk.sandbox.availability import unavailable
 from nimbus_sdk.sandbox.faults import Fault, FaultFields
 from nimbus_sdk.sandbox.journal import Exchange
 from nimbus_sdk.sandbox.key_files import revoke_in
-from nimbus_sdk.sandbox.license_keys import Kind
 from nimbus_sdk.sandbox.models import MODELS_FOLDER
+from nimbus_sdk.sandbox.new_keys import Kind, NewKey
 from nimbus_sdk.sandbox.ports import bound, url
 from nimbus_sdk.sandbox.publishing import Order, draft_of_wheel
 from nimbus_sdk.sandbox.releases import Release
 from nimbus_sdk.sandbox.state import REPOSITORY, State, Switches
 from nimbus_sdk.sandbox.times import Clock
 from nimbus_sdk.sandbox.workshop import REFERENCE_CORE, Workshop
-
-if TYPE_CHECKING:
-    from nimbus_sdk.sandbox.listener import Listener
 
 
 class Sandbox:
@@ -45,12 +43,13 @@ class Sandbox:
         models_dir: Folder with ``registry.json`` and model files; None is the reference core's.
 
     Example:
-        >>> with Sandbox() as sandbox:  # doctest: +SKIP
-        ...     key = sandbox.new_key("research")
-        ...     sandbox.fault("refresh", status=503, times=2)
-        ...     run_my_program(env=sandbox.environment(), key=key)
-        ...     [exchange.endpoint for exchange in sandbox.journal()]
-        ['validate', 'github_token', 'release', 'asset', 'storage']
+        >>> import httpx
+        >>> with Sandbox() as sandbox:
+        ...     sandbox.fault("health", status=502)
+        ...     answers = [httpx.get(f"{sandbox.api_url}/api/health").status_code for _ in range(2)]
+        ...     asked = [exchange.endpoint for exchange in sandbox.journal()]
+        >>> answers, asked
+        ([502, 200], ['health', 'health'])
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Sandbox:
             ),
             models_dir=MODELS_FOLDER if models_dir is None else Path(models_dir),
         )
-        self._running: tuple[State, Listener, tempfile.TemporaryDirectory[str]] | None = None
+        self._running: tuple[State, ExitStack] | None = None
 
     def start(self) -> None:
         """Begin to serve.
@@ -93,27 +92,23 @@ class Sandbox:
             from nimbus_sdk.sandbox.listener import Listener
         except ModuleNotFoundError as fault:
             raise unavailable(fault) from fault
-        main, storage = bound(self._port), bound(0)
-        folder = tempfile.TemporaryDirectory(prefix="nimbus-sandbox-")
-        try:
-            state = assemble(self._plan, url(main), url(storage), Path(folder.name))
-        except BaseException:
-            main.close()
-            storage.close()
-            folder.cleanup()
-            raise
-        listener = Listener({main: main_application(state), storage: storage_application(state)})
-        listener.start()
-        self._running = state, listener, folder
+        with ExitStack() as stack:
+            main, storage = bound(self._port), bound(0)
+            stack.callback(main.close)
+            stack.callback(storage.close)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nimbus-sandbox-"))
+            state = assemble(self._plan, url(main), url(storage), Path(folder))
+            stack.callback(state.database.close)
+            listener = Listener({main: main_application(state), storage: storage_application(state)})
+            stack.callback(listener.stop)
+            listener.start()
+            self._running = state, stack.pop_all()
 
     def stop(self) -> None:
         """Cut all connections and end; a second call does nothing."""
         running, self._running = self._running, None
         if running is not None:
-            state, listener, folder = running
-            listener.stop()
-            state.database.close()
-            folder.cleanup()
+            running[1].close()
 
     def __enter__(self) -> Sandbox:
         self.start()
@@ -191,10 +186,13 @@ class Sandbox:
     ) -> str:
         """Make a key and return it, plain, this once.
 
-        The arguments are those of :meth:`nimbus_sdk.sandbox.license_keys.LicenseKeys.create`.
+        The arguments are the fields of :class:`nimbus_sdk.sandbox.new_keys.NewKey`.
+
+        Raises:
+            ConfigurationError: An unknown tier without features, or a value that no key can have.
         """
-        return self._state.keys.create(
-            tier,
+        wanted = NewKey(
+            tier=tier,
             kind=kind,
             expires_at=expires_at,
             used=used,
@@ -206,6 +204,7 @@ class Sandbox:
             user_id=user_id,
             block_when_exhausted=block_when_exhausted,
         )
+        return self._state.keys.create(wanted)
 
     def revoke_key(self, key: str, *, reason: str | None = None) -> None:
         """Make a key, named by itself or by its fingerprint, inactive for ever.

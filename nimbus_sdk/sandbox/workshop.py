@@ -8,35 +8,15 @@ import os
 import shutil
 import tempfile
 import threading
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 
+from nimbus_sdk.sandbox.recipe import Recipe
 from nimbus_sdk.sandbox.repack import repack
 from nimbus_sdk.sandbox.wheels import build_wheel
 
 REFERENCE_CORE = Path(__file__).parent / "reference_core"
 _building = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What kind of wheel is wanted.
-
-    Attributes:
-        version: The core's version; None takes the one its sources tell.
-        padding: Bytes of incompressible filler.
-        broken: Whether importing it fails.
-        tag: Compatibility tag; None takes the builder's.
-        requires: Requirements to add to the core's own.
-        requires_python: In place of the core's own; None keeps that.
-    """
-
-    version: str | None = None
-    padding: int = 0
-    broken: bool = False
-    tag: str | None = None
-    requires: tuple[str, ...] = ()
-    requires_python: str | None = None
 
 
 class Workshop:
@@ -65,17 +45,10 @@ class Workshop:
         try:
             built = build_wheel(self._source, draft / "built", version=recipe.version, broken=recipe.broken)
             (draft / "done").mkdir()
-            if recipe == Recipe(recipe.version, broken=recipe.broken):
+            if recipe.is_plain:
                 shutil.move(built, draft / "done")
             else:
-                repack(
-                    built,
-                    draft / "done",
-                    padding=recipe.padding,
-                    tag=recipe.tag,
-                    requires=recipe.requires,
-                    requires_python=recipe.requires_python,
-                )
+                repack(built, draft / "done", recipe)
             _put_in_place(draft / "done", shelf)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -104,9 +77,15 @@ def _put_in_place(done: Path, shelf: Path) -> None:
 _folders: list[Path] = []
 
 
+def _remove(folder: Path, owner: int) -> None:
+    # A forked child ends with its parent's list of things to do at exit.
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _process_folder() -> Path:
     if not _folders:
         folder = Path(tempfile.mkdtemp(prefix="nimbus-wheels-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        atexit.register(_remove, folder, os.getpid())
         _folders.append(folder)
     return _folders[0]
