@@ -70,6 +70,26 @@ RECIPES = (
         license="free",
         description="Left or right hand, from filter-bank CSP features. Simulated EEG.",
     ),
+    Recipe(
+        name="p300_binary_v1",
+        kind="NimbusQDA",
+        paradigm="p300",
+        n_classes=2,
+        n_trials=1_600,
+        seed=301,
+        license="research",
+        description="Awaited or other flash, from one flash's evoked potentials. Simulated EEG.",
+    ),
+    Recipe(
+        name="ssvep_multiclass_v1",
+        kind="NimbusLDA",
+        paradigm="ssvep",
+        n_classes=4,
+        n_trials=800,
+        seed=81,
+        license="research",
+        description="Light at 9, 11, 13 or 15 Hz, from the power at three harmonics. Simulated EEG.",
+    ),
 )
 
 

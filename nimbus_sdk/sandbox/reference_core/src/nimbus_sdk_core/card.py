@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TypeAlias
 
 from .metadata import BCIMetadata
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
-
-_NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,7 @@ class ModelCard:
     name: str
     metadata: BCIMetadata
     description: str = ""
-    details: Mapping[str, JsonValue] = field(default_factory=lambda: _NOTHING)
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:

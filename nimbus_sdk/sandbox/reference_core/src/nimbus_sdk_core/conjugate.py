@@ -106,8 +106,4 @@ def _variance_within(seen: Moments) -> FloatArray:
             f"{len(which)} feature(s) do not vary within the classes: {which[:10].tolist()} (from 0).",
             "Leave them out: a dead channel or a constant tells nothing and has no variance to learn.",
         )
-    if not np.isfinite(variance).all():
-        raise CoreDataError(
-            "Features are too large: their variance exceeds what a float64 holds.", "Use smaller units."
-        )
     return np.asarray(variance)

@@ -44,7 +44,7 @@ def pack(model: Mapping[str, JsonValue], arrays: Mapping[str, Array]) -> bytes:
     """Write a model's JSON facts and arrays as the bytes of a file; the same input gives the same bytes.
 
     Raises:
-        ModelFileError: The model is larger than a file may be.
+        ModelFileError: The model is larger than a file may be, or its facts are not JSON.
     """
     ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     listed: list[JsonValue] = [
@@ -52,7 +52,7 @@ def pack(model: Mapping[str, JsonValue], arrays: Mapping[str, Array]) -> bytes:
         for name, array in ordered.items()
     ]
     content: dict[str, JsonValue] = {"arrays": listed, "model": dict(model)}
-    header = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
+    header = _write_header(content)
     payload = b"".join(
         array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes() for array in ordered.values()
     )
@@ -81,6 +81,16 @@ def unpack(content: bytes) -> tuple[dict[str, JsonValue], dict[str, Array]]:
         raise _malformed("its header lacks the model or the list of arrays")
     payload = memoryview(content)[_PREFIX.size + header_bytes : -_DIGEST_BYTES]
     return model, _read_arrays(listed, payload)
+
+
+def _write_header(content: Mapping[str, JsonValue]) -> bytes:
+    try:
+        return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as fault:
+        raise ModelFileError(
+            f"The model's details cannot be written as JSON: {fault}.",
+            "Keep to texts, finite numbers, truth values, lists and objects with text keys.",
+        ) from None
 
 
 def _check_frame(content: bytes) -> int:

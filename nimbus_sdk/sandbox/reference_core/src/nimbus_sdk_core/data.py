@@ -1,5 +1,6 @@
 """BCIData: the features of a set of trials, checked once and then trusted."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +79,9 @@ class BCIData:
 
 
 def _as_features(features: npt.ArrayLike) -> FeatureArray:
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and masked.isMaskedArray(features):
+        raise CoreDataError("features are a masked array, and the mask would be lost.", "Fill or drop first.")
     try:
         found = np.asarray(features)
     except ValueError:

@@ -130,6 +130,7 @@ class GaussianClassifier(ABC):
         Raises:
             CoreDataError: The arrays are not the posterior of such a model.
         """
+        _check_hyper(self.dof_offset, self.mean_prior_precision)
         return self._take(classes, _as_posterior(arrays, len(classes), self.n_covariances(len(classes))))
 
     def __repr__(self) -> str:

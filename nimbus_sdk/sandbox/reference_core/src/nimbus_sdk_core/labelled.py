@@ -9,6 +9,9 @@ from .arrays import FloatArray, IndexArray, LabelArray
 from .errors import CoreDataError
 from .labels import as_labels, index_of
 
+# Beyond this, squares and their sums leave the range of a float64.
+_LARGEST = 1e100
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labelled:
@@ -29,7 +32,7 @@ def as_vectors(vectors: npt.ArrayLike) -> FloatArray:
     """Read a (n_vectors × n_features) matrix of finite numbers.
 
     Raises:
-        CoreDataError: Not two axes, not real numbers, or a value that is not finite.
+        CoreDataError: Not two axes, not real numbers, or a value that is not finite or beyond 1e100.
     """
     found = np.asarray(vectors)
     if found.ndim != 2:
@@ -40,11 +43,13 @@ def as_vectors(vectors: npt.ArrayLike) -> FloatArray:
     if found.dtype.kind not in "iuf":
         raise CoreDataError(f"Vectors are of type {found.dtype}, not real numbers.", "Give floats.")
     read = found.astype(np.float64, copy=False)
-    if not np.isfinite(read).all():
-        row, column = (int(at) for at in np.argwhere(~np.isfinite(read))[0])
+    usable = np.abs(read) < _LARGEST
+    if not usable.all():
+        row, column = (int(at) for at in np.argwhere(~usable)[0])
         raise CoreDataError(
-            f"Vectors hold NaN or infinity, first at trial {row}, feature {column} (counted from 0).",
-            "Drop or repair these trials first.",
+            f"Vectors hold NaN, infinity or more than {_LARGEST:g}, first at trial {row}, feature {column} "
+            f"(counted from 0): {read[row, column]}.",
+            "Drop or repair these trials first, or use larger units.",
         )
     return read
 

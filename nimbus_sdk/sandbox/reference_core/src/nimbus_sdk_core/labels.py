@@ -24,7 +24,10 @@ def as_labels(labels: npt.ArrayLike) -> LabelArray:
     >>> as_labels([1.0, 2.0, 1.0])
     array([1, 2, 1])
     """
-    found = np.asarray(labels)
+    try:
+        found = np.asarray(labels)
+    except ValueError:
+        raise CoreDataError("labels are ragged: entries of unequal length.", _KINDS) from None
     if found.dtype == object:
         found = _from_objects(found)
     if found.ndim != 1:
@@ -72,10 +75,17 @@ def _from_objects(found: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:
     items = found.ravel().tolist()
     for kind in (bool, int, str):
         if all(type(item) is kind for item in items):
-            return np.array(items, dtype=kind).reshape(found.shape)
+            return _of_kind(items, kind).reshape(found.shape)
     raise CoreDataError(
         f"labels mix values of types {', '.join(sorted({type(item).__name__ for item in items}))}.", _KINDS
     )
+
+
+def _of_kind(items: list[object], kind: type) -> npt.NDArray[np.generic]:
+    try:
+        return np.array(items, dtype=kind)
+    except OverflowError:
+        raise CoreDataError("A label is a number beyond 64 bits.", "Use smaller whole numbers.") from None
 
 
 def _from_floats(found: npt.NDArray[np.generic]) -> LabelArray:

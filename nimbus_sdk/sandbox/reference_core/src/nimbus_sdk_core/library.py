@@ -82,9 +82,9 @@ def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
     content = to_bytes(model)
     try:
         _replace(target, content)
-    except OSError as fault:
+    except (OSError, ValueError) as fault:
         raise ModelFileError(
-            f"{target} cannot be written: {fault.strerror}.", "Choose a folder that exists and is yours."
+            f"{str(target)!r} cannot be written: {fault}.", "Choose a folder that exists and is yours."
         ) from fault
     return target
 
@@ -118,8 +118,8 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
-    except OSError as fault:
-        raise ModelFileError(f"{path} cannot be read: {fault.strerror}.", "Check the path.") from fault
+    except (OSError, ValueError) as fault:
+        raise ModelFileError(f"{str(path)!r} cannot be read: {fault}.", "Check the path.") from fault
     if len(content) > MOST_BYTES:
         raise ModelFileError(f"{path} is larger than a model file may be.", "Check the path.")
     return content

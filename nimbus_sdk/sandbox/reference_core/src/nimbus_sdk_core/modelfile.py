@@ -1,13 +1,13 @@
 """A model as the content of a file, and back."""
 
-import dataclasses
-from typing import cast
+from dataclasses import asdict, fields
+from typing import Any, cast
 
 import numpy as np
 
 from .arrays import LabelArray
 from .card import JsonValue, ModelCard
-from .container import pack, unpack
+from .container import Array, pack, unpack
 from .decoder import Decoder
 from .errors import CoreDataError, ModelFileError, NotTrainedError
 from .kinds import KINDS, kind_name
@@ -33,7 +33,7 @@ def to_bytes(model: Decoder) -> bytes:
         "description": model.card.description,
         "classes": [item.item() for item in model.classes_],
         "hyper": dict(model.hyper),
-        "metadata": dataclasses.asdict(model.card.metadata),
+        "metadata": asdict(model.card.metadata),
         "details": dict(model.card.details),
     }
     return pack(facts, arrays)
@@ -46,23 +46,25 @@ def from_bytes(content: bytes) -> Decoder:
         ModelFileError: The file is damaged, or what it says makes no model.
     """
     facts, arrays = unpack(content)
+    try:
+        return _model(facts, arrays)
+    except CoreDataError as fault:
+        raise ModelFileError(
+            f"The model file is malformed: {fault.message}", "Do not use it; get it from its source again."
+        ) from None
+
+
+def _model(facts: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
     kind = _text(facts, "kind")
     if kind not in KINDS:
         raise ModelFileError(f"The model file holds a {kind!r}.", f"This core knows {', '.join(KINDS)}.")
-    try:
-        model = KINDS[kind](**_numbers(facts, "hyper"))
-        model.restore(_classes(facts), {name: array.astype(np.float64) for name, array in arrays.items()})
-        model.card = ModelCard(
-            name=_text(facts, "name"),
-            metadata=BCIMetadata(**_object(facts, "metadata")),  # type: ignore[arg-type]
-            description=_text(facts, "description"),
-            details=_object(facts, "details"),
-        )
-        _check_whole(model, model.card.metadata)
-    except (CoreDataError, TypeError) as fault:
-        raise ModelFileError(
-            f"The model file is malformed: {fault}", "Do not use it; get it from its source again."
-        ) from None
+    hyper = _exactly(facts, "hyper", set(KINDS[kind]().hyper))
+    model = KINDS[kind](**hyper)
+    model.restore(_classes(facts), {name: array.astype(np.float64) for name, array in arrays.items()})
+    metadata = BCIMetadata(**_exactly(facts, "metadata", {field.name for field in fields(BCIMetadata)}))
+    details = _object(facts, "details")
+    model.card = ModelCard(_text(facts, "name"), metadata, _text(facts, "description"), details)
+    _check_whole(model, metadata)
     return model
 
 
@@ -89,7 +91,7 @@ def _classes(facts: dict[str, JsonValue]) -> LabelArray:
 def _text(facts: dict[str, JsonValue], name: str) -> str:
     value = facts.get(name)
     if not isinstance(value, str):
-        raise ModelFileError(f"The model file is malformed: {name} is not a text.", "Get it again.")
+        raise CoreDataError(f"{name} is not a text.", "")
     return value
 
 
@@ -100,6 +102,9 @@ def _object(facts: dict[str, JsonValue], name: str) -> dict[str, JsonValue]:
     return value
 
 
-def _numbers(facts: dict[str, JsonValue], name: str) -> dict[str, float]:
-    found = _object(facts, name)
-    return {key: value for key, value in found.items() if isinstance(value, int | float)}
+def _exactly(facts: dict[str, JsonValue], name: str, keys: set[str]) -> dict[str, Any]:
+    """An object with these keys, for a constructor that checks the values."""
+    value = _object(facts, name)
+    if set(value) != keys:
+        raise CoreDataError(f"{name} has the fields {sorted(value)}, expected {sorted(keys)}.", "")
+    return value

@@ -76,8 +76,9 @@ def predictive(posterior: NormalInverseWishart) -> Predictive:
         - 0.5 * n_features * np.log(math.pi * dof * widths)
         - 0.5 * log_det[owner]
     )
-    places = np.einsum("kij,kj->ki", inverse[owner], posterior.means - centre)
+    groups = (posterior.means - centre).reshape(len(lower), -1, n_features)
     whiteners = np.ascontiguousarray(inverse.transpose(0, 2, 1))
+    places = (groups @ whiteners).reshape(n_classes, n_features)
     return Predictive(centre, whiteners, places, widths, dof, constants)
 
 

@@ -7,13 +7,13 @@ import numpy as np
 from ..data import BCIData
 from ..errors import CoreDataError
 from ..metadata import BCIMetadata, whole_number
-from . import motor_imagery
+from . import motor_imagery, p300, ssvep
 from .signals import as_recorded
 
 GENERATOR = "nimbus_sdk_core.simulate/1"
 """Name and version of the generator; the number rises when the same seed gives other data."""
 
-_PARADIGMS: dict[str, ModuleType] = {"motor_imagery": motor_imagery}
+_PARADIGMS: dict[str, ModuleType] = {"motor_imagery": motor_imagery, "p300": p300, "ssvep": ssvep}
 
 
 def simulate(
@@ -33,7 +33,7 @@ def simulate(
 
     Args:
         paradigm: ``"motor_imagery"`` (left hand, right hand, feet, tongue), ``"p300"`` (non-target, target)
-            or ``"ssvep"`` (8, 10, 12, 15 Hz).
+            or ``"ssvep"`` (light at 9, 11, 13 or 15 Hz).
         n_trials: How many trials.
         seed: What differs between recordings of one person, from 0 to 2³² - 1.
         n_classes: How many classes, labelled from 1; by default all that the paradigm has.
@@ -52,8 +52,8 @@ def simulate(
     n_trials = whole_number("n_trials", n_trials, least=1, most=10**7)
     whole_number("seed", seed, least=0, most=2**32 - 1)
     whole_number("subject", subject, least=0, most=2**32 - 1)
-    if not 0.0 <= effect <= 4.0:
-        raise CoreDataError(f"effect is {effect}.", "Give a number from 0 to 4.")
+    if not isinstance(effect, int | float) or not 0.0 <= effect <= 4.0:
+        raise CoreDataError(f"effect is {effect!r}.", "Give a number from 0 to 4.")
     # RandomState, not Generator: NumPy promises that its stream never changes (NEP 19).
     random = np.random.RandomState(seed)
     index = random.permutation(np.arange(n_trials) % n_classes)
