@@ -1,0 +1,98 @@
+"""What every credential store promises, on all three of them."""
+
+import subprocess
+
+import pytest
+
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.store.credentials import MemoryStore
+from nimbus_sdk.store.credentials_file import FileStore
+from nimbus_sdk.store.keyring_store import KeyringStore
+
+ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
+TWO = ApiKey.parse("nbci_test_" + "BA9876543210" * 4)
+
+
+@pytest.fixture(params=["keyring", "file", "none"])
+def store(request, places, use_backend):
+    """Each store in turn, empty."""
+    if request.param == "keyring":
+        use_backend("Memory")
+        return KeyringStore(places)
+    return FileStore(places.credentials) if request.param == "file" else MemoryStore()
+
+
+def test_a_store_tells_its_name_and_where_a_key_is(store):
+    """People are told which store it is, and where in it."""
+    assert store.name in ("keyring", "file", "none")
+    assert store.location("lab")
+
+
+def test_a_profile_without_a_key_has_none(store):
+    """Nothing stored reads as None, and deleting it says that nothing was there."""
+    assert store.read("lab") is None
+    assert store.delete("lab") is False
+
+
+@pytest.mark.parametrize("key", [ONE, TWO], ids=["live", "upper case"])
+def test_what_is_written_is_read(store, key):
+    """A key comes back exactly as it was given, upper-case digits too."""
+    store.write("lab", key)
+    assert store.read("lab").reveal() == key.reveal()
+
+
+def test_a_second_write_replaces_the_first(store):
+    """One profile has one key: the last one."""
+    store.write("lab", ONE)
+    store.write("lab", TWO)
+    assert store.read("lab") == TWO
+    assert store.delete("lab") is True
+    assert store.read("lab") is None
+
+
+def test_profiles_do_not_touch_each_other(store):
+    """Deleting one of many leaves the others as they are."""
+    profiles = ["default", "lab", "lab.2", "a_b-c", "x" * 64]
+    for number, profile in enumerate(profiles):
+        store.write(profile, (ONE, TWO)[number % 2])
+    assert store.delete("lab") is True
+    assert [store.read(profile) for profile in profiles] == [ONE, None, ONE, TWO, ONE]
+
+
+def test_no_store_shows_its_keys(store):
+    """Neither the store nor what it gives prints a key."""
+    store.write("lab", ONE)
+    shown = f"{store!r} {store} {store.read('lab')!r} {vars(store)}"
+    assert ONE.reveal() not in shown
+
+
+CONTRACT = """
+import sys
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store.keyring_store import KeyringStore
+from nimbus_sdk.store.places import Places
+
+store = KeyringStore(Places.of(Settings.load()))
+assert "keyring" not in sys.modules
+one, two = (ApiKey.parse("nbci_live_" + digit * 48) for digit in "ab")
+assert store.read("lab") is None and store.delete("lab") is False
+store.write("lab", one)
+store.write("lab", two)
+store.write("other", one)
+assert store.read("lab") == two and store.read("other") == one
+assert store.delete("lab") is True and store.read("lab") is None and store.read("other") == one
+print("kept")
+"""
+
+
+def test_the_keyring_store_works_in_a_fresh_process(fresh_environment, python):
+    """Chosen through PYTHON_KEYRING_BACKEND, and imported only when it is first asked."""
+    done = subprocess.run(
+        [python, "-c", CONTRACT],
+        env=fresh_environment("backends.Memory"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("kept\n", "")

@@ -1,0 +1,111 @@
+"""Keyrings that hang, in processes of their own: what a call costs, its exit included."""
+
+import os
+import pty
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from nimbus_sdk.store.keyring_breaker import breaker_state
+
+DEADLINE = 2.0
+OVERHEAD = 1.5
+KEY = "nbci_test_" + "0123456789ab" * 4
+
+READ = """
+import sys
+from nimbus_sdk.errors import NimbusError
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store.key_sources import find_key
+from nimbus_sdk.store.places import Places
+
+settings = Settings.load()
+try:
+    print(find_key(settings, Places.of(settings)))
+except NimbusError as error:
+    print(type(error).__name__, error)
+"""
+
+
+class Run:
+    """One fresh process and its whole duration."""
+
+    def __init__(self, environment, **streams):
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", READ], env=environment, stdout=subprocess.PIPE, text=True, **streams
+        )
+        self._thread = threading.Thread(target=self._finish)
+        self._thread.start()
+
+    def _finish(self):
+        self.output, self.errors = self._process.communicate(timeout=60)
+        self.seconds = time.monotonic() - self._started
+
+    def done(self):
+        """Wait for its end, and give it."""
+        self._thread.join()
+        return self
+
+
+def start(environment):
+    """A process to which nobody can answer."""
+    return Run(environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@pytest.fixture
+def slow_import(tmp_path):
+    """A folder whose module named keyring hangs while it is imported."""
+    folder = tmp_path / "slow_import"
+    folder.mkdir()
+    (folder / "keyring.py").write_text("import threading\nthreading.Event().wait()\n")
+    return folder
+
+
+def test_no_keyring_holds_up_a_process(fresh_environment, slow_import, tmp_path, places):
+    """Hanging, slower than the deadline, hanging at import: 2 s at most, then the exit, then no wait at all."""
+    homes = {name: str(tmp_path / name) for name in ("late", "import")}
+    hanging = fresh_environment("backends.Hanging")
+    late = fresh_environment("backends.Slow", KEYRING_SECONDS="5", NIMBUS_SDK_HOME=homes["late"])
+    importing = fresh_environment("backends.Memory", slow_import, NIMBUS_SDK_HOME=homes["import"])
+
+    for run in [start(hanging), start(late), start(importing)]:
+        run.done()
+        assert "MissingKeyError" in run.output
+        assert "The keyring did not answer in 2 s." in run.output
+        assert run.errors == ""
+        assert DEADLINE <= run.seconds < DEADLINE + OVERHEAD
+
+    again = start(hanging).done()
+    assert "The keyring was skipped: did not answer" in again.output
+    assert again.seconds < OVERHEAD
+    assert breaker_state(places).startswith("skipped: did not answer")
+    assert breaker_state(places, clock=lambda: time.time() + 600) is None
+
+
+def test_somebody_at_a_terminal_has_the_time_to_answer(fresh_environment):
+    """Where a person can type, an answer after more than 2 s counts, and one line says what is awaited."""
+    ours, theirs = pty.openpty()
+    environment = fresh_environment("backends.Slow", KEYRING_SECONDS="2.6")
+    run = Run(environment, stdin=theirs, stderr=theirs)
+    os.close(theirs)
+    run.done()
+    shown = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert shown == "Waiting for the system's key store; answer its prompt …\r\n"
+    assert "Found(key=ApiKey('nbci_test_0123…89ab'), source='store'" in run.output
+    assert KEY not in run.output + shown
+    assert run.seconds < 2.6 + OVERHEAD
+
+
+def test_a_locked_keyring_costs_no_time_and_keeps_its_secret(fresh_environment):
+    """A locked or failing keyring is told in the same breath; nothing of what it says is repeated."""
+    locked = start(fresh_environment("backends.Locked"))
+    talkative = start(fresh_environment("backends.Talkative"))
+    assert "The keyring stayed locked." in locked.done().output
+    assert "The keyring failed (RuntimeError)." in talkative.done().output
+    assert KEY not in talkative.output + talkative.errors
+    assert max(locked.seconds, talkative.seconds) < OVERHEAD

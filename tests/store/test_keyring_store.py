@@ -1,0 +1,292 @@
+"""The keyring in this process: what its failures become, and how long they are remembered."""
+
+import json
+import os
+import sys
+import threading
+import time
+from traceback import format_exception
+from types import SimpleNamespace
+
+import pytest
+
+from nimbus_sdk.errors import CredentialStoreError
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.store import files
+from nimbus_sdk.store.keyring_breaker import REST_SECONDS, breaker_state, read_breaker
+from nimbus_sdk.store.keyring_store import KeyringStore, Patience
+
+KEY = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
+ALONE = Patience(0.2, 0.2)
+NOW = 1_700_000_000.0
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now=NOW):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    """Unix time for the memory of failures."""
+    return Clock()
+
+
+@pytest.fixture
+def store(places, clock):
+    """A keyring store that waits a fifth of a second."""
+    return KeyringStore(places, patience=ALONE, clock=clock)
+
+
+@pytest.fixture
+def stuck(use_backend, monkeypatch):
+    """A keyring that hangs until the test is over; gives the list of what it was asked."""
+    backend, over = use_backend("Memory"), threading.Event()
+    monkeypatch.setattr(backend, "get_password", lambda *_: backend.asked.append("get") or over.wait(20))
+    yield backend.asked
+    over.set()
+
+
+def test_only_the_key_goes_there_under_service_and_profile(store, use_backend):
+    """One item of 58 characters: service nimbus-sdk, user = profile."""
+    backend = use_backend("Memory")
+    store.write("lab", KEY)
+    assert backend.items == {("nimbus-sdk", "lab"): KEY.reveal()}
+
+
+def test_the_keyring_is_asked_in_daemon_threads_alone(store, use_backend):
+    """A thread that is no daemon would hold up the interpreter's exit."""
+    backend = use_backend("Memory")
+    store.write("lab", KEY)
+    store.read("lab")
+    store.delete("lab")
+    assert len(backend.asked) == 4
+    assert all(daemon for _, daemon in backend.asked)
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        ("Locked", "The keyring stayed locked."),
+        ("Uninitialised", "The keyring stayed locked."),
+        ("MacOverSsh", "The keyring stayed locked."),
+        ("Nobody", "The keyring was not found on this machine."),
+        ("Failing", "The keyring failed (KeyringError)."),
+        ("Talkative", "The keyring failed (RuntimeError)."),
+        ("Quitting", "The keyring failed (SystemExit)."),
+    ],
+)
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda store: store.read("lab"),
+        lambda store: store.write("lab", KEY),
+        lambda store: store.delete("lab"),
+    ],
+    ids=["read", "write", "delete"],
+)
+def test_a_backend_that_fails_becomes_one_clear_error(store, use_backend, backend, said, operation, caplog):
+    """Whatever a backend throws, people read what happened and what to do, and no secret."""
+    use_backend(backend)
+    with pytest.raises(CredentialStoreError) as caught:
+        operation(store)
+    assert caught.value.message == said
+    assert "NIMBUS_SDK_CREDENTIAL_STORE=file" in caught.value.hint
+    assert KEY.reveal() not in "".join(format_exception(caught.value)) + caplog.text
+
+
+@pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring"])
+def test_a_backend_that_keeps_nothing_is_no_keyring(store, monkeypatch, places, backend):
+    """Fail and null mean that there is no keyring: that is told, and not remembered as a failure."""
+    import keyring.core
+
+    monkeypatch.setattr(keyring.core, "_keyring_backend", None)
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", backend)
+    with pytest.raises(CredentialStoreError, match="not found on this machine"):
+        store.write("lab", KEY)
+    assert not os.path.exists(places.keyring_breaker)
+
+
+def test_a_chain_counts_by_its_links(store, monkeypatch):
+    """A chain of backends is a keyring where one of them keeps something."""
+    import backends
+    import keyring.core
+    from keyring.backends import chainer, null
+
+    class Chain(chainer.ChainerBackend):
+        backends = []
+
+    Chain.__module__ = chainer.__name__
+    monkeypatch.setattr(keyring.core, "_keyring_backend", Chain())
+    with pytest.raises(CredentialStoreError, match="not found"):
+        store.read("lab")
+    Chain.backends = [null.Keyring()]
+    with pytest.raises(CredentialStoreError, match="not found"):
+        store.read("lab")
+    Chain.backends = [null.Keyring(), backends.Memory()]
+    assert store.read("lab") is None
+
+
+def test_a_machine_without_the_keyring_package_has_no_keyring(store, monkeypatch):
+    """A stripped environment is told as one without a keyring."""
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(CredentialStoreError, match="not found"):
+        store.read("lab")
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["Bearer " + KEY.reveal(), "", "hunter2-hunter2", b"\xff", 7],
+    ids=["bearer", "empty", "password", "bytes", "number"],
+)
+def test_garbage_is_refused_and_never_repeated(store, use_backend, content):
+    """What is no key is told by its place alone."""
+    use_backend("Memory").items["nimbus-sdk", "lab"] = content
+    with pytest.raises(CredentialStoreError, match="not a Nimbus API key") as caught:
+        store.read("lab")
+    assert "service nimbus-sdk, user lab" in str(caught.value)
+    told = "".join(format_exception(caught.value))
+    assert "hunter2" not in told
+    assert KEY.reveal() not in told
+
+
+def test_a_keyring_that_forgets_is_found_out(store, use_backend):
+    """A write that was not kept is an error at once, not at the next start."""
+    use_backend("Forgetful")
+    with pytest.raises(CredentialStoreError, match="did not keep it"):
+        store.write("lab", KEY)
+
+
+def test_a_hang_ends_at_the_deadline(store, stuck):
+    """The caller gets an error after the time given."""
+    started = time.monotonic()
+    with pytest.raises(CredentialStoreError, match=r"did not answer in 0\.2 s"):
+        store.read("lab")
+    assert 0.2 <= time.monotonic() - started < 1.5
+
+
+def test_after_a_hang_the_keyring_rests_for_ten_minutes(store, stuck, places, clock):
+    """The next calls do not ask it, say so, and after ten minutes it is asked again."""
+    with pytest.raises(CredentialStoreError):
+        store.read("lab")
+    clock.now += 8 * 60 + 5
+    with pytest.raises(CredentialStoreError, match="skipped: did not answer 8 min ago") as caught:
+        store.write("lab", KEY)
+    assert "asked again in 2 min" in caught.value.hint
+    assert breaker_state(places, clock=clock) == "skipped: did not answer 8 min ago"
+    assert len(stuck) == 1
+
+    clock.now = NOW + REST_SECONDS
+    assert breaker_state(places, clock=clock) is None
+    with pytest.raises(CredentialStoreError, match="did not answer in"):
+        store.read("lab")
+    assert len(stuck) == 2
+
+
+def test_a_failing_backend_rests_too(store, use_backend, places, clock):
+    """A backend that throws is not asked again at every call."""
+    use_backend("Failing")
+    with pytest.raises(CredentialStoreError):
+        store.read("lab")
+    use_backend("Memory")
+    clock.now += 30
+    with pytest.raises(CredentialStoreError, match=r"skipped: failed \(KeyringError\) 30 s ago"):
+        store.read("lab")
+
+
+def test_a_locked_keyring_is_asked_again_at_once(store, use_backend):
+    """It answered at once, and somebody who was told to unlock it has done so."""
+    use_backend("Locked")
+    with pytest.raises(CredentialStoreError):
+        store.read("lab")
+    use_backend("Memory")
+    assert store.read("lab") is None
+
+
+def test_a_person_is_told_what_is_being_waited_for(places, use_backend, monkeypatch, capsys):
+    """After the quiet time one line says that a prompt may be open; the answer still counts."""
+    monkeypatch.setenv("KEYRING_SECONDS", "0.2")
+    use_backend("Slow")
+    assert KeyringStore(places, patience=Patience(10, 0.05)).read("lab") == KEY
+    assert capsys.readouterr().err == "Waiting for the system's key store; answer its prompt …\n"
+
+
+def test_a_slow_refusal_is_remembered(places, use_backend, monkeypatch, capsys):
+    """A prompt that cost the person's time and was dismissed is not opened again at once."""
+    backend = use_backend("Locked")
+    fail = backend.get_password
+    monkeypatch.setattr(backend, "get_password", lambda *names: time.sleep(0.1) or fail(*names))
+    with pytest.raises(CredentialStoreError, match="locked"):
+        KeyringStore(places, patience=Patience(10, 0.05)).read("lab")
+    assert breaker_state(places).startswith("skipped: stayed locked")
+    assert "Waiting" in capsys.readouterr().err
+
+
+def test_who_waits_longer_may_ask_again(store, stuck, places, clock, use_backend):
+    """A night job that nobody could answer does not take the keyring from the person in the morning."""
+    with pytest.raises(CredentialStoreError):
+        store.read("lab")
+    use_backend("Memory")
+    assert KeyringStore(places, patience=Patience(60, 2), clock=clock).read("lab") is None
+    with pytest.raises(CredentialStoreError, match="skipped"):
+        store.read("lab")
+
+
+def test_where_nothing_can_be_written_the_hang_is_still_only_slow(stuck, tmp_path, settings):
+    """The memory is best effort: a home that cannot be written to makes no second error."""
+    from dataclasses import replace
+
+    from nimbus_sdk.store.places import Places
+
+    (tmp_path / "file").write_text("no folder")
+    places = replace(Places.of(settings), state=str(tmp_path / "file" / "state"))
+    with pytest.raises(CredentialStoreError, match="did not answer"):
+        KeyringStore(places, patience=ALONE).read("lab")
+    assert breaker_state(places) is None
+
+
+GOOD = {"until": NOW + 60, "reason": "did not answer", "patience": 2.0, "host": os.uname().nodename, "pid": 7}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"[" * 100_000,
+        json.dumps({**GOOD, "until": "soon"}).encode(),
+        json.dumps({**GOOD, "until": NOW}).encode(),
+        json.dumps({**GOOD, "until": NOW + REST_SECONDS + 1}).encode(),
+        json.dumps({**GOOD, "host": "another-machine"}).encode(),
+        json.dumps({**GOOD, "reason": "\x1b[2J"}).encode(),
+        json.dumps({name: value for name, value in GOOD.items() if name != "pid"}).encode(),
+    ],
+)
+def test_a_memory_that_makes_no_sense_does_not_bind(places, content):
+    """Damaged, over, from another machine, from a clock set back since: the keyring is asked as usual."""
+    files.write_private(places.keyring_breaker, content)
+    assert read_breaker(places.keyring_breaker, now=NOW) is None
+
+
+def test_a_memory_that_makes_sense_binds(places):
+    """The same file as above with nothing wrong in it counts."""
+    files.write_private(places.keyring_breaker, json.dumps(GOOD).encode())
+    assert read_breaker(places.keyring_breaker, now=NOW).pid == 7
+
+
+@pytest.mark.parametrize(
+    ("person", "patience"), [(True, Patience(60.0, 2.0)), (False, Patience(2.0, 2.0))], ids=["there", "away"]
+)
+def test_the_patience_follows_whether_a_person_is_there(monkeypatch, person, patience):
+    """2 seconds where nobody can answer a prompt, 60 where a person can."""
+    stream = SimpleNamespace(isatty=lambda: person)
+    monkeypatch.setattr(sys, "stdin", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert Patience.here() == patience

@@ -1,0 +1,81 @@
+"""Whether a person can be asked, and the hidden question."""
+
+import getpass
+import io
+import sys
+import warnings
+from types import SimpleNamespace
+
+import pytest
+
+from nimbus_sdk.store.prompt import ask_hidden, person_present, tell
+
+TERMINAL = SimpleNamespace(isatty=lambda: True)
+PIPE = SimpleNamespace(isatty=lambda: False)
+
+
+def closed():
+    """A stream that was closed."""
+    stream = io.StringIO()
+    stream.close()
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("stdin", "stderr", "there"),
+    [
+        (TERMINAL, TERMINAL, True),
+        (PIPE, TERMINAL, False),
+        (TERMINAL, PIPE, False),
+        (None, None, False),
+        (closed(), TERMINAL, False),
+    ],
+)
+def test_a_person_needs_a_terminal_to_read_and_to_type(monkeypatch, stdin, stderr, there):
+    """Input and error output must both be terminals; none at all, or a closed one, is nobody."""
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    assert person_present() is there
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_running_kernel_is_a_person_and_an_imported_one_is_not(monkeypatch, running):
+    """A notebook can show a question; a program that only imports ipykernel cannot."""
+    monkeypatch.setattr(sys, "stdin", PIPE)
+    application = SimpleNamespace(initialized=lambda: running)
+    kernel = SimpleNamespace(IPKernelApp=application)
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", kernel)
+    assert person_present() is running
+
+
+def test_the_answer_is_given_back(monkeypatch):
+    """What the hidden prompt receives is the answer; the question is shown."""
+    monkeypatch.setattr(getpass, "getpass", lambda label: f"{label}typed")
+    assert ask_hidden("Key: ") == "Key: typed"
+
+
+def no_echo_control(label):
+    """What getpass does where it cannot turn the echo off."""
+    warnings.warn("Can not control echo on the terminal.", getpass.GetPassWarning, stacklevel=2)
+    return "shown on the screen"
+
+
+@pytest.mark.parametrize("fault", [EOFError(), NotImplementedError(), None], ids=["end", "kernel", "echo"])
+def test_where_it_cannot_be_hidden_nothing_is_asked(monkeypatch, fault):
+    """End of input, a kernel without input, a terminal that would show the key: no answer."""
+
+    def ask(label):
+        if fault is None:
+            return no_echo_control(label)
+        raise fault
+
+    monkeypatch.setattr(getpass, "getpass", ask)
+    assert ask_hidden("Key: ") is None
+
+
+def test_a_line_goes_beside_the_output(capsys, monkeypatch):
+    """Lines for people go to the error output; without one they are dropped."""
+    tell("a line")
+    assert capsys.readouterr() == ("", "a line\n")
+    monkeypatch.setattr(sys, "stderr", None)
+    tell("nobody reads this")
