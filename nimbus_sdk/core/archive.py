@@ -1,0 +1,180 @@
+"""Is this zip file what it seems? Its structure is looked at before a byte of it is unpacked.
+
+A zip file can be read in two ways: by the directory at its end, or entry by entry from its start. Here
+both must tell the same, and nothing may lie between, before or behind the entries. The faults that are
+looked for: PEP 427 and APPNOTE 6.3.10 on structure, Windows and macOS on names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import struct
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from zipfile import ZipInfo
+
+MOST_UNPACKED_BYTES = 2 * 2**30
+MOST_ENTRIES = 20_000
+MOST_RATIO = 200
+RATIO_FLOOR_BYTES = 2**20
+_END = struct.Struct("<4s4H2LH")
+_LOCAL = struct.Struct("<4s5H3L2H")
+_NO_GAP = frozenset({0})
+_DESCRIPTOR_GAPS = frozenset({12, 16, 20, 24})
+_UTF8 = 0x0800
+_STREAMED = 0x0008
+_ENCRYPTED = 0x0001 | 0x0040 | 0x2000
+_STORED_OR_DEFLATED = (0, 8)
+_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]|conin\$|conout\$)(\..*)?")
+_NOT_PORTABLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
+
+
+def entry_faults(entries: Sequence[ZipInfo]) -> Iterator[str]:
+    """What is wrong with names, kinds and sizes of entries, one line each."""
+    if len(entries) > MOST_ENTRIES:
+        yield f"{len(entries)} entries are more than {MOST_ENTRIES}"
+    if too_much(entries):
+        yield f"unpacked it would be {unpacked_bytes(entries)} bytes, more than {MOST_UNPACKED_BYTES}"
+    for entry in entries:
+        for fault in (*name_faults(entry.orig_filename), *_kind_faults(entry)):
+            yield f"{shown(entry.orig_filename)}: {fault}"
+    yield from clashes(entry.orig_filename for entry in entries)
+
+
+def unpacked_bytes(entries: Sequence[ZipInfo]) -> int:
+    """What the entries say they unpack to; reading one stops there."""
+    return sum(entry.file_size for entry in entries)
+
+
+def too_much(entries: Sequence[ZipInfo]) -> bool:
+    """Whether reading all of it would take too long."""
+    return len(entries) > MOST_ENTRIES or unpacked_bytes(entries) > MOST_UNPACKED_BYTES
+
+
+def name_faults(name: str) -> Iterator[str]:
+    """What keeps a name from being a plain path below a folder, on any system."""
+    parts = name.removesuffix("/").split("/")
+    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
+        yield "is an absolute name"
+    if ".." in parts:
+        yield "leads out of its folder"
+    if "" in parts or "." in parts:
+        yield "has an empty part"
+    if _NOT_PORTABLE.search(name):
+        yield "has a character that is not allowed in names (backslash, colon, NUL, control…)"
+    if any(part.endswith((" ", ".")) and part not in (".", "..") for part in parts):
+        yield "has a part that ends in a dot or a space, which Windows drops"
+    if any(_DEVICES.fullmatch(part) for part in parts):
+        yield "is the name of a Windows device"
+    if len(name) > 1_000 or any(len(part.encode("utf-8", "replace")) > 255 for part in parts):
+        yield "is too long"
+
+
+def clashes(names: Iterable[str]) -> Iterator[str]:
+    """Names that would be the same file, here or on a system that ignores case or normalises Unicode."""
+    seen: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for name in names:
+        plain = name.removesuffix("/")
+        key = _folded(plain)
+        if key in seen:
+            same = "occurs twice" if seen[key] == plain else f"is the same as {shown(seen[key])} elsewhere"
+            yield f"{shown(name)}: {same}"
+        elif not name.endswith("/"):
+            seen[key] = plain
+        parts = key.split("/")
+        for depth in range(1, len(parts)):
+            folders.setdefault("/".join(parts[:depth]), plain)
+    for key in seen.keys() & folders.keys():
+        yield f"{shown(seen[key])}: is a file, and the folder of {shown(folders[key])}"
+
+
+def layout_faults(file: BinaryIO, entries: Sequence[ZipInfo]) -> Iterator[str]:
+    """What is wrong with where things lie: bytes of no entry, entries that overlap or disagree."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _END.size))
+    tail = file.read(_END.size)
+    if len(tail) < _END.size or not tail.startswith(b"PK\x05\x06") or not tail.endswith(b"\0\0"):
+        yield "data follows the end record of the archive"
+        return
+    _, disk, directory_disk, here, count, length, directory, _ = _END.unpack(tail)
+    if disk or directory_disk or here != count or count != len(entries):
+        yield "its end record is not that of one whole archive"
+    if directory + length != size - _END.size:
+        yield "its directory does not lie where the end record says"
+        return
+    reached, gaps = 0, _NO_GAP
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
+        if entry.header_offset < reached:
+            yield f"{shown(entry.orig_filename)}: overlaps another entry"
+            continue
+        if entry.header_offset - reached not in gaps:
+            yield f"{shown(entry.orig_filename)}: bytes before it belong to no entry"
+        header = _LocalHeader.read(file, entry.header_offset)
+        if header is None:
+            yield f"{shown(entry.orig_filename)}: has no header of its own"
+            continue
+        if not header.agrees(entry):
+            yield f"{shown(entry.orig_filename)}: its own header and the directory disagree"
+        reached = entry.header_offset + header.length + entry.compress_size
+        gaps = _DESCRIPTOR_GAPS if entry.flag_bits & _STREAMED else _NO_GAP
+    if directory - reached not in gaps:
+        yield "its entries do not end where its directory starts"
+
+
+def shown(name: str) -> str:
+    """A stranger's name, safe to print."""
+    return ascii(name) if len(name) <= 120 else f"{name[:120]!a}…"
+
+
+class _LocalHeader:
+    """What stands in front of an entry's data."""
+
+    def __init__(self, fields: tuple[int, ...], name: bytes) -> None:
+        _, self.flags, self.method, _, _, self.crc, self.packed, self.unpacked, _, extra = fields
+        self.name = name
+        self.length = _LOCAL.size + len(name) + extra
+
+    @classmethod
+    def read(cls, file: BinaryIO, offset: int) -> _LocalHeader | None:
+        file.seek(offset)
+        head = file.read(_LOCAL.size)
+        if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
+            return None
+        fields = _LOCAL.unpack(head)[1:]
+        return cls(fields, file.read(fields[8]))
+
+    def agrees(self, entry: ZipInfo) -> bool:
+        name = self.name.decode("utf-8" if self.flags & _UTF8 else "cp437", "replace")
+        same = (self.flags, self.method, name) == (entry.flag_bits, entry.compress_type, entry.orig_filename)
+        if entry.flag_bits & _STREAMED:
+            return same
+        told = ((self.crc, entry.CRC), (self.packed, entry.compress_size), (self.unpacked, entry.file_size))
+        # All ones stand for a size that is told in the header's zip64 field.
+        return same and all(ours in (theirs, 0xFFFFFFFF) for ours, theirs in told)
+
+
+def _kind_faults(entry: ZipInfo) -> Iterator[str]:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    folder = entry.orig_filename.endswith("/")
+    if kind not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
+        yield "is a link or a special file" if kind != stat.S_IFDIR else "is a folder without the name of one"
+    if folder and entry.file_size:
+        yield "is a folder with content"
+    if entry.filename != entry.orig_filename:
+        yield "has two names"
+    if entry.flag_bits & _ENCRYPTED:
+        yield "is encrypted"
+    if entry.compress_type not in _STORED_OR_DEFLATED:
+        yield "is packed in a way that wheels do not use"
+    if entry.file_size > max(RATIO_FLOOR_BYTES, MOST_RATIO * entry.compress_size):
+        yield f"unpacks {entry.compress_size} bytes to {entry.file_size}"
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

@@ -1,0 +1,190 @@
+"""Speaking to GitHub: the token for GitHub alone, redirects followed by hand, refusals in plain words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NoReturn
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from nimbus_sdk.errors import SUPPORT, ApiError, CoreDownloadError
+from nimbus_sdk.settings import LOOPBACK, Settings, origin
+from nimbus_sdk.transport.auth import HeaderAuth
+from nimbus_sdk.transport.flow import Answer, Call, Flow, Sink, call
+
+API_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+ASSET_HEADERS = {"Accept": "application/octet-stream", "Accept-Encoding": "identity"}
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REFUSALS = frozenset({401, 403, 404})
+OUT_OF_RANGE = 416
+MOST_HOPS = 3
+_FRESH_TOKEN = f"Run it again: every run asks for a fresh token. If it stays, write to {SUPPORT}."
+
+
+def authorization(settings: Settings, token: str) -> HeaderAuth:
+    """The temporary token as the header that only the GitHub API's origin may see.
+
+    Raises:
+        CoreDownloadError: The token cannot stand in a header.
+    """
+    stripped = token.strip()
+    if not stripped or not stripped.isascii() or not stripped.isprintable() or " " in stripped:
+        raise CoreDownloadError(
+            "The service gave a GitHub token that cannot be one.", hint=f"Write to {SUPPORT}."
+        )
+    return HeaderAuth("Authorization", stripped, origin(settings.github_url), "Bearer ")
+
+
+def ask(settings: Settings, token: str, path: str, *, name: str, subject: str) -> Flow[Answer]:
+    """One question to the API of the core's repository.
+
+    Args:
+        settings: Where GitHub is, and which repository.
+        token: The temporary token.
+        path: What is asked for, below the repository.
+        name: What the call is.
+        subject: What was wanted, for the message.
+
+    Raises:
+        CoreDownloadError: GitHub refused.
+    """
+    step = Call(
+        name=name,
+        method="GET",
+        url=f"{settings.github_url}/repos/{settings.core_repo}/{path}",
+        auth=authorization(settings, token),
+        headers=API_HEADERS,
+        accept=REFUSALS,
+    )
+    answer = yield from _sent(step, subject)
+    if answer.status in REFUSALS:
+        _refuse(answer, subject)
+    return answer
+
+
+def open_asset(
+    settings: Settings,
+    token: str,
+    asset_id: int,
+    *,
+    name: str,
+    subject: str,
+    sink: Sink | None = None,
+    allowance: float = 0.0,
+) -> Flow[Answer]:
+    """The content of a release's asset, from wherever GitHub sends us.
+
+    GitHub answers with the bytes or with a redirect to a signed address of a storage host, which gets no
+    token. Such an address lives for minutes only; where it has expired a new one is asked for, once.
+
+    Args:
+        settings: Where GitHub is, and which repository.
+        token: The temporary token.
+        asset_id: GitHub's number of the asset.
+        name: What the call is.
+        subject: What is fetched, for messages.
+        sink: Receives the bytes; the answer's own body holds them where there is none.
+        allowance: Seconds that the body may take.
+
+    Returns:
+        The last answer: a success, or 416 where the sink asked for a range that is not there.
+
+    Raises:
+        CoreDownloadError: A refusal, or a redirect that is not followed.
+    """
+    first = Call(
+        name=name,
+        method="GET",
+        url=f"{settings.github_url}/repos/{settings.core_repo}/releases/assets/{asset_id}",
+        auth=authorization(settings, token),
+        headers=ASSET_HEADERS,
+        accept=REDIRECTS | REFUSALS | {OUT_OF_RANGE},
+        sink=sink,
+        allowance=allowance,
+    )
+    answer = yield from _followed(settings, first, subject)
+    if answer.status in REFUSALS:
+        answer = yield from _followed(settings, first, subject)
+    if answer.status in REFUSALS:
+        raise CoreDownloadError(
+            f"The storage host refused {subject} ({answer.status}), with a fresh address as well.",
+            hint="A proxy or firewall may stand in between; if not, try again in some minutes.",
+        )
+    return answer
+
+
+def _followed(settings: Settings, first: Call, subject: str) -> Flow[Answer]:
+    """The first answer that is no redirect; a refusal is given back where it is not GitHub's own."""
+    step = first
+    for _ in range(MOST_HOPS + 1):
+        answer = yield from _sent(step, subject)
+        if answer.status not in REDIRECTS:
+            if answer.status in REFUSALS and step.auth is not None:
+                _refuse(answer, subject)
+            return answer
+        url = _target(settings, step.url, answer.headers)
+        at_github = origin(url) == origin(settings.github_url)
+        step = replace(first, name="storage", url=url, auth=first.auth if at_github else None)
+    raise CoreDownloadError(f"GitHub redirected {subject} more than {MOST_HOPS} times.")
+
+
+def _sent(step: Call, subject: str) -> Flow[Answer]:
+    try:
+        return (yield from call(step))
+    except ApiError as error:
+        # A refusal by GitHub must never be taken for one by the Nimbus service, which may kill a session.
+        wait = "" if error.retry_after is None else f" It asks to wait {error.retry_after:.0f} s."
+        raise CoreDownloadError(
+            f"{_host(step.url)} could not give {subject} (status {error.status}).{wait}",
+            hint="Run it again in some minutes: a download that broke off goes on where it stopped.",
+        ) from error
+
+
+def _target(settings: Settings, url: str, headers: Mapping[str, str]) -> str:
+    """Where a redirect leads, if it may be followed."""
+    try:
+        target = urlsplit(urljoin(url, headers.get("location", "").strip()))
+        host, _ = target.hostname, target.port
+    except ValueError:
+        raise CoreDownloadError(f"{_host(url)} redirected to something that is no address.") from None
+    local = target.scheme == "http" and host in LOOPBACK and settings.github_url.startswith("http://")
+    if not host or "@" in target.netloc or not (target.scheme == "https" or local):
+        raise CoreDownloadError(
+            f"{_host(url)} redirected to {target.scheme or 'nothing'}://{host or ''}, which is not followed.",
+            hint="Only https is; a captive portal or a proxy may stand in between.",
+        )
+    followed = urlunsplit((target.scheme, target.netloc, target.path, target.query, ""))
+    if followed == url or not followed.isprintable():
+        raise CoreDownloadError(f"{_host(url)} redirected to itself.")
+    return followed
+
+
+def _refuse(answer: Answer, subject: str) -> NoReturn:
+    if answer.status == 401:
+        raise CoreDownloadError("GitHub refused the temporary token (401).", hint=_FRESH_TOKEN)
+    if answer.status == 404:
+        raise CoreDownloadError(
+            f"GitHub has no {subject}, or this license gives no access to it (404).",
+            hint=f"Check the version and NIMBUS_SDK_CORE_REPO; if both are right, write to {SUPPORT}.",
+        )
+    if answer.headers.get("x-ratelimit-remaining", "").strip() == "0":
+        raise CoreDownloadError(
+            f"GitHub's own request limit is used up{_until(answer)}.",
+            hint="Wait until then and run it again; nothing of the Nimbus quota is used.",
+        )
+    raise CoreDownloadError(
+        f"GitHub denied access to {subject} (403).",
+        hint=f"A proxy may stand in between; if not, this license may not include it: write to {SUPPORT}.",
+    )
+
+
+def _until(answer: Answer) -> str:
+    reset = answer.headers.get("x-ratelimit-reset", "").strip()
+    if not (reset.isascii() and reset.isdigit() and len(reset) <= 11):
+        return ""
+    return time.strftime(" until %H:%M UTC", time.gmtime(int(reset)))
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
