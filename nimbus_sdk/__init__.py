@@ -79,7 +79,8 @@ if TYPE_CHECKING:
         SessionNotFoundError,
         SessionTamperedError,
     )
-    from nimbus_sdk.install import InstallationStatus, check_installation, install_core, uninstall_core
+    from nimbus_sdk.install import install_core
+    from nimbus_sdk.installation import InstallationStatus, check_installation, uninstall_core
     from nimbus_sdk.progress import ProgressEvent
     from nimbus_sdk.revocation import RevocationResult, revoke_api_key
     from nimbus_sdk.session import AuthSession, current_session
@@ -107,7 +108,8 @@ _HOMES = {
         "ResponseFormatError ServerError SessionError SessionExpiredError SessionNotFoundError "
         "SessionTamperedError"
     ),
-    "nimbus_sdk.install": "InstallationStatus check_installation install_core uninstall_core",
+    "nimbus_sdk.install": "install_core",
+    "nimbus_sdk.installation": "InstallationStatus check_installation uninstall_core",
     "nimbus_sdk.progress": "ProgressEvent",
     "nimbus_sdk.revocation": "RevocationResult revoke_api_key",
     "nimbus_sdk.session": "AuthSession current_session",
@@ -121,21 +123,99 @@ _HOMES = {
 }
 _TABLE = {name: home for home, names in _HOMES.items() for name in names.split()}
 
-__all__ = ["__version__", *sorted(_TABLE)]  # noqa: PLE0604
+__all__ = [
+    "ApiError",
+    "AsyncNimbusClient",
+    "AuthSession",
+    "BCIData",
+    "BCIMetadata",
+    "ClockRollbackError",
+    "ConfigurationError",
+    "CoreDownloadError",
+    "CoreError",
+    "CoreIncompatibleError",
+    "CoreInstallError",
+    "CoreIntegrityError",
+    "CoreNotInstalledError",
+    "CredentialStoreError",
+    "FeatureNotLicensedError",
+    "InstallationStatus",
+    "InvalidKeyError",
+    "InvalidKeyFormatError",
+    "KeyExpiredError",
+    "KeyNotFoundError",
+    "KeyResolution",
+    "MethodNotAllowedError",
+    "MissingEventTypeError",
+    "MissingKeyError",
+    "NimbusClient",
+    "NimbusConnectionError",
+    "NimbusError",
+    "NimbusLDA",
+    "NimbusProbit",
+    "NimbusQDA",
+    "NimbusTimeoutError",
+    "NotConfiguredError",
+    "PermissionDeniedError",
+    "ProgressEvent",
+    "QuotaExceededError",
+    "QuotaStatus",
+    "RateLimitError",
+    "ResponseFormatError",
+    "RevocationResult",
+    "RxGMMModel",
+    "RxLDAModel",
+    "RxPolyaModel",
+    "ServerError",
+    "SessionError",
+    "SessionExpiredError",
+    "SessionNotFoundError",
+    "SessionTamperedError",
+    "__version__",
+    "assess_trial_quality",
+    "authenticate",
+    "authenticate_from_storage",
+    "calculate_ITR",
+    "calibrate_model",
+    "check_installation",
+    "check_model_license_compatibility",
+    "check_quota_and_refresh",
+    "current_session",
+    "delete_stored_api_key",
+    "explain",
+    "finalize_trial",
+    "get_model_info",
+    "get_quota_status",
+    "get_stored_api_key",
+    "init_streaming",
+    "install_core",
+    "invalidate_session",
+    "list_available_models",
+    "load_model",
+    "predict_batch",
+    "process_chunk",
+    "refresh_quota",
+    "revoke_api_key",
+    "save_api_key",
+    "save_model",
+    "train_model",
+    "uninstall_core",
+]
 
 
 def __getattr__(name: str) -> object:
     home = _TABLE.get(name)
     if home is None:
         raise AttributeError(f"module 'nimbus_sdk' has no attribute {name!r}")
+    value: object
     if home is _CORE:
-        from nimbus_sdk.install import from_core
+        from nimbus_sdk.installation import from_core
 
-        # Not remembered here: after an uninstall the name must be gone again.
-        return from_core(name)
-    from importlib import import_module
+        value = from_core(name)
+    else:
+        from importlib import import_module
 
-    value: object = getattr(import_module(home), name)
+        value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 

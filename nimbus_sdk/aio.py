@@ -19,9 +19,9 @@ from nimbus_sdk.catalogue import check_model_license_compatibility_async as chec
 from nimbus_sdk.catalogue import get_model_info_async as get_model_info
 from nimbus_sdk.catalogue import list_available_models_async as list_available_models
 from nimbus_sdk.client import AsyncNimbusClient
-from nimbus_sdk.install import check_installation_async as check_installation
 from nimbus_sdk.install import install_core_async as install_core
-from nimbus_sdk.install import uninstall_core_async as uninstall_core
+from nimbus_sdk.installation import check_installation_async as check_installation
+from nimbus_sdk.installation import uninstall_core_async as uninstall_core
 from nimbus_sdk.revocation import revoke_api_key_async as revoke_api_key
 from nimbus_sdk.stored_key import delete_stored_api_key_async as delete_stored_api_key
 from nimbus_sdk.stored_key import explain_async as explain

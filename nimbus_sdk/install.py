@@ -7,26 +7,30 @@ description of ``install_core`` in the Nimbus API documentation and NimbusSDK.jl
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk import licensing
-from nimbus_sdk.api import flows
-from nimbus_sdk.core import download, load, release, unpack, verify
-from nimbus_sdk.errors import CoreError, CoreNotInstalledError, SessionError
-from nimbus_sdk.keys import ApiKey, received
+from nimbus_sdk.core import installed, unpack, verify, versions
+from nimbus_sdk.errors import CoreError, NimbusError, SessionError
+from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
-from nimbus_sdk.session import AuthSession, as_stale, session_of, standing
+from nimbus_sdk.session import AuthSession, session_of, standing
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.files import Lock
 from nimbus_sdk.store.key_sources import Found, cheap_key, find_key
 from nimbus_sdk.store.places import Places
-from nimbus_sdk.transport.drive import AsyncDriver, Driver
+from nimbus_sdk.transport.drive import run, run_async
 from nimbus_sdk.transport.flow import Flow, work
 
 if TYPE_CHECKING:
-    from nimbus_sdk.core.load import InstalledCore
+    from nimbus_sdk.core.installed import InstalledCore
+    from nimbus_sdk.keys import Given
+
+_log = logging.getLogger("nimbus_sdk")
 
 
 def install_core(
@@ -68,8 +72,8 @@ def install_core(
     """
     given, api_key = received(api_key), None
     settings = Settings.load(profile=profile, offline=offline, timeout=timeout)
-    with reporting(progress, settings.no_progress) as report, Driver(settings) as driver:
-        return driver.run(installing(settings, given, force=force, version=version, report=report))
+    with reporting(progress, settings.no_progress) as report:
+        return run(settings, installing(settings, given, force=force, version=version, report=report))
 
 
 async def install_core_async(
@@ -86,8 +90,8 @@ async def install_core_async(
     given, api_key = received(api_key), None
     settings = Settings.load(profile=profile, offline=offline, timeout=timeout)
     with reporting(progress, settings.no_progress) as report:
-        async with AsyncDriver(settings) as driver:
-            return await driver.run(installing(settings, given, force=force, version=version, report=report))
+        story = installing(settings, given, force=force, version=version, report=report)
+        return await run_async(settings, story)
 
 
 def installing(
@@ -103,7 +107,8 @@ def installing(
             return session
     lock = Lock(order.places.lock)
     try:
-        yield from licensing.locked(lock, lambda: report(ProgressEvent("wait", "Waiting for another install")))
+        waiting = ProgressEvent("wait", "Waiting for another process that installs")
+        yield from licensing.locked(lock, lambda: report(waiting))
         # Whoever held the lock may have done it all by now.
         session = None if force else (yield from work(lambda: order.present(named)))
         if session is not None and _counts_without_asking(settings, session):
@@ -130,10 +135,12 @@ class _Order:
     def core_is_there(self) -> bool:
         """Whether the core that was asked for is the current one, and whole."""
         try:
-            core = load.whole(self.places.core)
+            core = installed.current(self.places.core)
+            return (
+                core is not None and self.version in (None, core.version) and not installed.size_faults(core)
+            )
         except CoreError:
             return False
-        return core is not None and self.version in (None, core.version)
 
     def present(self, named: Found | None) -> AuthSession | None:
         """The session, if the core is there and the session counts for the key that was named."""
@@ -150,11 +157,75 @@ def _counts_without_asking(settings: Settings, session: AuthSession) -> bool:
 
 
 def _from_the_start(order: _Order, found: Found, *, core_stays: bool) -> Flow[AuthSession]:
+    order.report(ProgressEvent("validate", f"Validating {found.key.masked}"))
+    session = yield from licensing.confirmed(order.settings, order.places, found.key)
+    if core_stays:
+        session = yield from work(lambda: licensing.keep_key(order.settings, order.places, found, session))
+        yield from work(lambda: licensing.keep(order.places, session))
+    else:
+        core = yield from _unpacked(order, found.key)
+        try:
+            order.report(ProgressEvent("probe", "Trying it out"))
+            yield from work(lambda: unpack.probe(core))
+            order.report(ProgressEvent("save", "Keeping core, session and key"))
+            session = yield from work(lambda: _committed(order, found, session, core))
+        except BaseException:
+            _drop_unless_in_use(order.places, core)
+            raise
+    order.report(ProgressEvent("done", "Done"))
+    return session
+
+
+def _unpacked(order: _Order, key: ApiKey) -> Flow[InstalledCore]:
+    """Fetch, check and unpack the core; nothing points to it yet."""
+    from nimbus_sdk.api import flows
+    from nimbus_sdk.core import environment, release, transfer
+    from nimbus_sdk.core.download import Download
+
     settings, places, report = order.settings, order.places, order.report
-    report(ProgressEvent("validate", f"Validating {found.key.masked}"))
-    session = yield from licensing.confirmed(settings, places, found.key)
-    staged = None if core_stays else (yield from _fetched(order, found.key))
-    report(ProgressEvent("save", "Keeping the session"))
-    yield from work(lambda: _commit(order, found, session, staged))
-    report(ProgressEvent("done", "Done"))
-    return (yield from work(lambda: kept_session(places))) or session
+    report(ProgressEvent("token", "Asking for access to the release"))
+    token = (yield from flows.github_token(settings.api_url, key)).github_token.get_secret_value()
+    report(ProgressEvent("release", "Looking for the release that fits"))
+    published = yield from release.find_release(settings, token, order.version)
+    environment.require_environment(published.requires, published.requires_python)
+    wheel = release.choose_wheel(published)
+    digest = yield from release.expected_digest(settings, published, wheel, token)
+    title = f"Downloading core {published.version}"
+    sink = Download(
+        places.downloads,
+        wheel.name,
+        wheel.size,
+        digest,
+        report=lambda done, total: report(ProgressEvent("download", title, done, total)),
+    )
+    path = yield from transfer.download(settings, wheel, token, sink)
+    try:
+        report(ProgressEvent("verify", "Checking what arrived"))
+        facts = yield from work(lambda: verify.check_wheel(path, wheel.name))
+        environment.require_environment(facts.requires, facts.requires_python)
+        report(ProgressEvent("unpack", "Unpacking"))
+        core = yield from work(lambda: unpack.stage(path, places.core, facts, digest))
+    finally:
+        sink.discard()
+    return core
+
+
+def _committed(order: _Order, found: Found, session: AuthSession, core: InstalledCore) -> AuthSession:
+    """Keep everything. The switch of the core's pointer is the one moment at which the new state counts."""
+    places = order.places
+    session = licensing.keep_key(order.settings, places, found, session)
+    sessions.stage(places, session.to_dict(), core.install_id)
+    versions.switch(places.core, core)
+    try:
+        licensing.keep(places, session)
+        versions.prune(places.core)
+    except NimbusError as error:
+        # The new state holds already: the staged session counts, and a later run tidies up.
+        _log.warning("The core is installed; what was left to tidy up was not: %s", error)
+    return session
+
+
+def _drop_unless_in_use(places: Places, core: InstalledCore) -> None:
+    pointer = installed.read_pointer(places.core)
+    if pointer is None or pointer.install_id != core.install_id:
+        unpack.discard(core)

@@ -24,8 +24,8 @@ from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.session import AuthSession, as_stale, forget_memory, kept_session
 from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import sessions
-from nimbus_sdk.store.files import Lock
 from nimbus_sdk.store.credentials import save_key
+from nimbus_sdk.store.files import Lock
 from nimbus_sdk.store.key_sources import Found
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport.flow import Flow, pause, work

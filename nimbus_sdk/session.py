@@ -234,11 +234,11 @@ def kept_session(places: Places) -> AuthSession | None:
     record = sessions.read(places)
     if os.path.exists(places.next_session):
         # An install was cut off after its core became the current one: its session counts already.
-        from nimbus_sdk.core.load import current
+        from nimbus_sdk.core.installed import read_pointer
 
-        installed = current(places.core)
+        pointer = read_pointer(places.core)
         waiting = sessions.staged(places)
-        if waiting is not None and installed is not None and waiting[0] == installed.install_id:
+        if waiting is not None and pointer is not None and waiting[0] == pointer.install_id:
             record = waiting[1]
     return None if record is None else AuthSession.from_dict(record)
 

@@ -33,12 +33,14 @@ def read(places: Places) -> Record | None:
 
 
 def write(places: Places, record: Mapping[str, object]) -> None:
-    """Keep a session.
+    """Keep a session, in place of the one before and of one that waits for its core.
 
     Raises:
         SessionError: The disk refused; the session before it is untouched.
     """
     _seal(places, places.session, "session", record)
+    with suppress(OSError):
+        files.remove(places.next_session)
 
 
 def stage(places: Places, record: Mapping[str, object], install_id: str) -> None:
@@ -57,17 +59,6 @@ def staged(places: Places) -> tuple[str, Record] | None:
         return None
     session, install_id = record.get("session"), record.get("install_id")
     return (install_id, session) if isinstance(session, dict) and isinstance(install_id, str) else None
-
-
-def promote(places: Places, record: Mapping[str, object]) -> None:
-    """Make a staged session the profile's session, for good.
-
-    Raises:
-        SessionError: The disk refused; the staged session still counts.
-    """
-    write(places, record)
-    with suppress(OSError):
-        files.remove(places.next_session)
 
 
 def forget(places: Places) -> None:

@@ -1,0 +1,121 @@
+"""What is installed: check it, take names from it, remove it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nimbus_sdk import licensing
+from nimbus_sdk.core import installed, load, verify, versions
+from nimbus_sdk.core.installed import InstalledCore
+from nimbus_sdk.errors import CoreError, SessionError
+from nimbus_sdk.session import AuthSession, current_session
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store.files import Lock
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.drive import run, run_async
+from nimbus_sdk.transport.flow import Flow, work
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationStatus:
+    """Whether the core can be used; true where it is installed, whole and loadable.
+
+    Attributes:
+        installed: Whether a core is there at all.
+        version: Its version, or None.
+        path: Where it lies, or None.
+        session: The session that counts now, or None.
+        problems: Everything that is wrong, one line each.
+    """
+
+    installed: bool
+    version: str | None
+    path: str | None
+    session: AuthSession | None
+    problems: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return self.installed and not self.problems
+
+
+def check_installation(*, profile: str | None = None) -> InstallationStatus:
+    """Look at what is installed: the pointer, every file's hash, and whether it loads. Needs no network.
+
+    Example:
+        >>> from nimbus_sdk import check_installation
+        >>> if not check_installation():  # doctest: +SKIP
+        ...     print("run nimbus_sdk.install_core(…)")
+    """
+    settings = Settings.load(profile=profile)
+    places = Places.of(settings)
+    session = _session(settings)
+    try:
+        core = installed.current(places.core)
+    except CoreError as error:
+        return InstallationStatus(True, None, places.core, session, (error.message,))
+    if core is None:
+        return InstallationStatus(False, None, None, session, ("The core is not installed.",))
+    return InstallationStatus(True, core.version, core.folder, session, _problems(places, core))
+
+
+async def check_installation_async(*, profile: str | None = None) -> InstallationStatus:
+    """The awaitable twin of :func:`check_installation`."""
+    return await run_async(Settings.load(profile=profile), work(lambda: check_installation(profile=profile)))
+
+
+def uninstall_core(*, profile: str | None = None) -> tuple[str, ...]:
+    """Remove every version of the core from this machine; session and key stay.
+
+    Returns:
+        The versions that were removed.
+
+    Raises:
+        CoreInstallError: The disk refused.
+    """
+    settings = Settings.load(profile=profile)
+    return run(settings, uninstalling(settings))
+
+
+async def uninstall_core_async(*, profile: str | None = None) -> tuple[str, ...]:
+    """The awaitable twin of :func:`uninstall_core`."""
+    settings = Settings.load(profile=profile)
+    return await run_async(settings, uninstalling(settings))
+
+
+def uninstalling(settings: Settings) -> Flow[tuple[str, ...]]:
+    """Remove every version, while nobody installs one."""
+    places = Places.of(settings)
+    lock = Lock(places.lock)
+    try:
+        yield from licensing.locked(lock)
+        return (yield from work(lambda: versions.uninstall(places.core)))
+    finally:
+        lock.release()
+
+
+def from_core(name: str) -> object:
+    """A public name of the installed core, which is loaded at the first one.
+
+    Raises:
+        CoreNotInstalledError: There is no core; the message says what to run.
+        CoreError: It cannot be loaded, or does not offer the name.
+    """
+    return load.offered(Places.of(Settings.load()).core, name)
+
+
+def _session(settings: Settings) -> AuthSession | None:
+    try:
+        return current_session(profile=settings.profile)
+    except SessionError:
+        return None
+
+
+def _problems(places: Places, core: InstalledCore) -> tuple[str, ...]:
+    faults = verify.check_installed(core.folder)
+    if faults:
+        return faults
+    try:
+        load.load(places.core)
+    except CoreError as error:
+        return (error.message,)
+    return ()
