@@ -1,0 +1,95 @@
+"""No test touches the person's own account, leaves this machine, or sees another test's settings."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nimbus_sdk.sandbox import Sandbox
+
+LOOPBACK = ("127.", "::1", "localhost")
+FORCED = {"NIMBUS_SDK_NO_PROGRESS": "1", "NIMBUS_SDK_CREDENTIAL_STORE": "file", "NO_COLOR": "1"}
+
+
+@pytest.fixture(autouse=True)
+def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test has an empty home, no setting of the outside, and only loopback."""
+    for name in [name for name in os.environ if name.startswith(("NIMBUS_", "XDG_"))]:
+        monkeypatch.delenv(name)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for folder in ("user", "work", "nimbus"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("NIMBUS_SDK_HOME", str(tmp_path / "nimbus"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    for name, value in FORCED.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path / "work")
+    real_connect = socket.socket.connect
+
+    def connect(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else ""
+        if self.family != socket.AF_UNIX and not str(host).startswith(LOOPBACK):
+            raise AssertionError(f"a test tried to reach {host}")
+        real_connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    from nimbus_sdk.session import forget_memory
+
+    forget_memory()
+    yield
+    forget_memory()
+
+
+@pytest.fixture(scope="session")
+def wheel_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the reference core's wheel is built once for all tests."""
+    return tmp_path_factory.getbasetemp().parent / "wheels"
+
+
+@pytest.fixture
+def sandbox(wheel_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A running sandbox without limits a minute, to which this process's settings point."""
+    unlimited = dict.fromkeys(("validate", "refresh", "revoke", "github_token", "models", "analytics"))
+    with Sandbox(wheel_dir=wheel_dir, limits=unlimited) as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture
+def key(sandbox: Sandbox) -> str:
+    """A research key that the sandbox knows."""
+    return sandbox.new_key("research")
+
+
+Fresh = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Fresh:
+    """Runs code in a fresh process with this test's environment; keyword arguments add to it."""
+
+    def run(code: str, *, timeout: float = 60, check: bool = True, **environ: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code],
+            env={**os.environ, **environ},
+            cwd=tmp_path / "work",
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    return run
