@@ -147,7 +147,7 @@ def read_manifest(folder: str) -> InstalledCore:
     )
 
 
-def size_faults(core: InstalledCore) -> tuple[str, ...]:
+def faults(core: InstalledCore) -> tuple[str, ...]:
     """Files that are missing or of another length: what can be seen without reading them."""
     library = core.library
     return tuple(

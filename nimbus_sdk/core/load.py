@@ -18,7 +18,7 @@ from threading import RLock
 from types import ModuleType
 
 from nimbus_sdk.core.environment import missing_requirements, pip_command, require_interpreter
-from nimbus_sdk.core.installed import InstalledCore, current, size_faults
+from nimbus_sdk.core.installed import InstalledCore, current, faults
 from nimbus_sdk.core.protocol import ALIASES, DISTRIBUTION
 from nimbus_sdk.errors import (
     CoreError,
@@ -105,9 +105,9 @@ class _CoreFinder:
 
 def _check(core: InstalledCore) -> None:
     require_interpreter(core.tag, core.interpreter, core.requires_python)
-    faults = size_faults(core)
-    if faults:
-        raise CoreIntegrityError(f"Core {core.version} in {core.folder} was damaged.", issues=faults)
+    found = faults(core)
+    if found:
+        raise CoreIntegrityError(f"Core {core.version} in {core.folder} was damaged.", issues=found)
     for name in core.top_level:
         if name in sys.modules:
             origin = getattr(sys.modules[name], "__file__", None) or "an unknown place"

@@ -1,7 +1,8 @@
 """What a core must offer, by name, to be installed and used.
 
 A core is a wheel of the distribution ``nimbus_sdk_core`` with one package of that name. The SDK knows no
-more of it than this protocol, so a core can be closed or open. Names follow NimbusSDK.jl.
+more of it than this protocol, so a core can be closed or open. Names and parameters follow the
+documentation of NimbusSDK.jl; typed signatures are in ``surface.pyi`` beside this file.
 
 Required:
 
@@ -9,29 +10,30 @@ Required:
     The version, as text.
 ``BCIData(features, metadata, labels=None)``
     Features of shape (n_features, n_samples, n_trials), what is known of them, and one label a trial.
-``BCIMetadata(sampling_rate, paradigm, feature_type, n_features, n_classes, chunk_size=None,
-temporal_aggregation=…)``
-    What is known of a recording; ``sampling_rate`` in Hz, ``chunk_size`` in samples.
+``BCIMetadata(sampling_rate, paradigm, feature_type, n_features, n_classes, …)``
+    What is known of a recording; ``sampling_rate`` in Hz. Further: ``chunk_size`` in samples, or None, and
+    ``temporal_aggregation``, one of mean, median, logvar, none.
 ``NimbusLDA``
     The kind of model whose classes share one covariance.
 ``load_model(kind, name_or_path)``
     A model of that kind, by its name among those that come with the core or by the path of its file.
-``predict_batch(model, data, iterations=10)``
-    Predictions, confidences and posteriors for every trial.
+``predict_batch(model, data, *, iterations=10)``
+    Predictions, confidences, posteriors and diagnostics for every trial.
 
-Optional (a core without one of them is installed all the same, and only the use of that name is refused):
+Optional; a core without one of them is installed all the same, and only the use of that name is refused:
 
 ``NimbusQDA``, ``NimbusProbit``
     Kinds of model with a covariance for each class, and of Bayesian multinomial probit regression.
 ``train_model(kind, data, …)``, ``calibrate_model(base, data, …)``, ``save_model(model, path)``
     A new model, one adapted to a person, and its file.
 ``init_streaming(model, metadata)``, ``process_chunk(session, chunk)``, ``finalize_trial(session)``
-    Decoding while a trial is under way.
-``calculate_ITR(accuracy, n_classes, trial_duration)``, ``assess_trial_quality(…)``
-    Bits per minute, and whether a trial is good enough to be used.
+    Decoding while a trial is under way; a chunk has shape (n_features, n_samples).
+``calculate_ITR(accuracy, n_classes, trial_duration)``
+    Bits per minute; the duration of a trial is in seconds.
+``assess_trial_quality(result)``
+    Whether what was predicted is good enough to be used.
 
-A core may say ``PROTOCOL_VERSION = n``; one that does not is taken to follow version 1.
-The typed signatures are in ``surface.pyi`` beside this file.
+A core may tell ``PROTOCOL_VERSION = n``; one that does not is taken to follow version 1.
 """
 
 from __future__ import annotations

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
-import zlib
 from contextlib import suppress
-from zipfile import BadZipFile, ZipFile
 
 from nimbus_sdk.core import disk
 from nimbus_sdk.core.environment import interpreter
@@ -98,6 +95,8 @@ def probe(core: InstalledCore) -> None:
     Raises:
         CoreInstallError: It does not load; the message ends with the process's last words.
     """
+    import subprocess
+
     if not sys.executable:
         raise CoreInstallError(
             "This program embeds Python, so the core cannot be tried out in a process of its own.",
@@ -140,6 +139,9 @@ def discard(core: InstalledCore) -> None:
 
 
 def _unpacked(wheel: str, library: str, name: str) -> Files:
+    import zlib
+    from zipfile import BadZipFile, ZipFile
+
     from installer import install
     from installer.exceptions import InstallerError
     from installer.sources import WheelFile

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import file_digest
 from typing import TYPE_CHECKING, BinaryIO
-from zipfile import BadZipFile, ZipFile
 
 from nimbus_sdk.core import archive, disk
 from nimbus_sdk.core.installed import LIBRARY, read_manifest
@@ -17,12 +16,12 @@ from nimbus_sdk.errors import CoreIntegrityError
 
 if TYPE_CHECKING:
     from email.message import Message
+    from zipfile import ZipFile
 
 READABLE_SCHEMES = ("purelib", "platlib")
 MOST_METADATA_BYTES = 8 * 2**20
 _OWN_NAMES = (DISTRIBUTION, "_nimbus")
 _MODULES = (".py", ".pyc", ".so", ".pyd")
-_UNREADABLE = (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, KeyError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,8 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
         CoreIntegrityError: Its ``issues`` list everything that is wrong.
         CoreInstallError: It cannot be read.
     """
+    from zipfile import BadZipFile, ZipFile
+
     with disk.told(os.path.dirname(path)), open(path, "rb") as file:
         try:
             archived = ZipFile(file)
@@ -225,7 +226,7 @@ def _headers(archived: ZipFile, name: str, issues: list[str]) -> Message | None:
             issues.append(f"{archive.shown(name)}: is too long")
             return None
         return parse_metadata_file(archived.read(name).decode("utf-8"))
-    except _UNREADABLE as error:
+    except _unreadable() as error:
         issues.append(f"{archive.shown(name)}: cannot be read ({type(error).__name__})")
         return None
 
@@ -242,7 +243,7 @@ def _record_faults(archived: ZipFile) -> Iterator[str]:
     except InstallerError as error:
         told = getattr(error, "issues", None) or [str(error)]
         yield from (str(issue).removeprefix(f"In {archived.filename}, ") for issue in told)
-    except _UNREADABLE as error:
+    except _unreadable() as error:
         yield f"its content cannot be read ({type(error).__name__}: {error})"
     else:
         for name in sorted(recorded - set(archived.namelist())):
@@ -253,6 +254,13 @@ def _recorded(record: str) -> set[str]:
     from installer.records import parse_record_file
 
     return {name for name, _, _ in parse_record_file(record.splitlines())}
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What zipfile raises over content that is not what its headers promise."""
+    from zipfile import BadZipFile
+
+    return (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, KeyError)
 
 
 def _present(library: str) -> Iterator[str]:

@@ -1,0 +1,199 @@
+"""Typed signatures of what a core offers, for editors and type checkers; nothing imports this at run time.
+
+Names, order and defaults of parameters follow NimbusSDK.jl, axes and units as in its documentation:
+features are (n_features, n_samples, n_trials), a chunk is (n_features, n_samples), times are in
+milliseconds unless a name says otherwise, entropies in bits.
+"""
+# ruff: noqa: N802, N803 - these names are NimbusSDK.jl's and scikit-learn's
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Literal, Protocol, Self, TypeAlias, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+
+__version__: str
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+LabelArray: TypeAlias = npt.NDArray[np.int64 | np.str_ | np.bool_]
+Label: TypeAlias = int | str | bool
+TemporalAggregation: TypeAlias = Literal["mean", "median", "logvar", "none"]
+Aggregation: TypeAlias = Literal["weighted_vote", "max_confidence", "posterior_mean", "unanimous"]
+JsonValue: TypeAlias = bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None
+
+class BCIMetadata:
+    sampling_rate: float
+    paradigm: str
+    feature_type: str
+    n_features: int
+    n_classes: int
+    chunk_size: int | None
+    temporal_aggregation: TemporalAggregation
+    def __init__(
+        self,
+        sampling_rate: float,
+        paradigm: str,
+        feature_type: str,
+        n_features: int,
+        n_classes: int,
+        chunk_size: int | None = None,
+        temporal_aggregation: TemporalAggregation = "mean",
+    ) -> None: ...
+
+class BCIData:
+    features: npt.NDArray[np.float64 | np.float32]
+    metadata: BCIMetadata
+    labels: LabelArray | None
+    def __init__(
+        self, features: npt.ArrayLike, metadata: BCIMetadata, labels: npt.ArrayLike | None = None
+    ) -> None: ...
+    @property
+    def n_features(self) -> int: ...
+    @property
+    def n_samples(self) -> int: ...
+    @property
+    def n_trials(self) -> int: ...
+
+class ModelCard:
+    name: str
+    metadata: BCIMetadata
+    description: str
+    details: Mapping[str, JsonValue]
+    @property
+    def simulated(self) -> bool: ...
+
+class Model(Protocol):
+    card: ModelCard | None
+    classes_: LabelArray
+    @property
+    def n_features_in_(self) -> int: ...
+    @property
+    def hyper(self) -> Mapping[str, float]: ...
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self: ...
+    def partial_fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self: ...
+
+class _Classifier:
+    card: ModelCard | None
+    classes_: LabelArray
+    @property
+    def n_features_in_(self) -> int: ...
+    @property
+    def hyper(self) -> Mapping[str, float]: ...
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self: ...
+    def partial_fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self: ...
+    def predict(self, X: npt.ArrayLike) -> LabelArray: ...
+    def predict_proba(self, X: npt.ArrayLike) -> FloatArray: ...
+
+class NimbusLDA(_Classifier):
+    dof_offset: float
+    mean_prior_precision: float
+    def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None: ...
+
+class NimbusQDA(_Classifier):
+    dof_offset: float
+    mean_prior_precision: float
+    def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None: ...
+
+class NimbusProbit(_Classifier): ...
+
+class ConfidenceCalibration:
+    expected_error: float
+    maximum_error: float
+    bin_edges: FloatArray
+    bin_counts: npt.NDArray[np.intp]
+    bin_confidences: FloatArray
+    bin_accuracies: FloatArray
+
+class BatchResult:
+    predictions: LabelArray
+    confidences: FloatArray
+    posteriors: FloatArray
+    classes: LabelArray
+    entropy: FloatArray
+    mean_entropy: float
+    mahalanobis_distances: FloatArray
+    outlier_scores: FloatArray
+    balance: float
+    latency_ms: float
+    per_trial_latency_ms: float
+    model_name: str
+    simulated: bool
+    accuracy: float | None
+    confidence_calibration: ConfidenceCalibration | None
+    def __len__(self) -> int: ...
+
+class StreamingSession: ...
+
+class ChunkResult:
+    prediction: Label
+    confidence: float
+    posterior: FloatArray
+    latency_ms: float
+
+class StreamingResult:
+    prediction: Label
+    confidence: float
+    posterior: FloatArray
+    entropy: float
+    aggregation_method: Aggregation
+    n_chunks: int
+    latency_ms: float
+    balance: float
+    confidence_calibration: ConfidenceCalibration | None
+
+class TrialQuality:
+    overall_score: float
+    confidence_acceptable: bool
+    recommendation: str
+
+M = TypeVar("M", bound=Model)
+
+@overload
+def load_model(
+    kind: type[M], name_or_path: str | os.PathLike[str], *, search: Iterable[str | os.PathLike[str]] = ()
+) -> M: ...
+@overload
+def load_model(
+    kind: str, name_or_path: str | os.PathLike[str], *, search: Iterable[str | os.PathLike[str]] = ()
+) -> Model: ...
+def save_model(model: Model, path: str | os.PathLike[str]) -> os.PathLike[str]: ...
+@overload
+def train_model(
+    kind: type[M],
+    data: BCIData,
+    *,
+    iterations: int = 50,
+    showprogress: bool = False,
+    name: str = "",
+    description: str = "",
+    **hyper: float,
+) -> M: ...
+@overload
+def train_model(
+    kind: str,
+    data: BCIData,
+    *,
+    iterations: int = 50,
+    showprogress: bool = False,
+    name: str = "",
+    description: str = "",
+    **hyper: float,
+) -> Model: ...
+def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M: ...
+def predict_batch(model: Model, data: BCIData, *, iterations: int = 10) -> BatchResult: ...
+def init_streaming(model: Model, metadata: BCIMetadata) -> StreamingSession: ...
+def process_chunk(
+    session: StreamingSession, chunk: npt.ArrayLike, *, iterations: int = 10
+) -> ChunkResult: ...
+def finalize_trial(
+    session: StreamingSession,
+    *,
+    method: Aggregation = "weighted_vote",
+    temporal_weighting: bool = True,
+    label: Label | None = None,
+) -> StreamingResult: ...
+def calculate_ITR(
+    accuracy: float, n_classes: int, trial_duration: float, *, clip_negative: bool = False
+) -> float: ...
+def assess_trial_quality(result: BatchResult) -> TrialQuality: ...
