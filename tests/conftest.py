@@ -18,21 +18,22 @@ FORCED = {"NIMBUS_SDK_NO_PROGRESS": "1", "NIMBUS_SDK_CREDENTIAL_STORE": "file", 
 
 
 @pytest.fixture(autouse=True)
-def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Every test has an empty home, no setting of the outside, and only loopback."""
     for name in [name for name in os.environ if name.startswith(("NIMBUS_", "XDG_"))]:
         monkeypatch.delenv(name)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    world = tmp_path_factory.mktemp("world")
     for folder in ("user", "work", "nimbus"):
-        (tmp_path / folder).mkdir()
-    monkeypatch.setenv("HOME", str(tmp_path / "user"))
-    monkeypatch.setenv("NIMBUS_SDK_HOME", str(tmp_path / "nimbus"))
+        (world / folder).mkdir()
+    monkeypatch.setenv("HOME", str(world / "user"))
+    monkeypatch.setenv("NIMBUS_SDK_HOME", str(world / "nimbus"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     for name, value in FORCED.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.chdir(world / "work")
     real_connect = socket.socket.connect
 
     def connect(self: socket.socket, address: object) -> None:
@@ -45,7 +46,7 @@ def own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     from nimbus_sdk.session import forget_memory
 
     forget_memory()
-    yield
+    yield world
     forget_memory()
 
 
@@ -75,14 +76,16 @@ Fresh = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Fresh:
+def fresh(own_world: Path) -> Fresh:
     """Runs code in a fresh process with this test's environment; keyword arguments add to it."""
 
-    def run(code: str, *, timeout: float = 60, check: bool = True, **environ: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        code: str, *, timeout: float = 60, check: bool = True, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
             env={**os.environ, **environ},
-            cwd=tmp_path / "work",
+            cwd=own_world / "work",
             capture_output=True,
             text=True,
             timeout=timeout,
