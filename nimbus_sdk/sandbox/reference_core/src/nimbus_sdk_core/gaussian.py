@@ -117,7 +117,8 @@ class GaussianClassifier(ABC):
 
     def predict(self, X: npt.ArrayLike) -> LabelArray:  # noqa: N803
         """The most probable label of each trial, shape (n_trials,)."""
-        return np.asarray(self.classes_[self.score_trials(X).log_posteriors.argmax(axis=1)])
+        best = self.score_trials(X).log_posteriors.argmax(axis=1)
+        return np.asarray(self.classes_[best])
 
     def arrays(self) -> dict[str, FloatArray]:
         """The posterior as named arrays, for a model file."""

@@ -83,7 +83,7 @@ def _classes(facts: dict[str, JsonValue]) -> LabelArray:
     if not isinstance(listed, list):
         raise CoreDataError("classes is not a list.", "")
     classes = as_labels(cast(list[int], listed))
-    if len(classes) < 2 or (np.unique(classes) != classes).any():
+    if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
         raise CoreDataError("The classes are not sorted, or repeat.", "")
     return classes
 

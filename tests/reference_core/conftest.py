@@ -1,0 +1,51 @@
+"""The reference core from its source tree, visible to the tests of this folder and to no others.
+
+The SDK's own tests prove what happens while no core can be imported, so this one must not stay in reach.
+"""
+
+import importlib
+import pkgutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TREE = Path(__file__).parents[2] / "nimbus_sdk" / "sandbox" / "reference_core"
+SOURCE = TREE / "src"
+
+sys.path.insert(0, str(SOURCE))
+
+import nimbus_sdk_core  # noqa: E402
+
+for found in pkgutil.walk_packages(nimbus_sdk_core.__path__, "nimbus_sdk_core."):
+    importlib.import_module(found.name)
+
+_MODULES = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "nimbus_sdk_core"}
+
+
+def pytest_collection_finish() -> None:
+    """Hide the core again, once the test modules here have imported what they need."""
+    if str(SOURCE) in sys.path:
+        sys.path.remove(str(SOURCE))
+    for name in _MODULES:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def _core_in_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, module in _MODULES.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(sys, "path", [str(SOURCE), *sys.path])
+
+
+@pytest.fixture(scope="session")
+def tree() -> Path:
+    """The source tree of the reference core."""
+    return TREE
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    """A seeded source of randomness."""
+    return np.random.default_rng(20250101)

@@ -1,0 +1,206 @@
+"""BCIData and BCIMetadata take what can be used and say what is wrong with the rest."""
+
+import re
+
+import numpy as np
+import pytest
+from nimbus_sdk_core import BCIData, BCIMetadata, CoreDataError
+from nimbus_sdk_core.aggregate import aggregate
+
+
+def about(**changes: object) -> BCIMetadata:
+    """Metadata of 3 features and 2 classes."""
+    fields = {
+        "sampling_rate": 250.0,
+        "paradigm": "motor_imagery",
+        "feature_type": "csp",
+        "n_features": 3,
+        "n_classes": 2,
+    }
+    return BCIMetadata(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"sampling_rate": 0}, "sampling_rate is 0.0"),
+        ({"sampling_rate": float("nan")}, "sampling_rate is nan"),
+        ({"sampling_rate": "250"}, "sampling_rate is '250', not a number"),
+        ({"sampling_rate": True}, "sampling_rate is True"),
+        ({"sampling_rate": None}, "sampling_rate is None"),
+        ({"paradigm": "Motor Imagery"}, "paradigm is 'Motor Imagery'"),
+        ({"paradigm": 3}, "paradigm is 3"),
+        ({"feature_type": ""}, "feature_type is ''"),
+        ({"n_features": 0}, "n_features is 0. Give a whole number from 1"),
+        ({"n_features": 2.5}, "n_features is 2.5, not a whole number"),
+        ({"n_features": True}, "n_features is True, a truth value"),
+        ({"n_classes": 1}, "n_classes is 1. Give a whole number from 2"),
+        ({"chunk_size": 0}, "chunk_size is 0"),
+        ({"temporal_aggregation": "average"}, "temporal_aggregation is 'average'. Use one of mean, median"),
+        ({"temporal_aggregation": ["mean"]}, "temporal_aggregation is ['mean']"),
+    ],
+)
+def test_metadata_names_the_field_that_is_wrong(change: dict[str, object], words: str) -> None:
+    """A field of the wrong kind or out of range is refused by name."""
+    with pytest.raises(CoreDataError, match=re.escape(words)):
+        about(**change)
+
+
+def test_metadata_takes_numpy_numbers() -> None:
+    """NumPy scalars are as good as Python's."""
+    read = about(n_features=np.int64(3), sampling_rate=np.float32(250), chunk_size=np.int8(10))
+    assert (read.n_features, read.sampling_rate, read.chunk_size) == (3, 250.0, 10)
+    assert type(read.n_features) is int
+
+
+@pytest.mark.parametrize(
+    ("features", "words"),
+    [
+        (np.zeros((3, 5)), "features have 2 axes, shape (3, 5), expected 3"),
+        (np.zeros((3, 5)), "features[:, np.newaxis, :]"),
+        (
+            np.zeros((4, 5, 6)),
+            "Axis 0 of features has length 4, expected 3 (n_features); found shape (4, 5, 6)",
+        ),
+        (np.zeros((7, 5, 3)), "Axis 2 has that length: np.moveaxis(features, 2, 0)"),
+        (np.zeros((3, 0, 6)), "Axis 1 of features (n_samples) is empty; found shape (3, 0, 6)"),
+        (np.zeros((3, 5, 6), complex), "features are of type complex128"),
+        (np.zeros((3, 5, 6), bool), "features are of type bool"),
+        (np.full((3, 5, 6), None), "features are of type object"),
+        ([[[1.0], [2.0]], [[1.0]]], "ragged"),
+        (np.ma.masked_less(np.zeros((3, 5, 6)), 1), "masked array"),
+    ],
+)
+def test_a_wrong_array_is_refused_with_axis_and_shapes(features: object, words: str) -> None:
+    """The message names the axis, the expected and the found shape."""
+    with pytest.raises(CoreDataError, match=re.escape(words)):
+        BCIData(features, about())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_was_not_measured_is_refused_with_its_place(value: float) -> None:
+    """NaN and infinity are refused with number and first place."""
+    features = np.zeros((3, 5, 6), np.float32)
+    features[1, 4, 2] = features[2, 0, 5] = value
+    words = f"2 value(s) that are NaN or infinite, the first ({value}) at feature 1, sample 4, trial 2"
+    with pytest.raises(CoreDataError, match=re.escape(words)):
+        BCIData(features, about())
+
+
+def test_large_finite_values_are_not_taken_for_infinite() -> None:
+    """A sum that overflows does not make its terms infinite."""
+    assert BCIData(np.full((3, 5, 6), 1e308), about()).n_trials == 6
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (
+            [1, 2],
+            "labels have shape (2,), expected (4,): axis 2 of features is n_trials; found shape (3, 5, 4)",
+        ),
+        ([[1, 2, 1, 2]], "labels have shape (1, 4), expected (n_trials,)"),
+        ([1, 2, 3, 1], "labels hold 3 different values, but metadata.n_classes is 2"),
+        ([1.0, 2.5, 1, 1], "The label of trial 1 (counted from 0) is 2.5"),
+        ([1.0, np.nan, 1, 1], "The label of trial 1 (counted from 0) is nan"),
+        ([1, None, 1, 1], "labels mix values of types NoneType, int"),
+        ([b"a", b"b", b"a", b"a"], "labels hold values of type |S1"),
+        ([[1], [1, 2], 1, 1], "ragged"),
+        ([10**30, 1, 1, 1], "beyond 64 bits"),
+        (np.array([2**63, 1, 1, 1], np.uint64), "too large"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels: object, words: str) -> None:
+    """Wrong length, wrong kind and too many classes are told apart."""
+    with pytest.raises(CoreDataError, match=re.escape(words)):
+        BCIData(np.zeros((3, 5, 4)), about(), labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        ([1, 2, 2, 1], [1, 2, 2, 1]),
+        ([0, 1, 1, 0], [0, 1, 1, 0]),
+        (np.array([1.0, 2.0, 2.0, 1.0]), [1, 2, 2, 1]),
+        (np.array([1, 2, 2, 1], np.uint8), [1, 2, 2, 1]),
+        (["left", "right", "right", "left"], ["left", "right", "right", "left"]),
+        (np.array(["a", "b", "b", "a"], object), ["a", "b", "b", "a"]),
+        ([True, False, False, True], [True, False, False, True]),
+    ],
+)
+def test_labels_stay_as_the_person_gave_them(labels: object, kept: list[object]) -> None:
+    """From 1, from 0, texts or truth values: nothing is renumbered."""
+    read = BCIData(np.zeros((3, 5, 4)), about(), labels).labels
+    assert read is not None
+    assert read.tolist() == kept
+
+
+def test_metadata_must_be_metadata() -> None:
+    """A dictionary in place of BCIMetadata is refused."""
+    with pytest.raises(CoreDataError, match="metadata is a dict, not a BCIMetadata"):
+        BCIData(np.zeros((3, 5, 4)), {"n_features": 3})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_floats_are_not_copied(dtype: type) -> None:
+    """Float arrays of any layout are taken as they are, and are safe from writes through BCIData."""
+    given = np.asfortranarray(np.ones((3, 5, 4), dtype))
+    data = BCIData(given, about())
+    assert np.shares_memory(given, data.features)
+    assert given.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        data.features[0, 0, 0] = 2
+
+
+def test_memory_maps_are_not_copied(tmp_path) -> None:
+    """A memory map stays on disk."""
+    mapped = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.float64, shape=(3, 5, 4))
+    mapped[:] = 1.0
+    assert np.shares_memory(BCIData(mapped, about()).features, mapped)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float16, ">f8", np.longdouble])
+def test_other_real_numbers_become_float64(dtype: object) -> None:
+    """Whole numbers and unusual floats are read as float64."""
+    assert BCIData(np.ones((3, 5, 4), dtype), about()).features.dtype == np.float64
+
+
+def test_each_way_of_aggregation_is_the_plain_reduction(random: np.random.Generator) -> None:
+    """Mean, median and logvar over samples, and the only sample for none; trials come first."""
+    features = random.normal(size=(3, 9, 4))
+    expected = {
+        "mean": features.mean(axis=1).T,
+        "median": np.median(features, axis=1).T,
+        "logvar": np.log(features.var(axis=1)).T,
+    }
+    for way, vectors in expected.items():
+        np.testing.assert_allclose(aggregate(BCIData(features, about(temporal_aggregation=way))), vectors)
+    single = BCIData(features[:, :1], about(temporal_aggregation="none"))
+    np.testing.assert_array_equal(aggregate(single), features[:, 0].T)
+
+
+def test_float32_is_summed_in_double_precision() -> None:
+    """The mean of float32 samples does not lose digits."""
+    features = np.full((3, 100_000, 1), 0.1, np.float32)
+    np.testing.assert_allclose(aggregate(BCIData(features, about())), float(np.float32(0.1)), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("way", "n_samples", "words"),
+    [
+        ("none", 5, "axis 1 of features (n_samples) must have length 1, but it has 5"),
+        ("logvar", 1, "axis 1 of features (n_samples) must be 2 or longer, but it has 1"),
+    ],
+)
+def test_sample_axis_must_suit_the_aggregation(way: str, n_samples: int, words: str) -> None:
+    """'none' wants one sample and 'logvar' two."""
+    with pytest.raises(CoreDataError, match=re.escape(words)):
+        BCIData(np.zeros((3, n_samples, 4)), about(temporal_aggregation=way))
+
+
+def test_logvar_of_a_dead_channel_is_named() -> None:
+    """A feature that does not vary within a trial has no log-variance."""
+    features = np.random.default_rng(1).normal(size=(3, 5, 4))
+    features[2, :, 1] = 7.0
+    with pytest.raises(CoreDataError, match="Feature 2 does not vary within trial 1"):
+        aggregate(BCIData(features, about(temporal_aggregation="logvar")))
