@@ -1,1 +1,1 @@
-
+"""Speak elsewhere: one module for each further system."""
