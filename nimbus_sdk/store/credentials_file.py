@@ -11,10 +11,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.keys import ApiKey, received
 from nimbus_sdk.store import files
+
+T = TypeVar("T")
 
 _CHANGE_TRIES = 5
 _LOCK_POLL_SECONDS = 0.02
@@ -54,16 +57,13 @@ class FileStore:
             CredentialStoreError: The file cannot be read, is a link or another user's, or is damaged (it
                 is set aside then, and the message says where), or its entry is no key.
         """
-        text = self._whole().get(profile)
-        if text is None:
-            return None
-        try:
-            return ApiKey.parse(str(text))
-        except InvalidKeyFormatError:
+        key = self._told("read", lambda: received(_text(self._whole().get(profile))))
+        if isinstance(key, InvalidKeyFormatError):
             raise CredentialStoreError(
                 f"What {self.path} holds for the profile {profile} is not a Nimbus API key.",
                 hint="Save the key again with `nimbus-sdk install`.",
-            ) from None
+            )
+        return key
 
     def write(self, profile: str, key: ApiKey) -> None:
         """Keep a key, in place of the one that was there; other profiles stay.
@@ -71,7 +71,7 @@ class FileStore:
         Raises:
             CredentialStoreError: As for :meth:`read`, or the file cannot be written.
         """
-        self._change(lambda keys: {**keys, profile: key.reveal()})
+        self._told("changed", lambda: self._change(lambda keys: {**keys, profile: key.reveal()}))
 
     def delete(self, profile: str) -> bool:
         """Remove a key; False where there was none. The file goes with the last one.
@@ -79,10 +79,31 @@ class FileStore:
         Raises:
             CredentialStoreError: As for :meth:`write`.
         """
-        if profile not in self._whole():
+
+        def drop(keys: dict[str, object]) -> dict[str, object]:
+            return {name: text for name, text in keys.items() if name != profile}
+
+        if not self._told("read", lambda: profile in self._whole()):
             return False
-        self._change(lambda keys: {name: text for name, text in keys.items() if name != profile})
+        self._told("changed", lambda: self._change(drop))
         return True
+
+    def _told(self, done: str, act: Callable[[], T]) -> T:
+        outcome = self._tried(done, act)
+        # Raised here and not where it happened: there, the traceback would carry the content of the file.
+        if isinstance(outcome, CredentialStoreError):
+            raise outcome
+        return outcome
+
+    def _tried(self, done: str, act: Callable[[], T]) -> T | CredentialStoreError:
+        try:
+            return act()
+        except CredentialStoreError as error:
+            return error.with_traceback(None)
+        except OSError as error:
+            return CredentialStoreError(
+                f"The credentials file {self.path} cannot be {done}: {error.strerror or error}."
+            )
 
     def _change(self, edit: Callable[[dict[str, object]], dict[str, object]]) -> None:
         with self._locked():
@@ -107,35 +128,32 @@ class FileStore:
         keys = self._load()
         if keys is not None:
             return keys
-        with self._faults_told("set aside"):
-            aside = files.quarantine(self.path)
+        aside = files.quarantine(self.path)
         raise CredentialStoreError(
             f"The credentials file {self.path} is damaged. It was set aside, unchanged, as {aside}.",
             hint="Look there for what can be saved, then save the key again with `nimbus-sdk install`.",
         )
 
     def _load(self) -> dict[str, object] | None:
-        with self._faults_told("read"):
-            try:
-                files.tighten(self.path)
-            except FileNotFoundError:
-                return {}
-            content = files.read(self.path)
+        try:
+            files.tighten(self.path)
+        except FileNotFoundError:
+            return {}
+        content = files.read(self.path)
         return {} if content is None else _parse(content)
 
     def _replace(self, keys: dict[str, object]) -> None:
-        with self._faults_told("written"):
-            if not keys:
-                files.remove(self.path)
-                return
-            _close_folder(os.path.dirname(self.path))
-            files.write_private(self.path, json.dumps(keys, indent=2, sort_keys=True).encode() + b"\n")
+        if not keys:
+            files.remove(self.path)
+            return
+        _close_folder(os.path.dirname(self.path))
+        files.write_private(self.path, json.dumps(keys, indent=2, sort_keys=True).encode() + b"\n")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         deadline = time.monotonic() + self._wait
         with files.Lock(f"{self.path}.lock") as lock:
-            while not self._try(lock):
+            while not lock.try_acquire():
                 if time.monotonic() >= deadline:
                     raise CredentialStoreError(
                         f"Another process has been changing {self.path} for more than {self._wait:g} s.",
@@ -144,18 +162,9 @@ class FileStore:
                 time.sleep(_LOCK_POLL_SECONDS)
             yield
 
-    def _try(self, lock: files.Lock) -> bool:
-        with self._faults_told("locked"):
-            return lock.try_acquire()
 
-    @contextmanager
-    def _faults_told(self, done: str) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise CredentialStoreError(
-                f"The credentials file {self.path} cannot be {done}: {error.strerror or error}."
-            ) from error
+def _text(entry: object) -> str | None:
+    return None if entry is None else str(entry)
 
 
 def _parse(content: bytes) -> dict[str, object] | None:

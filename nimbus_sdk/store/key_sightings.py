@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, NimbusError
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.keys import ApiKey, received
 from nimbus_sdk.settings import KEY_VARIABLE, Settings, dotenv_values, origin
 from nimbus_sdk.store import files
 from nimbus_sdk.store.places import Places
@@ -71,8 +71,9 @@ def in_dotenv(settings: Settings) -> Sighting:
     location = f"{KEY_VARIABLE} in {settings.dotenv}"
     try:
         text = dotenv_values(settings.dotenv).get(KEY_VARIABLE)
-    except ConfigurationError as error:
-        return _unreadable("dotenv", location, error)
+    except ConfigurationError as fault:
+        # A new error: the traceback of this one carries the content of the file.
+        return _unreadable("dotenv", location, ConfigurationError(fault.message))
     return _in_text("dotenv", location, text)
 
 
@@ -159,13 +160,10 @@ def _in_text(source: str, location: str, text: str | None) -> Sighting:
 
 
 def _parsed(source: str, location: str, text: str) -> Sighting:
-    try:
-        key = ApiKey.parse(text)
-    except InvalidKeyFormatError as fault:
-        error = InvalidKeyFormatError(f"{location}: {fault.message}")
-        return Sighting(
-            source=source, location=location, state="malformed", detail=fault.message, error=error
-        )
+    key = received(text)
+    if isinstance(key, InvalidKeyFormatError):
+        error = InvalidKeyFormatError(f"{location}: {key.message}")
+        return Sighting(source=source, location=location, state="malformed", detail=key.message, error=error)
     return Sighting(source=source, location=location, state="found", key=key)
 
 

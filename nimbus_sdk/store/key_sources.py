@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from nimbus_sdk.errors import InvalidKeyFormatError, MissingKeyError
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.keys import ApiKey, received
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.key_sightings import (
     Sighting,
@@ -27,6 +28,10 @@ from nimbus_sdk.store.key_sightings import (
     noted_in_card,
 )
 from nimbus_sdk.store.places import Places
+from nimbus_sdk.store.prompt import ask_hidden, person_present, tell
+
+if TYPE_CHECKING:
+    from nimbus_sdk.keys import Given
 
 PROMPT_TRIES = 3
 _PROMPT_PLACE = "a terminal or notebook"
@@ -130,7 +135,8 @@ def find_key(
         'the argument'
     """
     passed: list[Sighting] = []
-    for seen in _all_sightings(settings, places, given, environ):
+    argument, given = in_argument(given), None
+    for seen in _all_sightings(settings, places, argument, environ):
         found = _key_of(seen)
         if found is not None:
             return found
@@ -161,7 +167,8 @@ def cheap_key(
         >>> cheap_key(Settings(), environ={"NIMBUS_API_KEY": "nbci_test_" + "0123456789ab" * 4}).source
         'environment'
     """
-    found = (_key_of(seen) for seen in _cheap_sightings(settings, given, environ))
+    argument, given = in_argument(given), None
+    found = (_key_of(seen) for seen in _cheap_sightings(settings, argument, environ))
     return next((key for key in found if key is not None), None)
 
 
@@ -173,7 +180,7 @@ def explain(settings: Settings, places: Places, environ: Mapping[str, str] | Non
     Args:
         environ: The environment; ``os.environ`` where left out.
     """
-    seen = list(_cheap_sightings(settings, None, environ))
+    seen = list(_cheap_sightings(settings, in_argument(None), environ))
     known = noted_in_card(settings, places) if any(one.decides for one in seen) else None
     seen.append(known or in_store(settings, places))
     seen.append(in_julia(settings))
@@ -185,18 +192,18 @@ def explain(settings: Settings, places: Places, environ: Mapping[str, str] | Non
 
 
 def _cheap_sightings(
-    settings: Settings, given: str | ApiKey | None, environ: Mapping[str, str] | None
+    settings: Settings, argument: Sighting, environ: Mapping[str, str] | None
 ) -> Iterator[Sighting]:
-    yield in_argument(given)
+    yield argument
     yield in_environment(os.environ if environ is None else environ)
     yield in_dotenv(settings)
     yield in_key_file(settings)
 
 
 def _all_sightings(
-    settings: Settings, places: Places, given: str | ApiKey | None, environ: Mapping[str, str] | None
+    settings: Settings, places: Places, argument: Sighting, environ: Mapping[str, str] | None
 ) -> Iterator[Sighting]:
-    yield from _cheap_sightings(settings, given, environ)
+    yield from _cheap_sightings(settings, argument, environ)
     yield in_store(settings, places)
     yield in_julia(settings)
 
@@ -226,20 +233,20 @@ def _report(seen: Sighting, first: Sighting | None) -> SourceReport:
 
 
 def _from_prompt(settings: Settings, prompt: Callable[[], str] | None) -> ApiKey | None:
-    from nimbus_sdk.store.prompt import ask_hidden, person_present, tell
-
     if prompt is None and not person_present():
         return None
     label = f"Nimbus API key for {settings.api_url} (hidden; Enter for none): "
     tries = 0
     while True:
-        text = ask_hidden(label) if prompt is None else prompt()
-        if not text or not text.strip():
-            return None
-        try:
-            return ApiKey.parse(text)
-        except InvalidKeyFormatError as fault:
-            tries += 1
-            if tries == PROMPT_TRIES:
-                raise
-            tell(fault.message)
+        answer = _answer(label, prompt)
+        if not isinstance(answer, InvalidKeyFormatError):
+            return answer
+        tries += 1
+        if tries == PROMPT_TRIES:
+            raise answer
+        tell(answer.message)
+
+
+def _answer(label: str, prompt: Callable[[], str] | None) -> Given:
+    text = ask_hidden(label) if prompt is None else prompt()
+    return received(text.strip() or None) if text else None

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.keys import ApiKey, received
 from nimbus_sdk.store.keyring_breaker import read_breaker, trip
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.store.prompt import person_present, tell
@@ -90,16 +90,13 @@ class KeyringStore:
             CredentialStoreError: There is no keyring, it is locked, failed or did not answer in time, or
                 what it holds is no key.
         """
-        found = self._ask(lambda backend: backend.get_password(SERVICE, profile))
-        if found is None:
-            return None
-        try:
-            return ApiKey.parse(str(found))
-        except InvalidKeyFormatError:
+        key = received(self._ask(lambda backend: _text(backend.get_password(SERVICE, profile))))
+        if isinstance(key, InvalidKeyFormatError):
             raise CredentialStoreError(
                 f"What the keyring holds is not a Nimbus API key ({self.location(profile)}).",
                 hint="Save the key again with `nimbus-sdk install`, or remove the entry.",
-            ) from None
+            )
+        return key
 
     def write(self, profile: str, key: ApiKey) -> None:
         """Keep a key, in place of the one that was there.
@@ -161,6 +158,10 @@ class KeyringStore:
 
     def _remember(self, reason: str, patience: Patience) -> None:
         trip(self._breaker, reason=reason, patience=patience.seconds, now=self._clock())
+
+
+def _text(found: object) -> str | None:
+    return None if found is None else str(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ Chosen through ``PYTHON_KEYRING_BACKEND=backends.<name>`` with this folder on ``
 ``keyring.set_keyring``.
 """
 
+# ruff: noqa: D102 - the methods are those of KeyringBackend
+
 import os
 import threading
 import time

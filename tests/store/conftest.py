@@ -1,7 +1,8 @@
-"""A home of its own for every test of the store, and fresh processes that find the fake backends."""
+"""Places for every test of the store, keyrings of all kinds, and a search for leaks."""
 
 import os
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -12,24 +13,10 @@ from nimbus_sdk.store.places import Places
 HERE = Path(__file__).parent
 
 
-@pytest.fixture(autouse=True)
-def private_home(tmp_path, monkeypatch):
-    """No test reads or writes this person's own keys, settings or keyring."""
-    for name in list(os.environ):
-        if name.startswith(("NIMBUS_", "XDG_", "PYTHON_KEYRING_")):
-            monkeypatch.delenv(name)
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
-    monkeypatch.syspath_prepend(str(HERE))
-    return home
-
-
 @pytest.fixture
 def settings(tmp_path):
-    """Settings that keep everything in the test's own folder."""
-    return Settings(home=str(tmp_path / "nimbus"))
+    """Settings that keep everything in a folder of the test's own, which is not there yet."""
+    return Settings(home=str(tmp_path / "kept"))
 
 
 @pytest.fixture
@@ -41,6 +28,7 @@ def places(settings):
 @pytest.fixture
 def use_backend(monkeypatch):
     """Makes one of the fake backends the keyring of this process; gives the backend."""
+    monkeypatch.syspath_prepend(str(HERE))
     import backends
     import keyring.core
 
@@ -53,16 +41,16 @@ def use_backend(monkeypatch):
 
 
 @pytest.fixture
-def fresh_environment(tmp_path, private_home):
+def fresh_environment(settings):
     """The environment of a fresh process; with a backend's name, its keyring is that one."""
 
     def environment(backend="keyring.backends.null.Keyring", *extra_path, **variables):
         return {
             "PATH": os.environ["PATH"],
-            "HOME": str(private_home),
+            "HOME": os.environ["HOME"],
             "PYTHONPATH": os.pathsep.join([*map(str, extra_path), str(HERE)]),
             "PYTHON_KEYRING_BACKEND": backend,
-            "NIMBUS_SDK_HOME": str(tmp_path / "nimbus"),
+            "NIMBUS_SDK_HOME": settings.home,
             **variables,
         }
 
@@ -70,6 +58,44 @@ def fresh_environment(tmp_path, private_home):
 
 
 @pytest.fixture
+def make_foreign(monkeypatch):
+    """Makes a file another user's: really so for root, by being somebody else for everyone else."""
+    nobody = 65_534
+
+    def make(path):
+        if os.geteuid() == 0:
+            os.chown(path, nobody, nobody, follow_symlinks=False)
+        else:
+            monkeypatch.setattr(os, "geteuid", lambda: nobody)
+
+    return make
+
+
+@pytest.fixture
 def python():
     """The interpreter for fresh processes."""
     return sys.executable
+
+
+@pytest.fixture
+def everything_in():
+    """Gives a function: one text with all that an error carries, as a debugger would show it.
+
+    Its texts, its chain of causes, and the variables of every frame of this package.
+    """
+
+    def collect(error):
+        parts, queue, seen = [], [error], set()
+        while queue:
+            one = queue.pop()
+            if one is None or id(one) in seen:
+                continue
+            seen.add(id(one))
+            parts += [*traceback.format_exception(one), repr(one), repr(vars(one))]
+            for frame, _ in traceback.walk_tb(one.__traceback__):
+                if frame.f_globals.get("__name__", "").startswith("nimbus_sdk"):
+                    parts += [repr(value) for value in frame.f_locals.values()]
+            queue += [one.__cause__, one.__context__]
+        return "\n".join(parts)
+
+    return collect

@@ -66,7 +66,7 @@ def slow_import(tmp_path):
 
 
 def test_no_keyring_holds_up_a_process(fresh_environment, slow_import, tmp_path, places):
-    """Hanging, slower than the deadline, hanging at import: 2 s at most, then the exit, then no wait at all."""
+    """Hanging, slow, stuck at import: 2 s at most with the exit; the next process waits not at all."""
     homes = {name: str(tmp_path / name) for name in ("late", "import")}
     hanging = fresh_environment("backends.Hanging")
     late = fresh_environment("backends.Slow", KEYRING_SECONDS="5", NIMBUS_SDK_HOME=homes["late"])

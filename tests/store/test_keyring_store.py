@@ -28,6 +28,7 @@ class Clock:
         self.now = now
 
     def __call__(self):
+        """Unix time."""
         return self.now
 
 
@@ -112,15 +113,15 @@ def test_a_backend_that_keeps_nothing_is_no_keyring(store, monkeypatch, places, 
     assert not os.path.exists(places.keyring_breaker)
 
 
-def test_a_chain_counts_by_its_links(store, monkeypatch):
+def test_a_chain_counts_by_its_links(store, use_backend, monkeypatch):
     """A chain of backends is a keyring where one of them keeps something."""
-    import backends
     import keyring.core
     from keyring.backends import chainer, null
 
     class Chain(chainer.ChainerBackend):
         backends = []
 
+    working = use_backend("Memory")
     Chain.__module__ = chainer.__name__
     monkeypatch.setattr(keyring.core, "_keyring_backend", Chain())
     with pytest.raises(CredentialStoreError, match="not found"):
@@ -128,7 +129,7 @@ def test_a_chain_counts_by_its_links(store, monkeypatch):
     Chain.backends = [null.Keyring()]
     with pytest.raises(CredentialStoreError, match="not found"):
         store.read("lab")
-    Chain.backends = [null.Keyring(), backends.Memory()]
+    Chain.backends = [null.Keyring(), working]
     assert store.read("lab") is None
 
 

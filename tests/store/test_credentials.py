@@ -1,0 +1,369 @@
+"""Which store counts, what is noted of a stored key, and to which API it may go."""
+
+import json
+import os
+import re
+from dataclasses import replace
+
+import pytest
+
+from nimbus_sdk.errors import CredentialStoreError
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store import files
+from nimbus_sdk.store.credentials import (
+    choose_store,
+    forget_key,
+    read_stored,
+    save_key,
+)
+from nimbus_sdk.store.credentials_file import FileStore
+from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, KeyCard, read_card, write_card
+from nimbus_sdk.store.places import Places
+
+ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
+TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
+SANDBOX = "http://127.0.0.1:8000"
+
+
+def stored_in(backend, places):
+    """What a backend holds for the profile."""
+    return backend.items.get(("nimbus-sdk", places.profile))
+
+
+@pytest.fixture
+def file(places):
+    """The file store that stands in for a keyring."""
+    return FileStore(places.credentials)
+
+
+@pytest.fixture
+def no_folder(tmp_path):
+    """A path below which nothing can be made."""
+    (tmp_path / "file").write_text("no folder")
+    return str(tmp_path / "file" / "below")
+
+
+def test_a_working_keyring_is_chosen(settings, places, use_backend):
+    """Where nothing is set, the keyring that answers counts; the question leaves nothing behind."""
+    use_backend("Memory")
+    choice = choose_store(settings, places)
+    assert (choice.store.name, choice.reason) == ("keyring", "keyring")
+    assert not os.path.exists(places.config)
+
+
+@pytest.mark.parametrize(
+    ("backend", "reason"),
+    [
+        (None, "file, because the keyring was not found on this machine"),
+        ("Locked", "file, because the keyring stayed locked"),
+        ("Failing", "file, because the keyring failed (KeyringError)"),
+        ("Garbage", "file, because what the keyring holds is not a Nimbus API key"),
+    ],
+)
+def test_without_a_keyring_that_works_the_file_counts_and_the_reason_is_told(
+    settings, places, use_backend, backend, reason
+):
+    """Nothing falls back silently."""
+    if backend:
+        use_backend(backend)
+    choice = choose_store(settings, places)
+    assert choice.store.name == "file"
+    assert choice.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("name", ["file", "none"])
+def test_the_setting_decides(settings, places, use_backend, name):
+    """A store that was named counts, however well the keyring works, and the keyring is left alone."""
+    backend = use_backend("Memory")
+    choice = choose_store(replace(settings, credential_store=name), places)
+    assert choice.store.name == name
+    assert choice.reason == f"{name}, as NIMBUS_SDK_CREDENTIAL_STORE says"
+    assert backend.asked == []
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        choose_store,
+        read_stored,
+        forget_key,
+        lambda settings, places: save_key(settings, places, ONE, DEFAULT_ORIGIN),
+    ],
+    ids=["choose", "read", "forget", "save"],
+)
+def test_a_keyring_that_was_asked_for_must_work(settings, places, use_backend, act):
+    """There is no way round a keyring that was named: an error, and nothing in the file."""
+    use_backend("Locked")
+    with pytest.raises(CredentialStoreError, match="stayed locked"):
+        act(replace(settings, credential_store="keyring"), places)
+    assert not os.path.exists(places.credentials)
+
+
+def test_a_saved_key_has_a_card_without_the_key(settings, places, use_backend):
+    """The note says which key, where, for which API and when; the key itself is in the keyring alone."""
+    backend = use_backend("Memory")
+    choice = save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    assert (choice.store.name, choice.reason) == ("keyring", "keyring")
+    assert stored_in(backend, places) == ONE.reveal()
+    card = read_card(places)
+    assert card == KeyCard(
+        fingerprint=ONE.fingerprint,
+        masked=ONE.masked,
+        store="keyring",
+        origin="https://api.nimbusbci.com:443",
+        saved_at=card.saved_at,
+    )
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", card.saved_at)
+    assert ONE.reveal().encode() not in files.read(places.key_card)
+    assert os.stat(places.key_card).st_mode & 0o777 == 0o600
+    assert not os.path.exists(places.credentials)
+
+
+def test_saving_asks_the_keyring_once(settings, places, use_backend):
+    """One write and its check; no probe before it."""
+    backend = use_backend("Memory")
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    assert [what for what, _ in backend.asked] == ["set", "get"]
+
+
+def test_a_key_that_moves_to_the_keyring_leaves_the_file(settings, places, use_backend, file):
+    """Once the keyring has the key, no older copy stays behind in plain sight; other profiles do."""
+    file.write(places.profile, TWO)
+    file.write("other", TWO)
+    use_backend("Memory")
+    assert save_key(settings, places, ONE, DEFAULT_ORIGIN).reason == "keyring"
+    assert file.read(places.profile) is None
+    assert file.read("other") == TWO
+
+
+def test_a_copy_that_cannot_be_removed_is_told(settings, places, use_backend):
+    """The key is saved, and the reason says that an older one may still be in the file."""
+    os.makedirs(places.credentials)
+    use_backend("Memory")
+    choice = save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    assert choice.store.name == "keyring"
+    assert "an older key may still be in the credentials file" in choice.reason
+
+
+def test_a_card_that_cannot_be_written_is_told(settings, places, use_backend, no_folder):
+    """The key is saved where it belongs; the missing note is no failure and no secret."""
+    places = replace(places, state=no_folder)
+    use_backend("Memory")
+    choice = save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    assert choice.store.name == "keyring"
+    assert "the note beside it could not be written" in choice.reason
+    assert read_stored(settings, places).key == ONE
+
+
+def test_none_keeps_the_key_in_its_object_alone(settings, places):
+    """Nothing reaches the disk; who wants the key again keeps the store."""
+    none = replace(settings, credential_store="none")
+    choice = save_key(none, places, ONE, DEFAULT_ORIGIN)
+    assert choice.store.read(places.profile) == ONE
+    assert read_stored(none, places).key is None
+    assert forget_key(none, places) is False
+    assert not os.path.exists(settings.home)
+
+
+@pytest.mark.parametrize("name", [None, "keyring", "file"])
+def test_what_was_saved_is_read_from_where_it_is(settings, places, use_backend, name):
+    """Key, store and place come back, for each way to choose the store."""
+    use_backend("Memory")
+    settings = replace(settings, credential_store=name)
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    stored = read_stored(settings, places)
+    assert (stored.key, stored.store, stored.trouble) == (ONE, name or "keyring", "")
+    assert stored.location in ("keyring, service nimbus-sdk, user default", places.credentials)
+
+
+def test_nothing_stored_is_told_with_all_that_was_searched(settings, places, use_backend):
+    """Without a key the answer names every place that was looked at."""
+    use_backend("Memory")
+    stored = read_stored(settings, places)
+    assert stored.key is None
+    assert stored.location == f"keyring, service nimbus-sdk, user default or {places.credentials}"
+
+
+def test_a_key_in_the_file_is_read_without_the_keyring(settings, places, use_backend):
+    """The card says where the key is; a keyring that works by now is not opened."""
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    backend = use_backend("Memory")
+    backend.items["nimbus-sdk", places.profile] = TWO.reveal()
+    stored = read_stored(settings, places)
+    assert (stored.key, stored.store) == (ONE, "file")
+    assert backend.asked == []
+
+
+def test_a_key_that_is_not_where_the_card_says_is_searched_elsewhere(settings, places, use_backend, file):
+    """A file that was removed by hand does not hide the key in the keyring."""
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    file.delete(places.profile)
+    use_backend("Memory").items["nimbus-sdk", places.profile] = TWO.reveal()
+    assert read_stored(settings, places).key == TWO
+
+
+def test_a_keyring_that_should_have_the_key_must_answer(settings, places, use_backend, file):
+    """The card says keyring: when that is locked, no other account's key takes its place."""
+    use_backend("Memory")
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    file.write(places.profile, TWO)
+    use_backend("Locked")
+    with pytest.raises(CredentialStoreError, match="stayed locked"):
+        read_stored(settings, places)
+
+
+def test_a_keyring_that_nothing_points_to_is_only_named(settings, places, use_backend, file):
+    """Without a card the file may have the key; the keyring's trouble goes along."""
+    file.write(places.profile, ONE)
+    use_backend("Locked")
+    stored = read_stored(settings, places)
+    assert (stored.key, stored.store, stored.trouble) == (ONE, "file", "The keyring stayed locked.")
+
+
+def test_a_damaged_file_is_never_passed_over(settings, places, use_backend):
+    """Set aside and told, also where nothing says that the key is in it."""
+    files.write_private(places.credentials, b"{")
+    use_backend("Memory")
+    with pytest.raises(CredentialStoreError, match="set aside"):
+        read_stored(settings, places)
+
+
+@pytest.mark.parametrize("name", [None, "file", "keyring"])
+def test_a_key_goes_to_the_api_on_its_card_alone(settings, places, use_backend, name):
+    """A key saved for one API is withheld from every other, the default one too."""
+    use_backend("Memory")
+    settings = replace(settings, credential_store=name)
+    save_key(settings, places, ONE, SANDBOX)
+    stored = read_stored(settings, places)
+    assert stored.withheld_from(SANDBOX + "/v1") is None
+    assert stored.withheld_from("https://api.nimbusbci.com") == (
+        "it is for http://127.0.0.1:8000, not for https://api.nimbusbci.com:443"
+    )
+
+
+def test_a_key_without_a_card_goes_to_the_default_api(settings, places, file):
+    """What nobody noted was not validated anywhere else."""
+    file.write(places.profile, ONE)
+    stored = read_stored(settings, places)
+    assert stored.withheld_from("https://API.nimbusbci.com/") is None
+    assert stored.withheld_from("https://api.nimbusbci.com:8443") is not None
+    assert stored.withheld_from("https://evil.example") is not None
+
+
+def test_a_planted_card_opens_nothing(tmp_path, settings, places, use_backend):
+    """A repository that names its own NIMBUS_SDK_HOME, with a card for its own API, does not get the key."""
+    use_backend("Memory")
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    planted = Settings(home=str(tmp_path / "cloned"), api_url="https://evil.example")
+    lure = KeyCard.of(TWO, store="keyring", origin="https://evil.example:443", now=0.0)
+    write_card(Places.of(planted), lure)
+    stored = read_stored(planted, Places.of(planted))
+    assert stored.key == ONE
+    assert stored.withheld_from(planted.api_url) is not None
+
+
+def test_forgetting_removes_key_and_card(settings, places, use_backend, file):
+    """Nothing is left, neither in the keyring nor in the file; other profiles stay."""
+    backend = use_backend("Memory")
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    file.write(places.profile, ONE)
+    file.write("other", TWO)
+    assert forget_key(settings, places) is True
+    assert backend.items == {}
+    assert file.read(places.profile) is None
+    assert file.read("other") == TWO
+    assert read_card(places) is None
+    assert forget_key(settings, places) is False
+
+
+def test_forgetting_one_key_leaves_another(settings, places, use_backend):
+    """With a fingerprint only the key that has it goes."""
+    backend = use_backend("Memory")
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    assert forget_key(settings, places, TWO.fingerprint) is False
+    assert stored_in(backend, places) == ONE.reveal()
+    assert read_card(places).fingerprint == ONE.fingerprint
+    assert forget_key(settings, places, ONE.fingerprint) is True
+    assert backend.items == {}
+    assert read_card(places) is None
+
+
+def test_forgetting_a_key_that_cannot_be_reached_is_an_error(settings, places, use_backend):
+    """A logout that leaves the key where it is does not look like one that worked."""
+    use_backend("Memory")
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    use_backend("Locked")
+    with pytest.raises(CredentialStoreError, match="stayed locked"):
+        forget_key(settings, places)
+    assert read_card(places) is not None
+
+
+def test_a_keyring_that_never_had_the_key_does_not_stop_the_forgetting(settings, places, use_backend, file):
+    """On a machine whose keyring never works, a key in the file can be forgotten."""
+    use_backend("Locked")
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    assert forget_key(settings, places) is True
+    assert file.read(places.profile) is None
+
+
+def test_a_card_that_cannot_be_removed_is_an_error(settings, places, monkeypatch):
+    """The person is told which file is left."""
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    unlink = os.unlink
+
+    def refuse(path, **more):
+        if path == places.key_card:
+            raise PermissionError(13, "Permission denied")
+        unlink(path, **more)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(CredentialStoreError, match=r"key\.json, cannot be removed: Permission denied"):
+        forget_key(settings, places)
+
+
+GOOD = {"fingerprint": "f" * 12, "masked": "m", "store": "file", "origin": DEFAULT_ORIGIN, "saved_at": "now"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+        json.dumps({**GOOD, "origin": 7}).encode(),
+        json.dumps({**GOOD, "masked": "\x1b[2J"}).encode(),
+        json.dumps({name: text for name, text in GOOD.items() if name != "store"}).encode(),
+    ],
+    ids=range(9),
+)
+def test_a_card_that_makes_no_sense_is_none(settings, places, file, content):
+    """A damaged note gives the key no more rights than none at all."""
+    files.write_private(places.key_card, content)
+    file.write(places.profile, ONE)
+    assert read_card(places) is None
+    assert read_stored(settings, places).origin == DEFAULT_ORIGIN
+
+
+def test_a_card_with_more_in_it_is_read(places):
+    """A later version may note more."""
+    files.write_private(places.key_card, json.dumps({**GOOD, "later": 1}).encode())
+    assert read_card(places) == KeyCard(**GOOD)
+
+
+def test_a_card_that_cannot_be_read_is_an_error(places):
+    """Something else in its place is told."""
+    os.makedirs(places.key_card)
+    with pytest.raises(CredentialStoreError, match=r"key\.json, cannot be read"):
+        read_card(places)
+
+
+def test_no_failure_tells_the_key(settings, places, use_backend, no_folder, everything_in):
+    """Neither the error nor any frame behind it holds a key that was being saved."""
+    use_backend("Talkative")
+    with pytest.raises(CredentialStoreError) as caught:
+        save_key(settings, replace(places, config=no_folder), ONE, DEFAULT_ORIGIN)
+    assert ONE.reveal() not in everything_in(caught.value)

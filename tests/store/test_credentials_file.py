@@ -1,0 +1,272 @@
+"""The credentials file: private, whole, and never at the cost of another profile's key."""
+
+import json
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nimbus_sdk.errors import CredentialStoreError
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.store import credentials_file, files
+from nimbus_sdk.store.credentials_file import FileStore
+
+ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
+TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
+
+
+@pytest.fixture
+def path(places):
+    """Where the file is."""
+    return places.credentials
+
+
+@pytest.fixture
+def store(path):
+    """A store that waits a tenth of a second for others."""
+    return FileStore(path, wait=0.1)
+
+
+@pytest.fixture
+def kept(store, path):
+    """The path of a file that holds the keys of two profiles."""
+    store.write("lab", ONE)
+    store.write("other", TWO)
+    return path
+
+
+def mode(path):
+    """Permission bits of a file or folder."""
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_the_file_and_its_folder_are_private(kept):
+    """Mode 0600 in a folder of mode 0700."""
+    assert (mode(kept), mode(os.path.dirname(kept))) == (0o600, 0o700)
+
+
+def test_the_file_maps_profiles_to_keys(kept):
+    """One JSON object, nothing else in it."""
+    with open(kept, encoding="ascii") as file:
+        assert json.load(file) == {"lab": ONE.reveal(), "other": TWO.reveal()}
+
+
+def test_reading_makes_nothing(store, path):
+    """A read without a file makes neither folder nor lock."""
+    assert store.read("lab") is None
+    assert store.delete("lab") is False
+    assert not os.path.exists(os.path.dirname(path))
+
+
+def test_the_last_key_takes_the_file_with_it(store, kept):
+    """Nothing is left to find once every key is deleted."""
+    assert store.delete("lab")
+    assert os.path.exists(kept)
+    assert store.delete("other")
+    assert not os.path.exists(kept)
+
+
+@pytest.mark.parametrize("operation", ["write", "read", "delete"])
+def test_wide_permissions_are_taken_back(store, kept, operation):
+    """A file that others could read is closed before anything else happens with it."""
+    os.chmod(kept, 0o644)
+    arguments = ("lab", TWO) if operation == "write" else ("lab",)
+    getattr(store, operation)(*arguments)
+    assert mode(kept) == 0o600
+
+
+def test_a_wide_folder_is_closed_before_a_key_goes_in(store, path):
+    """Others must not be able to put their own file in the place of ours."""
+    os.makedirs(os.path.dirname(path))
+    os.chmod(os.path.dirname(path), 0o777)
+    store.write("lab", ONE)
+    assert mode(os.path.dirname(path)) == 0o700
+
+
+@pytest.mark.parametrize("operation", ["read", "write", "delete"])
+@pytest.mark.parametrize("trap", ["symbolic link", "hard link", "foreign owner", "folder"])
+def test_a_file_that_is_not_ours_alone_is_refused(store, kept, tmp_path, make_foreign, trap, operation):
+    """A link, another user's file, or a folder in its place: an error, and the target stays untouched."""
+    before = tmp_path / "elsewhere.json"
+    os.replace(kept, before)
+    if trap == "symbolic link":
+        os.symlink(before, kept)
+    elif trap == "hard link":
+        os.link(before, kept)
+    elif trap == "folder":
+        os.mkdir(kept)
+    else:
+        os.replace(before, kept)
+        before = kept
+        make_foreign(kept)
+    content = Path(before).read_bytes()
+    with pytest.raises(CredentialStoreError, match="credentials file"):
+        getattr(store, operation)(*(("lab", TWO) if operation == "write" else ("lab",)))
+    assert Path(before).read_bytes() == content
+
+
+DAMAGED = [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"lab": "' + ONE.reveal().encode()]
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=range(len(DAMAGED)))
+@pytest.mark.parametrize("operation", ["read", "write", "delete"])
+def test_a_damaged_file_is_set_aside_whole(store, kept, content, operation, everything_in):
+    """Nothing is overwritten: the error says where the damaged file went, and the next write starts anew."""
+    with open(kept, "wb") as file:
+        file.write(content)
+    with pytest.raises(CredentialStoreError, match="is damaged") as caught:
+        getattr(store, operation)(*(("lab", TWO) if operation == "write" else ("lab",)))
+    aside = next(name for name in os.listdir(os.path.dirname(kept)) if ".damaged-" in name)
+    aside = os.path.join(os.path.dirname(kept), aside)
+    assert aside in str(caught.value)
+    assert Path(aside).read_bytes() == content
+    assert mode(aside) == 0o600
+    assert ONE.reveal() not in everything_in(caught.value)
+    store.write("lab", TWO)
+    assert store.read("lab") == TWO
+
+
+def test_an_entry_that_is_no_key_stops_its_profile_alone(store, kept, everything_in):
+    """The error names the profile and never the text; other profiles, and what they hold, stay."""
+    with open(kept, "w", encoding="ascii") as file:
+        json.dump({"lab": "hunter2-hunter2", "other": TWO.reveal(), "later": {"format": 2}}, file)
+    with pytest.raises(CredentialStoreError, match="profile lab is not a Nimbus API key") as caught:
+        store.read("lab")
+    assert "hunter2" not in everything_in(caught.value)
+    assert store.read("other") == TWO
+    store.write("lab", ONE)
+    with open(kept, encoding="ascii") as file:
+        assert json.load(file) == {"lab": ONE.reveal(), "other": TWO.reveal(), "later": {"format": 2}}
+
+
+@pytest.mark.parametrize("step", ["open", "fsync", "replace"])
+def test_a_full_disk_leaves_the_old_keys(store, kept, monkeypatch, step, everything_in):
+    """Whichever step of a write fails, the file is as it was, nothing lies about, and no key is told."""
+    real = getattr(os, step)
+
+    def refuse(*arguments, **more):
+        if step != "open" or str(arguments[0]).endswith(".tmp"):
+            raise OSError(28, "No space left on device")
+        return real(*arguments, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, step, refuse)
+        with pytest.raises(CredentialStoreError, match=r"cannot be changed: No space left") as caught:
+            store.write("lab", TWO)
+    told = everything_in(caught.value)
+    assert ONE.reveal() not in told
+    assert TWO.reveal() not in told
+    assert store.read("lab") == ONE
+    assert sorted(os.listdir(os.path.dirname(kept))) == ["credentials.json", "credentials.json.lock"]
+
+
+def test_a_writer_that_does_not_end_is_waited_for_so_long(store, kept):
+    """After the bounded wait an error says who is in the way; the file stays."""
+    with files.Lock(f"{kept}.lock") as lock:
+        assert lock.try_acquire()
+        with pytest.raises(CredentialStoreError, match=r"for more than 0\.1 s"):
+            store.write("lab", TWO)
+    assert store.read("lab") == ONE
+    store.write("lab", TWO)
+    assert store.read("lab") == TWO
+
+
+def test_reading_waits_for_nobody(store, kept):
+    """A whole file is read while another process holds the lock."""
+    with files.Lock(f"{kept}.lock") as lock:
+        assert lock.try_acquire()
+        assert store.read("lab") == ONE
+
+
+def test_a_change_that_another_process_undid_is_made_again(store, kept, monkeypatch):
+    """Where locks do nothing, the file is read again after the write, and both changes end up in it."""
+    intruder = iter([{"lab": ONE.reveal(), "third": TWO.reveal()}])
+    replace = FileStore._replace
+
+    def replace_and_lose(self, keys):
+        replace(self, keys)
+        theirs = next(intruder, None)
+        if theirs is not None:
+            replace(self, theirs)
+
+    monkeypatch.setattr(FileStore, "_replace", replace_and_lose)
+    store.write("lab", TWO)
+    with open(kept, encoding="ascii") as file:
+        assert json.load(file) == {"lab": TWO.reveal(), "third": TWO.reveal()}
+
+
+def test_a_change_that_is_undone_for_ever_ends_in_an_error(store, kept, monkeypatch):
+    """The tries are bounded."""
+    replace = FileStore._replace
+    monkeypatch.setattr(FileStore, "_replace", lambda self, keys: replace(self, {"other": TWO.reveal()}))
+    with pytest.raises(CredentialStoreError, match="keep changing"):
+        store.write("lab", TWO)
+
+
+def test_a_file_mended_by_another_process_is_not_set_aside(store, kept, monkeypatch):
+    """Between the first look and the lock somebody wrote a whole file: that one counts."""
+    looks = iter(["damaged"])
+    load = FileStore._load
+    monkeypatch.setattr(FileStore, "_load", lambda self: None if next(looks, "") else load(self))
+    assert store.read("lab") == ONE
+    assert ".damaged" not in "".join(os.listdir(os.path.dirname(kept)))
+
+
+def test_windows_closes_no_folder(store, path, monkeypatch):
+    """Where modes mean nothing, none is set."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o755)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "name", "nt")
+        credentials_file._close_folder(folder)
+    assert mode(folder) == 0o755
+
+
+WRITER = """
+import sys
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.store.credentials_file import FileStore
+
+path, number = sys.argv[1:]
+for turn in range(5):
+    FileStore(path, wait=30).write(f"p{number}-{turn}", ApiKey.parse("nbci_test_" + number * 48))
+"""
+
+
+def test_many_processes_lose_no_key(path, python, fresh_environment):
+    """Four processes that write five profiles each at the same time leave all twenty."""
+    writers = [
+        subprocess.Popen([python, "-c", WRITER, path, str(number)], env=fresh_environment())
+        for number in range(4)
+    ]
+    assert [writer.wait(30) for writer in writers] == [0, 0, 0, 0]
+    store = FileStore(path)
+    for number in range(4):
+        for turn in range(5):
+            assert store.read(f"p{number}-{turn}").reveal() == "nbci_test_" + str(number) * 48
+
+
+PROFILES = st.text("abcXYZ019._-", min_size=1, max_size=8)
+KEYS = st.builds(ApiKey, st.from_regex(r"nbci_(live|test)_[0-9a-f]{48}", fullmatch=True))
+STEPS = st.lists(st.tuples(PROFILES, st.none() | KEYS), max_size=12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps=STEPS)
+def test_the_file_is_a_map(tmp_path_factory, steps):
+    """Any sequence of writes and deletes leaves what a plain map would hold."""
+    store = FileStore(str(tmp_path_factory.mktemp("map") / "config" / "credentials.json"))
+    plain = {}
+    for profile, key in steps:
+        if key is None:
+            assert store.delete(profile) is (plain.pop(profile, None) is not None)
+        else:
+            store.write(profile, key)
+            plain[profile] = key
+    assert {profile: store.read(profile) for profile, _ in steps} == {
+        profile: plain.get(profile) for profile, _ in steps
+    }
