@@ -284,3 +284,31 @@ def test_faults_that_make_no_sense_are_refused(sandbox, wrong):
     """A fault for no endpoint, or of no kind, is a configuration error."""
     with pytest.raises(ConfigurationError):
         sandbox.fault(**wrong)
+
+
+def test_statuses_without_a_name_can_be_sent_whole_and_cut(sandbox, http):
+    """A status that HTTP has no phrase for goes out all the same."""
+    sandbox.fault("health", status=599, code="ODD")
+    sandbox.fault("health", status=599, truncate=2)
+    whole = health(sandbox, http)
+    assert (whole.status_code, whole.json()) == (599, {"error": "Unknown", "code": "ODD"})
+    received, _ = raw_answer(sandbox)
+    assert received.startswith(b"HTTP/1.1 599 \r\n")
+    assert received.endswith(b'\r\n\r\n{"')
+
+
+def test_peers_that_leave_early_harm_nobody(sandbox, http, asset):
+    """A peer gone in the middle of its upload, or of its download, leaves the sandbox well."""
+    auth = asset[2]
+    place = urlsplit(sandbox.api_url)
+    with socket.create_connection((place.hostname, place.port), timeout=5) as line:
+        line.sendall(b"POST /v1/auth/validate HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
+    sandbox.publish(padding=2**24)
+    latest = http.get(f"{sandbox.github_url}/repos/{REPO}/releases/latest", headers=auth).json()
+    link = http.get(latest["assets"][0]["url"], headers=auth).headers["location"]
+    with http.stream("GET", link) as stream:
+        next(stream.iter_raw())
+    assert health(sandbox, http).status_code == 200
+    journal = {exchange.endpoint: exchange for exchange in sandbox.journal()}
+    assert journal["validate"].status is None
+    assert journal["storage"].bytes_sent < 2**24

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.sandbox.limits import Limits
 
 
 def test_the_eleventh_refresh_of_a_minute_is_refused(sandbox, http, clock):
@@ -79,3 +80,22 @@ def test_limits_can_be_set_and_lifted(http, core_source):
         validated = http.post(f"{sandbox.api_url}/v1/auth/validate", json=key)
     assert refreshed == [200, 429]
     assert "x-ratelimit-limit" not in validated.headers
+
+
+def test_paths_that_do_not_exist_are_limited_too(http, core_source):
+    """Probing for endpoints runs into a limit of its own."""
+    with Sandbox(limits={"unknown": 1}, core_source=core_source) as sandbox:
+        first, second = (http.get(f"{sandbox.api_url}/v1/{name}") for name in ("a", "b"))
+    assert (first.status_code, first.headers["x-ratelimit-remaining"]) == (404, "0")
+    assert (second.status_code, second.json()["code"]) == (429, "RATE_LIMIT_EXCEEDED")
+    assert int(second.headers["retry-after"]) <= 60
+
+
+def test_windows_of_the_past_are_forgotten(clock):
+    """Ten thousand holders of the last minute do not stay in memory for ever."""
+    limits = Limits(clock)
+    for number in range(10_000):
+        limits.take("validate", str(number))
+    clock.now += 61
+    assert limits.take("validate", "late").remaining == 99
+    assert len(limits._windows) == 1

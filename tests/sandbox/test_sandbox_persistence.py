@@ -83,3 +83,14 @@ def test_files_that_are_no_database_are_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="no sandbox database"):
         list_keys(tmp_path / "absent.db")
     assert not (tmp_path / "absent.db").exists()
+
+
+def test_health_notices_a_database_that_lost_its_tables(tmp_path, http):
+    """Health asks the database, and says 503 when another process has spoilt it."""
+    db = tmp_path / "sandbox.db"
+    with Sandbox(db=db) as sandbox:
+        with sqlite3.connect(db) as connection:
+            connection.execute("DROP TABLE keys")
+        connection.close()
+        answer = http.get(f"{sandbox.api_url}/api/health")
+    assert (answer.status_code, answer.json()["error"]) == (503, "Database connection failed")

@@ -14,6 +14,8 @@ import pytest
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.sandbox.listener import Listener
+from nimbus_sdk.sandbox.ports import bound
 
 SERVE = """
 import sys
@@ -151,3 +153,11 @@ def test_importing_the_package_costs_nothing():
     code = f"import sys, nimbus_sdk.sandbox; print(sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_server_that_cannot_start_says_why():
+    """The fault that ends the server's thread is raised where it was started."""
+    place = bound(0)
+    place.close()
+    with pytest.raises(OSError, match=r"[Bb]ad file descriptor|not a socket|invalid"):
+        Listener({place: None}).start()

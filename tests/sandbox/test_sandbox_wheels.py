@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import time
@@ -155,3 +156,34 @@ def test_large_wheels_are_served_fast(sandbox, http):
     took = time.monotonic() - began
     assert state.hexdigest() == asset.sha256
     assert asset.size / took > 20e6
+
+
+def test_a_first_release_that_failed_is_tried_again(tmp_path, http, core_source):
+    """While the core cannot be built the release is 500, and as soon as it can it is there."""
+    source = tmp_path / "source"
+    source.mkdir()
+    with Sandbox(core_source=source) as sandbox:
+        token = http.get(
+            f"{sandbox.api_url}/v1/installer/github-token", headers={"X-API-Key": sandbox.new_key()}
+        ).json()["github_token"]
+        latest = f"{sandbox.github_url}/repos/nimbusbci/NimbusSDKCore/releases/latest"
+        auth = {"Authorization": f"Bearer {token}"}
+        assert http.get(latest, headers=auth).status_code == 500
+        shutil.copytree(core_source, source, dirs_exist_ok=True)
+        assert http.get(latest, headers=auth).json()["tag_name"] == "v0.1.0"
+
+
+def test_processes_that_build_at_once_share_one_wheel(tmp_path, core_source):
+    """Three processes that want the same wheel in the same folder all get it, and leave one."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from nimbus_sdk.sandbox.workshop import Workshop\n"
+        "from nimbus_sdk.sandbox.recipe import Recipe\n"
+        "print(Workshop(Path(sys.argv[1]), Path(sys.argv[2])).wheel(Recipe(version='0.8.0')))"
+    )
+    command = [sys.executable, "-c", code, str(core_source), str(tmp_path / "wheels")]
+    builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    said = {builder.communicate(timeout=30)[0].strip() for builder in builders}
+    assert [builder.returncode for builder in builders] == [0, 0, 0]
+    assert said == {str(path) for path in tmp_path.glob("wheels/*/*.whl")}
+    assert len(said) == 1
