@@ -55,7 +55,7 @@ def authenticating(settings: Settings, given: Given, *, offline_mode: bool) -> F
     places = Places.of(settings)
     if offline_mode or settings.offline:
         named = yield from work(lambda: key_sources.cheap_key(settings, accepted(given)))
-        return (yield from work(lambda: session_of(settings, places, None if named is None else named.key)))
+        return (yield from work(lambda: session_of(places, None if named is None else named.key)))
     found = yield from work(lambda: key_sources.find_key(settings, places, accepted(given)))
     return (yield from _validating(settings, places, found))
 
@@ -81,8 +81,7 @@ def refreshing(settings: Settings) -> Flow[AuthSession]:
         if before is None or before.key_fingerprint != found.key.fingerprint:
             return (yield from _validating(settings, places, found))
         session = yield from licensing.renewed(settings, places, found.key, before)
-        yield from work(lambda: licensing.keep(places, session))
-        return session
+        return (yield from work(lambda: licensing.keep(settings, places, found, session)))
     finally:
         lock.release()
 
@@ -95,7 +94,7 @@ def checking_quota(settings: Settings) -> Flow[bool]:
         raise SessionNotFoundError(f"There is no session for profile {settings.profile} on this machine.")
     if standing(session, datetime.now(UTC)) != "fresh" or session.usage_quota == 0:
         found = yield from work(lambda: key_sources.find_key(settings, places))
-        session = yield from licensing.renewed_or_stale(settings, places, found.key, session)
+        session = yield from licensing.renewed_or_stale(settings, places, found, session)
     return session.usage_quota is None or session.usage_quota > 0
 
 
@@ -103,13 +102,11 @@ def _validating(settings: Settings, places: Places, found: Found) -> Flow[AuthSe
     try:
         session = yield from licensing.confirmed(settings, places, found.key)
     except (NimbusConnectionError, ResponseFormatError) as error:
-        cached = yield from work(lambda: _cached(settings, places, found.key))
+        cached = yield from work(lambda: _cached(places, found.key))
         if cached is None:
             raise
         return licensing.served_stale(cached, error)
-    session = yield from work(lambda: licensing.keep_key(settings, places, found, session))
-    yield from work(lambda: licensing.keep(places, session))
-    return session
+    return (yield from work(lambda: licensing.keep(settings, places, found, session)))
 
 
 def _stored(settings: Settings, places: Places) -> Found:
@@ -122,9 +119,9 @@ def _stored(settings: Settings, places: Places) -> Found:
     return Found(stored.key, "store", stored.location, stored=True)
 
 
-def _cached(settings: Settings, places: Places, key: ApiKey) -> AuthSession | None:
+def _cached(places: Places, key: ApiKey) -> AuthSession | None:
     try:
-        return session_of(settings, places, key)
+        return session_of(places, key)
     except SessionError:
         return None
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk import licensing
 from nimbus_sdk.core import installed, unpack, verify, versions
-from nimbus_sdk.errors import CoreError, NimbusError, SessionError
+from nimbus_sdk.errors import CoreError, CoreNotInstalledError, NimbusError, SessionError
 from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.session import AuthSession, session_of, standing
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.files import Lock
+from nimbus_sdk.store.key_card import read_card
 from nimbus_sdk.store.key_sources import Found, cheap_key, find_key
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport.drive import run, run_async
@@ -100,9 +101,11 @@ def installing(
     """The whole story, as a flow."""
     order = _Order(settings, Places.of(settings), accepted(given), version, report)
     named = yield from work(lambda: cheap_key(settings, order.given))
+    if settings.offline:
+        return (yield from work(lambda: order.required(named)))
     if not force:
         session = yield from work(lambda: order.present(named))
-        if session is not None and _counts_without_asking(settings, session):
+        if session is not None and order.complete(named, session):
             report(ProgressEvent("done", "The core is installed, and the session is valid"))
             return session
     lock = Lock(order.places.lock)
@@ -111,12 +114,12 @@ def installing(
         yield from licensing.locked(lock, lambda: report(waiting))
         # Whoever held the lock may have done it all by now.
         session = None if force else (yield from work(lambda: order.present(named)))
-        if session is not None and _counts_without_asking(settings, session):
+        if session is not None and order.complete(named, session):
             return session
         found = yield from work(lambda: find_key(settings, order.places, order.given))
         if session is not None and session.key_fingerprint == found.key.fingerprint:
             report(ProgressEvent("validate", "Renewing the session"))
-            return (yield from licensing.renewed_or_stale(settings, order.places, found.key, session))
+            return (yield from licensing.renewed_or_stale(settings, order.places, found, session))
         return (yield from _from_the_start(order, found, core_stays=order.core_is_there() and not force))
     finally:
         lock.release()
@@ -137,7 +140,7 @@ class _Order:
         try:
             core = installed.current(self.places.core)
             return (
-                core is not None and self.version in (None, core.version) and not installed.size_faults(core)
+                core is not None and self.version in (None, core.version) and not installed.faults(core)
             )
         except CoreError:
             return False
@@ -147,21 +150,42 @@ class _Order:
         if not self.core_is_there():
             return None
         try:
-            return session_of(self.settings, self.places, None if named is None else named.key)
+            return session_of(self.places, None if named is None else named.key)
         except SessionError:
             return None
 
+    def required(self, named: Found | None) -> AuthSession:
+        """The same, for a start without network.
 
-def _counts_without_asking(settings: Settings, session: AuthSession) -> bool:
-    return settings.offline or standing(session, datetime.now(UTC)) == "fresh"
+        Raises:
+            SessionError: There is no session that may be used.
+            CoreNotInstalledError: The core that was asked for is not there, or not whole.
+        """
+        session = session_of(self.places, None if named is None else named.key)
+        if not self.core_is_there():
+            wanted = "The core" if self.version is None else f"Core {self.version}"
+            raise CoreNotInstalledError(
+                f"{wanted} is not installed whole in {self.places.core}, and offline mode is on.",
+                hint="Run it once with network: unset NIMBUS_SDK_OFFLINE, or pass offline=False.",
+            )
+        return session
+
+    def complete(self, named: Found | None, session: AuthSession) -> bool:
+        """Whether nothing is left to do: the session is fresh, and a key that was given is stored."""
+        if standing(session, datetime.now(UTC)) != "fresh":
+            return False
+        if named is None or named.source not in licensing.GIVEN_BY_A_PERSON:
+            return True
+        card = read_card(self.places)
+        stored = card is not None and card.fingerprint == named.key.fingerprint
+        return stored or self.settings.credential_store == "none"
 
 
 def _from_the_start(order: _Order, found: Found, *, core_stays: bool) -> Flow[AuthSession]:
     order.report(ProgressEvent("validate", f"Validating {found.key.masked}"))
     session = yield from licensing.confirmed(order.settings, order.places, found.key)
     if core_stays:
-        session = yield from work(lambda: licensing.keep_key(order.settings, order.places, found, session))
-        yield from work(lambda: licensing.keep(order.places, session))
+        session = yield from work(lambda: licensing.keep(order.settings, order.places, found, session))
     else:
         core = yield from _unpacked(order, found.key)
         try:
@@ -178,13 +202,12 @@ def _from_the_start(order: _Order, found: Found, *, core_stays: bool) -> Flow[Au
 
 def _unpacked(order: _Order, key: ApiKey) -> Flow[InstalledCore]:
     """Fetch, check and unpack the core; nothing points to it yet."""
-    from nimbus_sdk.api import flows
     from nimbus_sdk.core import environment, release, transfer
     from nimbus_sdk.core.download import Download
 
     settings, places, report = order.settings, order.places, order.report
     report(ProgressEvent("token", "Asking for access to the release"))
-    token = (yield from flows.github_token(settings.api_url, key)).github_token.get_secret_value()
+    token = yield from licensing.release_token(settings, places, key)
     report(ProgressEvent("release", "Looking for the release that fits"))
     published = yield from release.find_release(settings, token, order.version)
     environment.require_environment(published.requires, published.requires_python)
@@ -213,11 +236,11 @@ def _unpacked(order: _Order, key: ApiKey) -> Flow[InstalledCore]:
 def _committed(order: _Order, found: Found, session: AuthSession, core: InstalledCore) -> AuthSession:
     """Keep everything. The switch of the core's pointer is the one moment at which the new state counts."""
     places = order.places
-    session = licensing.keep_key(order.settings, places, found, session)
+    session = licensing.with_kept_key(order.settings, places, found, session)
     sessions.stage(places, session.to_dict(), core.install_id)
     versions.switch(places.core, core)
     try:
-        licensing.keep(places, session)
+        licensing.keep_session(places, session)
         versions.prune(places.core)
     except NimbusError as error:
         # The new state holds already: the staged session counts, and a later run tidies up.

@@ -89,22 +89,37 @@ def renewed(
         email=before.email,
         name=before.name,
         organization=before.organization,
-        key_source=before.key_source,
     )
 
 
+def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[str]:
+    """Get the temporary token for the core's release; it is handed on in memory and kept nowhere.
+
+    Raises:
+        InvalidKeyError: The key is dead; what was cached for it is gone.
+        NotConfiguredError: The service has none to give.
+    """
+    from nimbus_sdk.api import flows
+
+    try:
+        answer = yield from flows.github_token(settings.api_url, key)
+    except ApiError as error:
+        yield from _remember_refusal(places, key, error)
+        raise
+    return answer.github_token.get_secret_value()
+
+
 def renewed_or_stale(
-    settings: Settings, places: Places, key: ApiKey, before: AuthSession
+    settings: Settings, places: Places, found: Found, before: AuthSession
 ) -> Flow[AuthSession]:
     """Have a session renewed and kept; where the service cannot be reached, the session as it is, stale."""
     try:
-        session = yield from renewed(settings, places, key, before, CACHED_PATIENCE_SECONDS)
+        session = yield from renewed(settings, places, found.key, before, CACHED_PATIENCE_SECONDS)
     except (ApiError, NimbusConnectionError, ResponseFormatError) as error:
         if isinstance(error, ApiError) and is_dead(error):
             raise
         return served_stale(before, error)
-    yield from work(lambda: keep(places, session))
-    return session
+    return (yield from work(lambda: keep(settings, places, found, session)))
 
 
 def is_dead(error: ApiError) -> bool:
@@ -120,24 +135,34 @@ def served_stale(session: AuthSession, reason: NimbusError) -> AuthSession:
     return as_stale(session)
 
 
-def keep(places: Places, session: AuthSession) -> None:
-    """Keep a session that the service has just confirmed.
+def keep(settings: Settings, places: Places, found: Found, session: AuthSession) -> AuthSession:
+    """Keep a session that the service has just confirmed, and its key where a person gave it.
+
+    Returns:
+        The session, with the place where its key is.
+
+    Raises:
+        CredentialStoreError: The store refused the key.
+        SessionError: The disk refused the session.
+    """
+    session = with_kept_key(settings, places, found, session)
+    keep_session(places, session)
+    return session
+
+
+def keep_session(places: Places, session: AuthSession) -> None:
+    """Keep a confirmed session, and what it makes true: its key lives, and the clock is right.
 
     Raises:
         SessionError: The disk refused.
     """
     sessions.write(places, session.to_dict())
-    settle(places, session)
-
-
-def settle(places: Places, session: AuthSession) -> None:
-    """Note what a kept and confirmed session makes true: its key lives, and the clock is right."""
     sessions.clear_refusal(places, session.key_fingerprint)
     sessions.note_seen(places, session.validated_at.timestamp())
     forget_memory()
 
 
-def keep_key(settings: Settings, places: Places, found: Found, session: AuthSession) -> AuthSession:
+def with_kept_key(settings: Settings, places: Places, found: Found, session: AuthSession) -> AuthSession:
     """Store a key that a person gave and that was just found valid; any other stays where it is.
 
     Returns:

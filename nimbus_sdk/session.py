@@ -260,13 +260,13 @@ def current_session(*, profile: str | None = None) -> AuthSession:
     settings = Settings.load(profile=profile)
     places = Places.of(settings)
     before = sessions.stamp(places.session)
-    session = session_of(settings, places, _named_key(settings))
+    session = session_of(places, _named_key(settings))
     if before is not None:
         _memory[situation] = _Held(session, places.session, before)
     return session
 
 
-def session_of(settings: Settings, places: Places, key: ApiKey | None) -> AuthSession:
+def session_of(places: Places, key: ApiKey | None) -> AuthSession:
     """The session for a key (or for whatever key was used last), if it may be used now.
 
     Raises:

@@ -6,7 +6,8 @@ import dataclasses
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from nimbus_sdk.errors import NimbusConnectionError, NimbusError, RateLimitError
@@ -86,7 +87,8 @@ class Driver:
 
     def _perform(self, step: Step, deadline: Deadline) -> object:
         if isinstance(step, Work):
-            return step.run()
+            with _uncounted(deadline):
+                return step.run()
         if isinstance(step, Pause):
             deadline.extend(step.seconds)
             self._sleep(step.seconds)
@@ -173,7 +175,8 @@ class AsyncDriver:
         if isinstance(step, Work):
             import anyio.to_thread
 
-            return await anyio.to_thread.run_sync(step.run)
+            with _uncounted(deadline):
+                return await anyio.to_thread.run_sync(step.run)
         if isinstance(step, Pause):
             deadline.extend(step.seconds)
             await self._sleep(step.seconds)
@@ -229,6 +232,16 @@ class _recorded:  # noqa: N801 - reads as the statement it makes
     ) -> None:
         if isinstance(error, NimbusError):
             self._trail.note(error)
+
+
+@contextmanager
+def _uncounted(deadline: Deadline) -> Iterator[None]:
+    """What happens on this machine (a prompt, a slow disk) takes nothing from the time for the network."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        deadline.extend(time.monotonic() - started)
 
 
 def prepared(call: Call, settings: Settings) -> Call:
