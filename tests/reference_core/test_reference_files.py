@@ -295,3 +295,16 @@ def test_details_must_be_json(tmp_path: Path) -> None:
     model.card = type(model.card)("x", model.card.metadata, details={"when": {1, 2}})
     with pytest.raises(ModelFileError, match="cannot be written as JSON"):
         save_model(model, tmp_path / "x.nimbus")
+
+
+def test_files_and_models_beyond_the_limit_are_refused(
+    tmp_path: Path, model: NimbusLDA, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither is a huge file read whole nor a huge model written."""
+    path = save_model(model, tmp_path / "mine.nimbus")
+    monkeypatch.setattr("nimbus_sdk_core.library.MOST_BYTES", 100)
+    with pytest.raises(ModelFileError, match="is larger than a model file may be"):
+        load_model(NimbusLDA, path)
+    monkeypatch.setattr("nimbus_sdk_core.container.MOST_BYTES", 100)
+    with pytest.raises(ModelFileError, match="A model file holds at most 100 bytes"):
+        save_model(model, path)

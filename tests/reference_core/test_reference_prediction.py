@@ -8,6 +8,7 @@ from nimbus_sdk_core import (
     ModelCard,
     ModelMismatchError,
     NimbusLDA,
+    calibrate_model,
     predict_batch,
     simulate,
     train_model,
@@ -122,6 +123,10 @@ def test_models_trained_on_plain_matrices_predict_too(data: BCIData) -> None:
     result = predict_batch(bare, data)
     assert (result.model_name, result.simulated) == ("NimbusLDA", False)
     assert result.accuracy > 0.8
+    assert repr(bare) == "<NimbusLDA 16 features, 4 classes>"
+    mine = calibrate_model(bare, data)
+    assert mine.card is None
+    assert mine.posterior_.counts.sum() == 2 * 300
 
 
 def test_notebooks_show_a_table_with_every_value_escaped(model: NimbusLDA, data: BCIData) -> None:

@@ -1,0 +1,1 @@
+"""The reference core, tested from its source tree and as a wheel."""
