@@ -45,6 +45,23 @@ def tree() -> Path:
     return TREE
 
 
+@pytest.fixture(scope="session")
+def model() -> nimbus_sdk_core.NimbusLDA:
+    """A small trained model."""
+    return nimbus_sdk_core.train_model(
+        nimbus_sdk_core.NimbusLDA,
+        nimbus_sdk_core.simulate("p300", n_trials=60, seed=1),
+        name="mine",
+        description="ü",
+    )
+
+
+@pytest.fixture(scope="session")
+def content(model: nimbus_sdk_core.NimbusLDA) -> bytes:
+    """The same as a file."""
+    return nimbus_sdk_core.modelfile.to_bytes(model)
+
+
 @pytest.fixture
 def random() -> np.random.Generator:
     """A seeded source of randomness."""

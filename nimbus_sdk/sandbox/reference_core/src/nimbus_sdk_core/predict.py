@@ -47,13 +47,15 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_fit(model, data)
     truth = None if data.labels is None else index_of(data.labels, model.classes_)
-    vectors = aggregate(data)
-    scores = model.score_trials(vectors)
+    return _result(model, model.score_trials(aggregate(data)), truth, started)
+
+
+def _result(model: Decoder, scores: Scores, truth: IndexArray | None, started: float) -> BatchResult:
     best = scores.log_posteriors.argmax(axis=1)
     posteriors = np.exp(scores.log_posteriors)
     confidences = posteriors[np.arange(len(best)), best]
     entropy = _entropy_bits(scores.log_posteriors, posteriors)
-    squared, outlier = _distances(scores, data.n_features)
+    squared, outlier = _distances(scores, model.n_features_in_)
     right = None if truth is None or not len(best) else best == truth
     card = model.card
     elapsed = 1e3 * (time.perf_counter() - started)

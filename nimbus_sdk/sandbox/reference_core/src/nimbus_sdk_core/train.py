@@ -78,19 +78,12 @@ def train_model(
     """
     kind = kind_name(kind)
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
-    labels = _labels(data)
-    occurring = np.unique(labels)
-    if len(occurring) != data.metadata.n_classes:
-        raise CoreDataError(
-            f"labels hold {len(occurring)} of metadata.n_classes = {data.metadata.n_classes} classes: "
-            f"{[item.item() for item in occurring]}.",
-            "Add trials of the missing classes, or correct n_classes.",
-        )
+    labels = _labels_of_all_classes(data)
     model = _untrained(kind, hyper).fit(aggregate(data), labels)
     details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
     model.card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
     if showprogress:
-        _report(f"trained {model.card.name} on {data.n_trials} trials in one exact step")
+        sys.stderr.write(f"trained {model.card.name} on {data.n_trials} trials in one exact step\n")
     return model
 
 
@@ -133,6 +126,18 @@ def _labels(data: BCIData) -> LabelArray:
     return data.labels
 
 
+def _labels_of_all_classes(data: BCIData) -> LabelArray:
+    labels = _labels(data)
+    occurring = np.unique(labels)
+    if len(occurring) != data.metadata.n_classes:
+        raise CoreDataError(
+            f"labels hold {len(occurring)} of metadata.n_classes = {data.metadata.n_classes} classes: "
+            f"{[item.item() for item in occurring]}.",
+            "Add trials of the missing classes, or correct n_classes.",
+        )
+    return labels
+
+
 def _untrained(kind: str, hyper: Mapping[str, float]) -> Decoder:
     known = KINDS[kind]().hyper
     strange = sorted(set(hyper) - set(known))
@@ -141,7 +146,3 @@ def _untrained(kind: str, hyper: Mapping[str, float]) -> Decoder:
             f"{kind} has no hyper-parameter {', '.join(strange)}.", f"It has {', '.join(known)}."
         )
     return KINDS[kind](**hyper)
-
-
-def _report(line: str) -> None:
-    sys.stderr.write(f"{line}\n")

@@ -1,5 +1,7 @@
 """simulate: labelled trials with known truth, from a seeded model of how EEG comes about."""
 
+from __future__ import annotations
+
 from types import ModuleType
 
 import numpy as np
@@ -50,22 +52,12 @@ def simulate(
     most = len(source.CLASSES)
     n_classes = most if n_classes is None else whole_number("n_classes", n_classes, least=2, most=most)
     n_trials = whole_number("n_trials", n_trials, least=1, most=10**7)
-    whole_number("seed", seed, least=0, most=2**32 - 1)
-    whole_number("subject", subject, least=0, most=2**32 - 1)
     if not isinstance(effect, int | float) or not 0.0 <= effect <= 4.0:
         raise CoreDataError(f"effect is {effect!r}.", "Give a number from 0 to 4.")
-    # RandomState, not Generator: NumPy promises that its stream never changes (NEP 19).
-    random = np.random.RandomState(seed)
+    random, anatomy = _stream("seed", seed), _stream("subject", subject)
     index = random.permutation(np.arange(n_trials) % n_classes)
-    anatomy = np.random.RandomState(subject)
     features = as_recorded(source.features(index, n_classes, effect, anatomy, random))
-    about = BCIMetadata(
-        sampling_rate=source.RATE,
-        paradigm=paradigm,
-        feature_type=source.FEATURE_TYPE,
-        n_features=len(features),
-        n_classes=n_classes,
-    )
+    about = BCIMetadata(source.RATE, paradigm, source.FEATURE_TYPE, len(features), n_classes)
     return BCIData(features, about, labels=index + 1)
 
 
@@ -86,3 +78,8 @@ def _source(paradigm: str) -> ModuleType:
     if paradigm not in _PARADIGMS:
         raise CoreDataError(f"There is no simulator of {paradigm!r}.", f"Use one of {', '.join(_PARADIGMS)}.")
     return _PARADIGMS[paradigm]
+
+
+def _stream(name: str, seed: int) -> np.random.RandomState:
+    # RandomState, not Generator: NumPy promises that its stream never changes (NEP 19).
+    return np.random.RandomState(whole_number(name, seed, least=0, most=2**32 - 1))
