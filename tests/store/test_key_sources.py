@@ -148,7 +148,7 @@ def test_the_cheap_sources_import_nothing_that_is_not_needed(fresh):
         from nimbus_sdk.settings import Settings
         from nimbus_sdk.store.key_sources import cheap_key
         assert cheap_key(Settings(), environ={}) is None
-        print(*{"keyring", "filelock", "platformdirs", "dotenv", "tomllib", "httpx"} & set(sys.modules))
+        print(*{"keyring", "filelock", "platformdirs", "dotenv", "httpx"} & set(sys.modules))
         print(*{name for name in sys.modules if name.startswith("nimbus_sdk.store.cred")})
     """
     assert fresh(code).stdout.split() == []

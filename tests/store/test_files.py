@@ -1,0 +1,520 @@
+"""The door to the disk: private, whole or not at all, and honest about what it could not do."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import filelock
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nimbus_sdk.store import files
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file in two folders that are not there yet."""
+    return str(tmp_path / "one" / "two" / "record.json")
+
+
+def mode(path):
+    """Permission bits."""
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def listed(path):
+    """What is in the file's folder."""
+    return sorted(os.listdir(os.path.dirname(path)))
+
+
+def refuse(*_, **__):
+    """A disk that is full."""
+    raise FULL
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """Lets a function run as if on Windows."""
+
+    def run(act, *arguments):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "name", "nt")
+            return act(*arguments)
+
+    return run
+
+
+# --- reading ---
+
+
+def test_a_file_that_is_not_there_reads_as_none(path, tmp_path):
+    """Missing, in a missing folder, or below something that is no folder."""
+    assert files.read(path) is None
+    assert files.read(str(tmp_path / "record.json")) is None
+    (tmp_path / "file").touch()
+    assert files.read(str(tmp_path / "file" / "record.json")) is None
+
+
+def test_an_empty_file_reads_as_empty(tmp_path):
+    """Empty is not the same as missing."""
+    (tmp_path / "empty").touch()
+    assert files.read(str(tmp_path / "empty")) == b""
+
+
+def test_a_file_is_read_up_to_its_limit_and_not_beyond(tmp_path):
+    """One byte more than the limit is an error, so nothing is ever read in part."""
+    (tmp_path / "file").write_bytes(b"12345")
+    assert files.read(str(tmp_path / "file"), 5) == b"12345"
+    with pytest.raises(OSError, match="larger than 4 bytes"):
+        files.read(str(tmp_path / "file"), 4)
+
+
+def test_what_is_no_file_cannot_be_read(tmp_path):
+    """A folder in its place is an error, not an absence."""
+    with pytest.raises(OSError, match="directory"):
+        files.read(str(tmp_path))
+
+
+# --- writing ---
+
+
+def test_a_file_is_private_from_birth(path):
+    """Mode 0600 in folders of mode 0700, whatever the umask allows."""
+    before = os.umask(0)
+    try:
+        files.write_private(path, b"content")
+    finally:
+        os.umask(before)
+    assert files.read(path) == b"content"
+    assert mode(path) == 0o600
+    assert mode(os.path.dirname(path)) == mode(os.path.dirname(os.path.dirname(path))) == 0o700
+    assert listed(path) == ["record.json"]
+
+
+def test_the_temporary_file_is_never_open_to_others(path, monkeypatch):
+    """Before the rename the content is as private as after it."""
+    seen = []
+    replace = os.replace
+    monkeypatch.setattr(os, "replace", lambda old, new: seen.append(mode(old)) or replace(old, new))
+    files.write_private(path, b"content")
+    assert seen == [0o600]
+
+
+def test_a_second_write_replaces_the_first_and_its_mode(path):
+    """The new file is a new one: a wide mode of the old one does not live on."""
+    files.write_private(path, b"old")
+    os.chmod(path, 0o644)
+    files.write_private(path, b"new")
+    assert (files.read(path), mode(path)) == (b"new", 0o600)
+
+
+def test_a_link_is_replaced_and_not_followed(path, tmp_path):
+    """What a link points to stays as it was."""
+    target = tmp_path / "target"
+    target.write_bytes(b"theirs")
+    os.makedirs(os.path.dirname(path))
+    os.symlink(target, path)
+    files.write_private(path, b"ours")
+    assert target.read_bytes() == b"theirs"
+    assert not os.path.islink(path)
+    assert files.read(path) == b"ours"
+
+
+@pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path, monkeypatch, step):
+    """Whichever step the disk refuses."""
+    files.write_private(path, b"old")
+
+    class FullFile:
+        def __init__(self, descriptor, *_):
+            self.descriptor = descriptor
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            os.close(self.descriptor)
+
+        write = refuse
+
+    with monkeypatch.context() as patched:
+        if step == "write":
+            patched.setattr("builtins.open", FullFile)
+        else:
+            patched.setattr(os, step, refuse)
+        with pytest.raises(OSError, match="No space left"):
+            files.write_private(path, b"new")
+    assert files.read(path) == b"old"
+    assert listed(path) == ["record.json"]
+
+
+def test_a_folder_that_cannot_be_synced_is_no_failure(path, monkeypatch):
+    """Some network file systems cannot sync a folder; the file is there all the same."""
+    fsync = os.fsync
+
+    def no_folders(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", no_folders)
+    files.write_private(path, b"content")
+    assert files.read(path) == b"content"
+
+
+def test_windows_is_tried_again_while_somebody_reads(path, monkeypatch, windows):
+    """There a reader or a virus scanner blocks the rename for a moment."""
+    replace, refusals = os.replace, iter([PermissionError()] * 4)
+
+    def busy(old, new):
+        refusal = next(refusals, None)
+        if refusal is not None:
+            raise refusal
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", busy)
+    monkeypatch.setattr(files, "_REPLACE_WAIT_SECONDS", 0.001)
+    os.makedirs(os.path.dirname(path))
+    windows(files.write_private, path, b"content")
+    assert files.read(path) == b"content"
+
+
+def test_windows_is_not_tried_for_ever(path, monkeypatch, windows):
+    """A file that stays blocked is an error, and nothing is left behind."""
+
+    def blocked(*_):
+        raise PermissionError("blocked")
+
+    monkeypatch.setattr(files, "_REPLACE_WAIT_SECONDS", 0.001)
+    os.makedirs(os.path.dirname(path))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", blocked)
+        with pytest.raises(PermissionError, match="blocked"):
+            windows(files.write_private, path, b"content")
+    assert listed(path) == []
+
+
+def test_elsewhere_a_refusal_is_a_refusal(path, monkeypatch):
+    """On other systems a rename that is not permitted is told at once."""
+    tries = []
+
+    def refused(*_):
+        tries.append(1)
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(PermissionError):
+        files.write_private(path, b"content")
+    assert len(tries) == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(contents=st.lists(st.binary(max_size=300), min_size=1, max_size=4))
+def test_the_last_content_is_read_back_byte_by_byte(tmp_path_factory, contents):
+    """Any bytes, any number of writes."""
+    path = str(tmp_path_factory.getbasetemp() / "any" / "file")
+    for content in contents:
+        files.write_private(path, content)
+        assert files.read(path) == content
+
+
+WRITER = """
+import sys
+from nimbus_sdk.store import files
+print("ready", flush=True)
+while True:
+    for letter in b"ab":
+        files.write_private(sys.argv[1], bytes([letter]) * 200_000)
+"""
+
+
+def test_a_writer_that_is_killed_leaves_a_whole_file(path):
+    """kill -9 in the middle of writing: readers see one content or the other, before and after."""
+    files.write_private(path, b"a" * 200_000)
+    whole = {b"a" * 200_000, b"b" * 200_000}
+    for delay in (0.01, 0.02, 0.035):
+        process = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        until = time.monotonic() + delay
+        while time.monotonic() < until:
+            assert files.read(path) in whole
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+        process.stdout.close()
+        assert files.read(path) in whole
+
+
+# --- the first writer wins ---
+
+
+def test_the_first_content_stays(path):
+    """create_once gives what is there, and writes only where nothing is."""
+    assert files.create_once(path, b"first") == b"first"
+    assert files.create_once(path, b"second") == b"first"
+    assert (files.read(path), mode(path)) == (b"first", 0o600)
+    assert listed(path) == ["record.json"]
+
+
+def test_who_comes_second_gets_the_first_ones_content(path, monkeypatch):
+    """Another process wrote between the look and the link."""
+    link = os.link
+
+    def overtaken(source, target):
+        Path(target).write_bytes(b"theirs")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", overtaken)
+    assert files.create_once(path, b"ours") == b"theirs"
+    assert listed(path) == ["record.json"]
+
+
+def test_without_hard_links_the_file_is_whole_all_the_same(path, monkeypatch):
+    """Some file systems have none: then a rename does it."""
+
+    def none(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", none)
+    assert files.create_once(path, b"content") == b"content"
+    assert listed(path) == ["record.json"]
+
+
+def test_a_creation_that_fails_leaves_nothing(path, monkeypatch):
+    """No half file, no temporary one."""
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", refuse)
+        patched.setattr(os, "replace", refuse)
+        with pytest.raises(OSError, match="No space left"):
+            files.create_once(path, b"content")
+    assert listed(path) == []
+
+
+CREATOR = """
+import os, sys
+from nimbus_sdk.store import files
+sys.stdin.readline()
+print(files.create_once(sys.argv[1], os.urandom(16).hex().encode()).decode())
+"""
+
+
+def test_many_processes_agree_on_one_secret(path):
+    """Eight that start at once all get the same bytes."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CREATOR, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(8)
+    ]
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = {process.communicate(timeout=20)[0] for process in processes}
+    assert said == {files.read(path).decode() + "\n"}
+
+
+# --- folders ---
+
+
+def test_folders_are_made_for_this_user_alone(tmp_path):
+    """Every folder that was missing, and none that was there."""
+    os.chmod(tmp_path, 0o755)
+    files.make_private_folder(str(tmp_path / "a" / "b"))
+    files.make_private_folder(str(tmp_path / "a" / "b"))
+    assert [mode(tmp_path / name) for name in ("a/b", "a", ".")] == [0o700, 0o700, 0o755]
+
+
+def test_another_users_folder_is_refused(tmp_path, make_foreign):
+    """Who owns the folder can put anything in the place of our files."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    make_foreign(folder)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        files.write_private(str(folder / "record"), b"secret")
+    assert os.listdir(folder) == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path):
+    """Nothing is removed to make room."""
+    (tmp_path / "file").write_bytes(b"theirs")
+    with pytest.raises(OSError, match="file"):
+        files.write_private(str(tmp_path / "file" / "record"), b"ours")
+    assert (tmp_path / "file").read_bytes() == b"theirs"
+
+
+# --- removing and setting aside ---
+
+
+def test_removing_is_done_when_it_is_gone(path, tmp_path):
+    """A file goes; none there is as good, also below something that is no folder."""
+    files.write_private(path, b"content")
+    files.remove(path)
+    files.remove(path)
+    (tmp_path / "file").touch()
+    files.remove(str(tmp_path / "file" / "record"))
+    assert listed(path) == []
+
+
+def test_what_cannot_be_removed_is_an_error(tmp_path):
+    """A folder in its place is told."""
+    with pytest.raises(OSError):
+        files.remove(str(tmp_path))
+
+
+def test_a_damaged_file_is_set_aside_whole(path):
+    """It keeps its content under a new name, a new one each time; none there is no failure."""
+    names = set()
+    for content in (b"first", b"second"):
+        files.write_private(path, content)
+        aside = files.quarantine(path)
+        assert files.read(aside) == content
+        assert aside.startswith(f"{path}.damaged-")
+        names.add(aside)
+    names.add(files.quarantine(path))
+    assert len(names) == 3
+    assert files.read(path) is None
+
+
+# --- permissions ---
+
+
+@pytest.mark.parametrize("before", [0o644, 0o640, 0o666, 0o601])
+def test_wide_permissions_are_taken_back(tmp_path, before):
+    """Everyone else loses theirs."""
+    (tmp_path / "file").touch()
+    os.chmod(tmp_path / "file", before)
+    files.tighten(str(tmp_path / "file"))
+    assert mode(tmp_path / "file") == 0o600
+
+
+@pytest.mark.parametrize("before", [0o600, 0o400])
+def test_private_permissions_stay(tmp_path, before):
+    """A file that is read-only on purpose stays so."""
+    (tmp_path / "file").touch()
+    os.chmod(tmp_path / "file", before)
+    files.tighten(str(tmp_path / "file"))
+    assert mode(tmp_path / "file") == before
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "hard link", "pipe", "folder"])
+def test_what_leads_elsewhere_is_refused(tmp_path, kind):
+    """A link's target keeps its mode."""
+    target, path = tmp_path / "target", tmp_path / "file"
+    target.touch()
+    os.chmod(target, 0o644)
+    {
+        "symbolic link": lambda: os.symlink(target, path),
+        "hard link": lambda: os.link(target, path),
+        "pipe": lambda: os.mkfifo(path),
+        "folder": lambda: path.mkdir(),
+    }[kind]()
+    with pytest.raises(PermissionError, match="link to somewhere else"):
+        files.tighten(str(path))
+    assert mode(target) == 0o644
+
+
+def test_another_users_file_is_refused(tmp_path, make_foreign):
+    """Its owner could open it again at any time."""
+    (tmp_path / "file").touch()
+    make_foreign(tmp_path / "file")
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        files.tighten(str(tmp_path / "file"))
+
+
+def test_a_missing_file_is_told(path):
+    """There is nothing to tighten."""
+    with pytest.raises(FileNotFoundError):
+        files.tighten(path)
+
+
+def test_windows_has_no_modes(tmp_path, windows):
+    """There the folder's own rights count, and nothing is changed."""
+    (tmp_path / "file").touch()
+    os.chmod(tmp_path / "file", 0o644)
+    windows(files.tighten, str(tmp_path / "file"))
+    assert mode(tmp_path / "file") == 0o644
+
+
+# --- locks ---
+
+
+def test_a_lock_is_held_by_one(path):
+    """The second does not wait; after the release it gets it."""
+    with files.Lock(path) as first, files.Lock(path) as second:
+        assert first.try_acquire() is True
+        assert second.try_acquire() is False
+        first.release()
+        assert second.try_acquire() is True
+    assert mode(path) == 0o600
+    with files.Lock(path) as third:
+        assert third.try_acquire() is True
+
+
+def test_a_lock_that_is_not_held_is_released_quietly(path):
+    """Releasing twice, or without having it, is as good."""
+    lock = files.Lock(path)
+    lock.release()
+    lock.try_acquire()
+    lock.release()
+    lock.release()
+    assert not files.Lock(path)._held
+
+
+def test_an_error_inside_releases_the_lock(path):
+    """Whatever happens in between."""
+
+    def fail():
+        with files.Lock(path) as lock:
+            lock.try_acquire()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with files.Lock(path) as lock:
+        assert lock.try_acquire()
+
+
+HOLDER = """
+import sys, time
+from nimbus_sdk.store import files
+lock = files.Lock(sys.argv[1])
+print(lock.try_acquire(), flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_dead_holders_lock_is_free(path):
+    """While another process has it, it is held; once that one was killed, it is free."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "True\n"
+    with files.Lock(path) as lock:
+        assert lock.try_acquire() is False
+        process.kill()
+        process.wait(10)
+        process.stdout.close()
+        assert lock.try_acquire() is True
+
+
+def test_where_there_are_no_locks_everyone_goes_on(path, monkeypatch):
+    """On a file system without locks work is done twice, and nobody waits for ever."""
+
+    def missing(*_, **__):
+        raise NotImplementedError
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", missing)
+    with files.Lock(path) as first, files.Lock(path) as second:
+        assert first.try_acquire()
+        assert second.try_acquire()
+
+
+def test_a_lock_that_cannot_be_made_is_an_error(tmp_path):
+    """A folder that is none is told, not taken for a held lock."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError):
+        files.Lock(str(tmp_path / "file" / "lock")).try_acquire()

@@ -1,0 +1,90 @@
+"""Where things are kept: every path below the folders that the settings lead to."""
+
+import os
+from dataclasses import fields, replace
+
+import platformdirs
+import pytest
+
+from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store.places import Places
+
+PATHS = [
+    ("credentials", "config/credentials.json"),
+    ("seal", "state/seal.key"),
+    ("session", "state/profiles/lab/session.json"),
+    ("next_session", "state/profiles/lab/session.next.json"),
+    ("last_seen", "state/profiles/lab/last-seen.json"),
+    ("key_card", "state/profiles/lab/key.json"),
+    ("keyring_breaker", "state/keyring.json"),
+    ("lock", "state/nimbus-sdk.lock"),
+    ("core", "data/core"),
+    ("core_pointer", "data/core/current.json"),
+    ("models", "data/models"),
+    ("downloads", "cache/downloads"),
+]
+
+
+@pytest.mark.parametrize(("name", "path"), PATHS)
+def test_one_home_holds_everything(name, path):
+    """With a home named, every path is below it."""
+    places = Places.of(Settings(home="/srv/nimbus", profile="lab"))
+    assert getattr(places, name) == f"/srv/nimbus/{path}"
+
+
+def test_a_refusal_has_a_file_of_its_own():
+    """One note a key, by fingerprint."""
+    places = Places.of(Settings(home="/srv/nimbus"))
+    assert places.refusal("0123456789ab") == "/srv/nimbus/state/refused/0123456789ab.json"
+
+
+def test_no_path_is_forgotten_here():
+    """The table above names every path there is."""
+    public = {name for name in vars(Places) if not name.startswith("_")}
+    named = {name for name, _ in PATHS} | {field.name for field in fields(Places)}
+    assert public - named == {"of", "refusal"}
+
+
+def test_without_a_home_the_platforms_folders_are_used(tmp_path, monkeypatch):
+    """Configuration, data, state and cache go where this platform keeps them."""
+    for kind in ("CONFIG", "DATA", "STATE", "CACHE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
+    places = Places.of(Settings())
+    assert places.config == platformdirs.user_config_dir("nimbus-sdk", appauthor=False)
+    assert places.cache == platformdirs.user_cache_dir("nimbus-sdk", appauthor=False)
+    assert places.credentials.startswith(places.config)
+    assert places.core.startswith(platformdirs.user_data_dir("nimbus-sdk", appauthor=False))
+    assert places.session.startswith(platformdirs.user_state_dir("nimbus-sdk", appauthor=False))
+
+
+def test_no_two_kinds_share_a_folder(monkeypatch):
+    """Where the platform has one folder for data and state, as on macOS and Windows, ours still differ."""
+    for kind in ("config", "data", "state", "cache"):
+        monkeypatch.setattr(platformdirs, f"user_{kind}_dir", lambda *_, **__: "/one/folder")
+    places = Places.of(Settings())
+    assert len({places.config, places.data, places.state}) == 3
+
+
+def test_profiles_do_not_share_what_is_theirs():
+    """Session and card belong to one profile; seal, lock and core to all."""
+    one = Places.of(Settings(home="/srv", profile="one"))
+    two = replace(one, profile="two")
+    for name in ("session", "next_session", "last_seen", "key_card"):
+        assert getattr(one, name) != getattr(two, name)
+    for name in ("seal", "lock", "core", "credentials", "keyring_breaker"):
+        assert getattr(one, name) == getattr(two, name)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    """Random user ids in containers have no home folder: the hint names the variable."""
+    monkeypatch.setattr(platformdirs, "user_state_dir", lambda *_, **__: "~/.local/state/nimbus-sdk")
+    with pytest.raises(ConfigurationError, match="no home folder") as caught:
+        Places.of(Settings())
+    assert "NIMBUS_SDK_HOME" in caught.value.hint
+
+
+def test_naming_the_places_makes_nothing(tmp_path):
+    """Folders are made when something is written, not before."""
+    Places.of(Settings(home=str(tmp_path / "later")))
+    assert not os.path.exists(tmp_path / "later")

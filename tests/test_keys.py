@@ -1,0 +1,121 @@
+"""The API key: what is one, what people see of it, and that it gets out in one way only."""
+
+import pickle
+from hashlib import sha256
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nimbus_sdk.errors import ApiError, InvalidKeyFormatError, NimbusError
+from nimbus_sdk.keys import ApiKey, accepted, received
+
+HEX = "a1b2c3d4e5f6" * 4
+LIVE, TEST = "nbci_live_" + HEX, "nbci_test_" + HEX
+WHOLE = st.from_regex(r"nbci_(live|test)_[0-9a-fA-F]{48}", fullmatch=True)
+AROUND = st.text(" \t\r\n\v\f\u00a0\ufeff\u200b\"'`", max_size=6)
+
+
+@pytest.mark.parametrize(("text", "environment"), [(LIVE, "live"), (TEST, "test")])
+def test_a_key_is_a_prefix_and_48_hexadecimal_digits(text, environment):
+    """Both kinds are taken, and tell which they are."""
+    key = ApiKey.parse(text)
+    assert (key.reveal(), key.environment) == (text, environment)
+
+
+def test_upper_case_digits_are_kept_as_given():
+    """The service decides what they mean; nothing is rewritten."""
+    assert ApiKey.parse("nbci_live_" + HEX.upper()).reveal() == "nbci_live_" + HEX.upper()
+
+
+@given(text=WHOLE, before=AROUND, after=AROUND)
+def test_what_was_pasted_around_a_key_is_dropped(text, before, after):
+    """White space, line ends, quotes and byte order marks around it do no harm."""
+    assert ApiKey.parse(before + text + after).reveal() == text
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "it is empty"),
+        (" \n", "it is empty"),
+        ('""', "it is empty"),
+        ("nbci_live_a1b2c3d4e5f678901234567890abcdef12345678901234567890", "52 characters, not 48"),
+        (LIVE + "0", "49 characters, not 48"),
+        (LIVE[:-1], "47 characters, not 48"),
+        ("nbci_live_", "0 characters, not 48"),
+        (LIVE[:-1] + "g", "not hexadecimal"),
+        (LIVE[:-2] + "\n0", "not hexadecimal"),
+        (LIVE[:-1] + "\u0661", "not hexadecimal"),
+        (LIVE[:-1] + "\uff11", "not hexadecimal"),
+        ("NBCI_LIVE_" + HEX, "neither nbci_live_ nor nbci_test_"),
+        ("nbci_prod_" + HEX, "neither nbci_live_ nor nbci_test_ (58 characters)"),
+        ("Bearer " + LIVE, "it starts with 'Bearer '"),
+        ("nbci_live_your_key_here", "13 characters, not 48"),
+        (LIVE + "\0", "49 characters"),
+    ],
+)
+def test_anything_else_is_refused_before_it_goes_anywhere(text, fault):
+    """The message tells what is wrong, by lengths and prefixes."""
+    with pytest.raises(InvalidKeyFormatError, match=fault.replace("(", r"\(").replace(")", r"\)")) as caught:
+        ApiKey.parse(text)
+    assert isinstance(caught.value, (ValueError, ApiError))
+    assert caught.value.code == "INVALID_FORMAT"
+    assert caught.value.status is None
+    assert "48 hexadecimal characters" in caught.value.hint
+
+
+@given(digits=st.text("0123456789abcdef", max_size=80).filter(lambda digits: len(digits) != 48))
+def test_every_other_length_is_refused(digits):
+    """52 digits, as in the documentation's example, are no key either."""
+    with pytest.raises(InvalidKeyFormatError, match=f"followed by {len(digits)} characters"):
+        ApiKey.parse("nbci_test_" + digits)
+
+
+@given(text=st.text(min_size=8, max_size=90))
+def test_a_refusal_never_repeats_the_text(text):
+    """Whatever was handed over may be a secret of something else."""
+    outcome = received(text)
+    if isinstance(outcome, ApiKey):
+        assert outcome.reveal() in text
+    else:
+        assert text not in str(outcome)
+        assert outcome.__traceback__ is None
+
+
+@given(text=WHOLE)
+def test_people_see_prefix_four_and_four(text):
+    """repr, str, format and the mask show 18 of 58 characters; the fingerprint is 12 digits of SHA-256."""
+    key = ApiKey.parse(text)
+    assert key.masked == f"{text[:14]}…{text[-4:]}"
+    assert f"{key!r}" == f"{key}" == f"ApiKey('{key.masked}')"
+    assert key.fingerprint == sha256(text.encode()).hexdigest()[:12]
+    assert text not in f"{key!r} {key} {[key]} {key.fingerprint}"
+
+
+def test_keys_compare_by_their_text():
+    """The same key is the same, in sets too; no other thing is a key."""
+    one, same, other = ApiKey.parse(LIVE), ApiKey.parse(f" {LIVE} "), ApiKey.parse(TEST)
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    assert one != LIVE
+    assert len({one, same, other}) == 2
+
+
+def test_a_key_is_not_pickled():
+    """A pickle would carry the whole key to disks and other processes."""
+    with pytest.raises(TypeError, match="is not pickled") as caught:
+        pickle.dumps(ApiKey.parse(LIVE))
+    assert LIVE not in str(caught.value)
+
+
+def test_what_was_received_is_a_key_a_fault_or_nothing():
+    """The fault is handed on as a value, and raised where the text is gone."""
+    assert received(None) is None
+    assert accepted(received(None)) is None
+    assert accepted(received(LIVE)) == ApiKey.parse(LIVE)
+    fault = received("nothing like it")
+    assert isinstance(fault, NimbusError)
+    with pytest.raises(InvalidKeyFormatError):
+        accepted(fault)
