@@ -42,7 +42,9 @@ def build_wheel(source: Path, target: Path, *, version: str | None, broken: bool
         raise ConfigurationError(f"{source} holds no pyproject.toml, so no core can be built from it.")
     with tempfile.TemporaryDirectory(prefix="nimbus-core-") as folder:
         copy = Path(folder, "core")
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__", "dist", ".*"))
+        ignored = shutil.ignore_patterns("__pycache__", "dist", ".*")
+        # Contents alone: the installed package may be read-only, the copy must not be.
+        shutil.copytree(source, copy, ignore=ignored, copy_function=shutil.copyfile)
         if version is not None:
             _rewrite_version(copy, version)
         if broken:
