@@ -31,6 +31,8 @@ from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport.flow import Flow, pause, work
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from nimbus_sdk.models import Entitlement
     from nimbus_sdk.transport.flow import Answer
 
@@ -92,8 +94,8 @@ def renewed(
     )
 
 
-def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[str]:
-    """Get the temporary token for the core's release; it is handed on in memory and kept nowhere.
+def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[SecretStr]:
+    """Get the temporary token for the core's release; it is handed on in memory, masked, and kept nowhere.
 
     Raises:
         InvalidKeyError: The key is dead; what was cached for it is gone.
@@ -106,7 +108,7 @@ def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[str]:
     except ApiError as error:
         yield from _remember_refusal(places, key, error)
         raise
-    return answer.github_token.get_secret_value()
+    return answer.github_token
 
 
 def renewed_or_stale(

@@ -35,8 +35,13 @@ def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Answer]]:
     Raises:
         InvalidKeyError: The service does not know the key.
     """
-    body = {"api_key": key.reveal()}
-    step = Call(name="validate", method="POST", url=f"{base}/v1/auth/validate", json=body, per_minute=100)
+    step = Call(
+        name="validate",
+        method="POST",
+        url=f"{base}/v1/auth/validate",
+        json={"api_key": key.reveal()},
+        per_minute=100,
+    )
     answer = yield from call(step)
     return _valid(parsed(Entitlement, answer)), answer
 
@@ -73,8 +78,13 @@ def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
     Raises:
         KeyNotFoundError: The key does not exist, or was revoked before.
     """
-    body = {"api_key": key.reveal()} | ({} if reason is None else {"reason": reason})
-    step = Call(name="revoke", method="POST", url=f"{base}/v1/auth/revoke", json=body, per_minute=10)
+    step = Call(
+        name="revoke",
+        method="POST",
+        url=f"{base}/v1/auth/revoke",
+        json={"api_key": key.reveal()} | ({} if reason is None else {"reason": reason}),
+        per_minute=10,
+    )
     try:
         answer = yield from call(step)
     except KeyNotFoundError as error:
@@ -124,16 +134,12 @@ def log_event(
     Raises:
         QuotaExceededError: The month's quota is used up.
     """
-    body = {
-        "api_key": key.reveal(),
-        "event_type": event_type,
-        **{name: value for name, value in details.items() if value is not None},
-    }
+    told = {name: value for name, value in details.items() if value is not None}
     step = Call(
         name="analytics",
         method="POST",
         url=f"{base}/v1/analytics/log",
-        json=body,
+        json={"api_key": key.reveal(), "event_type": event_type, **told},
         repeatable=False,
         per_minute=1000,
     )

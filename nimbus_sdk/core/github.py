@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from nimbus_sdk.errors import SUPPORT, ApiError, CoreDownloadError
 from nimbus_sdk.settings import LOOPBACK, Settings, origin
 from nimbus_sdk.transport.auth import HeaderAuth
 from nimbus_sdk.transport.flow import Answer, Call, Flow, Sink, call
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
 API_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 ASSET_HEADERS = {"Accept": "application/octet-stream", "Accept-Encoding": "identity"}
@@ -22,21 +25,23 @@ MOST_HOPS = 3
 _FRESH_TOKEN = f"Run it again: every run asks for a fresh token. If it stays, write to {SUPPORT}."
 
 
-def authorization(settings: Settings, token: str) -> HeaderAuth:
+def authorization(settings: Settings, token: SecretStr) -> HeaderAuth:
     """The temporary token as the header that only the GitHub API's origin may see.
 
     Raises:
         CoreDownloadError: The token cannot stand in a header.
     """
-    stripped = token.strip()
-    if not stripped or not stripped.isascii() or not stripped.isprintable() or " " in stripped:
+    auth = HeaderAuth(
+        "Authorization", token.get_secret_value().strip(), origin(settings.github_url), "Bearer "
+    )
+    if not _fits_a_header(auth.secret):
         raise CoreDownloadError(
             "The service gave a GitHub token that cannot be one.", hint=f"Write to {SUPPORT}."
         )
-    return HeaderAuth("Authorization", stripped, origin(settings.github_url), "Bearer ")
+    return auth
 
 
-def ask(settings: Settings, token: str, path: str, *, name: str, subject: str) -> Flow[Answer]:
+def ask(settings: Settings, token: SecretStr, path: str, *, name: str, subject: str) -> Flow[Answer]:
     """One question to the API of the core's repository.
 
     Args:
@@ -65,7 +70,7 @@ def ask(settings: Settings, token: str, path: str, *, name: str, subject: str) -
 
 def open_asset(
     settings: Settings,
-    token: str,
+    token: SecretStr,
     asset_id: int,
     *,
     name: str,
@@ -184,6 +189,10 @@ def _until(answer: Answer) -> str:
     if not (reset.isascii() and reset.isdigit() and len(reset) <= 11):
         return ""
     return time.strftime(" until %H:%M UTC", time.gmtime(int(reset)))
+
+
+def _fits_a_header(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 def _host(url: str) -> str:

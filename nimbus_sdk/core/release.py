@@ -23,6 +23,7 @@ from nimbus_sdk.transport.flow import Answer, Flow
 if TYPE_CHECKING:
     from packaging.tags import Tag
     from packaging.version import Version
+    from pydantic import SecretStr
 
 MOST_ASSETS = 1_000
 MOST_BYTES = 2 * 2**30
@@ -68,7 +69,7 @@ class Release:
     requires_python: str | None = None
 
 
-def find_release(settings: Settings, token: str, version: str | None = None) -> Flow[Release]:
+def find_release(settings: Settings, token: SecretStr, version: str | None = None) -> Flow[Release]:
     """What is published under a version, or latest where none is named.
 
     Source: GitHub REST API, "Releases" (version 2022-11-28).
@@ -102,7 +103,7 @@ def choose_wheel(release: Release) -> Asset:
         published.append(asset.name)
         ranks = [order[tag] for tag in tags if tag in order]
         if ranks:
-            ranked.append((min(ranks), [-part for part in build], asset.id, asset))
+            ranked.append((min(ranks), -build, asset.id, asset))
     if ranked:
         return min(ranked)[-1]
     listed = "".join(f"\n  - {name}" for name in published) or " no wheel at all"
@@ -113,7 +114,7 @@ def choose_wheel(release: Release) -> Asset:
     )
 
 
-def expected_digest(settings: Settings, release: Release, asset: Asset, token: str) -> Flow[str]:
+def expected_digest(settings: Settings, release: Release, asset: Asset, token: SecretStr) -> Flow[str]:
     """The SHA-256 that an asset must have, in lower-case hexadecimal.
 
     GitHub's own ``digest``; for assets without one, the line of the release's ``SHA256SUMS``.
@@ -211,7 +212,7 @@ def _noted(notes: str) -> tuple[tuple[str, ...], str | None]:
     return tuple(requires), requires_python
 
 
-def _wheels(release: Release) -> Iterator[tuple[Asset, tuple[int, ...], frozenset[Tag]]]:
+def _wheels(release: Release) -> Iterator[tuple[Asset, int, frozenset[Tag]]]:
     """Wheels of the core in a release, with the number of their build and their tags."""
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
@@ -221,4 +222,4 @@ def _wheels(release: Release) -> Iterator[tuple[Asset, tuple[int, ...], frozense
         except InvalidWheelFilename:
             continue
         if name == canonicalize_name(DISTRIBUTION) and str(version) == release.version:
-            yield asset, build[:1], tags
+            yield asset, build[0] if build else -1, tags

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nimbus_sdk.core.download import Download
 from nimbus_sdk.core.github import OUT_OF_RANGE, open_asset
 from nimbus_sdk.core.release import Asset
@@ -9,11 +11,14 @@ from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError, NimbusConne
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.transport.flow import Flow, work
 
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
 ROUNDS = 3
 
 
-def download(settings: Settings, asset: Asset, token: str, sink: Download) -> Flow[str]:
+def download(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[str]:
     """Fetch an asset into a download, resuming what is there, and check it.
 
     Bytes that were put together from several attempts and turn out wrong are fetched once more, whole.
@@ -39,7 +44,7 @@ def download(settings: Settings, asset: Asset, token: str, sink: Download) -> Fl
         sink.set_aside()
 
 
-def _rounds(settings: Settings, asset: Asset, token: str, sink: Download) -> Flow[str]:
+def _rounds(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[str]:
     left = ROUNDS
     while True:
         left -= 1
@@ -53,7 +58,7 @@ def _rounds(settings: Settings, asset: Asset, token: str, sink: Download) -> Flo
                 raise
 
 
-def _round(settings: Settings, asset: Asset, token: str, sink: Download) -> Flow[None]:
+def _round(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[None]:
     fetched = open_asset(
         settings,
         token,
