@@ -70,7 +70,9 @@ def test_where_it_cannot_be_hidden_nothing_is_asked(monkeypatch, fault):
         raise fault
 
     monkeypatch.setattr(getpass, "getpass", ask)
-    assert ask_hidden("Key: ") is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert ask_hidden("Key: ") is None
 
 
 def test_a_line_goes_beside_the_output(capsys, monkeypatch):
