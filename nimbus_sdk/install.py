@@ -139,9 +139,7 @@ class _Order:
         """Whether the core that was asked for is the current one, and whole."""
         try:
             core = installed.current(self.places.core)
-            return (
-                core is not None and self.version in (None, core.version) and not installed.faults(core)
-            )
+            return core is not None and self.version in (None, core.version) and not installed.faults(core)
         except CoreError:
             return False
 

@@ -85,6 +85,12 @@ class ApiKey:
 
     __str__ = __repr__
 
+    def __copy__(self) -> ApiKey:
+        return self
+
+    def __deepcopy__(self, memo: object) -> ApiKey:
+        return self
+
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("An ApiKey is not pickled: a pickle would carry the whole key.")
 

@@ -176,7 +176,7 @@ def with_kept_key(settings: Settings, places: Places, found: Found, session: Aut
     if found.source not in GIVEN_BY_A_PERSON:
         return replace(session, key_source=found.source)
     choice = save_key(settings, places, found.key, origin(settings.api_url))
-    return replace(session, key_source=choice.store.name)
+    return replace(session, key_source=choice.store.name, key_source_reason=choice.reason)
 
 
 def locked(lock: Lock, waiting: Callable[[], None] | None = None) -> Flow[None]:

@@ -59,6 +59,7 @@ class AuthSession:
         clock_offset: Seconds by which the service's clock was ahead of this machine's then.
         profile: The account's name on this machine.
         key_source: Where the key is kept or came from: keyring, file, environment…
+        key_source_reason: Why the key is kept there, in words.
         stale: True when it comes from the cache because the service could not be reached.
 
     Source of the fields: the AuthSession structure of the Nimbus API documentation.
@@ -81,6 +82,7 @@ class AuthSession:
     clock_offset: float | None = None
     profile: str = "default"
     key_source: str | None = None
+    key_source_reason: str | None = None
     stale: bool = False
 
     @property
@@ -100,7 +102,7 @@ class AuthSession:
         from nimbus_sdk.store.key_sources import find_key
 
         settings = Settings.load(profile=self.profile)
-        found = find_key(settings, Places.of(settings))
+        found = find_key(settings, Places.of(settings), prompt=str)
         if found.key.fingerprint != self.key_fingerprint:
             raise MissingKeyError(
                 f"The key of this session ({self.key_masked}) is not at hand: "

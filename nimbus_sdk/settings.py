@@ -1,5 +1,8 @@
 """Settings: arguments, then the environment, then the nearest ``.env``, then the defaults.
 
+A ``.env`` comes with a folder, and the folder perhaps from a stranger. So it may give a key and say how the
+SDK behaves, and never where keys are sent, where the core comes from, or where anything is kept.
+
 The offline path reads this module, so it imports nothing heavy; python-dotenv is loaded only where a
 ``.env`` with a ``NIMBUS_`` line was found.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from nimbus_sdk.errors import ConfigurationError
 
@@ -16,6 +19,20 @@ KEY_VARIABLE = "NIMBUS_API_KEY"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 CREDENTIAL_STORES = ("keyring", "file", "none")
 _DOTENV_LIMIT = 64 * 1024
+_PROJECT_MARKS = (".git", "pyproject.toml")
+_NOT_FROM_DOTENV = frozenset(
+    {
+        "NIMBUS_SDK_API_KEY_FILE",
+        "NIMBUS_SDK_API_URL",
+        "NIMBUS_SDK_CORE_REPO",
+        "NIMBUS_SDK_CREDENTIAL_STORE",
+        "NIMBUS_SDK_GITHUB_URL",
+        "NIMBUS_SDK_HOME",
+    }
+)
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_NAME_LETTERS = frozenset(_LETTERS + "._-")
+_URL_LETTERS = frozenset(_LETTERS + "._-~:/[]%")
 _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 
@@ -73,17 +90,19 @@ class Settings:
             ConfigurationError: A value cannot be used; the message names the variable.
         """
         environ = os.environ if environ is None else environ
-        unknown = set(given) - {field.name for field in fields(cls)}
+        unknown = set(given) - set(_TABLE)
         if unknown:
             raise ConfigurationError(f"Unknown setting: {', '.join(sorted(unknown))}.")
         dotenv = nearest_dotenv(directory)
-        texts = {**dotenv_values(dotenv), **environ}
-        chosen = {
-            name: read(texts[variable], variable)
-            for name, (variable, read) in _TABLE.items()
-            if variable in texts
-        }
-        chosen |= {name: _checked(name, value) for name, value in given.items() if value is not None}
+        texts = {**_from_folder(dotenv), **environ}
+        chosen: dict[str, object] = {}
+        for name, (variable, read) in _TABLE.items():
+            text = texts.get(variable, "").strip()
+            if text:
+                chosen[name] = read(text, variable)
+        for name, value in given.items():
+            if value is not None:
+                chosen[name] = _checked(name, value)
         return cls(dotenv=dotenv, **chosen)  # type: ignore[arg-type]
 
 
@@ -94,18 +113,16 @@ def nearest_dotenv(directory: str | None = None) -> str | None:
     folder's own, and in a parent folder only one that belongs to this user or to root.
     """
     try:
-        start = folder = os.path.abspath(directory or os.getcwd())
+        start = folder = os.path.realpath(directory or os.getcwd())
     except OSError:
         return None
-    home = os.path.expanduser("~")
+    home = os.path.realpath(os.path.expanduser("~"))
     while folder != home:
         candidate = os.path.join(folder, ".env")
         if os.path.isfile(candidate) and (folder == start or _owned_by_us(candidate)):
             return candidate
         parent = os.path.dirname(folder)
-        if parent == folder or any(
-            os.path.exists(os.path.join(folder, mark)) for mark in (".git", "pyproject.toml")
-        ):
+        if parent == folder or any(os.path.exists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS):
             return None
         folder = parent
     return None
@@ -121,18 +138,36 @@ def dotenv_values(path: str | None) -> dict[str, str]:
         return {}
     try:
         with open(path, "rb") as file:
-            content = file.read(_DOTENV_LIMIT)
-        if b"NIMBUS_" not in content:
-            return {}
-        text = content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The file {path} cannot be read ({type(error).__name__}).") from None
+            content = file.read(_DOTENV_LIMIT + 1)
+    except OSError as error:
+        raise ConfigurationError(f"The file {path} cannot be read ({error.strerror}).") from None
+    if b"NIMBUS_" not in content:
+        return {}
+    text = content[:_DOTENV_LIMIT].decode("utf-8-sig", "replace")
+    fault = "is no text in UTF-8" if "\ufffd" in text else f"has more than {_DOTENV_LIMIT} bytes"
+    if "\ufffd" in text or len(content) > _DOTENV_LIMIT:
+        # A traceback shows what a function holds, and this is where the key may be.
+        del content, text
+        raise ConfigurationError(f"The file {path} {fault}.")
     from io import StringIO
 
     from dotenv import dotenv_values as parse
 
     values = parse(stream=StringIO(text), interpolate=False)
     return {name: value for name, value in values.items() if name.startswith("NIMBUS_") and value is not None}
+
+
+def _from_folder(path: str | None) -> dict[str, str]:
+    """What a ``.env`` may decide; for the rest of it there is a warning in the log."""
+    values = dotenv_values(path)
+    refused = sorted(name for name in values if name in _NOT_FROM_DOTENV)
+    if refused:
+        import logging
+
+        logging.getLogger("nimbus_sdk").warning(
+            "%s in %s counts only in the environment and was passed over.", ", ".join(refused), path
+        )
+    return {name: value for name, value in values.items() if name not in _NOT_FROM_DOTENV}
 
 
 def origin(url: str) -> str:
@@ -158,29 +193,30 @@ def base_url(text: str, variable: str) -> str:
     """
     from urllib.parse import urlsplit
 
+    address = text.strip().rstrip("/")
     try:
-        parts = urlsplit(text.strip())
+        parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ConfigurationError(f"{variable} is not a URL.") from None
-    if not host or parts.username or parts.password or parts.query or parts.fragment:
+        host = None
+    if not host or not _URL_LETTERS.issuperset(address):
         raise ConfigurationError(f"{variable} must be https://host[:port][/path], with nothing else in it.")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
         raise ConfigurationError(
-            f"{variable} must start with https:// ({parts.scheme}://{host} would send the key unprotected); "
+            f"{variable} must start with https:// (anything else would send the key unprotected); "
             "plain http is allowed for this machine's own loopback addresses only."
         )
-    return text.strip().rstrip("/")
+    return address
 
 
 def _owned_by_us(path: str) -> bool:
-    return os.name == "nt" or os.stat(path).st_uid in (os.geteuid(), 0)
+    return os.name == "nt" or os.lstat(path).st_uid in (os.geteuid(), 0)
 
 
 def _switch(text: str, variable: str) -> bool:
     word = text.strip().lower()
     if word not in _YES | _NO:
-        raise ConfigurationError(f"{variable} must be 1 or 0, not {text!r}.")
+        raise ConfigurationError(f"{variable} must be 1 or 0.")
     return word in _YES
 
 
@@ -190,42 +226,43 @@ def _seconds(text: str, variable: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < 86_400:
-        raise ConfigurationError(f"{variable} must be seconds between 0 and 86400, not {text!r}.")
+        raise ConfigurationError(f"{variable} must be seconds, more than 0 and less than 86400.")
     return seconds
 
 
 def _profile(text: str, variable: str) -> str:
     name = text.strip()
-    if not (0 < len(name) <= 64) or not set(name) <= _PROFILE_LETTERS or name.startswith("."):
+    if not (0 < len(name) <= 64) or not _NAME_LETTERS.issuperset(name) or name.startswith("."):
         raise ConfigurationError(f"{variable} must be 1 to 64 letters, digits, dots, dashes or underscores.")
+    if name.startswith("nbci_"):
+        raise ConfigurationError(f"{variable} names an account; what it holds looks like a key.")
     return name
 
 
 def _repo(text: str, variable: str) -> str:
-    owner, slash, repo = text.strip().partition("/")
-    if not slash or not owner or not repo or not set(owner + repo) <= _PROFILE_LETTERS or ".." in text:
-        raise ConfigurationError(f"{variable} must be owner/repo, not {text!r}.")
+    parts = text.strip().split("/")
+    if len(parts) != 2 or not all(part.strip(".") and _NAME_LETTERS.issuperset(part) for part in parts):
+        raise ConfigurationError(f"{variable} must be owner/repo.")
     return text.strip()
 
 
 def _store(text: str, variable: str) -> str:
     if text.strip().lower() not in CREDENTIAL_STORES:
-        raise ConfigurationError(f"{variable} must be one of {', '.join(CREDENTIAL_STORES)}, not {text!r}.")
+        raise ConfigurationError(f"{variable} must be one of {', '.join(CREDENTIAL_STORES)}.")
     return text.strip().lower()
 
 
 def _path(text: str, variable: str) -> str:
     if not text.strip() or "\0" in text:
         raise ConfigurationError(f"{variable} must be a path.")
-    return os.path.abspath(os.path.expanduser(text))
+    return os.path.abspath(os.path.expanduser(text.strip()))
 
 
 def _checked(name: str, value: object) -> object:
     _, read = _TABLE[name]
-    return value if isinstance(value, bool) else read(str(value), name)
+    return value if read is _switch and isinstance(value, bool) else read(str(value), name)
 
 
-_PROFILE_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _TABLE = {
     "api_url": ("NIMBUS_SDK_API_URL", base_url),
     "github_url": ("NIMBUS_SDK_GITHUB_URL", base_url),

@@ -75,11 +75,56 @@ VARIABLES = [
 
 @pytest.mark.parametrize(("field", "variable", "text", "value"), VARIABLES, ids=[row[0] for row in VARIABLES])
 def test_every_setting_has_its_variable(project, field, variable, text, value):
-    """Environment, .env and argument all set it, and the value is put into its plain form."""
+    """Environment and argument set it, and the value is put into its plain form."""
     assert getattr(load(**{variable: text}), field) == value
-    (project / ".env").write_text(f'{variable}="{text}"\n')
-    assert getattr(load(project), field) == value
     assert getattr(load(given={field: text}), field) == value
+    assert getattr(load(**{variable: "  "}), field) == getattr(Settings(), field)
+
+
+REDIRECTING = ("api_url", "github_url", "core_repo", "home", "key_file", "credential_store")
+
+
+@pytest.mark.parametrize(("field", "variable", "text", "value"), VARIABLES, ids=[row[0] for row in VARIABLES])
+def test_a_dotenv_sets_how_and_never_where(project, caplog, field, variable, text, value):
+    """A .env may say how the SDK behaves; where keys go, where code comes from, it may not, and a log says so."""
+    (project / ".env").write_text(f'{variable}="{text}"\n')
+    if field in REDIRECTING:
+        assert getattr(load(project), field) == getattr(Settings(), field)
+        assert f"{variable} in" in caplog.text
+    else:
+        assert getattr(load(project), field) == value
+        assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://@evil.example",
+        "https://h.example/#",
+        "https://h.example?",
+        "https://api\n.evil.example",
+        "https://a b",
+        "https://h.example\\@evil.example",
+        "ftp://h.example",
+        "http://h.example",
+        "https://",
+        "https://h.example:x",
+    ],
+)
+def test_a_base_url_has_nothing_but_host_and_path(url):
+    """What could smuggle another host, a query or a line break into later requests is refused, without echo."""
+    with pytest.raises(ConfigurationError, match="NIMBUS_SDK_API_URL") as caught:
+        load(NIMBUS_SDK_API_URL=url)
+    assert "evil" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", [row[1] for row in VARIABLES if row[0] not in ("home", "key_file")])
+def test_a_key_in_the_wrong_variable_is_not_echoed(variable):
+    """Whoever puts the key into another variable reads the variable's name, not the key."""
+    key = "nbci_live_" + "0123456789ab" * 4
+    with pytest.raises(ConfigurationError, match=variable) as caught:
+        load(**{variable: key})
+    assert key not in str(caught.value)
 
 
 @pytest.mark.parametrize(("field", "variable", "text", "value"), VARIABLES, ids=[row[0] for row in VARIABLES])
@@ -377,14 +422,14 @@ def test_a_dotenv_that_is_no_text_is_refused_by_name(project):
     """The path is told, the content is not."""
     path = project / ".env"
     path.write_bytes(b"NIMBUS_API_KEY=" + KEY.encode() + b"\xff\n")
-    with pytest.raises(ConfigurationError, match=r"\.env cannot be read \(UnicodeDecodeError\)") as caught:
+    with pytest.raises(ConfigurationError, match=r"\.env is no text in UTF-8") as caught:
         load(project)
     assert KEY not in str(caught.value)
 
 
 def test_a_dotenv_that_is_gone_again_is_refused_by_name(project):
     """Between the search and the reading it may vanish."""
-    with pytest.raises(ConfigurationError, match="FileNotFoundError"):
+    with pytest.raises(ConfigurationError, match="No such file"):
         dotenv_values(str(project / ".env"))
 
 

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
@@ -83,10 +83,10 @@ class FileStore:
         def drop(keys: dict[str, object]) -> dict[str, object]:
             return {name: text for name, text in keys.items() if name != profile}
 
-        if not self._told("read", lambda: profile in self._whole()):
-            return False
-        self._told("changed", lambda: self._change(drop))
-        return True
+        present = self._told("read", lambda: profile in self._whole())
+        if present or self._told("read", lambda: files.leftovers(self.path)):
+            self._told("changed", lambda: self._change(drop))
+        return present
 
     def _told(self, done: str, act: Callable[[], T]) -> T:
         outcome = self._tried(done, act)
@@ -110,7 +110,9 @@ class FileStore:
             # Where the file system's locks do nothing, another process may have replaced the file meanwhile.
             for _ in range(_CHANGE_TRIES):
                 wanted = edit(self._whole_or_set_aside())
-                self._replace(wanted)
+                # ... and may have swept our temporary file away.
+                with suppress(FileNotFoundError):
+                    self._replace(wanted)
                 if self._load() == wanted:
                     return
         raise CredentialStoreError(
@@ -143,6 +145,9 @@ class FileStore:
         return {} if content is None else _parse(content)
 
     def _replace(self, keys: dict[str, object]) -> None:
+        # A writer that was killed leaves a file with keys in it, which nobody else would ever remove.
+        for beside in files.leftovers(self.path):
+            files.remove(beside)
         if not keys:
             files.remove(self.path)
             return

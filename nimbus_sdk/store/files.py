@@ -7,6 +7,7 @@ since on some network file systems they do nothing.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 READ_LIMIT = 2**20
+LEFT_OVER_SECONDS = 3600.0
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_NO_LOCKS_HERE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 _REPLACE_TRIES = 5
 _REPLACE_WAIT_SECONDS = 0.05
 
 
 def make_private_folder(path: str) -> None:
-    """Make a folder, and every missing one above it, for this user alone.
+    """Make a folder, and every missing one above it, for this user alone; close one that is open to others.
 
     Raises:
         OSError: It cannot be made, or belongs to another user.
@@ -35,8 +40,13 @@ def make_private_folder(path: str) -> None:
         _make_parents(os.path.dirname(path))
         with suppress(FileExistsError):
             os.mkdir(path, PRIVATE_FOLDER)
-    if os.name != "nt" and os.stat(path).st_uid not in (os.geteuid(), 0):
-        raise PermissionError(f"the folder {path} belongs to another user")
+    if os.name == "nt":
+        return
+    found = os.stat(path)
+    if found.st_uid not in (os.geteuid(), 0):
+        raise PermissionError(errno.EPERM, f"the folder {path} belongs to another user")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        os.chmod(path, PRIVATE_FOLDER)
 
 
 def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
@@ -46,13 +56,15 @@ def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
         OSError: It is there and cannot be read, or is larger than ``limit`` bytes.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
-            content = file.read(limit + 1)
+        # Without O_NONBLOCK a pipe that lies there in place of a file would hold us up for ever.
+        descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if content is not None and len(content) > limit:
-        raise OSError(f"{path} is larger than {limit} bytes")
-    return content
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+            raise OSError(f"{path} is no file, or larger than {limit} bytes")
+        return file.read(limit)
 
 
 def write_private(path: str, content: bytes) -> None:
@@ -69,6 +81,7 @@ def write_private(path: str, content: bytes) -> None:
         remove(temporary)
         raise
     _sync_folder(os.path.dirname(path))
+    sweep(path, LEFT_OVER_SECONDS)
 
 
 def create_once(path: str, content: bytes) -> bytes:
@@ -101,6 +114,30 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
+def leftovers(path: str, older_than: float = 0.0) -> list[str]:
+    """What writers of a file that were killed left beside it; a writer at work has such a file too.
+
+    Args:
+        path: The file.
+        older_than: Seconds since it was last written.
+    """
+    folder, name = os.path.split(path)
+    found = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for entry in os.listdir(folder):
+            beside = os.path.join(folder, entry)
+            if entry.startswith(f"{name}.") and entry.endswith(".tmp") and _age(beside) >= older_than:
+                found.append(beside)
+    return found
+
+
+def sweep(path: str, older_than: float = 0.0) -> None:
+    """Remove :func:`leftovers`; one that cannot be removed stays."""
+    with suppress(OSError):
+        for beside in leftovers(path, older_than):
+            remove(beside)
+
+
 def quarantine(path: str) -> str:
     """Set a damaged file aside under another name, and give that name."""
     aside = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
@@ -130,7 +167,7 @@ class Lock:
     """A lock between processes that asks without waiting; whoever needs it waits in its own way.
 
     A dead holder's lock is free: the operating system drops it. Where the file system has no locks,
-    it counts as held by everyone, and only work is done twice.
+    everyone gets it, and only work is done twice.
 
     Example:
         >>> import tempfile, os.path
@@ -152,13 +189,15 @@ class Lock:
         from filelock import FileLock, Timeout
 
         make_private_folder(os.path.dirname(self.path))
-        lock = FileLock(self.path, timeout=0, mode=PRIVATE_FILE, thread_local=False)
+        lock = FileLock(self.path, timeout=0, mode=PRIVATE_FILE, thread_local=False, fallback_to_soft=False)
         try:
             lock.acquire()
         except Timeout:
             return False
-        except NotImplementedError:
-            return True
+        except OSError as error:
+            if error.errno in _NO_LOCKS_HERE:
+                return True
+            raise
         self._held = lock
         return True
 
@@ -175,6 +214,13 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _age(path: str) -> float:
+    try:
+        return time.time() - os.stat(path).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _make_parents(folder: str) -> None:

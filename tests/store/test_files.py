@@ -1,5 +1,7 @@
 """The door to the disk: private, whole or not at all, and honest about what it could not do."""
 
+import errno
+import fcntl
 import os
 import signal
 import stat
@@ -8,7 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import filelock
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -501,13 +502,14 @@ def test_a_dead_holders_lock_is_free(path):
         assert lock.try_acquire() is True
 
 
-def test_where_there_are_no_locks_everyone_goes_on(path, monkeypatch):
+@pytest.mark.parametrize("error", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_where_there_are_no_locks_everyone_goes_on(path, monkeypatch, error):
     """On a file system without locks work is done twice, and nobody waits for ever."""
 
-    def missing(*_, **__):
-        raise NotImplementedError
+    def missing(*_):
+        raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(filelock.FileLock, "acquire", missing)
+    monkeypatch.setattr(fcntl, "flock", missing)
     with files.Lock(path) as first, files.Lock(path) as second:
         assert first.try_acquire()
         assert second.try_acquire()

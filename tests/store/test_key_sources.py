@@ -245,7 +245,7 @@ def test_a_dotenv_that_became_unreadable_ends_the_search(world, tmp_path, everyt
     path = tmp_path / "dotenv"
     path.write_bytes(b"NIMBUS_API_KEY=" + KEYS["dotenv"].reveal().encode() + b"\xff")
     world.settings = replace(world.settings, dotenv=str(path))
-    with pytest.raises(ConfigurationError, match="cannot be read") as caught:
+    with pytest.raises(ConfigurationError, match="no text in UTF-8") as caught:
         world.find()
     assert KEYS["dotenv"].reveal() not in everything_in(caught.value)
     assert world.explain()["dotenv"].state == "unreadable"
