@@ -1,4 +1,4 @@
-"""Limits on our own side: a token bucket as arithmetic, led by what the server says.
+"""Limits on our own side: when the next request may go out, as arithmetic, led by what the server says.
 
 The documented limits a minute start it; ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` of every
 answer correct it.
@@ -7,51 +7,65 @@ answer correct it.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
 
 MINUTE = 60.0
+MOST_DIGITS = 18
 
 
 @dataclass(slots=True)
 class Bucket:
-    """Tokens that refill at ``capacity`` a minute.
+    """The requests of the last minute, of which there are never more than ``capacity``.
+
+    Attributes:
+        capacity: Requests that any 60 seconds may hold.
+        taken: When the requests of the last minute went out, and when those that wait will.
+        left: How many more the server takes until ``resets``, by its last word.
+        resets: When the server counts anew.
 
     Example:
-        >>> bucket = Bucket(capacity=2, tokens=2, updated=0.0)
+        >>> bucket = Bucket(capacity=2)
         >>> [bucket.reserve(now=0.0) for _ in range(3)]
-        [0.0, 0.0, 30.0]
+        [0.0, 0.0, 60.0]
     """
 
-    capacity: float
-    tokens: float
-    updated: float
-    blocked_until: float = 0.0
+    capacity: int
+    taken: deque[float] = field(default_factory=deque)
+    left: float = inf
+    resets: float = 0.0
 
     def reserve(self, now: float) -> float:
-        """Take a token, and give the seconds to wait before it may be used."""
-        rate = self.capacity / MINUTE
-        self.tokens = min(self.capacity, self.tokens + max(0.0, now - self.updated) * rate)
-        self.updated = now
-        self.tokens -= 1
-        refill = 0.0 if self.tokens >= 0 else -self.tokens / rate
-        return max(refill, self.blocked_until - now, 0.0)
+        """Take a place, and give the seconds to wait for it."""
+        while self.taken and self.taken[0] <= now - MINUTE:
+            self.taken.popleft()
+        # Nobody overtakes those who wait.
+        start = max(now, self.taken[-1]) if self.taken else now
+        if len(self.taken) >= self.capacity:
+            start = max(start, self.taken[-self.capacity] + MINUTE)
+        if start < self.resets:
+            if self.left < 1:
+                start = self.resets
+            self.left -= 1
+        self.taken.append(start)
+        return start - now
 
     def give_back(self) -> None:
-        """Return a token that was reserved and not used."""
-        self.tokens += 1
+        """Return the place that was taken last, which was not used."""
+        if self.taken:
+            self.taken.pop()
 
     def observe(
         self, limit: float | None, remaining: float | None, reset_in: float | None, now: float
     ) -> None:
         """Follow the server: its limit, what remains of it, and the seconds to its next window."""
-        if limit is not None and limit > 0:
-            self.capacity = limit
-        if remaining is None:
-            return
-        self.tokens = min(self.tokens, remaining)
-        if remaining <= 0 and reset_in is not None:
-            self.blocked_until = now + min(reset_in, MINUTE)
+        if limit is not None and limit >= 1:
+            self.capacity = int(limit)
+        if remaining is not None and reset_in is not None:
+            self.left = remaining
+            self.resets = now + min(reset_in, MINUTE)
 
 
 class Limits:
@@ -68,11 +82,11 @@ class Limits:
             if bucket is None:
                 if per_minute is None:
                     return 0.0
-                bucket = self._buckets[host, name] = Bucket(per_minute, per_minute, now)
+                bucket = self._buckets[host, name] = Bucket(per_minute)
             return bucket.reserve(now)
 
     def give_back(self, host: str, name: str) -> None:
-        """Return a token that was reserved and not used."""
+        """Return a place that was reserved and not used."""
         with self._guard:
             if (bucket := self._buckets.get((host, name))) is not None:
                 bucket.give_back()
@@ -97,16 +111,17 @@ class Limits:
         with self._guard:
             bucket = self._buckets.get((host, name))
             if bucket is None:
-                if limit is None or limit <= 0:
+                if limit is None or limit < 1:
                     return
-                bucket = self._buckets[host, name] = Bucket(limit, limit, now)
+                bucket = self._buckets[host, name] = Bucket(int(limit))
             bucket.observe(limit, remaining, None if reset is None else max(0.0, reset - server_now), now)
 
 
 def _number(text: str | None) -> float | None:
-    if text is None or not text.strip().isascii() or not text.strip().isdigit():
+    digits = (text or "").strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS):
         return None
-    return float(text)
+    return float(digits)
 
 
 PROCESS_LIMITS = Limits()
