@@ -9,9 +9,9 @@ from collections.abc import Iterable
 MASK = "…"
 _PATTERNS = (
     (re.compile(r"nbci_(live|test)_[0-9A-Za-z]{8,}"), rf"nbci_\1_{MASK}"),
-    (re.compile(r"\b(gh[pousr]_|github_pat_)[0-9A-Za-z_]{8,}"), rf"\1{MASK}"),
-    (re.compile(r"\beyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{4,}\.[0-9A-Za-z_-]*"), MASK),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",)\]]+"), rf"\1 {MASK}"),
+    (re.compile(r"(gh[pousr]_|github_pat_)[0-9A-Za-z_]{8,}"), rf"\1{MASK}"),
+    (re.compile(r"eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{4,}\.[0-9A-Za-z_-]*"), MASK),
+    (re.compile(r"(?i)(bearer|basic)\s+[^\s'\",)\]]+"), rf"\1 {MASK}"),
     (
         re.compile(
             r"(?i)((?:x-api-key|api-key|api_key|authorization|github_token)['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",)\]}]+"
@@ -21,7 +21,7 @@ _PATTERNS = (
     (re.compile(r"(?i)(https?://)[^\s/@'\"]+@"), rf"\1{MASK}@"),
     (re.compile(r"(?i)(https?://[^\s?'\"<>]+)\?[^\s'\"<>)]*"), rf"\1?{MASK}"),
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+_FOREIGN_READ = 16 * 1024
 _LOGGERS = (
     "httpx",
     "httpcore",
@@ -53,8 +53,10 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def foreign(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
-    """Text that a server wrote, fit for a terminal: scrubbed, one line, no control characters, bounded."""
-    line = " ".join(_CONTROL.sub("", scrub(text, secrets)).split())
+    """Text that a server wrote, fit for a terminal: scrubbed, one line, nothing invisible in it, bounded."""
+    visible = "".join(sign for sign in text[:_FOREIGN_READ] if sign.isprintable() or sign.isspace())
+    # Scrubbed last: a secret that was broken up by what is invisible is whole again only now.
+    line = scrub(" ".join(visible.split()), secrets)
     return line if len(line) <= limit else f"{line[:limit]}{MASK}"
 
 

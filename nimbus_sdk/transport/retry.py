@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TRIES = 4
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 8.0
+LONGEST_ASKED_SECONDS = 366 * 86_400.0
 
 
 class Policy(TypedDict):
@@ -90,7 +91,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
     ``Retry-After`` in seconds or as an HTTP date (RFC 9110, 10.2.3; a date is compared with the answer's
     own ``Date``, so that a wrong local clock does no harm), else ``X-RateLimit-Reset`` (Unix seconds) once
-    nothing remains. Nonsense counts as absent; a moment in the past as no wait.
+    nothing remains. Nonsense counts as absent; a moment in the past as no wait; more than a year as a year.
 
     Example:
         >>> retry_after({"retry-after": "7"}), retry_after({"retry-after": "soon"})
@@ -98,14 +99,14 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     """
     text = headers.get("retry-after", "").strip()
     if text.replace(".", "", 1).isascii() and text.replace(".", "", 1).isdigit():
-        return float(text)
+        return min(float(text), LONGEST_ASKED_SECONDS)
     moment = http_date(text)
     if moment is None and headers.get("x-ratelimit-remaining", "").strip() == "0":
         moment = _unix(headers.get("x-ratelimit-reset", ""))
     if moment is None:
         return None
     here = http_date(headers.get("date", "")) or now or datetime.now(UTC)
-    return max(0.0, (moment - here).total_seconds())
+    return min(max(0.0, (moment - here).total_seconds()), LONGEST_ASKED_SECONDS)
 
 
 def http_date(text: str) -> datetime | None:

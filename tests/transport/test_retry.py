@@ -1,0 +1,223 @@
+"""When a request goes out again, and after which wait."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nimbus_sdk import errors
+from nimbus_sdk.transport.budget import Deadline
+from nimbus_sdk.transport.retry import (
+    FIRST_WAIT_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    TRIES,
+    Trail,
+    http_date,
+    may_repeat,
+    policy,
+    retry_after,
+)
+
+NOON = datetime(2025, 10, 31, 12, 0, 0, tzinfo=UTC)
+NOON_TEXT = format_datetime(NOON, usegmt=True)
+
+
+def http(moment):
+    """A moment as HTTP writes it."""
+    return format_datetime(moment, usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": " 7 "}, 7.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "0.25"}, 0.25),
+        ({"retry-after": "86400"}, 86400.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "+5"}, None),
+        ({"retry-after": "."}, None),
+        ({"retry-after": "1.2.3"}, None),
+        ({"retry-after": "1e3"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "٣"}, None),
+        ({"retry-after": "²"}, None),
+        ({"retry-after": "7, 9"}, None),
+        ({"retry-after": http(NOON + timedelta(seconds=90)), "date": NOON_TEXT}, 90.0),
+        ({"retry-after": http(NOON - timedelta(seconds=90)), "date": NOON_TEXT}, 0.0),
+        ({"retry-after": "Friday, 31-Oct-25 12:00:10 GMT", "date": NOON_TEXT}, 10.0),
+        ({"retry-after": "Fri Oct 31 12:00:10 2025", "date": NOON_TEXT}, 10.0),
+        ({"retry-after": "Fri, 31 Oct 2025 14:00:10 +0200", "date": NOON_TEXT}, 10.0),
+        ({"retry-after": "Fri, 99 Oct 2025 14:00:10 GMT", "date": NOON_TEXT}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1761912020", "date": NOON_TEXT}, 20.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1761911980", "date": NOON_TEXT}, 0.0),
+        ({"x-ratelimit-remaining": "1", "x-ratelimit-reset": "1761912020", "date": NOON_TEXT}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "nan", "date": NOON_TEXT}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1e99", "date": NOON_TEXT}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "", "date": NOON_TEXT}, None),
+        (
+            {
+                "retry-after": "3",
+                "x-ratelimit-remaining": "0",
+                "x-ratelimit-reset": "1761912020",
+                "date": NOON_TEXT,
+            },
+            3.0,
+        ),
+    ],
+)
+def test_every_form_of_the_servers_wait_is_read(headers, seconds):
+    """Seconds, decimals, all three HTTP dates and the reset header give seconds; nonsense gives nothing."""
+    assert retry_after(headers) == seconds
+
+
+def test_a_date_is_measured_by_the_answers_own_clock_and_by_ours_only_without_one():
+    """A wrong local clock does no harm to a wait that is told as a date."""
+    wait_until = http(NOON + timedelta(seconds=30))
+    wrong_here = NOON + timedelta(days=400)
+    assert retry_after({"retry-after": wait_until, "date": NOON_TEXT}, now=wrong_here) == 30.0
+    assert retry_after({"retry-after": wait_until}, now=NOON) == 30.0
+    assert retry_after({"retry-after": wait_until, "date": "gibberish"}, now=NOON) == 30.0
+
+
+def test_an_endless_row_of_digits_is_a_very_long_wait_that_is_still_a_number():
+    """A huge Retry-After is bounded, so that whoever prints or adds it meets a finite number."""
+    assert 86_400 <= retry_after({"retry-after": "9" * 400}) < float("inf")
+
+
+@given(st.text())
+def test_no_text_in_any_of_the_headers_breaks_the_reading(text):
+    """Whatever stands in the headers, the wait is None or a finite number of seconds from 0 on."""
+    for name in ("retry-after", "x-ratelimit-reset", "date"):
+        headers = {"retry-after": NOON_TEXT, "x-ratelimit-remaining": "0", name: text}
+        wait = retry_after(headers)
+        assert wait is None or 0 <= wait < float("inf")
+
+
+def test_a_date_without_a_zone_is_utc():
+    """The old asctime form names no zone, and HTTP means GMT by it."""
+    assert http_date("Fri Oct 31 12:00:00 2025") == NOON
+    assert http_date("") is None
+
+
+REPEAT_TABLE = [
+    (errors.RateLimitError("x", status=429), True, True),
+    (errors.RateLimitError("x"), False, False),
+    (errors.QuotaExceededError("x", status=429), False, False),
+    (errors.NotConfiguredError("x", status=503), False, False),
+    (errors.ServerError("x", status=500), True, False),
+    (errors.ServerError("x", status=502), True, False),
+    (errors.NimbusConnectionError("x"), True, False),
+    (errors.NimbusConnectionError("x", passing=False), False, False),
+    (errors.NimbusTimeoutError("x"), True, False),
+    (errors.ResponseFormatError("x"), False, False),
+    (errors.ApiError("x", status=418), False, False),
+    (errors.CoreDownloadError("x"), False, False),
+    (ValueError("x"), False, False),
+    (KeyboardInterrupt(), False, False),
+    *((kind("x", status=400), False, False) for kind in (errors.MissingKeyError, errors.InvalidKeyError)),
+    (errors.InvalidKeyFormatError("x", status=400), False, False),
+    (errors.MissingEventTypeError("x", status=400), False, False),
+    (errors.KeyExpiredError("x", status=401), False, False),
+    (errors.PermissionDeniedError("x", status=403), False, False),
+    (errors.KeyNotFoundError("x", status=404), False, False),
+    (errors.MethodNotAllowedError("x", status=405), False, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "repeatable", "unrepeatable"), REPEAT_TABLE, ids=lambda value: type(value).__name__
+)
+def test_what_may_be_sent_again(a_call, error, repeatable, unrepeatable):
+    """Only what may pass is tried again, and what may have been carried out only where that does no harm."""
+    assert may_repeat(a_call(), error) is repeatable
+    assert may_repeat(a_call(repeatable=False), error) is unrepeatable
+
+
+def test_every_error_class_has_a_row_in_the_table():
+    """A new class of API error cannot be added without deciding whether it is tried again."""
+    covered = {type(error) for error, _, _ in REPEAT_TABLE}
+    assert set(errors.ApiError.__subclasses__()) <= covered
+
+
+class Outcome:
+    """What tenacity shows of an attempt."""
+
+    def __init__(self, attempt, error):
+        self.attempt_number = attempt
+        self.upcoming_sleep = 0.0
+        self.outcome = self
+        self._error = error
+
+    def exception(self):
+        """Its error."""
+        return self._error
+
+
+@given(st.integers(1, 50))
+def test_the_backoff_has_full_jitter_between_nothing_and_its_bounds(attempt):
+    """Each wait is drawn from 0 to 0.5 s doubled a try, and never above 8 s."""
+    rules = policy(_A_CALL, Deadline(1e9))
+    waits = [rules["wait"](Outcome(attempt, errors.ServerError("x", status=500))) for _ in range(20)]
+    bound = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1))
+    assert all(0 <= wait <= bound for wait in waits)
+    assert len(set(waits)) > 1
+
+
+def test_the_jitter_fills_the_whole_range():
+    """Waits are spread from nearly none to nearly the bound, so that many clients do not come together."""
+    rules = policy(_A_CALL, Deadline(1e9))
+    waits = [rules["wait"](Outcome(4, errors.ServerError("x", status=500))) for _ in range(2000)]
+    assert min(waits) < 0.1 * 4
+    assert max(waits) > 0.9 * 4
+
+
+def test_the_wait_that_the_service_asked_for_comes_before_the_jitter():
+    """Retry-After is kept to the second."""
+    rules = policy(_A_CALL, Deadline(1e9))
+    asked = errors.RateLimitError("x", status=429, retry_after=7.0)
+    assert rules["wait"](Outcome(1, asked)) == 7.0
+    assert rules["wait"](Outcome(1, errors.NimbusTimeoutError("x"))) <= FIRST_WAIT_SECONDS
+
+
+def test_there_are_four_tries_and_none_that_would_start_after_the_end():
+    """Trying stops at the fourth attempt, or where the wait before the next reaches the deadline."""
+    now = [0.0]
+    rules = policy(_A_CALL, Deadline(10.0, clock=lambda: now[0]))
+    state = Outcome(TRIES - 1, errors.ServerError("x", status=500))
+    assert rules["stop"](state) is False
+    state.upcoming_sleep = 10.0
+    assert rules["stop"](state) is True
+    state.upcoming_sleep, state.attempt_number = 0.0, TRIES
+    assert rules["stop"](state) is True
+
+
+def test_an_error_is_told_what_came_before_it():
+    """The last refusal knows how often the request was sent and whether an answer was lost before."""
+    trail = Trail()
+    told = []
+    for error in (
+        errors.RateLimitError("x", status=429),
+        errors.NimbusTimeoutError("x"),
+        errors.KeyNotFoundError("x", status=404),
+    ):
+        trail.attempts += 1
+        trail.note(error)
+        told.append((getattr(error, "attempts", None), getattr(error, "answer_lost", None)))
+    assert told == [(1, False), (None, None), (3, True)]
+
+
+@pytest.fixture(autouse=True)
+def _one_call(a_call):
+    global _A_CALL
+    _A_CALL = a_call()
+
+
+_A_CALL = None

@@ -1,0 +1,119 @@
+"""A server of raw bytes on loopback: what it reads is kept, what it writes is the test's own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+Handler = Callable[[socket.socket, "Request"], None]
+
+
+@dataclass(slots=True)
+class Request:
+    """One request as it came in."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class RawServer:
+    """Where it listens, and what it was asked."""
+
+    port: int
+    requests: list[Request] = field(default_factory=list)
+    connections: int = 0
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+def head(status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:
+    """The head of an answer; the connection closes after it."""
+    lines = [f"HTTP/1.1 {status}", "Connection: close", *headers]
+    if length is not None:
+        lines.append(f"Content-Length: {length}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def saying(body: bytes, status: str = "200 OK", *headers: str) -> Handler:
+    """A handler that answers every request in the same way."""
+
+    def answer(connection: socket.socket, request: Request) -> None:
+        connection.sendall(head(status, *headers, length=len(body)) + body)
+
+    return answer
+
+
+@contextmanager
+def serving(
+    handler: Handler, wrap: Callable[[socket.socket], socket.socket] | None = None
+) -> Iterator[RawServer]:
+    """A server that hands each request on a connection of its own to a handler.
+
+    Args:
+        handler: Writes the answer; the connection is closed after it.
+        wrap: Makes a TLS connection of a plain one.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = RawServer(listener.getsockname()[1])
+    workers: list[threading.Thread] = []
+    connections: list[socket.socket] = []
+
+    def serve(connection: socket.socket) -> None:
+        try:
+            with wrap(connection) if wrap else connection as spoken:
+                connections.append(spoken)
+                request = _read(spoken)
+                if request is not None:
+                    server.requests.append(request)
+                    handler(spoken, request)
+        except OSError:
+            pass  # the peer went away, which is what some tests are about
+        finally:
+            connection.close()
+
+    def listen() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            connections.append(connection)
+            server.connections += 1
+            worker = threading.Thread(target=serve, args=(connection,), daemon=True)
+            workers.append(worker)
+            worker.start()
+
+    threading.Thread(target=listen, daemon=True).start()
+    try:
+        yield server
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for connection in connections:
+            with suppress(OSError):  # it may be closed already
+                connection.shutdown(socket.SHUT_RDWR)
+        for worker in workers:
+            worker.join(5)
+
+
+def _read(connection: socket.socket) -> Request | None:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        piece = connection.recv(65536)
+        if not piece:
+            return None
+        received += piece
+    top, _, body = received.partition(b"\r\n\r\n")
+    line, *lines = top.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (text.partition(": ") for text in lines)}
+    while len(body) < int(headers.get("content-length", "0")):
+        body += connection.recv(65536)
+    return Request(line, headers, body)
