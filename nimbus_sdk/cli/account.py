@@ -1,0 +1,92 @@
+"""``nimbus-sdk refresh``, ``quota`` and ``explain``: what the account is."""
+
+from __future__ import annotations
+
+from nimbus_sdk.cli import render
+from nimbus_sdk.cli.options import Json, Profile, Timeout
+from nimbus_sdk.cli.session_rows import counted, session_rows
+
+
+def refresh(profile: Profile = None, timeout: Timeout = None, as_json: Json = False) -> None:
+    """Ask the service for current quota, features and expiry.
+
+    What it says is kept for use offline.
+
+    \b
+    JSON: all fields of AuthSession
+
+    \b
+    Example:
+      nimbus-sdk refresh --timeout 10
+    """
+    from nimbus_sdk.account import refresh_quota
+
+    session = refresh_quota(profile=profile, timeout=timeout)
+    if as_json:
+        render.document(session.to_dict())
+    else:
+        render.facts(session_rows(session))
+
+
+def quota(profile: Profile = None, as_json: Json = False) -> None:
+    """Show the month's quota as the kept session knows it.
+
+    Nothing is asked over the network: "confirmed" says when the service told it, and
+    `nimbus-sdk refresh` asks again.
+
+    \b
+    JSON: remaining, monthly_limit (both null: unlimited), usage_percentage, resets_at, confirmed_at
+
+    \b
+    Example:
+      nimbus-sdk quota --json | jq .remaining
+    """
+    from nimbus_sdk.account import get_quota_status
+    from nimbus_sdk.session import current_session
+
+    session, known = current_session(profile=profile), get_quota_status(profile=profile)
+    if as_json:
+        kept = session.to_dict()
+        render.document(
+            {
+                "remaining": known.remaining,
+                "monthly_limit": known.monthly_limit,
+                "usage_percentage": known.usage_percentage,
+                "resets_at": kept["quota_reset_at"],
+                "confirmed_at": kept["validated_at"],
+            }
+        )
+        return
+    render.facts(
+        [
+            ("left", counted(known.remaining)),
+            ("a month", counted(known.monthly_limit)),
+            ("used", f"{known.usage_percentage:.1f} %"),
+            ("resets", session.quota_reset_at),
+            ("confirmed", session.validated_at),
+        ]
+    )
+
+
+def explain(profile: Profile = None, as_json: Json = False) -> None:
+    """Show every place that may give the key, and which one counts.
+
+    Keys are masked.
+
+    \b
+    JSON: found, source (or null), sources [{source, location, state, key_masked, fingerprint, detail}]
+
+    \b
+    Example:
+      nimbus-sdk explain --profile lab
+    """
+    from nimbus_sdk.stored_key import explain as sources_of_the_key
+
+    resolution = sources_of_the_key(profile=profile)
+    if as_json:
+        render.document(resolution.to_dict())
+        return
+    render.table(
+        ("state", "key", "place", "why"),
+        [(one.state, one.key_masked, one.location, one.detail) for one in resolution.sources],
+    )

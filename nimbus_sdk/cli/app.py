@@ -1,0 +1,75 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+import typer
+
+from nimbus_sdk._version import __version__
+from nimbus_sdk.cli import account, core, demo, exit_codes, install, models, parting, render, sandbox, status
+
+Abort = typer.Abort
+UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
+"""A command line that cannot be understood; typer exports only this class's child."""
+
+
+def _epilog() -> str:
+    codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.table())
+    return f"\b\nExit codes:\n{codes}"
+
+
+app = typer.Typer(
+    name="nimbus-sdk",
+    epilog=_epilog(),
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        render.say(f"nimbus-sdk {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def nimbus_sdk(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and end.",
+            show_default=False,
+            is_eager=True,
+            callback=_print_version,
+        ),
+    ] = False,
+) -> None:
+    """Nimbus BCI: install the core with one line, and use it offline afterwards.
+
+    No option takes a key: it comes from NIMBUS_API_KEY, a .env, a file, a pipe, the credential store or a
+    hidden prompt.
+
+    \b
+    Examples:
+      nimbus-sdk demo                    everything once, on simulated data, no account needed
+      nimbus-sdk install                 asks for the key, hidden
+      nimbus-sdk status                  what this machine knows, offline
+    """
+
+
+for command in (
+    install.install,
+    status.status,
+    account.refresh,
+    account.quota,
+    models.models,
+    account.explain,
+    parting.logout,
+    parting.revoke,
+    demo.demo,
+):
+    app.command()(command)
+app.add_typer(core.commands, name="core")
+app.add_typer(sandbox.commands, name="sandbox")

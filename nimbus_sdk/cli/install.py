@@ -1,0 +1,74 @@
+"""``nimbus-sdk install``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nimbus_sdk.cli import render
+from nimbus_sdk.cli.options import Json, KeyFromStdin, Profile, Timeout
+from nimbus_sdk.cli.session_rows import session_rows
+
+
+def install(
+    key_stdin: KeyFromStdin = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Validate and install again.", show_default=False)
+    ] = False,
+    version: Annotated[
+        str | None,
+        typer.Option("--version", metavar="VERSION", help="Of the core; else the newest that fits."),
+    ] = None,
+    profile: Profile = None,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Not one network call.", show_default=False)
+    ] = False,
+    timeout: Timeout = None,
+    no_progress: Annotated[
+        bool, typer.Option("--no-progress", help="No bar in a terminal either.", show_default=False)
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Validate the key, install the core, keep both for use offline.
+
+    The key comes from NIMBUS_API_KEY, the nearest .env, the file that NIMBUS_SDK_API_KEY_FILE names or the
+    credential store, whichever is first; in a terminal you are asked for it, hidden. Run again, it costs no
+    request while the session is fresh.
+
+    \b
+    JSON: session (all fields of AuthSession), core {version, path}
+
+    \b
+    Examples:
+      nimbus-sdk install
+      pass show nimbus | nimbus-sdk install --key-stdin
+      NIMBUS_SDK_API_KEY_FILE=/run/secrets/nimbus nimbus-sdk install --json
+    """
+    from nimbus_sdk.cli.key_input import key_from_stdin
+    from nimbus_sdk.core import installed
+    from nimbus_sdk.install import install_core
+    from nimbus_sdk.settings import Settings
+    from nimbus_sdk.store.places import Places
+
+    session = install_core(
+        key_from_stdin() if key_stdin else None,
+        force=force,
+        version=version,
+        profile=profile,
+        offline=offline or None,
+        progress=False if no_progress else None,
+        timeout=timeout,
+    )
+    core = installed.current(Places.of(Settings.load(profile=profile)).core)
+    number, path = (None, None) if core is None else (core.version, core.folder)
+    if as_json:
+        render.document({"session": session.to_dict(), "core": {"version": number, "path": path}})
+        return
+    rows = [
+        *session_rows(session),
+        ("key kept in", session.key_source),
+        ("core", number),
+        ("core path", path),
+    ]
+    render.facts(rows)

@@ -1,0 +1,106 @@
+"""Text or JSON on the output stream; no decision is taken here, and colour is for terminals alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from nimbus_sdk.cli.letters import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+_UNBOUNDED = 10_000
+_GOOD = frozenset({"found", "yes", "in use", "held"})
+_BAD = frozenset({"malformed", "unreadable", "no", "failed"})
+_DOUBTFUL = frozenset({"shadowed", "withheld"})
+
+
+def document(values: Mapping[str, object]) -> None:
+    """Print facts as a JSON object for programs."""
+    _write(json.dumps(values, indent=2))
+
+
+def line(values: Mapping[str, object]) -> None:
+    """Print facts as one line of JSON, at once, for a program that reads along."""
+    _write(json.dumps(values))
+
+
+def say(*lines: str) -> None:
+    """Print lines of text, at once."""
+    _write(*map(printable, lines))
+
+
+def facts(rows: Iterable[tuple[str, object]]) -> None:
+    """Print names and values, one pair a line."""
+    from rich.text import Text
+
+    listed = list(rows)
+    width = max((len(name) for name, _ in listed), default=0)
+    pairs = [Text(f"{name:<{width}}  ", "bold").append(_styled(shown(value))) for name, value in listed]
+    _print(Text("\n").join(pairs), soft_wrap=True)
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under headers; numbers stand to the right."""
+    from rich.table import Table
+
+    listed = list(rows)
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, header in enumerate(headers):
+        numbers = all(type(row[index]) in (int, float) for row in listed)
+        grid.add_column(header, justify="right" if listed and numbers else "left", overflow="fold")
+    for row in listed:
+        grid.add_row(*(_styled(shown(value)) for value in row))
+    _print(grid, soft_wrap=False)
+
+
+def shown(value: object) -> str:
+    """One value in words.
+
+    Example:
+        >>> shown(None), shown(True), shown(48766), shown(("a", "b")), shown(datetime(2026, 1, 31, 9, 5))
+        ('-', 'yes', '48,766', 'a, b', '2026-01-31 09:05 UTC')
+    """
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M} UTC"
+    if isinstance(value, tuple | list | set | frozenset):
+        parts = map(str, sorted(value) if isinstance(value, set | frozenset) else value)
+        return printable(", ".join(parts)) or "-"
+    return printable(str(value))
+
+
+def _styled(word: str) -> Text:
+    from rich.text import Text
+
+    for words, style in ((_GOOD, "green"), (_BAD, "red"), (_DOUBTFUL, "yellow")):
+        if word in words:
+            return Text(word, style)
+    return Text(word)
+
+
+def _print(shape: RenderableType, *, soft_wrap: bool) -> None:
+    from rich.console import Console
+
+    # What goes into a file or another program is never broken to the width of a terminal.
+    console = Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False, markup=False)
+    with console.capture() as captured:
+        console.print(shape, soft_wrap=soft_wrap)
+    _write(*(text.rstrip(" ") for text in captured.get().splitlines()))
+
+
+def _write(*lines: str) -> None:
+    sys.stdout.writelines(f"{text}\n" for text in lines)
+    sys.stdout.flush()
