@@ -134,13 +134,13 @@ def sync_folder(folder: str) -> None:
     """Make the names in a folder last through a power failure, where the system can."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        # Some network file systems cannot sync a folder; what was renamed is renamed.
-        with suppress(OSError):
+    # Some network file systems cannot sync a folder; what was renamed is renamed all the same.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def remove(path: str) -> None:

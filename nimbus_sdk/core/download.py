@@ -43,13 +43,14 @@ class Download:
 
     Example:
         >>> import hashlib, tempfile
+        >>> from pathlib import Path
         >>> content = b"a model"
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     download = Download(folder, "model", len(content), hashlib.sha256(content).hexdigest())
         ...     download.open()
         ...     download.begin(200, {})
         ...     download.write(content)
-        ...     open(download.finish(), "rb").read()
+        ...     Path(download.finish()).read_bytes()
         b'a model'
     """
 

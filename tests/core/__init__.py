@@ -1,0 +1,1 @@
+"""Tests of finding, downloading, checking, unpacking and loading the core."""
