@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 from nimbus_sdk.core.download import Download
 from nimbus_sdk.core.github import OUT_OF_RANGE, open_asset
 from nimbus_sdk.core.release import Asset
-from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError, NimbusConnectionError
+from nimbus_sdk.errors import (
+    CoreDownloadError,
+    CoreIntegrityError,
+    NimbusConnectionError,
+    ResponseFormatError,
+)
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.transport.flow import Flow, work
 
@@ -70,7 +75,7 @@ def _round(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -
     )
     try:
         answer = yield from fetched
-    except (NimbusConnectionError, CoreDownloadError) as error:
+    except (NimbusConnectionError, CoreDownloadError, ResponseFormatError) as error:
         kept = f" {sink.received} of {sink.size} bytes are kept." if sink.received else ""
         resumes = " Run again, it goes on from there." if sink.received else ""
         raise CoreDownloadError(f"{error.message}{kept}", hint=f"{error.hint}{resumes}") from error
