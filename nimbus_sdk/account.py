@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk import licensing
 from nimbus_sdk.errors import (
+    CredentialStoreError,
     MissingKeyError,
     NimbusConnectionError,
     ResponseFormatError,
@@ -20,6 +21,7 @@ from nimbus_sdk.session import (
     current_session,
     forget_memory,
     kept_session,
+    key_of,
     session_of,
     standing,
 )
@@ -93,9 +95,16 @@ def checking_quota(settings: Settings) -> Flow[bool]:
     if session is None:
         raise SessionNotFoundError(f"There is no session for profile {settings.profile} on this machine.")
     if standing(session, datetime.now(UTC)) != "fresh" or session.usage_quota == 0:
-        found = yield from work(lambda: key_sources.find_key(settings, places))
-        session = yield from licensing.renewed_or_stale(settings, places, found, session)
+        session = yield from _renewed_if_possible(settings, places, session)
     return session.usage_quota is None or session.usage_quota > 0
+
+
+def _renewed_if_possible(settings: Settings, places: Places, session: AuthSession) -> Flow[AuthSession]:
+    try:
+        found = yield from work(lambda: key_of(session))
+    except (MissingKeyError, CredentialStoreError) as error:
+        return licensing.served_stale(session, error)
+    return (yield from licensing.renewed_or_stale(settings, places, found, session))
 
 
 def _validating(settings: Settings, places: Places, found: Found) -> Flow[AuthSession]:

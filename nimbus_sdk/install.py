@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk import licensing
 from nimbus_sdk.core import installed, unpack, verify, versions
-from nimbus_sdk.errors import CoreError, CoreNotInstalledError, NimbusError, SessionError
+from nimbus_sdk.errors import (
+    CoreError,
+    CoreNotInstalledError,
+    CredentialStoreError,
+    MissingKeyError,
+    NimbusError,
+    SessionError,
+)
 from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.session import AuthSession, session_of, standing
@@ -116,7 +123,12 @@ def installing(
         session = None if force else (yield from work(lambda: order.present(named)))
         if session is not None and order.complete(named, session):
             return session
-        found = yield from work(lambda: find_key(settings, order.places, order.given))
+        try:
+            found = yield from work(lambda: order.key(session))
+        except (MissingKeyError, CredentialStoreError) as error:
+            if session is None:
+                raise
+            return licensing.served_stale(session, error)
         if session is not None and session.key_fingerprint == found.key.fingerprint:
             report(ProgressEvent("validate", "Renewing the session"))
             return (yield from licensing.renewed_or_stale(settings, order.places, found, session))
@@ -134,6 +146,11 @@ class _Order:
     given: ApiKey | None
     version: str | None
     report: Report
+
+    def key(self, session: AuthSession | None) -> Found:
+        """The key that counts; a person is asked for one only where there is no session to go on with."""
+        prompt = None if session is None else str
+        return find_key(self.settings, self.places, self.given, prompt=prompt)
 
     def core_is_there(self) -> bool:
         """Whether the core that was asked for is the current one, and whole."""
@@ -164,7 +181,7 @@ class _Order:
             wanted = "The core" if self.version is None else f"Core {self.version}"
             raise CoreNotInstalledError(
                 f"{wanted} is not installed whole in {self.places.core}, and offline mode is on.",
-                hint="Run it once with network: unset NIMBUS_SDK_OFFLINE, or pass offline=False.",
+                hint="Run it once with network: unset NIMBUS_SDK_OFFLINE, and leave offline=True out.",
             )
         return session
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from pydantic import SecretStr
 
+    from nimbus_sdk.store.key_sources import Found
+
     Standing = Literal["fresh", "ageing", "expired", "rolled back"]
 
 FRESH_SECONDS = 3600.0
@@ -99,16 +101,7 @@ class AuthSession:
         """
         from pydantic import SecretStr
 
-        from nimbus_sdk.store.key_sources import find_key
-
-        settings = Settings.load(profile=self.profile)
-        found = find_key(settings, Places.of(settings), prompt=str)
-        if found.key.fingerprint != self.key_fingerprint:
-            raise MissingKeyError(
-                f"The key of this session ({self.key_masked}) is not at hand: "
-                f"{found.source} has {found.key.masked}."
-            )
-        return SecretStr(found.key.reveal())
+        return SecretStr(key_of(self).key.reveal())
 
     def has_feature(self, name: str) -> bool:
         """Whether the license includes a feature, such as ``streaming``."""
@@ -188,6 +181,25 @@ class AuthSession:
             for name, value in self.to_dict().items()
         )
         return f"<table><caption>Nimbus session</caption>{rows}</table>"
+
+
+def key_of(session: AuthSession) -> Found:
+    """The key that a session was made with, from where keys are kept; nobody is asked.
+
+    Raises:
+        MissingKeyError: No source has it.
+        CredentialStoreError: The store that should have it cannot be read.
+    """
+    from nimbus_sdk.store.key_sources import find_key
+
+    settings = Settings.load(profile=session.profile)
+    found = find_key(settings, Places.of(settings), prompt=str)
+    if found.key.fingerprint != session.key_fingerprint:
+        raise MissingKeyError(
+            f"The key of this session ({session.key_masked}) is not at hand: "
+            f"{found.source} has {found.key.masked}."
+        )
+    return found
 
 
 def standing(session: AuthSession, now: datetime, last_seen: datetime | None = None) -> Standing:
