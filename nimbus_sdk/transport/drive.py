@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nimbus_sdk.transport.http import AsyncTransport, Transport
 
 T = TypeVar("T")
+_ONLINE_WORDS = frozenset({"", "0", "false", "no", "off"})
 
 
 class Driver:
@@ -173,10 +174,10 @@ class AsyncDriver:
 
     async def _perform(self, step: Step, deadline: Deadline) -> object:
         if isinstance(step, Work):
-            import anyio.to_thread
+            from nimbus_sdk.transport.thread import in_thread
 
             with _uncounted(deadline):
-                return await anyio.to_thread.run_sync(step.run)
+                return await in_thread(step.run)
         if isinstance(step, Pause):
             deadline.extend(step.seconds)
             await self._sleep(step.seconds)
@@ -250,11 +251,13 @@ def prepared(call: Call, settings: Settings) -> Call:
     Raises:
         NimbusConnectionError: Offline mode is on.
     """
-    if settings.offline or os.environ.get("NIMBUS_SDK_OFFLINE", "") not in ("", "0"):
+    word = os.environ.get("NIMBUS_SDK_OFFLINE", "").strip().lower()
+    if settings.offline or word not in _ONLINE_WORDS:
         raise NimbusConnectionError(
             f"Offline mode is on, so {call.name} was not sent.",
             passing=False,
-            hint="Unset NIMBUS_SDK_OFFLINE (or pass offline=False) to use the network.",
+            hint="To use the network unset NIMBUS_SDK_OFFLINE (in the environment or .env) "
+            "and leave offline=True out.",
         )
     if "X-Request-ID" in call.headers:
         return call
