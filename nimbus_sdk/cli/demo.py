@@ -5,26 +5,25 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
 from nimbus_sdk.cli import render
+from nimbus_sdk.cli.demo_chapters import Chapter, Check, Cut, Decoded, Installed, Kept, Started
+from nimbus_sdk.cli.demo_telling import INTRODUCTION, show
 from nimbus_sdk.cli.options import Json
-
-if TYPE_CHECKING:
-    from nimbus_sdk.cli.demo_chapters import Chapter
 
 _FAILED = 1
 
 
-def demo(
-    keep: Annotated[
-        bool,
-        typer.Option("--keep", help="Leave the sandbox running and print how to use it.", show_default=False),
-    ] = False,
-    as_json: Json = False,
-) -> None:
+Keep: TypeAlias = Annotated[
+    bool,
+    typer.Option("--keep", help="Leave the sandbox running and print how to use it.", show_default=False),
+]
+
+
+def demo(keep: Keep = False, as_json: Json = False) -> None:
     """Install a core and decode with it offline, on this machine alone.
 
     It needs no account and no internet: a sandbox stands in for the service, recordings and model are
@@ -40,34 +39,39 @@ def demo(
       nimbus-sdk demo
       nimbus-sdk demo --keep
     """
-    from nimbus_sdk.cli.demo_chapters import Check
-    from nimbus_sdk.cli.demo_run import play
-    from nimbus_sdk.cli.demo_telling import show
-
     began = time.perf_counter()
-    chapters: list[Chapter] = []
-
-    def tell(chapter: Chapter) -> None:
-        chapters.append(chapter)
-        if not as_json:
-            show(chapter)
-
-    if not as_json:
-        render.say("A sandbox stands in for the service; recordings and model are simulated.", "")
-    play(tell, keep=keep, bars=not as_json and sys.stderr.isatty())
-    held = all(chapter.held for chapter in chapters if isinstance(chapter, Check))
+    chapters = _played(keep=keep, aloud=not as_json)
     seconds = round(time.perf_counter() - began, 2)
+    held = all(chapter.held for chapter in chapters if isinstance(chapter, Check))
     if as_json:
         render.document({"held": held, "simulated": True, "seconds": seconds, **_document(chapters)})
     else:
         render.say("", f"{'Everything held' if held else 'Something did not hold'}, in {seconds:.1f} s.")
+        for chapter in chapters:
+            if isinstance(chapter, Kept):
+                show(chapter)
     if not held:
         raise typer.Exit(_FAILED)
 
 
-def _document(chapters: list[Chapter]) -> dict[str, object]:
-    from nimbus_sdk.cli.demo_chapters import Check, Cut, Decoded, Installed, Kept, Started
+def _played(*, keep: bool, aloud: bool) -> list[Chapter]:
+    from nimbus_sdk.cli.demo_run import play
 
+    chapters: list[Chapter] = []
+
+    def tell(chapter: Chapter) -> None:
+        chapters.append(chapter)
+        # What is kept comes below the verdict, ready to be copied.
+        if aloud and not isinstance(chapter, Kept):
+            show(chapter)
+
+    if aloud:
+        render.say(INTRODUCTION, "")
+    play(tell, keep=keep, bars=aloud and sys.stderr.isatty())
+    return chapters
+
+
+def _document(chapters: list[Chapter]) -> dict[str, object]:
     kinds = {"started": Started, "installed": Installed, "cut": Cut, "decoded": Decoded, "kept": Kept}
     last = {type(chapter): asdict(chapter) for chapter in chapters}
     checks = [asdict(chapter) for chapter in chapters if isinstance(chapter, Check)]

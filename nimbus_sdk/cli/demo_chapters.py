@@ -10,6 +10,17 @@ from nimbus_sdk.cli.demo_offline import Decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What comes next.
+
+    Attributes:
+        title: In words.
+    """
+
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """The sandbox serves.
 
@@ -116,5 +127,5 @@ class Kept:
     environment: Mapping[str, str]
 
 
-Chapter: TypeAlias = Started | Installed | Cut | Decoded | Check | Kept
+Chapter: TypeAlias = Begun | Started | Installed | Cut | Decoded | Check | Kept
 Tell: TypeAlias = Callable[[Chapter], None]

@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 
 from nimbus_sdk.cli import render
-from nimbus_sdk.cli.demo_chapters import Chapter, Check, Cut, Decoded, Installed, Kept, Started
+from nimbus_sdk.cli.demo_chapters import Begun, Chapter, Check, Cut, Decoded, Installed, Kept, Started
 from nimbus_sdk.cli.shell import assignments
+
+INTRODUCTION = "A sandbox stands in for the service; recordings and model are simulated."
 
 
 def show(chapter: Chapter) -> None:
     """Print one chapter."""
     match chapter:
+        case Begun():
+            render.say(chapter.title)
         case Started():
             render.say(
-                f"1. A sandbox serves on {chapter.api_url}, in a process of its own.  "
-                f"[{chapter.milliseconds:,.0f} ms]",
-                f"   It issued the research key {chapter.key_masked}.",
+                f"   {chapter.milliseconds:,.0f} ms: it serves on {chapter.api_url} "
+                f"and issued the research key {chapter.key_masked}"
             )
         case Installed():
             _show_installed(chapter)
         case Cut(stopped=True):
-            render.say("3. The sandbox has ended; there is nobody left to ask.")
+            render.say(f"   {chapter.milliseconds:,.0f} ms: its process has ended, a request would fail")
         case Cut():
-            render.say("3. The sandbox goes on, and its journal is watched.")
+            render.say("   It goes on serving; its journal tells whether anything is asked")
         case Decoded():
             _show_decoded(chapter)
         case Check():
@@ -34,9 +37,7 @@ def show(chapter: Chapter) -> None:
 
 
 def _show_installed(chapter: Installed) -> None:
-    render.say(
-        f"2. `nimbus-sdk install --key-stdin` ran in a fresh process.  [{chapter.milliseconds:,.0f} ms]"
-    )
+    render.say(f"   {chapter.milliseconds:,.0f} ms, the start of the process included; what it asked for:")
     render.table(
         ("   request", "status", "at ms", "bytes"),
         [
@@ -47,13 +48,12 @@ def _show_installed(chapter: Installed) -> None:
 
 
 def _show_decoded(chapter: Decoded) -> None:
-    render.say(f"4. Another fresh process, with NIMBUS_SDK_OFFLINE=1.  [{chapter.milliseconds:,.0f} ms]")
     found = chapter.found
     if found is None:
         return
-    steps = ", ".join(f"{name} {spent:,.1f} ms" for name, spent in found["milliseconds"].items())
+    steps = ", ".join(f"{name} {spent:,.1f}" for name, spent in found["milliseconds"].items())
     render.say(
-        f"   {steps}",
+        f"   {chapter.milliseconds:,.0f} ms: {steps}",
         f"   {found['model']} on {found['trials']} simulated trials: accuracy {found['accuracy']:.1%} "
         f"(chance {found['chance']:.0%}), mean confidence {found['mean_confidence']:.2f}",
     )

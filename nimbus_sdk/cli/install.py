@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -10,24 +10,31 @@ from nimbus_sdk.cli import render
 from nimbus_sdk.cli.options import Json, KeyFromStdin, Profile, Timeout
 from nimbus_sdk.cli.session_rows import session_rows
 
+if TYPE_CHECKING:
+    from nimbus_sdk.session import AuthSession
+
+Force: TypeAlias = Annotated[
+    bool, typer.Option("--force", help="Validate and install again.", show_default=False)
+]
+Version: TypeAlias = Annotated[
+    str | None, typer.Option("--version", metavar="VERSION", help="Of the core; else the newest that fits.")
+]
+Offline: TypeAlias = Annotated[
+    bool, typer.Option("--offline", help="Not one network call.", show_default=False)
+]
+NoProgress: TypeAlias = Annotated[
+    bool, typer.Option("--no-progress", help="No bar in a terminal either.", show_default=False)
+]
+
 
 def install(
     key_stdin: KeyFromStdin = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Validate and install again.", show_default=False)
-    ] = False,
-    version: Annotated[
-        str | None,
-        typer.Option("--version", metavar="VERSION", help="Of the core; else the newest that fits."),
-    ] = None,
+    force: Force = False,
+    version: Version = None,
     profile: Profile = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Not one network call.", show_default=False)
-    ] = False,
+    offline: Offline = False,
     timeout: Timeout = None,
-    no_progress: Annotated[
-        bool, typer.Option("--no-progress", help="No bar in a terminal either.", show_default=False)
-    ] = False,
+    no_progress: NoProgress = False,
     as_json: Json = False,
 ) -> None:
     """Validate the key, install the core, keep both for use offline.
@@ -46,10 +53,7 @@ def install(
       NIMBUS_SDK_API_KEY_FILE=/run/secrets/nimbus nimbus-sdk install --json
     """
     from nimbus_sdk.cli.key_input import key_from_stdin
-    from nimbus_sdk.core import installed
     from nimbus_sdk.install import install_core
-    from nimbus_sdk.settings import Settings
-    from nimbus_sdk.store.places import Places
 
     session = install_core(
         key_from_stdin() if key_stdin else None,
@@ -60,15 +64,18 @@ def install(
         progress=False if no_progress else None,
         timeout=timeout,
     )
-    core = installed.current(Places.of(Settings.load(profile=profile)).core)
-    number, path = (None, None) if core is None else (core.version, core.folder)
+    _show(session, as_json=as_json)
+
+
+def _show(session: AuthSession, *, as_json: bool) -> None:
+    from nimbus_sdk.core import installed
+    from nimbus_sdk.settings import Settings
+    from nimbus_sdk.store.places import Places
+
+    core = installed.current(Places.of(Settings.load(profile=session.profile)).core)
+    version, path = (None, None) if core is None else (core.version, core.folder)
     if as_json:
-        render.document({"session": session.to_dict(), "core": {"version": number, "path": path}})
+        render.document({"session": session.to_dict(), "core": {"version": version, "path": path}})
         return
-    rows = [
-        *session_rows(session),
-        ("key kept in", session.key_source),
-        ("core", number),
-        ("core path", path),
-    ]
-    render.facts(rows)
+    rows = [("key kept in", session.key_source), ("core", version), ("core path", path)]
+    render.facts([*session_rows(session), *rows])

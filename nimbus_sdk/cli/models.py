@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -13,16 +13,23 @@ if TYPE_CHECKING:
     from nimbus_sdk.models import ModelInfo
 
 
+Name: TypeAlias = Annotated[
+    str | None, typer.Argument(metavar="NAME", help="Only this model, with all that is known.")
+]
+Paradigm: TypeAlias = Annotated[
+    str | None, typer.Option("--paradigm", metavar="NAME", help="Only these, such as motor_imagery.")
+]
+Kind: TypeAlias = Annotated[
+    str | None, typer.Option("--type", metavar="TYPE", help="NimbusLDA, NimbusQDA or NimbusProbit.")
+]
+
+_COLUMNS = ("name", "type", "paradigm", "n_features", "n_classes", "size_mb", "requires_license", "covered")
+
+
 def models(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Only this model, with all that is known.")
-    ] = None,
-    paradigm: Annotated[
-        str | None, typer.Option("--paradigm", metavar="NAME", help="Only these, such as motor_imagery.")
-    ] = None,
-    model_type: Annotated[
-        str | None, typer.Option("--type", metavar="TYPE", help="NimbusLDA, NimbusQDA or NimbusProbit.")
-    ] = None,
+    name: Name = None,
+    paradigm: Paradigm = None,
+    model_type: Kind = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
@@ -43,40 +50,23 @@ def models(
 
     license_type = _license_type(profile)
     if name is not None:
-        _show_one(get_model_info(name, profile=profile), license_type, as_json=as_json)
+        _show_one(_facts(get_model_info(name, profile=profile), license_type), as_json=as_json)
         return
     found = list_available_models(paradigm, model_type, profile=profile)
+    listed = [_facts(model, license_type) for model in found]
     if as_json:
-        listed = [_facts(model, license_type) for model in found]
         render.document({"models": listed, "total": len(listed)})
-        return
-    render.table(
-        ("name", "type", "paradigm", "features", "classes", "MiB", "license", "covered"),
-        [
-            (
-                model.name,
-                model.type,
-                model.paradigm,
-                model.n_features,
-                model.n_classes,
-                model.size_mb,
-                model.requires_license,
-                _covered(model, license_type),
-            )
-            for model in found
-        ],
-    )
+    else:
+        headers = [column.replace("_", " ") for column in _COLUMNS]
+        render.table(headers, [[model[column] for column in _COLUMNS] for model in listed])
 
 
-def _show_one(model: ModelInfo, license_type: str | None, *, as_json: bool) -> None:
-    known = _facts(model, license_type)
+def _show_one(model: dict[str, object], *, as_json: bool) -> None:
     if as_json:
-        render.document(known)
+        render.document(model)
         return
-    metadata = known.pop("metadata")
-    rows: list[tuple[str, object]] = [*known.items()]
-    rows += metadata.items() if isinstance(metadata, dict) else ()
-    render.facts(rows)
+    metadata = model.pop("metadata")
+    render.facts([*model.items(), *(metadata.items() if isinstance(metadata, dict) else ())])
 
 
 def _facts(model: ModelInfo, license_type: str | None) -> dict[str, object]:

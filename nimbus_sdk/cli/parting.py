@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 _REFUSED = 1
 
 
-def logout(
-    profile: Profile = None,
-    everything: Annotated[
-        bool,
-        typer.Option(
-            "--everything", help="Remove the core too, for all profiles of this machine.", show_default=False
-        ),
-    ] = False,
-    as_json: Json = False,
-) -> None:
+Everything: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--everything", help="Remove the core too, for all profiles of this machine.", show_default=False
+    ),
+]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)]
+Reason: TypeAlias = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Logged by the service for audits.")
+]
+
+
+def logout(profile: Profile = None, everything: Everything = False, as_json: Json = False) -> None:
     """Forget key and session on this machine; the key stays valid.
 
     The core stays unless --everything is given. `nimbus-sdk revoke` ends the key itself.
@@ -38,12 +41,29 @@ def logout(
     Example:
       nimbus-sdk logout --everything
     """
+    found = _forgotten(profile, everything=everything)
+    if as_json:
+        render.document(found)
+        return
+    gone = {True: "removed", False: "there was none"}
+    render.facts(
+        [
+            ("stored key", gone[bool(found["key_removed"])]),
+            ("session", gone[bool(found["session_removed"])]),
+            ("core removed", found["core_removed"]),
+        ]
+    )
+    left = found["key_left"]
+    if isinstance(left, dict):
+        render.say(f"{left['location']} still names {left['key_masked']}.")
+
+
+def _forgotten(profile: str | None, *, everything: bool) -> dict[str, object]:
     from nimbus_sdk.account import invalidate_session
     from nimbus_sdk.installation import uninstall_core
     from nimbus_sdk.settings import Settings
     from nimbus_sdk.store.places import Places
-    from nimbus_sdk.stored_key import delete_stored_api_key
-    from nimbus_sdk.stored_key import explain as sources_of_the_key
+    from nimbus_sdk.stored_key import delete_stored_api_key, explain
 
     places = Places.of(Settings.load(profile=profile))
     session_removed = any(map(os.path.exists, (places.session, places.next_session)))
@@ -51,34 +71,19 @@ def logout(
     core_removed = uninstall_core(profile=profile) if everything else ()
     # Last, since a keyring may refuse: by then all else is done.
     key_removed = delete_stored_api_key(profile=profile)
-    left = sources_of_the_key(profile=profile).winner
-    if as_json:
-        found = left and {"source": left.source, "location": left.location, "key_masked": left.key_masked}
-        render.document(
-            {
-                "key_removed": key_removed,
-                "session_removed": session_removed,
-                "core_removed": list(core_removed),
-                "key_left": found,
-            }
-        )
-        return
-    render.facts(
-        [
-            ("stored key", "removed" if key_removed else "there was none"),
-            ("session", "removed" if session_removed else "there was none"),
-            ("core", f"removed: {', '.join(core_removed) or 'there was none'}" if everything else "stays"),
-        ]
-    )
-    if left is not None:
-        render.say(f"{left.location} still names {left.key_masked}.")
+    left = explain(profile=profile).winner
+    return {
+        "key_removed": key_removed,
+        "session_removed": session_removed,
+        "core_removed": list(core_removed),
+        "key_left": left
+        and {"source": left.source, "location": left.location, "key_masked": left.key_masked},
+    }
 
 
 def revoke(
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
-    reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="Logged by the service for audits.")
-    ] = None,
+    yes: Yes = False,
+    reason: Reason = None,
     profile: Profile = None,
     timeout: Timeout = None,
     as_json: Json = False,
