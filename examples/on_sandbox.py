@@ -23,7 +23,11 @@ def sandbox_unless_key() -> Iterator[None]:
     from nimbus_sdk.sandbox import Sandbox
 
     with Sandbox() as sandbox, tempfile.TemporaryDirectory() as home:
-        account = {"NIMBUS_API_KEY": sandbox.new_key("research"), "NIMBUS_SDK_HOME": home}
+        account = {
+            "NIMBUS_API_KEY": sandbox.new_key("research"),
+            "NIMBUS_SDK_HOME": home,
+            "NIMBUS_SDK_CREDENTIAL_STORE": "file",
+        }
         print("NIMBUS_API_KEY is not set, so this runs on a sandbox.")
         with patch.dict(os.environ, {**sandbox.environment(), **account}):
             yield

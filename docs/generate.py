@@ -1,0 +1,185 @@
+"""Computes the tables of the reference pages from the code: ``python docs/generate.py``.
+
+A page is written by hand but for what stands between ``<!-- computed: NAME -->`` and ``<!-- end -->``.
+With ``--check`` nothing is written, and the exit code is 1 where a page is not up to date.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from nimbus_sdk import errors, settings
+from nimbus_sdk.cli import exit_codes
+from nimbus_sdk.cli.app import app
+from nimbus_sdk.errors import NimbusError
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.transport.status import BY_CODE, BY_STATUS
+
+FOLDER = Path(__file__).parent / "reference"
+_COMPUTED = re.compile(r"(<!-- computed: ([\w-]+) -->\n\n).*?(?=<!-- end -->)", re.DOTALL)
+_VALUES = {
+    "api_url": "an https URL; http for `127.0.0.1`, `localhost` and `::1` alone",
+    "github_url": "likewise",
+    "core_repo": "`owner/repo`",
+    "home": "a path",
+    "profile": "1 to 64 letters, digits, `.`, `-`, `_`; no `.` in front",
+    "offline": "`1` or `0`",
+    "credential_store": "`keyring`, `file` or `none`",
+    "key_file": "a path",
+    "timeout": "seconds, above 0 and below 86400",
+    "no_progress": "`1` or `0`",
+}
+
+
+def settings_table() -> str:
+    """Every setting: its variable, its meaning, its default."""
+    told, defaults = _attributes(Settings), Settings()
+    rows = [("`NIMBUS_API_KEY`", "The API key; see below.", "`nbci_live_…` or `nbci_test_…`", "-")]
+    for name, (variable, _) in settings._TABLE.items():
+        rows.append((f"`{variable}`", told[name], _VALUES[name], _shown(getattr(defaults, name))))
+    return _table(("variable", "what it says", "value", "default"), rows)
+
+
+def errors_table() -> str:
+    """The error tree: when each is raised, and what the command line ends with."""
+    rows = []
+    for kind, depth in _kinds(NimbusError):
+        indent = "&nbsp;" * 4 * depth
+        rows.append((f"{indent}`{kind.__name__}`", _summary(kind), _answers(kind), str(kind.exit_code)))
+    return _table(("error", "when", "answer of the service", "exit code"), rows)
+
+
+def advice_table() -> str:
+    """What each error advises."""
+    rows = [(f"`{kind.__name__}`", kind.advice) for kind, _ in _kinds(NimbusError) if kind.advice]
+    return _table(("error", "advice that comes with it"), rows)
+
+
+def exit_codes_table() -> str:
+    """What the command line ends with."""
+    return _table(("code", "ends with it"), ((str(code), meaning) for code, meaning in exit_codes.table()))
+
+
+def commands() -> str:
+    """Every command with its options."""
+    parts = []
+    for path, command in _commands(typer.main.get_command(app), "nimbus-sdk"):
+        help_parts = inspect.cleandoc(command.help or "").split("\n\n")
+        parts.append("\n\n".join([f"## {path}", *map(_as_markdown, help_parts), _options(command)]).rstrip())
+    return "\n\n".join(parts) + "\n"
+
+
+COMPUTED: Mapping[str, Callable[[], str]] = {
+    "settings": settings_table,
+    "errors": errors_table,
+    "advice": advice_table,
+    "exit-codes": exit_codes_table,
+    "commands": commands,
+}
+
+
+def up_to_date(page: str) -> str:
+    """The text of a page with all that is computed computed anew."""
+    return _COMPUTED.sub(lambda found: f"{found[1]}{COMPUTED[found[2]]()}\n", page)
+
+
+def stale() -> list[Path]:
+    """Pages that are not up to date."""
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
+    return [path for path, text in texts.items() if up_to_date(text) != text]
+
+
+def _table(headers: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in (headers, ("---",) * len(headers), *rows))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return f"`{int(value)}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _attributes(kind: type) -> dict[str, str]:
+    """What a docstring's section "Attributes" says, by name."""
+    section = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    pairs = (line.strip().partition(": ") for line in re.sub(r"\n {5,}", " ", section).splitlines())
+    return {name: _of_a_variable(text.replace("``", "`")) for name, _, text in pairs}
+
+
+def _of_a_variable(text: str) -> str:
+    """What is said of None, for a variable that is not set."""
+    return re.sub(r", or None(?: for)? ", "; unset: ", text).replace(", or None.", ".")
+
+
+def _kinds(base: type[NimbusError], depth: int = 0) -> Iterator[tuple[type[NimbusError], int]]:
+    yield base, depth
+    for kind in base.__subclasses__():
+        if kind.__module__ == errors.__name__:
+            yield from _kinds(kind, depth + 1)
+
+
+def _summary(kind: type) -> str:
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+
+
+def _answers(kind: type[NimbusError]) -> str:
+    codes = [f"`{code}`" for code, known in BY_CODE.items() if known is kind]
+    return ", ".join([*codes, *(str(status) for status, known in BY_STATUS.items() if known is kind)]) or "-"
+
+
+# typer brings click's classes under names that differ from version to version, so they stay unnamed here.
+def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _commands(child, f"{path} {name}")
+
+
+def _as_markdown(part: str) -> str:
+    """A paragraph of help; one that click is told to leave as it is becomes a block."""
+    return f"```text\n{part[2:]}\n```" if part.startswith("\b\n") else part
+
+
+def _options(command: Any) -> str:
+    rows = []
+    for option in command.params:
+        if option.hidden or "--help" in option.opts or "completion" in option.opts[0]:
+            continue
+        names = ", ".join([*option.opts, *option.secondary_opts])
+        if option.param_type_name == "argument":
+            names = option.metavar or names.upper()
+        elif option.metavar:
+            names += f" {option.metavar}"
+        rows.append((f"`{names}`", f"{option.help}{_default(option)}"))
+    return _table(("option", "meaning"), rows) if rows else ""
+
+
+def _default(option: Any) -> str:
+    if option.required:
+        return " Required."
+    default = option.default
+    return "" if default is None or default is False else f" Default: `{default}`."
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check all pages."""
+    pages = stale()
+    if "--check" in arguments:
+        for path in pages:
+            sys.stdout.write(f"{path} is stale: run python docs/generate.py\n")
+        return 1 if pages else 0
+    for path in pages:
+        path.write_text(up_to_date(path.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The documentation is kept true: its code runs, its links lead somewhere, its tables are generated."""

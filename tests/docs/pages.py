@@ -1,0 +1,58 @@
+"""What a page of the documentation holds: fenced blocks, headings, links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_FENCE = re.compile(r"^( *)(`{3,})([\w-]*)[^\n]*\n(.*?)^\1\2 *$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`[^`\n]*`")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block: its language, its text, and the line of the page on which the text starts."""
+
+    language: str
+    text: str
+    line: int
+
+
+def all_pages() -> list[Path]:
+    """Every page that a user may read."""
+    return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        Block(found[3], _dedented(found[4], len(found[1])), text.count("\n", 0, found.start()) + 2)
+        for found in _FENCE.finditer(text)
+    ]
+
+
+def links(page: Path) -> Iterator[str]:
+    """Where a page links to, outside of code."""
+    yield from _LINK.findall(_CODE.sub("", _prose(page)))
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments that lead to the headings of a page, made as GitHub makes them."""
+    found: dict[str, int] = {}
+    for heading in re.findall(r"^#+ +(.+?) *$", _prose(page), re.MULTILINE):
+        slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        found[slug] = found.get(slug, -1) + 1
+    return {slug if not n else f"{slug}-{n}" for slug, most in found.items() for n in range(most + 1)}
+
+
+def _prose(page: Path) -> str:
+    return _FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def _dedented(text: str, spaces: int) -> str:
+    return "".join(line[spaces:] if line.strip() else line for line in text.splitlines(keepends=True))

@@ -1,0 +1,49 @@
+"""Every example runs as it is, and with a key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nimbus_sdk.sandbox import Sandbox
+from tests.docs.conftest import Program
+from tests.docs.pages import ROOT
+
+EXAMPLES = ROOT / "examples"
+TESTS = EXAMPLES / "06_sandbox_in_your_tests.py"
+NOTEBOOK = EXAMPLES / "08_notebook.ipynb"
+PROGRAMS = sorted(set(EXAMPLES.glob("0*.py")) - {TESTS})
+
+
+@pytest.mark.parametrize("example", PROGRAMS, ids=lambda path: path.name)
+def test_an_example_runs_as_it_is(example: Path, program: Program) -> None:
+    """With no key at all an example starts a sandbox of its own and ends well."""
+    done = program(example)
+    assert done.stdout.startswith("NIMBUS_API_KEY is not set, so this runs on a sandbox.")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("example", PROGRAMS, ids=lambda path: path.name)
+def test_an_example_runs_with_a_key(example: Path, with_key: Sandbox, program: Program) -> None:
+    """With a key in the environment an example asks the service that the settings name."""
+    done = program(example)
+    assert "sandbox" not in done.stdout
+    assert with_key.journal()
+
+
+def test_the_example_tests_pass(program: Program) -> None:
+    """The file that shows how to test a program passes under pytest."""
+    assert "4 passed" in program("-m", "pytest", "-p", "no:cacheprovider", TESTS).stdout
+
+
+def test_the_notebook_runs(program: Program) -> None:
+    """All cells of the notebook run in order: in a kernel where there is one, else as plain code."""
+    program(ROOT / "tests" / "docs" / "run_notebook.py", NOTEBOOK)
+
+
+def test_the_notebook_keeps_no_output() -> None:
+    """What is stored of the notebook was written, not printed by some run."""
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        assert cell["cell_type"] == "markdown" or (cell["outputs"], cell["execution_count"]) == ([], None)

@@ -1,0 +1,81 @@
+"""What the pages show is what the product does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from nimbus_sdk import __version__
+from nimbus_sdk.sandbox import Sandbox
+from tests.docs.conftest import Program
+from tests.docs.pages import ROOT, all_pages, anchors, blocks, links
+
+RUNS = ("python", "bash")
+FOR_READING = ("output", "text", "console", "mermaid", "yaml", "dockerfile", "powershell", "json", "http")
+FIRST_COMMANDS = [
+    'pip install ".[sandbox]" && nimbus-sdk demo',
+    'pip install -e ".[dev]" && python -m pytest',
+]
+
+
+def _named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def _runs(page: Path) -> bool:
+    return any(block.language in RUNS for block in blocks(page))
+
+
+@pytest.mark.parametrize("page", [page for page in all_pages() if _runs(page)], ids=_named)
+def test_every_block_of_a_page_runs(page: Path, with_key: Sandbox, program: Program) -> None:
+    """All code of a page runs in order on the sandbox and prints what the page says."""
+    program(ROOT / "tests" / "docs" / "run_page.py", page)
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=_named)
+def test_a_block_says_what_it_is(page: Path) -> None:
+    """No block escapes the run by a slip in its language."""
+    assert {block.language for block in blocks(page)} <= {*RUNS, *FOR_READING}
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=_named)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every link to a file of the project or to a heading in it finds it."""
+    for link in links(page):
+        parts = urlsplit(link)
+        if parts.scheme:
+            assert parts.scheme in ("https", "mailto"), link
+            continue
+        target = (page.parent / parts.path).resolve() if parts.path else page
+        assert target.exists(), f"{_named(page)} links to {link}"
+        assert not parts.fragment or parts.fragment in anchors(target), f"{_named(page)} links to {link}"
+
+
+def test_every_page_can_be_found() -> None:
+    """README leads, directly or over other pages, to all of them."""
+    found, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in found:
+            found.add(page)
+            targets = [page.parent / urlsplit(link).path for link in links(page) if not urlsplit(link).scheme]
+            waiting += [target.resolve() for target in targets if target.suffix == ".md"]
+    assert set(all_pages()) <= found
+
+
+def test_the_changelog_is_about_this_version() -> None:
+    """The version on top of the changelog is the one that is installed."""
+    versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert versions[0] == __version__
+
+
+def test_the_first_two_commands_are_those_that_are_checked() -> None:
+    """What README tells a new user to type is what the project's own check does in a fresh environment."""
+    told = [block.text.strip() for block in blocks(ROOT / "README.md") if block.language == "console"][:2]
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace(" -q --disable-pip-version-check", "")
+    assert told == FIRST_COMMANDS
+    for command in (told[0], *told[1].split(" && ")):
+        assert command in script
