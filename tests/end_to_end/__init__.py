@@ -1,0 +1,1 @@
+"""The whole SDK, from outside: real processes, a real disk and real sockets against the sandbox."""
