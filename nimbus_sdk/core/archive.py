@@ -30,7 +30,7 @@ _UTF8 = 0x0800
 _STREAMED = 0x0008
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _STORED_OR_DEFLATED = (0, 8)
-_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]|conin\$|conout\$)(\..*)?")
+_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]|conin\$|conout\$) *(\..*)?")
 _NOT_PORTABLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 
 

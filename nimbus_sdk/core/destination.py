@@ -41,7 +41,7 @@ def inside(root: str, name: str) -> str:
     folder = os.path.abspath(root)
     path = os.path.abspath(os.path.join(folder, *name.split("/")))
     # Source: documentation of zipfile.Path, "When handling untrusted archives".
-    if "\0" in name or path == folder or os.path.commonpath((folder, path)) != folder:
+    if "\0" in name or not path.startswith(os.path.join(folder, "")):
         raise CoreIntegrityError(f"A file of the wheel would lie outside of its folder: {name[:120]!a}.")
     return path
 

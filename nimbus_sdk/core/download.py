@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256 as new_hash
 
 from nimbus_sdk.core import disk
@@ -19,6 +19,7 @@ from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError
 
 COPY_BYTES = 2**20
 STALE_SECONDS = 3600.0
+FORGOTTEN_SECONDS = 7 * 86_400.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 _STRONG_TAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
@@ -84,7 +85,7 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with self._disk():
+        with disk.told(self.folder):
             disk.make_folder(self.folder)
             self._descriptor = disk.create(self._path)
             self._take_over()
@@ -95,11 +96,16 @@ class Download:
         return self.received == self.size
 
     def request_headers(self) -> Mapping[str, str]:
-        """``Range``, and ``If-Range`` where the part's ETag is known; nothing where there is no part."""
+        """``Range``, and ``If-Range`` where the part's ETag is known; nothing where there is no part.
+
+        Raises:
+            CoreInstallError: The disk refused.
+        """
         if not 0 < self.received < self.size:
             return {}
         headers = {"Range": f"bytes={self.received}-"}
-        etag = self._etag()
+        with disk.told(self.folder):
+            etag = self._etag()
         if etag is not None:
             headers["If-Range"] = etag
         return headers
@@ -113,7 +119,7 @@ class Download:
             CoreDownloadError: Something else is sent in place of the file; what is there is kept.
             CoreInstallError: The disk refused.
         """
-        with self._disk():
+        with disk.told(self.folder):
             if status == 206:
                 self._useless = not self._continues(headers.get("content-range", ""))
                 if self._useless:
@@ -140,7 +146,7 @@ class Download:
         """
         if self._useless:
             return
-        with self._disk():
+        with disk.told(self.folder):
             if self.received + len(chunk) > self.size:
                 self.restart()
                 raise CoreIntegrityError(f"More than the {self.size} bytes of {self.name} were sent.")
@@ -154,7 +160,7 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with self._disk():
+        with disk.told(self.folder):
             os.ftruncate(self._open_descriptor(), 0)
             os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
             self._hash = new_hash()
@@ -181,7 +187,7 @@ class Download:
                 f"The download of {self.name} does not match what was published.",
                 issues=(f"SHA-256 is {found}, not {self.sha256}",),
             )
-        with self._disk():
+        with disk.told(self.folder):
             self._close_descriptor()
         return self._path
 
@@ -203,7 +209,7 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with self._disk():
+        with disk.told(self.folder):
             self._close_descriptor()
             for path in (self._path, self._shelf, self._etag_path):
                 disk.remove(path)
@@ -225,10 +231,15 @@ class Download:
             self._report(self.received, self.size)
 
     def _sweep(self) -> None:
-        for path in self._orphans():
+        """Remove what killed processes left of this file, and what nobody came back for of others."""
+        limits = dict.fromkeys(self._orphans(), STALE_SECONDS)
+        for name in os.listdir(self.folder):
+            if name.endswith((".part", ".etag")) and not name.startswith(self.sha256):
+                limits[os.path.join(self.folder, name)] = FORGOTTEN_SECONDS
+        for path, seconds in limits.items():
             # A process that is still at work there must keep its file; some systems refuse it anyway.
             with suppress(OSError):
-                if time.time() - os.stat(path).st_mtime > STALE_SECONDS:
+                if time.time() - os.stat(path).st_mtime > seconds:
                     os.unlink(path)
 
     def _orphans(self) -> list[str]:
@@ -278,11 +289,6 @@ class Download:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
-
-    @contextmanager
-    def _disk(self) -> Iterator[None]:
-        with disk.told(self.folder):
-            yield
 
 
 def _size(path: str) -> int:

@@ -109,8 +109,17 @@ def pip_command(requirements: Iterable[str]) -> str:
         True
     """
     python = sys.executable or "python"
-    quoted = [f'"{line}"' for line in requirements]
+    quoted = [_quoted(line) for line in requirements]
     return " ".join([f'"{python}"' if " " in python else python, "-m pip install", *quoted])
+
+
+def _quoted(line: str) -> str:
+    """Safe to paste into a shell; plain double quotes, which every shell knows, where they do."""
+    if set(line) & set('"$`\\'):
+        from shlex import quote
+
+        return quote(line)
+    return f'"{line}"'
 
 
 def _requirement(line: str) -> Requirement:
@@ -119,9 +128,11 @@ def _requirement(line: str) -> Requirement:
     try:
         return Requirement(line)
     except InvalidRequirement:
-        raise CoreIncompatibleError(
-            f"The core names {line[:120]!r} as a requirement, which is none."
-        ) from None
+        raise _no_requirement(line) from None
+
+
+def _no_requirement(line: str) -> CoreIncompatibleError:
+    return CoreIncompatibleError(f"The core names {line[:120]!r} as a requirement, which is none.")
 
 
 def _runs_on(running: str, requires_python: str) -> bool:
@@ -152,7 +163,14 @@ def _unfulfilled(requirement: Requirement, seen: set[str]) -> list[Requirement]:
 
 
 def _applies(requirement: Requirement, extra: str) -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+
+    if requirement.marker is None:
+        return True
+    try:
+        return requirement.marker.evaluate({"extra": extra})
+    except (UndefinedComparison, UndefinedEnvironmentName):
+        raise _no_requirement(str(requirement)) from None
 
 
 def _of_extra(name: str, extra: str) -> list[Requirement]:

@@ -97,7 +97,7 @@ def probe(core: InstalledCore) -> None:
     """
     import subprocess
 
-    if not sys.executable:
+    if not sys.executable or getattr(sys, "frozen", False):
         raise CoreInstallError(
             "This program embeds Python, so the core cannot be tried out in a process of its own.",
             hint="Run `nimbus-sdk install` in a terminal with the same version of Python.",

@@ -6,12 +6,15 @@ import contextlib
 import stat
 import struct
 import warnings
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from zipfile import ZIP_BZIP2, ZIP_STORED, ZipFile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nimbus_sdk.core import archive, verify
+from nimbus_sdk.core.destination import inside
 from nimbus_sdk.errors import CoreIntegrityError
 from tests.core.wheelwright import core_files, entry, make_wheel
 
@@ -55,6 +58,7 @@ def with_entry(tmp_path: Path, name: str, content: bytes = b"x", **header) -> tu
         ("nimbus_sdk_core/evil.py ", "dot or a space"),
         ("nimbus_sdk_core/NUL", "device"),
         ("nimbus_sdk_core/com1.txt", "device"),
+        ("nimbus_sdk_core/con .txt", "device"),
         ("nimbus_sdk_core/Aux/evil.py", "device"),
         ("nimbus_sdk_core/" + "n" * 256, "too long"),
         ("nimbus_sdk_core/__init__.py", "occurs twice"),
@@ -65,6 +69,18 @@ def with_entry(tmp_path: Path, name: str, content: bytes = b"x", **header) -> tu
 def test_a_dangerous_name_is_refused(tmp_path, name, fault):
     """A name that leads elsewhere, on any system, is an issue that names it."""
     assert any(fault in issue for issue in with_entry(tmp_path, name))
+
+
+@given(st.text(st.sampled_from(list("ab./\\:~ \0CcOoNn1é\u202e")), min_size=1, max_size=12))
+def test_a_name_without_fault_stays_below_its_folder_everywhere(name):
+    """Whatever passes is a plain relative path on POSIX and on Windows."""
+    if list(archive.name_faults(name)):
+        return
+    assert inside("/srv/lib", name) == f"/srv/lib/{name.rstrip('/')}"
+    windows = PureWindowsPath(name)
+    assert (windows.drive, windows.root) == ("", "")
+    assert "/".join(windows.parts) == name.rstrip("/")
+    assert not {part.partition(".")[0].rstrip(" ").lower() for part in windows.parts} & {"con", "nul"}
 
 
 def test_names_that_differ_in_unicode_form_only_are_refused(tmp_path):

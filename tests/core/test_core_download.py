@@ -119,6 +119,14 @@ def test_without_a_strong_etag_the_digest_alone_decides(folder, etag):
     assert opened(folder).request_headers() == {"Range": "bytes=600-"}
 
 
+def test_an_etag_file_that_cannot_be_read_is_told(folder):
+    """A refusal by the disk while headers are made is one of ours."""
+    broken_off(folder, 600, None)
+    (folder / f"{SHA256}.etag").mkdir()
+    with pytest.raises(CoreInstallError, match="directory"):
+        opened(folder).request_headers()
+
+
 def test_a_damaged_etag_file_is_not_sent(folder):
     """Nothing but an ETag can get from the side file into a header."""
     broken_off(folder, 600)
@@ -293,9 +301,21 @@ def test_parts_of_killed_processes_go_in_time(folder):
     assert not old.exists()
     assert young.exists()
     os.utime(young, (time.time() - 4000,) * 2)
+    os.utime(foreign, (time.time() - 4000,) * 2)
     sink.discard()
     assert not young.exists()
     assert foreign.exists()
+
+
+def test_parts_that_nobody_came_back_for_go(folder):
+    """What was left of other files goes after a week, and nothing else in the folder."""
+    folder.mkdir(parents=True)
+    names = (f"{'0' * 64}.part", f"{'0' * 64}.etag", "notes.txt")
+    for name in names:
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (time.time() - 8 * 86_400,) * 2)
+    opened(folder).discard()
+    assert os.listdir(folder) == ["notes.txt"]
 
 
 def test_a_leftover_that_cannot_be_removed_is_no_failure(folder, monkeypatch):

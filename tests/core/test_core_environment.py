@@ -89,6 +89,17 @@ def test_broken_metadata_counts_as_missing(site, version):
     assert missing_requirements(["some-thing>=1"]) == ("some-thing>=1",)
 
 
+def test_metadata_without_a_file_counts_as_missing(monkeypatch):
+    """Where a distribution's metadata cannot be found, it is not installed."""
+    import importlib.metadata
+
+    def gone(name):
+        raise FileNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "metadata", gone)
+    assert missing_requirements(["numpy"]) == ("numpy",)
+
+
 def test_extras_are_looked_into(site):
     """A requirement with an extra is fulfilled when what the extra asks for is there too; circles end."""
     distribution(
@@ -108,10 +119,11 @@ def test_extras_are_looked_into(site):
     assert missing_requirements(["some-thing[all]"]) == ("absent>=2",)
 
 
-def test_a_line_that_is_no_requirement_is_told():
-    """What cannot be read is told, and no foreign error escapes."""
+@pytest.mark.parametrize("line", ["numpy >>> 1", "", "numpy; os_name ~= 'x'", "numpy; 'a' in 'b'"])
+def test_a_line_that_is_no_requirement_is_told(line):
+    """What cannot be read or evaluated is told, and no foreign error escapes."""
     with pytest.raises(CoreIncompatibleError, match="which is none"):
-        missing_requirements(["numpy >>> 1"])
+        missing_requirements([line])
 
 
 def test_the_error_names_all_and_the_command(site):
@@ -138,6 +150,17 @@ def test_an_interpreter_with_spaces_in_its_path_is_quoted(monkeypatch):
     assert pip_command(["numpy"]) == r'"C:\Program Files\Python\python.exe" -m pip install "numpy"'
     monkeypatch.setattr(sys, "executable", "")
     assert pip_command(["numpy"]) == 'python -m pip install "numpy"'
+
+
+def test_a_pasted_command_runs_nothing_else():
+    """A requirement from outside cannot smuggle another command into the one to paste."""
+    smuggled = [
+        "x @ https://example.net/$(reboot)",
+        "x @ https://example.net/`reboot`",
+        'x @ https://e/";reboot"',
+    ]
+    for line in smuggled:
+        assert pip_command([line]).endswith(f"install '{line}'")
 
 
 def test_a_pure_wheel_is_tied_to_no_platform():

@@ -205,9 +205,14 @@ def test_the_probe_sees_nothing_of_the_users_own(core_folder, tmp_path, monkeypa
 
 def test_an_embedded_python_is_told(core_folder, monkeypatch):
     """Where there is no python to start, nothing is switched to unproven."""
-    monkeypatch.setattr(sys, "executable", "")
+    core = staged(core_folder)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", "")
+        with pytest.raises(CoreInstallError, match="embeds Python"):
+            unpack.probe(core)
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
     with pytest.raises(CoreInstallError, match="embeds Python"):
-        unpack.probe(staged(core_folder))
+        unpack.probe(core)
 
 
 def test_a_python_that_cannot_be_started_is_told(core_folder, monkeypatch):
