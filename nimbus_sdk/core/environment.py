@@ -181,11 +181,13 @@ def _of_extra(name: str, extra: str) -> list[Requirement]:
 
 
 def _fulfilled(requirement: Requirement) -> bool:
-    from packaging.version import InvalidVersion
+    from packaging.version import InvalidVersion, Version
 
     found = _installed(requirement.name)
+    if found is None:
+        return False
     try:
-        return found is not None and requirement.specifier.contains(found, prereleases=True)
+        return requirement.specifier.contains(Version(found), prereleases=True)
     except InvalidVersion:
         return False
 
