@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PREFIXES = ("nbci_live_", "nbci_test_")
 HEX_LENGTH = 48
 _HEX = frozenset("0123456789abcdefABCDEF")
-_PASTED_AROUND_A_KEY = " \t\r\n\v\f\u00a0\ufeff\u200b\"'`"
+PASTED_AROUND_A_KEY = " \t\r\n\v\f\u00a0\ufeff\u200b\"'`"
 
 
 class ApiKey:
@@ -49,7 +49,7 @@ class ApiKey:
         Raises:
             InvalidKeyFormatError: It is not a key. The message tells lengths, never the text.
         """
-        stripped = text.strip(_PASTED_AROUND_A_KEY)
+        stripped = text.strip(PASTED_AROUND_A_KEY)
         fault = _fault(stripped)
         if fault is not None:
             raise InvalidKeyFormatError(f"This is not a Nimbus API key: {fault}.")

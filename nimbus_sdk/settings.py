@@ -128,8 +128,8 @@ def nearest_dotenv(directory: str | None = None) -> str | None:
     return None
 
 
-def dotenv_values(path: str | None) -> dict[str, str]:
-    """The ``NIMBUS_`` lines of a ``.env``, as values; nothing is written into ``os.environ``.
+def dotenv_values(path: str | None, prefix: str = "NIMBUS_") -> dict[str, str]:
+    """The lines of a ``.env`` whose names have a prefix, as values; nothing goes into ``os.environ``.
 
     Raises:
         ConfigurationError: The file cannot be read, or is no text.
@@ -141,7 +141,7 @@ def dotenv_values(path: str | None) -> dict[str, str]:
             content = file.read(_DOTENV_LIMIT + 1)
     except OSError as error:
         raise ConfigurationError(f"The file {path} cannot be read ({error.strerror}).") from None
-    if b"NIMBUS_" not in content:
+    if prefix.encode() not in content:
         return {}
     text = content[:_DOTENV_LIMIT].decode("utf-8-sig", "replace")
     fault = "is no text in UTF-8" if "\ufffd" in text else f"has more than {_DOTENV_LIMIT} bytes"
@@ -154,7 +154,7 @@ def dotenv_values(path: str | None) -> dict[str, str]:
     from dotenv import dotenv_values as parse
 
     values = parse(stream=StringIO(text), interpolate=False)
-    return {name: value for name, value in values.items() if name.startswith("NIMBUS_") and value is not None}
+    return {name: value for name, value in values.items() if name.startswith(prefix) and value is not None}
 
 
 def _from_folder(path: str | None) -> dict[str, str]:

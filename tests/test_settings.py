@@ -401,6 +401,14 @@ def test_a_byte_order_mark_and_windows_lines_do_no_harm(project):
     assert dotenv_values(str(path)) == {"NIMBUS_SDK_PROFILE": "lab", "NIMBUS_SDK_TIMEOUT": "5"}
 
 
+def test_another_systems_lines_are_read_by_their_own_prefix(tmp_path):
+    """Each system sees the names that are its own, and no others."""
+    path = tmp_path / ".env"
+    path.write_text("NIMBUS_API_KEY=a\nNEXUS_API_KEY=b\nPATH=c\n")
+    assert dotenv_values(str(path), "NEXUS_") == {"NEXUS_API_KEY": "b"}
+    assert dotenv_values(str(path), "NEUROAI_") == {}
+
+
 def test_without_a_file_there_are_no_values():
     """No .env, no values."""
     assert dotenv_values(None) == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast, overload
 
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.keys import ApiKey
@@ -13,6 +13,7 @@ from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import files
 from nimbus_sdk.store.credentials_file import FileStore
 from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, KeyCard, read_card, write_card
+from nimbus_sdk.store.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
 from nimbus_sdk.store.keyring_store import KeyringStore
 from nimbus_sdk.store.places import Places
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 _DECIDED = "as NIMBUS_SDK_CREDENTIAL_STORE says"
 
 
-class CredentialStore(Protocol):
+class CredentialStore(Protocol[K_co]):
     """Keeps one key a profile. Every method raises ``CredentialStoreError`` where the store fails."""
 
     name: str
@@ -30,11 +31,11 @@ class CredentialStore(Protocol):
         """Where the key of a profile is, in words."""
         ...
 
-    def read(self, profile: str) -> ApiKey | None:
+    def read(self, profile: str) -> K_co | None:
         """The profile's key, or None."""
         ...
 
-    def write(self, profile: str, key: ApiKey) -> None:
+    def write(self, profile: str, key: Key) -> None:
         """Keep a key, in place of the one that was there."""
         ...
 
@@ -43,7 +44,7 @@ class CredentialStore(Protocol):
         ...
 
 
-class MemoryStore:
+class MemoryStore(Generic[K_co]):
     """Keeps keys as long as the object lives, and nothing beyond it (``none``).
 
     Example:
@@ -56,17 +57,17 @@ class MemoryStore:
     name = "none"
 
     def __init__(self) -> None:
-        self._keys: dict[str, ApiKey] = {}
+        self._keys: dict[str, Key] = {}
 
     def location(self, profile: str) -> str:
         """Where the key of a profile is, in words."""
         return f"memory only, profile {profile}"
 
-    def read(self, profile: str) -> ApiKey | None:
+    def read(self, profile: str) -> K_co | None:
         """The profile's key, or None."""
-        return self._keys.get(profile)
+        return cast("K_co | None", self._keys.get(profile))
 
-    def write(self, profile: str, key: ApiKey) -> None:
+    def write(self, profile: str, key: Key) -> None:
         """Keep a key, in place of the one that was there."""
         self._keys[profile] = key
 
@@ -79,23 +80,23 @@ class MemoryStore:
 class Choice:
     """The store in use, and why it is that one, in words for people."""
 
-    store: CredentialStore
+    store: CredentialStore[Key]
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(Generic[K_co]):
     """What the credential store has for a profile.
 
     Attributes:
         key: The key, or None.
         store: Name of the store that has it, or was asked first.
         location: Where that is, in words.
-        origin: The one API origin that the key may be sent to.
+        origin: The one API origin that the key may be sent to; empty where none is known.
         trouble: Why another store, which might have a key too, could not be asked; empty where none.
     """
 
-    key: ApiKey | None
+    key: K_co | None
     store: str
     location: str
     origin: str = DEFAULT_ORIGIN
@@ -115,7 +116,9 @@ class Stored:
             'it is for https://api.nimbusbci.com:443, not for https://elsewhere.example:443'
         """
         asked = origin(api_url)
-        return None if asked == self.origin else f"it is for {self.origin}, not for {asked}"
+        if asked == self.origin:
+            return None
+        return f"it is for {self.origin or 'a service of which no note was kept'}, not for {asked}"
 
 
 def choose_store(settings: Settings, places: Places) -> Choice:
@@ -124,10 +127,10 @@ def choose_store(settings: Settings, places: Places) -> Choice:
     Raises:
         CredentialStoreError: The setting names the keyring, and it does not work.
     """
-    return _in_first_that_works(settings, places, lambda store: store.read(places.profile))[0]
+    return _in_first_that_works(settings, places, NIMBUS_BCI, lambda store: store.read(places.profile))[0]
 
 
-def save_key(settings: Settings, places: Places, key: ApiKey, origin: str) -> Choice:
+def save_key(settings: Settings, places: Places, key: Key, origin: str) -> Choice:
     """Keep a key that was just found valid, and note for which API.
 
     Args:
@@ -139,7 +142,9 @@ def save_key(settings: Settings, places: Places, key: ApiKey, origin: str) -> Ch
     Raises:
         CredentialStoreError: The store that the setting names, or the last one tried, cannot keep it.
     """
-    choice, _ = _in_first_that_works(settings, places, lambda store: store.write(places.profile, key))
+    choice, _ = _in_first_that_works(
+        settings, places, NIMBUS_BCI, lambda store: store.write(places.profile, key)
+    )
     if choice.store.name == MemoryStore.name:
         return choice
     card = KeyCard.of(key, store=choice.store.name, origin=origin, now=time.time())
@@ -153,17 +158,24 @@ def save_key(settings: Settings, places: Places, key: ApiKey, origin: str) -> Ch
     return Choice(choice.store, "; ".join(notes))
 
 
-def read_stored(settings: Settings, places: Places) -> Stored:
+@overload
+def read_stored(settings: Settings, places: Places) -> Stored[ApiKey]: ...
+@overload
+def read_stored(settings: Settings, places: Places, kind: KeyKind[K_co]) -> Stored[K_co]: ...
+def read_stored(settings: Settings, places: Places, kind: KeyKind[Key] = NIMBUS_BCI) -> Stored[Key]:
     """What is stored for the profile; the store that the key card names is asked first.
 
     The key in the answer may be used for ``Stored.origin`` alone.
+
+    Args:
+        kind: Whose key it is; the Nimbus API's where left out.
 
     Raises:
         CredentialStoreError: The store that should have the key cannot be read. A keyring that nothing
             says to hold a key, and that does not answer, is only named in ``trouble``.
     """
     card = read_card(places)
-    stores = _stores_to_search(settings, places, card)
+    stores = _stores_to_search(settings, places, kind, card)
     must_work = _must_work(settings, card)
     trouble = ""
     for store in stores:
@@ -179,18 +191,24 @@ def read_stored(settings: Settings, places: Places) -> Stored:
                 key=key,
                 store=store.name,
                 location=store.location(places.profile),
-                origin=_origin_for(key, card),
+                origin=_origin_for(key, card, kind),
                 trouble=trouble,
             )
     searched = " or ".join(store.location(places.profile) for store in stores)
     return Stored(key=None, store=stores[0].name, location=searched, trouble=trouble)
 
 
-def forget_key(settings: Settings, places: Places, fingerprint: str | None = None) -> bool:
+def forget_key(
+    settings: Settings,
+    places: Places,
+    fingerprint: str | None = None,
+    kind: KeyKind[Key] = NIMBUS_BCI,
+) -> bool:
     """Remove the stored key and its card.
 
     Args:
         fingerprint: Only if the stored key is the one with this fingerprint.
+        kind: Whose key it is; the Nimbus API's where left out.
 
     Returns:
         Whether a key was removed.
@@ -199,7 +217,7 @@ def forget_key(settings: Settings, places: Places, fingerprint: str | None = Non
         CredentialStoreError: The store that should have the key does not let it be removed.
     """
     card = read_card(places)
-    stores = _stores_to_search(settings, places, card)
+    stores = _stores_to_search(settings, places, kind, card)
     must_work = _must_work(settings, card)
     removed = False
     for store in stores:
@@ -214,24 +232,26 @@ def forget_key(settings: Settings, places: Places, fingerprint: str | None = Non
 
 
 def _in_first_that_works(
-    settings: Settings, places: Places, act: Callable[[CredentialStore], T]
+    settings: Settings, places: Places, kind: KeyKind[Key], act: Callable[[CredentialStore[Key]], T]
 ) -> tuple[Choice, T]:
     if settings.credential_store is not None:
-        store = _named(settings.credential_store, places)
+        store = _named(settings.credential_store, places, kind)
         return Choice(store, f"{store.name}, {_DECIDED}"), act(store)
-    keyring = KeyringStore(places)
+    keyring = KeyringStore(places, kind)
     try:
         return Choice(keyring, keyring.name), act(keyring)
     except CredentialStoreError as error:
         because = error.message[:1].lower() + error.message[1:].rstrip(".")
-    file = FileStore(places.credentials)
+    file = FileStore(places.credentials, kind)
     return Choice(file, f"{file.name}, because {because}"), act(file)
 
 
-def _stores_to_search(settings: Settings, places: Places, card: KeyCard | None) -> list[CredentialStore]:
+def _stores_to_search(
+    settings: Settings, places: Places, kind: KeyKind[Key], card: KeyCard | None
+) -> list[CredentialStore[Key]]:
     if settings.credential_store is not None:
-        return [_named(settings.credential_store, places)]
-    stores: list[CredentialStore] = [KeyringStore(places), FileStore(places.credentials)]
+        return [_named(settings.credential_store, places, kind)]
+    stores: list[CredentialStore[Key]] = [KeyringStore(places, kind), FileStore(places.credentials, kind)]
     if card is not None and card.store == FileStore.name:
         stores.reverse()
     return stores
@@ -242,26 +262,26 @@ def _must_work(settings: Settings, card: KeyCard | None) -> frozenset[str]:
     return frozenset({expected, FileStore.name})
 
 
-def _named(name: str, places: Places) -> CredentialStore:
+def _named(name: str, places: Places, kind: KeyKind[Key]) -> CredentialStore[Key]:
     if name == KeyringStore.name:
-        return KeyringStore(places)
-    return FileStore(places.credentials) if name == FileStore.name else MemoryStore()
+        return KeyringStore(places, kind)
+    return FileStore(places.credentials, kind) if name == FileStore.name else MemoryStore()
 
 
-def _origin_for(key: ApiKey, card: KeyCard | None) -> str:
+def _origin_for(key: Key, card: KeyCard | None, kind: KeyKind[Key]) -> str:
     # A card counts only for the key it names: NIMBUS_SDK_HOME may lead to a card that somebody else wrote.
-    return card.origin if card is not None and card.fingerprint == key.fingerprint else DEFAULT_ORIGIN
+    return card.origin if card is not None and card.fingerprint == key.fingerprint else kind.origin
 
 
 def _drop_file_copy(places: Places) -> list[str]:
     try:
-        FileStore(places.credentials).delete(places.profile)
+        FileStore(places.credentials, NIMBUS_BCI).delete(places.profile)
     except CredentialStoreError as error:
         return [f"an older key may still be in the credentials file ({error.message.rstrip('.')})"]
     return []
 
 
-def _delete(store: CredentialStore, profile: str, fingerprint: str | None) -> bool:
+def _delete(store: CredentialStore[Key], profile: str, fingerprint: str | None) -> bool:
     if fingerprint is not None:
         key = store.read(profile)
         if key is None or key.fingerprint != fingerprint:

@@ -11,11 +11,11 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
-from nimbus_sdk.keys import ApiKey, received
 from nimbus_sdk.store import files
+from nimbus_sdk.store.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
 
 T = TypeVar("T")
 
@@ -23,15 +23,17 @@ _CHANGE_TRIES = 5
 _LOCK_POLL_SECONDS = 0.02
 
 
-class FileStore:
+class FileStore(Generic[K_co]):
     """Keeps keys in a file that this user alone may read (mode 0600, in a folder of mode 0700).
 
     Args:
         path: ``Places.credentials``.
+        kind: Whose keys are read; any kind may be written.
         wait: Seconds to wait for another process that is changing the file.
 
     Example:
         >>> import tempfile, os.path
+        >>> from nimbus_sdk.keys import ApiKey
         >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     store = FileStore(os.path.join(folder, "credentials.json"))
@@ -42,22 +44,29 @@ class FileStore:
 
     name = "file"
 
-    def __init__(self, path: str, *, wait: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: str,
+        kind: KeyKind[K_co] = NIMBUS_BCI,  # type: ignore[assignment]
+        *,
+        wait: float = 5.0,
+    ) -> None:
         self.path = path
+        self._kind = kind
         self._wait = wait
 
     def location(self, profile: str) -> str:
         """Where the key of a profile is, in words."""
         return self.path
 
-    def read(self, profile: str) -> ApiKey | None:
+    def read(self, profile: str) -> K_co | None:
         """The profile's key, or None where the file has none.
 
         Raises:
             CredentialStoreError: The file cannot be read, is a link or another user's, or is damaged (it
                 is set aside then, and the message says where), or its entry is no key.
         """
-        key = self._told("read", lambda: received(_text(self._whole().get(profile))))
+        key = self._told("read", lambda: self._kind.read(_text(self._whole().get(profile))))
         if isinstance(key, InvalidKeyFormatError):
             raise CredentialStoreError(
                 f"What {self.path} holds for the profile {profile} is not a Nimbus API key.",
@@ -65,7 +74,7 @@ class FileStore:
             )
         return key
 
-    def write(self, profile: str, key: ApiKey) -> None:
+    def write(self, profile: str, key: Key) -> None:
         """Keep a key, in place of the one that was there; other profiles stay.
 
         Raises:

@@ -272,10 +272,10 @@ def _link_or_claim(temporary: str, path: str) -> None:
 def _sync_folder(folder: str) -> None:
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        # Some network file systems cannot sync a folder; the rename itself has happened.
-        with suppress(OSError):
+    # Some folders cannot be read, and some file systems cannot sync one; the rename itself has happened.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING
 
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import files
 from nimbus_sdk.store.places import Places
+
+if TYPE_CHECKING:
+    from nimbus_sdk.store.key_kind import Key
 
 DEFAULT_ORIGIN = origin(Settings().api_url)
 
@@ -24,7 +27,7 @@ class KeyCard:
     """What is noted of a stored key; none of it is secret.
 
     Attributes:
-        fingerprint: ``ApiKey.fingerprint`` of the key it speaks of.
+        fingerprint: First 12 hexadecimal digits of the SHA-256 of the key it speaks of.
         masked: What people may see of the key.
         store: ``keyring`` or ``file``.
         origin: Scheme, host and port of the API at which the key was found valid.
@@ -38,7 +41,7 @@ class KeyCard:
     saved_at: str
 
     @classmethod
-    def of(cls, key: ApiKey, *, store: str, origin: str, now: float) -> KeyCard:
+    def of(cls, key: Key, *, store: str, origin: str, now: float) -> KeyCard:
         """The card of a key that was just stored.
 
         Args:
@@ -47,6 +50,7 @@ class KeyCard:
             now: Unix time.
 
         Example:
+            >>> from nimbus_sdk.keys import ApiKey
             >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
             >>> KeyCard.of(key, store="file", origin=DEFAULT_ORIGIN, now=0.0).saved_at
             '1970-01-01T00:00:00Z'

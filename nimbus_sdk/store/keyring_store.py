@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
-from nimbus_sdk.keys import ApiKey, received
+from nimbus_sdk.store.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
 from nimbus_sdk.store.keyring_breaker import read_breaker, trip
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.store.prompt import person_present, tell
@@ -51,11 +51,12 @@ class Patience:
         return cls(60.0, 2.0) if person_present() else cls(2.0, 2.0)
 
 
-class KeyringStore:
+class KeyringStore(Generic[K_co]):
     """Keeps one key a profile in the keyring: service ``nimbus-sdk``, user = profile.
 
     Args:
         places: Where a keyring that did not answer is remembered.
+        kind: Whose keys are read; any kind may be written.
         patience: How long one operation may take; by whether a person is there, where left out.
         clock: Unix time.
 
@@ -71,11 +72,13 @@ class KeyringStore:
     def __init__(
         self,
         places: Places,
+        kind: KeyKind[K_co] = NIMBUS_BCI,  # type: ignore[assignment]
         *,
         patience: Patience | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._breaker = places.keyring_breaker
+        self._kind = kind
         self._patience = patience
         self._clock = clock
 
@@ -83,14 +86,14 @@ class KeyringStore:
         """Where the key of a profile is, in words."""
         return f"keyring, service {SERVICE}, user {profile}"
 
-    def read(self, profile: str) -> ApiKey | None:
+    def read(self, profile: str) -> K_co | None:
         """The profile's key, or None where the keyring has none.
 
         Raises:
             CredentialStoreError: There is no keyring, it is locked, failed or did not answer in time, or
                 what it holds is no key.
         """
-        key = received(self._ask(lambda backend: _text(backend.get_password(SERVICE, profile))))
+        key = self._kind.read(self._ask(lambda backend: _text(backend.get_password(SERVICE, profile))))
         if isinstance(key, InvalidKeyFormatError):
             raise CredentialStoreError(
                 f"What the keyring holds is not a Nimbus API key ({self.location(profile)}).",
@@ -98,7 +101,7 @@ class KeyringStore:
             )
         return key
 
-    def write(self, profile: str, key: ApiKey) -> None:
+    def write(self, profile: str, key: Key) -> None:
         """Keep a key, in place of the one that was there.
 
         Raises:

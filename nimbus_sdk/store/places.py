@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.settings import Settings
@@ -65,6 +65,19 @@ class Places:
             )
         return places
 
+    def of_service(self, entry: str) -> Places:
+        """The same folders for another system's key, which is kept beside the profile's own.
+
+        Args:
+            entry: What the key is stored under, such as ``nimbus-os.production``.
+
+        Example:
+            >>> Places.of(Settings(home="/srv/nimbus")).of_service("neuroai").key_card
+            '/srv/nimbus/state/profiles/default@neuroai/key.json'
+        """
+        # No profile has an @ in its name, so no entry is ever taken for one.
+        return replace(self, profile=f"{self.profile}@{entry}")
+
     @property
     def credentials(self) -> str:
         """The file store's keys: the only file that ever holds one."""
@@ -94,6 +107,16 @@ class Places:
     def key_card(self) -> str:
         """What may be known of the stored key without reading it."""
         return os.path.join(self.state, "profiles", self.profile, "key.json")
+
+    @property
+    def rotation(self) -> str:
+        """How far the change to a new key has come."""
+        return os.path.join(self.state, "profiles", self.profile, "rotation.json")
+
+    @property
+    def audit(self) -> str:
+        """The folder of the audit trail: who called which service when."""
+        return os.path.join(self.state, "audit")
 
     def refusal(self, fingerprint: str) -> str:
         """The note that the service refused a key."""

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -19,6 +19,7 @@ from nimbus_sdk.store.credentials import (
 )
 from nimbus_sdk.store.credentials_file import FileStore
 from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, KeyCard, read_card, write_card
+from nimbus_sdk.store.key_kind import KeyKind
 from nimbus_sdk.store.places import Places
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
@@ -367,3 +368,33 @@ def test_no_failure_tells_the_key(settings, places, use_backend, no_folder, ever
     with pytest.raises(CredentialStoreError) as caught:
         save_key(settings, replace(places, config=no_folder), ONE, DEFAULT_ORIGIN)
     assert ONE.reveal() not in everything_in(caught.value)
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """Another system's key: text without a form."""
+
+    text: str
+    masked = "fore…"
+    fingerprint = "0123456789ab"
+
+    def reveal(self):
+        return self.text
+
+
+@pytest.mark.parametrize("origin", ["https://other.example:443", ""])
+def test_another_systems_key_is_kept_beside_the_profiles_own(settings, places, origin):
+    """Each kind of key is read as its own; without a card one goes where its kind says, or nowhere."""
+    kind = KeyKind(lambda text: None if text is None else ForeignKey(text), origin)
+    entry = places.of_service("other")
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    save_key(settings, entry, ForeignKey("s3cret"), "https://noted.example:443")
+    stored = read_stored(settings, entry, kind)
+    assert (stored.key, stored.origin) == (ForeignKey("s3cret"), "https://noted.example:443")
+    os.remove(entry.key_card)
+    bare = read_stored(settings, entry, kind)
+    assert bare.origin == origin
+    assert (bare.withheld_from("https://other.example/x") is None) is bool(origin)
+    assert forget_key(settings, entry, "another", kind) is False
+    assert forget_key(settings, entry, "0123456789ab", kind) is True
+    assert read_stored(settings, places).key == ONE

@@ -17,6 +17,8 @@ PATHS = [
     ("next_session", "state/profiles/lab/session.next.json"),
     ("last_seen", "state/profiles/lab/last-seen.json"),
     ("key_card", "state/profiles/lab/key.json"),
+    ("rotation", "state/profiles/lab/rotation.json"),
+    ("audit", "state/audit"),
     ("keyring_breaker", "state/keyring.json"),
     ("lock", "state/nimbus-sdk.lock"),
     ("core", "data/core"),
@@ -43,7 +45,7 @@ def test_no_path_is_forgotten_here():
     """The table above names every path there is."""
     public = {name for name in vars(Places) if not name.startswith("_")}
     named = {name for name, _ in PATHS} | {field.name for field in fields(Places)}
-    assert public - named == {"of", "refusal"}
+    assert public - named == {"of", "of_service", "refusal"}
 
 
 def test_without_a_home_the_platforms_folders_are_used(tmp_path, monkeypatch):
