@@ -98,16 +98,7 @@ def open_asset(
     Raises:
         CoreDownloadError: A refusal, or a redirect that is not followed.
     """
-    first = Call(
-        name=name,
-        method="GET",
-        url=f"{settings.github_url}/repos/{settings.core_repo}/releases/assets/{asset_id}",
-        auth=authorization(settings, token),
-        headers=ASSET_HEADERS,
-        accept=REDIRECTS | REFUSALS | {OUT_OF_RANGE},
-        sink=sink,
-        allowance=allowance,
-    )
+    first = replace(_asset_call(settings, token, asset_id), name=name, sink=sink, allowance=allowance)
     answer = yield from _followed(settings, first, subject)
     if answer.status in REFUSALS:
         answer = yield from _followed(settings, first, subject)
@@ -117,6 +108,17 @@ def open_asset(
             hint="A proxy or firewall may stand in between; if not, try again in some minutes.",
         )
     return answer
+
+
+def _asset_call(settings: Settings, token: SecretStr, asset_id: int) -> Call:
+    return Call(
+        name="asset",
+        method="GET",
+        url=f"{settings.github_url}/repos/{settings.core_repo}/releases/assets/{asset_id}",
+        auth=authorization(settings, token),
+        headers=ASSET_HEADERS,
+        accept=REDIRECTS | REFUSALS | {OUT_OF_RANGE},
+    )
 
 
 def _followed(settings: Settings, first: Call, subject: str) -> Flow[Answer]:

@@ -54,26 +54,14 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
         CoreInstallError: The disk refused; nothing is left behind.
         CoreIntegrityError: The wheel is not what was checked.
     """
-    now = time.gmtime()
-    install_id = f"{time.strftime('%Y%m%dT%H%M%S', now)}-{os.urandom(4).hex()}"
+    install_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
     folder = os.path.join(core_folder, facts.version, install_id)
     staging = f"{folder}{STAGING}"
     with disk.told(core_folder):
         try:
             disk.make_folder(os.path.join(staging, LIBRARY))
-            core = InstalledCore(
-                folder=folder,
-                version=facts.version,
-                install_id=install_id,
-                tag=facts.tag,
-                sha256=sha256,
-                top_level=facts.top_level,
-                requires=facts.requires,
-                requires_python=facts.requires_python,
-                installed_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", now),
-                interpreter=interpreter(facts.tag),
-                files=_unpacked(wheel, os.path.join(staging, LIBRARY), facts.name),
-            )
+            files = _unpacked(wheel, os.path.join(staging, LIBRARY), facts.name)
+            core = _described(folder, facts, sha256, files)
             disk.write_synced(os.path.join(staging, MANIFEST), _manifest(core))
             for parent, _, _ in os.walk(staging):
                 disk.sync_folder(parent)
@@ -159,6 +147,22 @@ def _unpacked(wheel: str, library: str, name: str) -> Files:
             f"The wheel {name} is not what was checked a moment ago.", issues=(str(error),)
         ) from error
     return destination.files
+
+
+def _described(folder: str, facts: WheelFacts, sha256: str, files: Files) -> InstalledCore:
+    return InstalledCore(
+        folder=folder,
+        version=facts.version,
+        install_id=os.path.basename(folder),
+        tag=facts.tag,
+        sha256=sha256,
+        top_level=facts.top_level,
+        requires=facts.requires,
+        requires_python=facts.requires_python,
+        installed_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        interpreter=interpreter(facts.tag),
+        files=files,
+    )
 
 
 def _manifest(core: InstalledCore) -> bytes:
