@@ -39,12 +39,14 @@ _VALUES = {
 
 
 def settings_table() -> str:
-    """Every setting: its variable, its meaning, its default."""
+    """Every setting: its variable, its meaning, its default, and whether a ``.env`` may say it."""
     told, defaults = _attributes(Settings), Settings()
-    rows = [("`NIMBUS_API_KEY`", "The API key; see below.", "`nbci_live_…` or `nbci_test_…`", "-")]
+    rows = [("`NIMBUS_API_KEY`", "The API key; see below.", "`nbci_live_…` or `nbci_test_…`", "-", "yes")]
     for name, (variable, _) in settings._TABLE.items():
-        rows.append((f"`{variable}`", told[name], _VALUES[name], _shown(getattr(defaults, name))))
-    return _table(("variable", "what it says", "value", "default"), rows)
+        by_folder = "no" if variable in settings._NOT_FROM_DOTENV else "yes"
+        default = _shown(getattr(defaults, name))
+        rows.append((f"`{variable}`", told[name], _VALUES[name], default, by_folder))
+    return _table(("variable", "what it says", "value", "default", "in `.env`"), rows)
 
 
 def errors_table() -> str:
