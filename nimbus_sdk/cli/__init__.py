@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     _never_fail_at_a_letter()
-    status = _version() if given == ["--version"] else _outcome(given or ["--help"])
     try:
+        status = _version() if given == ["--version"] else _outcome(given or ["--help"])
         sys.stdout.flush()
     except BrokenPipeError:
         status = _give_up_output()
@@ -72,13 +72,12 @@ def _outcome(given: list[str]) -> int:
 
 def _misused(fault: typer.BadParameter, given: list[str], *, as_json: bool) -> int:
     from nimbus_sdk.cli import complaints
-    from nimbus_sdk.transport.redact import scrub
 
     command = fault.ctx.command_path if fault.ctx is not None else PROGRAM
     has_key = any(_KEY_BEGINNING in argument for argument in given)
     complaint = complaints.Complaint(
         error="UsageError",
-        message=scrub(fault.format_message()),
+        message=fault.format_message(),
         hint=_KEY_HINT if has_key else f"`{command} --help` shows what it takes.",
         exit_code=fault.exit_code,
     )

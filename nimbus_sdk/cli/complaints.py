@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from nimbus_sdk.cli.letters import printable
+from nimbus_sdk.cli.letters import keyless, printable
 from nimbus_sdk.errors import ApiError, CoreIntegrityError, NimbusError
 
 
@@ -61,8 +61,17 @@ def of(error: NimbusError) -> Complaint:
 
 
 def show(complaint: Complaint, *, as_json: bool) -> None:
-    """Write a complaint to the error stream: one line of JSON, or some lines of text."""
-    text = json.dumps(asdict(complaint)) if as_json else _text(complaint)
+    """Write a complaint to the error stream: one line of JSON, or some lines of text.
+
+    Whatever was typed where a version or a name belongs may have been a key, so keys are masked here.
+    """
+    safe = replace(
+        complaint,
+        message=keyless(complaint.message),
+        hint=keyless(complaint.hint),
+        issues=tuple(map(keyless, complaint.issues)),
+    )
+    text = json.dumps(asdict(safe)) if as_json else _text(safe)
     sys.stderr.write(f"{text}\n")
 
 

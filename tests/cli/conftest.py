@@ -1,0 +1,96 @@
+"""Ways to run the command line: in this process, in a fresh one, and at a terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nimbus_sdk.cli import main
+from tests.cli.terminal import Terminal
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The output, which is one JSON object and nothing else."""
+        found = json.loads(self.out)
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def complaint(self) -> dict[str, Any]:
+        """The error stream, which is one JSON object; the output is empty."""
+        assert self.out == ""
+        found = json.loads(self.err)
+        assert isinstance(found, dict)
+        return found
+
+
+Nimbus = Callable[..., Done]
+
+
+@pytest.fixture
+def nimbus(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Nimbus:
+    """Runs a command in this process, through the one place that catches errors."""
+
+    def run(*arguments: str, stdin: str = "") -> Done:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        out, err = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Done(ended.value.code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def nimbus_process(own_world: Path) -> Nimbus:
+    """Runs a command in a fresh process, its output going into pipes."""
+
+    def run(*arguments: str, stdin: str = "", **environ: str) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "nimbus_sdk", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **environ},
+            cwd=own_world / "work",
+            timeout=60,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def terminal() -> Iterator[Callable[..., Terminal]]:
+    """Runs commands at a terminal of their own; what still runs at the end is ended."""
+    opened: list[Terminal] = []
+
+    def at_terminal(*arguments: str, **environ: str) -> Terminal:
+        opened.append(Terminal([sys.executable, "-m", "nimbus_sdk", *arguments], environ))
+        return opened[-1]
+
+    yield at_terminal
+    for one in opened:
+        one.close()

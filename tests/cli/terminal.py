@@ -1,0 +1,74 @@
+"""A command at a real terminal, as a person sees and types it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+SECONDS = 20.0
+CTRL_C = "\x03"
+_TAKE_THE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Terminal:
+    """Starts a command whose controlling terminal is ours to read and type at."""
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
+        self.seen = ""
+        self._ours, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _TAKE_THE_TERMINAL, *command],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env={**os.environ, "TERM": "xterm-256color", **environ},
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def wait_for(self, text: str) -> None:
+        """Read until a text is seen."""
+        deadline = time.monotonic() + SECONDS
+        while text not in self.seen:
+            assert self._read(deadline), f"{text!r} was not seen in {self.seen!r}"
+
+    def type(self, text: str) -> None:
+        """Type at the keyboard."""
+        os.write(self._ours, text.encode())
+
+    def ended(self) -> int:
+        """Read to the end and give the exit code."""
+        deadline = time.monotonic() + SECONDS
+        while self._read(deadline):
+            pass
+        return self._process.wait(SECONDS)
+
+    def close(self) -> None:
+        """End what still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._ours >= 0:
+            os.close(self._ours)
+            self._ours = -1
+
+    def _read(self, deadline: float) -> bool:
+        ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return False
+        try:
+            content = os.read(self._ours, 65536)
+        except OSError:
+            # Linux says so when the last process has left the terminal.
+            return False
+        self.seen += content.decode("utf-8", "replace")
+        return bool(content)

@@ -1,0 +1,232 @@
+"""The one place where an error becomes words and an exit code."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nimbus_sdk import errors
+from nimbus_sdk.errors import CoreIntegrityError, InvalidKeyError, NimbusError
+from tests.cli.conftest import Nimbus
+from tests.conftest import Fresh
+
+KINDS = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, NimbusError) and kind.__module__ == errors.__name__
+]
+KEY = "nbci_live_" + "0123456789abcdef" * 3
+
+
+def _raise_from_explain(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail(*, profile: str | None = None) -> None:
+        raise error
+
+    monkeypatch.setattr("nimbus_sdk.stored_key.explain", fail)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_ends_with_its_own_code_and_advice(
+    nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch, kind: type[NimbusError]
+) -> None:
+    """Message and hint go to the error stream, nothing to the output, and the exit code is the class's."""
+    _raise_from_explain(monkeypatch, kind("It did not work."))
+    told = nimbus("explain")
+    assert told.code == kind.exit_code != 0
+    assert told.out == ""
+    assert told.err.startswith("Error: It did not work.")
+    assert kind.advice in told.err
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_is_json_where_json_was_asked_for(
+    nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch, kind: type[NimbusError]
+) -> None:
+    """With --json the error stream holds one object with always the same keys."""
+    error = kind("It did not work.")
+    _raise_from_explain(monkeypatch, error)
+    told = nimbus("explain", "--json")
+    assert told.code == kind.exit_code
+    assert told.complaint == {
+        "error": kind.__name__,
+        "message": "It did not work.",
+        "hint": kind.advice,
+        "exit_code": kind.exit_code,
+        "code": getattr(error, "code", None),
+        "status": None,
+        "request_id": None,
+        "retry_after": None,
+        "issues": [],
+    }
+
+
+def test_what_support_needs_is_told(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Status, code and request id of a refusal stand beside its message."""
+    refusal = InvalidKeyError("The service does not know the key.", status=401, request_id="req_1")
+    _raise_from_explain(monkeypatch, refusal)
+    assert "not know the key. [401, INVALID_KEY, request req_1]" in nimbus("explain").err
+    told = nimbus("explain", "--json").complaint
+    assert (told["status"], told["code"], told["request_id"]) == (401, "INVALID_KEY", "req_1")
+
+
+def test_all_faults_of_a_core_are_listed(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that has found several faults shows each of them."""
+    _raise_from_explain(monkeypatch, CoreIntegrityError("Changed.", issues=("a.py: gone", "b.py: new")))
+    told = nimbus("explain")
+    assert "  - a.py: gone\n  - b.py: new\n" in told.err
+    assert nimbus("explain", "--json").complaint["issues"] == ["a.py: gone", "b.py: new"]
+
+
+def test_what_strangers_wrote_does_not_drive_the_terminal(
+    nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Control characters in a message are shown and not obeyed."""
+    _raise_from_explain(monkeypatch, NimbusError("Cleared \x1b[2J\x07 screen."))
+    assert "Cleared \\x1b[2J\\x07 screen." in nimbus("explain").err
+
+
+def test_a_foreign_error_keeps_its_traceback_without_values(fresh: Fresh) -> None:
+    """A fault of ours is shown whole for a report, and no variable's content with it."""
+    told = fresh(
+        f"""
+import nimbus_sdk.stored_key
+from nimbus_sdk.cli import main
+
+def fail(*, profile):
+    key = "{KEY}"
+    raise RuntimeError("a fault of ours")
+
+nimbus_sdk.stored_key.explain = fail
+main(["explain"])
+""",
+        check=False,
+    )
+    assert told.returncode == 1
+    assert "Traceback (most recent call last)" in told.stderr
+    assert "RuntimeError: a fault of ours" in told.stderr
+    # The line that holds the key is one of the program above, not of the traceback's frames.
+    assert KEY not in told.stderr
+
+
+def test_an_interruption_ends_with_130(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is told in one word and ends as shells have it."""
+    _raise_from_explain(monkeypatch, KeyboardInterrupt())
+    told = nimbus("explain")
+    assert told.code == 130
+    assert told.err == "\nInterrupted.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bogus",), "No such command"),
+        (("status", "--bogus"), "No such option"),
+        (("core",), "Missing command"),
+        (("core", "use"), "Missing argument"),
+        (("refresh", "--timeout", "soon"), "'--timeout'"),
+    ],
+)
+def test_a_command_line_that_is_not_understood_ends_with_2(
+    nimbus: Nimbus, arguments: tuple[str, ...], message: str
+) -> None:
+    """It says what was wrong and which page tells more; with --json as an object."""
+    told = nimbus(*arguments)
+    assert (told.code, told.out) == (2, "")
+    assert message in told.err
+    assert "--help` shows" in told.err
+    complaint = nimbus(*arguments, "--json").complaint
+    assert complaint["error"] == "UsageError"
+    assert complaint["exit_code"] == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("install", KEY),
+        ("install", f"--api-key={KEY}"),
+        ("install", "--api-key", KEY),
+        ("revoke", KEY, "--json"),
+        ("sandbox", "keys", "revoke", KEY, "--db", "sandbox.db"),
+        ("core", "use", KEY),
+        ("models", KEY),
+    ],
+)
+def test_a_key_on_the_command_line_is_not_repeated(nimbus: Nimbus, arguments: tuple[str, ...]) -> None:
+    """Somebody who types a key there must not find it in a log of the output as well."""
+    told = nimbus(*arguments)
+    assert told.code != 0
+    assert KEY not in told.out + told.err
+
+
+def test_a_key_on_the_command_line_is_explained(nimbus: Nimbus) -> None:
+    """Whoever types a key as an argument is told where keys belong, and that this one was seen."""
+    told = nimbus("install", KEY)
+    assert told.code == 2
+    assert "never goes on the command line" in told.err
+    assert "--key-stdin" in told.err
+
+
+def test_a_setting_that_cannot_be_used_ends_with_2(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable with a wrong value is named."""
+    monkeypatch.setenv("NIMBUS_SDK_TIMEOUT", "soon")
+    told = nimbus("explain", "--json").complaint
+    assert (told["error"], told["exit_code"]) == ("ConfigurationError", 2)
+    assert "NIMBUS_SDK_TIMEOUT" in told["message"]
+
+
+def test_a_reader_that_has_gone_is_no_traceback(own_world: Path) -> None:
+    """`nimbus-sdk … | head -0` ends quietly."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "nimbus_sdk", "explain"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr == b""
+
+
+def test_a_version_that_nobody_reads_is_no_traceback(own_world: Path) -> None:
+    """The shortest answer, too, ends quietly where the output is closed."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "nimbus_sdk", "--version"],
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_pipe_that_knows_no_such_letter_still_gets_the_rest(
+    nimbus_process: Nimbus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The … of a masked key does not end the command where the output is ASCII."""
+    told = nimbus_process("explain", NIMBUS_API_KEY=KEY, PYTHONIOENCODING="ascii")
+    assert told.code == 0
+    assert "nbci_live_0123?cdef" in told.out
+
+
+def test_errors_are_json_in_a_fresh_process_too(nimbus_process: Nimbus) -> None:
+    """A program that runs the command reads its error and its exit code."""
+    told = nimbus_process("core", "verify", "--json")
+    assert told.code == 11
+    assert json.loads(told.err)["error"] == "CoreNotInstalledError"

@@ -1,0 +1,129 @@
+"""Help, version, exit codes: what the command line says of itself, and what that costs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+import typer.main
+
+from nimbus_sdk import errors
+from nimbus_sdk._version import __version__
+from nimbus_sdk.cli import exit_codes
+from nimbus_sdk.cli.app import app
+from nimbus_sdk.errors import NimbusError
+from tests.cli.conftest import Nimbus
+from tests.conftest import Fresh
+
+WORDS_FOR_SECRETS = ("key", "token", "secret", "password", "credential")
+
+
+def _walk(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _walk(child, (*path, name))
+
+
+COMMANDS = dict(_walk(typer.main.get_command(app)))
+LEAVES = [path for path, command in COMMANDS.items() if not hasattr(command, "commands")]
+
+
+def test_the_commands_are_those_that_are_documented() -> None:
+    """A command that comes or goes is a visible change of the surface."""
+    assert {" ".join(path) for path in LEAVES} == {
+        "install",
+        "status",
+        "refresh",
+        "quota",
+        "models",
+        "explain",
+        "logout",
+        "revoke",
+        "demo",
+        "core list",
+        "core use",
+        "core rollback",
+        "core verify",
+        "core uninstall",
+        "sandbox serve",
+        "sandbox keys create",
+        "sandbox keys list",
+        "sandbox keys revoke",
+    }
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_has_a_page_with_examples(nimbus: Nimbus, path: tuple[str, ...]) -> None:
+    """`--help` of each command shows how to use it and what its JSON holds."""
+    page = nimbus(*path, "--help")
+    assert page.code == 0
+    assert page.err == ""
+    assert "Example" in page.out
+    assert f"nimbus-sdk {' '.join(path)}" in page.out
+    assert "--json" in page.out
+    assert "JSON" in page.out
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_no_option_takes_a_secret(path: tuple[str, ...]) -> None:
+    """An option that is named after a secret is a switch, never a value."""
+    for parameter in COMMANDS[path].params:  # type: ignore[attr-defined]
+        if any(word in parameter.name.lower() for word in WORDS_FOR_SECRETS):
+            assert parameter.is_flag, parameter.name
+
+
+def test_without_arguments_the_page_is_shown(nimbus: Nimbus) -> None:
+    """`nimbus-sdk` alone answers with its help, and that is no failure."""
+    alone = nimbus()
+    assert alone.code == 0
+    assert alone.out == nimbus("--help").out
+    assert "nimbus-sdk demo" in alone.out
+
+
+def test_the_page_lists_every_exit_code_of_the_error_tree(nimbus: Nimbus) -> None:
+    """The table of exit codes is read off the classes, so none is missing and none is wrong."""
+    page, table = nimbus("--help").out, dict(exit_codes.table())
+    kinds = [
+        kind
+        for _, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, NimbusError) and kind.__module__ == errors.__name__
+    ]
+    assert len(kinds) > 25
+    for kind in kinds:
+        assert kind.__name__ in table[kind.exit_code]
+    for code, meaning in table.items():
+        assert f"{code:>3}  {meaning}" in page
+
+
+def test_the_version_is_told_before_anything_is_loaded(fresh: Fresh) -> None:
+    """`--version` loads none of the libraries, so that it answers at once."""
+    told = fresh(
+        """
+import sys
+from nimbus_sdk.cli import main
+try:
+    main(["--version"])
+finally:
+    heavy = {"httpx", "pydantic", "numpy", "keyring", "typer", "rich", "starlette"} & set(sys.modules)
+    assert not heavy, heavy
+"""
+    )
+    assert told.stdout == f"nimbus-sdk {__version__}\n"
+
+
+def test_the_version_is_told_beside_other_options_too(nimbus: Nimbus) -> None:
+    """`--version` wins over whatever else stands there."""
+    assert nimbus("--version", "status").out == f"nimbus-sdk {__version__}\n"
+
+
+def test_loading_the_commands_loads_none_of_what_they_work_with(fresh: Fresh) -> None:
+    """All commands are known at the price of typer: what they work with is loaded when one runs."""
+    fresh(
+        """
+import sys
+import nimbus_sdk.cli.app
+heavy = {"httpx", "numpy", "keyring", "starlette", "filelock", "nimbus_sdk.core"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    )
