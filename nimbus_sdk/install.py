@@ -251,9 +251,9 @@ def _unpacked(order: _Order, key: ApiKey) -> Flow[InstalledCore]:
 def _committed(order: _Order, found: Found, session: AuthSession, core: InstalledCore) -> AuthSession:
     """Keep everything. The switch of the core's pointer is the one moment at which the new state counts."""
     places = order.places
-    session = licensing.with_kept_key(order.settings, places, found, session)
-    sessions.stage(places, session.to_dict(), core.install_id)
-    versions.switch(places.core, core)
+    with licensing.key_kept(order.settings, places, found, session) as session:
+        sessions.stage(places, session.to_dict(), core.install_id)
+        versions.switch(places.core, core)
     try:
         licensing.keep_session(places, session)
         versions.prune(places.core)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.errors import (
     ApiError,
+    CredentialStoreError,
     NimbusConnectionError,
     NimbusError,
     NimbusTimeoutError,
@@ -24,8 +26,9 @@ from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.session import AuthSession, as_stale, forget_memory, kept_session
 from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import sessions
-from nimbus_sdk.store.credentials import save_key
+from nimbus_sdk.store.credentials import forget_key, read_stored, save_key
 from nimbus_sdk.store.files import Lock
+from nimbus_sdk.store.key_card import read_card
 from nimbus_sdk.store.key_sources import Found
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport.flow import Flow, pause, work
@@ -147,8 +150,8 @@ def keep(settings: Settings, places: Places, found: Found, session: AuthSession)
         CredentialStoreError: The store refused the key.
         SessionError: The disk refused the session.
     """
-    session = with_kept_key(settings, places, found, session)
-    keep_session(places, session)
+    with key_kept(settings, places, found, session) as session:
+        keep_session(places, session)
     return session
 
 
@@ -164,19 +167,49 @@ def keep_session(places: Places, session: AuthSession) -> None:
     forget_memory()
 
 
-def with_kept_key(settings: Settings, places: Places, found: Found, session: AuthSession) -> AuthSession:
+@contextmanager
+def key_kept(settings: Settings, places: Places, found: Found, session: AuthSession) -> Iterator[AuthSession]:
     """Store a key that a person gave and that was just found valid; any other stays where it is.
 
-    Returns:
+    Where the block fails, the key that was stored before is put back.
+
+    Yields:
         The session, with the place where its key is.
 
     Raises:
         CredentialStoreError: The store refused.
     """
     if found.source not in GIVEN_BY_A_PERSON:
-        return replace(session, key_source=found.source)
-    choice = save_key(settings, places, found.key, origin(settings.api_url))
-    return replace(session, key_source=choice.store.name, key_source_reason=choice.reason)
+        yield replace(session, key_source=found.source)
+        return
+    undo = _undoing(settings, places, found.key)
+    try:
+        choice = save_key(settings, places, found.key, origin(settings.api_url))
+        yield replace(session, key_source=choice.store.name, key_source_reason=choice.reason)
+    except NimbusError:
+        try:
+            undo()
+        except CredentialStoreError as error:
+            _log.warning("%s is stored already, although the rest failed: %s", found.key.masked, error)
+        raise
+
+
+def _undoing(settings: Settings, places: Places, key: ApiKey) -> Callable[[], object]:
+    """What brings the store back to where it is now, once a key was stored in it."""
+    card = read_card(places)
+    if card is None:
+        return lambda: forget_key(settings, places, key.fingerprint)
+    if card.fingerprint == key.fingerprint:
+        return lambda: None
+    try:
+        before = read_stored(settings, places)
+    except CredentialStoreError:
+        # What cannot be read now cannot be written again; saving the new key tells of the trouble.
+        return lambda: None
+    if before.key is None:
+        return lambda: forget_key(settings, places, key.fingerprint)
+    kept = before.key
+    return lambda: save_key(settings, places, kept, before.origin)
 
 
 def locked(lock: Lock, waiting: Callable[[], None] | None = None) -> Flow[None]:
