@@ -28,7 +28,7 @@ def aggregate(data: BCIData) -> FloatArray:
            [6.]])
     """
     reduce = _WAYS[data.metadata.temporal_aggregation]
-    return np.ascontiguousarray(reduce(data.features).T)
+    return reduce(data.features).T
 
 
 def _mean(features: FeatureArray) -> FloatArray:
@@ -40,7 +40,7 @@ def _median(features: FeatureArray) -> FloatArray:
 
 
 def _only(features: FeatureArray) -> FloatArray:
-    return features[:, 0, :].astype(np.float64)
+    return features[:, 0, :].astype(np.float64, copy=False)
 
 
 def _logvar(features: FeatureArray) -> FloatArray:

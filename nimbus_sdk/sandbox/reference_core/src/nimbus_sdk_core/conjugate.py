@@ -57,12 +57,16 @@ def weak_prior(
     n_classes, n_features = seen.means.shape
     variance = _variance_within(seen)
     grand_mean = (seen.counts[:, None] * seen.means).sum(axis=0) / seen.counts.sum()
+    means = np.empty((n_classes, n_features))
+    means[...] = grand_mean
+    scatter = np.empty((n_covariances, n_features, n_features))
+    scatter[...] = (dof_offset + 1.0) * np.diag(variance)
     return NormalInverseWishart(
         counts=np.zeros(n_classes),
         precision=np.full(n_classes, mean_prior_precision),
-        means=np.tile(grand_mean, (n_classes, 1)),
+        means=means,
         dof=np.full(n_covariances, n_features + dof_offset),
-        scatter=np.tile((dof_offset + 1.0) * np.diag(variance), (n_covariances, 1, 1)),
+        scatter=scatter,
     )
 
 

@@ -10,8 +10,9 @@ import numpy.typing as npt
 from .arrays import FloatArray, LabelArray
 from .card import ModelCard
 from .conjugate import NormalInverseWishart, update, weak_prior
+from .diagnosis import posteriors
 from .errors import CoreDataError, NotTrainedError
-from .labelled import as_vectors, to_learn, to_learn_on
+from .labelled import LARGEST, as_matrix, check_range, to_learn, to_learn_on
 from .moments import moments
 from .predictive import Predictive, Scores, evaluate, predictive
 
@@ -106,18 +107,21 @@ class GaussianClassifier(ABC):
             NotTrainedError: Not trained yet.
             CoreDataError: Vectors that cannot be used.
         """
-        self._learned()
-        vectors = as_vectors(X)
-        self._check_width(vectors)
-        return evaluate(self._ready, vectors)
+        vectors = self._read(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = evaluate(self._ready, vectors)
+        # What is not finite shows in the distances, which are fewer than the features.
+        if not scores.squared_distances.max(initial=0.0) < LARGEST**2:
+            check_range(vectors)
+        return scores
 
     def predict_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
         """Posterior probability of each class, shape (n_trials × n_classes)."""
-        return np.exp(self.score_trials(X).log_posteriors)
+        return posteriors(self, self._read(X)).T
 
     def predict(self, X: npt.ArrayLike) -> LabelArray:  # noqa: N803
         """The most probable label of each trial, shape (n_trials,)."""
-        best = self.score_trials(X).log_posteriors.argmax(axis=1)
+        best = posteriors(self, self._read(X)).argmax(axis=0)
         return np.asarray(self.classes_[best])
 
     def arrays(self) -> dict[str, FloatArray]:
@@ -157,6 +161,12 @@ class GaussianClassifier(ABC):
                 "Call fit(), train_model() or load_model() first.",
             )
         return self.posterior_
+
+    def _read(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
+        self._learned()
+        vectors = as_matrix(X)
+        self._check_width(vectors)
+        return vectors
 
     def _check_width(self, vectors: FloatArray) -> None:
         if vectors.shape[1] != self.n_features_in_:

@@ -7,10 +7,9 @@ import numpy.typing as npt
 
 from .arrays import FloatArray, IndexArray, LabelArray
 from .errors import CoreDataError
-from .labels import as_labels, index_of
+from .labels import as_labels, classes_in, index_of
 
-# Beyond this, squares and their sums leave the range of a float64.
-_LARGEST = 1e100
+LARGEST = 1e100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,11 +27,11 @@ class Labelled:
     classes: LabelArray
 
 
-def as_vectors(vectors: npt.ArrayLike) -> FloatArray:
-    """Read a (n_vectors × n_features) matrix of finite numbers.
+def as_matrix(vectors: npt.ArrayLike) -> FloatArray:
+    """Read a (n_vectors × n_features) matrix of numbers that may still be NaN, infinite or too large.
 
     Raises:
-        CoreDataError: Not two axes, not real numbers, or a value that is not finite or beyond 1e100.
+        CoreDataError: Not two axes, or not real numbers.
     """
     found = np.asarray(vectors)
     if found.ndim != 2:
@@ -42,16 +41,24 @@ def as_vectors(vectors: npt.ArrayLike) -> FloatArray:
         )
     if found.dtype.kind not in "iuf":
         raise CoreDataError(f"Vectors are of type {found.dtype}, not real numbers.", "Give floats.")
-    read = found.astype(np.float64, copy=False)
-    usable = np.abs(read) < _LARGEST
-    if not usable.all():
-        row, column = (int(at) for at in np.argwhere(~usable)[0])
-        raise CoreDataError(
-            f"Vectors hold NaN, infinity or more than {_LARGEST:g}, first at trial {row}, feature {column} "
-            f"(counted from 0): {read[row, column]}.",
-            "Drop or repair these trials first, or use larger units.",
-        )
-    return read
+    return found.astype(np.float64, copy=False)
+
+
+def check_range(vectors: FloatArray) -> None:
+    """Refuse numbers whose squares and their sums leave the range of a float64.
+
+    Raises:
+        CoreDataError: A value that is not finite or beyond 1e100.
+    """
+    # NaN fails both comparisons; neither needs a temporary of the size of the vectors.
+    if not vectors.size or (vectors.min() > -LARGEST and vectors.max() < LARGEST):
+        return
+    row, column = (int(at) for at in np.argwhere(~(np.abs(vectors) < LARGEST))[0])
+    raise CoreDataError(
+        f"Vectors hold NaN, infinity or more than {LARGEST:g}, first at trial {row}, feature {column} "
+        f"(counted from 0): {vectors[row, column]}.",
+        "Drop or repair these trials first, or use larger units.",
+    )
 
 
 def to_learn(vectors: npt.ArrayLike, labels: npt.ArrayLike) -> Labelled:
@@ -61,13 +68,13 @@ def to_learn(vectors: npt.ArrayLike, labels: npt.ArrayLike) -> Labelled:
         CoreDataError: Fewer than two classes, or shapes that do not fit.
     """
     read, named = _together(vectors, labels)
-    classes = np.unique(named)
+    classes, index = classes_in(named)
     if len(classes) < 2:
         raise CoreDataError(
             f"labels hold {len(classes)} class(es): {[item.item() for item in classes]}.",
             "A classifier needs at least two.",
         )
-    return Labelled(read, index_of(named, classes), classes)
+    return Labelled(read, index, classes)
 
 
 def to_learn_on(vectors: npt.ArrayLike, labels: npt.ArrayLike, classes: LabelArray) -> Labelled:
@@ -81,7 +88,8 @@ def to_learn_on(vectors: npt.ArrayLike, labels: npt.ArrayLike, classes: LabelArr
 
 
 def _together(vectors: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, LabelArray]:
-    read, named = as_vectors(vectors), as_labels(labels)
+    read, named = as_matrix(vectors), as_labels(labels)
+    check_range(read)
     if len(read) != len(named):
         raise CoreDataError(
             f"There are {len(read)} vectors and {len(named)} labels.", "Give one label for each trial."

@@ -8,6 +8,9 @@ from .errors import CoreDataError
 
 _KINDS = "Give one whole number, one text or one truth value for each trial."
 
+# Whole numbers that lie this close together are looked up in a table, others by bisection.
+_WIDEST_TABLE = 65_536
+
 
 def as_labels(labels: npt.ArrayLike) -> LabelArray:
     """Read labels of any usual kind into a one-dimensional int64, text or bool array.
@@ -60,6 +63,9 @@ def index_of(labels: LabelArray, classes: LabelArray) -> IndexArray:
             f"labels are of type {labels.dtype}, the model's classes are {known}.",
             "Translate the labels into the model's own.",
         )
+    found = _from_table(labels, classes) if labels.dtype.kind == "i" else None
+    if found is not None:
+        return found
     place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
     strange = classes[place] != labels
     if not strange.any():
@@ -69,6 +75,40 @@ def index_of(labels: LabelArray, classes: LabelArray) -> IndexArray:
     if names == [0] and known == list(range(1, len(known) + 1)):
         hint = "These labels count from 0 and the model's classes from 1: add 1 to the labels."
     raise CoreDataError(f"labels hold {names}, but the model's classes are {known}.", hint)
+
+
+def classes_in(labels: LabelArray) -> tuple[LabelArray, IndexArray]:
+    """Find the classes that occur, sorted, and each label's place among them.
+
+    Args:
+        labels: Shape (n_trials,).
+
+    >>> classes_in(as_labels([7, 5, 7]))
+    (array([5, 7]), array([1, 0, 1]))
+    """
+    if labels.dtype.kind == "i" and labels.size:
+        low, high = int(labels.min()), int(labels.max())
+        if high - low < _WIDEST_TABLE:
+            shifted = labels - low
+            occurs = np.bincount(shifted) > 0
+            return np.flatnonzero(occurs) + low, (np.cumsum(occurs) - 1)[shifted]
+    classes, index = np.unique(labels, return_inverse=True)
+    return classes, index
+
+
+def _from_table(labels: LabelArray, classes: LabelArray) -> IndexArray | None:
+    """Places of whole numbers among whole numbers; None where a table cannot tell."""
+    span = int(classes[-1]) - int(classes[0])
+    if span >= _WIDEST_TABLE:
+        return None
+    # Read without sign, so that one comparison finds what lies below or above.
+    shifted = (labels - classes[0]).view(np.uint64)
+    if labels.size and shifted.max() > span:
+        return None
+    table = np.full(span + 1, -1, np.intp)
+    table[classes - classes[0]] = np.arange(len(classes))
+    place = table[shifted]
+    return place if (place >= 0).all() else None
 
 
 def _from_objects(found: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:

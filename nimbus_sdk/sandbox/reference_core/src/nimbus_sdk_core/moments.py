@@ -36,18 +36,36 @@ def moments(vectors: FloatArray, index: IndexArray, n_classes: int) -> Moments:
     """
     n_features = vectors.shape[1]
     pivot = _round_centre(vectors)
-    counts = np.bincount(index, minlength=n_classes).astype(np.float64)
-    means = np.zeros((n_classes, n_features))
+    counts = np.bincount(index, minlength=n_classes)
+    shifted = np.take(vectors, _order(index, n_classes), axis=0)
+    shifted -= pivot
+    sums = np.zeros((n_classes, n_features))
     scatters = np.zeros((n_classes, n_features, n_features))
-    for k in np.flatnonzero(counts):
-        shifted = vectors[index == k] - pivot
-        offset = shifted.sum(axis=0) / counts[k]
-        means[k] = pivot + offset
-        scatters[k] = shifted.T @ shifted - counts[k] * (offset[:, None] * offset)
-    return Moments(counts, means, scatters)
+    end = 0
+    for k, count in enumerate(counts.tolist()):
+        start, end = end, end + count
+        own = shifted[start:end]
+        sums[k], scatters[k] = _sum(own), own.T @ own
+    offsets = sums / np.maximum(counts, 1)[:, None]
+    scatters -= counts[:, None, None] * (offsets[:, :, None] * offsets[:, None, :])
+    means = np.where(counts[:, None] > 0, pivot + offsets, 0.0)
+    return Moments(counts.astype(np.float64), means, scatters)
+
+
+def _order(index: IndexArray, n_classes: int) -> IndexArray:
+    # NumPy sorts integers of at most 16 bits by radix, which takes a tenth of the time.
+    return np.argsort(index.astype(np.min_scalar_type(n_classes)), kind="stable")
+
+
+def _sum(vectors: FloatArray) -> FloatArray:
+    """Sum over the vectors; as a product it takes half the time of ``sum(axis=0)``."""
+    return np.ones(len(vectors)) @ vectors
 
 
 def _round_centre(vectors: FloatArray) -> FloatArray:
     """The mean of each feature, rounded to the power of two next to its standard deviation."""
-    step = np.ldexp(1.0, np.frexp(vectors.std(axis=0))[1])
-    return np.asarray(np.round(vectors.mean(axis=0) / step) * step)
+    mean = _sum(vectors) / len(vectors)
+    away = vectors - mean
+    deviation = np.sqrt(_sum(np.multiply(away, away, out=away)) / len(vectors))
+    step = np.ldexp(1.0, np.frexp(deviation)[1])
+    return np.asarray(np.round(mean / step) * step)

@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .aggregate import aggregate
-from .arrays import FloatArray, IndexArray
+from .arrays import IndexArray
 from .calibration import confidence_calibration
 from .compatibility import check_fit
 from .data import BCIData
 from .decoder import Decoder
+from .diagnosis import Diagnosis, diagnose
 from .labels import index_of
 from .metadata import whole_number
-from .predictive import Scores
 from .result import BatchResult
 
 
@@ -47,55 +47,33 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_fit(model, data)
     truth = None if data.labels is None else index_of(data.labels, model.classes_)
-    return _result(model, model.score_trials(aggregate(data)), truth, started)
+    return _result(model, diagnose(model, aggregate(data)), truth, started)
 
 
-def _result(model: Decoder, scores: Scores, truth: IndexArray | None, started: float) -> BatchResult:
-    best = scores.log_posteriors.argmax(axis=1)
-    posteriors = np.exp(scores.log_posteriors)
-    confidences = posteriors[np.arange(len(best)), best]
-    entropy = _entropy_bits(scores.log_posteriors, posteriors)
-    squared, outlier = _distances(scores, model.n_features_in_)
-    right = None if truth is None or not len(best) else best == truth
+def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started: float) -> BatchResult:
+    best, n_trials = found.best, len(found.best)
+    right = None if truth is None or not n_trials else best == truth
+    calibration = None if right is None else confidence_calibration(found.confidences, right)
+    predictions, balance = model.classes_[best], _balance(best, len(model.classes_))
     card = model.card
     elapsed = 1e3 * (time.perf_counter() - started)
     return BatchResult(
-        predictions=model.classes_[best],
-        confidences=confidences,
-        posteriors=posteriors,
+        predictions=predictions,
+        confidences=found.confidences,
+        posteriors=found.posteriors.T,
         classes=model.classes_,
-        entropy=entropy,
-        mean_entropy=_mean(entropy),
-        mahalanobis_distances=np.sqrt(squared),
-        outlier_scores=outlier,
-        balance=_balance(best, len(model.classes_)),
+        entropy=found.entropy,
+        mean_entropy=_mean(found.entropy),
+        mahalanobis_distances=found.distances,
+        outlier_scores=found.outlier_scores,
+        balance=balance,
         latency_ms=elapsed,
-        per_trial_latency_ms=elapsed / len(best) if len(best) else float("nan"),
+        per_trial_latency_ms=elapsed / n_trials if n_trials else float("nan"),
         model_name=card.name if card is not None else type(model).__name__,
         simulated=card is not None and card.simulated,
         accuracy=None if right is None else _mean(right),
-        confidence_calibration=None if right is None else confidence_calibration(confidences, right),
+        confidence_calibration=calibration,
     )
-
-
-def _entropy_bits(log_posteriors: FloatArray, posteriors: FloatArray) -> FloatArray:
-    nats = -np.einsum("ij,ij->i", posteriors, log_posteriors)
-    return np.asarray(np.maximum(nats, 0.0) / np.log(2.0))
-
-
-def _distances(scores: Scores, n_features: int) -> tuple[FloatArray, FloatArray]:
-    """Squared distance to the nearest class, and how unusual it is.
-
-    For x ~ t(m, Λ, ν) in D dimensions, d²/D follows F(D, ν). Its cube root is nearly normal, which gives a
-    standard score without tables: Paulson's approximation, Abramowitz & Stegun, Handbook of Mathematical
-    Functions, 26.6.15.
-    """
-    nearest = scores.squared_distances.argmin(axis=1)
-    squared = scores.squared_distances[np.arange(len(nearest)), nearest]
-    of_data, of_model = 2.0 / (9.0 * n_features), 2.0 / (9.0 * scores.dof[nearest])
-    root = np.cbrt(squared / n_features)
-    score = ((1.0 - of_model) * root - (1.0 - of_data)) / np.sqrt(of_data + of_model * root * root)
-    return squared, score
 
 
 def _balance(best: IndexArray, n_classes: int) -> float:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import FloatArray
+from .blocks import product
 from .conjugate import NormalInverseWishart
 from .errors import CoreDataError
 
@@ -40,7 +41,7 @@ class Predictive:
 
     Attributes:
         centre: Subtracted from every vector, so that large offsets cost no digits, (n_features,).
-        whiteners: Transposed inverse Cholesky factor of each Ψ, (n_covariances × n_features × n_features).
+        whiteners: Inverse Cholesky factor of each Ψ, (n_covariances × n_features × n_features).
         places: Class means in the whitened coordinates of their covariance, (n_classes × n_features).
         widths: Λ_k / Ψ, shape (n_classes,).
         dof: ν_k, shape (n_classes,).
@@ -63,11 +64,11 @@ def predictive(posterior: NormalInverseWishart) -> Predictive:
     """
     n_classes, n_features = posterior.means.shape
     lower = _cholesky(posterior.scatter)
-    inverse = np.linalg.solve(lower, np.broadcast_to(np.eye(n_features), lower.shape))
+    inverse = np.asarray(np.linalg.inv(lower), dtype=np.float64)
     owner = np.arange(n_classes) // (n_classes // len(lower))
     dof = posterior.dof[owner] - n_features + 1.0
     widths = (posterior.precision + 1.0) / (posterior.precision * dof)
-    centre = posterior.means.mean(axis=0)
+    centre = posterior.means.sum(axis=0) / n_classes
     log_det = 2.0 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
     share = (posterior.counts + 1.0) / (posterior.counts.sum() + n_classes)
     constants = (
@@ -77,9 +78,8 @@ def predictive(posterior: NormalInverseWishart) -> Predictive:
         - 0.5 * log_det[owner]
     )
     groups = (posterior.means - centre).reshape(len(lower), -1, n_features)
-    whiteners = np.ascontiguousarray(inverse.transpose(0, 2, 1))
-    places = (groups @ whiteners).reshape(n_classes, n_features)
-    return Predictive(centre, whiteners, places, widths, dof, constants)
+    places = (groups @ inverse.transpose(0, 2, 1)).reshape(n_classes, n_features)
+    return Predictive(centre, inverse, places, widths, dof, constants)
 
 
 def evaluate(ready: Predictive, vectors: FloatArray) -> Scores:
@@ -87,27 +87,33 @@ def evaluate(ready: Predictive, vectors: FloatArray) -> Scores:
 
     Args:
         ready: The prepared predictive.
-        vectors: Shape (n_vectors × n_features).
+        vectors: Shape (n_vectors × n_features), in any memory order; best in `blocks`.
     """
     n_features = vectors.shape[1]
-    squared = _squared_lengths(ready, vectors - ready.centre) / ready.widths
-    joint = ready.constants - 0.5 * (ready.dof + n_features) * np.log1p(squared / ready.dof)
-    top = joint.max(axis=1, keepdims=True)
-    joint -= top
-    joint -= np.log(np.exp(joint).sum(axis=1, keepdims=True))
-    return Scores(log_posteriors=joint, squared_distances=squared, dof=ready.dof)
+    squared = _squared_lengths(ready, vectors.T - ready.centre[:, None])
+    squared /= ready.widths[:, None]
+    # One row a class and one column a vector from here on: sums over a few classes are then sums of rows.
+    joint = squared / ready.dof[:, None]
+    np.log1p(joint, out=joint)
+    joint *= -0.5 * (ready.dof + n_features)[:, None]
+    joint += ready.constants[:, None]
+    joint -= joint.max(axis=0)
+    joint -= np.log(np.exp(joint).sum(axis=0))
+    return Scores(log_posteriors=joint.T, squared_distances=squared.T, dof=ready.dof)
 
 
-def _squared_lengths(ready: Predictive, centred: FloatArray) -> FloatArray:
-    """Squared distance to each class in whitened coordinates, (n_vectors × n_classes)."""
-    groups = ready.places.reshape(len(ready.whiteners), -1, ready.places.shape[1])
-    found = []
-    for whitener, places in zip(ready.whiteners, groups, strict=True):
-        white = centred @ whitener
-        squared = np.einsum("ij,ij->i", white, white)[:, None] - 2.0 * (white @ places.T)
-        squared += (places * places).sum(axis=1)
-        found.append(squared)
-    return np.asarray(np.maximum(np.concatenate(found, axis=1), 0.0))
+def _squared_lengths(ready: Predictive, columns: FloatArray) -> FloatArray:
+    """Squared distance to each class in whitened coordinates, (n_classes × n_vectors)."""
+    squared = np.empty((len(ready.places), columns.shape[1]))
+    sharing = len(ready.places) // len(ready.whiteners)
+    for k, whitener in enumerate(ready.whiteners):
+        places, rows = ready.places[k * sharing : (k + 1) * sharing], squared[k * sharing : (k + 1) * sharing]
+        white = product(whitener, columns)
+        rows[...] = product(-2.0 * places, white)
+        np.multiply(white, white, out=white)
+        rows += white.sum(axis=0)
+        rows += (places * places).sum(axis=1)[:, None]
+    return np.maximum(squared, 0.0, out=squared)
 
 
 def _cholesky(scatter: FloatArray) -> FloatArray:
