@@ -47,7 +47,7 @@ class Call:
         auth: Header that authenticates it, bound to one origin; None where nothing may be sent.
         headers: Further headers.
         params: Query; values of None are left out.
-        json: Body, sent as JSON.
+        json: Body, sent as JSON; None sends none.
         repeatable: May be sent again when its answer was lost.
         per_minute: Requests a minute that the service documents for it, or None.
         patience: Seconds this call may take, retries included, where that is less than what is left.
@@ -62,7 +62,7 @@ class Call:
     auth: HeaderAuth | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str | None] = field(default_factory=dict)
-    json: Mapping[str, object] | None = field(default=None, repr=False)
+    json: object = field(default=None, repr=False)
     repeatable: bool = True
     per_minute: int | None = None
     patience: float | None = None

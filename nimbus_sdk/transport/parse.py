@@ -22,11 +22,33 @@ def parsed(kind: type[M], answer: Answer) -> M:
     try:
         return kind.model_validate_json(answer.body)
     except ValidationError as error:
-        faults = tuple(
-            f"{'.'.join(str(part)[:40] for part in fault['loc'][:4]) or 'the whole body'}: {fault['type']}"
-            for fault in error.errors(include_url=False, include_context=False, include_input=False)[:5]
-        )
+        faults = _faults(error)
     # Raised here and not in the handler: pydantic's error holds the body, and with it perhaps a token.
-    raise ResponseFormatError(
+    raise _misfit(kind, faults)
+
+
+def fitted(kind: type[M], fields: object) -> M:
+    """A part of an answer, already read as JSON, as a model.
+
+    Raises:
+        ResponseFormatError: As for :func:`parsed`.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        faults = _faults(error)
+    del fields
+    raise _misfit(kind, faults)
+
+
+def _faults(error: ValidationError) -> tuple[str, ...]:
+    return tuple(
+        f"{'.'.join(str(part)[:40] for part in fault['loc'][:4]) or 'the whole body'}: {fault['type']}"
+        for fault in error.errors(include_url=False, include_context=False, include_input=False)[:5]
+    )
+
+
+def _misfit(kind: type[BaseModel], faults: tuple[str, ...]) -> ResponseFormatError:
+    return ResponseFormatError(
         f"The service's answer ({kind.__name__}) does not fit its documentation: {'; '.join(faults)}."
     )

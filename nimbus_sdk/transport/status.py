@@ -57,6 +57,8 @@ BY_STATUS: dict[int, type[ApiError]] = {
     503: ServerError,
     504: ServerError,
 }
+# What OpenSSL calls it when the other side knows only versions that are too old.
+_TOO_OLD = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 E = TypeVar("E", bound=BaseException)
 _IN_BETWEEN = (
     "That did not come from the service itself: a captive portal or a proxy may be in between. "
@@ -100,6 +102,12 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
             hint="Check HTTPS_PROXY (user and password belong into its URL) and NO_PROXY.",
         )
     if (broken := _first(causes, ssl.SSLError)) is not None:
+        if broken.reason in _TOO_OLD:
+            return NimbusConnectionError(
+                f"{host} offers no TLS 1.2 or newer, so nothing was sent to it.",
+                passing=False,
+                hint="The server, or a proxy in between, must be updated; older TLS is never used.",
+            )
         return NimbusConnectionError(
             f"The TLS connection to {host} failed ({foreign(broken.reason or 'no reason')})."
         )
@@ -115,10 +123,11 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
     return NimbusConnectionError(f"{host} cannot be reached ({call.name}: {foreign(detail, limit=120)}).")
 
 
-def unknown_host(host: str, error: socket.gaierror) -> NimbusConnectionError:
-    """The name of the service's host could not be resolved."""
+def unknown_host(host: str, error: OSError | UnicodeError) -> NimbusConnectionError:
+    """The name of the service's host could not be resolved, or is none."""
+    reason = error.strerror if isinstance(error, OSError) else None
     return NimbusConnectionError(
-        f"The name {host} cannot be resolved ({foreign(error.strerror or 'no reason')}).",
+        f"The name {host} cannot be resolved ({foreign(reason or type(error).__name__)}).",
         passing=False,
         hint="Check the network connection, the DNS server and the proxy variables, then try again.",
     )
@@ -142,7 +151,8 @@ def _refusal(call: Call, answer: Answer) -> NimbusError:
             hint="Give user and password in the URL of HTTPS_PROXY.",
         )
     said = _Said.read(call, answer)
-    kind = BY_CODE.get(said.code or "") or BY_STATUS.get(answer.status, ApiError)
+    # Not every service shouts its codes: NeuroAI's key_expired is the same word.
+    kind = BY_CODE.get((said.code or "").upper()) or BY_STATUS.get(answer.status, ApiError)
     hint: str | None = None
     if said.is_foreign and answer.status < 500:
         kind, hint = (kind if answer.status == 429 else ApiError), _IN_BETWEEN

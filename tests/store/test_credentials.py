@@ -379,6 +379,7 @@ class ForeignKey:
     fingerprint = "0123456789ab"
 
     def reveal(self):
+        """All of it."""
         return self.text
 
 
