@@ -1,4 +1,4 @@
-"""The two ASGI applications of a sandbox: API with GitHub on the first port, storage on the second."""
+"""The two ASGI applications of a sandbox: APIs with GitHub on the first port, storage on the second."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from nimbus_sdk.sandbox.control_routes import control_routes
 from nimbus_sdk.sandbox.endpoint import Endpoint, Visit
 from nimbus_sdk.sandbox.github_routes import github_refusal, github_routes
 from nimbus_sdk.sandbox.model_routes import model_routes
+from nimbus_sdk.sandbox.neuroai_routes import neuroai_routes
+from nimbus_sdk.sandbox.nexus_routes import nexus_routes
+from nimbus_sdk.sandbox.nimbus_os_routes import nimbus_os_routes
 from nimbus_sdk.sandbox.refusals import Refused
 from nimbus_sdk.sandbox.replies import Reply
 from nimbus_sdk.sandbox.state import State
@@ -17,9 +20,17 @@ from nimbus_sdk.sandbox.storage_routes import storage_routes
 
 
 def main_application(state: State) -> ASGIApp:
-    """API, GitHub and control plane."""
+    """The four APIs, GitHub and the control plane."""
     return Router(
-        [*api_routes(state), *model_routes(state), *github_routes(state), control_routes(state)],
+        [
+            *api_routes(state),
+            *model_routes(state),
+            *github_routes(state),
+            *nimbus_os_routes(state),
+            *neuroai_routes(state),
+            *nexus_routes(state),
+            control_routes(state),
+        ],
         redirect_slashes=False,
         default=Endpoint("unknown", _unknown, state),
     )

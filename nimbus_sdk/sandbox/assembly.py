@@ -13,6 +13,13 @@ from nimbus_sdk.sandbox.journal import Journal
 from nimbus_sdk.sandbox.license_keys import LicenseKeys
 from nimbus_sdk.sandbox.limits import Limits
 from nimbus_sdk.sandbox.models import read_models
+from nimbus_sdk.sandbox.neuroai_agents import NeuroAiAgents
+from nimbus_sdk.sandbox.neuroai_audit import NeuroAiAudit
+from nimbus_sdk.sandbox.neuroai_keys import NeuroAiKeys
+from nimbus_sdk.sandbox.neuroai_rates import NeuroAiRates
+from nimbus_sdk.sandbox.nexus_keys import NexusKeys
+from nimbus_sdk.sandbox.nimbus_os_keys import NimbusOsKeys
+from nimbus_sdk.sandbox.nimbus_os_orders import NimbusOsOrders
 from nimbus_sdk.sandbox.publishing import draft_of_wheel, first_draft
 from nimbus_sdk.sandbox.releases import Draft, Releases
 from nimbus_sdk.sandbox.state import State
@@ -58,6 +65,13 @@ def assemble(plan: Plan, api_url: str, storage_url: str, folder: Path) -> State:
         releases=Releases(first, folder, plan.clock),
         models=models,
         workshop=plan.workshop,
+        nimbus_os=NimbusOsKeys(database, plan.clock),
+        nimbus_os_orders=NimbusOsOrders(plan.clock),
+        neuroai=NeuroAiKeys(database, plan.clock),
+        neuroai_agents=NeuroAiAgents(),
+        neuroai_audit=NeuroAiAudit(database, plan.clock),
+        neuroai_rates=NeuroAiRates(plan.clock),
+        nexus=NexusKeys(database, plan.clock),
         api_url=api_url,
         storage_url=storage_url,
     )

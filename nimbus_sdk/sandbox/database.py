@@ -27,6 +27,28 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE TABLE IF NOT EXISTS tokens (
     token_hash TEXT PRIMARY KEY, key_hash TEXT NOT NULL, expires_at REAL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS nimbus_os_keys (
+    key_hash TEXT PRIMARY KEY, masked TEXT NOT NULL, environment TEXT NOT NULL, permissions TEXT NOT NULL,
+    created_at REAL NOT NULL, revoked_at REAL
+) STRICT;
+CREATE TABLE IF NOT EXISTS neuroai_keys (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, key_hash TEXT NOT NULL UNIQUE,
+    key_prefix TEXT NOT NULL, name TEXT NOT NULL, description TEXT NOT NULL, role TEXT, type TEXT NOT NULL,
+    custom_permissions TEXT, user TEXT NOT NULL, ceiling TEXT, expires_at REAL, referrers TEXT NOT NULL,
+    rate_requests INTEGER, rate_seconds INTEGER, created_at REAL NOT NULL, rotated_at REAL, last_used_at REAL
+) STRICT;
+CREATE TABLE IF NOT EXISTS neuroai_audit (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, key_id TEXT, method TEXT NOT NULL,
+    path TEXT NOT NULL, status INTEGER NOT NULL, code TEXT, ip TEXT NOT NULL, referrer TEXT,
+    request_id TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS nexus_keys (
+    key_hash TEXT PRIMARY KEY, integration_id TEXT NOT NULL, organization_id TEXT NOT NULL,
+    agent_id TEXT NOT NULL, permissions TEXT NOT NULL, expires_at INTEGER NOT NULL, created_at REAL NOT NULL,
+    revoked_at REAL
+) STRICT;
+CREATE TABLE IF NOT EXISTS nexus_disabled (id TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS nexus_signing (secret BLOB NOT NULL) STRICT;
 """
 
 

@@ -15,10 +15,11 @@ from starlette.types import Receive, Scope, Send
 
 from nimbus_sdk.sandbox.connection import SCOPE_KEY, Connection
 from nimbus_sdk.sandbox.delivery import deliver, gone_within, until_gone
+from nimbus_sdk.sandbox.error_bodies import error_reply
 from nimbus_sdk.sandbox.faults import Fault
 from nimbus_sdk.sandbox.journal import Entry
 from nimbus_sdk.sandbox.refusals import Refused
-from nimbus_sdk.sandbox.replies import Reply, json_reply
+from nimbus_sdk.sandbox.replies import Answered, Reply, json_reply
 from nimbus_sdk.sandbox.state import State
 
 MAX_BODY = 1024 * 1024
@@ -33,6 +34,7 @@ class Visit:
     request: Request
     body: bytes
     state: State
+    request_id: str
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -68,7 +70,8 @@ class Endpoint:
 
     Args:
         name: The name that faults and the journal use.
-        handler: Makes the answer; a :class:`Refused` it raises becomes the API's error body.
+        handler: Makes the answer; a :class:`Refused` it raises becomes the Nimbus API's error body, an
+            :class:`Answered` ends the request with its answer.
         state: The sandbox.
     """
 
@@ -94,7 +97,11 @@ class Endpoint:
             connection.reset()
             await until_gone(receive)
             return
-        reply = await self._answer(request, body, fault)
+        reply = await self._answer(request, body, fault, request_id)
+        if fault.reset == "after_work":
+            connection.reset()
+            await until_gone(receive)
+            return
         dressed = self._dress(reply, fault, request_id)
         await deliver(connection, dressed, fault, entry, receive, send)
 
@@ -109,19 +116,21 @@ class Endpoint:
             received_at=self._state.clock(),
         )
 
-    async def _answer(self, request: Request, body: bytes | None, fault: Fault) -> Reply:
-        replacement = fault.replacement()
+    async def _answer(self, request: Request, body: bytes | None, fault: Fault, request_id: str) -> Reply:
+        replacement = fault.replacement(request_id)
         if replacement is not None:
             return replacement
         try:
             if body is None:
-                raise Refused("PAYLOAD_TOO_LARGE")
-            return await self._handler(Visit(request, body, self._state))
+                return error_reply(self._name, 413, None, request_id)
+            return await self._handler(Visit(request, body, self._state, request_id))
         except Refused as refusal:
             return refusal_reply(refusal)
+        except Answered as answered:
+            return answered.reply
         except Exception:
             logger.exception("The sandbox failed at its endpoint %s.", self._name)
-            return refusal_reply(Refused("SERVER_ERROR"))
+            return error_reply(self._name, 500, None, request_id)
 
     def _dress(self, reply: Reply, fault: Fault, request_id: str) -> Reply:
         now = self._state.clock() + (fault.date_offset or 0)

@@ -6,33 +6,18 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Literal, TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.refusals import REFUSALS, USUAL_CODES
+from nimbus_sdk.sandbox.error_bodies import ENDPOINTS, error_reply
 from nimbus_sdk.sandbox.replies import Reply, json_reply
 
-ENDPOINTS = (
-    "validate",
-    "refresh",
-    "revoke",
-    "github_token",
-    "models",
-    "analytics",
-    "health",
-    "release",
-    "asset",
-    "storage",
-    "model_file",
-)
-_LIKE_GITHUB = ("release", "asset")
 _CAPTIVE_PORTAL = (
     b"<!DOCTYPE html><html><head><title>Guest network</title></head>"
     b"<body><h1>Sign in to use this network</h1><form><input name=room></form></body></html>"
 )
 
-Reset = Literal["before_head", "after_head"]
+Reset = Literal["before_head", "after_work", "after_head"]
 
 
 class FaultFields(TypedDict, total=False):
@@ -62,14 +47,15 @@ class Fault:
     """One fault. Only what is set goes wrong; the rest of the answer stays as it is.
 
     Attributes:
-        endpoint: Where it strikes: one of :data:`ENDPOINTS`.
+        endpoint: Where it strikes: one of :data:`nimbus_sdk.sandbox.error_bodies.ENDPOINTS`.
         status: HTTP status, with an error body to match unless another body is set.
         code: Error code of that body; alone it brings its usual status.
         body: JSON values to answer in place of the real body, or text as it is.
         headers: Headers to add or replace.
         content_type: ``Content-Type`` to send.
         delay: Seconds before anything is answered.
-        reset: Cut the connection with a TCP RST before the head, or right after it.
+        reset: Cut the connection with a TCP RST: before anything is done, after the work is done and before
+            its answer's head (a lost answer), or right after the head.
         truncate: Bytes of body after which the connection closes; ``Content-Length`` still tells all.
         corrupt_digest: What is served no longer fits the published digest: one byte of a file, or one digit
             of the digests in JSON, is changed.
@@ -107,8 +93,8 @@ class Fault:
             raise ConfigurationError(
                 f"The sandbox has no endpoint {self.endpoint!r}.", hint=f"Take one of {', '.join(ENDPOINTS)}."
             )
-        if self.reset not in (None, "before_head", "after_head"):
-            raise ConfigurationError(f"reset is before_head or after_head, not {self.reset!r}.")
+        if self.reset not in (None, "before_head", "after_work", "after_head"):
+            raise ConfigurationError(f"reset is before_head, after_work or after_head, not {self.reset!r}.")
         if self.drip is not None and self.drip <= 0:
             raise ConfigurationError("drip is a number of bytes per second above 0.")
         if self.times is not None and self.times < 1:
@@ -119,8 +105,12 @@ class Fault:
         """Whether the answer breaks the rules of HTTP, so that no HTTP library would write it."""
         return self.truncate is not None or self.wrong_length or self.reset == "after_head"
 
-    def replacement(self) -> Reply | None:
-        """The answer to send in place of the endpoint's own; None where that one stands."""
+    def replacement(self, request_id: str) -> Reply | None:
+        """The answer to send in place of the endpoint's own; None where that one stands.
+
+        Args:
+            request_id: ``X-Request-ID`` of the exchange, for error bodies that repeat it.
+        """
         if self.redirect is not None:
             return Reply(self.status or 302, {"Location": self.redirect})
         if self.raw_body is not None:
@@ -135,16 +125,7 @@ class Fault:
             return json_reply(self.status or 200, self.body)
         if self.status is None and self.code is None:
             return None
-        return self._refusal()
-
-    def _refusal(self) -> Reply:
-        known = REFUSALS.get(self.code or "")
-        status = self.status or (known[0] if known else 500)
-        if self.endpoint in _LIKE_GITHUB:
-            return json_reply(status, {"message": _phrase(status), "status": str(status)})
-        code = self.code or USUAL_CODES.get(status, "SERVER_ERROR")
-        text = REFUSALS[code][1] if code in REFUSALS else _phrase(status)
-        return json_reply(status, {"error": text, "code": code})
+        return error_reply(self.endpoint, self.status, self.code, request_id)
 
 
 NO_FAULT = Fault(endpoint="health")
@@ -204,10 +185,3 @@ def fault_from_json(text: bytes) -> Fault:
         return Fault(**fields)
     except (ValueError, TypeError, AttributeError) as fault:
         raise ConfigurationError(f"This is not a fault: {fault}.") from fault
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown"

@@ -10,8 +10,12 @@ from urllib.parse import parse_qsl, urlencode
 MASK = "***"
 _KEY = re.compile(r"nbci_(?:live|test)_\w*")
 _TOKEN = re.compile(r"gh[pousr]_\w+")
+_OPAQUE = re.compile(r"(nos_(?:sandbox|production)|nai)_[0-9A-Za-z]{8,}")
+_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 _SECRET_HEADERS = frozenset({"x-api-key", "api-key", "cookie", "proxy-authorization"})
-_SECRET_PARAMETERS = frozenset({"api_key", "sig", "token"})
+_SECRET_PARAMETERS = frozenset(
+    {"access_token", "api-key", "api_key", "apikey", "key", "sig", "token", "x-api-key"}
+)
 
 
 def digest(secret: str) -> str:
@@ -30,13 +34,14 @@ def mask_key(key: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """The text with every key and every GitHub token in it masked.
+    """The text with every key of the four systems and every GitHub token in it masked.
 
     Example:
         >>> mask_text("token ghp_abcdef1234 of user 7")
         'token ghp_*** of user 7'
     """
-    return _TOKEN.sub("ghp_" + MASK, _KEY.sub(lambda found: mask_key(found.group()), text))
+    text = _TOKEN.sub("ghp_" + MASK, _KEY.sub(lambda found: mask_key(found.group()), text))
+    return _JWT.sub("eyJ" + MASK, _OPAQUE.sub(lambda found: f"{found[1]}_{MASK}", text))
 
 
 def mask_path(path: str, query: str) -> str:

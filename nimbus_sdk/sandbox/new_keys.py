@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.tiers import TIERS
 
 Kind = Literal["test", "live"]
 BLOCKABLE = frozenset({"validate", "refresh", "analytics"})
+
+
+class KeyFields(TypedDict, total=False):
+    """The fields of :class:`NewKey` but its tier, as keyword arguments."""
+
+    kind: Kind
+    expires_at: datetime | None
+    used: int
+    monthly_limit: int | None
+    features: Collection[str] | None
+    email: str
+    name: str | None
+    organization: str | None
+    user_id: str | None
+    block_when_exhausted: Collection[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

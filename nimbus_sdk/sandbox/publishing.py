@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -15,6 +16,18 @@ from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.recipe import Recipe
 from nimbus_sdk.sandbox.releases import Draft
 from nimbus_sdk.sandbox.workshop import Workshop
+
+
+class OrderFields(TypedDict, total=False):
+    """The fields of :class:`Order` but its version, as keyword arguments."""
+
+    padding: int
+    broken: bool
+    digest: bool
+    sums: bool
+    tags: Sequence[str]
+    requires: Sequence[str]
+    requires_python: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

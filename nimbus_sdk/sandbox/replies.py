@@ -60,3 +60,11 @@ def json_reply(status: int, body: object, headers: Mapping[str, str] | None = No
     """An answer whose body is JSON."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return Reply(status, {"Content-Type": "application/json", **(headers or {})}, text.encode())
+
+
+class Answered(Exception):  # noqa: N818  an answer in the making, not an error of the program
+    """Ends a request with this answer, from wherever it is raised."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Unpack
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.assembly import Plan, assemble
-from nimbus_sdk.sandbox.availability import unavailable
+from nimbus_sdk.sandbox.assembly import Plan
 from nimbus_sdk.sandbox.faults import Fault, FaultFields
 from nimbus_sdk.sandbox.journal import Exchange
 from nimbus_sdk.sandbox.key_files import revoke_in
+from nimbus_sdk.sandbox.launch import launch
 from nimbus_sdk.sandbox.models import MODELS_FOLDER
-from nimbus_sdk.sandbox.new_keys import Kind, NewKey
-from nimbus_sdk.sandbox.ports import bound, url
-from nimbus_sdk.sandbox.publishing import Order, draft_of_wheel
+from nimbus_sdk.sandbox.neuroai_new_keys import NeuroAiKeyFields, NewNeuroAiKey
+from nimbus_sdk.sandbox.new_keys import KeyFields, NewKey
+from nimbus_sdk.sandbox.nexus_keys import NewNexusKey, NexusKeyFields
+from nimbus_sdk.sandbox.nimbus_os_environments import Environment, checked_environment
+from nimbus_sdk.sandbox.nimbus_os_keys import NewNimbusOsKey, NimbusOsKeyFields
+from nimbus_sdk.sandbox.publishing import Order, OrderFields, draft_of_wheel
 from nimbus_sdk.sandbox.releases import Release
 from nimbus_sdk.sandbox.state import REPOSITORY, State, Switches
 from nimbus_sdk.sandbox.times import Clock
@@ -28,7 +29,7 @@ from nimbus_sdk.sandbox.workshop import REFERENCE_CORE, Workshop
 
 
 class Sandbox:
-    """A Nimbus API with its GitHub releases, on two loopback ports of this machine.
+    """The Nimbus APIs and the GitHub releases of the core, on two loopback ports of this machine.
 
     It runs in a thread of this process, from ``start()`` to ``stop()`` or for the length of a ``with`` block.
 
@@ -87,22 +88,7 @@ class Sandbox:
         """
         if self._running is not None:
             raise ConfigurationError("This sandbox is already running.")
-        try:
-            from nimbus_sdk.sandbox.application import main_application, storage_application
-            from nimbus_sdk.sandbox.listener import Listener
-        except ModuleNotFoundError as fault:
-            raise unavailable(fault) from fault
-        with ExitStack() as stack:
-            main, storage = bound(self._port), bound(0)
-            stack.callback(main.close)
-            stack.callback(storage.close)
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nimbus-sandbox-"))
-            state = assemble(self._plan, url(main), url(storage), Path(folder))
-            stack.callback(state.database.close)
-            listener = Listener({main: main_application(state), storage: storage_application(state)})
-            stack.callback(listener.stop)
-            listener.start()
-            self._running = state, stack.pop_all()
+        self._running = launch(self._plan, self._port)
 
     def stop(self) -> None:
         """Cut all connections and end; a second call does nothing."""
@@ -143,6 +129,20 @@ class Sandbox:
         return self._state.storage_url
 
     @property
+    def neuroai_url(self) -> str:
+        """Base of NeuroAI: what stands before ``/v1/api-keys``."""
+        return f"{self.api_url}/neuroai"
+
+    @property
+    def nexus_url(self) -> str:
+        """Base of Nexus: what stands before ``/api/public/thread``."""
+        return f"{self.api_url}/nexus"
+
+    def nimbus_os_url(self, environment: Environment = "sandbox") -> str:
+        """Base of one environment of Nimbus OS: what stands before ``/orders``."""
+        return f"{self.api_url}/nimbus-os/{checked_environment(environment)}"
+
+    @property
     def control_token(self) -> str:
         """What the control routes ask for, as ``Authorization: Bearer …``; new at every start."""
         return self._state.control_token
@@ -169,42 +169,17 @@ class Sandbox:
             "NIMBUS_SDK_CORE_REPO": REPOSITORY,
         }
 
-    def new_key(
-        self,
-        tier: str = "research",
-        *,
-        kind: Kind = "test",
-        expires_at: datetime | None = None,
-        used: int = 0,
-        monthly_limit: int | None = None,
-        features: Collection[str] | None = None,
-        email: str = "researcher@university.edu",
-        name: str | None = "Dr. Jane Smith",
-        organization: str | None = "Neuroscience Lab",
-        user_id: str | None = None,
-        block_when_exhausted: Collection[str] = ("analytics",),
-    ) -> str:
-        """Make a key and return it, plain, this once.
+    def new_key(self, tier: str = "research", **fields: Unpack[KeyFields]) -> str:
+        """Make a key of the Nimbus API and return it, plain, this once.
 
-        The arguments are the fields of :class:`nimbus_sdk.sandbox.new_keys.NewKey`.
+        Args:
+            tier: License tier.
+            **fields: The other fields of :class:`nimbus_sdk.sandbox.new_keys.NewKey`.
 
         Raises:
             ConfigurationError: An unknown tier without features, or a value that no key can have.
         """
-        wanted = NewKey(
-            tier=tier,
-            kind=kind,
-            expires_at=expires_at,
-            used=used,
-            monthly_limit=monthly_limit,
-            features=features,
-            email=email,
-            name=name,
-            organization=organization,
-            user_id=user_id,
-            block_when_exhausted=block_when_exhausted,
-        )
-        return self._state.keys.create(wanted)
+        return self._state.keys.create(NewKey(tier=tier, **fields))
 
     def revoke_key(self, key: str, *, reason: str | None = None) -> None:
         """Make a key, named by itself or by its fingerprint, inactive for ever.
@@ -222,14 +197,70 @@ class Sandbox:
         """All revocations with their reasons, oldest first."""
         return self._state.keys.audit()
 
+    def new_nimbus_os_key(self, **fields: Unpack[NimbusOsKeyFields]) -> str:
+        """Make a Nimbus OS key and return it, plain, this once.
+
+        Args:
+            **fields: The fields of :class:`nimbus_sdk.sandbox.nimbus_os_keys.NewNimbusOsKey`.
+
+        Raises:
+            ConfigurationError: There is no such environment or permission.
+        """
+        return self._state.nimbus_os.create(NewNimbusOsKey(**fields))
+
+    def revoke_nimbus_os_key(self, key: str) -> None:
+        """Make a Nimbus OS key stop working at once; ConfigurationError where it does not work now."""
+        self._state.nimbus_os.revoke(key)
+
+    def new_neuroai_key(self, **fields: Unpack[NeuroAiKeyFields]) -> str:
+        """Make a NeuroAI key and return its secret, plain, this once.
+
+        Args:
+            **fields: The fields of :class:`nimbus_sdk.sandbox.neuroai_new_keys.NewNeuroAiKey`.
+
+        Raises:
+            ConfigurationError: No key can be such.
+        """
+        wanted = NewNeuroAiKey(**fields)
+        return self._state.neuroai.create(wanted.traits(), wanted.user, None)[1]
+
+    def revoke_neuroai_key(self, key: str) -> None:
+        """End a NeuroAI key, named by its secret or its id; ConfigurationError where there is none."""
+        self._state.neuroai.revoke(key)
+
+    def deactivate_neuroai_user(self, user: str) -> None:
+        """Deactivate an account of NeuroAI: its personal keys end with it."""
+        self._state.neuroai.deactivate(user)
+
+    def new_nexus_key(self, **fields: Unpack[NexusKeyFields]) -> str:
+        """Make a Nexus key, a JWT, and return it, plain, this once.
+
+        Args:
+            **fields: The fields of :class:`nimbus_sdk.sandbox.nexus_keys.NewNexusKey`.
+
+        Raises:
+            ConfigurationError: An id that is no such thing.
+        """
+        return self._state.nexus.create(NewNexusKey(**fields))
+
+    def revoke_nexus_key(self, key: str) -> None:
+        """Make a Nexus key stop working at once; ConfigurationError where it does not work now."""
+        self._state.nexus.revoke(key)
+
+    def disable_nexus(self, name: str) -> None:
+        """Switch a Nexus integration or agent off, by its id: its keys are refused with 403."""
+        self._state.nexus.disable(name)
+
+    def enable_nexus(self, name: str) -> None:
+        """Switch a Nexus integration or agent on again."""
+        self._state.nexus.enable(name)
+
     def revoke_tokens(self) -> None:
         """Kill all GitHub tokens at once."""
         self._state.tokens.revoke_all()
 
     def fault(self, endpoint: str, **fields: Unpack[FaultFields]) -> None:
-        """Make an endpoint fail, ``times`` times, once ``after`` requests have passed.
-
-        Faults of one endpoint strike one after the other, in the order in which they were set.
+        """Make an endpoint fail; faults of one endpoint strike in the order in which they were set.
 
         Args:
             endpoint: Its name, as in the journal.
@@ -252,33 +283,14 @@ class Sandbox:
         """Forget what was asked so far."""
         self._state.journal.clear()
 
-    def publish(
-        self,
-        version: str = "0.2.0",
-        *,
-        padding: int = 0,
-        broken: bool = False,
-        digest: bool = True,
-        sums: bool = True,
-        tags: Sequence[str] = (),
-        requires: Sequence[str] = (),
-        requires_python: str | None = None,
-    ) -> Release:
+    def publish(self, version: str = "0.2.0", **fields: Unpack[OrderFields]) -> Release:
         """Release another version of the core, the latest from then on.
 
-        The arguments are the fields of :class:`nimbus_sdk.sandbox.publishing.Order`. A release of the same
-        version is replaced.
+        Args:
+            version: The core's version; a release of the same one is replaced.
+            **fields: The other fields of :class:`nimbus_sdk.sandbox.publishing.Order`.
         """
-        order = Order(
-            version=version,
-            padding=padding,
-            broken=broken,
-            digest=digest,
-            sums=sums,
-            tags=tags,
-            requires=requires,
-            requires_python=requires_python,
-        )
+        order = Order(version=version, **fields)
         return self._state.releases.publish(order.draft(self._plan.workshop))
 
     def publish_wheel(self, wheel: Path, *, digest: bool = True, sums: bool = True) -> Release:

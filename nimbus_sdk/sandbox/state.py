@@ -12,6 +12,13 @@ from nimbus_sdk.sandbox.journal import Journal
 from nimbus_sdk.sandbox.license_keys import LicenseKeys
 from nimbus_sdk.sandbox.limits import Limits
 from nimbus_sdk.sandbox.models import Model
+from nimbus_sdk.sandbox.neuroai_agents import NeuroAiAgents
+from nimbus_sdk.sandbox.neuroai_audit import NeuroAiAudit
+from nimbus_sdk.sandbox.neuroai_keys import NeuroAiKeys
+from nimbus_sdk.sandbox.neuroai_rates import NeuroAiRates
+from nimbus_sdk.sandbox.nexus_keys import NexusKeys
+from nimbus_sdk.sandbox.nimbus_os_keys import NimbusOsKeys
+from nimbus_sdk.sandbox.nimbus_os_orders import NimbusOsOrders
 from nimbus_sdk.sandbox.releases import Releases
 from nimbus_sdk.sandbox.times import Clock
 from nimbus_sdk.sandbox.workshop import Workshop
@@ -28,12 +35,14 @@ class Switches:
         healthy: False makes health answer 503.
         token_lifetime: Seconds a GitHub token lives; None is for ever.
         link_lifetime: Seconds the signed link to an asset's bytes lives.
+        neuroai_camel_case: True makes NeuroAI spell names in its answers in camelCase.
     """
 
     github_configured: bool = True
     healthy: bool = True
     token_lifetime: float | None = 3600.0
     link_lifetime: float = 300.0
+    neuroai_camel_case: bool = False
 
 
 @dataclass(slots=True)
@@ -50,6 +59,13 @@ class State:
     releases: Releases
     models: tuple[Model, ...]
     workshop: Workshop
+    nimbus_os: NimbusOsKeys
+    nimbus_os_orders: NimbusOsOrders
+    neuroai: NeuroAiKeys
+    neuroai_agents: NeuroAiAgents
+    neuroai_audit: NeuroAiAudit
+    neuroai_rates: NeuroAiRates
+    nexus: NexusKeys
     api_url: str
     storage_url: str
     switches: Switches = field(default_factory=Switches)
