@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import time
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
 import anyio.to_thread
 import httpx
 
 from nimbus_sdk._version import __version__
-from nimbus_sdk.errors import NimbusError, NimbusTimeoutError, ResponseFormatError
+from nimbus_sdk.errors import ConfigurationError, NimbusError, NimbusTimeoutError, ResponseFormatError
 from nimbus_sdk.transport.budget import Deadline
 from nimbus_sdk.transport.flow import BODY_LIMIT, Answer, Call
-from nimbus_sdk.transport.redact import guard_loggers
+from nimbus_sdk.transport.redact import foreign, guard_loggers
 from nimbus_sdk.transport.resolve import known_addresses
 from nimbus_sdk.transport.retry import http_date
 from nimbus_sdk.transport.status import from_exception
+from nimbus_sdk.transport.thread import Overdue, in_time
 from nimbus_sdk.transport.tls import tls_context
 
+C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
+ID_LIMIT = 128
 _PLATFORM = f"{platform.system()} {platform.machine()}"
 USER_AGENT = f"nimbusbci-sdk/{__version__} Python/{platform.python_version()} ({_PLATFORM})"
 _LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -64,14 +70,23 @@ class HttpTransport:
     def __init__(self) -> None:
         guard_loggers()
         context = tls_context()
-        self._client = httpx.Client(
-            verify=context,
-            follow_redirects=False,
-            mounts={f"all://{host}": httpx.HTTPTransport(verify=context) for host in _LOOPBACK_HOSTS},
+        direct = {f"all://{host}": httpx.HTTPTransport(verify=context) for host in _LOOPBACK_HOSTS}
+        self._client = _opened(
+            lambda: httpx.Client(verify=context, follow_redirects=False, mounts=direct),
         )
 
     def send(self, call: Call, deadline: Deadline) -> Answer:
         """Send once; see :class:`Transport`."""
+        if call.sink is not None:
+            return self._exchange(call, deadline)
+        try:
+            # httpx counts from byte to byte only: an answer that drips would outlast any timeout.
+            return in_time(lambda: self._exchange(call, deadline), _seconds(deadline, inf))
+        except Overdue:
+            fault = _too_slow(call)
+        raise fault
+
+    def _exchange(self, call: Call, deadline: Deadline) -> Answer:
         addresses = known_addresses(call.url, _seconds(deadline, CONNECT_SECONDS))
         # Each address of a host is tried in turn, each with the whole timeout.
         connect = CONNECT_SECONDS / addresses
@@ -102,14 +117,21 @@ class AsyncHttpTransport:
     def __init__(self) -> None:
         guard_loggers()
         context = tls_context()
-        self._client = httpx.AsyncClient(
-            verify=context,
-            follow_redirects=False,
-            mounts={f"all://{host}": httpx.AsyncHTTPTransport(verify=context) for host in _LOOPBACK_HOSTS},
+        direct = {f"all://{host}": httpx.AsyncHTTPTransport(verify=context) for host in _LOOPBACK_HOSTS}
+        self._client = _opened(
+            lambda: httpx.AsyncClient(verify=context, follow_redirects=False, mounts=direct),
         )
 
     async def send(self, call: Call, deadline: Deadline) -> Answer:
         """Send once; see :class:`AsyncTransport`."""
+        try:
+            with anyio.fail_after(_seconds(deadline, inf)):
+                return await self._exchange(call, deadline)
+        except TimeoutError:
+            fault = _too_slow(call)
+        raise fault
+
+    async def _exchange(self, call: Call, deadline: Deadline) -> Answer:
         await anyio.to_thread.run_sync(known_addresses, call.url, _seconds(deadline, CONNECT_SECONDS))
         reception = _Reception(call, deadline)
         try:
@@ -149,7 +171,7 @@ class _Reception:
     def head(self, response: httpx.Response) -> None:
         self._status = response.status_code
         self._headers = {name.lower(): value for name, value in response.headers.items()}
-        if self._headers.get("content-encoding", "identity") != "identity":
+        if self._headers.get("content-encoding", "identity").lower() != "identity":
             raise ResponseFormatError(
                 f"{self._host} sent {self._call.name} compressed, which was not asked for."
             )
@@ -159,9 +181,8 @@ class _Reception:
             self._sink = None
 
     def body(self, chunk: bytes) -> None:
-        # A server that drips satisfies any timeout between two bytes, so the whole is timed as well.
         if not self._deadline.remaining():
-            raise NimbusTimeoutError(f"{self._host} sent the answer to {self._call.name} too slowly.")
+            raise _too_slow(self._call)
         self._size += len(chunk)
         if self._sink is not None:
             self._sink.write(chunk)
@@ -174,11 +195,13 @@ class _Reception:
 
     def answer(self) -> Answer:
         told = http_date(self._headers.get("date", ""))
+        secrets = () if self._call.auth is None else (self._call.auth.secret,)
+        told_id = foreign(self._headers.get("x-request-id", ""), secrets, limit=ID_LIMIT)
         answer = Answer(
             status=self._status,
             headers=self._headers,
             body=b"".join(self._pieces),
-            request_id=self._headers.get("x-request-id") or self._call.headers.get("X-Request-ID"),
+            request_id=told_id or self._call.headers.get("X-Request-ID"),
             clock_offset=None if told is None else told.timestamp() - time.time(),
         )
         seconds = time.monotonic() - self._started
@@ -190,24 +213,60 @@ class _Reception:
         return urlsplit(self._call.url).netloc
 
 
+def _opened(client: Callable[[], C]) -> C:
+    """A client, which reads the proxy variables."""
+    try:
+        return client()
+    except ImportError:
+        fault = ConfigurationError(
+            f"{_proxy_variables()} names a socks proxy, which needs the package socksio.",
+            hint="Run `pip install socksio`, or name an http:// proxy.",
+        )
+    except (ValueError, httpx.InvalidURL):
+        fault = ConfigurationError(
+            f"{_proxy_variables()} does not hold the URL of a proxy that can be used.",
+            hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
+        )
+    raise fault
+
+
+def _proxy_variables() -> str:
+    named = [name for name in os.environ if name.lower().endswith("_proxy") and name.lower() != "no_proxy"]
+    return " or ".join(sorted(named)) or "The system's proxy setting"
+
+
 def _request(
     client: httpx.Client | httpx.AsyncClient, call: Call, deadline: Deadline, connect: float
 ) -> httpx.Request:
-    return client.build_request(
-        call.method,
-        call.url,
-        params={name: value for name, value in call.params.items() if value is not None} or None,
-        json=call.json,
-        headers={
-            "User-Agent": USER_AGENT,
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            **call.headers,
-            **(call.sink.request_headers() if call.sink is not None else {}),
-            **(call.auth.headers(call.url) if call.auth is not None else {}),
-        },
-        timeout=httpx.Timeout(_seconds(deadline, READ_SECONDS), connect=_seconds(deadline, connect)),
+    headers = {
+        "User-Agent": USER_AGENT,
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        **call.headers,
+        **(call.sink.request_headers() if call.sink is not None else {}),
+        **(call.auth.headers(call.url) if call.auth is not None else {}),
+    }
+    try:
+        return client.build_request(
+            call.method,
+            call.url,
+            params={name: value for name, value in call.params.items() if value is not None} or None,
+            json=call.json,
+            headers=headers,
+            timeout=httpx.Timeout(_seconds(deadline, READ_SECONDS), connect=_seconds(deadline, connect)),
+        )
+    except (TypeError, ValueError, RecursionError) as error:
+        kind = type(error).__name__
+    del headers
+    # Raised here and not in the handler: the error of an encoder holds the whole body, with the key in it.
+    raise ConfigurationError(
+        f"What {call.name} was given cannot be sent as JSON or in a URL ({kind}).",
+        hint="Give text, finite numbers, true, false, None, and lists and dicts of these.",
     )
+
+
+def _too_slow(call: Call) -> NimbusTimeoutError:
+    return NimbusTimeoutError(f"{urlsplit(call.url).netloc} answered {call.name} too slowly.")
 
 
 def _seconds(deadline: Deadline, most: float) -> float:

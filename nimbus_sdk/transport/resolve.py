@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-import threading
 import urllib.request
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from nimbus_sdk.errors import NimbusTimeoutError
+from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
 from nimbus_sdk.settings import LOOPBACK
 from nimbus_sdk.transport.status import unknown_host
+from nimbus_sdk.transport.thread import Overdue, in_time
 
 
 def known_addresses(url: str, seconds: float) -> int:
@@ -27,24 +27,16 @@ def known_addresses(url: str, seconds: float) -> int:
     host = parts.hostname or ""
     if host in LOOPBACK or _is_address(host) or _behind_proxy(parts.scheme, host):
         return 1
-    found: set[object] = set()
-    fault: list[socket.gaierror] = []
-
-    def ask() -> None:
-        try:
-            port = parts.port or parts.scheme
-            found.update(entry[4] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-        except socket.gaierror as error:
-            fault.append(error)
-
-    asking = threading.Thread(target=ask, name="nimbus-sdk-resolve", daemon=True)
-    asking.start()
-    asking.join(seconds)
-    if asking.is_alive():
-        raise NimbusTimeoutError(f"No name server answered for {host} within {seconds:.1f} s.")
-    if fault:
-        raise unknown_host(host, fault[0])
-    return max(1, len(found))
+    try:
+        port = parts.port or parts.scheme
+        entries = in_time(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
+    except Overdue:
+        fault: NimbusError = NimbusTimeoutError(f"No name server answered for {host} within {seconds:.1f} s.")
+    except (OSError, UnicodeError) as error:
+        fault = unknown_host(host, error)
+    else:
+        return max(1, len({entry[4] for entry in entries}))
+    raise fault
 
 
 def _is_address(host: str) -> bool:

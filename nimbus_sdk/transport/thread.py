@@ -1,4 +1,4 @@
-"""Local work in a thread that is never left behind, however its task is cancelled."""
+"""Blocking jobs in a thread: never left behind by a cancellation, never waited for beyond their time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,43 @@ import anyio.to_thread
 T = TypeVar("T")
 
 POLL_SECONDS = 0.01
+
+
+class Overdue(Exception):  # noqa: N818 - says what the job is; nobody but the caller of in_time meets it
+    """A job took longer than it was given."""
+
+
+def in_time(job: Callable[[], T], seconds: float) -> T:
+    """Run a blocking job, and wait for it no longer than so many seconds.
+
+    For what knows no timeout of its own, or only one from byte to byte. A job that is overdue is left to
+    itself in a daemon thread, so it must touch nothing that its caller goes on to use.
+
+    Raises:
+        Overdue: It is still at it.
+
+    Example:
+        >>> in_time(lambda: 2 + 3, seconds=5)
+        5
+    """
+    results: list[T] = []
+    faults: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(job())
+        except BaseException as error:  # noqa: BLE001 - raised again where somebody waits for it
+            faults.append(error)
+
+    thread = threading.Thread(target=run, name="nimbus-sdk", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if results:
+        return results[0]
+    if faults:
+        # Popped, so that no frame of the traceback keeps the error, and with it itself, alive.
+        raise faults.pop()
+    raise Overdue
 
 
 async def in_thread(job: Callable[[], T]) -> T:

@@ -11,7 +11,8 @@ from functools import lru_cache
 from nimbus_sdk.errors import ConfigurationError
 
 EXTRA_ROOTS = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_VARIABLES = (*EXTRA_ROOTS, "SSL_CERT_DIR")
+FOLDERS = "SSL_CERT_DIR"
+_VARIABLES = (*EXTRA_ROOTS, FOLDERS)
 
 
 def tls_context(environ: Mapping[str, str] | None = None) -> ssl.SSLContext:
@@ -21,27 +22,31 @@ def tls_context(environ: Mapping[str, str] | None = None) -> ssl.SSLContext:
         ConfigurationError: A file or folder named in the environment cannot be used.
     """
     environ = os.environ if environ is None else environ
-    return _context(tuple((name, environ.get(name)) for name in _VARIABLES))
+    return _context(tuple((name, environ.get(name) or "") for name in _VARIABLES))
 
 
 @lru_cache(maxsize=4)
-def _context(named: tuple[tuple[str, str | None], ...]) -> ssl.SSLContext:
+def _context(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     context = _system_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for variable, path in named:
-        if not path:
-            continue
-        try:
-            if os.path.isdir(path):
-                context.load_verify_locations(capath=path)
-            else:
-                context.load_verify_locations(cafile=path)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(
-                f"{variable} names {path}, which holds no readable certificate ({type(error).__name__}).",
-                hint="Give the path of a PEM file with the root certificate of your network, or unset it.",
-            ) from None
+    for variable, text in named:
+        # OpenSSL reads SSL_CERT_DIR as a list of folders, like PATH.
+        for path in filter(None, text.split(os.pathsep) if variable == FOLDERS else [text]):
+            _trust(context, variable, path)
     return context
+
+
+def _trust(context: ssl.SSLContext, variable: str, path: str) -> None:
+    try:
+        if os.path.isdir(path):
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"{variable} names {path}, which holds no readable certificate ({type(error).__name__}).",
+            hint="Give the path of a PEM file with the root certificate of your network, or unset it.",
+        ) from None
 
 
 def _system_context() -> ssl.SSLContext:

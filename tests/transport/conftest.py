@@ -13,6 +13,7 @@ from nimbus_sdk.transport import drive
 from nimbus_sdk.transport.budget import Deadline
 from nimbus_sdk.transport.drive import AsyncDriver, Driver
 from nimbus_sdk.transport.flow import Answer, Call, Flow
+from nimbus_sdk.transport.http import AsyncHttpTransport, HttpTransport
 from nimbus_sdk.transport.limit import Limits
 
 EPOCH = 1_700_000_000.0
@@ -144,3 +145,26 @@ def a_call() -> Callable[..., Call]:
         )
 
     return make
+
+
+@pytest.fixture(params=["sync", "async"])
+def send(request: pytest.FixtureRequest) -> Callable[..., Answer]:
+    """Sends calls over real sockets, by one of the two transports; gives the last answer."""
+
+    def blocking(*calls: Call, seconds: float = 5.0) -> Answer:
+        transport = HttpTransport()
+        try:
+            return [transport.send(step, Deadline(seconds)) for step in calls][-1]
+        finally:
+            transport.close()
+
+    async def awaiting(*calls: Call, seconds: float = 5.0) -> Answer:
+        transport = AsyncHttpTransport()
+        try:
+            return [await transport.send(step, Deadline(seconds)) for step in calls][-1]
+        finally:
+            await transport.aclose()
+
+    if request.param == "sync":
+        return blocking
+    return lambda *calls, **options: asyncio.run(awaiting(*calls, **options))

@@ -88,8 +88,8 @@ def serving(
             connections.append(connection)
             server.connections += 1
             worker = threading.Thread(target=serve, args=(connection,), daemon=True)
-            workers.append(worker)
             worker.start()
+            workers.append(worker)
 
     threading.Thread(target=listen, daemon=True).start()
     try:

@@ -1,0 +1,360 @@
+"""One request over real sockets: what goes out, what comes in, and all that can go wrong between."""
+
+import json
+import logging
+import math
+import socket
+import struct
+import time
+from email.utils import formatdate
+
+import pytest
+
+from nimbus_sdk.errors import (
+    ConfigurationError,
+    NimbusConnectionError,
+    NimbusTimeoutError,
+    ResponseFormatError,
+)
+from nimbus_sdk.settings import origin
+from nimbus_sdk.transport.auth import HeaderAuth
+from nimbus_sdk.transport.flow import BODY_LIMIT, Call
+from tests.evidence import everything_in, strangers_in
+from tests.transport.wire import head, saying, serving
+
+KEY = "nbci_live_" + "0123456789ab" * 4
+
+
+def call_to(url, **fields):
+    """A call with a key in its header."""
+    auth = HeaderAuth("X-API-Key", KEY, origin(url))
+    return Call(**{"name": "models", "method": "GET", "url": f"{url}/v1/models/list", "auth": auth, **fields})
+
+
+def fails(send, step, kind, **options):
+    """The error of an exchange, once it is known to carry nothing that it should not."""
+    with pytest.raises(kind) as caught:
+        send(step, **options)
+    error = caught.value
+    assert KEY not in everything_in(error)
+    assert strangers_in(error) == []
+    return error
+
+
+def test_a_request_says_who_asks_and_asks_for_plain_json(send):
+    """The headers name SDK, Python and platform; nothing is asked for compressed; None is left out."""
+    with serving(saying(b"{}")) as server:
+        send(
+            call_to(
+                server.url,
+                params={"paradigm": "motor imagery", "type": None},
+                headers={"X-Request-ID": "abc"},
+            )
+        )
+    (request,) = server.requests
+    assert request.line == "GET /v1/models/list?paradigm=motor+imagery HTTP/1.1"
+    sent = request.headers
+    assert sent["user-agent"].startswith("nimbusbci-sdk/")
+    assert "Python/3." in sent["user-agent"]
+    assert (sent["accept"], sent["accept-encoding"]) == ("application/json", "identity")
+    assert (sent["x-api-key"], sent["x-request-id"]) == (KEY, "abc")
+    assert not {"authorization", "cookie", "proxy-authorization"} & set(sent)
+
+
+def test_a_body_goes_out_as_json(send):
+    """What is posted is JSON and says so."""
+    with serving(saying(b"{}")) as server:
+        send(call_to(server.url, method="POST", json={"reason": "Grüße", "n": None}))
+    (request,) = server.requests
+    assert json.loads(request.body) == {"reason": "Grüße", "n": None}
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_an_answer_keeps_status_headers_body_and_the_two_clocks_difference(send):
+    """Header names are in lower case, and the service's clock is compared with ours."""
+    date = formatdate(time.time() + 100, usegmt=True)
+    with serving(saying(b"abc", "418 Odd", f"Date: {date}", "X-ODD: 1", "X-Request-ID: req_7")) as server:
+        answer = send(call_to(server.url, headers={"X-Request-ID": "mine"}))
+    assert (answer.status, answer.body, answer.headers["x-odd"]) == (418, b"abc", "1")
+    assert answer.request_id == "req_7"
+    assert 97 < answer.clock_offset < 102
+
+
+def test_an_answer_without_date_or_id_tells_neither(send):
+    """Nothing is made up about the clock; the id is the one that was sent."""
+    with serving(saying(b"")) as server:
+        answer = send(call_to(server.url, headers={"X-Request-ID": "mine"}))
+    assert (answer.clock_offset, answer.request_id) == (None, "mine")
+
+
+def test_a_request_id_from_outside_is_made_harmless(send):
+    """An id that echoes the key, or is endless, is not carried into messages."""
+    with serving(saying(b"{}", "200 OK", f"X-Request-ID: {KEY}-{'x' * 500}")) as server:
+        answer = send(call_to(server.url))
+    assert KEY not in answer.request_id
+    assert len(answer.request_id) <= 130
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+def test_a_redirect_is_not_followed(send, status):
+    """The other host gets no connection, let alone the key."""
+    with serving(saying(b"{}")) as other, serving(saying(b"", status, f"Location: {other.url}/x")) as server:
+        answer = send(call_to(server.url))
+    assert answer.status == int(status[:3])
+    assert other.connections == 0
+
+
+def test_a_compressed_answer_is_refused(send):
+    """What was not asked for is not unpacked: a few bytes could become gigabytes."""
+    with serving(saying(b"\x1f\x8b", "200 OK", "Content-Encoding: gzip")) as server:
+        error = fails(send, call_to(server.url), ResponseFormatError)
+    assert "compressed" in str(error)
+    with serving(saying(b"{}", "200 OK", "Content-Encoding: Identity")) as server:
+        assert send(call_to(server.url)).body == b"{}"
+
+
+def test_an_endless_answer_is_read_up_to_a_bound_and_no_further(send):
+    """Of 64 MiB not much more than the bound is taken from the wire."""
+    written = []
+
+    def pour(connection, request):
+        connection.sendall(head())
+        for _ in range(1024):
+            connection.sendall(b" " * 65536)
+            written.append(65536)
+
+    with serving(pour) as server:
+        error = fails(send, call_to(server.url), ResponseFormatError)
+    assert str(BODY_LIMIT) in str(error)
+    assert sum(written) < 8 * BODY_LIMIT
+
+
+def test_an_answer_just_within_the_bound_is_read_whole(send):
+    """The bound is no tighter than it says."""
+    with serving(saying(b" " * BODY_LIMIT)) as server:
+        assert len(send(call_to(server.url)).body) == BODY_LIMIT
+
+
+class Collector:
+    """A sink that keeps what it is told."""
+
+    def __init__(self):
+        self.begun = []
+        self.content = b""
+
+    def request_headers(self):
+        """Ask for the rest."""
+        return {"Range": "bytes=3-", "Accept": "application/octet-stream"}
+
+    def begin(self, status, headers):
+        """Note it."""
+        self.begun.append((status, headers.get("etag")))
+
+    def write(self, chunk):
+        """Keep it."""
+        self.content += chunk
+
+
+@pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
+def test_a_download_goes_to_its_sink_whatever_its_size(send, status):
+    """The sink gets the bytes, the answer none, and the bound of other answers does not count."""
+    content = b"0123456789" * (BODY_LIMIT // 10 + 1)
+    sink = Collector()
+    with serving(saying(content, status, 'ETag: "v1"')) as server:
+        answer = send(call_to(server.url, sink=sink))
+    assert (answer.body, sink.begun) == (b"", [(int(status[:3]), '"v1"')])
+    assert sink.content == content
+    assert server.requests[0].headers["range"] == "bytes=3-"
+    assert server.requests[0].headers["accept"] == "application/octet-stream"
+
+
+def test_a_refusal_does_not_go_into_the_file(send):
+    """A sink sees nothing of a 404; its text is in the answer."""
+    sink = Collector()
+    with serving(saying(b'{"message": "Not Found"}', "404 Not Found")) as server:
+        answer = send(call_to(server.url, sink=sink))
+    assert (sink.begun, sink.content) == ([], b"")
+    assert answer.body == b'{"message": "Not Found"}'
+
+
+def test_what_a_sink_says_comes_out_unchanged(send):
+    """The disk's own error is the error of the exchange."""
+
+    class Full(Collector):
+        def write(self, chunk):
+            raise ConfigurationError("the disk is full")
+
+    with serving(saying(b"abc")) as server:
+        fails(send, call_to(server.url, sink=Full()), ConfigurationError)
+
+
+def hang(connection, request):
+    """Answer nothing until the peer goes away."""
+    connection.recv(1)
+
+
+def test_a_service_that_never_answers_costs_the_time_given_and_no_more(send):
+    """A black hole ends as a timeout, in time."""
+    with serving(hang) as server:
+        started = time.monotonic()
+        error = fails(send, call_to(server.url), NimbusTimeoutError, seconds=0.3)
+    assert 0.25 < time.monotonic() - started < 1.0
+    assert server.url.removeprefix("http://") in str(error)
+
+
+def test_a_service_that_drips_costs_the_time_given_and_not_much_more(send):
+    """Each byte comes in time, the whole does not."""
+
+    def drip(connection, request):
+        connection.sendall(head(length=1000))
+        for _ in range(1000):
+            connection.sendall(b" ")
+            time.sleep(0.02)
+
+    with serving(drip) as server:
+        started = time.monotonic()
+        error = fails(send, call_to(server.url), NimbusTimeoutError, seconds=0.3)
+    assert time.monotonic() - started < 1.0
+    assert "slow" in str(error)
+
+
+def test_a_head_that_drips_ends_in_time(send):
+    """A head of which one byte comes at a time cannot outlast the time given by much either."""
+
+    def drip(connection, request):
+        for letter in head("200 OK", "X-Long: " + "x" * 2000, length=0):
+            connection.sendall(bytes([letter]))
+            time.sleep(0.02)
+
+    with serving(drip) as server:
+        started = time.monotonic()
+        fails(send, call_to(server.url), NimbusTimeoutError, seconds=0.3)
+    assert time.monotonic() - started < 1.5
+
+
+def test_nobody_there_is_told_with_the_host(send):
+    """A refused connection names host and port, and may be tried again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    error = fails(send, call_to(f"http://127.0.0.1:{port}"), NimbusConnectionError)
+    assert f"127.0.0.1:{port} cannot be reached" in str(error)
+    assert error.passing is True
+
+
+def cut(content):
+    """Promise a body and send only this much of it."""
+
+    def answer(connection, request):
+        connection.sendall(head(length=1000) + content)
+
+    return answer
+
+
+def reset(connection, request):
+    """Cut the connection with a TCP RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def garbage(connection, request):
+    """Speak something else than HTTP."""
+    connection.sendall(b"220 mail.example ESMTP\r\n" + KEY.encode() + b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("handler", [cut(b"abc"), cut(b""), reset, garbage, lambda *_: None])
+def test_a_broken_connection_is_a_passing_fault(send, handler):
+    """Cut short, reset, no HTTP at all, nothing at all: each may be tried again."""
+    with serving(handler) as server:
+        error = fails(send, call_to(server.url), NimbusConnectionError)
+    assert error.passing is True
+
+
+class Strange:
+    """No JSON."""
+
+
+@pytest.mark.parametrize(
+    "value", [Strange(), math.nan, math.inf, "\ud83d", b"bytes", {"deep": {1, 2}}, {("a", 1): 2}]
+)
+def test_what_cannot_be_sent_is_told_before_anything_is_sent(send, value):
+    """A value that is no JSON is the caller's mistake; the message holds nothing of the body."""
+    with serving(saying(b"{}")) as server:
+        step = call_to(server.url, method="POST", json={"api_key": KEY, "metadata": value})
+        error = fails(send, step, ConfigurationError)
+    assert "models" in error.message
+    assert server.connections == 0
+
+
+def test_a_body_that_holds_itself_cannot_be_sent(send):
+    """A circle is no JSON either."""
+    circle = {}
+    circle["again"] = circle
+    with serving(saying(b"{}")) as server:
+        fails(send, call_to(server.url, method="POST", json=circle), ConfigurationError)
+
+
+def test_a_parameter_that_no_url_can_hold_is_told(send):
+    """Half a character in a filter is the caller's mistake."""
+    with serving(saying(b"{}")) as server:
+        fails(send, call_to(server.url, params={"type": "\ud83d"}), ConfigurationError)
+        error = fails(send, call_to(server.url, params={"type": "x" * 100_000}), NimbusConnectionError)
+    assert error.passing is False
+    assert server.connections == 0
+
+
+def test_a_secret_with_a_line_break_cannot_smuggle_a_header_in_and_is_not_told(send):
+    """h11 would show the header's value; the error shows neither it nor h11's error."""
+    with serving(saying(b"{}")) as server:
+        auth = HeaderAuth("X-API-Key", f"{KEY}\r\nX-Evil: 1", origin(server.url))
+        error = fails(send, call_to(server.url, auth=auth), NimbusConnectionError)
+    assert error.passing is False
+    assert not server.requests
+
+
+def test_a_url_of_another_origin_gets_no_secret(send):
+    """The check stands before the wire."""
+    with serving(saying(b"{}")) as server:
+        auth = HeaderAuth("X-API-Key", KEY, "https://api.nimbusbci.com:443")
+        fails(send, call_to(server.url, auth=auth), ConfigurationError)
+    assert server.connections == 0
+
+
+def test_connections_are_kept_for_the_next_request():
+    """Two requests of one client need one connection."""
+    from nimbus_sdk.transport.budget import Deadline
+    from nimbus_sdk.transport.http import HttpTransport
+
+    def twice(connection, request):
+        for _ in range(2):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            connection.recv(65536)
+
+    transport = HttpTransport()
+    with serving(twice) as server:
+        for _ in range(2):
+            assert transport.send(call_to(server.url), Deadline(5)).status == 200
+    transport.close()
+    assert server.connections == 1
+
+
+def test_no_logger_at_debug_tells_a_secret(send, caplog):
+    """With every logger at DEBUG, key, token and signed address are in no record, and records there are."""
+    token = "ghp_" + "aB3" * 12
+    signed = "https://storage.example/asset?X-Amz-Signature=5ecre7"
+    answer = saying(
+        json.dumps({"github_token": token, "api_key": KEY}).encode(),
+        "302 Found",
+        f"Location: {signed}",
+        f"X-API-Key: {KEY}",
+        f"Authorization: Bearer {token}",
+        f"Set-Cookie: key={KEY}",
+    )
+    for name in ("", "httpx", "httpcore"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    with serving(answer) as server:
+        bearer = HeaderAuth("Authorization", token, origin(server.url), "Bearer ")
+        send(call_to(server.url), call_to(server.url, auth=bearer, params={"sig": "5ecre7"}))
+    told = caplog.text + "".join(repr(vars(record)) for record in caplog.records)
+    assert {"httpx", "httpcore.http11", "nimbus_sdk.transport"} <= {record.name for record in caplog.records}
+    for secret in (KEY, KEY[10:], token, token[4:], "5ecre7"):
+        assert secret not in told
