@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from installer.destinations import WheelDestination
 from installer.records import RecordEntry
 
-from nimbus_sdk.core import disk
+from nimbus_sdk import disk
 from nimbus_sdk.errors import CoreIntegrityError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class LibraryFolder(WheelDestination):
         """Write one file of any scheme: purelib and platlib are the same folder here."""
         name = os.fspath(path)
         target = inside(self.root, name)
-        disk.make_folder(os.path.dirname(target))
+        disk.make_private_folder(os.path.dirname(target))
         found, size = new_hash(), 0
         descriptor = disk.create(target, EXECUTABLE_FILE if is_executable else disk.PRIVATE_FILE)
         try:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256 as new_hash
 
-from nimbus_sdk.core import disk
+from nimbus_sdk import disk
+from nimbus_sdk.core import refused
 from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError
 
 COPY_BYTES = 2**20
@@ -85,8 +86,8 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with disk.told(self.folder):
-            disk.make_folder(self.folder)
+        with refused.told(self.folder):
+            disk.make_private_folder(self.folder)
             self._descriptor = disk.create(self._path)
             self._take_over()
 
@@ -104,7 +105,7 @@ class Download:
         if not 0 < self.received < self.size:
             return {}
         headers = {"Range": f"bytes={self.received}-"}
-        with disk.told(self.folder):
+        with refused.told(self.folder):
             etag = self._etag()
         if etag is not None:
             headers["If-Range"] = etag
@@ -119,7 +120,7 @@ class Download:
             CoreDownloadError: Something else is sent in place of the file; what is there is kept.
             CoreInstallError: The disk refused.
         """
-        with disk.told(self.folder):
+        with refused.told(self.folder):
             if status == 206:
                 self._useless = not self._continues(headers.get("content-range", ""))
                 if self._useless:
@@ -146,7 +147,7 @@ class Download:
         """
         if self._useless:
             return
-        with disk.told(self.folder):
+        with refused.told(self.folder):
             if self.received + len(chunk) > self.size:
                 self.restart()
                 raise CoreIntegrityError(f"More than the {self.size} bytes of {self.name} were sent.")
@@ -160,7 +161,7 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with disk.told(self.folder):
+        with refused.told(self.folder):
             os.ftruncate(self._open_descriptor(), 0)
             os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
             self._hash = new_hash()
@@ -187,7 +188,7 @@ class Download:
                 f"The download of {self.name} does not match what was published.",
                 issues=(f"SHA-256 is {found}, not {self.sha256}",),
             )
-        with disk.told(self.folder):
+        with refused.told(self.folder):
             self._close_descriptor()
         return self._path
 
@@ -209,7 +210,7 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with disk.told(self.folder):
+        with refused.told(self.folder):
             self._close_descriptor()
             for path in (self._path, self._shelf, self._etag_path):
                 disk.remove(path)
@@ -276,7 +277,7 @@ class Download:
     def _remember_etag(self, etag: str) -> None:
         # A weak tag does not promise the same bytes (RFC 9110, section 13.1.5).
         if _STRONG_TAG.fullmatch(etag):
-            disk.replace_whole(self._etag_path, etag.encode("ascii"))
+            disk.write_private(self._etag_path, etag.encode("ascii"))
         else:
             disk.remove(self._etag_path)
 

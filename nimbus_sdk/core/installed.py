@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
 
-from nimbus_sdk.core.disk import regular_size, told
+from nimbus_sdk.core.refused import told
+from nimbus_sdk.disk import regular_size
 from nimbus_sdk.errors import CoreIntegrityError
 
 POINTER = "current.json"

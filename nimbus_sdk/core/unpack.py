@@ -8,7 +8,8 @@ import sys
 import time
 from contextlib import suppress
 
-from nimbus_sdk.core import disk
+from nimbus_sdk import disk
+from nimbus_sdk.core import refused
 from nimbus_sdk.core.environment import interpreter
 from nimbus_sdk.core.installed import FORMAT, LIBRARY, MANIFEST, Files, InstalledCore
 from nimbus_sdk.core.protocol import PROTOCOL_VERSION, REQUIRED
@@ -57,9 +58,9 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
     install_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
     folder = os.path.join(core_folder, facts.version, install_id)
     staging = f"{folder}{STAGING}"
-    with disk.told(core_folder):
+    with refused.told(core_folder):
         try:
-            disk.make_folder(os.path.join(staging, LIBRARY))
+            disk.make_private_folder(os.path.join(staging, LIBRARY))
             files = _unpacked(wheel, os.path.join(staging, LIBRARY), facts.name)
             core = _described(folder, facts, sha256, files)
             disk.write_synced(os.path.join(staging, MANIFEST), _manifest(core))
@@ -119,7 +120,7 @@ def discard(core: InstalledCore) -> None:
     Raises:
         CoreInstallError: The disk refused.
     """
-    with disk.told(core.folder):
+    with refused.told(core.folder):
         disk.remove_tree(core.folder)
         # Other installations of this version may be there.
         with suppress(OSError):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from typing import TYPE_CHECKING, BinaryIO
 
-from nimbus_sdk.core import archive, disk
+from nimbus_sdk import disk
+from nimbus_sdk.core import archive, refused
 from nimbus_sdk.core.installed import LIBRARY, read_manifest
 from nimbus_sdk.core.protocol import DISTRIBUTION
 from nimbus_sdk.errors import CoreIntegrityError
@@ -58,7 +59,7 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
     """
     from zipfile import BadZipFile, ZipFile
 
-    with disk.told(os.path.dirname(path)), open(path, "rb") as file:
+    with refused.told(os.path.dirname(path)), open(path, "rb") as file:
         try:
             archived = ZipFile(file)
         except (BadZipFile, ValueError, NotImplementedError, OverflowError, IndexError) as error:
@@ -84,7 +85,7 @@ def check_installed(folder: str) -> tuple[str, ...]:
     """
     files = read_manifest(folder).files
     library = os.path.join(folder, LIBRARY)
-    with disk.told(folder):
+    with refused.told(folder):
         present = set(_present(library))
         return (
             *(f"{name}: is missing" for name in sorted(files.keys() - present)),

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from nimbus_sdk.core import disk
+from nimbus_sdk import disk
+from nimbus_sdk.core import refused
 from nimbus_sdk.core.environment import require_environment, require_interpreter
 from nimbus_sdk.core.installed import (
     FORMAT,
@@ -97,7 +98,7 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
         CoreNotInstalledError: That version is not installed.
         CoreInstallError: The disk refused.
     """
-    with disk.told(core_folder):
+    with refused.told(core_folder):
         going = [folder for folder in _installations(core_folder) if version in (None, _version_of(folder))]
         if version is not None and not going:
             raise _not_installed(core_folder, version)
@@ -116,7 +117,7 @@ def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
     from packaging.version import Version
 
     found = []
-    with disk.told(core_folder):
+    with refused.told(core_folder):
         for folder in _installations(core_folder):
             # One whose manifest is damaged cannot be used; installing it again puts a fresh one beside it.
             with suppress(CoreIntegrityError):
@@ -136,7 +137,7 @@ def prune(core_folder: str) -> None:
     pointer = read_pointer(core_folder)
     before = None if pointer is None else pointer.previous
     kept = {located(core_folder, wanted) for wanted in (pointer, before) if wanted is not None}
-    with disk.told(core_folder):
+    with refused.told(core_folder):
         for folder in _installations(core_folder):
             if folder not in kept and _is_old(folder):
                 _remove(folder)
@@ -170,8 +171,8 @@ def _pointer_to(core: InstalledCore, before: Pointer | None) -> Pointer:
 
 def _point(core_folder: str, pointer: Pointer) -> None:
     content = json.dumps({"format": FORMAT, **_fields(pointer)}, indent=1).encode("ascii")
-    with disk.told(core_folder):
-        disk.replace_whole(pointer_path(core_folder), content)
+    with refused.told(core_folder):
+        disk.write_private(pointer_path(core_folder), content)
 
 
 def _fields(pointer: Pointer) -> dict[str, object]:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast, overload
 
+from nimbus_sdk import disk
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.settings import Settings, origin
-from nimbus_sdk.store import files
 from nimbus_sdk.store.credentials_file import FileStore
 from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, KeyCard, read_card, write_card
 from nimbus_sdk.store.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
@@ -291,7 +291,7 @@ def _delete(store: CredentialStore[Key], profile: str, fingerprint: str | None) 
 
 def _remove_card(places: Places) -> None:
     try:
-        files.remove(places.key_card)
+        disk.remove(places.key_card)
     except OSError as error:
         raise CredentialStoreError(
             f"The note of the stored key, {places.key_card}, cannot be removed: {error.strerror or error}."

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
+from nimbus_sdk import disk
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
 from nimbus_sdk.store import files
 from nimbus_sdk.store.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
@@ -93,7 +94,7 @@ class FileStore(Generic[K_co]):
             return {name: text for name, text in keys.items() if name != profile}
 
         present = self._told("read", lambda: profile in self._whole())
-        if present or self._told("read", lambda: files.leftovers(self.path)):
+        if present or self._told("read", lambda: disk.leftovers(self.path)):
             self._told("changed", lambda: self._change(drop))
         return present
 
@@ -155,13 +156,13 @@ class FileStore(Generic[K_co]):
 
     def _replace(self, keys: dict[str, object]) -> None:
         # A writer that was killed leaves a file with keys in it, which nobody else would ever remove.
-        for beside in files.leftovers(self.path):
-            files.remove(beside)
+        for beside in disk.leftovers(self.path):
+            disk.remove(beside)
         if not keys:
-            files.remove(self.path)
+            disk.remove(self.path)
             return
         _close_folder(os.path.dirname(self.path))
-        files.write_private(self.path, json.dumps(keys, indent=2, sort_keys=True).encode() + b"\n")
+        disk.write_private(self.path, json.dumps(keys, indent=2, sort_keys=True).encode() + b"\n")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -190,7 +191,7 @@ def _parse(content: bytes) -> dict[str, object] | None:
 
 
 def _close_folder(folder: str) -> None:
-    files.make_private_folder(folder)
+    disk.make_private_folder(folder)
     mode = stat.S_IMODE(os.stat(folder).st_mode)
     if os.name != "nt" and mode & 0o077:
-        os.chmod(folder, files.PRIVATE_FOLDER)
+        os.chmod(folder, disk.PRIVATE_FOLDER)

@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+from nimbus_sdk import disk
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import files
@@ -94,4 +95,4 @@ def write_card(places: Places, card: KeyCard) -> None:
     Raises:
         OSError: The disk refused.
     """
-    files.write_private(places.key_card, json.dumps(asdict(card), indent=2).encode() + b"\n")
+    disk.write_private(places.key_card, json.dumps(asdict(card), indent=2).encode() + b"\n")

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from nimbus_sdk import disk
 from nimbus_sdk.store import files
 from nimbus_sdk.store.places import Places
 
@@ -70,7 +71,7 @@ def trip(path: str, *, reason: str, patience: float, now: float) -> None:
     )
     # It only saves time: a home folder that is read-only must not turn a slow keyring into a failure.
     with suppress(OSError):
-        files.write_private(path, json.dumps(asdict(breaker)).encode())
+        disk.write_private(path, json.dumps(asdict(breaker)).encode())
 
 
 def read_breaker(path: str, *, now: float) -> Breaker | None:

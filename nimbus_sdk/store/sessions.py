@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TypeAlias
 
+from nimbus_sdk import disk
 from nimbus_sdk.errors import SessionError, SessionTamperedError
 from nimbus_sdk.store import files
 from nimbus_sdk.store.places import Places
@@ -40,7 +41,7 @@ def write(places: Places, record: Mapping[str, object]) -> None:
     """
     _seal(places, places.session, "session", record)
     with suppress(OSError):
-        files.remove(places.next_session)
+        disk.remove(places.next_session)
 
 
 def stage(places: Places, record: Mapping[str, object], install_id: str) -> None:
@@ -69,7 +70,7 @@ def forget(places: Places) -> None:
     """
     try:
         for path in (places.next_session, places.session, places.last_seen):
-            files.remove(path)
+            disk.remove(path)
     except OSError as error:
         raise SessionError(
             f"The session in {places.session} cannot be removed ({error.strerror}).",
@@ -105,7 +106,7 @@ def refusal(places: Places, fingerprint: str) -> Record | None:
 def clear_refusal(places: Places, fingerprint: str) -> None:
     """Drop the note: the service has just called the key valid."""
     with suppress(OSError):
-        files.remove(places.refusal(fingerprint))
+        disk.remove(places.refusal(fingerprint))
 
 
 def last_seen(places: Places) -> float | None:
@@ -129,7 +130,7 @@ def _seal(places: Places, path: str, purpose: str, record: Mapping[str, object])
         secret = files.create_once(places.seal, os.urandom(32).hex().encode())
         payload = dict(record)
         sealed = {"format": FORMAT, "seal": _mac(secret, places, purpose, payload), "record": payload}
-        files.write_private(path, json.dumps(sealed, indent=1).encode() + b"\n")
+        disk.write_private(path, json.dumps(sealed, indent=1).encode() + b"\n")
     except OSError as error:
         raise SessionError(
             f"The {purpose} cannot be kept in {os.path.dirname(path)} ({error.strerror or error}).",

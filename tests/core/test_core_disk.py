@@ -9,7 +9,8 @@ import shutil
 
 import pytest
 
-from nimbus_sdk.core import disk
+from nimbus_sdk import disk
+from nimbus_sdk.core import refused
 from nimbus_sdk.errors import CoreInstallError
 
 
@@ -37,7 +38,7 @@ def test_a_rename_waits_for_a_reader_on_windows(tmp_path, monkeypatch):
     monkeypatch.setattr(disk, "os", Windows(blocked=3))
     monkeypatch.setattr(disk, "_REPLACE_WAIT_SECONDS", 0.001)
     path = str(tmp_path / "folder" / "current.json")
-    disk.replace_whole(path, b"{}")
+    disk.write_private(path, b"{}")
     assert os.listdir(tmp_path / "folder") == ["current.json"]
 
 
@@ -46,7 +47,7 @@ def test_a_rename_that_stays_blocked_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(disk, "os", Windows(blocked=100))
     monkeypatch.setattr(disk, "_REPLACE_WAIT_SECONDS", 0.001)
     with pytest.raises(PermissionError):
-        disk.replace_whole(str(tmp_path / "folder" / "current.json"), b"{}")
+        disk.write_private(str(tmp_path / "folder" / "current.json"), b"{}")
     assert os.listdir(tmp_path / "folder") == []
 
 
@@ -66,13 +67,13 @@ def test_a_refusal_is_told_even_where_the_space_is_unknown(tmp_path, monkeypatch
 
     monkeypatch.setattr(shutil, "disk_usage", broken)
     with pytest.raises(CoreInstallError, match=r"in /no/such/folder: ENOENT \(free space unknown\)"):  # noqa: SIM117
-        with disk.told("/no/such/folder"):
+        with refused.told("/no/such/folder"):
             raise OSError(errno.ENOENT, "ENOENT")
 
 
 def test_an_error_without_words_is_named(tmp_path):
     """Not every OSError carries a text."""
-    with pytest.raises(CoreInstallError, match="UnsupportedOperation"), disk.told(str(tmp_path)):
+    with pytest.raises(CoreInstallError, match="UnsupportedOperation"), refused.told(str(tmp_path)):
         raise io.UnsupportedOperation
 
 
@@ -87,5 +88,5 @@ def test_a_regular_file_has_a_size_and_nothing_else_has(tmp_path):
 
 def test_our_own_errors_pass_untouched(tmp_path):
     """Only what the disk refuses is turned into words about the disk."""
-    with pytest.raises(ValueError, match="ours"), disk.told(str(tmp_path)):
+    with pytest.raises(ValueError, match="ours"), refused.told(str(tmp_path)):
         raise ValueError("ours")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.core import disk
+from nimbus_sdk import disk
 from nimbus_sdk.core.download import Download
 from nimbus_sdk.errors import CoreDownloadError, CoreInstallError, CoreIntegrityError
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from nimbus_sdk import disk
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.settings import Settings
@@ -224,7 +225,7 @@ def test_a_keyring_that_nothing_points_to_is_only_named(settings, places, use_ba
 
 def test_a_damaged_file_is_never_passed_over(settings, places, use_backend):
     """Set aside and told, also where nothing says that the key is in it."""
-    files.write_private(places.credentials, b"{")
+    disk.write_private(places.credentials, b"{")
     use_backend("Memory")
     with pytest.raises(CredentialStoreError, match="set aside"):
         read_stored(settings, places)
@@ -343,7 +344,7 @@ GOOD = {"fingerprint": "f" * 12, "masked": "m", "store": "file", "origin": DEFAU
 )
 def test_a_card_that_makes_no_sense_is_none(settings, places, file, content):
     """A damaged note gives the key no more rights than none at all."""
-    files.write_private(places.key_card, content)
+    disk.write_private(places.key_card, content)
     file.write(places.profile, ONE)
     assert read_card(places) is None
     assert read_stored(settings, places).origin == DEFAULT_ORIGIN
@@ -351,7 +352,7 @@ def test_a_card_that_makes_no_sense_is_none(settings, places, file, content):
 
 def test_a_card_with_more_in_it_is_read(places):
     """A later version may note more."""
-    files.write_private(places.key_card, json.dumps({**GOOD, "later": 1}).encode())
+    disk.write_private(places.key_card, json.dumps({**GOOD, "later": 1}).encode())
     assert read_card(places) == KeyCard(**GOOD)
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nimbus_sdk import disk
 from nimbus_sdk.store import files
 
 FULL = OSError(28, "No space left on device")
@@ -90,7 +91,7 @@ def test_a_file_is_private_from_birth(path):
     """Mode 0600 in folders of mode 0700, whatever the umask allows."""
     before = os.umask(0)
     try:
-        files.write_private(path, b"content")
+        disk.write_private(path, b"content")
     finally:
         os.umask(before)
     assert files.read(path) == b"content"
@@ -104,15 +105,15 @@ def test_the_temporary_file_is_never_open_to_others(path, monkeypatch):
     seen = []
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda old, new: seen.append(mode(old)) or replace(old, new))
-    files.write_private(path, b"content")
+    disk.write_private(path, b"content")
     assert seen == [0o600]
 
 
 def test_a_second_write_replaces_the_first_and_its_mode(path):
     """The new file is a new one: a wide mode of the old one does not live on."""
-    files.write_private(path, b"old")
+    disk.write_private(path, b"old")
     os.chmod(path, 0o644)
-    files.write_private(path, b"new")
+    disk.write_private(path, b"new")
     assert (files.read(path), mode(path)) == (b"new", 0o600)
 
 
@@ -122,7 +123,7 @@ def test_a_link_is_replaced_and_not_followed(path, tmp_path):
     target.write_bytes(b"theirs")
     os.makedirs(os.path.dirname(path))
     os.symlink(target, path)
-    files.write_private(path, b"ours")
+    disk.write_private(path, b"ours")
     assert target.read_bytes() == b"theirs"
     assert not os.path.islink(path)
     assert files.read(path) == b"ours"
@@ -131,27 +132,12 @@ def test_a_link_is_replaced_and_not_followed(path, tmp_path):
 @pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path, monkeypatch, step):
     """Whichever step the disk refuses."""
-    files.write_private(path, b"old")
-
-    class FullFile:
-        def __init__(self, descriptor, *_):
-            self.descriptor = descriptor
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            os.close(self.descriptor)
-
-        write = refuse
+    disk.write_private(path, b"old")
 
     with monkeypatch.context() as patched:
-        if step == "write":
-            patched.setattr("builtins.open", FullFile)
-        else:
-            patched.setattr(os, step, refuse)
+        patched.setattr(os, step, refuse)
         with pytest.raises(OSError, match="No space left"):
-            files.write_private(path, b"new")
+            disk.write_private(path, b"new")
     assert files.read(path) == b"old"
     assert listed(path) == ["record.json"]
 
@@ -166,7 +152,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(path, monkeypatch):
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", no_folders)
-    files.write_private(path, b"content")
+    disk.write_private(path, b"content")
     assert files.read(path) == b"content"
 
 
@@ -181,9 +167,9 @@ def test_windows_is_tried_again_while_somebody_reads(path, monkeypatch, windows)
         replace(old, new)
 
     monkeypatch.setattr(os, "replace", busy)
-    monkeypatch.setattr(files, "_REPLACE_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(disk, "_REPLACE_WAIT_SECONDS", 0.001)
     os.makedirs(os.path.dirname(path))
-    windows(files.write_private, path, b"content")
+    windows(disk.write_private, path, b"content")
     assert files.read(path) == b"content"
 
 
@@ -193,12 +179,12 @@ def test_windows_is_not_tried_for_ever(path, monkeypatch, windows):
     def blocked(*_):
         raise PermissionError("blocked")
 
-    monkeypatch.setattr(files, "_REPLACE_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(disk, "_REPLACE_WAIT_SECONDS", 0.001)
     os.makedirs(os.path.dirname(path))
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", blocked)
         with pytest.raises(PermissionError, match="blocked"):
-            windows(files.write_private, path, b"content")
+            windows(disk.write_private, path, b"content")
     assert listed(path) == []
 
 
@@ -212,7 +198,7 @@ def test_elsewhere_a_refusal_is_a_refusal(path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(PermissionError):
-        files.write_private(path, b"content")
+        disk.write_private(path, b"content")
     assert len(tries) == 1
 
 
@@ -222,7 +208,7 @@ def test_the_last_content_is_read_back_byte_by_byte(tmp_path_factory, contents):
     """Any bytes, any number of writes."""
     path = str(tmp_path_factory.getbasetemp() / "any" / "file")
     for content in contents:
-        files.write_private(path, content)
+        disk.write_private(path, content)
         assert files.read(path) == content
 
 
@@ -232,13 +218,13 @@ from nimbus_sdk.store import files
 print("ready", flush=True)
 while True:
     for letter in b"ab":
-        files.write_private(sys.argv[1], bytes([letter]) * 200_000)
+        disk.write_private(sys.argv[1], bytes([letter]) * 200_000)
 """
 
 
 def test_a_writer_that_is_killed_leaves_a_whole_file(path):
     """kill -9 in the middle of writing: readers see one content or the other, before and after."""
-    files.write_private(path, b"a" * 200_000)
+    disk.write_private(path, b"a" * 200_000)
     whole = {b"a" * 200_000, b"b" * 200_000}
     for delay in (0.01, 0.02, 0.035):
         process = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE)
@@ -326,8 +312,8 @@ def test_many_processes_agree_on_one_secret(path):
 def test_folders_are_made_for_this_user_alone(tmp_path):
     """Every folder that was missing, and none that was there."""
     os.chmod(tmp_path, 0o755)
-    files.make_private_folder(str(tmp_path / "a" / "b"))
-    files.make_private_folder(str(tmp_path / "a" / "b"))
+    disk.make_private_folder(str(tmp_path / "a" / "b"))
+    disk.make_private_folder(str(tmp_path / "a" / "b"))
     assert [mode(tmp_path / name) for name in ("a/b", "a", ".")] == [0o700, 0o700, 0o755]
 
 
@@ -337,7 +323,7 @@ def test_another_users_folder_is_refused(tmp_path, make_foreign):
     folder.mkdir()
     make_foreign(folder)
     with pytest.raises(PermissionError, match="belongs to another user"):
-        files.write_private(str(folder / "record"), b"secret")
+        disk.write_private(str(folder / "record"), b"secret")
     assert os.listdir(folder) == []
 
 
@@ -345,7 +331,7 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path):
     """Nothing is removed to make room."""
     (tmp_path / "file").write_bytes(b"theirs")
     with pytest.raises(OSError, match="file"):
-        files.write_private(str(tmp_path / "file" / "record"), b"ours")
+        disk.write_private(str(tmp_path / "file" / "record"), b"ours")
     assert (tmp_path / "file").read_bytes() == b"theirs"
 
 
@@ -354,25 +340,25 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path):
 
 def test_removing_is_done_when_it_is_gone(path, tmp_path):
     """A file goes; none there is as good, also below something that is no folder."""
-    files.write_private(path, b"content")
-    files.remove(path)
-    files.remove(path)
+    disk.write_private(path, b"content")
+    disk.remove(path)
+    disk.remove(path)
     (tmp_path / "file").touch()
-    files.remove(str(tmp_path / "file" / "record"))
+    disk.remove(str(tmp_path / "file" / "record"))
     assert listed(path) == []
 
 
 def test_what_cannot_be_removed_is_an_error(tmp_path):
     """A folder in its place is told."""
     with pytest.raises(OSError):
-        files.remove(str(tmp_path))
+        disk.remove(str(tmp_path))
 
 
 def test_a_damaged_file_is_set_aside_whole(path):
     """It keeps its content under a new name, a new one each time; none there is no failure."""
     names = set()
     for content in (b"first", b"second"):
-        files.write_private(path, content)
+        disk.write_private(path, content)
         aside = files.quarantine(path)
         assert files.read(aside) == content
         assert aside.startswith(f"{path}.damaged-")

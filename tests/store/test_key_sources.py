@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from nimbus_sdk import disk
 from nimbus_sdk.errors import (
     ConfigurationError,
     CredentialStoreError,
@@ -23,7 +24,7 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import files, key_sources
+from nimbus_sdk.store import key_sources
 from nimbus_sdk.store.credentials import save_key
 from nimbus_sdk.store.credentials_file import FileStore
 from nimbus_sdk.store.key_card import DEFAULT_ORIGIN
@@ -58,7 +59,7 @@ class World:
         elif source == "key_file":
             self.settings = replace(self.settings, key_file=self._write("mounted", f"{text}\n"))
         elif source == "store":
-            files.write_private(self.places.credentials, json.dumps({"default": text}).encode())
+            disk.write_private(self.places.credentials, json.dumps({"default": text}).encode())
         else:
             self.julia(f'[nimbus]\napi_key = "{text}"\n'.encode())
 

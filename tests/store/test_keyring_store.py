@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from nimbus_sdk import disk
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.store import files
 from nimbus_sdk.store.keyring_breaker import REST_SECONDS, breaker_state, read_breaker
 from nimbus_sdk.store.keyring_store import KeyringStore, Patience
 
@@ -272,13 +272,13 @@ GOOD = {"until": NOW + 60, "reason": "did not answer", "patience": 2.0, "host": 
 )
 def test_a_memory_that_makes_no_sense_does_not_bind(places, content):
     """Damaged, over, from another machine, from a clock set back since: the keyring is asked as usual."""
-    files.write_private(places.keyring_breaker, content)
+    disk.write_private(places.keyring_breaker, content)
     assert read_breaker(places.keyring_breaker, now=NOW) is None
 
 
 def test_a_memory_that_makes_sense_binds(places):
     """The same file as above with nothing wrong in it counts."""
-    files.write_private(places.keyring_breaker, json.dumps(GOOD).encode())
+    disk.write_private(places.keyring_breaker, json.dumps(GOOD).encode())
     assert read_breaker(places.keyring_breaker, now=NOW).pid == 7
 
 

@@ -1,63 +1,42 @@
-"""What wheels ask of the disk: private folders, synced files, replacement in one step, plain refusals."""
+"""The one door to the disk: private from birth, written through, replaced in one step.
+
+Whatever a reader must not find half-written is written beside its target, synced, and renamed into place.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-from nimbus_sdk.errors import CoreInstallError
+from contextlib import suppress
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+LEFT_OVER_SECONDS = 3600.0
 _BINARY = getattr(os, "O_BINARY", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | _BINARY | getattr(os, "O_NOFOLLOW", 0)
 _REPLACE_TRIES = 5
 _REPLACE_WAIT_SECONDS = 0.05
 
 
-@contextmanager
-def told(folder: str) -> Iterator[None]:
-    """Turn what the disk refuses within this block into words that name the folder and its free space.
-
-    Raises:
-        CoreInstallError: In place of any OSError.
-    """
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise CoreInstallError(f"The disk refused in {folder}: {reason} ({free_space(folder)}).") from error
-
-
-def free_space(folder: str) -> str:
-    """The space left for a folder that may not exist yet, for people."""
-    from shutil import disk_usage
-
-    while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
-        folder = os.path.dirname(folder)
-    try:
-        return f"{disk_usage(folder).free / 2**20:,.0f} MiB free"
-    except OSError:
-        return "free space unknown"
-
-
-def make_folder(path: str) -> None:
-    """Make a folder, and every missing one above it, for this user alone.
+def make_private_folder(path: str) -> None:
+    """Make a folder, and every missing one above it, for this user alone; close one that is open to others.
 
     Raises:
         OSError: It cannot be made, or belongs to another user.
     """
     if not os.path.isdir(path):
-        parent = os.path.dirname(path)
-        if parent != path and not os.path.isdir(parent):
-            make_folder(parent)
+        _make_parents(os.path.dirname(path))
         with suppress(FileExistsError):
             os.mkdir(path, PRIVATE_FOLDER)
-    if os.name != "nt" and os.stat(path).st_uid not in (os.geteuid(), 0):
-        raise PermissionError(1, f"the folder {path} belongs to another user")
+    if os.name == "nt":
+        return
+    found = os.stat(path)
+    if found.st_uid not in (os.geteuid(), 0):
+        raise PermissionError(errno.EPERM, f"the folder {path} belongs to another user")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        os.chmod(path, PRIVATE_FOLDER)
 
 
 def create(path: str, mode: int = PRIVATE_FILE) -> int:
@@ -94,13 +73,13 @@ def write_synced(path: str, content: bytes) -> None:
         os.close(descriptor)
 
 
-def replace_whole(path: str, content: bytes) -> None:
-    """Replace a small file in one step: a reader finds the old content or the new one.
+def write_private(path: str, content: bytes) -> None:
+    """Replace a small file in one step: a reader finds the old content or the new one, and only this user.
 
     Raises:
         OSError: The disk refused; the file is as it was.
     """
-    make_folder(os.path.dirname(path))
+    make_private_folder(os.path.dirname(path))
     temporary = f"{path}.{unique()}.tmp"
     try:
         write_synced(temporary, content)
@@ -109,6 +88,31 @@ def replace_whole(path: str, content: bytes) -> None:
         remove(temporary)
         raise
     sync_folder(os.path.dirname(path))
+    sweep(path, LEFT_OVER_SECONDS)
+
+
+def leftovers(path: str, older_than: float = 0.0) -> list[str]:
+    """What writers of a file that were killed left beside it; a writer at work has such a file too.
+
+    Args:
+        path: The file.
+        older_than: Seconds since it was last written.
+    """
+    folder, name = os.path.split(path)
+    found = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for entry in os.listdir(folder):
+            beside = os.path.join(folder, entry)
+            if entry.startswith(f"{name}.") and entry.endswith(".tmp") and _age(beside) >= older_than:
+                found.append(beside)
+    return found
+
+
+def sweep(path: str, older_than: float = 0.0) -> None:
+    """Remove :func:`leftovers`; one that cannot be removed stays."""
+    with suppress(OSError):
+        for beside in leftovers(path, older_than):
+            remove(beside)
 
 
 def rename(source: str, target: str) -> None:
@@ -177,3 +181,18 @@ def regular_size(path: str) -> int | None:
 def unique() -> str:
     """A part of a name that no other process or thread uses."""
     return f"{os.getpid()}-{os.urandom(6).hex()}"
+
+
+def _make_parents(folder: str) -> None:
+    if os.path.isdir(folder) or os.path.dirname(folder) == folder:
+        return
+    _make_parents(os.path.dirname(folder))
+    with suppress(FileExistsError):
+        os.mkdir(folder, PRIVATE_FOLDER)
+
+
+def _age(path: str) -> float:
+    try:
+        return time.time() - os.stat(path).st_mtime
+    except OSError:
+        return 0.0

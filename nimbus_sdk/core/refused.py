@@ -1,0 +1,35 @@
+"""What the disk refuses, in words that name the folder and its free space."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nimbus_sdk.errors import CoreInstallError
+
+
+@contextmanager
+def told(folder: str) -> Iterator[None]:
+    """Turn what the disk refuses within this block into words that name the folder and its free space.
+
+    Raises:
+        CoreInstallError: In place of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CoreInstallError(f"The disk refused in {folder}: {reason} ({free_space(folder)}).") from error
+
+
+def free_space(folder: str) -> str:
+    """The space left for a folder that may not exist yet, for people."""
+    from shutil import disk_usage
+
+    while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    try:
+        return f"{disk_usage(folder).free / 2**20:,.0f} MiB free"
+    except OSError:
+        return "free space unknown"
