@@ -59,7 +59,7 @@ def _refuse(scenario: Scenario, at: int, code: int) -> Refusal:
     wire = {"at": at, "errno": code, "lasting": code in LASTING}
     outcome = world.run("install", wire=wire, **scenario.order)
     found = world.state()
-    faults = list(_faults(scenario, outcome, found))
+    faults = list(_faults(scenario, outcome, found, code in LASTING))
     again = world.run("install", key=scenario.order["key"])
     if again.fault is not None:
         faults.append(f"run again, it raises {again.fault}: {again.message}")
@@ -71,14 +71,17 @@ def _refuse(scenario: Scenario, at: int, code: int) -> Refusal:
     return Refusal(at, code, struck, outcome, found, tuple(faults))
 
 
-def _faults(scenario: Scenario, outcome: Outcome, found: State) -> Iterable[str]:
+def _faults(scenario: Scenario, outcome: Outcome, found: State, lasting: bool) -> Iterable[str]:
     if outcome.killed:
         yield "the process died"
     elif outcome.fault is not None and not outcome.expected:
         yield f"a bare {outcome.fault}: {outcome.message}"
     if outcome.fault is None and found != scenario.new:
         yield f"it returned, but left {found}"
-    if found not in (scenario.old, scenario.new):
+    if lasting:
+        # What was stored a moment before the disk turned cannot be taken back from it.
+        yield from scenario.faults(found)
+    elif found not in (scenario.old, scenario.new):
         yield f"neither the old state nor the new one: {found}"
 
 

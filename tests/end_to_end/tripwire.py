@@ -22,6 +22,10 @@ from typing import Any, Literal
 Room = Literal["disk", "network", "process"]
 
 _CHANGES_NAMES = ("replace", "rename", "link", "unlink", "mkdir", "rmdir", "chmod")
+_NEEDS_NO_ROOM = {
+    errno.ENOSPC: frozenset({"read", "reopen", "replace", "rename", "unlink", "rmdir", "chmod", "fchmod"}),
+    errno.EROFS: frozenset({"read"}),
+}
 _CHANGES_FILES = ("fsync", "ftruncate", "fchmod")
 _NETWORK = ("connect", "send", "sendall", "recv")
 STRUCK = Path("../struck.txt")
@@ -116,8 +120,8 @@ def interrupt(step: Step) -> None:
 
 
 def refuse(code: int) -> Reaction:
-    """The disk refuses with an errno; a full one still lets things be removed."""
-    spared = ("unlink", "rmdir", "chmod", "fchmod") if code == errno.ENOSPC else ()
+    """The disk refuses with an errno, where a disk in that state does: all can still be read, for instance."""
+    spared = _NEEDS_NO_ROOM.get(code, frozenset())
 
     def act(step: Step) -> None:
         if step.name in spared:
@@ -153,10 +157,16 @@ def _guard_open(react: Reaction) -> None:
     real = os.open
 
     def guarded(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
-        react(Step("disk", "open", str(path)))
+        react(Step("disk", _kind_of_opening(path, flags), str(path)))
         return real(path, flags, *arguments, **options)
 
     os.open = guarded
+
+
+def _kind_of_opening(path: Any, flags: int) -> str:
+    if not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+        return "read"
+    return "reopen" if os.path.exists(path) else "create"
 
 
 def _guard_write(react: Reaction) -> None:
@@ -183,7 +193,7 @@ def _guard_files(react: Reaction) -> None:
         if mode not in ("wb", "xb", "ab") or arguments or options:
             return real(file, mode, *arguments, **options)
         if not isinstance(file, int):
-            react(Step("disk", "open", str(file)))
+            react(Step("disk", _kind_of_opening(file, os.O_WRONLY | os.O_CREAT), str(file)))
         return io.BufferedWriter(Guarded(file, mode))
 
     builtins.open = guarded
