@@ -1,7 +1,20 @@
-"""The local sandbox: a Nimbus API with its GitHub releases, over real HTTP on this machine's loopback.
+"""The local sandbox: the Nimbus APIs and the core's releases, over real HTTP on this machine's loopback.
 
 Programs that use the SDK are tested against it; nothing in them is replaced, only the addresses differ.
-It answers from the Nimbus API documentation and shares no code with the SDK that reads its answers.
+It answers from the documentation of each system and shares no code with the SDK that reads its answers.
+
+One port answers for all: the Nimbus API at ``/``, GitHub at ``/github``, Nimbus OS at ``/nimbus-os/sandbox``
+and ``/nimbus-os/production``, NeuroAI at ``/neuroai``, Nexus at ``/nexus``. Faults and the journal know each
+endpoint by a name:
+
+=============  =====================================================================================
+Nimbus API     validate, refresh, revoke, github_token, models, model_file, analytics, health
+GitHub         release, asset, storage
+Nimbus OS      nimbus_os (all of it)
+NeuroAI        neuroai_keys (create, list), neuroai_key (get, update, delete), neuroai_rotate,
+               neuroai_verify, neuroai_audit, neuroai_agents, neuroai (any other path)
+Nexus          nexus_thread, nexus (any other path)
+=============  =====================================================================================
 
 It needs the ``sandbox`` extra: ``pip install "nimbusbci-sdk[sandbox]"``. Importing this package does not;
 starting a sandbox without it raises :class:`SandboxUnavailableError`.
@@ -14,6 +27,18 @@ Example:
     ...     answer = httpx.post(f"{sandbox.api_url}/v1/auth/validate", json={"api_key": key}).json()
     >>> answer["license_type"], answer["quota"]["remaining"]
     ('free', 10000)
+
+A key of another system, and an answer that gets lost after its work was done:
+    >>> with Sandbox() as sandbox:
+    ...     manager = {"Authorization": f"Bearer {sandbox.new_neuroai_key(role='API Manager')}"}
+    ...     sandbox.fault("neuroai_keys", reset="after_work")
+    ...     keys = f"{sandbox.neuroai_url}/v1/api-keys"
+    ...     try:
+    ...         httpx.post(keys, headers=manager, json={"name": "Production CI/CD", "type": "team"})
+    ...     except httpx.NetworkError:
+    ...         names = [row["name"] for row in httpx.get(keys, headers=manager).json()["data"]]
+    >>> names
+    ['sandbox', 'Production CI/CD']
 """
 
 from __future__ import annotations

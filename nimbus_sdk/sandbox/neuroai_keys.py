@@ -83,6 +83,10 @@ class NeuroAiKeys:
         """The key of this id; None where there is none."""
         return self._one("SELECT * FROM neuroai_keys WHERE id = ?", key_id)
 
+    def all(self) -> list[NeuroAiKey]:
+        """Every key, oldest first."""
+        return self.after(0, -1)  # SQLite takes a negative limit for none
+
     def after(self, number: int, count: int) -> list[NeuroAiKey]:
         """So many keys, oldest first, that were made after the one of this number."""
         with self._database.transaction() as connection:

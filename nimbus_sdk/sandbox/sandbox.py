@@ -36,7 +36,7 @@ class Sandbox:
     Args:
         port: Port of the API; 0 takes a free one. The storage host always takes a free one.
         db: SQLite file that keeps keys, quotas and audit; None keeps them in memory.
-        limits: Requests a minute by endpoint, in place of the documented ones; None lifts a limit.
+        limits: Requests a minute by endpoint of the Nimbus API, instead of the documented; None lifts one.
         wheel: The core to release first; None builds the open reference core when it is first asked for.
         clock: Tells Unix seconds; None is the system's clock.
         wheel_dir: Folder that keeps built wheels for the next process; None keeps them for this one.
