@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nimbus_sdk.account import authenticate
 from nimbus_sdk.install import install_core
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.settings import Settings
@@ -20,6 +21,14 @@ OTHER_KEY = "nbci_live_" + "0123456789abcdef" * 3
 def installed(sandbox: Sandbox, key: str) -> str:
     """A machine on which the core is installed; gives the key."""
     install_core(key)
+    sandbox.clear_journal()
+    return key
+
+
+@pytest.fixture
+def signed_in(sandbox: Sandbox, key: str) -> str:
+    """A machine that keeps a key and its session; gives the key."""
+    authenticate(key)
     sandbox.clear_journal()
     return key
 
@@ -114,12 +123,11 @@ def test_status_tells_of_a_store_that_does_not_work(
 
 
 def test_status_knows_the_store_without_asking_the_keyring(
-    nimbus: Nimbus, installed: str, monkeypatch: pytest.MonkeyPatch
+    nimbus: Nimbus, signed_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a key was stored before, its note says where: no keyring has to be opened for that."""
     monkeypatch.delenv("NIMBUS_SDK_CREDENTIAL_STORE")
     monkeypatch.setattr("nimbus_sdk.cli.machine.choose_store", lambda *_: pytest.fail("the store was asked"))
-    monkeypatch.setattr("nimbus_sdk.cli.machine.check_installation", lambda *, profile: _nothing())
     found = nimbus("status", "--json").document
     assert found["credential_store"]["name"] == "file"
     assert "since" in found["credential_store"]["reason"]
@@ -139,7 +147,7 @@ def test_status_tells_of_a_keyring_that_rests(
     assert "skipped: did not answer 2 min ago" in nimbus("status").out
 
 
-def test_refresh_asks_once_and_shows_the_session(nimbus: Nimbus, sandbox: Sandbox, installed: str) -> None:
+def test_refresh_asks_once_and_shows_the_session(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
     """One request, and the new quota is what the session has from then on."""
     from nimbus_sdk.client import NimbusClient
 
@@ -153,14 +161,14 @@ def test_refresh_asks_once_and_shows_the_session(nimbus: Nimbus, sandbox: Sandbo
     assert nimbus("refresh", "--json").document["usage_quota"] == 49_999
 
 
-def test_refresh_without_a_network_ends_with_9(nimbus: Nimbus, sandbox: Sandbox, installed: str) -> None:
+def test_refresh_without_a_network_ends_with_9(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
     """An unreachable service is told as such, with its own exit code."""
     sandbox.stop()
     told = nimbus("refresh", "--timeout", "1", "--json")
     assert (told.code, told.complaint["error"]) == (9, "NimbusConnectionError")
 
 
-def test_quota_asks_nobody(nimbus: Nimbus, sandbox: Sandbox, installed: str) -> None:
+def test_quota_asks_nobody(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
     """The kept session knows the quota."""
     found = nimbus("quota", "--json").document
     assert found.keys() == {"remaining", "monthly_limit", "usage_percentage", "resets_at", "confirmed_at"}
@@ -172,7 +180,7 @@ def test_quota_asks_nobody(nimbus: Nimbus, sandbox: Sandbox, installed: str) -> 
 
 def test_an_unlimited_quota_is_called_so(nimbus: Nimbus, sandbox: Sandbox) -> None:
     """Null means unlimited: in words for people, as null for programs."""
-    install_core(sandbox.new_key("enterprise"))
+    authenticate(sandbox.new_key("enterprise"))
     assert "unlimited" in nimbus("quota").out
     assert nimbus("quota", "--json").document["remaining"] is None
 
@@ -214,7 +222,7 @@ def test_explain_works_where_a_source_is_broken(nimbus: Nimbus, monkeypatch: pyt
 
 def test_models_are_listed_with_what_the_license_covers(nimbus: Nimbus, sandbox: Sandbox) -> None:
     """A free license covers the free models, and the list says so for each."""
-    install_core(sandbox.new_key("free"))
+    authenticate(sandbox.new_key("free"))
     found = nimbus("models", "--json").document
     assert found["total"] == len(found["models"])
     covered = {model["name"]: model["covered"] for model in found["models"]}
@@ -223,14 +231,14 @@ def test_models_are_listed_with_what_the_license_covers(nimbus: Nimbus, sandbox:
     assert all(name in text.out for name in covered)
 
 
-def test_models_can_be_narrowed(nimbus: Nimbus, sandbox: Sandbox, installed: str) -> None:
+def test_models_can_be_narrowed(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
     """--paradigm and --type are asked of the service."""
     found = nimbus("models", "--paradigm", "motor_imagery", "--type", "NimbusLDA", "--json").document
     assert {model["paradigm"] for model in found["models"]} == {"motor_imagery"}
     assert {model["type"] for model in found["models"]} == {"NimbusLDA"}
 
 
-def test_one_model_is_shown_whole(nimbus: Nimbus, sandbox: Sandbox, installed: str) -> None:
+def test_one_model_is_shown_whole(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
     """A name gives that one model: its fields, its metadata, its checksum."""
     found = nimbus("models", "motor_imagery_4class_v1", "--json").document
     assert (found["n_features"], found["n_classes"], found["covered"]) == (16, 4, True)
@@ -250,15 +258,9 @@ def test_models_without_a_session_leave_the_cover_open(
 
 
 def test_an_unknown_model_is_told_with_those_that_there_are(
-    nimbus: Nimbus, sandbox: Sandbox, installed: str
+    nimbus: Nimbus, sandbox: Sandbox, signed_in: str
 ) -> None:
     """A slip in the name is answered with the names."""
     told = nimbus("models", "motor_imagery_5class_v1")
     assert told.code == 2
     assert "motor_imagery_4class_v1" in told.err
-
-
-def _nothing() -> object:
-    from nimbus_sdk.installation import InstallationStatus
-
-    return InstallationStatus(False, None, None, None, ("The core is not installed.",))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nimbus_sdk.account import authenticate
 from nimbus_sdk.install import install_core
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.settings import Settings
@@ -20,9 +21,9 @@ AtTerminal = Callable[..., Terminal]
 
 
 @pytest.fixture
-def installed(sandbox: Sandbox, key: str) -> str:
-    """A machine on which the core is installed; gives the key."""
-    install_core(key)
+def signed_in(sandbox: Sandbox, key: str) -> str:
+    """A machine that keeps a key and its session; gives the key."""
+    authenticate(key)
     sandbox.clear_journal()
     return key
 
@@ -32,9 +33,11 @@ def _places() -> Places:
 
 
 def test_logout_forgets_key_and_session_and_leaves_the_core(
-    nimbus: Nimbus, sandbox: Sandbox, installed: str
+    nimbus: Nimbus, sandbox: Sandbox, key: str
 ) -> None:
-    """Key and session go, the core stays, and the service is not asked: the key stays valid."""
+    """Key and session go, and the service is not asked: the key stays valid. The core goes on request."""
+    install_core(key)
+    sandbox.clear_journal()
     assert nimbus("logout", "--json").document == {
         "key_removed": True,
         "session_removed": True,
@@ -45,10 +48,6 @@ def test_logout_forgets_key_and_session_and_leaves_the_core(
     assert not Path(_places().session).exists()
     assert Path(_places().core_pointer).exists()
     assert sandbox.journal() == []
-
-
-def test_logout_of_everything_removes_the_core(nimbus: Nimbus, installed: str) -> None:
-    """--everything leaves nothing but the folder's own secrets, which hold no account."""
     told = nimbus("logout", "--everything")
     assert told.code == 0
     assert "0.1.0" in told.out
@@ -63,31 +62,31 @@ def test_logout_twice_is_no_failure(nimbus: Nimbus, sandbox: Sandbox) -> None:
 
 
 def test_logout_says_which_key_is_left(
-    nimbus: Nimbus, installed: str, monkeypatch: pytest.MonkeyPatch
+    nimbus: Nimbus, signed_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A variable cannot be deleted from here, so it is named: the next call would use it."""
-    monkeypatch.setenv("NIMBUS_API_KEY", installed)
+    monkeypatch.setenv("NIMBUS_API_KEY", signed_in)
     told = nimbus("logout")
-    masked = f"{installed[:14]}…{installed[-4:]}"
+    masked = f"{signed_in[:14]}…{signed_in[-4:]}"
     assert f"NIMBUS_API_KEY in the environment still names {masked}." in told.out
-    assert installed not in told.out
+    assert signed_in not in told.out
     left = nimbus("logout", "--json").document["key_left"]
     assert (left["source"], left["key_masked"]) == ("environment", masked)
 
 
-def test_revoke_with_yes_ends_the_key(nimbus: Nimbus, sandbox: Sandbox, installed: str) -> None:
+def test_revoke_with_yes_ends_the_key(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
     """--yes asks nobody; the reason reaches the service, and what was kept for the key goes."""
     told = nimbus("revoke", "--yes", "--reason", "laptop lost", "--json")
     assert told.code == 0
     assert told.document["revoked"] is True
-    assert told.document["key_masked"] == f"{installed[:14]}…{installed[-4:]}"
-    assert installed not in told.out + told.err
+    assert told.document["key_masked"] == f"{signed_in[:14]}…{signed_in[-4:]}"
+    assert signed_in not in told.out + told.err
     assert [entry["reason"] for entry in sandbox.audit()] == ["laptop lost"]
     assert get_stored_api_key() is None
     assert not Path(_places().session).exists()
 
 
-def test_revoke_shows_what_the_service_said(nimbus: Nimbus, installed: str) -> None:
+def test_revoke_shows_what_the_service_said(nimbus: Nimbus, signed_in: str) -> None:
     """Without --json the answer is told in words."""
     told = nimbus("revoke", "--yes")
     assert "revoked" in told.out
@@ -95,13 +94,13 @@ def test_revoke_shows_what_the_service_said(nimbus: Nimbus, installed: str) -> N
 
 
 def test_revoke_does_nothing_where_nobody_can_confirm(
-    nimbus: Nimbus, sandbox: Sandbox, installed: str
+    nimbus: Nimbus, sandbox: Sandbox, signed_in: str
 ) -> None:
     """A script must say --yes: without a terminal and without it, nothing is asked of the service."""
     told = nimbus("revoke", "--json")
     assert told.code == 2
     assert "--yes" in told.complaint["hint"]
-    assert f"{installed[:14]}…{installed[-4:]}" in told.complaint["message"]
+    assert f"{signed_in[:14]}…{signed_in[-4:]}" in told.complaint["message"]
     assert sandbox.journal() == []
 
 
@@ -114,22 +113,22 @@ def test_revoke_of_an_unknown_key_ends_with_4(
     assert (told.code, told.complaint["code"]) == (4, "KEY_NOT_FOUND")
 
 
-def test_revoke_asks_with_the_masked_key(terminal: AtTerminal, sandbox: Sandbox, installed: str) -> None:
+def test_revoke_asks_with_the_masked_key(terminal: AtTerminal, sandbox: Sandbox, signed_in: str) -> None:
     """In a terminal the question shows which key and from where; yes ends it."""
     screen = terminal("revoke")
     screen.wait_for("for good?")
-    assert f"{installed[:14]}…{installed[-4:]}" in screen.seen
+    assert f"{signed_in[:14]}…{signed_in[-4:]}" in screen.seen
     assert "credentials.json" in screen.seen
     assert sandbox.journal() == []
     screen.type("y\n")
     assert screen.ended() == 0
     assert [exchange.endpoint for exchange in sandbox.journal()] == ["revoke"]
-    assert installed not in screen.seen
+    assert signed_in not in screen.seen
 
 
 @pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("\n", 1), (CTRL_C, 130)])
 def test_anything_but_yes_leaves_the_key_alone(
-    terminal: AtTerminal, sandbox: Sandbox, installed: str, answer: str, code: int
+    terminal: AtTerminal, sandbox: Sandbox, signed_in: str, answer: str, code: int
 ) -> None:
     """No, nothing at all, and Ctrl-C revoke nothing, and the exit code tells."""
     screen = terminal("revoke")
@@ -137,11 +136,11 @@ def test_anything_but_yes_leaves_the_key_alone(
     screen.type(answer)
     assert screen.ended() == code
     assert sandbox.journal() == []
-    assert get_stored_api_key() == installed
+    assert get_stored_api_key() == signed_in
 
 
 def test_a_service_that_does_not_revoke_is_not_believed(
-    nimbus: Nimbus, installed: str, monkeypatch: pytest.MonkeyPatch
+    nimbus: Nimbus, signed_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that says `revoked: false` ends with 1, and is shown as it came."""
     from nimbus_sdk.revocation import RevocationResult
