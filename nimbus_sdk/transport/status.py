@@ -102,15 +102,15 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
             hint="Check HTTPS_PROXY (user and password belong into its URL) and NO_PROXY.",
         )
     if (broken := _first(causes, ssl.SSLError)) is not None:
-        if broken.reason in _TOO_OLD:
+        # Only OpenSSL's own errors have a reason.
+        reason = getattr(broken, "reason", None)
+        if reason in _TOO_OLD:
             return NimbusConnectionError(
                 f"{host} offers no TLS 1.2 or newer, so nothing was sent to it.",
                 passing=False,
                 hint="The server, or a proxy in between, must be updated; older TLS is never used.",
             )
-        return NimbusConnectionError(
-            f"The TLS connection to {host} failed ({foreign(broken.reason or 'no reason')})."
-        )
+        return NimbusConnectionError(f"The TLS connection to {host} failed ({reason or 'no reason'}).")
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
         return NimbusConnectionError(
             f"The request to {host} cannot be sent ({type(error).__name__}).", passing=False
@@ -136,9 +136,8 @@ def unknown_host(host: str, error: OSError | UnicodeError) -> NimbusConnectionEr
 def _refusal(call: Call, answer: Answer) -> NimbusError:
     host = urlsplit(call.url).netloc
     if 300 <= answer.status < 400:
-        target = urlsplit(answer.headers.get("location", "")).netloc or "an unnamed place"
         return ApiError(
-            f"{host} answered {call.name} with a redirect to {foreign(target, limit=80)}, "
+            f"{host} answered {call.name} with a redirect to {_target(answer)}, "
             "which is not followed, so that no key leaves for another host.",
             status=answer.status,
             request_id=answer.request_id,
@@ -181,8 +180,8 @@ class _Said:
         inner = error if isinstance(error, dict) else outer
         text = inner.get("message") or (error if isinstance(error, str) else None)
         self.message = foreign(text, secrets) if isinstance(text, str) else None
-        self.code = _word(inner.get("code"))
-        self.request_id = _word(inner.get("requestId") or inner.get("request_id"))
+        self.code = _word(inner.get("code"), secrets)
+        self.request_id = _word(inner.get("requestId") or inner.get("request_id"), secrets)
 
     @classmethod
     def read(cls, call: Call, answer: Answer) -> _Said:
@@ -194,10 +193,18 @@ class _Said:
         return cls(fields if isinstance(fields, dict) else None, secrets)
 
 
-def _word(value: object) -> str | None:
-    if not isinstance(value, str) or not value.strip():
+def _target(answer: Answer) -> str:
+    try:
+        host = urlsplit(answer.headers.get("location", "")).hostname
+    except ValueError:
+        host = None
+    return foreign(host or "", limit=80) or "an unnamed place"
+
+
+def _word(value: object, secrets: tuple[str, ...]) -> str | None:
+    if not isinstance(value, str):
         return None
-    return foreign(value, limit=80)
+    return foreign(value, secrets, limit=80) or None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,0 +1,246 @@
+"""A body that is not what is documented is told by its fields, never by its values."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nimbus_sdk.errors import ResponseFormatError
+from nimbus_sdk.models import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
+from nimbus_sdk.transport.flow import Answer
+from nimbus_sdk.transport.parse import fitted, parsed
+from tests.evidence import everything_in, strangers_in
+
+KEY = "nbci_live_" + "0123456789ab" * 4
+QUOTA = {"monthly_limit": 50000, "used": 1234, "remaining": 48766, "resets_at": "2025-11-01T00:00:00Z"}
+ENTITLEMENT = {
+    "valid": True,
+    "user_id": "usr_1",
+    "email": "a@b.example",
+    "name": "A",
+    "organization": "B",
+    "license_type": "research",
+    "features": ["batch_inference"],
+    "quota": QUOTA,
+    "expires_at": "2026-01-01T00:00:00Z",
+}
+MODEL = {
+    "name": "motor_imagery_4class_v1",
+    "version": "1.0",
+    "type": "NimbusLDA",
+    "paradigm": "motor_imagery",
+    "n_features": 16,
+    "n_classes": 4,
+    "size_mb": 0.5,
+    "download_url": "https://x.example/m",
+    "checksum": "sha256:00",
+    "requires_license": "free",
+    "metadata": {},
+}
+TOKEN = {"success": True, "github_token": "ghp_" + "a" * 36, "expires_at": None, "message": "ok"}
+WHOLE = [
+    (Entitlement, ENTITLEMENT),
+    (Revocation, {"revoked": True, "message": "done"}),
+    (GithubToken, TOKEN),
+    (ModelList, {"models": [MODEL], "total": 1}),
+    (EventReceipt, {"logged": True, "event_id": "evt_1", "quota": {"used": 1, "remaining": 2}}),
+    (Health, {"status": "healthy", "timestamp": "2025-10-31T12:00:00Z", "version": "1.1.0"}),
+]
+
+
+def answer(body):
+    """An answer with a body."""
+    return Answer(status=200, headers={"content-type": "application/json"}, body=body)
+
+
+def fault(kind, body):
+    """The error for a body, once it is known to hold no part of it."""
+    with pytest.raises(ResponseFormatError) as caught:
+        parsed(kind, answer(body if isinstance(body, bytes) else json.dumps(body).encode()))
+    assert strangers_in(caught.value) == []
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+def outcome(kind, body):
+    """The error for a body, or None where it can be read; anything else comes out."""
+    try:
+        parsed(kind, answer(body))
+    except ResponseFormatError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(("kind", "body"), WHOLE)
+def test_what_is_documented_is_read(kind, body):
+    """Every answer as the documentation shows it, with a field that is not known here yet."""
+    assert isinstance(parsed(kind, answer(json.dumps({**body, "brand_new": [1]}).encode())), kind)
+
+
+@pytest.mark.parametrize(("kind", "body"), WHOLE)
+@pytest.mark.parametrize("wrong", [None, 5, -1, 1.5, "x", [], {}, True, [None], {"a": None}, "9" * 5000])
+def test_a_wrong_type_in_any_field_is_read_or_told_by_the_fields_name(kind, body, wrong):
+    """Each field in turn holds something else: the message names the field, or the value was allowed."""
+    for field in body:
+        error = outcome(kind, json.dumps({**body, field: wrong}).encode())
+        if error is None:
+            assert wrong != -1
+        else:
+            assert field in error.message
+            assert strangers_in(error) == []
+
+
+@pytest.mark.parametrize(("kind", "body"), WHOLE)
+def test_null_everywhere_is_told(kind, body):
+    """An answer of nothing but nulls is no answer."""
+    fault(kind, dict.fromkeys(body))
+
+
+@pytest.mark.parametrize(("kind", "body"), WHOLE)
+def test_a_missing_required_field_is_named(kind, body):
+    """An empty object names what it lacks."""
+    error = fault(kind, {})
+    assert "missing" in error.message
+    assert any(field in error.message for field in body)
+
+
+BROKEN = [
+    b"",
+    b"null",
+    b"[]",
+    b"true",
+    b"<html></html>",
+    b"\xff\xfe",
+    b'{"valid": true, "valid": false}',
+    b'{"valid": tru',
+    b"[" * 200_000,
+    b'{"a":' * 200_000,
+    b"9" * 5000,
+    json.dumps(ENTITLEMENT).encode("utf-16"),
+    b'{"license_type": "\\ud800"}',
+]
+
+
+@pytest.mark.parametrize("body", BROKEN, ids=lambda body: repr(body[:16]))
+def test_what_is_no_object_of_the_service_is_told(body):
+    """Nothing, HTML, doubled fields, half a body, depth without end, other encodings."""
+    for kind, _ in WHOLE:
+        fault(kind, body)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "10000-01-01T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "yesterday",
+        "",
+        1e300,
+        -1e300,
+        {"$date": 1},
+    ],
+)
+def test_a_moment_that_does_not_exist_is_told(moment):
+    """Neither a calendar's end nor nonsense breaks the reading."""
+    assert "expires_at" in fault(Entitlement, {**ENTITLEMENT, "expires_at": moment}).message
+
+
+def test_moments_are_read_in_utc():
+    """An offset is taken into account; without one UTC is meant."""
+    read = parsed(
+        Entitlement, answer(json.dumps({**ENTITLEMENT, "expires_at": "2026-01-01T02:00:00+02:00"}).encode())
+    )
+    assert read.expires_at.isoformat() == "2026-01-01T00:00:00+00:00"
+    read = parsed(
+        Entitlement, answer(json.dumps({**ENTITLEMENT, "expires_at": "2026-01-01T00:00:00"}).encode())
+    )
+    assert read.expires_at.isoformat() == "2026-01-01T00:00:00+00:00"
+
+
+def test_null_in_the_quota_is_unlimited():
+    """Enterprise has no limit, and an answer says so with null or with nothing."""
+    for quota in ({"monthly_limit": None, "used": 5, "remaining": None}, {}):
+        read = parsed(Entitlement, answer(json.dumps({**ENTITLEMENT, "quota": quota}).encode()))
+        assert (read.quota.monthly_limit, read.quota.remaining) == (None, None)
+
+
+@pytest.mark.parametrize("number", [-1, 2**63, 10**400, 1.5, "5", True])
+def test_a_count_that_is_none_is_told(number):
+    """A quota is a whole number from 0 on that others can hold too."""
+    assert "remaining" in fault(Entitlement, {**ENTITLEMENT, "quota": {**QUOTA, "remaining": number}}).message
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1", "1e999"])
+def test_a_size_that_is_none_is_told(number):
+    """A model's size is a finite number."""
+    body = json.dumps({"models": [MODEL], "total": 1}).replace("0.5", number)
+    assert "size_mb" in fault(ModelList, body.encode()).message
+
+
+def test_a_token_that_is_mistyped_is_not_shown():
+    """pydantic prints the value of a faulty field; nothing of it is in the error or behind it."""
+    secret = "ghp_" + "a1B2" * 9
+    for body in (
+        {**TOKEN, "success": secret},
+        {**TOKEN, "github_token": [secret]},
+        {**TOKEN, "message": {secret: 1}},
+    ):
+        error = fault(GithubToken, body)
+        assert secret not in f"{error} {error!r} {error.args} {vars(error)}"
+        texts = everything_in(error)
+        assert secret not in texts
+
+
+def test_a_token_does_not_show_itself():
+    """Its repr and its dump are masked."""
+    token = parsed(GithubToken, answer(json.dumps(TOKEN).encode()))
+    assert TOKEN["github_token"] not in f"{token!r} {token} {token.model_dump_json()}"
+
+
+def test_a_part_of_an_answer_is_read_as_strictly():
+    """What was read as JSON already is told in the same way when it does not fit."""
+    assert fitted(Revocation, {"revoked": True}).revoked is True
+    with pytest.raises(ResponseFormatError, match="revoked") as caught:
+        fitted(Revocation, {"revoked": KEY})
+    assert KEY not in everything_in(caught.value)
+    assert strangers_in(caught.value) == []
+
+
+def test_an_endless_list_is_refused():
+    """Eleven thousand models are no catalogue."""
+    assert "too_long" in fault(ModelList, {"models": [MODEL] * 11_000, "total": 11_000}).message
+    assert "features" in fault(Entitlement, {**ENTITLEMENT, "features": ["x"] * 2000}).message
+
+
+def test_a_long_list_of_faults_is_cut():
+    """The message names the first faults and stays readable."""
+    assert len(fault(ModelList, {"models": [{}] * 500, "total": -1}).message) < 600
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(KEY),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(WHOLE), st.data())
+def test_nothing_but_an_answer_or_an_error_of_the_sdk_comes_out(whole, data):
+    """Any JSON in any fields: no pydantic error, and no value of the body in the message."""
+    kind, body = whole
+    changed = {**body, **data.draw(st.dictionaries(st.sampled_from(list(body)), values))}
+    error = outcome(kind, json.dumps(changed).encode())
+    if error is not None:
+        assert KEY not in str(error)
+        assert strangers_in(error) == []
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_break_the_reading(body):
+    """Whatever comes, it is a model or an error of the SDK."""
+    for kind, _ in WHOLE:
+        error = outcome(kind, body)
+        assert error is None or strangers_in(error) == []

@@ -1,0 +1,343 @@
+"""From what came back to the one error that stands for it; no word of a stranger gets through unwashed."""
+
+import json
+import socket
+import ssl
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nimbus_sdk import errors
+from nimbus_sdk.errors import ApiError, NimbusConnectionError, NimbusError, NimbusTimeoutError
+from nimbus_sdk.settings import origin
+from nimbus_sdk.transport.auth import HeaderAuth
+from nimbus_sdk.transport.flow import Answer, Call
+from nimbus_sdk.transport.status import checked, from_exception
+from tests.transport.wire import saying, serving
+
+API = "https://api.nimbusbci.com"
+KEY = "nbci_live_" + "0123456789ab" * 4
+OPAQUE = "0pen-5esame-opaque-token"
+
+
+def call_with(secret=KEY, **fields):
+    """A call that carries a secret in its header."""
+    auth = HeaderAuth("X-API-Key", secret, origin(API))
+    return Call(**{"name": "models", "method": "GET", "url": f"{API}/v1/models/list", "auth": auth, **fields})
+
+
+def refusal(status, body, headers=None, step=None):
+    """The error that an answer becomes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = Answer(status=status, headers=headers or {}, body=content, request_id="req_1")
+    with pytest.raises(NimbusError) as caught:
+        checked(step or call_with(), answer)
+    return caught.value
+
+
+# The error table of the Nimbus API documentation.
+DOCUMENTED = [
+    (400, "MISSING_KEY", errors.MissingKeyError),
+    (400, "INVALID_FORMAT", errors.InvalidKeyFormatError),
+    (400, "MISSING_EVENT_TYPE", errors.MissingEventTypeError),
+    (401, "INVALID_KEY", errors.InvalidKeyError),
+    (401, "KEY_EXPIRED", errors.KeyExpiredError),
+    (404, "KEY_NOT_FOUND", errors.KeyNotFoundError),
+    (405, "METHOD_NOT_ALLOWED", errors.MethodNotAllowedError),
+    (429, "QUOTA_EXCEEDED", errors.QuotaExceededError),
+    (429, "RATE_LIMIT_EXCEEDED", errors.RateLimitError),
+    (500, "SERVER_ERROR", errors.ServerError),
+    (503, "NOT_CONFIGURED", errors.NotConfiguredError),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "kind"), DOCUMENTED)
+def test_every_documented_code_is_an_error_of_its_own(status, code, kind):
+    """Class, status, code, text, request id: all that the answer says is in the error."""
+    error = refusal(status, {"error": "Plain words", "code": code})
+    assert type(error) is kind
+    assert (error.status, error.code, error.request_id) == (status, code, "req_1")
+    assert "api.nimbusbci.com refused models" in error.message
+    assert "Plain words" in error.message
+    assert error.hint
+    assert f"[{status}, {code}, request req_1]" in str(error)
+
+
+BY_STATUS_ALONE = [
+    (400, ApiError),
+    (401, errors.InvalidKeyError),
+    (403, errors.PermissionDeniedError),
+    (404, ApiError),
+    (405, errors.MethodNotAllowedError),
+    (418, ApiError),
+    (429, errors.RateLimitError),
+    (500, errors.ServerError),
+    (501, ApiError),
+    (502, errors.ServerError),
+    (503, errors.ServerError),
+    (504, errors.ServerError),
+    (599, ApiError),
+    (199, ApiError),
+    (999, ApiError),
+]
+
+
+@pytest.mark.parametrize("body", [{}, {"error": "no"}, {"error": "no", "code": "NEW_CODE"}, {"code": 7}])
+@pytest.mark.parametrize(("status", "kind"), BY_STATUS_ALONE)
+def test_an_unknown_code_goes_by_its_status(status, kind, body):
+    """What a later service may say is still an error of the right kind, with the code as it was said."""
+    error = refusal(status, body)
+    assert type(error) is kind
+    assert error.status == status
+    assert error.code == (body.get("code") if isinstance(body.get("code"), str) else None)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
+def test_a_code_that_was_not_said_is_not_made_up(status):
+    """Only the service's own word makes a key a dead one, so the class brings no code along."""
+    assert refusal(status, {"error": "no"}).code is None
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "code", "request_id"),
+    [
+        (
+            {"error": {"code": "unauthorized", "message": "Bad key", "requestId": "r-9"}},
+            "Bad key",
+            "unauthorized",
+            "r-9",
+        ),
+        ({"statusCode": 401, "message": "Bad key", "error": "Unauthorized"}, "Bad key", None, "req_1"),
+        ({"error": "Bad key", "request_id": "r-8"}, "Bad key", None, "r-8"),
+        ({"error": "Short", "code": "X", "message": "Bad key"}, "Bad key", "X", "req_1"),
+        ({"error": {"message": ["Bad", "key"]}}, None, None, "req_1"),
+        ({"error": 5, "code": None, "message": {"a": 1}}, None, None, "req_1"),
+        ({"message": "", "code": "  "}, None, None, "req_1"),
+    ],
+)
+def test_an_error_body_is_read_in_every_shape_in_use(body, message, code, request_id):
+    """Flat, nested and doubled bodies give text, code and request id; other types give none."""
+    error = refusal(401, body)
+    assert (error.code, error.request_id) == (code, request_id)
+    if message is not None:
+        assert f": {message}." in error.message
+    else:
+        assert error.message.endswith("with status 401.")
+
+
+NOT_JSON_OBJECTS = [
+    b"<html><body>Please log in</body></html>",
+    b"",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"\xff\xfe\x00",
+    b'{"error": "cut',
+    b'{"a": 1, "a": 2}',
+    b"[" * 100_000,
+    b"9" * 5000,
+]
+
+
+@pytest.mark.parametrize("body", NOT_JSON_OBJECTS, ids=lambda body: repr(body[:20]))
+def test_what_is_no_answer_of_the_service_is_not_taken_for_its_word(body):
+    """A captive portal's 401 is not the service's 401: it kills no key, and the hint says what it may be."""
+    error = refusal(401, body)
+    assert type(error) is ApiError
+    assert error.code is None
+    assert "captive portal" in error.hint
+    assert type(refusal(403, body)) is ApiError
+    assert type(refusal(404, body)) is ApiError
+    assert type(refusal(429, body)) is errors.RateLimitError
+    assert type(refusal(502, body)) is errors.ServerError
+    assert type(refusal(503, body)) is errors.ServerError
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://login.hotel.example/portal?next=x", "login.hotel.example"),
+        ("/login", "an unnamed place"),
+        ("", "an unnamed place"),
+        ("http://[::1", "an unnamed place"),
+        ("https://user:pa55@evil.example/", "evil.example"),
+        (f"https://{KEY}/", "nbci_live_…"),
+        (f"https://{KEY}@evil.example/", "evil.example"),
+        ("https://evil\x1bc\x07.example/", "evilc.example"),
+        ("https://" + "a" * 500 + "/", "aaa"),
+    ],
+)
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+def test_a_redirect_is_told_with_the_place_it_leads_to(status, location, told):
+    """The message names the other host, without what else stands in the address."""
+    error = refusal(status, b"", {"location": location})
+    assert type(error) is ApiError
+    assert error.status == status
+    assert told in error.message
+    assert not [part for part in (KEY, "pa55", "next=x", "\x1b", "a" * 200) if part in str(error)]
+
+
+def test_a_proxys_demand_for_a_password_is_told_as_one():
+    """407 is the proxy's, not the service's."""
+    error = refusal(407, b"")
+    assert type(error) is NimbusConnectionError
+    assert error.passing is False
+    assert "HTTPS_PROXY" in error.hint
+
+
+def test_the_wait_that_was_asked_for_rides_on_the_error():
+    """retry_after is on every refusal that tells one."""
+    assert refusal(429, {"code": "RATE_LIMIT_EXCEEDED"}, {"retry-after": "17"}).retry_after == 17.0
+    assert refusal(503, {}, {"retry-after": "17"}).retry_after == 17.0
+    assert refusal(503, {}).retry_after is None
+
+
+@pytest.mark.parametrize("secret", [KEY, OPAQUE])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "The key {} is bad", "code": "INVALID_KEY"},
+        {"error": "no", "code": "{}"},
+        {"error": "no", "request_id": "{}"},
+        {"error": {"message": "x{}x", "code": "{}", "requestId": "{}"}},
+        {"message": "{}"},
+    ],
+)
+def test_a_hostile_service_cannot_have_the_key_printed(body, secret):
+    """What was sent in the header is masked wherever the answer repeats it, whatever it looks like."""
+    echoed = json.loads(json.dumps(body).replace("{}", secret))
+    error = refusal(401, echoed, {"x-request-id": secret}, call_with(secret))
+    assert secret not in f"{error} {error!r} {error.code} {error.request_id} {error.message}"
+
+
+def test_a_service_cannot_steer_the_terminal_or_flood_it():
+    """Escapes and line breaks are gone, and no text is longer than a few lines."""
+    error = refusal(400, {"error": "a\x1b[2J\r\nb" + "x" * 10_000, "code": "C\x1b[31m" + "y" * 10_000})
+    assert not {"\x1b", "\r", "\n"} & set(str(error))
+    assert len(str(error)) < 800
+    assert "\ud83d" not in str(refusal(400, b'{"error": "\\ud83d"}'))
+
+
+@given(
+    st.integers(100, 999), st.binary(max_size=60), st.dictionaries(st.text(max_size=8), st.text(max_size=8))
+)
+def test_every_answer_is_an_answer_or_an_error_of_the_sdk(status, body, headers):
+    """Whatever the status, the body and the headers, nothing else is raised."""
+    try:
+        answer = checked(call_with(), Answer(status=status, headers=headers, body=body))
+    except NimbusError:
+        assert not 200 <= status < 300
+    else:
+        assert 200 <= answer.status < 300
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = st.sampled_from(["error", "code", "message", "requestId", "request_id"])
+
+
+@given(st.sampled_from([400, 401, 404, 429, 500, 503]), st.dictionaries(FIELDS, json_values))
+def test_no_shape_of_an_error_body_breaks_the_reading(status, body):
+    """Any JSON under the known names gives an API error that can be printed."""
+    error = refusal(status, body)
+    assert isinstance(error, ApiError)
+    assert str(error).encode("utf-8")
+
+
+def test_a_call_may_accept_what_others_refuse():
+    """A status that a call expects is its answer."""
+    answer = Answer(status=503, headers={}, body=b"")
+    assert checked(call_with(accept=frozenset({503})), answer) is answer
+
+
+def caused(error, cause):
+    """An error with its cause, as httpx hands it on."""
+    error.__cause__ = cause
+    return error
+
+
+EXCHANGES = [
+    (httpx.ConnectTimeout("x"), NimbusTimeoutError, "did not answer in time", True),
+    (httpx.ReadTimeout(""), NimbusTimeoutError, "did not answer in time", True),
+    (httpx.PoolTimeout(""), NimbusTimeoutError, "did not answer in time", True),
+    (
+        caused(httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known")),
+        NimbusConnectionError,
+        "cannot be resolved (Name or service not known)",
+        False,
+    ),
+    (httpx.ProxyError("403 Forbidden"), NimbusConnectionError, "proxy on the way", False),
+    (
+        caused(httpx.ConnectError("x"), ssl.SSLError(1, "[SSL] wrong version number")),
+        NimbusConnectionError,
+        "TLS connection",
+        True,
+    ),
+    (httpx.UnsupportedProtocol("x"), NimbusConnectionError, "cannot be sent", False),
+    (httpx.InvalidURL("x"), NimbusConnectionError, "cannot be sent", False),
+    (
+        httpx.LocalProtocolError(f"Illegal header value {KEY!r}"),
+        NimbusConnectionError,
+        "cannot be sent",
+        False,
+    ),
+    (
+        httpx.RemoteProtocolError(f"illegal line {KEY}"),
+        NimbusConnectionError,
+        "broke off in mid-answer",
+        True,
+    ),
+    (httpx.ReadError(""), NimbusConnectionError, "(models: ReadError)", True),
+    (httpx.ConnectError(f"no way to {API}?key={KEY}"), NimbusConnectionError, "cannot be reached", True),
+]
+
+
+@pytest.mark.parametrize(("raised", "kind", "text", "passing"), EXCHANGES, ids=lambda v: type(v).__name__)
+def test_every_failure_of_an_exchange_has_its_error(raised, kind, text, passing):
+    """The text names the host and the fault, says no secret, and the error knows whether it may pass."""
+    error = from_exception(call_with(), raised)
+    assert type(error) is kind
+    assert "api.nimbusbci.com" in error.message
+    assert text in error.message
+    assert error.passing is passing
+    assert KEY not in str(error)
+    assert error.hint
+
+
+def test_every_error_of_httpx_is_translated():
+    """No class of httpx that an exchange may raise is without a translation."""
+    kinds = [
+        kind
+        for kind in vars(httpx).values()
+        if isinstance(kind, type) and issubclass(kind, (httpx.HTTPError, httpx.InvalidURL))
+    ]
+    assert len(kinds) > 15
+    for kind in kinds:
+        if kind is httpx.HTTPStatusError:
+            continue  # raised by raise_for_status alone, which nothing here calls
+        assert isinstance(from_exception(call_with(), kind("x")), NimbusConnectionError)
+
+
+def test_a_real_echo_of_the_key_does_not_come_through(send):
+    """Over a socket: a server that says back all it was told."""
+
+    def echo(connection, request):
+        text = json.dumps({"error": request.headers["x-api-key"], "code": "INVALID_KEY"}).encode()
+        saying(text, "401 Unauthorized", f"X-Request-ID: {request.headers['x-api-key']}")(connection, request)
+
+    with serving(echo) as server:
+        step = Call(
+            name="models",
+            method="GET",
+            url=f"{server.url}/v1",
+            auth=HeaderAuth("X-API-Key", KEY, origin(server.url)),
+        )
+        answer = send(step)
+        with pytest.raises(errors.InvalidKeyError) as caught:
+            checked(step, answer)
+    assert KEY not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
