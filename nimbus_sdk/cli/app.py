@@ -7,7 +7,7 @@ from typing import Annotated, cast
 import typer
 
 from nimbus_sdk._version import __version__
-from nimbus_sdk.cli import account, core, demo, exit_codes, install, models, parting, render, sandbox, status
+from nimbus_sdk.cli import account, core, demo, doctor, exit_codes, install, models, parting, render, sandbox, status
 
 Abort = typer.Abort
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -62,6 +62,7 @@ def nimbus_sdk(
 for command in (
     install.install,
     status.status,
+    doctor.doctor,
     account.refresh,
     account.quota,
     models.models,

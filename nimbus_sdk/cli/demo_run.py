@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -206,8 +206,10 @@ def _footprint(folders: Iterable[str]) -> frozenset[tuple[str, int, int]]:
     for top in folders:
         for folder, _, files in os.walk(top):
             for path in (folder, *(os.path.join(folder, name) for name in files)):
-                status = os.lstat(path)
-                found.add((path, status.st_size, status.st_mtime_ns))
+                # What goes away while it is looked at is gone.
+                with suppress(FileNotFoundError):
+                    status = os.lstat(path)
+                    found.add((path, status.st_size, status.st_mtime_ns))
     return frozenset(found)
 
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _UNBOUNDED = 10_000
-_GOOD = frozenset({"found", "yes", "in use", "held"})
-_BAD = frozenset({"malformed", "unreadable", "no", "failed"})
-_DOUBTFUL = frozenset({"shadowed", "withheld"})
+_GOOD = frozenset({"found", "yes", "in use", "held", "ok"})
+_BAD = frozenset({"malformed", "unreadable", "no", "failed", "fault"})
+_DOUBTFUL = frozenset({"shadowed", "withheld", "warning"})
 
 
 def document(values: Mapping[str, object]) -> None:

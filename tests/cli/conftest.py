@@ -10,12 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
 from nimbus_sdk.cli import main
-from tests.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tests.cli.terminal import Terminal
+
+CTRL_C = "\x03"
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Done:
         return found
 
 
-Nimbus = Callable[..., Done]
+Nimbus: TypeAlias = Callable[..., Done]
+AtTerminal: TypeAlias = "Callable[..., Terminal]"
 
 
 @pytest.fixture
@@ -83,8 +88,11 @@ def nimbus_process(own_world: Path) -> Nimbus:
 
 
 @pytest.fixture
-def terminal() -> Iterator[Callable[..., Terminal]]:
+def terminal() -> Iterator[AtTerminal]:
     """Runs commands at a terminal of their own; what still runs at the end is ended."""
+    pytest.importorskip("pty")
+    from tests.cli.terminal import Terminal
+
     opened: list[Terminal] = []
 
     def at_terminal(*arguments: str, **environ: str) -> Terminal:

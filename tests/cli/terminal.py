@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 
 SECONDS = 20.0
-CTRL_C = "\x03"
 _TAKE_THE_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)

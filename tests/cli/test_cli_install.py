@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from tests.cli.conftest import Nimbus
-from tests.cli.terminal import CTRL_C, Terminal
-
-AtTerminal = Callable[..., Terminal]
+from tests.cli.conftest import CTRL_C, AtTerminal, Nimbus
 
 
 def test_a_piped_key_installs_and_is_not_shown(nimbus: Nimbus, sandbox: Sandbox, key: str) -> None:
@@ -130,6 +126,17 @@ def test_a_prompt_can_be_left_with_ctrl_c(terminal: AtTerminal, sandbox: Sandbox
     assert "Traceback" not in screen.seen
     assert "Interrupted." in screen.seen
     assert sandbox.journal() == []
+
+
+def test_an_installation_can_be_left_with_ctrl_c(terminal: AtTerminal, sandbox: Sandbox, key: str) -> None:
+    """Ctrl-C while the service is being waited for ends at once with 130, and nothing is kept."""
+    sandbox.fault("validate", delay=15)
+    screen = terminal("install", NIMBUS_SDK_NO_PROGRESS="0", NIMBUS_API_KEY=key)
+    screen.wait_for("Validating")
+    screen.type(CTRL_C)
+    assert screen.ended() == 130
+    assert "Traceback" not in screen.seen
+    assert not list(Path(os.environ["NIMBUS_SDK_HOME"]).rglob("session*.json"))
 
 
 def test_a_terminal_is_no_pipe(terminal: AtTerminal, sandbox: Sandbox) -> None:

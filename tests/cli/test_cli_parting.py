@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,7 @@ from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.stored_key import get_stored_api_key
-from tests.cli.conftest import Nimbus
-from tests.cli.terminal import CTRL_C, Terminal
-
-AtTerminal = Callable[..., Terminal]
+from tests.cli.conftest import CTRL_C, AtTerminal, Nimbus
 
 
 @pytest.fixture

@@ -88,6 +88,9 @@ def test_the_lines_for_a_shell_lead_to_it(tmp_path: Path, nimbus_process: Nimbus
         found = json.loads(done.stdout)
         assert found["session"]["key_source"] == "environment"
         assert found["core"]["path"].startswith(str(tmp_path))
+        process.terminate()
+        assert process.wait(20) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_port_that_is_taken_is_told(nimbus: Nimbus, sandbox: Sandbox) -> None:
