@@ -7,7 +7,19 @@ from typing import Annotated, cast
 import typer
 
 from nimbus_sdk._version import __version__
-from nimbus_sdk.cli import account, core, demo, doctor, exit_codes, install, models, parting, render, sandbox, status
+from nimbus_sdk.cli import (
+    account,
+    core,
+    demo,
+    doctor,
+    exit_codes,
+    install,
+    models,
+    parting,
+    render,
+    sandbox,
+    status,
+)
 
 Abort = typer.Abort
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)

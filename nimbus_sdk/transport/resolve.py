@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
 from nimbus_sdk.settings import LOOPBACK
+from nimbus_sdk.transport.redact import scrub
 from nimbus_sdk.transport.status import unknown_host
 from nimbus_sdk.transport.thread import Overdue, in_time
 
@@ -25,7 +26,7 @@ def known_addresses(url: str, seconds: float) -> int:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if host in LOOPBACK or _is_address(host) or _behind_proxy(parts.scheme, host):
+    if host in LOOPBACK or _is_address(host) or proxy_for(url) is not None:
         return 1
     try:
         port = parts.port or parts.scheme
@@ -47,6 +48,10 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _behind_proxy(scheme: str, host: str) -> bool:
+def proxy_for(url: str) -> str | None:
+    """The proxy that a request to a URL goes through, without its password; None where it goes straight."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
     proxies = urllib.request.getproxies()
-    return bool(proxies.get(scheme) or proxies.get("all")) and not urllib.request.proxy_bypass(host)
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    return None if not proxy or host in LOOPBACK or urllib.request.proxy_bypass(host) else scrub(proxy)

@@ -1,0 +1,96 @@
+"""What is wrong on this machine, one line each, with a cause and a fix.
+
+Example:
+    >>> from nimbus_sdk.doctor import diagnose
+    >>> diagnosis = diagnose()  # doctest: +SKIP
+    >>> [finding for finding in diagnosis.findings if finding.verdict == "fault"]  # doctest: +SKIP
+    []
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from nimbus_sdk.account import refreshing
+from nimbus_sdk.doctor import machine
+from nimbus_sdk.doctor.finding import Diagnosis, Finding, ok, trouble
+from nimbus_sdk.doctor.network import network
+from nimbus_sdk.errors import NimbusError
+from nimbus_sdk.installation import check_installation
+from nimbus_sdk.session import AuthSession
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.drive import run, run_async
+from nimbus_sdk.transport.flow import Flow, work
+
+__all__ = ["Diagnosis", "Finding", "diagnose", "diagnose_async"]
+
+
+def diagnose(*, profile: str | None = None, offline_for: timedelta | None = None) -> Diagnosis:
+    """Look at everything that an install, a renewal and an offline start depend on.
+
+    Args:
+        profile: Which account.
+        offline_for: How long this machine will be without network; the session is renewed now if it
+            would not last, and it is a fault if it will not last all the same.
+
+    Raises:
+        ConfigurationError: A setting cannot be used, so nothing can be looked at.
+    """
+    settings = Settings.load(profile=profile)
+    return run(settings, diagnosing(settings, offline_for))
+
+
+async def diagnose_async(*, profile: str | None = None, offline_for: timedelta | None = None) -> Diagnosis:
+    """The awaitable twin of :func:`diagnose`."""
+    settings = Settings.load(profile=profile)
+    return await run_async(settings, diagnosing(settings, offline_for))
+
+
+def diagnosing(settings: Settings, offline_for: timedelta | None) -> Flow[Diagnosis]:
+    """The whole examination, as a flow."""
+    places = Places.of(settings)
+    status = yield from work(lambda: check_installation(profile=settings.profile))
+    about_session, session = yield from work(lambda: machine.session(settings))
+    usable = bool(status) and session is not None
+    findings = [machine.core(status), about_session]
+    if offline_for is not None:
+        lasting, session = yield from _lasting(settings, session, offline_for)
+        findings.append(lasting)
+    findings.append((yield from work(lambda: machine.key(settings, places))))
+    findings.append((yield from work(lambda: machine.keyring(settings, places))))
+    findings.extend((yield from work(lambda: tuple(machine.folders(places, usable)))))
+    findings.extend((yield from network(settings, usable)))
+    return Diagnosis(tuple(findings), usable, None if session is None else session.expires_at)
+
+
+def _lasting(
+    settings: Settings, session: AuthSession | None, offline_for: timedelta
+) -> Flow[tuple[Finding, AuthSession | None]]:
+    until = datetime.now(UTC) + offline_for
+    refusal = ""
+    if not _lasts(session, until) and not settings.offline:
+        try:
+            session = yield from refreshing(settings)
+        except NimbusError as error:
+            refusal = f"; it was not renewed: {error.message}"
+    if session is not None and _lasts(session, until):
+        end = (
+            "for as long as the key lives"
+            if session.expires_at is None
+            else f"until {session.expires_at:%Y-%m-%d %H:%M} UTC"
+        )
+        return ok("offline time", f"the session lasts {end}"), session
+    cause = (
+        "there is no session"
+        if session is None
+        else f"the session ends {session.expires_at:%Y-%m-%d %H:%M} UTC"
+    )
+    fix = "Ask for a key that is valid longer, or plan to be online before the session ends."
+    return trouble(
+        "offline time", f"{cause}, before {until:%Y-%m-%d %H:%M} UTC{refusal}", fix, fatal=True
+    ), session
+
+
+def _lasts(session: AuthSession | None, until: datetime) -> bool:
+    return session is not None and not session.is_expired(until)
