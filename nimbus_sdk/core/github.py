@@ -101,7 +101,7 @@ def open_asset(
     first = replace(_asset_call(settings, token, asset_id), name=name, sink=sink, allowance=allowance)
     answer = yield from _followed(settings, first, subject)
     if answer.status in REFUSALS:
-        answer = yield from _followed(settings, first, subject)
+        answer = yield from _followed(settings, replace(first, allowance=0.0), subject)
     if answer.status in REFUSALS:
         raise CoreDownloadError(
             f"The storage host refused {subject} ({answer.status}), with a fresh address as well.",
@@ -132,7 +132,9 @@ def _followed(settings: Settings, first: Call, subject: str) -> Flow[Answer]:
             return answer
         url = _target(settings, step.url, answer.headers)
         at_github = origin(url) == origin(settings.github_url)
-        step = replace(first, name="storage", url=url, auth=first.auth if at_github else None)
+        # The time for the bytes was granted with the first step, for all that follow it.
+        auth = first.auth if at_github else None
+        step = replace(first, name="storage", url=url, auth=auth, allowance=0.0)
     raise CoreDownloadError(f"GitHub redirected {subject} more than {MOST_HOPS} times.")
 
 
