@@ -50,6 +50,16 @@ def anchors(page: Path) -> set[str]:
     return {slug if not n else f"{slug}-{n}" for slug, most in found.items() for n in range(most + 1)}
 
 
+def fits(shown: str, printed: str) -> bool:
+    """Whether an excerpt, in which … stands for anything, is what was printed."""
+    parts = [re.escape(part) for part in _plain(shown).split("…")]
+    return re.fullmatch(".*?".join(parts), _plain(printed), re.DOTALL) is not None
+
+
+def _plain(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
 def _prose(page: Path) -> str:
     return _FENCE.sub("", page.read_text(encoding="utf-8"))
 

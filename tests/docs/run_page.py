@@ -1,8 +1,9 @@
 """Runs one page of the documentation in this process, block after block: ``python run_page.py PAGE``.
 
-``python`` blocks share one namespace; one that defines tests goes to pytest as a file of its own. ``bash``
-blocks run in a shell. An ``output`` block must be what the block before it printed, where … stands for
-anything. Other blocks are for reading. The key that pages show is replaced by the one in NIMBUS_API_KEY.
+``python`` blocks share one namespace; one that defines tests becomes a file of its own, and pytest runs those
+in the end. ``bash`` blocks run in a shell. An ``output`` block must be what the block before it printed, where
+… stands for anything. Other blocks are for reading. The key that pages show is replaced by the one in
+NIMBUS_API_KEY.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from pages import Block, blocks
+from pages import Block, blocks, fits
 
 KEY_IN_PAGES = "nbci_live_your_key_here"
 
@@ -26,17 +27,21 @@ KEY_IN_PAGES = "nbci_live_your_key_here"
 def run(page: Path) -> None:
     """Run every block of a page that can run."""
     namespace: dict[str, object] = {"__name__": "__main__"}
-    printed = ""
+    printed, tests = "", []
     for block in blocks(page):
         text = block.text.replace(KEY_IN_PAGES, os.environ["NIMBUS_API_KEY"])
         if block.language == "python" and re.search(r"^(async )?def test_", text, re.MULTILINE):
-            printed = _tested(text, block)
+            tests.append(f"test_page_{block.line}.py")
+            Path(tests[-1]).write_text(text, encoding="utf-8")
         elif block.language == "python":
             printed = _executed(text, block, page, namespace)
         elif block.language == "bash":
-            printed = _spawned(["bash", "-euo", "pipefail", "-c", text], page, block)
+            printed = _spawned(["bash", "-euo", "pipefail", "-c", text], f"{page}:{block.line}")
         elif block.language == "output":
             _compare(block, printed, page)
+    if tests:
+        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp=folders"]
+        _spawned([*pytest, *tests], f"the tests of {page}")
 
 
 def _executed(text: str, block: Block, page: Path, namespace: dict[str, object]) -> str:
@@ -51,13 +56,7 @@ def _executed(text: str, block: Block, page: Path, namespace: dict[str, object])
     return output.getvalue()
 
 
-def _tested(text: str, block: Block) -> str:
-    file = Path(f"test_page_{block.line}.py")
-    file.write_text(text, encoding="utf-8")
-    return _spawned([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)], file, block)
-
-
-def _spawned(command: list[str], page: Path, block: Block) -> str:
+def _spawned(command: list[str], what: str) -> str:
     done = subprocess.run(
         command,
         text=True,
@@ -67,23 +66,13 @@ def _spawned(command: list[str], page: Path, block: Block) -> str:
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f"{page}:{block.line} ended with {done.returncode}:\n{block.text}\n{done.stdout}")
+        raise SystemExit(f"{what} ended with {done.returncode}:\n{done.stdout}")
     return done.stdout
 
 
 def _compare(block: Block, printed: str, page: Path) -> None:
     if not fits(block.text, printed):
         raise SystemExit(f"{page}:{block.line} shows\n{block.text}\nbut this was printed:\n{printed}")
-
-
-def fits(shown: str, printed: str) -> bool:
-    """Whether an excerpt, in which … stands for anything, is what was printed."""
-    parts = [re.escape(part) for part in _plain(shown).split("…")]
-    return re.fullmatch(".*?".join(parts), _plain(printed), re.DOTALL) is not None
-
-
-def _plain(text: str) -> str:
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
 
 
 if __name__ == "__main__":

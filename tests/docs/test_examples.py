@@ -35,7 +35,7 @@ def test_an_example_runs_with_a_key(example: Path, with_key: Sandbox, program: P
 
 def test_the_example_tests_pass(program: Program) -> None:
     """The file that shows how to test a program passes under pytest."""
-    assert "4 passed" in program("-m", "pytest", "-p", "no:cacheprovider", TESTS).stdout
+    assert "4 passed" in program("-m", "pytest", "-p", "no:cacheprovider", "--basetemp=folder", TESTS).stdout
 
 
 def test_the_notebook_runs(program: Program) -> None:

@@ -11,7 +11,7 @@ import pytest
 from nimbus_sdk import __version__
 from nimbus_sdk.sandbox import Sandbox
 from tests.docs.conftest import Program
-from tests.docs.pages import ROOT, all_pages, anchors, blocks, links
+from tests.docs.pages import ROOT, all_pages, anchors, blocks, fits, links
 
 RUNS = ("python", "bash")
 FOR_READING = ("output", "text", "console", "mermaid", "yaml", "dockerfile", "powershell", "json", "http")
@@ -33,6 +33,24 @@ def _runs(page: Path) -> bool:
 def test_every_block_of_a_page_runs(page: Path, with_key: Sandbox, program: Program) -> None:
     """All code of a page runs in order on the sandbox and prints what the page says."""
     program(ROOT / "tests" / "docs" / "run_page.py", page)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "```python\nprint(1)\n```\n\n```output\n2\n```\n",
+        "```python\nimport nimbus_sdk\nnimbus_sdk.no_such_name\n```\n",
+        "```bash\nnimbus-sdk no-such-command\n```\n",
+        "```python\ndef test_a_lie():\n    assert False\n```\n",
+    ],
+    ids=["output", "python", "bash", "tests"],
+)
+def test_a_page_that_lies_is_noticed(lie: str, with_key: Sandbox, program: Program, tmp_path: Path) -> None:
+    """A block that fails, or prints something else than the page says, fails the page."""
+    page = tmp_path / "page.md"
+    page.write_text(lie, encoding="utf-8")
+    with pytest.raises(AssertionError, match="exit code 1"):
+        program(ROOT / "tests" / "docs" / "run_page.py", page)
 
 
 @pytest.mark.parametrize("page", all_pages(), ids=_named)
@@ -64,6 +82,17 @@ def test_every_page_can_be_found() -> None:
             targets = [page.parent / urlsplit(link).path for link in links(page) if not urlsplit(link).scheme]
             waiting += [target.resolve() for target in targets if target.suffix == ".md"]
     assert set(all_pages()) <= found
+
+
+def test_the_demo_prints_what_readme_shows(program: Program) -> None:
+    """The excerpt in README is what the first command prints, numbers apart."""
+    shown = next(block.text for block in blocks(ROOT / "README.md") if block.language == "text")
+    printed = program("-m", "nimbus_sdk", "demo").stdout
+    assert fits(_without_numbers(shown), _without_numbers(printed)), printed
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r" +", " ", re.sub(r"\d[\d.,]*", "#", text))
 
 
 def test_the_changelog_is_about_this_version() -> None:
