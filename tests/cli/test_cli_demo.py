@@ -126,7 +126,7 @@ def test_keep_leaves_a_sandbox_that_can_be_used(nimbus_process: Nimbus, temporar
         os.kill(pid, signal.SIGTERM)
     assert _comes_true(lambda: _refused(environ["NIMBUS_SDK_API_URL"]))
     # What stays is the one folder that the output names.
-    assert [f"rm -r {path}" in done.out for path in temporary.iterdir()] == [True]
+    assert _comes_true(lambda: [f"rm -r {path}" in done.out for path in temporary.iterdir()] == [True])
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

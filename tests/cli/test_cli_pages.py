@@ -41,6 +41,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "logout",
         "revoke",
         "demo",
+        "doctor",
         "core list",
         "core use",
         "core rollback",
