@@ -1,4 +1,4 @@
-"""Computes the tables of the reference pages from the code: ``python docs/generate.py``.
+"""Computes those parts of the pages that the code knows best: ``python docs/generate.py``.
 
 A page is written by hand but for what stands between ``<!-- computed: NAME -->`` and ``<!-- end -->``.
 With ``--check`` nothing is written, and the exit code is 1 where a page is not up to date.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from nimbus_sdk.errors import NimbusError
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.transport.status import BY_CODE, BY_STATUS
 
-FOLDER = Path(__file__).parent / "reference"
+FOLDER = Path(__file__).parent
 _COMPUTED = re.compile(r"(<!-- computed: ([\w-]+) -->\n\n).*?(?=<!-- end -->)", re.DOTALL)
 _VALUES = {
     "api_url": "an https URL; http for `127.0.0.1`, `localhost` and `::1` alone",
@@ -78,12 +79,23 @@ def commands() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def rooms() -> str:
+    """A picture of the rooms, from the rules on who may import whom."""
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    rules = project["tool"]["importlinter"]["contracts"]
+    layers = next(rule["layers"] for rule in rules if rule["type"] == "layers")
+    lines = [f'    line{number}["{layer.replace(" | ", " · ")}"]' for number, layer in enumerate(layers)]
+    arrows = " --> ".join(f"line{number}" for number in range(len(layers)))
+    return "\n".join(["```mermaid", "flowchart TD", *lines, f"    {arrows}", "```", ""])
+
+
 COMPUTED: Mapping[str, Callable[[], str]] = {
     "settings": settings_table,
     "errors": errors_table,
     "advice": advice_table,
     "exit-codes": exit_codes_table,
     "commands": commands,
+    "rooms": rooms,
 }
 
 
@@ -94,7 +106,7 @@ def up_to_date(page: str) -> str:
 
 def stale() -> list[Path]:
     """Pages that are not up to date."""
-    texts = {path: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.md"))}
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(FOLDER.rglob("*.md"))}
     return [path for path, text in texts.items() if up_to_date(text) != text]
 
 
