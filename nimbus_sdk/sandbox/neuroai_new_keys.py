@@ -43,7 +43,7 @@ class NewNeuroAiKey:
         user: The account that holds it.
 
     Raises:
-        ConfigurationError: No key can be such, as :meth:`traits` says.
+        ConfigurationError: No key can be such; other fields are checked by :meth:`traits`.
     """
 
     role: str | None = "Administrator"
@@ -55,6 +55,12 @@ class NewNeuroAiKey:
     referrers: Collection[str] = ()
     rate_limit: Mapping[str, int] | None = None
     user: str = "usr_sandbox"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.user, str) or not self.user:
+            raise ConfigurationError("user is the id of an account, such as 'usr_sandbox'.")
+        if isinstance(self.permissions, str) or isinstance(self.referrers, str):
+            raise ConfigurationError("permissions and referrers are collections of texts.")
 
     def traits(self) -> Traits:
         """The key's traits.

@@ -42,7 +42,7 @@ class NewNexusKey:
         agent_id: The claim ``agentId``.
 
     Raises:
-        ConfigurationError: An id that is no such thing.
+        ConfigurationError: An id or a permission that is no such thing.
     """
 
     permissions: Collection[str] = ("read", "write")
@@ -55,6 +55,8 @@ class NewNexusKey:
         given = (self.integration_id or "int_new", self.organization_id, self.agent_id)
         if wrong := [name for name in given if not _ID.fullmatch(name)]:
             raise ConfigurationError(f"{wrong[0]!r} is no id: letters, digits, _ and - make one.")
+        if isinstance(self.permissions, str) or not all(isinstance(name, str) for name in self.permissions):
+            raise ConfigurationError("permissions is a collection of names, such as ('read', 'write').")
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,7 +239,7 @@ class Sandbox:
             **fields: The fields of :class:`nimbus_sdk.sandbox.nexus_keys.NewNexusKey`.
 
         Raises:
-            ConfigurationError: An id that is no such thing.
+            ConfigurationError: An id or a permission that is no such thing.
         """
         return self._state.nexus.create(NewNexusKey(**fields))
 

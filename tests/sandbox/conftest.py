@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from nimbus_sdk.sandbox import Sandbox
 
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 NOON = 1_761_912_000.0  # 2025-10-31T12:00:00Z: twelve hours before quotas begin anew
 
 PYPROJECT = """
@@ -68,6 +70,24 @@ def sandbox(clock: TurnableClock, core_source: Path) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
-    """A client that follows no redirect and trusts no environment."""
-    with httpx.Client(trust_env=False, timeout=10) as client:
+    """A client that follows no redirect and trusts neither the environment nor any certificate."""
+    # The sandbox speaks plain HTTP; httpx would spend 30 ms a test on reading the system's certificates.
+    with httpx.Client(trust_env=False, timeout=10, verify=NO_CERTIFICATES) as client:
         yield client
+
+
+@pytest.fixture
+def neuroai(sandbox, http):
+    """Calls NeuroAI with a key: method, path below ``/v1``, and what httpx takes."""
+
+    def call(key, method, path, *, headers=None, **options):
+        sent = {**({} if key is None else {"Authorization": f"Bearer {key}"}), **(headers or {})}
+        return http.request(method, f"{sandbox.neuroai_url}/v1{path}", headers=sent, **options)
+
+    return call
+
+
+@pytest.fixture
+def admin(sandbox):
+    """The key of an Administrator."""
+    return sandbox.new_neuroai_key(role="Administrator")
