@@ -7,26 +7,24 @@ description of ``install_core`` in the Nimbus API documentation and NimbusSDK.jl
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk import licensing
-from nimbus_sdk.core import installed, unpack, verify, versions
+from nimbus_sdk.core import installed
+from nimbus_sdk.core_wheel import fetched_wheel, put_in_use
 from nimbus_sdk.errors import (
     CoreError,
     CoreNotInstalledError,
     CredentialStoreError,
     MissingKeyError,
-    NimbusError,
     SessionError,
 )
 from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.session import AuthSession, session_of, standing
 from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import sessions
 from nimbus_sdk.store.files import Lock
 from nimbus_sdk.store.key_card import read_card
 from nimbus_sdk.store.key_sources import Found, cheap_key, find_key
@@ -35,10 +33,7 @@ from nimbus_sdk.transport.drive import run, run_async
 from nimbus_sdk.transport.flow import Flow, work
 
 if TYPE_CHECKING:
-    from nimbus_sdk.core.installed import InstalledCore
     from nimbus_sdk.keys import Given
-
-_log = logging.getLogger("nimbus_sdk")
 
 
 def install_core(
@@ -202,68 +197,10 @@ def _from_the_start(order: _Order, found: Found, *, core_stays: bool) -> Flow[Au
     if core_stays:
         session = yield from work(lambda: licensing.keep(order.settings, order.places, found, session))
     else:
-        core = yield from _unpacked(order, found.key)
+        wheel = yield from fetched_wheel(order.settings, order.places, found.key, order.version, order.report)
         try:
-            order.report(ProgressEvent("probe", "Trying it out"))
-            yield from work(lambda: unpack.probe(core))
-            order.report(ProgressEvent("save", "Keeping core, session and key"))
-            session = yield from work(lambda: _committed(order, found, session, core))
-        except BaseException:
-            _drop_unless_in_use(order.places, core)
-            raise
+            session = yield from put_in_use(order.settings, order.places, found, session, wheel, order.report)
+        finally:
+            wheel.discard()
     order.report(ProgressEvent("done", "Done"))
     return session
-
-
-def _unpacked(order: _Order, key: ApiKey) -> Flow[InstalledCore]:
-    """Fetch, check and unpack the core; nothing points to it yet."""
-    from nimbus_sdk.core import environment, release, transfer
-    from nimbus_sdk.core.download import Download
-
-    settings, places, report = order.settings, order.places, order.report
-    report(ProgressEvent("token", "Asking for access to the release"))
-    token = yield from licensing.release_token(settings, places, key)
-    report(ProgressEvent("release", "Looking for the release that fits"))
-    published = yield from release.find_release(settings, token, order.version)
-    environment.require_environment(published.requires, published.requires_python)
-    wheel = release.choose_wheel(published)
-    digest = yield from release.expected_digest(settings, published, wheel, token)
-    title = f"Downloading core {published.version}"
-    sink = Download(
-        places.downloads,
-        wheel.name,
-        wheel.size,
-        digest,
-        report=lambda done, total: report(ProgressEvent("download", title, done, total)),
-    )
-    path = yield from transfer.download(settings, wheel, token, sink)
-    try:
-        report(ProgressEvent("verify", "Checking what arrived"))
-        facts = yield from work(lambda: verify.check_wheel(path, wheel.name))
-        environment.require_environment(facts.requires, facts.requires_python)
-        report(ProgressEvent("unpack", "Unpacking"))
-        core = yield from work(lambda: unpack.stage(path, places.core, facts, digest))
-    finally:
-        sink.discard()
-    return core
-
-
-def _committed(order: _Order, found: Found, session: AuthSession, core: InstalledCore) -> AuthSession:
-    """Keep everything. The switch of the core's pointer is the one moment at which the new state counts."""
-    places = order.places
-    with licensing.key_kept(order.settings, places, found, session) as session:
-        sessions.stage(places, session.to_dict(), core.install_id)
-        versions.switch(places.core, core)
-    try:
-        licensing.keep_session(places, session)
-        versions.prune(places.core)
-    except NimbusError as error:
-        # The new state holds already: the staged session counts, and a later run tidies up.
-        _log.warning("The core is installed; what was left to tidy up was not: %s", error)
-    return session
-
-
-def _drop_unless_in_use(places: Places, core: InstalledCore) -> None:
-    pointer = installed.read_pointer(places.core)
-    if pointer is None or pointer.install_id != core.install_id:
-        unpack.discard(core)

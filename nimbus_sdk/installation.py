@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nimbus_sdk import licensing
 from nimbus_sdk.core import installed, load, verify, versions
 from nimbus_sdk.core.installed import InstalledCore
-from nimbus_sdk.errors import CoreError, SessionError
+from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionError
 from nimbus_sdk.session import AuthSession, current_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.files import Lock
@@ -106,7 +106,7 @@ def from_core(name: str) -> object:
 def _session(settings: Settings) -> AuthSession | None:
     try:
         return current_session(profile=settings.profile)
-    except SessionError:
+    except (SessionError, InvalidKeyFormatError):
         return None
 
 

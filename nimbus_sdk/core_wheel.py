@@ -1,0 +1,124 @@
+"""The core's wheel: how it is fetched, and how it comes into use together with its session."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nimbus_sdk import licensing
+from nimbus_sdk.core import environment, installed, unpack, verify, versions
+from nimbus_sdk.errors import NimbusError
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.progress import ProgressEvent, Report
+from nimbus_sdk.session import AuthSession
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store import sessions
+from nimbus_sdk.store.key_sources import Found
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.flow import Flow, work
+
+if TYPE_CHECKING:
+    from nimbus_sdk.core.installed import InstalledCore
+
+_log = logging.getLogger("nimbus_sdk")
+
+
+@dataclass(frozen=True, slots=True)
+class CoreWheel:
+    """A whole wheel of the core on this machine.
+
+    Attributes:
+        path: Where it lies.
+        name: The file name under which it was published.
+        sha256: Its SHA-256, which was compared with what was published.
+        discard: Removes it.
+    """
+
+    path: str
+    name: str
+    sha256: str
+    discard: Callable[[], None]
+
+
+def fetched_wheel(
+    settings: Settings, places: Places, key: ApiKey, version: str | None, report: Report
+) -> Flow[CoreWheel]:
+    """Fetch the wheel that fits this interpreter: three requests (token, release, asset).
+
+    Raises:
+        CoreIncompatibleError: None fits, or this environment lacks what it needs (told before the download).
+        CoreDownloadError: It did not arrive whole.
+        CoreIntegrityError: What arrived is not what was published.
+    """
+    from nimbus_sdk.core import release, transfer
+    from nimbus_sdk.core.download import Download
+
+    report(ProgressEvent("token", "Asking for access to the release"))
+    token = yield from licensing.release_token(settings, places, key)
+    report(ProgressEvent("release", "Looking for the release that fits"))
+    published = yield from release.find_release(settings, token, version)
+    environment.require_environment(published.requires, published.requires_python)
+    asset = release.choose_wheel(published)
+    digest = yield from release.expected_digest(settings, published, asset, token)
+    title = f"Downloading core {published.version}"
+    sink = Download(
+        places.downloads,
+        asset.name,
+        asset.size,
+        digest,
+        report=lambda done, total: report(ProgressEvent("download", title, done, total)),
+    )
+    path = yield from transfer.download(settings, asset, token, sink)
+    return CoreWheel(path, asset.name, digest, sink.discard)
+
+
+def put_in_use(
+    settings: Settings, places: Places, found: Found, session: AuthSession, wheel: CoreWheel, report: Report
+) -> Flow[AuthSession]:
+    """Check, unpack and try out a wheel, then switch to it and keep session and key with it.
+
+    Returns:
+        The session, with the place where its key is.
+
+    Raises:
+        CoreError: The wheel is not usable; what was in use before still is.
+        SessionError: The session cannot be kept; likewise.
+        CredentialStoreError: The key cannot be kept; likewise.
+    """
+    report(ProgressEvent("verify", "Checking what arrived"))
+    facts = yield from work(lambda: verify.check_wheel(wheel.path, wheel.name))
+    environment.require_environment(facts.requires, facts.requires_python)
+    report(ProgressEvent("unpack", "Unpacking"))
+    core = yield from work(lambda: unpack.stage(wheel.path, places.core, facts, wheel.sha256))
+    try:
+        report(ProgressEvent("probe", "Trying it out"))
+        yield from work(lambda: unpack.probe(core))
+        report(ProgressEvent("save", "Keeping core, session and key"))
+        return (yield from work(lambda: _committed(settings, places, found, session, core)))
+    except BaseException:
+        _drop_unless_in_use(places, core)
+        raise
+
+
+def _committed(
+    settings: Settings, places: Places, found: Found, session: AuthSession, core: InstalledCore
+) -> AuthSession:
+    """Keep everything. The switch of the core's pointer is the one moment at which the new state counts."""
+    with licensing.key_kept(settings, places, found, session) as session:
+        sessions.stage(places, session.to_dict(), core.install_id)
+        versions.switch(places.core, core)
+    try:
+        licensing.keep_session(places, session)
+        versions.prune(places.core)
+    except NimbusError as error:
+        # The new state holds already: the staged session counts, and a later run tidies up.
+        _log.warning("The core is installed; what was left to tidy up was not: %s", error)
+    return session
+
+
+def _drop_unless_in_use(places: Places, core: InstalledCore) -> None:
+    pointer = installed.read_pointer(places.core)
+    if pointer is None or pointer.install_id != core.install_id:
+        unpack.discard(core)
