@@ -48,7 +48,6 @@ CREATE TABLE IF NOT EXISTS nexus_keys (
     revoked_at REAL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS nexus_disabled (id TEXT PRIMARY KEY) STRICT;
-CREATE TABLE IF NOT EXISTS nexus_signing (secret BLOB NOT NULL) STRICT;
 """
 
 

@@ -1,6 +1,7 @@
 """Keys of Nexus: what each integration may do, and which integrations and agents are switched off.
 
-A key is stored as its SHA-256 beside its claims; the secret that signs is random, and as old as the database.
+A key is stored as its SHA-256 beside its claims, and known again by it: a text that was changed, or signed by
+anybody else, is no key of the sandbox. The secret that signs is random and kept nowhere.
 """
 
 from __future__ import annotations
@@ -79,11 +80,7 @@ class NexusKeys:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        with database.transaction() as connection:
-            row = connection.execute("SELECT secret FROM nexus_signing").fetchone()
-            self._secret: bytes = secrets.token_bytes(32) if row is None else row["secret"]
-            if row is None:
-                connection.execute("INSERT INTO nexus_signing VALUES (?)", (self._secret,))
+        self._secret = secrets.token_bytes(32)
 
     def create(self, wanted: NewNexusKey) -> str:
         """Make a key and return it, plain, this once."""
@@ -114,10 +111,6 @@ class NexusKeys:
 
     def active(self, key: str) -> NexusKey | None:
         """What a key may do; None where it is not ours, expired or revoked."""
-        from nimbus_sdk.sandbox.nexus_tokens import is_signed
-
-        if not is_signed(key, self._secret):
-            return None
         with self._database.transaction() as connection:
             row = connection.execute(
                 "SELECT * FROM nexus_keys WHERE key_hash = ? AND revoked_at IS NULL AND expires_at > ?",

@@ -92,6 +92,10 @@ def test_an_order_is_taken_shown_and_listed_in_its_environment_alone(sandbox, as
     assert ask(key).json()["data"][-1] == order
     assert ask(other, f"/orders/{order['id']}", environment="production").status_code == 404
     assert len(ask(other, environment="production").json()["data"]) == 3
+    live = ask(other, method="POST", environment="production", json={"item": "Amplifier"}).json()
+    assert live["quantity"] == 1
+    assert ask(other, f"/orders/{live['id']}", environment="production").json() == live
+    assert ask(key, f"/orders/{live['id']}").status_code == 404
 
 
 @pytest.mark.parametrize(
