@@ -149,12 +149,16 @@ def dotenv_values(path: str | None, prefix: str = "NIMBUS_") -> dict[str, str]:
         # A traceback shows what a function holds, and this is where the key may be.
         del content, text
         raise ConfigurationError(f"The file {path} {fault}.")
+    import re
     from io import StringIO
 
-    from dotenv import dotenv_values as parse
+    from dotenv.parser import parse_stream
 
-    values = parse(stream=StringIO(text), interpolate=False)
-    return {name: value for name, value in values.items() if name.startswith(prefix) and value is not None}
+    # python-dotenv takes time by the square of the longest run of blanks; and by its parser alone, it
+    # writes no line to the terminal for every line that it cannot read.
+    bindings = parse_stream(StringIO(re.sub(r"[^\S\r\n]{100,}", " " * 100, text)))
+    pairs = [(binding.key, binding.value) for binding in bindings]
+    return {name: value for name, value in pairs if name and name.startswith(prefix) and value is not None}
 
 
 def _from_folder(path: str | None) -> dict[str, str]:

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
 MOST_UNPACKED_BYTES = 2 * 2**30
 MOST_ENTRIES = 20_000
+MOST_DIRECTORY_BYTES = 64 * 2**20
+MOST_DEPTH = 32
 MOST_RATIO = 200
 RATIO_FLOOR_BYTES = 2**20
 _END = struct.Struct("<4s4H2LH")
 _LOCAL = struct.Struct("<4s5H3L2H")
+_ZIP64_LOCATOR_BYTES = 20
 _NO_GAP = frozenset({0})
 _DESCRIPTOR_GAPS = frozenset({12, 16, 20, 24})
 _UTF8 = 0x0800
@@ -71,6 +74,8 @@ def name_faults(name: str) -> Iterator[str]:
         yield "has a part that ends in a dot or a space, which Windows drops"
     if any(_DEVICES.fullmatch(part) for part in parts):
         yield "is the name of a Windows device"
+    if len(parts) > MOST_DEPTH:
+        yield "lies too deep"
     if len(name) > 1_000 or any(len(part.encode("utf-8", "replace")) > 255 for part in parts):
         yield "is too long"
 
@@ -88,26 +93,36 @@ def clashes(names: Iterable[str]) -> Iterator[str]:
         elif not name.endswith("/"):
             seen[key] = plain
         parts = key.split("/")
-        for depth in range(1, len(parts)):
+        # What lies deeper is refused for that; taking each of its folders would need memory without bounds.
+        for depth in range(1, min(len(parts), MOST_DEPTH)):
             folders.setdefault("/".join(parts[:depth]), plain)
     for key in seen.keys() & folders.keys():
         yield f"{shown(seen[key])}: is a file, and the folder of {shown(folders[key])}"
 
 
-def layout_faults(file: BinaryIO, entries: Sequence[ZipInfo]) -> Iterator[str]:
-    """What is wrong with where things lie: bytes of no entry, entries that overlap or disagree."""
+def end_faults(file: BinaryIO) -> Iterator[str]:
+    """What is wrong with the end record; looked at first, since zipfile reads as much at once as it tells."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - _END.size))
-    tail = file.read(_END.size)
+    file.seek(max(0, size - _END.size - _ZIP64_LOCATOR_BYTES))
+    before, tail = (end := file.read())[: -_END.size], end[-_END.size :]
     if len(tail) < _END.size or not tail.startswith(b"PK\x05\x06") or not tail.endswith(b"\0\0"):
         yield "data follows the end record of the archive"
         return
     _, disk, directory_disk, here, count, length, directory, _ = _END.unpack(tail)
-    if disk or directory_disk or here != count or count != len(entries):
+    if disk or directory_disk or here != count or before.startswith(b"PK\x06\x07"):
         yield "its end record is not that of one whole archive"
     if directory + length != size - _END.size:
         yield "its directory does not lie where the end record says"
-        return
+    if count > MOST_ENTRIES or length > MOST_DIRECTORY_BYTES:
+        yield f"its directory tells of {count} entries in {length} bytes, more than {MOST_ENTRIES}"
+
+
+def layout_faults(file: BinaryIO, entries: Sequence[ZipInfo]) -> Iterator[str]:
+    """What is wrong with where things lie: bytes of no entry, entries that overlap or disagree."""
+    file.seek(-_END.size, os.SEEK_END)
+    _, _, _, _, count, _, directory, _ = _END.unpack(file.read(_END.size))
+    if count != len(entries):
+        yield "its end record is not that of one whole archive"
     reached, gaps = 0, _NO_GAP
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         if entry.header_offset < reached:

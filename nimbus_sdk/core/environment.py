@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from nimbus_sdk.core import claims
 from nimbus_sdk.errors import CoreIncompatibleError
 
 if TYPE_CHECKING:
@@ -123,12 +124,10 @@ def _quoted(line: str) -> str:
 
 
 def _requirement(line: str) -> Requirement:
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        return Requirement(line)
-    except InvalidRequirement:
-        raise _no_requirement(line) from None
+    found = claims.requirement(line)
+    if found is None:
+        raise _no_requirement(line)
+    return found
 
 
 def _no_requirement(line: str) -> CoreIncompatibleError:
@@ -136,14 +135,12 @@ def _no_requirement(line: str) -> CoreIncompatibleError:
 
 
 def _runs_on(running: str, requires_python: str) -> bool:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    try:
-        return SpecifierSet(requires_python).contains(running, prereleases=True)
-    except InvalidSpecifier:
+    wanted = claims.specifiers(requires_python)
+    if wanted is None:
         raise CoreIncompatibleError(
             f"The core names {requires_python[:120]!r} as its versions of Python, which are none."
-        ) from None
+        )
+    return wanted.contains(running, prereleases=True)
 
 
 def _unfulfilled(requirement: Requirement, seen: set[str]) -> list[Requirement]:
@@ -181,15 +178,8 @@ def _of_extra(name: str, extra: str) -> list[Requirement]:
 
 
 def _fulfilled(requirement: Requirement) -> bool:
-    from packaging.version import InvalidVersion, Version
-
-    found = _installed(requirement.name)
-    if found is None:
-        return False
-    try:
-        return requirement.specifier.contains(Version(found), prereleases=True)
-    except InvalidVersion:
-        return False
+    installed = claims.version(_installed(requirement.name) or "")
+    return installed is not None and requirement.specifier.contains(installed, prereleases=True)
 
 
 def _installed(name: str) -> str | None:

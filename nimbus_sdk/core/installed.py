@@ -181,9 +181,12 @@ def _pointer(fields: dict[str, object], path: str) -> Pointer:
     if folder != f"{version}/{install_id}" or not _plain(version) or not _plain(install_id):
         raise _damaged(path)
     previous = fields.get("previous")
-    if previous is not None and not isinstance(previous, dict):
+    if previous is None:
+        return Pointer(version, folder, install_id)
+    # One step back is all that is ever noted; whatever goes on from there was not written by us.
+    if not isinstance(previous, dict) or previous.get("previous") is not None:
         raise _damaged(path)
-    return Pointer(version, folder, install_id, None if previous is None else _pointer(previous, path))
+    return Pointer(version, folder, install_id, _pointer(previous, path))
 
 
 def _plain(name: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from nimbus_sdk.core import claims
 from nimbus_sdk.core.github import ask, open_asset
 from nimbus_sdk.core.protocol import DISTRIBUTION
 from nimbus_sdk.errors import (
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
 MOST_ASSETS = 1_000
 MOST_BYTES = 2 * 2**30
+MOST_NOTES = 128 * 1024
 CHECKSUMS = "SHA256SUMS"
 _DIGEST = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](\S.*)")
-_NOTE = re.compile(r"^[\s>*`-]*(Requires-Dist|Requires-Python):\s*(.*?)[\s`]*$", re.MULTILINE)
+_BEFORE_A_NOTE = " \t>*`-"
+_AFTER_A_NOTE = " \t`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +143,12 @@ def expected_digest(settings: Settings, release: Release, asset: Asset, token: S
 
 
 def _version(text: str) -> Version:
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        return Version(text)
-    except InvalidVersion:
+    found = claims.version(text)
+    if found is None:
         raise ConfigurationError(
             f"{text[:80]!r} is not a version of the core.", hint="Give it as 1.2.0, or leave it out."
-        ) from None
+        )
+    return found
 
 
 def _release(answer: Answer) -> Release:
@@ -196,19 +197,14 @@ def _unreadable(reason: str) -> CoreDownloadError:
 
 
 def _noted(notes: str) -> tuple[tuple[str, ...], str | None]:
-    from packaging.requirements import InvalidRequirement, Requirement
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     requires, requires_python = [], None
-    for kind, text in _NOTE.findall(notes):
-        # Notes are written by people: a line that is no requirement is prose.
-        try:
-            if kind == "Requires-Dist":
-                requires.append(str(Requirement(text)))
-            else:
-                requires_python = str(SpecifierSet(text))
-        except (InvalidRequirement, InvalidSpecifier):
-            continue
+    # Notes are written by people: a line that is no requirement is prose.
+    for line in notes[:MOST_NOTES].splitlines():
+        kind, _, text = line.lstrip(_BEFORE_A_NOTE).rstrip(_AFTER_A_NOTE).partition(":")
+        if kind == "Requires-Dist" and (needed := claims.requirement(text.strip())) is not None:
+            requires.append(str(needed))
+        if kind == "Requires-Python" and (versions := claims.specifiers(text.strip())) is not None:
+            requires_python = str(versions)
     return tuple(requires), requires_python
 
 

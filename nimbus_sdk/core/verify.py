@@ -10,7 +10,7 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING, BinaryIO
 
 from nimbus_sdk import disk
-from nimbus_sdk.core import archive, refused
+from nimbus_sdk.core import archive, claims, refused
 from nimbus_sdk.core.installed import LIBRARY, read_manifest
 from nimbus_sdk.core.protocol import DISTRIBUTION
 from nimbus_sdk.errors import CoreIntegrityError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 READABLE_SCHEMES = ("purelib", "platlib")
 MOST_METADATA_BYTES = 8 * 2**20
+MOST_REQUIREMENTS = 1_000
 _OWN_NAMES = (DISTRIBUTION, "_nimbus")
 _MODULES = (".py", ".pyc", ".so", ".pyd")
 
@@ -60,6 +61,9 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
     from zipfile import BadZipFile, ZipFile
 
     with refused.told(os.path.dirname(path)), open(path, "rb") as file:
+        faults = tuple(archive.end_faults(file))
+        if faults:
+            raise _refused(asset_name, faults)
         try:
             archived = ZipFile(file)
         except (BadZipFile, ValueError, NotImplementedError, OverflowError, IndexError) as error:
@@ -193,29 +197,21 @@ def _metadata(archived: ZipFile, places: list[str], version: str, issues: list[s
 
 
 def _metadata_faults(metadata: Message, version: str) -> Iterator[str]:
-    from packaging.requirements import InvalidRequirement, Requirement
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.utils import canonicalize_name
-    from packaging.version import InvalidVersion, Version
 
     name, told = str(metadata.get("Name", "")), str(metadata.get("Version", ""))
     if canonicalize_name(name) != canonicalize_name(DISTRIBUTION):
         yield f"its METADATA names {archive.shown(name)}, not {DISTRIBUTION}"
-    try:
-        same = Version(told) == Version(version)
-    except InvalidVersion:
-        same = False
-    if not same:
+    if claims.version(told) != claims.version(version):
         yield f"its METADATA tells version {archive.shown(told)}, its name {version}"
-    for line in map(str, metadata.get_all("Requires-Dist", ())):
-        try:
-            Requirement(line)
-        except InvalidRequirement:
+    lines = [str(line) for line in metadata.get_all("Requires-Dist", ())]
+    if len(lines) > MOST_REQUIREMENTS:
+        yield f"its METADATA names {len(lines)} requirements, more than {MOST_REQUIREMENTS}"
+    for line in lines[:MOST_REQUIREMENTS]:
+        if claims.requirement(line) is None:
             yield f"{archive.shown(line)}: is no requirement"
     for line in map(str, metadata.get_all("Requires-Python", ())):
-        try:
-            SpecifierSet(line)
-        except InvalidSpecifier:
+        if claims.specifiers(line) is None:
             yield f"{archive.shown(line)}: does not name versions of Python"
 
 
@@ -237,6 +233,13 @@ def _record_faults(archived: ZipFile) -> Iterator[str]:
     from installer.exceptions import InstallerError
     from installer.sources import WheelFile
 
+    if any(
+        entry.file_size > MOST_METADATA_BYTES
+        for entry in archived.infolist()
+        if entry.filename.endswith(".dist-info/RECORD")
+    ):
+        yield "its RECORD is too long"
+        return
     try:
         source = WheelFile(archived)
         source.validate_record(validate_contents=True)

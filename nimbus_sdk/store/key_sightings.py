@@ -16,6 +16,7 @@ from nimbus_sdk.store.places import Places
 State = Literal["found", "absent", "shadowed", "malformed", "withheld", "unreadable", "skipped"]
 
 _KEY_FILE_LIMIT = 4096
+_JULIA_LIMIT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +139,7 @@ def in_julia(settings: Settings) -> Sighting:
     path = os.path.join(os.path.expanduser("~"), ".nimbus", "credentials.toml")
     location = f"[nimbus] api_key in {path}"
     try:
-        content = files.read(path) if os.path.isabs(path) else None
+        content = files.read(path, _JULIA_LIMIT) if os.path.isabs(path) else None
         text = None if content is None else _julia_entry(content)
     except (OSError, ValueError, RecursionError) as fault:
         why = f"it cannot be read ({type(fault).__name__})"
