@@ -6,7 +6,7 @@ from typing import Protocol, Self
 import numpy.typing as npt
 
 from .arrays import FloatArray, LabelArray
-from .card import ModelCard
+from .card import JsonValue, ModelCard
 from .predictive import Scores
 
 
@@ -22,7 +22,7 @@ class Decoder(Protocol):
         ...
 
     @property
-    def hyper(self) -> Mapping[str, float]:
+    def hyper(self) -> Mapping[str, JsonValue]:
         """The hyper-parameters by name, as the constructor takes them."""
         ...
 

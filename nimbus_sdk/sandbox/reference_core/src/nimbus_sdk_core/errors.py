@@ -2,6 +2,7 @@
 
 NimbusCoreError
 ├── CoreDataError        (ValueError) data, labels, metadata or hyper-parameters that cannot be used
+│   └── CoreTypeError    (TypeError)  things among the data that are no numbers at all
 ├── ModelFileError       (ValueError) a model file that is missing, damaged or not one of ours
 ├── ModelMismatchError   (TypeError) a model of another kind, or data made for another model
 └── NotTrainedError      (ValueError, AttributeError) a model that was asked before it was trained
@@ -30,6 +31,10 @@ class NimbusCoreError(Exception):
 
 class CoreDataError(NimbusCoreError, ValueError):
     """Data, labels, metadata or hyper-parameters that cannot be used as they are."""
+
+
+class CoreTypeError(CoreDataError, TypeError):
+    """Things among the data that are no numbers at all."""
 
 
 class ModelFileError(NimbusCoreError, ValueError):

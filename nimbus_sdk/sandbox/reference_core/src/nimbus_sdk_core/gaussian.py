@@ -2,21 +2,32 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from .arrays import FloatArray, LabelArray
-from .card import ModelCard
+from .card import JsonValue, ModelCard
 from .conjugate import NormalInverseWishart, update, weak_prior
-from .diagnosis import posteriors
-from .errors import CoreDataError, NotTrainedError
-from .labelled import LARGEST, as_matrix, check_range, to_learn, to_learn_on
+from .errors import CoreDataError
+from .estimator import (
+    HyperValue,
+    accuracy,
+    check_trained,
+    check_width,
+    describe,
+    get_params,
+    most_probable,
+    probabilities,
+    read,
+    set_params,
+)
+from .labelled import LARGEST, Labelled, check_range, to_learn, to_learn_on
 from .moments import moments
 from .predictive import Predictive, Scores, evaluate, predictive
-
-_ARRAYS = ("counts", "precision", "means", "dof", "scatter")
+from .scikit import classifier_tags
+from .stored import ARRAYS, as_posterior
 
 
 class GaussianClassifier(ABC):
@@ -34,7 +45,8 @@ class GaussianClassifier(ABC):
         posterior_: The posterior of means and covariances, once trained.
     """
 
-    card: ModelCard | None
+    card: ModelCard | None = None
+    parameters: ClassVar[tuple[str, ...]] = ("dof_offset", "mean_prior_precision")
     classes_: LabelArray
     posterior_: NormalInverseWishart
     _ready: Predictive
@@ -42,7 +54,6 @@ class GaussianClassifier(ABC):
     def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None:
         self.dof_offset = dof_offset
         self.mean_prior_precision = mean_prior_precision
-        self.card = None
 
     @staticmethod
     @abstractmethod
@@ -52,12 +63,26 @@ class GaussianClassifier(ABC):
     @property
     def n_features_in_(self) -> int:
         """Length of the vectors that the trained model reads."""
-        return int(self._learned().means.shape[1])
+        check_trained(self)
+        return int(self.posterior_.means.shape[1])
 
     @property
-    def hyper(self) -> Mapping[str, float]:
+    def hyper(self) -> Mapping[str, JsonValue]:
         """The hyper-parameters by name."""
         return {"dof_offset": self.dof_offset, "mean_prior_precision": self.mean_prior_precision}
+
+    def get_params(self, deep: bool = True) -> dict[str, HyperValue]:
+        """The hyper-parameters by name, as scikit-learn wants them; ``deep`` changes nothing."""
+        return get_params(self)
+
+    def set_params(self, **params: HyperValue) -> Self:
+        """Change hyper-parameters for the next ``fit``.
+
+        Raises:
+            CoreDataError: There is no such hyper-parameter.
+        """
+        set_params(self, params)
+        return self
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803
         """Learn from scratch.
@@ -69,31 +94,28 @@ class GaussianClassifier(ABC):
         Raises:
             CoreDataError: Data or hyper-parameters that cannot be used.
         """
-        _check_hyper(self.dof_offset, self.mean_prior_precision)
-        given = to_learn(X, y)
-        seen = moments(given.vectors, given.index, len(given.classes))
-        prior = weak_prior(
-            seen,
-            n_covariances=self.n_covariances(len(given.classes)),
-            dof_offset=self.dof_offset,
-            mean_prior_precision=self.mean_prior_precision,
-        )
-        return self._take(given.classes, update(prior, seen))
+        return self._learn(to_learn(X, y))
 
-    def partial_fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803
+    def partial_fit(
+        self,
+        X: npt.ArrayLike,  # noqa: N803
+        y: npt.ArrayLike,
+        classes: npt.ArrayLike | None = None,
+    ) -> Self:
         """Go on learning: the posterior becomes the prior. Untrained, this is ``fit``.
 
         Args:
             X: Shape (n_trials × n_features).
             y: Labels among ``classes_``, shape (n_trials,); classes may be absent.
+            classes: All labels there will be, for the first call; by default those in ``y``.
 
         Raises:
-            CoreDataError: Data that cannot be used.
+            CoreDataError: Data that cannot be used, or other ``classes`` than before.
         """
         if not hasattr(self, "posterior_"):
-            return self.fit(X, y)
-        given = to_learn_on(X, y, self.classes_)
-        self._check_width(given.vectors)
+            return self._learn(to_learn(X, y, classes))
+        given = to_learn_on(X, y, self.classes_, classes)
+        check_width(self, given.vectors)
         seen = moments(given.vectors, given.index, len(self.classes_))
         return self._take(self.classes_, update(self.posterior_, seen))
 
@@ -107,7 +129,7 @@ class GaussianClassifier(ABC):
             NotTrainedError: Not trained yet.
             CoreDataError: Vectors that cannot be used.
         """
-        vectors = self._read(X)
+        vectors = read(self, X)
         with np.errstate(over="ignore", invalid="ignore"):
             scores = evaluate(self._ready, vectors)
         # What is not finite shows in the distances, which are fewer than the features.
@@ -117,17 +139,20 @@ class GaussianClassifier(ABC):
 
     def predict_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
         """Posterior probability of each class, shape (n_trials × n_classes)."""
-        return posteriors(self, self._read(X)).T
+        return probabilities(self, X)
 
     def predict(self, X: npt.ArrayLike) -> LabelArray:  # noqa: N803
         """The most probable label of each trial, shape (n_trials,)."""
-        best = posteriors(self, self._read(X)).argmax(axis=0)
-        return np.asarray(self.classes_[best])
+        return most_probable(self, X)
+
+    def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:  # noqa: N803
+        """Share of right predictions on trials of shape (n_trials × n_features) with labels ``y``."""
+        return accuracy(self, X, y)
 
     def arrays(self) -> dict[str, FloatArray]:
         """The posterior as named arrays, for a model file."""
-        learned = self._learned()
-        return {name: getattr(learned, name) for name in _ARRAYS}
+        check_trained(self)
+        return {name: getattr(self.posterior_, name) for name in ARRAYS}
 
     def restore(self, classes: LabelArray, arrays: Mapping[str, FloatArray]) -> Self:
         """Take over a posterior from `arrays`, after checking that it is one.
@@ -136,45 +161,29 @@ class GaussianClassifier(ABC):
             CoreDataError: The arrays are not the posterior of such a model.
         """
         _check_hyper(self.dof_offset, self.mean_prior_precision)
-        return self._take(classes, _as_posterior(arrays, len(classes), self.n_covariances(len(classes))))
+        return self._take(classes, as_posterior(arrays, len(classes), self.n_covariances(len(classes))))
 
     def __repr__(self) -> str:
-        kind = type(self).__name__
-        if not hasattr(self, "posterior_"):
-            settings = ", ".join(f"{name}={value}" for name, value in self.hyper.items())
-            return f"{kind}({settings})"
-        facts = [f"{self.n_features_in_} features", f"{len(self.classes_)} classes"]
-        if self.card is not None:
-            facts.insert(0, repr(self.card.name))
-            facts += ["trained on simulated data"] if self.card.simulated else []
-        return f"<{kind} {', '.join(facts)}>"
+        return describe(self)
+
+    def __sklearn_tags__(self) -> object:
+        return classifier_tags()
+
+    def _learn(self, given: Labelled) -> Self:
+        _check_hyper(self.dof_offset, self.mean_prior_precision)
+        seen = moments(given.vectors, given.index, len(given.classes))
+        prior = weak_prior(
+            seen,
+            n_covariances=self.n_covariances(len(given.classes)),
+            dof_offset=self.dof_offset,
+            mean_prior_precision=self.mean_prior_precision,
+        )
+        return self._take(given.classes, update(prior, seen))
 
     def _take(self, classes: LabelArray, posterior: NormalInverseWishart) -> Self:
         self._ready = predictive(posterior)
         self.classes_, self.posterior_ = classes, posterior
         return self
-
-    def _learned(self) -> NormalInverseWishart:
-        if not hasattr(self, "posterior_"):
-            raise NotTrainedError(
-                f"This {type(self).__name__} is not trained.",
-                "Call fit(), train_model() or load_model() first.",
-            )
-        return self.posterior_
-
-    def _read(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
-        self._learned()
-        vectors = as_matrix(X)
-        self._check_width(vectors)
-        return vectors
-
-    def _check_width(self, vectors: FloatArray) -> None:
-        if vectors.shape[1] != self.n_features_in_:
-            raise CoreDataError(
-                f"X has {vectors.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input; found shape {vectors.shape}.",
-                "Give the features the model was trained on.",
-            )
 
 
 def _check_hyper(dof_offset: float, mean_prior_precision: float) -> None:
@@ -185,35 +194,3 @@ def _check_hyper(dof_offset: float, mean_prior_precision: float) -> None:
             raise CoreDataError(f"{name} is {value!r}, not a number.", hint)
         if not least <= value <= most:
             raise CoreDataError(f"{name} is {value}.", hint)
-
-
-def _as_posterior(
-    arrays: Mapping[str, FloatArray], n_classes: int, n_covariances: int
-) -> NormalInverseWishart:
-    hint = "The arrays do not belong to a model of this kind."
-    if set(arrays) != set(_ARRAYS) or arrays["means"].ndim != 2:
-        raise CoreDataError(f"A posterior has the arrays {', '.join(_ARRAYS)}; found {sorted(arrays)}.", hint)
-    n_features = arrays["means"].shape[1]
-    shapes = {
-        "counts": (n_classes,),
-        "precision": (n_classes,),
-        "means": (n_classes, n_features),
-        "dof": (n_covariances,),
-        "scatter": (n_covariances, n_features, n_features),
-    }
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape or arrays[name].dtype != np.float64:
-            raise CoreDataError(
-                f"{name} is {arrays[name].dtype} {arrays[name].shape}, expected float64 {shape}.", hint
-            )
-        if not np.isfinite(arrays[name]).all():
-            raise CoreDataError(f"{name} holds values that are not finite.", hint)
-    if (
-        (arrays["counts"] < 0).any()
-        or (arrays["precision"] <= 0).any()
-        or (arrays["dof"] <= n_features - 1).any()
-    ):
-        raise CoreDataError("A count, a precision or the degrees of freedom are out of range.", hint)
-    if n_features == 0 or (arrays["scatter"] != arrays["scatter"].transpose(0, 2, 1)).any():
-        raise CoreDataError("The scatter is not a symmetric matrix.", hint)
-    return NormalInverseWishart(**{name: arrays[name] for name in _ARRAYS})

@@ -133,5 +133,8 @@ def _from_floats(found: npt.NDArray[np.generic]) -> LabelArray:
     broken = ~np.isfinite(numbers) | (np.floor(numbers) != numbers) | (np.abs(numbers) > 2.0**53)
     if broken.any():
         at = int(np.argmax(broken))
-        raise CoreDataError(f"The label of trial {at} (counted from 0) is {numbers[at]}.", _KINDS)
+        raise CoreDataError(
+            f"The label of trial {at} (counted from 0) is {numbers[at]}. Unknown label type: continuous.",
+            _KINDS,
+        )
     return numbers.astype(np.int64)
