@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from nimbus_sdk.errors import (
     ClockRollbackError,
+    CoreError,
     FeatureNotLicensedError,
+    InvalidKeyFormatError,
     MissingKeyError,
     SessionError,
     SessionExpiredError,
     SessionNotFoundError,
 )
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.keys import ApiKey, received
 from nimbus_sdk.settings import KEY_VARIABLE, Settings, dotenv_values
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.places import Places
@@ -157,10 +159,13 @@ class AuthSession:
         """
         try:
             known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
-            for name in ("expires_at", "quota_reset_at", "validated_at"):
-                text = known[name]
-                known[name] = None if text is None else datetime.fromisoformat(str(text))
-            known["features_enabled"] = frozenset(map(str, known["features_enabled"]))  # type: ignore[call-overload]
+            for name in _MOMENTS:
+                known[name] = _moment(known[name])
+            features = known["features_enabled"]
+            known["features_enabled"] = frozenset(features if isinstance(features, list) else (None,))
+            for field in fields(cls):
+                if field.name in known:
+                    _check(field, known[field.name])
             return cls(**known)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise SessionError(
@@ -248,13 +253,21 @@ def kept_session(places: Places) -> AuthSession | None:
     record = sessions.read(places)
     if os.path.exists(places.next_session):
         # An install was cut off after its core became the current one: its session counts already.
-        from nimbus_sdk.core.installed import read_pointer
-
-        pointer = read_pointer(places.core)
         waiting = sessions.staged(places)
-        if waiting is not None and pointer is not None and waiting[0] == pointer.install_id:
+        if waiting is not None and waiting[0] == _install_id_in_use(places):
             record = waiting[1]
     return None if record is None else AuthSession.from_dict(record)
+
+
+def _install_id_in_use(places: Places) -> str | None:
+    from nimbus_sdk.core.installed import read_pointer
+
+    try:
+        pointer = read_pointer(places.core)
+    except CoreError:
+        # Whoever uses the core is told; a session does not hang on it.
+        return None
+    return None if pointer is None else pointer.install_id
 
 
 def current_session(*, profile: str | None = None) -> AuthSession:
@@ -350,8 +363,14 @@ def _situation(profile: str | None) -> tuple[object, ...]:
 
 
 def _named_key(settings: Settings) -> ApiKey | None:
-    text = os.environ.get(KEY_VARIABLE) or dotenv_values(settings.dotenv).get(KEY_VARIABLE)
-    return ApiKey.parse(text) if text and text.strip() else None
+    given = received(
+        os.environ.get(KEY_VARIABLE, "").strip()
+        or dotenv_values(settings.dotenv).get(KEY_VARIABLE, "").strip()
+        or None
+    )
+    if isinstance(given, InvalidKeyFormatError):
+        raise InvalidKeyFormatError(f"{KEY_VARIABLE}: {given.message}")
+    return given
 
 
 def _absent(places: Places, key: ApiKey | None) -> SessionNotFoundError:
@@ -361,6 +380,33 @@ def _absent(places: Places, key: ApiKey | None) -> SessionNotFoundError:
             f"The service refused the key {key.masked} on {refused.get('at')} ({refused.get('code')})."
         )
     return SessionNotFoundError(f"There is no session for profile {places.profile} on this machine.")
+
+
+_MOMENTS = ("expires_at", "quota_reset_at", "validated_at")
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "datetime": datetime,
+    "frozenset[str]": frozenset,
+}
+
+
+def _check(field: Field[object], value: object) -> None:
+    kind, _, optional = str(field.type).partition(" | ")
+    fits = bool(optional) if value is None else isinstance(value, _KINDS[kind])
+    if not fits or (isinstance(value, frozenset) and not all(isinstance(one, str) for one in value)):
+        raise TypeError(f"{field.name} is of another kind")
+
+
+def _moment(text: object) -> datetime | None:
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError("a moment is no text with a time zone")
+    return moment
 
 
 def _plain(value: object) -> object:

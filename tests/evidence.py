@@ -28,8 +28,15 @@ def everything_in(error: BaseException) -> str:
         parts += [*traceback.format_exception(one), repr(one), str(one), repr(one.args), repr(vars(one))]
         for frame, _ in traceback.walk_tb(one.__traceback__):
             if frame.f_globals.get("__name__", "").startswith("nimbus_sdk"):
-                parts += [repr(value) for value in frame.f_locals.values()]
+                parts += [_shown(value) for value in frame.f_locals.values()]
     return "\n".join(parts)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except AttributeError:
+        return repr(vars(value))  # an object whose making broke off
 
 
 def strangers_in(error: BaseException) -> list[str]:
