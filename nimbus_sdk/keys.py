@@ -10,9 +10,10 @@ from nimbus_sdk.errors import InvalidKeyFormatError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import TypeAlias, TypeVar
 
     Given: TypeAlias = "ApiKey | InvalidKeyFormatError | None"
+    K = TypeVar("K")
 
 PREFIXES = ("nbci_live_", "nbci_test_")
 HEX_LENGTH = 48
@@ -49,6 +50,8 @@ class ApiKey:
         Raises:
             InvalidKeyFormatError: It is not a key. The message tells lengths, never the text.
         """
+        if not isinstance(text, str):
+            raise InvalidKeyFormatError(f"This is not a Nimbus API key: it is no text ({type(text).__name__}).")
         stripped = text.strip(PASTED_AROUND_A_KEY)
         fault = _fault(stripped)
         if fault is not None:
@@ -113,8 +116,8 @@ def received(text: str | None) -> Given:
         return error.with_traceback(None)
 
 
-def accepted(given: Given) -> ApiKey | None:
-    """What :func:`received` gave, once the text is dropped.
+def accepted(given: K | InvalidKeyFormatError | None) -> K | None:
+    """What :func:`received`, or its like for another kind of key, gave, once the text is dropped.
 
     Raises:
         InvalidKeyFormatError: The text was no key.

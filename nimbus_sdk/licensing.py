@@ -44,7 +44,7 @@ CACHED_PATIENCE_SECONDS = 1.4
 
 LOCK_WAIT_SECONDS = 300.0
 LOCK_POLL_SECONDS = 0.1
-GIVEN_BY_A_PERSON = ("argument", "prompt")
+GIVEN_BY_A_PERSON = ("argument", "prompt", "bundle")
 _log = logging.getLogger("nimbus_sdk")
 
 
@@ -184,7 +184,7 @@ def key_kept(settings: Settings, places: Places, found: Found, session: AuthSess
         return
     undo = _undoing(settings, places, found.key)
     try:
-        choice = save_key(settings, places, found.key, origin(settings.api_url))
+        choice = save_key(settings, places, found.key, session.api_origin)
         yield replace(session, key_source=choice.store.name, key_source_reason=choice.reason)
     except NimbusError:
         try:

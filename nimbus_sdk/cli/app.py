@@ -9,6 +9,7 @@ import typer
 from nimbus_sdk._version import __version__
 from nimbus_sdk.cli import (
     account,
+    bundle,
     core,
     demo,
     doctor,
@@ -85,4 +86,5 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(core.commands, name="core")
+app.add_typer(bundle.commands, name="bundle")
 app.add_typer(sandbox.commands, name="sandbox")

@@ -1,0 +1,136 @@
+"""One file under a passphrase: scrypt (RFC 7914) makes the key, AES-256-GCM (NIST SP 800-38D) the seal.
+
+All of it is the `cryptography` library's. The header can be read without the passphrase and is covered by
+the seal as well, so that a change of a single bit anywhere is evident::
+
+    NIMBUS-BUNDLE  |  length of the header, 4 bytes, big-endian  |  header, JSON  |  sealed content
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+MAGIC = b"NIMBUS-BUNDLE"
+FORMAT = 1
+SHORTEST_PASSPHRASE = 12
+LONGEST_HEADER = 64 * 1024
+# 2**15 blocks of 1 KiB, 32 MiB for each guess: what RFC 7914 and OWASP hold fit for a secret at rest.
+WORK, BLOCK, LANES = 2**15, 8, 3
+_WORK_LIMIT = 2**20
+_SALT_BYTES, _NONCE_BYTES, _KEY_BYTES = 16, 12, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A bundle as it lies on a disk: facts that anyone may read, and content that nobody may."""
+
+    header: Mapping[str, object]
+    header_bytes: bytes
+    content: bytes
+
+
+def seal(facts: Mapping[str, object], content: bytes, passphrase: str) -> bytes:
+    """Encrypt content, and bind readable facts to it.
+
+    Args:
+        facts: Readable without the passphrase, and safe from change.
+        content: Readable with the passphrase alone.
+        passphrase: At least 12 characters.
+
+    Raises:
+        ConfigurationError: The passphrase is too short, or the ``bundle`` extra is not installed.
+    """
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        raise ConfigurationError(
+            f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
+            hint="Whoever finds the file can try passphrases for ever: take several words.",
+        )
+    salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
+    header = {
+        "format": FORMAT,
+        "scrypt": {"n": WORK, "r": BLOCK, "p": LANES, "salt": salt.hex()},
+        "nonce": nonce.hex(),
+        "facts": dict(facts),
+    }
+    header_bytes = json.dumps(header, sort_keys=True).encode()
+    cipher = _cipher(passphrase, salt, WORK, BLOCK, LANES)
+    length = len(header_bytes).to_bytes(4, "big")
+    return MAGIC + length + header_bytes + cipher.encrypt(nonce, content, header_bytes)
+
+
+def inspect(data: bytes) -> Sealed:
+    """Read the header of a bundle, whose facts count only once :func:`unseal` has succeeded.
+
+    Raises:
+        CoreIntegrityError: It is no bundle, or was damaged.
+    """
+    start = len(MAGIC) + 4
+    length = int.from_bytes(data[len(MAGIC) : start], "big")
+    if not data.startswith(MAGIC) or not 0 < length <= LONGEST_HEADER or len(data) < start + length:
+        raise _damaged("it does not begin as a bundle does")
+    header_bytes = data[start : start + length]
+    try:
+        header = json.loads(header_bytes)
+    except (ValueError, RecursionError):
+        raise _damaged("its header cannot be read") from None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise _damaged("it is of another format")
+    return Sealed(header, header_bytes, data[start + length :])
+
+
+def unseal(sealed: Sealed, passphrase: str) -> bytes:
+    """Decrypt the content.
+
+    Raises:
+        CoreIntegrityError: The passphrase is another, or one bit of the file was changed.
+        ConfigurationError: The ``bundle`` extra is not installed.
+    """
+    try:
+        costs = sealed.header["scrypt"]
+        work, block, lanes = (int(costs[name]) for name in ("n", "r", "p"))  # type: ignore[index]
+        salt, nonce = bytes.fromhex(costs["salt"]), bytes.fromhex(str(sealed.header["nonce"]))  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        raise _damaged("its header is incomplete") from None
+    if not (2**14 <= work <= _WORK_LIMIT and work & (work - 1) == 0 and block == BLOCK and 1 <= lanes <= 16):
+        raise _damaged("its header asks for unheard-of costs")
+    if len(nonce) != _NONCE_BYTES:
+        raise _damaged("its header is incomplete")
+    cipher = _cipher(passphrase, salt, work, block, lanes)
+    from cryptography.exceptions import InvalidTag
+
+    try:
+        return cipher.decrypt(nonce, sealed.content, sealed.header_bytes)
+    except InvalidTag:
+        raise CoreIntegrityError(
+            "The bundle does not open: the passphrase is another one, or the file was changed.",
+            hint="Type the passphrase again; if it is right, copy the file once more or make a new bundle.",
+        ) from None
+
+
+def _cipher(passphrase: str, salt: bytes, work: int, block: int, lanes: int) -> AESGCM:
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+    except ImportError:
+        raise ConfigurationError(
+            "Bundles need the library cryptography, which is not installed.",
+            hint='Run `python -m pip install "nimbusbci-sdk[bundle]"`.',
+        ) from None
+    key = Scrypt(salt=salt, length=_KEY_BYTES, n=work, r=block, p=lanes).derive(passphrase.encode())
+    return AESGCM(key)
+
+
+def _damaged(reason: str) -> CoreIntegrityError:
+    return CoreIntegrityError(
+        f"This is not a whole bundle: {reason}.", hint="Copy the file once more, or make a new bundle."
+    )

@@ -1,0 +1,107 @@
+"""``nimbus-sdk bundle …``: core, session and key for a machine without network, in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nimbus_sdk.cli import render
+from nimbus_sdk.cli.options import Json, Profile
+from nimbus_sdk.errors import ConfigurationError
+
+commands = typer.Typer(
+    help="Carry core, session and key to a machine without network.", rich_markup_mode=None
+)
+
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A file whose first line is the passphrase; where left out, it is asked for, hidden.",
+    ),
+]
+
+
+@commands.command()
+def create(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle, made new.")],
+    passphrase_file: PassphraseFile = None,
+    version: Annotated[str | None, typer.Option(metavar="VERSION", help="Which version of the core.")] = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Make a bundle on a machine with network, for the same Python and platform.
+
+    The file is encrypted; send the passphrase by another way.
+
+    \b
+    JSON: path, wheel, created_at, expires_at (time or null)
+
+    \b
+    Example:
+      nimbus-sdk bundle create lab.nimbus
+    """
+    from nimbus_sdk.bundle import create_bundle
+
+    facts = create_bundle(file, _passphrase(passphrase_file, twice=True), version=version, profile=profile)
+    values = {
+        "path": str(file.absolute()),
+        "wheel": facts.wheel,
+        "created_at": facts.created_at,
+        "expires_at": facts.expires_at,
+    }
+    if as_json:
+        render.document(values)
+    else:
+        render.facts((name.replace("_", " "), value) for name, value in values.items())
+
+
+@commands.command()
+def install(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle.")],
+    passphrase_file: PassphraseFile = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Install what a bundle carries; no network is used.
+
+    \b
+    JSON: all fields of AuthSession
+
+    \b
+    Example:
+      nimbus-sdk bundle install lab.nimbus
+    """
+    from nimbus_sdk.bundle import install_bundle
+    from nimbus_sdk.cli.session_rows import session_rows
+
+    session = install_bundle(file, _passphrase(passphrase_file, twice=False), profile=profile)
+    if as_json:
+        render.document(session.to_dict())
+    else:
+        render.facts(session_rows(session))
+
+
+def _passphrase(file: Path | None, *, twice: bool) -> str:
+    if file is not None:
+        return _first_line(file)
+    from nimbus_sdk.store.prompt import ask_hidden, person_present
+
+    typed = ask_hidden("Passphrase of the bundle: ") if person_present() else None
+    if typed is None:
+        raise ConfigurationError(
+            "Nobody is here to type the passphrase.", hint="Give --passphrase-file with a file that holds it."
+        )
+    if twice and ask_hidden("The same again: ") != typed:
+        raise ConfigurationError("The two passphrases differ.", hint="Run it again.")
+    return typed
+
+
+def _first_line(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8") as opened:
+            return opened.readline(4096).rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} cannot be read ({type(error).__name__}).") from None
