@@ -68,6 +68,9 @@ class GithubToken(_Wire):
     expires_at: UtcTime | None = None
     message: Text = ""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("A GithubToken is not pickled: a pickle would carry the whole token.")
+
 
 class ModelInfo(_Wire):
     """One pre-trained model of the registry.
