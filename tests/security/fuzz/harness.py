@@ -1,0 +1,29 @@
+"""One reader under atheris, in a process of its own: ``python -m tests.security.fuzz.harness READER …``.
+
+What follows the reader's name is libFuzzer's: ``-max_total_time=300``, a folder for the corpus, and so on.
+atheris is no dependency of the project; ``pip install atheris`` brings it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import atheris
+
+with atheris.instrument_imports(
+    include=["nimbus_sdk", "installer", "packaging", "zipfile", "email", "json", "csv"]
+):
+    from tests.security.fuzz import readers
+
+
+def main(arguments: list[str]) -> None:
+    """Feed a reader until the time is over, or something escapes it."""
+    logging.disable(logging.CRITICAL)
+    reader = readers.READERS[arguments[1]]
+    atheris.Setup([arguments[0], *arguments[2:]], lambda content: readers.fed(reader, content))
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(sys.argv)

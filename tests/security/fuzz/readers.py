@@ -1,0 +1,240 @@
+"""One function a reader: it is given bytes, and nothing but a ``NimbusError`` may come out of it.
+
+Hypothesis, atheris and the kept cases all go through these. A reader that gives a value where it must
+refuse raises ``AssertionError``, which counts as an escape like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from email.parser import BytesHeaderParser
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from nimbus_sdk.core import installed, release, verify
+from nimbus_sdk.errors import InvalidKeyFormatError, NimbusError, ResponseFormatError, SessionTamperedError
+from nimbus_sdk.keys import ApiKey, received
+from nimbus_sdk.models import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
+from nimbus_sdk.session import kept_session, session_of
+from nimbus_sdk.settings import Settings, dotenv_values
+from nimbus_sdk.store import files, sessions
+from nimbus_sdk.store.credentials_file import FileStore
+from nimbus_sdk.store.key_card import read_card
+from nimbus_sdk.store.keyring_breaker import read_breaker
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.flow import Answer, Call
+from nimbus_sdk.transport.parse import parsed
+from nimbus_sdk.transport.retry import LONGEST_ASKED_SECONDS, retry_after
+from nimbus_sdk.transport.status import checked
+from tests.core.wheelwright import record
+
+Reader = Callable[[bytes], None]
+WHEEL = "nimbus_sdk_core-1.0.0-py3-none-any.whl"
+INFO = "nimbus_sdk_core-1.0.0.dist-info"
+MARK = b"\n--8<--\n"
+MODELS = (Entitlement, Revocation, GithubToken, ModelList, EventReceipt, Health)
+
+
+def wheel(content: bytes) -> None:
+    """A file that is offered as a wheel."""
+    with _folder() as folder:
+        path = folder / WHEEL
+        path.write_bytes(content)
+        facts = verify.check_wheel(str(path), WHEEL)
+    assert facts.version == "1.0.0"
+
+
+def wheel_parts(content: bytes) -> None:
+    """A whole archive around strange METADATA, WHEEL, RECORD, and a strange name, told apart by ``MARK``."""
+    metadata, told, recorded, name = (*content.split(MARK), b"", b"", b"", b"")[:4]
+    entries = {f"{INFO}/METADATA": metadata, f"{INFO}/WHEEL": told, "nimbus_sdk_core/__init__.py": b""}
+    strange = name.decode("utf-8", "replace")
+    with _folder() as folder:
+        path = folder / WHEEL
+        with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+            for known, data in entries.items():
+                archive.writestr(ZipInfo(known), data)
+            if strange and strange not in entries:
+                entries[strange] = b"x"
+                archive.writestr(ZipInfo(strange), b"x")
+            archive.writestr(ZipInfo(f"{INFO}/RECORD"), recorded or record(entries, INFO))
+        verify.check_wheel(str(path), WHEEL)
+
+
+def session(content: bytes) -> None:
+    """A file in the place of the session; only what this installation has sealed is ever given back."""
+    with _places() as places:
+        sessions.write(places, {"genuine": True})
+        genuine = Path(places.session).read_bytes()
+        Path(places.session).write_bytes(content)
+        try:
+            found = sessions.read(places)
+        except SessionTamperedError:
+            assert not os.path.exists(places.session), "it was refused and not set aside"
+            raise
+        assert found is None or json.loads(content) == json.loads(genuine), "a forged session was believed"
+
+
+def sealed_session(content: bytes) -> None:
+    """A session that was sealed here, and yet holds what no session of this version does."""
+    with _places() as places:
+        try:
+            sessions.write(places, json.loads(content))
+        except (ValueError, TypeError, RecursionError, AttributeError):
+            return
+        found = kept_session(places)
+        if found is not None:
+            str(found), found.to_json(), found._repr_html_(), session_of(places, None)
+
+
+def state_files(content: bytes) -> None:
+    """The same bytes in the place of every other small file that is read back."""
+    with _places() as places:
+        for path in (places.next_session, places.last_seen, places.refusal("0" * 12), places.key_card):
+            _put(path, content)
+        for path in (places.keyring_breaker, places.core_pointer, os.path.join(places.core, "manifest.json")):
+            _put(path, content)
+        _put(places.seal, content)
+        readers: tuple[Callable[[], object], ...] = (
+            lambda: sessions.staged(places),
+            lambda: sessions.last_seen(places),
+            lambda: sessions.refusal(places, "0" * 12),
+            lambda: read_card(places),
+            lambda: read_breaker(places.keyring_breaker, now=0.0),
+            lambda: installed.current(places.core),
+            lambda: installed.read_manifest(places.core),
+        )
+        for read in readers:
+            with suppress(NimbusError):
+                read()
+
+
+def credentials(content: bytes) -> None:
+    """A file in the place of the keys."""
+    with _places() as places:
+        _put(places.credentials, content)
+        os.chmod(places.credentials, 0o600)
+        FileStore(places.credentials, wait=0.0).read("default")
+
+
+def key(content: bytes) -> None:
+    """A text that somebody pasted as a key."""
+    text = content.decode("utf-8", "surrogateescape")
+    found = received(text)
+    if isinstance(found, InvalidKeyFormatError):
+        assert not _tells(str(found), text.strip()), "the message shows what was pasted"
+        raise found
+    assert isinstance(found, ApiKey)
+    assert found.reveal() in text
+
+
+def dotenv(content: bytes) -> None:
+    """A ``.env`` of a folder that somebody cloned."""
+    with _folder() as folder:
+        path = folder / ".env"
+        path.write_bytes(content)
+        values = dotenv_values(str(path))
+        assert all(name.startswith("NIMBUS_") for name in values)
+        loaded = Settings.load(environ={}, directory=str(folder))
+    assert (loaded.api_url, loaded.github_url, loaded.home) == (
+        Settings().api_url,
+        Settings().github_url,
+        None,
+    )
+
+
+def answers(content: bytes) -> None:
+    """The body of a success, for every model that the service documents."""
+    answer = Answer(status=200, headers={"content-type": "application/json"}, body=content)
+    for model in MODELS:
+        with suppress(ResponseFormatError):
+            str(parsed(model, answer))
+
+
+def refusals(content: bytes) -> None:
+    """The body of a refusal, with any status."""
+    status = 400 + (content[0] if content else 0) % 200
+    call = Call(name="validate", method="POST", url="https://api.nimbusbci.com/v1/auth/validate")
+    checked(call, Answer(status=status, headers=_headers(content), body=content[1:]))
+
+
+def waits(content: bytes) -> None:
+    """Headers that say how long to wait, one a line."""
+    headers = _headers(content)
+    asked = retry_after(headers)
+    assert asked is None or 0 <= asked <= LONGEST_ASKED_SECONDS
+
+
+def releases(content: bytes) -> None:
+    """GitHub's answer about a release, down to the wheel that is chosen."""
+    from pydantic import SecretStr
+
+    conversation = release.find_release(Settings(), SecretStr("ghs_" + "x" * 36))
+    next(conversation)
+    try:
+        conversation.send(Answer(status=200, headers={}, body=content))
+    except StopIteration as end:
+        release.choose_wheel(end.value)
+
+
+READERS: dict[str, Reader] = {
+    reader.__name__: reader
+    for reader in (
+        wheel,
+        wheel_parts,
+        session,
+        sealed_session,
+        state_files,
+        credentials,
+        key,
+        dotenv,
+        answers,
+        refusals,
+        waits,
+        releases,
+    )
+}
+
+
+def fed(reader: Reader, content: bytes) -> None:
+    """Feed a reader; whatever escapes that is no ``NimbusError`` is raised."""
+    with suppress(NimbusError):
+        reader(content)
+
+
+def _headers(content: bytes) -> dict[str, str]:
+    parsed_headers = BytesHeaderParser().parsebytes(content[:4096])
+    return {name.lower(): str(value) for name, value in parsed_headers.items()}
+
+
+def _tells(message: str, text: str) -> bool:
+    longest = max((len(piece) for piece in text.split()), default=0)
+    return longest > 12 and text in message
+
+
+def _put(path: str, content: bytes) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    Path(path).write_bytes(content)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    shelf = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    folder = tempfile.mkdtemp(prefix="nimbus-fuzz-", dir=shelf)
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _places() -> Iterator[Places]:
+    with _folder() as folder:
+        places = Places.of(Settings(home=str(folder)))
+        files.create_once(places.seal, b"5eal" * 16)
+        yield places
