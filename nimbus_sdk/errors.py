@@ -18,7 +18,8 @@
     │   ├── ServerError               500, 502, 503, 504
     │   └── NotConfiguredError        503 NOT_CONFIGURED
     ├── NimbusConnectionError         no answer: DNS, refused, reset, TLS, offline mode
-    │   └── NimbusTimeoutError        no answer in the time given
+    │   ├── NimbusTimeoutError        no answer in the time given
+    │   └── AnswerLostError           it may have been carried out all the same
     ├── ResponseFormatError           a success whose body is not what the API documents
     ├── SessionError                  the cached session may not be used
     │   ├── SessionNotFoundError
@@ -32,7 +33,8 @@
     │   ├── CoreIntegrityError        (``issues``: every fault found, not the first)
     │   ├── CoreInstallError
     │   └── CoreIncompatibleError
-    └── CredentialStoreError          keyring or credentials file
+    ├── CredentialStoreError          keyring or credentials file
+    └── AuditTrailError               the audit trail cannot be written
 
 Each class carries a ``hint`` (what to do next, part of the printed message) and an ``exit_code`` for
 the command line. Source of codes and statuses: the error table of the Nimbus API documentation.
@@ -216,20 +218,38 @@ class NimbusConnectionError(NimbusError):
 
     Attributes:
         passing: Whether the fault may pass within seconds, so that trying again makes sense.
+        sent: Whether the request may have reached the service.
     """
 
     exit_code = 9
     advice = "Check the network, proxy and firewall (HTTPS to the host named above), then try again."
 
-    def __init__(self, message: str, *, passing: bool = True, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, passing: bool = True, sent: bool = True, hint: str | None = None
+    ) -> None:
         super().__init__(message, hint=hint)
         self.passing = passing
+        self.sent = sent
 
 
 class NimbusTimeoutError(NimbusConnectionError):
     """No answer came in the time given."""
 
     advice = "Try again, or allow more time: timeout=…, or NIMBUS_SDK_TIMEOUT in seconds."
+
+
+class AnswerLostError(NimbusConnectionError):
+    """The answer to something that must not happen twice was lost, and it was or may have been carried out.
+
+    Attributes:
+        left_behind: Ids of what it has left at the service, as far as that could be found out.
+    """
+
+    advice = "Look at the service's own list before you try again."
+
+    def __init__(self, message: str, *, left_behind: tuple[str, ...] = (), hint: str | None = None) -> None:
+        super().__init__(message, passing=False, hint=hint)
+        self.left_behind = left_behind
 
 
 class ResponseFormatError(NimbusError):
@@ -337,3 +357,10 @@ class CredentialStoreError(NimbusError):
 
     exit_code = 12
     advice = "NIMBUS_SDK_CREDENTIAL_STORE=file keeps the key in a private file; =none keeps it nowhere."
+
+
+class AuditTrailError(NimbusError):
+    """The audit trail cannot be written; a call that cannot be written down is not made."""
+
+    exit_code = 13
+    advice = "Check the free space and the permissions of the folder named above, then run it again."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -34,7 +35,8 @@ def fitted(kind: type[M], fields: object) -> M:
         ResponseFormatError: As for :func:`parsed`.
     """
     try:
-        return kind.model_validate(fields)
+        # As JSON once more: a model is as strict as its source, and JSON has no times of its own.
+        return kind.model_validate_json(json.dumps(fields))
     except ValidationError as error:
         faults = _faults(error)
     del fields

@@ -84,8 +84,9 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
 
     host = urlsplit(call.url).netloc
     causes = list(_chain(error))
+    sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     if isinstance(error, httpx.TimeoutException):
-        return NimbusTimeoutError(f"{host} did not answer in time ({call.name}).")
+        return NimbusTimeoutError(f"{host} did not answer in time ({call.name}).", sent=sent)
     if (unresolved := _first(causes, socket.gaierror)) is not None:
         return unknown_host(host, unresolved)
     if (untrusted := _first(causes, ssl.SSLCertVerificationError)) is not None:
@@ -110,7 +111,7 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
                 passing=False,
                 hint="The server, or a proxy in between, must be updated; older TLS is never used.",
             )
-        return NimbusConnectionError(f"The TLS connection to {host} failed ({reason or 'no reason'}).")
+        return NimbusConnectionError(f"The TLS connection to {host} failed ({reason or 'none'}).", sent=sent)
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
         return NimbusConnectionError(
             f"The request to {host} cannot be sent ({type(error).__name__}).", passing=False
@@ -120,7 +121,8 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
             f"{host} broke off in mid-answer ({call.name}: {foreign(str(error), limit=120)})."
         )
     detail = scrub(str(error)) or type(error).__name__
-    return NimbusConnectionError(f"{host} cannot be reached ({call.name}: {foreign(detail, limit=120)}).")
+    told = foreign(detail, limit=120)
+    return NimbusConnectionError(f"{host} cannot be reached ({call.name}: {told}).", sent=sent)
 
 
 def unknown_host(host: str, error: OSError | UnicodeError) -> NimbusConnectionError:

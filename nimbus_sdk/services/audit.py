@@ -1,0 +1,207 @@
+"""The audit trail: who called which service when, one line a call, on this machine.
+
+Source of the duty: the section "HIPAA & PHI Handling" of the Nimbus OS documentation.
+"""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from nimbus_sdk import disk
+from nimbus_sdk.errors import ApiError, AuditTrailError
+from nimbus_sdk.services.audit_files import TrailFiles, last_line
+from nimbus_sdk.services.audit_line import START, AuditEntry, Line, Mark, read_line, written
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.flow import Answer, Flow, work
+
+MOST_BYTES = 8 * 2**20
+_WAIT_SECONDS = 30.0
+_log = logging.getLogger("nimbus_sdk.audit")
+
+
+class AuditTrail:
+    """Writes the trail; safe for many threads and processes.
+
+    Every line carries the hash of the one before it, and a seal beside the trail names the last, so that
+    :func:`nimbus_sdk.services.audit_check.verify` finds what was changed or removed. Nothing is ever deleted.
+
+    Args:
+        places: Where it is kept.
+        name: Which trail.
+        most_bytes: Size from which a new file is begun.
+
+    Example:
+        >>> import tempfile
+        >>> from nimbus_sdk.settings import Settings
+        >>> from nimbus_sdk.services.audit_check import verify
+        >>> with tempfile.TemporaryDirectory() as home:
+        ...     places = Places.of(Settings(home=home))
+        ...     AuditTrail(places, "nimbus-os").append(AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada",
+        ...         host="api-sandbox.nimbus-os.com:443", environment="sandbox", method="GET", path="/orders",
+        ...         status=200, request_id="req_abc123", key="0123456789ab", duration_ms=48.0))
+        ...     verify(places, "nimbus-os").entries
+        1
+    """
+
+    def __init__(self, places: Places, name: str, *, most_bytes: int = MOST_BYTES) -> None:
+        self._files = TrailFiles(places, name)
+        self._most_bytes = most_bytes
+        # Threads wait here in turn, so that only one of each process asks for the lock between processes.
+        self._turn = threading.Lock()
+
+    def check_writable(self) -> None:
+        """Find out before a call whether it can be written down.
+
+        Raises:
+            AuditTrailError: It cannot.
+        """
+        try:
+            os.close(self._files.open())
+        except OSError as error:
+            raise AuditTrailError(
+                f"The audit trail {self._files.current} cannot be written ({error.strerror or error}), so no "
+                "call was made."
+            ) from None
+
+    def append(self, entry: AuditEntry) -> None:
+        """Write one line, through to the disk.
+
+        Raises:
+            AuditTrailError: The disk refused; the trail is as it was.
+        """
+        try:
+            disk.make_private_folder(self._files.folder)
+            with self._turn, self._files.alone(_WAIT_SECONDS):
+                self._write(entry)
+        except OSError as error:
+            raise AuditTrailError(
+                f"A call was made (status {entry.status}, request {entry.request_id}), and the audit trail "
+                f"{self._files.current} could not be written: {error.strerror or error}."
+            ) from None
+
+    def _write(self, entry: AuditEntry) -> None:
+        descriptor = self._opened()
+        try:
+            size = os.fstat(descriptor).st_size
+            before, ended = self._before(descriptor, size)
+            line, mark = written(entry, before)
+            try:
+                disk.write_all(descriptor, b"%s%s\n" % (b"" if ended else b"\n", line))
+                os.fsync(descriptor)
+            except OSError:
+                # Half a line on a full disk would be the end of the chain.
+                os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+        self._files.seal.write(mark)
+
+    def _opened(self) -> int:
+        descriptor = self._files.open()
+        if os.fstat(descriptor).st_size < self._most_bytes:
+            return descriptor
+        os.close(descriptor)
+        self._files.set_full()
+        return self._files.open()
+
+    def _before(self, descriptor: int, size: int) -> tuple[Mark, bool]:
+        """What the next line refers to, and whether the file ends with a whole line."""
+        text, ended = last_line(descriptor, size) if size else (self._last_of_full(), True)
+        line = read_line(text) if text else None
+        sealed = self._files.seal.read()
+        if sealed is None and not text:
+            # The seal is there before the first line, so that a missing one is never mistaken for a crash.
+            self._files.seal.write(START)
+            return START, True
+        return _successor_of(line, sealed), ended
+
+    def _last_of_full(self) -> bytes:
+        before = self._files.full()
+        if not before:
+            return b""
+        descriptor = os.open(before[-1], os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        try:
+            return last_line(descriptor, os.fstat(descriptor).st_size)[0]
+        finally:
+            os.close(descriptor)
+
+
+def _successor_of(line: Line | None, sealed: Mark | None) -> Mark:
+    """The line to go on from. Where line and seal do not fit, the break is kept for everyone to see."""
+    if sealed is None:
+        return Mark(START.number if line is None else line.number, START.digest)
+    written_before_a_crash = (
+        line is not None and line.number == sealed.number + 1 and line.previous == sealed.digest
+    )
+    return line.mark if line is not None and written_before_a_crash else sealed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditedCall:
+    """What is known of a call before it is made."""
+
+    host: str
+    environment: str
+    method: str
+    path: str
+    request_id: str
+    key: str | None
+
+
+def audited(trail: AuditTrail, call: AuditedCall, exchange: Flow[Answer]) -> Flow[Answer]:
+    """Make a call and write it down, however it ends; one that cannot be written down is not made.
+
+    Raises:
+        AuditTrailError: The trail cannot be written.
+    """
+    yield from work(trail.check_writable)
+    began, clock = datetime.now(UTC), time.monotonic()
+
+    def entry(status: int | None, request_id: str | None) -> AuditEntry:
+        return AuditEntry(
+            when=f"{began:%Y-%m-%dT%H:%M:%S}.{began.microsecond // 1000:03d}Z",
+            who=_user(),
+            host=call.host,
+            environment=call.environment,
+            method=call.method,
+            path=call.path,
+            status=status,
+            request_id=request_id or call.request_id,
+            key=call.key,
+            duration_ms=round((time.monotonic() - clock) * 1000, 1),
+        )
+
+    try:
+        answer = yield from exchange
+    except GeneratorExit:
+        # Cancelled: the request may have gone out, and nobody is left to run another step or hear an error.
+        try:
+            trail.append(entry(None, None))
+        except AuditTrailError as error:
+            _log.error("%s", error)
+        raise
+    except Exception as error:
+        told = entry(error.status, error.request_id) if isinstance(error, ApiError) else entry(None, None)
+        yield from work(lambda: trail.append(told))
+        raise
+    told = entry(answer.status, answer.request_id)
+    yield from work(lambda: trail.append(told))
+    return answer
+
+
+def _user() -> str:
+    if os.name == "nt":
+        return getpass.getuser()
+    import pwd
+
+    # The environment's USER can say anything.
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"uid {os.geteuid()}"

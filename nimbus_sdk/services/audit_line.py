@@ -1,0 +1,108 @@
+"""One line of the audit trail: what it says, and how it is bound to the line before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+
+GENESIS = "0" * 64
+"""Stands for the line before the first."""
+
+LONGEST_LINE = 2**16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One call; never its payload, never a value of its query.
+
+    Attributes:
+        when: When it began, UTC, such as ``2026-01-31T09:00:00.123Z``.
+        who: The user of this machine's operating system.
+        host: Host and port of the service.
+        environment: ``sandbox`` or ``production``.
+        method: HTTP method.
+        path: Path without its query.
+        status: HTTP status, or None where no answer came.
+        request_id: What service and support know the call by, or None.
+        key: First 12 hexadecimal digits of the SHA-256 of the key that was used, or None.
+        duration_ms: From first attempt to last answer, waits included.
+    """
+
+    when: str
+    who: str
+    host: str
+    environment: str
+    method: str
+    path: str
+    status: int | None
+    request_id: str | None
+    key: str | None
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A line as the next one knows it: its number, and the SHA-256 of its bytes."""
+
+    number: int
+    digest: str
+
+
+START = Mark(0, GENESIS)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that was read.
+
+    Attributes:
+        number: Its place in the whole trail, from 1.
+        previous: SHA-256 of the line before it, as it claims.
+        digest: SHA-256 of its own bytes.
+        entry: What it says.
+    """
+
+    number: int
+    previous: str
+    digest: str
+    entry: AuditEntry
+
+    @property
+    def mark(self) -> Mark:
+        """What the next line refers to."""
+        return Mark(self.number, self.digest)
+
+
+def written(entry: AuditEntry, before: Mark) -> tuple[bytes, Mark]:
+    """The bytes of a line, without its end, and the mark for the next."""
+    told = {"number": before.number + 1, **asdict(entry), "previous": before.digest}
+    line = json.dumps(told, separators=(",", ":")).encode("ascii")
+    return line, Mark(before.number + 1, digest_of(line))
+
+
+def read_line(line: bytes) -> Line | None:
+    """A line as it was written; None where it is no such thing.
+
+    Example:
+        >>> entry = AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1", key=None,
+        ...     environment="sandbox", method="GET", path="/orders", status=200, request_id=None,
+        ...     duration_ms=1.5)
+        >>> line, mark = written(entry, START)
+        >>> read_line(line).mark == mark, read_line(line[:-5])
+        (True, None)
+    """
+    try:
+        told = json.loads(line)
+        entry = AuditEntry(**{field.name: told[field.name] for field in fields(AuditEntry)})
+        number, previous = told["number"], told["previous"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if type(number) is not int or not isinstance(previous, str):
+        return None
+    return Line(number, previous, digest_of(line), entry)
+
+
+def digest_of(line: bytes) -> str:
+    """SHA-256 of a line's bytes, without its end, in hexadecimal."""
+    return hashlib.sha256(line).hexdigest()
