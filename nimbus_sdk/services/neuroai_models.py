@@ -167,7 +167,10 @@ def _rate_limit(value: object) -> RateLimit | None:
 _ROLE = PlainValidator(lambda value: None if value is None else _word(Role, value))
 _TYPE = PlainValidator(lambda value: None if value is None else _word(KeyType, value))
 _PERMISSION = PlainValidator(lambda value: _word(Permission, value))
-_NONE_IS_EMPTY = BeforeValidator(lambda value: () if value is None else value)
+# After a function of ours a list of JSON is a list of Python's, which is no tuple to a strict model.
+_NONE_IS_EMPTY = BeforeValidator(
+    lambda value: tuple(value or ()) if value is None or isinstance(value, list) else value
+)
 
 
 class KeyInfo(_Wire):

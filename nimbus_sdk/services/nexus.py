@@ -123,8 +123,8 @@ class Nexus:
 class AsyncNexus:
     """The awaitable twin of :class:`Nexus`, with the same arguments and methods.
 
-    ``claims`` and ``require_permission`` are plain here too: they read the key, and ask no network. A key that
-    only the credential store has is read from it in doing so, once, which may take a moment.
+    ``claims`` and ``require_permission`` are plain here too: they read the key, and ask no network. A key
+    that only the credential store has is read from it in doing so, once, which may take a moment.
     """
 
     def __init__(
