@@ -114,6 +114,9 @@ class FileStore(Generic[K_co]):
             return CredentialStoreError(
                 f"The credentials file {self.path} cannot be {done}: {error.strerror or error}."
             )
+        except BaseException as error:  # noqa: BLE001
+            # Ctrl-C, above all; the frames below hold the content of the file as well.
+            raise error.with_traceback(None)  # noqa: B904
 
     def _change(self, edit: Callable[[dict[str, object]], dict[str, object]]) -> None:
         with self._locked():

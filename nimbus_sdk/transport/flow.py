@@ -94,11 +94,13 @@ class Answer:
         try:
             return json.loads(self.body, object_pairs_hook=_unambiguous)
         except (ValueError, RecursionError) as error:
-            kind = self.headers.get("content-type", "no content type")
-            raise ResponseFormatError(
-                f"The service answered {self.status} with something that is not the JSON expected "
-                f"({kind[:80]}, {len(self.body)} bytes, {type(error).__name__})."
-            ) from None
+            fault = type(error).__name__
+        kind = self.headers.get("content-type", "no content type")
+        # Raised here and not in the handler: json's error holds the whole body, and with it perhaps a token.
+        raise ResponseFormatError(
+            f"The service answered {self.status} with something that is not the JSON expected "
+            f"({kind[:80]}, {len(self.body)} bytes, {fault})."
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from nimbus_sdk._version import __version__
 from nimbus_sdk.errors import ConfigurationError, NimbusError, NimbusTimeoutError, ResponseFormatError
 from nimbus_sdk.transport.budget import Deadline
 from nimbus_sdk.transport.flow import BODY_LIMIT, Answer, Call
-from nimbus_sdk.transport.redact import foreign, guard_loggers
+from nimbus_sdk.transport.redact import bare, foreign, guard_loggers
 from nimbus_sdk.transport.resolve import known_addresses
 from nimbus_sdk.transport.retry import http_date
 from nimbus_sdk.transport.status import from_exception
@@ -101,6 +101,11 @@ class HttpTransport:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             fault = from_exception(call, error)
+        except NimbusError:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            # Ctrl-C, above all. The frames of httpx hold the request's header and body.
+            raise bare(error)  # noqa: B904
         else:
             return reception.answer()
         # Raised here and not in the handler, so that no httpx object with its headers hangs on the error.
@@ -146,6 +151,10 @@ class AsyncHttpTransport:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             fault: NimbusError = from_exception(call, error)
+        except NimbusError:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            raise bare(error)  # noqa: B904
         else:
             return reception.answer()
         raise fault

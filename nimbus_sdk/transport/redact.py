@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
 
 MASK = "…"
 _PATTERNS = (
@@ -58,6 +61,19 @@ def foreign(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
     # Scrubbed last: a secret that was broken up by what is invisible is whole again only now.
     line = scrub(" ".join(visible.split()), secrets)
     return line if len(line) <= limit else f"{line[:limit]}{MASK}"
+
+
+def bare(error: E) -> E:
+    """The error without the frames that it went through, and those of the errors before it.
+
+    For errors that come out of code whose frames hold secrets, such as the request's header and body:
+    programs that show the locals of a traceback would show them.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        seen = seen.with_traceback(None)
+        seen = seen.__cause__ or seen.__context__
+    return error
 
 
 class RedactingFilter(logging.Filter):
