@@ -48,13 +48,15 @@ def fetched_wheel(
     """Fetch the wheel that fits this interpreter: three requests (token, release, asset).
 
     Raises:
+        ConfigurationError: The core would come from elsewhere than this service's own GitHub and owner.
         CoreIncompatibleError: None fits, or this environment lacks what it needs (told before the download).
         CoreDownloadError: It did not arrive whole.
         CoreIntegrityError: What arrived is not what was published.
     """
-    from nimbus_sdk.core import release, transfer
+    from nimbus_sdk.core import github, release, transfer
     from nimbus_sdk.core.download import Download
 
+    github.require_trusted_source(settings)
     report(ProgressEvent("token", "Asking for access to the release"))
     token = yield from licensing.release_token(settings, places, key)
     report(ProgressEvent("release", "Looking for the release that fits"))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from nimbus_sdk.errors import SUPPORT, ApiError, CoreDownloadError
+from nimbus_sdk.errors import SUPPORT, ApiError, ConfigurationError, CoreDownloadError
 from nimbus_sdk.settings import LOOPBACK, Settings, origin
 from nimbus_sdk.transport.auth import HeaderAuth
 from nimbus_sdk.transport.flow import Answer, Call, Flow, Sink, call
@@ -23,6 +23,37 @@ REFUSALS = frozenset({401, 403, 404})
 OUT_OF_RANGE = 416
 MOST_HOPS = 3
 _FRESH_TOKEN = f"Run it again: every run asks for a fresh token. If it stays, write to {SUPPORT}."
+
+
+def require_trusted_source(settings: Settings) -> None:
+    """Make sure that the Nimbus API's own token goes to GitHub itself, for a repository of Nimbus.
+
+    Another GitHub, or the repository of another owner, goes with another API, such as a sandbox. Otherwise
+    one variable in a foreign environment would be enough to get the token, or to bring foreign code here.
+
+    Raises:
+        ConfigurationError: Where the core comes from was changed, and the Nimbus API was not.
+
+    Example:
+        >>> require_trusted_source(Settings(core_repo="nimbusbci/NimbusSDKCore-next"))
+        >>> require_trusted_source(Settings(github_url="https://github.example"))
+        Traceback (most recent call last):
+        ...
+        nimbus_sdk.errors.ConfigurationError: NIMBUS_SDK_GITHUB_URL leads to https://github.example:443...
+    """
+    usual = Settings()
+    if origin(settings.api_url) != origin(usual.api_url):
+        return
+    if origin(settings.github_url) != origin(usual.github_url):
+        changed = f"NIMBUS_SDK_GITHUB_URL leads to {origin(settings.github_url)}"
+    elif _owner(settings) != _owner(usual):
+        changed = f"NIMBUS_SDK_CORE_REPO leads to {settings.core_repo}"
+    else:
+        return
+    raise ConfigurationError(
+        f"{changed}; the core of {usual.api_url} comes from {usual.github_url}/repos/{_owner(usual)} alone.",
+        hint="Unset the variable. Elsewhere leads only another service, with NIMBUS_SDK_API_URL set too.",
+    )
 
 
 def authorization(settings: Settings, token: SecretStr) -> HeaderAuth:
@@ -193,6 +224,10 @@ def _until(answer: Answer) -> str:
     if not (reset.isascii() and reset.isdigit() and len(reset) <= 11):
         return ""
     return time.strftime(" until %H:%M UTC", time.gmtime(int(reset)))
+
+
+def _owner(settings: Settings) -> str:
+    return settings.core_repo.partition("/")[0].lower()
 
 
 def _fits_a_header(text: str) -> bool:

@@ -29,6 +29,9 @@ def tls_context(environ: Mapping[str, str] | None = None) -> ssl.SSLContext:
 def _context(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     context = _system_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if getattr(context, "keylog_filename", None) is not None:
+        # SSLKEYLOGFILE would have the secrets of every connection written into a file.
+        context.keylog_filename = None  # type: ignore[assignment]
     for variable, text in named:
         # OpenSSL reads SSL_CERT_DIR as a list of folders, like PATH.
         for path in filter(None, text.split(os.pathsep) if variable == FOLDERS else [text]):
