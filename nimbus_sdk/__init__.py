@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     )
     from nimbus_sdk.install import install_core
     from nimbus_sdk.installation import InstallationStatus, check_installation, uninstall_core
+    from nimbus_sdk.model_files import download_model
     from nimbus_sdk.progress import ProgressEvent
     from nimbus_sdk.revocation import RevocationResult, revoke_api_key
     from nimbus_sdk.session import AuthSession, current_session
@@ -110,6 +111,7 @@ _HOMES = {
     ),
     "nimbus_sdk.install": "install_core",
     "nimbus_sdk.installation": "InstallationStatus check_installation uninstall_core",
+    "nimbus_sdk.model_files": "download_model",
     "nimbus_sdk.progress": "ProgressEvent",
     "nimbus_sdk.revocation": "RevocationResult revoke_api_key",
     "nimbus_sdk.session": "AuthSession current_session",
@@ -182,6 +184,7 @@ __all__ = [
     "check_quota_and_refresh",
     "current_session",
     "delete_stored_api_key",
+    "download_model",
     "explain",
     "finalize_trial",
     "get_model_info",
@@ -209,7 +212,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'nimbus_sdk' has no attribute {name!r}")
     value: object
     if home is _CORE:
-        from nimbus_sdk.installation import from_core
+        from nimbus_sdk.licensed import from_core
 
         value = from_core(name)
     else:

@@ -10,10 +10,8 @@ from nimbus_sdk import licensing
 from nimbus_sdk.errors import (
     CredentialStoreError,
     MissingKeyError,
-    NimbusConnectionError,
-    ResponseFormatError,
+    NimbusError,
     SessionError,
-    SessionNotFoundError,
 )
 from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.session import (
@@ -91,12 +89,23 @@ def refreshing(settings: Settings) -> Flow[AuthSession]:
 def checking_quota(settings: Settings) -> Flow[bool]:
     """Whether inferences are left, asking the service where the session cannot know."""
     places = Places.of(settings)
-    session = yield from work(lambda: kept_session(places))
-    if session is None:
-        raise SessionNotFoundError(f"There is no session for profile {settings.profile} on this machine.")
+    named = yield from work(lambda: key_sources.cheap_key(settings))
+    key = None if named is None else named.key
+    session = yield from work(lambda: _kept_for(places, key))
     if standing(session, datetime.now(UTC)) != "fresh" or session.usage_quota == 0:
         session = yield from _renewed_if_possible(settings, places, session)
+        if session.stale:
+            # What is kept stands in for the answer only while it may be used.
+            yield from work(lambda: session_of(places, key))
     return session.usage_quota is None or session.usage_quota > 0
+
+
+def _kept_for(places: Places, key: ApiKey | None) -> AuthSession:
+    session = kept_session(places)
+    if session is None or (key is not None and key.fingerprint != session.key_fingerprint):
+        # Tells why there is none for this key.
+        return session_of(places, key)
+    return session
 
 
 def _renewed_if_possible(settings: Settings, places: Places, session: AuthSession) -> Flow[AuthSession]:
@@ -110,7 +119,9 @@ def _renewed_if_possible(settings: Settings, places: Places, session: AuthSessio
 def _validating(settings: Settings, places: Places, found: Found) -> Flow[AuthSession]:
     try:
         session = yield from licensing.confirmed(settings, places, found.key)
-    except (NimbusConnectionError, ResponseFormatError) as error:
+    except NimbusError as error:
+        if not licensing.is_no_answer(error):
+            raise
         cached = yield from work(lambda: _cached(places, found.key))
         if cached is None:
             raise

@@ -22,6 +22,7 @@ from nimbus_sdk.client import AsyncNimbusClient
 from nimbus_sdk.install import install_core_async as install_core
 from nimbus_sdk.installation import check_installation_async as check_installation
 from nimbus_sdk.installation import uninstall_core_async as uninstall_core
+from nimbus_sdk.model_files import download_model_async as download_model
 from nimbus_sdk.revocation import revoke_api_key_async as revoke_api_key
 from nimbus_sdk.stored_key import delete_stored_api_key_async as delete_stored_api_key
 from nimbus_sdk.stored_key import explain_async as explain
@@ -37,6 +38,7 @@ __all__ = [
     "check_quota_and_refresh",
     "current_session",
     "delete_stored_api_key",
+    "download_model",
     "explain",
     "get_model_info",
     "get_quota_status",

@@ -93,16 +93,6 @@ def uninstalling(settings: Settings) -> Flow[tuple[str, ...]]:
         lock.release()
 
 
-def from_core(name: str) -> object:
-    """A public name of the installed core, which is loaded at the first one.
-
-    Raises:
-        CoreNotInstalledError: There is no core; the message says what to run.
-        CoreError: It cannot be loaded, or does not offer the name.
-    """
-    return load.offered(Places.of(Settings.load()).core, name)
-
-
 def _session(settings: Settings) -> AuthSession | None:
     try:
         return current_session(profile=settings.profile)

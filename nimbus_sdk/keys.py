@@ -51,7 +51,9 @@ class ApiKey:
             InvalidKeyFormatError: It is not a key. The message tells lengths, never the text.
         """
         if not isinstance(text, str):
-            raise InvalidKeyFormatError(f"This is not a Nimbus API key: it is no text ({type(text).__name__}).")
+            raise InvalidKeyFormatError(
+                f"This is not a Nimbus API key: it is no text ({type(text).__name__})."
+            )
         stripped = text.strip(PASTED_AROUND_A_KEY)
         fault = _fault(stripped)
         if fault is not None:

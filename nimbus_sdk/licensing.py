@@ -20,7 +20,11 @@ from nimbus_sdk.errors import (
     NimbusConnectionError,
     NimbusError,
     NimbusTimeoutError,
+    QuotaExceededError,
+    RateLimitError,
     ResponseFormatError,
+    ServerError,
+    SessionError,
 )
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.session import AuthSession, as_stale, forget_memory, kept_session
@@ -120,6 +124,8 @@ def renewed_or_stale(
     """Have a session renewed and kept; where the service cannot be reached, the session as it is, stale."""
     try:
         session = yield from renewed(settings, places, found.key, before, CACHED_PATIENCE_SECONDS)
+    except QuotaExceededError as error:
+        return served_stale(replace(before, usage_quota=0), error)
     except (ApiError, NimbusConnectionError, ResponseFormatError) as error:
         if isinstance(error, ApiError) and is_dead(error):
             raise
@@ -130,6 +136,15 @@ def renewed_or_stale(
 def is_dead(error: ApiError) -> bool:
     """Whether the service itself said, in its own words, that the key is dead."""
     return error.status == 401 and error.code in ("INVALID_KEY", "KEY_EXPIRED")
+
+
+def is_no_answer(error: NimbusError) -> bool:
+    """Whether the service said nothing about the key: it was not reached, failed, or a stranger spoke."""
+    if isinstance(error, ApiError):
+        return isinstance(error, (ServerError, RateLimitError)) or (
+            type(error) is ApiError and not error.code
+        )
+    return isinstance(error, (NimbusConnectionError, ResponseFormatError))
 
 
 def served_stale(session: AuthSession, reason: NimbusError) -> AuthSession:
@@ -161,8 +176,8 @@ def keep_session(places: Places, session: AuthSession) -> None:
     Raises:
         SessionError: The disk refused.
     """
-    sessions.write(places, session.to_dict())
     sessions.clear_refusal(places, session.key_fingerprint)
+    sessions.write(places, session.to_dict())
     sessions.note_seen(places, session.validated_at.timestamp())
     forget_memory()
 
@@ -270,8 +285,13 @@ def bury(places: Places, key: ApiKey, code: str) -> None:
     Raises:
         SessionError: The disk refused.
     """
-    session = kept_session(places)
     sessions.note_refusal(places, key.fingerprint, code, datetime.now(UTC).isoformat(timespec="seconds"))
+    try:
+        session = kept_session(places)
+    except SessionError as error:
+        # It cannot be used as it is; that the key is dead is the more important news.
+        _log.warning("%s", error)
+        session = None
     if session is not None and session.key_fingerprint == key.fingerprint:
         sessions.forget(places)
     forget_memory()

@@ -301,13 +301,15 @@ def session_of(places: Places, key: ApiKey | None) -> AuthSession:
     """
     session = kept_session(places)
     if session is None:
-        raise _absent(places, key)
+        raise _absent(places) if key is None else _absent(places, key.fingerprint, key.masked)
     if key is not None and key.fingerprint != session.key_fingerprint:
         raise SessionNotFoundError(
             f"The session of profile {places.profile} belongs to {session.key_masked}, "
             f"but {KEY_VARIABLE} or the key given is {key.masked}.",
             hint="Install with that key once, or unset the variable; `nimbus-sdk explain` shows all keys.",
         )
+    if os.path.exists(places.refusal(session.key_fingerprint)):
+        raise _absent(places, session.key_fingerprint, session.key_masked)
     now, seen = time.time(), sessions.last_seen(places)
     usable(
         session, datetime.fromtimestamp(now, UTC), None if seen is None else datetime.fromtimestamp(seen, UTC)
@@ -373,11 +375,11 @@ def _named_key(settings: Settings) -> ApiKey | None:
     return given
 
 
-def _absent(places: Places, key: ApiKey | None) -> SessionNotFoundError:
-    refused = sessions.refusal(places, key.fingerprint) if key is not None else None
-    if refused is not None and key is not None:
+def _absent(places: Places, fingerprint: str = "", masked: str = "") -> SessionNotFoundError:
+    refused = sessions.refusal(places, fingerprint) if fingerprint else None
+    if refused is not None:
         return SessionNotFoundError(
-            f"The service refused the key {key.masked} on {refused.get('at')} ({refused.get('code')})."
+            f"The service refused the key {masked} on {refused.get('at')} ({refused.get('code')})."
         )
     return SessionNotFoundError(f"There is no session for profile {places.profile} on this machine.")
 

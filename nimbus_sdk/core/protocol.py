@@ -15,8 +15,9 @@ Required:
     ``temporal_aggregation``, one of mean, median, logvar, none.
 ``NimbusLDA``
     The kind of model whose classes share one covariance.
-``load_model(kind, name_or_path)``
-    A model of that kind, by its name among those that come with the core or by the path of its file.
+``load_model(kind, name_or_path, *, search=())``
+    A model of that kind, by its name among those that come with the core and those in the folders of
+    ``search``, or by the path of its file; a FileNotFoundError (or a class of it) where a name is in none.
 ``predict_batch(model, data, *, iterations=10)``
     Predictions, confidences, posteriors and diagnostics for every trial.
 

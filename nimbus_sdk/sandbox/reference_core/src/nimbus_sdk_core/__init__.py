@@ -14,10 +14,18 @@ from .calibration import ConfidenceCalibration
 from .card import ModelCard
 from .data import BCIData
 from .decoder import Decoder
-from .errors import CoreDataError, ModelFileError, ModelMismatchError, NimbusCoreError, NotTrainedError
+from .errors import (
+    CoreDataError,
+    ModelFileError,
+    ModelMismatchError,
+    ModelNotFoundError,
+    NimbusCoreError,
+    NotTrainedError,
+)
 from .lda import NimbusLDA
 from .metadata import BCIMetadata
 from .predict import predict_batch
+from .probit import NimbusProbit
 from .qda import NimbusQDA
 from .result import BatchResult
 from .train import calibrate_model, train_model
@@ -31,6 +39,7 @@ PROTOCOL_VERSION = 1
 
 RxLDAModel = NimbusLDA
 RxGMMModel = NimbusQDA
+RxPolyaModel = NimbusProbit
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -39,16 +48,20 @@ __all__ = [
     "BatchResult",
     "ConfidenceCalibration",
     "CoreDataError",
+    "CoreTypeError",
     "Decoder",
     "ModelCard",
     "ModelFileError",
     "ModelMismatchError",
+    "ModelNotFoundError",
     "NimbusCoreError",
     "NimbusLDA",
+    "NimbusProbit",
     "NimbusQDA",
     "NotTrainedError",
     "RxGMMModel",
     "RxLDAModel",
+    "RxPolyaModel",
     "__version__",
     "calibrate_model",
     "load_model",

@@ -3,7 +3,8 @@
 NimbusCoreError
 ├── CoreDataError        (ValueError) data, labels, metadata or hyper-parameters that cannot be used
 │   └── CoreTypeError    (TypeError)  things among the data that are no numbers at all
-├── ModelFileError       (ValueError) a model file that is missing, damaged or not one of ours
+├── ModelFileError       (ValueError) a model file that is damaged or not one of ours
+│   └── ModelNotFoundError (FileNotFoundError) a name or a path that leads to no model
 ├── ModelMismatchError   (TypeError) a model of another kind, or data made for another model
 └── NotTrainedError      (ValueError, AttributeError) a model that was asked before it was trained
 """
@@ -39,6 +40,13 @@ class CoreTypeError(CoreDataError, TypeError):
 
 class ModelFileError(NimbusCoreError, ValueError):
     """A model file that is missing, damaged, too large or not a Nimbus model."""
+
+
+class ModelNotFoundError(ModelFileError, FileNotFoundError):
+    """A name that no model here has, or a path where there is no file."""
+
+    def __str__(self) -> str:
+        return NimbusCoreError.__str__(self)
 
 
 class ModelMismatchError(NimbusCoreError, TypeError):

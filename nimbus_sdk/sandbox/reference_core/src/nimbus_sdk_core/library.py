@@ -8,7 +8,7 @@ from typing import TypeVar, overload
 
 from .container import MOST_BYTES
 from .decoder import Decoder
-from .errors import ModelFileError, ModelMismatchError
+from .errors import ModelFileError, ModelMismatchError, ModelNotFoundError
 from .kinds import kind_name
 from .modelfile import from_bytes, to_bytes
 
@@ -43,7 +43,8 @@ def load_model(
         search: Folders to look for names in, after the models of this package.
 
     Raises:
-        ModelFileError: There is no such model, or its file is damaged.
+        ModelNotFoundError: There is no such model here.
+        ModelFileError: Its file is damaged.
         ModelMismatchError: The model is of another kind; the message names both.
 
     >>> from nimbus_sdk_core import NimbusLDA
@@ -108,7 +109,7 @@ def _find(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Path:
             if (folder / (text + SUFFIX)).is_file():
                 return folder / (text + SUFFIX)
     known = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
-    raise ModelFileError(
+    raise ModelNotFoundError(
         f"There is no model {text!r} here.",
         f"Here are: {', '.join(known) or 'none'}. Others may have to be downloaded first.",
     )

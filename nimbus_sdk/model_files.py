@@ -1,0 +1,137 @@
+"""The files of pre-trained models: fetched once, checked, and kept for offline use."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from nimbus_sdk import disk
+from nimbus_sdk.catalogue import covers, finding_model
+from nimbus_sdk.core.download import Download
+from nimbus_sdk.core.refused import told
+from nimbus_sdk.errors import ConfigurationError, CoreDownloadError, PermissionDeniedError
+from nimbus_sdk.progress import ProgressEvent, Report, reporting
+from nimbus_sdk.session import current_session
+from nimbus_sdk.settings import LOOPBACK, Settings, origin
+from nimbus_sdk.store import key_sources
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.auth import HeaderAuth
+from nimbus_sdk.transport.drive import run, run_async
+from nimbus_sdk.transport.flow import Call, Flow, call, work
+
+if TYPE_CHECKING:
+    from nimbus_sdk.models import ModelInfo
+
+SUFFIX = ".nimbus"
+PARTIAL = 206
+SLOWEST_BYTES_PER_SECOND = 64 * 1024
+LARGEST_BYTES = 2**30
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_TOTAL = re.compile(r"bytes \d+-\d+/(\d{1,12})")
+
+
+def download_model(name: str, *, profile: str | None = None, progress: Report | bool | None = None) -> str:
+    """Fetch a pre-trained model and keep it, so that ``load_model`` finds it with no network.
+
+    Args:
+        name: As :func:`nimbus_sdk.list_available_models` tells.
+        profile: Which account.
+        progress: As for :func:`nimbus_sdk.install_core`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        PermissionDeniedError: The license does not cover it; names the tier that does.
+        ConfigurationError: There is no such model.
+        CoreIntegrityError: What arrived is not what was published; nothing of it is kept.
+    """
+    settings = Settings.load(profile=profile)
+    with reporting(progress, settings.no_progress) as report:
+        return run(settings, fetching_model(settings, name, report))
+
+
+async def download_model_async(
+    name: str, *, profile: str | None = None, progress: Report | bool | None = None
+) -> str:
+    """The awaitable twin of :func:`download_model`."""
+    settings = Settings.load(profile=profile)
+    with reporting(progress, settings.no_progress) as report:
+        return await run_async(settings, fetching_model(settings, name, report))
+
+
+def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
+    """The whole story, as a flow."""
+    places = Places.of(settings)
+    kept = kept_path(places, name)
+    session = yield from work(lambda: current_session(profile=settings.profile))
+    model = yield from finding_model(settings, name)
+    if not covers(session.license_type, model.requires_license):
+        raise PermissionDeniedError(
+            f"The model {name} needs the {model.requires_license} license; yours is {session.license_type}."
+        )
+    found = yield from work(lambda: key_sources.find_key(settings, places))
+    step = _call(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
+    size = yield from _size(step, name)
+    sink = Download(
+        places.downloads,
+        f"{name}{SUFFIX}",
+        size,
+        model.checksum.removeprefix("sha256:"),
+        report=lambda done, total: report(ProgressEvent("download", f"Downloading {name}", done, total)),
+    )
+    try:
+        yield from work(sink.open)
+        if not sink.complete:
+            yield from call(replace(step, sink=sink, allowance=size / SLOWEST_BYTES_PER_SECOND))
+        path = yield from work(sink.finish)
+        yield from work(lambda: _keep(path, kept))
+    finally:
+        sink.set_aside()
+    report(ProgressEvent("done", f"{name} is kept for offline use"))
+    return kept
+
+
+def kept_path(places: Places, name: str) -> str:
+    """Where the file of a model is kept.
+
+    Raises:
+        ConfigurationError: The text is no name of a model.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise ConfigurationError(f"{name!r} is no name of a model.")
+    return os.path.join(places.models, f"{name}{SUFFIX}")
+
+
+def _call(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Call:
+    parts = urlsplit(model.download_url)
+    local = parts.scheme == "http" and parts.hostname in LOOPBACK and settings.api_url.startswith("http://")
+    if not parts.hostname or not (parts.scheme == "https" or local):
+        raise CoreDownloadError(
+            f"The service names no safe address for {model.name}.", hint="Only https is followed."
+        )
+    own = origin(model.download_url) == auth.origin
+    # A storage host gets no key: such an address carries its own signature.
+    return Call(name="model_file", method="GET", url=model.download_url, auth=auth if own else None)
+
+
+def _size(step: Call, name: str) -> Flow[int]:
+    """The exact size, which the registry rounds: the answer to a request for the first byte tells it."""
+    answer = yield from call(replace(step, headers={"Range": "bytes=0-0"}))
+    part = _TOTAL.fullmatch(answer.headers.get("content-range", "").strip())
+    whole = answer.headers.get("content-length", "")
+    text = part[1] if part is not None and answer.status == PARTIAL else whole
+    size = int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else 0
+    if not 0 < size <= LARGEST_BYTES:
+        raise CoreDownloadError(f"How large {name} is was not told, or is more than {LARGEST_BYTES} bytes.")
+    return size
+
+
+def _keep(path: str, kept: str) -> None:
+    with told(os.path.dirname(kept)):
+        disk.make_private_folder(os.path.dirname(kept))
+        disk.rename(path, kept)
+        disk.sync_folder(os.path.dirname(kept))
