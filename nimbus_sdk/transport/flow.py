@@ -80,7 +80,7 @@ class Answer:
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     request_id: str | None = None
     clock_offset: float | None = None
