@@ -1,0 +1,179 @@
+"""Clients of all systems, blocking and awaitable, used in the same words; and a sandbox to speak to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from nimbus_sdk import services
+from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport import retry
+from tests.transport.wire import RawServer, head, serving
+
+SYSTEMS = ("NimbusOS", "NeuroAI", "Nexus")
+KINDS = ("sync", "async")
+NIMBUS_OS_KEY = "sk_test_abc123xyz789def456ghi"
+NEUROAI_KEY = "nai_abc123xyz789def456ghi789"
+# {"integrationId": "int_abc123", "organizationId": "org_xyz789", "agentId": "agt_def456",
+#  "permissions": ["read", "write"]}, signed with nobody's secret
+NEXUS_KEY = (
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
+    ".eyJpbnRlZ3JhdGlvbklkIjoiaW50X2FiYzEyMyIsIm9yZ2FuaXphdGlvbklkIjoib3JnX3h5ejc4OSIsImFnZW50SWQiOiJhZ3RfZGVm"
+    "NDU2IiwicGVybWlzc2lvbnMiOlsicmVhZCIsIndyaXRlIl19"
+    ".c2lnbmF0dXJlLW9mLW5vYm9keQ"
+)
+KEYS = {"NimbusOS": NIMBUS_OS_KEY, "NeuroAI": NEUROAI_KEY, "Nexus": NEXUS_KEY}
+VARIABLES = {"NimbusOS": "NIMBUS_OS_API_KEY", "NeuroAI": "NEUROAI_API_KEY", "Nexus": "NEXUS_API_KEY"}
+
+
+class Desk:
+    """One client; ``desk("request", "GET", "/orders")`` waits for the answer of either kind."""
+
+    def __init__(self, kind: str, system: str, **given: Any) -> None:
+        self.kind = kind
+        self.client = getattr(services, system if kind == "sync" else f"Async{system}")(**given)
+        self._runner = asyncio.Runner() if kind == "async" else None
+
+    def __call__(self, name: str, *args: Any, **given: Any) -> Any:
+        """Call a method and wait."""
+        found = getattr(self.client, name)
+        if self._runner is None:
+            result = found(*args, **given)
+            return list(result) if name == "list_keys" else result
+        return self._runner.run(self._awaited(name, found, args, given))
+
+    async def _awaited(self, name: str, found: Any, args: Any, given: Any) -> Any:
+        if name == "list_keys":
+            return [key async for key in found(*args, **given)]
+        return await found(*args, **given)
+
+    def close(self) -> None:
+        """Give everything back."""
+        if self._runner is None:
+            self.client.close()
+        else:
+            self._runner.run(self.client.aclose())
+            self._runner.close()
+
+
+Open = Callable[..., Desk]
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits between attempts are too short to be noticed; how long they are is tested elsewhere."""
+    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Both faces."""
+    return str(request.param)
+
+
+@pytest.fixture(params=SYSTEMS)
+def system(request: pytest.FixtureRequest) -> str:
+    """All systems."""
+    return str(request.param)
+
+
+@pytest.fixture
+def desk(kind: str) -> Iterator[Open]:
+    """Opens clients and closes them in the end."""
+    opened: list[Desk] = []
+
+    def open_desk(system: str, api_key: str | None = None, **given: Any) -> Desk:
+        opened.append(Desk(kind, system, api_key=api_key, **given))
+        return opened[-1]
+
+    yield open_desk
+    for one in opened:
+        one.close()
+
+
+@dataclass(slots=True)
+class Replies:
+    """A server that gives the same answers as a document shows, in order; the last one for ever."""
+
+    server: RawServer
+    plays: list[tuple[str, bytes, tuple[str, ...]]]
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        return self.server.url
+
+    def say(self, status: str, body: object = None, *headers: str) -> None:
+        """Add an answer; text and bytes go out as they are."""
+        text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        self.plays.append((status, text, ("Content-Type: application/json", *headers)))
+
+
+@pytest.fixture
+def replies() -> Iterator[Replies]:
+    """A server with no answers yet."""
+    plays: list[tuple[str, bytes, tuple[str, ...]]] = []
+
+    def answer(connection: Any, request: Any) -> None:
+        del request
+        status, body, headers = plays.pop(0) if len(plays) > 1 else plays[0]
+        connection.sendall(head(status, *headers, length=len(body)) + body)
+
+    with serving(answer) as server:
+        yield Replies(server, plays)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Sandbox]:
+    """One sandbox for a whole module."""
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def box(running: Sandbox) -> Sandbox:
+    """The module's sandbox, with no faults set and nothing asked yet."""
+    running.clear_faults()
+    running.clear_journal()
+    return running
+
+
+@pytest.fixture
+def places() -> Places:
+    """Where this test's things are kept."""
+    return Places.of(Settings.load())
+
+
+def base_of(box: Sandbox, system: str) -> str:
+    """Where a system is in the sandbox."""
+    return {"NimbusOS": box.nimbus_os_url(), "NeuroAI": box.neuroai_url, "Nexus": box.nexus_url}[system]
+
+
+def key_for(box: Sandbox, system: str) -> str:
+    """A key that the sandbox knows."""
+    make = {"NimbusOS": box.new_nimbus_os_key, "NeuroAI": box.new_neuroai_key, "Nexus": box.new_nexus_key}
+    return make[system]()
+
+
+PLAIN = {
+    "NimbusOS": ("GET", "/orders", None),
+    "NeuroAI": ("GET", "/v1/auth/verify", None),
+    "Nexus": ("POST", "/api/public/thread", {"message": "Hello"}),
+}
+"""A call of each system that succeeds."""
+
+ENDPOINT = {"NimbusOS": "nimbus_os", "NeuroAI": "neuroai_verify", "Nexus": "nexus_thread"}
+"""The sandbox's name of that call."""
+
+
+def ask(desk: Desk, system: str) -> Any:
+    """Make a system's plain call."""
+    method, path, body = PLAIN[system]
+    return desk("request", method, path, json=body)
