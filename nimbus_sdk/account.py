@@ -268,7 +268,8 @@ def get_quota_status(*, profile: str | None = None) -> QuotaStatus:
     """
     session = current_session(profile=profile)
     limit, left = session.usage_quota_max, session.usage_quota
-    used = 0.0 if limit in (None, 0) or left is None else 100.0 * (1 - left / limit)
+    # More may be left than the limit says: after a change of tier, or by the service's grace.
+    used = 0.0 if limit in (None, 0) or left is None else max(0.0, 100.0 * (1 - left / limit))
     return QuotaStatus(left, limit, round(used, 2))
 
 

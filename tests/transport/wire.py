@@ -53,15 +53,16 @@ def saying(body: bytes, status: str = "200 OK", *headers: str) -> Handler:
 
 @contextmanager
 def serving(
-    handler: Handler, wrap: Callable[[socket.socket], socket.socket] | None = None
+    handler: Handler, wrap: Callable[[socket.socket], socket.socket] | None = None, port: int = 0
 ) -> Iterator[RawServer]:
     """A server that hands each request on a connection of its own to a handler.
 
     Args:
         handler: Writes the answer; the connection is closed after it.
         wrap: Makes a TLS connection of a plain one.
+        port: Where it listens; any free one for 0.
     """
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server(("127.0.0.1", port))
     server = RawServer(listener.getsockname()[1])
     workers: list[threading.Thread] = []
     connections: list[socket.socket] = []

@@ -1,0 +1,213 @@
+"""Each conversation step by step, with no network: what is asked, and what becomes of the answer."""
+
+import json
+
+import pytest
+
+from nimbus_sdk.api import flows
+from nimbus_sdk.errors import (
+    InvalidKeyError,
+    KeyNotFoundError,
+    NimbusTimeoutError,
+    ResponseFormatError,
+    ServerError,
+)
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.transport.flow import Answer
+
+BASE = "https://api.nimbusbci.com"
+KEY = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
+LICENSE = {"valid": True, "license_type": "free", "features": ["batch_inference"], "quota": {"remaining": 5}}
+
+
+def answer(body, status=200, **headers):
+    """An answer of the service."""
+    return Answer(status=status, headers=headers, body=json.dumps(body).encode())
+
+
+def finish(flow, reply):
+    """Send a flow its last answer, and give its value."""
+    with pytest.raises(StopIteration) as end:
+        flow.send(reply)
+    return end.value.value
+
+
+# name, flow, method, path, JSON body, key in the header, requests a minute, repeatable
+ENDPOINTS = [
+    (
+        "validate",
+        flows.validate(BASE, KEY),
+        "POST",
+        "/v1/auth/validate",
+        {"api_key": KEY.reveal()},
+        False,
+        100,
+        True,
+    ),
+    (
+        "refresh",
+        flows.refresh(BASE, KEY),
+        "POST",
+        "/v1/auth/refresh",
+        {"api_key": KEY.reveal()},
+        False,
+        10,
+        True,
+    ),
+    (
+        "revoke",
+        flows.revoke(BASE, KEY, "lost"),
+        "POST",
+        "/v1/auth/revoke",
+        {"api_key": KEY.reveal(), "reason": "lost"},
+        False,
+        10,
+        True,
+    ),
+    (
+        "revoke",
+        flows.revoke(BASE, KEY, None),
+        "POST",
+        "/v1/auth/revoke",
+        {"api_key": KEY.reveal()},
+        False,
+        10,
+        True,
+    ),
+    (
+        "github_token",
+        flows.github_token(BASE, KEY),
+        "GET",
+        "/v1/installer/github-token",
+        None,
+        True,
+        20,
+        True,
+    ),
+    ("models", flows.list_models(BASE, KEY, None, None), "GET", "/v1/models/list", None, True, 60, True),
+    (
+        "analytics",
+        flows.log_event(BASE, KEY, "error", {"error_message": "x", "success": None}),
+        "POST",
+        "/v1/analytics/log",
+        {"api_key": KEY.reveal(), "event_type": "error", "error_message": "x"},
+        False,
+        1000,
+        False,
+    ),
+    ("health", flows.health(BASE), "GET", "/api/health", None, False, None, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "flow", "method", "path", "body", "in_header", "per_minute", "repeatable"), ENDPOINTS
+)
+def test_every_endpoint_is_asked_as_documented(
+    name, flow, method, path, body, in_header, per_minute, repeatable
+):
+    """Method, path, place of the key, documented limit; never a key in the URL."""
+    step = next(flow)
+    assert (step.name, step.method, step.url, step.json) == (name, method, f"{BASE}{path}", body)
+    assert (step.per_minute, step.repeatable) == (per_minute, repeatable)
+    if in_header:
+        assert step.auth.headers(step.url) == {"X-API-Key": KEY.reveal()}
+    else:
+        assert step.auth is None
+    assert KEY.reveal() not in f"{step.url} {step.params} {step.headers} {step!r}"
+
+
+def test_models_are_filtered_by_the_service():
+    """Paradigm and type go along as the query's names."""
+    step = next(flows.list_models(BASE, KEY, "motor_imagery", "NimbusLDA"))
+    assert step.params == {"paradigm": "motor_imagery", "type": "NimbusLDA"}
+
+
+def test_a_refresh_may_be_given_less_patience():
+    """What the cache can replace is not waited for long."""
+    assert next(flows.refresh(BASE, KEY, 1.4)).patience == 1.4
+    assert next(flows.refresh(BASE, KEY)).patience is None
+
+
+@pytest.mark.parametrize("conversation", [flows.validate, flows.refresh])
+def test_a_key_that_the_service_calls_invalid_in_a_success_is_invalid(conversation):
+    """valid: false is a refusal, whatever the status."""
+    flow = conversation(BASE, KEY)
+    next(flow)
+    with pytest.raises(InvalidKeyError) as caught:
+        flow.send(answer({**LICENSE, "valid": False}))
+    assert (caught.value.status, caught.value.code) == (401, "INVALID_KEY")
+
+
+@pytest.mark.parametrize("conversation", [flows.validate, flows.refresh])
+def test_a_license_comes_with_its_answer(conversation):
+    """The answer is handed on beside it: its Date tells the service's clock."""
+    flow = conversation(BASE, KEY)
+    next(flow)
+    reply = answer(LICENSE)
+    entitlement, given = finish(flow, reply)
+    assert (entitlement.license_type, entitlement.features, given) == ("free", ("batch_inference",), reply)
+
+
+def test_a_revoke_whose_answer_was_lost_and_whose_retry_finds_nothing_has_succeeded():
+    """KEY_NOT_FOUND after a lost answer means that the first attempt has done it."""
+    flow = flows.revoke(BASE, KEY, None)
+    next(flow)
+    lost = KeyNotFoundError("gone", status=404)
+    lost.answer_lost = True
+    with pytest.raises(StopIteration) as end:
+        flow.throw(lost)
+    assert end.value.value.revoked is True
+
+
+def test_a_revoke_that_finds_nothing_at_once_has_not():
+    """Without a lost answer the key was not there."""
+    flow = flows.revoke(BASE, KEY, None)
+    next(flow)
+    with pytest.raises(KeyNotFoundError):
+        flow.throw(KeyNotFoundError("gone", status=404))
+
+
+def test_a_service_that_says_it_is_unwell_has_answered():
+    """A 503 of health is its documented answer; a 503 of a proxy is a failure."""
+    flow = flows.health(BASE)
+    next(flow)
+    told = {"status": "unhealthy", "timestamp": "2025-10-31T12:00:00Z", "error": "Database connection failed"}
+    health = finish(flow, answer(told, 503, **{"content-type": "application/json; charset=utf-8"}))
+    assert (health.status, health.error, health.version) == ("unhealthy", "Database connection failed", None)
+    flow = flows.health(BASE)
+    next(flow)
+    with pytest.raises(ServerError) as caught:
+        flow.send(Answer(status=503, headers={"content-type": "text/html"}, body=b"<html>", request_id="r"))
+    assert (caught.value.status, caught.value.request_id) == (503, "r")
+
+
+def test_what_a_flow_does_not_handle_goes_through_it():
+    """An error of the transport comes out of the conversation as it is."""
+    flow = flows.github_token(BASE, KEY)
+    next(flow)
+    with pytest.raises(NimbusTimeoutError):
+        flow.throw(NimbusTimeoutError("late"))
+
+
+def test_a_token_that_is_none_is_refused():
+    """An empty token is not what is documented."""
+    flow = flows.github_token(BASE, KEY)
+    next(flow)
+    with pytest.raises(ResponseFormatError, match="github_token"):
+        flow.send(answer({"success": True, "github_token": ""}))
+
+
+def test_a_token_comes_masked():
+    """It is handed on as a secret."""
+    flow = flows.github_token(BASE, KEY)
+    next(flow)
+    token = finish(flow, answer({"success": True, "github_token": "ghp_secret1", "expires_at": None}))
+    assert "ghp_secret1" not in repr(token)
+    assert token.github_token.get_secret_value() == "ghp_secret1"
+
+
+def test_no_conversation_has_the_key_in_its_frame():
+    """A debugger that shows a flow's variables shows no key."""
+    for _, flow, *_ in ENDPOINTS:
+        if flow.gi_frame is not None:
+            assert KEY.reveal() not in repr(flow.gi_frame.f_locals)

@@ -1,0 +1,102 @@
+"""Both faces of the SDK behind one name, and what the stories leave on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk import AuthSession, aio
+from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.session import forget_memory, kept_session
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store import sessions
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport import retry
+from tests.transport.wire import Handler, RawServer, serving
+
+FIRST_INSTALL = ["validate", "github_token", "release", "asset", "storage"]
+"""A redirect counts with its asset: four requests."""
+
+
+class Sdk:
+    """``sdk.install_core(…)`` is the blocking call, or its twin in a loop of its own."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        if self.kind == "sync":
+            return getattr(nimbus_sdk, name)
+        twin = getattr(aio, name)
+
+        async def main(*given: object, **named: object) -> object:
+            return await twin(*given, **named)
+
+        return lambda *given, **named: asyncio.run(main(*given, **named))
+
+
+@pytest.fixture(params=["sync", "async"])
+def sdk(request: pytest.FixtureRequest) -> Sdk:
+    """Each of the two faces."""
+    return Sdk(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+
+
+@pytest.fixture
+def asked(sandbox: Sandbox) -> Callable[[], list[str]]:
+    """What the sandbox was asked since the last look."""
+
+    def look() -> list[str]:
+        endpoints = [exchange.endpoint for exchange in sandbox.journal()]
+        sandbox.clear_journal()
+        return endpoints
+
+    return look
+
+
+@pytest.fixture
+def age() -> Callable[..., AuthSession]:
+    """Makes the kept session older, or changes its fields, as if it had been kept so."""
+
+    def change(hours: float = 0.0, **fields: object) -> AuthSession:
+        places = Places.of(Settings.load())
+        session = kept_session(places)
+        assert session is not None
+        if hours:
+            fields["validated_at"] = datetime.now(UTC) - timedelta(hours=hours)
+        changed = replace(session, **fields)  # type: ignore[arg-type]
+        sessions.write(places, changed.to_dict())
+        forget_memory()
+        return changed
+
+    return change
+
+
+@pytest.fixture
+def places() -> Places:
+    """Where the default profile's things are."""
+    return Places.of(Settings.load())
+
+
+@pytest.fixture
+def in_its_place(sandbox: Sandbox) -> Callable[[Handler], object]:
+    """Stops the sandbox and has something else answer, or not, at its address."""
+
+    @contextmanager
+    def stand_in(handler: Handler) -> Iterator[RawServer]:
+        port = int(sandbox.api_url.rpartition(":")[2])
+        sandbox.stop()
+        with serving(handler, port=port) as server:
+            yield server
+
+    return stand_in

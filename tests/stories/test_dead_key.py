@@ -1,0 +1,137 @@
+"""A key that the service calls dead: its session goes at once, and nothing but the service brings it back."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk import errors
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.store import sessions
+
+STORIES = [
+    "install_core",
+    "authenticate",
+    "refresh_quota",
+    "check_quota_and_refresh",
+    "authenticate_from_storage",
+]
+
+
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize(
+    ("code", "kind"), [("INVALID_KEY", errors.InvalidKeyError), ("KEY_EXPIRED", errors.KeyExpiredError)]
+)
+def test_whoever_hears_it_drops_the_session(sdk, key, sandbox, age, places, story, code, kind):
+    """Each story that is told so, for either reason."""
+    sdk.install_core(key) if story == "install_core" else sdk.authenticate(key)
+    age(hours=2)
+    for endpoint in ("validate", "refresh"):
+        sandbox.fault(endpoint, status=401, code=code)
+    with pytest.raises(kind) as caught:
+        getattr(sdk, story)()
+    assert caught.value.code == code
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+    note = sessions.refusal(places, ApiKey.parse(key).fingerprint)
+    assert note["code"] == code
+    assert datetime.fromisoformat(note["at"]) > datetime.now(UTC) - timedelta(minutes=1)
+    assert key not in Path(places.refusal(ApiKey.parse(key).fingerprint)).read_text()
+
+
+def test_an_outage_does_not_revive_it(sdk, key, sandbox):
+    """After the refusal the service is gone: no story gives a session, online or offline."""
+    sdk.install_core(key)
+    sandbox.revoke_key(key)
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.refresh_quota()
+    sandbox.stop()
+    for story in (sdk.install_core, sdk.authenticate):
+        with pytest.raises(errors.NimbusConnectionError):
+            story(key)
+    for story in (
+        lambda: sdk.install_core(key, offline=True),
+        lambda: sdk.authenticate(key, offline_mode=True),
+    ):
+        with pytest.raises(errors.SessionNotFoundError, match="refused the key"):
+            story()
+
+
+def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, places, tmp_path):
+    """A file that was put back, whole and well sealed, does not outweigh the refusal."""
+    sdk.authenticate(key)
+    shutil.copy(places.session, tmp_path / "copy")
+    sandbox.revoke_key(key)
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.refresh_quota()
+    shutil.copy(tmp_path / "copy", places.session)
+    with pytest.raises(errors.SessionNotFoundError, match="refused the key"):
+        nimbus_sdk.current_session()
+    sandbox.stop()
+    with pytest.raises(errors.NimbusConnectionError):
+        sdk.authenticate(key)
+
+
+def test_the_service_can_take_it_back(sdk, key, sandbox, places):
+    """A key that is valid again is valid: the note goes."""
+    sdk.authenticate(key)
+    sandbox.fault("refresh", status=401, code="INVALID_KEY")
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.refresh_quota()
+    sdk.authenticate(key)
+    assert sessions.refusal(places, ApiKey.parse(key).fingerprint) is None
+    assert nimbus_sdk.current_session()
+
+
+def test_another_keys_session_is_not_touched(sdk, key, sandbox):
+    """A dead key that somebody tries does not log the account out."""
+    before = sdk.authenticate(key)
+    for _ in range(2):
+        with pytest.raises(errors.InvalidKeyError):
+            sdk.authenticate("nbci_test_" + "0" * 48)
+    assert nimbus_sdk.current_session() == before
+    assert sdk.get_stored_api_key() == key
+
+
+def test_a_success_that_says_invalid_is_a_refusal_too(sdk, key, sandbox):
+    """valid: false with status 200."""
+    sdk.authenticate(key)
+    quota = {"monthly_limit": 1, "used": 0, "remaining": 1, "resets_at": None}
+    sandbox.fault("refresh", body={"valid": False, "license_type": "free", "features": [], "quota": quota})
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.refresh_quota()
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, {"error": "go away"}),
+        (401, {"error": "x", "code": "TOKEN_INVALID"}),
+        (403, {"error": "x", "code": "INVALID_KEY"}),
+        (400, {"error": "x", "code": "INVALID_FORMAT"}),
+        (500, {"error": "x", "code": "INVALID_KEY"}),
+    ],
+)
+def test_nothing_less_than_the_services_own_word_kills_it(sdk, key, sandbox, status, body):
+    """Another code, or the code with another status, is an error of this call and no more."""
+    before = sdk.authenticate(key)
+    sandbox.fault("refresh", status=status, body=body, times=None)
+    with pytest.raises(errors.ApiError):
+        sdk.refresh_quota()
+    assert nimbus_sdk.current_session() == before
+
+
+def test_a_damaged_session_does_not_hide_that_the_key_is_dead(sdk, key, sandbox, places):
+    """The refusal is what is told and remembered; the damaged file is set aside."""
+    sdk.authenticate(key)
+    Path(places.session).write_text("{}")
+    sandbox.revoke_key(key)
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.authenticate(key)
+    assert sessions.refusal(places, ApiKey.parse(key).fingerprint)["code"] == "INVALID_KEY"
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()

@@ -1,0 +1,180 @@
+"""A service that cannot be reached: what is kept stands in, in time, and never for an unchecked key."""
+
+import logging
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk import errors
+from tests.transport.wire import head, saying
+
+
+def hang(connection, request):
+    """A black hole: accepts, and never answers."""
+    connection.recv(1)
+
+
+def drip(connection, request):
+    """One byte at a time, for longer than anybody waits."""
+    connection.sendall(head("200 OK", "Content-Type: application/json", length=600))
+    for _ in range(600):
+        connection.sendall(b" ")
+        time.sleep(0.02)
+
+
+def drip_from_the_start(connection, request):
+    """Even the head comes one byte at a time."""
+    for letter in head("200 OK", "X: " + "x" * 900, length=0):
+        connection.sendall(bytes([letter]))
+        time.sleep(0.02)
+
+
+def nothing(connection, request):
+    """Close without a word."""
+
+
+PORTAL = saying(b"<html>Log in</html>", "200 OK", "Content-Type: text/html")
+PORTAL_401 = saying(b"<html>Log in</html>", "401 Unauthorized", "Content-Type: text/html")
+PORTAL_REDIRECT = saying(b"", "302 Found", "Location: https://login.hotel.example/")
+WAYS = {
+    "black hole": hang,
+    "slow drip": drip,
+    "dripping head": drip_from_the_start,
+    "no word": nothing,
+    "500": saying(b'{"error": "x", "code": "SERVER_ERROR"}', "500 Oops"),
+    "502 of a proxy": saying(b"<html>", "502 Bad Gateway"),
+    "captive portal": PORTAL,
+    "captive portal's 401": PORTAL_401,
+    "captive portal's redirect": PORTAL_REDIRECT,
+    "rate limit": saying(b'{"code": "RATE_LIMIT_EXCEEDED"}', "429 Slow", "Retry-After: 60"),
+    "nonsense": saying(b'{"valid": "maybe"}', "200 OK", "Content-Type: application/json"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_installed_core_gives_its_session_stale_within_three_seconds(
+    sdk, key, age, in_its_place, way, caplog
+):
+    """However the service fails, install_core comes back in time with what is kept, and the log says so."""
+    sdk.install_core(key)
+    before = age(hours=2)
+    with in_its_place(WAYS[way]) as server, caplog.at_level(logging.WARNING, "nimbus_sdk"):
+        started = time.monotonic()
+        session = sdk.install_core(key)
+        elapsed = time.monotonic() - started
+    assert elapsed < 3.0
+    assert session.stale is True
+    assert (session.usage_quota, session.validated_at) == (before.usage_quota, before.validated_at)
+    assert server.requests
+    assert "used as it is" in caplog.text
+    assert key not in caplog.text
+    assert nimbus_sdk.current_session().stale is False
+
+
+def test_a_service_that_is_gone_costs_less_than_three_seconds(sdk, key, sandbox, age, monkeypatch):
+    """Connection refused, with the real waits between the tries."""
+    from nimbus_sdk.transport import retry
+
+    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.5)
+    sdk.install_core(key)
+    age(hours=2)
+    sandbox.stop()
+    started = time.monotonic()
+    assert sdk.install_core(key).stale is True
+    assert time.monotonic() - started < 3.0
+
+
+def test_an_unreachable_service_makes_no_unchecked_key_valid(sdk, sandbox):
+    """A key that looks right is not taken for right: nothing is kept, nothing installed."""
+    sandbox.stop()
+    never_seen = "nbci_test_" + "0123456789ab" * 4
+    for story in (sdk.install_core, sdk.authenticate):
+        with pytest.raises(errors.NimbusConnectionError):
+            story(never_seen)
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+    assert sdk.get_stored_api_key() is None
+    assert not sdk.check_installation()
+
+
+def test_another_keys_session_does_not_stand_in(sdk, key, sandbox):
+    """What is kept for one key is no answer for another."""
+    sdk.install_core(key)
+    other = sandbox.new_key()
+    sandbox.stop()
+    for story in (sdk.install_core, sdk.authenticate):
+        with pytest.raises(errors.NimbusConnectionError):
+            story(other)
+    assert sdk.get_stored_api_key() == key
+
+
+def test_an_expired_session_does_not_stand_in(sdk, key, sandbox, age):
+    """Offline a session serves until its end and not a moment longer."""
+    sdk.install_core(key)
+    age(expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    sandbox.stop()
+    for story in (sdk.install_core, sdk.authenticate):
+        with pytest.raises(errors.NimbusConnectionError):
+            story(key)
+    with pytest.raises(errors.SessionExpiredError):
+        nimbus_sdk.current_session()
+    with pytest.raises(errors.SessionExpiredError):
+        sdk.install_core(offline=True)
+
+
+@pytest.mark.parametrize("way", ["no word", "500", "captive portal", "captive portal's 401", "rate limit"])
+def test_authenticate_gives_what_is_kept_for_the_key(sdk, key, in_its_place, way, caplog):
+    """Where the service says nothing about the key, what it said last counts, and is marked stale."""
+    before = sdk.authenticate(key)
+    with in_its_place(WAYS[way]):
+        session = sdk.authenticate(key, timeout=2)
+        assert session.stale is True
+        assert session.validated_at == before.validated_at
+        assert sdk.authenticate(timeout=2).stale is True
+    assert key not in caplog.text
+
+
+def test_authenticate_without_anything_kept_tells_the_fault(sdk, key, in_its_place):
+    """The error is the exchange's own."""
+    with in_its_place(PORTAL), pytest.raises(errors.ResponseFormatError, match="not the JSON"):
+        sdk.authenticate(key)
+
+
+def test_a_captive_portals_401_kills_no_key(sdk, key, in_its_place):
+    """Only the service's own word does; the session stays, and the refusal says what it may be."""
+    sdk.authenticate(key)
+    with in_its_place(PORTAL_401), pytest.raises(errors.ApiError) as caught:
+        sdk.refresh_quota()
+    assert "captive portal" in caught.value.hint
+    assert nimbus_sdk.current_session().license_type == "research"
+
+
+def test_refresh_quota_tells_that_it_could_not(sdk, key, sandbox):
+    """Somebody who asks for a fresh number is not given an old one; what is kept stays."""
+    sdk.authenticate(key)
+    sandbox.stop()
+    with pytest.raises(errors.NimbusConnectionError):
+        sdk.refresh_quota()
+    assert nimbus_sdk.current_session().stale is False
+
+
+def test_revoke_tells_that_it_could_not(sdk, key, sandbox):
+    """Nothing is cleared for a key that may live on."""
+    sdk.authenticate(key)
+    sandbox.stop()
+    with pytest.raises(errors.NimbusConnectionError):
+        sdk.revoke_api_key()
+    assert nimbus_sdk.current_session()
+    assert sdk.get_stored_api_key() == key
+
+
+def test_a_budget_is_kept_by_every_story(sdk, key, in_its_place):
+    """timeout=… bounds the whole call against a black hole."""
+    with in_its_place(hang):
+        for story in (sdk.install_core, sdk.authenticate):
+            started = time.monotonic()
+            with pytest.raises(errors.NimbusTimeoutError):
+                story(key, timeout=0.3)
+            assert time.monotonic() - started < 1.2
