@@ -1,0 +1,204 @@
+"""An environment that somebody else controls in part does not get the stored key, nor the GitHub token.
+
+Fresh processes, real sockets; the hostile service calls every key valid, so that no story ends early.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store import credentials
+from nimbus_sdk.store.key_card import DEFAULT_ORIGIN
+from nimbus_sdk.store.places import Places
+from tests.conftest import Fresh
+from tests.security.wires import behind_tls, heard, listening_proxy, obliging
+from tests.transport.wire import RawServer, serving
+
+STORIES = """
+import json, os, asyncio
+import nimbus_sdk
+from nimbus_sdk import aio
+
+STORIES = {
+    "install": lambda: nimbus_sdk.install_core(force=True),
+    "authenticate": lambda: nimbus_sdk.authenticate(),
+    "refresh": lambda: nimbus_sdk.refresh_quota(),
+    "models": lambda: nimbus_sdk.list_available_models(),
+    "client": lambda: nimbus_sdk.NimbusClient().validate(),
+    "token": lambda: nimbus_sdk.NimbusClient().github_token(),
+    "event": lambda: nimbus_sdk.NimbusClient().log_event("error"),
+    "async": lambda: asyncio.run(aio.install_core(force=True)),
+    "revoke": lambda: nimbus_sdk.revoke_api_key(),
+}
+told = {}
+for name in STORIES:
+    try:
+        STORIES[name]()
+        told[name] = "done"
+    except nimbus_sdk.NimbusError as error:
+        told[name] = type(error).__name__
+print(json.dumps(told))
+"""
+INSTALL = """
+import nimbus_sdk
+try:
+    nimbus_sdk.install_core(force=True, timeout=10)
+    print("done")
+except nimbus_sdk.NimbusError as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.fixture
+def evil() -> Iterator[RawServer]:
+    """A stranger's service."""
+    with serving(obliging) as server:
+        yield server
+
+
+@pytest.fixture
+def installed(sandbox: Sandbox, key: str) -> Sandbox:
+    """A sandbox at which the stored key was found valid."""
+    nimbus_sdk.install_core(key)
+    sandbox.clear_journal()
+    return sandbox
+
+
+def test_a_stored_key_goes_to_no_other_service(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):
+    """Whoever sets NIMBUS_SDK_API_URL gets no connection out of a stored key, in any story."""
+    told = json.loads(fresh(STORIES, NIMBUS_SDK_API_URL=evil.url).stdout)
+    assert set(told.values()) == {"MissingKeyError"}
+    assert evil.connections == 0
+    assert json.loads(fresh(STORIES).stdout)["revoke"] == "done"
+
+
+def test_a_key_that_a_person_gives_goes_where_that_person_says(
+    installed: Sandbox, key: str, evil: RawServer, fresh: Fresh
+):
+    """Consent is the key itself: as an argument, in the environment, at the prompt that names the host."""
+    Path("key.txt").write_text(key)
+    given = "import nimbus_sdk, pathlib; nimbus_sdk.NimbusClient({}).validate()"
+    fresh(given.format("pathlib.Path('key.txt').read_text()"), NIMBUS_SDK_API_URL=evil.url)
+    fresh(given.format(""), NIMBUS_SDK_API_URL=evil.url, NIMBUS_API_KEY=key)
+    assert heard(evil).count(key) == 2
+    asked = """
+import getpass, nimbus_sdk.store.key_sources as sources
+sources.person_present = lambda: True
+getpass.getpass = lambda label: print(label)
+import nimbus_sdk
+try:
+    nimbus_sdk.NimbusClient().validate()
+except nimbus_sdk.MissingKeyError:
+    pass
+"""
+    assert f"API key for {evil.url} " in fresh(asked, NIMBUS_SDK_API_URL=evil.url).stdout
+
+
+def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, fresh: Fresh, own_world: Path):
+    """A cloned repository's .env names other hosts, another repository, another home: nothing goes there."""
+    planted = own_world / "planted"
+    lines = {
+        "NIMBUS_SDK_API_URL": evil.url,
+        "NIMBUS_SDK_GITHUB_URL": evil.url,
+        "NIMBUS_SDK_CORE_REPO": "evil/core",
+        "NIMBUS_SDK_HOME": planted,
+        "NIMBUS_SDK_API_KEY_FILE": "/etc/passwd",
+        "NIMBUS_SDK_CREDENTIAL_STORE": "none",
+        "HTTPS_PROXY": evil.url,
+        "SSL_CERT_FILE": own_world / "evil.pem",
+        "PYTHONPATH": planted,
+    }
+    (own_world / "work" / ".env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    done = fresh(STORIES)
+    assert set(json.loads(done.stdout).values()) == {"done"}
+    assert evil.connections == 0
+    assert not planted.exists()
+    assert "NIMBUS_SDK_API_URL" in done.stderr, "the person is told that lines were passed over"
+    assert [one.endpoint for one in installed.journal()][:4] == [
+        "validate",
+        "github_token",
+        "release",
+        "asset",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("NIMBUS_SDK_GITHUB_URL", "https://github.evil.example"),
+        ("NIMBUS_SDK_CORE_REPO", "evil/NimbusSDKCore"),
+    ],
+)
+def test_the_services_token_and_core_have_one_source(
+    fresh: Fresh, own_world: Path, variable: str, value: str
+):
+    """One foreign variable is not enough to have the token sent, or the core brought from, elsewhere."""
+    key = _stored_for_the_real_service()
+    with behind_tls(obliging, own_world / "root.pem") as world, listening_proxy(world.port) as proxy:
+        trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(own_world / "root.pem")}
+        told = fresh(INSTALL, **trusted, **{variable: value}).stdout
+    assert told.startswith(f"ConfigurationError {variable} leads to {value}")
+    assert [one.line.split()[1] for one in world.requests] == ["/v1/auth/validate"]
+    assert proxy.hosts == ["api.nimbusbci.com:443"]
+    assert key in heard(world)
+
+
+def test_a_proxy_sees_hosts_and_sizes_alone(fresh: Fresh, own_world: Path):
+    """Whoever sets HTTPS_PROXY learns which hosts are spoken to, and nothing that is said."""
+    key = _stored_for_the_real_service()
+    with behind_tls(obliging, own_world / "root.pem") as world, listening_proxy(world.port) as proxy:
+        trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(own_world / "root.pem")}
+        told = fresh(INSTALL, **trusted).stdout
+    assert told.startswith("CoreDownloadError"), "the world behind the proxy has no release"
+    assert proxy.hosts == ["api.nimbusbci.com:443"] * 2 + ["api.github.com:443"]
+    assert key in heard(world)
+    assert "Bearer ghs_" in heard(world)
+    for secret in (key.encode(), key[10:30].encode(), b"ghs_", b"usr_1"):
+        assert secret not in proxy.passed
+
+
+def test_a_proxy_that_opens_connections_is_refused(fresh: Fresh, own_world: Path):
+    """With a certificate that this machine does not trust, not one byte of a request is sent."""
+    _stored_for_the_real_service()
+    with behind_tls(obliging, own_world / "root.pem") as world, listening_proxy(world.port) as proxy:
+        told = fresh(INSTALL, HTTPS_PROXY=proxy.url).stdout
+    assert told.startswith("NimbusConnectionError The certificate of api.nimbusbci.com is not trusted")
+    assert proxy.hosts == ["api.nimbusbci.com:443"]
+    assert world.requests == []
+
+
+def test_no_secret_of_a_connection_is_written_down(fresh: Fresh, own_world: Path):
+    """SSLKEYLOGFILE, which would open every recorded connection, gets none of ours."""
+    _stored_for_the_real_service()
+    log = own_world / "secrets.log"
+    with behind_tls(obliging, own_world / "root.pem") as world, listening_proxy(world.port) as proxy:
+        trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(own_world / "root.pem")}
+        fresh("import nimbus_sdk; nimbus_sdk.authenticate()", **trusted, SSLKEYLOGFILE=str(log))
+    assert len(world.requests) == 1
+    assert not log.exists() or "SECRET " not in log.read_text()
+
+
+def test_a_card_from_elsewhere_opens_nothing(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):
+    """A forged card leads a stored key nowhere, unless it names that very key and lies in its own folder."""
+    places = Places.of(Settings.load())
+    card = json.loads(Path(places.key_card).read_text())
+    Path(places.key_card).write_text(json.dumps({**card, "origin": evil.url, "fingerprint": "0" * 12}))
+    told = json.loads(fresh(STORIES, NIMBUS_SDK_API_URL=evil.url).stdout)
+    assert set(told.values()) == {"MissingKeyError"}
+    assert evil.connections == 0
+
+
+def _stored_for_the_real_service() -> str:
+    key = "nbci_live_" + "c0ffee" * 8
+    settings = Settings(home=os.environ["NIMBUS_SDK_HOME"], credential_store="file")
+    credentials.save_key(settings, Places.of(settings), ApiKey.parse(key), DEFAULT_ORIGIN)
+    return key
