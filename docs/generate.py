@@ -26,16 +26,13 @@ from nimbus_sdk.transport.status import BY_CODE, BY_STATUS
 FOLDER = Path(__file__).parent
 _COMPUTED = re.compile(r"(<!-- computed: ([\w-]+) -->\n\n).*?(?=<!-- end -->)", re.DOTALL)
 _VALUES = {
-    "api_url": "an https URL; http for `127.0.0.1`, `localhost` and `::1` alone",
-    "github_url": "likewise",
-    "core_repo": "`owner/repo`",
-    "home": "a path",
-    "profile": "1 to 64 letters, digits, `.`, `-`, `_`; no `.` in front",
-    "offline": "`1` or `0`",
-    "credential_store": "`keyring`, `file` or `none`",
-    "key_file": "a path",
-    "timeout": "seconds, above 0 and below 86400",
-    "no_progress": "`1` or `0`",
+    "base_url": "an https URL; http for `127.0.0.1`, `localhost` and `::1` alone",
+    "_repo": "`owner/repo`",
+    "_path": "a path",
+    "_profile": "1 to 64 letters, digits, `.`, `-`, `_`; no `.` in front",
+    "_switch": "`1` or `0`",
+    "_store": "`keyring`, `file` or `none`",
+    "_seconds": "seconds, above 0 and below 86400",
 }
 
 
@@ -43,10 +40,10 @@ def settings_table() -> str:
     """Every setting: its variable, its meaning, its default, and whether a ``.env`` may say it."""
     told, defaults = _attributes(Settings), Settings()
     rows = [("`NIMBUS_API_KEY`", "The API key; see below.", "`nbci_live_…` or `nbci_test_…`", "-", "yes")]
-    for name, (variable, _) in settings._TABLE.items():
+    for name, (variable, read) in settings._TABLE.items():
         by_folder = "no" if variable in settings._NOT_FROM_DOTENV else "yes"
         default = _shown(getattr(defaults, name))
-        rows.append((f"`{variable}`", told[name], _VALUES[name], default, by_folder))
+        rows.append((f"`{variable}`", told[name], _VALUES[read.__name__], default, by_folder))
     return _table(("variable", "what it says", "value", "default", "in `.env`"), rows)
 
 

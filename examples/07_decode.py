@@ -35,7 +35,7 @@ def trials(seed: int) -> nimbus_sdk.BCIData:
 
 
 with sandbox_unless_key():
-    nimbus_sdk.install_core()
+    session = nimbus_sdk.install_core()
 
     model = nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, "motor_imagery_4class_v1")
     print(model)
@@ -44,6 +44,8 @@ with sandbox_unless_key():
     doubtful = result.confidences < 0.5
     print(f"  {doubtful.sum()} trials were predicted with a probability below 0.5")
 
+    # Training is not part of every license; predicting is.
+    session.require_feature("training")
     mine = nimbus_sdk.train_model(nimbus_sdk.NimbusLDA, trials(seed=2), name="mine")
     with tempfile.TemporaryDirectory() as folder:
         path = nimbus_sdk.save_model(mine, Path(folder) / "mine.nimbus")
