@@ -39,6 +39,21 @@ def make_private_folder(path: str) -> None:
         os.chmod(path, PRIVATE_FOLDER)
 
 
+def refuse_foreign(found: os.stat_result) -> None:
+    """Refuse a file of another user that says what is believed or run: a home may lie where others write.
+
+    Root is spared: it works in the homes of others (sudo, containers), and what it trusts is its own choice.
+
+    Args:
+        found: Of the open file, so that it cannot be exchanged in between.
+
+    Raises:
+        OSError: Neither this user nor root has written it.
+    """
+    if os.name != "nt" and os.geteuid() != 0 and found.st_uid not in (os.geteuid(), 0):
+        raise PermissionError(errno.EPERM, "it belongs to another user")
+
+
 def create(path: str, mode: int = PRIVATE_FILE) -> int:
     """Make a file that is not there yet and open it for reading and writing; gives its descriptor.
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
 
 from nimbus_sdk.core.refused import told
-from nimbus_sdk.disk import regular_size
+from nimbus_sdk.disk import refuse_foreign, regular_size
 from nimbus_sdk.errors import CoreIntegrityError
 
 POINTER = "current.json"
@@ -164,6 +164,7 @@ def _read_json(path: str) -> dict[str, object] | None:
     with told(os.path.dirname(path)):
         try:
             with open(path, "rb", buffering=0) as file:
+                refuse_foreign(os.fstat(file.fileno()))
                 content = file.readall()
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -10,6 +10,7 @@ import errno
 import os
 import stat
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -31,26 +32,27 @@ def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
     Raises:
         OSError: It is there and cannot be read, or is larger than ``limit`` bytes.
     """
-    try:
-        # Without O_NONBLOCK a pipe that lies there in place of a file would hold us up for ever.
-        descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
-            raise OSError(f"{path} is no file, or larger than {limit} bytes")
-        return file.read(limit)
+    return _content(path, limit, lambda found: None)
+
+
+def read_own(path: str) -> bytes | None:
+    """The same, for a file that decides what is believed: one that another user wrote is refused.
+
+    Raises:
+        OSError: As for :func:`read`, or it belongs to another user.
+    """
+    return _content(path, READ_LIMIT, disk.refuse_foreign)
 
 
 def create_once(path: str, content: bytes) -> bytes:
-    """Write a file if there is none, and give what the file holds then: the first writer wins.
+    """Write a secret if there is none, and give what the file holds then: the first writer wins.
 
     Raises:
-        OSError: The disk refused.
+        OSError: The disk refused, or the file belongs to another user.
     """
-    present = read(path)
+    present = read_own(path)
     if present is not None:
+        _close(path)
         return present
     disk.make_private_folder(os.path.dirname(path))
     temporary = f"{path}.{disk.unique()}.tmp"
@@ -61,7 +63,7 @@ def create_once(path: str, content: bytes) -> bytes:
     finally:
         disk.remove(temporary)
     disk.sync_folder(os.path.dirname(path))
-    return read(path) or b""
+    return read_own(path) or b""
 
 
 def quarantine(path: str) -> str:
@@ -142,6 +144,27 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _content(path: str, limit: int, check: Callable[[os.stat_result], None]) -> bytes | None:
+    try:
+        # Without O_NONBLOCK a pipe that lies there in place of a file would hold us up for ever.
+        descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+            raise OSError(f"{path} is no file, or larger than {limit} bytes")
+        check(found)
+        return file.read(limit)
+
+
+def _close(path: str) -> None:
+    # Where it cannot be closed (a disk that is read-only), it can be used all the same.
+    with suppress(OSError):
+        if os.name != "nt" and stat.S_IMODE(os.stat(path).st_mode) & 0o077:
+            os.chmod(path, disk.PRIVATE_FILE)
 
 
 def _link_or_claim(temporary: str, path: str) -> None:

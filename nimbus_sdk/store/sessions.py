@@ -140,10 +140,10 @@ def _seal(places: Places, path: str, purpose: str, record: Mapping[str, object])
 
 def _unsealed(places: Places, path: str, purpose: str) -> Record | None:
     try:
-        content = files.read(path)
+        content = files.read_own(path)
         if content is None:
             return None
-        secret = files.read(places.seal) or b""
+        secret = files.read_own(places.seal) or b""
     except OSError as error:
         raise SessionError(
             f"The {purpose} in {path} cannot be read ({error.strerror or error}).",
