@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import functools
+import os
+import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.core import load
 from nimbus_sdk.errors import ConfigurationError, FeatureNotLicensedError, NimbusConnectionError
-from nimbus_sdk.model_files import SUFFIX, download_model
 from nimbus_sdk.session import current_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.places import Places
+
+if TYPE_CHECKING:
+    from nimbus_sdk.usage import Reporter
 
 R = TypeVar("R")
 
@@ -24,6 +28,7 @@ NEEDS = {
     "finalize_trial": ("streaming",),
 }
 LOWEST_TIER = "research"
+REPORTED = {"predict_batch": "batch", "finalize_trial": "streaming"}
 
 
 def from_core(name: str) -> object:
@@ -34,11 +39,13 @@ def from_core(name: str) -> object:
         CoreError: It cannot be loaded, or does not offer the name.
     """
     offered = load.offered(Places.of(Settings.load()).core, name)
-    if name in NEEDS and callable(offered):
-        return gated(offered, NEEDS[name])
-    if name == "load_model" and callable(offered):
+    if not callable(offered):
+        return offered
+    if name == "load_model":
         return fetching(offered)
-    return offered
+    if name in REPORTED:
+        offered = reported(offered, REPORTED[name])
+    return gated(offered, NEEDS[name]) if name in NEEDS else offered
 
 
 def gated(function: Callable[..., R], features: tuple[str, ...]) -> Callable[..., R]:
@@ -58,6 +65,45 @@ def gated(function: Callable[..., R], features: tuple[str, ...]) -> Callable[...
     return within_the_license
 
 
+def reported(function: Callable[..., R], inference_type: str) -> Callable[..., R]:
+    """An inference that is reported to the service, if the person has asked for that."""
+
+    @functools.wraps(function)
+    def reported_when_wanted(*arguments: object, **named: object) -> R:
+        where = _reporter()
+        if where is None:
+            return function(*arguments, **named)
+        started = time.perf_counter()
+        event: dict[str, object] = {"event_type": "inference", "inference_type": inference_type}
+        event["model_name"] = _name_of(arguments[0]) if arguments else None
+        try:
+            result = function(*arguments, **named)
+        except Exception as error:
+            # The class alone: a message may repeat what was decoded.
+            where.report(
+                {**event, "event_type": "error", "success": False, "error_message": type(error).__name__}
+            )
+            raise
+        milliseconds = round((time.perf_counter() - started) * 1000, 3)
+        where.report({**event, "success": True, "duration_ms": milliseconds})
+        return result
+
+    return reported_when_wanted
+
+
+def _reporter() -> Reporter | None:
+    if os.environ.get("NIMBUS_SDK_USAGE", "0") in ("", "0"):
+        return None
+    from nimbus_sdk.usage import reporter
+
+    return reporter()
+
+
+def _name_of(model: object) -> str | None:
+    name = getattr(getattr(model, "card", None), "name", None)
+    return name[:128] if isinstance(name, str) and name else None
+
+
 def fetching(load_model: Callable[..., R]) -> Callable[..., R]:
     """``load_model``, which fetches a model that the service offers when it is asked for the first time."""
 
@@ -67,7 +113,7 @@ def fetching(load_model: Callable[..., R]) -> Callable[..., R]:
         try:
             return load_model(kind, name_or_path, **given)
         except FileNotFoundError as absent:
-            if not isinstance(name_or_path, str) or "/" in name_or_path or name_or_path.endswith(SUFFIX):
+            if not isinstance(name_or_path, str) or not name_or_path.replace("_", "").isalnum():
                 raise
             _fetch(name_or_path, absent)
         return load_model(kind, name_or_path, **given)
@@ -76,6 +122,8 @@ def fetching(load_model: Callable[..., R]) -> Callable[..., R]:
 
 
 def _fetch(name: str, absent: FileNotFoundError) -> None:
+    from nimbus_sdk.model_files import download_model
+
     try:
         download_model(name)
     except ConfigurationError:

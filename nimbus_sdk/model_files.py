@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from nimbus_sdk import disk
 from nimbus_sdk.catalogue import covers, finding_model
 from nimbus_sdk.core.download import Download
+from nimbus_sdk.core.protocol import MODEL_SUFFIX
 from nimbus_sdk.core.refused import told
 from nimbus_sdk.errors import ConfigurationError, CoreDownloadError, PermissionDeniedError
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
@@ -25,7 +26,6 @@ from nimbus_sdk.transport.flow import Call, Flow, call, work
 if TYPE_CHECKING:
     from nimbus_sdk.models import ModelInfo
 
-SUFFIX = ".nimbus"
 PARTIAL = 206
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
 LARGEST_BYTES = 2**30
@@ -78,7 +78,7 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
     size = yield from _size(step, name)
     sink = Download(
         places.downloads,
-        f"{name}{SUFFIX}",
+        f"{name}{MODEL_SUFFIX}",
         size,
         model.checksum.removeprefix("sha256:"),
         report=lambda done, total: report(ProgressEvent("download", f"Downloading {name}", done, total)),
@@ -103,7 +103,7 @@ def kept_path(places: Places, name: str) -> str:
     """
     if _NAME.fullmatch(name) is None:
         raise ConfigurationError(f"{name!r} is no name of a model.")
-    return os.path.join(places.models, f"{name}{SUFFIX}")
+    return os.path.join(places.models, f"{name}{MODEL_SUFFIX}")
 
 
 def _call(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Call:

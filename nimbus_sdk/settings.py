@@ -28,6 +28,7 @@ _NOT_FROM_DOTENV = frozenset(
         "NIMBUS_SDK_CREDENTIAL_STORE",
         "NIMBUS_SDK_GITHUB_URL",
         "NIMBUS_SDK_HOME",
+        "NIMBUS_SDK_USAGE",
     }
 )
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -52,6 +53,7 @@ class Settings:
         key_file: A mounted file that holds the key, or None.
         timeout: Seconds for one whole call, retries included.
         no_progress: No progress bars.
+        usage: Report inferences to the service, in the background.
         dotenv: Path of the ``.env`` that was read, or None.
 
     Example:
@@ -69,6 +71,7 @@ class Settings:
     key_file: str | None = None
     timeout: float = 30.0
     no_progress: bool = False
+    usage: bool = False
     dotenv: str | None = None
 
     @classmethod
@@ -278,4 +281,5 @@ _TABLE = {
     "key_file": ("NIMBUS_SDK_API_KEY_FILE", _path),
     "timeout": ("NIMBUS_SDK_TIMEOUT", _seconds),
     "no_progress": ("NIMBUS_SDK_NO_PROGRESS", _switch),
+    "usage": ("NIMBUS_SDK_USAGE", _switch),
 }

@@ -80,13 +80,14 @@ def fresh(own_world: Path) -> Fresh:
     """Runs code in a fresh process with this test's environment; keyword arguments add to it."""
 
     def run(
-        code: str, *, timeout: float = 60, check: bool = True, **environ: str
+        code: str, *, timeout: float = 60, check: bool = True, stdin: str | None = None, **environ: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
             env={**os.environ, **environ},
             cwd=own_world / "work",
             capture_output=True,
+            input=stdin,
             text=True,
             timeout=timeout,
             check=False,

@@ -45,6 +45,9 @@ PROTOCOL_VERSION = 1
 DISTRIBUTION = "nimbus_sdk_core"
 """The wheel's project and the package that is imported."""
 
+MODEL_SUFFIX = ".nimbus"
+"""How the file of a model is named."""
+
 REQUIRED = ("BCIData", "BCIMetadata", "NimbusLDA", "load_model", "predict_batch", "__version__")
 """Names that every core offers."""
 

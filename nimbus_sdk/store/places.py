@@ -151,3 +151,8 @@ class Places:
     def downloads(self) -> str:
         """Downloads under way."""
         return os.path.join(self.cache, "downloads")
+
+    @property
+    def usage(self) -> str:
+        """The folder of events that wait to be reported."""
+        return os.path.join(self.state, "profiles", self.profile, "usage")
