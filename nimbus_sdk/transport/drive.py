@@ -256,6 +256,7 @@ def prepared(call: Call, settings: Settings) -> Call:
         raise NimbusConnectionError(
             f"Offline mode is on, so {call.name} was not sent.",
             passing=False,
+            sent=False,
             hint="To use the network unset NIMBUS_SDK_OFFLINE (in the environment or .env) "
             "and leave offline=True out.",
         )

@@ -32,7 +32,9 @@ def known_addresses(url: str, seconds: float) -> int:
         port = parts.port or parts.scheme
         entries = in_time(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
     except Overdue:
-        fault: NimbusError = NimbusTimeoutError(f"No name server answered for {host} within {seconds:.1f} s.")
+        fault: NimbusError = NimbusTimeoutError(
+            f"No name server answered for {host} within {seconds:.1f} s.", sent=False
+        )
     except (OSError, UnicodeError) as error:
         fault = unknown_host(host, error)
     else:

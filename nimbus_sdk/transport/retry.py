@@ -12,8 +12,6 @@ from nimbus_sdk.errors import (
     ApiError,
     NimbusConnectionError,
     NimbusError,
-    NotConfiguredError,
-    QuotaExceededError,
     RateLimitError,
     ServerError,
 )
@@ -59,11 +57,9 @@ def may_repeat(call: Call, error: BaseException) -> bool:
     """Whether trying again can help, and can do no harm."""
     if isinstance(error, RateLimitError):
         return error.status is not None
-    if not call.repeatable or isinstance(error, (QuotaExceededError, NotConfiguredError)):
-        return False
     if isinstance(error, NimbusConnectionError):
-        return error.passing
-    return isinstance(error, ServerError)
+        return error.passing and (call.repeatable or not error.sent)
+    return call.repeatable and isinstance(error, ServerError)
 
 
 def asked_wait(error: BaseException | None) -> float | None:
@@ -83,7 +79,8 @@ class Trail:
         if isinstance(error, ApiError):
             error.attempts = self.attempts
             error.answer_lost = self.answer_lost
-        self.answer_lost |= isinstance(error, (NimbusConnectionError, ServerError))
+        lost = error.sent if isinstance(error, NimbusConnectionError) else isinstance(error, ServerError)
+        self.answer_lost |= lost
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -93,6 +93,7 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
         return NimbusConnectionError(
             f"The certificate of {host} is not trusted ({foreign(untrusted.verify_message)}).",
             passing=False,
+            sent=False,
             hint="If your network opens TLS connections, set SSL_CERT_FILE to its root certificate "
             "(a PEM file). If the certificate is not yet or no longer valid, check this machine's clock.",
         )
@@ -100,6 +101,7 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
         return NimbusConnectionError(
             f"The proxy on the way to {host} refused: {foreign(str(error))}.",
             passing=False,
+            sent=False,
             hint="Check HTTPS_PROXY (user and password belong into its URL) and NO_PROXY.",
         )
     if (broken := _first(causes, ssl.SSLError)) is not None:
@@ -109,12 +111,13 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
             return NimbusConnectionError(
                 f"{host} offers no TLS 1.2 or newer, so nothing was sent to it.",
                 passing=False,
+                sent=False,
                 hint="The server, or a proxy in between, must be updated; older TLS is never used.",
             )
         return NimbusConnectionError(f"The TLS connection to {host} failed ({reason or 'none'}).", sent=sent)
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
         return NimbusConnectionError(
-            f"The request to {host} cannot be sent ({type(error).__name__}).", passing=False
+            f"The request to {host} cannot be sent ({type(error).__name__}).", passing=False, sent=False
         )
     if isinstance(error, httpx.RemoteProtocolError):
         return NimbusConnectionError(
@@ -131,6 +134,7 @@ def unknown_host(host: str, error: OSError | UnicodeError) -> NimbusConnectionEr
     return NimbusConnectionError(
         f"The name {host} cannot be resolved ({foreign(reason or type(error).__name__)}).",
         passing=False,
+        sent=False,
         hint="Check the network connection, the DNS server and the proxy variables, then try again.",
     )
 

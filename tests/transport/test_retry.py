@@ -117,6 +117,10 @@ REPEAT_TABLE = [
     (errors.NimbusConnectionError("x"), True, False),
     (errors.NimbusConnectionError("x", passing=False), False, False),
     (errors.NimbusTimeoutError("x"), True, False),
+    (errors.NimbusTimeoutError("x", sent=False), True, True),
+    (errors.NimbusConnectionError("x", sent=False), True, True),
+    (errors.NimbusConnectionError("x", passing=False, sent=False), False, False),
+    (errors.AnswerLostError("x"), False, False),
     (errors.ResponseFormatError("x"), False, False),
     (errors.ApiError("x", status=418), False, False),
     (errors.CoreDownloadError("x"), False, False),
@@ -205,13 +209,15 @@ def test_an_error_is_told_what_came_before_it():
     told = []
     for error in (
         errors.RateLimitError("x", status=429),
+        errors.NimbusConnectionError("x", sent=False),
+        errors.KeyNotFoundError("x", status=404),
         errors.NimbusTimeoutError("x"),
         errors.KeyNotFoundError("x", status=404),
     ):
         trail.attempts += 1
         trail.note(error)
         told.append((getattr(error, "attempts", None), getattr(error, "answer_lost", None)))
-    assert told == [(1, False), (None, None), (3, True)]
+    assert told == [(1, False), (None, None), (3, False), (None, None), (5, True)]
 
 
 @pytest.fixture(autouse=True)

@@ -261,50 +261,64 @@ def caused(error, cause):
     return error
 
 
+LATE = "did not answer in time"
 EXCHANGES = [
-    (httpx.ConnectTimeout("x"), NimbusTimeoutError, "did not answer in time", True),
-    (httpx.ReadTimeout(""), NimbusTimeoutError, "did not answer in time", True),
-    (httpx.PoolTimeout(""), NimbusTimeoutError, "did not answer in time", True),
+    (httpx.ConnectTimeout("x"), NimbusTimeoutError, LATE, True, False),
+    (httpx.PoolTimeout(""), NimbusTimeoutError, LATE, True, False),
+    (httpx.ReadTimeout(""), NimbusTimeoutError, LATE, True, True),
+    (httpx.WriteTimeout(""), NimbusTimeoutError, LATE, True, True),
     (
         caused(httpx.ConnectError("x"), socket.gaierror(-2, "Name or service not known")),
         NimbusConnectionError,
         "cannot be resolved (Name or service not known)",
         False,
+        False,
     ),
-    (httpx.ProxyError("403 Forbidden"), NimbusConnectionError, "proxy on the way", False),
+    (httpx.ProxyError("403 Forbidden"), NimbusConnectionError, "proxy on the way", False, False),
     (
         caused(httpx.ConnectError("x"), ssl.SSLError(1, "[SSL] wrong version number")),
         NimbusConnectionError,
         "TLS connection",
         True,
+        False,
     ),
-    (httpx.UnsupportedProtocol("x"), NimbusConnectionError, "cannot be sent", False),
-    (httpx.InvalidURL("x"), NimbusConnectionError, "cannot be sent", False),
+    (httpx.UnsupportedProtocol("x"), NimbusConnectionError, "cannot be sent", False, False),
+    (httpx.InvalidURL("x"), NimbusConnectionError, "cannot be sent", False, False),
     (
-        httpx.LocalProtocolError(f"Illegal header value {KEY!r}"),
+        httpx.LocalProtocolError(f"Illegal value {KEY!r}"),
         NimbusConnectionError,
         "cannot be sent",
         False,
+        False,
     ),
     (
-        httpx.RemoteProtocolError(f"illegal line {KEY}"),
+        httpx.RemoteProtocolError(f"illegal {KEY}"),
         NimbusConnectionError,
         "broke off in mid-answer",
         True,
+        True,
     ),
-    (httpx.ReadError(""), NimbusConnectionError, "(models: ReadError)", True),
-    (httpx.ConnectError(f"no way to {API}?key={KEY}"), NimbusConnectionError, "cannot be reached", True),
+    (httpx.ReadError(""), NimbusConnectionError, "(models: ReadError)", True, True),
+    (
+        httpx.ConnectError(f"no way to {API}?key={KEY}"),
+        NimbusConnectionError,
+        "cannot be reached",
+        True,
+        False,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("raised", "kind", "text", "passing"), EXCHANGES, ids=lambda v: type(v).__name__)
-def test_every_failure_of_an_exchange_has_its_error(raised, kind, text, passing):
-    """The text names the host and the fault, says no secret, and the error knows whether it may pass."""
+@pytest.mark.parametrize(
+    ("raised", "kind", "text", "passing", "sent"), EXCHANGES, ids=lambda v: type(v).__name__
+)
+def test_every_failure_of_an_exchange_has_its_error(raised, kind, text, passing, sent):
+    """Host and fault are told, no secret; whether it may pass, and whether the service may have got it."""
     error = from_exception(call_with(), raised)
     assert type(error) is kind
     assert "api.nimbusbci.com" in error.message
     assert text in error.message
-    assert error.passing is passing
+    assert (error.passing, error.sent) == (passing, sent)
     assert KEY not in str(error)
     assert error.hint
 
