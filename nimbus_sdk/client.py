@@ -108,7 +108,7 @@ class NimbusClient:
         self.close()
 
     def __repr__(self) -> str:
-        return f"NimbusClient({self._voice})"
+        return f"NimbusClient({_shown(self)})"
 
 
 class AsyncNimbusClient:
@@ -181,7 +181,7 @@ class AsyncNimbusClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"AsyncNimbusClient({self._voice})"
+        return f"AsyncNimbusClient({_shown(self)})"
 
 
 class _Voice:
@@ -227,6 +227,11 @@ class _Voice:
     def __repr__(self) -> str:
         masked = None if self._key is None else self._key.masked
         return f"base_url={self._base!r}, api_key={masked!r}"
+
+
+def _shown(client: NimbusClient | AsyncNimbusClient) -> str:
+    # A traceback with locals shows a client that was refused its key, and so never came to have a voice.
+    return str(getattr(client, "_voice", "not ready"))
 
 
 def _details(
