@@ -41,7 +41,7 @@ class Desk:
         self.client = getattr(services, system if kind == "sync" else f"Async{system}")(**given)
         self._runner = asyncio.Runner() if kind == "async" else None
 
-    def __call__(self, name: str, *args: Any, **given: Any) -> Any:
+    def __call__(self, name: str, /, *args: Any, **given: Any) -> Any:
         """Call a method and wait."""
         found = getattr(self.client, name)
         if self._runner is None:
