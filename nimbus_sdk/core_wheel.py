@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nimbus_sdk import licensing
-from nimbus_sdk.core import environment, installed, unpack, verify, versions
+from nimbus_sdk import disk, licensing
+from nimbus_sdk.core import environment, installed, refused, unpack, verify, versions
 from nimbus_sdk.errors import NimbusError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.progress import ProgressEvent, Report
@@ -57,6 +57,7 @@ def fetched_wheel(
     from nimbus_sdk.core.download import Download
 
     github.require_trusted_source(settings)
+    yield from work(lambda: _own(places.cache))
     report(ProgressEvent("token", "Asking for access to the release"))
     token = yield from licensing.release_token(settings, places, key)
     report(ProgressEvent("release", "Looking for the release that fits"))
@@ -89,6 +90,7 @@ def put_in_use(
         SessionError: The session cannot be kept; likewise.
         CredentialStoreError: The key cannot be kept; likewise.
     """
+    yield from work(lambda: _own(places.data))
     report(ProgressEvent("verify", "Checking what arrived"))
     facts = yield from work(lambda: verify.check_wheel(wheel.path, wheel.name))
     environment.require_environment(facts.requires, facts.requires_python)
@@ -118,6 +120,12 @@ def _committed(
         # The new state holds already: the staged session counts, and a later run tidies up.
         _log.warning("The core is installed; what was left to tidy up was not: %s", error)
     return session
+
+
+def _own(folder: str) -> None:
+    # Whoever owns the folder above ours could put another in its place.
+    with refused.told(folder):
+        disk.make_private_folder(folder)
 
 
 def _drop_unless_in_use(places: Places, core: InstalledCore) -> None:
