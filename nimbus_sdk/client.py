@@ -189,6 +189,8 @@ class _Voice:
 
     def __init__(self, given: Given, settings: Settings) -> None:
         self.settings = settings
+        # Before it may fail, so that a traceback with locals can show what there is.
+        self._key: ApiKey | None = None
         self._key = accepted(given)
 
     def validate(self) -> Flow[Entitlement]:
