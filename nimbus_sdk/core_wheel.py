@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk import disk, licensing
 from nimbus_sdk.core import environment, installed, refused, unpack, verify, versions
-from nimbus_sdk.errors import NimbusError
+from nimbus_sdk.errors import CoreError, NimbusError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.progress import ProgressEvent, Report
 from nimbus_sdk.session import AuthSession
@@ -129,6 +129,10 @@ def _own(folder: str) -> None:
 
 
 def _drop_unless_in_use(places: Places, core: InstalledCore) -> None:
-    pointer = installed.read_pointer(places.core)
+    try:
+        pointer = installed.read_pointer(places.core)
+    except CoreError:
+        # Whatever a damaged pointer meant, it was not what has only just been unpacked.
+        pointer = None
     if pointer is None or pointer.install_id != core.install_id:
         unpack.discard(core)

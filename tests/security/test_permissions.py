@@ -117,7 +117,7 @@ def test_a_dangling_link_is_refused_too(home: Path, own_world: Path, key: str):
     assert not (own_world / "not-there.json").exists()
 
 
-def test_a_link_in_the_place_of_a_lock_or_temporary_file_is_not_written_through(
+def test_a_link_in_the_place_of_a_small_file_is_not_written_through(
     home: Path, own_world: Path, sandbox: Sandbox, key: str
 ):
     """What other small files' names lead to is left alone: they are replaced, never written into."""
@@ -125,13 +125,28 @@ def test_a_link_in_the_place_of_a_lock_or_temporary_file_is_not_written_through(
     victim.write_text("precious")
     nimbus_sdk.install_core(key)
     places = Places.of(Settings.load())
-    for path in (places.session, places.key_card, places.last_seen, places.core_pointer):
-        os.unlink(path)
+    small = (places.session, places.key_card, places.last_seen, places.core_pointer)
+    for path in (*small, places.lock):
+        Path(path).unlink(missing_ok=True)
         os.symlink(victim, path)
     nimbus_sdk.install_core(key, force=True)
     assert victim.read_text() == "precious"
     assert nimbus_sdk.check_installation()
     assert not any(os.path.islink(path) for path in (places.session, places.key_card, places.last_seen))
+
+
+def test_a_link_in_the_place_of_the_keys_lock_is_refused(
+    home: Path, own_world: Path, sandbox: Sandbox, key: str
+):
+    """The keys' lock leads nowhere either: the install fails with the error that says so, and keeps nothing."""
+    victim = own_world / "victim"
+    victim.write_text("precious")
+    (home / "config").mkdir()
+    (home / "config" / "credentials.json.lock").symlink_to(victim)
+    with pytest.raises(CredentialStoreError, match=r"credentials\.json cannot be changed"):
+        nimbus_sdk.install_core(key)
+    assert victim.read_text() == "precious"
+    assert not nimbus_sdk.check_installation().installed
 
 
 @needs_root
