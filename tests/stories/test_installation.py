@@ -1,0 +1,137 @@
+"""What is installed: checked, taken from, removed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nimbus_sdk import errors
+from tests.stories.conftest import FIRST_INSTALL
+
+NAMES = ("load_model", "predict_batch", "NimbusLDA", "RxLDAModel", "BCIData")
+
+
+def library(places, name):
+    """A file of the installed core."""
+    return next(Path(places.core).rglob(name))
+
+
+def test_without_a_core_there_is_none(sdk):
+    """False, with the reason; no folder is made by looking."""
+    status = sdk.check_installation()
+    assert not status
+    assert (status.installed, status.version, status.path, status.session) == (False, None, None, None)
+    assert status.problems == ("The core is not installed.",)
+
+
+def test_a_whole_core_is_told_with_its_session(sdk, key):
+    """True, with version and place."""
+    session = sdk.install_core(key)
+    status = sdk.check_installation()
+    assert status
+    assert (status.version, status.session, status.problems) == ("0.1.0", session, ())
+    assert os.path.isdir(status.path)
+
+
+def test_a_session_that_may_not_be_used_is_left_out(sdk, key, age):
+    """The core is whole all the same."""
+    from datetime import UTC, datetime
+
+    sdk.install_core(key)
+    age(expires_at=datetime.now(UTC))
+    status = sdk.check_installation()
+    assert status
+    assert status.session is None
+
+
+def test_a_changed_file_is_found_though_its_size_is_the_same(sdk, key, places):
+    """Every file's hash is compared."""
+    sdk.install_core(key)
+    file = library(places, "predict.py")
+    content = bytearray(file.read_bytes())
+    content[0] ^= 1
+    file.write_bytes(content)
+    status = sdk.check_installation()
+    assert not status
+    assert status.installed
+    assert any("predict.py" in problem for problem in status.problems)
+
+
+def test_every_fault_is_told_and_not_the_first(sdk, key, places):
+    """Missing, cut short and added files, all of them."""
+    sdk.install_core(key)
+    library(places, "lda.py").unlink()
+    library(places, "qda.py").write_bytes(b"")
+    problems = "\n".join(sdk.check_installation().problems)
+    assert "lda.py" in problems
+    assert "qda.py" in problems
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', ""])
+def test_a_damaged_pointer_is_told(sdk, key, places, content):
+    """And installing again mends it."""
+    sdk.install_core(key)
+    Path(places.core_pointer).write_text(content)
+    status = sdk.check_installation()
+    assert not status
+    assert status.problems
+    sdk.install_core(key)
+    assert sdk.check_installation()
+
+
+def test_uninstalling_removes_every_version_and_nothing_else(sdk, key, sandbox, asked):
+    """Session and key stay, so that installing again needs no key."""
+    sdk.install_core(key)
+    sandbox.publish("0.2.0")
+    sdk.install_core(key, force=True)
+    assert set(sdk.uninstall_core()) == {"0.1.0", "0.2.0"}
+    assert sdk.uninstall_core() == ()
+    assert not sdk.check_installation()
+    assert sdk.current_session()
+    asked()
+    sdk.install_core()
+    assert asked() == FIRST_INSTALL
+
+
+def test_a_name_of_the_core_says_what_to_run_before_it_is_there(fresh):
+    """Each of the lazily resolved names, in a process that has loaded none."""
+    fresh(
+        "import nimbus_sdk\n"
+        f"for name in {NAMES}:\n"
+        "    try:\n"
+        "        getattr(nimbus_sdk, name)\n"
+        "    except nimbus_sdk.CoreNotInstalledError as error:\n"
+        "        assert 'install_core' in error.hint and 'nimbus-sdk install' in str(error)\n"
+        "    else:\n"
+        "        raise SystemExit(f'{name} is there')\n"
+    )
+
+
+def test_names_of_the_core_are_there_after_it_is_installed(key, sdk, fresh):
+    """In a fresh process, offline, with old and new names."""
+    sdk.install_core(key)
+    fresh(
+        "import nimbus_sdk\n"
+        "from nimbus_sdk import load_model, predict_batch, NimbusLDA\n"
+        "assert nimbus_sdk.RxLDAModel is NimbusLDA\n"
+        "assert nimbus_sdk.load_model is load_model\n"
+        "model = load_model(NimbusLDA, 'motor_imagery_4class_v1')\n"
+        "assert model is not None\n",
+        NIMBUS_SDK_OFFLINE="1",
+    )
+
+
+def test_a_damaged_core_is_told_when_a_name_is_taken(key, sdk, places, fresh):
+    """It is not run."""
+    sdk.install_core(key)
+    library(places, "lda.py").unlink()
+    fresh(
+        "import nimbus_sdk\n"
+        "from nimbus_sdk.errors import CoreIntegrityError\n"
+        "try:\n"
+        "    nimbus_sdk.load_model\n"
+        "except CoreIntegrityError as error:\n"
+        "    assert error.issues and 'install --force' in str(error)\n"
+        "else:\n"
+        "    raise SystemExit('it was loaded')\n"
+    )
