@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from nimbus_sdk.store.prompt import is_terminal, kernel_runs
+
 if TYPE_CHECKING:
     from typing import Literal
 
@@ -48,8 +50,8 @@ def reporting(progress: Report | bool | None, quiet: bool) -> Iterator[Report]:
     if callable(progress):
         yield progress
         return
-    notebook = in_notebook()
-    if progress is False or (progress is None and (quiet or not (notebook or sys.stderr.isatty()))):
+    notebook = kernel_runs()
+    if progress is False or (progress is None and (quiet or not (notebook or is_terminal(sys.stderr)))):
         yield _silent
         return
     if notebook:
@@ -60,11 +62,6 @@ def reporting(progress: Report | bool | None, quiet: bool) -> Iterator[Report]:
         return
     with _bar() as report:
         yield report
-
-
-def in_notebook() -> bool:
-    """Whether this process is the kernel of a notebook."""
-    return "ipykernel" in sys.modules
 
 
 def _silent(event: ProgressEvent) -> None:

@@ -12,7 +12,7 @@ def person_present() -> bool:
         >>> isinstance(person_present(), bool)
         True
     """
-    return _kernel_runs() or (_is_terminal(sys.stdin) and _is_terminal(sys.stderr))
+    return kernel_runs() or (is_terminal(sys.stdin) and is_terminal(sys.stderr))
 
 
 def ask_hidden(label: str) -> str | None:
@@ -41,13 +41,15 @@ def tell(line: str) -> None:
         sys.stderr.flush()
 
 
-def _kernel_runs() -> bool:
+def kernel_runs() -> bool:
+    """Whether this process is the running kernel of a notebook."""
     # A program may import ipykernel without being a kernel, so that alone says nothing.
     application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
     return application is not None and bool(application.initialized())
 
 
-def _is_terminal(stream: object) -> bool:
+def is_terminal(stream: object) -> bool:
+    """Whether a person sees what goes to a stream, or types what comes from it."""
     try:
         return bool(stream.isatty())  # type: ignore[attr-defined]
     except (AttributeError, ValueError):

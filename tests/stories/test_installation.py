@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk import errors
 from tests.stories.conftest import FIRST_INSTALL
 
 NAMES = ("load_model", "predict_batch", "NimbusLDA", "RxLDAModel", "BCIData")

@@ -1,0 +1,244 @@
+"""What is shown while something long is going on: nothing where nobody looks, and nothing but text."""
+
+import contextlib
+import io
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+import types
+
+import pytest
+
+from nimbus_sdk.notebook import html_progress, progress_html
+from nimbus_sdk.progress import ProgressEvent, reporting
+
+STEPS = [
+    ProgressEvent("validate", "Validating nbci_test_0123…89ab"),
+    ProgressEvent("download", "Downloading core 0.1.0", 0, 4 * 2**20),
+    ProgressEvent("download", "Downloading core 0.1.0", 2**20, 4 * 2**20),
+    ProgressEvent("download", "Downloading core 0.1.0", 4 * 2**20, 4 * 2**20),
+    ProgressEvent("done", "Done"),
+]
+
+
+def play(progress, quiet=False):
+    """Report all steps."""
+    with reporting(progress, quiet) as report:
+        for event in STEPS:
+            report(event)
+
+
+class Terminal(io.StringIO):
+    """A stream that says that somebody looks."""
+
+    def isatty(self):
+        """Somebody does."""
+        return True
+
+
+@pytest.fixture
+def look(monkeypatch):
+    """Makes standard error a terminal; from within the test, since pytest sets it anew for each phase."""
+
+    def look():
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("TERM", "xterm")
+        return terminal
+
+    return look
+
+
+def test_nothing_is_shown_where_nobody_looks(capsys):
+    """Standard error is no terminal, so nothing is written to it."""
+    play(None)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("stream", [None, "closed"])
+def test_a_program_without_standard_error_is_not_disturbed(monkeypatch, stream):
+    """pythonw has none, and some daemons close it."""
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", None if stream is None else closed)
+    play(None)
+
+
+def test_a_function_gets_every_event_in_order(capsys):
+    """And nothing else is shown."""
+    seen = []
+    play(seen.append)
+    assert seen == STEPS
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_function_is_called_although_bars_are_switched_off():
+    """NIMBUS_SDK_NO_PROGRESS silences bars; who hands a function in wants it."""
+    seen = []
+    play(seen.append, quiet=True)
+    assert seen == STEPS
+
+
+def test_a_terminal_gets_a_bar(look):
+    """With the steps in words, on standard error."""
+    terminal = look()
+    play(None)
+    shown = terminal.getvalue()
+    assert "Done" in shown
+    assert "4.2/4.2 MB" in shown
+
+
+@pytest.mark.parametrize(("progress", "quiet"), [(False, False), (None, True), (False, True)])
+def test_a_terminal_that_wants_none_gets_none(look, progress, quiet):
+    """By argument, or by the setting."""
+    terminal = look()
+    play(progress, quiet)
+    assert terminal.getvalue() == ""
+
+
+def test_who_asks_for_a_bar_gets_one(monkeypatch):
+    """True wins over the setting and over what the stream is."""
+    plain = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", plain)
+    play(True, quiet=True)
+    assert "Done" in plain.getvalue()
+
+
+def test_a_bar_is_drawn_on_a_real_terminal_and_the_output_is_left_alone(sandbox, key, own_world):
+    """A program on a pty: the bar comes with its bytes, standard output has only the program's own."""
+    code = "import nimbus_sdk\nprint(nimbus_sdk.install_core().license_type)\n"
+    leader, follower = pty.openpty()
+    environ = {**os.environ, "NIMBUS_API_KEY": key, "TERM": "xterm", "COLUMNS": "120"}
+    del environ["NIMBUS_SDK_NO_PROGRESS"]
+    program = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        env=environ,
+        cwd=own_world / "work",
+    )
+    os.close(follower)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end of a pty is closed by its program's end
+        while select.select([leader], [], [], 30)[0] and (piece := os.read(leader, 65536)):
+            shown += piece
+    output, _ = program.communicate(timeout=30)
+    os.close(leader)
+    assert program.returncode == 0
+    assert output == b"research\n"
+    text = shown.decode()
+    assert "Done" in text
+    assert "kB" in text or "MB" in text
+    assert key not in text
+
+
+# Notebooks
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    """A kernel that runs, and what its cell shows: a stand-in for IPython, which is not installed here."""
+    shown = []
+
+    class Handle:
+        def update(self, html):
+            shown.append(html)
+
+    def display(html, display_id):
+        shown.append(html)
+        return Handle()
+
+    application = types.SimpleNamespace(initialized=lambda: True)
+    modules = {
+        "ipykernel": types.ModuleType("ipykernel"),
+        "ipykernel.kernelapp": types.SimpleNamespace(IPKernelApp=application),
+        "IPython": types.ModuleType("IPython"),
+        "IPython.display": types.SimpleNamespace(HTML=str, display=display),
+    }
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    return types.SimpleNamespace(shown=shown, application=application)
+
+
+def test_a_notebook_shows_one_bar_in_its_cell(kernel, capsys):
+    """Steps as HTML, in place; nothing on the streams."""
+    play(None)
+    assert kernel.shown[0] == ""
+    assert kernel.shown[-1] == "<div>Done</div>"
+    assert "Downloading core 0.1.0" in kernel.shown[2]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_that_wants_none_gets_none(kernel):
+    """The setting counts there too."""
+    play(None, quiet=True)
+    play(False)
+    assert kernel.shown == []
+
+
+def test_a_program_that_only_imports_a_kernels_package_is_no_notebook(kernel, capsys):
+    """Debuggers and editors do; there is no cell to draw in."""
+    kernel.application.initialized = lambda: False
+    play(None)
+    assert kernel.shown == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_fast_download_is_not_drawn_at_every_chunk(kernel, monkeypatch):
+    """Ten times a second at most, and the last one always."""
+    now = [1000.0]
+    monkeypatch.setattr("nimbus_sdk.notebook.time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    with html_progress() as report:
+        for done in range(1001):
+            now[0] += 0.001
+            report(ProgressEvent("download", "x", done, 1000))
+    assert 8 <= len(kernel.shown) <= 14
+    assert "value='1000'" in kernel.shown[-1]
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["<script>alert(1)</script>", "a & b", "\"quoted\" 'too'", "</div><img src=x onerror=alert(1)>"],
+)
+def test_every_value_is_escaped(message):
+    """A message is text, with or without a bar."""
+    for event in (ProgressEvent("wait", message), ProgressEvent("download", message, 1, 2)):
+        html = progress_html(event)
+        assert message not in html or "<" not in message
+        assert "<script" not in html
+        assert "<img" not in html
+        assert html.count("<div>") == 1
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "bar"),
+    [(None, None, False), (5, None, False), (5, 0, False), (0, 5, True), (5, 5, True)],
+)
+def test_a_bar_needs_something_to_count(done, total, bar):
+    """Without a total there is only the text."""
+    assert ("<progress" in progress_html(ProgressEvent("download", "x", done, total))) is bar
+
+
+def test_an_event_says_what_it_is():
+    """Stage, words, and bytes where there are any; it cannot be changed."""
+    event = ProgressEvent("download", "Downloading", 1, 2)
+    assert (event.stage, event.message, event.done, event.total) == ("download", "Downloading", 1, 2)
+    with pytest.raises(AttributeError):
+        event.done = 5
+
+
+def test_a_silent_install_costs_no_drawing_library(fresh):
+    """rich is loaded only where a bar is drawn."""
+    started = time.monotonic()
+    fresh(
+        "import sys\n"
+        "from nimbus_sdk.progress import ProgressEvent, reporting\n"
+        "with reporting(None, False) as report:\n"
+        "    report(ProgressEvent('done', 'x'))\n"
+        "assert 'rich' not in sys.modules\n"
+    )
+    assert time.monotonic() - started < 30
