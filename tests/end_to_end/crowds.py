@@ -17,7 +17,11 @@ ONE_REFRESH = {"refresh": 1}
 
 
 def crowd(
-    world: World, number: int, errand: str = "install", environ: Mapping[str, str] | None = None, **order: object
+    world: World,
+    number: int,
+    errand: str = "install",
+    environ: Mapping[str, str] | None = None,
+    **order: object,
 ) -> list[Outcome]:
     """Let so many processes begin the same errand in the same moment, and wait for them all."""
     lives = [world.start(errand, environ, gate=True, **order) for _ in range(number)]

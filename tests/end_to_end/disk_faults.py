@@ -1,4 +1,4 @@
-"""A disk that refuses at every step of an install. ``python -m tests.end_to_end.disk_faults`` takes them all."""
+"""A disk that refuses at every step of an install; ``python -m tests.end_to_end.disk_faults`` takes all."""
 
 from __future__ import annotations
 

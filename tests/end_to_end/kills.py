@@ -1,4 +1,4 @@
-"""kill -9 at every step of an install. ``python -m tests.end_to_end.kills`` takes them all and prints a table."""
+"""kill -9 at every step of an install; ``python -m tests.end_to_end.kills`` takes them all."""
 
 from __future__ import annotations
 

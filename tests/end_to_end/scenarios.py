@@ -36,7 +36,10 @@ class Scenario:
         nor the other way round. The key is stored right before that moment, once it was found valid, so
         it may be the new one already; it is never missing where it was there.
         """
-        if (found.session, found.core) not in ((self.old.session, self.old.core), (self.new.session, self.new.core)):
+        if (found.session, found.core) not in (
+            (self.old.session, self.old.core),
+            (self.new.session, self.new.core),
+        ):
             yield f"a mixture: session {found.session} with core {found.core}"
         if found.key not in (self.old.key, self.new.key):
             yield f"a stored key of neither state: {found.key}"

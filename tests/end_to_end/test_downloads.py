@@ -1,4 +1,4 @@
-"""Downloads that break, lie, drip or lead elsewhere: resumed where that is right, refused in plain words else."""
+"""Downloads that break, lie, drip or lead elsewhere: resumed where that is right, else refused in words."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_process_goes_on_where_a_killed_one_was(stage: Stage, world: World, si
 
 
 def test_a_file_that_changed_meanwhile_is_fetched_anew(stage: Stage, world: World, size: int) -> None:
-    """Where the part's ETag is not the file's, the server sends the whole, and nothing is patched together."""
+    """Where the part's ETag is not the file's, the whole is sent, and nothing is patched together."""
     stage.sandbox.fault("storage", truncate=100_000, headers={"ETag": '"another-file"'})
     assert world.run("install", key=stage.key("one")).fault is None
     assert from_storage(stage) == [(None, None), ("bytes=100000-", '"another-file"')]
@@ -172,9 +172,7 @@ def test_without_any_digest_nothing_is_downloaded(stage: Stage, world: World) ->
     assert world.run("install", key=stage.key("one")).fault is None
 
 
-def test_the_token_stays_with_github_and_the_key_with_the_api(
-    stage: Stage, world: World, size: int
-) -> None:
+def test_the_token_stays_with_github_and_the_key_with_the_api(stage: Stage, world: World, size: int) -> None:
     """The storage host is given neither, GitHub only the token, and no address holds a secret."""
     assert world.run("install", key=stage.key("one")).fault is None
     shown = {exchange.endpoint: exchange.headers for exchange in stage.sandbox.journal()}

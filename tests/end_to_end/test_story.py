@@ -13,7 +13,10 @@ FOUR_REQUESTS = ["validate", "github_token", "release", "asset", "storage"]
 """The redirect to the storage host counts with the asset."""
 
 HEAVY = frozenset(
-    "httpx httpcore keyring pydantic filelock rich typer tenacity anyio numpy platformdirs truststore".split()
+    {
+        *("httpx", "httpcore", "keyring", "pydantic", "filelock", "rich", "typer"),
+        *("tenacity", "anyio", "numpy", "platformdirs", "truststore"),
+    }
 )
 
 INSTALL = """

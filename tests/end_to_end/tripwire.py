@@ -108,6 +108,34 @@ class Counted:
             self._act(step)
 
 
+class Aimed:
+    """Acts at one step, told by what it is.
+
+    Args:
+        act: What happens there.
+        name: The function.
+        target: Part of the target's name.
+        nth: Which of those that fit, from 0.
+        later: So many steps, of any kind, after it.
+    """
+
+    def __init__(self, act: Reaction, *, name: str, target: str = "", nth: int = 0, later: int = 0) -> None:
+        self._act = act
+        self._fits = lambda step: step.name == name and target in step.target
+        self._left = nth
+        self._later = later
+
+    def __call__(self, step: Step) -> None:
+        """Look at one."""
+        if self._left >= 0:
+            self._left -= self._fits(step)
+        if self._left < 0:
+            self._later -= 1
+        if self._later == -1:
+            _note(step)
+            self._act(step)
+
+
 def kill(step: Step) -> None:
     """End this process as a power failure does: a write is left half done, and nothing is tidied up."""
     step.tear()
@@ -120,7 +148,7 @@ def interrupt(step: Step) -> None:
 
 
 def refuse(code: int) -> Reaction:
-    """The disk refuses with an errno, where a disk in that state does: all can still be read, for instance."""
+    """The disk refuses with an errno, where a disk in that state does: a full one can still be read."""
     spared = _NEEDS_NO_ROOM.get(code, frozenset())
 
     def act(step: Step) -> None:

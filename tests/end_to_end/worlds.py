@@ -107,7 +107,9 @@ class World:
     def said(self) -> str:
         """What the children wrote to their standard output and error."""
         return "".join(
-            (self.path / name).read_text() for name in ("stdout.txt", "stderr.txt") if (self.path / name).exists()
+            (self.path / name).read_text()
+            for name in ("stdout.txt", "stderr.txt")
+            if (self.path / name).exists()
         )
 
     def struck(self) -> tuple[str, str, str] | None:
