@@ -16,6 +16,7 @@ from .data import BCIData
 from .decoder import Decoder
 from .errors import (
     CoreDataError,
+    CoreTypeError,
     ModelFileError,
     ModelMismatchError,
     ModelNotFoundError,

@@ -8,6 +8,12 @@ from .arrays import FeatureArray, FloatArray
 from .data import BCIData
 from .errors import CoreDataError
 
+# Numbers in one piece; with its temporaries a few megabytes.
+_AT_ONCE = 2**18
+
+# What is left of a constant after its mean is taken away, relative to it.
+_ROUNDING = 1e-13
+
 
 def aggregate(data: BCIData) -> FloatArray:
     """Reduce each trial to one vector, the way ``data.metadata.temporal_aggregation`` says.
@@ -27,8 +33,7 @@ def aggregate(data: BCIData) -> FloatArray:
     array([[2.],
            [6.]])
     """
-    reduce = _WAYS[data.metadata.temporal_aggregation]
-    return reduce(data.features).T
+    return _WAYS[data.metadata.temporal_aggregation](data.features).T
 
 
 def _mean(features: FeatureArray) -> FloatArray:
@@ -36,7 +41,7 @@ def _mean(features: FeatureArray) -> FloatArray:
 
 
 def _median(features: FeatureArray) -> FloatArray:
-    return np.median(features, axis=1).astype(np.float64)
+    return _piece_by_piece(lambda piece: np.median(piece, axis=1), features)
 
 
 def _only(features: FeatureArray) -> FloatArray:
@@ -44,16 +49,36 @@ def _only(features: FeatureArray) -> FloatArray:
 
 
 def _logvar(features: FeatureArray) -> FloatArray:
-    variance = features.var(axis=1, dtype=np.float64)
-    still = variance <= 0
-    if still.any():
-        feature, trial = (int(at) for at in np.unravel_index(np.argmax(still), still.shape))
+    variance = _piece_by_piece(_variance, features)
+    if not variance.all():
+        feature, trial = (int(at) for at in np.argwhere(variance == 0)[0])
         raise CoreDataError(
             f"Feature {feature} does not vary within trial {trial} (both counted from 0): "
             "the logarithm of its variance does not exist.",
             "Leave out dead channels and trials, or use another temporal_aggregation.",
         )
-    return np.asarray(np.log(variance))
+    return np.log(variance, out=variance)
+
+
+def _variance(features: FeatureArray) -> FloatArray:
+    """Variance over samples; 0 where it is no more than rounding leaves of a constant."""
+    mean = features.mean(axis=1, dtype=np.float64, keepdims=True)
+    away = features - mean
+    found = np.multiply(away, away, out=away).mean(axis=1)
+    found[found <= (_ROUNDING * mean[:, 0]) ** 2] = 0.0
+    return np.asarray(found)
+
+
+def _piece_by_piece(reduce: Callable[[FeatureArray], FloatArray], features: FeatureArray) -> FloatArray:
+    """Reduce the sample axis with temporaries of a few megabytes, whatever the size of the features."""
+    n_features, n_samples, n_trials = features.shape
+    rows, columns = max(1, _AT_ONCE // (n_samples * n_trials or 1)), max(1, _AT_ONCE // n_samples)
+    found = np.empty((n_features, n_trials))
+    for first in range(0, n_features, rows):
+        for start in range(0, n_trials, columns):
+            piece = features[first : first + rows, :, start : start + columns]
+            found[first : first + rows, start : start + columns] = reduce(piece)
+    return found
 
 
 _WAYS: dict[str, Callable[[FeatureArray], FloatArray]] = {

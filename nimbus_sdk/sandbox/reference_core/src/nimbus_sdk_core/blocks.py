@@ -15,14 +15,14 @@ _MOST_MULTIPLICATIONS = 2**18
 _FEWEST_COLUMNS = 64
 
 
-def blocks(n_trials: int) -> Iterator[slice]:
-    """Give consecutive slices that cover ``n_trials``.
+def blocks(n_trials: int, most: int = _TRIALS) -> Iterator[slice]:
+    """Give consecutive slices of at most ``most`` that cover ``n_trials``.
 
     >>> list(blocks(10_000))
     [slice(0, 8192, None), slice(8192, 10000, None)]
     """
-    for start in range(0, n_trials, _TRIALS):
-        yield slice(start, min(start + _TRIALS, n_trials))
+    for start in range(0, n_trials, most):
+        yield slice(start, min(start + most, n_trials))
 
 
 def product(matrix: FloatArray, columns: FloatArray) -> FloatArray:

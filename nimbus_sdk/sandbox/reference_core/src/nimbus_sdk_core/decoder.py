@@ -11,7 +11,7 @@ from .predictive import Scores
 
 
 class Decoder(Protocol):
-    """A model kind. `NimbusLDA` and `NimbusQDA` are; a new kind needs these names and nothing else."""
+    """A model kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, and any other class with these names."""
 
     card: ModelCard | None
     classes_: LabelArray
@@ -23,7 +23,15 @@ class Decoder(Protocol):
 
     @property
     def hyper(self) -> Mapping[str, JsonValue]:
-        """The hyper-parameters by name, as the constructor takes them."""
+        """The parameters that belong to the model for good, by name, as the constructor takes them."""
+        ...
+
+    def get_params(self, deep: bool = True) -> dict[str, npt.ArrayLike | None]:
+        """The constructor's parameters by name; ``iterations`` among them where learning goes in turns."""
+        ...
+
+    def set_params(self, **params: npt.ArrayLike | None) -> Self:
+        """Change parameters for the next learning."""
         ...
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803

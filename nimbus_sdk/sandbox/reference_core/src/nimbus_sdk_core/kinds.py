@@ -3,11 +3,16 @@
 from .decoder import Decoder
 from .errors import ModelMismatchError
 from .lda import NimbusLDA
+from .probit import NimbusProbit
 from .qda import NimbusQDA
 
-KINDS: dict[str, type[NimbusLDA] | type[NimbusQDA]] = {"NimbusLDA": NimbusLDA, "NimbusQDA": NimbusQDA}
+KINDS: dict[str, type[NimbusLDA] | type[NimbusQDA] | type[NimbusProbit]] = {
+    "NimbusLDA": NimbusLDA,
+    "NimbusQDA": NimbusQDA,
+    "NimbusProbit": NimbusProbit,
+}
 
-_OLDER_NAMES = {"RxLDAModel": "NimbusLDA", "RxGMMModel": "NimbusQDA"}
+_OLDER_NAMES = {"RxLDAModel": "NimbusLDA", "RxGMMModel": "NimbusQDA", "RxPolyaModel": "NimbusProbit"}
 
 
 def kind_name(kind: type[Decoder] | str) -> str:

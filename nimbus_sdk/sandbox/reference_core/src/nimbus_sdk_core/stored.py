@@ -10,6 +10,8 @@ from .errors import CoreDataError
 
 ARRAYS = ("counts", "precision", "means", "dof", "scatter")
 
+_HINT = "The arrays do not belong to a model of this kind."
+
 
 def as_posterior(
     arrays: Mapping[str, FloatArray], n_classes: int, n_covariances: int
@@ -19,30 +21,38 @@ def as_posterior(
     Raises:
         CoreDataError: Arrays of other names, shapes or types, or values that no posterior has.
     """
-    hint = "The arrays do not belong to a model of this kind."
     if set(arrays) != set(ARRAYS) or arrays["means"].ndim != 2:
-        raise CoreDataError(f"A posterior has the arrays {', '.join(ARRAYS)}; found {sorted(arrays)}.", hint)
+        raise CoreDataError(f"A posterior has the arrays {', '.join(ARRAYS)}; found {sorted(arrays)}.", _HINT)
     n_features = arrays["means"].shape[1]
-    shapes = {
-        "counts": (n_classes,),
-        "precision": (n_classes,),
-        "means": (n_classes, n_features),
-        "dof": (n_covariances,),
-        "scatter": (n_covariances, n_features, n_features),
-    }
-    for name, shape in shapes.items():
-        if arrays[name].shape != shape or arrays[name].dtype != np.float64:
-            raise CoreDataError(
-                f"{name} is {arrays[name].dtype} {arrays[name].shape}, expected float64 {shape}.", hint
-            )
-        if not np.isfinite(arrays[name]).all():
-            raise CoreDataError(f"{name} holds values that are not finite.", hint)
+    check_arrays(
+        arrays,
+        {
+            "counts": (n_classes,),
+            "precision": (n_classes,),
+            "means": (n_classes, n_features),
+            "dof": (n_covariances,),
+            "scatter": (n_covariances, n_features, n_features),
+        },
+    )
     if (
         (arrays["counts"] < 0).any()
         or (arrays["precision"] <= 0).any()
         or (arrays["dof"] <= n_features - 1).any()
     ):
-        raise CoreDataError("A count, a precision or the degrees of freedom are out of range.", hint)
+        raise CoreDataError("A count, a precision or the degrees of freedom are out of range.", _HINT)
     if n_features == 0 or (arrays["scatter"] != arrays["scatter"].transpose(0, 2, 1)).any():
-        raise CoreDataError("The scatter is not a symmetric matrix.", hint)
+        raise CoreDataError("The scatter is not a symmetric matrix.", _HINT)
     return NormalInverseWishart(**{name: arrays[name] for name in ARRAYS})
+
+
+def check_arrays(arrays: Mapping[str, FloatArray], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise CoreDataError unless there are arrays of exactly these names and shapes, float64 and finite."""
+    if set(arrays) != set(shapes):
+        raise CoreDataError(f"A model has the arrays {', '.join(shapes)}; found {sorted(arrays)}.", _HINT)
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape or arrays[name].dtype != np.float64:
+            raise CoreDataError(
+                f"{name} is {arrays[name].dtype} {arrays[name].shape}, expected float64 {shape}.", _HINT
+            )
+        if not np.isfinite(arrays[name]).all():
+            raise CoreDataError(f"{name} holds values that are not finite.", _HINT)

@@ -14,10 +14,13 @@ from .compatibility import check_fit
 from .data import BCIData
 from .decoder import Decoder
 from .errors import CoreDataError
+from .estimator import HyperValue
 from .kinds import KINDS, kind_name
 from .metadata import whole_number
 
 M = TypeVar("M", bound=Decoder)
+
+_JULIA_SPELLINGS = {"ξβ": "xi_beta", "Wβ": "W_beta"}
 
 
 @overload
@@ -29,7 +32,7 @@ def train_model(
     showprogress: bool = False,
     name: str = "",
     description: str = "",
-    **hyper: float,
+    **hyper: HyperValue,
 ) -> M: ...
 @overload
 def train_model(
@@ -40,7 +43,7 @@ def train_model(
     showprogress: bool = False,
     name: str = "",
     description: str = "",
-    **hyper: float,
+    **hyper: HyperValue,
 ) -> Decoder: ...
 def train_model(
     kind: type[Decoder] | str,
@@ -50,19 +53,20 @@ def train_model(
     showprogress: bool = False,
     name: str = "",
     description: str = "",
-    **hyper: float,
+    **hyper: HyperValue,
 ) -> Decoder:
     """Train a model on labelled trials.
 
     Args:
-        kind: `NimbusLDA`, `NimbusQDA`, or the name of one.
+        kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one.
         data: Labelled trials of at least two classes; all ``metadata.n_classes`` must occur.
-        iterations: Accepted for compatibility with NimbusSDK.jl. The posterior has a closed form that is
-            found in one step, so the number changes nothing.
+        iterations: Turns of `NimbusProbit`'s algorithm. The posteriors of the other kinds have a closed form
+            that is found in one step, so that there the number changes nothing.
         showprogress: Write one line to standard error when done.
         name: What to call the model; by default kind and paradigm.
         description: Free text, kept with the model.
-        hyper: Hyper-parameters of the kind, such as ``dof_offset`` and ``mean_prior_precision``.
+        hyper: Hyper-parameters of the kind, such as ``dof_offset`` and ``mean_prior_precision``; ξβ and Wβ,
+            as NimbusSDK.jl writes them, stand for ``xi_beta`` and ``W_beta``.
 
     Returns:
         A trained model of that kind.
@@ -79,24 +83,25 @@ def train_model(
     kind = kind_name(kind)
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     labels = _labels_of_all_classes(data)
-    model = _untrained(kind, hyper).fit(aggregate(data), labels)
+    model = _in_turns(_untrained(kind, hyper), iterations).fit(aggregate(data), labels)
     details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
     model.card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
     if showprogress:
-        sys.stderr.write(f"trained {model.card.name} on {data.n_trials} trials in one exact step\n")
+        effort = f"{iterations} iterations" if "iterations" in model.get_params() else "one exact step"
+        sys.stderr.write(f"trained {model.card.name} on {data.n_trials} trials in {effort}\n")
     return model
 
 
 def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
     """Adapt a trained model to a person or a day: its posterior is the prior for the new trials.
 
-    Exact, so calibrating on two sets in turn equals calibrating on both at once. The hyper-parameters stay;
-    ``base`` is left as it was.
+    For `NimbusLDA` and `NimbusQDA` this is exact, so calibrating on two sets in turn equals calibrating on
+    both at once. The hyper-parameters stay; ``base`` is left as it was.
 
     Args:
         base: A trained model.
         data: Labelled trials; labels among ``base.classes_``, some classes may be absent.
-        iterations: Accepted for compatibility with NimbusSDK.jl; the closed form needs none.
+        iterations: Turns of `NimbusProbit`'s algorithm; the closed form of the other kinds needs none.
 
     Raises:
         CoreDataError: Data without labels, unknown labels, another number of features or classes.
@@ -111,7 +116,7 @@ def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
     """
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_fit(base, data)
-    model = copy.copy(base).partial_fit(aggregate(data), _labels(data))
+    model = _in_turns(copy.copy(base), iterations).partial_fit(aggregate(data), _labels(data))
     if base.card is not None:
         before = base.card.details.get("calibrated_trials", 0)
         total = data.n_trials + (before if isinstance(before, int) else 0)
@@ -138,11 +143,18 @@ def _labels_of_all_classes(data: BCIData) -> LabelArray:
     return labels
 
 
-def _untrained(kind: str, hyper: Mapping[str, float]) -> Decoder:
-    known = KINDS[kind]().hyper
-    strange = sorted(set(hyper) - set(known))
+def _untrained(kind: str, hyper: Mapping[str, HyperValue]) -> Decoder:
+    model: Decoder = KINDS[kind]()
+    given = {_JULIA_SPELLINGS.get(name, name): value for name, value in hyper.items()}
+    strange = sorted(set(given) - set(model.hyper))
     if strange:
         raise CoreDataError(
-            f"{kind} has no hyper-parameter {', '.join(strange)}.", f"It has {', '.join(known)}."
+            f"{kind} has no hyper-parameter {', '.join(strange)}.", f"It has {', '.join(model.hyper)}."
         )
-    return KINDS[kind](**hyper)
+    return model.set_params(**given)
+
+
+def _in_turns(model: M, iterations: int) -> M:
+    if "iterations" in model.get_params():
+        model.set_params(iterations=iterations)
+    return model

@@ -1,0 +1,98 @@
+"""Tails of the normal distribution, quadrature and orthants, against SciPy."""
+
+import numpy as np
+import pytest
+from nimbus_sdk_core.latent import contrasts, leads
+from nimbus_sdk_core.normal import hazard, log_tail, tail_point
+from nimbus_sdk_core.orthant import log_probability, truncated
+from nimbus_sdk_core.quadrature import cube, with_student_scale
+from scipy import special, stats
+
+FINE = {"per_axis": (24, 8, 6), "lattice": 512}
+FAR = np.concatenate([np.linspace(-40.0, 40.0, 4_001), [1e3, 1e5, -1e5]])
+
+
+def correlated(random: np.random.Generator, n_axes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Thirty means and a covariance."""
+    mixing = random.normal(size=(n_axes, n_axes))
+    return 1.5 * random.normal(size=(n_axes, 30)), 0.5 * np.eye(n_axes) + 0.3 * mixing @ mixing.T
+
+
+def test_log_tail_and_hazard_are_right_however_far_out() -> None:
+    """Twelve digits from the middle to where the tail itself underflows."""
+    expected = special.log_ndtr(-FAR)
+    np.testing.assert_allclose(log_tail(FAR), expected, rtol=1e-12, atol=1e-12)
+    density = np.exp(-0.5 * FAR**2 - 0.5 * np.log(2 * np.pi) - expected)
+    near = np.abs(FAR) < 30
+    np.testing.assert_allclose(hazard(FAR)[near], density[near], rtol=1e-11)
+    np.testing.assert_allclose(hazard(np.array([1e5, 1e90])), [1e5, 1e90], rtol=1e-9)
+    assert hazard(np.array([-1e5]))[0] == 0.0
+
+
+def test_tail_points_are_where_the_tail_is() -> None:
+    """The inverse, from almost everything to almost nothing beyond."""
+    depth = np.logspace(-12, 6, 2_000)
+    np.testing.assert_allclose(-special.log_ndtr(-tail_point(depth)), depth, rtol=2e-7)
+
+
+@pytest.mark.parametrize(("n_axes", "accuracy"), [(1, 1e-13), (2, 1e-6), (3, 1e-4), (4, 1e-4), (6, 1e-3)])
+def test_orthant_probabilities_are_those_of_scipy(
+    n_axes: int, accuracy: float, random: np.random.Generator
+) -> None:
+    """Exact in one dimension, to the accuracy of the rule in more."""
+    mean, covariance = correlated(random, n_axes)
+    found = np.exp(log_probability(mean, np.linalg.cholesky(covariance), cube(n_axes - 1, **FINE)))
+    normal = stats.multivariate_normal(np.zeros(n_axes), covariance, seed=1)
+    np.testing.assert_allclose(found, [normal.cdf(column) for column in mean.T], atol=accuracy)
+
+
+@pytest.mark.parametrize("dof", [1.5, 7.0, 30.0, 200.0])
+def test_one_dimensional_student_orthants_are_those_of_scipy(dof: float) -> None:
+    """The mixture over scales is the Student-t, best where there are many degrees of freedom."""
+    mean = np.linspace(-4.0, 4.0, 41)[None, :]
+    rule = with_student_scale(cube(0, **FINE), dof)
+    found = np.exp(log_probability(mean, np.ones((1, 1)), rule))
+    np.testing.assert_allclose(found, stats.t(dof).cdf(mean[0]), atol=1e-4 if dof > 5 else 0.02)
+
+
+@pytest.mark.parametrize("n_axes", [1, 2, 3, 5])
+def test_truncated_moments_are_those_of_samples(n_axes: int, random: np.random.Generator) -> None:
+    """Mean and mean square of what is left of many samples."""
+    mean, covariance = correlated(random, n_axes)
+    mean, lower = np.abs(mean[:, :1]), np.linalg.cholesky(covariance)
+    samples = random.normal(size=(n_axes, 200_000))
+    kept = samples[:, (mean + lower @ samples >= 0).all(axis=0)]
+    found = truncated(mean, lower, cube(n_axes - 1, **FINE))
+    np.testing.assert_allclose(found.means[:, 0], kept.mean(axis=1), atol=0.02)
+    np.testing.assert_allclose(found.squares, kept @ kept.T / kept.shape[1], atol=0.04)
+
+
+def test_trials_against_all_odds_have_finite_moments() -> None:
+    """A label a thousand deviations from its class pulls, and breaks nothing."""
+    mean = np.array([[-1e3], [-1e3]])
+    found = truncated(mean, np.eye(2), cube(1, **FINE))
+    np.testing.assert_allclose(found.means, 1e3, rtol=1e-4)
+    assert np.isfinite(log_probability(mean, np.eye(2), cube(1, **FINE))).all()
+
+
+@pytest.mark.parametrize("n_axes", [1, 2, 3, 4, 7])
+def test_rules_integrate_smooth_functions(n_axes: int) -> None:
+    """The weights sum to one, the points lie inside, and the product of sines comes out."""
+    rule = cube(n_axes, **FINE)
+    assert rule.weights.sum() == pytest.approx(1.0)
+    assert all(point.min() > 0 and point.max() < 1 for point in rule.points)
+    values = np.prod(np.broadcast_arrays(*[np.sin(np.pi * point) for point in rule.points]), axis=0)
+    allowed = 1e-3 if n_axes <= 3 else 3e-3
+    assert (rule.weights * values).sum() == pytest.approx((2 / np.pi) ** n_axes, abs=allowed)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_contrasts_treat_classes_alike(n_classes: int) -> None:
+    """Orthonormal, summing to zero, and every two classes equally far apart; leads say who wins."""
+    scores = contrasts(n_classes)
+    np.testing.assert_allclose(scores.T @ scores, np.eye(n_classes - 1), atol=1e-14)
+    np.testing.assert_allclose(scores.sum(axis=0), 0.0, atol=1e-14)
+    latent = np.random.default_rng(3).normal(size=(n_classes - 1, 50))
+    wins = (leads(n_classes) @ latent > 0).all(axis=1)
+    np.testing.assert_array_equal(wins.argmax(axis=0), (scores @ latent).argmax(axis=0))
+    assert (wins.sum(axis=0) == 1).all()
