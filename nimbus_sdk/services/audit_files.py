@@ -17,7 +17,8 @@ from nimbus_sdk.store import files
 from nimbus_sdk.store.places import Places
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_LOCK_POLL_SECONDS = 0.002
+_FIRST_POLL_SECONDS = 0.002
+_LONGEST_POLL_SECONDS = 0.04
 
 
 class TrailFiles:
@@ -90,12 +91,14 @@ class TrailFiles:
         Raises:
             OSError: The lock cannot be had, or not in time.
         """
-        deadline = time.monotonic() + wait
+        deadline, pause = time.monotonic() + wait, _FIRST_POLL_SECONDS
         with files.Lock(os.path.join(self.folder, f"{self._name}.lock")) as lock:
             while not lock.try_acquire():
                 if time.monotonic() >= deadline:
                     raise TimeoutError(errno.ETIMEDOUT, f"others have been writing for more than {wait:g} s")
-                time.sleep(_LOCK_POLL_SECONDS)
+                time.sleep(pause)
+                # A crowd that asks all the time leaves no time to the one that writes.
+                pause = min(_LONGEST_POLL_SECONDS, pause * 1.5)
             yield
 
 

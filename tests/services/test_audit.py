@@ -1,0 +1,429 @@
+"""The audit trail: what a line says, that none is lost, and that a change shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nimbus_sdk import services
+from nimbus_sdk.errors import AuditTrailError, NimbusError
+from nimbus_sdk.services import audit_files
+from nimbus_sdk.services.audit import AuditTrail
+from nimbus_sdk.services.audit_check import latest, verify
+from nimbus_sdk.services.audit_line import GENESIS, AuditEntry, digest_of
+from tests.services.conftest import NIMBUS_OS_KEY
+
+FIELDS = {
+    "number",
+    "when",
+    "who",
+    "host",
+    "environment",
+    "method",
+    "path",
+    "status",
+    "request_id",
+    "key",
+    "duration_ms",
+    "previous",
+}
+PATIENT = "Jane-Doe-1970-01-01"
+
+
+def entry(path: str = "/orders") -> AuditEntry:
+    """A call of no consequence."""
+    return AuditEntry(
+        when="2026-01-31T09:00:00.000Z",
+        who="ada",
+        host="127.0.0.1:1",
+        environment="sandbox",
+        method="GET",
+        path=path,
+        status=200,
+        request_id="req_1",
+        key="0123456789ab",
+        duration_ms=1.5,
+    )
+
+
+@pytest.fixture
+def folder(places) -> Path:
+    """Where the trail is."""
+    return Path(places.audit)
+
+
+@pytest.fixture
+def trail(places) -> AuditTrail:
+    """A trail whose files hold about five lines each."""
+    return AuditTrail(places, "nimbus-os", most_bytes=1500)
+
+
+def lines(folder: Path) -> list[dict]:
+    """All that was written, oldest first."""
+    files = [*sorted(folder.glob("nimbus-os.0*.jsonl")), folder / "nimbus-os.jsonl"]
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def issues(places) -> list[str]:
+    """What verification finds, in words."""
+    return [issue.what for issue in verify(places, "nimbus-os").issues]
+
+
+def test_a_line_says_who_did_what_when(desk, replies, folder, places):
+    """Every field of the duty is there, and nothing of payload, query or key."""
+    replies.say("200 OK", {"patient": PATIENT})
+    client = desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)
+    client(
+        "request", "post", "/orders", params={"name": PATIENT}, json={"patient": PATIENT}, request_id="req-9"
+    )
+    (line,) = lines(folder)
+    assert set(line) == FIELDS
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["when"])
+    import pwd
+
+    assert line["who"] == pwd.getpwuid(os.geteuid()).pw_name
+    assert line["host"] == replies.url.removeprefix("http://")
+    assert (line["environment"], line["method"], line["path"]) == ("sandbox", "POST", "/orders")
+    assert (line["status"], line["request_id"]) == (200, "req-9")
+    import hashlib
+
+    assert line["key"] == hashlib.sha256(NIMBUS_OS_KEY.encode()).hexdigest()[:12]
+    assert line["duration_ms"] > 0
+    assert (line["number"], line["previous"]) == (1, GENESIS)
+    text = "".join(file.read_text() for file in folder.iterdir())
+    assert PATIENT not in text
+    assert NIMBUS_OS_KEY not in text
+    for file in folder.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600, file
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert verify(places, "nimbus-os")
+
+
+def test_who_is_not_what_the_environment_says(desk, replies, folder, monkeypatch):
+    """USER and LOGNAME can name anybody, so they are not asked."""
+    for name in ("USER", "LOGNAME", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    replies.say("200 OK", {})
+    desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
+    assert lines(folder)[0]["who"] != "somebody-else"
+
+
+def test_failed_calls_are_written_down_too(desk, box, folder, places):
+    """A refusal with its status and the service's request id; no answer with neither."""
+    client = desk(
+        "NimbusOS", box.new_nimbus_os_key(permissions=["orders:write"]), base_url=box.nimbus_os_url()
+    )
+    with pytest.raises(NimbusError) as refused:
+        client("request", "GET", "/orders")
+    box.fault("nimbus_os", reset="after_work", times=None)
+    with pytest.raises(NimbusError):
+        client("request", "POST", "/orders", json={"item": "gel"}, request_id="mine")
+    first, second = lines(folder)
+    assert (first["status"], first["request_id"]) == (403, refused.value.request_id)
+    assert (second["status"], second["request_id"]) == (None, "mine")
+    assert verify(places, "nimbus-os")
+
+
+def test_a_cancelled_call_is_written_down(box, folder):
+    """It may have been carried out; the task ends as cancelled all the same."""
+    box.fault("nimbus_os", delay=3.0)
+
+    async def main() -> None:
+        async with services.AsyncNimbusOS(box.new_nimbus_os_key(), base_url=box.nimbus_os_url()) as client:
+            task = asyncio.create_task(client.request("GET", "/orders"))
+            while not box.journal():
+                await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+    (line,) = lines(folder)
+    assert line["status"] is None
+
+
+def test_what_cannot_be_written_down_is_not_done(desk, replies, folder):
+    """A trail that is a link to somewhere else stops the call before it is made."""
+    folder.mkdir(parents=True)
+    (folder / "nimbus-os.jsonl").symlink_to(folder / "elsewhere")
+    with pytest.raises(AuditTrailError, match="no call was made") as caught:
+        desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
+    assert caught.value.exit_code == 13
+    assert replies.server.connections == 0
+
+
+def test_nothing_to_write_down_leaves_no_line(desk, replies, folder):
+    """No key and no path: no call was made."""
+    with pytest.raises(NimbusError):
+        desk("NimbusOS", base_url=replies.url)("request", "GET", "/orders")
+    with pytest.raises(NimbusError):
+        desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/../orders")
+    assert not (folder / "nimbus-os.jsonl").exists()
+
+
+def test_a_full_disk_leaves_a_whole_trail(trail, folder, places, monkeypatch):
+    """Half a line is taken back, the error tells what call it was, and the next line fits."""
+    trail.append(entry())
+    real = audit_files.disk.write_all
+
+    def full(descriptor: int, data: bytes) -> None:
+        os.write(descriptor, data[:20])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audit_files.disk, "write_all", full)
+        with pytest.raises(AuditTrailError, match=r"request req_1.*No space left"):
+            trail.append(entry())
+    assert audit_files.disk.write_all is real
+    trail.append(entry())
+    assert [line["number"] for line in lines(folder)] == [1, 2]
+    assert verify(places, "nimbus-os")
+
+
+def test_each_line_carries_the_hash_of_the_one_before_across_files(trail, folder, places):
+    """The chain goes on in the next file, and full files are never touched again."""
+    for number in range(17):
+        trail.append(entry(f"/orders/{number}"))
+    written = lines(folder)
+    assert [line["number"] for line in written] == list(range(1, 18))
+    raw = b"".join(
+        file.read_bytes() for file in [*sorted(folder.glob("nimbus-os.0*.jsonl")), folder / "nimbus-os.jsonl"]
+    ).splitlines()
+    assert [line["previous"] for line in written[1:]] == [digest_of(line) for line in raw[:-1]]
+    report = verify(places, "nimbus-os")
+    assert report
+    assert report.entries == 17
+    assert report.files[:2] == ("nimbus-os.000001.jsonl", "nimbus-os.000002.jsonl")
+    assert report.digest == digest_of(raw[-1])
+    assert [line.entry.path for line in latest(places, "nimbus-os", 2)] == ["/orders/15", "/orders/16"]
+
+
+def test_an_empty_trail_is_whole(places):
+    """Nothing was called yet, and nothing is made by looking."""
+    report = verify(places, "nimbus-os")
+    assert (bool(report), report.entries, report.files) == (True, 0, ())
+    assert latest(places, "nimbus-os", 5) == ()
+    assert not Path(places.audit).exists()
+
+
+@pytest.mark.parametrize("victim", range(1, 13))
+def test_a_removed_line_shows_wherever_it_was(trail, folder, places, victim):
+    """First, last, at the seam of two files, in the middle: the report names its number and place."""
+    for number in range(12):
+        trail.append(entry(f"/orders/{number}"))
+    for file in folder.glob("*.jsonl"):
+        kept = [line for line in file.read_text().splitlines() if json.loads(line)["number"] != victim]
+        file.write_text("".join(f"{line}\n" for line in kept))
+    report = verify(places, "nimbus-os")
+    assert not report
+    assert any(f"entry {victim} " in issue.what and "removed" in issue.what for issue in report.issues)
+    assert len(report.issues) == 1
+
+
+@pytest.mark.parametrize("victim", range(1, 13))
+def test_a_changed_line_shows_wherever_it_is(trail, folder, places, victim):
+    """One letter of one line: the report names that line."""
+    for number in range(12):
+        trail.append(entry(f"/orders/{number}"))
+    for file in folder.glob("*.jsonl"):
+        changed = [
+            line.replace('"ada"', '"eve"') if json.loads(line)["number"] == victim else line
+            for line in file.read_text().splitlines()
+        ]
+        file.write_text("".join(f"{line}\n" for line in changed))
+    (issue,) = verify(places, "nimbus-os").issues
+    assert issue.what.startswith(f"entry {victim}")
+    assert "changed" in issue.what
+    assert '"eve"' in (folder / issue.file).read_text().splitlines()[issue.line - 1]
+
+
+def test_a_chain_that_was_written_anew_shows(trail, folder, places):
+    """Whoever changes a line and mends every hash after it lacks the secret of the seal."""
+    for number in range(3):
+        trail.append(entry(f"/orders/{number}"))
+    file = folder / "nimbus-os.jsonl"
+    told, before = [json.loads(line) for line in file.read_text().splitlines()], GENESIS
+    told[1]["who"] = "eve"
+    forged = []
+    for line in told:
+        text = json.dumps({**line, "previous": before}, separators=(",", ":"))
+        forged.append(text)
+        before = digest_of(text.encode())
+    file.write_text("".join(f"{text}\n" for text in forged))
+    assert issues(places) == ["entry 3, the last: changed after it was written"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "what"),
+    [
+        (lambda text, seal: (text + text.splitlines()[0] + "\n", seal), "entry 1: out of its place"),
+        (lambda text, seal: ("".join(text.splitlines(True)[::-1]), seal), "removed"),
+        (lambda text, seal: (text, None), "the seal is missing"),
+        (lambda text, seal: (text, seal.replace('"number": 3', '"number": 2')), "the seal is missing"),
+        (lambda text, seal: ("", seal), "entries 1 to 3 at the end: removed"),
+        (lambda text, seal: (None, seal), "entries 1 to 3 at the end: removed"),
+        (lambda text, seal: (text.replace("{", "[", 1), seal), "no entry"),
+        (lambda text, seal: (text[:-30], seal), "no entry"),
+        (lambda text, seal: (text + "garbage\n", seal), "no entry"),
+        (lambda text, seal: (text.replace('"number":1', '"number":true'), seal), "no entry"),
+    ],
+)
+def test_other_damage_shows_too(trail, folder, places, damage, what):
+    """Copied, reversed, emptied, deleted, cut, garbled; and a seal that was lost or forged."""
+    for number in range(3):
+        trail.append(entry(f"/orders/{number}"))
+    file, seal = folder / "nimbus-os.jsonl", folder / "nimbus-os.seal"
+    text, sealed = damage(file.read_text(), seal.read_text())
+    for path, content in ((file, text), (seal, sealed)):
+        if content is None:
+            path.unlink()
+        else:
+            path.write_text(content)
+    found = issues(places)
+    assert any(what in issue for issue in found), found
+
+
+@pytest.mark.parametrize("hide", ["cut", "forge", "unseal"])
+def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, places, hide):
+    """The next line refers to what the seal knows, so the break stays for everyone to see."""
+    for number in range(3):
+        trail.append(entry(f"/orders/{number}"))
+    file = folder / "nimbus-os.jsonl"
+    kept = file.read_text().splitlines(keepends=True)
+    if hide == "cut":
+        file.write_text("".join(kept[:-1]))
+    elif hide == "forge":
+        for number in (4, 5, 6):
+            last = json.loads(kept[-1])
+            last |= {"number": number, "previous": digest_of(kept[-1].rstrip().encode())}
+            kept.append(json.dumps(last, separators=(",", ":")) + "\n")
+        file.write_text("".join(kept))
+    else:
+        (folder / "nimbus-os.seal").unlink()
+    trail.append(entry("/afterwards"))
+    assert issues(places)
+
+
+def test_a_crash_between_line_and_seal_is_no_damage(trail, folder, places):
+    """The seal is one line behind then; the next line is written as if nothing had happened."""
+    trail.append(entry())
+    seal = (folder / "nimbus-os.seal").read_bytes()
+    trail.append(entry())
+    (folder / "nimbus-os.seal").write_bytes(seal)
+    assert verify(places, "nimbus-os")
+    trail.append(entry())
+    assert verify(places, "nimbus-os")
+    assert [line["number"] for line in lines(folder)] == [1, 2, 3]
+
+
+def test_a_line_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trail, folder, places):
+    """The next line stands on its own, and carries the hash of the last whole one."""
+    trail.append(entry())
+    seal = (folder / "nimbus-os.seal").read_bytes()
+    trail.append(entry())
+    file = folder / "nimbus-os.jsonl"
+    file.write_bytes(file.read_bytes()[:-40])
+    (folder / "nimbus-os.seal").write_bytes(seal)
+    trail.append(entry())
+    report = verify(places, "nimbus-os")
+    assert [(issue.line, issue.what[:8]) for issue in report.issues] == [(2, "no entry")]
+    assert report.entries == 2
+
+
+CROWD = """
+import os, random, signal, sys, time
+from nimbus_sdk.services.audit import AuditTrail
+from nimbus_sdk.services.audit_line import AuditEntry
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store.places import Places
+
+processes, turns, kill = (int(argument) for argument in sys.argv[1:])
+places = Places.of(Settings.load())
+begin, told = os.pipe()
+writers = []
+for number in range(processes):
+    writer = os.fork()
+    if not writer:
+        os.close(told)
+        os.read(begin, 1)
+        trail = AuditTrail(places, "nimbus-os", most_bytes=4000)
+        for turn in range(turns):
+            trail.append(AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1",
+                environment="sandbox", method="GET", path=f"/{number}/{turn}", status=200,
+                request_id="req_1", key="0123456789ab", duration_ms=1.5))
+        os._exit(0)
+    writers.append(writer)
+os.close(told)
+chance = random.Random(7)
+for writer in writers if kill else []:
+    time.sleep(chance.uniform(0.05, 0.2))
+    os.kill(writer, signal.SIGKILL)
+ends = {os.waitstatus_to_exitcode(os.waitpid(writer, 0)[1]) for writer in writers}
+assert ends == ({-signal.SIGKILL} if kill else {0}), ends
+"""
+
+
+def crowd(processes: int, turns: int, *, kill: int) -> None:
+    """So many processes that begin to write at the same moment; some to be killed while they do."""
+    command = [sys.executable, "-c", CROWD, str(processes), str(turns), str(kill)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_forty_processes_write_one_trail(folder, places):
+    """No line is lost, doubled or torn, the chain holds, over every change of file."""
+    crowd(40, 3, kill=0)
+    report = verify(places, "nimbus-os")
+    assert report, report.issues
+    assert report.entries == 120
+    assert len(report.files) > 5
+    paths = [line["path"] for line in lines(folder)]
+    assert sorted(paths) == sorted(f"/{number}/{turn}" for number in range(40) for turn in range(3))
+
+
+def test_writers_that_are_killed_break_nothing(places):
+    """Whoever dies in the middle of a line leaves a trail that the others go on with."""
+    crowd(6, 100_000, kill=1)
+    before = verify(places, "nimbus-os")
+    assert before, before.issues
+    assert before.entries > 20
+    AuditTrail(places, "nimbus-os").append(entry("/afterwards"))
+    after = verify(places, "nimbus-os")
+    assert after, after.issues
+    assert after.entries == before.entries + 1
+
+
+def test_many_threads_write_one_trail(places):
+    """One client in many threads, and several trails of one process."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    trails = [AuditTrail(places, "nimbus-os", most_bytes=4000) for _ in range(3)]
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda number: trails[number % 3].append(entry(f"/{number}")), range(60)))
+    report = verify(places, "nimbus-os")
+    assert report
+    assert report.entries == 60
+
+
+def test_a_trail_that_is_held_up_is_told(trail, places, folder, monkeypatch):
+    """Somebody who never lets go of the lock costs a call its patience, and not its line's place."""
+    from nimbus_sdk.services import audit, audit_check
+    from nimbus_sdk.store.files import Lock
+
+    trail.append(entry())
+    monkeypatch.setattr(audit, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(audit_check, "_WAIT_SECONDS", 0.05)
+    with Lock(str(folder / "nimbus-os.lock")) as lock:
+        assert lock.try_acquire()
+        with pytest.raises(AuditTrailError, match="others have been writing"):
+            trail.append(entry())
+        with pytest.raises(AuditTrailError, match="cannot be read"):
+            verify(places, "nimbus-os")
+    assert verify(places, "nimbus-os").entries == 1
