@@ -138,7 +138,7 @@ def test_a_link_in_the_place_of_a_small_file_is_not_written_through(
 def test_a_link_in_the_place_of_the_keys_lock_is_refused(
     home: Path, own_world: Path, sandbox: Sandbox, key: str
 ):
-    """The keys' lock leads nowhere either: the install fails with the error that says so, and keeps nothing."""
+    """The keys' lock leads nowhere either: the install fails, says so, and keeps nothing."""
     victim = own_world / "victim"
     victim.write_text("precious")
     (home / "config").mkdir()

@@ -182,6 +182,14 @@ def releases(content: bytes) -> None:
         release.choose_wheel(end.value)
 
 
+def model_file(content: bytes) -> None:
+    """A model file for the reference core: as it is, or header and payload (told apart) in a whole frame."""
+    # Importing it puts the core in reach of the whole process, which the SDK's own tests do without.
+    from tests.security.fuzz.model_files import read
+
+    read(content, MARK)
+
+
 READERS: dict[str, Reader] = {
     reader.__name__: reader
     for reader in (
@@ -197,6 +205,7 @@ READERS: dict[str, Reader] = {
         refusals,
         waits,
         releases,
+        model_file,
     )
 }
 

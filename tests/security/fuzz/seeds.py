@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from nimbus_sdk.sandbox.workshop import REFERENCE_CORE
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import files, sessions
 from nimbus_sdk.store.places import Places
@@ -117,6 +118,13 @@ def _bodies() -> list[bytes]:
     return [json.dumps(fields).encode() for fields in (ENTITLEMENT, token, listed, {"revoked": True})]
 
 
+def _models() -> list[bytes]:
+    path = REFERENCE_CORE / "models" / "p300_binary_v1.nimbus"
+    whole = path.read_bytes()
+    header = int.from_bytes(whole[12:16], "little")
+    return [whole, whole[24 : 24 + header] + MARK + whole[24 + header : -32]]
+
+
 _FRESH = {
     "wheel": _wheels,
     "wheel_parts": _parts,
@@ -137,4 +145,5 @@ _FRESH = {
         b"Retry-After: Mon, 01 Jan 2029 00:00:00 GMT\nDate: Sun, 06 Nov 1994 08:49:37 GMT",
     ],
     "releases": lambda: [json.dumps(RELEASE).encode()],
+    "model_file": _models,
 }
