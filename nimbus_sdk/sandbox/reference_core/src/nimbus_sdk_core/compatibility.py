@@ -5,12 +5,11 @@ from .decoder import Decoder
 from .errors import CoreDataError, ModelMismatchError
 from .metadata import BCIMetadata
 
+_OTHER_FEATURES = "Give the features the model was trained on."
+
 
 def check_fit(model: Decoder, data: BCIData) -> None:
     """Refuse data that the model would misread.
-
-    Number of features and classes, paradigm, feature type and temporal aggregation must agree. The sampling
-    rate and the length of a trial may differ, since every trial becomes one vector.
 
     Args:
         model: A trained model.
@@ -20,12 +19,33 @@ def check_fit(model: Decoder, data: BCIData) -> None:
         CoreDataError: Another number of features or classes.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
     """
-    found = data.metadata
+    if data.n_features != model.n_features_in_:
+        raise CoreDataError(
+            f"The data have {data.n_features} features on axis 0 (shape {data.features.shape}), "
+            f"{_name(model)} expects {model.n_features_in_}.",
+            _OTHER_FEATURES,
+        )
+    check_metadata(model, data.metadata)
+
+
+def check_metadata(model: Decoder, found: BCIMetadata) -> None:
+    """Refuse what the metadata tell of, where the model would misread it.
+
+    Number of features and classes, paradigm, feature type and temporal aggregation must agree. The sampling
+    rate and the length of a trial may differ, since every trial becomes one vector.
+
+    Args:
+        model: A trained model.
+        found: What is known of the data it is to read.
+
+    Raises:
+        CoreDataError: Another number of features or classes.
+        ModelMismatchError: Another paradigm, feature type or temporal aggregation.
+    """
     if found.n_features != model.n_features_in_:
         raise CoreDataError(
-            f"The data have {found.n_features} features on axis 0 (shape {data.features.shape}), "
-            f"{_name(model)} expects {model.n_features_in_}.",
-            "Give the features the model was trained on.",
+            f"metadata.n_features is {found.n_features}, {_name(model)} expects {model.n_features_in_}.",
+            _OTHER_FEATURES,
         )
     if found.n_classes != len(model.classes_):
         raise CoreDataError(

@@ -1,0 +1,29 @@
+"""What a result shows of itself: a line in a terminal, a table in a notebook."""
+
+from collections.abc import Iterable
+
+Facts = list[tuple[str, str]]
+
+
+def as_line(kind: str, facts: Iterable[tuple[str, str]]) -> str:
+    """Name and value of each fact in one line.
+
+    >>> as_line("Result", [("trials", "3")])
+    '<Result trials 3>'
+    """
+    return f"<{kind} {', '.join(f'{name} {value}' for name, value in facts)}>"
+
+
+def as_table(caption: str, facts: Iterable[tuple[str, str]]) -> str:
+    """A small HTML table; every value escaped.
+
+    >>> "<td>&lt;b&gt;</td>" in as_table("Result", [("model", "<b>")])
+    True
+    """
+    from html import escape
+
+    rows = "".join(
+        f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
+        for name, value in facts
+    )
+    return f"<table><caption>{escape(caption)}</caption>{rows}</table>"

@@ -1,0 +1,106 @@
+"""What came out of a chunk, and of a trial that was streamed in chunks."""
+
+import math
+from dataclasses import dataclass
+
+from .arrays import FloatArray, LabelArray
+from .calibration import ConfidenceCalibration
+from .facts import Facts, as_line, as_table
+from .voting import Aggregation, Label
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChunkResult:
+    """What one chunk says. Names follow NimbusSDK.jl.
+
+    Attributes:
+        prediction: The most probable label.
+        confidence: Its posterior probability.
+        posterior: Probability of each class, in the order of ``classes``, shape (n_classes,).
+        latency_ms: Time from chunk to result, in milliseconds.
+        classes: The model's labels, sorted, shape (n_classes,).
+        model_name: What the model is called.
+        simulated: Whether the model was trained on simulated data.
+    """
+
+    prediction: Label
+    confidence: float
+    posterior: FloatArray
+    latency_ms: float
+    classes: LabelArray
+    model_name: str
+    simulated: bool
+
+    def __repr__(self) -> str:
+        return as_line("ChunkResult", self._facts())
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        return as_table("ChunkResult", self._facts())
+
+    def _facts(self) -> Facts:
+        return [
+            ("prediction", repr(self.prediction)),
+            ("confidence", f"{self.confidence:.3f}"),
+            *_of_model(self.model_name, self.simulated),
+            ("latency", f"{self.latency_ms:.3f} ms"),
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamingResult:
+    """What the chunks of a trial say together. Names follow NimbusSDK.jl.
+
+    Attributes:
+        prediction: The label decided for.
+        confidence: Its probability in ``posterior``.
+        posterior: Probability of each class, in the order of ``classes``, shape (n_classes,).
+        chunk_posteriors: The posterior of each chunk, shape (n_chunks × n_classes).
+        entropy: Entropy of ``posterior`` in bits, from 0 to log2(n_classes).
+        aggregation_method: How the decision was made: as asked for, or ``"weighted_vote"`` where
+            ``"unanimous"`` was asked for and the chunks did not agree.
+        n_chunks: Number of chunks.
+        latency_ms: Time that chunks and decision took to compute, in milliseconds.
+        chunk_latencies_ms: The same of each chunk, shape (n_chunks,).
+        balance: How evenly the chunks' predictions spread over the classes: 0 all in one, 1 evenly.
+        classes: The model's labels, sorted, shape (n_classes,).
+        model_name: What the model is called.
+        simulated: Whether the model was trained on simulated data.
+        confidence_calibration: How far the confidence kept its promise, where the true label was given.
+    """
+
+    prediction: Label
+    confidence: float
+    posterior: FloatArray
+    chunk_posteriors: FloatArray
+    entropy: float
+    aggregation_method: Aggregation
+    n_chunks: int
+    latency_ms: float
+    chunk_latencies_ms: FloatArray
+    balance: float
+    classes: LabelArray
+    model_name: str
+    simulated: bool
+    confidence_calibration: ConfidenceCalibration | None = None
+
+    def __repr__(self) -> str:
+        return as_line("StreamingResult", self._facts())
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        return as_table("StreamingResult", self._facts())
+
+    def _facts(self) -> Facts:
+        return [
+            ("prediction", repr(self.prediction)),
+            ("confidence", f"{self.confidence:.3f}"),
+            ("entropy", f"{self.entropy:.3f} of {math.log2(len(self.classes)):.3f} bits"),
+            ("chunks", f"{self.n_chunks} by {self.aggregation_method}"),
+            *_of_model(self.model_name, self.simulated),
+            ("latency", f"{self.latency_ms:.3f} ms"),
+        ]
+
+
+def _of_model(name: str, simulated: bool) -> Facts:
+    return [("model", name), *([("trained on", "simulated data")] if simulated else [])]

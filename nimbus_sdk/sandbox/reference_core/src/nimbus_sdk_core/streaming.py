@@ -1,0 +1,214 @@
+"""Decoding while a trial is under way: chunks in, predictions out, one decision at the end."""
+
+import time
+from typing import SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+from .aggregate import aggregate
+from .arrays import FloatArray
+from .balance import balance
+from .calibration import ConfidenceCalibration, confidence_calibration
+from .compatibility import check_metadata
+from .data import BCIData
+from .decoder import Decoder
+from .errors import CoreDataError
+from .facts import Facts, as_line, as_table
+from .labels import as_labels, index_of
+from .metadata import BCIMetadata, whole_number
+from .paradigms import temporal_weights
+from .streamed import ChunkResult, StreamingResult
+from .validation import chunk_as_trial
+from .voting import Aggregation, Ballots, Label, agree, decide
+
+
+class StreamingSession:
+    """A trial under way, made by `init_streaming`. Each thread and each person needs one of its own.
+
+    Attributes:
+        model: The trained model.
+        metadata: What the chunks are.
+        chunk_history: What the chunks of this trial said so far, oldest first.
+    """
+
+    __slots__ = ("chunk_history", "metadata", "model")
+
+    def __init__(self, model: Decoder, metadata: BCIMetadata) -> None:
+        self.model = model
+        self.metadata = metadata
+        self.chunk_history: list[ChunkResult] = []
+
+    def reset(self) -> None:
+        """Forget the chunks so far: the next one starts a trial."""
+        self.chunk_history = []
+
+    def __repr__(self) -> str:
+        return as_line("StreamingSession", self._facts())
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        return as_table("StreamingSession", self._facts())
+
+    def _facts(self) -> Facts:
+        size = self.metadata.chunk_size
+        return [
+            ("model", _name(self.model)),
+            *([("trained on", "simulated data")] if _simulated(self.model) else []),
+            ("chunk", f"{self.metadata.n_features} features × {size or 'any number of'} samples"),
+            ("chunks so far", str(len(self.chunk_history))),
+        ]
+
+
+def init_streaming(model: Decoder, metadata: BCIMetadata) -> StreamingSession:
+    """Start decoding in chunks.
+
+    Args:
+        model: A trained model.
+        metadata: What the chunks are, as the model was trained. With ``chunk_size`` every chunk must have
+            that length, so that a buffer that lost samples is noticed; with None any length is read.
+
+    Raises:
+        CoreDataError: Another number of features or classes.
+        ModelMismatchError: Another paradigm, feature type or temporal aggregation.
+        NotTrainedError: The model is not trained.
+
+    >>> from nimbus_sdk_core import BCIMetadata, NimbusLDA, load_model
+    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+    >>> session = init_streaming(model, BCIMetadata(4.0, "motor_imagery", "csp", 16, 4, chunk_size=4))
+    >>> len(session.chunk_history)
+    0
+    """
+    if not isinstance(metadata, BCIMetadata):
+        raise CoreDataError(
+            f"metadata is a {type(metadata).__name__}, not a BCIMetadata.",
+            "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …).",
+        )
+    check_metadata(model, metadata)
+    return StreamingSession(model, metadata)
+
+
+def process_chunk(
+    session: StreamingSession, chunk: npt.ArrayLike, *, iterations: SupportsIndex = 10
+) -> ChunkResult:
+    """Decode one chunk, and keep what it says for the decision on the trial.
+
+    Args:
+        session: From `init_streaming`.
+        chunk: Shape (n_features × n_samples). It is not kept.
+        iterations: Accepted for compatibility with NimbusSDK.jl. The predictive has a closed form that needs
+            no iterations, so the number changes nothing.
+
+    Raises:
+        CoreDataError: Another shape, or values that are not finite; the session stays as it was.
+
+    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+    >>> trials = simulate("motor_imagery", n_trials=1, seed=3)
+    >>> session = init_streaming(model, trials.metadata)
+    >>> found = process_chunk(session, trials.features[:, :4, 0])
+    >>> found.prediction in model.classes_, found.posterior.shape
+    (True, (4,))
+    """
+    started = time.perf_counter()
+    whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    trial = BCIData(chunk_as_trial(chunk, session.metadata), session.metadata)
+    model = session.model
+    posterior = np.exp(model.score_trials(aggregate(trial)).log_posteriors[0])
+    best = int(posterior.argmax())
+    found = ChunkResult(
+        prediction=model.classes_[best].item(),
+        confidence=float(posterior[best]),
+        posterior=posterior,
+        latency_ms=1e3 * (time.perf_counter() - started),
+        classes=model.classes_,
+        model_name=_name(model),
+        simulated=_simulated(model),
+    )
+    session.chunk_history.append(found)
+    return found
+
+
+def finalize_trial(
+    session: StreamingSession,
+    *,
+    method: Aggregation = "weighted_vote",
+    temporal_weighting: bool = True,
+    label: Label | None = None,
+) -> StreamingResult:
+    """Decide on the trial from its chunks; the session is then ready for the next trial.
+
+    Args:
+        session: From `init_streaming`, with at least one chunk processed.
+        method: How chunks become one decision: see `aggregate_chunks`.
+        temporal_weighting: Whether chunks count as is usual for the paradigm, by when in the trial they
+            come: see `temporal_weights`. Otherwise all count the same.
+        label: The true label, where it is known; the calibration of the confidence is then told too.
+
+    Raises:
+        CoreDataError: No chunk was processed, there is no such method, or the model does not know the
+            label; the session stays as it was.
+
+    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+    >>> trials = simulate("motor_imagery", n_trials=1, seed=3)
+    >>> session = init_streaming(model, trials.metadata)
+    >>> for start in range(0, 16, 4):
+    ...     found = process_chunk(session, trials.features[:, start : start + 4, 0])
+    >>> result = finalize_trial(session)
+    >>> result.n_chunks, bool(result.prediction == trials.labels[0])
+    (4, True)
+    """
+    started = time.perf_counter()
+    chunks, classes = session.chunk_history, session.model.classes_
+    if not chunks:
+        raise CoreDataError("This trial has no chunks yet.", "Call process_chunk(session, chunk) first.")
+    ballots = _ballots(chunks)
+    if temporal_weighting:
+        ballots = ballots._replace(weights=temporal_weights(session.metadata.paradigm, len(chunks)))
+    posterior, best = decide(ballots, method)
+    calibration = None if label is None else _calibration(session, best, posterior[best], label)
+    latencies = np.array([chunk.latency_ms for chunk in chunks])
+    split = method == "unanimous" and not agree(ballots.choices)
+    session.reset()
+    return StreamingResult(
+        prediction=classes[best].item(),
+        confidence=float(posterior[best]),
+        posterior=posterior,
+        chunk_posteriors=ballots.posteriors,
+        entropy=_entropy(posterior),
+        aggregation_method="weighted_vote" if split else method,
+        n_chunks=len(chunks),
+        latency_ms=float(latencies.sum()) + 1e3 * (time.perf_counter() - started),
+        chunk_latencies_ms=latencies,
+        balance=balance(np.bincount(ballots.choices, minlength=len(classes))),
+        classes=classes,
+        model_name=_name(session.model),
+        simulated=_simulated(session.model),
+        confidence_calibration=calibration,
+    )
+
+
+def _ballots(chunks: list[ChunkResult]) -> Ballots:
+    posteriors = np.stack([chunk.posterior for chunk in chunks])
+    return Ballots(posteriors.argmax(axis=1), posteriors.max(axis=1), posteriors, np.ones(len(chunks)))
+
+
+def _calibration(
+    session: StreamingSession, best: int, confidence: float, label: Label
+) -> ConfidenceCalibration:
+    truth = index_of(as_labels([label]), session.model.classes_)
+    return confidence_calibration(np.array([confidence]), truth == best)
+
+
+def _entropy(posterior: FloatArray) -> float:
+    above = posterior[posterior > 0.0]
+    return float(max(0.0, -(above * np.log2(above)).sum()))
+
+
+def _name(model: Decoder) -> str:
+    return model.card.name if model.card is not None else type(model).__name__
+
+
+def _simulated(model: Decoder) -> bool:
+    return model.card is not None and model.card.simulated
