@@ -35,7 +35,7 @@ def program(own_world: Path) -> Program:
             cwd=own_world / "work",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
         if done.returncode:
