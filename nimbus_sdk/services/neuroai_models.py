@@ -155,8 +155,8 @@ class RateLimit:
 
 
 def _rate_limit(value: object) -> RateLimit | None:
-    if value is None:
-        return None
+    if value is None or isinstance(value, RateLimit):
+        return value
     told = value if isinstance(value, Mapping) else {"requests": value}
     requests, seconds = told.get("requests"), told.get("per_seconds", told.get("perSeconds", 60))
     if not (type(requests) is int and requests > 0 and type(seconds) is int and seconds > 0):

@@ -140,6 +140,7 @@ class RotationStory:
             yield from work(taken)
             state = yield from work(self.read)
             if state is not None and state.step == "switched" and _same(state, new):
+                yield from work(self._slot.beside(NEXT).forget)
                 return state
             state, key = yield from work(lambda: self._received(state, new))
             try:
