@@ -14,6 +14,10 @@ from nimbus_sdk._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from nimbus_sdk import aio as aio
+    from nimbus_sdk import errors as errors
+    from nimbus_sdk import sandbox as sandbox
+    from nimbus_sdk import services as services
     from nimbus_sdk.account import (
         QuotaStatus,
         authenticate,
@@ -123,6 +127,7 @@ _HOMES = {
         "predict_batch process_chunk save_model train_model"
     ),
 }
+_ROOMS = ("aio", "errors", "sandbox", "services")
 _TABLE = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
@@ -207,6 +212,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _ROOMS:
+        return import_module(f"nimbus_sdk.{name}")
     home = _TABLE.get(name)
     if home is None:
         raise AttributeError(f"module 'nimbus_sdk' has no attribute {name!r}")
@@ -216,12 +225,14 @@ def __getattr__(name: str) -> object:
 
         value = from_core(name)
     else:
-        from importlib import import_module
-
         value = getattr(import_module(home), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from nimbus_sdk.installation import offered_by_core
+
+    # What asks for every name in turn, such as help(), must not stumble over those that are not there.
+    core = {name for name, home in _TABLE.items() if home is _CORE}
+    return sorted({*globals(), *__all__, *_ROOMS} - (core - offered_by_core(core)))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nimbus_sdk import licensing
 from nimbus_sdk.core import installed, load, verify, versions
 from nimbus_sdk.core.installed import InstalledCore
-from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionError
+from nimbus_sdk.core.protocol import ALIASES
+from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, NimbusError, SessionError
 from nimbus_sdk.session import AuthSession, current_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.files import Lock
@@ -56,6 +58,15 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
     if core is None:
         return InstallationStatus(False, None, None, session, ("The core is not installed.",))
     return InstallationStatus(True, core.version, core.folder, session, _problems(places, core))
+
+
+def offered_by_core(names: Iterable[str]) -> frozenset[str]:
+    """Those of the names that the installed core has; none where there is no core that loads."""
+    try:
+        module = load.load(Places.of(Settings.load()).core)
+    except NimbusError:
+        return frozenset()
+    return frozenset(name for name in names if hasattr(module, ALIASES.get(name, name)))
 
 
 async def check_installation_async(*, profile: str | None = None) -> InstallationStatus:

@@ -1,0 +1,73 @@
+"""Blocking and awaitable faces are the same calls: names, arguments, defaults, annotations."""
+
+import inspect
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk import AsyncNimbusClient, NimbusClient, aio
+from nimbus_sdk.transport.drive import AsyncDriver, Driver
+
+METHODS = ["validate", "refresh", "revoke", "github_token", "list_models", "log_event", "health"]
+TWINS = sorted(name for name in aio.__all__ if name != "AsyncNimbusClient")
+
+
+def public(kind):
+    """The public methods of a class."""
+    return {name: value for name, value in vars(kind).items() if inspect.isfunction(value) and name[0] != "_"}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_every_call_has_a_twin_of_the_same_signature(name):
+    """What can be called can be awaited."""
+    call, twin = getattr(nimbus_sdk, name), getattr(aio, name)
+    assert inspect.iscoroutinefunction(twin)
+    assert not inspect.iscoroutinefunction(call)
+    assert inspect.signature(call) == inspect.signature(twin)
+    assert twin.__doc__
+    assert name in twin.__name__
+
+
+def test_no_call_is_without_a_twin():
+    """Every function of the SDK's own, that is not of the core, is in aio."""
+    calls = {
+        name
+        for name in nimbus_sdk.__all__
+        if nimbus_sdk._TABLE.get(name, "") != nimbus_sdk._CORE
+        and inspect.isfunction(getattr(nimbus_sdk, name))
+    }
+    assert calls == set(TWINS)
+    assert sorted(aio.__all__) == aio.__all__
+
+
+def test_the_clients_have_the_documented_methods():
+    """One for each endpoint, and how to close."""
+    assert set(public(NimbusClient)) == {*METHODS, "close"}
+    assert set(public(AsyncNimbusClient)) == {*METHODS, "aclose"}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_a_twin_of_the_same_signature(name):
+    """And both say what they do."""
+    method, twin = getattr(NimbusClient, name), getattr(AsyncNimbusClient, name)
+    assert inspect.iscoroutinefunction(twin)
+    assert inspect.signature(method) == inspect.signature(twin)
+    assert method.__doc__
+    assert twin.__doc__
+
+
+@pytest.mark.parametrize(("one", "other"), [(NimbusClient, AsyncNimbusClient), (Driver, AsyncDriver)])
+def test_both_are_made_and_entered_in_the_same_way(one, other):
+    """The same arguments; `with` here is `async with` there."""
+    assert list(inspect.signature(one).parameters) == list(inspect.signature(other).parameters)
+    assert {"__enter__", "__exit__"} <= set(vars(one))
+    assert {"__aenter__", "__aexit__"} <= set(vars(other))
+
+
+def test_every_argument_of_the_surface_is_annotated_without_any():
+    """No public signature says Any."""
+    for name in [*TWINS, "NimbusClient", "AsyncNimbusClient"]:
+        value = getattr(nimbus_sdk, name) if hasattr(nimbus_sdk, name) else getattr(aio, name)
+        for parameter in inspect.signature(value).parameters.values():
+            assert parameter.annotation is not inspect.Parameter.empty
+            assert "Any" not in str(parameter.annotation)

@@ -1,0 +1,245 @@
+"""The names that programs are written against: a list that changes only on purpose."""
+
+import inspect
+import pydoc
+
+import pytest
+
+import nimbus_sdk
+
+CALLS = [
+    "authenticate",
+    "authenticate_from_storage",
+    "check_installation",
+    "check_model_license_compatibility",
+    "check_quota_and_refresh",
+    "current_session",
+    "delete_stored_api_key",
+    "download_model",
+    "explain",
+    "get_model_info",
+    "get_quota_status",
+    "get_stored_api_key",
+    "install_core",
+    "invalidate_session",
+    "list_available_models",
+    "refresh_quota",
+    "revoke_api_key",
+    "save_api_key",
+    "uninstall_core",
+]
+CLASSES = [
+    "AsyncNimbusClient",
+    "AuthSession",
+    "InstallationStatus",
+    "KeyResolution",
+    "NimbusClient",
+    "ProgressEvent",
+    "QuotaStatus",
+    "RevocationResult",
+]
+ERRORS = [
+    "ApiError",
+    "ClockRollbackError",
+    "ConfigurationError",
+    "CoreDownloadError",
+    "CoreError",
+    "CoreIncompatibleError",
+    "CoreInstallError",
+    "CoreIntegrityError",
+    "CoreNotInstalledError",
+    "CredentialStoreError",
+    "FeatureNotLicensedError",
+    "InvalidKeyError",
+    "InvalidKeyFormatError",
+    "KeyExpiredError",
+    "KeyNotFoundError",
+    "MethodNotAllowedError",
+    "MissingEventTypeError",
+    "MissingKeyError",
+    "NimbusConnectionError",
+    "NimbusError",
+    "NimbusTimeoutError",
+    "NotConfiguredError",
+    "PermissionDeniedError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "ResponseFormatError",
+    "ServerError",
+    "SessionError",
+    "SessionExpiredError",
+    "SessionNotFoundError",
+    "SessionTamperedError",
+]
+FROM_THE_CORE = [
+    "BCIData",
+    "BCIMetadata",
+    "NimbusLDA",
+    "NimbusProbit",
+    "NimbusQDA",
+    "RxGMMModel",
+    "RxLDAModel",
+    "RxPolyaModel",
+    "assess_trial_quality",
+    "calculate_ITR",
+    "calibrate_model",
+    "finalize_trial",
+    "init_streaming",
+    "load_model",
+    "predict_batch",
+    "process_chunk",
+    "save_model",
+    "train_model",
+]
+SIGNATURES = {
+    "install_core": (
+        "(api_key=None, *, force=False, version=None, profile=None, offline=None, progress=None, "
+        "timeout=None)"
+    ),
+    "authenticate": "(api_key=None, *, offline_mode=False, profile=None, timeout=None)",
+    "authenticate_from_storage": "(*, profile=None, timeout=None)",
+    "check_installation": "(*, profile=None)",
+    "uninstall_core": "(*, profile=None)",
+    "explain": "(*, profile=None)",
+    "current_session": "(*, profile=None)",
+    "invalidate_session": "(*, profile=None)",
+    "save_api_key": "(key, *, profile=None)",
+    "get_stored_api_key": "(*, profile=None)",
+    "delete_stored_api_key": "(*, profile=None)",
+    "refresh_quota": "(*, profile=None, timeout=None)",
+    "check_quota_and_refresh": "(*, profile=None)",
+    "get_quota_status": "(*, profile=None)",
+    "revoke_api_key": "(api_key=None, *, reason=None, profile=None, timeout=None)",
+    "list_available_models": "(paradigm=None, model_type=None, *, profile=None)",
+    "get_model_info": "(name, *, profile=None)",
+    "check_model_license_compatibility": "(name, *, profile=None)",
+}
+SESSION = [
+    "api_key",
+    "api_origin",
+    "clock_offset",
+    "email",
+    "expires_at",
+    "features_enabled",
+    "from_dict",
+    "has_feature",
+    "is_expired",
+    "key_fingerprint",
+    "key_masked",
+    "key_source",
+    "key_source_reason",
+    "license_type",
+    "name",
+    "organization",
+    "profile",
+    "quota_remaining",
+    "quota_reset_at",
+    "refresh",
+    "require_feature",
+    "stale",
+    "to_dict",
+    "to_json",
+    "usage_quota",
+    "usage_quota_max",
+    "user_id",
+    "validated_at",
+]
+
+
+def bare(function):
+    """A signature without its annotations."""
+    signature = inspect.signature(function)
+    plain = [one.replace(annotation=inspect.Parameter.empty) for one in signature.parameters.values()]
+    return str(signature.replace(parameters=plain, return_annotation=inspect.Signature.empty))
+
+
+def test_the_public_names_are_these():
+    """No name comes or goes unnoticed."""
+    assert sorted(nimbus_sdk.__all__) == sorted(["__version__", *CALLS, *CLASSES, *ERRORS, *FROM_THE_CORE])
+    assert len(set(nimbus_sdk.__all__)) == len(nimbus_sdk.__all__)
+
+
+@pytest.mark.parametrize("name", [*CALLS, *CLASSES, *ERRORS])
+def test_every_name_is_there_and_says_what_it_is(name):
+    """Each can be imported and has a docstring."""
+    value = getattr(nimbus_sdk, name)
+    assert value.__doc__
+    assert callable(value)
+    assert getattr(nimbus_sdk, name) is value
+
+
+@pytest.mark.parametrize("name", SIGNATURES)
+def test_the_calls_take_what_they_took(name):
+    """Names, order and defaults of the arguments."""
+    assert bare(getattr(nimbus_sdk, name)) == SIGNATURES[name]
+
+
+def test_a_session_has_these_public_members():
+    """Fields, properties and methods."""
+    assert sorted(name for name in dir(nimbus_sdk.AuthSession) if not name.startswith("_")) == SESSION
+
+
+@pytest.mark.parametrize("name", ["QuotaStatus", "InstallationStatus", "RevocationResult", "ProgressEvent"])
+def test_results_cannot_be_changed(name):
+    """They are frozen."""
+    assert getattr(nimbus_sdk, name).__dataclass_params__.frozen
+
+
+def test_an_unknown_name_is_no_name():
+    """As of any module."""
+    with pytest.raises(AttributeError, match="no attribute 'install_kore'"):
+        _ = nimbus_sdk.install_kore
+    with pytest.raises(ImportError):
+        exec("from nimbus_sdk import install_kore")
+
+
+def test_the_import_alone_loads_next_to_nothing(fresh):
+    """None of the libraries that cost time, and nothing of the SDK but its version."""
+    fresh(
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import nimbus_sdk\n"
+        "own = {name for name in set(sys.modules) - before if name.startswith('nimbus_sdk')}\n"
+        "assert own == {'nimbus_sdk', 'nimbus_sdk._version'}, own\n"
+        "heavy = {'httpx', 'pydantic', 'keyring', 'tenacity', 'platformdirs', 'filelock', 'rich', 'typer'}\n"
+        "assert not heavy & set(sys.modules)\n"
+    )
+
+
+def test_the_parts_that_the_documentation_names_need_no_import_of_their_own(fresh):
+    """nimbus_sdk.aio and nimbus_sdk.errors are there after `import nimbus_sdk`."""
+    fresh(
+        "import nimbus_sdk\n"
+        "assert nimbus_sdk.aio.install_core\n"
+        "assert nimbus_sdk.errors.NimbusError is nimbus_sdk.NimbusError\n"
+        "assert {'aio', 'errors', 'install_core', 'AuthSession'} <= set(dir(nimbus_sdk))\n"
+    )
+
+
+def test_help_works_before_anything_is_installed(fresh):
+    """Who looks around first is not met by an error."""
+    fresh(
+        "import inspect, pydoc\n"
+        "import nimbus_sdk\n"
+        "text = pydoc.render_doc(nimbus_sdk, renderer=pydoc.plaintext)\n"
+        "assert 'install_core' in text\n"
+        "assert inspect.getmembers(nimbus_sdk)\n"
+        "assert 'load_model' not in dir(nimbus_sdk)\n"
+    )
+
+
+def test_help_knows_the_core_once_it_is_installed(sandbox, key, fresh):
+    """Its names are completed and explained."""
+    nimbus_sdk.install_core(key)
+    fresh(
+        "import pydoc\n"
+        "import nimbus_sdk\n"
+        "assert {'load_model', 'predict_batch', 'RxLDAModel'} <= set(dir(nimbus_sdk))\n"
+        "assert 'predict_batch' in pydoc.render_doc(nimbus_sdk, renderer=pydoc.plaintext)\n"
+    )
+
+
+def test_every_call_can_be_explained():
+    """help() of each shows its arguments."""
+    for name in CALLS:
+        assert "profile" in pydoc.render_doc(getattr(nimbus_sdk, name), renderer=pydoc.plaintext)
