@@ -26,12 +26,14 @@ def with_key(sandbox: Sandbox, key: str, monkeypatch: pytest.MonkeyPatch) -> San
 def program(own_world: Path) -> Program:
     """Runs Python with arguments in a fresh process that can reach this machine alone."""
     nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    # What the outer pytest was told, such as how much must be covered, is not for a pytest within a test.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-W", "error", *arguments],
-            env={**os.environ, **nowhere, "PATH": path, "COLUMNS": "110"},
+            env={**environ, **nowhere, "PATH": path, "COLUMNS": "110"},
             cwd=own_world / "work",
             capture_output=True,
             text=True,
