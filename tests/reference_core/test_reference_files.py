@@ -10,6 +10,7 @@ from nimbus_sdk_core import (
     ModelFileError,
     ModelMismatchError,
     NimbusLDA,
+    NimbusProbit,
     NimbusQDA,
     NotTrainedError,
     load_model,
@@ -21,15 +22,23 @@ from nimbus_sdk_core import (
 from nimbus_sdk_core.modelfile import from_bytes, to_bytes
 
 
-@pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA])
+@pytest.mark.parametrize(
+    ("kind", "hyper"),
+    [
+        (NimbusLDA, {"dof_offset": 3}),
+        (NimbusQDA, {"mean_prior_precision": 0.02}),
+        (NimbusProbit, {"N": 2, "W_scale": [[0.5]], "xi_beta": 0.1}),
+        (NimbusProbit, {"W_beta": 2.0 * np.eye(9), "W_df": 7}),
+    ],
+)
 @pytest.mark.parametrize("labels", [[1, 2], [0, 1], ["left", "right"], [False, True]])
 def test_a_saved_model_comes_back_the_same(
-    kind: type[NimbusLDA], labels: list[object], tmp_path: Path
+    kind: type[NimbusLDA], hyper: dict[str, object], labels: list[object], tmp_path: Path
 ) -> None:
     """Posterior, labels, hyper-parameters and card survive the round trip bit by bit."""
     data = simulate("p300", n_trials=60, seed=1)
     data = type(data)(data.features, data.metadata, np.array(labels)[data.labels - 1])
-    model = train_model(kind, data, name="mine", description="ü", dof_offset=3)
+    model = train_model(kind, data, name="mine", description="ü", **hyper)
     path = save_model(model, tmp_path / "mine.nimbus")
     back = load_model(kind, path)
     assert (back.card, back.hyper, back.classes_.tolist()) == (

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import ModelFileError, NimbusLDA
-from nimbus_sdk_core.modelfile import from_bytes
+from nimbus_sdk_core import ModelFileError, NimbusLDA, NimbusProbit, simulate, train_model
+from nimbus_sdk_core.modelfile import from_bytes, to_bytes
 
 PREFIX = struct.Struct("<8sIIQ")
 
@@ -132,6 +132,49 @@ def test_arrays_that_are_no_posterior_are_refused(
     payload = b"".join(arrays[key].tobytes() for key in sorted(arrays))
     with pytest.raises(ModelFileError, match="malformed"):
         from_bytes(forge(content, lambda header: None, payload))
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "value"),
+    [
+        ("centre", 0, np.nan),
+        ("scale", 1, 0.0),
+        ("coefficients", 0, np.inf),
+        ("coefficient_precision", 1, 7.0),
+        ("coefficient_precision", 0, -1e9),
+        ("noise_dof", 0, 0.0),
+        ("noise_scatter", 0, -1.0),
+        ("usual_dof", 0, 1.0),
+        ("usual_scatter", 1, 3.0),
+    ],
+)
+def test_arrays_that_are_no_probit_are_refused(name: str, at: int, value: float) -> None:
+    """Each array of a NimbusProbit is checked before it is believed."""
+    model = train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=2)
+    arrays = {key: array.copy() for key, array in model.arrays().items()}
+    arrays[name].flat[at] = value
+    payload = b"".join(arrays[key].tobytes() for key in sorted(arrays))
+    with pytest.raises(ModelFileError, match="malformed"):
+        from_bytes(forge(to_bytes(model), lambda header: None, payload))
+
+
+@pytest.mark.parametrize(
+    "hyper",
+    [
+        {"N": "1"},
+        {"N": [1]},
+        {"W_df": {}},
+        {"W_df": -1},
+        {"xi_beta": {"a": 1}},
+        {"W_beta": [[1.0]]},
+        {"W_scale": "I"},
+    ],
+)
+def test_hyper_parameters_of_strangers_are_checked(hyper: dict[str, object]) -> None:
+    """JSON of any shape in place of a hyper-parameter is refused, as it would be in the constructor."""
+    content = to_bytes(train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=2))
+    with pytest.raises(ModelFileError, match="malformed"):
+        from_bytes(forge(content, lambda header: header["model"]["hyper"].update(hyper)))
 
 
 def test_claims_of_size_are_checked_before_anything_is_allocated(content: bytes) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import CoreDataError, NimbusLDA, NimbusQDA, NotTrainedError
+from nimbus_sdk_core import CoreDataError, NimbusLDA, NimbusProbit, NimbusQDA, NotTrainedError
 from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-KINDS = pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA])
+KINDS = pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA, NimbusProbit])
 
 
 def trials(n_trials: int = 90) -> tuple[np.ndarray, np.ndarray]:
