@@ -25,8 +25,10 @@ Optional; a core without one of them is installed all the same, and only the use
 
 ``NimbusQDA``, ``NimbusProbit``
     Kinds of model with a covariance for each class, and of Bayesian multinomial probit regression.
+    ``NimbusProbit`` takes ``iterations``, ``N``, ``xi_beta``, ``W_beta``, ``W_df`` and ``W_scale``.
 ``train_model(kind, data, …)``, ``calibrate_model(base, data, …)``, ``save_model(model, path)``
-    A new model, one adapted to a person, and its file.
+    A new model, one adapted to a person, and its file. Both take ``iterations``; ``train_model`` also
+    ``showprogress``, ``name``, ``description`` and the kind's hyper-parameters.
 ``init_streaming(model, metadata)``, ``process_chunk(session, chunk)``, ``finalize_trial(session)``
     Decoding while a trial is under way; a chunk has shape (n_features, n_samples).
 ``calculate_ITR(accuracy, n_classes, trial_duration)``
