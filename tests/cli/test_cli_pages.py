@@ -32,6 +32,8 @@ LEAVES = [path for path, command in COMMANDS.items() if not hasattr(command, "co
 def test_the_commands_are_those_that_are_documented() -> None:
     """A command that comes or goes is a visible change of the surface."""
     assert {" ".join(path) for path in LEAVES} == {
+        "bundle create",
+        "bundle install",
         "install",
         "status",
         "refresh",
