@@ -9,6 +9,7 @@ import typer
 from nimbus_sdk._version import __version__
 from nimbus_sdk.cli import (
     account,
+    audit,
     bundle,
     core,
     demo,
@@ -16,6 +17,9 @@ from nimbus_sdk.cli import (
     exit_codes,
     install,
     models,
+    neuroai,
+    nexus,
+    nimbus_os,
     parting,
     render,
     sandbox,
@@ -87,4 +91,8 @@ for command in (
     app.command()(command)
 app.add_typer(core.commands, name="core")
 app.add_typer(bundle.commands, name="bundle")
+app.add_typer(nimbus_os.commands, name="nimbus-os")
+app.add_typer(neuroai.commands, name="neuroai")
+app.add_typer(nexus.commands, name="nexus")
+app.add_typer(audit.commands, name="audit")
 app.add_typer(sandbox.commands, name="sandbox")

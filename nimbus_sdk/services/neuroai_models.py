@@ -190,7 +190,7 @@ class KeyInfo(_Wire):
         _NONE_IS_EMPTY,
         Field(validation_alias=AliasChoices("referrers", "referrer_restrictions", "referrerRestrictions")),
     ] = ()
-    rate_limit: Annotated[RateLimit | None, PlainValidator(_rate_limit)] = None
+    rate_limit: Annotated[RateLimit | None, BeforeValidator(_rate_limit)] = None
     expires_at: UtcTime | None = None
     created_at: UtcTime | None = None
     rotated_at: UtcTime | None = None
