@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from nimbus_sdk import disk
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
