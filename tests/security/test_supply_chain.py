@@ -1,0 +1,163 @@
+"""What is built is what is in the sources, whoever builds it, and what it brings along is written down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / ".ci" / "requirements-dev.lock"
+WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
+SOURCES = (
+    "nimbus_sdk",
+    "docs",
+    "examples",
+    "tests",
+    "pyproject.toml",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+)
+KEY = re.compile(rb"nbci_(?:live|test)_([0-9a-f]{48})")
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the sources."""
+    folder.mkdir()
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, copy_function=shutil.copyfile, ignore=_UNTRACKED)
+        else:
+            shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def built(sources: Path, folder: Path, umask: int, **environ: str) -> dict[str, str]:
+    """SHA-256 of wheel and sdist of a fresh copy of the sources."""
+    shutil.copytree(sources, folder / "sources", copy_function=shutil.copyfile)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-d", str(folder / "out")],
+        cwd=folder / "sources",
+        env={**os.environ, "SOURCE_DATE_EPOCH": "1767225600", **environ},
+        umask=umask,
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / "out").iterdir()}
+
+
+_UNTRACKED = shutil.ignore_patterns("__pycache__", ".*_cache", ".hypothesis")
+
+
+@pytest.fixture(scope="module")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], dict[str, str], Path]:
+    """Two builds under different circumstances, and the wheel of the first."""
+    here, there = tmp_path_factory.mktemp("here"), tmp_path_factory.mktemp("a far-away place")
+    sources = copied(tmp_path_factory.mktemp("once") / "sources")
+    first = built(sources, here, 0o022, TZ="UTC", LC_ALL="C", PYTHONHASHSEED="0")
+    second = built(sources, there, 0o077, TZ="Pacific/Kiritimati", LC_ALL="C.UTF-8", PYTHONHASHSEED="7")
+    return first, second, next((here / "out").glob("*.whl"))
+
+
+def test_two_builds_are_the_same_byte_for_byte(builds: tuple[dict[str, str], dict[str, str], Path]):
+    """Folder, umask, time zone, language and the hash seed leave no trace in wheel or sdist."""
+    first, second, _ = builds
+    assert first == second
+    assert {Path(name).suffix for name in first} == {".whl", ".gz"}
+
+
+def test_the_wheel_holds_the_package_alone(builds: tuple[dict[str, str], dict[str, str], Path]):
+    """No test, no cache, no stray file, no key."""
+    with ZipFile(builds[2]) as wheel:
+        names = wheel.namelist()
+        assert {name.partition("/")[0].partition("-")[0] for name in names} == {"nimbus_sdk", "nimbusbci_sdk"}
+        assert not [name for name in names if name.endswith((".pyc", ".env", ".part", ".lock", ".db"))]
+        keys = {found[1] for name in names for found in KEY.finditer(wheel.read(name))}
+    assert {key for key in keys if len(set(key)) > 14} == set(), "what looks like a real key"
+
+
+def test_the_bill_of_materials_names_all_that_is_installed(
+    builds: tuple[dict[str, str], dict[str, str], Path],
+):
+    """Every requirement of the wheel, and theirs in turn, with version and hashes; twice the same bytes."""
+    command = [sys.executable, str(ROOT / ".ci" / "sbom"), str(builds[2])]
+    printed = [subprocess.run(command, capture_output=True, timeout=60, check=True).stdout for _ in range(2)]
+    assert printed[0] == printed[1]
+    document = json.loads(printed[0])
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    (digest,) = document["metadata"]["component"]["hashes"]
+    assert digest["content"] == builds[0][builds[2].name]
+    listed = {component["name"]: component for component in document["components"]}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {canonicalize_name(Requirement(line).name) for line in project["dependencies"]} <= listed.keys()
+    assert {"httpcore", "h11", "certifi", "idna", "pydantic-core"} <= listed.keys()
+    assert not {"pytest", "starlette", "numpy"} & listed.keys()
+    refs = {edge["ref"] for edge in document["dependencies"]}
+    assert {other for edge in document["dependencies"] for other in edge["dependsOn"]} <= refs
+    for component in listed.values():
+        assert component["hashes"]
+        assert f"{component['name']}=={component['version']} " in LOCK.read_text()
+
+
+def test_the_lock_holds_every_dependency_by_its_hash():
+    """Whoever adds a dependency locks it: .ci/lock."""
+    entries = re.split(r"\n(?=\S)", LOCK.read_text().strip())
+    versions: dict[str, set[str]] = {}
+    for entry in entries:
+        line, *hashes = re.split(r"\s*\\\n\s*", entry.strip())
+        assert hashes, line
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes), line
+        requirement = Requirement(line)
+        versions.setdefault(canonicalize_name(requirement.name), set()).add(
+            str(requirement.specifier).removeprefix("==")
+        )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["dev"], *extras["sandbox"]]
+    for requirement in map(Requirement, wanted):
+        name = canonicalize_name(requirement.name)
+        if name != project["name"]:
+            assert versions.get(name), f"{name} is not locked"
+            assert all(requirement.specifier.contains(one) for one in versions[name]), name
+
+
+def test_the_lock_names_no_registry():
+    """It holds wherever the files come from."""
+    assert not re.search(r"https?:|--index|--find-links|@ ", LOCK.read_text())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the scripts of CI are for POSIX shells")
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_audit_takes_nothing_unseen(tmp_path: Path, code: int):
+    """The audit reads the lock by its hashes, counts what it cannot look up as a failure, and passes it on."""
+    tool = tmp_path / "pip-audit"
+    tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@"\nexit {code}\n')
+    tool.chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run([ROOT / ".ci" / "audit"], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert {"--strict", "--require-hashes", str(LOCK)} <= set(done.stdout.splitlines())
+
+
+def test_ci_runs_only_what_is_pinned():
+    """Every foreign action of the workflow is named by its commit, and the token of the run may only read."""
+    text = WORKFLOW.read_text()
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used)
+    assert "permissions:\n  contents: read\n" in text
+    assert text.count("persist-credentials: false") == text.count("actions/checkout@")
+    assert "secrets." not in text
