@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nimbus_sdk import licensing
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.session import current_session
 from nimbus_sdk.settings import Settings
@@ -24,8 +25,10 @@ def listing_models(
     """Ask for the pre-trained models."""
     from nimbus_sdk.api import flows
 
-    found = yield from work(lambda: key_sources.find_key(settings, Places.of(settings)))
-    return (yield from flows.list_models(settings.api_url, found.key, paradigm, model_type))
+    places = Places.of(settings)
+    found = yield from work(lambda: key_sources.find_key(settings, places))
+    asked = flows.list_models(settings.api_url, found.key, paradigm, model_type)
+    return (yield from licensing.heeding(places, found.key, asked))
 
 
 def finding_model(settings: Settings, name: str) -> Flow[ModelInfo]:

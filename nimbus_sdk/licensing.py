@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.errors import (
     ApiError,
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from nimbus_sdk.models import Entitlement
     from nimbus_sdk.transport.flow import Answer
 
+T = TypeVar("T")
+
 CACHED_PATIENCE_SECONDS = 1.4
 """What a call may cost whose answer the cache can replace; with one read that overruns, under 3 s."""
 
@@ -60,11 +62,7 @@ def confirmed(settings: Settings, places: Places, key: ApiKey) -> Flow[AuthSessi
     """
     from nimbus_sdk.api import flows
 
-    try:
-        entitlement, answer = yield from flows.validate(settings.api_url, key)
-    except ApiError as error:
-        yield from _remember_refusal(places, key, error)
-        raise
+    entitlement, answer = yield from heeding(places, key, flows.validate(settings.api_url, key))
     session = _session(settings, key, entitlement, answer)
     if entitlement.user_id is None:
         raise ResponseFormatError("The service called the key valid, but did not say whose it is (user_id).")
@@ -87,11 +85,7 @@ def renewed(
     """
     from nimbus_sdk.api import flows
 
-    try:
-        entitlement, answer = yield from flows.refresh(settings.api_url, key, patience)
-    except ApiError as error:
-        yield from _remember_refusal(places, key, error)
-        raise
+    entitlement, answer = yield from heeding(places, key, flows.refresh(settings.api_url, key, patience))
     return replace(
         _session(settings, key, entitlement, answer),
         user_id=before.user_id,
@@ -110,12 +104,23 @@ def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[Secre
     """
     from nimbus_sdk.api import flows
 
-    try:
-        answer = yield from flows.github_token(settings.api_url, key)
-    except ApiError as error:
-        yield from _remember_refusal(places, key, error)
-        raise
+    answer = yield from heeding(places, key, flows.github_token(settings.api_url, key))
     return answer.github_token
+
+
+def heeding(places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
+    """Have a conversation with the service; if it calls the key dead, what is cached for it goes at once.
+
+    Raises:
+        InvalidKeyError: The key is dead.
+    """
+    try:
+        return (yield from conversation)
+    except ApiError as error:
+        code = str(error.code)
+        if is_dead(error):
+            yield from work(lambda: bury(places, key, code))
+        raise
 
 
 def renewed_or_stale(
@@ -272,11 +277,6 @@ def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: 
         clock_offset=answer.clock_offset,
         profile=settings.profile,
     )
-
-
-def _remember_refusal(places: Places, key: ApiKey, error: ApiError) -> Flow[None]:
-    if is_dead(error):
-        yield from work(lambda: bury(places, key, str(error.code)))
 
 
 def bury(places: Places, key: ApiKey, code: str) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nimbus_sdk import licensing
-from nimbus_sdk.keys import accepted, received
+from nimbus_sdk.errors import KeyNotFoundError
+from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import credentials, key_sources
 from nimbus_sdk.store.places import Places
@@ -15,6 +16,8 @@ from nimbus_sdk.transport.flow import Flow, work
 
 if TYPE_CHECKING:
     from nimbus_sdk.keys import Given
+
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,22 @@ def revoking(settings: Settings, given: Given, reason: str | None) -> Flow[Revoc
 
     places = Places.of(settings)
     found = yield from work(lambda: key_sources.find_key(settings, places, accepted(given)))
-    revocation = yield from flows.revoke(settings.api_url, found.key, reason)
+    asked = flows.revoke(settings.api_url, found.key, reason)
+    try:
+        revocation = yield from licensing.heeding(places, found.key, asked)
+    except KeyNotFoundError as error:
+        # Revoked before, perhaps by a call whose answer was lost: nothing here may go on living.
+        if error.status == NOT_FOUND:
+            yield from work(lambda: _clear(settings, places, found.key))
+        raise
     if revocation.revoked:
-        yield from work(lambda: licensing.bury(places, found.key, "REVOKED"))
-        yield from work(lambda: credentials.forget_key(settings, places, found.key.fingerprint))
+        yield from work(lambda: _clear(settings, places, found.key))
     return RevocationResult(revocation.revoked, revocation.message, found.key.masked)
+
+
+def _clear(settings: Settings, places: Places, key: ApiKey) -> None:
+    licensing.bury(places, key, "REVOKED")
+    credentials.forget_key(settings, places, key.fingerprint)
 
 
 def revoke_api_key(
@@ -55,7 +69,7 @@ def revoke_api_key(
         timeout: Seconds for the whole call, retries included.
 
     Raises:
-        KeyNotFoundError: The key does not exist, or was revoked before.
+        KeyNotFoundError: The key does not exist, or was revoked before; what was kept for it is gone.
     """
     given, api_key = received(api_key), None
     settings = Settings.load(profile=profile, timeout=timeout)

@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
-from nimbus_sdk.errors import SUPPORT, ApiError, ConfigurationError, CoreDownloadError
+from nimbus_sdk.errors import (
+    SUPPORT,
+    ApiError,
+    ConfigurationError,
+    CoreDownloadError,
+    ResponseFormatError,
+)
 from nimbus_sdk.settings import LOOPBACK, Settings, origin
 from nimbus_sdk.transport.auth import HeaderAuth
 from nimbus_sdk.transport.flow import Answer, Call, Flow, Sink, call
@@ -179,6 +185,8 @@ def _sent(step: Call, subject: str) -> Flow[Answer]:
             f"{_host(step.url)} could not give {subject} (status {error.status}).{wait}",
             hint="Run it again in some minutes: a download that broke off goes on where it stopped.",
         ) from error
+    except ResponseFormatError as error:
+        raise CoreDownloadError(error.message, hint=error.hint) from error
 
 
 def _target(settings: Settings, url: str, headers: Mapping[str, str]) -> str:

@@ -27,6 +27,7 @@ from nimbus_sdk.transport.thread import Overdue, in_time
 from nimbus_sdk.transport.tls import tls_context
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
+T = TypeVar("T")
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 ID_LIMIT = 128
@@ -77,22 +78,26 @@ class HttpTransport:
 
     def send(self, call: Call, deadline: Deadline) -> Answer:
         """Send once; see :class:`Transport`."""
-        if call.sink is not None:
-            return self._exchange(call, deadline)
-        try:
-            # httpx counts from byte to byte only: an answer that drips would outlast any timeout.
-            return in_time(lambda: self._exchange(call, deadline), _seconds(deadline, inf))
-        except Overdue:
-            fault = _too_slow(call)
-        raise fault
 
-    def _exchange(self, call: Call, deadline: Deadline) -> Answer:
+        def head() -> httpx.Response:
+            return self._head(call, deadline)
+
+        # httpx counts from byte to byte only: an answer that drips would outlast any timeout. A sink is fed
+        # in the caller's own thread and looks at the time itself: a job that is overdue must touch nothing.
+        if call.sink is None:
+            return _on_time(call, deadline, lambda: self._exchange(call, deadline, head))
+        return self._exchange(call, deadline, lambda: _on_time(call, deadline, head))
+
+    def _head(self, call: Call, deadline: Deadline) -> httpx.Response:
         addresses = known_addresses(call.url, _seconds(deadline, CONNECT_SECONDS))
         # Each address of a host is tried in turn, each with the whole timeout.
         connect = CONNECT_SECONDS / addresses
+        return self._client.send(_request(self._client, call, deadline, connect), stream=True)
+
+    def _exchange(self, call: Call, deadline: Deadline, head: Callable[[], httpx.Response]) -> Answer:
         reception = _Reception(call, deadline)
         try:
-            response = self._client.send(_request(self._client, call, deadline, connect), stream=True)
+            response = head()
             try:
                 reception.head(response)
                 for chunk in response.iter_raw():
@@ -272,6 +277,14 @@ def _request(
         f"What {call.name} was given cannot be sent as JSON or in a URL ({kind}).",
         hint="Give text, finite numbers, true, false, None, and lists and dicts of these.",
     )
+
+
+def _on_time(call: Call, deadline: Deadline, job: Callable[[], T]) -> T:
+    try:
+        return in_time(job, _seconds(deadline, inf))
+    except Overdue:
+        fault = _too_slow(call)
+    raise fault
 
 
 def _too_slow(call: Call) -> NimbusTimeoutError:

@@ -1,0 +1,225 @@
+"""The stories of the matrix: where each starts, which steps it takes over the network, and what it leaves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from nimbus_sdk.account import authenticating, refreshing
+from nimbus_sdk.api import flows
+from nimbus_sdk.catalogue import listing_models
+from nimbus_sdk.core import installed, verify
+from nimbus_sdk.install import installing
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.revocation import revoking
+from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.session import kept_session
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store import sessions
+from nimbus_sdk.store.credentials import read_stored
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.drive import run
+from nimbus_sdk.transport.flow import Flow
+from tests.end_to_end.gate import Gate
+
+Start = Literal["empty", "known", "aged", "another"]
+"""Nothing; a session and its key; the core and a session of two hours ago; a core of another account."""
+
+Trait = frozenset[str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One request of a story.
+
+    Attributes:
+        name: As the transport calls it.
+        traits: Which faults can befall it, beside ``any``.
+        repeatable: Whether it may be sent again when its answer was lost.
+    """
+
+    name: str
+    traits: Trait
+    repeatable: bool = True
+
+    @property
+    def at_the_api(self) -> bool:
+        """Whether the Nimbus service answers it, and not GitHub."""
+        return "api" in self.traits
+
+
+_API = frozenset({"any", "api", "json", "body"})
+VALIDATE = Step("validate", _API)
+TOKEN = Step("github_token", _API)
+RELEASE = Step("release", frozenset({"any", "json", "body", "digest"}))
+ASSET = Step("asset", frozenset({"any"}))
+STORAGE = Step("storage", frozenset({"any", "body", "digest"}))
+REFRESH = Step("refresh", _API)
+REVOKE = Step("revoke", _API)
+MODELS = Step("models", _API)
+ANALYTICS = Step("analytics", _API, repeatable=False)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a person does.
+
+    Attributes:
+        name: For the table.
+        start: Where it begins.
+        steps: What it asks over the network, in order.
+        flow: The conversation, from settings and key.
+        stale_after: Kinds of failure after which it goes on with the session that is kept.
+        seconds: How long it may take at most where the session that is kept can stand in.
+    """
+
+    name: str
+    start: Start
+    steps: tuple[Step, ...]
+    flow: Callable[[Settings, ApiKey], Flow[object]]
+    stale_after: frozenset[str] = frozenset()
+    seconds: float | None = None
+
+
+def _install(settings: Settings, key: ApiKey) -> Flow[object]:
+    return installing(settings, key, force=False, version=None, report=lambda event: None)
+
+
+def _install_over(settings: Settings, key: ApiKey) -> Flow[object]:
+    return installing(settings, key, force=True, version=None, report=lambda event: None)
+
+
+def _install_again(settings: Settings, key: ApiKey) -> Flow[object]:
+    return installing(settings, None, force=False, version=None, report=lambda event: None)
+
+
+def _log(settings: Settings, key: ApiKey) -> Flow[object]:
+    return flows.log_event(settings.api_url, key, "inference", {"duration_ms": 3.5})
+
+
+NO_ANSWER = frozenset({"connection", "format", "failure"})
+"""The service was not reached, failed, or a stranger spoke: nothing was said about the key."""
+
+CORE = (VALIDATE, TOKEN, RELEASE, ASSET, STORAGE)
+STORIES = (
+    Story("install", "empty", CORE, _install),
+    Story("install over another", "another", CORE, _install_over),
+    Story("install again", "aged", (REFRESH,), _install_again, NO_ANSWER | {"refusal"}, seconds=3.0),
+    Story("authenticate", "empty", (VALIDATE,), lambda s, k: authenticating(s, k, offline_mode=False)),
+    Story(
+        "authenticate again",
+        "known",
+        (VALIDATE,),
+        lambda s, k: authenticating(s, k, offline_mode=False),
+        NO_ANSWER,
+    ),
+    Story("refresh", "known", (REFRESH,), lambda s, k: refreshing(s)),
+    Story("revoke", "known", (REVOKE,), lambda s, k: revoking(s, None, "lost")),
+    Story("models", "known", (MODELS,), lambda s, k: listing_models(s, None, None)),
+    Story("log an event", "empty", (ANALYTICS,), _log),
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in a home: the session's key and the time of its confirmation, the installation, the key.
+
+    Attributes:
+        session: Fingerprint of the session's key, or None.
+        confirmed: When the service confirmed the session.
+        core: Id of the installation in use, or None.
+        key: Fingerprint of the stored key, or None.
+    """
+
+    session: str | None
+    confirmed: datetime | None
+    core: str | None
+    key: str | None
+
+
+def found_in(settings: Settings) -> Found:
+    """What lies in a home.
+
+    Raises:
+        AssertionError: A core that is not whole.
+        NimbusError: Something damaged.
+    """
+    places = Places.of(settings)
+    session = kept_session(places)
+    core = installed.current(places.core)
+    broken = () if core is None else verify.check_installed(core.folder)
+    if broken:
+        raise AssertionError(f"the core is not whole: {broken}")
+    stored = read_stored(settings, places).key
+    return Found(
+        session=None if session is None else session.key_fingerprint,
+        confirmed=None if session is None else session.validated_at,
+        core=None if core is None else core.install_id,
+        key=None if stored is None else stored.fingerprint,
+    )
+
+
+class Homes:
+    """Makes the homes in which stories start.
+
+    Args:
+        folder: Where they lie.
+        sandbox: Which service they know.
+    """
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self._folder = folder
+        self._repository = sandbox.environment()["NIMBUS_SDK_CORE_REPO"]
+        self._template = folder / "template"
+        self._github_path = sandbox.github_url.removeprefix(sandbox.api_url)
+        settings = Settings(
+            api_url=sandbox.api_url,
+            github_url=sandbox.github_url,
+            core_repo=self._repository,
+            home=str(self._template),
+            credential_store="file",
+            no_progress=True,
+        )
+        run(settings, _install(settings, ApiKey.parse(sandbox.new_key("research"))))
+
+    def settings(self, name: str, gate: Gate, timeout: float) -> Settings:
+        """Settings that lead through a gate, for a home of this name."""
+        return Settings(
+            api_url=gate.api_url,
+            github_url=gate.api_url + self._github_path,
+            core_repo=self._repository,
+            home=str(self._folder / name),
+            credential_store="file",
+            timeout=timeout,
+            no_progress=True,
+        )
+
+    def furnish(self, settings: Settings, start: Start, keys: Mapping[str, ApiKey]) -> None:
+        """Bring a home to where a story starts.
+
+        Args:
+            settings: They name the home.
+            start: Where the story starts.
+            keys: ``own`` is the story's, ``other`` another account's.
+        """
+        if start in ("aged", "another"):
+            shutil.copytree(self._template, str(settings.home))
+        if start != "empty":
+            patient = replace(settings, timeout=30.0)
+            key = keys["other" if start == "another" else "own"]
+            run(patient, authenticating(patient, key, offline_mode=False))
+        if start == "aged":
+            make_older(settings, timedelta(hours=2))
+
+
+def make_older(settings: Settings, age: timedelta) -> None:
+    """Let the kept session be of an earlier time."""
+    places = Places.of(settings)
+    record = sessions.read(places)
+    assert record is not None
+    then = datetime.now(UTC) - age
+    sessions.write(places, {**record, "validated_at": then.isoformat()})
