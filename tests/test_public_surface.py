@@ -228,14 +228,19 @@ def test_help_works_before_anything_is_installed(fresh):
     )
 
 
-def test_help_knows_the_core_once_it_is_installed(sandbox, key, fresh):
-    """Its names are completed and explained."""
+def test_the_cores_names_are_there_once_it_is_installed(sandbox, key, fresh):
+    """In a fresh process, offline, under old and new names; help() knows them, and they work."""
     nimbus_sdk.install_core(key)
     fresh(
         "import pydoc\n"
         "import nimbus_sdk\n"
         "assert {'load_model', 'predict_batch', 'RxLDAModel'} <= set(dir(nimbus_sdk))\n"
         "assert 'predict_batch' in pydoc.render_doc(nimbus_sdk, renderer=pydoc.plaintext)\n"
+        "from nimbus_sdk import NimbusLDA, load_model\n"
+        "assert nimbus_sdk.RxLDAModel is NimbusLDA\n"
+        "assert nimbus_sdk.load_model is load_model\n"
+        "assert load_model(NimbusLDA, 'motor_imagery_4class_v1') is not None\n",
+        NIMBUS_SDK_OFFLINE="1",
     )
 
 

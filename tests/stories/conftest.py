@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 import nimbus_sdk
 from nimbus_sdk import AuthSession, aio
+from nimbus_sdk.core import load
+from nimbus_sdk.core.protocol import DISTRIBUTION
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.session import forget_memory, kept_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport import retry
+from tests.core.wheelwright import make_wheel
 from tests.transport.wire import Handler, RawServer, serving
 
 FIRST_INSTALL = ["validate", "github_token", "release", "asset", "storage"]
@@ -45,6 +50,44 @@ class Sdk:
 def sdk(request: pytest.FixtureRequest) -> Sdk:
     """Each of the two faces."""
     return Sdk(request.param)
+
+
+@pytest.fixture(scope="session")
+def tiny_core(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes wheels of a core that offers every required name and does nothing: quick to install."""
+    folder = tmp_path_factory.mktemp("tiny-cores")
+    return lambda version: make_wheel(folder, version)
+
+
+@pytest.fixture
+def sandbox(tiny_core: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A running sandbox that publishes the tiny core, and to which this process's settings point."""
+    unlimited = dict.fromkeys(("validate", "refresh", "revoke", "github_token", "models", "analytics"))
+    with Sandbox(wheel=tiny_core("0.1.0"), limits=unlimited) as running:
+        for name, value in running.environment().items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+@pytest.fixture
+def publish(sandbox: Sandbox, tiny_core: Callable[[str], Path]) -> Callable[[str], object]:
+    """Releases another version, the latest from then on."""
+    return lambda version: sandbox.publish_wheel(tiny_core(version))
+
+
+@pytest.fixture(autouse=True)
+def _no_core_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process keeps the core that it has loaded; each test begins as a process that has none."""
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == DISTRIBUTION}
+    finders = list(sys.meta_path)
+    monkeypatch.setattr(load, "_loaded", None)
+    for name in before:
+        del sys.modules[name]
+    yield
+    sys.meta_path[:] = finders
+    for name in [name for name in sys.modules if name.partition(".")[0] == DISTRIBUTION]:
+        del sys.modules[name]
+    sys.modules.update(before)
 
 
 @pytest.fixture(autouse=True)

@@ -67,10 +67,10 @@ def test_the_loop_goes_on_while_one_installs(key, sandbox):
     assert max(gaps) < 0.5
 
 
-@pytest.mark.parametrize("wait", [0.0, 0.05, 0.15, 0.3])
+@pytest.mark.parametrize("wait", [0.0, 0.01, 0.05, 0.2])
 def test_a_cancelled_install_leaves_no_lock_and_no_half_state(key, sandbox, places, wait):
     """Whenever the task is cancelled, the next install goes through."""
-    sandbox.fault("asset", delay=0.2)
+    sandbox.fault("asset", delay=3)
 
     async def main():
         task = asyncio.create_task(aio.install_core(key))

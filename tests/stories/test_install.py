@@ -99,9 +99,9 @@ def test_force_asks_all_four_again(sdk, key, asked):
     assert sdk.check_installation()
 
 
-def test_a_version_can_be_named(sdk, key, sandbox, asked):
+def test_a_version_can_be_named(sdk, key, publish, asked):
     """The one that was asked for is fetched; asking for the one in use costs nothing."""
-    sandbox.publish("0.2.0")
+    publish("0.2.0")
     assert sdk.install_core(key, version="0.1.0")
     assert sdk.check_installation().version == "0.1.0"
     asked()
@@ -340,7 +340,7 @@ def test_a_session_goes_on_where_its_key_is_not_at_hand(sdk, key, asked, age, mo
 def test_a_damaged_core_is_installed_again(sdk, key, asked, places):
     """A file of the core is missing: everything is fetched anew."""
     sdk.install_core(key)
-    lost = next(path for path in files_below(places.core) if path.endswith("predict.py"))
+    lost = next(path for path in files_below(places.core) if path.endswith("model.bin"))
     os.unlink(lost)
     asked()
     sdk.install_core(key)
