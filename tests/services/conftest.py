@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,13 @@ Open = Callable[..., Desk]
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between attempts are too short to be noticed; how long they are is tested elsewhere."""
     monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+
+
+@pytest.fixture(autouse=True)
+def nobodys_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees a key or an address of the person who runs it."""
+    for name in [name for name in os.environ if name.startswith(("NEUROAI_", "NEXUS_"))]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(params=KINDS)

@@ -1,0 +1,44 @@
+"""Nimbus OS: read orders, see what a refusal tells, change the key, and look at the audit trail.
+
+    python 11_nimbus_os.py                                     # on a sandbox
+    NIMBUS_OS_API_KEY=… python 11_nimbus_os.py                 # a key for its sandbox environment
+
+The key is changed on the sandbox only: with a key of your own, nothing is written but the audit trail.
+"""
+
+from systems_on_sandbox import sandbox_unless
+
+from nimbus_sdk.errors import InvalidKeyError, NimbusError
+from nimbus_sdk.services import NimbusOS
+from nimbus_sdk.services.audit_check import latest, verify
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store.places import Places
+
+with sandbox_unless("NIMBUS_OS_API_KEY") as sandbox:
+    with NimbusOS() as client:
+        try:
+            orders = client.request("GET", "/orders")
+        except NimbusError as error:
+            raise SystemExit(str(error)) from None
+        print(f"\nThe orders: {orders}")
+
+    with NimbusOS("a-key-that-nobody-knows-of") as stranger:
+        try:
+            stranger.request("GET", "/orders")
+        except InvalidKeyError as error:
+            print(f"\nA refusal has a status ({error.status}), a code ({error.code}) and {error.request_id}.")
+
+    if sandbox is not None:
+        with NimbusOS() as client:
+            client.save_key()
+            print("\nThe portal has made a new key, which is tried before it is used:")
+            print(client.rotate_key(sandbox.new_nimbus_os_key()))
+            print("\nEverything works with it:")
+            print(client.confirm_rotation())
+
+    places = Places.of(Settings.load())
+    print("\nThe audit trail:")
+    for line in latest(places, "nimbus-os", 5):
+        call = line.entry
+        print(f"  {call.when} {call.who} {call.method} {call.path} -> {call.status}, key {call.key}")
+    print(f"  whole: {bool(verify(places, 'nimbus-os'))}")

@@ -1,0 +1,38 @@
+"""The examples of the further systems run as they are, and with a key of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nimbus_sdk.sandbox import Sandbox
+from tests.docs.conftest import Program, program  # noqa: F401 - a fixture
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PROGRAMS = {"11_nimbus_os.py": "NIMBUS_OS", "12_neuroai.py": "NEUROAI", "13_nexus.py": "NEXUS"}
+
+
+@pytest.mark.parametrize(("name", "system"), PROGRAMS.items())
+def test_an_example_runs_as_it_is(name: str, system: str, program: Program) -> None:  # noqa: F811
+    """With no key at all it starts a sandbox of its own and ends well."""
+    done = program(EXAMPLES / name)
+    assert done.stdout.startswith(f"{system}_API_KEY is not set, so this runs on a sandbox.")
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("name", "system"), PROGRAMS.items())
+def test_an_example_runs_with_a_key(
+    name: str, system: str, box: Sandbox, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """With a key in the environment it asks the system that the environment names."""
+    keys = {"NIMBUS_OS": box.new_nimbus_os_key, "NEUROAI": box.new_neuroai_key, "NEXUS": box.new_nexus_key}
+    monkeypatch.setenv(f"{system}_API_KEY", keys[system]())
+    monkeypatch.setenv("NIMBUS_OS_SANDBOX_URL", box.nimbus_os_url())
+    monkeypatch.setenv("NEUROAI_URL", box.neuroai_url)
+    monkeypatch.setenv("NEXUS_URL", box.nexus_url)
+    # The fixture takes the environment as it is when it is made.
+    run: Program = request.getfixturevalue("program")
+    done = run(EXAMPLES / name)
+    assert "runs on a sandbox" not in done.stdout
+    assert box.journal()
