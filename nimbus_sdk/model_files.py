@@ -15,7 +15,7 @@ from nimbus_sdk.core.protocol import MODEL_SUFFIX
 from nimbus_sdk.core.refused import told
 from nimbus_sdk.errors import ConfigurationError, CoreDownloadError, PermissionDeniedError
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
-from nimbus_sdk.session import current_session
+from nimbus_sdk.session_in_use import current_session
 from nimbus_sdk.settings import LOOPBACK, Settings, origin
 from nimbus_sdk.store import key_sources
 from nimbus_sdk.store.places import Places
@@ -107,15 +107,23 @@ def kept_path(places: Places, name: str) -> str:
 
 
 def _call(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Call:
-    parts = urlsplit(model.download_url)
-    local = parts.scheme == "http" and parts.hostname in LOOPBACK and settings.api_url.startswith("http://")
-    if not parts.hostname or not (parts.scheme == "https" or local):
+    if not _is_safe(model.download_url, settings):
         raise CoreDownloadError(
             f"The service names no safe address for {model.name}.", hint="Only https is followed."
         )
     own = origin(model.download_url) == auth.origin
     # A storage host gets no key: such an address carries its own signature.
     return Call(name="model_file", method="GET", url=model.download_url, auth=auth if own else None)
+
+
+def _is_safe(url: str, settings: Settings) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    local = parts.scheme == "http" and host in LOOPBACK and settings.api_url.startswith("http://")
+    return bool(host) and "@" not in parts.netloc and (parts.scheme == "https" or local)
 
 
 def _size(step: Call, name: str) -> Flow[int]:

@@ -1,4 +1,5 @@
-"""What the Nimbus API says, as frozen models; fields that are not known here are ignored.
+"""What the Nimbus API says, as frozen models. Fields that are not known here are ignored, as are signs
+that drive a terminal.
 
 Source of every field: the Nimbus API documentation (authentication, models, analytics, health).
 Quota numbers may be null: unlimited.
@@ -21,9 +22,18 @@ def _aware(moment: datetime) -> datetime:
         raise ValueError("outside of the calendar") from None
 
 
+def _shown(text: str) -> str:
+    return text.translate(_NOT_SHOWN)
+
+
+# What drives a terminal, or turns its direction of reading: a service's words are printed as they are.
+_SPACES = dict.fromkeys(map(ord, "\t\n\r\u2028\u2029"), " ")
+_CONTROLS = (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_NOT_SHOWN = {**dict.fromkeys(_CONTROLS), **_SPACES}
+
 UtcTime = Annotated[datetime, AfterValidator(_aware)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-Text = Annotated[str, Field(max_length=4096)]
+Text = Annotated[str, Field(max_length=4096), AfterValidator(_shown)]
 
 
 class _Wire(BaseModel):

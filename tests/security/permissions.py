@@ -39,7 +39,7 @@ def as_other(user):
         os.environ["NIMBUS_SDK_HOME"] = folder
         told()
     os.environ["NIMBUS_SDK_HOME"] = home
-    nimbus_sdk.session.forget_memory()
+    nimbus_sdk.session_in_use.forget_memory()
     unpack.probe = lambda core: None
     os.setgroups([]), os.setgid(user), os.setuid(user)
 

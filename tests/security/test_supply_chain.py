@@ -142,7 +142,7 @@ def test_the_lock_names_no_registry():
 @pytest.mark.skipif(os.name == "nt", reason="the scripts of CI are for POSIX shells")
 @pytest.mark.parametrize("code", [0, 1])
 def test_the_audit_takes_nothing_unseen(tmp_path: Path, code: int):
-    """The audit reads the lock by its hashes, counts what it cannot look up as a failure, and passes it on."""
+    """The audit reads the lock by its hashes, fails for what it cannot look up, and passes that on."""
     tool = tmp_path / "pip-audit"
     tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@"\nexit {code}\n')
     tool.chmod(0o755)
