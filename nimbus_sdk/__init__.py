@@ -88,7 +88,8 @@ if TYPE_CHECKING:
     from nimbus_sdk.model_files import download_model
     from nimbus_sdk.progress import ProgressEvent
     from nimbus_sdk.revocation import RevocationResult, revoke_api_key
-    from nimbus_sdk.session import AuthSession, current_session
+    from nimbus_sdk.session import AuthSession
+    from nimbus_sdk.session_in_use import current_session
     from nimbus_sdk.store.key_sources import KeyResolution
     from nimbus_sdk.stored_key import delete_stored_api_key, explain, get_stored_api_key, save_api_key
 
@@ -118,7 +119,8 @@ _HOMES = {
     "nimbus_sdk.model_files": "download_model",
     "nimbus_sdk.progress": "ProgressEvent",
     "nimbus_sdk.revocation": "RevocationResult revoke_api_key",
-    "nimbus_sdk.session": "AuthSession current_session",
+    "nimbus_sdk.session": "AuthSession",
+    "nimbus_sdk.session_in_use": "current_session",
     "nimbus_sdk.store.key_sources": "KeyResolution",
     "nimbus_sdk.stored_key": "delete_stored_api_key explain get_stored_api_key save_api_key",
     _CORE: (

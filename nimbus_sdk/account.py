@@ -14,15 +14,8 @@ from nimbus_sdk.errors import (
     SessionError,
 )
 from nimbus_sdk.keys import ApiKey, accepted, received
-from nimbus_sdk.session import (
-    AuthSession,
-    current_session,
-    forget_memory,
-    kept_session,
-    key_of,
-    session_of,
-    standing,
-)
+from nimbus_sdk.session import AuthSession, key_of, standing
+from nimbus_sdk.session_in_use import current_session, forget_memory, kept_session, session_of
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import credentials, key_sources, sessions
 from nimbus_sdk.store.files import Lock

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk import licensing
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.session import current_session
+from nimbus_sdk.session_in_use import current_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import key_sources
 from nimbus_sdk.store.places import Places

@@ -23,7 +23,8 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
-from nimbus_sdk.session import AuthSession, session_of, standing
+from nimbus_sdk.session import AuthSession, standing
+from nimbus_sdk.session_in_use import session_of
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.files import Lock
 from nimbus_sdk.store.key_card import read_card

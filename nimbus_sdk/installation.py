@@ -10,7 +10,8 @@ from nimbus_sdk.core import installed, load, verify, versions
 from nimbus_sdk.core.installed import InstalledCore
 from nimbus_sdk.core.protocol import ALIASES
 from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, NimbusError, SessionError
-from nimbus_sdk.session import AuthSession, current_session
+from nimbus_sdk.session import AuthSession
+from nimbus_sdk.session_in_use import current_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.files import Lock
 from nimbus_sdk.store.places import Places

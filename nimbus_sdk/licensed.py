@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.core import load
 from nimbus_sdk.errors import ConfigurationError, FeatureNotLicensedError, NimbusConnectionError
-from nimbus_sdk.session import current_session
+from nimbus_sdk.session_in_use import current_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.places import Places
 

@@ -27,7 +27,8 @@ from nimbus_sdk.errors import (
     SessionError,
 )
 from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.session import AuthSession, as_stale, forget_memory, kept_session
+from nimbus_sdk.session import AuthSession, as_stale
+from nimbus_sdk.session_in_use import forget_memory, kept_session
 from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.credentials import forget_key, read_stored, save_key

@@ -5,25 +5,18 @@ The offline path lives here. It touches no network, no keyring, and none of thei
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
 from nimbus_sdk.errors import (
     ClockRollbackError,
-    CoreError,
     FeatureNotLicensedError,
-    InvalidKeyFormatError,
     MissingKeyError,
     SessionError,
     SessionExpiredError,
-    SessionNotFoundError,
 )
-from nimbus_sdk.keys import ApiKey, received
-from nimbus_sdk.settings import KEY_VARIABLE, Settings, dotenv_values
-from nimbus_sdk.store import sessions
+from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.places import Places
 
 TYPE_CHECKING = False
@@ -38,7 +31,6 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 3600.0
 ROLLBACK_SECONDS = 300.0
-NOTE_TIME_EVERY_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,144 +236,9 @@ def usable(session: AuthSession, now: datetime, last_seen: datetime | None = Non
     return session
 
 
-def kept_session(places: Places) -> AuthSession | None:
-    """The profile's session as it is kept, whatever its age, or None.
-
-    Raises:
-        SessionTamperedError: The file was edited; it was set aside.
-    """
-    record = sessions.read(places)
-    if os.path.exists(places.next_session):
-        # An install was cut off after its core became the current one: its session counts already.
-        waiting = sessions.staged(places)
-        if waiting is not None and waiting[0] == _install_id_in_use(places):
-            record = waiting[1]
-    return None if record is None else AuthSession.from_dict(record)
-
-
-def _install_id_in_use(places: Places) -> str | None:
-    from nimbus_sdk.core.installed import read_pointer
-
-    try:
-        pointer = read_pointer(places.core)
-    except CoreError:
-        # Whoever uses the core is told; a session does not hang on it.
-        return None
-    return None if pointer is None else pointer.install_id
-
-
-def current_session(*, profile: str | None = None) -> AuthSession:
-    """The profile's session, from memory or from the disk: no network, no keyring.
-
-    Raises:
-        SessionNotFoundError: There is none, or ``NIMBUS_API_KEY`` names another key.
-        SessionExpiredError: It is past its expiry.
-        SessionTamperedError: Its file was edited; it was set aside.
-        ClockRollbackError: The clock was set back by more than 5 minutes.
-    """
-    situation = _situation(profile)
-    held = _memory.get(situation)
-    if held is not None and held.still_holds():
-        return held.session
-    _memory.pop(situation, None)
-    settings = Settings.load(profile=profile)
-    places = Places.of(settings)
-    before = sessions.stamp(places.session)
-    session = session_of(places, _named_key(settings))
-    if before is not None:
-        _memory[situation] = _Held(session, places.session, before)
-    return session
-
-
-def session_of(places: Places, key: ApiKey | None) -> AuthSession:
-    """The session for a key (or for whatever key was used last), if it may be used now.
-
-    Raises:
-        SessionError: As for :func:`current_session`.
-    """
-    session = kept_session(places)
-    if session is None:
-        raise _absent(places) if key is None else _absent(places, key.fingerprint, key.masked)
-    if key is not None and key.fingerprint != session.key_fingerprint:
-        raise SessionNotFoundError(
-            f"The session of profile {places.profile} belongs to {session.key_masked}, "
-            f"but {KEY_VARIABLE} or the key given is {key.masked}.",
-            hint="Install with that key once, or unset the variable; `nimbus-sdk explain` shows all keys.",
-        )
-    if os.path.exists(places.refusal(session.key_fingerprint)):
-        raise _absent(places, session.key_fingerprint, session.key_masked)
-    now, seen = time.time(), sessions.last_seen(places)
-    usable(
-        session, datetime.fromtimestamp(now, UTC), None if seen is None else datetime.fromtimestamp(seen, UTC)
-    )
-    if now - max(seen or 0.0, session.validated_at.timestamp()) > NOTE_TIME_EVERY_SECONDS:
-        sessions.note_seen(places, now)
-    return session
-
-
-def forget_memory() -> None:
-    """Drop what this process remembers of sessions; the next call reads the disk."""
-    _memory.clear()
-
-
 def as_stale(session: AuthSession) -> AuthSession:
     """The session, marked as served while the service could not be reached."""
     return replace(session, stale=True)
-
-
-class _Held:
-    """A session in memory, with what shows that it is still the one on the disk."""
-
-    __slots__ = ("_earliest", "_latest", "_path", "_stamp", "session")
-
-    def __init__(self, session: AuthSession, path: str, stamp: sessions.Stamp) -> None:
-        self.session = session
-        self._path = path
-        self._stamp = stamp
-        self._earliest = time.time() - ROLLBACK_SECONDS
-        self._latest = float("inf") if session.expires_at is None else session.expires_at.timestamp()
-
-    def still_holds(self) -> bool:
-        return self._earliest <= time.time() < self._latest and sessions.stamp(self._path) == self._stamp
-
-
-_memory: dict[tuple[object, ...], _Held] = {}
-
-
-def _situation(profile: str | None) -> tuple[object, ...]:
-    environ = os.environ
-    try:
-        folder = os.getcwd()
-    except OSError:
-        folder = ""
-    # The key's hash and not the key: what is remembered here must not be one more copy of it.
-    return (
-        profile,
-        folder,
-        hash(environ.get(KEY_VARIABLE)),
-        environ.get("NIMBUS_SDK_HOME"),
-        environ.get("NIMBUS_SDK_PROFILE"),
-    )
-
-
-def _named_key(settings: Settings) -> ApiKey | None:
-    given = received(
-        os.environ.get(KEY_VARIABLE, "").strip()
-        or dotenv_values(settings.dotenv).get(KEY_VARIABLE, "").strip()
-        or None
-    )
-    if isinstance(given, InvalidKeyFormatError):
-        raise InvalidKeyFormatError(f"{KEY_VARIABLE}: {given.message}")
-    return given
-
-
-def _absent(places: Places, fingerprint: str = "", masked: str = "") -> SessionNotFoundError:
-    refused = sessions.refusal(places, fingerprint) if fingerprint else None
-    if refused is not None:
-        return SessionNotFoundError(
-            f"The service refused the key {masked} on {refused.get('at')} ({refused.get('code')})."
-        )
-    return SessionNotFoundError(f"There is no session for profile {places.profile} on this machine.")
 
 
 _MOMENTS = ("expires_at", "quota_reset_at", "validated_at")

@@ -29,7 +29,7 @@ def nimbus_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in which the SDK keeps everything during one test, keys in a file within."""
-    from nimbus_sdk.session import forget_memory
+    from nimbus_sdk.session_in_use import forget_memory
 
     home = tmp_path / "nimbus-home"
     monkeypatch.setenv("NIMBUS_SDK_HOME", str(home))

@@ -28,15 +28,8 @@ from nimbus_sdk.errors import (
     SessionTamperedError,
 )
 from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.session import (
-    AuthSession,
-    as_stale,
-    forget_memory,
-    kept_session,
-    session_of,
-    standing,
-    usable,
-)
+from nimbus_sdk.session import AuthSession, as_stale, standing, usable
+from nimbus_sdk.session_in_use import forget_memory, kept_session, session_of
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.places import Places
@@ -94,7 +87,7 @@ class Turned:
 
         self.offset = 0.0
         self._time = time.time
-        monkeypatch.setattr("nimbus_sdk.session.time", types.SimpleNamespace(time=self.now))
+        monkeypatch.setattr("nimbus_sdk.session_in_use.time", types.SimpleNamespace(time=self.now))
 
     def now(self):
         """Unix seconds, turned."""
@@ -424,6 +417,33 @@ def test_a_file_of_another_kind_is_noticed(keep, places, content):
         current_session()
 
 
+def test_a_file_that_was_replaced_while_it_was_read_is_read_again(keep, places, monkeypatch):
+    """What looked torn was another process's write under way; nothing is set aside."""
+    session = keep()
+    real, torn = sessions.files.read_own, [b'{"format": 1, "rec']
+
+    def read_own(path):
+        return torn.pop() if path == places.session and torn else real(path)
+
+    monkeypatch.setattr(sessions.files, "read_own", read_own)
+    assert kept_session(places) == session
+    assert not torn
+    assert not damaged(places)
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_is_not_used_either(keep, places, monkeypatch):
+    """The error says both."""
+
+    def refuse(path):
+        raise OSError(30, "Read-only file system")
+
+    keep()
+    Path(places.session).write_bytes(b"{}")
+    monkeypatch.setattr(sessions.files, "quarantine", refuse)
+    with pytest.raises(SessionTamperedError, match="could not be set aside"):
+        current_session()
+
+
 def test_a_session_of_another_profile_is_none_of_this_one(keep, places):
     """A file copied from profile to profile does not fit its seal."""
     keep()
@@ -559,6 +579,7 @@ def test_a_staged_session_counts_where_it_is_the_first(places, point):
     assert kept_session(places) is None
     point("abc")
     assert kept_session(places) is not None
+    assert current_session() == current_session()
 
 
 def test_keeping_a_session_ends_the_waiting_of_another(keep, places, point):
@@ -604,7 +625,7 @@ def test_a_second_look_reads_nothing(keep, monkeypatch):
     """The session is given from memory as long as the file is the same."""
     keep()
     first = current_session()
-    monkeypatch.setattr("nimbus_sdk.session.sessions.read", lambda places: pytest.fail("the disk was read"))
+    monkeypatch.setattr("nimbus_sdk.session_in_use.sessions.read", lambda places: pytest.fail("the disk was read"))
     assert current_session() is first
 
 
@@ -613,7 +634,7 @@ def test_a_session_that_another_process_changed_is_noticed(keep, fresh):
     session = keep()
     assert current_session().usage_quota == 48766
     fresh(
-        "from nimbus_sdk.session import current_session\n"
+        "from nimbus_sdk.session_in_use import current_session\n"
         "from nimbus_sdk.settings import Settings\n"
         "from nimbus_sdk.store import sessions\n"
         "from nimbus_sdk.store.places import Places\n"
@@ -750,7 +771,7 @@ def test_a_folder_that_is_gone_does_no_harm(keep, tmp_path, monkeypatch):
 
 def test_the_memory_holds_no_key(keep, monkeypatch):
     """What tells situations apart is a hash."""
-    import nimbus_sdk.session as module
+    import nimbus_sdk.session_in_use as module
 
     keep()
     monkeypatch.setenv("NIMBUS_API_KEY", KEY.reveal())

@@ -42,7 +42,7 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
       nimbus-sdk quota --json | jq .remaining
     """
     from nimbus_sdk.account import get_quota_status
-    from nimbus_sdk.session import current_session
+    from nimbus_sdk.session_in_use import current_session
 
     session, known = current_session(profile=profile), get_quota_status(profile=profile)
     if as_json:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from nimbus_sdk._version import __version__
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError, SessionError
 from nimbus_sdk.installation import InstallationStatus, check_installation
-from nimbus_sdk.session import AuthSession, current_session
+from nimbus_sdk.session import AuthSession
+from nimbus_sdk.session_in_use import current_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import key_sources
 from nimbus_sdk.store.credentials import choose_store

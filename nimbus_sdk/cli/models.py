@@ -81,7 +81,7 @@ def _covered(model: ModelInfo, license_type: str | None) -> bool | None:
 
 def _license_type(profile: str | None) -> str | None:
     from nimbus_sdk.errors import SessionError
-    from nimbus_sdk.session import current_session
+    from nimbus_sdk.session_in_use import current_session
 
     try:
         return current_session(profile=profile).license_type

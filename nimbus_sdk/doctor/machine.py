@@ -11,7 +11,8 @@ from shutil import disk_usage
 from nimbus_sdk.doctor.finding import Finding, ok, trouble
 from nimbus_sdk.errors import CredentialStoreError, NimbusError
 from nimbus_sdk.installation import InstallationStatus
-from nimbus_sdk.session import AuthSession, current_session
+from nimbus_sdk.session import AuthSession
+from nimbus_sdk.session_in_use import current_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import key_sources
 from nimbus_sdk.store.credentials import choose_store

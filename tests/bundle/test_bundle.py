@@ -19,7 +19,7 @@ from nimbus_sdk.errors import (
     NimbusError,
     SessionExpiredError,
 )
-from nimbus_sdk.session import current_session
+from nimbus_sdk.session_in_use import current_session
 
 PASSPHRASE = "three words and more"
 

@@ -17,7 +17,7 @@ from nimbus_sdk.install import installing
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.revocation import revoking
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.session import kept_session
+from nimbus_sdk.session_in_use import kept_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.credentials import read_stored

@@ -17,7 +17,7 @@ from nimbus_sdk import AuthSession, aio
 from nimbus_sdk.core import load
 from nimbus_sdk.core.protocol import DISTRIBUTION
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.session import forget_memory, kept_session
+from nimbus_sdk.session_in_use import forget_memory, kept_session
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.places import Places

@@ -74,7 +74,7 @@ def test_a_clock_that_was_set_back_is_cleared_by_one_call_online(sdk, key, place
     """A wrong clock locks out until the service has spoken."""
     sdk.authenticate(key)
     sessions.note_seen(places, (datetime.now(UTC) + timedelta(days=3)).timestamp())
-    nimbus_sdk.session.forget_memory()
+    nimbus_sdk.session_in_use.forget_memory()
     with pytest.raises(errors.ClockRollbackError):
         nimbus_sdk.current_session()
     sdk.refresh_quota()
