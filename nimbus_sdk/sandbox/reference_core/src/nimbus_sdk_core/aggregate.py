@@ -7,6 +7,7 @@ import numpy as np
 from .arrays import FeatureArray, FloatArray
 from .data import BCIData
 from .errors import CoreDataError
+from .lazy import is_lazy
 
 # Numbers in one piece; with its temporaries a few megabytes.
 _AT_ONCE = 2**18
@@ -33,6 +34,10 @@ def aggregate(data: BCIData) -> FloatArray:
     array([[2.],
            [6.]])
     """
+    if is_lazy(data.features):
+        from .distributed import aggregate_piecewise
+
+        return aggregate_piecewise(data)
     return _WAYS[data.metadata.temporal_aggregation](data.features).T
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from .arrays import FeatureArray, LabelArray
 from .errors import CoreDataError
 from .labels import as_labels
+from .lazy import as_lazy_features, is_lazy
 from .metadata import BCIMetadata
 
 _AXES = "(n_features × n_samples × n_trials)"
@@ -19,7 +20,8 @@ class BCIData:
     """Features of trials with what is known about them; axes as in NimbusSDK.jl.
 
     The features are not copied where they are float64 or float32 already (memory maps and read-only arrays
-    too); other real numbers become float64. Do not change the array while the data are in use.
+    too); other real numbers become float64. Do not change the array while the data are in use. A Dask array
+    stays one: its values are looked at when they are computed, and `predict_batch` plans instead of doing.
 
     Args:
         features: Shape (n_features × n_samples × n_trials).
@@ -48,10 +50,13 @@ class BCIData:
                 f"metadata is a {type(metadata).__name__}, not a BCIMetadata.",
                 "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …).",
             )
-        checked = _as_features(features)
+        lazy = is_lazy(features)
+        checked = as_lazy_features(features) if lazy else _as_features(features)
         _check_axes(checked, metadata)
-        _check_finite(checked)
-        object.__setattr__(self, "features", _read_only(checked))
+        if not lazy:
+            _check_finite(checked)
+            checked = _read_only(checked)
+        object.__setattr__(self, "features", checked)
         object.__setattr__(self, "metadata", metadata)
         object.__setattr__(self, "labels", None if labels is None else _fitting(labels, checked, metadata))
 

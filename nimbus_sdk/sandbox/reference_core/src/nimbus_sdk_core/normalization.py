@@ -10,6 +10,7 @@ from .arrays import FeatureArray, FloatArray
 from .data import BCIData
 from .errors import CoreDataError
 from .facts import Facts, as_line, as_table
+from .lazy import as_lazy_features, is_lazy, require_in_memory
 
 Normalization: TypeAlias = Literal["zscore", "minmax", "robust", "none"]
 Features = TypeVar("Features", BCIData, npt.ArrayLike)
@@ -71,7 +72,8 @@ def estimate_normalization_params(
             0, and a median absolute deviation as that of a standard normal. ``"none"``: left as they are.
 
     Raises:
-        CoreDataError: An unknown method, no trials, another number of axes or values that are not finite.
+        CoreDataError: An unknown method, no trials, another number of axes, values that are not finite, or a
+            Dask array.
 
     >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]])
     >>> params.means, params.stds
@@ -80,6 +82,7 @@ def estimate_normalization_params(
     if method not in get_args(Normalization):
         raise CoreDataError(f"method is {method!r}.", f"Use one of {', '.join(get_args(Normalization))}.")
     found = _array(features)
+    require_in_memory(found)
     if not found[0].size:
         raise CoreDataError(f"features have shape {found.shape}: nothing to learn from.", "Give trials.")
     # One feature at a time, so that a memory map is never copied as a whole.
@@ -100,7 +103,7 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
         params: What was learned.
 
     Returns:
-        The same kind as given, with the same metadata and labels.
+        The same kind as given, with the same metadata and labels; of a Dask array, a Dask array.
 
     Raises:
         CoreDataError: Another number of features than the parameters have.
@@ -128,6 +131,8 @@ def _array(features: BCIData | npt.ArrayLike) -> FeatureArray:
     if isinstance(features, BCIData):
         return features.features
     hint = "Give BCIData, or an array (n_features × n_samples × n_trials)."
+    if is_lazy(features):
+        return as_lazy_features(features)
     try:
         found = np.asarray(features)
     except ValueError:

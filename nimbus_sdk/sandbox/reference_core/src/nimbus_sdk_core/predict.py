@@ -1,20 +1,24 @@
 """predict_batch: from a batch of trials to a BatchResult."""
 
 import time
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from .aggregate import aggregate
 from .arrays import IndexArray
+from .balance import balance
 from .calibration import confidence_calibration
 from .compatibility import check_fit
 from .data import BCIData
 from .decoder import Decoder
 from .diagnosis import Diagnosis, diagnose
 from .labels import index_of
+from .lazy import is_lazy
 from .metadata import whole_number
 from .result import BatchResult
+from .scoring import PieceScorer
 
 
 def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> BatchResult:
@@ -28,7 +32,8 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
             no iterations, so the number changes nothing.
 
     Returns:
-        Predictions, posteriors and diagnostics; for an empty batch empty arrays and NaN means.
+        Predictions, posteriors and diagnostics; for an empty batch empty arrays and NaN means. Where the
+        features are a Dask array, a `LazyBatchResult` with the same names and a method ``compute``.
 
     Raises:
         CoreDataError: Another number of features or classes, or labels the model does not know.
@@ -47,6 +52,11 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_fit(model, data)
     truth = None if data.labels is None else index_of(data.labels, model.classes_)
+    if is_lazy(data.features):
+        from .distributed import predict_lazily
+
+        # The same names, computed when they are asked for.
+        return cast(BatchResult, predict_lazily(PieceScorer(model, data.metadata), data, truth))
     return _result(model, diagnose(model, aggregate(data)), truth, started)
 
 
@@ -54,7 +64,7 @@ def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started:
     best, n_trials = found.best, len(found.best)
     right = None if truth is None or not n_trials else best == truth
     calibration = None if right is None else confidence_calibration(found.confidences, right)
-    predictions, balance = model.classes_[best], _balance(best, len(model.classes_))
+    predictions, spread = model.classes_[best], np.bincount(best, minlength=len(model.classes_))
     card = model.card
     elapsed = 1e3 * (time.perf_counter() - started)
     return BatchResult(
@@ -66,7 +76,7 @@ def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started:
         mean_entropy=_mean(found.entropy),
         mahalanobis_distances=found.distances,
         outlier_scores=found.outlier_scores,
-        balance=balance,
+        balance=balance(spread),
         latency_ms=elapsed,
         per_trial_latency_ms=elapsed / n_trials if n_trials else float("nan"),
         model_name=card.name if card is not None else type(model).__name__,
@@ -74,15 +84,6 @@ def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started:
         accuracy=None if right is None else _mean(right),
         confidence_calibration=calibration,
     )
-
-
-def _balance(best: IndexArray, n_classes: int) -> float:
-    """Entropy of the predicted classes over its maximum."""
-    if not len(best):
-        return float("nan")
-    share = np.bincount(best, minlength=n_classes) / len(best)
-    share = share[share > 0]
-    return float(max(0.0, -(share * np.log(share)).sum()) / np.log(n_classes))
 
 
 def _mean(values: npt.NDArray[np.float64 | np.bool_]) -> float:

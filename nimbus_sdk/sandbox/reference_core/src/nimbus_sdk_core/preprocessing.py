@@ -9,6 +9,7 @@ from .arrays import FloatArray
 from .data import BCIData
 from .errors import CoreDataError
 from .facts import Facts, as_line, as_table
+from .lazy import require_in_memory
 from .signal_checks import FeatureSummary, mains_hum, summary
 
 _RAW_VOLTS = 1e-3
@@ -73,7 +74,7 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
         data: Trials.
 
     Raises:
-        CoreDataError: ``data`` are no BCIData.
+        CoreDataError: ``data`` are no BCIData, or hold a Dask array.
 
     >>> from nimbus_sdk_core import simulate
     >>> diagnose_preprocessing(simulate("motor_imagery", n_trials=80, seed=1))
@@ -83,6 +84,7 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
         raise CoreDataError(
             f"data is a {type(data).__name__}, not a BCIData.", "Give BCIData(features, metadata)."
         )
+    require_in_memory(data.features)
     found = list(_findings(data))
     errors = tuple(one.text for one in found if one.fatal)
     odd = tuple(one.text for one in found if not one.fatal)
