@@ -1,6 +1,7 @@
 """A body that is not what is documented is told by its fields, never by its values."""
 
 import json
+import pickle
 
 import pytest
 from hypothesis import given
@@ -198,6 +199,8 @@ def test_a_token_does_not_show_itself():
     """Its repr and its dump are masked."""
     token = parsed(GithubToken, answer(json.dumps(TOKEN).encode()))
     assert TOKEN["github_token"] not in f"{token!r} {token} {token.model_dump_json()}"
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(token)
 
 
 def test_a_part_of_an_answer_is_read_as_strictly():
