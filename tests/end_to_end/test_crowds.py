@@ -12,6 +12,7 @@ from tests.end_to_end.crowds import ONE_INSTALL, ONE_REFRESH, asked, crowd, prob
 from tests.end_to_end.worlds import Stage, State, World
 
 MANY = 20
+SOME = 8
 
 
 def expected_state(stage: Stage) -> State:
@@ -62,7 +63,7 @@ def test_the_rest_go_on_when_the_one_at_work_is_killed(stage: Stage, world: Worl
 @pytest.mark.parametrize("how", ["void", "missing"])
 def test_without_working_locks_only_work_is_done_twice(stage: Stage, world: World, how: str) -> None:
     """Where flock does nothing, or is not there (ENOSYS), all succeed, and nothing is damaged."""
-    outcomes = crowd(world, MANY, "without_locks", key=stage.key("one"), how=how)
+    outcomes = crowd(world, SOME, "without_locks", key=stage.key("one"), how=how)
     assert problems(outcomes, stage.fingerprint("one")) == [], world.said()
     assert asked(world)["validate"] > 1
     assert world.state() == expected_state(stage)
@@ -70,10 +71,10 @@ def test_without_working_locks_only_work_is_done_twice(stage: Stage, world: Worl
 
 
 def test_without_working_locks_upgrades_at_once_damage_nothing(stage: Stage, world: World) -> None:
-    """Twenty forced upgrades that do not see each other leave the new core, whole, with its session."""
+    """Forced upgrades that do not see each other leave the new core, whole, with its session."""
     assert world.run("install", key=stage.key("one")).fault is None
     stage.sandbox.publish("0.2.0")
-    outcomes = crowd(world, MANY, "without_locks", key=stage.key("one"), how="void", force=True)
+    outcomes = crowd(world, SOME, "without_locks", key=stage.key("one"), how="void", force=True)
     assert problems(outcomes, stage.fingerprint("one")) == [], world.said()
     assert world.state() == State(stage.fingerprint("one"), "0.2.0", stage.fingerprint("one"))
 
