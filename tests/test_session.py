@@ -625,7 +625,9 @@ def test_a_second_look_reads_nothing(keep, monkeypatch):
     """The session is given from memory as long as the file is the same."""
     keep()
     first = current_session()
-    monkeypatch.setattr("nimbus_sdk.session_in_use.sessions.read", lambda places: pytest.fail("the disk was read"))
+    monkeypatch.setattr(
+        "nimbus_sdk.session_in_use.sessions.read", lambda places: pytest.fail("the disk was read")
+    )
     assert current_session() is first
 
 
