@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -83,11 +84,11 @@ def _led(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
 
 def _blind(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
     logging.disable(logging.CRITICAL)
-    chance, corpus, count = random.Random(0), seeds(name), 0
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        content = _mutated(chance, corpus)
+    count, until = 0, time.monotonic() + seconds
+    for content in _inputs(seeds(name)):
         started = time.monotonic()
+        if started > until:
+            break
         count += 1
         try:
             fed(READERS[name], content)
@@ -99,6 +100,13 @@ def _blind(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
             path.write_bytes(content)
             return count, f"see {path}"
     return count, None
+
+
+def _inputs(corpus: list[bytes]) -> Iterator[bytes]:
+    chance = random.Random(0)
+    yield from corpus
+    while True:
+        yield _mutated(chance, corpus)
 
 
 def _mutated(chance: random.Random, corpus: list[bytes]) -> bytes:

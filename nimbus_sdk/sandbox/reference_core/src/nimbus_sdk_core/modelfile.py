@@ -9,7 +9,7 @@ from .arrays import LabelArray
 from .card import JsonValue, ModelCard
 from .container import Array, pack, unpack
 from .decoder import Decoder
-from .errors import CoreDataError, ModelFileError, NotTrainedError
+from .errors import CoreDataError, ModelFileError, NimbusCoreError, NotTrainedError
 from .kinds import KINDS, kind_name
 from .labels import as_labels
 from .metadata import BCIMetadata
@@ -47,11 +47,21 @@ def from_bytes(content: bytes) -> Decoder:
     """
     facts, arrays = unpack(content)
     try:
-        return _model(facts, arrays)
+        # Numbers that are finite, and yet too large or small to reckon with, are no trained model's.
+        with np.errstate(over="raise", divide="raise", invalid="raise"):
+            return _model(facts, arrays)
     except CoreDataError as fault:
-        raise ModelFileError(
-            f"The model file is malformed: {fault.message}", "Do not use it; get it from its source again."
-        ) from None
+        raise _malformed(fault.message) from None
+    except NimbusCoreError:
+        raise
+    except (ArithmeticError, ValueError) as fault:
+        raise _malformed(f"its numbers are out of range ({fault}).") from None
+
+
+def _malformed(why: str) -> ModelFileError:
+    return ModelFileError(
+        f"The model file is malformed: {why}", "Do not use it; get it from its source again."
+    )
 
 
 def _model(facts: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
