@@ -48,21 +48,24 @@ def main() -> None:
     done = os.fdopen(int(sys.argv[1]), "w")
     KEYS.update(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
-        _perform(json.loads(line))
+        value = _perform(json.loads(line))
         sys.stdout.flush()
-        print("done", file=done, flush=True)
+        print(value if isinstance(value, bool) else "done", file=done, flush=True)
 
 
-def _perform(order: dict[str, Any]) -> None:
+def _perform(order: dict[str, Any]) -> object:
     name, options = order["do"], order["with"]
     print(f"== {name} {options}")
     print(Path("/proc/self/cmdline").read_bytes())
     for logger in list(logging.root.manager.loggerDict):
         logging.getLogger(logger).setLevel(logging.DEBUG)
     try:
-        _show(globals()[name](**options))
+        value = globals()[name](**options)
+        _show(value)
     except BaseException as error:
         _show_failure(error)
+        return None
+    return value
 
 
 def _show(value: object) -> None:
@@ -135,11 +138,12 @@ def install_in_a_loop(key: str | None = None, **options: Any) -> object:
 
 
 def interrupted_install(key: str, **aim: Any) -> object:
-    """``install_core`` with Ctrl-C at a step, in a child that ends with it."""
+    """``install_core`` with Ctrl-C at a step, in a child that ends with it; whether it was cut short."""
     sys.stdout.flush()
     if (child := os.fork()) != 0:
         _SEEN.add(KeyboardInterrupt)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return os.waitpid(child, 0)[1] != 0
+    status = 0
     try:
         if "at" in aim:
             tripwire.lay(tripwire.Counted(aim["at"], tripwire.interrupt, rooms=ROOMS))
@@ -147,10 +151,11 @@ def interrupted_install(key: str, **aim: Any) -> object:
             tripwire.lay(tripwire.Aimed(tripwire.interrupt, **aim))
         install(key, force=True)
     except BaseException as error:
+        status = 1
         _show_failure(error)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
 
 
 def by_environment(key: str, errand: str, **options: Any) -> object:

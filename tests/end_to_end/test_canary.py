@@ -167,8 +167,7 @@ def test_nothing_shows_a_secret_when_it_is_interrupted(
     """Ctrl-C while a request or a key is on its way, shown with the locals of every frame."""
     with Canary(world, keys) as canary:
         for aim in AIMS:
-            canary.does("interrupted_install", key="good", **aim)
-    assert world.said().count("\nKeyboardInterrupt") >= len(AIMS)
+            assert canary.does("interrupted_install", key="good", **aim), aim
     assert swept(world, keys, tokens) == []
 
 
