@@ -27,21 +27,31 @@ _GRID_LESS = frozenset({"install over another"})
 
 
 def all_cells() -> list[Cell]:
-    """Every cell that there is."""
-    return [
-        Cell(story, step, fault)
-        for story in STORIES
-        for step in story.steps
-        for fault in (named_faults() if story.name in _GRID_LESS else named_faults() + grid_faults())
+    """Every cell that there is: named faults with both drivers, the grid of refusals with each in turn."""
+    pairs = [(story, step) for story in STORIES for step in story.steps]
+    named = [
+        Cell(story, step, fault, awaited)
+        for fault in named_faults()
+        for story, step in pairs
+        for awaited in (False, True)
         if befalls(fault, step)
     ]
+    grid = [
+        Cell(story, step, fault, awaited=bool(number % 2))
+        for story, step in pairs
+        if story.name not in _GRID_LESS
+        for number, fault in enumerate(grid_faults())
+        if befalls(fault, step)
+    ]
+    return named + grid
 
 
 def sample(cells: Iterable[Cell], most: int) -> list[Cell]:
     """So many of them, always the same ones, with each step and each fault among them."""
     ordered = sorted(cells, key=lambda cell: hashlib.sha256(cell.name.encode()).digest())
     covered: set[str] = set()
-    chosen, rest = [], []
+    chosen: list[Cell] = []
+    rest: list[Cell] = []
     for cell in ordered:
         (rest if cell.covers <= covered else chosen).append(cell)
         covered |= cell.covers

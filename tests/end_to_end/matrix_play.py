@@ -36,21 +36,34 @@ CREDENTIALS = "credentials.json"
 
 @dataclass(frozen=True)
 class Cell:
-    """One story, one of its steps, one fault."""
+    """One story, one of its steps, one fault.
+
+    Attributes:
+        story: What a person does.
+        step: Which request of it is struck.
+        fault: By what.
+        awaited: Whether the awaitable driver runs it, and not the blocking one.
+    """
 
     story: Story
     step: Step
     fault: Fault
+    awaited: bool
 
     @property
     def name(self) -> str:
         """For people, and for the order of the sample."""
-        return f"{self.story.name} / {self.step.name} / {self.fault.name}"
+        driver = "awaited" if self.awaited else "blocking"
+        return f"{self.story.name} / {self.step.name} / {self.fault.name} / {driver}"
 
     @property
     def covers(self) -> frozenset[str]:
         """What a sample must hold at least one of."""
-        return self.fault.covers | {f"{self.story.name} / {self.step.name}"}
+        place = "api" if self.step.at_the_api else self.step.name
+        return self.fault.covers | {
+            f"{self.story.name} / {self.step.name}",
+            f"{place} / {self.fault.kind} / {self.awaited}",
+        }
 
 
 @dataclass(frozen=True)
@@ -142,14 +155,14 @@ class Stagehand:
         self._folder = folder
 
     def play(self, number: int, cell: Cell) -> Report:
-        """Play one; every second one with the awaitable driver."""
+        """Play one, in a home of this number."""
         keys = {name: ApiKey.parse(self._sandbox.new_key("research")) for name in ("own", "other")}
         with Gate(self._house, self._sandbox.api_url, self._sandbox.storage_url) as gate:
             settings = self._homes.settings(f"home-{number}", gate, timeout_of(cell.fault))
             self._homes.furnish(settings, cell.story.start, keys)
             old, road = found_in(settings), _Road(gate, cell)
             gate.arrived.clear()
-            ending = _ended(cell.story.flow(settings, keys["own"]), settings, road, awaited=number % 2 == 1)
+            ending = _ended(cell.story.flow(settings, keys["own"]), settings, road, awaited=cell.awaited)
             ruled = expected(cell.story, cell.step, cell.fault)
             tries = road.sent[cell.step.name]
             wrong = list(_wrong_in_ending(ending, ruled, tries))

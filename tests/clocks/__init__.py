@@ -1,0 +1,1 @@
+"""Clocks that jump, stand wrong, or are told in odd words."""
