@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError, MissingKeyError
+from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, MissingKeyError
 from nimbus_sdk.services.service_key import GivenKey, ServiceKey
 from nimbus_sdk.services.slot import Slot
 from nimbus_sdk.services.system import System
@@ -61,11 +61,18 @@ def _cheap_sources(
         lambda: system.read_key(_filled(os.environ.get(variable))),
     )
     if settings.dotenv is not None:
-        yield (
-            "dotenv",
-            f"{variable} in {settings.dotenv}",
-            lambda: system.read_key(_filled(dotenv_values(settings.dotenv, variable).get(variable))),
-        )
+        yield "dotenv", f"{variable} in {settings.dotenv}", lambda: _in_dotenv(system, settings)
+
+
+def _in_dotenv(system: System, settings: Settings) -> GivenKey:
+    try:
+        values = dotenv_values(settings.dotenv, system.key_variable)
+    except ConfigurationError as error:
+        fault = ConfigurationError(error.message)
+    else:
+        return system.read_key(_filled(values.get(system.key_variable)))
+    # A new error, raised here: the traceback of that one carries the content of the file.
+    raise fault
 
 
 def _filled(text: str | None) -> str | None:
@@ -75,7 +82,10 @@ def _filled(text: str | None) -> str | None:
 
 def _stored(slot: Slot, base: str) -> FoundKey:
     system = slot.system
-    hint = f"Give api_key=…, set {system.key_variable}, or store one; keys are made in {system.portal}."
+    hint = (
+        f"Give api_key=…, set {system.key_variable}, or run `{system.save_command}`; keys are made in "
+        f"{system.portal}."
+    )
     if slot.settings.credential_store == "none":
         raise MissingKeyError(f"No {system.name} key was found.", hint=hint)
     try:

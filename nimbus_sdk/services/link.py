@@ -121,22 +121,21 @@ class Link:
             ConfigurationError: Method, path or request id cannot be used.
             NimbusError: The system refused, or nothing came back; with this system's own advice.
         """
-        method = checked_method(method)
-        where = f"{self.base}{checked_path(path)}"
-        name = request_id_of(request_id)
-        if key is None:
-            key = (yield from work(self.found)).key
         step = Call(
             name=f"the {self.system.name} call",
-            method=method,
-            url=where,
-            auth=HeaderAuth(self.system.header, key.reveal(), self.origin, self.system.prefix),
-            headers={**(headers or {}), "X-Request-ID": name},
+            method=checked_method(method),
+            url=f"{self.base}{checked_path(path)}",
+            headers={**(headers or {}), "X-Request-ID": request_id_of(request_id)},
             params={name: _text(value) for name, value in (params or {}).items()},
             json=json,
-            repeatable=method in _IDEMPOTENT,
+            repeatable=checked_method(method) in _IDEMPOTENT,
             accept=_TELLING,
         )
+        if key is None:
+            key = (yield from work(self.found)).key
+        return (yield from self._sent(replace(step, auth=self._header(key))))
+
+    def _sent(self, step: Call) -> Flow[Answer]:
         try:
             answer = yield from call(step)
             if answer.clock_offset is not None:
@@ -145,6 +144,9 @@ class Link:
         except NimbusError as error:
             self.system.advise(error)
             raise
+
+    def _header(self, key: ServiceKey) -> HeaderAuth:
+        return HeaderAuth(self.system.header, key.reveal(), self.origin, self.system.prefix)
 
     def __repr__(self) -> str:
         masked = None if self._found is None else self._found.key.masked

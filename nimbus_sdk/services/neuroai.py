@@ -109,25 +109,19 @@ class NeuroAI:
         rate_limit: RateLimit | int | None = None,
         save: bool = False,
     ) -> IssuedKey:
-        """Make a key; its secret is in the result this once.
-
-        A request whose answer was lost is looked for in the list, and sent again only where it made nothing.
+        """Make a key; its secret is in the result this once. A lost answer is never asked for blindly.
 
         Args:
-            name: For people.
-            description: What it is for.
             role: Such as ``Role.VIEWER``; any other text is sent as it is.
             type: Such as ``KeyType.SERVICE``.
             expires_at: With its time zone; None is never.
             permissions: Custom ones in place of the role's.
             referrers: Domains and IP addresses it may be used from; None is anywhere.
             rate_limit: A number is requests a minute.
-            save: Put it into the credential store as this profile's NeuroAI key; another one that was there
-                stays at hand, and :meth:`restore_key` brings it back.
+            save: Store it as this profile's NeuroAI key; :meth:`restore_key` brings the one before back.
 
         Raises:
             AnswerLostError: The key was made, or may have been, and its secret was lost on the way.
-            PermissionDeniedError: The key in use may not make keys.
         """
         fields = KeyFields(
             name=name,

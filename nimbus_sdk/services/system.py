@@ -82,7 +82,14 @@ class System:
     @property
     def key_kind(self) -> KeyKind[ServiceKey]:
         """How the credential store reads the system's keys."""
-        return KeyKind(self.read_key, "" if self.url is None else origin(self.url))
+        return KeyKind(
+            self.read_key, "" if self.url is None else origin(self.url), f"{self.name} key", self.save_command
+        )
+
+    @property
+    def save_command(self) -> str:
+        """The command that stores a key of this system."""
+        return f"nimbus-sdk {self.entry.partition('.')[0]} save-key"
 
     def advise(self, error: NimbusError) -> None:
         """Put this system's advice in the place of the Nimbus BCI API's own."""

@@ -70,8 +70,8 @@ class FileStore(Generic[K_co]):
         key = self._told("read", lambda: self._kind.read(_text(self._whole().get(profile))))
         if isinstance(key, InvalidKeyFormatError):
             raise CredentialStoreError(
-                f"What {self.path} holds for the profile {profile} is not a Nimbus API key.",
-                hint="Save the key again with `nimbus-sdk install`.",
+                f"What {self.path} holds for the profile {profile} is not a {self._kind.name}.",
+                hint=f"Save the key again with `{self._kind.save_command}`.",
             )
         return key
 

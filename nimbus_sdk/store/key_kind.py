@@ -40,6 +40,8 @@ class KeyKind(Generic[K_co]):
         read: Makes a key of a stored text, or gives the fault with it; None stays None. It raises nothing,
             so that no traceback shows the text.
         origin: The API origin for a key of which nothing is noted; empty where it may go nowhere.
+        name: What such a key is called.
+        save_command: The command that stores one.
 
     Example:
         >>> NIMBUS_BCI.origin, NIMBUS_BCI.read("nbci_test_" + "0123456789ab" * 4)
@@ -48,6 +50,8 @@ class KeyKind(Generic[K_co]):
 
     read: Callable[[str | None], K_co | InvalidKeyFormatError | None]
     origin: str
+    name: str = "Nimbus API key"
+    save_command: str = "nimbus-sdk install"
 
 
 NIMBUS_BCI: KeyKind[ApiKey] = KeyKind(received, DEFAULT_ORIGIN)

@@ -96,8 +96,8 @@ class KeyringStore(Generic[K_co]):
         key = self._kind.read(self._ask(lambda backend: _text(backend.get_password(SERVICE, profile))))
         if isinstance(key, InvalidKeyFormatError):
             raise CredentialStoreError(
-                f"What the keyring holds is not a Nimbus API key ({self.location(profile)}).",
-                hint="Save the key again with `nimbus-sdk install`, or remove the entry.",
+                f"What the keyring holds is not a {self._kind.name} ({self.location(profile)}).",
+                hint=f"Save the key again with `{self._kind.save_command}`, or remove the entry.",
             )
         return key
 

@@ -427,3 +427,75 @@ def test_a_trail_that_is_held_up_is_told(trail, places, folder, monkeypatch):
         with pytest.raises(AuditTrailError, match="cannot be read"):
             verify(places, "nimbus-os")
     assert verify(places, "nimbus-os").entries == 1
+
+
+def test_a_trail_that_cannot_be_written_when_cancelled_is_logged(box, folder, monkeypatch, caplog):
+    """The task ends as cancelled; what could not be written down is told in the log at least."""
+    box.fault("nimbus_os", delay=3.0)
+    url, key = box.nimbus_os_url(), box.new_nimbus_os_key()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def main() -> None:
+        async with services.AsyncNimbusOS(key, base_url=url) as client:
+            task = asyncio.create_task(client.request("GET", "/orders"))
+            while not box.journal():
+                await asyncio.sleep(0.01)
+            monkeypatch.setattr(audit_files.disk, "write_all", full)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+    assert "No space left" in caplog.text
+    assert key not in caplog.text
+
+
+def test_a_trail_that_lies_open_is_closed_and_a_shared_one_is_refused(trail, folder):
+    """Other users see nothing of it; a hard link to another file is no trail."""
+    trail.append(entry())
+    file = folder / "nimbus-os.jsonl"
+    file.chmod(0o644)
+    trail.append(entry())
+    assert file.stat().st_mode & 0o777 == 0o600
+    os.link(file, folder / "other")
+    with pytest.raises(AuditTrailError, match="is a link, or belongs to another user"):
+        trail.append(entry())
+
+
+def test_a_user_without_a_name_is_known_by_number(desk, replies, folder, monkeypatch):
+    """A container may run under a number that no user database has."""
+    import pwd
+
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    replies.say("200 OK", {})
+    desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
+    assert lines(folder)[0]["who"] == f"uid {os.geteuid()}"
+
+
+def test_a_seal_that_was_replaced_by_lines_of_another_trail_shows(trail, folder, places):
+    """A first line that carries a hash does not begin a trail, and lines beyond the seal were not sealed."""
+    for number in range(5):
+        trail.append(entry(f"/orders/{number}"))
+    file = folder / "nimbus-os.jsonl"
+    told = [json.loads(line) for line in file.read_text().splitlines()]
+    first = {**told[0], "previous": "f" * 64}
+    file.write_text(json.dumps(first, separators=(",", ":")) + "\n")
+    assert any("does not begin the trail" in what for what in issues(places))
+
+
+def test_lines_beyond_the_seal_were_not_written_by_the_sdk(trail, folder, places):
+    """A chain that somebody else went on with is told from where on."""
+    trail.append(entry())
+    file = folder / "nimbus-os.jsonl"
+    line = file.read_text().rstrip("\n")
+    for number in (2, 3):
+        told = {**json.loads(line), "number": number, "previous": digest_of(line.encode())}
+        line = json.dumps(told, separators=(",", ":"))
+        with file.open("a") as stream:
+            stream.write(f"{line}\n")
+    assert issues(places) == ["entries 2 to 3: not written by the SDK"]

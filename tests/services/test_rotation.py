@@ -270,3 +270,44 @@ def test_a_folder_that_cannot_be_written_stops_the_story_before_anything(client,
         client("rotate_key", new)
     assert stored()["now"] == old
     os.rmdir(path)
+
+
+def test_a_key_that_vanished_is_told(client, box, old, new, places, stored):
+    """Undo without the old key, and going on without the new one, say what is missing."""
+    client("rotate_key", new)
+    path = Path(places.credentials)
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({name: key for name, key in kept.items() if "previous" not in name}))
+    with pytest.raises(ConfigurationError, match="not at hand any more"):
+        client("undo_rotation")
+    client("confirm_rotation")
+    third = box.new_nimbus_os_key()
+    box.fault("nimbus_os", status=503, times=4)
+    with pytest.raises(ServerError):
+        client("rotate_key", third)
+    assert "not yet found valid" in str(client("rotation"))
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({name: key for name, key in kept.items() if "next" not in name}))
+    with pytest.raises(ConfigurationError, match="No new Nimbus OS key"):
+        client("rotate_key")
+    assert client("rotate_key", third).step == "switched"
+
+
+@pytest.mark.parametrize("obstacle", ["note", "lock"])
+def test_a_disk_that_refuses_is_told(client, new, old, places, stored, monkeypatch, obstacle):
+    """The note or its lock cannot be made: the story says where, and the old key is in use."""
+    path = places.of_service("nimbus-os.sandbox").rotation
+    if obstacle == "lock":
+        Path(f"{path}.lock").mkdir(parents=True)
+    else:
+        real = rotation.disk.write_private
+
+        def full(target: str, content: bytes) -> None:
+            if target == path:
+                raise OSError(28, "No space left on device")
+            real(target, content)
+
+        monkeypatch.setattr(rotation.disk, "write_private", full)
+    with pytest.raises(ConfigurationError, match="cannot be noted"):
+        client("rotate_key", new)
+    assert stored()["now"] == old

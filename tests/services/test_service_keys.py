@@ -287,3 +287,34 @@ def test_no_profile_can_be_mistaken_for_an_entry():
     entry = Places.of(Settings(home="/srv")).of_service("neuroai").profile
     with pytest.raises(ConfigurationError):
         Settings.load(profile=entry)
+
+
+def test_an_env_file_that_is_no_text_shows_nothing_of_itself(system, desk, replies, own_world):
+    """The error names the file; the key in it is in no frame of the traceback."""
+    secret = KEYS[system]
+    (own_world / "work" / ".env").write_bytes(f"{VARIABLES[system]}={secret}\n".encode() + b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match=r"no text|cannot be read") as caught:
+        ask(desk(system, base_url=replies.url), system)
+    assert secret not in everything_in(caught.value)
+
+
+def test_a_stored_text_that_is_no_key_is_told_as_such(system, desk, replies, places):
+    """Somebody edited the file: the message names the system's own command."""
+    replies.say("200 OK", {"valid": True})
+    desk(system, KEYS[system], base_url=replies.url)("save_key")
+    stored = dict.fromkeys(json.loads(Path(places.credentials).read_text()), "Bearer no key")
+    Path(places.credentials).write_text(json.dumps(stored))
+    with pytest.raises(CredentialStoreError, match=r"is not a N\w+( OS)? key\..*save-key"):
+        ask(desk(system, base_url=replies.url), system)
+
+
+def test_the_key_is_looked_for_once(system, desk, replies, monkeypatch):
+    """A client that has found its key does not ask the store again."""
+    replies.say("200 OK", {"valid": True})
+    desk(system, KEYS[system], base_url=replies.url)("save_key")
+    client = desk(system, base_url=replies.url)
+    ask(client, system)
+    from nimbus_sdk.services import slot
+
+    monkeypatch.setattr(slot.Slot, "read", lambda self: pytest.fail("asked again"))
+    ask(client, system)
