@@ -22,6 +22,7 @@ from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport import retry
+from nimbus_sdk.transport.limit import PROCESS_LIMITS
 from tests.core.wheelwright import make_wheel
 from tests.transport.wire import Handler, RawServer, serving
 
@@ -93,6 +94,7 @@ def _no_core_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(PROCESS_LIMITS, "_buckets", {})
 
 
 @pytest.fixture

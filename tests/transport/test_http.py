@@ -6,6 +6,7 @@ import math
 import socket
 import struct
 import time
+import traceback
 from email.utils import formatdate
 
 import pytest
@@ -186,6 +187,37 @@ def test_what_a_sink_says_comes_out_unchanged(send):
 
     with serving(saying(b"abc")) as server:
         fails(send, call_to(server.url, sink=Full()), ConfigurationError)
+
+
+def test_an_interrupt_in_a_download_shows_no_secret(send):
+    """Ctrl-C leaves through no frame that holds the request."""
+
+    class Interrupted(Collector):
+        def write(self, chunk):
+            raise KeyboardInterrupt
+
+    with serving(saying(b"abc")) as server, pytest.raises(KeyboardInterrupt) as caught:
+        send(call_to(server.url, sink=Interrupted()))
+    modules = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert not [name for name in modules if name.startswith(("httpx", "httpcore", "h11"))]
+    assert KEY not in everything_in(caught.value)
+
+
+def test_a_download_that_drips_ends_with_its_allowance(send):
+    """The sink keeps what came; the exchange does not outlast its time."""
+
+    def drip(connection, request):
+        connection.sendall(head(length=1000))
+        for _ in range(1000):
+            connection.sendall(b"x")
+            time.sleep(0.01)
+
+    sink = Collector()
+    with serving(drip) as server:
+        started = time.monotonic()
+        fails(send, call_to(server.url, sink=sink), NimbusTimeoutError, seconds=0.2)
+    assert time.monotonic() - started < 1.0
+    assert 0 < len(sink.content) < 1000
 
 
 def hang(connection, request):
