@@ -25,6 +25,7 @@ PATHS = [
     ("core_pointer", "data/core/current.json"),
     ("models", "data/models"),
     ("downloads", "cache/downloads"),
+    ("usage", "state/profiles/lab/usage"),
 ]
 
 
