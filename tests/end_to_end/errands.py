@@ -38,6 +38,14 @@ def install(key: str | None = None, wire: dict[str, object] | None = None, **opt
     return nimbus_sdk.install_core(None if key is None else key_in(key), **options).key_fingerprint  # type: ignore[arg-type]
 
 
+def story(name: str, key: str | None = None, wire: dict[str, object] | None = None) -> None:
+    """A public call, with a key from a file where it takes one, perhaps over a tripwire."""
+    arguments = () if key is None else (key_in(key),)
+    if wire is not None:
+        tripwire.lay(_reaction(wire))
+    getattr(nimbus_sdk, name)(*arguments)
+
+
 def record(key: str, **options: object) -> list[tuple[str, str, str]]:
     """``install_core``, and every step that it took."""
     recorder = tripwire.Recorder()
