@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,10 @@ from .arrays import FeatureArray, LabelArray
 from .errors import CoreDataError
 from .labels import as_labels
 from .lazy import as_lazy_features, is_lazy
-from .metadata import BCIMetadata
+from .metadata import BCIMetadata, TemporalAggregation
+
+if TYPE_CHECKING:
+    from .epochs import EpochsLike, Transformer
 
 _AXES = "(n_features × n_samples × n_trials)"
 
@@ -59,6 +63,51 @@ class BCIData:
         object.__setattr__(self, "features", checked)
         object.__setattr__(self, "metadata", metadata)
         object.__setattr__(self, "labels", None if labels is None else _fitting(labels, checked, metadata))
+
+    @classmethod
+    def from_epochs(
+        cls,
+        epochs: "EpochsLike",
+        *,
+        paradigm: str,
+        feature_type: str | None = None,
+        transformer: "Transformer | None" = None,
+        temporal_aggregation: TemporalAggregation | None = None,
+        n_classes: SupportsIndex | None = None,
+        chunk_size: SupportsIndex | None = None,
+    ) -> "BCIData":
+        """Trials from ``mne.Epochs``, labelled by the names of their events.
+
+        Filtering and artefacts are MNE's business, before. What makes features of the channels was learned
+        on training epochs alone and is given as ``transformer``; so test epochs are read by the same one::
+
+            csp = fit_csp(training_epochs, n_components=8)
+            training = BCIData.from_epochs(training_epochs, paradigm="motor_imagery", transformer=csp)
+            test = BCIData.from_epochs(test_epochs, paradigm="motor_imagery", transformer=csp)
+
+        Args:
+            epochs: ``mne.Epochs``, or what offers ``get_data()``, ``events``, ``event_id``, ``info["sfreq"]``
+                and ``ch_names`` likewise.
+            paradigm: What the person did.
+            feature_type: What the numbers are; by default ``"csp"`` for the filters of `fit_csp` and
+                ``"raw_filtered"`` for the channels themselves.
+            transformer: Something fitted with a method ``transform`` from (n_epochs × n_channels × n_times)
+                to (n_epochs × n_features) or (n_epochs × n_features × n_samples), such as what `fit_csp`
+                gives, ``mne.decoding.CSP`` or ``mne.decoding.Vectorizer``; None keeps the channels.
+            temporal_aggregation: How a trial becomes one vector; by default ``"logvar"`` for the filters of
+                `fit_csp`, ``"none"`` for features without samples, else ``"mean"``.
+            n_classes: Number of classes; by default the kinds of events that occur.
+            chunk_size: Samples in one streamed chunk.
+
+        Raises:
+            CoreDataError: These are no epochs, their channels are not those of the filters or no signals of
+                the brain, or the features cannot be used.
+        """
+        from .epochs import data_from_epochs
+
+        return data_from_epochs(
+            epochs, paradigm, feature_type, transformer, temporal_aggregation, n_classes, chunk_size
+        )
 
     @property
     def n_features(self) -> int:

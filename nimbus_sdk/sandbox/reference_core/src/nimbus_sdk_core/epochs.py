@@ -1,0 +1,162 @@
+"""Trials from MNE's Epochs, and from anything that looks like them. MNE itself is not needed for this."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, SupportsIndex, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from .arrays import FeatureArray, FloatArray, LabelArray
+from .data import BCIData
+from .errors import CoreDataError
+from .metadata import BCIMetadata, TemporalAggregation
+from .spatial import SpatialFilters
+
+_BRAIN = {"eeg", "mag", "grad", "ref_meg", "seeg", "ecog", "dbs", "csd", "hbo", "hbr"}
+
+
+@runtime_checkable
+class EpochsLike(Protocol):
+    """What is used of ``mne.Epochs``: shape of the data (n_epochs × n_channels × n_times)."""
+
+    @property
+    def events(self) -> npt.NDArray[np.integer]:
+        """One row an epoch; the last column holds the code of the event."""
+        ...
+
+    @property
+    def event_id(self) -> Mapping[str, int]:
+        """Codes of the events by name."""
+        ...
+
+    @property
+    def info(self) -> Mapping[str, object]:
+        """``info["sfreq"]`` is the sampling rate in Hz."""
+        ...
+
+    @property
+    def ch_names(self) -> Sequence[str]:
+        """Names of the channels."""
+        ...
+
+    def get_data(self) -> FloatArray:
+        """The recording."""
+        ...
+
+
+class Transformer(Protocol):
+    """Anything fitted that makes features of epochs, as scikit-learn's and MNE's transformers do."""
+
+    def transform(self, X: FloatArray) -> npt.ArrayLike:  # noqa: N803
+        """From (n_epochs × n_channels × n_times) to features, with or without a last axis of samples."""
+        ...
+
+
+def data_from_epochs(
+    epochs: EpochsLike,
+    paradigm: str,
+    feature_type: str | None,
+    transformer: Transformer | None,
+    temporal_aggregation: TemporalAggregation | None,
+    n_classes: SupportsIndex | None,
+    chunk_size: SupportsIndex | None,
+) -> BCIData:
+    """What `BCIData.from_epochs` does."""
+    recording, labels = read_epochs(epochs)
+    if isinstance(transformer, SpatialFilters):
+        transformer.check_channels(epochs.ch_names)
+    features = _as_features(recording) if transformer is None else _transformed(transformer, recording)
+    n_kinds = len(np.unique(labels))
+    if n_classes is None and n_kinds < 2:
+        raise CoreDataError(
+            f"The epochs hold {n_kinds} kind(s) of event, so that the number of classes is not known.",
+            "Give n_classes.",
+        )
+    metadata = BCIMetadata(
+        sampling_rate=sampling_rate(epochs),
+        paradigm=paradigm,
+        feature_type=feature_type or _usual_type(transformer),
+        n_features=features.shape[0],
+        n_classes=n_kinds if n_classes is None else n_classes,  # type: ignore[arg-type]
+        chunk_size=chunk_size,  # type: ignore[arg-type]
+        temporal_aggregation=temporal_aggregation or _usual_aggregation(transformer, features),
+    )
+    return BCIData(features, metadata, labels)
+
+
+def read_epochs(epochs: EpochsLike) -> tuple[FloatArray, LabelArray]:
+    """The recording of epochs, (n_epochs × n_channels × n_times), and the name of each one's event.
+
+    Where an event has no name its codes are the labels.
+
+    Raises:
+        CoreDataError: These are no epochs, or they hold channels that are no signals of the brain.
+    """
+    if not isinstance(epochs, EpochsLike):
+        raise CoreDataError(
+            f"epochs is a {type(epochs).__name__}, which is not like mne.Epochs.",
+            "Arrays of features go into BCIData(features, metadata, labels).",
+        )
+    _check_channels(epochs)
+    recording = np.asarray(epochs.get_data())
+    codes = np.asarray(epochs.events)[:, -1]
+    if recording.ndim != 3 or len(recording) != len(codes):
+        raise CoreDataError(
+            f"The epochs hold data of shape {recording.shape} and {len(codes)} events.",
+            "Call epochs.drop_bad() first, so that every event has its epoch.",
+        )
+    names = {code: name for name, code in epochs.event_id.items()}
+    kinds = codes.tolist()
+    if all(code in names for code in kinds):
+        return recording, np.array([names[code] for code in kinds], dtype=np.str_)
+    return recording, codes.astype(np.int64)
+
+
+def sampling_rate(epochs: EpochsLike) -> float:
+    """Samples a second of epochs, in Hz."""
+    return float(epochs.info["sfreq"])  # type: ignore[arg-type]
+
+
+def _check_channels(epochs: EpochsLike) -> None:
+    kinds = getattr(epochs, "get_channel_types", None)
+    if kinds is None:
+        return
+    others = sorted(set(kinds()) - _BRAIN)
+    if others:
+        raise CoreDataError(
+            f"The epochs hold channels of the kinds {', '.join(others)}, which are no signals of the brain.",
+            "Choose first, for instance with epochs.copy().pick('eeg').",
+        )
+
+
+def _transformed(transformer: Transformer, recording: FloatArray) -> FeatureArray:
+    found = np.asarray(transformer.transform(recording))
+    if found.ndim == 2:
+        found = found[:, :, np.newaxis]
+    if found.ndim != 3 or len(found) != len(recording):
+        raise CoreDataError(
+            f"The transformer made an array of shape {found.shape} of {len(recording)} epochs.",
+            "It should give (n_epochs × n_features), or (n_epochs × n_features × n_samples).",
+        )
+    return _as_features(found)
+
+
+def _as_features(by_epoch: FloatArray) -> FeatureArray:
+    return by_epoch.transpose(1, 2, 0)
+
+
+def _usual_type(transformer: Transformer | None) -> str:
+    if transformer is None:
+        return "raw_filtered"
+    if isinstance(transformer, SpatialFilters):
+        return "csp"
+    raise CoreDataError(
+        f"The kind of feature that a {type(transformer).__name__} makes is not known.",
+        "Give feature_type, such as 'csp', 'bandpower', 'time_domain' or 'erp'.",
+    )
+
+
+def _usual_aggregation(transformer: Transformer | None, features: FeatureArray) -> TemporalAggregation:
+    if features.shape[1] == 1:
+        return "none"
+    return "logvar" if isinstance(transformer, SpatialFilters) else "mean"

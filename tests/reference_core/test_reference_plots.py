@@ -1,0 +1,224 @@
+"""Pictures: they show the numbers, need no display, and take names as text."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from nimbus_sdk_core import (
+    BatchResult,
+    BCIData,
+    CoreDataError,
+    ModelCard,
+    NimbusLDA,
+    predict_batch,
+    simulate,
+    train_model,
+)
+from nimbus_sdk_core.plots import plot_calibration, plot_confusion, plot_posteriors
+from nimbus_sdk_core.streamed import StreamingResult
+from nimbus_sdk_core.streaming import finalize_trial, init_streaming, process_chunk
+
+NAMES = np.array(["left $hand$", "<b>right</b>", "feet", "tongue_and_more"])
+
+
+@pytest.fixture(scope="module")
+def data() -> BCIData:
+    """Trials of four imagined movements, labelled by names that look like markup and formulas."""
+    drawn = simulate("motor_imagery", n_trials=160, seed=2)
+    return BCIData(drawn.features, drawn.metadata, NAMES[drawn.labels - 1])
+
+
+@pytest.fixture(scope="module")
+def result(data: BCIData) -> BatchResult:
+    """What a model trained on them says of them."""
+    model = train_model(NimbusLDA, data)
+    model.card = ModelCard("cost: 5$ or 6$", data.metadata, details={"simulated": True})
+    return predict_batch(model, data)
+
+
+@pytest.fixture(scope="module")
+def streamed(data: BCIData) -> StreamingResult:
+    """One trial in four chunks."""
+    session = init_streaming(train_model(NimbusLDA, data), data.metadata)
+    for start in range(0, 16, 4):
+        process_chunk(session, data.features[:, start : start + 4, 0])
+    return finalize_trial(session)
+
+
+def pixels(figure: Figure) -> np.ndarray:
+    """The picture as it is saved."""
+    import matplotlib.image
+
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    file.seek(0)
+    return matplotlib.image.imread(file)
+
+
+def test_confusion_shows_shares_and_counts(result: BatchResult, data: BCIData) -> None:
+    """Every field holds the numbers that were counted, rows by true class."""
+    figure = plot_confusion(result, data.labels)
+    axes = figure.axes[0]
+    shown = [text.get_text() for text in axes.texts]
+    for place, (true, predicted) in enumerate((t, p) for t in result.classes for p in result.classes):
+        count = np.sum((data.labels == true) & (result.predictions == predicted))
+        share = 100 * count / np.sum(data.labels == true)
+        assert shown[place] == f"{share:.0f} %\n{count}"
+    assert [text.get_text() for text in axes.get_yticklabels()] == result.classes.tolist()
+    assert axes.get_title(loc="left") == f"{100 * result.accuracy:.1f} % of 160 trials right"
+
+
+def test_confusion_takes_plain_labels_and_absent_classes() -> None:
+    """Predictions of any program; classes that never occur are empty rows, and nothing is divided by zero."""
+    figure = plot_confusion([1, 2, 2], [1, 1, 3])
+    assert len(figure.axes[0].texts) == 9
+    assert pixels(figure).std() > 0
+
+
+@pytest.mark.parametrize(
+    ("predictions", "labels", "words"),
+    [
+        ([1, 2], [1], "2 predictions and 1 labels"),
+        ([], [], "0 predictions"),
+        ([1, 2], ["a", "b"], "type"),
+    ],
+)
+def test_confusion_of_labels_that_do_not_fit_is_refused(predictions, labels, words: str) -> None:
+    """Numbers and kinds must agree."""
+    with pytest.raises(CoreDataError, match=words):
+        plot_confusion(predictions, labels)
+
+
+def test_posteriors_of_a_batch_fill_the_picture(result: BatchResult) -> None:
+    """The drawn shares of each class add up to its posteriors, and the names stand in the legend."""
+    figure = plot_posteriors(result)
+    axes = figure.axes[0]
+    areas = []
+    for patch in axes.patches[:4]:
+        values, edges, baseline = patch.get_data()
+        areas.append(((values - baseline) * np.diff(edges)).sum())
+    np.testing.assert_allclose(areas, result.posteriors.sum(axis=0))
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == result.classes.tolist()
+    assert "trained on simulated data" in axes.get_title(loc="left")
+
+
+def test_large_batches_are_thinned_out() -> None:
+    """A picture has only so many columns."""
+    data = simulate("p300", n_trials=60, seed=1)
+    many = BCIData(np.tile(data.features, (1, 1, 100)), data.metadata)
+    figure = plot_posteriors(predict_batch(train_model(NimbusLDA, data), many))
+    assert len(figure.axes[0].patches[0].get_data().values) == 2_000
+    assert figure.axes[0].get_xlim() == (0, 6_000)
+
+
+def test_posteriors_of_a_streamed_trial_end_in_the_decision(streamed: StreamingResult) -> None:
+    """A line a class over the chunks, and a mark for the decision."""
+    axes = plot_posteriors(streamed).axes[0]
+    lines = [line for line in axes.lines if len(line.get_xdata()) == 4]
+    np.testing.assert_array_equal(
+        np.transpose([line.get_ydata() for line in lines]), streamed.chunk_posteriors
+    )
+    marks = [np.ravel(line.get_ydata())[0] for line in axes.lines if line.get_marker() == "D"]
+    np.testing.assert_array_equal(marks, streamed.posterior)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "2", "3", "4", "all"]
+
+
+def test_long_trials_keep_readable_ticks(data: BCIData) -> None:
+    """Of fifty chunks the first, the last and the decision are named."""
+    session = init_streaming(train_model(NimbusLDA, data), data.metadata)
+    for trial in range(50):
+        process_chunk(session, data.features[:, :, trial])
+    axes = plot_posteriors(finalize_trial(session)).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "50", "all"]
+
+
+def test_calibration_shows_the_bins_that_hold_trials(result: BatchResult) -> None:
+    """Points are the accuracies of filled bins, bars the numbers of trials."""
+    above, below = plot_calibration(result).axes
+    found = result.confidence_calibration
+    filled = found.bin_counts > 0
+    np.testing.assert_array_equal(above.lines[1].get_ydata(), found.bin_accuracies[filled])
+    assert [bar.get_height() for bar in below.patches] == found.bin_counts.tolist()
+
+
+def test_what_cannot_be_drawn_is_refused(result: BatchResult, data: BCIData) -> None:
+    """Results of other kinds, of no trials and without labels."""
+    model = train_model(NimbusLDA, data)
+    blind = predict_batch(model, BCIData(data.features, data.metadata))
+    empty = predict_batch(model, BCIData(data.features[..., :0], data.metadata))
+    for draw, given, words in (
+        (plot_calibration, blind, "no calibration"),
+        (plot_calibration, [0.5], "no calibration"),
+        (plot_posteriors, empty, "no trials to draw"),
+        (plot_posteriors, result.posteriors, "result is a ndarray"),
+    ):
+        with pytest.raises(CoreDataError, match=words):
+            draw(given)
+
+
+def test_names_are_text_and_no_formulas(result: BatchResult, data: BCIData, streamed) -> None:
+    """Dollar signs and angle brackets are drawn as they are, in titles, ticks and legends."""
+    for figure in (plot_confusion(result, data.labels), plot_posteriors(result), plot_posteriors(streamed)):
+        axes = figure.axes[0]
+        texts = [*axes.get_xticklabels(), *axes.texts, axes._left_title]
+        texts += axes.get_legend().get_texts() if axes.get_legend() else axes.get_yticklabels()
+        named = [text for text in texts if set(text.get_text()) & set("$<")]
+        assert named
+        assert not any(text.get_parse_math() for text in named)
+
+
+def test_every_picture_has_something_on_it(result: BatchResult, data: BCIData, streamed) -> None:
+    """Saved without a display; more classes than colours are drawn as well."""
+    for figure in (
+        plot_confusion(result, data.labels),
+        plot_posteriors(result),
+        plot_posteriors(streamed),
+        plot_calibration(result),
+        plot_confusion(np.arange(12), np.arange(12)),
+    ):
+        assert isinstance(figure, Figure)
+        assert pixels(figure)[..., :3].std() > 0.05
+
+
+def test_many_classes_have_a_colour_each(data: BCIData) -> None:
+    """The ninth class and later ones differ from those before."""
+    random = np.random.default_rng(1)
+    labels = np.arange(240) % 12
+    features = random.normal(size=(16, 1, 240)) + 3 * random.normal(size=(16, 1, 12))[..., labels]
+    about = type(data.metadata)(4.0, "my_own", "csp", 16, 12)
+    result = predict_batch(train_model(NimbusLDA, BCIData(features, about, labels)), BCIData(features, about))
+    colours = {patch.get_facecolor() for patch in plot_posteriors(result).axes[0].patches}
+    assert len(colours) == 12
+
+
+def test_no_window_and_no_display_is_needed(tree: Path) -> None:
+    """In a process without a display and without pyplot, with every warning an error."""
+    code = (
+        "import io, sys\n"
+        "from nimbus_sdk_core.plots import plot_confusion\n"
+        "assert 'matplotlib' not in sys.modules\n"
+        "plot_confusion([1, 2, 1], [1, 2, 2]).savefig(io.BytesIO(), format='png')\n"
+        "assert 'matplotlib.pyplot' not in sys.modules\n"
+    )
+    environ = {
+        name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")
+    }
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        env={**environ, "PYTHONPATH": str(tree / "src")},
+        check=True,
+        timeout=60,
+    )
+
+
+def test_without_matplotlib_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the extra."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(CoreDataError, match=r"pip install 'nimbusbci-sdk\[plot\]'"):
+        plot_confusion([1, 2], [1, 2])
