@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk import licensing
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.session_in_use import current_session
+from nimbus_sdk.session_in_use import session_of
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import key_sources
 from nimbus_sdk.store.places import Places
@@ -43,7 +43,9 @@ def finding_model(settings: Settings, name: str) -> Flow[ModelInfo]:
 
 def checking_license(settings: Settings, name: str) -> Flow[bool]:
     """Whether the session's tier covers a model."""
-    session = yield from work(lambda: current_session(profile=settings.profile))
+    named = yield from work(lambda: key_sources.cheap_key(settings))
+    key = None if named is None else named.key
+    session = yield from work(lambda: session_of(Places.of(settings), key))
     model = yield from finding_model(settings, name)
     return covers(session.license_type, model.requires_license)
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nimbus_sdk import disk
+from nimbus_sdk import disk, licensing
 from nimbus_sdk.catalogue import covers, finding_model
 from nimbus_sdk.core.download import Download
 from nimbus_sdk.core.protocol import MODEL_SUFFIX
 from nimbus_sdk.core.refused import told
 from nimbus_sdk.errors import ConfigurationError, CoreDownloadError, PermissionDeniedError
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
-from nimbus_sdk.session_in_use import current_session
+from nimbus_sdk.session_in_use import session_of
 from nimbus_sdk.settings import LOOPBACK, Settings, origin
 from nimbus_sdk.store import key_sources
 from nimbus_sdk.store.places import Places
@@ -67,7 +67,8 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
     """The whole story, as a flow."""
     places = Places.of(settings)
     kept = kept_path(places, name)
-    session = yield from work(lambda: current_session(profile=settings.profile))
+    named = yield from work(lambda: key_sources.cheap_key(settings))
+    session = yield from work(lambda: session_of(places, None if named is None else named.key))
     model = yield from finding_model(settings, name)
     if not covers(session.license_type, model.requires_license):
         raise PermissionDeniedError(
@@ -75,7 +76,7 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
         )
     found = yield from work(lambda: key_sources.find_key(settings, places))
     step = _call(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
-    size = yield from _size(step, name)
+    size = yield from licensing.heeding(places, found.key, _size(step, name))
     sink = Download(
         places.downloads,
         f"{name}{MODEL_SUFFIX}",
@@ -86,7 +87,8 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
     try:
         yield from work(sink.open)
         if not sink.complete:
-            yield from call(replace(step, sink=sink, allowance=size / SLOWEST_BYTES_PER_SECOND))
+            fetched = call(replace(step, sink=sink, allowance=size / SLOWEST_BYTES_PER_SECOND))
+            yield from licensing.heeding(places, found.key, fetched)
         path = yield from work(sink.finish)
         yield from work(lambda: _keep(path, kept))
     finally:
@@ -128,7 +130,7 @@ def _is_safe(url: str, settings: Settings) -> bool:
 
 def _size(step: Call, name: str) -> Flow[int]:
     """The exact size, which the registry rounds: the answer to a request for the first byte tells it."""
-    answer = yield from call(replace(step, headers={"Range": "bytes=0-0"}))
+    answer = yield from call(replace(step, name="model_size", headers={"Range": "bytes=0-0"}))
     part = _TOTAL.fullmatch(answer.headers.get("content-range", "").strip())
     whole = answer.headers.get("content-length", "")
     text = part[1] if part is not None and answer.status == PARTIAL else whole

@@ -68,8 +68,8 @@ class Peer:
         finally:
             writer.close()
         head, _, body = answer.partition(_HEAD_END)
-        led_here = head.replace(self.gate.real_storage.encode(), self.gate.storage_url.encode())
-        return Reply(led_here + _HEAD_END, body)
+        reply = Reply(self.gate.led_here(head) + _HEAD_END, body)
+        return reply.with_body(self.gate.led_here(body)) if b"application/json" in head else reply
 
     async def send(self, data: bytes) -> None:
         """Send bytes on; returns when the peer's kernel has taken most of them."""
@@ -134,7 +134,7 @@ class Gate:
 
     def __init__(self, house: Gatehouse, api: str, storage: str) -> None:
         self._house = house
-        self.real_storage = storage
+        self._real = {api.encode(): 0, storage.encode(): 1}
         self._doors = [_Door(self, api), _Door(self, storage), _Door(self, None)]
         self._tasks: set[asyncio.Task[None]] = set()
         self._step = ""
@@ -156,6 +156,12 @@ class Gate:
     def elsewhere_url(self) -> str:
         """Base of a host that must never see a secret."""
         return self._doors[2].url
+
+    def led_here(self, text: bytes) -> bytes:
+        """A text of the sandbox's, with this gate's addresses in place of its own."""
+        for real, place in self._real.items():
+            text = text.replace(real, self._doors[place].url.encode())
+        return text
 
     def announce(self, step: str, act: Act) -> None:
         """The next request is this step, and this is what will be done to it."""

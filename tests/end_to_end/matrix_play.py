@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nimbus_sdk.errors import NimbusError
+from nimbus_sdk.account import authenticating
+from nimbus_sdk.core.protocol import MODEL_SUFFIX
+from nimbus_sdk.errors import KeyNotFoundError, MissingKeyError, NimbusError
 from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.revocation import RevocationResult
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.session import AuthSession
 from nimbus_sdk.settings import Settings
@@ -26,7 +27,7 @@ from nimbus_sdk.transport.http import AsyncHttpTransport, HttpTransport
 from nimbus_sdk.transport.limit import Limits
 from tests.end_to_end.gate import Gate, Gatehouse, pass_on
 from tests.end_to_end.matrix_rules import Expected, expected, timeout_of
-from tests.end_to_end.matrix_stories import Found, Homes, Step, Story, found_in
+from tests.end_to_end.matrix_stories import MODEL, Found, Homes, Step, Story, found_in
 from tests.end_to_end.wire_faults import Fault
 
 SECRET = re.compile(rb"nbci_(?:live|test)_[0-9a-fA-F]{48}|ghp_[A-Za-z0-9]{36}")
@@ -241,39 +242,44 @@ def _wrong_on_the_disk(
 
 
 def _wrong_in_new_state(story: Story, old: Found, now: Found, key: ApiKey) -> Iterator[str]:
-    if story.steps[0].name in ("models", "analytics"):
-        if now != old:
-            yield f"{now} is left by a story that keeps nothing"
-        return
-    if story.steps[0].name == "revoke":
-        if now != replace(old, session=None, confirmed=None, key=None):
-            yield f"{now} is left of a key that was revoked"
-        return
-    if (now.session, now.key) != (key.fingerprint,) * 2:
-        yield f"session {now.session} and key {now.key} are left, not {key.fingerprint}"
-    if now.confirmed is None or (old.session == now.session and now.confirmed == old.confirmed):
-        yield "the session was not renewed"
-    if (now.core != old.core) != (story.start in ("empty", "another") and len(story.steps) > 1):
-        yield f"core {old.core} became {now.core}"
+    if story.brings in ("core", "session"):
+        if now.confirmed is None or now.confirmed == old.confirmed:
+            yield "the session was not renewed"
+        if story.brings == "core" and now.core in (None, old.core):
+            yield f"core {old.core} became {now.core}"
+        wanted = replace(old, session=key.fingerprint, key=key.fingerprint, confirmed=now.confirmed)
+        wanted = replace(wanted, core=now.core) if story.brings == "core" else wanted
+    elif story.brings == "an end":
+        wanted = replace(old, session=None, confirmed=None, key=None)
+    elif story.brings == "model":
+        wanted = replace(old, models=(f"{MODEL}{MODEL_SUFFIX}",))
+    else:
+        wanted = old
+    if now != wanted:
+        yield f"{now} is left, and not {wanted}"
 
 
 def _wrong_again(cell: Cell, settings: Settings, key: ApiKey) -> Iterator[str]:
-    patient = replace(settings, timeout=30.0)
+    patient, ends = replace(settings, timeout=30.0), cell.story.brings == "an end"
     try:
         with Driver(patient, limits=Limits()) as driver:
+            if cell.story.brings == "model" and found_in(settings).session is None:
+                # The key was called dead, and its session went: a model takes a new one.
+                driver.run(authenticating(patient, None, offline_mode=False))
             value = driver.run(cell.story.flow(patient, key))
     except NimbusError as error:
-        if cell.step.name != "revoke" or type(error).__name__ not in ("KeyNotFoundError", "MissingKeyError"):
+        # What was revoked already, and what is gone from here, cannot be revoked again.
+        if not (ends and isinstance(error, (KeyNotFoundError, MissingKeyError))):
             yield f"run again, it raises {type(error).__name__}: {error}"
     else:
-        if (isinstance(value, AuthSession) and value.stale) or (
-            isinstance(value, RevocationResult) and not value.revoked
-        ):
+        if isinstance(value, AuthSession) and value.stale:
             yield f"run again, it gives {value}"
     left = found_in(settings)
-    if cell.step.name == "revoke" and (left.session or left.key):
+    if ends and (left.session or left.key):
         yield f"run again, it leaves {left} of a revoked key"
-    if len(cell.story.steps) > 1 and (left.session != key.fingerprint or left.core is None):
+    if cell.story.brings in ("core", "session") and (left.session, left.key) != (key.fingerprint,) * 2:
+        yield f"run again, it leaves {left}"
+    if (cell.story.brings == "core" and not left.core) or (cell.story.brings == "model" and not left.models):
         yield f"run again, it leaves {left}"
 
 

@@ -84,7 +84,7 @@ def befalls(fault: Fault, step: Step) -> bool:
 
 def expected(story: Story, step: Step, fault: Fault) -> Expected:
     """What must come of a story one of whose steps meets a fault."""
-    error = _error(fault)
+    error = _error(step, fault)
     again = _sent_again(step, fault, error)
     seconds = timeout_of(fault) + SLACK_SECONDS
     if fault.once and again:
@@ -95,13 +95,17 @@ def expected(story: Story, step: Step, fault: Fault) -> Expected:
     if _survived(story, fault, error):
         fewest, seconds = (most, seconds) if story.seconds is None else (1, story.seconds + SLACK_SECONDS)
         return Expected(("stale",), (fewest, most), "old", seconds)
-    return Expected((error,), (most, most), _left(step, fault), seconds)
+    # What is no size shows itself by being too large to read, or by the file that comes then.
+    errors = (
+        (error, "CoreDownloadError") if step.name == "model_size" and fault.kind == "garbled" else (error,)
+    )
+    return Expected(errors, (most, most), _left(step, fault), seconds)
 
 
-def _error(fault: Fault) -> str:
+def _error(step: Step, fault: Fault) -> str:
     """The class of error that a fault stands for at the Nimbus API."""
     if fault.kind != "refused":
-        return BY_KIND.get(fault.kind, "")
+        return _of_file(fault) if step.name == "model_file" else BY_KIND.get(fault.kind, "")
     status = fault.status or 0
     if status == 407:
         # Not the service but a proxy on the way asks for a password.
@@ -110,6 +114,16 @@ def _error(fault: Fault) -> str:
         # A page is no word of the service: nobody's key is called invalid by a hotel.
         return "RateLimitError" if status == 429 else "ApiError"
     return BY_CODE.get(fault.code or "") or BY_STATUS.get(status, "ApiError")
+
+
+def _of_file(fault: Fault) -> str:
+    """The same for the bytes of a file."""
+    of_bytes = {
+        "garbled": "CoreDownloadError",
+        "too much": "CoreIntegrityError",
+        "forged": "CoreIntegrityError",
+    }
+    return of_bytes.get(fault.kind) or BY_KIND[fault.kind]
 
 
 def _sent_again(step: Step, fault: Fault, error: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from nimbus_sdk.catalogue import listing_models
 from nimbus_sdk.core import installed, verify
 from nimbus_sdk.install import installing
 from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.model_files import fetching_model
 from nimbus_sdk.revocation import revoking
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.session_in_use import kept_session
@@ -28,6 +30,9 @@ from tests.end_to_end.gate import Gate
 
 Start = Literal["empty", "known", "aged", "another"]
 """Nothing; a session and its key; the core and a session of two hours ago; a core of another account."""
+
+Brings = Literal["core", "session", "model", "an end", "nothing"]
+"""A core with its session, a session, a model's file, the end of session and key, or nothing new."""
 
 Trait = frozenset[str]
 
@@ -52,15 +57,17 @@ class Step:
         return "api" in self.traits
 
 
-_API = frozenset({"any", "api", "json", "body"})
+_API = frozenset({"any", "api", "json", "body", "long body"})
 VALIDATE = Step("validate", _API)
 TOKEN = Step("github_token", _API)
-RELEASE = Step("release", frozenset({"any", "json", "body", "digest"}))
+RELEASE = Step("release", frozenset({"any", "json", "body", "long body", "digest"}))
 ASSET = Step("asset", frozenset({"any"}))
-STORAGE = Step("storage", frozenset({"any", "body", "digest"}))
+STORAGE = Step("storage", frozenset({"any", "body", "long body", "digest"}))
 REFRESH = Step("refresh", _API)
 REVOKE = Step("revoke", _API)
 MODELS = Step("models", _API)
+MODEL_SIZE = Step("model_size", frozenset({"any", "api", "body"}))
+MODEL_FILE = Step("model_file", frozenset({"any", "api", "body", "long body", "digest"}))
 ANALYTICS = Step("analytics", _API, repeatable=False)
 
 
@@ -73,6 +80,7 @@ class Story:
         start: Where it begins.
         steps: What it asks over the network, in order.
         flow: The conversation, from settings and key.
+        brings: What is new on the disk in the end.
         stale_after: Kinds of failure after which it goes on with the session that is kept.
         seconds: How long it may take at most where the session that is kept can stand in.
     """
@@ -81,6 +89,7 @@ class Story:
     start: Start
     steps: tuple[Step, ...]
     flow: Callable[[Settings, ApiKey], Flow[object]]
+    brings: Brings
     stale_after: frozenset[str] = frozenset()
     seconds: float | None = None
 
@@ -104,23 +113,31 @@ def _log(settings: Settings, key: ApiKey) -> Flow[object]:
 NO_ANSWER = frozenset({"connection", "format", "failure"})
 """The service was not reached, failed, or a stranger spoke: nothing was said about the key."""
 
+MODEL = "p300_binary_v1"
 CORE = (VALIDATE, TOKEN, RELEASE, ASSET, STORAGE)
+
+
+def _authenticate(settings: Settings, key: ApiKey) -> Flow[object]:
+    return authenticating(settings, key, offline_mode=False)
+
+
+def _fetch_model(settings: Settings, key: ApiKey) -> Flow[object]:
+    return fetching_model(settings, MODEL, lambda event: None)
+
+
 STORIES = (
-    Story("install", "empty", CORE, _install),
-    Story("install over another", "another", CORE, _install_over),
-    Story("install again", "aged", (REFRESH,), _install_again, NO_ANSWER | {"refusal"}, seconds=3.0),
-    Story("authenticate", "empty", (VALIDATE,), lambda s, k: authenticating(s, k, offline_mode=False)),
+    Story("install", "empty", CORE, _install, "core"),
+    Story("install over another", "another", CORE, _install_over, "core"),
     Story(
-        "authenticate again",
-        "known",
-        (VALIDATE,),
-        lambda s, k: authenticating(s, k, offline_mode=False),
-        NO_ANSWER,
+        "install again", "aged", (REFRESH,), _install_again, "session", NO_ANSWER | {"refusal"}, seconds=3.0
     ),
-    Story("refresh", "known", (REFRESH,), lambda s, k: refreshing(s)),
-    Story("revoke", "known", (REVOKE,), lambda s, k: revoking(s, None, "lost")),
-    Story("models", "known", (MODELS,), lambda s, k: listing_models(s, None, None)),
-    Story("log an event", "empty", (ANALYTICS,), _log),
+    Story("authenticate", "empty", (VALIDATE,), _authenticate, "session"),
+    Story("authenticate again", "known", (VALIDATE,), _authenticate, "session", NO_ANSWER),
+    Story("refresh", "known", (REFRESH,), lambda settings, _: refreshing(settings), "session"),
+    Story("revoke", "known", (REVOKE,), lambda settings, _: revoking(settings, None, "lost"), "an end"),
+    Story("models", "known", (MODELS,), lambda settings, _: listing_models(settings, None, None), "nothing"),
+    Story("fetch a model", "known", (MODELS, MODEL_SIZE, MODEL_FILE), _fetch_model, "model"),
+    Story("log an event", "empty", (ANALYTICS,), _log, "nothing"),
 )
 
 
@@ -133,12 +150,14 @@ class Found:
         confirmed: When the service confirmed the session.
         core: Id of the installation in use, or None.
         key: Fingerprint of the stored key, or None.
+        models: Names of the models' files.
     """
 
     session: str | None
     confirmed: datetime | None
     core: str | None
     key: str | None
+    models: tuple[str, ...]
 
 
 def found_in(settings: Settings) -> Found:
@@ -160,6 +179,7 @@ def found_in(settings: Settings) -> Found:
         confirmed=None if session is None else session.validated_at,
         core=None if core is None else core.install_id,
         key=None if stored is None else stored.fingerprint,
+        models=tuple(sorted(os.listdir(places.models))) if os.path.isdir(places.models) else (),
     )
 
 

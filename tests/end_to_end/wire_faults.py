@@ -14,7 +14,7 @@ from typing import Literal
 
 from tests.end_to_end.gate import Act, Peer, Reply, pass_on
 
-Trait = Literal["api", "json", "body", "digest", "any"]
+Trait = Literal["api", "json", "body", "long body", "digest", "any"]
 """Which steps a fault can befall: all, those of the Nimbus API, with a JSON answer, a body, a digest."""
 
 CODES: Mapping[str, int] = {
@@ -206,12 +206,12 @@ def unreachable() -> Iterator[Fault]:
     yield from _twice(Fault(name="reset after the head", act=_reset_after_head, kind="lost", befalls="body"))
     yield from _twice(Fault(name="body cut short", act=partial(_changed, _cut), kind="lost", befalls="body"))
     yield Fault(name="slow drip", act=_drip, kind="slow")
-    yield Fault(name="silence in mid-body", act=_stall, kind="slow", befalls="body")
+    yield Fault(name="silence in mid-body", act=_stall, kind="slow", befalls="long body")
 
 
 def garbled() -> Iterator[Fault]:
     """Something else comes back."""
-    in_body = partial(Fault, kind="garbled", befalls="body")
+    in_body = partial(Fault, kind="garbled", befalls="long body")
     in_json = partial(Fault, kind="garbled", befalls="json")
     yield in_body(name="length told too small", act=partial(_changed, _half_told))
     yield Fault(name="wrong digest", act=partial(_changed, _other_digest), kind="forged", befalls="digest")
