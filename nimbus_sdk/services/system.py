@@ -10,9 +10,13 @@ from nimbus_sdk.errors import (
     ApiError,
     ConfigurationError,
     InvalidKeyError,
+    InvalidKeyFormatError,
     KeyExpiredError,
+    KeyNotFoundError,
     MethodNotAllowedError,
+    MissingKeyError,
     NimbusError,
+    NotConfiguredError,
     PermissionDeniedError,
     QuotaExceededError,
 )
@@ -101,9 +105,16 @@ class System:
 
     @property
     def _advice(self) -> dict[type[NimbusError], str]:
+        check = (
+            f"Check the key (the argument, {self.key_variable}, or the stored one) and that it is meant for "
+            f"this base URL; make a new one in {self.portal}."
+        )
         return {
-            InvalidKeyError: f"Check the key (the argument, {self.key_variable}, or the stored one) and that "
-            f"it is meant for this base URL; make a new one in {self.portal}.",
+            InvalidKeyError: check,
+            InvalidKeyFormatError: check,
+            MissingKeyError: check,
+            NotConfiguredError: f"Trying again will not help: see {self.portal}.",
+            KeyNotFoundError: f"See {self.portal} for the keys that there are.",
             KeyExpiredError: f"Make a new key in {self.portal}.",
             PermissionDeniedError: f"The key lacks the permission for this: see {self.portal}.",
             MethodNotAllowedError: "This resource does not take this method.",

@@ -499,3 +499,19 @@ def test_lines_beyond_the_seal_were_not_written_by_the_sdk(trail, folder, places
         with file.open("a") as stream:
             stream.write(f"{line}\n")
     assert issues(places) == ["entries 2 to 3: not written by the SDK"]
+
+
+def test_ctrl_c_in_the_middle_of_a_call_is_written_down(folder):
+    """The request may have gone out; whoever pressed the keys gets what they asked for."""
+
+    class Pressed:
+        def send(self, call, deadline):
+            raise KeyboardInterrupt
+
+        def close(self):
+            pass
+
+    with services.NimbusOS(NIMBUS_OS_KEY, transport=Pressed()) as client, pytest.raises(KeyboardInterrupt):
+        client.request("GET", "/orders")
+    (line,) = lines(folder)
+    assert (line["path"], line["status"]) == ("/orders", None)
