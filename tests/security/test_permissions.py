@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,6 @@ from tests.security.permissions import (
     given_to,
     modes,
     needs_root,
-    opened_up_to,
     told_to,
     told_under,
 )
@@ -34,15 +35,20 @@ INSTALL = "return nimbus_sdk.install_core(open(os.environ['KEY_FILE']).read(), f
 
 
 @pytest.fixture
-def home(own_world: Path) -> Path:
-    """Where the SDK keeps everything in this test."""
-    return own_world / "nimbus"
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the SDK keeps everything in this test, in reach of every user, which pytest's folders are not."""
+    with tempfile.TemporaryDirectory(prefix="nimbus-home-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        place = Path(folder, "nimbus")
+        place.mkdir()
+        monkeypatch.setenv("NIMBUS_SDK_HOME", str(place))
+        yield place
 
 
 @pytest.fixture
-def key_file(key: str, own_world: Path) -> str:
+def key_file(key: str, home: Path) -> str:
     """A file with a valid key; everybody may read it here."""
-    path = own_world / "key.txt"
+    path = home.parent / "key.txt"
     path.write_text(key)
     path.chmod(0o644)
     return str(path)
@@ -55,7 +61,6 @@ def planted(key: str, home: Path) -> Path:
     for path in (home, *home.rglob("*")):
         path.chmod(0o777 if path.is_dir() else 0o666)
     given_to(SOMEBODY_ELSE, home)
-    opened_up_to(home)
     return home
 
 
@@ -103,9 +108,7 @@ def test_a_credentials_path_that_leads_elsewhere_is_refused(
     with pytest.raises(CredentialStoreError, match="is a link to somewhere else"):
         stories[story]()
     assert elsewhere.read_text() == "{}\n"
-    assert [
-        path for path in own_world.rglob("*") if path.is_file() and key.encode() in path.read_bytes()
-    ] == []
+    assert [path for path in home.rglob("*") if path.is_file() and key.encode() in path.read_bytes()] == []
 
 
 def test_a_dangling_link_is_refused_too(home: Path, own_world: Path, key: str):
@@ -169,7 +172,6 @@ def test_no_secret_goes_into_another_users_folder(
     (home / folder).mkdir()
     (home / folder).chmod(0o777)
     given_to(SOMEBODY_ELSE, home / folder)
-    opened_up_to(home)
     kind, text = told_to(INSTALL, SOMEBODY, home, KEY_FILE=key_file)
     assert kind in ("CoreInstallError", "SessionError", "CredentialStoreError")
     assert "belongs to another user" in text
@@ -187,7 +189,6 @@ def test_another_users_credentials_file_is_refused(home: Path, own_world: Path):
     (config / "credentials.json").write_text('{"default": "nbci_test_%s"}' % ("0" * 48))
     (config / "credentials.json").chmod(0o666)
     given_to(SOMEBODY_ELSE, config / "credentials.json")
-    opened_up_to(home)
     for story in (SAVE, "return nimbus_sdk.get_stored_api_key()"):
         kind, text = told_to(story, SOMEBODY, home)
         assert (kind, "belongs to another user" in text) == ("CredentialStoreError", True)
@@ -206,7 +207,6 @@ def test_another_users_lock_takes_nothing_from_an_install(
     lock.touch()
     lock.chmod(mode)
     given_to(SOMEBODY_ELSE, lock)
-    opened_up_to(home)
     assert told_to(INSTALL, SOMEBODY, home, KEY_FILE=key_file)[0] == "done"
 
 
@@ -218,7 +218,6 @@ def test_another_users_lock_of_the_keys_is_told(home: Path):
     lock = home / "config" / "credentials.json.lock"
     lock.touch(mode=0o600)
     given_to(SOMEBODY_ELSE, lock)
-    opened_up_to(home)
     kind, text = told_to(SAVE, SOMEBODY, home)
     assert kind == "CredentialStoreError"
     assert "credentials.json" in text
@@ -229,7 +228,6 @@ def test_another_users_lock_of_the_keys_is_told(home: Path):
 def test_other_users_can_read_and_list_nothing(home: Path, sandbox: Sandbox, key_file: str):
     """After an install another user finds no file that can be opened and no folder that can be listed."""
     given_to(SOMEBODY, home)
-    opened_up_to(home)
     assert told_to(INSTALL, SOMEBODY, home, KEY_FILE=key_file)[0] == "done"
     spied = f"""
     home, seen = {str(home)!r}, []
