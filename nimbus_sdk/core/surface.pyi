@@ -7,7 +7,7 @@ milliseconds unless a name says otherwise, entropies in bits.
 # ruff: noqa: N802, N803 - these names are NimbusSDK.jl's and scikit-learn's
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Protocol, Self, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -42,6 +42,20 @@ class BCIMetadata:
         temporal_aggregation: TemporalAggregation = "mean",
     ) -> None: ...
 
+class Epochs(Protocol):
+    @property
+    def events(self) -> npt.NDArray[np.integer]: ...
+    @property
+    def event_id(self) -> Mapping[str, int]: ...
+    @property
+    def info(self) -> Mapping[str, object]: ...
+    @property
+    def ch_names(self) -> Sequence[str]: ...
+    def get_data(self) -> FloatArray: ...
+
+class Transformer(Protocol):
+    def transform(self, X: FloatArray) -> npt.ArrayLike: ...
+
 class BCIData:
     features: npt.NDArray[np.float64 | np.float32]
     metadata: BCIMetadata
@@ -49,6 +63,18 @@ class BCIData:
     def __init__(
         self, features: npt.ArrayLike, metadata: BCIMetadata, labels: npt.ArrayLike | None = None
     ) -> None: ...
+    @classmethod
+    def from_epochs(
+        cls,
+        epochs: Epochs,
+        *,
+        paradigm: str,
+        feature_type: str | None = None,
+        transformer: Transformer | None = None,
+        temporal_aggregation: TemporalAggregation | None = None,
+        n_classes: int | None = None,
+        chunk_size: int | None = None,
+    ) -> BCIData: ...
     @property
     def n_features(self) -> int: ...
     @property
@@ -149,29 +175,42 @@ class BatchResult:
     confidence_calibration: ConfidenceCalibration | None
     def __len__(self) -> int: ...
 
-class StreamingSession: ...
-
 class ChunkResult:
     prediction: Label
     confidence: float
     posterior: FloatArray
     latency_ms: float
+    classes: LabelArray
+    model_name: str
+    simulated: bool
+
+class StreamingSession:
+    model: Model
+    metadata: BCIMetadata
+    chunk_history: list[ChunkResult]
+    def reset(self) -> None: ...
 
 class StreamingResult:
     prediction: Label
     confidence: float
     posterior: FloatArray
+    chunk_posteriors: FloatArray
     entropy: float
     aggregation_method: Aggregation
     n_chunks: int
     latency_ms: float
+    chunk_latencies_ms: FloatArray
     balance: float
+    classes: LabelArray
+    model_name: str
+    simulated: bool
     confidence_calibration: ConfidenceCalibration | None
 
 class TrialQuality:
     overall_score: float
     confidence_acceptable: bool
     recommendation: str
+    rejected: npt.NDArray[np.bool_]
 
 M = TypeVar("M", bound=Model)
 
@@ -222,4 +261,6 @@ def finalize_trial(
 def calculate_ITR(
     accuracy: float, n_classes: int, trial_duration: float, *, clip_negative: bool = False
 ) -> float: ...
-def assess_trial_quality(result: BatchResult) -> TrialQuality: ...
+def assess_trial_quality(
+    result: BatchResult | StreamingResult | ChunkResult | npt.ArrayLike, *, confidence_threshold: float = 0.7
+) -> TrialQuality: ...

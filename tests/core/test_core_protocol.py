@@ -38,7 +38,7 @@ def parameters(node: ast.FunctionDef) -> list[tuple[str, str, str | None]]:
         found.append((name.arg, "keyword", None if default is None else ast.unparse(default)))
     if node.args.kwarg is not None:
         found.append((node.args.kwarg.arg, "rest", None))
-    return [entry for entry in found if entry[0] != "self"]
+    return [entry for entry in found if entry[0] not in ("self", "cls")]
 
 
 def signature(thing: object) -> list[tuple[str, str, str | None]]:

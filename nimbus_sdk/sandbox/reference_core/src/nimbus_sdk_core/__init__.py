@@ -32,8 +32,22 @@ from .result import BatchResult
 from .train import calibrate_model, train_model
 
 if TYPE_CHECKING:
+    from .fisher import compute_fisher_score, rank_features_by_discriminability
+    from .information import calculate_ITR, calculate_itr
+    from .inspection import get_n_classes, get_n_features, get_paradigm
+    from .lazy_result import LazyBatchResult
     from .library import load_model, save_model
+    from .normalization import NormalizationParams, apply_normalization, estimate_normalization_params
+    from .paradigms import ParadigmDefaults, get_paradigm_defaults, temporal_weights
+    from .plots import plot_calibration, plot_confusion, plot_posteriors
+    from .preprocessing import PreprocessingReport, diagnose_preprocessing
+    from .quality import TrialQuality, assess_trial_quality, should_reject_trial
     from .simulation import simulate
+    from .spatial import SpatialFilters, fit_csp
+    from .streamed import ChunkResult, StreamingResult
+    from .streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
+    from .validation import SuspiciousDataWarning, check_model_compatibility, validate_chunk, validate_data
+    from .voting import AggregatedChunks, aggregate_chunks
 
 PROTOCOL_VERSION = 1
 """Version of what a core offers to nimbus_sdk; raised when a name here changes its meaning."""
@@ -44,13 +58,16 @@ RxPolyaModel = NimbusProbit
 
 __all__ = [
     "PROTOCOL_VERSION",
+    "AggregatedChunks",
     "BCIData",
     "BCIMetadata",
     "BatchResult",
+    "ChunkResult",
     "ConfidenceCalibration",
     "CoreDataError",
     "CoreTypeError",
     "Decoder",
+    "LazyBatchResult",
     "ModelCard",
     "ModelFileError",
     "ModelMismatchError",
@@ -59,21 +76,73 @@ __all__ = [
     "NimbusLDA",
     "NimbusProbit",
     "NimbusQDA",
+    "NormalizationParams",
     "NotTrainedError",
+    "ParadigmDefaults",
+    "PreprocessingReport",
     "RxGMMModel",
     "RxLDAModel",
     "RxPolyaModel",
+    "SpatialFilters",
+    "StreamingResult",
+    "StreamingSession",
+    "SuspiciousDataWarning",
+    "TrialQuality",
     "__version__",
+    "aggregate_chunks",
+    "apply_normalization",
+    "assess_trial_quality",
+    "calculate_ITR",
+    "calculate_itr",
     "calibrate_model",
+    "check_model_compatibility",
+    "compute_fisher_score",
+    "diagnose_preprocessing",
+    "estimate_normalization_params",
+    "finalize_trial",
+    "fit_csp",
+    "get_n_classes",
+    "get_n_features",
+    "get_paradigm",
+    "get_paradigm_defaults",
+    "init_streaming",
     "load_model",
+    "plot_calibration",
+    "plot_confusion",
+    "plot_posteriors",
     "predict_batch",
+    "process_chunk",
+    "rank_features_by_discriminability",
     "save_model",
+    "should_reject_trial",
     "simulate",
+    "temporal_weights",
     "train_model",
+    "validate_chunk",
+    "validate_data",
 ]
 
-# Files and simulation bring modules of the standard library that double the cost of this import.
-_ON_FIRST_USE = {"load_model": "library", "save_model": "library", "simulate": "simulation"}
+# What is not needed to decode a batch is imported when it is first used: files and simulation alone bring
+# modules of the standard library that double the cost of this import.
+_HOMES = {
+    "fisher": "compute_fisher_score rank_features_by_discriminability",
+    "information": "calculate_ITR calculate_itr",
+    "inspection": "get_n_classes get_n_features get_paradigm",
+    "lazy_result": "LazyBatchResult",
+    "library": "load_model save_model",
+    "normalization": "NormalizationParams apply_normalization estimate_normalization_params",
+    "paradigms": "ParadigmDefaults get_paradigm_defaults temporal_weights",
+    "plots": "plot_calibration plot_confusion plot_posteriors",
+    "preprocessing": "PreprocessingReport diagnose_preprocessing",
+    "quality": "TrialQuality assess_trial_quality should_reject_trial",
+    "simulation": "simulate",
+    "spatial": "SpatialFilters fit_csp",
+    "streamed": "ChunkResult StreamingResult",
+    "streaming": "StreamingSession finalize_trial init_streaming process_chunk",
+    "validation": "SuspiciousDataWarning check_model_compatibility validate_chunk validate_data",
+    "voting": "AggregatedChunks aggregate_chunks",
+}
+_ON_FIRST_USE = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:

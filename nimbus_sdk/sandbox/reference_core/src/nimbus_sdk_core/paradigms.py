@@ -14,7 +14,7 @@ import numpy as np
 
 from .arrays import FloatArray
 from .errors import CoreDataError
-from .metadata import TemporalAggregation
+from .metadata import TemporalAggregation, whole_number
 from .voting import Aggregation
 
 
@@ -69,12 +69,16 @@ def temporal_weights(paradigm: str, n_chunks: int) -> FloatArray:
 
     Args:
         paradigm: Any; in one that is not named above all chunks count the same.
-        n_chunks: How many equal chunks the trial has.
+        n_chunks: How many equal chunks the trial has, 1 or more.
+
+    Raises:
+        CoreDataError: ``n_chunks`` is no such number.
 
     >>> temporal_weights("motor_imagery", 4).tolist()
     [0.625, 0.875, 1.0, 1.0]
     """
-    middles = (np.arange(n_chunks) + 0.5) / max(n_chunks, 1)
+    chunks = whole_number("n_chunks", n_chunks, least=1, most=2**31 - 1)
+    middles = (np.arange(chunks) + 0.5) / chunks
     return _SHAPES.get(paradigm, np.ones_like)(middles)
 
 

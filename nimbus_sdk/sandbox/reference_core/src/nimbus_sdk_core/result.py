@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from .arrays import FloatArray, LabelArray
 from .calibration import ConfidenceCalibration
+from .facts import Facts, as_line, as_table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,19 +53,13 @@ class BatchResult:
         return len(self.predictions)
 
     def __repr__(self) -> str:
-        return f"<BatchResult {', '.join(f'{name} {value}' for name, value in self._facts())}>"
+        return as_line("BatchResult", self._facts())
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
-        from html import escape
+        return as_table("BatchResult", self._facts())
 
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in self._facts()
-        )
-        return f"<table><caption>BatchResult</caption>{rows}</table>"
-
-    def _facts(self) -> list[tuple[str, str]]:
+    def _facts(self) -> Facts:
         facts = [("trials", str(len(self))), ("model", self.model_name)]
         if self.simulated:
             facts.append(("trained on", "simulated data"))
