@@ -29,7 +29,9 @@ def keys(stage: Stage) -> dict[str, str]:
     return all_sorts_of_keys(stage.sandbox)
 
 
-@pytest.mark.parametrize("secret", [f"nbci_test_{secrets.token_hex(24)}", f"ghp_{secrets.token_hex(18)}"])
+@pytest.mark.parametrize(
+    "secret", [f"nbci_test_{secrets.token_hex(24)}", f"ghp_{secrets.token_hex(18)}"], ids=["key", "token"]
+)
 def test_the_search_finds_what_is_planted(tmp_path: Path, secret: str) -> None:
     """Whole, in part, reversed and encoded: were it there, the search would find it."""
     needles = Needles({"planted": secret})
