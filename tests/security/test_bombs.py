@@ -5,6 +5,7 @@ What tests/core holds already (bombs of one entry, overlaps, comments, devices, 
 
 from __future__ import annotations
 
+import json
 import struct
 import time
 import tracemalloc
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nimbus_sdk.core import archive, unpack, verify
+from nimbus_sdk.core import archive, installed, unpack, verify
 from nimbus_sdk.core.installed import LIBRARY
 from nimbus_sdk.errors import CoreIntegrityError
 from tests.core.wheelwright import core_files, make_wheel, sha256
@@ -98,6 +99,23 @@ def test_requirements_without_end_are_refused(tmp_path: Path):
     path = make_wheel(tmp_path, requires=tuple(f"a{number}" for number in range(5_000)))
     with within(4, 64):
         assert any("more than 1000" in issue for issue in issues_of(path))
+
+
+def test_a_pointer_goes_one_step_back_and_no_further(tmp_path: Path):
+    """A chain of pointers, each step of which costs a call, is damage."""
+    step: dict[str, object] = {
+        "format": 1,
+        "version": "1",
+        "folder": "1/a",
+        "install_id": "a",
+        "previous": None,
+    }
+    place = Path(installed.pointer_path(str(tmp_path)))
+    place.write_text(json.dumps({**step, "previous": step}))
+    assert installed.read_pointer(str(tmp_path)) is not None
+    place.write_text(json.dumps({**step, "previous": {**step, "previous": step}}))
+    with pytest.raises(CoreIntegrityError, match="is damaged"):
+        installed.read_pointer(str(tmp_path))
 
 
 @settings(
