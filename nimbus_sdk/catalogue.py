@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_sdk import licensing
+from nimbus_sdk import dead_keys
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.session_in_use import session_of
 from nimbus_sdk.settings import Settings
@@ -28,7 +28,7 @@ def listing_models(
     places = Places.of(settings)
     found = yield from work(lambda: key_sources.find_key(settings, places))
     asked = flows.list_models(settings.api_url, found.key, paradigm, model_type)
-    return (yield from licensing.heeding(places, found.key, asked))
+    return (yield from dead_keys.heeding(places, found.key, asked))
 
 
 def finding_model(settings: Settings, name: str) -> Flow[ModelInfo]:

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from nimbus_sdk.dead_keys import heeding, is_dead
 from nimbus_sdk.errors import (
     ApiError,
     CredentialStoreError,
@@ -28,7 +29,7 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.session import AuthSession, as_stale
-from nimbus_sdk.session_in_use import forget_memory, kept_session
+from nimbus_sdk.session_in_use import forget_memory
 from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.credentials import forget_key, read_stored, save_key
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
     from nimbus_sdk.models import Entitlement
     from nimbus_sdk.transport.flow import Answer
-
-T = TypeVar("T")
 
 CACHED_PATIENCE_SECONDS = 1.4
 """What a call may cost whose answer the cache can replace; with one read that overruns, under 3 s."""
@@ -109,21 +108,6 @@ def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[Secre
     return answer.github_token
 
 
-def heeding(places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
-    """Have a conversation with the service; if it calls the key dead, what is cached for it goes at once.
-
-    Raises:
-        InvalidKeyError: The key is dead.
-    """
-    try:
-        return (yield from conversation)
-    except ApiError as error:
-        code = str(error.code)
-        if is_dead(error):
-            yield from work(lambda: bury(places, key, code))
-        raise
-
-
 def renewed_or_stale(
     settings: Settings, places: Places, found: Found, before: AuthSession
 ) -> Flow[AuthSession]:
@@ -137,11 +121,6 @@ def renewed_or_stale(
             raise
         return served_stale(before, error)
     return (yield from work(lambda: keep(settings, places, found, session)))
-
-
-def is_dead(error: ApiError) -> bool:
-    """Whether the service itself said, in its own words, that the key is dead."""
-    return error.status == 401 and error.code in ("INVALID_KEY", "KEY_EXPIRED")
 
 
 def is_no_answer(error: NimbusError) -> bool:
@@ -164,15 +143,23 @@ def served_stale(session: AuthSession, reason: NimbusError) -> AuthSession:
 def keep(settings: Settings, places: Places, found: Found, session: AuthSession) -> AuthSession:
     """Keep a session that the service has just confirmed, and its key where a person gave it.
 
+    A key from elsewhere comes again at the next start, and its session with it: where the disk refuses
+    such a session, that is told in the log and takes nothing from the call.
+
     Returns:
         The session, with the place where its key is.
 
     Raises:
-        CredentialStoreError: The store refused the key.
-        SessionError: The disk refused the session.
+        CredentialStoreError: The store refused the key that a person gave.
+        SessionError: The disk refused the session of such a key.
     """
     with key_kept(settings, places, found, session) as session:
-        keep_session(places, session)
+        try:
+            keep_session(places, session)
+        except SessionError as error:
+            if found.source in GIVEN_BY_A_PERSON:
+                raise
+            _log.warning("The session of %s is used and was not kept: %s", session.key_masked, error)
     return session
 
 
@@ -278,21 +265,3 @@ def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: 
         clock_offset=answer.clock_offset,
         profile=settings.profile,
     )
-
-
-def bury(places: Places, key: ApiKey, code: str) -> None:
-    """Drop what is cached for a dead key, and remember that it is dead.
-
-    Raises:
-        SessionError: The disk refused.
-    """
-    sessions.note_refusal(places, key.fingerprint, code, datetime.now(UTC).isoformat(timespec="seconds"))
-    try:
-        session = kept_session(places)
-    except SessionError as error:
-        # It cannot be used as it is; that the key is dead is the more important news.
-        _log.warning("%s", error)
-        session = None
-    if session is not None and session.key_fingerprint == key.fingerprint:
-        sessions.forget(places)
-    forget_memory()

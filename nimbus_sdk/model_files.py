@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from nimbus_sdk import disk, licensing
+from nimbus_sdk import dead_keys, disk
 from nimbus_sdk.catalogue import covers, finding_model
 from nimbus_sdk.core.download import Download
 from nimbus_sdk.core.protocol import MODEL_SUFFIX
@@ -76,7 +76,7 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
         )
     found = yield from work(lambda: key_sources.find_key(settings, places))
     step = _call(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
-    size = yield from licensing.heeding(places, found.key, _size(step, name))
+    size = yield from dead_keys.heeding(places, found.key, _size(step, name))
     sink = Download(
         places.downloads,
         f"{name}{MODEL_SUFFIX}",
@@ -88,7 +88,7 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
         yield from work(sink.open)
         if not sink.complete:
             fetched = call(replace(step, sink=sink, allowance=size / SLOWEST_BYTES_PER_SECOND))
-            yield from licensing.heeding(places, found.key, fetched)
+            yield from dead_keys.heeding(places, found.key, fetched)
         path = yield from work(sink.finish)
         yield from work(lambda: _keep(path, kept))
     finally:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nimbus_sdk import licensing
-from nimbus_sdk.errors import KeyNotFoundError
+from nimbus_sdk import dead_keys
+from nimbus_sdk.errors import CredentialStoreError, KeyNotFoundError, SessionError
 from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import credentials, key_sources
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nimbus_sdk.keys import Given
 
 NOT_FOUND = 404
+_log = logging.getLogger("nimbus_sdk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def revoking(settings: Settings, given: Given, reason: str | None) -> Flow[Revoc
     found = yield from work(lambda: key_sources.find_key(settings, places, accepted(given)))
     asked = flows.revoke(settings.api_url, found.key, reason)
     try:
-        revocation = yield from licensing.heeding(places, found.key, asked)
+        revocation = yield from dead_keys.heeding(places, found.key, asked)
     except KeyNotFoundError as error:
         # Revoked before, perhaps by a call whose answer was lost: nothing here may go on living.
         if error.status == NOT_FOUND:
@@ -49,8 +51,15 @@ def revoking(settings: Settings, given: Given, reason: str | None) -> Flow[Revoc
 
 
 def _clear(settings: Settings, places: Places, key: ApiKey) -> None:
-    licensing.bury(places, key, "REVOKED")
-    credentials.forget_key(settings, places, key.fingerprint)
+    """Clear what is kept for a key; what the disk refuses is told in the log."""
+    for clear in (
+        lambda: dead_keys.bury(places, key, "REVOKED"),
+        lambda: credentials.forget_key(settings, places, key.fingerprint),
+    ):
+        try:
+            clear()
+        except (SessionError, CredentialStoreError) as error:
+            _log.warning("%s is revoked, but: %s", key.masked, error)
 
 
 def revoke_api_key(

@@ -1,0 +1,63 @@
+"""A key that the service calls dead: what is cached for it goes at once, and no outage brings it back."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from nimbus_sdk.errors import ApiError, SessionError
+from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.session_in_use import forget_memory, kept_session
+from nimbus_sdk.store import sessions
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.transport.flow import Flow, work
+
+T = TypeVar("T")
+_log = logging.getLogger("nimbus_sdk")
+
+
+def is_dead(error: ApiError) -> bool:
+    """Whether the service itself said, in its own words, that the key is dead."""
+    return error.status == 401 and error.code in ("INVALID_KEY", "KEY_EXPIRED")
+
+
+def heeding(places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
+    """Have a conversation with the service; if it calls the key dead, what is cached for it goes at once.
+
+    Raises:
+        InvalidKeyError: The key is dead.
+    """
+    try:
+        return (yield from conversation)
+    except ApiError as error:
+        code = str(error.code)
+        if is_dead(error):
+            yield from work(lambda: _bury_if_possible(places, key, code))
+        raise
+
+
+def bury(places: Places, key: ApiKey, code: str) -> None:
+    """Drop what is cached for a dead key, and remember that it is dead.
+
+    Raises:
+        SessionError: The disk refused.
+    """
+    sessions.note_refusal(places, key.fingerprint, code, datetime.now(UTC).isoformat(timespec="seconds"))
+    try:
+        session = kept_session(places)
+    except SessionError as error:
+        # It cannot be used as it is; that the key is dead is the more important news.
+        _log.warning("%s", error)
+        session = None
+    if session is not None and session.key_fingerprint == key.fingerprint:
+        sessions.forget(places)
+    forget_memory()
+
+
+def _bury_if_possible(places: Places, key: ApiKey, code: str) -> None:
+    try:
+        bury(places, key, code)
+    except SessionError as error:
+        # That the key is dead is what the person must be told.
+        _log.warning("What is kept for %s could not be removed: %s", key.masked, error)
