@@ -44,11 +44,12 @@ def confidence_calibration(confidences: FloatArray, right: npt.NDArray[np.bool_]
     0.25
     """
     place = np.minimum((confidences * N_BINS).astype(np.intp), N_BINS - 1)
-    counts = np.bincount(place, minlength=N_BINS)
+    wrong, hits = np.bincount(place + N_BINS * right, minlength=2 * N_BINS).reshape(2, N_BINS)
+    counts = wrong + hits
     filled = counts > 0
     confidence, accuracy = np.full(N_BINS, np.nan), np.full(N_BINS, np.nan)
     np.divide(np.bincount(place, confidences, N_BINS), counts, out=confidence, where=filled)
-    np.divide(np.bincount(place, right, N_BINS), counts, out=accuracy, where=filled)
+    np.divide(hits, counts, out=accuracy, where=filled)
     gaps = np.abs(confidence - accuracy)[filled]
     weights = counts[filled]
     return ConfidenceCalibration(

@@ -50,7 +50,7 @@ def diagnose(model: Decoder, vectors: FloatArray) -> Diagnosis:
     )
     for block in blocks(n_trials):
         scores = model.score_trials(vectors[block])
-        _judge(found, block, scores.log_posteriors.T)
+        _judge(found, block, scores)
         _measure(found, block, scores, model.n_features_in_)
     return found
 
@@ -67,12 +67,13 @@ def posteriors(model: Decoder, vectors: FloatArray) -> FloatArray:
     """
     found = np.empty((len(model.classes_), len(vectors)))
     for block in blocks(len(vectors)):
-        np.exp(model.score_trials(vectors[block]).log_posteriors.T, out=found[:, block])
+        found[:, block] = model.score_trials(vectors[block]).posteriors.T
     return found
 
 
-def _judge(found: Diagnosis, block: slice, log_posteriors: FloatArray) -> None:
-    posteriors = np.exp(log_posteriors, out=found.posteriors[:, block])
+def _judge(found: Diagnosis, block: slice, scores: Scores) -> None:
+    posteriors = scores.posteriors.T
+    found.posteriors[:, block] = posteriors
     best, confidences = found.best[block], found.confidences[block]
     best[:], confidences[:] = 0, posteriors[0]
     # Row against row: argmax over a short axis takes ten times as long.
@@ -80,7 +81,7 @@ def _judge(found: Diagnosis, block: slice, log_posteriors: FloatArray) -> None:
         np.copyto(best, k, where=posteriors[k] > confidences)
         np.maximum(posteriors[k], confidences, out=confidences)
     entropy = found.entropy[block]
-    np.einsum("ij,ij->j", posteriors, log_posteriors, out=entropy)
+    np.einsum("ij,ij->j", posteriors, scores.log_posteriors.T, out=entropy)
     entropy /= -math.log(2.0)
     np.maximum(entropy, 0.0, out=entropy)
 

@@ -35,9 +35,11 @@ def moments(vectors: FloatArray, index: IndexArray, n_classes: int) -> Moments:
         n_classes: Number of classes, also of those without vectors.
     """
     n_features = vectors.shape[1]
-    pivot = _round_centre(vectors)
+    # Sums as products with ones take half the time of ``sum(axis=0)``.
+    ones = np.ones(len(vectors))
+    pivot = _round_centre(vectors, ones)
     counts = np.bincount(index, minlength=n_classes)
-    shifted = np.take(vectors, _order(index, n_classes), axis=0)
+    shifted = vectors.take(_order(index, n_classes), axis=0)
     shifted -= pivot
     sums = np.zeros((n_classes, n_features))
     scatters = np.zeros((n_classes, n_features, n_features))
@@ -45,27 +47,23 @@ def moments(vectors: FloatArray, index: IndexArray, n_classes: int) -> Moments:
     for k, count in enumerate(counts.tolist()):
         start, end = end, end + count
         own = shifted[start:end]
-        sums[k], scatters[k] = _sum(own), own.T @ own
+        sums[k], scatters[k] = ones[:count] @ own, own.T @ own
     offsets = sums / np.maximum(counts, 1)[:, None]
     scatters -= counts[:, None, None] * (offsets[:, :, None] * offsets[:, None, :])
-    means = np.where(counts[:, None] > 0, pivot + offsets, 0.0)
+    means = pivot + offsets
+    means[counts == 0] = 0.0
     return Moments(counts.astype(np.float64), means, scatters)
 
 
 def _order(index: IndexArray, n_classes: int) -> IndexArray:
     # NumPy sorts integers of at most 16 bits by radix, which takes a tenth of the time.
-    return np.argsort(index.astype(np.min_scalar_type(n_classes)), kind="stable")
+    return index.astype(np.min_scalar_type(n_classes)).argsort(kind="stable")
 
 
-def _sum(vectors: FloatArray) -> FloatArray:
-    """Sum over the vectors; as a product it takes half the time of ``sum(axis=0)``."""
-    return np.ones(len(vectors)) @ vectors
-
-
-def _round_centre(vectors: FloatArray) -> FloatArray:
+def _round_centre(vectors: FloatArray, ones: FloatArray) -> FloatArray:
     """The mean of each feature, rounded to the power of two next to its standard deviation."""
-    mean = _sum(vectors) / len(vectors)
+    mean = ones @ vectors / len(vectors)
     away = vectors - mean
-    deviation = np.sqrt(_sum(np.multiply(away, away, out=away)) / len(vectors))
+    deviation = np.sqrt(ones @ np.multiply(away, away, out=away) / len(vectors))
     step = np.ldexp(1.0, np.frexp(deviation)[1])
-    return np.asarray(np.round(mean / step) * step)
+    return np.asarray(np.rint(mean / step) * step)

@@ -25,11 +25,13 @@ class Scores:
     """What a model says of each vector.
 
     Attributes:
-        log_posteriors: Natural logarithm of each class's posterior probability, (n_vectors × n_classes).
+        posteriors: Each class's posterior probability, (n_vectors × n_classes).
+        log_posteriors: Its natural logarithm, also where the probability underflows, likewise.
         squared_distances: Squared Mahalanobis distance to each class under Λ_k, (n_vectors × n_classes).
         dof: ν_k, shape (n_classes,).
     """
 
+    posteriors: FloatArray
     log_posteriors: FloatArray
     squared_distances: FloatArray
     dof: FloatArray
@@ -41,8 +43,10 @@ class Predictive:
 
     Attributes:
         centre: Subtracted from every vector, so that large offsets cost no digits, (n_features,).
-        whiteners: Inverse Cholesky factor of each Ψ, (n_covariances × n_features × n_features).
-        places: Class means in the whitened coordinates of their covariance, (n_classes × n_features).
+        whiteners: For each Ψ the inverse of its Cholesky factor L, and below it -2·(L⁻¹(m - centre))ᵀL⁻¹ for
+            the classes that use it: one product gives whitened coordinates and what the distances to the
+            means lack, (n_covariances × n_features + n_classes / n_covariances × n_features).
+        places: Squared length of L⁻¹(m - centre), shape (n_classes,).
         widths: Λ_k / Ψ, shape (n_classes,).
         dof: ν_k, shape (n_classes,).
         constants: All of log p(k) + log t(x) that does not depend on x, shape (n_classes,).
@@ -65,21 +69,25 @@ def predictive(posterior: NormalInverseWishart) -> Predictive:
     n_classes, n_features = posterior.means.shape
     lower = _cholesky(posterior.scatter)
     inverse = np.asarray(np.linalg.inv(lower), dtype=np.float64)
-    owner = np.arange(n_classes) // (n_classes // len(lower))
-    dof = posterior.dof[owner] - n_features + 1.0
+    sharing = n_classes // len(lower)
+    dof = np.repeat(posterior.dof - (n_features - 1.0), sharing)
     widths = (posterior.precision + 1.0) / (posterior.precision * dof)
     centre = posterior.means.sum(axis=0) / n_classes
-    log_det = 2.0 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
+    log_root_det = np.repeat(np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1), sharing)
     share = (posterior.counts + 1.0) / (posterior.counts.sum() + n_classes)
-    constants = (
-        np.log(share)
-        + [math.lgamma((nu + n_features) / 2) - math.lgamma(nu / 2) for nu in dof]
-        - 0.5 * n_features * np.log(math.pi * dof * widths)
-        - 0.5 * log_det[owner]
-    )
-    groups = (posterior.means - centre).reshape(len(lower), -1, n_features)
-    places = (groups @ inverse.transpose(0, 2, 1)).reshape(n_classes, n_features)
-    return Predictive(centre, inverse, places, widths, dof, constants)
+    # A few numbers, for which loops are faster than arrays.
+    constants = [
+        math.log(p)
+        + math.lgamma((nu + n_features) / 2)
+        - math.lgamma(nu / 2)
+        - log_root
+        - 0.5 * n_features * math.log(math.pi * nu * width)
+        for p, nu, width, log_root in zip(*_listed(share, dof, widths, log_root_det), strict=True)
+    ]
+    groups = (posterior.means - centre).reshape(len(lower), -1, n_features) @ inverse.transpose(0, 2, 1)
+    whiteners = np.concatenate([inverse, -2.0 * groups @ inverse], axis=1)
+    places = (groups * groups).sum(axis=2).ravel()
+    return Predictive(centre, whiteners, places, widths, dof, np.array(constants))
 
 
 def evaluate(ready: Predictive, vectors: FloatArray) -> Scores:
@@ -97,23 +105,38 @@ def evaluate(ready: Predictive, vectors: FloatArray) -> Scores:
     np.log1p(joint, out=joint)
     joint *= -0.5 * (ready.dof + n_features)[:, None]
     joint += ready.constants[:, None]
+    posteriors, log_posteriors = normalised(joint)
+    return Scores(posteriors.T, log_posteriors.T, squared.T, ready.dof)
+
+
+def normalised(joint: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Posterior probabilities and their logarithms from log p(class, vector), which is overwritten.
+
+    Args:
+        joint: Up to a constant for each vector, shape (n_classes × n_vectors).
+    """
     joint -= joint.max(axis=0)
-    joint -= np.log(np.exp(joint).sum(axis=0))
-    return Scores(log_posteriors=joint.T, squared_distances=squared.T, dof=ready.dof)
+    posteriors = np.exp(joint)
+    total = posteriors.sum(axis=0)
+    posteriors /= total
+    joint -= np.log(total)
+    return posteriors, joint
 
 
 def _squared_lengths(ready: Predictive, columns: FloatArray) -> FloatArray:
     """Squared distance to each class in whitened coordinates, (n_classes × n_vectors)."""
-    squared = np.empty((len(ready.places), columns.shape[1]))
-    sharing = len(ready.places) // len(ready.whiteners)
-    for k, whitener in enumerate(ready.whiteners):
-        places, rows = ready.places[k * sharing : (k + 1) * sharing], squared[k * sharing : (k + 1) * sharing]
+    n_features, n_classes = len(columns), len(ready.places)
+    squared = np.empty((n_classes, columns.shape[1]))
+    for whitener, rows in zip(ready.whiteners, np.split(squared, len(ready.whiteners)), strict=True):
         white = product(whitener, columns)
-        rows[...] = product(-2.0 * places, white)
-        np.multiply(white, white, out=white)
-        rows += white.sum(axis=0)
-        rows += (places * places).sum(axis=1)[:, None]
+        np.multiply(white[:n_features], white[:n_features], out=white[:n_features])
+        np.add(white[n_features:], white[:n_features].sum(axis=0), out=rows)
+    squared += ready.places[:, None]
     return np.maximum(squared, 0.0, out=squared)
+
+
+def _listed(*arrays: FloatArray) -> list[list[float]]:
+    return [array.tolist() for array in arrays]
 
 
 def _cholesky(scatter: FloatArray) -> FloatArray:

@@ -25,9 +25,9 @@ from .estimator import (
 from .labelled import LARGEST, Labelled, check_range, to_learn, to_learn_on
 from .metadata import whole_number
 from .moments import Moments, moments
-from .predictive import Predictive, Scores, evaluate, predictive
+from .predictive import Predictive, Scores, evaluate, normalised, predictive
 from .probit_posterior import ProbitPosterior, from_arrays, standardised, to_arrays
-from .probit_predictive import ProbitPredictive, log_posteriors, probit_predictive
+from .probit_predictive import ProbitPredictive, log_shares, probit_predictive
 from .probit_prior import ProbitHyper, probit_prior
 from .regression import LatentRegression, learn
 from .scikit import classifier_tags
@@ -175,9 +175,10 @@ class NimbusProbit:
             if not usual.squared_distances.max(initial=0.0) < LARGEST**2:
                 check_range(vectors)
             inputs = standardised(self.posterior_.centre, self.posterior_.scale, vectors)
-            found = log_posteriors(self._ready, inputs)
+            found, logarithms = normalised(log_shares(self._ready, inputs))
         return Scores(
-            log_posteriors=found.T,
+            posteriors=found.T,
+            log_posteriors=logarithms.T,
             squared_distances=np.broadcast_to(usual.squared_distances, found.T.shape),
             dof=np.broadcast_to(usual.dof, len(self.classes_)),
         )

@@ -70,8 +70,10 @@ def probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
     )
 
 
-def log_posteriors(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
+def log_shares(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
     """Natural logarithm of each class's probability, shape (n_classes × n_trials).
+
+    Each class is integrated on its own, so that the probabilities sum to 1 to the accuracy of the rule.
 
     Args:
         ready: The prepared predictive.
@@ -83,7 +85,4 @@ def log_posteriors(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
     found = np.empty((len(ready.leads), inputs.shape[1]))
     for block in blocks(inputs.shape[1], most=max(1, _AT_ONCE // (ready.rule.weights.size * len(found)))):
         found[:, block] = log_probability(mean[..., block], ready.lower, ready.rule)
-    # The classes share out certainty, but each is integrated on its own: take away what that leaves over.
-    found -= found.max(axis=0)
-    found -= np.log(np.exp(found).sum(axis=0))
     return found
