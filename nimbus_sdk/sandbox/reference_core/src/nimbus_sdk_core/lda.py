@@ -11,6 +11,10 @@ class NimbusLDA(GaussianClassifier):
     Sources: Murphy, *Machine Learning: A Probabilistic Perspective*, sections 4.2 and 4.6.3; Gelman et al.,
     BDA3, section 3.6.
 
+    The covariance prior takes features to be uncorrelated. Where they are nearly copies of each other, such
+    as raw channels with one reference, filter in space first (CSP, a common average, PCA), or the prior
+    hides the little in which they differ.
+
     Args:
         dof_offset: From 1 to 5. The covariance prior has n_features + dof_offset degrees of freedom.
         mean_prior_precision: From 0.001 to 0.1. Weight of the prior of each class mean, in trials.

@@ -47,7 +47,8 @@ class NimbusProbit:
     and Rogers, Neural Computation 18 (2006); Imai and van Dyk, J. Econometrics 124 (2005).
 
     Hyper-parameters are in units of standardised features: each less its mean, divided by its standard
-    deviation over the trials of the first training.
+    deviation over the trials of the first training. As for `NimbusLDA`, features that are nearly copies of
+    each other should be filtered in space first.
 
     Args:
         iterations: Turns of the variational algorithm at each ``fit`` or ``partial_fit``.
