@@ -49,21 +49,29 @@ class Places:
                 cache=os.path.join(home, "cache"),
                 profile=settings.profile,
             )
-        import platformdirs
-
-        places = cls(
-            config=platformdirs.user_config_dir(APPLICATION, appauthor=False),
-            data=os.path.join(platformdirs.user_data_dir(APPLICATION, appauthor=False), "data"),
-            state=os.path.join(platformdirs.user_state_dir(APPLICATION, appauthor=False), "state"),
-            cache=platformdirs.user_cache_dir(APPLICATION, appauthor=False),
-            profile=settings.profile,
-        )
-        if not os.path.isabs(places.state):
+        try:
+            places = cls._of_platform(settings.profile)
+        except RuntimeError:
+            # So say newer versions of platformdirs where older ones give a path that starts with ~.
+            places = None
+        if places is None or not os.path.isabs(places.state):
             raise ConfigurationError(
                 "This user has no home folder, so there is no place to keep anything.",
                 hint="Set NIMBUS_SDK_HOME to a folder that this user can write to.",
             )
         return places
+
+    @classmethod
+    def _of_platform(cls, profile: str) -> Places:
+        import platformdirs
+
+        return cls(
+            config=platformdirs.user_config_dir(APPLICATION, appauthor=False),
+            data=os.path.join(platformdirs.user_data_dir(APPLICATION, appauthor=False), "data"),
+            state=os.path.join(platformdirs.user_state_dir(APPLICATION, appauthor=False), "state"),
+            cache=platformdirs.user_cache_dir(APPLICATION, appauthor=False),
+            profile=profile,
+        )
 
     def of_service(self, entry: str) -> Places:
         """The same folders for another system's key, which is kept beside the profile's own.

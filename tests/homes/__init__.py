@@ -1,0 +1,1 @@
+"""Homes in which little can be taken for granted."""

@@ -1,0 +1,110 @@
+"""Processes of somebody without powers, or with disks of their own: by user namespaces."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+NOBODY = 65_534
+STRANGER = "54321"
+"""A number that no line of /etc/passwd has."""
+
+_AS_STRANGER = ("unshare", "--user", f"--map-user={STRANGER}", f"--map-group={STRANGER}", "--")
+_WITH_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "--")
+# Stands in where the system has no user namespaces.
+_WITHOUT_PASSWD = """
+import os, pwd
+def getpwuid(uid):
+    raise KeyError(f"getpwuid(): uid not found: {uid}")
+pwd.getpwuid = getpwuid
+"""
+
+
+@cache
+def has_namespaces() -> bool:
+    """Whether this system lets processes be somebody else."""
+    return _works(*_AS_STRANGER, "true")
+
+
+@cache
+def has_mounts() -> bool:
+    """Whether a process can be given disks of its own."""
+    return _works(*_WITH_MOUNTS, "mount", "-t", "tmpfs", "none", "/mnt")
+
+
+def _works(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def as_stranger(code: str, environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run code as a user whose number nobody knows, who owns what we own, and who is not root.
+
+    Args:
+        code: What to run.
+        environ: The whole environment.
+        folder: The working directory, in which all lies that the code needs.
+    """
+    command, user, patched = [*_AS_STRANGER], None, dict(environ)
+    if not has_namespaces():
+        command = []
+        (folder / "sitecustomize.py").write_text(_WITHOUT_PASSWD)
+        patched["PYTHONPATH"] = str(folder)
+        if os.geteuid() == 0:
+            user = NOBODY
+            _hand_over(folder.parent)
+    return _run([*command, sys.executable, "-W", "error", "-c", code], patched, folder, user)
+
+
+def with_mounts(code: str, environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run code that may mount what it likes; nobody else sees it."""
+    return _run([*_WITH_MOUNTS, sys.executable, "-W", "error", "-c", code], environ, folder, None)
+
+
+def take_away_writing(folder: Path) -> None:
+    """Let nobody who is not root write anything at or below a folder."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if not path.is_symlink():
+            path.chmod(0o500 if path.is_dir() else 0o400)
+    folder.chmod(0o500)
+
+
+def give_back_writing(folder: Path) -> None:
+    """Undo it, so that the folder can be removed."""
+    folder.chmod(0o700)
+    for path in folder.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+
+
+def _hand_over(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        shutil.chown(path, NOBODY, NOBODY)
+
+
+def _run(
+    command: list[str], environ: Mapping[str, str], folder: Path, user: int | None
+) -> subprocess.CompletedProcess[str]:
+    groups: list[int] | None = None if user is None else []
+    done = subprocess.run(
+        command,
+        env=environ,
+        cwd=folder,
+        user=user,
+        group=user,
+        extra_groups=groups,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode:
+        raise AssertionError(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
