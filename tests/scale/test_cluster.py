@@ -1,0 +1,138 @@
+"""A cluster of real worker processes, which know of the core only through the SDK."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nimbus_sdk import AuthSession
+from tests.conftest import Fresh
+
+# Workers are spawned: what runs in them must not start clusters itself.
+CLUSTER = """
+import os
+import numpy as np
+import nimbus_sdk
+import dask
+import dask.array as da
+from dask.distributed import Client, LocalCluster
+
+def where_the_core_is(_):
+    import sys
+    nimbus_sdk.BCIData
+    import nimbus_sdk_core
+    return nimbus_sdk_core.__file__, any("reference_core" in place for place in sys.path)
+
+if __name__ == "__main__":
+    nimbus_sdk.BCIData
+    import nimbus_sdk_core as core
+    with dask.config.set({"distributed.comm.timeouts.connect": "30s"}), LocalCluster(
+        n_workers=2, threads_per_worker=1, memory_limit="1GiB", dashboard_address=None
+    ) as cluster, Client(cluster) as client:
+"""
+
+
+def in_a_cluster(fresh: Fresh, folder: Path, body: str, **environ: str) -> str:
+    """Run the body of a program with two workers."""
+    script = folder / "on_a_cluster.py"
+    script.write_text(CLUSTER + "".join(f"        {line}\n" for line in body.splitlines()), encoding="utf-8")
+    return fresh(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')", **environ).stdout
+
+
+def test_a_batch_is_decoded_on_workers_that_were_told_nothing(
+    installed_free: AuthSession, fresh: Fresh, own_world: Path
+) -> None:
+    """Offline and with a free license: model and plan bring the core along, and all agrees to 1e-12."""
+    said = in_a_cluster(
+        fresh,
+        own_world / "work",
+        """
+data = core.simulate("motor_imagery", n_trials=400, seed=5)
+model = nimbus_sdk.load_model("NimbusLDA", "motor_imagery_4class_v1")
+lazy = nimbus_sdk.BCIData(da.from_array(data.features, chunks=(-1, -1, 60)), data.metadata, data.labels)
+found, expected = nimbus_sdk.predict_batch(model, lazy).compute(), nimbus_sdk.predict_batch(model, data)
+for name in ("posteriors", "entropy", "mahalanobis_distances", "outlier_scores", "confidences"):
+    assert np.abs(getattr(found, name) - getattr(expected, name)).max() <= 1e-12, name
+assert (found.predictions == expected.predictions).all()
+assert abs(found.accuracy - expected.accuracy) <= 1e-12
+for file, on_path in client.gather(client.map(where_the_core_is, range(4))):
+    assert os.environ["NIMBUS_SDK_HOME"] in file and not on_path
+spoiled = data.features.copy()
+spoiled[0, 0, 130] = np.nan
+try:
+    nimbus_sdk.predict_batch(model, nimbus_sdk.BCIData(
+        da.from_array(spoiled, chunks=(-1, -1, 60)), data.metadata)).compute()
+except core.CoreDataError as error:
+    print(error.message[:24])
+""",
+        NIMBUS_SDK_OFFLINE="1",
+    )
+    assert said == "In trials 120 to 179: fe\n"
+
+
+def test_workers_elsewhere_train_under_the_session_that_was_lent(
+    installed: AuthSession, fresh: Fresh, own_world: Path
+) -> None:
+    """On machines with the core and no session; neither key nor person is there, and a gate stays a gate."""
+    said = in_a_cluster(
+        fresh,
+        own_world / "work",
+        """
+import shutil
+home = os.environ["NIMBUS_SDK_HOME"]
+elsewhere = os.path.join(os.path.dirname(home), "elsewhere")
+shutil.copytree(home, elsewhere, ignore=lambda folder, names: [
+    name for name in names if folder == home and name != "data"])
+for folder, _, files in os.walk(elsewhere):
+    for file in files:
+        if "session" in file or "credential" in file:
+            os.remove(os.path.join(folder, file))
+
+def emigrate(home):
+    os.environ["NIMBUS_SDK_HOME"] = home
+
+client.run(emigrate, elsewhere)
+data = core.simulate("p300", n_trials=60, seed=5)
+try:
+    client.submit(nimbus_sdk.train_model, "NimbusLDA", data).result()
+except nimbus_sdk.SessionNotFoundError as error:
+    print(type(error).__name__)
+from nimbus_sdk.cluster import NimbusWorkers
+client.register_plugin(NimbusWorkers())
+print(client.submit(nimbus_sdk.train_model, "NimbusQDA", data).result())
+
+def lent():
+    from nimbus_sdk import licensed
+    session = licensed._lent
+    try:
+        session.api_key
+    except nimbus_sdk.NimbusError as error:
+        key = type(error).__name__
+    person = [session.user_id, session.email, session.name, session.organization]
+    return session.has_feature("training"), person, key
+
+for found in client.run(lent).values():
+    print(*found)
+""",
+        NIMBUS_SDK_OFFLINE="1",
+        NIMBUS_SDK_CREDENTIAL_STORE="file",
+    )
+    assert said.splitlines() == [
+        "SessionNotFoundError",
+        "<NimbusQDA 'NimbusQDA_p300', 8 features, 2 classes>",
+        *["True [None, None, None, None] MissingKeyError"] * 2,
+    ]
+
+
+def test_without_dask_the_way_to_it_is_told(fresh: Fresh) -> None:
+    """The plugin's module names the extra."""
+    fresh(
+        "import sys\n"
+        "sys.modules['distributed'] = None\n"
+        "from nimbus_sdk.errors import ConfigurationError\n"
+        "try:\n"
+        "    import nimbus_sdk.cluster\n"
+        "except ConfigurationError as error:\n"
+        "    assert \"pip install 'nimbusbci-sdk[dask]'\" in error.hint\n"
+        "else:\n"
+        "    raise AssertionError\n"
+    )
