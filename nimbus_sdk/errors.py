@@ -73,7 +73,7 @@ class ConfigurationError(NimbusError):
     """A setting, an argument or the environment cannot be used as it is."""
 
     exit_code = 2
-    advice = "Correct the setting and run it again; `nimbus-sdk explain` shows where settings come from."
+    advice = "Correct the setting and run it again; `nimbus-sdk status` shows the settings."
 
 
 class ApiError(NimbusError):
@@ -311,7 +311,7 @@ class CoreError(NimbusError):
 
 
 class CoreNotInstalledError(CoreError):
-    """The core is not installed on this machine for this account."""
+    """The core is not installed on this machine."""
 
     advice = 'Run nimbus_sdk.install_core("nbci_live_…") or `nimbus-sdk install` once.'
 

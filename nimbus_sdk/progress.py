@@ -87,12 +87,17 @@ def _bar() -> Iterator[Report]:
         DownloadColumn(),
         TransferSpeedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=False) as bars:
-        download = bars.add_task("Starting", total=None)
+    bars = Progress(*columns, console=Console(stderr=True), transient=False)
+    download = bars.add_task("Starting", total=None)
 
-        def report(event: ProgressEvent) -> None:
-            total = event.total if event.total is not None else bars.tasks[download].total
-            done = event.done if event.done is not None else bars.tasks[download].completed
-            bars.update(download, description=event.message, completed=done, total=total)
+    def report(event: ProgressEvent) -> None:
+        # Not before the first event: a live bar would draw over the hidden question for the key.
+        bars.start()
+        total = event.total if event.total is not None else bars.tasks[download].total
+        done = event.done if event.done is not None else bars.tasks[download].completed
+        bars.update(download, description=event.message, completed=done, total=total)
 
+    try:
         yield report
+    finally:
+        bars.stop()

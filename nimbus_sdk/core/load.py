@@ -50,7 +50,7 @@ def load(core_folder: str) -> ModuleType:
         if _loaded is None:
             core = current(core_folder)
             if core is None:
-                raise CoreNotInstalledError("The core is not installed on this machine for this account.")
+                raise CoreNotInstalledError("The core is not installed on this machine.")
             _check(core)
             _loaded = (core, _imported(core))
         return _loaded[1]
