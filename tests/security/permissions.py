@@ -18,7 +18,7 @@ needs_root = pytest.mark.skipif(
 # Once as root, in a home that is thrown away: what is imported on the way may lie where others cannot read,
 # and so may the interpreter, so that no core can be tried out in a process of that user's own.
 _PRELUDE = """
-import json, os, sys, tempfile
+import importlib.metadata, json, os, sys, tempfile
 import httpx, filelock, pydantic
 import nimbus_sdk, nimbus_sdk.install, nimbus_sdk.core_wheel
 from nimbus_sdk.core import archive, claims, destination, download, github, release, transfer, unpack
