@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-NOBODY = 65_534
 STRANGER = "54321"
 """A number that no line of /etc/passwd has."""
 
 _AS_STRANGER = ("unshare", "--user", f"--map-user={STRANGER}", f"--map-group={STRANGER}", "--")
+_WITHOUT_POWERS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner", "--")
 _WITH_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "--")
+# Process numbers, host name, mounts and temporary files of its own.
+_AS_HOST = (
+    *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc"),
+    *("sh", "-c", 'hostname "$0" && mount -t proc none /proc && mount -t tmpfs none /var/tmp && exec "$@"'),
+)
 # Stands in where the system has no user namespaces.
 _WITHOUT_PASSWD = """
 import os, pwd
@@ -37,6 +41,17 @@ def has_mounts() -> bool:
     return _works(*_WITH_MOUNTS, "mount", "-t", "tmpfs", "none", "/mnt")
 
 
+@cache
+def has_hosts() -> bool:
+    """Whether a process can be given a host of its own."""
+    return _works(*_AS_HOST, "another", "true")
+
+
+def as_host(name: str) -> tuple[str, ...]:
+    """What to put before a command so that it runs on a host of its own; nothing where that cannot be."""
+    return (*_AS_HOST, name) if has_hosts() else ()
+
+
 def _works(*command: str) -> bool:
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -52,20 +67,17 @@ def as_stranger(code: str, environ: Mapping[str, str], folder: Path) -> subproce
         environ: The whole environment.
         folder: The working directory, in which all lies that the code needs.
     """
-    command, user, patched = [*_AS_STRANGER], None, dict(environ)
+    command, patched = _AS_STRANGER, dict(environ)
     if not has_namespaces():
-        command = []
+        command = _WITHOUT_POWERS if os.geteuid() == 0 else ()
         (folder / "sitecustomize.py").write_text(_WITHOUT_PASSWD)
         patched["PYTHONPATH"] = str(folder)
-        if os.geteuid() == 0:
-            user = NOBODY
-            _hand_over(folder.parent)
-    return _run([*command, sys.executable, "-W", "error", "-c", code], patched, folder, user)
+    return _run([*command, sys.executable, "-W", "error", "-c", code], patched, folder)
 
 
 def with_mounts(code: str, environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
     """Run code that may mount what it likes; nobody else sees it."""
-    return _run([*_WITH_MOUNTS, sys.executable, "-W", "error", "-c", code], environ, folder, None)
+    return _run([*_WITH_MOUNTS, sys.executable, "-W", "error", "-c", code], environ, folder)
 
 
 def take_away_writing(folder: Path) -> None:
@@ -84,26 +96,9 @@ def give_back_writing(folder: Path) -> None:
             path.chmod(0o700)
 
 
-def _hand_over(folder: Path) -> None:
-    for path in (folder, *folder.rglob("*")):
-        shutil.chown(path, NOBODY, NOBODY)
-
-
-def _run(
-    command: list[str], environ: Mapping[str, str], folder: Path, user: int | None
-) -> subprocess.CompletedProcess[str]:
-    groups: list[int] | None = None if user is None else []
+def _run(command: list[str], environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        command,
-        env=environ,
-        cwd=folder,
-        user=user,
-        group=user,
-        extra_groups=groups,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        command, env=environ, cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
     if done.returncode:
         raise AssertionError(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
