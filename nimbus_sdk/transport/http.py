@@ -72,9 +72,7 @@ class HttpTransport:
         guard_loggers()
         context = tls_context()
         direct = {f"all://{host}": httpx.HTTPTransport(verify=context) for host in _LOOPBACK_HOSTS}
-        self._client = _opened(
-            lambda: httpx.Client(verify=context, follow_redirects=False, mounts=direct),
-        )
+        self._client = _opened(lambda: httpx.Client(verify=context, follow_redirects=False, mounts=direct))
 
     def send(self, call: Call, deadline: Deadline) -> Answer:
         """Send once; see :class:`Transport`."""
@@ -99,17 +97,15 @@ class HttpTransport:
         try:
             response = head()
             try:
-                reception.head(response)
-                for chunk in response.iter_raw():
-                    reception.body(chunk)
+                reception.take(response)
             finally:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             fault = from_exception(call, error)
-        except NimbusError:
-            raise
+        except NimbusError as error:
+            # The frames below hold a piece of the body, those of httpx the request; both may hold a secret.
+            raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:  # noqa: BLE001
-            # Ctrl-C, above all. The frames of httpx hold the request's header and body.
             raise bare(error)  # noqa: B904
         else:
             return reception.answer()
@@ -149,15 +145,13 @@ class AsyncHttpTransport:
                 _request(self._client, call, deadline, CONNECT_SECONDS), stream=True
             )
             try:
-                reception.head(response)
-                async for chunk in response.aiter_raw():
-                    reception.body(chunk)
+                await reception.take_async(response)
             finally:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             fault: NimbusError = from_exception(call, error)
-        except NimbusError:
-            raise
+        except NimbusError as error:
+            raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:  # noqa: BLE001
             raise bare(error)  # noqa: B904
         else:
@@ -193,6 +187,16 @@ class _Reception:
             self._sink.begin(self._status, self._headers)
         else:
             self._sink = None
+
+    def take(self, response: httpx.Response) -> None:
+        self.head(response)
+        for chunk in response.iter_raw():
+            self.body(chunk)
+
+    async def take_async(self, response: httpx.Response) -> None:
+        self.head(response)
+        async for chunk in response.aiter_raw():
+            self.body(chunk)
 
     def body(self, chunk: bytes) -> None:
         if not self._deadline.remaining():
