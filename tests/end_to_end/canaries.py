@@ -128,6 +128,10 @@ def failures(keys: dict[str, str], *, endpoints_each: int) -> Iterator[Failure]:
     for answer in (token, {**token, "expires_at": 7}, {**token, "github_token": f"{FORGED}\n{FORGED} x"}):
         yield Failure([{"endpoint": "github_token", "body": answer}, refusal], "install", INSTALL)
     yield Failure([{"endpoint": "storage", "corrupt_digest": True}], "install", INSTALL)
+    # Long enough for a token to be there already.
+    cut: Fields = {"endpoint": "github_token", "truncate": 120, "times": None}
+    for errand in ("install", "install_in_a_loop"):
+        yield Failure([cut], errand, INSTALL)
 
 
 def _shapes(keys: dict[str, str]) -> list[Fields]:
@@ -211,6 +215,8 @@ def main() -> int:
             everything = list(failures(keys, endpoints_each=len(CALLS)))
             for failure in everything:
                 suffer(canary, stage.sandbox, failure)
+        # Another one, to whom no limit a minute applies yet.
+        with Canary(world, keys) as canary:
             steps = 0
             while canary.does("interrupted_install", key="good", at=steps):
                 steps += 1

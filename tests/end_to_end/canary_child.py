@@ -90,7 +90,11 @@ def _show_failure(error: BaseException) -> None:
         # It takes rich a while to draw one; what it draws of locals is shown of every error below.
         _SEEN.add(type(error))
         sys.excepthook(type(error), error, error.__traceback__)
-    print("".join(traceback.TracebackException.from_exception(error, capture_locals=True).format()))
+    try:
+        print("".join(traceback.TracebackException.from_exception(error, capture_locals=True).format()))
+    except Exception as trouble:
+        # An object that was interrupted while it was made cannot always be shown.
+        print(f"no traceback with locals: {trouble!r}")
     seen: BaseException | None = error
     while seen is not None:
         print(repr(seen), str(seen), seen.args)
@@ -103,8 +107,15 @@ def _show_failure(error: BaseException) -> None:
 def _show_frames(trace: TracebackType | None) -> None:
     while trace is not None:
         for name, value in trace.tb_frame.f_locals.items():
-            print(trace.tb_frame.f_code.co_qualname, name, repr(value), pretty_repr(value))
+            print(trace.tb_frame.f_code.co_qualname, name, _shown(value), pretty_repr(value))
         trace = trace.tb_next
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception as trouble:
+        return f"no repr: {trouble!r}"
 
 
 def _pickle(value: object) -> None:
@@ -153,9 +164,10 @@ def interrupted_install(key: str, **aim: Any) -> object:
     except BaseException as error:
         status = 1
         _show_failure(error)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def by_environment(key: str, errand: str, **options: Any) -> object:
