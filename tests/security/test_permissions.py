@@ -30,6 +30,7 @@ pytestmark = pytest.mark.skipif(
 )
 LOOK = "return nimbus_sdk.current_session()"
 RUN = "return nimbus_sdk.BCIData"
+WHOLE = "return bool(nimbus_sdk.check_installation())"
 SAVE = "return nimbus_sdk.save_api_key('nbci_test_' + 'feed' * 12)"
 INSTALL = "return nimbus_sdk.install_core(open(os.environ['KEY_FILE']).read(), force=True)"
 
@@ -71,7 +72,7 @@ def test_no_umask_opens_or_closes_too_much(home: Path, sandbox: Sandbox, key_fil
     found = modes(home)
     assert {name for name, mode in found.items() if mode not in (0o600, 0o700)} == set()
     assert found["config/credentials.json"] == found["state/seal.key"] == 0o600
-    assert nimbus_sdk.check_installation()
+    assert told_under(0o077, WHOLE, home) == ("done", "True")
 
 
 def test_what_lies_open_is_closed_before_a_secret_goes_in(home: Path, sandbox: Sandbox, key: str):
@@ -134,7 +135,7 @@ def test_a_link_in_the_place_of_a_small_file_is_not_written_through(
         os.symlink(victim, path)
     nimbus_sdk.install_core(key, force=True)
     assert victim.read_text() == "precious"
-    assert nimbus_sdk.check_installation()
+    assert told_under(0o077, WHOLE, home) == ("done", "True")
     assert not any(os.path.islink(path) for path in (places.session, places.key_card, places.last_seen))
 
 
