@@ -50,26 +50,35 @@ async def diagnose_async(*, profile: str | None = None, offline_for: timedelta |
 def diagnosing(settings: Settings, offline_for: timedelta | None) -> Flow[Diagnosis]:
     """The whole examination, as a flow."""
     places = Places.of(settings)
-    status = yield from work(lambda: check_installation(profile=settings.profile))
+    # First of all: whoever reads a key or a session closes its file to others, or sets a damaged one aside.
+    exposed = yield from work(lambda: tuple(machine.open_to_others(places)))
     about_session, session = yield from work(lambda: machine.session(settings))
-    usable = bool(status) and session is not None
-    findings = [machine.core(status), about_session]
+    lasting: tuple[Finding, ...] = ()
     if offline_for is not None:
-        lasting, session = yield from _lasting(settings, session, offline_for)
-        findings.append(lasting)
+        judged, renewal_tried = yield from _lasting(settings, session, offline_for)
+        lasting = (judged,)
+        now = yield from work(lambda: machine.session(settings))
+        if renewal_tried and (session is not None or now[1] is not None):
+            about_session, session = now
+    status = yield from work(lambda: check_installation(profile=settings.profile))
+    usable = bool(status) and session is not None
+    findings = [machine.core(status), about_session, *lasting]
     findings.append((yield from work(lambda: machine.key(settings, places))))
     findings.append((yield from work(lambda: machine.keyring(settings, places))))
     findings.extend((yield from work(lambda: tuple(machine.folders(places, usable)))))
+    findings.extend(exposed)
     findings.extend((yield from network(settings, usable)))
     return Diagnosis(tuple(findings), usable, None if session is None else session.expires_at)
 
 
 def _lasting(
     settings: Settings, session: AuthSession | None, offline_for: timedelta
-) -> Flow[tuple[Finding, AuthSession | None]]:
+) -> Flow[tuple[Finding, bool]]:
+    """Whether the session lasts for so long, and whether a renewal was tried to make it so."""
     until = datetime.now(UTC) + offline_for
-    refusal = ""
+    refusal, tried = "", False
     if not _lasts(session, until) and not settings.offline:
+        tried = True
         try:
             session = yield from refreshing(settings)
         except NimbusError as error:
@@ -80,16 +89,15 @@ def _lasting(
             if session.expires_at is None
             else f"until {session.expires_at:%Y-%m-%d %H:%M} UTC"
         )
-        return ok("offline time", f"the session lasts {end}"), session
+        return ok("offline time", f"the session lasts {end}"), tried
     cause = (
         "there is no session"
         if session is None
         else f"the session ends {session.expires_at:%Y-%m-%d %H:%M} UTC"
     )
     fix = "Ask for a key that is valid longer, or plan to be online before the session ends."
-    return trouble(
-        "offline time", f"{cause}, before {until:%Y-%m-%d %H:%M} UTC{refusal}", fix, fatal=True
-    ), session
+    judged = trouble("offline time", f"{cause}, before {until:%Y-%m-%d %H:%M} UTC{refusal}", fix, fatal=True)
+    return judged, tried
 
 
 def _lasts(session: AuthSession | None, until: datetime) -> bool:

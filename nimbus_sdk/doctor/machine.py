@@ -76,7 +76,7 @@ def keyring(settings: Settings, places: Places) -> Finding:
 
 
 def folders(places: Places, usable_offline: bool) -> Iterator[Finding]:
-    """Whether everything can be kept, and is kept from others."""
+    """Whether everything can be kept."""
     for name, path in (
         ("config", places.config),
         ("data", places.data),
@@ -84,7 +84,6 @@ def folders(places: Places, usable_offline: bool) -> Iterator[Finding]:
         ("cache", places.cache),
     ):
         yield _folder(name, path, usable_offline)
-    yield from _open_to_others(places)
 
 
 def _folder(name: str, path: str, usable_offline: bool) -> Finding:
@@ -106,7 +105,8 @@ def _folder(name: str, path: str, usable_offline: bool) -> Finding:
     return ok(f"folder {name}", f"{path}, {free / 2**30:,.1f} GiB free")
 
 
-def _open_to_others(places: Places) -> Iterator[Finding]:
+def open_to_others(places: Places) -> Iterator[Finding]:
+    """What others can read, or have laid there: nothing where all is well."""
     for path in (places.credentials, places.seal, places.session):
         try:
             found = os.lstat(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nimbus_sdk.doctor.finding import Finding, ok, trouble
-from nimbus_sdk.errors import ApiError, NimbusConnectionError, NimbusError, ResponseFormatError
+from nimbus_sdk.errors import ApiError, NimbusError, ResponseFormatError
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.transport.flow import Answer, Call, Flow, call, work
 from nimbus_sdk.transport.handshake import certificate_issuer
@@ -82,7 +82,7 @@ def _api(health: Call, fatal: bool) -> Flow[tuple[Finding, ...]]:
         if isinstance(error, ApiError) and error.status is not None and error.status >= 500:
             return (trouble("api", error.message, error.hint, fatal=fatal),)
         return (trouble("captive portal", error.message, _PORTAL, fatal=fatal),)
-    except NimbusConnectionError as error:
+    except NimbusError as error:
         return (trouble("api", error.message, error.hint, fatal=fatal),)
     return (_health(answer), _clock(answer))
 

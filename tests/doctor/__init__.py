@@ -1,0 +1,1 @@
+"""The doctor: each finding, made to happen for real."""
