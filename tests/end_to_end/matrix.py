@@ -13,7 +13,8 @@ from pathlib import Path
 
 from nimbus_sdk.sandbox import Sandbox
 from tests.end_to_end.gate import Gatehouse
-from tests.end_to_end.matrix_play import Cell, Report, Stagehand
+from tests.end_to_end.matrix_play import Report, Stagehand
+from tests.end_to_end.matrix_road import Cell, without_name_server
 from tests.end_to_end.matrix_rules import befalls
 from tests.end_to_end.matrix_stories import STORIES, Homes
 from tests.end_to_end.matrix_table import printed
@@ -61,7 +62,7 @@ def sample(cells: Iterable[Cell], most: int) -> list[Cell]:
 def played(cells: Iterable[Cell], folder: Path, sandbox: Sandbox) -> Iterator[tuple[Cell, Report]]:
     """Play cells, many at once."""
     cells = list(cells)
-    with Gatehouse() as house, ThreadPoolExecutor(AT_ONCE) as pool:
+    with Gatehouse() as house, ThreadPoolExecutor(AT_ONCE) as pool, without_name_server():
         hand = Stagehand(house, sandbox, Homes(folder, sandbox), folder)
         numbered = enumerate(cells)
         yield from zip(cells, pool.map(lambda one: hand.play(one[0], one[1]), numbered), strict=True)

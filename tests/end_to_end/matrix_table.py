@@ -6,7 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from tests.end_to_end.matrix_play import Cell, Report
+from tests.end_to_end.matrix_play import Report
+from tests.end_to_end.matrix_road import Cell
 from tests.end_to_end.wire_faults import CODES
 
 NEVER = "-"
