@@ -118,7 +118,7 @@ def without_name_server() -> Iterator[None]:
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return real(host, *rest, **options)
 
-    socket.getaddrinfo = getaddrinfo  # type: ignore[assignment]
+    socket.getaddrinfo = getaddrinfo
     try:
         yield
     finally:
