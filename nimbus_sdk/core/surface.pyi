@@ -174,6 +174,7 @@ class BatchResult:
     accuracy: float | None
     confidence_calibration: ConfidenceCalibration | None
     def __len__(self) -> int: ...
+    def compute(self) -> Self: ...
 
 class ChunkResult:
     prediction: Label

@@ -12,6 +12,7 @@ from nimbus_sdk_core import (
     BCIMetadata,
     CoreDataError,
     NimbusLDA,
+    NimbusProbit,
     NimbusQDA,
     predict_batch,
     simulate,
@@ -31,8 +32,8 @@ def _in_threads():
         yield
 
 
-@pytest.fixture(scope="module", params=[NimbusLDA, NimbusQDA])
-def model(request: pytest.FixtureRequest) -> NimbusLDA | NimbusQDA:
+@pytest.fixture(scope="module", params=[NimbusLDA, NimbusQDA, NimbusProbit])
+def model(request: pytest.FixtureRequest) -> NimbusLDA | NimbusQDA | NimbusProbit:
     """A model of each kind."""
     return train_model(request.param, simulate("p300", n_trials=300, seed=1))
 
@@ -75,6 +76,7 @@ def test_the_result_is_that_of_numpy(model, data: BCIData, chunks: object) -> No
     assert isinstance(result, LazyBatchResult)
     found = result.compute()
     assert isinstance(found, BatchResult)
+    assert found.compute() is found
     assert_same(found, predict_batch(model, data))
 
 

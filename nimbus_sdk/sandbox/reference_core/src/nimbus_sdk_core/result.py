@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 from .arrays import FloatArray, LabelArray
 from .calibration import ConfidenceCalibration
@@ -51,6 +52,10 @@ class BatchResult:
 
     def __len__(self) -> int:
         return len(self.predictions)
+
+    def compute(self) -> Self:
+        """Itself, so that a program reads it and what comes of a Dask array in one way."""
+        return self
 
     def __repr__(self) -> str:
         return as_line("BatchResult", self._facts())
