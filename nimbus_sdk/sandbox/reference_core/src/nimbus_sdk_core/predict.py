@@ -28,8 +28,8 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
         model: A trained model.
         data: Trials prepared as those the model was trained on; with labels, accuracy and calibration of
             the confidences are measured too.
-        iterations: Accepted for compatibility with NimbusSDK.jl. No kind of model needs iterations to predict,
-            so the number changes nothing.
+        iterations: Accepted for compatibility with NimbusSDK.jl. No kind of model needs iterations to
+            predict, so the number changes nothing.
 
     Returns:
         Predictions, posteriors and diagnostics; for an empty batch empty arrays and NaN means. Where the
