@@ -6,8 +6,9 @@ import numpy as np
 
 from .arrays import FloatArray
 
-# 16 features of 8,192 trials take one mebibyte, about what a core has of second-level cache.
-_TRIALS = 8_192
+# 16 features of 4,096 trials take half a mebibyte: with what is made of them about what a core has of
+# second-level cache, and little enough for the allocator to keep it from one block to the next.
+_TRIALS = 4_096
 
 # OpenBLAS wakes a second thread for products of more than 2¹⁸ multiplications. Where another program uses
 # that core, waiting for it takes many times as long as the product itself.
@@ -18,8 +19,8 @@ _FEWEST_COLUMNS = 64
 def blocks(n_trials: int, most: int = _TRIALS) -> Iterator[slice]:
     """Give consecutive slices of at most ``most`` that cover ``n_trials``.
 
-    >>> list(blocks(10_000))
-    [slice(0, 8192, None), slice(8192, 10000, None)]
+    >>> list(blocks(5_000))
+    [slice(0, 4096, None), slice(4096, 5000, None)]
     """
     for start in range(0, n_trials, most):
         yield slice(start, min(start + most, n_trials))

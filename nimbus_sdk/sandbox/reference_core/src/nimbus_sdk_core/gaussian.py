@@ -29,6 +29,8 @@ from .predictive import Predictive, Scores, evaluate, predictive
 from .scikit import classifier_tags
 from .stored import ARRAYS, as_posterior
 
+_NUMBERS = (int, float, np.integer, np.floating)
+
 
 class GaussianClassifier(ABC):
     """A classifier whose classes are Gaussian, with a conjugate posterior and an exact predictive.
@@ -190,7 +192,7 @@ def _check_hyper(dof_offset: float, mean_prior_precision: float) -> None:
     ranges = (("dof_offset", dof_offset, 1, 5), ("mean_prior_precision", mean_prior_precision, 0.001, 0.1))
     for name, value, least, most in ranges:
         hint = f"Give a number from {least} to {most}."
-        if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        if isinstance(value, bool) or not isinstance(value, _NUMBERS):
             raise CoreDataError(f"{name} is {value!r}, not a number.", hint)
         if not least <= value <= most:
             raise CoreDataError(f"{name} is {value}.", hint)

@@ -91,6 +91,8 @@ def classes_in(labels: LabelArray) -> tuple[LabelArray, IndexArray]:
         if high - low < _WIDEST_TABLE:
             shifted = labels - low
             occurs = np.bincount(shifted) > 0
+            if occurs.all():
+                return np.arange(low, high + 1), shifted.astype(np.intp, copy=False)
             return np.flatnonzero(occurs) + low, (np.cumsum(occurs) - 1)[shifted]
     classes, index = np.unique(labels, return_inverse=True)
     return classes, index
