@@ -35,7 +35,8 @@ def in_a_cluster(fresh: Fresh, folder: Path, body: str, **environ: str) -> str:
     """Run the body of a program with two workers."""
     script = folder / "on_a_cluster.py"
     script.write_text(CLUSTER + "".join(f"        {line}\n" for line in body.splitlines()), encoding="utf-8")
-    return fresh(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')", **environ).stdout
+    start = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
+    return fresh(start, timeout=110, **environ).stdout
 
 
 def test_a_batch_is_decoded_on_workers_that_were_told_nothing(
