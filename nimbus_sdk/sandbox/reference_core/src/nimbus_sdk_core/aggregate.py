@@ -41,6 +41,19 @@ def aggregate(data: BCIData) -> FloatArray:
     return _WAYS[data.metadata.temporal_aggregation](data.features).T
 
 
+def vectors_of(data: BCIData) -> FeatureArray:
+    """As `aggregate`, but features of one sample a trial are not copied, whatever their type.
+
+    For those who convert block by block what may be a file much larger than the memory.
+
+    Raises:
+        CoreDataError: ``"logvar"`` where a feature does not vary within a trial.
+    """
+    if data.metadata.temporal_aggregation == "none":
+        return data.features[:, 0, :].T
+    return aggregate(data)
+
+
 def _mean(features: FeatureArray) -> FloatArray:
     return np.asarray(features.mean(axis=1, dtype=np.float64))
 

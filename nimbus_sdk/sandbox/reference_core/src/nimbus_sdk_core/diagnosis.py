@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .arrays import FloatArray, IndexArray
+from .arrays import FeatureArray, FloatArray, IndexArray
 from .blocks import blocks
 from .decoder import Decoder
 from .predictive import Scores
@@ -32,7 +32,7 @@ class Diagnosis:
     outlier_scores: FloatArray
 
 
-def diagnose(model: Decoder, vectors: FloatArray) -> Diagnosis:
+def diagnose(model: Decoder, vectors: FeatureArray) -> Diagnosis:
     """Score a batch, block by block.
 
     Args:

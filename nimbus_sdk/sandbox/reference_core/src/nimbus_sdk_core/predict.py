@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from .aggregate import aggregate
+from .aggregate import vectors_of
 from .arrays import IndexArray
 from .balance import balance
 from .calibration import confidence_calibration
@@ -57,7 +57,7 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
 
         # The same names, computed when they are asked for.
         return cast(BatchResult, predict_lazily(PieceScorer(model, data.metadata), data, truth))
-    return _result(model, diagnose(model, aggregate(data)), truth, started)
+    return _result(model, diagnose(model, vectors_of(data)), truth, started)
 
 
 def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started: float) -> BatchResult:

@@ -71,7 +71,7 @@ def with_student_scale(rule: Rule, dof: float) -> Rule:
     squares, vectors = np.linalg.eigh(
         np.diag(2.0 * at + 1.0 + alpha) + np.diag(beside, 1) + np.diag(beside, -1)
     )
-    scales, shares = np.sqrt(squares / (dof / 2.0)), vectors[0] ** 2
+    scales, shares = np.sqrt(np.maximum(squares, 0.0) / (dof / 2.0)), vectors[0] ** 2
     return Rule(
         tuple(point[..., None] for point in rule.points),
         rule.weights[..., None] * shares,
