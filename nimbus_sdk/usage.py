@@ -49,6 +49,7 @@ class Reporter:
         self._waiting: deque[Mapping[str, object]] = deque(maxlen=MOST_WAITING)
         self._news = threading.Condition()
         self._busy = False
+        self._ended = False
         self._thread: threading.Thread | None = None
 
     def report(self, event: Mapping[str, object]) -> None:
@@ -71,6 +72,15 @@ class Reporter:
             time.sleep(0.01)
         return False
 
+    def close(self) -> None:
+        """Send or put by what is left, and give the connection back."""
+        self.put_by()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+        if self._thread is not None:
+            self._thread.join(SEND_SECONDS)
+
     def put_by(self) -> None:
         """Write to the disk what was not sent; called when the interpreter ends."""
         self.settle(EXIT_SECONDS)
@@ -87,8 +97,9 @@ class Reporter:
         with NimbusClient(profile=self._settings.profile, timeout=SEND_SECONDS) as client:
             while True:
                 with self._news:
-                    while not self._waiting:
-                        self._news.wait()
+                    self._news.wait_for(lambda: self._waiting or self._ended)
+                    if not self._waiting:
+                        return
                     event = self._waiting.popleft()
                     self._busy = True
                 done = self._send(client, event)
@@ -99,7 +110,8 @@ class Reporter:
                 self._write(left)
                 self._busy = False
                 if not done:
-                    time.sleep(REST_SECONDS)
+                    with self._news:
+                        self._news.wait_for(lambda: self._ended, REST_SECONDS)
 
     def _fetch_what_waits(self) -> None:
         for name in os.listdir(self._places.usage):

@@ -17,6 +17,23 @@ from nimbus_sdk.usage import MOST_WAITING, Reporter
 EVENT = {"event_type": "inference", "inference_type": "batch", "model_name": "m", "success": True}
 
 
+@pytest.fixture(autouse=True)
+def closed(monkeypatch):
+    """No reporter outlives its test."""
+    made = []
+    make = Reporter.__init__
+
+    def noted(self, settings):
+        make(self, settings)
+        made.append(self)
+
+    monkeypatch.setattr(Reporter, "__init__", noted)
+    monkeypatch.setattr("nimbus_sdk.usage._reporters", {})
+    yield
+    for each in made:
+        each.close()
+
+
 @pytest.fixture
 def reporter(sandbox, key):
     """A reporter of an account that is signed in."""
@@ -131,12 +148,13 @@ def test_a_prediction_neither_waits_nor_fails_for_it(sandbox, key, monkeypatch, 
     """With a service that does not answer and a disk that refuses, the result comes at once."""
     monkeypatch.setenv("NIMBUS_SDK_USAGE", "1")
     nimbus_sdk.authenticate(key)
-    sandbox.fault("analytics", delay=5, times=None)
+    sandbox.fault("analytics", delay=1.5, times=None)
     (own_world / "nimbus" / "state" / "profiles" / "default" / "usage").write_bytes(b"in the way")
     predict = reported(lambda model, data: data * 2, "batch")
     started = time.perf_counter()
     assert [predict(None, number) for number in range(100)] == [number * 2 for number in range(100)]
     assert time.perf_counter() - started < 1
+    sandbox.clear_faults()
 
 
 def test_an_error_is_reported_by_its_class_alone(sandbox, key, monkeypatch):
