@@ -207,13 +207,15 @@ class Download:
     def discard(self) -> None:
         """Remove the file and whatever earlier attempts left of it.
 
-        Raises:
-            CoreInstallError: The disk refused.
+        What the disk does not let go of stays: the file may have served its purpose by now, and an install
+        that is done must not fail for it. A later download uses it, or removes it.
         """
-        with refused.told(self.folder):
+        with suppress(OSError):
             self._close_descriptor()
-            for path in (self._path, self._shelf, self._etag_path):
+        for path in (self._path, self._shelf, self._etag_path):
+            with suppress(OSError):
                 disk.remove(path)
+        with suppress(OSError):
             self._sweep()
 
     def _take_over(self) -> None:

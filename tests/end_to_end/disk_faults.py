@@ -78,6 +78,8 @@ def _faults(scenario: Scenario, outcome: Outcome, found: State, lasting: bool) -
         yield f"a bare {outcome.fault}: {outcome.message}"
     if outcome.fault is None and found != scenario.new:
         yield f"it returned, but left {found}"
+    if outcome.fault is not None and found == scenario.new:
+        yield f"it raised {outcome.fault}, although all was done: {outcome.message}"
     if lasting:
         # What was stored a moment before the disk turned cannot be taken back from it.
         yield from scenario.faults(found)
