@@ -13,6 +13,10 @@ import pytest
 
 from nimbus_sdk.sandbox import Sandbox
 
+# The tests share the cores among them already; threads of linear algebra would only get into each other's way.
+# It counts when NumPy is first imported, here and in the processes that tests start.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 LOOPBACK = ("127.", "::1", "localhost")
 FORCED = {"NIMBUS_SDK_NO_PROGRESS": "1", "NIMBUS_SDK_CREDENTIAL_STORE": "file", "NO_COLOR": "1"}
 

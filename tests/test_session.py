@@ -382,6 +382,15 @@ def test_no_other_change_of_bytes_passes_as_another_session(keep, places, data):
         assert not os.path.exists(places.session)
 
 
+def test_a_field_outside_of_the_seal_is_noticed(keep, places):
+    """The seal covers the record; nothing else than seal, record and format may stand beside it."""
+    keep()
+    sealed = json.loads(Path(places.session).read_bytes())
+    Path(places.session).write_text(json.dumps({**sealed, "note": "added"}))
+    with pytest.raises(SessionTamperedError):
+        sessions.read(places)
+
+
 def test_a_file_cut_short_is_noticed(keep, places):
     """Every shorter file but the one that lacks its last line break."""
     keep()

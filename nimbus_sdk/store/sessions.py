@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 FORMAT = 1
+_ENVELOPE = frozenset({"format", "seal", "record"})
 Record: TypeAlias = dict[str, object]
 Stamp: TypeAlias = tuple[int, int, int]
 
@@ -176,8 +177,11 @@ def _open(content: bytes, secret: bytes, places: Places, purpose: str) -> Record
     try:
         sealed = json.loads(content)
         record, seal = sealed["record"], sealed["seal"]
-        genuine = sealed["format"] == FORMAT and hmac.compare_digest(
-            seal, _mac(secret, places, purpose, record)
+        # The seal covers the record alone: whatever else stands there was added by somebody.
+        genuine = (
+            sealed.keys() == _ENVELOPE
+            and sealed["format"] == FORMAT
+            and hmac.compare_digest(seal, _mac(secret, places, purpose, record))
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return None

@@ -108,7 +108,7 @@ def test_nothing_shows_a_secret_when_the_service_fails(
     """
     with Canary(world, keys) as canary:
         canary.does("install", key="good")
-        for failure in failures(keys, endpoints_each=2):
+        for failure in failures(keys, endpoints_each=1):
             suffer(canary, stage.sandbox, failure)
     assert world.said().count("CoreDownloadError") > 5
     assert swept(world, keys, tokens) == []

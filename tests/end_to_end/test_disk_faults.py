@@ -14,7 +14,7 @@ from tests.end_to_end.nursery import Outcome
 from tests.end_to_end.scenarios import first_install, upgrade
 from tests.end_to_end.worlds import Stage, World
 
-REFUSALS_EACH = 24
+REFUSALS_EACH = 12
 
 
 @pytest.mark.parametrize("scene", [first_install, upgrade])

@@ -8,7 +8,7 @@ from tests.end_to_end.kills import kills, spread
 from tests.end_to_end.scenarios import first_install, upgrade
 from tests.end_to_end.worlds import Stage
 
-KILLS_EACH = 20
+KILLS_EACH = 12
 
 
 @pytest.mark.parametrize("scene", [first_install, upgrade])

@@ -48,8 +48,8 @@ def test_the_effect_is_all_that_distinguishes_the_classes(paradigm: str) -> None
     """Without effect a decoder guesses, with it the decoder does well, with more of it better."""
     found = []
     for effect in (0.0, 0.7, 1.3):
-        model = train_model(NimbusLDA, simulate(paradigm, n_trials=600, seed=1, effect=effect))
-        found.append(predict_batch(model, simulate(paradigm, n_trials=600, seed=2, effect=effect)).accuracy)
+        model = train_model(NimbusLDA, simulate(paradigm, n_trials=300, seed=1, effect=effect))
+        found.append(predict_batch(model, simulate(paradigm, n_trials=300, seed=2, effect=effect)).accuracy)
     chance = 1 / SHAPES[paradigm][2]
     assert abs(found[0] - chance) < 0.07
     assert chance + 0.15 < found[1] < found[2]
