@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 SECONDS = 20.0
 _TAKE_THE_TERMINAL = """
@@ -41,7 +42,14 @@ class Terminal:
             assert self._read(deadline), f"{text!r} was not seen in {self.seen!r}"
 
     def type(self, text: str) -> None:
-        """Type at the keyboard."""
+        """Type at the keyboard, once the command waits for it, as a person would.
+
+        A Ctrl-C in the moment between the question and the waiting is noted by Python, and acted upon at the
+        next key only.
+        """
+        deadline = time.monotonic() + SECONDS
+        while not self._waits() and time.monotonic() < deadline:
+            time.sleep(0.02)
         os.write(self._ours, text.encode())
 
     def ended(self) -> int:
@@ -59,6 +67,20 @@ class Terminal:
         if self._ours >= 0:
             os.close(self._ours)
             self._ours = -1
+
+    def _waits(self) -> bool:
+        """Whether the command sleeps, seen twice, since it may also sleep for a moment in between."""
+
+        def sleeps() -> bool:
+            try:
+                return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+            except FileNotFoundError:
+                return True
+
+        if not sleeps():
+            return False
+        time.sleep(0.02)
+        return sleeps()
 
     def _read(self, deadline: float) -> bool:
         ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
