@@ -16,9 +16,17 @@ from nimbus_sdk.sandbox import Sandbox
 # The tests share the cores among them already; threads of linear algebra would only get into each other's way.
 # It counts when NumPy is first imported, here and in the processes that tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Fresh processes find compiled modules and write them, as they do on machines of users.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+LONG = ("end_to_end", "docs")
 LOOPBACK = ("127.", "::1", "localhost")
 FORCED = {"NIMBUS_SDK_NO_PROGRESS": "1", "NIMBUS_SDK_CREDENTIAL_STORE": "file", "NO_COLOR": "1"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long tests come first, so that none is left to one process while the others have nothing to do."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.fixture(autouse=True)

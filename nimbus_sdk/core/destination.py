@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from installer.utils import Scheme
 
 COPY_BYTES = 2**18
+COMPILED = "__pycache__"
 EXECUTABLE_FILE = 0o700
 
 
@@ -87,4 +88,9 @@ class LibraryFolder(WheelDestination):
     def finalize_installation(
         self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
     ) -> None:
-        """Write nothing: the manifest takes the place of RECORD."""
+        """Make the folders into which Python compiles modules, since it makes them under anybody's umask.
+
+        The manifest takes the place of RECORD.
+        """
+        for folder in {os.path.dirname(name) for name in self.files if name.endswith(".py")}:
+            disk.make_private_folder(inside(self.root, f"{folder}/{COMPILED}"))

@@ -220,7 +220,6 @@ def test_an_installed_core_is_compared_by_hash(tmp_path):
     """Missing, changed and unexpected files are each named; bytecode that Python wrote is none of these."""
     core = installed(tmp_path / "core")
     library = Path(core.library)
-    (library / "nimbus_sdk_core" / "__pycache__").mkdir()
     (library / "nimbus_sdk_core" / "__pycache__" / "x.pyc").write_bytes(b"")
     assert verify.check_installed(core.folder) == ()
 

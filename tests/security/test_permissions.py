@@ -30,6 +30,7 @@ pytestmark = pytest.mark.skipif(
 )
 LOOK = "return nimbus_sdk.current_session()"
 RUN = "return nimbus_sdk.BCIData"
+RUN_ALL = "nimbus_sdk.BCIData; import nimbus_sdk_core.simulation.p300; return nimbus_sdk_core"
 WHOLE = "return bool(nimbus_sdk.check_installation())"
 SAVE = "return nimbus_sdk.save_api_key('nbci_test_' + 'feed' * 12)"
 INSTALL = "return nimbus_sdk.install_core(open(os.environ['KEY_FILE']).read(), force=True)"
@@ -67,9 +68,14 @@ def planted(key: str, home: Path) -> Path:
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o027], ids="{:03o}".format)
 def test_no_umask_opens_or_closes_too_much(home: Path, sandbox: Sandbox, key_file: str, umask: int):
-    """Under any umask all files are 0600 (0700 where executable) and all folders 0700, and all works."""
+    """Under any umask all files are 0600 (0700 where executable) and all folders 0700, and all works.
+
+    What Python compiles when the core is first used lies there too.
+    """
     assert told_under(umask, INSTALL, home, KEY_FILE=key_file)[0] == "done"
+    assert told_under(umask, RUN_ALL, home, PYTHONDONTWRITEBYTECODE="")[0] == "done"
     found = modes(home)
+    assert any(name.endswith(".pyc") and "simulation" in name for name in found)
     assert {name for name, mode in found.items() if mode not in (0o600, 0o700)} == set()
     assert found["config/credentials.json"] == found["state/seal.key"] == 0o600
     assert told_under(0o077, WHOLE, home) == ("done", "True")
