@@ -51,11 +51,12 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
     """
     settings = Settings.load(profile=profile)
     places = Places.of(settings)
-    session = _session(settings)
     try:
         core = installed.current(places.core)
     except CoreError as error:
-        return InstallationStatus(True, None, places.core, session, (error.message,))
+        return InstallationStatus(True, None, places.core, _session(settings), (error.message,))
+    # The session comes with the core: whoever looks for it before may miss it while both are installed.
+    session = _session(settings)
     if core is None:
         return InstallationStatus(False, None, None, session, ("The core is not installed.",))
     return InstallationStatus(True, core.version, core.folder, session, _problems(places, core))

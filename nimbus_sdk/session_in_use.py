@@ -25,13 +25,18 @@ def kept_session(places: Places) -> AuthSession | None:
     Raises:
         SessionTamperedError: The file was edited; it was set aside.
     """
-    record = sessions.read(places)
-    if os.path.exists(places.next_session):
-        # An install was cut off after its core became the current one: its session counts already.
-        waiting = sessions.staged(places)
-        if waiting is not None and waiting[0] == _install_id_in_use(places):
-            record = waiting[1]
+    # The waiting one first: an install writes its session and then removes this one, so that whoever looks in
+    # the other order may find neither.
+    record = _waiting(places) or sessions.read(places)
     return None if record is None else AuthSession.from_dict(record)
+
+
+def _waiting(places: Places) -> sessions.Record | None:
+    """The session of an install whose core is the current one, and that has not come to its end yet."""
+    if not os.path.exists(places.next_session):
+        return None
+    waiting = sessions.staged(places)
+    return waiting[1] if waiting is not None and waiting[0] == _install_id_in_use(places) else None
 
 
 def _install_id_in_use(places: Places) -> str | None:

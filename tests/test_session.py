@@ -591,6 +591,22 @@ def test_a_staged_session_counts_where_it_is_the_first(places, point):
     assert current_session() == current_session()
 
 
+def test_an_install_that_ends_while_one_looks_hides_no_session(places, point, monkeypatch):
+    """Between the looks at the two files the waiting session becomes the session: one of them is found."""
+    new = made()
+    sessions.stage(places, new.to_dict(), "abc")
+    point("abc")
+    real = sessions.read
+
+    def read_and_end_the_install(where):
+        found = real(where)
+        sessions.write(where, new.to_dict())
+        return found
+
+    monkeypatch.setattr(sessions, "read", read_and_end_the_install)
+    assert kept_session(places) == new
+
+
 def test_keeping_a_session_ends_the_waiting_of_another(keep, places, point):
     """What is confirmed later counts."""
     sessions.stage(places, made(license_type="commercial").to_dict(), "abc")

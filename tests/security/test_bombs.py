@@ -136,7 +136,8 @@ def test_what_is_accepted_is_the_same_files_on_every_system(
     try:
         path = make_wheel(folder, files={**core_files(), **dict.fromkeys(listed, b"x")})
         facts = verify.check_wheel(str(path), path.name)
-    except (CoreIntegrityError, UnicodeEncodeError):
+    except (CoreIntegrityError, UnicodeEncodeError, UserWarning):
+        # The last two are zipfile's, of names that it cannot write, or cuts so that one would be there twice.
         return
     core = unpack.stage(str(path), str(folder / "core"), facts, sha256(path))
     library = Path(core.folder, LIBRARY)

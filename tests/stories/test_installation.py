@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import nimbus_sdk
 from tests.stories.conftest import FIRST_INSTALL
 
 NAMES = ("load_model", "predict_batch", "NimbusLDA", "RxLDAModel", "BCIData")
@@ -30,6 +31,23 @@ def test_a_whole_core_is_told_with_its_session(sdk, key):
     assert status
     assert (status.version, status.session, status.problems) == ("0.1.0", session, ())
     assert os.path.isdir(status.path)
+
+
+def test_a_core_that_comes_while_one_looks_comes_with_its_session(sdk, key, monkeypatch):
+    """No look shows the core without the session that was installed with it."""
+    from nimbus_sdk import installation
+
+    real = installation.installed.current
+
+    def look_as_the_install_ends(folder):
+        monkeypatch.setattr(installation.installed, "current", real)
+        nimbus_sdk.install_core(key)
+        return real(folder)
+
+    monkeypatch.setattr(installation.installed, "current", look_as_the_install_ends)
+    status = installation.check_installation()
+    assert status
+    assert status.session is not None
 
 
 def test_a_session_that_may_not_be_used_is_left_out(sdk, key, age):
