@@ -36,6 +36,8 @@ def test_a_program_that_uses_the_sdk_can_test_itself(own_world, monkeypatch):
     monkeypatch.setenv("NIMBUS_SDK_PROFILE", "mine")
     file = own_world / "work" / "test_program.py"
     file.write_text(PROGRAM)
+    # What the outer pytest was told, such as how much must be covered, is not for the inner one.
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     done = subprocess.run(
         [
             sys.executable,

@@ -21,7 +21,7 @@ from tests.end_to_end.matrix_table import printed
 from tests.end_to_end.wire_faults import grid_faults, named_faults
 from tests.end_to_end.worlds import UNLIMITED
 
-AT_ONCE = 24
+AT_ONCE = 12
 SAMPLE = 125
 _GRID_LESS = frozenset({"install over another"})
 """Stories that meet each status in another story already, at the same steps."""
