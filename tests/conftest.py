@@ -13,7 +13,7 @@ import pytest
 
 from nimbus_sdk.sandbox import Sandbox
 
-# The tests share the cores among them already; threads of linear algebra would only get into each other's way.
+# The tests share the cores already; threads of linear algebra would only get into each other's way.
 # It counts when NumPy is first imported, here and in the processes that tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Fresh processes find compiled modules and write them, as they do on machines of users.

@@ -73,9 +73,10 @@ class Terminal:
 
         def sleeps() -> bool:
             try:
-                return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+                told = Path(f"/proc/{self._process.pid}/stat").read_text()
             except FileNotFoundError:
                 return True
+            return told.rpartition(")")[2].split()[0] == "S"
 
         if not sleeps():
             return False
