@@ -16,7 +16,13 @@ from nimbus_sdk.settings import KEY_VARIABLE, Settings, dotenv_values
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.places import Places
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 NOTE_TIME_EVERY_SECONDS = 900.0
+_DECIDING = (KEY_VARIABLE, "NIMBUS_SDK_HOME", "NIMBUS_SDK_PROFILE")
+_DECIDING_RAW = _DECIDING if os.name == "nt" else tuple(map(os.fsencode, _DECIDING))
 
 
 def kept_session(places: Places) -> AuthSession | None:
@@ -124,19 +130,21 @@ _memory: dict[tuple[object, ...], _Held] = {}
 
 
 def _situation(profile: str | None) -> tuple[object, ...]:
-    environ = os.environ
     try:
         folder = os.getcwd()
     except OSError:
         folder = ""
+    look_up, names = _environment()
     # The key's hash and not the key: what is remembered here must not be one more copy of it.
-    return (
-        profile,
-        folder,
-        hash(environ.get(KEY_VARIABLE)),
-        environ.get("NIMBUS_SDK_HOME"),
-        environ.get("NIMBUS_SDK_PROFILE"),
-    )
+    return (profile, folder, hash(look_up(names[0])), look_up(names[1]), look_up(names[2]))
+
+
+def _environment() -> tuple[Callable[..., object], tuple[object, ...]]:
+    """How to look up the variables that decide, and by which names."""
+    # Of a name that is absent, as these mostly are, os.environ raises and catches an error, which takes longer
+    # than all else that a gate does. What it rests on does not.
+    raw = getattr(os.environ, "_data", None)
+    return (os.environ.get, _DECIDING) if raw is None else (raw.get, _DECIDING_RAW)
 
 
 def _named_key(settings: Settings) -> ApiKey | None:

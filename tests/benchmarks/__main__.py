@@ -32,7 +32,7 @@ def main() -> int:
 
 def _starts(folder: Path, rounds: int) -> list[Verdict]:
     processor, wall = starts.measured(starts.starts(folder), rounds)
-    found = starts.verdicts(processor, starts.again(folder))
+    found = starts.verdicts(processor, *starts.again(folder))
     print(table(f"Fresh processes, in turns, {rounds} rounds, processor time", processor, above=processor[0]))
     print(table("The same, time on the wall", wall, above=wall[0]))
     print(*found, "", sep="\n")

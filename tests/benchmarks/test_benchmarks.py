@@ -17,8 +17,12 @@ def test_starts_are_measured_and_judged(tmp_path: Path) -> None:
     processor, wall = starts.measured([programs[0], *ours], rounds=1)
     assert [row.name for row in processor] == [row.name for row in wall]
     assert all(row.median > 0 for row in processor + wall)
-    found = starts.verdicts(processor, starts.again(tmp_path))
-    assert [verdict.promise for verdict in found] == ["import, above bare Python", "second current_session()"]
+    found = starts.verdicts(processor, *starts.again(tmp_path))
+    assert [verdict.promise for verdict in found] == [
+        "import, above bare Python",
+        "second current_session()",
+        "a license gate, at each call",
+    ]
     assert starts.BARE in table("Starts", processor, above=processor[0])
 
 
