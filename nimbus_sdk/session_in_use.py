@@ -141,8 +141,8 @@ def _situation(profile: str | None) -> tuple[object, ...]:
 
 def _environment() -> tuple[Callable[..., object], tuple[object, ...]]:
     """How to look up the variables that decide, and by which names."""
-    # Of a name that is absent, as these mostly are, os.environ raises and catches an error, which takes longer
-    # than all else that a gate does. What it rests on does not.
+    # For a name that is absent, as these mostly are, os.environ raises and catches an error, which takes
+    # longer than all else that a gate does. What it rests on does not.
     raw = getattr(os.environ, "_data", None)
     return (os.environ.get, _DECIDING) if raw is None else (raw.get, _DECIDING_RAW)
 
