@@ -192,6 +192,19 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it stands in a URL but without brackets, is this machine and nothing else."""
+    # What a zone behind % means is each system's own affair.
+    if host in LOOPBACK or "%" in host:
+        return host in LOOPBACK
+    from ipaddress import ip_address
+
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def base_url(text: str, variable: str) -> str:
     """Check a base URL: https, or http for loopback only; no user, query or fragment.
 
@@ -208,7 +221,7 @@ def base_url(text: str, variable: str) -> str:
         host = None
     if not host or not _URL_LETTERS.issuperset(address):
         raise ConfigurationError(f"{variable} must be https://host[:port][/path], with nothing else in it.")
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError(
             f"{variable} must start with https:// (anything else would send the key unprotected); "
             "plain http is allowed for this machine's own loopback addresses only."

@@ -162,6 +162,12 @@ def test_paths_are_made_absolute(monkeypatch, project):
     [
         ("NIMBUS_SDK_API_URL", "http://api.nimbusbci.com"),
         ("NIMBUS_SDK_API_URL", "http://127.0.0.1.evil.example"),
+        ("NIMBUS_SDK_API_URL", "http://127.evil.example"),
+        ("NIMBUS_SDK_API_URL", "http://127.1"),
+        ("NIMBUS_SDK_API_URL", "http://128.0.0.1"),
+        ("NIMBUS_SDK_API_URL", "http://0.0.0.0"),
+        ("NIMBUS_SDK_API_URL", "http://[::2]"),
+        ("NIMBUS_SDK_API_URL", "http://[::1%25evil.example]"),
         ("NIMBUS_SDK_API_URL", "ftp://api.nimbusbci.com"),
         ("NIMBUS_SDK_API_URL", "api.nimbusbci.com"),
         ("NIMBUS_SDK_API_URL", "//api.nimbusbci.com"),
@@ -227,11 +233,24 @@ def test_settings_are_frozen():
         load().profile = "other"
 
 
-@pytest.mark.parametrize("host", sorted(LOOPBACK))
+@pytest.mark.parametrize("host", [*sorted(LOOPBACK), "127.0.0.2", "127.255.255.254", "0:0:0:0:0:0:0:1"])
 def test_plain_http_is_for_loopback_alone(host):
     """This machine's own addresses may be spoken to without TLS."""
     url = f"http://[{host}]:8" if ":" in host else f"http://{host}:8"
     assert base_url(url, "NIMBUS_SDK_API_URL") == url
+
+
+def test_the_usual_addresses_are_judged_without_a_library(fresh):
+    """What reads a session offline loads nothing to judge an address that it will not even use."""
+    code = """if True:
+        import sys
+        import urllib.parse  # which loads ipaddress in some versions of Python
+        sys.modules["ipaddress"] = None
+        from nimbus_sdk.settings import Settings
+        Settings.load(environ={"NIMBUS_SDK_API_URL": "http://127.0.0.1:1"}, directory="/")
+        Settings.load(environ={"NIMBUS_SDK_API_URL": "https://host"}, directory="/")
+    """
+    fresh(code)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import platform
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from nimbus_sdk._version import __version__
 from nimbus_sdk.errors import ConfigurationError, NimbusError, NimbusTimeoutError, ResponseFormatError
 from nimbus_sdk.transport.budget import Deadline
 from nimbus_sdk.transport.flow import BODY_LIMIT, Answer, Call
+from nimbus_sdk.transport.proxies import Ways
 from nimbus_sdk.transport.redact import bare, foreign, guard_loggers
 from nimbus_sdk.transport.resolve import known_addresses
 from nimbus_sdk.transport.retry import http_date
@@ -26,14 +26,12 @@ from nimbus_sdk.transport.status import from_exception
 from nimbus_sdk.transport.thread import Overdue, in_time
 from nimbus_sdk.transport.tls import tls_context
 
-C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 T = TypeVar("T")
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 ID_LIMIT = 128
 _PLATFORM = f"{platform.system()} {platform.machine()}"
 USER_AGENT = f"nimbusbci-sdk/{__version__} Python/{platform.python_version()} ({_PLATFORM})"
-_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _log = logging.getLogger("nimbus_sdk.transport")
 
 
@@ -71,8 +69,10 @@ class HttpTransport:
     def __init__(self) -> None:
         guard_loggers()
         context = tls_context()
-        direct = {f"all://{host}": httpx.HTTPTransport(verify=context) for host in _LOOPBACK_HOSTS}
-        self._client = _opened(lambda: httpx.Client(verify=context, follow_redirects=False, mounts=direct))
+        # httpx must not read the environment: it breaks off over some entries of NO_PROXY.
+        self._ways = Ways(
+            lambda proxy: httpx.Client(verify=context, follow_redirects=False, proxy=proxy, trust_env=False)
+        )
 
     def send(self, call: Call, deadline: Deadline) -> Answer:
         """Send once; see :class:`Transport`."""
@@ -90,7 +90,8 @@ class HttpTransport:
         addresses = known_addresses(call.url, _seconds(deadline, CONNECT_SECONDS))
         # Each address of a host is tried in turn, each with the whole timeout.
         connect = CONNECT_SECONDS / addresses
-        return self._client.send(_request(self._client, call, deadline, connect), stream=True)
+        client = self._ways.to(call.url)
+        return client.send(_request(client, call, deadline, connect), stream=True)
 
     def _exchange(self, call: Call, deadline: Deadline, head: Callable[[], httpx.Response]) -> Answer:
         reception = _Reception(call, deadline)
@@ -114,7 +115,8 @@ class HttpTransport:
 
     def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        for client in self._ways:
+            client.close()
 
 
 class AsyncHttpTransport:
@@ -123,9 +125,10 @@ class AsyncHttpTransport:
     def __init__(self) -> None:
         guard_loggers()
         context = tls_context()
-        direct = {f"all://{host}": httpx.AsyncHTTPTransport(verify=context) for host in _LOOPBACK_HOSTS}
-        self._client = _opened(
-            lambda: httpx.AsyncClient(verify=context, follow_redirects=False, mounts=direct),
+        self._ways = Ways(
+            lambda proxy: httpx.AsyncClient(
+                verify=context, follow_redirects=False, proxy=proxy, trust_env=False
+            )
         )
 
     async def send(self, call: Call, deadline: Deadline) -> Answer:
@@ -138,12 +141,10 @@ class AsyncHttpTransport:
         raise fault
 
     async def _exchange(self, call: Call, deadline: Deadline) -> Answer:
-        await anyio.to_thread.run_sync(known_addresses, call.url, _seconds(deadline, CONNECT_SECONDS))
+        client = await anyio.to_thread.run_sync(self._way, call, deadline)
         reception = _Reception(call, deadline)
         try:
-            response = await self._client.send(
-                _request(self._client, call, deadline, CONNECT_SECONDS), stream=True
-            )
+            response = await client.send(_request(client, call, deadline, CONNECT_SECONDS), stream=True)
             try:
                 await reception.take_async(response)
             finally:
@@ -158,9 +159,15 @@ class AsyncHttpTransport:
             return reception.answer()
         raise fault
 
+    def _way(self, call: Call, deadline: Deadline) -> httpx.AsyncClient:
+        # Both may ask a name server, which would hold up the event loop.
+        known_addresses(call.url, _seconds(deadline, CONNECT_SECONDS))
+        return self._ways.to(call.url)
+
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        for client in self._ways:
+            await client.aclose()
 
 
 class _Reception:
@@ -229,28 +236,6 @@ class _Reception:
     @property
     def _host(self) -> str:
         return urlsplit(self._call.url).netloc
-
-
-def _opened(client: Callable[[], C]) -> C:
-    """A client, which reads the proxy variables."""
-    try:
-        return client()
-    except ImportError:
-        fault = ConfigurationError(
-            f"{_proxy_variables()} names a socks proxy, which needs the package socksio.",
-            hint="Run `pip install socksio`, or name an http:// proxy.",
-        )
-    except (ValueError, httpx.InvalidURL):
-        fault = ConfigurationError(
-            f"{_proxy_variables()} does not hold the URL of a proxy that can be used.",
-            hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
-        )
-    raise fault
-
-
-def _proxy_variables() -> str:
-    named = [name for name in os.environ if name.lower().endswith("_proxy") and name.lower() != "no_proxy"]
-    return " or ".join(sorted(named)) or "The system's proxy setting"
 
 
 def _request(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-import urllib.request
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
 from nimbus_sdk.settings import LOOPBACK
-from nimbus_sdk.transport.redact import scrub
+from nimbus_sdk.transport.proxies import Proxies
 from nimbus_sdk.transport.status import unknown_host
 from nimbus_sdk.transport.thread import Overdue, in_time
 
@@ -52,8 +51,5 @@ def _is_address(host: str) -> bool:
 
 def proxy_for(url: str) -> str | None:
     """The proxy that a request to a URL goes through, without its password; None where it goes straight."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return None if not proxy or host in LOOPBACK or urllib.request.proxy_bypass(host) else scrub(proxy)
+    proxy = Proxies.found().to(url)
+    return None if proxy is None else str(proxy)

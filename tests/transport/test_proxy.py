@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import urllib.request
 
 import pytest
 import trustme
@@ -118,6 +119,22 @@ def test_a_proxy_variable_that_cannot_be_used_is_told_by_name(send, monkeypatch,
     assert strangers_in(caught.value) == []
 
 
+def test_only_the_variable_that_is_wrong_is_named(send, monkeypatch):
+    """A person with three proxy variables reads which of them to correct."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("https_proxy", "ftp://127.0.0.1:1")
+    monkeypatch.setenv("FTP_PROXY", "ftp://127.0.0.1:1")
+    with pytest.raises(ConfigurationError, match=r"^https_proxy does not hold"):
+        send(to_api())
+
+
+def test_a_proxy_of_the_system_that_cannot_be_used_is_told_with_the_variables_to_set(send, monkeypatch):
+    """Without any variable it is the system's own setting, over which a variable would win."""
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "ftp://127.0.0.1:1"})
+    with pytest.raises(ConfigurationError, match=r"system's proxy setting.*HTTPS_PROXY, HTTP_PROXY and ALL"):
+        send(to_api())
+
+
 def test_a_socks_proxy_without_its_package_is_told_with_the_package(send, monkeypatch):
     """httpx needs socksio for it; the error names it instead of an ImportError."""
     monkeypatch.setitem(__import__("sys").modules, "socksio", None)
@@ -136,12 +153,13 @@ def test_this_machine_is_never_reached_through_a_proxy(send, monkeypatch, host):
     assert proxy.connections == 0
 
 
-def test_this_machine_by_its_sixth_version_is_not_either(send, monkeypatch):
-    """The same for ::1, where nobody listens."""
+@pytest.mark.parametrize("host", ["[::1]", "[0:0:0:0:0:0:0:1]", "127.0.0.2"])
+def test_this_machine_by_its_other_addresses_is_not_either(send, monkeypatch, host):
+    """The same for those where nobody listens, however they are written."""
     with serving(saying(b"{}")) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         with pytest.raises(NimbusConnectionError):
-            send(to_api("http://[::1]:9"))
+            send(to_api(f"http://{host}:9"))
     assert proxy.connections == 0
 
 
@@ -158,6 +176,45 @@ def test_no_proxy_is_honoured(send, monkeypatch):
         with pytest.raises(NimbusConnectionError, match="cannot be resolved"):
             send(to_api())
     assert proxy.connections == 0
+
+
+KUBERNETES = "localhost,127.0.0.1,::1,fd00::/8,10.0.0.0/8"
+
+
+@pytest.mark.parametrize(
+    "no_proxy", [KUBERNETES, "[::1]", "[fd00::]/8", "a b,[::1,host:port,http://[,://,%,*.,\u2603,\udc80"]
+)
+def test_no_entry_of_no_proxy_breaks_a_call(send, service, monkeypatch, no_proxy):
+    """What is usual in Kubernetes, and what makes no sense at all: the proxy is used as before."""
+    with serving(tunnel_to(service.port)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", no_proxy)
+        assert send(to_api()).status == 200
+    assert proxy.connections == 1
+
+
+@pytest.mark.parametrize("no_proxy", [KUBERNETES, "[::1]"])
+def test_no_proxy_without_any_proxy_breaks_no_call_either(send, monkeypatch, no_proxy):
+    """NO_PROXY alone is set in many containers."""
+    monkeypatch.setenv("no_proxy", no_proxy)
+    with serving(saying(b"{}")) as server:
+        assert send(to_api(server.url)).status == 200
+
+
+@pytest.mark.parametrize("no_proxy", [KUBERNETES, "10.1.2.3:80"])
+def test_a_call_goes_straight_to_what_no_proxy_names(send, monkeypatch, no_proxy):
+    """The transports keep to the rules, which are tested one by one elsewhere."""
+    with serving(saying(b"{}")) as proxy, serving(saying(b"{}")) as server:
+        connect = socket.socket.connect
+
+        def led(self, address):
+            connect(self, ("127.0.0.1", server.port) if address == ("10.1.2.3", 80) else address)
+
+        monkeypatch.setattr(socket.socket, "connect", led)
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", no_proxy)
+        assert send(to_api("http://10.1.2.3")).status == 200
+    assert (proxy.connections, server.connections) == (0, 1)
 
 
 def test_a_netrc_is_never_read(send, own_world, monkeypatch):
