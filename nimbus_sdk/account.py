@@ -16,7 +16,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.session import AuthSession, key_of, standing
 from nimbus_sdk.session_in_use import current_session, forget_memory, kept_session, session_of
-from nimbus_sdk.settings import Settings
+from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import credentials, key_sources, sessions
 from nimbus_sdk.store.files import Lock
 from nimbus_sdk.store.key_sources import Found
@@ -66,8 +66,8 @@ def refreshing(settings: Settings) -> Flow[AuthSession]:
     asked_at = datetime.now(UTC)
     lock = Lock(places.lock)
     try:
-        yield from licensing.locked(lock)
-        before = yield from work(lambda: kept_session(places))
+        yield from licensing.locked(lock, patience=settings.timeout)
+        before = yield from work(lambda: _kept_by(settings, places))
         # A clock that was set back shows every earlier answer as one of the future.
         if before is not None and asked_at < before.validated_at <= datetime.now(UTC):
             return before
@@ -86,12 +86,26 @@ def checking_quota(settings: Settings) -> Flow[bool]:
     named = yield from work(lambda: key_sources.cheap_key(settings))
     key = None if named is None else named.key
     session = yield from work(lambda: _kept_for(places, key))
-    if standing(session, datetime.now(UTC)) != "fresh" or session.usage_quota == 0:
+    if not (yield from work(lambda: _fresh(places, session))) or session.usage_quota == 0:
         session = yield from _renewed_if_possible(settings, places, session)
         if session.stale:
             # What is kept stands in for the answer only while it may be used.
             yield from work(lambda: session_of(places, key))
     return session.usage_quota is None or session.usage_quota > 0
+
+
+def _kept_by(settings: Settings, places: Places) -> AuthSession | None:
+    """The kept session, if it is this service that has said so."""
+    session = kept_session(places)
+    return session if session is not None and session.api_origin == origin(settings.api_url) else None
+
+
+def _fresh(places: Places, session: AuthSession) -> bool:
+    """Whether a kept session is young, the clock has not been set back, and its key was not called dead."""
+    seen = sessions.last_seen(places)
+    latest = None if seen is None else datetime.fromtimestamp(seen, UTC)
+    dead = sessions.stamp(places.refusal(session.key_fingerprint)) is not None
+    return not dead and standing(session, datetime.now(UTC), latest) == "fresh"
 
 
 def _kept_for(places: Places, key: ApiKey | None) -> AuthSession:
@@ -116,7 +130,7 @@ def _validating(settings: Settings, places: Places, found: Found) -> Flow[AuthSe
     except NimbusError as error:
         if not licensing.is_no_answer(error):
             raise
-        cached = yield from work(lambda: _cached(places, found.key))
+        cached = yield from work(lambda: _cached(settings, places, found.key))
         if cached is None:
             raise
         return licensing.served_stale(cached, error)
@@ -133,11 +147,13 @@ def _stored(settings: Settings, places: Places) -> Found:
     return Found(stored.key, "store", stored.location, stored=True)
 
 
-def _cached(places: Places, key: ApiKey) -> AuthSession | None:
+def _cached(settings: Settings, places: Places, key: ApiKey) -> AuthSession | None:
     try:
-        return session_of(places, key)
+        session = session_of(places, key)
     except SessionError:
         return None
+    # What another service said of the key is no word of this one.
+    return session if session.api_origin == origin(settings.api_url) else None
 
 
 def authenticate(

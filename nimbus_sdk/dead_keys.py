@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from nimbus_sdk.errors import ApiError, SessionError
+from nimbus_sdk.errors import ApiError, InvalidKeyError, SessionError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.session_in_use import forget_memory, kept_session
 from nimbus_sdk.store import sessions
@@ -35,6 +35,38 @@ def heeding(places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
         if is_dead(error):
             yield from work(lambda: _bury_if_possible(places, key, code))
         raise
+
+
+def alive(places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
+    """Have a conversation in which the service calls the key valid; an earlier note of its refusal goes.
+
+    A note that came while the answer was on its way stays, since it is the later news.
+
+    Raises:
+        InvalidKeyError: The key is dead, or was called dead meanwhile.
+        SessionError: The note cannot be removed.
+    """
+    note = places.refusal(key.fingerprint)
+    known = yield from work(lambda: sessions.stamp(note))
+    answer = yield from heeding(places, key, conversation)
+    yield from work(lambda: require_not_refused(places, key.fingerprint, key.masked, known))
+    if known is not None:
+        yield from work(lambda: sessions.clear_refusal(places, key.fingerprint))
+    return answer
+
+
+def require_not_refused(
+    places: Places, fingerprint: str, masked: str, known: sessions.Stamp | None = None
+) -> None:
+    """Go on only if there is no note that a key was refused, but for one that is known already.
+
+    Raises:
+        InvalidKeyError: There is one: the service called the key dead meanwhile.
+    """
+    if sessions.stamp(places.refusal(fingerprint)) not in (None, known):
+        raise InvalidKeyError(
+            f"The service has called {masked} dead since it said that it is valid, so nothing was kept."
+        )
 
 
 def bury(places: Places, key: ApiKey, code: str) -> None:

@@ -19,13 +19,14 @@ from nimbus_sdk.errors import (
     CoreNotInstalledError,
     CredentialStoreError,
     MissingKeyError,
+    NimbusTimeoutError,
     SessionError,
 )
 from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.session import AuthSession, standing
 from nimbus_sdk.session_in_use import session_of
-from nimbus_sdk.settings import Settings
+from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store.files import Lock
 from nimbus_sdk.store.key_card import read_card
 from nimbus_sdk.store.key_sources import Found, cheap_key, find_key
@@ -102,10 +103,11 @@ def installing(
     settings: Settings, given: Given, *, force: bool, version: str | None, report: Report
 ) -> Flow[AuthSession]:
     """The whole story, as a flow."""
-    order = _Order(settings, Places.of(settings), accepted(given), version, report)
+    order = _Order(settings, Places.of(settings), accepted(given), _wanted(version), report)
     named = yield from work(lambda: cheap_key(settings, order.given))
     if settings.offline:
         return (yield from work(lambda: order.required(named)))
+    session = None
     if not force:
         session = yield from work(lambda: order.present(named))
         if session is not None and order.complete(named, session):
@@ -113,8 +115,9 @@ def installing(
             return session
     lock = Lock(order.places.lock)
     try:
-        waiting = ProgressEvent("wait", "Waiting for another process that installs")
-        yield from licensing.locked(lock, lambda: report(waiting))
+        served = yield from _waited(order, lock, named, session)
+        if served is not None:
+            return served
         # Whoever held the lock may have done it all by now.
         session = None if force else (yield from work(lambda: order.present(named)))
         if session is not None and order.complete(named, session):
@@ -131,6 +134,32 @@ def installing(
         return (yield from _from_the_start(order, found, core_stays=order.core_is_there() and not force))
     finally:
         lock.release()
+
+
+def _waited(
+    order: _Order, lock: Lock, named: Found | None, session: AuthSession | None
+) -> Flow[AuthSession | None]:
+    """Wait for others that install; where a kept session can stand in, only briefly, and then it does."""
+    waiting = ProgressEvent("wait", "Waiting for another process that installs")
+    patience = None if session is None else licensing.BRIEF_WAIT_SECONDS
+    try:
+        yield from licensing.locked(lock, lambda: order.report(waiting), patience)
+    except NimbusTimeoutError as error:
+        if session is None:
+            raise
+        # The others may be held up by a service that does not answer, one after the other.
+        latest = (yield from work(lambda: order.present(named))) or session
+        return latest if order.complete(named, latest) else licensing.served_stale(latest, error)
+    return None
+
+
+def _wanted(version: str | None) -> str | None:
+    """A version as a core tells its own, so that ``v1.0`` and ``1.0`` are the same wish."""
+    if version is None:
+        return None
+    from nimbus_sdk.core.release import version_of
+
+    return str(version_of(version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +190,11 @@ class _Order:
         if not self.core_is_there():
             return None
         try:
-            return session_of(self.places, None if named is None else named.key)
+            session = session_of(self.places, None if named is None else named.key)
         except SessionError:
             return None
+        # What another service said of the key is no word of this one.
+        return session if session.api_origin == origin(self.settings.api_url) else None
 
     def required(self, named: Found | None) -> AuthSession:
         """The same, for a start without network.

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.dead_keys import heeding, is_dead
+from nimbus_sdk.dead_keys import alive, heeding, is_dead, require_not_refused
 from nimbus_sdk.errors import (
     ApiError,
     CredentialStoreError,
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 CACHED_PATIENCE_SECONDS = 1.4
 """What a call may cost whose answer the cache can replace; with one read that overruns, under 3 s."""
 
+BRIEF_WAIT_SECONDS = 1.0
+"""What such a call may wait for other processes before it."""
+
 LOCK_WAIT_SECONDS = 300.0
 LOCK_POLL_SECONDS = 0.1
 GIVEN_BY_A_PERSON = ("argument", "prompt", "bundle")
@@ -62,7 +65,7 @@ def confirmed(settings: Settings, places: Places, key: ApiKey) -> Flow[AuthSessi
     """
     from nimbus_sdk.api import flows
 
-    entitlement, answer = yield from heeding(places, key, flows.validate(settings.api_url, key))
+    entitlement, answer = yield from alive(places, key, flows.validate(settings.api_url, key))
     session = _session(settings, key, entitlement, answer)
     if entitlement.user_id is None:
         raise ResponseFormatError("The service called the key valid, but did not say whose it is (user_id).")
@@ -85,7 +88,7 @@ def renewed(
     """
     from nimbus_sdk.api import flows
 
-    entitlement, answer = yield from heeding(places, key, flows.refresh(settings.api_url, key, patience))
+    entitlement, answer = yield from alive(places, key, flows.refresh(settings.api_url, key, patience))
     return replace(
         _session(settings, key, entitlement, answer),
         user_id=before.user_id,
@@ -164,12 +167,11 @@ def keep(settings: Settings, places: Places, found: Found, session: AuthSession)
 
 
 def keep_session(places: Places, session: AuthSession) -> None:
-    """Keep a confirmed session, and what it makes true: its key lives, and the clock is right.
+    """Keep a confirmed session, and what it makes true: the clock is right.
 
     Raises:
         SessionError: The disk refused.
     """
-    sessions.clear_refusal(places, session.key_fingerprint)
     sessions.write(places, session.to_dict())
     sessions.note_seen(places, session.validated_at.timestamp())
     forget_memory()
@@ -185,21 +187,34 @@ def key_kept(settings: Settings, places: Places, found: Found, session: AuthSess
         The session, with the place where its key is.
 
     Raises:
+        InvalidKeyError: The service called the key dead since it was found valid.
         CredentialStoreError: The store refused.
     """
+    require_not_refused(places, session.key_fingerprint, session.key_masked)
     if found.source not in GIVEN_BY_A_PERSON:
         yield replace(session, key_source=found.source)
         return
     undo = _undoing(settings, places, found.key)
     try:
-        choice = save_key(settings, places, found.key, session.api_origin)
-        yield replace(session, key_source=choice.store.name, key_source_reason=choice.reason)
+        yield _with_key_stored(settings, places, found.key, session)
     except NimbusError:
         try:
             undo()
         except CredentialStoreError as error:
             _log.warning("%s is stored already, although the rest failed: %s", found.key.masked, error)
         raise
+
+
+def _with_key_stored(settings: Settings, places: Places, key: ApiKey, session: AuthSession) -> AuthSession:
+    try:
+        choice = save_key(settings, places, key, session.api_origin)
+    except CredentialStoreError:
+        stored = read_stored(settings, places)
+        if stored.key is None or stored.key.fingerprint != key.fingerprint:
+            raise
+        # A disk that is read-only by now holds the very key already.
+        return replace(session, key_source=stored.store)
+    return replace(session, key_source=choice.store.name, key_source_reason=choice.reason)
 
 
 def _undoing(settings: Settings, places: Places, key: ApiKey) -> Callable[[], object]:
@@ -220,25 +235,28 @@ def _undoing(settings: Settings, places: Places, key: ApiKey) -> Callable[[], ob
     return lambda: save_key(settings, places, kept, before.origin)
 
 
-def locked(lock: Lock, waiting: Callable[[], None] | None = None) -> Flow[None]:
+def locked(
+    lock: Lock, waiting: Callable[[], None] | None = None, patience: float | None = None
+) -> Flow[None]:
     """Wait for a lock; where locks do not work, go on without: only work would be done twice.
 
     Args:
         lock: Released by the caller.
         waiting: Called once if another process holds the lock.
+        patience: Seconds to wait at most; as long as an install may take where left out.
 
     Raises:
-        NimbusTimeoutError: Another process holds it for too long.
+        NimbusTimeoutError: Another process holds it for longer.
     """
-    started = time.monotonic()
+    started, longest = time.monotonic(), LOCK_WAIT_SECONDS if patience is None else patience
     try:
         while not (yield from work(lock.try_acquire)):
             if waiting is not None:
                 waiting()
                 waiting = None
-            if time.monotonic() - started > LOCK_WAIT_SECONDS:
+            if time.monotonic() - started > longest:
                 raise NimbusTimeoutError(
-                    f"Another process has been busy with the same for {LOCK_WAIT_SECONDS:.0f} s.",
+                    f"Another process has been busy with the same for {longest:.1f} s.",
                     hint=f"Wait for it, or end it; it holds {lock.path}.",
                 )
             yield from pause(LOCK_POLL_SECONDS * (0.5 + os.urandom(1)[0] / 255))

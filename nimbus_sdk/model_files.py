@@ -16,7 +16,7 @@ from nimbus_sdk.core.refused import told
 from nimbus_sdk.errors import ConfigurationError, CoreDownloadError, PermissionDeniedError
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.session_in_use import session_of
-from nimbus_sdk.settings import LOOPBACK, Settings, origin
+from nimbus_sdk.settings import Settings, is_loopback, origin
 from nimbus_sdk.store import key_sources
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport.auth import HeaderAuth
@@ -124,7 +124,7 @@ def _is_safe(url: str, settings: Settings) -> bool:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    local = parts.scheme == "http" and host in LOOPBACK and settings.api_url.startswith("http://")
+    local = parts.scheme == "http" and is_loopback(host or "") and settings.api_url.startswith("http://")
     return bool(host) and "@" not in parts.netloc and (parts.scheme == "https" or local)
 
 

@@ -125,11 +125,14 @@ class AuthSession:
         """Ask the service for the current quota and features, and keep them.
 
         Raises:
+            MissingKeyError: No source has the key that this session was made with.
             NimbusConnectionError: The service cannot be reached.
             InvalidKeyError: The key is dead; the session is gone.
         """
         from nimbus_sdk.account import refresh_quota
 
+        # Where another account's key is at hand, it is that account's session that would be renewed.
+        key_of(self)
         return refresh_quota(profile=self.profile)
 
     def to_dict(self) -> dict[str, object]:
@@ -167,7 +170,7 @@ class AuthSession:
     def __str__(self) -> str:
         until = "revoked" if self.expires_at is None else f"{self.expires_at:%Y-%m-%d %H:%M} UTC"
         left = "unlimited" if self.usage_quota is None else f"{self.usage_quota:,} left"
-        note = " (stale: the service could not be reached)" if self.stale else ""
+        note = " (stale: it could not be renewed)" if self.stale else ""
         return f"Nimbus session {self.key_masked}: {self.license_type}, {left}, valid until {until}{note}"
 
     def _repr_html_(self) -> str:

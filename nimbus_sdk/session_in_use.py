@@ -9,7 +9,7 @@ import os
 import time
 from datetime import UTC, datetime
 
-from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionNotFoundError
+from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionExpiredError, SessionNotFoundError
 from nimbus_sdk.keys import ApiKey, received
 from nimbus_sdk.session import ROLLBACK_SECONDS, AuthSession, usable
 from nimbus_sdk.settings import KEY_VARIABLE, Settings, dotenv_values
@@ -20,7 +20,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOTE_TIME_EVERY_SECONDS = 900.0
+NOTE_TIME_EVERY_SECONDS = 240.0
+"""Less than the clock may be set back, so that it cannot be set back unseen."""
+
 _DECIDING = (KEY_VARIABLE, "NIMBUS_SDK_HOME", "NIMBUS_SDK_PROFILE")
 _DECIDING_RAW = _DECIDING if os.name == "nt" else tuple(map(os.fsencode, _DECIDING))
 
@@ -97,9 +99,13 @@ def session_of(places: Places, key: ApiKey | None) -> AuthSession:
     if os.path.exists(places.refusal(session.key_fingerprint)):
         raise _absent(places, session.key_fingerprint, session.key_masked)
     now, seen = time.time(), sessions.last_seen(places)
-    usable(
-        session, datetime.fromtimestamp(now, UTC), None if seen is None else datetime.fromtimestamp(seen, UTC)
-    )
+    moment = datetime.fromtimestamp(now, UTC)
+    try:
+        usable(session, moment, None if seen is None else datetime.fromtimestamp(seen, UTC))
+    except SessionExpiredError:
+        # Else a clock that is set back to before the end would bring the session back.
+        sessions.note_seen(places, now)
+        raise
     if now - max(seen or 0.0, session.validated_at.timestamp()) > NOTE_TIME_EVERY_SECONDS:
         sessions.note_seen(places, now)
     return session
@@ -120,7 +126,9 @@ class _Held:
         self._path = path
         self._stamp = stamp
         self._earliest = time.time() - ROLLBACK_SECONDS
-        self._latest = float("inf") if session.expires_at is None else session.expires_at.timestamp()
+        end = float("inf") if session.expires_at is None else session.expires_at.timestamp()
+        # The time must be noted again by then.
+        self._latest = min(end, time.time() + NOTE_TIME_EVERY_SECONDS)
 
     def still_holds(self) -> bool:
         return self._earliest <= time.time() < self._latest and sessions.stamp(self._path) == self._stamp

@@ -726,9 +726,9 @@ def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(keep, clock, places)
 
 
 def test_the_time_is_not_noted_at_every_call(keep, clock, places):
-    """Reading a session writes nothing for a quarter of an hour."""
+    """Reading a session writes nothing for four minutes."""
     keep()
-    clock.offset = 800
+    clock.offset = 230
     current_session()
     assert not os.path.exists(places.last_seen)
 
@@ -830,3 +830,37 @@ def test_a_fresh_process_has_its_session_without_network_keyring_or_their_librar
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n",
         NIMBUS_SDK_OFFLINE="1",
     )
+
+
+def test_a_secret_that_is_none_is_made_anew(keep, places):
+    """An empty or cut secret seals nothing that anybody would believe: the next one holds."""
+    keep()
+    for content in (b"", b"a", b"f" * 63 + b"\n"):
+        Path(places.seal).unlink(missing_ok=True)
+        Path(places.seal).write_bytes(content)
+        session = keep()
+        assert kept_session(places) == session
+        assert len(Path(places.seal).read_bytes()) == 64
+
+
+def test_a_session_that_was_seen_to_end_does_not_come_back(keep, clock):
+    """A clock that is set back to before the end, after the end was seen, is noticed."""
+    keep(expires_at=datetime.now(UTC) + timedelta(hours=1))
+    clock.offset = 3 * 86_400
+    with pytest.raises(SessionExpiredError):
+        current_session()
+    clock.offset = 1_800
+    forget_memory()
+    with pytest.raises(ClockRollbackError):
+        current_session()
+
+
+def test_a_clock_that_runs_while_a_process_lives_is_noted(keep, clock):
+    """Ten hours forward and nine back, in one process that asks all the time."""
+    keep()
+    current_session()
+    clock.offset = 36_000
+    assert current_session()
+    clock.offset = 3_600
+    with pytest.raises(ClockRollbackError):
+        current_session()

@@ -9,7 +9,7 @@ from typing import TypedDict, cast
 from urllib.parse import urlsplit
 
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError, ResponseFormatError
-from nimbus_sdk.settings import LOOPBACK
+from nimbus_sdk.settings import is_loopback
 from nimbus_sdk.transport.redact import foreign
 
 TOKEN_VARIABLE = "NIMBUS_SDK_SANDBOX_TOKEN"  # noqa: S105 - the name of a variable
@@ -53,7 +53,7 @@ class SandboxControl:
 
     def __init__(self, url: str, token: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme != "http" or parts.hostname not in LOOPBACK:
+        if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
             raise ConfigurationError(
                 f"{url} is no sandbox on this machine.",
                 hint="Give its address as `nimbus-sdk sandbox serve` printed it: http://127.0.0.1:PORT.",

@@ -15,7 +15,7 @@ from nimbus_sdk.errors import (
     CoreDownloadError,
     ResponseFormatError,
 )
-from nimbus_sdk.settings import LOOPBACK, Settings, origin
+from nimbus_sdk.settings import Settings, is_loopback, origin
 from nimbus_sdk.transport.auth import HeaderAuth
 from nimbus_sdk.transport.flow import Answer, Call, Flow, Sink, call
 
@@ -196,7 +196,7 @@ def _target(settings: Settings, url: str, headers: Mapping[str, str]) -> str:
         host, _ = target.hostname, target.port
     except ValueError:
         raise CoreDownloadError(f"{_host(url)} redirected to something that is no address.") from None
-    local = target.scheme == "http" and host in LOOPBACK and settings.github_url.startswith("http://")
+    local = target.scheme == "http" and is_loopback(host or "") and settings.github_url.startswith("http://")
     if not host or "@" in target.netloc or not (target.scheme == "https" or local):
         raise CoreDownloadError(
             f"{_host(url)} redirected to {target.scheme or 'nothing'}://{host or ''}, which is not followed.",

@@ -81,12 +81,12 @@ def find_release(settings: Settings, token: SecretStr, version: str | None = Non
         ConfigurationError: The version is not one (PEP 440).
         CoreDownloadError: GitHub refused, has no such release, or answered something else.
     """
-    wanted = None if version is None else _version(version)
+    wanted = None if version is None else version_of(version)
     path = "releases/latest" if wanted is None else f"releases/tags/v{quote(str(wanted), safe='')}"
     subject = "release of the core" if wanted is None else f"release {wanted} of the core"
     answer = yield from ask(settings, token, path, name="release", subject=subject)
     release = _release(answer)
-    if wanted is not None and _version(release.version) != wanted:
+    if wanted is not None and version_of(release.version) != wanted:
         raise CoreDownloadError(f"GitHub gave release {release.version} where {wanted} was asked for.")
     return release
 
@@ -142,7 +142,12 @@ def expected_digest(settings: Settings, release: Release, asset: Asset, token: S
     )
 
 
-def _version(text: str) -> Version:
+def version_of(text: str) -> Version:
+    """The version of the core that a person names.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
     found = claims.version(text)
     if found is None:
         raise ConfigurationError(
@@ -164,7 +169,7 @@ def _release(answer: Answer) -> Release:
     if not isinstance(assets, list) or len(assets) > MOST_ASSETS:
         raise _unreadable("assets is no list of a sensible length")
     try:
-        version = str(_version(tag))
+        version = str(version_of(tag))
     except ConfigurationError:
         raise _unreadable(f"tag_name {tag!r} is no version") from None
     requires, requires_python = _noted(notes if isinstance(notes, str) else "")

@@ -268,5 +268,5 @@ def _not_installed(core_folder: str, version: str) -> CoreNotInstalledError:
     present = ", ".join(dict.fromkeys(core.version for core in installed_versions(core_folder)))
     return CoreNotInstalledError(
         f"Version {version} of the core is not installed; there is {present or 'none'}.",
-        hint=f"`nimbus-sdk install --core-version {version}` brings it, if it was published.",
+        hint=f"`nimbus-sdk install --version {version}` brings it, if it was published.",
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 FORMAT = 1
+_SECRET_BYTES = 32
 _ENVELOPE = frozenset({"format", "seal", "record"})
 Record: TypeAlias = dict[str, object]
 Stamp: TypeAlias = tuple[int, int, int]
@@ -109,9 +110,20 @@ def refusal(places: Places, fingerprint: str) -> Record | None:
 
 
 def clear_refusal(places: Places, fingerprint: str) -> None:
-    """Drop the note: the service has just called the key valid."""
-    with suppress(OSError):
-        disk.remove(places.refusal(fingerprint))
+    """Drop the note: the service has just called the key valid.
+
+    Raises:
+        SessionError: It cannot be removed, and goes on to count.
+    """
+    note = places.refusal(fingerprint)
+    try:
+        disk.remove(note)
+    except OSError as error:
+        raise SessionError(
+            f"The service calls the key valid again, but the note of its refusal in {note} cannot be removed "
+            f"({error.strerror}).",
+            hint="Check the permissions of the folder and remove the file by hand.",
+        ) from None
 
 
 def last_seen(places: Places) -> float | None:
@@ -132,7 +144,7 @@ def note_seen(places: Places, now: float) -> None:
 
 def _seal(places: Places, path: str, purpose: str, record: Mapping[str, object]) -> None:
     try:
-        secret = files.create_once(places.seal, os.urandom(32).hex().encode())
+        secret = _secret(places)
         payload = dict(record)
         sealed = {"format": FORMAT, "seal": _mac(secret, places, purpose, payload), "record": payload}
         disk.write_private(path, json.dumps(sealed, indent=1).encode() + b"\n")
@@ -141,6 +153,20 @@ def _seal(places: Places, path: str, purpose: str, record: Mapping[str, object])
             f"The {purpose} cannot be kept in {os.path.dirname(path)} ({error.strerror or error}).",
             hint="Check free space and permissions, or set NIMBUS_SDK_HOME to a folder that can be written.",
         ) from None
+
+
+def _secret(places: Places) -> bytes:
+    """The secret of this installation, made at the first call; one that is damaged is set aside."""
+    fresh = os.urandom(_SECRET_BYTES).hex().encode()
+    secret = files.create_once(places.seal, fresh)
+    if _is_secret(secret):
+        return secret
+    files.quarantine(places.seal)
+    return files.create_once(places.seal, fresh)
+
+
+def _is_secret(content: bytes) -> bool:
+    return len(content) == 2 * _SECRET_BYTES and content.isalnum()
 
 
 def _unsealed(places: Places, path: str, purpose: str) -> Record | None:
@@ -185,7 +211,7 @@ def _open(content: bytes, secret: bytes, places: Places, purpose: str) -> Record
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    return record if secret and genuine and isinstance(record, dict) else None
+    return record if _is_secret(secret) and genuine and isinstance(record, dict) else None
 
 
 def _mac(secret: bytes, places: Places, purpose: str, record: object) -> str:

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk import errors
+from nimbus_sdk import dead_keys, errors
 from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import sessions
+from nimbus_sdk.transport.drive import Driver
 
 STORIES = [
     "install_core",
@@ -135,3 +137,46 @@ def test_a_damaged_session_does_not_hide_that_the_key_is_dead(sdk, key, sandbox,
     assert sessions.refusal(places, ApiKey.parse(key).fingerprint)["code"] == "INVALID_KEY"
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
+
+
+def test_an_answer_that_was_on_its_way_does_not_revive_it(sdk, key, places):
+    """The service says valid, then dead, and the older word arrives last."""
+    sdk.install_core(key)
+    dead = ApiKey.parse(key)
+
+    def valid_and_dead_meanwhile():
+        dead_keys.bury(places, dead, "REVOKED")
+        return "valid"
+        yield
+
+    with Driver(Settings.load()) as driver, pytest.raises(errors.InvalidKeyError, match="dead since"):
+        driver.run(dead_keys.alive(places, dead, valid_and_dead_meanwhile()))
+    assert sessions.refusal(places, dead.fingerprint)["code"] == "REVOKED"
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+
+
+def test_a_key_that_dies_during_a_download_is_not_kept(sdk, key, places):
+    """Found valid first, called dead while the core arrives: neither session nor key nor core is kept."""
+    dead = ApiKey.parse(key)
+
+    def dies(event):
+        if event.stage == "unpack":
+            dead_keys.bury(places, dead, "INVALID_KEY")
+
+    with pytest.raises(errors.InvalidKeyError, match="dead since"):
+        sdk.install_core(key, progress=dies)
+    assert not sdk.check_installation()
+    assert sdk.get_stored_api_key() is None
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+
+
+def test_quota_of_a_dead_key_is_asked_for_anew(sdk, key, places):
+    """A note of a refusal counts there too, although the session was put back."""
+    sdk.authenticate(key)
+    kept = Path(places.session).read_bytes()
+    dead_keys.bury(places, ApiKey.parse(key), "INVALID_KEY")
+    Path(places.session).write_bytes(kept)
+    assert sdk.check_quota_and_refresh() is True
+    assert sessions.refusal(places, ApiKey.parse(key).fingerprint) is None

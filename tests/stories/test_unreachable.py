@@ -2,12 +2,14 @@
 
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import nimbus_sdk
 from nimbus_sdk import errors
+from nimbus_sdk.sandbox import Sandbox
 from tests.transport.wire import head, saying
 
 
@@ -178,3 +180,54 @@ def test_a_budget_is_kept_by_every_story(sdk, key, in_its_place):
             with pytest.raises(errors.NimbusTimeoutError):
                 story(key, timeout=0.3)
             assert time.monotonic() - started < 1.2
+
+
+def test_many_that_wait_for_one_another_are_served_in_time_too(key, sandbox, age, fresh, own_world):
+    """Six processes with an old session and a service that does not answer: none waits for all the others."""
+    nimbus_sdk.install_core(key)
+    age(hours=2)
+    sandbox.fault("refresh", delay=60, times=None)
+    code = (
+        "import time, nimbus_sdk\n"
+        "started = time.monotonic()\n"
+        "stale = nimbus_sdk.install_core().stale\n"
+        "print(stale, time.monotonic() - started)\n"
+    )
+    with ThreadPoolExecutor(6) as pool:
+        told = [done.stdout.split() for done in pool.map(fresh, [code] * 6)]
+    assert [stale for stale, _ in told] == ["True"] * 6
+    # One after the other they would have taken 1.4 s each.
+    assert max(float(seconds) for _, seconds in told) < 5.0
+
+
+def test_another_services_word_does_not_stand_in(sdk, key, sandbox, wheel_dir, monkeypatch):
+    """A session that one service confirmed is none of another, which has never seen the key."""
+    sdk.install_core(key)
+    with Sandbox(wheel_dir=wheel_dir) as other:
+        for name, value in other.environment().items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(errors.InvalidKeyError):
+            sdk.install_core(key)
+        assert [exchange.endpoint for exchange in other.journal()] == ["validate"]
+    with pytest.raises(errors.NimbusConnectionError):
+        sdk.authenticate(key, timeout=1)
+
+
+def test_a_session_renews_its_own_key_or_none(sdk, key, sandbox, monkeypatch):
+    """Where another account's key is at hand, that account's session is not fetched in its place."""
+    session = sdk.authenticate(key)
+    monkeypatch.setenv("NIMBUS_API_KEY", sandbox.new_key("free"))
+    before = len(sandbox.journal())
+    with pytest.raises(errors.MissingKeyError, match="not at hand"):
+        session.refresh()
+    assert len(sandbox.journal()) == before
+
+
+def test_a_version_may_be_named_as_its_tag_is(sdk, key, sandbox):
+    """v0.1.0 is the 0.1.0 that is installed: nothing is asked, online or offline."""
+    sdk.install_core(key, version="v0.1.0")
+    before = len(sandbox.journal())
+    assert sdk.install_core(key, version=" v0.1.0") == sdk.install_core(key, version="0.1.0", offline=True)
+    with pytest.raises(errors.ConfigurationError, match="is not a version"):
+        sdk.install_core(key, version="x y")
+    assert len(sandbox.journal()) == before
