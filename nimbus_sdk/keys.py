@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 PREFIXES = ("nbci_live_", "nbci_test_")
 HEX_LENGTH = 48
 _HEX = frozenset("0123456789abcdefABCDEF")
-PASTED_AROUND_A_KEY = " \t\r\n\v\f\u00a0\ufeff\u200b\"'`"
+# All that str.strip() takes for white space, spelt out so that quotes between two of them go too.
+_WHITE = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+PASTED_AROUND_A_KEY = f"{_WHITE}\ufeff\u200b\"'`"
 
 
 class ApiKey:
@@ -127,6 +132,14 @@ def accepted(given: K | InvalidKeyFormatError | None) -> K | None:
     if isinstance(given, InvalidKeyFormatError):
         raise given
     return given
+
+
+def tellings(secret: str) -> tuple[str, str]:
+    """What gives a secret away: a key's digits without its prefix, and the whole.
+
+    The digits come first: masked in this order, the prefix stays and tells people what stood there.
+    """
+    return secret.removeprefix(PREFIXES[0]).removeprefix(PREFIXES[1]), secret
 
 
 def _fault(text: str) -> str | None:

@@ -19,8 +19,14 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetPydanticSchema,
     SecretStr,
+    ValidationInfo,
 )
 from pydantic_core import CoreSchema, core_schema
+
+from nimbus_sdk.transport.redact import masked, visible
+
+SECRETS = "secrets"
+"""Where the context of a validation holds what no text may repeat."""
 
 # RFC 3339, section 5.6: a minute that ends with a leap second has a second 60.
 _LEAP_SECOND = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:60(\.\d+)?([Zz]|[+-]\d\d:\d\d)$"
@@ -51,8 +57,30 @@ def _aware(moment: datetime) -> datetime:
         raise ValueError("outside of the calendar") from None
 
 
-def _shown(text: str) -> str:
-    return text.translate(_NOT_SHOWN)
+def _true(word: bool) -> bool:
+    # Literal[True] would take 1 for it, strict or not.
+    if not word:
+        raise ValueError("not true")
+    return word
+
+
+def _shown(text: str, info: ValidationInfo) -> str:
+    shown = text.translate(_NOT_SHOWN)
+    secrets = (info.context or {}).get(SECRETS, ())
+    # A secret that is broken up by what is invisible reads as a whole.
+    seen = visible(shown)
+    washed = masked(seen, secrets)
+    return shown if washed == seen else washed
+
+
+def _all_shown(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str):
+        return _shown(value, info)
+    if isinstance(value, list):
+        return [_all_shown(part, info) for part in value]
+    if isinstance(value, dict):
+        return {_shown(name, info): _all_shown(part, info) for name, part in value.items()}
+    return value
 
 
 # What drives a terminal, or turns its direction of reading: a service's words are printed as they are.
@@ -70,11 +98,14 @@ class _Wire(BaseModel):
 
 
 class Quota(_Wire):
-    """The monthly quota; ``monthly_limit`` and ``remaining`` of None mean unlimited."""
+    """The monthly quota; ``monthly_limit`` and ``remaining`` of None mean unlimited.
 
-    monthly_limit: Count | None = None
+    Neither may be left out: silence is no promise of an unlimited quota.
+    """
+
+    monthly_limit: Count | None
     used: Count | None = None
-    remaining: Count | None = None
+    remaining: Count | None
     resets_at: UtcTime | None = None
 
 
@@ -102,7 +133,7 @@ class Revocation(_Wire):
 class GithubToken(_Wire):
     """A temporary token for the release of the core; never kept, never shown."""
 
-    success: bool
+    success: Annotated[bool, AfterValidator(_true)]
     github_token: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
     expires_at: UtcTime | None = None
     message: Text = ""
@@ -130,7 +161,7 @@ class ModelInfo(_Wire):
     download_url: Text
     checksum: Text
     requires_license: Text
-    metadata: Mapping[str, object] = {}
+    metadata: Annotated[Mapping[str, object], AfterValidator(_all_shown)] = {}
 
 
 class ModelList(_Wire):
@@ -140,12 +171,19 @@ class ModelList(_Wire):
     total: Count
 
 
+class QuotaLeft(_Wire):
+    """What an event left of the monthly quota; ``remaining`` of None means unlimited."""
+
+    used: Count | None = None
+    remaining: Count | None
+
+
 class EventReceipt(_Wire):
     """The answer to analytics/log."""
 
     logged: bool
     event_id: Text | None = None
-    quota: Quota = Quota()
+    quota: QuotaLeft
 
 
 class Health(_Wire):

@@ -1,6 +1,7 @@
 """The API key: what is one, what people see of it, and that it gets out in one way only."""
 
 import pickle
+import sys
 from hashlib import sha256
 
 import pytest
@@ -13,7 +14,8 @@ from nimbus_sdk.keys import ApiKey, accepted, received
 HEX = "a1b2c3d4e5f6" * 4
 LIVE, TEST = "nbci_live_" + HEX, "nbci_test_" + HEX
 WHOLE = st.from_regex(r"nbci_(live|test)_[0-9a-fA-F]{48}", fullmatch=True)
-AROUND = st.text(" \t\r\n\v\f\u00a0\ufeff\u200b\"'`", max_size=6)
+WHITE = "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1))))
+AROUND = st.text(f"{WHITE}\ufeff\u200b\"'`", max_size=6)
 
 
 @pytest.mark.parametrize(("text", "environment"), [(LIVE, "live"), (TEST, "test")])
@@ -32,6 +34,14 @@ def test_upper_case_digits_are_kept_as_given():
 def test_what_was_pasted_around_a_key_is_dropped(text, before, after):
     """White space, line ends, quotes and byte order marks around it do no harm."""
     assert ApiKey.parse(before + text + after).reveal() == text
+
+
+@pytest.mark.parametrize("white", WHITE, ids=lambda sign: f"U+{ord(sign):04X}")
+def test_every_white_space_of_unicode_around_a_key_is_dropped(white):
+    """Word processors, web pages and mails paste wide, narrow and line-ending ones; between quotes too."""
+    assert ApiKey.parse(f"{white}'{white}{LIVE}{white}'{white}").reveal() == LIVE
+    with pytest.raises(InvalidKeyFormatError):
+        ApiKey.parse(f"{LIVE[:30]}{white}{LIVE[30:]}")
 
 
 @pytest.mark.parametrize(

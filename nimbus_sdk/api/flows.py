@@ -6,9 +6,11 @@ Source: the endpoint table of the Nimbus API documentation.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Literal
 
-from nimbus_sdk.errors import InvalidKeyError, KeyNotFoundError, ServerError
+from nimbus_sdk.errors import InvalidKeyError, KeyNotFoundError, ResponseFormatError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.models import (
     Entitlement,
@@ -23,6 +25,7 @@ from nimbus_sdk.settings import origin
 from nimbus_sdk.transport.auth import HeaderAuth
 from nimbus_sdk.transport.flow import Answer, Call, Flow, call
 from nimbus_sdk.transport.parse import parsed
+from nimbus_sdk.transport.status import checked
 
 EventType = Literal["inference", "model_load", "error"]
 InferenceType = Literal["batch", "streaming"]
@@ -40,6 +43,7 @@ def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Answer]]:
         method="POST",
         url=f"{base}/v1/auth/validate",
         json={"api_key": key.reveal()},
+        secrets=(key.reveal(),),
         per_minute=100,
     )
     answer = yield from call(step)
@@ -62,6 +66,7 @@ def refresh(base: str, key: ApiKey, patience: float | None = None) -> Flow[tuple
         method="POST",
         url=f"{base}/v1/auth/refresh",
         json={"api_key": key.reveal()},
+        secrets=(key.reveal(),),
         per_minute=10,
         patience=patience,
     )
@@ -83,6 +88,7 @@ def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
         method="POST",
         url=f"{base}/v1/auth/revoke",
         json={"api_key": key.reveal()} | ({} if reason is None else {"reason": reason}),
+        secrets=(key.reveal(),),
         per_minute=10,
     )
     try:
@@ -140,6 +146,7 @@ def log_event(
         method="POST",
         url=f"{base}/v1/analytics/log",
         json={"api_key": key.reveal(), "event_type": event_type, **told},
+        secrets=(key.reveal(),),
         repeatable=False,
         per_minute=1000,
     )
@@ -151,11 +158,11 @@ def health(base: str) -> Flow[Health]:
     """Ask how the service is; a service that says it is unwell has answered too."""
     step = Call(name="health", method="GET", url=f"{base}/api/health", accept=frozenset({UNAVAILABLE}))
     answer = yield from call(step)
-    if answer.status == UNAVAILABLE and not answer.headers.get("content-type", "").startswith(
-        "application/json"
-    ):
-        raise ServerError("The service is unavailable.", status=UNAVAILABLE, request_id=answer.request_id)
-    return parsed(Health, answer)
+    if answer.status == UNAVAILABLE:
+        with suppress(ResponseFormatError):
+            return parsed(Health, answer)
+    # A 503 in other words than health's own is a refusal like any other call's.
+    return parsed(Health, checked(replace(step, accept=frozenset()), answer))
 
 
 def _valid(entitlement: Entitlement) -> Entitlement:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar, cast
 
 from nimbus_sdk.errors import ResponseFormatError
+from nimbus_sdk.keys import tellings
 from nimbus_sdk.transport.auth import HeaderAuth
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Call:
         headers: Further headers.
         params: Query; values of None are left out.
         json: Body, sent as JSON; None sends none.
+        secrets: What of the body nobody may see; masked in whatever the service says.
         repeatable: May be sent again when its answer was lost.
         per_minute: Requests a minute that the service documents for it, or None.
         patience: Seconds this call may take, retries included, where that is less than what is left.
@@ -63,12 +65,19 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str | None] = field(default_factory=dict)
     json: object = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     repeatable: bool = True
     per_minute: int | None = None
     patience: float | None = None
     allowance: float = 0.0
     sink: Sink | None = None
     accept: frozenset[int] = frozenset()
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """All that must not come back in the service's words: what body and header carry."""
+        carried = self.secrets if self.auth is None else (*self.secrets, self.auth.secret)
+        return tuple(telling for secret in carried for telling in tellings(secret))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +86,7 @@ class Answer:
 
     Attributes:
         clock_offset: Seconds by which the service's clock is ahead of ours, or None if it told none.
+        secrets: What the call carried; masked in what is told or kept of the answer.
     """
 
     status: int
@@ -84,6 +94,7 @@ class Answer:
     body: bytes = field(repr=False)
     request_id: str | None = None
     clock_offset: float | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def json(self) -> object:
         """The body as JSON.
@@ -95,11 +106,13 @@ class Answer:
             return json.loads(self.body, object_pairs_hook=_unambiguous)
         except (ValueError, RecursionError) as error:
             fault = type(error).__name__
-        kind = self.headers.get("content-type", "no content type")
+        from nimbus_sdk.transport.redact import foreign
+
+        kind = foreign(self.headers.get("content-type", "no content type"), self.secrets, limit=80)
         # Raised here and not in the handler: json's error holds the whole body, and with it perhaps a token.
         raise ResponseFormatError(
             f"The service answered {self.status} with something that is not the JSON expected "
-            f"({kind[:80]}, {len(self.body)} bytes, {fault})."
+            f"({kind}, {len(self.body)} bytes, {fault})."
         )
 
 
@@ -123,7 +136,8 @@ Flow: TypeAlias = Generator[Step, object, T]
 
 def call(step: Call) -> Flow[Answer]:
     """Send a request from within a flow: ``answer = yield from call(Call(…))``."""
-    return cast(Answer, (yield step))
+    answer = cast(Answer, (yield step))
+    return replace(answer, secrets=step.hidden)
 
 
 def work(run: Callable[[], T]) -> Flow[T]:

@@ -8,20 +8,21 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nimbus_sdk.errors import ResponseFormatError
+from nimbus_sdk.models import SECRETS
 from nimbus_sdk.transport.flow import Answer
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def parsed(kind: type[M], answer: Answer) -> M:
-    """The answer's body as a model.
+    """The answer's body as a model; what the call carried is masked in its texts.
 
     Raises:
         ResponseFormatError: The body is not what is documented; names the fields, never their values.
     """
     answer.json()
     try:
-        return kind.model_validate_json(answer.body)
+        return kind.model_validate_json(answer.body, context={SECRETS: answer.secrets})
     except ValidationError as error:
         faults = _faults(error)
     # Raised here and not in the handler: pydantic's error holds the body, and with it perhaps a token.

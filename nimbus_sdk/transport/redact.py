@@ -14,7 +14,7 @@ _PATTERNS = (
     (re.compile(r"nbci_(live|test)_[0-9A-Za-z]{8,}"), rf"nbci_\1_{MASK}"),
     (re.compile(r"(gh[pousr]_|github_pat_)[0-9A-Za-z_]{8,}"), rf"\1{MASK}"),
     (re.compile(r"eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{4,}\.[0-9A-Za-z_-]*"), MASK),
-    (re.compile(r"(?i)(bearer|basic)\s+[^\s'\",)\]]+"), rf"\1 {MASK}"),
+    (re.compile(r"(?i)((?:bearer|basic)\s+)+[^\s'\",)\]]+"), rf"\1{MASK}"),
     (
         re.compile(
             r"(?i)((?:x-api-key|api-key|api_key|authorization|github_token)['\"]?\s*[:=,]\s*b?['\"]?)[^\s'\",)\]}]+"
@@ -47,19 +47,40 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
         >>> scrub("GET https://host/file?sig=abc with nbci_test_" + "0" * 48)
         'GET https://host/file?… with nbci_test_…'
     """
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, MASK)
+    text = masked(text, secrets)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
 
 
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Text with these values masked wherever they stand, in capitals or not: hexadecimal digits are neither.
+
+    Example:
+        >>> masked("the horse BATTERY staple", ["battery", ""])
+        'the horse … staple'
+    """
+    for secret in filter(None, secrets):
+        text = re.sub(re.escape(secret), MASK, text, flags=re.IGNORECASE)
+    return text
+
+
+def visible(text: str) -> str:
+    """Text without what nobody sees; white space stays.
+
+    Example:
+        >>> visible("to\\u200bgether")
+        'together'
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign for sign in text if sign.isprintable() or sign.isspace())
+
+
 def foreign(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
     """Text that a server wrote, fit for a terminal: scrubbed, one line, nothing invisible in it, bounded."""
-    visible = "".join(sign for sign in text[:_FOREIGN_READ] if sign.isprintable() or sign.isspace())
     # Scrubbed last: a secret that was broken up by what is invisible is whole again only now.
-    line = scrub(" ".join(visible.split()), secrets)
+    line = scrub(" ".join(visible(text[:_FOREIGN_READ]).split()), secrets)
     return line if len(line) <= limit else f"{line[:limit]}{MASK}"
 
 

@@ -25,6 +25,9 @@ TRIES = 4
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 8.0
 LONGEST_ASKED_SECONDS = 366 * 86_400.0
+# Said by a gateway that waited for the service: what became of the request behind it is unknown. A 500 or
+# 503 is the answer itself.
+_LOST_BEHIND_A_GATEWAY = frozenset({502, 504})
 
 
 class Policy(TypedDict):
@@ -79,8 +82,13 @@ class Trail:
         if isinstance(error, ApiError):
             error.attempts = self.attempts
             error.answer_lost = self.answer_lost
-        lost = error.sent if isinstance(error, NimbusConnectionError) else isinstance(error, ServerError)
-        self.answer_lost |= lost
+        self.answer_lost |= _is_lost(error)
+
+
+def _is_lost(error: NimbusError) -> bool:
+    if isinstance(error, NimbusConnectionError):
+        return error.sent
+    return isinstance(error, ServerError) and error.status in _LOST_BEHIND_A_GATEWAY
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -28,7 +28,7 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.transport.flow import Answer, Call
-from nimbus_sdk.transport.redact import foreign, scrub
+from nimbus_sdk.transport.redact import foreign
 from nimbus_sdk.transport.retry import retry_after
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
     """The error that a failed exchange stands for. Its text names the host, never a URL's query."""
     import httpx
 
-    host = urlsplit(call.url).netloc
+    host, secrets = urlsplit(call.url).netloc, call.hidden
     causes = list(_chain(error))
     sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     if isinstance(error, httpx.TimeoutException):
@@ -91,7 +91,7 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
         return unknown_host(host, unresolved)
     if (untrusted := _first(causes, ssl.SSLCertVerificationError)) is not None:
         return NimbusConnectionError(
-            f"The certificate of {host} is not trusted ({foreign(untrusted.verify_message)}).",
+            f"The certificate of {host} is not trusted ({foreign(untrusted.verify_message, secrets)}).",
             passing=False,
             sent=False,
             hint="If your network opens TLS connections, set SSL_CERT_FILE to its root certificate "
@@ -99,7 +99,7 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
         )
     if isinstance(error, httpx.ProxyError):
         return NimbusConnectionError(
-            f"The proxy on the way to {host} refused: {foreign(str(error))}.",
+            f"The proxy on the way to {host} refused: {foreign(str(error), secrets)}.",
             passing=False,
             sent=False,
             hint="Check HTTPS_PROXY (user and password belong into its URL) and NO_PROXY.",
@@ -121,10 +121,9 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
         )
     if isinstance(error, httpx.RemoteProtocolError):
         return NimbusConnectionError(
-            f"{host} broke off in mid-answer ({call.name}: {foreign(str(error), limit=120)})."
+            f"{host} broke off in mid-answer ({call.name}: {foreign(str(error), secrets, limit=120)})."
         )
-    detail = scrub(str(error)) or type(error).__name__
-    told = foreign(detail, limit=120)
+    told = foreign(str(error), secrets, limit=120) or type(error).__name__
     return NimbusConnectionError(f"{host} cannot be reached ({call.name}: {told}).", sent=sent)
 
 
@@ -140,13 +139,13 @@ def unknown_host(host: str, error: OSError | UnicodeError) -> NimbusConnectionEr
 
 
 def _refusal(call: Call, answer: Answer) -> NimbusError:
-    host = urlsplit(call.url).netloc
+    host, request_id = urlsplit(call.url).netloc, _word(answer.request_id, call.hidden)
     if 300 <= answer.status < 400:
         return ApiError(
-            f"{host} answered {call.name} with a redirect to {_target(answer)}, "
+            f"{host} answered {call.name} with a redirect to {_target(call, answer)}, "
             "which is not followed, so that no key leaves for another host.",
             status=answer.status,
-            request_id=answer.request_id,
+            request_id=request_id,
             hint=f"Check NIMBUS_SDK_API_URL. {_IN_BETWEEN}",
         )
     if answer.status == 407:
@@ -165,7 +164,7 @@ def _refusal(call: Call, answer: Answer) -> NimbusError:
     refusal = kind(
         f"{host} refused {call.name} with status {answer.status}{text}.".replace("..", "."),
         status=answer.status,
-        request_id=said.request_id or answer.request_id,
+        request_id=said.request_id or request_id,
         retry_after=retry_after(answer.headers),
         hint=hint,
     )
@@ -191,20 +190,19 @@ class _Said:
 
     @classmethod
     def read(cls, call: Call, answer: Answer) -> _Said:
-        secrets = (call.auth.secret,) if call.auth is not None else ()
         try:
             fields = answer.json()
         except ResponseFormatError:
             fields = None
-        return cls(fields if isinstance(fields, dict) else None, secrets)
+        return cls(fields if isinstance(fields, dict) else None, call.hidden)
 
 
-def _target(answer: Answer) -> str:
+def _target(call: Call, answer: Answer) -> str:
     try:
         host = urlsplit(answer.headers.get("location", "")).hostname
     except ValueError:
         host = None
-    return foreign(host or "", limit=80) or "an unnamed place"
+    return foreign(host or "", call.hidden, limit=80) or "an unnamed place"
 
 
 def _word(value: object, secrets: tuple[str, ...]) -> str | None:

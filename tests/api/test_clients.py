@@ -14,6 +14,7 @@ from nimbus_sdk.transport.flow import Answer
 from tests.api.conftest import BASE, KEY
 from tests.evidence import everything_in, strangers_in
 
+RECEIPT = {"logged": True, "quota": {"used": 5, "remaining": 7}}
 QUOTA = {"monthly_limit": 50000, "used": 1234, "remaining": 48766, "resets_at": "2025-11-01T00:00:00Z"}
 LICENSE = {
     "valid": True,
@@ -139,7 +140,7 @@ def test_an_event_is_never_sent_twice(face, service):
 
 def test_an_event_that_never_left_is_sent_again(face, service):
     """A connection that was refused has counted nothing."""
-    receipt = httpx.Response(202, json={"logged": True})
+    receipt = httpx.Response(202, json=RECEIPT)
     route = service.post("/v1/analytics/log").mock(side_effect=[httpx.ConnectError("refused"), receipt])
     assert face.say("log_event", "inference").logged is True
     assert route.call_count == 2
@@ -147,7 +148,7 @@ def test_an_event_that_never_left_is_sent_again(face, service):
 
 def test_an_event_that_is_no_json_is_told_before_it_is_sent(face, service):
     """A stray object in the metadata is the caller's mistake, told as the SDK tells mistakes."""
-    route = service.post("/v1/analytics/log").respond(202, json={"logged": True})
+    route = service.post("/v1/analytics/log").respond(202, json=RECEIPT)
     for metadata in ({"x": object()}, {"x": float("nan")}):
         with pytest.raises(errors.ConfigurationError, match="analytics") as caught:
             face.say("log_event", "inference", metadata=metadata)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import nimbus_sdk
 from nimbus_sdk import errors
 
 # The table of license tiers in the Nimbus API documentation.
@@ -122,3 +123,53 @@ def test_requests_are_recognised_by_their_headers(say, sandbox):
     (exchange,) = sandbox.journal()
     assert exchange.headers["user-agent"].startswith("nimbusbci-sdk/")
     assert len(exchange.request_id) == 32
+
+
+@pytest.mark.parametrize(("before", "succeeded"), [(500, False), (503, False), (502, True), (504, True)])
+def test_a_revoke_has_succeeded_only_where_an_answer_was_lost(say, sandbox, before, succeeded):
+    """A 500 has revoked nothing, so a key not there then is unknown; behind a gateway it may be gone."""
+    sandbox.fault("revoke", status=before)
+    unknown = "nbci_test_" + "0" * 48
+    if succeeded:
+        assert say(unknown, "revoke").revoked
+        return
+    with pytest.raises(errors.KeyNotFoundError) as caught:
+        say(unknown, "revoke")
+    assert (caught.value.attempts, caught.value.answer_lost) == (2, False)
+
+
+@pytest.mark.parametrize("method", ["validate", "refresh", "revoke"])
+def test_a_refusal_that_echoes_the_bare_digits_does_not_show_them(say, sandbox, method):
+    """The key travels in the body there; whole or bare, it is masked in what the service says."""
+    key = sandbox.new_key()
+    echo = {
+        "error": "no",
+        "code": "INVALID_KEY",
+        "message": f"key {key} / {key[10:]}",
+        "request_id": key[10:],
+    }
+    sandbox.fault(method, status=401, body=echo, headers={"X-Request-ID": key[10:]})
+    with pytest.raises(errors.InvalidKeyError, match="/ …") as caught:
+        say(key, method)
+    assert key[10:] not in f"{caught.value} {vars(caught.value)}"
+
+
+def test_a_success_that_repeats_the_key_does_not_get_it_into_the_session(sandbox, monkeypatch, tmp_path):
+    """Nor its digits, in any of the fields that are kept."""
+    key = sandbox.new_key()
+    people = dict.fromkeys(("user_id", "email", "organization", "license_type"), f"of {key[10:]}")
+    quota = {"monthly_limit": 1, "used": 0, "remaining": 1, "resets_at": None}
+    said = {"valid": True, "name": f"me {key}", "features": [key], "quota": quota, **people}
+    sandbox.fault("validate", body=said)
+    for name, value in {
+        "NIMBUS_SDK_API_URL": sandbox.api_url,
+        "NIMBUS_SDK_HOME": str(tmp_path),
+        "NIMBUS_SDK_CREDENTIAL_STORE": "none",
+    }.items():
+        monkeypatch.setenv(name, value)
+    session = nimbus_sdk.authenticate(key)
+    assert key[10:] not in session.to_json()
+    assert session.name == "me nbci_test_…"
+    assert not [
+        path for path in tmp_path.rglob("*") if path.is_file() and key[10:].encode() in path.read_bytes()
+    ]

@@ -17,7 +17,8 @@ from nimbus_sdk.transport.flow import Answer
 
 BASE = "https://api.nimbusbci.com"
 KEY = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
-LICENSE = {"valid": True, "license_type": "free", "features": ["batch_inference"], "quota": {"remaining": 5}}
+QUOTA = {"monthly_limit": 10, "used": 5, "remaining": 5, "resets_at": None}
+LICENSE = {"valid": True, "license_type": "free", "features": ["batch_inference"], "quota": QUOTA}
 
 
 def answer(body, status=200, **headers):
@@ -179,6 +180,40 @@ def test_a_service_that_says_it_is_unwell_has_answered():
     with pytest.raises(ServerError) as caught:
         flow.send(Answer(status=503, headers={"content-type": "text/html"}, body=b"<html>", request_id="r"))
     assert (caught.value.status, caught.value.request_id) == (503, "r")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"error": "Down for maintenance", "code": "SERVER_ERROR"}, "SERVER_ERROR"),
+        ({"error": "Down for maintenance"}, None),
+        ({"status": 503, "message": "Down for maintenance"}, None),
+    ],
+)
+def test_a_503_of_health_in_other_words_is_a_refusal(body, code):
+    """The API's own error body is no health, and no misprint of one either: its words are told."""
+    flow = flows.health(BASE)
+    next(flow)
+    with pytest.raises(ServerError, match="Down for maintenance") as caught:
+        flow.send(answer(body, 503, **{"content-type": "application/json", "retry-after": "9"}))
+    assert (caught.value.status, caught.value.code, caught.value.retry_after) == (503, code, 9.0)
+
+
+@pytest.mark.parametrize(("name", "flow"), [(row[0], row[1].__name__) for row in ENDPOINTS[:-1]])
+def test_every_call_with_the_key_knows_what_to_mask(name, flow):
+    """Wherever the key travels, it and its bare digits are masked in the answer."""
+    more = {"revoke": (None,), "list_models": (None, None), "log_event": ("error", {})}.get(flow, ())
+    step = next(getattr(flows, flow)(BASE, KEY, *more))
+    assert step.name == name
+    assert set(step.hidden) == {KEY.reveal(), KEY.reveal()[10:]}
+
+
+def test_a_token_that_the_service_calls_a_failure_is_not_used():
+    """success: false is a refusal, whatever stands beside it."""
+    flow = flows.github_token(BASE, KEY)
+    next(flow)
+    with pytest.raises(ResponseFormatError, match="success"):
+        flow.send(answer({"success": False, "github_token": "ghp_secret1"}))
 
 
 def test_what_a_flow_does_not_handle_goes_through_it():

@@ -50,9 +50,9 @@ WHOLE = [
 ]
 
 
-def answer(body):
+def answer(body, **more):
     """An answer with a body."""
-    return Answer(status=200, headers={"content-type": "application/json"}, body=body)
+    return Answer(**{"status": 200, "headers": {"content-type": "application/json"}, "body": body, **more})
 
 
 def fault(kind, body):
@@ -162,10 +162,61 @@ def test_moments_are_read_in_utc():
 
 
 def test_null_in_the_quota_is_unlimited():
-    """Enterprise has no limit, and an answer says so with null or with nothing."""
-    for quota in ({"monthly_limit": None, "used": 5, "remaining": None}, {}):
-        read = parsed(Entitlement, answer(json.dumps({**ENTITLEMENT, "quota": quota}).encode()))
-        assert (read.quota.monthly_limit, read.quota.remaining) == (None, None)
+    """Enterprise has no limit, and an answer says so with null."""
+    quota = {"monthly_limit": None, "used": 5, "remaining": None}
+    read = parsed(Entitlement, answer(json.dumps({**ENTITLEMENT, "quota": quota}).encode()))
+    assert (read.quota.monthly_limit, read.quota.remaining) == (None, None)
+
+
+@pytest.mark.parametrize("missing", ["monthly_limit", "remaining"])
+def test_silence_about_the_quota_is_not_unlimited(missing):
+    """Only null is; a number that is left out is told as a fault, in a license and in a receipt."""
+    quota = {name: value for name, value in QUOTA.items() if name != missing}
+    assert f"quota.{missing}: missing" in fault(Entitlement, {**ENTITLEMENT, "quota": quota}).message
+    assert "quota.remaining: missing" in fault(EventReceipt, {"logged": True, "quota": {}}).message
+    assert "quota: missing" in fault(EventReceipt, {"logged": True}).message
+
+
+@pytest.mark.parametrize("success", [False, None, 0, 1, "true"])
+def test_a_token_without_success_is_none(success):
+    """What the service itself calls a failure is not used, whatever stands beside it."""
+    assert "success" in fault(GithubToken, {**TOKEN, "success": success}).message
+
+
+DIGITS = KEY[10:]
+ECHOES = [KEY, DIGITS, DIGITS.upper(), f"{DIGITS[:7]}\x1c{DIGITS[7:]}", f"{DIGITS[:7]}\u200b{DIGITS[7:]}"]
+
+
+@pytest.mark.parametrize("echo", ECHOES, ids=ascii)
+@pytest.mark.parametrize(("kind", "body"), WHOLE)
+def test_what_the_call_carried_is_masked_in_every_text(kind, body, echo):
+    """A service that repeats the key in a success, also broken up, does not get it into what is kept."""
+    texts = [name for name, value in body.items() if isinstance(value, str) and ":00Z" not in value]
+    said = {**body, **{name: f"my {echo}!" for name in texts if name != "github_token"}}
+    if kind is ModelList:
+        said = {**body, "models": [{**MODEL, "name": echo, "metadata": {echo: [{"a": echo}, 1]}}]}
+    if kind is Entitlement:
+        said["features"] = [echo]
+    read = parsed(kind, answer(json.dumps(said).encode(), secrets=(DIGITS, KEY)))
+    told = f"{read!r} {read.model_dump()}".lower().replace("\\u200b", "")
+    assert DIGITS not in told
+    assert "…" in told
+
+
+def test_a_text_without_a_secret_is_left_as_it_is():
+    """A joiner inside a name is part of the name."""
+    said = {**ENTITLEMENT, "name": "\u0915\u094d\u200d\u0937"}
+    read = parsed(Entitlement, answer(json.dumps(said).encode(), secrets=(DIGITS, KEY)))
+    assert read.name == said["name"]
+
+
+def test_the_type_of_a_body_that_is_none_does_not_tell_the_key():
+    """The message quotes the content type, which the service may fill as it likes."""
+    strange = answer(b"<", headers={"content-type": f"text/{DIGITS}\x1b[2J"}, secrets=(DIGITS, KEY))
+    with pytest.raises(ResponseFormatError, match="text/…") as caught:
+        parsed(Revocation, strange)
+    assert DIGITS not in everything_in(caught.value)
+    assert "\x1b" not in str(caught.value)
 
 
 @pytest.mark.parametrize("number", [-1, 2**63, 10**400, 1.5, "5", True])

@@ -4,7 +4,7 @@ import logging
 import unicodedata
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from nimbus_sdk.transport.redact import MASK, RedactingFilter, foreign, guard_loggers, scrub
@@ -32,6 +32,7 @@ opaque = st.text(WORD + "-._~+/", min_size=12, max_size=60).map(lambda text: tex
 
 
 @given(around, st.sampled_from(["Bearer", "bearer", "BEARER", "Basic"]), opaque)
+@example("BEARER ", "Bearer", "000000000000==")
 def test_what_follows_bearer_is_gone(before, scheme, secret):
     """A bearer or basic credential of any shape is masked."""
     assert secret not in scrub(f"{before}{scheme} {secret}")
@@ -61,6 +62,12 @@ def test_a_secret_in_a_url_is_gone_and_the_place_is_not(secret):
 def test_a_secret_that_is_known_is_gone_though_it_looks_like_nothing():
     """A value that was named is masked wherever it stands; an empty one masks nothing."""
     assert scrub("the horse battery staple", ["battery", ""]) == f"the horse {MASK} staple"
+
+
+def test_a_secret_is_known_in_capitals_too():
+    """Hexadecimal digits mean the same in both, and the name of a host is told in small letters."""
+    assert scrub("a1B2c3 and A1b2C3", ["A1B2C3"]) == f"{MASK} and {MASK}"
+    assert scrub("a+b", ["A.B"]) == "a+b"
 
 
 def test_ordinary_text_is_left_alone():

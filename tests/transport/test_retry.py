@@ -220,6 +220,27 @@ def test_an_error_is_told_what_came_before_it():
     assert told == [(1, False), (None, None), (3, False), (None, None), (5, True)]
 
 
+@pytest.mark.parametrize(
+    ("before", "lost"),
+    [
+        (errors.ServerError("x", status=500), False),
+        (errors.ServerError("x", status=503), False),
+        (errors.RateLimitError("x", status=429), False),
+        (errors.NimbusConnectionError("x", sent=False), False),
+        (errors.ServerError("x", status=502), True),
+        (errors.ServerError("x", status=504), True),
+        (errors.NimbusConnectionError("x"), True),
+    ],
+    ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}",
+)
+def test_only_an_answer_that_never_came_is_lost(before, lost):
+    """A 500 is an answer: the service says that it failed. Behind a gateway it may have been carried out."""
+    trail, last = Trail(), errors.KeyNotFoundError("x", status=404)
+    trail.note(before)
+    trail.note(last)
+    assert last.answer_lost is lost
+
+
 @pytest.fixture(autouse=True)
 def _one_call(a_call):
     global _A_CALL

@@ -19,6 +19,7 @@ from tests.transport.wire import saying, serving
 
 API = "https://api.nimbusbci.com"
 KEY = "nbci_live_" + "0123456789ab" * 4
+DIGITS = KEY[10:]
 OPAQUE = "0pen-5esame-opaque-token"
 
 
@@ -210,6 +211,42 @@ def test_a_hostile_service_cannot_have_the_key_printed(body, secret):
     echoed = json.loads(json.dumps(body).replace("{}", secret))
     error = refusal(401, echoed, {"x-request-id": secret}, call_with(secret))
     assert secret not in f"{error} {error!r} {error.code} {error.request_id} {error.message}"
+
+
+IN_BODY = {"auth": None, "json": {"api_key": KEY}, "secrets": (KEY,)}
+
+
+@pytest.mark.parametrize("carried", [{}, IN_BODY], ids=["header", "body"])
+@pytest.mark.parametrize(
+    "echo", [DIGITS, DIGITS.upper(), f"key {KEY} / {DIGITS}", f"{DIGITS[:9]}\u200b{DIGITS[9:]}"]
+)
+@pytest.mark.parametrize("status", [302, 400, 401, 404, 429, 500, 503])
+def test_the_bare_digits_of_the_key_are_masked_wherever_the_key_travelled(status, echo, carried):
+    """Text, code, request id and redirect, for a key in the header and one in the body."""
+    body = {"error": {"message": echo, "code": echo, "requestId": echo}}
+    headers = {"location": f"https://{DIGITS}.example/"}
+    for said in (body, {"error": echo, "code": echo}, {"message": echo}):
+        content = json.dumps(said).encode()
+        answer = Answer(status=status, headers=headers, body=content, request_id=echo)
+        with pytest.raises(ApiError) as caught:
+            checked(call_with(**carried), answer)
+        told = f"{caught.value} {caught.value!r} {vars(caught.value)}".lower()
+        assert DIGITS not in told
+        assert "…" in told
+
+
+@pytest.mark.parametrize("kind", [httpx.ProxyError, httpx.RemoteProtocolError, httpx.ReadError])
+def test_a_broken_answer_does_not_tell_the_digits_either(kind):
+    """httpx quotes what it could not read."""
+    error = from_exception(call_with(**IN_BODY), kind(f"illegal status line: {DIGITS}"))
+    assert DIGITS not in str(error)
+    assert "illegal status line: …" in error.message
+
+
+def test_a_call_does_not_show_the_secrets_it_carries():
+    """Neither its repr nor that of its answer holds them."""
+    step = call_with(**IN_BODY)
+    assert DIGITS not in f"{step!r} {Answer(status=200, headers={}, body=b'', secrets=step.hidden)!r}"
 
 
 def test_a_service_cannot_steer_the_terminal_or_flood_it():
