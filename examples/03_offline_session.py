@@ -37,5 +37,4 @@ with sandbox_unless_key():
     nimbus_sdk.install_core()
     print("Installed. Now another program, offline:\n", flush=True)
     offline = {**os.environ, "NIMBUS_SDK_OFFLINE": "1"}
-    del offline["NIMBUS_API_KEY"]
     subprocess.run([sys.executable, "-c", LATER_PROGRAM], env=offline, check=True)

@@ -33,6 +33,27 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d{1,12})")
 
 
+def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
+    """Remove every model that was fetched, and what is left of downloads.
+
+    Returns:
+        The names of the models that were there.
+
+    Raises:
+        CoreInstallError: The disk refused.
+    """
+    places = Places.of(Settings.load(profile=profile))
+    with told(places.models):
+        try:
+            found = sorted(name for name in os.listdir(places.models) if name.endswith(MODEL_SUFFIX))
+        except FileNotFoundError:
+            found = []
+        for folder in (places.models, places.downloads):
+            if os.path.isdir(folder):
+                disk.remove_tree(folder)
+    return tuple(name.removesuffix(MODEL_SUFFIX) for name in found)
+
+
 def download_model(name: str, *, profile: str | None = None, progress: Report | bool | None = None) -> str:
     """Fetch a pre-trained model and keep it, so that ``load_model`` finds it with no network.
 

@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from nimbus_sdk.transport.redact import masked, visible
+from nimbus_sdk.masking import masked, visible
 
 SECRETS = "secrets"
 """Where the context of a validation holds what no text may repeat."""

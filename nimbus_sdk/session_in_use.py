@@ -170,6 +170,8 @@ def _absent(places: Places, fingerprint: str = "", masked: str = "") -> SessionN
     refused = sessions.refusal(places, fingerprint) if fingerprint else None
     if refused is not None:
         return SessionNotFoundError(
-            f"The service refused the key {masked} on {refused.get('at')} ({refused.get('code')})."
+            f"The service refused the key {masked} on {refused.get('at')} ({refused.get('code')}).",
+            hint="It brings no session any more: set or install with another key, or ask for a new one at "
+            "hello@nimbusbci.com. `nimbus-sdk explain` shows where this one comes from.",
         )
     return SessionNotFoundError(f"There is no session for profile {places.profile} on this machine.")

@@ -77,5 +77,5 @@ def _show(session: AuthSession, *, as_json: bool) -> None:
     if as_json:
         render.document({"session": session.to_dict(), "core": {"version": version, "path": path}})
         return
-    rows = [("key kept in", session.key_source), ("core", version), ("core path", path)]
+    rows = [("key from", session.key_source), ("core", version), ("core path", path)]
     render.facts([*session_rows(session), *rows])

@@ -19,7 +19,7 @@ _REFUSED = 1
 Everything: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--everything", help="Remove the core too, for all profiles of this machine.", show_default=False
+        "--everything", help="Remove core, models and downloads too, for all profiles.", show_default=False
     ),
 ]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)]
@@ -31,10 +31,10 @@ Reason: TypeAlias = Annotated[
 def logout(profile: Profile = None, everything: Everything = False, as_json: Json = False) -> None:
     """Forget key and session on this machine; the key stays valid.
 
-    The core stays unless --everything is given. `nimbus-sdk revoke` ends the key itself.
+    Core and models stay unless --everything is given. `nimbus-sdk revoke` ends the key itself.
 
     \b
-    JSON: key_removed, session_removed, core_removed [versions],
+    JSON: key_removed, session_removed, core_removed [versions], models_removed [names],
     key_left {source, location, key_masked} or null
 
     \b
@@ -51,6 +51,7 @@ def logout(profile: Profile = None, everything: Everything = False, as_json: Jso
             ("stored key", gone[bool(found["key_removed"])]),
             ("session", gone[bool(found["session_removed"])]),
             ("core removed", found["core_removed"]),
+            ("models removed", found["models_removed"]),
         ]
     )
     left = found["key_left"]
@@ -61,6 +62,7 @@ def logout(profile: Profile = None, everything: Everything = False, as_json: Jso
 def _forgotten(profile: str | None, *, everything: bool) -> dict[str, object]:
     from nimbus_sdk.account import invalidate_session
     from nimbus_sdk.installation import uninstall_core
+    from nimbus_sdk.model_files import remove_models
     from nimbus_sdk.settings import Settings
     from nimbus_sdk.store.places import Places
     from nimbus_sdk.stored_key import delete_stored_api_key, explain
@@ -69,6 +71,7 @@ def _forgotten(profile: str | None, *, everything: bool) -> dict[str, object]:
     session_removed = any(map(os.path.exists, (places.session, places.next_session)))
     invalidate_session(profile=profile)
     core_removed = uninstall_core(profile=profile) if everything else ()
+    models_removed = remove_models(profile=profile) if everything else ()
     # Last, since a keyring may refuse: by then all else is done.
     key_removed = delete_stored_api_key(profile=profile)
     left = explain(profile=profile).winner
@@ -76,6 +79,7 @@ def _forgotten(profile: str | None, *, everything: bool) -> dict[str, object]:
         "key_removed": key_removed,
         "session_removed": session_removed,
         "core_removed": list(core_removed),
+        "models_removed": list(models_removed),
         "key_left": left
         and {"source": left.source, "location": left.location, "key_masked": left.key_masked},
     }

@@ -63,8 +63,10 @@ def shown(value: object) -> str:
     """One value in words.
 
     Example:
-        >>> shown(None), shown(True), shown(48766), shown(("a", "b")), shown(datetime(2026, 1, 31, 9, 5))
-        ('-', 'yes', '48,766', 'a, b', '2026-01-31 09:05 UTC')
+        >>> shown(None), shown(True), shown(48766), shown(0.8634), shown(("a", "b"))
+        ('-', 'yes', '48,766', '0.863', 'a, b')
+        >>> shown(datetime(2026, 1, 31, 9, 5))
+        '2026-01-31 09:05 UTC'
     """
     if value is None or value == "":
         return "-"
@@ -73,7 +75,7 @@ def shown(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.1f}"
+        return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M} UTC"
     if isinstance(value, tuple | list | set | frozenset):

@@ -23,7 +23,7 @@ def session_rows(session: AuthSession) -> list[tuple[str, object]]:
         ("quota left", counted(session.usage_quota)),
         ("quota resets", session.quota_reset_at),
         ("confirmed", session.validated_at),
-        ("stale", "yes: the service could not be reached" if session.stale else "no"),
+        ("stale", "yes: it could not be renewed" if session.stale else "no"),
     ]
 
 

@@ -220,8 +220,7 @@ class _Reception:
 
     def answer(self) -> Answer:
         told = http_date(self._headers.get("date", ""))
-        secrets = () if self._call.auth is None else (self._call.auth.secret,)
-        told_id = foreign(self._headers.get("x-request-id", ""), secrets, limit=ID_LIMIT)
+        told_id = foreign(self._headers.get("x-request-id", ""), self._call.hidden, limit=ID_LIMIT)
         answer = Answer(
             status=self._status,
             headers=self._headers,

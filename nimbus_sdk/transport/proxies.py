@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.masking import MASK
 from nimbus_sdk.settings import is_loopback
-from nimbus_sdk.transport.redact import MASK
 
 C = TypeVar("C")
 _SCHEMES = ("https", "http", "all")

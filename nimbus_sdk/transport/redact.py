@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable
 from typing import TypeVar
 
+from nimbus_sdk.masking import MASK, masked, visible
+
 E = TypeVar("E", bound=BaseException)
 
-MASK = "…"
 _PATTERNS = (
     (re.compile(r"nbci_(live|test)_[0-9A-Za-z]{8,}"), rf"nbci_\1_{MASK}"),
     (re.compile(r"(gh[pousr]_|github_pat_)[0-9A-Za-z_]{8,}"), rf"\1{MASK}"),
@@ -51,30 +52,6 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
-
-
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """Text with these values masked wherever they stand, in capitals or not: hexadecimal digits are neither.
-
-    Example:
-        >>> masked("the horse BATTERY staple", ["battery", ""])
-        'the horse … staple'
-    """
-    for secret in filter(None, secrets):
-        text = re.sub(re.escape(secret), MASK, text, flags=re.IGNORECASE)
-    return text
-
-
-def visible(text: str) -> str:
-    """Text without what nobody sees; white space stays.
-
-    Example:
-        >>> visible("to\\u200bgether")
-        'together'
-    """
-    if text.isprintable():
-        return text
-    return "".join(sign for sign in text if sign.isprintable() or sign.isspace())
 
 
 def foreign(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from nimbus_sdk.account import authenticate
 from nimbus_sdk.install import install_core
+from nimbus_sdk.model_files import download_model
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.places import Places
@@ -38,16 +40,21 @@ def test_logout_forgets_key_and_session_and_leaves_the_core(
         "key_removed": True,
         "session_removed": True,
         "core_removed": [],
+        "models_removed": [],
         "key_left": None,
     }
     assert get_stored_api_key() is None
     assert not Path(_places().session).exists()
     assert Path(_places().core_pointer).exists()
     assert sandbox.journal() == []
+    authenticate(key)
+    download_model("p300_binary_v1")
     told = nimbus("logout", "--everything")
     assert told.code == 0
     assert "0.1.0" in told.out
-    assert not Path(_places().core_pointer).exists()
+    assert "p300_binary_v1" in told.out
+    left = {path.name for path in Path(os.environ["NIMBUS_SDK_HOME"]).rglob("*") if path.is_file()}
+    assert left <= {"seal.key", "nimbus-sdk.lock", "credentials.json.lock"}
 
 
 def test_logout_twice_is_no_failure(nimbus: Nimbus, sandbox: Sandbox) -> None:

@@ -111,7 +111,7 @@ def _find(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Path:
     known = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
     raise ModelNotFoundError(
         f"There is no model {text!r} here.",
-        f"Here are: {', '.join(known) or 'none'}. Others may have to be downloaded first.",
+        f"Here are: {', '.join(known) or 'none'}. A file of yours is named with its ending, {SUFFIX}.",
     )
 
 
