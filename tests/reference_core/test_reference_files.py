@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nimbus_sdk_core import (
+    CoreTypeError,
+    ModelCard,
     ModelFileError,
     ModelMismatchError,
+    ModelNotFoundError,
     NimbusLDA,
     NimbusProbit,
     NimbusQDA,
@@ -151,6 +154,98 @@ def test_only_models_that_know_their_data_can_be_saved(tmp_path: Path, model: Ni
         save_model(NimbusLDA(), tmp_path / "a.nimbus")
     with pytest.raises(NotTrainedError, match="does not know which data it reads"):
         save_model(NimbusLDA().fit([[0.0], [1.0], [2.0]], [1, 1, 2]), tmp_path / "a.nimbus")
+
+
+@pytest.mark.parametrize("kind", [NimbusLDA, NimbusProbit])
+def test_a_model_that_learns_anew_forgets_its_origin(kind: type[NimbusLDA], tmp_path: Path) -> None:
+    """After fit() no card tells of other data, while partial_fit() goes on with the old one."""
+    data = simulate("p300", n_trials=60, seed=1)
+    path = save_model(train_model(kind, data, name="mine"), tmp_path / "mine.nimbus")
+    model = load_model(kind, path)
+    vectors = data.features.mean(axis=1).T
+    assert model.partial_fit(vectors, data.labels).card.name == "mine"
+    assert model.fit(vectors[:, :3], data.labels).card is None
+    with pytest.raises(NotTrainedError, match="does not know which data it reads"):
+        save_model(model, path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hyper", "plain"),
+    [
+        (NimbusLDA, {"dof_offset": np.int64(3)}, {"dof_offset": 3, "mean_prior_precision": 0.01}),
+        (
+            NimbusQDA,
+            {"dof_offset": np.float16(2), "mean_prior_precision": np.float32(0.1)},
+            {"dof_offset": 2.0, "mean_prior_precision": 0.1},
+        ),
+        (
+            NimbusProbit,
+            {"N": np.int32(2), "W_df": np.float32(7)},
+            {"N": 2, "W_df": 7.0, "xi_beta": None, "W_beta": None, "W_scale": None},
+        ),
+    ],
+)
+def test_hyper_parameters_of_numpy_are_saved_as_plain_numbers(
+    kind: type[NimbusLDA], hyper: dict[str, object], plain: dict[str, object]
+) -> None:
+    """What a search over np.arange() sets can be saved, and means what the person wrote."""
+    data = simulate("p300", n_trials=60, seed=1)
+    model = train_model(kind, data, **hyper)
+    back = from_bytes(to_bytes(model))
+    assert back.hyper == model.hyper == plain
+    given = {name: plain[name] for name in hyper}
+    np.testing.assert_equal(back.arrays(), train_model(kind, data, **given).arrays())
+
+
+def test_no_file_is_written_that_could_not_be_read(tmp_path: Path) -> None:
+    """What was changed since the training into something no file may say is refused when saving."""
+    path = tmp_path / "mine.nimbus"
+    data = simulate("p300", n_trials=60, seed=1)
+    model = train_model(NimbusLDA, data).set_params(dof_offset=99)
+    with pytest.raises(ModelFileError, match=r"its file would be refused: dof_offset is 99. Undo what set_"):
+        save_model(model, path)
+    other = simulate("motor_imagery", n_trials=10, seed=1).metadata
+    model.set_params(dof_offset=2).card = ModelCard("mine", other)
+    with pytest.raises(ModelFileError, match="would be refused: There are 2 classes, the metadata say 4"):
+        save_model(model, path)
+    long = type(data)(data.features, data.metadata, np.array(["a" * 257, "b"])[data.labels - 1])
+    with pytest.raises(ModelFileError, match="exceeds 256 characters"):
+        save_model(train_model(NimbusLDA, long), path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("path", ["/nonexist/x.nimbus", Path("/nonexist/x"), __file__ + "/x.nimbus"])
+def test_a_path_without_a_file_is_not_found(path: str | Path) -> None:
+    """As errors.py says, for a path as for a name; scripts may catch Python's own error."""
+    with pytest.raises(ModelNotFoundError, match="cannot be read") as caught:
+        load_model(NimbusLDA, path)
+    assert isinstance(caught.value, FileNotFoundError)
+
+
+def test_things_that_are_no_model_and_no_path_are_named(tmp_path: Path, model: NimbusLDA) -> None:
+    """None, bytes and swapped arguments are errors of the core's own, with a hint."""
+    path = str(tmp_path / "mine.nimbus")
+    for nothing in (None, 5, b"mine.nimbus"):
+        with pytest.raises(CoreTypeError, match=r"neither a text nor a path. Give the name of a model"):
+            load_model(NimbusLDA, nothing)  # type: ignore[call-overload]
+        with pytest.raises(CoreTypeError, match=r"neither a text nor a path. Call save_model"):
+            save_model(model, nothing)  # type: ignore[arg-type]
+    for strange in (path, NimbusLDA, None):
+        with pytest.raises(CoreTypeError, match=r"not a trained model. Call save_model\(model, "):
+            save_model(strange, model)  # type: ignore[arg-type]
+
+
+def test_memory_that_does_not_suffice_is_the_file_s_fault(
+    content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file for which there is no memory is refused like any other that cannot be read."""
+
+    def full(self: NimbusLDA, *given: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(NimbusLDA, "restore", full)
+    with pytest.raises(ModelFileError, match="needs more memory than there is"):
+        from_bytes(content)
 
 
 def test_details_must_be_json(tmp_path: Path) -> None:

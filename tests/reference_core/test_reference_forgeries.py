@@ -6,11 +6,12 @@ import json
 import pickle
 import re
 import struct
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import ModelFileError, NimbusLDA, NimbusProbit, simulate, train_model
+from nimbus_sdk_core import ModelFileError, NimbusLDA, NimbusProbit, NimbusQDA, simulate, train_model
 from nimbus_sdk_core.modelfile import from_bytes, to_bytes
 
 PREFIX = struct.Struct("<8sIIQ")
@@ -84,6 +85,7 @@ CHANGES: dict[str, Callable[[dict], object]] = {
     "classes huge": lambda h: h["model"].update(classes=[1, 10**40]),
     "classes ragged": lambda h: h["model"].update(classes=[[1], [1, 2]]),
     "classes nested": lambda h: h["model"].update(classes=[{}, {}]),
+    "classes of mixed lists": lambda h: h["model"].update(classes=["a", ["b"]]),
     "classes not a list": lambda h: h["model"].update(classes="ab"),
     "metadata of other fields": lambda h: h["model"]["metadata"].update(evil=1),
     "metadata wrong": lambda h: h["model"]["metadata"].update(n_classes=0),
@@ -132,6 +134,73 @@ def test_arrays_that_are_no_posterior_are_refused(
     payload = b"".join(arrays[key].tobytes() for key in sorted(arrays))
     with pytest.raises(ModelFileError, match="malformed"):
         from_bytes(forge(content, lambda header: None, payload))
+
+
+@pytest.mark.parametrize("name", ["means", "scatter", "precision", "dof", "counts"])
+@pytest.mark.parametrize("value", [1e-308, 1e-200, 1e150, 1e200, 1e300])
+def test_models_that_would_say_nan_are_refused(
+    model: NimbusLDA, content: bytes, name: str, value: float
+) -> None:
+    """What loads says finite things of ordinary vectors, however extreme its numbers are."""
+    arrays = {key: array.copy() for key, array in model.arrays().items()}
+    arrays[name] = value * (np.eye(8)[None] if name == "scatter" else np.ones_like(arrays[name]))
+    payload = b"".join(arrays[key].tobytes() for key in sorted(arrays))
+    try:
+        found = from_bytes(forge(content, lambda header: None, payload))
+    except ModelFileError:
+        return
+    assert np.isfinite(found.predict_proba(np.random.default_rng(1).normal(size=(20, 8)))).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("means", 1e200), ("scatter", 1e-308), ("precision", 1e-308), ("scale", 1e-308), ("centre", 1e200)],
+)
+def test_numbers_that_no_training_gives_are_refused(name: str, value: float) -> None:
+    """Arrays that pass one by one and make no predictive are refused by what they say."""
+    kind = NimbusProbit if name in ("scale", "centre") else NimbusLDA
+    trained = train_model(kind, simulate("p300", n_trials=40, seed=1))
+    arrays = {key: array.copy() for key, array in trained.arrays().items()}
+    arrays[name] = value * (np.eye(8)[None] if name == "scatter" else np.ones_like(arrays[name]))
+    payload = b"".join(arrays[key].tobytes() for key in sorted(arrays))
+    with pytest.raises(ModelFileError, match="malformed"):
+        from_bytes(forge(to_bytes(trained), lambda header: None, payload))
+
+
+@pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA, NimbusProbit])
+@pytest.mark.parametrize(
+    ("unit", "offset"), [(1e-9, 0.0), (1e6, 0.0), (1.0, 1e9), (1e-12, 1e-3), (1e40, 0.0)]
+)
+def test_honest_models_in_any_unit_come_back(kind: type[NimbusLDA], unit: float, offset: float) -> None:
+    """Features in volts or far from zero make no model suspicious."""
+    data = simulate("p300", n_trials=60, seed=1)
+    data = type(data)(data.features * unit + offset, data.metadata, data.labels)
+    model = train_model(kind, data)
+    np.testing.assert_equal(from_bytes(to_bytes(model)).arrays(), model.arrays())
+
+
+@pytest.mark.parametrize("place", ["classes", "hyper"])
+def test_a_long_text_among_many_takes_no_memory(model: NimbusLDA, content: bytes, place: str) -> None:
+    """One long text among many short ones is refused before an array gives each of them its room."""
+    texts: list[object] = ["a" * 40_000, *(f"b{i:04}" for i in range(2_000))]
+    if place == "hyper":
+        content = to_bytes(train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=2))
+
+    def change(header: dict) -> None:
+        if place == "hyper":
+            header["model"]["hyper"].update(W_beta=texts)
+        else:
+            header["model"].update(classes=texts)
+            header["model"]["metadata"].update(n_classes=len(texts))
+
+    forged = forge(content, change)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match=r"exceeds 256 characters|neither numbers nor matrices"):
+            from_bytes(forged)
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from nimbus_sdk_core import (
     BCIData,
     BCIMetadata,
     CoreDataError,
+    CoreTypeError,
+    ModelCard,
     ModelMismatchError,
     NimbusLDA,
     NimbusQDA,
@@ -37,6 +39,22 @@ def test_training_keeps_name_origin_and_hyper_parameters() -> None:
     assert model.hyper == {"dof_offset": 3, "mean_prior_precision": 0.01}
     assert not model.card.simulated
     assert repr(model) == "<NimbusQDA 'mine', 8 features, 2 classes>"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"name": 5}, "name is 5, not a text. Give name as a text"),
+        ({"name": b"mine"}, "name is b'mine', not a text"),
+        ({"description": None}, "description is None, not a text. Give description"),
+    ],
+)
+def test_names_and_descriptions_are_texts(given: dict[str, object], words: str) -> None:
+    """What a file could not give back is refused when the model is made."""
+    with pytest.raises(CoreTypeError, match=re.escape(words)):
+        train_model(NimbusLDA, simulate("p300", n_trials=40, seed=1), **given)  # type: ignore[arg-type]
+    with pytest.raises(CoreTypeError, match=r"metadata is a dict. Give a BCIMetadata"):
+        ModelCard("mine", {})  # type: ignore[arg-type]
 
 
 def test_kinds_go_by_class_name_and_older_name() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from .errors import CoreTypeError
 from .metadata import BCIMetadata
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
@@ -18,12 +19,22 @@ class ModelCard:
         metadata: The data it was trained on, and so the data it can read.
         description: Free text.
         details: More facts, as JSON values. ``"simulated": true`` marks models that never saw a brain.
+
+    Raises:
+        CoreTypeError: A name or a description that is no text, metadata that are no `BCIMetadata`.
     """
 
     name: str
     metadata: BCIMetadata
     description: str = ""
     details: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in (("name", self.name), ("description", self.description)):
+            if not isinstance(value, str):
+                raise CoreTypeError(f"{name} is {value!r}, not a text.", f"Give {name} as a text in quotes.")
+        if not isinstance(self.metadata, BCIMetadata):
+            raise CoreTypeError(f"metadata is a {type(self.metadata).__name__}.", "Give a BCIMetadata.")
 
     @property
     def simulated(self) -> bool:

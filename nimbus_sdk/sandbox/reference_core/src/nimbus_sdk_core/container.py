@@ -86,7 +86,7 @@ def unpack(content: bytes) -> tuple[dict[str, JsonValue], dict[str, Array]]:
 def _write_header(content: Mapping[str, JsonValue]) -> bytes:
     try:
         return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as fault:
+    except (TypeError, ValueError, RecursionError) as fault:
         raise ModelFileError(
             f"The model's details cannot be written as JSON: {fault}.",
             "Keep to texts, finite numbers, truth values, lists and objects with text keys.",
@@ -110,7 +110,7 @@ def _check_frame(content: bytes) -> int:
             f"The model file is incomplete: it has {len(content)} bytes, expected {expected}.",
             "Download or copy it again.",
         )
-    if hashlib.sha256(content[:-_DIGEST_BYTES]).digest() != content[-_DIGEST_BYTES:]:
+    if hashlib.sha256(memoryview(content)[:-_DIGEST_BYTES]).digest() != content[-_DIGEST_BYTES:]:
         raise ModelFileError(
             "The model file is damaged: its checksum does not match.", "Download or copy it again."
         )

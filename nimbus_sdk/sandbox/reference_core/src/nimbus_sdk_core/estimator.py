@@ -41,6 +41,21 @@ def set_params(model: Estimator, params: Mapping[str, HyperValue]) -> None:
         setattr(model, name, value)
 
 
+def plain(value: float) -> float:
+    """The Python number for a NumPy one; anything else as it is, for others to judge."""
+    if isinstance(value, np.integer):
+        return int(value)
+    # By its digits: float32(0.1) is then the 0.1 that a person wrote, and not a little beyond.
+    return float(str(value)) if isinstance(value, np.floating) else value
+
+
+def forget_origin(model: Estimator) -> None:
+    """Take the card away from a model that has learned from scratch: it tells of other data."""
+    # Only where there is one, as scikit-learn wants no attributes that fit() adds.
+    if model.card is not None:
+        model.card = None
+
+
 def read(model: Estimator, vectors: npt.ArrayLike) -> FloatArray:
     """Read vectors for a trained model; their values are not looked at.
 

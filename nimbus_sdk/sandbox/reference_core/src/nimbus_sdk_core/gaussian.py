@@ -17,8 +17,10 @@ from .estimator import (
     check_trained,
     check_width,
     describe,
+    forget_origin,
     get_params,
     most_probable,
+    plain,
     probabilities,
     read,
     set_params,
@@ -27,9 +29,7 @@ from .labelled import LARGEST, Labelled, check_range, to_learn, to_learn_on
 from .moments import moments
 from .predictive import Predictive, Scores, evaluate, predictive
 from .scikit import classifier_tags
-from .stored import ARRAYS, as_posterior
-
-_NUMBERS = (int, float, np.integer, np.floating)
+from .stored import ARRAYS, as_posterior, check_scores
 
 
 class GaussianClassifier(ABC):
@@ -70,8 +70,8 @@ class GaussianClassifier(ABC):
 
     @property
     def hyper(self) -> Mapping[str, JsonValue]:
-        """The hyper-parameters by name."""
-        return {"dof_offset": self.dof_offset, "mean_prior_precision": self.mean_prior_precision}
+        """The hyper-parameters by name, as plain numbers."""
+        return {name: plain(getattr(self, name)) for name in self.parameters}
 
     def get_params(self, deep: bool = True) -> dict[str, HyperValue]:
         """The hyper-parameters by name, as scikit-learn wants them; ``deep`` changes nothing."""
@@ -87,7 +87,7 @@ class GaussianClassifier(ABC):
         return self
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803
-        """Learn from scratch.
+        """Learn from scratch; a card that tells of other data goes.
 
         Args:
             X: Shape (n_trials × n_features).
@@ -96,7 +96,9 @@ class GaussianClassifier(ABC):
         Raises:
             CoreDataError: Data or hyper-parameters that cannot be used.
         """
-        return self._learn(to_learn(X, y))
+        self._learn(to_learn(X, y))
+        forget_origin(self)
+        return self
 
     def partial_fit(
         self,
@@ -162,8 +164,13 @@ class GaussianClassifier(ABC):
         Raises:
             CoreDataError: The arrays are not the posterior of such a model.
         """
-        _check_hyper(self.dof_offset, self.mean_prior_precision)
-        return self._take(classes, as_posterior(arrays, len(classes), self.n_covariances(len(classes))))
+        _check_hyper(plain(self.dof_offset), plain(self.mean_prior_precision))
+        found = as_posterior(arrays, len(classes), self.n_covariances(len(classes)))
+        self._take(classes, found)
+        check_scores(
+            self.score_trials, self._ready.centre, np.sqrt(np.diagonal(found.scatter[0]) / found.dof[0])
+        )
+        return self
 
     def __repr__(self) -> str:
         return describe(self)
@@ -172,13 +179,14 @@ class GaussianClassifier(ABC):
         return classifier_tags()
 
     def _learn(self, given: Labelled) -> Self:
-        _check_hyper(self.dof_offset, self.mean_prior_precision)
+        dof_offset, mean_prior_precision = plain(self.dof_offset), plain(self.mean_prior_precision)
+        _check_hyper(dof_offset, mean_prior_precision)
         seen = moments(given.vectors, given.index, len(given.classes))
         prior = weak_prior(
             seen,
             n_covariances=self.n_covariances(len(given.classes)),
-            dof_offset=self.dof_offset,
-            mean_prior_precision=self.mean_prior_precision,
+            dof_offset=dof_offset,
+            mean_prior_precision=mean_prior_precision,
         )
         return self._take(given.classes, update(prior, seen))
 
@@ -192,7 +200,7 @@ def _check_hyper(dof_offset: float, mean_prior_precision: float) -> None:
     ranges = (("dof_offset", dof_offset, 1, 5), ("mean_prior_precision", mean_prior_precision, 0.001, 0.1))
     for name, value, least, most in ranges:
         hint = f"Give a number from {least} to {most}."
-        if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise CoreDataError(f"{name} is {value!r}, not a number.", hint)
         if not least <= value <= most:
             raise CoreDataError(f"{name} is {value}.", hint)

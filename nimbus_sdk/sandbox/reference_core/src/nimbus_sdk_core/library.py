@@ -8,8 +8,8 @@ from typing import TypeVar, overload
 
 from .container import MOST_BYTES
 from .decoder import Decoder
-from .errors import ModelFileError, ModelMismatchError, ModelNotFoundError
-from .kinds import kind_name
+from .errors import CoreTypeError, ModelFileError, ModelMismatchError, ModelNotFoundError
+from .kinds import KINDS, kind_name
 from .modelfile import from_bytes, to_bytes
 
 SUFFIX = ".nimbus"
@@ -45,6 +45,7 @@ def load_model(
     Raises:
         ModelNotFoundError: There is no such model here.
         ModelFileError: Its file is damaged.
+        CoreTypeError: What should be a name or a path is neither.
         ModelMismatchError: The model is of another kind; the message names both.
 
     >>> from nimbus_sdk_core import NimbusLDA
@@ -76,8 +77,12 @@ def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
     Raises:
         ModelFileError: Another suffix, or the file cannot be written.
         NotTrainedError: The model is not trained.
+        CoreTypeError: No model, or no path.
     """
-    target = Path(path)
+    hint = "Call save_model(model, 'mine.nimbus')."
+    if not isinstance(model, tuple(KINDS.values())):
+        raise CoreTypeError(f"model is {model!r}, not a trained model.", hint)
+    target = Path(_text("path", path, hint))
     if target.suffix != SUFFIX:
         raise ModelFileError(f"{target.name!r} does not end in {SUFFIX}.", f"Use {target.stem + SUFFIX!r}.")
     content = to_bytes(model)
@@ -101,7 +106,7 @@ def _replace(target: Path, content: bytes) -> None:
 
 
 def _find(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Path:
-    text = os.fspath(name_or_path)
+    text = _text("name_or_path", name_or_path, "Give the name of a model or the path of its file.")
     if not isinstance(name_or_path, str) or text.endswith(SUFFIX) or "/" in text or os.sep in text:
         return Path(text)
     if _NAME.fullmatch(text):
@@ -115,12 +120,21 @@ def _find(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Path:
     )
 
 
+def _text(name: str, path: str | os.PathLike[str], hint: str) -> str:
+    text = path if isinstance(path, str) else os.fspath(path) if isinstance(path, os.PathLike) else None
+    if not isinstance(text, str):
+        raise CoreTypeError(f"{name} is {path!r}, neither a text nor a path.", hint)
+    return text
+
+
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as fault:
-        raise ModelFileError(f"{str(path)!r} cannot be read: {fault}.", "Check the path.") from fault
+    except (OSError, ValueError, MemoryError) as fault:
+        absent = isinstance(fault, FileNotFoundError | NotADirectoryError)
+        kind = ModelNotFoundError if absent else ModelFileError
+        raise kind(f"{str(path)!r} cannot be read: {fault}.", "Check the path.") from fault
     if len(content) > MOST_BYTES:
         raise ModelFileError(f"{path} is larger than a model file may be.", "Check the path.")
     return content

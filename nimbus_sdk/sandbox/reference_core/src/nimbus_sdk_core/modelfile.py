@@ -14,13 +14,42 @@ from .kinds import KINDS, kind_name
 from .labels import as_labels
 from .metadata import BCIMetadata
 
+_LONGEST_LABEL = 256
+
 
 def to_bytes(model: Decoder) -> bytes:
-    """Write a trained model as the bytes of a ``.nimbus`` file.
+    """Write a trained model as the bytes of a ``.nimbus`` file, which `from_bytes` is sure to read.
 
     Raises:
         NotTrainedError: Not trained, or trained by ``fit`` alone, without the metadata of its data.
+        ModelFileError: Something of the model was changed since the training, so that no file can hold it.
     """
+    content = _write(model)
+    try:
+        _read(content)
+    except NimbusCoreError as fault:
+        raise ModelFileError(
+            f"This model cannot be saved, because its file would be refused: {fault.message}",
+            "Undo what set_params() or an assignment changed since the training, or train it again.",
+        ) from None
+    return content
+
+
+def from_bytes(content: bytes) -> Decoder:
+    """Read a trained model from the bytes of a ``.nimbus`` file, whoever wrote them.
+
+    Raises:
+        ModelFileError: The file is damaged, or what it says makes no model.
+    """
+    try:
+        return _read(content)
+    except CoreDataError as fault:
+        raise ModelFileError(
+            f"The model file is malformed: {fault.message}", "Do not use it; get it from its source again."
+        ) from None
+
+
+def _write(model: Decoder) -> bytes:
     arrays = model.arrays()
     if model.card is None:
         raise NotTrainedError(
@@ -39,29 +68,20 @@ def to_bytes(model: Decoder) -> bytes:
     return pack(facts, arrays)
 
 
-def from_bytes(content: bytes) -> Decoder:
-    """Read a trained model from the bytes of a ``.nimbus`` file, whoever wrote them.
-
-    Raises:
-        ModelFileError: The file is damaged, or what it says makes no model.
-    """
-    facts, arrays = unpack(content)
+def _read(content: bytes) -> Decoder:
     try:
         # Numbers that are finite, and yet too large or small to reckon with, are no trained model's.
         with np.errstate(over="raise", divide="raise", invalid="raise"):
-            return _model(facts, arrays)
-    except CoreDataError as fault:
-        raise _malformed(fault.message) from None
+            return _model(*unpack(content))
     except NimbusCoreError:
         raise
+    except MemoryError:
+        raise ModelFileError(
+            f"The model file of {len(content)} bytes needs more memory than there is.",
+            "Close other programs, or read it on a larger machine.",
+        ) from None
     except (ArithmeticError, ValueError) as fault:
-        raise _malformed(f"its numbers are out of range ({fault}).") from None
-
-
-def _malformed(why: str) -> ModelFileError:
-    return ModelFileError(
-        f"The model file is malformed: {why}", "Do not use it; get it from its source again."
-    )
+        raise CoreDataError(f"its numbers are out of range ({fault}).", "") from None
 
 
 def _model(facts: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
@@ -69,33 +89,45 @@ def _model(facts: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
     if kind not in KINDS:
         raise ModelFileError(f"The model file holds a {kind!r}.", f"This core knows {', '.join(KINDS)}.")
     hyper = _exactly(facts, "hyper", set(KINDS[kind]().hyper))
-    model = KINDS[kind](**hyper)
-    model.restore(_classes(facts), {name: array.astype(np.float64) for name, array in arrays.items()})
+    if not all(_numeric(value) for value in hyper.values()):
+        raise CoreDataError("hyper holds values that are neither numbers nor matrices.", "")
     metadata = BCIMetadata(**_exactly(facts, "metadata", {field.name for field in fields(BCIMetadata)}))
+    model = KINDS[kind](**hyper)
+    floats = {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}
+    model.restore(_classes(facts, metadata.n_classes), floats)
     details = _object(facts, "details")
     model.card = ModelCard(_text(facts, "name"), metadata, _text(facts, "description"), details)
-    _check_whole(model, metadata)
+    if model.n_features_in_ != metadata.n_features:
+        raise CoreDataError(
+            f"The arrays are for {model.n_features_in_} features, the metadata say {metadata.n_features}.", ""
+        )
     return model
 
 
-def _check_whole(model: Decoder, metadata: BCIMetadata) -> None:
-    found = (model.n_features_in_, len(model.classes_))
-    if found != (metadata.n_features, metadata.n_classes):
-        raise CoreDataError(
-            f"The arrays are for {found[0]} features and {found[1]} classes, the metadata say "
-            f"{metadata.n_features} and {metadata.n_classes}.",
-            "",
-        )
-
-
-def _classes(facts: dict[str, JsonValue]) -> LabelArray:
+def _classes(facts: dict[str, JsonValue], n_classes: int) -> LabelArray:
     listed = facts.get("classes")
     if not isinstance(listed, list):
         raise CoreDataError("classes is not a list.", "")
+    # Before any array is made: one of texts gives every text the room of the longest.
+    if len(listed) != n_classes:
+        raise CoreDataError(f"There are {len(listed)} classes, the metadata say {n_classes}.", "")
+    if not all(_short(item) for item in listed):
+        raise CoreDataError(f"A class is no label, or its text exceeds {_LONGEST_LABEL} characters.", "")
     classes = as_labels(cast(list[int], listed))
-    if len(classes) < 2 or not np.array_equal(np.unique(classes), classes):
+    if not np.array_equal(np.unique(classes), classes):
         raise CoreDataError("The classes are not sorted, or repeat.", "")
     return classes
+
+
+def _short(item: JsonValue) -> bool:
+    return len(item) <= _LONGEST_LABEL if isinstance(item, str) else isinstance(item, int | float)
+
+
+def _numeric(value: JsonValue, axes: int = 2) -> bool:
+    """Whether this is a number, nothing, or a list of these with so many axes."""
+    if isinstance(value, list):
+        return axes > 0 and all(_numeric(item, axes - 1) for item in value)
+    return value is None or isinstance(value, int | float)
 
 
 def _text(facts: dict[str, JsonValue], name: str) -> str:

@@ -16,6 +16,7 @@ from .estimator import (
     check_trained,
     check_width,
     describe,
+    forget_origin,
     get_params,
     most_probable,
     probabilities,
@@ -31,6 +32,7 @@ from .probit_predictive import ProbitPredictive, log_shares, probit_predictive
 from .probit_prior import ProbitHyper, probit_prior
 from .regression import LatentRegression, learn
 from .scikit import classifier_tags
+from .stored import check_scores
 
 _MOST_CLASSES = 32
 _PRIORS = ("N", "xi_beta", "W_beta", "W_df", "W_scale")
@@ -121,7 +123,7 @@ class NimbusProbit:
         return self
 
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803
-        """Learn from scratch.
+        """Learn from scratch; a card that tells of other data goes.
 
         Args:
             X: Shape (n_trials × n_features).
@@ -130,7 +132,9 @@ class NimbusProbit:
         Raises:
             CoreDataError: Data or parameters that cannot be used.
         """
-        return self._begin(to_learn(X, y))
+        self._begin(to_learn(X, y))
+        forget_origin(self)
+        return self
 
     def partial_fit(
         self,
@@ -210,7 +214,9 @@ class NimbusProbit:
         _check_classes(classes)
         posterior = from_arrays(arrays, len(classes))
         self._prior(len(posterior.centre), len(classes))
-        return self._take(classes, posterior)
+        self._take(classes, posterior)
+        check_scores(self.score_trials, posterior.centre, posterior.scale)
+        return self
 
     def __repr__(self) -> str:
         return describe(self)

@@ -1,12 +1,14 @@
 """A Normal-inverse-Wishart posterior from the arrays of a model file, checked before it is believed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from .arrays import FloatArray
 from .conjugate import NormalInverseWishart
 from .errors import CoreDataError
+from .labelled import check_range
+from .predictive import Scores
 
 ARRAYS = ("counts", "precision", "means", "dof", "scatter")
 
@@ -56,3 +58,19 @@ def check_arrays(arrays: Mapping[str, FloatArray], shapes: Mapping[str, tuple[in
             )
         if not np.isfinite(arrays[name]).all():
             raise CoreDataError(f"{name} holds values that are not finite.", _HINT)
+
+
+def check_scores(score: Callable[[FloatArray], Scores], centre: FloatArray, spread: FloatArray) -> None:
+    """Raise CoreDataError unless a restored model says finite things of ordinary vectors.
+
+    Args:
+        score: The model's ``score_trials``.
+        centre: The middle of its trials, shape (n_features,).
+        spread: Their standard deviations, roughly, shape (n_features,).
+    """
+    vectors = np.stack([centre, centre + spread, np.zeros_like(centre)])
+    check_range(vectors)
+    with np.errstate(all="ignore"):
+        scores = score(vectors)
+    if not (np.isfinite(scores.posteriors).all() and np.isfinite(scores.squared_distances).all()):
+        raise CoreDataError("Its numbers are out of range: ordinary vectors get no finite posteriors.", _HINT)

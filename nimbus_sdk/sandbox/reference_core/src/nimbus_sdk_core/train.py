@@ -73,7 +73,7 @@ def train_model(
 
     Raises:
         CoreDataError: Data without labels, with classes missing, constant features, a hyper-parameter that
-            is unknown or out of range.
+            is unknown or out of range, a name or a description that is no text.
         ModelMismatchError: There is no such kind.
 
     >>> from nimbus_sdk_core import NimbusLDA, simulate
@@ -83,12 +83,13 @@ def train_model(
     kind = kind_name(kind)
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     labels = _labels_of_all_classes(data)
-    model = _in_turns(_untrained(kind, hyper), iterations).fit(aggregate(data), labels)
     details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
-    model.card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
+    card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
+    model = _in_turns(_untrained(kind, hyper), iterations).fit(aggregate(data), labels)
+    model.card = card
     if showprogress:
         effort = f"{iterations} iterations" if "iterations" in model.get_params() else "one exact step"
-        sys.stderr.write(f"trained {model.card.name} on {data.n_trials} trials in {effort}\n")
+        sys.stderr.write(f"trained {card.name} on {data.n_trials} trials in {effort}\n")
     return model
 
 
