@@ -49,7 +49,8 @@ def learn(
 ) -> LatentRegression:
     """Find the posterior by turns: latent vectors given coefficients and noise, then the other way round.
 
-    Every turn raises a lower bound of the evidence, so more of them can only come closer.
+    Every turn raises a lower bound of the evidence, up to what the integration over the cones of more than
+    four classes misses.
 
     Args:
         prior: Beliefs before.
@@ -59,7 +60,7 @@ def learn(
         iterations: Number of turns.
     """
     n_classes = prior.coefficients.shape[1] + 1
-    rule = cube(n_classes - 2, per_axis=(12, 6, 4), lattice=128)
+    rule = cube(n_classes - 2, per_axis=(12, 6, 6), lattice=512)
     precision = prior.precision + copies * (inputs.T @ inputs)
     covariance = np.linalg.inv(precision)
     pull = prior.precision @ prior.coefficients
