@@ -80,6 +80,19 @@ def test_confusion_takes_plain_labels_and_absent_classes() -> None:
     assert pixels(figure).std() > 0
 
 
+def test_confusion_of_many_classes_is_drawn_in_colours_alone() -> None:
+    """Size and texts stay those of 30 classes, so that it takes a moment and not minutes."""
+    few, many = (plot_confusion(np.arange(n), np.arange(n)) for n in (30, 1_000))
+    assert len(few.axes[0].texts) == 900
+    assert len(few.axes[0].get_xticks()) == 30
+    assert len(many.axes[0].texts) == 0
+    assert many.get_size_inches().tolist() == few.get_size_inches().tolist()
+    ticks = many.axes[0].get_yticks()
+    assert len(ticks) <= 30
+    assert [text.get_text() for text in many.axes[0].get_yticklabels()] == [str(at) for at in ticks]
+    assert pixels(many).std() > 0
+
+
 @pytest.mark.parametrize(
     ("predictions", "labels", "words"),
     [

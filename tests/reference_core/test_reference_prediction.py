@@ -14,6 +14,8 @@ from nimbus_sdk_core import (
     train_model,
 )
 from nimbus_sdk_core.calibration import confidence_calibration
+from nimbus_sdk_core.errors import CoreTypeError
+from nimbus_sdk_core.streaming import init_streaming
 from scipy import stats
 
 
@@ -145,6 +147,24 @@ def test_simulated_models_say_so_on_screen(model: NimbusLDA, data: BCIData) -> N
     assert "simulated data" in repr(model)
     assert "simulated data" in repr(result)
     assert "simulated data" in result._repr_html_()
+
+
+def test_a_name_cannot_steer_the_terminal(model: NimbusLDA, data: BCIData) -> None:
+    """Control characters and marks that turn the reading direction are shown as escapes, letters as such."""
+    model = NimbusLDA().restore(model.classes_, model.arrays())
+    model.card = ModelCard("ü\x1b]0;owned\x07\x9b2J\n\u202e", data.metadata)
+    for shown in (repr(predict_batch(model, data)), repr(init_streaming(model, data.metadata))):
+        assert shown.isprintable()
+        assert r"ü\x1b]0;owned\x07\x9b2J\n\u202e" in shown
+
+
+def test_arguments_of_the_wrong_kind_are_named(model: NimbusLDA, data: BCIData) -> None:
+    """What was given, and what is wanted, in the core's own words."""
+    for use in (predict_batch, calibrate_model):
+        with pytest.raises(CoreTypeError, match=r"model is a NoneType, not a model\. Give what train_model"):
+            use(None, data)
+        with pytest.raises(CoreTypeError, match=r"data is a ndarray, not a BCIData\. Build it with"):
+            use(model, data.features)
 
 
 def test_calibration_of_confidences_by_hand() -> None:

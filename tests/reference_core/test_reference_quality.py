@@ -14,6 +14,7 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
+from nimbus_sdk_core.errors import CoreTypeError
 from nimbus_sdk_core.fisher import compute_fisher_score, rank_features_by_discriminability
 from nimbus_sdk_core.information import calculate_ITR, calculate_itr
 from nimbus_sdk_core.inspection import get_n_classes, get_n_features, get_paradigm
@@ -381,3 +382,36 @@ def test_models_tell_what_they_read_and_know() -> None:
     for ask in (get_n_features, get_n_classes, get_paradigm):
         with pytest.raises(AttributeError, match="not trained"):
             ask(NimbusLDA())
+
+
+def test_a_feature_that_is_mostly_constant_makes_no_trial_an_outlier() -> None:
+    """It has no usual distance; trials that are far in another feature are still told."""
+    features = noise()
+    features[0] = 0.0
+    features[0, :, ::3] = np.random.default_rng(3).normal(size=features[0, :, ::3].shape)
+    assert not [text for text in diagnose_preprocessing(trials(features)).warnings if "Trials" in text]
+    features[1, :, 7] += 60.0
+    told = [text for text in diagnose_preprocessing(trials(features)).warnings if "Trials" in text]
+    assert [text[:19] for text in told] == ["Trials 7 (from 0) h"]
+
+
+def test_masked_arrays_are_neither_scaled_nor_assessed() -> None:
+    """What is masked would be taken for measured."""
+    masked = np.ma.masked_greater(noise(), 1.0)
+    params = estimate_normalization_params(noise())
+    for use in (estimate_normalization_params, lambda features: apply_normalization(features, params)):
+        with pytest.raises(CoreDataError, match="features are a masked array"):
+            use(masked)
+    with pytest.raises(CoreDataError, match="posteriors are a masked array"):
+        assess_trial_quality(np.ma.array([[0.9, 0.1]], mask=[[0, 1]]))
+
+
+def test_arguments_of_the_wrong_kind_are_named() -> None:
+    """What was given, and what is wanted, in the core's own words."""
+    for ask in (get_n_features, get_n_classes, get_paradigm):
+        with pytest.raises(CoreTypeError, match="model is a NoneType, not a model"):
+            ask(None)
+    with pytest.raises(CoreTypeError, match="params is a NoneType, not a NormalizationParams"):
+        apply_normalization(noise(), None)
+    with pytest.raises(CoreTypeError, match="data is a list, not a BCIData"):
+        validate_data([])

@@ -14,6 +14,7 @@ from nimbus_sdk_core import (
     NimbusLDA,
     NimbusProbit,
     NimbusQDA,
+    calibrate_model,
     predict_batch,
     train_model,
 )
@@ -214,3 +215,37 @@ def test_a_constant_within_a_trial_is_found_behind_its_rounding() -> None:
     data = BCIData(features, about(temporal_aggregation="logvar"), LABELS)
     with pytest.raises(CoreDataError, match="Feature 4 does not vary within trial 59"):
         train_model(NimbusLDA, data)
+
+
+@KINDS
+@pytest.mark.parametrize("names", [np.arange(1, 4), np.array(["a", "b", "c"]), np.array([False, True])])
+def test_an_empty_labelled_batch_changes_nothing(
+    kind: type[NimbusLDA], names: np.ndarray, vectors: np.ndarray
+) -> None:
+    """Whatever the labels are, no trials are neither a fault nor a reason to warn (warnings are errors)."""
+    own = about(n_classes=len(names))
+    labels = names[np.arange(60) % len(names)]
+    model = train_model(kind, BCIData(vectors.T[:, np.newaxis, :], own, labels))
+    empty = BCIData(np.empty((5, 1, 0)), own, [])
+    result = predict_batch(model, empty)
+    assert (len(result), result.accuracy) == (0, None)
+    before = model.predict_proba(vectors)
+    with np.errstate(all="raise"):
+        calibrated = calibrate_model(model, empty)
+        further = model.partial_fit(np.empty((0, 5)), [])
+    for found in (calibrated, further):
+        np.testing.assert_allclose(found.predict_proba(vectors), before, atol=1e-6)
+
+
+@KINDS
+def test_masked_arrays_are_refused(kind: type[NimbusLDA], vectors: np.ndarray) -> None:
+    """What is masked would be taken for measured, in vectors and in labels."""
+    masked = np.ma.masked_greater(vectors, 1e5)
+    model = kind().fit(vectors, LABELS)
+    for use in (kind().fit, model.partial_fit, model.score):
+        with pytest.raises(CoreDataError, match="Vectors are a masked array"):
+            use(masked, LABELS)
+        with pytest.raises(CoreDataError, match="labels are a masked array"):
+            use(vectors, np.ma.masked_equal(LABELS, 2))
+    with pytest.raises(CoreDataError, match="Vectors are a masked array"):
+        model.predict_proba(masked)

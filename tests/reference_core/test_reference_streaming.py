@@ -17,7 +17,9 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
+from nimbus_sdk_core.errors import CoreTypeError
 from nimbus_sdk_core.paradigms import get_paradigm_defaults, temporal_weights
+from nimbus_sdk_core.quality import should_reject_trial
 from nimbus_sdk_core.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
 from nimbus_sdk_core.validation import check_model_compatibility, validate_chunk
 from nimbus_sdk_core.voting import aggregate_chunks
@@ -335,3 +337,51 @@ def test_usual_settings_are_told_for_known_paradigms() -> None:
     assert imagery.temporal_aggregation == "logvar"
     with pytest.raises(CoreDataError, match="for the paradigm 'telepathy'"):
         get_paradigm_defaults("telepathy")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_chunks_that_are_certain_are_never_more_than_that(method: str) -> None:
+    """Sums of weights round; a confidence stays a probability, so that it can be asked about."""
+    labels = np.arange(400) % 2
+    features = np.random.default_rng(1).normal(size=(8, 1, 400)) + 20.0 * labels
+    trials = BCIData(features, BCIMetadata(250.0, "p300", "erp", 8, 2), labels)
+    session = init_streaming(train_model(NimbusLDA, trials), trials.metadata)
+    certain = features[:, :, 1]
+    for n_chunks in range(1, 30):
+        for _ in range(n_chunks):
+            process_chunk(session, certain)
+        result = finalize_trial(session, method=method)
+        assert 0.999 < result.confidence <= 1.0
+        assert result.posterior.min() >= 0.0
+        assert result.posterior.sum() == pytest.approx(1.0)
+        assert not should_reject_trial(result.confidence)
+        votes = aggregate_chunks(
+            np.ones(n_chunks, int), np.ones(n_chunks), 2, method=method, weights=np.linspace(0.1, 1, n_chunks)
+        )
+        assert votes.posterior.tolist() == [1.0, 0.0]
+
+
+def test_masked_votes_are_refused() -> None:
+    """What is masked would count."""
+    with pytest.raises(CoreDataError, match="confidences are a masked array"):
+        aggregate_chunks([1, 2], np.ma.array([0.5, 0.9], mask=[0, 1]), 2)
+
+
+def test_arguments_of_the_wrong_kind_are_named(model: NimbusLDA, data: BCIData) -> None:
+    """What was given, and what is wanted, in the core's own words."""
+    chunk = data.features[:, :4, 0]
+    for call, words in (
+        (lambda: init_streaming(None, data.metadata), "model is a NoneType, not a model"),
+        (lambda: init_streaming(NimbusLDA, data.metadata), "model is a ABCMeta, not a model"),
+        (lambda: init_streaming(model, data), "metadata is a BCIData, not a BCIMetadata"),
+        (lambda: process_chunk(None, chunk), "session is a NoneType, not a StreamingSession"),
+        (lambda: process_chunk(model, chunk), "session is a NimbusLDA, not a StreamingSession"),
+        (lambda: finalize_trial(None), "session is a NoneType, not a StreamingSession"),
+        (lambda: validate_chunk(chunk, None), "metadata is a NoneType, not a BCIMetadata"),
+        (lambda: check_model_compatibility(None, data), "model is a NoneType, not a model"),
+        (lambda: check_model_compatibility(model, chunk), "data is a ndarray, not a BCIData"),
+        (lambda: get_paradigm_defaults(["p300"]), "paradigm is a list, not a str"),
+        (lambda: temporal_weights(["p300"], 3), "paradigm is a list, not a str"),
+    ):
+        with pytest.raises(CoreTypeError, match=words):
+            call()

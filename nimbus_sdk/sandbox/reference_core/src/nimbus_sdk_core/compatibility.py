@@ -1,11 +1,39 @@
-"""Whether data were made for a model."""
+"""Whether arguments are what they should be, and whether data were made for a model."""
 
 from .data import BCIData
 from .decoder import Decoder
-from .errors import CoreDataError, ModelMismatchError
+from .errors import CoreDataError, CoreTypeError, ModelMismatchError
 from .metadata import BCIMetadata
 
 _OTHER_FEATURES = "Give the features the model was trained on."
+
+
+_BUILD_DATA = (
+    "Build it with BCIData(features, BCIMetadata(…)), features of shape (n_features × n_samples × n_trials)."
+)
+
+
+def check_kind(name: str, value: object, kind: type, hint: str) -> None:
+    """Raise CoreTypeError unless the argument ``name`` is of a kind."""
+    if not isinstance(value, kind):
+        raise CoreTypeError(f"{name} is a {type(value).__name__}, not a {kind.__name__}.", hint)
+
+
+def check_model(model: object) -> None:
+    """Raise CoreTypeError unless ``model`` is a model, trained or not."""
+    # Asked of its class: an untrained model has no attributes of a trained one.
+    if not hasattr(type(model), "score_trials"):
+        raise CoreTypeError(
+            f"model is a {type(model).__name__}, not a model.",
+            "Give what train_model() or load_model() returned.",
+        )
+
+
+def check_metadata_kind(metadata: object) -> None:
+    """Raise CoreTypeError unless ``metadata`` are a BCIMetadata."""
+    check_kind(
+        "metadata", metadata, BCIMetadata, "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …)."
+    )
 
 
 def check_fit(model: Decoder, data: BCIData) -> None:
@@ -16,9 +44,12 @@ def check_fit(model: Decoder, data: BCIData) -> None:
         data: The data it is to read.
 
     Raises:
+        CoreTypeError: They are no model and no BCIData.
         CoreDataError: Another number of features or classes.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
     """
+    check_model(model)
+    check_kind("data", data, BCIData, _BUILD_DATA)
     if data.n_features != model.n_features_in_:
         raise CoreDataError(
             f"The data have {data.n_features} features on axis 0 (shape {data.features.shape}), "

@@ -1,6 +1,5 @@
 """BCIData: the features of a set of trials, checked once and then trusted."""
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -8,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import FeatureArray, LabelArray
-from .errors import CoreDataError
-from .labels import as_labels
+from .errors import CoreDataError, CoreTypeError
+from .labels import as_labels, refuse_mask
 from .lazy import as_lazy_features, is_lazy
 from .metadata import BCIMetadata, TemporalAggregation
 
@@ -50,7 +49,7 @@ class BCIData:
         self, features: npt.ArrayLike, metadata: BCIMetadata, labels: npt.ArrayLike | None = None
     ) -> None:
         if not isinstance(metadata, BCIMetadata):
-            raise CoreDataError(
+            raise CoreTypeError(
                 f"metadata is a {type(metadata).__name__}, not a BCIMetadata.",
                 "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …).",
             )
@@ -133,9 +132,7 @@ class BCIData:
 
 
 def _as_features(features: npt.ArrayLike) -> FeatureArray:
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and masked.isMaskedArray(features):
-        raise CoreDataError("features are a masked array, and the mask would be lost.", "Fill or drop first.")
+    refuse_mask("features", features)
     try:
         found = np.asarray(features)
     except ValueError:

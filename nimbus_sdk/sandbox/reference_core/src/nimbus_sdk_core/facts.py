@@ -6,12 +6,12 @@ Facts = list[tuple[str, str]]
 
 
 def as_line(kind: str, facts: Iterable[tuple[str, str]]) -> str:
-    """Name and value of each fact in one line.
+    """Name and value of each fact in one line; what would steer a terminal is escaped.
 
     >>> as_line("Result", [("trials", "3")])
     '<Result trials 3>'
     """
-    return f"<{kind} {', '.join(f'{name} {value}' for name, value in facts)}>"
+    return f"<{kind} {', '.join(f'{name} {_printable(value)}' for name, value in facts)}>"
 
 
 def as_table(caption: str, facts: Iterable[tuple[str, str]]) -> str:
@@ -27,3 +27,9 @@ def as_table(caption: str, facts: Iterable[tuple[str, str]]) -> str:
         for name, value in facts
     )
     return f"<table><caption>{escape(caption)}</caption>{rows}</table>"
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

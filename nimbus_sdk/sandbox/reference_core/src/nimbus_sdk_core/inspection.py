@@ -1,5 +1,6 @@
 """What a trained model reads and knows."""
 
+from .compatibility import check_model
 from .decoder import Decoder
 
 
@@ -7,12 +8,14 @@ def get_n_features(model: Decoder) -> int:
     """How many features a trained model reads.
 
     Raises:
+        CoreTypeError: It is no model.
         NotTrainedError: The model is not trained.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model
     >>> get_n_features(load_model(NimbusLDA, "motor_imagery_4class_v1"))
     16
     """
+    check_model(model)
     return model.n_features_in_
 
 
@@ -20,6 +23,7 @@ def get_n_classes(model: Decoder) -> int:
     """How many classes a trained model knows.
 
     Raises:
+        CoreTypeError: It is no model.
         NotTrainedError: The model is not trained.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model
@@ -34,6 +38,7 @@ def get_paradigm(model: Decoder) -> str | None:
     """The paradigm a model was trained for, or None where it was trained on plain vectors.
 
     Raises:
+        CoreTypeError: It is no model.
         NotTrainedError: The model is not trained.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from .arrays import FloatArray, IndexArray, LabelArray
 from .errors import CoreDataError, CoreTypeError
-from .labels import as_labels, classes_in, index_of
+from .labels import as_labels, classes_in, index_of, refuse_mask
 from .scikit import warn_of_column
 
 LARGEST = 1e100
@@ -32,10 +32,11 @@ def as_matrix(vectors: npt.ArrayLike) -> FloatArray:
     """Read a (n_vectors × n_features) matrix of numbers that may still be NaN, infinite or too large.
 
     Raises:
-        CoreDataError: Not two axes, or not real numbers.
+        CoreDataError: Not two axes, not real numbers, or a masked array.
     """
     if hasattr(vectors, "toarray"):
         raise CoreDataError("Vectors are a sparse matrix, which is not supported.", "Give X.toarray().")
+    refuse_mask("Vectors", vectors)
     found = _with_two_axes(vectors)
     if found.dtype == object:
         found = _from_objects(found)
@@ -142,6 +143,7 @@ def as_labels_of(labels: npt.ArrayLike, n_trials: int) -> LabelArray:
     Raises:
         CoreDataError: Another number of labels, or labels of no usual kind.
     """
+    refuse_mask("labels", labels)
     if labels is None:
         raise CoreDataError("A classifier requires y to be passed, but the target y is None.", "Give labels.")
     column = getattr(labels, "ndim", 1) == 2 and np.shape(labels)[1] == 1

@@ -1,5 +1,8 @@
 """Labels as people give them, and the index of each in a model's classes."""
 
+import sys
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +10,8 @@ from .arrays import IndexArray, LabelArray
 from .errors import CoreDataError
 
 _KINDS = "Give one whole number, one text or one truth value for each trial."
+
+_READABLE = {bool: np.bool_, int: np.integer, float: np.floating, str: np.str_}
 
 # Whole numbers that lie this close together are looked up in a table, others by bisection.
 _WIDEST_TABLE = 65_536
@@ -22,17 +27,21 @@ def as_labels(labels: npt.ArrayLike) -> LabelArray:
         labels: Shape (n_trials,).
 
     Raises:
-        CoreDataError: Not one-dimensional, or not whole numbers, texts or truth values.
+        CoreDataError: Not one-dimensional, not whole numbers, texts or truth values, or several of these.
 
     >>> as_labels([1.0, 2.0, 1.0])
     array([1, 2, 1])
     """
+    refuse_mask("labels", labels)
     try:
         found = np.asarray(labels)
     except ValueError:
         raise CoreDataError("labels are ragged: entries of unequal length.", _KINDS) from None
     if found.dtype == object:
         found = _from_objects(found)
+    elif found.ndim == 1 and isinstance(labels, Sequence):
+        # NumPy makes texts of numbers among texts, and numbers of truth values among numbers.
+        _one_kind(labels)
     if found.ndim != 1:
         raise CoreDataError(
             f"labels have shape {found.shape}, expected (n_trials,).", "Give one label for each trial."
@@ -47,6 +56,15 @@ def as_labels(labels: npt.ArrayLike) -> LabelArray:
     return found.astype(targets[found.dtype.kind])
 
 
+def refuse_mask(name: str, values: object) -> None:
+    """Raise CoreDataError where values are a masked array: what is masked would be taken for measured."""
+    if type(values) is np.ndarray:
+        return
+    masked = sys.modules.get("numpy.ma")
+    if masked is not None and masked.isMaskedArray(values):
+        raise CoreDataError(f"{name} are a masked array, and the mask would be lost.", "Fill or drop first.")
+
+
 def index_of(labels: LabelArray, classes: LabelArray) -> IndexArray:
     """Find each label's place in the sorted ``classes``.
 
@@ -57,8 +75,11 @@ def index_of(labels: LabelArray, classes: LabelArray) -> IndexArray:
     Raises:
         CoreDataError: A label is not among the classes, or is of another kind (text against number).
     """
+    # Labels that are not there have no kind that could be wrong.
+    if not labels.size:
+        return np.empty(0, np.intp)
     known = [item.item() for item in classes]
-    if labels.size and labels.dtype.kind != classes.dtype.kind:
+    if labels.dtype.kind != classes.dtype.kind:
         raise CoreDataError(
             f"labels are of type {labels.dtype}, the model's classes are {known}.",
             "Translate the labels into the model's own.",
@@ -105,7 +126,7 @@ def _from_table(labels: LabelArray, classes: LabelArray) -> IndexArray | None:
         return None
     # Read without sign, so that one comparison finds what lies below or above.
     shifted = (labels - classes[0]).view(np.uint64)
-    if labels.size and shifted.max() > span:
+    if shifted.max() > span:
         return None
     table = np.full(span + 1, -1, np.intp)
     table[classes - classes[0]] = np.arange(len(classes))
@@ -115,12 +136,25 @@ def _from_table(labels: LabelArray, classes: LabelArray) -> IndexArray | None:
 
 def _from_objects(found: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:
     items = found.ravel().tolist()
-    for kind in (bool, int, str):
-        if all(type(item) is kind for item in items):
-            return _of_kind(items, kind).reshape(found.shape)
-    raise CoreDataError(
-        f"labels mix values of types {', '.join(sorted({type(item).__name__ for item in items}))}.", _KINDS
-    )
+    kind = _one_kind(items)
+    if kind not in _READABLE:
+        raise CoreDataError(f"labels hold values of type {kind.__name__}.", _KINDS)
+    return _of_kind(items, kind).reshape(found.shape)
+
+
+def _one_kind(items: Iterable[object]) -> type:
+    """What all items are, of Python or of NumPy; whole numbers among floats count as floats."""
+    kinds = {_python_kind(one) for one in set(map(type, items))}
+    if kinds == {int, float}:
+        return float
+    if len(kinds) > 1:
+        names = sorted(kind.__name__ for kind in kinds)
+        raise CoreDataError(f"labels mix values of types {', '.join(names)}.", _KINDS)
+    return kinds.pop() if kinds else int
+
+
+def _python_kind(one: type) -> type:
+    return next((kind for kind, theirs in _READABLE.items() if issubclass(one, kind | theirs)), one)
 
 
 def _of_kind(items: list[object], kind: type) -> npt.NDArray[np.generic]:

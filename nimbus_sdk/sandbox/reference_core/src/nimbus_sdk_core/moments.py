@@ -35,6 +35,8 @@ def moments(vectors: FloatArray, index: IndexArray, n_classes: int) -> Moments:
         n_classes: Number of classes, also of those without vectors.
     """
     n_features = vectors.shape[1]
+    if not len(vectors):
+        return _of_nothing(n_classes, n_features)
     # Sums as products with ones take half the time of ``sum(axis=0)``.
     ones = np.ones(len(vectors))
     pivot = _round_centre(vectors, ones)
@@ -53,6 +55,11 @@ def moments(vectors: FloatArray, index: IndexArray, n_classes: int) -> Moments:
     means = pivot + offsets
     means[counts == 0] = 0.0
     return Moments(counts.astype(np.float64), means, scatters)
+
+
+def _of_nothing(n_classes: int, n_features: int) -> Moments:
+    means = np.zeros((n_classes, n_features))
+    return Moments(np.zeros(n_classes), means, np.zeros((*means.shape, n_features)))
 
 
 def _order(index: IndexArray, n_classes: int) -> IndexArray:

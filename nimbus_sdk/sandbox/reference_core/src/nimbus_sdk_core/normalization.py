@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import FeatureArray, FloatArray
+from .compatibility import check_kind
 from .data import BCIData
 from .errors import CoreDataError
 from .facts import Facts, as_line, as_table
+from .labels import refuse_mask
 from .lazy import as_lazy_features, is_lazy, require_in_memory
 
 Normalization: TypeAlias = Literal["zscore", "minmax", "robust", "none"]
@@ -73,7 +75,7 @@ def estimate_normalization_params(
 
     Raises:
         CoreDataError: An unknown method, no trials, another number of axes, values that are not finite, or a
-            Dask array.
+            Dask or masked array.
 
     >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]])
     >>> params.means, params.stds
@@ -106,7 +108,8 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
         The same kind as given, with the same metadata and labels; of a Dask array, a Dask array.
 
     Raises:
-        CoreDataError: Another number of features than the parameters have.
+        CoreTypeError: ``params`` are something else.
+        CoreDataError: Another number of features than the parameters have, or a masked array.
 
     >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]], method="minmax")
     >>> apply_normalization([[[2.0]], [[40.0]]], params)
@@ -114,6 +117,7 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
     <BLANKLINE>
            [[1.5]]])
     """
+    check_kind("params", params, NormalizationParams, "Give what estimate_normalization_params() returned.")
     found = _array(features)
     if len(found) != len(params.means):
         raise CoreDataError(
@@ -133,6 +137,7 @@ def _array(features: BCIData | npt.ArrayLike) -> FeatureArray:
     hint = "Give BCIData, or an array (n_features × n_samples × n_trials)."
     if is_lazy(features):
         return as_lazy_features(features)
+    refuse_mask("features", features)
     try:
         found = np.asarray(features)
     except ValueError:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .arrays import FloatArray
+from .compatibility import check_kind
 from .errors import CoreDataError
 from .metadata import TemporalAggregation, whole_number
 from .voting import Aggregation
@@ -36,6 +37,8 @@ class ParadigmDefaults(NamedTuple):
     temporal_aggregation: TemporalAggregation
 
 
+_NAME_ONE = "Name one, such as 'motor_imagery'."
+
 _DEFAULTS = {
     "motor_imagery": ParadigmDefaults(250, 250.0, 0.7, "weighted_vote", "logvar"),
     "p300": ParadigmDefaults(200, 250.0, 0.8, "posterior_mean", "mean"),
@@ -51,11 +54,13 @@ def get_paradigm_defaults(paradigm: str) -> ParadigmDefaults:
         paradigm: ``"motor_imagery"``, ``"p300"``, ``"erp"`` or ``"ssvep"``.
 
     Raises:
+        CoreTypeError: ``paradigm`` is no text.
         CoreDataError: No settings are usual for that paradigm.
 
     >>> get_paradigm_defaults("motor_imagery").chunk_size
     250
     """
+    check_kind("paradigm", paradigm, str, _NAME_ONE)
     if paradigm not in _DEFAULTS:
         raise CoreDataError(
             f"There are no usual settings for the paradigm {paradigm!r}.",
@@ -72,11 +77,13 @@ def temporal_weights(paradigm: str, n_chunks: int) -> FloatArray:
         n_chunks: How many equal chunks the trial has, 1 or more.
 
     Raises:
+        CoreTypeError: ``paradigm`` is no text.
         CoreDataError: ``n_chunks`` is no such number.
 
     >>> temporal_weights("motor_imagery", 4).tolist()
     [0.625, 0.875, 1.0, 1.0]
     """
+    check_kind("paradigm", paradigm, str, _NAME_ONE)
     chunks = whole_number("n_chunks", n_chunks, least=1, most=2**31 - 1)
     middles = (np.arange(chunks) + 0.5) / chunks
     return _SHAPES.get(paradigm, np.ones_like)(middles)

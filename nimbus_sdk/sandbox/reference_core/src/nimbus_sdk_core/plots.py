@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import LabelArray
+from .arrays import FloatArray, LabelArray
 from .calibration import N_BINS
 from .errors import CoreDataError
 from .labels import as_labels, classes_in, index_of
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 _INK, _FAINT = "#333333", "#bbbbbb"
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 _WIDEST = 2_000
+_MOST_NAMED = 30
 
 
 def plot_confusion(predictions: BatchResult | npt.ArrayLike, labels: npt.ArrayLike) -> Figure:
     """How often trials of each class were taken for which class.
 
     Rows are true classes and add up to 100 %; each field shows the share and the number of trials.
+    Of more than 30 classes the shares are shown by colour alone, and not every class is named.
 
     Args:
         predictions: A result, or predicted labels of shape (n_trials,).
@@ -50,20 +52,12 @@ def plot_confusion(predictions: BatchResult | npt.ArrayLike, labels: npt.ArrayLi
     """
     classes, counts = _confusion(predictions, labels)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(3.2, 1.2 + 0.75 * len(classes))
+    size = max(3.2, 1.2 + 0.75 * min(len(classes), _MOST_NAMED))
     figure, axes = _figure(size + 0.6, size)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-    for row, column in np.ndindex(*counts.shape):
-        _plain(
-            axes.text(
-                column,
-                row,
-                f"{100 * shares[row, column]:.0f} %\n{counts[row, column]}",
-                ha="center",
-                va="center",
-                color="white" if shares[row, column] > 0.55 else _INK,
-            )
-        )
+    # Matplotlib takes minutes to lay out thousands of texts that nobody can read.
+    if len(classes) <= _MOST_NAMED:
+        _write_shares(axes, shares, counts)
     right = np.trace(counts) / counts.sum()
     _name_ticks(axes, "x", classes)
     _name_ticks(axes, "y", classes)
@@ -160,6 +154,20 @@ def _confusion(
     return classes, np.bincount(place, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
+def _write_shares(axes: Axes, shares: FloatArray, counts: npt.NDArray[np.intp]) -> None:
+    for row, column in np.ndindex(*counts.shape):
+        _plain(
+            axes.text(
+                column,
+                row,
+                f"{100 * shares[row, column]:.0f} %\n{counts[row, column]}",
+                ha="center",
+                va="center",
+                color="white" if shares[row, column] > 0.55 else _INK,
+            )
+        )
+
+
 def _over_trials(result: BatchResult) -> Figure:
     best = result.posteriors.argmax(axis=1)
     order = np.lexsort((-result.confidences, best))
@@ -220,9 +228,10 @@ def _describe(axes: Axes, title: str, below: str, left: str) -> None:
 
 def _name_ticks(axes: Axes, which: str, classes: LabelArray) -> None:
     named = axes.set_xticks if which == "x" else axes.set_yticks
-    names = [str(label) for label in classes.tolist()]
+    shown = range(0, len(classes), -(-len(classes) // _MOST_NAMED))
+    names = [str(label) for label in classes[shown].tolist()]
     turned = 45 if which == "x" and max(map(len, names)) > 6 else 0
-    named(range(len(names)), names, rotation=turned, ha="right" if turned or which == "y" else "center")
+    named(shown, names, rotation=turned, ha="right" if turned or which == "y" else "center")
     for text in axes.get_xticklabels() if which == "x" else axes.get_yticklabels():
         _plain(text)
 

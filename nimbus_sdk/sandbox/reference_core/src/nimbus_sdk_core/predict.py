@@ -36,6 +36,7 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
         features are a Dask array, a `LazyBatchResult` with the same names and a method ``compute``.
 
     Raises:
+        CoreTypeError: ``model`` is no model, or ``data`` are no BCIData.
         CoreDataError: Another number of features or classes, or labels the model does not know.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
         NotTrainedError: The model is not trained.

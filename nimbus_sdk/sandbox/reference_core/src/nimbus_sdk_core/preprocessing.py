@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import FloatArray
+from .compatibility import check_kind
 from .data import BCIData
-from .errors import CoreDataError
 from .facts import Facts, as_line, as_table
 from .lazy import require_in_memory
 from .signal_checks import FeatureSummary, mains_hum, summary
@@ -80,10 +80,7 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
     >>> diagnose_preprocessing(simulate("motor_imagery", n_trials=80, seed=1))
     <PreprocessingReport quality score 1.0, errors 0, warnings 0>
     """
-    if not isinstance(data, BCIData):
-        raise CoreDataError(
-            f"data is a {type(data).__name__}, not a BCIData.", "Give BCIData(features, metadata)."
-        )
+    check_kind("data", data, BCIData, "Give BCIData(features, metadata).")
     require_in_memory(data.features)
     found = list(_findings(data))
     errors = tuple(one.text for one in found if one.fatal)
@@ -172,7 +169,8 @@ def _of_trials(vectors: FloatArray) -> Iterator[_Finding]:
         return
     away = np.abs(vectors - np.median(vectors, axis=0))
     usual = np.median(away, axis=0)
-    far = np.flatnonzero((away > _FAR * 1.4826 * usual).any(axis=1) & (usual > 0).any())
+    # A feature that is mostly constant has no usual distance that others could be measured by.
+    far = np.flatnonzero(((away > _FAR * 1.4826 * usual) & (usual > 0)).any(axis=1))
     if len(far):
         yield _Finding(
             False,

@@ -11,6 +11,7 @@ from .arrays import FloatArray
 from .errors import CoreDataError
 from .facts import Facts, as_line, as_table
 from .information import probability
+from .labels import refuse_mask
 from .result import BatchResult
 from .streamed import ChunkResult, StreamingResult
 
@@ -117,6 +118,7 @@ def _posteriors(result: BatchResult | StreamingResult | ChunkResult | npt.ArrayL
 
 def _as_posteriors(values: npt.ArrayLike) -> FloatArray:
     hint = "Give a result, or posteriors of shape (n_trials × n_classes)."
+    refuse_mask("posteriors", values)
     try:
         found = np.atleast_2d(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError):

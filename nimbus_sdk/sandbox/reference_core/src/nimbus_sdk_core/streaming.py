@@ -10,7 +10,7 @@ from .aggregate import aggregate
 from .arrays import FloatArray
 from .balance import balance
 from .calibration import ConfidenceCalibration, confidence_calibration
-from .compatibility import check_metadata
+from .compatibility import check_kind, check_metadata, check_metadata_kind, check_model
 from .data import BCIData
 from .decoder import Decoder
 from .errors import CoreDataError
@@ -21,6 +21,8 @@ from .paradigms import temporal_weights
 from .streamed import ChunkResult, StreamingResult
 from .validation import chunk_as_trial
 from .voting import Aggregation, Ballots, Label, agree, decide
+
+_START = "Give what init_streaming(model, metadata) returned."
 
 
 class StreamingSession:
@@ -69,6 +71,7 @@ def init_streaming(model: Decoder, metadata: BCIMetadata) -> StreamingSession:
             that length, so that a buffer that lost samples is noticed; with None any length is read.
 
     Raises:
+        CoreTypeError: They are no model and no BCIMetadata.
         CoreDataError: Another number of features or classes.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
         NotTrainedError: The model is not trained.
@@ -79,11 +82,8 @@ def init_streaming(model: Decoder, metadata: BCIMetadata) -> StreamingSession:
     >>> len(session.chunk_history)
     0
     """
-    if not isinstance(metadata, BCIMetadata):
-        raise CoreDataError(
-            f"metadata is a {type(metadata).__name__}, not a BCIMetadata.",
-            "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …).",
-        )
+    check_model(model)
+    check_metadata_kind(metadata)
     check_metadata(model, metadata)
     return StreamingSession(model, metadata)
 
@@ -100,6 +100,7 @@ def process_chunk(
             no iterations, so the number changes nothing.
 
     Raises:
+        CoreTypeError: ``session`` is something else.
         CoreDataError: Another shape, or values that are not finite; the session stays as it was.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
@@ -111,6 +112,7 @@ def process_chunk(
     (True, (4,))
     """
     started = time.perf_counter()
+    check_kind("session", session, StreamingSession, _START)
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     trial = BCIData(chunk_as_trial(chunk, session.metadata), session.metadata)
     model = session.model
@@ -146,6 +148,7 @@ def finalize_trial(
         label: The true label, where it is known; the calibration of the confidence is then told too.
 
     Raises:
+        CoreTypeError: ``session`` is something else.
         CoreDataError: No chunk was processed, there is no such method, or the model does not know the
             label; the session stays as it was.
 
@@ -160,6 +163,7 @@ def finalize_trial(
     (4, True)
     """
     started = time.perf_counter()
+    check_kind("session", session, StreamingSession, _START)
     chunks, classes = session.chunk_history, session.model.classes_
     if not chunks:
         raise CoreDataError("This trial has no chunks yet.", "Call process_chunk(session, chunk) first.")

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import FeatureArray
-from .compatibility import check_metadata
+from .compatibility import check_metadata, check_metadata_kind, check_model
 from .data import BCIData
 from .decoder import Decoder
-from .errors import CoreDataError, ModelMismatchError
+from .errors import CoreDataError, CoreTypeError, ModelMismatchError
 from .metadata import BCIMetadata
 from .preprocessing import diagnose_preprocessing
 
@@ -56,12 +56,14 @@ def validate_chunk(chunk: npt.ArrayLike, metadata: BCIMetadata) -> bool:
         True.
 
     Raises:
+        CoreTypeError: ``metadata`` are something else.
         CoreDataError: Another shape, another length than ``chunk_size``, or values that are not finite.
 
     >>> about = BCIMetadata(250.0, "p300", "erp", n_features=8, n_classes=2, chunk_size=200)
     >>> validate_chunk(np.zeros((8, 200)), about)
     True
     """
+    check_metadata_kind(metadata)
     BCIData(chunk_as_trial(chunk, metadata), metadata)
     return True
 
@@ -74,7 +76,7 @@ def check_model_compatibility(model: Decoder, data: BCIData | BCIMetadata) -> bo
         data: Trials, or what is known of them.
 
     Raises:
-        CoreDataError: ``data`` are neither.
+        CoreTypeError: ``model`` is no model, or ``data`` are neither.
         NotTrainedError: The model is not trained.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
@@ -82,9 +84,10 @@ def check_model_compatibility(model: Decoder, data: BCIData | BCIMetadata) -> bo
     >>> check_model_compatibility(model, simulate("p300", n_trials=2, seed=1))
     False
     """
+    check_model(model)
     metadata = data.metadata if isinstance(data, BCIData) else data
     if not isinstance(metadata, BCIMetadata):
-        raise CoreDataError(
+        raise CoreTypeError(
             f"data is a {type(data).__name__}, not a BCIData.", "Give BCIData(features, metadata)."
         )
     try:

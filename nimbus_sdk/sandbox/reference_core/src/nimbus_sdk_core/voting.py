@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .arrays import FloatArray, IndexArray
 from .errors import CoreDataError
-from .labels import as_labels, classes_in, index_of
+from .labels import as_labels, classes_in, index_of, refuse_mask
 from .metadata import whole_number
 
 Aggregation: TypeAlias = Literal["weighted_vote", "max_confidence", "posterior_mean", "unanimous"]
@@ -110,7 +110,9 @@ def decide(ballots: Ballots, method: Aggregation) -> tuple[FloatArray, int]:
     """
     if method not in get_args(Aggregation):
         raise CoreDataError(f"method is {method!r}.", f"Use one of {', '.join(get_args(Aggregation))}.")
-    return _METHODS[method](ballots)
+    posterior, best = _METHODS[method](ballots)
+    # Rounding may leave a certain class a little above 1, which is no probability.
+    return np.clip(posterior, 0.0, 1.0), best
 
 
 def agree(choices: IndexArray) -> bool:
@@ -124,7 +126,7 @@ def _weighted_vote(ballots: Ballots) -> tuple[FloatArray, int]:
     if not votes.any():
         return np.full(n_classes, 1.0 / n_classes), int(ballots.choices[0])
     mean = float(np.average(ballots.confidences, weights=ballots.weights))
-    above_chance = max(0.0, (n_classes * mean - 1.0) / (n_classes - 1.0))
+    above_chance = min(1.0, max(0.0, (n_classes * mean - 1.0) / (n_classes - 1.0)))
     return above_chance * votes / votes.sum() + (1.0 - above_chance) / n_classes, int(votes.argmax())
 
 
@@ -134,7 +136,9 @@ def _max_confidence(ballots: Ballots) -> tuple[FloatArray, int]:
 
 
 def _posterior_mean(ballots: Ballots) -> tuple[FloatArray, int]:
-    mean = ballots.weights @ ballots.posteriors / ballots.weights.sum()
+    mean = ballots.weights @ ballots.posteriors
+    # Not by the sum of the weights: only a sum of the shares themselves is never below one of them.
+    mean /= mean.sum() or 1.0
     return mean, int(mean.argmax())
 
 
@@ -160,6 +164,7 @@ def _spread(choices: IndexArray, confidences: FloatArray, n_classes: int) -> Flo
 
 
 def _numbers(name: str, values: npt.ArrayLike, shape: tuple[int, ...], *, most: float) -> FloatArray:
+    refuse_mask(name, values)
     try:
         found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
