@@ -100,7 +100,7 @@ def test_contrasts_treat_classes_alike(n_classes: int) -> None:
 
 @pytest.mark.parametrize("n_axes", range(1, 10))
 def test_coarse_rules_keep_the_length_of_a_vector(n_axes: int, random: np.random.Generator) -> None:
-    """E[|e|²] is n_axes - (L⁻¹·mean)·E[e] exactly, however few the points: learning adds up what is missed."""
+    """E[|e|²] is n_axes - (L⁻¹·mean)·E[e] exactly: learning would add up whatever is missed."""
     rule = cube(n_axes - 1, per_axis=(12, 6, 4), lattice=128)
     lower = np.linalg.cholesky(np.cov(random.normal(size=(n_axes, 50))).reshape(n_axes, n_axes))
     for mean in (np.zeros((n_axes, 3)), random.normal(size=(n_axes, 3))):

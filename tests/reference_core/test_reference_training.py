@@ -221,3 +221,9 @@ def test_partial_fit_of_an_untrained_model_trains_it() -> None:
     """As scikit-learn's users expect."""
     x, y = [[0.0], [0.5], [1.0], [1.5]], [0, 0, 1, 1]
     assert NimbusLDA().partial_fit(x, y).predict([[0.1]]).tolist() == [0]
+
+
+def test_training_takes_labelled_data_and_nothing_else() -> None:
+    """An array in their place is told by its name, with what to build."""
+    with pytest.raises(CoreDataError, match=r"data is a ndarray, not a BCIData"):
+        train_model(NimbusLDA, np.zeros((4, 5, 6)))

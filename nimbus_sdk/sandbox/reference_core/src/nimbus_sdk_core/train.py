@@ -10,7 +10,7 @@ import numpy as np
 from .aggregate import aggregate
 from .arrays import LabelArray
 from .card import JsonValue, ModelCard
-from .compatibility import check_fit
+from .compatibility import check_fit, check_kind
 from .data import BCIData
 from .decoder import Decoder
 from .errors import CoreDataError
@@ -82,6 +82,7 @@ def train_model(
     """
     kind = kind_name(kind)
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    check_kind("data", data, BCIData, "Build it with BCIData(features, BCIMetadata(…), labels).")
     labels = _labels_of_all_classes(data)
     details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
     card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
