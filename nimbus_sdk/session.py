@@ -56,7 +56,8 @@ class AuthSession:
         profile: The account's name on this machine.
         key_source: Where the key is kept or came from: keyring, file, environment…
         key_source_reason: Why the key is kept there, in words.
-        stale: True when it comes from the cache because the service could not be reached.
+        stale: True when it comes from the cache because it could not be renewed: the service was not reached,
+            did not answer in time, or gave no answer about the key.
 
     Source of the fields: the AuthSession structure of the Nimbus API documentation.
     """
@@ -240,7 +241,7 @@ def usable(session: AuthSession, now: datetime, last_seen: datetime | None = Non
 
 
 def as_stale(session: AuthSession) -> AuthSession:
-    """The session, marked as served while the service could not be reached."""
+    """The session, marked as served although it could not be renewed."""
     return replace(session, stale=True)
 
 
