@@ -172,7 +172,7 @@ def authenticate(
         timeout: Seconds for the whole call, retries included.
 
     Returns:
-        The session; ``stale`` where the service could not be reached and the kept one of this service still counts.
+        The session; ``stale`` where the service could not be reached and what it said before still counts.
 
     Raises:
         InvalidKeyError: The service does not know the key; what was kept for it is gone.
