@@ -97,7 +97,7 @@ def test_offline_it_waits_on_the_disk_and_goes_out_later(sandbox, reporter, monk
     away = Reporter(Settings.load())
     for _ in range(3):
         away.report(EVENT)
-    assert away.settle(10)
+    # An event that comes just after a failure waits in memory, while the reporter rests.
     away.put_by()
     assert lines_of(files()) == [EVENT] * 3
     assert asked(sandbox) == []
