@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk import licensing
-from nimbus_sdk.core import installed
+from nimbus_sdk.core import installed, verify
 from nimbus_sdk.core_wheel import fetched_wheel, put_in_use
 from nimbus_sdk.errors import (
     CoreError,
@@ -181,7 +181,7 @@ class _Order:
         """Whether the core that was asked for is the current one, and whole."""
         try:
             core = installed.current(self.places.core)
-            return core is not None and self.version in (None, core.version) and not installed.faults(core)
+            return core is not None and self.version in (None, core.version) and not verify.altered(core)
         except CoreError:
             return False
 

@@ -9,10 +9,11 @@ import os
 import time
 from datetime import UTC, datetime
 
+from nimbus_sdk.dotenv_file import dotenv_values
 from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionExpiredError, SessionNotFoundError
 from nimbus_sdk.keys import ApiKey, received
 from nimbus_sdk.session import ROLLBACK_SECONDS, AuthSession, usable
-from nimbus_sdk.settings import KEY_VARIABLE, Settings, dotenv_values
+from nimbus_sdk.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.places import Places
 

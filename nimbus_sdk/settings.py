@@ -3,8 +3,7 @@
 A ``.env`` comes with a folder, and the folder perhaps from a stranger. So it may give a key and say how the
 SDK behaves, and never where keys are sent, where the core comes from, or where anything is kept.
 
-The offline path reads this module, so it imports nothing heavy; python-dotenv is loaded only where a
-``.env`` with a ``NIMBUS_`` line was found.
+The offline path reads this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nimbus_sdk.dotenv_file import dotenv_values, nearest_dotenv
 from nimbus_sdk.errors import ConfigurationError
 
 KEY_VARIABLE = "NIMBUS_API_KEY"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 CREDENTIAL_STORES = ("keyring", "file", "none")
-_DOTENV_LIMIT = 64 * 1024
-_PROJECT_MARKS = (".git", "pyproject.toml")
 _NOT_FROM_DOTENV = frozenset(
     {
         "NIMBUS_SDK_API_KEY_FILE",
@@ -109,61 +107,6 @@ class Settings:
         return cls(dotenv=dotenv, **chosen)  # type: ignore[arg-type]
 
 
-def nearest_dotenv(directory: str | None = None) -> str | None:
-    """The ``.env`` that counts for a folder, or None.
-
-    Upwards from the folder, never past one that holds ``.git`` or ``pyproject.toml``, never the home
-    folder's own, and in a parent folder only one that belongs to this user or to root.
-    """
-    try:
-        start = folder = os.path.realpath(directory or os.getcwd())
-    except OSError:
-        return None
-    home = os.path.realpath(os.path.expanduser("~"))
-    while folder != home:
-        candidate = os.path.join(folder, ".env")
-        if os.path.isfile(candidate) and (folder == start or _owned_by_us(candidate)):
-            return candidate
-        parent = os.path.dirname(folder)
-        if parent == folder or any(os.path.exists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS):
-            return None
-        folder = parent
-    return None
-
-
-def dotenv_values(path: str | None, prefix: str = "NIMBUS_") -> dict[str, str]:
-    """The lines of a ``.env`` whose names have a prefix, as values; nothing goes into ``os.environ``.
-
-    Raises:
-        ConfigurationError: The file cannot be read, or is no text.
-    """
-    if path is None:
-        return {}
-    try:
-        with open(path, "rb") as file:
-            content = file.read(_DOTENV_LIMIT + 1)
-    except OSError as error:
-        raise ConfigurationError(f"The file {path} cannot be read ({error.strerror}).") from None
-    if prefix.encode() not in content:
-        return {}
-    text = content[:_DOTENV_LIMIT].decode("utf-8-sig", "replace")
-    fault = "is no text in UTF-8" if "\ufffd" in text else f"has more than {_DOTENV_LIMIT} bytes"
-    if "\ufffd" in text or len(content) > _DOTENV_LIMIT:
-        # A traceback shows what a function holds, and this is where the key may be.
-        del content, text
-        raise ConfigurationError(f"The file {path} {fault}.")
-    import re
-    from io import StringIO
-
-    from dotenv.parser import parse_stream
-
-    # python-dotenv takes time by the square of the longest run of blanks; and by its parser alone, it
-    # writes no line to the terminal for every line that it cannot read.
-    bindings = parse_stream(StringIO(re.sub(r"[^\S\r\n]{100,}", " " * 100, text)))
-    pairs = [(binding.key, binding.value) for binding in bindings]
-    return {name: value for name, value in pairs if name and name.startswith(prefix) and value is not None}
-
-
 def _from_folder(path: str | None) -> dict[str, str]:
     """What a ``.env`` may decide; for the rest of it there is a warning in the log."""
     values = dotenv_values(path)
@@ -227,10 +170,6 @@ def base_url(text: str, variable: str) -> str:
             "plain http is allowed for this machine's own loopback addresses only."
         )
     return address
-
-
-def _owned_by_us(path: str) -> bool:
-    return os.name == "nt" or os.lstat(path).st_uid in (os.geteuid(), 0)
 
 
 def _switch(text: str, variable: str) -> bool:

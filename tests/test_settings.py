@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from nimbus_sdk.dotenv_file import dotenv_values, nearest_dotenv
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.settings import LOOPBACK, Settings, base_url, dotenv_values, nearest_dotenv, origin
+from nimbus_sdk.settings import LOOPBACK, Settings, base_url, origin
 
 KEY = "nbci_test_" + "0123456789ab" * 4
 NOBODY = 65_534
@@ -449,9 +450,27 @@ def test_a_dotenv_that_is_no_text_is_refused_by_name(project):
     """The path is told, the content is not."""
     path = project / ".env"
     path.write_bytes(b"NIMBUS_API_KEY=" + KEY.encode() + b"\xff\n")
-    with pytest.raises(ConfigurationError, match=r"\.env is no text in UTF-8") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"\.env is no text in UTF-8 where it sets NIMBUS_API_KEY"
+    ) as caught:
         load(project)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_dotenv_from_windows_is_read(project, encoding):
+    """PowerShell's redirection writes UTF-16 with a byte order mark, Notepad UTF-8 with one."""
+    mark = {"utf-16-le": "\ufeff", "utf-16-be": "\ufeff"}.get(encoding, "")
+    (project / ".env").write_bytes(f"{mark}NIMBUS_SDK_PROFILE=lab\r\n".encode(encoding))
+    assert load(project).profile == "lab"
+
+
+def test_a_foreign_byte_in_a_comment_spoils_no_other_line(project):
+    """A comment in Latin-1 is none of our business."""
+    (project / ".env").write_bytes(
+        "# f\u00fcr das Labor\nOTHER=\u00e4\nNIMBUS_SDK_PROFILE=lab\n".encode("latin-1")
+    )
+    assert load(project).profile == "lab"
 
 
 def test_a_dotenv_that_is_gone_again_is_refused_by_name(project):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from nimbus_sdk import disk
 from nimbus_sdk.core import archive, claims, refused
-from nimbus_sdk.core.installed import LIBRARY, read_manifest
+from nimbus_sdk.core.installed import InstalledCore, read_manifest
 from nimbus_sdk.core.protocol import DISTRIBUTION
 from nimbus_sdk.errors import CoreIntegrityError
 
@@ -87,18 +87,21 @@ def check_installed(folder: str) -> tuple[str, ...]:
         CoreIntegrityError: The manifest cannot be read.
         CoreInstallError: A file cannot be read.
     """
-    files = read_manifest(folder).files
-    library = os.path.join(folder, LIBRARY)
+    core = read_manifest(folder)
     with refused.told(folder):
-        present = set(_present(library))
-        return (
-            *(f"{name}: is missing" for name in sorted(files.keys() - present)),
-            *(f"{archive.shown(name)}: is not part of the core" for name in sorted(present - files.keys())),
-            *(
-                f"{name}: was changed"
-                for name in sorted(files.keys() & present)
-                if not _same(os.path.join(library, *name.split("/")), *files[name])
-            ),
+        foreign = sorted(set(_present(core.library)) - core.files.keys())
+    return (*altered(core), *(f"{archive.shown(name)}: is not part of the core" for name in foreign))
+
+
+def altered(core: InstalledCore) -> tuple[str, ...]:
+    """Files of the core that are missing or were changed, by hash, one line each.
+
+    Raises:
+        CoreInstallError: A file cannot be read.
+    """
+    with refused.told(core.folder):
+        return tuple(
+            f"{name}: {fault}" for name in sorted(core.files) if (fault := _fault(core, name)) is not None
         )
 
 
@@ -275,8 +278,11 @@ def _present(library: str) -> Iterator[str]:
             yield os.path.relpath(os.path.join(folder, name), library).replace(os.sep, "/")
 
 
-def _same(path: str, sha256: str, size: int) -> bool:
-    if disk.regular_size(path) != size:
-        return False
-    with open(path, "rb") as file:
-        return file_digest(file, "sha256").hexdigest() == sha256
+def _fault(core: InstalledCore, name: str) -> str | None:
+    sha256, size = core.files[name]
+    path = os.path.join(core.library, *name.split("/"))
+    if disk.regular_size(path) == size:
+        with open(path, "rb") as file:
+            if file_digest(file, "sha256").hexdigest() == sha256:
+                return None
+    return "was changed" if os.path.lexists(path) else "is missing"

@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from nimbus_sdk.dotenv_file import dotenv_values
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, MissingKeyError
 from nimbus_sdk.services.service_key import GivenKey, ServiceKey
 from nimbus_sdk.services.slot import Slot
 from nimbus_sdk.services.system import System
-from nimbus_sdk.settings import Settings, dotenv_values
+from nimbus_sdk.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from nimbus_sdk.dotenv_file import decoded, dotenv_values
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, NimbusError
 from nimbus_sdk.keys import ApiKey, received
-from nimbus_sdk.settings import KEY_VARIABLE, Settings, dotenv_values, origin
+from nimbus_sdk.settings import KEY_VARIABLE, Settings, origin
 from nimbus_sdk.store import files
 from nimbus_sdk.store.places import Places
 
@@ -90,8 +91,8 @@ def in_key_file(settings: Settings) -> Sighting:
         content = files.read(settings.key_file, _KEY_FILE_LIMIT)
         if content is None:
             raise FileNotFoundError
-        text = content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as fault:
+        text = decoded(content)
+    except OSError as fault:
         error = ConfigurationError(f"The key file {location} cannot be read ({type(fault).__name__}).")
         return _unreadable("key_file", location, error)
     return _parsed("key_file", location, text)

@@ -232,9 +232,9 @@ def test_an_installed_core_is_compared_by_hash(tmp_path):
     (library / INFO / "WHEEL").unlink()
     assert verify.check_installed(core.folder) == (
         f"{INFO}/WHEEL: is missing",
+        "nimbus_sdk_core/data/model.bin: was changed",
         "'linked': is not part of the core",
         "'nimbus_sdk_core/evil.py': is not part of the core",
-        "nimbus_sdk_core/data/model.bin: was changed",
     )
 
 

@@ -337,11 +337,17 @@ def test_a_session_goes_on_where_its_key_is_not_at_hand(sdk, key, asked, age, mo
     assert asked() == []
 
 
-def test_a_damaged_core_is_installed_again(sdk, key, asked, places):
-    """A file of the core is missing: everything is fetched anew."""
+@pytest.mark.parametrize("damage", ["missing", "one bit"])
+def test_a_damaged_core_is_installed_again(sdk, key, asked, places, damage):
+    """A file of the core is missing, or differs by one bit: everything is fetched anew."""
     sdk.install_core(key)
-    lost = next(path for path in files_below(places.core) if path.endswith("model.bin"))
-    os.unlink(lost)
+    hurt = Path(next(path for path in files_below(places.core) if path.endswith("model.bin")))
+    content = hurt.read_bytes()
+    hurt.unlink()
+    if damage == "one bit":
+        hurt.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    with pytest.raises(errors.CoreNotInstalledError, match="not installed whole"):
+        sdk.install_core(key, offline=True)
     asked()
     sdk.install_core(key)
     assert asked() == FIRST_INSTALL

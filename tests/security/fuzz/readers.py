@@ -17,11 +17,12 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from nimbus_sdk.core import installed, release, verify
+from nimbus_sdk.dotenv_file import dotenv_values
 from nimbus_sdk.errors import InvalidKeyFormatError, NimbusError, ResponseFormatError, SessionTamperedError
 from nimbus_sdk.keys import ApiKey, received
 from nimbus_sdk.models import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
 from nimbus_sdk.session_in_use import kept_session, session_of
-from nimbus_sdk.settings import Settings, dotenv_values
+from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import files, sessions
 from nimbus_sdk.store.credentials_file import FileStore
 from nimbus_sdk.store.key_card import read_card
