@@ -14,13 +14,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.dead_keys import alive, heeding, is_dead, require_not_refused
+from nimbus_sdk.dead_keys import alive, heeding, require_not_refused
 from nimbus_sdk.errors import (
     ApiError,
     CredentialStoreError,
     NimbusConnectionError,
     NimbusError,
     NimbusTimeoutError,
+    NotConfiguredError,
     QuotaExceededError,
     RateLimitError,
     ResponseFormatError,
@@ -114,13 +115,20 @@ def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[Secre
 def renewed_or_stale(
     settings: Settings, places: Places, found: Found, before: AuthSession
 ) -> Flow[AuthSession]:
-    """Have a session renewed and kept; where the service cannot be reached, the session as it is, stale."""
+    """Have a session renewed and kept; where no answer comes, the session as it is, stale.
+
+    A month's quota that is used up says that the key is a valid one: its session is served, with nothing
+    left of the quota.
+
+    Raises:
+        ApiError: The service refused.
+    """
     try:
         session = yield from renewed(settings, places, found.key, before, CACHED_PATIENCE_SECONDS)
     except QuotaExceededError as error:
         return served_stale(replace(before, usage_quota=0), error)
-    except (ApiError, NimbusConnectionError, ResponseFormatError) as error:
-        if isinstance(error, ApiError) and is_dead(error):
+    except NimbusError as error:
+        if not is_no_answer(error):
             raise
         return served_stale(before, error)
     return (yield from work(lambda: keep(settings, places, found, session)))
@@ -129,7 +137,7 @@ def renewed_or_stale(
 def is_no_answer(error: NimbusError) -> bool:
     """Whether the service said nothing about the key: it was not reached, failed, or a stranger spoke."""
     if isinstance(error, ApiError):
-        return isinstance(error, (ServerError, RateLimitError)) or (
+        return isinstance(error, (ServerError, NotConfiguredError, RateLimitError)) or (
             type(error) is ApiError and not error.code
         )
     return isinstance(error, (NimbusConnectionError, ResponseFormatError))

@@ -53,7 +53,9 @@ FAMILY = {
     "NimbusTimeoutError": "connection",
     "ResponseFormatError": "format",
     "ServerError": "failure",
+    "NotConfiguredError": "failure",
     "RateLimitError": "failure",
+    "QuotaExceededError": "quota",
 }
 
 

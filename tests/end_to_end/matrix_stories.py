@@ -128,9 +128,7 @@ def _fetch_model(settings: Settings, key: ApiKey) -> Flow[object]:
 STORIES = (
     Story("install", "empty", CORE, _install, "core"),
     Story("install over another", "another", CORE, _install_over, "core"),
-    Story(
-        "install again", "aged", (REFRESH,), _install_again, "session", NO_ANSWER | {"refusal"}, seconds=3.0
-    ),
+    Story("install again", "aged", (REFRESH,), _install_again, "session", NO_ANSWER | {"quota"}, seconds=3.0),
     Story("authenticate", "empty", (VALIDATE,), _authenticate, "session"),
     Story("authenticate again", "known", (VALIDATE,), _authenticate, "session", NO_ANSWER),
     Story("refresh", "known", (REFRESH,), lambda settings, _: refreshing(settings), "session"),

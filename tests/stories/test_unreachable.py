@@ -126,6 +126,36 @@ def test_an_expired_session_does_not_stand_in(sdk, key, sandbox, age):
         sdk.install_core(offline=True)
 
 
+REFUSALS = {
+    errors.PermissionDeniedError: saying(b'{"error": "paused"}', "403 Forbidden"),
+    errors.KeyNotFoundError: saying(b'{"code": "KEY_NOT_FOUND"}', "404 Not Found"),
+    errors.MethodNotAllowedError: saying(b'{"code": "METHOD_NOT_ALLOWED"}', "405 Not Allowed"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_what_the_service_refuses_is_not_made_up_for(sdk, key, age, in_its_place, kind):
+    """A service that was reached and says no is believed; what is kept serves on offline."""
+    sdk.install_core(key)
+    age(hours=2)
+    with in_its_place(REFUSALS[kind]):
+        for story in (sdk.install_core, sdk.authenticate, sdk.check_quota_and_refresh):
+            with pytest.raises(kind):
+                story()
+    assert nimbus_sdk.current_session().license_type == "research"
+    assert sdk.check_installation()
+
+
+def test_a_quota_that_is_used_up_stops_no_installed_core(sdk, key, age, in_its_place):
+    """The key is a valid one then: its session is served, with nothing left."""
+    sdk.install_core(key)
+    age(hours=2)
+    with in_its_place(saying(b'{"code": "QUOTA_EXCEEDED"}', "429 Too Many")):
+        session = sdk.install_core(key)
+        assert (session.stale, session.usage_quota) == (True, 0)
+        assert sdk.check_quota_and_refresh() is False
+
+
 @pytest.mark.parametrize("way", ["no word", "500", "captive portal", "captive portal's 401", "rate limit"])
 def test_authenticate_gives_what_is_kept_for_the_key(sdk, key, in_its_place, way, caplog):
     """Where the service says nothing about the key, what it said last counts, and is marked stale."""
