@@ -104,7 +104,7 @@ def _fresh(places: Places, session: AuthSession) -> bool:
     """Whether a kept session is young, the clock has not been set back, and its key was not called dead."""
     seen = sessions.last_seen(places)
     latest = None if seen is None else datetime.fromtimestamp(seen, UTC)
-    dead = sessions.stamp(places.refusal(session.key_fingerprint)) is not None
+    dead = sessions.stamp(places.refusal(session.key_fingerprint, session.api_origin)) is not None
     return not dead and standing(session, datetime.now(UTC), latest) == "fresh"
 
 

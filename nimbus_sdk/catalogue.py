@@ -28,7 +28,7 @@ def listing_models(
     places = Places.of(settings)
     found = yield from work(lambda: key_sources.find_key(settings, places))
     asked = flows.list_models(settings.api_url, found.key, paradigm, model_type)
-    return (yield from dead_keys.heeding(places, found.key, asked))
+    return (yield from dead_keys.heeding(settings, places, found.key, asked))
 
 
 def finding_model(settings: Settings, name: str) -> Flow[ModelInfo]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 from nimbus_sdk.errors import ApiError, InvalidKeyError, SessionError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.session_in_use import forget_memory, kept_session
+from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport.flow import Flow, work
@@ -22,7 +23,7 @@ def is_dead(error: ApiError) -> bool:
     return error.status == 401 and error.code in ("INVALID_KEY", "KEY_EXPIRED")
 
 
-def heeding(places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
+def heeding(settings: Settings, places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
     """Have a conversation with the service; if it calls the key dead, what is cached for it goes at once.
 
     Raises:
@@ -33,11 +34,11 @@ def heeding(places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
     except ApiError as error:
         code = str(error.code)
         if is_dead(error):
-            yield from work(lambda: _bury_if_possible(places, key, code))
+            yield from work(lambda: _bury_if_possible(settings, places, key, code))
         raise
 
 
-def alive(places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
+def alive(settings: Settings, places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
     """Have a conversation in which the service calls the key valid; an earlier note of its refusal goes.
 
     A note that came while the answer was on its way stays, since it is the later news.
@@ -46,50 +47,58 @@ def alive(places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
         InvalidKeyError: The key is dead, or was called dead meanwhile.
         SessionError: The note cannot be removed.
     """
-    note = places.refusal(key.fingerprint)
+    service = origin(settings.api_url)
+    note = places.refusal(key.fingerprint, service)
     known = yield from work(lambda: sessions.stamp(note))
-    answer = yield from heeding(places, key, conversation)
-    yield from work(lambda: require_not_refused(places, key.fingerprint, key.masked, known))
+    answer = yield from heeding(settings, places, key, conversation)
+    yield from work(lambda: require_not_refused(note, key.masked, known))
     if known is not None:
-        yield from work(lambda: sessions.clear_refusal(places, key.fingerprint))
+        yield from work(lambda: sessions.clear_refusal(places, key.fingerprint, service))
     return answer
 
 
-def require_not_refused(
-    places: Places, fingerprint: str, masked: str, known: sessions.Stamp | None = None
-) -> None:
+def require_not_refused(note: str, masked: str, known: sessions.Stamp | None = None) -> None:
     """Go on only if there is no note that a key was refused, but for one that is known already.
+
+    Args:
+        note: Its path, from ``Places.refusal``.
+        masked: What people may see of the key.
+        known: The stamp of the one that is known.
 
     Raises:
         InvalidKeyError: There is one: the service called the key dead meanwhile.
     """
-    if sessions.stamp(places.refusal(fingerprint)) not in (None, known):
+    if sessions.stamp(note) not in (None, known):
         raise InvalidKeyError(
             f"The service has called {masked} dead since it said that it is valid, so nothing was kept."
         )
 
 
-def bury(places: Places, key: ApiKey, code: str) -> None:
-    """Drop what is cached for a dead key, and remember that it is dead.
+def bury(settings: Settings, places: Places, key: ApiKey, code: str) -> None:
+    """Drop what is cached for a dead key, and remember that it is dead at this service.
+
+    What another service said of the same key stays: a key is tried out at a sandbox, or at an address that
+    somebody else has set, and is no less alive where it belongs.
 
     Raises:
         SessionError: The disk refused.
     """
-    sessions.note_refusal(places, key.fingerprint, code, datetime.now(UTC).isoformat(timespec="seconds"))
+    service, at = origin(settings.api_url), datetime.now(UTC).isoformat(timespec="seconds")
+    sessions.note_refusal(places, key.fingerprint, service, code, at)
     try:
         session = kept_session(places)
     except SessionError as error:
         # It cannot be used as it is; that the key is dead is the more important news.
         _log.warning("%s", error)
         session = None
-    if session is not None and session.key_fingerprint == key.fingerprint:
+    if session is not None and (session.key_fingerprint, session.api_origin) == (key.fingerprint, service):
         sessions.forget(places)
     forget_memory()
 
 
-def _bury_if_possible(places: Places, key: ApiKey, code: str) -> None:
+def _bury_if_possible(settings: Settings, places: Places, key: ApiKey, code: str) -> None:
     try:
-        bury(places, key, code)
+        bury(settings, places, key, code)
     except SessionError as error:
         # That the key is dead is what the person must be told.
         _log.warning("What is kept for %s could not be removed: %s", key.masked, error)

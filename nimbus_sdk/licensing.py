@@ -66,7 +66,7 @@ def confirmed(settings: Settings, places: Places, key: ApiKey) -> Flow[AuthSessi
     """
     from nimbus_sdk.api import flows
 
-    entitlement, answer = yield from alive(places, key, flows.validate(settings.api_url, key))
+    entitlement, answer = yield from alive(settings, places, key, flows.validate(settings.api_url, key))
     session = _session(settings, key, entitlement, answer)
     if entitlement.user_id is None:
         raise ResponseFormatError("The service called the key valid, but did not say whose it is (user_id).")
@@ -89,7 +89,8 @@ def renewed(
     """
     from nimbus_sdk.api import flows
 
-    entitlement, answer = yield from alive(places, key, flows.refresh(settings.api_url, key, patience))
+    asked = flows.refresh(settings.api_url, key, patience)
+    entitlement, answer = yield from alive(settings, places, key, asked)
     return replace(
         _session(settings, key, entitlement, answer),
         user_id=before.user_id,
@@ -108,7 +109,7 @@ def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[Secre
     """
     from nimbus_sdk.api import flows
 
-    answer = yield from heeding(places, key, flows.github_token(settings.api_url, key))
+    answer = yield from heeding(settings, places, key, flows.github_token(settings.api_url, key))
     return answer.github_token
 
 
@@ -198,7 +199,7 @@ def key_kept(settings: Settings, places: Places, found: Found, session: AuthSess
         InvalidKeyError: The service called the key dead since it was found valid.
         CredentialStoreError: The store refused.
     """
-    require_not_refused(places, session.key_fingerprint, session.key_masked)
+    require_not_refused(places.refusal(session.key_fingerprint, session.api_origin), session.key_masked)
     if found.source not in GIVEN_BY_A_PERSON:
         yield replace(session, key_source=found.source)
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from nimbus_sdk import dead_keys, disk
@@ -24,7 +24,10 @@ from nimbus_sdk.transport.drive import run, run_async
 from nimbus_sdk.transport.flow import Call, Flow, call, work
 
 if TYPE_CHECKING:
+    from nimbus_sdk.keys import ApiKey
     from nimbus_sdk.models import ModelInfo
+
+T = TypeVar("T")
 
 PARTIAL = 206
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
@@ -97,7 +100,7 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
         )
     found = yield from work(lambda: key_sources.find_key(settings, places))
     step = _call(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
-    size = yield from dead_keys.heeding(places, found.key, _size(step, name))
+    size = yield from _heeding_its_own(settings, found.key, step, _size(step, name))
     sink = Download(
         places.downloads,
         f"{name}{MODEL_SUFFIX}",
@@ -109,13 +112,20 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
         yield from work(sink.open)
         if not sink.complete:
             fetched = call(replace(step, sink=sink, allowance=size / SLOWEST_BYTES_PER_SECOND))
-            yield from dead_keys.heeding(places, found.key, fetched)
+            yield from _heeding_its_own(settings, found.key, step, fetched)
         path = yield from work(sink.finish)
         yield from work(lambda: _keep(path, kept))
     finally:
         sink.set_aside()
     report(ProgressEvent("done", f"{name} is kept for offline use"))
     return kept
+
+
+def _heeding_its_own(settings: Settings, key: ApiKey, step: Call, conversation: Flow[T]) -> Flow[T]:
+    """Have a conversation in which the service may call the key dead, and a storage host may not."""
+    if step.auth is None:
+        return (yield from conversation)
+    return (yield from dead_keys.heeding(settings, Places.of(settings), key, conversation))
 
 
 def kept_path(places: Places, name: str) -> str:

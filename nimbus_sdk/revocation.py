@@ -11,6 +11,7 @@ from nimbus_sdk.errors import CredentialStoreError, KeyNotFoundError, SessionErr
 from nimbus_sdk.keys import ApiKey, accepted, received
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import credentials, key_sources
+from nimbus_sdk.store.key_card import read_card
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport.drive import run, run_async
 from nimbus_sdk.transport.flow import Flow, work
@@ -39,7 +40,7 @@ def revoking(settings: Settings, given: Given, reason: str | None) -> Flow[Revoc
     found = yield from work(lambda: key_sources.find_key(settings, places, accepted(given)))
     asked = flows.revoke(settings.api_url, found.key, reason)
     try:
-        revocation = yield from dead_keys.heeding(places, found.key, asked)
+        revocation = yield from dead_keys.heeding(settings, places, found.key, asked)
     except KeyNotFoundError as error:
         # Revoked before, perhaps by a call whose answer was lost: nothing here may go on living.
         if error.status == NOT_FOUND:
@@ -51,15 +52,26 @@ def revoking(settings: Settings, given: Given, reason: str | None) -> Flow[Revoc
 
 
 def _clear(settings: Settings, places: Places, key: ApiKey) -> None:
-    """Clear what is kept for a key; what the disk refuses is told in the log."""
-    for clear in (
-        lambda: dead_keys.bury(places, key, "REVOKED"),
-        lambda: credentials.forget_key(settings, places, key.fingerprint),
-    ):
-        try:
-            clear()
-        except (SessionError, CredentialStoreError) as error:
-            _log.warning("%s is revoked, but: %s", key.masked, error)
+    """Clear what is kept for a key, by whatever profile; what the disk refuses is told in the log."""
+    others = [other for other in places.of_each_profile() if _is_noted(other, key)]
+    for owner in (places, *others):
+        for clear in (
+            lambda owner=owner: dead_keys.bury(settings, owner, key, "REVOKED"),
+            lambda owner=owner: credentials.forget_key(settings, owner, key.fingerprint),
+        ):
+            try:
+                clear()
+            except (SessionError, CredentialStoreError) as error:
+                _log.warning("%s is revoked, but: %s", key.masked, error)
+
+
+def _is_noted(places: Places, key: ApiKey) -> bool:
+    try:
+        card = read_card(places)
+    except CredentialStoreError as error:
+        _log.warning("Whether %s is stored there is not known: %s", key.masked, error)
+        return False
+    return card is not None and card.fingerprint == key.fingerprint
 
 
 def revoke_api_key(

@@ -21,8 +21,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NOTE_TIME_EVERY_SECONDS = 240.0
-"""Less than the clock may be set back, so that it cannot be set back unseen."""
+NOTE_TIME_EVERY_SECONDS = 180.0
+"""With a minute until the next look, less than the clock may be set back: it cannot be set back unseen."""
+
+LOOK_AGAIN_AFTER_SECONDS = 60.0
+"""By then is seen what the session's file does not show: a new ``.env``, a revoke by another profile."""
 
 _DECIDING = (KEY_VARIABLE, "NIMBUS_SDK_HOME", "NIMBUS_SDK_PROFILE")
 _DECIDING_RAW = _DECIDING if os.name == "nt" else tuple(map(os.fsencode, _DECIDING))
@@ -90,15 +93,15 @@ def session_of(places: Places, key: ApiKey | None) -> AuthSession:
     """
     session = kept_session(places)
     if session is None:
-        raise _absent(places) if key is None else _absent(places, key.fingerprint, key.masked)
+        raise _absent(places, key)
     if key is not None and key.fingerprint != session.key_fingerprint:
         raise SessionNotFoundError(
             f"The session of profile {places.profile} belongs to {session.key_masked}, "
             f"but {KEY_VARIABLE} or the key given is {key.masked}.",
             hint="Install with that key once, or unset the variable; `nimbus-sdk explain` shows all keys.",
         )
-    if os.path.exists(places.refusal(session.key_fingerprint)):
-        raise _absent(places, session.key_fingerprint, session.key_masked)
+    if os.path.exists(places.refusal(session.key_fingerprint, session.api_origin)):
+        raise _refused(places, session.key_fingerprint, session.key_masked, session.api_origin)
     now, seen = time.time(), sessions.last_seen(places)
     moment = datetime.fromtimestamp(now, UTC)
     try:
@@ -128,8 +131,7 @@ class _Held:
         self._stamp = stamp
         self._earliest = time.time() - ROLLBACK_SECONDS
         end = float("inf") if session.expires_at is None else session.expires_at.timestamp()
-        # The time must be noted again by then.
-        self._latest = min(end, time.time() + NOTE_TIME_EVERY_SECONDS)
+        self._latest = min(end, time.time() + LOOK_AGAIN_AFTER_SECONDS)
 
     def still_holds(self) -> bool:
         return self._earliest <= time.time() < self._latest and sessions.stamp(self._path) == self._stamp
@@ -167,12 +169,17 @@ def _named_key(settings: Settings) -> ApiKey | None:
     return given
 
 
-def _absent(places: Places, fingerprint: str = "", masked: str = "") -> SessionNotFoundError:
-    refused = sessions.refusal(places, fingerprint) if fingerprint else None
-    if refused is not None:
-        return SessionNotFoundError(
-            f"The service refused the key {masked} on {refused.get('at')} ({refused.get('code')}).",
-            hint="It brings no session any more: set or install with another key, or ask for a new one at "
-            "hello@nimbusbci.com. `nimbus-sdk explain` shows where this one comes from.",
-        )
+def _absent(places: Places, key: ApiKey | None) -> SessionNotFoundError:
+    services = [] if key is None else sessions.refused_by(places, key.fingerprint)
+    if key is not None and services:
+        return _refused(places, key.fingerprint, key.masked, services[0])
     return SessionNotFoundError(f"There is no session for profile {places.profile} on this machine.")
+
+
+def _refused(places: Places, fingerprint: str, masked: str, service: str) -> SessionNotFoundError:
+    note = sessions.refusal(places, fingerprint, service) or {}
+    return SessionNotFoundError(
+        f"The service at {service} refused the key {masked} on {note.get('at')} ({note.get('code')}).",
+        hint="It brings no session any more: set or install with another key, or ask for a new one at "
+        "hello@nimbusbci.com. `nimbus-sdk explain` shows where this one comes from.",
+    )

@@ -30,7 +30,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.session import AuthSession, as_stale, standing, usable
 from nimbus_sdk.session_in_use import forget_memory, kept_session, session_of
-from nimbus_sdk.settings import Settings
+from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import sessions
 from nimbus_sdk.store.places import Places
 from tests.evidence import everything_in
@@ -726,9 +726,9 @@ def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(keep, clock, places)
 
 
 def test_the_time_is_not_noted_at_every_call(keep, clock, places):
-    """Reading a session writes nothing for four minutes."""
+    """Reading a session writes nothing for three minutes."""
     keep()
-    clock.offset = 230
+    clock.offset = 170
     current_session()
     assert not os.path.exists(places.last_seen)
 
@@ -809,12 +809,13 @@ def test_the_memory_holds_no_key(keep, monkeypatch):
 
 def test_a_key_that_was_refused_is_told_with_date_and_code(places):
     """Instead of a bare absence."""
-    sessions.note_refusal(places, KEY.fingerprint, "KEY_EXPIRED", "2026-03-01T12:00:00+00:00")
+    service, at = origin(Settings().api_url), "2026-03-01T12:00:00+00:00"
+    sessions.note_refusal(places, KEY.fingerprint, service, "KEY_EXPIRED", at)
     with pytest.raises(SessionNotFoundError, match=r"refused the key .* on 2026-03-01.*KEY_EXPIRED"):
         session_of(places, KEY)
     with pytest.raises(SessionNotFoundError, match="There is no session"):
         session_of(places, OTHER)
-    sessions.clear_refusal(places, KEY.fingerprint)
+    sessions.clear_refusal(places, KEY.fingerprint, service)
     with pytest.raises(SessionNotFoundError, match="There is no session"):
         session_of(places, KEY)
 

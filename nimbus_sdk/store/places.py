@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from nimbus_sdk.errors import ConfigurationError
@@ -73,6 +74,16 @@ class Places:
             profile=profile,
         )
 
+    def of_each_profile(self) -> Iterator[Places]:
+        """The same folders for every other profile that keeps something here."""
+        try:
+            names = sorted(os.listdir(os.path.join(self.state, "profiles")))
+        except OSError:
+            return
+        for name in names:
+            if name != self.profile and "@" not in name:
+                yield replace(self, profile=name)
+
     def of_service(self, entry: str) -> Places:
         """The same folders for another system's key, which is kept beside the profile's own.
 
@@ -126,9 +137,16 @@ class Places:
         """The folder of the audit trail: who called which service when."""
         return os.path.join(self.state, "audit")
 
-    def refusal(self, fingerprint: str) -> str:
-        """The note that the service refused a key."""
-        return os.path.join(self.state, "refused", f"{fingerprint}.json")
+    @property
+    def refused(self) -> str:
+        """The folder of the notes of refused keys."""
+        return os.path.join(self.state, "refused")
+
+    def refusal(self, fingerprint: str, service: str) -> str:
+        """The note that a service refused a key; what another one thinks of it is another note."""
+        from hashlib import sha256
+
+        return os.path.join(self.refused, f"{fingerprint}-{sha256(service.encode()).hexdigest()[:12]}.json")
 
     @property
     def keyring_breaker(self) -> str:

@@ -93,29 +93,42 @@ def stamp(path: str) -> Stamp | None:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def note_refusal(places: Places, fingerprint: str, code: str, at: str) -> None:
-    """Remember that the service called a key dead, so that no outage brings it back.
+def note_refusal(places: Places, fingerprint: str, service: str, code: str, at: str) -> None:
+    """Remember that a service called a key dead, so that no outage brings it back.
+
+    Args:
+        service: Scheme, host and port of the API that said so.
 
     Raises:
         SessionError: The disk refused.
     """
-    _seal(
-        places, places.refusal(fingerprint), "refusal", {"fingerprint": fingerprint, "code": code, "at": at}
-    )
+    note = {"fingerprint": fingerprint, "service": service, "code": code, "at": at}
+    _seal(places, places.refusal(fingerprint, service), "refusal", note)
 
 
-def refusal(places: Places, fingerprint: str) -> Record | None:
-    """The note that a key was refused, or None."""
-    return _unsealed(places, places.refusal(fingerprint), "refusal")
+def refusal(places: Places, fingerprint: str, service: str) -> Record | None:
+    """The note that a service refused a key, or None."""
+    return _unsealed(places, places.refusal(fingerprint, service), "refusal")
 
 
-def clear_refusal(places: Places, fingerprint: str) -> None:
+def refused_by(places: Places, fingerprint: str) -> list[str]:
+    """The services that refused a key."""
+    try:
+        names = sorted(os.listdir(places.refused))
+    except OSError:
+        return []
+    paths = [os.path.join(places.refused, name) for name in names if name.startswith(f"{fingerprint}-")]
+    notes = (_unsealed(places, path, "refusal") for path in paths)
+    return [str(note["service"]) for note in notes if note is not None]
+
+
+def clear_refusal(places: Places, fingerprint: str, service: str) -> None:
     """Drop the note: the service has just called the key valid.
 
     Raises:
         SessionError: It cannot be removed, and goes on to count.
     """
-    note = places.refusal(fingerprint)
+    note = places.refusal(fingerprint, service)
     try:
         disk.remove(note)
     except OSError as error:

@@ -17,6 +17,7 @@ from nimbus_sdk.errors import (
     NimbusConnectionError,
     PermissionDeniedError,
 )
+from tests.transport.wire import saying, serving
 
 LOAD = "from nimbus_sdk import load_model\nprint(load_model('NimbusQDA', 'p300_binary_v1'))\n"
 P300 = "<NimbusQDA 'p300_binary_v1', 8 features, 2 classes, trained on simulated data>\n"
@@ -25,8 +26,9 @@ P300 = "<NimbusQDA 'p300_binary_v1', 8 features, 2 classes, trained on simulated
 @pytest.fixture
 def session(sandbox, key):
     """A research session, and the journal empty."""
-    nimbus_sdk.authenticate(key)
+    session = nimbus_sdk.authenticate(key)
     sandbox.clear_journal()
+    return session
 
 
 def asked(sandbox):
@@ -118,6 +120,19 @@ def test_another_host_gets_no_key(sandbox, session, key):
     assert seen
     assert all("x-api-key" not in exchange.headers for exchange in seen)
     assert key not in json.dumps([exchange.headers for exchange in seen])
+
+
+def test_a_storage_host_has_no_word_on_the_key(sandbox, session):
+    """What was never shown a key cannot call it dead, whatever it says."""
+    rows = [model.model_dump(mode="json") for model in nimbus_sdk.list_available_models()]
+    dead = b'{"error": "gone", "code": "INVALID_KEY"}'
+    with serving(saying(dead, "401 Unauthorized", "Content-Type: application/json")) as stranger:
+        body = {"models": [{**row, "download_url": f"{stranger.url}/m"} for row in rows], "total": len(rows)}
+        sandbox.fault("models", status=200, body=body)
+        with pytest.raises(nimbus_sdk.ApiError):
+            nimbus_sdk.download_model("p300_binary_v1")
+        assert stranger.requests
+    assert nimbus_sdk.current_session().key_fingerprint == session.key_fingerprint
 
 
 @pytest.mark.parametrize("name", ["../p300", "a/b", "", "p300.nimbus", "x" * 200])

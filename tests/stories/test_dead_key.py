@@ -9,7 +9,8 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk import dead_keys, errors
 from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.settings import Settings
+from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import sessions
 from nimbus_sdk.transport.drive import Driver
 
@@ -20,6 +21,16 @@ STORIES = [
     "check_quota_and_refresh",
     "authenticate_from_storage",
 ]
+
+
+def _service():
+    """The service that the environment names."""
+    return origin(Settings.load().api_url)
+
+
+def _note(places, key):
+    """What is remembered of a refusal by that service."""
+    return sessions.refusal(places, ApiKey.parse(key).fingerprint, _service())
 
 
 @pytest.mark.parametrize("story", STORIES)
@@ -37,10 +48,10 @@ def test_whoever_hears_it_drops_the_session(sdk, key, sandbox, age, places, stor
     assert caught.value.code == code
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
-    note = sessions.refusal(places, ApiKey.parse(key).fingerprint)
+    note = _note(places, key)
     assert note["code"] == code
     assert datetime.fromisoformat(note["at"]) > datetime.now(UTC) - timedelta(minutes=1)
-    assert key not in Path(places.refusal(ApiKey.parse(key).fingerprint)).read_text()
+    assert key not in Path(places.refusal(ApiKey.parse(key).fingerprint, _service())).read_text()
 
 
 def test_an_outage_does_not_revive_it(sdk, key, sandbox):
@@ -76,6 +87,20 @@ def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, plac
         sdk.authenticate(key)
 
 
+def test_what_another_service_calls_dead_is_alive_where_it_belongs(sdk, key, monkeypatch):
+    """A key that is tried out at a sandbox which does not know it keeps the session that it has."""
+    before = sdk.install_core(key)
+    with Sandbox() as elsewhere, monkeypatch.context() as there:
+        there.setenv("NIMBUS_SDK_API_URL", elsewhere.api_url)
+        there.setenv("NIMBUS_API_KEY", key)
+        with pytest.raises(errors.InvalidKeyError):
+            sdk.authenticate()
+        with pytest.raises(errors.InvalidKeyError):
+            sdk.install_core()
+    assert nimbus_sdk.current_session() == before
+    assert sdk.install_core(key, offline=True) == before
+
+
 def test_the_service_can_take_it_back(sdk, key, sandbox, places):
     """A key that is valid again is valid: the note goes."""
     sdk.authenticate(key)
@@ -83,7 +108,7 @@ def test_the_service_can_take_it_back(sdk, key, sandbox, places):
     with pytest.raises(errors.InvalidKeyError):
         sdk.refresh_quota()
     sdk.authenticate(key)
-    assert sessions.refusal(places, ApiKey.parse(key).fingerprint) is None
+    assert _note(places, key) is None
     assert nimbus_sdk.current_session()
 
 
@@ -134,7 +159,7 @@ def test_a_damaged_session_does_not_hide_that_the_key_is_dead(sdk, key, sandbox,
     sandbox.revoke_key(key)
     with pytest.raises(errors.InvalidKeyError):
         sdk.authenticate(key)
-    assert sessions.refusal(places, ApiKey.parse(key).fingerprint)["code"] == "INVALID_KEY"
+    assert _note(places, key)["code"] == "INVALID_KEY"
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
 
@@ -145,13 +170,13 @@ def test_an_answer_that_was_on_its_way_does_not_revive_it(sdk, key, places):
     dead = ApiKey.parse(key)
 
     def valid_and_dead_meanwhile():
-        dead_keys.bury(places, dead, "REVOKED")
+        dead_keys.bury(Settings.load(), places, dead, "REVOKED")
         return "valid"
         yield
 
     with Driver(Settings.load()) as driver, pytest.raises(errors.InvalidKeyError, match="dead since"):
-        driver.run(dead_keys.alive(places, dead, valid_and_dead_meanwhile()))
-    assert sessions.refusal(places, dead.fingerprint)["code"] == "REVOKED"
+        driver.run(dead_keys.alive(Settings.load(), places, dead, valid_and_dead_meanwhile()))
+    assert _note(places, key)["code"] == "REVOKED"
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
 
@@ -162,7 +187,7 @@ def test_a_key_that_dies_during_a_download_is_not_kept(sdk, key, places):
 
     def dies(event):
         if event.stage == "unpack":
-            dead_keys.bury(places, dead, "INVALID_KEY")
+            dead_keys.bury(Settings.load(), places, dead, "INVALID_KEY")
 
     with pytest.raises(errors.InvalidKeyError, match="dead since"):
         sdk.install_core(key, progress=dies)
@@ -176,7 +201,7 @@ def test_quota_of_a_dead_key_is_asked_for_anew(sdk, key, places):
     """A note of a refusal counts there too, although the session was put back."""
     sdk.authenticate(key)
     kept = Path(places.session).read_bytes()
-    dead_keys.bury(places, ApiKey.parse(key), "INVALID_KEY")
+    dead_keys.bury(Settings.load(), places, ApiKey.parse(key), "INVALID_KEY")
     Path(places.session).write_bytes(kept)
     assert sdk.check_quota_and_refresh() is True
-    assert sessions.refusal(places, ApiKey.parse(key).fingerprint) is None
+    assert _note(places, key) is None

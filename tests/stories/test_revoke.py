@@ -5,6 +5,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk import RevocationResult, errors
 from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store import sessions
 
 
@@ -20,9 +21,26 @@ def test_a_revoked_key_is_dead_everywhere(sdk, key, sandbox, asked, places):
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
     assert sdk.get_stored_api_key() is None
-    assert sessions.refusal(places, ApiKey.parse(key).fingerprint)["code"] == "REVOKED"
+    assert (
+        sessions.refusal(places, ApiKey.parse(key).fingerprint, origin(Settings.load().api_url))["code"]
+        == "REVOKED"
+    )
     with pytest.raises(errors.InvalidKeyError):
         sdk.authenticate(key)
+
+
+def test_a_revoked_key_is_cleared_under_every_profile(sdk, key, sandbox):
+    """Stored twice, forgotten twice; a third profile keeps the key of its own."""
+    other = sandbox.new_key()
+    for profile, one in (("default", key), ("second-desk", key), ("guest", other)):
+        sdk.authenticate(one, profile=profile)
+    assert sdk.revoke_api_key(profile="second-desk").revoked
+    assert sdk.get_stored_api_key() is None
+    assert sdk.get_stored_api_key(profile="second-desk") is None
+    assert sdk.get_stored_api_key(profile="guest") == other
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+    assert nimbus_sdk.current_session(profile="guest")
 
 
 def test_only_what_belongs_to_that_key_is_cleared(sdk, key, sandbox):

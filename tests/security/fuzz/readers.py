@@ -25,7 +25,7 @@ from nimbus_sdk.session_in_use import kept_session, session_of
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import files, sessions
 from nimbus_sdk.store.credentials_file import FileStore
-from nimbus_sdk.store.key_card import read_card
+from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, read_card
 from nimbus_sdk.store.keyring_breaker import read_breaker
 from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport.flow import Answer, Call
@@ -96,7 +96,8 @@ def sealed_session(content: bytes) -> None:
 def state_files(content: bytes) -> None:
     """The same bytes in the place of every other small file that is read back."""
     with _places() as places:
-        for path in (places.next_session, places.last_seen, places.refusal("0" * 12), places.key_card):
+        refusal = places.refusal("0" * 12, DEFAULT_ORIGIN)
+        for path in (places.next_session, places.last_seen, refusal, places.key_card):
             _put(path, content)
         for path in (places.keyring_breaker, places.core_pointer, os.path.join(places.core, "manifest.json")):
             _put(path, content)
@@ -104,7 +105,8 @@ def state_files(content: bytes) -> None:
         readers: tuple[Callable[[], object], ...] = (
             lambda: sessions.staged(places),
             lambda: sessions.last_seen(places),
-            lambda: sessions.refusal(places, "0" * 12),
+            lambda: sessions.refusal(places, "0" * 12, DEFAULT_ORIGIN),
+            lambda: sessions.refused_by(places, "0" * 12),
             lambda: read_card(places),
             lambda: read_breaker(places.keyring_breaker, now=0.0),
             lambda: installed.current(places.core),
