@@ -40,6 +40,31 @@ class InstallationStatus:
     def __bool__(self) -> bool:
         return self.installed and not self.problems
 
+    def __str__(self) -> str:
+        from nimbus_sdk import shown
+
+        return shown.facts(self._title, self._rows())
+
+    def _repr_html_(self) -> str:
+        from nimbus_sdk import shown
+
+        return shown.facts_html(self._title, self._rows())
+
+    @property
+    def _title(self) -> str:
+        return f"Nimbus core: {'usable' if self else 'not usable'}"
+
+    def _rows(self) -> list[tuple[str, object]]:
+        rows: list[tuple[str, object]] = [
+            ("version", self.version),
+            ("path", self.path),
+            ("session", self.session),
+            *(("problem", problem) for problem in self.problems),
+        ]
+        if not self:
+            rows.append(("to do", f"nimbus_sdk.install_core({'force=True' if self.installed else ''})"))
+        return rows
+
 
 def check_installation(*, profile: str | None = None) -> InstallationStatus:
     """Look at what is installed: the pointer, every file's hash, and whether it loads. Needs no network.

@@ -7,7 +7,7 @@ Quota numbers may be null: unlimited.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -163,11 +163,51 @@ class ModelInfo(_Wire):
     requires_license: Text
     metadata: Annotated[Mapping[str, object], AfterValidator(_all_shown)] = {}
 
+    def __str__(self) -> str:
+        from nimbus_sdk import shown
+
+        return shown.facts(f"Nimbus model {self.name}", self._rows())
+
+    def _repr_html_(self) -> str:
+        from nimbus_sdk import shown
+
+        return shown.facts_html(f"Nimbus model {self.name}", self._rows())
+
+    def _rows(self) -> list[tuple[str, object]]:
+        told: dict[str, object] = self.model_dump(exclude={"name", "metadata"})
+        return [*told.items(), *self.metadata.items()]
+
+
+class Models(tuple[ModelInfo, ...]):
+    """Several models: a tuple that is shown as a table."""
+
+    __slots__ = ()
+
+    COLUMNS = ("name", "type", "paradigm", "features", "classes", "license")
+    """The headers of the table; the last is the lowest tier that may load the model."""
+
+    def __str__(self) -> str:
+        from nimbus_sdk import shown
+
+        return shown.table(self.COLUMNS, self.rows()) if self else "No model."
+
+    def _repr_html_(self) -> str:
+        from nimbus_sdk import shown
+
+        return shown.table_html("Nimbus models", self.COLUMNS, self.rows())
+
+    def rows(self) -> list[Sequence[object]]:
+        """What stands in the table, a row for each model."""
+        return [
+            (one.name, one.type, one.paradigm, one.n_features, one.n_classes, one.requires_license)
+            for one in self
+        ]
+
 
 class ModelList(_Wire):
     """The answer to models/list."""
 
-    models: Annotated[tuple[ModelInfo, ...], Field(max_length=10_000)]
+    models: Annotated[tuple[ModelInfo, ...], Field(max_length=10_000), AfterValidator(Models)]
     total: Count
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     Verdict = Literal["ok", "warning", "fault", "skipped"]
 
+_COLUMNS = ("check", "verdict", "what was seen, and what to do")
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -50,6 +52,19 @@ class Diagnosis:
     def __bool__(self) -> bool:
         return not any(finding.verdict == "fault" for finding in self.findings)
 
+    def __str__(self) -> str:
+        from nimbus_sdk import shown
+
+        return shown.table(_COLUMNS, self._rows())
+
+    def _repr_html_(self) -> str:
+        from nimbus_sdk import shown
+
+        return shown.table_html("Nimbus diagnosis", _COLUMNS, self._rows())
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [(one.check, one.verdict, f"{one.cause} {one.fix}".rstrip()) for one in self.findings]
+
     def to_dict(self) -> dict[str, object]:
         """Everything as JSON can hold it."""
         until = None if self.offline_until is None else self.offline_until.isoformat()
@@ -59,6 +74,22 @@ class Diagnosis:
             "offline_until": until,
             "findings": [asdict(finding) for finding in self.findings],
         }
+
+
+def in_words(seconds: float) -> str:
+    """A span of time for people.
+
+    Example:
+        >>> in_words(10_920), in_words(90), in_words(200_000)
+        ('3 h 2 min', '1 min 30 s', '2 d 7 h')
+    """
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    left, parts = int(seconds), []
+    for unit, size in units:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
 
 
 def ok(check: str, cause: str) -> Finding:

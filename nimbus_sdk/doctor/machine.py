@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from shutil import disk_usage
 
-from nimbus_sdk.doctor.finding import Finding, ok, trouble
-from nimbus_sdk.errors import CredentialStoreError, NimbusError
+from nimbus_sdk.doctor.finding import Finding, in_words, ok, trouble
+from nimbus_sdk.errors import SUPPORT, CredentialStoreError, NimbusError, SessionError
 from nimbus_sdk.installation import InstallationStatus
 from nimbus_sdk.session import AuthSession
 from nimbus_sdk.session_in_use import current_session
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import key_sources
+from nimbus_sdk.settings import Settings, origin
+from nimbus_sdk.store import key_sources, sessions
 from nimbus_sdk.store.credentials import choose_store
+from nimbus_sdk.store.key_sources import SourceReport
 from nimbus_sdk.store.keyring_breaker import breaker_state
 from nimbus_sdk.store.places import Places
 
@@ -37,8 +38,9 @@ def session(settings: Settings) -> tuple[Finding, AuthSession | None]:
     except NimbusError as error:
         return trouble("session", error.message, error.hint, fatal=True), None
     until = "revoked" if found.expires_at is None else f"{found.expires_at:%Y-%m-%d %H:%M} UTC"
-    hours = (datetime.now(UTC) - found.validated_at).total_seconds() / 3600
-    cause = f"{found.license_type}, valid until {until}, confirmed {hours:.1f} h ago"
+    # A clock that was set back by a little leaves the session valid, and would count backwards here.
+    age = max(0.0, (datetime.now(UTC) - found.validated_at).total_seconds())
+    cause = f"{found.license_type}, valid until {until}, confirmed {in_words(age)} ago"
     return ok("session", cause), found
 
 
@@ -46,10 +48,18 @@ def key(settings: Settings, places: Places) -> Finding:
     """Whether a key can be had for the next renewal; the offline start needs none."""
     resolution = key_sources.explain(settings, places)
     winner = resolution.winner
-    if winner is not None and winner.state == "found":
-        shadowed = sum(source.state == "shadowed" for source in resolution.sources)
-        note = f"; {shadowed} other source(s) shadowed" if shadowed else ""
-        return ok("key", f"{winner.key_masked} from {winner.location}{note}")
+    if winner is not None:
+        cause = f"{winner.key_masked} from {winner.location}"
+        refused = refusal(settings, places, winner)
+        if refused:
+            fix = (
+                f"Use another key, or ask for a new one at {SUPPORT}; if the service has made this one valid "
+                "again, `nimbus-sdk install` finds out."
+            )
+            return trouble("key", f"{cause}: {refused}", fix, fatal=False)
+        shadowed = [source.location for source in resolution.sources if source.state == "shadowed"]
+        others = f"; not used, since this one comes first: {', '.join(shadowed)}" if shadowed else ""
+        return ok("key", f"{cause}{others}")
     odd = [source for source in resolution.sources if source.state in ("malformed", "withheld", "unreadable")]
     cause = (
         "; ".join(f"{source.location}: {source.detail or source.state}" for source in odd)
@@ -58,6 +68,17 @@ def key(settings: Settings, places: Places) -> Finding:
     return trouble(
         "key", cause, "`nimbus-sdk explain` shows every source; renewing needs a key.", fatal=False
     )
+
+
+def refusal(settings: Settings, places: Places, source: SourceReport) -> str:
+    """That the service called a key dead, and when, in words; empty where it did not."""
+    try:
+        service = origin(settings.api_url)
+        note = sessions.refusal(places, source.fingerprint, service) if source.fingerprint else None
+    except SessionError:
+        # A note that cannot be read is no news of the key, and whoever uses the key is told of the note.
+        return ""
+    return "" if note is None else f"the service called it dead on {note.get('at')} ({note.get('code')})"
 
 
 def keyring(settings: Settings, places: Places) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nimbus_sdk.doctor.finding import Finding, ok, trouble
+from nimbus_sdk.doctor.finding import Finding, in_words, ok, trouble
 from nimbus_sdk.errors import ApiError, NimbusError, ResponseFormatError
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.transport.flow import Answer, Call, Flow, call, work
@@ -106,22 +106,6 @@ def _clock(answer: Answer) -> Finding:
     return trouble(
         "clock", f"this machine's clock is {in_words(abs(offset))} {side} the service's", fix, fatal=False
     )
-
-
-def in_words(seconds: float) -> str:
-    """A span of time for people.
-
-    Example:
-        >>> in_words(10_920), in_words(90), in_words(200_000)
-        ('3 h 2 min', '1 min 30 s', '2 d 7 h')
-    """
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    left, parts = int(seconds), []
-    for unit, size in units:
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
 
 
 def _github(settings: Settings, fatal: bool) -> Flow[Finding]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PROMPT_TRIES = 3
 _PROMPT_PLACE = "a terminal or notebook"
+_COLUMNS = ("state", "key", "place", "why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,25 @@ class KeyResolution:
 
     def __bool__(self) -> bool:
         return self.winner is not None
+
+    def __str__(self) -> str:
+        from nimbus_sdk import shown
+
+        return f"{self._title}\n{shown.table(_COLUMNS, self._rows())}"
+
+    def _repr_html_(self) -> str:
+        from nimbus_sdk import shown
+
+        return shown.table_html(self._title, _COLUMNS, self._rows())
+
+    @property
+    def _title(self) -> str:
+        winner = self.winner
+        told = "none was found" if winner is None else f"{winner.key_masked} from {winner.location}"
+        return f"Nimbus API key: {told}"
+
+    def _rows(self) -> list[tuple[object, ...]]:
+        return [(one.state, one.key_masked, one.location, one.detail) for one in self.sources]
 
     def to_dict(self) -> dict[str, object]:
         """The same as plain values, for JSON."""

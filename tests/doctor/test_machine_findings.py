@@ -12,6 +12,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk.doctor import machine
+from nimbus_sdk.errors import InvalidKeyError
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.store import keyring_breaker
 from nimbus_sdk.store.places import Places
@@ -99,7 +100,42 @@ def test_another_key_in_the_environment_is_told(installed: str, sandbox: Sandbox
     seen = examine(NIMBUS_API_KEY=sandbox.new_key("research"))
     assert seen["session"].verdict == "fault"
     assert "NIMBUS_API_KEY" in seen["session"].cause
-    assert "from NIMBUS_API_KEY in the environment; 1 other source(s) shadowed" in seen["key"].cause
+    told = "from NIMBUS_API_KEY in the environment; not used, since this one comes first: file, saved "
+    assert told in seen["key"].cause
+
+
+def test_a_key_that_the_service_has_called_dead_is_told(
+    installed: str, sandbox: Sandbox, examine: Examine
+) -> None:
+    """That it is there is no good news: when it was refused, and what to do."""
+    assert examine()["key"].verdict == "ok"
+    sandbox.revoke_key(installed)
+    with pytest.raises(InvalidKeyError):
+        nimbus_sdk.refresh_quota()
+    seen = examine()
+    assert seen["key"].verdict == "warning"
+    assert "the service called it dead on 20" in seen["key"].cause
+    assert "(INVALID_KEY)" in seen["key"].cause
+    assert "hello@nimbusbci.com" in seen["key"].fix
+
+
+def test_a_note_of_a_refusal_that_was_edited_says_nothing(
+    installed: str, sandbox: Sandbox, examine: Examine, places: Places
+) -> None:
+    """The doctor goes on to look."""
+    fingerprint = nimbus_sdk.current_session().key_fingerprint
+    note = Path(places.refusal(fingerprint, sandbox.api_url))
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text("{}")
+    assert "dead" not in examine()["key"].cause
+
+
+def test_the_age_of_a_session_is_told_in_words(installed: str, examine: Examine, age) -> None:
+    """Nobody reads 0.0 h."""
+    age(hours=3)
+    assert "confirmed 3 h" in examine()["session"].cause
+    age(hours=-0.05)
+    assert "confirmed 0 s ago" in examine()["session"].cause
 
 
 def test_a_malformed_key_is_told_by_its_place_and_length(sandbox: Sandbox, examine: Examine) -> None:

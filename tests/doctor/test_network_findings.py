@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from nimbus_sdk.doctor.network import in_words
+from nimbus_sdk.doctor.finding import in_words
 from nimbus_sdk.sandbox import Sandbox
 from tests.doctor.conftest import Examine
 from tests.transport.wire import saying, serving

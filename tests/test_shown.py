@@ -1,0 +1,94 @@
+"""What print() and a notebook show of the public results: lines that a person can read."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk.doctor import Diagnosis, Finding
+from nimbus_sdk.installation import InstallationStatus
+from nimbus_sdk.models import ModelInfo, Models
+from nimbus_sdk.store.key_sources import KeyResolution, SourceReport
+
+HOSTILE = "<script>alert(1)</script>"
+MODEL = ModelInfo(
+    name="p300_binary_v1",
+    version="1.0.0",
+    type="NimbusQDA",
+    paradigm="p300",
+    n_features=8,
+    n_classes=2,
+    size_mb=0.002,
+    download_url="https://api.nimbusbci.com/v1/models/p300_binary_v1/download",
+    checksum=f"sha256:{'0' * 64}",
+    requires_license="research",
+    metadata={"sampling_rate": 128.0, "class_names": ["non_target", HOSTILE]},
+)
+FOUND = SourceReport(source="environment", location=HOSTILE, state="found", key_masked="nbci_test_0123…89ab")
+ABSENT = SourceReport(source="argument", location="the argument", state="absent")
+RESULTS = [
+    InstallationStatus(True, "0.1.0", "/lib/core", None, (HOSTILE,)),
+    KeyResolution((ABSENT, FOUND)),
+    MODEL,
+    Models((MODEL, MODEL.model_copy(update={"name": HOSTILE}))),
+    Diagnosis((Finding("dns", "warning", HOSTILE, "Check it."),), True, datetime.now(UTC)),
+]
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
+def test_a_result_is_shown_line_by_line(result):
+    """Several lines, none of them a dump of the class."""
+    text = str(result)
+    assert len(text.splitlines()) > 1
+    assert max(map(len, text.splitlines())) < 120
+    assert f"{type(result).__name__}(" not in text
+    assert HOSTILE in text
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
+def test_a_notebook_gets_a_table_in_which_every_value_is_escaped(result):
+    """What a service or a path says is text."""
+    html = result._repr_html_()
+    assert html.startswith("<table><caption>Nimbus ")
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html
+
+
+def test_an_installation_says_what_is_wrong_and_what_to_do():
+    """With the call that mends it; a whole one has nothing to do."""
+    told = str(InstallationStatus(True, "0.1.0", "/lib/core", None, ("a.py: changed", "b.py: missing")))
+    assert told.splitlines() == [
+        "Nimbus core: not usable",
+        "  version  0.1.0",
+        "  path     /lib/core",
+        "  session  -",
+        "  problem  a.py: changed",
+        "  problem  b.py: missing",
+        "  to do    nimbus_sdk.install_core(force=True)",
+    ]
+    assert "to do    nimbus_sdk.install_core()" in str(nimbus_sdk.check_installation())
+    assert "to do" not in str(InstallationStatus(True, "0.1.0", "/lib/core", None, ()))
+
+
+def test_the_places_of_the_key_are_a_table_below_the_one_that_counts():
+    """Which key, from where; then every place, and no key that is not masked."""
+    lines = str(KeyResolution((ABSENT, FOUND))).splitlines()
+    assert lines[0] == f"Nimbus API key: nbci_test_0123…89ab from {HOSTILE}"
+    assert [line.split()[0] for line in lines[1:]] == ["state", "absent", "found"]
+    assert str(KeyResolution((ABSENT,))).startswith("Nimbus API key: none was found\n")
+
+
+def test_the_list_of_models_is_a_tuple_that_is_shown_as_a_table(sandbox, key, monkeypatch):
+    """One line for each model; all that a tuple can do it does."""
+    monkeypatch.setenv("NIMBUS_API_KEY", key)
+    found = nimbus_sdk.list_available_models()
+    assert isinstance(found, tuple)
+    assert pickle.loads(pickle.dumps(found)) == found == tuple(found)
+    lines = str(found).splitlines()
+    assert lines[0].split() == ["name", "type", "paradigm", "features", "classes", "license"]
+    assert [line.split()[0] for line in lines[1:]] == [model.name for model in found]
+    assert max(map(len, lines)) <= 80
+    assert str(nimbus_sdk.list_available_models("no_such_paradigm")) == "No model."
