@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
@@ -11,7 +13,7 @@ from nimbus_sdk.cli import render
 from nimbus_sdk.cli.options import Json, Profile
 
 if TYPE_CHECKING:
-    from nimbus_sdk.core.installed import InstalledCore
+    from nimbus_sdk.core.installed import InstalledCore, Pointer
     from nimbus_sdk.store.places import Places
 
 T = TypeVar("T")
@@ -21,10 +23,14 @@ commands = typer.Typer(help="List, switch, check and remove versions of the core
 
 @commands.command("list")
 def list_versions(profile: Profile = None, as_json: Json = False) -> None:
-    """List the versions that are installed, and which one is in use.
+    """List what is installed: what is in use, and what was before it.
+
+    A version that was installed several times stands there several times. What is neither in use nor was
+    before goes with a later install.
 
     \b
-    JSON: current (version or null), versions [{version, install_id, in_use, installed_at, tag, path}]
+    JSON: current (version or null),
+    versions [{version, install_id, in_use, previous, installed_at, tag, path}]
 
     \b
     Example:
@@ -34,12 +40,13 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
 
     folder = _places(profile).core
     pointer = installed.read_pointer(folder)
-    used = None if pointer is None else pointer.install_id
+    before = None if pointer is None else pointer.previous
     listed = [
         {
             "version": core.version,
             "install_id": core.install_id,
-            "in_use": core.install_id == used,
+            "in_use": _is(pointer, core),
+            "previous": _is(before, core),
             "installed_at": core.installed_at,
             "tag": core.tag,
             "path": core.folder,
@@ -49,9 +56,8 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
     if as_json:
         render.document({"current": None if pointer is None else pointer.version, "versions": listed})
     elif listed:
-        names = ("version", "in_use", "installed_at", "tag", "path")
-        headers = [name.replace("_", " ") for name in names]
-        render.table(headers, [[core[name] for name in names] for core in listed])
+        render.table(("version", "state", "installed", "install", "tag"), map(_row, listed))
+        render.say(f"Each lies in {os.path.join(folder, 'VERSION', 'INSTALL')}.")
     else:
         render.say("No core is installed; `nimbus-sdk install` brings one.")
 
@@ -65,7 +71,7 @@ def use(
     """Switch to a version that is installed, once it was found whole and loads.
 
     \b
-    JSON: version, path
+    JSON: version, install_id, path, previous {version, install_id} or null
 
     \b
     Example:
@@ -73,7 +79,7 @@ def use(
     """
     from nimbus_sdk.core import versions
 
-    _show_used(_alone(profile, lambda places: versions.use(places.core, version)), as_json=as_json)
+    _switch(profile, lambda folder: versions.use(folder, version), as_json=as_json)
 
 
 @commands.command()
@@ -81,7 +87,7 @@ def rollback(profile: Profile = None, as_json: Json = False) -> None:
     """Switch back to what was in use before; the same again undoes it.
 
     \b
-    JSON: version, path
+    JSON: version, install_id, path, previous {version, install_id}: what it was switched from
 
     \b
     Example:
@@ -89,7 +95,7 @@ def rollback(profile: Profile = None, as_json: Json = False) -> None:
     """
     from nimbus_sdk.core import versions
 
-    _show_used(_alone(profile, lambda places: versions.rollback(places.core)), as_json=as_json)
+    _switch(profile, versions.rollback, as_json=as_json)
 
 
 @commands.command()
@@ -146,12 +152,44 @@ def uninstall(
         render.facts([("removed", removed or "nothing was installed")])
 
 
-def _show_used(core: InstalledCore, *, as_json: bool) -> None:
-    found = {"version": core.version, "path": core.folder}
+def _is(pointer: Pointer | None, core: InstalledCore) -> bool:
+    return pointer is not None and pointer.install_id == core.install_id
+
+
+def _row(core: Mapping[str, object]) -> list[object]:
+    state = "in use" if core["in_use"] else "previous" if core["previous"] else None
+    return [core["version"], state, _moment(str(core["installed_at"])), core["install_id"], core["tag"]]
+
+
+def _moment(text: str) -> datetime | str:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        # A manifest's text was written by us, and may have been edited since.
+        return text
+
+
+def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_json: bool) -> None:
+    """Change what is in use, and show what is and what was."""
+    from nimbus_sdk.core.installed import read_pointer
+
+    def changing(places: Places) -> tuple[InstalledCore, Pointer | None]:
+        core = change(places.core)
+        pointer = read_pointer(places.core)
+        return core, None if pointer is None else pointer.previous
+
+    core, before = _alone(profile, changing)
     if as_json:
-        render.document(found)
-    else:
-        render.facts(found.items())
+        previous = before and {"version": before.version, "install_id": before.install_id}
+        facts = {"version": core.version, "install_id": core.install_id, "path": core.folder}
+        render.document({**facts, "previous": previous})
+        return
+    rows = [
+        ("in use", f"{core.version}, install {core.install_id}"),
+        ("before", before and f"{before.version}, install {before.install_id}"),
+        ("path", core.folder),
+    ]
+    render.facts(rows)
 
 
 def _places(profile: str | None) -> Places:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ def test_the_list_shows_which_version_is_in_use(nimbus: Nimbus) -> None:
         "version",
         "install_id",
         "in_use",
+        "previous",
         "installed_at",
         "tag",
         "path",
@@ -55,6 +57,41 @@ def test_the_list_shows_which_version_is_in_use(nimbus: Nimbus) -> None:
     assert _current(nimbus) == "0.1.0"
     assert "0.2.0" in nimbus("core", "rollback").out
     assert _current(nimbus) == "0.2.0"
+
+
+def test_installs_of_one_version_are_told_apart(nimbus: Nimbus, sandbox: Sandbox, key: str) -> None:
+    """When each was installed, which is in use and which was before; a rollback says from which to which."""
+    for _ in range(3):
+        install_core(key, force=True)
+    listed = nimbus("core", "list", "--json").document["versions"]
+    ids = [one["install_id"] for one in listed]
+    assert sorted((one["in_use"], one["previous"]) for one in listed) == [
+        (False, False),
+        (False, True),
+        (True, False),
+    ]
+    used, before = (next(one["install_id"] for one in listed if one[name]) for name in ("in_use", "previous"))
+    lines = nimbus("core", "list").out.splitlines()
+    assert len([line for line in lines if "0.1.0" in line and " UTC" in line]) == 3
+    assert all(any(one in line for line in lines) for one in ids)
+    assert next(line for line in lines if used in line).split()[1:3] == ["in", "use"]
+    assert next(line for line in lines if before in line).split()[1] == "previous"
+    told = nimbus("core", "rollback").out.splitlines()
+    assert told[0] == f"in use  0.1.0, install {before}"
+    assert told[1] == f"before  0.1.0, install {used}"
+    again = nimbus("core", "rollback", "--json").document
+    assert again["install_id"] == used
+    assert again["previous"] == {"version": "0.1.0", "install_id": before}
+
+
+def test_a_time_that_was_edited_is_shown_as_it_stands(nimbus: Nimbus, sandbox: Sandbox, key: str) -> None:
+    """A list is no place to fail."""
+    install_core(key)
+    path = Path(nimbus("core", "list", "--json").document["versions"][0]["path"]) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    path.chmod(0o600)
+    path.write_text(json.dumps({**manifest, "installed_at": "some day"}))
+    assert "some day" in nimbus("core", "list").out
 
 
 @pytest.mark.usefixtures("two_versions")
