@@ -13,6 +13,8 @@ from nimbus_sdk.store.prompt import is_terminal, kernel_runs
 if TYPE_CHECKING:
     from typing import Literal
 
+    from rich.console import RenderableType
+
     Stage = Literal[
         "wait", "validate", "token", "release", "download", "verify", "unpack", "probe", "save", "done"
     ]
@@ -75,27 +77,39 @@ def _bar() -> Iterator[Report]:
         BarColumn,
         DownloadColumn,
         Progress,
+        ProgressColumn,
         SpinnerColumn,
+        Task,
         TextColumn,
         TransferSpeedColumn,
     )
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
+    class OfBytes(ProgressColumn):
+        """A column that stays empty for a step of which nothing is counted."""
+
+        def __init__(self, column: ProgressColumn) -> None:
+            super().__init__()
+            self.column = column
+
+        def render(self, task: Task) -> RenderableType:
+            return "" if task.total is None else self.column(task)
+
+    counted = (OfBytes(BarColumn()), OfBytes(DownloadColumn()), OfBytes(TransferSpeedColumn()))
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), *counted)
     bars = Progress(*columns, console=Console(stderr=True), transient=False)
-    download = bars.add_task("Starting", total=None)
+    step = bars.add_task("Starting", total=None)
 
     def report(event: ProgressEvent) -> None:
+        nonlocal step
         # Not before the first event: a live bar would draw over the hidden question for the key.
         bars.start()
-        total = event.total if event.total is not None else bars.tasks[download].total
-        done = event.done if event.done is not None else bars.tasks[download].completed
-        bars.update(download, description=event.message, completed=done, total=total)
+        before = bars.tasks[-1]
+        if before.description != event.message:
+            # A line of its own, lest rich goes on to show the bytes of the step before. Theirs stays.
+            if before.total is None:
+                bars.remove_task(step)
+            step = bars.add_task(event.message, total=None)
+        bars.update(step, completed=event.done, total=event.total)
 
     try:
         yield report

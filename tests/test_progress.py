@@ -91,6 +91,26 @@ def test_a_terminal_gets_a_bar(look):
     assert "4.2/4.2 MB" in shown
 
 
+def test_a_step_without_bytes_shows_none(look):
+    """No bar, no bytes, no speed: neither unknown ones nor those of the download before."""
+    terminal = look()
+    with reporting(None, False) as report:
+        report(STEPS[0])
+    assert STEPS[0].message in terminal.getvalue()
+    assert "bytes" not in terminal.getvalue()
+    assert "━" not in terminal.getvalue()
+
+
+def test_the_bytes_of_a_download_stay_on_their_own_line(look):
+    """What comes after it has none."""
+    terminal = look()
+    play(None)
+    download, done = terminal.getvalue().splitlines()[-3:-1]
+    assert "4.2/4.2 MB" in download
+    assert "Done" in done
+    assert "MB" not in done
+
+
 @pytest.mark.parametrize(("progress", "quiet"), [(False, False), (None, True), (False, True)])
 def test_a_terminal_that_wants_none_gets_none(look, progress, quiet):
     """By argument, or by the setting."""
