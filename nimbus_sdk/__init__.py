@@ -237,4 +237,5 @@ def __dir__() -> list[str]:
 
     # What asks for every name in turn, such as help(), must not stumble over those that are not there.
     core = {name for name, home in _TABLE.items() if home is _CORE}
-    return sorted({*globals(), *__all__, *_ROOMS} - (core - offered_by_core(core)))
+    own = {name for name in globals() if name.startswith("__")}
+    return sorted({*own, *__all__, *_ROOMS} - (core - offered_by_core(core)))

@@ -216,6 +216,17 @@ def test_the_parts_that_the_documentation_names_need_no_import_of_their_own(fres
     )
 
 
+def test_only_public_names_are_shown(fresh):
+    """No helper, no constant of ours, and no room that merely happens to be loaded."""
+    fresh(
+        "import nimbus_sdk\n"
+        "import nimbus_sdk.keys, nimbus_sdk.settings\n"
+        "nimbus_sdk.check_installation\n"
+        "shown = {name for name in dir(nimbus_sdk) if not name.startswith('__')}\n"
+        "assert shown <= {*nimbus_sdk.__all__, 'aio', 'errors', 'sandbox', 'services'}, shown\n"
+    )
+
+
 def test_help_works_before_anything_is_installed(fresh):
     """Who looks around first is not met by an error."""
     fresh(
