@@ -87,12 +87,19 @@ def install(
 def _passphrase(file: Path | None, *, twice: bool) -> str:
     if file is not None:
         return _first_line(file)
+    from nimbus_sdk.bundle.vault import SHORTEST_PASSPHRASE
     from nimbus_sdk.store.prompt import ask_hidden, person_present
 
-    typed = ask_hidden("Passphrase of the bundle: ") if person_present() else None
+    least = f" ({SHORTEST_PASSPHRASE} characters or more)" if twice else ""
+    typed = ask_hidden(f"Passphrase of the bundle{least}: ") if person_present() else None
     if typed is None:
         raise ConfigurationError(
             "Nobody is here to type the passphrase.", hint="Give --passphrase-file with a file that holds it."
+        )
+    if twice and len(typed) < SHORTEST_PASSPHRASE:
+        raise ConfigurationError(
+            f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
+            hint="Run it again with a longer one: whoever finds the file can try passphrases for ever.",
         )
     if twice and ask_hidden("The same again: ") != typed:
         raise ConfigurationError("The two passphrases differ.", hint="Run it again.")

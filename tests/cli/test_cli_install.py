@@ -139,6 +139,20 @@ def test_an_installation_can_be_left_with_ctrl_c(terminal: AtTerminal, sandbox: 
     assert not list(Path(os.environ["NIMBUS_SDK_HOME"]).rglob("session*.json"))
 
 
+def test_a_short_passphrase_is_refused_before_it_is_typed_again(
+    terminal: AtTerminal, sandbox: Sandbox
+) -> None:
+    """How long it must be is said in the question, and looked at after the first answer."""
+    screen = terminal("bundle", "create", "lab.nimbus")
+    screen.wait_for("Passphrase of the bundle (12 characters or more): ")
+    screen.type("eleven char\n")
+    assert screen.ended() == 2
+    assert "fewer than 12 characters" in screen.seen
+    assert "The same again" not in screen.seen
+    assert "eleven char" not in screen.seen
+    assert sandbox.journal() == []
+
+
 def test_a_terminal_is_no_pipe(terminal: AtTerminal, sandbox: Sandbox) -> None:
     """`--key-stdin` at a terminal would show the key while it is typed, so it is refused."""
     screen = terminal("install", "--key-stdin")
