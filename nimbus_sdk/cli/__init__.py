@@ -61,7 +61,7 @@ def _outcome(given: list[str]) -> int:
     except NimbusError as error:
         from nimbus_sdk.cli import complaints
 
-        complaints.show(complaints.of(error), as_json=as_json)
+        complaints.show(complaints.of(error, given[0]), as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
         status = INTERRUPTED

@@ -71,7 +71,8 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
 def explain(profile: Profile = None, as_json: Json = False) -> None:
     """Show every place that may give the key, and which one counts.
 
-    Keys are masked.
+    Keys are masked. Nothing is asked over the network: of a key that the service has called dead, "why" says
+    so and when.
 
     \b
     JSON: found, source (or null), sources [{source, location, state, key_masked, fingerprint, detail}]
@@ -80,9 +81,13 @@ def explain(profile: Profile = None, as_json: Json = False) -> None:
     Example:
       nimbus-sdk explain --profile lab
     """
+    from nimbus_sdk.cli.machine import with_refusals
+    from nimbus_sdk.settings import Settings
+    from nimbus_sdk.store.places import Places
     from nimbus_sdk.stored_key import explain as sources_of_the_key
 
-    resolution = sources_of_the_key(profile=profile)
+    settings = Settings.load(profile=profile)
+    resolution = with_refusals(sources_of_the_key(profile=profile), settings, Places.of(settings))
     if as_json:
         render.document(resolution.to_dict())
         return

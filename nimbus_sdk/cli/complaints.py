@@ -37,8 +37,12 @@ class Complaint:
     issues: tuple[str, ...] = ()
 
 
-def of(error: NimbusError) -> Complaint:
+def of(error: NimbusError, command: str = "") -> Complaint:
     """The complaint that tells an error.
+
+    Args:
+        error: What went wrong.
+        command: The command that it went wrong in, such as ``status``.
 
     Example:
         >>> from nimbus_sdk.errors import MissingKeyError
@@ -50,7 +54,7 @@ def of(error: NimbusError) -> Complaint:
     return Complaint(
         error=type(error).__name__,
         message=error.message,
-        hint=error.hint,
+        hint=_hint(error, command),
         exit_code=error.exit_code,
         code=None if answered is None else answered.code,
         status=None if answered is None else answered.status,
@@ -58,6 +62,13 @@ def of(error: NimbusError) -> Complaint:
         retry_after=None if answered is None else answered.retry_after,
         issues=error.issues if isinstance(error, CoreIntegrityError) else (),
     )
+
+
+def _hint(error: NimbusError, command: str) -> str:
+    """What to do next; what else may help goes where it is the very command that has just failed."""
+    first, *further = error.hint.rstrip(".").split("; ")
+    useful = [part for part in further if f"`nimbus-sdk {command}`" not in part]
+    return error.hint if useful == further else f"{'; '.join([first, *useful])}."
 
 
 def show(complaint: Complaint, *, as_json: bool) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nimbus_sdk._version import __version__
+from nimbus_sdk.doctor.machine import refusal
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError, SessionError
 from nimbus_sdk.installation import InstallationStatus, check_installation
 from nimbus_sdk.session import AuthSession
@@ -14,7 +15,7 @@ from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import key_sources
 from nimbus_sdk.store.credentials import choose_store
 from nimbus_sdk.store.key_card import read_card
-from nimbus_sdk.store.key_sources import KeyResolution
+from nimbus_sdk.store.key_sources import KeyResolution, SourceReport
 from nimbus_sdk.store.keyring_breaker import breaker_state
 from nimbus_sdk.store.places import Places
 
@@ -62,7 +63,7 @@ class Machine:
             installation=check_installation(profile=settings.profile),
             session=session,
             session_problem=problem,
-            key=key_sources.explain(settings, places),
+            key=with_refusals(key_sources.explain(settings, places), settings, places),
             store=store,
             store_reason=reason,
             keyring_rest=breaker_state(places),
@@ -108,6 +109,16 @@ class Machine:
             "credential_store": {"name": self.store, "reason": self.store_reason},
             "keyring_rest": self.keyring_rest,
         }
+
+
+def with_refusals(resolution: KeyResolution, settings: Settings, places: Places) -> KeyResolution:
+    """The same sources; of keys that the service has called dead, the details say so."""
+
+    def judged(source: SourceReport) -> SourceReport:
+        told = "; ".join(filter(None, (refusal(settings, places, source), source.detail)))
+        return replace(source, detail=told)
+
+    return KeyResolution(tuple(map(judged, resolution.sources)))
 
 
 def _session(settings: Settings) -> tuple[AuthSession | None, str | None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from nimbus_sdk.cli import render
+from nimbus_sdk.cli.letters import keyless
 from nimbus_sdk.cli.options import Json, Profile
 
 if TYPE_CHECKING:
@@ -23,7 +25,15 @@ Kind: TypeAlias = Annotated[
     str | None, typer.Option("--type", metavar="TYPE", help="NimbusLDA, NimbusQDA or NimbusProbit.")
 ]
 
-_COLUMNS = ("name", "type", "paradigm", "n_features", "n_classes", "size_mb", "requires_license", "covered")
+_COLUMNS = {
+    "name": "name",
+    "type": "type",
+    "paradigm": "paradigm",
+    "features": "n_features",
+    "classes": "n_classes",
+    "license": "requires_license",
+    "covered": "covered",
+}
 
 
 def models(
@@ -35,7 +45,7 @@ def models(
 ) -> None:
     """List the pre-trained models that the service offers, or show one.
 
-    "covered" says whether the license of the kept session includes the model.
+    "license" is the lowest tier that may load a model, and "covered" says whether the kept session's does.
 
     \b
     JSON: models [{name, version, type, paradigm, n_features, n_classes, size_mb, download_url, checksum,
@@ -56,9 +66,23 @@ def models(
     listed = [_facts(model, license_type) for model in found]
     if as_json:
         render.document({"models": listed, "total": len(listed)})
+    elif listed:
+        render.table(list(_COLUMNS), [[model[field] for field in _COLUMNS.values()] for model in listed])
     else:
-        headers = [column.replace("_", " ") for column in _COLUMNS]
-        render.table(headers, [[model[column] for column in _COLUMNS] for model in listed])
+        render.say(*_nothing(paradigm, model_type, list_available_models(profile=profile)))
+
+
+def _nothing(paradigm: str | None, model_type: str | None, offered: Sequence[ModelInfo]) -> list[str]:
+    """That no model is as wanted, and what the service has."""
+    if not offered:
+        return ["The service offers no model."]
+    given = (("--paradigm", paradigm), ("--type", model_type))
+    wanted = [f"{name} {value}" for name, value in given if value]
+    paradigms, types = ({getattr(model, field) for model in offered} for field in ("paradigm", "type"))
+    return [
+        keyless(f"No model matches {' '.join(wanted)}."),
+        f"Paradigms: {', '.join(sorted(paradigms))}. Types: {', '.join(sorted(types))}.",
+    ]
 
 
 def _show_one(model: dict[str, object], *, as_json: bool) -> None:

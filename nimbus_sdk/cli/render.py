@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 from nimbus_sdk.cli.letters import printable
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from rich.console import RenderableType
     from rich.text import Text
 
 _UNBOUNDED = 10_000
-_GOOD = frozenset({"found", "yes", "in use", "held", "ok"})
-_BAD = frozenset({"malformed", "unreadable", "no", "failed", "fault"})
+_LAST_WIDTH = 8
+# "yes" and "no" have no colour: whether a no is good news depends on the question.
+_GOOD = frozenset({"found", "in use", "held", "ok"})
+_BAD = frozenset({"malformed", "unreadable", "failed", "fault"})
 _DOUBTFUL = frozenset({"shadowed", "withheld", "warning"})
 
 
@@ -46,17 +50,24 @@ def facts(rows: Iterable[tuple[str, object]]) -> None:
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under headers; numbers stand to the right."""
+    """Print rows under headers; numbers stand to the right, and names in one piece."""
     from rich.table import Table
 
     listed = list(rows)
+    words = [[shown(value) for value in row] for row in listed]
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    needed = _LAST_WIDTH
     for index, header in enumerate(headers):
         numbers = all(type(row[index]) in (int, float) for row in listed)
-        grid.add_column(header, justify="right" if listed and numbers else "left", overflow="fold")
-    for row in listed:
-        grid.add_row(*(_styled(shown(value)) for value in row))
-    _print(grid, soft_wrap=False)
+        column = [header, *(row[index] for row in words)]
+        # A name is there to be copied. What stands last may be long, and text breaks at its spaces.
+        whole = index < len(headers) - 1 and not any(" " in word for word in column)
+        needed += max(map(len, column)) + 2 if whole else 0
+        justify: Literal["left", "right"] = "right" if listed and numbers else "left"
+        grid.add_column(header, justify=justify, overflow="fold", no_wrap=whole)
+    for row in words:
+        grid.add_row(*map(_styled, row))
+    _print(grid, soft_wrap=False, needed=needed)
 
 
 def shown(value: object) -> str:
@@ -93,11 +104,13 @@ def _styled(word: str) -> Text:
     return Text(word)
 
 
-def _print(shape: RenderableType, *, soft_wrap: bool) -> None:
+def _print(shape: RenderableType, *, soft_wrap: bool, needed: int = 0) -> None:
     from rich.console import Console
 
     # What goes into a file or another program is never broken to the width of a terminal.
     console = Console(width=None if sys.stdout.isatty() else _UNBOUNDED, highlight=False, markup=False)
+    # A terminal narrower than this breaks the lines by itself; rich would cut them off.
+    console.width = max(console.width, needed)
     with console.capture() as captured:
         console.print(shape, soft_wrap=soft_wrap)
     _write(*(text.rstrip(" ") for text in captured.get().splitlines()))

@@ -72,13 +72,15 @@ def _sections(found: Machine) -> list[tuple[str, list[tuple[str, object]]]]:
 def _key_rows(found: Machine) -> list[tuple[str, object]]:
     winner = found.key.winner
     rows: list[tuple[str, object]] = [("source", None if winner is None else winner.location)]
+    if winner is not None:
+        rows.append(("key", winner.key_masked))
+        if winner.detail:
+            rows.append(("note", winner.detail))
     rows += [
-        (source.state, f"{source.key_masked or '-'} ({source.location})")
+        (source.state, f"{source.location}: {source.key_masked or source.detail}")
         for source in found.key.sources
         if source.state in ("shadowed", "withheld", "malformed", "unreadable")
     ]
-    if winner is not None:
-        rows.insert(1, ("key", winner.key_masked))
     rows.append(("store", found.store_reason))
     if found.keyring_rest is not None:
         rows.append(("keyring", found.keyring_rest))

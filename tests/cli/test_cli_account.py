@@ -12,7 +12,7 @@ from nimbus_sdk.install import install_core
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.places import Places
-from tests.cli.conftest import Nimbus
+from tests.cli.conftest import AtTerminal, Nimbus
 
 OTHER_KEY = "nbci_live_" + "0123456789abcdef" * 3
 
@@ -110,6 +110,39 @@ def test_status_says_what_the_key_shadows(nimbus_process: Nimbus, installed: str
     # The session is the stored key's, and counts as absent for another one.
     assert "usable" in told.out
     assert OTHER_KEY not in told.out
+
+
+def test_status_that_failed_does_not_advise_itself(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting that cannot be used stops this command too, so it is no help for that."""
+    monkeypatch.setenv("NIMBUS_SDK_TIMEOUT", "abc")
+    told = nimbus("status")
+    assert told.code == 2
+    assert "NIMBUS_SDK_TIMEOUT" in told.err
+    assert told.err.endswith("Hint: Correct the setting and run it again.\n")
+    assert nimbus("status", "--json").complaint["hint"] == "Correct the setting and run it again."
+
+
+def test_a_key_that_the_service_has_called_dead_is_told(
+    nimbus: Nimbus, sandbox: Sandbox, signed_in: str
+) -> None:
+    """`explain` and `status` say of the key that counts that it is dead, and since when."""
+    assert "dead" not in nimbus("explain").out + nimbus("status").out
+    sandbox.revoke_key(signed_in)
+    assert nimbus("refresh").code == 4
+    for command in ("explain", "status"):
+        assert "the service called it dead on 20" in nimbus(command).out
+    sources = nimbus("explain", "--json").document["sources"]
+    (found,) = (one for one in sources if one["state"] == "found")
+    assert "(INVALID_KEY)" in found["detail"]
+
+
+def test_status_says_why_a_place_is_passed_over(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key file that is not there has no key to show; what is wrong with it stands there instead."""
+    monkeypatch.setenv("NIMBUS_SDK_API_KEY_FILE", "/no/such/file")
+    told = nimbus("status").out
+    line = next(line for line in told.splitlines() if line.startswith("  unreadable"))
+    assert "/no/such/file" in line
+    assert "cannot be read" in line
 
 
 def test_status_tells_of_a_store_that_does_not_work(
@@ -236,6 +269,44 @@ def test_models_can_be_narrowed(nimbus: Nimbus, sandbox: Sandbox, signed_in: str
     found = nimbus("models", "--paradigm", "motor_imagery", "--type", "NimbusLDA", "--json").document
     assert {model["paradigm"] for model in found["models"]} == {"motor_imagery"}
     assert {model["type"] for model in found["models"]} == {"NimbusLDA"}
+
+
+def test_where_no_model_matches_it_is_said_what_there_is(
+    nimbus: Nimbus, sandbox: Sandbox, signed_in: str
+) -> None:
+    """A slip in the paradigm is answered with the paradigms; for programs the list is empty."""
+    told = nimbus("models", "--paradigm", "foo")
+    assert told.code == 0
+    assert told.out == (
+        "No model matches --paradigm foo.\n"
+        "Paradigms: motor_imagery, p300, ssvep. Types: NimbusLDA, NimbusQDA.\n"
+    )
+    assert nimbus("models", "--type", "Foo", "--json").document == {"models": [], "total": 0}
+    slip = nimbus("models", "--paradigm", signed_in, "--type", "NimbusLDA").out
+    assert signed_in not in slip
+    assert "--type NimbusLDA" in slip
+
+
+def test_the_names_of_models_are_whole_in_a_narrow_terminal(
+    terminal: AtTerminal, sandbox: Sandbox, signed_in: str
+) -> None:
+    """They are there to be copied, at 80 columns and at less."""
+    for columns in ("80", "50"):
+        screen = terminal("models", COLUMNS=columns)
+        assert screen.ended() == 0
+        lines = screen.seen.replace("\r", "").splitlines()
+        for name in ("motor_imagery_4class_v1", "motor_imagery_2class_v1", "p300_binary_v1"):
+            (line,) = (line for line in lines if line.startswith(name))
+            assert "Nimbus" in line
+            assert line.split()[2] in ("motor_imagery", "p300")
+        assert len(lines) == 5
+
+
+def test_no_is_no_bad_news_by_itself(terminal: AtTerminal, sandbox: Sandbox, signed_in: str) -> None:
+    """A session that is not stale, on a machine that is not offline, is not shown in red."""
+    screen = terminal("status")
+    assert screen.ended() == 0
+    assert "\x1b[31mno" not in screen.seen
 
 
 def test_one_model_is_shown_whole(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:

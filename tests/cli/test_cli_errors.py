@@ -24,11 +24,11 @@ KINDS = [
 KEY = "nbci_live_" + "0123456789abcdef" * 3
 
 
-def _raise_from_explain(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+def _raise_from_quota(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*, profile: str | None = None) -> None:
         raise error
 
-    monkeypatch.setattr("nimbus_sdk.stored_key.explain", fail)
+    monkeypatch.setattr("nimbus_sdk.session_in_use.current_session", fail)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -36,8 +36,8 @@ def test_every_error_ends_with_its_own_code_and_advice(
     nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch, kind: type[NimbusError]
 ) -> None:
     """Message and hint go to the error stream, nothing to the output, and the exit code is the class's."""
-    _raise_from_explain(monkeypatch, kind("It did not work."))
-    told = nimbus("explain")
+    _raise_from_quota(monkeypatch, kind("It did not work."))
+    told = nimbus("quota")
     assert told.code == kind.exit_code != 0
     assert told.out == ""
     assert told.err.startswith("Error: It did not work.")
@@ -51,8 +51,8 @@ def test_every_error_is_json_where_json_was_asked_for(
 ) -> None:
     """With --json the error stream holds one object with always the same keys."""
     error = kind("It did not work.")
-    _raise_from_explain(monkeypatch, error)
-    told = nimbus("explain", "--json")
+    _raise_from_quota(monkeypatch, error)
+    told = nimbus("quota", "--json")
     assert told.code == kind.exit_code
     assert told.complaint == {
         "error": kind.__name__,
@@ -70,26 +70,26 @@ def test_every_error_is_json_where_json_was_asked_for(
 def test_what_support_needs_is_told(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Status, code and request id of a refusal stand beside its message."""
     refusal = InvalidKeyError("The service does not know the key.", status=401, request_id="req_1")
-    _raise_from_explain(monkeypatch, refusal)
-    assert "not know the key. [401, INVALID_KEY, request req_1]" in nimbus("explain").err
-    told = nimbus("explain", "--json").complaint
+    _raise_from_quota(monkeypatch, refusal)
+    assert "not know the key. [401, INVALID_KEY, request req_1]" in nimbus("quota").err
+    told = nimbus("quota", "--json").complaint
     assert (told["status"], told["code"], told["request_id"]) == (401, "INVALID_KEY", "req_1")
 
 
 def test_all_faults_of_a_core_are_listed(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that has found several faults shows each of them."""
-    _raise_from_explain(monkeypatch, CoreIntegrityError("Changed.", issues=("a.py: gone", "b.py: new")))
-    told = nimbus("explain")
+    _raise_from_quota(monkeypatch, CoreIntegrityError("Changed.", issues=("a.py: gone", "b.py: new")))
+    told = nimbus("quota")
     assert "  - a.py: gone\n  - b.py: new\n" in told.err
-    assert nimbus("explain", "--json").complaint["issues"] == ["a.py: gone", "b.py: new"]
+    assert nimbus("quota", "--json").complaint["issues"] == ["a.py: gone", "b.py: new"]
 
 
 def test_what_strangers_wrote_does_not_drive_the_terminal(
     nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Control characters in a message are shown and not obeyed."""
-    _raise_from_explain(monkeypatch, NimbusError("Cleared \x1b[2J\x07 screen."))
-    assert "Cleared \\x1b[2J\\x07 screen." in nimbus("explain").err
+    _raise_from_quota(monkeypatch, NimbusError("Cleared \x1b[2J\x07 screen."))
+    assert "Cleared \\x1b[2J\\x07 screen." in nimbus("quota").err
 
 
 def test_a_foreign_error_keeps_its_traceback_without_values(fresh: Fresh) -> None:
@@ -117,8 +117,8 @@ main(["explain"])
 
 def test_an_interruption_ends_with_130(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C is told in one word and ends as shells have it."""
-    _raise_from_explain(monkeypatch, KeyboardInterrupt())
-    told = nimbus("explain")
+    _raise_from_quota(monkeypatch, KeyboardInterrupt())
+    told = nimbus("quota")
     assert told.code == 130
     assert told.err == "\nInterrupted.\n"
 
@@ -176,7 +176,7 @@ def test_a_key_on_the_command_line_is_explained(nimbus: Nimbus) -> None:
 def test_a_setting_that_cannot_be_used_ends_with_2(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable with a wrong value is named."""
     monkeypatch.setenv("NIMBUS_SDK_TIMEOUT", "soon")
-    told = nimbus("explain", "--json").complaint
+    told = nimbus("quota", "--json").complaint
     assert (told["error"], told["exit_code"]) == ("ConfigurationError", 2)
     assert "NIMBUS_SDK_TIMEOUT" in told["message"]
 
