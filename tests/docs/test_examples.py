@@ -45,6 +45,12 @@ def test_the_notebook_runs(program: Program) -> None:
     program(ROOT / "tests" / "docs" / "run_notebook.py", NOTEBOOK)
 
 
+def test_the_examples_are_numbered_without_a_gap() -> None:
+    """Whoever goes through them in order misses none."""
+    numbers = sorted(int(path.name[:2]) for path in EXAMPLES.iterdir() if path.name[:2].isdigit())
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
 def test_the_notebook_keeps_no_output() -> None:
     """What is stored of the notebook was written, not printed by some run."""
     for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from nimbus_sdk import __version__
+from nimbus_sdk.cli import exit_codes
 from nimbus_sdk.sandbox import Sandbox
 from tests.docs.conftest import Program
 from tests.docs.pages import ROOT, all_pages, anchors, blocks, fits, links
@@ -93,6 +94,13 @@ def test_the_demo_prints_what_readme_shows(program: Program) -> None:
 
 def _without_numbers(text: str) -> str:
     return re.sub(r" +", " ", re.sub(r"\d[\d.,]*", "#", text))
+
+
+def test_readme_names_every_exit_code() -> None:
+    """Whoever writes a script looks there first."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = text.partition("Exit codes of `nimbus-sdk`:")[2].partition("([all]")[0]
+    assert [int(code) for code in re.findall(r"\d+", told)] == [code for code, _ in exit_codes.table()]
 
 
 def test_the_changelog_is_about_this_version() -> None:

@@ -10,7 +10,7 @@ from nimbus_sdk.sandbox import Sandbox
 from tests.docs.conftest import Program, program  # noqa: F401 - a fixture
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-PROGRAMS = {"11_nimbus_os.py": "NIMBUS_OS", "12_neuroai.py": "NEUROAI", "13_nexus.py": "NEXUS"}
+PROGRAMS = {"10_nimbus_os.py": "NIMBUS_OS", "11_neuroai.py": "NEUROAI", "12_nexus.py": "NEXUS"}
 
 
 @pytest.mark.parametrize(("name", "system"), PROGRAMS.items())

@@ -1,7 +1,7 @@
 """Nimbus OS: read orders, see what a refusal tells, change the key, and look at the audit trail.
 
-    python 11_nimbus_os.py                                     # on a sandbox
-    NIMBUS_OS_API_KEY=… python 11_nimbus_os.py                 # a key for its sandbox environment
+    python 10_nimbus_os.py                                     # on a sandbox
+    NIMBUS_OS_API_KEY=… python 10_nimbus_os.py                 # a key for its sandbox environment
 
 The key is changed on the sandbox only: with a key of your own, nothing is written but the audit trail.
 """

@@ -1,7 +1,7 @@
 """NeuroAI: the whole life of a key, and a rotation that a scheduled job can run every day.
 
-    python 12_neuroai.py                                                       # on a sandbox
-    NEUROAI_URL=https://… NEUROAI_API_KEY=… python 12_neuroai.py               # with your own key
+    python 11_neuroai.py                                                       # on a sandbox
+    NEUROAI_URL=https://… NEUROAI_API_KEY=… python 11_neuroai.py               # with your own key
 
 With a key of your own, one key is made, changed, rotated and deleted again.
 """

@@ -1,7 +1,7 @@
 """Nexus: what a key says of itself, and many questions at once.
 
-python 13_nexus.py                                         # on a sandbox
-NEXUS_API_KEY=eyJ… python 13_nexus.py                      # with your own key: sends three messages
+python 12_nexus.py                                         # on a sandbox
+NEXUS_API_KEY=eyJ… python 12_nexus.py                      # with your own key: sends three messages
 """
 
 import asyncio
