@@ -42,7 +42,8 @@ def show(
         render.document({"entries": [{"number": line.number, **asdict(line.entry)} for line in lines]})
     else:
         headers = [name.replace("_", " ") for name in _SHOWN]
-        render.table(headers, [[getattr(line.entry, name) for name in _SHOWN] for line in lines])
+        rows = [[getattr(line.entry, name) for name in _SHOWN] for line in lines]
+        render.table(headers, rows, nothing="No call to Nimbus OS was written down on this machine yet.")
 
 
 @commands.command()

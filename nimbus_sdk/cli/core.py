@@ -148,8 +148,10 @@ def uninstall(
     removed = _alone(profile, lambda places: versions.uninstall(places.core, version))
     if as_json:
         render.document({"removed": list(removed)})
+    elif removed:
+        render.facts([("removed", removed)])
     else:
-        render.facts([("removed", removed or "nothing was installed")])
+        render.say("There is nothing to remove: no core is installed.")
 
 
 def _is(pointer: Pointer | None, core: InstalledCore) -> bool:

@@ -66,7 +66,8 @@ def list_keys(
         render.document({"keys": [told(key) for key in found]})
     else:
         headers = [name.replace("_", " ") for name in _LISTED]
-        render.table(headers, [[getattr(key, name) for name in _LISTED] for key in found])
+        rows = [[getattr(key, name) for name in _LISTED] for key in found]
+        render.table(headers, rows, nothing="There is no key; `nimbus-sdk neuroai keys create` makes one.")
 
 
 @commands.command()

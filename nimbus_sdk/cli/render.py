@@ -49,11 +49,22 @@ def facts(rows: Iterable[tuple[str, object]]) -> None:
     _print(Text("\n").join(pairs), soft_wrap=True)
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under headers; numbers stand to the right, and names in one piece."""
+def table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], *, nothing: str = "There is none."
+) -> None:
+    """Print rows under headers; numbers stand to the right, and names in one piece.
+
+    Args:
+        headers: The headers.
+        rows: The rows, each with a value for every header.
+        nothing: What is said where there is no row.
+    """
     from rich.table import Table
 
     listed = list(rows)
+    if not listed:
+        say(nothing)
+        return
     words = [[shown(value) for value in row] for row in listed]
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     needed = _LAST_WIDTH
@@ -63,7 +74,7 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         # A name is there to be copied. What stands last may be long, and text breaks at its spaces.
         whole = index < len(headers) - 1 and not any(" " in word for word in column)
         needed += max(map(len, column)) + 2 if whole else 0
-        justify: Literal["left", "right"] = "right" if listed and numbers else "left"
+        justify: Literal["left", "right"] = "right" if numbers else "left"
         grid.add_column(header, justify=justify, overflow="fold", no_wrap=whole)
     for row in words:
         grid.add_row(*map(_styled, row))

@@ -77,7 +77,8 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
         return
     names = ("fingerprint", "key", "license_type", "used", "monthly_limit", "expires_at", "revoked_at")
     headers = [name.replace("_", " ") for name in names]
-    render.table(headers, [[key.get(name) for name in names] for key in found])
+    rows = [[key.get(name) for name in names] for key in found]
+    render.table(headers, rows, nothing="There is no key; `nimbus-sdk sandbox keys create` makes one.")
 
 
 @commands.command()

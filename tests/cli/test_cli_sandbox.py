@@ -141,6 +141,15 @@ def test_keys_of_a_running_sandbox(nimbus: Nimbus, running: Sandbox) -> None:
     assert [entry["reason"] for entry in running.audit()] == ["test"]
 
 
+def test_a_sandbox_without_keys_says_how_to_make_one(
+    nimbus: Nimbus, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person sees a sentence and not headers without rows."""
+    monkeypatch.setenv("NIMBUS_SDK_SANDBOX_TOKEN", sandbox.control_token)
+    empty = nimbus("sandbox", "keys", "list", "--url", sandbox.api_url)
+    assert empty.out == "There is no key; `nimbus-sdk sandbox keys create` makes one.\n"
+
+
 def test_the_control_token_is_needed_and_checked(
     nimbus: Nimbus, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

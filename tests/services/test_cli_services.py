@@ -28,6 +28,7 @@ def pointed(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
 
 def test_a_resource_is_read_and_written_down(nimbus: Nimbus) -> None:  # noqa: F811
     """`nimbus-os get` prints JSON, `audit` shows the call and that the trail is whole."""
+    assert nimbus("audit", "show").out == "No call to Nimbus OS was written down on this machine yet.\n"
     assert nimbus("nimbus-os", "get", "/orders", "--json").document["answer"]["data"]
     assert json.loads(nimbus("nimbus-os", "get", "/orders", "--param", "page=2").out)["data"]
     shown = nimbus("audit", "show", "--last", "1", "--json").document["entries"]
