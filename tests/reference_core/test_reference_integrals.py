@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from nimbus_sdk_core.latent import contrasts, leads
 from nimbus_sdk_core.normal import hazard, log_tail, tail_point
-from nimbus_sdk_core.orthant import log_probability, truncated
-from nimbus_sdk_core.quadrature import cube, with_student_scale
-from scipy import special, stats
+from nimbus_sdk_core.orthant import cone, log_probability, log_student_probability, truncated
+from nimbus_sdk_core.quadrature import cube, student_scale
+from nimbus_sdk_core.tabulated import look_up, tabulate
+from scipy import integrate, special, stats
 
 FINE = {"per_axis": (24, 8, 6), "lattice": 512}
 FAR = np.concatenate([np.linspace(-40.0, 40.0, 4_001), [1e3, 1e5, -1e5]])
@@ -29,6 +30,22 @@ def test_log_tail_and_hazard_are_right_however_far_out() -> None:
     assert hazard(np.array([-1e5]))[0] == 0.0
 
 
+def test_tables_take_what_is_no_number_and_what_is_endless() -> None:
+    """NaN stays NaN, and the ends of the line are no places outside of a table."""
+    with np.errstate(all="ignore"):
+        ends = np.array([np.nan, 1e200, -1e200])
+        np.testing.assert_allclose(log_tail(ends), [np.nan, -np.inf, 0.0], atol=1e-12)
+        np.testing.assert_allclose(hazard(ends), [np.nan, 1e200, 0.0])
+        np.testing.assert_allclose(tail_point(np.array([np.nan, 2e100])), [np.nan, 2e50])
+
+
+def test_a_table_interpolates_every_cell() -> None:
+    """A smooth function over forty cells, from the first to the last."""
+    places = np.linspace(0.0, 40.0, 1_001)[:-1]
+    table = tabulate(lambda at: np.sin(0.1 * at), 40)
+    np.testing.assert_allclose(look_up(table, places.copy()), np.sin(0.1 * places), atol=5e-8)
+
+
 def test_tail_points_are_where_the_tail_is() -> None:
     """The inverse, from almost everything to almost nothing beyond."""
     depth = np.logspace(-12, 6, 2_000)
@@ -41,18 +58,62 @@ def test_orthant_probabilities_are_those_of_scipy(
 ) -> None:
     """Exact in one dimension, to the accuracy of the rule in more."""
     mean, covariance = correlated(random, n_axes)
-    found = np.exp(log_probability(mean, np.linalg.cholesky(covariance), cube(n_axes - 1, **FINE)))
+    within = cone(np.linalg.cholesky(covariance)[..., None])
+    found = np.exp(log_probability(mean, within, cube(n_axes - 1, **FINE)))
     normal = stats.multivariate_normal(np.zeros(n_axes), covariance, seed=1)
     np.testing.assert_allclose(found, [normal.cdf(column) for column in mean.T], atol=accuracy)
 
 
-@pytest.mark.parametrize("dof", [1.5, 7.0, 30.0, 200.0])
-def test_one_dimensional_student_orthants_are_those_of_scipy(dof: float) -> None:
-    """The mixture over scales is the Student-t, best where there are many degrees of freedom."""
-    mean = np.linspace(-4.0, 4.0, 41)[None, :]
-    rule = with_student_scale(cube(0, **FINE), dof)
-    found = np.exp(log_probability(mean, np.ones((1, 1)), rule))
-    np.testing.assert_allclose(found, stats.t(dof).cdf(mean[0]), atol=1e-4 if dof > 5 else 0.02)
+@pytest.mark.parametrize(
+    ("dof", "accuracy"), [(1.5, 0.015), (7.0, 5e-5), (15.0, 4e-4), (60.0, 6e-4), (400.0, 2e-5)]
+)
+def test_one_dimensional_student_orthants_keep_their_power_law(dof: float, accuracy: float) -> None:
+    """The mixture over scales is SciPy's Student-t in its logarithm too, also a thousand deviations out."""
+    mean = np.concatenate([np.linspace(-12.0, 6.0, 41), [-30.0, -100.0, -1e3]])[None, :]
+    found = log_student_probability(mean, cone(np.ones((1, 1, 1))), cube(0, **FINE), student_scale(dof))
+    near = mean[0] > -3.0
+    np.testing.assert_allclose(found[near], stats.t(dof).logcdf(mean[0, near]), atol=accuracy)
+    np.testing.assert_allclose(found[~near], log_student_tail(mean[0, ~near], dof), atol=accuracy)
+
+
+def log_student_tail(x: np.ndarray, dof: float) -> np.ndarray:
+    """By the incomplete beta function, of which the power is taken by its logarithm."""
+    at, a = dof / (dof + x * x), dof / 2.0
+    series = special.hyp2f1(a + 0.5, 1.0, a + 1.0, at)
+    power = a * np.log(at) + 0.5 * np.log1p(-at)
+    return power + np.log(series) - np.log(dof) - special.betaln(a, 0.5)
+
+
+def planar_student(mean: np.ndarray, lower: np.ndarray, dof: float) -> float:
+    """Log probability that neither entry of a bivariate Student-t is negative, by SciPy's quadrature."""
+
+    def orthant(g: float) -> float:
+        start = -g * mean[0] / lower[0, 0]
+        share = integrate.quad(
+            lambda e: stats.norm.pdf(e) * special.ndtr((g * mean[1] + lower[1, 0] * e) / lower[1, 1]),
+            start,
+            max(start + 12.0, 12.0),
+            epsabs=0.0,
+            limit=200,
+        )[0]
+        return float(np.log(max(share, 1e-320)))
+
+    scale = stats.gamma(dof / 2, scale=2 / dof)
+    logs = np.linspace(-6.0, 1.5, 251)
+    values = np.array([scale.logpdf(np.exp(u)) + u + orthant(np.exp(u / 2)) for u in logs])
+    return float(special.logsumexp(values) + np.log(logs[1] - logs[0]))
+
+
+@pytest.mark.parametrize("dof", [7.0, 60.0, 400.0])
+@pytest.mark.parametrize("mean", [(-1.0, 0.5), (-5.0, -5.0), (-8.0, -2.0)])
+def test_student_orthants_are_right_far_beyond_five_deviations(mean: tuple[float, float], dof: float) -> None:
+    """Two scores ahead, at most as unlikely as exp(-45): to a hundredth in the logarithm."""
+    covariance = np.array([[1.0, 0.5], [0.5, 1.0]])
+    lower = np.linalg.cholesky(covariance)
+    found = log_student_probability(
+        np.array(mean)[:, None], cone(lower[..., None]), cube(1, **FINE), student_scale(dof)
+    )
+    assert found[0] == pytest.approx(planar_student(np.array(mean), lower, dof), abs=0.01)
 
 
 @pytest.mark.parametrize("n_axes", [1, 2, 3, 5])
@@ -72,7 +133,7 @@ def test_trials_against_all_odds_have_finite_moments() -> None:
     mean = np.array([[-1e3], [-1e3]])
     found = truncated(mean, np.eye(2), cube(1, **FINE))
     np.testing.assert_allclose(found.means, 1e3, rtol=1e-4)
-    assert np.isfinite(log_probability(mean, np.eye(2), cube(1, **FINE))).all()
+    assert np.isfinite(log_probability(mean, cone(np.eye(2)[..., None]), cube(1, **FINE))).all()
 
 
 @pytest.mark.parametrize("n_axes", [1, 2, 3, 4, 7])

@@ -7,13 +7,31 @@ computation of multivariate normal probabilities, J. Comp. Graph. Stat. 1 (1992)
 integrated in closed form and the others by a fixed `Rule`, so that in one dimension nothing is approximated.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from .arrays import FloatArray
 from .normal import hazard, log_tail, tail_point
-from .quadrature import Rule
+from .quadrature import Rule, StudentScale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cone:
+    """Where d = mean + L·e has no negative entry, for many means; made by `cone`.
+
+    Attributes:
+        heights: What the mean adds to the bound of each e_i, -1 / L_ii, shape (n_axes, …).
+        slopes: What each e_j before adds to it, -L_ij / L_ii, shape (n_axes, n_axes, …).
+        normals: The rows of L, of length 1, likewise.
+        sharpness: One over the length that each had, shape (n_axes, …).
+    """
+
+    heights: FloatArray
+    slopes: FloatArray
+    normals: FloatArray
+    sharpness: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,26 +47,52 @@ class Truncated:
     squares: FloatArray
 
 
-def log_probability(mean: FloatArray, lower: FloatArray, rule: Rule) -> FloatArray:
+def cone(lower: FloatArray) -> Cone:
+    """Prepare L, shape (n_axes, n_axes, …); its further axes broadcast with those of the means."""
+    heights = -1.0 / np.einsum("ii...->i...", lower)
+    sharpness = 1.0 / np.sqrt(np.einsum("ij...,ij...->i...", lower, lower))
+    return Cone(heights, lower * heights[:, None], lower * sharpness[:, None], sharpness)
+
+
+def log_probability(mean: FloatArray, within: Cone, rule: Rule) -> FloatArray:
     """Natural logarithm of P(d ≥ 0).
 
     Args:
         mean: Shape (n_axes, …).
-        lower: L, shape (n_axes, n_axes, …); further axes broadcast with those of ``mean``.
-        rule: A rule for n_axes - 1 axes; its stretches scale ``mean``.
+        within: What it is to lie in.
+        rule: A rule for n_axes - 1 axes.
 
     Returns:
         Shape (…).
 
     >>> from .quadrature import cube
-    >>> half = log_probability(np.zeros((1, 1)), np.ones((1, 1, 1)), cube(0, per_axis=(1, 1, 1), lattice=1))
-    >>> round(float(np.exp(half[0])), 12)
-    0.5
+    >>> half_line, point = cone(np.ones((1, 1, 1))), cube(0, per_axis=(1, 1, 1), lattice=1)
+    >>> np.exp(log_probability(np.zeros((1, 1)), half_line, point)).round(12)
+    array([0.5])
     """
-    _, _, log_weights = _descend(mean, lower, rule)
-    nodes = tuple(range(rule.weights.ndim))
-    top = log_weights.max(axis=nodes)
-    return np.asarray(top + np.log(np.exp(log_weights - top).sum(axis=nodes)))
+    _, _, log_weights = _descend(mean * within.heights, within.slopes, rule)
+    return _log_sum(log_weights, mean.shape[1:])
+
+
+def log_student_probability(mean: FloatArray, within: Cone, rule: Rule, scale: StudentScale) -> FloatArray:
+    """As `log_probability`, where e follows a Student-t: a standard normal over a random scale g.
+
+    Far from the cone what counts are not the usual scales, but the few that reach it. Given g the probability
+    falls about as exp(-δ²g²/2), δ being the distance to the cone. Times that, the Gamma density of g² is but
+    for a constant another one, with rate (dof + δ²) / 2 for dof / 2. Integrated over this one, what is left
+    is as smooth as near the cone, and the tail keeps its power law at every distance.
+    """
+    squared = _squared_distance(mean, within)
+    nearness = scale.dof / (scale.dof + squared)
+    over = (..., *[None] * squared.ndim)
+    squares = scale.squares[over] * nearness
+    bounds = (mean * within.heights)[:, None] * np.sqrt(squares)
+    squares *= 0.5 * squared
+    squares += scale.log_weights[over]
+    _, _, log_weights = _descend(bounds, within.slopes, rule, squares)
+    found = _log_sum(log_weights, squared.shape)
+    found += 0.5 * scale.dof * np.log(nearness)
+    return found
 
 
 def truncated(mean: FloatArray, lower: FloatArray, rule: Rule) -> Truncated:
@@ -57,9 +101,10 @@ def truncated(mean: FloatArray, lower: FloatArray, rule: Rule) -> Truncated:
     Args:
         mean: Shape (n_axes × n_vectors).
         lower: L, shape (n_axes × n_axes).
-        rule: A rule for n_axes - 1 axes without stretches.
+        rule: A rule for n_axes - 1 axes.
     """
-    steps, bound, log_weights = _descend(mean, lower, rule)
+    within = cone(lower[..., None])
+    steps, bound, log_weights = _descend(mean * within.heights, within.slopes, rule)
     nodes = tuple(range(rule.weights.ndim))
     weights = np.exp(log_weights - log_weights.max(axis=nodes))
     weights /= weights.sum(axis=nodes)
@@ -82,20 +127,52 @@ def truncated(mean: FloatArray, lower: FloatArray, rule: Rule) -> Truncated:
 
 
 def _descend(
-    mean: FloatArray, lower: FloatArray, rule: Rule
+    bounds: FloatArray, slopes: FloatArray, rule: Rule, log_weights: FloatArray | None = None
 ) -> tuple[list[FloatArray], FloatArray, FloatArray]:
-    """Entries but the last at each point, the last one's bound, and the logarithm of each point's weight."""
-    over = (..., *[None] * (mean.ndim - 1))
-    log_weights = np.log(rule.weights)[over]
+    """Entries but the last at each point, the last one's bound, and the logarithm of each point's weight.
+
+    Args:
+        bounds: Of each entry, but for the entries before, shape (n_axes, …).
+        slopes: What each entry before adds to it, shape (n_axes, n_axes, …).
+        rule: A rule for n_axes - 1 axes.
+        log_weights: What each vector counts besides, shape (…).
+    """
+    over = (..., *[None] * (bounds.ndim - 1))
     steps: list[FloatArray] = []
     while True:
         i = len(steps)
-        reached = rule.stretch[over] * mean[i]
+        bound = bounds[i]
         for j, step in enumerate(steps):
-            reached = reached + lower[i, j] * step
-        bound = reached / -lower[i, i]
+            bound = bound + slopes[i, j] * step
         tail = log_tail(bound)
-        log_weights = log_weights + tail
-        if i == len(mean) - 1:
-            return steps, bound, log_weights
-        steps.append(tail_point(-np.log(rule.points[i])[over] - tail))
+        log_weights = tail if log_weights is None else log_weights + tail
+        if i == len(bounds) - 1:
+            return steps, bound, log_weights + rule.log_weights[over]
+        steps.append(tail_point(rule.depths[i][over] - tail))
+
+
+def _squared_distance(mean: FloatArray, within: Cone) -> FloatArray:
+    """How far it is from the mean to the cone, squared, or a little less; shape (…).
+
+    In e the cone is what lies before every face. No vector that points out of it, a sum of the faces' normals
+    with weights of at least 0, leaves it farther than the distance, and one leaves it just so far. Tried is
+    the one that weighs each face by how far the mean lies behind it.
+    """
+    behind = np.minimum(mean * within.sharpness, 0.0)
+    length = np.einsum("i...,i...->...", behind, behind)
+    outward = np.einsum("ij...,i...->j...", within.normals, behind)
+    tried = np.einsum("i...,i...->...", outward, outward)
+    length *= length
+    length /= np.maximum(tried, 1e-300, out=tried)
+    return np.asarray(length)
+
+
+def _log_sum(log_weights: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Logarithm of the sum over all points of what is given by its logarithms, for vectors of a shape."""
+    # One row for each vector: NumPy reduces along rows several times as fast as along short columns.
+    each = log_weights.reshape(-1, math.prod(shape)).T.copy()
+    top = each.max(axis=1, keepdims=True)
+    each -= top
+    found = np.log(np.exp(each, out=each).sum(axis=1, keepdims=True))
+    found += top
+    return np.asarray(found.reshape(shape))

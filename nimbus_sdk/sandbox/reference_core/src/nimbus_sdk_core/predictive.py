@@ -98,8 +98,7 @@ def evaluate(ready: Predictive, vectors: FloatArray) -> Scores:
         vectors: Shape (n_vectors × n_features), in any memory order; best in `blocks`.
     """
     n_features = vectors.shape[1]
-    squared = _squared_lengths(ready, vectors.T - ready.centre[:, None])
-    squared /= ready.widths[:, None]
+    squared = squared_distances(ready, vectors)
     # One row a class and one column a vector from here on: sums over a few classes are then sums of rows.
     joint = squared / ready.dof[:, None]
     np.log1p(joint, out=joint)
@@ -123,16 +122,25 @@ def normalised(joint: FloatArray) -> tuple[FloatArray, FloatArray]:
     return posteriors, joint
 
 
-def _squared_lengths(ready: Predictive, columns: FloatArray) -> FloatArray:
-    """Squared distance to each class in whitened coordinates, (n_classes × n_vectors)."""
-    n_features, n_classes = len(columns), len(ready.places)
-    squared = np.empty((n_classes, columns.shape[1]))
-    for whitener, rows in zip(ready.whiteners, np.split(squared, len(ready.whiteners)), strict=True):
+def squared_distances(ready: Predictive, vectors: FloatArray) -> FloatArray:
+    """Squared Mahalanobis distance to each class under Λ_k, shape (n_classes × n_vectors).
+
+    Args:
+        ready: The prepared predictive.
+        vectors: Shape (n_vectors × n_features), in any memory order; best in `blocks`.
+    """
+    columns = vectors.T - ready.centre[:, None]
+    n_features, n_covariances = len(columns), len(ready.whiteners)
+    squared = np.empty((len(ready.places), columns.shape[1]))
+    rows_of = squared.reshape(n_covariances, -1, columns.shape[1])
+    for whitener, rows in zip(ready.whiteners, rows_of, strict=True):
         white = product(whitener, columns)
         np.multiply(white[:n_features], white[:n_features], out=white[:n_features])
         np.add(white[n_features:], white[:n_features].sum(axis=0), out=rows)
     squared += ready.places[:, None]
-    return np.maximum(squared, 0.0, out=squared)
+    np.maximum(squared, 0.0, out=squared)
+    squared /= ready.widths[:, None]
+    return squared
 
 
 def _listed(*arrays: FloatArray) -> list[list[float]]:

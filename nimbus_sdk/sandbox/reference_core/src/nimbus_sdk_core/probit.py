@@ -26,7 +26,7 @@ from .estimator import (
 from .labelled import LARGEST, Labelled, check_range, to_learn, to_learn_on
 from .metadata import whole_number
 from .moments import Moments, moments
-from .predictive import Predictive, Scores, evaluate, normalised, predictive
+from .predictive import Predictive, Scores, normalised, predictive, squared_distances
 from .probit_posterior import ProbitPosterior, from_arrays, standardised, to_arrays
 from .probit_predictive import ProbitPredictive, log_shares, probit_predictive
 from .probit_prior import ProbitHyper, probit_prior
@@ -176,16 +176,17 @@ class NimbusProbit:
         """
         vectors = read(self, X)
         with np.errstate(over="ignore", invalid="ignore"):
-            usual = evaluate(self._usual, vectors)
-            if not usual.squared_distances.max(initial=0.0) < LARGEST**2:
-                check_range(vectors)
-            inputs = standardised(self.posterior_.centre, self.posterior_.scale, vectors)
-            found, logarithms = normalised(log_shares(self._ready, inputs))
+            squared = squared_distances(self._usual, vectors)
+        if not squared.max(initial=0.0) < LARGEST**2:
+            check_range(vectors)
+        inputs = standardised(self.posterior_.centre, self.posterior_.scale, vectors)
+        found, logarithms = normalised(log_shares(self._ready, inputs))
+        n_classes = len(found)
         return Scores(
             posteriors=found.T,
             log_posteriors=logarithms.T,
-            squared_distances=np.broadcast_to(usual.squared_distances, found.T.shape),
-            dof=np.broadcast_to(usual.dof, len(self.classes_)),
+            squared_distances=squared.repeat(n_classes, axis=0).T,
+            dof=self._usual.dof.repeat(n_classes),
         )
 
     def predict_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803

@@ -16,12 +16,12 @@ from .arrays import FloatArray
 from .blocks import blocks, product
 from .errors import CoreDataError
 from .latent import leads
-from .orthant import log_probability
-from .quadrature import Rule, cube, with_student_scale
+from .orthant import Cone, cone, log_student_probability
+from .quadrature import Rule, StudentScale, cube, student_scale
 from .regression import LatentRegression
 
 # Doubles in one array of intermediate results: what stays in the cache.
-_AT_ONCE = 2**15
+_AT_ONCE = 2**13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,18 +29,18 @@ class ProbitPredictive:
     """The predictive, prepared for many trials.
 
     Attributes:
-        coefficients: Mᵀ, shape (n_classes - 1 × n_inputs).
-        whitener: Inverse Cholesky factor of P, shape (n_inputs × n_inputs).
-        leads: What the scores of each class must exceed, (n_classes × n_classes - 1 × n_classes - 1).
-        lower: Cholesky factor of each class's leads, (n_classes - 1 × n_classes - 1 × n_classes × 1).
-        rule: How to integrate over the noise and its scale.
+        directions: The inverse Cholesky factor of P, and below it by how much the mean score of each class
+            leads the others', for each lead in turn all classes: one product gives all that depends on the
+            inputs, shape (n_inputs + n_classes - 1 · n_classes × n_inputs).
+        cones: Where each class wins, for leads of shape (n_classes - 1 × n_classes × n_trials).
+        rule: How to integrate over the noise.
+        scale: How to integrate over its scale.
     """
 
-    coefficients: FloatArray
-    whitener: FloatArray
-    leads: FloatArray
-    lower: FloatArray
+    directions: FloatArray
+    cones: Cone
     rule: Rule
+    scale: StudentScale
 
 
 def probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
@@ -60,13 +60,12 @@ def probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
             "The precision of the coefficients or the noise is singular in floating point.",
             "Give hyper-parameters that are less extreme.",
         ) from None
-    rule = cube(n_latent - 1, per_axis=(24, 8, 6), lattice=512)
+    margins = ahead @ posterior.coefficients.T
     return ProbitPredictive(
-        coefficients=np.ascontiguousarray(posterior.coefficients.T),
-        whitener=np.asarray(whitener, dtype=np.float64),
-        leads=ahead,
-        lower=np.asarray(lower.transpose(1, 2, 0)[..., None], dtype=np.float64),
-        rule=with_student_scale(rule, dof),
+        directions=np.concatenate([whitener, margins.transpose(1, 0, 2).reshape(-1, len(whitener))]),
+        cones=cone(np.asarray(lower.transpose(1, 2, 0)[..., None], dtype=np.float64)),
+        rule=cube(n_latent - 1, per_axis=(24, 8, 6), lattice=512),
+        scale=student_scale(dof),
     )
 
 
@@ -79,10 +78,15 @@ def log_shares(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
         ready: The prepared predictive.
         inputs: A row of ones and the standardised features, shape (n_inputs × n_trials).
     """
-    white = product(ready.whitener, inputs)
+    n_inputs, n_trials = inputs.shape
+    found = product(ready.directions, inputs)
+    white, margins = found[:n_inputs], found[n_inputs:]
     spread = np.sqrt(1.0 + np.einsum("ij,ij->j", white, white))
-    mean = (ready.leads @ (product(ready.coefficients, inputs) / spread)).transpose(1, 0, 2)
-    found = np.empty((len(ready.leads), inputs.shape[1]))
-    for block in blocks(inputs.shape[1], most=max(1, _AT_ONCE // (ready.rule.weights.size * len(found)))):
-        found[:, block] = log_probability(mean[..., block], ready.lower, ready.rule)
-    return found
+    margins /= spread
+    n_latent = len(ready.cones.heights)
+    mean = margins.reshape(n_latent, -1, n_trials)
+    shares = np.empty(mean.shape[1:])
+    each = ready.rule.weights.size * ready.scale.squares.size * len(shares)
+    for block in blocks(inputs.shape[1], most=max(1, _AT_ONCE // each)):
+        shares[:, block] = log_student_probability(mean[..., block], ready.cones, ready.rule, ready.scale)
+    return shares

@@ -1,6 +1,6 @@
 """Points and weights for integrals over a cube and over a scale; fixed, so that results repeat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,20 +11,41 @@ _TENSOR_AXES = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """Where to evaluate a function, and how much each value counts.
+    """Where to evaluate a function on the unit cube, and how much each value counts.
 
     All arrays have the same number of axes and broadcast together, so that what depends on the first
     coordinates alone is evaluated for these alone.
 
     Attributes:
-        points: The coordinates in the unit cube, one array for each of its dimensions.
+        points: The coordinates, one array for each dimension of the cube.
         weights: Above zero, with sum 1.
-        stretch: The scale that goes with each point; 1 where there is none.
+        depths: -log of the points.
+        log_weights: Natural logarithm of the weights.
     """
 
     points: tuple[FloatArray, ...]
     weights: FloatArray
-    stretch: FloatArray
+    depths: tuple[FloatArray, ...] = field(init=False)
+    log_weights: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "depths", tuple(-np.log(point) for point in self.points))
+        object.__setattr__(self, "log_weights", np.log(self.weights))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StudentScale:
+    """Scales of a normal that make a Student-t of it, and how much each counts: for z normal, z/g is one.
+
+    Attributes:
+        dof: Degrees of freedom.
+        squares: g², shape (n_scales,).
+        log_weights: Natural logarithm of each one's share, shape (n_scales,).
+    """
+
+    dof: float
+    squares: FloatArray
+    log_weights: FloatArray
 
 
 def cube(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> Rule:
@@ -45,24 +66,26 @@ def cube(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> Rule:
     0.25
     """
     if n_axes > _TENSOR_AXES:
-        return Rule(_richtmyer(n_axes, lattice), np.full(lattice, 1.0 / lattice), np.ones(1))
+        return Rule(_richtmyer(n_axes, lattice), np.full(lattice, 1.0 / lattice))
     if n_axes == 0:
-        return Rule((), np.ones(1), np.ones(1))
+        return Rule((), np.ones(1))
     line, share = _smoothed_legendre(per_axis[n_axes - 1])
     points = np.meshgrid(*[line] * n_axes, indexing="ij", sparse=True)
     weights = np.prod(np.meshgrid(*[share] * n_axes, indexing="ij"), axis=0)
-    return Rule(tuple(points), weights, np.ones([1] * n_axes))
+    return Rule(tuple(points), weights)
 
 
-def with_student_scale(rule: Rule, dof: float) -> Rule:
-    """Add the scale of a Student-t: for a normal z and g from the stretches, z/g has ``dof`` degrees.
+def student_scale(dof: float) -> StudentScale:
+    """The scales of a Student-t with so many degrees of freedom.
 
     g² follows Gamma(dof/2, rate dof/2): Gauss-Laguerre by the eigenvalues of its Jacobi matrix; G. H. Golub
     and J. H. Welsch, Calculation of Gauss quadrature rules, Math. Comp. 23 (1969). The more degrees of
-    freedom, the fewer points it takes.
+    freedom, the fewer points it takes. Used as `log_student_probability` does, the logarithm of a tail is
+    right to 7e-4 from 5 degrees on, at whatever distance (to 0.015 for 1.5 degrees); where several scores are
+    behind, to 0.01 if they are not correlated by more than a half, and to 0.15 if by nine tenths.
 
-    >>> student = with_student_scale(cube(0, per_axis=(1, 1, 1), lattice=1), 5.0)
-    >>> round(float((student.weights * student.stretch**2).sum()), 6)
+    >>> student = student_scale(5.0)
+    >>> round(float((np.exp(student.log_weights) * student.squares).sum()), 6)
     1.0
     """
     n_scales = 2 if dof >= 60 else 4 if dof >= 15 else 16
@@ -71,12 +94,7 @@ def with_student_scale(rule: Rule, dof: float) -> Rule:
     squares, vectors = np.linalg.eigh(
         np.diag(2.0 * at + 1.0 + alpha) + np.diag(beside, 1) + np.diag(beside, -1)
     )
-    scales, shares = np.sqrt(np.maximum(squares, 0.0) / (dof / 2.0)), vectors[0] ** 2
-    return Rule(
-        tuple(point[..., None] for point in rule.points),
-        rule.weights[..., None] * shares,
-        rule.stretch[..., None] * scales,
-    )
+    return StudentScale(dof, np.maximum(squares, 0.0) / (dof / 2.0), np.log(vectors[0] ** 2))
 
 
 def _smoothed_legendre(n_points: int) -> tuple[FloatArray, FloatArray]:

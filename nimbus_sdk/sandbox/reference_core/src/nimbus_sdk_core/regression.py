@@ -24,7 +24,7 @@ from .orthant import truncated
 from .quadrature import Rule, cube
 
 # Doubles in one array of intermediate results: what stays in the cache.
-_AT_ONCE = 2**15
+_AT_ONCE = 2**13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
