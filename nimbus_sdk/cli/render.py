@@ -45,7 +45,7 @@ def facts(rows: Iterable[tuple[str, object]]) -> None:
 
     listed = list(rows)
     width = max((len(name) for name, _ in listed), default=0)
-    pairs = [Text(f"{name:<{width}}  ", "bold").append(_styled(shown(value))) for name, value in listed]
+    pairs = [Text.assemble((f"{name:<{width}}  ", "bold"), _styled(shown(value))) for name, value in listed]
     _print(Text("\n").join(pairs), soft_wrap=True)
 
 

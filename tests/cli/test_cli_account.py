@@ -303,10 +303,13 @@ def test_the_names_of_models_are_whole_in_a_narrow_terminal(
 
 
 def test_no_is_no_bad_news_by_itself(terminal: AtTerminal, sandbox: Sandbox, signed_in: str) -> None:
-    """A session that is not stale, on a machine that is not offline, is not shown in red."""
+    """A session that is not stale, on a machine that is not offline, is not shown in red; names are bold."""
     screen = terminal("status")
     assert screen.ended() == 0
-    assert "\x1b[31mno" not in screen.seen
+    lines = screen.seen.replace("\r", "").splitlines()
+    for name in ("offline", "stale"):
+        (line,) = (line for line in lines if f"  {name} " in line)
+        assert line.endswith("\x1b[0mno")
 
 
 def test_one_model_is_shown_whole(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
