@@ -12,7 +12,6 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from nimbus_sdk import disk
@@ -21,6 +20,8 @@ from nimbus_sdk.store.places import Places
 
 REST_SECONDS = 600.0
 _REASON_LENGTH = 200
+_unwritten: dict[str, Breaker] = {}
+"""What could not be written, for this process alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,7 @@ class Breaker:
 
 
 def trip(path: str, *, reason: str, patience: float, now: float) -> None:
-    """Remember that the keyring did not answer, for ten minutes; where nothing can be written, nothing is.
+    """Remember that the keyring did not answer, for ten minutes; in this process, where the disk refuses.
 
     Args:
         path: ``Places.keyring_breaker``.
@@ -69,9 +70,11 @@ def trip(path: str, *, reason: str, patience: float, now: float) -> None:
     breaker = Breaker(
         until=now + REST_SECONDS, reason=reason, patience=patience, host=platform.node(), pid=os.getpid()
     )
-    # It only saves time: a home folder that is read-only must not turn a slow keyring into a failure.
-    with suppress(OSError):
+    try:
         disk.write_private(path, json.dumps(asdict(breaker)).encode())
+    except OSError:
+        # It only saves time: a home folder that is read-only must not turn a slow keyring into a failure.
+        _unwritten[path] = breaker
 
 
 def read_breaker(path: str, *, now: float) -> Breaker | None:
@@ -81,6 +84,14 @@ def read_breaker(path: str, *, now: float) -> Breaker | None:
         path: ``Places.keyring_breaker``.
         now: Unix time.
     """
+    for breaker in (_written(path), _unwritten.get(path)):
+        # A time beyond the ten minutes was written under a clock that has been set back since.
+        if breaker is not None and 0 < breaker.until - now <= REST_SECONDS:
+            return breaker
+    return None
+
+
+def _written(path: str) -> Breaker | None:
     try:
         found = json.loads(files.read(path) or b"null")
         breaker = Breaker(
@@ -92,10 +103,8 @@ def read_breaker(path: str, *, now: float) -> Breaker | None:
         )
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    if breaker.host != platform.node() or not breaker.reason[:_REASON_LENGTH].isprintable():
-        return None
-    # A time beyond the ten minutes was written under a clock that has been set back since.
-    return breaker if 0 < breaker.until - now <= REST_SECONDS else None
+    known = breaker.host == platform.node() and breaker.reason[:_REASON_LENGTH].isprintable()
+    return breaker if known else None
 
 
 def breaker_state(places: Places, *, clock: Callable[[], float] = time.time) -> str | None:

@@ -12,7 +12,9 @@ def person_present() -> bool:
         >>> isinstance(person_present(), bool)
         True
     """
-    return kernel_runs() or (is_terminal(sys.stdin) and is_terminal(sys.stderr))
+    if kernel_runs():
+        return _kernel_asks()
+    return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
 def ask_hidden(label: str) -> str | None:
@@ -46,6 +48,12 @@ def kernel_runs() -> bool:
     # A program may import ipykernel without being a kernel, so that alone says nothing.
     application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
     return application is not None and bool(application.initialized())
+
+
+def _kernel_asks() -> bool:
+    """Whether the cell under way may ask; nbconvert and papermill, which run notebooks, let none."""
+    kernel = getattr(sys.modules["ipykernel.kernelapp"].IPKernelApp.instance(), "kernel", None)
+    return bool(getattr(kernel, "_allow_stdin", True))
 
 
 def is_terminal(stream: object) -> bool:

@@ -292,6 +292,8 @@ def reserved(limits: Limits, call: Call, deadline: Deadline) -> float:
 
 def settled(limits: Limits, call: Call, answer: Answer) -> Answer:
     """The answer, checked, once the limits have learned from it."""
-    server_now = time.time() + (answer.clock_offset or 0.0)
-    limits.observe(origin(call.url), call.name, answer.headers, server_now, time.monotonic())
+    # Where no limit is documented, what a header counts may be one key's or one path's, and no other's.
+    if call.per_minute is not None:
+        server_now = time.time() + (answer.clock_offset or 0.0)
+        limits.observe(origin(call.url), call.name, answer.headers, server_now, time.monotonic())
     return checked(call, answer)

@@ -30,6 +30,8 @@ T = TypeVar("T")
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 15.0
 ID_LIMIT = 128
+NO_CLOCK_SECONDS = 4e9
+"""More than a century: a date so far away tells no time, and does not fit beside ours."""
 _PLATFORM = f"{platform.system()} {platform.machine()}"
 USER_AGENT = f"nimbusbci-sdk/{__version__} Python/{platform.python_version()} ({_PLATFORM})"
 _log = logging.getLogger("nimbus_sdk.transport")
@@ -219,14 +221,13 @@ class _Reception:
             self._pieces.append(chunk)
 
     def answer(self) -> Answer:
-        told = http_date(self._headers.get("date", ""))
         told_id = foreign(self._headers.get("x-request-id", ""), self._call.hidden, limit=ID_LIMIT)
         answer = Answer(
             status=self._status,
             headers=self._headers,
             body=b"".join(self._pieces),
             request_id=told_id or self._call.headers.get("X-Request-ID"),
-            clock_offset=None if told is None else told.timestamp() - time.time(),
+            clock_offset=_clock_offset(self._headers.get("date", "")),
         )
         seconds = time.monotonic() - self._started
         _log.debug("%s: status %d, %d bytes, %.3f s", self._call.name, self._status, self._size, seconds)
@@ -265,6 +266,12 @@ def _request(
         f"What {call.name} was given cannot be sent as JSON or in a URL ({kind}).",
         hint="Give text, finite numbers, true, false, None, and lists and dicts of these.",
     )
+
+
+def _clock_offset(date: str) -> float | None:
+    told = http_date(date)
+    offset = None if told is None else told.timestamp() - time.time()
+    return offset if offset is not None and abs(offset) < NO_CLOCK_SECONDS else None
 
 
 def _on_time(call: Call, deadline: Deadline, job: Callable[[], T]) -> T:

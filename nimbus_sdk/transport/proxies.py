@@ -7,6 +7,7 @@ Decided here and not by httpx, which breaks off over entries of NO_PROXY that ot
 from __future__ import annotations
 
 import os
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,20 +79,30 @@ class Proxies:
 class Ways(Generic[C]):
     """The clients that lead out: one goes straight, and one goes through each proxy.
 
-    Raises:
-        ConfigurationError: A proxy cannot be used; the message names its variables.
+    The one for a proxy is made with the first request that goes there: a proxy that cannot be used must not
+    stand in the way of what never goes through it.
     """
 
     def __init__(self, make: Callable[[str | None], C]) -> None:
+        self._make = make
         self._proxies = Proxies.found()
         self._straight: C = make(None)
-        proxies = dict.fromkeys(self._proxies.by_scheme.values())
-        self._through: dict[Proxy, C] = {proxy: _opened(make, proxy) for proxy in proxies}
+        self._through: dict[Proxy, C] = {}
+        self._guard = threading.Lock()
 
     def to(self, url: str) -> C:
-        """The client for requests to a URL."""
+        """The client for requests to a URL.
+
+        Raises:
+            ConfigurationError: Its proxy cannot be used; the message names the variables.
+        """
         proxy = self._proxies.to(url)
-        return self._straight if proxy is None else self._through[proxy]
+        if proxy is None:
+            return self._straight
+        with self._guard:
+            if proxy not in self._through:
+                self._through[proxy] = _opened(self._make, proxy)
+            return self._through[proxy]
 
     def __iter__(self) -> Iterator[C]:
         yield self._straight

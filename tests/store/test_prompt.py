@@ -38,14 +38,15 @@ def test_a_person_needs_a_terminal_to_read_and_to_type(monkeypatch, stdin, stder
     assert person_present() is there
 
 
-@pytest.mark.parametrize("running", [True, False])
-def test_a_running_kernel_is_a_person_and_an_imported_one_is_not(monkeypatch, running):
-    """A notebook can show a question; a program that only imports ipykernel cannot."""
+@pytest.mark.parametrize(("running", "asks"), [(True, True), (False, True), (True, False)])
+def test_a_running_kernel_is_a_person_and_an_imported_one_is_not(monkeypatch, running, asks):
+    """A notebook can show a question; one that nbconvert runs cannot, nor one that only imports ipykernel."""
     monkeypatch.setattr(sys, "stdin", PIPE)
-    application = SimpleNamespace(initialized=lambda: running)
+    instance = SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=asks))
+    application = SimpleNamespace(initialized=lambda: running, instance=lambda: instance)
     kernel = SimpleNamespace(IPKernelApp=application)
     monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", kernel)
-    assert person_present() is running
+    assert person_present() is (running and asks)
 
 
 def test_the_answer_is_given_back(monkeypatch):

@@ -143,6 +143,23 @@ def test_a_socks_proxy_without_its_package_is_told_with_the_package(send, monkey
         send(to_api())
 
 
+@pytest.mark.parametrize(
+    "unused",
+    [
+        {"HTTP_PROXY": "ftp://127.0.0.1:1"},
+        {"ALL_PROXY": "socks5://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1"},
+        {"ALL_PROXY": "socks5://127.0.0.1:1", "NO_PROXY": "api.example"},
+    ],
+)
+def test_a_proxy_that_nothing_goes_through_stands_in_nobodys_way(send, monkeypatch, unused):
+    """One for another scheme, one that another comes before, one that the host is spared."""
+    monkeypatch.setitem(__import__("sys").modules, "socksio", None)
+    for variable, value in unused.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(NimbusConnectionError):
+        send(to_api("https://api.example"))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_this_machine_is_never_reached_through_a_proxy(send, monkeypatch, host):
     """A sandbox on loopback works whatever the proxy variables say."""
