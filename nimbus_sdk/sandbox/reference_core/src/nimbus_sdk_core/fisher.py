@@ -1,5 +1,7 @@
 """Which features tell the classes apart."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,17 +35,9 @@ def compute_fisher_score(
     array([4., 0.])
     """
     given = _labelled(features, labels)
-    n_classes = len(given.classes)
-    counts = np.bincount(given.index, minlength=n_classes)[:, None]
-    belongs = (given.index == np.arange(n_classes)[:, None]).astype(np.float64)
-    means = belongs @ given.vectors / np.maximum(counts, 1)
-    within = ((given.vectors - means[given.index]) ** 2).sum(axis=0)
-    between = (counts * (means - given.vectors.mean(axis=0)) ** 2).sum(axis=0)
-    # What rounding alone leaves of constant features is of this size.
-    noise = len(given.vectors) * (1e-13 * np.abs(given.vectors).max(axis=0)) ** 2
-    within, between = np.where(within > noise, within, 0.0), np.where(between > noise, between, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(between > 0.0, between / within, 0.0)
+    counts = np.bincount(given.index, minlength=len(given.classes))
+    # One feature at a time: what lies between is then no larger than the labels.
+    return np.array([_score(values, given.index, counts) for values in given.vectors.T])
 
 
 def rank_features_by_discriminability(
@@ -62,6 +56,18 @@ def rank_features_by_discriminability(
     array([1, 0])
     """
     return np.argsort(-compute_fisher_score(features, labels), kind="stable")
+
+
+def _score(values: FloatArray, index: IndexArray, counts: IndexArray) -> float:
+    """Fisher score of one feature."""
+    away = values - values.mean()
+    means = np.bincount(index, away, len(counts)) / np.maximum(counts, 1)
+    within, between = float(((away - means[index]) ** 2).sum()), float((counts * means * means).sum())
+    # What rounding alone leaves of a constant feature is of this size.
+    noise = len(values) * (1e-13 * float(np.abs(values).max())) ** 2
+    if between <= noise:
+        return 0.0
+    return between / within if within > noise else math.inf
 
 
 def _labelled(features: BCIData | npt.ArrayLike, labels: npt.ArrayLike | None) -> Labelled:
