@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nimbus_sdk_core import BCIData, BCIMetadata, NimbusLDA, predict_batch, train_model
+from nimbus_sdk_core.fisher import compute_fisher_score
 from nimbus_sdk_core.normalization import estimate_normalization_params
 from nimbus_sdk_core.preprocessing import diagnose_preprocessing
 
@@ -49,6 +50,25 @@ def test_a_memory_map_is_never_copied_as_a_whole(mapped: np.memmap, way: str) ->
     model = train_model(NimbusLDA, data)
     assert peak(lambda: train_model(NimbusLDA, data)) < mapped.nbytes / 3
     assert peak(lambda: predict_batch(model, data)) < mapped.nbytes / 3
+
+
+def test_many_classes_that_share_a_covariance_take_the_memory_of_one() -> None:
+    """NimbusLDA keeps sums over all classes, also where there are three hundred of a hundred features."""
+    n_classes, n_features = 300, 100
+    vectors = np.random.default_rng(1).normal(size=(2 * n_classes, n_features))
+    labels = np.arange(len(vectors)) % n_classes
+    allowed = 20 * max(vectors.nbytes, 8 * n_features**2)
+    model = NimbusLDA()
+    assert peak(lambda: model.fit(vectors, labels)) < allowed
+    assert peak(lambda: model.partial_fit(vectors, labels)) < allowed
+
+
+def test_fisher_scores_take_one_feature_at_a_time() -> None:
+    """Neither every feature nor every class gets a copy of the trials."""
+    n_classes, n_features = 1_000, 50
+    vectors = np.random.default_rng(1).normal(size=(4 * n_classes, n_features))
+    labels = np.arange(len(vectors)) % n_classes
+    assert peak(lambda: compute_fisher_score(vectors, labels)) < vectors.nbytes / 3
 
 
 def test_what_looks_at_all_samples_takes_one_feature_at_a_time(mapped: np.memmap) -> None:

@@ -86,8 +86,9 @@ def test_a_large_offset_costs_no_digits(kind: type[NimbusLDA], random: np.random
 def test_two_updates_equal_one_on_the_union(kind: type[NimbusLDA], random: np.random.Generator) -> None:
     """Under one prior, seeing A and then B is seeing A and B together: the posterior of a training too."""
     x, y = problem(random)
-    both, first, second = moments(x, y, 3), moments(x[:40], y[:40], 3), moments(x[40:], y[40:], 3)
-    prior = weak_prior(both, n_covariances=kind.n_covariances(3), dof_offset=2, mean_prior_precision=0.01)
+    shared = kind.n_covariances(3)
+    both, first, second = (moments(x[part], y[part], 3, shared) for part in np.s_[:, :40, 40:])
+    prior = weak_prior(both, n_covariances=shared, dof_offset=2, mean_prior_precision=0.01)
     in_turn, trained = update(update(prior, first), second), kind().fit(x, y).posterior_
     for name in ("counts", "precision", "means", "dof", "scatter"):
         np.testing.assert_allclose(getattr(in_turn, name), getattr(trained, name), rtol=1e-10, err_msg=name)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .arrays import FloatArray
 from .errors import CoreDataError
-from .moments import Moments
+from .moments import Moments, add_squares
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,19 +77,17 @@ def update(prior: NormalInverseWishart, seen: Moments) -> NormalInverseWishart:
     Ψ' = Ψ + Σ [S + κ·n/κ'·(x̄ - m)(x̄ - m)ᵀ] over the classes that use it. Murphy, section 4.6.3.3; BDA3,
     section 3.6. For a shared covariance the classes are independent given Σ, so their terms add up.
     """
-    n_classes, n_features = prior.means.shape
-    n_covariances = len(prior.dof)
     precision = prior.precision + seen.counts
     away = seen.means - prior.means
     pull = prior.precision * seen.counts / precision
-    terms = seen.scatters + pull[:, None, None] * (away[:, :, None] * away[:, None, :])
-    sharing = (n_covariances, n_classes // n_covariances)
+    scatter = prior.scatter + seen.scatters
+    add_squares(scatter, pull, away)
     return NormalInverseWishart(
         counts=prior.counts + seen.counts,
         precision=precision,
         means=prior.means + (seen.counts / precision)[:, None] * away,
-        dof=prior.dof + seen.counts.reshape(sharing).sum(axis=1),
-        scatter=prior.scatter + terms.reshape(*sharing, n_features, n_features).sum(axis=1),
+        dof=prior.dof + seen.counts.reshape(len(prior.dof), -1).sum(axis=1),
+        scatter=scatter,
     )
 
 
@@ -100,7 +98,7 @@ def _variance_within(seen: Moments) -> FloatArray:
             f"There are {n_vectors:.0f} trials for {n_classes} classes: no class has two.",
             "Give at least two trials of one class, better 40 or more of each.",
         )
-    variance = np.diagonal(seen.scatters.sum(axis=0)) / (n_vectors - n_classes)
+    variance = np.diagonal(seen.scatters, axis1=1, axis2=2).sum(axis=0) / (n_vectors - n_classes)
     # What rounding alone leaves of a constant feature is of this size.
     noise = (1e-13 * np.abs(seen.means).max(axis=0)) ** 2
     still = ~(variance > noise)

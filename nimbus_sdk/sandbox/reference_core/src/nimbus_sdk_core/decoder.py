@@ -1,7 +1,7 @@
 """Decoder: what every model kind offers to training, prediction and model files."""
 
 from collections.abc import Mapping
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 import numpy.typing as npt
 
@@ -14,7 +14,11 @@ class Decoder(Protocol):
     """A model kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, and any other class with these names."""
 
     card: ModelCard | None
-    classes_: LabelArray
+
+    @property
+    def classes_(self) -> LabelArray:
+        """The labels, sorted; no such attribute before the training."""
+        ...
 
     @property
     def n_features_in_(self) -> int:
@@ -23,7 +27,10 @@ class Decoder(Protocol):
 
     @property
     def hyper(self) -> Mapping[str, JsonValue]:
-        """The parameters that belong to the model for good, by name, as the constructor takes them."""
+        """The parameters that belong to the model for good, by name, as the constructor takes them.
+
+        Of a trained model those that it was trained with, whatever is set for the next training.
+        """
         ...
 
     def get_params(self, deep: bool = True) -> dict[str, npt.ArrayLike | None]:
@@ -53,3 +60,13 @@ class Decoder(Protocol):
     def restore(self, classes: LabelArray, arrays: Mapping[str, FloatArray]) -> Self:
         """Take over what `arrays` gave; raise CoreDataError where it cannot be."""
         ...
+
+
+M = TypeVar("M", bound=Decoder)
+
+
+def as_it_is(model: M) -> M:
+    """The model as it is now: what another thread teaches it meanwhile does not reach this one."""
+    twin: M = object.__new__(type(model))
+    twin.__dict__.update(vars(model))
+    return twin

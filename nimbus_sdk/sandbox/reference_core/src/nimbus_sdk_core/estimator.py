@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import FloatArray, LabelArray
-from .decoder import Decoder
+from .decoder import Decoder, as_it_is
 from .diagnosis import posteriors
 from .errors import CoreDataError
 from .labelled import as_labels_of, as_matrix
@@ -71,7 +71,7 @@ def read(model: Estimator, vectors: npt.ArrayLike) -> FloatArray:
 
 def check_trained(model: Estimator) -> None:
     """Raise NotTrainedError unless the model was trained."""
-    if not hasattr(model, "classes_"):
+    if not hasattr(model, "learned_"):
         raise not_trained(
             f"This {type(model).__name__} is not trained.",
             "Call fit(), train_model() or load_model() first.",
@@ -90,12 +90,14 @@ def check_width(model: Estimator, vectors: FloatArray) -> None:
 
 def most_probable(model: Estimator, vectors: npt.ArrayLike) -> LabelArray:
     """The most probable label of each trial, shape (n_trials,)."""
+    model = as_it_is(model)
     best = posteriors(model, read(model, vectors)).argmax(axis=0)
     return np.asarray(model.classes_[best])
 
 
 def probabilities(model: Estimator, vectors: npt.ArrayLike) -> FloatArray:
     """Posterior probability of each class, shape (n_trials × n_classes)."""
+    model = as_it_is(model)
     return posteriors(model, read(model, vectors)).T
 
 

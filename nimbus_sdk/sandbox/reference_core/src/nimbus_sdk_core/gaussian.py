@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -26,10 +27,27 @@ from .estimator import (
     set_params,
 )
 from .labelled import LARGEST, Labelled, check_range, to_learn, to_learn_on
-from .moments import moments
+from .moments import Moments, moments
 from .predictive import Predictive, Scores, evaluate, predictive
 from .scikit import classifier_tags
 from .stored import ARRAYS, as_posterior, check_scores
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """All that a training leaves behind: replaced as a whole, so that no thread sees half of it.
+
+    Attributes:
+        classes: The labels, sorted, shape (n_classes,).
+        posterior: The posterior of means and covariances.
+        ready: Its predictive.
+        hyper: The hyper-parameters that it was trained with.
+    """
+
+    classes: LabelArray
+    posterior: NormalInverseWishart
+    ready: Predictive
+    hyper: Mapping[str, JsonValue]
 
 
 class GaussianClassifier(ABC):
@@ -43,15 +61,12 @@ class GaussianClassifier(ABC):
         dof_offset: Degrees of freedom of the covariance prior above the number of features.
         mean_prior_precision: Weight of the prior of each class mean, in trials.
         card: Name and origin, once `train_model` or `load_model` made the model.
-        classes_: The labels, sorted, once trained.
-        posterior_: The posterior of means and covariances, once trained.
+        learned_: All that was learned, once trained.
     """
 
     card: ModelCard | None = None
     parameters: ClassVar[tuple[str, ...]] = ("dof_offset", "mean_prior_precision")
-    classes_: LabelArray
-    posterior_: NormalInverseWishart
-    _ready: Predictive
+    learned_: Learned
 
     def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None:
         self.dof_offset = dof_offset
@@ -63,22 +78,33 @@ class GaussianClassifier(ABC):
         """How many covariances describe ``n_classes`` classes."""
 
     @property
+    def classes_(self) -> LabelArray:
+        """The labels, sorted, once trained."""
+        check_trained(self)
+        return self.learned_.classes
+
+    @property
+    def posterior_(self) -> NormalInverseWishart:
+        """The posterior of means and covariances, once trained."""
+        check_trained(self)
+        return self.learned_.posterior
+
+    @property
     def n_features_in_(self) -> int:
         """Length of the vectors that the trained model reads."""
-        check_trained(self)
         return int(self.posterior_.means.shape[1])
 
     @property
     def hyper(self) -> Mapping[str, JsonValue]:
-        """The hyper-parameters by name, as plain numbers."""
-        return {name: plain(getattr(self, name)) for name in self.parameters}
+        """The hyper-parameters by name, as plain numbers: once trained, those of the training."""
+        return self.learned_.hyper if hasattr(self, "learned_") else self._hyper()
 
     def get_params(self, deep: bool = True) -> dict[str, HyperValue]:
         """The hyper-parameters by name, as scikit-learn wants them; ``deep`` changes nothing."""
         return get_params(self)
 
     def set_params(self, **params: HyperValue) -> Self:
-        """Change hyper-parameters for the next ``fit``.
+        """Change hyper-parameters for the next ``fit``; what was learned with others stays, also in a file.
 
         Raises:
             CoreDataError: There is no such hyper-parameter.
@@ -116,12 +142,12 @@ class GaussianClassifier(ABC):
         Raises:
             CoreDataError: Data that cannot be used, or other ``classes`` than before.
         """
-        if not hasattr(self, "posterior_"):
+        if not hasattr(self, "learned_"):
             return self._learn(to_learn(X, y, classes))
-        given = to_learn_on(X, y, self.classes_, classes)
+        known = self.learned_
+        given = to_learn_on(X, y, known.classes, classes)
         check_width(self, given.vectors)
-        seen = moments(given.vectors, given.index, len(self.classes_))
-        return self._take(self.classes_, update(self.posterior_, seen))
+        return self._take(known.classes, update(known.posterior, self._seen(given)), known.hyper)
 
     def score_trials(self, X: npt.ArrayLike) -> Scores:  # noqa: N803
         """Log posteriors and distances of every trial to every class.
@@ -135,7 +161,7 @@ class GaussianClassifier(ABC):
         """
         vectors = read(self, X)
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = evaluate(self._ready, vectors)
+            scores = evaluate(self.learned_.ready, vectors)
         # What is not finite shows in the distances, which are fewer than the features.
         if not scores.squared_distances.max(initial=0.0) < LARGEST**2:
             check_range(vectors)
@@ -155,8 +181,8 @@ class GaussianClassifier(ABC):
 
     def arrays(self) -> dict[str, FloatArray]:
         """The posterior as named arrays, for a model file."""
-        check_trained(self)
-        return {name: getattr(self.posterior_, name) for name in ARRAYS}
+        posterior = self.posterior_
+        return {name: getattr(posterior, name) for name in ARRAYS}
 
     def restore(self, classes: LabelArray, arrays: Mapping[str, FloatArray]) -> Self:
         """Take over a posterior from `arrays`, after checking that it is one.
@@ -166,10 +192,9 @@ class GaussianClassifier(ABC):
         """
         _check_hyper(plain(self.dof_offset), plain(self.mean_prior_precision))
         found = as_posterior(arrays, len(classes), self.n_covariances(len(classes)))
-        self._take(classes, found)
-        check_scores(
-            self.score_trials, self._ready.centre, np.sqrt(np.diagonal(found.scatter[0]) / found.dof[0])
-        )
+        self._take(classes, found, self._hyper())
+        spread = np.sqrt(np.diagonal(found.scatter[0]) / found.dof[0])
+        check_scores(self.score_trials, self.learned_.ready.centre, spread)
         return self
 
     def __repr__(self) -> str:
@@ -181,18 +206,26 @@ class GaussianClassifier(ABC):
     def _learn(self, given: Labelled) -> Self:
         dof_offset, mean_prior_precision = plain(self.dof_offset), plain(self.mean_prior_precision)
         _check_hyper(dof_offset, mean_prior_precision)
-        seen = moments(given.vectors, given.index, len(given.classes))
+        seen = self._seen(given)
         prior = weak_prior(
             seen,
             n_covariances=self.n_covariances(len(given.classes)),
             dof_offset=dof_offset,
             mean_prior_precision=mean_prior_precision,
         )
-        return self._take(given.classes, update(prior, seen))
+        return self._take(given.classes, update(prior, seen), self._hyper())
 
-    def _take(self, classes: LabelArray, posterior: NormalInverseWishart) -> Self:
-        self._ready = predictive(posterior)
-        self.classes_, self.posterior_ = classes, posterior
+    def _seen(self, given: Labelled) -> Moments:
+        n_classes = len(given.classes)
+        return moments(given.vectors, given.index, n_classes, self.n_covariances(n_classes))
+
+    def _hyper(self) -> Mapping[str, JsonValue]:
+        return {name: plain(getattr(self, name)) for name in self.parameters}
+
+    def _take(
+        self, classes: LabelArray, posterior: NormalInverseWishart, hyper: Mapping[str, JsonValue]
+    ) -> Self:
+        self.learned_ = Learned(classes, posterior, predictive(posterior), hyper)
         return self
 
 

@@ -1,4 +1,4 @@
-"""What a set of labelled vectors says to a Gaussian model: counts, means and scatter of each class."""
+"""What a set of labelled vectors says to a Gaussian model: counts, means and scatter of the classes."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,8 @@ class Moments:
     Attributes:
         counts: Vectors in each class, shape (n_classes,).
         means: Mean of each class, shape (n_classes × n_features); zero for a class without vectors.
-        scatters: Sum of outer products about the class mean, shape (n_classes × n_features × n_features).
+        scatters: Sums of outer products about the class means, over all the classes that share a covariance,
+            shape (n_covariances × n_features × n_features).
     """
 
     counts: FloatArray
@@ -22,7 +23,7 @@ class Moments:
     scatters: FloatArray
 
 
-def moments(vectors: FloatArray, index: IndexArray, n_classes: int) -> Moments:
+def moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_covariances: int) -> Moments:
     """Sum up labelled vectors.
 
     The vectors are shifted by a round number near their mean before products are summed. That loses nothing
@@ -33,33 +34,48 @@ def moments(vectors: FloatArray, index: IndexArray, n_classes: int) -> Moments:
         vectors: Shape (n_vectors × n_features).
         index: The class of each vector, from 0, shape (n_vectors,).
         n_classes: Number of classes, also of those without vectors.
+        n_covariances: 1 where all classes share a covariance, else ``n_classes``.
     """
     n_features = vectors.shape[1]
+    sums = np.zeros((n_classes, n_features))
+    scatters = np.zeros((n_covariances, n_features, n_features))
     if not len(vectors):
-        return _of_nothing(n_classes, n_features)
+        return Moments(np.zeros(n_classes), sums, scatters)
     # Sums as products with ones take half the time of ``sum(axis=0)``.
     ones = np.ones(len(vectors))
     pivot = _round_centre(vectors, ones)
     counts = np.bincount(index, minlength=n_classes)
     shifted = vectors.take(_order(index, n_classes), axis=0)
     shifted -= pivot
-    sums = np.zeros((n_classes, n_features))
-    scatters = np.zeros((n_classes, n_features, n_features))
-    end = 0
-    for k, count in enumerate(counts.tolist()):
-        start, end = end, end + count
-        own = shifted[start:end]
-        sums[k], scatters[k] = ones[:count] @ own, own.T @ own
+    edges = [0, *counts.cumsum().tolist()]
+    for k in range(n_classes):
+        own = shifted[edges[k] : edges[k + 1]]
+        sums[k] = ones[: len(own)] @ own
+    sharing = n_classes // n_covariances
+    for c in range(n_covariances):
+        own = shifted[edges[c * sharing] : edges[(c + 1) * sharing]]
+        scatters[c] = own.T @ own
     offsets = sums / np.maximum(counts, 1)[:, None]
-    scatters -= counts[:, None, None] * (offsets[:, :, None] * offsets[:, None, :])
+    found = counts.astype(np.float64)
+    add_squares(scatters, -found, offsets)
     means = pivot + offsets
     means[counts == 0] = 0.0
-    return Moments(counts.astype(np.float64), means, scatters)
+    return Moments(found, means, scatters)
 
 
-def _of_nothing(n_classes: int, n_features: int) -> Moments:
-    means = np.zeros((n_classes, n_features))
-    return Moments(np.zeros(n_classes), means, np.zeros((*means.shape, n_features)))
+def add_squares(scatters: FloatArray, weights: FloatArray, vectors: FloatArray) -> None:
+    """Add to each scatter the weighted outer products of its classes' vectors.
+
+    One class after the other: so it takes no memory for each of them, and the same sums on every machine.
+
+    Args:
+        scatters: Shape (n_covariances × n_features × n_features).
+        weights: Shape (n_classes,).
+        vectors: Shape (n_classes × n_features).
+    """
+    sharing = len(vectors) // len(scatters)
+    for k, vector in enumerate(vectors):
+        scatters[k // sharing] += weights[k] * np.multiply.outer(vector, vector)
 
 
 def _order(index: IndexArray, n_classes: int) -> IndexArray:

@@ -1,6 +1,7 @@
 """NimbusProbit: Bayesian multinomial probit regression."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
@@ -38,6 +39,25 @@ _MOST_CLASSES = 32
 _PRIORS = ("N", "xi_beta", "W_beta", "W_df", "W_scale")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """All that a training leaves behind: replaced as a whole, so that no thread sees half of it.
+
+    Attributes:
+        classes: The labels, sorted, shape (n_classes,).
+        posterior: What was learned.
+        ready: The predictive of its regression.
+        usual: The predictive of its one Gaussian for all trials.
+        hyper: The hyper-parameters that it was trained with.
+    """
+
+    classes: LabelArray
+    posterior: ProbitPosterior
+    ready: ProbitPredictive
+    usual: Predictive
+    hyper: Mapping[str, JsonValue]
+
+
 class NimbusProbit:
     """Bayesian multinomial probit regression: the highest of several noisy scores makes the class.
 
@@ -65,8 +85,7 @@ class NimbusProbit:
 
     Attributes:
         card: Name and origin, once `train_model` or `load_model` made the model.
-        classes_: The labels, sorted, once trained.
-        posterior_: What was learned, once trained.
+        learned_: All that was learned, once trained.
 
     >>> model = NimbusProbit().fit([[0.0], [0.2], [1.0], [1.2]], ["rest", "rest", "move", "move"])
     >>> str(model.predict([[1.1]])[0])
@@ -75,10 +94,7 @@ class NimbusProbit:
 
     card: ModelCard | None = None
     parameters: ClassVar[tuple[str, ...]] = ("iterations", *_PRIORS)
-    classes_: LabelArray
-    posterior_: ProbitPosterior
-    _ready: ProbitPredictive
-    _usual: Predictive
+    learned_: Learned
 
     def __init__(
         self,
@@ -98,23 +114,33 @@ class NimbusProbit:
         self.W_scale = W_scale
 
     @property
+    def classes_(self) -> LabelArray:
+        """The labels, sorted, once trained."""
+        check_trained(self)
+        return self.learned_.classes
+
+    @property
+    def posterior_(self) -> ProbitPosterior:
+        """What was learned, once trained."""
+        check_trained(self)
+        return self.learned_.posterior
+
+    @property
     def n_features_in_(self) -> int:
         """Length of the vectors that the trained model reads."""
-        check_trained(self)
         return len(self.posterior_.centre)
 
     @property
     def hyper(self) -> Mapping[str, JsonValue]:
-        """The hyper-parameters of the prior by name, arrays as lists."""
-        given = {name: getattr(self, name) for name in _PRIORS}
-        return {name: value if value is None else np.asarray(value).tolist() for name, value in given.items()}
+        """The prior's hyper-parameters by name, arrays as lists: once trained, those of the training."""
+        return self.learned_.hyper if hasattr(self, "learned_") else self._hyper()
 
     def get_params(self, deep: bool = True) -> dict[str, HyperValue]:
         """The parameters by name, as scikit-learn wants them; ``deep`` changes nothing."""
         return get_params(self)
 
     def set_params(self, **params: HyperValue) -> Self:
-        """Change parameters for the next ``fit``.
+        """Change parameters for the next ``fit``; what was learned with others stays, also in a file.
 
         Raises:
             CoreDataError: There is no such parameter.
@@ -152,14 +178,16 @@ class NimbusProbit:
         Raises:
             CoreDataError: Data or parameters that cannot be used, or other ``classes`` than before.
         """
-        if not hasattr(self, "posterior_"):
+        if not hasattr(self, "learned_"):
             return self._begin(to_learn(X, y, classes))
-        given = to_learn_on(X, y, self.classes_, classes)
+        learned = self.learned_
+        given = to_learn_on(X, y, learned.classes, classes)
         check_width(self, given.vectors)
-        known = self.posterior_
+        known = learned.posterior
         regression = self._regress(known.regression, known.centre, known.scale, given)
         usual = update(known.usual, _as_one(given))
-        return self._take(self.classes_, ProbitPosterior(known.centre, known.scale, regression, usual))
+        posterior = ProbitPosterior(known.centre, known.scale, regression, usual)
+        return self._take(learned.classes, posterior, {**learned.hyper, "N": self._hyper()["N"]})
 
     def score_trials(self, X: npt.ArrayLike) -> Scores:  # noqa: N803
         """Log posteriors of every trial, and its distance from the trials of the training.
@@ -174,19 +202,19 @@ class NimbusProbit:
             NotTrainedError: Not trained yet.
             CoreDataError: Vectors that cannot be used.
         """
-        vectors = read(self, X)
+        vectors, learned = read(self, X), self.learned_
         with np.errstate(over="ignore", invalid="ignore"):
-            squared = squared_distances(self._usual, vectors)
+            squared = squared_distances(learned.usual, vectors)
         if not squared.max(initial=0.0) < LARGEST**2:
             check_range(vectors)
-        inputs = standardised(self.posterior_.centre, self.posterior_.scale, vectors)
-        found, logarithms = normalised(log_shares(self._ready, inputs))
+        inputs = standardised(learned.posterior.centre, learned.posterior.scale, vectors)
+        found, logarithms = normalised(log_shares(learned.ready, inputs))
         n_classes = len(found)
         return Scores(
             posteriors=found.T,
             log_posteriors=logarithms.T,
             squared_distances=squared.repeat(n_classes, axis=0).T,
-            dof=self._usual.dof.repeat(n_classes),
+            dof=learned.usual.dof.repeat(n_classes),
         )
 
     def predict_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
@@ -203,7 +231,6 @@ class NimbusProbit:
 
     def arrays(self) -> dict[str, FloatArray]:
         """What was learned as named arrays, for a model file."""
-        check_trained(self)
         return to_arrays(self.posterior_)
 
     def restore(self, classes: LabelArray, arrays: Mapping[str, FloatArray]) -> Self:
@@ -215,7 +242,7 @@ class NimbusProbit:
         _check_classes(classes)
         posterior = from_arrays(arrays, len(classes))
         self._prior(len(posterior.centre), len(classes))
-        self._take(classes, posterior)
+        self._take(classes, posterior, self._hyper())
         check_scores(self.score_trials, posterior.centre, posterior.scale)
         return self
 
@@ -233,7 +260,11 @@ class NimbusProbit:
         centre, scale = seen.means[0], np.sqrt(np.diagonal(seen.scatters[0]) / seen.counts[0])
         regression = self._regress(prior, centre, scale, given)
         posterior = ProbitPosterior(centre, scale, regression, update(before, seen))
-        return self._take(given.classes, posterior)
+        return self._take(given.classes, posterior, self._hyper())
+
+    def _hyper(self) -> Mapping[str, JsonValue]:
+        given = {name: getattr(self, name) for name in _PRIORS}
+        return {name: value if value is None else np.asarray(value).tolist() for name, value in given.items()}
 
     def _prior(self, n_features: int, n_classes: int) -> LatentRegression:
         whole_number("N", self.N, least=1, most=1_000_000)
@@ -247,15 +278,15 @@ class NimbusProbit:
         inputs = np.ascontiguousarray(standardised(centre, scale, given.vectors).T)
         return learn(prior, inputs, given.index, copies=self.N, iterations=iterations)
 
-    def _take(self, classes: LabelArray, posterior: ProbitPosterior) -> Self:
-        self._ready, self._usual = probit_predictive(posterior.regression), predictive(posterior.usual)
-        self.classes_, self.posterior_ = classes, posterior
+    def _take(self, classes: LabelArray, posterior: ProbitPosterior, hyper: Mapping[str, JsonValue]) -> Self:
+        ready, usual = probit_predictive(posterior.regression), predictive(posterior.usual)
+        self.learned_ = Learned(classes, posterior, ready, usual, hyper)
         return self
 
 
 def _as_one(given: Labelled) -> Moments:
     """The moments of all vectors, whatever their label."""
-    return moments(given.vectors, np.zeros(len(given.vectors), dtype=np.intp), 1)
+    return moments(given.vectors, np.zeros(len(given.vectors), dtype=np.intp), 1, 1)
 
 
 def _check_classes(classes: LabelArray) -> None:
