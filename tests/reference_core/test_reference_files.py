@@ -197,16 +197,45 @@ def test_hyper_parameters_of_numpy_are_saved_as_plain_numbers(
     np.testing.assert_equal(back.arrays(), train_model(kind, data, **given).arrays())
 
 
+@pytest.mark.parametrize(
+    ("kind", "trained", "later"),
+    [
+        (NimbusLDA, {"dof_offset": 3}, {"dof_offset": 5}),
+        (NimbusQDA, {"mean_prior_precision": 0.02}, {"mean_prior_precision": 0.1}),
+        (NimbusProbit, {"W_df": 9.0, "xi_beta": 0.5}, {"W_df": 20.0, "xi_beta": 0.0}),
+    ],
+)
+def test_a_file_says_what_the_posterior_was_trained_with(
+    kind: type[NimbusLDA], trained: dict[str, float], later: dict[str, float]
+) -> None:
+    """What set_params() asks of the next training is no part of this one, nor of learning that goes on."""
+    data = simulate("p300", n_trials=60, seed=1)
+    model = train_model(kind, data, **trained).set_params(**later)
+    assert from_bytes(to_bytes(model)).hyper == model.hyper == {**model.hyper, **trained}
+    vectors = data.features.mean(axis=1).T
+    assert model.partial_fit(vectors, data.labels).hyper == {**model.hyper, **trained}
+    assert model.fit(vectors, data.labels).hyper == {**model.hyper, **later}
+    assert kind(**later).hyper == {**kind().hyper, **later}
+
+
+def test_a_file_says_how_many_answers_a_label_stood_for_last() -> None:
+    """N belongs to each learning: a model that is read again goes on with it."""
+    data = simulate("p300", n_trials=60, seed=1)
+    model = train_model(NimbusProbit, data).set_params(N=3)
+    assert from_bytes(to_bytes(model)).N == 1
+    model.partial_fit(data.features.mean(axis=1).T, data.labels)
+    assert from_bytes(to_bytes(model)).N == 3
+
+
 def test_no_file_is_written_that_could_not_be_read(tmp_path: Path) -> None:
     """What was changed since the training into something no file may say is refused when saving."""
     path = tmp_path / "mine.nimbus"
     data = simulate("p300", n_trials=60, seed=1)
-    model = train_model(NimbusLDA, data).set_params(dof_offset=99)
-    with pytest.raises(ModelFileError, match=r"its file would be refused: dof_offset is 99. Undo what set_"):
-        save_model(model, path)
-    other = simulate("motor_imagery", n_trials=10, seed=1).metadata
-    model.set_params(dof_offset=2).card = ModelCard("mine", other)
-    with pytest.raises(ModelFileError, match="would be refused: There are 2 classes, the metadata say 4"):
+    model = train_model(NimbusLDA, data)
+    model.card = ModelCard("mine", simulate("motor_imagery", n_trials=10, seed=1).metadata)
+    with pytest.raises(
+        ModelFileError, match=r"There are 2 classes, the metadata say 4. Undo what was assigned"
+    ):
         save_model(model, path)
     long = type(data)(data.features, data.metadata, np.array(["a" * 257, "b"])[data.labels - 1])
     with pytest.raises(ModelFileError, match="exceeds 256 characters"):

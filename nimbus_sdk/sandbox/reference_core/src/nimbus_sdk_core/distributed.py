@@ -74,7 +74,7 @@ def predict_lazily(score: PieceScorer, data: BCIData, truth: IndexArray | None) 
         predictions=best.map_blocks(partial(np.take, model.classes_), dtype=model.classes_.dtype),
         confidences=rows["confidences"],
         posteriors=table[:n_classes].T,
-        classes=model.classes_,
+        classes=model.classes_.copy(),
         entropy=rows["entropy"],
         mean_entropy=_mean(array, rows["entropy"]),
         mahalanobis_distances=rows["distances"],

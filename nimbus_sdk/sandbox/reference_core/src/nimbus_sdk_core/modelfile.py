@@ -30,7 +30,7 @@ def to_bytes(model: Decoder) -> bytes:
     except NimbusCoreError as fault:
         raise ModelFileError(
             f"This model cannot be saved, because its file would be refused: {fault.message}",
-            "Undo what set_params() or an assignment changed since the training, or train it again.",
+            "Undo what was assigned to it since the training, or train it again.",
         ) from None
     return content
 

@@ -12,7 +12,7 @@ from .balance import balance
 from .calibration import confidence_calibration
 from .compatibility import check_fit
 from .data import BCIData
-from .decoder import Decoder
+from .decoder import Decoder, as_it_is
 from .diagnosis import Diagnosis, diagnose
 from .labels import index_of
 from .lazy import is_lazy
@@ -22,7 +22,7 @@ from .scoring import PieceScorer
 
 
 def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> BatchResult:
-    """Decode a batch of trials.
+    """Decode a batch of trials with the model as it is now, also if another thread goes on teaching it.
 
     Args:
         model: A trained model.
@@ -52,6 +52,7 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
     started = time.perf_counter()
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_fit(model, data)
+    model = as_it_is(model)
     truth = None if data.labels is None else index_of(data.labels, model.classes_)
     if is_lazy(data.features):
         from .distributed import predict_lazily
@@ -72,7 +73,7 @@ def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started:
         predictions=predictions,
         confidences=found.confidences,
         posteriors=found.posteriors.T,
-        classes=model.classes_,
+        classes=model.classes_.copy(),
         entropy=found.entropy,
         mean_entropy=_mean(found.entropy),
         mahalanobis_distances=found.distances,

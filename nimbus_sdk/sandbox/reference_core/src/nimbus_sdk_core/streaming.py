@@ -12,7 +12,7 @@ from .balance import balance
 from .calibration import ConfidenceCalibration, confidence_calibration
 from .compatibility import check_kind, check_metadata, check_metadata_kind, check_model
 from .data import BCIData
-from .decoder import Decoder
+from .decoder import Decoder, as_it_is
 from .errors import CoreDataError
 from .facts import Facts, as_line, as_table
 from .labels import as_labels, index_of
@@ -115,7 +115,7 @@ def process_chunk(
     check_kind("session", session, StreamingSession, _START)
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     trial = BCIData(chunk_as_trial(chunk, session.metadata), session.metadata)
-    model = session.model
+    model = as_it_is(session.model)
     posterior = np.exp(model.score_trials(aggregate(trial)).log_posteriors[0])
     best = int(posterior.argmax())
     found = ChunkResult(
@@ -123,7 +123,7 @@ def process_chunk(
         confidence=float(posterior[best]),
         posterior=posterior,
         latency_ms=1e3 * (time.perf_counter() - started),
-        classes=model.classes_,
+        classes=model.classes_.copy(),
         model_name=_name(model),
         simulated=_simulated(model),
     )
@@ -186,7 +186,7 @@ def finalize_trial(
         latency_ms=float(latencies.sum()) + 1e3 * (time.perf_counter() - started),
         chunk_latencies_ms=latencies,
         balance=balance(np.bincount(ballots.choices, minlength=len(classes))),
-        classes=classes,
+        classes=classes.copy(),
         model_name=_name(session.model),
         simulated=_simulated(session.model),
         confidence_calibration=calibration,
