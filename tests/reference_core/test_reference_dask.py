@@ -158,7 +158,7 @@ def test_what_was_not_measured_is_found_with_its_place(model, data: BCIData) -> 
     features = data.features.copy()
     features[3, 2, 250] = np.nan
     result = predict_batch(model, BCIData(da.from_array(features, chunks=(-1, -1, 120)), data.metadata))
-    with pytest.raises(CoreDataError, match=r"In trials 240 to 359: features hold 1 value.* trial 10,"):
+    with pytest.raises(CoreDataError, match=r"240 to 359: .* trial 10,.* Trial 0 of these is trial 240 of"):
         result.compute()
 
 

@@ -217,3 +217,15 @@ def test_logvar_of_a_dead_channel_is_named() -> None:
     features[2, :, 1] = 7.0
     with pytest.raises(CoreDataError, match="Feature 2 does not vary within trial 1"):
         aggregate(BCIData(features, about(temporal_aggregation="logvar")))
+
+
+@pytest.mark.parametrize("huge", [1e200, 1e308])
+def test_logvar_of_what_has_no_variance_in_a_float_is_named(huge: float) -> None:
+    """Squares that overflow are told of by feature and trial, without a warning."""
+    features = np.random.default_rng(1).normal(size=(3, 10, 3))
+    features[1, :, 2] *= huge / 10
+    with pytest.raises(CoreDataError, match=r"Feature 1 varies by so much within trial 2 \(places on axes 0"):
+        aggregate(BCIData(features, about(temporal_aggregation="logvar")))
+    features[1, :, 2] = 1e140 * np.arange(10)
+    found = aggregate(BCIData(features, about(temporal_aggregation="logvar")))
+    assert found[2, 1] == pytest.approx(2 * np.log(1e140) + np.log(8.25))

@@ -26,7 +26,7 @@ def aggregate(data: BCIData) -> FloatArray:
         Shape (n_trials × n_features), float64.
 
     Raises:
-        CoreDataError: ``"logvar"`` where a feature does not vary within a trial.
+        CoreDataError: ``"logvar"`` where a feature does not vary within a trial, or by more than 1e150.
 
     >>> from nimbus_sdk_core import BCIMetadata
     >>> about = BCIMetadata(250.0, "p300", "erp", n_features=1, n_classes=2)
@@ -47,7 +47,7 @@ def vectors_of(data: BCIData) -> FeatureArray:
     For those who convert block by block what may be a file much larger than the memory.
 
     Raises:
-        CoreDataError: ``"logvar"`` where a feature does not vary within a trial.
+        CoreDataError: ``"logvar"`` where a feature does not vary within a trial, or by more than 1e150.
     """
     if data.metadata.temporal_aggregation == "none":
         return data.features[:, 0, :].T
@@ -68,7 +68,15 @@ def _only(features: FeatureArray) -> FloatArray:
 
 
 def _logvar(features: FeatureArray) -> FloatArray:
-    variance = _piece_by_piece(_variance, features)
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = _piece_by_piece(_variance, features)
+    if not np.isfinite(variance).all():
+        feature, trial = (int(at) for at in np.argwhere(~np.isfinite(variance))[0])
+        raise CoreDataError(
+            f"Feature {feature} varies by so much within trial {trial} (places on axes 0 and 2 of features, "
+            "counted from 0) that its variance exceeds the range of a float64.",
+            "Use larger units, so that the features stay below 1e150.",
+        )
     if not variance.all():
         feature, trial = (int(at) for at in np.argwhere(variance == 0)[0])
         raise CoreDataError(
@@ -84,7 +92,8 @@ def _variance(features: FeatureArray) -> FloatArray:
     mean = features.mean(axis=1, dtype=np.float64, keepdims=True)
     away = features - mean
     found = np.multiply(away, away, out=away).mean(axis=1)
-    found[found <= (_ROUNDING * mean[:, 0]) ** 2] = 0.0
+    # Roots are compared, since squares may be out of range where what they come from is not.
+    found[np.sqrt(found) <= np.abs(_ROUNDING * mean[:, 0])] = 0.0
     return np.asarray(found)
 
 

@@ -92,4 +92,6 @@ def _located(work: Callable[[], FloatArray], block_info: BlockInfo | None) -> Fl
             raise
         start, end = block_info[0]["array-location"][2]
         message = f"In trials {start} to {end - 1}: {fault.message}"
-        raise CoreDataError(message, fault.hint) from None
+        # What was said of a trial counts from the start of the piece.
+        counted = f" Trial 0 of these is trial {start} of all." if start else ""
+        raise CoreDataError(message + counted, fault.hint) from None
