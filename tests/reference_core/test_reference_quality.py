@@ -253,6 +253,29 @@ def test_parameters_of_other_features_are_refused() -> None:
         apply_normalization(np.zeros((3, 3, 4)), params)
 
 
+def test_a_chunk_is_scaled_as_the_trials_are() -> None:
+    """Two axes are a chunk of a stream."""
+    trials = np.random.default_rng(1).normal(size=(2, 3, 4))
+    params = estimate_normalization_params(trials)
+    scaled = apply_normalization(trials, params)
+    np.testing.assert_array_equal(apply_normalization(trials[:, :, 1], params), scaled[:, :, 1])
+    with pytest.raises(CoreDataError, match=r"of shape \(2,\), expected 3 axes"):
+        apply_normalization(trials[:, 0, 0], params)
+    with pytest.raises(CoreDataError, match=r"of shape \(2, 3\), expected 3 axes"):
+        estimate_normalization_params(trials[:, :, 1])
+
+
+def test_what_was_not_measured_is_not_scaled() -> None:
+    """NaN is found with its place, in trials as in a chunk."""
+    trials = np.ones((2, 3, 4))
+    params = estimate_normalization_params(trials)
+    trials[1, 2, 3] = np.nan
+    with pytest.raises(CoreDataError, match=r"the first \(nan\) at feature 1, sample 2, trial 3, counted"):
+        apply_normalization(trials, params)
+    with pytest.raises(CoreDataError, match=r"at feature 1, sample 2, counted"):
+        apply_normalization(trials[:, :, 3], params)
+
+
 def test_good_data_have_nothing_to_report() -> None:
     """All simulated paradigms pass without a warning."""
     for paradigm in ("motor_imagery", "p300", "ssvep"):

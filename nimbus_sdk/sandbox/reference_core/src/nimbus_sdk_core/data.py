@@ -57,7 +57,7 @@ class BCIData:
         checked = as_lazy_features(features) if lazy else _as_features(features)
         _check_axes(checked, metadata)
         if not lazy:
-            _check_finite(checked)
+            check_finite(checked)
             checked = _read_only(checked)
         object.__setattr__(self, "features", checked)
         object.__setattr__(self, "metadata", metadata)
@@ -184,7 +184,8 @@ def _check_samples(shape: tuple[int, ...], metadata: BCIMetadata) -> None:
         )
 
 
-def _check_finite(features: FeatureArray) -> None:
+def check_finite(features: FeatureArray) -> None:
+    """Raise CoreDataError where features (n_features × n_samples, or × n_trials too) hold NaN or infinity."""
     # One pass without a temporary: a sum is finite only if every term is (or the terms are huge).
     with np.errstate(all="ignore"):
         if np.isfinite(features.sum()):
@@ -192,11 +193,13 @@ def _check_finite(features: FeatureArray) -> None:
     broken = ~np.isfinite(features)
     if not broken.any():
         return
-    feature, sample, trial = (int(at) for at in np.unravel_index(np.argmax(broken), features.shape))
+    places = [int(at) for at in np.unravel_index(np.argmax(broken), features.shape)]
+    where = ", ".join(
+        f"{axis} {at}" for axis, at in zip(("feature", "sample", "trial"), places, strict=False)
+    )
     raise CoreDataError(
         f"features hold {int(broken.sum())} value(s) that are NaN or infinite, the first "
-        f"({features[feature, sample, trial]}) at feature {feature}, sample {sample}, trial {trial}, "
-        "counted from 0.",
+        f"({features[tuple(places)]}) at {where}, counted from 0.",
         "Drop or repair these trials first: a classifier cannot weigh what was not measured.",
     )
 

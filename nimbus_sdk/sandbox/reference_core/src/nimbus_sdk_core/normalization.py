@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .arrays import FeatureArray, FloatArray
 from .compatibility import check_kind
-from .data import BCIData
+from .data import BCIData, check_finite
 from .errors import CoreDataError
 from .facts import Facts, as_line, as_table
 from .labels import refuse_mask
@@ -101,7 +101,8 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
     A feature that did not vary in training is only moved, not stretched.
 
     Args:
-        features: Trials, or an array of shape (n_features × n_samples × n_trials).
+        features: Trials, an array of shape (n_features × n_samples × n_trials), or a chunk of a stream,
+            (n_features × n_samples).
         params: What was learned.
 
     Returns:
@@ -109,7 +110,8 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
 
     Raises:
         CoreTypeError: ``params`` are something else.
-        CoreDataError: Another number of features than the parameters have, or a masked array.
+        CoreDataError: Another number of features than the parameters have, values that are not finite, or
+            a masked array. The values of a Dask array are looked at by whoever decodes them.
 
     >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]], method="minmax")
     >>> apply_normalization([[[2.0]], [[40.0]]], params)
@@ -118,20 +120,23 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
            [[1.5]]])
     """
     check_kind("params", params, NormalizationParams, "Give what estimate_normalization_params() returned.")
-    found = _array(features)
+    found: FeatureArray = _array(features, least_axes=2)
+    if not is_lazy(features) and not isinstance(features, BCIData):
+        check_finite(found)
     if len(found) != len(params.means):
         raise CoreDataError(
             f"features have shape {found.shape}, the parameters are those of {len(params.means)} features.",
             "Prepare the features as those that the parameters were learned from.",
         )
     centre, width = _scale(params)
-    scaled = (found - centre[:, None, None]) / width[:, None, None]
+    along = (slice(None), *[None] * (found.ndim - 1))
+    scaled = (found - centre[along]) / width[along]
     if isinstance(features, BCIData):
         return BCIData(scaled, features.metadata, features.labels)
     return scaled
 
 
-def _array(features: BCIData | npt.ArrayLike) -> FeatureArray:
+def _array(features: BCIData | npt.ArrayLike, *, least_axes: int = 3) -> FeatureArray:
     if isinstance(features, BCIData):
         return features.features
     hint = "Give BCIData, or an array (n_features × n_samples × n_trials)."
@@ -142,7 +147,7 @@ def _array(features: BCIData | npt.ArrayLike) -> FeatureArray:
         found = np.asarray(features)
     except ValueError:
         raise CoreDataError("features are ragged: rows of unequal length.", hint) from None
-    if found.ndim != 3 or found.dtype.kind not in "iuf" or not len(found):
+    if not least_axes <= found.ndim <= 3 or found.dtype.kind not in "iuf" or not len(found):
         raise CoreDataError(f"features are {found.dtype} of shape {found.shape}, expected 3 axes.", hint)
     return found
 
