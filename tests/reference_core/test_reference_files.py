@@ -107,6 +107,21 @@ def test_names_are_looked_up_in_order(tmp_path: Path, model: NimbusLDA) -> None:
         load_model(NimbusLDA, "yours", search=folders)
 
 
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ("models", "search is 'models', not a list of folders. Give a list"),
+        (Path("models"), r"search is \w*Path\('models'\), not a list of folders"),
+        (None, "search is None, not a list of folders"),
+        ([b"models"], "search is b'models', neither a text nor a path"),
+    ],
+)
+def test_folders_to_search_are_a_list(search: object, words: str) -> None:
+    """A text is no list of its letters."""
+    with pytest.raises(CoreTypeError, match=words):
+        load_model(NimbusLDA, "mine", search=search)  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize("name", ["../mine", "a/b.nimbus", "", "..", "mine\0", "\0.nimbus", "missing.nimbus"])
 def test_names_cannot_leave_their_folder(name: str, tmp_path: Path, model: NimbusLDA) -> None:
     """Names with separators, dots or NUL find nothing, and say so with a ModelFileError."""

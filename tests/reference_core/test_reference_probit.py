@@ -274,3 +274,11 @@ def test_progress_tells_the_iterations(capsys: pytest.CaptureFixture[str]) -> No
         NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=3, name="a", showprogress=True
     )
     assert capsys.readouterr().err == "trained a on 40 trials in 3 iterations\n"
+
+
+def test_progress_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name from elsewhere is shown with its control characters escaped."""
+    data = simulate("p300", n_trials=40, seed=1)
+    model = train_model("NimbusLDA", data, name="a\x1b[2J\nb", showprogress=True)
+    assert capsys.readouterr().err == "trained a\\x1b[2J\\nb on 40 trials in one exact step\n"
+    assert model.card.name == "a\x1b[2J\nb"

@@ -11,7 +11,7 @@ def as_line(kind: str, facts: Iterable[tuple[str, str]]) -> str:
     >>> as_line("Result", [("trials", "3")])
     '<Result trials 3>'
     """
-    return f"<{kind} {', '.join(f'{name} {_printable(value)}' for name, value in facts)}>"
+    return f"<{kind} {', '.join(f'{name} {printable(value)}' for name, value in facts)}>"
 
 
 def as_table(caption: str, facts: Iterable[tuple[str, str]]) -> str:
@@ -29,7 +29,12 @@ def as_table(caption: str, facts: Iterable[tuple[str, str]]) -> str:
     return f"<table><caption>{escape(caption)}</caption>{rows}</table>"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    r"""The text with all that would steer a terminal escaped.
+
+    >>> print(printable("a\x1b[2J"))
+    a\x1b[2J
+    """
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

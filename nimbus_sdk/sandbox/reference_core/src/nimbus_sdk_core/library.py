@@ -45,7 +45,7 @@ def load_model(
     Raises:
         ModelNotFoundError: There is no such model here.
         ModelFileError: Its file is damaged.
-        CoreTypeError: What should be a name or a path is neither.
+        CoreTypeError: What should be a name or a path is neither, or ``search`` is no list of folders.
         ModelMismatchError: The model is of another kind; the message names both.
 
     >>> from nimbus_sdk_core import NimbusLDA
@@ -53,7 +53,7 @@ def load_model(
     <NimbusLDA 'motor_imagery_4class_v1', 16 features, 4 classes, trained on simulated data>
     """
     wanted = kind_name(kind)
-    path = _find(name_or_path, [_BUNDLED, *(Path(folder) for folder in search)])
+    path = _find(name_or_path, [_BUNDLED, *_folders(search)])
     model = from_bytes(_read(path))
     found = kind_name(type(model))
     if found != wanted:
@@ -103,6 +103,14 @@ def _replace(target: Path, content: bytes) -> None:
         fresh.replace(target)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _folders(search: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    hint = "Give a list of folders, as in search=['models']."
+    # A text is a row of letters, each of which could be the name of a folder.
+    if isinstance(search, str | bytes | os.PathLike) or not isinstance(search, Iterable):
+        raise CoreTypeError(f"search is {search!r}, not a list of folders.", hint)
+    return [Path(_text("search", folder, hint)) for folder in search]
 
 
 def _find(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Path:

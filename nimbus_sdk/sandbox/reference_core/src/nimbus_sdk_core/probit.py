@@ -68,6 +68,11 @@ class NimbusProbit:
     Known as RxPolyaModel in older Nimbus documentation. Sources: Albert and Chib, JASA 88 (1993); Girolami
     and Rogers, Neural Computation 18 (2006); Imai and van Dyk, J. Econometrics 124 (2005).
 
+    Time grows with the number of classes, since their regions are integrated in one dimension fewer. Measured
+    on one core with 400 trials of 16 features, training takes 0.1 s for 2 to 4 classes, 0.7 s for 5, 2.5 s
+    for 6, 10 s for 16 and 20 s for 32; decoding takes 0.04 ms a trial for 4 classes, 0.1 ms for 5, 1 ms for
+    6, 12 ms for 16 and 60 ms for 32.
+
     Hyper-parameters are in units of standardised features: each less its mean, divided by its standard
     deviation over the trials of the first training. As for `NimbusLDA`, features that are nearly copies of
     each other should be filtered in space first.

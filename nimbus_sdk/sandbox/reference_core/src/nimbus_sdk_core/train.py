@@ -15,6 +15,7 @@ from .data import BCIData
 from .decoder import Decoder
 from .errors import CoreDataError
 from .estimator import HyperValue
+from .facts import printable
 from .kinds import KINDS, kind_name
 from .metadata import whole_number
 
@@ -90,7 +91,7 @@ def train_model(
     model.card = card
     if showprogress:
         effort = f"{iterations} iterations" if "iterations" in model.get_params() else "one exact step"
-        sys.stderr.write(f"trained {card.name} on {data.n_trials} trials in {effort}\n")
+        sys.stderr.write(f"trained {printable(card.name)} on {data.n_trials} trials in {effort}\n")
     return model
 
 

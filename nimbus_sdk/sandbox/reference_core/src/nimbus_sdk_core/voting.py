@@ -74,7 +74,10 @@ def aggregate_chunks(
             does not give to its prediction is spread evenly over the other classes.
         method: One of the above.
         classes: The labels in the order of the posteriors, sorted; by default 1, 2, …, n_classes.
-        weights: How much each chunk counts besides, shape (n_chunks,); by default all the same.
+        weights: How much each chunk counts, shape (n_chunks,), not negative; such as `temporal_weights`, or
+            the lengths of the chunks. A vote counts with confidence times weight, the most confident chunk is
+            that with the largest such product, and means are weighted means. Only their ratios matter; by
+            default all are the same.
 
     Raises:
         CoreDataError: No chunks, an unknown method or label, or shapes and numbers that do not fit.
