@@ -144,7 +144,7 @@ def _stored(settings: Settings, places: Places) -> Found:
     withheld = stored.withheld_from(settings.api_url)
     if withheld is not None:
         raise MissingKeyError(f"The stored key {stored.key.masked} was not used: {withheld}.")
-    return Found(stored.key, "store", stored.location, stored=True)
+    return Found(stored.key, "store", stored.location, store=stored.store)
 
 
 def _cached(settings: Settings, places: Places, key: ApiKey) -> AuthSession | None:

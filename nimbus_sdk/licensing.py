@@ -201,7 +201,7 @@ def key_kept(settings: Settings, places: Places, found: Found, session: AuthSess
     """
     require_not_refused(places.refusal(session.key_fingerprint, session.api_origin), session.key_masked)
     if found.source not in GIVEN_BY_A_PERSON:
-        yield replace(session, key_source=found.source)
+        yield replace(session, key_source=found.store or found.source)
         return
     undo = _undoing(settings, places, found.key)
     try:

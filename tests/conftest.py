@@ -7,11 +7,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
+from tests.transport.wire import Ender, vacated
 
 # The tests share the cores already; threads of linear algebra would only get into each other's way.
 # It counts when NumPy is first imported, here and in the processes that tests start.
@@ -60,6 +62,13 @@ def own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     forget_memory()
     yield world
     forget_memory()
+
+
+@pytest.fixture
+def end() -> Iterator[Ender]:
+    """Ends a sandbox and lets nobody else have its address until the test is over."""
+    with ExitStack() as places:
+        yield lambda sandbox: places.enter_context(vacated(sandbox))
 
 
 @pytest.fixture(scope="session")

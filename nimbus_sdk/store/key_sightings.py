@@ -29,6 +29,7 @@ class Sighting:
         location: The exact place, in words.
         state: What was seen there.
         key: The key, where it was read.
+        store: Which of the SDK's own stores has it; empty for other sources.
         shown: Masked key and fingerprint, where they are known without reading the key.
         detail: Why it is so, in words.
         error: What is raised if this source's turn comes.
@@ -39,6 +40,7 @@ class Sighting:
     location: str
     state: State
     key: ApiKey | None = None
+    store: str = ""
     shown: tuple[str, str] | None = None
     detail: str = ""
     error: NimbusError | None = None
@@ -115,7 +117,14 @@ def in_store(settings: Settings, places: Places) -> Sighting:
     withheld = stored.withheld_from(settings.api_url)
     if withheld is not None:
         return _withheld("store", location, stored.key, withheld)
-    return Sighting(source="store", location=location, state="found", key=stored.key, detail=trouble)
+    return Sighting(
+        source="store",
+        location=location,
+        state="found",
+        key=stored.key,
+        store=stored.store,
+        detail=trouble,
+    )
 
 
 def noted_in_card(settings: Settings, places: Places) -> Sighting | None:

@@ -46,13 +46,13 @@ class Found:
         key: The key; it masks itself.
         source: ``argument``, ``environment``, ``dotenv``, ``key_file``, ``store``, ``julia`` or ``prompt``.
         location: The exact place, in words.
-        stored: Whether it came from the SDK's own credential store.
+        store: Which of the SDK's own stores it came from, ``keyring`` or ``file``; empty for other sources.
     """
 
     key: ApiKey
     source: str
     location: str
-    stored: bool = False
+    store: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +233,7 @@ def _key_of(seen: Sighting) -> Found | None:
         raise seen.error
     if seen.key is None or seen.state != "found":
         return None
-    return Found(seen.key, seen.source, seen.location, stored=seen.source == "store")
+    return Found(seen.key, seen.source, seen.location, store=seen.store)
 
 
 def _report(seen: Sighting, first: Sighting | None) -> SourceReport:

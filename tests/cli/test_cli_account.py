@@ -13,6 +13,7 @@ from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store.places import Places
 from tests.cli.conftest import AtTerminal, Nimbus
+from tests.transport.wire import Ender
 
 OTHER_KEY = "nbci_live_" + "0123456789abcdef" * 3
 
@@ -194,9 +195,11 @@ def test_refresh_asks_once_and_shows_the_session(nimbus: Nimbus, sandbox: Sandbo
     assert nimbus("refresh", "--json").document["usage_quota"] == 49_999
 
 
-def test_refresh_without_a_network_ends_with_9(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
+def test_refresh_without_a_network_ends_with_9(
+    nimbus: Nimbus, sandbox: Sandbox, end: Ender, signed_in: str
+) -> None:
     """An unreachable service is told as such, with its own exit code."""
-    sandbox.stop()
+    end(sandbox)
     told = nimbus("refresh", "--timeout", "1", "--json")
     assert (told.code, told.complaint["error"]) == (9, "NimbusConnectionError")
 

@@ -13,6 +13,7 @@ import pytest
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.clocks.wrong_clock import by_patch, set_off
+from tests.transport.wire import Ender
 
 DAY = 86_400.0
 MINUTE = 60.0
@@ -86,13 +87,15 @@ def test_a_clock_that_was_set_is_noticed_offline(
         assert f"{datetime.now(UTC):%Y-%m-%d}" in str(seen["message"])
 
 
-def test_one_online_call_clears_a_clock_that_was_set_back(kept: str, at: Run, sandbox: Sandbox) -> None:
+def test_one_online_call_clears_a_clock_that_was_set_back(
+    kept: str, at: Run, sandbox: Sandbox, end: Ender
+) -> None:
     """After a renewal under the earlier clock all works offline, also once the clock is right again."""
     assert at(-DAY, OFFLINE)["fault"] == "ClockRollbackError"
     renewed = at(-DAY, ONLINE)
     assert renewed["fault"] is None
     assert renewed["offset"] == pytest.approx(DAY, abs=30)
-    sandbox.stop()
+    end(sandbox)
     for seconds in (-DAY, 0):
         assert at(seconds, OFFLINE)["key"] == kept
 
@@ -106,13 +109,13 @@ def test_a_clock_that_ran_ahead_for_a_while_is_cleared_online(kept: str, at: Run
 
 
 def test_a_session_ends_at_its_expiry_by_this_machines_clock(
-    own_world: Path, sandbox: Sandbox, at: Run
+    own_world: Path, sandbox: Sandbox, end: Ender, at: Run
 ) -> None:
     """Past its expiry a session is refused; a clock that shows an earlier time again does not revive it."""
     key = sandbox.new_key("research", expires_at=datetime.now(UTC) + timedelta(days=2))
     (own_world / "key").write_text(key)
     assert at(0, INSTALL)["fault"] is None
-    sandbox.stop()
+    end(sandbox)
     assert at(1.9 * DAY, OFFLINE)["fault"] is None
     assert at(2.1 * DAY, OFFLINE)["fault"] == "SessionExpiredError"
     assert at(-DAY, OFFLINE)["fault"] == "ClockRollbackError"

@@ -10,6 +10,7 @@ import nimbus_sdk
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import Nimbus, nimbus
 from tests.doctor.conftest import Examine
+from tests.transport.wire import Ender
 
 __all__ = ["nimbus"]
 
@@ -69,11 +70,11 @@ def test_a_key_that_ends_too_soon_is_a_fault(installed: str, sandbox: Sandbox, e
 
 
 def test_a_service_that_cannot_be_reached_leaves_a_fault_with_its_reason(
-    installed: str, sandbox: Sandbox, examine: Examine, age
+    installed: str, sandbox: Sandbox, end: Ender, examine: Examine, age
 ) -> None:
     """The session would not last, and why it was not renewed."""
     age(hours=5, expires_at=datetime.now(UTC) + DAY)
-    sandbox.stop()
+    end(sandbox)
     seen = examine(offline_for=14 * DAY)
     assert seen["offline time"].verdict == "fault"
     assert "it was not renewed: " in seen["offline time"].cause

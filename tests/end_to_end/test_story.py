@@ -8,6 +8,7 @@ import pytest
 
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
+from tests.transport.wire import Ender
 
 FOUR_REQUESTS = ["validate", "github_token", "release", "asset", "storage"]
 """The redirect to the storage host counts with the asset."""
@@ -96,7 +97,7 @@ def test_installing_again_asks_nobody(installed: str, sandbox: Sandbox, fresh, c
 
 @pytest.mark.parametrize("named", [True, False], ids=["NIMBUS_SDK_HOME", "platform folders"])
 def test_a_fresh_offline_process_needs_neither_network_nor_keyring(
-    sandbox: Sandbox, key: str, own_world, fresh, monkeypatch: pytest.MonkeyPatch, named: bool
+    sandbox: Sandbox, end: Ender, key: str, own_world, fresh, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
     """With the service gone, a session is verified without heavy imports, and a model decodes trials."""
     if not named:
@@ -104,7 +105,7 @@ def test_a_fresh_offline_process_needs_neither_network_nor_keyring(
     (own_world / "key").write_text(key)
     fresh(INSTALL)
     asked = len(sandbox.journal())
-    sandbox.stop()
+    end(sandbox)
     seen = json.loads(fresh(OFFLINE, NIMBUS_SDK_OFFLINE="1").stdout)
     assert asked == len(FOUR_REQUESTS)
     assert seen["fingerprint"] == ApiKey.parse(key).fingerprint
@@ -122,8 +123,10 @@ def test_importing_the_sdk_imports_nothing_heavy(fresh) -> None:
     assert loaded <= {"nimbus_sdk", "nimbus_sdk._version", "__future__"}
 
 
-def test_an_offline_install_of_what_is_there_asks_nobody(installed: str, sandbox: Sandbox, fresh) -> None:
+def test_an_offline_install_of_what_is_there_asks_nobody(
+    installed: str, sandbox: Sandbox, end: Ender, fresh
+) -> None:
     """``install_core(offline=True)`` gives the session once everything is there, with the service gone."""
-    sandbox.stop()
+    end(sandbox)
     code = "import nimbus_sdk; print(nimbus_sdk.install_core(offline=True).key_fingerprint)"
     assert fresh(code).stdout.strip() == ApiKey.parse(installed).fingerprint

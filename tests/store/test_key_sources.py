@@ -97,7 +97,7 @@ def test_the_first_source_that_has_a_key_wins(world, first):
         world.fill(source)
     found = world.find()
     assert (found.key, found.source) == (KEYS[SOURCES[first]], SOURCES[first])
-    assert found.stored is (SOURCES[first] == "store")
+    assert (found.store != "") is (SOURCES[first] == "store")
     assert found.location
 
 
@@ -139,7 +139,7 @@ def test_the_cheap_sources_are_found_without_the_rest(world, source):
     assert cheap_key(world.settings, None, world.environ) is None
     world.fill(source)
     found = cheap_key(world.settings, world.given, world.environ)
-    assert (found.key, found.source, found.stored) == (KEYS[source], source, False)
+    assert (found.key, found.source, found.store) == (KEYS[source], source, "")
 
 
 def test_the_cheap_sources_import_nothing_that_is_not_needed(fresh):
@@ -330,7 +330,7 @@ def test_a_key_saved_for_an_api_is_given_for_it(world):
     with pytest.raises(MissingKeyError):
         world.find()
     world.settings = replace(world.settings, api_url="http://127.0.0.1:9")
-    assert world.find().stored is True
+    assert world.find().store == "file"
 
 
 def test_no_store_is_asked_where_none_is_set(world, use_backend):
@@ -398,7 +398,7 @@ def test_a_second_try_counts(world):
     """A key that is pasted right after a slip is taken, white space and all."""
     answers = iter(["oops", f" {KEYS['argument'].reveal()}\n"])
     found = world.find(prompt=lambda: next(answers))
-    assert (found.key, found.source, found.stored) == (KEYS["argument"], "prompt", False)
+    assert (found.key, found.source, found.store) == (KEYS["argument"], "prompt", "")
 
 
 def test_the_hidden_prompt_is_for_people_alone(world, monkeypatch):

@@ -95,7 +95,7 @@ def test_from_storage_the_stored_key_counts_whatever_the_environment_says(sdk, k
     sdk.save_api_key(key)
     monkeypatch.setenv("NIMBUS_API_KEY", sandbox.new_key("free"))
     session = sdk.authenticate_from_storage()
-    assert (session.license_type, session.key_source) == ("research", "store")
+    assert (session.license_type, session.key_source) == ("research", "file")
 
 
 def test_from_storage_without_a_key_is_told(sdk, sandbox, monkeypatch, asked):
@@ -274,11 +274,11 @@ def test_a_service_that_says_used_up_is_believed(sdk, sandbox, age):
     assert sdk.check_quota_and_refresh() is False
 
 
-def test_without_the_service_the_kept_numbers_count_while_the_session_does(sdk, key, sandbox, age):
+def test_without_the_service_the_kept_numbers_count_while_the_session_does(sdk, key, sandbox, end, age):
     """Old numbers stand in; an expired session's do not."""
     sdk.authenticate(key)
     age(hours=2)
-    sandbox.stop()
+    end(sandbox)
     assert sdk.check_quota_and_refresh() is True
     age(expires_at=datetime.now(UTC) - timedelta(minutes=1))
     with pytest.raises(errors.SessionExpiredError):

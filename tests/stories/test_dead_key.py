@@ -54,13 +54,13 @@ def test_whoever_hears_it_drops_the_session(sdk, key, sandbox, age, places, stor
     assert key not in Path(places.refusal(ApiKey.parse(key).fingerprint, _service())).read_text()
 
 
-def test_an_outage_does_not_revive_it(sdk, key, sandbox):
+def test_an_outage_does_not_revive_it(sdk, key, sandbox, end):
     """After the refusal the service is gone: no story gives a session, online or offline."""
     sdk.install_core(key)
     sandbox.revoke_key(key)
     with pytest.raises(errors.InvalidKeyError):
         sdk.refresh_quota()
-    sandbox.stop()
+    end(sandbox)
     for story in (sdk.install_core, sdk.authenticate):
         with pytest.raises(errors.NimbusConnectionError):
             story(key)
@@ -72,7 +72,7 @@ def test_an_outage_does_not_revive_it(sdk, key, sandbox):
             story()
 
 
-def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, places, tmp_path):
+def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, end, places, tmp_path):
     """A file that was put back, whole and well sealed, does not outweigh the refusal."""
     sdk.authenticate(key)
     shutil.copy(places.session, tmp_path / "copy")
@@ -82,7 +82,7 @@ def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, plac
     shutil.copy(tmp_path / "copy", places.session)
     with pytest.raises(errors.SessionNotFoundError, match="refused the key"):
         nimbus_sdk.current_session()
-    sandbox.stop()
+    end(sandbox)
     with pytest.raises(errors.NimbusConnectionError):
         sdk.authenticate(key)
 

@@ -75,22 +75,22 @@ def test_an_installed_core_gives_its_session_stale_within_three_seconds(
     assert nimbus_sdk.current_session().stale is False
 
 
-def test_a_service_that_is_gone_costs_less_than_three_seconds(sdk, key, sandbox, age, monkeypatch):
+def test_a_service_that_is_gone_costs_less_than_three_seconds(sdk, key, sandbox, end, age, monkeypatch):
     """Connection refused, with the real waits between the tries."""
     from nimbus_sdk.transport import retry
 
     monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.5)
     sdk.install_core(key)
     age(hours=2)
-    sandbox.stop()
+    end(sandbox)
     started = time.monotonic()
     assert sdk.install_core(key).stale is True
     assert time.monotonic() - started < 3.0
 
 
-def test_an_unreachable_service_makes_no_unchecked_key_valid(sdk, sandbox):
+def test_an_unreachable_service_makes_no_unchecked_key_valid(sdk, sandbox, end):
     """A key that looks right is not taken for right: nothing is kept, nothing installed."""
-    sandbox.stop()
+    end(sandbox)
     never_seen = "nbci_test_" + "0123456789ab" * 4
     for story in (sdk.install_core, sdk.authenticate):
         with pytest.raises(errors.NimbusConnectionError):
@@ -101,22 +101,22 @@ def test_an_unreachable_service_makes_no_unchecked_key_valid(sdk, sandbox):
     assert not sdk.check_installation()
 
 
-def test_another_keys_session_does_not_stand_in(sdk, key, sandbox):
+def test_another_keys_session_does_not_stand_in(sdk, key, sandbox, end):
     """What is kept for one key is no answer for another."""
     sdk.install_core(key)
     other = sandbox.new_key()
-    sandbox.stop()
+    end(sandbox)
     for story in (sdk.install_core, sdk.authenticate):
         with pytest.raises(errors.NimbusConnectionError):
             story(other)
     assert sdk.get_stored_api_key() == key
 
 
-def test_an_expired_session_does_not_stand_in(sdk, key, sandbox, age):
+def test_an_expired_session_does_not_stand_in(sdk, key, sandbox, end, age):
     """Offline a session serves until its end and not a moment longer."""
     sdk.install_core(key)
     age(expires_at=datetime.now(UTC) - timedelta(seconds=1))
-    sandbox.stop()
+    end(sandbox)
     for story in (sdk.install_core, sdk.authenticate):
         with pytest.raises(errors.NimbusConnectionError):
             story(key)
@@ -183,19 +183,19 @@ def test_a_captive_portals_401_kills_no_key(sdk, key, in_its_place):
     assert nimbus_sdk.current_session().license_type == "research"
 
 
-def test_refresh_quota_tells_that_it_could_not(sdk, key, sandbox):
+def test_refresh_quota_tells_that_it_could_not(sdk, key, sandbox, end):
     """Somebody who asks for a fresh number is not given an old one; what is kept stays."""
     sdk.authenticate(key)
-    sandbox.stop()
+    end(sandbox)
     with pytest.raises(errors.NimbusConnectionError):
         sdk.refresh_quota()
     assert nimbus_sdk.current_session().stale is False
 
 
-def test_revoke_tells_that_it_could_not(sdk, key, sandbox):
+def test_revoke_tells_that_it_could_not(sdk, key, sandbox, end):
     """Nothing is cleared for a key that may live on."""
     sdk.authenticate(key)
-    sandbox.stop()
+    end(sandbox)
     with pytest.raises(errors.NimbusConnectionError):
         sdk.revoke_api_key()
     assert nimbus_sdk.current_session()

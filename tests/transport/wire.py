@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from nimbus_sdk.sandbox import Sandbox
 
 Handler = Callable[[socket.socket, "Request"], None]
+Ender = Callable[[Sandbox], object]
 
 
 @dataclass(slots=True)
@@ -49,6 +54,17 @@ def saying(body: bytes, status: str = "200 OK", *headers: str) -> Handler:
         connection.sendall(head(status, *headers, length=len(body)) + body)
 
     return answer
+
+
+def vacated(sandbox: Sandbox) -> socket.socket:
+    """End a sandbox, and hold its port without listening: another process's server must not answer there."""
+    port = urlsplit(sandbox.api_url).port
+    sandbox.stop()
+    place = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if os.name != "nt":
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("127.0.0.1", port))
+    return place
 
 
 @contextmanager
