@@ -5,24 +5,17 @@ Source of the duty: the section "HIPAA & PHI Handling" of the Nimbus OS document
 
 from __future__ import annotations
 
-import getpass
-import logging
 import os
 import threading
-import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from nimbus_sdk import disk
-from nimbus_sdk.errors import ApiError, AuditTrailError
+from nimbus_sdk.errors import AuditTrailError
 from nimbus_sdk.services.audit_files import TrailFiles, last_line
-from nimbus_sdk.services.audit_line import START, AuditEntry, Line, Mark, read_line, written
+from nimbus_sdk.services.audit_line import START, AuditEntry, Mark, read_line, written
 from nimbus_sdk.store.places import Places
-from nimbus_sdk.transport.flow import Answer, Flow, work
 
 MOST_BYTES = 8 * 2**20
 _WAIT_SECONDS = 30.0
-_log = logging.getLogger("nimbus_sdk.audit")
 
 
 class AuditTrail:
@@ -90,7 +83,7 @@ class AuditTrail:
         try:
             size = os.fstat(descriptor).st_size
             before, ended = self._before(descriptor, size)
-            line, mark = written(entry, before)
+            line, mark = written(entry, before, self._files.seal.stamp)
             try:
                 disk.write_all(descriptor, b"%s%s\n" % (b"" if ended else b"\n", line))
                 os.fsync(descriptor)
@@ -113,13 +106,22 @@ class AuditTrail:
     def _before(self, descriptor: int, size: int) -> tuple[Mark, bool]:
         """What the next line refers to, and whether the file ends with a whole line."""
         text, ended = last_line(descriptor, size) if size else (self._last_of_full(), True)
-        line = read_line(text) if text else None
         sealed = self._files.seal.read()
         if sealed is None and not text:
             # The seal is there before the first line, so that a missing one is never mistaken for a crash.
             self._files.seal.write(START)
             return START, True
-        return _successor_of(line, sealed), ended
+        return self._last_written(text, sealed), ended
+
+    def _last_written(self, text: bytes, sealed: Mark | None) -> Mark:
+        """The line to go on from. Where line and seal do not fit, the break is kept for everyone to see."""
+        line = read_line(text)
+        if sealed is None:
+            return Mark(START.number if line is None else line.number, START.digest)
+        if line is None or (line.number, line.previous) != (sealed.number + 1, sealed.digest):
+            return sealed
+        # Beyond the seal: a writer was killed before it came to that, or somebody else has added a line.
+        return line.mark if self._files.seal.has_stamped(text) else sealed
 
     def _last_of_full(self) -> bytes:
         before = self._files.full()
@@ -130,78 +132,3 @@ class AuditTrail:
             return last_line(descriptor, os.fstat(descriptor).st_size)[0]
         finally:
             os.close(descriptor)
-
-
-def _successor_of(line: Line | None, sealed: Mark | None) -> Mark:
-    """The line to go on from. Where line and seal do not fit, the break is kept for everyone to see."""
-    if sealed is None:
-        return Mark(START.number if line is None else line.number, START.digest)
-    written_before_a_crash = (
-        line is not None and line.number == sealed.number + 1 and line.previous == sealed.digest
-    )
-    return line.mark if line is not None and written_before_a_crash else sealed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditedCall:
-    """What is known of a call before it is made."""
-
-    host: str
-    environment: str
-    method: str
-    path: str
-    request_id: str
-    key: str | None
-
-
-def audited(trail: AuditTrail, call: AuditedCall, exchange: Flow[Answer]) -> Flow[Answer]:
-    """Make a call and write it down, however it ends; one that cannot be written down is not made.
-
-    Raises:
-        AuditTrailError: The trail cannot be written.
-    """
-    yield from work(trail.check_writable)
-    began, clock = datetime.now(UTC), time.monotonic()
-
-    def entry(status: int | None, request_id: str | None) -> AuditEntry:
-        return AuditEntry(
-            when=f"{began:%Y-%m-%dT%H:%M:%S}.{began.microsecond // 1000:03d}Z",
-            who=_user(),
-            host=call.host,
-            environment=call.environment,
-            method=call.method,
-            path=call.path,
-            status=status,
-            request_id=request_id or call.request_id,
-            key=call.key,
-            duration_ms=round((time.monotonic() - clock) * 1000, 1),
-        )
-
-    try:
-        answer = yield from exchange
-    except GeneratorExit:
-        # Cancelled: the request may have gone out, and nobody is left to run another step or hear an error.
-        try:
-            trail.append(entry(None, None))
-        except AuditTrailError as error:
-            _log.error("%s", error)
-        raise
-    except Exception as error:
-        told = entry(error.status, error.request_id) if isinstance(error, ApiError) else entry(None, None)
-        yield from work(lambda: trail.append(told))
-        raise
-    told = entry(answer.status, answer.request_id)
-    yield from work(lambda: trail.append(told))
-    return answer
-
-
-def _user() -> str:
-    if os.name == "nt":
-        return getpass.getuser()
-    import pwd
-
-    # The environment's USER can say anything.
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return f"uid {os.geteuid()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -62,8 +62,8 @@ def verify(places: Places, name: str) -> AuditReport:
     """Follow the chain from the first line to the seal.
 
     A changed line shows by the one after it, a removed one by its number, an end that was cut off by the
-    seal. Whoever may read this installation's secret can forge all of it: for proof against that person,
-    note ``digest`` somewhere else.
+    seal, an added one by its stamp. Whoever may read this installation's secret can forge all of it: for
+    proof against that person, note ``digest`` somewhere else.
 
     Args:
         places: Where the trail is kept.
@@ -73,11 +73,12 @@ def verify(places: Places, name: str) -> AuditReport:
         AuditTrailError: It cannot be read.
     """
     with ExitStack() as stack:
-        trail, sealed = _opened(stack, TrailFiles(places, name))
+        paths = TrailFiles(places, name)
+        trail, sealed = _opened(stack, paths)
         reading = _Reading(name)
         for file in trail:
             reading.follow(file)
-        reading.end(sealed)
+        reading.end(sealed, paths.seal.has_stamped)
         return AuditReport(
             entries=reading.entries,
             files=tuple(file.name for file in trail),
@@ -148,13 +149,14 @@ class _Reading:
         self.issues: list[AuditIssue] = []
         self._unreadable = 0
         self._place = (f"{name}.jsonl", 0)
+        self._text = b""
 
     def follow(self, file: _File) -> None:
         for number, text in file.lines():
-            self._step(file.name, number, read_line(text))
+            self._step(file.name, number, text)
 
-    def end(self, sealed: Mark | None) -> None:
-        """Compare the last line with the seal."""
+    def end(self, sealed: Mark | None, has_stamped: Callable[[bytes], bool]) -> None:
+        """Compare the last line with the seal; beyond it a crash leaves one line, which is stamped."""
         file = self._place[0]
         if sealed is None:
             self._report(file, 0, "the seal is missing or was not made here: nobody knows how far it went")
@@ -162,12 +164,13 @@ class _Reading:
             self._report(file, 0, f"{_entries(self.mark.number + 1, sealed.number)} at the end: removed")
         elif sealed.number == self.mark.number and sealed.digest != self.mark.digest:
             self._report(*self._place, f"entry {sealed.number}, the last: changed after it was written")
-        elif sealed.number < self.mark.number - 1:
+        elif sealed.number < self.mark.number - has_stamped(self._text):
             self._report(
                 *self._place, f"{_entries(sealed.number + 1, self.mark.number)}: not written by the SDK"
             )
 
-    def _step(self, file: str, number: int, line: Line | None) -> None:
+    def _step(self, file: str, number: int, text: bytes) -> None:
+        line = read_line(text)
         if line is None:
             self._unreadable += 1
             self._report(file, number, "no entry: overwritten, or cut short by a power failure")
@@ -175,7 +178,7 @@ class _Reading:
         if (line.number, line.previous) != (self.mark.number + 1, self.mark.digest):
             self._break(file, number, line)
         self.mark, self._unreadable = line.mark, 0
-        self._place = (file, number)
+        self._place, self._text = (file, number), text
         self.entries += 1
         self.first = self.first or line.entry.when
         self.last = line.entry.when

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 
 GENESIS = "0" * 64
 """Stands for the line before the first."""
 
 LONGEST_LINE = 2**16
+_STAMP = b',"stamp":"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +76,31 @@ class Line:
         return Mark(self.number, self.digest)
 
 
-def written(entry: AuditEntry, before: Mark) -> tuple[bytes, Mark]:
-    """The bytes of a line, without its end, and the mark for the next."""
+def written(entry: AuditEntry, before: Mark, stamp: Callable[[bytes], str]) -> tuple[bytes, Mark]:
+    """The bytes of a line, without its end, and the mark for the next.
+
+    Args:
+        entry: What it says.
+        before: The line before it.
+        stamp: Proves that it was written here, see :meth:`nimbus_sdk.services.audit_seal.Seal.stamp`.
+    """
     told = {"number": before.number + 1, **asdict(entry), "previous": before.digest}
-    line = json.dumps(told, separators=(",", ":")).encode("ascii")
+    content = json.dumps(told, separators=(",", ":")).encode("ascii")
+    line = b'%s%s%s"}' % (content[:-1], _STAMP, stamp(content).encode("ascii"))
     return line, Mark(before.number + 1, digest_of(line))
+
+
+def stamped(line: bytes) -> tuple[bytes, str]:
+    """What a line says, as it was stamped, and its stamp; empty where it has none.
+
+    Example:
+        >>> stamped(b'{"number":1,"stamp":"0f"}'), stamped(b'{"number":1}')
+        ((b'{"number":1}', '0f'), (b'{"number":1}', ''))
+    """
+    content, found, stamp = line.rpartition(_STAMP)
+    if not found:
+        return line, ""
+    return content + b"}", stamp.removesuffix(b'"}').decode("ascii", "replace")
 
 
 def read_line(line: bytes) -> Line | None:
@@ -88,7 +110,7 @@ def read_line(line: bytes) -> Line | None:
         >>> entry = AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1", key=None,
         ...     environment="sandbox", method="GET", path="/orders", status=200, request_id=None,
         ...     duration_ms=1.5)
-        >>> line, mark = written(entry, START)
+        >>> line, mark = written(entry, START, lambda content: "0f")
         >>> read_line(line).mark == mark, read_line(line[:-5])
         (True, None)
     """

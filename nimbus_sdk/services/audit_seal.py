@@ -2,7 +2,8 @@
 
 A chain shows what is missing within it, and not what was cut off its end. The seal names the last line; it
 carries an HMAC under this installation's secret, so that whoever cuts the trail, or writes it anew from some
-line on, cannot make it fit without that secret.
+line on, cannot make it fit without that secret. Each line carries a stamp, an HMAC of what it says: a process
+that is killed between line and seal leaves one line that no seal names, and nobody else can make such a line.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import json
 import os
 
 from nimbus_sdk import disk
-from nimbus_sdk.services.audit_line import Mark
+from nimbus_sdk.services.audit_line import Mark, stamped
 from nimbus_sdk.store import files
 
 _SIZE = 256
+_LINE = b"nimbus-sdk audit line "
 _FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -43,7 +45,7 @@ class Seal:
         try:
             told = json.loads(content or b"null")
             mark = Mark(told["number"], told["digest"])
-            genuine = secret and hmac.compare_digest(told["seal"], _mac(secret, mark))
+            genuine = secret and hmac.compare_digest(told["seal"], _mac(secret, _named(mark)))
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
         return mark if genuine else None
@@ -54,8 +56,7 @@ class Seal:
         Raises:
             OSError: The disk refused.
         """
-        secret = files.create_once(self._secret_path, os.urandom(32).hex().encode())
-        told = {"number": mark.number, "digest": mark.digest, "seal": _mac(secret, mark)}
+        told = {"number": mark.number, "digest": mark.digest, "seal": _mac(self._secret(), _named(mark))}
         content = json.dumps(told).encode("ascii").ljust(_SIZE - 1) + b"\n"
         # Written over and not replaced: it lies within one block, and a rename costs a second sync.
         descriptor = os.open(self.path, _FLAGS, disk.PRIVATE_FILE)
@@ -65,7 +66,33 @@ class Seal:
         finally:
             os.close(descriptor)
 
+    def stamp(self, content: bytes) -> str:
+        """The stamp of a line that says this.
 
-def _mac(secret: bytes, mark: Mark) -> str:
-    text = f"nimbus-sdk audit trail {mark.number} {mark.digest}"
-    return hmac.new(secret, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        Raises:
+            OSError: The secret cannot be read or made.
+        """
+        return _mac(self._secret(), _LINE + content)
+
+    def has_stamped(self, line: bytes) -> bool:
+        """Whether a line was written under this installation's secret.
+
+        Raises:
+            OSError: The secret is there and cannot be read.
+        """
+        content, stamp = stamped(line)
+        secret = files.read(self._secret_path)
+        if secret is None:
+            return False
+        return hmac.compare_digest(stamp.encode(), _mac(secret, _LINE + content).encode())
+
+    def _secret(self) -> bytes:
+        return files.create_once(self._secret_path, os.urandom(32).hex().encode())
+
+
+def _named(mark: Mark) -> bytes:
+    return f"nimbus-sdk audit trail {mark.number} {mark.digest}".encode("utf-8", "surrogatepass")
+
+
+def _mac(secret: bytes, content: bytes) -> str:
+    return hmac.new(secret, content, hashlib.sha256).hexdigest()

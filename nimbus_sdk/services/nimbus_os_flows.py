@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.keys import accepted
 from nimbus_sdk.services import kept_key
-from nimbus_sdk.services.audit import AuditedCall, AuditTrail, audited
+from nimbus_sdk.services.audit import AuditTrail
+from nimbus_sdk.services.audit_call import AuditedCall, audited
 from nimbus_sdk.services.link import Link, Params, checked_method, checked_path, content, request_id_of
 from nimbus_sdk.services.rotation import Rotation, RotationStory
 from nimbus_sdk.services.service_key import GivenKey, ServiceKey
 from nimbus_sdk.services.system import System
 from nimbus_sdk.store.places import Places
-from nimbus_sdk.transport.flow import Answer, Flow, work
+from nimbus_sdk.transport.drive import prepared
+from nimbus_sdk.transport.flow import Answer, Call, Flow, work
 
 TRAIL = "nimbus-os"
 PROBE = "/orders"
@@ -119,6 +121,8 @@ class Conversations:
             request_id=request_id,
             key=key.fingerprint,
         )
+        # Offline nothing is sent: refused here, there is nothing to write down.
+        prepared(Call(name=f"the {self.link.system.name} call", method="", url=""), self.link.settings)
         exchange = self.link.exchange(method, path, params=params, json=json, request_id=request_id, key=key)
         return (yield from audited(self._trail, about, exchange))
 

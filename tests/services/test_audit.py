@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk import services
-from nimbus_sdk.errors import AuditTrailError, NimbusError
+from nimbus_sdk.errors import AuditTrailError, ConfigurationError, NimbusConnectionError, NimbusError
 from nimbus_sdk.services import audit_files
 from nimbus_sdk.services.audit import AuditTrail
 from nimbus_sdk.services.audit_check import latest, verify
-from nimbus_sdk.services.audit_line import GENESIS, AuditEntry, digest_of
+from nimbus_sdk.services.audit_line import GENESIS, AuditEntry, Mark, digest_of
 from tests.services.conftest import NIMBUS_OS_KEY
 
 FIELDS = {
@@ -33,6 +33,7 @@ FIELDS = {
     "key",
     "duration_ms",
     "previous",
+    "stamp",
 }
 PATIENT = "Jane-Doe-1970-01-01"
 
@@ -488,6 +489,51 @@ def test_a_seal_that_was_replaced_by_lines_of_another_trail_shows(trail, folder,
     assert any("does not begin the trail" in what for what in issues(places))
 
 
+def forged(line: str, number: int, **changes: object) -> str:
+    """A line that follows another as well as it can be made to without the installation's secret."""
+    told = {**json.loads(line), "number": number, "previous": digest_of(line.encode()), **changes}
+    return json.dumps(told, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("stamp", [{}, {"stamp": "0" * 64}, {"stamp": None}])
+def test_one_forged_line_is_not_taken_for_what_a_crash_leaves(trail, folder, places, stamp):
+    """A fitting number and hash are not enough, and the next call does not build on it."""
+    trail.append(entry())
+    trail.append(entry())
+    file = folder / "nimbus-os.jsonl"
+    last = file.read_text().splitlines()[-1]
+    with file.open("a") as stream:
+        stream.write(forged(last, 3, who="mallory", **stamp) + "\n")
+    assert issues(places) == ["entry 3: not written by the SDK"]
+    trail.append(entry("/afterwards"))
+    assert issues(places)
+
+
+def test_a_last_line_that_was_changed_is_not_covered_by_one_more(trail, folder, places):
+    """The chain fits, the seal's number fits, and still somebody has rewritten the end."""
+    trail.append(entry())
+    trail.append(entry())
+    file = folder / "nimbus-os.jsonl"
+    first, last = file.read_text().splitlines()
+    changed = last.replace('"ada"', '"eve"')
+    file.write_text(f"{first}\n{changed}\n{forged(changed, 3)}\n")
+    assert issues(places) == ["entry 3: not written by the SDK"]
+
+
+def test_lines_from_before_there_were_stamps_are_whole(trail, folder, places):
+    """A trail that an earlier version has written is read and gone on with."""
+    trail.append(entry())
+    file = folder / "nimbus-os.jsonl"
+    told = json.loads(file.read_text())
+    del told["stamp"]
+    line = json.dumps(told, separators=(",", ":")).encode()
+    file.write_bytes(line + b"\n")
+    trail._files.seal.write(Mark(1, digest_of(line)))
+    assert verify(places, "nimbus-os")
+    trail.append(entry())
+    assert verify(places, "nimbus-os").entries == 2
+
+
 def test_lines_beyond_the_seal_were_not_written_by_the_sdk(trail, folder, places):
     """A chain that somebody else went on with is told from where on."""
     trail.append(entry())
@@ -515,3 +561,15 @@ def test_ctrl_c_in_the_middle_of_a_call_is_written_down(folder):
         client.request("GET", "/orders")
     (line,) = lines(folder)
     assert (line["path"], line["status"]) == ("/orders", None)
+
+
+def test_what_certainly_never_left_leaves_no_line(desk, replies, folder, monkeypatch):
+    """Offline mode, and what JSON cannot say: a line without a status would read as a call that was made."""
+    client = desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)
+    with pytest.raises(ConfigurationError, match="cannot be sent"):
+        client("request", "POST", "/orders", json={"amount": float("nan")})
+    monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
+    with pytest.raises(NimbusConnectionError, match="Offline mode"):
+        client("request", "DELETE", "/orders/1")
+    assert not (folder / "nimbus-os.jsonl").exists() or lines(folder) == []
+    assert replies.server.requests == []
