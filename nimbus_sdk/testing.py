@@ -10,6 +10,7 @@ pytest finds them by itself once ``nimbusbci-sdk[sandbox]`` is installed::
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,25 +20,40 @@ import pytest
 if TYPE_CHECKING:
     from nimbus_sdk.sandbox import Sandbox
 
+_OURS = ("NIMBUS_", "NEUROAI_API_KEY", "NEUROAI_URL", "NEXUS_API_KEY", "NEXUS_URL")
+_NOBODY = "http://127.0.0.1:9"
+"""The port of a service that throws everything away, and that hardly any machine has."""
+
 
 @pytest.fixture(scope="session")
 def nimbus_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder in which the sandbox's core is built once for all tests."""
-    return tmp_path_factory.getbasetemp().parent / "nimbus-wheels"
+    base = tmp_path_factory.getbasetemp()
+    # Each worker of pytest-xdist has a folder of its own within that of the run.
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "nimbus-wheels"
 
 
 @pytest.fixture
-def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in which the SDK keeps everything during one test, keys in a file within."""
+def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder in which the SDK keeps everything during one test, keys in a file within.
+
+    No key and no setting of the person's own counts, and no request leaves the machine.
+    """
+    from nimbus_sdk import settings
     from nimbus_sdk.session_in_use import forget_memory
 
+    for name in [name for name in os.environ if name.startswith(_OURS)]:
+        monkeypatch.delenv(name)
     home = tmp_path / "nimbus-home"
     monkeypatch.setenv("NIMBUS_SDK_HOME", str(home))
     monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "file")
-    for name in ("NIMBUS_API_KEY", "NIMBUS_SDK_API_KEY_FILE", "NIMBUS_SDK_PROFILE", "NIMBUS_SDK_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
+    # A key that is found all the same must reach nobody.
+    for name in ("NIMBUS_SDK_API_URL", "NIMBUS_SDK_GITHUB_URL"):
+        monkeypatch.setenv(name, _NOBODY)
+    monkeypatch.setattr(settings, "nearest_dotenv", lambda directory: None)
     forget_memory()
-    return home
+    yield home
+    forget_memory()
 
 
 @pytest.fixture

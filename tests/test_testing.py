@@ -5,8 +5,21 @@ import sys
 
 from nimbus_sdk import testing
 
+KEY = "nbci_live_" + "0123456789ab" * 4
+MINE = {
+    "NIMBUS_API_KEY": KEY,
+    "NIMBUS_OS_API_KEY": "nos_sandbox_0123456789abcdef",
+    "NIMBUS_SDK_PROFILE": "mine",
+    "NIMBUS_SDK_USAGE": "1",
+    "NIMBUS_SDK_TIMEOUT": "0.001",
+    "NIMBUS_SDK_API_URL": "https://api.nimbusbci.com",
+    "NIMBUS_SDK_CORE_REPO": "mine/core",
+}
+
 PROGRAM = '''\
 import os
+
+import pytest
 
 import nimbus_sdk
 
@@ -25,19 +38,38 @@ def test_every_test_has_a_home_of_its_own(nimbus_home):
     """Nothing of the test before, nor of the person, is there."""
     assert not nimbus_home.exists()
     assert "NIMBUS_API_KEY" not in os.environ
-    assert "NIMBUS_SDK_PROFILE" not in os.environ
+    assert sorted(name for name in os.environ if name.startswith("NIMBUS_")) == [
+        "NIMBUS_SDK_API_URL",
+        "NIMBUS_SDK_CREDENTIAL_STORE",
+        "NIMBUS_SDK_GITHUB_URL",
+        "NIMBUS_SDK_HOME",
+    ]
     assert nimbus_sdk.get_stored_api_key() is None
+
+
+def test_no_key_of_the_person_reaches_anybody(nimbus_home):
+    """Neither the project's .env nor NimbusSDK.jl's file counts, and no service is within reach."""
+    assert not nimbus_sdk.explain(), nimbus_sdk.explain()
+    for call in (nimbus_sdk.revoke_api_key, nimbus_sdk.install_core):
+        with pytest.raises(nimbus_sdk.MissingKeyError):
+            call()
+        with pytest.raises(nimbus_sdk.NimbusConnectionError):
+            call("nbci_live_" + "ab" * 24)
 '''
 
 
 def test_a_program_that_uses_the_sdk_can_test_itself(own_world, monkeypatch):
     """pytest finds the fixtures by itself; they leave the person's own account alone."""
-    monkeypatch.setenv("NIMBUS_API_KEY", "nbci_live_" + "0123456789ab" * 4)
-    monkeypatch.setenv("NIMBUS_SDK_PROFILE", "mine")
+    for name, value in MINE.items():
+        monkeypatch.setenv(name, value)
+    (own_world / "work" / ".env").write_text(f"NIMBUS_API_KEY={KEY}\nNIMBUS_SDK_TIMEOUT=77\n")
+    (own_world / "user" / ".nimbus").mkdir()
+    (own_world / "user" / ".nimbus" / "credentials.toml").write_text(f'[nimbus]\napi_key = "{KEY}"\n')
     file = own_world / "work" / "test_program.py"
     file.write_text(PROGRAM)
     # What the outer pytest was told, such as how much must be covered, is not for the inner one.
-    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
+        monkeypatch.delenv(name, raising=False)
     done = subprocess.run(
         [
             sys.executable,
@@ -56,8 +88,9 @@ def test_a_program_that_uses_the_sdk_can_test_itself(own_world, monkeypatch):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 passed" in done.stdout
+    assert "3 passed" in done.stdout
     assert not any((own_world / "nimbus").iterdir())
+    assert sorted(path.name for path in own_world.iterdir()) == ["base", "nimbus", "user", "work"]
 
 
 def test_every_fixture_says_what_it_is():

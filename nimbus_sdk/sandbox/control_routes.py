@@ -114,6 +114,16 @@ async def _switch(state: State, request: Request) -> Response:
     known = {field.name for field in dataclasses.fields(state.switches)}
     if unknown := sorted(fields.keys() - known):
         raise ConfigurationError(f"There is no switch {', '.join(unknown)}.")
+    if unfit := sorted(name for name, value in fields.items() if not _fits(name, value)):
+        raise ConfigurationError(f"{', '.join(unfit)}: give true or false, or seconds for a lifetime.")
     for name, value in fields.items():
         setattr(state.switches, name, value)
     return JSONResponse(dataclasses.asdict(state.switches))
+
+
+def _fits(switch: str, value: object) -> bool:
+    if not switch.endswith("_lifetime"):
+        return isinstance(value, bool)
+    if value is None:
+        return switch == "token_lifetime"
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e9

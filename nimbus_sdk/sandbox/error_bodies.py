@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 
 from nimbus_sdk.sandbox.neuroai_refusals import NEUROAI_REFUSALS, neuroai_error
@@ -58,6 +58,7 @@ class Dialect:
 _NIMBUS = Dialect(
     REFUSALS, USUAL_CODES, "SERVER_ERROR", lambda _, code, text, __: {"error": text, "code": code}
 )
+_REVOKE = replace(_NIMBUS, usual={**USUAL_CODES, 404: "KEY_NOT_FOUND"})
 _GITHUB = Dialect({}, {}, "", lambda status, _, text, __: {"message": text, "status": str(status)})
 _NIMBUS_OS = Dialect(
     NIMBUS_OS_REFUSALS,
@@ -79,6 +80,7 @@ _NEXUS = Dialect(
     lambda status, code, text, _: nexus_error(status, code, text),
 )
 _DIALECTS = {
+    "revoke": _REVOKE,
     **dict.fromkeys(LIKE_GITHUB, _GITHUB),
     **dict.fromkeys(LIKE_NIMBUS_OS, _NIMBUS_OS),
     **dict.fromkeys(LIKE_NEUROAI, _NEUROAI),

@@ -12,6 +12,17 @@ from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.error_bodies import ENDPOINTS, error_reply
 from nimbus_sdk.sandbox.replies import Reply, json_reply
 
+_MOST = 2**62
+_REAL = (int, float)
+_NUMBERS: Mapping[str, tuple[type | tuple[type, ...], float, float, str]] = {
+    "status": (int, 100, 599, "a status of HTTP, from 100 to 599"),
+    "delay": (_REAL, 0, 86_400, "a number of seconds from 0 on"),
+    "truncate": (int, 0, _MOST, "a number of bytes from 0 on"),
+    "drip": (_REAL, 1e-3, _MOST, "a number of bytes per second above 0"),
+    "date_offset": (_REAL, -1e10, 1e11, "a number of seconds within some thousand years"),
+    "times": (int, 1, _MOST, "a number of requests from 1 on, or None for ever"),
+    "after": (int, 0, _MOST, "a number of requests from 0 on"),
+}
 _CAPTIVE_PORTAL = (
     b"<!DOCTYPE html><html><head><title>Guest network</title></head>"
     b"<body><h1>Sign in to use this network</h1><form><input name=room></form></body></html>"
@@ -95,10 +106,17 @@ class Fault:
             )
         if self.reset not in (None, "before_head", "after_work", "after_head"):
             raise ConfigurationError(f"reset is before_head, after_work or after_head, not {self.reset!r}.")
-        if self.drip is not None and self.drip <= 0:
-            raise ConfigurationError("drip is a number of bytes per second above 0.")
-        if self.times is not None and self.times < 1:
-            raise ConfigurationError("times is a number of requests from 1 on, or None for ever.")
+        for name, (kind, least, most, words) in _NUMBERS.items():
+            number = getattr(self, name)
+            fits = isinstance(number, kind) and not isinstance(number, bool) and least <= number <= most
+            if number is not None and not fits:
+                raise ConfigurationError(f"{name} is {words}.")
+        headers = self.headers or {}
+        texts = [self.code, self.content_type, self.redirect]
+        if not isinstance(headers, Mapping) or not all(
+            isinstance(text, str) for text in (*headers, *headers.values(), *filter(None, texts))
+        ):
+            raise ConfigurationError("code, content_type, redirect and all headers are text.")
 
     @property
     def cuts(self) -> bool:

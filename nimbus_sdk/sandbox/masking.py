@@ -20,7 +20,7 @@ _SECRET_PARAMETERS = frozenset(
 
 def digest(secret: str) -> str:
     """SHA-256 in hexadecimal: the only form in which a secret is stored."""
-    return sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+    return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mask_key(key: str) -> str:
@@ -34,12 +34,13 @@ def mask_key(key: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """The text with every key of the four systems and every GitHub token in it masked.
+    """The text with every key of the four systems and every GitHub token in it masked, and fit to be kept.
 
     Example:
         >>> mask_text("token ghp_abcdef1234 of user 7")
         'token ghp_*** of user 7'
     """
+    text = text.encode("utf-8", "backslashreplace").decode()
     text = _TOKEN.sub("ghp_" + MASK, _KEY.sub(lambda found: mask_key(found.group()), text))
     return _JWT.sub("eyJ" + MASK, _OPAQUE.sub(lambda found: f"{found[1]}_{MASK}", text))
 

@@ -11,6 +11,7 @@ from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.tiers import TIERS
 
 Kind = Literal["test", "live"]
+_MOST = 2**62
 BLOCKABLE = frozenset({"validate", "refresh", "analytics"})
 
 
@@ -73,7 +74,7 @@ class NewKey:
             raise ConfigurationError(f"The sandbox makes test and live keys, not {self.kind!r}.")
         if self.expires_at is not None and self.expires_at.tzinfo is None:
             raise ConfigurationError("expires_at must name its time zone.", hint="Add tzinfo=UTC to it.")
-        if self.used < 0 or (self.monthly_limit is not None and self.monthly_limit < 0):
+        if not all(0 <= count < _MOST for count in (self.used, self.monthly_limit or 0)):
             raise ConfigurationError("used and monthly_limit count inferences: they are 0 or more.")
         if unknown := sorted(set(self.block_when_exhausted) - BLOCKABLE):
             raise ConfigurationError(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nimbus_sdk.sandbox.replies import FilePart, Reply
 
-_ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_ONE_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 def file_reply(path: Path, sha256: str, wanted: Mapping[str, str], filename: str) -> Reply:

@@ -272,3 +272,21 @@ def test_answers_are_not_shared_between_clients(sandbox):
             client = one if number % 2 else other
             body = client.post(f"{sandbox.api_url}/v1/auth/validate", json={"api_key": key}).json()
             assert body["user_id"] == f"usr_{number}"
+
+
+@pytest.mark.parametrize("secret", ['"\\ud800"', "[" * 100_000])
+def test_odd_json_is_refused_like_any_other(sandbox, http, secret):
+    """Half a letter, and nesting without end, are answered as the documentation says."""
+    body = b'{"api_key": ' + secret.encode() + b"}"
+    headers = {"Content-Type": "application/json"}
+    answer = http.post(f"{sandbox.api_url}/v1/auth/validate", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) in [(400, "INVALID_FORMAT"), (400, "MISSING_KEY")]
+
+
+def test_half_a_letter_in_a_reason_is_kept_as_its_number(sandbox, http):
+    """What no text can hold is no reason to fail."""
+    body = f'{{"api_key": "{sandbox.new_key()}", "reason": "lost \\ud800"}}'
+    headers = {"Content-Type": "application/json"}
+    answer = http.post(f"{sandbox.api_url}/v1/auth/revoke", content=body, headers=headers)
+    assert answer.status_code == 200
+    assert sandbox.audit()[0]["reason"] == "lost \\ud800"

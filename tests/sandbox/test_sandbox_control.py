@@ -118,3 +118,52 @@ def test_strangers_are_turned_away(sandbox, http, headers, status):
     filled = {name: value.format(token=sandbox.control_token) for name, value in headers.items()}
     answer = http.get(f"{sandbox.api_url}/_sandbox/keys", headers=filled)
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"delay": "x"},
+        {"after": "x"},
+        {"after": True},
+        {"headers": 5},
+        {"headers": {"A": 5}},
+        {"truncate": "5"},
+        {"redirect": 5},
+        {"status": 99},
+        {"drip": 0},
+        {"date_offset": 1e300},
+    ],
+)
+def test_a_fault_that_cannot_be_is_refused_when_it_is_set(sandbox, http, control, odd):
+    """And not when it strikes."""
+    assert control("POST", "faults", json={"endpoint": "health", **odd}).status_code == 400
+    assert http.get(f"{sandbox.api_url}/api/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("keys", {"used": 10**30}),
+        ("keys", {"monthly_limit": 10**30}),
+        ("switches", {"link_lifetime": "x"}),
+        ("switches", {"link_lifetime": None}),
+        ("switches", {"healthy": "no"}),
+    ],
+)
+def test_what_no_sandbox_can_be_is_refused(control, path, fields):
+    """With words, and without a change."""
+    assert control("POST", path, json=fields).status_code == 400
+    assert control("POST", "switches", json={"token_lifetime": None}).status_code == 200
+
+
+def test_a_bare_404_is_about_a_key_only_where_one_is_revoked(sandbox, http):
+    """A model that is not there is no key that is not there."""
+    for endpoint, path, code in (
+        ("model_file", "v1/models/x", "NOT_FOUND"),
+        ("revoke", "v1/auth/revoke", "KEY_NOT_FOUND"),
+    ):
+        sandbox.fault(endpoint, status=404, times=None)
+        method = "POST" if endpoint == "revoke" else "GET"
+        answer = http.request(method, f"{sandbox.api_url}/{path}")
+        assert (answer.status_code, answer.json()["code"]) == (404, code)
