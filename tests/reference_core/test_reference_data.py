@@ -229,3 +229,15 @@ def test_logvar_of_what_has_no_variance_in_a_float_is_named(huge: float) -> None
     features[1, :, 2] = 1e140 * np.arange(10)
     found = aggregate(BCIData(features, about(temporal_aggregation="logvar")))
     assert found[2, 1] == pytest.approx(2 * np.log(1e140) + np.log(8.25))
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 3, 10, 11])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_medians_are_numpy_s(n_samples: int, dtype: type) -> None:
+    """For even and odd numbers of samples, to the last bit, also where a sum of two samples overflows."""
+    features = np.random.default_rng(1).normal(size=(3, n_samples, 4)).astype(dtype)
+    data = BCIData(features, about(temporal_aggregation="median"))
+    np.testing.assert_array_equal(aggregate(data), np.median(features.astype(float), axis=1).T)
+    assert (
+        aggregate(BCIData(np.full((3, 2, 1), 1.5e308), about(temporal_aggregation="median"))) == 1.5e308
+    ).all()

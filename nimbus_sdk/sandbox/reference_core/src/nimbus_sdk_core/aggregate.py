@@ -1,6 +1,7 @@
 """From the samples of each trial to one feature vector."""
 
 from collections.abc import Callable
+from typing import NoReturn
 
 import numpy as np
 
@@ -60,7 +61,15 @@ def _mean(features: FeatureArray) -> FloatArray:
 
 
 def _median(features: FeatureArray) -> FloatArray:
-    return _piece_by_piece(lambda piece: np.median(piece, axis=1), features)
+    return _piece_by_piece(_middle, features)
+
+
+def _middle(features: FeatureArray) -> FloatArray:
+    """As ``np.median`` over samples, but by sorting: for trials of hundreds of samples that is faster."""
+    rows = np.moveaxis(features, 1, -1).copy()
+    rows.sort()
+    low, high = (rows[..., at].astype(np.float64) for at in ((rows.shape[-1] - 1) // 2, rows.shape[-1] // 2))
+    return np.asarray(0.5 * low + 0.5 * high)
 
 
 def _only(features: FeatureArray) -> FloatArray:
@@ -68,33 +77,36 @@ def _only(features: FeatureArray) -> FloatArray:
 
 
 def _logvar(features: FeatureArray) -> FloatArray:
-    with np.errstate(over="ignore", invalid="ignore"):
-        variance = _piece_by_piece(_variance, features)
-    if not np.isfinite(variance).all():
-        feature, trial = (int(at) for at in np.argwhere(~np.isfinite(variance))[0])
-        raise CoreDataError(
-            f"Feature {feature} varies by so much within trial {trial} (places on axes 0 and 2 of features, "
-            "counted from 0) that its variance exceeds the range of a float64.",
-            "Use larger units, so that the features stay below 1e150.",
-        )
-    if not variance.all():
-        feature, trial = (int(at) for at in np.argwhere(variance == 0)[0])
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        found = np.log(_piece_by_piece(_variance, features))
+    if not np.isfinite(found).all():
+        _refuse(found)
+    return np.asarray(found)
+
+
+def _refuse(logarithms: FloatArray) -> NoReturn:
+    feature, trial = (int(at) for at in np.argwhere(~np.isfinite(logarithms))[0])
+    if logarithms[feature, trial] == -np.inf:
         raise CoreDataError(
             f"Feature {feature} does not vary within trial {trial} (both counted from 0): "
             "the logarithm of its variance does not exist.",
             "Leave out dead channels and trials, or use another temporal_aggregation.",
         )
-    return np.log(variance, out=variance)
+    raise CoreDataError(
+        f"Feature {feature} varies by so much within trial {trial} (places on axes 0 and 2 of features, "
+        "counted from 0) that its variance exceeds the range of a float64.",
+        "Use larger units, so that the features stay below 1e150.",
+    )
 
 
 def _variance(features: FeatureArray) -> FloatArray:
     """Variance over samples; 0 where it is no more than rounding leaves of a constant."""
-    mean = features.mean(axis=1, dtype=np.float64, keepdims=True)
-    away = features - mean
-    found = np.multiply(away, away, out=away).mean(axis=1)
+    mean = _mean(features)
+    away = features - mean[:, None]
+    found = _mean(np.multiply(away, away, out=away))
     # Roots are compared, since squares may be out of range where what they come from is not.
-    found[np.sqrt(found) <= np.abs(_ROUNDING * mean[:, 0])] = 0.0
-    return np.asarray(found)
+    found *= np.sqrt(found) > np.abs(_ROUNDING * mean)
+    return found
 
 
 def _piece_by_piece(reduce: Callable[[FeatureArray], FloatArray], features: FeatureArray) -> FloatArray:

@@ -1,5 +1,6 @@
 """BCIData: the features of a set of trials, checked once and then trusted."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -188,7 +189,7 @@ def check_finite(features: FeatureArray) -> None:
     """Raise CoreDataError where features (n_features × n_samples, or × n_trials too) hold NaN or infinity."""
     # One pass without a temporary: a sum is finite only if every term is (or the terms are huge).
     with np.errstate(all="ignore"):
-        if np.isfinite(features.sum()):
+        if math.isfinite(features.sum()):
             return
     broken = ~np.isfinite(features)
     if not broken.any():

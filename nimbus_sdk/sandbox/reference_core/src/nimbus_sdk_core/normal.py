@@ -26,11 +26,11 @@ _HALF = np.full((), 0.5 * _CELLS * (1.0 - 1e-15))
 _ROOT_2 = math.sqrt(2.0)
 _LOG_ROOT_2_PI = 0.5 * math.log(2.0 * math.pi)
 
-# The inverse goes by the logarithm of the depth, from 1e-13 to where the tail is all x²/2.
+# The inverse goes by the logarithm of the depth, from 1e-13 to where the tail is all x²/2: beyond, the last
+# cell says the same.
 _DEEP_CELLS = 1_024
 _LEAST = np.full((), -30.0)
 _PER_UNIT = np.full((), _DEEP_CELLS / 70.0)
-_LAST = np.full((), float(_DEEP_CELLS))
 
 
 def log_tail(x: FloatArray) -> FloatArray:
@@ -71,7 +71,7 @@ def tail_point(depth: FloatArray) -> FloatArray:
     places = np.log(depth)
     places -= _LEAST
     places *= _PER_UNIT
-    found = look_up(_inverse_table(), np.minimum(places, _LAST, out=places))
+    found = look_up(_inverse_table(), places)
     found *= np.sqrt(depth)
     return found
 

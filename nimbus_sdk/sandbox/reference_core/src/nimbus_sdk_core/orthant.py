@@ -171,8 +171,8 @@ def _log_sum(log_weights: FloatArray, shape: tuple[int, ...]) -> FloatArray:
     """Logarithm of the sum over all points of what is given by its logarithms, for vectors of a shape."""
     # One row for each vector: NumPy reduces along rows several times as fast as along short columns.
     each = log_weights.reshape(-1, math.prod(shape)).T.copy()
-    top = each.max(axis=1, keepdims=True)
-    each -= top
-    found = np.log(np.exp(each, out=each).sum(axis=1, keepdims=True))
+    top = np.maximum.reduce(each, axis=1)
+    each -= top[:, None]
+    found = np.log(np.add.reduce(np.exp(each, out=each), axis=1))
     found += top
     return np.asarray(found.reshape(shape))

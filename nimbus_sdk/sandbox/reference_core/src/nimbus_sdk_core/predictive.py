@@ -114,9 +114,9 @@ def normalised(joint: FloatArray) -> tuple[FloatArray, FloatArray]:
     Args:
         joint: Up to a constant for each vector, shape (n_classes × n_vectors).
     """
-    joint -= joint.max(axis=0)
+    joint -= np.maximum.reduce(joint)
     posteriors = np.exp(joint)
-    total = posteriors.sum(axis=0)
+    total = np.add.reduce(posteriors)
     posteriors /= total
     joint -= np.log(total)
     return posteriors, joint
@@ -136,7 +136,7 @@ def squared_distances(ready: Predictive, vectors: FloatArray) -> FloatArray:
     for whitener, rows in zip(ready.whiteners, rows_of, strict=True):
         white = product(whitener, columns)
         np.multiply(white[:n_features], white[:n_features], out=white[:n_features])
-        np.add(white[n_features:], white[:n_features].sum(axis=0), out=rows)
+        np.add(white[n_features:], np.add.reduce(white[:n_features]), out=rows)
     squared += ready.places[:, None]
     np.maximum(squared, 0.0, out=squared)
     squared /= ready.widths[:, None]

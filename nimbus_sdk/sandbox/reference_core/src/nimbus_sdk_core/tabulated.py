@@ -1,4 +1,4 @@
-"""Smooth functions of one variable, read from a table: polynomials on cells of equal width.
+"""Smooth functions of one variable, read from a table: cubics on cells of equal width.
 
 A formula that is right to many digits takes dozens of steps, and for the few numbers of one trial each step
 costs NumPy far more than its arithmetic. Here it is written once, without haste, and read in a third of the
@@ -11,8 +11,6 @@ import numpy as np
 
 from .arrays import FloatArray
 
-_DEGREE = 3
-
 
 def tabulate(function: Callable[[FloatArray], FloatArray], n_cells: int) -> FloatArray:
     """Interpolate a function on the cells [0, 1], [1, 2], … at the Chebyshev points of each.
@@ -22,9 +20,9 @@ def tabulate(function: Callable[[FloatArray], FloatArray], n_cells: int) -> Floa
         n_cells: Number of cells.
 
     Returns:
-        For each cell the coefficients of its polynomial, highest power first, shape (degree + 1 × n_cells).
+        The coefficients of each cell's cubic, highest power first, shape (4 × n_cells).
     """
-    nodes = 0.5 - 0.5 * np.cos(np.pi * np.arange(0.5, _DEGREE + 1) / (_DEGREE + 1))
+    nodes = 0.5 - 0.5 * np.cos(np.pi * np.arange(0.5, 4.0) / 4.0)
     values = function(np.arange(n_cells) + nodes[:, None])
     return np.asarray(np.linalg.solve(np.vander(nodes), values))
 
@@ -34,17 +32,20 @@ def look_up(table: FloatArray, places: FloatArray) -> FloatArray:
 
     Args:
         table: From `tabulate`.
-        places: From 0 to less than the number of cells; used up.
+        places: Counted in cells, used up. What lies outside of the table is read in its nearest cell, at its
+            own place there.
 
     >>> look_up(tabulate(np.sqrt, 8), np.array([4.0, 6.25])).round(3)
     array([2. , 2.5])
     """
     cells = np.floor(places)
-    # Clipping serves what is no number, which then comes out as such.
     own = table.take(cells.astype(np.intp), axis=1, mode="clip")
     places -= cells
     found = own[0]
-    for power in range(1, _DEGREE + 1):
-        found *= places
-        found += own[power]
+    found *= places
+    found += own[1]
+    found *= places
+    found += own[2]
+    found *= places
+    found += own[3]
     return np.asarray(found)
