@@ -254,7 +254,7 @@ def prepared(call: Call, settings: Settings) -> Call:
     word = os.environ.get("NIMBUS_SDK_OFFLINE", "").strip().lower()
     if settings.offline or word not in _ONLINE_WORDS:
         raise NimbusConnectionError(
-            f"Offline mode is on, so {call.name} was not sent.",
+            f"Offline mode is on, so nothing was sent ({call.name}).",
             passing=False,
             sent=False,
             hint="To use the network unset NIMBUS_SDK_OFFLINE (in the environment or .env) "

@@ -85,7 +85,10 @@ def _no_core_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in before:
         del sys.modules[name]
     yield
-    sys.meta_path[:] = finders
+    # Whatever else was imported meanwhile may have brought a finder of its own, which must stay.
+    sys.meta_path[:] = [
+        finder for finder in sys.meta_path if finder in finders or not isinstance(finder, load._CoreFinder)
+    ]
     for name in [name for name in sys.modules if name.partition(".")[0] == DISTRIBUTION]:
         del sys.modules[name]
     sys.modules.update(before)
