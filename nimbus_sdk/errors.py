@@ -73,7 +73,7 @@ class ConfigurationError(NimbusError):
     """A setting, an argument or the environment cannot be used as it is."""
 
     exit_code = 2
-    advice = "Correct the setting and run it again; `nimbus-sdk status` shows the settings."
+    advice = "Correct what is named above, then run it again."
 
 
 class ApiError(NimbusError):

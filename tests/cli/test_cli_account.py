@@ -119,8 +119,8 @@ def test_status_that_failed_does_not_advise_itself(nimbus: Nimbus, monkeypatch: 
     told = nimbus("status")
     assert told.code == 2
     assert "NIMBUS_SDK_TIMEOUT" in told.err
-    assert told.err.endswith("Hint: Correct the setting and run it again.\n")
-    assert nimbus("status", "--json").complaint["hint"] == "Correct the setting and run it again."
+    assert told.err.endswith("Hint: Correct what is named above, then run it again.\n")
+    assert nimbus("status", "--json").complaint["hint"] == "Correct what is named above, then run it again."
 
 
 def test_a_key_that_the_service_has_called_dead_is_told(
