@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk import disk, licensing
+from nimbus_sdk.bundle import kept
 from nimbus_sdk.bundle.contents import Contents
-from nimbus_sdk.bundle.vault import inspect, seal, unseal
+from nimbus_sdk.bundle.vault import damaged, inspect, require_sealable, seal, unseal
 from nimbus_sdk.core import environment
 from nimbus_sdk.core_wheel import CoreWheel, fetched_wheel, put_in_use
 from nimbus_sdk.errors import ConfigurationError, CoreIncompatibleError, SessionExpiredError
@@ -78,7 +79,8 @@ def create_bundle(
         timeout: Likewise.
 
     Raises:
-        ConfigurationError: The file is there already, or the passphrase is too short.
+        ConfigurationError: The file is there already, its folder is not, or the passphrase is too short:
+            told before anything is asked for.
         NimbusError: What :func:`nimbus_sdk.install_core` raises.
     """
     given, api_key = received(api_key), None
@@ -95,6 +97,9 @@ def install_bundle(
     progress: Report | bool | None = None,
 ) -> AuthSession:
     """Install what a bundle carries, with no network; everything of it or nothing.
+
+    A session of the same key that was confirmed later stays; a core that is newer makes way, with a warning
+    in the log, and is kept for a rollback.
 
     Args:
         path: The file.
@@ -126,8 +131,8 @@ def _creating(
     settings: Settings, given: Given, path: str, passphrase: str, version: str | None, report: Report
 ) -> Flow[BundleFacts]:
     places = Places.of(settings)
-    if os.path.exists(path):
-        raise ConfigurationError(f"{path} is there already.", hint="Name a new file, or remove that one.")
+    require_sealable(passphrase)
+    _require_place(path)
     found = yield from work(lambda: find_key(settings, places, accepted(given)))
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
     session = yield from licensing.confirmed(settings, places, found.key)
@@ -161,11 +166,13 @@ def _installing(settings: Settings, path: str, passphrase: str, report: Report) 
     sealed = yield from work(lambda: inspect(_read(path)))
     _require_time_left(_facts(sealed.header).expires_at)
     contents = yield from work(lambda: Contents.unpack(unseal(sealed, passphrase)))
-    session = usable(replace(contents.session, profile=settings.profile), datetime.now(UTC))
-    _require_fit(contents.wheel_name)
+    brought = usable(replace(contents.session, profile=settings.profile), datetime.now(UTC))
+    version = _fitting_version(contents.wheel_name)
     lock = Lock(places.lock)
     try:
         yield from licensing.locked(lock)
+        before = yield from work(lambda: kept.core_in_use(places))
+        session = yield from work(lambda: kept.later(places, brought, datetime.now(UTC)))
         wheel = yield from work(lambda: _laid_down(places, contents))
         try:
             found = Found(contents.key, "bundle", os.path.basename(path))
@@ -174,8 +181,19 @@ def _installing(settings: Settings, path: str, passphrase: str, report: Report) 
             wheel.discard()
     finally:
         lock.release()
+    kept.tell_of_lower(before, version)
     report(ProgressEvent("done", "Done"))
     return session
+
+
+def _require_place(path: str) -> None:
+    if os.path.exists(path):
+        raise ConfigurationError(f"{path} is there already.", hint="Name a new file, or remove that one.")
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise ConfigurationError(f"There is no folder {folder}.", hint="Make it, or name a file elsewhere.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"Nothing can be written in {folder}.", hint="Name a file elsewhere.")
 
 
 def _laid_down(places: Places, contents: Contents) -> CoreWheel:
@@ -194,29 +212,40 @@ def _require_time_left(expires_at: str | None) -> None:
         )
 
 
-def _require_fit(wheel_name: str) -> None:
+def _fitting_version(wheel_name: str) -> str:
+    """The version of a core that fits this interpreter."""
     from packaging.tags import sys_tags
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     try:
-        tags = parse_wheel_filename(wheel_name)[3]
+        _, version, _, tags = parse_wheel_filename(wheel_name)
     except InvalidWheelFilename:
-        tags = frozenset()
+        version, tags = None, frozenset()
     if tags.isdisjoint(sys_tags()):
         here = environment.interpreter("cp-abi-platform")
         raise CoreIncompatibleError(
             f"The core in this bundle, {wheel_name}, is for another Python or platform than {here}.",
             hint="Make the bundle with the same version of Python, on the same kind of machine.",
         )
+    return str(version)
 
 
 def _facts(header: object) -> BundleFacts:
     told = header.get("facts") if isinstance(header, dict) else None
     told = told if isinstance(told, dict) else {}
-    end = told.get("expires_at")
-    return BundleFacts(
-        str(told.get("wheel")), str(told.get("created_at")), end if isinstance(end, str) else None
-    )
+    return BundleFacts(str(told.get("wheel")), str(told.get("created_at")), _moment(told.get("expires_at")))
+
+
+def _moment(told: object) -> str | None:
+    if told is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(told))
+    except ValueError:
+        moment = datetime.min
+    if moment.tzinfo is None:
+        raise damaged("its header tells no time at which its session ends")
+    return moment.isoformat()
 
 
 def _read(path: str) -> bytes:

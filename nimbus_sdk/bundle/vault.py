@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ SHORTEST_PASSPHRASE = 12
 LONGEST_HEADER = 64 * 1024
 # 2**15 blocks of 1 KiB, 32 MiB for each guess: what RFC 7914 and OWASP hold fit for a secret at rest.
 WORK, BLOCK, LANES = 2**15, 8, 3
-_WORK_LIMIT = 2**20
+# The header is a stranger's until the seal was checked: 128 MiB and a few seconds are the most it can cost.
+_MOST_WORK, _MOST_LANES = 2**17, 4
 _SALT_BYTES, _NONCE_BYTES, _KEY_BYTES = 16, 12, 32
 
 
@@ -39,6 +41,20 @@ class Sealed:
     content: bytes
 
 
+def require_sealable(passphrase: str) -> None:
+    """Make sure that :func:`seal` will do with a passphrase, before anything is spent on what it seals.
+
+    Raises:
+        ConfigurationError: The passphrase is too short or no text, or the ``bundle`` extra is not installed.
+    """
+    if len(_normal(passphrase)) < SHORTEST_PASSPHRASE:
+        raise ConfigurationError(
+            f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
+            hint="Whoever finds the file can try passphrases for ever: take several words.",
+        )
+    _require_library()
+
+
 def seal(facts: Mapping[str, object], content: bytes, passphrase: str) -> bytes:
     """Encrypt content, and bind readable facts to it.
 
@@ -48,13 +64,9 @@ def seal(facts: Mapping[str, object], content: bytes, passphrase: str) -> bytes:
         passphrase: At least 12 characters.
 
     Raises:
-        ConfigurationError: The passphrase is too short, or the ``bundle`` extra is not installed.
+        ConfigurationError: As for :func:`require_sealable`.
     """
-    if len(passphrase) < SHORTEST_PASSPHRASE:
-        raise ConfigurationError(
-            f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
-            hint="Whoever finds the file can try passphrases for ever: take several words.",
-        )
+    require_sealable(passphrase)
     salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
     header = {
         "format": FORMAT,
@@ -77,14 +89,14 @@ def inspect(data: bytes) -> Sealed:
     start = len(MAGIC) + 4
     length = int.from_bytes(data[len(MAGIC) : start], "big")
     if not data.startswith(MAGIC) or not 0 < length <= LONGEST_HEADER or len(data) < start + length:
-        raise _damaged("it does not begin as a bundle does")
+        raise damaged("it does not begin as a bundle does")
     header_bytes = data[start : start + length]
     try:
         header = json.loads(header_bytes)
     except (ValueError, RecursionError):
-        raise _damaged("its header cannot be read") from None
+        raise damaged("its header cannot be read") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise _damaged("it is of another format")
+        raise damaged("it is of another format")
     return Sealed(header, header_bytes, data[start + length :])
 
 
@@ -93,18 +105,19 @@ def unseal(sealed: Sealed, passphrase: str) -> bytes:
 
     Raises:
         CoreIntegrityError: The passphrase is another, or one bit of the file was changed.
-        ConfigurationError: The ``bundle`` extra is not installed.
+        ConfigurationError: The passphrase is no text, or the ``bundle`` extra is not installed.
     """
     try:
         costs = sealed.header["scrypt"]
-        work, block, lanes = (int(costs[name]) for name in ("n", "r", "p"))  # type: ignore[index]
+        work, block, lanes = (_whole(costs[name]) for name in ("n", "r", "p"))  # type: ignore[index]
         salt, nonce = bytes.fromhex(costs["salt"]), bytes.fromhex(str(sealed.header["nonce"]))  # type: ignore[index]
     except (KeyError, TypeError, ValueError):
-        raise _damaged("its header is incomplete") from None
-    if not (2**14 <= work <= _WORK_LIMIT and work & (work - 1) == 0 and block == BLOCK and 1 <= lanes <= 16):
-        raise _damaged("its header asks for unheard-of costs")
+        raise damaged("its header is incomplete") from None
+    cheap = 2**14 <= work <= _MOST_WORK and block == BLOCK and 1 <= lanes <= _MOST_LANES
+    if not cheap or work & (work - 1):
+        raise damaged("its header asks for unheard-of costs")
     if len(nonce) != _NONCE_BYTES:
-        raise _damaged("its header is incomplete")
+        raise damaged("its header is incomplete")
     cipher = _cipher(passphrase, salt, work, block, lanes)
     from cryptography.exceptions import InvalidTag
 
@@ -117,20 +130,46 @@ def unseal(sealed: Sealed, passphrase: str) -> bytes:
         ) from None
 
 
+def _whole(number: object) -> int:
+    if type(number) is not int:
+        raise TypeError("a cost is no whole number")
+    return number
+
+
 def _cipher(passphrase: str, salt: bytes, work: int, block: int, lanes: int) -> AESGCM:
+    _require_library()
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    secret = _normal(passphrase).encode()
+    return AESGCM(Scrypt(salt=salt, length=_KEY_BYTES, n=work, r=block, p=lanes).derive(secret))
+
+
+def _normal(passphrase: object) -> str:
+    """The passphrase as it is the same from every keyboard and editor (Unicode's NFC)."""
+    if not isinstance(passphrase, str):
+        raise ConfigurationError("The passphrase is no text (str).", hint="Decode it first.")
+    # Looked for and not tried out: the error of a failed encoding carries the text.
+    if any("\ud800" <= letter <= "\udfff" for letter in passphrase):
+        raise ConfigurationError(
+            "The passphrase holds bytes that are no text.", hint="Save its file as UTF-8, or type it again."
+        )
+    return unicodedata.normalize("NFC", passphrase)
+
+
+def _require_library() -> None:
     try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+        import cryptography.hazmat.primitives.ciphers.aead
+        import cryptography.hazmat.primitives.kdf.scrypt  # noqa: F401
     except ImportError:
         raise ConfigurationError(
             "Bundles need the library cryptography, which is not installed.",
             hint='Run `python -m pip install "nimbusbci-sdk[bundle]"`.',
         ) from None
-    key = Scrypt(salt=salt, length=_KEY_BYTES, n=work, r=block, p=lanes).derive(passphrase.encode())
-    return AESGCM(key)
 
 
-def _damaged(reason: str) -> CoreIntegrityError:
+def damaged(reason: str) -> CoreIntegrityError:
+    """The error over a file that is no whole bundle."""
     return CoreIntegrityError(
         f"This is not a whole bundle: {reason}.", hint="Copy the file once more, or make a new bundle."
     )

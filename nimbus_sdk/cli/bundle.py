@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ commands = typer.Typer(
     help="Carry core, session and key to a machine without network.", rich_markup_mode=None
 )
 
+_LONGEST_FILE = 64 * 1024
 PassphraseFile = Annotated[
     Path | None,
     typer.Option(
@@ -87,7 +89,7 @@ def install(
 def _passphrase(file: Path | None, *, twice: bool) -> str:
     if file is not None:
         return _first_line(file)
-    from nimbus_sdk.bundle.vault import SHORTEST_PASSPHRASE
+    from nimbus_sdk.bundle.vault import SHORTEST_PASSPHRASE, require_sealable
     from nimbus_sdk.store.prompt import ask_hidden, person_present
 
     least = f" ({SHORTEST_PASSPHRASE} characters or more)" if twice else ""
@@ -96,19 +98,22 @@ def _passphrase(file: Path | None, *, twice: bool) -> str:
         raise ConfigurationError(
             "Nobody is here to type the passphrase.", hint="Give --passphrase-file with a file that holds it."
         )
-    if twice and len(typed) < SHORTEST_PASSPHRASE:
-        raise ConfigurationError(
-            f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
-            hint="Run it again with a longer one: whoever finds the file can try passphrases for ever.",
-        )
+    if twice:
+        require_sealable(typed)
     if twice and ask_hidden("The same again: ") != typed:
         raise ConfigurationError("The two passphrases differ.", hint="Run it again.")
     return typed
 
 
 def _first_line(file: Path) -> str:
+    from nimbus_sdk.dotenv_file import decoded
+
     try:
-        with file.open(encoding="utf-8") as opened:
-            return opened.readline(4096).rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} cannot be read ({type(error).__name__}).") from None
+        with file.open("rb") as opened:
+            content = opened.read(_LONGEST_FILE)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read ({error.strerror}).") from None
+    line = re.split(r"[\r\n]", decoded(content), maxsplit=1)[0]
+    if "\ufffd" in line:
+        raise ConfigurationError(f"{file} is no text in UTF-8.", hint="Save it as UTF-8 and run it again.")
+    return line

@@ -20,6 +20,9 @@ from nimbus_sdk.errors import (
     SessionExpiredError,
 )
 from nimbus_sdk.session_in_use import current_session
+from tests.cli.conftest import nimbus
+
+__all__ = ["nimbus"]
 
 PASSPHRASE = "three words and more"
 
@@ -119,6 +122,35 @@ def test_a_short_passphrase_is_refused_before_anything_is_written(sandbox, key, 
     assert os.listdir(tmp_path) == []
 
 
+def without_library(monkeypatch):
+    """A machine on which the extra was not installed."""
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "passphrase", "prepare", "words"),
+    [
+        ("lab.nimbus", "x" * 11, None, "fewer than 12"),
+        ("none/lab.nimbus", PASSPHRASE, None, "There is no folder"),
+        ("closed/lab.nimbus", PASSPHRASE, None, "Nothing can be written in"),
+        ("lab.nimbus", PASSPHRASE, without_library, r"nimbusbci-sdk\[bundle\]"),
+    ],
+)
+def test_what_hinders_a_bundle_is_told_before_anything_is_asked_for(
+    sandbox, key, tmp_path, monkeypatch, name, passphrase, prepare, words
+):
+    """No request is spent, and no token lent, for a file that cannot be made."""
+    (tmp_path / "closed").mkdir(mode=0o500)
+    real = os.access
+    # Root, as which some run these tests, may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: "closed" not in str(path) and real(path, mode))
+    if prepare is not None:
+        prepare(monkeypatch)
+    with pytest.raises(ConfigurationError, match=words):
+        create_bundle(tmp_path / name, passphrase, key)
+    assert sandbox.journal() == []
+
+
 def test_a_bundle_never_replaces_a_file(sandbox, key, bundle):
     """What is there already stays."""
     before = bundle.read_bytes()
@@ -137,6 +169,34 @@ def test_an_expired_bundle_is_refused(sandbox, tmp_path, monkeypatch):
     time.sleep(0.9)
     with pytest.raises(SessionExpiredError, match="ended at"):
         install_bundle(tmp_path / "lab.nimbus", PASSPHRASE)
+
+
+@pytest.fixture
+def sealed(tmp_path):
+    """Makes a bundle with such an end in its header, and nothing of use inside."""
+
+    def write(expires_at):
+        path = tmp_path / "sealed.nimbus"
+        path.write_bytes(seal({"wheel": "core.whl", "expires_at": expires_at}, b"nothing", PASSPHRASE))
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("told", ["garbage", "2099-01-01T00:00:00", "9999-99-99", 5, [], "2099-01-01"])
+def test_a_header_whose_end_is_no_time_is_damage(sealed, told):
+    """The end is read before the seal is checked, so it may be anything."""
+    for read in (read_facts, lambda path: install_bundle(path, PASSPHRASE)):
+        with pytest.raises(CoreIntegrityError, match="no time at which its session ends"):
+            read(sealed(told))
+
+
+def test_an_end_at_either_end_of_time_is_one(sealed):
+    """What Python can tell as a time passes; control characters beside it are not shown."""
+    with pytest.raises(CoreIntegrityError, match="holds something else"):
+        install_bundle(sealed("9999-12-31T23:59:59-23:59"), PASSPHRASE)
+    with pytest.raises(SessionExpiredError, match=r"ended at 0001-01-01T00:00:00\+23:59"):
+        install_bundle(sealed("0001-01-01\x1b00:00:00+23:59"), PASSPHRASE)
 
 
 def test_a_core_for_another_platform_is_refused_with_the_reason(bundle, tmp_path):
@@ -179,7 +239,13 @@ def test_what_opens_and_is_no_bundle_is_refused(content):
         {"n": 2**30, "r": 8, "p": 1, "salt": "00"},
         {"n": 3, "r": 8, "p": 1, "salt": "00"},
         {"n": 2**15, "r": 8, "p": 10**6, "salt": "00"},
+        {"n": 2**18, "r": 8, "p": 1, "salt": "00"},
+        {"n": 2**15, "r": 8, "p": 5, "salt": "00"},
         {"n": "x", "r": 8, "p": 1, "salt": "00"},
+        {"n": 1e400, "r": 8, "p": 1, "salt": "00"},
+        {"n": 2.0**15, "r": 8, "p": 1, "salt": "00"},
+        {"n": 2**15, "r": 8, "p": True, "salt": "00"},
+        {"n": 2**15, "r": 8, "p": 1, "salt": 5},
         {"n": 2**15, "r": 8, "p": 1, "salt": "zz"},
         {},
         None,
@@ -189,13 +255,53 @@ def test_a_strange_header_costs_neither_time_nor_memory(costs):
     """The costs that a header asks for are checked before anything is computed."""
     header = json.dumps({"format": 1, "scrypt": costs, "nonce": "00" * 12}).encode()
     data = MAGIC + len(header).to_bytes(4, "big") + header + b"content"
-    with pytest.raises(CoreIntegrityError):
+    with pytest.raises(CoreIntegrityError, match="not a whole bundle"):
         unseal(inspect(data), PASSPHRASE)
+
+
+@pytest.mark.parametrize("passphrase", ["caf\udce9 horse battery", b"correct horse battery", None])
+def test_a_passphrase_that_is_no_text_is_told(sealed, tmp_path, key, passphrase):
+    """Bytes that a terminal could not read, bytes, or nothing: and the error holds no part of it."""
+    for use in (install_bundle, lambda path, given: create_bundle(f"{path}.new", given, key)):
+        with pytest.raises(ConfigurationError, match="no text") as caught:
+            use(sealed(None), passphrase)
+        assert "horse" not in str(caught.value)
+        assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu".encode(),
+        "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu\r\nnotes\r\n".encode("utf-8-sig"),
+        "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu\r\n".encode("utf-16"),
+        "de\u0301ja\u0300 vu, de\u0301ja\u0300 vu\n".encode(),
+    ],
+    ids=["plain", "byte order mark", "UTF-16", "decomposed"],
+)
+def test_a_passphrase_opens_whichever_way_it_was_written(tmp_path, nimbus, written):
+    """Windows editors, PowerShell and other keyboards write the same words in other bytes."""
+    (tmp_path / "pass").write_bytes(written)
+    path = tmp_path / "sealed.nimbus"
+    path.write_bytes(seal({}, b"nothing", "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu"))
+    opened = nimbus("bundle", "install", str(path), "--passphrase-file", str(tmp_path / "pass"))
+    assert "opens, but holds something else" in opened.err
+
+
+def test_a_passphrase_file_that_is_no_text_is_told(sealed, tmp_path, nimbus):
+    """And not taken with signs in place of what could not be read."""
+    (tmp_path / "pass").write_bytes("d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu\n".encode("latin-1"))
+    told = nimbus("bundle", "install", str(sealed(None)), "--passphrase-file", str(tmp_path / "pass"))
+    assert told.code == 2
+    assert "no text in UTF-8" in told.err
+    gone = nimbus("bundle", "install", "any.nimbus", "--passphrase-file", str(tmp_path / "none"))
+    assert gone.code == 2
+    assert "cannot be read (No such file" in gone.err
 
 
 def test_without_its_library_the_extra_is_named(bundle, monkeypatch):
     """The message says what to install."""
-    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
+    without_library(monkeypatch)
     with pytest.raises(ConfigurationError, match=r"nimbusbci-sdk\[bundle\]"):
         install_bundle(bundle, PASSPHRASE)
 
