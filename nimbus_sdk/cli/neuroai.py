@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from nimbus_sdk.cli import neuroai_keys
-from nimbus_sdk.cli.neuroai_keys import told
+from nimbus_sdk.cli.neuroai_told import told
 from nimbus_sdk.cli.options import Json, KeyFromStdin, Profile, Timeout
 from nimbus_sdk.cli.services import (
     BaseUrl,

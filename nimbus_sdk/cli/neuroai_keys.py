@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from nimbus_sdk.cli import render
+from nimbus_sdk.cli.letters import keyless
+from nimbus_sdk.cli.neuroai_told import LISTED, show_issued, told
 from nimbus_sdk.cli.options import Json, Profile, Timeout
 from nimbus_sdk.cli.services import BaseUrl, Save, show_facts
 
 if TYPE_CHECKING:
-    from nimbus_sdk.services import IssuedKey, KeyInfo, RateLimit
+    from nimbus_sdk.services import RateLimit
 
 commands = typer.Typer(help="Make, list, change, rotate and end keys.", rich_markup_mode=None)
-_LISTED = ("id", "name", "type", "role", "expires_at", "last_used_at")
 _NONE = "none"
 
 KeyId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
@@ -65,8 +66,8 @@ def list_keys(
     if as_json:
         render.document({"keys": [told(key) for key in found]})
     else:
-        headers = [name.replace("_", " ") for name in _LISTED]
-        rows = [[getattr(key, name) for name in _LISTED] for key in found]
+        headers = [name.replace("_", " ") for name in LISTED]
+        rows = [[getattr(key, name) for name in LISTED] for key in found]
         render.table(headers, rows, nothing="There is no key; `nimbus-sdk neuroai keys create` makes one.")
 
 
@@ -90,13 +91,16 @@ def create(
 ) -> None:
     """Make a key, and print its secret, this once; NeuroAI never shows it again.
 
+    With --save the new key is the stored one from then on; `nimbus-sdk neuroai restore-key` brings the one
+    before back. Where the store refuses, the secret is printed, and the command ends with 12.
+
     \b
     JSON: key {…}, secret (null where it is stored), saved_in (or null), notice
 
     \b
     Examples:
       nimbus-sdk neuroai keys create "Production CI/CD" --role Developer --type service --rate-limit 60
-      nimbus-sdk neuroai keys create dashboards --role Viewer --expires-at 2027-01-31T00:00Z --save
+      nimbus-sdk neuroai keys create dashboards --role Viewer --expires-at 2027-01-31T00:00Z
     """
     from nimbus_sdk.services import NeuroAI
 
@@ -113,7 +117,7 @@ def create(
             rate_limit=limit,
             save=save,
         )
-    _show(issued, as_json=as_json)
+    show_issued(issued, as_json=as_json)
 
 
 @commands.command()
@@ -199,6 +203,8 @@ def rotate(
 ) -> None:
     """Give a key a new secret, and print it, this once; the old one is dead at once.
 
+    Where --save is given and the store refuses, the secret is printed, and the command ends with 12.
+
     \b
     JSON: rotated, and where it is true: key {…}, secret (null where it is stored), saved_in, notice
 
@@ -218,7 +224,7 @@ def rotate(
             else client.rotate_if_older_than(older_than or 0.0, key_id=identifier, save=save)
         )
     if issued is not None:
-        _show(issued, as_json=as_json, rotated=True)
+        show_issued(issued, as_json=as_json, rotated=True)
     elif as_json:
         render.document({"rotated": False})
     else:
@@ -251,7 +257,7 @@ def delete(
         raise ConfigurationError(
             f"Nobody is here to confirm that {identifier} is to be deleted.", hint="Give --yes."
         )
-    if not yes and not typer.confirm(f"Delete {identifier} for good?", err=True):
+    if not yes and not typer.confirm(f"Delete {keyless(identifier)} for good?", err=True):
         render.say("Nothing was deleted.")
         raise typer.Exit(1)
     with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
@@ -260,22 +266,6 @@ def delete(
         render.document({"deleted": True})
     else:
         render.say(f"Deleted {identifier}.")
-
-
-def told(key: KeyInfo) -> dict[str, object]:
-    """What is known of a key, as plain values."""
-    return key.model_dump(mode="json")
-
-
-def _show(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> None:
-    secret = None if issued.saved_in is not None else issued.secret.get_secret_value()
-    if as_json:
-        marks = {"rotated": True} if rotated else {}
-        issue = {"secret": secret, "saved_in": issued.saved_in, "notice": issued.notice}
-        render.document({**marks, "key": told(issued.info), **issue})
-        return
-    render.facts([(name.replace("_", " "), getattr(issued.info, name)) for name in _LISTED])
-    render.say(issued.notice, *([] if secret is None else [secret]))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -20,7 +20,7 @@ from nimbus_sdk.services.neuroai_models import (
     KeyType,
     RateLimit,
 )
-from nimbus_sdk.services.neuroai_wire import KeyFields, where_given
+from nimbus_sdk.services.neuroai_wire import KeyFields, Walk, where_given
 from nimbus_sdk.transport.drive import Driver
 
 if TYPE_CHECKING:
@@ -84,13 +84,9 @@ class NeuroAI:
 
     def list_keys(self, *, page_size: int = PAGE) -> Iterator[KeyInfo]:
         """All keys, fetched page by page while you go through them."""
-        cursor: str | None = None
-        while True:
-            page = self._driver.run(self._voice.page(page_size, cursor))
-            yield from page.keys
-            cursor = page.cursor
-            if cursor is None:
-                return
+        walk = Walk()
+        while not walk.ended:
+            yield from self._driver.run(self._voice.page(page_size, walk))
 
     def get_key(self, key_id: str) -> KeyInfo:
         """One key. Raises ``KeyNotFoundError``."""

@@ -18,7 +18,7 @@ from nimbus_sdk.services.neuroai_models import (
     KeyType,
     RateLimit,
 )
-from nimbus_sdk.services.neuroai_wire import KeyFields, where_given
+from nimbus_sdk.services.neuroai_wire import KeyFields, Walk, where_given
 from nimbus_sdk.transport.drive import AsyncDriver
 
 if TYPE_CHECKING:
@@ -62,14 +62,10 @@ class AsyncNeuroAI:
 
     async def list_keys(self, *, page_size: int = PAGE) -> AsyncIterator[KeyInfo]:
         """All keys, fetched page by page while you go through them; see :meth:`NeuroAI.list_keys`."""
-        cursor: str | None = None
-        while True:
-            page = await self._driver.run(self._voice.page(page_size, cursor))
-            for key in page.keys:
+        walk = Walk()
+        while not walk.ended:
+            for key in await self._driver.run(self._voice.page(page_size, walk)):
                 yield key
-            cursor = page.cursor
-            if cursor is None:
-                return
 
     async def get_key(self, key_id: str) -> KeyInfo:
         """One key; see :meth:`NeuroAI.get_key`."""

@@ -5,6 +5,7 @@ Source: the section "Endpoints Summary" of the NeuroAI documentation.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
@@ -25,7 +26,9 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.services import kept_key
 from nimbus_sdk.services import neuroai_wire as wire
 from nimbus_sdk.services.link import Link, Params, content
+from nimbus_sdk.services.neuroai_lost import never_arrived, unresolved
 from nimbus_sdk.services.neuroai_models import IssuedKey, KeyCheck, KeyInfo
+from nimbus_sdk.services.neuroai_secret import is_secret, kept
 from nimbus_sdk.services.service_key import ServiceKey
 from nimbus_sdk.services.system import System
 from nimbus_sdk.store import files
@@ -45,6 +48,7 @@ NEUROAI = System(
 _SLACK = timedelta(seconds=2)
 """Times on the wire may be cut to whole seconds, and the clock's offset is no better."""
 
+_MOST_DAYS = 36_500
 _LOCK_POLL_SECONDS = 0.1
 _LOCK_POLLS = 300
 
@@ -54,6 +58,7 @@ class Conversations:
 
     def __init__(self, link: Link) -> None:
         self.link = link
+        self._own: tuple[ServiceKey, str] | None = None
 
     def request(
         self, method: str, path: str, params: Params | None, json: object, request_id: str | None
@@ -68,6 +73,7 @@ class Conversations:
         valid, key = wire.verified(answer)
         if not valid:
             raise InvalidKeyError("NeuroAI says that this key is not valid.", status=answer.status)
+        self._own = None if key is None else ((yield from work(self.link.found)).key, key.id)
         return KeyCheck(key=key)
 
     def save_key(self) -> Flow[str]:
@@ -83,13 +89,10 @@ class Conversations:
         """Remove the stored key."""
         return (yield from kept_key.forget(self.link))
 
-    def page(self, size: int, cursor: str | None) -> Flow[wire.KeyPage]:
-        """One page of the list."""
-        params: Params = {"limit": size, "cursor": cursor}
-        page = wire.page((yield from self.link.exchange("GET", wire.KEYS, params=params)))
-        if page.cursor is not None and page.cursor == cursor:
-            raise ResponseFormatError("The service's list of keys has a page that leads to itself.")
-        return page
+    def page(self, size: int, walk: wire.Walk) -> Flow[tuple[KeyInfo, ...]]:
+        """The next page of the list."""
+        params: Params = {"limit": size, "cursor": walk.cursor}
+        return wire.page((yield from self.link.exchange("GET", wire.KEYS, params=params)), walk)
 
     def get_key(self, key_id: str) -> Flow[KeyInfo]:
         """One key."""
@@ -107,42 +110,51 @@ class Conversations:
             # The first attempt has done it, and only its answer was lost.
             if not error.answer_lost:
                 raise
+        except InvalidKeyError as error:
+            # A key that ends itself: the answer to the first attempt was lost, and the repeat is refused.
+            was_valid = self._own == ((yield from work(self.link.found)).key, key_id)
+            if not was_valid or error.code is None:
+                error.hint = f"If it is the key in use that was to be deleted, it has ended. {error.hint}"
+                raise
 
     def create_key(self, fields: wire.KeyFields, save: bool) -> Flow[IssuedKey]:
         """Make a key; a lost answer is looked for in the list before anything is sent again."""
         body = fields.body()
-        if save:
-            yield from work(self.link.slot.read)
+        stored = (yield from self._stored()) if save else None
         began, may_send_again = datetime.now(UTC), True
         while True:
             try:
                 answer = yield from self.link.exchange("POST", wire.KEYS, json=body)
-                info, secret = wire.issued(answer, self.link.system)
+                info, secret = wire.issued(answer, self.link.system, {"name": str(body["name"])})
                 break
             except (NimbusConnectionError, ServerError, ResponseFormatError) as lost:
                 yield from self._check_not_made(str(body["name"]), began, lost)
                 if not may_send_again:
                     raise
                 may_send_again = False
-        return (yield from self._issued(info, secret, save=save, ends_own=False))
+        return (yield from self._handed_over(info, secret, save=save, instead_of=stored))
 
     def rotate_key(self, key_id: str, save: bool) -> Flow[IssuedKey]:
         """Give a key a new secret; where it is the key in use, the new one is used from now on."""
         own = (yield from self.verify()).key
         is_own = own is not None and own.id == key_id
-        if save:
-            yield from work(self.link.slot.read)
-        info, secret = yield from self._rotated(key_id, is_own=is_own)
-        stored = is_own and (yield from work(self.link.found)).source == "store"
-        if is_own:
-            self.link.adopt(secret, "store" if stored else "argument")
+        used = yield from work(self.link.found)
         # A stored key that was just ended would fail in every other process.
-        return (yield from self._issued(info, secret, save=save or stored, ends_own=is_own))
+        save = save or (is_own and used.source == "store")
+        stored = (yield from self._stored()) if save else None
+        known = {"id": key_id, "name": own.name if own is not None and is_own else ""}
+        info, secret = yield from self._rotated(key_id, known, is_own=is_own)
+        if is_own:
+            self.link.adopt(secret, "store" if used.source == "store" else "argument")
+            stored = None if stored == used.key else stored
+        return (yield from self._handed_over(info, secret, save=save, instead_of=stored))
 
     def rotate_if_older_than(self, days: float, key_id: str | None, save: bool) -> Flow[IssuedKey | None]:
         """Rotate a key whose secret is older than so many days; the key in use where none is named."""
-        if not days > 0:
-            raise ConfigurationError("days must be above 0.", hint="The documentation advises 90.")
+        if not 0 < days <= _MOST_DAYS:
+            raise ConfigurationError(
+                f"days must be above 0, and at most {_MOST_DAYS}.", hint="The documentation advises 90."
+            )
         with files.Lock(f"{self.link.slot.places.rotation}.lock") as lock:
             yield from _taken(lock)
             # Another process may have rotated the stored key while this one waited.
@@ -160,6 +172,11 @@ class Conversations:
 
     def _of_key(self, method: str, key_id: str, action: str = "", json: object = None) -> Flow[Answer]:
         path = wire.key_path(key_id, action)
+        # In a URL, a key would end up in the logs of everyone on the way.
+        if is_secret(key_id.strip(), (yield from work(self.link.found)).key):
+            raise ConfigurationError(
+                "That is a key, and not a key's id; it was not sent.", hint="List the keys to see their ids."
+            )
         try:
             return (yield from self.link.exchange(method, path, json=json))
         except ApiError as error:
@@ -176,7 +193,7 @@ class Conversations:
 
     def _check_not_made(self, name: str, began: datetime, lost: NimbusError) -> Flow[None]:
         """Come back only where the lost request has made no key and will make none."""
-        if _never_arrived(lost):
+        if never_arrived(lost):
             raise lost
         try:
             made = yield from self._made_since(name, began)
@@ -187,33 +204,33 @@ class Conversations:
                 hint="Look at the list before you try again.",
             ) from None
         if made or isinstance(lost, NimbusTimeoutError):
-            raise _unresolved(name, made, lost)
+            raise unresolved(name, made, lost)
 
     def _made_since(self, name: str, began: datetime) -> Flow[tuple[str, ...]]:
         found: list[str] = []
-        cursor: str | None = None
-        while True:
-            page = yield from self.page(100, cursor)
+        walk = wire.Walk()
+        while not walk.ended:
+            keys = yield from self.page(100, walk)
             since = began + self._clock_offset - _SLACK
-            found += [key.id for key in page.keys if key.name == name and (key.created_at or since) >= since]
-            cursor = page.cursor
-            if cursor is None:
-                return tuple(found)
+            found += [key.id for key in keys if key.name == name and (key.created_at or since) >= since]
+        return tuple(found)
 
-    def _rotated(self, key_id: str, *, is_own: bool) -> Flow[tuple[KeyInfo, ServiceKey]]:
+    def _rotated(
+        self, key_id: str, known: Mapping[str, str], *, is_own: bool
+    ) -> Flow[tuple[KeyInfo, ServiceKey]]:
         lost: NimbusError
         try:
             answer = yield from self._of_key("POST", key_id, "/rotate", json={})
-            return wire.issued(answer, self.link.system)
+            return wire.issued(answer, self.link.system, known)
         except (NimbusConnectionError, ServerError, ResponseFormatError) as error:
             lost = error
-            if _never_arrived(error):
+            if never_arrived(error):
                 raise
         try:
             # A second rotation ends the secret that the lost answer carried, which nobody has.
             if not isinstance(lost, NimbusTimeoutError):
                 answer = yield from self._of_key("POST", key_id, "/rotate", json={})
-                return wire.issued(answer, self.link.system)
+                return wire.issued(answer, self.link.system, known)
         except NimbusError as error:
             lost = error
         own = "It is the key in use, so make a new one in the dashboard if the next call is refused."
@@ -223,20 +240,26 @@ class Conversations:
             hint=own if is_own else "Rotate it again: that gives a new secret and ends the one before.",
         )
 
-    def _issued(self, info: KeyInfo, secret: ServiceKey, *, save: bool, ends_own: bool) -> Flow[IssuedKey]:
-        shown = SecretStr(secret.reveal())
+    def _stored(self) -> Flow[ServiceKey | None]:
+        """What a new secret will be stored in place of; a store that cannot take it makes no secret."""
+        if self.link.settings.credential_store == MemoryStore.name:
+            raise CredentialStoreError(
+                "NIMBUS_SDK_CREDENTIAL_STORE is none: a secret cannot be stored, so none was asked for.",
+                hint="Choose another store, or ask for the secret without storing it.",
+            )
+        return (yield from work(self.link.slot.read)).key
+
+    def _handed_over(
+        self, info: KeyInfo, secret: ServiceKey, *, save: bool, instead_of: ServiceKey | None
+    ) -> Flow[IssuedKey]:
+        issued = IssuedKey(info=info, secret=SecretStr(secret.reveal()))
         if not save:
-            return IssuedKey(info=info, secret=shown)
+            return issued
         slot, origin = self.link.slot, self.link.origin
-        keep = slot.save if ends_own else slot.supersede
-        try:
-            choice = yield from work(lambda: keep(secret, origin))
-        except CredentialStoreError as error:
-            # Raised, it would take the secret with it, which nobody can ask for again.
-            return IssuedKey(info=info, secret=shown, not_saved=str(error))
-        if choice.store.name == MemoryStore.name:
-            return IssuedKey(info=info, secret=shown, not_saved="NIMBUS_SDK_CREDENTIAL_STORE is none.")
-        return IssuedKey(info=info, secret=shown, saved_in=choice.store.name)
+        # A key that lives on stays at hand; one that this secret has just ended does not.
+        keep = slot.save if instead_of is None else slot.supersede
+        masked = "" if instead_of is None else instead_of.masked
+        return (yield from kept(issued, lambda: keep(secret, origin), replaced=masked))
 
     @property
     def _clock_offset(self) -> timedelta:
@@ -247,10 +270,6 @@ class Conversations:
 
     def __repr__(self) -> str:
         return repr(self.link)
-
-
-def _never_arrived(error: NimbusError) -> bool:
-    return isinstance(error, NimbusConnectionError) and not (error.passing and error.sent)
 
 
 def _taken(lock: files.Lock) -> Flow[None]:
@@ -267,20 +286,4 @@ def _taken(lock: files.Lock) -> Flow[None]:
         yield from pause(_LOCK_POLL_SECONDS)
     raise ConfigurationError(
         "Another process has been rotating this key for half a minute.", hint="Run it again when it is done."
-    )
-
-
-def _unresolved(name: str, made: tuple[str, ...], lost: NimbusError) -> AnswerLostError:
-    if not made:
-        return AnswerLostError(
-            f"NeuroAI did not answer the creation of {name!r} in time. It is not in the list so far, and may "
-            f"still be made ({lost.message}).",
-            hint="Look at the list in a minute, before you try again.",
-        )
-    listed = " or ".join(made)
-    return AnswerLostError(
-        f"The answer to the creation of {name!r} was lost ({lost.message}), and with it the secret. The list "
-        f"has a key of that name that is as new: {listed}.",
-        left_behind=made,
-        hint=f"If it is yours, rotate it for a new secret, rotate_key({made[0]!r}), or delete it.",
     )

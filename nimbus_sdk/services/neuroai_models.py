@@ -177,6 +177,7 @@ class KeyInfo(_Wire):
     """What NeuroAI tells of a key; never the key itself. Times are UTC, None where it tells none.
 
     ``referrers`` are domains and IP addresses it may be used from, none: any. ``key_prefix`` is for people.
+    ``id`` and ``name`` are empty where the answer that brought a new secret did not tell them.
     """
 
     id: Annotated[str, Field(min_length=1, max_length=200)]
@@ -212,18 +213,23 @@ class IssuedKey:
         secret: The whole secret; ``secret.get_secret_value()`` gives it.
         saved_in: The credential store that keeps it (``keyring``, ``file``), or None where none was asked to.
         not_saved: Why a store that was asked to keep it does not; empty where nothing went wrong.
+        replaced: What people may see of another key, in whose place it was stored; empty where of none.
     """
 
     info: KeyInfo
     secret: SecretStr
     saved_in: str | None = None
     not_saved: str = ""
+    replaced: str = ""
 
     @property
     def notice(self) -> str:
         """What a person must know of it, in words."""
         if self.saved_in is not None:
-            return f"The secret is stored ({self.saved_in}); NeuroAI never shows it again."
+            place = (
+                f", in the place of {self.replaced}, which restore-key brings back" if self.replaced else ""
+            )
+            return f"The secret is stored ({self.saved_in}){place}; NeuroAI never shows it again."
         trouble = f" It could not be stored: {self.not_saved}" if self.not_saved else ""
         return f"The secret is shown this once: keep it now, NeuroAI never shows it again.{trouble}"
 

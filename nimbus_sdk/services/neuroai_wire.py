@@ -6,7 +6,8 @@ The documentation's samples are missing, so the names are an assumption of this 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -27,6 +28,7 @@ _WITHIN = ("data", "key", "api_key", "apiKey")
 _SECRET = ("key", "api_key", "apiKey", "secret", "token")
 _LISTED = ("data", "keys", "api_keys", "apiKeys", "items")
 _CURSOR = ("next_cursor", "nextCursor")
+_MOST_PAGES = 10_000
 
 
 def key_path(key_id: str, action: str = "") -> str:
@@ -78,17 +80,39 @@ def where_given(value: T | None) -> T | Keep:
     return Keep.KEEP if value is None else value
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPage:
-    """One page of a list.
+class Walk:
+    """The way through a list, page by page.
 
     Attributes:
-        keys: The keys on it.
-        cursor: Where the next page begins, or None at the end.
+        cursor: Where the next page begins; None at the first one.
+        ended: Whether there is no next page.
+
+    Example:
+        >>> walk = Walk()
+        >>> walk.turn("page-2"), walk.turn(None), walk.ended
+        (None, None, True)
     """
 
-    keys: tuple[KeyInfo, ...]
-    cursor: str | None
+    def __init__(self) -> None:
+        self.cursor: str | None = None
+        self.ended = False
+        self._met: set[str] = set()
+
+    def turn(self, cursor: str | None) -> None:
+        """Go on to the page that begins there.
+
+        Raises:
+            ResponseFormatError: That one was there before, or there is no end to them.
+        """
+        if cursor is None:
+            self.ended = True
+            return
+        if cursor in self._met or len(self._met) >= _MOST_PAGES:
+            raise ResponseFormatError(
+                "The service's list of keys has a page that leads to itself, or no end."
+            )
+        self._met.add(cursor)
+        self.cursor = cursor
 
 
 def key_info(answer: Answer) -> KeyInfo:
@@ -100,16 +124,21 @@ def key_info(answer: Answer) -> KeyInfo:
     return fitted(KeyInfo, _without_secret(_key_in(answer.json())))
 
 
-def issued(answer: Answer, system: System) -> tuple[KeyInfo, ServiceKey]:
-    """The key that an answer tells of, and its secret.
+def issued(answer: Answer, system: System, known: Mapping[str, str]) -> tuple[KeyInfo, ServiceKey]:
+    """The key that an answer tells of, and its secret. Where there is one, nothing beside it can spoil it.
+
+    Args:
+        answer: What came.
+        system: How its keys are read.
+        known: ``id`` and ``name``, for an answer that does not tell them; what else does not fit is left out.
 
     Raises:
-        ResponseFormatError: One of them is missing.
+        ResponseFormatError: There is no secret in it.
     """
     secret = _secret(answer, system)
     if secret is None:
         raise ResponseFormatError("The service's answer has no secret for the key it made.")
-    return key_info(answer), secret
+    return _as_far_as_it_fits(_key_in(answer.json()), known), secret
 
 
 def verified(answer: Answer) -> tuple[bool, KeyInfo | None]:
@@ -119,14 +148,16 @@ def verified(answer: Answer) -> tuple[bool, KeyInfo | None]:
         ResponseFormatError: The answer says neither.
     """
     body = answer.json()
-    if not isinstance(body, dict) or not isinstance(body.get("valid", True), bool):
+    fields = _key_in(body)
+    told = isinstance(fields, dict) and "id" in fields
+    valid = body.get("valid", told or None) if isinstance(body, dict) else None
+    if not isinstance(valid, bool):
         raise ResponseFormatError("The service's answer does not say whether the key is valid.")
-    fields = _without_secret(_key_in(body))
-    return body.get("valid", True), fitted(KeyInfo, fields) if "id" in fields else None
+    return valid, fitted(KeyInfo, _without_secret(fields)) if told else None
 
 
-def page(answer: Answer) -> KeyPage:
-    """One page of a list.
+def page(answer: Answer, walk: Walk) -> tuple[KeyInfo, ...]:
+    """The keys of one page of a list; the walk goes on to the next.
 
     Raises:
         ResponseFormatError: It is none.
@@ -137,7 +168,8 @@ def page(answer: Answer) -> KeyPage:
         raise ResponseFormatError("The service's answer is no list of keys.")
     keys = tuple(fitted(KeyInfo, _without_secret(row)) for row in listed)
     cursor = _first(body, _CURSOR, str)
-    return KeyPage(keys, cursor if isinstance(cursor, str) and cursor else None)
+    walk.turn(cursor if isinstance(cursor, str) and cursor else None)
+    return keys
 
 
 def _key_in(body: object) -> object:
@@ -148,9 +180,28 @@ def _key_in(body: object) -> object:
 
 def _secret(answer: Answer, system: System) -> ServiceKey | None:
     body = answer.json()
-    text = _first(_key_in(body), _SECRET, str) or _first(body, _SECRET, str)
-    key = system.read_key(text if isinstance(text, str) else None)
-    return key if isinstance(key, ServiceKey) else None
+    texts = (_first(part, _SECRET, str) for part in (_key_in(body), *_parts(body)))
+    keys = (system.read_key(text) for text in texts if isinstance(text, str))
+    return next((key for key in keys if isinstance(key, ServiceKey)), None)
+
+
+def _parts(body: object, depth: int = 3) -> Iterator[object]:
+    """A body, and the objects within it that may be a key."""
+    yield body
+    if isinstance(body, Mapping) and depth:
+        for name in _WITHIN:
+            yield from _parts(body.get(name), depth - 1)
+
+
+def _as_far_as_it_fits(fields: object, known: Mapping[str, str]) -> KeyInfo:
+    stand_ins = {"id": "?", "name": "?"}
+    fits: dict[str, object] = {}
+    for name, value in _without_secret(fields).items() if isinstance(fields, dict) else ():
+        with suppress(ResponseFormatError, RecursionError):
+            fitted(KeyInfo, {**stand_ins, name: value})
+            fits[name] = value
+    info = fitted(KeyInfo, {**stand_ins, **fits})
+    return info.model_copy(update={name: known.get(name, "") for name in stand_ins if name not in fits})
 
 
 def _without_secret(fields: object) -> dict[str, object]:

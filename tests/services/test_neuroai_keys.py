@@ -150,16 +150,16 @@ def test_a_store_that_refuses_costs_no_secret(client, monkeypatch):
     assert issued.saved_in is None
     assert "The disk is full." in issued.notice
     assert issued.secret.get_secret_value()
-    monkeypatch.undo()
-    monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "none")
 
 
-def test_with_no_store_the_secret_is_handed_over(desk, box, monkeypatch):
-    """save=True with nowhere to save says so, and keeps quiet about nothing."""
+@pytest.mark.parametrize("call", [("create_key", "nowhere"), ("rotate_key", "key_1")])
+def test_with_no_store_no_secret_is_asked_for(desk, box, monkeypatch, call):
+    """save=True with nowhere to save is refused while nothing has happened yet."""
     monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "none")
     client = desk("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)
-    issued = client("create_key", "nowhere", role="Viewer", save=True)
-    assert (issued.saved_in, bool(issued.not_saved)) == (None, True)
+    with pytest.raises(CredentialStoreError, match="none was asked for"):
+        client(*call, save=True)
+    assert all(exchange.method == "GET" for exchange in box.journal())
 
 
 def test_a_store_that_is_broken_before_makes_no_key(client, box, places):

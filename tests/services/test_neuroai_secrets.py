@@ -1,0 +1,255 @@
+"""A secret of NeuroAI that has arrived is never lost, and one that is a key goes into no URL."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nimbus_sdk import services
+from nimbus_sdk.errors import (
+    AnswerLostError,
+    ConfigurationError,
+    InvalidKeyError,
+    NimbusConnectionError,
+    ResponseFormatError,
+)
+from nimbus_sdk.services import slot
+from nimbus_sdk.services.neuroai_models import IssuedKey, RateLimit, Role
+from nimbus_sdk.transport.flow import Answer
+from tests.services.conftest import NEUROAI_KEY
+
+SECRET = "nai_secret0secret0secret0secret"
+OWN = {"valid": True, "key": {"id": "key_own", "name": "own", "created_at": "2020-01-01T00:00:00Z"}}
+ODD = [
+    {"id": "key_1", "key": SECRET},
+    {"id": "key_1", "name": "CI", "key": SECRET, "rate_limit": {"limit": 60}, "role": "Viewer"},
+    {"id": "key_1", "name": 7, "key": SECRET, "permissions": "all", "role": "Viewer"},
+    {"id": "key_1", "name": "CI", "expires_at": "never", "data": {"secret": SECRET}},
+    {"data": {"api_key": {"id": "key_1"}, "secret": SECRET}},
+    {"success": True, "data": {"key": {"api_key": SECRET}}},
+    {"key": SECRET},
+]
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_a_secret_is_not_lost_to_what_stands_beside_it(desk, replies, body):
+    """A rotation's old secret is dead: the new one is handed over, with whatever fits of the rest."""
+    replies.say("200 OK", OWN)
+    replies.say("200 OK", body)
+    issued = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_key", "key_1")
+    assert issued.secret.get_secret_value() == SECRET
+    assert issued.info.id == "key_1"
+    assert issued.info.role == (Role.VIEWER if "role" in body else None)
+    assert len(replies.server.requests) == 2
+    assert SECRET not in f"{issued!r}{issued.info!r}"
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_a_key_that_was_made_is_not_made_twice(desk, replies, body):
+    """One request, one key, its secret; the name is the one that was sent."""
+    replies.say("201 Created", body)
+    issued = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
+    assert (issued.secret.get_secret_value(), issued.info.name) == (SECRET, "CI")
+    assert len(replies.server.requests) == 1
+
+
+def test_of_an_odd_answer_all_that_fits_is_kept(desk, replies):
+    """One field that cannot be read costs that field."""
+    made = {"id": "key_1", "name": "a", "description": "b", "rateLimit": 60, "expires_at": "never"}
+    replies.say("201 Created", {**made, "key": SECRET})
+    info = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI").info
+    assert (info.id, info.name, info.description, info.rate_limit, info.expires_at) == (
+        "key_1",
+        "a",
+        "b",
+        RateLimit(60),
+        None,
+    )
+
+
+def test_a_key_without_an_id_says_so(desk, replies):
+    """Its secret is there; its id is in the list."""
+    replies.say("201 Created", {"key": SECRET})
+    assert desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI").info.id == ""
+
+
+def test_ctrl_c_while_a_secret_is_stored_leaves_the_secret(desk, box, monkeypatch):
+    """The old one is dead: whoever interrupts gets the new one, and what became of it."""
+    desk("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)("save_key")
+    client = desk("NeuroAI", base_url=box.neuroai_url)
+
+    def pressed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    own = client("verify").key.id
+    monkeypatch.setattr(slot.Slot, "save", pressed)
+    issued = client("rotate_key", own, save=True)
+    assert issued.saved_in is None
+    assert "Ctrl-C" in issued.notice
+    with services.NeuroAI(issued.secret.get_secret_value(), base_url=box.neuroai_url) as fresh:
+        assert fresh.verify().key.id == own
+
+
+def test_a_secret_of_a_cancelled_task_is_stored(places):
+    """Nobody hears it any more, and no thread was free: it is in the store all the same."""
+    import anyio.to_thread
+
+    class Busy:
+        async def send(self, call, deadline):
+            anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+            self.work = asyncio.create_task(anyio.to_thread.run_sync(time.sleep, 1.0))
+            await asyncio.sleep(0.05)
+            made = {"id": "key_1", "name": "CI", "key": SECRET}
+            return Answer(status=201, headers={}, body=json.dumps(made).encode())
+
+        async def aclose(self):
+            pass
+
+    async def main() -> None:
+        busy = Busy()
+        client = services.AsyncNeuroAI(NEUROAI_KEY, base_url="https://neuroai.example", transport=busy)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.create_key("CI", save=True), 0.4)
+        await busy.work
+
+    asyncio.run(main())
+    assert SECRET in Path(places.credentials).read_text()
+
+
+def test_a_stored_key_that_is_replaced_is_named(desk, box):
+    """The result says which key it took the place of; that one stays at hand."""
+    admin = box.new_neuroai_key()
+    client = desk("NeuroAI", admin, base_url=box.neuroai_url)
+    assert client("create_key", "first", save=True).replaced == ""
+    client("save_key")
+    issued = client("create_key", "second", role="Viewer", save=True)
+    assert issued.replaced == f"{admin[:4]}…{admin[-4:]}"
+    assert issued.replaced in issued.notice
+    assert "restore-key" in issued.notice
+    assert client("restore_key") == issued.replaced
+
+
+def test_a_rotated_key_does_not_push_another_stored_one_out(desk, box, places):
+    """The key from the argument ended itself; the stored one lives on, and stays at hand."""
+    stored, used = box.new_neuroai_key(), box.new_neuroai_key()
+    desk("NeuroAI", stored, base_url=box.neuroai_url)("save_key")
+    client = desk("NeuroAI", used, base_url=box.neuroai_url)
+    issued = client("rotate_key", client("verify").key.id, save=True)
+    assert issued.replaced == f"{stored[:4]}…{stored[-4:]}"
+    text = Path(places.credentials).read_text()
+    assert stored in text
+    assert issued.secret.get_secret_value() in text
+
+
+@pytest.mark.parametrize("days", [0, -1, float("nan"), float("inf"), 1e12])
+def test_days_that_no_calendar_has_are_refused(desk, replies, days):
+    """Nothing is sent."""
+    with pytest.raises(ConfigurationError, match="days must be above 0"):
+        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_if_older_than", days)
+    assert replies.server.connections == 0
+
+
+def test_a_list_that_goes_in_a_circle_is_left(desk, replies):
+    """Page a leads to b, and b to a."""
+    for cursor in "abab":
+        replies.say("200 OK", {"data": [], "next_cursor": cursor})
+    with pytest.raises(ResponseFormatError, match="leads to itself"):
+        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("list_keys")
+    assert len(replies.server.requests) == 3
+
+
+def test_a_list_without_an_end_is_left(monkeypatch):
+    """A new cursor every time, and never a key."""
+    from nimbus_sdk.services import neuroai_wire
+
+    monkeypatch.setattr(neuroai_wire, "_MOST_PAGES", 20)
+    walk = neuroai_wire.Walk()
+    for number in range(20):
+        walk.turn(str(number))
+    with pytest.raises(ResponseFormatError, match="no end"):
+        walk.turn("20")
+
+
+def test_a_list_in_a_circle_is_left_while_a_lost_key_is_looked_for(desk, replies):
+    """The search for a key whose answer was lost ends too, and says that nobody knows."""
+    replies.say("500 Oops", {})
+    for cursor in "abab":
+        replies.say("200 OK", {"data": [], "next_cursor": cursor})
+    with pytest.raises(AnswerLostError, match="nobody knows"):
+        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
+
+
+@pytest.mark.parametrize(
+    "text", [NEUROAI_KEY, f" {NEUROAI_KEY}\n", NEUROAI_KEY[:-4] + "0000", "eyJhbGciOi.eyJpb.c2ln"]
+)
+@pytest.mark.parametrize("call", ["get_key", "update_key", "rotate_key", "delete_key"])
+def test_a_key_in_the_place_of_an_id_is_not_sent(desk, replies, text, call):
+    """A URL is in everybody's log; the error does not repeat it either."""
+    replies.say("200 OK", OWN)
+    with pytest.raises(ConfigurationError, match="not a key's id") as caught:
+        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)(call, text)
+    assert text.strip() not in str(caught.value)
+    assert all(text.strip()[4:] not in request.line for request in replies.server.requests)
+
+
+@pytest.mark.parametrize("body", [{}, {"ok": True}, [], {"data": {}}])
+def test_an_answer_that_says_nothing_makes_no_key_valid(desk, replies, body):
+    """Valid is what the service says is valid, or tells of."""
+    replies.say("200 OK", body)
+    with pytest.raises(ResponseFormatError, match="whether the key is valid"):
+        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("save_key")
+
+
+class Ending:
+    """A service that ends the key in use, and whose answer to that is lost."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    def send(self, call, deadline):
+        """Answer, or not."""
+        if call.method == "DELETE" and not self.ended:
+            self.ended = True
+            raise NimbusConnectionError("The connection broke off.")
+        if self.ended:
+            refusal = {"error": {"code": "unauthorized", "message": "Invalid"}}
+            return Answer(status=401, headers={}, body=json.dumps(refusal).encode())
+        return Answer(status=200, headers={}, body=json.dumps(OWN).encode())
+
+    def close(self):
+        """Nothing is open."""
+
+
+def test_a_key_that_ended_itself_is_ended_although_the_answer_was_lost():
+    """The repeat is refused because the first request was carried out."""
+    with services.NeuroAI(NEUROAI_KEY, base_url="https://n.example", transport=Ending()) as client:
+        client.verify()
+        client.delete_key("key_own")
+
+
+def test_where_nobody_knows_whose_key_was_ended_both_are_told():
+    """It may have been the key in use."""
+    with (
+        services.NeuroAI(NEUROAI_KEY, base_url="https://n.example", transport=Ending()) as client,
+        pytest.raises(InvalidKeyError) as caught,
+    ):
+        client.delete_key("key_own")
+    assert "it has ended" in caught.value.hint
+
+
+def test_an_issued_key_names_what_it_replaced():
+    """The words of the notice, in every case."""
+    from pydantic import SecretStr
+
+    from nimbus_sdk.services.neuroai_models import KeyInfo
+
+    given = {"info": KeyInfo(id="key_1", name="a", created_at=datetime.now(UTC)), "secret": SecretStr(SECRET)}
+    assert IssuedKey(**given, saved_in="file").notice == (
+        "The secret is stored (file); NeuroAI never shows it again."
+    )
+    assert "in the place of nai_…0000" in IssuedKey(**given, saved_in="file", replaced="nai_…0000").notice
