@@ -22,9 +22,11 @@ OUTPUT_CLOSED = 1
 """What Python's own documentation advises where nobody reads the output any more."""
 
 _KEY_BEGINNING = "nbci_"
+_STRAY = "Got unexpected extra argument"
 _KEY_HINT = (
     "A key never goes on the command line, where other users and the shell's history see it. Leave it out "
-    "to be asked for it, pipe it in with --key-stdin, or set NIMBUS_API_KEY. If it was real, replace it."
+    "to be asked for it, pipe it in with --key-stdin, or set the variable that it is read from, such as "
+    "NIMBUS_API_KEY. If it was real, replace it."
 )
 
 
@@ -72,17 +74,26 @@ def _outcome(given: list[str]) -> int:
 
 def _misused(fault: typer.BadParameter, given: list[str], *, as_json: bool) -> int:
     from nimbus_sdk.cli import complaints
+    from nimbus_sdk.cli.letters import keyless, wary
 
     command = fault.ctx.command_path if fault.ctx is not None else PROGRAM
-    has_key = any(_KEY_BEGINNING in argument for argument in given)
+    message = wary(fault.format_message())
+    has_key = any(_KEY_BEGINNING in argument or keyless(argument) != argument for argument in given)
+    if message.startswith(_STRAY) and _takes_key(fault):
+        # What is typed here in good faith is a key, whatever it looks like.
+        message, has_key = f"{_STRAY}; it is not repeated here.", True
     complaint = complaints.Complaint(
         error="UsageError",
-        message=fault.format_message(),
+        message=message,
         hint=_KEY_HINT if has_key else f"`{command} --help` shows what it takes.",
         exit_code=fault.exit_code,
     )
     complaints.show(complaint, as_json=as_json)
     return fault.exit_code
+
+
+def _takes_key(fault: typer.BadParameter) -> bool:
+    return fault.ctx is not None and any(option.name == "key_stdin" for option in fault.ctx.command.params)
 
 
 def _version() -> int:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
-_KEY = re.compile(r"nbci_(live|test)_[0-9A-Za-z]{5,}")
+_KEY = re.compile(
+    r"(nbci_live_|nbci_test_)[0-9A-Za-z]{5,}"
+    r"|\b(sk_live_|sk_test_|nos_|nai_|nxs_)[0-9A-Za-z_-]{8,}"
+    r"|\b(eyJ)[0-9A-Za-z_-]{4,}(?:\.[0-9A-Za-z_-]*)*"
+)
+_KEYLIKE = re.compile(r"(?<![\w/.-])(?=\D*\d)[0-9A-Za-z][0-9A-Za-z_.~+=-]{19,}")
 
 
 def printable(text: str) -> str:
@@ -20,10 +25,22 @@ def printable(text: str) -> str:
 
 
 def keyless(text: str) -> str:
-    """Text in which no whole key is left; masked ones stay as they are.
+    """Text in which no whole key is left, as far as keys can be told by their form; masked ones stay.
 
     Example:
         >>> keyless("nbci_live_0123456789 is not installed; nbci_live_a1b2…7890 is fine")
         'nbci_live_… is not installed; nbci_live_a1b2…7890 is fine'
+        >>> keyless("eyJhbGciOi.eyJpbnRl.c2ln and nai_0123456789, of nimbus_lda_v2")
+        'eyJ… and nai_…, of nimbus_lda_v2'
     """
-    return _KEY.sub(r"nbci_\1_…", text)
+    return _KEY.sub(lambda found: f"{found[1] or found[2] or found[3]}…", text)
+
+
+def wary(text: str) -> str:
+    """Text without keys, nor words of 20 letters and more that may be one: some keys have no form.
+
+    Example:
+        >>> wary("Got unexpected extra argument (0123456789abcdefghijklmn)")
+        'Got unexpected extra argument (0123…klmn)'
+    """
+    return _KEYLIKE.sub(lambda found: f"{found[0][:4]}…{found[0][-4:]}", keyless(text))

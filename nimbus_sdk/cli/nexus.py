@@ -65,7 +65,7 @@ def ask(
     """
     from nimbus_sdk.services import Nexus
 
-    text = sys.stdin.buffer.read(_LONGEST).decode("utf-8", "replace") if message is None else message
+    text = _piped_in() if message is None else message
     with Nexus(base_url=base_url, profile=profile, timeout=timeout) as client:
         thread = client.create_thread(text, request_id=request_id)
     if as_json:
@@ -128,3 +128,19 @@ def forget_key(base_url: BaseUrl = None, profile: Profile = None, as_json: Json 
 
     with Nexus(base_url=base_url, profile=profile) as client:
         show_forgotten(NAME, removed=client.forget_key(), as_json=as_json)
+
+
+def _piped_in() -> str:
+    from nimbus_sdk.errors import ConfigurationError
+
+    if sys.stdin is None:
+        raise ConfigurationError(
+            "There is no message, and stdin is closed.",
+            hint="Give the message as an argument, or pipe it in.",
+        )
+    content = sys.stdin.buffer.read(_LONGEST + 1)
+    if len(content) > _LONGEST:
+        raise ConfigurationError(
+            f"The message has more than {_LONGEST} bytes; nothing was sent.", hint="Send it in parts."
+        )
+    return content.decode("utf-8", "replace")

@@ -14,7 +14,7 @@ from tests.cli.conftest import CTRL_C, AtTerminal, Nimbus
 
 def test_a_piped_key_installs_and_is_not_shown(nimbus: Nimbus, sandbox: Sandbox, key: str) -> None:
     """`--key-stdin` takes the first line of stdin, white space and all, and no output repeats it."""
-    done = nimbus("install", "--key-stdin", stdin=f"  {key}\r\nmore\n")
+    done = nimbus("install", "--key-stdin", stdin=f"  {key}\r\nuser: ada\n")
     assert done.code == 0
     assert key not in done.out + done.err
     assert f"{key[:14]}…{key[-4:]}" in done.out
