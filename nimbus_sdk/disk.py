@@ -11,13 +11,52 @@ import stat
 import time
 from contextlib import suppress
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 LEFT_OVER_SECONDS = 3600.0
 _BINARY = getattr(os, "O_BINARY", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | _BINARY | getattr(os, "O_NOFOLLOW", 0)
 _REPLACE_TRIES = 5
 _REPLACE_WAIT_SECONDS = 0.05
+
+
+class NoFileError(OSError):
+    """A pipe, a device or far too much lies where a small file should."""
+
+
+def read(path: str, limit: int, check: Callable[[os.stat_result], None] | None = None) -> bytes | None:
+    """The content of a file, or None where there is none.
+
+    Args:
+        path: The file.
+        limit: The most bytes that it may have.
+        check: Looks at the open file, so that it cannot be exchanged in between, and may refuse it.
+
+    Raises:
+        NoFileError: It is no regular file, or larger than ``limit`` bytes.
+        OSError: It is there and cannot be read, or ``check`` refuses it.
+    """
+    try:
+        # Without O_NONBLOCK a pipe that lies there in place of a file would hold us up for ever.
+        descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        # A folder is refused here.
+        with open(descriptor, "rb", closefd=False) as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+                raise NoFileError(f"{path} is no file, or larger than {limit} bytes")
+            if check is not None:
+                check(found)
+            return file.read(limit)
+    finally:
+        os.close(descriptor)
 
 
 def make_private_folder(path: str) -> None:
@@ -182,6 +221,16 @@ def remove_tree(folder: str) -> None:
 
     with suppress(FileNotFoundError):
         rmtree(folder)
+
+
+def note_use(path: str, every: float) -> None:
+    """Let a file's or folder's time of change tell when it was last used, to ``every`` seconds.
+
+    Where the disk takes no such note, there is none: whoever only reads must not fail for it.
+    """
+    with suppress(OSError):
+        if _age(path) > every:
+            os.utime(path)
 
 
 def regular_size(path: str) -> int | None:

@@ -271,8 +271,8 @@ class Download:
         return True
 
     def _etag(self) -> str | None:
-        with suppress(FileNotFoundError), open(self._etag_path, "rb", buffering=0) as file:
-            etag = file.read(256).decode("ascii", "replace")
+        with suppress(disk.NoFileError):
+            etag = (disk.read(self._etag_path, 256) or b"").decode("ascii", "replace")
             return etag if _STRONG_TAG.fullmatch(etag) else None
         return None
 

@@ -160,6 +160,14 @@ def _unfulfilled(requirement: Requirement, seen: set[str]) -> list[Requirement]:
 
 
 def _applies(requirement: Requirement, extra: str) -> bool:
+    applies = _evaluated(requirement, extra)
+    if applies is None:
+        raise _no_requirement(str(requirement))
+    return applies
+
+
+def _evaluated(requirement: Requirement, extra: str) -> bool | None:
+    """Whether a requirement counts here; None where its marker compares what cannot be compared."""
     from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 
     if requirement.marker is None:
@@ -167,14 +175,18 @@ def _applies(requirement: Requirement, extra: str) -> bool:
     try:
         return requirement.marker.evaluate({"extra": extra})
     except (UndefinedComparison, UndefinedEnvironmentName):
-        raise _no_requirement(str(requirement)) from None
+        return None
 
 
 def _of_extra(name: str, extra: str) -> list[Requirement]:
+    """What a package that is installed asks for in an extra.
+
+    Lines that are no requirement are passed over: it was installed with them, and they are not the core's.
+    """
     from importlib.metadata import requires
 
-    lines = [_requirement(line) for line in requires(name) or ()]
-    return [line for line in lines if _applies(line, extra) and not _applies(line, "")]
+    lines = [found for line in requires(name) or () if (found := claims.requirement(line)) is not None]
+    return [line for line in lines if _evaluated(line, extra) and _evaluated(line, "") is False]
 
 
 def _fulfilled(requirement: Requirement) -> bool:

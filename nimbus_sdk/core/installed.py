@@ -18,14 +18,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
 
+from nimbus_sdk import disk
 from nimbus_sdk.core.refused import told
-from nimbus_sdk.disk import refuse_foreign, regular_size
 from nimbus_sdk.errors import CoreIntegrityError
 
 POINTER = "current.json"
 MANIFEST = "manifest.json"
 LIBRARY = "lib"
 FORMAT = 1
+MOST_BYTES = 64 * 2**20
 _POINTER_TEXTS = ("version", "folder", "install_id")
 T = TypeVar("T")
 Files: TypeAlias = Mapping[str, tuple[str, int]]
@@ -133,10 +134,13 @@ def read_manifest(folder: str) -> InstalledCore:
     files = _field(fields, "files", dict, path)
     checked = {name: _hash_and_size(entry, path) for name, entry in files.items()}
     requires_python = fields.get("requires_python")
+    version, install_id = (_field(fields, name, str, path) for name in ("version", "install_id"))
+    if os.path.abspath(folder).split(os.sep)[-2:] != [version, install_id]:
+        raise _damaged(path)
     return InstalledCore(
         folder=folder,
-        version=_field(fields, "version", str, path),
-        install_id=_field(fields, "install_id", str, path),
+        version=version,
+        install_id=install_id,
         tag=_field(fields, "tag", str, path),
         sha256=_field(fields, "sha256", str, path),
         top_level=_texts(fields, "top_level", path),
@@ -154,7 +158,7 @@ def faults(core: InstalledCore) -> tuple[str, ...]:
     return tuple(
         f"{name}: is missing or of another size"
         for name, (_, size) in core.files.items()
-        if regular_size(os.path.join(library, *name.split("/"))) != size
+        if disk.regular_size(os.path.join(library, *name.split("/"))) != size
     )
 
 
@@ -163,11 +167,11 @@ def _read_json(path: str) -> dict[str, object] | None:
 
     with told(os.path.dirname(path)):
         try:
-            with open(path, "rb", buffering=0) as file:
-                refuse_foreign(os.fstat(file.fileno()))
-                content = file.readall()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            content = disk.read(path, MOST_BYTES, disk.refuse_foreign)
+        except disk.NoFileError:
+            raise _damaged(path) from None
+    if content is None:
+        return None
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError):

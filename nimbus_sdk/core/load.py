@@ -4,7 +4,9 @@ One finder in front of ``sys.meta_path`` answers for the core's own top-level na
 ``sys.path`` stays as it is, so nothing of the core's folder can shadow another module, and no file named
 like the core, be it beside a script, in the working directory or on PYTHONPATH, can stand in for it.
 
-A process keeps the core it has loaded: switching to another version counts from the next process on.
+A process keeps the core it has loaded: switching to another version counts from the next process on. The
+core takes further modules from its folder while it works, so each load leaves a note, once a day, that the
+installation is used.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
 from types import ModuleType
 
+from nimbus_sdk import disk
 from nimbus_sdk.core.environment import missing_requirements, pip_command, require_interpreter
 from nimbus_sdk.core.installed import InstalledCore, current, faults
 from nimbus_sdk.core.protocol import ALIASES, DISTRIBUTION
@@ -28,6 +31,8 @@ from nimbus_sdk.errors import (
     CoreNotInstalledError,
 )
 
+NOTE_USE_EVERY_SECONDS = 86_400.0
+_START_AGAIN = "Start the program again: it then loads the core that is in use now."
 _lock = RLock()
 _loaded: tuple[InstalledCore, ModuleType] | None = None
 
@@ -45,15 +50,7 @@ def load(core_folder: str) -> ModuleType:
         CoreInstallError: It does not load.
         CoreError: Another module goes by the core's name in this process.
     """
-    global _loaded
-    with _lock:
-        if _loaded is None:
-            core = current(core_folder)
-            if core is None:
-                raise CoreNotInstalledError("The core is not installed on this machine.")
-            _check(core)
-            _loaded = (core, _imported(core))
-        return _loaded[1]
+    return _in_process(core_folder)[1]
 
 
 def loaded() -> InstalledCore | None:
@@ -69,12 +66,15 @@ def offered(core_folder: str, name: str) -> object:
         name: Such as ``load_model``, or ``RxLDAModel`` for ``NimbusLDA``.
 
     Raises:
-        CoreIncompatibleError: This version of the core does not offer it.
-        CoreError: What :func:`load` raises.
+        CoreIncompatibleError: This version of the core does not offer it, or a requirement is missing.
+        CoreError: The core that was loaded is no longer there, or what :func:`load` raises.
     """
-    module = load(core_folder)
+    core, module = _in_process(core_folder)
     try:
         found: object = getattr(module, ALIASES.get(name, name))
+    except ImportError as error:
+        # A core may leave its modules until they are asked for.
+        raise _unobtainable(core, name, error) from error
     except AttributeError:
         version = getattr(module, "__version__", "unknown")
         raise CoreIncompatibleError(
@@ -88,6 +88,7 @@ class _CoreFinder:
     """Answers for the top-level names of one installation of the core."""
 
     def __init__(self, core: InstalledCore) -> None:
+        self._core = core
         self._library = [core.library]
         self._names = frozenset(core.top_level)
 
@@ -96,11 +97,26 @@ class _CoreFinder:
     ) -> ModuleSpec | None:
         """The core's module; a name that is the core's is never looked for elsewhere."""
         if name not in self._names:
+            if name.partition(".")[0] in self._names and not os.path.isdir(self._library[0]):
+                raise ModuleNotFoundError(f"{_removed(self._core)}. {_START_AGAIN}", name=name)
             return None
         spec = PathFinder.find_spec(name, self._library)
         if spec is None:
             raise ModuleNotFoundError(f"the core has lost {name}", name=name)
         return spec
+
+
+def _in_process(core_folder: str) -> tuple[InstalledCore, ModuleType]:
+    global _loaded
+    with _lock:
+        if _loaded is None:
+            core = current(core_folder)
+            if core is None:
+                raise CoreNotInstalledError("The core is not installed on this machine.")
+            _check(core)
+            _loaded = (core, _imported(core))
+            disk.note_use(core.folder, NOTE_USE_EVERY_SECONDS)
+        return _loaded
 
 
 def _check(core: InstalledCore) -> None:
@@ -134,6 +150,16 @@ def _imported(core: InstalledCore) -> ModuleType:
         if isinstance(error, Exception):
             raise _unloadable(core, error) from error
         raise
+
+
+def _unobtainable(core: InstalledCore, name: str, error: ImportError) -> CoreError:
+    if os.path.isdir(core.library):
+        return _unloadable(core, error)
+    return CoreError(f"{name} cannot be had: {_removed(core)}.", hint=_START_AGAIN)
+
+
+def _removed(core: InstalledCore) -> str:
+    return f"core {core.version}, which this program has loaded, was removed since"
 
 
 def _unloadable(core: InstalledCore, error: Exception) -> CoreError:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from nimbus_sdk import disk
-from nimbus_sdk.core import refused
+from nimbus_sdk.core import claims, refused
 from nimbus_sdk.core.environment import require_environment, require_interpreter
 from nimbus_sdk.core.installed import (
     FORMAT,
@@ -27,13 +27,16 @@ from nimbus_sdk.core.verify import check_installed
 from nimbus_sdk.errors import CoreIntegrityError, CoreNotInstalledError
 
 LEFT_OVER_SECONDS = 3600.0
+UNUSED_SECONDS = 14 * 86_400.0
+"""A program that has loaded a core takes modules from its folder until it ends, and it may run for days."""
+
 _REMOVED = ".removed"
 
 
 def switch(core_folder: str, core: InstalledCore) -> None:
     """Make an installation the one in use, in a single replacement of the pointer.
 
-    Processes that have loaded another one keep it until they end.
+    Processes that have loaded another one keep it until they end: see :func:`prune`.
 
     Args:
         core_folder: The folder of all versions.
@@ -114,21 +117,23 @@ def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
     Raises:
         CoreInstallError: The folder cannot be read.
     """
-    from packaging.version import Version
-
     found = []
     with refused.told(core_folder):
         for folder in _installations(core_folder):
             # One whose manifest is damaged cannot be used; installing it again puts a fresh one beside it.
             with suppress(CoreIntegrityError):
-                found.append(read_manifest(folder))
-    return tuple(sorted(found, key=lambda core: (Version(core.version), core.install_id)))
+                core = read_manifest(folder)
+                version = claims.version(core.version)
+                if version is not None:
+                    found.append((version, core.install_id, core))
+    return tuple(core for _, _, core in sorted(found, key=lambda one: one[:2]))
 
 
 def prune(core_folder: str) -> None:
-    """Remove what is neither in use nor was before, and what killed processes left behind.
+    """Remove installations that no program has loaded for a fortnight, and what killed processes left behind.
 
-    What is younger than an hour stays: another process may be about to switch to it.
+    The one in use stays, and the one before it. Of what is left behind, what is younger than an hour stays:
+    another process may be at work there.
 
     Raises:
         CoreIntegrityError: The pointer is damaged, so that nobody knows what is in use.
@@ -139,7 +144,7 @@ def prune(core_folder: str) -> None:
     kept = {located(core_folder, wanted) for wanted in (pointer, before) if wanted is not None}
     with refused.told(core_folder):
         for folder in _installations(core_folder):
-            if folder not in kept and _is_old(folder):
+            if folder not in kept and _is_old(folder, UNUSED_SECONDS):
                 _remove(folder)
         for folder in _leftovers(core_folder):
             if _is_old(folder):
@@ -257,9 +262,9 @@ def _remove(folder: str) -> None:
         os.rmdir(os.path.dirname(folder))
 
 
-def _is_old(path: str) -> bool:
+def _is_old(path: str, seconds: float = LEFT_OVER_SECONDS) -> bool:
     try:
-        return time.time() - os.stat(path).st_mtime > LEFT_OVER_SECONDS
+        return time.time() - os.stat(path).st_mtime > seconds
     except FileNotFoundError:
         return False
 

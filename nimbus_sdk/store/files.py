@@ -10,7 +10,6 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 READ_LIMIT = 2**20
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
-_BINARY = getattr(os, "O_BINARY", 0)
 _NO_LOCKS_HERE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 
 
@@ -32,7 +29,7 @@ def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
     Raises:
         OSError: It is there and cannot be read, or is larger than ``limit`` bytes.
     """
-    return _content(path, limit, lambda found: None)
+    return disk.read(path, limit)
 
 
 def read_own(path: str) -> bytes | None:
@@ -41,7 +38,7 @@ def read_own(path: str) -> bytes | None:
     Raises:
         OSError: As for :func:`read`, or it belongs to another user.
     """
-    return _content(path, READ_LIMIT, disk.refuse_foreign)
+    return disk.read(path, READ_LIMIT, disk.refuse_foreign)
 
 
 def create_once(path: str, content: bytes) -> bytes:
@@ -144,20 +141,6 @@ class Lock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
-
-
-def _content(path: str, limit: int, check: Callable[[os.stat_result], None]) -> bytes | None:
-    try:
-        # Without O_NONBLOCK a pipe that lies there in place of a file would hold us up for ever.
-        descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
-            raise OSError(f"{path} is no file, or larger than {limit} bytes")
-        check(found)
-        return file.read(limit)
 
 
 def _close(path: str) -> None:

@@ -86,6 +86,18 @@ def test_a_regular_file_has_a_size_and_nothing_else_has(tmp_path):
         assert disk.regular_size(str(tmp_path / name)) is None
 
 
+def test_a_pipe_is_no_file(tmp_path):
+    """It is told at once, though nobody writes into it; a folder is none either, nor too large a file."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_bytes(b"12345")
+    for name in ("pipe", "large"):
+        with pytest.raises(disk.NoFileError, match="no file, or larger than 4 bytes"):
+            disk.read(str(tmp_path / name), 4)
+    with pytest.raises(IsADirectoryError):
+        disk.read(str(tmp_path), 4)
+    assert disk.read(str(tmp_path / "absent"), 4) is None
+
+
 def test_our_own_errors_pass_untouched(tmp_path):
     """Only what the disk refuses is turned into words about the disk."""
     with pytest.raises(ValueError, match="ours"), refused.told(str(tmp_path)):

@@ -100,6 +100,15 @@ def test_metadata_without_a_file_counts_as_missing(monkeypatch):
     assert missing_requirements(["numpy"]) == ("numpy",)
 
 
+@pytest.mark.parametrize(
+    "line", ["pytz (>dev); extra == 'fast'", "pytz; extra == 'fast' and os_name ~= '1.0'", "no requirement"]
+)
+def test_another_packages_odd_metadata_is_not_the_cores(site, line):
+    """Old releases have lines that are no requirement: nothing that the core could be blamed for."""
+    distribution(site, "some-thing", "1", (line, "absent>=2; extra == 'fast'"))
+    assert missing_requirements(["some-thing[fast]"]) == ("absent>=2",)
+
+
 def test_extras_are_looked_into(site):
     """A requirement with an extra is fulfilled when what the extra asks for is there too; circles end."""
     distribution(

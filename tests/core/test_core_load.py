@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -181,6 +183,78 @@ def test_a_switch_counts_from_the_next_process_on(core_folder):
     assert loaded_by_a_script(core_folder)[0] == "1.0.0"
 
 
+LATE = """
+def __getattr__(name):
+    if name in ("init_streaming", "finalize_trial"):
+        from importlib import import_module
+        return getattr(import_module("nimbus_sdk_core.streaming"), name)
+    raise AttributeError(name)
+"""
+
+
+def late_core(streaming: str) -> dict[str, bytes]:
+    """A core that leaves a module until it is asked for."""
+    files = core_files(source=SOURCE + LATE)
+    return {**files, "nimbus_sdk_core/streaming.py": f"{streaming}\ninit_streaming = len\n".encode()}
+
+
+def test_a_core_that_was_removed_under_a_program_is_told(core_folder):
+    """What it had not imported yet cannot be had any more: no bare ModuleNotFoundError, and what to do."""
+    core = installed(core_folder, files=late_core(""))
+    load.load(str(core_folder))
+    shutil.rmtree(core.folder)
+    with pytest.raises(
+        CoreError, match=r"init_streaming cannot be had: core 1\.0\.0, .* was removed"
+    ) as caught:
+        load.offered(str(core_folder), "init_streaming")
+    assert "Start the program again" in str(caught.value)
+    with pytest.raises(ModuleNotFoundError, match=r"was removed since\. Start the program again"):
+        __import__("nimbus_sdk_core.streaming")
+    with pytest.raises(ModuleNotFoundError, match="No module named 'nimbus_sdk_other'"):
+        __import__("nimbus_sdk_other")
+
+
+def test_a_module_that_comes_late_and_lacks_something_is_told(core_folder):
+    """The same words as where the core itself lacks it; with all in place the name is had."""
+    installed(core_folder, files=late_core("import absent_module"))
+    with pytest.raises(CoreIncompatibleError, match='-m pip install "absent_module"'):
+        load.offered(str(core_folder), "init_streaming")
+
+
+def test_a_module_that_comes_late_is_had(core_folder):
+    """And a name that it does not have is not offered."""
+    installed(core_folder, files=late_core(""))
+    assert load.offered(str(core_folder), "init_streaming") is len
+    with pytest.raises(CoreIncompatibleError, match="does not offer finalize_trial"):
+        load.offered(str(core_folder), "finalize_trial")
+
+
+def test_loading_notes_that_an_installation_is_used_once_a_day(core_folder, monkeypatch):
+    """So that none is tidied away that programs still load; within a day nothing is written."""
+    core = installed(core_folder)
+    old = time.time() - 20 * 86_400
+    os.utime(core.folder, (old, old))
+    load.load(str(core_folder))
+    assert time.time() - os.stat(core.folder).st_mtime < 60
+    used_today = time.time() - 80_000
+    os.utime(core.folder, (used_today, used_today))
+    monkeypatch.setattr(load, "_loaded", None)
+    load.load(str(core_folder))
+    assert os.stat(core.folder).st_mtime == pytest.approx(used_today, abs=1)
+
+
+def test_a_disk_that_takes_no_note_of_use_lets_the_core_load(core_folder, monkeypatch):
+    """On a read-only disk nothing is tidied away either."""
+    core = installed(core_folder)
+    os.utime(core.folder, (0, 0))
+
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert load.load(str(core_folder)).__version__ == "1.0.0"
+
+
 def test_many_threads_get_one_module(core_folder):
     """Threads that load at once wait for one import and get the same module."""
     source = f"import time; time.sleep(0.1)\n{SOURCE}"
@@ -307,8 +381,6 @@ def test_a_staged_core_is_not_loaded(core_folder):
 
 def test_loading_is_quick(core_folder):
     """Pointer, manifest and sizes of two hundred files are read within 20 ms."""
-    import time
-
     files = {**core_files(), **{f"nimbus_sdk_core/part{number}.py": b"" for number in range(200)}}
     installed(core_folder, files=files)
     started = time.perf_counter()

@@ -33,17 +33,20 @@ def version_in_use(core_folder: Path) -> str | None:
     return None if core is None else core.version
 
 
-def aged(path: Path | str, seconds: float = 4000) -> None:
+DAY = 86_400.0
+
+
+def aged(path: Path | str, seconds: float = 15 * DAY) -> None:
     """Make a file or folder look old."""
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-def age_all(core_folder: Path) -> None:
+def age_all(core_folder: Path, seconds: float = 15 * DAY) -> None:
     """Make all that is installed look old."""
     for path in core_folder.glob("*/*"):
-        aged(path)
+        aged(path, seconds)
     for path in core_folder.glob("*"):
-        aged(path)
+        aged(path, seconds)
 
 
 def test_nothing_is_in_use_at_first(core_folder):
@@ -285,6 +288,9 @@ def test_a_pointer_leads_nowhere_else(core_folder, change):
         {"requires": [5]},
         {"format": 2},
         {"interpreter": None},
+        {"version": "1.0.x!"},
+        {"version": "1.0.1"},
+        {"install_id": "another"},
     ],
 )
 def test_a_damaged_manifest_is_told(core_folder, change):
@@ -293,6 +299,44 @@ def test_a_damaged_manifest_is_told(core_folder, change):
     path = Path(core.folder, "manifest.json")
     path.write_text(json.dumps({**json.loads(path.read_bytes()), **change}))
     with pytest.raises(CoreIntegrityError, match="damaged"):
+        current(str(core_folder))
+
+
+def test_an_installation_without_a_version_is_left_out(core_folder):
+    """A folder that was renamed by hand, manifest and all, makes no command stumble."""
+    installed(core_folder, "1.0.0")
+    odd = staged(core_folder, "1.1.0")
+    (core_folder / "1.1.0").rename(core_folder / "1.1.x!")
+    path = core_folder / "1.1.x!" / odd.install_id / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "version": "1.1.x!"}))
+    assert [core.version for core in versions.installed_versions(str(core_folder))] == ["1.0.0"]
+    for go in (versions.use, versions.uninstall):
+        with pytest.raises(CoreNotInstalledError, match=r"there is 1\.0\.0"):
+            go(str(core_folder), "0.9")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(core_folder):
+    """Pointer and manifest are read without waiting for a writer; the next switch puts the pointer right."""
+    core = installed(core_folder)
+    for path in (Path(core.folder, "manifest.json"), Path(pointer_path(str(core_folder)))):
+        content = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(CoreIntegrityError, match="is damaged"):
+            current(str(core_folder))
+        if path.name == "manifest.json":
+            path.unlink()
+            path.write_bytes(content)
+    versions.switch(str(core_folder), core)
+    assert current(str(core_folder)) == core
+
+
+def test_a_manifest_without_end_is_not_read(core_folder):
+    """Far more than any wheel's list of files is damage."""
+    core = installed(core_folder)
+    os.truncate(Path(core.folder, "manifest.json"), 65 * 2**20)
+    with pytest.raises(CoreIntegrityError, match="is damaged"):
         current(str(core_folder))
 
 
@@ -326,6 +370,18 @@ def test_pruning_keeps_what_is_in_use_and_what_was(core_folder):
     versions.prune(str(core_folder))
     assert sorted(os.listdir(core_folder)) == ["1.1.0", "1.2.0", "current.json"]
     assert versions.rollback(str(core_folder)).version == "1.1.0"
+
+
+def test_pruning_leaves_what_a_running_program_may_have_loaded(core_folder):
+    """A core takes modules from its folder while it works: after two updates they are still there."""
+    first = installed(core_folder, "1.0.0")
+    installed(core_folder, "1.1.0")
+    installed(core_folder, "1.2.0")
+    (core_folder / "1.3.0" / "killed.staging").mkdir(parents=True)
+    age_all(core_folder, 13 * DAY)
+    versions.prune(str(core_folder))
+    assert faults(first) == ()
+    assert not (core_folder / "1.3.0" / "killed.staging").exists()
 
 
 def test_pruning_leaves_what_is_young(core_folder):
