@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from nimbus_sdk.dotenv_file import dotenv_values
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, MissingKeyError
@@ -54,24 +55,27 @@ def find_key(slot: Slot, base: str, given: GivenKey = None) -> FoundKey:
 def _cheap_sources(
     system: System, settings: Settings, given: GivenKey
 ) -> Iterator[tuple[str, str, Callable[[], GivenKey]]]:
-    variable = system.key_variable
     yield "argument", "the argument", lambda: given
-    yield (
-        "environment",
-        f"{variable} in the environment",
-        lambda: system.read_key(_filled(os.environ.get(variable))),
-    )
+    for variable in system.key_variables:
+        location = f"{variable} in the environment"
+        yield "environment", location, partial(_in_environment, system, variable)
     if settings.dotenv is not None:
-        yield "dotenv", f"{variable} in {settings.dotenv}", lambda: _in_dotenv(system, settings)
+        for variable in system.key_variables:
+            location = f"{variable} in {settings.dotenv}"
+            yield "dotenv", location, partial(_in_dotenv, system, variable, settings.dotenv)
 
 
-def _in_dotenv(system: System, settings: Settings) -> GivenKey:
+def _in_environment(system: System, variable: str) -> GivenKey:
+    return system.read_key(_filled(os.environ.get(variable)))
+
+
+def _in_dotenv(system: System, variable: str, path: str) -> GivenKey:
     try:
-        values = dotenv_values(settings.dotenv, system.key_variable)
+        values = dotenv_values(path, variable)
     except ConfigurationError as error:
         fault = ConfigurationError(error.message)
     else:
-        return system.read_key(_filled(values.get(system.key_variable)))
+        return system.read_key(_filled(values.get(variable)))
     # A new error, raised here: the traceback of that one carries the content of the file.
     raise fault
 

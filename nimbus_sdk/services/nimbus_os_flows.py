@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.errors import ConfigurationError, PermissionDeniedError, ResponseFormatError
 from nimbus_sdk.keys import accepted
 from nimbus_sdk.services import kept_key
 from nimbus_sdk.services.audit import AuditTrail
@@ -42,10 +42,12 @@ def nimbus_os(environment: str) -> System:
         raise ConfigurationError(
             f"Nimbus OS has no environment {environment[:40]!r}.", hint="It is sandbox or production."
         )
+    # A key of production must not go to the sandbox, nor the other way round.
     return System(
         name="Nimbus OS",
         entry=f"{TRAIL}.{environment}",
-        key_variable="NIMBUS_OS_API_KEY",
+        key_variable=f"NIMBUS_OS_{environment.upper()}_API_KEY",
+        plain_key_variable="NIMBUS_OS_API_KEY" if environment == "sandbox" else "",
         url_variable=f"NIMBUS_OS_{environment.upper()}_URL",
         url=_URLS[environment],
         portal=_PORTAL,
@@ -101,7 +103,19 @@ class Conversations:
         return (yield from RotationStory(self.link).undo())
 
     def _try(self, key: ServiceKey, probe: str) -> Flow[None]:
-        yield from self._audited(key, "GET", probe, None, None, None)
+        """Find out whether a key is valid: whoever answers must be the service, and no page to sign in on."""
+        try:
+            found = (yield from self._audited(key, "GET", probe, None, None, None)).json()
+        except PermissionDeniedError as error:
+            error.hint = (
+                f"Name a resource that the key may read: probe=…, on the command line --probe. {error.hint}"
+            )
+            raise
+        if not isinstance(found, dict | list):
+            raise ResponseFormatError(
+                f"The answer for {probe} is neither an object nor a list, so it says nothing of the key.",
+                hint="Name another resource: probe=…, on the command line --probe.",
+            )
 
     def _audited(
         self,

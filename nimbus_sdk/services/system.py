@@ -44,6 +44,7 @@ class System:
         header: Name of the header that carries the key.
         prefix: Text before the key in it.
         check: Says what is wrong with a key of this system, or None.
+        plain_key_variable: A variable that counts where ``key_variable`` is not set; empty where none does.
 
     Example:
         >>> System(name="Fifth", entry="fifth", key_variable="FIFTH_API_KEY", url_variable="FIFTH_URL",
@@ -60,6 +61,7 @@ class System:
     header: str
     prefix: str = ""
     check: Callable[[str], str | None] = _nothing_wrong
+    plain_key_variable: str = ""
 
     def base_url(self, given: str | None, environ: Mapping[str, str] | None = None) -> str:
         """The base URL that counts: the one given, the variable's, the system's own.
@@ -79,9 +81,19 @@ class System:
             )
         return self.url
 
-    def read_key(self, text: str | None) -> GivenKey:
+    def read_key(self, text: object) -> GivenKey:
         """A key of this system, the fault with the text, or None; see :func:`received_key`."""
-        return received_key(text, self.name, self.check)
+        if text is None or isinstance(text, str):
+            return received_key(text, self.name, self.check)
+        return InvalidKeyFormatError(
+            f"This is not a {self.name} key: it is no text ({type(text).__name__}).",
+            hint="Give the key as text.",
+        )
+
+    @property
+    def key_variables(self) -> tuple[str, ...]:
+        """All variables that give the key, the first that has one counts."""
+        return tuple(filter(None, (self.key_variable, self.plain_key_variable)))
 
     @property
     def key_kind(self) -> KeyKind[ServiceKey]:

@@ -31,7 +31,7 @@ NEXUS_KEY = (
     ".c2lnbmF0dXJlLW9mLW5vYm9keQ"
 )
 KEYS = {"NimbusOS": NIMBUS_OS_KEY, "NeuroAI": NEUROAI_KEY, "Nexus": NEXUS_KEY}
-VARIABLES = {"NimbusOS": "NIMBUS_OS_API_KEY", "NeuroAI": "NEUROAI_API_KEY", "Nexus": "NEXUS_API_KEY"}
+VARIABLES = {"NimbusOS": "NIMBUS_OS_SANDBOX_API_KEY", "NeuroAI": "NEUROAI_API_KEY", "Nexus": "NEXUS_API_KEY"}
 
 
 class Desk:

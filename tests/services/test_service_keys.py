@@ -17,6 +17,8 @@ from nimbus_sdk.errors import (
     InvalidKeyFormatError,
     MissingKeyError,
     NimbusConnectionError,
+    PermissionDeniedError,
+    ResponseFormatError,
 )
 from nimbus_sdk.services.service_key import ServiceKey, received_key
 from nimbus_sdk.store.places import Places
@@ -119,6 +121,81 @@ def test_the_key_comes_from_the_first_place_that_has_one(
         monkeypatch.setenv(VARIABLES[system], f" {keys['environment']}\n")
     ask(desk(system, keys.get("argument"), base_url=replies.url), system)
     assert carried(replies, system) == keys[place]
+
+
+@pytest.mark.parametrize("given", [123, b"nos_0123456789abcdef0123", ["key"], object])
+def test_what_is_no_text_is_no_key(system, given):
+    """Told as every other text that is no key, and not by Python."""
+    with pytest.raises(InvalidKeyFormatError, match="it is no text") as caught:
+        getattr(services, system)(given, base_url="https://one.example")
+    assert "0123456789abcdef" not in str(caught.value)
+
+
+PLAIN, SANDBOX = "NIMBUS_OS_API_KEY", "NIMBUS_OS_SANDBOX_API_KEY"
+PRODUCTION = "NIMBUS_OS_PRODUCTION_API_KEY"
+
+
+@pytest.mark.parametrize("place", ["environment", "dotenv"])
+@pytest.mark.parametrize(
+    ("environment", "named", "counts"),
+    [
+        ("sandbox", [PLAIN, SANDBOX, PRODUCTION], SANDBOX),
+        ("sandbox", [PLAIN, PRODUCTION], PLAIN),
+        ("sandbox", [PRODUCTION], None),
+        ("production", [PLAIN, SANDBOX, PRODUCTION], PRODUCTION),
+        ("production", [PLAIN, SANDBOX], None),
+    ],
+)
+def test_each_environment_of_nimbus_os_has_a_variable_of_its_own(
+    desk, replies, monkeypatch, own_world, place, environment, named, counts
+):
+    """A key of one environment never goes to the other; the plain name is the sandbox's."""
+    replies.say("200 OK", {})
+    keys = {name: f"sk_{name.lower()}_0123" for name in named}
+    if place == "dotenv":
+        lines = "".join(f"{name}={key}\n" for name, key in keys.items())
+        (own_world / "work" / ".env").write_text(lines)
+    else:
+        for name, key in keys.items():
+            monkeypatch.setenv(name, key)
+    client = desk("NimbusOS", environment=environment, base_url=replies.url)
+    if counts is None:
+        with pytest.raises(MissingKeyError, match=f"NIMBUS_OS_{environment.upper()}_API_KEY"):
+            ask(client, "NimbusOS")
+        assert replies.server.connections == 0
+    else:
+        ask(client, "NimbusOS")
+        assert carried(replies, "NimbusOS") == keys[counts]
+
+
+HTML = b"<html><body>Sign in to the hotel's network</body></html>"
+
+
+@pytest.mark.parametrize("body", [HTML, "text", 7, True, b"", b"null"])
+@pytest.mark.parametrize("step", ["save_key", "rotate_key"])
+def test_a_page_to_sign_in_on_makes_no_key_valid(desk, replies, places, body, step):
+    """Any 2xx could come from a captive portal: a key is valid where the service answers with JSON."""
+    if step == "rotate_key":
+        replies.say("200 OK", {"data": []})
+    replies.say("200 OK", body)
+    client = desk("NimbusOS", KEYS["NimbusOS"], base_url=replies.url)
+    if step == "rotate_key":
+        client("save_key")
+    given = [OTHER["NimbusOS"]] if step == "rotate_key" else []
+    with pytest.raises(ResponseFormatError):
+        client(step, *given)
+    in_use = [] if step == "save_key" else [KEYS["NimbusOS"]]
+    file = Path(places.credentials)
+    stored = json.loads(file.read_text()) if file.exists() else {}
+    assert [key for name, key in stored.items() if name == "default@nimbus-os.sandbox"] == in_use
+
+
+def test_a_key_that_may_not_read_the_probe_is_told_of_another(desk, replies):
+    """403 says nothing against the key: the hint names the option."""
+    replies.say("403 Forbidden", {"error": {"code": "forbidden", "message": "Insufficient permissions"}})
+    with pytest.raises(PermissionDeniedError) as caught:
+        desk("NimbusOS", KEYS["NimbusOS"], base_url=replies.url)("save_key")
+    assert "--probe" in caught.value.hint
 
 
 def test_an_empty_variable_is_as_good_as_none(system, desk, replies, monkeypatch):
@@ -292,7 +369,7 @@ def test_no_profile_can_be_mistaken_for_an_entry():
 def test_an_env_file_that_is_no_text_shows_nothing_of_itself(system, desk, replies, own_world):
     """The error names the file; the key in it is in no frame of the traceback."""
     secret = KEYS[system]
-    (own_world / "work" / ".env").write_bytes(f"{VARIABLES[system]}={secret}\n".encode() + b"\xff\xfe")
+    (own_world / "work" / ".env").write_bytes(f"{VARIABLES[system]}={secret}".encode() + b"\xff\xfe\n")
     with pytest.raises(ConfigurationError, match=r"no text|cannot be read") as caught:
         ask(desk(system, base_url=replies.url), system)
     assert secret not in everything_in(caught.value)
