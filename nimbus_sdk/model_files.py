@@ -10,10 +10,16 @@ from urllib.parse import urlsplit
 
 from nimbus_sdk import dead_keys, disk
 from nimbus_sdk.catalogue import covers, finding_model
-from nimbus_sdk.core.download import Download
+from nimbus_sdk.core.download import STRANGER, Download
 from nimbus_sdk.core.protocol import MODEL_SUFFIX
 from nimbus_sdk.core.refused import told
-from nimbus_sdk.errors import ConfigurationError, CoreDownloadError, PermissionDeniedError
+from nimbus_sdk.core.transfer import SLOWEST_BYTES_PER_SECOND, rounds
+from nimbus_sdk.errors import (
+    ConfigurationError,
+    CoreDownloadError,
+    CoreIntegrityError,
+    PermissionDeniedError,
+)
 from nimbus_sdk.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.session_in_use import session_of
 from nimbus_sdk.settings import Settings, is_loopback, origin
@@ -30,9 +36,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PARTIAL = 206
-SLOWEST_BYTES_PER_SECOND = 64 * 1024
 LARGEST_BYTES = 2**30
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+_CHANGED = "Run it again; if it comes back, a proxy or mirror changes the file."
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d{1,12})")
 
 
@@ -101,6 +107,7 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
     found = yield from work(lambda: key_sources.find_key(settings, places))
     step = _call(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
     size = yield from _heeding_its_own(settings, found.key, step, _size(step, name))
+    allowed = replace(step, allowance=size / SLOWEST_BYTES_PER_SECOND)
     sink = Download(
         places.downloads,
         f"{name}{MODEL_SUFFIX}",
@@ -110,11 +117,14 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
     )
     try:
         yield from work(sink.open)
-        if not sink.complete:
-            fetched = call(replace(step, sink=sink, allowance=size / SLOWEST_BYTES_PER_SECOND))
-            yield from _heeding_its_own(settings, found.key, step, fetched)
-        path = yield from work(sink.finish)
+        path = yield from rounds(
+            sink,
+            lambda: _heeding_its_own(settings, found.key, step, call(replace(allowed, sink=sink))),
+        )
         yield from work(lambda: _keep(path, kept))
+        yield from work(sink.discard)
+    except CoreIntegrityError as error:
+        raise CoreIntegrityError(error.message, issues=error.issues, hint=_CHANGED) from error
     finally:
         sink.set_aside()
     report(ProgressEvent("done", f"{name} is kept for offline use"))
@@ -162,6 +172,9 @@ def _is_safe(url: str, settings: Settings) -> bool:
 def _size(step: Call, name: str) -> Flow[int]:
     """The exact size, which the registry rounds: the answer to a request for the first byte tells it."""
     answer = yield from call(replace(step, name="model_size", headers={"Range": "bytes=0-0"}))
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/html" and answer.status != PARTIAL:
+        raise CoreDownloadError(f"In place of {name} came a web page.", hint=STRANGER)
     part = _TOTAL.fullmatch(answer.headers.get("content-range", "").strip())
     whole = answer.headers.get("content-length", "")
     text = part[1] if part is not None and answer.status == PARTIAL else whole

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256 as new_hash
 
 from nimbus_sdk import disk
 from nimbus_sdk.core import refused
-from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError
+from nimbus_sdk.core.parts import Parts
+from nimbus_sdk.errors import SUPPORT, CoreDownloadError, CoreIntegrityError
 
 COPY_BYTES = 2**20
-STALE_SECONDS = 3600.0
-FORGOTTEN_SECONDS = 7 * 86_400.0
+STRANGER = "A captive portal or a proxy may stand in between; then run it again."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
-_STRONG_TAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
 
 class Download:
@@ -65,7 +63,9 @@ class Download:
         report: Callable[[int, int], None] | None = None,
     ) -> None:
         if _SHA256.fullmatch(sha256) is None:
-            raise CoreIntegrityError(f"What {name} must contain is not told by a SHA-256.")
+            raise CoreIntegrityError(
+                f"What {name} must contain is not told by a SHA-256.", hint=f"Write to {SUPPORT}."
+            )
         self.folder = folder
         self.name = name
         self.size = size
@@ -76,9 +76,8 @@ class Download:
         self._hash = new_hash()
         self._descriptor: int | None = None
         self._useless = False
-        self._path = os.path.join(folder, f"{sha256}.{disk.unique()}.part")
-        self._shelf = os.path.join(folder, f"{sha256}.part")
-        self._etag_path = os.path.join(folder, f"{sha256}.etag")
+        self._parts = Parts(folder, sha256)
+        self._taken: tuple[str, int] | None = None
 
     def open(self) -> None:
         """Make the file, and take over the longest part that was left behind.
@@ -88,7 +87,7 @@ class Download:
         """
         with refused.told(self.folder):
             disk.make_private_folder(self.folder)
-            self._descriptor = disk.create(self._path)
+            self._descriptor = disk.create(self._parts.own)
             self._take_over()
 
     @property
@@ -106,7 +105,7 @@ class Download:
             return {}
         headers = {"Range": f"bytes={self.received}-"}
         with refused.told(self.folder):
-            etag = self._etag()
+            etag = self._parts.etag()
         if etag is not None:
             headers["If-Range"] = etag
         return headers
@@ -131,12 +130,12 @@ class Download:
                 kind = headers.get("content-type", "an unknown type")[:80]
                 raise CoreDownloadError(
                     f"In place of {self.name} ({self.size} bytes) came {length[:19]} bytes of {kind!a}.",
-                    hint="A captive portal or a proxy may stand in between; then run it again.",
+                    hint=STRANGER,
                 )
             self._useless = False
             self.restart()
             self.resumed = False
-            self._remember_etag(headers.get("etag", ""))
+            self._parts.remember_etag(headers.get("etag", ""))
 
     def write(self, chunk: bytes) -> None:
         """The next bytes.
@@ -165,6 +164,7 @@ class Download:
             os.ftruncate(self._open_descriptor(), 0)
             os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
             self._hash = new_hash()
+            self._taken = None
             self.received = 0
 
     def finish(self) -> str:
@@ -183,6 +183,9 @@ class Download:
             )
         found = self._hash.hexdigest()
         if found != self.sha256:
+            if self._taken is not None:
+                # Else every attempt to come would take it over as well.
+                self._parts.drop(*self._taken)
             self.restart()
             raise CoreIntegrityError(
                 f"The download of {self.name} does not match what was published.",
@@ -190,7 +193,7 @@ class Download:
             )
         with refused.told(self.folder):
             self._close_descriptor()
-        return self._path
+        return self._parts.own
 
     def set_aside(self) -> None:
         """Close the file and leave what is there to a later attempt; as good without :meth:`open`."""
@@ -200,9 +203,9 @@ class Download:
         # Where the disk refuses, the part stays under its own name, and a later attempt finds it there.
         with suppress(OSError):
             if self.received:
-                disk.rename(self._path, self._shelf)
+                disk.rename(self._parts.own, self._parts.shelf)
             else:
-                disk.remove(self._path)
+                disk.remove(self._parts.own)
 
     def discard(self) -> None:
         """Remove the file and whatever earlier attempts left of it.
@@ -212,49 +215,22 @@ class Download:
         """
         with suppress(OSError):
             self._close_descriptor()
-        for path in (self._path, self._shelf, self._etag_path):
-            with suppress(OSError):
-                disk.remove(path)
-        with suppress(OSError):
-            self._sweep()
+        self._parts.discard()
 
     def _take_over(self) -> None:
-        parts = [path for path in (self._shelf, *self._orphans()) if 0 < _size(path) <= self.size]
-        if not parts:
+        longest = self._parts.longest(self.size)
+        if longest is None:
             return
-        longest = max(parts, key=_size)
         # Another process may take it at the same time: whoever comes late starts from nothing.
         with suppress(FileNotFoundError, PermissionError), open(longest, "rb", buffering=0) as part:
             while chunk := part.read(min(COPY_BYTES, self.size - self.received)):
                 self._append(chunk)
         self.resumed = self.received > 0
-        disk.remove(self._shelf)
-        self._sweep()
+        self._taken = (longest, self.received)
+        disk.remove(self._parts.shelf)
+        self._parts.sweep()
         if self._report is not None and self.received:
             self._report(self.received, self.size)
-
-    def _sweep(self) -> None:
-        """Remove what killed processes left of this file, and what nobody came back for of others."""
-        limits = dict.fromkeys(self._orphans(), STALE_SECONDS)
-        for name in os.listdir(self.folder):
-            if name.endswith((".part", ".etag")) and not name.startswith(self.sha256):
-                limits[os.path.join(self.folder, name)] = FORGOTTEN_SECONDS
-        for path, seconds in limits.items():
-            # A process that is still at work there must keep its file; some systems refuse it anyway.
-            with suppress(OSError):
-                if time.time() - os.stat(path).st_mtime > seconds:
-                    os.unlink(path)
-
-    def _orphans(self) -> list[str]:
-        """Parts of processes that were killed, or are still at work."""
-        own = os.path.basename(self._path)
-        names = os.listdir(self.folder)
-        mark = f"{self.sha256}."
-        return [
-            os.path.join(self.folder, name)
-            for name in names
-            if name.startswith(mark) and name.endswith(".part") and name not in (own, f"{mark}part")
-        ]
 
     def _append(self, chunk: bytes) -> None:
         disk.write_all(self._open_descriptor(), chunk)
@@ -270,19 +246,6 @@ class Download:
         self.resumed = True
         return True
 
-    def _etag(self) -> str | None:
-        with suppress(disk.NoFileError):
-            etag = (disk.read(self._etag_path, 256) or b"").decode("ascii", "replace")
-            return etag if _STRONG_TAG.fullmatch(etag) else None
-        return None
-
-    def _remember_etag(self, etag: str) -> None:
-        # A weak tag does not promise the same bytes (RFC 9110, section 13.1.5).
-        if _STRONG_TAG.fullmatch(etag):
-            disk.write_private(self._etag_path, etag.encode("ascii"))
-        else:
-            disk.remove(self._etag_path)
-
     def _open_descriptor(self) -> int:
         if self._descriptor is None:
             raise RuntimeError("open() comes first")
@@ -292,7 +255,3 @@ class Download:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _size(path: str) -> int:
-    return disk.regular_size(path) or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.core.download import Download
@@ -26,8 +27,6 @@ ROUNDS = 3
 def download(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[str]:
     """Fetch an asset into a download, resuming what is there, and check it.
 
-    Bytes that were put together from several attempts and turn out wrong are fetched once more, whole.
-
     Args:
         settings: Where GitHub is, and which repository.
         asset: What to fetch.
@@ -44,18 +43,34 @@ def download(settings: Settings, asset: Asset, token: SecretStr, sink: Download)
     """
     try:
         yield from work(sink.open)
-        return (yield from _rounds(settings, asset, token, sink))
+        return (yield from rounds(sink, lambda: _round(settings, asset, token, sink)))
     finally:
         sink.set_aside()
 
 
-def _rounds(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[str]:
+def rounds(sink: Download, fetch: Callable[[], Flow[object]]) -> Flow[str]:
+    """Fetch into a download that is open until it is whole, and check it.
+
+    Bytes that were put together from several attempts and turn out wrong are fetched once more, whole.
+
+    Args:
+        sink: Receives it.
+        fetch: One request for what is not there yet.
+
+    Returns:
+        The path of the whole, checked file.
+
+    Raises:
+        CoreDownloadError: It did not arrive whole; what arrived is kept for the next run.
+        CoreIntegrityError: What arrived is not what was published.
+        CoreInstallError: The disk refused.
+    """
     left = ROUNDS
     while True:
         left -= 1
         try:
             if not sink.complete:
-                yield from _round(settings, asset, token, sink)
+                yield from fetch()
             if sink.complete or not left:
                 return (yield from work(sink.finish))
         except CoreIntegrityError:

@@ -329,7 +329,7 @@ def test_a_leftover_that_cannot_be_removed_is_no_failure(folder, monkeypatch):
 
     sink = opened(folder)
     monkeypatch.setattr(os, "unlink", refuse)
-    sink._sweep()
+    sink._parts.sweep()
 
 
 @pytest.mark.parametrize("sha256", ["", "../" * 22, "AB" * 32, "ab" * 31, "ab" * 32 + "\n"])

@@ -127,6 +127,42 @@ def test_a_resumed_download_that_is_wrong_is_fetched_once_more_whole(folder):
     assert clean.asked == {}
 
 
+@pytest.mark.parametrize("length", [len(CONTENT), 120])
+def test_what_a_power_cut_left_behind_is_taken_over_once(folder, length):
+    """A part of zeros under a dead process's name: one clean download, and no later one meets it again."""
+    folder.mkdir()
+    orphan = folder / f"{SHA256}.99999-abcdef.part"
+    orphan.write_bytes(bytes(length))
+    resumed = () if length == len(CONTENT) else (SIGNED, rest(length))
+    path, _ = fetch(folder, *resumed, SIGNED, sending(CONTENT))
+    assert Path(path).read_bytes() == CONTENT
+    assert not orphan.exists()
+
+
+def test_a_part_that_its_process_goes_on_with_is_left_to_it(folder):
+    """Bytes that were wrong by the time they were read are the other process's own business."""
+    folder.mkdir()
+    other = folder / f"{SHA256}.99999-abcdef.part"
+    other.write_bytes(bytes(120))
+
+    def meanwhile(step):
+        other.write_bytes(bytes(130))
+        return rest(120)(step)
+
+    fetch(folder, SIGNED, meanwhile, SIGNED, sending(CONTENT))
+    assert other.exists()
+
+
+def test_wrong_bytes_of_a_whole_answer_are_not_blamed_on_a_part(folder):
+    """Where the server began anew, what was taken over is not in what arrived."""
+    folder.mkdir()
+    other = folder / f"{SHA256}.99999-abcdef.part"
+    other.write_bytes(CONTENT[:120])
+    with pytest.raises(CoreIntegrityError, match="does not match"):
+        fetch(folder, SIGNED, sending(CONTENT[::-1]))
+    assert other.exists()
+
+
 def test_a_resumed_download_that_does_not_end_is_fetched_once_more_whole(folder):
     """The same where too much came."""
     with pytest.raises(CoreDownloadError):

@@ -11,6 +11,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk import aio
 from nimbus_sdk.errors import (
+    SUPPORT,
     ConfigurationError,
     CoreDownloadError,
     CoreIntegrityError,
@@ -83,9 +84,46 @@ def test_what_arrives_is_what_was_published(sandbox, session):
 def test_a_changed_model_is_not_kept(sandbox, session, own_world):
     """One flipped byte on the way, and nothing of it is left."""
     sandbox.fault("model_file", corrupt_digest=True, times=None)
-    with pytest.raises(CoreIntegrityError, match="does not match"):
+    with pytest.raises(CoreIntegrityError, match="does not match") as caught:
         nimbus_sdk.download_model("p300_binary_v1")
     assert not (own_world / "nimbus" / "data" / "models").exists()
+    assert "nimbus-sdk install" not in str(caught.value), "the core has no part in it"
+
+
+@pytest.mark.parametrize("share", [1, 2])
+def test_a_damaged_part_costs_one_more_download(sandbox, session, own_world, share):
+    """Zeros under a dead process's name, as a power cut leaves them: fetched whole, and nothing stays."""
+    told = nimbus_sdk.get_model_info("p300_binary_v1").checksum.removeprefix("sha256:")
+    path = nimbus_sdk.download_model("p300_binary_v1")
+    size = os.path.getsize(path)
+    os.remove(path)
+    downloads = own_world / "nimbus" / "cache" / "downloads"
+    assert os.listdir(downloads) == []
+    (downloads / f"{told}.99999-abcdef.part").write_bytes(bytes(size // share))
+    assert nimbus_sdk.download_model("p300_binary_v1") == path
+    with open(path, "rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == told
+    assert os.listdir(downloads) == []
+
+
+def test_a_login_page_is_not_taken_for_a_model(sandbox, session, own_world):
+    """Neither is its length for the model's: what stands in between is named."""
+    sandbox.fault("model_file", html=True, times=None)
+    with pytest.raises(CoreDownloadError, match="came a web page") as caught:
+        nimbus_sdk.download_model("p300_binary_v1")
+    assert "captive portal" in caught.value.hint
+    assert asked(sandbox) == ["models", "model_file"]
+
+
+def test_a_checksum_that_is_none_is_told(sandbox, session):
+    """Without one nothing is fetched, and the people to write to are named."""
+    rows = [model.model_dump(mode="json") for model in nimbus_sdk.list_available_models()]
+    sandbox.fault(
+        "models", status=200, body={"models": [{**row, "checksum": "md5:0"} for row in rows], "total": 4}
+    )
+    with pytest.raises(CoreIntegrityError, match="not told by a SHA-256") as caught:
+        nimbus_sdk.download_model("p300_binary_v1")
+    assert caught.value.hint == f"Write to {SUPPORT}."
 
 
 def test_a_broken_line_is_resumed(sandbox, session):
