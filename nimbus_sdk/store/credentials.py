@@ -7,12 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast, overload
 
-from nimbus_sdk import disk
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.settings import Settings, origin
 from nimbus_sdk.store.credentials_file import FileStore
-from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, KeyCard, read_card, write_card
+from nimbus_sdk.store.key_card import (
+    DEFAULT_ORIGIN,
+    KeyCard,
+    announce,
+    read_notes,
+    remove_card,
+    write_card,
+)
 from nimbus_sdk.store.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
 from nimbus_sdk.store.keyring_store import KeyringStore
 from nimbus_sdk.store.places import Places
@@ -130,21 +136,25 @@ def choose_store(settings: Settings, places: Places) -> Choice:
     return _in_first_that_works(settings, places, NIMBUS_BCI, lambda store: store.read(places.profile))[0]
 
 
-def save_key(settings: Settings, places: Places, key: Key, origin: str) -> Choice:
-    """Keep a key that was just found valid, and note for which API.
+def save_key(
+    settings: Settings, places: Places, key: Key, origin: str, kind: KeyKind[Key] = NIMBUS_BCI
+) -> Choice:
+    """Keep a key that was just found valid, and note for which API; the note comes first.
 
     Args:
         origin: Scheme, host and port of the API that accepted it.
+        kind: Whose key it is; the Nimbus API's where left out.
 
     Returns:
         The store that has it, and why that one.
 
     Raises:
-        CredentialStoreError: The store that the setting names, or the last one tried, cannot keep it.
+        CredentialStoreError: The store that the setting names, or the last one tried, cannot keep it, or
+            without a note it would be taken for a key of another API.
     """
-    choice, _ = _in_first_that_works(
-        settings, places, NIMBUS_BCI, lambda store: store.write(places.profile, key)
-    )
+    if settings.credential_store != MemoryStore.name:
+        announce(places, key, origin, otherwise=kind.origin)
+    choice, _ = _in_first_that_works(settings, places, kind, lambda store: store.write(places.profile, key))
     if choice.store.name == MemoryStore.name:
         return choice
     card = KeyCard.of(key, store=choice.store.name, origin=origin, now=time.time())
@@ -174,9 +184,9 @@ def read_stored(settings: Settings, places: Places, kind: KeyKind[Key] = NIMBUS_
         CredentialStoreError: The store that should have the key cannot be read. A keyring that nothing
             says to hold a key, and that does not answer, is only named in ``trouble``.
     """
-    card = read_card(places)
-    stores = _stores_to_search(settings, places, kind, card)
-    must_work = _must_work(settings, card)
+    noted = read_notes(places)
+    stores = _stores_to_search(settings, places, kind, noted.card)
+    must_work = _must_work(settings, noted.card)
     trouble = ""
     for store in stores:
         try:
@@ -191,7 +201,7 @@ def read_stored(settings: Settings, places: Places, kind: KeyKind[Key] = NIMBUS_
                 key=key,
                 store=store.name,
                 location=store.location(places.profile),
-                origin=_origin_for(key, card, kind),
+                origin=noted.origin_of(key) or kind.origin,
                 trouble=trouble,
             )
     searched = " or ".join(store.location(places.profile) for store in stores)
@@ -216,9 +226,9 @@ def forget_key(
     Raises:
         CredentialStoreError: The store that should have the key does not let it be removed.
     """
-    card = read_card(places)
-    stores = _stores_to_search(settings, places, kind, card)
-    must_work = _must_work(settings, card)
+    noted = read_notes(places)
+    stores = _stores_to_search(settings, places, kind, noted.card)
+    must_work = _must_work(settings, noted.card)
     removed = False
     for store in stores:
         try:
@@ -226,8 +236,8 @@ def forget_key(
         except CredentialStoreError:
             if store.name in must_work:
                 raise
-    if card is not None and fingerprint in (None, card.fingerprint):
-        _remove_card(places)
+    if fingerprint is None or noted.speaks_of_none_but(fingerprint):
+        remove_card(places)
     return removed
 
 
@@ -268,11 +278,6 @@ def _named(name: str, places: Places, kind: KeyKind[Key]) -> CredentialStore[Key
     return FileStore(places.credentials, kind) if name == FileStore.name else MemoryStore()
 
 
-def _origin_for(key: Key, card: KeyCard | None, kind: KeyKind[Key]) -> str:
-    # A card counts only for the key it names: NIMBUS_SDK_HOME may lead to a card that somebody else wrote.
-    return card.origin if card is not None and card.fingerprint == key.fingerprint else kind.origin
-
-
 def _drop_file_copy(places: Places) -> list[str]:
     try:
         FileStore(places.credentials, NIMBUS_BCI).delete(places.profile)
@@ -287,12 +292,3 @@ def _delete(store: CredentialStore[Key], profile: str, fingerprint: str | None) 
         if key is None or key.fingerprint != fingerprint:
             return False
     return store.delete(profile)
-
-
-def _remove_card(places: Places) -> None:
-    try:
-        disk.remove(places.key_card)
-    except OSError as error:
-        raise CredentialStoreError(
-            f"The note of the stored key, {places.key_card}, cannot be removed: {error.strerror or error}."
-        ) from error

@@ -146,7 +146,8 @@ class FileStore(Generic[K_co]):
         aside = files.quarantine(self.path)
         raise CredentialStoreError(
             f"The credentials file {self.path} is damaged. It was set aside, unchanged, as {aside}.",
-            hint="Look there for what can be saved, then save the key again with `nimbus-sdk install`.",
+            hint="Look there for what can be saved, then save the key again with "
+            f"`{self._kind.save_command}`.",
         )
 
     def _load(self) -> dict[str, object] | None:

@@ -19,7 +19,7 @@ from nimbus_sdk.store.credentials import (
     save_key,
 )
 from nimbus_sdk.store.credentials_file import FileStore
-from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, KeyCard, read_card, write_card
+from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, KeyCard, read_card, read_notes, write_card
 from nimbus_sdk.store.key_kind import KeyKind
 from nimbus_sdk.store.places import Places
 
@@ -263,6 +263,95 @@ def test_a_planted_card_opens_nothing(tmp_path, settings, places, use_backend):
     stored = read_stored(planted, Places.of(planted))
     assert stored.key == ONE
     assert stored.withheld_from(planted.api_url) is not None
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def died_while_saving(monkeypatch, settings, places, key, origin, *, when):
+    """Save a key, and be killed before or after it is in the file."""
+    write = FileStore.write
+
+    def dying(store, profile, key):
+        if when == "after":
+            write(store, profile, key)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileStore, "write", dying)
+        with pytest.raises(Killed):
+            save_key(settings, places, key, origin)
+
+
+@pytest.mark.parametrize(
+    ("when", "key", "origin"), [("before", ONE, DEFAULT_ORIGIN), ("after", TWO, SANDBOX)]
+)
+def test_whoever_dies_while_saving_leaves_a_key_with_its_note(
+    settings, places, monkeypatch, when, key, origin
+):
+    """Either key goes where it was found valid, the new one not to the service of the old one."""
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    died_while_saving(monkeypatch, settings, places, TWO, SANDBOX, when=when)
+    stored = read_stored(settings, places)
+    assert (stored.key, stored.origin) == (key, origin)
+    assert read_card(places).fingerprint == ONE.fingerprint
+    save_key(settings, places, TWO, SANDBOX)
+    assert json.loads(files.read(places.key_card)).keys() == GOOD.keys()
+    assert read_stored(settings, places).origin == SANDBOX
+
+
+@pytest.mark.parametrize("fingerprint", [None, TWO.fingerprint])
+def test_what_was_announced_is_forgotten_with_its_key(settings, places, monkeypatch, fingerprint):
+    """The first key of a profile, whose saver died: nothing is left of it."""
+    died_while_saving(monkeypatch, settings, places, TWO, SANDBOX, when="after")
+    assert read_card(places) is None
+    assert read_stored(settings, places).origin == SANDBOX
+    assert forget_key(settings, places, ONE.fingerprint) is False
+    assert os.path.exists(places.key_card)
+    assert forget_key(settings, places, fingerprint) is True
+    assert not os.path.exists(places.key_card)
+
+
+def test_forgetting_one_key_leaves_the_note_of_another(settings, places, monkeypatch):
+    """The one on the card is not there any more; the one that was announced is."""
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    died_while_saving(monkeypatch, settings, places, TWO, SANDBOX, when="after")
+    assert forget_key(settings, places, ONE.fingerprint) is False
+    assert read_stored(settings, places).origin == SANDBOX
+
+
+def test_a_key_whose_note_would_be_missing_is_not_stored(settings, places, no_folder, use_backend):
+    """Without it the key would be taken for one of the default API, and go there."""
+    backend = use_backend("Memory")
+    with pytest.raises(CredentialStoreError, match="was not stored: check free space"):
+        save_key(settings, replace(places, state=no_folder), ONE, SANDBOX)
+    assert backend.items == {}
+
+
+def test_a_key_may_change_its_service_and_keeps_the_old_one_until_then(settings, places, monkeypatch):
+    """The same key, found valid elsewhere: until that is noted it goes where it went."""
+    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    died_while_saving(monkeypatch, settings, places, ONE, SANDBOX, when="after")
+    assert read_stored(settings, places).origin == DEFAULT_ORIGIN
+    save_key(settings, places, ONE, SANDBOX)
+    assert read_stored(settings, places).origin == SANDBOX
+
+
+@pytest.mark.parametrize("announced", [7, [], {"f": 7}, {"f": "\x1b[2J"}], ids=range(4))
+def test_an_announcement_that_makes_no_sense_is_none(settings, places, announced):
+    """The card beside it counts all the same."""
+    disk.write_private(places.key_card, json.dumps({**GOOD, "announced": announced}).encode())
+    noted = read_notes(places)
+    assert (noted.card, dict(noted.announced)) == (KeyCard(**GOOD), {})
+
+
+def test_a_damaged_file_names_the_command_of_its_keys(settings, places):
+    """The advice fits the system whose key was looked for."""
+    disk.write_private(places.credentials, b"{")
+    kind = KeyKind(lambda text: None, "", "Other key", "nimbus-sdk other save-key")
+    with pytest.raises(CredentialStoreError, match="nimbus-sdk other save-key"):
+        read_stored(settings, places, kind)
 
 
 def test_forgetting_removes_key_and_card(settings, places, use_backend, file):
