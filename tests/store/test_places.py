@@ -25,6 +25,7 @@ PATHS = [
     ("core_pointer", "data/core/current.json"),
     ("models", "data/models"),
     ("downloads", "cache/downloads"),
+    ("refused", "state/refused"),
     ("usage", "state/profiles/lab/usage"),
 ]
 
@@ -37,16 +38,19 @@ def test_one_home_holds_everything(name, path):
 
 
 def test_a_refusal_has_a_file_of_its_own():
-    """One note a key, by fingerprint."""
+    """One note for each key and service, by fingerprint, below the folder of all of them."""
     places = Places.of(Settings(home="/srv/nimbus"))
-    assert places.refusal("0123456789ab") == "/srv/nimbus/state/refused/0123456789ab.json"
+    one, other = (places.refusal("0123456789ab", f"https://{host}.example") for host in ("one", "other"))
+    assert one != other
+    assert {one.rpartition("/")[0], other.rpartition("/")[0]} == {places.refused}
+    assert one.startswith(f"{places.refused}/0123456789ab-")
 
 
 def test_no_path_is_forgotten_here():
     """The table above names every path there is."""
     public = {name for name in vars(Places) if not name.startswith("_")}
     named = {name for name, _ in PATHS} | {field.name for field in fields(Places)}
-    assert public - named == {"of", "of_service", "refusal"}
+    assert public - named == {"of", "of_each_profile", "of_service", "refusal"}
 
 
 def test_without_a_home_the_platforms_folders_are_used(tmp_path, monkeypatch):
