@@ -75,7 +75,7 @@ def _lasting(
     settings: Settings, session: AuthSession | None, offline_for: timedelta
 ) -> Flow[tuple[Finding, bool]]:
     """Whether the session lasts for so long, and whether a renewal was tried to make it so."""
-    until = datetime.now(UTC) + offline_for
+    until = _after(offline_for)
     refusal, tried = "", False
     if not _lasts(session, until) and not settings.offline:
         tried = True
@@ -98,6 +98,14 @@ def _lasting(
     fix = "Ask for a key that is valid longer, or plan to be online before the session ends."
     judged = trouble("offline time", f"{cause}, before {until:%Y-%m-%d %H:%M} UTC{refusal}", fix, fatal=True)
     return judged, tried
+
+
+def _after(span: timedelta) -> datetime:
+    """The moment after a span from now, which may be as long as a calendar is."""
+    try:
+        return datetime.now(UTC) + max(span, timedelta())
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def _lasts(session: AuthSession | None, until: datetime) -> bool:

@@ -118,9 +118,23 @@ def _github(settings: Settings, fatal: bool) -> Flow[Finding]:
         patience=PATIENCE_SECONDS,
         accept=_ANY_ANSWER,
     )
+    fix = "Only installing and updating the core need it. Ask for HTTPS to this host to be allowed."
     try:
         answer = yield from call(step)
     except NimbusError as error:
-        fix = "Only installing and updating the core need it. Ask for HTTPS to this host to be allowed."
         return trouble("github", error.message, fix, fatal=fatal)
+    if answer.status == 503:
+        return trouble("github", "it answers with status 503", "Try again in some minutes.", fatal=False)
+    if not _is_githubs(answer):
+        cause = f"something else answers in its place (status {answer.status}): a captive portal or a proxy"
+        return trouble("github", cause, f"{_PORTAL} {fix}", fatal=fatal)
     return ok("github", f"it answers (status {answer.status}, as it does without a token)")
+
+
+def _is_githubs(answer: Answer) -> bool:
+    """Whether this is what GitHub's API says of a repository, or of one that it does not show."""
+    try:
+        told = answer.json()
+    except ResponseFormatError:
+        return False
+    return isinstance(told, dict) and ("id" in told or "message" in told)

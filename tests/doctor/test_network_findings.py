@@ -87,6 +87,30 @@ def test_github_blocked_is_told_from_the_api_blocked(sandbox: Sandbox, examine: 
     assert (seen["api"].verdict, seen["github"].verdict) == ("fault", "ok")
 
 
+@pytest.mark.parametrize("status", ["200 OK", "403 Forbidden", "404 Not Found"])
+@pytest.mark.parametrize("body", [b"<html>Blocked by policy</html>", b"[]", b'{"error": "blocked"}', b""])
+def test_a_page_in_githubs_place_is_not_github(
+    sandbox: Sandbox, examine: Examine, status: str, body: bytes
+) -> None:
+    """Whatever is no word of GitHub's API, be it with a status of GitHub's, is told to be somebody else's."""
+    with serving(saying(body, status, "Content-Type: text/html")) as box:
+        seen = examine(NIMBUS_SDK_GITHUB_URL=box.url)
+    assert seen["github"].verdict == "fault"
+    assert "captive portal or a proxy" in seen["github"].cause
+    assert "Only installing and updating the core need it" in seen["github"].fix
+    assert seen["api"].verdict == "ok"
+
+
+def test_github_that_is_unwell_is_no_captive_portal(sandbox: Sandbox, examine: Examine) -> None:
+    """Its own page with status 503 is a matter of minutes."""
+    with serving(
+        saying(b"<html>Unicorn</html>", "503 Service Unavailable", "Content-Type: text/html")
+    ) as box:
+        seen = examine(NIMBUS_SDK_GITHUB_URL=box.url)
+    assert seen["github"].verdict == "warning"
+    assert "503" in seen["github"].cause
+
+
 def test_a_proxy_that_wants_a_password_is_told_so(sandbox: Sandbox, examine: Examine) -> None:
     """407: the proxy is shown without its password, and the fix names the variable."""
     with serving(saying(b"", "407 Proxy Authentication Required")) as proxy:

@@ -101,9 +101,20 @@ def test_without_a_session_there_is_nothing_that_could_last(sandbox: Sandbox, ex
 def test_a_key_that_never_ends_lasts_for_any_time(sandbox: Sandbox, examine: Examine) -> None:
     """No expiry is told as that."""
     nimbus_sdk.install_core(sandbox.new_key("research", expires_at=None))
-    seen = examine(offline_for=5_000 * DAY)
-    assert seen["offline time"].cause == "the session lasts for as long as the key lives"
-    assert seen.diagnosis.offline_until is None
+    for span in (5_000 * DAY, timedelta.max):
+        seen = examine(offline_for=span)
+        assert seen["offline time"].cause == "the session lasts for as long as the key lives"
+        assert seen.diagnosis.offline_until is None
+
+
+def test_a_span_beyond_the_calendar_is_one_to_its_end(
+    installed: str, sandbox: Sandbox, examine: Examine
+) -> None:
+    """No key with an end lasts for so long, and that is all that is told; a span below zero ends now."""
+    seen = examine(offline_for=timedelta.max)
+    assert seen["offline time"].verdict == "fault"
+    assert "before 9999-12-31" in seen["offline time"].cause
+    assert examine(offline_for=timedelta.min)["offline time"].verdict == "ok"
 
 
 def test_a_dead_key_is_found_out_before_the_journey(
