@@ -117,9 +117,10 @@ class System:
 
     @property
     def _advice(self) -> dict[type[NimbusError], str]:
+        named = " or ".join(self.key_variables)
         check = (
-            f"Check the key (the argument, {self.key_variable}, or the stored one) and that it is meant for "
-            f"this base URL; make a new one in {self.portal}."
+            f"Check the key (the argument, {named}, or the stored one) and that it is meant for this base "
+            f"URL; make a new one in {self.portal}."
         )
         return {
             InvalidKeyError: check,

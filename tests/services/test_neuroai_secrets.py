@@ -100,10 +100,13 @@ def test_a_secret_of_a_cancelled_task_is_stored(places):
     import anyio.to_thread
 
     class Busy:
+        answered = False
+
         async def send(self, call, deadline):
             anyio.to_thread.current_default_thread_limiter().total_tokens = 1
             self.work = asyncio.create_task(anyio.to_thread.run_sync(time.sleep, 1.0))
             await asyncio.sleep(0.05)
+            self.answered = True
             made = {"id": "key_1", "name": "CI", "key": SECRET}
             return Answer(status=201, headers={}, body=json.dumps(made).encode())
 
@@ -113,8 +116,13 @@ def test_a_secret_of_a_cancelled_task_is_stored(places):
     async def main() -> None:
         busy = Busy()
         client = services.AsyncNeuroAI(NEUROAI_KEY, base_url="https://neuroai.example", transport=busy)
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(client.create_key("CI", save=True), 0.4)
+        task = asyncio.create_task(client.create_key("CI", save=True))
+        while not busy.answered:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
         await busy.work
 
     asyncio.run(main())
