@@ -9,7 +9,7 @@ _KEY = re.compile(
     r"|\b(sk_live_|sk_test_|nos_|nai_|nxs_)[0-9A-Za-z_-]{8,}"
     r"|\b(eyJ)[0-9A-Za-z_-]{4,}(?:\.[0-9A-Za-z_-]*)*"
 )
-_KEYLIKE = re.compile(r"(?<![\w/.-])(?=\D*\d)[0-9A-Za-z][0-9A-Za-z_.~+=-]{19,}")
+_WORD = re.compile(r"(?<![\w/.-])[0-9A-Za-z][0-9A-Za-z_.~+=-]{19,}")
 
 
 def printable(text: str) -> str:
@@ -37,10 +37,17 @@ def keyless(text: str) -> str:
 
 
 def wary(text: str) -> str:
-    """Text without keys, nor words of 20 letters and more that may be one: some keys have no form.
+    """Text without keys, nor words of 20 letters and more with a digit in them: some keys have no form.
 
     Example:
         >>> wary("Got unexpected extra argument (0123456789abcdefghijklmn)")
         'Got unexpected extra argument (0123…klmn)'
+        >>> wary("No such option: --a-name-that-is-long-and-has-no-digit (2 are meant)")
+        'No such option: --a-name-that-is-long-and-has-no-digit (2 are meant)'
     """
-    return _KEYLIKE.sub(lambda found: f"{found[0][:4]}…{found[0][-4:]}", keyless(text))
+    return _WORD.sub(_masked_if_key, keyless(text))
+
+
+def _masked_if_key(word: re.Match[str]) -> str:
+    has_digit = any(letter.isdigit() for letter in word[0])
+    return f"{word[0][:4]}…{word[0][-4:]}" if has_digit else word[0]
