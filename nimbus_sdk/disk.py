@@ -48,13 +48,13 @@ def read(path: str, limit: int, check: Callable[[os.stat_result], None] | None =
         return None
     try:
         # A folder is refused here.
-        with open(descriptor, "rb", closefd=False) as file:
+        with open(descriptor, "rb", buffering=0, closefd=False) as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
                 raise NoFileError(f"{path} is no file, or larger than {limit} bytes")
             if check is not None:
                 check(found)
-            return file.read(limit)
+            return file.readall()
     finally:
         os.close(descriptor)
 
