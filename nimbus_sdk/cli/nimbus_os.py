@@ -104,7 +104,7 @@ def restore_key(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Bring back the key that was stored before the present one.
+    """Bring back the key that was stored before the present one, which stays at hand.
 
     \b
     JSON: key_masked
@@ -126,7 +126,7 @@ def forget_key(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Remove the stored key of one environment; it stays valid.
+    """Remove the stored key of one environment, and the one before it; both stay valid.
 
     \b
     JSON: removed

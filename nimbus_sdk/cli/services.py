@@ -80,11 +80,14 @@ def show_stored(name: str, store: str, *, as_json: bool) -> None:
 
 
 def show_restored(name: str, masked: str, *, as_json: bool) -> None:
-    """Tell which key is in use again."""
+    """Tell which key is the stored one again."""
     if as_json:
         render.document({"key_masked": masked})
     else:
-        render.say(f"The {name} key {masked} is in use again.")
+        render.say(
+            f"The {name} key {masked} is the stored one again.",
+            "It counts where neither a variable nor a .env names another.",
+        )
 
 
 def show_forgotten(name: str, *, removed: bool, as_json: bool) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from nimbus_sdk.errors import MissingKeyError
 from nimbus_sdk.services.link import Link
+from nimbus_sdk.services.rotation_state import RotationState
+from nimbus_sdk.services.service_key import ServiceKey
 from nimbus_sdk.services.slot import PREVIOUS
+from nimbus_sdk.services.slot_lock import alone
 from nimbus_sdk.transport.flow import Flow, work
 
 
@@ -14,20 +17,33 @@ def save(link: Link) -> Flow[str]:
     Another key that was there stays at hand.
 
     Raises:
+        ConfigurationError: A rotation is under way, or another process changes the key.
         CredentialStoreError: No store takes it.
     """
-    found = yield from work(link.found)
-    choice = yield from work(lambda: link.slot.supersede(found.key, link.origin))
-    return choice.store.name
+    key = (yield from work(link.found)).key
+
+    def change() -> str:
+        RotationState(link).make_way()
+        return link.slot.supersede(key, link.origin).store.name
+
+    return (yield from alone(link.slot, work(change)))
 
 
 def forget(link: Link) -> Flow[bool]:
-    """Remove the stored key; False where there was none.
+    """Remove the stored key, and the one before it; False where there was none.
 
     Raises:
+        ConfigurationError: A rotation is under way, or another process changes the key.
         CredentialStoreError: The store does not let it be removed.
     """
-    removed = yield from work(lambda: link.slot.forget())
+
+    def change() -> bool:
+        RotationState(link).make_way()
+        # Whoever wants no key here would not look for a second one.
+        before, now = link.slot.beside(PREVIOUS).forget(), link.slot.forget()
+        return before or now
+
+    removed = yield from alone(link.slot, work(change))
     link.look_again()
     return removed
 
@@ -37,15 +53,21 @@ def restore(link: Link) -> Flow[str]:
 
     Raises:
         MissingKeyError: There is none for this base URL.
+        ConfigurationError: A rotation is under way, or another process changes the key.
         CredentialStoreError: The store refuses.
     """
-    before = yield from work(lambda: link.slot.beside(PREVIOUS).read())
-    if before.key is None or before.withheld_from(link.base) is not None:
-        raise MissingKeyError(
-            f"No earlier {link.system.name} key is at hand for {link.origin}.",
-            hint=f"Make a new one in {link.system.portal}.",
-        )
-    key = before.key
-    yield from work(lambda: link.slot.supersede(key, link.origin))
+
+    def change() -> ServiceKey:
+        RotationState(link).make_way()
+        before = link.slot.beside(PREVIOUS).read()
+        if before.key is None or before.withheld_from(link.base) is not None:
+            raise MissingKeyError(
+                f"No earlier {link.system.name} key is at hand for {link.origin}.",
+                hint=f"Make a new one in {link.system.portal}.",
+            )
+        link.slot.supersede(before.key, before.origin)
+        return before.key
+
+    key = yield from alone(link.slot, work(change))
     link.adopt(key, "store")
     return key.masked

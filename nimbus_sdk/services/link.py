@@ -39,7 +39,8 @@ class Link:
     Args:
         system: Whom it leads to.
         given: The caller's own key, from :meth:`System.read_key`.
-        base_url: From the environment, or the system's own, where left out.
+        base_url: From the environment, or the system's own, where left out. Where none of them is there,
+            all works that needs no service.
         timeout: Seconds for one call, retries included.
         profile: Whose stored key.
 
@@ -59,7 +60,7 @@ class Link:
     ) -> None:
         self.system = system
         self.settings = Settings.load(timeout=timeout, profile=profile)
-        self.base = system.base_url(base_url)
+        self._base = system.known_base_url(base_url)
         self.clock_offset: float | None = None
         self._found: FoundKey | None = None
         key = accepted(given)
@@ -72,8 +73,21 @@ class Link:
         return Slot.of(self.settings, self.system)
 
     @property
+    def base(self) -> str:
+        """The base URL.
+
+        Raises:
+            ConfigurationError: None was given, and the system has none of its own.
+        """
+        return self.system.base_url(None) if self._base is None else self._base
+
+    @property
     def origin(self) -> str:
-        """The one scheme, host and port that may see the key."""
+        """The one scheme, host and port that may see the key.
+
+        Raises:
+            ConfigurationError: As for :attr:`base`.
+        """
         return origin(self.base)
 
     def found(self) -> FoundKey:
@@ -94,6 +108,18 @@ class Link:
     def adopt(self, key: ServiceKey, source: str) -> None:
         """Use another key from now on."""
         self._found = FoundKey(key, source, "this client")
+
+    def shadow(self, fingerprint: str) -> str:
+        """The source that comes before the store and names another key than this one; empty where none does.
+
+        The caller's own argument is passed over: the next process has it no more.
+        """
+        without_store = replace(self.slot, settings=replace(self.settings, credential_store="none"))
+        try:
+            found = find_key(without_store, "")
+        except NimbusError:
+            return ""
+        return "" if found.key.fingerprint == fingerprint else found.location
 
     def exchange(
         self,
@@ -150,7 +176,7 @@ class Link:
 
     def __repr__(self) -> str:
         masked = None if self._found is None else self._found.key.masked
-        return f"base_url={self.base!r}, api_key={masked!r}"
+        return f"base_url={self._base!r}, api_key={masked!r}"
 
 
 def content(answer: Answer) -> object:

@@ -37,14 +37,15 @@ class NeuroAI:
 
     Args:
         api_key: The key; from ``NEUROAI_API_KEY``, ``.env`` or the store where left out, at the first call.
-        base_url: Base URL; from ``NEUROAI_URL`` where left out. There is no other default.
+        base_url: Base URL; from ``NEUROAI_URL`` where left out. There is no other default, and no call
+            without it.
         timeout: Seconds for one call, retries included.
         profile: Whose stored key.
         transport: Carries requests; HTTP where left out. Hand in your own to test without a server.
 
     Raises:
         InvalidKeyFormatError: The text is no key.
-        ConfigurationError: The base URL is missing or not https.
+        ConfigurationError: The base URL is not https.
 
     Example:
         >>> with NeuroAI("nai_abc123xyz789def456uvw", base_url="https://neuroai.example") as client:

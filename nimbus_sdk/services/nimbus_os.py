@@ -24,15 +24,15 @@ class NimbusOS:
     Args:
         api_key: The key; from ``NIMBUS_OS_API_KEY``, ``.env`` or the store where left out, at the first call.
         environment: ``sandbox`` or ``production``.
-        base_url: Base URL; the sandbox's own where left out. Production's must be given, here or in
-            ``NIMBUS_OS_PRODUCTION_URL``.
+        base_url: Base URL; the sandbox's own where left out. For calls to production it must be given, here
+            or in ``NIMBUS_OS_PRODUCTION_URL``.
         timeout: Seconds for one call, retries included.
         profile: Whose stored key.
         transport: Carries requests; HTTP where left out. Hand in your own to test without a server.
 
     Raises:
         InvalidKeyFormatError: The text is no key.
-        ConfigurationError: There is no such environment, or the base URL is missing or not https.
+        ConfigurationError: There is no such environment, or the base URL is not https.
 
     Example:
         >>> with NimbusOS("sk_live_abc123xyz789def456") as client:
@@ -89,11 +89,20 @@ class NimbusOS:
         return self._driver.run(self._voice.save_key(probe))
 
     def restore_key(self) -> str:
-        """Bring back the key that was stored before the present one; gives what people may see of it."""
+        """Bring back the key that was stored before the present one; gives what people may see of it.
+
+        Raises:
+            MissingKeyError: There is none for this base URL.
+            ConfigurationError: A rotation is under way.
+        """
         return self._driver.run(self._voice.restore_key())
 
     def forget_key(self) -> bool:
-        """Remove this environment's stored key; it stays valid. False where there was none."""
+        """Remove this environment's stored key and the one before it; both stay valid. False where none was.
+
+        Raises:
+            ConfigurationError: A rotation is under way.
+        """
         return self._driver.run(self._voice.forget_key())
 
     def rotate_key(self, new_key: str | None = None, *, probe: str = PROBE) -> Rotation:
@@ -110,8 +119,11 @@ class NimbusOS:
             How far it has come; printed, it says what to do next.
 
         Raises:
-            InvalidKeyError: The new key is not valid: it was dropped, and the old one stays in use.
-            ConfigurationError: No new key was given, or another rotation is waiting for its confirmation.
+            InvalidKeyError: Nimbus OS does not know the new key: it was dropped, and the old one stays in
+                use. Where somebody in between refused, it is kept.
+            MissingKeyError: No old key was found; the new one is kept.
+            ConfigurationError: No new key was given, another one waits, or the stored key is not the one in
+                use, and would be lost.
         """
         given, new_key = self._voice.link.system.read_key(new_key), None
         return self._driver.run(self._voice.rotate_key(given, probe))
@@ -121,11 +133,19 @@ class NimbusOS:
         return self._driver.run(self._voice.rotation())
 
     def confirm_rotation(self) -> Rotation:
-        """Drop the old key: everything works with the new one. The last line says what is left to do."""
+        """Drop the old key: everything works with the new one. The last line says what is left to do.
+
+        Raises:
+            ConfigurationError: The new key is not in use.
+        """
         return self._driver.run(self._voice.confirm_rotation())
 
     def undo_rotation(self) -> Rotation:
-        """Go back to the old key, as long as the rotation was not confirmed."""
+        """Go back to the old key, as long as the rotation was not confirmed.
+
+        Raises:
+            ConfigurationError: No rotation is under way, or the old key is for another base URL.
+        """
         return self._driver.run(self._voice.undo_rotation())
 
     def close(self) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.services.service_key import ServiceKey
 from nimbus_sdk.services.system import System
 from nimbus_sdk.settings import Settings
 from nimbus_sdk.store import credentials
-from nimbus_sdk.store.credentials import Choice, Stored
+from nimbus_sdk.store.credentials import Choice, MemoryStore, Stored
 from nimbus_sdk.store.places import Places
 
 PREVIOUS = "previous"
+NEXT = "next"
+_ASIDE = "aside"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,11 @@ class Slot:
         """A second place for the same system: for the key before this one, or the one after."""
         return replace(self, places=replace(self.places, profile=f"{self.places.profile}.{name}"))
 
+    @property
+    def noted(self) -> bool:
+        """Whether a key may be there; no store is asked, since no key is there without its note."""
+        return os.path.exists(self.places.key_card)
+
     def read(self) -> Stored[ServiceKey]:
         """What is there, and where it may go.
 
@@ -55,18 +65,53 @@ class Slot:
         Raises:
             CredentialStoreError: No store takes it.
         """
-        return credentials.save_key(self.settings, self.places, key, origin)
+        return credentials.save_key(self.settings, self.places, key, origin, self.system.key_kind)
+
+    def put(self, key: ServiceKey, origin: str) -> Choice:
+        """Keep a key, and look whether it is the one that is found there now.
+
+        Raises:
+            CredentialStoreError: As for :meth:`save`, or another store still gives another key.
+        """
+        choice = self.save(key, origin)
+        if choice.store.name != MemoryStore.name and self.read().key != key:
+            raise CredentialStoreError(
+                f"The {self.system.name} key {key.masked} was stored, and another one is still found first.",
+                hint="Check NIMBUS_SDK_CREDENTIAL_STORE and the system's keyring, then run it again.",
+            )
+        return choice
 
     def supersede(self, key: ServiceKey, origin: str) -> Choice:
         """Keep a key; another one that was there stays at hand as the one before.
 
+        Whoever is killed in the middle loses neither of the two, nor the one before them.
+
         Raises:
-            CredentialStoreError: As for :meth:`save`.
+            CredentialStoreError: As for :meth:`put`.
         """
+        self.settle()
         there = self.read()
         if there.key is not None and there.key != key:
-            self.beside(PREVIOUS).save(there.key, there.origin)
-        return self.save(key, origin)
+            self.beside(_ASIDE).put(there.key, there.origin)
+        choice = self.put(key, origin)
+        # The key is in its place; what is left over now is settled at the next change.
+        with suppress(CredentialStoreError):
+            self.settle()
+        return choice
+
+    def settle(self) -> None:
+        """Bring an interrupted change to its end: a key that was set aside becomes the one before.
+
+        Raises:
+            CredentialStoreError: As for :meth:`put`.
+        """
+        aside = self.beside(_ASIDE)
+        if not aside.noted:
+            return
+        left = aside.read()
+        if left.key is not None and left.key != self.read().key:
+            self.beside(PREVIOUS).put(left.key, left.origin)
+        aside.forget()
 
     def forget(self) -> bool:
         """Remove the key; False where there was none.

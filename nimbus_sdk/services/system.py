@@ -69,17 +69,24 @@ class System:
         Raises:
             ConfigurationError: There is none, or it is neither https nor this machine's loopback.
         """
-        if given is not None:
-            return base_url(given, "base_url")
-        named = (os.environ if environ is None else environ).get(self.url_variable, "").strip()
-        if named:
-            return base_url(named, self.url_variable)
-        if self.url is None:
+        known = self.known_base_url(given, environ)
+        if known is None:
             raise ConfigurationError(
                 f"The base URL of {self.name} is not known.",
                 hint=f"Give base_url=…, or set {self.url_variable}.",
             )
-        return self.url
+        return known
+
+    def known_base_url(self, given: str | None, environ: Mapping[str, str] | None = None) -> str | None:
+        """As :meth:`base_url`, and None where there is none.
+
+        Raises:
+            ConfigurationError: It is neither https nor this machine's loopback.
+        """
+        if given is not None:
+            return base_url(given, "base_url")
+        named = (os.environ if environ is None else environ).get(self.url_variable, "").strip()
+        return base_url(named, self.url_variable) if named else self.url
 
     def read_key(self, text: object) -> GivenKey:
         """A key of this system, the fault with the text, or None; see :func:`received_key`."""

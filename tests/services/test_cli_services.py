@@ -115,9 +115,29 @@ def test_keys_are_kept_brought_back_and_dropped(nimbus: Nimbus, box, system, mon
     assert "hidden" in asked[0]
     restored = nimbus(system, "restore-key", "--json").document["key_masked"]
     assert restored == f"{first[:4]}…{first[-4:]}"
-    assert "is in use again" in nimbus(system, "restore-key").out
+    again = nimbus(system, "restore-key").out
+    assert f"{second[:4]}…{second[-4:]} is the stored one again.\n" in again
+    assert "neither a variable nor a .env" in again
     assert nimbus(system, "forget-key", "--json").document == {"removed": True}
     assert "No " in nimbus(system, "forget-key").out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["nimbus-os", "forget-key", "--environment", "production"],
+        ["nimbus-os", "rotation", "status", "--environment", "production"],
+        ["neuroai", "forget-key"],
+    ],
+    ids=" ".join,
+)
+def test_what_asks_no_service_needs_no_base_url(nimbus: Nimbus, monkeypatch, command) -> None:  # noqa: F811
+    """Nothing is sent, so nobody has to say where the system is."""
+    for name in ("NIMBUS_OS_PRODUCTION_URL", "NEUROAI_URL"):
+        monkeypatch.delenv(name, raising=False)
+    done = nimbus(*command)
+    assert done.code == 0
+    assert done.out.startswith("No ")
 
 
 def test_the_life_of_a_key_in_commands(nimbus: Nimbus, box, monkeypatch) -> None:  # noqa: F811

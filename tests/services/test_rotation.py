@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk import services
+from nimbus_sdk import disk
 from nimbus_sdk.errors import (
     ConfigurationError,
     CredentialStoreError,
     InvalidKeyError,
     MissingKeyError,
+    NimbusError,
     PermissionDeniedError,
     ServerError,
 )
-from nimbus_sdk.services import rotation, slot
+from nimbus_sdk.services import slot_lock
 from nimbus_sdk.services.service_key import ServiceKey
+from nimbus_sdk.store.files import Lock
 from tests.evidence import everything_in
 from tests.services.conftest import Desk
 
@@ -149,10 +151,27 @@ def test_steps_that_do_not_fit_are_refused(client, box, new):
         client("rotate_key", new)
 
 
-def test_without_an_old_key_there_is_nothing_to_rotate(desk, box, new):
-    """A first key is stored and not rotated."""
+def test_without_an_old_key_the_new_one_is_kept(desk, box, old, new, stored, monkeypatch):
+    """The portal shows it once: it waits until the old one is there, or until it is given up."""
+    client = desk("NimbusOS", base_url=box.nimbus_os_url())
+    with pytest.raises(MissingKeyError, match="The new key is kept"):
+        client("rotate_key", new)
+    assert stored() == {"next": new}
+    assert "No old key was found yet" in str(client("rotation"))
+    monkeypatch.setenv("NIMBUS_OS_API_KEY", old)
+    assert desk("NimbusOS", base_url=box.nimbus_os_url())("rotate_key").step == "switched"
+    assert stored() == {"now": new, "previous": old}
+
+
+def test_a_key_for_which_there_is_no_old_one_can_be_given_up(desk, box, new, stored):
+    """Undone, it can be stored as the first one."""
+    client = desk("NimbusOS", base_url=box.nimbus_os_url())
     with pytest.raises(MissingKeyError):
-        desk("NimbusOS", base_url=box.nimbus_os_url())("rotate_key", new)
+        client("rotate_key", new)
+    assert str(client("undo_rotation")).startswith("The rotation to the new key nos_")
+    assert stored() == {}
+    desk("NimbusOS", new, base_url=box.nimbus_os_url())("save_key")
+    assert stored() == {"now": new}
 
 
 def test_with_no_store_nothing_is_begun(desk, box, old, new, monkeypatch):
@@ -167,10 +186,156 @@ def test_a_source_that_shadows_the_store_is_named(desk, box, old, new, monkeypat
     monkeypatch.setenv("NIMBUS_OS_API_KEY", old)
     client = desk("NimbusOS", base_url=box.nimbus_os_url())
     switched = client("rotate_key", new)
-    warning = "NIMBUS_OS_API_KEY in the environment still names"
+    warning = "NIMBUS_OS_API_KEY in the environment names another key, and comes before the store"
     assert warning in str(switched)
+    assert "is stored." in str(switched)
+    assert warning in str(client("rotation"))
     assert warning in str(client("confirm_rotation"))
     assert stored() == {"now": new}
+
+
+def test_what_shadows_the_store_is_looked_at_anew_each_time(desk, box, old, new, monkeypatch):
+    """An argument hides no variable, and one that was unset by now is no longer told of."""
+    monkeypatch.setenv("NIMBUS_OS_API_KEY", old)
+    client = desk("NimbusOS", old, base_url=box.nimbus_os_url())
+    assert client("rotate_key", new).shadowed_by == "NIMBUS_OS_API_KEY in the environment"
+    monkeypatch.delenv("NIMBUS_OS_API_KEY")
+    assert client("rotation").shadowed_by == ""
+    assert "NIMBUS_OS_API_KEY" not in str(client("confirm_rotation"))
+    monkeypatch.setenv("NIMBUS_OS_API_KEY", old)
+    assert client("rotation").shadowed_by
+    monkeypatch.setenv("NIMBUS_OS_API_KEY", "Bearer of nothing")
+    assert client("rotation").shadowed_by == ""
+
+
+def test_an_undone_rotation_tells_what_comes_before_the_old_key(client, old, new, monkeypatch):
+    """The old key is in its place, and the variable names the new one already."""
+    client("rotate_key", new)
+    monkeypatch.setenv("NIMBUS_OS_API_KEY", new)
+    undone = client("undo_rotation")
+    assert (undone.step, undone.shadowed_by) == ("undone", "NIMBUS_OS_API_KEY in the environment")
+
+
+def test_a_stored_key_that_is_not_in_use_is_not_lost(desk, client, box, old, new, monkeypatch, stored):
+    """The variable names another key than the store has: refused, the new one kept until that is settled."""
+    named = box.new_nimbus_os_key()
+    monkeypatch.setenv("NIMBUS_OS_API_KEY", named)
+    with pytest.raises(ConfigurationError, match=r"is not the stored one.*The new key is kept"):
+        client("rotate_key", new)
+    assert stored() == {"now": old, "next": new}
+    assert client("rotation").step == "received"
+    monkeypatch.delenv("NIMBUS_OS_API_KEY")
+    switched = desk("NimbusOS", base_url=box.nimbus_os_url())("rotate_key")
+    assert (switched.step, switched.old_masked) == ("switched", ServiceKey(old).masked)
+    assert stored() == {"now": new, "previous": old}
+
+
+def test_a_new_key_that_waits_is_not_replaced_by_another(client, box, new, stored):
+    """It may be the only copy; whoever wants another one gives this one up first."""
+    box.fault("nimbus_os", status=503, times=4)
+    with pytest.raises(ServerError):
+        client("rotate_key", new)
+    with pytest.raises(ConfigurationError, match="was given before, and is kept"):
+        client("rotate_key", box.new_nimbus_os_key())
+    assert stored()["next"] == new
+    with pytest.raises(ConfigurationError, match="is not in use yet"):
+        client("confirm_rotation")
+    assert client("rotate_key", new).step == "switched"
+
+
+@pytest.mark.parametrize("act", ["save_key", "restore_key", "forget_key"])
+@pytest.mark.parametrize("step", ["received", "switched"])
+def test_what_a_rotation_needs_is_not_changed_by_others(desk, client, box, old, new, stored, act, step):
+    """Saving, restoring and forgetting wait for the end of the rotation, and then tell the truth of it."""
+    if step == "received":
+        box.fault("nimbus_os", status=503, times=4)
+        with pytest.raises(ServerError):
+            client("rotate_key", new)
+    else:
+        client("rotate_key", new)
+    before = stored()
+    with pytest.raises(ConfigurationError, match="Confirm or undo it first"):
+        desk("NimbusOS", box.new_nimbus_os_key(), base_url=box.nimbus_os_url())(act)
+    assert stored() == before
+    client("undo_rotation")
+    assert stored() == {"now": old}
+    assert client("forget_key") is True
+
+
+@pytest.mark.parametrize("code", [None, "proxy_authentication_required", {"error": "expired"}])
+def test_only_the_service_can_make_a_new_key_be_dropped(desk, replies, old, new, stored, code):
+    """Somebody in between says 401 too; the only copy of the key is kept until the service refuses it."""
+    replies.say("200 OK", {"data": []})
+    desk("NimbusOS", old, base_url=replies.url)("save_key")
+    replies.plays.clear()
+    body = code if isinstance(code, dict) else {"error": {"code": code, "message": "no"}}
+    replies.say("401 Unauthorized", body)
+    client = desk("NimbusOS", base_url=replies.url)
+    with pytest.raises(InvalidKeyError, match="The new key is kept"):
+        client("rotate_key", new)
+    assert stored() == {"now": old, "next": new}
+    replies.plays.clear()
+    replies.say("401 Unauthorized", {"error": {"code": "unauthorized", "message": "no"}})
+    with pytest.raises(InvalidKeyError, match="The new key was dropped"):
+        client("rotate_key")
+    assert stored() == {"now": old}
+
+
+def test_a_new_key_goes_only_where_it_was_given_for(desk, replies, old, new, stored):
+    """Gone on with at another base URL it stays at home; given once more it may go there."""
+    replies.say("200 OK", {"data": []})
+    desk("NimbusOS", old, base_url=replies.url)("save_key")
+    replies.plays.clear()
+    replies.say("501 Not Implemented")
+    with pytest.raises(NimbusError, match="The new key is kept"):
+        desk("NimbusOS", base_url=replies.url)("rotate_key", new)
+    replies.plays.clear()
+    replies.say("200 OK", {"data": []})
+    asked, elsewhere = len(replies.server.requests), replies.url.replace("127.0.0.1", "localhost")
+    with pytest.raises(ConfigurationError, match=r"does not belong to this base URL: it is for http://127"):
+        desk("NimbusOS", base_url=elsewhere)("rotate_key")
+    assert len(replies.server.requests) == asked
+    assert desk("NimbusOS", base_url=replies.url)("rotate_key").step == "switched"
+    with pytest.raises(ConfigurationError, match="does not belong to this base URL"):
+        desk("NimbusOS", base_url=elsewhere)("undo_rotation")
+    assert stored() == {"now": new, "previous": old}
+
+
+def test_keys_keep_the_origin_they_were_found_valid_at(desk, replies, old, new, box):
+    """Undone by another client of the same host, the old key may go where it could before."""
+    replies.say("200 OK", {"data": []})
+    desk("NimbusOS", old, base_url=replies.url)("save_key")
+    desk("NimbusOS", base_url=replies.url)("rotate_key", new)
+    desk("NimbusOS", base_url=f"{replies.url}/v2")("undo_rotation")
+    desk("NimbusOS", base_url=replies.url)("request", "GET", "/orders")
+    with pytest.raises(MissingKeyError, match="it is for http://127"):
+        desk("NimbusOS", base_url=box.nimbus_os_url())("request", "GET", "/orders")
+
+
+def test_a_note_that_was_removed_costs_no_key(client, box, old, new, places, stored):
+    """A new key that was kept is found without it, and so is an old one."""
+    path = Path(places.of_service("nimbus-os.sandbox").rotation)
+    box.fault("nimbus_os", status=503, times=4)
+    with pytest.raises(ServerError):
+        client("rotate_key", new)
+    path.unlink()
+    state = client("rotation")
+    assert (state.step, state.new_masked, state.old_masked) == ("received", ServiceKey(new).masked, "")
+    assert "No old key was found yet" in str(state)
+    assert client("rotate_key").step == "switched"
+    path.unlink()
+    assert client("rotation") is None
+    assert client("restore_key") == ServiceKey(old).masked
+    assert stored() == {"now": old, "previous": new}
+
+
+def test_the_history_of_a_rotation_stays_true(desk, client, box, old, new):
+    """Once another key was stored, what is told of the rotation that is over is as true as before."""
+    client("rotate_key", new)
+    confirmed = client("confirm_rotation")
+    desk("NimbusOS", box.new_nimbus_os_key(), base_url=box.nimbus_os_url())("save_key")
+    assert client("rotation") == confirmed
+    assert "is in use" not in str(confirmed)
 
 
 def test_environments_rotate_apart(desk, box, stored, places):
@@ -205,61 +370,14 @@ def test_a_damaged_note_is_told_and_costs_no_key(client, new, places, stored, co
     assert client("rotate_key", new).step == "switched"
 
 
-def test_only_one_process_rotates(client, new, places):
-    """The second is told, and does nothing."""
-    from nimbus_sdk.store.files import Lock
-
+def test_only_one_process_changes_keys(client, new, places, monkeypatch):
+    """The second waits for a moment, is told, and does nothing; storing and forgetting wait likewise."""
+    monkeypatch.setattr(slot_lock, "_POLL_SECONDS", 0.001)
     with Lock(f"{places.of_service('nimbus-os.sandbox').rotation}.lock") as lock:
         assert lock.try_acquire()
-        with pytest.raises(ConfigurationError, match="Another process is rotating"):
-            client("rotate_key", new)
-
-
-class Killed(BaseException):
-    """Stands for the end of the process."""
-
-
-STEPS = (
-    [(slot.Slot, "save", number) for number in range(3)]
-    + [(rotation.RotationStory, "_note", number) for number in range(2)]
-    + [(slot.Slot, "forget", 0)]
-)
-
-
-@pytest.mark.parametrize(("owner", "name", "survived"), STEPS)
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_whoever_dies_at_any_step_finds_a_working_key(
-    desk, box, old, new, stored, monkeypatch, owner, name, survived, when
-):
-    """After a death at every write the stored key works, the old one is not lost, and the story can go on."""
-    desk("NimbusOS", old, base_url=box.nimbus_os_url())("save_key")
-    real, calls = getattr(owner, name), []
-
-    def dying(*args, **given):
-        calls.append(name)
-        if len(calls) <= survived:
-            return real(*args, **given)
-        if when == "after":
-            real(*args, **given)
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, name, dying)
-        doomed = services.NimbusOS(base_url=box.nimbus_os_url())
-        with pytest.raises(Killed):
-            doomed.rotate_key(new)
-        doomed.close()
-    kept = stored()
-    assert kept["now"] in (old, new)
-    assert old in kept.values()
-    survivor = services.NimbusOS(base_url=box.nimbus_os_url())
-    survivor.request("GET", "/orders")
-    kept_new = survivor.rotation() is not None
-    assert survivor.rotate_key(None if kept_new else new).step == "switched"
-    assert stored() == {"now": new, "previous": old}
-    assert survivor.undo_rotation().step == "undone"
-    assert stored() == {"now": old}
-    survivor.close()
+        for act, *given in (["rotate_key", new], ["save_key"], ["restore_key"], ["forget_key"]):
+            with pytest.raises(ConfigurationError, match="Another process is changing this key"):
+                client(act, *given)
 
 
 def test_a_folder_that_cannot_be_written_stops_the_story_before_anything(client, old, new, stored, places):
@@ -285,11 +403,14 @@ def test_a_key_that_vanished_is_told(client, box, old, new, places, stored):
     box.fault("nimbus_os", status=503, times=4)
     with pytest.raises(ServerError):
         client("rotate_key", third)
-    assert "not yet found valid" in str(client("rotation"))
+    assert "is kept, and not in use yet" in str(client("rotation"))
     kept = json.loads(path.read_text())
     path.write_text(json.dumps({name: key for name, key in kept.items() if "next" not in name}))
+    assert client("rotation").step == "undone"
     with pytest.raises(ConfigurationError, match="No new Nimbus OS key"):
         client("rotate_key")
+    with pytest.raises(ConfigurationError, match="undone already"):
+        client("confirm_rotation")
     assert client("rotate_key", third).step == "switched"
 
 
@@ -298,16 +419,17 @@ def test_a_disk_that_refuses_is_told(client, new, old, places, stored, monkeypat
     """The note or its lock cannot be made: the story says where, and the old key is in use."""
     path = places.of_service("nimbus-os.sandbox").rotation
     if obstacle == "lock":
-        Path(f"{path}.lock").mkdir(parents=True)
+        Path(f"{path}.lock").unlink(missing_ok=True)
+        Path(f"{path}.lock").mkdir()
     else:
-        real = rotation.disk.write_private
+        real = disk.write_private
 
         def full(target: str, content: bytes) -> None:
             if target == path:
                 raise OSError(28, "No space left on device")
             real(target, content)
 
-        monkeypatch.setattr(rotation.disk, "write_private", full)
-    with pytest.raises(ConfigurationError, match="cannot be noted"):
+        monkeypatch.setattr(disk, "write_private", full)
+    with pytest.raises(ConfigurationError, match=r"rotation\.json.*cannot be made|cannot be noted"):
         client("rotate_key", new)
     assert stored()["now"] == old

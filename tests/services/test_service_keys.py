@@ -327,7 +327,7 @@ def test_the_base_url_comes_from_the_environment_and_from_no_env_file(monkeypatc
         "NEUROAI_URL=https://evil.example\nNEXUS_URL=https://evil.example\n"
     )
     with pytest.raises(ConfigurationError, match="NEUROAI_URL"):
-        services.NeuroAI(KEYS["NeuroAI"])
+        services.NeuroAI(KEYS["NeuroAI"]).verify()
     assert "https://api.nexusgpt.io" in repr(services.Nexus())
     monkeypatch.setenv("NEUROAI_URL", "https://neuroai.example/")
     assert "base_url='https://neuroai.example'" in repr(services.NeuroAI())
@@ -340,12 +340,45 @@ def test_production_has_no_base_url_of_its_own(monkeypatch):
     """Nimbus OS in production is where the user says; the sandbox's variable does not count there."""
     monkeypatch.setenv("NIMBUS_OS_SANDBOX_URL", "https://sandbox.example")
     with pytest.raises(ConfigurationError, match="NIMBUS_OS_PRODUCTION_URL"):
-        services.NimbusOS(environment="production")
+        services.NimbusOS(environment="production").request("GET", "/orders")
     assert "https://sandbox.example" in repr(services.NimbusOS())
     monkeypatch.setenv("NIMBUS_OS_PRODUCTION_URL", "https://production.example")
     assert "https://production.example" in repr(services.NimbusOS(environment="production"))
     with pytest.raises(ConfigurationError, match="no environment 'staging'"):
         services.NimbusOS(environment="staging")
+
+
+@pytest.mark.parametrize(
+    ("system", "given"), [("NimbusOS", {"environment": "production"}), ("NeuroAI", {})], ids=["os", "ai"]
+)
+def test_what_asks_no_service_needs_no_base_url(system, given, desk, replies, places):
+    """A key is forgotten, and a rotation told of, without a word about where the service is."""
+    replies.say("200 OK", {"valid": True})
+    for key in (KEYS[system], OTHER[system]):
+        desk(system, key, base_url=replies.url, **given)("save_key")
+    client = desk(system, **given)
+    assert "base_url=None" in repr(client.client)
+    if system == "NimbusOS":
+        assert client("rotation") is None
+    assert client("forget_key") is True
+    assert not Path(places.credentials).exists()
+    with pytest.raises(ConfigurationError, match="base URL"):
+        client("restore_key")
+
+
+def test_a_forgotten_key_leaves_no_earlier_one_behind(system, desk, replies, places):
+    """Whoever forgets the stored key wants none to be left here; what others stored stays."""
+    replies.say("200 OK", {"valid": True})
+    desk(system, KEYS[system], base_url=replies.url, profile="lab")("save_key")
+    for key in (KEYS[system], OTHER[system]):
+        desk(system, key, base_url=replies.url)("save_key")
+    client = desk(system, base_url=replies.url)
+    assert client("forget_key") is True
+    (left,) = json.loads(Path(places.credentials).read_text())
+    assert left.startswith("lab@")
+    assert client("forget_key") is False
+    with pytest.raises(MissingKeyError, match="No earlier"):
+        client("restore_key")
 
 
 def test_offline_nothing_is_sent(system, desk, replies, monkeypatch):

@@ -1,0 +1,254 @@
+"""Whoever is killed while keys are changed loses none, sends none elsewhere, and is told the truth."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+from nimbus_sdk import disk
+from nimbus_sdk.errors import MissingKeyError, NimbusError
+from nimbus_sdk.services import NimbusOS
+from nimbus_sdk.transport.flow import Answer
+
+BASE = "https://os.example"
+FIRST, OLD, NEW = (f"nos_sandbox_{name * 8}" for name in ("fst", "old", "new"))
+NAMES = {FIRST: "first", OLD: "old", NEW: "new"}
+MOST_POINTS = 100
+
+
+class Service:
+    """Answers whoever has one of the keys, and remembers who asked where."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def send(self, call, deadline) -> Answer:
+        """One exchange."""
+        del deadline
+        self.asked.append((call.url, call.auth.secret))
+        return Answer(status=200, headers={}, body=b'{"data": []}')
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+def client(key: str | None = None, base: str | None = BASE) -> NimbusOS:
+    """A client as a new process makes it."""
+    return NimbusOS(key, base_url=base, transport=Service())
+
+
+def save_first() -> None:
+    """A key was stored, and another one after it."""
+    client(FIRST).save_key()
+    client(OLD).save_key()
+
+
+def switch() -> None:
+    """A rotation waits for its confirmation."""
+    client(OLD).save_key()
+    client().rotate_key(NEW)
+
+
+BEFORE: dict[str, Callable[[], object]] = {
+    "rotate": lambda: client(OLD).save_key(),
+    "undo": switch,
+    "confirm": switch,
+}
+ROTATING: dict[str, Callable[[], object]] = {
+    "rotate": lambda: client().rotate_key(NEW),
+    "resume": lambda: client().rotate_key(),
+    "undo": lambda: client().undo_rotation(),
+    "confirm": lambda: client().confirm_rotation(),
+}
+KEEPING: dict[str, Callable[[], object]] = {
+    "save": lambda: client(NEW).save_key(),
+    "restore": lambda: client().restore_key(),
+}
+
+
+def kept() -> dict[str, str]:
+    """What is stored, by place."""
+    path = Path(os.environ["NIMBUS_SDK_HOME"]) / "config" / "credentials.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    entry = "default@nimbus-os.sandbox"
+    return {place.removeprefix(entry).lstrip(".") or "now": NAMES[key] for place, key in found.items()}
+
+
+@pytest.fixture
+def interrupted(monkeypatch, tmp_path):
+    """Gives every point at which an act can be interrupted, in a home of its own, interrupted there."""
+    # A process that dies takes nothing with it that it has written.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+    def each(
+        prepare: Callable[[], object], act: Callable[[], object], fault: Callable[[], BaseException]
+    ) -> Iterator[None]:
+        prepared = tmp_path / "prepared"
+        prepared.mkdir()
+        monkeypatch.setenv("NIMBUS_SDK_HOME", str(prepared))
+        prepare()
+        for point in range(MOST_POINTS):
+            home = tmp_path / str(point)
+            copytree(prepared, home)
+            monkeypatch.setenv("NIMBUS_SDK_HOME", str(home))
+            with monkeypatch.context() as patch:
+                disaster = Disaster(point, fault)
+                for name in ("rename", "remove", "create"):
+                    patch.setattr(disk, name, disaster.met(getattr(disk, name), counts=name != "create"))
+                with suppress(Killed, KeyboardInterrupt, NimbusError):
+                    act()
+            if not disaster.happened:
+                return
+            yield
+        raise AssertionError("the act never ends")
+
+    return each
+
+
+class Disaster:
+    """Happens before or after a rename or removal; whoever is dead or out of space then stays it."""
+
+    def __init__(self, point: int, fault: Callable[[], BaseException]) -> None:
+        self.happened = False
+        self._left, self._after = divmod(point, 2)
+        self._fault = fault
+
+    def met(self, real: Callable[..., object], *, counts: bool) -> Callable[..., object]:
+        """What the disk does from now on."""
+
+        def change(path: str, *more: object) -> object:
+            if "audit" in path or "seal" in path:
+                return real(path, *more)
+            if self.happened and self._fault is not ctrl_c:
+                raise self._fault()
+            if self.happened or not counts or self._left:
+                self._left -= counts and not self.happened
+                return real(path, *more)
+            self.happened = True
+            if self._after:
+                real(path, *more)
+            raise self._fault()
+
+        return change
+
+
+def killed() -> BaseException:
+    """kill -9."""
+    return Killed()
+
+
+def full() -> BaseException:
+    """A disk without space."""
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+def ctrl_c() -> BaseException:
+    """Whoever is interrupted cleans up."""
+    return KeyboardInterrupt()
+
+
+FAULTS = [killed, full, ctrl_c]
+TRUE = {
+    None: {"now": "old"},
+    "undone": {"now": "old"},
+    "confirmed": {"now": "new"},
+    "switched": {"now": "new", "previous": "old"},
+    "received": {"now": "old", "next": "new"},
+}
+
+
+def check_story() -> None:
+    """What is told is what is so; the key that is stored works where it belongs, and goes nowhere else."""
+    state, stored = client().rotation(), kept()
+    step = None if state is None else state.step
+    assert TRUE[step].items() <= stored.items()
+    if step in ("received", "switched"):
+        assert {"old", "new"} <= set(stored.values())
+    else:
+        assert set(stored.values()) == set(TRUE[step].values())
+    check_use(stored["now"])
+
+
+def check_use(now: str) -> None:
+    """The stored key is used at its own service, and at no other."""
+    own, other = Service(), Service()
+    NimbusOS(base_url=BASE, transport=own).request("GET", "/orders")
+    assert [(url, NAMES[key]) for url, key in own.asked] == [(f"{BASE}/orders", now)]
+    with pytest.raises(MissingKeyError):
+        NimbusOS(transport=other).request("GET", "/orders")
+    assert not other.asked
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("then", ROTATING)
+@pytest.mark.parametrize("act", BEFORE)
+def test_an_interrupted_rotation_goes_on_or_back(interrupted, act, then, fault):
+    """At every change of the disk: both keys are there until the end, every way on works or says why not."""
+    for _ in interrupted(BEFORE[act], ROTATING[act], fault):
+        check_story()
+        before = kept()
+        try:
+            told = ROTATING[then]()
+        except NimbusError:
+            # Refused, and nothing touched.
+            assert kept() == before
+            assert then != "rotate" or before["now"] == "new"
+            assert then != "undo" or client().rotation() is None or client().rotation().step != "received"
+        else:
+            assert kept() == TRUE[told.step]
+            assert client().rotation() == told
+        check_story()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("then", KEEPING)
+@pytest.mark.parametrize("act", KEEPING)
+def test_an_interrupted_change_of_the_stored_key_loses_none(interrupted, act, then, fault):
+    """The key in use is one of two, the other one and the one before it are at hand, the next act works."""
+    for _ in interrupted(save_first, KEEPING[act], fault):
+        stored = kept()
+        now = stored["now"]
+        check_use(now)
+        coming = {"save": "new", "restore": "first"}[act]
+        assert now in ("old", coming)
+        assert {"first", "old"} <= set(stored.values()) or (
+            act == "save" and {"old", "new"} <= set(stored.values())
+        )
+        KEEPING[then]()
+        earlier = {"old": "first", coming: "old"}[now]
+        if then == "restore":
+            assert kept() == {"now": earlier, "previous": now}
+        else:
+            assert kept() == {"now": "new", "previous": "old" if now == "new" else now}
+        check_use(kept()["now"])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_interrupted_first_key_goes_nowhere_else(interrupted, fault):
+    """Either it is not there, or it is there with the note of where it may go."""
+    for _ in interrupted(lambda: None, lambda: client(NEW).save_key(), fault):
+        if kept():
+            check_use("new")
+        client(NEW).save_key()
+        check_use("new")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_interrupted_forgetting_can_be_repeated(interrupted, fault):
+    """What is left is in use or gone, and the next attempt leaves nothing."""
+    for _ in interrupted(save_first, lambda: client().forget_key(), fault):
+        if "now" in kept():
+            check_use("old")
+        client().forget_key()
+        assert kept() == {}
