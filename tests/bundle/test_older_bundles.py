@@ -56,7 +56,7 @@ def test_a_session_that_was_edited_makes_way(bundle, key, places):
     """A bundle mends what cannot be read."""
     nimbus_sdk.install_core(key)
     with open(places.session, "r+b") as file:
-        file.write(b"{")
+        file.write(b"[")
     forget_memory()
     assert install_bundle(bundle, PASSPHRASE).license_type == "research"
 
