@@ -6,6 +6,7 @@ import inspect
 import json
 import pickle
 import pkgutil
+import pydoc
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,17 @@ def test_the_public_names_are_these() -> None:
     assert nimbus_sdk_core.PROTOCOL_VERSION == 1
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         nimbus_sdk_core.nonsense  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "name", ["NimbusLDA", "NimbusQDA", "BCIData", "assess_trial_quality", "validate_chunk"]
+)
+def test_help_names_types_as_they_are_written(name: str) -> None:
+    """Not as hundreds of characters of what ``npt.ArrayLike`` is made of."""
+    found = getattr(nimbus_sdk_core, name)
+    shown = pydoc.render_doc(found, renderer=pydoc.plaintext)
+    assert "ArrayLike" in shown
+    assert "numpy._typing" not in shown
 
 
 def test_every_public_name_is_documented() -> None:

@@ -1,5 +1,7 @@
 """From the samples of each trial to one feature vector."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NoReturn
 

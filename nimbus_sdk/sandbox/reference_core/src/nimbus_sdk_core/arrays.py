@@ -1,5 +1,7 @@
 """Names for the array types that the package speaks of."""
 
+from __future__ import annotations
+
 from typing import TypeAlias
 
 import numpy as np

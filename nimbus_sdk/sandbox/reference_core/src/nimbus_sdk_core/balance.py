@@ -1,5 +1,7 @@
 """How evenly predictions spread over the classes."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Large batches in pieces that stay in the processor's cache."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np

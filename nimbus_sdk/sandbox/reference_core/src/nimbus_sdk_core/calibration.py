@@ -1,5 +1,7 @@
 """How well confidences keep what they promise."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,7 @@
 """ModelCard: what a person should know of a trained model besides its numbers."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias

@@ -1,5 +1,7 @@
 """Whether arguments are what they should be, and whether data were made for a model."""
 
+from __future__ import annotations
+
 from .data import BCIData
 from .decoder import Decoder
 from .errors import CoreDataError, CoreTypeError, ModelMismatchError

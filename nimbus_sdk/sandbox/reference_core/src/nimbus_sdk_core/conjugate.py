@@ -10,6 +10,8 @@ Sources: K. P. Murphy, Machine Learning: A Probabilistic Perspective (MIT Press,
 (Dirichlet-multinomial); A. Gelman et al., Bayesian Data Analysis, 3rd edition (BDA3), section 3.6.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -13,6 +13,8 @@ Array types are float64 and int64, nothing else. The checksum shows damage; it i
 nothing about who wrote the file.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import math

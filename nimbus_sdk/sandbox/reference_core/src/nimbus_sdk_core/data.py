@@ -1,5 +1,7 @@
 """BCIData: the features of a set of trials, checked once and then trusted."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, SupportsIndex
@@ -67,15 +69,15 @@ class BCIData:
     @classmethod
     def from_epochs(
         cls,
-        epochs: "EpochsLike",
+        epochs: EpochsLike,
         *,
         paradigm: str,
         feature_type: str | None = None,
-        transformer: "Transformer | None" = None,
+        transformer: Transformer | None = None,
         temporal_aggregation: TemporalAggregation | None = None,
         n_classes: SupportsIndex | None = None,
         chunk_size: SupportsIndex | None = None,
-    ) -> "BCIData":
+    ) -> BCIData:
         """Trials from ``mne.Epochs``, labelled by the names of their events.
 
         Filtering and artefacts are MNE's business, before. What makes features of the channels was learned

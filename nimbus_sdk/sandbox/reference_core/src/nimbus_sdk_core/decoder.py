@@ -1,5 +1,7 @@
 """Decoder: what every model kind offers to training, prediction and model files."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Protocol, Self, TypeVar
 

@@ -1,5 +1,7 @@
 """What a model says of a batch of trials, and how sure and how usual that is."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

@@ -4,6 +4,8 @@ Dask splits and schedules; a piece is decoded as any other batch. Trials are ind
 that the result is the same as without pieces, apart from the order in which means are summed.
 """
 
+from __future__ import annotations
+
 import math
 from functools import partial
 from importlib import import_module

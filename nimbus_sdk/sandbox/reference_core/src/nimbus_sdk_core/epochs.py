@@ -1,5 +1,7 @@
 """Trials from MNE's Epochs, and from anything that looks like them. MNE itself is not needed for this."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Protocol, SupportsIndex, runtime_checkable
 

@@ -1,5 +1,7 @@
 """What every model kind does in the same way: parameters, reading vectors, labels, score, appearance."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import ClassVar, Protocol, TypeAlias
 

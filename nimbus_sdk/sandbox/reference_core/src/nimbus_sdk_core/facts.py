@@ -1,5 +1,7 @@
 """What a result shows of itself: a line in a terminal, a table in a notebook."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 Facts = list[tuple[str, str]]

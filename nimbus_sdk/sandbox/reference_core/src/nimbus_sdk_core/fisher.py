@@ -1,5 +1,7 @@
 """Which features tell the classes apart."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Bayesian classifiers with Gaussian classes: what NimbusLDA and NimbusQDA are."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """How much a person can say through a decoder: the information transfer rate."""
 
+from __future__ import annotations
+
 import math
 from typing import SupportsFloat, SupportsIndex
 

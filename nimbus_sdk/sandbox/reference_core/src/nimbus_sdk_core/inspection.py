@@ -1,5 +1,7 @@
 """What a trained model reads and knows."""
 
+from __future__ import annotations
+
 from .compatibility import check_model
 from .decoder import Decoder
 

@@ -1,5 +1,7 @@
 """Which model kinds there are, and how a kind may be named."""
 
+from __future__ import annotations
+
 from .decoder import Decoder
 from .errors import ModelMismatchError
 from .lda import NimbusLDA

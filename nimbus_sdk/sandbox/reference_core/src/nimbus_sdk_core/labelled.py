@@ -1,5 +1,7 @@
 """Vectors and labels as a classifier wants them: checked, float64, labels as places in the classes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

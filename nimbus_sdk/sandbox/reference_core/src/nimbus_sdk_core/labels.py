@@ -1,5 +1,7 @@
 """Labels as people give them, and the index of each in a model's classes."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Iterable, Sequence
 

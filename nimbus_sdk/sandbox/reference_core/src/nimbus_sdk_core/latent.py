@@ -8,6 +8,8 @@ polychotomous response data, JASA 88 (1993); scores that sum to zero: L. F. Burg
 Hahn, A symmetric prior for multinomial probit models, Bayesian Analysis 16 (2021).
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 from .arrays import FloatArray

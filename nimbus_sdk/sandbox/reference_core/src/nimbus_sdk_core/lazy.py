@@ -1,5 +1,7 @@
 """Features that are computed only when they are needed: Dask arrays, recognised without importing Dask."""
 
+from __future__ import annotations
+
 import sys
 from typing import Protocol, cast
 

@@ -1,5 +1,7 @@
 """LazyBatchResult: what will come out for a batch that is a Dask array."""
 
+from __future__ import annotations
+
 import math
 import time
 from dataclasses import dataclass, fields, replace

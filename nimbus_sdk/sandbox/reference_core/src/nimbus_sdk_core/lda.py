@@ -1,5 +1,7 @@
 """NimbusLDA: Bayesian linear discriminant analysis."""
 
+from __future__ import annotations
+
 from .gaussian import GaussianClassifier
 
 

@@ -1,5 +1,7 @@
 """load_model and save_model: models by name and by file."""
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Iterable

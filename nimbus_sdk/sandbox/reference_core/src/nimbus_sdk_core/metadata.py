@@ -1,5 +1,7 @@
 """BCIMetadata: what a recording says about its features."""
 
+from __future__ import annotations
+
 import math
 import operator
 import re

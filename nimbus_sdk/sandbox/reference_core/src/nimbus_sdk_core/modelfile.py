@@ -1,5 +1,7 @@
 """A model as the content of a file, and back."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, fields
 from typing import Any, cast
 

@@ -1,5 +1,7 @@
 """What a set of labelled vectors says to a Gaussian model: counts, means and scatter of the classes."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Features on one scale, with numbers learned from the training data alone."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypeVar, get_args
 

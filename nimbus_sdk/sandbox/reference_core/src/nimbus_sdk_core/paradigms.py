@@ -7,6 +7,8 @@ the P300 is a wave that peaks 300 to 500 ms after the stimulus (J. Polich, Clini
 of Vision 15(6), 2015).
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import NamedTuple
 

@@ -1,5 +1,7 @@
 """predict_batch: from a batch of trials to a BatchResult."""
 
+from __future__ import annotations
+
 import time
 from typing import cast
 

@@ -9,6 +9,8 @@ class itself has the posterior predictive of a Dirichlet(1, …, 1)-multinomial,
 Murphy, section 3.4.4.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

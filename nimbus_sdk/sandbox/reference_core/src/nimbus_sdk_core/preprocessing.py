@@ -1,5 +1,7 @@
 """Whether data look as if something went wrong before they came here."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 

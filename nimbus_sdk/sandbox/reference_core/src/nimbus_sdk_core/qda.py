@@ -1,5 +1,7 @@
 """NimbusQDA: Bayesian quadratic discriminant analysis."""
 
+from __future__ import annotations
+
 from .gaussian import GaussianClassifier
 
 

@@ -1,5 +1,7 @@
 """Points and weights for integrals over a cube and over a scale; fixed, so that results repeat."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Whether what was predicted is good enough to act on."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import SupportsFloat

@@ -12,6 +12,8 @@ Chib, JASA 88 (1993), for the latent vectors; K. Imai and D. A. van Dyk, A Bayes
 multinomial probit model, J. Econometrics 124 (2005), for the unknown covariance of their noise.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -1,5 +1,7 @@
 """BatchResult: what came out for a batch of trials."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 from typing import Self

@@ -4,6 +4,8 @@ Where a program has loaded scikit-learn, its own error and warning classes are r
 recognise them; everywhere else the models work without it.
 """
 
+from __future__ import annotations
+
 import sys
 import warnings
 from functools import cache

@@ -3,6 +3,8 @@
 These are objects and no functions, so that pickle can be taught how to bring them to another process.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 

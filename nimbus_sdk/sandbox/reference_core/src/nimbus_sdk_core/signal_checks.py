@@ -1,5 +1,7 @@
 """What one feature's samples look like, over all trials."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,5 +1,7 @@
 """A Normal-inverse-Wishart posterior from the arrays of a model file, checked before it is believed."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 
 import numpy as np

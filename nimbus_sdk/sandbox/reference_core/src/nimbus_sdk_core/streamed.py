@@ -1,5 +1,7 @@
 """What came out of a chunk, and of a trial that was streamed in chunks."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

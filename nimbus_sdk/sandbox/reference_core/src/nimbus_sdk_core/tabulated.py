@@ -5,6 +5,8 @@ costs NumPy far more than its arithmetic. Here it is written once, without haste
 steps; for many numbers the table stays in the cache.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

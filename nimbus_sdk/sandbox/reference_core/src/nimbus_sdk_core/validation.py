@@ -1,5 +1,7 @@
 """Checks that a person can ask for before decoding."""
 
+from __future__ import annotations
+
 import warnings
 
 import numpy as np
