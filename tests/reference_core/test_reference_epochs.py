@@ -7,7 +7,7 @@ import sys
 import mne
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, CoreDataError, NimbusLDA, predict_batch, train_model
+from nimbus_sdk_core import BCIData, CoreDataError, MissingLibraryError, NimbusLDA, predict_batch, train_model
 from nimbus_sdk_core.spatial import SpatialFilters, fit_csp
 from nimbus_sdk_core.streaming import finalize_trial, init_streaming, process_chunk
 
@@ -185,7 +185,7 @@ def test_without_mne_the_way_to_it_is_told(
 ) -> None:
     """Only learning filters needs a library; reading epochs does not import one."""
     monkeypatch.setattr("nimbus_sdk_core.spatial.find_spec", lambda name: None)
-    with pytest.raises(CoreDataError, match=r"pip install 'nimbusbci-sdk\[mne\]'"):
+    with pytest.raises(MissingLibraryError, match=r"pip install 'nimbusbci-sdk\[mne\]'"):
         fit_csp(training, n_components=2)
     for name in [name for name in sys.modules if name.split(".")[0] == "mne"]:
         monkeypatch.setitem(sys.modules, name, None)

@@ -17,6 +17,7 @@ import nimbus_sdk_core
 import pytest
 from nimbus_sdk_core import (
     CoreDataError,
+    MissingLibraryError,
     ModelFileError,
     ModelMismatchError,
     NimbusCoreError,
@@ -40,6 +41,7 @@ def test_the_public_names_are_these() -> None:
         "CoreTypeError",
         "Decoder",
         "LazyBatchResult",
+        "MissingLibraryError",
         "ModelCard",
         "ModelFileError",
         "ModelMismatchError",
@@ -138,6 +140,7 @@ def test_the_readme_runs(tree: Path, capsys: pytest.CaptureFixture[str]) -> None
     ("kind", "also"),
     [
         (CoreDataError, ValueError),
+        (MissingLibraryError, ImportError),
         (ModelFileError, ValueError),
         (ModelMismatchError, TypeError),
         (NotTrainedError, AttributeError),

@@ -13,6 +13,7 @@ from nimbus_sdk_core import (
     BatchResult,
     BCIData,
     CoreDataError,
+    MissingLibraryError,
     ModelCard,
     NimbusLDA,
     predict_batch,
@@ -233,5 +234,5 @@ def test_without_matplotlib_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatc
     """The message names the extra."""
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(CoreDataError, match=r"pip install 'nimbusbci-sdk\[plot\]'"):
+    with pytest.raises(MissingLibraryError, match=r"pip install 'nimbusbci-sdk\[plot\]'"):
         plot_confusion([1, 2], [1, 2])

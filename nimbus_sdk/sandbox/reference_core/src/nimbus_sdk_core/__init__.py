@@ -19,6 +19,7 @@ from .decoder import Decoder
 from .errors import (
     CoreDataError,
     CoreTypeError,
+    MissingLibraryError,
     ModelFileError,
     ModelMismatchError,
     ModelNotFoundError,
@@ -70,6 +71,7 @@ __all__ = [
     "CoreTypeError",
     "Decoder",
     "LazyBatchResult",
+    "MissingLibraryError",
     "ModelCard",
     "ModelFileError",
     "ModelMismatchError",

@@ -5,6 +5,7 @@ NimbusCoreError
 │   └── CoreTypeError    (TypeError)  things among the data that are no numbers at all
 ├── ModelFileError       (ValueError) a model file that is damaged or not one of ours
 │   └── ModelNotFoundError (FileNotFoundError) a name or a path that leads to no model
+├── MissingLibraryError  (ImportError) an optional library that this needs is not installed
 ├── ModelMismatchError   (TypeError) a model of another kind, or data made for another model
 └── NotTrainedError      (ValueError, AttributeError) a model that was asked before it was trained
 """
@@ -47,6 +48,10 @@ class ModelNotFoundError(ModelFileError, FileNotFoundError):
 
     def __str__(self) -> str:
         return NimbusCoreError.__str__(self)
+
+
+class MissingLibraryError(NimbusCoreError, ImportError):
+    """An optional library that is needed here, and is not installed."""
 
 
 class ModelMismatchError(NimbusCoreError, TypeError):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from .arrays import FloatArray, LabelArray
 from .calibration import N_BINS
-from .errors import CoreDataError
+from .errors import CoreDataError, MissingLibraryError
 from .labels import as_labels, classes_in, index_of
 from .result import BatchResult
 from .streamed import StreamingResult
@@ -44,7 +44,8 @@ def plot_confusion(predictions: BatchResult | npt.ArrayLike, labels: npt.ArrayLi
         labels: The true labels, shape (n_trials,).
 
     Raises:
-        CoreDataError: No trials, labels that do not fit, or Matplotlib is not installed.
+        CoreDataError: No trials, or labels that do not fit.
+        MissingLibraryError: Matplotlib is not installed.
 
     >>> figure = plot_confusion(["left", "left", "right"], ["left", "right", "right"])
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -78,7 +79,8 @@ def plot_posteriors(result: BatchResult | StreamingResult) -> Figure:
         result: From `predict_batch` or `finalize_trial`.
 
     Raises:
-        CoreDataError: Something else, no trials, or Matplotlib is not installed.
+        CoreDataError: Something else, or no trials.
+        MissingLibraryError: Matplotlib is not installed.
     """
     if isinstance(result, StreamingResult):
         return _over_chunks(result)
@@ -102,7 +104,8 @@ def plot_calibration(result: BatchResult) -> Figure:
         result: From `predict_batch` with labels.
 
     Raises:
-        CoreDataError: The data had no labels, or Matplotlib is not installed.
+        CoreDataError: The data had no labels.
+        MissingLibraryError: Matplotlib is not installed.
     """
     found = result.confidence_calibration if isinstance(result, BatchResult) else None
     if found is None:
@@ -207,7 +210,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     try:
         matplotlib_figure = import_module("matplotlib.figure")
     except ModuleNotFoundError:
-        raise CoreDataError(
+        raise MissingLibraryError(
             "Pictures are drawn by Matplotlib, which is not installed.",
             "Run `pip install 'nimbusbci-sdk[plot]'` (or `pip install matplotlib`), then try again.",
         ) from None

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import FloatArray, LabelArray
-from .errors import CoreDataError
+from .errors import CoreDataError, MissingLibraryError
 from .facts import Facts, as_line, as_table
 from .metadata import whole_number
 
@@ -93,7 +93,8 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
         n_components: How many filters, at most one for each channel.
 
     Raises:
-        CoreDataError: Neither library is installed, only one kind of event, or numbers that cannot be used.
+        CoreDataError: Only one kind of event, or numbers that cannot be used.
+        MissingLibraryError: Neither library is installed.
     """
     from .epochs import read_epochs
 
@@ -110,7 +111,7 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
         if find_spec(library) is not None:
             filters = np.ascontiguousarray(learn(recording, labels, wanted), dtype=np.float64)
             return SpatialFilters(filters, tuple(epochs.ch_names), library)
-    raise CoreDataError(
+    raise MissingLibraryError(
         "Common spatial patterns are learned by MNE or pyriemann, and neither is installed.",
         "Run `pip install 'nimbusbci-sdk[mne]'` (or `pip install mne`), then try again.",
     )
