@@ -10,10 +10,16 @@ itself costs next to nothing.
 
 from __future__ import annotations
 
+import sys
+
 from nimbus_sdk._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
     from nimbus_sdk import aio as aio
     from nimbus_sdk import errors as errors
     from nimbus_sdk import sandbox as sandbox
@@ -34,11 +40,16 @@ if TYPE_CHECKING:
     )
     from nimbus_sdk.client import AsyncNimbusClient, NimbusClient
     from nimbus_sdk.core.surface import (
+        BatchResult,
         BCIData,
         BCIMetadata,
+        ChunkResult,
         NimbusLDA,
         NimbusProbit,
         NimbusQDA,
+        StreamingResult,
+        StreamingSession,
+        TrialQuality,
         assess_trial_quality,
         calculate_ITR,
         calibrate_model,
@@ -124,7 +135,8 @@ _HOMES = {
     "nimbus_sdk.store.key_sources": "KeyResolution",
     "nimbus_sdk.stored_key": "delete_stored_api_key explain get_stored_api_key save_api_key",
     _CORE: (
-        "BCIData BCIMetadata NimbusLDA NimbusProbit NimbusQDA RxGMMModel RxLDAModel RxPolyaModel "
+        "BCIData BCIMetadata BatchResult ChunkResult NimbusLDA NimbusProbit NimbusQDA RxGMMModel RxLDAModel "
+        "RxPolyaModel StreamingResult StreamingSession TrialQuality "
         "assess_trial_quality calculate_ITR calibrate_model finalize_trial init_streaming load_model "
         "predict_batch process_chunk save_model train_model"
     ),
@@ -138,6 +150,8 @@ __all__ = [
     "AuthSession",
     "BCIData",
     "BCIMetadata",
+    "BatchResult",
+    "ChunkResult",
     "ClockRollbackError",
     "ConfigurationError",
     "CoreDownloadError",
@@ -180,6 +194,9 @@ __all__ = [
     "SessionExpiredError",
     "SessionNotFoundError",
     "SessionTamperedError",
+    "StreamingResult",
+    "StreamingSession",
+    "TrialQuality",
     "__version__",
     "assess_trial_quality",
     "authenticate",
@@ -213,7 +230,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
+def _found(name: str) -> object:
     from importlib import import_module
 
     if name in _ROOMS:
@@ -230,6 +247,35 @@ def __getattr__(name: str) -> object:
         value = getattr(import_module(home), name)
     globals()[name] = value
     return value
+
+
+if not TYPE_CHECKING:
+    # A type checker that saw it would take any misspelt name for a public one.
+    __getattr__ = _found
+
+
+class _Door:
+    """Lets ``import nimbus_sdk_core`` find the installed core, where nothing else goes by that name."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "nimbus_sdk_core":
+            return None
+        from nimbus_sdk.core.load import spec
+        from nimbus_sdk.errors import NimbusError
+        from nimbus_sdk.settings import Settings
+        from nimbus_sdk.store.places import Places
+
+        try:
+            return spec(Places.of(Settings.load()).core)
+        except NimbusError as error:
+            # What an import that fails is known by.
+            raise ModuleNotFoundError(str(error), name=name) from None
+
+
+sys.meta_path.append(_Door)
 
 
 def __dir__() -> list[str]:

@@ -53,6 +53,21 @@ def load(core_folder: str) -> ModuleType:
     return _in_process(core_folder)[1]
 
 
+def spec(core_folder: str) -> ModuleSpec | None:
+    """Where Python's own import finds the core, for a program that imports it by its name.
+
+    Args:
+        core_folder: The folder of all versions.
+
+    Raises:
+        CoreError: What :func:`load` raises, but for a core that does not load.
+    """
+    with _lock:
+        finder = _CoreFinder(_importable(core_folder))
+        sys.meta_path.insert(0, finder)
+        return finder.find_spec(DISTRIBUTION)
+
+
 def loaded() -> InstalledCore | None:
     """What this process has loaded, which may differ from what is in use by now; None before."""
     return None if _loaded is None else _loaded[0]
@@ -110,13 +125,18 @@ def _in_process(core_folder: str) -> tuple[InstalledCore, ModuleType]:
     global _loaded
     with _lock:
         if _loaded is None:
-            core = current(core_folder)
-            if core is None:
-                raise CoreNotInstalledError("The core is not installed on this machine.")
-            _check(core)
+            core = _importable(core_folder)
             _loaded = (core, _imported(core))
             disk.note_use(core.folder, NOTE_USE_EVERY_SECONDS)
         return _loaded
+
+
+def _importable(core_folder: str) -> InstalledCore:
+    core = current(core_folder)
+    if core is None:
+        raise CoreNotInstalledError("The core is not installed on this machine.")
+    _check(core)
+    return core
 
 
 def _check(core: InstalledCore) -> None:

@@ -35,6 +35,10 @@ Optional; a core without one of them is installed all the same, and only the use
     Bits per minute; the duration of a trial is in seconds.
 ``assess_trial_quality(result)``
     Whether what was predicted is good enough to be used.
+``BatchResult``, ``ChunkResult``, ``StreamingResult``, ``StreamingSession``, ``TrialQuality``
+    The classes of what these give, for programs that name them.
+
+Errors of a core are best classes of ``nimbus_sdk.NimbusError``, so that a program catches all alike.
 
 A core may tell ``PROTOCOL_VERSION = n``; one that does not is taken to follow version 1.
 """
@@ -64,6 +68,11 @@ OPTIONAL = (
     "assess_trial_quality",
     "NimbusQDA",
     "NimbusProbit",
+    "BatchResult",
+    "ChunkResult",
+    "StreamingResult",
+    "StreamingSession",
+    "TrialQuality",
 )
 """Names that a core may offer."""
 

@@ -107,9 +107,10 @@ class Fault:
         if self.reset not in (None, "before_head", "after_work", "after_head"):
             raise ConfigurationError(f"reset is before_head, after_work or after_head, not {self.reset!r}.")
         for name, (kind, least, most, words) in _NUMBERS.items():
-            number = getattr(self, name)
-            fits = isinstance(number, kind) and not isinstance(number, bool) and least <= number <= most
-            if number is not None and not fits:
+            number: float | None = getattr(self, name)
+            if number is None:
+                continue
+            if not isinstance(number, kind) or isinstance(number, bool) or not least <= number <= most:
                 raise ConfigurationError(f"{name} is {words}.")
         headers = self.headers or {}
         texts = [self.code, self.content_type, self.redirect]

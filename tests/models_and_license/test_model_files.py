@@ -197,3 +197,17 @@ def test_offline_nothing_is_asked(sandbox, session, monkeypatch):
     with pytest.raises(NimbusConnectionError, match="Offline mode"):
         nimbus_sdk.download_model("p300_binary_v1")
     assert asked(sandbox) == []
+
+
+def test_what_the_core_refuses_is_an_error_of_the_sdk(sandbox, key, fresh):
+    """One except clause catches all; Python's own families hold as well, and a pickle keeps both words."""
+    nimbus_sdk.install_core(key)
+    code = (
+        "import pickle, nimbus_sdk\n"
+        "try:\n"
+        "    nimbus_sdk.BCIData([1.0], None)\n"
+        "except nimbus_sdk.NimbusError as error:\n"
+        "    again = pickle.loads(pickle.dumps(error))\n"
+        "    print(isinstance(error, (ValueError, TypeError)), str(again) == str(error), error.exit_code)"
+    )
+    assert fresh(code).stdout == "True True 1\n"

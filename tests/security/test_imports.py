@@ -109,3 +109,25 @@ def test_python_itself_looks_in_the_working_directory_unless_told_not_to(own_wor
     assert not trace.exists()
     ran(sys.executable, "-m", "nimbus_sdk", "status", "--json", folder=folder)
     assert trace.exists()
+
+
+def test_the_core_is_imported_by_its_own_name(core: str, own_world: Path):
+    """Once the SDK is there, in whatever order the names are taken, and as the same module."""
+    code = (
+        "import nimbus_sdk\n"
+        "from nimbus_sdk_core import BCIData\n"
+        "import nimbus_sdk_core\n"
+        "print(nimbus_sdk.BCIData is BCIData, nimbus_sdk_core.__file__)"
+    )
+    done = ran(sys.executable, "-c", code, folder=own_world / "work")
+    assert done.stdout.startswith(f"True {core}"), done.stdout + done.stderr
+
+
+def test_a_core_that_is_not_there_is_missed_in_words(own_world: Path):
+    """As an import fails, and with what to run."""
+    code = (
+        "import nimbus_sdk\ntry:\n    import nimbus_sdk_core\nexcept ImportError as error:\n    print(error)"
+    )
+    done = ran(sys.executable, "-c", code, folder=own_world / "work")
+    assert done.stdout.startswith("The core is not installed"), done.stdout + done.stderr
+    assert "nimbus-sdk install" in done.stdout

@@ -10,9 +10,18 @@ NimbusCoreError
 └── NotTrainedError      (ValueError, AttributeError) a model that was asked before it was trained
 """
 
+import sys
 
-class NimbusCoreError(Exception):
-    """The root of every error that this package raises on purpose.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    _Root = Exception
+else:
+    # Whoever has come by the SDK catches all errors alike; the core by itself does without.
+    _Root = getattr(sys.modules.get("nimbus_sdk.errors"), "NimbusError", Exception)
+
+
+class NimbusCoreError(_Root):
+    """The root of every error that this package raises on purpose; with the SDK it is a ``NimbusError``.
 
     Args:
         message: What happened.
@@ -23,7 +32,7 @@ class NimbusCoreError(Exception):
     """
 
     def __init__(self, message: str, hint: str) -> None:
-        super().__init__(message, hint)
+        Exception.__init__(self, message, hint)
         self.message = message
         self.hint = hint
 
