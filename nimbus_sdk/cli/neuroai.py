@@ -87,7 +87,7 @@ def restore_key(base_url: BaseUrl = None, profile: Profile = None, as_json: Json
 
 @commands.command("forget-key")
 def forget_key(base_url: BaseUrl = None, profile: Profile = None, as_json: Json = False) -> None:
-    """Remove the stored key; it stays valid.
+    """Remove the stored key, and the one before it; both stay valid.
 
     \b
     JSON: removed
