@@ -22,8 +22,8 @@ class NimbusOS:
     """Speaks to Nimbus OS, and writes every call into the audit trail on this machine.
 
     Args:
-        api_key: The key; where left out, from ``NIMBUS_OS_SANDBOX_API_KEY`` or ``NIMBUS_OS_PRODUCTION_API_KEY``
-            in the environment or ``.env``, or from the store, at the first call.
+        api_key: The key; where left out, from ``NIMBUS_OS_SANDBOX_API_KEY`` (for production likewise) in the
+            environment or ``.env``, or from the store, at the first call.
         environment: ``sandbox`` or ``production``.
         base_url: Base URL; the sandbox's own where left out. For calls to production it must be given, here
             or in ``NIMBUS_OS_PRODUCTION_URL``.
