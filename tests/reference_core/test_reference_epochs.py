@@ -46,7 +46,47 @@ def test_channels_become_features_and_events_labels(training: mne.EpochsArray) -
     assert data.labels.tolist() == ["left", "right"] * 30
     about = data.metadata
     assert (about.sampling_rate, about.n_features, about.n_classes, about.chunk_size) == (100.0, 6, 2, 50)
-    assert (about.feature_type, about.temporal_aggregation) == ("raw_filtered", "mean")
+    assert (about.feature_type, about.temporal_aggregation) == ("raw_filtered", "logvar")
+
+
+def test_rhythms_of_plain_channels_are_decoded(training: mne.EpochsArray, later: mne.EpochsArray) -> None:
+    """Motor imagery without filters is far above chance, since its power is what counts."""
+    train, test = (BCIData.from_epochs(each, paradigm="motor_imagery") for each in (training, later))
+    assert predict_batch(train_model(NimbusLDA, train), test).accuracy > 0.7
+
+
+def test_how_samples_become_a_vector_is_never_guessed(training: mne.EpochsArray) -> None:
+    """Where no way is usual, the person chooses one, and what is chosen counts."""
+    with pytest.raises(
+        CoreDataError, match=r"the 100 samples of an epoch.* Give temporal_aggregation"
+    ) as told:
+        BCIData.from_epochs(training, paradigm="p300")
+    assert "a transformer such as mne.decoding.Vectorizer()" in told.value.hint
+    data = BCIData.from_epochs(training, paradigm="p300", temporal_aggregation="median")
+    assert data.metadata.temporal_aggregation == "median"
+
+
+def test_bad_channels_are_named_and_refused(training: mne.EpochsArray) -> None:
+    """Neither features nor filters are made of what was marked as bad; what the hint says helps."""
+    marked = training.copy()
+    marked.info["bads"] = ["C4", "C1"]
+    for use in (fit_csp, lambda epochs: BCIData.from_epochs(epochs, paradigm="motor_imagery")):
+        with pytest.raises(CoreDataError, match=r"marked as bad: C1, C4\. .*pick\('eeg', exclude='bads'\)"):
+            use(marked)
+    kept = BCIData.from_epochs(marked.copy().pick("eeg", exclude="bads"), paradigm="motor_imagery")
+    assert kept.n_features == N_CHANNELS - 2
+
+
+def test_when_all_epochs_were_dropped_that_is_said(training: mne.EpochsArray) -> None:
+    """With their number, and where MNE says why; never as a wrong number of classes."""
+    empty = training.copy().drop_bad(reject={"eeg": 1e-12}, verbose="error")
+    for use in (fit_csp, lambda epochs: BCIData.from_epochs(epochs, paradigm="motor_imagery", n_classes=2)):
+        with pytest.raises(
+            CoreDataError, match=r"No epochs are left \(all 60 were dropped: see epochs.drop_log"
+        ):
+            use(empty)
+    with pytest.raises(CoreDataError, match=r"No epochs are left\. "):
+        BCIData.from_epochs(training[:0], paradigm="motor_imagery")
 
 
 @pytest.mark.parametrize("library", ["mne", "pyriemann"])
@@ -99,14 +139,20 @@ def test_the_same_filters_serve_a_stream(training: mne.EpochsArray, later: mne.E
     [
         (mne.decoding.CSP(n_components=3), (3, 1, 60), "none"),
         (mne.decoding.Vectorizer(), (600, 1, 60), "none"),
-        (mne.decoding.CSP(n_components=3, transform_into="csp_space"), (3, 100, 60), "mean"),
+        (mne.decoding.CSP(n_components=3, transform_into="csp_space"), (3, 100, 60), "logvar"),
     ],
 )
 def test_mnes_own_transformers_are_taken(transformer, shape: tuple, way: str, training) -> None:
     """Features with and without samples; the person names what they are."""
     with mne.use_log_level("error"):
         transformer.fit(training.get_data(), training.events[:, 2])
-    data = BCIData.from_epochs(training, paradigm="erp", feature_type="time_domain", transformer=transformer)
+    data = BCIData.from_epochs(
+        training,
+        paradigm="erp",
+        feature_type="time_domain",
+        transformer=transformer,
+        temporal_aggregation=None if way == "none" else way,
+    )
     assert data.features.shape == shape
     assert data.metadata.temporal_aggregation == way
     with pytest.raises(CoreDataError, match=f"that a {type(transformer).__name__} makes is not known"):
@@ -122,7 +168,7 @@ def test_parts_and_unnamed_events_are_read(training: mne.EpochsArray) -> None:
     assert set(data.labels.tolist()) == {"left"}
     nameless = training.copy()
     nameless.event_id = {}
-    assert BCIData.from_epochs(nameless, paradigm="erp").labels.tolist() == [7, 8] * 30
+    assert BCIData.from_epochs(nameless, paradigm="motor_imagery").labels.tolist() == [7, 8] * 30
 
 
 def test_other_channels_are_refused(training: mne.EpochsArray) -> None:
@@ -189,7 +235,7 @@ def test_without_mne_the_way_to_it_is_told(
         fit_csp(training, n_components=2)
     for name in [name for name in sys.modules if name.split(".")[0] == "mne"]:
         monkeypatch.setitem(sys.modules, name, None)
-    assert BCIData.from_epochs(Lookalike(4), paradigm="erp").n_trials == 4
+    assert BCIData.from_epochs(Lookalike(4), paradigm="motor_imagery").n_trials == 4
 
 
 class Lookalike:
@@ -209,7 +255,7 @@ class Lookalike:
 
 def test_lookalikes_are_taken_and_must_be_whole() -> None:
     """No MNE is needed; a mismatch of epochs and events is told."""
-    data = BCIData.from_epochs(Lookalike(4), paradigm="p300")
+    data = BCIData.from_epochs(Lookalike(4), paradigm="p300", temporal_aggregation="mean")
     assert (data.n_features, data.labels.tolist()) == (2, ["a", "b", "a", "b"])
     with pytest.raises(CoreDataError, match=r"shape \(4, 2, 10\) and 5 events"):
         BCIData.from_epochs(Lookalike(5), paradigm="p300")

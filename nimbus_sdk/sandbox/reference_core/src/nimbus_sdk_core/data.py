@@ -97,13 +97,15 @@ class BCIData:
                 to (n_epochs × n_features) or (n_epochs × n_features × n_samples), such as what `fit_csp`
                 gives, ``mne.decoding.CSP`` or ``mne.decoding.Vectorizer``; None keeps the channels.
             temporal_aggregation: How a trial becomes one vector; by default ``"logvar"`` for the filters of
-                `fit_csp`, ``"none"`` for features without samples, else ``"mean"``.
+                `fit_csp` and for the channels of motor imagery, and ``"none"`` for features without samples.
+                Anything else has no default.
             n_classes: Number of classes; by default the kinds of events that occur.
             chunk_size: Samples in one streamed chunk.
 
         Raises:
-            CoreDataError: These are no epochs, their channels are not those of the filters or no signals of
-                the brain, or the features cannot be used.
+            CoreDataError: These are no epochs, none is left, their channels are bad, not those of the filters
+                or no signals of the brain, it is not known how samples become one vector, or the features
+                cannot be used.
         """
         from .epochs import data_from_epochs
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, SupportsIndex, runtime_checkable
+from typing import Protocol, SupportsIndex, cast, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +81,7 @@ def data_from_epochs(
         n_features=features.shape[0],
         n_classes=n_kinds if n_classes is None else n_classes,  # type: ignore[arg-type]
         chunk_size=chunk_size,  # type: ignore[arg-type]
-        temporal_aggregation=temporal_aggregation or _usual_aggregation(transformer, features),
+        temporal_aggregation=temporal_aggregation or _usual_aggregation(paradigm, transformer, features),
     )
     return BCIData(features, metadata, labels)
 
@@ -92,7 +92,8 @@ def read_epochs(epochs: EpochsLike) -> tuple[FloatArray, LabelArray]:
     Where an event has no name its codes are the labels.
 
     Raises:
-        CoreDataError: These are no epochs, or they hold channels that are no signals of the brain.
+        CoreDataError: These are no epochs, none is left, or they hold channels that are marked as bad or are
+            no signals of the brain.
     """
     if not isinstance(epochs, EpochsLike):
         raise CoreDataError(
@@ -100,6 +101,11 @@ def read_epochs(epochs: EpochsLike) -> tuple[FloatArray, LabelArray]:
             "Arrays of features go into BCIData(features, metadata, labels).",
         )
     _check_channels(epochs)
+    _check_marks(epochs)
+    if not len(epochs.events):
+        raise CoreDataError(
+            f"No epochs are left{_dropped(epochs)}.", "Look at the events, and at the limits for rejection."
+        )
     recording = np.asarray(epochs.get_data())
     codes = np.asarray(epochs.events)[:, -1]
     if recording.ndim != 3 or len(recording) != len(codes):
@@ -131,6 +137,24 @@ def _check_channels(epochs: EpochsLike) -> None:
         )
 
 
+def _check_marks(epochs: EpochsLike) -> None:
+    marked = cast(Sequence[str], epochs.info.get("bads", ()))
+    bad = [name for name in epochs.ch_names if name in marked]
+    if bad:
+        raise CoreDataError(
+            f"The epochs hold channels that are marked as bad: {', '.join(bad)}.",
+            "Leave them out with epochs.copy().pick('eeg', exclude='bads'), "
+            "or mend them with epochs.copy().interpolate_bads().",
+        )
+
+
+def _dropped(epochs: EpochsLike) -> str:
+    """How many were dropped, where the epochs tell; events that were not asked for do not count."""
+    log: Sequence[Sequence[str]] = getattr(epochs, "drop_log", ())
+    n_dropped = sum(bool(reasons) and "IGNORED" not in reasons for reasons in log)
+    return f" (all {n_dropped} were dropped: see epochs.drop_log)" if n_dropped else ""
+
+
 def _transformed(transformer: Transformer, recording: FloatArray) -> FeatureArray:
     found = np.asarray(transformer.transform(recording))
     if found.ndim == 2:
@@ -158,7 +182,16 @@ def _usual_type(transformer: Transformer | None) -> str:
     )
 
 
-def _usual_aggregation(transformer: Transformer | None, features: FeatureArray) -> TemporalAggregation:
+def _usual_aggregation(
+    paradigm: str, transformer: Transformer | None, features: FeatureArray
+) -> TemporalAggregation:
     if features.shape[1] == 1:
         return "none"
-    return "logvar" if isinstance(transformer, SpatialFilters) else "mean"
+    if isinstance(transformer, SpatialFilters) or (transformer is None and paradigm == "motor_imagery"):
+        return "logvar"
+    # Over a whole epoch waves cancel out: a mean by default would leave nothing of them, without a word.
+    raise CoreDataError(
+        f"How the {features.shape[1]} samples of an epoch become one vector is not known.",
+        "Give temporal_aggregation: 'logvar' for rhythms, 'mean' or 'median' for levels that an epoch keeps; "
+        "or, for the shape of a wave, a transformer such as mne.decoding.Vectorizer().",
+    )
