@@ -38,6 +38,7 @@ NEEDS = {
 LOWEST_TIER = "research"
 REPORTED = {"predict_batch": "batch", "finalize_trial": "streaming"}
 _lent: AuthSession | None = None
+_told: set[str] = set()
 
 
 def from_core(name: str) -> object:
@@ -106,18 +107,14 @@ def reported(function: Callable[..., R], inference_type: str) -> Callable[..., R
         if where is None:
             return function(*arguments, **named)
         started = time.perf_counter()
-        event: dict[str, object] = {"event_type": "inference", "inference_type": inference_type}
-        event["model_name"] = _name_of(arguments[0]) if arguments else None
         try:
             result = function(*arguments, **named)
         except Exception as error:
             # The class alone: a message may repeat what was decoded.
-            where.report(
-                {**event, "event_type": "error", "success": False, "error_message": type(error).__name__}
-            )
+            _report(where, inference_type, arguments, success=False, error_message=type(error).__name__[:128])
             raise
         milliseconds = round((time.perf_counter() - started) * 1000, 3)
-        where.report({**event, "success": True, "duration_ms": milliseconds})
+        _report(where, inference_type, arguments, success=True, duration_ms=milliseconds)
         return result
 
     return reported_when_wanted
@@ -126,9 +123,35 @@ def reported(function: Callable[..., R], inference_type: str) -> Callable[..., R
 def _reporter() -> Reporter | None:
     if os.environ.get("NIMBUS_SDK_USAGE", "0") in ("", "0"):
         return None
-    from nimbus_sdk.usage import reporter
+    try:
+        from nimbus_sdk.usage import reporter
 
-    return reporter()
+        return reporter()
+    except Exception as error:  # noqa: BLE001 - a setting that cannot be used is no reason to decode nothing
+        _tell_once(f"Usage is not reported: {error}")
+        return None
+
+
+def _report(where: Reporter, inference_type: str, arguments: tuple[object, ...], **outcome: object) -> None:
+    try:
+        where.report(
+            {
+                "event_type": "inference" if outcome["success"] else "error",
+                "inference_type": inference_type,
+                "model_name": _name_of(arguments[0]) if arguments else None,
+                **outcome,
+            }
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the person the result
+        _tell_once(f"Usage was not reported ({type(error).__name__}).")
+
+
+def _tell_once(what: str) -> None:
+    import logging
+
+    if what not in _told:
+        _told.add(what)
+        logging.getLogger("nimbus_sdk.usage").warning("%s", what)
 
 
 def _name_of(model: object) -> str | None:

@@ -1,0 +1,148 @@
+"""What waits on the disk is private, bounded, and one process's alone to send."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from nimbus_sdk import disk
+from nimbus_sdk.settings import Settings
+from nimbus_sdk.store.places import Places
+from nimbus_sdk.usage import queue
+
+
+@pytest.fixture
+def folder():
+    """Where events wait."""
+    return Places.of(Settings.load()).usage
+
+
+def events(numbers):
+    """An event for each number, which stands for the model's name."""
+    return deque({"event_type": "inference", "model_name": str(number)} for number in numbers)
+
+
+def taken(folder):
+    """The numbers of all that waits, in the order in which it is given."""
+    numbers = []
+    while some := queue.take(folder):
+        numbers += [int(event["model_name"]) for event in some]
+    return numbers
+
+
+def test_what_is_put_by_is_taken_once_and_in_its_order(folder):
+    """The files are this user's alone, and gone when their events are taken."""
+    for start in range(0, 450, 150):
+        waiting = events(range(start, start + 150))
+        queue.put(folder, waiting)
+        assert not waiting
+    if os.name != "nt":
+        modes = {stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) for name in os.listdir(folder)}
+        assert modes == {0o600}
+    assert taken(folder) == list(range(450))
+    assert os.listdir(folder) == []
+
+
+def test_the_oldest_go_where_there_are_too_many(folder, monkeypatch):
+    """However they came: all at once, or one by one."""
+    queue.put(folder, events(range(1500)))
+    assert taken(folder) == list(range(500, 1500))
+    monkeypatch.setattr(queue, "MOST_EVENTS", 20)
+    monkeypatch.setattr(queue, "EVENTS_A_FILE", 5)
+    for number in range(100):
+        queue.put(folder, events([number]))
+        assert len(os.listdir(folder)) <= 4
+    assert taken(folder) == list(range(80, 100))
+
+
+def test_many_processes_keep_to_the_bound_together(folder, fresh):
+    """Four that are offline, each with more than there is room for."""
+    code = (
+        "from nimbus_sdk.licensed import reported\n"
+        "predict = reported(lambda: None, 'batch')\n"
+        "for _ in range(1500):\n"
+        "    predict()\n"
+    )
+    environ = {"NIMBUS_SDK_USAGE": "1", "NIMBUS_SDK_OFFLINE": "1"}
+    with ThreadPoolExecutor(4) as processes:
+        for done in [processes.submit(fresh, code, **environ) for _ in range(4)]:
+            done.result()
+    kept = []
+    while some := queue.take(folder):
+        kept += some
+    assert queue.MOST_EVENTS - queue.EVENTS_A_FILE <= len(kept) <= queue.MOST_EVENTS
+
+
+def test_each_event_has_one_owner(folder, monkeypatch):
+    """Many that take at the same time get all of it, and nothing twice."""
+    monkeypatch.setattr(queue, "EVENTS_A_FILE", 1)
+    for number in range(60):
+        queue.put(folder, events([number]))
+    start = threading.Barrier(4)
+
+    def take_all():
+        start.wait()
+        return taken(folder)
+
+    with ThreadPoolExecutor(4) as takers:
+        each = [takers.submit(take_all) for _ in range(4)]
+        numbers = [number for one in each for number in one.result()]
+    # One that finds a file gone goes on to the next, so nothing is left.
+    assert sorted(numbers + taken(folder)) == list(range(60))
+
+
+def test_a_disk_that_refuses_takes_nothing_away(folder, monkeypatch):
+    """What was not written goes on waiting, in its order."""
+    queue.put(folder, events(range(50)))
+    waiting = events(range(50, 150))
+
+    def refuse(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(disk, "write_private", refuse)
+    with pytest.raises(OSError, match="No space"):
+        queue.put(folder, waiting)
+    assert [event["model_name"] for event in waiting] == [str(number) for number in range(150)]
+
+
+@pytest.mark.skipif(os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may all")
+def test_what_cannot_be_removed_is_not_sent(folder):
+    """It would be sent by every process anew."""
+    queue.put(folder, events([1]))
+    os.chmod(folder, 0o500)
+    try:
+        assert queue.take(folder) == []
+    finally:
+        os.chmod(folder, 0o700)
+    assert taken(folder) == [1]
+
+
+def test_what_killed_writers_left_is_swept(folder):
+    """Once it is too old to be under way."""
+    queue.put(folder, events([1]))
+    kept = os.listdir(folder)
+    old, new = (os.path.join(folder, f"1.jsonl.{name}.tmp") for name in ("old", "new"))
+    for path in (old, new):
+        with open(path, "wb") as file:
+            file.write(b"{")
+    os.utime(old, (1, 1))
+    queue.put(folder, events([2]))
+    assert (os.path.exists(old), os.path.exists(new)) == (False, True)
+    assert kept[0] not in os.listdir(folder)
+    assert taken(folder) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"[]", b'{"event_type": "inference", "api_key": "x"}', b"\xff", b"{}", b"[" * 100_000]
+)
+def test_a_file_that_somebody_edited_gives_nothing_foreign(folder, line):
+    """Only fields that the SDK itself writes leave this machine."""
+    queue.put(folder, events([1]))
+    with open(os.path.join(folder, "0.jsonl"), "wb") as file:
+        file.write(line + b"\n")
+    assert taken(folder) == [1]
