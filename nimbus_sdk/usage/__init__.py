@@ -89,14 +89,9 @@ class Reporter:
             self._put_by()
 
     def settle(self, seconds: float) -> bool:
-        """Wait until every event was sent.
+        """Wait until every event was sent; False where that takes longer than so many seconds.
 
-        Args:
-            seconds: How long.
-
-        Returns:
-            False where it takes longer, and at once where nothing can be sent for now: what is left is kept,
-            and sent later, by this process or another one.
+        False at once where nothing can be sent for now: what is left is kept, and sent later.
         """
         end = time.monotonic() + seconds
         while not self._resting and time.monotonic() < end:
@@ -116,8 +111,6 @@ class Reporter:
             self._in_hand.release()
 
     def _at_work(self) -> bool:
-        if self._thread is not None:
-            return True
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._work, name="nimbus-sdk usage", daemon=True)
