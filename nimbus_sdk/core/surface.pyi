@@ -125,11 +125,13 @@ class NimbusLDA(_Classifier):
     dof_offset: float
     mean_prior_precision: float
     def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None: ...
+    def predict_log_proba(self, X: npt.ArrayLike) -> FloatArray: ...
 
 class NimbusQDA(_Classifier):
     dof_offset: float
     mean_prior_precision: float
     def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None: ...
+    def predict_log_proba(self, X: npt.ArrayLike) -> FloatArray: ...
 
 class NimbusProbit(_Classifier):
     iterations: int

@@ -57,6 +57,7 @@ def test_metadata_takes_numpy_numbers() -> None:
     ("features", "words"),
     [
         (np.zeros((3, 5)), "features have 2 axes, shape (3, 5), expected 3"),
+        (np.zeros(5), "features have 1 axis, shape (5,), expected 3"),
         (np.zeros((3, 5)), "features[:, np.newaxis, :]"),
         (
             np.zeros((4, 5, 6)),

@@ -105,6 +105,28 @@ def test_untrained_models_are_not_fitted(kind: type[NimbusLDA]) -> None:
     assert (again.message, again.hint) == (caught.value.message, caught.value.hint)
 
 
+@pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA])
+def test_logarithms_of_probabilities_stay_finite(kind: type[NimbusLDA]) -> None:
+    """They are those of predict_proba, and go on where that is 0; scikit-learn's scorers take them."""
+    x, y = trials()
+    model = kind().fit(x, y)
+    np.testing.assert_allclose(model.predict_log_proba(x), np.log(model.predict_proba(x)), atol=1e-12)
+    assert cross_val_score(kind(), x, y, cv=3, scoring="neg_log_loss").mean() > -1.0
+    two = np.arange(600) % 2
+    clear = kind().fit(two[:, np.newaxis] + 1e-6 * np.random.default_rng(1).normal(size=(600, 1)), two)
+    assert clear.predict_proba([[0.0]]).min() == 0.0
+    assert clear.predict_log_proba([[0.0]]).min() > -np.inf
+    with pytest.raises(NotTrainedError):
+        kind().predict_log_proba(x)
+
+
+@KINDS
+def test_a_parameter_without_its_name_is_refused_under_the_name_people_know(kind: type[NimbusLDA]) -> None:
+    """Python's own message names the class that was called, and not one behind it."""
+    with pytest.raises(TypeError, match=rf"^{kind.__name__}\.__init__\(\) takes 1 positional argument"):
+        kind(3)
+
+
 def test_a_column_of_labels_is_taken_with_a_warning() -> None:
     """As scikit-learn does it, in its own category where it is loaded."""
     x, y = trials()
@@ -113,6 +135,17 @@ def test_a_column_of_labels_is_taken_with_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(model.predict_proba(x), NimbusLDA().fit(x, y).predict_proba(x))
+
+
+@KINDS
+@pytest.mark.parametrize("call", ["fit", "partial_fit", "score"])
+def test_that_warning_points_at_the_line_that_gave_the_column(call: str, kind: type[NimbusLDA]) -> None:
+    """And not into the core, however deep it was found."""
+    x, y = trials()
+    model = kind().fit(x, y)
+    with pytest.warns(DataConversionWarning) as heard:
+        getattr(model, call)(x, y[:, np.newaxis])
+    assert [each.filename for each in heard] == [__file__]
 
 
 def test_everything_works_without_scikit_learn(tree: Path) -> None:

@@ -197,7 +197,7 @@ def test_progress_is_told_when_asked(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("x", "words"),
     [
-        ([1.0, 2.0], "Vectors have 1 axes, shape (2,), expected 2"),
+        ([1.0, 2.0], "Vectors have 1 axis, shape (2,), expected 2"),
         ([[1.0, 2.0, 3.0]], "X has 3 features, but NimbusLDA is expecting 2 features"),
         ([[1.0, np.nan]], "Vectors hold NaN, infinity or more than 1e+100, first at trial 0, feature 1"),
         ([[1.0, 1e200]], "feature 1 (counted from 0): 1e+200"),

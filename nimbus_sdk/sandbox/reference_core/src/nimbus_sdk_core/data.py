@@ -154,7 +154,10 @@ def _check_axes(features: FeatureArray, metadata: BCIMetadata) -> None:
     if features.ndim != 3:
         hint = f"Give three axes {_AXES}"
         hint += "; for one sample a trial use features[:, np.newaxis, :]." if features.ndim == 2 else "."
-        raise CoreDataError(f"features have {features.ndim} axes, shape {features.shape}, expected 3.", hint)
+        axes = "axis" if features.ndim == 1 else "axes"
+        raise CoreDataError(
+            f"features have {features.ndim} {axes}, shape {features.shape}, expected 3.", hint
+        )
     wanted = metadata.n_features
     if features.shape[0] != wanted:
         hint = f"The axes are {_AXES}, and metadata.n_features is {wanted}."

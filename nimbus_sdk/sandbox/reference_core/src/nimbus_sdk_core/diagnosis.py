@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,9 +68,18 @@ def posteriors(model: Decoder, vectors: FloatArray) -> FloatArray:
     Raises:
         CoreDataError: Values that are not finite or too large.
     """
+    return _of_all(model, vectors, lambda scores: scores.posteriors)
+
+
+def log_posteriors(model: Decoder, vectors: FloatArray) -> FloatArray:
+    """Natural logarithms of `posteriors`, finite also where these are too small for a float."""
+    return _of_all(model, vectors, lambda scores: scores.log_posteriors)
+
+
+def _of_all(model: Decoder, vectors: FloatArray, part: Callable[[Scores], FloatArray]) -> FloatArray:
     found = np.empty((len(model.classes_), len(vectors)))
     for block in blocks(len(vectors)):
-        found[:, block] = model.score_trials(vectors[block]).posteriors.T
+        found[:, block] = part(model.score_trials(vectors[block])).T
     return found
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .arrays import FloatArray, LabelArray
 from .decoder import Decoder, as_it_is
-from .diagnosis import posteriors
+from .diagnosis import log_posteriors, posteriors
 from .errors import CoreDataError
 from .labelled import as_labels_of, as_matrix
 from .scikit import not_trained
@@ -101,6 +101,12 @@ def probabilities(model: Estimator, vectors: npt.ArrayLike) -> FloatArray:
     """Posterior probability of each class, shape (n_trials × n_classes)."""
     model = as_it_is(model)
     return posteriors(model, read(model, vectors)).T
+
+
+def log_probabilities(model: Estimator, vectors: npt.ArrayLike) -> FloatArray:
+    """Natural logarithm of each class's posterior probability, shape (n_trials × n_classes)."""
+    model = as_it_is(model)
+    return log_posteriors(model, read(model, vectors)).T
 
 
 def accuracy(model: Estimator, vectors: npt.ArrayLike, labels: npt.ArrayLike) -> float:

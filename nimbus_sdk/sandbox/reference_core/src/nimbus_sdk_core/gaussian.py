@@ -22,6 +22,7 @@ from .estimator import (
     describe,
     forget_origin,
     get_params,
+    log_probabilities,
     most_probable,
     plain,
     probabilities,
@@ -70,7 +71,7 @@ class GaussianClassifier(ABC):
     parameters: ClassVar[tuple[str, ...]] = ("dof_offset", "mean_prior_precision")
     learned_: Learned
 
-    def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None:
+    def __init__(self, *, dof_offset: float, mean_prior_precision: float) -> None:
         self.dof_offset = dof_offset
         self.mean_prior_precision = mean_prior_precision
 
@@ -172,6 +173,10 @@ class GaussianClassifier(ABC):
     def predict_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
         """Posterior probability of each class, shape (n_trials × n_classes)."""
         return probabilities(self, X)
+
+    def predict_log_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
+        """Natural logarithms of `predict_proba`, finite also where a probability is too small for a float."""
+        return log_probabilities(self, X)
 
     def predict(self, X: npt.ArrayLike) -> LabelArray:  # noqa: N803
         """The most probable label of each trial, shape (n_trials,)."""

@@ -59,8 +59,9 @@ def _with_two_axes(vectors: npt.ArrayLike) -> npt.NDArray[np.generic]:
             "Vectors are ragged: rows of unequal length.", "Give one array (n_trials × n_features)."
         ) from None
     if found.ndim != 2:
+        axes = "axis" if found.ndim == 1 else "axes"
         raise CoreDataError(
-            f"Vectors have {found.ndim} axes, shape {found.shape}, expected 2 (n_trials × n_features).",
+            f"Vectors have {found.ndim} {axes}, shape {found.shape}, expected 2 (n_trials × n_features).",
             "Reshape your data: one trial is x[np.newaxis, :], one feature x[:, np.newaxis].",
         )
     if found.shape[1] == 0:

@@ -26,6 +26,9 @@ class NimbusLDA(GaussianClassifier):
     'move'
     """
 
+    def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None:
+        super().__init__(dof_offset=dof_offset, mean_prior_precision=mean_prior_precision)
+
     @staticmethod
     def n_covariances(n_classes: int) -> int:
         """One, whatever ``n_classes``."""

@@ -23,6 +23,9 @@ class NimbusQDA(GaussianClassifier):
     ['narrow', 'wide']
     """
 
+    def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None:
+        super().__init__(dof_offset=dof_offset, mean_prior_precision=mean_prior_precision)
+
     @staticmethod
     def n_covariances(n_classes: int) -> int:
         """One for each of ``n_classes``."""

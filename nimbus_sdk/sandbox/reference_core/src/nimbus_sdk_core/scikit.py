@@ -34,7 +34,7 @@ def warn_of_column(shape: tuple[int, ...]) -> None:
         "A column-vector y was passed when a 1d array was expected: "
         f"labels have shape {shape}. Give y.ravel().",
         category,
-        stacklevel=5,
+        stacklevel=_level_of_caller(),
     )
 
 
@@ -48,6 +48,14 @@ def classifier_tags() -> object:
         input_tags=utils.InputTags(),
     )
     return tags
+
+
+def _level_of_caller() -> int:
+    """What a warning's ``stacklevel`` is where `warn_of_column` was called from outside this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 @cache
