@@ -8,7 +8,7 @@ milliseconds unless a name says otherwise, entropies in bits.
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, Protocol, Self, TypeAlias, TypeVar, overload
+from typing import Literal, Protocol, Self, SupportsIndex, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +81,9 @@ class BCIData:
     def n_samples(self) -> int: ...
     @property
     def n_trials(self) -> int: ...
+    def vectors(self) -> FloatArray: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, trials: SupportsIndex | slice | npt.ArrayLike) -> BCIData: ...
 
 class ModelCard:
     name: str

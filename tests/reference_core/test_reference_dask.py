@@ -208,3 +208,12 @@ def test_normalization_is_planned_and_what_needs_all_values_refused(data: BCIDat
     for ask in (estimate_normalization_params, diagnose_preprocessing):
         with pytest.raises(CoreDataError, match="Give a part that fits into memory"):
             ask(planned(data))
+
+
+@pytest.mark.parametrize("index", [slice(None, None, 3), [500, 0, 7]])
+def test_some_trials_stay_a_plan(data: BCIData, index: object) -> None:
+    """Chosen as in memory, labels too, and nothing is computed for it."""
+    some = planned(data)[index]
+    assert isinstance(some.features, da.Array)
+    np.testing.assert_array_equal(some.vectors(), data[index].vectors())
+    np.testing.assert_array_equal(some.labels, data[index].labels)

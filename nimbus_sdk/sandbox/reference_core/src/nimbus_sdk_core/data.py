@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from .arrays import FeatureArray, LabelArray
+from .arrays import FeatureArray, FloatArray, LabelArray
 from .errors import CoreDataError, CoreTypeError
 from .labels import as_labels, refuse_mask
 from .lazy import as_lazy_features, is_lazy
@@ -127,6 +127,47 @@ class BCIData:
     def n_trials(self) -> int:
         """Length of axis 2."""
         return int(self.features.shape[2])
+
+    def vectors(self) -> FloatArray:
+        """One vector a trial, as models read it: the ``X`` of scikit-learn, to which ``labels`` are ``y``.
+
+        Returns:
+            Shape (n_trials × n_features), made the way ``metadata.temporal_aggregation`` says.
+
+        Raises:
+            CoreDataError: ``"logvar"`` where a feature does not vary within a trial, or by more than 1e150.
+        """
+        from .aggregate import aggregate
+
+        return aggregate(self)
+
+    def __len__(self) -> int:
+        return self.n_trials
+
+    def __getitem__(self, trials: SupportsIndex | slice | npt.ArrayLike) -> BCIData:
+        """Some of the trials with their labels; a slice shares the memory of the whole.
+
+        Args:
+            trials: A place (for data of one trial), a slice, places, or a truth value for each trial.
+
+        Raises:
+            IndexError: As of a NumPy array with one axis.
+            CoreDataError: An index with several axes.
+
+        >>> about = BCIMetadata(250.0, "motor_imagery", "csp", n_features=2, n_classes=2)
+        >>> data = BCIData(np.zeros((2, 50, 3)), about, labels=["left", "right", "left"])
+        >>> len(data[1:]), data[data.labels == "left"].labels.tolist(), data[-1].features.shape
+        (2, ['left', 'left'], (2, 50, 1))
+        """
+        places = np.asarray(np.arange(self.n_trials)[trials])  # type: ignore[index]
+        if places.ndim > 1:
+            raise CoreDataError(
+                f"Trials are chosen along one axis, but the index has {places.ndim}.",
+                "Give a place, a slice, places, or a truth value for each trial.",
+            )
+        chosen = trials if isinstance(trials, slice) else np.atleast_1d(places)
+        labels = None if self.labels is None else self.labels[chosen]
+        return BCIData(self.features[..., chosen], self.metadata, labels)
 
     def __repr__(self) -> str:
         labelled = "labelled" if self.labels is not None else "without labels"

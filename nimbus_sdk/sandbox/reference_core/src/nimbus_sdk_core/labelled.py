@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .arrays import FloatArray, IndexArray, LabelArray
+from .data import BCIData
 from .errors import CoreDataError, CoreTypeError
 from .labels import as_labels, classes_in, index_of, refuse_mask
 from .scikit import warn_of_column
@@ -36,6 +37,11 @@ def as_matrix(vectors: npt.ArrayLike) -> FloatArray:
     Raises:
         CoreDataError: Not two axes, not real numbers, or a masked array.
     """
+    if isinstance(vectors, BCIData):
+        raise CoreTypeError(
+            "These are BCIData and not one vector a trial.",
+            "Give data.vectors() and data.labels; or use train_model() and predict_batch().",
+        )
     if hasattr(vectors, "toarray"):
         raise CoreDataError("Vectors are a sparse matrix, which is not supported.", "Give X.toarray().")
     refuse_mask("Vectors", vectors)

@@ -105,6 +105,11 @@ def chunk_as_trial(chunk: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArray:
     Raises:
         CoreDataError: Not two axes, or another length than ``metadata.chunk_size``.
     """
+    if isinstance(chunk, BCIData):
+        raise CoreTypeError(
+            "The chunk is BCIData and not an array.",
+            "Give data.features[:, start:stop, trial], or a part of it.",
+        )
     try:
         found = np.asanyarray(chunk)
     except ValueError:
