@@ -92,6 +92,8 @@ class ModelCard:
     details: Mapping[str, JsonValue]
     @property
     def simulated(self) -> bool: ...
+    @property
+    def class_names(self) -> tuple[str, ...] | None: ...
 
 class Model(Protocol):
     card: ModelCard | None
@@ -178,6 +180,7 @@ class BatchResult:
     simulated: bool
     accuracy: float | None
     confidence_calibration: ConfidenceCalibration | None
+    class_names: tuple[str, ...] | None
     def __len__(self) -> int: ...
     def compute(self) -> Self: ...
 

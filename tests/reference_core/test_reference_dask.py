@@ -14,6 +14,7 @@ from nimbus_sdk_core import (
     NimbusLDA,
     NimbusProbit,
     NimbusQDA,
+    assess_trial_quality,
     predict_batch,
     simulate,
     train_model,
@@ -109,6 +110,15 @@ def test_parts_can_be_asked_for_alone_and_together(model, data: BCIData) -> None
     np.testing.assert_array_equal(result.posteriors[100:130].compute(), expected.posteriors[100:130])
     kept = result.persist()
     np.testing.assert_array_equal(kept.predictions.compute(), expected.predictions)
+
+
+def test_quality_of_a_plan_is_asked_for_after_it_was_computed(model, data: BCIData) -> None:
+    """The message says how; then it is that of the batch in memory."""
+    lazy = predict_batch(model, planned(data))
+    with pytest.raises(CoreDataError, match=r"of a Dask array.* Call result.compute\(\) first"):
+        assess_trial_quality(lazy)
+    assert f"{float(lazy.accuracy):.3f}" == f"{lazy.compute().accuracy:.3f}"
+    assert len(assess_trial_quality(lazy.compute()).rejected) == len(data)
 
 
 def test_the_features_are_read_once(model, data: BCIData) -> None:

@@ -4,18 +4,22 @@ import io
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from nimbus_sdk_core import (
     BatchResult,
     BCIData,
+    BCIMetadata,
     CoreDataError,
     MissingLibraryError,
     ModelCard,
     NimbusLDA,
+    load_model,
     predict_batch,
     simulate,
     train_model,
@@ -170,6 +174,9 @@ def test_what_cannot_be_drawn_is_refused(result: BatchResult, data: BCIData) -> 
         (plot_calibration, [0.5], "no calibration"),
         (plot_posteriors, empty, "no trials to draw"),
         (plot_posteriors, result.posteriors, "result is a ndarray"),
+        (partial(plot_posteriors, names=["a", "b"]), result, r"names are \['a', 'b'\], but the classes are"),
+        (partial(plot_confusion, labels=data.labels, names="abcd"), result, "Give a list with one name"),
+        (partial(plot_calibration, ax=np.array([1])), result, "ax is a ndarray, not Axes of Matplotlib"),
     ):
         with pytest.raises(CoreDataError, match=words):
             draw(given)
@@ -184,6 +191,77 @@ def test_names_are_text_and_no_formulas(result: BatchResult, data: BCIData, stre
         named = [text for text in texts if set(text.get_text()) & set("$<")]
         assert named
         assert not any(text.get_parse_math() for text in named)
+
+
+def test_a_plan_is_to_be_computed_first(data: BCIData) -> None:
+    """The result of a Dask array is no picture yet, and the message says how it becomes one."""
+    planned = BCIData(da.from_array(data.features, chunks=(-1, -1, 80)), data.metadata, data.labels)
+    lazy = predict_batch(train_model(NimbusLDA, data), planned)
+    for use in (plot_calibration, plot_posteriors, partial(plot_confusion, labels=data.labels)):
+        with pytest.raises(CoreDataError, match=r"of a Dask array.* Call result.compute\(\) first"):
+            use(lazy)
+    plot_confusion(lazy.compute(), data.labels)
+
+
+def test_classes_are_called_as_the_person_or_the_card_says(streamed: StreamingResult) -> None:
+    """The bundled model's classes 1 to 4 have names; others may be given, in every picture."""
+    trials = simulate("motor_imagery", n_trials=40, seed=3)
+    named = predict_batch(load_model(NimbusLDA, "motor_imagery_4class_v1"), trials)
+    words = list(named.class_names)
+    assert len(words) == 4
+    for figure, names in (
+        (plot_posteriors(named), words),
+        (plot_posteriors(named, names=["a", "b", "c", "d"]), ["a", "b", "c", "d"]),
+        (plot_posteriors(streamed, names=["a", "b", "c", "d"]), ["a", "b", "c", "d"]),
+    ):
+        assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == names
+    for figure, names in (
+        (plot_confusion(named, trials.labels), words),
+        (plot_confusion(named, trials.labels, names=named.classes), ["1", "2", "3", "4"]),
+        (plot_confusion([1, 2], [1, 1], names=["rest", "move"]), ["rest", "move"]),
+    ):
+        axes = figure.axes[0]
+        for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+            assert [text.get_text() for text in ticks] == names
+
+
+def test_names_that_do_not_fit_the_classes_are_not_on_the_card(data: BCIData) -> None:
+    """A file may hold anything there."""
+    for details in ({}, {"class_names": "abcd"}, {"class_names": ["a"]}):
+        assert ModelCard("mine", data.metadata, details=details).class_names is None
+
+
+def test_pictures_are_drawn_where_they_are_wanted(result: BatchResult, data: BCIData, streamed) -> None:
+    """Four in one figure, one of them in a part of it, which is what comes back."""
+    whole = Figure(figsize=(16, 12), layout="constrained")
+    left, right = whole.subfigures(1, 2)
+    spots = [*left.subplots(3, 1), right.subplots()]
+    for draw, ax in zip(
+        (
+            partial(plot_confusion, result, data.labels),
+            partial(plot_posteriors, result),
+            partial(plot_posteriors, streamed),
+            partial(plot_calibration, result),
+        ),
+        spots,
+        strict=True,
+    ):
+        assert draw(ax=ax) is whole
+        assert ax.has_data()
+    assert len(whole.axes) == 4
+    assert spots[-1].get_xlabel() == "confidence"
+    assert pixels(whole)[..., :3].std() > 0.05
+
+
+def test_the_lowest_and_the_highest_point_lie_inside_the_frame() -> None:
+    """Bins that are never right, or always, are seen whole."""
+    about = BCIMetadata(1.0, "p300", "erp", 1, 2, temporal_aggregation="none")
+    model = train_model(NimbusLDA, BCIData(np.array([[[-1.0, -1.1, 1.0, 1.1]]]), about, [0, 0, 1, 1]))
+    axes = plot_calibration(predict_batch(model, BCIData([[[-1.0, 0.01]]], about, [0, 0]))).axes[0]
+    low, high = axes.get_ylim()
+    assert sorted(axes.lines[1].get_ydata()) == [0.0, 1.0]
+    assert low < 0.0
+    assert high > 1.0
 
 
 def test_every_picture_has_something_on_it(result: BatchResult, data: BCIData, streamed) -> None:

@@ -20,7 +20,8 @@ class ModelCard:
         name: What the model is called.
         metadata: The data it was trained on, and so the data it can read.
         description: Free text.
-        details: More facts, as JSON values. ``"simulated": true`` marks models that never saw a brain.
+        details: More facts, as JSON values. ``"simulated": true`` marks models that never saw a brain, and
+            ``"class_names"`` are what to call the classes in pictures, in the order of the sorted labels.
 
     Raises:
         CoreTypeError: A name or a description that is no text, metadata that are no `BCIMetadata`.
@@ -42,3 +43,11 @@ class ModelCard:
     def simulated(self) -> bool:
         """Whether the model was trained on simulated data."""
         return self.details.get("simulated") is True
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What to call the classes, where ``details`` hold one text for each."""
+        names = self.details.get("class_names")
+        if not isinstance(names, list) or len(names) != self.metadata.n_classes:
+            return None
+        return tuple(map(str, names))

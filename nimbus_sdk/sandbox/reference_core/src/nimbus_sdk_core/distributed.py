@@ -86,6 +86,7 @@ def predict_lazily(score: PieceScorer, data: BCIData, truth: IndexArray | None) 
         simulated=card is not None and card.simulated,
         accuracy=None if right is None else right.mean(),
         confidence_calibration=None if right is None else _calibration(array, rows["confidences"], right),
+        class_names=None if card is None else card.class_names,
     )
 
 

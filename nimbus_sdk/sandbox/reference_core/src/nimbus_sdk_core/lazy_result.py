@@ -10,6 +10,7 @@ from typing import Self
 
 from .arrays import LabelArray
 from .calibration import ConfidenceCalibration
+from .errors import CoreDataError
 from .facts import Facts, as_line, as_table
 from .lazy import LazyArray, is_lazy
 from .result import BatchResult
@@ -21,7 +22,8 @@ class LazyBatchResult:
 
     The names and shapes are those of `BatchResult`; its numbers are arrays without axes here, and the parts
     of ``confidence_calibration`` are Dask arrays too. What is asked for in one ``dask.compute(…)`` is
-    computed in one pass over the features; `compute` does so for everything.
+    computed in one pass over the features; `compute` does so for everything. A single one is printed, for
+    instance, by ``print(f"{float(lazy.accuracy):.3f}")``.
     """
 
     predictions: LazyArray
@@ -37,6 +39,7 @@ class LazyBatchResult:
     simulated: bool
     accuracy: LazyArray | None = None
     confidence_calibration: ConfidenceCalibration | None = None
+    class_names: tuple[str, ...] | None = None
     latency_ms: float = math.nan
     per_trial_latency_ms: float = math.nan
 
@@ -89,3 +92,12 @@ class LazyBatchResult:
 
     def _parts(self) -> dict[str, object]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def require_computed(result: object) -> None:
+    """Raise CoreDataError where a result is still a plan."""
+    if isinstance(result, LazyBatchResult):
+        raise CoreDataError(
+            "This result is of a Dask array, and nothing of it has been computed yet.",
+            "Call result.compute() first.",
+        )

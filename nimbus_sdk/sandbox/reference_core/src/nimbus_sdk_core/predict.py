@@ -87,6 +87,7 @@ def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started:
         simulated=card is not None and card.simulated,
         accuracy=None if right is None else _mean(right),
         confidence_calibration=calibration,
+        class_names=None if card is None else card.class_names,
     )
 
 

@@ -14,6 +14,7 @@ from .errors import CoreDataError
 from .facts import Facts, as_line, as_table
 from .information import probability
 from .labels import refuse_mask
+from .lazy_result import require_computed
 from .result import BatchResult
 from .streamed import ChunkResult, StreamingResult
 
@@ -83,12 +84,13 @@ def assess_trial_quality(
         confidence_threshold: The lowest confidence to act on.
 
     Raises:
-        CoreDataError: No trials, or posteriors that are not probabilities.
+        CoreDataError: No trials, posteriors that are not probabilities, or a result that is not computed yet.
 
     >>> quality = assess_trial_quality([[0.9, 0.1], [0.55, 0.45]])
     >>> quality.confidence_acceptable, quality.rejected.tolist()
     (True, [False, True])
     """
+    require_computed(result)
     least = probability("confidence_threshold", confidence_threshold)
     posteriors = _posteriors(result)
     confidences = posteriors.max(axis=1)

@@ -34,6 +34,7 @@ class BatchResult:
         accuracy: Share of right predictions where the data had labels and trials, else None.
         confidence_calibration: How far confidences kept their promise, where the data had labels and
             trials, else None.
+        class_names: What the model's card calls its classes, in the order of ``classes``, where it does.
     """
 
     predictions: LabelArray
@@ -51,6 +52,7 @@ class BatchResult:
     simulated: bool
     accuracy: float | None = None
     confidence_calibration: ConfidenceCalibration | None = None
+    class_names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.predictions)
