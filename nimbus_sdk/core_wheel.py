@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk import disk, licensing
 from nimbus_sdk.core import environment, installed, refused, unpack, verify, versions
-from nimbus_sdk.errors import CoreError, NimbusError
+from nimbus_sdk.errors import CoreError, CoreIntegrityError, NimbusError
 from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.progress import ProgressEvent, Report
 from nimbus_sdk.session import AuthSession
@@ -131,8 +131,11 @@ def _own(folder: str) -> None:
 def _drop_unless_in_use(places: Places, core: InstalledCore) -> None:
     try:
         pointer = installed.read_pointer(places.core)
-    except CoreError:
+    except CoreIntegrityError:
         # Whatever a damaged pointer meant, it was not what has only just been unpacked.
         pointer = None
+    except CoreError:
+        # One that cannot be read may mean this very core; what is not in use is removed some day.
+        return
     if pointer is None or pointer.install_id != core.install_id:
         unpack.discard(core)
