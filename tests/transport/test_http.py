@@ -88,9 +88,7 @@ def test_an_answer_without_date_or_id_tells_neither(send):
     assert (answer.clock_offset, answer.request_id) == (None, "mine")
 
 
-@pytest.mark.parametrize(
-    "date", ["Fri, 31 Dec 9999 23:59:59 -1200", "Sat, 01 Jan 1600 00:00:00 GMT", "soon"]
-)
+@pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -1200", "Sat, 01 Jan 1600 00:00:00 GMT", "soon"])
 def test_a_date_from_another_age_tells_no_time(send, date):
     """What does not fit beside our own clock would end in an error of arithmetic later on."""
     with serving(saying(b"{}", "200 OK", f"Date: {date}")) as server:
