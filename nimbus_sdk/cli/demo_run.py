@@ -129,6 +129,8 @@ def _install(sandbox: SandboxProcess, environ: Mapping[str, str], folder: Path, 
         cwd=folder / "project",
         env=dict(environ),
         check=False,
+        # Ctrl-C is for this process, which ends the other: a Python that is just starting would cry out.
+        start_new_session=True,
     )
     took = _since(began)
     core = (_json(child.stdout) or {}).get("core")
@@ -150,6 +152,7 @@ def _decode(environ: Mapping[str, str], folder: Path) -> Decoded:
         cwd=folder / "project",
         env={**environ, "NIMBUS_SDK_OFFLINE": "1"},
         check=False,
+        start_new_session=True,
     )
     found = cast("Decoding | None", _json(child.stdout))
     return Decoded(exit_code=child.returncode, found=found, milliseconds=_since(began))
