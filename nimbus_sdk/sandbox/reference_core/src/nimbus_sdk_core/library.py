@@ -39,7 +39,7 @@ def load_model(
     """Load a model that comes with this package, was downloaded, or was saved by `save_model`.
 
     Args:
-        kind: `NimbusLDA`, `NimbusQDA`, or the name of one: what you expect to get.
+        kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one: what you expect to get.
         name_or_path: A name such as ``"motor_imagery_4class_v1"``, or the path of a ``.nimbus`` file. A text
             that ends in ``.nimbus`` or holds a path separator is a path.
         search: Folders to look for names in, after the models of this package.
@@ -79,6 +79,8 @@ def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
     Raises:
         ModelFileError: Another suffix, or the file cannot be written.
         NotTrainedError: The model is not trained.
+        CoreDataError: It was trained by its own ``fit``, which does not know which data these were: set its
+            ``card`` first, as in ``model.card = ModelCard("mine", data.metadata)``.
         CoreTypeError: No model, or no path.
     """
     hint = "Call save_model(model, 'mine.nimbus')."

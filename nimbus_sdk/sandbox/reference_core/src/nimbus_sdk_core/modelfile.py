@@ -11,7 +11,7 @@ from .arrays import LabelArray
 from .card import JsonValue, ModelCard
 from .container import Array, pack, unpack
 from .decoder import Decoder
-from .errors import CoreDataError, ModelFileError, NimbusCoreError, NotTrainedError
+from .errors import CoreDataError, ModelFileError, NimbusCoreError
 from .kinds import KINDS, kind_name
 from .labels import as_labels
 from .metadata import BCIMetadata
@@ -23,7 +23,8 @@ def to_bytes(model: Decoder) -> bytes:
     """Write a trained model as the bytes of a ``.nimbus`` file, which `from_bytes` is sure to read.
 
     Raises:
-        NotTrainedError: Not trained, or trained by ``fit`` alone, without the metadata of its data.
+        NotTrainedError: Not trained.
+        CoreDataError: Trained by ``fit`` alone, without the metadata of its data.
         ModelFileError: Something of the model was changed since the training, so that no file can hold it.
     """
     content = _write(model)
@@ -54,7 +55,7 @@ def from_bytes(content: bytes) -> Decoder:
 def _write(model: Decoder) -> bytes:
     arrays = model.arrays()
     if model.card is None:
-        raise NotTrainedError(
+        raise CoreDataError(
             "This model does not know which data it reads, so nobody could use its file.",
             "Train it with train_model(), or set model.card = ModelCard(name, metadata).",
         )
