@@ -184,7 +184,7 @@ def test_a_long_text_among_many_takes_no_memory(model: NimbusLDA, content: bytes
     """One long text among many short ones is refused before an array gives each of them its room."""
     texts: list[object] = ["a" * 40_000, *(f"b{i:04}" for i in range(2_000))]
     if place == "hyper":
-        content = to_bytes(train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=2))
+        content = to_bytes(train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1)))
 
     def change(header: dict) -> None:
         if place == "hyper":
@@ -219,7 +219,7 @@ def test_a_long_text_among_many_takes_no_memory(model: NimbusLDA, content: bytes
 )
 def test_arrays_that_are_no_probit_are_refused(name: str, at: int, value: float) -> None:
     """Each array of a NimbusProbit is checked before it is believed."""
-    model = train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=2)
+    model = train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1))
     arrays = {key: array.copy() for key, array in model.arrays().items()}
     arrays[name].flat[at] = value
     payload = b"".join(arrays[key].tobytes() for key in sorted(arrays))
@@ -241,7 +241,7 @@ def test_arrays_that_are_no_probit_are_refused(name: str, at: int, value: float)
 )
 def test_hyper_parameters_of_strangers_are_checked(hyper: dict[str, object]) -> None:
     """JSON of any shape in place of a hyper-parameter is refused, as it would be in the constructor."""
-    content = to_bytes(train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=2))
+    content = to_bytes(train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1)))
     with pytest.raises(ModelFileError, match="malformed"):
         from_bytes(forge(content, lambda header: header["model"]["hyper"].update(hyper)))
 

@@ -1,7 +1,6 @@
 """What must not matter does not matter."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import pytest
@@ -9,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nimbus_sdk_core import NimbusLDA, NimbusProbit, NimbusQDA
 
-# The probit integrates classes in an order, each time to the accuracy of its rules.
+# The probit integrates classes in an order, each time to the accuracy of its rules, and stops near the end.
 KINDS = pytest.mark.parametrize(
     ("kind", "allowed"),
-    [(NimbusLDA, 1e-8), (NimbusQDA, 1e-8), (partial(NimbusProbit, iterations=5), 1e-4)],
+    [(NimbusLDA, 1e-8), (NimbusQDA, 1e-8), (NimbusProbit, 1e-3)],
     ids=["NimbusLDA", "NimbusQDA", "NimbusProbit"],
 )
 SEEDS = st.integers(0, 2**32 - 1)

@@ -1,6 +1,7 @@
 """NimbusProbit: the predictive is its integral, the posterior is near the true one, the prior obeys."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,13 +9,18 @@ from nimbus_sdk_core import (
     BCIData,
     CoreDataError,
     NimbusProbit,
+    NotTrainedError,
     RxPolyaModel,
     calibrate_model,
+    load_model,
     predict_batch,
+    save_model,
     simulate,
     train_model,
 )
 from nimbus_sdk_core.latent import contrasts, leads
+from nimbus_sdk_core.probit_acceleration import Acceleration
+from nimbus_sdk_core.probit_learned import ConvergenceWarning
 from nimbus_sdk_core.probit_posterior import standardised
 from nimbus_sdk_core.probit_prior import ProbitHyper, probit_prior
 from nimbus_sdk_core.regression import LatentRegression
@@ -145,16 +151,14 @@ def test_well_separated_classes_are_told_apart_as_by_logistic_regression(
     assert model.predict_proba(x)[np.arange(len(y)), y].min() > 0.7
 
 
+@pytest.mark.filterwarnings("ignore:After .* iterations the posterior still moves")
 def test_iterations_are_real(random: np.random.Generator) -> None:
-    """Each comes closer to where they lead, and the same number gives the same bits."""
+    """More come closer to where they lead, and the same number gives the same bits."""
     x, y = trials(random, 80, 3)
     end = NimbusProbit(iterations=2_000).fit(x, y).predict_proba(x)
-    gaps = [
-        np.abs(NimbusProbit(iterations=n).fit(x, y).predict_proba(x) - end).max() for n in (1, 10, 50, 400)
-    ]
+    gaps = [np.abs(NimbusProbit(iterations=n).fit(x, y).predict_proba(x) - end).max() for n in (1, 5, 15, 30)]
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[0] > 0.2
-    assert gaps[2] < 0.1
     assert gaps[3] < 2e-3
     data = simulate("p300", n_trials=60, seed=1)
     few, many = (train_model(NimbusProbit, data, iterations=n) for n in (2, 20))
@@ -162,6 +166,95 @@ def test_iterations_are_real(random: np.random.Generator) -> None:
     again = train_model(RxPolyaModel, data, iterations=20)
     for name, array in many.arrays().items():
         np.testing.assert_array_equal(again.arrays()[name], array, err_msg=name)
+
+
+def separated(n_features: int, n_classes: int, n_trials: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gaussian classes 0.8 standard deviations apart in each feature."""
+    random = np.random.default_rng(0)
+    y = np.arange(n_trials) % n_classes
+    places = 0.8 * random.normal(size=(n_classes, n_features))
+    return random.normal(size=(n_trials, n_features)) + places[y], y
+
+
+@pytest.mark.parametrize(("n_features", "n_classes", "n_trials"), [(5, 3, 150), (16, 4, 200)])
+def test_learning_goes_on_until_nothing_moves(
+    n_features: int, n_classes: int, n_trials: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It arrives where thousands of turns without acceleration lead, and tells how many it took."""
+    x, y = separated(n_features, n_classes, n_trials)
+    model = NimbusProbit().fit(x, y)
+    assert 10 < model.n_iter_ < 100
+    assert NimbusProbit(iterations=model.n_iter_).fit(x, y).n_iter_ == model.n_iter_
+    monkeypatch.setattr(Acceleration, "next", lambda self, start, reached, bound: reached)
+    plain = NimbusProbit(iterations=3_000).fit(x, y)
+    assert plain.n_iter_ > 500
+    assert np.abs(plain.predict_proba(x) - model.predict_proba(x)).max() < 0.01
+
+
+def test_a_guess_that_leads_astray_is_given_up() -> None:
+    """Three mixed classes in one feature leave the noise nearly open, and yet it does not run away."""
+    random = np.random.default_rng(1178)
+    random.integers([2, 1, 9], [5, 12, 150])
+    y = np.r_[np.arange(3), random.integers(0, 3, 76)]
+    x = random.normal(size=(79, 1)) + random.choice([0.3, 1, 3, 8]) * random.normal(size=(3, 1))[y]
+    model = NimbusProbit().fit(x, y)
+    assert model.n_iter_ < 100
+
+
+def test_learning_that_ends_too_early_warns_the_caller() -> None:
+    """The warning says how many turns there were, and names the line that asked for them."""
+    x, y = separated(5, 3, 150)
+    for train in (NimbusProbit(iterations=3).fit, NimbusProbit(iterations=3).partial_fit):
+        with pytest.warns(ConvergenceWarning, match="After 3 iterations the posterior still moves") as found:
+            assert train(x, y).n_iter_ == 3
+        assert [warning.filename for warning in found] == [__file__]
+
+
+def test_a_model_from_a_file_does_not_know_how_long_it_learned(tmp_path: Path) -> None:
+    """Its iterations are not guessed; those of the next learning are counted again."""
+    data = simulate("p300", n_trials=60, seed=1)
+    save_model(train_model(NimbusProbit, data), tmp_path / "mine.nimbus")
+    model = load_model(NimbusProbit, tmp_path / "mine.nimbus")
+    assert model.n_iter_ is None
+    assert "iterations" not in model.hyper
+    assert calibrate_model(model, data).n_iter_ < 20
+    with pytest.raises(NotTrainedError):
+        NimbusProbit().n_iter_  # noqa: B018
+
+
+def test_logarithms_of_probabilities(random: np.random.Generator) -> None:
+    """They are those of the probabilities, and finite far from every trial."""
+    x, y = trials(random, 60, 3)
+    model = NimbusProbit().fit(x, y)
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(x)), model.predict_proba(x), atol=1e-12)
+    assert np.isfinite(model.predict_log_proba(1e6 * x)).all()
+
+
+def test_steps_lose_what_is_documented() -> None:
+    """Twenty pieces cost confidence where classes are many and trials few, one calibration hardly any."""
+    x, y = separated(16, 4, 2_200)
+    new, expected = x[200:], y[200:]
+    once, twice, often = NimbusProbit().fit(x[:200], y[:200]), NimbusProbit(), NimbusProbit()
+    for size, model in ((100, twice), (10, often)):
+        for start in range(0, 200, size):
+            piece = slice(start, start + size)
+            model.partial_fit(x[piece], y[piece], classes=[0, 1, 2, 3])
+    losses = [log_loss(expected, model.predict_proba(new)) for model in (once, twice, often)]
+    assert losses == sorted(losses)
+    assert losses[2] < 1.8 * losses[0]
+
+
+def test_the_automatic_prior_is_better_than_weaker_ones() -> None:
+    """On simulated EEG no weaker prior has a clearly lower log loss, and the weakest has twice as much."""
+    data = simulate("motor_imagery", n_trials=60, seed=0)
+    new = simulate("motor_imagery", n_trials=1_000, seed=100)
+    losses = []
+    for weight in (None, 3, 0.3, 0.1):
+        model = train_model(NimbusProbit, data, iterations=400, W_beta=weight)
+        losses.append(log_loss(new.labels, predict_batch(model, new).posteriors))
+    assert losses[0] == losses[1]
+    assert losses[1:] == sorted(losses[1:])
+    assert losses[3] > 1.5 * losses[0]
 
 
 def test_calibration_takes_the_posterior_as_prior(random: np.random.Generator) -> None:
@@ -173,7 +266,7 @@ def test_calibration_takes_the_posterior_as_prior(random: np.random.Generator) -
     inputs = standardised(base.posterior_.centre, base.posterior_.scale, new.features.mean(axis=1).T)
     np.testing.assert_allclose(after.precision, before.precision + inputs @ inputs.T, rtol=1e-10)
     assert (before.dof, after.dof) == (9.0 + 120, 9.0 + 180)
-    assert (mine.iterations, base.iterations, mine.hyper) == (20, 50, base.hyper)
+    assert (mine.iterations, base.iterations, mine.hyper) == (20, 100, base.hyper)
     assert mine.card.details["calibrated_trials"] == 60
     moved = BCIData(np.roll(new.features, 3, axis=0), new.metadata, new.labels)
     gain = predict_batch(calibrate_model(base, moved), moved).accuracy - predict_batch(base, moved).accuracy
@@ -197,7 +290,7 @@ def test_each_label_may_stand_for_several_answers(random: np.random.Generator) -
     once = NimbusProbit(N=3).fit(x, y)
     thrice = NimbusProbit().fit(np.tile(x, (3, 1)), np.tile(y, 3))
     for name in ("coefficients", "coefficient_precision", "noise_dof", "noise_scatter"):
-        np.testing.assert_allclose(once.arrays()[name], thrice.arrays()[name], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(once.arrays()[name], thrice.arrays()[name], rtol=1e-3, atol=1e-9)
 
 
 def test_the_prior_is_what_was_asked_for() -> None:
@@ -257,7 +350,7 @@ def test_hyper_parameters_are_checked(
 def test_distances_are_those_from_all_training_trials(random: np.random.Generator) -> None:
     """The squared distance follows F over the trials that the model knows, whatever the class."""
     x, y = trials(random, 400, 3, apart=0.0)
-    scores = NimbusProbit(iterations=2).fit(x, y).score_trials(x)
+    scores = NimbusProbit().fit(x, y).score_trials(x)
     assert (scores.squared_distances == scores.squared_distances[:, :1]).all()
     assert stats.kstest(scores.squared_distances[:, 0] / 3, stats.f(3, scores.dof[0]).cdf).pvalue > 0.01
 
@@ -269,11 +362,11 @@ def test_too_many_classes_are_refused() -> None:
 
 
 def test_progress_tells_the_iterations(capsys: pytest.CaptureFixture[str]) -> None:
-    """showprogress says how many there were."""
+    """showprogress says how many there were, which may be fewer than were allowed."""
     train_model(
-        NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=3, name="a", showprogress=True
+        NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=30, name="a", showprogress=True
     )
-    assert capsys.readouterr().err == "trained a on 40 trials in 3 iterations\n"
+    assert re.fullmatch(r"trained a on 40 trials in 1\d iterations\n", capsys.readouterr().err)
 
 
 def test_progress_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:

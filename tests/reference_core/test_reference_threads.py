@@ -61,8 +61,6 @@ def test_two_threads_see_one_state_or_the_other(kind: type[NimbusLDA]) -> None:
     """Decoding beside a thread that trains on two sets in turn gives what one of the two sets gives."""
     (x, y), new = trials(60, seed=1), trials(200, seed=3)[0]
     sets, model, stop = [(x, y), (x, 1 - y)], kind(), threading.Event()
-    if kind is NimbusProbit:
-        model.set_params(iterations=2)
     expected = [model.fit(*chosen).predict_proba(new) for chosen in sets]
 
     def train() -> None:

@@ -65,6 +65,13 @@ def test_kinds_go_by_class_name_and_older_name() -> None:
         assert isinstance(train_model(kind, data), NimbusQDA)
 
 
+def test_a_model_in_place_of_its_class_is_refused() -> None:
+    """Hyper-parameters are not lost on the way: the message shows where they belong."""
+    words = r"kind is NimbusLDA\(dof_offset=3, .* Give the class, .*: train_model\(NimbusLDA, data, …\)"
+    with pytest.raises(ModelMismatchError, match=words):
+        train_model(NimbusLDA(dof_offset=3), simulate("p300", n_trials=40, seed=1))  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize("kind", ["NimbusForest", int, object()])
 def test_unknown_kinds_are_refused(kind: object) -> None:
     """What is no model kind is refused with those there are."""

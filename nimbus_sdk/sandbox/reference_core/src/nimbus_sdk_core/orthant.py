@@ -41,10 +41,12 @@ class Truncated:
     Attributes:
         means: E[e] of each vector, shape (n_axes × n_vectors).
         squares: Sum over the vectors of E[e eᵀ], shape (n_axes × n_axes).
+        log_shares: Sum over the vectors of log P(d ≥ 0).
     """
 
     means: FloatArray
     squares: FloatArray
+    log_shares: float
 
 
 def cone(lower: FloatArray) -> Cone:
@@ -106,8 +108,10 @@ def truncated(mean: FloatArray, lower: FloatArray, rule: Rule) -> Truncated:
     within = cone(lower[..., None])
     steps, bound, log_weights = _descend(mean * within.heights, within.slopes, rule)
     nodes = tuple(range(rule.weights.ndim))
-    weights = np.exp(log_weights - log_weights.max(axis=nodes))
-    weights /= weights.sum(axis=nodes)
+    top = log_weights.max(axis=nodes)
+    weights = np.exp(log_weights - top)
+    total = weights.sum(axis=nodes)
+    weights /= total
     values = [*steps, hazard(bound)]
     means, squares = [], np.empty((len(values), len(values)))
     for i, value in enumerate(values):
@@ -123,7 +127,8 @@ def truncated(mean: FloatArray, lower: FloatArray, rule: Rule) -> Truncated:
     # known exactly: d·φ(d) flows through no face of the cone, so that by the divergence theorem
     # E[|e|²] = n_axes - (L⁻¹·mean)·E[e].
     exact = mean.size - (np.linalg.solve(lower, mean) * found).sum()
-    return Truncated(found, squares * (exact / np.trace(squares)))
+    log_shares = float((top + np.log(total)).sum())
+    return Truncated(found, squares * (exact / np.trace(squares)), log_shares)
 
 
 def _descend(

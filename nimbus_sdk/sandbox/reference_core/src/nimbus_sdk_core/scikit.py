@@ -34,7 +34,7 @@ def warn_of_column(shape: tuple[int, ...]) -> None:
         "A column-vector y was passed when a 1d array was expected: "
         f"labels have shape {shape}. Give y.ravel().",
         category,
-        stacklevel=_level_of_caller(),
+        stacklevel=level_of_caller(),
     )
 
 
@@ -50,8 +50,8 @@ def classifier_tags() -> object:
     return tags
 
 
-def _level_of_caller() -> int:
-    """What a warning's ``stacklevel`` is where `warn_of_column` was called from outside this package."""
+def level_of_caller() -> int:
+    """What a warning's ``stacklevel`` is that points at who called this package."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
         level, frame = level + 1, frame.f_back

@@ -13,7 +13,7 @@ from .card import JsonValue, ModelCard
 from .compatibility import check_fit, check_kind
 from .data import BCIData
 from .decoder import Decoder
-from .errors import CoreDataError
+from .errors import CoreDataError, ModelMismatchError
 from .estimator import HyperValue
 from .facts import printable
 from .kinds import KINDS, kind_name
@@ -29,7 +29,7 @@ def train_model(
     kind: type[M],
     data: BCIData,
     *,
-    iterations: int = 50,
+    iterations: int = 100,
     showprogress: bool = False,
     name: str = "",
     description: str = "",
@@ -40,7 +40,7 @@ def train_model(
     kind: str,
     data: BCIData,
     *,
-    iterations: int = 50,
+    iterations: int = 100,
     showprogress: bool = False,
     name: str = "",
     description: str = "",
@@ -50,7 +50,7 @@ def train_model(
     kind: type[Decoder] | str,
     data: BCIData,
     *,
-    iterations: int = 50,
+    iterations: int = 100,
     showprogress: bool = False,
     name: str = "",
     description: str = "",
@@ -61,8 +61,11 @@ def train_model(
     Args:
         kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one.
         data: Labelled trials of at least two classes; all ``metadata.n_classes`` must occur.
-        iterations: Turns of `NimbusProbit`'s algorithm. The posteriors of the other kinds have a closed form
-            that is found in one step, so that there the number changes nothing.
+        iterations: Most turns of `NimbusProbit`'s algorithm, which ends earlier where nothing moves any
+            more, and warns where something still does; ``n_iter_`` tells how many it took. The posteriors of
+            the other kinds have a closed form that is found in one step, so that there the number changes
+            nothing. It belongs to the learning and not to the model: ``get_params()`` tells it, ``hyper``
+            and the file do not.
         showprogress: Write one line to standard error when done.
         name: What to call the model; by default kind and paradigm.
         description: Free text, kept with the model.
@@ -75,12 +78,17 @@ def train_model(
     Raises:
         CoreDataError: Data without labels, with classes missing, constant features, a hyper-parameter that
             is unknown or out of range, a name or a description that is no text.
-        ModelMismatchError: There is no such kind.
+        ModelMismatchError: There is no such kind, or it is a model and no class.
 
     >>> from nimbus_sdk_core import NimbusLDA, simulate
     >>> train_model(NimbusLDA, simulate("motor_imagery", n_trials=80, seed=1), name="mine")
     <NimbusLDA 'mine', 16 features, 4 classes>
     """
+    if isinstance(kind, tuple(KINDS.values())):
+        raise ModelMismatchError(
+            f"kind is {kind!r}, a model already.",
+            f"Give the class, and its hyper-parameters by name: train_model({type(kind).__name__}, data, …).",
+        )
     kind = kind_name(kind)
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_kind("data", data, BCIData, "Build it with BCIData(features, BCIMetadata(…), labels).")
@@ -90,7 +98,8 @@ def train_model(
     model = _in_turns(_untrained(kind, hyper), iterations).fit(aggregate(data), labels)
     model.card = card
     if showprogress:
-        effort = f"{iterations} iterations" if "iterations" in model.get_params() else "one exact step"
+        turns = getattr(model, "n_iter_", None)
+        effort = "one exact step" if turns is None else f"{turns} iterations"
         sys.stderr.write(f"trained {printable(card.name)} on {data.n_trials} trials in {effort}\n")
     return model
 
@@ -99,12 +108,13 @@ def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
     """Adapt a trained model to a person or a day: its posterior is the prior for the new trials.
 
     For `NimbusLDA` and `NimbusQDA` this is exact, so calibrating on two sets in turn equals calibrating on
-    both at once. The hyper-parameters stay; ``base`` is left as it was.
+    both at once. For `NimbusProbit` it is not: see `NimbusProbit.partial_fit`. The hyper-parameters stay;
+    ``base`` is left as it was.
 
     Args:
         base: A trained model.
         data: Labelled trials; labels among ``base.classes_``, some classes may be absent.
-        iterations: Turns of `NimbusProbit`'s algorithm; the closed form of the other kinds needs none.
+        iterations: Most turns of `NimbusProbit`'s algorithm; the closed form of the other kinds needs none.
 
     Raises:
         CoreDataError: Data without labels, unknown labels, another number of features or classes.
