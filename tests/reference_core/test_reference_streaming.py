@@ -12,7 +12,9 @@ from nimbus_sdk_core import (
     ModelCard,
     ModelMismatchError,
     NimbusLDA,
+    NimbusProbit,
     NotTrainedError,
+    load_model,
     predict_batch,
     simulate,
     train_model,
@@ -100,6 +102,58 @@ def test_all_parts_of_a_decision_agree(session, data: BCIData, method: str) -> N
         np.testing.assert_array_equal(result.chunk_posteriors, [chunk.posterior for chunk in chunks])
         assert result.latency_ms >= result.chunk_latencies_ms.sum()
         assert result.confidence_calibration is None
+
+
+def windows(data: BCIData, n_samples: int) -> BCIData:
+    """Each trial cut into windows of so many samples, which are labelled as it is."""
+    starts = range(0, data.n_samples, n_samples)
+    pieces = [data.features[:, start : start + n_samples] for start in starts]
+    return BCIData(np.concatenate(pieces, axis=2), data.metadata, np.tile(data.labels, len(starts)))
+
+
+@pytest.mark.parametrize("way", ["mean", "logvar"])
+@pytest.mark.parametrize("kind", [NimbusLDA, NimbusProbit])
+def test_chunks_are_calibrated_by_a_model_of_such_windows(kind: type[NimbusLDA], way: str) -> None:
+    """A model of whole trials takes chunks for surer than they are, one of such windows does not."""
+    random, labels = np.random.default_rng(0), np.arange(1_200) % 2 + 1
+    features = random.normal(size=(2, 40, 1_200))
+    features[0] *= np.where(labels == 1, 1.3, 1.0)
+    features[0] += np.where(labels == 1, 0.15, 0.0)
+    about = BCIMetadata(100.0, "motor_imagery", "csp", 2, 2, temporal_aggregation=way)
+    data = BCIData(features, about, labels)
+    training, new = data[:600], windows(data[600:], 5)
+    for learned, least, most in ((training, 0.15, 0.6), (windows(training, 5), 0.0, 0.04)):
+        result = predict_batch(train_model(kind, learned), new)
+        assert least < result.confidence_calibration.expected_error < most
+        assert least < result.confidences.mean() - result.accuracy + 0.04 < most + 0.04
+
+
+def test_thresholds_belong_to_methods(session, data: BCIData) -> None:
+    """What the page on decoding rejects is a small share; another method would reject half."""
+    session.model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+    for method, threshold, most, right_at_most in (
+        ("posterior_mean", 0.5, 0.16, 0.6),
+        ("weighted_vote", 0.7, 0.55, 0.8),
+    ):
+        rejected = []
+        for trial, label in enumerate(data.labels):
+            stream(session, data.features[:, :, trial])
+            decision = finalize_trial(session, method=method)
+            if should_reject_trial(decision.confidence, threshold):
+                rejected.append(decision.prediction == label)
+        assert 0.5 * most < len(rejected) / data.n_trials < most
+        assert 0.6 * right_at_most < np.mean(rejected) < right_at_most
+
+
+def test_the_sampling_rate_is_only_informational(model: NimbusLDA, data: BCIData) -> None:
+    """As documented: a stream of another rate is decoded the same, without a warning."""
+    chunk = data.features[:, :4, 0]
+    found = [
+        process_chunk(init_streaming(model, changed(data.metadata, sampling_rate=rate)), chunk).posterior
+        for rate in (data.metadata.sampling_rate, 250.0)
+    ]
+    np.testing.assert_array_equal(*found)
+    assert "informational" in init_streaming.__doc__
 
 
 def test_a_finished_trial_leaves_an_empty_session(session, data: BCIData) -> None:

@@ -69,6 +69,8 @@ def init_streaming(model: Decoder, metadata: BCIMetadata) -> StreamingSession:
         model: A trained model.
         metadata: What the chunks are, as the model was trained. With ``chunk_size`` every chunk must have
             that length, so that a buffer that lost samples is noticed; with None any length is read.
+            ``sampling_rate`` is informational and compared with nothing: a model reads one vector a chunk,
+            and cannot tell how many samples it was made of, nor how fast they came.
 
     Raises:
         CoreTypeError: They are no model and no BCIMetadata.
@@ -92,6 +94,10 @@ def process_chunk(
     session: StreamingSession, chunk: npt.ArrayLike, *, iterations: SupportsIndex = 10
 ) -> ChunkResult:
     """Decode one chunk, and keep what it says for the decision on the trial.
+
+    The confidence is calibrated for windows of the length that the model was trained on. Of shorter chunks it
+    is too high, of chunks of 4 samples after training on 16 by 0.05, and with ``"logvar"`` by far more:
+    `ChunkResult` has the figures. To have it right, train on trials that are cut into such windows.
 
     Args:
         session: From `init_streaming`.
@@ -139,6 +145,22 @@ def finalize_trial(
     label: Label | None = None,
 ) -> StreamingResult:
     """Decide on the trial from its chunks; the session is then ready for the next trial.
+
+    The confidence orders trials, but is no probability of being right. Chunks are taken for equally good
+    witnesses that may all err together, so that votes and means say too little; the surest of several chunks
+    says too much. A threshold therefore belongs to a method. Measured on 1,000 simulated trials of motor
+    imagery in chunks of 4 of 16 samples, with the model of whole trials:
+
+    ============== ===== ========== ================================= =================================
+    method         right confidence below 0.5: trials (right of them) below 0.7: trials (right of them)
+    ============== ===== ========== ================================= =================================
+    weighted_vote  0.85  0.73       19 % (59 %)                       46 % (72 %)
+    posterior_mean 0.85  0.75       11 % (46 %)                       40 % (67 %)
+    max_confidence 0.82  0.92       none                              4 % (55 %)
+    whole trial    0.86  0.83       6 % (57 %)                        25 % (63 %)
+    ============== ===== ========== ================================= =================================
+
+    The last row is `predict_batch`, which sees all samples at once and whose confidence is calibrated.
 
     Args:
         session: From `init_streaming`, with at least one chunk processed.

@@ -57,6 +57,9 @@ def aggregate_chunks(
 ) -> AggregatedChunks:
     """Decide on one class from what several chunks of a trial say.
 
+    What comes out orders trials by how sure they are; as a probability of being right, the votes and the mean
+    are too low and the surest chunk is too high. `finalize_trial` has the figures.
+
     Methods:
 
     - ``"weighted_vote"``: each chunk votes for its class with its confidence. The posterior holds the shares
