@@ -164,9 +164,10 @@ def _squared_distance(mean: FloatArray, within: Cone) -> FloatArray:
     the one that weighs each face by how far the mean lies behind it.
     """
     behind = np.minimum(mean * within.sharpness, 0.0)
-    length = np.einsum("i...,i...->...", behind, behind)
-    outward = np.einsum("ij...,i...->j...", within.normals, behind)
-    tried = np.einsum("i...,i...->...", outward, outward)
+    # For the few numbers of one trial these take less time than np.einsum, which reads its first argument.
+    length = np.add.reduce(behind * behind)
+    outward = np.add.reduce(within.normals * behind[:, None])
+    tried = np.add.reduce(np.multiply(outward, outward, out=outward))
     length *= length
     length /= np.maximum(tried, 1e-300, out=tried)
     return np.asarray(length)

@@ -81,12 +81,17 @@ def log_shares(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
     n_inputs, n_trials = inputs.shape
     found = product(ready.directions, inputs)
     white, margins = found[:n_inputs], found[n_inputs:]
-    spread = np.sqrt(1.0 + np.einsum("ij,ij->j", white, white))
-    margins /= spread
+    white *= white
+    spread = np.add.reduce(white)
+    spread += 1.0
+    margins /= np.sqrt(spread, out=spread)
     n_latent = len(ready.cones.heights)
     mean = margins.reshape(n_latent, -1, n_trials)
+    each = ready.rule.weights.size * ready.scale.squares.size * mean.shape[1]
+    at_once = max(1, _AT_ONCE // each)
+    if n_trials <= at_once:
+        return log_student_probability(mean, ready.cones, ready.rule, ready.scale)
     shares = np.empty(mean.shape[1:])
-    each = ready.rule.weights.size * ready.scale.squares.size * len(shares)
-    for block in blocks(inputs.shape[1], most=max(1, _AT_ONCE // each)):
+    for block in blocks(n_trials, most=at_once):
         shares[:, block] = log_student_probability(mean[..., block], ready.cones, ready.rule, ready.scale)
     return shares

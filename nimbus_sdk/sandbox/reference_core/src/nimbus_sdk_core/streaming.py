@@ -122,14 +122,14 @@ def process_chunk(
     whole_number("iterations", iterations, least=1, most=2**31 - 1)
     trial = BCIData(chunk_as_trial(chunk, session.metadata), session.metadata)
     model = as_it_is(session.model)
-    posterior = np.exp(model.score_trials(aggregate(trial)).log_posteriors[0])
-    best = int(posterior.argmax())
+    posterior = model.score_trials(aggregate(trial)).posteriors[0]
+    best, classes = int(posterior.argmax()), model.classes_
     found = ChunkResult(
-        prediction=model.classes_[best].item(),
+        prediction=classes[best].item(),
         confidence=float(posterior[best]),
         posterior=posterior,
         latency_ms=1e3 * (time.perf_counter() - started),
-        classes=model.classes_.copy(),
+        classes=classes.copy(),
         model_name=_name(model),
         simulated=_simulated(model),
     )
