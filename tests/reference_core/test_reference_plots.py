@@ -209,8 +209,11 @@ def test_classes_are_called_as_the_person_or_the_card_says(streamed: StreamingRe
     named = predict_batch(load_model(NimbusLDA, "motor_imagery_4class_v1"), trials)
     words = list(named.class_names)
     assert len(words) == 4
+    session = init_streaming(load_model(NimbusLDA, "motor_imagery_4class_v1"), trials.metadata)
+    process_chunk(session, trials.features[..., 0])
     for figure, names in (
         (plot_posteriors(named), words),
+        (plot_posteriors(finalize_trial(session)), words),
         (plot_posteriors(named, names=["a", "b", "c", "d"]), ["a", "b", "c", "d"]),
         (plot_posteriors(streamed, names=["a", "b", "c", "d"]), ["a", "b", "c", "d"]),
     ):

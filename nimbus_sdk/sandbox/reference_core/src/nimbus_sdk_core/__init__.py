@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .paradigms import ParadigmDefaults, get_paradigm_defaults, temporal_weights
     from .plots import plot_calibration, plot_confusion, plot_posteriors
     from .preprocessing import PreprocessingReport, diagnose_preprocessing
+    from .probit_learned import ConvergenceWarning
     from .quality import TrialQuality, assess_trial_quality, should_reject_trial
     from .simulation import simulate
     from .spatial import SpatialFilters, fit_csp
@@ -67,6 +68,7 @@ __all__ = [
     "BatchResult",
     "ChunkResult",
     "ConfidenceCalibration",
+    "ConvergenceWarning",
     "CoreDataError",
     "CoreTypeError",
     "Decoder",
@@ -136,6 +138,7 @@ _HOMES = {
     "library": "load_model save_model",
     "normalization": "NormalizationParams apply_normalization estimate_normalization_params",
     "paradigms": "ParadigmDefaults get_paradigm_defaults temporal_weights",
+    "probit_learned": "ConvergenceWarning",
     "plots": "plot_calibration plot_confusion plot_posteriors",
     "preprocessing": "PreprocessingReport diagnose_preprocessing",
     "quality": "TrialQuality assess_trial_quality should_reject_trial",

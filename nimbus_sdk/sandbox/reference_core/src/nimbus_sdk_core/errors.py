@@ -10,6 +10,8 @@ NimbusCoreError
 └── NotTrainedError      (ValueError, AttributeError) a model that was asked before it was trained
 """
 
+from __future__ import annotations
+
 import sys
 
 TYPE_CHECKING = False

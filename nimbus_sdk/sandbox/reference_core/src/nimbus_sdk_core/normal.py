@@ -6,6 +6,8 @@ The tables come from the error function near the middle and from P. S. Laplace's
 (Abramowitz & Stegun, Handbook of Mathematical Functions, 26.2.14).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from functools import cache

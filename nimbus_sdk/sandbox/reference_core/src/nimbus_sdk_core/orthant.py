@@ -7,6 +7,8 @@ computation of multivariate normal probabilities, J. Comp. Graph. Stat. 1 (1992)
 integrated in closed form and the others by a fixed `Rule`, so that in one dimension nothing is approximated.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
 

@@ -164,7 +164,7 @@ def plot_calibration(result: BatchResult, *, ax: Axes | None = None) -> Figure:
 
 def _known(result: object) -> Sequence[str] | None:
     """What the card of the model calls its classes."""
-    return result.class_names if isinstance(result, BatchResult) else None
+    return result.class_names if isinstance(result, BatchResult | StreamingResult) else None
 
 
 def _confusion(

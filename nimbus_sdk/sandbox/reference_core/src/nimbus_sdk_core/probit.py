@@ -1,5 +1,7 @@
 """NimbusProbit: Bayesian multinomial probit regression."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
@@ -60,7 +62,7 @@ class NimbusProbit:
     Args:
         iterations: Most turns of the variational algorithm at each ``fit`` or ``partial_fit``. It ends where
             nothing moves by more than 1e-5 standard deviations of the noise, mostly after 10 to 90 turns, and
-            warns (`ConvergenceWarning` of ``probit_learned``) where the last one moved something by 3e-4.
+            warns (`ConvergenceWarning`) where the last one moved something by 3e-4.
         N: Unanimous answers that each label stands for, 1 or more.
         xi_beta: Prior mean of the coefficients (ξβ), a number or shape (n_features + 1 × n_classes - 1);
             None for 0.
@@ -90,7 +92,7 @@ class NimbusProbit:
     def __init__(
         self,
         *,
-        iterations: int = 100,
+        iterations: int = 50,
         N: int = 1,  # noqa: N803
         xi_beta: npt.ArrayLike | None = None,
         W_beta: npt.ArrayLike | None = None,  # noqa: N803

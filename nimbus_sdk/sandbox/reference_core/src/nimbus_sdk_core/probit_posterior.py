@@ -1,5 +1,7 @@
 """What NimbusProbit has learned, as arrays of a model file and back."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -8,6 +8,8 @@ and class k has the probability that z lies in its cone. Source: the matrix-norm
 analysis of K. P. Murphy, Probabilistic Machine Learning: Advanced Topics (2023), section 15.2.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

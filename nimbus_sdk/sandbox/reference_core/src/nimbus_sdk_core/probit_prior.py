@@ -1,5 +1,7 @@
 """The prior of NimbusProbit from its hyper-parameters, each automatic where it is not given."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np

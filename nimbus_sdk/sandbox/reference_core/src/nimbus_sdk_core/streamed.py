@@ -87,6 +87,7 @@ class StreamingResult:
         model_name: What the model is called.
         simulated: Whether the model was trained on simulated data.
         confidence_calibration: How far the confidence kept its promise, where the true label was given.
+        class_names: What the model's card calls its classes, in the order of ``classes``, where it does.
     """
 
     prediction: Label
@@ -103,6 +104,7 @@ class StreamingResult:
     model_name: str
     simulated: bool
     confidence_calibration: ConfidenceCalibration | None = None
+    class_names: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return as_line("StreamingResult", self._facts())

@@ -1,5 +1,7 @@
 """Decoding while a trial is under way: chunks in, predictions out, one decision at the end."""
 
+from __future__ import annotations
+
 import time
 from typing import SupportsIndex
 
@@ -212,6 +214,7 @@ def finalize_trial(
         model_name=_name(session.model),
         simulated=_simulated(session.model),
         confidence_calibration=calibration,
+        class_names=None if session.model.card is None else session.model.card.class_names,
     )
 
 

@@ -1,5 +1,7 @@
 """train_model and calibrate_model."""
 
+from __future__ import annotations
+
 import copy
 import sys
 from collections.abc import Mapping
@@ -29,7 +31,7 @@ def train_model(
     kind: type[M],
     data: BCIData,
     *,
-    iterations: int = 100,
+    iterations: int = 50,
     showprogress: bool = False,
     name: str = "",
     description: str = "",
@@ -40,7 +42,7 @@ def train_model(
     kind: str,
     data: BCIData,
     *,
-    iterations: int = 100,
+    iterations: int = 50,
     showprogress: bool = False,
     name: str = "",
     description: str = "",
@@ -50,7 +52,7 @@ def train_model(
     kind: type[Decoder] | str,
     data: BCIData,
     *,
-    iterations: int = 100,
+    iterations: int = 50,
     showprogress: bool = False,
     name: str = "",
     description: str = "",

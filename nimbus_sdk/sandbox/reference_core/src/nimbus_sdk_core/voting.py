@@ -1,5 +1,7 @@
 """One decision from those of several chunks."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Literal, NamedTuple, SupportsIndex, TypeAlias, get_args
 
