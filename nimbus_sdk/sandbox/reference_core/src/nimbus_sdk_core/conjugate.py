@@ -58,7 +58,7 @@ def weak_prior(
     """
     n_classes, n_features = seen.means.shape
     variance = _variance_within(seen)
-    grand_mean = (seen.counts[:, None] * seen.means).sum(axis=0) / seen.counts.sum()
+    grand_mean = np.add.reduce(seen.counts[:, None] * seen.means) / np.add.reduce(seen.counts)
     means = np.empty((n_classes, n_features))
     means[...] = grand_mean
     scatter = np.empty((n_covariances, n_features, n_features))
@@ -88,23 +88,23 @@ def update(prior: NormalInverseWishart, seen: Moments) -> NormalInverseWishart:
         counts=prior.counts + seen.counts,
         precision=precision,
         means=prior.means + (seen.counts / precision)[:, None] * away,
-        dof=prior.dof + seen.counts.reshape(len(prior.dof), -1).sum(axis=1),
+        dof=prior.dof + np.add.reduce(seen.counts.reshape(len(prior.dof), -1), axis=1),
         scatter=scatter,
     )
 
 
 def _variance_within(seen: Moments) -> FloatArray:
-    n_vectors, n_classes = seen.counts.sum(), np.count_nonzero(seen.counts)
+    n_vectors, n_classes = np.add.reduce(seen.counts), np.count_nonzero(seen.counts)
     if n_vectors <= n_classes:
         raise CoreDataError(
             f"There are {n_vectors:.0f} trials for {n_classes} classes: no class has two.",
             "Give at least two trials of one class, better 40 or more of each.",
         )
-    variance = np.diagonal(seen.scatters, axis1=1, axis2=2).sum(axis=0) / (n_vectors - n_classes)
+    variance = np.add.reduce(np.diagonal(seen.scatters, axis1=1, axis2=2)) / (n_vectors - n_classes)
     # What rounding alone leaves of a constant feature is of this size.
-    noise = (1e-13 * np.abs(seen.means).max(axis=0)) ** 2
+    noise = (1e-13 * np.maximum.reduce(np.abs(seen.means))) ** 2
     still = ~(variance > noise)
-    if still.any():
+    if np.logical_or.reduce(still):
         which = np.flatnonzero(still)
         raise CoreDataError(
             f"{len(which)} feature(s) do not vary within the classes: {which[:10].tolist()} (from 0).",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -36,21 +37,24 @@ from .scikit import classifier_tags
 from .stored import ARRAYS, as_posterior, check_scores
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Learned:
     """All that a training leaves behind: replaced as a whole, so that no thread sees half of it.
 
     Attributes:
         classes: The labels, sorted, shape (n_classes,).
         posterior: The posterior of means and covariances.
-        ready: Its predictive.
         hyper: The hyper-parameters that it was trained with.
     """
 
     classes: LabelArray
     posterior: NormalInverseWishart
-    ready: Predictive
     hyper: Mapping[str, JsonValue]
+
+    @cached_property
+    def ready(self) -> Predictive:
+        """Its predictive, prepared when it is first asked for."""
+        return predictive(self.posterior)
 
 
 class GaussianClassifier(ABC):
@@ -232,7 +236,7 @@ class GaussianClassifier(ABC):
     def _take(
         self, classes: LabelArray, posterior: NormalInverseWishart, hyper: Mapping[str, JsonValue]
     ) -> Self:
-        self.learned_ = Learned(classes, posterior, predictive(posterior), hyper)
+        self.learned_ = Learned(classes, posterior, hyper)
         return self
 
 

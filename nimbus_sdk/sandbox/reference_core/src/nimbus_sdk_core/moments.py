@@ -7,6 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .arrays import FloatArray, IndexArray
+from .blocks import blocks
+
+_CLASSES_AT_ONCE = 8
+_ENOUGH = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +72,7 @@ def moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_covariance
 def add_squares(scatters: FloatArray, weights: FloatArray, vectors: FloatArray) -> None:
     """Add to each scatter the weighted outer products of its classes' vectors.
 
-    One class after the other: so it takes no memory for each of them, and the same sums on every machine.
+    Some classes at a time: so it takes no memory for each of them, and the same sums on every machine.
 
     Args:
         scatters: Shape (n_covariances × n_features × n_features).
@@ -76,8 +80,13 @@ def add_squares(scatters: FloatArray, weights: FloatArray, vectors: FloatArray) 
         vectors: Shape (n_classes × n_features).
     """
     sharing = len(vectors) // len(scatters)
-    for k, vector in enumerate(vectors):
-        scatters[k // sharing] += weights[k] * np.multiply.outer(vector, vector)
+    for c, scatter in enumerate(scatters):
+        for part in blocks(sharing, most=_CLASSES_AT_ONCE):
+            own = vectors[c * sharing : (c + 1) * sharing][part]
+            products = own[:, :, None] * own[:, None]
+            # Weighed afterwards, so that both halves are rounded alike.
+            products *= weights[c * sharing : (c + 1) * sharing][part, None, None]
+            scatter += np.add.reduce(products)
 
 
 def _order(index: IndexArray, n_classes: int) -> IndexArray:
@@ -88,7 +97,15 @@ def _order(index: IndexArray, n_classes: int) -> IndexArray:
 def _round_centre(vectors: FloatArray, ones: FloatArray) -> FloatArray:
     """The mean of each feature, rounded to the power of two next to its standard deviation."""
     mean = ones @ vectors / len(vectors)
-    away = vectors - mean
-    deviation = np.sqrt(ones @ np.multiply(away, away, out=away) / len(vectors))
+    # Some hundred vectors tell the power of two.
+    deviation = _deviation(vectors[:: max(1, len(vectors) // _ENOUGH)], mean, ones)
+    if not np.logical_and.reduce(deviation):
+        deviation = _deviation(vectors, mean, ones)
     step = np.ldexp(1.0, np.frexp(deviation)[1])
     return np.asarray(np.rint(mean / step) * step)
+
+
+def _deviation(vectors: FloatArray, mean: FloatArray, ones: FloatArray) -> FloatArray:
+    away = vectors - mean
+    np.multiply(away, away, out=away)
+    return np.asarray(np.sqrt(ones[: len(away)] @ away / len(away)))

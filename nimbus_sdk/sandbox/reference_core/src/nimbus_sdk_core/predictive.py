@@ -74,9 +74,10 @@ def predictive(posterior: NormalInverseWishart) -> Predictive:
     sharing = n_classes // len(lower)
     dof = np.repeat(posterior.dof - (n_features - 1.0), sharing)
     widths = (posterior.precision + 1.0) / (posterior.precision * dof)
-    centre = posterior.means.sum(axis=0) / n_classes
-    log_root_det = np.repeat(np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1), sharing)
-    share = (posterior.counts + 1.0) / (posterior.counts.sum() + n_classes)
+    centre = np.add.reduce(posterior.means) / n_classes
+    log_roots = np.log(np.diagonal(lower, axis1=1, axis2=2))
+    log_root_det = np.repeat(np.add.reduce(log_roots, axis=1), sharing)
+    share = (posterior.counts + 1.0) / (np.add.reduce(posterior.counts) + n_classes)
     # A few numbers, for which loops are faster than arrays.
     constants = [
         math.log(p)
@@ -88,7 +89,7 @@ def predictive(posterior: NormalInverseWishart) -> Predictive:
     ]
     groups = (posterior.means - centre).reshape(len(lower), -1, n_features) @ inverse.transpose(0, 2, 1)
     whiteners = np.concatenate([inverse, -2.0 * groups @ inverse], axis=1)
-    places = (groups * groups).sum(axis=2).ravel()
+    places = np.add.reduce(groups * groups, axis=2).ravel()
     return Predictive(centre, whiteners, places, widths, dof, np.array(constants))
 
 
