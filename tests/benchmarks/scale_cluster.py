@@ -101,7 +101,7 @@ def main(path: str, folder: str, limit_mib: int) -> None:
             threads_per_worker=1,
             memory_limit=f"{limit_mib // 2}MiB",
             local_directory=spill,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
         ) as cluster,
         Client(cluster) as client,
     ):

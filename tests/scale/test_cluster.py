@@ -26,7 +26,7 @@ if __name__ == "__main__":
     nimbus_sdk.BCIData
     import nimbus_sdk_core as core
     with dask.config.set({"distributed.comm.timeouts.connect": "30s"}), LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit="1GiB", dashboard_address=None
+        n_workers=2, threads_per_worker=1, memory_limit="1GiB", dashboard_address="127.0.0.1:0"
     ) as cluster, Client(cluster) as client:
 """
 
