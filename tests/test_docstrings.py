@@ -9,7 +9,7 @@ import pytest
 import nimbus_sdk
 
 # The reference core is a package of its own, tested with its sources.
-APART = ("nimbus_sdk.sandbox.reference_core",)
+APART = ("nimbus_sdk.reference_core",)
 
 
 def modules():

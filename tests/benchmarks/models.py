@@ -34,7 +34,7 @@ from threadpoolctl import threadpool_limits
 from tests.benchmarks.measures import Verdict
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "nimbus_sdk" / "sandbox" / "reference_core" / "src"))
+sys.path.insert(0, str(ROOT / "nimbus_sdk" / "reference_core" / "src"))
 
 from nimbus_sdk_core import (  # noqa: E402
     BCIData,
@@ -44,7 +44,6 @@ from nimbus_sdk_core import (  # noqa: E402
     NimbusQDA,
     predict_batch,
 )
-from nimbus_sdk_core.aggregate import aggregate  # noqa: E402
 
 PAGE = ROOT / "docs" / "performance.md"
 N_FEATURES, N_CLASSES, N_SAMPLES = 16, 4, 250
@@ -180,7 +179,7 @@ def aggregations(rounds: int) -> list[Race]:
         for way, reduce in plain.items():
             about = BCIMetadata(250.0, "own", "own", N_FEATURES, N_CLASSES, temporal_aggregation=way)
             data = BCIData(features, about)
-            contenders = {"Nimbus": partial(aggregate, data), "NumPy": partial(reduce, features)}
+            contenders = {"Nimbus": data.vectors, "NumPy": partial(reduce, features)}
             races.append(race(f"{way}, {n_trials:,}", contenders, "NumPy", max(5, rounds // 4)))
     return races
 

@@ -17,7 +17,7 @@ import numpy as np
 from tests.benchmarks import page
 from tests.benchmarks.measures import Verdict
 
-sys.path.insert(0, str(Path(page.ROOT, "nimbus_sdk", "sandbox", "reference_core", "src")))
+sys.path.insert(0, str(Path(page.ROOT, "nimbus_sdk", "reference_core", "src")))
 
 from nimbus_sdk_core import (
     BCIData,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-TREE = Path(__file__).parents[2] / "nimbus_sdk" / "sandbox" / "reference_core"
+TREE = Path(__file__).parents[2] / "nimbus_sdk" / "reference_core"
 SOURCE = TREE / "src"
 
 sys.path.insert(0, str(SOURCE))
@@ -59,7 +59,7 @@ def model() -> nimbus_sdk_core.NimbusLDA:
 @pytest.fixture(scope="session")
 def content(model: nimbus_sdk_core.NimbusLDA) -> bytes:
     """The same as a file."""
-    return nimbus_sdk_core.modelfile.to_bytes(model)
+    return nimbus_sdk_core.io.model_file.to_bytes(model)
 
 
 @pytest.fixture

@@ -19,10 +19,9 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
-from nimbus_sdk_core.aggregate import aggregate
-from nimbus_sdk_core.lazy_result import LazyBatchResult
-from nimbus_sdk_core.normalization import apply_normalization, estimate_normalization_params
-from nimbus_sdk_core.preprocessing import diagnose_preprocessing
+from nimbus_sdk_core.checks.preprocessing import diagnose_preprocessing
+from nimbus_sdk_core.data.normalization import apply_normalization, estimate_normalization_params
+from nimbus_sdk_core.decoding.dask_result import LazyBatchResult
 
 LATENCIES = ("latency_ms", "per_trial_latency_ms")
 
@@ -198,7 +197,7 @@ def test_training_reads_piece_by_piece(data: BCIData, way: str) -> None:
         **{n: getattr(data.metadata, n) for n in data.metadata.__slots__} | {"temporal_aggregation": way}
     )
     held = BCIData(data.features, about, data.labels)
-    np.testing.assert_array_equal(aggregate(planned(held)), aggregate(held))
+    np.testing.assert_array_equal(planned(held).vectors(), held.vectors())
     np.testing.assert_allclose(
         train_model(NimbusLDA, planned(held)).posterior_.scatter,
         train_model(NimbusLDA, held).posterior_.scatter,

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pytest
 from nimbus_sdk_core import BCIData, BCIMetadata, CoreDataError, NimbusLDA, validate_chunk
-from nimbus_sdk_core.aggregate import aggregate
 
 
 def about(**changes: object) -> BCIMetadata:
@@ -249,15 +248,15 @@ def test_each_way_of_aggregation_is_the_plain_reduction(random: np.random.Genera
         "logvar": np.log(features.var(axis=1)).T,
     }
     for way, vectors in expected.items():
-        np.testing.assert_allclose(aggregate(BCIData(features, about(temporal_aggregation=way))), vectors)
+        np.testing.assert_allclose(BCIData(features, about(temporal_aggregation=way)).vectors(), vectors)
     single = BCIData(features[:, :1], about(temporal_aggregation="none"))
-    np.testing.assert_array_equal(aggregate(single), features[:, 0].T)
+    np.testing.assert_array_equal(single.vectors(), features[:, 0].T)
 
 
 def test_float32_is_summed_in_double_precision() -> None:
     """The mean of float32 samples does not lose digits."""
     features = np.full((3, 100_000, 1), 0.1, np.float32)
-    np.testing.assert_allclose(aggregate(BCIData(features, about())), float(np.float32(0.1)), rtol=1e-14)
+    np.testing.assert_allclose(BCIData(features, about()).vectors(), float(np.float32(0.1)), rtol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +277,7 @@ def test_logvar_of_a_dead_channel_is_named() -> None:
     features = np.random.default_rng(1).normal(size=(3, 5, 4))
     features[2, :, 1] = 7.0
     with pytest.raises(CoreDataError, match="Feature 2 does not vary within trial 1"):
-        aggregate(BCIData(features, about(temporal_aggregation="logvar")))
+        BCIData(features, about(temporal_aggregation="logvar")).vectors()
 
 
 @pytest.mark.parametrize("huge", [1e200, 1e308])
@@ -287,9 +286,9 @@ def test_logvar_of_what_has_no_variance_in_a_float_is_named(huge: float) -> None
     features = np.random.default_rng(1).normal(size=(3, 10, 3))
     features[1, :, 2] *= huge / 10
     with pytest.raises(CoreDataError, match=r"Feature 1 varies by so much within trial 2 \(places on axes 0"):
-        aggregate(BCIData(features, about(temporal_aggregation="logvar")))
+        BCIData(features, about(temporal_aggregation="logvar")).vectors()
     features[1, :, 2] = 1e140 * np.arange(10)
-    found = aggregate(BCIData(features, about(temporal_aggregation="logvar")))
+    found = BCIData(features, about(temporal_aggregation="logvar")).vectors()
     assert found[2, 1] == pytest.approx(2 * np.log(1e140) + np.log(8.25))
 
 
@@ -299,7 +298,7 @@ def test_medians_are_numpy_s(n_samples: int, dtype: type) -> None:
     """For even and odd numbers of samples, to the last bit, also where a sum of two samples overflows."""
     features = np.random.default_rng(1).normal(size=(3, n_samples, 4)).astype(dtype)
     data = BCIData(features, about(temporal_aggregation="median"))
-    np.testing.assert_array_equal(aggregate(data), np.median(features.astype(float), axis=1).T)
+    np.testing.assert_array_equal(data.vectors(), np.median(features.astype(float), axis=1).T)
     assert (
-        aggregate(BCIData(np.full((3, 2, 1), 1.5e308), about(temporal_aggregation="median"))) == 1.5e308
+        BCIData(np.full((3, 2, 1), 1.5e308), about(temporal_aggregation="median")).vectors() == 1.5e308
     ).all()

@@ -8,8 +8,8 @@ import mne
 import numpy as np
 import pytest
 from nimbus_sdk_core import BCIData, CoreDataError, MissingLibraryError, NimbusLDA, predict_batch, train_model
-from nimbus_sdk_core.spatial import SpatialFilters, fit_csp
-from nimbus_sdk_core.streaming import finalize_trial, init_streaming, process_chunk
+from nimbus_sdk_core.data.csp import SpatialFilters, fit_csp
+from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk
 
 RATE, N_CHANNELS = 100.0, 6
 
@@ -96,7 +96,7 @@ def test_filters_learned_once_decode_another_day(
     """Both libraries' filters tell the classes apart on epochs that they have not seen."""
     real = importlib.util.find_spec
     monkeypatch.setattr(
-        "nimbus_sdk_core.spatial.find_spec", lambda name: real(name) if name == library else None
+        "nimbus_sdk_core.data.csp.find_spec", lambda name: real(name) if name == library else None
     )
     filters = fit_csp(training, n_components=4)
     assert (filters.filters.shape, filters.learned_by) == ((4, 6), library)
@@ -230,7 +230,7 @@ def test_without_mne_the_way_to_it_is_told(
     training: mne.EpochsArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only learning filters needs a library; reading epochs does not import one."""
-    monkeypatch.setattr("nimbus_sdk_core.spatial.find_spec", lambda name: None)
+    monkeypatch.setattr("nimbus_sdk_core.data.csp.find_spec", lambda name: None)
     with pytest.raises(MissingLibraryError, match=r"pip install 'nimbusbci-sdk\[mne\]'"):
         fit_csp(training, n_components=2)
     for name in [name for name in sys.modules if name.split(".")[0] == "mne"]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from nimbus_sdk_core import ModelFileError, NimbusLDA, NimbusProbit, NimbusQDA, simulate, train_model
-from nimbus_sdk_core.modelfile import from_bytes, to_bytes
+from nimbus_sdk_core.io.model_file import from_bytes, to_bytes
 
 PREFIX = struct.Struct("<8sIIQ")
 

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from nimbus_sdk_core.latent import contrasts, leads
-from nimbus_sdk_core.normal import hazard, log_tail, tail_point
-from nimbus_sdk_core.orthant import cone, log_probability, log_student_probability, truncated
-from nimbus_sdk_core.quadrature import cube, student_scale
-from nimbus_sdk_core.tabulated import look_up, tabulate
+from nimbus_sdk_core.models.probit_regression import contrasts, leads
+from nimbus_sdk_core.stats.normal_tail import hazard, log_tail, look_up, tabulate, tail_point
+from nimbus_sdk_core.stats.orthant import cone, log_probability, log_student_probability, truncated
+from nimbus_sdk_core.stats.quadrature import cube, student_scale
 from scipy import integrate, special, stats
 
 FINE = {"per_axis": (24, 8, 6), "lattice": 512}

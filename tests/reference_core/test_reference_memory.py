@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nimbus_sdk_core import BCIData, BCIMetadata, NimbusLDA, predict_batch, train_model
-from nimbus_sdk_core.fisher import compute_fisher_score
-from nimbus_sdk_core.normalization import estimate_normalization_params
-from nimbus_sdk_core.preprocessing import diagnose_preprocessing
+from nimbus_sdk_core.checks.fisher import compute_fisher_score
+from nimbus_sdk_core.checks.preprocessing import diagnose_preprocessing
+from nimbus_sdk_core.data.normalization import estimate_normalization_params
 
 N_FEATURES, N_SAMPLES, N_TRIALS = 16, 250, 2_000
 

@@ -73,7 +73,8 @@ def test_four_classes_are_of_realistic_difficulty(registry: dict[str, dict]) -> 
 
 def test_the_package_carries_the_bundled_model_and_no_other(tree: Path) -> None:
     """The copy inside the package is the registered file."""
-    (inside,) = (tree / "src" / "nimbus_sdk_core" / "models").iterdir()
+    package = tree / "src" / "nimbus_sdk_core" / "models"
+    (inside,) = [file for file in package.iterdir() if file.suffix != ".py" and file.name != "__pycache__"]
     assert inside.read_bytes() == (tree / "models" / "motor_imagery_4class_v1.nimbus").read_bytes()
     assert load_model(NimbusLDA, "motor_imagery_4class_v1").card.name == "motor_imagery_4class_v1"
 

@@ -24,9 +24,9 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
+from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk
+from nimbus_sdk_core.decoding.streaming_results import StreamingResult
 from nimbus_sdk_core.plots import plot_calibration, plot_confusion, plot_posteriors
-from nimbus_sdk_core.streamed import StreamingResult
-from nimbus_sdk_core.streaming import finalize_trial, init_streaming, process_chunk
 
 NAMES = np.array(["left $hand$", "<b>right</b>", "feet", "tongue_and_more"])
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from nimbus_sdk_core import NimbusLDA, NimbusQDA
-from nimbus_sdk_core.conjugate import update, weak_prior
-from nimbus_sdk_core.moments import moments
+from nimbus_sdk_core.stats.niw import update, weak_prior
+from nimbus_sdk_core.stats.sufficient_statistics import moments
 from scipy import stats
 from scipy.special import logsumexp
 

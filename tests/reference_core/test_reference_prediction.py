@@ -13,9 +13,9 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
-from nimbus_sdk_core.calibration import confidence_calibration
+from nimbus_sdk_core.decoding.confidence_calibration import confidence_calibration
+from nimbus_sdk_core.decoding.streaming import init_streaming
 from nimbus_sdk_core.errors import CoreTypeError
-from nimbus_sdk_core.streaming import init_streaming
 from scipy import stats
 
 

@@ -18,12 +18,10 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
-from nimbus_sdk_core.latent import contrasts, leads
-from nimbus_sdk_core.probit_acceleration import Acceleration
-from nimbus_sdk_core.probit_learned import ConvergenceWarning
-from nimbus_sdk_core.probit_posterior import standardised
-from nimbus_sdk_core.probit_prior import ProbitHyper, probit_prior
-from nimbus_sdk_core.regression import LatentRegression
+from nimbus_sdk_core.models.probit_prior import ProbitHyper, probit_prior
+from nimbus_sdk_core.models.probit_regression import LatentRegression, contrasts, leads
+from nimbus_sdk_core.models.probit_state import ConvergenceWarning, standardised
+from nimbus_sdk_core.stats.anderson import Acceleration
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss

@@ -14,14 +14,14 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
+from nimbus_sdk_core.checks.fisher import compute_fisher_score, rank_features_by_discriminability
+from nimbus_sdk_core.checks.itr import calculate_ITR, calculate_itr
+from nimbus_sdk_core.checks.preprocessing import diagnose_preprocessing
+from nimbus_sdk_core.checks.validation import SuspiciousDataWarning, validate_data
+from nimbus_sdk_core.data.normalization import apply_normalization, estimate_normalization_params
+from nimbus_sdk_core.decoding.trial_quality import assess_trial_quality, should_reject_trial
 from nimbus_sdk_core.errors import CoreTypeError
-from nimbus_sdk_core.fisher import compute_fisher_score, rank_features_by_discriminability
-from nimbus_sdk_core.information import calculate_ITR, calculate_itr
-from nimbus_sdk_core.inspection import get_n_classes, get_n_features, get_paradigm
-from nimbus_sdk_core.normalization import apply_normalization, estimate_normalization_params
-from nimbus_sdk_core.preprocessing import diagnose_preprocessing
-from nimbus_sdk_core.quality import assess_trial_quality, should_reject_trial
-from nimbus_sdk_core.validation import SuspiciousDataWarning, validate_data
+from nimbus_sdk_core.models.compatibility import get_n_classes, get_n_features, get_paradigm
 from scipy import stats
 from sklearn.feature_selection import f_classif
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler

@@ -19,12 +19,12 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
+from nimbus_sdk_core.checks.validation import check_model_compatibility, validate_chunk
+from nimbus_sdk_core.decoding.paradigms import get_paradigm_defaults, temporal_weights
+from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
+from nimbus_sdk_core.decoding.trial_quality import should_reject_trial
+from nimbus_sdk_core.decoding.voting import aggregate_chunks
 from nimbus_sdk_core.errors import CoreTypeError
-from nimbus_sdk_core.paradigms import get_paradigm_defaults, temporal_weights
-from nimbus_sdk_core.quality import should_reject_trial
-from nimbus_sdk_core.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
-from nimbus_sdk_core.validation import check_model_compatibility, validate_chunk
-from nimbus_sdk_core.voting import aggregate_chunks
 
 METHODS = ("weighted_vote", "max_confidence", "posterior_mean", "unanimous")
 

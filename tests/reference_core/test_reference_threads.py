@@ -6,7 +6,7 @@ import nimbus_sdk_core
 import numpy as np
 import pytest
 from nimbus_sdk_core import BCIData, BCIMetadata, NimbusLDA, NimbusProbit, NimbusQDA, predict_batch, simulate
-from nimbus_sdk_core.streaming import finalize_trial, init_streaming, process_chunk
+from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk
 
 KINDS = pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA, NimbusProbit])
 ABOUT = BCIMetadata(250.0, "own", "own", 3, 2, temporal_aggregation="none")
@@ -43,14 +43,14 @@ def test_a_trial_is_scored_by_one_posterior(monkeypatch: pytest.MonkeyPatch) -> 
     """NimbusProbit keeps two predictives, which belong together."""
     x, y = trials(60, seed=1)
     model, twin = NimbusProbit().fit(x, y), NimbusProbit().fit(x, y)
-    distances = nimbus_sdk_core.probit.squared_distances
+    distances = nimbus_sdk_core.models.probit.squared_distances
 
     def taught_meanwhile(*given: object) -> np.ndarray:
         model.partial_fit(x, 1 - y)
         return distances(*given)
 
     expected = twin.score_trials(x)
-    monkeypatch.setattr(nimbus_sdk_core.probit, "squared_distances", taught_meanwhile)
+    monkeypatch.setattr(nimbus_sdk_core.models.probit, "squared_distances", taught_meanwhile)
     found = model.score_trials(x)
     np.testing.assert_array_equal(found.posteriors, expected.posteriors)
     np.testing.assert_array_equal(found.squared_distances, expected.squared_distances)

@@ -1,0 +1,1 @@
+"""Checks of data and models that a program can ask for before decoding."""

@@ -1,0 +1,209 @@
+"""Whether data look as if something went wrong before they came here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._repr import Facts, as_line, as_table
+from .._types import FloatArray
+from ..data.argument_checks import check_kind
+from ..data.bci_data import BCIData
+from ..data.dask_arrays import require_in_memory
+from .signals import FeatureSummary, mains_hum, summary
+
+_RAW_VOLTS = 1e-3
+_UNEQUAL_SCALES = 100.0
+_OFFSET = 50.0
+_SLOW = 0.99
+_REDUNDANT = 0.999
+_FAR = 10.0
+_FEW_TRIALS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessingReport:
+    """What `diagnose_preprocessing` found. Names follow NimbusSDK.jl.
+
+    Attributes:
+        errors: What makes the data unusable.
+        warnings: What looks odd.
+        recommendations: What to do, one for each of the above.
+        quality_score: 1 for nothing found; each warning takes 0.1 and each error 0.5, down to 0.
+    """
+
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    recommendations: tuple[str, ...]
+    quality_score: float
+
+    def __repr__(self) -> str:
+        return as_line("PreprocessingReport", self._facts()[:3])
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        return as_table("PreprocessingReport", self._facts())
+
+    def _facts(self) -> Facts:
+        return [
+            ("quality score", f"{self.quality_score:.1f}"),
+            ("errors", str(len(self.errors))),
+            ("warnings", str(len(self.warnings))),
+            *(("error", text) for text in self.errors),
+            *(("warning", text) for text in self.warnings),
+            *(("recommendation", text) for text in self.recommendations),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    fatal: bool
+    text: str
+    advice: str
+
+
+def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
+    """Look for signs that features were prepared in another way than was meant.
+
+    Looked for are values that are not finite, features that never vary or repeat each other, values in volts
+    (raw EEG in place of features), hum of the mains, offsets and drifts, features on very unequal scales,
+    trials far from all others, and classes with few trials. These are signs, not proofs: the report says
+    what to look at. Thresholds are stated in each text.
+
+    Args:
+        data: Trials.
+
+    Raises:
+        CoreDataError: ``data`` are no BCIData, or hold a Dask array.
+
+    >>> from nimbus_sdk_core import simulate
+    >>> diagnose_preprocessing(simulate("motor_imagery", n_trials=80, seed=1))
+    <PreprocessingReport quality score 1.0, errors 0, warnings 0>
+    """
+    check_kind("data", data, BCIData, "Give BCIData(features, metadata).")
+    require_in_memory(data.features)
+    found = list(_findings(data))
+    errors = tuple(one.text for one in found if one.fatal)
+    odd = tuple(one.text for one in found if not one.fatal)
+    score = max(0.0, 1.0 - 0.5 * len(errors) - 0.1 * len(odd))
+    return PreprocessingReport(errors, odd, tuple(one.advice for one in found), round(score, 1))
+
+
+def _findings(data: BCIData) -> Iterator[_Finding]:
+    if not data.n_trials:
+        yield _Finding(True, "There are no trials.", "Give at least one.")
+        return
+    # One feature at a time, so that a memory map is never copied as a whole.
+    seen = [summary(own) for own in data.features]
+    broken = [at for at, one in enumerate(seen) if not one.finite]
+    if broken:
+        yield _Finding(
+            True,
+            f"Features {_listed(broken)} hold values that are NaN or infinite.",
+            "Drop or repair these trials: a classifier cannot weigh what was not measured.",
+        )
+        return
+    yield from _of_single_features(seen, data)
+    yield from _of_signals(seen, data)
+    vectors = data.features.mean(axis=1, dtype=np.float64).T
+    yield from _of_trials(vectors)
+    yield from _of_classes(data)
+
+
+def _of_single_features(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
+    still = [at for at, one in enumerate(seen) if one.constant]
+    if still and data.n_samples * data.n_trials > 1:
+        yield _Finding(
+            True,
+            f"Features {_listed(still)} never vary.",
+            "Leave them out: a dead channel or a constant tells nothing and has no variance to learn.",
+        )
+    moving = [one for one in seen if not one.constant]
+    if not moving:
+        return
+    widths = np.array([one.deviation for one in moving])
+    if widths.max() > _UNEQUAL_SCALES * widths.min():
+        factor = widths.max() / widths.min()
+        yield _Finding(
+            False,
+            f"Features have standard deviations {factor:.3g} times each other (above {_UNEQUAL_SCALES:g}).",
+            "Put them on one scale with estimate_normalization_params() and apply_normalization().",
+        )
+    if max(one.largest for one in seen) < _RAW_VOLTS:
+        yield _Finding(
+            False,
+            f"No value reaches {_RAW_VOLTS:g}: these look like volts of raw EEG and not like features.",
+            "Extract features first (CSP, band power, ERP amplitudes).",
+        )
+
+
+def _of_signals(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
+    if data.n_samples < 2:
+        return
+    offset = [at for at, one in enumerate(seen) if abs(one.mean) > _OFFSET * one.within > 0.0]
+    if offset:
+        yield _Finding(
+            False,
+            f"Features {_listed(offset)} lie over {_OFFSET:g} standard deviations of a trial away from 0.",
+            "Look for a DC offset: filter, or subtract a baseline, before features are extracted.",
+        )
+    slow = [at for at, one in enumerate(seen) if one.neighbours > _SLOW]
+    if slow:
+        yield _Finding(
+            False,
+            f"Neighbouring samples of features {_listed(slow)} correlate by more than {_SLOW:g}.",
+            "Look for slow drifts (high-pass filter), or take fewer samples a second.",
+        )
+    for frequency in (50.0, 60.0):
+        if mains_hum(data.features, data.metadata.sampling_rate, frequency):
+            yield _Finding(
+                False,
+                f"Power at {frequency:g} Hz is more than 10 times that of the frequencies beside it.",
+                f"Look for hum of the mains: a notch or band-pass filter takes {frequency:g} Hz away.",
+            )
+
+
+def _of_trials(vectors: FloatArray) -> Iterator[_Finding]:
+    n_trials, n_features = vectors.shape
+    if n_trials < _FEW_TRIALS:
+        return
+    away = np.abs(vectors - np.median(vectors, axis=0))
+    usual = np.median(away, axis=0)
+    # A feature that is mostly constant has no usual distance that others could be measured by.
+    far = np.flatnonzero(((away > _FAR * 1.4826 * usual) & (usual > 0)).any(axis=1))
+    if len(far):
+        yield _Finding(
+            False,
+            f"Trials {_listed(far.tolist())} have a feature more than {_FAR:g} (robust) standard deviations "
+            "from the median.",
+            "Look at them for artefacts; reject or repair them.",
+        )
+    if n_trials > n_features and (vectors.std(axis=0) > 0).all():
+        related = np.abs(np.corrcoef(vectors.T).reshape(n_features, n_features)) > _REDUNDANT
+        pairs = [f"{a} and {b}" for a, b in np.argwhere(np.triu(related, 1)).tolist()]
+        if pairs:
+            yield _Finding(
+                False,
+                f"Features {', '.join(pairs[:5])} correlate by more than {_REDUNDANT:g} over the trials.",
+                "Leave one of each pair out: covariances of repeated features cannot be inverted.",
+            )
+
+
+def _of_classes(data: BCIData) -> Iterator[_Finding]:
+    if data.labels is None:
+        return
+    names, counts = np.unique(data.labels, return_counts=True)
+    few = [repr(name.item()) for name, count in zip(names, counts, strict=True) if count < _FEW_TRIALS]
+    if few:
+        yield _Finding(
+            False,
+            f"Classes {', '.join(few[:5])} have fewer than {_FEW_TRIALS} trials.",
+            "Record more before training; 40 or more of each class are usual.",
+        )
+
+
+def _listed(places: list[int]) -> str:
+    shown = ", ".join(str(at) for at in places[:5])
+    return f"{shown} and {len(places) - 5} more (from 0)" if len(places) > 5 else f"{shown} (from 0)"

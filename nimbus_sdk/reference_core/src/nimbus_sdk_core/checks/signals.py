@@ -1,0 +1,93 @@
+"""What one feature's samples look like, over all trials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._types import FeatureArray
+
+_HUM = 10.0
+_MOST_TRIALS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSummary:
+    """What is seen of one feature.
+
+    Attributes:
+        finite: Whether all values are finite; the others mean nothing where they are not.
+        constant: Whether it never varies.
+        mean: Over samples and trials.
+        deviation: Standard deviation over samples and trials.
+        within: Standard deviation over the samples of a trial, root mean square over trials.
+        largest: Largest absolute value.
+        neighbours: Correlation of neighbouring samples about the mean of their trial; 0 where it is unknown.
+    """
+
+    finite: bool
+    constant: bool
+    mean: float
+    deviation: float
+    within: float
+    largest: float
+    neighbours: float
+
+
+def summary(values: FeatureArray) -> FeatureSummary:
+    """Sum up a feature.
+
+    Args:
+        values: Shape (n_samples × n_trials).
+
+    >>> summary(np.array([[1.0, 5.0], [3.0, 7.0]])).within
+    1.0
+    """
+    own = values.astype(np.float64)
+    if not np.isfinite(own).all():
+        return FeatureSummary(False, False, *([float("nan")] * 5))
+    mean, largest = float(own.mean()), float(np.abs(own).max())
+    deviation = float(own.std())
+    own -= own.mean(axis=0)
+    power = float((own * own).mean())
+    neighbours = float((own[1:] * own[:-1]).mean()) / power if len(own) > 2 and power > 0.0 else 0.0
+    return FeatureSummary(
+        finite=True,
+        constant=deviation <= 1e-13 * largest,
+        mean=mean,
+        deviation=deviation,
+        within=power**0.5,
+        largest=largest,
+        neighbours=neighbours,
+    )
+
+
+def mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool:
+    """Whether the power at a frequency stands out from that of the frequencies beside it.
+
+    Args:
+        features: Shape (n_features × n_samples × n_trials); evenly chosen trials are looked at.
+        rate: Samples a second.
+        frequency: In Hz.
+
+    Returns:
+        False where trials are too short or samples too few to tell.
+
+    >>> times = np.arange(500) / 250.0
+    >>> noise = np.random.default_rng(1).normal(size=(1, 500, 20))
+    >>> mains_hum(noise, 250.0, 50.0), mains_hum(noise + np.sin(100 * np.pi * times)[:, None], 250.0, 50.0)
+    (False, True)
+    """
+    n_samples, n_trials = features.shape[1:]
+    if n_samples < rate or frequency + 6.0 >= rate / 2.0:
+        return False
+    chosen = features[:, :, :: -(-n_trials // _MOST_TRIALS)]
+    frequencies = np.fft.rfftfreq(n_samples, 1.0 / rate)
+    near = (frequencies > frequency - 6.0) & (frequencies < frequency + 6.0)
+    window = np.hanning(n_samples)[:, None]
+    power = np.zeros(int(near.sum()))
+    for own in chosen:
+        power += (np.abs(np.fft.rfft((own - own.mean(axis=0)) * window, axis=0)[near]) ** 2).mean(axis=1)
+    at = np.abs(frequencies[near] - frequency) < 1.5
+    return bool(power[at].max() > _HUM * np.median(power[~at]))

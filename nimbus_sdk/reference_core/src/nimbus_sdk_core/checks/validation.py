@@ -1,0 +1,132 @@
+"""Checks that a person can ask for before decoding."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+
+from .._types import FeatureArray
+from ..data.bci_data import BCIData
+from ..data.features import read_features
+from ..data.metadata import BCIMetadata
+from ..errors import CoreDataError, CoreTypeError, ModelMismatchError
+from ..models.compatibility import check_metadata, check_metadata_kind, check_model
+from ..models.protocol import Decoder
+from .preprocessing import diagnose_preprocessing
+
+
+class SuspiciousDataWarning(UserWarning):
+    """Data that can be decoded, but look as if something went wrong before."""
+
+
+def validate_data(data: BCIData) -> bool:
+    """Look at data before decoding or training.
+
+    What makes them unusable is raised; what looks odd is warned of as `SuspiciousDataWarning`. The checks
+    are those of `diagnose_preprocessing`, which tells the same in a report.
+
+    Args:
+        data: Trials.
+
+    Returns:
+        True.
+
+    Raises:
+        CoreDataError: No trials, values that are not finite, or features that never vary.
+
+    >>> from nimbus_sdk_core import simulate
+    >>> validate_data(simulate("motor_imagery", n_trials=40, seed=1))
+    True
+    """
+    report = diagnose_preprocessing(data)
+    if report.errors:
+        raise CoreDataError(" ".join(report.errors), " ".join(report.recommendations))
+    for text in report.warnings:
+        warnings.warn(text, SuspiciousDataWarning, stacklevel=2)
+    return True
+
+
+def validate_chunk(chunk: npt.ArrayLike, metadata: BCIMetadata) -> bool:
+    """Look at a chunk before streaming it.
+
+    Args:
+        chunk: Shape (n_features × n_samples).
+        metadata: What it should be.
+
+    Returns:
+        True.
+
+    Raises:
+        CoreTypeError: ``metadata`` are something else.
+        CoreDataError: Another shape, another length than ``chunk_size``, or values that are not finite.
+
+    >>> about = BCIMetadata(250.0, "p300", "erp", n_features=8, n_classes=2, chunk_size=200)
+    >>> validate_chunk(np.zeros((8, 200)), about)
+    True
+    """
+    check_metadata_kind(metadata)
+    read_features(chunk_as_trial(chunk, metadata), metadata)
+    return True
+
+
+def check_model_compatibility(model: Decoder, data: BCIData | BCIMetadata) -> bool:
+    """Whether a model can read data; `predict_batch` says what is wrong where it cannot.
+
+    Args:
+        model: A trained model.
+        data: Trials, or what is known of them.
+
+    Raises:
+        CoreTypeError: ``model`` is no model, or ``data`` are neither.
+        NotTrainedError: The model is not trained.
+
+    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+    >>> check_model_compatibility(model, simulate("p300", n_trials=2, seed=1))
+    False
+    """
+    check_model(model)
+    metadata = data.metadata if isinstance(data, BCIData) else data
+    if not isinstance(metadata, BCIMetadata):
+        raise CoreTypeError(
+            f"data is a {type(data).__name__}, not a BCIData.", "Give BCIData(features, metadata)."
+        )
+    try:
+        check_metadata(model, metadata)
+    except (CoreDataError, ModelMismatchError):
+        return False
+    return True
+
+
+def chunk_as_trial(chunk: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArray:
+    """A chunk as the only trial of a batch, shape (n_features × n_samples × 1).
+
+    Raises:
+        CoreDataError: Not two axes, or another length than ``metadata.chunk_size``.
+    """
+    if isinstance(chunk, BCIData):
+        raise CoreTypeError(
+            "The chunk is BCIData and not an array.",
+            "Give data.features[:, start:stop, trial], or a part of it.",
+        )
+    try:
+        found = np.asanyarray(chunk)
+    except ValueError:
+        raise CoreDataError(
+            "The chunk is ragged: rows of unequal length.", "Give one array (n_features × n_samples)."
+        ) from None
+    wanted = f"({metadata.n_features}, {metadata.chunk_size or 'n_samples'})"
+    if found.ndim != 2 or found.shape[0] != metadata.n_features:
+        hint = "A chunk is (n_features × n_samples)."
+        if found.ndim == 2 and found.shape[1] == metadata.n_features:
+            hint += " Its transpose, chunk.T, may be what you mean."
+        raise CoreDataError(f"The chunk has shape {found.shape}, expected {wanted}.", hint)
+    if metadata.chunk_size is not None and found.shape[1] != metadata.chunk_size:
+        raise CoreDataError(
+            f"The chunk has shape {found.shape}, expected {wanted}: metadata.chunk_size is "
+            f"{metadata.chunk_size}.",
+            "Look whether the buffer lost samples; chunk_size=None takes chunks of any length.",
+        )
+    return found[:, :, np.newaxis]

@@ -1,0 +1,57 @@
+"""Checks of single arguments: a kind, a whole number, a positive number, a probability."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import SupportsFloat, SupportsIndex
+
+from ..errors import CoreDataError, CoreTypeError
+
+
+def check_kind(name: str, value: object, kind: type, hint: str) -> None:
+    """Raise CoreTypeError unless the argument ``name`` is of a kind."""
+    if not isinstance(value, kind):
+        raise CoreTypeError(f"{name} is a {type(value).__name__}, not a {kind.__name__}.", hint)
+
+
+def whole_number(name: str, value: SupportsIndex, *, least: int, most: int) -> int:
+    """Give ``value`` as an int within ``least`` and ``most``, or raise CoreDataError naming ``name``."""
+    hint = f"Give a whole number from {least} to {most}."
+    if isinstance(value, bool):
+        raise CoreDataError(f"{name} is {value}, a truth value.", hint)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise CoreDataError(f"{name} is {value!r}, not a whole number.", hint) from None
+    if not least <= number <= most:
+        raise CoreDataError(f"{name} is {number}.", hint)
+    return number
+
+
+def positive_number(name: str, value: SupportsFloat) -> float:
+    """Give ``value`` as a finite float above zero, or raise CoreDataError naming ``name``."""
+    hint = "Give a finite number above zero."
+    if isinstance(value, bool | str | bytes):
+        raise CoreDataError(f"{name} is {value!r}, not a number.", hint)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise CoreDataError(f"{name} is {value!r}, not a number.", hint) from None
+    if not (math.isfinite(number) and number > 0):
+        raise CoreDataError(f"{name} is {number}.", hint)
+    return number
+
+
+def probability(name: str, value: SupportsFloat) -> float:
+    """Give ``value`` as a float from 0 to 1, or raise CoreDataError naming ``name``."""
+    hint = "Give a number from 0 to 1."
+    if isinstance(value, bool | str | bytes):
+        raise CoreDataError(f"{name} is {value!r}, not a number.", hint)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise CoreDataError(f"{name} is {value!r}, not a number.", hint) from None
+    if not 0.0 <= number <= 1.0:
+        raise CoreDataError(f"{name} is {number}.", hint)
+    return number

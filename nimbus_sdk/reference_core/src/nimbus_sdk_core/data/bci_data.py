@@ -1,0 +1,197 @@
+"""BCIData: the features of a set of trials, checked once and then trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
+
+from .._types import FeatureArray, FloatArray, LabelArray
+from ..errors import CoreDataError, CoreTypeError
+from .aggregate import aggregate
+from .dask_arrays import as_lazy_features, is_lazy
+from .features import check_axes, read_features
+from .labels import as_labels
+from .metadata import BCIMetadata, TemporalAggregation
+
+if TYPE_CHECKING:
+    from .mne_epochs import EpochsLike, Transformer
+
+
+@dataclass(frozen=True, slots=True, init=False, eq=False)
+class BCIData:
+    """Features of trials with what is known about them; axes as in NimbusSDK.jl.
+
+    The features are not copied where they are float64 or float32 already (memory maps and read-only arrays
+    too); other real numbers become float64. Do not change the array while the data are in use. A Dask array
+    stays one: its values are looked at when they are computed, and `predict_batch` plans instead of doing.
+
+    Args:
+        features: Shape (n_features × n_samples × n_trials).
+        metadata: What the features are.
+        labels: Shape (n_trials,), or None. Whole numbers from any start, texts or truth values.
+
+    Raises:
+        CoreDataError: A wrong axis, a value that is not finite, labels that do not fit. The message names
+            the axis and the expected and found shape.
+
+    >>> about = BCIMetadata(250.0, "motor_imagery", "csp", n_features=2, n_classes=2)
+    >>> data = BCIData(np.zeros((2, 50, 3)), about, labels=["left", "right", "left"])
+    >>> data.n_trials, data.n_samples
+    (3, 50)
+    """
+
+    features: FeatureArray
+    metadata: BCIMetadata
+    labels: LabelArray | None
+
+    def __init__(
+        self, features: npt.ArrayLike, metadata: BCIMetadata, labels: npt.ArrayLike | None = None
+    ) -> None:
+        if not isinstance(metadata, BCIMetadata):
+            raise CoreTypeError(
+                f"metadata is a {type(metadata).__name__}, not a BCIMetadata.",
+                "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …).",
+            )
+        if is_lazy(features):
+            checked = as_lazy_features(features)
+            check_axes(checked, metadata)
+        else:
+            checked = read_features(features, metadata)
+        object.__setattr__(self, "features", checked)
+        object.__setattr__(self, "metadata", metadata)
+        object.__setattr__(self, "labels", None if labels is None else _fitting(labels, checked, metadata))
+
+    @classmethod
+    def from_epochs(
+        cls,
+        epochs: EpochsLike,
+        *,
+        paradigm: str,
+        feature_type: str | None = None,
+        transformer: Transformer | None = None,
+        temporal_aggregation: TemporalAggregation | None = None,
+        n_classes: SupportsIndex | None = None,
+        chunk_size: SupportsIndex | None = None,
+    ) -> BCIData:
+        """Trials from ``mne.Epochs``, labelled by the names of their events.
+
+        Filtering and artefacts are MNE's business, before. What makes features of the channels was learned
+        on training epochs alone and is given as ``transformer``; so test epochs are read by the same one::
+
+            csp = fit_csp(training_epochs, n_components=8)
+            training = BCIData.from_epochs(training_epochs, paradigm="motor_imagery", transformer=csp)
+            test = BCIData.from_epochs(test_epochs, paradigm="motor_imagery", transformer=csp)
+
+        Args:
+            epochs: ``mne.Epochs``, or what offers ``get_data()``, ``events``, ``event_id``, ``info["sfreq"]``
+                and ``ch_names`` likewise.
+            paradigm: What the person did.
+            feature_type: What the numbers are; by default ``"csp"`` for the filters of `fit_csp` and
+                ``"raw_filtered"`` for the channels themselves.
+            transformer: Something fitted with a method ``transform`` from (n_epochs × n_channels × n_times)
+                to (n_epochs × n_features) or (n_epochs × n_features × n_samples), such as what `fit_csp`
+                gives, ``mne.decoding.CSP`` or ``mne.decoding.Vectorizer``; None keeps the channels.
+            temporal_aggregation: How a trial becomes one vector; by default ``"logvar"`` for the filters of
+                `fit_csp` and for the channels of motor imagery, and ``"none"`` for features without samples.
+                Anything else has no default.
+            n_classes: Number of classes; by default the kinds of events that occur.
+            chunk_size: Samples in one streamed chunk.
+
+        Raises:
+            CoreDataError: These are no epochs, none is left, their channels are bad, not those of the filters
+                or no signals of the brain, it is not known how samples become one vector, or the features
+                cannot be used.
+        """
+        from .epochs_features import read_epochs_features
+
+        return cls(
+            *read_epochs_features(
+                epochs, paradigm, feature_type, transformer, temporal_aggregation, n_classes, chunk_size
+            )
+        )
+
+    @property
+    def n_features(self) -> int:
+        """Length of axis 0."""
+        return int(self.features.shape[0])
+
+    @property
+    def n_samples(self) -> int:
+        """Length of axis 1."""
+        return int(self.features.shape[1])
+
+    @property
+    def n_trials(self) -> int:
+        """Length of axis 2."""
+        return int(self.features.shape[2])
+
+    def vectors(self) -> FloatArray:
+        """One vector a trial, as models read it: the ``X`` of scikit-learn, to which ``labels`` are ``y``.
+
+        Returns:
+            Shape (n_trials × n_features), made the way ``metadata.temporal_aggregation`` says.
+
+        Raises:
+            CoreDataError: ``"logvar"`` where a feature does not vary within a trial, or by more than 1e150.
+        """
+        if is_lazy(self.features):
+            from .dask_aggregate import aggregate_piecewise
+
+            return aggregate_piecewise(self.features, self.metadata)
+        return aggregate(self.features, self.metadata.temporal_aggregation)
+
+    def __len__(self) -> int:
+        return self.n_trials
+
+    def __getitem__(self, trials: SupportsIndex | slice | npt.ArrayLike) -> BCIData:
+        """Some of the trials with their labels; a slice shares the memory of the whole.
+
+        Args:
+            trials: A place (for data of one trial), a slice, places, or a truth value for each trial.
+
+        Raises:
+            IndexError: As of a NumPy array with one axis.
+            CoreDataError: An index with several axes.
+
+        >>> about = BCIMetadata(250.0, "motor_imagery", "csp", n_features=2, n_classes=2)
+        >>> data = BCIData(np.zeros((2, 50, 3)), about, labels=["left", "right", "left"])
+        >>> len(data[1:]), data[data.labels == "left"].labels.tolist(), data[-1].features.shape
+        (2, ['left', 'left'], (2, 50, 1))
+        """
+        places = np.asarray(np.arange(self.n_trials)[trials])  # type: ignore[index]
+        if places.ndim > 1:
+            raise CoreDataError(
+                f"Trials are chosen along one axis, but the index has {places.ndim}.",
+                "Give a place, a slice, places, or a truth value for each trial.",
+            )
+        chosen = trials if isinstance(trials, slice) else np.atleast_1d(places)
+        labels = None if self.labels is None else self.labels[chosen]
+        return BCIData(self.features[..., chosen], self.metadata, labels)
+
+    def __repr__(self) -> str:
+        labelled = "labelled" if self.labels is not None else "without labels"
+        return (
+            f"BCIData({self.n_features} features × {self.n_samples} samples × {self.n_trials} trials, "
+            f"{self.metadata.paradigm}, {self.metadata.feature_type}, {labelled})"
+        )
+
+
+def _fitting(labels: npt.ArrayLike, features: FeatureArray, metadata: BCIMetadata) -> LabelArray:
+    found, n_trials = as_labels(labels), features.shape[2]
+    if len(found) != n_trials:
+        raise CoreDataError(
+            f"labels have shape ({len(found)},), expected ({n_trials},): axis 2 of features is n_trials; "
+            f"found shape {features.shape}.",
+            "Give one label for each trial.",
+        )
+    kinds = len(np.unique(found))
+    if kinds > metadata.n_classes:
+        raise CoreDataError(
+            f"labels hold {kinds} different values, but metadata.n_classes is {metadata.n_classes}.",
+            "Correct n_classes, or leave out the trials of other classes.",
+        )
+    found.flags.writeable = False
+    return found

@@ -1,0 +1,80 @@
+"""Features that are computed only when they are needed: Dask arrays, recognised without importing Dask."""
+
+from __future__ import annotations
+
+import sys
+from typing import Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .._types import FeatureArray
+from ..errors import CoreDataError
+
+
+class LazyArray(Protocol):
+    """What this package knows of a Dask array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of a NumPy array."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """As of a NumPy array."""
+        ...
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """Lengths of the pieces along each axis."""
+        ...
+
+    def compute(self) -> npt.NDArray[np.generic]:
+        """The array itself."""
+        ...
+
+
+def is_lazy(features: object) -> bool:
+    """Whether something is a Dask array.
+
+    >>> is_lazy(np.zeros(3))
+    False
+    """
+    dask_array = sys.modules.get("dask.array")
+    return dask_array is not None and isinstance(features, dask_array.Array)
+
+
+def require_in_memory(features: object) -> None:
+    """Raise CoreDataError where features are a Dask array and cannot be planned with."""
+    if is_lazy(features):
+        raise CoreDataError(
+            "features are a Dask array, which is computed only when it is needed.",
+            "Give a part that fits into memory: BCIData(features[..., :1000].compute(), metadata).",
+        )
+
+
+def as_lazy_features(features: object) -> FeatureArray:
+    """A Dask array as features: whole along features and samples, in pieces along trials, float.
+
+    The values are looked at piece by piece, when they are there.
+
+    Raises:
+        CoreDataError: Lengths that are not known yet, pieces that are no NumPy arrays, or no real numbers.
+    """
+    found = cast(LazyArray, features)
+    if any(np.isnan(length) for length in found.shape):
+        raise CoreDataError(
+            f"features are a Dask array whose shape {found.shape} is not known yet.",
+            "Call features.compute_chunk_sizes() first.",
+        )
+    pieces: object = getattr(features, "_meta", None)
+    if not isinstance(pieces, np.ndarray) or np.ma.isMaskedArray(pieces):
+        raise CoreDataError(
+            f"features are a Dask array of {type(pieces).__name__}, not of NumPy arrays.",
+            "Use features.map_blocks(numpy.asarray) after filling or dropping what is missing.",
+        )
+    if found.dtype.kind not in "iuf":
+        raise CoreDataError(f"features are of type {found.dtype}, not real numbers.", "Give floats.")
+    whole = dict.fromkeys(range(len(found.shape) - 1), -1)
+    return cast(FeatureArray, features.rechunk(whole))  # type: ignore[attr-defined]

@@ -1,0 +1,94 @@
+"""Features, metadata and labels of MNE's Epochs, with or without a transformer."""
+
+from __future__ import annotations
+
+from typing import SupportsIndex
+
+import numpy as np
+
+from .._types import FeatureArray, FloatArray, LabelArray
+from ..errors import CoreDataError
+from .csp import SpatialFilters
+from .metadata import BCIMetadata, TemporalAggregation
+from .mne_epochs import EpochsLike, Transformer, read_epochs, sampling_rate
+
+
+def read_epochs_features(
+    epochs: EpochsLike,
+    paradigm: str,
+    feature_type: str | None,
+    transformer: Transformer | None,
+    temporal_aggregation: TemporalAggregation | None,
+    n_classes: SupportsIndex | None,
+    chunk_size: SupportsIndex | None,
+) -> tuple[FeatureArray, BCIMetadata, LabelArray]:
+    """Read what `BCIData.from_epochs` makes trials of; the arguments are described there.
+
+    Returns:
+        Features (n_features × n_samples × n_epochs), their metadata, and one label for each epoch.
+
+    Raises:
+        CoreDataError: See `BCIData.from_epochs`.
+    """
+    recording, labels = read_epochs(epochs)
+    if isinstance(transformer, SpatialFilters):
+        transformer.check_channels(epochs.ch_names)
+    features = _as_features(recording) if transformer is None else _transformed(transformer, recording)
+    n_kinds = len(np.unique(labels))
+    if n_classes is None and n_kinds < 2:
+        raise CoreDataError(
+            f"The epochs hold {n_kinds} kind(s) of event, so that the number of classes is not known.",
+            "Give n_classes.",
+        )
+    metadata = BCIMetadata(
+        sampling_rate=sampling_rate(epochs),
+        paradigm=paradigm,
+        feature_type=feature_type or _usual_type(transformer),
+        n_features=features.shape[0],
+        n_classes=n_kinds if n_classes is None else n_classes,  # type: ignore[arg-type]
+        chunk_size=chunk_size,  # type: ignore[arg-type]
+        temporal_aggregation=temporal_aggregation or _usual_aggregation(paradigm, transformer, features),
+    )
+    return features, metadata, labels
+
+
+def _transformed(transformer: Transformer, recording: FloatArray) -> FeatureArray:
+    found = np.asarray(transformer.transform(recording))
+    if found.ndim == 2:
+        found = found[:, :, np.newaxis]
+    if found.ndim != 3 or len(found) != len(recording):
+        raise CoreDataError(
+            f"The transformer made an array of shape {found.shape} of {len(recording)} epochs.",
+            "It should give (n_epochs × n_features), or (n_epochs × n_features × n_samples).",
+        )
+    return _as_features(found)
+
+
+def _as_features(by_epoch: FloatArray) -> FeatureArray:
+    return by_epoch.transpose(1, 2, 0)
+
+
+def _usual_type(transformer: Transformer | None) -> str:
+    if transformer is None:
+        return "raw_filtered"
+    if isinstance(transformer, SpatialFilters):
+        return "csp"
+    raise CoreDataError(
+        f"The kind of feature that a {type(transformer).__name__} makes is not known.",
+        "Give feature_type, such as 'csp', 'bandpower', 'time_domain' or 'erp'.",
+    )
+
+
+def _usual_aggregation(
+    paradigm: str, transformer: Transformer | None, features: FeatureArray
+) -> TemporalAggregation:
+    if features.shape[1] == 1:
+        return "none"
+    if isinstance(transformer, SpatialFilters) or (transformer is None and paradigm == "motor_imagery"):
+        return "logvar"
+    # Over a whole epoch waves cancel out: a mean by default would leave nothing of them, without a word.
+    raise CoreDataError(
+        f"How the {features.shape[1]} samples of an epoch become one vector is not known.",
+        "Give temporal_aggregation: 'logvar' for rhythms, 'mean' or 'median' for levels that an epoch keeps; "
+        "or, for the shape of a wave, a transformer such as mne.decoding.Vectorizer().",
+    )

@@ -1,0 +1,180 @@
+"""Features on one scale, with numbers learned from the training data alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, TypeVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from .._repr import Facts, as_line, as_table
+from .._types import FeatureArray, FloatArray
+from ..errors import CoreDataError
+from .argument_checks import check_kind
+from .bci_data import BCIData
+from .dask_arrays import as_lazy_features, is_lazy, require_in_memory
+from .features import check_finite
+from .labels import refuse_mask
+
+Normalization: TypeAlias = Literal["zscore", "minmax", "robust", "none"]
+Features = TypeVar("Features", BCIData, npt.ArrayLike)
+
+# The standard deviation of a normal distribution in units of its median absolute deviation.
+_DEVIATION_PER_MAD = 1.482602218505602
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NormalizationParams:
+    """Numbers that put features on one scale; keep them beside the model. Names follow NimbusSDK.jl.
+
+    Attributes:
+        method: How `apply_normalization` uses them.
+        means: Mean of each feature over samples and trials, shape (n_features,).
+        stds: Standard deviation, likewise.
+        mins: Smallest value, likewise.
+        maxs: Largest value, likewise.
+        medians: Median, likewise.
+        mads: Median distance to the median, likewise.
+        computed_from_n_trials: How many trials they were learned from.
+    """
+
+    method: Normalization
+    means: FloatArray
+    stds: FloatArray
+    mins: FloatArray
+    maxs: FloatArray
+    medians: FloatArray
+    mads: FloatArray
+    computed_from_n_trials: int
+
+    def __repr__(self) -> str:
+        return as_line("NormalizationParams", self._facts())
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        return as_table("NormalizationParams", self._facts())
+
+    def _facts(self) -> Facts:
+        return [
+            ("method", self.method),
+            ("features", str(len(self.means))),
+            ("learned from", f"{self.computed_from_n_trials} trials"),
+        ]
+
+
+def estimate_normalization_params(
+    features: BCIData | npt.ArrayLike, *, method: Normalization = "zscore"
+) -> NormalizationParams:
+    """Learn from training data how to put their features on one scale.
+
+    Learn on training or calibration data only, and apply the same numbers to everything that the model reads
+    later: numbers learned from the test data would tell the model of them.
+
+    Args:
+        features: Trials, or an array of shape (n_features × n_samples × n_trials).
+        method: ``"zscore"``: mean 0, standard deviation 1. ``"minmax"``: from 0 to 1. ``"robust"``: median
+            0, and a median absolute deviation as that of a standard normal. ``"none"``: left as they are.
+
+    Raises:
+        CoreDataError: An unknown method, no trials, another number of axes, values that are not finite, or a
+            Dask or masked array.
+
+    >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]])
+    >>> params.means, params.stds
+    (array([ 2., 20.]), array([ 1., 10.]))
+    """
+    if method not in get_args(Normalization):
+        raise CoreDataError(f"method is {method!r}.", f"Use one of {', '.join(get_args(Normalization))}.")
+    found = _array(features)
+    require_in_memory(found)
+    if not found[0].size:
+        raise CoreDataError(f"features have shape {found.shape}: nothing to learn from.", "Give trials.")
+    # One feature at a time, so that a memory map is never copied as a whole.
+    learned = np.array([_statistics(own) for own in found]).T
+    if not np.isfinite(learned).all():
+        raise CoreDataError("features hold values that are not finite.", "Drop or repair these trials first.")
+    means, stds, mins, maxs, medians, mads = learned
+    return NormalizationParams(method, means, stds, mins, maxs, medians, mads, found.shape[2])
+
+
+def apply_normalization(features: Features, params: NormalizationParams) -> Features:
+    """Put features on the scale that `estimate_normalization_params` learned.
+
+    A feature that did not vary in training is only moved, not stretched.
+
+    Args:
+        features: Trials, an array of shape (n_features × n_samples × n_trials), or a chunk of a stream,
+            (n_features × n_samples).
+        params: What was learned.
+
+    Returns:
+        The same kind as given, with the same metadata and labels; of a Dask array, a Dask array.
+
+    Raises:
+        CoreTypeError: ``params`` are something else.
+        CoreDataError: Another number of features than the parameters have, values that are not finite, or
+            a masked array. The values of a Dask array are looked at by whoever decodes them.
+
+    >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]], method="minmax")
+    >>> apply_normalization([[[2.0]], [[40.0]]], params)
+    array([[[0.5]],
+    <BLANKLINE>
+           [[1.5]]])
+    """
+    check_kind("params", params, NormalizationParams, "Give what estimate_normalization_params() returned.")
+    found: FeatureArray = _array(features, least_axes=2)
+    if not is_lazy(features) and not isinstance(features, BCIData):
+        check_finite(found)
+    if len(found) != len(params.means):
+        raise CoreDataError(
+            f"features have shape {found.shape}, the parameters are those of {len(params.means)} features.",
+            "Prepare the features as those that the parameters were learned from.",
+        )
+    centre, width = _scale(params)
+    along = (slice(None), *[None] * (found.ndim - 1))
+    scaled = (found - centre[along]) / width[along]
+    if isinstance(features, BCIData):
+        return BCIData(scaled, features.metadata, features.labels)
+    return scaled
+
+
+def _array(features: BCIData | npt.ArrayLike, *, least_axes: int = 3) -> FeatureArray:
+    if isinstance(features, BCIData):
+        return features.features
+    hint = "Give BCIData, or an array (n_features × n_samples × n_trials)."
+    if is_lazy(features):
+        return as_lazy_features(features)
+    refuse_mask("features", features)
+    try:
+        found = np.asarray(features)
+    except ValueError:
+        raise CoreDataError("features are ragged: rows of unequal length.", hint) from None
+    if not least_axes <= found.ndim <= 3 or found.dtype.kind not in "iuf" or not len(found):
+        raise CoreDataError(f"features are {found.dtype} of shape {found.shape}, expected 3 axes.", hint)
+    return found
+
+
+def _statistics(values: FeatureArray) -> tuple[float, ...]:
+    median = float(np.median(values))
+    return (
+        float(values.mean(dtype=np.float64)),
+        float(values.std(dtype=np.float64)),
+        float(values.min()),
+        float(values.max()),
+        median,
+        float(np.median(np.abs(values - median))),
+    )
+
+
+def _scale(params: NormalizationParams) -> tuple[FloatArray, FloatArray]:
+    """What to subtract from each feature, and what to divide it by."""
+    centre, width = {
+        "zscore": (params.means, params.stds),
+        "minmax": (params.mins, params.maxs - params.mins),
+        "robust": (params.medians, _DEVIATION_PER_MAD * params.mads),
+        "none": (np.zeros_like(params.means), np.ones_like(params.means)),
+    }[params.method]
+    # What rounding alone leaves of a constant feature is of this size.
+    varies = width > 1e-13 * np.maximum(np.abs(centre), np.abs(params.maxs))
+    return centre, np.where(varies, width, 1.0)

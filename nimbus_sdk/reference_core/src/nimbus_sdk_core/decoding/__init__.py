@@ -1,0 +1,1 @@
+"""From trials or chunks to predictions, in memory, in Dask or as a stream."""

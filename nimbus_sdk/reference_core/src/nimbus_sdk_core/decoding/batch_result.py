@@ -1,0 +1,104 @@
+"""BatchResult: what came out for a batch of trials."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from .._repr import Facts, as_line, as_table
+from .._types import FloatArray, LabelArray
+from .confidence_calibration import ConfidenceCalibration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchResult:
+    """Predictions for a batch of trials, with how sure the model is. Names follow NimbusSDK.jl.
+
+    Attributes:
+        predictions: The most probable label of each trial, shape (n_trials,).
+        confidences: Its posterior probability, shape (n_trials,).
+        posteriors: Probability of each class, shape (n_trials × n_classes), columns as in ``classes``.
+        classes: The model's labels, sorted, shape (n_classes,).
+        entropy: Entropy of each trial's posterior in bits, from 0 to log2(n_classes), shape (n_trials,).
+        mean_entropy: Its mean; NaN for an empty batch.
+        mahalanobis_distances: Distance of each trial to the nearest class, under the scale matrix of its
+            Student-t predictive, shape (n_trials,).
+        outlier_scores: How unusual that distance is, in standard deviations: about standard normal for
+            trials that the model describes, above 3 for about 1 of 700 of these, shape (n_trials,).
+        balance: How evenly predictions spread over the classes: 1 evenly, 0 all in one; NaN when empty.
+        latency_ms: Time the whole batch took, from features to result, in milliseconds.
+        per_trial_latency_ms: The same, divided by the number of trials; NaN for an empty batch.
+        model_name: What the model is called.
+        simulated: Whether the model was trained on simulated data.
+        accuracy: Share of right predictions where the data had labels and trials, else None.
+        confidence_calibration: How far confidences kept their promise, where the data had labels and
+            trials, else None.
+        class_names: What the model's card calls its classes, in the order of ``classes``, where it does.
+    """
+
+    predictions: LabelArray
+    confidences: FloatArray
+    posteriors: FloatArray
+    classes: LabelArray
+    entropy: FloatArray
+    mean_entropy: float
+    mahalanobis_distances: FloatArray
+    outlier_scores: FloatArray
+    balance: float
+    latency_ms: float
+    per_trial_latency_ms: float
+    model_name: str
+    simulated: bool
+    accuracy: float | None = None
+    confidence_calibration: ConfidenceCalibration | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    def compute(self) -> Self:
+        """Itself, so that a program reads it and what comes of a Dask array in one way."""
+        return self
+
+    def __repr__(self) -> str:
+        return as_line("BatchResult", self._facts())
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        return as_table("BatchResult", self._facts())
+
+    def _facts(self) -> Facts:
+        facts = [("trials", str(len(self))), ("model", self.model_name)]
+        if self.simulated:
+            facts.append(("trained on", "simulated data"))
+        if self.accuracy is not None:
+            facts.append(("accuracy", f"{100 * self.accuracy:.1f} %"))
+        if self.confidence_calibration is not None:
+            facts.append(("calibration error", f"{self.confidence_calibration.expected_error:.3f}"))
+        if len(self):
+            facts += [
+                ("mean confidence", f"{self.confidences.mean():.3f}"),
+                ("mean entropy", f"{self.mean_entropy:.3f} of {math.log2(len(self.classes)):.3f} bits"),
+                ("latency", f"{self.latency_ms:.2f} ms"),
+            ]
+        return facts
+
+
+def balance(counts: npt.NDArray[np.integer]) -> float:
+    """Entropy of the predicted classes over its maximum: 1 evenly spread, 0 all in one, NaN without any.
+
+    Args:
+        counts: Predictions of each class, shape (n_classes,).
+
+    >>> balance(np.array([5, 5])), balance(np.array([10, 0]))
+    (1.0, 0.0)
+    """
+    total = int(counts.sum())
+    if not total:
+        return float("nan")
+    share = counts[counts > 0] / total
+    return float(max(0.0, -(share * np.log(share)).sum())) / math.log(len(counts))

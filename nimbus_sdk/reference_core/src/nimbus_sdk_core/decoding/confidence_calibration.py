@@ -1,0 +1,64 @@
+"""How well confidences keep what they promise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .._types import FloatArray
+
+N_BINS = 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConfidenceCalibration:
+    """Confidence against accuracy in ten bins of equal width (a reliability diagram).
+
+    Source: C. Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+
+    Attributes:
+        expected_error: Mean gap between confidence and accuracy, weighted by trials (ECE).
+        maximum_error: The largest gap of a bin that holds trials (MCE).
+        bin_edges: Shape (11,), from 0 to 1.
+        bin_counts: Trials in each bin, shape (10,).
+        bin_confidences: Mean confidence in each bin, NaN in an empty one, shape (10,).
+        bin_accuracies: Share of right predictions in each bin, NaN in an empty one, shape (10,).
+    """
+
+    expected_error: float
+    maximum_error: float
+    bin_edges: FloatArray
+    bin_counts: npt.NDArray[np.intp]
+    bin_confidences: FloatArray
+    bin_accuracies: FloatArray
+
+
+def confidence_calibration(confidences: FloatArray, right: npt.NDArray[np.bool_]) -> ConfidenceCalibration:
+    """Compare confidences with what came true.
+
+    Args:
+        confidences: Probability given to each prediction, shape (n_trials,).
+        right: Whether it came true, shape (n_trials,).
+
+    >>> confidence_calibration(np.array([0.75, 0.75]), np.array([True, False])).expected_error
+    0.25
+    """
+    place = np.minimum((confidences * N_BINS).astype(np.intp), N_BINS - 1)
+    wrong, hits = np.bincount(place + N_BINS * right, minlength=2 * N_BINS).reshape(2, N_BINS)
+    counts = wrong + hits
+    filled = counts > 0
+    confidence, accuracy = np.full(N_BINS, np.nan), np.full(N_BINS, np.nan)
+    np.divide(np.bincount(place, confidences, N_BINS), counts, out=confidence, where=filled)
+    np.divide(hits, counts, out=accuracy, where=filled)
+    gaps = np.abs(confidence - accuracy)[filled]
+    weights = counts[filled]
+    return ConfidenceCalibration(
+        expected_error=float((gaps * weights).sum() / weights.sum()) if gaps.size else float("nan"),
+        maximum_error=float(gaps.max()) if gaps.size else float("nan"),
+        bin_edges=np.linspace(0.0, 1.0, N_BINS + 1),
+        bin_counts=counts,
+        bin_confidences=confidence,
+        bin_accuracies=accuracy,
+    )

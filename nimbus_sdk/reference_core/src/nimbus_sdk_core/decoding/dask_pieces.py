@@ -1,0 +1,52 @@
+"""What is done with one piece of a batch, wherever it lies: sent to the workers of a cluster.
+
+These are objects and no functions, so that pickle can be taught how to bring them to another process.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .._types import FeatureArray, FloatArray
+from ..data.aggregate import aggregate
+from ..data.dask_aggregate import BlockInfo, piece_errors
+from ..data.features import read_features
+from ..data.metadata import BCIMetadata
+from ..models.protocol import Decoder
+from ..models.scoring import diagnose
+
+ROWS = ("best", "confidences", "entropy", "distances", "outlier_scores")
+"""What stands below the posteriors in the table of a scored piece."""
+
+
+class PieceScorer:
+    """Decodes the trials of a piece.
+
+    Attributes:
+        model: A trained model.
+        metadata: What the features are.
+    """
+
+    __slots__ = ("metadata", "model")
+
+    def __init__(self, model: Decoder, metadata: BCIMetadata) -> None:
+        self.model = model
+        self.metadata = metadata
+
+    def __call__(self, features: FeatureArray, block_info: BlockInfo | None = None) -> FloatArray:
+        """Score trials.
+
+        Args:
+            features: Shape (n_features × n_samples × n_trials).
+            block_info: Where the piece is in the array, filled in by Dask.
+
+        Returns:
+            Posteriors of each class, and below them what `ROWS` says, shape (n_classes + 5 × n_trials).
+
+        Raises:
+            CoreDataError: Values that cannot be used; the message says in which trials.
+        """
+        with piece_errors(block_info):
+            checked = read_features(features, self.metadata)
+            found = diagnose(self.model, aggregate(checked, self.metadata.temporal_aggregation))
+        return np.vstack([found.posteriors, *(getattr(found, row) for row in ROWS)])

@@ -1,0 +1,103 @@
+"""LazyBatchResult: what will come out for a batch that is a Dask array."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, fields, replace
+from importlib import import_module
+from typing import Self
+
+from .._repr import Facts, as_line, as_table
+from .._types import LabelArray
+from ..data.dask_arrays import LazyArray, is_lazy
+from ..errors import CoreDataError
+from .batch_result import BatchResult
+from .confidence_calibration import ConfidenceCalibration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LazyBatchResult:
+    """A `BatchResult` whose parts are Dask arrays: nothing is computed before it is asked for.
+
+    The names and shapes are those of `BatchResult`; its numbers are arrays without axes here, and the parts
+    of ``confidence_calibration`` are Dask arrays too. What is asked for in one ``dask.compute(…)`` is
+    computed in one pass over the features; `compute` does so for everything. A single one is printed, for
+    instance, by ``print(f"{float(lazy.accuracy):.3f}")``.
+    """
+
+    predictions: LazyArray
+    confidences: LazyArray
+    posteriors: LazyArray
+    classes: LabelArray
+    entropy: LazyArray
+    mean_entropy: LazyArray
+    mahalanobis_distances: LazyArray
+    outlier_scores: LazyArray
+    balance: LazyArray
+    model_name: str
+    simulated: bool
+    accuracy: LazyArray | None = None
+    confidence_calibration: ConfidenceCalibration | None = None
+    class_names: tuple[str, ...] | None = None
+    latency_ms: float = math.nan
+    per_trial_latency_ms: float = math.nan
+
+    def __len__(self) -> int:
+        return self.predictions.shape[0]
+
+    def compute(self) -> BatchResult:
+        """Compute everything, in one pass, on the scheduler in use; the result is held in memory.
+
+        Raises:
+            CoreDataError: Values that are not finite; the message says in which trials.
+        """
+        started = time.perf_counter()
+        n_trials = len(self)
+        (found,) = import_module("dask").compute(self._parts())
+        for name in ("mean_entropy", "balance", "accuracy"):
+            found[name] = None if found[name] is None else float(found[name])
+        elapsed = 1e3 * (time.perf_counter() - started)
+        found["latency_ms"] = elapsed
+        found["per_trial_latency_ms"] = elapsed / n_trials if n_trials else math.nan
+        calibration: ConfidenceCalibration | None = found["confidence_calibration"]
+        if calibration is not None:
+            found["confidence_calibration"] = replace(
+                calibration,
+                expected_error=float(calibration.expected_error),
+                maximum_error=float(calibration.maximum_error),
+            )
+        return BatchResult(**found)
+
+    def persist(self) -> Self:
+        """Compute everything and keep it where it was computed, on the workers of a cluster."""
+        (found,) = import_module("dask").persist(self._parts())
+        return type(self)(**found)
+
+    def __repr__(self) -> str:
+        return as_line("LazyBatchResult", self._facts())
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped, nothing computed."""
+        return as_table("LazyBatchResult", self._facts())
+
+    def _facts(self) -> Facts:
+        facts = [("trials", str(len(self))), ("model", self.model_name)]
+        if self.simulated:
+            facts.append(("trained on", "simulated data"))
+        if is_lazy(self.predictions):
+            pieces = len(self.predictions.chunks[0])
+            facts.append(("to be computed", f"in {pieces} pieces, by compute()"))
+        return facts
+
+    def _parts(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def require_computed(result: object) -> None:
+    """Raise CoreDataError where a result is still a plan."""
+    if isinstance(result, LazyBatchResult):
+        raise CoreDataError(
+            "This result is of a Dask array, and nothing of it has been computed yet.",
+            "Call result.compute() first.",
+        )

@@ -1,0 +1,95 @@
+"""predict_batch: from a batch of trials to a BatchResult."""
+
+from __future__ import annotations
+
+import time
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .._types import IndexArray
+from ..data.aggregate import aggregate_or_view
+from ..data.argument_checks import whole_number
+from ..data.bci_data import BCIData
+from ..data.dask_arrays import is_lazy
+from ..data.labels import index_of
+from ..models.compatibility import check_fit
+from ..models.protocol import Decoder, as_it_is
+from ..models.scoring import Diagnosis, diagnose
+from .batch_result import BatchResult, balance
+from .confidence_calibration import confidence_calibration
+from .dask_pieces import PieceScorer
+
+
+def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> BatchResult:
+    """Decode a batch of trials with the model as it is now, also if another thread goes on teaching it.
+
+    Args:
+        model: A trained model.
+        data: Trials prepared as those the model was trained on; with labels, accuracy and calibration of
+            the confidences are measured too.
+        iterations: Accepted for compatibility with NimbusSDK.jl. No kind of model needs iterations to
+            predict, so the number changes nothing.
+
+    Returns:
+        Predictions, posteriors and diagnostics; for an empty batch empty arrays and NaN means. Where the
+        features are a Dask array, a `LazyBatchResult` with the same names and a method ``compute``.
+
+    Raises:
+        CoreTypeError: ``model`` is no model, or ``data`` are no BCIData.
+        CoreDataError: Another number of features or classes, or labels the model does not know.
+        ModelMismatchError: Another paradigm, feature type or temporal aggregation.
+        NotTrainedError: The model is not trained.
+
+    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+    >>> result = predict_batch(model, simulate("motor_imagery", n_trials=100, seed=3))
+    >>> result.posteriors.shape
+    (100, 4)
+    >>> bool(result.accuracy > 0.7)
+    True
+    """
+    started = time.perf_counter()
+    whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    check_fit(model, data)
+    model = as_it_is(model)
+    truth = None if data.labels is None else index_of(data.labels, model.classes_)
+    if is_lazy(data.features):
+        from .dask_batch import predict_lazily
+
+        # The same names, computed when they are asked for.
+        return cast(BatchResult, predict_lazily(PieceScorer(model, data.metadata), data.features, truth))
+    vectors = aggregate_or_view(data.features, data.metadata.temporal_aggregation)
+    return _result(model, diagnose(model, vectors), truth, started)
+
+
+def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started: float) -> BatchResult:
+    best, n_trials = found.best, len(found.best)
+    right = None if truth is None or not n_trials else best == truth
+    calibration = None if right is None else confidence_calibration(found.confidences, right)
+    predictions, spread = model.classes_[best], np.bincount(best, minlength=len(model.classes_))
+    card = model.card
+    elapsed = 1e3 * (time.perf_counter() - started)
+    return BatchResult(
+        predictions=predictions,
+        confidences=found.confidences,
+        posteriors=found.posteriors.T,
+        classes=model.classes_.copy(),
+        entropy=found.entropy,
+        mean_entropy=_mean(found.entropy),
+        mahalanobis_distances=found.distances,
+        outlier_scores=found.outlier_scores,
+        balance=balance(spread),
+        latency_ms=elapsed,
+        per_trial_latency_ms=elapsed / n_trials if n_trials else float("nan"),
+        model_name=card.name if card is not None else type(model).__name__,
+        simulated=card is not None and card.simulated,
+        accuracy=None if right is None else _mean(right),
+        confidence_calibration=calibration,
+        class_names=None if card is None else card.class_names,
+    )
+
+
+def _mean(values: npt.NDArray[np.float64 | np.bool_]) -> float:
+    return float(values.mean()) if len(values) else float("nan")

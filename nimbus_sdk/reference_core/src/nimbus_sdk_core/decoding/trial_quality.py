@@ -1,0 +1,152 @@
+"""Whether what was predicted is good enough to act on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import SupportsFloat
+
+import numpy as np
+import numpy.typing as npt
+
+from .._repr import Facts, as_line, as_table
+from .._types import FloatArray
+from ..data.argument_checks import probability
+from ..data.labels import refuse_mask
+from ..errors import CoreDataError
+from .batch_result import BatchResult
+from .dask_result import require_computed
+from .streaming_results import ChunkResult, StreamingResult
+
+USUAL_THRESHOLD = 0.7
+OUTLIER_SCORE = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrialQuality:
+    """How far predictions can be acted on. Names follow NimbusSDK.jl.
+
+    Attributes:
+        overall_score: From 0 (as good as guessing) to 1 (certain, and nothing unusual): the mean over trials
+            of (K·confidence - 1)/(K - 1) for K classes, where outliers count 0.
+        confidence_acceptable: Whether the mean confidence reaches the threshold.
+        recommendation: What to do next.
+        rejected: Which trials are better not acted on, for low confidence or as outliers, shape (n_trials,).
+    """
+
+    overall_score: float
+    confidence_acceptable: bool
+    recommendation: str
+    rejected: npt.NDArray[np.bool_]
+
+    def __repr__(self) -> str:
+        return as_line("TrialQuality", self._facts())
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        return as_table("TrialQuality", self._facts())
+
+    def _facts(self) -> Facts:
+        return [
+            ("overall score", f"{self.overall_score:.3f}"),
+            ("confidence acceptable", "yes" if self.confidence_acceptable else "no"),
+            ("rejected", f"{int(self.rejected.sum())} of {len(self.rejected)} trials"),
+            ("recommendation", self.recommendation),
+        ]
+
+
+def should_reject_trial(confidence: SupportsFloat, threshold: SupportsFloat = USUAL_THRESHOLD) -> bool:
+    """Whether a trial is better repeated than acted on.
+
+    Args:
+        confidence: Posterior probability of what was predicted.
+        threshold: The lowest confidence to act on.
+
+    Raises:
+        CoreDataError: One of them is not from 0 to 1.
+
+    >>> should_reject_trial(0.65), should_reject_trial(0.65, 0.6)
+    (True, False)
+    """
+    return probability("confidence", confidence) < probability("threshold", threshold)
+
+
+def assess_trial_quality(
+    result: BatchResult | StreamingResult | ChunkResult | npt.ArrayLike,
+    *,
+    confidence_threshold: SupportsFloat = USUAL_THRESHOLD,
+) -> TrialQuality:
+    """Judge predictions by how sure they are and by how usual the trials were.
+
+    Args:
+        result: From `predict_batch`, `process_chunk` or `finalize_trial`; or posteriors, of shape
+            (n_trials × n_classes), or (n_classes,) for one trial.
+        confidence_threshold: The lowest confidence to act on.
+
+    Raises:
+        CoreDataError: No trials, posteriors that are not probabilities, or a result that is not computed yet.
+
+    >>> quality = assess_trial_quality([[0.9, 0.1], [0.55, 0.45]])
+    >>> quality.confidence_acceptable, quality.rejected.tolist()
+    (True, [False, True])
+    """
+    require_computed(result)
+    least = probability("confidence_threshold", confidence_threshold)
+    posteriors = _posteriors(result)
+    confidences = posteriors.max(axis=1)
+    unusual = np.zeros(len(confidences), np.bool_)
+    if isinstance(result, BatchResult):
+        unusual = result.outlier_scores > OUTLIER_SCORE
+    n_classes = posteriors.shape[1]
+    above_chance = (n_classes * confidences - 1.0) / (n_classes - 1.0)
+    acceptable = bool(confidences.mean() >= least)
+    return TrialQuality(
+        overall_score=float(np.where(unusual, 0.0, above_chance).mean().clip(0.0, 1.0)),
+        confidence_acceptable=acceptable,
+        recommendation=_recommendation(acceptable, float(unusual.mean()), confidences, least),
+        rejected=unusual | (confidences < least),
+    )
+
+
+def _posteriors(result: BatchResult | StreamingResult | ChunkResult | npt.ArrayLike) -> FloatArray:
+    if isinstance(result, BatchResult):
+        found = result.posteriors
+    elif isinstance(result, StreamingResult | ChunkResult):
+        found = result.posterior[np.newaxis]
+    else:
+        found = _as_posteriors(result)
+    if not len(found):
+        raise CoreDataError("There are no trials to assess.", "Give the result of at least one.")
+    return found
+
+
+def _as_posteriors(values: npt.ArrayLike) -> FloatArray:
+    hint = "Give a result, or posteriors of shape (n_trials × n_classes)."
+    refuse_mask("posteriors", values)
+    try:
+        found = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise CoreDataError(f"result is a {type(values).__name__}.", hint) from None
+    if found.ndim != 2 or found.shape[1] < 2:
+        raise CoreDataError(
+            f"posteriors have shape {np.shape(values)}, expected (n_trials, n_classes).", hint
+        )
+    if not ((found >= 0.0).all() and np.allclose(found.sum(axis=1), 1.0, rtol=0.0, atol=1e-6)):
+        raise CoreDataError("posteriors are not probabilities that sum to 1 for each trial.", hint)
+    return found
+
+
+def _recommendation(acceptable: bool, unusual: float, confidences: FloatArray, least: float) -> str:
+    if unusual > 0.1:
+        return (
+            f"{100 * unusual:.0f} % of the trials are unlike those the model was trained on: look for "
+            "artefacts, loose electrodes or another preprocessing."
+        )
+    low = math.fsum(confidences < least) / len(confidences)
+    if acceptable and low <= 0.2:
+        return "Act on these predictions."
+    if acceptable:
+        return f"Repeat the {100 * low:.0f} % of trials below {least:g}; act on the others."
+    return (
+        "Confidence is low: calibrate the model on a few labelled trials of this session, or use longer ones."
+    )

@@ -1,0 +1,1 @@
+"""The model kinds, their training, and what they share."""

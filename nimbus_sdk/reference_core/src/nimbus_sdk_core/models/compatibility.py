@@ -1,0 +1,142 @@
+"""Whether arguments are what they should be, and whether data were made for a model."""
+
+from __future__ import annotations
+
+from ..data.argument_checks import check_kind
+from ..data.bci_data import BCIData
+from ..data.metadata import BCIMetadata
+from ..errors import CoreDataError, CoreTypeError, ModelMismatchError
+from .protocol import Decoder
+
+_BUILD_DATA = (
+    "Build it with BCIData(features, BCIMetadata(…)), features of shape (n_features × n_samples × n_trials)."
+)
+_OTHER_FEATURES = "Give the features the model was trained on."
+
+
+def check_model(model: object) -> None:
+    """Raise CoreTypeError unless ``model`` is a model, trained or not."""
+    # Asked of its class: an untrained model has no attributes of a trained one.
+    if not hasattr(type(model), "score_trials"):
+        raise CoreTypeError(
+            f"model is a {type(model).__name__}, not a model.",
+            "Give what train_model() or load_model() returned.",
+        )
+
+
+def check_metadata_kind(metadata: object) -> None:
+    """Raise CoreTypeError unless ``metadata`` are a BCIMetadata."""
+    check_kind(
+        "metadata", metadata, BCIMetadata, "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …)."
+    )
+
+
+def check_fit(model: Decoder, data: BCIData) -> None:
+    """Refuse data that the model would misread.
+
+    Args:
+        model: A trained model.
+        data: The data it is to read.
+
+    Raises:
+        CoreTypeError: They are no model and no BCIData.
+        CoreDataError: Another number of features or classes.
+        ModelMismatchError: Another paradigm, feature type or temporal aggregation.
+    """
+    check_model(model)
+    check_kind("data", data, BCIData, _BUILD_DATA)
+    if data.n_features != model.n_features_in_:
+        raise CoreDataError(
+            f"The data have {data.n_features} features on axis 0 (shape {data.features.shape}), "
+            f"{_name(model)} expects {model.n_features_in_}.",
+            _OTHER_FEATURES,
+        )
+    check_metadata(model, data.metadata)
+
+
+def check_metadata(model: Decoder, found: BCIMetadata) -> None:
+    """Refuse what the metadata tell of, where the model would misread it.
+
+    Number of features and classes, paradigm, feature type and temporal aggregation must agree. The sampling
+    rate and the length of a trial may differ, since every trial becomes one vector.
+
+    Args:
+        model: A trained model.
+        found: What is known of the data it is to read.
+
+    Raises:
+        CoreDataError: Another number of features or classes.
+        ModelMismatchError: Another paradigm, feature type or temporal aggregation.
+    """
+    if found.n_features != model.n_features_in_:
+        raise CoreDataError(
+            f"metadata.n_features is {found.n_features}, {_name(model)} expects {model.n_features_in_}.",
+            _OTHER_FEATURES,
+        )
+    if found.n_classes != len(model.classes_):
+        raise CoreDataError(
+            f"metadata.n_classes is {found.n_classes}, {_name(model)} knows {len(model.classes_)} classes.",
+            "Take the model of your task, or correct n_classes.",
+        )
+    if model.card is not None:
+        _check_meaning(model, model.card.metadata, found)
+
+
+def _check_meaning(model: Decoder, expected: BCIMetadata, found: BCIMetadata) -> None:
+    for field in ("paradigm", "feature_type", "temporal_aggregation"):
+        wanted, given = getattr(expected, field), getattr(found, field)
+        if wanted != given:
+            raise ModelMismatchError(
+                f"The data's {field} is {given!r}, but {_name(model)} was trained on {wanted!r}.",
+                "Numbers of another meaning would be misread: prepare the data as the model expects, "
+                "or train a model on yours.",
+            )
+
+
+def _name(model: Decoder) -> str:
+    return repr(model.card.name) if model.card is not None else f"this {type(model).__name__}"
+
+
+def get_n_features(model: Decoder) -> int:
+    """How many features a trained model reads.
+
+    Raises:
+        CoreTypeError: It is no model.
+        NotTrainedError: The model is not trained.
+
+    >>> from nimbus_sdk_core import NimbusLDA, load_model
+    >>> get_n_features(load_model(NimbusLDA, "motor_imagery_4class_v1"))
+    16
+    """
+    check_model(model)
+    return model.n_features_in_
+
+
+def get_n_classes(model: Decoder) -> int:
+    """How many classes a trained model knows.
+
+    Raises:
+        CoreTypeError: It is no model.
+        NotTrainedError: The model is not trained.
+
+    >>> from nimbus_sdk_core import NimbusLDA, load_model
+    >>> get_n_classes(load_model(NimbusLDA, "motor_imagery_4class_v1"))
+    4
+    """
+    get_n_features(model)
+    return len(model.classes_)
+
+
+def get_paradigm(model: Decoder) -> str | None:
+    """The paradigm a model was trained for, or None where it was trained on plain vectors.
+
+    Raises:
+        CoreTypeError: It is no model.
+        NotTrainedError: The model is not trained.
+
+    >>> from nimbus_sdk_core import NimbusLDA, load_model
+    >>> get_paradigm(load_model(NimbusLDA, "motor_imagery_4class_v1"))
+    'motor_imagery'
+    """
+    get_n_features(model)
+    return None if model.card is None else model.card.metadata.paradigm

@@ -1,0 +1,53 @@
+"""ModelCard: what a person should know of a trained model besides its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..data.metadata import BCIMetadata
+from ..errors import CoreTypeError
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """Name and origin of a trained model.
+
+    Args:
+        name: What the model is called.
+        metadata: The data it was trained on, and so the data it can read.
+        description: Free text.
+        details: More facts, as JSON values. ``"simulated": true`` marks models that never saw a brain, and
+            ``"class_names"`` are what to call the classes in pictures, in the order of the sorted labels.
+
+    Raises:
+        CoreTypeError: A name or a description that is no text, metadata that are no `BCIMetadata`.
+    """
+
+    name: str
+    metadata: BCIMetadata
+    description: str = ""
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in (("name", self.name), ("description", self.description)):
+            if not isinstance(value, str):
+                raise CoreTypeError(f"{name} is {value!r}, not a text.", f"Give {name} as a text in quotes.")
+        if not isinstance(self.metadata, BCIMetadata):
+            raise CoreTypeError(f"metadata is a {type(self.metadata).__name__}.", "Give a BCIMetadata.")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the model was trained on simulated data."""
+        return self.details.get("simulated") is True
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What to call the classes, where ``details`` hold one text for each."""
+        names = self.details.get("class_names")
+        if not isinstance(names, list) or len(names) != self.metadata.n_classes:
+            return None
+        return tuple(map(str, names))

@@ -1,0 +1,98 @@
+"""The posterior predictive of NimbusProbit: with coefficients and noise integrated out, a Student-t.
+
+The latent vector of a new trial with inputs x follows
+
+    z ~ t(Mᵀx, Ψ·(1 + xᵀP⁻¹x)/ν', ν'),    ν' = ν - n_classes + 2
+
+and class k has the probability that z lies in its cone. Source: the matrix-normal and inverse-Wishart
+analysis of K. P. Murphy, Probabilistic Machine Learning: Advanced Topics (2023), section 15.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._types import FloatArray
+from ..errors import CoreDataError
+from ..stats.blocked import blocks, product
+from ..stats.orthant import Cone, cone, log_student_probability
+from ..stats.quadrature import Rule, StudentScale, cube, student_scale
+from .probit_regression import LatentRegression, leads
+
+# Doubles in one array of intermediate results: what stays in the cache.
+_AT_ONCE = 2**13
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProbitPredictive:
+    """The predictive, prepared for many trials.
+
+    Attributes:
+        directions: The inverse Cholesky factor of P, and below it by how much the mean score of each class
+            leads the others', for each lead in turn all classes: one product gives all that depends on the
+            inputs, shape (n_inputs + n_classes - 1 · n_classes × n_inputs).
+        cones: Where each class wins, for leads of shape (n_classes - 1 × n_classes × n_trials).
+        rule: How to integrate over the noise.
+        scale: How to integrate over its scale.
+    """
+
+    directions: FloatArray
+    cones: Cone
+    rule: Rule
+    scale: StudentScale
+
+
+def probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
+    """Prepare the predictive of a posterior.
+
+    Raises:
+        CoreDataError: A matrix is not positive definite in floating point.
+    """
+    n_latent = posterior.coefficients.shape[1]
+    dof = posterior.dof - n_latent + 1.0
+    ahead = leads(n_latent + 1)
+    try:
+        lower = np.linalg.cholesky(ahead @ (posterior.scatter / dof) @ ahead.transpose(0, 2, 1))
+        whitener = np.linalg.inv(np.linalg.cholesky(posterior.precision))
+    except np.linalg.LinAlgError:
+        raise CoreDataError(
+            "The precision of the coefficients or the noise is singular in floating point.",
+            "Give hyper-parameters that are less extreme.",
+        ) from None
+    margins = ahead @ posterior.coefficients.T
+    return ProbitPredictive(
+        directions=np.concatenate([whitener, margins.transpose(1, 0, 2).reshape(-1, len(whitener))]),
+        cones=cone(np.asarray(lower.transpose(1, 2, 0)[..., None], dtype=np.float64)),
+        rule=cube(n_latent - 1, per_axis=(24, 8, 6), lattice=512),
+        scale=student_scale(dof),
+    )
+
+
+def log_shares(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
+    """Natural logarithm of each class's probability, shape (n_classes × n_trials).
+
+    Each class is integrated on its own, so that the probabilities sum to 1 to the accuracy of the rule.
+
+    Args:
+        ready: The prepared predictive.
+        inputs: A row of ones and the standardised features, shape (n_inputs × n_trials).
+    """
+    n_inputs, n_trials = inputs.shape
+    found = product(ready.directions, inputs)
+    white, margins = found[:n_inputs], found[n_inputs:]
+    white *= white
+    spread = np.add.reduce(white)
+    spread += 1.0
+    margins /= np.sqrt(spread, out=spread)
+    n_latent = len(ready.cones.heights)
+    mean = margins.reshape(n_latent, -1, n_trials)
+    each = ready.rule.weights.size * ready.scale.squares.size * mean.shape[1]
+    at_once = max(1, _AT_ONCE // each)
+    if n_trials <= at_once:
+        return log_student_probability(mean, ready.cones, ready.rule, ready.scale)
+    shares = np.empty(mean.shape[1:])
+    for block in blocks(n_trials, most=at_once):
+        shares[:, block] = log_student_probability(mean[..., block], ready.cones, ready.rule, ready.scale)
+    return shares

@@ -1,0 +1,135 @@
+"""The prior of NimbusProbit from its hyper-parameters, each automatic where it is not given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .._types import FloatArray
+from ..data.argument_checks import positive_number
+from ..errors import CoreDataError
+from .probit_regression import LatentRegression
+
+# A coefficient of standardised features is then normal with deviation 0.58, in units of the latent noise:
+# classes may well be ten deviations apart along one feature, but need evidence for it.
+_FEATURE_PRECISION = 3.0
+_CONSTANT_PRECISION = 0.01
+
+_MOST_CLASSES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ProbitHyper:
+    """Hyper-parameters as a person gives them; None where they are to be automatic.
+
+    Attributes:
+        xi_beta: Prior mean of the coefficients: a number for all, or (n_features + 1 × n_classes - 1).
+        W_beta: Their prior precision: a number for all features, or (n_features + 1 × n_features + 1).
+        W_df: Degrees of freedom of the noise precision's Wishart prior.
+        W_scale: Its scale: a number for its diagonal, or (n_classes - 1 × n_classes - 1).
+    """
+
+    xi_beta: npt.ArrayLike | None
+    W_beta: npt.ArrayLike | None
+    W_df: float | None
+    W_scale: npt.ArrayLike | None
+
+
+def probit_prior(hyper: ProbitHyper, n_features: int, n_classes: int) -> LatentRegression:
+    """Build the prior for so many features and classes.
+
+    Automatic are: mean 0 and precision 3 for the coefficients of standardised features (0.01 for the
+    constant), degrees of freedom n_classes + 1, the first whole number for which the noise has an expected
+    covariance (Imai and van Dyk, 2005, advise small numbers too), and a scale that makes the identity the
+    expected precision. All of these treat the classes alike.
+
+    How much to trust few trials depends on how far apart the classes are, which nobody knows before. Measured
+    on 2,000 unseen trials, mean of three problems each: log loss, and in brackets the expected calibration
+    error, for W_beta of
+
+    ============================== ============ ============ ============ ===== ===== =====
+    features, classes, trials           3            1           0.3       0.1  0.03  0.01
+    ============================== ============ ============ ============ ===== ===== =====
+    2, 2, 40                       0.490 (0.03) 0.493 (0.03) 0.517 (0.05) 0.550 0.584 0.605
+    5, 3, 150                      0.525 (0.03) 0.525 (0.02) 0.529 (0.02) 0.532 0.533 0.534
+    16, 4, 80                      1.058 (0.09) 1.330 (0.18) 2.081 (0.27) 3.565 3.903 4.377
+    16, 4, 200, 63 % decodable     0.945 (0.06) 1.008 (0.08) 1.084 (0.10) 1.172 1.225 1.190
+    16, 4, 200, 91 % decodable     0.256 (0.03) 0.286 (0.02) 0.400 (0.05) 0.554 0.688 0.574
+    16, 4, 200, 99 % decodable     0.059 (0.04) 0.042 (0.03) 0.035 (0.02) 0.034
+    16, 4, 1,000                   0.802 (0.03) 0.804 (0.03) 0.805 (0.03) 0.805 0.805 0.805
+    motor imagery: 16, 4, 60       0.495 (0.06) 0.528 (0.02) 0.680 (0.08) 0.945 1.282 1.530
+    motor imagery: 16, 4, 200      0.433 (0.02) 0.487 (0.03) 0.613 (0.07) 0.767 0.751 0.841
+    P300: 8, 2, 60                 0.413 (0.02) 0.439 (0.04) 0.468 (0.06) 0.483 0.490 0.492
+    SSVEP: 12, 4, 120              0.252 (0.07) 0.236 (0.02) 0.274 (0.02) 0.361 0.486 0.462
+    ============================== ============ ============ ============ ===== ===== =====
+
+    So 3 is never far from the best and the others sometimes are. Where classes are so far apart that nearly
+    all trials are right it says too little, by 0.04 to 0.10 on average. After 100 iterations, the weakest
+    priors had not always converged.
+
+    Raises:
+        CoreDataError: A hyper-parameter of another kind, shape or range, which the message names; or too many
+            classes.
+    """
+    if n_classes > _MOST_CLASSES:
+        raise CoreDataError(
+            f"There are {n_classes} classes; NimbusProbit takes at most {_MOST_CLASSES}.",
+            "Use NimbusLDA: it has no such limit.",
+        )
+    n_inputs, n_latent = n_features + 1, n_classes - 1
+    dof = n_classes + 1.0 if hyper.W_df is None else positive_number("W_df", hyper.W_df)
+    if not dof > n_latent - 1:
+        raise CoreDataError(
+            f"W_df is {dof:g}.", f"{n_classes} classes need more than {n_latent - 1} degrees of freedom."
+        )
+    scale = _scale(1.0 / dof if hyper.W_scale is None else hyper.W_scale, n_latent)
+    return LatentRegression(
+        coefficients=_mean(0.0 if hyper.xi_beta is None else hyper.xi_beta, (n_inputs, n_latent)),
+        precision=_precision(_FEATURE_PRECISION if hyper.W_beta is None else hyper.W_beta, n_inputs),
+        dof=dof,
+        scatter=np.asarray(np.linalg.inv(scale), dtype=np.float64),
+    )
+
+
+def _mean(given: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
+    found = _numbers("xi_beta", given, shape)
+    return np.array(np.broadcast_to(found, shape))
+
+
+def _precision(given: npt.ArrayLike, n_inputs: int) -> FloatArray:
+    found = _numbers("W_beta", given, (n_inputs, n_inputs))
+    if found.ndim == 2:
+        return _positive_definite("W_beta", found)
+    return np.diag([_CONSTANT_PRECISION] + [positive_number("W_beta", float(found))] * (n_inputs - 1))
+
+
+def _scale(given: npt.ArrayLike, n_latent: int) -> FloatArray:
+    found = _numbers("W_scale", given, (n_latent, n_latent))
+    if found.ndim == 2:
+        return _positive_definite("W_scale", found)
+    return positive_number("W_scale", float(found)) * np.eye(n_latent)
+
+
+def _numbers(name: str, given: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
+    hint = f"Give a number, an array of shape {shape}, or None."
+    try:
+        found = np.asarray(given)
+    except ValueError:
+        raise CoreDataError(f"{name} is ragged.", hint) from None
+    if found.dtype.kind not in "iuf" or found.shape not in ((), shape):
+        raise CoreDataError(f"{name} is of type {found.dtype} and shape {found.shape}.", hint)
+    if not np.isfinite(found).all():
+        raise CoreDataError(f"{name} holds values that are not finite.", hint)
+    return found.astype(np.float64)
+
+
+def _positive_definite(name: str, found: FloatArray) -> FloatArray:
+    try:
+        np.linalg.cholesky(found)
+    except np.linalg.LinAlgError:
+        raise CoreDataError(f"{name} is not positive definite.", "Give a covariance-like matrix.") from None
+    if not np.array_equal(found, found.T):
+        raise CoreDataError(f"{name} is not symmetric.", "Give 0.5 * (matrix + matrix.T).")
+    return found

@@ -1,0 +1,37 @@
+"""Which model kinds there are, and how a kind may be named."""
+
+from __future__ import annotations
+
+from ..errors import ModelMismatchError
+from .gaussian import NimbusLDA, NimbusQDA
+from .probit import NimbusProbit
+from .protocol import Decoder
+
+KINDS: dict[str, type[NimbusLDA] | type[NimbusQDA] | type[NimbusProbit]] = {
+    "NimbusLDA": NimbusLDA,
+    "NimbusQDA": NimbusQDA,
+    "NimbusProbit": NimbusProbit,
+}
+
+_OLDER_NAMES = {"RxLDAModel": "NimbusLDA", "RxGMMModel": "NimbusQDA", "RxPolyaModel": "NimbusProbit"}
+
+
+def kind_name(kind: type[Decoder] | str) -> str:
+    """Give the name under which a kind is kept in model files.
+
+    Args:
+        kind: The class, its name, or its name in older Nimbus documentation.
+
+    Raises:
+        ModelMismatchError: There is no such kind.
+
+    >>> kind_name("RxLDAModel"), kind_name(NimbusQDA)
+    ('NimbusLDA', 'NimbusQDA')
+    """
+    name = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+    name = _OLDER_NAMES.get(name, name)
+    if name not in KINDS or not (isinstance(kind, str) or kind is KINDS[name]):
+        raise ModelMismatchError(
+            f"There is no model kind {name}.", f"Use one of {', '.join([*KINDS, *_OLDER_NAMES])}."
+        )
+    return name

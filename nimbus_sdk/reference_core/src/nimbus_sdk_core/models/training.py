@@ -1,0 +1,174 @@
+"""train_model and calibrate_model."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Mapping
+from typing import TypeVar, overload
+
+import numpy as np
+
+from .._repr import printable
+from .._types import LabelArray
+from ..data.argument_checks import check_kind, whole_number
+from ..data.bci_data import BCIData
+from ..errors import CoreDataError, ModelMismatchError
+from .base import HyperValue
+from .compatibility import check_fit
+from .model_card import JsonValue, ModelCard
+from .protocol import Decoder
+from .registry import KINDS, kind_name
+
+M = TypeVar("M", bound=Decoder)
+
+_JULIA_SPELLINGS = {"ξβ": "xi_beta", "Wβ": "W_beta"}
+
+
+@overload
+def train_model(
+    kind: type[M],
+    data: BCIData,
+    *,
+    iterations: int = 50,
+    showprogress: bool = False,
+    name: str = "",
+    description: str = "",
+    **hyper: HyperValue,
+) -> M: ...
+@overload
+def train_model(
+    kind: str,
+    data: BCIData,
+    *,
+    iterations: int = 50,
+    showprogress: bool = False,
+    name: str = "",
+    description: str = "",
+    **hyper: HyperValue,
+) -> Decoder: ...
+def train_model(
+    kind: type[Decoder] | str,
+    data: BCIData,
+    *,
+    iterations: int = 50,
+    showprogress: bool = False,
+    name: str = "",
+    description: str = "",
+    **hyper: HyperValue,
+) -> Decoder:
+    """Train a model on labelled trials.
+
+    Args:
+        kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one.
+        data: Labelled trials of at least two classes; all ``metadata.n_classes`` must occur.
+        iterations: Most turns of `NimbusProbit`'s algorithm, which ends earlier where nothing moves any
+            more, and warns where something still does; ``n_iter_`` tells how many it took. The posteriors of
+            the other kinds have a closed form that is found in one step, so that there the number changes
+            nothing. It belongs to the learning and not to the model: ``get_params()`` tells it, ``hyper``
+            and the file do not.
+        showprogress: Write one line to standard error when done.
+        name: What to call the model; by default kind and paradigm.
+        description: Free text, kept with the model.
+        hyper: Hyper-parameters of the kind, such as ``dof_offset`` and ``mean_prior_precision``; ξβ and Wβ,
+            as NimbusSDK.jl writes them, stand for ``xi_beta`` and ``W_beta``.
+
+    Returns:
+        A trained model of that kind.
+
+    Raises:
+        CoreDataError: Data without labels, with classes missing, constant features, a hyper-parameter that
+            is unknown or out of range, a name or a description that is no text.
+        ModelMismatchError: There is no such kind, or it is a model and no class.
+
+    >>> from nimbus_sdk_core import NimbusLDA, simulate
+    >>> train_model(NimbusLDA, simulate("motor_imagery", n_trials=80, seed=1), name="mine")
+    <NimbusLDA 'mine', 16 features, 4 classes>
+    """
+    if isinstance(kind, tuple(KINDS.values())):
+        raise ModelMismatchError(
+            f"kind is {kind!r}, a model already.",
+            f"Give the class, and its hyper-parameters by name: train_model({type(kind).__name__}, data, …).",
+        )
+    kind = kind_name(kind)
+    whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    check_kind("data", data, BCIData, "Build it with BCIData(features, BCIMetadata(…), labels).")
+    labels = _labels_of_all_classes(data)
+    details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
+    card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
+    model = _in_turns(_untrained(kind, hyper), iterations).fit(data.vectors(), labels)
+    model.card = card
+    if showprogress:
+        turns = getattr(model, "n_iter_", None)
+        effort = "one exact step" if turns is None else f"{turns} iterations"
+        sys.stderr.write(f"trained {printable(card.name)} on {data.n_trials} trials in {effort}\n")
+    return model
+
+
+def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
+    """Adapt a trained model to a person or a day: its posterior is the prior for the new trials.
+
+    For `NimbusLDA` and `NimbusQDA` this is exact, so calibrating on two sets in turn equals calibrating on
+    both at once. For `NimbusProbit` it is not: see `NimbusProbit.partial_fit`. The hyper-parameters stay;
+    ``base`` is left as it was.
+
+    Args:
+        base: A trained model.
+        data: Labelled trials; labels among ``base.classes_``, some classes may be absent.
+        iterations: Most turns of `NimbusProbit`'s algorithm; the closed form of the other kinds needs none.
+
+    Raises:
+        CoreDataError: Data without labels, unknown labels, another number of features or classes.
+        ModelMismatchError: Data of another paradigm, feature type or temporal aggregation.
+        NotTrainedError: ``base`` is not trained.
+
+    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+    >>> base = load_model(NimbusLDA, "motor_imagery_4class_v1")
+    >>> mine = calibrate_model(base, simulate("motor_imagery", n_trials=40, seed=2, subject=5))
+    >>> mine.card.details["calibrated_trials"]
+    40
+    """
+    whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    check_fit(base, data)
+    model = _in_turns(copy.copy(base), iterations).partial_fit(data.vectors(), _labels(data))
+    if base.card is not None:
+        before = base.card.details.get("calibrated_trials", 0)
+        total = data.n_trials + (before if isinstance(before, int) else 0)
+        details = {**base.card.details, "calibrated_trials": total}
+        model.card = ModelCard(base.card.name, base.card.metadata, base.card.description, details)
+    return model
+
+
+def _labels(data: BCIData) -> LabelArray:
+    if data.labels is None:
+        raise CoreDataError("The data have no labels.", "Give BCIData(features, metadata, labels).")
+    return data.labels
+
+
+def _labels_of_all_classes(data: BCIData) -> LabelArray:
+    labels = _labels(data)
+    occurring = np.unique(labels)
+    if len(occurring) != data.metadata.n_classes:
+        raise CoreDataError(
+            f"labels hold {len(occurring)} of metadata.n_classes = {data.metadata.n_classes} classes: "
+            f"{[item.item() for item in occurring]}.",
+            "Add trials of the missing classes, or correct n_classes.",
+        )
+    return labels
+
+
+def _untrained(kind: str, hyper: Mapping[str, HyperValue]) -> Decoder:
+    model: Decoder = KINDS[kind]()
+    given = {_JULIA_SPELLINGS.get(name, name): value for name, value in hyper.items()}
+    strange = sorted(set(given) - set(model.hyper))
+    if strange:
+        raise CoreDataError(
+            f"{kind} has no hyper-parameter {', '.join(strange)}.", f"It has {', '.join(model.hyper)}."
+        )
+    return model.set_params(**given)
+
+
+def _in_turns(model: M, iterations: int) -> M:
+    if "iterations" in model.get_params():
+        model.set_params(iterations=iterations)
+    return model

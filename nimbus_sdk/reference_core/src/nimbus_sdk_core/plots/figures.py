@@ -1,0 +1,136 @@
+"""What all pictures have in common: where they are drawn, colours, and names that are text."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from .._types import LabelArray
+from ..errors import CoreDataError, MissingLibraryError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+INK, FAINT = "#333333", "#bbbbbb"
+MOST_NAMED = 30
+_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """A figure without axes.
+
+    Args:
+        width: In inches.
+        height: In inches.
+
+    Raises:
+        MissingLibraryError: Matplotlib is not installed.
+    """
+    try:
+        matplotlib_figure = import_module("matplotlib.figure")
+    except ModuleNotFoundError:
+        raise MissingLibraryError(
+            "Pictures are drawn by Matplotlib, which is not installed.",
+            "Run `pip install 'nimbusbci-sdk[plot]'` (or `pip install matplotlib`), then try again.",
+        ) from None
+    if "ipykernel" in sys.modules and find_spec("matplotlib_inline") is not None:
+        # This teaches a notebook how to show a figure; else only pyplot's first figure would.
+        import_module("matplotlib_inline.backend_inline")
+    figure: Figure = matplotlib_figure.Figure(figsize=(width, height), layout="constrained", dpi=120)
+    return figure
+
+
+def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
+    """The axes to draw in: those that were given, or the only ones of a new figure of this size.
+
+    Raises:
+        CoreDataError: ``ax`` is something else.
+        MissingLibraryError: Matplotlib is not installed.
+    """
+    if ax is None:
+        drawn: Axes = new_figure(width, height).subplots()
+        return drawn
+    kind: type[Axes] = import_module("matplotlib.axes").Axes
+    if not isinstance(ax, kind):
+        raise CoreDataError(
+            f"ax is a {type(ax).__name__}, not Axes of Matplotlib.",
+            "Give one of those that plt.subplots() made, such as axes[0].",
+        )
+    return ax
+
+
+def figure_of(axes: Axes) -> Figure:
+    """The whole figure that axes belong to, also where they lie in a part of it."""
+    return axes.figure.canvas.figure
+
+
+def names_of(classes: LabelArray, names: Sequence[str] | None) -> list[str]:
+    """What to call each class: as was asked for, or by its label.
+
+    Raises:
+        CoreDataError: Not one name for each class.
+
+    >>> import numpy as np
+    >>> names_of(np.array([1, 2]), None), names_of(np.array([1, 2]), ["rest", "move"])
+    (['1', '2'], ['rest', 'move'])
+    """
+    if names is None:
+        return [str(label) for label in classes.tolist()]
+    if isinstance(names, str) or len(names) != len(classes):
+        raise CoreDataError(
+            f"names are {names!r}, but the classes are {classes.tolist()}.",
+            "Give a list with one name for each class, in this order.",
+        )
+    return [str(name) for name in names]
+
+
+def describe(axes: Axes, title: str, below: str, left: str) -> None:
+    """Write title and names of the axes, and take away what shows nothing."""
+    plain(axes.set_title(title, fontsize=10, color=INK, loc="left"))
+    plain(axes.set_xlabel(below, color=INK))
+    plain(axes.set_ylabel(left, color=INK))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(colors=INK)
+
+
+def name_ticks(axes: Axes, which: str, names: Sequence[str]) -> None:
+    """Write names along the axis ``"x"`` or ``"y"``, of many evenly chosen ones."""
+    named = axes.set_xticks if which == "x" else axes.set_yticks
+    places = range(0, len(names), -(-len(names) // MOST_NAMED))
+    shown = [names[at] for at in places]
+    turned = 45 if which == "x" and max(map(len, shown)) > 6 else 0
+    named(places, shown, rotation=turned, ha="right" if turned or which == "y" else "center")
+    for text in axes.get_xticklabels() if which == "x" else axes.get_yticklabels():
+        plain(text)
+
+
+def legend(axes: Axes, names: Sequence[str]) -> None:
+    """Say beside the picture which colour is which class."""
+    patch = import_module("matplotlib.patches").Patch
+    handles = [patch(color=colour(k), label=name) for k, name in enumerate(names)]
+    shown = axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    for text in shown.get_texts():
+        plain(text)
+
+
+def plain(text: Text) -> None:
+    """Names are text: a dollar sign in one starts no formula."""
+    text.set_parse_math(False)
+
+
+def title_of(model_name: str, simulated: bool) -> str:
+    """What stands above the result of a model."""
+    return f"{model_name} (trained on simulated data)" if simulated else model_name
+
+
+def colour(k: int) -> str | tuple[float, ...]:
+    """That of class ``k``, counted from 0."""
+    if k < len(_COLOURS):
+        return _COLOURS[k]
+    shade: tuple[float, ...] = import_module("matplotlib").colormaps["turbo"]((0.618 * k) % 1.0)
+    return shade

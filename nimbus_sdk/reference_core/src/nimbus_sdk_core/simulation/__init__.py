@@ -1,0 +1,86 @@
+"""simulate: labelled trials with known truth, from a seeded model of how EEG comes about."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+
+from ..data.argument_checks import whole_number
+from ..data.bci_data import BCIData
+from ..data.metadata import BCIMetadata
+from ..errors import CoreDataError
+from . import motor_imagery, p300, ssvep
+from .signals import as_recorded
+
+GENERATOR = "nimbus_sdk_core.simulate/1"
+"""Name and version of the generator; the number rises when the same seed gives other data."""
+
+_PARADIGMS: dict[str, ModuleType] = {"motor_imagery": motor_imagery, "p300": p300, "ssvep": ssvep}
+
+
+def simulate(
+    paradigm: str,
+    *,
+    n_trials: int,
+    seed: int,
+    n_classes: int | None = None,
+    subject: int = 0,
+    effect: float = 1.0,
+) -> BCIData:
+    """Simulate labelled trials of a BCI experiment, as features ready for a model.
+
+    The signal model of each paradigm is described in `nimbus_sdk_core.simulation`. Classes are as equal in
+    number as possible and in random order. The same arguments give the same data on every machine. These are
+    not measurements: use them to try things out and to test, not to claim how well a decoder does on people.
+
+    Args:
+        paradigm: ``"motor_imagery"`` (left hand, right hand, feet, tongue), ``"p300"`` (non-target, target)
+            or ``"ssvep"`` (light at 9, 11, 13 or 15 Hz).
+        n_trials: How many trials.
+        seed: What differs between recordings of one person, from 0 to 2³² - 1.
+        n_classes: How many classes, labelled from 1; by default all that the paradigm has.
+        subject: Whose head; the bundled models were trained on subject 0.
+        effect: Strength of what distinguishes the classes: 0 nothing, 1 realistic.
+
+    Raises:
+        CoreDataError: There is no such paradigm, or a number is out of range.
+
+    >>> simulate("motor_imagery", n_trials=8, seed=1)
+    BCIData(16 features × 16 samples × 8 trials, motor_imagery, csp, labelled)
+    """
+    source = _source(paradigm)
+    most = len(source.CLASSES)
+    n_classes = most if n_classes is None else whole_number("n_classes", n_classes, least=2, most=most)
+    n_trials = whole_number("n_trials", n_trials, least=1, most=10**7)
+    if not isinstance(effect, int | float) or not 0.0 <= effect <= 4.0:
+        raise CoreDataError(f"effect is {effect!r}.", "Give a number from 0 to 4.")
+    random, anatomy = _stream("seed", seed), _stream("subject", subject)
+    index = random.permutation(np.arange(n_trials) % n_classes)
+    features = as_recorded(source.features(index, n_classes, effect, anatomy, random))
+    about = BCIMetadata(source.RATE, paradigm, source.FEATURE_TYPE, len(features), n_classes)
+    return BCIData(features, about, labels=index + 1)
+
+
+def class_names(paradigm: str) -> tuple[str, ...]:
+    """What the classes 1, 2, … of a simulated paradigm are.
+
+    Raises:
+        CoreDataError: There is no such paradigm.
+
+    >>> class_names("motor_imagery")
+    ('left_hand', 'right_hand', 'feet', 'tongue')
+    """
+    names: tuple[str, ...] = _source(paradigm).CLASSES
+    return names
+
+
+def _source(paradigm: str) -> ModuleType:
+    if paradigm not in _PARADIGMS:
+        raise CoreDataError(f"There is no simulator of {paradigm!r}.", f"Use one of {', '.join(_PARADIGMS)}.")
+    return _PARADIGMS[paradigm]
+
+
+def _stream(name: str, seed: int) -> np.random.RandomState:
+    # RandomState, not Generator: NumPy promises that its stream never changes (NEP 19).
+    return np.random.RandomState(whole_number(name, seed, least=0, most=2**32 - 1))

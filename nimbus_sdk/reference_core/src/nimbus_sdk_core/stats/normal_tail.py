@@ -1,0 +1,164 @@
+"""The upper tail Q(x) = P(Z > x) of the standard normal distribution, for whole arrays.
+
+What neither underflows nor cancels is kept in tables: of log Q(x) its part that is left once x²/2 and the
+slow decay of Mills' ratio are taken away, and of the inverse its ratio to the square root of the logarithm.
+The tables come from the error function near the middle and from P. S. Laplace's continued fraction beyond
+(Abramowitz & Stegun, Handbook of Mathematical Functions, 26.2.14).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from .._types import FloatArray
+
+# Constants as arrays: NumPy takes them in two thirds of the time that a number of Python costs.
+_ZERO, _A_HALF = np.zeros(()), np.full((), 0.5)
+
+_CELLS = 2_048
+# All numbers have a place in the table: x / (|x| + 3), from -1 to 1, is stretched over just less than it.
+_BEND = np.full((), 3.0)
+_HALF = np.full((), 0.5 * _CELLS * (1.0 - 1e-15))
+
+_ROOT_2 = math.sqrt(2.0)
+_LOG_ROOT_2_PI = 0.5 * math.log(2.0 * math.pi)
+
+# The inverse goes by the logarithm of the depth, from 1e-13 to where the tail is all x²/2: beyond, the last
+# cell says the same.
+_DEEP_CELLS = 1_024
+_LEAST = np.full((), -30.0)
+_PER_UNIT = np.full((), _DEEP_CELLS / 70.0)
+
+
+def log_tail(x: FloatArray) -> FloatArray:
+    """Natural logarithm of Q(x); right to 12 digits however far out, and to 1e-12 where it is nearly 0.
+
+    >>> log_tail(np.array([0.0, 1.96, 4.0])).round(4)
+    array([ -0.6931,  -3.689 , -10.3601])
+    """
+    found = _smooth_part(x)
+    above = np.maximum(x, _ZERO)
+    found -= np.log(above + _BEND)
+    above *= above
+    above *= _A_HALF
+    found -= above
+    return found
+
+
+def hazard(x: FloatArray) -> FloatArray:
+    """Density over tail, φ(x) / Q(x): the mean of a standard normal that is known to exceed x.
+
+    >>> hazard(np.array([-40.0, 0.0, 40.0])).round(4)
+    array([ 0.    ,  0.7979, 40.025 ])
+    """
+    below = np.minimum(x, 0.0)
+    slow = np.maximum(x, 0.0) + _BEND
+    return np.asarray(slow * np.exp(-0.5 * below * below - _LOG_ROOT_2_PI - _smooth_part(x)))
+
+
+def tail_point(depth: FloatArray) -> FloatArray:
+    """The x at which -log Q(x) is ``depth``; right to about 1e-8, also where Q itself underflows.
+
+    Args:
+        depth: Above 1e-13.
+
+    >>> tail_point(np.array([np.log(2.0), -np.log(0.025)])).round(5) + 0.0
+    array([0.     , 1.95996])
+    """
+    places = np.log(depth)
+    places -= _LEAST
+    places *= _PER_UNIT
+    found = look_up(_inverse_table(), places)
+    found *= np.sqrt(depth)
+    return found
+
+
+def _smooth_part(x: FloatArray) -> FloatArray:
+    """log Q(x) + max(x, 0)² / 2 + log(max(x, 0) + 3)."""
+    places = np.abs(x)
+    places += _BEND
+    np.divide(x, places, out=places)
+    places *= _HALF
+    places += _HALF
+    return look_up(_tail_table(), places)
+
+
+@cache
+def _tail_table() -> FloatArray:
+    return tabulate(lambda places: _each(_smooth_part_exactly, places / _HALF - 1.0), _CELLS)
+
+
+def _smooth_part_exactly(place: float) -> float:
+    """What `_smooth_part` gives for the x with x / (|x| + 3) = ``place``."""
+    x = 3.0 * place / (1.0 - abs(place))
+    if x < 0.0:
+        return math.log1p(-0.5 * math.erfc(-x / _ROOT_2)) + math.log(_BEND)
+    if x < 8.0:
+        return math.log(0.5 * math.erfc(x / _ROOT_2)) + 0.5 * x * x + math.log(x + _BEND)
+    fraction = x
+    for k in range(20, 0, -1):
+        fraction = x + k / fraction
+    return math.log((x + _BEND) / fraction) - _LOG_ROOT_2_PI
+
+
+@cache
+def _inverse_table() -> FloatArray:
+    return tabulate(lambda places: _inverse_exactly(np.exp(places / _PER_UNIT + _LEAST)), _DEEP_CELLS)
+
+
+def _inverse_exactly(depth: FloatArray) -> FloatArray:
+    """What `tail_point` gives, over the square root of the depth, by Newton's method on the logarithm."""
+    upper = depth >= math.log(2.0)
+    nearer = np.where(upper, depth, -np.log(-np.expm1(-depth)))
+    # From above a convex function's root is reached from one side.
+    x = np.sqrt(2.0 * nearer)
+    for _ in range(8):
+        x += (nearer + log_tail(x)) / hazard(x)
+    return np.where(upper, x, -x) / np.sqrt(depth)
+
+
+def _each(function: Callable[[float], float], values: FloatArray) -> FloatArray:
+    return np.array([function(value) for value in values.ravel().tolist()]).reshape(values.shape)
+
+
+def tabulate(function: Callable[[FloatArray], FloatArray], n_cells: int) -> FloatArray:
+    """Interpolate a function on the cells [0, 1], [1, 2], … at the Chebyshev points of each.
+
+    Args:
+        function: Takes places strictly between 0 and ``n_cells``, in an array of any shape.
+        n_cells: Number of cells.
+
+    Returns:
+        The coefficients of each cell's cubic, highest power first, shape (4 × n_cells).
+    """
+    nodes = 0.5 - 0.5 * np.cos(np.pi * np.arange(0.5, 4.0) / 4.0)
+    values = function(np.arange(n_cells) + nodes[:, None])
+    return np.asarray(np.linalg.solve(np.vander(nodes), values))
+
+
+def look_up(table: FloatArray, places: FloatArray) -> FloatArray:
+    """Read a table.
+
+    Args:
+        table: From `tabulate`.
+        places: Counted in cells, used up. What lies outside of the table is read in its nearest cell, at its
+            own place there.
+
+    >>> look_up(tabulate(np.sqrt, 8), np.array([4.0, 6.25])).round(3)
+    array([2. , 2.5])
+    """
+    cells = np.floor(places)
+    own = table.take(cells.astype(np.intp), axis=1, mode="clip")
+    places -= cells
+    found = own[0]
+    found *= places
+    found += own[1]
+    found *= places
+    found += own[2]
+    found *= places
+    found += own[3]
+    return np.asarray(found)

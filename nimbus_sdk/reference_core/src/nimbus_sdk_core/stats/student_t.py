@@ -1,0 +1,160 @@
+"""The exact posterior predictive of Gaussian classes, ready to be evaluated on many vectors.
+
+With μ and Σ integrated out, a new vector of class k follows a multivariate Student-t distribution:
+
+    x | k ~ t(m_k, Λ_k, ν_k),   ν_k = ν - n_features + 1,   Λ_k = Ψ · (κ_k + 1) / (κ_k · ν_k)
+
+K. P. Murphy, Machine Learning: A Probabilistic Perspective (2012), section 4.6.3.6; BDA3, section 3.6. The
+class itself has the posterior predictive of a Dirichlet(1, …, 1)-multinomial, (n_k + 1) / (n + n_classes):
+Murphy, section 3.4.4.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._types import FloatArray
+from ..errors import CoreDataError
+from .blocked import product
+from .niw import NormalInverseWishart
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """What a model says of each vector.
+
+    Attributes:
+        posteriors: Each class's posterior probability, (n_vectors × n_classes).
+        log_posteriors: Its natural logarithm, also where the probability underflows, likewise.
+        squared_distances: Squared Mahalanobis distance to each class under Λ_k, (n_vectors × n_classes).
+        dof: ν_k, shape (n_classes,).
+    """
+
+    posteriors: FloatArray
+    log_posteriors: FloatArray
+    squared_distances: FloatArray
+    dof: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictive:
+    """The Student-t predictive of each class in whitened coordinates.
+
+    Attributes:
+        centre: Subtracted from every vector, so that large offsets cost no digits, (n_features,).
+        whiteners: For each Ψ the inverse of its Cholesky factor L, and below it -2·(L⁻¹(m - centre))ᵀL⁻¹ for
+            the classes that use it: one product gives whitened coordinates and what the distances to the
+            means lack, (n_covariances × n_features + n_classes / n_covariances × n_features).
+        places: Squared length of L⁻¹(m - centre), shape (n_classes,).
+        widths: Λ_k / Ψ, shape (n_classes,).
+        dof: ν_k, shape (n_classes,).
+        constants: All of log p(k) + log t(x) that does not depend on x, shape (n_classes,).
+    """
+
+    centre: FloatArray
+    whiteners: FloatArray
+    places: FloatArray
+    widths: FloatArray
+    dof: FloatArray
+    constants: FloatArray
+
+
+def predictive(posterior: NormalInverseWishart) -> Predictive:
+    """Prepare the predictive of a posterior (or of a prior).
+
+    Raises:
+        CoreDataError: A covariance is not positive definite in floating point.
+    """
+    n_classes, n_features = posterior.means.shape
+    lower = _cholesky(posterior.scatter)
+    inverse = np.asarray(np.linalg.inv(lower), dtype=np.float64)
+    sharing = n_classes // len(lower)
+    dof = np.repeat(posterior.dof - (n_features - 1.0), sharing)
+    widths = (posterior.precision + 1.0) / (posterior.precision * dof)
+    centre = np.add.reduce(posterior.means) / n_classes
+    log_roots = np.log(np.diagonal(lower, axis1=1, axis2=2))
+    log_root_det = np.repeat(np.add.reduce(log_roots, axis=1), sharing)
+    share = (posterior.counts + 1.0) / (np.add.reduce(posterior.counts) + n_classes)
+    # A few numbers, for which loops are faster than arrays.
+    constants = [
+        math.log(p)
+        + math.lgamma((nu + n_features) / 2)
+        - math.lgamma(nu / 2)
+        - log_root
+        - 0.5 * n_features * math.log(math.pi * nu * width)
+        for p, nu, width, log_root in zip(*_listed(share, dof, widths, log_root_det), strict=True)
+    ]
+    groups = (posterior.means - centre).reshape(len(lower), -1, n_features) @ inverse.transpose(0, 2, 1)
+    whiteners = np.concatenate([inverse, -2.0 * groups @ inverse], axis=1)
+    places = np.add.reduce(groups * groups, axis=2).ravel()
+    return Predictive(centre, whiteners, places, widths, dof, np.array(constants))
+
+
+def evaluate(ready: Predictive, vectors: FloatArray) -> Scores:
+    """Score vectors against every class at once.
+
+    Args:
+        ready: The prepared predictive.
+        vectors: Shape (n_vectors × n_features), in any memory order; best in `blocks`.
+    """
+    n_features = vectors.shape[1]
+    squared = squared_distances(ready, vectors)
+    # One row a class and one column a vector from here on: sums over a few classes are then sums of rows.
+    joint = squared / ready.dof[:, None]
+    np.log1p(joint, out=joint)
+    joint *= -0.5 * (ready.dof + n_features)[:, None]
+    joint += ready.constants[:, None]
+    posteriors, log_posteriors = normalised(joint)
+    return Scores(posteriors.T, log_posteriors.T, squared.T, ready.dof)
+
+
+def normalised(joint: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Posterior probabilities and their logarithms from log p(class, vector), which is overwritten.
+
+    Args:
+        joint: Up to a constant for each vector, shape (n_classes × n_vectors).
+    """
+    joint -= np.maximum.reduce(joint)
+    posteriors = np.exp(joint)
+    total = np.add.reduce(posteriors)
+    posteriors /= total
+    joint -= np.log(total)
+    return posteriors, joint
+
+
+def squared_distances(ready: Predictive, vectors: FloatArray) -> FloatArray:
+    """Squared Mahalanobis distance to each class under Λ_k, shape (n_classes × n_vectors).
+
+    Args:
+        ready: The prepared predictive.
+        vectors: Shape (n_vectors × n_features), in any memory order; best in `blocks`.
+    """
+    columns = vectors.T - ready.centre[:, None]
+    n_features, n_covariances = len(columns), len(ready.whiteners)
+    squared = np.empty((len(ready.places), columns.shape[1]))
+    rows_of = squared.reshape(n_covariances, -1, columns.shape[1])
+    for whitener, rows in zip(ready.whiteners, rows_of, strict=True):
+        white = product(whitener, columns)
+        np.multiply(white[:n_features], white[:n_features], out=white[:n_features])
+        np.add(white[n_features:], np.add.reduce(white[:n_features]), out=rows)
+    squared += ready.places[:, None]
+    np.maximum(squared, 0.0, out=squared)
+    squared /= ready.widths[:, None]
+    return squared
+
+
+def _listed(*arrays: FloatArray) -> list[list[float]]:
+    return [array.tolist() for array in arrays]
+
+
+def _cholesky(scatter: FloatArray) -> FloatArray:
+    try:
+        return np.asarray(np.linalg.cholesky(scatter), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        raise CoreDataError(
+            "A covariance is singular in floating point: some features are (nearly) sums of others.",
+            "Leave out repeated or linearly dependent features.",
+        ) from None
