@@ -16,11 +16,12 @@ from typing import Any
 
 import typer
 
-from nimbus_sdk import errors, settings
-from nimbus_sdk.cli import exit_codes
+from nimbus_sdk import errors
 from nimbus_sdk.cli.app import app
+from nimbus_sdk.cli.ui import exit_codes
+from nimbus_sdk.config import settings
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError
-from nimbus_sdk.settings import Settings
 from nimbus_sdk.transport.status import BY_CODE, BY_STATUS
 
 FOLDER = Path(__file__).parent

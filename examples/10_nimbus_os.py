@@ -8,11 +8,11 @@ The key is changed on the sandbox only: with a key of your own, nothing is writt
 
 from systems_on_sandbox import sandbox_unless
 
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import InvalidKeyError, NimbusError
 from nimbus_sdk.services import NimbusOS
-from nimbus_sdk.services.audit_check import latest, verify
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.services.audit.verify import latest, verify
 
 with sandbox_unless("NIMBUS_OS_API_KEY") as sandbox:
     with NimbusOS() as client:

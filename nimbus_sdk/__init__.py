@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nimbus_sdk import errors as errors
     from nimbus_sdk import sandbox as sandbox
     from nimbus_sdk import services as services
-    from nimbus_sdk.account import (
+    from nimbus_sdk.account.operations import (
         QuotaStatus,
         authenticate,
         authenticate_from_storage,
@@ -33,12 +33,23 @@ if TYPE_CHECKING:
         invalidate_session,
         refresh_quota,
     )
-    from nimbus_sdk.catalogue import (
+    from nimbus_sdk.account.revocation import RevocationResult, revoke_api_key
+    from nimbus_sdk.account.session import AuthSession, current_session
+    from nimbus_sdk.account.stored_keys import (
+        delete_stored_api_key,
+        explain,
+        get_stored_api_key,
+        save_api_key,
+    )
+    from nimbus_sdk.api.client import AsyncNimbusClient, NimbusClient
+    from nimbus_sdk.core.install import install_core
+    from nimbus_sdk.core.model_download import download_model
+    from nimbus_sdk.core.model_registry import (
         check_model_license_compatibility,
         get_model_info,
         list_available_models,
     )
-    from nimbus_sdk.client import AsyncNimbusClient, NimbusClient
+    from nimbus_sdk.core.status import InstallationStatus, check_installation, uninstall_core
     from nimbus_sdk.core.surface import (
         BatchResult,
         BCIData,
@@ -61,6 +72,7 @@ if TYPE_CHECKING:
         save_model,
         train_model,
     )
+    from nimbus_sdk.display.progress import ProgressEvent
     from nimbus_sdk.errors import (
         ApiError,
         ClockRollbackError,
@@ -94,15 +106,7 @@ if TYPE_CHECKING:
         SessionNotFoundError,
         SessionTamperedError,
     )
-    from nimbus_sdk.install import install_core
-    from nimbus_sdk.installation import InstallationStatus, check_installation, uninstall_core
-    from nimbus_sdk.model_files import download_model
-    from nimbus_sdk.progress import ProgressEvent
-    from nimbus_sdk.revocation import RevocationResult, revoke_api_key
-    from nimbus_sdk.session import AuthSession
-    from nimbus_sdk.session_in_use import current_session
-    from nimbus_sdk.store.key_sources import KeyResolution
-    from nimbus_sdk.stored_key import delete_stored_api_key, explain, get_stored_api_key, save_api_key
+    from nimbus_sdk.storage.key_lookup import KeyResolution
 
     RxLDAModel = NimbusLDA
     RxGMMModel = NimbusQDA
@@ -110,12 +114,14 @@ if TYPE_CHECKING:
 
 _CORE = "the installed core"
 _HOMES = {
-    "nimbus_sdk.account": (
+    "nimbus_sdk.account.operations": (
         "QuotaStatus authenticate authenticate_from_storage check_quota_and_refresh get_quota_status "
         "invalidate_session refresh_quota"
     ),
-    "nimbus_sdk.catalogue": "check_model_license_compatibility get_model_info list_available_models",
-    "nimbus_sdk.client": "AsyncNimbusClient NimbusClient",
+    "nimbus_sdk.core.model_registry": (
+        "check_model_license_compatibility get_model_info list_available_models"
+    ),
+    "nimbus_sdk.api.client": "AsyncNimbusClient NimbusClient",
     "nimbus_sdk.errors": (
         "ApiError ClockRollbackError ConfigurationError CoreDownloadError CoreError CoreIncompatibleError "
         "CoreInstallError CoreIntegrityError CoreNotInstalledError CredentialStoreError "
@@ -125,15 +131,14 @@ _HOMES = {
         "ResponseFormatError ServerError SessionError SessionExpiredError SessionNotFoundError "
         "SessionTamperedError"
     ),
-    "nimbus_sdk.install": "install_core",
-    "nimbus_sdk.installation": "InstallationStatus check_installation uninstall_core",
-    "nimbus_sdk.model_files": "download_model",
-    "nimbus_sdk.progress": "ProgressEvent",
-    "nimbus_sdk.revocation": "RevocationResult revoke_api_key",
-    "nimbus_sdk.session": "AuthSession",
-    "nimbus_sdk.session_in_use": "current_session",
-    "nimbus_sdk.store.key_sources": "KeyResolution",
-    "nimbus_sdk.stored_key": "delete_stored_api_key explain get_stored_api_key save_api_key",
+    "nimbus_sdk.core.install": "install_core",
+    "nimbus_sdk.core.status": "InstallationStatus check_installation uninstall_core",
+    "nimbus_sdk.core.model_download": "download_model",
+    "nimbus_sdk.display.progress": "ProgressEvent",
+    "nimbus_sdk.account.revocation": "RevocationResult revoke_api_key",
+    "nimbus_sdk.account.session": "AuthSession current_session",
+    "nimbus_sdk.storage.key_lookup": "KeyResolution",
+    "nimbus_sdk.account.stored_keys": "delete_stored_api_key explain get_stored_api_key save_api_key",
     _CORE: (
         "BCIData BCIMetadata BatchResult ChunkResult NimbusLDA NimbusProbit NimbusQDA RxGMMModel RxLDAModel "
         "RxPolyaModel StreamingResult StreamingSession TrialQuality "
@@ -240,7 +245,7 @@ def _found(name: str) -> object:
         raise AttributeError(f"module 'nimbus_sdk' has no attribute {name!r}")
     value: object
     if home is _CORE:
-        from nimbus_sdk.licensed import from_core
+        from nimbus_sdk.core.license_gate import from_core
 
         value = from_core(name)
     else:
@@ -263,10 +268,10 @@ class _Door:
     ) -> ModuleSpec | None:
         if name != "nimbus_sdk_core":
             return None
-        from nimbus_sdk.core.load import spec
+        from nimbus_sdk.config.paths import Places
+        from nimbus_sdk.config.settings import Settings
+        from nimbus_sdk.core.wheel.loader import spec
         from nimbus_sdk.errors import NimbusError
-        from nimbus_sdk.settings import Settings
-        from nimbus_sdk.store.places import Places
 
         try:
             return spec(Places.of(Settings.load()).core)
@@ -279,7 +284,7 @@ sys.meta_path.append(_Door)
 
 
 def __dir__() -> list[str]:
-    from nimbus_sdk.installation import offered_by_core
+    from nimbus_sdk.core.status import offered_by_core
 
     # What asks for every name in turn, such as help(), must not stumble over those that are not there.
     core = {name for name, home in _TABLE.items() if home is _CORE}

@@ -39,8 +39,8 @@ def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
     No key and no setting of the person's own counts, and no request leaves the machine.
     """
-    from nimbus_sdk import settings
-    from nimbus_sdk.session_in_use import forget_memory
+    from nimbus_sdk.account.session_cache import forget_memory
+    from nimbus_sdk.config import settings
 
     for name in [name for name in os.environ if name.startswith(_OURS)]:
         monkeypatch.delenv(name)

@@ -57,7 +57,7 @@ def own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         real_connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    from nimbus_sdk.session_in_use import forget_memory
+    from nimbus_sdk.account.session_cache import forget_memory
 
     forget_memory()
     yield world

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from nimbus_sdk.config.keys import ApiKey, accepted, received
 from nimbus_sdk.errors import ApiError, InvalidKeyFormatError, NimbusError
-from nimbus_sdk.keys import ApiKey, accepted, received
 
 HEX = "a1b2c3d4e5f6" * 4
 LIVE, TEST = "nbci_live_" + HEX, "nbci_test_" + HEX

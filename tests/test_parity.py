@@ -6,7 +6,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import AsyncNimbusClient, NimbusClient, aio
-from nimbus_sdk.transport.drive import AsyncDriver, Driver
+from nimbus_sdk.transport.driver import AsyncDriver, Driver
 
 METHODS = ["validate", "refresh", "revoke", "github_token", "list_models", "log_event", "health"]
 TWINS = sorted(name for name in aio.__all__ if name != "AsyncNimbusClient")

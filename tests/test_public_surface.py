@@ -225,7 +225,7 @@ def test_only_public_names_are_shown(fresh):
     """No helper, no constant of ours, and no room that merely happens to be loaded."""
     fresh(
         "import nimbus_sdk\n"
-        "import nimbus_sdk.keys, nimbus_sdk.settings\n"
+        "import nimbus_sdk.config.keys, nimbus_sdk.config.settings\n"
         "nimbus_sdk.check_installation\n"
         "shown = {name for name in dir(nimbus_sdk) if not name.startswith('__')}\n"
         "assert shown <= {*nimbus_sdk.__all__, 'aio', 'errors', 'sandbox', 'services'}, shown\n"

@@ -17,6 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nimbus_sdk import current_session
+from nimbus_sdk.account.record import as_stale, standing, usable
+from nimbus_sdk.account.session import AuthSession, as_session
+from nimbus_sdk.account.session_cache import forget_memory, kept_session, session_of
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import (
     ClockRollbackError,
     FeatureNotLicensedError,
@@ -27,12 +33,7 @@ from nimbus_sdk.errors import (
     SessionNotFoundError,
     SessionTamperedError,
 )
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.session import AuthSession, as_stale, standing, usable
-from nimbus_sdk.session_in_use import forget_memory, kept_session, session_of
-from nimbus_sdk.settings import Settings, origin
-from nimbus_sdk.store import sessions
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.storage import sealed
 from tests.evidence import everything_in
 
 KEY = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
@@ -73,7 +74,7 @@ def keep(places):
 
     def keep(**fields):
         session = made(**fields)
-        sessions.write(places, session.to_dict())
+        sealed.write(places, session.to_dict())
         return session
 
     return keep
@@ -87,7 +88,7 @@ class Turned:
 
         self.offset = 0.0
         self._time = time.time
-        monkeypatch.setattr("nimbus_sdk.session_in_use.time", types.SimpleNamespace(time=self.now))
+        monkeypatch.setattr("nimbus_sdk.account.session_cache.time", types.SimpleNamespace(time=self.now))
 
     def now(self):
         """Unix seconds, turned."""
@@ -329,7 +330,7 @@ def test_a_kept_session_comes_back(keep, places):
     """From the disk, and the file is for this user alone."""
     session = keep()
     assert current_session() == session
-    assert kept_session(places) == session
+    assert as_session(kept_session(places)) == session
     assert os.stat(places.session).st_mode & 0o777 == 0o600
     assert KEY.reveal().encode() not in Path(places.session).read_bytes()
 
@@ -357,7 +358,7 @@ def test_one_changed_byte_anywhere_is_noticed(keep, places):
         changed = whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :]
         Path(places.session).write_bytes(changed)
         with pytest.raises(SessionTamperedError, match="set aside"):
-            sessions.read(places)
+            sealed.read(places)
         assert not os.path.exists(places.session)
         (aside,) = damaged(places)
         assert aside.read_bytes() == changed
@@ -375,7 +376,7 @@ def test_no_other_change_of_bytes_passes_as_another_session(keep, places, data):
     changed = whole[:position] + bytes([byte]) + whole[position + 1 :]
     Path(places.session).write_bytes(changed)
     try:
-        assert kept_session(places) == session
+        assert as_session(kept_session(places)) == session
         assert whole[position : position + 1] == bytes([byte]) or whole[position : position + 1].isspace()
     except SessionTamperedError:
         assert changed != whole
@@ -385,10 +386,10 @@ def test_no_other_change_of_bytes_passes_as_another_session(keep, places, data):
 def test_a_field_outside_of_the_seal_is_noticed(keep, places):
     """The seal covers the record; nothing else than seal, record and format may stand beside it."""
     keep()
-    sealed = json.loads(Path(places.session).read_bytes())
-    Path(places.session).write_text(json.dumps({**sealed, "note": "added"}))
+    stored = json.loads(Path(places.session).read_bytes())
+    Path(places.session).write_text(json.dumps({**stored, "note": "added"}))
     with pytest.raises(SessionTamperedError):
-        sessions.read(places)
+        sealed.read(places)
 
 
 def test_a_file_cut_short_is_noticed(keep, places):
@@ -398,7 +399,7 @@ def test_a_file_cut_short_is_noticed(keep, places):
     for length in range(0, len(whole) - 1, 7):
         Path(places.session).write_bytes(whole[:length])
         with pytest.raises(SessionTamperedError):
-            sessions.read(places)
+            sealed.read(places)
     assert b"}" in whole[-2:]
 
 
@@ -429,13 +430,13 @@ def test_a_file_of_another_kind_is_noticed(keep, places, content):
 def test_a_file_that_was_replaced_while_it_was_read_is_read_again(keep, places, monkeypatch):
     """What looked torn was another process's write under way; nothing is set aside."""
     session = keep()
-    real, torn = sessions.files.read_own, [b'{"format": 1, "rec']
+    real, torn = sealed.files.read_own, [b'{"format": 1, "rec']
 
     def read_own(path):
         return torn.pop() if path == places.session and torn else real(path)
 
-    monkeypatch.setattr(sessions.files, "read_own", read_own)
-    assert kept_session(places) == session
+    monkeypatch.setattr(sealed.files, "read_own", read_own)
+    assert as_session(kept_session(places)) == session
     assert not torn
     assert not damaged(places)
 
@@ -448,7 +449,7 @@ def test_a_damaged_file_that_cannot_be_set_aside_is_not_used_either(keep, places
 
     keep()
     Path(places.session).write_bytes(b"{}")
-    monkeypatch.setattr(sessions.files, "quarantine", refuse)
+    monkeypatch.setattr(sealed.files, "quarantine", refuse)
     with pytest.raises(SessionTamperedError, match="could not be set aside"):
         current_session()
 
@@ -469,7 +470,7 @@ def test_a_session_of_another_installation_is_none_of_this_one(keep, places, tmp
     keep()
     monkeypatch.setenv("NIMBUS_SDK_HOME", str(tmp_path / "elsewhere"))
     there = Places.of(Settings.load())
-    sessions.write(there, made(license_type="free").to_dict())
+    sealed.write(there, made(license_type="free").to_dict())
     shutil.copy(places.session, there.session)
     with pytest.raises(SessionTamperedError, match="another machine"):
         current_session()
@@ -486,7 +487,7 @@ def test_a_session_without_its_secret_is_not_believed(keep, places):
 def test_a_sealed_note_is_no_session(keep, places):
     """A record sealed for another purpose does not count as a session."""
     keep()
-    sessions.note_seen(places, 1.0)
+    sealed.note_seen(places, 1.0)
     shutil.copy(places.last_seen, places.session)
     with pytest.raises(SessionTamperedError):
         current_session()
@@ -496,7 +497,7 @@ def test_a_damaged_memory_of_the_clock_does_no_harm(keep, places):
     """The session counts; the last time seen is begun anew."""
     keep()
     Path(places.last_seen).write_bytes(b"{}")
-    assert sessions.last_seen(places) is None
+    assert sealed.last_seen(places) is None
     assert current_session()
 
 
@@ -514,8 +515,8 @@ def test_a_session_that_cannot_be_kept_is_told(places):
     """A file where the folder should be."""
     Path(places.state).write_text("")
     with pytest.raises(SessionError, match="cannot be kept"):
-        sessions.write(places, made().to_dict())
-    sessions.note_seen(places, 5.0)
+        sealed.write(places, made().to_dict())
+    sealed.note_seen(places, 5.0)
 
 
 def test_a_session_that_cannot_be_removed_is_told(keep, places):
@@ -524,25 +525,25 @@ def test_a_session_that_cannot_be_removed_is_told(keep, places):
     os.unlink(places.session)
     os.makedirs(os.path.join(places.session, "x"))
     with pytest.raises(SessionError, match="cannot be removed"):
-        sessions.forget(places)
+        sealed.forget(places)
 
 
 def test_a_reader_sees_the_old_session_or_the_new_one(places):
     """While another replaces the file without pause, every read gives one of the two, whole."""
     written = [made(license_type=tier).to_dict() for tier in ("free", "research")]
-    sessions.write(places, written[0])
+    sealed.write(places, written[0])
     over = threading.Event()
 
     def replace_without_pause():
         for count in range(60):
-            sessions.write(places, written[count % 2])
+            sealed.write(places, written[count % 2])
         over.set()
 
     writer = threading.Thread(target=replace_without_pause)
     writer.start()
     reads = 0
     while not over.is_set() or not reads:
-        assert sessions.read(places) in written
+        assert sealed.read(places) in written
         reads += 1
     writer.join()
     assert not damaged(places)
@@ -573,18 +574,18 @@ def test_a_staged_session_counts_from_the_switch_of_its_core_on(keep, places, po
     """Before the switch the old session counts, after it the new one, and never a mixture."""
     old = keep(license_type="free")
     new = made(license_type="commercial")
-    sessions.stage(places, new.to_dict(), "abc")
-    assert kept_session(places) == old
+    sealed.stage(places, new.to_dict(), "abc")
+    assert as_session(kept_session(places)) == old
     point("other")
-    assert kept_session(places) == old
+    assert as_session(kept_session(places)) == old
     point("abc")
-    assert kept_session(places) == new
+    assert as_session(kept_session(places)) == new
     assert current_session() == new
 
 
 def test_a_staged_session_counts_where_it_is_the_first(places, point):
     """The very first install was cut off right after the switch."""
-    sessions.stage(places, made().to_dict(), "abc")
+    sealed.stage(places, made().to_dict(), "abc")
     assert kept_session(places) is None
     point("abc")
     assert kept_session(places) is not None
@@ -594,40 +595,40 @@ def test_a_staged_session_counts_where_it_is_the_first(places, point):
 def test_an_install_that_ends_while_one_looks_hides_no_session(places, point, monkeypatch):
     """Between the looks at the two files the waiting session becomes the session: one of them is found."""
     new = made()
-    sessions.stage(places, new.to_dict(), "abc")
+    sealed.stage(places, new.to_dict(), "abc")
     point("abc")
-    real = sessions.read
+    real = sealed.read
 
     def read_and_end_the_install(where):
         found = real(where)
-        sessions.write(where, new.to_dict())
+        sealed.write(where, new.to_dict())
         return found
 
-    monkeypatch.setattr(sessions, "read", read_and_end_the_install)
-    assert kept_session(places) == new
+    monkeypatch.setattr(sealed, "read", read_and_end_the_install)
+    assert as_session(kept_session(places)) == new
 
 
 def test_keeping_a_session_ends_the_waiting_of_another(keep, places, point):
     """What is confirmed later counts."""
-    sessions.stage(places, made(license_type="commercial").to_dict(), "abc")
+    sealed.stage(places, made(license_type="commercial").to_dict(), "abc")
     point("abc")
     latest = keep(license_type="free")
-    assert kept_session(places) == latest
+    assert as_session(kept_session(places)) == latest
 
 
 def test_a_damaged_pointer_does_not_take_the_session_away(keep, places, point):
     """The core's trouble is told by whoever uses the core."""
     session = keep()
-    sessions.stage(places, made(license_type="commercial").to_dict(), "abc")
+    sealed.stage(places, made(license_type="commercial").to_dict(), "abc")
     point("abc")
     Path(places.core_pointer).write_text("{")
-    assert kept_session(places) == session
+    assert as_session(kept_session(places)) == session
 
 
 def test_a_staged_session_is_sealed_too(keep, places, point):
     """An edit of the waiting session is noticed."""
     keep()
-    sessions.stage(places, made().to_dict(), "abc")
+    sealed.stage(places, made().to_dict(), "abc")
     Path(places.next_session).write_text(
         Path(places.next_session).read_text().replace("research", "commercial")
     )
@@ -638,9 +639,9 @@ def test_a_staged_session_is_sealed_too(keep, places, point):
 def test_a_staged_record_of_another_shape_is_passed_over(keep, places, point):
     """A later version may stage something else."""
     session = keep()
-    sessions._seal(places, places.next_session, "next session", {"install_id": 5, "session": []})
+    sealed._seal(places, places.next_session, "next session", {"install_id": 5, "session": []})
     point("abc")
-    assert kept_session(places) == session
+    assert as_session(kept_session(places)) == session
 
 
 # The memory of this process
@@ -650,9 +651,7 @@ def test_a_second_look_reads_nothing(keep, monkeypatch):
     """The session is given from memory as long as the file is the same."""
     keep()
     first = current_session()
-    monkeypatch.setattr(
-        "nimbus_sdk.session_in_use.sessions.read", lambda places: pytest.fail("the disk was read")
-    )
+    monkeypatch.setattr("nimbus_sdk.storage.sealed.read", lambda places: pytest.fail("the disk was read"))
     assert current_session() is first
 
 
@@ -661,10 +660,10 @@ def test_a_session_that_another_process_changed_is_noticed(keep, fresh):
     session = keep()
     assert current_session().usage_quota == 48766
     fresh(
-        "from nimbus_sdk.session_in_use import current_session\n"
-        "from nimbus_sdk.settings import Settings\n"
-        "from nimbus_sdk.store import sessions\n"
-        "from nimbus_sdk.store.places import Places\n"
+        "from nimbus_sdk.account.session import current_session\n"
+        "from nimbus_sdk.config.settings import Settings\n"
+        "from nimbus_sdk.storage import sealed as sessions\n"
+        "from nimbus_sdk.config.paths import Places\n"
         "record = current_session().to_dict() | {'usage_quota': 5}\n"
         "sessions.write(Places.of(Settings.load()), record)\n"
     )
@@ -675,7 +674,7 @@ def test_a_session_that_another_process_removed_is_noticed(keep, places):
     """invalidate_session elsewhere ends it here."""
     keep()
     current_session()
-    sessions.forget(places)
+    sealed.forget(places)
     with pytest.raises(SessionNotFoundError):
         current_session()
 
@@ -718,7 +717,7 @@ def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(keep, clock, places)
     keep(expires_at=None)
     clock.offset = 100 * 86_400
     assert current_session()
-    assert sessions.last_seen(places) == pytest.approx(clock.now(), abs=5)
+    assert sealed.last_seen(places) == pytest.approx(clock.now(), abs=5)
     forget_memory()
     clock.offset = 0
     with pytest.raises(ClockRollbackError):
@@ -798,7 +797,7 @@ def test_a_folder_that_is_gone_does_no_harm(keep, tmp_path, monkeypatch):
 
 def test_the_memory_holds_no_key(keep, monkeypatch):
     """What tells situations apart is a hash."""
-    import nimbus_sdk.session_in_use as module
+    from nimbus_sdk.account import session_cache as module
 
     keep()
     monkeypatch.setenv("NIMBUS_API_KEY", KEY.reveal())
@@ -810,12 +809,12 @@ def test_the_memory_holds_no_key(keep, monkeypatch):
 def test_a_key_that_was_refused_is_told_with_date_and_code(places):
     """Instead of a bare absence."""
     service, at = origin(Settings().api_url), "2026-03-01T12:00:00+00:00"
-    sessions.note_refusal(places, KEY.fingerprint, service, "KEY_EXPIRED", at)
+    sealed.note_refusal(places, KEY.fingerprint, service, "KEY_EXPIRED", at)
     with pytest.raises(SessionNotFoundError, match=r"refused the key .* on 2026-03-01.*KEY_EXPIRED"):
         session_of(places, KEY)
     with pytest.raises(SessionNotFoundError, match="There is no session"):
         session_of(places, OTHER)
-    sessions.clear_refusal(places, KEY.fingerprint, service)
+    sealed.clear_refusal(places, KEY.fingerprint, service)
     with pytest.raises(SessionNotFoundError, match="There is no session"):
         session_of(places, KEY)
 
@@ -840,7 +839,7 @@ def test_a_secret_that_is_none_is_made_anew(keep, places):
         Path(places.seal).unlink(missing_ok=True)
         Path(places.seal).write_bytes(content)
         session = keep()
-        assert kept_session(places) == session
+        assert as_session(kept_session(places)) == session
         assert len(Path(places.seal).read_bytes()) == 64
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nimbus_sdk.dotenv_file import dotenv_values, nearest_dotenv
+from nimbus_sdk.config.dotenv import dotenv_values, nearest_dotenv
+from nimbus_sdk.config.settings import LOOPBACK, Settings, base_url, origin
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.settings import LOOPBACK, Settings, base_url, origin
 
 KEY = "nbci_test_" + "0123456789ab" * 4
 NOBODY = 65_534
@@ -247,7 +247,7 @@ def test_the_usual_addresses_are_judged_without_a_library(fresh):
         import sys
         import urllib.parse  # which loads ipaddress in some versions of Python
         sys.modules["ipaddress"] = None
-        from nimbus_sdk.settings import Settings
+        from nimbus_sdk.config.settings import Settings
         Settings.load(environ={"NIMBUS_SDK_API_URL": "http://127.0.0.1:1"}, directory="/")
         Settings.load(environ={"NIMBUS_SDK_API_URL": "https://host"}, directory="/")
     """
@@ -439,7 +439,7 @@ def test_a_dotenv_without_our_lines_is_not_parsed(project, fresh):
     (project / ".env").write_bytes(b"OTHER=\xff\xfe broken = = '\n")
     code = f"""if True:
         import sys
-        from nimbus_sdk.settings import Settings
+        from nimbus_sdk.config.settings import Settings
         assert Settings.load(environ={{}}, directory={str(project)!r}).dotenv
         print("dotenv" in sys.modules)
     """

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import pytest
 
 import nimbus_sdk
+from nimbus_sdk.api.schemas import ModelInfo, Models
+from nimbus_sdk.core.status import InstallationStatus
 from nimbus_sdk.doctor import Diagnosis, Finding
-from nimbus_sdk.installation import InstallationStatus
-from nimbus_sdk.models import ModelInfo, Models
-from nimbus_sdk.store.key_sources import KeyResolution, SourceReport
+from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
 
 HOSTILE = "<script>alert(1)</script>"
 MODEL = ModelInfo(

@@ -61,9 +61,9 @@ def _outcome(given: list[str]) -> int:
         except Abort:
             status = INTERRUPTED
     except NimbusError as error:
-        from nimbus_sdk.cli import complaints
+        from nimbus_sdk.cli.ui import error_output
 
-        complaints.show(complaints.of(error, given[0]), as_json=as_json)
+        error_output.show(error_output.of(error, given[0]), as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
         status = INTERRUPTED
@@ -73,8 +73,8 @@ def _outcome(given: list[str]) -> int:
 
 
 def _misused(fault: typer.BadParameter, given: list[str], *, as_json: bool) -> int:
-    from nimbus_sdk.cli import complaints
-    from nimbus_sdk.cli.letters import keyless, wary
+    from nimbus_sdk.cli.ui import error_output
+    from nimbus_sdk.cli.ui.sanitize import keyless, wary
 
     command = fault.ctx.command_path if fault.ctx is not None else PROGRAM
     message = wary(fault.format_message())
@@ -82,13 +82,13 @@ def _misused(fault: typer.BadParameter, given: list[str], *, as_json: bool) -> i
     if message.startswith(_STRAY) and _takes_key(fault):
         # What is typed here in good faith is a key, whatever it looks like.
         message, has_key = f"{_STRAY}; it is not repeated here.", True
-    complaint = complaints.Complaint(
+    complaint = error_output.Complaint(
         error="UsageError",
         message=message,
         hint=_KEY_HINT if has_key else f"`{command} --help` shows what it takes.",
         exit_code=fault.exit_code,
     )
-    complaints.show(complaint, as_json=as_json)
+    error_output.show(complaint, as_json=as_json)
     return fault.exit_code
 
 

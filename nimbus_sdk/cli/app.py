@@ -7,24 +7,23 @@ from typing import Annotated, cast
 import typer
 
 from nimbus_sdk._version import __version__
-from nimbus_sdk.cli import (
+from nimbus_sdk.cli.commands import (
     account,
     audit,
     bundle,
     core,
-    demo,
     doctor,
-    exit_codes,
     install,
+    logout,
     models,
     neuroai,
     nexus,
     nimbus_os,
-    parting,
-    render,
     sandbox,
     status,
 )
+from nimbus_sdk.cli.demo import command as demo
+from nimbus_sdk.cli.ui import exit_codes, output
 
 Abort = typer.Abort
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -46,7 +45,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        render.say(f"nimbus-sdk {__version__}")
+        output.say(f"nimbus-sdk {__version__}")
         raise typer.Exit
 
 
@@ -84,8 +83,8 @@ for command in (
     account.quota,
     models.models,
     account.explain,
-    parting.logout,
-    parting.revoke,
+    logout.logout,
+    logout.revoke,
     demo.demo,
 ):
     app.command()(command)

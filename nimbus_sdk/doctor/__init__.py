@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from nimbus_sdk.account import refreshing
-from nimbus_sdk.doctor import machine
+from nimbus_sdk.account.flows import refreshing
+from nimbus_sdk.account.record import SessionRecord
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.status import check_installation
+from nimbus_sdk.doctor import local_checks
 from nimbus_sdk.doctor.finding import Diagnosis, Finding, ok, trouble
-from nimbus_sdk.doctor.network import network
+from nimbus_sdk.doctor.network_checks import network
 from nimbus_sdk.errors import NimbusError
-from nimbus_sdk.installation import check_installation
-from nimbus_sdk.session import AuthSession
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
-from nimbus_sdk.transport.drive import run, run_async
+from nimbus_sdk.transport.driver import run, run_async
 from nimbus_sdk.transport.flow import Flow, work
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "diagnose_async"]
@@ -51,28 +51,28 @@ def diagnosing(settings: Settings, offline_for: timedelta | None) -> Flow[Diagno
     """The whole examination, as a flow."""
     places = Places.of(settings)
     # First of all: whoever reads a key or a session closes its file to others, or sets a damaged one aside.
-    exposed = yield from work(lambda: tuple(machine.open_to_others(places)))
-    about_session, session = yield from work(lambda: machine.session(settings))
+    exposed = yield from work(lambda: tuple(local_checks.open_to_others(places)))
+    about_session, session = yield from work(lambda: local_checks.session(settings))
     lasting: tuple[Finding, ...] = ()
     if offline_for is not None:
         judged, renewal_tried = yield from _lasting(settings, session, offline_for)
         lasting = (judged,)
-        now = yield from work(lambda: machine.session(settings))
+        now = yield from work(lambda: local_checks.session(settings))
         if renewal_tried and (session is not None or now[1] is not None):
             about_session, session = now
     status = yield from work(lambda: check_installation(profile=settings.profile))
     usable = bool(status) and session is not None
-    findings = [machine.core(status), about_session, *lasting]
-    findings.append((yield from work(lambda: machine.key(settings, places))))
-    findings.append((yield from work(lambda: machine.keyring(settings, places))))
-    findings.extend((yield from work(lambda: tuple(machine.folders(places, usable)))))
+    findings = [local_checks.core(status), about_session, *lasting]
+    findings.append((yield from work(lambda: local_checks.key(settings, places))))
+    findings.append((yield from work(lambda: local_checks.keyring(settings, places))))
+    findings.extend((yield from work(lambda: tuple(local_checks.folders(places, usable)))))
     findings.extend(exposed)
     findings.extend((yield from network(settings, usable)))
     return Diagnosis(tuple(findings), usable, None if session is None else session.expires_at)
 
 
 def _lasting(
-    settings: Settings, session: AuthSession | None, offline_for: timedelta
+    settings: Settings, session: SessionRecord | None, offline_for: timedelta
 ) -> Flow[tuple[Finding, bool]]:
     """Whether the session lasts for so long, and whether a renewal was tried to make it so."""
     until = _after(offline_for)
@@ -108,5 +108,5 @@ def _after(span: timedelta) -> datetime:
         return datetime.max.replace(tzinfo=UTC)
 
 
-def _lasts(session: AuthSession | None, until: datetime) -> bool:
+def _lasts(session: SessionRecord | None, until: datetime) -> bool:
     return session is not None and not session.is_expired(until)

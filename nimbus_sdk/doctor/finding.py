@@ -53,14 +53,14 @@ class Diagnosis:
         return not any(finding.verdict == "fault" for finding in self.findings)
 
     def __str__(self) -> str:
-        from nimbus_sdk import shown
+        from nimbus_sdk.display import tables
 
-        return shown.table(_COLUMNS, self._rows())
+        return tables.table(_COLUMNS, self._rows())
 
     def _repr_html_(self) -> str:
-        from nimbus_sdk import shown
+        from nimbus_sdk.display import tables
 
-        return shown.table_html("Nimbus diagnosis", _COLUMNS, self._rows())
+        return tables.table_html("Nimbus diagnosis", _COLUMNS, self._rows())
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [(one.check, one.verdict, f"{one.cause} {one.fix}".rstrip()) for one in self.findings]

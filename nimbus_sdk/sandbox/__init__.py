@@ -47,11 +47,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nimbus_sdk.sandbox.availability import SandboxUnavailableError
-    from nimbus_sdk.sandbox.faults import Fault
     from nimbus_sdk.sandbox.foreground import serve
-    from nimbus_sdk.sandbox.journal import Exchange
-    from nimbus_sdk.sandbox.key_files import create_key, list_keys, revoke_key
-    from nimbus_sdk.sandbox.releases import Asset, Release
+    from nimbus_sdk.sandbox.github.releases import Asset, Release
+    from nimbus_sdk.sandbox.http.faults import Fault
+    from nimbus_sdk.sandbox.http.request_log import Exchange
+    from nimbus_sdk.sandbox.nimbus_api.key_files import create_key, list_keys, revoke_key
     from nimbus_sdk.sandbox.sandbox import Sandbox
 
 __all__ = [
@@ -68,15 +68,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Asset": "releases",
-    "Exchange": "journal",
-    "Fault": "faults",
-    "Release": "releases",
+    "Asset": "github.releases",
+    "Exchange": "http.request_log",
+    "Fault": "http.faults",
+    "Release": "github.releases",
     "Sandbox": "sandbox",
     "SandboxUnavailableError": "availability",
-    "create_key": "key_files",
-    "list_keys": "key_files",
-    "revoke_key": "key_files",
+    "create_key": "nimbus_api.key_files",
+    "list_keys": "nimbus_api.key_files",
+    "revoke_key": "nimbus_api.key_files",
     "serve": "foreground",
 }
 

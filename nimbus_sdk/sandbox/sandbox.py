@@ -7,25 +7,31 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.assembly import Plan
-from nimbus_sdk.sandbox.faults import Fault, FaultFields
-from nimbus_sdk.sandbox.journal import Exchange
-from nimbus_sdk.sandbox.key_files import revoke_in
-from nimbus_sdk.sandbox.launch import launch
-from nimbus_sdk.sandbox.models import MODELS_FOLDER
-from nimbus_sdk.sandbox.neuroai_new_keys import NeuroAiKeyFields, NewNeuroAiKey
-from nimbus_sdk.sandbox.new_keys import KeyFields, NewKey
-from nimbus_sdk.sandbox.nexus_keys import NewNexusKey, NexusKeyFields
-from nimbus_sdk.sandbox.nimbus_os_environments import Environment, checked_environment
-from nimbus_sdk.sandbox.nimbus_os_keys import NewNimbusOsKey, NimbusOsKeyFields
-from nimbus_sdk.sandbox.publishing import Order, OrderFields, draft_of_wheel
-from nimbus_sdk.sandbox.releases import Release
-from nimbus_sdk.sandbox.state import REPOSITORY, State, Switches
-from nimbus_sdk.sandbox.times import Clock
-from nimbus_sdk.sandbox.workshop import REFERENCE_CORE, Workshop
+from nimbus_sdk.sandbox.app.state_factory import Plan
+from nimbus_sdk.sandbox.availability import unavailable
+from nimbus_sdk.sandbox.github.publishing import Order, OrderFields, draft_of_wheel
+from nimbus_sdk.sandbox.github.releases import Release
+from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE, Workshop
+from nimbus_sdk.sandbox.http.faults import Fault, FaultFields
+from nimbus_sdk.sandbox.http.request_log import Exchange
+from nimbus_sdk.sandbox.http.times import Clock
+from nimbus_sdk.sandbox.neuroai.key_fields import NeuroAiKeyFields, NewNeuroAiKey
+from nimbus_sdk.sandbox.nexus.keys import NewNexusKey, NexusKeyFields
+from nimbus_sdk.sandbox.nimbus_api.key_files import revoke_in
+from nimbus_sdk.sandbox.nimbus_api.keys import KeyFields, NewKey
+from nimbus_sdk.sandbox.nimbus_api.models import MODELS_FOLDER
+from nimbus_sdk.sandbox.nimbus_os.keys import (
+    Environment,
+    NewNimbusOsKey,
+    NimbusOsKeyFields,
+    checked_environment,
+)
+
+if TYPE_CHECKING:
+    from nimbus_sdk.sandbox.app.state import State, Switches
 
 
 class Sandbox:
@@ -88,6 +94,10 @@ class Sandbox:
         """
         if self._running is not None:
             raise ConfigurationError("This sandbox is already running.")
+        try:
+            from nimbus_sdk.sandbox.app.launch import launch
+        except ModuleNotFoundError as fault:
+            raise unavailable(fault) from fault
         self._running = launch(self._plan, self._port)
 
     def stop(self) -> None:
@@ -166,7 +176,7 @@ class Sandbox:
         return {
             "NIMBUS_SDK_API_URL": self.api_url,
             "NIMBUS_SDK_GITHUB_URL": self.github_url,
-            "NIMBUS_SDK_CORE_REPO": REPOSITORY,
+            "NIMBUS_SDK_CORE_REPO": "nimbusbci/NimbusSDKCore",
         }
 
     def new_key(self, tier: str = "research", **fields: Unpack[KeyFields]) -> str:
@@ -174,7 +184,7 @@ class Sandbox:
 
         Args:
             tier: License tier.
-            **fields: The other fields of :class:`nimbus_sdk.sandbox.new_keys.NewKey`.
+            **fields: The other fields of :class:`nimbus_sdk.sandbox.nimbus_api.keys.NewKey`.
 
         Raises:
             ConfigurationError: An unknown tier without features, or a value that no key can have.
@@ -201,7 +211,7 @@ class Sandbox:
         """Make a Nimbus OS key and return it, plain, this once.
 
         Args:
-            **fields: The fields of :class:`nimbus_sdk.sandbox.nimbus_os_keys.NewNimbusOsKey`.
+            **fields: The fields of :class:`nimbus_sdk.sandbox.nimbus_os.keys.NewNimbusOsKey`.
 
         Raises:
             ConfigurationError: There is no such environment or permission.
@@ -216,7 +226,7 @@ class Sandbox:
         """Make a NeuroAI key and return its secret, plain, this once.
 
         Args:
-            **fields: The fields of :class:`nimbus_sdk.sandbox.neuroai_new_keys.NewNeuroAiKey`.
+            **fields: The fields of :class:`nimbus_sdk.sandbox.neuroai.key_fields.NewNeuroAiKey`.
 
         Raises:
             ConfigurationError: No key can be such.
@@ -236,7 +246,7 @@ class Sandbox:
         """Make a Nexus key, a JWT, and return it, plain, this once.
 
         Args:
-            **fields: The fields of :class:`nimbus_sdk.sandbox.nexus_keys.NewNexusKey`.
+            **fields: The fields of :class:`nimbus_sdk.sandbox.nexus.keys.NewNexusKey`.
 
         Raises:
             ConfigurationError: An id or a permission that is no such thing.
@@ -288,7 +298,7 @@ class Sandbox:
 
         Args:
             version: The core's version; a release of the same one is replaced.
-            **fields: The other fields of :class:`nimbus_sdk.sandbox.publishing.Order`.
+            **fields: The other fields of :class:`nimbus_sdk.sandbox.github.publishing.Order`.
         """
         order = Order(version=version, **fields)
         return self._state.releases.publish(order.draft(self._plan.workshop))

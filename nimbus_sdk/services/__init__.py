@@ -13,46 +13,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nimbus_sdk.services.audit import AuditTrail as AuditTrail
-    from nimbus_sdk.services.audit_check import AuditReport as AuditReport
-    from nimbus_sdk.services.claims import UnverifiedClaims as UnverifiedClaims
-    from nimbus_sdk.services.neuroai import NeuroAI as NeuroAI
-    from nimbus_sdk.services.neuroai_async import AsyncNeuroAI as AsyncNeuroAI
-    from nimbus_sdk.services.neuroai_models import KEEP as KEEP
-    from nimbus_sdk.services.neuroai_models import IssuedKey as IssuedKey
-    from nimbus_sdk.services.neuroai_models import KeyCheck as KeyCheck
-    from nimbus_sdk.services.neuroai_models import KeyInfo as KeyInfo
-    from nimbus_sdk.services.neuroai_models import KeyType as KeyType
-    from nimbus_sdk.services.neuroai_models import Permission as Permission
-    from nimbus_sdk.services.neuroai_models import RateLimit as RateLimit
-    from nimbus_sdk.services.neuroai_models import Role as Role
-    from nimbus_sdk.services.nexus import AsyncNexus as AsyncNexus
-    from nimbus_sdk.services.nexus import Nexus as Nexus
-    from nimbus_sdk.services.nexus_flows import Thread as Thread
-    from nimbus_sdk.services.nimbus_os import AsyncNimbusOS as AsyncNimbusOS
-    from nimbus_sdk.services.nimbus_os import NimbusOS as NimbusOS
-    from nimbus_sdk.services.rotation import Rotation as Rotation
+    from nimbus_sdk.services.audit.trail import AuditTrail as AuditTrail
+    from nimbus_sdk.services.audit.verify import AuditReport as AuditReport
+    from nimbus_sdk.services.neuroai.async_client import AsyncNeuroAI as AsyncNeuroAI
+    from nimbus_sdk.services.neuroai.client import NeuroAI as NeuroAI
+    from nimbus_sdk.services.neuroai.models import KEEP as KEEP
+    from nimbus_sdk.services.neuroai.models import IssuedKey as IssuedKey
+    from nimbus_sdk.services.neuroai.models import KeyCheck as KeyCheck
+    from nimbus_sdk.services.neuroai.models import KeyInfo as KeyInfo
+    from nimbus_sdk.services.neuroai.models import KeyType as KeyType
+    from nimbus_sdk.services.neuroai.models import Permission as Permission
+    from nimbus_sdk.services.neuroai.models import RateLimit as RateLimit
+    from nimbus_sdk.services.neuroai.models import Role as Role
+    from nimbus_sdk.services.nexus.claims import UnverifiedClaims as UnverifiedClaims
+    from nimbus_sdk.services.nexus.client import AsyncNexus as AsyncNexus
+    from nimbus_sdk.services.nexus.client import Nexus as Nexus
+    from nimbus_sdk.services.nexus.flows import Thread as Thread
+    from nimbus_sdk.services.nimbus_os.client import AsyncNimbusOS as AsyncNimbusOS
+    from nimbus_sdk.services.nimbus_os.client import NimbusOS as NimbusOS
+    from nimbus_sdk.services.rotation.flow import Rotation as Rotation
 
 _HOME = {
-    "AsyncNeuroAI": "neuroai_async",
-    "AsyncNexus": "nexus",
-    "AsyncNimbusOS": "nimbus_os",
-    "AuditReport": "audit_check",
-    "AuditTrail": "audit",
-    "IssuedKey": "neuroai_models",
-    "KEEP": "neuroai_models",
-    "KeyCheck": "neuroai_models",
-    "KeyInfo": "neuroai_models",
-    "KeyType": "neuroai_models",
-    "NeuroAI": "neuroai",
-    "Nexus": "nexus",
-    "NimbusOS": "nimbus_os",
-    "Permission": "neuroai_models",
-    "RateLimit": "neuroai_models",
-    "Role": "neuroai_models",
-    "Rotation": "rotation",
-    "Thread": "nexus_flows",
-    "UnverifiedClaims": "claims",
+    "AsyncNeuroAI": "neuroai.async_client",
+    "AsyncNexus": "nexus.client",
+    "AsyncNimbusOS": "nimbus_os.client",
+    "AuditReport": "audit.verify",
+    "AuditTrail": "audit.trail",
+    "IssuedKey": "neuroai.models",
+    "KEEP": "neuroai.models",
+    "KeyCheck": "neuroai.models",
+    "KeyInfo": "neuroai.models",
+    "KeyType": "neuroai.models",
+    "NeuroAI": "neuroai.client",
+    "Nexus": "nexus.client",
+    "NimbusOS": "nimbus_os.client",
+    "Permission": "neuroai.models",
+    "RateLimit": "neuroai.models",
+    "Role": "neuroai.models",
+    "Rotation": "rotation.flow",
+    "Thread": "nexus.flows",
+    "UnverifiedClaims": "nexus.claims",
 }
 __all__ = list(_HOME)
 

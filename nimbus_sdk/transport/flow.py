@@ -11,9 +11,9 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar, cast
 
-from nimbus_sdk.errors import ResponseFormatError
-from nimbus_sdk.keys import tellings
-from nimbus_sdk.transport.auth import HeaderAuth
+from nimbus_sdk.config.keys import tellings
+from nimbus_sdk.config.settings import origin
+from nimbus_sdk.errors import ConfigurationError, ResponseFormatError
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ class Answer:
             return json.loads(self.body, object_pairs_hook=_unambiguous)
         except (ValueError, RecursionError) as error:
             fault = type(error).__name__
-        from nimbus_sdk.transport.redact import foreign
+        from nimbus_sdk.transport.redaction import foreign
 
         kind = foreign(self.headers.get("content-type", "no content type"), self.secrets, limit=80)
         # Raised here and not in the handler: json's error holds the whole body, and with it perhaps a token.
@@ -155,3 +155,40 @@ def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) != len(pairs):
         raise ValueError("a field occurs twice")
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderAuth:
+    """``X-API-Key``, ``Authorization: Bearer`` and ``api-key`` are three values of this.
+
+    Args:
+        name: Header name.
+        secret: What it carries; never shown.
+        origin: Scheme, host and port that may receive it, from :func:`nimbus_sdk.config.settings.origin`.
+        prefix: Text before the secret, such as ``"Bearer "``.
+
+    Example:
+        >>> auth = HeaderAuth("X-API-Key", "s3cret", "https://api.nimbusbci.com:443")
+        >>> auth
+        HeaderAuth(name='X-API-Key', origin='https://api.nimbusbci.com:443', prefix='')
+        >>> auth.headers("https://api.nimbusbci.com/v1/models/list")
+        {'X-API-Key': 's3cret'}
+    """
+
+    name: str
+    secret: str = field(repr=False)
+    origin: str
+    prefix: str = ""
+
+    def headers(self, url: str) -> dict[str, str]:
+        """The header for a URL.
+
+        Raises:
+            ConfigurationError: The URL leads to another origin than the secret is meant for.
+        """
+        if origin(url) != self.origin:
+            raise ConfigurationError(
+                f"A credential for {self.origin} was about to go to {origin(url)}; it was not sent.",
+                hint="Check NIMBUS_SDK_API_URL and NIMBUS_SDK_GITHUB_URL.",
+            )
+        return {self.name: f"{self.prefix}{self.secret}"}

@@ -16,14 +16,14 @@ import httpx
 
 from nimbus_sdk._version import __version__
 from nimbus_sdk.errors import ConfigurationError, NimbusError, NimbusTimeoutError, ResponseFormatError
-from nimbus_sdk.transport.budget import Deadline
+from nimbus_sdk.transport.deadline import Deadline
+from nimbus_sdk.transport.dns import known_addresses
 from nimbus_sdk.transport.flow import BODY_LIMIT, Answer, Call
 from nimbus_sdk.transport.proxies import Ways
-from nimbus_sdk.transport.redact import bare, foreign, guard_loggers
-from nimbus_sdk.transport.resolve import known_addresses
+from nimbus_sdk.transport.redaction import bare, foreign, guard_loggers
 from nimbus_sdk.transport.retry import http_date
 from nimbus_sdk.transport.status import from_exception
-from nimbus_sdk.transport.thread import Overdue, in_time
+from nimbus_sdk.transport.threads import Overdue, in_time
 from nimbus_sdk.transport.tls import tls_context
 
 T = TypeVar("T")

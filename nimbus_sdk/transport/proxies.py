@@ -15,9 +15,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
+from nimbus_sdk.config.settings import is_loopback
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.masking import MASK
-from nimbus_sdk.settings import is_loopback
+from nimbus_sdk.transport.redaction import MASK
 
 C = TypeVar("C")
 _SCHEMES = ("https", "http", "all")

@@ -15,7 +15,7 @@ from nimbus_sdk.errors import (
     RateLimitError,
     ServerError,
 )
-from nimbus_sdk.transport.budget import Deadline
+from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Call
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.transport.flow import Answer, Call
-from nimbus_sdk.transport.redact import foreign
+from nimbus_sdk.transport.redaction import foreign
 from nimbus_sdk.transport.retry import retry_after
 
 if TYPE_CHECKING:

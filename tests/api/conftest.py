@@ -8,7 +8,7 @@ import pytest
 
 from nimbus_sdk import AsyncNimbusClient, NimbusClient
 from nimbus_sdk.transport import retry
-from nimbus_sdk.transport.limit import PROCESS_LIMITS
+from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS
 
 KEY = "nbci_live_" + "0123456789ab" * 4
 BASE = "http://127.0.0.1:9"

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from nimbus_sdk.api import flows
+from nimbus_sdk.api import endpoints
+from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.errors import (
     InvalidKeyError,
     KeyNotFoundError,
@@ -12,7 +13,6 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
     ServerError,
 )
-from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.transport.flow import Answer
 
 BASE = "https://api.nimbusbci.com"
@@ -37,7 +37,7 @@ def finish(flow, reply):
 ENDPOINTS = [
     (
         "validate",
-        flows.validate(BASE, KEY),
+        endpoints.validate(BASE, KEY),
         "POST",
         "/v1/auth/validate",
         {"api_key": KEY.reveal()},
@@ -47,7 +47,7 @@ ENDPOINTS = [
     ),
     (
         "refresh",
-        flows.refresh(BASE, KEY),
+        endpoints.refresh(BASE, KEY),
         "POST",
         "/v1/auth/refresh",
         {"api_key": KEY.reveal()},
@@ -57,7 +57,7 @@ ENDPOINTS = [
     ),
     (
         "revoke",
-        flows.revoke(BASE, KEY, "lost"),
+        endpoints.revoke(BASE, KEY, "lost"),
         "POST",
         "/v1/auth/revoke",
         {"api_key": KEY.reveal(), "reason": "lost"},
@@ -67,7 +67,7 @@ ENDPOINTS = [
     ),
     (
         "revoke",
-        flows.revoke(BASE, KEY, None),
+        endpoints.revoke(BASE, KEY, None),
         "POST",
         "/v1/auth/revoke",
         {"api_key": KEY.reveal()},
@@ -77,7 +77,7 @@ ENDPOINTS = [
     ),
     (
         "github_token",
-        flows.github_token(BASE, KEY),
+        endpoints.github_token(BASE, KEY),
         "GET",
         "/v1/installer/github-token",
         None,
@@ -85,10 +85,10 @@ ENDPOINTS = [
         20,
         True,
     ),
-    ("models", flows.list_models(BASE, KEY, None, None), "GET", "/v1/models/list", None, True, 60, True),
+    ("models", endpoints.list_models(BASE, KEY, None, None), "GET", "/v1/models/list", None, True, 60, True),
     (
         "analytics",
-        flows.log_event(BASE, KEY, "error", {"error_message": "x", "success": None}),
+        endpoints.log_event(BASE, KEY, "error", {"error_message": "x", "success": None}),
         "POST",
         "/v1/analytics/log",
         {"api_key": KEY.reveal(), "event_type": "error", "error_message": "x"},
@@ -96,7 +96,7 @@ ENDPOINTS = [
         1000,
         False,
     ),
-    ("health", flows.health(BASE), "GET", "/api/health", None, False, None, True),
+    ("health", endpoints.health(BASE), "GET", "/api/health", None, False, None, True),
 ]
 
 
@@ -119,17 +119,17 @@ def test_every_endpoint_is_asked_as_documented(
 
 def test_models_are_filtered_by_the_service():
     """Paradigm and type go along as the query's names."""
-    step = next(flows.list_models(BASE, KEY, "motor_imagery", "NimbusLDA"))
+    step = next(endpoints.list_models(BASE, KEY, "motor_imagery", "NimbusLDA"))
     assert step.params == {"paradigm": "motor_imagery", "type": "NimbusLDA"}
 
 
 def test_a_refresh_may_be_given_less_patience():
     """What the cache can replace is not waited for long."""
-    assert next(flows.refresh(BASE, KEY, 1.4)).patience == 1.4
-    assert next(flows.refresh(BASE, KEY)).patience is None
+    assert next(endpoints.refresh(BASE, KEY, 1.4)).patience == 1.4
+    assert next(endpoints.refresh(BASE, KEY)).patience is None
 
 
-@pytest.mark.parametrize("conversation", [flows.validate, flows.refresh])
+@pytest.mark.parametrize("conversation", [endpoints.validate, endpoints.refresh])
 def test_a_key_that_the_service_calls_invalid_in_a_success_is_invalid(conversation):
     """valid: false is a refusal, whatever the status."""
     flow = conversation(BASE, KEY)
@@ -139,7 +139,7 @@ def test_a_key_that_the_service_calls_invalid_in_a_success_is_invalid(conversati
     assert (caught.value.status, caught.value.code) == (401, "INVALID_KEY")
 
 
-@pytest.mark.parametrize("conversation", [flows.validate, flows.refresh])
+@pytest.mark.parametrize("conversation", [endpoints.validate, endpoints.refresh])
 def test_a_license_comes_with_its_answer(conversation):
     """The answer is handed on beside it: its Date tells the service's clock."""
     flow = conversation(BASE, KEY)
@@ -151,7 +151,7 @@ def test_a_license_comes_with_its_answer(conversation):
 
 def test_a_revoke_whose_answer_was_lost_and_whose_retry_finds_nothing_has_succeeded():
     """KEY_NOT_FOUND after a lost answer means that the first attempt has done it."""
-    flow = flows.revoke(BASE, KEY, None)
+    flow = endpoints.revoke(BASE, KEY, None)
     next(flow)
     lost = KeyNotFoundError("gone", status=404)
     lost.answer_lost = True
@@ -162,7 +162,7 @@ def test_a_revoke_whose_answer_was_lost_and_whose_retry_finds_nothing_has_succee
 
 def test_a_revoke_that_finds_nothing_at_once_has_not():
     """Without a lost answer the key was not there."""
-    flow = flows.revoke(BASE, KEY, None)
+    flow = endpoints.revoke(BASE, KEY, None)
     next(flow)
     with pytest.raises(KeyNotFoundError):
         flow.throw(KeyNotFoundError("gone", status=404))
@@ -170,12 +170,12 @@ def test_a_revoke_that_finds_nothing_at_once_has_not():
 
 def test_a_service_that_says_it_is_unwell_has_answered():
     """A 503 of health is its documented answer; a 503 of a proxy is a failure."""
-    flow = flows.health(BASE)
+    flow = endpoints.health(BASE)
     next(flow)
     told = {"status": "unhealthy", "timestamp": "2025-10-31T12:00:00Z", "error": "Database connection failed"}
     health = finish(flow, answer(told, 503, **{"content-type": "application/json; charset=utf-8"}))
     assert (health.status, health.error, health.version) == ("unhealthy", "Database connection failed", None)
-    flow = flows.health(BASE)
+    flow = endpoints.health(BASE)
     next(flow)
     with pytest.raises(ServerError) as caught:
         flow.send(Answer(status=503, headers={"content-type": "text/html"}, body=b"<html>", request_id="r"))
@@ -192,7 +192,7 @@ def test_a_service_that_says_it_is_unwell_has_answered():
 )
 def test_a_503_of_health_in_other_words_is_a_refusal(body, code):
     """The API's own error body is no health, and no misprint of one either: its words are told."""
-    flow = flows.health(BASE)
+    flow = endpoints.health(BASE)
     next(flow)
     with pytest.raises(ServerError, match="Down for maintenance") as caught:
         flow.send(answer(body, 503, **{"content-type": "application/json", "retry-after": "9"}))
@@ -203,14 +203,14 @@ def test_a_503_of_health_in_other_words_is_a_refusal(body, code):
 def test_every_call_with_the_key_knows_what_to_mask(name, flow):
     """Wherever the key travels, it and its bare digits are masked in the answer."""
     more = {"revoke": (None,), "list_models": (None, None), "log_event": ("error", {})}.get(flow, ())
-    step = next(getattr(flows, flow)(BASE, KEY, *more))
+    step = next(getattr(endpoints, flow)(BASE, KEY, *more))
     assert step.name == name
     assert set(step.hidden) == {KEY.reveal(), KEY.reveal()[10:]}
 
 
 def test_a_token_that_the_service_calls_a_failure_is_not_used():
     """success: false is a refusal, whatever stands beside it."""
-    flow = flows.github_token(BASE, KEY)
+    flow = endpoints.github_token(BASE, KEY)
     next(flow)
     with pytest.raises(ResponseFormatError, match="success"):
         flow.send(answer({"success": False, "github_token": "ghp_secret1"}))
@@ -218,7 +218,7 @@ def test_a_token_that_the_service_calls_a_failure_is_not_used():
 
 def test_what_a_flow_does_not_handle_goes_through_it():
     """An error of the transport comes out of the conversation as it is."""
-    flow = flows.github_token(BASE, KEY)
+    flow = endpoints.github_token(BASE, KEY)
     next(flow)
     with pytest.raises(NimbusTimeoutError):
         flow.throw(NimbusTimeoutError("late"))
@@ -226,7 +226,7 @@ def test_what_a_flow_does_not_handle_goes_through_it():
 
 def test_a_token_that_is_none_is_refused():
     """An empty token is not what is documented."""
-    flow = flows.github_token(BASE, KEY)
+    flow = endpoints.github_token(BASE, KEY)
     next(flow)
     with pytest.raises(ResponseFormatError, match="github_token"):
         flow.send(answer({"success": True, "github_token": ""}))
@@ -234,7 +234,7 @@ def test_a_token_that_is_none_is_refused():
 
 def test_a_token_comes_masked():
     """It is handed on as a secret."""
-    flow = flows.github_token(BASE, KEY)
+    flow = endpoints.github_token(BASE, KEY)
     next(flow)
     token = finish(flow, answer({"success": True, "github_token": "ghp_secret1", "expires_at": None}))
     assert "ghp_secret1" not in repr(token)

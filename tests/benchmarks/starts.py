@@ -32,7 +32,7 @@ _ROOT = Path(__file__).parents[2]
 _SESSION_CODE = "import nimbus_sdk\nassert nimbus_sdk.current_session().license_type == 'research'"
 _AGAIN_CODE = """
 import time, nimbus_sdk
-from nimbus_sdk.licensed import NEEDS, gated
+from nimbus_sdk.core.license_gate import NEEDS, gated
 
 def nothing(): pass
 

@@ -36,12 +36,12 @@ with Sandbox(limits=dict.fromkeys(("validate", "github_token"))) as sandbox:
 _FETCH = """
 import json, os, sys, time
 import httpx, tenacity
-from nimbus_sdk.api import flows
-from nimbus_sdk.core import release, transfer
-from nimbus_sdk.core.download import Download
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.transport.drive import Driver
+from nimbus_sdk.api import endpoints as flows
+from nimbus_sdk.core.wheel import release, transfer
+from nimbus_sdk.core.wheel.download import Download
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.transport.driver import Driver
 
 def peak():
     with open("/proc/self/status") as status:

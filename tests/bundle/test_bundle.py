@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nimbus_sdk.bundle import create_bundle, install_bundle, read_facts
-from nimbus_sdk.bundle.contents import Contents
-from nimbus_sdk.bundle.vault import MAGIC, inspect, seal, unseal
+from nimbus_sdk.account.session import current_session
+from nimbus_sdk.core.bundle import create_bundle, install_bundle, read_facts
+from nimbus_sdk.core.bundle.contents import Contents
+from nimbus_sdk.core.bundle.encryption import MAGIC, inspect, seal, unseal
 from nimbus_sdk.errors import (
     ConfigurationError,
     CoreIncompatibleError,
@@ -19,7 +20,6 @@ from nimbus_sdk.errors import (
     NimbusError,
     SessionExpiredError,
 )
-from nimbus_sdk.session_in_use import current_session
 from tests.cli.conftest import nimbus
 
 __all__ = ["nimbus"]

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.bundle import create_bundle, install_bundle
-from nimbus_sdk.core import versions
-from nimbus_sdk.session_in_use import current_session, forget_memory
+from nimbus_sdk.account.session import current_session
+from nimbus_sdk.account.session_cache import forget_memory
+from nimbus_sdk.core.bundle import create_bundle, install_bundle
+from nimbus_sdk.core.wheel import switching
 from tests.stories.conftest import _no_core_loaded, _no_waiting, age, places, publish, sandbox, tiny_core
 
 __all__ = ["_no_core_loaded", "_no_waiting", "age", "places", "publish", "sandbox", "tiny_core"]
@@ -72,7 +73,7 @@ def test_a_lower_version_of_the_core_comes_with_a_warning_and_a_way_back(
     assert "core 0.1.0 is in use now, in place of the newer 0.9.0" in caplog.text
     assert "core rollback" in caplog.text
     assert nimbus_sdk.check_installation().version == "0.1.0"
-    assert versions.rollback(places.core).version == "0.9.0"
+    assert switching.rollback(places.core).version == "0.9.0"
 
 
 def test_the_same_version_comes_without_a_word(bundle, key, caplog):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.account import authenticate
-from nimbus_sdk.install import install_core
+from nimbus_sdk.account.operations import authenticate
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.install import install_core
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
 from tests.cli.conftest import AtTerminal, Nimbus
 from tests.transport.wire import Ender
 
@@ -161,7 +161,9 @@ def test_status_knows_the_store_without_asking_the_keyring(
 ) -> None:
     """Where a key was stored before, its note says where: no keyring has to be opened for that."""
     monkeypatch.delenv("NIMBUS_SDK_CREDENTIAL_STORE")
-    monkeypatch.setattr("nimbus_sdk.cli.machine.choose_store", lambda *_: pytest.fail("the store was asked"))
+    monkeypatch.setattr(
+        "nimbus_sdk.doctor.status.choose_store", lambda *_: pytest.fail("the store was asked")
+    )
     found = nimbus("status", "--json").document
     assert found["credential_store"]["name"] == "file"
     assert "since" in found["credential_store"]["reason"]
@@ -173,7 +175,7 @@ def test_status_tells_of_a_keyring_that_rests(
     """A keyring that did not answer is left alone, and status says since when."""
     import time
 
-    from nimbus_sdk.store.keyring_breaker import trip
+    from nimbus_sdk.storage.keyring_breaker import trip
 
     path = Places.of(Settings.load()).keyring_breaker
     trip(path, reason="did not answer", patience=60.0, now=time.time() - 120)
@@ -183,7 +185,7 @@ def test_status_tells_of_a_keyring_that_rests(
 
 def test_refresh_asks_once_and_shows_the_session(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
     """One request, and the new quota is what the session has from then on."""
-    from nimbus_sdk.client import NimbusClient
+    from nimbus_sdk.api.client import NimbusClient
 
     with NimbusClient() as client:
         client.log_event("inference")

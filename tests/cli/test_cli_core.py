@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.install import install_core
+from nimbus_sdk.core.install import install_core
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import Nimbus
 

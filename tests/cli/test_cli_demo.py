@@ -18,10 +18,18 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from nimbus_sdk.cli import demo_run
-from nimbus_sdk.cli.demo_chapters import Chapter, Check, Decoded, Installed, Request
-from nimbus_sdk.cli.demo_checks import EXPECTED, checks_of_decoding, checks_of_install
-from nimbus_sdk.cli.demo_offline import Decoding
+from nimbus_sdk.cli.demo import run
+from nimbus_sdk.cli.demo.events import (
+    EXPECTED,
+    Chapter,
+    Check,
+    Decoded,
+    Installed,
+    Request,
+    checks_of_decoding,
+    checks_of_install,
+)
+from nimbus_sdk.cli.demo.offline import Decoding
 from tests.cli.conftest import Nimbus
 
 WHOLE_KEY = re.compile(r"nbci_(?:live|test)_[0-9a-f]{48}")
@@ -177,7 +185,7 @@ def test_a_profile_that_was_touched_is_found_out(own_world: Path, temporary: Pat
         (own_world / "nimbus" / "state").mkdir(exist_ok=True)
         (own_world / "nimbus" / "state" / "stranger").touch()
 
-    demo_run.play(meddle, keep=False, bars=False)
+    run.play(meddle, keep=False, bars=False)
     failed = [chapter.promise for chapter in told if isinstance(chapter, Check) and not chapter.held]
     assert failed == ["Your own profile is untouched"]
 

@@ -28,7 +28,7 @@ def _raise_from_quota(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> 
     def fail(*, profile: str | None = None) -> None:
         raise error
 
-    monkeypatch.setattr("nimbus_sdk.session_in_use.current_session", fail)
+    monkeypatch.setattr("nimbus_sdk.account.session.current_session", fail)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -96,14 +96,14 @@ def test_a_foreign_error_keeps_its_traceback_without_values(fresh: Fresh) -> Non
     """A fault of ours is shown whole for a report, and no variable's content with it."""
     told = fresh(
         f"""
-import nimbus_sdk.stored_key
+import nimbus_sdk.account.stored_keys
 from nimbus_sdk.cli import main
 
 def fail(*, profile):
     key = "{KEY}"
     raise RuntimeError("a fault of ours")
 
-nimbus_sdk.stored_key.explain = fail
+nimbus_sdk.account.stored_keys.explain = fail
 main(["explain"])
 """,
         check=False,

@@ -10,8 +10,8 @@ import typer.main
 
 from nimbus_sdk import errors
 from nimbus_sdk._version import __version__
-from nimbus_sdk.cli import exit_codes
 from nimbus_sdk.cli.app import app
+from nimbus_sdk.cli.ui import exit_codes
 from nimbus_sdk.errors import NimbusError
 from tests.cli.conftest import Nimbus
 from tests.conftest import Fresh

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.account import authenticate
-from nimbus_sdk.install import install_core
-from nimbus_sdk.model_files import download_model
+from nimbus_sdk.account.operations import authenticate
+from nimbus_sdk.account.stored_keys import get_stored_api_key
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.install import install_core
+from nimbus_sdk.core.model_download import download_model
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
-from nimbus_sdk.stored_key import get_stored_api_key
 from tests.cli.conftest import CTRL_C, AtTerminal, Nimbus
 
 
@@ -146,10 +146,10 @@ def test_a_service_that_does_not_revoke_is_not_believed(
     nimbus: Nimbus, signed_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that says `revoked: false` ends with 1, and is shown as it came."""
-    from nimbus_sdk.revocation import RevocationResult
+    from nimbus_sdk.account.revocation import RevocationResult
 
     monkeypatch.setattr(
-        "nimbus_sdk.revocation.revoke_api_key",
+        "nimbus_sdk.account.revocation.revoke_api_key",
         lambda *_, **__: RevocationResult(revoked=False, message="not today", key_masked="nbci_test_…"),
     )
     told = nimbus("revoke", "--yes", "--json")

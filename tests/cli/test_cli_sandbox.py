@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from nimbus_sdk.client import NimbusClient
+from nimbus_sdk.api.client import NimbusClient
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import Nimbus
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import nimbus_sdk
+from nimbus_sdk.account.record import standing
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.session import standing
 
 ANSWER = {
     "valid": True,

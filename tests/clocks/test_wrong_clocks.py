@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.clocks.wrong_clock import by_patch, set_off
 from tests.transport.wire import Ender

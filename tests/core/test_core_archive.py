@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_sdk.core import archive, verify
-from nimbus_sdk.core.destination import inside
+from nimbus_sdk.core.wheel import verify, zip_checks
+from nimbus_sdk.core.wheel.unpack import inside
 from nimbus_sdk.errors import CoreIntegrityError
 from tests.core.wheelwright import core_files, entry, make_wheel
 
@@ -74,7 +74,7 @@ def test_a_dangerous_name_is_refused(tmp_path, name, fault):
 @given(st.text(st.sampled_from(list("ab./\\:~ \0CcOoNn1é\u202e")), min_size=1, max_size=12))
 def test_a_name_without_fault_stays_below_its_folder_everywhere(name):
     """Whatever passes is a plain relative path on POSIX and on Windows."""
-    if list(archive.name_faults(name)):
+    if list(zip_checks.name_faults(name)):
         return
     assert inside("/srv/lib", name) == f"/srv/lib/{name.rstrip('/')}"
     windows = PureWindowsPath(name)
@@ -154,13 +154,13 @@ def test_a_bomb_is_refused(tmp_path):
 
 def test_an_oversize_total_is_refused_without_reading(tmp_path, monkeypatch):
     """The sum of the declared sizes is bounded."""
-    monkeypatch.setattr(archive, "MOST_UNPACKED_BYTES", 500)
+    monkeypatch.setattr(zip_checks, "MOST_UNPACKED_BYTES", 500)
     assert any("more than 500" in issue for issue in issues_of(make_wheel(tmp_path)))
 
 
 def test_too_many_entries_are_refused(tmp_path, monkeypatch):
     """The number of entries is bounded."""
-    monkeypatch.setattr(archive, "MOST_ENTRIES", 3)
+    monkeypatch.setattr(zip_checks, "MOST_ENTRIES", 3)
     assert any("more than 3" in issue for issue in issues_of(make_wheel(tmp_path)))
 
 

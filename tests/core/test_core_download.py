@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk import disk
-from nimbus_sdk.core.download import Download
+from nimbus_sdk.core.wheel.download import Download
 from nimbus_sdk.errors import CoreDownloadError, CoreInstallError, CoreIntegrityError
+from nimbus_sdk.storage import fs
 
 CONTENT = bytes(range(256)) * 4
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -272,7 +272,7 @@ def test_a_part_that_vanishes_is_no_failure(folder, monkeypatch):
     """Another process may take a part first: then this one starts from nothing."""
     broken_off(folder, 600)
     (folder / f"{SHA256}.part").unlink()
-    monkeypatch.setattr(disk, "regular_size", lambda path: 600 if path.endswith(f"{SHA256}.part") else None)
+    monkeypatch.setattr(fs, "regular_size", lambda path: 600 if path.endswith(f"{SHA256}.part") else None)
     sink = opened(folder)
     assert (sink.received, sink.resumed) == (0, False)
 

@@ -9,8 +9,8 @@ import numpy
 import pytest
 from packaging.tags import sys_tags
 
-from nimbus_sdk.core import environment
-from nimbus_sdk.core.environment import (
+from nimbus_sdk.core.wheel import requirements
+from nimbus_sdk.core.wheel.requirements import (
     interpreter,
     missing_requirements,
     pip_command,
@@ -181,7 +181,7 @@ def test_a_pure_wheel_is_tied_to_no_platform():
 def test_the_interpreter_that_installed_it_needs_no_further_check(monkeypatch):
     """The same interpreter again is settled by comparing one text."""
     tag = "cp311-cp311-some_platform"
-    monkeypatch.setattr(environment, "require_environment", None)
+    monkeypatch.setattr(requirements, "require_environment", None)
     require_interpreter(tag, interpreter(tag), "<3")
 
 

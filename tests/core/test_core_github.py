@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import SecretStr
 
-from nimbus_sdk.core.github import open_asset
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel.github import open_asset
 from nimbus_sdk.errors import CoreDownloadError, NimbusConnectionError, RateLimitError, ServerError
-from nimbus_sdk.settings import Settings
 from tests.core.wheelwright import answer, play
 
 SETTINGS = Settings()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.core import load, versions
-from nimbus_sdk.core.environment import interpreter
+from nimbus_sdk.core.wheel import loader, switching
+from nimbus_sdk.core.wheel.requirements import interpreter
 from nimbus_sdk.errors import (
     CoreError,
     CoreIncompatibleError,
@@ -24,7 +24,7 @@ from tests.core.wheelwright import SOURCE, core_files, fresh_python, installed, 
 
 LOAD = """
 import json, sys
-from nimbus_sdk.core import load
+from nimbus_sdk.core.wheel import loader as load
 from nimbus_sdk.errors import NimbusError
 try:
     module = load.load(sys.argv[1])
@@ -43,7 +43,7 @@ def core_folder(tmp_path):
 @pytest.fixture(autouse=True)
 def nothing_loaded(monkeypatch):
     """Every test of this module starts without a core in this process, and leaves none."""
-    monkeypatch.setattr(load, "_loaded", None)
+    monkeypatch.setattr(loader, "_loaded", None)
     before, finders = set(sys.modules), list(sys.meta_path)
     yield
     for name in set(sys.modules) - before:
@@ -64,12 +64,12 @@ def loaded_by_a_script(
 def test_the_installed_core_is_imported_once(core_folder):
     """The module comes from the installation in use, and the same one is given each time."""
     core = installed(core_folder, "1.2.0")
-    assert load.loaded() is None
-    module = load.load(str(core_folder))
+    assert loader.loaded() is None
+    module = loader.load(str(core_folder))
     assert module.__version__ == "1.2.0"
     assert module.__file__.startswith(core.library)
-    assert load.load(str(core_folder)) is module
-    assert load.loaded() == core
+    assert loader.load(str(core_folder)) is module
+    assert loader.loaded() == core
     assert sys.modules["nimbus_sdk_core"] is module
 
 
@@ -77,7 +77,7 @@ def test_the_search_path_is_not_changed(core_folder):
     """The core's folder is searched for the core's own names only."""
     path = list(sys.path)
     core = installed(core_folder, files={**core_files(), "_nimbus_extra.py": b"answer = 42\n"})
-    load.load(str(core_folder))
+    loader.load(str(core_folder))
     assert sys.path == path
     assert core.library not in sys.path
     import _nimbus_extra
@@ -90,24 +90,24 @@ def test_the_search_path_is_not_changed(core_folder):
 def test_without_a_core_the_error_says_what_to_run(core_folder):
     """Before installation every use is refused with the command that installs."""
     with pytest.raises(CoreNotInstalledError, match="install_core"):
-        load.load(str(core_folder))
+        loader.load(str(core_folder))
     with pytest.raises(CoreNotInstalledError):
-        load.offered(str(core_folder), "load_model")
+        loader.offered(str(core_folder), "load_model")
 
 
 def test_names_are_offered_older_ones_too(core_folder):
     """A name of the protocol gives the core's object; an older name gives its successor."""
     installed(core_folder)
-    module = load.load(str(core_folder))
-    assert load.offered(str(core_folder), "predict_batch") is module.predict_batch
-    assert load.offered(str(core_folder), "RxLDAModel") is module.NimbusLDA
+    module = loader.load(str(core_folder))
+    assert loader.offered(str(core_folder), "predict_batch") is module.predict_batch
+    assert loader.offered(str(core_folder), "RxLDAModel") is module.NimbusLDA
 
 
 def test_a_name_that_this_version_does_not_offer_is_told(core_folder):
     """An optional name that is not there is no AttributeError."""
     installed(core_folder, "1.2.0")
     with pytest.raises(CoreIncompatibleError, match=r"Version 1\.2\.0 of the core does not offer RxGMMModel"):
-        load.offered(str(core_folder), "RxGMMModel")
+        loader.offered(str(core_folder), "RxGMMModel")
 
 
 def test_a_fresh_process_loads_no_network_library(core_folder):
@@ -144,7 +144,7 @@ def test_no_file_of_that_name_can_stand_in(core_folder, tmp_path, where):
 def test_a_lost_module_is_not_looked_for_elsewhere(core_folder, tmp_path, monkeypatch):
     """Where the core's own file vanished, no other file of that name takes its place."""
     core = installed(core_folder, files={**core_files(), "_nimbus_extra.py": b""})
-    load.load(str(core_folder))
+    loader.load(str(core_folder))
     Path(core.library, "_nimbus_extra.py").unlink()
     (tmp_path / "_nimbus_extra.py").write_text("evil = True")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -160,26 +160,26 @@ def test_a_foreign_module_of_that_name_is_told(core_folder, monkeypatch):
     for module, origin in ((foreign, foreign.__file__), (None, "an unknown place")):
         monkeypatch.setitem(sys.modules, "nimbus_sdk_core", module)
         with pytest.raises(CoreError, match=f"imported before the core, from {origin}"):
-            load.load(str(core_folder))
+            loader.load(str(core_folder))
 
 
 def test_a_core_that_is_loaded_already_is_kept(core_folder, monkeypatch):
     """The core's own module is not foreign, whoever asks again."""
     installed(core_folder)
-    module = load.load(str(core_folder))
-    monkeypatch.setattr(load, "_loaded", None)
-    assert load.load(str(core_folder)) is module
+    module = loader.load(str(core_folder))
+    monkeypatch.setattr(loader, "_loaded", None)
+    assert loader.load(str(core_folder)) is module
 
 
 def test_a_switch_counts_from_the_next_process_on(core_folder):
     """This process keeps what it has; a fresh one gets the other; a rollback counts the same way."""
     installed(core_folder, "1.0.0")
-    assert load.load(str(core_folder)).__version__ == "1.0.0"
+    assert loader.load(str(core_folder)).__version__ == "1.0.0"
     installed(core_folder, "1.1.0")
-    assert load.load(str(core_folder)).__version__ == "1.0.0"
-    assert load.loaded().version == "1.0.0"
+    assert loader.load(str(core_folder)).__version__ == "1.0.0"
+    assert loader.loaded().version == "1.0.0"
     assert loaded_by_a_script(core_folder)[0] == "1.1.0"
-    versions.rollback(str(core_folder))
+    switching.rollback(str(core_folder))
     assert loaded_by_a_script(core_folder)[0] == "1.0.0"
 
 
@@ -201,12 +201,12 @@ def late_core(streaming: str) -> dict[str, bytes]:
 def test_a_core_that_was_removed_under_a_program_is_told(core_folder):
     """What it had not imported yet cannot be had any more: no bare ModuleNotFoundError, and what to do."""
     core = installed(core_folder, files=late_core(""))
-    load.load(str(core_folder))
+    loader.load(str(core_folder))
     shutil.rmtree(core.folder)
     with pytest.raises(
         CoreError, match=r"init_streaming cannot be had: core 1\.0\.0, .* was removed"
     ) as caught:
-        load.offered(str(core_folder), "init_streaming")
+        loader.offered(str(core_folder), "init_streaming")
     assert "Start the program again" in str(caught.value)
     with pytest.raises(ModuleNotFoundError, match=r"was removed since\. Start the program again"):
         __import__("nimbus_sdk_core.streaming")
@@ -218,15 +218,15 @@ def test_a_module_that_comes_late_and_lacks_something_is_told(core_folder):
     """The same words as where the core itself lacks it; with all in place the name is had."""
     installed(core_folder, files=late_core("import absent_module"))
     with pytest.raises(CoreIncompatibleError, match='-m pip install "absent_module"'):
-        load.offered(str(core_folder), "init_streaming")
+        loader.offered(str(core_folder), "init_streaming")
 
 
 def test_a_module_that_comes_late_is_had(core_folder):
     """And a name that it does not have is not offered."""
     installed(core_folder, files=late_core(""))
-    assert load.offered(str(core_folder), "init_streaming") is len
+    assert loader.offered(str(core_folder), "init_streaming") is len
     with pytest.raises(CoreIncompatibleError, match="does not offer finalize_trial"):
-        load.offered(str(core_folder), "finalize_trial")
+        loader.offered(str(core_folder), "finalize_trial")
 
 
 def test_loading_notes_that_an_installation_is_used_once_a_day(core_folder, monkeypatch):
@@ -234,12 +234,12 @@ def test_loading_notes_that_an_installation_is_used_once_a_day(core_folder, monk
     core = installed(core_folder)
     old = time.time() - 20 * 86_400
     os.utime(core.folder, (old, old))
-    load.load(str(core_folder))
+    loader.load(str(core_folder))
     assert time.time() - os.stat(core.folder).st_mtime < 60
     used_today = time.time() - 80_000
     os.utime(core.folder, (used_today, used_today))
-    monkeypatch.setattr(load, "_loaded", None)
-    load.load(str(core_folder))
+    monkeypatch.setattr(loader, "_loaded", None)
+    loader.load(str(core_folder))
     assert os.stat(core.folder).st_mtime == pytest.approx(used_today, abs=1)
 
 
@@ -252,7 +252,7 @@ def test_a_disk_that_takes_no_note_of_use_lets_the_core_load(core_folder, monkey
         raise PermissionError(path)
 
     monkeypatch.setattr(os, "utime", refuse)
-    assert load.load(str(core_folder)).__version__ == "1.0.0"
+    assert loader.load(str(core_folder)).__version__ == "1.0.0"
 
 
 def test_many_threads_get_one_module(core_folder):
@@ -261,7 +261,7 @@ def test_many_threads_get_one_module(core_folder):
     installed(core_folder, files=core_files(source=source))
     code = """
 import json, sys, threading
-from nimbus_sdk.core import load
+from nimbus_sdk.core.wheel import loader as load
 found, barrier = [], threading.Barrier(8)
 def run():
     barrier.wait()
@@ -290,7 +290,7 @@ def test_damage_is_seen_before_loading(core_folder, tmp_path, damage):
     elif damage == "folder":
         model.mkdir()
     with pytest.raises(CoreIntegrityError, match="was damaged") as caught:
-        load.load(str(core_folder))
+        loader.load(str(core_folder))
     assert caught.value.issues == ("nimbus_sdk_core/data/model.bin: is missing or of another size",)
     assert "nimbus_sdk_core" not in sys.modules
 
@@ -302,7 +302,7 @@ def test_a_core_for_another_interpreter_is_told(core_folder):
     fields = {**json.loads(path.read_bytes()), "tag": "cp27-cp27m-win32", "interpreter": "cpython-27-win32"}
     path.write_text(json.dumps(fields))
     with pytest.raises(CoreIncompatibleError, match="install --force"):
-        load.load(str(core_folder))
+        loader.load(str(core_folder))
 
 
 def test_another_interpreter_that_fits_may_load_it(core_folder):
@@ -311,7 +311,7 @@ def test_another_interpreter_that_fits_may_load_it(core_folder):
     path = Path(core.folder, "manifest.json")
     assert core.interpreter == interpreter("py3-none-any")
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "interpreter": "cpython-399"}))
-    assert load.load(str(core_folder)).__version__ == "1.0.0"
+    assert loader.load(str(core_folder)).__version__ == "1.0.0"
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_a_missing_requirement_is_told_with_the_command(core_folder, requires, n
     files = {"nimbus_sdk_core/__init__.py": b"import absent_module.inner\n"}
     installed(core_folder, files=files, requires=requires)
     with pytest.raises(CoreIncompatibleError, match="needs what this environment lacks") as caught:
-        load.load(str(core_folder))
+        loader.load(str(core_folder))
     assert named in str(caught.value)
 
 
@@ -352,13 +352,13 @@ def test_a_core_that_does_not_load_leaves_no_trace(core_folder, source, kind, wo
     installed(core_folder, files=files)
     finders = list(sys.meta_path)
     with pytest.raises(kind) as caught:
-        load.load(str(core_folder))
+        loader.load(str(core_folder))
     assert words in str(caught.value)
     assert sys.meta_path == finders
     assert not [name for name in sys.modules if name.startswith("nimbus_sdk_core")]
-    assert load.loaded() is None
+    assert loader.loaded() is None
     installed(core_folder, "1.0.1")
-    assert load.load(str(core_folder)).__version__ == "1.0.1"
+    assert loader.load(str(core_folder)).__version__ == "1.0.1"
 
 
 def test_ctrl_c_while_loading_leaves_no_trace(core_folder):
@@ -367,16 +367,16 @@ def test_ctrl_c_while_loading_leaves_no_trace(core_folder):
     installed(core_folder, files=files)
     Path("interrupt").touch()
     with pytest.raises(KeyboardInterrupt):
-        load.load(str(core_folder))
+        loader.load(str(core_folder))
     os.unlink("interrupt")
-    assert load.load(str(core_folder)).__version__ == "1.0.0"
+    assert loader.load(str(core_folder)).__version__ == "1.0.0"
 
 
 def test_a_staged_core_is_not_loaded(core_folder):
     """What nothing points to is not in use."""
     staged(core_folder)
     with pytest.raises(CoreNotInstalledError):
-        load.load(str(core_folder))
+        loader.load(str(core_folder))
 
 
 def test_loading_is_quick(core_folder):
@@ -384,5 +384,5 @@ def test_loading_is_quick(core_folder):
     files = {**core_files(), **{f"nimbus_sdk_core/part{number}.py": b"" for number in range(200)}}
     installed(core_folder, files=files)
     started = time.perf_counter()
-    load.load(str(core_folder))
+    loader.load(str(core_folder))
     assert time.perf_counter() - started < 0.02

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.core import protocol
+from nimbus_sdk.core.wheel import protocol
 
 SURFACE = Path(nimbus_sdk.__file__).parent / "core" / "surface.pyi"
-REFERENCE = Path(nimbus_sdk.__file__).parent / "sandbox" / "reference_core" / "src"
+REFERENCE = Path(nimbus_sdk.__file__).parent / "reference_core" / "src"
 
 
 def stubbed() -> dict[str, ast.stmt]:

@@ -11,20 +11,14 @@ from hypothesis import strategies as st
 from packaging.tags import sys_tags
 from pydantic import SecretStr
 
-from nimbus_sdk.core.release import (
-    Asset,
-    Release,
-    choose_wheel,
-    expected_digest,
-    find_release,
-)
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel.release import Asset, Release, choose_wheel, expected_digest, find_release
 from nimbus_sdk.errors import (
     ConfigurationError,
     CoreDownloadError,
     CoreIncompatibleError,
     CoreIntegrityError,
 )
-from nimbus_sdk.settings import Settings
 from tests.core.wheelwright import answer, play
 
 SETTINGS = Settings()

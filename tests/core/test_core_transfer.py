@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from nimbus_sdk.core.download import Download
-from nimbus_sdk.core.release import Asset
-from nimbus_sdk.core.transfer import download
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel.download import Download
+from nimbus_sdk.core.wheel.release import Asset
+from nimbus_sdk.core.wheel.transfer import download
 from nimbus_sdk.errors import (
     CoreDownloadError,
     CoreInstallError,
@@ -19,7 +20,6 @@ from nimbus_sdk.errors import (
     NimbusConnectionError,
     NimbusTimeoutError,
 )
-from nimbus_sdk.settings import Settings
 from tests.core.wheelwright import answer, play, sending
 
 CONTENT = b"0123456789" * 20

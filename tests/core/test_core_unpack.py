@@ -12,9 +12,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from nimbus_sdk.core import unpack, verify
-from nimbus_sdk.core.destination import LibraryFolder, inside
-from nimbus_sdk.core.installed import read_manifest
+from nimbus_sdk.core.wheel import unpack, verify
+from nimbus_sdk.core.wheel.manifest import read_manifest
+from nimbus_sdk.core.wheel.unpack import LibraryFolder, inside
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
 from tests.core.wheelwright import SOURCE, core_files, entry, make_wheel, sha256, staged
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.core import verify
+from nimbus_sdk.core.wheel import verify
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
 from tests.core.wheelwright import core_files, entry, installed, make_wheel
 

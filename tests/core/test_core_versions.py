@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.core import versions
-from nimbus_sdk.core.installed import Pointer, current, faults, pointer_path, read_pointer
+from nimbus_sdk.core.wheel import switching
+from nimbus_sdk.core.wheel.manifest import current, faults
 from nimbus_sdk.errors import (
     CoreIncompatibleError,
     CoreInstallError,
     CoreIntegrityError,
     CoreNotInstalledError,
 )
+from nimbus_sdk.storage.pointer import Pointer, pointer_path, read_pointer
 from tests.core.wheelwright import core_files, installed, staged
 
 
@@ -52,7 +53,7 @@ def age_all(core_folder: Path, seconds: float = 15 * DAY) -> None:
 def test_nothing_is_in_use_at_first(core_folder):
     """An empty folder, or none, holds no core, and asking makes none."""
     assert current(str(core_folder)) is None
-    assert versions.installed_versions(str(core_folder)) == ()
+    assert switching.installed_versions(str(core_folder)) == ()
     assert not core_folder.exists()
 
 
@@ -84,7 +85,7 @@ def test_switching_to_what_is_in_use_keeps_the_way_back(core_folder):
     """A repeated switch does not forget what was in use before."""
     installed(core_folder, "1.0.0")
     second = installed(core_folder, "1.1.0")
-    versions.switch(str(core_folder), second)
+    switching.switch(str(core_folder), second)
     assert read_pointer(str(core_folder)).previous.version == "1.0.0"
 
 
@@ -99,23 +100,23 @@ def test_rollback_goes_back_and_forth(core_folder):
     """Going back makes the other the way back."""
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.1.0")
-    assert versions.rollback(str(core_folder)).version == "1.0.0"
+    assert switching.rollback(str(core_folder)).version == "1.0.0"
     assert version_in_use(core_folder) == "1.0.0"
-    assert versions.rollback(str(core_folder)).version == "1.1.0"
+    assert switching.rollback(str(core_folder)).version == "1.1.0"
     assert version_in_use(core_folder) == "1.1.0"
 
 
 def test_rollback_needs_something_to_go_back_to(core_folder):
     """Without an earlier version, or where it is gone, nothing changes."""
     with pytest.raises(CoreNotInstalledError, match="no earlier version"):
-        versions.rollback(str(core_folder))
+        switching.rollback(str(core_folder))
     first = installed(core_folder, "1.0.0")
     with pytest.raises(CoreNotInstalledError):
-        versions.rollback(str(core_folder))
+        switching.rollback(str(core_folder))
     installed(core_folder, "1.1.0")
     shutil.rmtree(first.folder)
     with pytest.raises(CoreNotInstalledError):
-        versions.rollback(str(core_folder))
+        switching.rollback(str(core_folder))
     assert version_in_use(core_folder) == "1.1.0"
 
 
@@ -125,9 +126,9 @@ def test_use_switches_to_an_installed_version(core_folder):
     newest = installed(core_folder, "1.0.0")
     aged(newest.folder)
     installed(core_folder, "1.1.0")
-    used = versions.use(str(core_folder), "1.0.0")
+    used = switching.use(str(core_folder), "1.0.0")
     assert used.install_id == max(
-        core.install_id for core in versions.installed_versions(str(core_folder)) if core.version == "1.0.0"
+        core.install_id for core in switching.installed_versions(str(core_folder)) if core.version == "1.0.0"
     )
     assert current(str(core_folder)) == used
 
@@ -138,7 +139,7 @@ def test_use_of_what_is_not_there_is_told(core_folder):
     with pytest.raises(
         CoreNotInstalledError, match=r"Version 2\.0 of the core is not installed; there is 1\.0\.0"
     ):
-        versions.use(str(core_folder), "2.0")
+        switching.use(str(core_folder), "2.0")
     assert version_in_use(core_folder) == "1.0.0"
 
 
@@ -155,7 +156,7 @@ def test_what_does_not_load_is_not_switched_to(core_folder, wheel, kind):
     staged(core_folder, "1.1.0", **wheel)
     installed(core_folder, "1.0.0")
     with pytest.raises(kind):
-        versions.use(str(core_folder), "1.1.0")
+        switching.use(str(core_folder), "1.1.0")
     assert version_in_use(core_folder) == "1.0.0"
 
 
@@ -166,7 +167,7 @@ def test_what_was_changed_is_not_switched_to(core_folder):
     model = Path(first.library, "nimbus_sdk_core", "data", "model.bin")
     model.write_bytes(bytes(len(model.read_bytes())))
     with pytest.raises(CoreIntegrityError, match=r"Core 1\.0\.0 in .* was changed") as caught:
-        versions.rollback(str(core_folder))
+        switching.rollback(str(core_folder))
     assert caught.value.issues == ("nimbus_sdk_core/data/model.bin: was changed",)
     assert version_in_use(core_folder) == "1.1.0"
 
@@ -179,7 +180,7 @@ def test_versions_are_listed_in_order(core_folder):
     Path(broken.folder, "manifest.json").write_bytes(b"{")
     (core_folder / "4.0.0" / "x.staging").mkdir(parents=True)
     (core_folder / "notes.txt").write_bytes(b"")
-    found = versions.installed_versions(str(core_folder))
+    found = switching.installed_versions(str(core_folder))
     assert [core.version for core in found] == ["1.9.0", "1.10.0", "2.0.0rc1"]
 
 
@@ -187,20 +188,20 @@ def test_uninstalling_everything(core_folder):
     """Pointer first, then every folder."""
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.1.0")
-    assert versions.uninstall(str(core_folder)) == ("1.0.0", "1.1.0")
+    assert switching.uninstall(str(core_folder)) == ("1.0.0", "1.1.0")
     assert current(str(core_folder)) is None
     assert os.listdir(core_folder) == []
-    assert versions.uninstall(str(core_folder)) == ()
+    assert switching.uninstall(str(core_folder)) == ()
 
 
 def test_uninstalling_the_version_in_use_brings_back_the_one_before(core_folder):
     """What was in use before is in use again."""
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.1.0")
-    assert versions.uninstall(str(core_folder), "1.1.0") == ("1.1.0",)
+    assert switching.uninstall(str(core_folder), "1.1.0") == ("1.1.0",)
     assert version_in_use(core_folder) == "1.0.0"
     assert read_pointer(str(core_folder)).previous is None
-    assert versions.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
+    assert switching.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
     assert current(str(core_folder)) is None
 
 
@@ -210,9 +211,9 @@ def test_uninstalling_another_version_leaves_the_one_in_use(core_folder):
     installed(core_folder, "1.1.0")
     staged(core_folder, "1.2.0")
     before = read_pointer(str(core_folder))
-    versions.uninstall(str(core_folder), "1.2.0")
+    switching.uninstall(str(core_folder), "1.2.0")
     assert read_pointer(str(core_folder)) == before
-    versions.uninstall(str(core_folder), "1.0.0")
+    switching.uninstall(str(core_folder), "1.0.0")
     assert version_in_use(core_folder) == "1.1.0"
     assert read_pointer(str(core_folder)).previous is None
 
@@ -221,14 +222,14 @@ def test_uninstalling_with_two_installations_of_the_version_in_use(core_folder):
     """All installations of a version go, also the one before the one in use."""
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.0.0")
-    assert versions.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
+    assert switching.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
     assert current(str(core_folder)) is None
 
 
 def test_uninstalling_what_is_not_there_is_told(core_folder):
     """Nothing goes that was not named."""
     with pytest.raises(CoreNotInstalledError, match="there is none"):
-        versions.uninstall(str(core_folder), "1.0.0")
+        switching.uninstall(str(core_folder), "1.0.0")
 
 
 def test_a_damaged_pointer_is_told_and_replaced(core_folder):
@@ -240,12 +241,12 @@ def test_a_damaged_pointer_is_told_and_replaced(core_folder):
         with pytest.raises(CoreIntegrityError, match="damaged"):
             current(str(core_folder))
     with pytest.raises(CoreIntegrityError):
-        versions.prune(str(core_folder))
+        switching.prune(str(core_folder))
     assert faults(core) == ()
-    versions.switch(str(core_folder), core)
+    switching.switch(str(core_folder), core)
     assert current(str(core_folder)) == core
     pointer.write_bytes(b"{")
-    assert versions.uninstall(str(core_folder)) == ("1.0.0",)
+    assert switching.uninstall(str(core_folder)) == ("1.0.0",)
     assert not pointer.exists()
 
 
@@ -309,8 +310,8 @@ def test_an_installation_without_a_version_is_left_out(core_folder):
     (core_folder / "1.1.0").rename(core_folder / "1.1.x!")
     path = core_folder / "1.1.x!" / odd.install_id / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "version": "1.1.x!"}))
-    assert [core.version for core in versions.installed_versions(str(core_folder))] == ["1.0.0"]
-    for go in (versions.use, versions.uninstall):
+    assert [core.version for core in switching.installed_versions(str(core_folder))] == ["1.0.0"]
+    for go in (switching.use, switching.uninstall):
         with pytest.raises(CoreNotInstalledError, match=r"there is 1\.0\.0"):
             go(str(core_folder), "0.9")
 
@@ -328,7 +329,7 @@ def test_a_pipe_in_place_of_a_file_holds_nobody_up(core_folder):
         if path.name == "manifest.json":
             path.unlink()
             path.write_bytes(content)
-    versions.switch(str(core_folder), core)
+    switching.switch(str(core_folder), core)
     assert current(str(core_folder)) == core
 
 
@@ -364,12 +365,12 @@ def test_pruning_keeps_what_is_in_use_and_what_was(core_folder):
     (core_folder / "current.json.1-a.tmp").write_bytes(b"")
     (core_folder / "1.4.0").mkdir()
     age_all(core_folder)
-    versions.prune(str(core_folder))
+    switching.prune(str(core_folder))
     assert sorted(os.listdir(core_folder)) == ["1.1.0", "1.2.0", "1.3.0", "current.json"]
     age_all(core_folder)
-    versions.prune(str(core_folder))
+    switching.prune(str(core_folder))
     assert sorted(os.listdir(core_folder)) == ["1.1.0", "1.2.0", "current.json"]
-    assert versions.rollback(str(core_folder)).version == "1.1.0"
+    assert switching.rollback(str(core_folder)).version == "1.1.0"
 
 
 def test_pruning_leaves_what_a_running_program_may_have_loaded(core_folder):
@@ -379,7 +380,7 @@ def test_pruning_leaves_what_a_running_program_may_have_loaded(core_folder):
     installed(core_folder, "1.2.0")
     (core_folder / "1.3.0" / "killed.staging").mkdir(parents=True)
     age_all(core_folder, 13 * DAY)
-    versions.prune(str(core_folder))
+    switching.prune(str(core_folder))
     assert faults(first) == ()
     assert not (core_folder / "1.3.0" / "killed.staging").exists()
 
@@ -390,7 +391,7 @@ def test_pruning_leaves_what_is_young(core_folder):
     other = staged(core_folder, "2.0.0")
     (core_folder / "1.3.0" / "busy.staging").mkdir(parents=True)
     (core_folder / "current.json.1-a.tmp").write_bytes(b"")
-    versions.prune(str(core_folder))
+    switching.prune(str(core_folder))
     assert faults(other) == ()
     assert (core_folder / "1.3.0" / "busy.staging").is_dir()
     assert (core_folder / "current.json.1-a.tmp").exists()
@@ -398,7 +399,7 @@ def test_pruning_leaves_what_is_young(core_folder):
 
 def test_pruning_nothing(core_folder):
     """Where nothing was installed there is nothing to tidy up."""
-    versions.prune(str(core_folder))
+    switching.prune(str(core_folder))
     assert not core_folder.exists()
 
 
@@ -407,15 +408,15 @@ def test_pruning_beside_another_process_that_prunes(core_folder, monkeypatch):
     installed(core_folder, "1.0.0")
     old = staged(core_folder, "0.9.0")
     age_all(core_folder)
-    real = versions._installations
+    real = switching._installations
 
     def vanishing(folder):
         found = list(real(folder))
         shutil.rmtree(old.folder, ignore_errors=True)
         return found
 
-    monkeypatch.setattr(versions, "_installations", vanishing)
-    versions.prune(str(core_folder))
+    monkeypatch.setattr(switching, "_installations", vanishing)
+    switching.prune(str(core_folder))
     assert version_in_use(core_folder) == "1.0.0"
 
 

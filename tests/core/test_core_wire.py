@@ -10,19 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.api import flows
-from nimbus_sdk.core import release, transfer, unpack, verify, versions
-from nimbus_sdk.core.download import Download
+from nimbus_sdk.api import endpoints
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel import release, switching, transfer, unpack, verify
+from nimbus_sdk.core.wheel.download import Download
 from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.transport.drive import AsyncDriver, Driver
+from nimbus_sdk.transport.driver import AsyncDriver, Driver
 from nimbus_sdk.transport.flow import work
 from tests.core.wheelwright import fresh_python
 
 USE = """
 import json, sys
-from nimbus_sdk.core import load
+from nimbus_sdk.core.wheel import loader as load
 offered = lambda name: load.offered(sys.argv[1], name)
 model = offered("load_model")(offered("RxLDAModel"), "motor_imagery_4class_v1")
 print(json.dumps([offered("__version__"), type(model).__name__]))
@@ -43,7 +43,7 @@ def downloads(tmp_path) -> Path:
 
 def fetched(settings: Settings, key: str, downloads: Path, told: list[int]) -> Generator:
     """Token, release, digest, asset: what an installation asks for."""
-    token = (yield from flows.github_token(settings.api_url, ApiKey.parse(key))).github_token
+    token = (yield from endpoints.github_token(settings.api_url, ApiKey.parse(key))).github_token
     published = yield from release.find_release(settings, token)
     wheel = release.choose_wheel(published)
     digest = yield from release.expected_digest(settings, published, wheel, token)
@@ -70,7 +70,7 @@ def test_a_wheel_comes_from_its_release_to_a_core_in_use(sandbox, key, settings,
     assert asked(sandbox) == ["github_token", "release", "asset", "storage"]
     core = unpack.stage(path, str(tmp_path / "core"), facts, digest)
     unpack.probe(core)
-    versions.switch(str(tmp_path / "core"), core)
+    switching.switch(str(tmp_path / "core"), core)
     done = fresh_python(USE, str(tmp_path / "core"), cwd=tmp_path, NIMBUS_SDK_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [facts.version, "NimbusLDA"]

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from nimbus_sdk.core import unpack, verify, versions
-from nimbus_sdk.core.installed import InstalledCore
+from nimbus_sdk.core.wheel import switching, unpack, verify
+from nimbus_sdk.core.wheel.manifest import InstalledCore
 from nimbus_sdk.transport.flow import Answer, Call, Flow, Work
 
 PURE = "py3-none-any"
@@ -143,7 +143,7 @@ def staged(core_folder: Path, version: str = "1.0.0", **wheel) -> InstalledCore:
 def installed(core_folder: Path, version: str = "1.0.0", **wheel) -> InstalledCore:
     """The same, and in use."""
     core = staged(core_folder, version, **wheel)
-    versions.switch(str(core_folder), core)
+    switching.switch(str(core_folder), core)
     return core
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from nimbus_sdk import __version__
-from nimbus_sdk.cli import exit_codes
+from nimbus_sdk.cli.ui import exit_codes
 from nimbus_sdk.sandbox import Sandbox
 from tests.docs.conftest import Program
 from tests.docs.pages import ROOT, all_pages, anchors, blocks, fits, links

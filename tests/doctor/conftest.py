@@ -13,9 +13,9 @@ from typing import TypeAlias
 import pytest
 
 import nimbus_sdk
+from nimbus_sdk.account.session_cache import forget_memory
 from nimbus_sdk.doctor import Diagnosis, Finding, diagnose
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.session_in_use import forget_memory
 from tests.stories.conftest import _no_core_loaded, _no_waiting, age, places, sandbox, tiny_core
 
 __all__ = ["_no_core_loaded", "_no_waiting", "age", "places", "sandbox", "tiny_core"]
@@ -74,4 +74,4 @@ def installed(sandbox: Sandbox, key: str) -> str:
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """The doctor waits for nobody longer than a moment."""
     # A function of the package has the name of the module.
-    monkeypatch.setattr(import_module("nimbus_sdk.doctor.network"), "PATIENCE_SECONDS", 0.4)
+    monkeypatch.setattr(import_module("nimbus_sdk.doctor.network_checks"), "PATIENCE_SECONDS", 0.4)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.doctor import machine
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.doctor import local_checks
 from nimbus_sdk.errors import InvalidKeyError
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.store import keyring_breaker
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.storage import keyring_breaker
 from tests.doctor.conftest import Examine
 from tests.homes.somebody import as_stranger
 
@@ -60,13 +60,13 @@ def test_a_core_that_does_not_load_is_a_fault(
     installed: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole on the disk is not enough."""
-    from nimbus_sdk.core import load
+    from nimbus_sdk.core.wheel import loader
     from nimbus_sdk.errors import CoreInstallError
 
     def refuse(folder: str) -> object:
         raise CoreInstallError("The core does not load: no module named numpy.")
 
-    monkeypatch.setattr(load, "load", refuse)
+    monkeypatch.setattr(loader, "load", refuse)
     assert "does not load" in examine()["core"].cause
 
 
@@ -183,7 +183,7 @@ def test_little_space_is_told_before_it_is_none(
     installed: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How much is left, and where."""
-    monkeypatch.setattr(machine, "disk_usage", lambda path: Usage(10**12, 10**12, 7 * 2**20))
+    monkeypatch.setattr(local_checks, "disk_usage", lambda path: Usage(10**12, 10**12, 7 * 2**20))
     seen = examine()
     assert seen["folder data"].verdict == "warning"
     assert "7 MiB free" in seen["folder data"].cause
@@ -197,7 +197,7 @@ def test_a_disk_that_does_not_answer_is_told(
     def stale(path: str) -> Usage:
         raise OSError(116, os.strerror(116))
 
-    monkeypatch.setattr(machine, "disk_usage", stale)
+    monkeypatch.setattr(local_checks, "disk_usage", stale)
     seen = examine()
     assert os.strerror(116) in seen["folder state"].cause
     assert seen["folder state"].verdict == "warning"

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.sandbox.github_tokens import GithubTokens
+from nimbus_sdk.sandbox.github.tokens import GithubTokens
 from tests.end_to_end.needles import Needles
 from tests.end_to_end.nursery import ROOT
 from tests.end_to_end.worlds import CREDENTIALS, World, stage_at

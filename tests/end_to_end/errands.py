@@ -17,11 +17,11 @@ import tenacity  # noqa: F401
 
 import nimbus_sdk
 from nimbus_sdk import aio
-from nimbus_sdk.core import download, environment, release, transfer  # noqa: F401
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import sessions
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel import download, release, requirements, transfer  # noqa: F401
+from nimbus_sdk.storage import sealed
 from nimbus_sdk.transport import http  # noqa: F401
 from tests.end_to_end import tripwire
 
@@ -122,10 +122,10 @@ def without_locks(key: str, how: str, **options: object) -> str:
 def age(hours: float) -> None:
     """Make the kept session older than it is."""
     places = Places.of(Settings.load())
-    kept = sessions.read(places)
+    kept = sealed.read(places)
     assert kept is not None
     then = datetime.now(UTC) - timedelta(hours=hours)
-    sessions.write(places, {**kept, "validated_at": then.isoformat()})
+    sealed.write(places, {**kept, "validated_at": then.isoformat()})
 
 
 def _reaction(wire: dict[str, object]) -> tripwire.Reaction:

@@ -10,14 +10,14 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from nimbus_sdk.account.session import AuthSession
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError
-from nimbus_sdk.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.session import AuthSession
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.transport.drive import AsyncDriver, Driver
+from nimbus_sdk.transport.driver import AsyncDriver, Driver
 from nimbus_sdk.transport.flow import Flow
-from nimbus_sdk.transport.limit import Limits
+from nimbus_sdk.transport.rate_limit import Limits
 from tests.end_to_end.gate import Gate, Gatehouse, pass_on
 from tests.end_to_end.matrix_road import AsyncCarrier, Carrier, Cell, Road
 from tests.end_to_end.matrix_rules import expected, timeout_of

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nimbus_sdk.transport.budget import Deadline
+from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Answer, Call
 from nimbus_sdk.transport.http import AsyncHttpTransport, HttpTransport
 from tests.end_to_end.gate import Gate, pass_on

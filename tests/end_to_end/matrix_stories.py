@@ -10,21 +10,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from nimbus_sdk.account import authenticating, refreshing
-from nimbus_sdk.api import flows
-from nimbus_sdk.catalogue import listing_models
-from nimbus_sdk.core import installed, verify
-from nimbus_sdk.install import installing
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.model_files import fetching_model
-from nimbus_sdk.revocation import revoking
+from nimbus_sdk.account.flows import authenticating, refreshing
+from nimbus_sdk.account.revocation import revoking
+from nimbus_sdk.account.session_cache import kept_session
+from nimbus_sdk.api import endpoints
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.install import installing
+from nimbus_sdk.core.model_download import fetching_model
+from nimbus_sdk.core.model_registry import listing_models
+from nimbus_sdk.core.wheel import manifest, verify
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.session_in_use import kept_session
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import sessions
-from nimbus_sdk.store.credentials import read_stored
-from nimbus_sdk.store.places import Places
-from nimbus_sdk.transport.drive import run
+from nimbus_sdk.storage import sealed
+from nimbus_sdk.storage.credentials import read_stored
+from nimbus_sdk.transport.driver import run
 from nimbus_sdk.transport.flow import Flow
 from tests.end_to_end.gate import Gate
 
@@ -107,7 +107,7 @@ def _install_again(settings: Settings, key: ApiKey) -> Flow[object]:
 
 
 def _log(settings: Settings, key: ApiKey) -> Flow[object]:
-    return flows.log_event(settings.api_url, key, "inference", {"duration_ms": 3.5})
+    return endpoints.log_event(settings.api_url, key, "inference", {"duration_ms": 3.5})
 
 
 NO_ANSWER = frozenset({"connection", "format", "failure"})
@@ -167,7 +167,7 @@ def found_in(settings: Settings) -> Found:
     """
     places = Places.of(settings)
     session = kept_session(places)
-    core = installed.current(places.core)
+    core = manifest.current(places.core)
     broken = () if core is None else verify.check_installed(core.folder)
     if broken:
         raise AssertionError(f"the core is not whole: {broken}")
@@ -237,7 +237,7 @@ class Homes:
 def make_older(settings: Settings, age: timedelta) -> None:
     """Let the kept session be of an earlier time."""
     places = Places.of(settings)
-    record = sessions.read(places)
+    record = sealed.read(places)
     assert record is not None
     then = datetime.now(UTC) - age
-    sessions.write(places, {**record, "validated_at": then.isoformat()})
+    sealed.write(places, {**record, "validated_at": then.isoformat()})

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nimbus_sdk.account import authenticating
-from nimbus_sdk.core.protocol import MODEL_SUFFIX
+from nimbus_sdk.account.flows import authenticating
+from nimbus_sdk.account.session import AuthSession
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
 from nimbus_sdk.errors import KeyNotFoundError, MissingKeyError, NimbusError
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.session import AuthSession
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.transport.drive import Driver
-from nimbus_sdk.transport.limit import Limits
+from nimbus_sdk.transport.driver import Driver
+from nimbus_sdk.transport.rate_limit import Limits
 from tests.end_to_end.gate import Gate
 from tests.end_to_end.matrix_road import Cell, Road
 from tests.end_to_end.matrix_rules import Expected

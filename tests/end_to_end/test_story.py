@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.transport.wire import Ender
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.end_to_end.nursery import Life, Nursery, Outcome
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.homes.conftest import Examine, Told
 from tests.homes.somebody import give_back_writing, has_mounts, take_away_writing

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.homes.conftest import EXAMINER, TELL, Told
 from tests.homes.somebody import as_host, has_hosts
@@ -138,9 +138,9 @@ def test_hosts_without_locks_renew_one_session(
 def test_a_keyring_that_hung_on_one_host_is_asked_on_the_next(hosts: Hosts, own_world: Path) -> None:
     """The note that a keyring did not answer binds the machine that it is of, and no other."""
     trip = """
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import keyring_breaker
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.storage import keyring_breaker
+from nimbus_sdk.config.paths import Places
 places = Places.of(Settings.load())
 if NAME == "node0":
     keyring_breaker.trip(places.keyring_breaker, reason="did not answer", patience=2.0, now=time.time())

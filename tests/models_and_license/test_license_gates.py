@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import nimbus_sdk
+from nimbus_sdk.core.license_gate import NEEDS, gated
 from nimbus_sdk.errors import FeatureNotLicensedError, SessionNotFoundError
-from nimbus_sdk.licensed import NEEDS, gated
 
 GATES = (
     "import nimbus_sdk\n"

@@ -15,16 +15,16 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.licensed import reported
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.license_gate import reported
 from tests.transport.wire import serving
 
 ON = {"NIMBUS_SDK_USAGE": "1"}
 PREDICT = (
     "import sys, time\n"
-    "from nimbus_sdk import usage\n"
-    "from nimbus_sdk.licensed import reported\n"
+    "from nimbus_sdk.account.usage import reporter as usage\n"
+    "from nimbus_sdk.core.license_gate import reported\n"
     "predict = reported(lambda model=None: model, 'batch')\n"
     "def until(told):\n"
     "    end = time.monotonic() + 30\n"
@@ -71,7 +71,7 @@ def test_nothing_is_reported_unless_asked_for(sandbox, fresh, word):
         "open('.env', 'w').write('NIMBUS_SDK_USAGE=1')\n"
         "import sys, logging\n"
         "logging.disable()\n"
-        "from nimbus_sdk.licensed import reported\n"
+        "from nimbus_sdk.core.license_gate import reported\n"
         "print(reported(lambda model: model, 'batch')(3), 'httpx' in sys.modules)\n"
     )
     assert fresh(code, NIMBUS_SDK_USAGE=word).stdout == "3 False\n"
@@ -84,7 +84,7 @@ def test_an_inference_of_the_core_is_reported_in_the_background(sandbox, key, fr
     code = (
         "from nimbus_sdk import NimbusLDA, load_model, predict_batch\n"
         "import nimbus_sdk_core\n"
-        "from nimbus_sdk.usage import reporter\n"
+        "from nimbus_sdk.account.usage.reporter import reporter\n"
         "model = load_model(NimbusLDA, 'motor_imagery_4class_v1')\n"
         "predict_batch(model, nimbus_sdk_core.simulate('motor_imagery', n_trials=8, seed=3, n_classes=4))\n"
         "print(reporter().settle(60))\n"
@@ -150,7 +150,9 @@ def test_a_model_that_tells_no_name_fails_no_prediction(fresh):
 def test_an_error_is_reported_by_its_class_alone(monkeypatch):
     """The message of an error may hold data, so it stays here; the error itself reaches the caller."""
     seen = []
-    monkeypatch.setattr("nimbus_sdk.licensed._reporter", lambda: type("", (), {"report": seen.append}))
+    monkeypatch.setattr(
+        "nimbus_sdk.core.license_gate._reporter", lambda: type("", (), {"report": seen.append})
+    )
 
     def fail(model):
         raise ValueError("the patient's data")
@@ -184,7 +186,11 @@ def test_no_event_is_lost_where_a_program_ends(sandbox, fresh, exit_seconds, ans
 def test_an_event_of_the_last_moment_is_kept(sandbox, fresh):
     """After the reporter was closed, and where no thread can be started any more."""
     fresh(f"import atexit\natexit.register(lambda: predict())\n{PREDICT}predict()\n", **ON)
-    fresh(f"import atexit\nfrom nimbus_sdk import usage\n{PREDICT}atexit.register(lambda: predict())\n", **ON)
+    fresh(
+        f"import atexit\nfrom nimbus_sdk.account.usage import reporter as usage\n"
+        f"{PREDICT}atexit.register(lambda: predict())\n",
+        **ON,
+    )
     assert counted(sandbox)[0] + len(waiting()) == 3
 
 
@@ -279,7 +285,7 @@ def test_a_key_that_is_known_to_be_dead_is_not_sent_again(sandbox, key, fresh):
 
 
 REST_OFTEN = (
-    f"{PREDICT}from nimbus_sdk.usage import line\n"
+    f"{PREDICT}from nimbus_sdk.account.usage import sender as line\n"
     "usage.REST_SECONDS, looks, look = 0.05, [], line.Line.open\n"
     "line.Line.open = lambda self: (looks.append(1), look(self))\n"
 )

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk import usage
+from nimbus_sdk.account.usage import reporter
+from nimbus_sdk.account.usage.reporter import Reporter
+from nimbus_sdk.account.usage.sender import Line
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import (
     InvalidKeyError,
     MissingKeyError,
@@ -19,10 +23,6 @@ from nimbus_sdk.errors import (
     ServerError,
     SessionNotFoundError,
 )
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
-from nimbus_sdk.usage import Reporter
-from nimbus_sdk.usage.line import Line
 
 EVENT = {"event_type": "inference", "model_name": "m", "inference_type": "batch", "success": True}
 
@@ -104,9 +104,9 @@ def test_a_reporter_in_a_forked_child_knows_of_nothing(reporting):
 
 def test_the_process_has_one_reporter_where_usage_is_asked_for(monkeypatch):
     """None without the variable, and the same one at every call with it."""
-    assert usage.reporter() is None
+    assert reporter.reporter() is None
     monkeypatch.setenv("NIMBUS_SDK_USAGE", "1")
-    assert usage.reporter() is usage.reporter() is not None
+    assert reporter.reporter() is reporter.reporter() is not None
 
 
 def test_a_key_that_is_called_dead_ends_its_session_at_once(sandbox, key, line):
@@ -134,7 +134,7 @@ def test_a_quota_that_is_used_up_rests_until_it_begins_anew(sandbox, line):
 def test_what_may_have_been_counted_or_is_no_event_is_given_up(sandbox, line, fault, caplog):
     """It is told in the log and not sent again."""
     sandbox.fault("analytics", **fault)
-    with caplog.at_level("DEBUG", "nimbus_sdk.usage"):
+    with caplog.at_level("DEBUG", "nimbus_sdk.account.usage.reporter"):
         line.send(EVENT)
     assert "Usage is not reported for now" in caplog.text
     line.open()

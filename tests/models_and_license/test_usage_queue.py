@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from nimbus_sdk import disk
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
-from nimbus_sdk.usage import queue
+from nimbus_sdk.account.usage import spool
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.storage import fs
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def events(numbers):
 def taken(folder):
     """The numbers of all that waits, in the order in which it is given."""
     numbers = []
-    while some := queue.take(folder):
+    while some := spool.take(folder):
         numbers += [int(event["model_name"]) for event in some]
     return numbers
 
@@ -39,7 +39,7 @@ def test_what_is_put_by_is_taken_once_and_in_its_order(folder):
     """The files are this user's alone, and gone when their events are taken."""
     for start in range(0, 450, 150):
         waiting = events(range(start, start + 150))
-        queue.put(folder, waiting)
+        spool.put(folder, waiting)
         assert not waiting
     if os.name != "nt":
         modes = {stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode) for name in os.listdir(folder)}
@@ -50,12 +50,12 @@ def test_what_is_put_by_is_taken_once_and_in_its_order(folder):
 
 def test_the_oldest_go_where_there_are_too_many(folder, monkeypatch):
     """However they came: all at once, or one by one."""
-    queue.put(folder, events(range(1500)))
+    spool.put(folder, events(range(1500)))
     assert taken(folder) == list(range(500, 1500))
-    monkeypatch.setattr(queue, "MOST_EVENTS", 20)
-    monkeypatch.setattr(queue, "EVENTS_A_FILE", 5)
+    monkeypatch.setattr(spool, "MOST_EVENTS", 20)
+    monkeypatch.setattr(spool, "EVENTS_A_FILE", 5)
     for number in range(100):
-        queue.put(folder, events([number]))
+        spool.put(folder, events([number]))
         assert len(os.listdir(folder)) <= 4
     assert taken(folder) == list(range(80, 100))
 
@@ -63,7 +63,7 @@ def test_the_oldest_go_where_there_are_too_many(folder, monkeypatch):
 def test_many_processes_keep_to_the_bound_together(folder, fresh):
     """Four that are offline, each with more than there is room for."""
     code = (
-        "from nimbus_sdk.licensed import reported\n"
+        "from nimbus_sdk.core.license_gate import reported\n"
         "predict = reported(lambda: None, 'batch')\n"
         "for _ in range(1500):\n"
         "    predict()\n"
@@ -73,16 +73,16 @@ def test_many_processes_keep_to_the_bound_together(folder, fresh):
         for done in [processes.submit(fresh, code, **environ) for _ in range(4)]:
             done.result()
     kept = []
-    while some := queue.take(folder):
+    while some := spool.take(folder):
         kept += some
-    assert queue.MOST_EVENTS - queue.EVENTS_A_FILE <= len(kept) <= queue.MOST_EVENTS
+    assert spool.MOST_EVENTS - spool.EVENTS_A_FILE <= len(kept) <= spool.MOST_EVENTS
 
 
 def test_each_event_has_one_owner(folder, monkeypatch):
     """Many that take at the same time get all of it, and nothing twice."""
-    monkeypatch.setattr(queue, "EVENTS_A_FILE", 1)
+    monkeypatch.setattr(spool, "EVENTS_A_FILE", 1)
     for number in range(60):
-        queue.put(folder, events([number]))
+        spool.put(folder, events([number]))
     start = threading.Barrier(4)
 
     def take_all():
@@ -98,21 +98,21 @@ def test_each_event_has_one_owner(folder, monkeypatch):
 
 def test_a_disk_that_refuses_takes_nothing_away(folder, monkeypatch):
     """What was not written goes on waiting, in its order."""
-    queue.put(folder, events(range(50)))
+    spool.put(folder, events(range(50)))
     waiting = events(range(50, 150))
 
     def refuse(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(disk, "write_private", refuse)
+    monkeypatch.setattr(fs, "write_private", refuse)
     with pytest.raises(OSError, match="No space"):
-        queue.put(folder, waiting)
+        spool.put(folder, waiting)
     assert [event["model_name"] for event in waiting] == [str(number) for number in range(150)]
 
 
 def test_what_cannot_be_removed_is_not_sent(folder, monkeypatch):
     """It would be sent by every process anew."""
-    queue.put(folder, events([1]))
+    spool.put(folder, events([1]))
 
     def refuse(path):
         raise PermissionError(13, "Permission denied")
@@ -120,20 +120,20 @@ def test_what_cannot_be_removed_is_not_sent(folder, monkeypatch):
     with monkeypatch.context() as read_only:
         read_only.setattr(os, "unlink", refuse)
         read_only.setattr(os, "remove", refuse)
-        assert queue.take(folder) == []
+        assert spool.take(folder) == []
     assert taken(folder) == [1]
 
 
 def test_what_killed_writers_left_is_swept(folder):
     """Once it is too old to be under way."""
-    queue.put(folder, events([1]))
+    spool.put(folder, events([1]))
     kept = os.listdir(folder)
     old, new = (os.path.join(folder, f"1.jsonl.{name}.tmp") for name in ("old", "new"))
     for path in (old, new):
         with open(path, "wb") as file:
             file.write(b"{")
     os.utime(old, (1, 1))
-    queue.put(folder, events([2]))
+    spool.put(folder, events([2]))
     assert (os.path.exists(old), os.path.exists(new)) == (False, True)
     assert kept[0] not in os.listdir(folder)
     assert taken(folder) == [1, 2]
@@ -144,7 +144,7 @@ def test_what_killed_writers_left_is_swept(folder):
 )
 def test_a_file_that_somebody_edited_gives_nothing_foreign(folder, line):
     """Only fields that the SDK itself writes leave this machine."""
-    queue.put(folder, events([1]))
+    spool.put(folder, events([1]))
     with open(os.path.join(folder, "0.jsonl"), "wb") as file:
         file.write(line + b"\n")
     assert taken(folder) == [1]

@@ -307,9 +307,9 @@ def test_files_and_models_beyond_the_limit_are_refused(
 ) -> None:
     """Neither is a huge file read whole nor a huge model written."""
     path = save_model(model, tmp_path / "mine.nimbus")
-    monkeypatch.setattr("nimbus_sdk_core.io.library.MOST_BYTES", 100)
+    monkeypatch.setattr("nimbus_sdk_core.io.load_save.MAX_BYTES", 100)
     with pytest.raises(ModelFileError, match="is larger than a model file may be"):
         load_model(NimbusLDA, path)
-    monkeypatch.setattr("nimbus_sdk_core.io.model_file.MOST_BYTES", 100)
+    monkeypatch.setattr("nimbus_sdk_core.io.model_file.MAX_BYTES", 100)
     with pytest.raises(ModelFileError, match="A model file holds at most 100 bytes"):
         save_model(model, path)

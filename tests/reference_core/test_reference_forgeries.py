@@ -213,8 +213,8 @@ def test_a_long_text_among_many_takes_no_memory(model: NimbusLDA, content: bytes
         ("coefficient_precision", 0, -1e9),
         ("noise_dof", 0, 0.0),
         ("noise_scatter", 0, -1.0),
-        ("usual_dof", 0, 1.0),
-        ("usual_scatter", 1, 3.0),
+        ("marginal_dof", 0, 1.0),
+        ("marginal_scatter", 1, 3.0),
     ],
 )
 def test_arrays_that_are_no_probit_are_refused(name: str, at: int, value: float) -> None:

@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
-from nimbus_sdk_core.models.probit_regression import contrasts, leads
+from nimbus_sdk_core.models.probit_regression import helmert_contrasts, score_differences
 from nimbus_sdk_core.stats.normal_tail import hazard, log_tail, look_up, tabulate, tail_point
-from nimbus_sdk_core.stats.orthant import cone, log_probability, log_student_probability, truncated
-from nimbus_sdk_core.stats.quadrature import cube, student_scale
+from nimbus_sdk_core.stats.orthant import (
+    log_probability,
+    log_student_probability,
+    make_cone,
+    truncated_moments,
+)
+from nimbus_sdk_core.stats.quadrature import cube_rule, student_scale_rule
 from scipy import integrate, special, stats
 
 FINE = {"per_axis": (24, 8, 6), "lattice": 512}
@@ -57,8 +62,8 @@ def test_orthant_probabilities_are_those_of_scipy(
 ) -> None:
     """Exact in one dimension, to the accuracy of the rule in more."""
     mean, covariance = correlated(random, n_axes)
-    within = cone(np.linalg.cholesky(covariance)[..., None])
-    found = np.exp(log_probability(mean, within, cube(n_axes - 1, **FINE)))
+    within = make_cone(np.linalg.cholesky(covariance)[..., None])
+    found = np.exp(log_probability(mean, within, cube_rule(n_axes - 1, **FINE)))
     normal = stats.multivariate_normal(np.zeros(n_axes), covariance, seed=1)
     np.testing.assert_allclose(found, [normal.cdf(column) for column in mean.T], atol=accuracy)
 
@@ -69,7 +74,9 @@ def test_orthant_probabilities_are_those_of_scipy(
 def test_one_dimensional_student_orthants_keep_their_power_law(dof: float, accuracy: float) -> None:
     """The mixture over scales is SciPy's Student-t in its logarithm too, also a thousand deviations out."""
     mean = np.concatenate([np.linspace(-12.0, 6.0, 41), [-30.0, -100.0, -1e3]])[None, :]
-    found = log_student_probability(mean, cone(np.ones((1, 1, 1))), cube(0, **FINE), student_scale(dof))
+    found = log_student_probability(
+        mean, make_cone(np.ones((1, 1, 1))), cube_rule(0, **FINE), student_scale_rule(dof)
+    )
     near = mean[0] > -3.0
     np.testing.assert_allclose(found[near], stats.t(dof).logcdf(mean[0, near]), atol=accuracy)
     np.testing.assert_allclose(found[~near], log_student_tail(mean[0, ~near], dof), atol=accuracy)
@@ -106,7 +113,7 @@ def test_student_orthants_are_right_far_beyond_five_deviations(mean: tuple[float
     covariance = np.array([[1.0, 0.5], [0.5, 1.0]])
     lower = np.linalg.cholesky(covariance)
     found = log_student_probability(
-        np.array(mean)[:, None], cone(lower[..., None]), cube(1, **FINE), student_scale(dof)
+        np.array(mean)[:, None], make_cone(lower[..., None]), cube_rule(1, **FINE), student_scale_rule(dof)
     )
     assert found[0] == pytest.approx(planar_student(np.array(mean), lower, dof), abs=0.01)
 
@@ -118,7 +125,7 @@ def test_truncated_moments_are_those_of_samples(n_axes: int, random: np.random.G
     mean, lower = np.abs(mean[:, :1]), np.linalg.cholesky(covariance)
     samples = random.normal(size=(n_axes, 200_000))
     kept = samples[:, (mean + lower @ samples >= 0).all(axis=0)]
-    found = truncated(mean, lower, cube(n_axes - 1, **FINE))
+    found = truncated_moments(mean, lower, cube_rule(n_axes - 1, **FINE))
     np.testing.assert_allclose(found.means[:, 0], kept.mean(axis=1), atol=0.02)
     np.testing.assert_allclose(found.squares, kept @ kept.T / kept.shape[1], atol=0.04)
 
@@ -126,15 +133,15 @@ def test_truncated_moments_are_those_of_samples(n_axes: int, random: np.random.G
 def test_trials_against_all_odds_have_finite_moments() -> None:
     """A label a thousand deviations from its class pulls, and breaks nothing."""
     mean = np.array([[-1e3], [-1e3]])
-    found = truncated(mean, np.eye(2), cube(1, **FINE))
+    found = truncated_moments(mean, np.eye(2), cube_rule(1, **FINE))
     np.testing.assert_allclose(found.means, 1e3, rtol=1e-4)
-    assert np.isfinite(log_probability(mean, cone(np.eye(2)[..., None]), cube(1, **FINE))).all()
+    assert np.isfinite(log_probability(mean, make_cone(np.eye(2)[..., None]), cube_rule(1, **FINE))).all()
 
 
 @pytest.mark.parametrize("n_axes", [1, 2, 3, 4, 7])
 def test_rules_integrate_smooth_functions(n_axes: int) -> None:
     """The weights sum to one, the points lie inside, and the product of sines comes out."""
-    rule = cube(n_axes, **FINE)
+    rule = cube_rule(n_axes, **FINE)
     assert rule.weights.sum() == pytest.approx(1.0)
     assert all(point.min() > 0 and point.max() < 1 for point in rule.points)
     values = np.prod(np.broadcast_arrays(*[np.sin(np.pi * point) for point in rule.points]), axis=0)
@@ -145,11 +152,11 @@ def test_rules_integrate_smooth_functions(n_axes: int) -> None:
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
 def test_contrasts_treat_classes_alike(n_classes: int) -> None:
     """Orthonormal, summing to zero, and every two classes equally far apart; leads say who wins."""
-    scores = contrasts(n_classes)
+    scores = helmert_contrasts(n_classes)
     np.testing.assert_allclose(scores.T @ scores, np.eye(n_classes - 1), atol=1e-14)
     np.testing.assert_allclose(scores.sum(axis=0), 0.0, atol=1e-14)
     latent = np.random.default_rng(3).normal(size=(n_classes - 1, 50))
-    wins = (leads(n_classes) @ latent > 0).all(axis=1)
+    wins = (score_differences(n_classes) @ latent > 0).all(axis=1)
     np.testing.assert_array_equal(wins.argmax(axis=0), (scores @ latent).argmax(axis=0))
     assert (wins.sum(axis=0) == 1).all()
 
@@ -157,9 +164,9 @@ def test_contrasts_treat_classes_alike(n_classes: int) -> None:
 @pytest.mark.parametrize("n_axes", range(1, 10))
 def test_coarse_rules_keep_the_length_of_a_vector(n_axes: int, random: np.random.Generator) -> None:
     """E[|e|²] is n_axes - (L⁻¹·mean)·E[e] exactly: learning would add up whatever is missed."""
-    rule = cube(n_axes - 1, per_axis=(12, 6, 4), lattice=128)
+    rule = cube_rule(n_axes - 1, per_axis=(12, 6, 4), lattice=128)
     lower = np.linalg.cholesky(np.cov(random.normal(size=(n_axes, 50))).reshape(n_axes, n_axes))
     for mean in (np.zeros((n_axes, 3)), random.normal(size=(n_axes, 3))):
-        found = truncated(mean, lower, rule)
+        found = truncated_moments(mean, lower, rule)
         exact = 3 * n_axes - (np.linalg.solve(lower, mean) * found.means).sum()
         assert np.trace(found.squares) == pytest.approx(exact, rel=1e-12)

@@ -13,7 +13,7 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
-from nimbus_sdk_core.decoding.confidence_calibration import confidence_calibration
+from nimbus_sdk_core.decoding.confidence_calibration import measure_calibration
 from nimbus_sdk_core.decoding.streaming import init_streaming
 from nimbus_sdk_core.errors import CoreTypeError
 from scipy import stats
@@ -169,7 +169,7 @@ def test_arguments_of_the_wrong_kind_are_named(model: NimbusLDA, data: BCIData) 
 
 def test_calibration_of_confidences_by_hand() -> None:
     """Gaps between confidence and accuracy, weighted by trials, over ten bins."""
-    found = confidence_calibration(
+    found = measure_calibration(
         np.array([0.55, 0.55, 0.95, 1.0, 0.95, 1.0]), np.array([True, False, True, True, True, False])
     )
     assert found.bin_counts.tolist() == [0, 0, 0, 0, 0, 2, 0, 0, 0, 4]

@@ -18,10 +18,10 @@ from nimbus_sdk_core import (
     simulate,
     train_model,
 )
-from nimbus_sdk_core.models.probit_prior import ProbitHyper, probit_prior
-from nimbus_sdk_core.models.probit_regression import LatentRegression, contrasts, leads
-from nimbus_sdk_core.models.probit_state import ConvergenceWarning, standardised
-from nimbus_sdk_core.stats.anderson import Acceleration
+from nimbus_sdk_core.models.probit_prior import ProbitHyper, build_probit_prior
+from nimbus_sdk_core.models.probit_regression import LatentRegression, helmert_contrasts, score_differences
+from nimbus_sdk_core.models.probit_state import ConvergenceWarning, standardize
+from nimbus_sdk_core.stats.anderson import AndersonAcceleration
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -60,7 +60,7 @@ def simulated_shares(draws: list[tuple[np.ndarray, np.ndarray]], inputs: np.ndar
     wins = np.zeros((inputs.shape[1], n_latent + 1))
     for coefficients, covariance in draws:
         noise = random.normal(size=(inputs.shape[1], n_latent)) @ np.linalg.cholesky(covariance).T
-        winner = ((inputs.T @ coefficients + noise) @ contrasts(n_latent + 1).T).argmax(axis=1)
+        winner = ((inputs.T @ coefficients + noise) @ helmert_contrasts(n_latent + 1).T).argmax(axis=1)
         wins[np.arange(len(wins)), winner] += 1
     return wins / len(draws)
 
@@ -75,7 +75,7 @@ def test_prediction_is_the_integral_by_brute_force(
     model = NimbusProbit(W_df=n_classes + 3).fit(x, y)
     found = model.predict_proba(new)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-14)
-    inputs = standardised(model.posterior_.centre, model.posterior_.scale, new)
+    inputs = standardize(model.posterior_.centre, model.posterior_.scale, new)
     expected = simulated_shares(drawn(model.posterior_.regression, 20_000, seed=1), inputs, seed=2)
     np.testing.assert_allclose(found, expected, atol=4.5 * 0.5 / 20_000**0.5)
 
@@ -86,7 +86,7 @@ def gibbs(prior: LatentRegression, inputs: np.ndarray, y: np.ndarray) -> list[tu
     n_latent, rows = prior.coefficients.shape[1], inputs.T
     precision = prior.precision + rows.T @ rows
     covariance = np.linalg.inv(precision)
-    latent, bounds = 0.5 * contrasts(n_latent + 1)[y], leads(n_latent + 1)[y]
+    latent, bounds = 0.5 * helmert_contrasts(n_latent + 1)[y], score_differences(n_latent + 1)[y]
     coefficients, noise = prior.coefficients, prior.scatter / prior.dof
     draws = []
     for _ in range(1_000):
@@ -118,8 +118,8 @@ def test_the_variational_posterior_is_near_the_true_one(n_classes: int, random: 
     """Predictions differ little from those of a Gibbs sampler, which has no approximation but chance."""
     x, y = trials(random, 45, n_classes)
     model = NimbusProbit(iterations=200).fit(x, y)
-    inputs = standardised(model.posterior_.centre, model.posterior_.scale, x)
-    truth = gibbs(probit_prior(AUTOMATIC, 3, n_classes), inputs, y)
+    inputs = standardize(model.posterior_.centre, model.posterior_.scale, x)
+    truth = gibbs(build_probit_prior(AUTOMATIC, 3, n_classes), inputs, y)
     gap = np.abs(simulated_shares(truth, inputs, seed=3) - model.predict_proba(x))
     assert gap.mean() < 0.03
     assert gap.max() < 0.15
@@ -183,7 +183,7 @@ def test_learning_goes_on_until_nothing_moves(
     model = NimbusProbit().fit(x, y)
     assert 10 < model.n_iter_ < 100
     assert NimbusProbit(iterations=model.n_iter_).fit(x, y).n_iter_ == model.n_iter_
-    monkeypatch.setattr(Acceleration, "next", lambda self, start, reached, bound: reached)
+    monkeypatch.setattr(AndersonAcceleration, "next", lambda self, start, reached, bound: reached)
     plain = NimbusProbit(iterations=3_000).fit(x, y)
     assert plain.n_iter_ > 500
     assert np.abs(plain.predict_proba(x) - model.predict_proba(x)).max() < 0.01
@@ -261,7 +261,7 @@ def test_calibration_takes_the_posterior_as_prior(random: np.random.Generator) -
     new = simulate("motor_imagery", n_trials=60, seed=2, subject=3)
     mine = calibrate_model(base, new)
     before, after = base.posterior_.regression, mine.posterior_.regression
-    inputs = standardised(base.posterior_.centre, base.posterior_.scale, new.features.mean(axis=1).T)
+    inputs = standardize(base.posterior_.centre, base.posterior_.scale, new.features.mean(axis=1).T)
     np.testing.assert_allclose(after.precision, before.precision + inputs @ inputs.T, rtol=1e-10)
     assert (before.dof, after.dof) == (9.0 + 120, 9.0 + 180)
     assert (mine.iterations, base.iterations, mine.hyper) == (20, 50, base.hyper)
@@ -293,12 +293,12 @@ def test_each_label_may_stand_for_several_answers(random: np.random.Generator) -
 
 def test_the_prior_is_what_was_asked_for() -> None:
     """Numbers, matrices and NimbusSDK.jl's spellings reach the prior; what is automatic favours no class."""
-    prior = probit_prior(AUTOMATIC, n_features=2, n_classes=3)
+    prior = build_probit_prior(AUTOMATIC, n_features=2, n_classes=3)
     np.testing.assert_array_equal(prior.precision, np.diag([0.01, 3.0, 3.0]))
     np.testing.assert_allclose(prior.scatter / prior.dof, np.eye(2))
     assert (prior.dof, np.abs(prior.coefficients).max()) == (4.0, 0.0)
     matrix, mean = np.array([[2.0, 0.5], [0.5, 1.0]]), np.arange(6.0).reshape(3, 2)
-    prior = probit_prior(ProbitHyper(mean, 7.0 * np.eye(3), 5, matrix), n_features=2, n_classes=3)
+    prior = build_probit_prior(ProbitHyper(mean, 7.0 * np.eye(3), 5, matrix), n_features=2, n_classes=3)
     np.testing.assert_array_equal(prior.coefficients, mean)
     np.testing.assert_array_equal(prior.precision, 7.0 * np.eye(3))
     np.testing.assert_allclose(np.linalg.inv(prior.scatter), matrix)

@@ -84,9 +84,9 @@ def test_senseless_arguments_are_refused(arguments: dict[str, object], words: st
 def test_background_is_one_over_f() -> None:
     """Drawn signals have the power spectrum that was asked for."""
     freqs = signals.frequencies(512, 128.0)
-    drawn = signals.draw(np.random.RandomState(1), (4_000,), signals.pink(freqs), 512)
+    drawn = signals.draw_signals(np.random.RandomState(1), (4_000,), signals.pink_spectrum(freqs), 512)
     measured = (np.abs(drawn) ** 2).mean(axis=0) / 512
-    np.testing.assert_allclose(measured[8:-1], signals.pink(freqs)[8:-1], rtol=0.1)
+    np.testing.assert_allclose(measured[8:-1], signals.pink_spectrum(freqs)[8:-1], rtol=0.1)
     low, high = np.searchsorted(freqs, [5.0, 20.0])
     assert measured[low] / measured[high] == pytest.approx(4.0, rel=0.1)
 

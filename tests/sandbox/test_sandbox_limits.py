@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.sandbox.limits import Limits
+from nimbus_sdk.sandbox.http.rate_limits import Limits
 
 
 def test_the_eleventh_refresh_of_a_minute_is_refused(sandbox, http, clock):

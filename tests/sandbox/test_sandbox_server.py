@@ -14,8 +14,7 @@ import pytest
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.sandbox.listener import Listener
-from nimbus_sdk.sandbox.ports import bound
+from nimbus_sdk.sandbox.http.listener import Listener, bound
 
 SERVE = """
 import sys

@@ -97,12 +97,12 @@ try:
     client.submit(nimbus_sdk.train_model, "NimbusLDA", data).result()
 except nimbus_sdk.SessionNotFoundError as error:
     print(type(error).__name__)
-from nimbus_sdk.cluster import NimbusWorkers
+from nimbus_sdk.core.dask_workers import NimbusWorkers
 client.register_plugin(NimbusWorkers())
 print(client.submit(nimbus_sdk.train_model, "NimbusQDA", data).result())
 
 def lent():
-    from nimbus_sdk import licensed
+    from nimbus_sdk.core import license_gate as licensed
     session = licensed._lent
     try:
         session.api_key
@@ -131,7 +131,7 @@ def test_without_dask_the_way_to_it_is_told(fresh: Fresh) -> None:
         "sys.modules['distributed'] = None\n"
         "from nimbus_sdk.errors import ConfigurationError\n"
         "try:\n"
-        "    import nimbus_sdk.cluster\n"
+        "    import nimbus_sdk.core.dask_workers\n"
         "except ConfigurationError as error:\n"
         "    assert \"pip install 'nimbusbci-sdk[dask]'\" in error.hint\n"
         "else:\n"

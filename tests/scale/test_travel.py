@@ -99,7 +99,7 @@ def test_a_pickle_holds_neither_key_nor_person(packed: Path, installed: AuthSess
         for secret in (installed.email, installed.user_id, installed.key_fingerprint, "nbci_"):
             assert secret.encode() not in content, file.name
     opcodes = list(pickletools.genops((packed / "lda.5.pickle").read_bytes()))
-    assert "nimbus_sdk.travel" in [argument for _, argument, _ in opcodes]
+    assert "nimbus_sdk.core.pickling" in [argument for _, argument, _ in opcodes]
 
 
 def test_a_machine_without_the_core_is_told_what_to_run(packed: Path, own_world: Path, fresh: Fresh) -> None:
@@ -140,7 +140,7 @@ def test_a_fresh_interpreter_of_multiprocessing_decodes(
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("travel.revived('nimbus_sdk_core.train', 'train_model')", "is no class"),
+        ("travel.revived('nimbus_sdk_core.models.training', 'train_model')", "is no class"),
         ("travel.called('nimbus_sdk_core', 'PROTOCOL_VERSION')", "cannot be called"),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_damaged_pickle_ends_in_an_error(
     installed: AuthSession, fresh: Fresh, code: str, words: str
 ) -> None:
     """What is no class is not made, and what is no function is not called."""
-    done = fresh(f"from nimbus_sdk import travel\n{code}\n", check=False)
+    done = fresh(f"from nimbus_sdk.core import pickling as travel\n{code}\n", check=False)
     assert "TypeError" in done.stderr
     assert words in done.stderr
 
@@ -157,7 +157,7 @@ def test_before_a_core_is_loaded_there_is_nothing_to_teach(fresh: Fresh) -> None
     """Pickle is left alone."""
     fresh(
         "import copyreg\n"
-        "from nimbus_sdk import travel\n"
+        "from nimbus_sdk.core import pickling as travel\n"
         "before = dict(copyreg.dispatch_table)\n"
         "travel.teach_pickle()\n"
         "assert copyreg.dispatch_table == before\n"

@@ -18,9 +18,9 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import nimbus_sdk
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import key_sources
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.storage import key_lookup
 
 KEYS: dict[str, str] = {}
 MOST_DEPTH = 6
@@ -54,7 +54,7 @@ def _stories() -> None:
         client.validate()
         _show_object(client)
     settings = Settings.load()
-    for found in (key_sources.find_key(settings, Places.of(settings)), nimbus_sdk.explain(), settings):
+    for found in (key_lookup.find_key(settings, Places.of(settings)), nimbus_sdk.explain(), settings):
         _show_object(found)
 
 

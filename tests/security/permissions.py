@@ -20,9 +20,9 @@ needs_root = pytest.mark.skipif(
 _PRELUDE = """
 import importlib.metadata, json, os, sys, tempfile
 import httpx, filelock, pydantic
-import nimbus_sdk, nimbus_sdk.install, nimbus_sdk.core_wheel
-from nimbus_sdk.core import archive, claims, destination, download, github, release, transfer, unpack
-from nimbus_sdk.transport import drive, http, thread
+import nimbus_sdk, nimbus_sdk.core.install, nimbus_sdk.core.activation
+from nimbus_sdk.core.wheel import zip_checks, pep_parsing, download, github, release, transfer, unpack
+from nimbus_sdk.transport import driver, http, threads
 
 def story():
     {story}
@@ -39,7 +39,7 @@ def as_other(user):
         os.environ["NIMBUS_SDK_HOME"] = folder
         told()
     os.environ["NIMBUS_SDK_HOME"] = home
-    nimbus_sdk.session_in_use.forget_memory()
+    nimbus_sdk.account.session_cache.forget_memory()
     unpack.probe = lambda core: None
     os.setgroups([]), os.setgid(user), os.setuid(user)
 

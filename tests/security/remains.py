@@ -21,7 +21,7 @@ PHASES = ("imported", "client open", "client gone", "installed", "asked 40 times
 _LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r")
 _CHILD = """
 import gc, pathlib, sys
-import nimbus_sdk, nimbus_sdk.client, nimbus_sdk.install
+import nimbus_sdk, nimbus_sdk.api.client, nimbus_sdk.core.install
 
 def reached(phase):
     print(phase, flush=True)

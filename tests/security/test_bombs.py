@@ -19,9 +19,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nimbus_sdk.core import archive, installed, unpack, verify
-from nimbus_sdk.core.installed import LIBRARY
+from nimbus_sdk.core.wheel import unpack, verify, zip_checks
+from nimbus_sdk.core.wheel.manifest import LIBRARY
 from nimbus_sdk.errors import CoreIntegrityError
+from nimbus_sdk.storage.pointer import pointer_path, read_pointer
 from tests.core.wheelwright import core_files, make_wheel, sha256
 
 MEBIBYTE = 2**20
@@ -110,12 +111,12 @@ def test_a_pointer_goes_one_step_back_and_no_further(tmp_path: Path):
         "install_id": "a",
         "previous": None,
     }
-    place = Path(installed.pointer_path(str(tmp_path)))
+    place = Path(pointer_path(str(tmp_path)))
     place.write_text(json.dumps({**step, "previous": step}))
-    assert installed.read_pointer(str(tmp_path)) is not None
+    assert read_pointer(str(tmp_path)) is not None
     place.write_text(json.dumps({**step, "previous": {**step, "previous": step}}))
     with pytest.raises(CoreIntegrityError, match="is damaged"):
-        installed.read_pointer(str(tmp_path))
+        read_pointer(str(tmp_path))
 
 
 @settings(
@@ -146,4 +147,4 @@ def test_what_is_accepted_is_the_same_files_on_every_system(
     for form in ("NFC", "NFD"):
         assert len({unicodedata.normalize(form, name).casefold() for name in found}) == len(found)
     assert not any(part.endswith((".", " ")) for name in found for part in name.split("/"))
-    assert not any(archive._DEVICES.fullmatch(part) for name in found for part in name.split("/"))
+    assert not any(zip_checks._DEVICES.fullmatch(part) for name in found for part in name.split("/"))

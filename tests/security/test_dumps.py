@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.core.wheelwright import SOURCE, core_files, make_wheel
 from tests.end_to_end.needles import Needles

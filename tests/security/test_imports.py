@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
 from tests.core.wheelwright import core_files, installed
 
 FAKE = "import pathlib; pathlib.Path({!r}).write_text('ran'); load_model = predict_batch = print"

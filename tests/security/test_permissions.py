@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
 from tests.security.permissions import (
     SOMEBODY,
     SOMEBODY_ELSE,

@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import credentials
-from nimbus_sdk.store.key_card import DEFAULT_ORIGIN
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.storage import credentials
 from tests.conftest import Fresh
 from tests.security.wires import behind_tls, heard, listening_proxy, obliging
 from tests.transport.wire import RawServer, serving
@@ -91,7 +90,7 @@ def test_a_key_that_a_person_gives_goes_where_that_person_says(
     fresh(given.format(""), NIMBUS_SDK_API_URL=evil.url, NIMBUS_API_KEY=key)
     assert heard(evil).count(key) == 2
     asked = """
-import getpass, nimbus_sdk.store.key_sources as sources
+import getpass, nimbus_sdk.storage.key_lookup as sources
 sources.person_present = lambda: True
 getpass.getpass = lambda label: print(label)
 import nimbus_sdk

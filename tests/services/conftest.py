@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from nimbus_sdk import services
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
 from nimbus_sdk.transport import retry
 from tests.transport.wire import RawServer, head, serving
 

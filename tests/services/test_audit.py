@@ -14,10 +14,10 @@ import pytest
 
 from nimbus_sdk import services
 from nimbus_sdk.errors import AuditTrailError, ConfigurationError, NimbusConnectionError, NimbusError
-from nimbus_sdk.services import audit_files
-from nimbus_sdk.services.audit import AuditTrail
-from nimbus_sdk.services.audit_check import latest, verify
-from nimbus_sdk.services.audit_line import GENESIS, AuditEntry, Mark, digest_of
+from nimbus_sdk.services.audit import files
+from nimbus_sdk.services.audit.entry import GENESIS, AuditEntry, Mark, digest_of
+from nimbus_sdk.services.audit.trail import AuditTrail
+from nimbus_sdk.services.audit.verify import latest, verify
 from tests.services.conftest import NIMBUS_OS_KEY
 
 FIELDS = {
@@ -172,17 +172,17 @@ def test_nothing_to_write_down_leaves_no_line(desk, replies, folder):
 def test_a_full_disk_leaves_a_whole_trail(trail, folder, places, monkeypatch):
     """Half a line is taken back, the error tells what call it was, and the next line fits."""
     trail.append(entry())
-    real = audit_files.disk.write_all
+    real = files.disk.write_all
 
     def full(descriptor: int, data: bytes) -> None:
         os.write(descriptor, data[:20])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(audit_files.disk, "write_all", full)
+        patch.setattr(files.disk, "write_all", full)
         with pytest.raises(AuditTrailError, match=r"request req_1.*No space left"):
             trail.append(entry())
-    assert audit_files.disk.write_all is real
+    assert files.disk.write_all is real
     trail.append(entry())
     assert [line["number"] for line in lines(folder)] == [1, 2]
     assert verify(places, "nimbus-os")
@@ -340,10 +340,10 @@ def test_a_line_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trai
 
 CROWD = """
 import os, random, signal, sys, time
-from nimbus_sdk.services.audit import AuditTrail
-from nimbus_sdk.services.audit_line import AuditEntry
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.services.audit.trail import AuditTrail
+from nimbus_sdk.services.audit.entry import AuditEntry
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.config.paths import Places
 
 processes, turns, kill = (int(argument) for argument in sys.argv[1:])
 places = Places.of(Settings.load())
@@ -415,12 +415,12 @@ def test_many_threads_write_one_trail(places):
 
 def test_a_trail_that_is_held_up_is_told(trail, places, folder, monkeypatch):
     """Somebody who never lets go of the lock costs a call its patience, and not its line's place."""
-    from nimbus_sdk.services import audit, audit_check
-    from nimbus_sdk.store.files import Lock
+    from nimbus_sdk.services.audit import trail, verify
+    from nimbus_sdk.storage.lock import Lock
 
     trail.append(entry())
-    monkeypatch.setattr(audit, "_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(audit_check, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(trail, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(verify, "_WAIT_SECONDS", 0.05)
     with Lock(str(folder / "nimbus-os.lock")) as lock:
         assert lock.try_acquire()
         with pytest.raises(AuditTrailError, match="others have been writing"):
@@ -443,7 +443,7 @@ def test_a_trail_that_cannot_be_written_when_cancelled_is_logged(box, folder, mo
             task = asyncio.create_task(client.request("GET", "/orders"))
             while not box.journal():
                 await asyncio.sleep(0.01)
-            monkeypatch.setattr(audit_files.disk, "write_all", full)
+            monkeypatch.setattr(files.disk, "write_all", full)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk import services
-from nimbus_sdk.services.audit import AuditTrail
-from nimbus_sdk.services.audit_check import verify
+from nimbus_sdk.services.audit.trail import AuditTrail
+from nimbus_sdk.services.audit.verify import verify
 from nimbus_sdk.transport.flow import Answer
 from tests.services.conftest import NIMBUS_OS_KEY
 from tests.services.test_audit import entry, lines
@@ -57,9 +57,9 @@ def held_by_another_process():
     """The trail's lock is somebody else's meanwhile."""
     code = """
 import sys
-from nimbus_sdk.services.audit_files import TrailFiles
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.services.audit.files import TrailFiles
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.config.paths import Places
 with TrailFiles(Places.of(Settings.load()), "nimbus-os").alone(5):
     print("held", flush=True)
     sys.stdin.read()

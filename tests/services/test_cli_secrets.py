@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.services import slot
+from nimbus_sdk.services.base import key_slot
 from tests.cli.conftest import Nimbus, nimbus  # noqa: F401 - a fixture
 from tests.services.test_cli_services import pointed  # noqa: F401 - a fixture
 
@@ -41,7 +41,7 @@ def test_a_secret_that_cannot_be_stored_is_printed_and_the_command_fails(
     def refuse(*_: object) -> None:
         raise CredentialStoreError("The disk is full.")
 
-    monkeypatch.setattr(slot.Slot, "save", refuse)
+    monkeypatch.setattr(key_slot.Slot, "save", refuse)
     made = nimbus("neuroai", "keys", "create", "CI", "--save", *(["--json"] if as_json else []))
     assert made.code == 12
     assert "The disk is full." in made.err

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nimbus_sdk.display import terminal
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.services.audit_check import verify
-from nimbus_sdk.store import prompt
+from nimbus_sdk.services.audit.verify import verify
 from tests.cli.conftest import Nimbus, nimbus  # noqa: F401 - a fixture
 
 NAMES = ("NIMBUS_OS_SANDBOX_URL", "NEUROAI_URL", "NEXUS_URL")
@@ -108,8 +108,8 @@ def test_keys_are_kept_brought_back_and_dropped(nimbus: Nimbus, box, system, mon
     first, second = make[system](), make[system]()
     assert nimbus(system, "save-key", "--key-stdin", stdin=first).out.endswith("is stored (file).\n")
     asked: list[str] = []
-    monkeypatch.setattr(prompt, "person_present", lambda: True)
-    monkeypatch.setattr(prompt, "ask_hidden", lambda label: asked.append(label) or second)
+    monkeypatch.setattr(terminal, "person_present", lambda: True)
+    monkeypatch.setattr(terminal, "ask_hidden", lambda label: asked.append(label) or second)
     assert nimbus(system, "save-key", "--json").document == {"saved_in": "file"}
     assert len(asked) == 1
     assert "hidden" in asked[0]

@@ -12,9 +12,9 @@ from shutil import copytree
 
 import pytest
 
-from nimbus_sdk import disk
 from nimbus_sdk.errors import MissingKeyError, NimbusError
 from nimbus_sdk.services import NimbusOS
+from nimbus_sdk.storage import fs
 from nimbus_sdk.transport.flow import Answer
 
 BASE = "https://os.example"
@@ -105,7 +105,7 @@ def interrupted(monkeypatch, tmp_path):
             with monkeypatch.context() as patch:
                 disaster = Disaster(point, fault)
                 for name in ("rename", "remove", "create"):
-                    patch.setattr(disk, name, disaster.met(getattr(disk, name), counts=name != "create"))
+                    patch.setattr(fs, name, disaster.met(getattr(fs, name), counts=name != "create"))
                 with suppress(Killed, KeyboardInterrupt, NimbusError):
                     act()
             if not disaster.happened:

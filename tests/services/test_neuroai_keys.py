@@ -26,8 +26,8 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.services import KEEP, KeyType, Permission, RateLimit, Role
-from nimbus_sdk.services.neuroai_models import KeyInfo
-from nimbus_sdk.store.files import Lock
+from nimbus_sdk.services.neuroai.models import KeyInfo
+from nimbus_sdk.storage.lock import Lock
 from tests.evidence import everything_in
 from tests.services.conftest import NEUROAI_KEY
 from tests.transport.wire import head, serving
@@ -140,12 +140,12 @@ def test_save_puts_the_secret_straight_into_the_store(client, desk, box, places)
 
 def test_a_store_that_refuses_costs_no_secret(client, monkeypatch):
     """A key that was made cannot be made unmade: its secret is handed over, with what went wrong."""
-    from nimbus_sdk.services import slot
+    from nimbus_sdk.services.base import key_slot
 
     def refuse(*_, **__):
         raise CredentialStoreError("The disk is full.")
 
-    monkeypatch.setattr(slot.Slot, "save", refuse)
+    monkeypatch.setattr(key_slot.Slot, "save", refuse)
     issued = client("create_key", "unsaved", role="Viewer", save=True)
     assert issued.saved_in is None
     assert "The disk is full." in issued.notice
@@ -391,9 +391,9 @@ def test_of_many_that_rotate_on_schedule_one_does(box):
 
 def test_a_lock_that_is_never_given_back_is_told(client, places, monkeypatch):
     """Half a minute of patience, no more."""
-    from nimbus_sdk.services import neuroai_flows
+    from nimbus_sdk.services.neuroai import flows
 
-    monkeypatch.setattr(neuroai_flows, "_LOCK_POLLS", 2)
+    monkeypatch.setattr(flows, "_LOCK_POLLS", 2)
     with Lock(f"{places.of_service('neuroai').rotation}.lock") as lock:
         assert lock.try_acquire()
         with pytest.raises(ConfigurationError, match="Another process has been rotating"):

@@ -18,8 +18,8 @@ from nimbus_sdk.errors import (
     NimbusConnectionError,
     ResponseFormatError,
 )
-from nimbus_sdk.services import slot
-from nimbus_sdk.services.neuroai_models import IssuedKey, RateLimit, Role
+from nimbus_sdk.services.base import key_slot
+from nimbus_sdk.services.neuroai.models import IssuedKey, RateLimit, Role
 from nimbus_sdk.transport.flow import Answer
 from tests.services.conftest import NEUROAI_KEY
 
@@ -87,7 +87,7 @@ def test_ctrl_c_while_a_secret_is_stored_leaves_the_secret(desk, box, monkeypatc
         raise KeyboardInterrupt
 
     own = client("verify").key.id
-    monkeypatch.setattr(slot.Slot, "save", pressed)
+    monkeypatch.setattr(key_slot.Slot, "save", pressed)
     issued = client("rotate_key", own, save=True)
     assert issued.saved_in is None
     assert "Ctrl-C" in issued.notice
@@ -173,10 +173,10 @@ def test_a_list_that_goes_in_a_circle_is_left(desk, replies):
 
 def test_a_list_without_an_end_is_left(monkeypatch):
     """A new cursor every time, and never a key."""
-    from nimbus_sdk.services import neuroai_wire
+    from nimbus_sdk.services.neuroai import wire
 
-    monkeypatch.setattr(neuroai_wire, "_MOST_PAGES", 20)
-    walk = neuroai_wire.Walk()
+    monkeypatch.setattr(wire, "_MOST_PAGES", 20)
+    walk = wire.Walk()
     for number in range(20):
         walk.turn(str(number))
     with pytest.raises(ResponseFormatError, match="no end"):
@@ -254,7 +254,7 @@ def test_an_issued_key_names_what_it_replaced():
     """The words of the notice, in every case."""
     from pydantic import SecretStr
 
-    from nimbus_sdk.services.neuroai_models import KeyInfo
+    from nimbus_sdk.services.neuroai.models import KeyInfo
 
     given = {"info": KeyInfo(id="key_1", name="a", created_at=datetime.now(UTC)), "secret": SecretStr(SECRET)}
     assert IssuedKey(**given, saved_in="file").notice == (

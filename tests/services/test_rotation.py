@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk import disk
 from nimbus_sdk.errors import (
     ConfigurationError,
     CredentialStoreError,
@@ -18,9 +17,10 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
     ServerError,
 )
-from nimbus_sdk.services import slot_lock
-from nimbus_sdk.services.service_key import ServiceKey
-from nimbus_sdk.store.files import Lock
+from nimbus_sdk.services.base import key_slot
+from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.lock import Lock
 from tests.evidence import everything_in
 from tests.services.conftest import Desk
 
@@ -372,7 +372,7 @@ def test_a_damaged_note_is_told_and_costs_no_key(client, new, places, stored, co
 
 def test_only_one_process_changes_keys(client, new, places, monkeypatch):
     """The second waits for a moment, is told, and does nothing; storing and forgetting wait likewise."""
-    monkeypatch.setattr(slot_lock, "_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(key_slot, "_POLL_SECONDS", 0.001)
     with Lock(f"{places.of_service('nimbus-os.sandbox').rotation}.lock") as lock:
         assert lock.try_acquire()
         for act, *given in (["rotate_key", new], ["save_key"], ["restore_key"], ["forget_key"]):
@@ -422,14 +422,14 @@ def test_a_disk_that_refuses_is_told(client, new, old, places, stored, monkeypat
         Path(f"{path}.lock").unlink(missing_ok=True)
         Path(f"{path}.lock").mkdir()
     else:
-        real = disk.write_private
+        real = fs.write_private
 
         def full(target: str, content: bytes) -> None:
             if target == path:
                 raise OSError(28, "No space left on device")
             real(target, content)
 
-        monkeypatch.setattr(disk, "write_private", full)
+        monkeypatch.setattr(fs, "write_private", full)
     with pytest.raises(ConfigurationError, match=r"rotation\.json.*cannot be made|cannot be noted"):
         client("rotate_key", new)
     assert stored()["now"] == old

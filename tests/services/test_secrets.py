@@ -12,7 +12,7 @@ import pytest
 
 from nimbus_sdk import services
 from nimbus_sdk.errors import NimbusError
-from nimbus_sdk.services.audit_check import verify
+from nimbus_sdk.services.audit.verify import verify
 from tests.evidence import everything_in
 from tests.services.conftest import ENDPOINT, PLAIN, SYSTEMS, base_of, key_for
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk import services
+from nimbus_sdk.config.paths import Places
 from nimbus_sdk.errors import (
     ConfigurationError,
     CredentialStoreError,
@@ -20,8 +21,7 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
     ResponseFormatError,
 )
-from nimbus_sdk.services.service_key import ServiceKey, received_key
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.services.base.service_key import ServiceKey, received_key
 from tests.evidence import everything_in
 from tests.services.conftest import KEYS, NIMBUS_OS_KEY, VARIABLES, ask
 
@@ -392,7 +392,7 @@ def test_offline_nothing_is_sent(system, desk, replies, monkeypatch):
 
 def test_no_profile_can_be_mistaken_for_an_entry():
     """A service's entry has a letter that no profile may have."""
-    from nimbus_sdk.settings import Settings
+    from nimbus_sdk.config.settings import Settings
 
     entry = Places.of(Settings(home="/srv")).of_service("neuroai").profile
     with pytest.raises(ConfigurationError):
@@ -424,7 +424,7 @@ def test_the_key_is_looked_for_once(system, desk, replies, monkeypatch):
     desk(system, KEYS[system], base_url=replies.url)("save_key")
     client = desk(system, base_url=replies.url)
     ask(client, system)
-    from nimbus_sdk.services import slot
+    from nimbus_sdk.services.base import key_slot
 
-    monkeypatch.setattr(slot.Slot, "read", lambda self: pytest.fail("asked again"))
+    monkeypatch.setattr(key_slot.Slot, "read", lambda self: pytest.fail("asked again"))
     ask(client, system)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
 
 HERE = Path(__file__).parent
 

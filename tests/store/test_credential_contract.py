@@ -4,10 +4,10 @@ import subprocess
 
 import pytest
 
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.store.credentials import MemoryStore
-from nimbus_sdk.store.credentials_file import FileStore
-from nimbus_sdk.store.keyring_store import KeyringStore
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.storage.credentials import MemoryStore
+from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.keyring_backend import KeyringStore
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
 TWO = ApiKey.parse("nbci_test_" + "BA9876543210" * 4)
@@ -68,10 +68,10 @@ def test_no_store_shows_its_keys(store):
 
 CONTRACT = """
 import sys
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.keyring_store import KeyringStore
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.storage.keyring_backend import KeyringStore
+from nimbus_sdk.config.paths import Places
 
 store = KeyringStore(Places.of(Settings.load()))
 assert "keyring" not in sys.modules

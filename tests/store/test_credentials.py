@@ -7,21 +7,15 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from nimbus_sdk import disk
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import files
-from nimbus_sdk.store.credentials import (
-    choose_store,
-    forget_key,
-    read_stored,
-    save_key,
-)
-from nimbus_sdk.store.credentials_file import FileStore
-from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, KeyCard, read_card, read_notes, write_card
-from nimbus_sdk.store.key_kind import KeyKind
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage.credentials import choose_store, forget_key, read_stored, save_key
+from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_kind import KeyKind
+from nimbus_sdk.storage.key_metadata import KeyCard, read_card, read_notes, write_card
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
 TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
@@ -225,7 +219,7 @@ def test_a_keyring_that_nothing_points_to_is_only_named(settings, places, use_ba
 
 def test_a_damaged_file_is_never_passed_over(settings, places, use_backend):
     """Set aside and told, also where nothing says that the key is in it."""
-    disk.write_private(places.credentials, b"{")
+    fs.write_private(places.credentials, b"{")
     use_backend("Memory")
     with pytest.raises(CredentialStoreError, match="set aside"):
         read_stored(settings, places)
@@ -341,14 +335,14 @@ def test_a_key_may_change_its_service_and_keeps_the_old_one_until_then(settings,
 @pytest.mark.parametrize("announced", [7, [], {"f": 7}, {"f": "\x1b[2J"}], ids=range(4))
 def test_an_announcement_that_makes_no_sense_is_none(settings, places, announced):
     """The card beside it counts all the same."""
-    disk.write_private(places.key_card, json.dumps({**GOOD, "announced": announced}).encode())
+    fs.write_private(places.key_card, json.dumps({**GOOD, "announced": announced}).encode())
     noted = read_notes(places)
     assert (noted.card, dict(noted.announced)) == (KeyCard(**GOOD), {})
 
 
 def test_a_damaged_file_names_the_command_of_its_keys(settings, places):
     """The advice fits the system whose key was looked for."""
-    disk.write_private(places.credentials, b"{")
+    fs.write_private(places.credentials, b"{")
     kind = KeyKind(lambda text: None, "", "Other key", "nimbus-sdk other save-key")
     with pytest.raises(CredentialStoreError, match="nimbus-sdk other save-key"):
         read_stored(settings, places, kind)
@@ -433,7 +427,7 @@ GOOD = {"fingerprint": "f" * 12, "masked": "m", "store": "file", "origin": DEFAU
 )
 def test_a_card_that_makes_no_sense_is_none(settings, places, file, content):
     """A damaged note gives the key no more rights than none at all."""
-    disk.write_private(places.key_card, content)
+    fs.write_private(places.key_card, content)
     file.write(places.profile, ONE)
     assert read_card(places) is None
     assert read_stored(settings, places).origin == DEFAULT_ORIGIN
@@ -441,7 +435,7 @@ def test_a_card_that_makes_no_sense_is_none(settings, places, file, content):
 
 def test_a_card_with_more_in_it_is_read(places):
     """A later version may note more."""
-    disk.write_private(places.key_card, json.dumps({**GOOD, "later": 1}).encode())
+    fs.write_private(places.key_card, json.dumps({**GOOD, "later": 1}).encode())
     assert read_card(places) == KeyCard(**GOOD)
 
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.store import credentials_file, files
-from nimbus_sdk.store.credentials_file import FileStore
+from nimbus_sdk.storage import file_backend
+from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.lock import Lock
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
 TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
@@ -166,7 +167,7 @@ def test_a_full_disk_leaves_the_old_keys(store, kept, monkeypatch, step, everyth
 
 def test_a_writer_that_does_not_end_is_waited_for_so_long(store, kept):
     """After the bounded wait an error says who is in the way; the file stays."""
-    with files.Lock(f"{kept}.lock") as lock:
+    with Lock(f"{kept}.lock") as lock:
         assert lock.try_acquire()
         with pytest.raises(CredentialStoreError, match=r"for more than 0\.1 s"):
             store.write("lab", TWO)
@@ -177,7 +178,7 @@ def test_a_writer_that_does_not_end_is_waited_for_so_long(store, kept):
 
 def test_reading_waits_for_nobody(store, kept):
     """A whole file is read while another process holds the lock."""
-    with files.Lock(f"{kept}.lock") as lock:
+    with Lock(f"{kept}.lock") as lock:
         assert lock.try_acquire()
         assert store.read("lab") == ONE
 
@@ -224,14 +225,14 @@ def test_windows_closes_no_folder(store, path, monkeypatch):
     os.makedirs(folder, mode=0o755)
     with monkeypatch.context() as patched:
         patched.setattr(os, "name", "nt")
-        credentials_file._close_folder(folder)
+        file_backend._close_folder(folder)
     assert mode(folder) == 0o755
 
 
 WRITER = """
 import sys
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.store.credentials_file import FileStore
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.storage.file_backend import FileStore
 
 path, number = sys.argv[1:]
 for turn in range(5):

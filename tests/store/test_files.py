@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nimbus_sdk import disk
-from nimbus_sdk.store import files
+from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage.lock import Lock
 
 FULL = OSError(28, "No space left on device")
 
@@ -91,7 +91,7 @@ def test_a_file_is_private_from_birth(path):
     """Mode 0600 in folders of mode 0700, whatever the umask allows."""
     before = os.umask(0)
     try:
-        disk.write_private(path, b"content")
+        fs.write_private(path, b"content")
     finally:
         os.umask(before)
     assert files.read(path) == b"content"
@@ -105,15 +105,15 @@ def test_the_temporary_file_is_never_open_to_others(path, monkeypatch):
     seen = []
     replace = os.replace
     monkeypatch.setattr(os, "replace", lambda old, new: seen.append(mode(old)) or replace(old, new))
-    disk.write_private(path, b"content")
+    fs.write_private(path, b"content")
     assert seen == [0o600]
 
 
 def test_a_second_write_replaces_the_first_and_its_mode(path):
     """The new file is a new one: a wide mode of the old one does not live on."""
-    disk.write_private(path, b"old")
+    fs.write_private(path, b"old")
     os.chmod(path, 0o644)
-    disk.write_private(path, b"new")
+    fs.write_private(path, b"new")
     assert (files.read(path), mode(path)) == (b"new", 0o600)
 
 
@@ -123,7 +123,7 @@ def test_a_link_is_replaced_and_not_followed(path, tmp_path):
     target.write_bytes(b"theirs")
     os.makedirs(os.path.dirname(path))
     os.symlink(target, path)
-    disk.write_private(path, b"ours")
+    fs.write_private(path, b"ours")
     assert target.read_bytes() == b"theirs"
     assert not os.path.islink(path)
     assert files.read(path) == b"ours"
@@ -132,12 +132,12 @@ def test_a_link_is_replaced_and_not_followed(path, tmp_path):
 @pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path, monkeypatch, step):
     """Whichever step the disk refuses."""
-    disk.write_private(path, b"old")
+    fs.write_private(path, b"old")
 
     with monkeypatch.context() as patched:
         patched.setattr(os, step, refuse)
         with pytest.raises(OSError, match="No space left"):
-            disk.write_private(path, b"new")
+            fs.write_private(path, b"new")
     assert files.read(path) == b"old"
     assert listed(path) == ["record.json"]
 
@@ -152,7 +152,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(path, monkeypatch):
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", no_folders)
-    disk.write_private(path, b"content")
+    fs.write_private(path, b"content")
     assert files.read(path) == b"content"
 
 
@@ -167,9 +167,9 @@ def test_windows_is_tried_again_while_somebody_reads(path, monkeypatch, windows)
         replace(old, new)
 
     monkeypatch.setattr(os, "replace", busy)
-    monkeypatch.setattr(disk, "_REPLACE_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(fs, "_REPLACE_WAIT_SECONDS", 0.001)
     os.makedirs(os.path.dirname(path))
-    windows(disk.write_private, path, b"content")
+    windows(fs.write_private, path, b"content")
     assert files.read(path) == b"content"
 
 
@@ -179,12 +179,12 @@ def test_windows_is_not_tried_for_ever(path, monkeypatch, windows):
     def blocked(*_):
         raise PermissionError("blocked")
 
-    monkeypatch.setattr(disk, "_REPLACE_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(fs, "_REPLACE_WAIT_SECONDS", 0.001)
     os.makedirs(os.path.dirname(path))
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", blocked)
         with pytest.raises(PermissionError, match="blocked"):
-            windows(disk.write_private, path, b"content")
+            windows(fs.write_private, path, b"content")
     assert listed(path) == []
 
 
@@ -198,7 +198,7 @@ def test_elsewhere_a_refusal_is_a_refusal(path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(PermissionError):
-        disk.write_private(path, b"content")
+        fs.write_private(path, b"content")
     assert len(tries) == 1
 
 
@@ -208,13 +208,14 @@ def test_the_last_content_is_read_back_byte_by_byte(tmp_path_factory, contents):
     """Any bytes, any number of writes."""
     path = str(tmp_path_factory.getbasetemp() / "any" / "file")
     for content in contents:
-        disk.write_private(path, content)
+        fs.write_private(path, content)
         assert files.read(path) == content
 
 
 WRITER = """
 import sys
-from nimbus_sdk.store import files
+from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.storage import files
 print("ready", flush=True)
 while True:
     for letter in b"ab":
@@ -224,7 +225,7 @@ while True:
 
 def test_a_writer_that_is_killed_leaves_a_whole_file(path):
     """kill -9 in the middle of writing: readers see one content or the other, before and after."""
-    disk.write_private(path, b"a" * 200_000)
+    fs.write_private(path, b"a" * 200_000)
     whole = {b"a" * 200_000, b"b" * 200_000}
     for delay in (0.01, 0.02, 0.035):
         process = subprocess.Popen([sys.executable, "-c", WRITER, path], stdout=subprocess.PIPE)
@@ -285,7 +286,8 @@ def test_a_creation_that_fails_leaves_nothing(path, monkeypatch):
 
 CREATOR = """
 import os, sys
-from nimbus_sdk.store import files
+from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.storage import files
 sys.stdin.readline()
 print(files.create_once(sys.argv[1], os.urandom(16).hex().encode()).decode())
 """
@@ -312,8 +314,8 @@ def test_many_processes_agree_on_one_secret(path):
 def test_folders_are_made_for_this_user_alone(tmp_path):
     """Every folder that was missing, and none that was there."""
     os.chmod(tmp_path, 0o755)
-    disk.make_private_folder(str(tmp_path / "a" / "b"))
-    disk.make_private_folder(str(tmp_path / "a" / "b"))
+    fs.make_private_folder(str(tmp_path / "a" / "b"))
+    fs.make_private_folder(str(tmp_path / "a" / "b"))
     assert [mode(tmp_path / name) for name in ("a/b", "a", ".")] == [0o700, 0o700, 0o755]
 
 
@@ -323,7 +325,7 @@ def test_another_users_folder_is_refused(tmp_path, make_foreign):
     folder.mkdir()
     make_foreign(folder)
     with pytest.raises(PermissionError, match="belongs to another user"):
-        disk.write_private(str(folder / "record"), b"secret")
+        fs.write_private(str(folder / "record"), b"secret")
     assert os.listdir(folder) == []
 
 
@@ -331,7 +333,7 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path):
     """Nothing is removed to make room."""
     (tmp_path / "file").write_bytes(b"theirs")
     with pytest.raises(OSError, match="file"):
-        disk.write_private(str(tmp_path / "file" / "record"), b"ours")
+        fs.write_private(str(tmp_path / "file" / "record"), b"ours")
     assert (tmp_path / "file").read_bytes() == b"theirs"
 
 
@@ -340,25 +342,25 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path):
 
 def test_removing_is_done_when_it_is_gone(path, tmp_path):
     """A file goes; none there is as good, also below something that is no folder."""
-    disk.write_private(path, b"content")
-    disk.remove(path)
-    disk.remove(path)
+    fs.write_private(path, b"content")
+    fs.remove(path)
+    fs.remove(path)
     (tmp_path / "file").touch()
-    disk.remove(str(tmp_path / "file" / "record"))
+    fs.remove(str(tmp_path / "file" / "record"))
     assert listed(path) == []
 
 
 def test_what_cannot_be_removed_is_an_error(tmp_path):
     """A folder in its place is told."""
     with pytest.raises(OSError):
-        disk.remove(str(tmp_path))
+        fs.remove(str(tmp_path))
 
 
 def test_a_damaged_file_is_set_aside_whole(path):
     """It keeps its content under a new name, a new one each time; none there is no failure."""
     names = set()
     for content in (b"first", b"second"):
-        disk.write_private(path, content)
+        fs.write_private(path, content)
         aside = files.quarantine(path)
         assert files.read(aside) == content
         assert aside.startswith(f"{path}.damaged-")
@@ -433,44 +435,45 @@ def test_windows_has_no_modes(tmp_path, windows):
 
 def test_a_lock_is_held_by_one(path):
     """The second does not wait; after the release it gets it."""
-    with files.Lock(path) as first, files.Lock(path) as second:
+    with Lock(path) as first, Lock(path) as second:
         assert first.try_acquire() is True
         assert second.try_acquire() is False
         first.release()
         assert second.try_acquire() is True
     assert mode(path) == 0o600
-    with files.Lock(path) as third:
+    with Lock(path) as third:
         assert third.try_acquire() is True
 
 
 def test_a_lock_that_is_not_held_is_released_quietly(path):
     """Releasing twice, or without having it, is as good."""
-    lock = files.Lock(path)
+    lock = Lock(path)
     lock.release()
     lock.try_acquire()
     lock.release()
     lock.release()
-    assert not files.Lock(path)._held
+    assert not Lock(path)._held
 
 
 def test_an_error_inside_releases_the_lock(path):
     """Whatever happens in between."""
 
     def fail():
-        with files.Lock(path) as lock:
+        with Lock(path) as lock:
             lock.try_acquire()
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         fail()
-    with files.Lock(path) as lock:
+    with Lock(path) as lock:
         assert lock.try_acquire()
 
 
 HOLDER = """
 import sys, time
-from nimbus_sdk.store import files
-lock = files.Lock(sys.argv[1])
+from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.storage import files
+lock = Lock(sys.argv[1])
 print(lock.try_acquire(), flush=True)
 time.sleep(60)
 """
@@ -480,7 +483,7 @@ def test_a_dead_holders_lock_is_free(path):
     """While another process has it, it is held; once that one was killed, it is free."""
     process = subprocess.Popen([sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "True\n"
-    with files.Lock(path) as lock:
+    with Lock(path) as lock:
         assert lock.try_acquire() is False
         process.kill()
         process.wait(10)
@@ -496,7 +499,7 @@ def test_where_there_are_no_locks_everyone_goes_on(path, monkeypatch, error):
         raise OSError(error, os.strerror(error))
 
     monkeypatch.setattr(fcntl, "flock", missing)
-    with files.Lock(path) as first, files.Lock(path) as second:
+    with Lock(path) as first, Lock(path) as second:
         assert first.try_acquire()
         assert second.try_acquire()
 
@@ -505,4 +508,4 @@ def test_a_lock_that_cannot_be_made_is_an_error(tmp_path):
     """A folder that is none is told, not taken for a held lock."""
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
-        files.Lock(str(tmp_path / "file" / "lock")).try_acquire()
+        Lock(str(tmp_path / "file" / "lock")).try_acquire()

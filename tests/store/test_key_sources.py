@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nimbus_sdk import disk
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import (
     ConfigurationError,
     CredentialStoreError,
@@ -22,14 +24,10 @@ from nimbus_sdk.errors import (
     MissingKeyError,
     NimbusError,
 )
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import key_sources
-from nimbus_sdk.store.credentials import save_key
-from nimbus_sdk.store.credentials_file import FileStore
-from nimbus_sdk.store.key_card import DEFAULT_ORIGIN
-from nimbus_sdk.store.key_sources import cheap_key, explain, find_key
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.storage import fs, key_lookup
+from nimbus_sdk.storage.credentials import save_key
+from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_lookup import cheap_key, explain, find_key
 
 SOURCES = ("argument", "environment", "dotenv", "key_file", "store", "julia")
 KEYS = {name: ApiKey.parse("nbci_test_" + f"{number:x}" * 48) for number, name in enumerate(SOURCES)}
@@ -59,7 +57,7 @@ class World:
         elif source == "key_file":
             self.settings = replace(self.settings, key_file=self._write("mounted", f"{text}\n"))
         elif source == "store":
-            disk.write_private(self.places.credentials, json.dumps({"default": text}).encode())
+            fs.write_private(self.places.credentials, json.dumps({"default": text}).encode())
         else:
             self.julia(f'[nimbus]\napi_key = "{text}"\n'.encode())
 
@@ -146,11 +144,11 @@ def test_the_cheap_sources_import_nothing_that_is_not_needed(fresh):
     """A start without network pays for none of the packages behind stores and settings."""
     code = """if True:
         import sys
-        from nimbus_sdk.settings import Settings
-        from nimbus_sdk.store.key_sources import cheap_key
+        from nimbus_sdk.config.settings import Settings
+        from nimbus_sdk.storage.key_lookup import cheap_key
         assert cheap_key(Settings(), environ={}) is None
         print(*{"keyring", "filelock", "platformdirs", "dotenv", "httpx"} & set(sys.modules))
-        print(*{name for name in sys.modules if name.startswith("nimbus_sdk.store.cred")})
+        print(*{name for name in sys.modules if name.startswith("nimbus_sdk.storage.cred")})
     """
     assert fresh(code).stdout.split() == []
 
@@ -423,9 +421,9 @@ def test_what_is_typed_at_a_terminal_is_not_shown(fresh_environment, python):
 
     ours, theirs = pty.openpty()
     code = (
-        "from nimbus_sdk.settings import Settings\n"
-        "from nimbus_sdk.store.key_sources import find_key\n"
-        "from nimbus_sdk.store.places import Places\n"
+        "from nimbus_sdk.config.settings import Settings\n"
+        "from nimbus_sdk.storage.key_lookup import find_key\n"
+        "from nimbus_sdk.config.paths import Places\n"
         "settings = Settings.load()\n"
         "print(find_key(settings, Places.of(settings)))"
     )
@@ -571,4 +569,4 @@ def test_no_text_ever_leaks_or_escapes(tmp_path_factory, text):
 
 def test_the_prompt_has_a_bound():
     """Three tries, as documented."""
-    assert key_sources.PROMPT_TRIES == 3
+    assert key_lookup.PROMPT_TRIES == 3

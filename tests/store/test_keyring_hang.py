@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from nimbus_sdk.store.keyring_breaker import breaker_state
+from nimbus_sdk.storage.keyring_breaker import breaker_state
 
 DEADLINE = 2.0
 OVERHEAD = 1.5
@@ -18,9 +18,9 @@ KEY = "nbci_test_" + "0123456789ab" * 4
 READ = """
 import sys
 from nimbus_sdk.errors import NimbusError
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.key_sources import find_key
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.storage.key_lookup import find_key
+from nimbus_sdk.config.paths import Places
 
 settings = Settings.load()
 try:

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from nimbus_sdk import disk
+from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.store.keyring_breaker import REST_SECONDS, breaker_state, read_breaker
-from nimbus_sdk.store.keyring_store import KeyringStore, Patience
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
+from nimbus_sdk.storage.keyring_breaker import REST_SECONDS, breaker_state, read_breaker
 
 KEY = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
 ALONE = Patience(0.2, 0.2)
@@ -242,7 +242,7 @@ def test_where_nothing_can_be_written_the_hang_is_still_only_slow(stuck, tmp_pat
     """A home that cannot be written to makes no second error, and the process remembers by itself."""
     from dataclasses import replace
 
-    from nimbus_sdk.store.places import Places
+    from nimbus_sdk.config.paths import Places
 
     (tmp_path / "file").write_text("no folder")
     places = replace(Places.of(settings), state=str(tmp_path / "file" / "state"))
@@ -276,13 +276,13 @@ GOOD = {"until": NOW + 60, "reason": "did not answer", "patience": 2.0, "host": 
 )
 def test_a_memory_that_makes_no_sense_does_not_bind(places, content):
     """Damaged, over, from another machine, from a clock set back since: the keyring is asked as usual."""
-    disk.write_private(places.keyring_breaker, content)
+    fs.write_private(places.keyring_breaker, content)
     assert read_breaker(places.keyring_breaker, now=NOW) is None
 
 
 def test_a_memory_that_makes_sense_binds(places):
     """The same file as above with nothing wrong in it counts."""
-    disk.write_private(places.keyring_breaker, json.dumps(GOOD).encode())
+    fs.write_private(places.keyring_breaker, json.dumps(GOOD).encode())
     assert read_breaker(places.keyring_breaker, now=NOW).pid == 7
 
 

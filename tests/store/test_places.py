@@ -6,9 +6,9 @@ from dataclasses import fields, replace
 import platformdirs
 import pytest
 
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.places import Places
 
 PATHS = [
     ("credentials", "config/credentials.json"),

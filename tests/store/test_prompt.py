@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nimbus_sdk.store.prompt import ask_hidden, person_present, tell
+from nimbus_sdk.display.terminal import ask_hidden, person_present, tell
 
 TERMINAL = SimpleNamespace(isatty=lambda: True)
 PIPE = SimpleNamespace(isatty=lambda: False)

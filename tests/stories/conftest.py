@@ -14,15 +14,15 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import AuthSession, aio
-from nimbus_sdk.core import load
-from nimbus_sdk.core.protocol import DISTRIBUTION
+from nimbus_sdk.account.session_cache import forget_memory, kept_session
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel import loader
+from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.session_in_use import forget_memory, kept_session
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import sessions
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.storage import sealed
 from nimbus_sdk.transport import retry
-from nimbus_sdk.transport.limit import PROCESS_LIMITS
+from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS
 from tests.core.wheelwright import make_wheel
 from tests.transport.wire import Handler, RawServer, serving
 
@@ -81,13 +81,13 @@ def _no_core_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process keeps the core that it has loaded; each test begins as a process that has none."""
     before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == DISTRIBUTION}
     finders = list(sys.meta_path)
-    monkeypatch.setattr(load, "_loaded", None)
+    monkeypatch.setattr(loader, "_loaded", None)
     for name in before:
         del sys.modules[name]
     yield
     # Whatever else was imported meanwhile may have brought a finder of its own, which must stay.
     sys.meta_path[:] = [
-        finder for finder in sys.meta_path if finder in finders or not isinstance(finder, load._CoreFinder)
+        finder for finder in sys.meta_path if finder in finders or not isinstance(finder, loader._CoreFinder)
     ]
     for name in [name for name in sys.modules if name.partition(".")[0] == DISTRIBUTION]:
         del sys.modules[name]
@@ -123,7 +123,7 @@ def age() -> Callable[..., AuthSession]:
         if hours:
             fields["validated_at"] = datetime.now(UTC) - timedelta(hours=hours)
         changed = replace(session, **fields)  # type: ignore[arg-type]
-        sessions.write(places, changed.to_dict())
+        sealed.write(places, changed.to_dict())
         forget_memory()
         return changed
 

@@ -9,7 +9,8 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import QuotaStatus, aio, errors
-from nimbus_sdk.store import sessions
+from nimbus_sdk.account import session_cache
+from nimbus_sdk.storage import sealed
 
 # authenticate
 
@@ -73,8 +74,8 @@ def test_the_offline_setting_counts_like_the_argument(sdk, key, asked, monkeypat
 def test_a_clock_that_was_set_back_is_cleared_by_one_call_online(sdk, key, places):
     """A wrong clock locks out until the service has spoken."""
     sdk.authenticate(key)
-    sessions.note_seen(places, (datetime.now(UTC) + timedelta(days=3)).timestamp())
-    nimbus_sdk.session_in_use.forget_memory()
+    sealed.note_seen(places, (datetime.now(UTC) + timedelta(days=3)).timestamp())
+    session_cache.forget_memory()
     with pytest.raises(errors.ClockRollbackError):
         nimbus_sdk.current_session()
     sdk.refresh_quota()

@@ -8,7 +8,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import aio, errors
-from nimbus_sdk.store.files import Lock
+from nimbus_sdk.storage.lock import Lock
 from tests.stories.conftest import FIRST_INSTALL
 
 

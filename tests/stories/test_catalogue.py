@@ -3,7 +3,7 @@
 import pytest
 
 from nimbus_sdk import errors
-from nimbus_sdk.catalogue import covers
+from nimbus_sdk.core.model_registry import covers
 
 
 def test_models_are_listed_and_filtered(sdk, key, monkeypatch):

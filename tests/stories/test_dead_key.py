@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk import dead_keys, errors
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk import errors
+from nimbus_sdk.account import rejected_keys
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.settings import Settings, origin
-from nimbus_sdk.store import sessions
-from nimbus_sdk.transport.drive import Driver
+from nimbus_sdk.storage import sealed
+from nimbus_sdk.transport.driver import Driver
 
 STORIES = [
     "install_core",
@@ -30,7 +31,7 @@ def _service():
 
 def _note(places, key):
     """What is remembered of a refusal by that service."""
-    return sessions.refusal(places, ApiKey.parse(key).fingerprint, _service())
+    return sealed.refusal(places, ApiKey.parse(key).fingerprint, _service())
 
 
 @pytest.mark.parametrize("story", STORIES)
@@ -170,12 +171,12 @@ def test_an_answer_that_was_on_its_way_does_not_revive_it(sdk, key, places):
     dead = ApiKey.parse(key)
 
     def valid_and_dead_meanwhile():
-        dead_keys.bury(Settings.load(), places, dead, "REVOKED")
+        rejected_keys.bury(Settings.load(), places, dead, "REVOKED")
         return "valid"
         yield
 
     with Driver(Settings.load()) as driver, pytest.raises(errors.InvalidKeyError, match="dead since"):
-        driver.run(dead_keys.alive(Settings.load(), places, dead, valid_and_dead_meanwhile()))
+        driver.run(rejected_keys.alive(Settings.load(), places, dead, valid_and_dead_meanwhile()))
     assert _note(places, key)["code"] == "REVOKED"
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
@@ -187,7 +188,7 @@ def test_a_key_that_dies_during_a_download_is_not_kept(sdk, key, places):
 
     def dies(event):
         if event.stage == "unpack":
-            dead_keys.bury(Settings.load(), places, dead, "INVALID_KEY")
+            rejected_keys.bury(Settings.load(), places, dead, "INVALID_KEY")
 
     with pytest.raises(errors.InvalidKeyError, match="dead since"):
         sdk.install_core(key, progress=dies)
@@ -201,7 +202,7 @@ def test_quota_of_a_dead_key_is_asked_for_anew(sdk, key, places):
     """A note of a refusal counts there too, although the session was put back."""
     sdk.authenticate(key)
     kept = Path(places.session).read_bytes()
-    dead_keys.bury(Settings.load(), places, ApiKey.parse(key), "INVALID_KEY")
+    rejected_keys.bury(Settings.load(), places, ApiKey.parse(key), "INVALID_KEY")
     Path(places.session).write_bytes(kept)
     assert sdk.check_quota_and_refresh() is True
     assert _note(places, key) is None

@@ -9,10 +9,10 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import errors
-from nimbus_sdk.core.installed import read_pointer
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.files import Lock
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.storage.pointer import read_pointer
 from tests.evidence import everything_in, strangers_in
 from tests.stories.conftest import FIRST_INSTALL
 

@@ -35,17 +35,17 @@ def test_a_whole_core_is_told_with_its_session(sdk, key):
 
 def test_a_core_that_comes_while_one_looks_comes_with_its_session(sdk, key, monkeypatch):
     """No look shows the core without the session that was installed with it."""
-    from nimbus_sdk import installation
+    from nimbus_sdk.core import status as module
 
-    real = installation.installed.current
+    real = module.manifest.current
 
     def look_as_the_install_ends(folder):
-        monkeypatch.setattr(installation.installed, "current", real)
+        monkeypatch.setattr(module.manifest, "current", real)
         nimbus_sdk.install_core(key)
         return real(folder)
 
-    monkeypatch.setattr(installation.installed, "current", look_as_the_install_ends)
-    status = installation.check_installation()
+    monkeypatch.setattr(module.manifest, "current", look_as_the_install_ends)
+    status = module.check_installation()
     assert status
     assert status.session is not None
 

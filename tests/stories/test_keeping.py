@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk import errors, licensing
-from nimbus_sdk.store.files import Lock
+from nimbus_sdk import errors
+from nimbus_sdk.account import renewal
+from nimbus_sdk.storage.lock import Lock
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_store_that_fails_while_it_is_put_back_is_told_in_the_log(sdk, key, fu
     def refuse(*_):
         raise errors.CredentialStoreError("the store is locked")
 
-    monkeypatch.setattr(licensing, "forget_key", refuse)
+    monkeypatch.setattr(renewal, "forget_key", refuse)
     full_disk()
     with caplog.at_level(logging.WARNING, "nimbus_sdk"), pytest.raises(errors.SessionError):
         sdk.authenticate(key)
@@ -93,7 +94,7 @@ def test_a_store_that_refuses_the_key_keeps_no_session(sdk, key, places):
 
 def test_another_process_that_is_busy_for_too_long_is_told(sdk, key, places, monkeypatch):
     """With the lock's path, after the time that waiting is given; a renewal waits as long as it may take."""
-    monkeypatch.setattr(licensing, "LOCK_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(renewal, "LOCK_WAIT_SECONDS", 0.05)
     started = time.monotonic()
     with Lock(places.lock) as lock:
         assert lock.try_acquire()

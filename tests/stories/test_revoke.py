@@ -4,9 +4,9 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import RevocationResult, errors
-from nimbus_sdk.keys import ApiKey
-from nimbus_sdk.settings import Settings, origin
-from nimbus_sdk.store import sessions
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import Settings, origin
+from nimbus_sdk.storage import sealed
 
 
 def test_a_revoked_key_is_dead_everywhere(sdk, key, sandbox, asked, places):
@@ -22,7 +22,7 @@ def test_a_revoked_key_is_dead_everywhere(sdk, key, sandbox, asked, places):
         nimbus_sdk.current_session()
     assert sdk.get_stored_api_key() is None
     assert (
-        sessions.refusal(places, ApiKey.parse(key).fingerprint, origin(Settings.load().api_url))["code"]
+        sealed.refusal(places, ApiKey.parse(key).fingerprint, origin(Settings.load().api_url))["code"]
         == "REVOKED"
     )
     with pytest.raises(errors.InvalidKeyError):

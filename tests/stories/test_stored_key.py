@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk import errors
-from nimbus_sdk.keys import ApiKey
+from nimbus_sdk.config.keys import ApiKey
 
 KEY = "nbci_live_" + "0123456789ab" * 4
 OTHER = "nbci_test_" + "ba9876543210" * 4

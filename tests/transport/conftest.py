@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.transport import drive
-from nimbus_sdk.transport.budget import Deadline
-from nimbus_sdk.transport.drive import AsyncDriver, Driver
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.transport import driver
+from nimbus_sdk.transport.deadline import Deadline
+from nimbus_sdk.transport.driver import AsyncDriver, Driver
 from nimbus_sdk.transport.flow import Answer, Call, Flow
 from nimbus_sdk.transport.http import AsyncHttpTransport, HttpTransport
-from nimbus_sdk.transport.limit import Limits
+from nimbus_sdk.transport.rate_limit import Limits
 
 EPOCH = 1_700_000_000.0
 
@@ -124,8 +124,8 @@ class Stage:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     """Time for the drivers."""
     time = Time()
-    monkeypatch.setattr(drive, "time", time)
-    monkeypatch.setattr(drive, "Deadline", functools.partial(Deadline, clock=time.monotonic))
+    monkeypatch.setattr(driver, "time", time)
+    monkeypatch.setattr(driver, "Deadline", functools.partial(Deadline, clock=time.monotonic))
     return time
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
+from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.settings import origin
-from nimbus_sdk.transport.auth import HeaderAuth
-from nimbus_sdk.transport.budget import Deadline
+from nimbus_sdk.transport.deadline import Deadline
+from nimbus_sdk.transport.flow import HeaderAuth
 
 
 def test_a_deadline_counts_down_to_nothing_and_not_below():

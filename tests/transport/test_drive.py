@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import (
     ConfigurationError,
     KeyNotFoundError,
@@ -18,11 +19,10 @@ from nimbus_sdk.errors import (
     RateLimitError,
     ServerError,
 )
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store.files import Lock
-from nimbus_sdk.transport.drive import AsyncDriver, Driver, run, run_async
+from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.transport.driver import AsyncDriver, Driver, run, run_async
 from nimbus_sdk.transport.flow import call, pause, work
-from nimbus_sdk.transport.limit import Limits
+from nimbus_sdk.transport.rate_limit import Limits
 from tests.transport.conftest import Stage, Time, said
 
 
@@ -463,8 +463,8 @@ def test_a_flow_without_requests_loads_no_network_library(fresh):
     """Local stories cost no import of httpx or tenacity."""
     fresh(
         "import sys\n"
-        "from nimbus_sdk.settings import Settings\n"
-        "from nimbus_sdk.transport.drive import run\n"
+        "from nimbus_sdk.config.settings import Settings\n"
+        "from nimbus_sdk.transport.driver import run\n"
         "from nimbus_sdk.transport.flow import work\n"
         "assert run(Settings(), work(lambda: 5)) == 5\n"
         "assert not {'httpx', 'tenacity', 'anyio', 'pydantic'} & set(sys.modules)\n"

@@ -11,15 +11,14 @@ from email.utils import formatdate
 
 import pytest
 
+from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import (
     ConfigurationError,
     NimbusConnectionError,
     NimbusTimeoutError,
     ResponseFormatError,
 )
-from nimbus_sdk.settings import origin
-from nimbus_sdk.transport.auth import HeaderAuth
-from nimbus_sdk.transport.flow import BODY_LIMIT, Call
+from nimbus_sdk.transport.flow import BODY_LIMIT, Call, HeaderAuth
 from tests.evidence import everything_in, strangers_in
 from tests.transport.wire import head, saying, serving
 
@@ -360,7 +359,7 @@ def test_a_url_of_another_origin_gets_no_secret(send):
 
 def test_connections_are_kept_for_the_next_request():
     """Two requests of one client need one connection."""
-    from nimbus_sdk.transport.budget import Deadline
+    from nimbus_sdk.transport.deadline import Deadline
     from nimbus_sdk.transport.http import HttpTransport
 
     def twice(connection, request):

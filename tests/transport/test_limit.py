@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_sdk.transport.limit import MINUTE, Bucket, Limits
+from nimbus_sdk.transport.rate_limit import MINUTE, Bucket, Limits
 
 HOST = "https://api.nimbusbci.com:443"
 gaps = st.lists(st.floats(0, 45, allow_nan=False), min_size=1, max_size=120)

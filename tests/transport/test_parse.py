@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
 from nimbus_sdk.errors import ResponseFormatError
-from nimbus_sdk.models import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
 from nimbus_sdk.transport.flow import Answer
 from nimbus_sdk.transport.parse import fitted, parsed
 from tests.evidence import everything_in, strangers_in

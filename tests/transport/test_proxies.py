@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nimbus_sdk.transport.dns import known_addresses, proxy_for
 from nimbus_sdk.transport.proxies import Proxies, Proxy
-from nimbus_sdk.transport.resolve import known_addresses, proxy_for
 
 API = "https://api.nimbusbci.com/v1/x"
 PROXY = "http://proxy.example:3128"
@@ -141,5 +141,5 @@ def test_addresses_of_a_host_that_no_proxy_names_are_looked_up_here(monkeypatch)
 
 def test_asking_for_the_proxy_does_not_load_httpx(fresh):
     """The doctor asks, also where nothing is sent."""
-    code = "import sys; from nimbus_sdk.transport.resolve import proxy_for; print('httpx' in sys.modules)"
+    code = "import sys; from nimbus_sdk.transport.dns import proxy_for; print('httpx' in sys.modules)"
     assert fresh(code).stdout == "False\n"

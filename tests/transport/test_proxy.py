@@ -10,10 +10,9 @@ import urllib.request
 import pytest
 import trustme
 
+from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
-from nimbus_sdk.settings import origin
-from nimbus_sdk.transport.auth import HeaderAuth
-from nimbus_sdk.transport.flow import Call
+from nimbus_sdk.transport.flow import Call, HeaderAuth
 from tests.evidence import everything_in, strangers_in
 from tests.transport.wire import head, saying, serving
 

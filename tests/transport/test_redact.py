@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from nimbus_sdk.transport.redact import MASK, RedactingFilter, foreign, guard_loggers, scrub
+from nimbus_sdk.transport.redaction import MASK, RedactingFilter, foreign, guard_loggers, scrub
 
 HEX = st.text("0123456789abcdefABCDEF", min_size=48, max_size=48)
 WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
+from nimbus_sdk.transport.dns import known_addresses
 from nimbus_sdk.transport.flow import Call
-from nimbus_sdk.transport.resolve import known_addresses
-from nimbus_sdk.transport.thread import Overdue, in_time
+from nimbus_sdk.transport.threads import Overdue, in_time
 from tests.evidence import strangers_in
 
 URL = "https://api.nimbusbci.com/v1/x"
@@ -145,7 +145,7 @@ def test_an_overdue_job_does_not_keep_the_interpreter_alive(fresh):
     started = time.monotonic()
     fresh(
         "import time\n"
-        "from nimbus_sdk.transport.thread import Overdue, in_time\n"
+        "from nimbus_sdk.transport.threads import Overdue, in_time\n"
         "try:\n"
         "    in_time(lambda: time.sleep(30), 0.05)\n"
         "except Overdue:\n"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk import errors
-from nimbus_sdk.transport.budget import Deadline
+from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.retry import (
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,

@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk import errors
+from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import ApiError, NimbusConnectionError, NimbusError, NimbusTimeoutError
-from nimbus_sdk.settings import origin
-from nimbus_sdk.transport.auth import HeaderAuth
-from nimbus_sdk.transport.flow import Answer, Call
+from nimbus_sdk.transport.flow import Answer, Call, HeaderAuth
 from nimbus_sdk.transport.status import checked, from_exception
 from tests.transport.wire import saying, serving
 

@@ -18,7 +18,7 @@ from nimbus_sdk import (
     RevocationResult,
     aio,
 )
-from nimbus_sdk.models import Entitlement, EventReceipt, GithubToken, Health, ModelInfo, Revocation
+from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Health, ModelInfo, Revocation
 
 
 def calls() -> None:

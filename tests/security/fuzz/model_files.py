@@ -7,12 +7,12 @@ import struct
 import sys
 from contextlib import suppress
 
-from nimbus_sdk.sandbox.workshop import REFERENCE_CORE
+from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE
 
 sys.path.append(str(REFERENCE_CORE / "src"))
 
 from nimbus_sdk_core.errors import NimbusCoreError
-from nimbus_sdk_core.modelfile import from_bytes, to_bytes
+from nimbus_sdk_core.io.model_file import from_bytes, to_bytes
 
 _PREFIX = struct.Struct("<8sIIQ")
 _MAGIC = b"\x89NIMBUS\n"

@@ -16,18 +16,18 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from nimbus_sdk.core import installed, release, verify
-from nimbus_sdk.dotenv_file import dotenv_values
+from nimbus_sdk.account.session_cache import kept_session, session_of
+from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
+from nimbus_sdk.config.dotenv import dotenv_values
+from nimbus_sdk.config.keys import ApiKey, received
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
+from nimbus_sdk.core.wheel import manifest, release, verify
 from nimbus_sdk.errors import InvalidKeyFormatError, NimbusError, ResponseFormatError, SessionTamperedError
-from nimbus_sdk.keys import ApiKey, received
-from nimbus_sdk.models import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
-from nimbus_sdk.session_in_use import kept_session, session_of
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import files, sessions
-from nimbus_sdk.store.credentials_file import FileStore
-from nimbus_sdk.store.key_card import DEFAULT_ORIGIN, read_card
-from nimbus_sdk.store.keyring_breaker import read_breaker
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.storage import files, sealed
+from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_metadata import read_card
+from nimbus_sdk.storage.keyring_breaker import read_breaker
 from nimbus_sdk.transport.flow import Answer, Call
 from nimbus_sdk.transport.parse import parsed
 from nimbus_sdk.transport.retry import LONGEST_ASKED_SECONDS, retry_after
@@ -70,11 +70,11 @@ def wheel_parts(content: bytes) -> None:
 def session(content: bytes) -> None:
     """A file in the place of the session; only what this installation has sealed is ever given back."""
     with _places() as places:
-        sessions.write(places, {"genuine": True})
+        sealed.write(places, {"genuine": True})
         genuine = Path(places.session).read_bytes()
         Path(places.session).write_bytes(content)
         try:
-            found = sessions.read(places)
+            found = sealed.read(places)
         except SessionTamperedError:
             assert not os.path.exists(places.session), "it was refused and not set aside"
             raise
@@ -85,7 +85,7 @@ def sealed_session(content: bytes) -> None:
     """A session that was sealed here, and yet holds what no session of this version does."""
     with _places() as places:
         try:
-            sessions.write(places, json.loads(content))
+            sealed.write(places, json.loads(content))
         except (ValueError, TypeError, RecursionError, AttributeError):
             return
         found = kept_session(places)
@@ -103,14 +103,14 @@ def state_files(content: bytes) -> None:
             _put(path, content)
         _put(places.seal, content)
         readers: tuple[Callable[[], object], ...] = (
-            lambda: sessions.staged(places),
-            lambda: sessions.last_seen(places),
-            lambda: sessions.refusal(places, "0" * 12, DEFAULT_ORIGIN),
-            lambda: sessions.refused_by(places, "0" * 12),
+            lambda: sealed.staged(places),
+            lambda: sealed.last_seen(places),
+            lambda: sealed.refusal(places, "0" * 12, DEFAULT_ORIGIN),
+            lambda: sealed.refused_by(places, "0" * 12),
             lambda: read_card(places),
             lambda: read_breaker(places.keyring_breaker, now=0.0),
-            lambda: installed.current(places.core),
-            lambda: installed.read_manifest(places.core),
+            lambda: manifest.current(places.core),
+            lambda: manifest.read_manifest(places.core),
         )
         for read in readers:
             with suppress(NimbusError):

@@ -7,10 +7,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from nimbus_sdk.sandbox.workshop import REFERENCE_CORE
-from nimbus_sdk.settings import Settings
-from nimbus_sdk.store import files, sessions
-from nimbus_sdk.store.places import Places
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE
+from nimbus_sdk.storage import files, sealed
 from tests.core.wheelwright import make_wheel, wheel_files
 from tests.security.fuzz.readers import INFO, MARK
 
@@ -101,7 +101,7 @@ def _sessions() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         places = Places.of(Settings(home=folder))
         files.create_once(places.seal, b"5eal" * 16)
-        sessions.write(places, {"genuine": True})
+        sealed.write(places, {"genuine": True})
         return [Path(places.session).read_bytes()]
 
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from .decoding.streaming_results import ChunkResult, StreamingResult
     from .decoding.trial_quality import TrialQuality, assess_trial_quality, should_reject_trial
     from .decoding.voting import AggregatedChunks, aggregate_chunks
-    from .io.library import load_model, save_model
+    from .io.load_save import load_model, save_model
     from .models.compatibility import get_n_classes, get_n_features, get_paradigm
     from .models.probit_state import ConvergenceWarning
     from .plots import plot_calibration, plot_confusion, plot_posteriors
@@ -147,7 +147,7 @@ _HOMES = {
     "decoding.streaming_results": "ChunkResult StreamingResult",
     "decoding.trial_quality": "TrialQuality assess_trial_quality should_reject_trial",
     "decoding.voting": "AggregatedChunks aggregate_chunks",
-    "io.library": "load_model save_model",
+    "io.load_save": "load_model save_model",
     "models.compatibility": "get_n_classes get_n_features get_paradigm",
     "models.probit_state": "ConvergenceWarning",
     "plots": "plot_calibration plot_confusion plot_posteriors",

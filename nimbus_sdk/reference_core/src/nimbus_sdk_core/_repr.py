@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-Facts = list[tuple[str, str]]
+Summary = list[tuple[str, str]]
 
 
-def as_line(kind: str, facts: Iterable[tuple[str, str]]) -> str:
+def format_line(kind: str, facts: Iterable[tuple[str, str]]) -> str:
     """Name and value of each fact in one line; what would steer a terminal is escaped.
 
-    >>> as_line("Result", [("trials", "3")])
+    >>> format_line("Result", [("trials", "3")])
     '<Result trials 3>'
     """
-    return f"<{kind} {', '.join(f'{name} {printable(value)}' for name, value in facts)}>"
+    return f"<{kind} {', '.join(f'{name} {escape_unprintable(value)}' for name, value in facts)}>"
 
 
-def as_table(caption: str, facts: Iterable[tuple[str, str]]) -> str:
+def format_html_table(caption: str, facts: Iterable[tuple[str, str]]) -> str:
     """A small HTML table; every value escaped.
 
-    >>> "<td>&lt;b&gt;</td>" in as_table("Result", [("model", "<b>")])
+    >>> "<td>&lt;b&gt;</td>" in format_html_table("Result", [("model", "<b>")])
     True
     """
     from html import escape
@@ -31,10 +31,10 @@ def as_table(caption: str, facts: Iterable[tuple[str, str]]) -> str:
     return f"<table><caption>{escape(caption)}</caption>{rows}</table>"
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     r"""The text with all that would steer a terminal escaped.
 
-    >>> print(printable("a\x1b[2J"))
+    >>> print(escape_unprintable("a\x1b[2J"))
     a\x1b[2J
     """
     if text.isprintable():

@@ -14,19 +14,19 @@ from importlib import import_module
 from .errors import NotTrainedError
 
 
-def not_trained(message: str, hint: str) -> NotTrainedError:
+def not_fitted_error(message: str, hint: str) -> NotTrainedError:
     """A NotTrainedError that is also scikit-learn's NotFittedError where scikit-learn is loaded.
 
-    >>> str(not_trained("This model is not trained.", "Call fit() first."))
+    >>> str(not_fitted_error("This model is not trained.", "Call fit() first."))
     'This model is not trained. Call fit() first.'
     """
     exceptions = sys.modules.get("sklearn.exceptions")
     if exceptions is None:
         return NotTrainedError(message, hint)
-    return _both(exceptions.NotFittedError)(message, hint)
+    return _not_fitted_class(exceptions.NotFittedError)(message, hint)
 
 
-def warn_of_column(shape: tuple[int, ...]) -> None:
+def warn_column_labels(shape: tuple[int, ...]) -> None:
     """Tell that labels came as a column; scikit-learn's DataConversionWarning where it is loaded."""
     exceptions = sys.modules.get("sklearn.exceptions")
     category = UserWarning if exceptions is None else exceptions.DataConversionWarning
@@ -34,7 +34,7 @@ def warn_of_column(shape: tuple[int, ...]) -> None:
         "A column-vector y was passed when a 1d array was expected: "
         f"labels have shape {shape}. Give y.ravel().",
         category,
-        stacklevel=level_of_caller(),
+        stacklevel=caller_stacklevel(),
     )
 
 
@@ -50,21 +50,21 @@ def classifier_tags() -> object:
     return tags
 
 
-def level_of_caller() -> int:
+def caller_stacklevel() -> int:
     """What a warning's ``stacklevel`` is that points at who called this package."""
     level, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__package__")):
+    while frame.f_back is not None and _is_own_package(frame.f_globals.get("__package__")):
         level, frame = level + 1, frame.f_back
     return level
 
 
-def _is_ours(package: str | None) -> bool:
+def _is_own_package(package: str | None) -> bool:
     return package is not None and package.split(".")[0] == __package__
 
 
 @cache
-def _both(theirs: type[Exception]) -> type[NotTrainedError]:
+def _not_fitted_class(theirs: type[Exception]) -> type[NotTrainedError]:
     def reduced(error: NotTrainedError) -> tuple[object, ...]:
-        return not_trained, error.args
+        return not_fitted_error, error.args
 
     return type("NotTrainedError", (NotTrainedError, theirs), {"__reduce__": reduced})

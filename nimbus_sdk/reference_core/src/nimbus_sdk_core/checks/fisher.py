@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .._types import FloatArray, IndexArray
 from ..data.bci_data import BCIData
-from ..data.training_set import Labelled, to_learn
+from ..data.training_set import TrainingSet, read_training_set
 from ..errors import CoreDataError
 
 
@@ -35,7 +35,7 @@ def compute_fisher_score(
     >>> compute_fisher_score([[0.0, 5.0], [2.0, 5.0], [4.0, 5.0], [6.0, 5.0]], [1, 1, 2, 2])
     array([4., 0.])
     """
-    given = _labelled(features, labels)
+    given = _read_training_set(features, labels)
     counts = np.bincount(given.index, minlength=len(given.classes))
     # One feature at a time: what lies between is then no larger than the labels.
     return np.array([_score(values, given.index, counts) for values in given.vectors.T])
@@ -71,15 +71,15 @@ def _score(values: FloatArray, index: IndexArray, counts: IndexArray) -> float:
     return between / within if within > noise else math.inf
 
 
-def _labelled(features: BCIData | npt.ArrayLike, labels: npt.ArrayLike | None) -> Labelled:
+def _read_training_set(features: BCIData | npt.ArrayLike, labels: npt.ArrayLike | None) -> TrainingSet:
     if not isinstance(features, BCIData):
         if labels is None:
             raise CoreDataError("There are no labels.", "Give one for each row of the features.")
-        return to_learn(features, labels)
+        return read_training_set(features, labels)
     if labels is not None:
         raise CoreDataError(
             "labels were given beside a BCIData.", "Give BCIData(features, metadata, labels)."
         )
     if features.labels is None:
         raise CoreDataError("The data have no labels.", "Give BCIData(features, metadata, labels).")
-    return to_learn(features.vectors(), features.labels)
+    return read_training_set(features.vectors(), features.labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import SupportsFloat, SupportsIndex
 
-from ..data.argument_checks import positive_number, probability, whole_number
+from ..data.argument_checks import check_positive_number, check_probability, check_whole_number
 
 
 def calculate_ITR(  # noqa: N802
@@ -39,9 +39,9 @@ def calculate_ITR(  # noqa: N802
     >>> calculate_ITR(0.2, 4, 4.0)
     0.0
     """
-    right = probability("accuracy", accuracy)
-    classes = whole_number("n_classes", n_classes, least=2, most=2**31 - 1)
-    seconds = positive_number("trial_duration", trial_duration)
+    right = check_probability("accuracy", accuracy)
+    classes = check_whole_number("n_classes", n_classes, least=2, most=2**31 - 1)
+    seconds = check_positive_number("trial_duration", trial_duration)
     if right <= 1.0 / classes:
         return 0.0
     bits = math.log2(classes) + right * math.log2(right)

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._repr import Facts, as_line, as_table
+from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
 from ..data.argument_checks import check_kind
 from ..data.bci_data import BCIData
 from ..data.dask_arrays import require_in_memory
-from .signals import FeatureSummary, mains_hum, summary
+from .signals import FeatureSummary, has_mains_hum, summarize_feature
 
 _RAW_VOLTS = 1e-3
 _UNEQUAL_SCALES = 100.0
 _OFFSET = 50.0
-_SLOW = 0.99
+_DRIFT_CORRELATION = 0.99
 _REDUNDANT = 0.999
-_FAR = 10.0
+_OUTLIER_DEVIATIONS = 10.0
 _FEW_TRIALS = 10
 
 
@@ -40,13 +40,13 @@ class PreprocessingReport:
     quality_score: float
 
     def __repr__(self) -> str:
-        return as_line("PreprocessingReport", self._facts()[:3])
+        return format_line("PreprocessingReport", self._summary()[:3])
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
-        return as_table("PreprocessingReport", self._facts())
+        return format_html_table("PreprocessingReport", self._summary())
 
-    def _facts(self) -> Facts:
+    def _summary(self) -> Summary:
         return [
             ("quality score", f"{self.quality_score:.1f}"),
             ("errors", str(len(self.errors))),
@@ -84,40 +84,40 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
     """
     check_kind("data", data, BCIData, "Give BCIData(features, metadata).")
     require_in_memory(data.features)
-    found = list(_findings(data))
+    found = list(_find_problems(data))
     errors = tuple(one.text for one in found if one.fatal)
     odd = tuple(one.text for one in found if not one.fatal)
     score = max(0.0, 1.0 - 0.5 * len(errors) - 0.1 * len(odd))
     return PreprocessingReport(errors, odd, tuple(one.advice for one in found), round(score, 1))
 
 
-def _findings(data: BCIData) -> Iterator[_Finding]:
+def _find_problems(data: BCIData) -> Iterator[_Finding]:
     if not data.n_trials:
         yield _Finding(True, "There are no trials.", "Give at least one.")
         return
     # One feature at a time, so that a memory map is never copied as a whole.
-    seen = [summary(own) for own in data.features]
+    seen = [summarize_feature(own) for own in data.features]
     broken = [at for at, one in enumerate(seen) if not one.finite]
     if broken:
         yield _Finding(
             True,
-            f"Features {_listed(broken)} hold values that are NaN or infinite.",
+            f"Features {_format_indices(broken)} hold values that are NaN or infinite.",
             "Drop or repair these trials: a classifier cannot weigh what was not measured.",
         )
         return
-    yield from _of_single_features(seen, data)
-    yield from _of_signals(seen, data)
+    yield from _check_single_features(seen, data)
+    yield from _check_signals(seen, data)
     vectors = data.features.mean(axis=1, dtype=np.float64).T
-    yield from _of_trials(vectors)
-    yield from _of_classes(data)
+    yield from _check_trials(vectors)
+    yield from _check_classes(data)
 
 
-def _of_single_features(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
+def _check_single_features(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
     still = [at for at, one in enumerate(seen) if one.constant]
     if still and data.n_samples * data.n_trials > 1:
         yield _Finding(
             True,
-            f"Features {_listed(still)} never vary.",
+            f"Features {_format_indices(still)} never vary.",
             "Leave them out: a dead channel or a constant tells nothing and has no variance to learn.",
         )
     moving = [one for one in seen if not one.constant]
@@ -139,25 +139,25 @@ def _of_single_features(seen: list[FeatureSummary], data: BCIData) -> Iterator[_
         )
 
 
-def _of_signals(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
+def _check_signals(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
     if data.n_samples < 2:
         return
     offset = [at for at, one in enumerate(seen) if abs(one.mean) > _OFFSET * one.within > 0.0]
     if offset:
         yield _Finding(
             False,
-            f"Features {_listed(offset)} lie over {_OFFSET:g} standard deviations of a trial away from 0.",
+            f"Features {_format_indices(offset)} lie over {_OFFSET:g} standard deviations of a trial away from 0.",
             "Look for a DC offset: filter, or subtract a baseline, before features are extracted.",
         )
-    slow = [at for at, one in enumerate(seen) if one.neighbours > _SLOW]
+    slow = [at for at, one in enumerate(seen) if one.neighbours > _DRIFT_CORRELATION]
     if slow:
         yield _Finding(
             False,
-            f"Neighbouring samples of features {_listed(slow)} correlate by more than {_SLOW:g}.",
+            f"Neighbouring samples of features {_format_indices(slow)} correlate by more than {_DRIFT_CORRELATION:g}.",
             "Look for slow drifts (high-pass filter), or take fewer samples a second.",
         )
     for frequency in (50.0, 60.0):
-        if mains_hum(data.features, data.metadata.sampling_rate, frequency):
+        if has_mains_hum(data.features, data.metadata.sampling_rate, frequency):
             yield _Finding(
                 False,
                 f"Power at {frequency:g} Hz is more than 10 times that of the frequencies beside it.",
@@ -165,18 +165,18 @@ def _of_signals(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]
             )
 
 
-def _of_trials(vectors: FloatArray) -> Iterator[_Finding]:
+def _check_trials(vectors: FloatArray) -> Iterator[_Finding]:
     n_trials, n_features = vectors.shape
     if n_trials < _FEW_TRIALS:
         return
     away = np.abs(vectors - np.median(vectors, axis=0))
     usual = np.median(away, axis=0)
     # A feature that is mostly constant has no usual distance that others could be measured by.
-    far = np.flatnonzero(((away > _FAR * 1.4826 * usual) & (usual > 0)).any(axis=1))
+    far = np.flatnonzero(((away > _OUTLIER_DEVIATIONS * 1.4826 * usual) & (usual > 0)).any(axis=1))
     if len(far):
         yield _Finding(
             False,
-            f"Trials {_listed(far.tolist())} have a feature more than {_FAR:g} (robust) standard deviations "
+            f"Trials {_format_indices(far.tolist())} have a feature more than {_OUTLIER_DEVIATIONS:g} (robust) standard deviations "
             "from the median.",
             "Look at them for artefacts; reject or repair them.",
         )
@@ -191,7 +191,7 @@ def _of_trials(vectors: FloatArray) -> Iterator[_Finding]:
             )
 
 
-def _of_classes(data: BCIData) -> Iterator[_Finding]:
+def _check_classes(data: BCIData) -> Iterator[_Finding]:
     if data.labels is None:
         return
     names, counts = np.unique(data.labels, return_counts=True)
@@ -204,6 +204,6 @@ def _of_classes(data: BCIData) -> Iterator[_Finding]:
         )
 
 
-def _listed(places: list[int]) -> str:
+def _format_indices(places: list[int]) -> str:
     shown = ", ".join(str(at) for at in places[:5])
     return f"{shown} and {len(places) - 5} more (from 0)" if len(places) > 5 else f"{shown} (from 0)"

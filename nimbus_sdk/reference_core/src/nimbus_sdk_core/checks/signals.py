@@ -8,8 +8,8 @@ import numpy as np
 
 from .._types import FeatureArray
 
-_HUM = 10.0
-_MOST_TRIALS = 200
+_HUM_RATIO = 10.0
+_MAX_TRIALS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class FeatureSummary:
     neighbours: float
 
 
-def summary(values: FeatureArray) -> FeatureSummary:
+def summarize_feature(values: FeatureArray) -> FeatureSummary:
     """Sum up a feature.
 
     Args:
         values: Shape (n_samples × n_trials).
 
-    >>> summary(np.array([[1.0, 5.0], [3.0, 7.0]])).within
+    >>> summarize_feature(np.array([[1.0, 5.0], [3.0, 7.0]])).within
     1.0
     """
     own = values.astype(np.float64)
@@ -63,7 +63,7 @@ def summary(values: FeatureArray) -> FeatureSummary:
     )
 
 
-def mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool:
+def has_mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool:
     """Whether the power at a frequency stands out from that of the frequencies beside it.
 
     Args:
@@ -76,13 +76,13 @@ def mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool:
 
     >>> times = np.arange(500) / 250.0
     >>> noise = np.random.default_rng(1).normal(size=(1, 500, 20))
-    >>> mains_hum(noise, 250.0, 50.0), mains_hum(noise + np.sin(100 * np.pi * times)[:, None], 250.0, 50.0)
+    >>> has_mains_hum(noise, 250.0, 50.0), has_mains_hum(noise + np.sin(100 * np.pi * times)[:, None], 250.0, 50.0)
     (False, True)
     """
     n_samples, n_trials = features.shape[1:]
     if n_samples < rate or frequency + 6.0 >= rate / 2.0:
         return False
-    chosen = features[:, :, :: -(-n_trials // _MOST_TRIALS)]
+    chosen = features[:, :, :: -(-n_trials // _MAX_TRIALS)]
     frequencies = np.fft.rfftfreq(n_samples, 1.0 / rate)
     near = (frequencies > frequency - 6.0) & (frequencies < frequency + 6.0)
     window = np.hanning(n_samples)[:, None]
@@ -90,4 +90,4 @@ def mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool:
     for own in chosen:
         power += (np.abs(np.fft.rfft((own - own.mean(axis=0)) * window, axis=0)[near]) ** 2).mean(axis=1)
     at = np.abs(frequencies[near] - frequency) < 1.5
-    return bool(power[at].max() > _HUM * np.median(power[~at]))
+    return bool(power[at].max() > _HUM_RATIO * np.median(power[~at]))

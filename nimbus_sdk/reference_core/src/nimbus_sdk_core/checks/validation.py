@@ -12,7 +12,7 @@ from ..data.bci_data import BCIData
 from ..data.features import read_features
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError, CoreTypeError, ModelMismatchError
-from ..models.compatibility import check_metadata, check_metadata_kind, check_model
+from ..models.compatibility import check_metadata_fits, check_metadata_kind, check_model
 from ..models.protocol import Decoder
 from .preprocessing import diagnose_preprocessing
 
@@ -94,7 +94,7 @@ def check_model_compatibility(model: Decoder, data: BCIData | BCIMetadata) -> bo
             f"data is a {type(data).__name__}, not a BCIData.", "Give BCIData(features, metadata)."
         )
     try:
-        check_metadata(model, metadata)
+        check_metadata_fits(model, metadata)
     except (CoreDataError, ModelMismatchError):
         return False
     return True

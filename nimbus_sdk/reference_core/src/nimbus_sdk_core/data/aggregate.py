@@ -12,7 +12,7 @@ from ..errors import CoreDataError
 from .metadata import TemporalAggregation
 
 # Numbers in one piece; with its temporaries a few megabytes.
-_AT_ONCE = 2**18
+_PIECE_NUMBERS = 2**18
 
 # What is left of a constant after its mean is taken away, relative to it.
 _ROUNDING = 1e-13
@@ -57,10 +57,10 @@ def _mean(features: FeatureArray) -> FloatArray:
 
 
 def _median(features: FeatureArray) -> FloatArray:
-    return _piece_by_piece(_middle, features)
+    return _reduce_in_pieces(_sorted_median, features)
 
 
-def _middle(features: FeatureArray) -> FloatArray:
+def _sorted_median(features: FeatureArray) -> FloatArray:
     """As ``np.median`` over samples, but by sorting: for trials of hundreds of samples that is faster."""
     rows = np.moveaxis(features, 1, -1).copy()
     rows.sort()
@@ -68,19 +68,19 @@ def _middle(features: FeatureArray) -> FloatArray:
     return np.asarray(0.5 * low + 0.5 * high)
 
 
-def _only(features: FeatureArray) -> FloatArray:
+def _single_sample(features: FeatureArray) -> FloatArray:
     return features[:, 0, :].astype(np.float64, copy=False)
 
 
 def _logvar(features: FeatureArray) -> FloatArray:
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        found = np.log(_piece_by_piece(_variance, features))
+        found = np.log(_reduce_in_pieces(_variance, features))
     if not np.isfinite(found).all():
-        _refuse(found)
+        _raise_logvar_error(found)
     return np.asarray(found)
 
 
-def _refuse(logarithms: FloatArray) -> NoReturn:
+def _raise_logvar_error(logarithms: FloatArray) -> NoReturn:
     feature, trial = (int(at) for at in np.argwhere(~np.isfinite(logarithms))[0])
     if logarithms[feature, trial] == -np.inf:
         raise CoreDataError(
@@ -105,10 +105,10 @@ def _variance(features: FeatureArray) -> FloatArray:
     return found
 
 
-def _piece_by_piece(reduce: Callable[[FeatureArray], FloatArray], features: FeatureArray) -> FloatArray:
+def _reduce_in_pieces(reduce: Callable[[FeatureArray], FloatArray], features: FeatureArray) -> FloatArray:
     """Reduce the sample axis with temporaries of a few megabytes, whatever the size of the features."""
     n_features, n_samples, n_trials = features.shape
-    rows, columns = max(1, _AT_ONCE // (n_samples * n_trials or 1)), max(1, _AT_ONCE // n_samples)
+    rows, columns = max(1, _PIECE_NUMBERS // (n_samples * n_trials or 1)), max(1, _PIECE_NUMBERS // n_samples)
     found = np.empty((n_features, n_trials))
     for first in range(0, n_features, rows):
         for start in range(0, n_trials, columns):
@@ -121,5 +121,5 @@ _METHODS: dict[TemporalAggregation, Callable[[FeatureArray], FloatArray]] = {
     "mean": _mean,
     "median": _median,
     "logvar": _logvar,
-    "none": _only,
+    "none": _single_sample,
 }

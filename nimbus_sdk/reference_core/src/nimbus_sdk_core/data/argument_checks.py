@@ -15,7 +15,7 @@ def check_kind(name: str, value: object, kind: type, hint: str) -> None:
         raise CoreTypeError(f"{name} is a {type(value).__name__}, not a {kind.__name__}.", hint)
 
 
-def whole_number(name: str, value: SupportsIndex, *, least: int, most: int) -> int:
+def check_whole_number(name: str, value: SupportsIndex, *, least: int, most: int) -> int:
     """Give ``value`` as an int within ``least`` and ``most``, or raise CoreDataError naming ``name``."""
     hint = f"Give a whole number from {least} to {most}."
     if isinstance(value, bool):
@@ -29,7 +29,7 @@ def whole_number(name: str, value: SupportsIndex, *, least: int, most: int) -> i
     return number
 
 
-def positive_number(name: str, value: SupportsFloat) -> float:
+def check_positive_number(name: str, value: SupportsFloat) -> float:
     """Give ``value`` as a finite float above zero, or raise CoreDataError naming ``name``."""
     hint = "Give a finite number above zero."
     if isinstance(value, bool | str | bytes):
@@ -43,7 +43,7 @@ def positive_number(name: str, value: SupportsFloat) -> float:
     return number
 
 
-def probability(name: str, value: SupportsFloat) -> float:
+def check_probability(name: str, value: SupportsFloat) -> float:
     """Give ``value`` as a float from 0 to 1, or raise CoreDataError naming ``name``."""
     hint = "Give a number from 0 to 1."
     if isinstance(value, bool | str | bytes):

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from .._types import FeatureArray, FloatArray, LabelArray
 from ..errors import CoreDataError, CoreTypeError
 from .aggregate import aggregate
-from .dask_arrays import as_lazy_features, is_lazy
+from .dask_arrays import is_dask_array, read_dask_features
 from .features import check_axes, read_features
-from .labels import as_labels
+from .labels import read_labels
 from .metadata import BCIMetadata, TemporalAggregation
 
 if TYPE_CHECKING:
@@ -55,14 +55,16 @@ class BCIData:
                 f"metadata is a {type(metadata).__name__}, not a BCIMetadata.",
                 "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …).",
             )
-        if is_lazy(features):
-            checked = as_lazy_features(features)
+        if is_dask_array(features):
+            checked = read_dask_features(features)
             check_axes(checked, metadata)
         else:
             checked = read_features(features, metadata)
         object.__setattr__(self, "features", checked)
         object.__setattr__(self, "metadata", metadata)
-        object.__setattr__(self, "labels", None if labels is None else _fitting(labels, checked, metadata))
+        object.__setattr__(
+            self, "labels", None if labels is None else _read_labels(labels, checked, metadata)
+        )
 
     @classmethod
     def from_epochs(
@@ -137,7 +139,7 @@ class BCIData:
         Raises:
             CoreDataError: ``"logvar"`` where a feature does not vary within a trial, or by more than 1e150.
         """
-        if is_lazy(self.features):
+        if is_dask_array(self.features):
             from .dask_aggregate import aggregate_piecewise
 
             return aggregate_piecewise(self.features, self.metadata)
@@ -179,8 +181,8 @@ class BCIData:
         )
 
 
-def _fitting(labels: npt.ArrayLike, features: FeatureArray, metadata: BCIMetadata) -> LabelArray:
-    found, n_trials = as_labels(labels), features.shape[2]
+def _read_labels(labels: npt.ArrayLike, features: FeatureArray, metadata: BCIMetadata) -> LabelArray:
+    found, n_trials = read_labels(labels), features.shape[2]
     if len(found) != n_trials:
         raise CoreDataError(
             f"labels have shape ({len(found)},), expected ({n_trials},): axis 2 of features is n_trials; "

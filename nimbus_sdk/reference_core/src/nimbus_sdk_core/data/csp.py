@@ -11,10 +11,10 @@ from typing import SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from .._repr import Facts, as_line, as_table
+from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray, LabelArray
 from ..errors import CoreDataError, MissingLibraryError
-from .argument_checks import whole_number
+from .argument_checks import check_whole_number
 from .mne_epochs import EpochsLike, read_epochs
 
 
@@ -65,13 +65,13 @@ class SpatialFilters:
             )
 
     def __repr__(self) -> str:
-        return as_line("SpatialFilters", self._facts())
+        return format_line("SpatialFilters", self._summary())
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
-        return as_table("SpatialFilters", self._facts())
+        return format_html_table("SpatialFilters", self._summary())
 
-    def _facts(self) -> Facts:
+    def _summary(self) -> Summary:
         n_components, n_channels = self.filters.shape
         return [
             ("components", str(n_components)),
@@ -96,14 +96,14 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
     """
     recording, labels = read_epochs(epochs)
     n_channels = recording.shape[1]
-    wanted = whole_number("n_components", n_components, least=1, most=n_channels)
+    wanted = check_whole_number("n_components", n_components, least=1, most=n_channels)
     if len(np.unique(labels)) < 2:
         raise CoreDataError(
             f"The epochs hold one kind of event: {np.unique(labels).tolist()}.", "CSP compares at least two."
         )
     if not np.isfinite(recording).all():
         raise CoreDataError("The epochs hold values that are not finite.", "Drop or repair these epochs.")
-    for library, learn in (("mne", _by_mne), ("pyriemann", _by_pyriemann)):
+    for library, learn in (("mne", _fit_with_mne), ("pyriemann", _fit_with_pyriemann)):
         if find_spec(library) is not None:
             filters = np.ascontiguousarray(learn(recording, labels, wanted), dtype=np.float64)
             return SpatialFilters(filters, tuple(epochs.ch_names), library)
@@ -113,14 +113,14 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
     )
 
 
-def _by_mne(recording: FloatArray, labels: LabelArray, n_components: int) -> FloatArray:
+def _fit_with_mne(recording: FloatArray, labels: LabelArray, n_components: int) -> FloatArray:
     with import_module("mne").use_log_level("warning"):
         csp = import_module("mne.decoding").CSP(n_components=n_components, transform_into="csp_space")
         filters: FloatArray = csp.fit(recording, labels).filters_[:n_components]
     return filters
 
 
-def _by_pyriemann(recording: FloatArray, labels: LabelArray, n_components: int) -> FloatArray:
+def _fit_with_pyriemann(recording: FloatArray, labels: LabelArray, n_components: int) -> FloatArray:
     covariances = import_module("pyriemann.estimation").Covariances().transform(recording)
     csp = import_module("pyriemann.spatialfilters").CSP(nfilter=n_components)
     filters: FloatArray = csp.fit(covariances, labels).filters_

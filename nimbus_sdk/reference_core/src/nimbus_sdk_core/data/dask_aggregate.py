@@ -12,7 +12,7 @@ import numpy as np
 from .._types import FeatureArray, FloatArray
 from ..errors import CoreDataError
 from .aggregate import aggregate
-from .dask_arrays import LazyArray
+from .dask_arrays import DaskArray
 from .features import read_features
 from .metadata import BCIMetadata
 
@@ -65,16 +65,16 @@ def aggregate_piecewise(features: FeatureArray, metadata: BCIMetadata) -> FloatA
         features,
         dtype=np.float64,
         drop_axis=1,
-        chunks=((len(features),), trials_in_pieces(features)),
+        chunks=((len(features),), count_piece_trials(features)),
         meta=np.empty((0, 0)),
     )
     computed: FloatArray = vectors.compute()
     return computed.T
 
 
-def trials_in_pieces(features: FeatureArray) -> tuple[int, ...]:
+def count_piece_trials(features: FeatureArray) -> tuple[int, ...]:
     """Number of trials in each piece of a Dask array of features."""
-    return cast(LazyArray, features).chunks[2]
+    return cast(DaskArray, features).chunks[2]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from .._types import FeatureArray
 from ..errors import CoreDataError
 
 
-class LazyArray(Protocol):
+class DaskArray(Protocol):
     """What this package knows of a Dask array."""
 
     @property
@@ -35,10 +35,10 @@ class LazyArray(Protocol):
         ...
 
 
-def is_lazy(features: object) -> bool:
+def is_dask_array(features: object) -> bool:
     """Whether something is a Dask array.
 
-    >>> is_lazy(np.zeros(3))
+    >>> is_dask_array(np.zeros(3))
     False
     """
     dask_array = sys.modules.get("dask.array")
@@ -47,14 +47,14 @@ def is_lazy(features: object) -> bool:
 
 def require_in_memory(features: object) -> None:
     """Raise CoreDataError where features are a Dask array and cannot be planned with."""
-    if is_lazy(features):
+    if is_dask_array(features):
         raise CoreDataError(
             "features are a Dask array, which is computed only when it is needed.",
             "Give a part that fits into memory: BCIData(features[..., :1000].compute(), metadata).",
         )
 
 
-def as_lazy_features(features: object) -> FeatureArray:
+def read_dask_features(features: object) -> FeatureArray:
     """A Dask array as features: whole along features and samples, in pieces along trials, float.
 
     The values are looked at piece by piece, when they are there.
@@ -62,7 +62,7 @@ def as_lazy_features(features: object) -> FeatureArray:
     Raises:
         CoreDataError: Lengths that are not known yet, pieces that are no NumPy arrays, or no real numbers.
     """
-    found = cast(LazyArray, features)
+    found = cast(DaskArray, features)
     if any(np.isnan(length) for length in found.shape):
         raise CoreDataError(
             f"features are a Dask array whose shape {found.shape} is not known yet.",

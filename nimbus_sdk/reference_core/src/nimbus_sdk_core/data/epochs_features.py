@@ -10,7 +10,7 @@ from .._types import FeatureArray, FloatArray, LabelArray
 from ..errors import CoreDataError
 from .csp import SpatialFilters
 from .metadata import BCIMetadata, TemporalAggregation
-from .mne_epochs import EpochsLike, Transformer, read_epochs, sampling_rate
+from .mne_epochs import EpochsLike, Transformer, read_epochs, read_sampling_rate
 
 
 def read_epochs_features(
@@ -33,7 +33,7 @@ def read_epochs_features(
     recording, labels = read_epochs(epochs)
     if isinstance(transformer, SpatialFilters):
         transformer.check_channels(epochs.ch_names)
-    features = _as_features(recording) if transformer is None else _transformed(transformer, recording)
+    features = _move_trials_last(recording) if transformer is None else _transform(transformer, recording)
     n_kinds = len(np.unique(labels))
     if n_classes is None and n_kinds < 2:
         raise CoreDataError(
@@ -41,18 +41,18 @@ def read_epochs_features(
             "Give n_classes.",
         )
     metadata = BCIMetadata(
-        sampling_rate=sampling_rate(epochs),
+        sampling_rate=read_sampling_rate(epochs),
         paradigm=paradigm,
-        feature_type=feature_type or _usual_type(transformer),
+        feature_type=feature_type or _default_feature_type(transformer),
         n_features=features.shape[0],
         n_classes=n_kinds if n_classes is None else n_classes,  # type: ignore[arg-type]
         chunk_size=chunk_size,  # type: ignore[arg-type]
-        temporal_aggregation=temporal_aggregation or _usual_aggregation(paradigm, transformer, features),
+        temporal_aggregation=temporal_aggregation or _default_aggregation(paradigm, transformer, features),
     )
     return features, metadata, labels
 
 
-def _transformed(transformer: Transformer, recording: FloatArray) -> FeatureArray:
+def _transform(transformer: Transformer, recording: FloatArray) -> FeatureArray:
     found = np.asarray(transformer.transform(recording))
     if found.ndim == 2:
         found = found[:, :, np.newaxis]
@@ -61,14 +61,14 @@ def _transformed(transformer: Transformer, recording: FloatArray) -> FeatureArra
             f"The transformer made an array of shape {found.shape} of {len(recording)} epochs.",
             "It should give (n_epochs × n_features), or (n_epochs × n_features × n_samples).",
         )
-    return _as_features(found)
+    return _move_trials_last(found)
 
 
-def _as_features(by_epoch: FloatArray) -> FeatureArray:
+def _move_trials_last(by_epoch: FloatArray) -> FeatureArray:
     return by_epoch.transpose(1, 2, 0)
 
 
-def _usual_type(transformer: Transformer | None) -> str:
+def _default_feature_type(transformer: Transformer | None) -> str:
     if transformer is None:
         return "raw_filtered"
     if isinstance(transformer, SpatialFilters):
@@ -79,7 +79,7 @@ def _usual_type(transformer: Transformer | None) -> str:
     )
 
 
-def _usual_aggregation(
+def _default_aggregation(
     paradigm: str, transformer: Transformer | None, features: FeatureArray
 ) -> TemporalAggregation:
     if features.shape[1] == 1:

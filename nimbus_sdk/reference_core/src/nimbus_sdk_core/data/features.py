@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .._types import FeatureArray
 from ..errors import CoreDataError
-from .labels import refuse_mask
+from .labels import check_not_masked
 from .metadata import BCIMetadata
 
 _AXES = "(n_features × n_samples × n_trials)"
@@ -37,7 +37,7 @@ def read_features(features: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArra
 
 
 def _as_floats(features: npt.ArrayLike) -> FeatureArray:
-    refuse_mask("features", features)
+    check_not_masked("features", features)
     try:
         found = np.asarray(features)
     except ValueError:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .._types import IndexArray, LabelArray
 from ..errors import CoreDataError
 
-_KINDS = "Give one whole number, one text or one truth value for each trial."
+_HINT = "Give one whole number, one text or one truth value for each trial."
 
 _READABLE = {bool: np.bool_, int: np.integer, float: np.floating, str: np.str_}
 
@@ -19,7 +19,7 @@ _READABLE = {bool: np.bool_, int: np.integer, float: np.floating, str: np.str_}
 _WIDEST_TABLE = 65_536
 
 
-def as_labels(labels: npt.ArrayLike) -> LabelArray:
+def read_labels(labels: npt.ArrayLike) -> LabelArray:
     """Read labels of any usual kind into a one-dimensional int64, text or bool array.
 
     Whole numbers may start at 1 (Julia, MATLAB), at 0 (Python) or anywhere else; floats that hold whole
@@ -31,34 +31,34 @@ def as_labels(labels: npt.ArrayLike) -> LabelArray:
     Raises:
         CoreDataError: Not one-dimensional, not whole numbers, texts or truth values, or several of these.
 
-    >>> as_labels([1.0, 2.0, 1.0])
+    >>> read_labels([1.0, 2.0, 1.0])
     array([1, 2, 1])
     """
-    refuse_mask("labels", labels)
+    check_not_masked("labels", labels)
     try:
         found = np.asarray(labels)
     except ValueError:
-        raise CoreDataError("labels are ragged: entries of unequal length.", _KINDS) from None
+        raise CoreDataError("labels are ragged: entries of unequal length.", _HINT) from None
     if found.dtype == object:
-        found = _from_objects(found)
+        found = _read_objects(found)
     elif found.ndim == 1 and isinstance(labels, Sequence):
         # NumPy makes texts of numbers among texts, and numbers of truth values among numbers.
-        _one_kind(labels)
+        _common_type(labels)
     if found.ndim != 1:
         raise CoreDataError(
             f"labels have shape {found.shape}, expected (n_trials,).", "Give one label for each trial."
         )
     if found.dtype.kind == "f":
-        return _from_floats(found)
+        return _read_floats(found)
     if found.dtype.kind == "u" and found.size and int(found.max()) > np.iinfo(np.int64).max:
         raise CoreDataError(f"A label is {found.max()}, too large.", "Use smaller whole numbers.")
     targets = {"b": np.bool_, "i": np.int64, "u": np.int64, "U": np.str_}
     if found.dtype.kind not in targets:
-        raise CoreDataError(f"labels hold values of type {found.dtype}.", _KINDS)
+        raise CoreDataError(f"labels hold values of type {found.dtype}.", _HINT)
     return found.astype(targets[found.dtype.kind])
 
 
-def refuse_mask(name: str, values: object) -> None:
+def check_not_masked(name: str, values: object) -> None:
     """Raise CoreDataError where values are a masked array: what is masked would be taken for measured."""
     if type(values) is np.ndarray:
         return
@@ -67,7 +67,7 @@ def refuse_mask(name: str, values: object) -> None:
         raise CoreDataError(f"{name} are a masked array, and the mask would be lost.", "Fill or drop first.")
 
 
-def index_of(labels: LabelArray, classes: LabelArray) -> IndexArray:
+def encode_labels(labels: LabelArray, classes: LabelArray) -> IndexArray:
     """Find each label's place in the sorted ``classes``.
 
     Args:
@@ -86,7 +86,7 @@ def index_of(labels: LabelArray, classes: LabelArray) -> IndexArray:
             f"labels are of type {labels.dtype}, the model's classes are {known}.",
             "Translate the labels into the model's own.",
         )
-    found = _from_table(labels, classes) if labels.dtype.kind == "i" else None
+    found = _encode_by_table(labels, classes) if labels.dtype.kind == "i" else None
     if found is not None:
         return found
     place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
@@ -100,13 +100,13 @@ def index_of(labels: LabelArray, classes: LabelArray) -> IndexArray:
     raise CoreDataError(f"labels hold {names}, but the model's classes are {known}.", hint)
 
 
-def classes_in(labels: LabelArray) -> tuple[LabelArray, IndexArray]:
+def find_classes(labels: LabelArray) -> tuple[LabelArray, IndexArray]:
     """Find the classes that occur, sorted, and each label's place among them.
 
     Args:
         labels: Shape (n_trials,).
 
-    >>> classes_in(as_labels([7, 5, 7]))
+    >>> find_classes(read_labels([7, 5, 7]))
     (array([5, 7]), array([1, 0, 1]))
     """
     if labels.dtype.kind == "i" and labels.size:
@@ -121,7 +121,7 @@ def classes_in(labels: LabelArray) -> tuple[LabelArray, IndexArray]:
     return classes, index
 
 
-def _from_table(labels: LabelArray, classes: LabelArray) -> IndexArray | None:
+def _encode_by_table(labels: LabelArray, classes: LabelArray) -> IndexArray | None:
     """Places of whole numbers among whole numbers; None where a table cannot tell."""
     span = int(classes[-1]) - int(classes[0])
     if span >= _WIDEST_TABLE:
@@ -136,43 +136,43 @@ def _from_table(labels: LabelArray, classes: LabelArray) -> IndexArray | None:
     return place if (place >= 0).all() else None
 
 
-def _from_objects(found: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:
+def _read_objects(found: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:
     items = found.ravel().tolist()
-    kind = _one_kind(items)
+    kind = _common_type(items)
     if kind not in _READABLE:
-        raise CoreDataError(f"labels hold values of type {kind.__name__}.", _KINDS)
-    return _of_kind(items, kind).reshape(found.shape)
+        raise CoreDataError(f"labels hold values of type {kind.__name__}.", _HINT)
+    return _array_of_type(items, kind).reshape(found.shape)
 
 
-def _one_kind(items: Iterable[object]) -> type:
+def _common_type(items: Iterable[object]) -> type:
     """What all items are, of Python or of NumPy; whole numbers among floats count as floats."""
-    kinds = {_python_kind(one) for one in set(map(type, items))}
+    kinds = {_python_type(one) for one in set(map(type, items))}
     if kinds == {int, float}:
         return float
     if len(kinds) > 1:
         names = sorted(kind.__name__ for kind in kinds)
-        raise CoreDataError(f"labels mix values of types {', '.join(names)}.", _KINDS)
+        raise CoreDataError(f"labels mix values of types {', '.join(names)}.", _HINT)
     return kinds.pop() if kinds else int
 
 
-def _python_kind(one: type) -> type:
+def _python_type(one: type) -> type:
     return next((kind for kind, theirs in _READABLE.items() if issubclass(one, kind | theirs)), one)
 
 
-def _of_kind(items: list[object], kind: type) -> npt.NDArray[np.generic]:
+def _array_of_type(items: list[object], kind: type) -> npt.NDArray[np.generic]:
     try:
         return np.array(items, dtype=kind)
     except OverflowError:
         raise CoreDataError("A label is a number beyond 64 bits.", "Use smaller whole numbers.") from None
 
 
-def _from_floats(found: npt.NDArray[np.generic]) -> LabelArray:
+def _read_floats(found: npt.NDArray[np.generic]) -> LabelArray:
     numbers = found.astype(np.float64)
     broken = ~np.isfinite(numbers) | (np.floor(numbers) != numbers) | (np.abs(numbers) > 2.0**53)
     if broken.any():
         at = int(np.argmax(broken))
         raise CoreDataError(
             f"The label of trial {at} (counted from 0) is {numbers[at]}. Unknown label type: continuous.",
-            _KINDS,
+            _HINT,
         )
     return numbers.astype(np.int64)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from ..errors import CoreDataError
-from .argument_checks import positive_number, whole_number
+from .argument_checks import check_positive_number, check_whole_number
 
 TemporalAggregation: TypeAlias = Literal["mean", "median", "logvar", "none"]
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_MOST_FEATURES = 65_536
-_MOST_CLASSES = 4_096
+_MAX_FEATURES = 65_536
+_MAX_CLASSES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,17 @@ class BCIMetadata:
 
     def __post_init__(self) -> None:
         keep = object.__setattr__
-        keep(self, "sampling_rate", positive_number("sampling_rate", self.sampling_rate))
-        keep(self, "paradigm", _word("paradigm", self.paradigm))
-        keep(self, "feature_type", _word("feature_type", self.feature_type))
-        keep(self, "n_features", whole_number("n_features", self.n_features, least=1, most=_MOST_FEATURES))
-        keep(self, "n_classes", whole_number("n_classes", self.n_classes, least=2, most=_MOST_CLASSES))
+        keep(self, "sampling_rate", check_positive_number("sampling_rate", self.sampling_rate))
+        keep(self, "paradigm", _check_word("paradigm", self.paradigm))
+        keep(self, "feature_type", _check_word("feature_type", self.feature_type))
+        keep(
+            self, "n_features", check_whole_number("n_features", self.n_features, least=1, most=_MAX_FEATURES)
+        )
+        keep(self, "n_classes", check_whole_number("n_classes", self.n_classes, least=2, most=_MAX_CLASSES))
         if self.chunk_size is not None:
-            keep(self, "chunk_size", whole_number("chunk_size", self.chunk_size, least=1, most=2**31 - 1))
+            keep(
+                self, "chunk_size", check_whole_number("chunk_size", self.chunk_size, least=1, most=2**31 - 1)
+            )
         ways = get_args(TemporalAggregation)
         if self.temporal_aggregation not in ways:
             raise CoreDataError(
@@ -64,7 +68,7 @@ class BCIMetadata:
             )
 
 
-def _word(name: str, value: str) -> str:
+def _check_word(name: str, value: str) -> str:
     if not isinstance(value, str) or not _WORD.fullmatch(value):
         raise CoreDataError(
             f"{name} is {value!r}.",

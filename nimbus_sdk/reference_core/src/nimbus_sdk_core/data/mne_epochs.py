@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .._types import FloatArray, LabelArray
 from ..errors import CoreDataError
 
-_BRAIN = {"eeg", "mag", "grad", "ref_meg", "seeg", "ecog", "dbs", "csd", "hbo", "hbr"}
+_BRAIN_CHANNELS = {"eeg", "mag", "grad", "ref_meg", "seeg", "ecog", "dbs", "csd", "hbo", "hbr"}
 
 
 @runtime_checkable
@@ -65,11 +65,12 @@ def read_epochs(epochs: EpochsLike) -> tuple[FloatArray, LabelArray]:
             f"epochs is a {type(epochs).__name__}, which is not like mne.Epochs.",
             "Arrays of features go into BCIData(features, metadata, labels).",
         )
-    _check_channels(epochs)
-    _check_marks(epochs)
+    _check_channel_types(epochs)
+    _check_bad_channels(epochs)
     if not len(epochs.events):
         raise CoreDataError(
-            f"No epochs are left{_dropped(epochs)}.", "Look at the events, and at the limits for rejection."
+            f"No epochs are left{_describe_dropped(epochs)}.",
+            "Look at the events, and at the limits for rejection.",
         )
     recording = np.asarray(epochs.get_data())
     codes = np.asarray(epochs.events)[:, -1]
@@ -85,16 +86,16 @@ def read_epochs(epochs: EpochsLike) -> tuple[FloatArray, LabelArray]:
     return recording, codes.astype(np.int64)
 
 
-def sampling_rate(epochs: EpochsLike) -> float:
+def read_sampling_rate(epochs: EpochsLike) -> float:
     """Samples a second of epochs, in Hz."""
     return float(epochs.info["sfreq"])  # type: ignore[arg-type]
 
 
-def _check_channels(epochs: EpochsLike) -> None:
+def _check_channel_types(epochs: EpochsLike) -> None:
     kinds = getattr(epochs, "get_channel_types", None)
     if kinds is None:
         return
-    others = sorted(set(kinds()) - _BRAIN)
+    others = sorted(set(kinds()) - _BRAIN_CHANNELS)
     if others:
         raise CoreDataError(
             f"The epochs hold channels of the kinds {', '.join(others)}, which are no signals of the brain.",
@@ -102,7 +103,7 @@ def _check_channels(epochs: EpochsLike) -> None:
         )
 
 
-def _check_marks(epochs: EpochsLike) -> None:
+def _check_bad_channels(epochs: EpochsLike) -> None:
     marked = cast(Sequence[str], epochs.info.get("bads", ()))
     bad = [name for name in epochs.ch_names if name in marked]
     if bad:
@@ -113,7 +114,7 @@ def _check_marks(epochs: EpochsLike) -> None:
         )
 
 
-def _dropped(epochs: EpochsLike) -> str:
+def _describe_dropped(epochs: EpochsLike) -> str:
     """How many were dropped, where the epochs tell; events that were not asked for do not count."""
     log: Sequence[Sequence[str]] = getattr(epochs, "drop_log", ())
     n_dropped = sum(bool(reasons) and "IGNORED" not in reasons for reasons in log)

@@ -8,14 +8,14 @@ from typing import Literal, TypeAlias, TypeVar, get_args
 import numpy as np
 import numpy.typing as npt
 
-from .._repr import Facts, as_line, as_table
+from .._repr import Summary, format_html_table, format_line
 from .._types import FeatureArray, FloatArray
 from ..errors import CoreDataError
 from .argument_checks import check_kind
 from .bci_data import BCIData
-from .dask_arrays import as_lazy_features, is_lazy, require_in_memory
+from .dask_arrays import is_dask_array, read_dask_features, require_in_memory
 from .features import check_finite
-from .labels import refuse_mask
+from .labels import check_not_masked
 
 Normalization: TypeAlias = Literal["zscore", "minmax", "robust", "none"]
 Features = TypeVar("Features", BCIData, npt.ArrayLike)
@@ -49,13 +49,13 @@ class NormalizationParams:
     computed_from_n_trials: int
 
     def __repr__(self) -> str:
-        return as_line("NormalizationParams", self._facts())
+        return format_line("NormalizationParams", self._summary())
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
-        return as_table("NormalizationParams", self._facts())
+        return format_html_table("NormalizationParams", self._summary())
 
-    def _facts(self) -> Facts:
+    def _summary(self) -> Summary:
         return [
             ("method", self.method),
             ("features", str(len(self.means))),
@@ -86,12 +86,12 @@ def estimate_normalization_params(
     """
     if method not in get_args(Normalization):
         raise CoreDataError(f"method is {method!r}.", f"Use one of {', '.join(get_args(Normalization))}.")
-    found = _array(features)
+    found = _read_array(features)
     require_in_memory(found)
     if not found[0].size:
         raise CoreDataError(f"features have shape {found.shape}: nothing to learn from.", "Give trials.")
     # One feature at a time, so that a memory map is never copied as a whole.
-    learned = np.array([_statistics(own) for own in found]).T
+    learned = np.array([_compute_statistics(own) for own in found]).T
     if not np.isfinite(learned).all():
         raise CoreDataError("features hold values that are not finite.", "Drop or repair these trials first.")
     means, stds, mins, maxs, medians, mads = learned
@@ -123,15 +123,15 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
            [[1.5]]])
     """
     check_kind("params", params, NormalizationParams, "Give what estimate_normalization_params() returned.")
-    found: FeatureArray = _array(features, least_axes=2)
-    if not is_lazy(features) and not isinstance(features, BCIData):
+    found: FeatureArray = _read_array(features, least_axes=2)
+    if not is_dask_array(features) and not isinstance(features, BCIData):
         check_finite(found)
     if len(found) != len(params.means):
         raise CoreDataError(
             f"features have shape {found.shape}, the parameters are those of {len(params.means)} features.",
             "Prepare the features as those that the parameters were learned from.",
         )
-    centre, width = _scale(params)
+    centre, width = _centre_and_width(params)
     along = (slice(None), *[None] * (found.ndim - 1))
     scaled = (found - centre[along]) / width[along]
     if isinstance(features, BCIData):
@@ -139,13 +139,13 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
     return scaled
 
 
-def _array(features: BCIData | npt.ArrayLike, *, least_axes: int = 3) -> FeatureArray:
+def _read_array(features: BCIData | npt.ArrayLike, *, least_axes: int = 3) -> FeatureArray:
     if isinstance(features, BCIData):
         return features.features
     hint = "Give BCIData, or an array (n_features × n_samples × n_trials)."
-    if is_lazy(features):
-        return as_lazy_features(features)
-    refuse_mask("features", features)
+    if is_dask_array(features):
+        return read_dask_features(features)
+    check_not_masked("features", features)
     try:
         found = np.asarray(features)
     except ValueError:
@@ -155,7 +155,7 @@ def _array(features: BCIData | npt.ArrayLike, *, least_axes: int = 3) -> Feature
     return found
 
 
-def _statistics(values: FeatureArray) -> tuple[float, ...]:
+def _compute_statistics(values: FeatureArray) -> tuple[float, ...]:
     median = float(np.median(values))
     return (
         float(values.mean(dtype=np.float64)),
@@ -167,7 +167,7 @@ def _statistics(values: FeatureArray) -> tuple[float, ...]:
     )
 
 
-def _scale(params: NormalizationParams) -> tuple[FloatArray, FloatArray]:
+def _centre_and_width(params: NormalizationParams) -> tuple[FloatArray, FloatArray]:
     """What to subtract from each feature, and what to divide it by."""
     centre, width = {
         "zscore": (params.means, params.stds),

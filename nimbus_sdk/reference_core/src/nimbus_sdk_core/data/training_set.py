@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .._sklearn import warn_of_column
+from .._sklearn import warn_column_labels
 from .._types import FloatArray, IndexArray, LabelArray
 from ..errors import CoreDataError, CoreTypeError
 from .bci_data import BCIData
-from .labels import as_labels, classes_in, index_of, refuse_mask
+from .labels import check_not_masked, encode_labels, find_classes, read_labels
 
-LARGEST = 1e100
+MAX_ABSOLUTE = 1e100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Labelled:
+class TrainingSet:
     """Vectors with the class of each.
 
     Attributes:
@@ -31,7 +31,7 @@ class Labelled:
     classes: LabelArray
 
 
-def as_matrix(vectors: npt.ArrayLike) -> FloatArray:
+def read_vectors(vectors: npt.ArrayLike) -> FloatArray:
     """Read a (n_vectors × n_features) matrix of numbers that may still be NaN, infinite or too large.
 
     Raises:
@@ -44,10 +44,10 @@ def as_matrix(vectors: npt.ArrayLike) -> FloatArray:
         )
     if hasattr(vectors, "toarray"):
         raise CoreDataError("Vectors are a sparse matrix, which is not supported.", "Give X.toarray().")
-    refuse_mask("Vectors", vectors)
-    found = _with_two_axes(vectors)
+    check_not_masked("Vectors", vectors)
+    found = _read_two_axes(vectors)
     if found.dtype == object:
-        found = _from_objects(found)
+        found = _read_objects(found)
     if found.dtype.kind == "c":
         raise CoreDataError(
             f"Vectors are of type {found.dtype}: Complex data not supported.", "Give real numbers."
@@ -57,7 +57,7 @@ def as_matrix(vectors: npt.ArrayLike) -> FloatArray:
     return found.astype(np.float64, copy=False)
 
 
-def _with_two_axes(vectors: npt.ArrayLike) -> npt.NDArray[np.generic]:
+def _read_two_axes(vectors: npt.ArrayLike) -> npt.NDArray[np.generic]:
     try:
         found = np.asarray(vectors)
     except ValueError:
@@ -78,7 +78,7 @@ def _with_two_axes(vectors: npt.ArrayLike) -> npt.NDArray[np.generic]:
     return found
 
 
-def _from_objects(found: npt.NDArray[np.generic]) -> FloatArray:
+def _read_objects(found: npt.NDArray[np.generic]) -> FloatArray:
     texts = [item for item in found.flat if isinstance(item, str | bytes | bool)]
     if texts:
         raise CoreDataError(f"Vectors hold {texts[0]!r}, which is no number.", "Give floats.")
@@ -95,27 +95,29 @@ def check_range(vectors: FloatArray) -> None:
         CoreDataError: A value that is not finite or beyond 1e100.
     """
     # NaN fails both comparisons; neither needs a temporary of the size of the vectors.
-    if not vectors.size or (vectors.min() > -LARGEST and vectors.max() < LARGEST):
+    if not vectors.size or (vectors.min() > -MAX_ABSOLUTE and vectors.max() < MAX_ABSOLUTE):
         return
-    row, column = (int(at) for at in np.argwhere(~(np.abs(vectors) < LARGEST))[0])
+    row, column = (int(at) for at in np.argwhere(~(np.abs(vectors) < MAX_ABSOLUTE))[0])
     raise CoreDataError(
-        f"Vectors hold NaN, infinity or more than {LARGEST:g}, first at trial {row}, feature {column} "
+        f"Vectors hold NaN, infinity or more than {MAX_ABSOLUTE:g}, first at trial {row}, feature {column} "
         f"(counted from 0): {vectors[row, column]}.",
         "Drop or repair these trials first, or use larger units.",
     )
 
 
-def to_learn(vectors: npt.ArrayLike, labels: npt.ArrayLike, classes: npt.ArrayLike | None = None) -> Labelled:
+def read_training_set(
+    vectors: npt.ArrayLike, labels: npt.ArrayLike, classes: npt.ArrayLike | None = None
+) -> TrainingSet:
     """Read vectors and labels of a first training; the classes are those given, or else those that occur.
 
     Raises:
         CoreDataError: Fewer than two classes, or shapes that do not fit.
     """
-    read, named = _together(vectors, labels)
-    known, index = classes_in(named)
+    read, named = _read_vectors_and_labels(vectors, labels)
+    known, index = find_classes(named)
     if classes is not None:
-        known = classes_in(as_labels(classes))[0]
-        index = index_of(named, known)
+        known = find_classes(read_labels(classes))[0]
+        index = encode_labels(named, known)
     if not len(named):
         raise CoreDataError("There are no trials to learn from.", "Give at least two of one class.")
     if len(known) < 2:
@@ -123,42 +125,42 @@ def to_learn(vectors: npt.ArrayLike, labels: npt.ArrayLike, classes: npt.ArrayLi
             f"labels hold {len(known)} class(es): {[item.item() for item in known]}.",
             "A classifier needs at least two.",
         )
-    return Labelled(read, index, known)
+    return TrainingSet(read, index, known)
 
 
-def to_learn_on(
+def read_further_training_set(
     vectors: npt.ArrayLike,
     labels: npt.ArrayLike,
     known: LabelArray,
     classes: npt.ArrayLike | None = None,
-) -> Labelled:
+) -> TrainingSet:
     """Read vectors and labels for a model whose classes are ``known``; some may be absent.
 
     Raises:
         CoreDataError: A label that the model does not know, other ``classes``, or shapes that do not fit.
     """
-    if classes is not None and not np.array_equal(classes_in(as_labels(classes))[0], known):
+    if classes is not None and not np.array_equal(find_classes(read_labels(classes))[0], known):
         raise CoreDataError(
-            f"classes are {as_labels(classes).tolist()}, but this model knows {known.tolist()}.",
+            f"classes are {read_labels(classes).tolist()}, but this model knows {known.tolist()}.",
             "Classes cannot be added: train a new model.",
         )
-    read, named = _together(vectors, labels)
-    return Labelled(read, index_of(named, known), known)
+    read, named = _read_vectors_and_labels(vectors, labels)
+    return TrainingSet(read, encode_labels(named, known), known)
 
 
-def as_labels_of(labels: npt.ArrayLike, n_trials: int) -> LabelArray:
+def read_trial_labels(labels: npt.ArrayLike, n_trials: int) -> LabelArray:
     """Read one label for each of ``n_trials``; a column of labels is taken with a warning.
 
     Raises:
         CoreDataError: Another number of labels, or labels of no usual kind.
     """
-    refuse_mask("labels", labels)
+    check_not_masked("labels", labels)
     if labels is None:
         raise CoreDataError("A classifier requires y to be passed, but the target y is None.", "Give labels.")
     column = getattr(labels, "ndim", 1) == 2 and np.shape(labels)[1] == 1
     if column:
-        warn_of_column(np.shape(labels))
-    named = as_labels(np.asarray(labels)[:, 0] if column else labels)
+        warn_column_labels(np.shape(labels))
+    named = read_labels(np.asarray(labels)[:, 0] if column else labels)
     if len(named) != n_trials:
         raise CoreDataError(
             f"There are {n_trials} vectors and {len(named)} labels.", "Give one label for each trial."
@@ -166,7 +168,7 @@ def as_labels_of(labels: npt.ArrayLike, n_trials: int) -> LabelArray:
     return named
 
 
-def _together(vectors: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, LabelArray]:
-    read = as_matrix(vectors)
+def _read_vectors_and_labels(vectors: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, LabelArray]:
+    read = read_vectors(vectors)
     check_range(read)
-    return read, as_labels_of(labels, len(read))
+    return read, read_trial_labels(labels, len(read))

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from .._repr import Facts, as_line, as_table
+from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray, LabelArray
 from .confidence_calibration import ConfidenceCalibration
 
@@ -65,13 +65,13 @@ class BatchResult:
         return self
 
     def __repr__(self) -> str:
-        return as_line("BatchResult", self._facts())
+        return format_line("BatchResult", self._summary())
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
-        return as_table("BatchResult", self._facts())
+        return format_html_table("BatchResult", self._summary())
 
-    def _facts(self) -> Facts:
+    def _summary(self) -> Summary:
         facts = [("trials", str(len(self))), ("model", self.model_name)]
         if self.simulated:
             facts.append(("trained on", "simulated data"))
@@ -88,13 +88,13 @@ class BatchResult:
         return facts
 
 
-def balance(counts: npt.NDArray[np.integer]) -> float:
+def class_balance(counts: npt.NDArray[np.integer]) -> float:
     """Entropy of the predicted classes over its maximum: 1 evenly spread, 0 all in one, NaN without any.
 
     Args:
         counts: Predictions of each class, shape (n_classes,).
 
-    >>> balance(np.array([5, 5])), balance(np.array([10, 0]))
+    >>> class_balance(np.array([5, 5])), class_balance(np.array([10, 0]))
     (1.0, 0.0)
     """
     total = int(counts.sum())

@@ -35,14 +35,14 @@ class ConfidenceCalibration:
     bin_accuracies: FloatArray
 
 
-def confidence_calibration(confidences: FloatArray, right: npt.NDArray[np.bool_]) -> ConfidenceCalibration:
+def measure_calibration(confidences: FloatArray, right: npt.NDArray[np.bool_]) -> ConfidenceCalibration:
     """Compare confidences with what came true.
 
     Args:
         confidences: Probability given to each prediction, shape (n_trials,).
         right: Whether it came true, shape (n_trials,).
 
-    >>> confidence_calibration(np.array([0.75, 0.75]), np.array([True, False])).expected_error
+    >>> measure_calibration(np.array([0.75, 0.75]), np.array([True, False])).expected_error
     0.25
     """
     place = np.minimum((confidences * N_BINS).astype(np.intp), N_BINS - 1)

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from .._types import FeatureArray, IndexArray
-from ..data.dask_aggregate import trials_in_pieces
+from ..data.dask_aggregate import count_piece_trials
 from .confidence_calibration import N_BINS, ConfidenceCalibration
 from .dask_pieces import ROWS, PieceScorer
 from .dask_result import LazyBatchResult
 
 
-def predict_lazily(score: PieceScorer, features: FeatureArray, truth: IndexArray | None) -> LazyBatchResult:
+def plan_batch(score: PieceScorer, features: FeatureArray, truth: IndexArray | None) -> LazyBatchResult:
     """Plan the decoding of a batch.
 
     Args:
@@ -33,7 +33,7 @@ def predict_lazily(score: PieceScorer, features: FeatureArray, truth: IndexArray
         A result that is computed when it is asked for.
     """
     array, model = import_module("dask.array"), score.model
-    n_classes, pieces = len(model.classes_), trials_in_pieces(features)
+    n_classes, pieces = len(model.classes_), count_piece_trials(features)
     table = array.map_blocks(
         score,
         features,
@@ -56,23 +56,25 @@ def predict_lazily(score: PieceScorer, features: FeatureArray, truth: IndexArray
         posteriors=table[:n_classes].T,
         classes=model.classes_.copy(),
         entropy=rows["entropy"],
-        mean_entropy=_mean(array, rows["entropy"]),
+        mean_entropy=_plan_mean(array, rows["entropy"]),
         mahalanobis_distances=rows["distances"],
         outlier_scores=rows["outlier_scores"],
-        balance=_balance(array, best, n_classes),
+        balance=_plan_class_balance(array, best, n_classes),
         model_name=card.name if card is not None else type(model).__name__,
         simulated=card is not None and card.simulated,
         accuracy=None if right is None else right.mean(),
-        confidence_calibration=None if right is None else _calibration(array, rows["confidences"], right),
+        confidence_calibration=None
+        if right is None
+        else _plan_calibration(array, rows["confidences"], right),
         class_names=None if card is None else card.class_names,
     )
 
 
-def _mean(array: ModuleType, values: Any) -> Any:
+def _plan_mean(array: ModuleType, values: Any) -> Any:
     return values.mean() if len(values) else array.full((), np.nan)
 
 
-def _balance(array: ModuleType, best: Any, n_classes: int) -> Any:
+def _plan_class_balance(array: ModuleType, best: Any, n_classes: int) -> Any:
     """As `balance` says, in Dask's words."""
     if not len(best):
         return array.full((), np.nan)
@@ -82,7 +84,7 @@ def _balance(array: ModuleType, best: Any, n_classes: int) -> Any:
     return array.maximum(entropy, 0.0) / math.log(n_classes)
 
 
-def _calibration(array: ModuleType, confidences: Any, right: Any) -> ConfidenceCalibration:
+def _plan_calibration(array: ModuleType, confidences: Any, right: Any) -> ConfidenceCalibration:
     """As `confidence_calibration` says, in Dask's words."""
     place = array.minimum((confidences * N_BINS).astype(np.intp), N_BINS - 1)
     counts = array.bincount(place, minlength=N_BINS)

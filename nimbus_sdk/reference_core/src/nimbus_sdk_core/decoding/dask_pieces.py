@@ -13,7 +13,7 @@ from ..data.dask_aggregate import BlockInfo, piece_errors
 from ..data.features import read_features
 from ..data.metadata import BCIMetadata
 from ..models.protocol import Decoder
-from ..models.scoring import diagnose
+from ..models.scoring import score_batch
 
 ROWS = ("best", "confidences", "entropy", "distances", "outlier_scores")
 """What stands below the posteriors in the table of a scored piece."""
@@ -48,5 +48,5 @@ class PieceScorer:
         """
         with piece_errors(block_info):
             checked = read_features(features, self.metadata)
-            found = diagnose(self.model, aggregate(checked, self.metadata.temporal_aggregation))
+            found = score_batch(self.model, aggregate(checked, self.metadata.temporal_aggregation))
         return np.vstack([found.posteriors, *(getattr(found, row) for row in ROWS)])

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import Self
 
-from .._repr import Facts, as_line, as_table
+from .._repr import Summary, format_html_table, format_line
 from .._types import LabelArray
-from ..data.dask_arrays import LazyArray, is_lazy
+from ..data.dask_arrays import DaskArray, is_dask_array
 from ..errors import CoreDataError
 from .batch_result import BatchResult
 from .confidence_calibration import ConfidenceCalibration
@@ -26,18 +26,18 @@ class LazyBatchResult:
     instance, by ``print(f"{float(lazy.accuracy):.3f}")``.
     """
 
-    predictions: LazyArray
-    confidences: LazyArray
-    posteriors: LazyArray
+    predictions: DaskArray
+    confidences: DaskArray
+    posteriors: DaskArray
     classes: LabelArray
-    entropy: LazyArray
-    mean_entropy: LazyArray
-    mahalanobis_distances: LazyArray
-    outlier_scores: LazyArray
-    balance: LazyArray
+    entropy: DaskArray
+    mean_entropy: DaskArray
+    mahalanobis_distances: DaskArray
+    outlier_scores: DaskArray
+    balance: DaskArray
     model_name: str
     simulated: bool
-    accuracy: LazyArray | None = None
+    accuracy: DaskArray | None = None
     confidence_calibration: ConfidenceCalibration | None = None
     class_names: tuple[str, ...] | None = None
     latency_ms: float = math.nan
@@ -75,17 +75,17 @@ class LazyBatchResult:
         return type(self)(**found)
 
     def __repr__(self) -> str:
-        return as_line("LazyBatchResult", self._facts())
+        return format_line("LazyBatchResult", self._summary())
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped, nothing computed."""
-        return as_table("LazyBatchResult", self._facts())
+        return format_html_table("LazyBatchResult", self._summary())
 
-    def _facts(self) -> Facts:
+    def _summary(self) -> Summary:
         facts = [("trials", str(len(self))), ("model", self.model_name)]
         if self.simulated:
             facts.append(("trained on", "simulated data"))
-        if is_lazy(self.predictions):
+        if is_dask_array(self.predictions):
             pieces = len(self.predictions.chunks[0])
             facts.append(("to be computed", f"in {pieces} pieces, by compute()"))
         return facts

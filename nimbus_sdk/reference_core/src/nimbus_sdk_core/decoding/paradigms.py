@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._types import FloatArray
-from ..data.argument_checks import check_kind, whole_number
+from ..data.argument_checks import check_kind, check_whole_number
 from ..data.metadata import TemporalAggregation
 from ..errors import CoreDataError
 from .voting import Aggregation
@@ -39,7 +39,7 @@ class ParadigmDefaults(NamedTuple):
     temporal_aggregation: TemporalAggregation
 
 
-_NAME_ONE = "Name one, such as 'motor_imagery'."
+_HINT = "Name one, such as 'motor_imagery'."
 
 _DEFAULTS = {
     "motor_imagery": ParadigmDefaults(250, 250.0, 0.7, "weighted_vote", "logvar"),
@@ -62,7 +62,7 @@ def get_paradigm_defaults(paradigm: str) -> ParadigmDefaults:
     >>> get_paradigm_defaults("motor_imagery").chunk_size
     250
     """
-    check_kind("paradigm", paradigm, str, _NAME_ONE)
+    check_kind("paradigm", paradigm, str, _HINT)
     if paradigm not in _DEFAULTS:
         raise CoreDataError(
             f"There are no usual settings for the paradigm {paradigm!r}.",
@@ -85,8 +85,8 @@ def temporal_weights(paradigm: str, n_chunks: int) -> FloatArray:
     >>> temporal_weights("motor_imagery", 4).tolist()
     [0.625, 0.875, 1.0, 1.0]
     """
-    check_kind("paradigm", paradigm, str, _NAME_ONE)
-    chunks = whole_number("n_chunks", n_chunks, least=1, most=2**31 - 1)
+    check_kind("paradigm", paradigm, str, _HINT)
+    chunks = check_whole_number("n_chunks", n_chunks, least=1, most=2**31 - 1)
     middles = (np.arange(chunks) + 0.5) / chunks
     return _SHAPES.get(paradigm, np.ones_like)(middles)
 

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from .._types import IndexArray
 from ..data.aggregate import aggregate_or_view
-from ..data.argument_checks import whole_number
+from ..data.argument_checks import check_whole_number
 from ..data.bci_data import BCIData
-from ..data.dask_arrays import is_lazy
-from ..data.labels import index_of
-from ..models.compatibility import check_fit
-from ..models.protocol import Decoder, as_it_is
-from ..models.scoring import Diagnosis, diagnose
-from .batch_result import BatchResult, balance
-from .confidence_calibration import confidence_calibration
+from ..data.dask_arrays import is_dask_array
+from ..data.labels import encode_labels
+from ..models.compatibility import check_data_fits
+from ..models.protocol import Decoder, snapshot
+from ..models.scoring import BatchScores, score_batch
+from .batch_result import BatchResult, class_balance
+from .confidence_calibration import measure_calibration
 from .dask_pieces import PieceScorer
 
 
@@ -51,23 +51,25 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
     True
     """
     started = time.perf_counter()
-    whole_number("iterations", iterations, least=1, most=2**31 - 1)
-    check_fit(model, data)
-    model = as_it_is(model)
-    truth = None if data.labels is None else index_of(data.labels, model.classes_)
-    if is_lazy(data.features):
-        from .dask_batch import predict_lazily
+    check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    check_data_fits(model, data)
+    model = snapshot(model)
+    truth = None if data.labels is None else encode_labels(data.labels, model.classes_)
+    if is_dask_array(data.features):
+        from .dask_batch import plan_batch
 
         # The same names, computed when they are asked for.
-        return cast(BatchResult, predict_lazily(PieceScorer(model, data.metadata), data.features, truth))
+        return cast(BatchResult, plan_batch(PieceScorer(model, data.metadata), data.features, truth))
     vectors = aggregate_or_view(data.features, data.metadata.temporal_aggregation)
-    return _result(model, diagnose(model, vectors), truth, started)
+    return _build_result(model, score_batch(model, vectors), truth, started)
 
 
-def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started: float) -> BatchResult:
+def _build_result(
+    model: Decoder, found: BatchScores, truth: IndexArray | None, started: float
+) -> BatchResult:
     best, n_trials = found.best, len(found.best)
     right = None if truth is None or not n_trials else best == truth
-    calibration = None if right is None else confidence_calibration(found.confidences, right)
+    calibration = None if right is None else measure_calibration(found.confidences, right)
     predictions, spread = model.classes_[best], np.bincount(best, minlength=len(model.classes_))
     card = model.card
     elapsed = 1e3 * (time.perf_counter() - started)
@@ -80,7 +82,7 @@ def _result(model: Decoder, found: Diagnosis, truth: IndexArray | None, started:
         mean_entropy=_mean(found.entropy),
         mahalanobis_distances=found.distances,
         outlier_scores=found.outlier_scores,
-        balance=balance(spread),
+        balance=class_balance(spread),
         latency_ms=elapsed,
         per_trial_latency_ms=elapsed / n_trials if n_trials else float("nan"),
         model_name=card.name if card is not None else type(model).__name__,

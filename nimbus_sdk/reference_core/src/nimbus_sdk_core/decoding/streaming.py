@@ -8,24 +8,24 @@ from typing import SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
-from .._repr import Facts, as_line, as_table
+from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
 from ..checks.validation import chunk_as_trial
 from ..data.aggregate import aggregate
-from ..data.argument_checks import check_kind, whole_number
+from ..data.argument_checks import check_kind, check_whole_number
 from ..data.features import read_features
-from ..data.labels import as_labels, index_of
+from ..data.labels import encode_labels, read_labels
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError
-from ..models.compatibility import check_metadata, check_metadata_kind, check_model
-from ..models.protocol import Decoder, as_it_is
-from .batch_result import balance
-from .confidence_calibration import ConfidenceCalibration, confidence_calibration
+from ..models.compatibility import check_metadata_fits, check_metadata_kind, check_model
+from ..models.protocol import Decoder, snapshot
+from .batch_result import class_balance
+from .confidence_calibration import ConfidenceCalibration, measure_calibration
 from .paradigms import temporal_weights
 from .streaming_results import ChunkResult, StreamingResult
-from .voting import Aggregation, Ballots, Label, agree, decide
+from .voting import Aggregation, ChunkVotes, Label, decide_trial, is_unanimous
 
-_START = "Give what init_streaming(model, metadata) returned."
+_HINT = "Give what init_streaming(model, metadata) returned."
 
 
 class StreamingSession:
@@ -49,17 +49,17 @@ class StreamingSession:
         self.chunk_history = []
 
     def __repr__(self) -> str:
-        return as_line("StreamingSession", self._facts())
+        return format_line("StreamingSession", self._summary())
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
-        return as_table("StreamingSession", self._facts())
+        return format_html_table("StreamingSession", self._summary())
 
-    def _facts(self) -> Facts:
+    def _summary(self) -> Summary:
         size = self.metadata.chunk_size
         return [
-            ("model", _name(self.model)),
-            *([("trained on", "simulated data")] if _simulated(self.model) else []),
+            ("model", _model_name(self.model)),
+            *([("trained on", "simulated data")] if _is_simulated(self.model) else []),
             ("chunk", f"{self.metadata.n_features} features × {size or 'any number of'} samples"),
             ("chunks so far", str(len(self.chunk_history))),
         ]
@@ -89,7 +89,7 @@ def init_streaming(model: Decoder, metadata: BCIMetadata) -> StreamingSession:
     """
     check_model(model)
     check_metadata_kind(metadata)
-    check_metadata(model, metadata)
+    check_metadata_fits(model, metadata)
     return StreamingSession(model, metadata)
 
 
@@ -121,9 +121,9 @@ def process_chunk(
     (True, (4,))
     """
     started = time.perf_counter()
-    check_kind("session", session, StreamingSession, _START)
-    whole_number("iterations", iterations, least=1, most=2**31 - 1)
-    metadata, model = session.metadata, as_it_is(session.model)
+    check_kind("session", session, StreamingSession, _HINT)
+    check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    metadata, model = session.metadata, snapshot(session.model)
     trial = read_features(chunk_as_trial(chunk, metadata), metadata)
     posterior = model.score_trials(aggregate(trial, metadata.temporal_aggregation)).posteriors[0]
     best, classes = int(posterior.argmax()), model.classes_
@@ -133,8 +133,8 @@ def process_chunk(
         posterior=posterior,
         latency_ms=1e3 * (time.perf_counter() - started),
         classes=classes.copy(),
-        model_name=_name(model),
-        simulated=_simulated(model),
+        model_name=_model_name(model),
+        simulated=_is_simulated(model),
     )
     session.chunk_history.append(found)
     return found
@@ -188,17 +188,17 @@ def finalize_trial(
     (4, True)
     """
     started = time.perf_counter()
-    check_kind("session", session, StreamingSession, _START)
+    check_kind("session", session, StreamingSession, _HINT)
     chunks, classes = session.chunk_history, session.model.classes_
     if not chunks:
         raise CoreDataError("This trial has no chunks yet.", "Call process_chunk(session, chunk) first.")
-    ballots = _ballots(chunks)
+    ballots = _collect_votes(chunks)
     if temporal_weighting:
         ballots = ballots._replace(weights=temporal_weights(session.metadata.paradigm, len(chunks)))
-    posterior, best = decide(ballots, method)
-    calibration = None if label is None else _calibration(session, best, posterior[best], label)
+    posterior, best = decide_trial(ballots, method)
+    calibration = None if label is None else _measure_calibration(session, best, posterior[best], label)
     latencies = np.array([chunk.latency_ms for chunk in chunks])
-    split = method == "unanimous" and not agree(ballots.choices)
+    split = method == "unanimous" and not is_unanimous(ballots.choices)
     session.reset()
     return StreamingResult(
         prediction=classes[best].item(),
@@ -210,25 +210,25 @@ def finalize_trial(
         n_chunks=len(chunks),
         latency_ms=float(latencies.sum()) + 1e3 * (time.perf_counter() - started),
         chunk_latencies_ms=latencies,
-        balance=balance(np.bincount(ballots.choices, minlength=len(classes))),
+        balance=class_balance(np.bincount(ballots.choices, minlength=len(classes))),
         classes=classes.copy(),
-        model_name=_name(session.model),
-        simulated=_simulated(session.model),
+        model_name=_model_name(session.model),
+        simulated=_is_simulated(session.model),
         confidence_calibration=calibration,
         class_names=None if session.model.card is None else session.model.card.class_names,
     )
 
 
-def _ballots(chunks: list[ChunkResult]) -> Ballots:
+def _collect_votes(chunks: list[ChunkResult]) -> ChunkVotes:
     posteriors = np.stack([chunk.posterior for chunk in chunks])
-    return Ballots(posteriors.argmax(axis=1), posteriors.max(axis=1), posteriors, np.ones(len(chunks)))
+    return ChunkVotes(posteriors.argmax(axis=1), posteriors.max(axis=1), posteriors, np.ones(len(chunks)))
 
 
-def _calibration(
+def _measure_calibration(
     session: StreamingSession, best: int, confidence: float, label: Label
 ) -> ConfidenceCalibration:
-    truth = index_of(as_labels([label]), session.model.classes_)
-    return confidence_calibration(np.array([confidence]), truth == best)
+    truth = encode_labels(read_labels([label]), session.model.classes_)
+    return measure_calibration(np.array([confidence]), truth == best)
 
 
 def _entropy(posterior: FloatArray) -> float:
@@ -236,9 +236,9 @@ def _entropy(posterior: FloatArray) -> float:
     return float(max(0.0, -(above * np.log2(above)).sum()))
 
 
-def _name(model: Decoder) -> str:
+def _model_name(model: Decoder) -> str:
     return model.card.name if model.card is not None else type(model).__name__
 
 
-def _simulated(model: Decoder) -> bool:
+def _is_simulated(model: Decoder) -> bool:
     return model.card is not None and model.card.simulated

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._repr import Facts, as_line, as_table
+from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray, LabelArray
 from .confidence_calibration import ConfidenceCalibration
 from .voting import Aggregation, Label
@@ -52,17 +52,17 @@ class ChunkResult:
     simulated: bool
 
     def __repr__(self) -> str:
-        return as_line("ChunkResult", self._facts())
+        return format_line("ChunkResult", self._summary())
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
-        return as_table("ChunkResult", self._facts())
+        return format_html_table("ChunkResult", self._summary())
 
-    def _facts(self) -> Facts:
+    def _summary(self) -> Summary:
         return [
             ("prediction", repr(self.prediction)),
             ("confidence", f"{self.confidence:.3f}"),
-            *_of_model(self.model_name, self.simulated),
+            *_summarize_model(self.model_name, self.simulated),
             ("latency", f"{self.latency_ms:.3f} ms"),
         ]
 
@@ -107,22 +107,22 @@ class StreamingResult:
     class_names: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
-        return as_line("StreamingResult", self._facts())
+        return format_line("StreamingResult", self._summary())
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
-        return as_table("StreamingResult", self._facts())
+        return format_html_table("StreamingResult", self._summary())
 
-    def _facts(self) -> Facts:
+    def _summary(self) -> Summary:
         return [
             ("prediction", repr(self.prediction)),
             ("confidence", f"{self.confidence:.3f}"),
             ("entropy", f"{self.entropy:.3f} of {math.log2(len(self.classes)):.3f} bits"),
             ("chunks", f"{self.n_chunks} by {self.aggregation_method}"),
-            *_of_model(self.model_name, self.simulated),
+            *_summarize_model(self.model_name, self.simulated),
             ("latency", f"{self.latency_ms:.3f} ms"),
         ]
 
 
-def _of_model(name: str, simulated: bool) -> Facts:
+def _summarize_model(name: str, simulated: bool) -> Summary:
     return [("model", name), *([("trained on", "simulated data")] if simulated else [])]

@@ -9,16 +9,16 @@ from typing import SupportsFloat
 import numpy as np
 import numpy.typing as npt
 
-from .._repr import Facts, as_line, as_table
+from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
-from ..data.argument_checks import probability
-from ..data.labels import refuse_mask
+from ..data.argument_checks import check_probability
+from ..data.labels import check_not_masked
 from ..errors import CoreDataError
 from .batch_result import BatchResult
 from .dask_result import require_computed
 from .streaming_results import ChunkResult, StreamingResult
 
-USUAL_THRESHOLD = 0.7
+DEFAULT_THRESHOLD = 0.7
 OUTLIER_SCORE = 3.0
 
 
@@ -40,13 +40,13 @@ class TrialQuality:
     rejected: npt.NDArray[np.bool_]
 
     def __repr__(self) -> str:
-        return as_line("TrialQuality", self._facts())
+        return format_line("TrialQuality", self._summary())
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
-        return as_table("TrialQuality", self._facts())
+        return format_html_table("TrialQuality", self._summary())
 
-    def _facts(self) -> Facts:
+    def _summary(self) -> Summary:
         return [
             ("overall score", f"{self.overall_score:.3f}"),
             ("confidence acceptable", "yes" if self.confidence_acceptable else "no"),
@@ -55,7 +55,7 @@ class TrialQuality:
         ]
 
 
-def should_reject_trial(confidence: SupportsFloat, threshold: SupportsFloat = USUAL_THRESHOLD) -> bool:
+def should_reject_trial(confidence: SupportsFloat, threshold: SupportsFloat = DEFAULT_THRESHOLD) -> bool:
     """Whether a trial is better repeated than acted on.
 
     Args:
@@ -68,13 +68,13 @@ def should_reject_trial(confidence: SupportsFloat, threshold: SupportsFloat = US
     >>> should_reject_trial(0.65), should_reject_trial(0.65, 0.6)
     (True, False)
     """
-    return probability("confidence", confidence) < probability("threshold", threshold)
+    return check_probability("confidence", confidence) < check_probability("threshold", threshold)
 
 
 def assess_trial_quality(
     result: BatchResult | StreamingResult | ChunkResult | npt.ArrayLike,
     *,
-    confidence_threshold: SupportsFloat = USUAL_THRESHOLD,
+    confidence_threshold: SupportsFloat = DEFAULT_THRESHOLD,
 ) -> TrialQuality:
     """Judge predictions by how sure they are and by how usual the trials were.
 
@@ -91,8 +91,8 @@ def assess_trial_quality(
     (True, [False, True])
     """
     require_computed(result)
-    least = probability("confidence_threshold", confidence_threshold)
-    posteriors = _posteriors(result)
+    least = check_probability("confidence_threshold", confidence_threshold)
+    posteriors = _read_posteriors(result)
     confidences = posteriors.max(axis=1)
     unusual = np.zeros(len(confidences), np.bool_)
     if isinstance(result, BatchResult):
@@ -103,12 +103,12 @@ def assess_trial_quality(
     return TrialQuality(
         overall_score=float(np.where(unusual, 0.0, above_chance).mean().clip(0.0, 1.0)),
         confidence_acceptable=acceptable,
-        recommendation=_recommendation(acceptable, float(unusual.mean()), confidences, least),
+        recommendation=_recommend(acceptable, float(unusual.mean()), confidences, least),
         rejected=unusual | (confidences < least),
     )
 
 
-def _posteriors(result: BatchResult | StreamingResult | ChunkResult | npt.ArrayLike) -> FloatArray:
+def _read_posteriors(result: BatchResult | StreamingResult | ChunkResult | npt.ArrayLike) -> FloatArray:
     if isinstance(result, BatchResult):
         found = result.posteriors
     elif isinstance(result, StreamingResult | ChunkResult):
@@ -122,7 +122,7 @@ def _posteriors(result: BatchResult | StreamingResult | ChunkResult | npt.ArrayL
 
 def _as_posteriors(values: npt.ArrayLike) -> FloatArray:
     hint = "Give a result, or posteriors of shape (n_trials × n_classes)."
-    refuse_mask("posteriors", values)
+    check_not_masked("posteriors", values)
     try:
         found = np.atleast_2d(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError):
@@ -136,7 +136,7 @@ def _as_posteriors(values: npt.ArrayLike) -> FloatArray:
     return found
 
 
-def _recommendation(acceptable: bool, unusual: float, confidences: FloatArray, least: float) -> str:
+def _recommend(acceptable: bool, unusual: float, confidences: FloatArray, least: float) -> str:
     if unusual > 0.1:
         return (
             f"{100 * unusual:.0f} % of the trials are unlike those the model was trained on: look for "

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray, IndexArray
-from ..data.argument_checks import whole_number
-from ..data.labels import as_labels, classes_in, index_of, refuse_mask
+from ..data.argument_checks import check_whole_number
+from ..data.labels import check_not_masked, encode_labels, find_classes, read_labels
 from ..errors import CoreDataError
 
 Aggregation: TypeAlias = Literal["weighted_vote", "max_confidence", "posterior_mean", "unanimous"]
@@ -31,7 +31,7 @@ class AggregatedChunks(NamedTuple):
     posterior: FloatArray
 
 
-class Ballots(NamedTuple):
+class ChunkVotes(NamedTuple):
     """What each chunk says.
 
     Attributes:
@@ -91,26 +91,26 @@ def aggregate_chunks(
     >>> found.prediction, round(found.confidence, 3)
     (2, 0.517)
     """
-    known = whole_number("n_classes", n_classes, least=2, most=4_096)
-    named = np.arange(1, known + 1) if classes is None else classes_in(as_labels(classes))[0]
+    known = check_whole_number("n_classes", n_classes, least=2, most=4_096)
+    named = np.arange(1, known + 1) if classes is None else find_classes(read_labels(classes))[0]
     if len(named) != known:
         raise CoreDataError(f"classes holds {len(named)} labels, n_classes is {known}.", "Give all of them.")
-    choices = index_of(as_labels(predictions), named)
+    choices = encode_labels(read_labels(predictions), named)
     if not len(choices):
         raise CoreDataError("There are no chunks to decide from.", "Process at least one.")
-    sure = _numbers("confidences", confidences, (len(choices),), most=1.0)
-    spread = _spread(choices, sure, known)
+    sure = _read_numbers("confidences", confidences, (len(choices),), most=1.0)
+    spread = _spread_confidences(choices, sure, known)
     if posteriors is not None:
-        spread = _numbers("posteriors", posteriors, spread.shape, most=1.0)
+        spread = _read_numbers("posteriors", posteriors, spread.shape, most=1.0)
     equal = np.ones(len(choices))
-    given = equal if weights is None else _numbers("weights", weights, equal.shape, most=np.inf)
+    given = equal if weights is None else _read_numbers("weights", weights, equal.shape, most=np.inf)
     if not given.any():
         raise CoreDataError("All weights are 0.", "Give at least one chunk a weight above 0.")
-    posterior, best = decide(Ballots(choices, sure, spread, given), method)
+    posterior, best = decide_trial(ChunkVotes(choices, sure, spread, given), method)
     return AggregatedChunks(named[best].item(), float(posterior[best]), posterior)
 
 
-def decide(ballots: Ballots, method: Aggregation) -> tuple[FloatArray, int]:
+def decide_trial(ballots: ChunkVotes, method: Aggregation) -> tuple[FloatArray, int]:
     """The posterior of a trial, and the place of the class decided for.
 
     Raises:
@@ -123,12 +123,12 @@ def decide(ballots: Ballots, method: Aggregation) -> tuple[FloatArray, int]:
     return np.clip(posterior, 0.0, 1.0), best
 
 
-def agree(choices: IndexArray) -> bool:
+def is_unanimous(choices: IndexArray) -> bool:
     """Whether all chunks predict one class."""
     return bool((choices == choices[0]).all())
 
 
-def _weighted_vote(ballots: Ballots) -> tuple[FloatArray, int]:
+def _weighted_vote(ballots: ChunkVotes) -> tuple[FloatArray, int]:
     n_classes = ballots.posteriors.shape[1]
     votes = np.bincount(ballots.choices, ballots.weights * ballots.confidences, n_classes)
     if not votes.any():
@@ -138,25 +138,25 @@ def _weighted_vote(ballots: Ballots) -> tuple[FloatArray, int]:
     return above_chance * votes / votes.sum() + (1.0 - above_chance) / n_classes, int(votes.argmax())
 
 
-def _max_confidence(ballots: Ballots) -> tuple[FloatArray, int]:
+def _max_confidence(ballots: ChunkVotes) -> tuple[FloatArray, int]:
     most = int((ballots.weights * ballots.confidences).argmax())
     return ballots.posteriors[most].copy(), int(ballots.choices[most])
 
 
-def _posterior_mean(ballots: Ballots) -> tuple[FloatArray, int]:
+def _posterior_mean(ballots: ChunkVotes) -> tuple[FloatArray, int]:
     mean = ballots.weights @ ballots.posteriors
     # Not by the sum of the weights: only a sum of the shares themselves is never below one of them.
     mean /= mean.sum() or 1.0
     return mean, int(mean.argmax())
 
 
-def _unanimous(ballots: Ballots) -> tuple[FloatArray, int]:
-    if not agree(ballots.choices):
+def _unanimous(ballots: ChunkVotes) -> tuple[FloatArray, int]:
+    if not is_unanimous(ballots.choices):
         return _weighted_vote(ballots)
     return _posterior_mean(ballots)[0], int(ballots.choices[0])
 
 
-_METHODS: dict[str, Callable[[Ballots], tuple[FloatArray, int]]] = {
+_METHODS: dict[str, Callable[[ChunkVotes], tuple[FloatArray, int]]] = {
     "weighted_vote": _weighted_vote,
     "max_confidence": _max_confidence,
     "posterior_mean": _posterior_mean,
@@ -164,15 +164,15 @@ _METHODS: dict[str, Callable[[Ballots], tuple[FloatArray, int]]] = {
 }
 
 
-def _spread(choices: IndexArray, confidences: FloatArray, n_classes: int) -> FloatArray:
+def _spread_confidences(choices: IndexArray, confidences: FloatArray, n_classes: int) -> FloatArray:
     posteriors = np.empty((len(choices), n_classes))
     posteriors[...] = ((1.0 - confidences) / (n_classes - 1))[:, None]
     posteriors[np.arange(len(choices)), choices] = confidences
     return posteriors
 
 
-def _numbers(name: str, values: npt.ArrayLike, shape: tuple[int, ...], *, most: float) -> FloatArray:
-    refuse_mask(name, values)
+def _read_numbers(name: str, values: npt.ArrayLike, shape: tuple[int, ...], *, most: float) -> FloatArray:
+    check_not_masked(name, values)
     try:
         found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):

@@ -14,24 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import LabelArray
-from ..data.labels import as_labels
+from ..data.labels import read_labels
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError, ModelFileError, NimbusCoreError
 from ..models.model_card import JsonValue, ModelCard
 from ..models.protocol import Decoder
-from ..models.registry import KINDS, kind_name
+from ..models.registry import KINDS, find_kind_name
 
 FORMAT_VERSION = 1
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 
 _MAGIC = b"\x89NIMBUS\n"
 _PREFIX = struct.Struct("<8sIIQ")
 _DIGEST_BYTES = 32
-_MOST_HEADER_BYTES = 2**20
-_MOST_ARRAYS = 64
-_MOST_AXES = 4
+_MAX_HEADER_BYTES = 2**20
+_MAX_ARRAYS = 64
+_MAX_AXES = 4
 _TYPES = ("<f8", "<i8")
-_LONGEST_LABEL = 256
+_MAX_LABEL_LENGTH = 256
 
 Array = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
@@ -44,9 +44,9 @@ def to_bytes(model: Decoder) -> bytes:
         CoreDataError: Trained by ``fit`` alone, without the metadata of its data.
         ModelFileError: Something of the model was changed since the training, so that no file can hold it.
     """
-    content = _write(model)
+    content = _write_model(model)
     try:
-        _read(content)
+        _read_model(content)
     except NimbusCoreError as fault:
         raise ModelFileError(
             f"This model cannot be saved, because its file would be refused: {fault.message}",
@@ -62,14 +62,14 @@ def from_bytes(content: bytes) -> Decoder:
         ModelFileError: The file is damaged, or what it says makes no model.
     """
     try:
-        return _read(content)
+        return _read_model(content)
     except CoreDataError as fault:
         raise ModelFileError(
             f"The model file is malformed: {fault.message}", "Do not use it; get it from its source again."
         ) from None
 
 
-def _write(model: Decoder) -> bytes:
+def _write_model(model: Decoder) -> bytes:
     arrays = model.arrays()
     if model.card is None:
         raise CoreDataError(
@@ -77,7 +77,7 @@ def _write(model: Decoder) -> bytes:
             "Train it with train_model(), or set model.card = ModelCard(name, metadata).",
         )
     facts: dict[str, JsonValue] = {
-        "kind": kind_name(type(model)),
+        "kind": find_kind_name(type(model)),
         "name": model.card.name,
         "description": model.card.description,
         "classes": [item.item() for item in model.classes_],
@@ -88,11 +88,11 @@ def _write(model: Decoder) -> bytes:
     return pack(facts, arrays)
 
 
-def _read(content: bytes) -> Decoder:
+def _read_model(content: bytes) -> Decoder:
     try:
         # Numbers that are finite, and yet too large or small to reckon with, are no trained model's.
         with np.errstate(over="raise", divide="raise", invalid="raise"):
-            return _model(*unpack(content))
+            return _build_model(*unpack(content))
     except NimbusCoreError:
         raise
     except MemoryError:
@@ -104,19 +104,19 @@ def _read(content: bytes) -> Decoder:
         raise CoreDataError(f"its numbers are out of range ({fault}).", "") from None
 
 
-def _model(facts: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
-    kind = _text(facts, "kind")
+def _build_model(facts: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
+    kind = _read_text(facts, "kind")
     if kind not in KINDS:
         raise ModelFileError(f"The model file holds a {kind!r}.", f"This core knows {', '.join(KINDS)}.")
-    hyper = _exactly(facts, "hyper", set(KINDS[kind]().hyper))
-    if not all(_numeric(value) for value in hyper.values()):
+    hyper = _read_fields(facts, "hyper", set(KINDS[kind]().hyper))
+    if not all(_is_numeric(value) for value in hyper.values()):
         raise CoreDataError("hyper holds values that are neither numbers nor matrices.", "")
-    metadata = BCIMetadata(**_exactly(facts, "metadata", {field.name for field in fields(BCIMetadata)}))
+    metadata = BCIMetadata(**_read_fields(facts, "metadata", {field.name for field in fields(BCIMetadata)}))
     model = KINDS[kind](**hyper)
     floats = {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}
-    model.restore(_classes(facts, metadata.n_classes), floats)
-    details = _object(facts, "details")
-    model.card = ModelCard(_text(facts, "name"), metadata, _text(facts, "description"), details)
+    model.restore(_read_classes(facts, metadata.n_classes), floats)
+    details = _read_object(facts, "details")
+    model.card = ModelCard(_read_text(facts, "name"), metadata, _read_text(facts, "description"), details)
     if model.n_features_in_ != metadata.n_features:
         raise CoreDataError(
             f"The arrays are for {model.n_features_in_} features, the metadata say {metadata.n_features}.", ""
@@ -124,49 +124,49 @@ def _model(facts: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
     return model
 
 
-def _classes(facts: dict[str, JsonValue], n_classes: int) -> LabelArray:
+def _read_classes(facts: dict[str, JsonValue], n_classes: int) -> LabelArray:
     listed = facts.get("classes")
     if not isinstance(listed, list):
         raise CoreDataError("classes is not a list.", "")
     # Before any array is made: one of texts gives every text the room of the longest.
     if len(listed) != n_classes:
         raise CoreDataError(f"There are {len(listed)} classes, the metadata say {n_classes}.", "")
-    if not all(_short(item) for item in listed):
-        raise CoreDataError(f"A class is no label, or its text exceeds {_LONGEST_LABEL} characters.", "")
-    classes = as_labels(cast(list[int], listed))
+    if not all(_is_short_label(item) for item in listed):
+        raise CoreDataError(f"A class is no label, or its text exceeds {_MAX_LABEL_LENGTH} characters.", "")
+    classes = read_labels(cast(list[int], listed))
     if not np.array_equal(np.unique(classes), classes):
         raise CoreDataError("The classes are not sorted, or repeat.", "")
     return classes
 
 
-def _short(item: JsonValue) -> bool:
-    return len(item) <= _LONGEST_LABEL if isinstance(item, str) else isinstance(item, int | float)
+def _is_short_label(item: JsonValue) -> bool:
+    return len(item) <= _MAX_LABEL_LENGTH if isinstance(item, str) else isinstance(item, int | float)
 
 
-def _numeric(value: JsonValue, axes: int = 2) -> bool:
+def _is_numeric(value: JsonValue, axes: int = 2) -> bool:
     """Whether this is a number, nothing, or a list of these with so many axes."""
     if isinstance(value, list):
-        return axes > 0 and all(_numeric(item, axes - 1) for item in value)
+        return axes > 0 and all(_is_numeric(item, axes - 1) for item in value)
     return value is None or isinstance(value, int | float)
 
 
-def _text(facts: dict[str, JsonValue], name: str) -> str:
+def _read_text(facts: dict[str, JsonValue], name: str) -> str:
     value = facts.get(name)
     if not isinstance(value, str):
         raise CoreDataError(f"{name} is not a text.", "")
     return value
 
 
-def _object(facts: dict[str, JsonValue], name: str) -> dict[str, JsonValue]:
+def _read_object(facts: dict[str, JsonValue], name: str) -> dict[str, JsonValue]:
     value = facts.get(name)
     if not isinstance(value, dict):
         raise CoreDataError(f"{name} is not an object.", "")
     return value
 
 
-def _exactly(facts: dict[str, JsonValue], name: str, keys: set[str]) -> dict[str, Any]:
+def _read_fields(facts: dict[str, JsonValue], name: str, keys: set[str]) -> dict[str, Any]:
     """An object with these keys, for a constructor that checks the values."""
-    value = _object(facts, name)
+    value = _read_object(facts, name)
     if set(value) != keys:
         raise CoreDataError(f"{name} has the fields {sorted(value)}, expected {sorted(keys)}.", "")
     return value
@@ -189,10 +189,10 @@ def pack(model: Mapping[str, JsonValue], arrays: Mapping[str, Array]) -> bytes:
         array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes() for array in ordered.values()
     )
     body = _PREFIX.pack(_MAGIC, FORMAT_VERSION, len(header), len(payload)) + header + payload
-    if len(body) + _DIGEST_BYTES > MOST_BYTES or len(header) > _MOST_HEADER_BYTES:
+    if len(body) + _DIGEST_BYTES > MAX_BYTES or len(header) > _MAX_HEADER_BYTES:
         raise ModelFileError(
             f"The model takes {len(body)} bytes with a header of {len(header)}.",
-            f"A model file holds at most {MOST_BYTES} bytes, its header {_MOST_HEADER_BYTES}.",
+            f"A model file holds at most {MAX_BYTES} bytes, its header {_MAX_HEADER_BYTES}.",
         )
     return body + hashlib.sha256(body).digest()
 
@@ -207,9 +207,9 @@ def unpack(content: bytes) -> tuple[dict[str, JsonValue], dict[str, Array]]:
         ModelFileError: Not a model file, of another version, cut short, damaged, or not as described above.
     """
     header_bytes = _check_frame(content)
-    header = _parse(content[_PREFIX.size : _PREFIX.size + header_bytes])
+    header = _parse_header(content[_PREFIX.size : _PREFIX.size + header_bytes])
     model, listed = header.get("model"), header.get("arrays")
-    if not isinstance(model, dict) or not isinstance(listed, list) or len(listed) > _MOST_ARRAYS:
+    if not isinstance(model, dict) or not isinstance(listed, list) or len(listed) > _MAX_ARRAYS:
         raise _malformed("its header lacks the model or the list of arrays")
     payload = memoryview(content)[_PREFIX.size + header_bytes : -_DIGEST_BYTES]
     return model, _read_arrays(listed, payload)
@@ -235,7 +235,7 @@ def _check_frame(content: bytes) -> int:
             "Update nimbus_sdk_core, or save the model again with this version.",
         )
     expected = _PREFIX.size + header_bytes + payload_bytes + _DIGEST_BYTES
-    if header_bytes > _MOST_HEADER_BYTES or expected > MOST_BYTES:
+    if header_bytes > _MAX_HEADER_BYTES or expected > MAX_BYTES:
         raise _malformed("it claims to be larger than a model file may be")
     if len(content) != expected:
         raise ModelFileError(
@@ -249,9 +249,9 @@ def _check_frame(content: bytes) -> int:
     return cast(int, header_bytes)
 
 
-def _parse(header: bytes) -> dict[str, JsonValue]:
+def _parse_header(header: bytes) -> dict[str, JsonValue]:
     try:
-        found = json.loads(header, parse_constant=_no_constant)
+        found = json.loads(header, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise _malformed("its header is not JSON") from None
     if not isinstance(found, dict):
@@ -259,7 +259,7 @@ def _parse(header: bytes) -> dict[str, JsonValue]:
     return found
 
 
-def _no_constant(text: str) -> float:
+def _reject_constant(text: str) -> float:
     raise ValueError(text)
 
 
@@ -267,7 +267,7 @@ def _read_arrays(listed: list[JsonValue], payload: memoryview) -> dict[str, Arra
     arrays: dict[str, Array] = {}
     start = 0
     for entry in listed:
-        name, dtype, shape = _describe(entry)
+        name, dtype, shape = _read_array_entry(entry)
         count = math.prod(shape)
         if name in arrays or count * 8 > len(payload) - start:
             raise _malformed(f"its array {name!r} is listed twice or longer than the payload")
@@ -279,7 +279,7 @@ def _read_arrays(listed: list[JsonValue], payload: memoryview) -> dict[str, Arra
     return arrays
 
 
-def _describe(entry: JsonValue) -> tuple[str, str, tuple[int, ...]]:
+def _read_array_entry(entry: JsonValue) -> tuple[str, str, tuple[int, ...]]:
     if not isinstance(entry, dict) or set(entry) != {"name", "dtype", "shape"}:
         raise _malformed("an array is not described by name, dtype and shape")
     name, dtype, shape = entry["name"], entry["dtype"], entry["shape"]
@@ -287,7 +287,7 @@ def _describe(entry: JsonValue) -> tuple[str, str, tuple[int, ...]]:
         raise _malformed("an array is not described by text, text and list")
     if dtype not in _TYPES:
         raise _malformed(f"its array {name!r} has type {dtype!r}, only {' and '.join(_TYPES)} may be")
-    if len(shape) > _MOST_AXES or not all(type(n) is int and 0 <= n <= MOST_BYTES for n in shape):
+    if len(shape) > _MAX_AXES or not all(type(n) is int and 0 <= n <= MAX_BYTES for n in shape):
         raise _malformed(f"its array {name!r} has an impossible shape")
     return name, dtype, tuple(cast(list[int], shape))
 

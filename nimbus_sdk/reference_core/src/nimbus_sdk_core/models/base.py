@@ -1,134 +1,241 @@
-"""What every model kind does in the same way: parameters, reading vectors, labels, score, appearance."""
+"""BayesianClassifier: what all model kinds offer, in the words of scikit-learn's estimators."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from .._sklearn import not_trained
+from .._sklearn import classifier_tags, not_fitted_error
 from .._types import FloatArray, LabelArray
-from ..data.training_set import as_labels_of, as_matrix
+from ..data.training_set import (
+    TrainingSet,
+    read_further_training_set,
+    read_training_set,
+    read_trial_labels,
+    read_vectors,
+)
 from ..errors import CoreDataError
-from .protocol import Decoder, as_it_is
+from ..stats.student_t import Scores
+from .model_card import JsonValue, ModelCard
+from .protocol import snapshot
 from .scoring import log_posteriors, posteriors
 
 HyperValue: TypeAlias = npt.ArrayLike | None
 
 
-class Estimator(Decoder, Protocol):
-    """A model kind as the functions of this module know it."""
+class TrainedState(Protocol):
+    """All that a training leaves behind: replaced as a whole, so that no thread sees half of it."""
 
+    @property
+    def classes(self) -> LabelArray:
+        """The labels, sorted, shape (n_classes,)."""
+        ...
+
+    @property
+    def n_features(self) -> int:
+        """Length of the vectors that were learned from."""
+        ...
+
+    @property
+    def hyper(self) -> Mapping[str, JsonValue]:
+        """The hyper-parameters of the training."""
+        ...
+
+
+class BayesianClassifier(ABC):
+    """A Bayesian classifier with the interface of scikit-learn.
+
+    Hyper-parameters are given to the constructor, ``fit`` and ``partial_fit`` take a (n_trials × n_features)
+    matrix, and what was learned is in names that end in an underscore. Use `NimbusLDA`, `NimbusQDA` or
+    `NimbusProbit`, and `train_model` where the data are a `BCIData`.
+
+    Attributes:
+        card: Name and origin, once `train_model` or `load_model` made the model.
+        parameters: Names of the constructor's parameters.
+        learned_: All that was learned, once trained.
+    """
+
+    card: ModelCard | None = None
     parameters: ClassVar[tuple[str, ...]]
+    learned_: TrainedState
 
+    @property
+    def classes_(self) -> LabelArray:
+        """The labels, sorted, once trained."""
+        self._require_trained()
+        return self.learned_.classes
 
-def get_params(model: Estimator) -> dict[str, HyperValue]:
-    """The constructor's parameters by name, as they were given."""
-    return {name: getattr(model, name) for name in model.parameters}
+    @property
+    def n_features_in_(self) -> int:
+        """Length of the vectors that the trained model reads."""
+        self._require_trained()
+        return self.learned_.n_features
 
+    @property
+    def hyper(self) -> Mapping[str, JsonValue]:
+        """The hyper-parameters by name, as JSON values: once trained, those of the training."""
+        return self.learned_.hyper if hasattr(self, "learned_") else self._hyper()
 
-def set_params(model: Estimator, params: Mapping[str, HyperValue]) -> None:
-    """Change constructor parameters; what was learned stays.
+    def get_params(self, deep: bool = True) -> dict[str, HyperValue]:
+        """The constructor's parameters by name, as given; ``deep`` changes nothing."""
+        return {name: getattr(self, name) for name in self.parameters}
 
-    Raises:
-        CoreDataError: There is no such parameter.
-    """
-    for name, value in params.items():
-        if name not in model.parameters:
-            raise CoreDataError(
-                f"{type(model).__name__} has no parameter {name!r}.", f"It has {', '.join(model.parameters)}."
+    def set_params(self, **params: HyperValue) -> Self:
+        """Change parameters for the next ``fit``; what was learned with others stays, also in a file.
+
+        Raises:
+            CoreDataError: There is no such parameter.
+        """
+        for name, value in params.items():
+            if name not in self.parameters:
+                raise CoreDataError(
+                    f"{type(self).__name__} has no parameter {name!r}.",
+                    f"It has {', '.join(self.parameters)}.",
+                )
+            setattr(self, name, value)
+        return self
+
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803
+        """Learn from scratch; the card, which describes other data, is removed.
+
+        Args:
+            X: Shape (n_trials × n_features).
+            y: Labels, shape (n_trials,).
+
+        Raises:
+            CoreDataError: Data or parameters that cannot be used.
+        """
+        self.learned_ = self._learn(read_training_set(X, y))
+        # Only where there is one, as scikit-learn wants no attributes that fit() adds.
+        if self.card is not None:
+            self.card = None
+        return self
+
+    def partial_fit(
+        self,
+        X: npt.ArrayLike,  # noqa: N803
+        y: npt.ArrayLike,
+        classes: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Continue learning: the posterior becomes the prior. Untrained, this is ``fit``.
+
+        Args:
+            X: Shape (n_trials × n_features).
+            y: Labels among ``classes_``, shape (n_trials,); classes may be absent.
+            classes: All labels there will be, for the first call; by default those in ``y``.
+
+        Raises:
+            CoreDataError: Data or parameters that cannot be used, or other ``classes`` than before.
+        """
+        if not hasattr(self, "learned_"):
+            self.learned_ = self._learn(read_training_set(X, y, classes))
+            return self
+        # Another thread may replace what was learned; classes and posterior must be of one training.
+        before = snapshot(self)
+        given = read_further_training_set(X, y, before.classes_, classes)
+        before._check_width(given.vectors)
+        self.learned_ = before._learn_further(given)
+        return self
+
+    @abstractmethod
+    def score_trials(self, X: npt.ArrayLike) -> Scores:  # noqa: N803
+        """Log posteriors and distances of every trial to every class.
+
+        Args:
+            X: Shape (n_trials × n_features).
+
+        Raises:
+            NotTrainedError: Not trained yet.
+            CoreDataError: Vectors that cannot be used.
+        """
+
+    def predict_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
+        """Posterior probability of each class, shape (n_trials × n_classes)."""
+        model = snapshot(self)
+        return posteriors(model, model._read(X)).T
+
+    def predict_log_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
+        """Natural logarithms of `predict_proba`, finite also where a probability is too small for a float."""
+        model = snapshot(self)
+        return log_posteriors(model, model._read(X)).T
+
+    def predict(self, X: npt.ArrayLike) -> LabelArray:  # noqa: N803
+        """The most probable label of each trial, shape (n_trials,)."""
+        model = snapshot(self)
+        best = posteriors(model, model._read(X)).argmax(axis=0)
+        return np.asarray(model.classes_[best])
+
+    def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:  # noqa: N803
+        """Share of trials of shape (n_trials × n_features) whose most probable label is the one in ``y``.
+
+        Raises:
+            CoreDataError: No trials, or not as many labels as trials.
+        """
+        predictions = self.predict(X)
+        expected = read_trial_labels(y, len(predictions))
+        if not len(predictions):
+            raise CoreDataError("There are no trials to score.", "Give at least one.")
+        return float(np.mean(predictions == expected))
+
+    @abstractmethod
+    def arrays(self) -> dict[str, FloatArray]:
+        """What was learned as named arrays, for a model file."""
+
+    @abstractmethod
+    def restore(self, classes: LabelArray, arrays: Mapping[str, FloatArray]) -> Self:
+        """Take over what `arrays` gave, after checking that it is a posterior.
+
+        Raises:
+            CoreDataError: The arrays are not the posterior of such a model.
+        """
+
+    def __repr__(self) -> str:
+        kind = type(self).__name__
+        if not hasattr(self, "classes_"):
+            return f"{kind}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
+        parts = [f"{self.n_features_in_} features", f"{len(self.classes_)} classes"]
+        if self.card is not None:
+            parts.insert(0, repr(self.card.name))
+            parts += ["trained on simulated data"] if self.card.simulated else []
+        return f"<{kind} {', '.join(parts)}>"
+
+    def __sklearn_tags__(self) -> object:
+        return classifier_tags()
+
+    @abstractmethod
+    def _learn(self, given: TrainingSet) -> TrainedState:
+        """The state after learning from scratch."""
+
+    @abstractmethod
+    def _learn_further(self, given: TrainingSet) -> TrainedState:
+        """The state after learning with the posterior so far as the prior."""
+
+    @abstractmethod
+    def _hyper(self) -> Mapping[str, JsonValue]:
+        """The hyper-parameters as they are set now, as JSON values."""
+
+    def _require_trained(self) -> None:
+        if not hasattr(self, "learned_"):
+            raise not_fitted_error(
+                f"This {type(self).__name__} is not trained.",
+                "Call fit(), train_model() or load_model() first.",
             )
-        setattr(model, name, value)
 
+    def _read(self, vectors: npt.ArrayLike) -> FloatArray:
+        """Read vectors for a trained model; their values are not checked."""
+        self._require_trained()
+        read = read_vectors(vectors)
+        self._check_width(read)
+        return read
 
-def plain(value: float) -> float:
-    """The Python number for a NumPy one; anything else as it is, for others to judge."""
-    if isinstance(value, np.integer):
-        return int(value)
-    # By its digits: float32(0.1) is then the 0.1 that a person wrote, and not a little beyond.
-    return float(str(value)) if isinstance(value, np.floating) else value
-
-
-def forget_origin(model: Estimator) -> None:
-    """Take the card away from a model that has learned from scratch: it tells of other data."""
-    # Only where there is one, as scikit-learn wants no attributes that fit() adds.
-    if model.card is not None:
-        model.card = None
-
-
-def read(model: Estimator, vectors: npt.ArrayLike) -> FloatArray:
-    """Read vectors for a trained model; their values are not looked at.
-
-    Raises:
-        NotTrainedError: Not trained yet.
-        CoreDataError: Not a matrix of real numbers, or of another width.
-    """
-    check_trained(model)
-    found = as_matrix(vectors)
-    check_width(model, found)
-    return found
-
-
-def check_trained(model: Estimator) -> None:
-    """Raise NotTrainedError unless the model was trained."""
-    if not hasattr(model, "learned_"):
-        raise not_trained(
-            f"This {type(model).__name__} is not trained.",
-            "Call fit(), train_model() or load_model() first.",
-        )
-
-
-def check_width(model: Estimator, vectors: FloatArray) -> None:
-    """Raise CoreDataError where vectors have another length than those the model was trained on."""
-    if vectors.shape[1] != model.n_features_in_:
-        raise CoreDataError(
-            f"X has {vectors.shape[1]} features, but {type(model).__name__} is expecting "
-            f"{model.n_features_in_} features as input; found shape {vectors.shape}.",
-            "Give the features the model was trained on.",
-        )
-
-
-def most_probable(model: Estimator, vectors: npt.ArrayLike) -> LabelArray:
-    """The most probable label of each trial, shape (n_trials,)."""
-    model = as_it_is(model)
-    best = posteriors(model, read(model, vectors)).argmax(axis=0)
-    return np.asarray(model.classes_[best])
-
-
-def probabilities(model: Estimator, vectors: npt.ArrayLike) -> FloatArray:
-    """Posterior probability of each class, shape (n_trials × n_classes)."""
-    model = as_it_is(model)
-    return posteriors(model, read(model, vectors)).T
-
-
-def log_probabilities(model: Estimator, vectors: npt.ArrayLike) -> FloatArray:
-    """Natural logarithm of each class's posterior probability, shape (n_trials × n_classes)."""
-    model = as_it_is(model)
-    return log_posteriors(model, read(model, vectors)).T
-
-
-def accuracy(model: Estimator, vectors: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Share of trials whose most probable label is the given one.
-
-    Raises:
-        CoreDataError: No trials, or not as many labels as trials.
-    """
-    found = most_probable(model, vectors)
-    expected = as_labels_of(labels, len(found))
-    if not len(found):
-        raise CoreDataError("There are no trials to score.", "Give at least one.")
-    return float(np.mean(found == expected))
-
-
-def describe(model: Estimator) -> str:
-    """What ``repr`` shows: the parameters of an untrained model, the size and origin of a trained one."""
-    kind = type(model).__name__
-    if not hasattr(model, "classes_"):
-        return f"{kind}({', '.join(f'{name}={value!r}' for name, value in get_params(model).items())})"
-    facts = [f"{model.n_features_in_} features", f"{len(model.classes_)} classes"]
-    if model.card is not None:
-        facts.insert(0, repr(model.card.name))
-        facts += ["trained on simulated data"] if model.card.simulated else []
-    return f"<{kind} {', '.join(facts)}>"
+    def _check_width(self, vectors: FloatArray) -> None:
+        if vectors.shape[1] != self.n_features_in_:
+            raise CoreDataError(
+                f"X has {vectors.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input; found shape {vectors.shape}.",
+                "Give the features the model was trained on.",
+            )

@@ -31,7 +31,7 @@ def check_metadata_kind(metadata: object) -> None:
     )
 
 
-def check_fit(model: Decoder, data: BCIData) -> None:
+def check_data_fits(model: Decoder, data: BCIData) -> None:
     """Refuse data that the model would misread.
 
     Args:
@@ -48,13 +48,13 @@ def check_fit(model: Decoder, data: BCIData) -> None:
     if data.n_features != model.n_features_in_:
         raise CoreDataError(
             f"The data have {data.n_features} features on axis 0 (shape {data.features.shape}), "
-            f"{_name(model)} expects {model.n_features_in_}.",
+            f"{_describe_model(model)} expects {model.n_features_in_}.",
             _OTHER_FEATURES,
         )
-    check_metadata(model, data.metadata)
+    check_metadata_fits(model, data.metadata)
 
 
-def check_metadata(model: Decoder, found: BCIMetadata) -> None:
+def check_metadata_fits(model: Decoder, found: BCIMetadata) -> None:
     """Refuse what the metadata tell of, where the model would misread it.
 
     Number of features and classes, paradigm, feature type and temporal aggregation must agree. The sampling
@@ -70,30 +70,30 @@ def check_metadata(model: Decoder, found: BCIMetadata) -> None:
     """
     if found.n_features != model.n_features_in_:
         raise CoreDataError(
-            f"metadata.n_features is {found.n_features}, {_name(model)} expects {model.n_features_in_}.",
+            f"metadata.n_features is {found.n_features}, {_describe_model(model)} expects {model.n_features_in_}.",
             _OTHER_FEATURES,
         )
     if found.n_classes != len(model.classes_):
         raise CoreDataError(
-            f"metadata.n_classes is {found.n_classes}, {_name(model)} knows {len(model.classes_)} classes.",
+            f"metadata.n_classes is {found.n_classes}, {_describe_model(model)} knows {len(model.classes_)} classes.",
             "Take the model of your task, or correct n_classes.",
         )
     if model.card is not None:
-        _check_meaning(model, model.card.metadata, found)
+        _check_same_preparation(model, model.card.metadata, found)
 
 
-def _check_meaning(model: Decoder, expected: BCIMetadata, found: BCIMetadata) -> None:
+def _check_same_preparation(model: Decoder, expected: BCIMetadata, found: BCIMetadata) -> None:
     for field in ("paradigm", "feature_type", "temporal_aggregation"):
         wanted, given = getattr(expected, field), getattr(found, field)
         if wanted != given:
             raise ModelMismatchError(
-                f"The data's {field} is {given!r}, but {_name(model)} was trained on {wanted!r}.",
+                f"The data's {field} is {given!r}, but {_describe_model(model)} was trained on {wanted!r}.",
                 "Numbers of another meaning would be misread: prepare the data as the model expects, "
                 "or train a model on yours.",
             )
 
 
-def _name(model: Decoder) -> str:
+def _describe_model(model: Decoder) -> str:
     return repr(model.card.name) if model.card is not None else f"this {type(model).__name__}"
 
 

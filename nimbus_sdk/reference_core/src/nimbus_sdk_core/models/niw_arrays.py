@@ -17,7 +17,7 @@ ARRAYS = ("counts", "precision", "means", "dof", "scatter")
 _HINT = "The arrays do not belong to a model of this kind."
 
 
-def as_posterior(
+def read_posterior(
     arrays: Mapping[str, FloatArray], n_classes: int, n_covariances: int
 ) -> NormalInverseWishart:
     """Read the posterior of a model with so many classes and covariances.

@@ -16,13 +16,13 @@ import numpy as np
 
 from .._types import FloatArray
 from ..errors import CoreDataError
-from ..stats.blocked import blocks, product
-from ..stats.orthant import Cone, cone, log_student_probability
-from ..stats.quadrature import Rule, StudentScale, cube, student_scale
-from .probit_regression import LatentRegression, leads
+from ..stats.blocked import blocks, multiply_blocked
+from ..stats.orthant import Cone, log_student_probability, make_cone
+from ..stats.quadrature import Rule, StudentScale, cube_rule, student_scale_rule
+from .probit_regression import LatentRegression, score_differences
 
 # Doubles in one array of intermediate results: what stays in the cache.
-_AT_ONCE = 2**13
+_PIECE_NUMBERS = 2**13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +44,7 @@ class ProbitPredictive:
     scale: StudentScale
 
 
-def probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
+def prepare_probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
     """Prepare the predictive of a posterior.
 
     Raises:
@@ -52,7 +52,7 @@ def probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
     """
     n_latent = posterior.coefficients.shape[1]
     dof = posterior.dof - n_latent + 1.0
-    ahead = leads(n_latent + 1)
+    ahead = score_differences(n_latent + 1)
     try:
         lower = np.linalg.cholesky(ahead @ (posterior.scatter / dof) @ ahead.transpose(0, 2, 1))
         whitener = np.linalg.inv(np.linalg.cholesky(posterior.precision))
@@ -64,13 +64,13 @@ def probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
     margins = ahead @ posterior.coefficients.T
     return ProbitPredictive(
         directions=np.concatenate([whitener, margins.transpose(1, 0, 2).reshape(-1, len(whitener))]),
-        cones=cone(np.asarray(lower.transpose(1, 2, 0)[..., None], dtype=np.float64)),
-        rule=cube(n_latent - 1, per_axis=(24, 8, 6), lattice=512),
-        scale=student_scale(dof),
+        cones=make_cone(np.asarray(lower.transpose(1, 2, 0)[..., None], dtype=np.float64)),
+        rule=cube_rule(n_latent - 1, per_axis=(24, 8, 6), lattice=512),
+        scale=student_scale_rule(dof),
     )
 
 
-def log_shares(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
+def log_class_probabilities(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
     """Natural logarithm of each class's probability, shape (n_classes × n_trials).
 
     Each class is integrated on its own, so that the probabilities sum to 1 to the accuracy of the rule.
@@ -80,7 +80,7 @@ def log_shares(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
         inputs: A row of ones and the standardised features, shape (n_inputs × n_trials).
     """
     n_inputs, n_trials = inputs.shape
-    found = product(ready.directions, inputs)
+    found = multiply_blocked(ready.directions, inputs)
     white, margins = found[:n_inputs], found[n_inputs:]
     white *= white
     spread = np.add.reduce(white)
@@ -89,7 +89,7 @@ def log_shares(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
     n_latent = len(ready.cones.heights)
     mean = margins.reshape(n_latent, -1, n_trials)
     each = ready.rule.weights.size * ready.scale.squares.size * mean.shape[1]
-    at_once = max(1, _AT_ONCE // each)
+    at_once = max(1, _PIECE_NUMBERS // each)
     if n_trials <= at_once:
         return log_student_probability(mean, ready.cones, ready.rule, ready.scale)
     shares = np.empty(mean.shape[1:])

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray
-from ..data.argument_checks import positive_number
+from ..data.argument_checks import check_positive_number
 from ..errors import CoreDataError
 from .probit_regression import LatentRegression
 
@@ -17,7 +17,7 @@ from .probit_regression import LatentRegression
 _FEATURE_PRECISION = 3.0
 _CONSTANT_PRECISION = 0.01
 
-_MOST_CLASSES = 32
+_MAX_CLASSES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class ProbitHyper:
     W_scale: npt.ArrayLike | None
 
 
-def probit_prior(hyper: ProbitHyper, n_features: int, n_classes: int) -> LatentRegression:
+def build_probit_prior(hyper: ProbitHyper, n_features: int, n_classes: int) -> LatentRegression:
     """Build the prior for so many features and classes.
 
     Automatic are: mean 0 and precision 3 for the coefficients of standardised features (0.01 for the
@@ -73,46 +73,46 @@ def probit_prior(hyper: ProbitHyper, n_features: int, n_classes: int) -> LatentR
         CoreDataError: A hyper-parameter of another kind, shape or range, which the message names; or too many
             classes.
     """
-    if n_classes > _MOST_CLASSES:
+    if n_classes > _MAX_CLASSES:
         raise CoreDataError(
-            f"There are {n_classes} classes; NimbusProbit takes at most {_MOST_CLASSES}.",
+            f"There are {n_classes} classes; NimbusProbit takes at most {_MAX_CLASSES}.",
             "Use NimbusLDA: it has no such limit.",
         )
     n_inputs, n_latent = n_features + 1, n_classes - 1
-    dof = n_classes + 1.0 if hyper.W_df is None else positive_number("W_df", hyper.W_df)
+    dof = n_classes + 1.0 if hyper.W_df is None else check_positive_number("W_df", hyper.W_df)
     if not dof > n_latent - 1:
         raise CoreDataError(
             f"W_df is {dof:g}.", f"{n_classes} classes need more than {n_latent - 1} degrees of freedom."
         )
-    scale = _scale(1.0 / dof if hyper.W_scale is None else hyper.W_scale, n_latent)
+    scale = _read_scale(1.0 / dof if hyper.W_scale is None else hyper.W_scale, n_latent)
     return LatentRegression(
-        coefficients=_mean(0.0 if hyper.xi_beta is None else hyper.xi_beta, (n_inputs, n_latent)),
-        precision=_precision(_FEATURE_PRECISION if hyper.W_beta is None else hyper.W_beta, n_inputs),
+        coefficients=_read_mean(0.0 if hyper.xi_beta is None else hyper.xi_beta, (n_inputs, n_latent)),
+        precision=_read_precision(_FEATURE_PRECISION if hyper.W_beta is None else hyper.W_beta, n_inputs),
         dof=dof,
         scatter=np.asarray(np.linalg.inv(scale), dtype=np.float64),
     )
 
 
-def _mean(given: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
-    found = _numbers("xi_beta", given, shape)
+def _read_mean(given: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
+    found = _read_numbers("xi_beta", given, shape)
     return np.array(np.broadcast_to(found, shape))
 
 
-def _precision(given: npt.ArrayLike, n_inputs: int) -> FloatArray:
-    found = _numbers("W_beta", given, (n_inputs, n_inputs))
+def _read_precision(given: npt.ArrayLike, n_inputs: int) -> FloatArray:
+    found = _read_numbers("W_beta", given, (n_inputs, n_inputs))
     if found.ndim == 2:
-        return _positive_definite("W_beta", found)
-    return np.diag([_CONSTANT_PRECISION] + [positive_number("W_beta", float(found))] * (n_inputs - 1))
+        return _check_positive_definite("W_beta", found)
+    return np.diag([_CONSTANT_PRECISION] + [check_positive_number("W_beta", float(found))] * (n_inputs - 1))
 
 
-def _scale(given: npt.ArrayLike, n_latent: int) -> FloatArray:
-    found = _numbers("W_scale", given, (n_latent, n_latent))
+def _read_scale(given: npt.ArrayLike, n_latent: int) -> FloatArray:
+    found = _read_numbers("W_scale", given, (n_latent, n_latent))
     if found.ndim == 2:
-        return _positive_definite("W_scale", found)
-    return positive_number("W_scale", float(found)) * np.eye(n_latent)
+        return _check_positive_definite("W_scale", found)
+    return check_positive_number("W_scale", float(found)) * np.eye(n_latent)
 
 
-def _numbers(name: str, given: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
+def _read_numbers(name: str, given: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
     hint = f"Give a number, an array of shape {shape}, or None."
     try:
         found = np.asarray(given)
@@ -125,7 +125,7 @@ def _numbers(name: str, given: npt.ArrayLike, shape: tuple[int, int]) -> FloatAr
     return found.astype(np.float64)
 
 
-def _positive_definite(name: str, found: FloatArray) -> FloatArray:
+def _check_positive_definite(name: str, found: FloatArray) -> FloatArray:
     try:
         np.linalg.cholesky(found)
     except np.linalg.LinAlgError:

@@ -12,7 +12,7 @@ Chib, JASA 88 (1993), for the latent vectors; K. Imai and D. A. van Dyk, A Bayes
 multinomial probit model, J. Econometrics 124 (2005), for the unknown covariance of their noise.
 
 Each turn raises a lower bound of the evidence, but by itself creeps: what took hundreds of turns takes a few
-dozen with `Acceleration`.
+dozen with `AndersonAcceleration`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from typing import NamedTuple
 import numpy as np
 
 from .._types import FloatArray, IndexArray
-from ..stats.anderson import Acceleration, as_point, from_point
+from ..stats.anderson import AndersonAcceleration, pack_point, unpack_point
 from ..stats.blocked import blocks
-from ..stats.orthant import truncated
-from ..stats.quadrature import Rule, cube
+from ..stats.orthant import truncated_moments
+from ..stats.quadrature import Rule, cube_rule
 
 # Doubles in one array of intermediate results: what stays in the cache.
-_AT_ONCE = 2**13
+_PIECE_NUMBERS = 2**13
 
 # In units of the noise. Where no coefficient moves by more in a turn, probabilities are final to about 1e-3.
-_STILL = 1e-5
+_CONVERGED = 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +53,8 @@ class LatentRegression:
     scatter: FloatArray
 
 
-class Found(NamedTuple):
-    """What `learn` has found, and how it got there.
+class RegressionFit(NamedTuple):
+    """What `fit_regression` has found, and how it got there.
 
     Attributes:
         posterior: Beliefs after.
@@ -67,9 +67,9 @@ class Found(NamedTuple):
     moved: float
 
 
-def learn(
+def fit_regression(
     prior: LatentRegression, inputs: FloatArray, index: IndexArray, *, copies: int, iterations: int
-) -> Found:
+) -> RegressionFit:
     """Find the posterior by turns: latent vectors given coefficients and noise, then the other way round.
 
     Args:
@@ -80,15 +80,15 @@ def learn(
         iterations: Most turns; there are fewer where nothing moves any more.
     """
     n_inputs, n_latent = prior.coefficients.shape
-    rule = cube(n_latent - 1, per_axis=(12, 6, 6), lattice=512)
+    rule = cube_rule(n_latent - 1, per_axis=(12, 6, 6), lattice=512)
     precision, dof = prior.precision + copies * (inputs.T @ inputs), prior.dof + copies * len(inputs)
     covariance = np.linalg.inv(precision)
-    acceleration, turns, step = Acceleration(), 0, np.inf
-    point = as_point(prior.coefficients, prior.scatter / prior.dof)
-    while turns < iterations and step > _STILL:
-        start, noise = from_point(point, n_inputs, n_latent)
+    acceleration, turns, step = AndersonAcceleration(), 0, np.inf
+    point = pack_point(prior.coefficients, prior.scatter / prior.dof)
+    while turns < iterations and step > _CONVERGED:
+        start, noise = unpack_point(point, n_inputs, n_latent)
         latent = inputs @ start
-        expected, squares, log_shares = _expect(latent.T, index, noise, rule)
+        expected, squares, log_shares = _expect_latent(latent.T, index, noise, rule)
         pull = prior.precision @ prior.coefficients + copies * (inputs.T @ (latent + expected.T))
         coefficients = covariance @ pull
         away, moved = latent - inputs @ coefficients, coefficients - prior.coefficients
@@ -96,16 +96,16 @@ def learn(
         scatter = prior.scatter + copies * (squares + cross + cross.T + away.T @ away)
         scatter += moved.T @ prior.precision @ moved
         scatter = 0.5 * (scatter + scatter.T)
-        reached = as_point(coefficients, scatter / dof)
+        reached = pack_point(coefficients, scatter / dof)
         turns, step = turns + 1, float(np.abs(reached - point).max())
         # The lower bound, but for a constant: entropy of the latent vectors, and evidence of their moments.
         spread = float(np.trace(np.linalg.solve(noise, squares)))
         entropy = log_shares + 0.5 * (len(inputs) * _log_det(noise) + spread)
         point = acceleration.next(point, reached, copies * entropy - 0.5 * dof * _log_det(scatter))
-    return Found(LatentRegression(coefficients, precision, dof, scatter), turns, step)
+    return RegressionFit(LatentRegression(coefficients, precision, dof, scatter), turns, step)
 
 
-def _expect(
+def _expect_latent(
     latent: FloatArray, index: IndexArray, covariance: FloatArray, rule: Rule
 ) -> tuple[FloatArray, FloatArray, float]:
     """What the labels tell of the latent vectors: how far from its mean each is to be expected.
@@ -121,11 +121,11 @@ def _expect(
         (n_classes - 1 × n_classes - 1); and the logarithm of the probability of all labels.
     """
     expected, squares, log_shares = np.empty_like(latent), np.zeros_like(covariance), 0.0
-    for k, lead in enumerate(leads(len(latent) + 1)):
+    for k, lead in enumerate(score_differences(len(latent) + 1)):
         lower = np.linalg.cholesky(lead @ covariance @ lead.T)
         back = np.linalg.solve(lead, lower)
-        for trials in _pieces(np.flatnonzero(index == k), rule):
-            found = truncated(lead @ latent[:, trials], lower, rule)
+        for trials in _split_trials(np.flatnonzero(index == k), rule):
+            found = truncated_moments(lead @ latent[:, trials], lower, rule)
             expected[:, trials] = back @ found.means
             squares += back @ found.squares @ back.T
             log_shares += found.log_shares
@@ -136,15 +136,15 @@ def _log_det(matrix: FloatArray) -> float:
     return float(np.linalg.slogdet(matrix)[1])
 
 
-def _pieces(trials: IndexArray, rule: Rule) -> Iterator[IndexArray]:
-    for block in blocks(len(trials), most=max(1, _AT_ONCE // rule.weights.size)):
+def _split_trials(trials: IndexArray, rule: Rule) -> Iterator[IndexArray]:
+    for block in blocks(len(trials), most=max(1, _PIECE_NUMBERS // rule.weights.size)):
         yield trials[block]
 
 
-def contrasts(n_classes: int) -> FloatArray:
+def helmert_contrasts(n_classes: int) -> FloatArray:
     """H, shape (n_classes × n_classes - 1): Helmert's contrasts.
 
-    >>> contrasts(2).round(4) + 0.0
+    >>> helmert_contrasts(2).round(4) + 0.0
     array([[ 0.7071],
            [-0.7071]])
     """
@@ -154,11 +154,11 @@ def contrasts(n_classes: int) -> FloatArray:
     return np.asarray(found / np.sqrt((found * found).sum(axis=0)))
 
 
-def leads(n_classes: int) -> FloatArray:
+def score_differences(n_classes: int) -> FloatArray:
     """For each class the matrix D with D·z = its score less each other class's: all positive where it wins.
 
     Returns:
         Shape (n_classes × n_classes - 1 × n_classes - 1).
     """
-    scores = contrasts(n_classes)
+    scores = helmert_contrasts(n_classes)
     return np.stack([score - np.delete(scores, k, axis=0) for k, score in enumerate(scores)])

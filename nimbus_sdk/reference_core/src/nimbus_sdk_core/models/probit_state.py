@@ -8,21 +8,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._sklearn import level_of_caller
+from .._sklearn import caller_stacklevel
 from .._types import FloatArray, LabelArray
 from ..errors import CoreDataError
 from ..stats.niw import NormalInverseWishart
-from ..stats.student_t import Predictive, predictive
+from ..stats.student_t import Predictive, prepare_predictive
 from .model_card import JsonValue
-from .niw_arrays import ARRAYS, as_posterior, check_arrays
-from .probit_predictive import ProbitPredictive, probit_predictive
-from .probit_regression import Found, LatentRegression
+from .niw_arrays import ARRAYS, check_arrays, read_posterior
+from .probit_predictive import ProbitPredictive, prepare_probit_predictive
+from .probit_regression import LatentRegression, RegressionFit
 
 # Where less moves after 100 turns, probabilities under the automatic prior are final to 0.02 in all measured
 # problems. Under a prior a hundred times weaker they may still be far from where they end.
 _MOVING = 3e-4
 
-_USUAL = "usual_"
+_MARGINAL = "marginal_"
 
 
 class ConvergenceWarning(UserWarning):
@@ -37,49 +37,54 @@ class ProbitPosterior:
         centre: Mean of each feature at the first training, shape (n_features,).
         scale: Standard deviation of each feature then, shape (n_features,).
         regression: Beliefs on coefficients and noise.
-        usual: One Gaussian for all trials, by which distances are measured.
+        marginal: One Gaussian for all trials, by which distances are measured.
     """
 
     centre: FloatArray
     scale: FloatArray
     regression: LatentRegression
-    usual: NormalInverseWishart
+    marginal: NormalInverseWishart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Learned:
+class ProbitState:
     """All that a training leaves behind: replaced as a whole, so that no thread sees half of it.
 
     Attributes:
         classes: The labels, sorted, shape (n_classes,).
         posterior: What was learned.
-        ready: The predictive of its regression.
-        usual: The predictive of its one Gaussian for all trials.
-        hyper: The hyper-parameters that it was trained with.
+        predictive: The predictive of its regression.
+        marginal: The predictive of its one Gaussian for all trials.
+        hyper: The hyper-parameters of the training.
         turns: How many the last training took, where that is known.
     """
 
     classes: LabelArray
     posterior: ProbitPosterior
-    ready: ProbitPredictive
-    usual: Predictive
+    predictive: ProbitPredictive
+    marginal: Predictive
     hyper: Mapping[str, JsonValue]
     turns: int | None
 
+    @property
+    def n_features(self) -> int:
+        """Length of the vectors that were learned from."""
+        return len(self.posterior.centre)
 
-def learned(
+
+def prepare_state(
     classes: LabelArray, posterior: ProbitPosterior, hyper: Mapping[str, JsonValue], turns: int | None = None
-) -> Learned:
+) -> ProbitState:
     """Prepare the predictives of a posterior.
 
     Raises:
         CoreDataError: A matrix is not positive definite in floating point.
     """
-    ready, usual = probit_predictive(posterior.regression), predictive(posterior.usual)
-    return Learned(classes, posterior, ready, usual, hyper, turns)
+    predictive = prepare_probit_predictive(posterior.regression)
+    return ProbitState(classes, posterior, predictive, prepare_predictive(posterior.marginal), hyper, turns)
 
 
-def warn_where_it_moves(found: Found) -> None:
+def warn_if_moving(found: RegressionFit) -> None:
     """Warn the caller of this package where the last turn still changed the posterior."""
     if found.moved > _MOVING:
         warnings.warn(
@@ -87,11 +92,11 @@ def warn_where_it_moves(found: Found) -> None:
             "deviations of the noise in the last one: probabilities are not final. Give more iterations, or "
             "a larger W_beta.",
             ConvergenceWarning,
-            stacklevel=level_of_caller(),
+            stacklevel=caller_stacklevel(),
         )
 
 
-def standardised(centre: FloatArray, scale: FloatArray, vectors: FloatArray) -> FloatArray:
+def standardize(centre: FloatArray, scale: FloatArray, vectors: FloatArray) -> FloatArray:
     """The inputs of the regression: a row of ones and the standardised features.
 
     Args:
@@ -118,7 +123,7 @@ def to_arrays(posterior: ProbitPosterior) -> dict[str, FloatArray]:
         "coefficient_precision": regression.precision,
         "noise_dof": np.array([regression.dof]),
         "noise_scatter": regression.scatter,
-        **{_USUAL + name: getattr(posterior.usual, name) for name in ARRAYS},
+        **{_MARGINAL + name: getattr(posterior.marginal, name) for name in ARRAYS},
     }
 
 
@@ -128,9 +133,11 @@ def from_arrays(arrays: Mapping[str, FloatArray], n_classes: int) -> ProbitPoste
     Raises:
         CoreDataError: Arrays of other names, shapes or types, or values that no posterior has.
     """
-    usual = {name[len(_USUAL) :]: array for name, array in arrays.items() if name.startswith(_USUAL)}
-    posterior = as_posterior(usual, 1, 1)
-    n_features, n_latent = posterior.means.shape[1], n_classes - 1
+    of_marginal = {
+        name.removeprefix(_MARGINAL): array for name, array in arrays.items() if name.startswith(_MARGINAL)
+    }
+    marginal = read_posterior(of_marginal, 1, 1)
+    n_features, n_latent = marginal.means.shape[1], n_classes - 1
     shapes: dict[str, tuple[int, ...]] = {
         "centre": (n_features,),
         "scale": (n_features,),
@@ -139,13 +146,13 @@ def from_arrays(arrays: Mapping[str, FloatArray], n_classes: int) -> ProbitPoste
         "noise_dof": (1,),
         "noise_scatter": (n_latent, n_latent),
     }
-    own = {name: array for name, array in arrays.items() if not name.startswith(_USUAL)}
+    own = {name: array for name, array in arrays.items() if not name.startswith(_MARGINAL)}
     check_arrays(own, shapes)
     _check_values(own, n_latent)
     regression = LatentRegression(
         own["coefficients"], own["coefficient_precision"], float(own["noise_dof"][0]), own["noise_scatter"]
     )
-    return ProbitPosterior(own["centre"], own["scale"], regression, posterior)
+    return ProbitPosterior(own["centre"], own["scale"], regression, marginal)
 
 
 def _check_values(arrays: Mapping[str, FloatArray], n_latent: int) -> None:

@@ -67,7 +67,7 @@ class Decoder(Protocol):
 M = TypeVar("M", bound=Decoder)
 
 
-def as_it_is(model: M) -> M:
+def snapshot(model: M) -> M:
     """The model as it is now: what another thread teaches it meanwhile does not reach this one."""
     twin: M = object.__new__(type(model))
     twin.__dict__.update(vars(model))

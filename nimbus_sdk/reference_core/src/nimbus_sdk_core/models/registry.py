@@ -16,7 +16,7 @@ KINDS: dict[str, type[NimbusLDA] | type[NimbusQDA] | type[NimbusProbit]] = {
 _OLDER_NAMES = {"RxLDAModel": "NimbusLDA", "RxGMMModel": "NimbusQDA", "RxPolyaModel": "NimbusProbit"}
 
 
-def kind_name(kind: type[Decoder] | str) -> str:
+def find_kind_name(kind: type[Decoder] | str) -> str:
     """Give the name under which a kind is kept in model files.
 
     Args:
@@ -25,7 +25,7 @@ def kind_name(kind: type[Decoder] | str) -> str:
     Raises:
         ModelMismatchError: There is no such kind.
 
-    >>> kind_name("RxLDAModel"), kind_name(NimbusQDA)
+    >>> find_kind_name("RxLDAModel"), find_kind_name(NimbusQDA)
     ('NimbusLDA', 'NimbusQDA')
     """
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))

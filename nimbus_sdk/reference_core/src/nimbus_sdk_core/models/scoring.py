@@ -15,7 +15,7 @@ from .protocol import Decoder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Diagnosis:
+class BatchScores:
     """What is known of each trial without its label.
 
     Attributes:
@@ -35,7 +35,7 @@ class Diagnosis:
     outlier_scores: FloatArray
 
 
-def diagnose(model: Decoder, vectors: FeatureArray) -> Diagnosis:
+def score_batch(model: Decoder, vectors: FeatureArray) -> BatchScores:
     """Score a batch, block by block.
 
     Args:
@@ -46,15 +46,15 @@ def diagnose(model: Decoder, vectors: FeatureArray) -> Diagnosis:
         CoreDataError: Values that are not finite or too large.
     """
     n_trials, n_classes = len(vectors), len(model.classes_)
-    found = Diagnosis(
+    found = BatchScores(
         best=np.empty(n_trials, np.intp),
         posteriors=np.empty((n_classes, n_trials)),
         **{name: np.empty(n_trials) for name in ("confidences", "entropy", "distances", "outlier_scores")},
     )
     for block in blocks(n_trials):
         scores = model.score_trials(vectors[block])
-        _judge(found, block, scores)
-        _measure(found, block, scores, model.n_features_in_)
+        _write_posteriors(found, block, scores)
+        _write_distances(found, block, scores, model.n_features_in_)
     return found
 
 
@@ -68,22 +68,22 @@ def posteriors(model: Decoder, vectors: FloatArray) -> FloatArray:
     Raises:
         CoreDataError: Values that are not finite or too large.
     """
-    return _of_all(model, vectors, lambda scores: scores.posteriors)
+    return _score_blocks(model, vectors, lambda scores: scores.posteriors)
 
 
 def log_posteriors(model: Decoder, vectors: FloatArray) -> FloatArray:
     """Natural logarithms of `posteriors`, finite also where these are too small for a float."""
-    return _of_all(model, vectors, lambda scores: scores.log_posteriors)
+    return _score_blocks(model, vectors, lambda scores: scores.log_posteriors)
 
 
-def _of_all(model: Decoder, vectors: FloatArray, part: Callable[[Scores], FloatArray]) -> FloatArray:
+def _score_blocks(model: Decoder, vectors: FloatArray, part: Callable[[Scores], FloatArray]) -> FloatArray:
     found = np.empty((len(model.classes_), len(vectors)))
     for block in blocks(len(vectors)):
         found[:, block] = part(model.score_trials(vectors[block])).T
     return found
 
 
-def _judge(found: Diagnosis, block: slice, scores: Scores) -> None:
+def _write_posteriors(found: BatchScores, block: slice, scores: Scores) -> None:
     posteriors = scores.posteriors.T
     found.posteriors[:, block] = posteriors
     best, confidences = found.best[block], found.confidences[block]
@@ -98,14 +98,14 @@ def _judge(found: Diagnosis, block: slice, scores: Scores) -> None:
     np.maximum(entropy, 0.0, out=entropy)
 
 
-def _measure(found: Diagnosis, block: slice, scores: Scores, n_features: int) -> None:
+def _write_distances(found: BatchScores, block: slice, scores: Scores, n_features: int) -> None:
     """Distance to the nearest class, and how unusual it is.
 
     For x ~ t(m, Λ, ν) in D dimensions, d²/D follows F(D, ν). Its cube root is nearly normal, which gives a
     standard score without tables: Paulson's approximation, Abramowitz & Stegun, Handbook of Mathematical
     Functions, 26.6.15.
     """
-    squared, dof = _nearest(scores)
+    squared, dof = _find_nearest_class(scores)
     np.sqrt(squared, out=found.distances[block])
     of_data, of_model = 2.0 / (9.0 * n_features), 2.0 / (9.0 * dof)
     squared /= n_features
@@ -118,7 +118,7 @@ def _measure(found: Diagnosis, block: slice, scores: Scores, n_features: int) ->
     score /= np.sqrt(root, out=root)
 
 
-def _nearest(scores: Scores) -> tuple[FloatArray, FloatArray]:
+def _find_nearest_class(scores: Scores) -> tuple[FloatArray, FloatArray]:
     """Squared distance to the nearest class, and the degrees of freedom of that class."""
     rows, dof = scores.squared_distances.T, scores.dof
     if (dof == dof[0]).all():

@@ -9,16 +9,16 @@ from typing import TypeVar, overload
 
 import numpy as np
 
-from .._repr import printable
+from .._repr import escape_unprintable
 from .._types import LabelArray
-from ..data.argument_checks import check_kind, whole_number
+from ..data.argument_checks import check_kind, check_whole_number
 from ..data.bci_data import BCIData
 from ..errors import CoreDataError, ModelMismatchError
 from .base import HyperValue
-from .compatibility import check_fit
+from .compatibility import check_data_fits
 from .model_card import JsonValue, ModelCard
 from .protocol import Decoder
-from .registry import KINDS, kind_name
+from .registry import KINDS, find_kind_name
 
 M = TypeVar("M", bound=Decoder)
 
@@ -90,18 +90,18 @@ def train_model(
             f"kind is {kind!r}, a model already.",
             f"Give the class, and its hyper-parameters by name: train_model({type(kind).__name__}, data, …).",
         )
-    kind = kind_name(kind)
-    whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    kind = find_kind_name(kind)
+    check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_kind("data", data, BCIData, "Build it with BCIData(features, BCIMetadata(…), labels).")
-    labels = _labels_of_all_classes(data)
+    labels = _require_all_classes(data)
     details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
     card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
-    model = _in_turns(_untrained(kind, hyper), iterations).fit(data.vectors(), labels)
+    model = _set_iterations(_build_untrained(kind, hyper), iterations).fit(data.vectors(), labels)
     model.card = card
     if showprogress:
         turns = getattr(model, "n_iter_", None)
         effort = "one exact step" if turns is None else f"{turns} iterations"
-        sys.stderr.write(f"trained {printable(card.name)} on {data.n_trials} trials in {effort}\n")
+        sys.stderr.write(f"trained {escape_unprintable(card.name)} on {data.n_trials} trials in {effort}\n")
     return model
 
 
@@ -109,7 +109,7 @@ def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
     """Adapt a trained model to a person or a day: its posterior is the prior for the new trials.
 
     For `NimbusLDA` and `NimbusQDA` this is exact, so calibrating on two sets in turn equals calibrating on
-    both at once. For `NimbusProbit` it is not: see `NimbusProbit.partial_fit`. The hyper-parameters stay;
+    both at once. For `NimbusProbit` it is not: see `NimbusProbit`. The hyper-parameters stay;
     ``base`` is left as it was.
 
     Args:
@@ -128,9 +128,9 @@ def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
     >>> mine.card.details["calibrated_trials"]
     40
     """
-    whole_number("iterations", iterations, least=1, most=2**31 - 1)
-    check_fit(base, data)
-    model = _in_turns(copy.copy(base), iterations).partial_fit(data.vectors(), _labels(data))
+    check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    check_data_fits(base, data)
+    model = _set_iterations(copy.copy(base), iterations).partial_fit(data.vectors(), _require_labels(data))
     if base.card is not None:
         before = base.card.details.get("calibrated_trials", 0)
         total = data.n_trials + (before if isinstance(before, int) else 0)
@@ -139,14 +139,14 @@ def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
     return model
 
 
-def _labels(data: BCIData) -> LabelArray:
+def _require_labels(data: BCIData) -> LabelArray:
     if data.labels is None:
         raise CoreDataError("The data have no labels.", "Give BCIData(features, metadata, labels).")
     return data.labels
 
 
-def _labels_of_all_classes(data: BCIData) -> LabelArray:
-    labels = _labels(data)
+def _require_all_classes(data: BCIData) -> LabelArray:
+    labels = _require_labels(data)
     occurring = np.unique(labels)
     if len(occurring) != data.metadata.n_classes:
         raise CoreDataError(
@@ -157,7 +157,7 @@ def _labels_of_all_classes(data: BCIData) -> LabelArray:
     return labels
 
 
-def _untrained(kind: str, hyper: Mapping[str, HyperValue]) -> Decoder:
+def _build_untrained(kind: str, hyper: Mapping[str, HyperValue]) -> Decoder:
     model: Decoder = KINDS[kind]()
     given = {_JULIA_SPELLINGS.get(name, name): value for name, value in hyper.items()}
     strange = sorted(set(given) - set(model.hyper))
@@ -168,7 +168,7 @@ def _untrained(kind: str, hyper: Mapping[str, HyperValue]) -> Decoder:
     return model.set_params(**given)
 
 
-def _in_turns(model: M, iterations: int) -> M:
+def _set_iterations(model: M, iterations: int) -> M:
     if "iterations" in model.get_params():
         model.set_params(iterations=iterations)
     return model

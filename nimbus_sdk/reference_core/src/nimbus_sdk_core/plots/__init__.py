@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray, LabelArray
-from ..data.labels import as_labels, classes_in, index_of
+from ..data.labels import encode_labels, find_classes, read_labels
 from ..decoding.batch_result import BatchResult
 from ..decoding.confidence_calibration import N_BINS, ConfidenceCalibration
 from ..decoding.dask_result import require_computed
@@ -25,24 +25,24 @@ from ..errors import CoreDataError
 from .figures import (
     FAINT,
     INK,
-    MOST_NAMED,
-    axes_for,
-    colour,
-    describe,
-    figure_of,
-    legend,
-    name_ticks,
-    names_of,
+    MAX_NAMED,
+    add_legend,
+    class_colour,
+    disable_math,
+    find_figure,
+    get_axes,
+    name_classes,
     new_figure,
-    plain,
-    title_of,
+    result_title,
+    set_tick_names,
+    set_titles,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDEST = 2_000
+_MAX_COLUMNS = 2_000
 
 
 def plot_confusion(
@@ -73,20 +73,20 @@ def plot_confusion(
     """
     require_computed(predictions)
     classes, counts = _confusion(predictions, labels)
-    called = names_of(classes, _known(predictions) if names is None else names)
+    called = name_classes(classes, _card_class_names(predictions) if names is None else names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(3.2, 1.2 + 0.75 * min(len(classes), MOST_NAMED))
-    axes = axes_for(ax, size + 0.6, size)
+    size = max(3.2, 1.2 + 0.75 * min(len(classes), MAX_NAMED))
+    axes = get_axes(ax, size + 0.6, size)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     # Matplotlib takes minutes to lay out thousands of texts that nobody can read.
-    if len(classes) <= MOST_NAMED:
+    if len(classes) <= MAX_NAMED:
         _write_shares(axes, shares, counts)
     right = np.trace(counts) / counts.sum()
-    name_ticks(axes, "x", called)
-    name_ticks(axes, "y", called)
-    describe(axes, f"{100 * right:.1f} % of {counts.sum()} trials right", "predicted", "true")
+    set_tick_names(axes, "x", called)
+    set_tick_names(axes, "y", called)
+    set_titles(axes, f"{100 * right:.1f} % of {counts.sum()} trials right", "predicted", "true")
     axes.spines[:].set_visible(False)
-    return figure_of(axes)
+    return find_figure(axes)
 
 
 def plot_posteriors(
@@ -112,17 +112,17 @@ def plot_posteriors(
         raise CoreDataError(
             f"result is a {type(result).__name__}.", "Give what predict_batch() or finalize_trial() returned."
         )
-    called = names_of(result.classes, _known(result) if names is None else names)
+    called = name_classes(result.classes, _card_class_names(result) if names is None else names)
     if isinstance(result, StreamingResult):
-        axes = axes_for(ax, 6.0, 3.2)
+        axes = get_axes(ax, 6.0, 3.2)
         _draw_chunks(axes, result)
     elif len(result):
-        axes = axes_for(ax, 7.0, 3.2)
+        axes = get_axes(ax, 7.0, 3.2)
         _draw_trials(axes, result)
     else:
         raise CoreDataError("There are no trials to draw.", "Decode at least one.")
-    legend(axes, called)
-    return figure_of(axes)
+    add_legend(axes, called)
+    return find_figure(axes)
 
 
 def plot_calibration(result: BatchResult, *, ax: Axes | None = None) -> Figure:
@@ -148,21 +148,21 @@ def plot_calibration(result: BatchResult, *, ax: Axes | None = None) -> Figure:
         )
     title = f"expected calibration error {found.expected_error:.3f}"
     if ax is not None:
-        axes = axes_for(ax, 4.6, 3.6)
+        axes = get_axes(ax, 4.6, 3.6)
         _draw_reliability(axes, found)
-        describe(axes, title, "confidence", "share right")
-        return figure_of(axes)
+        set_titles(axes, title, "confidence", "share right")
+        return find_figure(axes)
     figure = new_figure(4.6, 5.0)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     _draw_reliability(above, found)
-    describe(above, title, "", "share right")
-    below.bar(found.bin_edges[:-1], found.bin_counts, width=1 / N_BINS, align="edge", color=colour(0))
-    describe(below, "", "confidence", "trials")
+    set_titles(above, title, "", "share right")
+    below.bar(found.bin_edges[:-1], found.bin_counts, width=1 / N_BINS, align="edge", color=class_colour(0))
+    set_titles(below, "", "confidence", "trials")
     below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
     return figure
 
 
-def _known(result: object) -> Sequence[str] | None:
+def _card_class_names(result: object) -> Sequence[str] | None:
     """What the card of the model calls its classes."""
     return result.class_names if isinstance(result, BatchResult | StreamingResult) else None
 
@@ -170,8 +170,8 @@ def _known(result: object) -> Sequence[str] | None:
 def _confusion(
     predictions: BatchResult | npt.ArrayLike, labels: npt.ArrayLike
 ) -> tuple[LabelArray, npt.NDArray[np.intp]]:
-    truth = as_labels(labels)
-    guesses = predictions.predictions if isinstance(predictions, BatchResult) else as_labels(predictions)
+    truth = read_labels(labels)
+    guesses = predictions.predictions if isinstance(predictions, BatchResult) else read_labels(predictions)
     if len(truth) != len(guesses) or not len(truth):
         raise CoreDataError(
             f"There are {len(guesses)} predictions and {len(truth)} labels.", "Give one label a trial."
@@ -184,15 +184,15 @@ def _confusion(
                 f"Predictions are of type {guesses.dtype}, labels of type {truth.dtype}.",
                 "Give both as numbers, or both as texts.",
             )
-        classes = classes_in(np.concatenate([guesses, truth]))[0]
+        classes = find_classes(np.concatenate([guesses, truth]))[0]
     n_classes = len(classes)
-    place = index_of(truth, classes) * n_classes + index_of(guesses, classes)
+    place = encode_labels(truth, classes) * n_classes + encode_labels(guesses, classes)
     return classes, np.bincount(place, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def _write_shares(axes: Axes, shares: FloatArray, counts: npt.NDArray[np.intp]) -> None:
     for row, column in np.ndindex(*counts.shape):
-        plain(
+        disable_math(
             axes.text(
                 column,
                 row,
@@ -207,30 +207,30 @@ def _write_shares(axes: Axes, shares: FloatArray, counts: npt.NDArray[np.intp]) 
 def _draw_trials(axes: Axes, result: BatchResult) -> None:
     best = result.posteriors.argmax(axis=1)
     order = np.lexsort((-result.confidences, best))
-    shown = order[np.linspace(0, len(order) - 1, min(len(order), _WIDEST)).astype(np.intp)]
+    shown = order[np.linspace(0, len(order) - 1, min(len(order), _MAX_COLUMNS)).astype(np.intp)]
     edges = np.linspace(0, len(result), len(shown) + 1)
     height = result.confidences[shown].copy()
     for k in range(len(result.classes)):
         # The predicted class stands at the bottom, the others upon it.
         share, predicted = result.posteriors[shown, k], best[shown] == k
         foot = np.where(predicted, 0.0, height)
-        axes.stairs(foot + share, edges, baseline=foot, fill=True, color=colour(k))
+        axes.stairs(foot + share, edges, baseline=foot, fill=True, color=class_colour(k))
         height += np.where(predicted, 0.0, share)
     axes.set(xlim=(0, len(result)), ylim=(0, 1))
-    describe(axes, title_of(result.model_name, result.simulated), "trials, sorted", "posterior")
+    set_titles(axes, result_title(result.model_name, result.simulated), "trials, sorted", "posterior")
 
 
 def _draw_chunks(axes: Axes, result: StreamingResult) -> None:
     chunks = np.arange(1, result.n_chunks + 1)
     end = result.n_chunks + 1
     for k in range(len(result.classes)):
-        axes.plot(chunks, result.chunk_posteriors[:, k], color=colour(k), marker="o", linewidth=1.5)
-        axes.plot(end, result.posterior[k], color=colour(k), marker="D", markersize=8)
+        axes.plot(chunks, result.chunk_posteriors[:, k], color=class_colour(k), marker="o", linewidth=1.5)
+        axes.plot(end, result.posterior[k], color=class_colour(k), marker="D", markersize=8)
     axes.axvline(end - 0.5, color=FAINT, linestyle="--", linewidth=1)
     axes.set(xlim=(0.5, end + 0.5), ylim=(-0.03, 1.03))
     axes.set_xticks([*chunks, end] if end < 20 else [1, result.n_chunks, end])
     axes.set_xticklabels([*(str(int(at)) for at in axes.get_xticks()[:-1]), "all"])
-    describe(axes, title_of(result.model_name, result.simulated), "chunk", "posterior")
+    set_titles(axes, result_title(result.model_name, result.simulated), "chunk", "posterior")
 
 
 def _draw_reliability(axes: Axes, found: ConfidenceCalibration) -> None:
@@ -239,7 +239,7 @@ def _draw_reliability(axes: Axes, found: ConfidenceCalibration) -> None:
     axes.plot(
         found.bin_confidences[filled],
         found.bin_accuracies[filled],
-        color=colour(0),
+        color=class_colour(0),
         marker="o",
         linewidth=1.5,
         clip_on=False,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 INK, FAINT = "#333333", "#bbbbbb"
-MOST_NAMED = 30
+MAX_NAMED = 30
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")
 
 
@@ -45,7 +45,7 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
+def get_axes(ax: Axes | None, width: float, height: float) -> Axes:
     """The axes to draw in: those that were given, or the only ones of a new figure of this size.
 
     Raises:
@@ -64,19 +64,19 @@ def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
     return ax
 
 
-def figure_of(axes: Axes) -> Figure:
+def find_figure(axes: Axes) -> Figure:
     """The whole figure that axes belong to, also where they lie in a part of it."""
     return axes.figure.canvas.figure
 
 
-def names_of(classes: LabelArray, names: Sequence[str] | None) -> list[str]:
+def name_classes(classes: LabelArray, names: Sequence[str] | None) -> list[str]:
     """What to call each class: as was asked for, or by its label.
 
     Raises:
         CoreDataError: Not one name for each class.
 
     >>> import numpy as np
-    >>> names_of(np.array([1, 2]), None), names_of(np.array([1, 2]), ["rest", "move"])
+    >>> name_classes(np.array([1, 2]), None), name_classes(np.array([1, 2]), ["rest", "move"])
     (['1', '2'], ['rest', 'move'])
     """
     if names is None:
@@ -89,46 +89,46 @@ def names_of(classes: LabelArray, names: Sequence[str] | None) -> list[str]:
     return [str(name) for name in names]
 
 
-def describe(axes: Axes, title: str, below: str, left: str) -> None:
+def set_titles(axes: Axes, title: str, below: str, left: str) -> None:
     """Write title and names of the axes, and take away what shows nothing."""
-    plain(axes.set_title(title, fontsize=10, color=INK, loc="left"))
-    plain(axes.set_xlabel(below, color=INK))
-    plain(axes.set_ylabel(left, color=INK))
+    disable_math(axes.set_title(title, fontsize=10, color=INK, loc="left"))
+    disable_math(axes.set_xlabel(below, color=INK))
+    disable_math(axes.set_ylabel(left, color=INK))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(colors=INK)
 
 
-def name_ticks(axes: Axes, which: str, names: Sequence[str]) -> None:
+def set_tick_names(axes: Axes, which: str, names: Sequence[str]) -> None:
     """Write names along the axis ``"x"`` or ``"y"``, of many evenly chosen ones."""
     named = axes.set_xticks if which == "x" else axes.set_yticks
-    places = range(0, len(names), -(-len(names) // MOST_NAMED))
+    places = range(0, len(names), -(-len(names) // MAX_NAMED))
     shown = [names[at] for at in places]
     turned = 45 if which == "x" and max(map(len, shown)) > 6 else 0
     named(places, shown, rotation=turned, ha="right" if turned or which == "y" else "center")
     for text in axes.get_xticklabels() if which == "x" else axes.get_yticklabels():
-        plain(text)
+        disable_math(text)
 
 
-def legend(axes: Axes, names: Sequence[str]) -> None:
+def add_legend(axes: Axes, names: Sequence[str]) -> None:
     """Say beside the picture which colour is which class."""
     patch = import_module("matplotlib.patches").Patch
-    handles = [patch(color=colour(k), label=name) for k, name in enumerate(names)]
+    handles = [patch(color=class_colour(k), label=name) for k, name in enumerate(names)]
     shown = axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     for text in shown.get_texts():
-        plain(text)
+        disable_math(text)
 
 
-def plain(text: Text) -> None:
+def disable_math(text: Text) -> None:
     """Names are text: a dollar sign in one starts no formula."""
     text.set_parse_math(False)
 
 
-def title_of(model_name: str, simulated: bool) -> str:
+def result_title(model_name: str, simulated: bool) -> str:
     """What stands above the result of a model."""
     return f"{model_name} (trained on simulated data)" if simulated else model_name
 
 
-def colour(k: int) -> str | tuple[float, ...]:
+def class_colour(k: int) -> str | tuple[float, ...]:
     """That of class ``k``, counted from 0."""
     if k < len(_COLOURS):
         return _COLOURS[k]

@@ -6,12 +6,12 @@ from types import ModuleType
 
 import numpy as np
 
-from ..data.argument_checks import whole_number
+from ..data.argument_checks import check_whole_number
 from ..data.bci_data import BCIData
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError
 from . import motor_imagery, p300, ssvep
-from .signals import as_recorded
+from .signals import quantize
 
 GENERATOR = "nimbus_sdk_core.simulate/1"
 """Name and version of the generator; the number rises when the same seed gives other data."""
@@ -49,15 +49,15 @@ def simulate(
     >>> simulate("motor_imagery", n_trials=8, seed=1)
     BCIData(16 features × 16 samples × 8 trials, motor_imagery, csp, labelled)
     """
-    source = _source(paradigm)
+    source = _find_simulator(paradigm)
     most = len(source.CLASSES)
-    n_classes = most if n_classes is None else whole_number("n_classes", n_classes, least=2, most=most)
-    n_trials = whole_number("n_trials", n_trials, least=1, most=10**7)
+    n_classes = most if n_classes is None else check_whole_number("n_classes", n_classes, least=2, most=most)
+    n_trials = check_whole_number("n_trials", n_trials, least=1, most=10**7)
     if not isinstance(effect, int | float) or not 0.0 <= effect <= 4.0:
         raise CoreDataError(f"effect is {effect!r}.", "Give a number from 0 to 4.")
-    random, anatomy = _stream("seed", seed), _stream("subject", subject)
+    random, anatomy = _random_stream("seed", seed), _random_stream("subject", subject)
     index = random.permutation(np.arange(n_trials) % n_classes)
-    features = as_recorded(source.features(index, n_classes, effect, anatomy, random))
+    features = quantize(source.features(index, n_classes, effect, anatomy, random))
     about = BCIMetadata(source.RATE, paradigm, source.FEATURE_TYPE, len(features), n_classes)
     return BCIData(features, about, labels=index + 1)
 
@@ -71,16 +71,16 @@ def class_names(paradigm: str) -> tuple[str, ...]:
     >>> class_names("motor_imagery")
     ('left_hand', 'right_hand', 'feet', 'tongue')
     """
-    names: tuple[str, ...] = _source(paradigm).CLASSES
+    names: tuple[str, ...] = _find_simulator(paradigm).CLASSES
     return names
 
 
-def _source(paradigm: str) -> ModuleType:
+def _find_simulator(paradigm: str) -> ModuleType:
     if paradigm not in _PARADIGMS:
         raise CoreDataError(f"There is no simulator of {paradigm!r}.", f"Use one of {', '.join(_PARADIGMS)}.")
     return _PARADIGMS[paradigm]
 
 
-def _stream(name: str, seed: int) -> np.random.RandomState:
+def _random_stream(name: str, seed: int) -> np.random.RandomState:
     # RandomState, not Generator: NumPy promises that its stream never changes (NEP 19).
-    return np.random.RandomState(whole_number(name, seed, least=0, most=2**32 - 1))
+    return np.random.RandomState(check_whole_number(name, seed, least=0, most=2**32 - 1))

@@ -11,13 +11,13 @@ N_SENSORS = 16
 _SPREAD = 0.35
 
 
-def sensors() -> FloatArray:
+def sensor_positions() -> FloatArray:
     """Positions of 16 sensors, a 4 × 4 grid over the scalp from -1 to 1, left to right, back to front."""
     side = np.linspace(-1.0, 1.0, 4)
     return np.stack(np.meshgrid(side, side, indexing="xy"), axis=-1).reshape(N_SENSORS, 2)
 
 
-def mixing(sources: FloatArray, random: np.random.RandomState) -> FloatArray:
+def mixing_matrix(sources: FloatArray, random: np.random.RandomState) -> FloatArray:
     """How strongly each source reaches each sensor: a blurred spot, with a fold of the cortex to each side.
 
     Volume conduction blurs: the weight falls off as a Gaussian of the distance. Each weight varies by a tenth
@@ -30,11 +30,11 @@ def mixing(sources: FloatArray, random: np.random.RandomState) -> FloatArray:
     Returns:
         Shape (N_SENSORS × n_sources).
     """
-    apart = sensors()[:, None, :] - sources[None, :, :]
+    apart = sensor_positions()[:, None, :] - sources[None, :, :]
     weights = np.exp(-0.5 * (apart**2).sum(axis=2) / _SPREAD**2)
     return np.asarray(weights + 0.1 * random.standard_normal(weights.shape))
 
 
-def background(n_sources: int, random: np.random.RandomState) -> FloatArray:
+def draw_background_positions(n_sources: int, random: np.random.RandomState) -> FloatArray:
     """Positions of sources that have nothing to do with the task, shape (n_sources × 2)."""
     return np.asarray(random.uniform(-1.2, 1.2, (n_sources, 2)))

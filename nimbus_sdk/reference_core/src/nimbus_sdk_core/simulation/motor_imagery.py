@@ -43,13 +43,13 @@ def features(
     random: np.random.RandomState,
 ) -> FloatArray:
     """Simulate trials and give their features, shape (4·n_classes × 16 × n_trials)."""
-    places = np.concatenate([_PLACES, head.background(_N_BACKGROUND, anatomy)])
-    mix = head.mixing(places, anatomy)
+    places = np.concatenate([_PLACES, head.draw_background_positions(_N_BACKGROUND, anatomy)])
+    mix = head.mixing_matrix(places, anatomy)
     freqs = signals.frequencies(_EEG_SAMPLES, _EEG_RATE)
     eeg = _record(index, n_classes, effect, mix, freqs, random)
     found = []
     for low, high in _BANDS:
-        gain = signals.band(freqs, low, high)
+        gain = signals.bandpass_gain(freqs, low, high)
         filters = _patterns(mix, freqs, gain, n_classes, effect)
         output = np.fft.irfft((filters @ eeg) * gain, _EEG_SAMPLES, axis=-1)
         power = (output.reshape(len(index), n_classes, _WINDOWS, -1) ** 2).mean(axis=-1)
@@ -75,12 +75,16 @@ def _record(
     """Fourier coefficients of the EEG, shape (n_trials × N_SENSORS × n_frequencies)."""
     n_trials, n_motor = len(index), len(_PLACES)
     strength = _gains(n_classes, effect)[index]
-    sources = signals.draw(random, (n_trials, mix.shape[1]), 0.1 * signals.pink(freqs), _EEG_SAMPLES)
+    sources = signals.draw_signals(
+        random, (n_trials, mix.shape[1]), 0.1 * signals.pink_spectrum(freqs), _EEG_SAMPLES
+    )
     for centre, width in _RHYTHMS:
         of_trial = np.exp(_TRIAL_SPREAD * random.standard_normal((n_trials, n_motor)))
-        power = (strength * of_trial)[:, :, None] * signals.rhythm(freqs, centre, width)
-        sources[:, :n_motor] += signals.draw(random, (n_trials, n_motor), power, _EEG_SAMPLES)
-    noise = signals.draw(random, (n_trials, len(mix)), np.full(len(freqs), _SENSOR_NOISE), _EEG_SAMPLES)
+        power = (strength * of_trial)[:, :, None] * signals.rhythm_spectrum(freqs, centre, width)
+        sources[:, :n_motor] += signals.draw_signals(random, (n_trials, n_motor), power, _EEG_SAMPLES)
+    noise = signals.draw_signals(
+        random, (n_trials, len(mix)), np.full(len(freqs), _SENSOR_NOISE), _EEG_SAMPLES
+    )
     return mix @ sources + noise
 
 
@@ -89,9 +93,9 @@ def _patterns(
 ) -> FloatArray:
     """The CSP filter of each class in a band, shape (n_classes × N_SENSORS)."""
     weights = gain**2 / (gain**2).sum()
-    rhythms = sum((signals.rhythm(freqs, *shape) for shape in _RHYTHMS), np.zeros(len(freqs)))
+    rhythms = sum((signals.rhythm_spectrum(freqs, *shape) for shape in _RHYTHMS), np.zeros(len(freqs)))
     own = _gains(n_classes, max(effect, 0.1)) * (rhythms * weights).sum()
-    power = np.full((n_classes, mix.shape[1]), (0.1 * signals.pink(freqs) * weights).sum())
+    power = np.full((n_classes, mix.shape[1]), (0.1 * signals.pink_spectrum(freqs) * weights).sum())
     power[:, : own.shape[1]] += own
     covariances = np.einsum("is,ks,js->kij", mix, power, mix) + _SENSOR_NOISE * np.eye(len(mix))
     lower = np.linalg.cholesky(covariances.mean(axis=0))

@@ -45,7 +45,9 @@ def features(
     random: np.random.RandomState,
 ) -> FloatArray:
     """Simulate flashes and give their features in microvolt, shape (4·n_classes × 16 × n_trials)."""
-    mix = head.mixing(np.concatenate([_PLACES, head.background(_N_BACKGROUND, anatomy)]), anatomy)
+    mix = head.mixing_matrix(
+        np.concatenate([_PLACES, head.draw_background_positions(_N_BACKGROUND, anatomy)]), anatomy
+    )
     freqs = signals.frequencies(_SAMPLES, RATE)
     filters = _virtual_sensors(mix, freqs)[:n_classes]
     noise = _noise(len(index), mix, freqs, random)
@@ -66,8 +68,8 @@ def _evoked(size: FloatArray, random: np.random.RandomState) -> FloatArray:
 
 def _powers(n_sources: int, freqs: FloatArray) -> FloatArray:
     """Power of the ongoing activity of each source, shape (n_sources × n_frequencies)."""
-    powers = np.tile(_BACKGROUND_POWER * signals.pink(freqs), (n_sources, 1))
-    powers[0] += _ALPHA_POWER * signals.rhythm(freqs, 10.0, 1.0)
+    powers = np.tile(_BACKGROUND_POWER * signals.pink_spectrum(freqs), (n_sources, 1))
+    powers[0] += _ALPHA_POWER * signals.rhythm_spectrum(freqs, 10.0, 1.0)
     return powers
 
 
@@ -76,8 +78,8 @@ def _noise(
 ) -> signals.Spectrum:
     """Fourier coefficients of all that is not evoked, shape (n_trials × N_SENSORS × n_frequencies)."""
     powers = _powers(mix.shape[1], freqs)
-    sources = signals.draw(random, (n_trials, len(powers)), powers, _SAMPLES)
-    sensors = signals.draw(random, (n_trials, len(mix)), np.full(len(freqs), _SENSOR_NOISE), _SAMPLES)
+    sources = signals.draw_signals(random, (n_trials, len(powers)), powers, _SAMPLES)
+    sensors = signals.draw_signals(random, (n_trials, len(mix)), np.full(len(freqs), _SENSOR_NOISE), _SAMPLES)
     return mix @ sources + sensors
 
 

@@ -43,12 +43,16 @@ def features(
     random: np.random.RandomState,
 ) -> FloatArray:
     """Simulate trials and give their features, shape (3·n_classes × 4 × n_trials)."""
-    mix = head.mixing(np.concatenate([_PLACE, head.background(_N_BACKGROUND, anatomy)]), anatomy)
+    mix = head.mixing_matrix(
+        np.concatenate([_PLACE, head.draw_background_positions(_N_BACKGROUND, anatomy)]), anatomy
+    )
     freqs = signals.frequencies(_EEG_SAMPLES, _EEG_RATE)
-    powers = np.tile(_BACKGROUND_POWER * signals.pink(freqs), (mix.shape[1], 1))
-    powers[0] += _ALPHA_POWER * signals.rhythm(freqs, 10.0, 1.0)
-    sources = signals.draw(random, (len(index), len(powers)), powers, _EEG_SAMPLES)
-    sensors = signals.draw(random, (len(index), len(mix)), np.full(len(freqs), _SENSOR_NOISE), _EEG_SAMPLES)
+    powers = np.tile(_BACKGROUND_POWER * signals.pink_spectrum(freqs), (mix.shape[1], 1))
+    powers[0] += _ALPHA_POWER * signals.rhythm_spectrum(freqs, 10.0, 1.0)
+    sources = signals.draw_signals(random, (len(index), len(powers)), powers, _EEG_SAMPLES)
+    sensors = signals.draw_signals(
+        random, (len(index), len(mix)), np.full(len(freqs), _SENSOR_NOISE), _EEG_SAMPLES
+    )
     ongoing = np.fft.irfft(_virtual_sensor(mix, powers) @ (mix @ sources + sensors), _EEG_SAMPLES, axis=-1)
     trace = ongoing + _response(_FREQUENCIES[index], effect, random)
     windows = np.fft.rfft(trace.reshape(len(index), _WINDOWS, -1), axis=-1)

@@ -10,7 +10,7 @@ from .._types import FloatArray
 
 # 16 features of 4,096 trials take half a mebibyte: with what is made of them about what a core has of
 # second-level cache, and little enough for the allocator to keep it from one block to the next.
-_TRIALS = 4_096
+_BLOCK_TRIALS = 4_096
 
 # OpenBLAS wakes a second thread for products of more than 2¹⁸ multiplications. Where another program uses
 # that core, waiting for it takes many times as long as the product itself.
@@ -18,7 +18,7 @@ _MOST_MULTIPLICATIONS = 2**18
 _FEWEST_COLUMNS = 64
 
 
-def blocks(n_trials: int, most: int = _TRIALS) -> Iterator[slice]:
+def blocks(n_trials: int, most: int = _BLOCK_TRIALS) -> Iterator[slice]:
     """Give consecutive slices of at most ``most`` that cover ``n_trials``.
 
     >>> list(blocks(5_000))
@@ -28,14 +28,14 @@ def blocks(n_trials: int, most: int = _TRIALS) -> Iterator[slice]:
         yield slice(start, min(start + most, n_trials))
 
 
-def product(matrix: FloatArray, columns: FloatArray) -> FloatArray:
+def multiply_blocked(matrix: FloatArray, columns: FloatArray) -> FloatArray:
     """Multiply a small matrix by one with many columns, on one core.
 
     Args:
         matrix: Shape (n_rows × n_inner).
         columns: Shape (n_inner × n_columns).
 
-    >>> product(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0], [10.0, 30.0]]))
+    >>> multiply_blocked(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0], [10.0, 30.0]]))
     array([[21., 63.]])
     """
     (n_rows, n_inner), n_columns = matrix.shape, columns.shape[1]

@@ -18,7 +18,7 @@ import numpy as np
 
 from .._types import FloatArray
 from ..errors import CoreDataError
-from .sufficient_statistics import Moments, add_squares
+from .sufficient_statistics import Moments, add_outer_products
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class NormalInverseWishart:
     scatter: FloatArray
 
 
-def weak_prior(
+def build_weak_prior(
     seen: Moments, *, n_covariances: int, dof_offset: float, mean_prior_precision: float
 ) -> NormalInverseWishart:
     """A weakly informative prior that fits the units of the data, whatever they are.
@@ -72,7 +72,7 @@ def weak_prior(
     )
 
 
-def update(prior: NormalInverseWishart, seen: Moments) -> NormalInverseWishart:
+def update_posterior(prior: NormalInverseWishart, seen: Moments) -> NormalInverseWishart:
     """The posterior after more vectors; exact, so that two steps equal one on the union.
 
     Per class: κ' = κ + n, m' = m + n/κ'·(x̄ - m). Per covariance: ν' = ν + Σn and
@@ -83,7 +83,7 @@ def update(prior: NormalInverseWishart, seen: Moments) -> NormalInverseWishart:
     away = seen.means - prior.means
     pull = prior.precision * seen.counts / precision
     scatter = prior.scatter + seen.scatters
-    add_squares(scatter, pull, away)
+    add_outer_products(scatter, pull, away)
     return NormalInverseWishart(
         counts=prior.counts + seen.counts,
         precision=precision,

@@ -89,10 +89,10 @@ def _smooth_part(x: FloatArray) -> FloatArray:
 
 @cache
 def _tail_table() -> FloatArray:
-    return tabulate(lambda places: _each(_smooth_part_exactly, places / _HALF - 1.0), _CELLS)
+    return tabulate(lambda places: _apply_to_each(_compute_smooth_part, places / _HALF - 1.0), _CELLS)
 
 
-def _smooth_part_exactly(place: float) -> float:
+def _compute_smooth_part(place: float) -> float:
     """What `_smooth_part` gives for the x with x / (|x| + 3) = ``place``."""
     x = 3.0 * place / (1.0 - abs(place))
     if x < 0.0:
@@ -107,10 +107,10 @@ def _smooth_part_exactly(place: float) -> float:
 
 @cache
 def _inverse_table() -> FloatArray:
-    return tabulate(lambda places: _inverse_exactly(np.exp(places / _PER_UNIT + _LEAST)), _DEEP_CELLS)
+    return tabulate(lambda places: _compute_inverse(np.exp(places / _PER_UNIT + _LEAST)), _DEEP_CELLS)
 
 
-def _inverse_exactly(depth: FloatArray) -> FloatArray:
+def _compute_inverse(depth: FloatArray) -> FloatArray:
     """What `tail_point` gives, over the square root of the depth, by Newton's method on the logarithm."""
     upper = depth >= math.log(2.0)
     nearer = np.where(upper, depth, -np.log(-np.expm1(-depth)))
@@ -121,7 +121,7 @@ def _inverse_exactly(depth: FloatArray) -> FloatArray:
     return np.where(upper, x, -x) / np.sqrt(depth)
 
 
-def _each(function: Callable[[float], float], values: FloatArray) -> FloatArray:
+def _apply_to_each(function: Callable[[float], float], values: FloatArray) -> FloatArray:
     return np.array([function(value) for value in values.ravel().tolist()]).reshape(values.shape)
 
 

@@ -21,7 +21,7 @@ from .quadrature import Rule, StudentScale
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cone:
-    """Where d = mean + L·e has no negative entry, for many means; made by `cone`.
+    """Where d = mean + L·e has no negative entry, for many means; made by `make_cone`.
 
     Attributes:
         heights: What the mean adds to the bound of each e_i, -1 / L_ii, shape (n_axes, …).
@@ -37,7 +37,7 @@ class Cone:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truncated:
+class TruncatedMoments:
     """Moments of e given that d = mean + L·e has no negative entry.
 
     Attributes:
@@ -51,7 +51,7 @@ class Truncated:
     log_shares: float
 
 
-def cone(lower: FloatArray) -> Cone:
+def make_cone(lower: FloatArray) -> Cone:
     """Prepare L, shape (n_axes, n_axes, …); its further axes broadcast with those of the means."""
     heights = -1.0 / np.einsum("ii...->i...", lower)
     sharpness = 1.0 / np.sqrt(np.einsum("ij...,ij...->i...", lower, lower))
@@ -69,12 +69,12 @@ def log_probability(mean: FloatArray, within: Cone, rule: Rule) -> FloatArray:
     Returns:
         Shape (…).
 
-    >>> from .quadrature import cube
-    >>> half_line, point = cone(np.ones((1, 1, 1))), cube(0, per_axis=(1, 1, 1), lattice=1)
+    >>> from .quadrature import cube_rule
+    >>> half_line, point = make_cone(np.ones((1, 1, 1))), cube_rule(0, per_axis=(1, 1, 1), lattice=1)
     >>> np.exp(log_probability(np.zeros((1, 1)), half_line, point)).round(12)
     array([0.5])
     """
-    _, _, log_weights = _descend(mean * within.heights, within.slopes, rule)
+    _, _, log_weights = _condition_in_turn(mean * within.heights, within.slopes, rule)
     return _log_sum(log_weights, mean.shape[1:])
 
 
@@ -93,13 +93,13 @@ def log_student_probability(mean: FloatArray, within: Cone, rule: Rule, scale: S
     bounds = (mean * within.heights)[:, None] * np.sqrt(squares)
     squares *= 0.5 * squared
     squares += scale.log_weights[over]
-    _, _, log_weights = _descend(bounds, within.slopes, rule, squares)
+    _, _, log_weights = _condition_in_turn(bounds, within.slopes, rule, squares)
     found = _log_sum(log_weights, squared.shape)
     found += 0.5 * scale.dof * np.log(nearness)
     return found
 
 
-def truncated(mean: FloatArray, lower: FloatArray, rule: Rule) -> Truncated:
+def truncated_moments(mean: FloatArray, lower: FloatArray, rule: Rule) -> TruncatedMoments:
     """Moments of e given d ≥ 0.
 
     Args:
@@ -107,8 +107,8 @@ def truncated(mean: FloatArray, lower: FloatArray, rule: Rule) -> Truncated:
         lower: L, shape (n_axes × n_axes).
         rule: A rule for n_axes - 1 axes.
     """
-    within = cone(lower[..., None])
-    steps, bound, log_weights = _descend(mean * within.heights, within.slopes, rule)
+    within = make_cone(lower[..., None])
+    steps, bound, log_weights = _condition_in_turn(mean * within.heights, within.slopes, rule)
     nodes = tuple(range(rule.weights.ndim))
     top = log_weights.max(axis=nodes)
     weights = np.exp(log_weights - top)
@@ -130,10 +130,10 @@ def truncated(mean: FloatArray, lower: FloatArray, rule: Rule) -> Truncated:
     # E[|e|²] = n_axes - (L⁻¹·mean)·E[e].
     exact = mean.size - (np.linalg.solve(lower, mean) * found).sum()
     log_shares = float((top + np.log(total)).sum())
-    return Truncated(found, squares * (exact / np.trace(squares)), log_shares)
+    return TruncatedMoments(found, squares * (exact / np.trace(squares)), log_shares)
 
 
-def _descend(
+def _condition_in_turn(
     bounds: FloatArray, slopes: FloatArray, rule: Rule, log_weights: FloatArray | None = None
 ) -> tuple[list[FloatArray], FloatArray, FloatArray]:
     """Entries but the last at each point, the last one's bound, and the logarithm of each point's weight.

@@ -50,7 +50,7 @@ class StudentScale:
     log_weights: FloatArray
 
 
-def cube(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> Rule:
+def cube_rule(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> Rule:
     """A rule for functions on the unit cube that may bend sharply at its faces.
 
     Up to three axes: Gauss-Legendre on each after the substitution u = 3t² - 2t³, which flattens the faces
@@ -63,7 +63,7 @@ def cube(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> Rule:
         per_axis: Points on each axis where there are one, two or three of them.
         lattice: Points in all where there are more.
 
-    >>> rule = cube(2, per_axis=(24, 8, 6), lattice=512)
+    >>> rule = cube_rule(2, per_axis=(24, 8, 6), lattice=512)
     >>> round(float((rule.weights * rule.points[0] * rule.points[1]).sum()), 5)
     0.25
     """
@@ -77,7 +77,7 @@ def cube(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> Rule:
     return Rule(tuple(points), weights)
 
 
-def student_scale(dof: float) -> StudentScale:
+def student_scale_rule(dof: float) -> StudentScale:
     """The scales of a Student-t with so many degrees of freedom.
 
     g² follows Gamma(dof/2, rate dof/2): Gauss-Laguerre by the eigenvalues of its Jacobi matrix; G. H. Golub
@@ -86,7 +86,7 @@ def student_scale(dof: float) -> StudentScale:
     right to 7e-4 from 5 degrees on, at whatever distance (to 0.015 for 1.5 degrees); where several scores are
     behind, to 0.01 if they are not correlated by more than a half, and to 0.15 if by nine tenths.
 
-    >>> student = student_scale(5.0)
+    >>> student = student_scale_rule(5.0)
     >>> round(float((np.exp(student.log_weights) * student.squares).sum()), 6)
     1.0
     """

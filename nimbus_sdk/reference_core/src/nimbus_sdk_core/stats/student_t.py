@@ -18,7 +18,7 @@ import numpy as np
 
 from .._types import FloatArray
 from ..errors import CoreDataError
-from .blocked import product
+from .blocked import multiply_blocked
 from .niw import NormalInverseWishart
 
 
@@ -62,7 +62,7 @@ class Predictive:
     constants: FloatArray
 
 
-def predictive(posterior: NormalInverseWishart) -> Predictive:
+def prepare_predictive(posterior: NormalInverseWishart) -> Predictive:
     """Prepare the predictive of a posterior (or of a prior).
 
     Raises:
@@ -85,7 +85,7 @@ def predictive(posterior: NormalInverseWishart) -> Predictive:
         - math.lgamma(nu / 2)
         - log_root
         - 0.5 * n_features * math.log(math.pi * nu * width)
-        for p, nu, width, log_root in zip(*_listed(share, dof, widths, log_root_det), strict=True)
+        for p, nu, width, log_root in zip(*_to_lists(share, dof, widths, log_root_det), strict=True)
     ]
     groups = (posterior.means - centre).reshape(len(lower), -1, n_features) @ inverse.transpose(0, 2, 1)
     whiteners = np.concatenate([inverse, -2.0 * groups @ inverse], axis=1)
@@ -93,7 +93,7 @@ def predictive(posterior: NormalInverseWishart) -> Predictive:
     return Predictive(centre, whiteners, places, widths, dof, np.array(constants))
 
 
-def evaluate(ready: Predictive, vectors: FloatArray) -> Scores:
+def score_vectors(ready: Predictive, vectors: FloatArray) -> Scores:
     """Score vectors against every class at once.
 
     Args:
@@ -107,11 +107,11 @@ def evaluate(ready: Predictive, vectors: FloatArray) -> Scores:
     np.log1p(joint, out=joint)
     joint *= -0.5 * (ready.dof + n_features)[:, None]
     joint += ready.constants[:, None]
-    posteriors, log_posteriors = normalised(joint)
+    posteriors, log_posteriors = normalize_log_joint(joint)
     return Scores(posteriors.T, log_posteriors.T, squared.T, ready.dof)
 
 
-def normalised(joint: FloatArray) -> tuple[FloatArray, FloatArray]:
+def normalize_log_joint(joint: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Posterior probabilities and their logarithms from log p(class, vector), which is overwritten.
 
     Args:
@@ -137,7 +137,7 @@ def squared_distances(ready: Predictive, vectors: FloatArray) -> FloatArray:
     squared = np.empty((len(ready.places), columns.shape[1]))
     rows_of = squared.reshape(n_covariances, -1, columns.shape[1])
     for whitener, rows in zip(ready.whiteners, rows_of, strict=True):
-        white = product(whitener, columns)
+        white = multiply_blocked(whitener, columns)
         np.multiply(white[:n_features], white[:n_features], out=white[:n_features])
         np.add(white[n_features:], np.add.reduce(white[:n_features]), out=rows)
     squared += ready.places[:, None]
@@ -146,7 +146,7 @@ def squared_distances(ready: Predictive, vectors: FloatArray) -> FloatArray:
     return squared
 
 
-def _listed(*arrays: FloatArray) -> list[list[float]]:
+def _to_lists(*arrays: FloatArray) -> list[list[float]]:
     return [array.tolist() for array in arrays]
 
 

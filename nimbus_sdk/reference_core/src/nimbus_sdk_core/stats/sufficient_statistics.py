@@ -10,7 +10,7 @@ from .._types import FloatArray, IndexArray
 from .blocked import blocks
 
 _CLASSES_AT_ONCE = 8
-_ENOUGH = 256
+_DEVIATION_SAMPLE = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +29,7 @@ class Moments:
     scatters: FloatArray
 
 
-def moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_covariances: int) -> Moments:
+def compute_moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_covariances: int) -> Moments:
     """Sum up labelled vectors.
 
     The vectors are shifted by a round number near their mean before products are summed. That loses nothing
@@ -49,9 +49,9 @@ def moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_covariance
         return Moments(np.zeros(n_classes), sums, scatters)
     # Sums as products with ones take half the time of ``sum(axis=0)``.
     ones = np.ones(len(vectors))
-    pivot = _round_centre(vectors, ones)
+    pivot = _find_round_centre(vectors, ones)
     counts = np.bincount(index, minlength=n_classes)
-    shifted = vectors.take(_order(index, n_classes), axis=0)
+    shifted = vectors.take(_sort_by_class(index, n_classes), axis=0)
     shifted -= pivot
     edges = [0, *counts.cumsum().tolist()]
     for k in range(n_classes):
@@ -63,13 +63,13 @@ def moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_covariance
         scatters[c] = own.T @ own
     offsets = sums / np.maximum(counts, 1)[:, None]
     found = counts.astype(np.float64)
-    add_squares(scatters, -found, offsets)
+    add_outer_products(scatters, -found, offsets)
     means = pivot + offsets
     means[counts == 0] = 0.0
     return Moments(found, means, scatters)
 
 
-def add_squares(scatters: FloatArray, weights: FloatArray, vectors: FloatArray) -> None:
+def add_outer_products(scatters: FloatArray, weights: FloatArray, vectors: FloatArray) -> None:
     """Add to each scatter the weighted outer products of its classes' vectors.
 
     Some classes at a time: so it takes no memory for each of them, and the same sums on every machine.
@@ -89,23 +89,23 @@ def add_squares(scatters: FloatArray, weights: FloatArray, vectors: FloatArray) 
             scatter += np.add.reduce(products)
 
 
-def _order(index: IndexArray, n_classes: int) -> IndexArray:
+def _sort_by_class(index: IndexArray, n_classes: int) -> IndexArray:
     # NumPy sorts integers of at most 16 bits by radix, which takes a tenth of the time.
     return index.astype(np.min_scalar_type(n_classes)).argsort(kind="stable")
 
 
-def _round_centre(vectors: FloatArray, ones: FloatArray) -> FloatArray:
+def _find_round_centre(vectors: FloatArray, ones: FloatArray) -> FloatArray:
     """The mean of each feature, rounded to the power of two next to its standard deviation."""
     mean = ones @ vectors / len(vectors)
     # Some hundred vectors tell the power of two.
-    deviation = _deviation(vectors[:: max(1, len(vectors) // _ENOUGH)], mean, ones)
+    deviation = _standard_deviation(vectors[:: max(1, len(vectors) // _DEVIATION_SAMPLE)], mean, ones)
     if not np.logical_and.reduce(deviation):
-        deviation = _deviation(vectors, mean, ones)
+        deviation = _standard_deviation(vectors, mean, ones)
     step = np.ldexp(1.0, np.frexp(deviation)[1])
     return np.asarray(np.rint(mean / step) * step)
 
 
-def _deviation(vectors: FloatArray, mean: FloatArray, ones: FloatArray) -> FloatArray:
+def _standard_deviation(vectors: FloatArray, mean: FloatArray, ones: FloatArray) -> FloatArray:
     away = vectors - mean
     np.multiply(away, away, out=away)
     return np.asarray(np.sqrt(ones[: len(away)] @ away / len(away)))

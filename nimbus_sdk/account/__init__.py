@@ -1,0 +1,1 @@
+"""The account of a key: its session, its quota, its stored key."""

@@ -1,0 +1,162 @@
+"""The account: authenticate, refresh, quota; each story once, as a flow, with two faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nimbus_sdk.account.flows import authenticating, authenticating_from_storage, checking_quota, refreshing
+from nimbus_sdk.account.session import AuthSession, as_session, current_session
+from nimbus_sdk.account.session_cache import forget_memory
+from nimbus_sdk.config.keys import received
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.storage import sealed
+from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.flow import work
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaStatus:
+    """The month's quota as the session knows it; None means unlimited.
+
+    Attributes:
+        remaining: Inferences left this month.
+        monthly_limit: Inferences a month.
+        usage_percentage: Share used, in percent of the limit; 0 for unlimited.
+    """
+
+    remaining: int | None
+    monthly_limit: int | None
+    usage_percentage: float
+
+
+def authenticate(
+    api_key: str | None = None,
+    *,
+    offline_mode: bool = False,
+    profile: str | None = None,
+    timeout: float | None = None,
+) -> AuthSession:
+    """Validate a key and keep its session (and the key, where it was given here).
+
+    Args:
+        api_key: The key; from the environment, ``.env``, the store or a prompt where left out.
+        offline_mode: True: the session that is kept for the key, with no network.
+        profile: Which account.
+        timeout: Seconds for the whole call, retries included.
+
+    Returns:
+        The session; ``stale`` where the service could not be reached and what it said before still counts.
+
+    Raises:
+        InvalidKeyError: The service does not know the key; what was kept for it is gone.
+        SessionNotFoundError: Offline, and nothing is kept for the key.
+        NimbusConnectionError: The service cannot be reached, and nothing is kept for the key.
+    """
+    given, api_key = received(api_key), None
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return as_session(run(settings, authenticating(settings, given, offline_mode=offline_mode)))
+
+
+async def authenticate_async(
+    api_key: str | None = None,
+    *,
+    offline_mode: bool = False,
+    profile: str | None = None,
+    timeout: float | None = None,
+) -> AuthSession:
+    """The awaitable twin of :func:`authenticate`."""
+    given, api_key = received(api_key), None
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return as_session(await run_async(settings, authenticating(settings, given, offline_mode=offline_mode)))
+
+
+def authenticate_from_storage(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
+    """Validate the stored key, whatever ``NIMBUS_API_KEY`` says.
+
+    Raises:
+        MissingKeyError: No key is stored.
+    """
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return as_session(run(settings, authenticating_from_storage(settings)))
+
+
+async def authenticate_from_storage_async(
+    *, profile: str | None = None, timeout: float | None = None
+) -> AuthSession:
+    """The awaitable twin of :func:`authenticate_from_storage`."""
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return as_session(await run_async(settings, authenticating_from_storage(settings)))
+
+
+async def current_session_async(*, profile: str | None = None) -> AuthSession:
+    """The awaitable twin of :func:`nimbus_sdk.current_session`."""
+    settings = Settings.load(profile=profile)
+    return await run_async(settings, work(lambda: current_session(profile=profile)))
+
+
+def invalidate_session(*, profile: str | None = None) -> None:
+    """Forget the kept session; the key and the core stay.
+
+    Raises:
+        SessionError: The file is there and cannot be removed.
+    """
+    sealed.forget(Places.of(Settings.load(profile=profile)))
+    forget_memory()
+
+
+async def invalidate_session_async(*, profile: str | None = None) -> None:
+    """The awaitable twin of :func:`invalidate_session`."""
+    settings = Settings.load(profile=profile)
+    return await run_async(settings, work(lambda: invalidate_session(profile=profile)))
+
+
+def refresh_quota(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
+    """Ask the service for the current quota, features and expiry, and keep them.
+
+    Raises:
+        NimbusConnectionError: The service cannot be reached; what is kept stays as it is.
+        InvalidKeyError: The key is dead; what was kept for it is gone.
+    """
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return as_session(run(settings, refreshing(settings)))
+
+
+async def refresh_quota_async(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
+    """The awaitable twin of :func:`refresh_quota`."""
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return as_session(await run_async(settings, refreshing(settings)))
+
+
+def check_quota_and_refresh(*, profile: str | None = None) -> bool:
+    """Whether inferences are left this month; asks the service where the kept session is over an hour old.
+
+    Raises:
+        SessionNotFoundError: There is no session.
+    """
+    settings = Settings.load(profile=profile)
+    return run(settings, checking_quota(settings))
+
+
+async def check_quota_and_refresh_async(*, profile: str | None = None) -> bool:
+    """The awaitable twin of :func:`check_quota_and_refresh`."""
+    settings = Settings.load(profile=profile)
+    return await run_async(settings, checking_quota(settings))
+
+
+def get_quota_status(*, profile: str | None = None) -> QuotaStatus:
+    """The month's quota as the kept session knows it; no network.
+
+    Raises:
+        SessionError: There is no session that may be used.
+    """
+    session = current_session(profile=profile)
+    limit, left = session.usage_quota_max, session.usage_quota
+    # More may be left than the limit says: after a change of tier, or by the service's grace.
+    used = 0.0 if limit in (None, 0) or left is None else max(0.0, 100.0 * (1 - left / limit))
+    return QuotaStatus(left, limit, round(used, 2))
+
+
+async def get_quota_status_async(*, profile: str | None = None) -> QuotaStatus:
+    """The awaitable twin of :func:`get_quota_status`."""
+    return await run_async(Settings.load(profile=profile), work(lambda: get_quota_status(profile=profile)))

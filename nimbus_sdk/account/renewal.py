@@ -1,0 +1,319 @@
+"""What the service says of a key becomes a session; what it refuses is remembered.
+
+Shared by the stories of installing and of the account.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from nimbus_sdk.account.record import SessionRecord, as_stale
+from nimbus_sdk.account.rejected_keys import alive, heeding, require_not_refused
+from nimbus_sdk.account.session_cache import forget_memory
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings, origin
+from nimbus_sdk.errors import (
+    ApiError,
+    CredentialStoreError,
+    MissingKeyError,
+    NimbusConnectionError,
+    NimbusError,
+    NimbusTimeoutError,
+    NotConfiguredError,
+    QuotaExceededError,
+    RateLimitError,
+    ResponseFormatError,
+    ServerError,
+    SessionError,
+)
+from nimbus_sdk.storage import sealed
+from nimbus_sdk.storage.credentials import forget_key, read_stored, save_key
+from nimbus_sdk.storage.key_lookup import Found
+from nimbus_sdk.storage.key_metadata import read_card
+from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.transport.flow import Flow, pause, work
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from nimbus_sdk.api.schemas import Entitlement
+    from nimbus_sdk.transport.flow import Answer
+
+
+CACHED_PATIENCE_SECONDS = 1.4
+"""What a call may cost whose answer the cache can replace; with one read that overruns, under 3 s."""
+
+BRIEF_WAIT_SECONDS = 1.0
+"""What such a call may wait for other processes before it."""
+
+LOCK_WAIT_SECONDS = 300.0
+LOCK_POLL_SECONDS = 0.1
+GIVEN_BY_A_PERSON = ("argument", "prompt", "bundle")
+_log = logging.getLogger("nimbus_sdk")
+
+
+def confirmed(settings: Settings, places: Places, key: ApiKey) -> Flow[SessionRecord]:
+    """Have a key validated: one request, and a session that is not kept yet.
+
+    Raises:
+        InvalidKeyError: The key is dead; what was cached for it is gone.
+    """
+    from nimbus_sdk.api import endpoints
+
+    entitlement, answer = yield from alive(settings, places, key, endpoints.validate(settings.api_url, key))
+    session = _session(settings, key, entitlement, answer)
+    if entitlement.user_id is None:
+        raise ResponseFormatError("The service called the key valid, but did not say whose it is (user_id).")
+    return replace(
+        session,
+        user_id=entitlement.user_id,
+        email=entitlement.email,
+        name=entitlement.name,
+        organization=entitlement.organization,
+    )
+
+
+def renewed(
+    settings: Settings, places: Places, key: ApiKey, before: SessionRecord, patience: float | None = None
+) -> Flow[SessionRecord]:
+    """Have a session's quota, features and expiry renewed: one request; user fields stay.
+
+    Raises:
+        InvalidKeyError: The key is dead; what was cached for it is gone.
+    """
+    from nimbus_sdk.api import endpoints
+
+    asked = endpoints.refresh(settings.api_url, key, patience)
+    entitlement, answer = yield from alive(settings, places, key, asked)
+    return replace(
+        _session(settings, key, entitlement, answer),
+        user_id=before.user_id,
+        email=before.email,
+        name=before.name,
+        organization=before.organization,
+    )
+
+
+def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[SecretStr]:
+    """Get the temporary token for the core's release; it is handed on in memory, masked, and kept nowhere.
+
+    Raises:
+        InvalidKeyError: The key is dead; what was cached for it is gone.
+        NotConfiguredError: The service has none to give.
+    """
+    from nimbus_sdk.api import endpoints
+
+    answer = yield from heeding(settings, places, key, endpoints.github_token(settings.api_url, key))
+    return answer.github_token
+
+
+def renewed_or_stale(
+    settings: Settings, places: Places, found: Found, before: SessionRecord
+) -> Flow[SessionRecord]:
+    """Have a session renewed and kept; where no answer comes, the session as it is, stale.
+
+    A month's quota that is used up says that the key is a valid one: its session is served, with nothing
+    left of the quota.
+
+    Raises:
+        ApiError: The service refused.
+    """
+    try:
+        session = yield from renewed(settings, places, found.key, before, CACHED_PATIENCE_SECONDS)
+    except QuotaExceededError as error:
+        return served_stale(replace(before, usage_quota=0), error)
+    except NimbusError as error:
+        if not is_no_answer(error):
+            raise
+        return served_stale(before, error)
+    return (yield from work(lambda: keep(settings, places, found, session)))
+
+
+def is_no_answer(error: NimbusError) -> bool:
+    """Whether the service said nothing about the key: it was not reached, failed, or a stranger spoke."""
+    if isinstance(error, ApiError):
+        return isinstance(error, (ServerError, NotConfiguredError, RateLimitError)) or (
+            type(error) is ApiError and not error.code
+        )
+    return isinstance(error, (NimbusConnectionError, ResponseFormatError))
+
+
+def served_stale(session: SessionRecord, reason: NimbusError) -> SessionRecord:
+    """The kept session in place of an answer that did not come."""
+    _log.warning(
+        "The session of %s could not be renewed and is used as it is: %s", session.key_masked, reason
+    )
+    return as_stale(session)
+
+
+def keep(settings: Settings, places: Places, found: Found, session: SessionRecord) -> SessionRecord:
+    """Keep a session that the service has just confirmed, and its key where a person gave it.
+
+    A key from elsewhere comes again at the next start, and its session with it: where the disk refuses
+    such a session, that is told in the log and takes nothing from the call.
+
+    Returns:
+        The session, with the place where its key is.
+
+    Raises:
+        CredentialStoreError: The store refused the key that a person gave.
+        SessionError: The disk refused the session of such a key.
+    """
+    with key_kept(settings, places, found, session) as session:
+        try:
+            keep_session(places, session)
+        except SessionError as error:
+            if found.source in GIVEN_BY_A_PERSON:
+                raise
+            _log.warning("The session of %s is used and was not kept: %s", session.key_masked, error)
+    return session
+
+
+def keep_session(places: Places, session: SessionRecord) -> None:
+    """Keep a confirmed session, and what it makes true: the clock is right.
+
+    Raises:
+        SessionError: The disk refused.
+    """
+    sealed.write(places, session.to_dict())
+    sealed.note_seen(places, session.validated_at.timestamp())
+    forget_memory()
+
+
+@contextmanager
+def key_kept(
+    settings: Settings, places: Places, found: Found, session: SessionRecord
+) -> Iterator[SessionRecord]:
+    """Store a key that a person gave and that was just found valid; any other stays where it is.
+
+    Where the block fails, the key that was stored before is put back.
+
+    Yields:
+        The session, with the place where its key is.
+
+    Raises:
+        InvalidKeyError: The service called the key dead since it was found valid.
+        CredentialStoreError: The store refused.
+    """
+    require_not_refused(places.refusal(session.key_fingerprint, session.api_origin), session.key_masked)
+    if found.source not in GIVEN_BY_A_PERSON:
+        yield replace(session, key_source=found.store or found.source)
+        return
+    undo = _undoing(settings, places, found.key)
+    try:
+        yield _with_key_stored(settings, places, found.key, session)
+    except NimbusError:
+        try:
+            undo()
+        except CredentialStoreError as error:
+            _log.warning("%s is stored already, although the rest failed: %s", found.key.masked, error)
+        raise
+
+
+def _with_key_stored(
+    settings: Settings, places: Places, key: ApiKey, session: SessionRecord
+) -> SessionRecord:
+    try:
+        choice = save_key(settings, places, key, session.api_origin)
+    except CredentialStoreError:
+        stored = read_stored(settings, places)
+        if stored.key is None or stored.key.fingerprint != key.fingerprint:
+            raise
+        # A disk that is read-only by now holds the very key already.
+        return replace(session, key_source=stored.store)
+    return replace(session, key_source=choice.store.name, key_source_reason=choice.reason)
+
+
+def _undoing(settings: Settings, places: Places, key: ApiKey) -> Callable[[], object]:
+    """What brings the store back to where it is now, once a key was stored in it."""
+    card = read_card(places)
+    if card is None:
+        return lambda: forget_key(settings, places, key.fingerprint)
+    if card.fingerprint == key.fingerprint:
+        return lambda: None
+    try:
+        before = read_stored(settings, places)
+    except CredentialStoreError:
+        # What cannot be read now cannot be written again; saving the new key tells of the trouble.
+        return lambda: None
+    if before.key is None:
+        return lambda: forget_key(settings, places, key.fingerprint)
+    kept = before.key
+    return lambda: save_key(settings, places, kept, before.origin)
+
+
+def locked(
+    lock: Lock, waiting: Callable[[], None] | None = None, patience: float | None = None
+) -> Flow[None]:
+    """Wait for a lock; where locks do not work, go on without: only work would be done twice.
+
+    Args:
+        lock: Released by the caller.
+        waiting: Called once if another process holds the lock.
+        patience: Seconds to wait at most; as long as an install may take where left out.
+
+    Raises:
+        NimbusTimeoutError: Another process holds it for longer.
+    """
+    started, longest = time.monotonic(), LOCK_WAIT_SECONDS if patience is None else patience
+    try:
+        while not (yield from work(lock.try_acquire)):
+            if waiting is not None:
+                waiting()
+                waiting = None
+            if time.monotonic() - started > longest:
+                raise NimbusTimeoutError(
+                    f"Another process has been busy with the same for {longest:.1f} s.",
+                    hint=f"Wait for it, or end it; it holds {lock.path}.",
+                )
+            yield from pause(LOCK_POLL_SECONDS * (0.5 + os.urandom(1)[0] / 255))
+    except OSError as error:
+        _log.debug("No lock at %s (%s); going on without.", lock.path, error)
+
+
+def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: Answer) -> SessionRecord:
+    return SessionRecord(
+        key_fingerprint=key.fingerprint,
+        key_masked=key.masked,
+        user_id=None,
+        email=None,
+        name=None,
+        organization=None,
+        license_type=entitlement.license_type,
+        expires_at=entitlement.expires_at,
+        features_enabled=frozenset(entitlement.features),
+        usage_quota=entitlement.quota.remaining,
+        usage_quota_max=entitlement.quota.monthly_limit,
+        quota_reset_at=entitlement.quota.resets_at,
+        validated_at=datetime.now(UTC),
+        api_origin=origin(settings.api_url),
+        clock_offset=answer.clock_offset,
+        profile=settings.profile,
+    )
+
+
+def key_of(session: SessionRecord) -> Found:
+    """The key that a session was made with, from where keys are kept; nobody is asked.
+
+    Raises:
+        MissingKeyError: No source has it.
+        CredentialStoreError: The store that should have it cannot be read.
+    """
+    from nimbus_sdk.storage.key_lookup import find_key
+
+    settings = Settings.load(profile=session.profile)
+    found = find_key(settings, Places.of(settings), prompt=str)
+    if found.key.fingerprint != session.key_fingerprint:
+        raise MissingKeyError(
+            f"The key of this session ({session.key_masked}) is not at hand: "
+            f"{found.source} has {found.key.masked}."
+        )
+    return found

@@ -1,0 +1,110 @@
+"""Revoking a key: the service first, then all that this machine keeps for it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nimbus_sdk.account import rejected_keys
+from nimbus_sdk.config.keys import ApiKey, accepted, received
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.errors import CredentialStoreError, KeyNotFoundError, SessionError
+from nimbus_sdk.storage import credentials, key_lookup
+from nimbus_sdk.storage.key_metadata import read_card
+from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.flow import Flow, work
+
+if TYPE_CHECKING:
+    from nimbus_sdk.config.keys import Given
+
+NOT_FOUND = 404
+_log = logging.getLogger("nimbus_sdk")
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationResult:
+    """What became of a key that was to be revoked."""
+
+    revoked: bool
+    message: str
+    key_masked: str
+
+
+def revoking(settings: Settings, given: Given, reason: str | None) -> Flow[RevocationResult]:
+    """Revoke a key for good, then clear what is cached and stored for it."""
+    from nimbus_sdk.api import endpoints
+
+    places = Places.of(settings)
+    found = yield from work(lambda: key_lookup.find_key(settings, places, accepted(given)))
+    asked = endpoints.revoke(settings.api_url, found.key, reason)
+    try:
+        revocation = yield from rejected_keys.heeding(settings, places, found.key, asked)
+    except KeyNotFoundError as error:
+        # Revoked before, perhaps by a call whose answer was lost: nothing here may go on living.
+        if error.status == NOT_FOUND:
+            yield from work(lambda: _clear(settings, places, found.key))
+        raise
+    if revocation.revoked:
+        yield from work(lambda: _clear(settings, places, found.key))
+    return RevocationResult(revocation.revoked, revocation.message, found.key.masked)
+
+
+def _clear(settings: Settings, places: Places, key: ApiKey) -> None:
+    """Clear what is kept for a key, by whatever profile; what the disk refuses is told in the log."""
+    others = [other for other in places.of_each_profile() if _is_noted(other, key)]
+    for owner in (places, *others):
+        for clear in (
+            lambda owner=owner: rejected_keys.bury(settings, owner, key, "REVOKED"),
+            lambda owner=owner: credentials.forget_key(settings, owner, key.fingerprint),
+        ):
+            try:
+                clear()
+            except (SessionError, CredentialStoreError) as error:
+                _log.warning("%s is revoked, but: %s", key.masked, error)
+
+
+def _is_noted(places: Places, key: ApiKey) -> bool:
+    try:
+        card = read_card(places)
+    except CredentialStoreError as error:
+        _log.warning("Whether %s is stored there is not known: %s", key.masked, error)
+        return False
+    return card is not None and card.fingerprint == key.fingerprint
+
+
+def revoke_api_key(
+    api_key: str | None = None,
+    *,
+    reason: str | None = None,
+    profile: str | None = None,
+    timeout: float | None = None,
+) -> RevocationResult:
+    """Revoke a key for good, and clear what is kept for it on this machine. This cannot be undone.
+
+    Args:
+        api_key: The key; the one in use where left out (``explain()`` shows which that is).
+        reason: Logged by the service for audits.
+        profile: Which account.
+        timeout: Seconds for the whole call, retries included.
+
+    Raises:
+        KeyNotFoundError: The key does not exist, or was revoked before; what was kept for it is gone.
+    """
+    given, api_key = received(api_key), None
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return run(settings, revoking(settings, given, reason))
+
+
+async def revoke_api_key_async(
+    api_key: str | None = None,
+    *,
+    reason: str | None = None,
+    profile: str | None = None,
+    timeout: float | None = None,
+) -> RevocationResult:
+    """The awaitable twin of :func:`revoke_api_key`."""
+    given, api_key = received(api_key), None
+    settings = Settings.load(profile=profile, timeout=timeout)
+    return await run_async(settings, revoking(settings, given, reason))

@@ -1,0 +1,1 @@
+"""Usage events that wait to be reported."""

@@ -1,0 +1,185 @@
+"""The line on which events go to the service, for the background thread alone: it asks nobody, and waits for
+nothing where an event is in hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from nimbus_sdk.account import rejected_keys
+from nimbus_sdk.account.session_cache import kept_session
+from nimbus_sdk.api import endpoints
+from nimbus_sdk.api.endpoints import EventType
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings, origin
+from nimbus_sdk.errors import (
+    ApiError,
+    CredentialStoreError,
+    InvalidKeyError,
+    MissingKeyError,
+    NimbusConnectionError,
+    NimbusError,
+    QuotaExceededError,
+    RateLimitError,
+    ServerError,
+    SessionError,
+)
+from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_lookup import cheap_key, find_key
+from nimbus_sdk.storage.key_metadata import read_card
+from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
+from nimbus_sdk.transport.driver import Driver
+from nimbus_sdk.transport.rate_limit import Limits
+
+SEND_SECONDS = 10.0
+OPEN_SECONDS = 60.0
+"""After which the key and the service are looked at again, so that a new key is used soon."""
+
+QUOTA_SECONDS = 3600.0
+"""Rest of a key whose quota is used up, where nothing says when that begins anew."""
+
+_HASTE = Patience(2.0, 2.0)
+# The event itself was refused, or what has become of it behind a gateway is unknown.
+_NOT_AGAIN = frozenset({400, 413, 422, 502, 504})
+_log = logging.getLogger("nimbus_sdk.account.usage.reporter")
+
+
+class Line:
+    """A key that was found without asking anybody, and a connection on which the service has answered.
+
+    Args:
+        settings: Where to, under which profile, and whether the network may be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = replace(settings, timeout=SEND_SECONDS)
+        self._places = Places.of(settings)
+        # Limits of its own: a lock that is shared with other threads may be held by one when a fork happens.
+        self._driver = Driver(self._settings, limits=Limits(), sleep=_not_now)
+        self._key: ApiKey | None = None
+        self._open_until = 0.0
+        self._quota_resets: dict[str, datetime] = {}
+        self._told: set[tuple[type[Exception], str | None]] = set()
+
+    def open(self) -> None:
+        """Find the key, and see whether the service answers, while no event is in hand.
+
+        So a slow start, an unreachable service or a captive portal costs no event and holds up no exit.
+
+        Raises:
+            NimbusError: Nothing can be sent now.
+        """
+        if time.monotonic() < self._open_until:
+            return
+        if self._settings.offline:
+            raise NimbusConnectionError("Offline mode is on.", passing=False, sent=False)
+        self._key = None
+        self._key = _found(self._settings, self._places)
+        self._require_usable(self._key)
+        self._driver.run(endpoints.health(self._settings.api_url))
+        self._open_until = time.monotonic() + OPEN_SECONDS
+
+    def send(self, event: Mapping[str, object]) -> None:
+        """Send an event, once.
+
+        Raises:
+            NimbusError: It was certainly not counted, and may be sent later.
+        """
+        key = self._key
+        if key is None:
+            raise MissingKeyError("No key was found.")
+        details = {name: value for name, value in event.items() if name != "event_type"}
+        asked = endpoints.log_event(
+            self._settings.api_url, key, cast(EventType, event["event_type"]), details
+        )
+        try:
+            self._driver.run(rejected_keys.heeding(self._settings, self._places, key, asked))
+        except NimbusError as error:
+            self._open_until = 0.0
+            if isinstance(error, QuotaExceededError):
+                self._quota_resets[key.fingerprint] = self._reset_after(error, key)
+            if _may_go_again(error):
+                raise
+            self.tell(error)
+        else:
+            self._told.clear()
+
+    def tell(self, error: Exception) -> None:
+        """Say in the log what hinders reports, once; what passes by itself is no matter for a warning."""
+        passing = isinstance(error, (NimbusConnectionError, ServerError, RateLimitError))
+        kind = (type(error), None if self._key is None else self._key.fingerprint)
+        level = logging.DEBUG if passing or kind in self._told else logging.WARNING
+        self._told.add(kind)
+        _log.log(level, "Usage is not reported for now: %s", error)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._driver.close()
+
+    def _require_usable(self, key: ApiKey) -> None:
+        if os.path.exists(self._places.refusal(key.fingerprint, origin(self._settings.api_url))):
+            raise InvalidKeyError(f"The service has called {key.masked} dead.")
+        resets = self._quota_resets.get(key.fingerprint)
+        if resets is not None and datetime.now(UTC) < resets:
+            raise QuotaExceededError(
+                f"The quota of {key.masked} is used up until {resets:%Y-%m-%d %H:%M} UTC."
+            )
+
+    def _reset_after(self, error: QuotaExceededError, key: ApiKey) -> datetime:
+        now = datetime.now(UTC)
+        if error.retry_after is not None:
+            return now + timedelta(seconds=error.retry_after)
+        try:
+            session = kept_session(self._places)
+        except (SessionError, OSError):
+            session = None
+        told = session.quota_reset_at if session and session.key_fingerprint == key.fingerprint else None
+        return told if told is not None and told > now else now + timedelta(seconds=QUOTA_SECONDS)
+
+
+def _may_go_again(error: NimbusError) -> bool:
+    """Whether an event was certainly not counted, and is not at fault itself."""
+    if isinstance(error, NimbusConnectionError):
+        return not error.sent
+    return isinstance(error, ApiError) and error.status not in _NOT_AGAIN
+
+
+def _not_now(seconds: float) -> None:
+    """What the driver does where it would wait: the event was not counted, and waits where others do."""
+    if seconds > 0:
+        raise RateLimitError("The service is not reached, or asks to wait.", retry_after=seconds)
+
+
+def _found(settings: Settings, places: Places) -> ApiKey:
+    """The key that counts, if it can be had without a question.
+
+    Raises:
+        NimbusError: It cannot.
+    """
+    if cheap_key(settings) is None:
+        settings = _without_a_slow_keyring(settings, places)
+    return find_key(settings, places, prompt=str).key
+
+
+def _without_a_slow_keyring(settings: Settings, places: Places) -> Settings:
+    """Settings that lead to no keyring which does not answer at once.
+
+    At a terminal a keyring is given a minute, and the person is told to answer its prompt.
+    """
+    card = read_card(places)
+    store = settings.credential_store or (None if card is None else card.store)
+    if store in (None, KeyringStore.name):
+        try:
+            KeyringStore(places, patience=_HASTE).read(places.profile)
+        except CredentialStoreError:
+            if store is not None:
+                raise
+            store = FileStore.name
+    return replace(settings, credential_store=store)

@@ -1,0 +1,166 @@
+"""What the Nimbus API says, as frozen models. Fields that are not known here are ignored, as are signs
+that drive a terminal.
+
+Source of every field: the Nimbus API documentation (authentication, models, analytics, health).
+Quota numbers may be null: unlimited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+)
+
+from nimbus_sdk.transport.parse import Count, Text, UtcTime, WireModel, printable_values
+
+
+def _true(word: bool) -> bool:
+    # Literal[True] would take 1 for it, strict or not.
+    if not word:
+        raise ValueError("not true")
+    return word
+
+
+class Quota(WireModel):
+    """The monthly quota; ``monthly_limit`` and ``remaining`` of None mean unlimited.
+
+    Neither may be left out: silence is no promise of an unlimited quota.
+    """
+
+    monthly_limit: Count | None
+    used: Count | None = None
+    remaining: Count | None
+    resets_at: UtcTime | None = None
+
+
+class Entitlement(WireModel):
+    """What a valid key may do: the answer to validate, and to refresh (which has no user fields)."""
+
+    valid: bool
+    user_id: Text | None = None
+    email: Text | None = None
+    name: Text | None = None
+    organization: Text | None = None
+    license_type: Text
+    features: Annotated[tuple[Text, ...], Field(max_length=1000)]
+    quota: Quota
+    expires_at: UtcTime | None = None
+
+
+class Revocation(WireModel):
+    """The answer to revoke."""
+
+    revoked: bool
+    message: Text = ""
+
+
+class GithubToken(WireModel):
+    """A temporary token for the release of the core; never kept, never shown."""
+
+    success: Annotated[bool, AfterValidator(_true)]
+    github_token: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+    expires_at: UtcTime | None = None
+    message: Text = ""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("A GithubToken is not pickled: a pickle would carry the whole token.")
+
+
+class ModelInfo(WireModel):
+    """One pre-trained model of the registry.
+
+    ``n_features`` and ``n_classes`` are counts, ``size_mb`` is in mebibytes, ``checksum`` is
+    ``sha256:`` and 64 hexadecimal digits, ``requires_license`` the lowest tier that may load it.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: Text
+    version: Text
+    type: Text
+    paradigm: Text
+    n_features: Count
+    n_classes: Count
+    size_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    download_url: Text
+    checksum: Text
+    requires_license: Text
+    metadata: Annotated[Mapping[str, object], AfterValidator(printable_values)] = {}
+
+    def __str__(self) -> str:
+        from nimbus_sdk.display import tables
+
+        return tables.facts(f"Nimbus model {self.name}", self._rows())
+
+    def _repr_html_(self) -> str:
+        from nimbus_sdk.display import tables
+
+        return tables.facts_html(f"Nimbus model {self.name}", self._rows())
+
+    def _rows(self) -> list[tuple[str, object]]:
+        told: dict[str, object] = self.model_dump(exclude={"name", "metadata"})
+        return [*told.items(), *self.metadata.items()]
+
+
+class Models(tuple[ModelInfo, ...]):
+    """Several models: a tuple that is shown as a table."""
+
+    __slots__ = ()
+
+    COLUMNS = ("name", "type", "paradigm", "features", "classes", "license")
+    """The headers of the table; the last is the lowest tier that may load the model."""
+
+    def __str__(self) -> str:
+        from nimbus_sdk.display import tables
+
+        return tables.table(self.COLUMNS, self.rows()) if self else "No model."
+
+    def _repr_html_(self) -> str:
+        from nimbus_sdk.display import tables
+
+        return tables.table_html("Nimbus models", self.COLUMNS, self.rows())
+
+    def rows(self) -> list[Sequence[object]]:
+        """What stands in the table, a row for each model."""
+        return [
+            (one.name, one.type, one.paradigm, one.n_features, one.n_classes, one.requires_license)
+            for one in self
+        ]
+
+
+class ModelList(WireModel):
+    """The answer to models/list."""
+
+    models: Annotated[tuple[ModelInfo, ...], Field(max_length=10_000), AfterValidator(Models)]
+    total: Count
+
+
+class QuotaLeft(WireModel):
+    """What an event left of the monthly quota; ``remaining`` of None means unlimited."""
+
+    used: Count | None = None
+    remaining: Count | None
+
+
+class EventReceipt(WireModel):
+    """The answer to analytics/log."""
+
+    logged: bool
+    event_id: Text | None = None
+    quota: QuotaLeft
+
+
+class Health(WireModel):
+    """The answer to health."""
+
+    status: Text
+    timestamp: UtcTime | None = None
+    version: Text | None = None
+    database: Text | None = None
+    error: Text | None = None

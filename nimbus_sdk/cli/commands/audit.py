@@ -1,0 +1,81 @@
+"""``nimbus-sdk audit …``: who called Nimbus OS from this machine, and whether the trail is whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import Json
+
+if TYPE_CHECKING:
+    from nimbus_sdk.config.paths import Places
+
+_NOT_WHOLE = 1
+_SHOWN = ("when", "who", "environment", "method", "path", "status", "key", "duration_ms")
+commands = typer.Typer(
+    help="The trail of calls to Nimbus OS: show it, find what was changed.", rich_markup_mode=None
+)
+
+
+@commands.command()
+def show(
+    last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many of the newest.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show the newest calls, oldest first; a key stands there as its fingerprint.
+
+    \b
+    JSON: entries [{number, when, who, host, environment, method, path, status, request_id, key, duration_ms}]
+
+    \b
+    Example:
+      nimbus-sdk audit show --last 100 --json | jq '.entries[] | select(.status == 403)'
+    """
+    from nimbus_sdk.services.audit.verify import latest
+    from nimbus_sdk.services.nimbus_os.flows import TRAIL
+
+    lines = latest(_places(), TRAIL, last)
+    if as_json:
+        output.document({"entries": [{"number": line.number, **asdict(line.entry)} for line in lines]})
+    else:
+        headers = [name.replace("_", " ") for name in _SHOWN]
+        rows = [[getattr(line.entry, name) for name in _SHOWN] for line in lines]
+        output.table(headers, rows, nothing="No call to Nimbus OS was written down on this machine yet.")
+
+
+@commands.command()
+def verify(as_json: Json = False) -> None:
+    """Follow the trail from its first line to its seal, and show where one was removed or changed.
+
+    Ends with 1 where the trail is not whole. Note the digest somewhere else, and it proves later what was
+    there today.
+
+    \b
+    JSON: whole, entries, files [name], first, last, digest, issues [{file, line, what}]
+
+    \b
+    Example:
+      nimbus-sdk audit verify
+    """
+    from nimbus_sdk.services.audit import verify
+    from nimbus_sdk.services.nimbus_os.flows import TRAIL
+
+    report = verify.verify(_places(), TRAIL)
+    if as_json:
+        output.document({"whole": bool(report), **asdict(report)})
+    else:
+        facts = ("entries", "files", "first", "last", "digest")
+        output.facts([("whole", bool(report)), *((name, getattr(report, name)) for name in facts)])
+        output.say(*(f"{issue.file}:{issue.line}: {issue.what}" for issue in report.issues))
+    if not report:
+        raise typer.Exit(_NOT_WHOLE)
+
+
+def _places() -> Places:
+    from nimbus_sdk.config.paths import Places
+    from nimbus_sdk.config.settings import Settings
+
+    return Places.of(Settings.load())

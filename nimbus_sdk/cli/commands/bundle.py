@@ -1,0 +1,119 @@
+"""``nimbus-sdk bundle …``: core, session and key for a machine without network, in one file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import Json, Profile
+from nimbus_sdk.errors import ConfigurationError
+
+commands = typer.Typer(
+    help="Carry core, session and key to a machine without network.", rich_markup_mode=None
+)
+
+_LONGEST_FILE = 64 * 1024
+PassphraseFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A file whose first line is the passphrase; where left out, it is asked for, hidden.",
+    ),
+]
+
+
+@commands.command()
+def create(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle, made new.")],
+    passphrase_file: PassphraseFile = None,
+    version: Annotated[str | None, typer.Option(metavar="VERSION", help="Which version of the core.")] = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Make a bundle on a machine with network, for the same Python and platform.
+
+    The file is encrypted; send the passphrase by another way.
+
+    \b
+    JSON: path, wheel, created_at, expires_at (time or null)
+
+    \b
+    Example:
+      nimbus-sdk bundle create lab.nimbus
+    """
+    from nimbus_sdk.core.bundle import create_bundle
+
+    facts = create_bundle(file, _passphrase(passphrase_file, twice=True), version=version, profile=profile)
+    values = {
+        "path": str(file.absolute()),
+        "wheel": facts.wheel,
+        "created_at": facts.created_at,
+        "expires_at": facts.expires_at,
+    }
+    if as_json:
+        output.document(values)
+    else:
+        output.facts((name.replace("_", " "), value) for name, value in values.items())
+
+
+@commands.command()
+def install(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle.")],
+    passphrase_file: PassphraseFile = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Install what a bundle carries; no network is used.
+
+    \b
+    JSON: all fields of AuthSession
+
+    \b
+    Example:
+      nimbus-sdk bundle install lab.nimbus
+    """
+    from nimbus_sdk.cli.commands.status import session_rows
+    from nimbus_sdk.core.bundle import install_bundle
+
+    session = install_bundle(file, _passphrase(passphrase_file, twice=False), profile=profile)
+    if as_json:
+        output.document(session.to_dict())
+    else:
+        output.facts(session_rows(session))
+
+
+def _passphrase(file: Path | None, *, twice: bool) -> str:
+    if file is not None:
+        return _first_line(file)
+    from nimbus_sdk.core.bundle.encryption import SHORTEST_PASSPHRASE, require_sealable
+    from nimbus_sdk.display.terminal import ask_hidden, person_present
+
+    least = f" ({SHORTEST_PASSPHRASE} characters or more)" if twice else ""
+    typed = ask_hidden(f"Passphrase of the bundle{least}: ") if person_present() else None
+    if typed is None:
+        raise ConfigurationError(
+            "Nobody is here to type the passphrase.", hint="Give --passphrase-file with a file that holds it."
+        )
+    if twice:
+        require_sealable(typed)
+    if twice and ask_hidden("The same again: ") != typed:
+        raise ConfigurationError("The two passphrases differ.", hint="Run it again.")
+    return typed
+
+
+def _first_line(file: Path) -> str:
+    from nimbus_sdk.config.dotenv import decoded
+
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(_LONGEST_FILE)
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read ({error.strerror}).") from None
+    line = re.split(r"[\r\n]", decoded(content), maxsplit=1)[0]
+    if "\ufffd" in line:
+        raise ConfigurationError(f"{file} is no text in UTF-8.", hint="Save it as UTF-8 and run it again.")
+    return line

@@ -1,0 +1,138 @@
+"""``nimbus-sdk logout`` and ``revoke``: the two ways to part with a key."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
+
+if TYPE_CHECKING:
+    from nimbus_sdk.storage.key_lookup import Found
+
+_REFUSED = 1
+
+
+Everything: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--everything", help="Remove core, models and downloads too, for all profiles.", show_default=False
+    ),
+]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)]
+Reason: TypeAlias = Annotated[
+    str | None, typer.Option("--reason", metavar="TEXT", help="Logged by the service for audits.")
+]
+
+
+def logout(profile: Profile = None, everything: Everything = False, as_json: Json = False) -> None:
+    """Forget key and session on this machine; the key stays valid.
+
+    Core and models stay unless --everything is given. `nimbus-sdk revoke` ends the key itself.
+
+    \b
+    JSON: key_removed, session_removed, core_removed [versions], models_removed [names],
+    key_left {source, location, key_masked} or null
+
+    \b
+    Example:
+      nimbus-sdk logout --everything
+    """
+    found = _forgotten(profile, everything=everything)
+    if as_json:
+        output.document(found)
+        return
+    gone = {True: "removed", False: "there was none"}
+    output.facts(
+        [
+            ("stored key", gone[bool(found["key_removed"])]),
+            ("session", gone[bool(found["session_removed"])]),
+            ("core removed", found["core_removed"]),
+            ("models removed", found["models_removed"]),
+        ]
+    )
+    left = found["key_left"]
+    if isinstance(left, dict):
+        output.say(f"{left['location']} still names {left['key_masked']}.")
+
+
+def _forgotten(profile: str | None, *, everything: bool) -> dict[str, object]:
+    from nimbus_sdk.account.operations import invalidate_session
+    from nimbus_sdk.account.stored_keys import delete_stored_api_key, explain
+    from nimbus_sdk.config.paths import Places
+    from nimbus_sdk.config.settings import Settings
+    from nimbus_sdk.core.model_download import remove_models
+    from nimbus_sdk.core.status import uninstall_core
+
+    places = Places.of(Settings.load(profile=profile))
+    session_removed = any(map(os.path.exists, (places.session, places.next_session)))
+    invalidate_session(profile=profile)
+    core_removed = uninstall_core(profile=profile) if everything else ()
+    models_removed = remove_models(profile=profile) if everything else ()
+    # Last, since a keyring may refuse: by then all else is done.
+    key_removed = delete_stored_api_key(profile=profile)
+    left = explain(profile=profile).winner
+    return {
+        "key_removed": key_removed,
+        "session_removed": session_removed,
+        "core_removed": list(core_removed),
+        "models_removed": list(models_removed),
+        "key_left": left
+        and {"source": left.source, "location": left.location, "key_masked": left.key_masked},
+    }
+
+
+def revoke(
+    yes: Yes = False,
+    reason: Reason = None,
+    profile: Profile = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """End the key in use for good. This cannot be undone.
+
+    What this machine keeps for it is cleared as well. In a terminal you are asked first.
+
+    \b
+    JSON: revoked, message, key_masked
+
+    \b
+    Examples:
+      nimbus-sdk revoke --reason "laptop lost"
+      NIMBUS_API_KEY="$OLD_KEY" nimbus-sdk revoke --yes
+    """
+    from nimbus_sdk.account.revocation import revoke_api_key
+    from nimbus_sdk.config.paths import Places
+    from nimbus_sdk.config.settings import Settings
+    from nimbus_sdk.storage.key_lookup import find_key
+
+    settings = Settings.load(profile=profile)
+    found = find_key(settings, Places.of(settings))
+    if not yes and not _confirmed(found):
+        output.say("Nothing was revoked.")
+        raise typer.Exit(_REFUSED)
+    # The very key that was shown: another source may name another one by now.
+    result = revoke_api_key(found.key.reveal(), reason=reason, profile=profile, timeout=timeout)
+    if as_json:
+        output.document(
+            {"revoked": result.revoked, "message": result.message, "key_masked": result.key_masked}
+        )
+    else:
+        output.facts([("key", result.key_masked), ("revoked", result.revoked), ("service", result.message)])
+    if not result.revoked:
+        raise typer.Exit(_REFUSED)
+
+
+def _confirmed(found: Found) -> bool:
+    from nimbus_sdk.display.terminal import person_present
+    from nimbus_sdk.errors import ConfigurationError
+
+    if not person_present():
+        raise ConfigurationError(
+            f"Nobody is here to confirm that {found.key.masked} ({found.location}) is to be revoked.",
+            hint="Give --yes to revoke it without a question; it cannot be undone.",
+        )
+    return typer.confirm(f"Revoke {found.key.masked} ({found.location}) for good?", err=True)

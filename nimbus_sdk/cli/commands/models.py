@@ -1,0 +1,114 @@
+"""``nimbus-sdk models``: what the service offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import Json, Profile
+from nimbus_sdk.cli.ui.sanitize import keyless
+
+if TYPE_CHECKING:
+    from nimbus_sdk.api.schemas import ModelInfo
+
+
+Name: TypeAlias = Annotated[
+    str | None, typer.Argument(metavar="NAME", help="Only this model, with all that is known.")
+]
+Paradigm: TypeAlias = Annotated[
+    str | None, typer.Option("--paradigm", metavar="NAME", help="Only these, such as motor_imagery.")
+]
+Kind: TypeAlias = Annotated[
+    str | None, typer.Option("--type", metavar="TYPE", help="NimbusLDA, NimbusQDA or NimbusProbit.")
+]
+
+_COLUMNS = {
+    "name": "name",
+    "type": "type",
+    "paradigm": "paradigm",
+    "features": "n_features",
+    "classes": "n_classes",
+    "license": "requires_license",
+    "covered": "covered",
+}
+
+
+def models(
+    name: Name = None,
+    paradigm: Paradigm = None,
+    model_type: Kind = None,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """List the pre-trained models that the service offers, or show one.
+
+    "license" is the lowest tier that may load a model, and "covered" says whether the kept session's does.
+
+    \b
+    JSON: models [{name, version, type, paradigm, n_features, n_classes, size_mb, download_url, checksum,
+    requires_license, metadata, covered (null without a session)}], total; with NAME that one object
+
+    \b
+    Examples:
+      nimbus-sdk models --paradigm motor_imagery
+      nimbus-sdk models motor_imagery_4class_v1 --json
+    """
+    from nimbus_sdk.core.model_registry import get_model_info, list_available_models
+
+    license_type = _license_type(profile)
+    if name is not None:
+        _show_one(_facts(get_model_info(name, profile=profile), license_type), as_json=as_json)
+        return
+    found = list_available_models(paradigm, model_type, profile=profile)
+    listed = [_facts(model, license_type) for model in found]
+    if as_json:
+        output.document({"models": listed, "total": len(listed)})
+    elif listed:
+        output.table(list(_COLUMNS), [[model[field] for field in _COLUMNS.values()] for model in listed])
+    else:
+        output.say(*_nothing(paradigm, model_type, list_available_models(profile=profile)))
+
+
+def _nothing(paradigm: str | None, model_type: str | None, offered: Sequence[ModelInfo]) -> list[str]:
+    """That no model is as wanted, and what the service has."""
+    if not offered:
+        return ["The service offers no model."]
+    given = (("--paradigm", paradigm), ("--type", model_type))
+    wanted = [f"{name} {value}" for name, value in given if value]
+    paradigms, types = ({getattr(model, field) for model in offered} for field in ("paradigm", "type"))
+    return [
+        keyless(f"No model matches {' '.join(wanted)}."),
+        f"Paradigms: {', '.join(sorted(paradigms))}. Types: {', '.join(sorted(types))}.",
+    ]
+
+
+def _show_one(model: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        output.document(model)
+        return
+    metadata = model.pop("metadata")
+    output.facts([*model.items(), *(metadata.items() if isinstance(metadata, dict) else ())])
+
+
+def _facts(model: ModelInfo, license_type: str | None) -> dict[str, object]:
+    return {**model.model_dump(mode="json"), "covered": _covered(model, license_type)}
+
+
+def _covered(model: ModelInfo, license_type: str | None) -> bool | None:
+    from nimbus_sdk.core.model_registry import covers
+
+    return None if license_type is None else covers(license_type, model.requires_license)
+
+
+def _license_type(profile: str | None) -> str | None:
+    from nimbus_sdk.account.session import current_session
+    from nimbus_sdk.errors import SessionError
+
+    try:
+        return current_session(profile=profile).license_type
+    except SessionError:
+        # The list is the service's; only the column of what the license covers stays empty.
+        return None

@@ -1,0 +1,318 @@
+"""``nimbus-sdk neuroai keys …``: the whole life of NeuroAI's keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from nimbus_sdk.cli.commands.services import BaseUrl, Save, show_facts
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
+from nimbus_sdk.cli.ui.sanitize import keyless
+
+if TYPE_CHECKING:
+    from nimbus_sdk.services import IssuedKey, KeyInfo, RateLimit
+
+commands = typer.Typer(help="Make, list, change, rotate and end keys.", rich_markup_mode=None)
+_NONE = "none"
+
+KeyId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
+Description: TypeAlias = Annotated[
+    str | None, typer.Option("--description", metavar="TEXT", help="What it is for.")
+]
+RoleName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--role", metavar="ROLE", help="Viewer, Developer, Administrator, API Manager, or another."),
+]
+Expiry: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--expires-at", metavar="TIME", help="ISO 8601 with its zone, such as 2027-01-31T00:00Z."),
+]
+Permissions: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--permission", metavar="NAME", help="In place of the role's; may be given several times."),
+]
+Referrers: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--referrer", metavar="HOST", help="Where it may be used from; several times."),
+]
+RateLimitText: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--rate-limit", metavar="N[/SECONDS]", help="Requests a minute, or in so many s."),
+]
+
+
+@commands.command("list")
+def list_keys(
+    base_url: BaseUrl = None, profile: Profile = None, timeout: Timeout = None, as_json: Json = False
+) -> None:
+    """List all keys.
+
+    \b
+    JSON: keys [{id, name, description, type, role, permissions, referrers, rate_limit, expires_at,
+    created_at, rotated_at, last_used_at, key_prefix}]
+
+    \b
+    Example:
+      nimbus-sdk neuroai keys list --json | jq '.keys[] | select(.role == "Administrator")'
+    """
+    from nimbus_sdk.services import NeuroAI
+
+    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
+        found = list(client.list_keys())
+    if as_json:
+        output.document({"keys": [told(key) for key in found]})
+    else:
+        headers = [name.replace("_", " ") for name in LISTED]
+        rows = [[getattr(key, name) for name in LISTED] for key in found]
+        output.table(headers, rows, nothing="There is no key; `nimbus-sdk neuroai keys create` makes one.")
+
+
+@commands.command()
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as 'Production CI/CD'.")],
+    description: Description = None,
+    role: RoleName = None,
+    kind: Annotated[
+        str, typer.Option("--type", metavar="TYPE", help="personal, team or service.")
+    ] = "personal",
+    expires_at: Expiry = None,
+    permission: Permissions = None,
+    referrer: Referrers = None,
+    rate_limit: RateLimitText = None,
+    save: Save = False,
+    base_url: BaseUrl = None,
+    profile: Profile = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Make a key, and print its secret, this once; NeuroAI never shows it again.
+
+    With --save the new key is the stored one from then on; `nimbus-sdk neuroai restore-key` brings the one
+    before back. Where the store refuses, the secret is printed, and the command ends with 12.
+
+    \b
+    JSON: key {…}, secret (null where it is stored), saved_in (or null), notice
+
+    \b
+    Examples:
+      nimbus-sdk neuroai keys create "Production CI/CD" --role Developer --type service --rate-limit 60
+      nimbus-sdk neuroai keys create dashboards --role Viewer --expires-at 2027-01-31T00:00Z
+    """
+    from nimbus_sdk.services import NeuroAI
+
+    moment, limit = _moment(expires_at), _rate(rate_limit)
+    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
+        issued = client.create_key(
+            name,
+            description=description,
+            role=role,
+            type=kind,
+            expires_at=moment,
+            permissions=permission or None,
+            referrers=referrer or None,
+            rate_limit=limit,
+            save=save,
+        )
+    show_issued(issued, as_json=as_json)
+
+
+@commands.command()
+def get(
+    identifier: KeyId,
+    base_url: BaseUrl = None,
+    profile: Profile = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Show one key; never its secret.
+
+    \b
+    JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
+    rotated_at, last_used_at, key_prefix
+
+    \b
+    Example:
+      nimbus-sdk neuroai keys get key_5c9b40b787ade984
+    """
+    from nimbus_sdk.services import NeuroAI
+
+    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
+        show_facts(told(client.get_key(identifier)), as_json=as_json)
+
+
+@commands.command()
+def update(
+    identifier: KeyId,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="For people.")] = None,
+    description: Description = None,
+    role: RoleName = None,
+    expires_at: Expiry = None,
+    permission: Permissions = None,
+    referrer: Referrers = None,
+    rate_limit: RateLimitText = None,
+    base_url: BaseUrl = None,
+    profile: Profile = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Change what is given of a key; the word none empties a field.
+
+    \b
+    JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
+    rotated_at, last_used_at, key_prefix
+
+    \b
+    Example:
+      nimbus-sdk neuroai keys update key_5c9b40b787ade984 --description "nightly builds" --expires-at none
+    """
+    from nimbus_sdk.services import KEEP, NeuroAI
+
+    moment = KEEP if expires_at is None else None if expires_at == _NONE else _moment(expires_at)
+    limit = KEEP if rate_limit is None else None if rate_limit == _NONE else _rate(rate_limit)
+    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
+        changed = client.update_key(
+            identifier,
+            name=KEEP if name is None else name,
+            description=KEEP if description is None else None if description == _NONE else description,
+            role=KEEP if role is None else None if role == _NONE else role,
+            expires_at=moment,
+            permissions=KEEP if not permission else [] if permission == [_NONE] else permission,
+            referrers=KEEP if not referrer else [] if referrer == [_NONE] else referrer,
+            rate_limit=limit,
+        )
+    show_facts(told(changed), as_json=as_json)
+
+
+@commands.command()
+def rotate(
+    identifier: Annotated[
+        str | None, typer.Argument(metavar="ID", help="The key in use, with --older-than, where left out.")
+    ] = None,
+    older_than: Annotated[
+        float | None, typer.Option("--older-than", metavar="DAYS", help="Only if its secret is older.")
+    ] = None,
+    save: Save = False,
+    base_url: BaseUrl = None,
+    profile: Profile = None,
+    timeout: Timeout = None,
+    as_json: Json = False,
+) -> None:
+    """Give a key a new secret, and print it, this once; the old one is dead at once.
+
+    Where --save is given and the store refuses, the secret is printed, and the command ends with 12.
+
+    \b
+    JSON: rotated, and where it is true: key {…}, secret (null where it is stored), saved_in, notice
+
+    \b
+    Examples:
+      nimbus-sdk neuroai keys rotate key_5c9b40b787ade984 --save
+      nimbus-sdk neuroai keys rotate --older-than 90 --save
+    """
+    from nimbus_sdk.services import NeuroAI
+
+    if identifier is None and older_than is None:
+        raise typer.BadParameter("name a key by its ID, or give --older-than for the key in use")
+    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
+        issued = (
+            client.rotate_key(identifier, save=save)
+            if identifier is not None and older_than is None
+            else client.rotate_if_older_than(older_than or 0.0, key_id=identifier, save=save)
+        )
+    if issued is not None:
+        show_issued(issued, as_json=as_json, rotated=True)
+    elif as_json:
+        output.document({"rotated": False})
+    else:
+        output.say("The secret is new enough; nothing was rotated.")
+
+
+@commands.command()
+def delete(
+    identifier: KeyId,
+    base_url: BaseUrl = None,
+    profile: Profile = None,
+    timeout: Timeout = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
+    as_json: Json = False,
+) -> None:
+    """End a key for good. This cannot be undone; in a terminal you are asked first.
+
+    \b
+    JSON: deleted
+
+    \b
+    Example:
+      nimbus-sdk neuroai keys delete key_5c9b40b787ade984 --yes
+    """
+    from nimbus_sdk.display.terminal import person_present
+    from nimbus_sdk.errors import ConfigurationError
+    from nimbus_sdk.services import NeuroAI
+
+    if not yes and not person_present():
+        raise ConfigurationError(
+            f"Nobody is here to confirm that {identifier} is to be deleted.", hint="Give --yes."
+        )
+    if not yes and not typer.confirm(f"Delete {keyless(identifier)} for good?", err=True):
+        output.say("Nothing was deleted.")
+        raise typer.Exit(1)
+    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
+        client.delete_key(identifier)
+    if as_json:
+        output.document({"deleted": True})
+    else:
+        output.say(f"Deleted {identifier}.")
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"--expires-at is no time: {text[:40]!r}") from None
+
+
+def _rate(text: str | None) -> RateLimit | None:
+    from nimbus_sdk.services import RateLimit
+
+    if text is None:
+        return None
+    requests, _, seconds = text.partition("/")
+    if not requests.isdecimal() or not (seconds or "60").isdecimal():
+        raise typer.BadParameter("--rate-limit is a number, or number/seconds")
+    return RateLimit(int(requests), int(seconds or "60"))
+
+
+LISTED = ("id", "name", "type", "role", "expires_at", "last_used_at")
+
+
+def told(key: KeyInfo) -> dict[str, object]:
+    """What is known of a key, as plain values."""
+    return key.model_dump(mode="json")
+
+
+def show_issued(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> None:
+    """Print a key that was issued, and its secret where it is stored nowhere.
+
+    Raises:
+        CredentialStoreError: It was to be stored, and is not; the secret was printed.
+    """
+    from nimbus_sdk.errors import CredentialStoreError
+
+    secret = None if issued.saved_in is not None else issued.secret.get_secret_value()
+    if as_json:
+        marks = {"rotated": True} if rotated else {}
+        issue = {"secret": secret, "saved_in": issued.saved_in, "notice": issued.notice}
+        output.document({**marks, "key": told(issued.info), **issue})
+    else:
+        output.facts([(name.replace("_", " "), getattr(issued.info, name)) for name in LISTED])
+        output.say(issued.notice, *([] if secret is None else [secret]))
+    if issued.not_saved:
+        raise CredentialStoreError(
+            f"The secret was printed, and not stored: {issued.not_saved}",
+            hint="Keep what was printed; `nimbus-sdk neuroai save-key` stores it.",
+        )

@@ -1,0 +1,96 @@
+"""``nimbus-sdk sandbox …``: a Nimbus API on this machine."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nimbus_sdk.cli.commands import sandbox_keys
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import Json
+from nimbus_sdk.config.settings import KEY_VARIABLE
+
+if TYPE_CHECKING:
+    from nimbus_sdk.sandbox import Sandbox
+
+commands = typer.Typer(help="A Nimbus API on this machine, to try things out.", rich_markup_mode=None)
+commands.add_typer(sandbox_keys.commands, name="keys")
+
+
+@commands.command()
+def serve(
+    port: Annotated[int, typer.Option("--port", metavar="PORT", help="0 takes a free one.")] = 0,
+    db: Annotated[
+        Path | None, typer.Option("--db", metavar="FILE", help="Keeps keys and quotas; else in memory.")
+    ] = None,
+    tier: Annotated[
+        str, typer.Option("--tier", metavar="TIER", help="free, trial, research, commercial, enterprise.")
+    ] = "research",
+    as_json: Json = False,
+) -> None:
+    """Serve a Nimbus API on the loopback until Ctrl-C.
+
+    Paste the lines that it prints, a key among them, into a shell: all that is done there goes to the
+    sandbox and into a temporary home, nothing to your own account.
+
+    \b
+    JSON, one line as soon as it serves: api_url, github_url, storage_url, pid, tier, key, control_token,
+    environment {variable: value}
+
+    \b
+    Examples:
+      nimbus-sdk sandbox serve --port 8123 --db sandbox.db
+      nimbus-sdk sandbox serve --tier free --json
+    """
+    from nimbus_sdk.sandbox import serve as serve_until_interrupted
+
+    with tempfile.TemporaryDirectory(prefix="nimbus-sandbox-home-", ignore_cleanup_errors=True) as home:
+
+        def on_ready(sandbox: Sandbox, key: str) -> None:
+            facts = _facts(sandbox, key, home, tier)
+            if as_json:
+                output.line(facts)
+            else:
+                output.say(*_lines(sandbox, key, home))
+
+        serve_until_interrupted(port, db, tier, on_ready)
+
+
+def _facts(sandbox: Sandbox, key: str, home: str, tier: str) -> dict[str, object]:
+    return {
+        "api_url": sandbox.api_url,
+        "github_url": sandbox.github_url,
+        "storage_url": sandbox.storage_url,
+        "pid": os.getpid(),
+        "tier": tier,
+        "key": key,
+        "control_token": sandbox.control_token,
+        "environment": _environment(sandbox, key, home),
+    }
+
+
+def _lines(sandbox: Sandbox, key: str, home: str) -> list[str]:
+    from nimbus_sdk.cli.ui.output import assignments
+
+    return [
+        f"# A Nimbus sandbox serves on {sandbox.api_url} until Ctrl-C; its data and models are simulated.",
+        "# Lines for the shell that is to use it:",
+        *assignments(_environment(sandbox, key, home)),
+    ]
+
+
+def _environment(sandbox: Sandbox, key: str, home: str) -> dict[str, str]:
+    from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
+
+    return {
+        **sandbox.environment(),
+        # The keyring knows profiles and no homes: in it, a key of the sandbox could replace a real one.
+        "NIMBUS_SDK_HOME": home,
+        "NIMBUS_SDK_CREDENTIAL_STORE": "file",
+        KEY_VARIABLE: key,
+        TOKEN_VARIABLE: sandbox.control_token,
+    }

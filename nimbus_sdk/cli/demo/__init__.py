@@ -1,0 +1,1 @@
+"""The demo: install from a sandbox, then decode offline."""

@@ -1,0 +1,1 @@
+"""Input, output and options that commands share."""

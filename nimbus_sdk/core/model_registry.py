@@ -1,0 +1,118 @@
+"""The pre-trained models that the service offers, and which of them the license covers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nimbus_sdk.account import rejected_keys
+from nimbus_sdk.account.session_cache import session_of
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.storage import key_lookup
+from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.flow import Flow, work
+
+if TYPE_CHECKING:
+    from nimbus_sdk.api.schemas import ModelInfo
+
+_RANK = {"free": 0, "trial": 0, "research": 1, "commercial": 2, "enterprise": 3}
+
+
+def listing_models(
+    settings: Settings, paradigm: str | None, model_type: str | None
+) -> Flow[tuple[ModelInfo, ...]]:
+    """Ask for the pre-trained models."""
+    from nimbus_sdk.api import endpoints
+
+    places = Places.of(settings)
+    found = yield from work(lambda: key_lookup.find_key(settings, places))
+    asked = endpoints.list_models(settings.api_url, found.key, paradigm, model_type)
+    return (yield from rejected_keys.heeding(settings, places, found.key, asked))
+
+
+def finding_model(settings: Settings, name: str) -> Flow[ModelInfo]:
+    """Ask for one model."""
+    models = yield from listing_models(settings, None, None)
+    for model in models:
+        if model.name == name:
+            return model
+    known = ", ".join(sorted(model.name for model in models)) or "none"
+    raise ConfigurationError(f"There is no model {name!r}.", hint=f"The service offers: {known}.")
+
+
+def checking_license(settings: Settings, name: str) -> Flow[bool]:
+    """Whether the session's tier covers a model."""
+    named = yield from work(lambda: key_lookup.cheap_key(settings))
+    key = None if named is None else named.key
+    session = yield from work(lambda: session_of(Places.of(settings), key))
+    model = yield from finding_model(settings, name)
+    return covers(session.license_type, model.requires_license)
+
+
+def covers(license_type: str, required: str) -> bool:
+    """Whether a tier includes what another tier is required for.
+
+    A tier that is not known here counts as enough: the service has the last word when the model is fetched.
+
+    Example:
+        >>> covers("research", "free"), covers("free", "research"), covers("clinical", "research")
+        (True, False, True)
+    """
+    have, need = _RANK.get(license_type), _RANK.get(required)
+    return have is None or need is None or have >= need
+
+
+def list_available_models(
+    paradigm: str | None = None, model_type: str | None = None, *, profile: str | None = None
+) -> tuple[ModelInfo, ...]:
+    """The pre-trained models that the service offers.
+
+    Args:
+        paradigm: Only these, such as ``motor_imagery``.
+        model_type: Only these: ``NimbusLDA``, ``NimbusQDA``, ``NimbusProbit``.
+        profile: Which account.
+    """
+    settings = Settings.load(profile=profile)
+    return run(settings, listing_models(settings, paradigm, model_type))
+
+
+async def list_available_models_async(
+    paradigm: str | None = None, model_type: str | None = None, *, profile: str | None = None
+) -> tuple[ModelInfo, ...]:
+    """The awaitable twin of :func:`list_available_models`."""
+    settings = Settings.load(profile=profile)
+    return await run_async(settings, listing_models(settings, paradigm, model_type))
+
+
+def get_model_info(name: str, *, profile: str | None = None) -> ModelInfo:
+    """What the service says of one model.
+
+    Raises:
+        ConfigurationError: There is no such model; the message lists those that there are.
+    """
+    settings = Settings.load(profile=profile)
+    return run(settings, finding_model(settings, name))
+
+
+async def get_model_info_async(name: str, *, profile: str | None = None) -> ModelInfo:
+    """The awaitable twin of :func:`get_model_info`."""
+    settings = Settings.load(profile=profile)
+    return await run_async(settings, finding_model(settings, name))
+
+
+def check_model_license_compatibility(name: str, *, profile: str | None = None) -> bool:
+    """Whether the session's license tier covers a model.
+
+    Raises:
+        SessionError: There is no session that may be used.
+        ConfigurationError: There is no such model.
+    """
+    settings = Settings.load(profile=profile)
+    return run(settings, checking_license(settings, name))
+
+
+async def check_model_license_compatibility_async(name: str, *, profile: str | None = None) -> bool:
+    """The awaitable twin of :func:`check_model_license_compatibility`."""
+    settings = Settings.load(profile=profile)
+    return await run_async(settings, checking_license(settings, name))

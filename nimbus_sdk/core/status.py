@@ -1,0 +1,148 @@
+"""What is installed: check it, take names from it, remove it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nimbus_sdk.account import renewal
+from nimbus_sdk.account.session import AuthSession, current_session
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel import loader, manifest, switching, verify
+from nimbus_sdk.core.wheel.manifest import InstalledCore
+from nimbus_sdk.core.wheel.protocol import ALIASES
+from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, NimbusError, SessionError
+from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.flow import Flow, work
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationStatus:
+    """Whether the core can be used; true where it is installed, whole and loadable.
+
+    Attributes:
+        installed: Whether a core is there at all.
+        version: Its version, or None.
+        path: Where it lies, or None.
+        session: The session that counts now, or None.
+        problems: Everything that is wrong, one line each.
+    """
+
+    installed: bool
+    version: str | None
+    path: str | None
+    session: AuthSession | None
+    problems: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return self.installed and not self.problems
+
+    def __str__(self) -> str:
+        from nimbus_sdk.display import tables
+
+        return tables.facts(self._title, self._rows())
+
+    def _repr_html_(self) -> str:
+        from nimbus_sdk.display import tables
+
+        return tables.facts_html(self._title, self._rows())
+
+    @property
+    def _title(self) -> str:
+        return f"Nimbus core: {'usable' if self else 'not usable'}"
+
+    def _rows(self) -> list[tuple[str, object]]:
+        rows: list[tuple[str, object]] = [
+            ("version", self.version),
+            ("path", self.path),
+            ("session", self.session),
+            *(("problem", problem) for problem in self.problems),
+        ]
+        if not self:
+            rows.append(("to do", f"nimbus_sdk.install_core({'force=True' if self.installed else ''})"))
+        return rows
+
+
+def check_installation(*, profile: str | None = None) -> InstallationStatus:
+    """Look at what is installed: the pointer, every file's hash, and whether it loads. Needs no network.
+
+    Example:
+        >>> from nimbus_sdk import check_installation
+        >>> if not check_installation():  # doctest: +SKIP
+        ...     print("run nimbus_sdk.install_core(…)")
+    """
+    settings = Settings.load(profile=profile)
+    places = Places.of(settings)
+    try:
+        core = manifest.current(places.core)
+    except CoreError as error:
+        return InstallationStatus(True, None, places.core, _session(settings), (error.message,))
+    # The session comes with the core: whoever looks for it before may miss it while both are installed.
+    session = _session(settings)
+    if core is None:
+        return InstallationStatus(False, None, None, session, ("The core is not installed.",))
+    return InstallationStatus(True, core.version, core.folder, session, _problems(places, core))
+
+
+def offered_by_core(names: Iterable[str]) -> frozenset[str]:
+    """Those of the names that the installed core has; none where there is no core that loads."""
+    try:
+        module = loader.load(Places.of(Settings.load()).core)
+    except NimbusError:
+        return frozenset()
+    return frozenset(name for name in names if hasattr(module, ALIASES.get(name, name)))
+
+
+async def check_installation_async(*, profile: str | None = None) -> InstallationStatus:
+    """The awaitable twin of :func:`check_installation`."""
+    return await run_async(Settings.load(profile=profile), work(lambda: check_installation(profile=profile)))
+
+
+def uninstall_core(*, profile: str | None = None) -> tuple[str, ...]:
+    """Remove every version of the core from this machine; session and key stay.
+
+    Returns:
+        The versions that were removed.
+
+    Raises:
+        CoreInstallError: The disk refused.
+    """
+    settings = Settings.load(profile=profile)
+    return run(settings, uninstalling(settings))
+
+
+async def uninstall_core_async(*, profile: str | None = None) -> tuple[str, ...]:
+    """The awaitable twin of :func:`uninstall_core`."""
+    settings = Settings.load(profile=profile)
+    return await run_async(settings, uninstalling(settings))
+
+
+def uninstalling(settings: Settings) -> Flow[tuple[str, ...]]:
+    """Remove every version, while nobody installs one."""
+    places = Places.of(settings)
+    lock = Lock(places.lock)
+    try:
+        yield from renewal.locked(lock)
+        return (yield from work(lambda: switching.uninstall(places.core)))
+    finally:
+        lock.release()
+
+
+def _session(settings: Settings) -> AuthSession | None:
+    try:
+        return current_session(profile=settings.profile)
+    except (SessionError, InvalidKeyFormatError):
+        return None
+
+
+def _problems(places: Places, core: InstalledCore) -> tuple[str, ...]:
+    faults = verify.check_installed(core.folder)
+    if faults:
+        return faults
+    try:
+        loader.load(places.core)
+    except CoreError as error:
+        return (error.message,)
+    return ()

@@ -1,0 +1,141 @@
+"""What is installed: the pointer to the version in use, and the manifest of each. On the fast path.
+
+::
+
+    core/current.json                 {"version", "folder", "install_id", "previous"}
+    core/<version>/<install id>/      one installation, never changed once it is there
+        manifest.json                 facts, and every file with its SHA-256 and size
+        lib/                          what the wheel held
+
+A reader follows the pointer and then sees one installation, whole: nothing is ever written into one, and
+the one before the current stays until a further one is switched to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from nimbus_sdk.errors import CoreIntegrityError
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.pointer import (
+    damaged_file,
+    located,
+    read_pointer,
+    read_record,
+    require_field,
+)
+
+MANIFEST = "manifest.json"
+LIBRARY = "lib"
+Files: TypeAlias = Mapping[str, tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledCore:
+    """One installation of the core.
+
+    Attributes:
+        folder: Where it lies.
+        version: Version of the core.
+        install_id: Tells installations of one version apart.
+        tag: Python, ABI and platform of its wheel.
+        sha256: SHA-256 of its wheel.
+        top_level: The names it can be imported by.
+        requires: Its requirements.
+        requires_python: The versions of Python it runs on, or None.
+        installed_at: UTC, as ISO 8601.
+        interpreter: The interpreter that it was installed for.
+        files: SHA-256 and size of every file, by its path below ``lib``.
+    """
+
+    folder: str
+    version: str
+    install_id: str
+    tag: str
+    sha256: str
+    top_level: tuple[str, ...]
+    requires: tuple[str, ...]
+    requires_python: str | None
+    installed_at: str
+    interpreter: str
+    files: Files
+
+    @property
+    def library(self) -> str:
+        """The folder that its modules are imported from."""
+        return os.path.join(self.folder, LIBRARY)
+
+
+def current(core_folder: str) -> InstalledCore | None:
+    """The installation in use, or None where there is none.
+
+    Args:
+        core_folder: The folder of all versions.
+
+    Raises:
+        CoreIntegrityError: Pointer or manifest are damaged.
+        CoreInstallError: They cannot be read.
+    """
+    pointer = read_pointer(core_folder)
+    return None if pointer is None else read_manifest(located(core_folder, pointer))
+
+
+def read_manifest(folder: str) -> InstalledCore:
+    """What one installation says of itself.
+
+    Raises:
+        CoreIntegrityError: The manifest is missing or damaged.
+        CoreInstallError: It cannot be read.
+    """
+    path = os.path.join(folder, MANIFEST)
+    fields = read_record(path)
+    if fields is None:
+        raise CoreIntegrityError(f"The installed core has no manifest: {path} is missing.")
+    files = require_field(fields, "files", dict, path)
+    checked = {name: _hash_and_size(entry, path) for name, entry in files.items()}
+    requires_python = fields.get("requires_python")
+    version, install_id = (require_field(fields, name, str, path) for name in ("version", "install_id"))
+    if os.path.abspath(folder).split(os.sep)[-2:] != [version, install_id]:
+        raise damaged_file(path)
+    return InstalledCore(
+        folder=folder,
+        version=version,
+        install_id=install_id,
+        tag=require_field(fields, "tag", str, path),
+        sha256=require_field(fields, "sha256", str, path),
+        top_level=_texts(fields, "top_level", path),
+        requires=_texts(fields, "requires", path),
+        requires_python=requires_python if isinstance(requires_python, str) else None,
+        installed_at=require_field(fields, "installed_at", str, path),
+        interpreter=require_field(fields, "interpreter", str, path),
+        files=checked,
+    )
+
+
+def faults(core: InstalledCore) -> tuple[str, ...]:
+    """Files that are missing or of another length: what can be seen without reading them."""
+    library = core.library
+    return tuple(
+        f"{name}: is missing or of another size"
+        for name, (_, size) in core.files.items()
+        if fs.regular_size(os.path.join(library, *name.split("/"))) != size
+    )
+
+
+def _texts(fields: dict[str, object], name: str, path: str) -> tuple[str, ...]:
+    values: list[object] = require_field(fields, name, list, path)
+    if not all(isinstance(value, str) for value in values):
+        raise damaged_file(path)
+    return tuple(cast("list[str]", values))
+
+
+def _hash_and_size(told: object, path: str) -> tuple[str, int]:
+    if not isinstance(told, list) or len(told) != 2:
+        raise damaged_file(path)
+    sha256, size = told
+    if not isinstance(sha256, str) or not isinstance(size, int):
+        raise damaged_file(path)
+    return sha256, size

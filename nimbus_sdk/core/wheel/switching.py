@@ -1,0 +1,269 @@
+"""Which version is in use: switched in one step, rolled back, removed, tidied up."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+
+from nimbus_sdk.core.wheel import pep_parsing
+from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest
+from nimbus_sdk.core.wheel.requirements import require_environment, require_interpreter
+from nimbus_sdk.core.wheel.unpack import STAGING, probe
+from nimbus_sdk.core.wheel.verify import check_installed
+from nimbus_sdk.errors import CoreIntegrityError, CoreNotInstalledError
+from nimbus_sdk.storage import fs, os_errors
+from nimbus_sdk.storage.pointer import FORMAT, POINTER, Pointer, located, pointer_path, read_pointer
+
+LEFT_OVER_SECONDS = 3600.0
+UNUSED_SECONDS = 14 * 86_400.0
+"""A program that has loaded a core takes modules from its folder until it ends, and it may run for days."""
+
+_REMOVED = ".removed"
+
+
+def switch(core_folder: str, core: InstalledCore) -> None:
+    """Make an installation the one in use, in a single replacement of the pointer.
+
+    Processes that have loaded another one keep it until they end: see :func:`prune`.
+
+    Args:
+        core_folder: The folder of all versions.
+        core: What was staged and probed.
+
+    Raises:
+        CoreInstallError: The disk refused; what was in use stays in use.
+    """
+    before = _usable_pointer(core_folder)
+    if before is not None and before.install_id == core.install_id:
+        before = before.previous
+    _point(core_folder, _pointer_to(core, before))
+
+
+def use(core_folder: str, version: str) -> InstalledCore:
+    """Switch to a version that is installed: to its newest installation, once it was found whole and loads.
+
+    Raises:
+        CoreNotInstalledError: It is not installed.
+        CoreIntegrityError: Its files are not those that were installed.
+        CoreIncompatibleError: It does not fit this interpreter or environment.
+        CoreInstallError: It does not load, or the disk refused.
+    """
+    found = [core for core in installed_versions(core_folder) if core.version == version]
+    if not found:
+        raise _not_installed(core_folder, version)
+    return _proven(core_folder, found[-1])
+
+
+def rollback(core_folder: str) -> InstalledCore:
+    """Switch back to what was in use before, once it was found whole and loads; the same again undoes it.
+
+    Raises:
+        CoreNotInstalledError: Nothing was in use before, or it is gone.
+        CoreIntegrityError: Its files are not those that were installed.
+        CoreIncompatibleError: It does not fit this interpreter or environment.
+        CoreInstallError: It does not load, or the disk refused.
+    """
+    pointer = read_pointer(core_folder)
+    before = None if pointer is None else pointer.previous
+    if before is None or not os.path.isdir(located(core_folder, before)):
+        raise CoreNotInstalledError(
+            "There is no earlier version of the core to go back to.",
+            hint="`nimbus-sdk core list` shows what is installed.",
+        )
+    return _proven(core_folder, read_manifest(located(core_folder, before)))
+
+
+def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
+    """Remove one version, or all of them; first the pointer, then the folders.
+
+    Where the version in use goes, the one before it comes into use again if it is another version.
+
+    Args:
+        core_folder: The folder of all versions.
+        version: Which one; None for all.
+
+    Returns:
+        The versions that were removed.
+
+    Raises:
+        CoreNotInstalledError: That version is not installed.
+        CoreInstallError: The disk refused.
+    """
+    with os_errors.told(core_folder):
+        going = [folder for folder in _installations(core_folder) if version in (None, _version_of(folder))]
+        if version is not None and not going:
+            raise _not_installed(core_folder, version)
+        _point_away(core_folder, version)
+        for folder in going:
+            _remove(folder)
+    return tuple(dict.fromkeys(map(_version_of, going)))
+
+
+def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
+    """All that can be switched to, by version, then by time of installation.
+
+    Raises:
+        CoreInstallError: The folder cannot be read.
+    """
+    found = []
+    with os_errors.told(core_folder):
+        for folder in _installations(core_folder):
+            # One whose manifest is damaged cannot be used; installing it again puts a fresh one beside it.
+            with suppress(CoreIntegrityError):
+                core = read_manifest(folder)
+                version = pep_parsing.version(core.version)
+                if version is not None:
+                    found.append((version, core.install_id, core))
+    return tuple(core for _, _, core in sorted(found, key=lambda one: one[:2]))
+
+
+def prune(core_folder: str) -> None:
+    """Remove installations that no program has loaded for a fortnight, and what killed processes left behind.
+
+    The one in use stays, and the one before it. Of what is left behind, what is younger than an hour stays:
+    another process may be at work there.
+
+    Raises:
+        CoreIntegrityError: The pointer is damaged, so that nobody knows what is in use.
+        CoreInstallError: The disk refused.
+    """
+    pointer = read_pointer(core_folder)
+    before = None if pointer is None else pointer.previous
+    kept = {located(core_folder, wanted) for wanted in (pointer, before) if wanted is not None}
+    with os_errors.told(core_folder):
+        for folder in _installations(core_folder):
+            if folder not in kept and _is_old(folder, UNUSED_SECONDS):
+                _remove(folder)
+        for folder in _leftovers(core_folder):
+            if _is_old(folder):
+                fs.remove_tree(folder)
+        for name in _names(core_folder):
+            path = os.path.join(core_folder, name)
+            if name.startswith(f"{POINTER}.") and _is_old(path):
+                fs.remove(path)
+            elif os.path.isdir(path) and not os.listdir(path) and _is_old(path):
+                os.rmdir(path)
+
+
+def _proven(core_folder: str, core: InstalledCore) -> InstalledCore:
+    require_interpreter(core.tag, core.interpreter, core.requires_python)
+    require_environment(core.requires, core.requires_python)
+    faults = check_installed(core.folder)
+    if faults:
+        raise CoreIntegrityError(f"Core {core.version} in {core.folder} was changed.", issues=faults)
+    probe(core)
+    switch(core_folder, core)
+    return core
+
+
+def _pointer_to(core: InstalledCore, before: Pointer | None) -> Pointer:
+    if before is not None:
+        before = replace(before, previous=None)
+    return Pointer(core.version, f"{core.version}/{core.install_id}", core.install_id, before)
+
+
+def _point(core_folder: str, pointer: Pointer) -> None:
+    content = json.dumps({"format": FORMAT, **_fields(pointer)}, indent=1).encode("ascii")
+    with os_errors.told(core_folder):
+        fs.write_private(pointer_path(core_folder), content)
+
+
+def _fields(pointer: Pointer) -> dict[str, object]:
+    return {
+        "version": pointer.version,
+        "folder": pointer.folder,
+        "install_id": pointer.install_id,
+        "previous": None if pointer.previous is None else _fields(pointer.previous),
+    }
+
+
+def _point_away(core_folder: str, version: str | None) -> None:
+    """Let the pointer mean nothing of a version that is about to go."""
+    pointer = _usable_pointer(core_folder)
+    before = None if pointer is None else pointer.previous
+    if before is not None and (version in (None, before.version) or not _exists(core_folder, before)):
+        before = None
+    if pointer is None or version in (None, pointer.version):
+        pointer = before
+    elif pointer.previous == before:
+        return
+    else:
+        pointer = replace(pointer, previous=before)
+    if pointer is None:
+        fs.remove(pointer_path(core_folder))
+        fs.sync_folder(core_folder)
+    else:
+        _point(core_folder, pointer)
+
+
+def _usable_pointer(core_folder: str) -> Pointer | None:
+    try:
+        return read_pointer(core_folder)
+    except CoreIntegrityError:
+        # What a damaged pointer meant is unknown; it is replaced.
+        return None
+
+
+def _exists(core_folder: str, pointer: Pointer) -> bool:
+    return os.path.isdir(located(core_folder, pointer))
+
+
+def _installations(core_folder: str) -> Iterator[str]:
+    for folder in _second_level(core_folder):
+        if not folder.endswith((STAGING, _REMOVED)):
+            yield folder
+
+
+def _leftovers(core_folder: str) -> Iterator[str]:
+    for folder in _second_level(core_folder):
+        if folder.endswith((STAGING, _REMOVED)):
+            yield folder
+
+
+def _second_level(core_folder: str) -> list[str]:
+    found = []
+    for version in _names(core_folder):
+        folder = os.path.join(core_folder, version)
+        if os.path.isdir(folder):
+            found += [os.path.join(folder, name) for name in _names(folder)]
+    return [folder for folder in found if os.path.isdir(folder)]
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _version_of(folder: str) -> str:
+    return os.path.basename(os.path.dirname(folder))
+
+
+def _remove(folder: str) -> None:
+    """Out of sight in one step, then away: nobody ever sees half of it."""
+    hidden = f"{folder}{_REMOVED}"
+    fs.rename(folder, hidden)
+    fs.remove_tree(hidden)
+    # Other installations of this version may be there.
+    with suppress(OSError):
+        os.rmdir(os.path.dirname(folder))
+
+
+def _is_old(path: str, seconds: float = LEFT_OVER_SECONDS) -> bool:
+    try:
+        return time.time() - os.stat(path).st_mtime > seconds
+    except FileNotFoundError:
+        return False
+
+
+def _not_installed(core_folder: str, version: str) -> CoreNotInstalledError:
+    present = ", ".join(dict.fromkeys(core.version for core in installed_versions(core_folder)))
+    return CoreNotInstalledError(
+        f"Version {version} of the core is not installed; there is {present or 'none'}.",
+        hint=f"`nimbus-sdk install --version {version}` brings it, if it was published.",
+    )

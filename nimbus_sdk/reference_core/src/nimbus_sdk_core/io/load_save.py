@@ -1,0 +1,151 @@
+"""load_model and save_model: models by name and by file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar, overload
+
+from ..errors import CoreTypeError, ModelFileError, ModelMismatchError, ModelNotFoundError
+from ..models.protocol import Decoder
+from ..models.registry import KINDS, find_kind_name
+from .model_file import MAX_BYTES, from_bytes, to_bytes
+
+SUFFIX = ".nimbus"
+
+_BUNDLED = Path(__file__).parents[1] / "models"
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+M = TypeVar("M", bound=Decoder)
+
+
+@overload
+def load_model(
+    kind: type[M], name_or_path: str | os.PathLike[str], *, search: Iterable[str | os.PathLike[str]] = ()
+) -> M: ...
+@overload
+def load_model(
+    kind: str, name_or_path: str | os.PathLike[str], *, search: Iterable[str | os.PathLike[str]] = ()
+) -> Decoder: ...
+def load_model(
+    kind: type[Decoder] | str,
+    name_or_path: str | os.PathLike[str],
+    *,
+    search: Iterable[str | os.PathLike[str]] = (),
+) -> Decoder:
+    """Load a model that comes with this package, was downloaded, or was saved by `save_model`.
+
+    Args:
+        kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one: what you expect to get.
+        name_or_path: A name such as ``"motor_imagery_4class_v1"``, or the path of a ``.nimbus`` file. A text
+            that ends in ``.nimbus`` or holds a path separator is a path.
+        search: Folders to look for names in, after the models of this package.
+
+    Raises:
+        ModelNotFoundError: There is no such model here.
+        ModelFileError: Its file is damaged.
+        CoreTypeError: What should be a name or a path is neither, or ``search`` is no list of folders.
+        ModelMismatchError: The model is of another kind; the message names both.
+
+    >>> from nimbus_sdk_core import NimbusLDA
+    >>> load_model(NimbusLDA, "motor_imagery_4class_v1")
+    <NimbusLDA 'motor_imagery_4class_v1', 16 features, 4 classes, trained on simulated data>
+    """
+    wanted = find_kind_name(kind)
+    path = _find_file(name_or_path, [_BUNDLED, *_folders(search)])
+    model = from_bytes(_read_file(path))
+    found = find_kind_name(type(model))
+    if found != wanted:
+        raise ModelMismatchError(
+            f"{os.fspath(name_or_path)!r} is a {found}, and {wanted} was asked for.",
+            f"Use load_model({found}, …).",
+        )
+    return model
+
+
+def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
+    """Save a trained model; an existing file is replaced in one step.
+
+    Args:
+        model: A trained model.
+        path: Where to; must end in ``.nimbus``, in a folder that exists.
+
+    Returns:
+        The path.
+
+    Raises:
+        ModelFileError: Another suffix, or the file cannot be written.
+        NotTrainedError: The model is not trained.
+        CoreDataError: It was trained by its own ``fit``, which does not know which data these were: set its
+            ``card`` first, as in ``model.card = ModelCard("mine", data.metadata)``.
+        CoreTypeError: No model, or no path.
+    """
+    hint = "Call save_model(model, 'mine.nimbus')."
+    if not isinstance(model, tuple(KINDS.values())):
+        raise CoreTypeError(f"model is {model!r}, not a trained model.", hint)
+    target = Path(_as_text("path", path, hint))
+    if target.suffix != SUFFIX:
+        raise ModelFileError(f"{target.name!r} does not end in {SUFFIX}.", f"Use {target.stem + SUFFIX!r}.")
+    content = to_bytes(model)
+    try:
+        _write_atomically(target, content)
+    except (OSError, ValueError) as fault:
+        raise ModelFileError(
+            f"{str(target)!r} cannot be written: {fault}.", "Choose a folder that exists and is yours."
+        ) from fault
+    return target
+
+
+def _write_atomically(target: Path, content: bytes) -> None:
+    fresh = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+    try:
+        with fresh.open("xb") as file:
+            file.write(content)
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _folders(search: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    hint = "Give a list of folders, as in search=['models']."
+    # A text is a row of letters, each of which could be the name of a folder.
+    if isinstance(search, str | bytes | os.PathLike) or not isinstance(search, Iterable):
+        raise CoreTypeError(f"search is {search!r}, not a list of folders.", hint)
+    return [Path(_as_text("search", folder, hint)) for folder in search]
+
+
+def _find_file(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Path:
+    text = _as_text("name_or_path", name_or_path, "Give the name of a model or the path of its file.")
+    if not isinstance(name_or_path, str) or text.endswith(SUFFIX) or "/" in text or os.sep in text:
+        return Path(text)
+    if _MODEL_NAME.fullmatch(text):
+        for folder in folders:
+            if (folder / (text + SUFFIX)).is_file():
+                return folder / (text + SUFFIX)
+    known = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
+    raise ModelNotFoundError(
+        f"There is no model {text!r} here.",
+        f"Here are: {', '.join(known) or 'none'}. A file of yours is named with its ending, {SUFFIX}.",
+    )
+
+
+def _as_text(name: str, path: str | os.PathLike[str], hint: str) -> str:
+    text = path if isinstance(path, str) else os.fspath(path) if isinstance(path, os.PathLike) else None
+    if not isinstance(text, str):
+        raise CoreTypeError(f"{name} is {path!r}, neither a text nor a path.", hint)
+    return text
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError, MemoryError) as fault:
+        absent = isinstance(fault, FileNotFoundError | NotADirectoryError)
+        kind = ModelNotFoundError if absent else ModelFileError
+        raise kind(f"{str(path)!r} cannot be read: {fault}.", "Check the path.") from fault
+    if len(content) > MAX_BYTES:
+        raise ModelFileError(f"{path} is larger than a model file may be.", "Check the path.")
+    return content

@@ -1,0 +1,1 @@
+"""GitHub: releases of the core, their wheels, and the storage host."""

@@ -1,0 +1,1 @@
+"""HTTP for all services: listener, endpoints, faults, request log and database."""

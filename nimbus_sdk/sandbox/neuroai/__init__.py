@@ -1,0 +1,1 @@
+"""NeuroAI: the life of its keys, agents and the audit log."""

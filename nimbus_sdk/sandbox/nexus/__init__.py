@@ -1,0 +1,1 @@
+"""Nexus: keys that are JWTs, and one thread endpoint."""

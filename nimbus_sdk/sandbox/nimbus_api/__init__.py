@@ -1,0 +1,1 @@
+"""The Nimbus API: license keys, quotas, models."""

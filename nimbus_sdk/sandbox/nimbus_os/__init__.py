@@ -1,0 +1,1 @@
+"""Nimbus OS: keys of two environments, and orders."""

@@ -1,0 +1,250 @@
+"""What NeuroAI's keys are, as values: what is not known yet is a value too.
+
+Source: the sections "API Key Types", "Available Roles" and "Additional Security Measures" of the NeuroAI
+documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Final, TypeVar
+
+from pydantic import (
+    AliasChoices,
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+)
+from pydantic.alias_generators import to_camel
+
+from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.transport.parse import Text, UtcTime
+
+W = TypeVar("W", bound=str)
+
+
+class Role(str):
+    """What a key may do, in one word; ``Role("Auditor")`` is one as well.
+
+    Example:
+        >>> Role("api_manager") == Role.API_MANAGER, Role("Auditor").is_known
+        (True, False)
+    """
+
+    __slots__ = ()
+    VIEWER: ClassVar[Role]
+    DEVELOPER: ClassVar[Role]
+    ADMINISTRATOR: ClassVar[Role]
+    API_MANAGER: ClassVar[Role]
+
+    def __new__(cls, text: str) -> Role:
+        """The role of that name, in whatever case."""
+        return super().__new__(cls, _ROLES.get(_folded(text), text))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the documentation names it."""
+        return _folded(self) in _ROLES
+
+
+class KeyType(str):
+    """Whose key it is: a person's, a team's, or a service's.
+
+    Example:
+        >>> KeyType("Team") == KeyType.TEAM
+        True
+    """
+
+    __slots__ = ()
+    PERSONAL: ClassVar[KeyType]
+    TEAM: ClassVar[KeyType]
+    SERVICE: ClassVar[KeyType]
+
+    def __new__(cls, text: str) -> KeyType:
+        """The type of that name, in whatever case."""
+        return super().__new__(cls, _TYPES.get(_folded(text), text))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the documentation names it."""
+        return _folded(self) in _TYPES
+
+
+class Permission(str):
+    """One custom permission, such as ``agents:read``; the documentation lists none."""
+
+    __slots__ = ()
+
+
+def _folded(text: str) -> str:
+    return text.strip().lower().replace("-", "_").replace(" ", "_")
+
+
+def _by_folded_name(*names: str) -> Mapping[str, str]:
+    return MappingProxyType({_folded(name): name for name in names})
+
+
+_ROLES = _by_folded_name("Viewer", "Developer", "Administrator", "API Manager")
+_TYPES = _by_folded_name("personal", "team", "service")
+Role.VIEWER, Role.DEVELOPER = Role("viewer"), Role("developer")
+Role.ADMINISTRATOR, Role.API_MANAGER = Role("administrator"), Role("api_manager")
+KeyType.PERSONAL, KeyType.TEAM, KeyType.SERVICE = KeyType("personal"), KeyType("team"), KeyType("service")
+
+
+class Keep(Enum):
+    """For an update: leave a field as it is. None empties it."""
+
+    KEEP = "keep"
+
+    def __repr__(self) -> str:
+        return "KEEP"
+
+
+KEEP: Final = Keep.KEEP
+
+
+def _both_spellings(name: str) -> AliasChoices:
+    return AliasChoices(name, to_camel(name))
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        alias_generator=AliasGenerator(validation_alias=_both_spellings),
+    )
+
+
+def _word(kind: type[W], value: object) -> W:
+    if not isinstance(value, str) or len(value) > 200:
+        raise ValueError("not a short text")
+    return kind(value)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """So many requests in so many seconds.
+
+    Raises:
+        ConfigurationError: A number is not a whole one above 0.
+
+    Example:
+        >>> RateLimit(60)
+        RateLimit(requests=60, per_seconds=60)
+    """
+
+    requests: int
+    per_seconds: int = 60
+
+    def __post_init__(self) -> None:
+        if not all(type(number) is int and number > 0 for number in (self.requests, self.per_seconds)):
+            raise ConfigurationError(
+                "A rate limit is so many requests in so many seconds, both whole numbers above 0.",
+                hint="Write RateLimit(60), or RateLimit(1000, per_seconds=3600).",
+            )
+
+
+def _rate_limit(value: object) -> RateLimit | None:
+    if value is None or isinstance(value, RateLimit):
+        return value
+    told = value if isinstance(value, Mapping) else {"requests": value}
+    requests, seconds = told.get("requests"), told.get("per_seconds", told.get("perSeconds", 60))
+    if not (type(requests) is int and requests > 0 and type(seconds) is int and seconds > 0):
+        raise ValueError("not a rate limit")
+    return RateLimit(requests, seconds)
+
+
+_ROLE = PlainValidator(lambda value: None if value is None else _word(Role, value))
+_TYPE = PlainValidator(lambda value: None if value is None else _word(KeyType, value))
+_PERMISSION = PlainValidator(lambda value: _word(Permission, value))
+# After a function of ours a list of JSON is a list of Python's, which is no tuple to a strict model.
+_NONE_IS_EMPTY = BeforeValidator(
+    lambda value: tuple(value or ()) if value is None or isinstance(value, list) else value
+)
+
+
+class KeyInfo(_Wire):
+    """What NeuroAI tells of a key; never the key itself. Times are UTC, None where it tells none.
+
+    ``referrers`` are domains and IP addresses it may be used from, none: any. ``key_prefix`` is for people.
+    ``id`` and ``name`` are empty where the answer that brought a new secret did not tell them.
+    """
+
+    id: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Text
+    description: Text | None = None
+    type: Annotated[KeyType | None, _TYPE] = None
+    role: Annotated[Role | None, _ROLE] = None
+    permissions: Annotated[tuple[Annotated[Permission, _PERMISSION], ...], _NONE_IS_EMPTY] = ()
+    referrers: Annotated[
+        tuple[Text, ...],
+        _NONE_IS_EMPTY,
+        Field(validation_alias=AliasChoices("referrers", "referrer_restrictions", "referrerRestrictions")),
+    ] = ()
+    rate_limit: Annotated[RateLimit | None, BeforeValidator(_rate_limit)] = None
+    expires_at: UtcTime | None = None
+    created_at: UtcTime | None = None
+    rotated_at: UtcTime | None = None
+    last_used_at: UtcTime | None = None
+    key_prefix: Text | None = None
+
+    @property
+    def secret_since(self) -> datetime | None:
+        """Since when its secret is the one it is, or None where the service does not tell."""
+        return self.rotated_at or self.created_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedKey:
+    """A key and its secret, which NeuroAI never tells again: this result is the one place that has it.
+
+    Attributes:
+        info: The key.
+        secret: The whole secret; ``secret.get_secret_value()`` gives it.
+        saved_in: The credential store that keeps it (``keyring``, ``file``), or None where none was asked to.
+        not_saved: Why a store that was asked to keep it does not; empty where nothing went wrong.
+        replaced: What people may see of another key, in whose place it was stored; empty where of none.
+    """
+
+    info: KeyInfo
+    secret: SecretStr
+    saved_in: str | None = None
+    not_saved: str = ""
+    replaced: str = ""
+
+    @property
+    def notice(self) -> str:
+        """What a person must know of it, in words."""
+        if self.saved_in is not None:
+            place = (
+                f", in the place of {self.replaced}, which restore-key brings back" if self.replaced else ""
+            )
+            return f"The secret is stored ({self.saved_in}){place}; NeuroAI never shows it again."
+        trouble = f" It could not be stored: {self.not_saved}" if self.not_saved else ""
+        return f"The secret is shown this once: keep it now, NeuroAI never shows it again.{trouble}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("An IssuedKey is not pickled: a pickle would carry the whole key.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCheck:
+    """What verification found: the key is valid, else an error would have been raised.
+
+    Attributes:
+        key: What NeuroAI tells of the key, or None where it tells nothing.
+        valid: Always True.
+    """
+
+    key: KeyInfo | None
+    valid: bool = True

@@ -1,0 +1,131 @@
+"""What a Nexus key says of itself, read without any check of its signature.
+
+Source: the section "JWT Claims" of the Nexus API documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar, Literal
+
+from nimbus_sdk.errors import InvalidKeyFormatError, PermissionDeniedError
+from nimbus_sdk.services.base.service_key import ServiceKey
+
+OPAQUE_PREFIX = "nxs_"
+"""What keys in the documentation's code samples begin with, against its own text: they hold no claims."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedClaims:
+    """What anybody could have written into a key: good for messages, and proof of nothing.
+
+    Only Nexus can check the signature. Decide nothing on these that the service does not decide again.
+
+    Attributes:
+        integration_id: ``integrationId``, or None.
+        organization_id: ``organizationId``, or None.
+        agent_id: ``agentId``, or None.
+        permissions: ``permissions``.
+        expires_at: ``exp``, UTC, or None where there is none.
+    """
+
+    verified: ClassVar[Literal[False]] = False
+
+    integration_id: str | None
+    organization_id: str | None
+    agent_id: str | None
+    permissions: frozenset[str]
+    expires_at: datetime | None
+
+    def claims_permission(self, name: str) -> bool:
+        """Whether the key says that it has a permission."""
+        return name in self.permissions
+
+    def require_permission(self, name: str) -> None:
+        """Stop early where the service would refuse anyway.
+
+        Raises:
+            PermissionDeniedError: The key does not even say that it has the permission.
+        """
+        if not self.claims_permission(name):
+            has = ", ".join(sorted(self.permissions)) or "none"
+            raise PermissionDeniedError(
+                f"The Nexus key does not say that it has the permission {name[:80]!r}; it says: {has}.",
+                hint="Check the integration's permissions in the Nexus dashboard (Integrations).",
+            )
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as plain values, for JSON."""
+        return {
+            "verified": self.verified,
+            "integration_id": self.integration_id,
+            "organization_id": self.organization_id,
+            "agent_id": self.agent_id,
+            "permissions": sorted(self.permissions),
+            "expires_at": None if self.expires_at is None else f"{self.expires_at:%Y-%m-%dT%H:%M:%SZ}",
+        }
+
+
+def fault_of(text: str) -> str | None:
+    """What is wrong with a Nexus key as far as its form shows, or None.
+
+    Example:
+        >>> fault_of("nxs_abc123"), fault_of("eyJh.eyJi.c2ln"), fault_of("abc")
+        (None, None, 'it is no JSON Web Token (three parts with dots between them)')
+    """
+    if text.startswith(OPAQUE_PREFIX) or _TOKEN.fullmatch(text):
+        return None
+    return "it is no JSON Web Token (three parts with dots between them)"
+
+
+def read_claims(key: ServiceKey) -> UnverifiedClaims | None:
+    """The claims in a key; None where its form has none.
+
+    Raises:
+        InvalidKeyFormatError: It has the form of a token, and nothing can be read in it.
+    """
+    if key.reveal().startswith(OPAQUE_PREFIX):
+        return None
+    told = _payload(key)
+    if told is None:
+        raise InvalidKeyFormatError(
+            f"This is not a Nexus key: nothing can be read in the token {key.masked}.",
+            hint="Copy the key again, whole.",
+        )
+    permissions = told.get("permissions")
+    return UnverifiedClaims(
+        integration_id=_text(told.get("integrationId")),
+        organization_id=_text(told.get("organizationId")),
+        agent_id=_text(told.get("agentId")),
+        permissions=frozenset(
+            name for name in (permissions if isinstance(permissions, list) else ()) if isinstance(name, str)
+        ),
+        expires_at=_moment(told.get("exp")),
+    )
+
+
+def _payload(key: ServiceKey) -> dict[str, object] | None:
+    # Loaded here, so that whoever speaks to no Nexus does not pay for it.
+    import jwt
+
+    try:
+        return dict(jwt.decode(key.reveal(), options={"verify_signature": False}))
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _moment(value: object) -> datetime | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,201 @@
+"""The API keys in one private file: where there is no keyring, or none is wanted.
+
+The file maps a profile to its key. A change keeps all other profiles, and replaces the file in one step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Generic, TypeVar
+
+from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
+from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
+from nimbus_sdk.storage.lock import Lock
+
+T = TypeVar("T")
+
+_CHANGE_TRIES = 5
+_LOCK_POLL_SECONDS = 0.02
+
+
+class FileStore(Generic[K_co]):
+    """Keeps keys in a file that this user alone may read (mode 0600, in a folder of mode 0700).
+
+    Args:
+        path: ``Places.credentials``.
+        kind: Whose keys are read; any kind may be written.
+        wait: Seconds to wait for another process that is changing the file.
+
+    Example:
+        >>> import tempfile, os.path
+        >>> from nimbus_sdk.config.keys import ApiKey
+        >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = FileStore(os.path.join(folder, "credentials.json"))
+        ...     store.write("lab", key)
+        ...     store.read("lab"), store.read("default"), store.delete("lab")
+        (ApiKey('nbci_test_0123…89ab'), None, True)
+    """
+
+    name = "file"
+
+    def __init__(
+        self,
+        path: str,
+        kind: KeyKind[K_co] = NIMBUS_BCI,  # type: ignore[assignment]
+        *,
+        wait: float = 5.0,
+    ) -> None:
+        self.path = path
+        self._kind = kind
+        self._wait = wait
+
+    def location(self, profile: str) -> str:
+        """Where the key of a profile is, in words."""
+        return self.path
+
+    def read(self, profile: str) -> K_co | None:
+        """The profile's key, or None where the file has none.
+
+        Raises:
+            CredentialStoreError: The file cannot be read, is a link or another user's, or is damaged (it
+                is set aside then, and the message says where), or its entry is no key.
+        """
+        key = self._told("read", lambda: self._kind.read(_text(self._whole().get(profile))))
+        if isinstance(key, InvalidKeyFormatError):
+            raise CredentialStoreError(
+                f"What {self.path} holds for the profile {profile} is not a {self._kind.name}.",
+                hint=f"Save the key again with `{self._kind.save_command}`.",
+            )
+        return key
+
+    def write(self, profile: str, key: Key) -> None:
+        """Keep a key, in place of the one that was there; other profiles stay.
+
+        Raises:
+            CredentialStoreError: As for :meth:`read`, or the file cannot be written.
+        """
+        self._told("changed", lambda: self._change(lambda keys: {**keys, profile: key.reveal()}))
+
+    def delete(self, profile: str) -> bool:
+        """Remove a key; False where there was none. The file goes with the last one.
+
+        Raises:
+            CredentialStoreError: As for :meth:`write`.
+        """
+
+        def drop(keys: dict[str, object]) -> dict[str, object]:
+            return {name: text for name, text in keys.items() if name != profile}
+
+        present = self._told("read", lambda: profile in self._whole())
+        if present or self._told("read", lambda: fs.leftovers(self.path)):
+            self._told("changed", lambda: self._change(drop))
+        return present
+
+    def _told(self, done: str, act: Callable[[], T]) -> T:
+        outcome = self._tried(done, act)
+        # Raised here and not where it happened: there, the traceback would carry the content of the file.
+        if isinstance(outcome, CredentialStoreError):
+            raise outcome
+        return outcome
+
+    def _tried(self, done: str, act: Callable[[], T]) -> T | CredentialStoreError:
+        try:
+            return act()
+        except CredentialStoreError as error:
+            return error.with_traceback(None)
+        except OSError as error:
+            return CredentialStoreError(
+                f"The credentials file {self.path} cannot be {done}: {error.strerror or error}."
+            )
+        except BaseException as error:  # noqa: BLE001
+            # Ctrl-C, above all; the frames below hold the content of the file as well.
+            raise error.with_traceback(None)  # noqa: B904
+
+    def _change(self, edit: Callable[[dict[str, object]], dict[str, object]]) -> None:
+        with self._locked():
+            # Where the file system's locks do nothing, another process may have replaced the file meanwhile.
+            for _ in range(_CHANGE_TRIES):
+                wanted = edit(self._whole_or_set_aside())
+                # ... and may have swept our temporary file away.
+                with suppress(FileNotFoundError):
+                    self._replace(wanted)
+                if self._load() == wanted:
+                    return
+        raise CredentialStoreError(
+            f"Other processes keep changing {self.path}.", hint="Run it again when they are done."
+        )
+
+    def _whole(self) -> dict[str, object]:
+        keys = self._load()
+        if keys is not None:
+            return keys
+        with self._locked():
+            return self._whole_or_set_aside()
+
+    def _whole_or_set_aside(self) -> dict[str, object]:
+        keys = self._load()
+        if keys is not None:
+            return keys
+        aside = files.quarantine(self.path)
+        raise CredentialStoreError(
+            f"The credentials file {self.path} is damaged. It was set aside, unchanged, as {aside}.",
+            hint="Look there for what can be saved, then save the key again with "
+            f"`{self._kind.save_command}`.",
+        )
+
+    def _load(self) -> dict[str, object] | None:
+        try:
+            files.tighten(self.path)
+        except FileNotFoundError:
+            return {}
+        content = files.read(self.path)
+        return {} if content is None else _parse(content)
+
+    def _replace(self, keys: dict[str, object]) -> None:
+        # A writer that was killed leaves a file with keys in it, which nobody else would ever remove.
+        for beside in fs.leftovers(self.path):
+            fs.remove(beside)
+        if not keys:
+            fs.remove(self.path)
+            return
+        _close_folder(os.path.dirname(self.path))
+        fs.write_private(self.path, json.dumps(keys, indent=2, sort_keys=True).encode() + b"\n")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        deadline = time.monotonic() + self._wait
+        with Lock(f"{self.path}.lock") as lock:
+            while not lock.try_acquire():
+                if time.monotonic() >= deadline:
+                    raise CredentialStoreError(
+                        f"Another process has been changing {self.path} for more than {self._wait:g} s.",
+                        hint="Run it again when that one is done.",
+                    )
+                time.sleep(_LOCK_POLL_SECONDS)
+            yield
+
+
+def _text(entry: object) -> str | None:
+    return None if entry is None else str(entry)
+
+
+def _parse(content: bytes) -> dict[str, object] | None:
+    try:
+        keys = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return keys if isinstance(keys, dict) else None
+
+
+def _close_folder(folder: str) -> None:
+    fs.make_private_folder(folder)
+    mode = stat.S_IMODE(os.stat(folder).st_mode)
+    if os.name != "nt" and mode & 0o077:
+        os.chmod(folder, fs.PRIVATE_FOLDER)

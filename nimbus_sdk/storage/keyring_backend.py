@@ -1,0 +1,220 @@
+"""The API key in the operating system's keyring, asked in a way that cannot hang anybody.
+
+A keyring that waits for a prompt nobody sees never returns, some need a minute only to be imported, and
+no keyring library has a timeout. So every step, the import included, happens in a daemon thread that is
+waited for until a deadline and then left behind; a daemon thread does not hold up the interpreter's exit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.display.terminal import person_present, tell
+from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
+from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
+from nimbus_sdk.storage.keyring_breaker import read_breaker, trip
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+T = TypeVar("T")
+
+SERVICE = "nimbus-sdk"
+_MAC_NO_INTERACTION = "-25308"
+_BACKENDS_THAT_KEEP_NOTHING = frozenset({"keyring.backends.fail", "keyring.backends.null"})
+_OTHERWISE = (
+    "NIMBUS_SDK_CREDENTIAL_STORE=file keeps the key in a private file; NIMBUS_API_KEY gives it as well."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the keyring may take.
+
+    Attributes:
+        seconds: The deadline of one operation.
+        quiet: Seconds after which a person is told what is being waited for.
+    """
+
+    seconds: float
+    quiet: float
+
+    @classmethod
+    def here(cls) -> Patience:
+        """2 s where nobody can answer a prompt, 60 s where a person can."""
+        return cls(60.0, 2.0) if person_present() else cls(2.0, 2.0)
+
+
+class KeyringStore(Generic[K_co]):
+    """Keeps one key a profile in the keyring: service ``nimbus-sdk``, user = profile.
+
+    Args:
+        places: Where a keyring that did not answer is remembered.
+        kind: Whose keys are read; any kind may be written.
+        patience: How long one operation may take; by whether a person is there, where left out.
+        clock: Unix time.
+
+    Example:
+        >>> from nimbus_sdk.config.settings import Settings
+        >>> store = KeyringStore(Places.of(Settings(home="/srv/nimbus")))
+        >>> store.name, store.location("lab")
+        ('keyring', 'keyring, service nimbus-sdk, user lab')
+    """
+
+    name = "keyring"
+
+    def __init__(
+        self,
+        places: Places,
+        kind: KeyKind[K_co] = NIMBUS_BCI,  # type: ignore[assignment]
+        *,
+        patience: Patience | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._breaker = places.keyring_breaker
+        self._kind = kind
+        self._patience = patience
+        self._clock = clock
+
+    def location(self, profile: str) -> str:
+        """Where the key of a profile is, in words."""
+        return f"keyring, service {SERVICE}, user {profile}"
+
+    def read(self, profile: str) -> K_co | None:
+        """The profile's key, or None where the keyring has none.
+
+        Raises:
+            CredentialStoreError: There is no keyring, it is locked, failed or did not answer in time, or
+                what it holds is no key.
+        """
+        key = self._kind.read(self._ask(lambda backend: _text(backend.get_password(SERVICE, profile))))
+        if isinstance(key, InvalidKeyFormatError):
+            raise CredentialStoreError(
+                f"What the keyring holds is not a {self._kind.name} ({self.location(profile)}).",
+                hint=f"Save the key again with `{self._kind.save_command}`, or remove the entry.",
+            )
+        return key
+
+    def write(self, profile: str, key: Key) -> None:
+        """Keep a key, in place of the one that was there.
+
+        Raises:
+            CredentialStoreError: As for :meth:`read`, or the keyring did not keep it.
+        """
+
+        def keep(backend: KeyringBackend) -> bool:
+            backend.set_password(SERVICE, profile, key.reveal())
+            return backend.get_password(SERVICE, profile) == key.reveal()
+
+        if not self._ask(keep):
+            raise CredentialStoreError("The keyring took the key and did not keep it.", hint=_OTHERWISE)
+
+    def delete(self, profile: str) -> bool:
+        """Remove a key; False where there was none.
+
+        Raises:
+            CredentialStoreError: As for :meth:`read`.
+        """
+
+        def drop(backend: KeyringBackend) -> bool:
+            if backend.get_password(SERVICE, profile) is None:
+                return False
+            backend.delete_password(SERVICE, profile)
+            return True
+
+        return self._ask(drop)
+
+    def _ask(self, action: Callable[[KeyringBackend], T]) -> T:
+        patience = self._patience or Patience.here()
+        self._refuse_while_resting(patience)
+        started = time.monotonic()
+        try:
+            reply = _in_time(action, patience)
+        except Empty:
+            self._remember("did not answer", patience)
+            raise CredentialStoreError(
+                f"The keyring did not answer in {patience.seconds:g} s.",
+                hint=f"It is left alone for 10 minutes. {_OTHERWISE}",
+            ) from None
+        if isinstance(reply, _Value):
+            return reply.value
+        # One that answers at once costs nothing to ask again, and may have been unlocked by then.
+        if reply.failed or time.monotonic() - started >= patience.quiet:
+            self._remember(reply.what, patience)
+        raise CredentialStoreError(f"The keyring {reply.what}.", hint=reply.hint)
+
+    def _refuse_while_resting(self, patience: Patience) -> None:
+        now = self._clock()
+        breaker = read_breaker(self._breaker, now=now)
+        if breaker is not None and patience.seconds <= breaker.patience:
+            minutes = int((breaker.until - now) // 60) + 1
+            raise CredentialStoreError(
+                f"The keyring was {breaker.wording(now)}.",
+                hint=f"It is asked again in {minutes} min. {_OTHERWISE}",
+            )
+
+    def _remember(self, reason: str, patience: Patience) -> None:
+        trip(self._breaker, reason=reason, patience=patience.seconds, now=self._clock())
+
+
+def _text(found: object) -> str | None:
+    return None if found is None else str(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Value(Generic[T]):
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    what: str
+    hint: str = _OTHERWISE
+    failed: bool = False
+
+
+_NOT_HERE = _Trouble("was not found on this machine")
+_LOCKED = _Trouble("stayed locked", "Unlock it, or run this where its prompt can be answered. " + _OTHERWISE)
+
+
+def _in_time(action: Callable[[KeyringBackend], T], patience: Patience) -> _Value[T] | _Trouble:
+    answers: SimpleQueue[_Value[T] | _Trouble] = SimpleQueue()
+    Thread(target=lambda: answers.put(_answer(action)), name="nimbus-sdk keyring", daemon=True).start()
+    try:
+        return answers.get(timeout=patience.quiet)
+    except Empty:
+        if patience.seconds <= patience.quiet:
+            raise
+    tell("Waiting for the system's key store; answer its prompt …")
+    return answers.get(timeout=patience.seconds - patience.quiet)
+
+
+def _answer(action: Callable[[KeyringBackend], T]) -> _Value[T] | _Trouble:
+    try:
+        import keyring
+        from keyring.errors import InitError, KeyringLocked, NoKeyringError
+    except ImportError:
+        return _NOT_HERE
+    try:
+        backend = keyring.get_keyring()
+        return _Value(action(backend)) if _keeps_something(backend) else _NOT_HERE
+    except NoKeyringError:
+        return _NOT_HERE
+    except (KeyringLocked, InitError):
+        return _LOCKED
+    except BaseException as error:  # noqa: BLE001 - a backend is foreign code: whatever it throws is an answer
+        # Only the kind of error is told: its text may hold what was to be stored.
+        locked = _MAC_NO_INTERACTION in str(error)
+        return _LOCKED if locked else _Trouble(f"failed ({type(error).__name__})", failed=True)
+
+
+def _keeps_something(backend: KeyringBackend) -> bool:
+    if type(backend).__module__ == "keyring.backends.chainer":
+        return any(_keeps_something(link) for link in getattr(backend, "backends", ()))
+    return type(backend).__module__ not in _BACKENDS_THAT_KEEP_NOTHING

@@ -1,0 +1,119 @@
+"""The memory of a keyring that did not answer, so that the next call does not wait for it again.
+
+It holds for this machine alone: a home folder may be shared with one whose keyring works. It binds only
+callers who would wait no longer than the one who noticed: a job at night does not take the keyring away
+from the person who can answer its prompt in the morning.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.storage import files, fs
+
+REST_SECONDS = 600.0
+_REASON_LENGTH = 200
+_unwritten: dict[str, Breaker] = {}
+"""What could not be written, for this process alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """Why the keyring is left alone, and until when.
+
+    Attributes:
+        until: Unix time from which on it is asked again.
+        reason: What it did, as the end of a sentence that starts with "it".
+        patience: Seconds that the caller would have waited.
+        host: The machine.
+        pid: The process.
+    """
+
+    until: float
+    reason: str
+    patience: float
+    host: str
+    pid: int
+
+    def wording(self, now: float) -> str:
+        """What people are told.
+
+        Args:
+            now: Unix time.
+
+        Example:
+            >>> seen = Breaker(until=1600.0, reason="did not answer", patience=2.0, host="lab", pid=7)
+            >>> seen.wording(now=1480.0)
+            'skipped: did not answer 8 min ago'
+        """
+        age = int(max(0.0, now - self.until + REST_SECONDS))
+        ago = f"{age} s" if age < 60 else f"{age // 60} min"
+        return f"skipped: {self.reason} {ago} ago"
+
+
+def trip(path: str, *, reason: str, patience: float, now: float) -> None:
+    """Remember that the keyring did not answer, for ten minutes; in this process, where the disk refuses.
+
+    Args:
+        path: ``Places.keyring_breaker``.
+        reason: What it did, without any secret.
+        patience: Seconds that the caller would have waited.
+        now: Unix time.
+    """
+    breaker = Breaker(
+        until=now + REST_SECONDS, reason=reason, patience=patience, host=platform.node(), pid=os.getpid()
+    )
+    try:
+        fs.write_private(path, json.dumps(asdict(breaker)).encode())
+    except OSError:
+        # It only saves time: a home folder that is read-only must not turn a slow keyring into a failure.
+        _unwritten[path] = breaker
+
+
+def read_breaker(path: str, *, now: float) -> Breaker | None:
+    """What is remembered and still holds; None where nothing is, or nothing that makes sense.
+
+    Args:
+        path: ``Places.keyring_breaker``.
+        now: Unix time.
+    """
+    for breaker in (_written(path), _unwritten.get(path)):
+        # A time beyond the ten minutes was written under a clock that has been set back since.
+        if breaker is not None and 0 < breaker.until - now <= REST_SECONDS:
+            return breaker
+    return None
+
+
+def _written(path: str) -> Breaker | None:
+    try:
+        found = json.loads(files.read(path) or b"null")
+        breaker = Breaker(
+            until=float(found["until"]),
+            reason=str(found["reason"]),
+            patience=float(found["patience"]),
+            host=str(found["host"]),
+            pid=int(found["pid"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+    known = breaker.host == platform.node() and breaker.reason[:_REASON_LENGTH].isprintable()
+    return breaker if known else None
+
+
+def breaker_state(places: Places, *, clock: Callable[[], float] = time.time) -> str | None:
+    """What ``status`` says of a keyring that is left alone, or None where it is asked as usual.
+
+    Example:
+        >>> from nimbus_sdk.config.settings import Settings
+        >>> breaker_state(Places.of(Settings(home="/nonexistent"))) is None
+        True
+    """
+    now = clock()
+    breaker = read_breaker(places.keyring_breaker, now=now)
+    return None if breaker is None else breaker.wording(now)

@@ -1,0 +1,122 @@
+"""The pointer to the installed core in use: read on every start, switched in one rename."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TypeVar
+
+from nimbus_sdk.errors import CoreIntegrityError
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.os_errors import told
+
+POINTER = "current.json"
+
+
+FORMAT = 1
+
+
+MOST_BYTES = 64 * 2**20
+
+
+_POINTER_TEXTS = ("version", "folder", "install_id")
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Which installation is in use, and which was before it.
+
+    Attributes:
+        version: Version of the core.
+        folder: Relative to the folder of all versions, with ``/``.
+        install_id: Tells installations of one version apart.
+        previous: What was in use before, or None.
+    """
+
+    version: str
+    folder: str
+    install_id: str
+    previous: Pointer | None = None
+
+
+def pointer_path(core_folder: str) -> str:
+    """The file that says which version is in use."""
+    return os.path.join(core_folder, POINTER)
+
+
+def read_pointer(core_folder: str) -> Pointer | None:
+    """The pointer, or None where nothing is installed.
+
+    Raises:
+        CoreIntegrityError: It is damaged.
+        CoreInstallError: It cannot be read.
+    """
+    fields = read_record(pointer_path(core_folder))
+    return None if fields is None else _pointer(fields, pointer_path(core_folder))
+
+
+def located(core_folder: str, pointer: Pointer) -> str:
+    """The folder that a pointer means."""
+    return os.path.join(core_folder, *pointer.folder.split("/"))
+
+
+def read_record(path: str) -> dict[str, object] | None:
+    """Read a JSON file that says what is installed, or give None where there is none.
+
+    Raises:
+        CoreIntegrityError: It is damaged.
+        CoreInstallError: It cannot be read.
+    """
+    import json
+
+    with told(os.path.dirname(path)):
+        try:
+            content = fs.read(path, MOST_BYTES, fs.refuse_foreign)
+        except fs.NoFileError:
+            raise damaged_file(path) from None
+    if content is None:
+        return None
+    try:
+        fields = json.loads(content)
+    except (ValueError, RecursionError):
+        raise damaged_file(path) from None
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        raise damaged_file(path)
+    return fields
+
+
+def _pointer(fields: dict[str, object], path: str) -> Pointer:
+    version, folder, install_id = (require_field(fields, name, str, path) for name in _POINTER_TEXTS)
+    if folder != f"{version}/{install_id}" or not _plain(version) or not _plain(install_id):
+        raise damaged_file(path)
+    previous = fields.get("previous")
+    if previous is None:
+        return Pointer(version, folder, install_id)
+    # One step back is all that is ever noted; whatever goes on from there was not written by us.
+    if not isinstance(previous, dict) or previous.get("previous") is not None:
+        raise damaged_file(path)
+    return Pointer(version, folder, install_id, _pointer(previous, path))
+
+
+def _plain(name: str) -> bool:
+    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
+
+
+def require_field(fields: dict[str, object], name: str, kind: type[T], path: str) -> T:
+    """One field of such a file.
+
+    Raises:
+        CoreIntegrityError: It is missing or of another type.
+    """
+    value = fields.get(name)
+    if not isinstance(value, kind):
+        raise damaged_file(path)
+    return value
+
+
+def damaged_file(path: str) -> CoreIntegrityError:
+    """The error for a file that cannot be understood."""
+    return CoreIntegrityError(f"{path} is damaged.")
