@@ -146,14 +146,16 @@ def _check_signals(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Findi
     if offset:
         yield _Finding(
             False,
-            f"Features {_format_indices(offset)} lie over {_OFFSET:g} standard deviations of a trial away from 0.",
+            f"Features {_format_indices(offset)} are over {_OFFSET:g} standard deviations of a trial "
+            "away from 0.",
             "Look for a DC offset: filter, or subtract a baseline, before features are extracted.",
         )
     slow = [at for at, one in enumerate(seen) if one.neighbours > _DRIFT_CORRELATION]
     if slow:
         yield _Finding(
             False,
-            f"Neighbouring samples of features {_format_indices(slow)} correlate by more than {_DRIFT_CORRELATION:g}.",
+            f"Neighbouring samples of features {_format_indices(slow)} correlate by more than "
+            f"{_DRIFT_CORRELATION:g}.",
             "Look for slow drifts (high-pass filter), or take fewer samples a second.",
         )
     for frequency in (50.0, 60.0):
@@ -176,8 +178,8 @@ def _check_trials(vectors: FloatArray) -> Iterator[_Finding]:
     if len(far):
         yield _Finding(
             False,
-            f"Trials {_format_indices(far.tolist())} have a feature more than {_OUTLIER_DEVIATIONS:g} (robust) standard deviations "
-            "from the median.",
+            f"Trials {_format_indices(far.tolist())} have a feature more than {_OUTLIER_DEVIATIONS:g} "
+            "(robust) standard deviations from the median.",
             "Look at them for artefacts; reject or repair them.",
         )
     if n_trials > n_features and (vectors.std(axis=0) > 0).all():

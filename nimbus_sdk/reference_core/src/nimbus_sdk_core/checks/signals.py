@@ -76,7 +76,8 @@ def has_mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool
 
     >>> times = np.arange(500) / 250.0
     >>> noise = np.random.default_rng(1).normal(size=(1, 500, 20))
-    >>> has_mains_hum(noise, 250.0, 50.0), has_mains_hum(noise + np.sin(100 * np.pi * times)[:, None], 250.0, 50.0)
+    >>> hum = np.sin(100 * np.pi * times)[:, None]
+    >>> has_mains_hum(noise, 250.0, 50.0), has_mains_hum(noise + hum, 250.0, 50.0)
     (False, True)
     """
     n_samples, n_trials = features.shape[1:]

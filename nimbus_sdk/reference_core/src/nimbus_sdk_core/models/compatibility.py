@@ -70,12 +70,14 @@ def check_metadata_fits(model: Decoder, found: BCIMetadata) -> None:
     """
     if found.n_features != model.n_features_in_:
         raise CoreDataError(
-            f"metadata.n_features is {found.n_features}, {_describe_model(model)} expects {model.n_features_in_}.",
+            f"metadata.n_features is {found.n_features}, "
+            f"{_describe_model(model)} expects {model.n_features_in_}.",
             _OTHER_FEATURES,
         )
     if found.n_classes != len(model.classes_):
         raise CoreDataError(
-            f"metadata.n_classes is {found.n_classes}, {_describe_model(model)} knows {len(model.classes_)} classes.",
+            f"metadata.n_classes is {found.n_classes}, "
+            f"{_describe_model(model)} knows {len(model.classes_)} classes.",
             "Take the model of your task, or correct n_classes.",
         )
     if model.card is not None:

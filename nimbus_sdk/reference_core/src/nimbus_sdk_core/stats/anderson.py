@@ -11,16 +11,16 @@ import numpy as np
 
 from .._types import FloatArray
 
-# Turns besides the last, and how small a direction among their steps is left out. Of 1,000 measured problems
-# with up to 4 classes, half were done in 28 turns and 97 of 100 in 95; without acceleration it took hundreds.
+# Iterations besides the last, and how small a direction among their steps is ignored. Of 1,000 measured
+# problems with up to 4 classes, half took 28 iterations and 97 of 100 at most 95; hundreds without this.
 _HISTORY = 8
 _RELATIVE_CUTOFF = 1e-4
 
-# How far a guess may lead beyond the turn, in the units of `pack_point`: what is guessed from few turns is true
-# only near them.
+# Largest extrapolation, in the units of `pack_point`: what follows from few iterations holds only near them.
 _LARGEST_EXTRAPOLATION = 1.0
 
-# How much lower the bound may be after a guess, in nats, and how much longer the step, before it is given up.
+# How much lower the bound may be after an extrapolation, in nats, and how much longer the step, before the
+# history is dropped.
 _BOUND_TOLERANCE = 0.01
 _STEP_GROWTH = 2.0
 
