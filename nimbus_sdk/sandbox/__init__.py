@@ -1,11 +1,11 @@
-"""The local sandbox: the Nimbus APIs and the core's releases, over real HTTP on this machine's loopback.
+"""A local sandbox: the Nimbus APIs and the core's releases, over real HTTP on the loopback.
 
-Programs that use the SDK are tested against it; nothing in them is replaced, only the addresses differ.
-It answers from the documentation of each system and shares no code with the SDK that reads its answers.
+Programs that use the SDK can be tested against it unchanged: only the addresses differ. It answers as the
+documentation of each service says, and shares no code with the SDK that reads its answers.
 
-One port answers for all: the Nimbus API at ``/``, GitHub at ``/github``, Nimbus OS at ``/nimbus-os/sandbox``
-and ``/nimbus-os/production``, NeuroAI at ``/neuroai``, Nexus at ``/nexus``. Faults and the journal know each
-endpoint by a name:
+One port serves all: the Nimbus API at ``/``, GitHub at ``/github``, Nimbus OS at ``/nimbus-os/sandbox``
+and ``/nimbus-os/production``, NeuroAI at ``/neuroai``, Nexus at ``/nexus``. Faults and the journal name each
+endpoint:
 
 =============  =====================================================================================
 Nimbus API     validate, refresh, revoke, github_token, models, model_file, analytics, health
@@ -16,8 +16,8 @@ NeuroAI        neuroai_keys (create, list), neuroai_key (get, update, delete), n
 Nexus          nexus_thread, nexus (any other path)
 =============  =====================================================================================
 
-It needs the ``sandbox`` extra: ``pip install "nimbusbci-sdk[sandbox]"``. Importing this package does not;
-starting a sandbox without it raises :class:`SandboxUnavailableError`.
+A sandbox needs the ``sandbox`` extra: ``pip install "nimbusbci-sdk[sandbox]"``. Without it,
+starting a sandbox raises :class:`SandboxUnavailableError`; importing this package works.
 
 Example:
     >>> import httpx
@@ -28,7 +28,7 @@ Example:
     >>> answer["license_type"], answer["quota"]["remaining"]
     ('free', 10000)
 
-A key of another system, and an answer that gets lost after its work was done:
+A key of another service, and a response that is lost after its work was done:
     >>> with Sandbox() as sandbox:
     ...     manager = {"Authorization": f"Bearer {sandbox.new_neuroai_key(role='API Manager')}"}
     ...     sandbox.fault("neuroai_keys", reset="after_work")
@@ -47,12 +47,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nimbus_sdk.sandbox.availability import SandboxUnavailableError
-    from nimbus_sdk.sandbox.foreground import serve
     from nimbus_sdk.sandbox.github.releases import Asset, Release
     from nimbus_sdk.sandbox.http.faults import Fault
     from nimbus_sdk.sandbox.http.request_log import Exchange
     from nimbus_sdk.sandbox.nimbus_api.key_files import create_key, list_keys, revoke_key
-    from nimbus_sdk.sandbox.sandbox import Sandbox
+    from nimbus_sdk.sandbox.sandbox import Sandbox, serve
 
 __all__ = [
     "Asset",
@@ -67,7 +66,7 @@ __all__ = [
     "serve",
 ]
 
-_HOMES = {
+_MODULES = {
     "Asset": "github.releases",
     "Exchange": "http.request_log",
     "Fault": "http.faults",
@@ -77,17 +76,17 @@ _HOMES = {
     "create_key": "nimbus_api.key_files",
     "list_keys": "nimbus_api.key_files",
     "revoke_key": "nimbus_api.key_files",
-    "serve": "foreground",
+    "serve": "sandbox",
 }
 
 
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
-    home = _HOMES.get(name)
-    if home is None:
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{home}"), name)
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""Says what to install where the sandbox's own dependencies are missing."""
+"""The error for a missing ``sandbox`` extra."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class SandboxUnavailableError(ConfigurationError, ImportError):
     advice = f"Run: {INSTALL}"
 
 
-def unavailable(fault: ModuleNotFoundError) -> SandboxUnavailableError:
-    """The error to raise in place of a bare ``ModuleNotFoundError``.
+def unavailable_error(error: ModuleNotFoundError) -> SandboxUnavailableError:
+    """Return the error to raise instead of a bare ``ModuleNotFoundError``.
 
     Example:
-        >>> str(unavailable(ModuleNotFoundError("no", name="uvicorn")))
+        >>> str(unavailable_error(ModuleNotFoundError("no", name="uvicorn")))
         'The sandbox needs uvicorn, which is not installed. Run: pip install "nimbusbci-sdk[sandbox]"'
     """
-    return SandboxUnavailableError(f"The sandbox needs {fault.name}, which is not installed.")
+    return SandboxUnavailableError(f"The sandbox needs {error.name}, which is not installed.")

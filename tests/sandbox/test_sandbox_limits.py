@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.sandbox.http.rate_limits import Limits
+from nimbus_sdk.sandbox.nimbus_api.access import EndpointLimits
 
 
 def test_the_eleventh_refresh_of_a_minute_is_refused(sandbox, http, clock):
@@ -93,9 +93,9 @@ def test_paths_that_do_not_exist_are_limited_too(http, core_source):
 
 def test_windows_of_the_past_are_forgotten(clock):
     """Ten thousand holders of the last minute do not stay in memory for ever."""
-    limits = Limits(clock)
+    limits = EndpointLimits(clock)
     for number in range(10_000):
-        limits.take("validate", str(number))
+        limits.count("validate", str(number))
     clock.now += 61
-    assert limits.take("validate", "late").remaining == 99
-    assert len(limits._windows) == 1
+    assert limits.count("validate", "late").remaining == 99
+    assert len(limits._limiter._windows) == 1

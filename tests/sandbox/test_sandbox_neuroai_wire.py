@@ -31,7 +31,7 @@ def refusal(answer):
         ({"referrers": ["http://[broken"]}, "is neither a domain nor an address nor a network."),
         ({"rate_limit": {"requests": 5}}, "rate_limit is an object of requests and per_seconds, or null."),
         ({"rate_limit": {"requests": 0, "per_seconds": 1}}, "requests and per_seconds are whole numbers"),
-        ({"colour": "red"}, "colour cannot be set here; what can is name, description, role, permissions,"),
+        ({"colour": "red"}, "colour cannot be set here, only name, description, role, permissions,"),
         ({"key": "nai_mine"}, "key cannot be set here"),
     ],
 )

@@ -89,7 +89,7 @@ def test_a_failing_endpoint_is_500_and_logged_without_secrets(sandbox, http, cap
     def fail(*_):
         raise RuntimeError("disk on fire")
 
-    monkeypatch.setattr("nimbus_sdk.sandbox.nimbus_api.keys.LicenseKeys.active", fail)
+    monkeypatch.setattr("nimbus_sdk.sandbox.nimbus_api.keys.LicenseKeys.require_active", fail)
     answer = http.post(f"{sandbox.api_url}/v1/auth/validate", json={"api_key": key})
     assert answer.status_code == 500
     assert answer.json() == {"error": "Internal server error", "code": "SERVER_ERROR"}

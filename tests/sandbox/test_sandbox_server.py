@@ -14,7 +14,7 @@ import pytest
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.sandbox.http.listener import Listener, bound
+from nimbus_sdk.sandbox.http.listener import Listener, bind_port
 
 SERVE = """
 import sys
@@ -156,10 +156,10 @@ def test_importing_the_package_costs_nothing():
 
 def test_a_server_that_cannot_start_says_why():
     """The fault that ends the server's thread is raised where it was started."""
-    place = bound(0)
-    place.close()
+    listening = bind_port(0)
+    listening.close()
     with pytest.raises(OSError, match=r"[Bb]ad file descriptor|not a socket|invalid"):
-        Listener({place: None}).start()
+        Listener({listening: None}).start()
 
 
 def test_answers_on_a_kept_connection_are_not_held_back(sandbox, http):

@@ -184,7 +184,7 @@ def test_a_fault_of_the_sandbox_itself_is_the_systems_500(sandbox, http, caplog,
     def fail(*_):
         raise RuntimeError("disk on fire")
 
-    monkeypatch.setattr("nimbus_sdk.sandbox.nexus.keys.NexusKeys.active", fail)
+    monkeypatch.setattr("nimbus_sdk.sandbox.nexus.keys.NexusKeys.find_active", fail)
     answer = call(sandbox, http, "nexus_thread", keys)
     assert answer.json() == {
         "statusCode": 500,

@@ -177,9 +177,9 @@ def test_processes_that_build_at_once_share_one_wheel(tmp_path, core_source):
     """Three processes that want the same wheel in the same folder all get it, and leave one."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from nimbus_sdk.sandbox.github.wheel_cache import Workshop\n"
-        "from nimbus_sdk.sandbox.github.wheel_edit import Recipe\n"
-        "print(Workshop(Path(sys.argv[1]), Path(sys.argv[2])).wheel(Recipe(version='0.8.0')))"
+        "from nimbus_sdk.sandbox.github.wheel_cache import WheelCache\n"
+        "from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec\n"
+        "print(WheelCache(Path(sys.argv[1]), Path(sys.argv[2])).wheel(WheelSpec(version='0.8.0')))"
     )
     command = [sys.executable, "-c", code, str(core_source), str(tmp_path / "wheels")]
     builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]

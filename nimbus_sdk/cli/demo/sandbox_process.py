@@ -25,11 +25,11 @@ def require_sandbox_extra() -> None:
     Raises:
         SandboxUnavailableError: A package is missing; the message has the pip command.
     """
-    from nimbus_sdk.sandbox.availability import unavailable
+    from nimbus_sdk.sandbox.availability import unavailable_error
 
     for name in _EXTRA:
         if find_spec(name) is None:
-            raise unavailable(ModuleNotFoundError(f"No module named {name!r}", name=name))
+            raise unavailable_error(ModuleNotFoundError(f"No module named {name!r}", name=name))
 
 
 class SandboxProcess:

@@ -1,1 +1,1 @@
-"""One sandbox as a whole: its parts, its two applications, and the control plane."""
+"""One sandbox as a whole: its services, its two ports, and the control plane."""

@@ -1,43 +1,60 @@
-"""Puts a planned sandbox on its two ports, and takes it off again."""
+"""Starts a sandbox on its two ports: the APIs with GitHub on the first, the storage host on the second.
+
+This module and those it imports need the packages of the ``sandbox`` extra.
+"""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from nimbus_sdk.sandbox.app.state import State
-from nimbus_sdk.sandbox.app.state_factory import Plan, assemble
-from nimbus_sdk.sandbox.availability import unavailable
+import jwt  # noqa: F401  Nexus keys need it: report that it is missing now, not when a key is created
+from starlette.routing import BaseRoute, Route, Router
+from starlette.types import ASGIApp
+
+from nimbus_sdk.sandbox.app.control import control_routes
+from nimbus_sdk.sandbox.app.state import Config, State
+from nimbus_sdk.sandbox.http.endpoint import Endpoint
+from nimbus_sdk.sandbox.http.listener import Listener, base_url, bind_port
+from nimbus_sdk.sandbox.http.requests import ServiceRoute
 
 
-def launch(plan: Plan, port: int) -> tuple[State, ExitStack]:
-    """Serve: the state of what runs now, and what to close to end it.
+def launch(config: Config, port: int) -> tuple[State, ExitStack]:
+    """Start to serve; return the state and what to close in order to stop.
 
     Args:
-        plan: What to make the sandbox from.
+        config: What to build the sandbox from.
         port: Port of the API; 0 takes a free one.
 
     Raises:
-        SandboxUnavailableError: The ``sandbox`` extra is not installed.
-        ConfigurationError: The port is taken or the database cannot be used.
+        ConfigurationError: The port is taken or the database is invalid.
     """
-    try:
-        # Needed when a Nexus key is made; a missing package is reported at the start.
-        import jwt  # noqa: F401
-
-        from nimbus_sdk.sandbox.app.routes import main_application, storage_application
-        from nimbus_sdk.sandbox.http.listener import Listener, bound, url
-    except ModuleNotFoundError as fault:
-        raise unavailable(fault) from fault
     with ExitStack() as stack:
-        main, storage = bound(port), bound(0)
+        main, storage = bind_port(port), bind_port(0)
         stack.callback(main.close)
         stack.callback(storage.close)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nimbus-sandbox-"))
-        state = assemble(plan, url(main), url(storage), Path(folder))
+        state = State(config, base_url(main), base_url(storage), Path(folder))
         stack.callback(state.database.close)
-        listener = Listener({main: main_application(state), storage: storage_application(state)})
+        listener = Listener(
+            {
+                main: _application(state, state.api_routes(), control_routes(state)),
+                storage: _application(state, state.storage_routes()),
+            }
+        )
         stack.callback(listener.stop)
         listener.start()
         return state, stack.pop_all()
+
+
+def _application(state: State, routes: Sequence[ServiceRoute], *others: BaseRoute) -> ASGIApp:
+    def endpoint(route: ServiceRoute) -> Endpoint:
+        return Endpoint(route, state.clock, state.log, state.faults)
+
+    return Router(
+        [*(Route(route.path, endpoint(route)) for route in routes), *others],
+        redirect_slashes=False,
+        default=endpoint(state.unknown_route),
+    )

@@ -1,78 +1,104 @@
-"""Everything one sandbox holds, in one place that its routes are given."""
+"""The services of one sandbox, and what they share."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from nimbus_sdk.sandbox.github.releases import Releases
-from nimbus_sdk.sandbox.github.tokens import GithubTokens
-from nimbus_sdk.sandbox.github.wheel_cache import Workshop
+from nimbus_sdk.sandbox.github.publishing import draft_from_wheel
+from nimbus_sdk.sandbox.github.releases import Draft
+from nimbus_sdk.sandbox.github.routes import GitHub, github_error
+from nimbus_sdk.sandbox.github.storage_routes import STORAGE_PATH
+from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
+from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.faults import FaultBook
-from nimbus_sdk.sandbox.http.rate_limits import Limits
-from nimbus_sdk.sandbox.http.request_log import Journal
+from nimbus_sdk.sandbox.http.faults import FaultQueues, Switches
+from nimbus_sdk.sandbox.http.request_log import RequestLog
+from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
+from nimbus_sdk.sandbox.http.responses import Response
 from nimbus_sdk.sandbox.http.times import Clock
-from nimbus_sdk.sandbox.neuroai.access import NeuroAiRates
-from nimbus_sdk.sandbox.neuroai.agents import NeuroAiAgents
-from nimbus_sdk.sandbox.neuroai.audit import NeuroAiAudit
-from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKeys
-from nimbus_sdk.sandbox.nexus.keys import NexusKeys
-from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys
-from nimbus_sdk.sandbox.nimbus_api.models import Model
-from nimbus_sdk.sandbox.nimbus_os.keys import NimbusOsKeys
-from nimbus_sdk.sandbox.nimbus_os.orders import NimbusOsOrders
-
-REPOSITORY = "nimbusbci/NimbusSDKCore"
+from nimbus_sdk.sandbox.neuroai.routes import NeuroAi
+from nimbus_sdk.sandbox.nexus.routes import Nexus
+from nimbus_sdk.sandbox.nimbus_api.errors import NIMBUS_API_ERRORS
+from nimbus_sdk.sandbox.nimbus_api.models import read_models
+from nimbus_sdk.sandbox.nimbus_api.routes import NimbusApi
+from nimbus_sdk.sandbox.nimbus_os.routes import NimbusOs
 
 
-@dataclass(slots=True)
-class Switches:
-    """What can be changed while the sandbox runs.
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The arguments of ``Sandbox`` except its port."""
 
-    Attributes:
-        github_configured: False makes github-token answer 503 NOT_CONFIGURED.
-        healthy: False makes health answer 503.
-        token_lifetime: Seconds a GitHub token lives; None is for ever.
-        link_lifetime: Seconds the signed link to an asset's bytes lives.
-        neuroai_camel_case: True makes NeuroAI spell names in its answers in camelCase.
+    db: Path | None
+    limits: Mapping[str, int | None] | None
+    wheel: Path | None
+    clock: Clock
+    wheel_cache: WheelCache
+    models_dir: Path
+
+
+class State:
+    """The services of a running sandbox.
+
+    Args:
+        config: What to build them from.
+        api_url: Base URL of the first port.
+        storage_url: Base URL of the storage host.
+        folder: Temporary folder while the sandbox runs.
     """
 
-    github_configured: bool = True
-    healthy: bool = True
-    token_lifetime: float | None = 3600.0
-    link_lifetime: float = 300.0
-    neuroai_camel_case: bool = False
+    def __init__(self, config: Config, api_url: str, storage_url: str, folder: Path) -> None:
+        models = read_models(config.models_dir)
+        self.clock = clock = config.clock
+        self.database = database = Database(config.db)
+        self.api_url = api_url
+        self.storage_url = storage_url
+        self.wheel_cache = config.wheel_cache
+        self.control_token = secrets.token_urlsafe(24)
+        self.switches = Switches()
+        self.log = RequestLog()
 
+        def first_draft() -> Draft:
+            return draft_from_wheel(config.wheel or config.wheel_cache.wheel(WheelSpec()))
 
-@dataclass(slots=True)
-class State:
-    """The parts of one sandbox, and the addresses it answers at."""
+        self.github = GitHub(
+            database,
+            clock,
+            self.switches,
+            first_draft=first_draft,
+            folder=folder,
+            url=f"{api_url}/github",
+            storage_url=storage_url,
+        )
+        self.nimbus_api = NimbusApi(
+            database,
+            clock,
+            self.switches,
+            limits=config.limits,
+            models=models,
+            issue_token=self.github.tokens.issue,
+            url=api_url,
+        )
+        self.nimbus_os = NimbusOs(database, clock)
+        self.neuroai = NeuroAi(database, clock, self.switches)
+        self.nexus = Nexus(database, clock)
+        self.unknown_route = ServiceRoute("", "unknown", self._reject_unknown_path, NIMBUS_API_ERRORS)
+        self.faults = FaultQueues(
+            list(dict.fromkeys(route.endpoint for route in (*self.api_routes(), *self.storage_routes())))
+        )
 
-    clock: Clock
-    database: Database
-    keys: LicenseKeys
-    tokens: GithubTokens
-    limits: Limits
-    faults: FaultBook
-    journal: Journal
-    releases: Releases
-    models: tuple[Model, ...]
-    workshop: Workshop
-    nimbus_os: NimbusOsKeys
-    nimbus_os_orders: NimbusOsOrders
-    neuroai: NeuroAiKeys
-    neuroai_agents: NeuroAiAgents
-    neuroai_audit: NeuroAiAudit
-    neuroai_rates: NeuroAiRates
-    nexus: NexusKeys
-    api_url: str
-    storage_url: str
-    switches: Switches = field(default_factory=Switches)
-    control_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    link_secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    def api_routes(self) -> list[ServiceRoute]:
+        """Return the routes of the first port."""
+        services = (self.nimbus_api, self.github, self.nimbus_os, self.neuroai, self.nexus)
+        return [route for service in services for route in service.routes()]
 
-    @property
-    def github_url(self) -> str:
-        """Base of the GitHub routes."""
-        return f"{self.api_url}/github"
+    def storage_routes(self) -> list[ServiceRoute]:
+        """Return the routes of the storage host; its faults have the error bodies of the Nimbus API."""
+        return [ServiceRoute(STORAGE_PATH, "storage", self.github.storage.serve, NIMBUS_API_ERRORS)]
+
+    async def _reject_unknown_path(self, request: Request) -> Response:
+        if request.path.startswith("/github/"):
+            return github_error(404, "Not Found")
+        return self.nimbus_api.reject_unknown_path(request)

@@ -1,1 +1,1 @@
-"""GitHub: releases of the core, their wheels, and the storage host."""
+"""GitHub: the releases of the core, their wheels, and the storage host."""

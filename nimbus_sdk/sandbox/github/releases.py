@@ -1,4 +1,4 @@
-"""Releases of the core as GitHub would list them, and their assets."""
+"""Releases of the core and their assets."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Asset:
     """One file of a release.
 
     Attributes:
-        id: Its number.
-        name: Its file name.
-        path: Where it lies.
-        size: Bytes.
-        sha256: Its SHA-256, in hexadecimal.
-        digest_shown: Whether its JSON tells the digest; GitHub has none for assets of before June 2025.
+        id: Number of the asset.
+        name: File name.
+        path: The file.
+        size: Size in bytes.
+        sha256: SHA-256 in hexadecimal.
+        has_digest: Whether its JSON has the digest; on GitHub, assets of before June 2025 have none.
     """
 
     id: int
@@ -31,7 +31,7 @@ class Asset:
     path: Path
     size: int
     sha256: str
-    digest_shown: bool
+    has_digest: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A release to be.
+    """A release to publish.
 
     Attributes:
         version: The core's version.
         wheels: Its wheels, at least one.
-        digest: Whether the assets' JSON tells their SHA-256.
-        sums: Whether a ``SHA256SUMS`` asset is added.
+        digest: Whether the assets' JSON has their SHA-256.
+        sums: Whether to add a ``SHA256SUMS`` asset.
     """
 
     version: str
@@ -71,13 +71,13 @@ class Releases:
     """The releases of one sandbox.
 
     Args:
-        first: Makes the first release, when anything is first asked of this object: building it takes time.
-        folder: Gets the ``SHA256SUMS`` files.
-        clock: Tells Unix seconds.
+        first_draft: Builds the first release when a release is first needed, because that takes time.
+        folder: Folder for the ``SHA256SUMS`` files.
+        clock: Returns Unix seconds.
     """
 
-    def __init__(self, first: Callable[[], Draft], folder: Path, clock: Clock) -> None:
-        self._first: Callable[[], Draft] | None = first
+    def __init__(self, first_draft: Callable[[], Draft], folder: Path, clock: Clock) -> None:
+        self._first_draft: Callable[[], Draft] | None = first_draft
         self._folder = folder
         self._clock = clock
         self._lock = threading.RLock()
@@ -85,36 +85,36 @@ class Releases:
         self._ids = itertools.count(1001)
 
     def publish(self, draft: Draft) -> Release:
-        """Add a release, the latest from then on; an older one of the same version goes."""
+        """Add a release as the latest; it replaces one of the same version."""
         with self._lock:
-            self._begin()
+            self._publish_first()
             return self._add(draft)
 
     def latest(self) -> Release | None:
-        """The release published last."""
+        """Return the release published last."""
         with self._lock:
-            self._begin()
+            self._publish_first()
             return next(reversed(self._by_tag.values()), None)
 
-    def tagged(self, tag: str) -> Release | None:
-        """The release with this tag."""
+    def by_tag(self, tag: str) -> Release | None:
+        """Return the release with this tag."""
         with self._lock:
-            self._begin()
+            self._publish_first()
             return self._by_tag.get(tag)
 
     def asset(self, number: int) -> Asset | None:
-        """The asset with this number."""
+        """Return the asset with this number."""
         with self._lock:
-            every = (asset for release in self._by_tag.values() for asset in release.assets)
-            return next((asset for asset in every if asset.id == number), None)
+            assets = (asset for release in self._by_tag.values() for asset in release.assets)
+            return next((asset for asset in assets if asset.id == number), None)
 
-    def _begin(self) -> None:
-        first, self._first = self._first, None
-        if first is not None:
+    def _publish_first(self) -> None:
+        first_draft, self._first_draft = self._first_draft, None
+        if first_draft is not None:
             try:
-                self._add(first())
+                self._add(first_draft())
             except BaseException:
-                self._first = first
+                self._first_draft = first_draft
                 raise
 
     def _add(self, draft: Draft) -> Release:
@@ -132,7 +132,7 @@ class Releases:
         self._by_tag[release.tag] = release
         return release
 
-    def _asset(self, path: Path, digest_shown: bool) -> Asset:
+    def _asset(self, path: Path, has_digest: bool) -> Asset:
         with path.open("rb") as file:
             sha256 = file_digest(file, "sha256").hexdigest()
-        return Asset(next(self._ids), path.name, path, path.stat().st_size, sha256, digest_shown)
+        return Asset(next(self._ids), path.name, path, path.stat().st_size, sha256, has_digest)

@@ -1,58 +1,68 @@
-"""The storage host that an asset's redirect leads to: signed links, ranges, and no other authentication.
+"""The storage host of release assets: signed links, ranges, and no other authentication.
 
-Source: the behaviour of GitHub's release storage, which answers 400 to a request that brings an
-``Authorization`` header beside the signature in its URL.
+Source: the behaviour of GitHub's release storage, which answers 400 to a request that has an
+``Authorization`` header as well as a signature in its URL.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 
-from starlette.routing import Route
+from nimbus_sdk.sandbox.github.releases import Asset, Releases
+from nimbus_sdk.sandbox.http.faults import Switches
+from nimbus_sdk.sandbox.http.requests import Request
+from nimbus_sdk.sandbox.http.responses import Response, file_response
+from nimbus_sdk.sandbox.http.times import Clock
 
-from nimbus_sdk.sandbox.app.state import State
-from nimbus_sdk.sandbox.github.releases import Asset
-from nimbus_sdk.sandbox.http.endpoint import Endpoint, Visit
-from nimbus_sdk.sandbox.http.ranges import file_reply
-from nimbus_sdk.sandbox.http.responses import Reply
-
-
-def storage_routes(state: State) -> list[Route]:
-    """The routes of the second port."""
-    return [Route("/release-assets/{asset:int}", Endpoint("storage", _serve, state))]
+STORAGE_PATH = "/release-assets/{asset:int}"
 
 
-def signed_link(state: State, asset: Asset) -> str:
-    """A link to an asset's bytes that works without authentication for a few minutes."""
-    expires = int(state.clock() + state.switches.link_lifetime)
-    signature = _signature(state, asset.id, str(expires))
-    return f"{state.storage_url}/release-assets/{asset.id}?sig={signature}&expires={expires}"
+class AssetStorage:
+    """Serves the files of releases at signed links.
+
+    Args:
+        releases: The releases.
+        clock: Returns Unix seconds.
+        switches: Settings that can change at any time.
+        url: Base URL of the host.
+    """
+
+    def __init__(self, releases: Releases, clock: Clock, switches: Switches, url: str) -> None:
+        self._releases = releases
+        self._clock = clock
+        self._switches = switches
+        self._url = url
+        self._secret = secrets.token_bytes(32)
+
+    def signed_link(self, asset: Asset) -> str:
+        """Return a link to a file that needs no authentication and expires in a few minutes."""
+        expires = str(int(self._clock() + self._switches.link_lifetime))
+        return f"{self._url}/release-assets/{asset.id}?sig={self._sign(asset.id, expires)}&expires={expires}"
+
+    async def serve(self, request: Request) -> Response:
+        """Return the response to one request."""
+        if request.method != "GET":
+            return _error(405, "UnsupportedHttpVerb", "The resource doesn't support the HTTP verb.")
+        if "authorization" in request.headers:
+            return _error(400, "InvalidArgument", "Only one auth mechanism allowed")
+        number, expires = request.path_params["asset"], request.query.get("expires", "")
+        signature = request.query.get("sig", "")
+        if not hmac.compare_digest(signature.encode(), self._sign(number, expires).encode()):
+            return _error(403, "AuthenticationFailed", "Signature did not match")
+        if float(expires) <= self._clock():
+            return _error(403, "AuthenticationFailed", "Signature has expired")
+        asset = self._releases.asset(number)
+        if asset is None:
+            return _error(404, "BlobNotFound", "The specified blob does not exist")
+        return file_response(asset.path, asset.sha256, request.headers, asset.name)
+
+    def _sign(self, number: int, expires: str) -> str:
+        return hmac.new(self._secret, f"{number}:{expires}".encode(), hashlib.sha256).hexdigest()
 
 
-async def _serve(visit: Visit) -> Reply:
-    if visit.request.method != "GET":
-        return _refusal(405, "UnsupportedHttpVerb", "The resource doesn't support the HTTP verb.")
-    if "authorization" in visit.headers:
-        return _refusal(400, "InvalidArgument", "Only one auth mechanism allowed")
-    query = visit.request.query_params
-    number, expires = visit.request.path_params["asset"], query.get("expires", "")
-    expected = _signature(visit.state, number, expires)
-    if not hmac.compare_digest(query.get("sig", "").encode(), expected.encode()):
-        return _refusal(403, "AuthenticationFailed", "Signature did not match")
-    if float(expires) <= visit.state.clock():
-        return _refusal(403, "AuthenticationFailed", "Signature has expired")
-    asset = visit.state.releases.asset(number)
-    if asset is None:
-        return _refusal(404, "BlobNotFound", "The specified blob does not exist")
-    return file_reply(asset.path, asset.sha256, visit.headers, asset.name)
-
-
-def _signature(state: State, number: int, expires: str) -> str:
-    return hmac.new(state.link_secret, f"{number}:{expires}".encode(), hashlib.sha256).hexdigest()
-
-
-def _refusal(status: int, code: str, message: str) -> Reply:
+def _error(status: int, code: str, message: str) -> Response:
     error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     body = f'<?xml version="1.0" encoding="utf-8"?>{error}'
-    return Reply(status, {"Content-Type": "application/xml"}, body.encode())
+    return Response(status, {"Content-Type": "application/xml"}, body.encode())

@@ -1,4 +1,4 @@
-"""Temporary GitHub tokens: issued to a key's holder, good for the releases of the core, then dead."""
+"""Temporary GitHub tokens: issued to the owner of a key, valid for the releases of the core."""
 
 from __future__ import annotations
 
@@ -14,37 +14,33 @@ _LENGTH = 36
 
 
 class GithubTokens:
-    """The tokens of one database, kept as their SHA-256."""
+    """The tokens of one database, stored as their SHA-256."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     def issue(self, key_hash: str, lifetime: float | None) -> tuple[str, float | None]:
-        """Make a token.
+        """Issue a token.
 
         Args:
-            key_hash: The key it is made for; it dies with that key.
-            lifetime: Seconds it lives; None is for ever.
+            key_hash: Hash of the key that it is issued for; the token is revoked with that key.
+            lifetime: Seconds until it expires; None is never.
 
         Returns:
-            The token, and the Unix second it expires at or None.
+            The token, and the Unix second at which it expires or None.
         """
         token = "ghp_" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
         expires_at = None if lifetime is None else self._clock() + lifetime
-        with self._database.transaction() as connection:
-            connection.execute("INSERT INTO tokens VALUES (?, ?, ?)", (digest(token), key_hash, expires_at))
+        row = {"token_hash": digest(token), "key_hash": key_hash, "expires_at": expires_at}
+        self._database.insert("tokens", row)
         return token, expires_at
 
-    def admits(self, token: str) -> bool:
-        """Whether the token was issued here and lives."""
-        with self._database.transaction() as connection:
-            row = connection.execute(
-                "SELECT expires_at FROM tokens WHERE token_hash = ?", (digest(token),)
-            ).fetchone()
+    def is_valid(self, token: str) -> bool:
+        """Return whether the token was issued here and is neither expired nor revoked."""
+        row = self._database.fetch_one("SELECT expires_at FROM tokens WHERE token_hash = ?", (digest(token),))
         return row is not None and (row["expires_at"] is None or row["expires_at"] > self._clock())
 
     def revoke_all(self) -> None:
-        """Kill every token at once, as a rotation on the service's side does."""
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM tokens")
+        """Revoke every token at once, as a rotation on the service's side does."""
+        self._database.execute("DELETE FROM tokens")

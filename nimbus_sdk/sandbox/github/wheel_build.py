@@ -1,4 +1,4 @@
-"""Real wheels of the reference core, built from its sources by hatchling."""
+"""Builds wheels of the reference core from its sources, with hatchling."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.availability import unavailable
+from nimbus_sdk.sandbox.availability import unavailable_error
 
 _PROJECT_VERSION = re.compile(r'^version = "[^"]*"', re.MULTILINE)
 _MODULE_VERSION = re.compile(r'^__version__ = "[^"]*"', re.MULTILINE)
@@ -20,30 +20,30 @@ _BROKEN = (
 
 
 def build_wheel(source: Path, target: Path, *, version: str | None, broken: bool) -> Path:
-    """Build the project in ``source``, from a copy, and leave that folder as it is.
+    """Build a copy of the project in ``source``; that folder is not changed.
 
     Args:
         source: A project whose build backend is hatchling.
-        target: Folder that gets the wheel.
-        version: Version to give it in place of its own; None keeps that.
-        broken: Whether the package is to raise ImportError on import.
+        target: Folder for the wheel.
+        version: Version instead of the project's own, unless None.
+        broken: Whether importing the package fails.
 
     Returns:
-        The wheel's path.
+        Path of the wheel.
 
     Raises:
-        ConfigurationError: hatchling is missing, or ``source`` is no project.
+        ConfigurationError: hatchling is missing, or ``source`` is not a project.
     """
     try:
         from hatchling.builders.wheel import WheelBuilder
-    except ModuleNotFoundError as fault:
-        raise unavailable(fault) from fault
+    except ModuleNotFoundError as error:
+        raise unavailable_error(error) from error
     if not (source / "pyproject.toml").is_file():
-        raise ConfigurationError(f"{source} holds no pyproject.toml, so no core can be built from it.")
+        raise ConfigurationError(f"No core can be built from {source}: it has no pyproject.toml.")
     with tempfile.TemporaryDirectory(prefix="nimbus-core-") as folder:
         copy = Path(folder, "core")
         ignored = shutil.ignore_patterns("__pycache__", "dist", ".*")
-        # Contents alone: the installed package may be read-only, the copy must not be.
+        # copyfile copies no permissions: the installed package may be read-only, the copy must not be.
         shutil.copytree(source, copy, ignore=ignored, copy_function=shutil.copyfile)
         if version is not None:
             _rewrite_version(copy, version)
@@ -54,9 +54,9 @@ def build_wheel(source: Path, target: Path, *, version: str | None, broken: bool
 
 
 def requirement_lines(wheel: Path) -> str:
-    """``Requires-Dist`` and ``Requires-Python`` lines of a wheel, as the release notes carry them.
+    """Return the ``Requires-Dist`` and ``Requires-Python`` lines of a wheel, for the release notes.
 
-    A file that is no wheel has none.
+    A file that is not a wheel has none.
     """
     try:
         with ZipFile(wheel) as archive:
@@ -83,6 +83,6 @@ def _rewrite_version(project: Path, version: str) -> None:
 
 
 def _version_line(module: Path) -> str:
-    # hatchling may read the version out of this very module.
-    found = _MODULE_VERSION.search(module.read_text(encoding="utf-8"))
-    return "" if found is None else f"{found[0]}\n"
+    # hatchling may read the version from this module.
+    match = _MODULE_VERSION.search(module.read_text(encoding="utf-8"))
+    return "" if match is None else f"{match[0]}\n"

@@ -1,8 +1,9 @@
-"""Builds each wheel of the reference core once, and keeps it."""
+"""Builds each wheel of the core once and stores it."""
 
 from __future__ import annotations
 
 import atexit
+import functools
 import hashlib
 import os
 import shutil
@@ -12,51 +13,48 @@ from dataclasses import astuple
 from pathlib import Path
 
 from nimbus_sdk.sandbox.github.wheel_build import build_wheel
-from nimbus_sdk.sandbox.github.wheel_edit import Recipe, repack
+from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec, edit_wheel
 
 REFERENCE_CORE = Path(__file__).parents[2] / "reference_core"
-_building = threading.Lock()
+_build_lock = threading.Lock()
 
 
-class Workshop:
-    """Wheels by recipe, kept on disk.
+class WheelCache:
+    """Wheels by spec, stored on disk.
 
     Args:
         source: The core's sources.
-        folder: Where wheels are kept, for the next process too; None keeps them for this process alone.
+        folder: Folder for the wheels, which later processes use too; None is a temporary one of this process.
     """
 
     def __init__(self, source: Path = REFERENCE_CORE, folder: Path | None = None) -> None:
         self._source = source
         self._folder = folder
 
-    def wheel(self, recipe: Recipe) -> Path:
-        """The wheel for a recipe, built unless it was before from the same sources."""
-        with _building:
-            shelf = self._shelf() / self._digest(recipe)
-            if not shelf.is_dir():
-                self._fill(shelf, recipe)
-            return next(shelf.glob("*.whl"))
+    def wheel(self, spec: WheelSpec) -> Path:
+        """Return the wheel for a spec; build it unless it was built before from the same sources."""
+        with _build_lock:
+            folder = (self._folder or _process_folder()) / self._digest(spec)
+            if not folder.is_dir():
+                self._build(folder, spec)
+            return next(folder.glob("*.whl"))
 
-    def _fill(self, shelf: Path, recipe: Recipe) -> None:
-        shelf.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=shelf.parent))
+    def _build(self, folder: Path, spec: WheelSpec) -> None:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
         try:
-            built = build_wheel(self._source, draft / "built", version=recipe.version, broken=recipe.broken)
+            built = build_wheel(self._source, draft / "built", version=spec.version, broken=spec.broken)
             (draft / "done").mkdir()
-            if recipe.is_plain:
+            if spec.is_plain:
                 shutil.move(built, draft / "done")
             else:
-                repack(built, draft / "done", recipe)
-            _put_in_place(draft / "done", shelf)
+                edit_wheel(built, draft / "done", spec)
+            _move_into_place(draft / "done", folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
-    def _shelf(self) -> Path:
-        return self._folder if self._folder is not None else _process_folder()
-
-    def _digest(self, recipe: Recipe) -> str:
-        state = hashlib.sha256(repr(astuple(recipe)).encode())
+    def _digest(self, spec: WheelSpec) -> str:
+        state = hashlib.sha256(repr(astuple(spec)).encode())
         for path in sorted(self._source.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 state.update(f"\0{path.relative_to(self._source)}\0".encode())
@@ -64,27 +62,23 @@ class Workshop:
         return state.hexdigest()[:16]
 
 
-def _put_in_place(done: Path, shelf: Path) -> None:
+def _move_into_place(done: Path, folder: Path) -> None:
     try:
-        os.rename(done, shelf)
+        os.rename(done, folder)
     except OSError:
-        # Another process was quicker and built the same wheel.
-        if not shelf.is_dir():
+        # Another process has built the same wheel meanwhile.
+        if not folder.is_dir():
             raise
 
 
-_folders: list[Path] = []
+@functools.cache
+def _process_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="nimbus-wheels-"))
+    atexit.register(_remove_at_exit, folder, os.getpid())
+    return folder
 
 
-def _remove(folder: Path, owner: int) -> None:
-    # A forked child ends with its parent's list of things to do at exit.
+def _remove_at_exit(folder: Path, owner: int) -> None:
+    # A forked child runs the exit handlers of its parent as well.
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _process_folder() -> Path:
-    if not _folders:
-        folder = Path(tempfile.mkdtemp(prefix="nimbus-wheels-"))
-        atexit.register(_remove, folder, os.getpid())
-        _folders.append(folder)
-    return _folders[0]

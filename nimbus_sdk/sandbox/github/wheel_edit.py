@@ -1,4 +1,4 @@
-"""Changes to a built wheel that keep it a valid one: more bytes, other tags, other requirements."""
+"""Edits built wheels so that they stay valid: padding, tags, requirements."""
 
 from __future__ import annotations
 
@@ -15,26 +15,52 @@ _PADDING_NAME = "nimbus_sdk_core/_padding.bin"
 _FIXED_DATE = (2020, 2, 2, 0, 0, 0)
 
 
-def repack(wheel: Path, target: Path, recipe: Recipe) -> Path:
-    """Write a changed copy of a wheel, its RECORD made anew.
+@dataclass(frozen=True, slots=True)
+class WheelSpec:
+    """The variant of the core's wheel to build.
+
+    Attributes:
+        version: The core's version; None takes that of its sources.
+        padding: Bytes of incompressible filler.
+        broken: Whether importing it fails.
+        tag: Compatibility tag; None takes the builder's.
+        requires: Requirements to add to the core's own.
+        requires_python: Instead of the core's own, unless None.
+    """
+
+    version: str | None = None
+    padding: int = 0
+    broken: bool = False
+    tag: str | None = None
+    requires: tuple[str, ...] = ()
+    requires_python: str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the builder's wheel needs no edit."""
+        return self == WheelSpec(version=self.version, broken=self.broken)
+
+
+def edit_wheel(wheel: Path, target: Path, spec: WheelSpec) -> Path:
+    """Write an edited copy of a wheel with a new RECORD.
 
     Args:
-        wheel: The wheel to start from.
-        target: Folder that gets the copy.
-        recipe: Its ``padding`` is a data file of random bytes, the same ones each time, stored as they are.
+        wheel: The wheel to copy.
+        target: Folder for the copy.
+        spec: What to edit; ``padding`` adds a file of random bytes, the same each time, uncompressed.
 
     Returns:
-        The copy's path.
+        Path of the copy.
     """
     entries = _read(wheel)
     info = next(name for name in entries if name.endswith(".dist-info/METADATA")).rpartition("/")[0]
-    entries[f"{info}/METADATA"] = _metadata(entries[f"{info}/METADATA"], recipe)
+    entries[f"{info}/METADATA"] = _metadata(entries[f"{info}/METADATA"], spec)
     filename = wheel.name
-    if recipe.tag is not None:
-        entries[f"{info}/WHEEL"] = _wheel_file(entries[f"{info}/WHEEL"], recipe.tag)
-        filename = f"{'-'.join(wheel.stem.split('-')[:2])}-{recipe.tag}.whl"
-    if recipe.padding:
-        entries[_PADDING_NAME] = random.Random(recipe.padding).randbytes(recipe.padding)  # noqa: S311  filler, not a secret
+    if spec.tag is not None:
+        entries[f"{info}/WHEEL"] = _wheel_metadata(entries[f"{info}/WHEEL"], spec.tag)
+        filename = f"{'-'.join(wheel.stem.split('-')[:2])}-{spec.tag}.whl"
+    if spec.padding:
+        entries[_PADDING_NAME] = random.Random(spec.padding).randbytes(spec.padding)  # noqa: S311  filler, not a secret
     record = f"{info}/RECORD"
     entries.pop(record)
     lines = [_record_line(name, data) for name, data in entries.items()]
@@ -58,17 +84,17 @@ def _read(wheel: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
 
 
-def _metadata(text: bytes, recipe: Recipe) -> bytes:
+def _metadata(text: bytes, spec: WheelSpec) -> bytes:
     head, blank, description = text.decode().partition("\n\n")
     lines = head.splitlines()
-    if recipe.requires_python is not None:
+    if spec.requires_python is not None:
         lines = [line for line in lines if not line.startswith("Requires-Python:")]
-        lines.append(f"Requires-Python: {recipe.requires_python}")
-    lines += [f"Requires-Dist: {requirement}" for requirement in recipe.requires]
+        lines.append(f"Requires-Python: {spec.requires_python}")
+    lines += [f"Requires-Dist: {requirement}" for requirement in spec.requires]
     return ("\n".join(lines) + (blank or "\n") + description).encode()
 
 
-def _wheel_file(text: bytes, tag: str) -> bytes:
+def _wheel_metadata(text: bytes, tag: str) -> bytes:
     lines = [line for line in text.decode().splitlines() if line and not line.startswith("Tag:")]
     expanded = sorted(f"Tag: {single}" for single in parse_tag(tag))
     return ("\n".join([*lines, *expanded]) + "\n").encode()
@@ -77,29 +103,3 @@ def _wheel_file(text: bytes, tag: str) -> bytes:
 def _record_line(name: str, data: bytes) -> str:
     checksum = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
     return f"{name},sha256={checksum},{len(data)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What kind of wheel is wanted.
-
-    Attributes:
-        version: The core's version; None takes the one its sources tell.
-        padding: Bytes of incompressible filler.
-        broken: Whether importing it fails.
-        tag: Compatibility tag; None takes the builder's.
-        requires: Requirements to add to the core's own.
-        requires_python: In place of the core's own; None keeps that.
-    """
-
-    version: str | None = None
-    padding: int = 0
-    broken: bool = False
-    tag: str | None = None
-    requires: tuple[str, ...] = ()
-    requires_python: str | None = None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the wheel as the builder makes it will do."""
-        return self == Recipe(version=self.version, broken=self.broken)

@@ -1,4 +1,4 @@
-"""The server's end of one connection: uvicorn's HTTP protocol, plus the means to break it on purpose."""
+"""A server connection: uvicorn's HTTP protocol, and ways to break it on purpose."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 class Connection(H11Protocol):
-    """Hands itself to the application, under :data:`SCOPE_KEY` of the scope."""
+    """Passes itself to the application as :data:`SCOPE_KEY` of the scope."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection up."""
+        """Begin the connection."""
         super().connection_made(transport)
         application = self.app
 
@@ -31,19 +31,19 @@ class Connection(H11Protocol):
         self.app = with_connection
 
     @property
-    def gone(self) -> bool:
+    def is_closed(self) -> bool:
         """Whether nothing more can be sent."""
         return self.transport.is_closing()
 
     def reset(self) -> None:
-        """Close with a TCP RST: the peer meets ``ECONNRESET``."""
+        """Close with a TCP RST: the peer gets ``ECONNRESET``."""
         raw: socket.socket | None = self.transport.get_extra_info("socket")
-        if raw is not None and not self.gone:
+        if raw is not None and not self.is_closed:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         self.transport.abort()
 
     async def write_head(self, status: int, headers: Mapping[str, str]) -> None:
-        """Write a response head as it is told, true or not."""
+        """Write a response head without checking it against the body."""
         try:
             phrase = HTTPStatus(status).phrase
         except ValueError:
@@ -52,7 +52,7 @@ class Connection(H11Protocol):
         await self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 
     async def write(self, data: bytes) -> None:
-        """Write bytes past the HTTP library, as fast as the peer takes them."""
-        if not self.gone:
+        """Write bytes past the HTTP library, as fast as the peer reads them."""
+        if not self.is_closed:
             self.transport.write(data)
             await self.flow.drain()

@@ -1,15 +1,16 @@
-"""The sandbox's SQLite file: its tables, and one lock around one connection."""
+"""The sandbox's SQLite database: its tables, and one connection with a lock."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from nimbus_sdk.errors import ConfigurationError
 
+Values = Sequence[object] | Mapping[str, object]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (
     key_hash TEXT PRIMARY KEY, masked TEXT NOT NULL, kind TEXT NOT NULL, tier TEXT NOT NULL,
@@ -55,10 +56,10 @@ class Database:
     """One SQLite connection shared by the server's thread and its owner's.
 
     Args:
-        path: The file, made where it is missing; None keeps everything in memory.
+        path: The file, created if missing; None is a database in memory.
 
     Raises:
-        ConfigurationError: The file cannot be opened or is no SQLite database.
+        ConfigurationError: The file cannot be opened or is not an SQLite database.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -75,15 +76,15 @@ class Database:
             except sqlite3.Error:
                 self._connection.close()
                 raise
-        except sqlite3.Error as fault:
+        except sqlite3.Error as error:
             raise ConfigurationError(
-                f"The sandbox cannot use {path} as its database: {fault}.",
-                hint="Name a writable file that the sandbox made, or one that does not exist yet.",
-            ) from fault
+                f"The sandbox cannot use {path} as its database: {error}.",
+                hint="Give a file that the sandbox created, or one that does not exist yet.",
+            ) from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All statements inside hold together or not at all, also against other processes."""
+        """Run the statements inside as one transaction, also against other processes."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -93,16 +94,40 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
-    def answers(self) -> bool:
-        """Whether the database takes a transaction."""
+    def execute(self, statement: str, values: Values = ()) -> int:
+        """Run one statement and return the number of rows that it changed."""
+        with self.transaction() as connection:
+            return connection.execute(statement, values).rowcount
+
+    def insert(self, table: str, row: Mapping[str, object]) -> None:
+        """Insert one row, given by column."""
+        columns, parameters = ", ".join(row), ", ".join(f":{column}" for column in row)
+        self.execute(f"INSERT INTO {table} ({columns}) VALUES ({parameters})", row)  # noqa: S608
+
+    def fetch_one(self, query: str, values: Values = ()) -> sqlite3.Row | None:
+        """Return the first row of a query, or None."""
+        rows = self.fetch_all(query, values)
+        return rows[0] if rows else None
+
+    def fetch_all(self, query: str, values: Values = ()) -> list[sqlite3.Row]:
+        """Return all rows of a query."""
+        with self.transaction() as connection:
+            return connection.execute(query, values).fetchall()
+
+    def revoke(self, table: str, key_hash: str, now: float) -> bool:
+        """Mark an active key of a table as revoked; return whether there was one."""
+        statement = f"UPDATE {table} SET revoked_at = ? WHERE key_hash = ? AND revoked_at IS NULL"  # noqa: S608
+        return self.execute(statement, (now, key_hash)) > 0
+
+    def is_available(self) -> bool:
+        """Return whether the database can run a transaction."""
         try:
-            with self.transaction() as connection:
-                connection.execute("SELECT count(*) FROM keys")
+            self.fetch_all("SELECT count(*) FROM keys")
         except sqlite3.Error:
             return False
         return True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()

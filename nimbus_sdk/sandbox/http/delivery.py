@@ -1,4 +1,4 @@
-"""From an answer to bytes on the wire, with the faults that strike on the way."""
+"""Sends responses, with the faults of the connection."""
 
 from __future__ import annotations
 
@@ -12,112 +12,112 @@ from starlette.types import Receive, Send
 from nimbus_sdk.sandbox.http.connection import Connection
 from nimbus_sdk.sandbox.http.faults import Fault
 from nimbus_sdk.sandbox.http.request_log import Entry
-from nimbus_sdk.sandbox.http.responses import FilePart, Reply
+from nimbus_sdk.sandbox.http.responses import FilePart, Response
 
 _DIGEST = re.compile(rb"sha256:([0-9a-f])")
-_DRIPS_PER_SECOND = 20
-_HEAD_START = 0.02
+_CHUNKS_PER_SECOND = 20
+_HEAD_DELAY = 0.02
 
 
 async def deliver(
-    connection: Connection, reply: Reply, fault: Fault, entry: Entry, receive: Receive, send: Send
+    connection: Connection, response: Response, fault: Fault, entry: Entry, receive: Receive, send: Send
 ) -> None:
-    """Send the answer, in the way the fault asks for.
+    """Send a response as the fault demands.
 
     Args:
-        connection: The connection it goes out on.
-        reply: What to send.
-        fault: How to send it.
-        entry: The journal's entry, told of every byte before it goes.
-        receive: Tells when the peer is gone.
-        send: Takes ASGI messages.
+        connection: The connection to send it on.
+        response: The response.
+        fault: What goes wrong.
+        entry: The request's log entry, updated before each byte is sent.
+        receive: Receives ASGI messages.
+        send: Sends ASGI messages.
     """
-    entry.answered(reply.status)
-    whole = _corrupted(reply) if fault.corrupt_digest else reply.pieces()
-    async with aclosing(_paced(whole, fault.drip, receive)) as pieces:
-        if fault.cuts:
-            await _send_cut(connection, reply, fault, entry, pieces)
-            await until_gone(receive)
+    entry.set_status(response.status)
+    body = _corrupt(response) if fault.corrupt_digest else response.iter_body()
+    async with aclosing(_throttle(body, fault.drip, receive)) as chunks:
+        if fault.breaks_http:
+            await _send_broken(connection, response, fault, entry, chunks)
+            await wait_for_disconnect(receive)
         else:
-            await _send_whole(connection, reply, entry, pieces, send)
+            await _send_whole(connection, response, entry, chunks, send)
 
 
-async def until_gone(receive: Receive) -> None:
-    """Wait until the peer is disconnected; the request's body must have been read."""
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Wait until the peer disconnects; the request's body must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def gone_within(seconds: float, receive: Receive) -> bool:
-    """Wait so many seconds, or until the peer is disconnected: whether it is."""
+async def disconnects_within(seconds: float, receive: Receive) -> bool:
+    """Wait so many seconds for the peer to disconnect; return whether it did."""
     try:
-        await asyncio.wait_for(until_gone(receive), seconds)
+        await asyncio.wait_for(wait_for_disconnect(receive), seconds)
     except TimeoutError:
         return False
     return True
 
 
 async def _send_whole(
-    connection: Connection, reply: Reply, entry: Entry, pieces: AsyncIterator[bytes], send: Send
+    connection: Connection, response: Response, entry: Entry, chunks: AsyncIterator[bytes], send: Send
 ) -> None:
-    headers = [(name.encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
-    headers.append((b"Content-Length", str(reply.length).encode()))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    async for piece in pieces:
-        if connection.gone:
+    headers = [(name.encode(), value.encode("latin-1")) for name, value in response.headers.items()]
+    headers.append((b"Content-Length", str(response.length).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    async for chunk in chunks:
+        if connection.is_closed:
             return
-        entry.sent(len(piece))
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        entry.add_bytes(len(chunk))
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _send_cut(
-    connection: Connection, reply: Reply, fault: Fault, entry: Entry, pieces: AsyncIterator[bytes]
+async def _send_broken(
+    connection: Connection, response: Response, fault: Fault, entry: Entry, chunks: AsyncIterator[bytes]
 ) -> None:
-    told = reply.length // 2 if fault.wrong_length else reply.length
-    left = reply.length if fault.truncate is None else fault.truncate
+    length = response.length // 2 if fault.wrong_length else response.length
+    left = response.length if fault.truncate is None else fault.truncate
     if fault.reset == "after_head":
         left = fault.truncate or 0
     await connection.write_head(
-        reply.status, {**reply.headers, "Content-Length": str(told), "Connection": "close"}
+        response.status, {**response.headers, "Content-Length": str(length), "Connection": "close"}
     )
-    async for piece in pieces:
-        if not left or connection.gone:
+    async for chunk in chunks:
+        if not left or connection.is_closed:
             break
-        part = piece[:left]
+        part = chunk[:left]
         left -= len(part)
-        entry.sent(len(part))
+        entry.add_bytes(len(part))
         await connection.write(part)
     if fault.reset == "after_head":
         # The peer's kernel may drop what it has not read when the RST comes: let it read the head first.
-        await asyncio.sleep(_HEAD_START)
+        await asyncio.sleep(_HEAD_DELAY)
         connection.reset()
     else:
         connection.transport.close()
 
 
-async def _paced(pieces: Iterator[bytes], rate: float | None, receive: Receive) -> AsyncGenerator[bytes]:
+async def _throttle(chunks: Iterator[bytes], rate: float | None, receive: Receive) -> AsyncGenerator[bytes]:
     if rate is None:
-        for piece in pieces:
-            yield piece
+        for chunk in chunks:
+            yield chunk
         return
-    size = max(1, int(rate / _DRIPS_PER_SECOND))
-    for piece in pieces:
-        for start in range(0, len(piece), size):
-            drop = piece[start : start + size]
-            if await gone_within(len(drop) / rate, receive):
+    size = max(1, int(rate / _CHUNKS_PER_SECOND))
+    for chunk in chunks:
+        for start in range(0, len(chunk), size):
+            part = chunk[start : start + size]
+            if await disconnects_within(len(part) / rate, receive):
                 return
-            yield drop
+            yield part
 
 
-def _corrupted(reply: Reply) -> Iterator[bytes]:
-    if not isinstance(reply.body, FilePart):
-        yield _DIGEST.sub(lambda found: b"sha256:" + (b"1" if found[1] == b"0" else b"0"), reply.body)
+def _corrupt(response: Response) -> Iterator[bytes]:
+    if not isinstance(response.body, FilePart):
+        yield _DIGEST.sub(lambda match: b"sha256:" + (b"1" if match[1] == b"0" else b"0"), response.body)
         return
-    spot = reply.length // 2
-    for piece in reply.pieces():
-        if 0 <= spot < len(piece):
-            yield piece[:spot] + bytes([piece[spot] ^ 0xFF]) + piece[spot + 1 :]
+    position = response.length // 2
+    for chunk in response.iter_body():
+        if 0 <= position < len(chunk):
+            yield chunk[:position] + bytes([chunk[position] ^ 0xFF]) + chunk[position + 1 :]
         else:
-            yield piece
-        spot -= len(piece)
+            yield chunk
+        position -= len(chunk)

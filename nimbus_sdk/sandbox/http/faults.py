@@ -1,27 +1,27 @@
-"""Faults on demand: what an endpoint is to do wrong, how often, and after how many good answers."""
+"""Misbehaviour on demand: faults of an endpoint, and switches of the whole sandbox."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.http.error_bodies import ENDPOINTS, error_reply
-from nimbus_sdk.sandbox.http.responses import Reply, json_reply
+from nimbus_sdk.sandbox.http.errors import ErrorFormat
+from nimbus_sdk.sandbox.http.responses import Response, json_response
 
-_MOST = 2**62
+_MAX_COUNT = 2**62
 _REAL = (int, float)
 _NUMBERS: Mapping[str, tuple[type | tuple[type, ...], float, float, str]] = {
-    "status": (int, 100, 599, "a status of HTTP, from 100 to 599"),
-    "delay": (_REAL, 0, 86_400, "a number of seconds from 0 on"),
-    "truncate": (int, 0, _MOST, "a number of bytes from 0 on"),
-    "drip": (_REAL, 1e-3, _MOST, "a number of bytes per second above 0"),
+    "status": (int, 100, 599, "an HTTP status from 100 to 599"),
+    "delay": (_REAL, 0, 86_400, "a number of seconds from 0 to 86,400"),
+    "truncate": (int, 0, _MAX_COUNT, "a number of bytes, 0 or more"),
+    "drip": (_REAL, 1e-3, _MAX_COUNT, "a number of bytes per second above 0"),
     "date_offset": (_REAL, -1e10, 1e11, "a number of seconds within some thousand years"),
-    "times": (int, 1, _MOST, "a number of requests from 1 on, or None for ever"),
-    "after": (int, 0, _MOST, "a number of requests from 0 on"),
+    "times": (int, 1, _MAX_COUNT, "a number of requests, 1 or more, or None for all"),
+    "after": (int, 0, _MAX_COUNT, "a number of requests, 0 or more"),
 }
 _CAPTIVE_PORTAL = (
     b"<!DOCTYPE html><html><head><title>Guest network</title></head>"
@@ -31,8 +31,27 @@ _CAPTIVE_PORTAL = (
 Reset = Literal["before_head", "after_work", "after_head"]
 
 
-class FaultFields(TypedDict, total=False):
-    """The fields of :class:`Fault` but its endpoint, as keyword arguments."""
+@dataclass(slots=True)
+class Switches:
+    """Settings that can be changed while the sandbox runs.
+
+    Attributes:
+        github_configured: False makes github_token answer 503 NOT_CONFIGURED.
+        healthy: False makes health answer 503.
+        token_lifetime: Seconds until a GitHub token expires; None is never.
+        link_lifetime: Seconds until the signed link to an asset expires.
+        neuroai_camel_case: True makes NeuroAI write names in its answers in camelCase.
+    """
+
+    github_configured: bool = True
+    healthy: bool = True
+    token_lifetime: float | None = 3600.0
+    link_lifetime: float = 300.0
+    neuroai_camel_case: bool = False
+
+
+class FaultOptions(TypedDict, total=False):
+    """The fields of :class:`Fault` except its endpoint, as keyword arguments."""
 
     status: int | None
     code: str | None
@@ -55,29 +74,29 @@ class FaultFields(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault. Only what is set goes wrong; the rest of the answer stays as it is.
+    """One fault. Only what is set goes wrong; the rest of the response is unchanged.
 
     Attributes:
-        endpoint: Where it strikes: one of :data:`nimbus_sdk.sandbox.http.error_bodies.ENDPOINTS`.
-        status: HTTP status, with an error body to match unless another body is set.
-        code: Error code of that body; alone it brings its usual status.
-        body: JSON values to answer in place of the real body, or text as it is.
+        endpoint: Name of the endpoint, as listed in :mod:`nimbus_sdk.sandbox`.
+        status: HTTP status, with a matching error body unless another body is set.
+        code: Error code of that body; without a status it brings its usual one.
+        body: JSON values to send instead of the real body, or text to send as it is.
         headers: Headers to add or replace.
         content_type: ``Content-Type`` to send.
-        delay: Seconds before anything is answered.
-        reset: Cut the connection with a TCP RST: before anything is done, after the work is done and before
-            its answer's head (a lost answer), or right after the head.
-        truncate: Bytes of body after which the connection closes; ``Content-Length`` still tells all.
-        corrupt_digest: What is served no longer fits the published digest: one byte of a file, or one digit
-            of the digests in JSON, is changed.
-        wrong_length: ``Content-Length`` tells half of what is sent.
-        html: The log-in page of a captive portal, status 200, in place of the answer.
-        redirect: 302 to this URL in place of the answer.
+        delay: Seconds to wait before the response.
+        reset: Cut the connection with a TCP RST: before any work is done, after the work is done and before
+            the response's head (a lost response), or right after the head.
+        truncate: Bytes of body after which the connection closes; ``Content-Length`` stays that of the whole.
+        corrupt_digest: Change one byte of a file, or one digit of the digests in JSON, so that file and
+            digest differ.
+        wrong_length: Send half of the true ``Content-Length``.
+        html: Send the log-in page of a captive portal with status 200.
+        redirect: Send 302 to this URL.
         drip: Bytes of body per second.
-        raw_body: Bytes to answer in place of the real body.
+        raw_body: Bytes to send instead of the real body.
         date_offset: Seconds by which the ``Date`` header is wrong.
-        times: Requests it strikes; None is for ever.
-        after: Requests that pass first.
+        times: Number of requests that fail; None is all.
+        after: Number of requests that succeed first.
     """
 
     endpoint: str
@@ -100,107 +119,121 @@ class Fault:
     after: int = 0
 
     def __post_init__(self) -> None:
-        if self.endpoint not in ENDPOINTS:
-            raise ConfigurationError(
-                f"The sandbox has no endpoint {self.endpoint!r}.", hint=f"Take one of {', '.join(ENDPOINTS)}."
-            )
         if self.reset not in (None, "before_head", "after_work", "after_head"):
-            raise ConfigurationError(f"reset is before_head, after_work or after_head, not {self.reset!r}.")
-        for name, (kind, least, most, words) in _NUMBERS.items():
+            raise ConfigurationError(
+                f"reset must be before_head, after_work or after_head, not {self.reset!r}."
+            )
+        for name, (kind, minimum, maximum, meaning) in _NUMBERS.items():
             number: float | None = getattr(self, name)
             if number is None:
                 continue
-            if not isinstance(number, kind) or isinstance(number, bool) or not least <= number <= most:
-                raise ConfigurationError(f"{name} is {words}.")
+            if not isinstance(number, kind) or isinstance(number, bool) or not minimum <= number <= maximum:
+                raise ConfigurationError(f"{name} must be {meaning}.")
         headers = self.headers or {}
         texts = [self.code, self.content_type, self.redirect]
         if not isinstance(headers, Mapping) or not all(
             isinstance(text, str) for text in (*headers, *headers.values(), *filter(None, texts))
         ):
-            raise ConfigurationError("code, content_type, redirect and all headers are text.")
+            raise ConfigurationError("code, content_type, redirect and all headers must be text.")
 
     @property
-    def cuts(self) -> bool:
-        """Whether the answer breaks the rules of HTTP, so that no HTTP library would write it."""
+    def breaks_http(self) -> bool:
+        """Whether the response is invalid HTTP, which no HTTP library would write."""
         return self.truncate is not None or self.wrong_length or self.reset == "after_head"
 
-    def replacement(self, request_id: str) -> Reply | None:
-        """The answer to send in place of the endpoint's own; None where that one stands.
+    def replacement(self, errors: ErrorFormat, request_id: str) -> Response | None:
+        """Return the response to send instead of the endpoint's own, or None to send that one.
 
         Args:
+            errors: Format of the endpoint's error bodies.
             request_id: ``X-Request-ID`` of the exchange, for error bodies that repeat it.
         """
         if self.redirect is not None:
-            return Reply(self.status or 302, {"Location": self.redirect})
+            return Response(self.status or 302, {"Location": self.redirect})
         if self.raw_body is not None:
-            return Reply(self.status or 200, {"Content-Type": "application/octet-stream"}, self.raw_body)
+            return self._whole("application/octet-stream", self.raw_body)
         if self.html:
-            return Reply(self.status or 200, {"Content-Type": "text/html; charset=utf-8"}, _CAPTIVE_PORTAL)
+            return self._whole("text/html; charset=utf-8", _CAPTIVE_PORTAL)
         if isinstance(self.body, str):
-            return Reply(
-                self.status or 200, {"Content-Type": "text/plain; charset=utf-8"}, self.body.encode()
-            )
+            return self._whole("text/plain; charset=utf-8", self.body.encode())
         if self.body is not None:
-            return json_reply(self.status or 200, self.body)
+            return json_response(self.status or 200, self.body)
         if self.status is None and self.code is None:
             return None
-        return error_reply(self.endpoint, self.status, self.code, request_id)
+        return errors.response(request_id, status=self.status, code=self.code)
+
+    def _whole(self, content_type: str, body: bytes) -> Response:
+        return Response(self.status or 200, {"Content-Type": content_type}, body)
 
 
-NO_FAULT = Fault(endpoint="health")
-
-
-class FaultBook:
-    """The faults to come; each endpoint meets them in the order in which they were set."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: dict[str, list[_Pending]] = {}
-
-    def add(self, fault: Fault) -> None:
-        """Set a fault."""
-        with self._lock:
-            self._waiting.setdefault(fault.endpoint, []).append(_Pending(fault, fault.after, fault.times))
-
-    def take(self, endpoint: str) -> Fault:
-        """The fault that strikes this request; :data:`NO_FAULT` where none does."""
-        with self._lock:
-            waiting = self._waiting.get(endpoint)
-            if not waiting:
-                return NO_FAULT
-            first = waiting[0]
-            if first.to_pass:
-                first.to_pass -= 1
-                return NO_FAULT
-            if first.left is not None:
-                first.left -= 1
-                if first.left == 0:
-                    waiting.pop(0)
-            return first.fault
-
-    def clear(self) -> None:
-        """Forget all faults."""
-        with self._lock:
-            self._waiting.clear()
+NO_FAULT = Fault(endpoint="")
 
 
 @dataclass(slots=True)
 class _Pending:
     fault: Fault
-    to_pass: int
+    to_skip: int
     left: int | None
 
 
-def fault_from_json(text: bytes) -> Fault:
-    """A fault from a JSON object with the fields of :class:`Fault`; ``raw_body`` is text there.
+class FaultQueues:
+    """The faults to come; each endpoint has a queue of its own.
+
+    Args:
+        endpoints: Names of all endpoints.
+    """
+
+    def __init__(self, endpoints: Collection[str]) -> None:
+        self._endpoints = endpoints
+        self._lock = threading.Lock()
+        self._queues: dict[str, list[_Pending]] = {}
+
+    def add(self, fault: Fault) -> None:
+        """Append a fault to the queue of its endpoint.
+
+        Raises:
+            ConfigurationError: There is no such endpoint.
+        """
+        if fault.endpoint not in self._endpoints:
+            raise ConfigurationError(
+                f"The sandbox has no endpoint {fault.endpoint!r}.",
+                hint=f"Use one of {', '.join(self._endpoints)}.",
+            )
+        with self._lock:
+            self._queues.setdefault(fault.endpoint, []).append(_Pending(fault, fault.after, fault.times))
+
+    def take(self, endpoint: str) -> Fault:
+        """Return the fault of this request, or :data:`NO_FAULT`."""
+        with self._lock:
+            queue = self._queues.get(endpoint)
+            if not queue:
+                return NO_FAULT
+            first = queue[0]
+            if first.to_skip:
+                first.to_skip -= 1
+                return NO_FAULT
+            if first.left is not None:
+                first.left -= 1
+                if first.left == 0:
+                    queue.pop(0)
+            return first.fault
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        with self._lock:
+            self._queues.clear()
+
+
+def parse_fault(text: bytes) -> Fault:
+    """Return the fault that a JSON object describes; its ``raw_body`` is text.
 
     Raises:
-        ConfigurationError: It is no such object.
+        ConfigurationError: The text is not such an object.
     """
     try:
         fields = json.loads(text)
         if isinstance(fields.get("raw_body"), str):
             fields["raw_body"] = fields["raw_body"].encode()
         return Fault(**fields)
-    except (ValueError, TypeError, AttributeError) as fault:
-        raise ConfigurationError(f"This is not a fault: {fault}.") from fault
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"This is not a fault: {error}.") from error

@@ -1,4 +1,4 @@
-"""Secrets out of everything that is kept or shown: journal, database, listings."""
+"""Masks secrets in everything that the sandbox stores or returns: request log, database, listings."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SECRET_PARAMETERS = frozenset(
 
 
 def digest(secret: str) -> str:
-    """SHA-256 in hexadecimal: the only form in which a secret is stored."""
+    """Return the SHA-256 in hexadecimal: the only form in which a secret is stored."""
     return sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def mask_key(key: str) -> str:
-    """Prefix, first four and last four characters of a well-formed key.
+    """Return prefix, first four and last four characters of a well-formed key.
 
     Example:
         >>> mask_key("nbci_test_" + "0123456789ab" * 4)
@@ -34,19 +34,19 @@ def mask_key(key: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """The text with every key of the four systems and every GitHub token in it masked, and fit to be kept.
+    """Mask all keys of the four services and all GitHub tokens in a text.
 
     Example:
         >>> mask_text("token ghp_abcdef1234 of user 7")
         'token ghp_*** of user 7'
     """
     text = text.encode("utf-8", "backslashreplace").decode()
-    text = _TOKEN.sub("ghp_" + MASK, _KEY.sub(lambda found: mask_key(found.group()), text))
-    return _JWT.sub("eyJ" + MASK, _OPAQUE.sub(lambda found: f"{found[1]}_{MASK}", text))
+    text = _TOKEN.sub("ghp_" + MASK, _KEY.sub(lambda match: mask_key(match.group()), text))
+    return _JWT.sub("eyJ" + MASK, _OPAQUE.sub(lambda match: f"{match[1]}_{MASK}", text))
 
 
 def mask_path(path: str, query: str) -> str:
-    """Path and query as a journal may hold them.
+    """Return path and query for the request log.
 
     Example:
         >>> mask_path("/v1/installer/github-token", "api_key=secret&x=1")
@@ -62,7 +62,7 @@ def mask_path(path: str, query: str) -> str:
 
 
 def mask_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Headers by lower-case name, with what authenticates masked."""
+    """Return headers by lower-case name, with credentials masked."""
     return {name.lower(): _mask_header(name.lower(), value) for name, value in headers}
 
 

@@ -1,4 +1,4 @@
-"""What was asked of the sandbox, in order, without a secret in it."""
+"""The log of the requests that the sandbox received, in order, with secrets masked."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import asdict, dataclass, replace
 
 from nimbus_sdk.sandbox.http.masking import mask_headers, mask_path, mask_text
 
-KEPT = 10_000
+MAX_ENTRIES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and what became of it.
+    """One request and its response.
 
     Attributes:
-        seq: 1 for the first request of this sandbox, and so on, in order of arrival.
+        seq: Number of the request in this sandbox, from 1, in order of arrival.
         method: HTTP method.
         path: Path and query, secrets masked.
-        endpoint: The endpoint's name, ``unknown`` where there is none.
-        status: Status sent; None while unanswered, or where the connection was cut before the head.
+        endpoint: The endpoint's name, ``unknown`` if there is none.
+        status: Status sent; None before the response, or if the connection was cut before its head.
         request_id: ``X-Request-ID`` of the exchange.
         headers: Request headers by lower-case name, secrets masked.
         received_at: Unix second of arrival, by the sandbox's clock.
@@ -41,19 +41,36 @@ class Exchange:
     range: str | None
 
     def to_dict(self) -> dict[str, object]:
-        """The exchange as JSON-ready values."""
+        """Return the exchange as JSON-ready values."""
         return asdict(self)
 
 
-class Journal:
+class Entry:
+    """An exchange in progress; only the server's thread writes to it."""
+
+    __slots__ = ("exchange",)
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def set_status(self, status: int) -> None:
+        """Record the status that is sent now."""
+        self.exchange = replace(self.exchange, status=status)
+
+    def add_bytes(self, count: int) -> None:
+        """Record that so many more bytes of body are sent now."""
+        self.exchange = replace(self.exchange, bytes_sent=self.exchange.bytes_sent + count)
+
+
+class RequestLog:
     """The last 10,000 exchanges."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
-        self._exchanges: deque[Entry] = deque(maxlen=KEPT)
+        self._exchanges: deque[Entry] = deque(maxlen=MAX_ENTRIES)
 
-    def open(
+    def add(
         self,
         *,
         method: str,
@@ -64,7 +81,7 @@ class Journal:
         headers: Iterable[tuple[str, str]],
         received_at: float,
     ) -> Entry:
-        """Note an arrival; the entry is filled in as the answer goes out."""
+        """Record a request; its entry is updated as the response is sent."""
         masked = mask_headers(headers)
         with self._lock:
             self._count += 1
@@ -86,28 +103,11 @@ class Journal:
         return entry
 
     def exchanges(self) -> list[Exchange]:
-        """All that is kept, oldest first, as it stands now."""
+        """Return all exchanges in their present state, oldest first."""
         with self._lock:
             return [entry.exchange for entry in self._exchanges]
 
     def clear(self) -> None:
-        """Forget what was noted; numbering goes on."""
+        """Remove all exchanges; the numbering continues."""
         with self._lock:
             self._exchanges.clear()
-
-
-class Entry:
-    """An exchange under way; only the server's thread writes to it."""
-
-    __slots__ = ("exchange",)
-
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-
-    def answered(self, status: int) -> None:
-        """The head with this status goes out now."""
-        self.exchange = replace(self.exchange, status=status)
-
-    def sent(self, count: int) -> None:
-        """So many more bytes of body go out now."""
-        self.exchange = replace(self.exchange, bytes_sent=self.exchange.bytes_sent + count)

@@ -1,4 +1,4 @@
-"""Instants as the wire spells them. Everything inside the sandbox counts in Unix seconds, UTC."""
+"""Times as the wire spells them. Inside the sandbox all times are Unix seconds, UTC."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Clock = Callable[[], float]
 
 
 def iso(moment: float) -> str:
-    """Unix seconds as ISO 8601 with a ``Z``, whole seconds.
+    """Return Unix seconds as ISO 8601 with a ``Z``, in whole seconds.
 
     Example:
         >>> iso(1_761_955_200)
@@ -18,8 +18,13 @@ def iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def iso_or_none(moment: float | None) -> str | None:
+    """Return :func:`iso` of a time, or None for None."""
+    return None if moment is None else iso(moment)
+
+
 def month(moment: float) -> str:
-    """The calendar month, UTC, that a quota is counted in.
+    """Return the calendar month, UTC, in which a quota is counted.
 
     Example:
         >>> month(1_761_955_199)
@@ -29,7 +34,7 @@ def month(moment: float) -> str:
 
 
 def next_month(moment: float) -> float:
-    """Start of the month after ``moment``: when quotas begin anew.
+    """Return the start of the month after ``moment``: the time at which quotas are reset.
 
     Example:
         >>> iso(next_month(1_761_955_200))

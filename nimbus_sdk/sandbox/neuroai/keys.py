@@ -5,30 +5,47 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal, TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
+from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.masking import digest
 from nimbus_sdk.sandbox.http.times import Clock
-from nimbus_sdk.sandbox.neuroai.errors import NeuroAiRefused
-from nimbus_sdk.sandbox.neuroai.key_fields import RateLimit, Traits
+from nimbus_sdk.sandbox.neuroai.key_fields import KeyFields, RateLimit, parse_key_fields
 
-_SHOWN = 12
+KeyType = Literal["personal", "team", "service"]
+_PREFIX_LENGTH = 12
+
+
+class NeuroAiKeyOptions(TypedDict, total=False):
+    """The keyword arguments of :meth:`NeuroAiKeys.create`."""
+
+    role: str | None
+    name: str
+    description: str
+    type: KeyType
+    permissions: Collection[str] | None
+    expires_at: datetime | None
+    referrers: Collection[str]
+    rate_limit: Mapping[str, int] | None
+    user: str
 
 
 @dataclass(frozen=True, slots=True)
 class NeuroAiKey:
-    """What the sandbox knows of one key.
+    """One key.
 
     Attributes:
-        number: Its place in the order of creation.
+        number: Position in the order of creation.
         id: ``key_`` and 16 hexadecimal digits.
-        key_prefix: First characters of the secret.
-        traits: What its owner set.
-        user: The account that holds it.
-        ceiling: What its creator was allowed, which a personal key cannot exceed; None is without a ceiling.
+        key_prefix: The first characters of the secret.
+        fields: The fields that its owner can set.
+        user: The account that owns it.
+        ceiling: The permissions of its creator, which a personal key cannot exceed; None is no ceiling.
         created_at: Unix second.
         rotated_at: Unix second of the last rotation, or None.
         last_used_at: Unix second of the last use, or None.
@@ -37,7 +54,7 @@ class NeuroAiKey:
     number: int
     id: str
     key_prefix: str
-    traits: Traits
+    fields: KeyFields
     user: str
     ceiling: frozenset[str] | None
     created_at: float
@@ -49,87 +66,124 @@ class NeuroAiKeys:
     """The NeuroAI keys of one database.
 
     Args:
-        database: Where they are kept.
-        clock: Tells Unix seconds.
+        database: The database.
+        clock: Returns Unix seconds.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    def create(self, traits: Traits, user: str, ceiling: Sequence[str] | None) -> tuple[NeuroAiKey, str]:
-        """Make a key: its record, and its secret, plain, this once."""
+    def add(self, fields: KeyFields, user: str, ceiling: Sequence[str] | None) -> tuple[NeuroAiKey, str]:
+        """Add a key and return it with its secret, which cannot be read later."""
         key_id, secret = f"key_{secrets.token_hex(8)}", _new_secret()
         row = {
             "id": key_id,
             "key_hash": digest(secret),
-            "key_prefix": secret[:_SHOWN],
-            **_columns(traits),
-            "type": traits.type,
+            "key_prefix": secret[:_PREFIX_LENGTH],
+            **_columns(fields),
+            "type": fields.type,
             "user": user,
             "ceiling": None if ceiling is None else json.dumps(list(ceiling)),
             "created_at": self._clock(),
         }
-        places = ", ".join(f":{column}" for column in row)
-        with self._database.transaction() as connection:
-            connection.execute(f"INSERT INTO neuroai_keys ({', '.join(row)}) VALUES ({places})", row)  # noqa: S608
-            return _found(connection, key_id), secret
+        self._database.insert("neuroai_keys", row)
+        return self._require(key_id), secret
+
+    def create(
+        self,
+        *,
+        role: str | None = "Administrator",
+        name: str = "sandbox",
+        description: str = "",
+        type: KeyType = "team",
+        permissions: Collection[str] | None = None,
+        expires_at: datetime | None = None,
+        referrers: Collection[str] = (),
+        rate_limit: Mapping[str, int] | None = None,
+        user: str = "usr_sandbox",
+    ) -> str:
+        """Create a key and return its secret in plain; it cannot be read later.
+
+        Args:
+            role: ``Viewer``, ``Developer``, ``Administrator`` or ``API Manager``; any with permissions.
+            name: Text for people.
+            description: Text for people.
+            type: ``personal``, ``team`` or ``service``.
+            permissions: The key's own, instead of its role's; None takes the role's.
+            expires_at: Aware time from which it is rejected; None is never, a past time makes an expired key.
+            referrers: Domains, addresses and networks it can be used from; empty is anywhere.
+            rate_limit: ``{"requests": n, "per_seconds": n}``; None is no limit.
+            user: The account that owns it.
+
+        Raises:
+            ConfigurationError: An option is invalid.
+        """
+        if not isinstance(user, str) or not user:
+            raise ConfigurationError("user must be the id of an account, such as 'usr_sandbox'.")
+        if isinstance(permissions, str) or isinstance(referrers, str):
+            raise ConfigurationError("permissions and referrers must be collections of texts.")
+        body = {
+            "role": role,
+            "name": name,
+            "description": description,
+            "type": type,
+            "permissions": None if permissions is None else list(permissions),
+            "expires_at": None if expires_at is None else expires_at.isoformat(),
+            "referrers": list(referrers),
+            "rate_limit": None if rate_limit is None else dict(rate_limit),
+        }
+        try:
+            fields = parse_key_fields(body)
+        except ValueError as error:
+            raise ConfigurationError(f"The NeuroAI key is invalid: {error}") from error
+        return self.add(fields, user, None)[1]
 
     def by_secret(self, secret: str) -> NeuroAiKey | None:
-        """The key whose secret this is now; None where there is none."""
-        return self._one("SELECT * FROM neuroai_keys WHERE key_hash = ?", digest(secret))
+        """Return the key of this secret, or None."""
+        return self._find("key_hash", digest(secret))
 
     def by_id(self, key_id: str) -> NeuroAiKey | None:
-        """The key of this id; None where there is none."""
-        return self._one("SELECT * FROM neuroai_keys WHERE id = ?", key_id)
+        """Return the key of this id, or None."""
+        return self._find("id", key_id)
 
-    def all(self) -> list[NeuroAiKey]:
-        """Every key, oldest first."""
-        return self.after(0, -1)  # SQLite takes a negative limit for none
+    def list_all(self) -> list[NeuroAiKey]:
+        """Return all keys, oldest first."""
+        return self.page(0, -1)  # a negative LIMIT of SQLite is no limit
 
-    def after(self, number: int, count: int) -> list[NeuroAiKey]:
-        """So many keys, oldest first, that were made after the one of this number."""
-        with self._database.transaction() as connection:
-            rows = connection.execute(
-                "SELECT * FROM neuroai_keys WHERE number > ? ORDER BY number LIMIT ?", (number, count)
-            ).fetchall()
+    def page(self, after: int, count: int) -> list[NeuroAiKey]:
+        """Return the keys created after the one of a number, oldest first."""
+        rows = self._database.fetch_all(
+            "SELECT * FROM neuroai_keys WHERE number > ? ORDER BY number LIMIT ?", (after, count)
+        )
         return [_key(row) for row in rows]
 
-    def update(self, key: NeuroAiKey, traits: Traits) -> NeuroAiKey:
-        """Give a key other traits; its type stays."""
-        columns = _columns(traits)
-        places = ", ".join(f"{column} = :{column}" for column in columns)
-        with self._database.transaction() as connection:
-            connection.execute(
-                f"UPDATE neuroai_keys SET {places} WHERE id = :id",  # noqa: S608
-                {**columns, "id": key.id},
-            )
-            return _found(connection, key.id)
+    def update(self, key: NeuroAiKey, fields: KeyFields) -> NeuroAiKey:
+        """Change the fields of a key except its type."""
+        return self._set(key, _columns(fields))
 
     def rotate(self, key: NeuroAiKey) -> tuple[NeuroAiKey, str]:
-        """Give a key another secret; the old one is dead."""
+        """Give a key a new secret; the old one is invalid at once."""
         secret = _new_secret()
-        with self._database.transaction() as connection:
-            connection.execute(
-                "UPDATE neuroai_keys SET key_hash = ?, key_prefix = ?, rotated_at = ? WHERE id = ?",
-                (digest(secret), secret[:_SHOWN], self._clock(), key.id),
-            )
-            return _found(connection, key.id), secret
+        columns = {
+            "key_hash": digest(secret),
+            "key_prefix": secret[:_PREFIX_LENGTH],
+            "rotated_at": self._clock(),
+        }
+        return self._set(key, columns), secret
 
-    def touch(self, key: NeuroAiKey) -> NeuroAiKey:
-        """Note that a key is used now."""
+    def mark_used(self, key: NeuroAiKey) -> NeuroAiKey:
+        """Record that a key is used now."""
         now = self._clock()
-        with self._database.transaction() as connection:
-            connection.execute("UPDATE neuroai_keys SET last_used_at = ? WHERE id = ?", (now, key.id))
+        self._database.execute("UPDATE neuroai_keys SET last_used_at = ? WHERE id = ?", (now, key.id))
         return replace(key, last_used_at=now)
 
     def delete(self, key_id: str) -> bool:
-        """End a key for ever: whether there was one."""
-        with self._database.transaction() as connection:
-            return connection.execute("DELETE FROM neuroai_keys WHERE id = ?", (key_id,)).rowcount > 0
+        """Delete a key for ever; return whether there was one."""
+        return self._database.execute("DELETE FROM neuroai_keys WHERE id = ?", (key_id,)) > 0
 
     def revoke(self, name: str) -> None:
-        """End a key, named by its secret or its id.
+        """Delete a key by its secret or its id.
 
         Raises:
             ConfigurationError: There is no such key.
@@ -138,14 +192,24 @@ class NeuroAiKeys:
         if key is None or not self.delete(key.id):
             raise ConfigurationError("The sandbox has no such NeuroAI key.")
 
-    def deactivate(self, user: str) -> None:
-        """Deactivate an account: its personal keys end with it, those of its teams and services stay."""
-        with self._database.transaction() as connection:
-            connection.execute("DELETE FROM neuroai_keys WHERE user = ? AND type = 'personal'", (user,))
+    def deactivate_user(self, user: str) -> None:
+        """Deactivate an account: its personal keys are deleted, those of its teams and services stay."""
+        self._database.execute("DELETE FROM neuroai_keys WHERE user = ? AND type = 'personal'", (user,))
 
-    def _one(self, query: str, value: str) -> NeuroAiKey | None:
-        with self._database.transaction() as connection:
-            row = connection.execute(query, (value,)).fetchone()
+    def _set(self, key: NeuroAiKey, columns: Mapping[str, object]) -> NeuroAiKey:
+        assignments = ", ".join(f"{column} = :{column}" for column in columns)
+        statement = f"UPDATE neuroai_keys SET {assignments} WHERE id = :id"  # noqa: S608
+        self._database.execute(statement, {**columns, "id": key.id})
+        return self._require(key.id)
+
+    def _require(self, key_id: str) -> NeuroAiKey:
+        key = self.by_id(key_id)
+        if key is None:  # another process has deleted it meanwhile
+            raise HttpError("not_found", "API key not found")
+        return key
+
+    def _find(self, column: str, value: str) -> NeuroAiKey | None:
+        row = self._database.fetch_one(f"SELECT * FROM neuroai_keys WHERE {column} = ?", (value,))  # noqa: S608
         return None if row is None else _key(row)
 
 
@@ -153,30 +217,23 @@ def _new_secret() -> str:
     return f"nai_{secrets.token_hex(20)}"
 
 
-def _columns(traits: Traits) -> dict[str, object]:
-    custom, limit = traits.custom_permissions, traits.rate_limit
+def _columns(fields: KeyFields) -> dict[str, object]:
+    custom, limit = fields.custom_permissions, fields.rate_limit
     return {
-        "name": traits.name,
-        "description": traits.description,
-        "role": traits.role,
+        "name": fields.name,
+        "description": fields.description,
+        "role": fields.role,
         "custom_permissions": None if custom is None else json.dumps(custom),
-        "expires_at": traits.expires_at,
-        "referrers": json.dumps(traits.referrers),
+        "expires_at": fields.expires_at,
+        "referrers": json.dumps(fields.referrers),
         "rate_requests": None if limit is None else limit.requests,
         "rate_seconds": None if limit is None else limit.per_seconds,
     }
 
 
-def _found(connection: sqlite3.Connection, key_id: str) -> NeuroAiKey:
-    row = connection.execute("SELECT * FROM neuroai_keys WHERE id = ?", (key_id,)).fetchone()
-    if row is None:  # another process deleted it since it was looked up
-        raise NeuroAiRefused("not_found", "API key not found")
-    return _key(row)
-
-
 def _key(row: sqlite3.Row) -> NeuroAiKey:
     custom, ceiling = row["custom_permissions"], row["ceiling"]
-    traits = Traits(
+    fields = KeyFields(
         name=row["name"],
         description=row["description"],
         role=row["role"],
@@ -192,7 +249,7 @@ def _key(row: sqlite3.Row) -> NeuroAiKey:
         number=row["number"],
         id=row["id"],
         key_prefix=row["key_prefix"],
-        traits=traits,
+        fields=fields,
         user=row["user"],
         ceiling=None if ceiling is None else frozenset(json.loads(ceiling)),
         created_at=row["created_at"],

@@ -19,119 +19,139 @@ are an assumption of this SDK.
 
 from __future__ import annotations
 
-from starlette.routing import Route
-
-from nimbus_sdk.sandbox.app.state import State
-from nimbus_sdk.sandbox.http.endpoint import Endpoint, Visit
-from nimbus_sdk.sandbox.neuroai.access import ANY_KEY, Answer, Guarded
-from nimbus_sdk.sandbox.neuroai.agents import create_agent, list_agents, update_agent
-from nimbus_sdk.sandbox.neuroai.errors import NeuroAiRefused
-from nimbus_sdk.sandbox.neuroai.key_fields import LEAST, Traits, changed_traits, read_traits
-from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey
-from nimbus_sdk.sandbox.neuroai.wire import asked_page, key_row, page_json
-
-
-def neuroai_routes(state: State) -> list[Route]:
-    """The routes below ``/neuroai``."""
-    read, write = "api_keys:read", "api_keys:write"
-    keys = Guarded({"GET": (read, _list), "POST": (write, _create)})
-    key = Guarded({"GET": (read, _get), "PATCH": (write, _update), "DELETE": (write, _delete)})
-    agents = Guarded({"GET": ("agents:read", list_agents), "POST": ("agents:write", create_agent)})
-    endpoints = (
-        ("/v1/api-keys", "neuroai_keys", keys),
-        ("/v1/api-keys/{key_id}", "neuroai_key", key),
-        ("/v1/api-keys/{key_id}/rotate", "neuroai_rotate", Guarded({"POST": (write, _rotate)})),
-        ("/v1/auth/verify", "neuroai_verify", Guarded({"GET": (ANY_KEY, _verify)})),
-        ("/v1/audit-logs", "neuroai_audit", Guarded({"GET": ("audit_logs:read", _audit)})),
-        ("/v1/agents", "neuroai_agents", agents),
-        ("/v1/agents/{agent_id}", "neuroai_agents", Guarded({"PATCH": ("agents:write", update_agent)})),
-        ("/{rest:path}", "neuroai", Guarded({})),
-    )
-    return [Route(f"/neuroai{path}", Endpoint(name, guarded, state)) for path, name, guarded in endpoints]
+from nimbus_sdk.sandbox.http.database import Database
+from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.http.faults import Switches
+from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
+from nimbus_sdk.sandbox.http.times import Clock
+from nimbus_sdk.sandbox.neuroai.access import ANY_KEY, AccessControl, Actions, Answer
+from nimbus_sdk.sandbox.neuroai.agents import NeuroAiAgents
+from nimbus_sdk.sandbox.neuroai.audit import NeuroAiAudit
+from nimbus_sdk.sandbox.neuroai.errors import NEUROAI_ERRORS
+from nimbus_sdk.sandbox.neuroai.key_fields import (
+    LEAST_ROLE,
+    KeyFields,
+    change_key_fields,
+    parse_key_fields,
+)
+from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
+from nimbus_sdk.sandbox.neuroai.wire import key_json, page_json, parse_page
 
 
-def _list(visit: Visit, _: NeuroAiKey) -> Answer:
-    page = asked_page(visit.request.query_params)
-    keys = visit.state.neuroai.after(page.after, page.limit + 1)
-    return 200, page_json([(key.number, key_row(key)) for key in keys], page.limit)
+class NeuroAi:
+    """NeuroAI.
+
+    Args:
+        database: The database of keys.
+        clock: Returns Unix seconds.
+        switches: Settings that can change at any time.
+    """
+
+    def __init__(self, database: Database, clock: Clock, switches: Switches) -> None:
+        self.keys = NeuroAiKeys(database, clock)
+        self._clock = clock
+        self._agents = NeuroAiAgents()
+        self._audit = NeuroAiAudit(database, clock)
+        self._access = AccessControl(self.keys, self._audit, clock, switches)
+
+    def routes(self) -> list[ServiceRoute]:
+        """Return the routes below ``/neuroai``."""
+        read, write, agents = "api_keys:read", "api_keys:write", self._agents
+        endpoints: tuple[tuple[str, str, Actions], ...] = (
+            ("/v1/api-keys", "neuroai_keys", {"GET": (read, self._list), "POST": (write, self._create)}),
+            (
+                "/v1/api-keys/{key_id}",
+                "neuroai_key",
+                {"GET": (read, self._get), "PATCH": (write, self._update), "DELETE": (write, self._delete)},
+            ),
+            ("/v1/api-keys/{key_id}/rotate", "neuroai_rotate", {"POST": (write, self._rotate)}),
+            ("/v1/auth/verify", "neuroai_verify", {"GET": (ANY_KEY, self._verify)}),
+            ("/v1/audit-logs", "neuroai_audit", {"GET": ("audit_logs:read", self._list_audit)}),
+            (
+                "/v1/agents",
+                "neuroai_agents",
+                {"GET": ("agents:read", agents.list_all), "POST": ("agents:write", agents.create)},
+            ),
+            ("/v1/agents/{agent_id}", "neuroai_agents", {"PATCH": ("agents:write", agents.update)}),
+            ("/{rest:path}", "neuroai", {}),
+        )
+        return [
+            ServiceRoute(f"/neuroai{path}", name, self._access.protect(actions), NEUROAI_ERRORS)
+            for path, name, actions in endpoints
+        ]
+
+    def _list(self, request: Request, caller: NeuroAiKey) -> Answer:
+        page = parse_page(request.query)
+        keys = self.keys.page(page.after, page.limit + 1)
+        return 200, page_json([(key.number, key_json(key)) for key in keys], page.limit)
+
+    def _create(self, request: Request, caller: NeuroAiKey) -> Answer:
+        body = _require_body(request)
+        if body.get("role") is None and body.get("permissions") is None:
+            own = caller.fields.to_json()
+            is_personal = body.get("type", "personal") == "personal"
+            names = ("role", "permissions")
+            body |= {name: own[name] for name in names} if is_personal else {"role": LEAST_ROLE}
+        try:
+            fields = parse_key_fields(body)
+        except ValueError as error:
+            raise HttpError("invalid_request", str(error)) from error
+        ceiling = caller.fields.permissions if fields.type == "personal" else None
+        _check_ceiling(fields, None if ceiling is None else frozenset(ceiling))
+        self._check_expiry(body, fields)
+        key, secret = self.keys.add(fields, caller.user, ceiling)
+        return 201, {**key_json(key), "key": secret}
+
+    def _get(self, request: Request, caller: NeuroAiKey) -> Answer:
+        return 200, key_json(self._require_key(request))
+
+    def _update(self, request: Request, caller: NeuroAiKey) -> Answer:
+        key, changes = self._require_key(request), _require_body(request)
+        try:
+            fields = change_key_fields(key.fields, changes)
+        except ValueError as error:
+            raise HttpError("invalid_request", str(error)) from error
+        _check_ceiling(fields, key.ceiling)
+        self._check_expiry(changes, fields)
+        return 200, key_json(self.keys.update(key, fields))
+
+    def _delete(self, request: Request, caller: NeuroAiKey) -> Answer:
+        if not self.keys.delete(request.path_params["key_id"]):
+            raise HttpError("not_found", "API key not found")
+        return 204, None
+
+    def _rotate(self, request: Request, caller: NeuroAiKey) -> Answer:
+        key = self._require_key(request)
+        if key.fields.expires_at is not None and key.fields.expires_at <= self._clock():
+            raise HttpError("conflict", "An expired key cannot be rotated: set its expires_at first.")
+        rotated, secret = self.keys.rotate(key)
+        return 200, {**key_json(rotated), "key": secret}
+
+    def _verify(self, request: Request, caller: NeuroAiKey) -> Answer:
+        return 200, {"valid": True, "key": key_json(caller)}
+
+    def _list_audit(self, request: Request, caller: NeuroAiKey) -> Answer:
+        page = parse_page(request.query)
+        return 200, page_json(self._audit.page(page.after, page.limit + 1), page.limit)
+
+    def _require_key(self, request: Request) -> NeuroAiKey:
+        key = self.keys.by_id(request.path_params["key_id"])
+        if key is None:
+            raise HttpError("not_found", "API key not found")
+        return key
+
+    def _check_expiry(self, body: dict[str, object], fields: KeyFields) -> None:
+        if "expires_at" in body and fields.expires_at is not None and fields.expires_at <= self._clock():
+            raise HttpError("invalid_request", "expires_at is in the past.")
 
 
-def _create(visit: Visit, caller: NeuroAiKey) -> Answer:
-    fields = _body(visit)
-    if fields.get("role") is None and fields.get("permissions") is None:
-        inherits = fields.get("type", "personal") == "personal"
-        own = caller.traits.to_fields()
-        role = {"role": own["role"], "permissions": own["permissions"]} if inherits else {"role": LEAST}
-        fields = {**fields, **role}
-    try:
-        traits = read_traits(fields)
-    except ValueError as fault:
-        raise NeuroAiRefused("invalid_request", str(fault)) from fault
-    ceiling = caller.traits.permissions if traits.type == "personal" else None
-    _check_ceiling(traits, None if ceiling is None else frozenset(ceiling))
-    _check_expiry(visit, fields, traits)
-    key, secret = visit.state.neuroai.create(traits, caller.user, ceiling)
-    return 201, {**key_row(key), "key": secret}
-
-
-def _get(visit: Visit, _: NeuroAiKey) -> Answer:
-    return 200, key_row(_asked_key(visit))
-
-
-def _update(visit: Visit, _: NeuroAiKey) -> Answer:
-    key, changes = _asked_key(visit), _body(visit)
-    try:
-        traits = changed_traits(key.traits, changes)
-    except ValueError as fault:
-        raise NeuroAiRefused("invalid_request", str(fault)) from fault
-    _check_ceiling(traits, key.ceiling)
-    _check_expiry(visit, changes, traits)
-    return 200, key_row(visit.state.neuroai.update(key, traits))
-
-
-def _delete(visit: Visit, _: NeuroAiKey) -> Answer:
-    if not visit.state.neuroai.delete(visit.request.path_params["key_id"]):
-        raise NeuroAiRefused("not_found", "API key not found")
-    return 204, None
-
-
-def _rotate(visit: Visit, _: NeuroAiKey) -> Answer:
-    key = _asked_key(visit)
-    expires_at = key.traits.expires_at
-    if expires_at is not None and expires_at <= visit.state.clock():
-        raise NeuroAiRefused("conflict", "An expired key cannot be rotated: set its expires_at first.")
-    rotated, secret = visit.state.neuroai.rotate(key)
-    return 200, {**key_row(rotated), "key": secret}
-
-
-def _verify(_: Visit, caller: NeuroAiKey) -> Answer:
-    return 200, {"valid": True, "key": key_row(caller)}
-
-
-def _audit(visit: Visit, _: NeuroAiKey) -> Answer:
-    page = asked_page(visit.request.query_params)
-    return 200, page_json(visit.state.neuroai_audit.after(page.after, page.limit + 1), page.limit)
-
-
-def _asked_key(visit: Visit) -> NeuroAiKey:
-    key = visit.state.neuroai.by_id(visit.request.path_params["key_id"])
-    if key is None:
-        raise NeuroAiRefused("not_found", "API key not found")
-    return key
-
-
-def _body(visit: Visit) -> dict[str, object]:
-    body = visit.json_object()
+def _require_body(request: Request) -> dict[str, object]:
+    body = request.json_object()
     if body is None:
-        raise NeuroAiRefused("invalid_request", "The body must be a JSON object, sent as application/json.")
+        raise HttpError("invalid_request", "The body must be a JSON object, sent as application/json.")
     return body
 
 
-def _check_ceiling(traits: Traits, ceiling: frozenset[str] | None) -> None:
-    if ceiling is not None and not ceiling.issuperset(traits.permissions):
-        raise NeuroAiRefused("forbidden", "A personal key cannot exceed its creator's permissions")
-
-
-def _check_expiry(visit: Visit, fields: dict[str, object], traits: Traits) -> None:
-    if "expires_at" in fields and traits.expires_at is not None and traits.expires_at <= visit.state.clock():
-        raise NeuroAiRefused("invalid_request", "expires_at is in the past.")
+def _check_ceiling(fields: KeyFields, ceiling: frozenset[str] | None) -> None:
+    if ceiling is not None and not ceiling.issuperset(fields.permissions):
+        raise HttpError("forbidden", "A personal key cannot exceed its creator's permissions")

@@ -1,1 +1,1 @@
-"""Nexus: keys that are JWTs, and one thread endpoint."""
+"""Nexus: keys that are JWTs, and threads with an agent."""

@@ -1,1 +1,1 @@
-"""The Nimbus API: license keys, quotas, models."""
+"""The Nimbus API: license keys, quotas, models, health."""

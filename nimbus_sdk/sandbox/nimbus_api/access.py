@@ -1,90 +1,134 @@
-"""Who asks: the three places an API key may stand in, and the limit that counts for its holder."""
+"""Access to the Nimbus API: where a request carries its key, and the rate limits.
+
+Source of the limits: the section "Rate Limiting" of the Nimbus API documentation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
-from nimbus_sdk.sandbox.http.endpoint import Visit, check_method, refusal_reply
-from nimbus_sdk.sandbox.http.refusals import Refused
-from nimbus_sdk.sandbox.http.responses import Reply
+from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.http.rate_limits import Allowance, RateLimiter
+from nimbus_sdk.sandbox.http.requests import Handler, Request
+from nimbus_sdk.sandbox.http.responses import Response
+from nimbus_sdk.sandbox.http.times import Clock
 
-FindKey = Callable[[Visit], str]
+_WINDOW_SECONDS = 60.0
+_REQUESTS_PER_MINUTE: Mapping[str, int | None] = {
+    "validate": 100,
+    "refresh": 10,
+    "revoke": 10,
+    "github_token": 20,
+    "models": 60,
+    "analytics": 1000,
+    "health": None,
+}
+_OTHER_ENDPOINTS = 1000
 
 
-def key_in_body(visit: Visit) -> str:
-    """The ``api_key`` of a JSON body.
+def key_in_body(request: Request) -> str:
+    """Return the ``api_key`` of a JSON body.
 
     Raises:
-        Refused: MISSING_KEY, or INVALID_FORMAT where it is no text.
+        HttpError: MISSING_KEY, or INVALID_FORMAT if it is not text.
     """
-    body = visit.json_object()
+    body = request.json_object()
     if body is None:
-        raise Refused("MISSING_KEY", "The body must be a JSON object, sent as application/json.")
-    return _given(body.get("api_key"))
+        raise HttpError("MISSING_KEY", "The body must be a JSON object, sent as application/json.")
+    return _require_text(body.get("api_key"))
 
 
-def key_in_header(visit: Visit) -> str:
-    """The ``X-API-Key`` header.
-
-    Raises:
-        Refused: MISSING_KEY.
-    """
-    return _given(visit.headers.get("x-api-key"))
-
-
-def key_anywhere(visit: Visit) -> str:
-    """The header, or else the JSON body of a POST, or else the query of a GET.
+def key_in_header(request: Request) -> str:
+    """Return the ``X-API-Key`` header.
 
     Raises:
-        Refused: MISSING_KEY, or INVALID_FORMAT where it is no text.
+        HttpError: MISSING_KEY.
     """
-    if "x-api-key" in visit.headers:
-        return key_in_header(visit)
-    if visit.request.method == "POST":
-        return key_in_body(visit)
-    return _given(visit.request.query_params.get("api_key"))
+    return _require_text(request.headers.get("x-api-key"))
 
 
-def _given(key: object) -> str:
+def key_anywhere(request: Request) -> str:
+    """Return the key of the header, or else of the JSON body of a POST, or else of the query of a GET.
+
+    Raises:
+        HttpError: MISSING_KEY, or INVALID_FORMAT if it is not text.
+    """
+    if "x-api-key" in request.headers:
+        return key_in_header(request)
+    if request.method == "POST":
+        return key_in_body(request)
+    return _require_text(request.query.get("api_key"))
+
+
+def _require_text(key: object) -> str:
     if key is None or key == "":
-        raise Refused("MISSING_KEY")
+        raise HttpError("MISSING_KEY")
     if not isinstance(key, str):
-        raise Refused("INVALID_FORMAT")
+        raise HttpError("INVALID_FORMAT")
     return key
 
 
-@dataclass(frozen=True, slots=True)
-class Limited:
-    """An endpoint of the API behind its rate limit.
+class EndpointLimits:
+    """Limits the requests a minute of each endpoint and key.
 
-    Attributes:
-        endpoint: The endpoint's name.
-        methods: Methods it takes, as in the ``Allow`` header.
-        find_key: Where its key stands.
-        answer: Makes the answer from the request and the key as presented.
+    Args:
+        clock: Returns Unix seconds.
+        overrides: Requests a minute by endpoint, instead of the documented ones; None removes a limit.
     """
 
-    endpoint: str
-    methods: str
-    find_key: FindKey
-    answer: Callable[[Visit, str], Reply]
+    def __init__(self, clock: Clock, overrides: Mapping[str, int | None] | None = None) -> None:
+        self._limits = {**_REQUESTS_PER_MINUTE, **(overrides or {})}
+        self._limiter = RateLimiter(clock)
 
-    async def __call__(self, visit: Visit) -> Reply:
-        """Answer, with the limit's headers whatever the answer is."""
-        key, refusal = "", None
-        try:
-            check_method(visit, self.methods)
-            key = self.find_key(visit)
-        except Refused as fault:
-            refusal = fault
-        allowance = visit.state.limits.take(self.endpoint, key or visit.caller)
-        try:
-            if allowance is not None and allowance.wait:
-                raise Refused("RATE_LIMIT_EXCEEDED")
-            if refusal is not None:
-                raise refusal
-            reply = self.answer(visit, key)
-        except Refused as fault:
-            reply = refusal_reply(fault)
-        return reply if allowance is None else reply.with_headers(allowance.headers())
+    def count(self, endpoint: str, caller: str) -> Allowance | None:
+        """Count one request.
+
+        Args:
+            endpoint: Name of the endpoint.
+            caller: The key, or the client's address if there is no key.
+
+        Returns:
+            The allowance; None if the endpoint has no limit.
+        """
+        limit = self._limits.get(endpoint, _OTHER_ENDPOINTS)
+        if limit is None:
+            return None
+        return self._limiter.count(endpoint, caller, limit=limit, seconds=_WINDOW_SECONDS)
+
+    def limited(
+        self,
+        endpoint: str,
+        methods: str,
+        find_key: Callable[[Request], str],
+        respond: Callable[[Request, str], Response],
+    ) -> Handler:
+        """Return a handler that limits its requests and sends the limit's headers with every response.
+
+        Args:
+            endpoint: Name of the endpoint.
+            methods: Allowed methods, as in the ``Allow`` header.
+            find_key: Returns the key of a request.
+            respond: Returns the response to a request and its key.
+        """
+
+        async def handler(request: Request) -> Response:
+            key, error = "", None
+            try:
+                request.require_method(methods)
+                key = find_key(request)
+            except HttpError as refusal:
+                error = refusal
+            # A request without a usable key is counted as well, before it is refused.
+            allowance = self.count(endpoint, key or request.client_address)
+            headers = {} if allowance is None else allowance.headers()
+            try:
+                if allowance is not None and allowance.wait:
+                    raise HttpError("RATE_LIMIT_EXCEEDED")
+                if error is not None:
+                    raise error
+                return respond(request, key).with_headers(headers)
+            except HttpError as refusal:
+                refusal.headers.update(headers)
+                raise
+
+        return handler

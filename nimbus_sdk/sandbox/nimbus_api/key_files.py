@@ -1,4 +1,4 @@
-"""Keys in a sandbox's database file, with no server running; one that runs sees the changes at once."""
+"""License keys in a sandbox's database file. No server has to run; a running one sees changes at once."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.refusals import Refused
-from nimbus_sdk.sandbox.nimbus_api.keys import Kind, LicenseKeys, NewKey
+from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.nimbus_api.keys import Kind, LicenseKeys
 
 
 def create_key(
@@ -22,64 +22,68 @@ def create_key(
     expires_at: datetime | None = None,
     used: int = 0,
 ) -> str:
-    """Make a key in a database file, and the file where it is missing.
+    """Create a key in a database file, and the file if it is missing.
 
     Args:
         db: The file.
         tier: License tier.
         kind: ``test`` or ``live``.
-        expires_at: Aware moment after which it is refused; None is never.
+        expires_at: Aware time after which it is rejected; None is never.
         used: Inferences already counted this month.
 
     Returns:
-        The plain key, this once.
+        The key in plain; it cannot be read later.
 
     Raises:
-        ConfigurationError: The file or an argument cannot be used.
+        ConfigurationError: The file or an argument is invalid.
     """
-    with _keys(db) as keys:
-        return keys.create(NewKey(tier=tier, kind=kind, expires_at=expires_at, used=used))
+    with _open_keys(db) as keys:
+        return keys.create(tier, kind=kind, expires_at=expires_at, used=used)
 
 
 def list_keys(db: Path) -> list[dict[str, object]]:
-    """All keys of a database file, oldest first, masked.
+    """Return all keys of a database file, oldest first, masked.
 
     Raises:
-        ConfigurationError: The file cannot be used, or there is none.
+        ConfigurationError: The file is missing or invalid.
     """
     if not db.is_file():
         raise ConfigurationError(f"There is no sandbox database {db}.", hint="Create a key in it first.")
-    with _keys(db) as keys:
-        return keys.listing()
+    with _open_keys(db) as keys:
+        return keys.list_all()
 
 
 def revoke_key(db: Path, key: str, *, reason: str | None = None) -> None:
-    """Make a key of a database file inactive for ever.
+    """Revoke a key of a database file for ever.
 
     Args:
         db: The file.
-        key: The key or its fingerprint; the fingerprint is no secret and may stand on a command line.
-        reason: Kept in the audit table.
+        key: The key or its fingerprint; the fingerprint is not secret and can be given on a command line.
+        reason: Stored in the audit table.
 
     Raises:
-        ConfigurationError: The file cannot be used, or no such key is active in it.
+        ConfigurationError: The file is invalid, or has no such active key.
     """
-    with _keys(db) as keys:
-        revoke_in(keys, key, reason)
+    with _open_keys(db) as keys:
+        revoke_active_key(keys, key, reason)
 
 
-def revoke_in(keys: LicenseKeys, key: str, reason: str | None) -> None:
-    """Revoke, with an error for people in place of the API's refusal."""
+def revoke_active_key(keys: LicenseKeys, key: str, reason: str | None) -> None:
+    """Revoke a key.
+
+    Raises:
+        ConfigurationError: No such key is active.
+    """
     try:
         keys.revoke(key, reason)
-    except Refused as refusal:
+    except HttpError as error:
         raise ConfigurationError(
             "The sandbox has no such active key.", hint="List its keys to see their fingerprints."
-        ) from refusal
+        ) from error
 
 
 @contextmanager
-def _keys(db: Path) -> Iterator[LicenseKeys]:
+def _open_keys(db: Path) -> Iterator[LicenseKeys]:
     database = Database(db)
     try:
         yield LicenseKeys(database, time.time)

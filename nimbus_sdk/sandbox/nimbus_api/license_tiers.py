@@ -13,10 +13,10 @@ class Tier:
     """One license tier.
 
     Attributes:
-        name: As it stands in ``license_type``.
-        rank: Higher ranks may use all that lower ones may.
-        monthly_limit: Inferences a month; None means unlimited.
-        features: As they stand in ``features``.
+        name: The value of ``license_type``.
+        rank: A tier includes all tiers of lower rank.
+        monthly_limit: Inferences a month; None is unlimited.
+        features: The values of ``features``.
     """
 
     name: str
@@ -42,14 +42,15 @@ TIERS = {
 }
 
 
-def covers(held: str, required: str) -> bool:
-    """Whether a license of tier ``held`` may use what requires tier ``required``.
+def is_covered(required: str, tier: str) -> bool:
+    """Return whether a license of one tier may use what requires another.
 
-    A tier that is not in the table counts as the lowest when held and as the highest when required.
+    A tier that is not in the table counts as the lowest if a license has it, and as the highest if required.
 
     Example:
-        >>> covers("commercial", "research"), covers("free", "research"), covers("trial", "free")
+        >>> is_covered("research", "commercial"), is_covered("research", "free"), is_covered("free", "trial")
         (True, False, True)
     """
-    holder, asked = TIERS.get(held), TIERS.get(required)
-    return (holder.rank if holder else 0) >= (asked.rank if asked else max(t.rank for t in TIERS.values()))
+    licensed, needed = TIERS.get(tier), TIERS.get(required)
+    highest = max(other.rank for other in TIERS.values())
+    return (licensed.rank if licensed else 0) >= (needed.rank if needed else highest)

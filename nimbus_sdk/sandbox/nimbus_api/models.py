@@ -1,4 +1,4 @@
-"""The pre-trained models that the sandbox lists and serves, read from the reference core's registry."""
+"""The pre-trained models that the sandbox lists and serves, read from a ``registry.json``."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE
-
-MODELS_FOLDER = REFERENCE_CORE / "models"
-_SHOWN = ("name", "version", "type", "paradigm", "n_features", "n_classes", "requires_license")
+_FIELDS = ("name", "version", "type", "paradigm", "n_features", "n_classes", "requires_license")
 _BYTES_PER_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model: its row on the wire, and its file."""
+    """One model: its row of the list, and its file."""
 
     name: str
     type: str
@@ -25,13 +22,13 @@ class Model:
     path: Path
     row: dict[str, object]
 
-    def listing(self, download_url: str) -> dict[str, object]:
-        """The row as ``/v1/models/list`` shows it."""
+    def to_json(self, download_url: str) -> dict[str, object]:
+        """Return the row of ``/v1/models/list``."""
         return {**self.row, "download_url": download_url, "checksum": f"sha256:{self.sha256}"}
 
 
 def read_models(folder: Path) -> tuple[Model, ...]:
-    """The models of a folder that holds a ``registry.json``; none where it holds none.
+    """Return the models of a folder with a ``registry.json``; none if it has none.
 
     Raises:
         ValueError: The registry is not JSON.
@@ -47,7 +44,7 @@ def read_models(folder: Path) -> tuple[Model, ...]:
 def _model(folder: Path, row: dict[str, object]) -> Model:
     size = row["size"]
     if not isinstance(size, int):
-        raise ValueError(f"size of model {row['name']} is not a number of bytes")  # noqa: TRY004  bad data, not code
+        raise ValueError(f"size of model {row['name']} is not a number of bytes")  # noqa: TRY004  the file is wrong, not the caller
     return Model(
         name=str(row["name"]),
         type=str(row["type"]),
@@ -56,7 +53,7 @@ def _model(folder: Path, row: dict[str, object]) -> Model:
         sha256=str(row["sha256"]),
         path=folder / str(row["file"]),
         row={
-            **{field: row[field] for field in _SHOWN},
+            **{field: row[field] for field in _FIELDS},
             "size_mb": round(size / _BYTES_PER_MB, 6),
             "metadata": row["metadata"],
         },

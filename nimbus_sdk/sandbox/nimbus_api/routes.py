@@ -1,117 +1,194 @@
-"""The Nimbus API: validate, refresh, revoke, GitHub token, analytics, health.
+"""The Nimbus API: validate, refresh, revoke, GitHub token, analytics, models, health.
 
-Source: the endpoint sections of the Nimbus API documentation. Bodies are written out here, field by
-field, and share no code with the SDK that reads them.
+The list of models contains every model with the tier it requires; the file of a model above the key's tier is
+refused with 403.
+
+Source: the endpoint sections of the Nimbus API documentation. Bodies are written here field by field, and
+share no code with the SDK that reads them.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 
-from starlette.routing import Route
-
-from nimbus_sdk.sandbox.app.state import State
-from nimbus_sdk.sandbox.http.endpoint import Endpoint, Visit, check_method
-from nimbus_sdk.sandbox.http.refusals import Refused
-from nimbus_sdk.sandbox.http.responses import Reply, json_reply
-from nimbus_sdk.sandbox.http.times import iso
-from nimbus_sdk.sandbox.nimbus_api.access import Limited, key_anywhere, key_in_body
-from nimbus_sdk.sandbox.nimbus_api.keys import KeyRecord, check_format, check_quota
+from nimbus_sdk.sandbox.http.database import Database
+from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.http.faults import Switches
+from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
+from nimbus_sdk.sandbox.http.responses import Response, file_response, json_response
+from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none
+from nimbus_sdk.sandbox.nimbus_api.access import EndpointLimits, key_anywhere, key_in_body, key_in_header
+from nimbus_sdk.sandbox.nimbus_api.errors import NIMBUS_API_ERRORS, REVOKE_ERRORS
+from nimbus_sdk.sandbox.nimbus_api.keys import KeyRecord, LicenseKeys, require_format, require_quota
+from nimbus_sdk.sandbox.nimbus_api.license_tiers import is_covered
+from nimbus_sdk.sandbox.nimbus_api.models import Model
 
 API_VERSION = "1.1.0"
 EVENT_TYPES = ("inference", "model_load", "error")
+IssueToken = Callable[[str, float | None], tuple[str, float | None]]
 
 
-def api_routes(state: State) -> list[Route]:
-    """The routes below ``/v1`` that concern keys, and ``/api/health``."""
-    limited = (
-        ("/v1/auth/validate", Limited("validate", "POST", key_in_body, _validate)),
-        ("/v1/auth/refresh", Limited("refresh", "POST", key_in_body, _refresh)),
-        ("/v1/auth/revoke", Limited("revoke", "POST", key_in_body, _revoke)),
-        ("/v1/installer/github-token", Limited("github_token", "GET, POST", key_anywhere, _github_token)),
-        ("/v1/analytics/log", Limited("analytics", "POST", key_in_body, _analytics)),
-    )
-    return [
-        *(Route(path, Endpoint(handler.endpoint, handler, state)) for path, handler in limited),
-        Route("/api/health", Endpoint("health", _health, state)),
-    ]
+class NimbusApi:
+    """The Nimbus API.
 
+    Args:
+        database: The database of keys.
+        clock: Returns Unix seconds.
+        switches: Settings that can change at any time.
+        limits: Requests a minute by endpoint, instead of the documented ones.
+        models: The models to list and serve.
+        issue_token: Issues a GitHub token for the hash of a key, with a lifetime in seconds or None; returns
+            it and when it expires.
+        url: Base URL of the API.
+    """
 
-def _validate(visit: Visit, key: str) -> Reply:
-    record = visit.state.keys.active(key)
-    check_quota(record, "validate")
-    holder: dict[str, object] = {"user_id": record.user_id, "email": record.email}
-    if record.name is not None:
-        holder["name"] = record.name
-    if record.organization is not None:
-        holder["organization"] = record.organization
-    return json_reply(200, {"valid": True, **holder, **_license(visit, record)})
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        switches: Switches,
+        *,
+        limits: Mapping[str, int | None] | None,
+        models: Sequence[Model],
+        issue_token: IssueToken,
+        url: str,
+    ) -> None:
+        self.keys = LicenseKeys(database, clock)
+        self._database = database
+        self._clock = clock
+        self._switches = switches
+        self._limits = EndpointLimits(clock, limits)
+        self._models = {model.name: model for model in models}
+        self._issue_token = issue_token
+        self._url = url
 
-
-def _refresh(visit: Visit, key: str) -> Reply:
-    record = visit.state.keys.active(key)
-    check_quota(record, "refresh")
-    return json_reply(200, {"valid": True, **_license(visit, record)})
-
-
-def _license(visit: Visit, record: KeyRecord) -> dict[str, object]:
-    return {
-        "license_type": record.tier,
-        "features": list(record.features),
-        "quota": {
-            "monthly_limit": record.monthly_limit,
-            "used": record.used,
-            "remaining": record.remaining,
-            "resets_at": iso(visit.state.keys.resets_at()),
-        },
-        "expires_at": None if record.expires_at is None else iso(record.expires_at),
-    }
-
-
-def _revoke(visit: Visit, key: str) -> Reply:
-    reason = (visit.json_object() or {}).get("reason")
-    visit.state.keys.revoke(check_format(key), None if reason is None else str(reason))
-    return json_reply(200, {"revoked": True, "message": "API key successfully revoked"})
-
-
-def _github_token(visit: Visit, key: str) -> Reply:
-    record = visit.state.keys.active(key)
-    switches = visit.state.switches
-    if not switches.github_configured:
-        raise Refused(
-            "NOT_CONFIGURED", "GitHub token is not configured on the server. Please contact support."
+    def routes(self) -> list[ServiceRoute]:
+        """Return the routes of the API."""
+        limited = self._limits.limited
+        handlers: tuple[tuple[str, str, Handler], ...] = (
+            ("/v1/auth/validate", "validate", limited("validate", "POST", key_in_body, self._validate)),
+            ("/v1/auth/refresh", "refresh", limited("refresh", "POST", key_in_body, self._refresh)),
+            ("/v1/auth/revoke", "revoke", limited("revoke", "POST", key_in_body, self._revoke)),
+            (
+                "/v1/installer/github-token",
+                "github_token",
+                limited("github_token", "GET, POST", key_anywhere, self._github_token),
+            ),
+            ("/v1/models/list", "models", limited("models", "GET", key_in_header, self._list_models)),
+            (
+                "/v1/models/{name}/download",
+                "model_file",
+                limited("model_file", "GET", key_in_header, self._download_model),
+            ),
+            ("/v1/analytics/log", "analytics", limited("analytics", "POST", key_in_body, self._log_event)),
+            ("/api/health", "health", self._health),
         )
-    token, expires_at = visit.state.tokens.issue(record.key_hash, switches.token_lifetime)
-    return json_reply(
-        200,
-        {
-            "success": True,
-            "github_token": token,
-            "expires_at": None if expires_at is None else iso(expires_at),
-            "message": "GitHub token retrieved successfully",
-        },
-    )
+        return [
+            ServiceRoute(path, name, handler, REVOKE_ERRORS if name == "revoke" else NIMBUS_API_ERRORS)
+            for path, name, handler in handlers
+        ]
 
+    def reject_unknown_path(self, request: Request) -> Response:
+        """Refuse a request to a path that does not exist; these have a rate limit too.
 
-def _analytics(visit: Visit, key: str) -> Reply:
-    record = visit.state.keys.active(key)
-    event = dict(visit.json_object() or {})
-    del event["api_key"]
-    event_type = event.pop("event_type", None)
-    if event_type not in EVENT_TYPES:
-        known = f"event_type is one of {', '.join(EVENT_TYPES)}."
-        raise Refused("MISSING_EVENT_TYPE", known if event_type else None)
-    event_id, after = visit.state.keys.spend(record, str(event_type), json.dumps(event))
-    quota = {"used": after.used, "remaining": after.remaining}
-    return json_reply(202, {"logged": True, "event_id": event_id, "quota": quota})
+        Raises:
+            HttpError: NOT_FOUND or RATE_LIMIT_EXCEEDED.
+        """
+        allowance = self._limits.count("unknown", request.client_address)
+        headers = {} if allowance is None else allowance.headers()
+        limited = allowance is not None and allowance.wait
+        raise HttpError("RATE_LIMIT_EXCEEDED" if limited else "NOT_FOUND", headers=headers)
 
+    def _validate(self, request: Request, key: str) -> Response:
+        record = self.keys.require_active(key)
+        require_quota(record, "validate")
+        owner: dict[str, object] = {"user_id": record.user_id, "email": record.email}
+        if record.name is not None:
+            owner["name"] = record.name
+        if record.organization is not None:
+            owner["organization"] = record.organization
+        return json_response(200, {"valid": True, **owner, **self._license_json(record)})
 
-async def _health(visit: Visit) -> Reply:
-    check_method(visit, "GET")
-    now = iso(visit.state.clock())
-    if not (visit.state.switches.healthy and visit.state.database.answers()):
-        unwell = {"status": "unhealthy", "timestamp": now, "error": "Database connection failed"}
-        return json_reply(503, unwell)
-    return json_reply(
-        200, {"status": "healthy", "timestamp": now, "version": API_VERSION, "database": "connected"}
-    )
+    def _refresh(self, request: Request, key: str) -> Response:
+        record = self.keys.require_active(key)
+        require_quota(record, "refresh")
+        return json_response(200, {"valid": True, **self._license_json(record)})
+
+    def _license_json(self, record: KeyRecord) -> dict[str, object]:
+        return {
+            "license_type": record.tier,
+            "features": list(record.features),
+            "quota": {
+                "monthly_limit": record.monthly_limit,
+                "used": record.used,
+                "remaining": record.remaining,
+                "resets_at": iso(self.keys.quota_reset_at()),
+            },
+            "expires_at": iso_or_none(record.expires_at),
+        }
+
+    def _revoke(self, request: Request, key: str) -> Response:
+        require_format(key)
+        reason = (request.json_object() or {}).get("reason")
+        self.keys.revoke(key, None if reason is None else str(reason))
+        return json_response(200, {"revoked": True, "message": "API key successfully revoked"})
+
+    def _github_token(self, request: Request, key: str) -> Response:
+        record = self.keys.require_active(key)
+        if not self._switches.github_configured:
+            raise HttpError(
+                "NOT_CONFIGURED", "GitHub token is not configured on the server. Please contact support."
+            )
+        token, expires_at = self._issue_token(record.key_hash, self._switches.token_lifetime)
+        return json_response(
+            200,
+            {
+                "success": True,
+                "github_token": token,
+                "expires_at": iso_or_none(expires_at),
+                "message": "GitHub token retrieved successfully",
+            },
+        )
+
+    def _list_models(self, request: Request, key: str) -> Response:
+        self.keys.require_active(key)
+        paradigm, kind = request.query.get("paradigm"), request.query.get("type")
+        rows = [
+            model.to_json(f"{self._url}/v1/models/{model.name}/download")
+            for model in self._models.values()
+            if paradigm in (None, model.paradigm) and kind in (None, model.type)
+        ]
+        return json_response(200, {"models": rows, "total": len(rows)})
+
+    def _download_model(self, request: Request, key: str) -> Response:
+        record = self.keys.require_active(key)
+        name = request.path_params["name"]
+        model = self._models.get(name)
+        if model is None:
+            raise HttpError("NOT_FOUND", f"There is no model {name}.")
+        if not is_covered(model.requires_license, record.tier):
+            raise HttpError("PERMISSION_DENIED", f"{name} requires the {model.requires_license} tier.")
+        return file_response(model.path, model.sha256, request.headers, model.path.name)
+
+    def _log_event(self, request: Request, key: str) -> Response:
+        record = self.keys.require_active(key)
+        event = dict(request.json_object() or {})
+        del event["api_key"]
+        event_type = event.pop("event_type", None)
+        if event_type not in EVENT_TYPES:
+            known = f"event_type is one of {', '.join(EVENT_TYPES)}."
+            raise HttpError("MISSING_EVENT_TYPE", known if event_type else None)
+        event_id, record = self.keys.log_event(record, str(event_type), json.dumps(event))
+        quota = {"used": record.used, "remaining": record.remaining}
+        return json_response(202, {"logged": True, "event_id": event_id, "quota": quota})
+
+    async def _health(self, request: Request) -> Response:
+        request.require_method("GET")
+        now = iso(self._clock())
+        if not (self._switches.healthy and self._database.is_available()):
+            unhealthy = {"status": "unhealthy", "timestamp": now, "error": "Database connection failed"}
+            return json_response(503, unhealthy)
+        return json_response(
+            200, {"status": "healthy", "timestamp": now, "version": API_VERSION, "database": "connected"}
+        )

@@ -1,4 +1,4 @@
-"""Keys of Nimbus OS: one environment each, made, found, listed and revoked; stored as SHA-256 alone.
+"""Keys of Nimbus OS: valid in one environment each; stored as their SHA-256.
 
 Source: the sections "Getting an API Key" and "Key Management" of the Nimbus OS authentication page.
 """
@@ -8,130 +8,107 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.masking import MASK, digest
-from nimbus_sdk.sandbox.http.times import Clock, iso
+from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none
 
+Environment = Literal["sandbox", "production"]
+ENVIRONMENTS: tuple[Environment, ...] = ("sandbox", "production")
 PERMISSIONS = ("orders:read", "orders:write")
 
 
-class NimbusOsKeyFields(TypedDict, total=False):
-    """The fields of :class:`NewNimbusOsKey`, as keyword arguments."""
+class NimbusOsKeyOptions(TypedDict, total=False):
+    """The keyword arguments of :meth:`NimbusOsKeys.create`."""
 
     environment: Environment
     permissions: Collection[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewNimbusOsKey:
-    """A key that is wanted.
-
-    Attributes:
-        environment: ``sandbox`` or ``production``: the key is unknown in the other one.
-        permissions: What it may do, of ``orders:read`` and ``orders:write``.
-
-    Raises:
-        ConfigurationError: There is no such environment or permission.
-    """
-
-    environment: Environment = "sandbox"
-    permissions: Collection[str] = PERMISSIONS
-
-    def __post_init__(self) -> None:
-        checked_environment(self.environment)
-        if unknown := sorted(set(self.permissions) - set(PERMISSIONS)):
-            raise ConfigurationError(
-                f"Nimbus OS knows no permission {', '.join(unknown)} here.",
-                hint=f"Choose of {', '.join(PERMISSIONS)}.",
-            )
 
 
 class NimbusOsKeys:
     """The Nimbus OS keys of one database.
 
     Args:
-        database: Where they are kept.
-        clock: Tells Unix seconds.
+        database: The database.
+        clock: Returns Unix seconds.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    def create(self, wanted: NewNimbusOsKey) -> str:
-        """Make a key and return it, plain, this once."""
-        prefix = f"nos_{wanted.environment}_"
-        key = prefix + secrets.token_hex(20)
-        with self._database.transaction() as connection:
-            connection.execute(
-                "INSERT INTO nimbus_os_keys VALUES (?, ?, ?, ?, ?, NULL)",
-                (
-                    digest(key),
-                    f"{prefix}{MASK}{key[-4:]}",
-                    wanted.environment,
-                    json.dumps(sorted(wanted.permissions)),
-                    self._clock(),
-                ),
+    def create(
+        self, *, environment: Environment = "sandbox", permissions: Collection[str] = PERMISSIONS
+    ) -> str:
+        """Create a key and return it in plain; it cannot be read later.
+
+        Args:
+            environment: ``sandbox`` or ``production``: the key is unknown in the other one.
+            permissions: Any of ``orders:read`` and ``orders:write``.
+
+        Raises:
+            ConfigurationError: There is no such environment or permission.
+        """
+        require_environment(environment)
+        if unknown := sorted(set(permissions) - set(PERMISSIONS)):
+            raise ConfigurationError(
+                f"The sandbox's Nimbus OS has no permission {', '.join(unknown)}.",
+                hint=f"Use {', '.join(PERMISSIONS)}.",
             )
+        prefix = f"nos_{environment}_"
+        key = prefix + secrets.token_hex(20)
+        row = {
+            "key_hash": digest(key),
+            "masked": f"{prefix}{MASK}{key[-4:]}",
+            "environment": environment,
+            "permissions": json.dumps(sorted(permissions)),
+            "created_at": self._clock(),
+        }
+        self._database.insert("nimbus_os_keys", row)
         return key
 
     def permissions(self, key: str, environment: Environment) -> frozenset[str] | None:
-        """What a key may do in an environment; None where it is unknown there or revoked."""
-        with self._database.transaction() as connection:
-            row = connection.execute(
-                "SELECT permissions FROM nimbus_os_keys"
-                " WHERE key_hash = ? AND environment = ? AND revoked_at IS NULL",
-                (digest(key), environment),
-            ).fetchone()
+        """Return the permissions of a key; None if it is unknown in this environment or revoked."""
+        row = self._database.fetch_one(
+            "SELECT permissions FROM nimbus_os_keys"
+            " WHERE key_hash = ? AND environment = ? AND revoked_at IS NULL",
+            (digest(key), environment),
+        )
         return None if row is None else frozenset(json.loads(row["permissions"]))
 
     def revoke(self, key: str) -> None:
-        """Make a key stop working at once.
+        """Revoke a key at once.
 
         Raises:
             ConfigurationError: No such key is active.
         """
-        with self._database.transaction() as connection:
-            done = connection.execute(
-                "UPDATE nimbus_os_keys SET revoked_at = ? WHERE key_hash = ? AND revoked_at IS NULL",
-                (self._clock(), digest(key)),
-            )
-        if not done.rowcount:
+        if not self._database.revoke("nimbus_os_keys", digest(key), self._clock()):
             raise ConfigurationError("The sandbox has no such active Nimbus OS key.")
 
-    def listing(self) -> list[dict[str, object]]:
-        """All keys, oldest first, masked."""
-        with self._database.transaction() as connection:
-            rows = connection.execute("SELECT * FROM nimbus_os_keys ORDER BY created_at, rowid").fetchall()
+    def list_all(self) -> list[dict[str, object]]:
+        """Return all keys for listings, oldest first, masked."""
+        rows = self._database.fetch_all("SELECT * FROM nimbus_os_keys ORDER BY created_at, rowid")
         return [
             {
                 "key": row["masked"],
                 "environment": row["environment"],
                 "permissions": json.loads(row["permissions"]),
                 "created_at": iso(row["created_at"]),
-                "revoked_at": None if row["revoked_at"] is None else iso(row["revoked_at"]),
+                "revoked_at": iso_or_none(row["revoked_at"]),
             }
             for row in rows
         ]
 
 
-Environment = Literal["sandbox", "production"]
-ENVIRONMENTS: tuple[Environment, ...] = ("sandbox", "production")
-
-
-def checked_environment(name: str) -> Environment:
-    """The name of an environment.
+def require_environment(name: str) -> None:
+    """Raise an error unless there is an environment of this name.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: There is no such environment.
     """
-    for environment in ENVIRONMENTS:
-        if environment == name:
-            return environment
-    raise ConfigurationError(
-        f"Nimbus OS has no environment {name!r}.", hint=f"Take one of {', '.join(ENVIRONMENTS)}."
-    )
+    if name not in ENVIRONMENTS:
+        raise ConfigurationError(
+            f"Nimbus OS has no environment {name!r}.", hint=f"Use one of {', '.join(ENVIRONMENTS)}."
+        )

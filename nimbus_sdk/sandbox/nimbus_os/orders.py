@@ -1,4 +1,4 @@
-"""Synthetic orders of Nimbus OS: things and numbers, no person in them; kept while the sandbox runs."""
+"""Synthetic orders of Nimbus OS, without personal data; in memory while the sandbox runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _STOCK = (
 
 
 class NimbusOsOrders:
-    """The orders of both environments, three in each to begin with.
+    """The orders of both environments; each has three at the start.
 
     Args:
-        clock: Tells Unix seconds.
+        clock: Returns Unix seconds.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -31,17 +31,17 @@ class NimbusOsOrders:
         self._orders = {environment: _first_orders(environment) for environment in ENVIRONMENTS}
 
     def all(self, environment: Environment) -> list[Order]:
-        """An environment's orders, oldest first."""
+        """Return an environment's orders, oldest first."""
         with self._lock:
             return [dict(order) for order in self._orders[environment].values()]
 
     def get(self, environment: Environment, order_id: str) -> Order | None:
-        """One order; None where there is none."""
+        """Return one order, or None."""
         with self._lock:
             return self._orders[environment].get(order_id)
 
     def add(self, environment: Environment, item: str, quantity: int) -> Order:
-        """Take an order."""
+        """Add an order and return it."""
         order = _order(f"ord_{secrets.token_hex(8)}", item, quantity, "received", self._clock())
         with self._lock:
             self._orders[environment][str(order["id"])] = order

@@ -7,112 +7,106 @@
 ============================================  ============  =====================================
 
 Source: the Nimbus OS authentication page for header, environments, 401 and 403. It shows no order: those
-here are made up, and take no field that could name a person.
+here are made up, and have no field that could name a person.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-from starlette.routing import Route
-
-from nimbus_sdk.sandbox.app.state import State
-from nimbus_sdk.sandbox.http.endpoint import Endpoint, Visit
-from nimbus_sdk.sandbox.http.responses import Answered, Reply, json_reply
-from nimbus_sdk.sandbox.nimbus_os.errors import nimbus_os_refusal
-from nimbus_sdk.sandbox.nimbus_os.keys import ENVIRONMENTS, Environment
+from nimbus_sdk.sandbox.http.database import Database
+from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
+from nimbus_sdk.sandbox.http.responses import Response, json_response
+from nimbus_sdk.sandbox.http.times import Clock
+from nimbus_sdk.sandbox.nimbus_os.errors import NIMBUS_OS_ERRORS
+from nimbus_sdk.sandbox.nimbus_os.keys import ENVIRONMENTS, Environment, NimbusOsKeys
+from nimbus_sdk.sandbox.nimbus_os.orders import NimbusOsOrders
 
 ENDPOINT = "nimbus_os"
-LONGEST_ITEM = 100
-MOST = 1000
+MAX_ITEM_LENGTH = 100
+MAX_QUANTITY = 1000
 _KEY_PARAMETERS = frozenset({"api_key", "api-key", "apikey", "key", "x-api-key", "token"})
-Action = Callable[[Visit, Environment], Reply]
-Actions = Mapping[str, tuple[str, Action]]
+_Actions = Mapping[str, tuple[str, Callable[[Request, Environment], Response]]]
+"""Permission and action by HTTP method."""
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
-    """A resource behind a key.
+class NimbusOs:
+    """Nimbus OS.
 
-    Attributes:
-        environment: The environment whose keys it knows.
-        actions: Permission and answer by HTTP method.
+    Args:
+        database: The database of keys.
+        clock: Returns Unix seconds.
     """
 
-    environment: Environment
-    actions: Actions
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self.keys = NimbusOsKeys(database, clock)
+        self._orders = NimbusOsOrders(clock)
 
-    async def __call__(self, visit: Visit) -> Reply:
-        """Answer one request."""
-        granted = _granted(visit, self.environment)
-        if not self.actions:
-            raise nimbus_os_refusal("not_found", visit.request_id)
-        if visit.request.method not in self.actions:
-            allowed = {"Allow": ", ".join(self.actions)}
-            raise nimbus_os_refusal("method_not_allowed", visit.request_id, headers=allowed)
-        permission, action = self.actions[visit.request.method]
-        if permission not in granted:
-            raise nimbus_os_refusal("forbidden", visit.request_id)
-        return action(visit, self.environment)
-
-
-def nimbus_os_routes(state: State) -> list[Route]:
-    """The routes below ``/nimbus-os``."""
-    resources: tuple[tuple[str, Actions], ...] = (
-        ("orders", {"GET": ("orders:read", _list), "POST": ("orders:write", _create)}),
-        ("orders/{order_id}", {"GET": ("orders:read", _get)}),
-        ("{rest:path}", {}),
-    )
-    return [
-        *(
-            Route(
-                f"/nimbus-os/{environment}/{path}", Endpoint(ENDPOINT, Guarded(environment, actions), state)
-            )
+    def routes(self) -> list[ServiceRoute]:
+        """Return the routes below ``/nimbus-os``."""
+        actions: tuple[tuple[str, _Actions], ...] = (
+            ("orders", {"GET": ("orders:read", self._list), "POST": ("orders:write", self._create)}),
+            ("orders/{order_id}", {"GET": ("orders:read", self._get)}),
+            ("{rest:path}", {}),
+        )
+        handlers = [
+            (f"{environment}/{path}", self._authorized(environment, of_path))
             for environment in ENVIRONMENTS
-            for path, actions in resources
-        ),
-        Route("/nimbus-os/{rest:path}", Endpoint(ENDPOINT, _nowhere, state)),
-    ]
+            for path, of_path in actions
+        ]
+        return [
+            ServiceRoute(f"/nimbus-os/{path}", ENDPOINT, handler, NIMBUS_OS_ERRORS)
+            for path, handler in (*handlers, ("{rest:path}", _not_found))
+        ]
+
+    def _authorized(self, environment: Environment, actions: _Actions) -> Handler:
+        async def handler(request: Request) -> Response:
+            permissions = self._permissions(request, environment)
+            if not actions:
+                raise HttpError("not_found")
+            request.require_method(", ".join(actions), "method_not_allowed")
+            permission, action = actions[request.method]
+            if permission not in permissions:
+                raise HttpError("forbidden")
+            return action(request, environment)
+
+        return handler
+
+    def _permissions(self, request: Request, environment: Environment) -> frozenset[str]:
+        key = request.headers.get("x-api-key", "")
+        key_in_query = any(name.lower() in _KEY_PARAMETERS for name in request.query)
+        permissions = None if key_in_query else self.keys.permissions(key, environment)
+        if permissions is None:
+            raise HttpError("unauthorized")
+        return permissions
+
+    def _list(self, request: Request, environment: Environment) -> Response:
+        return json_response(200, {"data": self._orders.all(environment)})
+
+    def _get(self, request: Request, environment: Environment) -> Response:
+        order = self._orders.get(environment, request.path_params["order_id"])
+        if order is None:
+            raise HttpError("not_found")
+        return json_response(200, order)
+
+    def _create(self, request: Request, environment: Environment) -> Response:
+        body = request.json_object()
+        if body is None:
+            raise _invalid("The body must be a JSON object, sent as application/json.")
+        if body.keys() - {"item", "quantity"}:
+            raise _invalid("An order of the sandbox has item and quantity alone: send it no real data.")
+        item, quantity = body.get("item"), body.get("quantity", 1)
+        if not isinstance(item, str) or not 0 < len(item) <= MAX_ITEM_LENGTH:
+            raise _invalid(f"item is a text of 1 to {MAX_ITEM_LENGTH} characters.")
+        if type(quantity) is not int or not 0 < quantity <= MAX_QUANTITY:
+            raise _invalid(f"quantity is a whole number from 1 to {MAX_QUANTITY}.")
+        return json_response(201, self._orders.add(environment, item, quantity))
 
 
-def _granted(visit: Visit, environment: Environment) -> frozenset[str]:
-    key = visit.headers.get("x-api-key", "")
-    in_query = any(name.lower() in _KEY_PARAMETERS for name in visit.request.query_params)
-    granted = None if in_query else visit.state.nimbus_os.permissions(key, environment)
-    if granted is None:
-        raise nimbus_os_refusal("unauthorized", visit.request_id)
-    return granted
+def _invalid(message: str) -> HttpError:
+    return HttpError("invalid_request", message)
 
 
-def _list(visit: Visit, environment: Environment) -> Reply:
-    return json_reply(200, {"data": visit.state.nimbus_os_orders.all(environment)})
-
-
-def _get(visit: Visit, environment: Environment) -> Reply:
-    order = visit.state.nimbus_os_orders.get(environment, visit.request.path_params["order_id"])
-    if order is None:
-        raise nimbus_os_refusal("not_found", visit.request_id)
-    return json_reply(200, order)
-
-
-def _create(visit: Visit, environment: Environment) -> Reply:
-    body = visit.json_object()
-    if body is None:
-        raise _invalid(visit, "The body must be a JSON object, sent as application/json.")
-    if body.keys() - {"item", "quantity"}:
-        raise _invalid(visit, "An order of the sandbox has item and quantity alone: send it no real data.")
-    item, quantity = body.get("item"), body.get("quantity", 1)
-    if not isinstance(item, str) or not 0 < len(item) <= LONGEST_ITEM:
-        raise _invalid(visit, f"item is a text of 1 to {LONGEST_ITEM} characters.")
-    if type(quantity) is not int or not 0 < quantity <= MOST:
-        raise _invalid(visit, f"quantity is a whole number from 1 to {MOST}.")
-    return json_reply(201, visit.state.nimbus_os_orders.add(environment, item, quantity))
-
-
-def _invalid(visit: Visit, message: str) -> Answered:
-    return nimbus_os_refusal("invalid_request", visit.request_id, message)
-
-
-async def _nowhere(visit: Visit) -> Reply:
-    raise nimbus_os_refusal("not_found", visit.request_id)
+async def _not_found(request: Request) -> Response:
+    raise HttpError("not_found")
