@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from tests.transport.wire import Ender, vacated
+from tests.support.raw_server import Ender, vacated
 
 # The tests share the cores already; threads of linear algebra would only get into each other's way.
 # It counts when NumPy is first imported, here and in the processes that tests start.
@@ -21,7 +21,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Fresh processes find compiled modules and write them, as they do on machines of users.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-LONG = ("end_to_end", "docs")
+pytest_plugins = ["tests.support.flows"]
+
+LONG = ("qualification", "docs")
 LOOPBACK = ("127.", "::1", "localhost")
 FORCED = {"NIMBUS_SDK_NO_PROGRESS": "1", "NIMBUS_SDK_CREDENTIAL_STORE": "file", "NO_COLOR": "1"}
 
@@ -78,10 +80,17 @@ def wheel_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sandbox(wheel_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A running sandbox without limits a minute, to which this process's settings point."""
+def sandbox(
+    request: pytest.FixtureRequest, wheel_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Sandbox]:
+    """A running sandbox without limits a minute, to which this process's settings point.
+
+    It serves the reference core, or a tiny one for modules that are marked ``tiny_core``.
+    """
     unlimited = dict.fromkeys(("validate", "refresh", "revoke", "github_token", "models", "analytics"))
-    with Sandbox(wheel_dir=wheel_dir, limits=unlimited) as running:
+    tiny = request.node.get_closest_marker("tiny_core") is not None
+    wheel = request.getfixturevalue("tiny_core")("0.1.0") if tiny else None
+    with Sandbox(wheel=wheel, wheel_dir=wheel_dir, limits=unlimited) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
         yield running

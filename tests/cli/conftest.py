@@ -17,7 +17,7 @@ import pytest
 from nimbus_sdk.cli import main
 
 if TYPE_CHECKING:
-    from tests.cli.terminal import Terminal
+    from tests.support.terminal import Terminal
 
 CTRL_C = "\x03"
 
@@ -91,7 +91,7 @@ def nimbus_process(own_world: Path) -> Nimbus:
 def terminal() -> Iterator[AtTerminal]:
     """Runs commands at a terminal of their own; what still runs at the end is ended."""
     pytest.importorskip("pty")
-    from tests.cli.terminal import Terminal
+    from tests.support.terminal import Terminal
 
     opened: list[Terminal] = []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT
-from tests.end_to_end.wire_faults import CODES, STATUSES, named_faults
+from tests.qualification.wire_faults import CODES, STATUSES, named_faults
 
 PAGE = ROOT / "docs" / "reliability.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -16,9 +16,6 @@ import nimbus_sdk
 from nimbus_sdk.account.session_cache import forget_memory
 from nimbus_sdk.doctor import Diagnosis, Finding, diagnose
 from nimbus_sdk.sandbox import Sandbox
-from tests.stories.conftest import _no_core_loaded, _no_waiting, age, places, sandbox, tiny_core
-
-__all__ = ["_no_core_loaded", "_no_waiting", "age", "places", "sandbox", "tiny_core"]
 
 SECRET = re.compile(r"nbci_(?:live|test)_[0-9a-fA-F]{48}|ghp_[A-Za-z0-9]{36}")
 

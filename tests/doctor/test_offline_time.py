@@ -10,7 +10,10 @@ import nimbus_sdk
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import Nimbus, nimbus
 from tests.doctor.conftest import Examine
-from tests.transport.wire import Ender
+from tests.support.flows import TINY_CORE
+from tests.support.raw_server import Ender
+
+pytestmark = TINY_CORE
 
 __all__ = ["nimbus"]
 

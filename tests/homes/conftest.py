@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import pytest
 
-from tests.homes.somebody import as_stranger, with_mounts
+from tests.support.other_users import as_stranger, with_mounts
 
 EXAMINER = """
 import json, os, sys, nimbus_sdk

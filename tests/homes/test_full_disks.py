@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.homes.conftest import Examine
-from tests.homes.somebody import has_mounts
+from tests.support.other_users import has_mounts
 
 SMALL = [4, 24, 64, 128, 224]
 """KiB of a disk, from nothing at all to nearly enough."""

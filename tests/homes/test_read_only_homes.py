@@ -11,7 +11,7 @@ import pytest
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.homes.conftest import Examine, Told
-from tests.homes.somebody import give_back_writing, has_mounts, take_away_writing
+from tests.support.other_users import give_back_writing, has_mounts, take_away_writing
 
 INSTALL = "ask('install', install)"
 SIGN_IN = "ask('sign in', lambda: nimbus_sdk.authenticate(key()).key_fingerprint)"

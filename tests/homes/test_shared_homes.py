@@ -16,7 +16,7 @@ import pytest
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.homes.conftest import EXAMINER, TELL, Told
-from tests.homes.somebody import as_host, has_hosts
+from tests.support.other_users import as_host, has_hosts
 
 HOSTS = 3
 # Network file systems whose locks everybody gets. The hosts begin in the same moment.

@@ -322,7 +322,7 @@ def spoiled(kind: str) -> BCIData:
         ("volts", "look like volts of raw EEG"),
         ("mains", "Power at 50 Hz"),
         ("american mains", "Power at 60 Hz"),
-        ("offset", r"Features 2 \(from 0\) lie over 50 standard deviations"),
+        ("offset", r"Features 2 \(from 0\) are over 50 standard deviations"),
         ("drift", r"Neighbouring samples of features 0 \(from 0\)"),
         ("scales", "standard deviations .* times each other"),
         ("far", r"Trials 7 \(from 0\)"),

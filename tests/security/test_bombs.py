@@ -23,7 +23,7 @@ from nimbus_sdk.core.wheel import unpack, verify, zip_checks
 from nimbus_sdk.core.wheel.manifest import LIBRARY
 from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.storage.pointer import pointer_path, read_pointer
-from tests.core.wheelwright import core_files, make_wheel, sha256
+from tests.support.wheels import core_files, make_wheel, sha256
 
 MEBIBYTE = 2**20
 SIGNS = st.sampled_from("aAbB.-_ ~éÉ\u0301ß\u017f\u212a\u1e9e\ufb01cCoOnNuUlL1:\\*\x00\x1f\u202e\ud83d¹")

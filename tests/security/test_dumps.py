@@ -18,9 +18,9 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
-from tests.core.wheelwright import SOURCE, core_files, make_wheel
-from tests.end_to_end.needles import Needles
+from tests.qualification.needles import Needles
 from tests.security.remains import counted
+from tests.support.wheels import SOURCE, core_files, make_wheel
 
 ROOT = Path(__file__).parents[2]
 MOST_GROWTH = 30

@@ -11,7 +11,7 @@ import pytest
 
 from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
-from tests.core.wheelwright import core_files, installed
+from tests.support.wheels import core_files, installed
 
 FAKE = "import pathlib; pathlib.Path({!r}).write_text('ran'); load_model = predict_batch = print"
 USE = "import nimbus_sdk, sys; print(nimbus_sdk.BCIData, sys.modules['nimbus_sdk_core'].__file__)"

@@ -20,7 +20,7 @@ from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage import credentials
 from tests.conftest import Fresh
 from tests.security.wires import behind_tls, heard, listening_proxy, obliging
-from tests.transport.wire import RawServer, serving
+from tests.support.raw_server import RawServer, serving
 
 STORIES = """
 import json, os, asyncio

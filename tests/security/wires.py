@@ -14,7 +14,7 @@ from pathlib import Path
 import trustme
 
 from tests.security.fuzz.seeds import ENTITLEMENT
-from tests.transport.wire import RawServer, Request, head, serving
+from tests.support.raw_server import RawServer, Request, head, serving
 
 THE_WORLD = ("api.nimbusbci.com", "api.github.com", "github.evil.example")
 

@@ -16,7 +16,7 @@ from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.transport import retry
-from tests.transport.wire import RawServer, head, serving
+from tests.support.raw_server import RawServer, head, serving
 
 SYSTEMS = ("NimbusOS", "NeuroAI", "Nexus")
 KINDS = ("sync", "async")

@@ -23,9 +23,9 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
     ServerError,
 )
-from tests.evidence import everything_in, strangers_in
 from tests.services.conftest import ENDPOINT, KEYS, ask, base_of, key_for
-from tests.transport.wire import head, saying, serving
+from tests.support.evidence import everything_in, strangers_in
+from tests.support.raw_server import head, saying, serving
 
 FOR_EVER = {"times": None}
 MATRIX = [

@@ -13,8 +13,8 @@ import pytest
 from nimbus_sdk import services
 from nimbus_sdk.errors import NimbusError
 from nimbus_sdk.services.audit.verify import verify
-from tests.evidence import everything_in
 from tests.services.conftest import ENDPOINT, PLAIN, SYSTEMS, base_of, key_for
+from tests.support.evidence import everything_in
 
 
 @pytest.fixture

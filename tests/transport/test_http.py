@@ -19,8 +19,8 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
 )
 from nimbus_sdk.transport.flow import BODY_LIMIT, Call, HeaderAuth
-from tests.evidence import everything_in, strangers_in
-from tests.transport.wire import head, saying, serving
+from tests.support.evidence import everything_in, strangers_in
+from tests.support.raw_server import head, saying, serving
 
 KEY = "nbci_live_" + "0123456789ab" * 4
 

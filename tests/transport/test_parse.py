@@ -11,7 +11,7 @@ from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Healt
 from nimbus_sdk.errors import ResponseFormatError
 from nimbus_sdk.transport.flow import Answer
 from nimbus_sdk.transport.parse import fitted, parsed
-from tests.evidence import everything_in, strangers_in
+from tests.support.evidence import everything_in, strangers_in
 
 KEY = "nbci_live_" + "0123456789ab" * 4
 QUOTA = {"monthly_limit": 50000, "used": 1234, "remaining": 48766, "resets_at": "2025-11-01T00:00:00Z"}

@@ -14,7 +14,7 @@ from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import ApiError, NimbusConnectionError, NimbusError, NimbusTimeoutError
 from nimbus_sdk.transport.flow import Answer, Call, HeaderAuth
 from nimbus_sdk.transport.status import checked, from_exception
-from tests.transport.wire import saying, serving
+from tests.support.raw_server import saying, serving
 
 API = "https://api.nimbusbci.com"
 KEY = "nbci_live_" + "0123456789ab" * 4

@@ -13,8 +13,8 @@ from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
 from nimbus_sdk.transport import tls
 from nimbus_sdk.transport.flow import Call
 from nimbus_sdk.transport.tls import tls_context
-from tests.evidence import strangers_in
-from tests.transport.wire import saying, serving
+from tests.support.evidence import strangers_in
+from tests.support.raw_server import saying, serving
 
 VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 

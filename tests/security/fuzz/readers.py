@@ -32,7 +32,7 @@ from nimbus_sdk.transport.flow import Answer, Call
 from nimbus_sdk.transport.parse import parsed
 from nimbus_sdk.transport.retry import LONGEST_ASKED_SECONDS, retry_after
 from nimbus_sdk.transport.status import checked
-from tests.core.wheelwright import record
+from tests.support.wheels import record
 
 Reader = Callable[[bytes], None]
 WHEEL = "nimbus_sdk_core-1.0.0-py3-none-any.whl"

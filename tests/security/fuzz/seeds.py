@@ -11,8 +11,8 @@ from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE
 from nimbus_sdk.storage import files, sealed
-from tests.core.wheelwright import make_wheel, wheel_files
 from tests.security.fuzz.readers import INFO, MARK
+from tests.support.wheels import make_wheel, wheel_files
 
 CASES = Path(__file__).parent / "cases"
 KEY = "nbci_test_" + "0123456789ab" * 4

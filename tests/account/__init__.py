@@ -1,0 +1,1 @@
+"""Sessions, quota and stored keys."""

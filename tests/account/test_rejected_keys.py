@@ -1,0 +1,211 @@
+"""A key that the service calls dead: its session goes at once, and nothing but the service brings it back."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk import errors
+from nimbus_sdk.account import rejected_keys
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import Settings, origin
+from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.storage import sealed
+from nimbus_sdk.transport.driver import Driver
+from tests.support.flows import TINY_CORE
+
+pytestmark = TINY_CORE
+
+STORIES = [
+    "install_core",
+    "authenticate",
+    "refresh_quota",
+    "check_quota_and_refresh",
+    "authenticate_from_storage",
+]
+
+
+def _service():
+    """The service that the environment names."""
+    return origin(Settings.load().api_url)
+
+
+def _note(places, key):
+    """What is remembered of a refusal by that service."""
+    return sealed.refusal(places, ApiKey.parse(key).fingerprint, _service())
+
+
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize(
+    ("code", "kind"), [("INVALID_KEY", errors.InvalidKeyError), ("KEY_EXPIRED", errors.KeyExpiredError)]
+)
+def test_whoever_hears_it_drops_the_session(sdk, key, sandbox, age, places, story, code, kind):
+    """Each story that is told so, for either reason."""
+    sdk.install_core(key) if story == "install_core" else sdk.authenticate(key)
+    age(hours=2)
+    for endpoint in ("validate", "refresh"):
+        sandbox.fault(endpoint, status=401, code=code)
+    with pytest.raises(kind) as caught:
+        getattr(sdk, story)()
+    assert caught.value.code == code
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+    note = _note(places, key)
+    assert note["code"] == code
+    assert datetime.fromisoformat(note["at"]) > datetime.now(UTC) - timedelta(minutes=1)
+    assert key not in Path(places.refusal(ApiKey.parse(key).fingerprint, _service())).read_text()
+
+
+def test_an_outage_does_not_revive_it(sdk, key, sandbox, end):
+    """After the refusal the service is gone: no story gives a session, online or offline."""
+    sdk.install_core(key)
+    sandbox.revoke_key(key)
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.refresh_quota()
+    end(sandbox)
+    for story in (sdk.install_core, sdk.authenticate):
+        with pytest.raises(errors.NimbusConnectionError):
+            story(key)
+    for story in (
+        lambda: sdk.install_core(key, offline=True),
+        lambda: sdk.authenticate(key, offline_mode=True),
+    ):
+        with pytest.raises(errors.SessionNotFoundError, match="refused the key"):
+            story()
+
+
+def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, end, places, tmp_path):
+    """A file that was put back, whole and well sealed, does not outweigh the refusal."""
+    sdk.authenticate(key)
+    shutil.copy(places.session, tmp_path / "copy")
+    sandbox.revoke_key(key)
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.refresh_quota()
+    shutil.copy(tmp_path / "copy", places.session)
+    with pytest.raises(errors.SessionNotFoundError, match="refused the key"):
+        nimbus_sdk.current_session()
+    end(sandbox)
+    with pytest.raises(errors.NimbusConnectionError):
+        sdk.authenticate(key)
+
+
+def test_what_another_service_calls_dead_is_alive_where_it_belongs(sdk, key, monkeypatch):
+    """A key that is tried out at a sandbox which does not know it keeps the session that it has."""
+    before = sdk.install_core(key)
+    with Sandbox() as elsewhere, monkeypatch.context() as there:
+        there.setenv("NIMBUS_SDK_API_URL", elsewhere.api_url)
+        there.setenv("NIMBUS_API_KEY", key)
+        with pytest.raises(errors.InvalidKeyError):
+            sdk.authenticate()
+        with pytest.raises(errors.InvalidKeyError):
+            sdk.install_core()
+    assert nimbus_sdk.current_session() == before
+    assert sdk.install_core(key, offline=True) == before
+
+
+def test_the_service_can_take_it_back(sdk, key, sandbox, places):
+    """A key that is valid again is valid: the note goes."""
+    sdk.authenticate(key)
+    sandbox.fault("refresh", status=401, code="INVALID_KEY")
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.refresh_quota()
+    sdk.authenticate(key)
+    assert _note(places, key) is None
+    assert nimbus_sdk.current_session()
+
+
+def test_another_keys_session_is_not_touched(sdk, key, sandbox):
+    """A dead key that somebody tries does not log the account out."""
+    before = sdk.authenticate(key)
+    for _ in range(2):
+        with pytest.raises(errors.InvalidKeyError):
+            sdk.authenticate("nbci_test_" + "0" * 48)
+    assert nimbus_sdk.current_session() == before
+    assert sdk.get_stored_api_key() == key
+
+
+def test_a_success_that_says_invalid_is_a_refusal_too(sdk, key, sandbox):
+    """valid: false with status 200."""
+    sdk.authenticate(key)
+    quota = {"monthly_limit": 1, "used": 0, "remaining": 1, "resets_at": None}
+    sandbox.fault("refresh", body={"valid": False, "license_type": "free", "features": [], "quota": quota})
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.refresh_quota()
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, {"error": "go away"}),
+        (401, {"error": "x", "code": "TOKEN_INVALID"}),
+        (403, {"error": "x", "code": "INVALID_KEY"}),
+        (400, {"error": "x", "code": "INVALID_FORMAT"}),
+        (500, {"error": "x", "code": "INVALID_KEY"}),
+    ],
+)
+def test_nothing_less_than_the_services_own_word_kills_it(sdk, key, sandbox, status, body):
+    """Another code, or the code with another status, is an error of this call and no more."""
+    before = sdk.authenticate(key)
+    sandbox.fault("refresh", status=status, body=body, times=None)
+    with pytest.raises(errors.ApiError):
+        sdk.refresh_quota()
+    assert nimbus_sdk.current_session() == before
+
+
+def test_a_damaged_session_does_not_hide_that_the_key_is_dead(sdk, key, sandbox, places):
+    """The refusal is what is told and remembered; the damaged file is set aside."""
+    sdk.authenticate(key)
+    Path(places.session).write_text("{}")
+    sandbox.revoke_key(key)
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.authenticate(key)
+    assert _note(places, key)["code"] == "INVALID_KEY"
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+
+
+def test_an_answer_that_was_on_its_way_does_not_revive_it(sdk, key, places):
+    """The service says valid, then dead, and the older word arrives last."""
+    sdk.install_core(key)
+    dead = ApiKey.parse(key)
+
+    def valid_and_dead_meanwhile():
+        rejected_keys.bury(Settings.load(), places, dead, "REVOKED")
+        return "valid"
+        yield
+
+    with Driver(Settings.load()) as driver, pytest.raises(errors.InvalidKeyError, match="dead since"):
+        driver.run(rejected_keys.alive(Settings.load(), places, dead, valid_and_dead_meanwhile()))
+    assert _note(places, key)["code"] == "REVOKED"
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+
+
+def test_a_key_that_dies_during_a_download_is_not_kept(sdk, key, places):
+    """Found valid first, called dead while the core arrives: neither session nor key nor core is kept."""
+    dead = ApiKey.parse(key)
+
+    def dies(event):
+        if event.stage == "unpack":
+            rejected_keys.bury(Settings.load(), places, dead, "INVALID_KEY")
+
+    with pytest.raises(errors.InvalidKeyError, match="dead since"):
+        sdk.install_core(key, progress=dies)
+    assert not sdk.check_installation()
+    assert sdk.get_stored_api_key() is None
+    with pytest.raises(errors.SessionNotFoundError):
+        nimbus_sdk.current_session()
+
+
+def test_quota_of_a_dead_key_is_asked_for_anew(sdk, key, places):
+    """A note of a refusal counts there too, although the session was put back."""
+    sdk.authenticate(key)
+    kept = Path(places.session).read_bytes()
+    rejected_keys.bury(Settings.load(), places, ApiKey.parse(key), "INVALID_KEY")
+    Path(places.session).write_bytes(kept)
+    assert sdk.check_quota_and_refresh() is True
+    assert _note(places, key) is None

@@ -1,0 +1,118 @@
+"""Keeping what was confirmed: all of it or none, one process after the other."""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from nimbus_sdk import errors
+from nimbus_sdk.account import renewal
+from nimbus_sdk.storage.lock import Lock
+from tests.support.flows import TINY_CORE
+
+pytestmark = TINY_CORE
+
+
+@pytest.fixture
+def full_disk(places):
+    """Makes it impossible to keep a session, or to stage one, and possible again."""
+
+    def block(free=False):
+        for path in (Path(places.session), Path(places.next_session)):
+            if free:
+                (path / "x").rmdir()
+                path.rmdir()
+            else:
+                path.unlink(missing_ok=True)
+                (path / "x").mkdir(parents=True)
+
+    return block
+
+
+@pytest.mark.parametrize("story", ["authenticate", "install_core"])
+def test_a_session_that_cannot_be_kept_leaves_no_key_behind(sdk, key, full_disk, story):
+    """The first key is taken out of the store again."""
+    full_disk()
+    with pytest.raises(errors.SessionError):
+        getattr(sdk, story)(key)
+    assert sdk.get_stored_api_key() is None
+    full_disk(free=True)
+    assert getattr(sdk, story)(key)
+    assert sdk.get_stored_api_key() == key
+
+
+@pytest.mark.parametrize("story", ["authenticate", "install_core"])
+def test_the_key_that_was_stored_before_is_put_back(sdk, key, sandbox, full_disk, story):
+    """A new account that could not be kept does not cost the old one."""
+    getattr(sdk, story)(key)
+    full_disk()
+    with pytest.raises(errors.SessionError):
+        sdk.authenticate(sandbox.new_key())
+    assert sdk.get_stored_api_key() == key
+
+
+def test_the_same_key_stays(sdk, key, full_disk):
+    """There is nothing to put back."""
+    sdk.save_api_key(key)
+    full_disk()
+    with pytest.raises(errors.SessionError):
+        sdk.authenticate(key)
+    assert sdk.get_stored_api_key() == key
+
+
+def test_a_key_whose_place_was_emptied_by_hand_is_not_invented(sdk, key, sandbox, full_disk, places):
+    """The note says that there was one, the store says that there is none: none is left."""
+    sdk.save_api_key(sandbox.new_key())
+    os.unlink(places.credentials)
+    full_disk()
+    with pytest.raises(errors.SessionError):
+        sdk.authenticate(key)
+    assert sdk.get_stored_api_key() is None
+
+
+def test_a_store_that_fails_while_it_is_put_back_is_told_in_the_log(sdk, key, full_disk, monkeypatch, caplog):
+    """The error of the story stays the error."""
+
+    def refuse(*_):
+        raise errors.CredentialStoreError("the store is locked")
+
+    monkeypatch.setattr(renewal, "forget_key", refuse)
+    full_disk()
+    with caplog.at_level(logging.WARNING, "nimbus_sdk"), pytest.raises(errors.SessionError):
+        sdk.authenticate(key)
+    assert "the store is locked" in caplog.text
+    assert key not in caplog.text
+
+
+def test_a_store_that_refuses_the_key_keeps_no_session(sdk, key, places):
+    """Who gave a key wants it kept; without it nothing is half done."""
+    os.makedirs(places.credentials)
+    with pytest.raises(errors.CredentialStoreError):
+        sdk.authenticate(key)
+    with pytest.raises(errors.SessionNotFoundError):
+        sdk.current_session()
+
+
+def test_another_process_that_is_busy_for_too_long_is_told(sdk, key, places, monkeypatch):
+    """With the lock's path, after the time that waiting is given; a renewal waits as long as it may take."""
+    monkeypatch.setattr(renewal, "LOCK_WAIT_SECONDS", 0.05)
+    started = time.monotonic()
+    with Lock(places.lock) as lock:
+        assert lock.try_acquire()
+        refresh = lambda: sdk.refresh_quota(timeout=0.05)  # noqa: E731
+        for story in (lambda: sdk.install_core(key), refresh, sdk.uninstall_core):
+            with pytest.raises(errors.NimbusTimeoutError, match="Another process") as caught:
+                story()
+            assert places.lock in caught.value.hint
+    assert time.monotonic() - started < 5
+
+
+def test_where_no_lock_can_be_made_one_goes_on_without(sdk, key, places, caplog):
+    """A lock saves work; nothing rests on it."""
+    os.makedirs(places.lock)
+    with caplog.at_level(logging.DEBUG, "nimbus_sdk"):
+        assert sdk.install_core(key).license_type == "research"
+    assert "going on without" in caplog.text
+    assert sdk.check_installation()

@@ -1,0 +1,866 @@
+"""A session: what it shows, whether it counts, and that what is kept of it cannot be changed unseen."""
+
+import copy
+import html
+import json
+import os
+import pickle
+import shutil
+import threading
+import types
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nimbus_sdk import current_session
+from nimbus_sdk.account.record import as_stale, standing, usable
+from nimbus_sdk.account.session import AuthSession, as_session
+from nimbus_sdk.account.session_cache import forget_memory, kept_session, session_of
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings, origin
+from nimbus_sdk.errors import (
+    ClockRollbackError,
+    FeatureNotLicensedError,
+    InvalidKeyFormatError,
+    MissingKeyError,
+    SessionError,
+    SessionExpiredError,
+    SessionNotFoundError,
+    SessionTamperedError,
+)
+from nimbus_sdk.storage import sealed
+from tests.support.evidence import everything_in
+
+KEY = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
+OTHER = ApiKey.parse("nbci_live_" + "ba9876543210" * 4)
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def made(**fields):
+    """A session, validated just now."""
+    whole = {
+        "key_fingerprint": KEY.fingerprint,
+        "key_masked": KEY.masked,
+        "user_id": "usr_1",
+        "email": "researcher@university.edu",
+        "name": "Dr. Jane Smith",
+        "organization": "Neuroscience Lab",
+        "license_type": "research",
+        "expires_at": datetime.now(UTC) + timedelta(days=30),
+        "features_enabled": frozenset({"batch_inference", "streaming"}),
+        "usage_quota": 48766,
+        "usage_quota_max": 50000,
+        "quota_reset_at": datetime(2026, 4, 1, tzinfo=UTC),
+        "validated_at": datetime.now(UTC),
+        "api_origin": "https://api.nimbusbci.com:443",
+    }
+    return AuthSession(**{**whole, **fields})
+
+
+@pytest.fixture
+def places():
+    """Where this test's sessions are kept."""
+    return Places.of(Settings.load())
+
+
+@pytest.fixture
+def keep(places):
+    """Keeps a session, as another process would: nothing is told to this one's memory."""
+
+    def keep(**fields):
+        session = made(**fields)
+        sealed.write(places, session.to_dict())
+        return session
+
+    return keep
+
+
+class Turned:
+    """A clock to turn, in place of the session module's own."""
+
+    def __init__(self, monkeypatch):
+        import time
+
+        self.offset = 0.0
+        self._time = time.time
+        monkeypatch.setattr("nimbus_sdk.account.session_cache.time", types.SimpleNamespace(time=self.now))
+
+    def now(self):
+        """Unix seconds, turned."""
+        return self._time() + self.offset
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock to turn."""
+    return Turned(monkeypatch)
+
+
+# What it shows
+
+
+def test_a_session_has_the_documented_fields():
+    """The names of the documentation's AuthSession and of its examples are there."""
+    session = made()
+    assert session.quota_remaining == session.usage_quota == 48766
+    assert (session.license_type, session.usage_quota_max) == ("research", 50000)
+    assert session.features_enabled == {"batch_inference", "streaming"}
+    assert session.stale is False
+
+
+def test_a_session_cannot_be_changed():
+    """Nobody raises a quota by assigning to it."""
+    with pytest.raises(AttributeError):
+        made().usage_quota = 10**9
+    with pytest.raises((AttributeError, TypeError)):
+        made().extra = 1
+
+
+def test_features_are_asked_for_by_name():
+    """Having is told, lacking is an error that names feature and tier."""
+    session = made()
+    session.require_feature("streaming")
+    assert session.has_feature("streaming")
+    assert not session.has_feature("training")
+    with pytest.raises(FeatureNotLicensedError, match="research license") as caught:
+        session.require_feature("training")
+    assert caught.value.feature == "training"
+    assert "training" in str(caught.value)
+
+
+def test_a_session_is_told_in_one_line():
+    """Tier, what is left, until when, and whether it is stale."""
+    line = str(made(expires_at=NOW))
+    assert (
+        line == "Nimbus session nbci_live_0123…89ab: research, 48,766 left, valid until 2026-03-01 12:00 UTC"
+    )
+    free = str(as_stale(made(expires_at=None, usage_quota=None)))
+    assert "unlimited" in free
+    assert "until revoked" in free
+    assert "stale" in free
+
+
+def test_no_form_of_a_session_holds_the_key(monkeypatch):
+    """repr, str, JSON, HTML, pickle and copies show the masked key at most."""
+    monkeypatch.setenv("NIMBUS_API_KEY", KEY.reveal())
+    session = made()
+    assert session.api_key.get_secret_value() == KEY.reveal()
+    forms = [
+        repr(session),
+        str(session),
+        session.to_json(),
+        session._repr_html_(),
+        repr(session.to_dict()),
+        repr(pickle.dumps(session)),
+        repr(session.api_key),
+        f"{session}",
+    ]
+    for form in forms:
+        assert KEY.reveal() not in form
+        assert KEY.reveal()[14:-4] not in form
+    assert pickle.loads(pickle.dumps(session)) == copy.deepcopy(session) == copy.copy(session) == session
+
+
+def test_a_notebook_shows_every_value_escaped():
+    """A name with markup in it is text."""
+    nasty = "<script>alert('x')</script>&"
+    shown = made(name=nasty, organization='"><img src=x>', license_type="<b>")._repr_html_()
+    assert nasty not in shown
+    assert html.escape(nasty) in shown
+    assert "<img" not in shown
+    assert "<b>" not in shown
+    assert "48766" in shown
+
+
+def test_a_session_goes_through_json_and_back():
+    """What is kept is what was there, to the microsecond."""
+    for session in (made(), made(expires_at=None, usage_quota=None, email=None, clock_offset=-3, stale=True)):
+        assert AuthSession.from_dict(json.loads(session.to_json())) == session
+
+
+def test_fields_of_a_later_version_are_passed_over():
+    """A newer SDK may have kept more."""
+    assert AuthSession.from_dict({**made().to_dict(), "brand_new": 1}).license_type == "research"
+
+
+WRONG = [None, 5, 1.5, "x", [], {}, True, [5], "2026-01-01T00:00:00", "²"]
+
+
+@pytest.mark.parametrize("field", sorted(made().to_dict()))
+def test_a_record_that_does_not_fit_is_a_session_error(field):
+    """A field that is missing or of another kind is told, and never found out later."""
+    record = made().to_dict()
+    same_kind = {type(value) for value in (record[field], None)}
+    for wrong in WRONG:
+        try:
+            session = AuthSession.from_dict({**record, field: wrong})
+        except SessionError:
+            continue
+        value = getattr(session, field)
+        assert type(wrong) in same_kind | {int, float, bool, str, list}
+        assert isinstance(value, (str, int, float, frozenset, type(None)))
+        # Whatever was let through, the session can be used.
+        standing(session, NOW)
+        assert f"{session}{session!r}{session.to_json()}{session._repr_html_()}"
+    if field not in ("clock_offset", "profile", "key_source", "key_source_reason", "stale"):
+        with pytest.raises(SessionError):
+            AuthSession.from_dict({name: value for name, value in record.items() if name != field})
+
+
+REQUIRED = ("key_fingerprint", "key_masked", "license_type", "validated_at", "features_enabled", "api_origin")
+
+
+@pytest.mark.parametrize("field", REQUIRED)
+def test_what_a_session_cannot_be_without_is_not_null(field):
+    """A null in a required field is another format."""
+    with pytest.raises(SessionError, match="another format"):
+        AuthSession.from_dict({**made().to_dict(), field: None})
+
+
+@pytest.mark.parametrize("features", ["streaming", {"streaming": 1}, [1], None, 7])
+def test_features_are_a_list_of_names(features):
+    """A text is not a list of letters."""
+    with pytest.raises(SessionError):
+        AuthSession.from_dict({**made().to_dict(), "features_enabled": features})
+
+
+@given(
+    st.dictionaries(st.sampled_from(sorted(made().to_dict())), st.from_type(object) | st.none() | st.text())
+)
+@settings(max_examples=60)
+def test_no_damage_breaks_the_reading_in_another_way(damage):
+    """Whatever stands in the fields, it is a session or a SessionError."""
+    try:
+        session = AuthSession.from_dict({**made().to_dict(), **damage})
+    except SessionError:
+        return
+    standing(session, NOW)
+
+
+# Whether it counts
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+STANDINGS = [
+    ("just validated", {}, timedelta(0), None, "fresh"),
+    ("a second before the hour", {}, HOUR - timedelta(seconds=1), None, "fresh"),
+    ("at the hour", {}, HOUR, None, "ageing"),
+    ("after weeks", {}, 20 * DAY, None, "ageing"),
+    ("a moment before its end", {}, 30 * DAY - timedelta(microseconds=1), None, "ageing"),
+    ("exactly at its end", {}, 30 * DAY, None, "expired"),
+    ("after its end", {}, 31 * DAY, None, "expired"),
+    ("without an end, after years", {"expires_at": None}, 4000 * DAY, None, "ageing"),
+    (
+        "fresh and at its end",
+        {"expires_at": NOW + timedelta(minutes=1)},
+        timedelta(minutes=1),
+        None,
+        "expired",
+    ),
+    ("five minutes back", {}, -timedelta(minutes=5), None, "fresh"),
+    ("more than five minutes back", {}, -timedelta(minutes=5, microseconds=1), None, "rolled back"),
+    ("five minutes before what was seen", {}, 10 * DAY, 10 * DAY + timedelta(minutes=5), "ageing"),
+    ("more than that before what was seen", {}, 10 * DAY, 10 * DAY + timedelta(minutes=6), "rolled back"),
+    ("seen before it was validated", {}, timedelta(0), -5 * DAY, "fresh"),
+    ("expired and rolled back", {"expires_at": NOW - DAY}, -DAY, None, "rolled back"),
+]
+
+
+@pytest.mark.parametrize(
+    ("case", "fields", "age", "seen", "expected"), STANDINGS, ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_standing(case, fields, age, seen, expected):
+    """Fresh, ageing, expired, rolled back: a function of three times."""
+    session = made(**{"validated_at": NOW, "expires_at": NOW + 30 * DAY, **fields})
+    last_seen = None if seen is None else NOW + seen
+    assert standing(session, NOW + age, last_seen) == expected
+    if expected in ("fresh", "ageing"):
+        assert usable(session, NOW + age, last_seen) is session
+    else:
+        kind = SessionExpiredError if expected == "expired" else ClockRollbackError
+        with pytest.raises(kind) as caught:
+            usable(session, NOW + age, last_seen)
+        assert "UTC" in caught.value.message
+        assert caught.value.hint
+
+
+@given(age=st.timedeltas(-60 * DAY, 60 * DAY), seen=st.none() | st.timedeltas(-60 * DAY, 60 * DAY))
+def test_a_clock_that_runs_forward_never_revives_a_session(age, seen):
+    """Once expired, no later moment makes it usable again."""
+    session = made(validated_at=NOW, expires_at=NOW + 10 * DAY)
+    last_seen = None if seen is None else NOW + seen
+    if standing(session, NOW + age, last_seen) == "expired":
+        assert standing(session, NOW + age + DAY, last_seen) == "expired"
+
+
+def test_expiry_is_asked_for_any_moment():
+    """is_expired takes a moment, or now."""
+    session = made(expires_at=NOW)
+    assert session.is_expired(NOW)
+    assert not session.is_expired(NOW - timedelta(microseconds=1))
+    assert session.is_expired() is (datetime.now(UTC) >= NOW)
+    assert not made(expires_at=None).is_expired(NOW)
+
+
+# Where its key is
+
+
+def test_the_key_of_a_session_is_fetched_and_never_another(monkeypatch):
+    """The session asks where keys are kept; another account's key is not handed out for it."""
+    session = made()
+    with pytest.raises(MissingKeyError):
+        _ = session.api_key
+    monkeypatch.setenv("NIMBUS_API_KEY", OTHER.reveal())
+    with pytest.raises(MissingKeyError, match="not at hand") as caught:
+        _ = session.api_key
+    assert OTHER.masked in str(caught.value)
+    assert OTHER.reveal() not in everything_in(caught.value)
+    monkeypatch.setenv("NIMBUS_API_KEY", KEY.reveal())
+    assert session.api_key.get_secret_value() == KEY.reveal()
+
+
+# What is kept
+
+
+def test_a_kept_session_comes_back(keep, places):
+    """From the disk, and the file is for this user alone."""
+    session = keep()
+    assert current_session() == session
+    assert as_session(kept_session(places)) == session
+    assert os.stat(places.session).st_mode & 0o777 == 0o600
+    assert KEY.reveal().encode() not in Path(places.session).read_bytes()
+
+
+def test_without_a_session_there_is_none(places):
+    """The error says for which profile, and what to run."""
+    with pytest.raises(SessionNotFoundError, match="profile default") as caught:
+        current_session()
+    assert "nimbus-sdk install" in caught.value.hint
+    with pytest.raises(SessionNotFoundError, match="profile lab"):
+        current_session(profile="lab")
+    assert kept_session(places) is None
+
+
+def damaged(places):
+    """Files that were set aside."""
+    return sorted(Path(places.session).parent.glob("*.damaged-*"))
+
+
+def test_one_changed_byte_anywhere_is_noticed(keep, places):
+    """Each byte of the file in turn: the edit is told, the file set aside and not used."""
+    keep()
+    whole = Path(places.session).read_bytes()
+    for position in range(len(whole)):
+        changed = whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :]
+        Path(places.session).write_bytes(changed)
+        with pytest.raises(SessionTamperedError, match="set aside"):
+            sealed.read(places)
+        assert not os.path.exists(places.session)
+        (aside,) = damaged(places)
+        assert aside.read_bytes() == changed
+        aside.unlink()
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_no_other_change_of_bytes_passes_as_another_session(keep, places, data):
+    """Any byte to any other: either the session is the same (white space), or the edit is noticed."""
+    session = keep()
+    whole = Path(places.session).read_bytes()
+    position = data.draw(st.integers(0, len(whole) - 1))
+    byte = data.draw(st.integers(0, 255))
+    changed = whole[:position] + bytes([byte]) + whole[position + 1 :]
+    Path(places.session).write_bytes(changed)
+    try:
+        assert as_session(kept_session(places)) == session
+        assert whole[position : position + 1] == bytes([byte]) or whole[position : position + 1].isspace()
+    except SessionTamperedError:
+        assert changed != whole
+        assert not os.path.exists(places.session)
+
+
+def test_a_field_outside_of_the_seal_is_noticed(keep, places):
+    """The seal covers the record; nothing else than seal, record and format may stand beside it."""
+    keep()
+    stored = json.loads(Path(places.session).read_bytes())
+    Path(places.session).write_text(json.dumps({**stored, "note": "added"}))
+    with pytest.raises(SessionTamperedError):
+        sealed.read(places)
+
+
+def test_a_file_cut_short_is_noticed(keep, places):
+    """Every shorter file but the one that lacks its last line break."""
+    keep()
+    whole = Path(places.session).read_bytes()
+    for length in range(0, len(whole) - 1, 7):
+        Path(places.session).write_bytes(whole[:length])
+        with pytest.raises(SessionTamperedError):
+            sealed.read(places)
+    assert b"}" in whole[-2:]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"5",
+        b'{"record": {}}',
+        b"[" * 50_000,
+        b'{"format": 1, "seal": null, "record": {}}',
+        b"\xff",
+    ],
+)
+def test_a_file_of_another_kind_is_noticed(keep, places, content):
+    """Whatever stands in the file, it is set aside."""
+    keep()
+    Path(places.session).write_bytes(content)
+    with pytest.raises(SessionTamperedError):
+        current_session()
+    assert len(damaged(places)) == 1
+    with pytest.raises(SessionNotFoundError):
+        current_session()
+
+
+def test_a_file_that_was_replaced_while_it_was_read_is_read_again(keep, places, monkeypatch):
+    """What looked torn was another process's write under way; nothing is set aside."""
+    session = keep()
+    real, torn = sealed.files.read_own, [b'{"format": 1, "rec']
+
+    def read_own(path):
+        return torn.pop() if path == places.session and torn else real(path)
+
+    monkeypatch.setattr(sealed.files, "read_own", read_own)
+    assert as_session(kept_session(places)) == session
+    assert not torn
+    assert not damaged(places)
+
+
+def test_a_damaged_file_that_cannot_be_set_aside_is_not_used_either(keep, places, monkeypatch):
+    """The error says both."""
+
+    def refuse(path):
+        raise OSError(30, "Read-only file system")
+
+    keep()
+    Path(places.session).write_bytes(b"{}")
+    monkeypatch.setattr(sealed.files, "quarantine", refuse)
+    with pytest.raises(SessionTamperedError, match="could not be set aside"):
+        current_session()
+
+
+def test_a_session_of_another_profile_is_none_of_this_one(keep, places):
+    """A file copied from profile to profile does not fit its seal."""
+    keep()
+    there = Places.of(Settings.load(profile="lab"))
+    os.makedirs(os.path.dirname(there.session))
+    shutil.copy(places.session, there.session)
+    with pytest.raises(SessionTamperedError, match="profile lab"):
+        current_session(profile="lab")
+    assert current_session()
+
+
+def test_a_session_of_another_installation_is_none_of_this_one(keep, places, tmp_path, monkeypatch):
+    """A file copied from machine to machine does not fit the secret there."""
+    keep()
+    monkeypatch.setenv("NIMBUS_SDK_HOME", str(tmp_path / "elsewhere"))
+    there = Places.of(Settings.load())
+    sealed.write(there, made(license_type="free").to_dict())
+    shutil.copy(places.session, there.session)
+    with pytest.raises(SessionTamperedError, match="another machine"):
+        current_session()
+
+
+def test_a_session_without_its_secret_is_not_believed(keep, places):
+    """Who removes the secret gets no free seal."""
+    keep()
+    os.unlink(places.seal)
+    with pytest.raises(SessionTamperedError):
+        current_session()
+
+
+def test_a_sealed_note_is_no_session(keep, places):
+    """A record sealed for another purpose does not count as a session."""
+    keep()
+    sealed.note_seen(places, 1.0)
+    shutil.copy(places.last_seen, places.session)
+    with pytest.raises(SessionTamperedError):
+        current_session()
+
+
+def test_a_damaged_memory_of_the_clock_does_no_harm(keep, places):
+    """The session counts; the last time seen is begun anew."""
+    keep()
+    Path(places.last_seen).write_bytes(b"{}")
+    assert sealed.last_seen(places) is None
+    assert current_session()
+
+
+def test_a_file_that_cannot_be_read_is_told(keep, places):
+    """A folder in the file's place is not a missing session."""
+    keep()
+    os.unlink(places.session)
+    os.mkdir(places.session)
+    with pytest.raises(SessionError, match="cannot be read") as caught:
+        current_session()
+    assert "permissions" in caught.value.hint
+
+
+def test_a_session_that_cannot_be_kept_is_told(places):
+    """A file where the folder should be."""
+    Path(places.state).write_text("")
+    with pytest.raises(SessionError, match="cannot be kept"):
+        sealed.write(places, made().to_dict())
+    sealed.note_seen(places, 5.0)
+
+
+def test_a_session_that_cannot_be_removed_is_told(keep, places):
+    """A folder in the file's place."""
+    keep()
+    os.unlink(places.session)
+    os.makedirs(os.path.join(places.session, "x"))
+    with pytest.raises(SessionError, match="cannot be removed"):
+        sealed.forget(places)
+
+
+def test_a_reader_sees_the_old_session_or_the_new_one(places):
+    """While another replaces the file without pause, every read gives one of the two, whole."""
+    written = [made(license_type=tier).to_dict() for tier in ("free", "research")]
+    sealed.write(places, written[0])
+    over = threading.Event()
+
+    def replace_without_pause():
+        for count in range(60):
+            sealed.write(places, written[count % 2])
+        over.set()
+
+    writer = threading.Thread(target=replace_without_pause)
+    writer.start()
+    reads = 0
+    while not over.is_set() or not reads:
+        assert sealed.read(places) in written
+        reads += 1
+    writer.join()
+    assert not damaged(places)
+
+
+# The session that waits for its core
+
+
+@pytest.fixture
+def point(places):
+    """Makes an installation of the core the current one."""
+
+    def point(install_id):
+        os.makedirs(places.core, exist_ok=True)
+        pointer = {
+            "format": 1,
+            "version": "0.1.0",
+            "folder": f"0.1.0/{install_id}",
+            "install_id": install_id,
+            "previous": None,
+        }
+        Path(places.core_pointer).write_text(json.dumps(pointer))
+
+    return point
+
+
+def test_a_staged_session_counts_from_the_switch_of_its_core_on(keep, places, point):
+    """Before the switch the old session counts, after it the new one, and never a mixture."""
+    old = keep(license_type="free")
+    new = made(license_type="commercial")
+    sealed.stage(places, new.to_dict(), "abc")
+    assert as_session(kept_session(places)) == old
+    point("other")
+    assert as_session(kept_session(places)) == old
+    point("abc")
+    assert as_session(kept_session(places)) == new
+    assert current_session() == new
+
+
+def test_a_staged_session_counts_where_it_is_the_first(places, point):
+    """The very first install was cut off right after the switch."""
+    sealed.stage(places, made().to_dict(), "abc")
+    assert kept_session(places) is None
+    point("abc")
+    assert kept_session(places) is not None
+    assert current_session() == current_session()
+
+
+def test_an_install_that_ends_while_one_looks_hides_no_session(places, point, monkeypatch):
+    """Between the looks at the two files the waiting session becomes the session: one of them is found."""
+    new = made()
+    sealed.stage(places, new.to_dict(), "abc")
+    point("abc")
+    real = sealed.read
+
+    def read_and_end_the_install(where):
+        found = real(where)
+        sealed.write(where, new.to_dict())
+        return found
+
+    monkeypatch.setattr(sealed, "read", read_and_end_the_install)
+    assert as_session(kept_session(places)) == new
+
+
+def test_keeping_a_session_ends_the_waiting_of_another(keep, places, point):
+    """What is confirmed later counts."""
+    sealed.stage(places, made(license_type="commercial").to_dict(), "abc")
+    point("abc")
+    latest = keep(license_type="free")
+    assert as_session(kept_session(places)) == latest
+
+
+def test_a_damaged_pointer_does_not_take_the_session_away(keep, places, point):
+    """The core's trouble is told by whoever uses the core."""
+    session = keep()
+    sealed.stage(places, made(license_type="commercial").to_dict(), "abc")
+    point("abc")
+    Path(places.core_pointer).write_text("{")
+    assert as_session(kept_session(places)) == session
+
+
+def test_a_staged_session_is_sealed_too(keep, places, point):
+    """An edit of the waiting session is noticed."""
+    keep()
+    sealed.stage(places, made().to_dict(), "abc")
+    Path(places.next_session).write_text(
+        Path(places.next_session).read_text().replace("research", "commercial")
+    )
+    with pytest.raises(SessionTamperedError, match="next session"):
+        kept_session(places)
+
+
+def test_a_staged_record_of_another_shape_is_passed_over(keep, places, point):
+    """A later version may stage something else."""
+    session = keep()
+    sealed._seal(places, places.next_session, "next session", {"install_id": 5, "session": []})
+    point("abc")
+    assert as_session(kept_session(places)) == session
+
+
+# The memory of this process
+
+
+def test_a_second_look_reads_nothing(keep, monkeypatch):
+    """The session is given from memory as long as the file is the same."""
+    keep()
+    first = current_session()
+    monkeypatch.setattr("nimbus_sdk.storage.sealed.read", lambda places: pytest.fail("the disk was read"))
+    assert current_session() is first
+
+
+def test_a_session_that_another_process_changed_is_noticed(keep, fresh):
+    """At the next call, without a restart."""
+    session = keep()
+    assert current_session().usage_quota == 48766
+    fresh(
+        "from nimbus_sdk.account.session import current_session\n"
+        "from nimbus_sdk.config.settings import Settings\n"
+        "from nimbus_sdk.storage import sealed as sessions\n"
+        "from nimbus_sdk.config.paths import Places\n"
+        "record = current_session().to_dict() | {'usage_quota': 5}\n"
+        "sessions.write(Places.of(Settings.load()), record)\n"
+    )
+    assert current_session() == replace(session, usage_quota=5)
+
+
+def test_a_session_that_another_process_removed_is_noticed(keep, places):
+    """invalidate_session elsewhere ends it here."""
+    keep()
+    current_session()
+    sealed.forget(places)
+    with pytest.raises(SessionNotFoundError):
+        current_session()
+
+
+def test_an_edit_behind_the_memorys_back_is_noticed(keep, places):
+    """The file changed, so it is read again, and its seal does not fit."""
+    keep()
+    current_session()
+    Path(places.session).write_text(Path(places.session).read_text().replace("48766", "99999"))
+    with pytest.raises(SessionTamperedError):
+        current_session()
+
+
+def test_a_session_that_expires_in_memory_is_noticed(keep, clock):
+    """Expired at the very moment, not at the next start."""
+    keep(expires_at=datetime.now(UTC) + timedelta(minutes=10))
+    assert current_session()
+    clock.offset = 599
+    assert current_session()
+    clock.offset = 601
+    with pytest.raises(SessionExpiredError):
+        current_session()
+
+
+def test_a_clock_that_is_set_back_is_noticed_in_memory_too(keep, clock):
+    """Five minutes are let pass, six are not."""
+    keep()
+    assert current_session()
+    clock.offset = -299
+    assert current_session()
+    clock.offset = -360
+    with pytest.raises(ClockRollbackError):
+        current_session()
+    clock.offset = 0
+    assert current_session()
+
+
+def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(keep, clock, places):
+    """The latest time is noted now and then, so that turning the clock back does not prolong a session."""
+    keep(expires_at=None)
+    clock.offset = 100 * 86_400
+    assert current_session()
+    assert sealed.last_seen(places) == pytest.approx(clock.now(), abs=5)
+    forget_memory()
+    clock.offset = 0
+    with pytest.raises(ClockRollbackError):
+        current_session()
+
+
+def test_the_time_is_not_noted_at_every_call(keep, clock, places):
+    """Reading a session writes nothing for three minutes."""
+    keep()
+    clock.offset = 170
+    current_session()
+    assert not os.path.exists(places.last_seen)
+
+
+def test_another_key_in_the_environment_hides_the_session(keep, monkeypatch):
+    """The session counts as absent as long as NIMBUS_API_KEY names another key."""
+    keep()
+    assert current_session()
+    monkeypatch.setenv("NIMBUS_API_KEY", OTHER.reveal())
+    with pytest.raises(SessionNotFoundError, match="belongs to nbci_live_0123…89ab") as caught:
+        current_session()
+    assert OTHER.masked in str(caught.value)
+    assert OTHER.reveal() not in everything_in(caught.value)
+    monkeypatch.setenv("NIMBUS_API_KEY", KEY.reveal() + "\n")
+    assert current_session()
+    monkeypatch.setenv("NIMBUS_API_KEY", "  ")
+    assert current_session()
+
+
+def test_another_key_in_the_nearest_dotenv_hides_it_too(keep, own_world, monkeypatch):
+    """A project's own .env counts, also behind an empty variable."""
+    keep()
+    (own_world / "work" / ".env").write_text(f"NIMBUS_API_KEY={OTHER.reveal()}\n")
+    monkeypatch.setenv("NIMBUS_API_KEY", " ")
+    with pytest.raises(SessionNotFoundError):
+        current_session()
+
+
+def test_a_malformed_key_in_the_environment_is_told_by_the_variables_name(keep, monkeypatch):
+    """A slip is not taken for another account; what was typed is not shown."""
+    keep()
+    slip = KEY.reveal() + "ff"
+    monkeypatch.setenv("NIMBUS_API_KEY", slip)
+    with pytest.raises(InvalidKeyFormatError, match="NIMBUS_API_KEY") as caught:
+        current_session()
+    assert slip not in everything_in(caught.value)
+
+
+def test_profile_home_and_folder_are_part_of_what_is_remembered(keep, own_world, monkeypatch, tmp_path):
+    """Another account, another home, another folder: each has its own session or none."""
+    keep()
+    assert current_session()
+    monkeypatch.setenv("NIMBUS_SDK_PROFILE", "lab")
+    with pytest.raises(SessionNotFoundError):
+        current_session()
+    monkeypatch.delenv("NIMBUS_SDK_PROFILE")
+    assert current_session()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("NIMBUS_SDK_HOME", str(tmp_path))
+        with pytest.raises(SessionNotFoundError):
+            current_session()
+    (tmp_path / ".env").write_text("NIMBUS_SDK_PROFILE=lab\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SessionNotFoundError):
+        current_session()
+
+
+def test_a_folder_that_is_gone_does_no_harm(keep, tmp_path, monkeypatch):
+    """A process whose working directory was removed still has its session."""
+    keep()
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert current_session()
+
+
+def test_the_memory_holds_no_key(keep, monkeypatch):
+    """What tells situations apart is a hash."""
+    from nimbus_sdk.account import session_cache as module
+
+    keep()
+    monkeypatch.setenv("NIMBUS_API_KEY", KEY.reveal())
+    current_session()
+    assert KEY.reveal() not in repr(module._memory)
+    assert module._memory
+
+
+def test_a_key_that_was_refused_is_told_with_date_and_code(places):
+    """Instead of a bare absence."""
+    service, at = origin(Settings().api_url), "2026-03-01T12:00:00+00:00"
+    sealed.note_refusal(places, KEY.fingerprint, service, "KEY_EXPIRED", at)
+    with pytest.raises(SessionNotFoundError, match=r"refused the key .* on 2026-03-01.*KEY_EXPIRED"):
+        session_of(places, KEY)
+    with pytest.raises(SessionNotFoundError, match="There is no session"):
+        session_of(places, OTHER)
+    sealed.clear_refusal(places, KEY.fingerprint, service)
+    with pytest.raises(SessionNotFoundError, match="There is no session"):
+        session_of(places, KEY)
+
+
+def test_a_fresh_process_has_its_session_without_network_keyring_or_their_libraries(keep, fresh):
+    """The offline path loads none of them."""
+    keep()
+    fresh(
+        "import sys\n"
+        "import nimbus_sdk\n"
+        "assert nimbus_sdk.current_session().license_type == 'research'\n"
+        "heavy = {'httpx', 'pydantic', 'keyring', 'tenacity', 'platformdirs', 'filelock', 'rich', 'typer'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n",
+        NIMBUS_SDK_OFFLINE="1",
+    )
+
+
+def test_a_secret_that_is_none_is_made_anew(keep, places):
+    """An empty or cut secret seals nothing that anybody would believe: the next one holds."""
+    keep()
+    for content in (b"", b"a", b"f" * 63 + b"\n"):
+        Path(places.seal).unlink(missing_ok=True)
+        Path(places.seal).write_bytes(content)
+        session = keep()
+        assert as_session(kept_session(places)) == session
+        assert len(Path(places.seal).read_bytes()) == 64
+
+
+def test_a_session_that_was_seen_to_end_does_not_come_back(keep, clock):
+    """A clock that is set back to before the end, after the end was seen, is noticed."""
+    keep(expires_at=datetime.now(UTC) + timedelta(hours=1))
+    clock.offset = 3 * 86_400
+    with pytest.raises(SessionExpiredError):
+        current_session()
+    clock.offset = 1_800
+    forget_memory()
+    with pytest.raises(ClockRollbackError):
+        current_session()
+
+
+def test_a_clock_that_runs_while_a_process_lives_is_noted(keep, clock):
+    """Ten hours forward and nine back, in one process that asks all the time."""
+    keep()
+    current_session()
+    clock.offset = 36_000
+    assert current_session()
+    clock.offset = 3_600
+    with pytest.raises(ClockRollbackError):
+        current_session()

@@ -1,0 +1,456 @@
+"""Usage is reported only where the person asked for it, and never in the way of a prediction.
+
+Nothing here takes for granted when an event arrives: what was counted and what waits must add up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.license_gate import reported
+from tests.support.raw_server import serving
+
+ON = {"NIMBUS_SDK_USAGE": "1"}
+PREDICT = (
+    "import sys, time\n"
+    "from nimbus_sdk.account.usage import reporter as usage\n"
+    "from nimbus_sdk.core.license_gate import reported\n"
+    "predict = reported(lambda model=None: model, 'batch')\n"
+    "def until(told):\n"
+    "    end = time.monotonic() + 30\n"
+    "    while not told() and time.monotonic() < end:\n"
+    "        time.sleep(0.02)\n"
+    "    return bool(told())\n"
+)
+SENT = "print(until(lambda: usage.reporter().settle(1)))\n"
+
+
+@pytest.fixture(autouse=True)
+def signed_in(sandbox, key):
+    """An account that is signed in, whose inferences are counted from none."""
+    nimbus_sdk.authenticate(key)
+    sandbox.clear_journal()
+
+
+def reports(sandbox):
+    """How the reports that reached the service were answered."""
+    return [exchange.status for exchange in sandbox.journal() if exchange.endpoint == "analytics"]
+
+
+def counted(sandbox):
+    """Inferences that were counted, for each key, the oldest first."""
+    listing = sandbox.keys()
+    return [each["used"] for each in listing]
+
+
+def waiting():
+    """The events on the disk."""
+    folder = Path(Places.of(Settings.load()).usage)
+    return [json.loads(line) for path in sorted(folder.glob("*")) for line in path.read_text().splitlines()]
+
+
+def flush(fresh):
+    """What is left goes out with one more prediction, in a process of its own."""
+    assert fresh(f"{PREDICT}predict()\n{SENT}", **ON).stdout == "True\n"
+
+
+@pytest.mark.parametrize("word", ["", "0", "no", "off"])
+def test_nothing_is_reported_unless_asked_for(sandbox, fresh, word):
+    """Neither where the environment says no or nothing, nor for a .env in the folder."""
+    code = (
+        "open('.env', 'w').write('NIMBUS_SDK_USAGE=1')\n"
+        "import sys, logging\n"
+        "logging.disable()\n"
+        "from nimbus_sdk.core.license_gate import reported\n"
+        "print(reported(lambda model: model, 'batch')(3), 'httpx' in sys.modules)\n"
+    )
+    assert fresh(code, NIMBUS_SDK_USAGE=word).stdout == "3 False\n"
+    assert sandbox.journal() == []
+
+
+def test_an_inference_of_the_core_is_reported_in_the_background(sandbox, key, fresh):
+    """Batch, model, duration and success go out; then the quota counts one more."""
+    nimbus_sdk.install_core(key)
+    code = (
+        "from nimbus_sdk import NimbusLDA, load_model, predict_batch\n"
+        "import nimbus_sdk_core\n"
+        "from nimbus_sdk.account.usage.reporter import reporter\n"
+        "model = load_model(NimbusLDA, 'motor_imagery_4class_v1')\n"
+        "predict_batch(model, nimbus_sdk_core.simulate('motor_imagery', n_trials=8, seed=3, n_classes=4))\n"
+        "print(reporter().settle(60))\n"
+    )
+    assert fresh(code, **ON).stdout == "True\n"
+    assert reports(sandbox) == [202]
+    assert nimbus_sdk.refresh_quota().usage_quota == 49_999
+
+
+def test_offline_it_waits_on_the_disk_and_goes_out_later(sandbox, fresh):
+    """What a process could not send, a later one sends, once; offline not one request is made."""
+    code = f"{PREDICT}for _ in range(3):\n    predict()\nprint(usage.reporter().settle(60))\n"
+    assert fresh(code, NIMBUS_SDK_OFFLINE="1", **ON).stdout == "False\n"
+    assert len(waiting()) == 3
+    assert sandbox.journal() == []
+    flush(fresh)
+    assert (counted(sandbox), waiting()) == ([4], [])
+
+
+def test_a_prediction_neither_waits_nor_fails_for_it(sandbox, fresh, own_world):
+    """With a service that does not answer and a disk that refuses, the result comes at once."""
+    (own_world / "nimbus" / "state" / "profiles" / "default" / "usage").write_bytes(b"in the way")
+    sandbox.fault("health", delay=3, times=None)
+    code = (
+        f"{PREDICT}predict()\n"
+        "started = time.perf_counter()\n"
+        "for _ in range(100):\n"
+        "    predict()\n"
+        "print(time.perf_counter() - started < 1.5)\n"
+    )
+    assert fresh(code, **ON).stdout == "True\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "dotenv"),
+    [
+        ({"NIMBUS_SDK_USAGE": "perhaps"}, b""),
+        ({"NIMBUS_SDK_TIMEOUT": "0"}, b""),
+        ({}, b"NIMBUS_SDK_OFFLINE=\xff\xfe\n"),
+        ({"NIMBUS_SDK_HOME": "", "HOME": ""}, b""),
+    ],
+)
+def test_a_setting_that_cannot_be_used_fails_no_prediction(fresh, own_world, environ, dotenv):
+    """The result comes; the log says once why it is not reported."""
+    (own_world / "work" / ".env").write_bytes(dotenv)
+    done = fresh(f"{PREDICT}print([predict(number) for number in range(3)])\n", **{**ON, **environ})
+    assert done.stdout == "[0, 1, 2]\n"
+    assert done.stderr.count("Usage is not reported") <= 1
+
+
+def test_a_model_that_tells_no_name_fails_no_prediction(fresh):
+    """Whatever stands in a model's place."""
+    code = (
+        f"{PREDICT}class Odd:\n"
+        "    @property\n"
+        "    def card(self):\n"
+        "        raise OSError\n"
+        "print(type(predict(Odd())).__name__)\n"
+    )
+    assert fresh(code, **ON).stdout == "Odd\n"
+
+
+def test_an_error_is_reported_by_its_class_alone(monkeypatch):
+    """The message of an error may hold data, so it stays here; the error itself reaches the caller."""
+    seen = []
+    monkeypatch.setattr(
+        "nimbus_sdk.core.license_gate._reporter", lambda: type("", (), {"report": seen.append})
+    )
+
+    def fail(model):
+        raise ValueError("the patient's data")
+
+    with pytest.raises(ValueError, match="patient"):
+        reported(fail, "streaming")(None)
+    assert seen == [
+        {
+            "event_type": "error",
+            "inference_type": "streaming",
+            "model_name": None,
+            "success": False,
+            "error_message": "ValueError",
+        }
+    ]
+
+
+# How a program ends.
+
+
+@pytest.mark.parametrize(("exit_seconds", "answer_seconds"), [(0.0, 0.0), (0.0, 0.7), (1.0, 0.0)])
+def test_no_event_is_lost_where_a_program_ends(sandbox, fresh, exit_seconds, answer_seconds):
+    """At whatever moment: each event was counted or is on the disk, and none is both."""
+    sandbox.fault("analytics", delay=answer_seconds, times=None)
+    for number in range(3):
+        pause = f"time.sleep({number / 4})\n"
+        fresh(f"{PREDICT}usage.EXIT_SECONDS = {exit_seconds}\npredict()\npredict()\n{pause}", **ON)
+        assert counted(sandbox)[0] + len(waiting()) == 2 * (number + 1)
+
+
+def test_an_event_of_the_last_moment_is_kept(sandbox, fresh):
+    """After the reporter was closed, and where no thread can be started any more."""
+    fresh(f"import atexit\natexit.register(lambda: predict())\n{PREDICT}predict()\n", **ON)
+    fresh(
+        f"import atexit\nfrom nimbus_sdk.account.usage import reporter as usage\n"
+        f"{PREDICT}atexit.register(lambda: predict())\n",
+        **ON,
+    )
+    assert counted(sandbox)[0] + len(waiting()) == 3
+
+
+def test_a_service_that_does_not_answer_holds_up_no_exit(fresh):
+    """As long as it is not known to answer, no event is in hand."""
+    over = threading.Event()
+    with serving(lambda connection, request: over.wait(60) and None) as silent:
+        started = time.monotonic()
+        fresh(f"{PREDICT}predict()\ntime.sleep(1)\n", NIMBUS_SDK_API_URL=silent.url, **ON)
+        took = time.monotonic() - started
+        over.set()
+    assert took < 8
+    assert len(waiting()) == 1
+
+
+# Never twice.
+
+
+@pytest.mark.parametrize("fault", [{"reset": "after_work"}, {"reset": "after_head"}, {"truncate": 3}])
+def test_an_event_whose_answer_was_lost_is_not_sent_again(sandbox, fresh, fault):
+    """It may have been counted, and here it was."""
+    sandbox.fault("analytics", **fault)
+    fresh(f"{PREDICT}predict()\n{SENT}", **ON)
+    flush(fresh)
+    assert (counted(sandbox), waiting()) == ([2], [])
+
+
+@pytest.mark.parametrize(("status", "lost"), [(500, 0), (503, 0), (403, 0), (302, 0), (502, 1), (504, 1)])
+def test_an_event_that_was_refused_is_sent_again(sandbox, fresh, status, lost):
+    """But not where a gateway does not know what has become of it."""
+    sandbox.fault("analytics", status=status)
+    fresh(f"{PREDICT}usage.REST_SECONDS = 0.05\npredict()\n{SENT}", **ON)
+    flush(fresh)
+    assert (counted(sandbox), waiting()) == ([2 - lost], [])
+
+
+def test_an_event_that_the_service_does_not_take_stops_no_other(sandbox, fresh):
+    """It is dropped, and told of."""
+    sandbox.fault("analytics", status=400, code="MISSING_EVENT_TYPE")
+    done = fresh(f"{PREDICT}predict()\npredict()\n{SENT}", **ON)
+    assert done.stderr.count("MISSING_EVENT_TYPE") == 1
+    assert (reports(sandbox), waiting()) == ([400, 202], [])
+
+
+def test_a_captive_portal_takes_no_event(sandbox, fresh):
+    """Its page is no answer of the service."""
+    sandbox.fault("health", html=True, times=3)
+    fresh(f"{PREDICT}usage.REST_SECONDS = 0.05\npredict()\n{SENT}", **ON)
+    assert (counted(sandbox), waiting()) == ([1], [])
+
+
+def test_too_many_requests_are_sent_later(sandbox, fresh):
+    """After as long as the service asks; nothing is lost."""
+    sandbox.fault("analytics", status=429, code="RATE_LIMIT_EXCEEDED", headers={"Retry-After": "1"})
+    fresh(f"{PREDICT}usage.REST_SECONDS = 0.05\npredict()\n{SENT}", **ON)
+    assert (reports(sandbox), counted(sandbox)) == ([429, 202], [1])
+
+
+# Keys.
+
+
+def test_a_dead_key_is_told_once_and_the_next_one_is_used(sandbox, key, fresh, own_world):
+    """One request with it; its session goes at once; no event of the meantime is lost."""
+    other = sandbox.new_key("research")
+    sandbox.revoke_key(key)
+    code = (
+        f"{PREDICT}import nimbus_sdk\n"
+        "usage.REST_SECONDS = 0.05\n"
+        "for _ in range(200):\n"
+        "    predict()\n"
+        "print(until(lambda: usage.reporter()._resting))\n"
+        "try:\n"
+        "    nimbus_sdk.current_session()\n"
+        "except nimbus_sdk.SessionNotFoundError:\n"
+        "    print(True)\n"
+        "time.sleep(0.5)\n"
+        "nimbus_sdk.authenticate(sys.stdin.readline())\n"
+        f"{SENT}"
+    )
+    done = fresh(code, stdin=other, **ON)
+    assert done.stdout == "True\nTrue\nTrue\n"
+    assert done.stderr.count("INVALID_KEY") == 1
+    assert (reports(sandbox).count(401), counted(sandbox), waiting()) == (1, [0, 200], [])
+
+
+def test_a_key_that_is_known_to_be_dead_is_not_sent_again(sandbox, key, fresh):
+    """By no later process either; its events wait for the next key."""
+    sandbox.revoke_key(key)
+    for _ in range(2):
+        fresh(f"{PREDICT}predict()\nprint(usage.reporter().settle(60))\n", **ON)
+    assert (reports(sandbox), len(waiting())) == ([401], 2)
+
+
+REST_OFTEN = (
+    f"{PREDICT}from nimbus_sdk.account.usage import sender as line\n"
+    "usage.REST_SECONDS, looks, look = 0.05, [], line.Line.open\n"
+    "line.Line.open = lambda self: (looks.append(1), look(self))\n"
+)
+
+
+def test_a_quota_that_is_used_up_rests_until_it_resets(sandbox, key, fresh):
+    """The session knows when that is: one request, however often it is looked at again."""
+    nimbus_sdk.authenticate(sandbox.new_key("free", used=9_999))
+    code = f"{REST_OFTEN}for _ in range(20):\n    predict()\nprint(until(lambda: len(looks) > 5))\n"
+    done = fresh(code, **ON)
+    assert done.stdout == "True\n"
+    assert done.stderr.count("uota") >= 1
+    assert done.stderr.count("Usage is not reported") == 1
+    assert (reports(sandbox), len(waiting())) == ([202, 429], 19)
+
+
+def test_a_quota_that_begins_anew_is_used(sandbox, fresh):
+    """When the service has said so."""
+    sandbox.fault("analytics", status=429, code="QUOTA_EXCEEDED", headers={"Retry-After": "1"})
+    assert fresh(f"{REST_OFTEN}predict()\n{SENT}", **ON).stdout == "True\n"
+    assert (reports(sandbox), waiting()) == ([429, 202], [])
+
+
+# Nobody is asked.
+
+AT_A_TERMINAL = (
+    "import os, pty, subprocess, sys, termios\n"
+    "outside, inside = pty.openpty()\n"
+    "child = subprocess.Popen([sys.executable, '-c', sys.argv[1]], stdin=inside, stdout=inside,\n"
+    "                         stderr=inside, start_new_session=True)\n"
+    "code = child.wait(60)\n"
+    "echo = bool(termios.tcgetattr(inside)[3] & termios.ECHO)\n"
+    "os.set_blocking(outside, False)\n"
+    "print(code, echo)\n"
+    "print(os.read(outside, 65536).decode())\n"
+)
+
+
+def at_a_terminal(fresh, code, **environ):
+    """What a person sees of a program, and whether they see what they type afterwards."""
+    driver = f"import sys\nsys.argv = ['', {code!r}]\n{AT_A_TERMINAL}"
+    status, _, seen = fresh(driver, timeout=90, **environ).stdout.partition("\n")
+    assert status == "0 True"
+    return seen
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+def test_nobody_is_asked_for_a_key(sandbox, fresh):
+    """Not by a thread in the background, which would take what is typed and its echo."""
+    nimbus_sdk.delete_stored_api_key()
+    seen = at_a_terminal(fresh, f"{PREDICT}predict()\nprint(usage.reporter().settle(20))\n", **ON)
+    assert "Nimbus API key for" not in seen
+    assert seen.count("No API key was found") == 1
+    assert "False" in seen
+    assert (reports(sandbox), len(waiting())) == ([], 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
+def test_nobody_is_told_to_unlock_a_keyring(sandbox, fresh, own_world):
+    """A keyring that does not answer gets two seconds, with or without a person there."""
+    (own_world / "work" / "hung.py").write_text(
+        "import time\n"
+        "from keyring.backend import KeyringBackend\n"
+        "class Keyring(KeyringBackend):\n"
+        "    priority = 1\n"
+        "    def get_password(self, service, username):\n"
+        "        time.sleep(600)\n"
+        "    set_password = delete_password = get_password\n"
+    )
+    card = Path(Places.of(Settings.load()).key_card)
+    card.write_text(card.read_text().replace('"file"', '"keyring"'))
+    environ = {
+        "PYTHON_KEYRING_BACKEND": "hung.Keyring",
+        "PYTHONPATH": os.pathsep.join([str(own_world / "work"), *sys.path]),
+        "NIMBUS_SDK_CREDENTIAL_STORE": "",
+    }
+    code = f"{PREDICT}predict()\nprint(usage.reporter().settle(20))\n"
+    seen = at_a_terminal(fresh, code, **environ, **ON)
+    assert "answer its prompt" not in seen
+    assert "The keyring did not answer in 2 s" in seen
+    assert (reports(sandbox), len(waiting())) == ([], 1)
+
+
+# More than one process.
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_leaves_the_events_of_its_parent_alone(sandbox, fresh):
+    """Nine wait when it is made, and it ends as programs do: they are counted once."""
+    code = (
+        f"import os\n{PREDICT}"
+        "predict()\n"
+        "assert not usage.reporter().settle(60)\n"
+        "for _ in range(9):\n"
+        "    predict()\n"
+        "child = os.fork()\n"
+        "if child:\n"
+        "    os.waitpid(child, 0)\n"
+        "else:\n"
+        "    predict()\n"
+    )
+    fresh(f"import warnings\nwarnings.simplefilter('ignore')\n{code}", NIMBUS_SDK_OFFLINE="1", **ON)
+    assert len(waiting()) == 11
+    flush(fresh)
+    assert (counted(sandbox), waiting()) == ([12], [])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_made_while_locks_are_held_does_not_hang(sandbox, fresh):
+    """They are its parent's, whose threads it does not have."""
+    code = (
+        f"import os, signal\n{PREDICT}"
+        "predict()\n"
+        "where = usage.reporter()\n"
+        "with where._lock, where._in_hand, usage._guard:\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        signal.alarm(30)\n"
+        "        for _ in range(5):\n"
+        "            predict()\n"
+        "        sys.exit()\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    done = fresh(f"import warnings\nwarnings.simplefilter('ignore')\n{code}", **ON)
+    assert done.stdout == "0\n"
+    assert counted(sandbox)[0] + len(waiting()) == 6
+
+
+METHODS = ["spawn"] if sys.platform == "win32" else ["fork", "forkserver", "spawn"]
+
+
+@pytest.mark.parametrize("offline", ["0", "1"])
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_pool_decodes_is_counted_once(sandbox, fresh, own_world, method, offline):
+    """Its processes end without atexit."""
+    (own_world / "work" / "work_of_a_child.py").write_text(
+        f"{PREDICT}def ten(_):\n    for _ in range(10):\n        predict()\n    return 10\n"
+    )
+    code = (
+        "import sys, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "sys.path.insert(0, '.')\n"
+        "from multiprocessing import get_context\n"
+        "from work_of_a_child import predict, ten\n"
+        "predict()\n"
+        f"pool = get_context({method!r}).Pool(2)\n"
+        "print(sum(pool.map(ten, range(2), chunksize=1)))\n"
+        "pool.close()\n"
+        "pool.join()\n"
+    )
+    environ = {**ON, "NIMBUS_SDK_OFFLINE": offline, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert fresh(code, timeout=100, **environ).stdout == "20\n"
+    assert counted(sandbox)[0] + len(waiting()) == 21
+    flush(fresh)
+    assert (counted(sandbox), waiting()) == ([22], [])
+
+
+def test_what_waits_has_one_owner(sandbox, fresh):
+    """Four processes that all find the same events on the disk send each of them once."""
+    code = f"{PREDICT}for _ in range(250):\n    predict()\n"
+    fresh(code, NIMBUS_SDK_OFFLINE="1", **ON)
+    assert len(waiting()) == 250
+    threads = [threading.Thread(target=flush, args=(fresh,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (counted(sandbox), waiting()) == ([254], [])

@@ -1,1 +1,0 @@
-"""What things cost, beside the tools that people know. ``python -m tests.benchmarks`` prints it as tables."""

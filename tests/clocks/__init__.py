@@ -1,1 +1,0 @@
-"""Clocks that jump, stand wrong, or are told in odd words."""

@@ -1,0 +1,213 @@
+"""A pre-trained model is fetched once, checked, and kept for offline use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk import aio
+from nimbus_sdk.errors import (
+    SUPPORT,
+    ConfigurationError,
+    CoreDownloadError,
+    CoreIntegrityError,
+    NimbusConnectionError,
+    PermissionDeniedError,
+)
+from tests.support.raw_server import saying, serving
+
+LOAD = "from nimbus_sdk import load_model\nprint(load_model('NimbusQDA', 'p300_binary_v1'))\n"
+P300 = "<NimbusQDA 'p300_binary_v1', 8 features, 2 classes, trained on simulated data>\n"
+
+
+@pytest.fixture
+def session(sandbox, key):
+    """A research session, and the journal empty."""
+    session = nimbus_sdk.authenticate(key)
+    sandbox.clear_journal()
+    return session
+
+
+def asked(sandbox):
+    """What reached the sandbox."""
+    return [exchange.endpoint for exchange in sandbox.journal()]
+
+
+def test_a_model_is_fetched_when_it_is_first_wanted_and_kept(sandbox, key, fresh):
+    """The first load asks for list, size and file; the next one, offline, for nothing."""
+    nimbus_sdk.install_core(key)
+    sandbox.clear_journal()
+    assert fresh(LOAD).stdout == P300
+    assert asked(sandbox) == ["models", "model_file", "model_file"]
+    sandbox.clear_journal()
+    assert fresh(LOAD, NIMBUS_SDK_OFFLINE="1").stdout == P300
+    assert asked(sandbox) == []
+
+
+def test_a_model_that_is_not_here_says_what_to_do_offline(sandbox, key, fresh):
+    """The message names the model and the way out."""
+    nimbus_sdk.install_core(key)
+    failed = fresh(LOAD, check=False, NIMBUS_SDK_OFFLINE="1")
+    assert "p300_binary_v1 is not on this machine" in failed.stderr
+    assert "Load it once with network" in failed.stderr
+
+
+def test_a_name_that_nobody_knows_is_answered_by_the_core(sandbox, key, fresh):
+    """Its message lists the models that are here."""
+    nimbus_sdk.install_core(key)
+    failed = fresh(LOAD.replace("p300_binary_v1", "p301_binary_v1"), check=False)
+    assert "There is no model 'p301_binary_v1' here. Here are: motor_imagery_4class_v1" in failed.stderr
+
+
+def test_a_model_above_the_tier_is_refused_before_it_is_asked_for(sandbox):
+    """The error names the tier that has it."""
+    nimbus_sdk.authenticate(sandbox.new_key("free"))
+    sandbox.clear_journal()
+    with pytest.raises(PermissionDeniedError, match="needs the research license; yours is free"):
+        nimbus_sdk.download_model("p300_binary_v1")
+    assert asked(sandbox) == ["models"]
+
+
+def test_what_arrives_is_what_was_published(sandbox, session):
+    """The kept file has the checksum that the registry tells, and only this user may read it."""
+    path = nimbus_sdk.download_model("ssvep_multiclass_v1")
+    told = nimbus_sdk.get_model_info("ssvep_multiclass_v1").checksum
+    with open(path, "rb") as file:
+        assert f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == told
+    assert os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_a_changed_model_is_not_kept(sandbox, session, own_world):
+    """One flipped byte on the way, and nothing of it is left."""
+    sandbox.fault("model_file", corrupt_digest=True, times=None)
+    with pytest.raises(CoreIntegrityError, match="does not match") as caught:
+        nimbus_sdk.download_model("p300_binary_v1")
+    assert not (own_world / "nimbus" / "data" / "models").exists()
+    assert "nimbus-sdk install" not in str(caught.value), "the core has no part in it"
+
+
+@pytest.mark.parametrize("share", [1, 2])
+def test_a_damaged_part_costs_one_more_download(sandbox, session, own_world, share):
+    """Zeros under a dead process's name, as a power cut leaves them: fetched whole, and nothing stays."""
+    told = nimbus_sdk.get_model_info("p300_binary_v1").checksum.removeprefix("sha256:")
+    path = nimbus_sdk.download_model("p300_binary_v1")
+    size = os.path.getsize(path)
+    os.remove(path)
+    downloads = own_world / "nimbus" / "cache" / "downloads"
+    assert os.listdir(downloads) == []
+    (downloads / f"{told}.99999-abcdef.part").write_bytes(bytes(size // share))
+    assert nimbus_sdk.download_model("p300_binary_v1") == path
+    with open(path, "rb") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == told
+    assert os.listdir(downloads) == []
+
+
+def test_a_login_page_is_not_taken_for_a_model(sandbox, session, own_world):
+    """Neither is its length for the model's: what stands in between is named."""
+    sandbox.fault("model_file", html=True, times=None)
+    with pytest.raises(CoreDownloadError, match="came a web page") as caught:
+        nimbus_sdk.download_model("p300_binary_v1")
+    assert "captive portal" in caught.value.hint
+    assert asked(sandbox) == ["models", "model_file"]
+
+
+def test_a_checksum_that_is_none_is_told(sandbox, session):
+    """Without one nothing is fetched, and the people to write to are named."""
+    rows = [model.model_dump(mode="json") for model in nimbus_sdk.list_available_models()]
+    sandbox.fault(
+        "models", status=200, body={"models": [{**row, "checksum": "md5:0"} for row in rows], "total": 4}
+    )
+    with pytest.raises(CoreIntegrityError, match="not told by a SHA-256") as caught:
+        nimbus_sdk.download_model("p300_binary_v1")
+    assert caught.value.hint == f"Write to {SUPPORT}."
+
+
+def test_a_broken_line_is_resumed(sandbox, session):
+    """The first byte is asked for to learn the size; then a cut in the middle goes on where it stopped."""
+    sandbox.fault("model_file", truncate=700, after=1)
+    nimbus_sdk.download_model("p300_binary_v1")
+    ranges = [exchange.range for exchange in sandbox.journal() if exchange.endpoint == "model_file"]
+    assert ranges == ["bytes=0-0", None, "bytes=700-"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://elsewhere.example/m", "ftp://127.0.0.1/m", "/m", "file:///etc/passwd"]
+)
+def test_no_model_comes_from_an_unsafe_address(sandbox, session, url):
+    """Whatever the registry says, only https is followed, or this machine's own loopback."""
+    rows = [model.model_dump(mode="json") for model in nimbus_sdk.list_available_models()]
+    body = {"models": [{**row, "download_url": url} for row in rows], "total": len(rows)}
+    sandbox.fault("models", status=200, body=body)
+    with pytest.raises(CoreDownloadError, match="no safe address"):
+        nimbus_sdk.download_model("p300_binary_v1")
+
+
+def test_another_host_gets_no_key(sandbox, session, key):
+    """A download address elsewhere carries its own signature; the key stays with the API."""
+    elsewhere = sandbox.storage_url
+    rows = [model.model_dump(mode="json") for model in nimbus_sdk.list_available_models()]
+    body = {"models": [{**row, "download_url": f"{elsewhere}/m"} for row in rows], "total": len(rows)}
+    sandbox.fault("models", status=200, body=body)
+    with pytest.raises(nimbus_sdk.ApiError):
+        nimbus_sdk.download_model("p300_binary_v1")
+    seen = [exchange for exchange in sandbox.journal() if exchange.path.endswith("/m")]
+    assert seen
+    assert all("x-api-key" not in exchange.headers for exchange in seen)
+    assert key not in json.dumps([exchange.headers for exchange in seen])
+
+
+def test_a_storage_host_has_no_word_on_the_key(sandbox, session):
+    """What was never shown a key cannot call it dead, whatever it says."""
+    rows = [model.model_dump(mode="json") for model in nimbus_sdk.list_available_models()]
+    dead = b'{"error": "gone", "code": "INVALID_KEY"}'
+    with serving(saying(dead, "401 Unauthorized", "Content-Type: application/json")) as stranger:
+        body = {"models": [{**row, "download_url": f"{stranger.url}/m"} for row in rows], "total": len(rows)}
+        sandbox.fault("models", status=200, body=body)
+        with pytest.raises(nimbus_sdk.ApiError):
+            nimbus_sdk.download_model("p300_binary_v1")
+        assert stranger.requests
+    assert nimbus_sdk.current_session().key_fingerprint == session.key_fingerprint
+
+
+@pytest.mark.parametrize("name", ["../p300", "a/b", "", "p300.nimbus", "x" * 200])
+def test_a_name_is_never_a_path(session, name):
+    """What is no plain name is refused before anything is asked."""
+    with pytest.raises(ConfigurationError, match="no name of a model"):
+        nimbus_sdk.download_model(name)
+
+
+async def _fetched():
+    return await aio.download_model("p300_binary_v1")
+
+
+def test_the_awaitable_twin_does_the_same(sandbox, session):
+    """Same path, same file."""
+    import asyncio
+
+    assert asyncio.run(_fetched()) == nimbus_sdk.download_model("p300_binary_v1")
+
+
+def test_offline_nothing_is_asked(sandbox, session, monkeypatch):
+    """Not one request leaves."""
+    monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
+    with pytest.raises(NimbusConnectionError, match="Offline mode"):
+        nimbus_sdk.download_model("p300_binary_v1")
+    assert asked(sandbox) == []
+
+
+def test_what_the_core_refuses_is_an_error_of_the_sdk(sandbox, key, fresh):
+    """One except clause catches all; Python's own families hold as well, and a pickle keeps both words."""
+    nimbus_sdk.install_core(key)
+    code = (
+        "import pickle, nimbus_sdk\n"
+        "try:\n"
+        "    nimbus_sdk.BCIData([1.0], None)\n"
+        "except nimbus_sdk.NimbusError as error:\n"
+        "    again = pickle.loads(pickle.dumps(error))\n"
+        "    print(isinstance(error, (ValueError, TypeError)), str(again) == str(error), error.exit_code)"
+    )
+    assert fresh(code).stdout == "True True 1\n"

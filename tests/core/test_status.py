@@ -1,0 +1,142 @@
+"""What is installed: checked, taken from, removed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import nimbus_sdk
+from tests.support.flows import FIRST_INSTALL, TINY_CORE
+
+pytestmark = TINY_CORE
+
+NAMES = ("load_model", "predict_batch", "NimbusLDA", "RxLDAModel", "BCIData")
+
+
+def library(places, name):
+    """A file of the installed core."""
+    return next(Path(places.core).rglob(name))
+
+
+def test_without_a_core_there_is_none(sdk):
+    """False, with the reason; no folder is made by looking."""
+    status = sdk.check_installation()
+    assert not status
+    assert (status.installed, status.version, status.path, status.session) == (False, None, None, None)
+    assert status.problems == ("The core is not installed.",)
+
+
+def test_a_whole_core_is_told_with_its_session(sdk, key):
+    """True, with version and place."""
+    session = sdk.install_core(key)
+    status = sdk.check_installation()
+    assert status
+    assert (status.version, status.session, status.problems) == ("0.1.0", session, ())
+    assert os.path.isdir(status.path)
+
+
+def test_a_core_that_comes_while_one_looks_comes_with_its_session(sdk, key, monkeypatch):
+    """No look shows the core without the session that was installed with it."""
+    from nimbus_sdk.core import status as module
+
+    real = module.manifest.current
+
+    def look_as_the_install_ends(folder):
+        monkeypatch.setattr(module.manifest, "current", real)
+        nimbus_sdk.install_core(key)
+        return real(folder)
+
+    monkeypatch.setattr(module.manifest, "current", look_as_the_install_ends)
+    status = module.check_installation()
+    assert status
+    assert status.session is not None
+
+
+def test_a_session_that_may_not_be_used_is_left_out(sdk, key, age):
+    """The core is whole all the same."""
+    from datetime import UTC, datetime
+
+    sdk.install_core(key)
+    age(expires_at=datetime.now(UTC))
+    status = sdk.check_installation()
+    assert status
+    assert status.session is None
+
+
+def test_a_changed_file_is_found_though_its_size_is_the_same(sdk, key, places):
+    """Every file's hash is compared."""
+    sdk.install_core(key)
+    file = library(places, "model.bin")
+    content = bytearray(file.read_bytes())
+    content[0] ^= 1
+    file.write_bytes(content)
+    status = sdk.check_installation()
+    assert not status
+    assert status.installed
+    assert any("model.bin" in problem for problem in status.problems)
+
+
+def test_every_fault_is_told_and_not_the_first(sdk, key, places):
+    """Missing, cut short and added files, all of them."""
+    sdk.install_core(key)
+    library(places, "model.bin").unlink()
+    library(places, "__init__.py").write_bytes(b"")
+    problems = "\n".join(sdk.check_installation().problems)
+    assert "model.bin" in problems
+    assert "__init__.py" in problems
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', ""])
+def test_a_damaged_pointer_is_told(sdk, key, places, content):
+    """And installing again mends it."""
+    sdk.install_core(key)
+    Path(places.core_pointer).write_text(content)
+    status = sdk.check_installation()
+    assert not status
+    assert status.problems
+    sdk.install_core(key)
+    assert sdk.check_installation()
+
+
+def test_uninstalling_removes_every_version_and_nothing_else(sdk, key, publish, asked):
+    """Session and key stay, so that installing again needs no key."""
+    sdk.install_core(key)
+    publish("0.2.0")
+    sdk.install_core(key, force=True)
+    assert set(sdk.uninstall_core()) == {"0.1.0", "0.2.0"}
+    assert sdk.uninstall_core() == ()
+    assert not sdk.check_installation()
+    assert sdk.current_session()
+    asked()
+    sdk.install_core()
+    assert asked() == FIRST_INSTALL
+
+
+def test_a_name_of_the_core_says_what_to_run_before_it_is_there(fresh):
+    """Each of the lazily resolved names, in a process that has loaded none."""
+    fresh(
+        "import nimbus_sdk\n"
+        f"for name in {NAMES}:\n"
+        "    try:\n"
+        "        getattr(nimbus_sdk, name)\n"
+        "    except nimbus_sdk.CoreNotInstalledError as error:\n"
+        "        assert 'install_core' in error.hint and 'nimbus-sdk install' in str(error)\n"
+        "    else:\n"
+        "        raise SystemExit(f'{name} is there')\n"
+    )
+
+
+def test_a_damaged_core_is_told_when_a_name_is_taken(key, sdk, places, fresh):
+    """It is not run."""
+    sdk.install_core(key)
+    library(places, "model.bin").unlink()
+    fresh(
+        "import nimbus_sdk\n"
+        "from nimbus_sdk.errors import CoreIntegrityError\n"
+        "try:\n"
+        "    nimbus_sdk.load_model\n"
+        "except CoreIntegrityError as error:\n"
+        "    assert error.issues and 'install --force' in str(error)\n"
+        "else:\n"
+        "    raise SystemExit('it was loaded')\n"
+    )

@@ -1,0 +1,444 @@
+"""One pointer says what is in use; it is switched in one step, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from nimbus_sdk.core.wheel import switching
+from nimbus_sdk.core.wheel.manifest import current, faults
+from nimbus_sdk.errors import (
+    CoreIncompatibleError,
+    CoreInstallError,
+    CoreIntegrityError,
+    CoreNotInstalledError,
+)
+from nimbus_sdk.storage.pointer import Pointer, pointer_path, read_pointer
+from tests.support.wheels import core_files, installed, staged
+
+
+@pytest.fixture
+def core_folder(tmp_path):
+    """The folder of all versions."""
+    return tmp_path / "core"
+
+
+def version_in_use(core_folder: Path) -> str | None:
+    """What a fresh process would load."""
+    core = current(str(core_folder))
+    return None if core is None else core.version
+
+
+DAY = 86_400.0
+
+
+def aged(path: Path | str, seconds: float = 15 * DAY) -> None:
+    """Make a file or folder look old."""
+    os.utime(path, (time.time() - seconds,) * 2)
+
+
+def age_all(core_folder: Path, seconds: float = 15 * DAY) -> None:
+    """Make all that is installed look old."""
+    for path in core_folder.glob("*/*"):
+        aged(path, seconds)
+    for path in core_folder.glob("*"):
+        aged(path, seconds)
+
+
+def test_nothing_is_in_use_at_first(core_folder):
+    """An empty folder, or none, holds no core, and asking makes none."""
+    assert current(str(core_folder)) is None
+    assert switching.installed_versions(str(core_folder)) == ()
+    assert not core_folder.exists()
+
+
+def test_a_switch_is_remembered(core_folder):
+    """The pointer names the version in use and the one before it, by folders relative to the whole."""
+    first = installed(core_folder, "1.0.0")
+    second = installed(core_folder, "1.1.0")
+    assert current(str(core_folder)) == second
+    assert read_pointer(str(core_folder)) == Pointer(
+        "1.1.0",
+        f"1.1.0/{second.install_id}",
+        second.install_id,
+        Pointer("1.0.0", f"1.0.0/{first.install_id}", first.install_id),
+    )
+    fields = json.loads(Path(pointer_path(str(core_folder))).read_bytes())
+    assert sorted(fields) == ["folder", "format", "install_id", "previous", "version"]
+
+
+def test_only_one_step_back_is_remembered(core_folder):
+    """The pointer does not grow."""
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        installed(core_folder, version)
+    pointer = read_pointer(str(core_folder))
+    assert pointer.previous.version == "1.1.0"
+    assert pointer.previous.previous is None
+
+
+def test_switching_to_what_is_in_use_keeps_the_way_back(core_folder):
+    """A repeated switch does not forget what was in use before."""
+    installed(core_folder, "1.0.0")
+    second = installed(core_folder, "1.1.0")
+    switching.switch(str(core_folder), second)
+    assert read_pointer(str(core_folder)).previous.version == "1.0.0"
+
+
+def test_the_whole_folder_may_be_moved(core_folder, tmp_path):
+    """Nothing in it is bound to its place."""
+    installed(core_folder)
+    shutil.move(core_folder, tmp_path / "moved")
+    assert faults(current(str(tmp_path / "moved"))) == ()
+
+
+def test_rollback_goes_back_and_forth(core_folder):
+    """Going back makes the other the way back."""
+    installed(core_folder, "1.0.0")
+    installed(core_folder, "1.1.0")
+    assert switching.rollback(str(core_folder)).version == "1.0.0"
+    assert version_in_use(core_folder) == "1.0.0"
+    assert switching.rollback(str(core_folder)).version == "1.1.0"
+    assert version_in_use(core_folder) == "1.1.0"
+
+
+def test_rollback_needs_something_to_go_back_to(core_folder):
+    """Without an earlier version, or where it is gone, nothing changes."""
+    with pytest.raises(CoreNotInstalledError, match="no earlier version"):
+        switching.rollback(str(core_folder))
+    first = installed(core_folder, "1.0.0")
+    with pytest.raises(CoreNotInstalledError):
+        switching.rollback(str(core_folder))
+    installed(core_folder, "1.1.0")
+    shutil.rmtree(first.folder)
+    with pytest.raises(CoreNotInstalledError):
+        switching.rollback(str(core_folder))
+    assert version_in_use(core_folder) == "1.1.0"
+
+
+def test_use_switches_to_an_installed_version(core_folder):
+    """Any version that is there can be used, in its newest installation."""
+    installed(core_folder, "1.0.0")
+    newest = installed(core_folder, "1.0.0")
+    aged(newest.folder)
+    installed(core_folder, "1.1.0")
+    used = switching.use(str(core_folder), "1.0.0")
+    assert used.install_id == max(
+        core.install_id for core in switching.installed_versions(str(core_folder)) if core.version == "1.0.0"
+    )
+    assert current(str(core_folder)) == used
+
+
+def test_use_of_what_is_not_there_is_told(core_folder):
+    """The message lists what is installed."""
+    installed(core_folder, "1.0.0")
+    with pytest.raises(
+        CoreNotInstalledError, match=r"Version 2\.0 of the core is not installed; there is 1\.0\.0"
+    ):
+        switching.use(str(core_folder), "2.0")
+    assert version_in_use(core_folder) == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("wheel", "kind"),
+    [
+        ({"files": {"nimbus_sdk_core/__init__.py": b"raise ImportError"}}, CoreInstallError),
+        ({"requires": ("absent>=1",)}, CoreIncompatibleError),
+        ({"requires_python": "<3"}, CoreIncompatibleError),
+    ],
+)
+def test_what_does_not_load_is_not_switched_to(core_folder, wheel, kind):
+    """The version in use stays until the other was proven to load."""
+    staged(core_folder, "1.1.0", **wheel)
+    installed(core_folder, "1.0.0")
+    with pytest.raises(kind):
+        switching.use(str(core_folder), "1.1.0")
+    assert version_in_use(core_folder) == "1.0.0"
+
+
+def test_what_was_changed_is_not_switched_to(core_folder):
+    """A change of the same length is found too, by hash."""
+    first = installed(core_folder, "1.0.0")
+    installed(core_folder, "1.1.0")
+    model = Path(first.library, "nimbus_sdk_core", "data", "model.bin")
+    model.write_bytes(bytes(len(model.read_bytes())))
+    with pytest.raises(CoreIntegrityError, match=r"Core 1\.0\.0 in .* was changed") as caught:
+        switching.rollback(str(core_folder))
+    assert caught.value.issues == ("nimbus_sdk_core/data/model.bin: was changed",)
+    assert version_in_use(core_folder) == "1.1.0"
+
+
+def test_versions_are_listed_in_order(core_folder):
+    """By version and not by text; damaged and unfinished ones are left out."""
+    for version in ("1.10.0", "1.9.0", "2.0.0rc1"):
+        staged(core_folder, version)
+    broken = staged(core_folder, "3.0.0")
+    Path(broken.folder, "manifest.json").write_bytes(b"{")
+    (core_folder / "4.0.0" / "x.staging").mkdir(parents=True)
+    (core_folder / "notes.txt").write_bytes(b"")
+    found = switching.installed_versions(str(core_folder))
+    assert [core.version for core in found] == ["1.9.0", "1.10.0", "2.0.0rc1"]
+
+
+def test_uninstalling_everything(core_folder):
+    """Pointer first, then every folder."""
+    installed(core_folder, "1.0.0")
+    installed(core_folder, "1.1.0")
+    assert switching.uninstall(str(core_folder)) == ("1.0.0", "1.1.0")
+    assert current(str(core_folder)) is None
+    assert os.listdir(core_folder) == []
+    assert switching.uninstall(str(core_folder)) == ()
+
+
+def test_uninstalling_the_version_in_use_brings_back_the_one_before(core_folder):
+    """What was in use before is in use again."""
+    installed(core_folder, "1.0.0")
+    installed(core_folder, "1.1.0")
+    assert switching.uninstall(str(core_folder), "1.1.0") == ("1.1.0",)
+    assert version_in_use(core_folder) == "1.0.0"
+    assert read_pointer(str(core_folder)).previous is None
+    assert switching.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
+    assert current(str(core_folder)) is None
+
+
+def test_uninstalling_another_version_leaves_the_one_in_use(core_folder):
+    """A version that is neither in use nor was before goes without a trace."""
+    installed(core_folder, "1.0.0")
+    installed(core_folder, "1.1.0")
+    staged(core_folder, "1.2.0")
+    before = read_pointer(str(core_folder))
+    switching.uninstall(str(core_folder), "1.2.0")
+    assert read_pointer(str(core_folder)) == before
+    switching.uninstall(str(core_folder), "1.0.0")
+    assert version_in_use(core_folder) == "1.1.0"
+    assert read_pointer(str(core_folder)).previous is None
+
+
+def test_uninstalling_with_two_installations_of_the_version_in_use(core_folder):
+    """All installations of a version go, also the one before the one in use."""
+    installed(core_folder, "1.0.0")
+    installed(core_folder, "1.0.0")
+    assert switching.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
+    assert current(str(core_folder)) is None
+
+
+def test_uninstalling_what_is_not_there_is_told(core_folder):
+    """Nothing goes that was not named."""
+    with pytest.raises(CoreNotInstalledError, match="there is none"):
+        switching.uninstall(str(core_folder), "1.0.0")
+
+
+def test_a_damaged_pointer_is_told_and_replaced(core_folder):
+    """It is not taken for an absent core; the next switch or a full uninstall mends it."""
+    core = installed(core_folder)
+    pointer = Path(pointer_path(str(core_folder)))
+    for content in (b"", b"{", b"[]", b"null", b'{"format": 2}', b'{"format": 1}', b"[" * 10_000, b"\xff"):
+        pointer.write_bytes(content)
+        with pytest.raises(CoreIntegrityError, match="damaged"):
+            current(str(core_folder))
+    with pytest.raises(CoreIntegrityError):
+        switching.prune(str(core_folder))
+    assert faults(core) == ()
+    switching.switch(str(core_folder), core)
+    assert current(str(core_folder)) == core
+    pointer.write_bytes(b"{")
+    assert switching.uninstall(str(core_folder)) == ("1.0.0",)
+    assert not pointer.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": ".."},
+        {"version": "../.."},
+        {"install_id": "a/b"},
+        {"folder": "../../etc"},
+        {"version": None},
+        {"install_id": 5},
+        {"previous": "1.0.0"},
+        {"previous": {"version": "..", "folder": "../x", "install_id": "x", "previous": None}},
+    ],
+)
+def test_a_pointer_leads_nowhere_else(core_folder, change):
+    """Only folders of the core's own can be pointed to."""
+    installed(core_folder)
+    path = Path(pointer_path(str(core_folder)))
+    fields = {**json.loads(path.read_bytes()), **change}
+    for name in ("version", "install_id"):
+        if name in change and "folder" not in change:
+            fields["folder"] = f"{fields['version']}/{fields['install_id']}"
+    path.write_text(json.dumps(fields))
+    with pytest.raises(CoreIntegrityError):
+        current(str(core_folder))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": None},
+        {"files": []},
+        {"files": {"a": "b"}},
+        {"files": {"a": ["hash"]}},
+        {"files": {"a": ["hash", "size"]}},
+        {"files": {"a": [None, 5]}},
+        {"top_level": "nimbus_sdk_core"},
+        {"requires": [5]},
+        {"format": 2},
+        {"interpreter": None},
+        {"version": "1.0.x!"},
+        {"version": "1.0.1"},
+        {"install_id": "another"},
+    ],
+)
+def test_a_damaged_manifest_is_told(core_folder, change):
+    """A manifest of another shape is not used, and no foreign error escapes."""
+    core = installed(core_folder)
+    path = Path(core.folder, "manifest.json")
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), **change}))
+    with pytest.raises(CoreIntegrityError, match="damaged"):
+        current(str(core_folder))
+
+
+def test_an_installation_without_a_version_is_left_out(core_folder):
+    """A folder that was renamed by hand, manifest and all, makes no command stumble."""
+    installed(core_folder, "1.0.0")
+    odd = staged(core_folder, "1.1.0")
+    (core_folder / "1.1.0").rename(core_folder / "1.1.x!")
+    path = core_folder / "1.1.x!" / odd.install_id / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "version": "1.1.x!"}))
+    assert [core.version for core in switching.installed_versions(str(core_folder))] == ["1.0.0"]
+    for go in (switching.use, switching.uninstall):
+        with pytest.raises(CoreNotInstalledError, match=r"there is 1\.0\.0"):
+            go(str(core_folder), "0.9")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_place_of_a_file_holds_nobody_up(core_folder):
+    """Pointer and manifest are read without waiting for a writer; the next switch puts the pointer right."""
+    core = installed(core_folder)
+    for path in (Path(core.folder, "manifest.json"), Path(pointer_path(str(core_folder)))):
+        content = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(CoreIntegrityError, match="is damaged"):
+            current(str(core_folder))
+        if path.name == "manifest.json":
+            path.unlink()
+            path.write_bytes(content)
+    switching.switch(str(core_folder), core)
+    assert current(str(core_folder)) == core
+
+
+def test_a_manifest_without_end_is_not_read(core_folder):
+    """Far more than any wheel's list of files is damage."""
+    core = installed(core_folder)
+    os.truncate(Path(core.folder, "manifest.json"), 65 * 2**20)
+    with pytest.raises(CoreIntegrityError, match="is damaged"):
+        current(str(core_folder))
+
+
+def test_a_pointer_to_nothing_is_told(core_folder):
+    """A folder that somebody removed by hand is damage, not an absent core."""
+    core = installed(core_folder)
+    shutil.rmtree(core.folder)
+    with pytest.raises(CoreIntegrityError, match="manifest"):
+        current(str(core_folder))
+
+
+def test_a_pointer_that_cannot_be_read_is_told(core_folder):
+    """A refusal by the disk is told as such."""
+    Path(pointer_path(str(core_folder))).mkdir(parents=True)
+    with pytest.raises(CoreInstallError, match="directory"):
+        current(str(core_folder))
+
+
+def test_pruning_keeps_what_is_in_use_and_what_was(core_folder):
+    """Two versions stay; older ones and leftovers of killed processes go."""
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        installed(core_folder, version)
+    (core_folder / "1.3.0" / "killed.staging" / "lib").mkdir(parents=True)
+    (core_folder / "1.3.0" / "gone.removed").mkdir()
+    (core_folder / "current.json.1-a.tmp").write_bytes(b"")
+    (core_folder / "1.4.0").mkdir()
+    age_all(core_folder)
+    switching.prune(str(core_folder))
+    assert sorted(os.listdir(core_folder)) == ["1.1.0", "1.2.0", "1.3.0", "current.json"]
+    age_all(core_folder)
+    switching.prune(str(core_folder))
+    assert sorted(os.listdir(core_folder)) == ["1.1.0", "1.2.0", "current.json"]
+    assert switching.rollback(str(core_folder)).version == "1.1.0"
+
+
+def test_pruning_leaves_what_a_running_program_may_have_loaded(core_folder):
+    """A core takes modules from its folder while it works: after two updates they are still there."""
+    first = installed(core_folder, "1.0.0")
+    installed(core_folder, "1.1.0")
+    installed(core_folder, "1.2.0")
+    (core_folder / "1.3.0" / "killed.staging").mkdir(parents=True)
+    age_all(core_folder, 13 * DAY)
+    switching.prune(str(core_folder))
+    assert faults(first) == ()
+    assert not (core_folder / "1.3.0" / "killed.staging").exists()
+
+
+def test_pruning_leaves_what_is_young(core_folder):
+    """Another process may be about to switch to it."""
+    installed(core_folder, "1.0.0")
+    other = staged(core_folder, "2.0.0")
+    (core_folder / "1.3.0" / "busy.staging").mkdir(parents=True)
+    (core_folder / "current.json.1-a.tmp").write_bytes(b"")
+    switching.prune(str(core_folder))
+    assert faults(other) == ()
+    assert (core_folder / "1.3.0" / "busy.staging").is_dir()
+    assert (core_folder / "current.json.1-a.tmp").exists()
+
+
+def test_pruning_nothing(core_folder):
+    """Where nothing was installed there is nothing to tidy up."""
+    switching.prune(str(core_folder))
+    assert not core_folder.exists()
+
+
+def test_pruning_beside_another_process_that_prunes(core_folder, monkeypatch):
+    """What vanishes under our hands is as good as removed."""
+    installed(core_folder, "1.0.0")
+    old = staged(core_folder, "0.9.0")
+    age_all(core_folder)
+    real = switching._installations
+
+    def vanishing(folder):
+        found = list(real(folder))
+        shutil.rmtree(old.folder, ignore_errors=True)
+        return found
+
+    monkeypatch.setattr(switching, "_installations", vanishing)
+    switching.prune(str(core_folder))
+    assert version_in_use(core_folder) == "1.0.0"
+
+
+def test_another_users_folder_is_refused(core_folder, monkeypatch):
+    """A core is never put where someone else can change it."""
+    core_folder.mkdir()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    real = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **more: _owned(real(path, **more), os.getuid() + 2))
+    with pytest.raises(CoreInstallError, match="belongs to another user"):
+        staged(core_folder)
+
+
+def _owned(found: os.stat_result, uid: int) -> os.stat_result:
+    fields = list(found)
+    fields[4] = uid
+    return os.stat_result(fields)
+
+
+def test_a_wheel_with_other_content_is_another_installation(core_folder):
+    """One version may be installed again with other content; each installation keeps its own."""
+    first = installed(core_folder)
+    second = installed(core_folder, files=core_files(source="from nimbus_sdk_core.more import *\n"))
+    assert first.files != second.files
+    assert current(str(core_folder)).install_id == second.install_id

@@ -1,0 +1,1 @@
+"""Benchmarks beside the tools that people know: ``python -m tests.qualification.benchmarks``."""

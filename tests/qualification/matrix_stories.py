@@ -1,0 +1,243 @@
+"""The stories of the matrix: where each starts, which steps it takes over the network, and what it leaves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+from nimbus_sdk.account.flows import authenticating, refreshing
+from nimbus_sdk.account.revocation import revoking
+from nimbus_sdk.account.session_cache import kept_session
+from nimbus_sdk.api import endpoints
+from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.install import installing
+from nimbus_sdk.core.model_download import fetching_model
+from nimbus_sdk.core.model_registry import listing_models
+from nimbus_sdk.core.wheel import manifest, verify
+from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.storage import sealed
+from nimbus_sdk.storage.credentials import read_stored
+from nimbus_sdk.transport.driver import run
+from nimbus_sdk.transport.flow import Flow
+from tests.qualification.gate import Gate
+
+Start = Literal["empty", "known", "aged", "another"]
+"""Nothing; a session and its key; the core and a session of two hours ago; a core of another account."""
+
+Brings = Literal["core", "session", "model", "an end", "nothing"]
+"""A core with its session, a session, a model's file, the end of session and key, or nothing new."""
+
+Trait = frozenset[str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One request of a story.
+
+    Attributes:
+        name: As the transport calls it.
+        traits: Which faults can befall it, beside ``any``.
+        repeatable: Whether it may be sent again when its answer was lost.
+    """
+
+    name: str
+    traits: Trait
+    repeatable: bool = True
+
+    @property
+    def at_the_api(self) -> bool:
+        """Whether the Nimbus service answers it, and not GitHub."""
+        return "api" in self.traits
+
+
+_API = frozenset({"any", "api", "json", "body", "long body"})
+VALIDATE = Step("validate", _API)
+TOKEN = Step("github_token", _API)
+RELEASE = Step("release", frozenset({"any", "json", "body", "long body", "digest"}))
+ASSET = Step("asset", frozenset({"any"}))
+STORAGE = Step("storage", frozenset({"any", "body", "long body", "digest"}))
+REFRESH = Step("refresh", _API)
+REVOKE = Step("revoke", _API)
+MODELS = Step("models", _API)
+MODEL_SIZE = Step("model_size", frozenset({"any", "api", "body"}))
+MODEL_FILE = Step("model_file", frozenset({"any", "api", "body", "long body", "digest"}))
+ANALYTICS = Step("analytics", _API, repeatable=False)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a person does.
+
+    Attributes:
+        name: For the table.
+        start: Where it begins.
+        steps: What it asks over the network, in order.
+        flow: The conversation, from settings and key.
+        brings: What is new on the disk in the end.
+        stale_after: Kinds of failure after which it goes on with the session that is kept.
+        seconds: How long it may take at most where the session that is kept can stand in.
+    """
+
+    name: str
+    start: Start
+    steps: tuple[Step, ...]
+    flow: Callable[[Settings, ApiKey], Flow[object]]
+    brings: Brings
+    stale_after: frozenset[str] = frozenset()
+    seconds: float | None = None
+
+
+def _install(settings: Settings, key: ApiKey) -> Flow[object]:
+    return installing(settings, key, force=False, version=None, report=lambda event: None)
+
+
+def _install_over(settings: Settings, key: ApiKey) -> Flow[object]:
+    return installing(settings, key, force=True, version=None, report=lambda event: None)
+
+
+def _install_again(settings: Settings, key: ApiKey) -> Flow[object]:
+    return installing(settings, None, force=False, version=None, report=lambda event: None)
+
+
+def _log(settings: Settings, key: ApiKey) -> Flow[object]:
+    return endpoints.log_event(settings.api_url, key, "inference", {"duration_ms": 3.5})
+
+
+NO_ANSWER = frozenset({"connection", "format", "failure"})
+"""The service was not reached, failed, or a stranger spoke: nothing was said about the key."""
+
+MODEL = "p300_binary_v1"
+CORE = (VALIDATE, TOKEN, RELEASE, ASSET, STORAGE)
+
+
+def _authenticate(settings: Settings, key: ApiKey) -> Flow[object]:
+    return authenticating(settings, key, offline_mode=False)
+
+
+def _fetch_model(settings: Settings, key: ApiKey) -> Flow[object]:
+    return fetching_model(settings, MODEL, lambda event: None)
+
+
+STORIES = (
+    Story("install", "empty", CORE, _install, "core"),
+    Story("install over another", "another", CORE, _install_over, "core"),
+    Story("install again", "aged", (REFRESH,), _install_again, "session", NO_ANSWER | {"quota"}, seconds=3.0),
+    Story("authenticate", "empty", (VALIDATE,), _authenticate, "session"),
+    Story("authenticate again", "known", (VALIDATE,), _authenticate, "session", NO_ANSWER),
+    Story("refresh", "known", (REFRESH,), lambda settings, _: refreshing(settings), "session"),
+    Story("revoke", "known", (REVOKE,), lambda settings, _: revoking(settings, None, "lost"), "an end"),
+    Story("models", "known", (MODELS,), lambda settings, _: listing_models(settings, None, None), "nothing"),
+    Story("fetch a model", "known", (MODELS, MODEL_SIZE, MODEL_FILE), _fetch_model, "model"),
+    Story("log an event", "empty", (ANALYTICS,), _log, "nothing"),
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in a home: the session's key and the time of its confirmation, the installation, the key.
+
+    Attributes:
+        session: Fingerprint of the session's key, or None.
+        confirmed: When the service confirmed the session.
+        core: Id of the installation in use, or None.
+        key: Fingerprint of the stored key, or None.
+        models: Names of the models' files.
+    """
+
+    session: str | None
+    confirmed: datetime | None
+    core: str | None
+    key: str | None
+    models: tuple[str, ...]
+
+
+def found_in(settings: Settings) -> Found:
+    """What lies in a home.
+
+    Raises:
+        AssertionError: A core that is not whole.
+        NimbusError: Something damaged.
+    """
+    places = Places.of(settings)
+    session = kept_session(places)
+    core = manifest.current(places.core)
+    broken = () if core is None else verify.check_installed(core.folder)
+    if broken:
+        raise AssertionError(f"the core is not whole: {broken}")
+    stored = read_stored(settings, places).key
+    return Found(
+        session=None if session is None else session.key_fingerprint,
+        confirmed=None if session is None else session.validated_at,
+        core=None if core is None else core.install_id,
+        key=None if stored is None else stored.fingerprint,
+        models=tuple(sorted(os.listdir(places.models))) if os.path.isdir(places.models) else (),
+    )
+
+
+class Homes:
+    """Makes the homes in which stories start.
+
+    Args:
+        folder: Where they lie.
+        sandbox: Which service they know.
+    """
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self._folder = folder
+        self._repository = sandbox.environment()["NIMBUS_SDK_CORE_REPO"]
+        self._template = folder / "template"
+        self._github_path = sandbox.github_url.removeprefix(sandbox.api_url)
+        settings = Settings(
+            api_url=sandbox.api_url,
+            github_url=sandbox.github_url,
+            core_repo=self._repository,
+            home=str(self._template),
+            credential_store="file",
+            no_progress=True,
+        )
+        run(settings, _install(settings, ApiKey.parse(sandbox.new_key("research"))))
+
+    def settings(self, name: str, gate: Gate, timeout: float) -> Settings:
+        """Settings that lead through a gate, for a home of this name."""
+        return Settings(
+            api_url=gate.api_url,
+            github_url=gate.api_url + self._github_path,
+            core_repo=self._repository,
+            home=str(self._folder / name),
+            credential_store="file",
+            timeout=timeout,
+            no_progress=True,
+        )
+
+    def furnish(self, settings: Settings, start: Start, keys: Mapping[str, ApiKey]) -> None:
+        """Bring a home to where a story starts.
+
+        Args:
+            settings: They name the home.
+            start: Where the story starts.
+            keys: ``own`` is the story's, ``other`` another account's.
+        """
+        if start in ("aged", "another"):
+            shutil.copytree(self._template, str(settings.home))
+        if start != "empty":
+            patient = replace(settings, timeout=30.0)
+            key = keys["other" if start == "another" else "own"]
+            run(patient, authenticating(patient, key, offline_mode=False))
+        if start == "aged":
+            make_older(settings, timedelta(hours=2))
+
+
+def make_older(settings: Settings, age: timedelta) -> None:
+    """Let the kept session be of an earlier time."""
+    places = Places.of(settings)
+    record = sealed.read(places)
+    assert record is not None
+    then = datetime.now(UTC) - age
+    sealed.write(places, {**record, "validated_at": then.isoformat()})

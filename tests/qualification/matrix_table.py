@@ -1,0 +1,105 @@
+"""The matrix as tables in Markdown: faults down, steps across, what came of it in every cell."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+from tests.qualification.matrix_play import Report
+from tests.qualification.matrix_road import Cell
+from tests.qualification.wire_faults import CODES
+
+NEVER = "-"
+"""The step cannot meet the fault: a redirect has no body to cut, a file is no JSON."""
+
+_MERGED = {"install over another": "install"}
+Reports = Mapping[Cell, Report]
+
+
+def printed(reports: Reports, seconds: float) -> str:
+    """Everything there is to say of a run."""
+    wrong = [f"- {cell.name}: {'; '.join(report.wrong)}" for cell, report in reports.items() if report.wrong]
+    requests = sum(report.tries for report in reports.values())
+    named = {cell: report for cell, report in reports.items() if cell.fault.covers == {cell.fault.name}}
+    return "\n".join(
+        [
+            f"{len(reports)} cells, {requests} requests of the steps they strike, in {seconds:.0f} s: "
+            f"{len(wrong)} not as ruled.",
+            *wrong,
+            "",
+            *table("fault", named, lambda cell: cell.fault.name),
+            "",
+            *table("documented refusal", reports, _documented),
+            "",
+            *_grouped(table("bare status", reports, _bare)),
+        ]
+    )
+
+
+def table(title: str, reports: Reports, row_of: Callable[[Cell], str | None]) -> list[str]:
+    """Lines of a table; cells for which there is no row are left out."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for cell, report in reports.items():
+        row = row_of(cell)
+        if row is not None:
+            found[row][_column(cell)].add(_said(report))
+    columns = list(dict.fromkeys(_column(cell) for cell in reports))
+    return [
+        _line([title, *columns]),
+        _line(["---"] * (len(columns) + 1)),
+        *(
+            _line([row, *(_joined(cells.get(column, ())) for column in columns)])
+            for row, cells in found.items()
+        ),
+    ]
+
+
+def _column(cell: Cell) -> str:
+    story = _MERGED.get(cell.story.name, cell.story.name)
+    return story if len(cell.story.steps) == 1 else f"{story}: {cell.step.name}"
+
+
+def _documented(cell: Cell) -> str | None:
+    code = cell.fault.code
+    if code is None or cell.fault.covers == {cell.fault.name} or CODES[code] != cell.fault.status:
+        return None
+    return f"{cell.fault.status} {code}"
+
+
+def _bare(cell: Cell) -> str | None:
+    plain = cell.fault.status is not None and "no code" in cell.fault.tags
+    return str(cell.fault.status) if plain else None
+
+
+def _said(report: Report) -> str:
+    short = re.sub(r"^Nimbus(?=\w)|^Core(?=\w)|Error$", "", report.outcome)
+    return short if report.tries == 1 else f"{short} ({report.tries})"
+
+
+def _joined(said: Iterable[str]) -> str:
+    by_word: dict[str, set[str]] = defaultdict(set)
+    for one in said:
+        word, _, number = one.partition(" (")
+        by_word[word].add(number.rstrip(")") or "1")
+    return ", ".join(_spanned(word, numbers) for word, numbers in sorted(by_word.items())) or NEVER
+
+
+def _spanned(word: str, numbers: set[str]) -> str:
+    low, high = min(numbers), max(numbers)
+    if low == high:
+        return word if low == "1" else f"{word} ({low})"
+    return f"{word} ({low} to {high})"
+
+
+def _grouped(lines: list[str]) -> list[str]:
+    """Rows that differ in their first cell alone, as one row."""
+    rows: dict[str, list[str]] = {}
+    for line in lines[2:]:
+        first, _, rest = line.removeprefix("| ").partition(" | ")
+        rows.setdefault(rest, []).append(first)
+    return [*lines[:2], *(f"| {', '.join(firsts)} | {rest}" for rest, firsts in rows.items())]
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,1 +1,0 @@
-"""Work that is spread over processes and machines."""

@@ -1,1 +1,0 @@
-"""Tests of whole stories on a running sandbox."""

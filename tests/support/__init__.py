@@ -1,0 +1,1 @@
+"""Servers, homes, clocks and other helpers of the tests."""

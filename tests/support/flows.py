@@ -1,0 +1,145 @@
+"""Both faces of the SDK behind one name, and what the stories leave on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import nimbus_sdk
+from nimbus_sdk import AuthSession, aio
+from nimbus_sdk.account.session_cache import forget_memory, kept_session
+from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel import loader
+from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
+from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.storage import sealed
+from nimbus_sdk.transport import retry
+from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS
+from tests.support.raw_server import Handler, RawServer, serving
+from tests.support.wheels import make_wheel
+
+FIRST_INSTALL = ["validate", "github_token", "release", "asset", "storage"]
+"""A redirect counts with its asset: four requests."""
+
+
+TINY_CORE = [pytest.mark.tiny_core, pytest.mark.usefixtures("no_core_loaded", "no_waiting")]
+"""For modules whose ``sandbox`` publishes a core that is quick to install; no core is loaded before."""
+
+
+class Sdk:
+    """``sdk.install_core(…)`` is the blocking call, or its twin in a loop of its own."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        if self.kind == "sync":
+            return getattr(nimbus_sdk, name)
+        twin = getattr(aio, name)
+
+        async def main(*given: object, **named: object) -> object:
+            return await twin(*given, **named)
+
+        return lambda *given, **named: asyncio.run(main(*given, **named))
+
+
+@pytest.fixture(params=["sync", "async"])
+def sdk(request: pytest.FixtureRequest) -> Sdk:
+    """Each of the two faces."""
+    return Sdk(request.param)
+
+
+@pytest.fixture(scope="session")
+def tiny_core(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes wheels of a core that offers every required name and does nothing: quick to install."""
+    folder = tmp_path_factory.mktemp("tiny-cores")
+    return lambda version: make_wheel(folder, version)
+
+
+@pytest.fixture
+def publish(sandbox: Sandbox, tiny_core: Callable[[str], Path]) -> Callable[[str], object]:
+    """Releases another version, the latest from then on."""
+    return lambda version: sandbox.publish_wheel(tiny_core(version))
+
+
+@pytest.fixture
+def no_core_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process keeps the core that it has loaded; each test begins as a process that has none."""
+    before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == DISTRIBUTION}
+    finders = list(sys.meta_path)
+    monkeypatch.setattr(loader, "_loaded", None)
+    for name in before:
+        del sys.modules[name]
+    yield
+    # Whatever else was imported meanwhile may have brought a finder of its own, which must stay.
+    sys.meta_path[:] = [
+        finder for finder in sys.meta_path if finder in finders or not isinstance(finder, loader._CoreFinder)
+    ]
+    for name in [name for name in sys.modules if name.partition(".")[0] == DISTRIBUTION]:
+        del sys.modules[name]
+    sys.modules.update(before)
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries follow at once, and no limit of this process is used up by another test."""
+    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(PROCESS_LIMITS, "_buckets", {})
+
+
+@pytest.fixture
+def asked(sandbox: Sandbox) -> Callable[[], list[str]]:
+    """What the sandbox was asked since the last look."""
+
+    def look() -> list[str]:
+        endpoints = [exchange.endpoint for exchange in sandbox.journal()]
+        sandbox.clear_journal()
+        return endpoints
+
+    return look
+
+
+@pytest.fixture
+def age() -> Callable[..., AuthSession]:
+    """Makes the kept session older, or changes its fields, as if it had been kept so."""
+
+    def change(hours: float = 0.0, **fields: object) -> AuthSession:
+        places = Places.of(Settings.load())
+        session = kept_session(places)
+        assert session is not None
+        if hours:
+            fields["validated_at"] = datetime.now(UTC) - timedelta(hours=hours)
+        changed = replace(session, **fields)  # type: ignore[arg-type]
+        sealed.write(places, changed.to_dict())
+        forget_memory()
+        return changed
+
+    return change
+
+
+@pytest.fixture
+def places() -> Places:
+    """Where the default profile's things are."""
+    return Places.of(Settings.load())
+
+
+@pytest.fixture
+def in_its_place(sandbox: Sandbox) -> Callable[[Handler], object]:
+    """Stops the sandbox and has something else answer, or not, at its address."""
+
+    @contextmanager
+    def stand_in(handler: Handler) -> Iterator[RawServer]:
+        port = int(sandbox.api_url.rpartition(":")[2])
+        sandbox.stop()
+        with serving(handler, port=port) as server:
+            yield server
+
+    return stand_in

@@ -1,0 +1,158 @@
+"""Name resolution ends, in time and in words."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
+from nimbus_sdk.transport.dns import known_addresses
+from nimbus_sdk.transport.flow import Call
+from nimbus_sdk.transport.threads import Overdue, in_time
+from tests.support.evidence import strangers_in
+
+URL = "https://api.nimbusbci.com/v1/x"
+
+
+@pytest.fixture
+def names(monkeypatch):
+    """Decides what the name server says; gives the names that were asked for."""
+    asked = []
+
+    def install(answer):
+        def getaddrinfo(host, *rest, **options):
+            asked.append(host)
+            return answer(host)
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        return asked
+
+    return install
+
+
+def addresses(*hosts):
+    """What getaddrinfo gives for these addresses."""
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 443)) for host in hosts]
+
+
+def test_a_host_is_resolved_and_its_addresses_are_counted(names):
+    """Two addresses, one of them told twice, are two."""
+    asked = names(lambda host: addresses("192.0.2.1", "192.0.2.2", "192.0.2.1"))
+    assert known_addresses(URL, 1.0) == 2
+    assert asked == ["api.nimbusbci.com"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:5/x",
+        "http://localhost:5",
+        "http://[::1]:5",
+        "https://192.0.2.7",
+        "https://[2001:db8::1]/",
+    ],
+)
+def test_loopback_and_plain_addresses_are_not_asked_for(names, url):
+    """No name server is needed for what is no name."""
+    asked = names(lambda host: [])
+    assert known_addresses(url, 1.0) == 1
+    assert asked == []
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
+def test_behind_a_proxy_names_are_the_proxys_to_resolve(names, monkeypatch, variable):
+    """A network whose only way out is a proxy often resolves no outside name."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:3128")
+    asked = names(lambda host: [])
+    assert known_addresses(URL, 1.0) == 1
+    assert asked == []
+    monkeypatch.setenv("no_proxy", "nimbusbci.com")
+    known_addresses(URL, 1.0)
+    assert asked == ["api.nimbusbci.com"]
+
+
+def refuse(error):
+    """A name server's refusal."""
+
+    def answer(host):
+        raise error
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+        socket.gaierror(socket.EAI_AGAIN, "Temporary failure"),
+        OSError(24, "Too many open files"),
+        UnicodeError("label too long"),
+    ],
+)
+def test_a_name_that_is_not_found_is_told_and_not_tried_again(names, error):
+    """The message names the host and the reason; the hint speaks of DNS and proxy."""
+    names(refuse(error))
+    with pytest.raises(NimbusConnectionError, match=r"name api\.nimbusbci\.com cannot be resolved") as caught:
+        known_addresses(URL, 1.0)
+    assert caught.value.passing is False
+    assert "DNS" in caught.value.hint
+
+
+def test_a_name_server_that_hangs_costs_the_time_given(names):
+    """getaddrinfo has no timeout; the SDK has."""
+    free = threading.Event()
+    names(lambda host: free.wait(30) and [])
+    started = time.monotonic()
+    with pytest.raises(NimbusTimeoutError, match="No name server answered"):
+        known_addresses(URL, 0.1)
+    assert time.monotonic() - started < 0.6
+    free.set()
+
+
+def test_a_whole_exchange_with_a_hanging_name_server_ends_in_time(names, send):
+    """The same from the outside, for both transports."""
+    free = threading.Event()
+    names(lambda host: free.wait(30) and [])
+    started = time.monotonic()
+    try:
+        with pytest.raises(NimbusTimeoutError) as caught:
+            send(Call(name="health", method="GET", url=URL), seconds=0.2)
+    finally:
+        free.set()
+    assert time.monotonic() - started < 1.0
+    assert strangers_in(caught.value) == []
+
+
+def test_a_host_that_cannot_be_one_is_an_error_of_the_sdk(send):
+    """A label of 70 letters is refused by the encoding of host names, which is not what a person reads."""
+    with pytest.raises(NimbusConnectionError) as caught:
+        send(Call(name="health", method="GET", url=f"https://{'a' * 70}.invalid/"))
+    assert strangers_in(caught.value) == []
+
+
+def test_a_job_in_time_gives_its_value_or_its_error():
+    """A thread is between, and it does not show."""
+    assert in_time(lambda: 5, 5) == 5
+    with pytest.raises(ZeroDivisionError):
+        in_time(lambda: 1 / 0, 5)
+    with pytest.raises(KeyboardInterrupt):
+        in_time(lambda: (_ for _ in ()).throw(KeyboardInterrupt), 5)
+
+
+def test_an_overdue_job_does_not_keep_the_interpreter_alive(fresh):
+    """A program ends although a job still hangs."""
+    started = time.monotonic()
+    fresh(
+        "import time\n"
+        "from nimbus_sdk.transport.threads import Overdue, in_time\n"
+        "try:\n"
+        "    in_time(lambda: time.sleep(30), 0.05)\n"
+        "except Overdue:\n"
+        "    pass\n"
+        "else:\n"
+        "    raise SystemExit('it was waited for')\n"
+    )
+    assert time.monotonic() - started < 10
+    with pytest.raises(Overdue):
+        in_time(lambda: time.sleep(0.05), 0.001)

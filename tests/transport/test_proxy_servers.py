@@ -1,0 +1,244 @@
+"""Proxies of the environment: used for the world, never for this machine, and their refusals told."""
+
+import base64
+import contextlib
+import socket
+import ssl
+import threading
+import urllib.request
+
+import pytest
+import trustme
+
+from nimbus_sdk.config.settings import origin
+from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
+from nimbus_sdk.transport.flow import Call, HeaderAuth
+from tests.support.evidence import everything_in, strangers_in
+from tests.support.raw_server import head, saying, serving
+
+API = "https://api.nimbusbci.com"
+KEY = "nbci_live_" + "0123456789ab" * 4
+
+
+def to_api(url=API):
+    """A call to the service, with a key."""
+    return Call(
+        name="models",
+        method="GET",
+        url=f"{url}/v1/models/list",
+        auth=HeaderAuth("X-API-Key", KEY, origin(url)),
+    )
+
+
+def tunnel_to(port):
+    """A CONNECT proxy that leads every tunnel to one port of this machine."""
+
+    def carry(source, target):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+
+    def connect(connection, request):
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", port)) as beyond:
+            back = threading.Thread(target=carry, args=(beyond, connection), daemon=True)
+            back.start()
+            carry(connection, beyond)
+            back.join(5)
+
+    return connect
+
+
+@pytest.fixture
+def service(tmp_path, monkeypatch):
+    """The service's stand-in, with a certificate in its name that is trusted here."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("api.nimbusbci.com").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "root.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "root.pem"))
+    with serving(saying(b"{}"), lambda plain: context.wrap_socket(plain, server_side=True)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_the_world_is_reached_through_the_proxy_and_the_key_only_within_the_tunnel(
+    send, service, monkeypatch, variable
+):
+    """The proxy sees CONNECT with the host; the key is in the tunnel alone."""
+    with serving(tunnel_to(service.port)) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        assert send(to_api()).status == 200
+    (asked,) = proxy.requests
+    assert asked.line == "CONNECT api.nimbusbci.com:443 HTTP/1.1"
+    assert KEY not in repr(asked.headers)
+    assert service.requests[0].headers["x-api-key"] == KEY
+
+
+def test_the_proxys_password_goes_to_the_proxy_alone(send, service, monkeypatch):
+    """User and password of HTTPS_PROXY become its own header and never the service's."""
+    with serving(tunnel_to(service.port)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://someone:pa55@127.0.0.1:{proxy.port}")
+        send(to_api())
+    expected = base64.b64encode(b"someone:pa55").decode()
+    assert proxy.requests[0].headers["proxy-authorization"] == f"Basic {expected}"
+    assert "proxy-authorization" not in service.requests[0].headers
+
+
+@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden"])
+def test_a_proxy_that_refuses_is_told_as_one(send, monkeypatch, status):
+    """The error speaks of the proxy, shows neither its password nor the key, and is not tried again."""
+
+    def refuse(connection, request):
+        connection.sendall(head(status, "Proxy-Authenticate: Basic", length=0))
+
+    with serving(refuse) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://someone:pa55@127.0.0.1:{proxy.port}")
+        with pytest.raises(NimbusConnectionError) as caught:
+            send(to_api())
+    error = caught.value
+    assert "proxy" in error.message.lower()
+    assert status[:3] in error.message
+    assert "HTTPS_PROXY" in error.hint
+    assert error.passing is False
+    assert strangers_in(error) == []
+    assert not [secret for secret in ("pa55", KEY) if secret in everything_in(error)]
+
+
+@pytest.mark.parametrize(
+    "value", ["ftp://127.0.0.1:1", "socks9://127.0.0.1:1", "http://[::1:1", "http://a:pa55@x:port"]
+)
+def test_a_proxy_variable_that_cannot_be_used_is_told_by_name(send, monkeypatch, value):
+    """A slip in HTTPS_PROXY is a setting to correct; what it holds may be a password and is not shown."""
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as caught:
+        send(to_api())
+    assert "pa55" not in everything_in(caught.value)
+    assert strangers_in(caught.value) == []
+
+
+def test_only_the_variable_that_is_wrong_is_named(send, monkeypatch):
+    """A person with three proxy variables reads which of them to correct."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("https_proxy", "ftp://127.0.0.1:1")
+    monkeypatch.setenv("FTP_PROXY", "ftp://127.0.0.1:1")
+    with pytest.raises(ConfigurationError, match=r"^https_proxy does not hold"):
+        send(to_api())
+
+
+def test_a_proxy_of_the_system_that_cannot_be_used_is_told_with_the_variables_to_set(send, monkeypatch):
+    """Without any variable it is the system's own setting, over which a variable would win."""
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "ftp://127.0.0.1:1"})
+    with pytest.raises(ConfigurationError, match=r"system's proxy setting.*HTTPS_PROXY, HTTP_PROXY and ALL"):
+        send(to_api())
+
+
+def test_a_socks_proxy_without_its_package_is_told_with_the_package(send, monkeypatch):
+    """httpx needs socksio for it; the error names it instead of an ImportError."""
+    monkeypatch.setitem(__import__("sys").modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    with pytest.raises(ConfigurationError, match="socks"):
+        send(to_api())
+
+
+@pytest.mark.parametrize(
+    "unused",
+    [
+        {"HTTP_PROXY": "ftp://127.0.0.1:1"},
+        {"ALL_PROXY": "socks5://127.0.0.1:1", "HTTPS_PROXY": "http://127.0.0.1:1"},
+        {"ALL_PROXY": "socks5://127.0.0.1:1", "NO_PROXY": "api.example"},
+    ],
+)
+def test_a_proxy_that_nothing_goes_through_stands_in_nobodys_way(send, monkeypatch, unused):
+    """One for another scheme, one that another comes before, one that the host is spared."""
+    monkeypatch.setitem(__import__("sys").modules, "socksio", None)
+    for variable, value in unused.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(NimbusConnectionError):
+        send(to_api("https://api.example"))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_never_reached_through_a_proxy(send, monkeypatch, host):
+    """A sandbox on loopback works whatever the proxy variables say."""
+    with serving(saying(b"{}")) as proxy, serving(saying(b"{}")) as server:
+        for variable in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(variable, proxy.url)
+        assert send(to_api(f"http://{host}:{server.port}")).status == 200
+    assert proxy.connections == 0
+
+
+@pytest.mark.parametrize("host", ["[::1]", "[0:0:0:0:0:0:0:1]", "127.0.0.2"])
+def test_this_machine_by_its_other_addresses_is_not_either(send, monkeypatch, host):
+    """The same for those where nobody listens, however they are written."""
+    with serving(saying(b"{}")) as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        with pytest.raises(NimbusConnectionError):
+            send(to_api(f"http://{host}:9"))
+    assert proxy.connections == 0
+
+
+def test_no_proxy_is_honoured(send, monkeypatch):
+    """A host that NO_PROXY names is looked for directly."""
+
+    def unknown(*_, **__):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with serving(saying(b"{}")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "nimbusbci.com")
+        with pytest.raises(NimbusConnectionError, match="cannot be resolved"):
+            send(to_api())
+    assert proxy.connections == 0
+
+
+KUBERNETES = "localhost,127.0.0.1,::1,fd00::/8,10.0.0.0/8"
+
+
+@pytest.mark.parametrize(
+    "no_proxy", [KUBERNETES, "[::1]", "[fd00::]/8", "a b,[::1,host:port,http://[,://,%,*.,\u2603,\udc80"]
+)
+def test_no_entry_of_no_proxy_breaks_a_call(send, service, monkeypatch, no_proxy):
+    """What is usual in Kubernetes, and what makes no sense at all: the proxy is used as before."""
+    with serving(tunnel_to(service.port)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", no_proxy)
+        assert send(to_api()).status == 200
+    assert proxy.connections == 1
+
+
+@pytest.mark.parametrize("no_proxy", [KUBERNETES, "[::1]"])
+def test_no_proxy_without_any_proxy_breaks_no_call_either(send, monkeypatch, no_proxy):
+    """NO_PROXY alone is set in many containers."""
+    monkeypatch.setenv("no_proxy", no_proxy)
+    with serving(saying(b"{}")) as server:
+        assert send(to_api(server.url)).status == 200
+
+
+@pytest.mark.parametrize("no_proxy", [KUBERNETES, "10.1.2.3:80"])
+def test_a_call_goes_straight_to_what_no_proxy_names(send, monkeypatch, no_proxy):
+    """The transports keep to the rules, which are tested one by one elsewhere."""
+    with serving(saying(b"{}")) as proxy, serving(saying(b"{}")) as server:
+        connect = socket.socket.connect
+
+        def led(self, address):
+            connect(self, ("127.0.0.1", server.port) if address == ("10.1.2.3", 80) else address)
+
+        monkeypatch.setattr(socket.socket, "connect", led)
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", no_proxy)
+        assert send(to_api("http://10.1.2.3")).status == 200
+    assert (proxy.connections, server.connections) == (0, 1)
+
+
+def test_a_netrc_is_never_read(send, own_world, monkeypatch):
+    """Passwords for other programs are not sent to this service or any other."""
+    netrc = own_world / "user" / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password pa55\ndefault login x password pa55\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with serving(saying(b"{}")) as server:
+        send(Call(name="health", method="GET", url=f"{server.url}/api/health"))
+    assert "authorization" not in server.requests[0].headers
