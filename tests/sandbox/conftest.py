@@ -1,4 +1,4 @@
-"""A running sandbox, a plain HTTP client, a clock to turn, and a tiny core to build."""
+"""A running sandbox, a plain HTTP client, a clock that tests set, and a tiny core to build."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
+from tests.support.sandbox_requests import REPOSITORY
 
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-NOON = 1_761_912_000.0  # 2025-10-31T12:00:00Z: twelve hours before quotas begin anew
+NOON = 1_761_912_000.0  # 2025-10-31T12:00:00Z: twelve hours before quotas are reset
 
 PYPROJECT = """
 [build-system]
@@ -33,21 +34,21 @@ packages = ["src/nimbus_sdk_core"]
 """
 
 
-class TurnableClock:
-    """Unix seconds that stand still until a test moves them."""
+class ManualClock:
+    """Returns Unix seconds that change only when a test sets them."""
 
     def __init__(self) -> None:
         self.now = NOON
 
     def __call__(self) -> float:
-        """The moment it stands at."""
+        """Return the time."""
         return self.now
 
 
 @pytest.fixture
-def clock() -> TurnableClock:
-    """Stands at 2025-10-31T12:00:00Z."""
-    return TurnableClock()
+def clock() -> ManualClock:
+    """A clock at 2025-10-31T12:00:00Z."""
+    return ManualClock()
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +63,7 @@ def core_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sandbox(clock: TurnableClock, core_source: Path) -> Iterator[Sandbox]:
+def sandbox(clock: ManualClock, core_source: Path) -> Iterator[Sandbox]:
     """A sandbox of its own for each test."""
     with Sandbox(clock=clock, core_source=core_source) as running:
         yield running
@@ -70,24 +71,41 @@ def sandbox(clock: TurnableClock, core_source: Path) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
-    """A client that follows no redirect and trusts neither the environment nor any certificate."""
+    """A client that follows no redirect and ignores the environment and all certificates."""
     # The sandbox speaks plain HTTP; httpx would spend 30 ms a test on reading the system's certificates.
     with httpx.Client(trust_env=False, timeout=10, verify=NO_CERTIFICATES) as client:
         yield client
 
 
 @pytest.fixture
-def neuroai(sandbox, http):
-    """Calls NeuroAI with a key: method, path below ``/v1``, and what httpx takes."""
+def control(sandbox, http):
+    """Call a control route with the token."""
 
-    def call(key, method, path, *, headers=None, **options):
-        sent = {**({} if key is None else {"Authorization": f"Bearer {key}"}), **(headers or {})}
-        return http.request(method, f"{sandbox.neuroai_url}/v1{path}", headers=sent, **options)
+    def call(method, path, **options):
+        headers = {"Authorization": f"Bearer {sandbox.control_token}"}
+        return http.request(method, f"{sandbox.api_url}/_sandbox/{path}", headers=headers, **options)
 
     return call
 
 
 @pytest.fixture
-def admin(sandbox):
-    """The key of an Administrator."""
-    return sandbox.new_neuroai_key(role="Administrator")
+def asset(sandbox, http):
+    """The wheel's entry in the release, the release's URL and the headers that fetch it."""
+    token = http.get(
+        f"{sandbox.api_url}/v1/installer/github-token", headers={"X-API-Key": sandbox.new_key()}
+    ).json()["github_token"]
+    auth = {"Authorization": f"Bearer {token}", "Accept": "application/octet-stream"}
+    release = f"{sandbox.github_url}/repos/{REPOSITORY}/releases/latest"
+    return http.get(release, headers=auth).json()["assets"][0], release, auth
+
+
+@pytest.fixture
+def link(sandbox, http):
+    """A signed link to the wheel of the latest release."""
+    token = http.get(
+        f"{sandbox.api_url}/v1/installer/github-token", headers={"X-API-Key": sandbox.new_key()}
+    ).json()["github_token"]
+    auth = {"Authorization": f"Bearer {token}"}
+    release = http.get(f"{sandbox.github_url}/repos/{REPOSITORY}/releases/latest", headers=auth).json()
+    asset = release["assets"][0]["url"]
+    return http.get(asset, headers={**auth, "Accept": "application/octet-stream"}).headers["location"]

@@ -1,0 +1,66 @@
+"""License keys: valid options, listings, and the monthly quota."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from nimbus_sdk.errors import ConfigurationError
+from tests.support.sandbox_requests import (
+    log_event,
+)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tier": "gold"},
+        {"kind": "prod"},
+        {"used": -1},
+        {"expires_at": datetime(2026, 1, 1)},
+        {"block_when_exhausted": ("models",)},
+    ],
+)
+def test_invalid_options_create_no_key(sandbox, wrong):
+    """An invalid option is a configuration error, and no key is created."""
+    with pytest.raises(ConfigurationError):
+        sandbox.new_key(**wrong)
+    assert sandbox.keys() == []
+
+
+def test_listing_shows_masked_keys_only(sandbox):
+    """The list of keys has masks, fingerprints and properties, never a key."""
+    key = sandbox.new_key("commercial", used=3, email="a@b.example")
+    (row,) = sandbox.keys()
+    assert row["key"] == f"{key[:14]}…{key[-4:]}"
+    assert (row["license_type"], row["used"], row["monthly_limit"]) == ("commercial", 3, 500_000)
+    assert key not in repr(sandbox.keys())
+
+
+def test_a_used_up_quota_is_reset_with_the_month(sandbox, http, clock):
+    """The last inference passes, the next is QUOTA_EXCEEDED, and the first of the month resets the quota."""
+    key = sandbox.new_key("free", used=9_999)
+    assert log_event(sandbox, http, key, event_type="inference").json()["quota"] == {
+        "used": 10000,
+        "remaining": 0,
+    }
+    refused = log_event(sandbox, http, key, event_type="inference")
+    assert refused.status_code == 429
+    assert refused.json() == {"error": "Monthly quota exceeded", "code": "QUOTA_EXCEEDED"}
+    assert "retry-after" not in refused.headers
+
+    clock.now += 12 * 3600
+    assert log_event(sandbox, http, key, event_type="inference").json()["quota"] == {
+        "used": 1,
+        "remaining": 9999,
+    }
+    quota = http.post(f"{sandbox.api_url}/v1/auth/refresh", json={"api_key": key}).json()["quota"]
+    assert quota["resets_at"] == "2025-12-01T00:00:00Z"
+
+
+def test_enterprise_is_unlimited(sandbox, http):
+    """Without a limit the remaining quota is null, before and after an inference."""
+    key = sandbox.new_key("enterprise", used=10**9)
+    answer = log_event(sandbox, http, key, event_type="inference")
+    assert answer.json()["quota"] == {"used": 10**9 + 1, "remaining": None}

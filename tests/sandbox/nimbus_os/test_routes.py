@@ -1,0 +1,125 @@
+"""Orders of Nimbus OS: header, environments, and the documented errors."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+
+def unauthorized(request_id):
+    """The documented body of a 401."""
+    return {
+        "error": {
+            "code": "unauthorized",
+            "message": "Invalid or missing API key",
+            "requestId": request_id,
+        }
+    }
+
+
+def forbidden(request_id):
+    """The documented body of a 403."""
+    return {
+        "error": {
+            "code": "forbidden",
+            "message": "Insufficient permissions",
+            "requestId": request_id,
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-API-Key": ""},
+        {"X-API-Key": "your-api-key-here"},
+        {"Authorization": "Bearer {key}"},
+        {"api-key": "{key}"},
+        {"X-API-Key": "Bearer {key}"},
+        {"X-API-Key": "{key}0"},
+    ],
+)
+def test_a_missing_or_invalid_key_is_the_documented_401(sandbox, request_orders, headers):
+    """No key, another key, or the key in another header: 401, word for word, with the request's id."""
+    key = sandbox.new_nimbus_os_key()
+    filled = {name: value.format(key=key) for name, value in headers.items()}
+    answer = request_orders(None, headers=filled)
+    assert (answer.status_code, answer.json()) == (401, unauthorized(answer.headers["x-request-id"]))
+    assert re.fullmatch(r"req_[0-9a-f]+", answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize("name", ["api_key", "X-API-Key", "key", "token"])
+def test_a_key_in_the_query_is_refused(sandbox, request_orders, name):
+    """A key in the URL is 401, even if the header has it as well, and the log masks it."""
+    key = sandbox.new_nimbus_os_key()
+    assert request_orders(None, params={name: key}).status_code == 401
+    assert request_orders(key, params={name: key}).status_code == 401
+    assert [exchange.path for exchange in sandbox.journal()] == [
+        f"/nimbus-os/sandbox/orders?{name}=***",
+        f"/nimbus-os/sandbox/orders?{name}=***",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("permissions", "method", "path"),
+    [
+        (("orders:write",), "GET", "/orders"),
+        (("orders:write",), "GET", "/orders/ord_sand_0"),
+        (("orders:read",), "POST", "/orders"),
+        ((), "GET", "/orders"),
+    ],
+)
+def test_a_missing_permission_is_the_documented_403(sandbox, request_orders, permissions, method, path):
+    """A key without the permission for a resource gets 403, word for word, with the caller's request id."""
+    key = sandbox.new_nimbus_os_key(permissions=permissions)
+    answer = request_orders(key, path, method=method, headers={"X-Request-ID": "req_abc123"})
+    assert (answer.status_code, answer.json()) == (403, forbidden("req_abc123"))
+    assert answer.headers["x-request-id"] == "req_abc123"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "message"),
+    [
+        ("GET", "/orders/ord_none", 404, "not_found", "Resource not found"),
+        ("GET", "/patients", 404, "not_found", "Resource not found"),
+        ("DELETE", "/orders", 405, "method_not_allowed", "Method not allowed"),
+    ],
+)
+def test_other_errors_have_the_same_form(sandbox, request_orders, method, path, status, code, message):
+    """Errors that the page does not show have the form of those it shows."""
+    answer = request_orders(sandbox.new_nimbus_os_key(), path, method=method, headers={"X-Request-ID": "r1"})
+    body = {"error": {"code": code, "message": message, "requestId": "r1"}}
+    assert (answer.status_code, answer.json()) == (status, body)
+    assert answer.headers.get("allow") == ("GET, POST" if status == 405 else None)
+
+
+def test_without_a_key_unknown_resources_are_401_too(sandbox, http, request_orders):
+    """Without a key even an unknown resource is 401; an unknown environment is 404."""
+    assert request_orders(None, "/patients").status_code == 401
+    staging = http.get(f"{sandbox.api_url}/nimbus-os/staging/orders")
+    assert (staging.status_code, staging.json()["error"]["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"content": b"{}"}, "The body must be a JSON object, sent as application/json."),
+        ({"json": []}, "The body must be a JSON object, sent as application/json."),
+        ({"json": {"item": ""}}, "item is a text of 1 to 100 characters."),
+        ({"json": {"item": "Cap", "quantity": 0}}, "quantity is a whole number from 1 to 1000."),
+        ({"json": {"item": "Cap", "quantity": True}}, "quantity is a whole number from 1 to 1000."),
+        (
+            {"json": {"item": "Cap", "patient": "J. D."}},
+            "An order of the sandbox has item and quantity alone: send it no real data.",
+        ),
+    ],
+)
+def test_invalid_orders_are_refused_and_not_stored(sandbox, request_orders, options, message):
+    """An order with invalid fields, or one that could name a person, is 400 and not stored."""
+    key = sandbox.new_nimbus_os_key()
+    answer = request_orders(key, method="POST", headers={"X-Request-ID": "r1"}, **options)
+    body = {"error": {"code": "invalid_request", "message": message, "requestId": "r1"}}
+    assert (answer.status_code, answer.json()) == (400, body)
+    assert len(request_orders(key).json()["data"]) == 3
