@@ -49,7 +49,12 @@ class WheelCache:
                 shutil.move(built, draft / "done")
             else:
                 edit_wheel(built, draft / "done", spec)
-            _move_into_place(draft / "done", folder)
+            try:
+                os.rename(draft / "done", folder)
+            except OSError:
+                # Another process has built the same wheel meanwhile.
+                if not folder.is_dir():
+                    raise
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -60,15 +65,6 @@ class WheelCache:
                 state.update(f"\0{path.relative_to(self._source)}\0".encode())
                 state.update(path.read_bytes())
         return state.hexdigest()[:16]
-
-
-def _move_into_place(done: Path, folder: Path) -> None:
-    try:
-        os.rename(done, folder)
-    except OSError:
-        # Another process has built the same wheel meanwhile.
-        if not folder.is_dir():
-            raise
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.sandbox.http.times import iso, iso_or_none
 
 Values = Sequence[object] | Mapping[str, object]
 _SCHEMA = """
@@ -118,6 +120,19 @@ class Database:
         """Mark an active key of a table as revoked; return whether there was one."""
         statement = f"UPDATE {table} SET revoked_at = ? WHERE key_hash = ? AND revoked_at IS NULL"  # noqa: S608
         return self.execute(statement, (now, key_hash)) > 0
+
+    def list_keys(self, table: str, columns: str) -> list[dict[str, object]]:
+        """Return these columns of a table of revocable keys as JSON values, oldest first."""
+        query = f"SELECT {columns}, created_at, revoked_at FROM {table} ORDER BY created_at, rowid"  # noqa: S608
+        return [
+            {
+                **dict(row),
+                "permissions": json.loads(row["permissions"]),
+                "created_at": iso(row["created_at"]),
+                "revoked_at": iso_or_none(row["revoked_at"]),
+            }
+            for row in self.fetch_all(query)
+        ]
 
     def is_available(self) -> bool:
         """Return whether the database can run a transaction."""

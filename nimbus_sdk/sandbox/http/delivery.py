@@ -11,7 +11,7 @@ from starlette.types import Receive, Send
 
 from nimbus_sdk.sandbox.http.connection import Connection
 from nimbus_sdk.sandbox.http.faults import Fault
-from nimbus_sdk.sandbox.http.request_log import Entry
+from nimbus_sdk.sandbox.http.request_log import Exchange
 from nimbus_sdk.sandbox.http.responses import FilePart, Response
 
 _DIGEST = re.compile(rb"sha256:([0-9a-f])")
@@ -20,7 +20,7 @@ _HEAD_DELAY = 0.02
 
 
 async def deliver(
-    connection: Connection, response: Response, fault: Fault, entry: Entry, receive: Receive, send: Send
+    connection: Connection, response: Response, fault: Fault, exchange: Exchange, receive: Receive, send: Send
 ) -> None:
     """Send a response as the fault demands.
 
@@ -28,18 +28,18 @@ async def deliver(
         connection: The connection to send it on.
         response: The response.
         fault: What goes wrong.
-        entry: The request's log entry, updated before each byte is sent.
+        exchange: The exchange in the log, updated before each byte is sent.
         receive: Receives ASGI messages.
         send: Sends ASGI messages.
     """
-    entry.set_status(response.status)
+    exchange.status = response.status
     body = _corrupt(response) if fault.corrupt_digest else response.iter_body()
     async with aclosing(_throttle(body, fault.drip, receive)) as chunks:
         if fault.breaks_http:
-            await _send_broken(connection, response, fault, entry, chunks)
+            await _send_broken(connection, response, fault, exchange, chunks)
             await wait_for_disconnect(receive)
         else:
-            await _send_whole(connection, response, entry, chunks, send)
+            await _send_whole(connection, response, exchange, chunks, send)
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
@@ -58,7 +58,7 @@ async def disconnects_within(seconds: float, receive: Receive) -> bool:
 
 
 async def _send_whole(
-    connection: Connection, response: Response, entry: Entry, chunks: AsyncIterator[bytes], send: Send
+    connection: Connection, response: Response, exchange: Exchange, chunks: AsyncIterator[bytes], send: Send
 ) -> None:
     headers = [(name.encode(), value.encode("latin-1")) for name, value in response.headers.items()]
     headers.append((b"Content-Length", str(response.length).encode()))
@@ -66,13 +66,13 @@ async def _send_whole(
     async for chunk in chunks:
         if connection.is_closed:
             return
-        entry.add_bytes(len(chunk))
+        exchange.bytes_sent += len(chunk)
         await send({"type": "http.response.body", "body": chunk, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _send_broken(
-    connection: Connection, response: Response, fault: Fault, entry: Entry, chunks: AsyncIterator[bytes]
+    connection: Connection, response: Response, fault: Fault, exchange: Exchange, chunks: AsyncIterator[bytes]
 ) -> None:
     length = response.length // 2 if fault.wrong_length else response.length
     left = response.length if fault.truncate is None else fault.truncate
@@ -86,7 +86,7 @@ async def _send_broken(
             break
         part = chunk[:left]
         left -= len(part)
-        entry.add_bytes(len(part))
+        exchange.bytes_sent += len(part)
         await connection.write(part)
     if fault.reset == "after_head":
         # The peer's kernel may drop what it has not read when the RST comes: let it read the head first.

@@ -15,7 +15,7 @@ from nimbus_sdk.sandbox.http.connection import SCOPE_KEY, Connection
 from nimbus_sdk.sandbox.http.delivery import deliver, disconnects_within, wait_for_disconnect
 from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.faults import Fault, FaultQueues
-from nimbus_sdk.sandbox.http.request_log import Entry, RequestLog
+from nimbus_sdk.sandbox.http.request_log import Exchange, RequestLog
 from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import Response
 from nimbus_sdk.sandbox.http.times import Clock
@@ -46,7 +46,7 @@ class Endpoint:
         http_request = HttpRequest(scope, receive)
         connection: Connection = scope[SCOPE_KEY]
         request_id = _request_id(http_request.headers.get("x-request-id"))
-        entry = self._record(http_request, request_id)
+        exchange = self._record(http_request, request_id)
         try:
             body = await _read_body(http_request)
         except ClientDisconnect:
@@ -64,9 +64,9 @@ class Endpoint:
             await wait_for_disconnect(receive)
             return
         response = self._add_headers(response, fault, request_id)
-        await deliver(connection, response, fault, entry, receive, send)
+        await deliver(connection, response, fault, exchange, receive, send)
 
-    def _record(self, http_request: HttpRequest, request_id: str) -> Entry:
+    def _record(self, http_request: HttpRequest, request_id: str) -> Exchange:
         return self._log.add(
             method=http_request.method,
             path=http_request.scope["path"],

@@ -12,7 +12,7 @@ from nimbus_sdk.sandbox.http.masking import mask_headers, mask_path, mask_text
 MAX_ENTRIES = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange:
     """One request and its response.
 
@@ -45,30 +45,13 @@ class Exchange:
         return asdict(self)
 
 
-class Entry:
-    """An exchange in progress; only the server's thread writes to it."""
-
-    __slots__ = ("exchange",)
-
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-
-    def set_status(self, status: int) -> None:
-        """Record the status that is sent now."""
-        self.exchange = replace(self.exchange, status=status)
-
-    def add_bytes(self, count: int) -> None:
-        """Record that so many more bytes of body are sent now."""
-        self.exchange = replace(self.exchange, bytes_sent=self.exchange.bytes_sent + count)
-
-
 class RequestLog:
     """The last 10,000 exchanges."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
-        self._exchanges: deque[Entry] = deque(maxlen=MAX_ENTRIES)
+        self._exchanges: deque[Exchange] = deque(maxlen=MAX_ENTRIES)
 
     def add(
         self,
@@ -80,32 +63,30 @@ class RequestLog:
         request_id: str,
         headers: Iterable[tuple[str, str]],
         received_at: float,
-    ) -> Entry:
-        """Record a request; its entry is updated as the response is sent."""
+    ) -> Exchange:
+        """Record a request; the server updates the returned exchange as the response is sent."""
         masked = mask_headers(headers)
         with self._lock:
             self._count += 1
-            entry = Entry(
-                Exchange(
-                    seq=self._count,
-                    method=method,
-                    path=mask_path(path, query),
-                    endpoint=endpoint,
-                    status=None,
-                    request_id=mask_text(request_id),
-                    headers=masked,
-                    received_at=received_at,
-                    bytes_sent=0,
-                    range=masked.get("range"),
-                )
+            exchange = Exchange(
+                seq=self._count,
+                method=method,
+                path=mask_path(path, query),
+                endpoint=endpoint,
+                status=None,
+                request_id=mask_text(request_id),
+                headers=masked,
+                received_at=received_at,
+                bytes_sent=0,
+                range=masked.get("range"),
             )
-            self._exchanges.append(entry)
-        return entry
+            self._exchanges.append(exchange)
+        return exchange
 
     def exchanges(self) -> list[Exchange]:
-        """Return all exchanges in their present state, oldest first."""
+        """Return copies of all exchanges in their present state, oldest first."""
         with self._lock:
-            return [entry.exchange for entry in self._exchanges]
+            return [replace(exchange) for exchange in self._exchanges]
 
     def clear(self) -> None:
         """Remove all exchanges; the numbering continues."""

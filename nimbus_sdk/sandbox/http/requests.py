@@ -13,18 +13,7 @@ from nimbus_sdk.sandbox.http.responses import Response
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request with its whole body.
-
-    Attributes:
-        method: HTTP method.
-        path: The path, without the query.
-        path_params: Values of the parameters in the route's path.
-        query: Values of the query's parameters.
-        headers: Headers; names in lower case.
-        body: The body.
-        client_address: IP address of the client.
-        request_id: ``X-Request-ID`` of the exchange.
-    """
+    """One request with its whole body; its path has no query, its headers have lower-case names."""
 
     method: str
     path: str

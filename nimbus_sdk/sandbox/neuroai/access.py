@@ -25,14 +25,7 @@ ANY_KEY = None
 
 
 class AccessControl:
-    """Checks the key of every request and records every request in the audit log.
-
-    Args:
-        keys: The keys.
-        audit: The audit log.
-        clock: Returns Unix seconds.
-        switches: Settings that can change at any time.
-    """
+    """Checks the key of every request and records every request in the audit log."""
 
     def __init__(self, keys: NeuroAiKeys, audit: NeuroAiAudit, clock: Clock, switches: Switches) -> None:
         self._keys = keys

@@ -12,12 +12,7 @@ from nimbus_sdk.sandbox.http.times import Clock, iso
 
 
 class NeuroAiAudit:
-    """The audit log of one database.
-
-    Args:
-        database: The database.
-        clock: Returns Unix seconds.
-    """
+    """The audit log of one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -63,12 +63,7 @@ class NeuroAiKey:
 
 
 class NeuroAiKeys:
-    """The NeuroAI keys of one database.
-
-    Args:
-        database: The database.
-        clock: Returns Unix seconds.
-    """
+    """The NeuroAI keys of one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

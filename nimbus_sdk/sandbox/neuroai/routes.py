@@ -39,13 +39,7 @@ from nimbus_sdk.sandbox.neuroai.wire import key_json, page_json, parse_page
 
 
 class NeuroAi:
-    """NeuroAI.
-
-    Args:
-        database: The database of keys.
-        clock: Returns Unix seconds.
-        switches: Settings that can change at any time.
-    """
+    """NeuroAI with its keys, agents and audit log."""
 
     def __init__(self, database: Database, clock: Clock, switches: Switches) -> None:
         self.keys = NeuroAiKeys(database, clock)
@@ -81,9 +75,9 @@ class NeuroAi:
         ]
 
     def _list(self, request: Request, caller: NeuroAiKey) -> Answer:
-        page = parse_page(request.query)
-        keys = self.keys.page(page.after, page.limit + 1)
-        return 200, page_json([(key.number, key_json(key)) for key in keys], page.limit)
+        after, limit = parse_page(request.query)
+        keys = self.keys.page(after, limit + 1)
+        return 200, page_json([(key.number, key_json(key)) for key in keys], limit)
 
     def _create(self, request: Request, caller: NeuroAiKey) -> Answer:
         body = _require_body(request)
@@ -131,8 +125,8 @@ class NeuroAi:
         return 200, {"valid": True, "key": key_json(caller)}
 
     def _list_audit(self, request: Request, caller: NeuroAiKey) -> Answer:
-        page = parse_page(request.query)
-        return 200, page_json(self._audit.page(page.after, page.limit + 1), page.limit)
+        after, limit = parse_page(request.query)
+        return 200, page_json(self._audit.page(after, limit + 1), limit)
 
     def _require_key(self, request: Request) -> NeuroAiKey:
         key = self.keys.by_id(request.path_params["key_id"])

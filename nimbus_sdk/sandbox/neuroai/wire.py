@@ -9,7 +9,6 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.times import iso, iso_or_none
@@ -39,21 +38,11 @@ def key_json(key: NeuroAiKey) -> dict[str, object]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The requested part of a list.
-
-    Attributes:
-        after: Number of the last row of the page before.
-        limit: Maximum number of rows.
-    """
-
-    after: int
-    limit: int
-
-
-def parse_page(query: Mapping[str, str]) -> Page:
+def parse_page(query: Mapping[str, str]) -> tuple[int, int]:
     """Return the page that ``?limit=&cursor=`` requests.
+
+    Returns:
+        Number of the last row of the page before, and the maximum number of rows.
 
     Raises:
         HttpError: invalid_request.
@@ -65,7 +54,7 @@ def parse_page(query: Mapping[str, str]) -> Page:
         after = int(base64.urlsafe_b64decode(query["cursor"])) if query.get("cursor") else 0
     except (ValueError, binascii.Error):
         raise HttpError("invalid_request", "cursor is not one that a list gave.") from None
-    return Page(after, int(text))
+    return after, int(text)
 
 
 def page_json(rows: Sequence[tuple[int, object]], limit: int) -> dict[str, object]:

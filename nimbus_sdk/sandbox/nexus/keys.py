@@ -16,7 +16,7 @@ from typing import TypedDict
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.masking import digest
-from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none
+from nimbus_sdk.sandbox.http.times import Clock
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ALGORITHM = "HS256"
@@ -42,12 +42,7 @@ class NexusKey:
 
 
 class NexusKeys:
-    """The Nexus keys of one database.
-
-    Args:
-        database: The database.
-        clock: Returns Unix seconds.
-    """
+    """The Nexus keys of one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -140,16 +135,8 @@ class NexusKeys:
 
     def list_all(self) -> list[dict[str, object]]:
         """Return the claims of all keys, oldest first, without the keys."""
-        rows = self._database.fetch_all("SELECT * FROM nexus_keys ORDER BY created_at, rowid")
-        return [
-            {
-                "integrationId": row["integration_id"],
-                "organizationId": row["organization_id"],
-                "agentId": row["agent_id"],
-                "permissions": json.loads(row["permissions"]),
-                "exp": row["expires_at"],
-                "created_at": iso(row["created_at"]),
-                "revoked_at": iso_or_none(row["revoked_at"]),
-            }
-            for row in rows
-        ]
+        return self._database.list_keys(
+            "nexus_keys",
+            "integration_id AS integrationId, organization_id AS organizationId, agent_id AS agentId,"
+            " permissions, expires_at AS exp",
+        )

@@ -22,12 +22,7 @@ from nimbus_sdk.sandbox.nexus.keys import NexusKey, NexusKeys
 
 
 class Nexus:
-    """Nexus.
-
-    Args:
-        database: The database of keys.
-        clock: Returns Unix seconds.
-    """
+    """Nexus with its keys."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.keys = NexusKeys(database, clock)

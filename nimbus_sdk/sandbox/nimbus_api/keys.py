@@ -92,12 +92,7 @@ class KeyRecord:
 
 
 class LicenseKeys:
-    """The license keys of one database.
-
-    Args:
-        database: The database.
-        clock: Returns Unix seconds.
-    """
+    """The license keys of one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _FIELDS = ("name", "version", "type", "paradigm", "n_features", "n_classes", "requires_license")
 _BYTES_PER_MB = 1_000_000
@@ -12,22 +13,23 @@ _BYTES_PER_MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model: its row of the list, and its file."""
+    """One model: its file, the file's SHA-256, and its row of the list without link and checksum."""
 
-    name: str
-    type: str
-    paradigm: str
-    requires_license: str
-    sha256: str
     path: Path
-    row: dict[str, object]
+    sha256: str
+    row: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return str(self.row["name"])
 
     def to_json(self, download_url: str) -> dict[str, object]:
         """Return the row of ``/v1/models/list``."""
         return {**self.row, "download_url": download_url, "checksum": f"sha256:{self.sha256}"}
 
 
-def read_models(folder: Path) -> tuple[Model, ...]:
+def read_models(folder: Path) -> list[Model]:
     """Return the models of a folder with a ``registry.json``; none if it has none.
 
     Raises:
@@ -36,25 +38,17 @@ def read_models(folder: Path) -> tuple[Model, ...]:
     """
     registry = folder / "registry.json"
     if not registry.is_file():
-        return ()
+        return []
     rows = json.loads(registry.read_text(encoding="utf-8"))["models"]
-    return tuple(_model(folder, row) for row in rows)
-
-
-def _model(folder: Path, row: dict[str, object]) -> Model:
-    size = row["size"]
-    if not isinstance(size, int):
-        raise ValueError(f"size of model {row['name']} is not a number of bytes")  # noqa: TRY004  the file is wrong, not the caller
-    return Model(
-        name=str(row["name"]),
-        type=str(row["type"]),
-        paradigm=str(row["paradigm"]),
-        requires_license=str(row["requires_license"]),
-        sha256=str(row["sha256"]),
-        path=folder / str(row["file"]),
-        row={
-            **{field: row[field] for field in _FIELDS},
-            "size_mb": round(size / _BYTES_PER_MB, 6),
-            "metadata": row["metadata"],
-        },
-    )
+    return [
+        Model(
+            folder / row["file"],
+            row["sha256"],
+            {
+                **{field: row[field] for field in _FIELDS},
+                "size_mb": round(row["size"] / _BYTES_PER_MB, 6),
+                "metadata": row["metadata"],
+            },
+        )
+        for row in rows
+    ]

@@ -25,6 +25,7 @@ from nimbus_sdk.sandbox.nimbus_api.license_tiers import is_covered
 from nimbus_sdk.sandbox.nimbus_api.models import Model
 
 API_VERSION = "1.1.0"
+MODEL_FILTERS = ("paradigm", "type")
 EVENT_TYPES = ("inference", "model_load", "error")
 IssueToken = Callable[[str, float | None], tuple[str, float | None]]
 
@@ -153,11 +154,10 @@ class NimbusApi:
 
     def _list_models(self, request: Request, key: str) -> Response:
         self.keys.require_active(key)
-        paradigm, kind = request.query.get("paradigm"), request.query.get("type")
         rows = [
             model.to_json(f"{self._url}/v1/models/{model.name}/download")
             for model in self._models.values()
-            if paradigm in (None, model.paradigm) and kind in (None, model.type)
+            if all(request.query.get(field, model.row[field]) == model.row[field] for field in MODEL_FILTERS)
         ]
         return json_response(200, {"models": rows, "total": len(rows)})
 
@@ -167,8 +167,9 @@ class NimbusApi:
         model = self._models.get(name)
         if model is None:
             raise HttpError("NOT_FOUND", f"There is no model {name}.")
-        if not is_covered(model.requires_license, record.tier):
-            raise HttpError("PERMISSION_DENIED", f"{name} requires the {model.requires_license} tier.")
+        required = model.row["requires_license"]
+        if not is_covered(required, record.tier):
+            raise HttpError("PERMISSION_DENIED", f"{name} requires the {required} tier.")
         return file_response(model.path, model.sha256, request.headers, model.path.name)
 
     def _log_event(self, request: Request, key: str) -> Response:

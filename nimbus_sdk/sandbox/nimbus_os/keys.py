@@ -13,7 +13,7 @@ from typing import Literal, TypedDict
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.masking import MASK, digest
-from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none
+from nimbus_sdk.sandbox.http.times import Clock
 
 Environment = Literal["sandbox", "production"]
 ENVIRONMENTS: tuple[Environment, ...] = ("sandbox", "production")
@@ -28,12 +28,7 @@ class NimbusOsKeyOptions(TypedDict, total=False):
 
 
 class NimbusOsKeys:
-    """The Nimbus OS keys of one database.
-
-    Args:
-        database: The database.
-        clock: Returns Unix seconds.
-    """
+    """The Nimbus OS keys of one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -89,17 +84,7 @@ class NimbusOsKeys:
 
     def list_all(self) -> list[dict[str, object]]:
         """Return all keys for listings, oldest first, masked."""
-        rows = self._database.fetch_all("SELECT * FROM nimbus_os_keys ORDER BY created_at, rowid")
-        return [
-            {
-                "key": row["masked"],
-                "environment": row["environment"],
-                "permissions": json.loads(row["permissions"]),
-                "created_at": iso(row["created_at"]),
-                "revoked_at": iso_or_none(row["revoked_at"]),
-            }
-            for row in rows
-        ]
+        return self._database.list_keys("nimbus_os_keys", "masked AS key, environment, permissions")
 
 
 def require_environment(name: str) -> None:

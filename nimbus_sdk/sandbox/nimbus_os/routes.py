@@ -32,12 +32,7 @@ _Actions = Mapping[str, tuple[str, Callable[[Request, Environment], Response]]]
 
 
 class NimbusOs:
-    """Nimbus OS.
-
-    Args:
-        database: The database of keys.
-        clock: Returns Unix seconds.
-    """
+    """Nimbus OS with its keys."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.keys = NimbusOsKeys(database, clock)
