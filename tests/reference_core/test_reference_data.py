@@ -285,7 +285,7 @@ def test_logvar_of_what_has_no_variance_in_a_float_is_named(huge: float) -> None
     """Squares that overflow are told of by feature and trial, without a warning."""
     features = np.random.default_rng(1).normal(size=(3, 10, 3))
     features[1, :, 2] *= huge / 10
-    with pytest.raises(CoreDataError, match=r"Feature 1 varies by so much within trial 2 \(places on axes 0"):
+    with pytest.raises(CoreDataError, match=r"Feature 1 varies by so much within trial 2 \(indices on axes 0"):
         BCIData(features, about(temporal_aggregation="logvar")).vectors()
     features[1, :, 2] = 1e140 * np.arange(10)
     found = BCIData(features, about(temporal_aggregation="logvar")).vectors()

@@ -168,7 +168,7 @@ def test_only_models_that_know_their_data_can_be_saved(tmp_path: Path, model: Ni
     """Untrained models and bare estimators have nothing to say to the next reader."""
     with pytest.raises(NotTrainedError, match="is not trained"):
         save_model(NimbusLDA(), tmp_path / "a.nimbus")
-    with pytest.raises(CoreDataError, match="does not know which data it reads"):
+    with pytest.raises(CoreDataError, match="has no metadata of its data"):
         save_model(NimbusLDA().fit([[0.0], [1.0], [2.0]], [1, 1, 2]), tmp_path / "a.nimbus")
     assert not issubclass(CoreDataError, NotTrainedError)
 
@@ -182,7 +182,7 @@ def test_a_model_that_learns_anew_forgets_its_origin(kind: type[NimbusLDA], tmp_
     vectors = data.features.mean(axis=1).T
     assert model.partial_fit(vectors, data.labels).card.name == "mine"
     assert model.fit(vectors[:, :3], data.labels).card is None
-    with pytest.raises(CoreDataError, match="does not know which data it reads"):
+    with pytest.raises(CoreDataError, match="has no metadata of its data"):
         save_model(model, path)
 
 

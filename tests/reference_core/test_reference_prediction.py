@@ -115,7 +115,7 @@ def test_data_of_another_kind_are_refused(model: NimbusLDA, data: BCIData) -> No
         ):
             predict_batch(model, BCIData(data.features, other))
     fewer = type(meta)(**{name: getattr(meta, name) for name in meta.__slots__} | {"n_classes": 3})
-    with pytest.raises(CoreDataError, match=r"n_classes is 3, .* knows 4 classes"):
+    with pytest.raises(CoreDataError, match=r"n_classes is 3, .* has 4 classes"):
         predict_batch(model, BCIData(data.features, fewer))
 
 

@@ -1,7 +1,7 @@
 """What scikit-learn expects of an estimator beyond its methods, without importing scikit-learn.
 
-Where a program has loaded scikit-learn, its own error and warning classes are raised, so that its tools
-recognise them; everywhere else the models work without it.
+If a program has loaded scikit-learn, scikit-learn's own error and warning classes are used, so that its
+tools recognise them. The models work without it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .errors import NotTrainedError
 
 
 def not_fitted_error(message: str, hint: str) -> NotTrainedError:
-    """A NotTrainedError that is also scikit-learn's NotFittedError where scikit-learn is loaded.
+    """Create a NotTrainedError that is also scikit-learn's NotFittedError if scikit-learn is loaded.
 
     >>> str(not_fitted_error("This model is not trained.", "Call fit() first."))
     'This model is not trained. Call fit() first.'
@@ -27,7 +27,7 @@ def not_fitted_error(message: str, hint: str) -> NotTrainedError:
 
 
 def warn_column_labels(shape: tuple[int, ...]) -> None:
-    """Tell that labels came as a column; scikit-learn's DataConversionWarning where it is loaded."""
+    """Warn about labels in a column, with scikit-learn's DataConversionWarning if it is loaded."""
     exceptions = sys.modules.get("sklearn.exceptions")
     category = UserWarning if exceptions is None else exceptions.DataConversionWarning
     warnings.warn(
@@ -39,7 +39,7 @@ def warn_column_labels(shape: tuple[int, ...]) -> None:
 
 
 def classifier_tags() -> object:
-    """What scikit-learn 1.6 and later asks for as ``__sklearn_tags__``."""
+    """Return the ``__sklearn_tags__`` that scikit-learn 1.6 and later need."""
     utils = import_module("sklearn.utils")
     tags: object = utils.Tags(
         estimator_type="classifier",
@@ -51,7 +51,7 @@ def classifier_tags() -> object:
 
 
 def caller_stacklevel() -> int:
-    """What a warning's ``stacklevel`` is that points at who called this package."""
+    """Return the ``stacklevel`` with which a warning points at the caller of this package."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and _is_own_package(frame.f_globals.get("__package__")):
         level, frame = level + 1, frame.f_back
@@ -63,8 +63,8 @@ def _is_own_package(package: str | None) -> bool:
 
 
 @cache
-def _not_fitted_class(theirs: type[Exception]) -> type[NotTrainedError]:
+def _not_fitted_class(sklearn_error: type[Exception]) -> type[NotTrainedError]:
     def reduced(error: NotTrainedError) -> tuple[object, ...]:
         return not_fitted_error, error.args
 
-    return type("NotTrainedError", (NotTrainedError, theirs), {"__reduce__": reduced})
+    return type("NotTrainedError", (NotTrainedError, sklearn_error), {"__reduce__": reduced})

@@ -1,4 +1,4 @@
-"""Names for the array types that the package speaks of."""
+"""Names for the array types of this package."""
 
 from __future__ import annotations
 

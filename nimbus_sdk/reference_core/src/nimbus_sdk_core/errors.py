@@ -1,13 +1,13 @@
-"""What can go wrong in the core.
+"""The errors of the core.
 
 NimbusCoreError
 ├── CoreDataError        (ValueError) data, labels, metadata or hyper-parameters that cannot be used
-│   └── CoreTypeError    (TypeError)  things among the data that are no numbers at all
+│   └── CoreTypeError    (TypeError)  data that are not numbers
 ├── ModelFileError       (ValueError) a model file that is damaged or not one of ours
-│   └── ModelNotFoundError (FileNotFoundError) a name or a path that leads to no model
+│   └── ModelNotFoundError (FileNotFoundError) a name or a path without a model
 ├── MissingLibraryError  (ImportError) an optional library that this needs is not installed
 ├── ModelMismatchError   (TypeError) a model of another kind, or data made for another model
-└── NotTrainedError      (ValueError, AttributeError) a model that was asked before it was trained
+└── NotTrainedError      (ValueError, AttributeError) a model that is used before it is trained
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     _Root = Exception
 else:
-    # Whoever has come by the SDK catches all errors alike; the core by itself does without.
+    # A program that uses the SDK catches all errors as NimbusError; the core works without the SDK.
     _Root = getattr(sys.modules.get("nimbus_sdk.errors"), "NimbusError", Exception)
 
 
@@ -47,7 +47,7 @@ class CoreDataError(NimbusCoreError, ValueError):
 
 
 class CoreTypeError(CoreDataError, TypeError):
-    """Things among the data that are no numbers at all."""
+    """Data that are not numbers."""
 
 
 class ModelFileError(NimbusCoreError, ValueError):
@@ -55,19 +55,19 @@ class ModelFileError(NimbusCoreError, ValueError):
 
 
 class ModelNotFoundError(ModelFileError, FileNotFoundError):
-    """A name that no model here has, or a path where there is no file."""
+    """No model has this name, or there is no file at this path."""
 
     def __str__(self) -> str:
         return NimbusCoreError.__str__(self)
 
 
 class MissingLibraryError(NimbusCoreError, ImportError):
-    """An optional library that is needed here, and is not installed."""
+    """An optional library that is needed is not installed."""
 
 
 class ModelMismatchError(NimbusCoreError, TypeError):
-    """A model of another kind than the one asked for, or data made for another model."""
+    """A model of another kind than the requested one, or data made for another model."""
 
 
 class NotTrainedError(NimbusCoreError, ValueError, AttributeError):
-    """A model that was asked for something that only a trained model has."""
+    """A model that is not trained was used as if it were."""

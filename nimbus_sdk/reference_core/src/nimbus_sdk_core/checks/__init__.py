@@ -1,1 +1,1 @@
-"""Checks of data and models that a program can ask for before decoding."""
+"""Checks of data and models before decoding."""

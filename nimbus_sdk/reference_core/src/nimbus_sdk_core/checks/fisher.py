@@ -1,4 +1,4 @@
-"""Which features tell the classes apart."""
+"""Fisher scores: how well each feature separates the classes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def compute_fisher_score(
         labels: Shape (n_trials,); only where ``features`` are vectors.
 
     Returns:
-        Shape (n_features,); 0 tells nothing. A feature that is constant within every class and differs
+        Shape (n_features,); 0 separates nothing. A feature that is constant within every class and differs
         between them has an infinite score, one that is constant altogether 0.
 
     Raises:
@@ -35,16 +35,16 @@ def compute_fisher_score(
     >>> compute_fisher_score([[0.0, 5.0], [2.0, 5.0], [4.0, 5.0], [6.0, 5.0]], [1, 1, 2, 2])
     array([4., 0.])
     """
-    given = _read_training_set(features, labels)
-    counts = np.bincount(given.index, minlength=len(given.classes))
-    # One feature at a time: what lies between is then no larger than the labels.
-    return np.array([_score(values, given.index, counts) for values in given.vectors.T])
+    training = _read_training_set(features, labels)
+    counts = np.bincount(training.index, minlength=len(training.classes))
+    # One feature at a time: intermediate results are then no larger than the labels.
+    return np.array([_score(values, training.index, counts) for values in training.vectors.T])
 
 
 def rank_features_by_discriminability(
     features: BCIData | npt.ArrayLike, labels: npt.ArrayLike | None = None
 ) -> IndexArray:
-    """Places of the features, counted from 0, those that tell the classes apart best first.
+    """Indices of the features, those that separate the classes best first.
 
     Args:
         features: As for `compute_fisher_score`.
@@ -61,10 +61,10 @@ def rank_features_by_discriminability(
 
 def _score(values: FloatArray, index: IndexArray, counts: IndexArray) -> float:
     """Fisher score of one feature."""
-    away = values - values.mean()
-    means = np.bincount(index, away, len(counts)) / np.maximum(counts, 1)
-    within, between = float(((away - means[index]) ** 2).sum()), float((counts * means * means).sum())
-    # What rounding alone leaves of a constant feature is of this size.
+    deviations = values - values.mean()
+    means = np.bincount(index, deviations, len(counts)) / np.maximum(counts, 1)
+    within, between = float(((deviations - means[index]) ** 2).sum()), float((counts * means * means).sum())
+    # Rounding alone leaves deviations of this size in a constant feature.
     noise = len(values) * (1e-13 * float(np.abs(values).max())) ** 2
     if between <= noise:
         return 0.0

@@ -1,4 +1,4 @@
-"""How much a person can say through a decoder: the information transfer rate."""
+"""The information transfer rate."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def calculate_ITR(  # noqa: N802
     """Information transfer rate in bits a minute, from accuracy, number of classes and time for a trial.
 
     Wolpaw's formula: a trial carries log2 N + P·log2 P + (1 - P)·log2((1 - P)/(N - 1)) bits, for classes that
-    are equally frequent and equally well decoded. Below chance (P < 1/N) the rate is 0: the formula would
-    rise again there, as if somebody knew that the decoder is wrong. Source: J. R. Wolpaw et al.,
-    Brain-computer interface technology, IEEE Transactions on Rehabilitation Engineering 8 (2000).
+    are equally frequent and equally well decoded. Below chance (P < 1/N) the rate is 0, where the formula
+    would rise again. Source: J. R. Wolpaw et al., Brain-computer interface technology, IEEE Transactions on
+    Rehabilitation Engineering 8 (2000).
 
     Args:
         accuracy: P, the share of right predictions, from 0 to 1.

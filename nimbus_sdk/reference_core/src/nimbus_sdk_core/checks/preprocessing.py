@@ -1,4 +1,4 @@
-"""Whether data look as if something went wrong before they came here."""
+"""Signs in the features that something went wrong in their preprocessing."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _FEW_TRIALS = 10
 
 @dataclass(frozen=True, slots=True)
 class PreprocessingReport:
-    """What `diagnose_preprocessing` found. Names follow NimbusSDK.jl.
+    """The result of `diagnose_preprocessing`. Names follow NimbusSDK.jl.
 
     Attributes:
-        errors: What makes the data unusable.
-        warnings: What looks odd.
+        errors: Problems that make the data unusable.
+        warnings: Problems that look suspicious.
         recommendations: What to do, one for each of the above.
-        quality_score: 1 for nothing found; each warning takes 0.1 and each error 0.5, down to 0.
+        quality_score: 1 without problems; each warning takes 0.1 and each error 0.5, down to 0.
     """
 
     errors: tuple[str, ...]
@@ -65,12 +65,12 @@ class _Finding:
 
 
 def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
-    """Look for signs that features were prepared in another way than was meant.
+    """Look for signs that features were prepared in another way than intended.
 
-    Looked for are values that are not finite, features that never vary or repeat each other, values in volts
+    The checks find values that are not finite, features that never vary or repeat each other, values in volts
     (raw EEG in place of features), hum of the mains, offsets and drifts, features on very unequal scales,
-    trials far from all others, and classes with few trials. These are signs, not proofs: the report says
-    what to look at. Thresholds are stated in each text.
+    trials far from all others, and classes with few trials. These are signs, not proofs: the report lists
+    what to look at. Each text states its threshold.
 
     Args:
         data: Trials.
@@ -84,11 +84,13 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
     """
     check_kind("data", data, BCIData, "Give BCIData(features, metadata).")
     require_in_memory(data.features)
-    found = list(_find_problems(data))
-    errors = tuple(one.text for one in found if one.fatal)
-    odd = tuple(one.text for one in found if not one.fatal)
-    score = max(0.0, 1.0 - 0.5 * len(errors) - 0.1 * len(odd))
-    return PreprocessingReport(errors, odd, tuple(one.advice for one in found), round(score, 1))
+    findings = list(_find_problems(data))
+    errors = tuple(finding.text for finding in findings if finding.fatal)
+    warnings = tuple(finding.text for finding in findings if not finding.fatal)
+    score = max(0.0, 1.0 - 0.5 * len(errors) - 0.1 * len(warnings))
+    return PreprocessingReport(
+        errors, warnings, tuple(finding.advice for finding in findings), round(score, 1)
+    )
 
 
 def _find_problems(data: BCIData) -> Iterator[_Finding]:
@@ -96,42 +98,42 @@ def _find_problems(data: BCIData) -> Iterator[_Finding]:
         yield _Finding(True, "There are no trials.", "Give at least one.")
         return
     # One feature at a time, so that a memory map is never copied as a whole.
-    seen = [summarize_feature(own) for own in data.features]
-    broken = [at for at, one in enumerate(seen) if not one.finite]
-    if broken:
+    summaries = [summarize_feature(values) for values in data.features]
+    not_finite = [feature for feature, summary in enumerate(summaries) if not summary.finite]
+    if not_finite:
         yield _Finding(
             True,
-            f"Features {_format_indices(broken)} hold values that are NaN or infinite.",
+            f"Features {_format_indices(not_finite)} hold values that are NaN or infinite.",
             "Drop or repair these trials: a classifier cannot weigh what was not measured.",
         )
         return
-    yield from _check_single_features(seen, data)
-    yield from _check_signals(seen, data)
+    yield from _check_single_features(summaries, data)
+    yield from _check_signals(summaries, data)
     vectors = data.features.mean(axis=1, dtype=np.float64).T
     yield from _check_trials(vectors)
     yield from _check_classes(data)
 
 
-def _check_single_features(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
-    still = [at for at, one in enumerate(seen) if one.constant]
-    if still and data.n_samples * data.n_trials > 1:
+def _check_single_features(summaries: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
+    constant = [feature for feature, summary in enumerate(summaries) if summary.constant]
+    if constant and data.n_samples * data.n_trials > 1:
         yield _Finding(
             True,
-            f"Features {_format_indices(still)} never vary.",
-            "Leave them out: a dead channel or a constant tells nothing and has no variance to learn.",
+            f"Features {_format_indices(constant)} never vary.",
+            "Leave them out: a constant feature carries no information and has no variance to learn.",
         )
-    moving = [one for one in seen if not one.constant]
-    if not moving:
+    varying = [summary for summary in summaries if not summary.constant]
+    if not varying:
         return
-    widths = np.array([one.deviation for one in moving])
-    if widths.max() > _UNEQUAL_SCALES * widths.min():
-        factor = widths.max() / widths.min()
+    deviations = np.array([summary.deviation for summary in varying])
+    if deviations.max() > _UNEQUAL_SCALES * deviations.min():
+        factor = deviations.max() / deviations.min()
         yield _Finding(
             False,
             f"Features have standard deviations {factor:.3g} times each other (above {_UNEQUAL_SCALES:g}).",
             "Put them on one scale with estimate_normalization_params() and apply_normalization().",
         )
-    if max(one.largest for one in seen) < _RAW_VOLTS:
+    if max(summary.largest for summary in summaries) < _RAW_VOLTS:
         yield _Finding(
             False,
             f"No value reaches {_RAW_VOLTS:g}: these look like volts of raw EEG and not like features.",
@@ -139,10 +141,14 @@ def _check_single_features(seen: list[FeatureSummary], data: BCIData) -> Iterato
         )
 
 
-def _check_signals(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
+def _check_signals(summaries: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
     if data.n_samples < 2:
         return
-    offset = [at for at, one in enumerate(seen) if abs(one.mean) > _OFFSET * one.within > 0.0]
+    offset = [
+        feature
+        for feature, summary in enumerate(summaries)
+        if abs(summary.mean) > _OFFSET * summary.within > 0.0
+    ]
     if offset:
         yield _Finding(
             False,
@@ -150,7 +156,7 @@ def _check_signals(seen: list[FeatureSummary], data: BCIData) -> Iterator[_Findi
             "away from 0.",
             "Look for a DC offset: filter, or subtract a baseline, before features are extracted.",
         )
-    slow = [at for at, one in enumerate(seen) if one.neighbours > _DRIFT_CORRELATION]
+    slow = [feature for feature, summary in enumerate(summaries) if summary.neighbours > _DRIFT_CORRELATION]
     if slow:
         yield _Finding(
             False,
@@ -171,20 +177,22 @@ def _check_trials(vectors: FloatArray) -> Iterator[_Finding]:
     n_trials, n_features = vectors.shape
     if n_trials < _FEW_TRIALS:
         return
-    away = np.abs(vectors - np.median(vectors, axis=0))
-    usual = np.median(away, axis=0)
-    # A feature that is mostly constant has no usual distance that others could be measured by.
-    far = np.flatnonzero(((away > _OUTLIER_DEVIATIONS * 1.4826 * usual) & (usual > 0)).any(axis=1))
-    if len(far):
+    distances = np.abs(vectors - np.median(vectors, axis=0))
+    median_distances = np.median(distances, axis=0)
+    # A feature that is mostly constant has no typical distance to measure others by.
+    outliers = np.flatnonzero(
+        ((distances > _OUTLIER_DEVIATIONS * 1.4826 * median_distances) & (median_distances > 0)).any(axis=1)
+    )
+    if len(outliers):
         yield _Finding(
             False,
-            f"Trials {_format_indices(far.tolist())} have a feature more than {_OUTLIER_DEVIATIONS:g} "
+            f"Trials {_format_indices(outliers.tolist())} have a feature more than {_OUTLIER_DEVIATIONS:g} "
             "(robust) standard deviations from the median.",
             "Look at them for artefacts; reject or repair them.",
         )
     if n_trials > n_features and (vectors.std(axis=0) > 0).all():
-        related = np.abs(np.corrcoef(vectors.T).reshape(n_features, n_features)) > _REDUNDANT
-        pairs = [f"{a} and {b}" for a, b in np.argwhere(np.triu(related, 1)).tolist()]
+        correlated = np.abs(np.corrcoef(vectors.T).reshape(n_features, n_features)) > _REDUNDANT
+        pairs = [f"{a} and {b}" for a, b in np.argwhere(np.triu(correlated, 1)).tolist()]
         if pairs:
             yield _Finding(
                 False,
@@ -206,6 +214,6 @@ def _check_classes(data: BCIData) -> Iterator[_Finding]:
         )
 
 
-def _format_indices(places: list[int]) -> str:
-    shown = ", ".join(str(at) for at in places[:5])
-    return f"{shown} and {len(places) - 5} more (from 0)" if len(places) > 5 else f"{shown} (from 0)"
+def _format_indices(indices: list[int]) -> str:
+    listed = ", ".join(str(index) for index in indices[:5])
+    return f"{listed} and {len(indices) - 5} more (from 0)" if len(indices) > 5 else f"{listed} (from 0)"

@@ -1,4 +1,4 @@
-"""What one feature's samples look like, over all trials."""
+"""Statistics of the samples of one feature, over all trials."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MAX_TRIALS = 200
 
 @dataclass(frozen=True, slots=True)
 class FeatureSummary:
-    """What is seen of one feature.
+    """Statistics of one feature.
 
     Attributes:
-        finite: Whether all values are finite; the others mean nothing where they are not.
+        finite: Whether all values are finite; if not, the other attributes have no meaning.
         constant: Whether it never varies.
         mean: Over samples and trials.
         deviation: Standard deviation over samples and trials.
@@ -36,7 +36,7 @@ class FeatureSummary:
 
 
 def summarize_feature(values: FeatureArray) -> FeatureSummary:
-    """Sum up a feature.
+    """Summarize a feature.
 
     Args:
         values: Shape (n_samples × n_trials).
@@ -44,14 +44,16 @@ def summarize_feature(values: FeatureArray) -> FeatureSummary:
     >>> summarize_feature(np.array([[1.0, 5.0], [3.0, 7.0]])).within
     1.0
     """
-    own = values.astype(np.float64)
-    if not np.isfinite(own).all():
+    numbers = values.astype(np.float64)
+    if not np.isfinite(numbers).all():
         return FeatureSummary(False, False, *([float("nan")] * 5))
-    mean, largest = float(own.mean()), float(np.abs(own).max())
-    deviation = float(own.std())
-    own -= own.mean(axis=0)
-    power = float((own * own).mean())
-    neighbours = float((own[1:] * own[:-1]).mean()) / power if len(own) > 2 and power > 0.0 else 0.0
+    mean, largest = float(numbers.mean()), float(np.abs(numbers).max())
+    deviation = float(numbers.std())
+    numbers -= numbers.mean(axis=0)
+    power = float((numbers * numbers).mean())
+    neighbours = (
+        float((numbers[1:] * numbers[:-1]).mean()) / power if len(numbers) > 2 and power > 0.0 else 0.0
+    )
     return FeatureSummary(
         finite=True,
         constant=deviation <= 1e-13 * largest,
@@ -64,15 +66,15 @@ def summarize_feature(values: FeatureArray) -> FeatureSummary:
 
 
 def has_mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool:
-    """Whether the power at a frequency stands out from that of the frequencies beside it.
+    """Whether the power at a frequency is far above that of the frequencies beside it.
 
     Args:
-        features: Shape (n_features × n_samples × n_trials); evenly chosen trials are looked at.
+        features: Shape (n_features × n_samples × n_trials); evenly chosen trials are used.
         rate: Samples a second.
         frequency: In Hz.
 
     Returns:
-        False where trials are too short or samples too few to tell.
+        False if the trials are too short to decide.
 
     >>> times = np.arange(500) / 250.0
     >>> noise = np.random.default_rng(1).normal(size=(1, 500, 20))
@@ -88,7 +90,9 @@ def has_mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool
     near = (frequencies > frequency - 6.0) & (frequencies < frequency + 6.0)
     window = np.hanning(n_samples)[:, None]
     power = np.zeros(int(near.sum()))
-    for own in chosen:
-        power += (np.abs(np.fft.rfft((own - own.mean(axis=0)) * window, axis=0)[near]) ** 2).mean(axis=1)
-    at = np.abs(frequencies[near] - frequency) < 1.5
-    return bool(power[at].max() > _HUM_RATIO * np.median(power[~at]))
+    for feature in chosen:
+        power += (np.abs(np.fft.rfft((feature - feature.mean(axis=0)) * window, axis=0)[near]) ** 2).mean(
+            axis=1
+        )
+    is_line = np.abs(frequencies[near] - frequency) < 1.5
+    return bool(power[is_line].max() > _HUM_RATIO * np.median(power[~is_line]))

@@ -1,4 +1,4 @@
-"""Checks that a person can ask for before decoding."""
+"""Checks of data, chunks and models before decoding."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .preprocessing import diagnose_preprocessing
 
 
 class SuspiciousDataWarning(UserWarning):
-    """Data that can be decoded, but look as if something went wrong before."""
+    """Data that can be decoded, but look as if their preprocessing went wrong."""
 
 
 def validate_data(data: BCIData) -> bool:
-    """Look at data before decoding or training.
+    """Check data before decoding or training.
 
-    What makes them unusable is raised; what looks odd is warned of as `SuspiciousDataWarning`. The checks
-    are those of `diagnose_preprocessing`, which tells the same in a report.
+    Problems that make the data unusable are raised, suspicious ones are issued as `SuspiciousDataWarning`.
+    The checks are those of `diagnose_preprocessing`, which returns the same as a report.
 
     Args:
         data: Trials.
@@ -49,17 +49,17 @@ def validate_data(data: BCIData) -> bool:
 
 
 def validate_chunk(chunk: npt.ArrayLike, metadata: BCIMetadata) -> bool:
-    """Look at a chunk before streaming it.
+    """Check a chunk before streaming it.
 
     Args:
         chunk: Shape (n_features × n_samples).
-        metadata: What it should be.
+        metadata: What the chunk should be.
 
     Returns:
         True.
 
     Raises:
-        CoreTypeError: ``metadata`` are something else.
+        CoreTypeError: ``metadata`` is not a BCIMetadata.
         CoreDataError: Another shape, another length than ``chunk_size``, or values that are not finite.
 
     >>> about = BCIMetadata(250.0, "p300", "erp", n_features=8, n_classes=2, chunk_size=200)
@@ -72,14 +72,14 @@ def validate_chunk(chunk: npt.ArrayLike, metadata: BCIMetadata) -> bool:
 
 
 def check_model_compatibility(model: Decoder, data: BCIData | BCIMetadata) -> bool:
-    """Whether a model can read data; `predict_batch` says what is wrong where it cannot.
+    """Whether a model can read data; if not, `predict_batch` raises an error that says why.
 
     Args:
         model: A trained model.
-        data: Trials, or what is known of them.
+        data: Trials, or their metadata.
 
     Raises:
-        CoreTypeError: ``model`` is no model, or ``data`` are neither.
+        CoreTypeError: ``model`` is not a model, or ``data`` neither trials nor metadata.
         NotTrainedError: The model is not trained.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
@@ -101,7 +101,7 @@ def check_model_compatibility(model: Decoder, data: BCIData | BCIMetadata) -> bo
 
 
 def chunk_as_trial(chunk: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArray:
-    """A chunk as the only trial of a batch, shape (n_features × n_samples × 1).
+    """Return a chunk as the only trial of a batch, shape (n_features × n_samples × 1).
 
     Raises:
         CoreDataError: Not two axes, or another length than ``metadata.chunk_size``.
@@ -112,21 +112,21 @@ def chunk_as_trial(chunk: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArray:
             "Give data.features[:, start:stop, trial], or a part of it.",
         )
     try:
-        found = np.asanyarray(chunk)
+        array = np.asanyarray(chunk)
     except ValueError:
         raise CoreDataError(
             "The chunk is ragged: rows of unequal length.", "Give one array (n_features × n_samples)."
         ) from None
-    wanted = f"({metadata.n_features}, {metadata.chunk_size or 'n_samples'})"
-    if found.ndim != 2 or found.shape[0] != metadata.n_features:
+    expected = f"({metadata.n_features}, {metadata.chunk_size or 'n_samples'})"
+    if array.ndim != 2 or array.shape[0] != metadata.n_features:
         hint = "A chunk is (n_features × n_samples)."
-        if found.ndim == 2 and found.shape[1] == metadata.n_features:
+        if array.ndim == 2 and array.shape[1] == metadata.n_features:
             hint += " Its transpose, chunk.T, may be what you mean."
-        raise CoreDataError(f"The chunk has shape {found.shape}, expected {wanted}.", hint)
-    if metadata.chunk_size is not None and found.shape[1] != metadata.chunk_size:
+        raise CoreDataError(f"The chunk has shape {array.shape}, expected {expected}.", hint)
+    if metadata.chunk_size is not None and array.shape[1] != metadata.chunk_size:
         raise CoreDataError(
-            f"The chunk has shape {found.shape}, expected {wanted}: metadata.chunk_size is "
+            f"The chunk has shape {array.shape}, expected {expected}: metadata.chunk_size is "
             f"{metadata.chunk_size}.",
             "Look whether the buffer lost samples; chunk_size=None takes chunks of any length.",
         )
-    return found[:, :, np.newaxis]
+    return array[:, :, np.newaxis]

@@ -1,1 +1,1 @@
-"""Trials as data: features, labels, metadata, and how they become the vectors that models read."""
+"""Trials as features, labels and metadata, and the vectors that models read."""

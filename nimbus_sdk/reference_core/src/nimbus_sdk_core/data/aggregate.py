@@ -1,4 +1,4 @@
-"""From the samples of each trial to one feature vector."""
+"""Reduction of the samples of each trial to one feature vector."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .._types import FeatureArray, FloatArray
 from ..errors import CoreDataError
 from .metadata import TemporalAggregation
 
-# Numbers in one piece; with its temporaries a few megabytes.
+# Numbers in one piece; with its temporaries it takes a few megabytes.
 _PIECE_NUMBERS = 2**18
 
-# What is left of a constant after its mean is taken away, relative to it.
+# Rounding error of a constant minus its mean, relative to the constant.
 _ROUNDING = 1e-13
 
 
@@ -52,7 +52,7 @@ def aggregate_or_view(features: FeatureArray, method: TemporalAggregation) -> Fe
 
 
 def _mean(features: FeatureArray) -> FloatArray:
-    # What ``mean`` does, without what it asks before.
+    # As ``mean``, without its checks.
     return np.asarray(np.add.reduce(features, axis=1, dtype=np.float64) / features.shape[1])
 
 
@@ -74,10 +74,10 @@ def _single_sample(features: FeatureArray) -> FloatArray:
 
 def _logvar(features: FeatureArray) -> FloatArray:
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        found = np.log(_reduce_in_pieces(_variance, features))
-    if not np.isfinite(found).all():
-        _raise_logvar_error(found)
-    return np.asarray(found)
+        logarithms = np.log(_reduce_in_pieces(_variance, features))
+    if not np.isfinite(logarithms).all():
+        _raise_logvar_error(logarithms)
+    return np.asarray(logarithms)
 
 
 def _raise_logvar_error(logarithms: FloatArray) -> NoReturn:
@@ -86,35 +86,35 @@ def _raise_logvar_error(logarithms: FloatArray) -> NoReturn:
         raise CoreDataError(
             f"Feature {feature} does not vary within trial {trial} (both counted from 0): "
             "the logarithm of its variance does not exist.",
-            "Leave out dead channels and trials, or use another temporal_aggregation.",
+            "Leave out constant channels and trials, or use another temporal_aggregation.",
         )
     raise CoreDataError(
-        f"Feature {feature} varies by so much within trial {trial} (places on axes 0 and 2 of features, "
+        f"Feature {feature} varies by so much within trial {trial} (indices on axes 0 and 2 of features, "
         "counted from 0) that its variance exceeds the range of a float64.",
         "Use larger units, so that the features stay below 1e150.",
     )
 
 
 def _variance(features: FeatureArray) -> FloatArray:
-    """Variance over samples; 0 where it is no more than rounding leaves of a constant."""
+    """Variance over samples; 0 where it is no larger than the rounding error of a constant."""
     mean = _mean(features)
-    away = features - mean[:, None]
-    found = _mean(np.multiply(away, away, out=away))
-    # Roots are compared, since squares may be out of range where what they come from is not.
-    found *= np.sqrt(found) > np.abs(_ROUNDING * mean)
-    return found
+    deviations = features - mean[:, None]
+    variances = _mean(np.multiply(deviations, deviations, out=deviations))
+    # Roots are compared, since the squares may be out of range.
+    variances *= np.sqrt(variances) > np.abs(_ROUNDING * mean)
+    return variances
 
 
 def _reduce_in_pieces(reduce: Callable[[FeatureArray], FloatArray], features: FeatureArray) -> FloatArray:
     """Reduce the sample axis with temporaries of a few megabytes, whatever the size of the features."""
     n_features, n_samples, n_trials = features.shape
     rows, columns = max(1, _PIECE_NUMBERS // (n_samples * n_trials or 1)), max(1, _PIECE_NUMBERS // n_samples)
-    found = np.empty((n_features, n_trials))
+    reduced = np.empty((n_features, n_trials))
     for first in range(0, n_features, rows):
         for start in range(0, n_trials, columns):
             piece = features[first : first + rows, :, start : start + columns]
-            found[first : first + rows, start : start + columns] = reduce(piece)
-    return found
+            reduced[first : first + rows, start : start + columns] = reduce(piece)
+    return reduced
 
 
 _METHODS: dict[TemporalAggregation, Callable[[FeatureArray], FloatArray]] = {

@@ -10,13 +10,13 @@ from ..errors import CoreDataError, CoreTypeError
 
 
 def check_kind(name: str, value: object, kind: type, hint: str) -> None:
-    """Raise CoreTypeError unless the argument ``name`` is of a kind."""
+    """Raise CoreTypeError unless the argument ``name`` is an instance of ``kind``."""
     if not isinstance(value, kind):
         raise CoreTypeError(f"{name} is a {type(value).__name__}, not a {kind.__name__}.", hint)
 
 
 def check_whole_number(name: str, value: SupportsIndex, *, least: int, most: int) -> int:
-    """Give ``value`` as an int within ``least`` and ``most``, or raise CoreDataError naming ``name``."""
+    """Return ``value`` as an int from ``least`` to ``most``, or raise CoreDataError naming ``name``."""
     hint = f"Give a whole number from {least} to {most}."
     if isinstance(value, bool):
         raise CoreDataError(f"{name} is {value}, a truth value.", hint)
@@ -30,7 +30,7 @@ def check_whole_number(name: str, value: SupportsIndex, *, least: int, most: int
 
 
 def check_positive_number(name: str, value: SupportsFloat) -> float:
-    """Give ``value`` as a finite float above zero, or raise CoreDataError naming ``name``."""
+    """Return ``value`` as a finite float above zero, or raise CoreDataError naming ``name``."""
     hint = "Give a finite number above zero."
     if isinstance(value, bool | str | bytes):
         raise CoreDataError(f"{name} is {value!r}, not a number.", hint)
@@ -44,7 +44,7 @@ def check_positive_number(name: str, value: SupportsFloat) -> float:
 
 
 def check_probability(name: str, value: SupportsFloat) -> float:
-    """Give ``value`` as a float from 0 to 1, or raise CoreDataError naming ``name``."""
+    """Return ``value`` as a float from 0 to 1, or raise CoreDataError naming ``name``."""
     hint = "Give a number from 0 to 1."
     if isinstance(value, bool | str | bytes):
         raise CoreDataError(f"{name} is {value!r}, not a number.", hint)

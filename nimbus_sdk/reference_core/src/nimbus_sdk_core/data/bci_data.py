@@ -1,4 +1,4 @@
-"""BCIData: the features of a set of trials, checked once and then trusted."""
+"""BCIData: the features of a set of trials, checked when created."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
 class BCIData:
-    """Features of trials with what is known about them; axes as in NimbusSDK.jl.
+    """Features of trials with metadata and labels; axes as in NimbusSDK.jl.
 
-    The features are not copied where they are float64 or float32 already (memory maps and read-only arrays
-    too); other real numbers become float64. Do not change the array while the data are in use. A Dask array
-    stays one: its values are looked at when they are computed, and `predict_batch` plans instead of doing.
+    Features that are float64 or float32 are not copied (memory maps and read-only arrays neither); other
+    real numbers become float64. Do not change the array while the data are in use. A Dask array stays one:
+    its values are checked when they are computed, and `predict_batch` returns a plan.
 
     Args:
         features: Shape (n_features × n_samples × n_trials).
@@ -80,8 +80,8 @@ class BCIData:
     ) -> BCIData:
         """Trials from ``mne.Epochs``, labelled by the names of their events.
 
-        Filtering and artefacts are MNE's business, before. What makes features of the channels was learned
-        on training epochs alone and is given as ``transformer``; so test epochs are read by the same one::
+        Filter and remove artefacts with MNE first. Features are made of the channels by a ``transformer``
+        that was fitted on the training epochs alone; use the same one for the test epochs::
 
             csp = fit_csp(training_epochs, n_components=8)
             training = BCIData.from_epochs(training_epochs, paradigm="motor_imagery", transformer=csp)
@@ -90,7 +90,7 @@ class BCIData:
         Args:
             epochs: ``mne.Epochs``, or what offers ``get_data()``, ``events``, ``event_id``, ``info["sfreq"]``
                 and ``ch_names`` likewise.
-            paradigm: What the person did.
+            paradigm: The task, such as ``"motor_imagery"``.
             feature_type: What the numbers are; by default ``"csp"`` for the filters of `fit_csp` and
                 ``"raw_filtered"`` for the channels themselves.
             transformer: Something fitted with a method ``transform`` from (n_epochs × n_channels × n_times)
@@ -103,9 +103,8 @@ class BCIData:
             chunk_size: Samples in one streamed chunk.
 
         Raises:
-            CoreDataError: These are no epochs, none is left, their channels are bad, not those of the filters
-                or no signals of the brain, it is not known how samples become one vector, or the features
-                cannot be used.
+            CoreDataError: Not epochs, no epochs left, channels that are bad, not those of the filters or not
+                signals of the brain, no way to reduce samples to one vector, or features that cannot be used.
         """
         from .epochs_features import read_epochs_features
 
@@ -131,10 +130,10 @@ class BCIData:
         return int(self.features.shape[2])
 
     def vectors(self) -> FloatArray:
-        """One vector a trial, as models read it: the ``X`` of scikit-learn, to which ``labels`` are ``y``.
+        """Return one vector for each trial: the ``X`` of scikit-learn, with ``labels`` as ``y``.
 
         Returns:
-            Shape (n_trials × n_features), made the way ``metadata.temporal_aggregation`` says.
+            Shape (n_trials × n_features), reduced by ``metadata.temporal_aggregation``.
 
         Raises:
             CoreDataError: ``"logvar"`` where a feature does not vary within a trial, or by more than 1e150.
@@ -149,10 +148,10 @@ class BCIData:
         return self.n_trials
 
     def __getitem__(self, trials: SupportsIndex | slice | npt.ArrayLike) -> BCIData:
-        """Some of the trials with their labels; a slice shares the memory of the whole.
+        """Return some of the trials with their labels; a slice shares the memory of the whole.
 
         Args:
-            trials: A place (for data of one trial), a slice, places, or a truth value for each trial.
+            trials: An index (for data of one trial), a slice, indices, or a truth value for each trial.
 
         Raises:
             IndexError: As of a NumPy array with one axis.
@@ -163,13 +162,13 @@ class BCIData:
         >>> len(data[1:]), data[data.labels == "left"].labels.tolist(), data[-1].features.shape
         (2, ['left', 'left'], (2, 50, 1))
         """
-        places = np.asarray(np.arange(self.n_trials)[trials])  # type: ignore[index]
-        if places.ndim > 1:
+        indices = np.asarray(np.arange(self.n_trials)[trials])  # type: ignore[index]
+        if indices.ndim > 1:
             raise CoreDataError(
-                f"Trials are chosen along one axis, but the index has {places.ndim}.",
-                "Give a place, a slice, places, or a truth value for each trial.",
+                f"Trials are chosen along one axis, but the index has {indices.ndim}.",
+                "Give an index, a slice, indices, or a truth value for each trial.",
             )
-        chosen = trials if isinstance(trials, slice) else np.atleast_1d(places)
+        chosen = trials if isinstance(trials, slice) else np.atleast_1d(indices)
         labels = None if self.labels is None else self.labels[chosen]
         return BCIData(self.features[..., chosen], self.metadata, labels)
 
@@ -182,18 +181,18 @@ class BCIData:
 
 
 def _read_labels(labels: npt.ArrayLike, features: FeatureArray, metadata: BCIMetadata) -> LabelArray:
-    found, n_trials = read_labels(labels), features.shape[2]
-    if len(found) != n_trials:
+    checked, n_trials = read_labels(labels), features.shape[2]
+    if len(checked) != n_trials:
         raise CoreDataError(
-            f"labels have shape ({len(found)},), expected ({n_trials},): axis 2 of features is n_trials; "
+            f"labels have shape ({len(checked)},), expected ({n_trials},): axis 2 of features is n_trials; "
             f"found shape {features.shape}.",
             "Give one label for each trial.",
         )
-    kinds = len(np.unique(found))
-    if kinds > metadata.n_classes:
+    n_kinds = len(np.unique(checked))
+    if n_kinds > metadata.n_classes:
         raise CoreDataError(
-            f"labels hold {kinds} different values, but metadata.n_classes is {metadata.n_classes}.",
+            f"labels hold {n_kinds} different values, but metadata.n_classes is {metadata.n_classes}.",
             "Correct n_classes, or leave out the trials of other classes.",
         )
-    found.flags.writeable = False
-    return found
+    checked.flags.writeable = False
+    return checked

@@ -1,4 +1,4 @@
-"""Common spatial patterns: filters learned by MNE or pyriemann, kept as plain numbers."""
+"""Common spatial patterns: filters learned by MNE or pyriemann, stored as plain numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .mne_epochs import EpochsLike, read_epochs
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpatialFilters:
-    """Weights that make each feature of all channels. Need neither MNE nor pyriemann any more.
+    """Weights of all channels for each feature. Using them needs neither MNE nor pyriemann.
 
     Attributes:
         filters: Shape (n_components × n_channels).
@@ -47,13 +47,13 @@ class SpatialFilters:
         >>> SpatialFilters(np.array([[1.0, -1.0]]), ("C3", "C4"), "hand").transform([[5.0, 7.0], [1.0, 2.0]])
         array([[4., 5.]])
         """
-        found = np.asarray(X, dtype=np.float64)
-        if found.ndim not in (2, 3) or found.shape[-2] != len(self.channels):
+        epochs = np.asarray(X, dtype=np.float64)
+        if epochs.ndim not in (2, 3) or epochs.shape[-2] != len(self.channels):
             raise CoreDataError(
-                f"X has shape {found.shape}, expected {len(self.channels)} channels before the last axis.",
+                f"X has shape {epochs.shape}, expected {len(self.channels)} channels before the last axis.",
                 "Give the channels that the filters were learned on, in the same order.",
             )
-        return np.asarray(self.filters @ found)
+        return np.asarray(self.filters @ epochs)
 
     def check_channels(self, names: Sequence[str]) -> None:
         """Raise CoreDataError unless these are the channels of the filters, in order."""
@@ -96,16 +96,16 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
     """
     recording, labels = read_epochs(epochs)
     n_channels = recording.shape[1]
-    wanted = check_whole_number("n_components", n_components, least=1, most=n_channels)
+    n_filters = check_whole_number("n_components", n_components, least=1, most=n_channels)
     if len(np.unique(labels)) < 2:
         raise CoreDataError(
             f"The epochs hold one kind of event: {np.unique(labels).tolist()}.", "CSP compares at least two."
         )
     if not np.isfinite(recording).all():
         raise CoreDataError("The epochs hold values that are not finite.", "Drop or repair these epochs.")
-    for library, learn in (("mne", _fit_with_mne), ("pyriemann", _fit_with_pyriemann)):
+    for library, fit in (("mne", _fit_with_mne), ("pyriemann", _fit_with_pyriemann)):
         if find_spec(library) is not None:
-            filters = np.ascontiguousarray(learn(recording, labels, wanted), dtype=np.float64)
+            filters = np.ascontiguousarray(fit(recording, labels, n_filters), dtype=np.float64)
             return SpatialFilters(filters, tuple(epochs.ch_names), library)
     raise MissingLibraryError(
         "Common spatial patterns are learned by MNE or pyriemann, and neither is installed.",

@@ -1,4 +1,4 @@
-"""Vectors of the trials of a Dask array, piece by piece, and errors that say which trials they are about."""
+"""Reduction of the trials of a Dask array to vectors, piece by piece."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BlockInfo: TypeAlias = Mapping[int | None, Mapping[str, Sequence[Sequence[int]]]
 
 
 class PieceAggregator:
-    """Makes vectors of the trials of a piece. An object and no function, so that it can be pickled.
+    """Reduces the trials of a piece to vectors; an object instead of a function, so that it can be pickled.
 
     Attributes:
         metadata: What the features are.
@@ -51,7 +51,7 @@ class PieceAggregator:
 
 
 def aggregate_piecewise(features: FeatureArray, metadata: BCIMetadata) -> FloatArray:
-    """Make vectors of the trials of a Dask array, now: they are what training keeps in memory.
+    """Compute the vectors of the trials of a Dask array, which training needs in memory.
 
     Args:
         features: A Dask array (n_features × n_samples × n_trials), in one piece along features and samples.
@@ -79,10 +79,10 @@ def count_piece_trials(features: FeatureArray) -> tuple[int, ...]:
 
 @contextmanager
 def piece_errors(block_info: BlockInfo | None) -> Iterator[None]:
-    """Say in a CoreDataError about a piece which trials of the whole array it is about.
+    """Add to a CoreDataError about a piece the numbers of its trials in the whole array.
 
     Args:
-        block_info: Where the piece is in the array, filled in by Dask; None changes nothing.
+        block_info: Where the piece is in the array, filled in by Dask; if None, errors stay as they are.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Features that are computed only when they are needed: Dask arrays, recognised without importing Dask."""
+"""Dask arrays as features, recognised without importing Dask."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import CoreDataError
 
 
 class DaskArray(Protocol):
-    """What this package knows of a Dask array."""
+    """The part of a Dask array that this package uses."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -46,7 +46,7 @@ def is_dask_array(features: object) -> bool:
 
 
 def require_in_memory(features: object) -> None:
-    """Raise CoreDataError where features are a Dask array and cannot be planned with."""
+    """Raise CoreDataError if features are a Dask array where arrays in memory are needed."""
     if is_dask_array(features):
         raise CoreDataError(
             "features are a Dask array, which is computed only when it is needed.",
@@ -55,17 +55,17 @@ def require_in_memory(features: object) -> None:
 
 
 def read_dask_features(features: object) -> FeatureArray:
-    """A Dask array as features: whole along features and samples, in pieces along trials, float.
+    """Read a Dask array as features: in one piece along features and samples, in pieces along trials.
 
-    The values are looked at piece by piece, when they are there.
+    The values are checked piece by piece, when they are computed.
 
     Raises:
-        CoreDataError: Lengths that are not known yet, pieces that are no NumPy arrays, or no real numbers.
+        CoreDataError: Unknown lengths, pieces that are not NumPy arrays, or numbers that are not real.
     """
-    found = cast(DaskArray, features)
-    if any(np.isnan(length) for length in found.shape):
+    array = cast(DaskArray, features)
+    if any(np.isnan(length) for length in array.shape):
         raise CoreDataError(
-            f"features are a Dask array whose shape {found.shape} is not known yet.",
+            f"features are a Dask array whose shape {array.shape} is not known yet.",
             "Call features.compute_chunk_sizes() first.",
         )
     pieces: object = getattr(features, "_meta", None)
@@ -74,7 +74,7 @@ def read_dask_features(features: object) -> FeatureArray:
             f"features are a Dask array of {type(pieces).__name__}, not of NumPy arrays.",
             "Use features.map_blocks(numpy.asarray) after filling or dropping what is missing.",
         )
-    if found.dtype.kind not in "iuf":
-        raise CoreDataError(f"features are of type {found.dtype}, not real numbers.", "Give floats.")
-    whole = dict.fromkeys(range(len(found.shape) - 1), -1)
+    if array.dtype.kind not in "iuf":
+        raise CoreDataError(f"features are of type {array.dtype}, not real numbers.", "Give floats.")
+    whole = dict.fromkeys(range(len(array.shape) - 1), -1)
     return cast(FeatureArray, features.rechunk(whole))  # type: ignore[attr-defined]

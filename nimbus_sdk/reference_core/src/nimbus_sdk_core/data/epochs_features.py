@@ -53,15 +53,15 @@ def read_epochs_features(
 
 
 def _transform(transformer: Transformer, recording: FloatArray) -> FeatureArray:
-    found = np.asarray(transformer.transform(recording))
-    if found.ndim == 2:
-        found = found[:, :, np.newaxis]
-    if found.ndim != 3 or len(found) != len(recording):
+    features = np.asarray(transformer.transform(recording))
+    if features.ndim == 2:
+        features = features[:, :, np.newaxis]
+    if features.ndim != 3 or len(features) != len(recording):
         raise CoreDataError(
-            f"The transformer made an array of shape {found.shape} of {len(recording)} epochs.",
+            f"The transformer made an array of shape {features.shape} of {len(recording)} epochs.",
             "It should give (n_epochs × n_features), or (n_epochs × n_features × n_samples).",
         )
-    return _move_trials_last(found)
+    return _move_trials_last(features)
 
 
 def _move_trials_last(by_epoch: FloatArray) -> FeatureArray:
@@ -86,7 +86,7 @@ def _default_aggregation(
         return "none"
     if isinstance(transformer, SpatialFilters) or (transformer is None and paradigm == "motor_imagery"):
         return "logvar"
-    # Over a whole epoch waves cancel out: a mean by default would leave nothing of them, without a word.
+    # Waves cancel out over a whole epoch: a mean by default would silently remove them.
     raise CoreDataError(
         f"How the {features.shape[1]} samples of an epoch become one vector is not known.",
         "Give temporal_aggregation: 'logvar' for rhythms, 'mean' or 'median' for levels that an epoch keeps; "

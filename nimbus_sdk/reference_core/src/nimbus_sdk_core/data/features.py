@@ -39,19 +39,19 @@ def read_features(features: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArra
 def _as_floats(features: npt.ArrayLike) -> FeatureArray:
     check_not_masked("features", features)
     try:
-        found = np.asarray(features)
+        array = np.asarray(features)
     except ValueError:
         raise CoreDataError(
             "features are ragged: rows of unequal length.", f"Give one array {_AXES}."
         ) from None
-    if found.dtype.kind not in "iuf":
-        raise CoreDataError(f"features are of type {found.dtype}, not real numbers.", "Give floats.")
-    target = np.float32 if found.dtype == np.float32 else np.float64
-    return found.astype(target, copy=False)
+    if array.dtype.kind not in "iuf":
+        raise CoreDataError(f"features are of type {array.dtype}, not real numbers.", "Give floats.")
+    target = np.float32 if array.dtype == np.float32 else np.float64
+    return array.astype(target, copy=False)
 
 
 def check_axes(features: FeatureArray, metadata: BCIMetadata) -> None:
-    """Raise CoreDataError unless the axes have the number and lengths that the metadata say."""
+    """Raise CoreDataError unless number and lengths of the axes agree with the metadata."""
     if features.ndim != 3:
         hint = f"Give three axes {_AXES}"
         hint += "; for one sample a trial use features[:, np.newaxis, :]." if features.ndim == 2 else "."
@@ -59,14 +59,14 @@ def check_axes(features: FeatureArray, metadata: BCIMetadata) -> None:
         raise CoreDataError(
             f"features have {features.ndim} {axes}, shape {features.shape}, expected 3.", hint
         )
-    wanted = metadata.n_features
-    if features.shape[0] != wanted:
-        hint = f"The axes are {_AXES}, and metadata.n_features is {wanted}."
-        if wanted in features.shape[1:]:
-            at = features.shape.index(wanted)
-            hint += f" Axis {at} has that length: np.moveaxis(features, {at}, 0) may be what you mean."
+    n_features = metadata.n_features
+    if features.shape[0] != n_features:
+        hint = f"The axes are {_AXES}, and metadata.n_features is {n_features}."
+        if n_features in features.shape[1:]:
+            axis = features.shape.index(n_features)
+            hint += f" Axis {axis} has that length: np.moveaxis(features, {axis}, 0) may be what you mean."
         raise CoreDataError(
-            f"Axis 0 of features has length {features.shape[0]}, expected {wanted} (n_features); "
+            f"Axis 0 of features has length {features.shape[0]}, expected {n_features} (n_features); "
             f"found shape {features.shape}.",
             hint,
         )
@@ -74,18 +74,18 @@ def check_axes(features: FeatureArray, metadata: BCIMetadata) -> None:
 
 
 def _check_samples(shape: tuple[int, ...], metadata: BCIMetadata) -> None:
-    how, n_samples = metadata.temporal_aggregation, shape[1]
+    method, n_samples = metadata.temporal_aggregation, shape[1]
     if n_samples == 0:
         raise CoreDataError(
             f"Axis 1 of features (n_samples) is empty; found shape {shape}.", "Give at least one sample."
         )
-    if how == "none" and n_samples != 1:
+    if method == "none" and n_samples != 1:
         raise CoreDataError(
             f"temporal_aggregation is 'none', so axis 1 of features (n_samples) must have length 1, "
             f"but it has {n_samples}; found shape {shape}.",
             "Name how samples become one vector ('mean', 'median', 'logvar'), or reduce them yourself.",
         )
-    if how == "logvar" and n_samples < 2:
+    if method == "logvar" and n_samples < 2:
         raise CoreDataError(
             f"temporal_aggregation is 'logvar', so axis 1 of features (n_samples) must be 2 or longer, "
             f"but it has {n_samples}; found shape {shape}.",
@@ -94,20 +94,20 @@ def _check_samples(shape: tuple[int, ...], metadata: BCIMetadata) -> None:
 
 
 def check_finite(features: FeatureArray) -> None:
-    """Raise CoreDataError where features (n_features × n_samples, or × n_trials too) hold NaN or infinity."""
+    """Raise CoreDataError if features (n_features × n_samples, or × n_trials too) hold NaN or infinity."""
     # One pass without a temporary: a sum is finite only if every term is (or the terms are huge).
     with np.errstate(all="ignore"):
         if math.isfinite(features.sum()):
             return
-    broken = ~np.isfinite(features)
-    if not broken.any():
+    not_finite = ~np.isfinite(features)
+    if not not_finite.any():
         return
-    places = [int(at) for at in np.unravel_index(np.argmax(broken), features.shape)]
+    position = [int(index) for index in np.unravel_index(np.argmax(not_finite), features.shape)]
     where = ", ".join(
-        f"{axis} {at}" for axis, at in zip(("feature", "sample", "trial"), places, strict=False)
+        f"{axis} {index}" for axis, index in zip(("feature", "sample", "trial"), position, strict=False)
     )
     raise CoreDataError(
-        f"features hold {int(broken.sum())} value(s) that are NaN or infinite, the first "
-        f"({features[tuple(places)]}) at {where}, counted from 0.",
+        f"features hold {int(not_finite.sum())} value(s) that are NaN or infinite, the first "
+        f"({features[tuple(position)]}) at {where}, counted from 0.",
         "Drop or repair these trials first: a classifier cannot weigh what was not measured.",
     )

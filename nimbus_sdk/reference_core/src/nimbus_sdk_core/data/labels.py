@@ -1,4 +1,4 @@
-"""Labels as people give them, and the index of each in a model's classes."""
+"""Labels in any usual type, and the index of each in a model's classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HINT = "Give one whole number, one text or one truth value for each trial."
 
 _READABLE = {bool: np.bool_, int: np.integer, float: np.floating, str: np.str_}
 
-# Whole numbers that lie this close together are looked up in a table, others by bisection.
+# Whole numbers within this range are looked up in a table, others by bisection.
 _WIDEST_TABLE = 65_536
 
 
@@ -23,7 +23,7 @@ def read_labels(labels: npt.ArrayLike) -> LabelArray:
     """Read labels of any usual kind into a one-dimensional int64, text or bool array.
 
     Whole numbers may start at 1 (Julia, MATLAB), at 0 (Python) or anywhere else; floats that hold whole
-    numbers are taken as these. Nothing is renumbered: predictions come back in the same labels.
+    numbers are read as such. Nothing is renumbered: predictions have the same labels.
 
     Args:
         labels: Shape (n_trials,).
@@ -36,30 +36,30 @@ def read_labels(labels: npt.ArrayLike) -> LabelArray:
     """
     check_not_masked("labels", labels)
     try:
-        found = np.asarray(labels)
+        array = np.asarray(labels)
     except ValueError:
         raise CoreDataError("labels are ragged: entries of unequal length.", _HINT) from None
-    if found.dtype == object:
-        found = _read_objects(found)
-    elif found.ndim == 1 and isinstance(labels, Sequence):
+    if array.dtype == object:
+        array = _read_objects(array)
+    elif array.ndim == 1 and isinstance(labels, Sequence):
         # NumPy makes texts of numbers among texts, and numbers of truth values among numbers.
         _common_type(labels)
-    if found.ndim != 1:
+    if array.ndim != 1:
         raise CoreDataError(
-            f"labels have shape {found.shape}, expected (n_trials,).", "Give one label for each trial."
+            f"labels have shape {array.shape}, expected (n_trials,).", "Give one label for each trial."
         )
-    if found.dtype.kind == "f":
-        return _read_floats(found)
-    if found.dtype.kind == "u" and found.size and int(found.max()) > np.iinfo(np.int64).max:
-        raise CoreDataError(f"A label is {found.max()}, too large.", "Use smaller whole numbers.")
+    if array.dtype.kind == "f":
+        return _read_floats(array)
+    if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max:
+        raise CoreDataError(f"A label is {array.max()}, too large.", "Use smaller whole numbers.")
     targets = {"b": np.bool_, "i": np.int64, "u": np.int64, "U": np.str_}
-    if found.dtype.kind not in targets:
-        raise CoreDataError(f"labels hold values of type {found.dtype}.", _HINT)
-    return found.astype(targets[found.dtype.kind])
+    if array.dtype.kind not in targets:
+        raise CoreDataError(f"labels hold values of type {array.dtype}.", _HINT)
+    return array.astype(targets[array.dtype.kind])
 
 
 def check_not_masked(name: str, values: object) -> None:
-    """Raise CoreDataError where values are a masked array: what is masked would be taken for measured."""
+    """Raise CoreDataError if values are a masked array, whose mask would be lost."""
     if type(values) is np.ndarray:
         return
     masked = sys.modules.get("numpy.ma")
@@ -68,7 +68,7 @@ def check_not_masked(name: str, values: object) -> None:
 
 
 def encode_labels(labels: LabelArray, classes: LabelArray) -> IndexArray:
-    """Find each label's place in the sorted ``classes``.
+    """Find the index of each label in the sorted ``classes``.
 
     Args:
         labels: Shape (n_trials,).
@@ -77,7 +77,7 @@ def encode_labels(labels: LabelArray, classes: LabelArray) -> IndexArray:
     Raises:
         CoreDataError: A label is not among the classes, or is of another kind (text against number).
     """
-    # Labels that are not there have no kind that could be wrong.
+    # Without labels there is no type that could be wrong.
     if not labels.size:
         return np.empty(0, np.intp)
     known = [item.item() for item in classes]
@@ -86,14 +86,14 @@ def encode_labels(labels: LabelArray, classes: LabelArray) -> IndexArray:
             f"labels are of type {labels.dtype}, the model's classes are {known}.",
             "Translate the labels into the model's own.",
         )
-    found = _encode_by_table(labels, classes) if labels.dtype.kind == "i" else None
-    if found is not None:
-        return found
-    place = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
-    strange = classes[place] != labels
-    if not strange.any():
-        return place
-    names = [item.item() for item in np.unique(labels[strange])][:5]
+    by_table = _encode_by_table(labels, classes) if labels.dtype.kind == "i" else None
+    if by_table is not None:
+        return by_table
+    index = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+    unknown = classes[index] != labels
+    if not unknown.any():
+        return index
+    names = [item.item() for item in np.unique(labels[unknown])][:5]
     hint = "Translate the labels into the model's own."
     if names == [0] and known == list(range(1, len(known) + 1)):
         hint = "These labels count from 0 and the model's classes from 1: add 1 to the labels."
@@ -101,7 +101,7 @@ def encode_labels(labels: LabelArray, classes: LabelArray) -> IndexArray:
 
 
 def find_classes(labels: LabelArray) -> tuple[LabelArray, IndexArray]:
-    """Find the classes that occur, sorted, and each label's place among them.
+    """Find the classes that occur, sorted, and the index of each label among them.
 
     Args:
         labels: Shape (n_trials,).
@@ -122,31 +122,31 @@ def find_classes(labels: LabelArray) -> tuple[LabelArray, IndexArray]:
 
 
 def _encode_by_table(labels: LabelArray, classes: LabelArray) -> IndexArray | None:
-    """Places of whole numbers among whole numbers; None where a table cannot tell."""
+    """Indices of whole numbers among whole numbers; None if a table cannot be used."""
     span = int(classes[-1]) - int(classes[0])
     if span >= _WIDEST_TABLE:
         return None
-    # Read without sign, so that one comparison finds what lies below or above.
+    # Read without sign, so that one comparison finds labels below and above the range.
     shifted = (labels - classes[0]).view(np.uint64)
     if shifted.max() > span:
         return None
     table = np.full(span + 1, -1, np.intp)
     table[classes - classes[0]] = np.arange(len(classes))
-    place = table[shifted]
-    return place if (place >= 0).all() else None
+    index = table[shifted]
+    return index if (index >= 0).all() else None
 
 
-def _read_objects(found: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:
-    items = found.ravel().tolist()
+def _read_objects(objects: npt.NDArray[np.object_]) -> npt.NDArray[np.generic]:
+    items = objects.ravel().tolist()
     kind = _common_type(items)
     if kind not in _READABLE:
         raise CoreDataError(f"labels hold values of type {kind.__name__}.", _HINT)
-    return _array_of_type(items, kind).reshape(found.shape)
+    return _array_of_type(items, kind).reshape(objects.shape)
 
 
 def _common_type(items: Iterable[object]) -> type:
-    """What all items are, of Python or of NumPy; whole numbers among floats count as floats."""
-    kinds = {_python_type(one) for one in set(map(type, items))}
+    """The Python type of all items; whole numbers among floats count as floats."""
+    kinds = {_python_type(type_) for type_ in set(map(type, items))}
     if kinds == {int, float}:
         return float
     if len(kinds) > 1:
@@ -155,8 +155,10 @@ def _common_type(items: Iterable[object]) -> type:
     return kinds.pop() if kinds else int
 
 
-def _python_type(one: type) -> type:
-    return next((kind for kind, theirs in _READABLE.items() if issubclass(one, kind | theirs)), one)
+def _python_type(type_: type) -> type:
+    return next(
+        (kind for kind, numpy_kind in _READABLE.items() if issubclass(type_, kind | numpy_kind)), type_
+    )
 
 
 def _array_of_type(items: list[object], kind: type) -> npt.NDArray[np.generic]:
@@ -166,13 +168,14 @@ def _array_of_type(items: list[object], kind: type) -> npt.NDArray[np.generic]:
         raise CoreDataError("A label is a number beyond 64 bits.", "Use smaller whole numbers.") from None
 
 
-def _read_floats(found: npt.NDArray[np.generic]) -> LabelArray:
-    numbers = found.astype(np.float64)
-    broken = ~np.isfinite(numbers) | (np.floor(numbers) != numbers) | (np.abs(numbers) > 2.0**53)
-    if broken.any():
-        at = int(np.argmax(broken))
+def _read_floats(floats: npt.NDArray[np.generic]) -> LabelArray:
+    numbers = floats.astype(np.float64)
+    not_whole = ~np.isfinite(numbers) | (np.floor(numbers) != numbers) | (np.abs(numbers) > 2.0**53)
+    if not_whole.any():
+        trial = int(np.argmax(not_whole))
         raise CoreDataError(
-            f"The label of trial {at} (counted from 0) is {numbers[at]}. Unknown label type: continuous.",
+            f"The label of trial {trial} (counted from 0) is {numbers[trial]}. "
+            "Unknown label type: continuous.",
             _HINT,
         )
     return numbers.astype(np.int64)

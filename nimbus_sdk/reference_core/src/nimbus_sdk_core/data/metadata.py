@@ -1,4 +1,4 @@
-"""BCIMetadata: what a recording says about its features."""
+"""BCIMetadata: what features are and how they were recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BCIMetadata:
 
     Args:
         sampling_rate: Samples a second along the sample axis of the features, in Hz.
-        paradigm: What the person did: ``"motor_imagery"``, ``"p300"``, ``"ssvep"`` or a word of your own.
+        paradigm: The task: ``"motor_imagery"``, ``"p300"``, ``"ssvep"`` or a word of your own.
         feature_type: What the numbers are: ``"csp"``, ``"bandpower"``, ``"erp"`` or a word of your own.
         n_features: Length of the feature axis.
         n_classes: Number of classes in the task (at least 2).
@@ -49,16 +49,16 @@ class BCIMetadata:
     temporal_aggregation: TemporalAggregation = "mean"
 
     def __post_init__(self) -> None:
-        keep = object.__setattr__
-        keep(self, "sampling_rate", check_positive_number("sampling_rate", self.sampling_rate))
-        keep(self, "paradigm", _check_word("paradigm", self.paradigm))
-        keep(self, "feature_type", _check_word("feature_type", self.feature_type))
-        keep(
+        assign = object.__setattr__
+        assign(self, "sampling_rate", check_positive_number("sampling_rate", self.sampling_rate))
+        assign(self, "paradigm", _check_word("paradigm", self.paradigm))
+        assign(self, "feature_type", _check_word("feature_type", self.feature_type))
+        assign(
             self, "n_features", check_whole_number("n_features", self.n_features, least=1, most=_MAX_FEATURES)
         )
-        keep(self, "n_classes", check_whole_number("n_classes", self.n_classes, least=2, most=_MAX_CLASSES))
+        assign(self, "n_classes", check_whole_number("n_classes", self.n_classes, least=2, most=_MAX_CLASSES))
         if self.chunk_size is not None:
-            keep(
+            assign(
                 self, "chunk_size", check_whole_number("chunk_size", self.chunk_size, least=1, most=2**31 - 1)
             )
         ways = get_args(TemporalAggregation)

@@ -1,4 +1,4 @@
-"""Trials from MNE's Epochs, and from anything that looks like them. MNE itself is not needed for this."""
+"""Reading of MNE's Epochs and of anything with the same interface; MNE itself is not needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BRAIN_CHANNELS = {"eeg", "mag", "grad", "ref_meg", "seeg", "ecog", "dbs", "csd"
 
 @runtime_checkable
 class EpochsLike(Protocol):
-    """What is used of ``mne.Epochs``: shape of the data (n_epochs × n_channels × n_times)."""
+    """The part of ``mne.Epochs`` that is used; the data have shape (n_epochs × n_channels × n_times)."""
 
     @property
     def events(self) -> npt.NDArray[np.integer]:
@@ -52,13 +52,13 @@ class Transformer(Protocol):
 
 
 def read_epochs(epochs: EpochsLike) -> tuple[FloatArray, LabelArray]:
-    """The recording of epochs, (n_epochs × n_channels × n_times), and the name of each one's event.
+    """Return the recording, (n_epochs × n_channels × n_times), and the event name of each epoch.
 
-    Where an event has no name its codes are the labels.
+    If an event has no name, the codes of the events are the labels.
 
     Raises:
-        CoreDataError: These are no epochs, none is left, or they hold channels that are marked as bad or are
-            no signals of the brain.
+        CoreDataError: Not epochs, no epochs left, or channels that are marked as bad or are not signals of
+            the brain.
     """
     if not isinstance(epochs, EpochsLike):
         raise CoreDataError(
@@ -87,7 +87,7 @@ def read_epochs(epochs: EpochsLike) -> tuple[FloatArray, LabelArray]:
 
 
 def read_sampling_rate(epochs: EpochsLike) -> float:
-    """Samples a second of epochs, in Hz."""
+    """Return the sampling rate of epochs in Hz."""
     return float(epochs.info["sfreq"])  # type: ignore[arg-type]
 
 
@@ -98,24 +98,24 @@ def _check_channel_types(epochs: EpochsLike) -> None:
     others = sorted(set(kinds()) - _BRAIN_CHANNELS)
     if others:
         raise CoreDataError(
-            f"The epochs hold channels of the kinds {', '.join(others)}, which are no signals of the brain.",
+            f"The epochs hold channels of the kinds {', '.join(others)}, which are not signals of the brain.",
             "Choose first, for instance with epochs.copy().pick('eeg').",
         )
 
 
 def _check_bad_channels(epochs: EpochsLike) -> None:
-    marked = cast(Sequence[str], epochs.info.get("bads", ()))
-    bad = [name for name in epochs.ch_names if name in marked]
-    if bad:
+    bads = cast(Sequence[str], epochs.info.get("bads", ()))
+    included = [name for name in epochs.ch_names if name in bads]
+    if included:
         raise CoreDataError(
-            f"The epochs hold channels that are marked as bad: {', '.join(bad)}.",
+            f"The epochs hold channels that are marked as bad: {', '.join(included)}.",
             "Leave them out with epochs.copy().pick('eeg', exclude='bads'), "
-            "or mend them with epochs.copy().interpolate_bads().",
+            "or repair them with epochs.copy().interpolate_bads().",
         )
 
 
 def _describe_dropped(epochs: EpochsLike) -> str:
-    """How many were dropped, where the epochs tell; events that were not asked for do not count."""
+    """Describe how many epochs were dropped, if known; ignored events do not count."""
     log: Sequence[Sequence[str]] = getattr(epochs, "drop_log", ())
     n_dropped = sum(bool(reasons) and "IGNORED" not in reasons for reasons in log)
     return f" (all {n_dropped} were dropped: see epochs.drop_log)" if n_dropped else ""

@@ -1,4 +1,4 @@
-"""Features on one scale, with numbers learned from the training data alone."""
+"""Normalization of features, with parameters learned from the training data alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DEVIATION_PER_MAD = 1.482602218505602
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NormalizationParams:
-    """Numbers that put features on one scale; keep them beside the model. Names follow NimbusSDK.jl.
+    """Parameters that put features on one scale; store them with the model. Names follow NimbusSDK.jl.
 
     Attributes:
         method: How `apply_normalization` uses them.
@@ -69,7 +69,7 @@ def estimate_normalization_params(
     """Learn from training data how to put their features on one scale.
 
     Learn on training or calibration data only, and apply the same numbers to everything that the model reads
-    later: numbers learned from the test data would tell the model of them.
+    later: parameters learned from the test data would leak these into the model.
 
     Args:
         features: Trials, or an array of shape (n_features × n_samples × n_trials).
@@ -86,35 +86,35 @@ def estimate_normalization_params(
     """
     if method not in get_args(Normalization):
         raise CoreDataError(f"method is {method!r}.", f"Use one of {', '.join(get_args(Normalization))}.")
-    found = _read_array(features)
-    require_in_memory(found)
-    if not found[0].size:
-        raise CoreDataError(f"features have shape {found.shape}: nothing to learn from.", "Give trials.")
+    array = _read_array(features)
+    require_in_memory(array)
+    if not array[0].size:
+        raise CoreDataError(f"features have shape {array.shape}: nothing to learn from.", "Give trials.")
     # One feature at a time, so that a memory map is never copied as a whole.
-    learned = np.array([_compute_statistics(own) for own in found]).T
-    if not np.isfinite(learned).all():
+    statistics = np.array([_compute_statistics(values) for values in array]).T
+    if not np.isfinite(statistics).all():
         raise CoreDataError("features hold values that are not finite.", "Drop or repair these trials first.")
-    means, stds, mins, maxs, medians, mads = learned
-    return NormalizationParams(method, means, stds, mins, maxs, medians, mads, found.shape[2])
+    means, stds, mins, maxs, medians, mads = statistics
+    return NormalizationParams(method, means, stds, mins, maxs, medians, mads, array.shape[2])
 
 
 def apply_normalization(features: Features, params: NormalizationParams) -> Features:
     """Put features on the scale that `estimate_normalization_params` learned.
 
-    A feature that did not vary in training is only moved, not stretched.
+    A feature that did not vary in training is only shifted, not scaled.
 
     Args:
         features: Trials, an array of shape (n_features × n_samples × n_trials), or a chunk of a stream,
             (n_features × n_samples).
-        params: What was learned.
+        params: From `estimate_normalization_params`.
 
     Returns:
         The same kind as given, with the same metadata and labels; of a Dask array, a Dask array.
 
     Raises:
-        CoreTypeError: ``params`` are something else.
-        CoreDataError: Another number of features than the parameters have, values that are not finite, or
-            a masked array. The values of a Dask array are looked at by whoever decodes them.
+        CoreTypeError: ``params`` are not NormalizationParams.
+        CoreDataError: Another number of features than the parameters have, values that are not finite, or a
+            masked array. The values of a Dask array are checked when they are decoded.
 
     >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]], method="minmax")
     >>> apply_normalization([[[2.0]], [[40.0]]], params)
@@ -123,17 +123,17 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
            [[1.5]]])
     """
     check_kind("params", params, NormalizationParams, "Give what estimate_normalization_params() returned.")
-    found: FeatureArray = _read_array(features, least_axes=2)
+    array: FeatureArray = _read_array(features, least_axes=2)
     if not is_dask_array(features) and not isinstance(features, BCIData):
-        check_finite(found)
-    if len(found) != len(params.means):
+        check_finite(array)
+    if len(array) != len(params.means):
         raise CoreDataError(
-            f"features have shape {found.shape}, the parameters are those of {len(params.means)} features.",
+            f"features have shape {array.shape}, the parameters are those of {len(params.means)} features.",
             "Prepare the features as those that the parameters were learned from.",
         )
     centre, width = _centre_and_width(params)
-    along = (slice(None), *[None] * (found.ndim - 1))
-    scaled = (found - centre[along]) / width[along]
+    along = (slice(None), *[None] * (array.ndim - 1))
+    scaled = (array - centre[along]) / width[along]
     if isinstance(features, BCIData):
         return BCIData(scaled, features.metadata, features.labels)
     return scaled
@@ -147,12 +147,12 @@ def _read_array(features: BCIData | npt.ArrayLike, *, least_axes: int = 3) -> Fe
         return read_dask_features(features)
     check_not_masked("features", features)
     try:
-        found = np.asarray(features)
+        array = np.asarray(features)
     except ValueError:
         raise CoreDataError("features are ragged: rows of unequal length.", hint) from None
-    if not least_axes <= found.ndim <= 3 or found.dtype.kind not in "iuf" or not len(found):
-        raise CoreDataError(f"features are {found.dtype} of shape {found.shape}, expected 3 axes.", hint)
-    return found
+    if not least_axes <= array.ndim <= 3 or array.dtype.kind not in "iuf" or not len(array):
+        raise CoreDataError(f"features are {array.dtype} of shape {array.shape}, expected 3 axes.", hint)
+    return array
 
 
 def _compute_statistics(values: FeatureArray) -> tuple[float, ...]:
@@ -168,13 +168,13 @@ def _compute_statistics(values: FeatureArray) -> tuple[float, ...]:
 
 
 def _centre_and_width(params: NormalizationParams) -> tuple[FloatArray, FloatArray]:
-    """What to subtract from each feature, and what to divide it by."""
+    """Return what to subtract from each feature and what to divide it by."""
     centre, width = {
         "zscore": (params.means, params.stds),
         "minmax": (params.mins, params.maxs - params.mins),
         "robust": (params.medians, _DEVIATION_PER_MAD * params.mads),
         "none": (np.zeros_like(params.means), np.ones_like(params.means)),
     }[params.method]
-    # What rounding alone leaves of a constant feature is of this size.
+    # Rounding alone leaves deviations of this size in a constant feature.
     varies = width > 1e-13 * np.maximum(np.abs(centre), np.abs(params.maxs))
     return centre, np.where(varies, width, 1.0)

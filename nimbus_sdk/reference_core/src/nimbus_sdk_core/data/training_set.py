@@ -1,4 +1,4 @@
-"""Vectors and labels as a classifier wants them: checked, float64, labels as places in the classes."""
+"""Vectors and labels for a classifier: checked, in float64, labels as indices of the classes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MAX_ABSOLUTE = 1e100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingSet:
-    """Vectors with the class of each.
+    """Vectors and the class of each.
 
     Attributes:
         vectors: Shape (n_vectors × n_features).
-        index: Place of each vector's label in ``classes``, shape (n_vectors,).
+        index: Index of each vector's label in ``classes``, shape (n_vectors,).
         classes: The labels, sorted, shape (n_classes,).
     """
 
@@ -45,51 +45,51 @@ def read_vectors(vectors: npt.ArrayLike) -> FloatArray:
     if hasattr(vectors, "toarray"):
         raise CoreDataError("Vectors are a sparse matrix, which is not supported.", "Give X.toarray().")
     check_not_masked("Vectors", vectors)
-    found = _read_two_axes(vectors)
-    if found.dtype == object:
-        found = _read_objects(found)
-    if found.dtype.kind == "c":
+    matrix = _read_two_axes(vectors)
+    if matrix.dtype == object:
+        matrix = _read_objects(matrix)
+    if matrix.dtype.kind == "c":
         raise CoreDataError(
-            f"Vectors are of type {found.dtype}: Complex data not supported.", "Give real numbers."
+            f"Vectors are of type {matrix.dtype}: Complex data not supported.", "Give real numbers."
         )
-    if found.dtype.kind not in "iuf":
-        raise CoreDataError(f"Vectors are of type {found.dtype}, not real numbers.", "Give floats.")
-    return found.astype(np.float64, copy=False)
+    if matrix.dtype.kind not in "iuf":
+        raise CoreDataError(f"Vectors are of type {matrix.dtype}, not real numbers.", "Give floats.")
+    return matrix.astype(np.float64, copy=False)
 
 
 def _read_two_axes(vectors: npt.ArrayLike) -> npt.NDArray[np.generic]:
     try:
-        found = np.asarray(vectors)
+        matrix = np.asarray(vectors)
     except ValueError:
         raise CoreDataError(
             "Vectors are ragged: rows of unequal length.", "Give one array (n_trials × n_features)."
         ) from None
-    if found.ndim != 2:
-        axes = "axis" if found.ndim == 1 else "axes"
+    if matrix.ndim != 2:
+        axes = "axis" if matrix.ndim == 1 else "axes"
         raise CoreDataError(
-            f"Vectors have {found.ndim} {axes}, shape {found.shape}, expected 2 (n_trials × n_features).",
+            f"Vectors have {matrix.ndim} {axes}, shape {matrix.shape}, expected 2 (n_trials × n_features).",
             "Reshape your data: one trial is x[np.newaxis, :], one feature x[:, np.newaxis].",
         )
-    if found.shape[1] == 0:
+    if matrix.shape[1] == 0:
         raise CoreDataError(
-            f"Vectors have 0 feature(s) (shape={found.shape}) while a minimum of 1 is required.",
+            f"Vectors have 0 feature(s) (shape={matrix.shape}) while a minimum of 1 is required.",
             "Give at least one feature.",
         )
-    return found
+    return matrix
 
 
-def _read_objects(found: npt.NDArray[np.generic]) -> FloatArray:
-    texts = [item for item in found.flat if isinstance(item, str | bytes | bool)]
+def _read_objects(objects: npt.NDArray[np.generic]) -> FloatArray:
+    texts = [item for item in objects.flat if isinstance(item, str | bytes | bool)]
     if texts:
         raise CoreDataError(f"Vectors hold {texts[0]!r}, which is no number.", "Give floats.")
     try:
-        return found.astype(np.float64)
-    except (TypeError, ValueError) as fault:
-        raise CoreTypeError(f"Vectors hold something that is no number: {fault}.", "Give floats.") from None
+        return objects.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise CoreTypeError(f"Vectors hold something that is no number: {error}.", "Give floats.") from None
 
 
 def check_range(vectors: FloatArray) -> None:
-    """Refuse numbers whose squares and their sums leave the range of a float64.
+    """Raise CoreDataError for numbers whose squares and sums exceed the range of a float64.
 
     Raises:
         CoreDataError: A value that is not finite or beyond 1e100.
@@ -108,24 +108,24 @@ def check_range(vectors: FloatArray) -> None:
 def read_training_set(
     vectors: npt.ArrayLike, labels: npt.ArrayLike, classes: npt.ArrayLike | None = None
 ) -> TrainingSet:
-    """Read vectors and labels of a first training; the classes are those given, or else those that occur.
+    """Read vectors and labels of a first training; by default the classes are those that occur.
 
     Raises:
         CoreDataError: Fewer than two classes, or shapes that do not fit.
     """
-    read, named = _read_vectors_and_labels(vectors, labels)
-    known, index = find_classes(named)
+    checked, checked_labels = _read_vectors_and_labels(vectors, labels)
+    known, index = find_classes(checked_labels)
     if classes is not None:
         known = find_classes(read_labels(classes))[0]
-        index = encode_labels(named, known)
-    if not len(named):
+        index = encode_labels(checked_labels, known)
+    if not len(checked_labels):
         raise CoreDataError("There are no trials to learn from.", "Give at least two of one class.")
     if len(known) < 2:
         raise CoreDataError(
             f"labels hold {len(known)} class(es): {[item.item() for item in known]}.",
             "A classifier needs at least two.",
         )
-    return TrainingSet(read, index, known)
+    return TrainingSet(checked, index, known)
 
 
 def read_further_training_set(
@@ -134,7 +134,7 @@ def read_further_training_set(
     known: LabelArray,
     classes: npt.ArrayLike | None = None,
 ) -> TrainingSet:
-    """Read vectors and labels for a model whose classes are ``known``; some may be absent.
+    """Read vectors and labels that continue a training; classes in ``known`` may be absent.
 
     Raises:
         CoreDataError: A label that the model does not know, other ``classes``, or shapes that do not fit.
@@ -144,31 +144,31 @@ def read_further_training_set(
             f"classes are {read_labels(classes).tolist()}, but this model knows {known.tolist()}.",
             "Classes cannot be added: train a new model.",
         )
-    read, named = _read_vectors_and_labels(vectors, labels)
-    return TrainingSet(read, encode_labels(named, known), known)
+    checked, checked_labels = _read_vectors_and_labels(vectors, labels)
+    return TrainingSet(checked, encode_labels(checked_labels, known), known)
 
 
 def read_trial_labels(labels: npt.ArrayLike, n_trials: int) -> LabelArray:
-    """Read one label for each of ``n_trials``; a column of labels is taken with a warning.
+    """Read one label for each of ``n_trials``; a column of labels is accepted with a warning.
 
     Raises:
-        CoreDataError: Another number of labels, or labels of no usual kind.
+        CoreDataError: Another number of labels, or labels of an unknown type.
     """
     check_not_masked("labels", labels)
     if labels is None:
         raise CoreDataError("A classifier requires y to be passed, but the target y is None.", "Give labels.")
-    column = getattr(labels, "ndim", 1) == 2 and np.shape(labels)[1] == 1
-    if column:
+    is_column = getattr(labels, "ndim", 1) == 2 and np.shape(labels)[1] == 1
+    if is_column:
         warn_column_labels(np.shape(labels))
-    named = read_labels(np.asarray(labels)[:, 0] if column else labels)
-    if len(named) != n_trials:
+    trial_labels = read_labels(np.asarray(labels)[:, 0] if is_column else labels)
+    if len(trial_labels) != n_trials:
         raise CoreDataError(
-            f"There are {n_trials} vectors and {len(named)} labels.", "Give one label for each trial."
+            f"There are {n_trials} vectors and {len(trial_labels)} labels.", "Give one label for each trial."
         )
-    return named
+    return trial_labels
 
 
 def _read_vectors_and_labels(vectors: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[FloatArray, LabelArray]:
-    read = read_vectors(vectors)
-    check_range(read)
-    return read, read_trial_labels(labels, len(read))
+    matrix = read_vectors(vectors)
+    check_range(matrix)
+    return matrix, read_trial_labels(labels, len(matrix))

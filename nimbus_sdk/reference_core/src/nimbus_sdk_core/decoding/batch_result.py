@@ -1,4 +1,4 @@
-"""BatchResult: what came out for a batch of trials."""
+"""BatchResult: the predictions for a batch of trials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .confidence_calibration import ConfidenceCalibration
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchResult:
-    """Predictions for a batch of trials, with how sure the model is. Names follow NimbusSDK.jl.
+    """Predictions for a batch of trials, with their confidences. Names follow NimbusSDK.jl.
 
     Attributes:
         predictions: The most probable label of each trial, shape (n_trials,).
@@ -32,12 +32,12 @@ class BatchResult:
         balance: How evenly predictions spread over the classes: 1 evenly, 0 all in one; NaN when empty.
         latency_ms: Time the whole batch took, from features to result, in milliseconds.
         per_trial_latency_ms: The same, divided by the number of trials; NaN for an empty batch.
-        model_name: What the model is called.
+        model_name: Name of the model.
         simulated: Whether the model was trained on simulated data.
-        accuracy: Share of right predictions where the data had labels and trials, else None.
-        confidence_calibration: How far confidences kept their promise, where the data had labels and
+        accuracy: Share of correct predictions if the data had labels and trials, else None.
+        confidence_calibration: How well confidences agree with the accuracy, if the data had labels and
             trials, else None.
-        class_names: What the model's card calls its classes, in the order of ``classes``, where it does.
+        class_names: Names of the classes from the model's card, in the order of ``classes``, else None.
     """
 
     predictions: LabelArray
@@ -61,7 +61,7 @@ class BatchResult:
         return len(self.predictions)
 
     def compute(self) -> Self:
-        """Itself, so that a program reads it and what comes of a Dask array in one way."""
+        """Return the result itself, so that a program can treat it like the result of a Dask array."""
         return self
 
     def __repr__(self) -> str:
@@ -72,20 +72,20 @@ class BatchResult:
         return format_html_table("BatchResult", self._summary())
 
     def _summary(self) -> Summary:
-        facts = [("trials", str(len(self))), ("model", self.model_name)]
+        summary = [("trials", str(len(self))), ("model", self.model_name)]
         if self.simulated:
-            facts.append(("trained on", "simulated data"))
+            summary.append(("trained on", "simulated data"))
         if self.accuracy is not None:
-            facts.append(("accuracy", f"{100 * self.accuracy:.1f} %"))
+            summary.append(("accuracy", f"{100 * self.accuracy:.1f} %"))
         if self.confidence_calibration is not None:
-            facts.append(("calibration error", f"{self.confidence_calibration.expected_error:.3f}"))
+            summary.append(("calibration error", f"{self.confidence_calibration.expected_error:.3f}"))
         if len(self):
-            facts += [
+            summary += [
                 ("mean confidence", f"{self.confidences.mean():.3f}"),
                 ("mean entropy", f"{self.mean_entropy:.3f} of {math.log2(len(self.classes)):.3f} bits"),
                 ("latency", f"{self.latency_ms:.2f} ms"),
             ]
-        return facts
+        return summary
 
 
 def class_balance(counts: npt.NDArray[np.integer]) -> float:

@@ -1,4 +1,4 @@
-"""How well confidences keep what they promise."""
+"""Calibration of confidences: their agreement with the accuracy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ConfidenceCalibration:
         bin_edges: Shape (11,), from 0 to 1.
         bin_counts: Trials in each bin, shape (10,).
         bin_confidences: Mean confidence in each bin, NaN in an empty one, shape (10,).
-        bin_accuracies: Share of right predictions in each bin, NaN in an empty one, shape (10,).
+        bin_accuracies: Share of correct predictions in each bin, NaN in an empty one, shape (10,).
     """
 
     expected_error: float
@@ -35,22 +35,22 @@ class ConfidenceCalibration:
     bin_accuracies: FloatArray
 
 
-def measure_calibration(confidences: FloatArray, right: npt.NDArray[np.bool_]) -> ConfidenceCalibration:
-    """Compare confidences with what came true.
+def measure_calibration(confidences: FloatArray, is_right: npt.NDArray[np.bool_]) -> ConfidenceCalibration:
+    """Compare confidences with the accuracy.
 
     Args:
         confidences: Probability given to each prediction, shape (n_trials,).
-        right: Whether it came true, shape (n_trials,).
+        is_right: Whether the prediction was correct, shape (n_trials,).
 
     >>> measure_calibration(np.array([0.75, 0.75]), np.array([True, False])).expected_error
     0.25
     """
-    place = np.minimum((confidences * N_BINS).astype(np.intp), N_BINS - 1)
-    wrong, hits = np.bincount(place + N_BINS * right, minlength=2 * N_BINS).reshape(2, N_BINS)
+    bins = np.minimum((confidences * N_BINS).astype(np.intp), N_BINS - 1)
+    wrong, hits = np.bincount(bins + N_BINS * is_right, minlength=2 * N_BINS).reshape(2, N_BINS)
     counts = wrong + hits
     filled = counts > 0
     confidence, accuracy = np.full(N_BINS, np.nan), np.full(N_BINS, np.nan)
-    np.divide(np.bincount(place, confidences, N_BINS), counts, out=confidence, where=filled)
+    np.divide(np.bincount(bins, confidences, N_BINS), counts, out=confidence, where=filled)
     np.divide(hits, counts, out=accuracy, where=filled)
     gaps = np.abs(confidence - accuracy)[filled]
     weights = counts[filled]

@@ -1,7 +1,7 @@
-"""Decoding a batch that is a Dask array, piece by piece, on whatever scheduler there is.
+"""Decoding of a batch that is a Dask array, piece by piece, on any scheduler.
 
-Dask splits and schedules; a piece is decoded as any other batch. Trials are independent of each other, so
-that the result is the same as without pieces, apart from the order in which means are summed.
+Dask splits and schedules; a piece is decoded like any other batch. Trials are independent of each other, so
+the result is the same as without pieces, apart from the order in which means are summed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def plan_batch(score: PieceScorer, features: FeatureArray, truth: IndexArray | N
     Args:
         score: Decodes a piece.
         features: A Dask array (n_features × n_samples × n_trials), in one piece along features and samples.
-        truth: Place of each trial's label in the model's classes, or None.
+        truth: Index of each trial's label in the model's classes, or None.
 
     Returns:
-        A result that is computed when it is asked for.
+        A result that is computed on demand.
     """
     array, model = import_module("dask.array"), score.model
     n_classes, pieces = len(model.classes_), count_piece_trials(features)
-    table = array.map_blocks(
+    scores = array.map_blocks(
         score,
         features,
         dtype=np.float64,
@@ -42,18 +42,18 @@ def plan_batch(score: PieceScorer, features: FeatureArray, truth: IndexArray | N
         chunks=((n_classes + len(ROWS),), pieces),
         meta=np.empty((0, 0)),
     )
-    rows = {name: table[n_classes + at] for at, name in enumerate(ROWS)}
+    rows = {name: scores[n_classes + row] for row, name in enumerate(ROWS)}
     best = rows["best"].astype(np.intp)
-    right = None
+    is_right = None
     if truth is not None and len(truth):
-        # Small whole numbers, since they travel with the plan.
-        small = truth.astype(np.min_scalar_type(n_classes))
-        right = best == array.from_array(small, chunks=(pieces,))
+        # Small integers, since they are sent to the workers with the plan.
+        compact = truth.astype(np.min_scalar_type(n_classes))
+        is_right = best == array.from_array(compact, chunks=(pieces,))
     card = model.card
     return LazyBatchResult(
         predictions=best.map_blocks(partial(np.take, model.classes_), dtype=model.classes_.dtype),
         confidences=rows["confidences"],
-        posteriors=table[:n_classes].T,
+        posteriors=scores[:n_classes].T,
         classes=model.classes_.copy(),
         entropy=rows["entropy"],
         mean_entropy=_plan_mean(array, rows["entropy"]),
@@ -62,10 +62,10 @@ def plan_batch(score: PieceScorer, features: FeatureArray, truth: IndexArray | N
         balance=_plan_class_balance(array, best, n_classes),
         model_name=card.name if card is not None else type(model).__name__,
         simulated=card is not None and card.simulated,
-        accuracy=None if right is None else right.mean(),
+        accuracy=None if is_right is None else is_right.mean(),
         confidence_calibration=None
-        if right is None
-        else _plan_calibration(array, rows["confidences"], right),
+        if is_right is None
+        else _plan_calibration(array, rows["confidences"], is_right),
         class_names=None if card is None else card.class_names,
     )
 
@@ -75,7 +75,7 @@ def _plan_mean(array: ModuleType, values: Any) -> Any:
 
 
 def _plan_class_balance(array: ModuleType, best: Any, n_classes: int) -> Any:
-    """As `balance` says, in Dask's words."""
+    """As `class_balance`, with Dask."""
     if not len(best):
         return array.full((), np.nan)
     counts = array.bincount(best, minlength=n_classes)
@@ -84,18 +84,18 @@ def _plan_class_balance(array: ModuleType, best: Any, n_classes: int) -> Any:
     return array.maximum(entropy, 0.0) / math.log(n_classes)
 
 
-def _plan_calibration(array: ModuleType, confidences: Any, right: Any) -> ConfidenceCalibration:
-    """As `confidence_calibration` says, in Dask's words."""
-    place = array.minimum((confidences * N_BINS).astype(np.intp), N_BINS - 1)
-    counts = array.bincount(place, minlength=N_BINS)
+def _plan_calibration(array: ModuleType, confidences: Any, is_right: Any) -> ConfidenceCalibration:
+    """As `measure_calibration`, with Dask."""
+    bins = array.minimum((confidences * N_BINS).astype(np.intp), N_BINS - 1)
+    counts = array.bincount(bins, minlength=N_BINS)
     at_least_one = array.where(counts > 0, counts, 1)
     confidence, accuracy = (
         array.where(
             counts > 0,
-            array.bincount(place, weights=values, minlength=N_BINS) / at_least_one,
+            array.bincount(bins, weights=values, minlength=N_BINS) / at_least_one,
             np.nan,
         )
-        for values in (confidences, right.astype(np.float64))
+        for values in (confidences, is_right.astype(np.float64))
     )
     gaps = abs(confidence - accuracy)
     return ConfidenceCalibration(

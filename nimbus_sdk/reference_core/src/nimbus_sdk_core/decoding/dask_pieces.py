@@ -1,6 +1,6 @@
-"""What is done with one piece of a batch, wherever it lies: sent to the workers of a cluster.
+"""Scoring of one piece of a batch, on a worker of a cluster.
 
-These are objects and no functions, so that pickle can be taught how to bring them to another process.
+The scorer is an object instead of a function, so that it can be pickled with the model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..models.protocol import Decoder
 from ..models.scoring import score_batch
 
 ROWS = ("best", "confidences", "entropy", "distances", "outlier_scores")
-"""What stands below the posteriors in the table of a scored piece."""
+"""The rows below the posteriors in the table of a scored piece."""
 
 
 class PieceScorer:
@@ -41,12 +41,12 @@ class PieceScorer:
             block_info: Where the piece is in the array, filled in by Dask.
 
         Returns:
-            Posteriors of each class, and below them what `ROWS` says, shape (n_classes + 5 × n_trials).
+            Posteriors of each class, and below them the `ROWS`, shape (n_classes + 5 × n_trials).
 
         Raises:
             CoreDataError: Values that cannot be used; the message says in which trials.
         """
         with piece_errors(block_info):
             checked = read_features(features, self.metadata)
-            found = score_batch(self.model, aggregate(checked, self.metadata.temporal_aggregation))
-        return np.vstack([found.posteriors, *(getattr(found, row) for row in ROWS)])
+            scores = score_batch(self.model, aggregate(checked, self.metadata.temporal_aggregation))
+        return np.vstack([scores.posteriors, *(getattr(scores, row) for row in ROWS)])

@@ -1,4 +1,4 @@
-"""LazyBatchResult: what will come out for a batch that is a Dask array."""
+"""LazyBatchResult: the predictions for a batch that is a Dask array, not computed yet."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .confidence_calibration import ConfidenceCalibration
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LazyBatchResult:
-    """A `BatchResult` whose parts are Dask arrays: nothing is computed before it is asked for.
+    """A `BatchResult` whose parts are Dask arrays, computed on demand.
 
     The names and shapes are those of `BatchResult`; its numbers are arrays without axes here, and the parts
-    of ``confidence_calibration`` are Dask arrays too. What is asked for in one ``dask.compute(…)`` is
-    computed in one pass over the features; `compute` does so for everything. A single one is printed, for
-    instance, by ``print(f"{float(lazy.accuracy):.3f}")``.
+    of ``confidence_calibration`` are Dask arrays too. Everything in one ``dask.compute(…)`` is computed in
+    one pass over the features; `compute` does so for all parts. To print a single one, for instance, use
+    ``print(f"{float(lazy.accuracy):.3f}")``.
     """
 
     predictions: DaskArray
@@ -47,55 +47,55 @@ class LazyBatchResult:
         return self.predictions.shape[0]
 
     def compute(self) -> BatchResult:
-        """Compute everything, in one pass, on the scheduler in use; the result is held in memory.
+        """Compute everything, in one pass, on the scheduler in use; the result is in memory.
 
         Raises:
             CoreDataError: Values that are not finite; the message says in which trials.
         """
         started = time.perf_counter()
         n_trials = len(self)
-        (found,) = import_module("dask").compute(self._parts())
+        (computed,) = import_module("dask").compute(self._parts())
         for name in ("mean_entropy", "balance", "accuracy"):
-            found[name] = None if found[name] is None else float(found[name])
+            computed[name] = None if computed[name] is None else float(computed[name])
         elapsed = 1e3 * (time.perf_counter() - started)
-        found["latency_ms"] = elapsed
-        found["per_trial_latency_ms"] = elapsed / n_trials if n_trials else math.nan
-        calibration: ConfidenceCalibration | None = found["confidence_calibration"]
+        computed["latency_ms"] = elapsed
+        computed["per_trial_latency_ms"] = elapsed / n_trials if n_trials else math.nan
+        calibration: ConfidenceCalibration | None = computed["confidence_calibration"]
         if calibration is not None:
-            found["confidence_calibration"] = replace(
+            computed["confidence_calibration"] = replace(
                 calibration,
                 expected_error=float(calibration.expected_error),
                 maximum_error=float(calibration.maximum_error),
             )
-        return BatchResult(**found)
+        return BatchResult(**computed)
 
     def persist(self) -> Self:
-        """Compute everything and keep it where it was computed, on the workers of a cluster."""
-        (found,) = import_module("dask").persist(self._parts())
-        return type(self)(**found)
+        """Compute everything and leave the results on the workers that computed them."""
+        (persisted,) = import_module("dask").persist(self._parts())
+        return type(self)(**persisted)
 
     def __repr__(self) -> str:
         return format_line("LazyBatchResult", self._summary())
 
     def _repr_html_(self) -> str:
-        """A small table for notebooks; every value escaped, nothing computed."""
+        """A small table for notebooks; every value escaped, nothing is computed."""
         return format_html_table("LazyBatchResult", self._summary())
 
     def _summary(self) -> Summary:
-        facts = [("trials", str(len(self))), ("model", self.model_name)]
+        summary = [("trials", str(len(self))), ("model", self.model_name)]
         if self.simulated:
-            facts.append(("trained on", "simulated data"))
+            summary.append(("trained on", "simulated data"))
         if is_dask_array(self.predictions):
             pieces = len(self.predictions.chunks[0])
-            facts.append(("to be computed", f"in {pieces} pieces, by compute()"))
-        return facts
+            summary.append(("to be computed", f"in {pieces} pieces, by compute()"))
+        return summary
 
     def _parts(self) -> dict[str, object]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def require_computed(result: object) -> None:
-    """Raise CoreDataError where a result is still a plan."""
+    """Raise CoreDataError if a result is not computed yet."""
     if isinstance(result, LazyBatchResult):
         raise CoreDataError(
             "This result is of a Dask array, and nothing of it has been computed yet.",

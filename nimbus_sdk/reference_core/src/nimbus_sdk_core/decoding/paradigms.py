@@ -1,10 +1,10 @@
-"""What is usual in a paradigm: chunk sizes, thresholds, and when in a trial the brain answers.
+"""Defaults of the paradigms: chunk sizes, thresholds, and weights of the chunks over a trial.
 
-Weights over a trial: imagined movement weakens the sensorimotor rhythms within the first second after the
-cue and as long as it goes on (G. Pfurtscheller and F. H. Lopes da Silva, Clinical Neurophysiology 110, 1999);
-the P300 is a wave that peaks 300 to 500 ms after the stimulus (J. Polich, Clinical Neurophysiology 118,
-2007); a steady-state response to flicker stays as it is while the flicker lasts (A. M. Norcia et al., Journal
-of Vision 15(6), 2015).
+Weights over a trial: imagined movement weakens the sensorimotor rhythms within the first second after the cue
+and while it lasts (G. Pfurtscheller and F. H. Lopes da Silva, Clinical Neurophysiology 110, 1999); the P300
+is a wave that peaks 300 to 500 ms after the stimulus (J. Polich, Clinical Neurophysiology 118, 2007); a
+steady-state response to flicker stays as it is while the flicker lasts (A. M. Norcia et al., Journal of
+Vision 15(6), 2015).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ParadigmDefaults(NamedTuple):
     Attributes:
         chunk_size: Samples in one chunk, at ``sampling_rate``.
         sampling_rate: The rate that ``chunk_size`` is meant for, in Hz.
-        confidence_threshold: Below this confidence a trial is better repeated than believed.
+        confidence_threshold: Below this confidence it is better to repeat a trial.
         aggregation_method: How the chunks of a trial become one decision.
         temporal_aggregation: How the samples of a chunk or trial become one vector.
     """
@@ -50,14 +50,14 @@ _DEFAULTS = {
 
 
 def get_paradigm_defaults(paradigm: str) -> ParadigmDefaults:
-    """Usual settings of a paradigm, to start from.
+    """Return the usual settings of a paradigm, to start from.
 
     Args:
         paradigm: ``"motor_imagery"``, ``"p300"``, ``"erp"`` or ``"ssvep"``.
 
     Raises:
-        CoreTypeError: ``paradigm`` is no text.
-        CoreDataError: No settings are usual for that paradigm.
+        CoreTypeError: ``paradigm`` is not a text.
+        CoreDataError: There are no usual settings for that paradigm.
 
     >>> get_paradigm_defaults("motor_imagery").chunk_size
     250
@@ -72,15 +72,15 @@ def get_paradigm_defaults(paradigm: str) -> ParadigmDefaults:
 
 
 def temporal_weights(paradigm: str, n_chunks: int) -> FloatArray:
-    """How much each chunk of a trial counts, by when in the trial it comes; the largest possible is 1.
+    """Return the weight of each chunk by its time in the trial, at most 1.
 
     Args:
-        paradigm: Any; in one that is not named above all chunks count the same.
+        paradigm: Any; without known weights all chunks count the same.
         n_chunks: How many equal chunks the trial has, 1 or more.
 
     Raises:
-        CoreTypeError: ``paradigm`` is no text.
-        CoreDataError: ``n_chunks`` is no such number.
+        CoreTypeError: ``paradigm`` is not a text.
+        CoreDataError: ``n_chunks`` is out of range.
 
     >>> temporal_weights("motor_imagery", 4).tolist()
     [0.625, 0.875, 1.0, 1.0]

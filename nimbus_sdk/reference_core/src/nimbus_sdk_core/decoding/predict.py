@@ -1,4 +1,4 @@
-"""predict_batch: from a batch of trials to a BatchResult."""
+"""predict_batch: decoding of a batch of trials."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ from .dask_pieces import PieceScorer
 
 
 def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> BatchResult:
-    """Decode a batch of trials with the model as it is now, also if another thread goes on teaching it.
+    """Decode a batch of trials with the model as it is now, even if another thread trains it meanwhile.
 
     Args:
         model: A trained model.
-        data: Trials prepared as those the model was trained on; with labels, accuracy and calibration of
-            the confidences are measured too.
+        data: Trials prepared as those the model was trained on; with labels, accuracy and calibration of the
+            confidences are measured too.
         iterations: Accepted for compatibility with NimbusSDK.jl. No kind of model needs iterations to
-            predict, so the number changes nothing.
+            predict, so the number is ignored.
 
     Returns:
         Predictions, posteriors and diagnostics; for an empty batch empty arrays and NaN means. Where the
         features are a Dask array, a `LazyBatchResult` with the same names and a method ``compute``.
 
     Raises:
-        CoreTypeError: ``model`` is no model, or ``data`` are no BCIData.
-        CoreDataError: Another number of features or classes, or labels the model does not know.
+        CoreTypeError: ``model`` is not a model, or ``data`` not BCIData.
+        CoreDataError: Another number of features or classes, or labels that are not among the model's
+            classes.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
         NotTrainedError: The model is not trained.
 
@@ -58,36 +59,36 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
     if is_dask_array(data.features):
         from .dask_batch import plan_batch
 
-        # The same names, computed when they are asked for.
+        # It has the same names, computed on demand.
         return cast(BatchResult, plan_batch(PieceScorer(model, data.metadata), data.features, truth))
     vectors = aggregate_or_view(data.features, data.metadata.temporal_aggregation)
     return _build_result(model, score_batch(model, vectors), truth, started)
 
 
 def _build_result(
-    model: Decoder, found: BatchScores, truth: IndexArray | None, started: float
+    model: Decoder, scores: BatchScores, truth: IndexArray | None, started: float
 ) -> BatchResult:
-    best, n_trials = found.best, len(found.best)
-    right = None if truth is None or not n_trials else best == truth
-    calibration = None if right is None else measure_calibration(found.confidences, right)
-    predictions, spread = model.classes_[best], np.bincount(best, minlength=len(model.classes_))
+    best, n_trials = scores.best, len(scores.best)
+    is_right = None if truth is None or not n_trials else best == truth
+    calibration = None if is_right is None else measure_calibration(scores.confidences, is_right)
+    predictions, counts = model.classes_[best], np.bincount(best, minlength=len(model.classes_))
     card = model.card
     elapsed = 1e3 * (time.perf_counter() - started)
     return BatchResult(
         predictions=predictions,
-        confidences=found.confidences,
-        posteriors=found.posteriors.T,
+        confidences=scores.confidences,
+        posteriors=scores.posteriors.T,
         classes=model.classes_.copy(),
-        entropy=found.entropy,
-        mean_entropy=_mean(found.entropy),
-        mahalanobis_distances=found.distances,
-        outlier_scores=found.outlier_scores,
-        balance=class_balance(spread),
+        entropy=scores.entropy,
+        mean_entropy=_mean(scores.entropy),
+        mahalanobis_distances=scores.distances,
+        outlier_scores=scores.outlier_scores,
+        balance=class_balance(counts),
         latency_ms=elapsed,
         per_trial_latency_ms=elapsed / n_trials if n_trials else float("nan"),
         model_name=card.name if card is not None else type(model).__name__,
         simulated=card is not None and card.simulated,
-        accuracy=None if right is None else _mean(right),
+        accuracy=None if is_right is None else _mean(is_right),
         confidence_calibration=calibration,
         class_names=None if card is None else card.class_names,
     )

@@ -1,4 +1,4 @@
-"""Decoding while a trial is under way: chunks in, predictions out, one decision at the end."""
+"""Decoding of a trial in chunks while it is recorded, with one decision at the end."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _HINT = "Give what init_streaming(model, metadata) returned."
 
 
 class StreamingSession:
-    """A trial under way, made by `init_streaming`. Each thread and each person needs one of its own.
+    """A trial that is being streamed, made by `init_streaming`. Each thread needs a session of its own.
 
     Attributes:
         model: The trained model.
         metadata: What the chunks are.
-        chunk_history: What the chunks of this trial said so far, oldest first.
+        chunk_history: Results of the chunks of this trial so far, oldest first.
     """
 
     __slots__ = ("chunk_history", "metadata", "model")
@@ -45,7 +45,7 @@ class StreamingSession:
         self.chunk_history: list[ChunkResult] = []
 
     def reset(self) -> None:
-        """Forget the chunks so far: the next one starts a trial."""
+        """Discard the chunks so far: the next one starts a trial."""
         self.chunk_history = []
 
     def __repr__(self) -> str:
@@ -71,12 +71,12 @@ def init_streaming(model: Decoder, metadata: BCIMetadata) -> StreamingSession:
     Args:
         model: A trained model.
         metadata: What the chunks are, as the model was trained. With ``chunk_size`` every chunk must have
-            that length, so that a buffer that lost samples is noticed; with None any length is read.
-            ``sampling_rate`` is informational and compared with nothing: a model reads one vector a chunk,
-            and cannot tell how many samples it was made of, nor how fast they came.
+            that length, so that lost samples are noticed; with None any length is accepted.
+            ``sampling_rate`` is informational and not checked: a model reads one vector for each chunk, and
+            does not know of how many samples it was made, nor at what rate.
 
     Raises:
-        CoreTypeError: They are no model and no BCIMetadata.
+        CoreTypeError: Not a model, or not BCIMetadata.
         CoreDataError: Another number of features or classes.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
         NotTrainedError: The model is not trained.
@@ -96,7 +96,7 @@ def init_streaming(model: Decoder, metadata: BCIMetadata) -> StreamingSession:
 def process_chunk(
     session: StreamingSession, chunk: npt.ArrayLike, *, iterations: SupportsIndex = 10
 ) -> ChunkResult:
-    """Decode one chunk, and keep what it says for the decision on the trial.
+    """Decode one chunk and store the result for the decision on the trial.
 
     The confidence is calibrated for windows of the length that the model was trained on. Of shorter chunks it
     is too high, of chunks of 4 samples after training on 16 by 0.05, and with ``"logvar"`` by far more:
@@ -104,20 +104,20 @@ def process_chunk(
 
     Args:
         session: From `init_streaming`.
-        chunk: Shape (n_features × n_samples). It is not kept.
+        chunk: Shape (n_features × n_samples). It is not stored.
         iterations: Accepted for compatibility with NimbusSDK.jl. The predictive has a closed form that needs
-            no iterations, so the number changes nothing.
+            no iterations, so the number is ignored.
 
     Raises:
-        CoreTypeError: ``session`` is something else.
+        CoreTypeError: ``session`` is not a StreamingSession.
         CoreDataError: Another shape, or values that are not finite; the session stays as it was.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
     >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
     >>> trials = simulate("motor_imagery", n_trials=1, seed=3)
     >>> session = init_streaming(model, trials.metadata)
-    >>> found = process_chunk(session, trials.features[:, :4, 0])
-    >>> found.prediction in model.classes_, found.posterior.shape
+    >>> result = process_chunk(session, trials.features[:, :4, 0])
+    >>> result.prediction in model.classes_, result.posterior.shape
     (True, (4,))
     """
     started = time.perf_counter()
@@ -127,7 +127,7 @@ def process_chunk(
     trial = read_features(chunk_as_trial(chunk, metadata), metadata)
     posterior = model.score_trials(aggregate(trial, metadata.temporal_aggregation)).posteriors[0]
     best, classes = int(posterior.argmax()), model.classes_
-    found = ChunkResult(
+    result = ChunkResult(
         prediction=classes[best].item(),
         confidence=float(posterior[best]),
         posterior=posterior,
@@ -136,8 +136,8 @@ def process_chunk(
         model_name=_model_name(model),
         simulated=_is_simulated(model),
     )
-    session.chunk_history.append(found)
-    return found
+    session.chunk_history.append(result)
+    return result
 
 
 def finalize_trial(
@@ -149,10 +149,10 @@ def finalize_trial(
 ) -> StreamingResult:
     """Decide on the trial from its chunks; the session is then ready for the next trial.
 
-    The confidence orders trials, but is no probability of being right. Chunks are taken for equally good
-    witnesses that may all err together, so that votes and means say too little; the surest of several chunks
-    says too much. A threshold therefore belongs to a method. Measured on 1,000 simulated trials of motor
-    imagery in chunks of 4 of 16 samples, with the model of whole trials:
+    The confidence orders trials, but is not a probability of being right. Chunks are treated as equally
+    reliable and possibly all wrong together, so that votes and means are underconfident; the most confident
+    of several chunks is overconfident. A threshold therefore belongs to a method. Measured on 1,000 simulated
+    trials of motor imagery in chunks of 4 of 16 samples, with the model of whole trials:
 
     ============== ===== ========== ================================= =================================
     method         right confidence below 0.5: trials (right of them) below 0.7: trials (right of them)
@@ -168,21 +168,21 @@ def finalize_trial(
     Args:
         session: From `init_streaming`, with at least one chunk processed.
         method: How chunks become one decision: see `aggregate_chunks`.
-        temporal_weighting: Whether chunks count as is usual for the paradigm, by when in the trial they
-            come: see `temporal_weights`. Otherwise all count the same.
-        label: The true label, where it is known; the calibration of the confidence is then told too.
+        temporal_weighting: Whether chunks are weighted by their time in the trial, as is usual for the
+            paradigm: see `temporal_weights`. Otherwise all count the same.
+        label: The true label, if known; the result then has the calibration of the confidence.
 
     Raises:
-        CoreTypeError: ``session`` is something else.
-        CoreDataError: No chunk was processed, there is no such method, or the model does not know the
-            label; the session stays as it was.
+        CoreTypeError: ``session`` is not a StreamingSession.
+        CoreDataError: No chunk was processed, there is no such method, or the label is not among the
+            classes; the session stays as it was.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
     >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
     >>> trials = simulate("motor_imagery", n_trials=1, seed=3)
     >>> session = init_streaming(model, trials.metadata)
     >>> for start in range(0, 16, 4):
-    ...     found = process_chunk(session, trials.features[:, start : start + 4, 0])
+    ...     chunk = process_chunk(session, trials.features[:, start : start + 4, 0])
     >>> result = finalize_trial(session)
     >>> result.n_chunks, bool(result.prediction == trials.labels[0])
     (4, True)
@@ -192,25 +192,25 @@ def finalize_trial(
     chunks, classes = session.chunk_history, session.model.classes_
     if not chunks:
         raise CoreDataError("This trial has no chunks yet.", "Call process_chunk(session, chunk) first.")
-    ballots = _collect_votes(chunks)
+    votes = _collect_votes(chunks)
     if temporal_weighting:
-        ballots = ballots._replace(weights=temporal_weights(session.metadata.paradigm, len(chunks)))
-    posterior, best = decide_trial(ballots, method)
+        votes = votes._replace(weights=temporal_weights(session.metadata.paradigm, len(chunks)))
+    posterior, best = decide_trial(votes, method)
     calibration = None if label is None else _measure_calibration(session, best, posterior[best], label)
     latencies = np.array([chunk.latency_ms for chunk in chunks])
-    split = method == "unanimous" and not is_unanimous(ballots.choices)
+    fell_back = method == "unanimous" and not is_unanimous(votes.choices)
     session.reset()
     return StreamingResult(
         prediction=classes[best].item(),
         confidence=float(posterior[best]),
         posterior=posterior,
-        chunk_posteriors=ballots.posteriors,
+        chunk_posteriors=votes.posteriors,
         entropy=_entropy(posterior),
-        aggregation_method="weighted_vote" if split else method,
+        aggregation_method="weighted_vote" if fell_back else method,
         n_chunks=len(chunks),
         latency_ms=float(latencies.sum()) + 1e3 * (time.perf_counter() - started),
         chunk_latencies_ms=latencies,
-        balance=class_balance(np.bincount(ballots.choices, minlength=len(classes))),
+        balance=class_balance(np.bincount(votes.choices, minlength=len(classes))),
         classes=classes.copy(),
         model_name=_model_name(session.model),
         simulated=_is_simulated(session.model),

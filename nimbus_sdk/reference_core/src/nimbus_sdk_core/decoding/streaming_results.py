@@ -1,4 +1,4 @@
-"""What came out of a chunk, and of a trial that was streamed in chunks."""
+"""The results of a chunk, and of a trial that was streamed in chunks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .voting import Aggregation, Label
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChunkResult:
-    """What one chunk says. Names follow NimbusSDK.jl.
+    """The prediction for one chunk. Names follow NimbusSDK.jl.
 
-    The model takes the chunk for a vector like those it was trained on. If these came from longer windows,
-    such as whole trials, the chunk's vector is noisier than the model knows, and ``confidence`` is too high:
-    read it as a score. It is a probability where the model was trained on windows of the chunk's length.
+    The model treats the chunk as a vector like those it was trained on. If these came from longer windows,
+    such as whole trials, the chunk's vector is noisier than the model assumes, and ``confidence`` is too
+    high: read it as a score. It is a probability if the model was trained on windows of the chunk's length.
     Measured on 1,000 simulated trials of motor imagery (16 samples each):
 
     ============== =========== ========================== =============================
@@ -39,7 +39,7 @@ class ChunkResult:
         posterior: Probability of each class, in the order of ``classes``, shape (n_classes,).
         latency_ms: Time from chunk to result, in milliseconds.
         classes: The model's labels, sorted, shape (n_classes,).
-        model_name: What the model is called.
+        model_name: Name of the model.
         simulated: Whether the model was trained on simulated data.
     """
 
@@ -69,25 +69,26 @@ class ChunkResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StreamingResult:
-    """What the chunks of a trial say together. Names follow NimbusSDK.jl.
+    """The decision on a trial from its chunks. Names follow NimbusSDK.jl.
 
     Attributes:
-        prediction: The label decided for.
-        confidence: Its probability in ``posterior``; what that is worth differs by method: `finalize_trial`.
+        prediction: The chosen label.
+        confidence: Its probability in ``posterior``; how reliable it is depends on the method:
+            `finalize_trial`.
         posterior: Probability of each class, in the order of ``classes``, shape (n_classes,).
         chunk_posteriors: The posterior of each chunk, shape (n_chunks × n_classes).
         entropy: Entropy of ``posterior`` in bits, from 0 to log2(n_classes).
-        aggregation_method: How the decision was made: as asked for, or ``"weighted_vote"`` where
-            ``"unanimous"`` was asked for and the chunks did not agree.
+        aggregation_method: How the decision was made: the requested method, or ``"weighted_vote"`` if
+            ``"unanimous"`` was requested and the chunks did not agree.
         n_chunks: Number of chunks.
-        latency_ms: Time that chunks and decision took to compute, in milliseconds.
+        latency_ms: Computing time of chunks and decision, in milliseconds.
         chunk_latencies_ms: The same of each chunk, shape (n_chunks,).
         balance: How evenly the chunks' predictions spread over the classes: 0 all in one, 1 evenly.
         classes: The model's labels, sorted, shape (n_classes,).
-        model_name: What the model is called.
+        model_name: Name of the model.
         simulated: Whether the model was trained on simulated data.
-        confidence_calibration: How far the confidence kept its promise, where the true label was given.
-        class_names: What the model's card calls its classes, in the order of ``classes``, where it does.
+        confidence_calibration: How well the confidence agrees with the accuracy, if the label was given.
+        class_names: Names of the classes from the model's card, in the order of ``classes``, else None.
     """
 
     prediction: Label

@@ -1,4 +1,4 @@
-"""Whether what was predicted is good enough to act on."""
+"""Quality of predictions: whether they are good enough to act on."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ OUTLIER_SCORE = 3.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialQuality:
-    """How far predictions can be acted on. Names follow NimbusSDK.jl.
+    """Quality of the predictions for trials. Names follow NimbusSDK.jl.
 
     Attributes:
-        overall_score: From 0 (as good as guessing) to 1 (certain, and nothing unusual): the mean over trials
+        overall_score: From 0 (as good as guessing) to 1 (certain, without outliers): the mean over trials
             of (K·confidence - 1)/(K - 1) for K classes, where outliers count 0.
         confidence_acceptable: Whether the mean confidence reaches the threshold.
         recommendation: What to do next.
-        rejected: Which trials are better not acted on, for low confidence or as outliers, shape (n_trials,).
+        rejected: Trials to reject, for low confidence or as outliers, shape (n_trials,).
     """
 
     overall_score: float
@@ -56,10 +56,10 @@ class TrialQuality:
 
 
 def should_reject_trial(confidence: SupportsFloat, threshold: SupportsFloat = DEFAULT_THRESHOLD) -> bool:
-    """Whether a trial is better repeated than acted on.
+    """Whether it is better to repeat a trial than to act on it.
 
     Args:
-        confidence: Posterior probability of what was predicted.
+        confidence: Posterior probability of the prediction.
         threshold: The lowest confidence to act on.
 
     Raises:
@@ -76,7 +76,7 @@ def assess_trial_quality(
     *,
     confidence_threshold: SupportsFloat = DEFAULT_THRESHOLD,
 ) -> TrialQuality:
-    """Judge predictions by how sure they are and by how usual the trials were.
+    """Assess predictions by their confidences and by the outlier scores of the trials.
 
     Args:
         result: From `predict_batch`, `process_chunk` or `finalize_trial`; or posteriors, of shape
@@ -91,62 +91,62 @@ def assess_trial_quality(
     (True, [False, True])
     """
     require_computed(result)
-    least = check_probability("confidence_threshold", confidence_threshold)
+    threshold = check_probability("confidence_threshold", confidence_threshold)
     posteriors = _read_posteriors(result)
     confidences = posteriors.max(axis=1)
-    unusual = np.zeros(len(confidences), np.bool_)
+    is_outlier = np.zeros(len(confidences), np.bool_)
     if isinstance(result, BatchResult):
-        unusual = result.outlier_scores > OUTLIER_SCORE
+        is_outlier = result.outlier_scores > OUTLIER_SCORE
     n_classes = posteriors.shape[1]
     above_chance = (n_classes * confidences - 1.0) / (n_classes - 1.0)
-    acceptable = bool(confidences.mean() >= least)
+    acceptable = bool(confidences.mean() >= threshold)
     return TrialQuality(
-        overall_score=float(np.where(unusual, 0.0, above_chance).mean().clip(0.0, 1.0)),
+        overall_score=float(np.where(is_outlier, 0.0, above_chance).mean().clip(0.0, 1.0)),
         confidence_acceptable=acceptable,
-        recommendation=_recommend(acceptable, float(unusual.mean()), confidences, least),
-        rejected=unusual | (confidences < least),
+        recommendation=_recommend(acceptable, float(is_outlier.mean()), confidences, threshold),
+        rejected=is_outlier | (confidences < threshold),
     )
 
 
 def _read_posteriors(result: BatchResult | StreamingResult | ChunkResult | npt.ArrayLike) -> FloatArray:
     if isinstance(result, BatchResult):
-        found = result.posteriors
+        posteriors = result.posteriors
     elif isinstance(result, StreamingResult | ChunkResult):
-        found = result.posterior[np.newaxis]
+        posteriors = result.posterior[np.newaxis]
     else:
-        found = _as_posteriors(result)
-    if not len(found):
+        posteriors = _as_posteriors(result)
+    if not len(posteriors):
         raise CoreDataError("There are no trials to assess.", "Give the result of at least one.")
-    return found
+    return posteriors
 
 
 def _as_posteriors(values: npt.ArrayLike) -> FloatArray:
     hint = "Give a result, or posteriors of shape (n_trials × n_classes)."
     check_not_masked("posteriors", values)
     try:
-        found = np.atleast_2d(np.asarray(values, dtype=np.float64))
+        posteriors = np.atleast_2d(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError):
         raise CoreDataError(f"result is a {type(values).__name__}.", hint) from None
-    if found.ndim != 2 or found.shape[1] < 2:
+    if posteriors.ndim != 2 or posteriors.shape[1] < 2:
         raise CoreDataError(
             f"posteriors have shape {np.shape(values)}, expected (n_trials, n_classes).", hint
         )
-    if not ((found >= 0.0).all() and np.allclose(found.sum(axis=1), 1.0, rtol=0.0, atol=1e-6)):
+    if not ((posteriors >= 0.0).all() and np.allclose(posteriors.sum(axis=1), 1.0, rtol=0.0, atol=1e-6)):
         raise CoreDataError("posteriors are not probabilities that sum to 1 for each trial.", hint)
-    return found
+    return posteriors
 
 
-def _recommend(acceptable: bool, unusual: float, confidences: FloatArray, least: float) -> str:
-    if unusual > 0.1:
+def _recommend(acceptable: bool, outlier_share: float, confidences: FloatArray, threshold: float) -> str:
+    if outlier_share > 0.1:
         return (
-            f"{100 * unusual:.0f} % of the trials are unlike those the model was trained on: look for "
+            f"{100 * outlier_share:.0f} % of the trials are unlike those the model was trained on: look for "
             "artefacts, loose electrodes or another preprocessing."
         )
-    low = math.fsum(confidences < least) / len(confidences)
-    if acceptable and low <= 0.2:
+    low_share = math.fsum(confidences < threshold) / len(confidences)
+    if acceptable and low_share <= 0.2:
         return "Act on these predictions."
     if acceptable:
-        return f"Repeat the {100 * low:.0f} % of trials below {least:g}; act on the others."
+        return f"Repeat the {100 * low_share:.0f} % of trials below {threshold:g}; act on the others."
     return (
         "Confidence is low: calibrate the model on a few labelled trials of this session, or use longer ones."
     )

@@ -1,1 +1,1 @@
-"""Models as files."""
+"""Reading and writing of model files."""

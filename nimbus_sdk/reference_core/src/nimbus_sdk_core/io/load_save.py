@@ -1,4 +1,4 @@
-"""load_model and save_model: models by name and by file."""
+"""Loading models by name or path and saving them: load_model and save_model."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_model(
     """Load a model that comes with this package, was downloaded, or was saved by `save_model`.
 
     Args:
-        kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one: what you expect to get.
+        kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one: the kind you expect.
         name_or_path: A name such as ``"motor_imagery_4class_v1"``, or the path of a ``.nimbus`` file. A text
             that ends in ``.nimbus`` or holds a path separator is a path.
         search: Folders to look for names in, after the models of this package.
@@ -46,27 +46,27 @@ def load_model(
     Raises:
         ModelNotFoundError: There is no such model here.
         ModelFileError: Its file is damaged.
-        CoreTypeError: What should be a name or a path is neither, or ``search`` is no list of folders.
+        CoreTypeError: ``name_or_path`` is neither a name nor a path, or ``search`` is not a list of folders.
         ModelMismatchError: The model is of another kind; the message names both.
 
     >>> from nimbus_sdk_core import NimbusLDA
     >>> load_model(NimbusLDA, "motor_imagery_4class_v1")
     <NimbusLDA 'motor_imagery_4class_v1', 16 features, 4 classes, trained on simulated data>
     """
-    wanted = find_kind_name(kind)
+    expected_kind = find_kind_name(kind)
     path = _find_file(name_or_path, [_BUNDLED, *_folders(search)])
     model = from_bytes(_read_file(path))
-    found = find_kind_name(type(model))
-    if found != wanted:
+    kind_found = find_kind_name(type(model))
+    if kind_found != expected_kind:
         raise ModelMismatchError(
-            f"{os.fspath(name_or_path)!r} is a {found}, and {wanted} was asked for.",
-            f"Use load_model({found}, …).",
+            f"{os.fspath(name_or_path)!r} is a {kind_found}, and {expected_kind} was asked for.",
+            f"Use load_model({kind_found}, …).",
         )
     return model
 
 
 def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
-    """Save a trained model; an existing file is replaced in one step.
+    """Save a trained model; an existing file is replaced atomically.
 
     Args:
         model: A trained model.
@@ -78,9 +78,9 @@ def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
     Raises:
         ModelFileError: Another suffix, or the file cannot be written.
         NotTrainedError: The model is not trained.
-        CoreDataError: It was trained by its own ``fit``, which does not know which data these were: set its
+        CoreDataError: It was trained by ``fit``, which does not know the metadata of the data: set its
             ``card`` first, as in ``model.card = ModelCard("mine", data.metadata)``.
-        CoreTypeError: No model, or no path.
+        CoreTypeError: Not a model, or not a path.
     """
     hint = "Call save_model(model, 'mine.nimbus')."
     if not isinstance(model, tuple(KINDS.values())):
@@ -91,26 +91,26 @@ def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
     content = to_bytes(model)
     try:
         _write_atomically(target, content)
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError) as error:
         raise ModelFileError(
-            f"{str(target)!r} cannot be written: {fault}.", "Choose a folder that exists and is yours."
-        ) from fault
+            f"{str(target)!r} cannot be written: {error}.", "Choose a folder that exists and is yours."
+        ) from error
     return target
 
 
 def _write_atomically(target: Path, content: bytes) -> None:
-    fresh = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
     try:
-        with fresh.open("xb") as file:
+        with temporary.open("xb") as file:
             file.write(content)
-        fresh.replace(target)
+        temporary.replace(target)
     finally:
-        fresh.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _folders(search: Iterable[str | os.PathLike[str]]) -> list[Path]:
     hint = "Give a list of folders, as in search=['models']."
-    # A text is a row of letters, each of which could be the name of a folder.
+    # A text is iterable too, but its characters are not folders.
     if isinstance(search, str | bytes | os.PathLike) or not isinstance(search, Iterable):
         raise CoreTypeError(f"search is {search!r}, not a list of folders.", hint)
     return [Path(_as_text("search", folder, hint)) for folder in search]
@@ -124,10 +124,10 @@ def _find_file(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Pat
         for folder in folders:
             if (folder / (text + SUFFIX)).is_file():
                 return folder / (text + SUFFIX)
-    known = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
+    names = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
     raise ModelNotFoundError(
         f"There is no model {text!r} here.",
-        f"Here are: {', '.join(known) or 'none'}. A file of yours is named with its ending, {SUFFIX}.",
+        f"Here are: {', '.join(names) or 'none'}. A file of yours is named with its ending, {SUFFIX}.",
     )
 
 
@@ -142,10 +142,10 @@ def _read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError, MemoryError) as fault:
-        absent = isinstance(fault, FileNotFoundError | NotADirectoryError)
-        kind = ModelNotFoundError if absent else ModelFileError
-        raise kind(f"{str(path)!r} cannot be read: {fault}.", "Check the path.") from fault
+    except (OSError, ValueError, MemoryError) as error:
+        is_absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+        kind = ModelNotFoundError if is_absent else ModelFileError
+        raise kind(f"{str(path)!r} cannot be read: {error}.", "Check the path.") from error
     if len(content) > MAX_BYTES:
         raise ModelFileError(f"{path} is larger than a model file may be.", "Check the path.")
     return content

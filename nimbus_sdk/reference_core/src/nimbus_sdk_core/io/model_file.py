@@ -1,4 +1,7 @@
-"""A model as the content of a file, and back."""
+"""The format of model files: a header in JSON and arrays, with a checksum.
+
+``to_bytes`` and ``from_bytes`` convert models, ``pack`` and ``unpack`` the header and arrays inside.
+"""
 
 from __future__ import annotations
 
@@ -37,35 +40,35 @@ Array = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
 
 def to_bytes(model: Decoder) -> bytes:
-    """Write a trained model as the bytes of a ``.nimbus`` file, which `from_bytes` is sure to read.
+    """Write a trained model as the bytes of a ``.nimbus`` file, and check that `from_bytes` reads them.
 
     Raises:
         NotTrainedError: Not trained.
         CoreDataError: Trained by ``fit`` alone, without the metadata of its data.
-        ModelFileError: Something of the model was changed since the training, so that no file can hold it.
+        ModelFileError: The model was changed since the training, so that its file would be invalid.
     """
     content = _write_model(model)
     try:
         _read_model(content)
-    except NimbusCoreError as fault:
+    except NimbusCoreError as error:
         raise ModelFileError(
-            f"This model cannot be saved, because its file would be refused: {fault.message}",
+            f"This model cannot be saved, because its file would be refused: {error.message}",
             "Undo what was assigned to it since the training, or train it again.",
         ) from None
     return content
 
 
 def from_bytes(content: bytes) -> Decoder:
-    """Read a trained model from the bytes of a ``.nimbus`` file, whoever wrote them.
+    """Read a trained model from the bytes of a ``.nimbus`` file from any source.
 
     Raises:
-        ModelFileError: The file is damaged, or what it says makes no model.
+        ModelFileError: The file is damaged, or its content is not a model.
     """
     try:
         return _read_model(content)
-    except CoreDataError as fault:
+    except CoreDataError as error:
         raise ModelFileError(
-            f"The model file is malformed: {fault.message}", "Do not use it; get it from its source again."
+            f"The model file is malformed: {error.message}", "Do not use it; get it from its source again."
         ) from None
 
 
@@ -73,10 +76,10 @@ def _write_model(model: Decoder) -> bytes:
     arrays = model.arrays()
     if model.card is None:
         raise CoreDataError(
-            "This model does not know which data it reads, so nobody could use its file.",
+            "This model has no metadata of its data, so its file could not be used.",
             "Train it with train_model(), or set model.card = ModelCard(name, metadata).",
         )
-    facts: dict[str, JsonValue] = {
+    header: dict[str, JsonValue] = {
         "kind": find_kind_name(type(model)),
         "name": model.card.name,
         "description": model.card.description,
@@ -85,12 +88,12 @@ def _write_model(model: Decoder) -> bytes:
         "metadata": asdict(model.card.metadata),
         "details": dict(model.card.details),
     }
-    return pack(facts, arrays)
+    return pack(header, arrays)
 
 
 def _read_model(content: bytes) -> Decoder:
     try:
-        # Numbers that are finite, and yet too large or small to reckon with, are no trained model's.
+        # A trained model has no numbers that overflow in its computations.
         with np.errstate(over="raise", divide="raise", invalid="raise"):
             return _build_model(*unpack(content))
     except NimbusCoreError:
@@ -100,23 +103,23 @@ def _read_model(content: bytes) -> Decoder:
             f"The model file of {len(content)} bytes needs more memory than there is.",
             "Close other programs, or read it on a larger machine.",
         ) from None
-    except (ArithmeticError, ValueError) as fault:
-        raise CoreDataError(f"its numbers are out of range ({fault}).", "") from None
+    except (ArithmeticError, ValueError) as error:
+        raise CoreDataError(f"its numbers are out of range ({error}).", "") from None
 
 
-def _build_model(facts: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
-    kind = _read_text(facts, "kind")
+def _build_model(header: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
+    kind = _read_text(header, "kind")
     if kind not in KINDS:
         raise ModelFileError(f"The model file holds a {kind!r}.", f"This core knows {', '.join(KINDS)}.")
-    hyper = _read_fields(facts, "hyper", set(KINDS[kind]().hyper))
+    hyper = _read_fields(header, "hyper", set(KINDS[kind]().hyper))
     if not all(_is_numeric(value) for value in hyper.values()):
         raise CoreDataError("hyper holds values that are neither numbers nor matrices.", "")
-    metadata = BCIMetadata(**_read_fields(facts, "metadata", {field.name for field in fields(BCIMetadata)}))
+    metadata = BCIMetadata(**_read_fields(header, "metadata", {field.name for field in fields(BCIMetadata)}))
     model = KINDS[kind](**hyper)
-    floats = {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}
-    model.restore(_read_classes(facts, metadata.n_classes), floats)
-    details = _read_object(facts, "details")
-    model.card = ModelCard(_read_text(facts, "name"), metadata, _read_text(facts, "description"), details)
+    float_arrays = {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}
+    model.restore(_read_classes(header, metadata.n_classes), float_arrays)
+    details = _read_object(header, "details")
+    model.card = ModelCard(_read_text(header, "name"), metadata, _read_text(header, "description"), details)
     if model.n_features_in_ != metadata.n_features:
         raise CoreDataError(
             f"The arrays are for {model.n_features_in_} features, the metadata say {metadata.n_features}.", ""
@@ -124,11 +127,11 @@ def _build_model(facts: dict[str, JsonValue], arrays: dict[str, Array]) -> Decod
     return model
 
 
-def _read_classes(facts: dict[str, JsonValue], n_classes: int) -> LabelArray:
-    listed = facts.get("classes")
+def _read_classes(header: dict[str, JsonValue], n_classes: int) -> LabelArray:
+    listed = header.get("classes")
     if not isinstance(listed, list):
         raise CoreDataError("classes is not a list.", "")
-    # Before any array is made: one of texts gives every text the room of the longest.
+    # Checked before an array is made, in which every text takes the space of the longest.
     if len(listed) != n_classes:
         raise CoreDataError(f"There are {len(listed)} classes, the metadata say {n_classes}.", "")
     if not all(_is_short_label(item) for item in listed):
@@ -144,39 +147,39 @@ def _is_short_label(item: JsonValue) -> bool:
 
 
 def _is_numeric(value: JsonValue, axes: int = 2) -> bool:
-    """Whether this is a number, nothing, or a list of these with so many axes."""
+    """Whether this is a number, None, or a list of these with at most ``axes`` axes."""
     if isinstance(value, list):
         return axes > 0 and all(_is_numeric(item, axes - 1) for item in value)
     return value is None or isinstance(value, int | float)
 
 
-def _read_text(facts: dict[str, JsonValue], name: str) -> str:
-    value = facts.get(name)
+def _read_text(header: dict[str, JsonValue], name: str) -> str:
+    value = header.get(name)
     if not isinstance(value, str):
         raise CoreDataError(f"{name} is not a text.", "")
     return value
 
 
-def _read_object(facts: dict[str, JsonValue], name: str) -> dict[str, JsonValue]:
-    value = facts.get(name)
+def _read_object(header: dict[str, JsonValue], name: str) -> dict[str, JsonValue]:
+    value = header.get(name)
     if not isinstance(value, dict):
         raise CoreDataError(f"{name} is not an object.", "")
     return value
 
 
-def _read_fields(facts: dict[str, JsonValue], name: str, keys: set[str]) -> dict[str, Any]:
-    """An object with these keys, for a constructor that checks the values."""
-    value = _read_object(facts, name)
+def _read_fields(header: dict[str, JsonValue], name: str, keys: set[str]) -> dict[str, Any]:
+    """Read an object with exactly these keys, for a constructor that checks the values."""
+    value = _read_object(header, name)
     if set(value) != keys:
         raise CoreDataError(f"{name} has the fields {sorted(value)}, expected {sorted(keys)}.", "")
     return value
 
 
 def pack(model: Mapping[str, JsonValue], arrays: Mapping[str, Array]) -> bytes:
-    """Write a model's JSON facts and arrays as the bytes of a file; the same input gives the same bytes.
+    """Write a header and arrays as the bytes of a file; the same input gives the same bytes.
 
     Raises:
-        ModelFileError: The model is larger than a file may be, or its facts are not JSON.
+        ModelFileError: The model is larger than a file may be, or its header is not JSON.
     """
     ordered = {name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}
     listed: list[JsonValue] = [
@@ -198,10 +201,10 @@ def pack(model: Mapping[str, JsonValue], arrays: Mapping[str, Array]) -> bytes:
 
 
 def unpack(content: bytes) -> tuple[dict[str, JsonValue], dict[str, Array]]:
-    """Read the bytes of a model file, whoever wrote them.
+    """Read the header and arrays of a model file from any source.
 
     Returns:
-        The model's JSON facts, and its arrays by name.
+        The header and the arrays by name.
 
     Raises:
         ModelFileError: Not a model file, of another version, cut short, damaged, or not as described above.
@@ -218,9 +221,9 @@ def unpack(content: bytes) -> tuple[dict[str, JsonValue], dict[str, Array]]:
 def _write_header(content: Mapping[str, JsonValue]) -> bytes:
     try:
         return json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as fault:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(
-            f"The model's details cannot be written as JSON: {fault}.",
+            f"The model's details cannot be written as JSON: {error}.",
             "Keep to texts, finite numbers, truth values, lists and objects with text keys.",
         ) from None
 
@@ -249,14 +252,14 @@ def _check_frame(content: bytes) -> int:
     return cast(int, header_bytes)
 
 
-def _parse_header(header: bytes) -> dict[str, JsonValue]:
+def _parse_header(content: bytes) -> dict[str, JsonValue]:
     try:
-        found = json.loads(header, parse_constant=_reject_constant)
+        parsed = json.loads(content, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise _malformed("its header is not JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise _malformed("its header is not a JSON object")
-    return found
+    return parsed
 
 
 def _reject_constant(text: str) -> float:
@@ -271,8 +274,10 @@ def _read_arrays(listed: list[JsonValue], payload: memoryview) -> dict[str, Arra
         count = math.prod(shape)
         if name in arrays or count * 8 > len(payload) - start:
             raise _malformed(f"its array {name!r} is listed twice or longer than the payload")
-        read = np.frombuffer(payload, dtype=dtype, count=count, offset=start) if count else np.empty(0, dtype)
-        arrays[name] = read.reshape(shape).astype(read.dtype.newbyteorder("="))
+        numbers = (
+            np.frombuffer(payload, dtype=dtype, count=count, offset=start) if count else np.empty(0, dtype)
+        )
+        arrays[name] = numbers.reshape(shape).astype(numbers.dtype.newbyteorder("="))
         start += count * 8
     if start != len(payload):
         raise _malformed("its payload is longer than its arrays")

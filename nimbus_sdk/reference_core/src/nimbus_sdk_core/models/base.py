@@ -28,7 +28,7 @@ HyperValue: TypeAlias = npt.ArrayLike | None
 
 
 class TrainedState(Protocol):
-    """All that a training leaves behind: replaced as a whole, so that no thread sees half of it."""
+    """Everything a training has learned: replaced as a whole, so that no thread sees half of it."""
 
     @property
     def classes(self) -> LabelArray:
@@ -81,7 +81,7 @@ class BayesianClassifier(ABC):
         return self.learned_.hyper if hasattr(self, "learned_") else self._hyper()
 
     def get_params(self, deep: bool = True) -> dict[str, HyperValue]:
-        """The constructor's parameters by name, as given; ``deep`` changes nothing."""
+        """The constructor's parameters by name, as given; ``deep`` is ignored."""
         return {name: getattr(self, name) for name in self.parameters}
 
     def set_params(self, **params: HyperValue) -> Self:
@@ -110,7 +110,7 @@ class BayesianClassifier(ABC):
             CoreDataError: Data or parameters that cannot be used.
         """
         self.learned_ = self._learn(read_training_set(X, y))
-        # Only where there is one, as scikit-learn wants no attributes that fit() adds.
+        # Only if there is one: scikit-learn forbids attributes that fit() adds.
         if self.card is not None:
             self.card = None
         return self

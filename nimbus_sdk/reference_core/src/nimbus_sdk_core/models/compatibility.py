@@ -1,4 +1,4 @@
-"""Whether arguments are what they should be, and whether data were made for a model."""
+"""Checks that data fit a model, and the sizes and paradigm of a model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OTHER_FEATURES = "Give the features the model was trained on."
 
 def check_model(model: object) -> None:
     """Raise CoreTypeError unless ``model`` is a model, trained or not."""
-    # Asked of its class: an untrained model has no attributes of a trained one.
+    # The class is checked, since an untrained model lacks the attributes of a trained one.
     if not hasattr(type(model), "score_trials"):
         raise CoreTypeError(
             f"model is a {type(model).__name__}, not a model.",
@@ -25,21 +25,21 @@ def check_model(model: object) -> None:
 
 
 def check_metadata_kind(metadata: object) -> None:
-    """Raise CoreTypeError unless ``metadata`` are a BCIMetadata."""
+    """Raise CoreTypeError unless ``metadata`` is a BCIMetadata."""
     check_kind(
         "metadata", metadata, BCIMetadata, "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …)."
     )
 
 
 def check_data_fits(model: Decoder, data: BCIData) -> None:
-    """Refuse data that the model would misread.
+    """Raise an error for data that the model would misread.
 
     Args:
         model: A trained model.
         data: The data it is to read.
 
     Raises:
-        CoreTypeError: They are no model and no BCIData.
+        CoreTypeError: Not a model, or not BCIData.
         CoreDataError: Another number of features or classes.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
     """
@@ -54,42 +54,43 @@ def check_data_fits(model: Decoder, data: BCIData) -> None:
     check_metadata_fits(model, data.metadata)
 
 
-def check_metadata_fits(model: Decoder, found: BCIMetadata) -> None:
-    """Refuse what the metadata tell of, where the model would misread it.
+def check_metadata_fits(model: Decoder, metadata: BCIMetadata) -> None:
+    """Raise an error for metadata of data that the model would misread.
 
     Number of features and classes, paradigm, feature type and temporal aggregation must agree. The sampling
     rate and the length of a trial may differ, since every trial becomes one vector.
 
     Args:
         model: A trained model.
-        found: What is known of the data it is to read.
+        metadata: The metadata of the data that it is to read.
 
     Raises:
         CoreDataError: Another number of features or classes.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
     """
-    if found.n_features != model.n_features_in_:
+    if metadata.n_features != model.n_features_in_:
         raise CoreDataError(
-            f"metadata.n_features is {found.n_features}, "
+            f"metadata.n_features is {metadata.n_features}, "
             f"{_describe_model(model)} expects {model.n_features_in_}.",
             _OTHER_FEATURES,
         )
-    if found.n_classes != len(model.classes_):
+    if metadata.n_classes != len(model.classes_):
         raise CoreDataError(
-            f"metadata.n_classes is {found.n_classes}, "
-            f"{_describe_model(model)} knows {len(model.classes_)} classes.",
+            f"metadata.n_classes is {metadata.n_classes}, "
+            f"{_describe_model(model)} has {len(model.classes_)} classes.",
             "Take the model of your task, or correct n_classes.",
         )
     if model.card is not None:
-        _check_same_preparation(model, model.card.metadata, found)
+        _check_same_preparation(model, model.card.metadata, metadata)
 
 
-def _check_same_preparation(model: Decoder, expected: BCIMetadata, found: BCIMetadata) -> None:
+def _check_same_preparation(model: Decoder, expected: BCIMetadata, actual: BCIMetadata) -> None:
     for field in ("paradigm", "feature_type", "temporal_aggregation"):
-        wanted, given = getattr(expected, field), getattr(found, field)
-        if wanted != given:
+        expected_value, value = getattr(expected, field), getattr(actual, field)
+        if expected_value != value:
             raise ModelMismatchError(
-                f"The data's {field} is {given!r}, but {_describe_model(model)} was trained on {wanted!r}.",
+                f"The data's {field} is {value!r}, "
+                f"but {_describe_model(model)} was trained on {expected_value!r}.",
                 "Numbers of another meaning would be misread: prepare the data as the model expects, "
                 "or train a model on yours.",
             )
@@ -100,10 +101,10 @@ def _describe_model(model: Decoder) -> str:
 
 
 def get_n_features(model: Decoder) -> int:
-    """How many features a trained model reads.
+    """Return the number of features that a trained model reads.
 
     Raises:
-        CoreTypeError: It is no model.
+        CoreTypeError: ``model`` is not a model.
         NotTrainedError: The model is not trained.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model
@@ -115,10 +116,10 @@ def get_n_features(model: Decoder) -> int:
 
 
 def get_n_classes(model: Decoder) -> int:
-    """How many classes a trained model knows.
+    """Return the number of classes of a trained model.
 
     Raises:
-        CoreTypeError: It is no model.
+        CoreTypeError: ``model`` is not a model.
         NotTrainedError: The model is not trained.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model
@@ -130,10 +131,10 @@ def get_n_classes(model: Decoder) -> int:
 
 
 def get_paradigm(model: Decoder) -> str | None:
-    """The paradigm a model was trained for, or None where it was trained on plain vectors.
+    """Return the paradigm a model was trained for, or None if it was trained on plain vectors.
 
     Raises:
-        CoreTypeError: It is no model.
+        CoreTypeError: ``model`` is not a model.
         NotTrainedError: The model is not trained.
 
     >>> from nimbus_sdk_core import NimbusLDA, load_model

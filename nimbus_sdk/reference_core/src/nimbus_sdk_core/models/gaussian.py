@@ -24,7 +24,7 @@ from .niw_arrays import ARRAYS, check_scores, read_posterior
 
 @dataclass(frozen=True, eq=False)
 class GaussianState:
-    """All that a training leaves behind: replaced as a whole, so that no thread sees half of it.
+    """Everything a training has learned: replaced as a whole, so that no thread sees half of it.
 
     Attributes:
         classes: The labels, sorted, shape (n_classes,).
@@ -43,7 +43,7 @@ class GaussianState:
 
     @cached_property
     def predictive(self) -> Predictive:
-        """The predictive of the posterior, prepared when it is first asked for."""
+        """The predictive of the posterior, prepared when it is first used."""
         return prepare_predictive(self.posterior)
 
 
@@ -65,7 +65,7 @@ class GaussianClassifier(BayesianClassifier):
     @staticmethod
     @abstractmethod
     def n_covariances(n_classes: int) -> int:
-        """How many covariances describe ``n_classes`` classes."""
+        """Return the number of covariances of ``n_classes`` classes."""
 
     @property
     def posterior_(self) -> NormalInverseWishart:
@@ -86,7 +86,7 @@ class GaussianClassifier(BayesianClassifier):
         vectors = self._read(X)
         with np.errstate(over="ignore", invalid="ignore"):
             scores = score_vectors(self.learned_.predictive, vectors)
-        # What is not finite shows in the distances, which are fewer than the features.
+        # Values that are not finite give such distances, of which there are fewer than features.
         if not scores.squared_distances.max(initial=0.0) < MAX_ABSOLUTE**2:
             check_range(vectors)
         return scores
@@ -111,14 +111,14 @@ class GaussianClassifier(BayesianClassifier):
 
     def _learn(self, given: TrainingSet) -> GaussianState:
         dof_offset, mean_prior_precision = self._check_hyper()
-        seen = self._compute_moments(given)
+        moments = self._compute_moments(given)
         prior = build_weak_prior(
-            seen,
+            moments,
             n_covariances=self.n_covariances(len(given.classes)),
             dof_offset=dof_offset,
             mean_prior_precision=mean_prior_precision,
         )
-        return GaussianState(given.classes, update_posterior(prior, seen), self._hyper())
+        return GaussianState(given.classes, update_posterior(prior, moments), self._hyper())
 
     def _learn_further(self, given: TrainingSet) -> GaussianState:
         before = self.learned_
@@ -150,10 +150,10 @@ def _check_number(name: str, value: float, *, least: float, most: float) -> floa
 
 
 def _as_python_number(value: float) -> float:
-    """The Python number for a NumPy one; anything else as it is."""
+    """Return the Python number for a NumPy number, and anything else as it is."""
     if isinstance(value, np.integer):
         return int(value)
-    # By its digits: float32(0.1) is then the 0.1 that was written, and not a little beyond.
+    # By its digits: float32(0.1) then becomes 0.1, without the rounding error.
     return float(str(value)) if isinstance(value, np.floating) else value
 
 
@@ -161,13 +161,12 @@ class NimbusLDA(GaussianClassifier):
     """Bayesian linear discriminant analysis: Gaussian classes that share one covariance.
 
     Conjugate Normal-inverse-Wishart posterior, prediction by the exact Student-t posterior predictive, so
-    that few trials give honest (wide) posteriors. Known as RxLDAModel in older Nimbus documentation.
-    Sources: Murphy, *Machine Learning: A Probabilistic Perspective*, sections 4.2 and 4.6.3; Gelman et al.,
-    BDA3, section 3.6.
+    that few trials give wide posteriors. Known as RxLDAModel in older Nimbus documentation. Sources: Murphy,
+    *Machine Learning: A Probabilistic Perspective*, sections 4.2 and 4.6.3; Gelman et al., BDA3, section 3.6.
 
-    The covariance prior takes features to be uncorrelated. Where they are nearly copies of each other, such
-    as raw channels with one reference, filter in space first (CSP, a common average, PCA), or the prior
-    hides the little in which they differ.
+    The covariance prior assumes uncorrelated features. If they are nearly copies of each other, such as raw
+    channels with one reference, apply a spatial filter first (CSP, a common average, PCA); otherwise the
+    prior hides their small differences.
 
     Args:
         dof_offset: From 1 to 5. The covariance prior has n_features + dof_offset degrees of freedom.

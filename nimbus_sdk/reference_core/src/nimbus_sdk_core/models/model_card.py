@@ -1,4 +1,4 @@
-"""ModelCard: what a person should know of a trained model besides its numbers."""
+"""ModelCard: name, origin and metadata of a trained model."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ModelCard:
         name: What the model is called.
         metadata: The data it was trained on, and so the data it can read.
         description: Free text.
-        details: More facts, as JSON values. ``"simulated": true`` marks models that never saw a brain, and
-            ``"class_names"`` are what to call the classes in pictures, in the order of the sorted labels.
+        details: More facts, as JSON values. ``"simulated": true`` marks models that were trained on
+            simulated data, ``"class_names"`` are names for figures, in the order of the sorted labels.
 
     Raises:
-        CoreTypeError: A name or a description that is no text, metadata that are no `BCIMetadata`.
+        CoreTypeError: A name or a description that is not a text, or metadata that are not `BCIMetadata`.
     """
 
     name: str
@@ -46,7 +46,7 @@ class ModelCard:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """What to call the classes, where ``details`` hold one text for each."""
+        """Names of the classes, if ``details`` hold one text for each."""
         names = self.details.get("class_names")
         if not isinstance(names, list) or len(names) != self.metadata.n_classes:
             return None

@@ -1,4 +1,4 @@
-"""A Normal-inverse-Wishart posterior from the arrays of a model file, checked before it is believed."""
+"""Reading and checking a Normal-inverse-Wishart posterior from the arrays of a model file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _HINT = "The arrays do not belong to a model of this kind."
 def read_posterior(
     arrays: Mapping[str, FloatArray], n_classes: int, n_covariances: int
 ) -> NormalInverseWishart:
-    """Read the posterior of a model with so many classes and covariances.
+    """Read the posterior of a model with ``n_classes`` classes and ``n_covariances`` covariances.
 
     Raises:
         CoreDataError: Arrays of other names, shapes or types, or values that no posterior has.
@@ -62,15 +62,15 @@ def check_arrays(arrays: Mapping[str, FloatArray], shapes: Mapping[str, tuple[in
             raise CoreDataError(f"{name} holds values that are not finite.", _HINT)
 
 
-def check_scores(score: Callable[[FloatArray], Scores], centre: FloatArray, spread: FloatArray) -> None:
-    """Raise CoreDataError unless a restored model says finite things of ordinary vectors.
+def check_scores(score: Callable[[FloatArray], Scores], centre: FloatArray, deviations: FloatArray) -> None:
+    """Raise CoreDataError unless a restored model gives finite scores to ordinary vectors.
 
     Args:
         score: The model's ``score_trials``.
         centre: The middle of its trials, shape (n_features,).
-        spread: Their standard deviations, roughly, shape (n_features,).
+        deviations: Their standard deviations, roughly, shape (n_features,).
     """
-    vectors = np.stack([centre, centre + spread, np.zeros_like(centre)])
+    vectors = np.stack([centre, centre + deviations, np.zeros_like(centre)])
     check_range(vectors)
     with np.errstate(all="ignore"):
         scores = score(vectors)

@@ -37,8 +37,8 @@ class NimbusProbit(BayesianClassifier):
     """Bayesian multinomial probit regression: the highest of several noisy scores makes the class.
 
     The scores are linear in the features, in K - 1 dimensions for K classes, and their noise may be
-    correlated. Unlike `NimbusLDA` it says nothing of how the features themselves are spread, which serves
-    where they are not Gaussian. Coefficients and noise have a matrix-normal Wishart prior; the posterior is
+    correlated. Unlike `NimbusLDA` it makes no assumption on the distribution of the features, which helps if
+    they are not Gaussian. Coefficients and noise have a matrix-normal Wishart prior; the posterior is
     variational and the same at every run, the predictive a Student-t integrated over each class's region.
     Known as RxPolyaModel in older Nimbus documentation. Sources: Albert and Chib, JASA 88 (1993); Girolami
     and Rogers, Neural Computation 18 (2006); Imai and van Dyk, J. Econometrics 124 (2005).
@@ -50,23 +50,23 @@ class NimbusProbit(BayesianClassifier):
 
     Hyper-parameters are in units of standardised features: each less its mean, divided by its standard
     deviation over the trials of the first training. As for `NimbusLDA`, features that are nearly copies of
-    each other should be filtered in space first.
+    each other need a spatial filter first.
 
-    Each ``partial_fit`` approximates anew, and what that misses adds up: few large steps beat many small
-    ones. Measured, log loss of one fit, and of the same trials in 2, 5 and 20 steps: 0.256, 0.283, 0.316 and
+    Each ``partial_fit`` approximates anew, and the errors add up: few large steps are better than many small
+    ones. Measured log loss of one fit, and of the same trials in 2, 5 and 20 steps: 0.256, 0.283, 0.316 and
     0.380 for 200 trials of 16 features and 4 classes, 0.433 to 0.528 for as many of simulated motor imagery,
     0.371 to 0.389 for 2 classes. One step of 40 trials after 400 loses 0.01 at most.
 
     Args:
-        iterations: Most turns of the variational algorithm at each ``fit`` or ``partial_fit``. It ends where
-            nothing moves by more than 1e-5 standard deviations of the noise, mostly after 10 to 90 turns, and
-            warns (`ConvergenceWarning`) where the last one moved something by 3e-4.
-        N: Unanimous answers that each label stands for, 1 or more.
+        iterations: Largest number of iterations at each ``fit`` or ``partial_fit``. Learning ends when
+            nothing moves by more than 1e-5 standard deviations of the noise, mostly after 10 to 90
+            iterations, and warns (`ConvergenceWarning`) if something moved by 3e-4 in the last one.
+        N: Number of identical answers that each label counts for, 1 or more.
         xi_beta: Prior mean of the coefficients (ξβ), a number or shape (n_features + 1 × n_classes - 1);
             None for 0.
         W_beta: Their prior precision (Wβ), a number or shape (n_features + 1 × n_features + 1), in units of
             the noise's own; None for 3. A smaller number trusts the trials more: better where classes are far
-            apart, overconfident elsewhere. `build_probit_prior` has the measurements; the log loss decides::
+            apart, overconfident elsewhere. `build_probit_prior` has measurements; choose by log loss::
 
                 GridSearchCV(NimbusProbit(), {"W_beta": [0.3, 1, 3, 10]}, scoring="neg_log_loss")
 
@@ -107,9 +107,9 @@ class NimbusProbit(BayesianClassifier):
 
     @property
     def n_iter_(self) -> int | None:
-        """Iterations that the last training took; None where it was another process that trained."""
+        """Iterations of the last training; None if the model was read from a file."""
         self._require_trained()
-        return self.learned_.turns
+        return self.learned_.n_iterations
 
     def score_trials(self, X: npt.ArrayLike) -> Scores:  # noqa: N803
         """Log posteriors of every trial, and its distance from the trials of the training.
@@ -162,7 +162,7 @@ class NimbusProbit(BayesianClassifier):
         centre, scale = moments.means[0], np.sqrt(np.diagonal(moments.scatters[0]) / moments.counts[0])
         fitted = self._fit_regression(prior, centre, scale, given)
         posterior = ProbitPosterior(centre, scale, fitted.posterior, update_posterior(before, moments))
-        return prepare_state(given.classes, posterior, self._hyper(), fitted.turns)
+        return prepare_state(given.classes, posterior, self._hyper(), fitted.n_iterations)
 
     def _learn_further(self, given: TrainingSet) -> ProbitState:
         before = self.learned_
@@ -171,7 +171,7 @@ class NimbusProbit(BayesianClassifier):
         marginal = update_posterior(known.marginal, _compute_joint_moments(given))
         posterior = ProbitPosterior(known.centre, known.scale, fitted.posterior, marginal)
         hyper = {**before.hyper, "N": self._hyper()["N"]}
-        return prepare_state(before.classes, posterior, hyper, fitted.turns)
+        return prepare_state(before.classes, posterior, hyper, fitted.n_iterations)
 
     def _hyper(self) -> Mapping[str, JsonValue]:
         given = {name: getattr(self, name) for name in _PRIORS}

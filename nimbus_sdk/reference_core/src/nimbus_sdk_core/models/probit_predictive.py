@@ -21,7 +21,7 @@ from ..stats.orthant import Cone, log_student_probability, make_cone
 from ..stats.quadrature import Rule, StudentScale, cube_rule, student_scale_rule
 from .probit_regression import LatentRegression, score_differences
 
-# Doubles in one array of intermediate results: what stays in the cache.
+# Doubles in one array of intermediate results, small enough for the cache.
 _PIECE_NUMBERS = 2**13
 
 
@@ -30,10 +30,10 @@ class ProbitPredictive:
     """The predictive, prepared for many trials.
 
     Attributes:
-        directions: The inverse Cholesky factor of P, and below it by how much the mean score of each class
-            leads the others', for each lead in turn all classes: one product gives all that depends on the
+        directions: The inverse Cholesky factor of P, and below it the differences of each class's mean score
+            to the others', difference by difference for all classes: one product gives all terms of the
             inputs, shape (n_inputs + n_classes - 1 · n_classes × n_inputs).
-        cones: Where each class wins, for leads of shape (n_classes - 1 × n_classes × n_trials).
+        cones: Where each class wins, for differences of shape (n_classes - 1 × n_classes × n_trials).
         rule: How to integrate over the noise.
         scale: How to integrate over its scale.
     """
@@ -52,16 +52,16 @@ def prepare_probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
     """
     n_latent = posterior.coefficients.shape[1]
     dof = posterior.dof - n_latent + 1.0
-    ahead = score_differences(n_latent + 1)
+    differences = score_differences(n_latent + 1)
     try:
-        lower = np.linalg.cholesky(ahead @ (posterior.scatter / dof) @ ahead.transpose(0, 2, 1))
+        lower = np.linalg.cholesky(differences @ (posterior.scatter / dof) @ differences.transpose(0, 2, 1))
         whitener = np.linalg.inv(np.linalg.cholesky(posterior.precision))
     except np.linalg.LinAlgError:
         raise CoreDataError(
             "The precision of the coefficients or the noise is singular in floating point.",
             "Give hyper-parameters that are less extreme.",
         ) from None
-    margins = ahead @ posterior.coefficients.T
+    margins = differences @ posterior.coefficients.T
     return ProbitPredictive(
         directions=np.concatenate([whitener, margins.transpose(1, 0, 2).reshape(-1, len(whitener))]),
         cones=make_cone(np.asarray(lower.transpose(1, 2, 0)[..., None], dtype=np.float64)),
@@ -70,29 +70,31 @@ def prepare_probit_predictive(posterior: LatentRegression) -> ProbitPredictive:
     )
 
 
-def log_class_probabilities(ready: ProbitPredictive, inputs: FloatArray) -> FloatArray:
+def log_class_probabilities(predictive: ProbitPredictive, inputs: FloatArray) -> FloatArray:
     """Natural logarithm of each class's probability, shape (n_classes × n_trials).
 
     Each class is integrated on its own, so that the probabilities sum to 1 to the accuracy of the rule.
 
     Args:
-        ready: The prepared predictive.
+        predictive: The prepared predictive.
         inputs: A row of ones and the standardised features, shape (n_inputs × n_trials).
     """
     n_inputs, n_trials = inputs.shape
-    found = multiply_blocked(ready.directions, inputs)
-    white, margins = found[:n_inputs], found[n_inputs:]
+    projected = multiply_blocked(predictive.directions, inputs)
+    white, margins = projected[:n_inputs], projected[n_inputs:]
     white *= white
-    spread = np.add.reduce(white)
-    spread += 1.0
-    margins /= np.sqrt(spread, out=spread)
-    n_latent = len(ready.cones.heights)
+    variances = np.add.reduce(white)
+    variances += 1.0
+    margins /= np.sqrt(variances, out=variances)
+    n_latent = len(predictive.cones.heights)
     mean = margins.reshape(n_latent, -1, n_trials)
-    each = ready.rule.weights.size * ready.scale.squares.size * mean.shape[1]
+    each = predictive.rule.weights.size * predictive.scale.squares.size * mean.shape[1]
     at_once = max(1, _PIECE_NUMBERS // each)
     if n_trials <= at_once:
-        return log_student_probability(mean, ready.cones, ready.rule, ready.scale)
-    shares = np.empty(mean.shape[1:])
+        return log_student_probability(mean, predictive.cones, predictive.rule, predictive.scale)
+    log_probabilities = np.empty(mean.shape[1:])
     for block in blocks(n_trials, most=at_once):
-        shares[:, block] = log_student_probability(mean[..., block], ready.cones, ready.rule, ready.scale)
-    return shares
+        log_probabilities[:, block] = log_student_probability(
+            mean[..., block], predictive.cones, predictive.rule, predictive.scale
+        )
+    return log_probabilities

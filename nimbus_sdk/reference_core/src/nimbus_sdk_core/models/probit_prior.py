@@ -1,4 +1,4 @@
-"""The prior of NimbusProbit from its hyper-parameters, each automatic where it is not given."""
+"""The prior of NimbusProbit from its hyper-parameters, with defaults for those that are not given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import CoreDataError
 from .probit_regression import LatentRegression
 
 # A coefficient of standardised features is then normal with deviation 0.58, in units of the latent noise:
-# classes may well be ten deviations apart along one feature, but need evidence for it.
+# classes can be ten deviations apart along one feature, but only with evidence.
 _FEATURE_PRECISION = 3.0
 _CONSTANT_PRECISION = 0.01
 
@@ -22,7 +22,7 @@ _MAX_CLASSES = 32
 
 @dataclass(frozen=True, slots=True)
 class ProbitHyper:
-    """Hyper-parameters as a person gives them; None where they are to be automatic.
+    """Hyper-parameters as given; None for the default.
 
     Attributes:
         xi_beta: Prior mean of the coefficients: a number for all, or (n_features + 1 × n_classes - 1).
@@ -38,16 +38,16 @@ class ProbitHyper:
 
 
 def build_probit_prior(hyper: ProbitHyper, n_features: int, n_classes: int) -> LatentRegression:
-    """Build the prior for so many features and classes.
+    """Build the prior for ``n_features`` features and ``n_classes`` classes.
 
-    Automatic are: mean 0 and precision 3 for the coefficients of standardised features (0.01 for the
+    The defaults are: mean 0 and precision 3 for the coefficients of standardised features (0.01 for the
     constant), degrees of freedom n_classes + 1, the first whole number for which the noise has an expected
     covariance (Imai and van Dyk, 2005, advise small numbers too), and a scale that makes the identity the
-    expected precision. All of these treat the classes alike.
+    expected precision. All of these treat the classes equally.
 
-    How much to trust few trials depends on how far apart the classes are, which nobody knows before. Measured
-    on 2,000 unseen trials, mean of three problems each: log loss, and in brackets the expected calibration
-    error, for W_beta of
+    How much to trust few trials depends on the distance between the classes, which is not known before.
+    Measured on 2,000 unseen trials, mean of three problems each: log loss, and in brackets the expected
+    calibration error, for W_beta of
 
     ============================== ============ ============ ============ ===== ===== =====
     features, classes, trials           3            1           0.3       0.1  0.03  0.01
@@ -65,9 +65,9 @@ def build_probit_prior(hyper: ProbitHyper, n_features: int, n_classes: int) -> L
     SSVEP: 12, 4, 120              0.252 (0.07) 0.236 (0.02) 0.274 (0.02) 0.361 0.486 0.462
     ============================== ============ ============ ============ ===== ===== =====
 
-    So 3 is never far from the best and the others sometimes are. Where classes are so far apart that nearly
-    all trials are right it says too little, by 0.04 to 0.10 on average. After 100 iterations, the weakest
-    priors had not always converged.
+    So 3 is never far from the best and the others sometimes are. If classes are so far apart that nearly all
+    predictions are right, its confidences are too low, by 0.04 to 0.10 on average. After 100 iterations, the
+    weakest priors had not always converged.
 
     Raises:
         CoreDataError: A hyper-parameter of another kind, shape or range, which the message names; or too many
@@ -93,43 +93,45 @@ def build_probit_prior(hyper: ProbitHyper, n_features: int, n_classes: int) -> L
     )
 
 
-def _read_mean(given: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
-    found = _read_numbers("xi_beta", given, shape)
-    return np.array(np.broadcast_to(found, shape))
+def _read_mean(value: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
+    mean = _read_numbers("xi_beta", value, shape)
+    return np.array(np.broadcast_to(mean, shape))
 
 
-def _read_precision(given: npt.ArrayLike, n_inputs: int) -> FloatArray:
-    found = _read_numbers("W_beta", given, (n_inputs, n_inputs))
-    if found.ndim == 2:
-        return _check_positive_definite("W_beta", found)
-    return np.diag([_CONSTANT_PRECISION] + [check_positive_number("W_beta", float(found))] * (n_inputs - 1))
+def _read_precision(value: npt.ArrayLike, n_inputs: int) -> FloatArray:
+    precision = _read_numbers("W_beta", value, (n_inputs, n_inputs))
+    if precision.ndim == 2:
+        return _check_positive_definite("W_beta", precision)
+    return np.diag(
+        [_CONSTANT_PRECISION] + [check_positive_number("W_beta", float(precision))] * (n_inputs - 1)
+    )
 
 
-def _read_scale(given: npt.ArrayLike, n_latent: int) -> FloatArray:
-    found = _read_numbers("W_scale", given, (n_latent, n_latent))
-    if found.ndim == 2:
-        return _check_positive_definite("W_scale", found)
-    return check_positive_number("W_scale", float(found)) * np.eye(n_latent)
+def _read_scale(value: npt.ArrayLike, n_latent: int) -> FloatArray:
+    scale = _read_numbers("W_scale", value, (n_latent, n_latent))
+    if scale.ndim == 2:
+        return _check_positive_definite("W_scale", scale)
+    return check_positive_number("W_scale", float(scale)) * np.eye(n_latent)
 
 
-def _read_numbers(name: str, given: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
+def _read_numbers(name: str, value: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
     hint = f"Give a number, an array of shape {shape}, or None."
     try:
-        found = np.asarray(given)
+        numbers = np.asarray(value)
     except ValueError:
         raise CoreDataError(f"{name} is ragged.", hint) from None
-    if found.dtype.kind not in "iuf" or found.shape not in ((), shape):
-        raise CoreDataError(f"{name} is of type {found.dtype} and shape {found.shape}.", hint)
-    if not np.isfinite(found).all():
+    if numbers.dtype.kind not in "iuf" or numbers.shape not in ((), shape):
+        raise CoreDataError(f"{name} is of type {numbers.dtype} and shape {numbers.shape}.", hint)
+    if not np.isfinite(numbers).all():
         raise CoreDataError(f"{name} holds values that are not finite.", hint)
-    return found.astype(np.float64)
+    return numbers.astype(np.float64)
 
 
-def _check_positive_definite(name: str, found: FloatArray) -> FloatArray:
+def _check_positive_definite(name: str, matrix: FloatArray) -> FloatArray:
     try:
-        np.linalg.cholesky(found)
+        np.linalg.cholesky(matrix)
     except np.linalg.LinAlgError:
         raise CoreDataError(f"{name} is not positive definite.", "Give a covariance-like matrix.") from None
-    if not np.array_equal(found, found.T):
+    if not np.array_equal(matrix, matrix.T):
         raise CoreDataError(f"{name} is not symmetric.", "Give 0.5 * (matrix + matrix.T).")
-    return found
+    return matrix

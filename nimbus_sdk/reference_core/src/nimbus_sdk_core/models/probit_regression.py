@@ -1,18 +1,18 @@
-"""Latent class scores regressed on features, with labels for their only evidence: variational Bayes.
+"""Variational Bayesian regression of latent class scores on features, observed through labels.
 
 The model, for trial i with inputs x_i (a one and the standardised features) and label y_i:
 
     W ~ Wishart(ν, Ψ⁻¹)    B | W ~ MatrixNormal(M, P⁻¹, W⁻¹)    z_i ~ Normal(Bᵀx_i, W⁻¹)    y_i = argmax H·z_i
 
-H is in `latent`. The posterior is approximated by q(z_1)⋯q(z_n)·q(B, W), the first factors normal within the
-cone of their label, the last of the prior's own form: C. M. Bishop, Pattern Recognition and Machine Learning
-(2006), section 10.1, for the principle; M. Girolami and S. Rogers, Variational Bayesian multinomial probit
-regression with Gaussian process priors, Neural Computation 18 (2006), for the probit; J. H. Albert and S.
-Chib, JASA 88 (1993), for the latent vectors; K. Imai and D. A. van Dyk, A Bayesian analysis of the
-multinomial probit model, J. Econometrics 124 (2005), for the unknown covariance of their noise.
+H is from `helmert_contrasts`. The posterior is approximated by q(z_1)⋯q(z_n)·q(B, W), the first factors
+normal within the cone of their label, the last of the form of the prior: C. M. Bishop, Pattern Recognition
+and Machine Learning (2006), section 10.1, for the principle; M. Girolami and S. Rogers, Variational Bayesian
+multinomial probit regression with Gaussian process priors, Neural Computation 18 (2006), for the probit; J.
+H. Albert and S. Chib, JASA 88 (1993), for the latent vectors; K. Imai and D. A. van Dyk, A Bayesian analysis
+of the multinomial probit model, J. Econometrics 124 (2005), for the unknown covariance of their noise.
 
-Each turn raises a lower bound of the evidence, but by itself creeps: what took hundreds of turns takes a few
-dozen with `AndersonAcceleration`.
+Each iteration raises a lower bound of the evidence, but slowly: with `AndersonAcceleration` a few dozen
+iterations do what hundreds did.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from ..stats.blocked import blocks
 from ..stats.orthant import truncated_moments
 from ..stats.quadrature import Rule, cube_rule
 
-# Doubles in one array of intermediate results: what stays in the cache.
+# Doubles in one array of intermediate results, small enough for the cache.
 _PIECE_NUMBERS = 2**13
 
-# In units of the noise. Where no coefficient moves by more in a turn, probabilities are final to about 1e-3.
+# In units of the noise. If no coefficient moves by more in an iteration, probabilities are final to 1e-3.
 _CONVERGED = 1e-5
 
 
@@ -58,57 +58,57 @@ class RegressionFit(NamedTuple):
 
     Attributes:
         posterior: Beliefs after.
-        turns: How many it took.
-        moved: By how much a number still moved in the last one, at most, in units of the noise.
+        n_iterations: How many it took.
+        last_step: The largest change of a number in the last one, in units of the noise.
     """
 
     posterior: LatentRegression
-    turns: int
-    moved: float
+    n_iterations: int
+    last_step: float
 
 
 def fit_regression(
     prior: LatentRegression, inputs: FloatArray, index: IndexArray, *, copies: int, iterations: int
 ) -> RegressionFit:
-    """Find the posterior by turns: latent vectors given coefficients and noise, then the other way round.
+    """Find the posterior iteratively: latent vectors given coefficients and noise, then the converse.
 
     Args:
         prior: Beliefs before.
         inputs: Shape (n_trials × n_inputs).
         index: The class of each trial, shape (n_trials,).
-        copies: How many unanimous answers each label stands for.
-        iterations: Most turns; there are fewer where nothing moves any more.
+        copies: Number of identical answers that each label counts for.
+        iterations: Largest number of iterations; fewer are made if nothing moves any more.
     """
     n_inputs, n_latent = prior.coefficients.shape
     rule = cube_rule(n_latent - 1, per_axis=(12, 6, 6), lattice=512)
     precision, dof = prior.precision + copies * (inputs.T @ inputs), prior.dof + copies * len(inputs)
     covariance = np.linalg.inv(precision)
-    acceleration, turns, step = AndersonAcceleration(), 0, np.inf
+    acceleration, n_iterations, step = AndersonAcceleration(), 0, np.inf
     point = pack_point(prior.coefficients, prior.scatter / prior.dof)
-    while turns < iterations and step > _CONVERGED:
+    while n_iterations < iterations and step > _CONVERGED:
         start, noise = unpack_point(point, n_inputs, n_latent)
         latent = inputs @ start
         expected, squares, log_shares = _expect_latent(latent.T, index, noise, rule)
-        pull = prior.precision @ prior.coefficients + copies * (inputs.T @ (latent + expected.T))
-        coefficients = covariance @ pull
-        away, moved = latent - inputs @ coefficients, coefficients - prior.coefficients
-        cross = expected @ away
-        scatter = prior.scatter + copies * (squares + cross + cross.T + away.T @ away)
-        scatter += moved.T @ prior.precision @ moved
+        weighted = prior.precision @ prior.coefficients + copies * (inputs.T @ (latent + expected.T))
+        coefficients = covariance @ weighted
+        residuals, shift = latent - inputs @ coefficients, coefficients - prior.coefficients
+        cross = expected @ residuals
+        scatter = prior.scatter + copies * (squares + cross + cross.T + residuals.T @ residuals)
+        scatter += shift.T @ prior.precision @ shift
         scatter = 0.5 * (scatter + scatter.T)
         reached = pack_point(coefficients, scatter / dof)
-        turns, step = turns + 1, float(np.abs(reached - point).max())
+        n_iterations, step = n_iterations + 1, float(np.abs(reached - point).max())
         # The lower bound, but for a constant: entropy of the latent vectors, and evidence of their moments.
         spread = float(np.trace(np.linalg.solve(noise, squares)))
         entropy = log_shares + 0.5 * (len(inputs) * _log_det(noise) + spread)
         point = acceleration.next(point, reached, copies * entropy - 0.5 * dof * _log_det(scatter))
-    return RegressionFit(LatentRegression(coefficients, precision, dof, scatter), turns, step)
+    return RegressionFit(LatentRegression(coefficients, precision, dof, scatter), n_iterations, step)
 
 
 def _expect_latent(
     latent: FloatArray, index: IndexArray, covariance: FloatArray, rule: Rule
 ) -> tuple[FloatArray, FloatArray, float]:
-    """What the labels tell of the latent vectors: how far from its mean each is to be expected.
+    """Expected deviation of each latent vector from its mean, given the labels.
 
     Args:
         latent: Means, shape (n_classes - 1 × n_trials).
@@ -121,14 +121,14 @@ def _expect_latent(
         (n_classes - 1 × n_classes - 1); and the logarithm of the probability of all labels.
     """
     expected, squares, log_shares = np.empty_like(latent), np.zeros_like(covariance), 0.0
-    for k, lead in enumerate(score_differences(len(latent) + 1)):
-        lower = np.linalg.cholesky(lead @ covariance @ lead.T)
-        back = np.linalg.solve(lead, lower)
+    for k, differences in enumerate(score_differences(len(latent) + 1)):
+        lower = np.linalg.cholesky(differences @ covariance @ differences.T)
+        back = np.linalg.solve(differences, lower)
         for trials in _split_trials(np.flatnonzero(index == k), rule):
-            found = truncated_moments(lead @ latent[:, trials], lower, rule)
-            expected[:, trials] = back @ found.means
-            squares += back @ found.squares @ back.T
-            log_shares += found.log_shares
+            moments = truncated_moments(differences @ latent[:, trials], lower, rule)
+            expected[:, trials] = back @ moments.means
+            squares += back @ moments.squares @ back.T
+            log_shares += moments.log_shares
     return expected, squares, log_shares
 
 
@@ -142,20 +142,20 @@ def _split_trials(trials: IndexArray, rule: Rule) -> Iterator[IndexArray]:
 
 
 def helmert_contrasts(n_classes: int) -> FloatArray:
-    """H, shape (n_classes × n_classes - 1): Helmert's contrasts.
+    """Return H, shape (n_classes × n_classes - 1): Helmert's contrasts.
 
     >>> helmert_contrasts(2).round(4) + 0.0
     array([[ 0.7071],
            [-0.7071]])
     """
-    found = np.zeros((n_classes, n_classes - 1))
+    contrasts = np.zeros((n_classes, n_classes - 1))
     for j in range(1, n_classes):
-        found[:j, j - 1], found[j, j - 1] = 1.0, -j
-    return np.asarray(found / np.sqrt((found * found).sum(axis=0)))
+        contrasts[:j, j - 1], contrasts[j, j - 1] = 1.0, -j
+    return np.asarray(contrasts / np.sqrt((contrasts * contrasts).sum(axis=0)))
 
 
 def score_differences(n_classes: int) -> FloatArray:
-    """For each class the matrix D with D·z = its score less each other class's: all positive where it wins.
+    """Return for each class the matrix D with D·z = its score minus each other's: all positive if it wins.
 
     Returns:
         Shape (n_classes × n_classes - 1 × n_classes - 1).

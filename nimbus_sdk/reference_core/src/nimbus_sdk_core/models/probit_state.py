@@ -1,4 +1,4 @@
-"""All that NimbusProbit knows once it has learned, and a warning where learning ended too early."""
+"""The trained state of NimbusProbit, its arrays, and a warning if learning ended too early."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .niw_arrays import ARRAYS, check_arrays, read_posterior
 from .probit_predictive import ProbitPredictive, prepare_probit_predictive
 from .probit_regression import LatentRegression, RegressionFit
 
-# Where less moves after 100 turns, probabilities under the automatic prior are final to 0.02 in all measured
-# problems. Under a prior a hundred times weaker they may still be far from where they end.
+# If less moves after 100 iterations, probabilities under the default prior are final to 0.02 in all measured
+# problems. Under a prior a hundred times weaker they may still be far from final.
 _MOVING = 3e-4
 
 _MARGINAL = "marginal_"
@@ -48,7 +48,7 @@ class ProbitPosterior:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProbitState:
-    """All that a training leaves behind: replaced as a whole, so that no thread sees half of it.
+    """Everything a training has learned: replaced as a whole, so that no thread sees half of it.
 
     Attributes:
         classes: The labels, sorted, shape (n_classes,).
@@ -56,7 +56,7 @@ class ProbitState:
         predictive: The predictive of its regression.
         marginal: The predictive of its one Gaussian for all trials.
         hyper: The hyper-parameters of the training.
-        turns: How many the last training took, where that is known.
+        n_iterations: Iterations of the last training, if known.
     """
 
     classes: LabelArray
@@ -64,7 +64,7 @@ class ProbitState:
     predictive: ProbitPredictive
     marginal: Predictive
     hyper: Mapping[str, JsonValue]
-    turns: int | None
+    n_iterations: int | None
 
     @property
     def n_features(self) -> int:
@@ -73,7 +73,10 @@ class ProbitState:
 
 
 def prepare_state(
-    classes: LabelArray, posterior: ProbitPosterior, hyper: Mapping[str, JsonValue], turns: int | None = None
+    classes: LabelArray,
+    posterior: ProbitPosterior,
+    hyper: Mapping[str, JsonValue],
+    n_iterations: int | None = None,
 ) -> ProbitState:
     """Prepare the predictives of a posterior.
 
@@ -81,23 +84,25 @@ def prepare_state(
         CoreDataError: A matrix is not positive definite in floating point.
     """
     predictive = prepare_probit_predictive(posterior.regression)
-    return ProbitState(classes, posterior, predictive, prepare_predictive(posterior.marginal), hyper, turns)
+    return ProbitState(
+        classes, posterior, predictive, prepare_predictive(posterior.marginal), hyper, n_iterations
+    )
 
 
-def warn_if_moving(found: RegressionFit) -> None:
-    """Warn the caller of this package where the last turn still changed the posterior."""
-    if found.moved > _MOVING:
+def warn_if_moving(fitted: RegressionFit) -> None:
+    """Warn the caller of this package if the last iteration still changed the posterior."""
+    if fitted.last_step > _MOVING:
         warnings.warn(
-            f"After {found.turns} iterations the posterior still moves, by {found.moved:.1g} standard "
-            "deviations of the noise in the last one: probabilities are not final. Give more iterations, or "
-            "a larger W_beta.",
+            f"After {fitted.n_iterations} iterations the posterior still moves, by {fitted.last_step:.1g} "
+            "standard deviations of the noise in the last one: probabilities are not final. Give more "
+            "iterations, or a larger W_beta.",
             ConvergenceWarning,
             stacklevel=caller_stacklevel(),
         )
 
 
 def standardize(centre: FloatArray, scale: FloatArray, vectors: FloatArray) -> FloatArray:
-    """The inputs of the regression: a row of ones and the standardised features.
+    """Build the inputs of the regression: a row of ones and the standardised features.
 
     Args:
         centre: Shape (n_features,).
@@ -114,7 +119,7 @@ def standardize(centre: FloatArray, scale: FloatArray, vectors: FloatArray) -> F
 
 
 def to_arrays(posterior: ProbitPosterior) -> dict[str, FloatArray]:
-    """The posterior as named arrays."""
+    """Return the posterior as named arrays."""
     regression = posterior.regression
     return {
         "centre": posterior.centre,

@@ -1,4 +1,4 @@
-"""Decoder: what every model kind offers to training, prediction and model files."""
+"""Decoder: the interface of all model kinds to training, prediction and model files."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Decoder(Protocol):
 
     @property
     def hyper(self) -> Mapping[str, JsonValue]:
-        """The parameters that belong to the model for good, by name, as the constructor takes them.
+        """The hyper-parameters by name, as the constructor takes them, without those of the learning.
 
-        Of a trained model those that it was trained with, whatever is set for the next training.
+        Of a trained model those of its training, whatever is set for the next one.
         """
         ...
 
     def get_params(self, deep: bool = True) -> dict[str, npt.ArrayLike | None]:
-        """The constructor's parameters by name; ``iterations`` among them where learning goes in turns."""
+        """The constructor's parameters by name; ``iterations`` among them if learning is iterative."""
         ...
 
     def set_params(self, **params: npt.ArrayLike | None) -> Self:
@@ -48,7 +48,7 @@ class Decoder(Protocol):
         ...
 
     def partial_fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:  # noqa: N803
-        """Go on learning."""
+        """Continue learning."""
         ...
 
     def score_trials(self, X: npt.ArrayLike) -> Scores:  # noqa: N803
@@ -60,7 +60,7 @@ class Decoder(Protocol):
         ...
 
     def restore(self, classes: LabelArray, arrays: Mapping[str, FloatArray]) -> Self:
-        """Take over what `arrays` gave; raise CoreDataError where it cannot be."""
+        """Take over what `arrays` gave; raise CoreDataError if it is not valid."""
         ...
 
 
@@ -68,7 +68,7 @@ M = TypeVar("M", bound=Decoder)
 
 
 def snapshot(model: M) -> M:
-    """The model as it is now: what another thread teaches it meanwhile does not reach this one."""
-    twin: M = object.__new__(type(model))
-    twin.__dict__.update(vars(model))
-    return twin
+    """Return a shallow copy of the model, which does not change if another thread trains the model."""
+    copied: M = object.__new__(type(model))
+    copied.__dict__.update(vars(model))
+    return copied

@@ -1,4 +1,4 @@
-"""Which model kinds there are, and how a kind may be named."""
+"""The model kinds and their names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OLDER_NAMES = {"RxLDAModel": "NimbusLDA", "RxGMMModel": "NimbusQDA", "RxPolyaMo
 
 
 def find_kind_name(kind: type[Decoder] | str) -> str:
-    """Give the name under which a kind is kept in model files.
+    """Return the name of a kind in model files.
 
     Args:
         kind: The class, its name, or its name in older Nimbus documentation.

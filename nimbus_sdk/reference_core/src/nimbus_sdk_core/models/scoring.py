@@ -1,4 +1,4 @@
-"""What a model says of a batch of trials, and how sure and how usual that is."""
+"""Scores of a batch of trials: posteriors, confidences, entropy, distances and outlier scores."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from .protocol import Decoder
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BatchScores:
-    """What is known of each trial without its label.
+    """Scores of each trial, for which no label is needed.
 
     Attributes:
-        best: Place of the most probable class in ``classes_``, shape (n_trials,).
+        best: Index of the most probable class in ``classes_``, shape (n_trials,).
         posteriors: Probability of each class, shape (n_classes × n_trials).
-        confidences: That of the most probable one, shape (n_trials,).
+        confidences: Probability of the most probable class, shape (n_trials,).
         entropy: Entropy of the posterior in bits, shape (n_trials,).
         distances: Mahalanobis distance to the nearest class, shape (n_trials,).
         outlier_scores: How unusual that distance is, in standard deviations, shape (n_trials,).
@@ -46,16 +46,16 @@ def score_batch(model: Decoder, vectors: FeatureArray) -> BatchScores:
         CoreDataError: Values that are not finite or too large.
     """
     n_trials, n_classes = len(vectors), len(model.classes_)
-    found = BatchScores(
+    batch = BatchScores(
         best=np.empty(n_trials, np.intp),
         posteriors=np.empty((n_classes, n_trials)),
         **{name: np.empty(n_trials) for name in ("confidences", "entropy", "distances", "outlier_scores")},
     )
     for block in blocks(n_trials):
         scores = model.score_trials(vectors[block])
-        _write_posteriors(found, block, scores)
-        _write_distances(found, block, scores, model.n_features_in_)
-    return found
+        _write_posteriors(batch, block, scores)
+        _write_distances(batch, block, scores, model.n_features_in_)
+    return batch
 
 
 def posteriors(model: Decoder, vectors: FloatArray) -> FloatArray:
@@ -76,29 +76,29 @@ def log_posteriors(model: Decoder, vectors: FloatArray) -> FloatArray:
     return _score_blocks(model, vectors, lambda scores: scores.log_posteriors)
 
 
-def _score_blocks(model: Decoder, vectors: FloatArray, part: Callable[[Scores], FloatArray]) -> FloatArray:
-    found = np.empty((len(model.classes_), len(vectors)))
+def _score_blocks(model: Decoder, vectors: FloatArray, select: Callable[[Scores], FloatArray]) -> FloatArray:
+    result = np.empty((len(model.classes_), len(vectors)))
     for block in blocks(len(vectors)):
-        found[:, block] = part(model.score_trials(vectors[block])).T
-    return found
+        result[:, block] = select(model.score_trials(vectors[block])).T
+    return result
 
 
-def _write_posteriors(found: BatchScores, block: slice, scores: Scores) -> None:
+def _write_posteriors(batch: BatchScores, block: slice, scores: Scores) -> None:
     posteriors = scores.posteriors.T
-    found.posteriors[:, block] = posteriors
-    best, confidences = found.best[block], found.confidences[block]
+    batch.posteriors[:, block] = posteriors
+    best, confidences = batch.best[block], batch.confidences[block]
     best[:], confidences[:] = 0, posteriors[0]
     # Row against row: argmax over a short axis takes ten times as long.
     for k in range(1, len(posteriors)):
         np.copyto(best, k, where=posteriors[k] > confidences)
         np.maximum(posteriors[k], confidences, out=confidences)
-    entropy = found.entropy[block]
+    entropy = batch.entropy[block]
     np.einsum("ij,ij->j", posteriors, scores.log_posteriors.T, out=entropy)
     entropy /= -math.log(2.0)
     np.maximum(entropy, 0.0, out=entropy)
 
 
-def _write_distances(found: BatchScores, block: slice, scores: Scores, n_features: int) -> None:
+def _write_distances(batch: BatchScores, block: slice, scores: Scores, n_features: int) -> None:
     """Distance to the nearest class, and how unusual it is.
 
     For x ~ t(m, Λ, ν) in D dimensions, d²/D follows F(D, ν). Its cube root is nearly normal, which gives a
@@ -106,11 +106,11 @@ def _write_distances(found: BatchScores, block: slice, scores: Scores, n_feature
     Functions, 26.6.15.
     """
     squared, dof = _find_nearest_class(scores)
-    np.sqrt(squared, out=found.distances[block])
+    np.sqrt(squared, out=batch.distances[block])
     of_data, of_model = 2.0 / (9.0 * n_features), 2.0 / (9.0 * dof)
     squared /= n_features
     root = np.cbrt(squared, out=squared)
-    score = np.multiply(root, 1.0 - of_model, out=found.outlier_scores[block])
+    score = np.multiply(root, 1.0 - of_model, out=batch.outlier_scores[block])
     score -= 1.0 - of_data
     root *= root
     root *= of_model

@@ -1,4 +1,4 @@
-"""train_model and calibrate_model."""
+"""Training and calibration of models: train_model and calibrate_model."""
 
 from __future__ import annotations
 
@@ -62,24 +62,23 @@ def train_model(
     Args:
         kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one.
         data: Labelled trials of at least two classes; all ``metadata.n_classes`` must occur.
-        iterations: Most turns of `NimbusProbit`'s algorithm, which ends earlier where nothing moves any
-            more, and warns where something still does; ``n_iter_`` tells how many it took. The posteriors of
-            the other kinds have a closed form that is found in one step, so that there the number changes
-            nothing. It belongs to the learning and not to the model: ``get_params()`` tells it, ``hyper``
-            and the file do not.
+        iterations: Largest number of iterations of `NimbusProbit`. It ends earlier if nothing moves any
+            more, and warns if something still does; ``n_iter_`` is the number it took. The other kinds have
+            a closed form and ignore the number. It belongs to the learning and not to the model, so it is in
+            ``get_params()`` but not in ``hyper`` or the file.
         showprogress: Write one line to standard error when done.
         name: What to call the model; by default kind and paradigm.
-        description: Free text, kept with the model.
+        description: Free text, stored with the model.
         hyper: Hyper-parameters of the kind, such as ``dof_offset`` and ``mean_prior_precision``; ξβ and Wβ,
-            as NimbusSDK.jl writes them, stand for ``xi_beta`` and ``W_beta``.
+            as in NimbusSDK.jl, are other names of ``xi_beta`` and ``W_beta``.
 
     Returns:
         A trained model of that kind.
 
     Raises:
         CoreDataError: Data without labels, with classes missing, constant features, a hyper-parameter that
-            is unknown or out of range, a name or a description that is no text.
-        ModelMismatchError: There is no such kind, or it is a model and no class.
+            is unknown or out of range, a name or a description that is not a text.
+        ModelMismatchError: There is no such kind, or it is a model instead of a class.
 
     >>> from nimbus_sdk_core import NimbusLDA, simulate
     >>> train_model(NimbusLDA, simulate("motor_imagery", n_trials=80, seed=1), name="mine")
@@ -99,23 +98,23 @@ def train_model(
     model = _set_iterations(_build_untrained(kind, hyper), iterations).fit(data.vectors(), labels)
     model.card = card
     if showprogress:
-        turns = getattr(model, "n_iter_", None)
-        effort = "one exact step" if turns is None else f"{turns} iterations"
-        sys.stderr.write(f"trained {escape_unprintable(card.name)} on {data.n_trials} trials in {effort}\n")
+        n_iterations = getattr(model, "n_iter_", None)
+        steps = "one exact step" if n_iterations is None else f"{n_iterations} iterations"
+        sys.stderr.write(f"trained {escape_unprintable(card.name)} on {data.n_trials} trials in {steps}\n")
     return model
 
 
 def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
-    """Adapt a trained model to a person or a day: its posterior is the prior for the new trials.
+    """Adapt a trained model to a participant or a session: its posterior is the prior for the new trials.
 
     For `NimbusLDA` and `NimbusQDA` this is exact, so calibrating on two sets in turn equals calibrating on
-    both at once. For `NimbusProbit` it is not: see `NimbusProbit`. The hyper-parameters stay;
-    ``base`` is left as it was.
+    both at once. For `NimbusProbit` it is not, as described there. The hyper-parameters stay; ``base`` is
+    left as it was.
 
     Args:
         base: A trained model.
         data: Labelled trials; labels among ``base.classes_``, some classes may be absent.
-        iterations: Most turns of `NimbusProbit`'s algorithm; the closed form of the other kinds needs none.
+        iterations: Largest number of iterations of `NimbusProbit`; the other kinds have a closed form.
 
     Raises:
         CoreDataError: Data without labels, unknown labels, another number of features or classes.
@@ -160,10 +159,10 @@ def _require_all_classes(data: BCIData) -> LabelArray:
 def _build_untrained(kind: str, hyper: Mapping[str, HyperValue]) -> Decoder:
     model: Decoder = KINDS[kind]()
     given = {_JULIA_SPELLINGS.get(name, name): value for name, value in hyper.items()}
-    strange = sorted(set(given) - set(model.hyper))
-    if strange:
+    unknown = sorted(set(given) - set(model.hyper))
+    if unknown:
         raise CoreDataError(
-            f"{kind} has no hyper-parameter {', '.join(strange)}.", f"It has {', '.join(model.hyper)}."
+            f"{kind} has no hyper-parameter {', '.join(unknown)}.", f"It has {', '.join(model.hyper)}."
         )
     return model.set_params(**given)
 

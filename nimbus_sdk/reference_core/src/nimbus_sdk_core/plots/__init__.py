@@ -1,10 +1,10 @@
-"""Pictures of results. Matplotlib is imported when the first one is drawn.
+"""Figures of results. Matplotlib is imported when the first one is drawn.
 
 Every function returns a ``matplotlib.figure.Figure`` that belongs to no window and to no list of open
-figures: save it with ``figure.savefig("name.png")``, or let a notebook show it. Works without a display.
-Given ``ax``, it draws there, and returns the figure that holds it. Classes are called what ``names`` say, or
-else what the model's card calls them, or else by their labels.
-Colours can be told apart by colour-blind people, and in print (M. Okabe and K. Ito, Color Universal Design).
+figures: save it with ``figure.savefig("name.png")``, or let a notebook show it. Works without a display. With
+``ax`` it draws there and returns the figure that contains it. Classes are named by ``names``, or else by the
+model's card, or else by their labels. Colours can be distinguished by colour-blind people, and in print (M.
+Okabe and K. Ito, Color Universal Design).
 """
 
 from __future__ import annotations
@@ -52,16 +52,16 @@ def plot_confusion(
     ax: Axes | None = None,
     names: Sequence[str] | None = None,
 ) -> Figure:
-    """How often trials of each class were taken for which class.
+    """Draw a confusion matrix: how often trials of each class were predicted as which class.
 
-    Rows are true classes and add up to 100 %; each field shows the share and the number of trials.
-    Of more than 30 classes the shares are shown by colour alone, and not every class is named.
+    Rows are true classes and add up to 100 %; each cell has the share and the number of trials. Above 30
+    classes the shares are indicated by colour alone, and not every class is named.
 
     Args:
         predictions: A result, or predicted labels of shape (n_trials,).
         labels: The true labels, shape (n_trials,).
         ax: Where to draw; None for a figure of its own.
-        names: What to call the classes, in the order of the sorted labels.
+        names: Names of the classes, in the order of the sorted labels.
 
     Raises:
         CoreDataError: No trials, or labels or names that do not fit.
@@ -78,7 +78,7 @@ def plot_confusion(
     size = max(3.2, 1.2 + 0.75 * min(len(classes), MAX_NAMED))
     axes = get_axes(ax, size + 0.6, size)
     axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-    # Matplotlib takes minutes to lay out thousands of texts that nobody can read.
+    # Matplotlib takes minutes to lay out thousands of texts, and they would not be readable.
     if len(classes) <= MAX_NAMED:
         _write_shares(axes, shares, counts)
     right = np.trace(counts) / counts.sum()
@@ -92,19 +92,19 @@ def plot_confusion(
 def plot_posteriors(
     result: BatchResult | StreamingResult, *, ax: Axes | None = None, names: Sequence[str] | None = None
 ) -> Figure:
-    """How sure the model is of each class: over the trials of a batch, or over the chunks of one trial.
+    """Draw the posteriors of the trials of a batch, or of the chunks of one trial.
 
-    Trials of a batch are sorted by predicted class and confidence, the surest first, and drawn as columns
-    that the classes share, the predicted one at the bottom; of more than 2,000 trials evenly chosen ones are
-    drawn. A streamed trial is drawn chunk by chunk, with the decision beside it.
+    Trials of a batch are sorted by predicted class and confidence, the most confident first, and drawn as
+    columns that the classes share, the predicted one at the bottom; of more than 2,000 trials evenly chosen
+    ones are drawn. A streamed trial is drawn chunk by chunk, with the decision beside it.
 
     Args:
         result: From `predict_batch` or `finalize_trial`.
         ax: Where to draw; None for a figure of its own.
-        names: What to call the classes, in the order of ``result.classes``.
+        names: Names of the classes, in the order of ``result.classes``.
 
     Raises:
-        CoreDataError: Something else, no trials, or names that do not fit.
+        CoreDataError: Not such a result, no trials, or names that do not fit.
         MissingLibraryError: Matplotlib is not installed.
     """
     require_computed(result)
@@ -126,10 +126,10 @@ def plot_posteriors(
 
 
 def plot_calibration(result: BatchResult, *, ax: Axes | None = None) -> Figure:
-    """Whether confidences keep their promise: share of right predictions against confidence.
+    """Draw a reliability diagram: share of correct predictions against confidence.
 
     On the dashed line a confidence of 80 % is right in 80 % of the trials; points below it are overconfident.
-    In a figure of its own, bars below show how many trials there are; bins without trials are left out.
+    In a figure of its own, bars below show the number of trials; bins without trials are omitted.
 
     Args:
         result: From `predict_batch` with labels.
@@ -163,7 +163,7 @@ def plot_calibration(result: BatchResult, *, ax: Axes | None = None) -> Figure:
 
 
 def _card_class_names(result: object) -> Sequence[str] | None:
-    """What the card of the model calls its classes."""
+    """Names of the classes from the card of the model, if there are any."""
     return result.class_names if isinstance(result, BatchResult | StreamingResult) else None
 
 
@@ -211,7 +211,7 @@ def _draw_trials(axes: Axes, result: BatchResult) -> None:
     edges = np.linspace(0, len(result), len(shown) + 1)
     height = result.confidences[shown].copy()
     for k in range(len(result.classes)):
-        # The predicted class stands at the bottom, the others upon it.
+        # The predicted class is at the bottom, the others above it.
         share, predicted = result.posteriors[shown, k], best[shown] == k
         foot = np.where(predicted, 0.0, height)
         axes.stairs(foot + share, edges, baseline=foot, fill=True, color=class_colour(k))
@@ -244,5 +244,5 @@ def _draw_reliability(axes: Axes, found: ConfidenceCalibration) -> None:
         linewidth=1.5,
         clip_on=False,
     )
-    # A bin that is never right, or always, would sit on the frame.
+    # Without a margin, accuracies of 0 and 1 would be drawn on the frame.
     axes.set(xlim=(0, 1), ylim=(-0.05, 1.05))

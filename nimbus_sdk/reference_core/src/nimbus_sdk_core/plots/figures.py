@@ -1,4 +1,4 @@
-"""What all pictures have in common: where they are drawn, colours, and names that are text."""
+"""Figures, axes, colours and texts that all plots share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure without axes.
+    """Create a figure without axes.
 
     Args:
         width: In inches.
@@ -35,21 +35,21 @@ def new_figure(width: float, height: float) -> Figure:
         matplotlib_figure = import_module("matplotlib.figure")
     except ModuleNotFoundError:
         raise MissingLibraryError(
-            "Pictures are drawn by Matplotlib, which is not installed.",
+            "Matplotlib is not installed, and plots need it.",
             "Run `pip install 'nimbusbci-sdk[plot]'` (or `pip install matplotlib`), then try again.",
         ) from None
     if "ipykernel" in sys.modules and find_spec("matplotlib_inline") is not None:
-        # This teaches a notebook how to show a figure; else only pyplot's first figure would.
+        # This registers how a notebook displays figures; otherwise only importing pyplot does.
         import_module("matplotlib_inline.backend_inline")
     figure: Figure = matplotlib_figure.Figure(figsize=(width, height), layout="constrained", dpi=120)
     return figure
 
 
 def get_axes(ax: Axes | None, width: float, height: float) -> Axes:
-    """The axes to draw in: those that were given, or the only ones of a new figure of this size.
+    """Return the given axes, or those of a new figure of this size.
 
     Raises:
-        CoreDataError: ``ax`` is something else.
+        CoreDataError: ``ax`` is not Axes.
         MissingLibraryError: Matplotlib is not installed.
     """
     if ax is None:
@@ -65,12 +65,12 @@ def get_axes(ax: Axes | None, width: float, height: float) -> Axes:
 
 
 def find_figure(axes: Axes) -> Figure:
-    """The whole figure that axes belong to, also where they lie in a part of it."""
+    """Return the whole figure that axes belong to, also if they are in a subfigure."""
     return axes.figure.canvas.figure
 
 
 def name_classes(classes: LabelArray, names: Sequence[str] | None) -> list[str]:
-    """What to call each class: as was asked for, or by its label.
+    """Return the name of each class: the given one, or else its label.
 
     Raises:
         CoreDataError: Not one name for each class.
@@ -90,7 +90,7 @@ def name_classes(classes: LabelArray, names: Sequence[str] | None) -> list[str]:
 
 
 def set_titles(axes: Axes, title: str, below: str, left: str) -> None:
-    """Write title and names of the axes, and take away what shows nothing."""
+    """Set the title and the names of the axes, and hide the top and right spines."""
     disable_math(axes.set_title(title, fontsize=10, color=INK, loc="left"))
     disable_math(axes.set_xlabel(below, color=INK))
     disable_math(axes.set_ylabel(left, color=INK))
@@ -99,37 +99,37 @@ def set_titles(axes: Axes, title: str, below: str, left: str) -> None:
 
 
 def set_tick_names(axes: Axes, which: str, names: Sequence[str]) -> None:
-    """Write names along the axis ``"x"`` or ``"y"``, of many evenly chosen ones."""
-    named = axes.set_xticks if which == "x" else axes.set_yticks
-    places = range(0, len(names), -(-len(names) // MAX_NAMED))
-    shown = [names[at] for at in places]
-    turned = 45 if which == "x" and max(map(len, shown)) > 6 else 0
-    named(places, shown, rotation=turned, ha="right" if turned or which == "y" else "center")
+    """Set names along the axis ``"x"`` or ``"y"``; of many, evenly chosen ones."""
+    set_ticks = axes.set_xticks if which == "x" else axes.set_yticks
+    indices = range(0, len(names), -(-len(names) // MAX_NAMED))
+    labels = [names[index] for index in indices]
+    rotation = 45 if which == "x" and max(map(len, labels)) > 6 else 0
+    set_ticks(indices, labels, rotation=rotation, ha="right" if rotation or which == "y" else "center")
     for text in axes.get_xticklabels() if which == "x" else axes.get_yticklabels():
         disable_math(text)
 
 
 def add_legend(axes: Axes, names: Sequence[str]) -> None:
-    """Say beside the picture which colour is which class."""
+    """Add a legend of the classes beside the axes."""
     patch = import_module("matplotlib.patches").Patch
     handles = [patch(color=class_colour(k), label=name) for k, name in enumerate(names)]
-    shown = axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    for text in shown.get_texts():
+    drawn = axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    for text in drawn.get_texts():
         disable_math(text)
 
 
 def disable_math(text: Text) -> None:
-    """Names are text: a dollar sign in one starts no formula."""
+    """Turn off formulas in a text, so that names can contain dollar signs."""
     text.set_parse_math(False)
 
 
 def result_title(model_name: str, simulated: bool) -> str:
-    """What stands above the result of a model."""
+    """Return the title of a result of a model."""
     return f"{model_name} (trained on simulated data)" if simulated else model_name
 
 
 def class_colour(k: int) -> str | tuple[float, ...]:
-    """That of class ``k``, counted from 0."""
+    """Return the colour of class ``k``, counted from 0."""
     if k < len(_COLOURS):
         return _COLOURS[k]
     shade: tuple[float, ...] = import_module("matplotlib").colormaps["turbo"]((0.618 * k) % 1.0)

@@ -1,4 +1,4 @@
-"""simulate: labelled trials with known truth, from a seeded model of how EEG comes about."""
+"""simulate: labelled trials from a seeded signal model of EEG."""
 
 from __future__ import annotations
 
@@ -32,16 +32,17 @@ def simulate(
 
     The signal model of each paradigm is described in `nimbus_sdk_core.simulation`. Classes are as equal in
     number as possible and in random order. The same arguments give the same data on every machine. These are
-    not measurements: use them to try things out and to test, not to claim how well a decoder does on people.
+    not measurements: use them to try things out and to test, not to estimate how well a decoder works with
+    participants.
 
     Args:
         paradigm: ``"motor_imagery"`` (left hand, right hand, feet, tongue), ``"p300"`` (non-target, target)
             or ``"ssvep"`` (light at 9, 11, 13 or 15 Hz).
         n_trials: How many trials.
-        seed: What differs between recordings of one person, from 0 to 2³² - 1.
+        seed: Seed of what differs between recordings of one subject, from 0 to 2³² - 1.
         n_classes: How many classes, labelled from 1; by default all that the paradigm has.
-        subject: Whose head; the bundled models were trained on subject 0.
-        effect: Strength of what distinguishes the classes: 0 nothing, 1 realistic.
+        subject: Seed of the anatomy; the bundled models were trained on subject 0.
+        effect: Strength of the differences between the classes: 0 none, 1 realistic.
 
     Raises:
         CoreDataError: There is no such paradigm, or a number is out of range.
@@ -49,21 +50,21 @@ def simulate(
     >>> simulate("motor_imagery", n_trials=8, seed=1)
     BCIData(16 features × 16 samples × 8 trials, motor_imagery, csp, labelled)
     """
-    source = _find_simulator(paradigm)
-    most = len(source.CLASSES)
+    simulator = _find_simulator(paradigm)
+    most = len(simulator.CLASSES)
     n_classes = most if n_classes is None else check_whole_number("n_classes", n_classes, least=2, most=most)
     n_trials = check_whole_number("n_trials", n_trials, least=1, most=10**7)
     if not isinstance(effect, int | float) or not 0.0 <= effect <= 4.0:
         raise CoreDataError(f"effect is {effect!r}.", "Give a number from 0 to 4.")
     random, anatomy = _random_stream("seed", seed), _random_stream("subject", subject)
     index = random.permutation(np.arange(n_trials) % n_classes)
-    features = quantize(source.features(index, n_classes, effect, anatomy, random))
-    about = BCIMetadata(source.RATE, paradigm, source.FEATURE_TYPE, len(features), n_classes)
-    return BCIData(features, about, labels=index + 1)
+    features = quantize(simulator.features(index, n_classes, effect, anatomy, random))
+    metadata = BCIMetadata(simulator.RATE, paradigm, simulator.FEATURE_TYPE, len(features), n_classes)
+    return BCIData(features, metadata, labels=index + 1)
 
 
 def class_names(paradigm: str) -> tuple[str, ...]:
-    """What the classes 1, 2, … of a simulated paradigm are.
+    """Return the names of the classes 1, 2, … of a simulated paradigm.
 
     Raises:
         CoreDataError: There is no such paradigm.

@@ -1,4 +1,4 @@
-"""Where sources and sensors sit, and how sources reach sensors."""
+"""Positions of sources and sensors, and the mixing of sources onto sensors."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _SPREAD = 0.35
 
 
 def sensor_positions() -> FloatArray:
-    """Positions of 16 sensors, a 4 × 4 grid over the scalp from -1 to 1, left to right, back to front."""
+    """Return the positions of 16 sensors: a 4 × 4 grid from -1 to 1, left to right, back to front."""
     side = np.linspace(-1.0, 1.0, 4)
     return np.stack(np.meshgrid(side, side, indexing="xy"), axis=-1).reshape(N_SENSORS, 2)
 
 
 def mixing_matrix(sources: FloatArray, random: np.random.RandomState) -> FloatArray:
-    """How strongly each source reaches each sensor: a blurred spot, with a fold of the cortex to each side.
+    """Return how strongly each source reaches each sensor.
 
     Volume conduction blurs: the weight falls off as a Gaussian of the distance. Each weight varies by a tenth
     from head to head.
 
     Args:
         sources: Positions, shape (n_sources × 2).
-        random: Source of what differs between heads.
+        random: Random stream of the anatomy.
 
     Returns:
         Shape (N_SENSORS × n_sources).
@@ -36,5 +36,5 @@ def mixing_matrix(sources: FloatArray, random: np.random.RandomState) -> FloatAr
 
 
 def draw_background_positions(n_sources: int, random: np.random.RandomState) -> FloatArray:
-    """Positions of sources that have nothing to do with the task, shape (n_sources × 2)."""
+    """Draw the positions of sources that are not related to the task, shape (n_sources × 2)."""
     return np.asarray(random.uniform(-1.2, 1.2, (n_sources, 2)))

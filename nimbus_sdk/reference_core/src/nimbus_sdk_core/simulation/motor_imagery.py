@@ -1,4 +1,4 @@
-"""Motor imagery: sensorimotor rhythms that shrink over the part of the cortex that moves in mind.
+"""Motor imagery: sensorimotor rhythms that shrink over the cortex of the imagined movement.
 
 What is modelled, per trial of 4 s at 256 Hz: four sensorimotor sources (right hand knob, left hand knob,
 midline foot area, tongue area), each with a mu and a beta rhythm; eight background sources with a 1/f
@@ -47,14 +47,14 @@ def features(
     mix = head.mixing_matrix(places, anatomy)
     freqs = signals.frequencies(_EEG_SAMPLES, _EEG_RATE)
     eeg = _record(index, n_classes, effect, mix, freqs, random)
-    found = []
+    powers = []
     for low, high in _BANDS:
         gain = signals.bandpass_gain(freqs, low, high)
         filters = _patterns(mix, freqs, gain, n_classes, effect)
         output = np.fft.irfft((filters @ eeg) * gain, _EEG_SAMPLES, axis=-1)
         power = (output.reshape(len(index), n_classes, _WINDOWS, -1) ** 2).mean(axis=-1)
-        found.append(np.log(power))
-    return np.concatenate(found, axis=1).transpose(1, 2, 0)
+        powers.append(np.log(power))
+    return np.concatenate(powers, axis=1).transpose(1, 2, 0)
 
 
 def _gains(n_classes: int, effect: float) -> FloatArray:

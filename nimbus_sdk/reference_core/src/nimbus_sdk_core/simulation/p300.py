@@ -1,4 +1,4 @@
-"""P300: the wave over the parietal cortex that follows a flash the person was waiting for.
+"""P300: the wave over the parietal cortex that follows an awaited flash.
 
 What is modelled, per flash, at 128 Hz for 1 s from the flash on: an early occipital response to every flash,
 an N200 and a P300 to the awaited one, each a Gaussian in time whose latency and size vary from flash to

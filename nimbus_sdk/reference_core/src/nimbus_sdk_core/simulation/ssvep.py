@@ -1,7 +1,7 @@
 """SSVEP: the visual cortex follows a flickering light at its frequency and the harmonics of it.
 
 What is modelled, per trial of 4 s at 256 Hz: an occipital source that oscillates at the frequency of the
-light looked at and its second and third harmonic, with a phase and a strength of their own in every trial;
+attended light and its second and third harmonic, with a phase and a strength of their own in every trial;
 the alpha rhythm of the same source; eight background sources with a 1/f spectrum; mixing onto 16 sensors;
 white sensor noise. Harmonics in SSVEP: G. R. Müller-Putz et al., Journal of Neural Engineering 2 (2005).
 

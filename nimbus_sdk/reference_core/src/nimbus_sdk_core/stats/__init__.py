@@ -1,1 +1,1 @@
-"""Distributions and integrals that the models are made of; knows nothing of trials."""
+"""Distributions and integrals that the models are made of."""

@@ -1,10 +1,9 @@
-"""Where the turns of a variational algorithm lead, guessed from the last few: Anderson's acceleration.
+"""Anderson acceleration of a fixed-point iteration.
 
-What a turn makes of the numbers it starts from is nearly linear close to the end. So of the last turns that
-mixture is taken whose steps cancel best, and the next turn starts from where the mixture arrives. A turn
-costs what it did, and dozens do what hundreds did: D. G. Anderson, Iterative procedures for nonlinear
-integral equations, J. ACM 12 (1965); H. F. Walker and P. Ni, Anderson acceleration for fixed-point
-iterations, SIAM J. Numer. Anal. 49 (2011).
+Near the fixed point an iteration is nearly linear. So the mixture of the last iterations whose steps cancel
+best is taken, and the next iteration starts from the result of that mixture. Dozens of iterations then do
+what hundreds did: D. G. Anderson, Iterative procedures for nonlinear integral equations, J. ACM 12 (1965);
+H. F. Walker and P. Ni, Anderson acceleration for fixed-point iterations, SIAM J. Numer. Anal. 49 (2011).
 """
 
 import numpy as np
@@ -26,7 +25,7 @@ _STEP_GROWTH = 2.0
 
 
 class AndersonAcceleration:
-    """The last turns, and where to start the next one.
+    """The last iterations, and where to start the next one.
 
     >>> acceleration, start = AndersonAcceleration(), np.array([1.0])
     >>> for _ in range(3):
@@ -42,19 +41,19 @@ class AndersonAcceleration:
         self._safe = np.empty(0)
 
     def next(self, start: FloatArray, reached: FloatArray, bound: float) -> FloatArray:
-        """Where to start next.
+        """Return where to start next.
 
         Args:
-            start: Where the last turn started.
-            reached: Where it came to.
-            bound: The lower bound of the evidence there. A turn by itself always raises it; where it fell,
-                the guess before led astray, and the turns go on from where it was highest.
+            start: Where the last iteration started.
+            reached: Its result.
+            bound: The lower bound of the evidence there. An iteration by itself always raises it; if it fell,
+                the extrapolation before was wrong, and the iterations continue from where it was highest.
         """
         step = reached - start
-        astray = bound < self._best - _BOUND_TOLERANCE
-        if astray or (self._steps and np.abs(step).max() > _STEP_GROWTH * np.abs(self._steps[-1]).max()):
+        diverged = bound < self._best - _BOUND_TOLERANCE
+        if diverged or (self._steps and np.abs(step).max() > _STEP_GROWTH * np.abs(self._steps[-1]).max()):
             self._reached, self._steps = [], []
-        if astray:
+        if diverged:
             return self._safe
         self._best, self._safe = bound, reached
         self._reached = [*self._reached[-_HISTORY:], reached]
@@ -69,7 +68,9 @@ class AndersonAcceleration:
 
 
 def pack_point(coefficients: FloatArray, covariance: FloatArray) -> FloatArray:
-    """Coefficients in units of the noise, and the noise by its Cholesky factor: any mixture is one again.
+    """Pack coefficients and noise into one vector; any mixture of such vectors can be unpacked.
+
+    Coefficients are in units of the noise, the noise is represented by its Cholesky factor.
 
     Args:
         coefficients: Shape (n_inputs × n_latent).
@@ -85,7 +86,7 @@ def pack_point(coefficients: FloatArray, covariance: FloatArray) -> FloatArray:
 
 
 def unpack_point(point: FloatArray, n_inputs: int, n_latent: int) -> tuple[FloatArray, FloatArray]:
-    """Take apart what `pack_point` put together.
+    """Unpack what `pack_point` packed.
 
     >>> coefficients, covariance = np.array([[1.0, 2.0]]), np.array([[2.0, 1.0], [1.0, 3.0]])
     >>> again = unpack_point(pack_point(coefficients, covariance), 1, 2)

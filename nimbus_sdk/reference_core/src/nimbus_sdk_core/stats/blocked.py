@@ -8,8 +8,8 @@ import numpy as np
 
 from .._types import FloatArray
 
-# 16 features of 4,096 trials take half a mebibyte: with what is made of them about what a core has of
-# second-level cache, and little enough for the allocator to keep it from one block to the next.
+# 16 features of 4,096 trials take half a mebibyte: with the intermediate results they fit into the
+# second-level cache of a core, and the allocator reuses the memory for the next block.
 _BLOCK_TRIALS = 4_096
 
 # OpenBLAS wakes a second thread for products of more than 2¹⁸ multiplications. Where another program uses
@@ -19,7 +19,7 @@ _FEWEST_COLUMNS = 64
 
 
 def blocks(n_trials: int, most: int = _BLOCK_TRIALS) -> Iterator[slice]:
-    """Give consecutive slices of at most ``most`` that cover ``n_trials``.
+    """Yield consecutive slices of at most ``most`` that cover ``n_trials``.
 
     >>> list(blocks(5_000))
     [slice(0, 4096, None), slice(4096, 5000, None)]
@@ -42,9 +42,9 @@ def multiply_blocked(matrix: FloatArray, columns: FloatArray) -> FloatArray:
     step = _MOST_MULTIPLICATIONS // (n_rows * n_inner)
     if n_columns <= step or step < _FEWEST_COLUMNS:
         return matrix @ columns
-    found = np.empty((n_rows, n_columns))
+    result = np.empty((n_rows, n_columns))
     whole = n_columns - n_columns % step
     stacked = columns[:, :whole].reshape(n_inner, -1, step).transpose(1, 0, 2)
-    np.matmul(matrix, stacked, out=found[:, :whole].reshape(n_rows, -1, step).transpose(1, 0, 2))
-    found[:, whole:] = matrix @ columns[:, whole:]
-    return found
+    np.matmul(matrix, stacked, out=result[:, :whole].reshape(n_rows, -1, step).transpose(1, 0, 2))
+    result[:, whole:] = matrix @ columns[:, whole:]
+    return result

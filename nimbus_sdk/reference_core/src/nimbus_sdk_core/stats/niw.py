@@ -26,7 +26,7 @@ class NormalInverseWishart:
     """Beliefs on the means and covariances of Gaussian classes.
 
     Attributes:
-        counts: Vectors seen of each class, shape (n_classes,).
+        counts: Number of vectors of each class, shape (n_classes,).
         precision: κ, the weight of each class mean in vectors, shape (n_classes,).
         means: m, shape (n_classes × n_features).
         dof: ν of each covariance, shape (n_covariances,).
@@ -43,9 +43,9 @@ class NormalInverseWishart:
 
 
 def build_weak_prior(
-    seen: Moments, *, n_covariances: int, dof_offset: float, mean_prior_precision: float
+    moments: Moments, *, n_covariances: int, dof_offset: float, mean_prior_precision: float
 ) -> NormalInverseWishart:
-    """A weakly informative prior that fits the units of the data, whatever they are.
+    """Build a weakly informative prior in the units of the data.
 
     Means: m = the grand mean, κ = ``mean_prior_precision``. Covariances: ν = n_features + ``dof_offset`` and
     Ψ = (``dof_offset`` + 1)·diag(s²) with s² the pooled variance within classes. Then the variance of each
@@ -56,9 +56,9 @@ def build_weak_prior(
     Raises:
         CoreDataError: A feature does not vary within the classes, or no class has two vectors.
     """
-    n_classes, n_features = seen.means.shape
-    variance = _variance_within(seen)
-    grand_mean = np.add.reduce(seen.counts[:, None] * seen.means) / np.add.reduce(seen.counts)
+    n_classes, n_features = moments.means.shape
+    variance = _variance_within(moments)
+    grand_mean = np.add.reduce(moments.counts[:, None] * moments.means) / np.add.reduce(moments.counts)
     means = np.empty((n_classes, n_features))
     means[...] = grand_mean
     scatter = np.empty((n_covariances, n_features, n_features))
@@ -72,42 +72,42 @@ def build_weak_prior(
     )
 
 
-def update_posterior(prior: NormalInverseWishart, seen: Moments) -> NormalInverseWishart:
-    """The posterior after more vectors; exact, so that two steps equal one on the union.
+def update_posterior(prior: NormalInverseWishart, moments: Moments) -> NormalInverseWishart:
+    """Compute the posterior after more vectors; exact, so that two steps equal one on the union.
 
     Per class: κ' = κ + n, m' = m + n/κ'·(x̄ - m). Per covariance: ν' = ν + Σn and
     Ψ' = Ψ + Σ [S + κ·n/κ'·(x̄ - m)(x̄ - m)ᵀ] over the classes that use it. Murphy, section 4.6.3.3; BDA3,
     section 3.6. For a shared covariance the classes are independent given Σ, so their terms add up.
     """
-    precision = prior.precision + seen.counts
-    away = seen.means - prior.means
-    pull = prior.precision * seen.counts / precision
-    scatter = prior.scatter + seen.scatters
-    add_outer_products(scatter, pull, away)
+    precision = prior.precision + moments.counts
+    deviations = moments.means - prior.means
+    pull = prior.precision * moments.counts / precision
+    scatter = prior.scatter + moments.scatters
+    add_outer_products(scatter, pull, deviations)
     return NormalInverseWishart(
-        counts=prior.counts + seen.counts,
+        counts=prior.counts + moments.counts,
         precision=precision,
-        means=prior.means + (seen.counts / precision)[:, None] * away,
-        dof=prior.dof + np.add.reduce(seen.counts.reshape(len(prior.dof), -1), axis=1),
+        means=prior.means + (moments.counts / precision)[:, None] * deviations,
+        dof=prior.dof + np.add.reduce(moments.counts.reshape(len(prior.dof), -1), axis=1),
         scatter=scatter,
     )
 
 
-def _variance_within(seen: Moments) -> FloatArray:
-    n_vectors, n_classes = np.add.reduce(seen.counts), np.count_nonzero(seen.counts)
+def _variance_within(moments: Moments) -> FloatArray:
+    n_vectors, n_classes = np.add.reduce(moments.counts), np.count_nonzero(moments.counts)
     if n_vectors <= n_classes:
         raise CoreDataError(
             f"There are {n_vectors:.0f} trials for {n_classes} classes: no class has two.",
             "Give at least two trials of one class, better 40 or more of each.",
         )
-    variance = np.add.reduce(np.diagonal(seen.scatters, axis1=1, axis2=2)) / (n_vectors - n_classes)
-    # What rounding alone leaves of a constant feature is of this size.
-    noise = (1e-13 * np.maximum.reduce(np.abs(seen.means))) ** 2
-    still = ~(variance > noise)
-    if np.logical_or.reduce(still):
-        which = np.flatnonzero(still)
+    variance = np.add.reduce(np.diagonal(moments.scatters, axis1=1, axis2=2)) / (n_vectors - n_classes)
+    # Rounding alone leaves deviations of this size in a constant feature.
+    noise = (1e-13 * np.maximum.reduce(np.abs(moments.means))) ** 2
+    constant = ~(variance > noise)
+    if np.logical_or.reduce(constant):
+        features = np.flatnonzero(constant)
         raise CoreDataError(
-            f"{len(which)} feature(s) do not vary within the classes: {which[:10].tolist()} (from 0).",
-            "Leave them out: a dead channel or a constant tells nothing and has no variance to learn.",
+            f"{len(features)} feature(s) do not vary within the classes: {features[:10].tolist()} (from 0).",
+            "Leave them out: a constant feature carries no information and has no variance to learn.",
         )
     return np.asarray(variance)

@@ -1,9 +1,9 @@
 """The upper tail Q(x) = P(Z > x) of the standard normal distribution, for whole arrays.
 
-What neither underflows nor cancels is kept in tables: of log Q(x) its part that is left once x²/2 and the
-slow decay of Mills' ratio are taken away, and of the inverse its ratio to the square root of the logarithm.
-The tables come from the error function near the middle and from P. S. Laplace's continued fraction beyond
-(Abramowitz & Stegun, Handbook of Mathematical Functions, 26.2.14).
+Two smooth functions are tabulated that neither underflow nor cancel: log Q(x) without x²/2 and without the
+slow decay of Mills' ratio, and the ratio of the inverse to the square root of the logarithm. The tables come
+from the error function near the middle and from P. S. Laplace's continued fraction beyond (Abramowitz &
+Stegun, Handbook of Mathematical Functions, 26.2.14).
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import numpy as np
 
 from .._types import FloatArray
 
-# Constants as arrays: NumPy takes them in two thirds of the time that a number of Python costs.
+# Constants as arrays: NumPy reads them in two thirds of the time that a Python number takes.
 _ZERO, _A_HALF = np.zeros(()), np.full((), 0.5)
 
 _CELLS = 2_048
-# All numbers have a place in the table: x / (|x| + 3), from -1 to 1, is stretched over just less than it.
+# The table covers all numbers: x / (|x| + 3), from -1 to 1, is scaled to just less than its length.
 _BEND = np.full((), 3.0)
 _HALF = np.full((), 0.5 * _CELLS * (1.0 - 1e-15))
 
 _ROOT_2 = math.sqrt(2.0)
 _LOG_ROOT_2_PI = 0.5 * math.log(2.0 * math.pi)
 
-# The inverse goes by the logarithm of the depth, from 1e-13 to where the tail is all x²/2: beyond, the last
-# cell says the same.
+# The inverse is tabulated over the logarithm of the depth, from 1e-13 to where x²/2 dominates the tail;
+# beyond, the last cell holds.
 _DEEP_CELLS = 1_024
 _LEAST = np.full((), -30.0)
 _PER_UNIT = np.full((), _DEEP_CELLS / 70.0)
@@ -40,13 +40,13 @@ def log_tail(x: FloatArray) -> FloatArray:
     >>> log_tail(np.array([0.0, 1.96, 4.0])).round(4)
     array([ -0.6931,  -3.689 , -10.3601])
     """
-    found = _smooth_part(x)
+    log_q = _smooth_part(x)
     above = np.maximum(x, _ZERO)
-    found -= np.log(above + _BEND)
+    log_q -= np.log(above + _BEND)
     above *= above
     above *= _A_HALF
-    found -= above
-    return found
+    log_q -= above
+    return log_q
 
 
 def hazard(x: FloatArray) -> FloatArray:
@@ -69,22 +69,22 @@ def tail_point(depth: FloatArray) -> FloatArray:
     >>> tail_point(np.array([np.log(2.0), -np.log(0.025)])).round(5) + 0.0
     array([0.     , 1.95996])
     """
-    places = np.log(depth)
-    places -= _LEAST
-    places *= _PER_UNIT
-    found = look_up(_inverse_table(), places)
-    found *= np.sqrt(depth)
-    return found
+    cells = np.log(depth)
+    cells -= _LEAST
+    cells *= _PER_UNIT
+    x = look_up(_inverse_table(), cells)
+    x *= np.sqrt(depth)
+    return x
 
 
 def _smooth_part(x: FloatArray) -> FloatArray:
     """log Q(x) + max(x, 0)² / 2 + log(max(x, 0) + 3)."""
-    places = np.abs(x)
-    places += _BEND
-    np.divide(x, places, out=places)
-    places *= _HALF
-    places += _HALF
-    return look_up(_tail_table(), places)
+    cells = np.abs(x)
+    cells += _BEND
+    np.divide(x, cells, out=cells)
+    cells *= _HALF
+    cells += _HALF
+    return look_up(_tail_table(), cells)
 
 
 @cache
@@ -92,9 +92,9 @@ def _tail_table() -> FloatArray:
     return tabulate(lambda places: _apply_to_each(_compute_smooth_part, places / _HALF - 1.0), _CELLS)
 
 
-def _compute_smooth_part(place: float) -> float:
-    """What `_smooth_part` gives for the x with x / (|x| + 3) = ``place``."""
-    x = 3.0 * place / (1.0 - abs(place))
+def _compute_smooth_part(position: float) -> float:
+    """Compute `_smooth_part` exactly, for the x with x / (|x| + 3) = ``position``."""
+    x = 3.0 * position / (1.0 - abs(position))
     if x < 0.0:
         return math.log1p(-0.5 * math.erfc(-x / _ROOT_2)) + math.log(_BEND)
     if x < 8.0:
@@ -111,10 +111,10 @@ def _inverse_table() -> FloatArray:
 
 
 def _compute_inverse(depth: FloatArray) -> FloatArray:
-    """What `tail_point` gives, over the square root of the depth, by Newton's method on the logarithm."""
+    """Compute `tail_point` over the square root of the depth, by Newton's method on the logarithm."""
     upper = depth >= math.log(2.0)
     nearer = np.where(upper, depth, -np.log(-np.expm1(-depth)))
-    # From above a convex function's root is reached from one side.
+    # Newton's method reaches the root of a convex function from one side.
     x = np.sqrt(2.0 * nearer)
     for _ in range(8):
         x += (nearer + log_tail(x)) / hazard(x)
@@ -140,25 +140,25 @@ def tabulate(function: Callable[[FloatArray], FloatArray], n_cells: int) -> Floa
     return np.asarray(np.linalg.solve(np.vander(nodes), values))
 
 
-def look_up(table: FloatArray, places: FloatArray) -> FloatArray:
-    """Read a table.
+def look_up(table: FloatArray, positions: FloatArray) -> FloatArray:
+    """Interpolate in a table.
 
     Args:
         table: From `tabulate`.
-        places: Counted in cells, used up. What lies outside of the table is read in its nearest cell, at its
-            own place there.
+        positions: Counted in cells; overwritten. Positions outside the table are read in the nearest cell, at
+            their fraction there.
 
     >>> look_up(tabulate(np.sqrt, 8), np.array([4.0, 6.25])).round(3)
     array([2. , 2.5])
     """
-    cells = np.floor(places)
-    own = table.take(cells.astype(np.intp), axis=1, mode="clip")
-    places -= cells
-    found = own[0]
-    found *= places
-    found += own[1]
-    found *= places
-    found += own[2]
-    found *= places
-    found += own[3]
-    return np.asarray(found)
+    cells = np.floor(positions)
+    coefficients = table.take(cells.astype(np.intp), axis=1, mode="clip")
+    positions -= cells
+    values = coefficients[0]
+    values *= positions
+    values += coefficients[1]
+    values *= positions
+    values += coefficients[2]
+    values *= positions
+    values += coefficients[3]
+    return np.asarray(values)

@@ -1,4 +1,4 @@
-"""How likely a correlated normal vector has no negative entry, and where it lies if it has none.
+"""Orthant probabilities and truncated moments of a correlated normal vector.
 
 The vector d = mean + L·e with a lower triangular L and independent standard normal e. Entry by entry, e_i
 must exceed a bound that depends on the entries before: J. Geweke, V. Hajivassiliou and M. Keane (GHK); see
@@ -21,7 +21,7 @@ from .quadrature import Rule, StudentScale
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cone:
-    """Where d = mean + L·e has no negative entry, for many means; made by `make_cone`.
+    """The cone where d = mean + L·e has no negative entry, for many means; made by `make_cone`.
 
     Attributes:
         heights: What the mean adds to the bound of each e_i, -1 / L_ii, shape (n_axes, …).
@@ -63,7 +63,7 @@ def log_probability(mean: FloatArray, within: Cone, rule: Rule) -> FloatArray:
 
     Args:
         mean: Shape (n_axes, …).
-        within: What it is to lie in.
+        within: The cone.
         rule: A rule for n_axes - 1 axes.
 
     Returns:
@@ -81,10 +81,10 @@ def log_probability(mean: FloatArray, within: Cone, rule: Rule) -> FloatArray:
 def log_student_probability(mean: FloatArray, within: Cone, rule: Rule, scale: StudentScale) -> FloatArray:
     """As `log_probability`, where e follows a Student-t: a standard normal over a random scale g.
 
-    Far from the cone what counts are not the usual scales, but the few that reach it. Given g the probability
-    falls about as exp(-δ²g²/2), δ being the distance to the cone. Times that, the Gamma density of g² is but
-    for a constant another one, with rate (dof + δ²) / 2 for dof / 2. Integrated over this one, what is left
-    is as smooth as near the cone, and the tail keeps its power law at every distance.
+    Far from the cone only the few scales count that reach it. Given g the probability falls about as
+    exp(-δ²g²/2), where δ is the distance to the cone. The product with the Gamma density of g² is, up to a
+    constant, another Gamma density, with rate (dof + δ²) / 2 in place of dof / 2. Under that density the rest
+    of the integrand is as smooth as near the cone, and the tail follows its power law at every distance.
     """
     squared = _squared_distance(mean, within)
     nearness = scale.dof / (scale.dof + squared)
@@ -94,9 +94,9 @@ def log_student_probability(mean: FloatArray, within: Cone, rule: Rule, scale: S
     squares *= 0.5 * squared
     squares += scale.log_weights[over]
     _, _, log_weights = _condition_in_turn(bounds, within.slopes, rule, squares)
-    found = _log_sum(log_weights, squared.shape)
-    found += 0.5 * scale.dof * np.log(nearness)
-    return found
+    log_probabilities = _log_sum(log_weights, squared.shape)
+    log_probabilities += 0.5 * scale.dof * np.log(nearness)
+    return log_probabilities
 
 
 def truncated_moments(mean: FloatArray, lower: FloatArray, rule: Rule) -> TruncatedMoments:
@@ -124,19 +124,19 @@ def truncated_moments(mean: FloatArray, lower: FloatArray, rule: Rule) -> Trunca
         # The last entry comes as its mean beyond a bound b, where a standard normal has E[e²] = 1 + b·E[e].
         is_last = i == len(steps)
         squares[i, i] = mean.shape[1] + (weighted * bound).sum() if is_last else (weighted * value).sum()
-    found = np.stack(means)
-    # What the rule misses it misses on one side, and learning would add it up from turn to turn. The trace is
-    # known exactly: d·φ(d) flows through no face of the cone, so that by the divergence theorem
+    expected = np.stack(means)
+    # The error of the rule has one sign, and would add up over the iterations of learning. The trace is known
+    # exactly: d·φ(d) flows through no face of the cone, so that by the divergence theorem
     # E[|e|²] = n_axes - (L⁻¹·mean)·E[e].
-    exact = mean.size - (np.linalg.solve(lower, mean) * found).sum()
+    exact = mean.size - (np.linalg.solve(lower, mean) * expected).sum()
     log_shares = float((top + np.log(total)).sum())
-    return TruncatedMoments(found, squares * (exact / np.trace(squares)), log_shares)
+    return TruncatedMoments(expected, squares * (exact / np.trace(squares)), log_shares)
 
 
 def _condition_in_turn(
     bounds: FloatArray, slopes: FloatArray, rule: Rule, log_weights: FloatArray | None = None
 ) -> tuple[list[FloatArray], FloatArray, FloatArray]:
-    """Entries but the last at each point, the last one's bound, and the logarithm of each point's weight.
+    """Compute all entries but the last at each point, the bound of the last, and the points' log weights.
 
     Args:
         bounds: Of each entry, but for the entries before, shape (n_axes, …).
@@ -159,14 +159,13 @@ def _condition_in_turn(
 
 
 def _squared_distance(mean: FloatArray, within: Cone) -> FloatArray:
-    """How far it is from the mean to the cone, squared, or a little less; shape (…).
+    """Squared distance from the mean to the cone, or a little less; shape (…).
 
-    In e the cone is what lies before every face. No vector that points out of it, a sum of the faces' normals
-    with weights of at least 0, leaves it farther than the distance, and one leaves it just so far. Tried is
-    the one that weighs each face by how far the mean lies behind it.
+    The distance is the maximum over all vectors that point out of the cone, sums of the faces' normals with
+    weights of at least 0. One such vector is evaluated: each face weighted by how far the mean is behind it.
     """
     behind = np.minimum(mean * within.sharpness, 0.0)
-    # For the few numbers of one trial these take less time than np.einsum, which reads its first argument.
+    # For the few numbers of one trial this takes less time than np.einsum, which parses its first argument.
     length = np.add.reduce(behind * behind)
     outward = np.add.reduce(within.normals * behind[:, None])
     tried = np.add.reduce(np.multiply(outward, outward, out=outward))
@@ -176,11 +175,11 @@ def _squared_distance(mean: FloatArray, within: Cone) -> FloatArray:
 
 
 def _log_sum(log_weights: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """Logarithm of the sum over all points of what is given by its logarithms, for vectors of a shape."""
+    """Logarithm of the sum over all points, from the logarithms of the terms; the result has a shape."""
     # One row for each vector: NumPy reduces along rows several times as fast as along short columns.
-    each = log_weights.reshape(-1, math.prod(shape)).T.copy()
-    top = np.maximum.reduce(each, axis=1)
-    each -= top[:, None]
-    found = np.log(np.add.reduce(np.exp(each, out=each), axis=1))
-    found += top
-    return np.asarray(found.reshape(shape))
+    rows = log_weights.reshape(-1, math.prod(shape)).T.copy()
+    largest = np.maximum.reduce(rows, axis=1)
+    rows -= largest[:, None]
+    log_sums = np.log(np.add.reduce(np.exp(rows, out=rows), axis=1))
+    log_sums += largest
+    return np.asarray(log_sums.reshape(shape))

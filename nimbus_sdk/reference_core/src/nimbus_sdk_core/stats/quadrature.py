@@ -1,4 +1,4 @@
-"""Points and weights for integrals over a cube and over a scale; fixed, so that results repeat."""
+"""Points and weights for integrals over a cube and over a scale; fixed, so that results are reproducible."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _TENSOR_AXES = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """Where to evaluate a function on the unit cube, and how much each value counts.
+    """Points of the unit cube and their weights in an integral.
 
-    All arrays have the same number of axes and broadcast together, so that what depends on the first
-    coordinates alone is evaluated for these alone.
+    All arrays have the same number of axes and broadcast together, so that terms of the first coordinates
+    alone are evaluated for these alone.
 
     Attributes:
         points: The coordinates, one array for each dimension of the cube.
@@ -37,7 +37,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudentScale:
-    """Scales of a normal that make a Student-t of it, and how much each counts: for z normal, z/g is one.
+    """Scales g and their weights: for a normal z, z/g follows a Student-t.
 
     Attributes:
         dof: Degrees of freedom.
@@ -51,7 +51,7 @@ class StudentScale:
 
 
 def cube_rule(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> Rule:
-    """A rule for functions on the unit cube that may bend sharply at its faces.
+    """Build a rule for functions on the unit cube that may bend sharply at its faces.
 
     Up to three axes: Gauss-Legendre on each after the substitution u = 3t² - 2t³, which flattens the faces
     (A. Sidi, A new variable transformation for numerical integration, 1993). More axes: the points of R. D.
@@ -78,7 +78,7 @@ def cube_rule(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> R
 
 
 def student_scale_rule(dof: float) -> StudentScale:
-    """The scales of a Student-t with so many degrees of freedom.
+    """Build the scales of a Student-t with ``dof`` degrees of freedom.
 
     g² follows Gamma(dof/2, rate dof/2): Gauss-Laguerre by the eigenvalues of its Jacobi matrix; G. H. Golub
     and J. H. Welsch, Calculation of Gauss quadrature rules, Math. Comp. 23 (1969). The more degrees of
@@ -115,10 +115,10 @@ def _richtmyer(n_axes: int, n_points: int) -> tuple[FloatArray, ...]:
 
 
 def _primes(count: int) -> list[int]:
-    found: list[int] = []
+    primes: list[int] = []
     candidate = 2
-    while len(found) < count:
-        if all(candidate % prime for prime in found):
-            found.append(candidate)
+    while len(primes) < count:
+        if all(candidate % prime for prime in primes):
+            primes.append(candidate)
         candidate += 1
-    return found
+    return primes

@@ -24,7 +24,7 @@ from .niw import NormalInverseWishart
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """What a model says of each vector.
+    """Posteriors and distances of each vector.
 
     Attributes:
         posteriors: Each class's posterior probability, (n_vectors × n_classes).
@@ -46,8 +46,8 @@ class Predictive:
     Attributes:
         centre: Subtracted from every vector, so that large offsets cost no digits, (n_features,).
         whiteners: For each Ψ the inverse of its Cholesky factor L, and below it -2·(L⁻¹(m - centre))ᵀL⁻¹ for
-            the classes that use it: one product gives whitened coordinates and what the distances to the
-            means lack, (n_covariances × n_features + n_classes / n_covariances × n_features).
+            the classes that use it: one product gives whitened coordinates and the linear terms of the
+            distances, (n_covariances × n_features + n_classes / n_covariances × n_features).
         places: Squared length of L⁻¹(m - centre), shape (n_classes,).
         widths: Λ_k / Ψ, shape (n_classes,).
         dof: ν_k, shape (n_classes,).
@@ -63,7 +63,7 @@ class Predictive:
 
 
 def prepare_predictive(posterior: NormalInverseWishart) -> Predictive:
-    """Prepare the predictive of a posterior (or of a prior).
+    """Prepare the predictive of a posterior or of a prior.
 
     Raises:
         CoreDataError: A covariance is not positive definite in floating point.
@@ -93,22 +93,22 @@ def prepare_predictive(posterior: NormalInverseWishart) -> Predictive:
     return Predictive(centre, whiteners, places, widths, dof, np.array(constants))
 
 
-def score_vectors(ready: Predictive, vectors: FloatArray) -> Scores:
+def score_vectors(predictive: Predictive, vectors: FloatArray) -> Scores:
     """Score vectors against every class at once.
 
     Args:
-        ready: The prepared predictive.
+        predictive: The prepared predictive.
         vectors: Shape (n_vectors × n_features), in any memory order; best in `blocks`.
     """
     n_features = vectors.shape[1]
-    squared = squared_distances(ready, vectors)
+    squared = squared_distances(predictive, vectors)
     # One row a class and one column a vector from here on: sums over a few classes are then sums of rows.
-    joint = squared / ready.dof[:, None]
+    joint = squared / predictive.dof[:, None]
     np.log1p(joint, out=joint)
-    joint *= -0.5 * (ready.dof + n_features)[:, None]
-    joint += ready.constants[:, None]
+    joint *= -0.5 * (predictive.dof + n_features)[:, None]
+    joint += predictive.constants[:, None]
     posteriors, log_posteriors = normalize_log_joint(joint)
-    return Scores(posteriors.T, log_posteriors.T, squared.T, ready.dof)
+    return Scores(posteriors.T, log_posteriors.T, squared.T, predictive.dof)
 
 
 def normalize_log_joint(joint: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -125,24 +125,24 @@ def normalize_log_joint(joint: FloatArray) -> tuple[FloatArray, FloatArray]:
     return posteriors, joint
 
 
-def squared_distances(ready: Predictive, vectors: FloatArray) -> FloatArray:
+def squared_distances(predictive: Predictive, vectors: FloatArray) -> FloatArray:
     """Squared Mahalanobis distance to each class under Λ_k, shape (n_classes × n_vectors).
 
     Args:
-        ready: The prepared predictive.
+        predictive: The prepared predictive.
         vectors: Shape (n_vectors × n_features), in any memory order; best in `blocks`.
     """
-    columns = vectors.T - ready.centre[:, None]
-    n_features, n_covariances = len(columns), len(ready.whiteners)
-    squared = np.empty((len(ready.places), columns.shape[1]))
+    columns = vectors.T - predictive.centre[:, None]
+    n_features, n_covariances = len(columns), len(predictive.whiteners)
+    squared = np.empty((len(predictive.places), columns.shape[1]))
     rows_of = squared.reshape(n_covariances, -1, columns.shape[1])
-    for whitener, rows in zip(ready.whiteners, rows_of, strict=True):
+    for whitener, rows in zip(predictive.whiteners, rows_of, strict=True):
         white = multiply_blocked(whitener, columns)
         np.multiply(white[:n_features], white[:n_features], out=white[:n_features])
         np.add(white[n_features:], np.add.reduce(white[:n_features]), out=rows)
-    squared += ready.places[:, None]
+    squared += predictive.places[:, None]
     np.maximum(squared, 0.0, out=squared)
-    squared /= ready.widths[:, None]
+    squared /= predictive.widths[:, None]
     return squared
 
 

@@ -1,4 +1,4 @@
-"""What a set of labelled vectors says to a Gaussian model: counts, means and scatter of the classes."""
+"""Counts, means and scatter of classes: the sufficient statistics of a Gaussian model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Moments:
 
 
 def compute_moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_covariances: int) -> Moments:
-    """Sum up labelled vectors.
+    """Compute the sufficient statistics of labelled vectors.
 
     The vectors are shifted by a round number near their mean before products are summed. That loses nothing
     to cancellation, and where the vectors themselves are round in binary (as those of the simulator are) all
@@ -62,17 +62,17 @@ def compute_moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_co
         own = shifted[edges[c * sharing] : edges[(c + 1) * sharing]]
         scatters[c] = own.T @ own
     offsets = sums / np.maximum(counts, 1)[:, None]
-    found = counts.astype(np.float64)
-    add_outer_products(scatters, -found, offsets)
+    n_vectors = counts.astype(np.float64)
+    add_outer_products(scatters, -n_vectors, offsets)
     means = pivot + offsets
     means[counts == 0] = 0.0
-    return Moments(found, means, scatters)
+    return Moments(n_vectors, means, scatters)
 
 
 def add_outer_products(scatters: FloatArray, weights: FloatArray, vectors: FloatArray) -> None:
     """Add to each scatter the weighted outer products of its classes' vectors.
 
-    Some classes at a time: so it takes no memory for each of them, and the same sums on every machine.
+    Some classes at a time, which takes little memory and gives the same sums on every machine.
 
     Args:
         scatters: Shape (n_covariances × n_features × n_features).
@@ -84,7 +84,7 @@ def add_outer_products(scatters: FloatArray, weights: FloatArray, vectors: Float
         for part in blocks(sharing, most=_CLASSES_AT_ONCE):
             own = vectors[c * sharing : (c + 1) * sharing][part]
             products = own[:, :, None] * own[:, None]
-            # Weighed afterwards, so that both halves are rounded alike.
+            # Weighted afterwards, so that both halves are rounded equally.
             products *= weights[c * sharing : (c + 1) * sharing][part, None, None]
             scatter += np.add.reduce(products)
 
@@ -97,7 +97,7 @@ def _sort_by_class(index: IndexArray, n_classes: int) -> IndexArray:
 def _find_round_centre(vectors: FloatArray, ones: FloatArray) -> FloatArray:
     """The mean of each feature, rounded to the power of two next to its standard deviation."""
     mean = ones @ vectors / len(vectors)
-    # Some hundred vectors tell the power of two.
+    # A few hundred vectors are enough to find the power of two.
     deviation = _standard_deviation(vectors[:: max(1, len(vectors) // _DEVIATION_SAMPLE)], mean, ones)
     if not np.logical_and.reduce(deviation):
         deviation = _standard_deviation(vectors, mean, ones)
@@ -106,6 +106,6 @@ def _find_round_centre(vectors: FloatArray, ones: FloatArray) -> FloatArray:
 
 
 def _standard_deviation(vectors: FloatArray, mean: FloatArray, ones: FloatArray) -> FloatArray:
-    away = vectors - mean
-    np.multiply(away, away, out=away)
-    return np.asarray(np.sqrt(ones[: len(away)] @ away / len(away)))
+    deviations = vectors - mean
+    np.multiply(deviations, deviations, out=deviations)
+    return np.asarray(np.sqrt(ones[: len(deviations)] @ deviations / len(deviations)))
