@@ -39,6 +39,13 @@ def test_a_delay_comes_before_the_response(sandbox, http, waits):
     assert waits == [0.15]
 
 
+def test_short_delays_and_drips_end(sandbox, http):
+    """Responses that wait in real time arrive whole."""
+    sandbox.fault("health", delay=0.01)
+    sandbox.fault("health", drip=9600)
+    assert [get_health(sandbox, http).json()["status"] for _ in range(2)] == ["healthy"] * 2
+
+
 def test_a_truncated_body_ends_short_of_its_length(sandbox, http):
     """Content-Length is that of the whole, ten bytes come, the connection closes in good order."""
     sandbox.fault("health", truncate=10, times=2)
