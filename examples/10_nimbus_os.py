@@ -8,7 +8,7 @@ The key is changed on the sandbox only: with a key of your own, nothing is writt
 
 from systems_on_sandbox import sandbox_unless
 
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import InvalidKeyError, NimbusError
 from nimbus_sdk.services import NimbusOS
@@ -36,9 +36,9 @@ with sandbox_unless("NIMBUS_OS_API_KEY") as sandbox:
             print("\nEverything works with it:")
             print(client.confirm_rotation())
 
-    places = Places.of(Settings.load())
+    paths = Settings.load().paths
     print("\nThe audit trail:")
-    for line in latest(places, "nimbus-os", 5):
+    for line in latest(paths, "nimbus-os", 5):
         call = line.entry
         print(f"  {call.when} {call.who} {call.method} {call.path} -> {call.status}, key {call.key}")
-    print(f"  whole: {bool(verify(places, 'nimbus-os'))}")
+    print(f"  whole: {bool(verify(paths, 'nimbus-os'))}")

@@ -268,13 +268,12 @@ class _Door:
     ) -> ModuleSpec | None:
         if name != "nimbus_sdk_core":
             return None
-        from nimbus_sdk.config.paths import Places
         from nimbus_sdk.config.settings import Settings
         from nimbus_sdk.core.wheel.loader import spec
         from nimbus_sdk.errors import NimbusError
 
         try:
-            return spec(Places.of(Settings.load()).core)
+            return spec(Settings.load().paths.core)
         except NimbusError as error:
             # What an import that fails is known by.
             raise ModuleNotFoundError(str(error), name=name) from None

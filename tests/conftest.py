@@ -69,8 +69,8 @@ def own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture
 def end() -> Iterator[Ender]:
     """Ends a sandbox and lets nobody else have its address until the test is over."""
-    with ExitStack() as places:
-        yield lambda sandbox: places.enter_context(vacated(sandbox))
+    with ExitStack() as paths:
+        yield lambda sandbox: paths.enter_context(vacated(sandbox))
 
 
 @pytest.fixture(scope="session")

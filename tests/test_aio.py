@@ -70,7 +70,7 @@ def test_the_loop_goes_on_while_one_installs(key, sandbox):
 
 
 @pytest.mark.parametrize("wait", [0.0, 0.01, 0.05, 0.2])
-def test_a_cancelled_install_leaves_no_lock_and_no_half_state(key, sandbox, places, wait):
+def test_a_cancelled_install_leaves_no_lock_and_no_half_state(key, sandbox, paths, wait):
     """Whenever the task is cancelled, the next install goes through."""
     sandbox.fault("asset", delay=3)
 
@@ -80,7 +80,7 @@ def test_a_cancelled_install_leaves_no_lock_and_no_half_state(key, sandbox, plac
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        with Lock(places.lock) as lock:
+        with Lock(paths.lock) as lock:
             assert lock.try_acquire()
 
     asyncio.run(main())
@@ -90,7 +90,7 @@ def test_a_cancelled_install_leaves_no_lock_and_no_half_state(key, sandbox, plac
     assert nimbus_sdk.check_installation()
 
 
-def test_a_timeout_of_the_loop_is_a_cancellation_too(key, sandbox, places):
+def test_a_timeout_of_the_loop_is_a_cancellation_too(key, sandbox, paths):
     """asyncio.timeout ends it; nothing is left behind."""
     sandbox.fault("validate", delay=5)
 
@@ -100,7 +100,7 @@ def test_a_timeout_of_the_loop_is_a_cancellation_too(key, sandbox, places):
 
     with pytest.raises(TimeoutError):
         asyncio.run(main())
-    with Lock(places.lock) as lock:
+    with Lock(paths.lock) as lock:
         assert lock.try_acquire()
 
 

@@ -8,7 +8,6 @@ from nimbus_sdk.account.flows import authenticating, authenticating_from_storage
 from nimbus_sdk.account.session import AuthSession, as_session, current_session
 from nimbus_sdk.account.session_cache import forget_memory
 from nimbus_sdk.config.keys import received
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import sealed
 from nimbus_sdk.transport.driver import run, run_async
@@ -101,7 +100,7 @@ def invalidate_session(*, profile: str | None = None) -> None:
     Raises:
         SessionError: The file is there and cannot be removed.
     """
-    sealed.forget(Places.of(Settings.load(profile=profile)))
+    sealed.forget(Settings.load(profile=profile).paths)
     forget_memory()
 
 

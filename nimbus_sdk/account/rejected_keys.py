@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from nimbus_sdk.account.session_cache import forget_memory, kept_session
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import ApiError, InvalidKeyError, SessionError
 from nimbus_sdk.storage import sealed
@@ -23,7 +22,7 @@ def is_dead(error: ApiError) -> bool:
     return error.status == 401 and error.code in ("INVALID_KEY", "KEY_EXPIRED")
 
 
-def heeding(settings: Settings, places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
+def heeding(settings: Settings, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
     """Have a conversation with the service; if it calls the key dead, what is cached for it goes at once.
 
     Raises:
@@ -34,11 +33,11 @@ def heeding(settings: Settings, places: Places, key: ApiKey, conversation: Flow[
     except ApiError as error:
         code = str(error.code)
         if is_dead(error):
-            yield from work(lambda: _bury_if_possible(settings, places, key, code))
+            yield from work(lambda: _bury_if_possible(settings, key, code))
         raise
 
 
-def alive(settings: Settings, places: Places, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
+def alive(settings: Settings, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
     """Have a conversation in which the service calls the key valid; an earlier note of its refusal goes.
 
     A note that came while the answer was on its way stays, since it is the later news.
@@ -48,12 +47,12 @@ def alive(settings: Settings, places: Places, key: ApiKey, conversation: Flow[T]
         SessionError: The note cannot be removed.
     """
     service = origin(settings.api_url)
-    note = places.refusal(key.fingerprint, service)
+    note = settings.paths.refusal(key.fingerprint, service)
     known = yield from work(lambda: sealed.stamp(note))
-    answer = yield from heeding(settings, places, key, conversation)
+    answer = yield from heeding(settings, key, conversation)
     yield from work(lambda: require_not_refused(note, key.masked, known))
     if known is not None:
-        yield from work(lambda: sealed.clear_refusal(places, key.fingerprint, service))
+        yield from work(lambda: sealed.clear_refusal(settings.paths, key.fingerprint, service))
     return answer
 
 
@@ -61,7 +60,7 @@ def require_not_refused(note: str, masked: str, known: sealed.Stamp | None = Non
     """Go on only if there is no note that a key was refused, but for one that is known already.
 
     Args:
-        note: Its path, from ``Places.refusal``.
+        note: Its path, from ``Paths.refusal``.
         masked: What people may see of the key.
         known: The stamp of the one that is known.
 
@@ -74,7 +73,7 @@ def require_not_refused(note: str, masked: str, known: sealed.Stamp | None = Non
         )
 
 
-def bury(settings: Settings, places: Places, key: ApiKey, code: str) -> None:
+def bury(settings: Settings, key: ApiKey, code: str) -> None:
     """Drop what is cached for a dead key, and remember that it is dead at this service.
 
     What another service said of the same key stays: a key is tried out at a sandbox, or at an address that
@@ -84,21 +83,21 @@ def bury(settings: Settings, places: Places, key: ApiKey, code: str) -> None:
         SessionError: The disk refused.
     """
     service, at = origin(settings.api_url), datetime.now(UTC).isoformat(timespec="seconds")
-    sealed.note_refusal(places, key.fingerprint, service, code, at)
+    sealed.note_refusal(settings.paths, key.fingerprint, service, code, at)
     try:
-        session = kept_session(places)
+        session = kept_session(settings.paths)
     except SessionError as error:
         # It cannot be used as it is; that the key is dead is the more important news.
         _log.warning("%s", error)
         session = None
     if session is not None and (session.key_fingerprint, session.api_origin) == (key.fingerprint, service):
-        sealed.forget(places)
+        sealed.forget(settings.paths)
     forget_memory()
 
 
-def _bury_if_possible(settings: Settings, places: Places, key: ApiKey, code: str) -> None:
+def _bury_if_possible(settings: Settings, key: ApiKey, code: str) -> None:
     try:
-        bury(settings, places, key, code)
+        bury(settings, key, code)
     except SessionError as error:
         # That the key is dead is what the person must be told.
         _log.warning("What is kept for %s could not be removed: %s", key.masked, error)

@@ -18,7 +18,7 @@ from nimbus_sdk.account.record import SessionRecord, as_stale
 from nimbus_sdk.account.rejected_keys import alive, heeding, require_not_refused
 from nimbus_sdk.account.session_cache import forget_memory
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import (
     ApiError,
@@ -60,7 +60,7 @@ GIVEN_BY_A_PERSON = ("argument", "prompt", "bundle")
 _log = logging.getLogger("nimbus_sdk")
 
 
-def confirmed(settings: Settings, places: Places, key: ApiKey) -> Flow[SessionRecord]:
+def confirmed(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
     """Have a key validated: one request, and a session that is not kept yet.
 
     Raises:
@@ -68,7 +68,7 @@ def confirmed(settings: Settings, places: Places, key: ApiKey) -> Flow[SessionRe
     """
     from nimbus_sdk.api import endpoints
 
-    entitlement, answer = yield from alive(settings, places, key, endpoints.validate(settings.api_url, key))
+    entitlement, answer = yield from alive(settings, key, endpoints.validate(settings.api_url, key))
     session = _session(settings, key, entitlement, answer)
     if entitlement.user_id is None:
         raise ResponseFormatError("The service called the key valid, but did not say whose it is (user_id).")
@@ -82,7 +82,7 @@ def confirmed(settings: Settings, places: Places, key: ApiKey) -> Flow[SessionRe
 
 
 def renewed(
-    settings: Settings, places: Places, key: ApiKey, before: SessionRecord, patience: float | None = None
+    settings: Settings, key: ApiKey, before: SessionRecord, patience: float | None = None
 ) -> Flow[SessionRecord]:
     """Have a session's quota, features and expiry renewed: one request; user fields stay.
 
@@ -92,7 +92,7 @@ def renewed(
     from nimbus_sdk.api import endpoints
 
     asked = endpoints.refresh(settings.api_url, key, patience)
-    entitlement, answer = yield from alive(settings, places, key, asked)
+    entitlement, answer = yield from alive(settings, key, asked)
     return replace(
         _session(settings, key, entitlement, answer),
         user_id=before.user_id,
@@ -102,7 +102,7 @@ def renewed(
     )
 
 
-def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[SecretStr]:
+def release_token(settings: Settings, key: ApiKey) -> Flow[SecretStr]:
     """Get the temporary token for the core's release; it is handed on in memory, masked, and kept nowhere.
 
     Raises:
@@ -111,13 +111,11 @@ def release_token(settings: Settings, places: Places, key: ApiKey) -> Flow[Secre
     """
     from nimbus_sdk.api import endpoints
 
-    answer = yield from heeding(settings, places, key, endpoints.github_token(settings.api_url, key))
+    answer = yield from heeding(settings, key, endpoints.github_token(settings.api_url, key))
     return answer.github_token
 
 
-def renewed_or_stale(
-    settings: Settings, places: Places, found: Found, before: SessionRecord
-) -> Flow[SessionRecord]:
+def renewed_or_stale(settings: Settings, found: Found, before: SessionRecord) -> Flow[SessionRecord]:
     """Have a session renewed and kept; where no answer comes, the session as it is, stale.
 
     A month's quota that is used up says that the key is a valid one: its session is served, with nothing
@@ -127,14 +125,14 @@ def renewed_or_stale(
         ApiError: The service refused.
     """
     try:
-        session = yield from renewed(settings, places, found.key, before, CACHED_PATIENCE_SECONDS)
+        session = yield from renewed(settings, found.key, before, CACHED_PATIENCE_SECONDS)
     except QuotaExceededError as error:
         return served_stale(replace(before, usage_quota=0), error)
     except NimbusError as error:
         if not is_no_answer(error):
             raise
         return served_stale(before, error)
-    return (yield from work(lambda: keep(settings, places, found, session)))
+    return (yield from work(lambda: keep(settings, found, session)))
 
 
 def is_no_answer(error: NimbusError) -> bool:
@@ -154,7 +152,7 @@ def served_stale(session: SessionRecord, reason: NimbusError) -> SessionRecord:
     return as_stale(session)
 
 
-def keep(settings: Settings, places: Places, found: Found, session: SessionRecord) -> SessionRecord:
+def keep(settings: Settings, found: Found, session: SessionRecord) -> SessionRecord:
     """Keep a session that the service has just confirmed, and its key where a person gave it.
 
     A key from elsewhere comes again at the next start, and its session with it: where the disk refuses
@@ -167,9 +165,9 @@ def keep(settings: Settings, places: Places, found: Found, session: SessionRecor
         CredentialStoreError: The store refused the key that a person gave.
         SessionError: The disk refused the session of such a key.
     """
-    with key_kept(settings, places, found, session) as session:
+    with key_kept(settings, found, session) as session:
         try:
-            keep_session(places, session)
+            keep_session(settings.paths, session)
         except SessionError as error:
             if found.source in GIVEN_BY_A_PERSON:
                 raise
@@ -177,21 +175,19 @@ def keep(settings: Settings, places: Places, found: Found, session: SessionRecor
     return session
 
 
-def keep_session(places: Places, session: SessionRecord) -> None:
+def keep_session(paths: Paths, session: SessionRecord) -> None:
     """Keep a confirmed session, and what it makes true: the clock is right.
 
     Raises:
         SessionError: The disk refused.
     """
-    sealed.write(places, session.to_dict())
-    sealed.note_seen(places, session.validated_at.timestamp())
+    sealed.write(paths, session.to_dict())
+    sealed.note_seen(paths, session.validated_at.timestamp())
     forget_memory()
 
 
 @contextmanager
-def key_kept(
-    settings: Settings, places: Places, found: Found, session: SessionRecord
-) -> Iterator[SessionRecord]:
+def key_kept(settings: Settings, found: Found, session: SessionRecord) -> Iterator[SessionRecord]:
     """Store a key that a person gave and that was just found valid; any other stays where it is.
 
     Where the block fails, the key that was stored before is put back.
@@ -203,13 +199,15 @@ def key_kept(
         InvalidKeyError: The service called the key dead since it was found valid.
         CredentialStoreError: The store refused.
     """
-    require_not_refused(places.refusal(session.key_fingerprint, session.api_origin), session.key_masked)
+    require_not_refused(
+        settings.paths.refusal(session.key_fingerprint, session.api_origin), session.key_masked
+    )
     if found.source not in GIVEN_BY_A_PERSON:
         yield replace(session, key_source=found.store or found.source)
         return
-    undo = _undoing(settings, places, found.key)
+    undo = _undoing(settings, found.key)
     try:
-        yield _with_key_stored(settings, places, found.key, session)
+        yield _with_key_stored(settings, found.key, session)
     except NimbusError:
         try:
             undo()
@@ -218,13 +216,11 @@ def key_kept(
         raise
 
 
-def _with_key_stored(
-    settings: Settings, places: Places, key: ApiKey, session: SessionRecord
-) -> SessionRecord:
+def _with_key_stored(settings: Settings, key: ApiKey, session: SessionRecord) -> SessionRecord:
     try:
-        choice = save_key(settings, places, key, session.api_origin)
+        choice = save_key(settings, key, session.api_origin)
     except CredentialStoreError:
-        stored = read_stored(settings, places)
+        stored = read_stored(settings)
         if stored.key is None or stored.key.fingerprint != key.fingerprint:
             raise
         # A disk that is read-only by now holds the very key already.
@@ -232,22 +228,22 @@ def _with_key_stored(
     return replace(session, key_source=choice.store.name, key_source_reason=choice.reason)
 
 
-def _undoing(settings: Settings, places: Places, key: ApiKey) -> Callable[[], object]:
+def _undoing(settings: Settings, key: ApiKey) -> Callable[[], object]:
     """What brings the store back to where it is now, once a key was stored in it."""
-    card = read_card(places)
+    card = read_card(settings.paths)
     if card is None:
-        return lambda: forget_key(settings, places, key.fingerprint)
+        return lambda: forget_key(settings, key.fingerprint)
     if card.fingerprint == key.fingerprint:
         return lambda: None
     try:
-        before = read_stored(settings, places)
+        before = read_stored(settings)
     except CredentialStoreError:
         # What cannot be read now cannot be written again; saving the new key tells of the trouble.
         return lambda: None
     if before.key is None:
-        return lambda: forget_key(settings, places, key.fingerprint)
+        return lambda: forget_key(settings, key.fingerprint)
     kept = before.key
-    return lambda: save_key(settings, places, kept, before.origin)
+    return lambda: save_key(settings, kept, before.origin)
 
 
 def locked(
@@ -310,7 +306,7 @@ def key_of(session: SessionRecord) -> Found:
     from nimbus_sdk.storage.key_lookup import find_key
 
     settings = Settings.load(profile=session.profile)
-    found = find_key(settings, Places.of(settings), prompt=str)
+    found = find_key(settings, prompt=str)
     if found.key.fingerprint != session.key_fingerprint:
         raise MissingKeyError(
             f"The key of this session ({session.key_masked}) is not at hand: "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.config.keys import ApiKey, accepted, received
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError, KeyNotFoundError, SessionError
 from nimbus_sdk.storage import credentials, key_lookup
@@ -36,28 +36,27 @@ def revoking(settings: Settings, given: Given, reason: str | None) -> Flow[Revoc
     """Revoke a key for good, then clear what is cached and stored for it."""
     from nimbus_sdk.api import endpoints
 
-    places = Places.of(settings)
-    found = yield from work(lambda: key_lookup.find_key(settings, places, accepted(given)))
+    found = yield from work(lambda: key_lookup.find_key(settings, accepted(given)))
     asked = endpoints.revoke(settings.api_url, found.key, reason)
     try:
-        revocation = yield from rejected_keys.heeding(settings, places, found.key, asked)
+        revocation = yield from rejected_keys.heeding(settings, found.key, asked)
     except KeyNotFoundError as error:
         # Revoked before, perhaps by a call whose answer was lost: nothing here may go on living.
         if error.status == NOT_FOUND:
-            yield from work(lambda: _clear(settings, places, found.key))
+            yield from work(lambda: _clear(settings, found.key))
         raise
     if revocation.revoked:
-        yield from work(lambda: _clear(settings, places, found.key))
+        yield from work(lambda: _clear(settings, found.key))
     return RevocationResult(revocation.revoked, revocation.message, found.key.masked)
 
 
-def _clear(settings: Settings, places: Places, key: ApiKey) -> None:
+def _clear(settings: Settings, key: ApiKey) -> None:
     """Clear what is kept for a key, by whatever profile; what the disk refuses is told in the log."""
-    others = [other for other in places.of_each_profile() if _is_noted(other, key)]
-    for owner in (places, *others):
+    others = [other for other in settings.each_other_profile() if _is_noted(other.paths, key)]
+    for owner in (settings, *others):
         for clear in (
-            lambda owner=owner: rejected_keys.bury(settings, owner, key, "REVOKED"),
-            lambda owner=owner: credentials.forget_key(settings, owner, key.fingerprint),
+            lambda owner=owner: rejected_keys.bury(owner, key, "REVOKED"),
+            lambda owner=owner: credentials.forget_key(owner, key.fingerprint),
         ):
             try:
                 clear()
@@ -65,9 +64,9 @@ def _clear(settings: Settings, places: Places, key: ApiKey) -> None:
                 _log.warning("%s is revoked, but: %s", key.masked, error)
 
 
-def _is_noted(places: Places, key: ApiKey) -> bool:
+def _is_noted(paths: Paths, key: ApiKey) -> bool:
     try:
-        card = read_card(places)
+        card = read_card(paths)
     except CredentialStoreError as error:
         _log.warning("Whether %s is stored there is not known: %s", key.masked, error)
         return False

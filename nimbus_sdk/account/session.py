@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 
 from nimbus_sdk.account import session_cache
 from nimbus_sdk.account.record import SessionRecord
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import sealed
 
@@ -80,9 +79,9 @@ def current_session(*, profile: str | None = None) -> AuthSession:
     if isinstance(cached, AuthSession):
         return cached
     settings = Settings.load(profile=profile)
-    places = Places.of(settings)
-    before = sealed.stamp(places.session)
-    session = as_session(session_cache.session_of(places, session_cache.named_key(settings)))
+    paths = settings.paths
+    before = sealed.stamp(paths.session)
+    session = as_session(session_cache.session_of(paths, session_cache.named_key(settings)))
     if before is not None:
-        session_cache.cache_session(profile, session, places.session, before)
+        session_cache.cache_session(profile, session, paths.session, before)
     return session

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from nimbus_sdk.account.record import ROLLBACK_SECONDS, SessionRecord, usable
 from nimbus_sdk.config.dotenv import dotenv_values
 from nimbus_sdk.config.keys import ApiKey, received
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionExpiredError, SessionNotFoundError
 from nimbus_sdk.storage import sealed
@@ -31,7 +31,7 @@ _DECIDING = (KEY_VARIABLE, "NIMBUS_SDK_HOME", "NIMBUS_SDK_PROFILE")
 _DECIDING_RAW = _DECIDING if os.name == "nt" else tuple(map(os.fsencode, _DECIDING))
 
 
-def kept_session(places: Places) -> SessionRecord | None:
+def kept_session(paths: Paths) -> SessionRecord | None:
     """The profile's session as it is kept, whatever its age, or None.
 
     Raises:
@@ -39,56 +39,56 @@ def kept_session(places: Places) -> SessionRecord | None:
     """
     # The waiting one first: an install writes its session and then removes this one, so that whoever looks in
     # the other order may find neither.
-    record = _waiting(places) or sealed.read(places)
+    record = _waiting(paths) or sealed.read(paths)
     return None if record is None else SessionRecord.from_dict(record)
 
 
-def _waiting(places: Places) -> sealed.Record | None:
+def _waiting(paths: Paths) -> sealed.Record | None:
     """The session of an install whose core is the current one, and that has not come to its end yet."""
-    if not os.path.exists(places.next_session):
+    if not os.path.exists(paths.next_session):
         return None
-    waiting = sealed.staged(places)
-    return waiting[1] if waiting is not None and waiting[0] == _install_id_in_use(places) else None
+    waiting = sealed.staged(paths)
+    return waiting[1] if waiting is not None and waiting[0] == _install_id_in_use(paths) else None
 
 
-def _install_id_in_use(places: Places) -> str | None:
+def _install_id_in_use(paths: Paths) -> str | None:
     from nimbus_sdk.storage.pointer import read_pointer
 
     try:
-        pointer = read_pointer(places.core)
+        pointer = read_pointer(paths.core)
     except CoreError:
         # Whoever uses the core is told; a session does not hang on it.
         return None
     return None if pointer is None else pointer.install_id
 
 
-def session_of(places: Places, key: ApiKey | None) -> SessionRecord:
+def session_of(paths: Paths, key: ApiKey | None) -> SessionRecord:
     """The session for a key (or for whatever key was used last), if it may be used now.
 
     Raises:
         SessionError: As for :func:`current_session`.
     """
-    session = kept_session(places)
+    session = kept_session(paths)
     if session is None:
-        raise _absent(places, key)
+        raise _absent(paths, key)
     if key is not None and key.fingerprint != session.key_fingerprint:
         raise SessionNotFoundError(
-            f"The session of profile {places.profile} belongs to {session.key_masked}, "
+            f"The session of profile {paths.profile} belongs to {session.key_masked}, "
             f"but {KEY_VARIABLE} or the key given is {key.masked}.",
             hint="Install with that key once, or unset the variable; `nimbus-sdk explain` shows all keys.",
         )
-    if os.path.exists(places.refusal(session.key_fingerprint, session.api_origin)):
-        raise _refused(places, session.key_fingerprint, session.key_masked, session.api_origin)
-    now, seen = time.time(), sealed.last_seen(places)
+    if os.path.exists(paths.refusal(session.key_fingerprint, session.api_origin)):
+        raise _refused(paths, session.key_fingerprint, session.key_masked, session.api_origin)
+    now, seen = time.time(), sealed.last_seen(paths)
     moment = datetime.fromtimestamp(now, UTC)
     try:
         usable(session, moment, None if seen is None else datetime.fromtimestamp(seen, UTC))
     except SessionExpiredError:
         # Else a clock that is set back to before the end would bring the session back.
-        sealed.note_seen(places, now)
+        sealed.note_seen(paths, now)
         raise
     if now - max(seen or 0.0, session.validated_at.timestamp()) > NOTE_TIME_EVERY_SECONDS:
-        sealed.note_seen(places, now)
+        sealed.note_seen(paths, now)
     return session
 
 
@@ -162,15 +162,15 @@ def named_key(settings: Settings) -> ApiKey | None:
     return given
 
 
-def _absent(places: Places, key: ApiKey | None) -> SessionNotFoundError:
-    services = [] if key is None else sealed.refused_by(places, key.fingerprint)
+def _absent(paths: Paths, key: ApiKey | None) -> SessionNotFoundError:
+    services = [] if key is None else sealed.refused_by(paths, key.fingerprint)
     if key is not None and services:
-        return _refused(places, key.fingerprint, key.masked, services[0])
-    return SessionNotFoundError(f"There is no session for profile {places.profile} on this machine.")
+        return _refused(paths, key.fingerprint, key.masked, services[0])
+    return SessionNotFoundError(f"There is no session for profile {paths.profile} on this machine.")
 
 
-def _refused(places: Places, fingerprint: str, masked: str, service: str) -> SessionNotFoundError:
-    note = sealed.refusal(places, fingerprint, service) or {}
+def _refused(paths: Paths, fingerprint: str, masked: str, service: str) -> SessionNotFoundError:
+    note = sealed.refusal(paths, fingerprint, service) or {}
     return SessionNotFoundError(
         f"The service at {service} refused the key {masked} on {note.get('at')} ({note.get('code')}).",
         hint="It brings no session any more: set or install with another key, or ask for a new one at "

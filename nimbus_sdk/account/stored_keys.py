@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from nimbus_sdk.config.keys import accepted, received
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import MissingKeyError
 from nimbus_sdk.storage import credentials, key_lookup
@@ -27,7 +26,7 @@ def save_api_key(key: str, *, profile: str | None = None) -> str:
     if checked is None:
         raise MissingKeyError("There is no key to save.")
     settings = Settings.load(profile=profile)
-    return credentials.save_key(settings, Places.of(settings), checked, origin(settings.api_url)).store.name
+    return credentials.save_key(settings, checked, origin(settings.api_url)).store.name
 
 
 async def save_api_key_async(key: str, *, profile: str | None = None) -> str:
@@ -42,7 +41,7 @@ def get_stored_api_key(*, profile: str | None = None) -> str | None:
         CredentialStoreError: The store cannot be read.
     """
     settings = Settings.load(profile=profile)
-    stored = credentials.read_stored(settings, Places.of(settings))
+    stored = credentials.read_stored(settings)
     return None if stored.key is None else stored.key.reveal()
 
 
@@ -61,7 +60,7 @@ def delete_stored_api_key(*, profile: str | None = None) -> bool:
         CredentialStoreError: The store refused.
     """
     settings = Settings.load(profile=profile)
-    return credentials.forget_key(settings, Places.of(settings))
+    return credentials.forget_key(settings)
 
 
 async def delete_stored_api_key_async(*, profile: str | None = None) -> bool:
@@ -74,7 +73,7 @@ async def delete_stored_api_key_async(*, profile: str | None = None) -> bool:
 def explain(*, profile: str | None = None) -> KeyResolution:
     """Every place where a key may come from, in order, and which one gives it; keys are masked."""
     settings = Settings.load(profile=profile)
-    return key_lookup.explain(settings, Places.of(settings))
+    return key_lookup.explain(settings)
 
 
 async def explain_async(*, profile: str | None = None) -> KeyResolution:

@@ -9,7 +9,6 @@ from nimbus_sdk.api import endpoints
 from nimbus_sdk.api.endpoints import EventType, InferenceType
 from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Health, ModelInfo, Revocation
 from nimbus_sdk.config.keys import ApiKey, accepted, received
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.key_lookup import find_key
 from nimbus_sdk.transport.driver import AsyncDriver, Driver
@@ -224,7 +223,7 @@ class _Voice:
 
     def _found(self) -> Flow[ApiKey]:
         if self._key is None:
-            found = yield from work(lambda: find_key(self.settings, Places.of(self.settings)))
+            found = yield from work(lambda: find_key(self.settings))
             self._key = found.key
         return self._key
 

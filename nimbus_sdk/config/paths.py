@@ -1,20 +1,18 @@
-"""Every path the SDK touches."""
+"""Every path the SDK touches, reached as ``settings.paths``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
 
 APPLICATION = "nimbus-sdk"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """Where things are kept: below ``NIMBUS_SDK_HOME``, or in the platform's own folders.
+class Paths:
+    """Where files are stored: below ``NIMBUS_SDK_HOME``, or in the platform's own folders.
 
     Attributes:
         config: Holds ``credentials.json``.
@@ -24,7 +22,7 @@ class Places:
         profile: Which account's session is meant.
 
     Example:
-        >>> Places.of(Settings(home="/srv/nimbus")).session
+        >>> Paths.of("/srv/nimbus", "default").session
         '/srv/nimbus/state/profiles/default/session.json'
     """
 
@@ -35,35 +33,34 @@ class Places:
     profile: str
 
     @classmethod
-    def of(cls, settings: Settings) -> Places:
-        """The folders for these settings; none of them is made here.
+    def of(cls, home: str | None, profile: str) -> Paths:
+        """The paths below a folder, or below the platform's folders for None; none of them is created.
 
         Raises:
             ConfigurationError: This user has no home folder, and no folder was named.
         """
-        if settings.home is not None:
-            home = settings.home
+        if home is not None:
             return cls(
                 config=os.path.join(home, "config"),
                 data=os.path.join(home, "data"),
                 state=os.path.join(home, "state"),
                 cache=os.path.join(home, "cache"),
-                profile=settings.profile,
+                profile=profile,
             )
         try:
-            places = cls._of_platform(settings.profile)
+            paths = cls._of_platform(profile)
         except RuntimeError:
-            # So say newer versions of platformdirs where older ones give a path that starts with ~.
-            places = None
-        if places is None or not os.path.isabs(places.state):
+            # Newer versions of platformdirs raise this where older ones return a path that starts with ~.
+            paths = None
+        if paths is None or not os.path.isabs(paths.state):
             raise ConfigurationError(
-                "This user has no home folder, so there is no place to keep anything.",
+                "This user has no home folder, so there is no place to store anything.",
                 hint="Set NIMBUS_SDK_HOME to a folder that this user can write to.",
             )
-        return places
+        return paths
 
     @classmethod
-    def _of_platform(cls, profile: str) -> Places:
+    def _of_platform(cls, profile: str) -> Paths:
         import platformdirs
 
         return cls(
@@ -73,29 +70,6 @@ class Places:
             cache=platformdirs.user_cache_dir(APPLICATION, appauthor=False),
             profile=profile,
         )
-
-    def of_each_profile(self) -> Iterator[Places]:
-        """The same folders for every other profile that keeps something here."""
-        try:
-            names = sorted(os.listdir(os.path.join(self.state, "profiles")))
-        except OSError:
-            return
-        for name in names:
-            if name != self.profile and "@" not in name:
-                yield replace(self, profile=name)
-
-    def of_service(self, entry: str) -> Places:
-        """The same folders for another system's key, which is kept beside the profile's own.
-
-        Args:
-            entry: What the key is stored under, such as ``nimbus-os.production``.
-
-        Example:
-            >>> Places.of(Settings(home="/srv/nimbus")).of_service("neuroai").key_card
-            '/srv/nimbus/state/profiles/default@neuroai/key.json'
-        """
-        # No profile has an @ in its name, so no entry is ever taken for one.
-        return replace(self, profile=f"{self.profile}@{entry}")
 
     @property
     def credentials(self) -> str:

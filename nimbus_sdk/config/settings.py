@@ -9,10 +9,12 @@ The offline path reads this module, so it imports nothing heavy.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from nimbus_sdk.config.dotenv import dotenv_values, nearest_dotenv
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import ConfigurationError
 
 KEY_VARIABLE = "NIMBUS_API_KEY"
@@ -39,7 +41,7 @@ _YES = frozenset({"1", "true", "yes", "on"})
 _NO = frozenset({"", "0", "false", "no", "off"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that can be configured, decided once and handed on whole.
 
@@ -108,6 +110,38 @@ class Settings:
             if value is not None:
                 chosen[name] = _checked(name, value)
         return cls(dotenv=dotenv, **chosen)  # type: ignore[arg-type]
+
+    @cached_property
+    def paths(self) -> Paths:
+        """Every path that these settings lead to.
+
+        Raises:
+            ConfigurationError: This user has no home folder, and no folder was named.
+        """
+        return Paths.of(self.home, self.profile)
+
+    def for_service(self, entry: str) -> Settings:
+        """The same settings for another system's key, which is stored beside the profile's own.
+
+        Args:
+            entry: The name that the key is stored under, such as ``nimbus-os.production``.
+
+        Example:
+            >>> Settings(home="/srv/nimbus").for_service("neuroai").paths.key_card
+            '/srv/nimbus/state/profiles/default@neuroai/key.json'
+        """
+        # No profile has an @ in its name, so no entry is ever taken for one.
+        return replace(self, profile=f"{self.profile}@{entry}")
+
+    def each_other_profile(self) -> Iterator[Settings]:
+        """The same settings for every other profile that has stored something here."""
+        try:
+            names = sorted(os.listdir(os.path.join(self.paths.state, "profiles")))
+        except OSError:
+            return
+        for name in names:
+            if name != self.profile and "@" not in name:
+                yield replace(self, profile=name)
 
 
 def _from_folder(path: str | None) -> dict[str, str]:

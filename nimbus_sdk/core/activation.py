@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nimbus_sdk.account import renewal
 from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import requirements, switching, unpack, verify
 from nimbus_sdk.display.progress import ProgressEvent, Report
@@ -43,9 +43,7 @@ class CoreWheel:
     discard: Callable[[], None]
 
 
-def fetched_wheel(
-    settings: Settings, places: Places, key: ApiKey, version: str | None, report: Report
-) -> Flow[CoreWheel]:
+def fetched_wheel(settings: Settings, key: ApiKey, version: str | None, report: Report) -> Flow[CoreWheel]:
     """Fetch the wheel that fits this interpreter: three requests (token, release, asset).
 
     Raises:
@@ -58,9 +56,9 @@ def fetched_wheel(
     from nimbus_sdk.core.wheel.download import Download
 
     github.require_trusted_source(settings)
-    yield from work(lambda: _own(places.cache))
+    yield from work(lambda: _own(settings.paths.cache))
     report(ProgressEvent("token", "Asking for access to the release"))
-    token = yield from renewal.release_token(settings, places, key)
+    token = yield from renewal.release_token(settings, key)
     report(ProgressEvent("release", "Looking for the release that fits"))
     published = yield from release.find_release(settings, token, version)
     requirements.require_environment(published.requires, published.requires_python)
@@ -68,7 +66,7 @@ def fetched_wheel(
     digest = yield from release.expected_digest(settings, published, asset, token)
     title = f"Downloading core {published.version}"
     sink = Download(
-        places.downloads,
+        settings.paths.downloads,
         asset.name,
         asset.size,
         digest,
@@ -79,7 +77,7 @@ def fetched_wheel(
 
 
 def put_in_use(
-    settings: Settings, places: Places, found: Found, session: SessionRecord, wheel: CoreWheel, report: Report
+    settings: Settings, found: Found, session: SessionRecord, wheel: CoreWheel, report: Report
 ) -> Flow[SessionRecord]:
     """Check, unpack and try out a wheel, then switch to it and keep session and key with it.
 
@@ -91,32 +89,32 @@ def put_in_use(
         SessionError: The session cannot be kept; likewise.
         CredentialStoreError: The key cannot be kept; likewise.
     """
-    yield from work(lambda: _own(places.data))
+    yield from work(lambda: _own(settings.paths.data))
     report(ProgressEvent("verify", "Checking what arrived"))
     facts = yield from work(lambda: verify.check_wheel(wheel.path, wheel.name))
     requirements.require_environment(facts.requires, facts.requires_python)
     report(ProgressEvent("unpack", "Unpacking"))
-    core = yield from work(lambda: unpack.stage(wheel.path, places.core, facts, wheel.sha256))
+    core = yield from work(lambda: unpack.stage(wheel.path, settings.paths.core, facts, wheel.sha256))
     try:
         report(ProgressEvent("probe", "Trying it out"))
         yield from work(lambda: unpack.probe(core))
         report(ProgressEvent("save", "Keeping core, session and key"))
-        return (yield from work(lambda: _committed(settings, places, found, session, core)))
+        return (yield from work(lambda: _committed(settings, found, session, core)))
     except BaseException:
-        _drop_unless_in_use(places, core)
+        _drop_unless_in_use(settings.paths, core)
         raise
 
 
 def _committed(
-    settings: Settings, places: Places, found: Found, session: SessionRecord, core: InstalledCore
+    settings: Settings, found: Found, session: SessionRecord, core: InstalledCore
 ) -> SessionRecord:
     """Keep everything. The switch of the core's pointer is the one moment at which the new state counts."""
-    with renewal.key_kept(settings, places, found, session) as session:
-        sealed.stage(places, session.to_dict(), core.install_id)
-        switching.switch(places.core, core)
+    with renewal.key_kept(settings, found, session) as session:
+        sealed.stage(settings.paths, session.to_dict(), core.install_id)
+        switching.switch(settings.paths.core, core)
     try:
-        renewal.keep_session(places, session)
-        switching.prune(places.core)
+        renewal.keep_session(settings.paths, session)
+        switching.prune(settings.paths.core)
     except NimbusError as error:
         # The new state holds already: the staged session counts, and a later run tidies up.
         _log.warning("The core is installed; what was left to tidy up was not: %s", error)
@@ -129,9 +127,9 @@ def _own(folder: str) -> None:
         fs.make_private_folder(folder)
 
 
-def _drop_unless_in_use(places: Places, core: InstalledCore) -> None:
+def _drop_unless_in_use(paths: Paths, core: InstalledCore) -> None:
     try:
-        pointer = read_pointer(places.core)
+        pointer = read_pointer(paths.core)
     except CoreIntegrityError:
         # Whatever a damaged pointer meant, it was not what has only just been unpacked.
         pointer = None

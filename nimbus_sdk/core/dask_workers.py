@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nimbus_sdk.account.session import current_session
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.license_gate import lend
 from nimbus_sdk.core.wheel import loader
@@ -51,4 +50,4 @@ class NimbusWorkers(WorkerPlugin):
             CoreError: The worker's machine has no core, or one that does not load.
         """
         lend(self.session)
-        loader.load(Places.of(Settings.load()).core)
+        loader.load(Settings.load().paths.core)

@@ -16,7 +16,6 @@ from nimbus_sdk.account.record import SessionRecord, standing
 from nimbus_sdk.account.session import AuthSession, as_session
 from nimbus_sdk.account.session_cache import session_of
 from nimbus_sdk.config.keys import ApiKey, accepted, received
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.activation import fetched_wheel, put_in_use
 from nimbus_sdk.core.wheel import manifest, verify
@@ -105,7 +104,7 @@ def installing(
     settings: Settings, given: Given, *, force: bool, version: str | None, report: Report
 ) -> Flow[SessionRecord]:
     """The whole story, as a flow."""
-    order = _Order(settings, Places.of(settings), accepted(given), _wanted(version), report)
+    order = _Order(settings, accepted(given), _wanted(version), report)
     named = yield from work(lambda: cheap_key(settings, order.given))
     if settings.offline:
         return (yield from work(lambda: order.required(named)))
@@ -115,7 +114,7 @@ def installing(
         if session is not None and order.complete(named, session):
             report(ProgressEvent("done", "The core is installed, and the session is valid"))
             return session
-    lock = Lock(order.places.lock)
+    lock = Lock(order.settings.paths.lock)
     try:
         served = yield from _waited(order, lock, named, session)
         if served is not None:
@@ -132,7 +131,7 @@ def installing(
             return renewal.served_stale(session, error)
         if session is not None and session.key_fingerprint == found.key.fingerprint:
             report(ProgressEvent("validate", "Renewing the session"))
-            return (yield from renewal.renewed_or_stale(settings, order.places, found, session))
+            return (yield from renewal.renewed_or_stale(settings, found, session))
         return (yield from _from_the_start(order, found, core_stays=order.core_is_there() and not force))
     finally:
         lock.release()
@@ -169,7 +168,6 @@ class _Order:
     """What was asked for, and where it goes."""
 
     settings: Settings
-    places: Places
     given: ApiKey | None
     version: str | None
     report: Report
@@ -177,12 +175,12 @@ class _Order:
     def key(self, session: SessionRecord | None) -> Found:
         """The key that counts; a person is asked for one only where there is no session to go on with."""
         prompt = None if session is None else str
-        return find_key(self.settings, self.places, self.given, prompt=prompt)
+        return find_key(self.settings, self.given, prompt=prompt)
 
     def core_is_there(self) -> bool:
         """Whether the core that was asked for is the current one, and whole."""
         try:
-            core = manifest.current(self.places.core)
+            core = manifest.current(self.settings.paths.core)
             return core is not None and self.version in (None, core.version) and not verify.altered(core)
         except CoreError:
             return False
@@ -192,7 +190,7 @@ class _Order:
         if not self.core_is_there():
             return None
         try:
-            session = session_of(self.places, None if named is None else named.key)
+            session = session_of(self.settings.paths, None if named is None else named.key)
         except SessionError:
             return None
         # What another service said of the key is no word of this one.
@@ -205,11 +203,11 @@ class _Order:
             SessionError: There is no session that may be used.
             CoreNotInstalledError: The core that was asked for is not there, or not whole.
         """
-        session = session_of(self.places, None if named is None else named.key)
+        session = session_of(self.settings.paths, None if named is None else named.key)
         if not self.core_is_there():
             wanted = "The core" if self.version is None else f"Core {self.version}"
             raise CoreNotInstalledError(
-                f"{wanted} is not installed whole in {self.places.core}, and offline mode is on.",
+                f"{wanted} is not installed whole in {self.settings.paths.core}, and offline mode is on.",
                 hint="Run it once with network: unset NIMBUS_SDK_OFFLINE, and leave offline=True out.",
             )
         return session
@@ -220,20 +218,20 @@ class _Order:
             return False
         if named is None or named.source not in renewal.GIVEN_BY_A_PERSON:
             return True
-        card = read_card(self.places)
+        card = read_card(self.settings.paths)
         stored = card is not None and card.fingerprint == named.key.fingerprint
         return stored or self.settings.credential_store == "none"
 
 
 def _from_the_start(order: _Order, found: Found, *, core_stays: bool) -> Flow[SessionRecord]:
     order.report(ProgressEvent("validate", f"Validating {found.key.masked}"))
-    session = yield from renewal.confirmed(order.settings, order.places, found.key)
+    session = yield from renewal.confirmed(order.settings, found.key)
     if core_stays:
-        session = yield from work(lambda: renewal.keep(order.settings, order.places, found, session))
+        session = yield from work(lambda: renewal.keep(order.settings, found, session))
     else:
-        wheel = yield from fetched_wheel(order.settings, order.places, found.key, order.version, order.report)
+        wheel = yield from fetched_wheel(order.settings, found.key, order.version, order.report)
         try:
-            session = yield from put_in_use(order.settings, order.places, found, session, wheel, order.report)
+            session = yield from put_in_use(order.settings, found, session, wheel, order.report)
         finally:
             wheel.discard()
     order.report(ProgressEvent("done", "Done"))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.account.record import SessionRecord, usable
 from nimbus_sdk.account.session import current_session
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core import pickling
 from nimbus_sdk.core.wheel import loader
@@ -48,7 +47,7 @@ def from_core(name: str) -> object:
         CoreNotInstalledError: There is no core; the message says what to run.
         CoreError: It cannot be loaded, or does not offer the name.
     """
-    offered = loader.offered(Places.of(Settings.load()).core, name)
+    offered = loader.offered(Settings.load().paths.core, name)
     pickling.teach_pickle()
     return pickling.under_public_name(_within_bounds(offered, name), name)
 
@@ -164,7 +163,7 @@ def fetching(load_model: Callable[..., R]) -> Callable[..., R]:
 
     @functools.wraps(load_model)
     def fetched_when_absent(kind: object, name_or_path: object, **named: object) -> R:
-        given = {"search": (Places.of(Settings.load()).models,), **named}
+        given = {"search": (Settings.load().paths.models,), **named}
         try:
             return load_model(kind, name_or_path, **given)
         except FileNotFoundError as absent:

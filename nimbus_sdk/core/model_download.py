@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.account.session_cache import session_of
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, is_loopback, origin
 from nimbus_sdk.core.model_registry import covers, finding_model
 from nimbus_sdk.core.wheel.download import STRANGER, Download
@@ -50,13 +50,13 @@ def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
     Raises:
         CoreInstallError: The disk refused.
     """
-    places = Places.of(Settings.load(profile=profile))
-    with told(places.models):
+    paths = Settings.load(profile=profile).paths
+    with told(paths.models):
         try:
-            found = sorted(name for name in os.listdir(places.models) if name.endswith(MODEL_SUFFIX))
+            found = sorted(name for name in os.listdir(paths.models) if name.endswith(MODEL_SUFFIX))
         except FileNotFoundError:
             found = []
-        for folder in (places.models, places.downloads):
+        for folder in (paths.models, paths.downloads):
             if os.path.isdir(folder):
                 fs.remove_tree(folder)
     return tuple(name.removesuffix(MODEL_SUFFIX) for name in found)
@@ -94,21 +94,21 @@ async def download_model_async(
 
 def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
     """The whole story, as a flow."""
-    places = Places.of(settings)
-    kept = kept_path(places, name)
+    paths = settings.paths
+    kept = kept_path(paths, name)
     named = yield from work(lambda: key_lookup.cheap_key(settings))
-    session = yield from work(lambda: session_of(places, None if named is None else named.key))
+    session = yield from work(lambda: session_of(paths, None if named is None else named.key))
     model = yield from finding_model(settings, name)
     if not covers(session.license_type, model.requires_license):
         raise PermissionDeniedError(
             f"The model {name} needs the {model.requires_license} license; yours is {session.license_type}."
         )
-    found = yield from work(lambda: key_lookup.find_key(settings, places))
+    found = yield from work(lambda: key_lookup.find_key(settings))
     step = _call(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
     size = yield from _heeding_its_own(settings, found.key, step, _size(step, name))
     allowed = replace(step, allowance=size / SLOWEST_BYTES_PER_SECOND)
     sink = Download(
-        places.downloads,
+        paths.downloads,
         f"{name}{MODEL_SUFFIX}",
         size,
         model.checksum.removeprefix("sha256:"),
@@ -134,10 +134,10 @@ def _heeding_its_own(settings: Settings, key: ApiKey, step: Call, conversation: 
     """Have a conversation in which the service may call the key dead, and a storage host may not."""
     if step.auth is None:
         return (yield from conversation)
-    return (yield from rejected_keys.heeding(settings, Places.of(settings), key, conversation))
+    return (yield from rejected_keys.heeding(settings, key, conversation))
 
 
-def kept_path(places: Places, name: str) -> str:
+def kept_path(paths: Paths, name: str) -> str:
     """Where the file of a model is kept.
 
     Raises:
@@ -145,7 +145,7 @@ def kept_path(places: Places, name: str) -> str:
     """
     if _NAME.fullmatch(name) is None:
         raise ConfigurationError(f"{name!r} is no name of a model.")
-    return os.path.join(places.models, f"{name}{MODEL_SUFFIX}")
+    return os.path.join(paths.models, f"{name}{MODEL_SUFFIX}")
 
 
 def _call(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Call:

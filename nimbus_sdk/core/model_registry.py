@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.account.session_cache import session_of
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.storage import key_lookup
@@ -25,10 +24,9 @@ def listing_models(
     """Ask for the pre-trained models."""
     from nimbus_sdk.api import endpoints
 
-    places = Places.of(settings)
-    found = yield from work(lambda: key_lookup.find_key(settings, places))
+    found = yield from work(lambda: key_lookup.find_key(settings))
     asked = endpoints.list_models(settings.api_url, found.key, paradigm, model_type)
-    return (yield from rejected_keys.heeding(settings, places, found.key, asked))
+    return (yield from rejected_keys.heeding(settings, found.key, asked))
 
 
 def finding_model(settings: Settings, name: str) -> Flow[ModelInfo]:
@@ -45,7 +43,7 @@ def checking_license(settings: Settings, name: str) -> Flow[bool]:
     """Whether the session's tier covers a model."""
     named = yield from work(lambda: key_lookup.cheap_key(settings))
     key = None if named is None else named.key
-    session = yield from work(lambda: session_of(Places.of(settings), key))
+    session = yield from work(lambda: session_of(settings.paths, key))
     model = yield from finding_model(settings, name)
     return covers(session.license_type, model.requires_license)
 

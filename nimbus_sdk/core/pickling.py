@@ -12,7 +12,6 @@ import sys
 from importlib import import_module
 from types import FunctionType, ModuleType
 
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader
 
@@ -70,7 +69,7 @@ def called(module: str, name: str, *arguments: object) -> object:
 
 def _of_core(module: str, name: str) -> object:
     if module not in sys.modules:
-        loader.load(Places.of(Settings.load()).core)
+        loader.load(Settings.load().paths.core)
     found: object = import_module(module)
     teach_pickle()
     for part in name.split("."):

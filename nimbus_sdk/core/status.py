@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nimbus_sdk.account import renewal
 from nimbus_sdk.account.session import AuthSession, current_session
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader, manifest, switching, verify
 from nimbus_sdk.core.wheel.manifest import InstalledCore
@@ -74,22 +74,22 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
         ...     print("run nimbus_sdk.install_core(…)")
     """
     settings = Settings.load(profile=profile)
-    places = Places.of(settings)
+    paths = settings.paths
     try:
-        core = manifest.current(places.core)
+        core = manifest.current(paths.core)
     except CoreError as error:
-        return InstallationStatus(True, None, places.core, _session(settings), (error.message,))
+        return InstallationStatus(True, None, paths.core, _session(settings), (error.message,))
     # The session comes with the core: whoever looks for it before may miss it while both are installed.
     session = _session(settings)
     if core is None:
         return InstallationStatus(False, None, None, session, ("The core is not installed.",))
-    return InstallationStatus(True, core.version, core.folder, session, _problems(places, core))
+    return InstallationStatus(True, core.version, core.folder, session, _problems(paths, core))
 
 
 def offered_by_core(names: Iterable[str]) -> frozenset[str]:
     """Those of the names that the installed core has; none where there is no core that loads."""
     try:
-        module = loader.load(Places.of(Settings.load()).core)
+        module = loader.load(Settings.load().paths.core)
     except NimbusError:
         return frozenset()
     return frozenset(name for name in names if hasattr(module, ALIASES.get(name, name)))
@@ -121,11 +121,11 @@ async def uninstall_core_async(*, profile: str | None = None) -> tuple[str, ...]
 
 def uninstalling(settings: Settings) -> Flow[tuple[str, ...]]:
     """Remove every version, while nobody installs one."""
-    places = Places.of(settings)
-    lock = Lock(places.lock)
+    paths = settings.paths
+    lock = Lock(paths.lock)
     try:
         yield from renewal.locked(lock)
-        return (yield from work(lambda: switching.uninstall(places.core)))
+        return (yield from work(lambda: switching.uninstall(paths.core)))
     finally:
         lock.release()
 
@@ -137,12 +137,12 @@ def _session(settings: Settings) -> AuthSession | None:
         return None
 
 
-def _problems(places: Places, core: InstalledCore) -> tuple[str, ...]:
+def _problems(paths: Paths, core: InstalledCore) -> tuple[str, ...]:
     faults = verify.check_installed(core.folder)
     if faults:
         return faults
     try:
-        loader.load(places.core)
+        loader.load(paths.core)
     except CoreError as error:
         return (error.message,)
     return ()

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 
 from nimbus_sdk.account.flows import refreshing
 from nimbus_sdk.account.record import SessionRecord
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.status import check_installation
 from nimbus_sdk.doctor import local_checks
@@ -49,9 +48,9 @@ async def diagnose_async(*, profile: str | None = None, offline_for: timedelta |
 
 def diagnosing(settings: Settings, offline_for: timedelta | None) -> Flow[Diagnosis]:
     """The whole examination, as a flow."""
-    places = Places.of(settings)
+    paths = settings.paths
     # First of all: whoever reads a key or a session closes its file to others, or sets a damaged one aside.
-    exposed = yield from work(lambda: tuple(local_checks.open_to_others(places)))
+    exposed = yield from work(lambda: tuple(local_checks.open_to_others(paths)))
     about_session, session = yield from work(lambda: local_checks.session(settings))
     lasting: tuple[Finding, ...] = ()
     if offline_for is not None:
@@ -63,9 +62,9 @@ def diagnosing(settings: Settings, offline_for: timedelta | None) -> Flow[Diagno
     status = yield from work(lambda: check_installation(profile=settings.profile))
     usable = bool(status) and session is not None
     findings = [local_checks.core(status), about_session, *lasting]
-    findings.append((yield from work(lambda: local_checks.key(settings, places))))
-    findings.append((yield from work(lambda: local_checks.keyring(settings, places))))
-    findings.extend((yield from work(lambda: tuple(local_checks.folders(places, usable)))))
+    findings.append((yield from work(lambda: local_checks.key(settings))))
+    findings.append((yield from work(lambda: local_checks.keyring(settings))))
+    findings.extend((yield from work(lambda: tuple(local_checks.folders(paths, usable)))))
     findings.extend(exposed)
     findings.extend((yield from network(settings, usable)))
     return Diagnosis(tuple(findings), usable, None if session is None else session.expires_at)

@@ -10,7 +10,7 @@ from shutil import disk_usage
 
 from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.account.session import current_session
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.status import InstallationStatus
 from nimbus_sdk.doctor.finding import Finding, in_words, ok, trouble
@@ -44,13 +44,13 @@ def session(settings: Settings) -> tuple[Finding, SessionRecord | None]:
     return ok("session", cause), found
 
 
-def key(settings: Settings, places: Places) -> Finding:
+def key(settings: Settings) -> Finding:
     """Whether a key can be had for the next renewal; the offline start needs none."""
-    resolution = key_lookup.explain(settings, places)
+    resolution = key_lookup.explain(settings)
     winner = resolution.winner
     if winner is not None:
         cause = f"{winner.key_masked} from {winner.location}"
-        refused = refusal(settings, places, winner)
+        refused = refusal(settings, winner)
         if refused:
             fix = (
                 f"Use another key, or ask for a new one at {SUPPORT}; if the service has made this one valid "
@@ -70,39 +70,39 @@ def key(settings: Settings, places: Places) -> Finding:
     )
 
 
-def refusal(settings: Settings, places: Places, source: SourceReport) -> str:
+def refusal(settings: Settings, source: SourceReport) -> str:
     """That the service called a key dead, and when, in words; empty where it did not."""
     try:
         service = origin(settings.api_url)
-        note = sealed.refusal(places, source.fingerprint, service) if source.fingerprint else None
+        note = sealed.refusal(settings.paths, source.fingerprint, service) if source.fingerprint else None
     except SessionError:
         # A note that cannot be read is no news of the key, and whoever uses the key is told of the note.
         return ""
     return "" if note is None else f"the service called it dead on {note.get('at')} ({note.get('code')})"
 
 
-def keyring(settings: Settings, places: Places) -> Finding:
+def keyring(settings: Settings) -> Finding:
     """Which credential store works, and whether a keyring is left alone for now."""
-    resting = breaker_state(places)
+    resting = breaker_state(settings.paths)
     if resting is not None:
         fix = (
             "Unlock the keyring, or set NIMBUS_SDK_CREDENTIAL_STORE=file; it is asked again after 10 minutes."
         )
         return trouble("keyring", f"the keyring was {resting}", fix, fatal=False)
     try:
-        choice = choose_store(settings, places)
+        choice = choose_store(settings)
     except CredentialStoreError as error:
         return trouble("keyring", error.message, error.hint, fatal=False)
     return ok("keyring", choice.reason)
 
 
-def folders(places: Places, usable_offline: bool) -> Iterator[Finding]:
+def folders(paths: Paths, usable_offline: bool) -> Iterator[Finding]:
     """Whether everything can be kept."""
     for name, path in (
-        ("config", places.config),
-        ("data", places.data),
-        ("state", places.state),
-        ("cache", places.cache),
+        ("config", paths.config),
+        ("data", paths.data),
+        ("state", paths.state),
+        ("cache", paths.cache),
     ):
         yield _folder(name, path, usable_offline)
 
@@ -126,9 +126,9 @@ def _folder(name: str, path: str, usable_offline: bool) -> Finding:
     return ok(f"folder {name}", f"{path}, {free / 2**30:,.1f} GiB free")
 
 
-def open_to_others(places: Places) -> Iterator[Finding]:
+def open_to_others(paths: Paths) -> Iterator[Finding]:
     """What others can read, or have laid there: nothing where all is well."""
-    for path in (places.credentials, places.seal, places.session):
+    for path in (paths.credentials, paths.seal, paths.session):
         try:
             found = os.lstat(path)
         except OSError:

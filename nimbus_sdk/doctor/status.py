@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from nimbus_sdk._version import __version__
 from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.account.session import current_session
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.status import InstallationStatus, check_installation
 from nimbus_sdk.doctor.local_checks import refusal
@@ -26,7 +26,7 @@ class Machine:
 
     Attributes:
         settings: The settings that count.
-        places: Where things are kept.
+        paths: Where things are kept.
         installation: What :func:`nimbus_sdk.check_installation` says.
         session: The session that may be used now, or None.
         session_problem: Why there is none, or None.
@@ -37,7 +37,7 @@ class Machine:
     """
 
     settings: Settings
-    places: Places
+    paths: Paths
     installation: InstallationStatus
     session: SessionRecord | None
     session_problem: str | None
@@ -54,19 +54,19 @@ class Machine:
             ConfigurationError: A setting cannot be used.
         """
         settings = Settings.load(profile=profile)
-        places = Places.of(settings)
+        paths = settings.paths
         session, problem = _session(settings)
-        store, reason = _store(settings, places)
+        store, reason = _store(settings)
         return cls(
             settings=settings,
-            places=places,
+            paths=paths,
             installation=check_installation(profile=settings.profile),
             session=session,
             session_problem=problem,
-            key=with_refusals(key_lookup.explain(settings, places), settings, places),
+            key=with_refusals(key_lookup.explain(settings), settings),
             store=store,
             store_reason=reason,
-            keyring_rest=breaker_state(places),
+            keyring_rest=breaker_state(paths),
         )
 
     @property
@@ -92,10 +92,10 @@ class Machine:
                 "core_repo": self.settings.core_repo,
                 "timeout": self.settings.timeout,
                 "dotenv": self.settings.dotenv,
-                "config": self.places.config,
-                "data": self.places.data,
-                "state": self.places.state,
-                "cache": self.places.cache,
+                "config": self.paths.config,
+                "data": self.paths.data,
+                "state": self.paths.state,
+                "cache": self.paths.cache,
             },
             "core": {
                 "installed": core.installed,
@@ -111,11 +111,11 @@ class Machine:
         }
 
 
-def with_refusals(resolution: KeyResolution, settings: Settings, places: Places) -> KeyResolution:
+def with_refusals(resolution: KeyResolution, settings: Settings) -> KeyResolution:
     """The same sources; of keys that the service has called dead, the details say so."""
 
     def judged(source: SourceReport) -> SourceReport:
-        told = "; ".join(filter(None, (refusal(settings, places, source), source.detail)))
+        told = "; ".join(filter(None, (refusal(settings, source), source.detail)))
         return replace(source, detail=told)
 
     return KeyResolution(tuple(map(judged, resolution.sources)))
@@ -128,13 +128,13 @@ def _session(settings: Settings) -> tuple[SessionRecord | None, str | None]:
         return None, str(error)
 
 
-def _store(settings: Settings, places: Places) -> tuple[str | None, str]:
+def _store(settings: Settings) -> tuple[str | None, str]:
     try:
-        card = read_card(places)
+        card = read_card(settings.paths)
         if card is not None and settings.credential_store is None:
             # Known without asking the keyring, which may want its password for an answer.
             return card.store, f"{card.store}, which has had a key since {card.saved_at}"
-        choice = choose_store(settings, places)
+        choice = choose_store(settings)
     except CredentialStoreError as error:
         return None, str(error)
     return choice.store.name, choice.reason

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast, overload
 
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings, origin
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage.file_backend import FileStore
@@ -120,18 +120,16 @@ class Stored(Generic[K_co]):
         return f"it is for {self.origin or 'a service of which no note was kept'}, not for {asked}"
 
 
-def choose_store(settings: Settings, places: Places) -> Choice:
+def choose_store(settings: Settings) -> Choice:
     """The store that these settings lead to; a keyring is asked once, to see whether it answers.
 
     Raises:
         CredentialStoreError: The setting names the keyring, and it does not work.
     """
-    return _in_first_that_works(settings, places, NIMBUS_BCI, lambda store: store.read(places.profile))[0]
+    return _in_first_that_works(settings, NIMBUS_BCI, lambda store: store.read(settings.paths.profile))[0]
 
 
-def save_key(
-    settings: Settings, places: Places, key: Key, origin: str, kind: KeyKind[Key] = NIMBUS_BCI
-) -> Choice:
+def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIMBUS_BCI) -> Choice:
     """Keep a key that was just found valid, and note for which API; the note comes first.
 
     Args:
@@ -146,26 +144,26 @@ def save_key(
             without a note it would be taken for a key of another API.
     """
     if settings.credential_store != MemoryStore.name:
-        announce(places, key, origin, otherwise=kind.origin)
-    choice, _ = _in_first_that_works(settings, places, kind, lambda store: store.write(places.profile, key))
+        announce(settings.paths, key, origin, otherwise=kind.origin)
+    choice, _ = _in_first_that_works(settings, kind, lambda store: store.write(settings.paths.profile, key))
     if choice.store.name == MemoryStore.name:
         return choice
     card = KeyCard.of(key, store=choice.store.name, origin=origin, now=time.time())
     notes = [choice.reason]
     try:
-        write_card(places, card)
+        write_card(settings.paths, card)
     except OSError as error:
         notes.append(f"the note beside it could not be written ({error.strerror or error})")
     if settings.credential_store is None and choice.store.name == KeyringStore.name:
-        notes.extend(_drop_file_copy(places))
+        notes.extend(_drop_file_copy(settings.paths))
     return Choice(choice.store, "; ".join(notes))
 
 
 @overload
-def read_stored(settings: Settings, places: Places) -> Stored[ApiKey]: ...
+def read_stored(settings: Settings) -> Stored[ApiKey]: ...
 @overload
-def read_stored(settings: Settings, places: Places, kind: KeyKind[K_co]) -> Stored[K_co]: ...
-def read_stored(settings: Settings, places: Places, kind: KeyKind[Key] = NIMBUS_BCI) -> Stored[Key]:
+def read_stored(settings: Settings, kind: KeyKind[K_co]) -> Stored[K_co]: ...
+def read_stored(settings: Settings, kind: KeyKind[Key] = NIMBUS_BCI) -> Stored[Key]:
     """What is stored for the profile; the store that the key card names is asked first.
 
     The key in the answer may be used for ``Stored.origin`` alone.
@@ -177,13 +175,13 @@ def read_stored(settings: Settings, places: Places, kind: KeyKind[Key] = NIMBUS_
         CredentialStoreError: The store that should have the key cannot be read. A keyring that nothing
             says to hold a key, and that does not answer, is only named in ``trouble``.
     """
-    noted = read_notes(places)
-    stores = _stores_to_search(settings, places, kind, noted.card)
+    noted = read_notes(settings.paths)
+    stores = _stores_to_search(settings, kind, noted.card)
     must_work = _must_work(settings, noted.card)
     trouble = ""
     for store in stores:
         try:
-            key = store.read(places.profile)
+            key = store.read(settings.paths.profile)
         except CredentialStoreError as error:
             if store.name in must_work:
                 raise
@@ -193,17 +191,16 @@ def read_stored(settings: Settings, places: Places, kind: KeyKind[Key] = NIMBUS_
             return Stored(
                 key=key,
                 store=store.name,
-                location=store.location(places.profile),
+                location=store.location(settings.paths.profile),
                 origin=noted.origin_of(key) or kind.origin,
                 trouble=trouble,
             )
-    searched = " or ".join(store.location(places.profile) for store in stores)
+    searched = " or ".join(store.location(settings.paths.profile) for store in stores)
     return Stored(key=None, store=stores[0].name, location=searched, trouble=trouble)
 
 
 def forget_key(
     settings: Settings,
-    places: Places,
     fingerprint: str | None = None,
     kind: KeyKind[Key] = NIMBUS_BCI,
 ) -> bool:
@@ -219,42 +216,45 @@ def forget_key(
     Raises:
         CredentialStoreError: The store that should have the key does not let it be removed.
     """
-    noted = read_notes(places)
-    stores = _stores_to_search(settings, places, kind, noted.card)
+    noted = read_notes(settings.paths)
+    stores = _stores_to_search(settings, kind, noted.card)
     must_work = _must_work(settings, noted.card)
     removed = False
     for store in stores:
         try:
-            removed |= _delete(store, places.profile, fingerprint)
+            removed |= _delete(store, settings.paths.profile, fingerprint)
         except CredentialStoreError:
             if store.name in must_work:
                 raise
     if fingerprint is None or noted.speaks_of_none_but(fingerprint):
-        remove_card(places)
+        remove_card(settings.paths)
     return removed
 
 
 def _in_first_that_works(
-    settings: Settings, places: Places, kind: KeyKind[Key], act: Callable[[CredentialStore[Key]], T]
+    settings: Settings, kind: KeyKind[Key], act: Callable[[CredentialStore[Key]], T]
 ) -> tuple[Choice, T]:
     if settings.credential_store is not None:
-        store = _named(settings.credential_store, places, kind)
+        store = _named(settings.credential_store, settings.paths, kind)
         return Choice(store, f"{store.name}, {_DECIDED}"), act(store)
-    keyring = KeyringStore(places, kind)
+    keyring = KeyringStore(settings.paths, kind)
     try:
         return Choice(keyring, keyring.name), act(keyring)
     except CredentialStoreError as error:
         because = error.message[:1].lower() + error.message[1:].rstrip(".")
-    file = FileStore(places.credentials, kind)
+    file = FileStore(settings.paths.credentials, kind)
     return Choice(file, f"{file.name}, because {because}"), act(file)
 
 
 def _stores_to_search(
-    settings: Settings, places: Places, kind: KeyKind[Key], card: KeyCard | None
+    settings: Settings, kind: KeyKind[Key], card: KeyCard | None
 ) -> list[CredentialStore[Key]]:
     if settings.credential_store is not None:
-        return [_named(settings.credential_store, places, kind)]
-    stores: list[CredentialStore[Key]] = [KeyringStore(places, kind), FileStore(places.credentials, kind)]
+        return [_named(settings.credential_store, settings.paths, kind)]
+    stores: list[CredentialStore[Key]] = [
+        KeyringStore(settings.paths, kind),
+        FileStore(settings.paths.credentials, kind),
+    ]
     if card is not None and card.store == FileStore.name:
         stores.reverse()
     return stores
@@ -265,15 +265,15 @@ def _must_work(settings: Settings, card: KeyCard | None) -> frozenset[str]:
     return frozenset({expected, FileStore.name})
 
 
-def _named(name: str, places: Places, kind: KeyKind[Key]) -> CredentialStore[Key]:
+def _named(name: str, paths: Paths, kind: KeyKind[Key]) -> CredentialStore[Key]:
     if name == KeyringStore.name:
-        return KeyringStore(places, kind)
-    return FileStore(places.credentials, kind) if name == FileStore.name else MemoryStore()
+        return KeyringStore(paths, kind)
+    return FileStore(paths.credentials, kind) if name == FileStore.name else MemoryStore()
 
 
-def _drop_file_copy(places: Places) -> list[str]:
+def _drop_file_copy(paths: Paths) -> list[str]:
     try:
-        FileStore(places.credentials, NIMBUS_BCI).delete(places.profile)
+        FileStore(paths.credentials, NIMBUS_BCI).delete(paths.profile)
     except CredentialStoreError as error:
         return [f"an older key may still be in the credentials file ({error.message.rstrip('.')})"]
     return []

@@ -28,7 +28,7 @@ class FileStore(Generic[K_co]):
     """Keeps keys in a file that this user alone may read (mode 0600, in a folder of mode 0700).
 
     Args:
-        path: ``Places.credentials``.
+        path: ``Paths.credentials``.
         kind: Whose keys are read; any kind may be written.
         wait: Seconds to wait for another process that is changing the file.
 

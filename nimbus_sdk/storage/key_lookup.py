@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.config.keys import ApiKey, received
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.display.terminal import ask_hidden, person_present, tell
 from nimbus_sdk.errors import InvalidKeyFormatError, MissingKeyError
@@ -127,7 +126,6 @@ class KeyResolution:
 
 def find_key(
     settings: Settings,
-    places: Places,
     given: str | ApiKey | None = None,
     *,
     environ: Mapping[str, str] | None = None,
@@ -151,12 +149,12 @@ def find_key(
 
     Example:
         >>> settings = Settings()
-        >>> find_key(settings, Places.of(settings), "nbci_test_" + "0123456789ab" * 4).location
+        >>> find_key(settings, "nbci_test_" + "0123456789ab" * 4).location
         'the argument'
     """
     passed: list[Sighting] = []
     argument, given = in_argument(given), None
-    for seen in _all_sightings(settings, places, argument, environ):
+    for seen in _all_sightings(settings, argument, environ):
         found = _key_of(seen)
         if found is not None:
             return found
@@ -192,7 +190,7 @@ def cheap_key(
     return next((key for key in found if key is not None), None)
 
 
-def explain(settings: Settings, places: Places, environ: Mapping[str, str] | None = None) -> KeyResolution:
+def explain(settings: Settings, environ: Mapping[str, str] | None = None) -> KeyResolution:
     """What every source has, in order; nobody is asked, and nothing is raised for a source's fault.
 
     Where an earlier source decides, the stored key is known from its card, so no keyring is opened.
@@ -201,8 +199,8 @@ def explain(settings: Settings, places: Places, environ: Mapping[str, str] | Non
         environ: The environment; ``os.environ`` where left out.
     """
     seen = list(_cheap_sightings(settings, in_argument(None), environ))
-    known = noted_in_card(settings, places) if any(one.decides for one in seen) else None
-    seen.append(known or in_store(settings, places))
+    known = noted_in_card(settings) if any(one.decides for one in seen) else None
+    seen.append(known or in_store(settings))
     seen.append(in_julia(settings))
     seen.append(
         Sighting(source="prompt", location=_PROMPT_PLACE, state="skipped", detail="asked only when needed")
@@ -221,10 +219,10 @@ def _cheap_sightings(
 
 
 def _all_sightings(
-    settings: Settings, places: Places, argument: Sighting, environ: Mapping[str, str] | None
+    settings: Settings, argument: Sighting, environ: Mapping[str, str] | None
 ) -> Iterator[Sighting]:
     yield from _cheap_sightings(settings, argument, environ)
-    yield in_store(settings, places)
+    yield in_store(settings)
     yield in_julia(settings)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, TypeGuard
 
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage import files, fs
 
@@ -99,7 +99,7 @@ class KeyNotes:
         return noted <= {fingerprint}
 
 
-def read_notes(places: Places) -> KeyNotes:
+def read_notes(paths: Paths) -> KeyNotes:
     """What is noted beside the profile's key; what makes no sense is left out.
 
     Without a note a key goes to the default API alone, so a damaged one opens nothing.
@@ -108,10 +108,10 @@ def read_notes(places: Places) -> KeyNotes:
         CredentialStoreError: It is there and cannot be read.
     """
     try:
-        content = files.read(places.key_card)
+        content = files.read(paths.key_card)
     except OSError as error:
         raise CredentialStoreError(
-            f"The note of the stored key, {places.key_card}, cannot be read: {error.strerror or error}."
+            f"The note of the stored key, {paths.key_card}, cannot be read: {error.strerror or error}."
         ) from error
     try:
         found = json.loads(content or b"null")
@@ -121,16 +121,16 @@ def read_notes(places: Places) -> KeyNotes:
     return KeyNotes(card=_card(told), announced=_announced(told))
 
 
-def read_card(places: Places) -> KeyCard | None:
+def read_card(paths: Paths) -> KeyCard | None:
     """The profile's card; None where there is none, or none that can be made sense of.
 
     Raises:
         CredentialStoreError: It is there and cannot be read.
     """
-    return read_notes(places).card
+    return read_notes(paths).card
 
 
-def announce(places: Places, key: Key, origin: str, *, otherwise: str) -> None:
+def announce(paths: Paths, key: Key, origin: str, *, otherwise: str) -> None:
     """Note where a key may go that is about to be stored; what is noted of others stays.
 
     Args:
@@ -139,20 +139,20 @@ def announce(places: Places, key: Key, origin: str, *, otherwise: str) -> None:
     Raises:
         CredentialStoreError: It cannot be noted, and would be taken for a key of another service.
     """
-    noted = read_notes(places)
+    noted = read_notes(paths)
     if noted.origin_of(key) == origin:
         return
     try:
-        _write(places, noted.card, {**noted.announced, key.fingerprint: origin})
+        _write(paths, noted.card, {**noted.announced, key.fingerprint: origin})
     except OSError as error:
         if origin != otherwise:
             raise CredentialStoreError(
-                f"The note of the key, {places.key_card}, cannot be written: {error.strerror or error}.",
+                f"The note of the key, {paths.key_card}, cannot be written: {error.strerror or error}.",
                 hint="The key was not stored: check free space and permissions, then save it again.",
             ) from error
 
 
-def write_card(places: Places, card: KeyCard) -> None:
+def write_card(paths: Paths, card: KeyCard) -> None:
     """Note what was stored, in place of the card that was there.
 
     What another process has announced meanwhile stays.
@@ -161,29 +161,29 @@ def write_card(places: Places, card: KeyCard) -> None:
         CredentialStoreError: What is there cannot be read.
         OSError: The disk refused.
     """
-    announced = read_notes(places).announced
-    _write(places, card, {name: announced[name] for name in announced if name != card.fingerprint})
+    announced = read_notes(paths).announced
+    _write(paths, card, {name: announced[name] for name in announced if name != card.fingerprint})
 
 
-def remove_card(places: Places) -> None:
+def remove_card(paths: Paths) -> None:
     """Remove all that is noted of a key that is gone.
 
     Raises:
         CredentialStoreError: It is there and cannot be removed.
     """
     try:
-        fs.remove(places.key_card)
+        fs.remove(paths.key_card)
     except OSError as error:
         raise CredentialStoreError(
-            f"The note of the stored key, {places.key_card}, cannot be removed: {error.strerror or error}."
+            f"The note of the stored key, {paths.key_card}, cannot be removed: {error.strerror or error}."
         ) from error
 
 
-def _write(places: Places, card: KeyCard | None, announced: Mapping[str, str]) -> None:
+def _write(paths: Paths, card: KeyCard | None, announced: Mapping[str, str]) -> None:
     told: dict[str, object] = {} if card is None else asdict(card)
     if announced:
         told["announced"] = dict(announced)
-    fs.write_private(places.key_card, json.dumps(told, indent=2).encode() + b"\n")
+    fs.write_private(paths.key_card, json.dumps(told, indent=2).encode() + b"\n")
 
 
 def _card(told: Mapping[str, object]) -> KeyCard | None:

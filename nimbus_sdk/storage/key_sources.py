@@ -9,7 +9,6 @@ from typing import Literal
 
 from nimbus_sdk.config.dotenv import decoded, dotenv_values
 from nimbus_sdk.config.keys import ApiKey, received
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings, origin
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, NimbusError
 from nimbus_sdk.storage import files
@@ -100,7 +99,7 @@ def in_key_file(settings: Settings) -> Sighting:
     return _parsed("key_file", location, text)
 
 
-def in_store(settings: Settings, places: Places) -> Sighting:
+def in_store(settings: Settings) -> Sighting:
     """The credential store, under the profile; this may open the keyring."""
     from nimbus_sdk.storage.credentials import read_stored
 
@@ -108,7 +107,7 @@ def in_store(settings: Settings, places: Places) -> Sighting:
         detail = "NIMBUS_SDK_CREDENTIAL_STORE is none"
         return Sighting(source="store", location="no credential store", state="skipped", detail=detail)
     try:
-        stored = read_stored(settings, places)
+        stored = read_stored(settings)
     except CredentialStoreError as error:
         return _unreadable("store", settings.credential_store or "the credential store", error)
     location, trouble = stored.location, stored.trouble
@@ -127,12 +126,12 @@ def in_store(settings: Settings, places: Places) -> Sighting:
     )
 
 
-def noted_in_card(settings: Settings, places: Places) -> Sighting | None:
+def noted_in_card(settings: Settings) -> Sighting | None:
     """What the key card tells of the stored key, with no store opened; None where it tells nothing."""
     from nimbus_sdk.storage.key_metadata import read_card
 
     try:
-        card = read_card(places)
+        card = read_card(settings.paths)
     except CredentialStoreError:
         # Reading the store itself meets the same fault, and reports it.
         return None

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.display.terminal import person_present, tell
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
@@ -55,14 +55,14 @@ class KeyringStore(Generic[K_co]):
     """Keeps one key a profile in the keyring: service ``nimbus-sdk``, user = profile.
 
     Args:
-        places: Where a keyring that did not answer is remembered.
+        paths: Where a keyring that did not answer is remembered.
         kind: Whose keys are read; any kind may be written.
         patience: How long one operation may take; by whether a person is there, where left out.
         clock: Unix time.
 
     Example:
         >>> from nimbus_sdk.config.settings import Settings
-        >>> store = KeyringStore(Places.of(Settings(home="/srv/nimbus")))
+        >>> store = KeyringStore(Settings(home="/srv/nimbus").paths)
         >>> store.name, store.location("lab")
         ('keyring', 'keyring, service nimbus-sdk, user lab')
     """
@@ -71,13 +71,13 @@ class KeyringStore(Generic[K_co]):
 
     def __init__(
         self,
-        places: Places,
+        paths: Paths,
         kind: KeyKind[K_co] = NIMBUS_BCI,  # type: ignore[assignment]
         *,
         patience: Patience | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._breaker = places.keyring_breaker
+        self._breaker = paths.keyring_breaker
         self._kind = kind
         self._patience = patience
         self._clock = clock

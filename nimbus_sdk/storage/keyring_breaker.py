@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.storage import files, fs
 
 REST_SECONDS = 600.0
@@ -61,7 +61,7 @@ def trip(path: str, *, reason: str, patience: float, now: float) -> None:
     """Remember that the keyring did not answer, for ten minutes; in this process, where the disk refuses.
 
     Args:
-        path: ``Places.keyring_breaker``.
+        path: ``Paths.keyring_breaker``.
         reason: What it did, without any secret.
         patience: Seconds that the caller would have waited.
         now: Unix time.
@@ -80,7 +80,7 @@ def read_breaker(path: str, *, now: float) -> Breaker | None:
     """What is remembered and still holds; None where nothing is, or nothing that makes sense.
 
     Args:
-        path: ``Places.keyring_breaker``.
+        path: ``Paths.keyring_breaker``.
         now: Unix time.
     """
     for breaker in (_written(path), _unwritten.get(path)):
@@ -106,14 +106,14 @@ def _written(path: str) -> Breaker | None:
     return breaker if known else None
 
 
-def breaker_state(places: Places, *, clock: Callable[[], float] = time.time) -> str | None:
+def breaker_state(paths: Paths, *, clock: Callable[[], float] = time.time) -> str | None:
     """What ``status`` says of a keyring that is left alone, or None where it is asked as usual.
 
     Example:
         >>> from nimbus_sdk.config.settings import Settings
-        >>> breaker_state(Places.of(Settings(home="/nonexistent"))) is None
+        >>> breaker_state(Settings(home="/nonexistent").paths) is None
         True
     """
     now = clock()
-    breaker = read_breaker(places.keyring_breaker, now=now)
+    breaker = read_breaker(paths.keyring_breaker, now=now)
     return None if breaker is None else breaker.wording(now)

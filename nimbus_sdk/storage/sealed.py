@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import SessionError, SessionTamperedError
 from nimbus_sdk.storage import files, fs
 
@@ -29,56 +29,56 @@ Record: TypeAlias = dict[str, object]
 Stamp: TypeAlias = tuple[int, int, int]
 
 
-def read(places: Places) -> Record | None:
+def read(paths: Paths) -> Record | None:
     """The profile's session, or None.
 
     Raises:
         SessionTamperedError: The seal does not fit; the file was set aside.
     """
-    return _unsealed(places, places.session, "session")
+    return _unsealed(paths, paths.session, "session")
 
 
-def write(places: Places, record: Mapping[str, object]) -> None:
+def write(paths: Paths, record: Mapping[str, object]) -> None:
     """Keep a session, in place of the one before and of one that waits for its core.
 
     Raises:
         SessionError: The disk refused; the session before it is untouched.
     """
-    _seal(places, places.session, "session", record)
+    _seal(paths, paths.session, "session", record)
     with suppress(OSError):
-        fs.remove(places.next_session)
+        fs.remove(paths.next_session)
 
 
-def stage(places: Places, record: Mapping[str, object], install_id: str) -> None:
+def stage(paths: Paths, record: Mapping[str, object], install_id: str) -> None:
     """Keep a session that counts from the moment on at which the core ``install_id`` is the current one.
 
     Raises:
         SessionError: The disk refused.
     """
-    _seal(places, places.next_session, "next session", {"install_id": install_id, "session": dict(record)})
+    _seal(paths, paths.next_session, "next session", {"install_id": install_id, "session": dict(record)})
 
 
-def staged(places: Places) -> tuple[str, Record] | None:
+def staged(paths: Paths) -> tuple[str, Record] | None:
     """The session that waits for its core, with that core's id, or None."""
-    record = _unsealed(places, places.next_session, "next session")
+    record = _unsealed(paths, paths.next_session, "next session")
     if record is None:
         return None
     session, install_id = record.get("session"), record.get("install_id")
     return (install_id, session) if isinstance(session, dict) and isinstance(install_id, str) else None
 
 
-def forget(places: Places) -> None:
+def forget(paths: Paths) -> None:
     """Remove the profile's session and the memory of its clock.
 
     Raises:
         SessionError: A file is there and cannot be removed.
     """
     try:
-        for path in (places.next_session, places.session, places.last_seen):
+        for path in (paths.next_session, paths.session, paths.last_seen):
             fs.remove(path)
     except OSError as error:
         raise SessionError(
-            f"The session in {places.session} cannot be removed ({error.strerror}).",
+            f"The session in {paths.session} cannot be removed ({error.strerror}).",
             hint="Check the permissions of the folder and remove the file by hand.",
         ) from None
 
@@ -92,7 +92,7 @@ def stamp(path: str) -> Stamp | None:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def note_refusal(places: Places, fingerprint: str, service: str, code: str, at: str) -> None:
+def note_refusal(paths: Paths, fingerprint: str, service: str, code: str, at: str) -> None:
     """Remember that a service called a key dead, so that no outage brings it back.
 
     Args:
@@ -102,32 +102,32 @@ def note_refusal(places: Places, fingerprint: str, service: str, code: str, at: 
         SessionError: The disk refused.
     """
     note = {"fingerprint": fingerprint, "service": service, "code": code, "at": at}
-    _seal(places, places.refusal(fingerprint, service), "refusal", note)
+    _seal(paths, paths.refusal(fingerprint, service), "refusal", note)
 
 
-def refusal(places: Places, fingerprint: str, service: str) -> Record | None:
+def refusal(paths: Paths, fingerprint: str, service: str) -> Record | None:
     """The note that a service refused a key, or None."""
-    return _unsealed(places, places.refusal(fingerprint, service), "refusal")
+    return _unsealed(paths, paths.refusal(fingerprint, service), "refusal")
 
 
-def refused_by(places: Places, fingerprint: str) -> list[str]:
+def refused_by(paths: Paths, fingerprint: str) -> list[str]:
     """The services that refused a key."""
     try:
-        names = sorted(os.listdir(places.refused))
+        names = sorted(os.listdir(paths.refused))
     except OSError:
         return []
-    paths = [os.path.join(places.refused, name) for name in names if name.startswith(f"{fingerprint}-")]
-    notes = (_unsealed(places, path, "refusal") for path in paths)
+    notes_paths = [os.path.join(paths.refused, name) for name in names if name.startswith(f"{fingerprint}-")]
+    notes = (_unsealed(paths, path, "refusal") for path in notes_paths)
     return [str(note["service"]) for note in notes if note is not None]
 
 
-def clear_refusal(places: Places, fingerprint: str, service: str) -> None:
+def clear_refusal(paths: Paths, fingerprint: str, service: str) -> None:
     """Drop the note: the service has just called the key valid.
 
     Raises:
         SessionError: It cannot be removed, and goes on to count.
     """
-    note = places.refusal(fingerprint, service)
+    note = paths.refusal(fingerprint, service)
     try:
         fs.remove(note)
     except OSError as error:
@@ -138,27 +138,27 @@ def clear_refusal(places: Places, fingerprint: str, service: str) -> None:
         ) from None
 
 
-def last_seen(places: Places) -> float | None:
+def last_seen(paths: Paths) -> float | None:
     """The latest Unix time that this profile has noted, or None."""
     try:
-        record = _unsealed(places, places.last_seen, "last seen")
+        record = _unsealed(paths, paths.last_seen, "last seen")
     except SessionTamperedError:
         return None
     seen = (record or {}).get("at")
     return float(seen) if isinstance(seen, (int, float)) else None
 
 
-def note_seen(places: Places, now: float) -> None:
+def note_seen(paths: Paths, now: float) -> None:
     """Note the time; a disk that refuses takes nothing from the person's call."""
     with suppress(SessionError):
-        _seal(places, places.last_seen, "last seen", {"at": now})
+        _seal(paths, paths.last_seen, "last seen", {"at": now})
 
 
-def _seal(places: Places, path: str, purpose: str, record: Mapping[str, object]) -> None:
+def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -> None:
     try:
-        secret = _secret(places)
+        secret = _secret(paths)
         payload = dict(record)
-        sealed = {"format": FORMAT, "seal": _mac(secret, places, purpose, payload), "record": payload}
+        sealed = {"format": FORMAT, "seal": _mac(secret, paths, purpose, payload), "record": payload}
         fs.write_private(path, json.dumps(sealed, indent=1).encode() + b"\n")
     except OSError as error:
         raise SessionError(
@@ -167,38 +167,38 @@ def _seal(places: Places, path: str, purpose: str, record: Mapping[str, object])
         ) from None
 
 
-def _secret(places: Places) -> bytes:
+def _secret(paths: Paths) -> bytes:
     """The secret of this installation, made at the first call; one that is damaged is set aside."""
     fresh = os.urandom(_SECRET_BYTES).hex().encode()
-    secret = files.create_once(places.seal, fresh)
+    secret = files.create_once(paths.seal, fresh)
     if _is_secret(secret):
         return secret
-    files.quarantine(places.seal)
-    return files.create_once(places.seal, fresh)
+    files.quarantine(paths.seal)
+    return files.create_once(paths.seal, fresh)
 
 
 def _is_secret(content: bytes) -> bool:
     return len(content) == 2 * _SECRET_BYTES and content.isalnum()
 
 
-def _unsealed(places: Places, path: str, purpose: str) -> Record | None:
+def _unsealed(paths: Paths, path: str, purpose: str) -> Record | None:
     try:
         content = files.read_own(path)
         if content is None:
             return None
-        secret = files.read_own(places.seal) or b""
+        secret = files.read_own(paths.seal) or b""
     except OSError as error:
         raise SessionError(
             f"The {purpose} in {path} cannot be read ({error.strerror or error}).",
             hint="Check the permissions of the file and its folder.",
         ) from None
-    record = _open(content, secret, places, purpose)
+    record = _open(content, secret, paths, purpose)
     if record is not None:
         return record
     if _replaced_meanwhile(path, content):
-        return _unsealed(places, path, purpose)
+        return _unsealed(paths, path, purpose)
     raise SessionTamperedError(
-        f"The {purpose} of profile {places.profile} was changed, cut short, or comes from another machine. "
+        f"The {purpose} of profile {paths.profile} was changed, cut short, or comes from another machine. "
         f"{_set_aside(path)}"
     )
 
@@ -211,7 +211,7 @@ def _replaced_meanwhile(path: str, content: bytes) -> bool:
         return False
 
 
-def _open(content: bytes, secret: bytes, places: Places, purpose: str) -> Record | None:
+def _open(content: bytes, secret: bytes, paths: Paths, purpose: str) -> Record | None:
     try:
         sealed = json.loads(content)
         record, seal = sealed["record"], sealed["seal"]
@@ -219,15 +219,15 @@ def _open(content: bytes, secret: bytes, places: Places, purpose: str) -> Record
         genuine = (
             sealed.keys() == _ENVELOPE
             and sealed["format"] == FORMAT
-            and hmac.compare_digest(seal, _mac(secret, places, purpose, record))
+            and hmac.compare_digest(seal, _mac(secret, paths, purpose, record))
         )
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return record if _is_secret(secret) and genuine and isinstance(record, dict) else None
 
 
-def _mac(secret: bytes, places: Places, purpose: str, record: object) -> str:
-    owner = places.profile if purpose != "refusal" else ""
+def _mac(secret: bytes, paths: Paths, purpose: str, record: object) -> str:
+    owner = paths.profile if purpose != "refusal" else ""
     text = json.dumps([FORMAT, purpose, owner, record], sort_keys=True, separators=(",", ":"))
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
 

@@ -29,11 +29,11 @@ def test_authenticate_validates_and_keeps(sdk, key, asked):
     assert sdk.authenticate().user_id == session.user_id
 
 
-def test_a_key_of_the_environment_is_not_copied_into_the_store(sdk, key, monkeypatch, places):
+def test_a_key_of_the_environment_is_not_copied_into_the_store(sdk, key, monkeypatch, paths):
     """It was put where it is on purpose."""
     monkeypatch.setenv("NIMBUS_API_KEY", key)
     assert sdk.authenticate().key_source == "environment"
-    assert not Path(places.credentials).exists()
+    assert not Path(paths.credentials).exists()
     assert sdk.get_stored_api_key() is None
 
 
@@ -74,10 +74,10 @@ def test_the_offline_setting_counts_like_the_argument(sdk, key, asked, monkeypat
     assert asked() == []
 
 
-def test_a_clock_that_was_set_back_is_cleared_by_one_call_online(sdk, key, places):
+def test_a_clock_that_was_set_back_is_cleared_by_one_call_online(sdk, key, paths):
     """A wrong clock locks out until the service has spoken."""
     sdk.authenticate(key)
-    sealed.note_seen(places, (datetime.now(UTC) + timedelta(days=3)).timestamp())
+    sealed.note_seen(paths, (datetime.now(UTC) + timedelta(days=3)).timestamp())
     session_cache.forget_memory()
     with pytest.raises(errors.ClockRollbackError):
         nimbus_sdk.current_session()

@@ -32,16 +32,16 @@ def _service():
     return origin(Settings.load().api_url)
 
 
-def _note(places, key):
+def _note(paths, key):
     """What is remembered of a refusal by that service."""
-    return sealed.refusal(places, ApiKey.parse(key).fingerprint, _service())
+    return sealed.refusal(paths, ApiKey.parse(key).fingerprint, _service())
 
 
 @pytest.mark.parametrize("story", STORIES)
 @pytest.mark.parametrize(
     ("code", "kind"), [("INVALID_KEY", errors.InvalidKeyError), ("KEY_EXPIRED", errors.KeyExpiredError)]
 )
-def test_whoever_hears_it_drops_the_session(sdk, key, sandbox, age, places, story, code, kind):
+def test_whoever_hears_it_drops_the_session(sdk, key, sandbox, age, paths, story, code, kind):
     """Each story that is told so, for either reason."""
     sdk.install_core(key) if story == "install_core" else sdk.authenticate(key)
     age(hours=2)
@@ -52,10 +52,10 @@ def test_whoever_hears_it_drops_the_session(sdk, key, sandbox, age, places, stor
     assert caught.value.code == code
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
-    note = _note(places, key)
+    note = _note(paths, key)
     assert note["code"] == code
     assert datetime.fromisoformat(note["at"]) > datetime.now(UTC) - timedelta(minutes=1)
-    assert key not in Path(places.refusal(ApiKey.parse(key).fingerprint, _service())).read_text()
+    assert key not in Path(paths.refusal(ApiKey.parse(key).fingerprint, _service())).read_text()
 
 
 def test_an_outage_does_not_revive_it(sdk, key, sandbox, end):
@@ -76,14 +76,14 @@ def test_an_outage_does_not_revive_it(sdk, key, sandbox, end):
             story()
 
 
-def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, end, places, tmp_path):
+def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, end, paths, tmp_path):
     """A file that was put back, whole and well sealed, does not outweigh the refusal."""
     sdk.authenticate(key)
-    shutil.copy(places.session, tmp_path / "copy")
+    shutil.copy(paths.session, tmp_path / "copy")
     sandbox.revoke_key(key)
     with pytest.raises(errors.InvalidKeyError):
         sdk.refresh_quota()
-    shutil.copy(tmp_path / "copy", places.session)
+    shutil.copy(tmp_path / "copy", paths.session)
     with pytest.raises(errors.SessionNotFoundError, match="refused the key"):
         nimbus_sdk.current_session()
     end(sandbox)
@@ -105,14 +105,14 @@ def test_what_another_service_calls_dead_is_alive_where_it_belongs(sdk, key, mon
     assert sdk.install_core(key, offline=True) == before
 
 
-def test_the_service_can_take_it_back(sdk, key, sandbox, places):
+def test_the_service_can_take_it_back(sdk, key, sandbox, paths):
     """A key that is valid again is valid: the note goes."""
     sdk.authenticate(key)
     sandbox.fault("refresh", status=401, code="INVALID_KEY")
     with pytest.raises(errors.InvalidKeyError):
         sdk.refresh_quota()
     sdk.authenticate(key)
-    assert _note(places, key) is None
+    assert _note(paths, key) is None
     assert nimbus_sdk.current_session()
 
 
@@ -156,42 +156,42 @@ def test_nothing_less_than_the_services_own_word_kills_it(sdk, key, sandbox, sta
     assert nimbus_sdk.current_session() == before
 
 
-def test_a_damaged_session_does_not_hide_that_the_key_is_dead(sdk, key, sandbox, places):
+def test_a_damaged_session_does_not_hide_that_the_key_is_dead(sdk, key, sandbox, paths):
     """The refusal is what is told and remembered; the damaged file is set aside."""
     sdk.authenticate(key)
-    Path(places.session).write_text("{}")
+    Path(paths.session).write_text("{}")
     sandbox.revoke_key(key)
     with pytest.raises(errors.InvalidKeyError):
         sdk.authenticate(key)
-    assert _note(places, key)["code"] == "INVALID_KEY"
+    assert _note(paths, key)["code"] == "INVALID_KEY"
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
 
 
-def test_an_answer_that_was_on_its_way_does_not_revive_it(sdk, key, places):
+def test_an_answer_that_was_on_its_way_does_not_revive_it(sdk, key, paths):
     """The service says valid, then dead, and the older word arrives last."""
     sdk.install_core(key)
     dead = ApiKey.parse(key)
 
     def valid_and_dead_meanwhile():
-        rejected_keys.bury(Settings.load(), places, dead, "REVOKED")
+        rejected_keys.bury(Settings.load(), dead, "REVOKED")
         return "valid"
         yield
 
     with Driver(Settings.load()) as driver, pytest.raises(errors.InvalidKeyError, match="dead since"):
-        driver.run(rejected_keys.alive(Settings.load(), places, dead, valid_and_dead_meanwhile()))
-    assert _note(places, key)["code"] == "REVOKED"
+        driver.run(rejected_keys.alive(Settings.load(), dead, valid_and_dead_meanwhile()))
+    assert _note(paths, key)["code"] == "REVOKED"
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
 
 
-def test_a_key_that_dies_during_a_download_is_not_kept(sdk, key, places):
+def test_a_key_that_dies_during_a_download_is_not_kept(sdk, key, paths):
     """Found valid first, called dead while the core arrives: neither session nor key nor core is kept."""
     dead = ApiKey.parse(key)
 
     def dies(event):
         if event.stage == "unpack":
-            rejected_keys.bury(Settings.load(), places, dead, "INVALID_KEY")
+            rejected_keys.bury(Settings.load(), dead, "INVALID_KEY")
 
     with pytest.raises(errors.InvalidKeyError, match="dead since"):
         sdk.install_core(key, progress=dies)
@@ -201,11 +201,11 @@ def test_a_key_that_dies_during_a_download_is_not_kept(sdk, key, places):
         nimbus_sdk.current_session()
 
 
-def test_quota_of_a_dead_key_is_asked_for_anew(sdk, key, places):
+def test_quota_of_a_dead_key_is_asked_for_anew(sdk, key, paths):
     """A note of a refusal counts there too, although the session was put back."""
     sdk.authenticate(key)
-    kept = Path(places.session).read_bytes()
-    rejected_keys.bury(Settings.load(), places, ApiKey.parse(key), "INVALID_KEY")
-    Path(places.session).write_bytes(kept)
+    kept = Path(paths.session).read_bytes()
+    rejected_keys.bury(Settings.load(), ApiKey.parse(key), "INVALID_KEY")
+    Path(paths.session).write_bytes(kept)
     assert sdk.check_quota_and_refresh() is True
-    assert _note(places, key) is None
+    assert _note(paths, key) is None

@@ -16,11 +16,11 @@ pytestmark = TINY_CORE
 
 
 @pytest.fixture
-def full_disk(places):
+def full_disk(paths):
     """Makes it impossible to keep a session, or to stage one, and possible again."""
 
     def block(free=False):
-        for path in (Path(places.session), Path(places.next_session)):
+        for path in (Path(paths.session), Path(paths.next_session)):
             if free:
                 (path / "x").rmdir()
                 path.rmdir()
@@ -62,10 +62,10 @@ def test_the_same_key_stays(sdk, key, full_disk):
     assert sdk.get_stored_api_key() == key
 
 
-def test_a_key_whose_place_was_emptied_by_hand_is_not_invented(sdk, key, sandbox, full_disk, places):
+def test_a_key_whose_place_was_emptied_by_hand_is_not_invented(sdk, key, sandbox, full_disk, paths):
     """The note says that there was one, the store says that there is none: none is left."""
     sdk.save_api_key(sandbox.new_key())
-    os.unlink(places.credentials)
+    os.unlink(paths.credentials)
     full_disk()
     with pytest.raises(errors.SessionError):
         sdk.authenticate(key)
@@ -86,32 +86,32 @@ def test_a_store_that_fails_while_it_is_put_back_is_told_in_the_log(sdk, key, fu
     assert key not in caplog.text
 
 
-def test_a_store_that_refuses_the_key_keeps_no_session(sdk, key, places):
+def test_a_store_that_refuses_the_key_keeps_no_session(sdk, key, paths):
     """Who gave a key wants it kept; without it nothing is half done."""
-    os.makedirs(places.credentials)
+    os.makedirs(paths.credentials)
     with pytest.raises(errors.CredentialStoreError):
         sdk.authenticate(key)
     with pytest.raises(errors.SessionNotFoundError):
         sdk.current_session()
 
 
-def test_another_process_that_is_busy_for_too_long_is_told(sdk, key, places, monkeypatch):
+def test_another_process_that_is_busy_for_too_long_is_told(sdk, key, paths, monkeypatch):
     """With the lock's path, after the time that waiting is given; a renewal waits as long as it may take."""
     monkeypatch.setattr(renewal, "LOCK_WAIT_SECONDS", 0.05)
     started = time.monotonic()
-    with Lock(places.lock) as lock:
+    with Lock(paths.lock) as lock:
         assert lock.try_acquire()
         refresh = lambda: sdk.refresh_quota(timeout=0.05)  # noqa: E731
         for story in (lambda: sdk.install_core(key), refresh, sdk.uninstall_core):
             with pytest.raises(errors.NimbusTimeoutError, match="Another process") as caught:
                 story()
-            assert places.lock in caught.value.hint
+            assert paths.lock in caught.value.hint
     assert time.monotonic() - started < 5
 
 
-def test_where_no_lock_can_be_made_one_goes_on_without(sdk, key, places, caplog):
+def test_where_no_lock_can_be_made_one_goes_on_without(sdk, key, paths, caplog):
     """A lock saves work; nothing rests on it."""
-    os.makedirs(places.lock)
+    os.makedirs(paths.lock)
     with caplog.at_level(logging.DEBUG, "nimbus_sdk"):
         assert sdk.install_core(key).license_type == "research"
     assert "going on without" in caplog.text

@@ -12,7 +12,7 @@ from tests.support.flows import TINY_CORE
 pytestmark = TINY_CORE
 
 
-def test_a_revoked_key_is_dead_everywhere(sdk, key, sandbox, asked, places):
+def test_a_revoked_key_is_dead_everywhere(sdk, key, sandbox, asked, paths):
     """At the service, in the session and in the store; the reason is in the service's audit."""
     sdk.authenticate(key)
     asked()
@@ -25,7 +25,7 @@ def test_a_revoked_key_is_dead_everywhere(sdk, key, sandbox, asked, places):
         nimbus_sdk.current_session()
     assert sdk.get_stored_api_key() is None
     assert (
-        sealed.refusal(places, ApiKey.parse(key).fingerprint, origin(Settings.load().api_url))["code"]
+        sealed.refusal(paths, ApiKey.parse(key).fingerprint, origin(Settings.load().api_url))["code"]
         == "REVOKED"
     )
     with pytest.raises(errors.InvalidKeyError):

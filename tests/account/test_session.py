@@ -21,7 +21,6 @@ from nimbus_sdk.account.record import as_stale, standing, usable
 from nimbus_sdk.account.session import AuthSession, as_session
 from nimbus_sdk.account.session_cache import forget_memory, kept_session, session_of
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import (
     ClockRollbackError,
@@ -63,18 +62,18 @@ def made(**fields):
 
 
 @pytest.fixture
-def places():
+def paths():
     """Where this test's sessions are kept."""
-    return Places.of(Settings.load())
+    return Settings.load().paths
 
 
 @pytest.fixture
-def keep(places):
+def keep(paths):
     """Keeps a session, as another process would: nothing is told to this one's memory."""
 
     def keep(**fields):
         session = made(**fields)
-        sealed.write(places, session.to_dict())
+        sealed.write(paths, session.to_dict())
         return session
 
     return keep
@@ -326,80 +325,80 @@ def test_the_key_of_a_session_is_fetched_and_never_another(monkeypatch):
 # What is kept
 
 
-def test_a_kept_session_comes_back(keep, places):
+def test_a_kept_session_comes_back(keep, paths):
     """From the disk, and the file is for this user alone."""
     session = keep()
     assert current_session() == session
-    assert as_session(kept_session(places)) == session
-    assert os.stat(places.session).st_mode & 0o777 == 0o600
-    assert KEY.reveal().encode() not in Path(places.session).read_bytes()
+    assert as_session(kept_session(paths)) == session
+    assert os.stat(paths.session).st_mode & 0o777 == 0o600
+    assert KEY.reveal().encode() not in Path(paths.session).read_bytes()
 
 
-def test_without_a_session_there_is_none(places):
+def test_without_a_session_there_is_none(paths):
     """The error says for which profile, and what to run."""
     with pytest.raises(SessionNotFoundError, match="profile default") as caught:
         current_session()
     assert "nimbus-sdk install" in caught.value.hint
     with pytest.raises(SessionNotFoundError, match="profile lab"):
         current_session(profile="lab")
-    assert kept_session(places) is None
+    assert kept_session(paths) is None
 
 
-def damaged(places):
+def damaged(paths):
     """Files that were set aside."""
-    return sorted(Path(places.session).parent.glob("*.damaged-*"))
+    return sorted(Path(paths.session).parent.glob("*.damaged-*"))
 
 
-def test_one_changed_byte_anywhere_is_noticed(keep, places):
+def test_one_changed_byte_anywhere_is_noticed(keep, paths):
     """Each byte of the file in turn: the edit is told, the file set aside and not used."""
     keep()
-    whole = Path(places.session).read_bytes()
+    whole = Path(paths.session).read_bytes()
     for position in range(len(whole)):
         changed = whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :]
-        Path(places.session).write_bytes(changed)
+        Path(paths.session).write_bytes(changed)
         with pytest.raises(SessionTamperedError, match="set aside"):
-            sealed.read(places)
-        assert not os.path.exists(places.session)
-        (aside,) = damaged(places)
+            sealed.read(paths)
+        assert not os.path.exists(paths.session)
+        (aside,) = damaged(paths)
         assert aside.read_bytes() == changed
         aside.unlink()
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
-def test_no_other_change_of_bytes_passes_as_another_session(keep, places, data):
+def test_no_other_change_of_bytes_passes_as_another_session(keep, paths, data):
     """Any byte to any other: either the session is the same (white space), or the edit is noticed."""
     session = keep()
-    whole = Path(places.session).read_bytes()
+    whole = Path(paths.session).read_bytes()
     position = data.draw(st.integers(0, len(whole) - 1))
     byte = data.draw(st.integers(0, 255))
     changed = whole[:position] + bytes([byte]) + whole[position + 1 :]
-    Path(places.session).write_bytes(changed)
+    Path(paths.session).write_bytes(changed)
     try:
-        assert as_session(kept_session(places)) == session
+        assert as_session(kept_session(paths)) == session
         assert whole[position : position + 1] == bytes([byte]) or whole[position : position + 1].isspace()
     except SessionTamperedError:
         assert changed != whole
-        assert not os.path.exists(places.session)
+        assert not os.path.exists(paths.session)
 
 
-def test_a_field_outside_of_the_seal_is_noticed(keep, places):
+def test_a_field_outside_of_the_seal_is_noticed(keep, paths):
     """The seal covers the record; nothing else than seal, record and format may stand beside it."""
     keep()
-    stored = json.loads(Path(places.session).read_bytes())
-    Path(places.session).write_text(json.dumps({**stored, "note": "added"}))
+    stored = json.loads(Path(paths.session).read_bytes())
+    Path(paths.session).write_text(json.dumps({**stored, "note": "added"}))
     with pytest.raises(SessionTamperedError):
-        sealed.read(places)
+        sealed.read(paths)
 
 
-def test_a_file_cut_short_is_noticed(keep, places):
+def test_a_file_cut_short_is_noticed(keep, paths):
     """Every shorter file but the one that lacks its last line break."""
     keep()
-    whole = Path(places.session).read_bytes()
+    whole = Path(paths.session).read_bytes()
     for length in range(0, len(whole) - 1, 7):
-        Path(places.session).write_bytes(whole[:length])
+        Path(paths.session).write_bytes(whole[:length])
         with pytest.raises(SessionTamperedError):
-            sealed.read(places)
+            sealed.read(paths)
     assert b"}" in whole[-2:]
 
 
@@ -416,148 +415,148 @@ def test_a_file_cut_short_is_noticed(keep, places):
         b"\xff",
     ],
 )
-def test_a_file_of_another_kind_is_noticed(keep, places, content):
+def test_a_file_of_another_kind_is_noticed(keep, paths, content):
     """Whatever stands in the file, it is set aside."""
     keep()
-    Path(places.session).write_bytes(content)
+    Path(paths.session).write_bytes(content)
     with pytest.raises(SessionTamperedError):
         current_session()
-    assert len(damaged(places)) == 1
+    assert len(damaged(paths)) == 1
     with pytest.raises(SessionNotFoundError):
         current_session()
 
 
-def test_a_file_that_was_replaced_while_it_was_read_is_read_again(keep, places, monkeypatch):
+def test_a_file_that_was_replaced_while_it_was_read_is_read_again(keep, paths, monkeypatch):
     """What looked torn was another process's write under way; nothing is set aside."""
     session = keep()
     real, torn = sealed.files.read_own, [b'{"format": 1, "rec']
 
     def read_own(path):
-        return torn.pop() if path == places.session and torn else real(path)
+        return torn.pop() if path == paths.session and torn else real(path)
 
     monkeypatch.setattr(sealed.files, "read_own", read_own)
-    assert as_session(kept_session(places)) == session
+    assert as_session(kept_session(paths)) == session
     assert not torn
-    assert not damaged(places)
+    assert not damaged(paths)
 
 
-def test_a_damaged_file_that_cannot_be_set_aside_is_not_used_either(keep, places, monkeypatch):
+def test_a_damaged_file_that_cannot_be_set_aside_is_not_used_either(keep, paths, monkeypatch):
     """The error says both."""
 
     def refuse(path):
         raise OSError(30, "Read-only file system")
 
     keep()
-    Path(places.session).write_bytes(b"{}")
+    Path(paths.session).write_bytes(b"{}")
     monkeypatch.setattr(sealed.files, "quarantine", refuse)
     with pytest.raises(SessionTamperedError, match="could not be set aside"):
         current_session()
 
 
-def test_a_session_of_another_profile_is_none_of_this_one(keep, places):
+def test_a_session_of_another_profile_is_none_of_this_one(keep, paths):
     """A file copied from profile to profile does not fit its seal."""
     keep()
-    there = Places.of(Settings.load(profile="lab"))
+    there = Settings.load(profile="lab").paths
     os.makedirs(os.path.dirname(there.session))
-    shutil.copy(places.session, there.session)
+    shutil.copy(paths.session, there.session)
     with pytest.raises(SessionTamperedError, match="profile lab"):
         current_session(profile="lab")
     assert current_session()
 
 
-def test_a_session_of_another_installation_is_none_of_this_one(keep, places, tmp_path, monkeypatch):
+def test_a_session_of_another_installation_is_none_of_this_one(keep, paths, tmp_path, monkeypatch):
     """A file copied from machine to machine does not fit the secret there."""
     keep()
     monkeypatch.setenv("NIMBUS_SDK_HOME", str(tmp_path / "elsewhere"))
-    there = Places.of(Settings.load())
+    there = Settings.load().paths
     sealed.write(there, made(license_type="free").to_dict())
-    shutil.copy(places.session, there.session)
+    shutil.copy(paths.session, there.session)
     with pytest.raises(SessionTamperedError, match="another machine"):
         current_session()
 
 
-def test_a_session_without_its_secret_is_not_believed(keep, places):
+def test_a_session_without_its_secret_is_not_believed(keep, paths):
     """Who removes the secret gets no free seal."""
     keep()
-    os.unlink(places.seal)
+    os.unlink(paths.seal)
     with pytest.raises(SessionTamperedError):
         current_session()
 
 
-def test_a_sealed_note_is_no_session(keep, places):
+def test_a_sealed_note_is_no_session(keep, paths):
     """A record sealed for another purpose does not count as a session."""
     keep()
-    sealed.note_seen(places, 1.0)
-    shutil.copy(places.last_seen, places.session)
+    sealed.note_seen(paths, 1.0)
+    shutil.copy(paths.last_seen, paths.session)
     with pytest.raises(SessionTamperedError):
         current_session()
 
 
-def test_a_damaged_memory_of_the_clock_does_no_harm(keep, places):
+def test_a_damaged_memory_of_the_clock_does_no_harm(keep, paths):
     """The session counts; the last time seen is begun anew."""
     keep()
-    Path(places.last_seen).write_bytes(b"{}")
-    assert sealed.last_seen(places) is None
+    Path(paths.last_seen).write_bytes(b"{}")
+    assert sealed.last_seen(paths) is None
     assert current_session()
 
 
-def test_a_file_that_cannot_be_read_is_told(keep, places):
+def test_a_file_that_cannot_be_read_is_told(keep, paths):
     """A folder in the file's place is not a missing session."""
     keep()
-    os.unlink(places.session)
-    os.mkdir(places.session)
+    os.unlink(paths.session)
+    os.mkdir(paths.session)
     with pytest.raises(SessionError, match="cannot be read") as caught:
         current_session()
     assert "permissions" in caught.value.hint
 
 
-def test_a_session_that_cannot_be_kept_is_told(places):
+def test_a_session_that_cannot_be_kept_is_told(paths):
     """A file where the folder should be."""
-    Path(places.state).write_text("")
+    Path(paths.state).write_text("")
     with pytest.raises(SessionError, match="cannot be kept"):
-        sealed.write(places, made().to_dict())
-    sealed.note_seen(places, 5.0)
+        sealed.write(paths, made().to_dict())
+    sealed.note_seen(paths, 5.0)
 
 
-def test_a_session_that_cannot_be_removed_is_told(keep, places):
+def test_a_session_that_cannot_be_removed_is_told(keep, paths):
     """A folder in the file's place."""
     keep()
-    os.unlink(places.session)
-    os.makedirs(os.path.join(places.session, "x"))
+    os.unlink(paths.session)
+    os.makedirs(os.path.join(paths.session, "x"))
     with pytest.raises(SessionError, match="cannot be removed"):
-        sealed.forget(places)
+        sealed.forget(paths)
 
 
-def test_a_reader_sees_the_old_session_or_the_new_one(places):
+def test_a_reader_sees_the_old_session_or_the_new_one(paths):
     """While another replaces the file without pause, every read gives one of the two, whole."""
     written = [made(license_type=tier).to_dict() for tier in ("free", "research")]
-    sealed.write(places, written[0])
+    sealed.write(paths, written[0])
     over = threading.Event()
 
     def replace_without_pause():
         for count in range(60):
-            sealed.write(places, written[count % 2])
+            sealed.write(paths, written[count % 2])
         over.set()
 
     writer = threading.Thread(target=replace_without_pause)
     writer.start()
     reads = 0
     while not over.is_set() or not reads:
-        assert sealed.read(places) in written
+        assert sealed.read(paths) in written
         reads += 1
     writer.join()
-    assert not damaged(places)
+    assert not damaged(paths)
 
 
 # The session that waits for its core
 
 
 @pytest.fixture
-def point(places):
+def point(paths):
     """Makes an installation of the core the current one."""
 
     def point(install_id):
-        os.makedirs(places.core, exist_ok=True)
+        os.makedirs(paths.core, exist_ok=True)
         pointer = {
             "format": 1,
             "version": "0.1.0",
@@ -565,37 +564,37 @@ def point(places):
             "install_id": install_id,
             "previous": None,
         }
-        Path(places.core_pointer).write_text(json.dumps(pointer))
+        Path(paths.core_pointer).write_text(json.dumps(pointer))
 
     return point
 
 
-def test_a_staged_session_counts_from_the_switch_of_its_core_on(keep, places, point):
+def test_a_staged_session_counts_from_the_switch_of_its_core_on(keep, paths, point):
     """Before the switch the old session counts, after it the new one, and never a mixture."""
     old = keep(license_type="free")
     new = made(license_type="commercial")
-    sealed.stage(places, new.to_dict(), "abc")
-    assert as_session(kept_session(places)) == old
+    sealed.stage(paths, new.to_dict(), "abc")
+    assert as_session(kept_session(paths)) == old
     point("other")
-    assert as_session(kept_session(places)) == old
+    assert as_session(kept_session(paths)) == old
     point("abc")
-    assert as_session(kept_session(places)) == new
+    assert as_session(kept_session(paths)) == new
     assert current_session() == new
 
 
-def test_a_staged_session_counts_where_it_is_the_first(places, point):
+def test_a_staged_session_counts_where_it_is_the_first(paths, point):
     """The very first install was cut off right after the switch."""
-    sealed.stage(places, made().to_dict(), "abc")
-    assert kept_session(places) is None
+    sealed.stage(paths, made().to_dict(), "abc")
+    assert kept_session(paths) is None
     point("abc")
-    assert kept_session(places) is not None
+    assert kept_session(paths) is not None
     assert current_session() == current_session()
 
 
-def test_an_install_that_ends_while_one_looks_hides_no_session(places, point, monkeypatch):
+def test_an_install_that_ends_while_one_looks_hides_no_session(paths, point, monkeypatch):
     """Between the looks at the two files the waiting session becomes the session: one of them is found."""
     new = made()
-    sealed.stage(places, new.to_dict(), "abc")
+    sealed.stage(paths, new.to_dict(), "abc")
     point("abc")
     real = sealed.read
 
@@ -605,43 +604,43 @@ def test_an_install_that_ends_while_one_looks_hides_no_session(places, point, mo
         return found
 
     monkeypatch.setattr(sealed, "read", read_and_end_the_install)
-    assert as_session(kept_session(places)) == new
+    assert as_session(kept_session(paths)) == new
 
 
-def test_keeping_a_session_ends_the_waiting_of_another(keep, places, point):
+def test_keeping_a_session_ends_the_waiting_of_another(keep, paths, point):
     """What is confirmed later counts."""
-    sealed.stage(places, made(license_type="commercial").to_dict(), "abc")
+    sealed.stage(paths, made(license_type="commercial").to_dict(), "abc")
     point("abc")
     latest = keep(license_type="free")
-    assert as_session(kept_session(places)) == latest
+    assert as_session(kept_session(paths)) == latest
 
 
-def test_a_damaged_pointer_does_not_take_the_session_away(keep, places, point):
+def test_a_damaged_pointer_does_not_take_the_session_away(keep, paths, point):
     """The core's trouble is told by whoever uses the core."""
     session = keep()
-    sealed.stage(places, made(license_type="commercial").to_dict(), "abc")
+    sealed.stage(paths, made(license_type="commercial").to_dict(), "abc")
     point("abc")
-    Path(places.core_pointer).write_text("{")
-    assert as_session(kept_session(places)) == session
+    Path(paths.core_pointer).write_text("{")
+    assert as_session(kept_session(paths)) == session
 
 
-def test_a_staged_session_is_sealed_too(keep, places, point):
+def test_a_staged_session_is_sealed_too(keep, paths, point):
     """An edit of the waiting session is noticed."""
     keep()
-    sealed.stage(places, made().to_dict(), "abc")
-    Path(places.next_session).write_text(
-        Path(places.next_session).read_text().replace("research", "commercial")
+    sealed.stage(paths, made().to_dict(), "abc")
+    Path(paths.next_session).write_text(
+        Path(paths.next_session).read_text().replace("research", "commercial")
     )
     with pytest.raises(SessionTamperedError, match="next session"):
-        kept_session(places)
+        kept_session(paths)
 
 
-def test_a_staged_record_of_another_shape_is_passed_over(keep, places, point):
+def test_a_staged_record_of_another_shape_is_passed_over(keep, paths, point):
     """A later version may stage something else."""
     session = keep()
-    sealed._seal(places, places.next_session, "next session", {"install_id": 5, "session": []})
+    sealed._seal(paths, paths.next_session, "next session", {"install_id": 5, "session": []})
     point("abc")
-    assert as_session(kept_session(places)) == session
+    assert as_session(kept_session(paths)) == session
 
 
 # The memory of this process
@@ -651,7 +650,7 @@ def test_a_second_look_reads_nothing(keep, monkeypatch):
     """The session is given from memory as long as the file is the same."""
     keep()
     first = current_session()
-    monkeypatch.setattr("nimbus_sdk.storage.sealed.read", lambda places: pytest.fail("the disk was read"))
+    monkeypatch.setattr("nimbus_sdk.storage.sealed.read", lambda paths: pytest.fail("the disk was read"))
     assert current_session() is first
 
 
@@ -663,27 +662,27 @@ def test_a_session_that_another_process_changed_is_noticed(keep, fresh):
         "from nimbus_sdk.account.session import current_session\n"
         "from nimbus_sdk.config.settings import Settings\n"
         "from nimbus_sdk.storage import sealed as sessions\n"
-        "from nimbus_sdk.config.paths import Places\n"
+        "from nimbus_sdk.config.paths import Paths\n"
         "record = current_session().to_dict() | {'usage_quota': 5}\n"
-        "sessions.write(Places.of(Settings.load()), record)\n"
+        "sessions.write(Settings.load().paths, record)\n"
     )
     assert current_session() == replace(session, usage_quota=5)
 
 
-def test_a_session_that_another_process_removed_is_noticed(keep, places):
+def test_a_session_that_another_process_removed_is_noticed(keep, paths):
     """invalidate_session elsewhere ends it here."""
     keep()
     current_session()
-    sealed.forget(places)
+    sealed.forget(paths)
     with pytest.raises(SessionNotFoundError):
         current_session()
 
 
-def test_an_edit_behind_the_memorys_back_is_noticed(keep, places):
+def test_an_edit_behind_the_memorys_back_is_noticed(keep, paths):
     """The file changed, so it is read again, and its seal does not fit."""
     keep()
     current_session()
-    Path(places.session).write_text(Path(places.session).read_text().replace("48766", "99999"))
+    Path(paths.session).write_text(Path(paths.session).read_text().replace("48766", "99999"))
     with pytest.raises(SessionTamperedError):
         current_session()
 
@@ -712,24 +711,24 @@ def test_a_clock_that_is_set_back_is_noticed_in_memory_too(keep, clock):
     assert current_session()
 
 
-def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(keep, clock, places):
+def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(keep, clock, paths):
     """The latest time is noted now and then, so that turning the clock back does not prolong a session."""
     keep(expires_at=None)
     clock.offset = 100 * 86_400
     assert current_session()
-    assert sealed.last_seen(places) == pytest.approx(clock.now(), abs=5)
+    assert sealed.last_seen(paths) == pytest.approx(clock.now(), abs=5)
     forget_memory()
     clock.offset = 0
     with pytest.raises(ClockRollbackError):
         current_session()
 
 
-def test_the_time_is_not_noted_at_every_call(keep, clock, places):
+def test_the_time_is_not_noted_at_every_call(keep, clock, paths):
     """Reading a session writes nothing for three minutes."""
     keep()
     clock.offset = 170
     current_session()
-    assert not os.path.exists(places.last_seen)
+    assert not os.path.exists(paths.last_seen)
 
 
 def test_another_key_in_the_environment_hides_the_session(keep, monkeypatch):
@@ -806,17 +805,17 @@ def test_the_memory_holds_no_key(keep, monkeypatch):
     assert module._memory
 
 
-def test_a_key_that_was_refused_is_told_with_date_and_code(places):
+def test_a_key_that_was_refused_is_told_with_date_and_code(paths):
     """Instead of a bare absence."""
     service, at = origin(Settings().api_url), "2026-03-01T12:00:00+00:00"
-    sealed.note_refusal(places, KEY.fingerprint, service, "KEY_EXPIRED", at)
+    sealed.note_refusal(paths, KEY.fingerprint, service, "KEY_EXPIRED", at)
     with pytest.raises(SessionNotFoundError, match=r"refused the key .* on 2026-03-01.*KEY_EXPIRED"):
-        session_of(places, KEY)
+        session_of(paths, KEY)
     with pytest.raises(SessionNotFoundError, match="There is no session"):
-        session_of(places, OTHER)
-    sealed.clear_refusal(places, KEY.fingerprint, service)
+        session_of(paths, OTHER)
+    sealed.clear_refusal(paths, KEY.fingerprint, service)
     with pytest.raises(SessionNotFoundError, match="There is no session"):
-        session_of(places, KEY)
+        session_of(paths, KEY)
 
 
 def test_a_fresh_process_has_its_session_without_network_keyring_or_their_libraries(keep, fresh):
@@ -832,15 +831,15 @@ def test_a_fresh_process_has_its_session_without_network_keyring_or_their_librar
     )
 
 
-def test_a_secret_that_is_none_is_made_anew(keep, places):
+def test_a_secret_that_is_none_is_made_anew(keep, paths):
     """An empty or cut secret seals nothing that anybody would believe: the next one holds."""
     keep()
     for content in (b"", b"a", b"f" * 63 + b"\n"):
-        Path(places.seal).unlink(missing_ok=True)
-        Path(places.seal).write_bytes(content)
+        Path(paths.seal).unlink(missing_ok=True)
+        Path(paths.seal).write_bytes(content)
         session = keep()
-        assert as_session(kept_session(places)) == session
-        assert len(Path(places.seal).read_bytes()) == 64
+        assert as_session(kept_session(paths)) == session
+        assert len(Path(paths.seal).read_bytes()) == 64
 
 
 def test_a_session_that_was_seen_to_end_does_not_come_back(keep, clock):

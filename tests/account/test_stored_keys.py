@@ -15,15 +15,15 @@ KEY = "nbci_live_" + "0123456789ab" * 4
 OTHER = "nbci_test_" + "ba9876543210" * 4
 
 
-def test_a_key_is_saved_read_and_deleted(sdk, places):
+def test_a_key_is_saved_read_and_deleted(sdk, paths):
     """In a private file here; deleting tells whether there was one."""
     assert sdk.get_stored_api_key() is None
     assert sdk.save_api_key(f" {KEY}\n") == "file"
     assert sdk.get_stored_api_key() == KEY
-    assert os.stat(places.credentials).st_mode & 0o777 == 0o600
+    assert os.stat(paths.credentials).st_mode & 0o777 == 0o600
     assert sdk.save_api_key(OTHER) == "file"
     assert sdk.get_stored_api_key() == OTHER
-    assert KEY.encode() not in Path(places.credentials).read_bytes()
+    assert KEY.encode() not in Path(paths.credentials).read_bytes()
     assert sdk.delete_stored_api_key() is True
     assert sdk.delete_stored_api_key() is False
     assert sdk.get_stored_api_key() is None
@@ -45,19 +45,19 @@ def test_profiles_keep_their_own(sdk):
         (None, errors.MissingKeyError),
     ],
 )
-def test_what_is_no_key_is_not_saved(sdk, places, text, kind):
+def test_what_is_no_key_is_not_saved(sdk, paths, text, kind):
     """Nothing is written."""
     with pytest.raises(kind):
         sdk.save_api_key(text)
-    assert not os.path.exists(places.credentials)
+    assert not os.path.exists(paths.credentials)
 
 
-def test_a_store_that_keeps_nothing_says_so(sdk, monkeypatch, places):
+def test_a_store_that_keeps_nothing_says_so(sdk, monkeypatch, paths):
     """none is an answer too."""
     monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "none")
     assert sdk.save_api_key(KEY) == "none"
     assert sdk.get_stored_api_key() is None
-    assert not os.path.exists(places.credentials)
+    assert not os.path.exists(paths.credentials)
 
 
 def test_explain_tells_every_source_and_no_key(sdk, monkeypatch):

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 import platformdirs
 import pytest
 
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
 
@@ -33,49 +33,49 @@ PATHS = [
 @pytest.mark.parametrize(("name", "path"), PATHS)
 def test_one_home_holds_everything(name, path):
     """With a home named, every path is below it."""
-    places = Places.of(Settings(home="/srv/nimbus", profile="lab"))
-    assert getattr(places, name) == f"/srv/nimbus/{path}"
+    paths = Settings(home="/srv/nimbus", profile="lab").paths
+    assert getattr(paths, name) == f"/srv/nimbus/{path}"
 
 
 def test_a_refusal_has_a_file_of_its_own():
     """One note for each key and service, by fingerprint, below the folder of all of them."""
-    places = Places.of(Settings(home="/srv/nimbus"))
-    one, other = (places.refusal("0123456789ab", f"https://{host}.example") for host in ("one", "other"))
+    paths = Settings(home="/srv/nimbus").paths
+    one, other = (paths.refusal("0123456789ab", f"https://{host}.example") for host in ("one", "other"))
     assert one != other
-    assert {one.rpartition("/")[0], other.rpartition("/")[0]} == {places.refused}
-    assert one.startswith(f"{places.refused}/0123456789ab-")
+    assert {one.rpartition("/")[0], other.rpartition("/")[0]} == {paths.refused}
+    assert one.startswith(f"{paths.refused}/0123456789ab-")
 
 
 def test_no_path_is_forgotten_here():
     """The table above names every path there is."""
-    public = {name for name in vars(Places) if not name.startswith("_")}
-    named = {name for name, _ in PATHS} | {field.name for field in fields(Places)}
-    assert public - named == {"of", "of_each_profile", "of_service", "refusal"}
+    public = {name for name in vars(Paths) if not name.startswith("_")}
+    named = {name for name, _ in PATHS} | {field.name for field in fields(Paths)}
+    assert public - named == {"of", "refusal"}
 
 
 def test_without_a_home_the_platforms_folders_are_used(tmp_path, monkeypatch):
     """Configuration, data, state and cache go where this platform keeps them."""
     for kind in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
-    places = Places.of(Settings())
-    assert places.config == platformdirs.user_config_dir("nimbus-sdk", appauthor=False)
-    assert places.cache == platformdirs.user_cache_dir("nimbus-sdk", appauthor=False)
-    assert places.credentials.startswith(places.config)
-    assert places.core.startswith(platformdirs.user_data_dir("nimbus-sdk", appauthor=False))
-    assert places.session.startswith(platformdirs.user_state_dir("nimbus-sdk", appauthor=False))
+    paths = Settings().paths
+    assert paths.config == platformdirs.user_config_dir("nimbus-sdk", appauthor=False)
+    assert paths.cache == platformdirs.user_cache_dir("nimbus-sdk", appauthor=False)
+    assert paths.credentials.startswith(paths.config)
+    assert paths.core.startswith(platformdirs.user_data_dir("nimbus-sdk", appauthor=False))
+    assert paths.session.startswith(platformdirs.user_state_dir("nimbus-sdk", appauthor=False))
 
 
 def test_no_two_kinds_share_a_folder(monkeypatch):
     """Where the platform has one folder for data and state, as on macOS and Windows, ours still differ."""
     for kind in ("config", "data", "state", "cache"):
         monkeypatch.setattr(platformdirs, f"user_{kind}_dir", lambda *_, **__: "/one/folder")
-    places = Places.of(Settings())
-    assert len({places.config, places.data, places.state}) == 3
+    paths = Settings().paths
+    assert len({paths.config, paths.data, paths.state}) == 3
 
 
 def test_profiles_do_not_share_what_is_theirs():
     """Session and card belong to one profile; seal, lock and core to all."""
-    one = Places.of(Settings(home="/srv", profile="one"))
+    one = Settings(home="/srv", profile="one").paths
     two = replace(one, profile="two")
     for name in ("session", "next_session", "last_seen", "key_card"):
         assert getattr(one, name) != getattr(two, name)
@@ -87,11 +87,11 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
     """Random user ids in containers have no home folder: the hint names the variable."""
     monkeypatch.setattr(platformdirs, "user_state_dir", lambda *_, **__: "~/.local/state/nimbus-sdk")
     with pytest.raises(ConfigurationError, match="no home folder") as caught:
-        Places.of(Settings())
+        Settings().paths
     assert "NIMBUS_SDK_HOME" in caught.value.hint
 
 
 def test_naming_the_places_makes_nothing(tmp_path):
     """Folders are made when something is written, not before."""
-    Places.of(Settings(home=str(tmp_path / "later")))
+    Settings(home=str(tmp_path / "later")).paths
     assert not os.path.exists(tmp_path / "later")

@@ -9,7 +9,6 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import errors
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.storage.pointer import read_pointer
@@ -24,7 +23,7 @@ def files_below(folder):
     return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
-def test_the_first_install_asks_four_things_in_order(sdk, key, asked, places):
+def test_the_first_install_asks_four_things_in_order(sdk, key, asked, paths):
     """validate, token, release, asset; then core, session and key are kept."""
     session = sdk.install_core(key)
     assert asked() == FIRST_INSTALL
@@ -33,7 +32,7 @@ def test_the_first_install_asks_four_things_in_order(sdk, key, asked, places):
     assert sdk.get_stored_api_key() == key
     status = sdk.check_installation()
     assert (bool(status), status.version, status.problems) == (True, "0.1.0", ())
-    assert read_pointer(places.core) is not None
+    assert read_pointer(paths.core) is not None
 
 
 def test_the_second_install_asks_nothing(sdk, key, asked):
@@ -67,10 +66,10 @@ def test_within_the_hour_it_is_not(sdk, key, asked, age):
     assert asked() == []
 
 
-def test_another_key_is_validated_and_the_core_stays(sdk, key, sandbox, asked, places):
+def test_another_key_is_validated_and_the_core_stays(sdk, key, sandbox, asked, paths):
     """One validate; the session is the new key's, which replaces the stored one."""
     sdk.install_core(key)
-    core = files_below(places.core)
+    core = files_below(paths.core)
     other = sandbox.new_key("commercial")
     asked()
     session = sdk.install_core(other)
@@ -78,7 +77,7 @@ def test_another_key_is_validated_and_the_core_stays(sdk, key, sandbox, asked, p
     assert session.license_type == "commercial"
     assert nimbus_sdk.current_session().license_type == "commercial"
     assert sdk.get_stored_api_key() == other
-    assert files_below(places.core) == core
+    assert files_below(paths.core) == core
 
 
 def test_another_key_that_is_dead_changes_nothing(sdk, key, sandbox, asked):
@@ -117,11 +116,11 @@ def test_a_version_can_be_named(sdk, key, publish, asked):
 
 
 @pytest.mark.parametrize("version", ["9.9.9", "not a version"])
-def test_a_version_that_does_not_exist_is_told(sdk, key, version, places):
+def test_a_version_that_does_not_exist_is_told(sdk, key, version, paths):
     """Nothing is kept of the attempt."""
     with pytest.raises((errors.CoreDownloadError, errors.ConfigurationError), match=r"version|release 9"):
         sdk.install_core(key, version=version)
-    assert read_pointer(places.core) is None
+    assert read_pointer(paths.core) is None
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
     assert sdk.get_stored_api_key() is None
@@ -144,7 +143,7 @@ def test_every_source_of_a_key_works(sdk, key, how, own_world, monkeypatch, tmp_
     assert session.api_key.get_secret_value() == key
     assert sdk.get_stored_api_key() == (key if how == "argument" else None)
     holders = [path for path, content in files_below(own_world / "nimbus").items() if key.encode() in content]
-    assert holders == ([Places.of(Settings.load()).credentials] if how == "argument" else [])
+    assert holders == ([Settings.load().paths.credentials] if how == "argument" else [])
     assert how == "environment" or "NIMBUS_API_KEY" not in os.environ
 
 
@@ -168,17 +167,17 @@ def test_a_text_that_is_no_key_is_refused_with_no_network(sdk, sandbox, asked):
 
 @pytest.mark.parametrize("endpoint", ["validate", "github_token", "release", "asset"])
 @pytest.mark.parametrize("status", [500, 404])
-def test_a_step_that_fails_leaves_nothing(sdk, key, sandbox, endpoint, status, places, own_world):
+def test_a_step_that_fails_leaves_nothing(sdk, key, sandbox, endpoint, status, paths, own_world):
     """No key, no session, no core, no part of them; and the error is the SDK's own."""
     sandbox.fault(endpoint, status=status, times=None)
     with pytest.raises(errors.NimbusError) as caught:
         sdk.install_core(key)
     assert key not in everything_in(caught.value)
     assert strangers_in(caught.value) == []
-    assert read_pointer(places.core) is None
+    assert read_pointer(paths.core) is None
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
-    assert not os.path.exists(places.credentials)
+    assert not os.path.exists(paths.credentials)
     sandbox.clear_faults()
     assert sdk.install_core(key).license_type == "research"
 
@@ -248,11 +247,11 @@ def test_progress_is_told_step_by_step(sdk, key):
     assert [event.stage for event in events] == ["done"]
 
 
-def test_an_install_waits_for_another_process_and_uses_its_work(sdk, key, asked, places, fresh):
+def test_an_install_waits_for_another_process_and_uses_its_work(sdk, key, asked, paths, fresh):
     """While another holds the lock nothing is asked; afterwards its result is there."""
     import threading
 
-    events, lock = [], Lock(places.lock)
+    events, lock = [], Lock(paths.lock)
     assert lock.try_acquire()
 
     def somebody_else():
@@ -268,7 +267,7 @@ def test_an_install_waits_for_another_process_and_uses_its_work(sdk, key, asked,
     assert events[0].stage == "wait"
     assert [event.stage for event in events].count("wait") == 1
     assert asked() == FIRST_INSTALL
-    assert Lock(places.lock).try_acquire()
+    assert Lock(paths.lock).try_acquire()
 
 
 @pytest.mark.parametrize("setting", ["argument", "environment"])
@@ -319,14 +318,14 @@ def test_profiles_are_apart(sdk, key, sandbox, asked):
     assert session.api_key.get_secret_value() == other
 
 
-def test_a_store_that_keeps_nothing_is_honoured(sdk, key, asked, monkeypatch, places):
+def test_a_store_that_keeps_nothing_is_honoured(sdk, key, asked, monkeypatch, paths):
     """With none, the key lives as long as the call; the session serves on."""
     monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "none")
     assert sdk.install_core(key).key_source == "none"
     asked()
     sdk.install_core(key)
     assert asked() == []
-    assert not os.path.exists(places.credentials)
+    assert not os.path.exists(paths.credentials)
 
 
 def test_a_session_goes_on_where_its_key_is_not_at_hand(sdk, key, asked, age, monkeypatch):
@@ -340,10 +339,10 @@ def test_a_session_goes_on_where_its_key_is_not_at_hand(sdk, key, asked, age, mo
 
 
 @pytest.mark.parametrize("damage", ["missing", "one bit"])
-def test_a_damaged_core_is_installed_again(sdk, key, asked, places, damage):
+def test_a_damaged_core_is_installed_again(sdk, key, asked, paths, damage):
     """A file of the core is missing, or differs by one bit: everything is fetched anew."""
     sdk.install_core(key)
-    hurt = Path(next(path for path in files_below(places.core) if path.endswith("model.bin")))
+    hurt = Path(next(path for path in files_below(paths.core) if path.endswith("model.bin")))
     content = hurt.read_bytes()
     hurt.unlink()
     if damage == "one bit":
@@ -373,7 +372,7 @@ def test_the_github_token_is_kept_nowhere(sdk, key, sandbox, own_world, monkeypa
     assert not (own_world / "user" / ".gitconfig").exists()
 
 
-def test_what_is_kept_of_a_session_is_what_the_service_said(sdk, sandbox, places):
+def test_what_is_kept_of_a_session_is_what_the_service_said(sdk, sandbox, paths):
     """Limits, reset, expiry and features, in the file without the key."""
     from datetime import UTC, datetime
 
@@ -383,7 +382,7 @@ def test_what_is_kept_of_a_session_is_what_the_service_said(sdk, sandbox, places
     assert (session.expires_at, session.usage_quota, session.usage_quota_max) == (expiry, 498_766, 500_000)
     assert session.quota_reset_at.day == 1
     assert session.has_feature("custom_models")
-    record = json.loads(Path(places.session).read_bytes())["record"]
+    record = json.loads(Path(paths.session).read_bytes())["record"]
     assert record["usage_quota"] == 498_766
-    assert key not in Path(places.session).read_text()
+    assert key not in Path(paths.session).read_text()
     assert abs(session.clock_offset) < 5

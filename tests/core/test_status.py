@@ -13,9 +13,9 @@ pytestmark = TINY_CORE
 NAMES = ("load_model", "predict_batch", "NimbusLDA", "RxLDAModel", "BCIData")
 
 
-def library(places, name):
+def library(paths, name):
     """A file of the installed core."""
-    return next(Path(places.core).rglob(name))
+    return next(Path(paths.core).rglob(name))
 
 
 def test_without_a_core_there_is_none(sdk):
@@ -63,10 +63,10 @@ def test_a_session_that_may_not_be_used_is_left_out(sdk, key, age):
     assert status.session is None
 
 
-def test_a_changed_file_is_found_though_its_size_is_the_same(sdk, key, places):
+def test_a_changed_file_is_found_though_its_size_is_the_same(sdk, key, paths):
     """Every file's hash is compared."""
     sdk.install_core(key)
-    file = library(places, "model.bin")
+    file = library(paths, "model.bin")
     content = bytearray(file.read_bytes())
     content[0] ^= 1
     file.write_bytes(content)
@@ -76,21 +76,21 @@ def test_a_changed_file_is_found_though_its_size_is_the_same(sdk, key, places):
     assert any("model.bin" in problem for problem in status.problems)
 
 
-def test_every_fault_is_told_and_not_the_first(sdk, key, places):
+def test_every_fault_is_told_and_not_the_first(sdk, key, paths):
     """Missing, cut short and added files, all of them."""
     sdk.install_core(key)
-    library(places, "model.bin").unlink()
-    library(places, "__init__.py").write_bytes(b"")
+    library(paths, "model.bin").unlink()
+    library(paths, "__init__.py").write_bytes(b"")
     problems = "\n".join(sdk.check_installation().problems)
     assert "model.bin" in problems
     assert "__init__.py" in problems
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', ""])
-def test_a_damaged_pointer_is_told(sdk, key, places, content):
+def test_a_damaged_pointer_is_told(sdk, key, paths, content):
     """And installing again mends it."""
     sdk.install_core(key)
-    Path(places.core_pointer).write_text(content)
+    Path(paths.core_pointer).write_text(content)
     status = sdk.check_installation()
     assert not status
     assert status.problems
@@ -126,10 +126,10 @@ def test_a_name_of_the_core_says_what_to_run_before_it_is_there(fresh):
     )
 
 
-def test_a_damaged_core_is_told_when_a_name_is_taken(key, sdk, places, fresh):
+def test_a_damaged_core_is_told_when_a_name_is_taken(key, sdk, paths, fresh):
     """It is not run."""
     sdk.install_core(key)
-    library(places, "model.bin").unlink()
+    library(paths, "model.bin").unlink()
     fresh(
         "import nimbus_sdk\n"
         "from nimbus_sdk.errors import CoreIntegrityError\n"

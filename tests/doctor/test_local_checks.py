@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.doctor import local_checks
 from nimbus_sdk.errors import InvalidKeyError
 from nimbus_sdk.sandbox import Sandbox
@@ -26,14 +26,14 @@ DAY = timedelta(days=1)
 Usage = namedtuple("Usage", "total used free")
 
 
-def one_module(places: Places) -> Path:
+def one_module(paths: Paths) -> Path:
     """A file of the installed core."""
-    return next(Path(places.core).rglob("nimbus_sdk_core/__init__.py"))
+    return next(Path(paths.core).rglob("nimbus_sdk_core/__init__.py"))
 
 
-def test_a_changed_file_of_the_core_is_named(installed: str, examine: Examine, places: Places) -> None:
+def test_a_changed_file_of_the_core_is_named(installed: str, examine: Examine, paths: Paths) -> None:
     """Which file, and the command that brings the core anew."""
-    module = one_module(places)
+    module = one_module(paths)
     module.chmod(0o600)
     module.write_text(module.read_text() + "\n# changed\n")
     seen = examine()
@@ -44,14 +44,14 @@ def test_a_changed_file_of_the_core_is_named(installed: str, examine: Examine, p
 
 
 @pytest.mark.parametrize("damage", ["a file is gone", "the pointer is no JSON", "the pointer leads nowhere"])
-def test_a_damaged_core_is_a_fault(installed: str, examine: Examine, places: Places, damage: str) -> None:
+def test_a_damaged_core_is_a_fault(installed: str, examine: Examine, paths: Paths, damage: str) -> None:
     """Whatever is wrong with it, it is told and the doctor goes on."""
     if damage == "a file is gone":
-        one_module(places).unlink()
+        one_module(paths).unlink()
     elif damage == "the pointer is no JSON":
-        Path(places.core_pointer).write_text("{")
+        Path(paths.core_pointer).write_text("{")
     else:
-        pointer = Path(places.core_pointer)
+        pointer = Path(paths.core_pointer)
         pointer.write_text(pointer.read_text().replace('"install_id": "', '"install_id": "x'))
     seen = examine()
     assert seen["core"].verdict == "fault"
@@ -83,9 +83,9 @@ def test_a_session_that_has_ended_is_a_fault(installed: str, examine: Examine, a
     assert not seen.diagnosis.usable_offline
 
 
-def test_an_edited_session_is_a_fault(installed: str, examine: Examine, places: Places) -> None:
+def test_an_edited_session_is_a_fault(installed: str, examine: Examine, paths: Paths) -> None:
     """It was set aside, and the doctor says where."""
-    path = Path(places.session)
+    path = Path(paths.session)
     path.write_text(path.read_text().replace('"research"', '"enterprise"'))
     seen = examine()
     assert seen["session"].verdict == "fault"
@@ -123,11 +123,11 @@ def test_a_key_that_the_service_has_called_dead_is_told(
 
 
 def test_a_note_of_a_refusal_that_was_edited_says_nothing(
-    installed: str, sandbox: Sandbox, examine: Examine, places: Places
+    installed: str, sandbox: Sandbox, examine: Examine, paths: Paths
 ) -> None:
     """The doctor goes on to look."""
     fingerprint = nimbus_sdk.current_session().key_fingerprint
-    note = Path(places.refusal(fingerprint, sandbox.api_url))
+    note = Path(paths.refusal(fingerprint, sandbox.api_url))
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text("{}")
     assert "dead" not in examine()["key"].cause
@@ -159,12 +159,10 @@ def test_a_session_without_its_key_works_and_cannot_be_renewed(installed: str, e
     assert seen.diagnosis
 
 
-def test_a_keyring_that_rests_is_told_with_the_reason(
-    installed: str, examine: Examine, places: Places
-) -> None:
+def test_a_keyring_that_rests_is_told_with_the_reason(installed: str, examine: Examine, paths: Paths) -> None:
     """What it did, how long ago, and until when it is left alone."""
     keyring_breaker.trip(
-        places.keyring_breaker, reason="did not answer within 2.0 s", patience=2.0, now=time.time() - 120
+        paths.keyring_breaker, reason="did not answer within 2.0 s", patience=2.0, now=time.time() - 120
     )
     seen = examine()
     assert seen["keyring"].verdict == "warning"
@@ -208,10 +206,10 @@ def test_a_disk_that_does_not_answer_is_told(
 
 @pytest.mark.parametrize("name", ["credentials", "seal", "session"])
 def test_a_file_that_others_can_read_is_a_fault(
-    installed: str, examine: Examine, places: Places, name: str
+    installed: str, examine: Examine, paths: Paths, name: str
 ) -> None:
     """Which one, and the command that closes it."""
-    path = getattr(places, name)
+    path = getattr(paths, name)
     os.chmod(path, 0o644)
     seen = examine()
     assert seen["permissions"].verdict == "fault"
@@ -220,12 +218,12 @@ def test_a_file_that_others_can_read_is_a_fault(
 
 
 def test_a_file_that_is_a_link_is_a_fault(
-    installed: str, examine: Examine, places: Places, tmp_path: Path
+    installed: str, examine: Examine, paths: Paths, tmp_path: Path
 ) -> None:
     """A credentials file that leads elsewhere was not made by us."""
     elsewhere = tmp_path / "elsewhere"
-    os.rename(places.credentials, elsewhere)
-    os.symlink(elsewhere, places.credentials)
+    os.rename(paths.credentials, elsewhere)
+    os.symlink(elsewhere, paths.credentials)
     assert "is a link" in examine()["permissions"].cause
 
 

@@ -140,14 +140,14 @@ def test_a_keyring_that_hung_on_one_host_is_asked_on_the_next(hosts: Hosts, own_
     trip = """
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import keyring_breaker
-from nimbus_sdk.config.paths import Places
-places = Places.of(Settings.load())
+from nimbus_sdk.config.paths import Paths
+paths = Settings.load().paths
 if NAME == "node0":
-    keyring_breaker.trip(places.keyring_breaker, reason="did not answer", patience=2.0, now=time.time())
+    keyring_breaker.trip(paths.keyring_breaker, reason="did not answer", patience=2.0, now=time.time())
     open("tripped", "w").close()
 while not os.path.exists("tripped"):
     time.sleep(0.01)
-told["resting"] = keyring_breaker.breaker_state(places) is not None
+told["resting"] = keyring_breaker.breaker_state(paths) is not None
 """
     if not has_hosts():
         trip = f"import platform\nplatform.node = lambda: NAME\n{trip}"

@@ -18,7 +18,6 @@ import tenacity  # noqa: F401
 import nimbus_sdk
 from nimbus_sdk import aio
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import download, release, requirements, transfer  # noqa: F401
 from nimbus_sdk.storage import sealed
@@ -121,11 +120,11 @@ def without_locks(key: str, how: str, **options: object) -> str:
 
 def age(hours: float) -> None:
     """Make the kept session older than it is."""
-    places = Places.of(Settings.load())
-    kept = sealed.read(places)
+    paths = Settings.load().paths
+    kept = sealed.read(paths)
     assert kept is not None
     then = datetime.now(UTC) - timedelta(hours=hours)
-    sealed.write(places, {**kept, "validated_at": then.isoformat()})
+    sealed.write(paths, {**kept, "validated_at": then.isoformat()})
 
 
 def _reaction(wire: dict[str, object]) -> tripwire.Reaction:

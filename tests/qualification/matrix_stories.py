@@ -15,7 +15,6 @@ from nimbus_sdk.account.revocation import revoking
 from nimbus_sdk.account.session_cache import kept_session
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.install import installing
 from nimbus_sdk.core.model_download import fetching_model
@@ -165,19 +164,19 @@ def found_in(settings: Settings) -> Found:
         AssertionError: A core that is not whole.
         NimbusError: Something damaged.
     """
-    places = Places.of(settings)
-    session = kept_session(places)
-    core = manifest.current(places.core)
+    paths = settings.paths
+    session = kept_session(paths)
+    core = manifest.current(paths.core)
     broken = () if core is None else verify.check_installed(core.folder)
     if broken:
         raise AssertionError(f"the core is not whole: {broken}")
-    stored = read_stored(settings, places).key
+    stored = read_stored(settings).key
     return Found(
         session=None if session is None else session.key_fingerprint,
         confirmed=None if session is None else session.validated_at,
         core=None if core is None else core.install_id,
         key=None if stored is None else stored.fingerprint,
-        models=tuple(sorted(os.listdir(places.models))) if os.path.isdir(places.models) else (),
+        models=tuple(sorted(os.listdir(paths.models))) if os.path.isdir(paths.models) else (),
     )
 
 
@@ -236,8 +235,8 @@ class Homes:
 
 def make_older(settings: Settings, age: timedelta) -> None:
     """Let the kept session be of an earlier time."""
-    places = Places.of(settings)
-    record = sealed.read(places)
+    paths = settings.paths
+    record = sealed.read(paths)
     assert record is not None
     then = datetime.now(UTC) - age
-    sealed.write(places, {**record, "validated_at": then.isoformat()})
+    sealed.write(paths, {**record, "validated_at": then.isoformat()})

@@ -19,7 +19,7 @@ OFFSETS = [0, 1, 4_095, 65_536, 65_537, 200_000, -1]
 
 @pytest.fixture
 def size(stage: Stage) -> int:
-    """The size of the wheel that will be fetched, large enough to break in many places."""
+    """The size of the wheel that will be fetched, large enough to break in many paths."""
     return published(stage, PADDING)
 
 

@@ -18,7 +18,6 @@ import warnings
 from collections.abc import Callable, Iterator
 
 import nimbus_sdk
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import key_lookup
 
@@ -54,7 +53,7 @@ def _stories() -> None:
         client.validate()
         _show_object(client)
     settings = Settings.load()
-    for found in (key_lookup.find_key(settings, Places.of(settings)), nimbus_sdk.explain(), settings):
+    for found in (key_lookup.find_key(settings), nimbus_sdk.explain(), settings):
         _show_object(found)
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from tests.support.wheels import core_files, installed
 
@@ -21,7 +20,7 @@ BORROWED = ("httpx", "keyring", "rich", "typer", "tenacity", "pydantic", "json",
 @pytest.fixture
 def core(own_world: Path) -> str:
     """An installed core; the folder of all versions."""
-    folder = Path(Places.of(Settings.load()).core)
+    folder = Path(Settings.load().paths.core)
     installed(folder)
     return str(folder)
 
@@ -79,7 +78,7 @@ def test_a_file_that_was_taken_for_the_core_is_noticed(core: str, own_world: Pat
 
 def test_a_core_brings_nothing_that_others_import(own_world: Path):
     """The core's folder is not on sys.path: a module of it takes no other module's place."""
-    folder = Path(Places.of(Settings.load()).core)
+    folder = Path(Settings.load().paths.core)
     installed(folder, files={**core_files(), "nimbus_sdk_core/json.py": b"raise SystemExit('taken')"})
     code = (
         f"{USE}\nimport json, sys\nprint([place for place in sys.path if 'nimbus' in place], json.dumps(1))"

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.sandbox import Sandbox
@@ -87,12 +86,12 @@ def test_what_lies_open_is_closed_before_a_secret_goes_in(home: Path, sandbox: S
     secrets = [path for path in home.rglob("*") if "core/" not in str(path)]
     for path in secrets:
         path.chmod(0o777 if path.is_dir() else 0o666)
-    places = Places.of(Settings.load())
+    paths = Settings.load().paths
     nimbus_sdk.install_core(key, force=True)
     nimbus_sdk.save_api_key(key)
-    for folder in (places.config, places.state, os.path.dirname(places.session)):
+    for folder in (paths.config, paths.state, os.path.dirname(paths.session)):
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
-    for file in (places.credentials, places.seal, places.session, places.key_card, places.last_seen):
+    for file in (paths.credentials, paths.seal, paths.session, paths.key_card, paths.last_seen):
         assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
 
 
@@ -134,15 +133,15 @@ def test_a_link_in_the_place_of_a_small_file_is_not_written_through(
     victim = own_world / "victim"
     victim.write_text("precious")
     nimbus_sdk.install_core(key)
-    places = Places.of(Settings.load())
-    small = (places.session, places.key_card, places.last_seen, places.core_pointer)
-    for path in (*small, places.lock):
+    paths = Settings.load().paths
+    small = (paths.session, paths.key_card, paths.last_seen, paths.core_pointer)
+    for path in (*small, paths.lock):
         Path(path).unlink(missing_ok=True)
         os.symlink(victim, path)
     nimbus_sdk.install_core(key, force=True)
     assert victim.read_text() == "precious"
     assert told_under(0o077, WHOLE, home) == ("done", "True")
-    assert not any(os.path.islink(path) for path in (places.session, places.key_card, places.last_seen))
+    assert not any(os.path.islink(path) for path in (paths.session, paths.key_card, paths.last_seen))
 
 
 def test_a_link_in_the_place_of_the_keys_lock_is_refused(

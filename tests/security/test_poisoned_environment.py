@@ -14,7 +14,6 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage import credentials
@@ -188,9 +187,9 @@ def test_no_secret_of_a_connection_is_written_down(fresh: Fresh, own_world: Path
 
 def test_a_card_from_elsewhere_opens_nothing(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):
     """A forged card leads a stored key nowhere, unless it names that very key and lies in its own folder."""
-    places = Places.of(Settings.load())
-    card = json.loads(Path(places.key_card).read_text())
-    Path(places.key_card).write_text(json.dumps({**card, "origin": evil.url, "fingerprint": "0" * 12}))
+    paths = Settings.load().paths
+    card = json.loads(Path(paths.key_card).read_text())
+    Path(paths.key_card).write_text(json.dumps({**card, "origin": evil.url, "fingerprint": "0" * 12}))
     told = json.loads(fresh(STORIES, NIMBUS_SDK_API_URL=evil.url).stdout)
     assert set(told.values()) == {"MissingKeyError"}
     assert evil.connections == 0
@@ -199,5 +198,5 @@ def test_a_card_from_elsewhere_opens_nothing(installed: Sandbox, key: str, evil:
 def _stored_for_the_real_service() -> str:
     key = "nbci_live_" + "c0ffee" * 8
     settings = Settings(home=os.environ["NIMBUS_SDK_HOME"], credential_store="file")
-    credentials.save_key(settings, Places.of(settings), ApiKey.parse(key), DEFAULT_ORIGIN)
+    credentials.save_key(settings, ApiKey.parse(key), DEFAULT_ORIGIN)
     return key

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nimbus_sdk import services
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.transport import retry
@@ -154,9 +154,9 @@ def box(running: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def places() -> Places:
+def paths() -> Paths:
     """Where this test's things are kept."""
-    return Places.of(Settings.load())
+    return Settings.load().paths
 
 
 def base_of(box: Sandbox, system: str) -> str:

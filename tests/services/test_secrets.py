@@ -64,7 +64,7 @@ def everything(system: str, box, key: str, shown: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_no_key_is_found_anywhere(system, box, log, capfd, own_world, places):
+def test_no_key_is_found_anywhere(system, box, log, capfd, own_world, paths):
     """Logs at DEBUG, output, errors with all their frames, representations, files: masked or not at all."""
     shown: list[str] = []
     secrets = everything(system, box, key_for(box, system), shown)
@@ -79,14 +79,14 @@ def test_no_key_is_found_anywhere(system, box, log, capfd, own_world, places):
     output = capfd.readouterr()
     text = "\n".join([log.getvalue(), output.out, output.err, *shown])
     for file in own_world.rglob("*"):
-        if file.is_file() and str(file) != places.credentials:
+        if file.is_file() and str(file) != paths.credentials:
             text += file.read_text(errors="replace")
     for secret in secrets:
         assert secret not in text
         assert secret[4:-4] not in text
-    assert Path(places.credentials).stat().st_mode & 0o777 == 0o600
-    assert any(secret in Path(places.credentials).read_text() for secret in secrets)
-    assert verify(places, "nimbus-os")
+    assert Path(paths.credentials).stat().st_mode & 0o777 == 0o600
+    assert any(secret in Path(paths.credentials).read_text() for secret in secrets)
+    assert verify(paths, "nimbus-os")
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

@@ -1,13 +1,13 @@
-"""Places for every test of the store, keyrings of all kinds, and a search for leaks."""
+"""Paths for every test of the store, keyrings of all kinds, and a search for leaks."""
 
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 
 HERE = Path(__file__).parents[1] / "support" / "keyrings"
@@ -20,9 +20,21 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def places(settings):
-    """The places of these settings."""
-    return Places.of(settings)
+def paths(settings):
+    """The paths of these settings."""
+    return settings.paths
+
+
+@pytest.fixture
+def moved():
+    """Gives a function: settings some of whose paths lead elsewhere."""
+
+    def change(settings, **changed):
+        other = replace(settings)
+        vars(other)["paths"] = replace(settings.paths, **changed)
+        return other
+
+    return change
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ TWO = ApiKey.parse("nbci_test_" + "BA9876543210" * 4)
 
 
 @pytest.fixture(params=["keyring", "file", "none"])
-def store(request, places, use_backend):
+def store(request, paths, use_backend):
     """Each store in turn, empty."""
     if request.param == "keyring":
         use_backend("Memory")
-        return KeyringStore(places)
-    return FileStore(places.credentials) if request.param == "file" else MemoryStore()
+        return KeyringStore(paths)
+    return FileStore(paths.credentials) if request.param == "file" else MemoryStore()
 
 
 def test_a_store_tells_its_name_and_where_a_key_is(store):
@@ -71,9 +71,9 @@ import sys
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.keyring_backend import KeyringStore
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 
-store = KeyringStore(Places.of(Settings.load()))
+store = KeyringStore(Settings.load().paths)
 assert "keyring" not in sys.modules
 one, two = (ApiKey.parse("nbci_live_" + digit * 48) for digit in "ab")
 assert store.read("lab") is None and store.delete("lab") is False

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import pytest
 
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage import files, fs
@@ -22,15 +21,15 @@ TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
 SANDBOX = "http://127.0.0.1:8000"
 
 
-def stored_in(backend, places):
+def stored_in(backend, paths):
     """What a backend holds for the profile."""
-    return backend.items.get(("nimbus-sdk", places.profile))
+    return backend.items.get(("nimbus-sdk", paths.profile))
 
 
 @pytest.fixture
-def file(places):
+def file(paths):
     """The file store that stands in for a keyring."""
-    return FileStore(places.credentials)
+    return FileStore(paths.credentials)
 
 
 @pytest.fixture
@@ -40,12 +39,12 @@ def no_folder(tmp_path):
     return str(tmp_path / "file" / "below")
 
 
-def test_a_working_keyring_is_chosen(settings, places, use_backend):
+def test_a_working_keyring_is_chosen(settings, paths, use_backend):
     """Where nothing is set, the keyring that answers counts; the question leaves nothing behind."""
     use_backend("Memory")
-    choice = choose_store(settings, places)
+    choice = choose_store(settings)
     assert (choice.store.name, choice.reason) == ("keyring", "keyring")
-    assert not os.path.exists(places.config)
+    assert not os.path.exists(paths.config)
 
 
 @pytest.mark.parametrize(
@@ -58,21 +57,21 @@ def test_a_working_keyring_is_chosen(settings, places, use_backend):
     ],
 )
 def test_without_a_keyring_that_works_the_file_counts_and_the_reason_is_told(
-    settings, places, use_backend, backend, reason
+    settings, paths, use_backend, backend, reason
 ):
     """Nothing falls back silently."""
     if backend:
         use_backend(backend)
-    choice = choose_store(settings, places)
+    choice = choose_store(settings)
     assert choice.store.name == "file"
     assert choice.reason.startswith(reason)
 
 
 @pytest.mark.parametrize("name", ["file", "none"])
-def test_the_setting_decides(settings, places, use_backend, name):
+def test_the_setting_decides(settings, paths, use_backend, name):
     """A store that was named counts, however well the keyring works, and the keyring is left alone."""
     backend = use_backend("Memory")
-    choice = choose_store(replace(settings, credential_store=name), places)
+    choice = choose_store(replace(settings, credential_store=name))
     assert choice.store.name == name
     assert choice.reason == f"{name}, as NIMBUS_SDK_CREDENTIAL_STORE says"
     assert backend.asked == []
@@ -84,25 +83,25 @@ def test_the_setting_decides(settings, places, use_backend, name):
         choose_store,
         read_stored,
         forget_key,
-        lambda settings, places: save_key(settings, places, ONE, DEFAULT_ORIGIN),
+        lambda settings: save_key(settings, ONE, DEFAULT_ORIGIN),
     ],
     ids=["choose", "read", "forget", "save"],
 )
-def test_a_keyring_that_was_asked_for_must_work(settings, places, use_backend, act):
+def test_a_keyring_that_was_asked_for_must_work(settings, paths, use_backend, act):
     """There is no way round a keyring that was named: an error, and nothing in the file."""
     use_backend("Locked")
     with pytest.raises(CredentialStoreError, match="stayed locked"):
-        act(replace(settings, credential_store="keyring"), places)
-    assert not os.path.exists(places.credentials)
+        act(replace(settings, credential_store="keyring"))
+    assert not os.path.exists(paths.credentials)
 
 
-def test_a_saved_key_has_a_card_without_the_key(settings, places, use_backend):
+def test_a_saved_key_has_a_card_without_the_key(settings, paths, use_backend):
     """The note says which key, where, for which API and when; the key itself is in the keyring alone."""
     backend = use_backend("Memory")
-    choice = save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    choice = save_key(settings, ONE, DEFAULT_ORIGIN)
     assert (choice.store.name, choice.reason) == ("keyring", "keyring")
-    assert stored_in(backend, places) == ONE.reveal()
-    card = read_card(places)
+    assert stored_in(backend, paths) == ONE.reveal()
+    card = read_card(paths)
     assert card == KeyCard(
         fingerprint=ONE.fingerprint,
         masked=ONE.masked,
@@ -111,150 +110,149 @@ def test_a_saved_key_has_a_card_without_the_key(settings, places, use_backend):
         saved_at=card.saved_at,
     )
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", card.saved_at)
-    assert ONE.reveal().encode() not in files.read(places.key_card)
-    assert os.stat(places.key_card).st_mode & 0o777 == 0o600
-    assert not os.path.exists(places.credentials)
+    assert ONE.reveal().encode() not in files.read(paths.key_card)
+    assert os.stat(paths.key_card).st_mode & 0o777 == 0o600
+    assert not os.path.exists(paths.credentials)
 
 
-def test_saving_asks_the_keyring_once(settings, places, use_backend):
+def test_saving_asks_the_keyring_once(settings, paths, use_backend):
     """One write and its check; no probe before it."""
     backend = use_backend("Memory")
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    save_key(settings, ONE, DEFAULT_ORIGIN)
     assert [what for what, _ in backend.asked] == ["set", "get"]
 
 
-def test_a_key_that_moves_to_the_keyring_leaves_the_file(settings, places, use_backend, file):
+def test_a_key_that_moves_to_the_keyring_leaves_the_file(settings, paths, use_backend, file):
     """Once the keyring has the key, no older copy stays behind in plain sight; other profiles do."""
-    file.write(places.profile, TWO)
+    file.write(paths.profile, TWO)
     file.write("other", TWO)
     use_backend("Memory")
-    assert save_key(settings, places, ONE, DEFAULT_ORIGIN).reason == "keyring"
-    assert file.read(places.profile) is None
+    assert save_key(settings, ONE, DEFAULT_ORIGIN).reason == "keyring"
+    assert file.read(paths.profile) is None
     assert file.read("other") == TWO
 
 
-def test_a_copy_that_cannot_be_removed_is_told(settings, places, use_backend):
+def test_a_copy_that_cannot_be_removed_is_told(settings, paths, use_backend):
     """The key is saved, and the reason says that an older one may still be in the file."""
-    os.makedirs(places.credentials)
+    os.makedirs(paths.credentials)
     use_backend("Memory")
-    choice = save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    choice = save_key(settings, ONE, DEFAULT_ORIGIN)
     assert choice.store.name == "keyring"
     assert "an older key may still be in the credentials file" in choice.reason
 
 
-def test_a_card_that_cannot_be_written_is_told(settings, places, use_backend, no_folder):
+def test_a_card_that_cannot_be_written_is_told(settings, moved, use_backend, no_folder):
     """The key is saved where it belongs; the missing note is no failure and no secret."""
-    places = replace(places, state=no_folder)
     use_backend("Memory")
-    choice = save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    choice = save_key(moved(settings, state=no_folder), ONE, DEFAULT_ORIGIN)
     assert choice.store.name == "keyring"
     assert "the note beside it could not be written" in choice.reason
-    assert read_stored(settings, places).key == ONE
+    assert read_stored(settings).key == ONE
 
 
-def test_none_keeps_the_key_in_its_object_alone(settings, places):
+def test_none_keeps_the_key_in_its_object_alone(settings, paths):
     """Nothing reaches the disk; who wants the key again keeps the store."""
     none = replace(settings, credential_store="none")
-    choice = save_key(none, places, ONE, DEFAULT_ORIGIN)
-    assert choice.store.read(places.profile) == ONE
-    assert read_stored(none, places).key is None
-    assert forget_key(none, places) is False
+    choice = save_key(none, ONE, DEFAULT_ORIGIN)
+    assert choice.store.read(paths.profile) == ONE
+    assert read_stored(none).key is None
+    assert forget_key(none) is False
     assert not os.path.exists(settings.home)
 
 
 @pytest.mark.parametrize("name", [None, "keyring", "file"])
-def test_what_was_saved_is_read_from_where_it_is(settings, places, use_backend, name):
+def test_what_was_saved_is_read_from_where_it_is(settings, paths, use_backend, name):
     """Key, store and place come back, for each way to choose the store."""
     use_backend("Memory")
     settings = replace(settings, credential_store=name)
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    stored = read_stored(settings, places)
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    stored = read_stored(settings)
     assert (stored.key, stored.store, stored.trouble) == (ONE, name or "keyring", "")
-    assert stored.location in ("keyring, service nimbus-sdk, user default", places.credentials)
+    assert stored.location in ("keyring, service nimbus-sdk, user default", paths.credentials)
 
 
-def test_nothing_stored_is_told_with_all_that_was_searched(settings, places, use_backend):
+def test_nothing_stored_is_told_with_all_that_was_searched(settings, paths, use_backend):
     """Without a key the answer names every place that was looked at."""
     use_backend("Memory")
-    stored = read_stored(settings, places)
+    stored = read_stored(settings)
     assert stored.key is None
-    assert stored.location == f"keyring, service nimbus-sdk, user default or {places.credentials}"
+    assert stored.location == f"keyring, service nimbus-sdk, user default or {paths.credentials}"
 
 
-def test_a_key_in_the_file_is_read_without_the_keyring(settings, places, use_backend):
+def test_a_key_in_the_file_is_read_without_the_keyring(settings, paths, use_backend):
     """The card says where the key is; a keyring that works by now is not opened."""
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    save_key(settings, ONE, DEFAULT_ORIGIN)
     backend = use_backend("Memory")
-    backend.items["nimbus-sdk", places.profile] = TWO.reveal()
-    stored = read_stored(settings, places)
+    backend.items["nimbus-sdk", paths.profile] = TWO.reveal()
+    stored = read_stored(settings)
     assert (stored.key, stored.store) == (ONE, "file")
     assert backend.asked == []
 
 
-def test_a_key_that_is_not_where_the_card_says_is_searched_elsewhere(settings, places, use_backend, file):
+def test_a_key_that_is_not_where_the_card_says_is_searched_elsewhere(settings, paths, use_backend, file):
     """A file that was removed by hand does not hide the key in the keyring."""
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    file.delete(places.profile)
-    use_backend("Memory").items["nimbus-sdk", places.profile] = TWO.reveal()
-    assert read_stored(settings, places).key == TWO
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    file.delete(paths.profile)
+    use_backend("Memory").items["nimbus-sdk", paths.profile] = TWO.reveal()
+    assert read_stored(settings).key == TWO
 
 
-def test_a_keyring_that_should_have_the_key_must_answer(settings, places, use_backend, file):
+def test_a_keyring_that_should_have_the_key_must_answer(settings, paths, use_backend, file):
     """The card says keyring: when that is locked, no other account's key takes its place."""
     use_backend("Memory")
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    file.write(places.profile, TWO)
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    file.write(paths.profile, TWO)
     use_backend("Locked")
     with pytest.raises(CredentialStoreError, match="stayed locked"):
-        read_stored(settings, places)
+        read_stored(settings)
 
 
-def test_a_keyring_that_nothing_points_to_is_only_named(settings, places, use_backend, file):
+def test_a_keyring_that_nothing_points_to_is_only_named(settings, paths, use_backend, file):
     """Without a card the file may have the key; the keyring's trouble goes along."""
-    file.write(places.profile, ONE)
+    file.write(paths.profile, ONE)
     use_backend("Locked")
-    stored = read_stored(settings, places)
+    stored = read_stored(settings)
     assert (stored.key, stored.store, stored.trouble) == (ONE, "file", "The keyring stayed locked.")
 
 
-def test_a_damaged_file_is_never_passed_over(settings, places, use_backend):
+def test_a_damaged_file_is_never_passed_over(settings, paths, use_backend):
     """Set aside and told, also where nothing says that the key is in it."""
-    fs.write_private(places.credentials, b"{")
+    fs.write_private(paths.credentials, b"{")
     use_backend("Memory")
     with pytest.raises(CredentialStoreError, match="set aside"):
-        read_stored(settings, places)
+        read_stored(settings)
 
 
 @pytest.mark.parametrize("name", [None, "file", "keyring"])
-def test_a_key_goes_to_the_api_on_its_card_alone(settings, places, use_backend, name):
+def test_a_key_goes_to_the_api_on_its_card_alone(settings, paths, use_backend, name):
     """A key saved for one API is withheld from every other, the default one too."""
     use_backend("Memory")
     settings = replace(settings, credential_store=name)
-    save_key(settings, places, ONE, SANDBOX)
-    stored = read_stored(settings, places)
+    save_key(settings, ONE, SANDBOX)
+    stored = read_stored(settings)
     assert stored.withheld_from(SANDBOX + "/v1") is None
     assert stored.withheld_from("https://api.nimbusbci.com") == (
         "it is for http://127.0.0.1:8000, not for https://api.nimbusbci.com:443"
     )
 
 
-def test_a_key_without_a_card_goes_to_the_default_api(settings, places, file):
+def test_a_key_without_a_card_goes_to_the_default_api(settings, paths, file):
     """What nobody noted was not validated anywhere else."""
-    file.write(places.profile, ONE)
-    stored = read_stored(settings, places)
+    file.write(paths.profile, ONE)
+    stored = read_stored(settings)
     assert stored.withheld_from("https://API.nimbusbci.com/") is None
     assert stored.withheld_from("https://api.nimbusbci.com:8443") is not None
     assert stored.withheld_from("https://evil.example") is not None
 
 
-def test_a_planted_card_opens_nothing(tmp_path, settings, places, use_backend):
+def test_a_planted_card_opens_nothing(tmp_path, settings, paths, use_backend):
     """A repository that names its own NIMBUS_SDK_HOME, with a card for its own API, does not get the key."""
     use_backend("Memory")
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    save_key(settings, ONE, DEFAULT_ORIGIN)
     planted = Settings(home=str(tmp_path / "cloned"), api_url="https://evil.example")
     lure = KeyCard.of(TWO, store="keyring", origin="https://evil.example:443", now=0.0)
-    write_card(Places.of(planted), lure)
-    stored = read_stored(planted, Places.of(planted))
+    write_card(planted.paths, lure)
+    stored = read_stored(planted)
     assert stored.key == ONE
     assert stored.withheld_from(planted.api_url) is not None
 
@@ -263,7 +261,7 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-def died_while_saving(monkeypatch, settings, places, key, origin, *, when):
+def died_while_saving(monkeypatch, settings, paths, key, origin, *, when):
     """Save a key, and be killed before or after it is in the file."""
     write = FileStore.write
 
@@ -275,136 +273,136 @@ def died_while_saving(monkeypatch, settings, places, key, origin, *, when):
     with monkeypatch.context() as patch:
         patch.setattr(FileStore, "write", dying)
         with pytest.raises(Killed):
-            save_key(settings, places, key, origin)
+            save_key(settings, key, origin)
 
 
 @pytest.mark.parametrize(
     ("when", "key", "origin"), [("before", ONE, DEFAULT_ORIGIN), ("after", TWO, SANDBOX)]
 )
 def test_whoever_dies_while_saving_leaves_a_key_with_its_note(
-    settings, places, monkeypatch, when, key, origin
+    settings, paths, monkeypatch, when, key, origin
 ):
     """Either key goes where it was found valid, the new one not to the service of the old one."""
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    died_while_saving(monkeypatch, settings, places, TWO, SANDBOX, when=when)
-    stored = read_stored(settings, places)
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    died_while_saving(monkeypatch, settings, paths, TWO, SANDBOX, when=when)
+    stored = read_stored(settings)
     assert (stored.key, stored.origin) == (key, origin)
-    assert read_card(places).fingerprint == ONE.fingerprint
-    save_key(settings, places, TWO, SANDBOX)
-    assert json.loads(files.read(places.key_card)).keys() == GOOD.keys()
-    assert read_stored(settings, places).origin == SANDBOX
+    assert read_card(paths).fingerprint == ONE.fingerprint
+    save_key(settings, TWO, SANDBOX)
+    assert json.loads(files.read(paths.key_card)).keys() == GOOD.keys()
+    assert read_stored(settings).origin == SANDBOX
 
 
 @pytest.mark.parametrize("fingerprint", [None, TWO.fingerprint])
-def test_what_was_announced_is_forgotten_with_its_key(settings, places, monkeypatch, fingerprint):
+def test_what_was_announced_is_forgotten_with_its_key(settings, paths, monkeypatch, fingerprint):
     """The first key of a profile, whose saver died: nothing is left of it."""
-    died_while_saving(monkeypatch, settings, places, TWO, SANDBOX, when="after")
-    assert read_card(places) is None
-    assert read_stored(settings, places).origin == SANDBOX
-    assert forget_key(settings, places, ONE.fingerprint) is False
-    assert os.path.exists(places.key_card)
-    assert forget_key(settings, places, fingerprint) is True
-    assert not os.path.exists(places.key_card)
+    died_while_saving(monkeypatch, settings, paths, TWO, SANDBOX, when="after")
+    assert read_card(paths) is None
+    assert read_stored(settings).origin == SANDBOX
+    assert forget_key(settings, ONE.fingerprint) is False
+    assert os.path.exists(paths.key_card)
+    assert forget_key(settings, fingerprint) is True
+    assert not os.path.exists(paths.key_card)
 
 
-def test_forgetting_one_key_leaves_the_note_of_another(settings, places, monkeypatch):
+def test_forgetting_one_key_leaves_the_note_of_another(settings, paths, monkeypatch):
     """The one on the card is not there any more; the one that was announced is."""
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    died_while_saving(monkeypatch, settings, places, TWO, SANDBOX, when="after")
-    assert forget_key(settings, places, ONE.fingerprint) is False
-    assert read_stored(settings, places).origin == SANDBOX
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    died_while_saving(monkeypatch, settings, paths, TWO, SANDBOX, when="after")
+    assert forget_key(settings, ONE.fingerprint) is False
+    assert read_stored(settings).origin == SANDBOX
 
 
-def test_a_key_whose_note_would_be_missing_is_not_stored(settings, places, no_folder, use_backend):
+def test_a_key_whose_note_would_be_missing_is_not_stored(settings, moved, no_folder, use_backend):
     """Without it the key would be taken for one of the default API, and go there."""
     backend = use_backend("Memory")
     with pytest.raises(CredentialStoreError, match="was not stored: check free space"):
-        save_key(settings, replace(places, state=no_folder), ONE, SANDBOX)
+        save_key(moved(settings, state=no_folder), ONE, SANDBOX)
     assert backend.items == {}
 
 
-def test_a_key_may_change_its_service_and_keeps_the_old_one_until_then(settings, places, monkeypatch):
+def test_a_key_may_change_its_service_and_keeps_the_old_one_until_then(settings, paths, monkeypatch):
     """The same key, found valid elsewhere: until that is noted it goes where it went."""
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    died_while_saving(monkeypatch, settings, places, ONE, SANDBOX, when="after")
-    assert read_stored(settings, places).origin == DEFAULT_ORIGIN
-    save_key(settings, places, ONE, SANDBOX)
-    assert read_stored(settings, places).origin == SANDBOX
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    died_while_saving(monkeypatch, settings, paths, ONE, SANDBOX, when="after")
+    assert read_stored(settings).origin == DEFAULT_ORIGIN
+    save_key(settings, ONE, SANDBOX)
+    assert read_stored(settings).origin == SANDBOX
 
 
 @pytest.mark.parametrize("announced", [7, [], {"f": 7}, {"f": "\x1b[2J"}], ids=range(4))
-def test_an_announcement_that_makes_no_sense_is_none(settings, places, announced):
+def test_an_announcement_that_makes_no_sense_is_none(settings, paths, announced):
     """The card beside it counts all the same."""
-    fs.write_private(places.key_card, json.dumps({**GOOD, "announced": announced}).encode())
-    noted = read_notes(places)
+    fs.write_private(paths.key_card, json.dumps({**GOOD, "announced": announced}).encode())
+    noted = read_notes(paths)
     assert (noted.card, dict(noted.announced)) == (KeyCard(**GOOD), {})
 
 
-def test_a_damaged_file_names_the_command_of_its_keys(settings, places):
+def test_a_damaged_file_names_the_command_of_its_keys(settings, paths):
     """The advice fits the system whose key was looked for."""
-    fs.write_private(places.credentials, b"{")
+    fs.write_private(paths.credentials, b"{")
     kind = KeyKind(lambda text: None, "", "Other key", "nimbus-sdk other save-key")
     with pytest.raises(CredentialStoreError, match="nimbus-sdk other save-key"):
-        read_stored(settings, places, kind)
+        read_stored(settings, kind)
 
 
-def test_forgetting_removes_key_and_card(settings, places, use_backend, file):
+def test_forgetting_removes_key_and_card(settings, paths, use_backend, file):
     """Nothing is left, neither in the keyring nor in the file; other profiles stay."""
     backend = use_backend("Memory")
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    file.write(places.profile, ONE)
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    file.write(paths.profile, ONE)
     file.write("other", TWO)
-    assert forget_key(settings, places) is True
+    assert forget_key(settings) is True
     assert backend.items == {}
-    assert file.read(places.profile) is None
+    assert file.read(paths.profile) is None
     assert file.read("other") == TWO
-    assert read_card(places) is None
-    assert forget_key(settings, places) is False
+    assert read_card(paths) is None
+    assert forget_key(settings) is False
 
 
-def test_forgetting_one_key_leaves_another(settings, places, use_backend):
+def test_forgetting_one_key_leaves_another(settings, paths, use_backend):
     """With a fingerprint only the key that has it goes."""
     backend = use_backend("Memory")
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    assert forget_key(settings, places, TWO.fingerprint) is False
-    assert stored_in(backend, places) == ONE.reveal()
-    assert read_card(places).fingerprint == ONE.fingerprint
-    assert forget_key(settings, places, ONE.fingerprint) is True
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    assert forget_key(settings, TWO.fingerprint) is False
+    assert stored_in(backend, paths) == ONE.reveal()
+    assert read_card(paths).fingerprint == ONE.fingerprint
+    assert forget_key(settings, ONE.fingerprint) is True
     assert backend.items == {}
-    assert read_card(places) is None
+    assert read_card(paths) is None
 
 
-def test_forgetting_a_key_that_cannot_be_reached_is_an_error(settings, places, use_backend):
+def test_forgetting_a_key_that_cannot_be_reached_is_an_error(settings, paths, use_backend):
     """A logout that leaves the key where it is does not look like one that worked."""
     use_backend("Memory")
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    save_key(settings, ONE, DEFAULT_ORIGIN)
     use_backend("Locked")
     with pytest.raises(CredentialStoreError, match="stayed locked"):
-        forget_key(settings, places)
-    assert read_card(places) is not None
+        forget_key(settings)
+    assert read_card(paths) is not None
 
 
-def test_a_keyring_that_never_had_the_key_does_not_stop_the_forgetting(settings, places, use_backend, file):
+def test_a_keyring_that_never_had_the_key_does_not_stop_the_forgetting(settings, paths, use_backend, file):
     """On a machine whose keyring never works, a key in the file can be forgotten."""
     use_backend("Locked")
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    assert forget_key(settings, places) is True
-    assert file.read(places.profile) is None
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    assert forget_key(settings) is True
+    assert file.read(paths.profile) is None
 
 
-def test_a_card_that_cannot_be_removed_is_an_error(settings, places, monkeypatch):
+def test_a_card_that_cannot_be_removed_is_an_error(settings, paths, monkeypatch):
     """The person is told which file is left."""
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
+    save_key(settings, ONE, DEFAULT_ORIGIN)
     unlink = os.unlink
 
     def refuse(path, **more):
-        if path == places.key_card:
+        if path == paths.key_card:
             raise PermissionError(13, "Permission denied")
         unlink(path, **more)
 
     monkeypatch.setattr(os, "unlink", refuse)
     with pytest.raises(CredentialStoreError, match=r"key\.json, cannot be removed: Permission denied"):
-        forget_key(settings, places)
+        forget_key(settings)
 
 
 GOOD = {"fingerprint": "f" * 12, "masked": "m", "store": "file", "origin": DEFAULT_ORIGIN, "saved_at": "now"}
@@ -425,32 +423,32 @@ GOOD = {"fingerprint": "f" * 12, "masked": "m", "store": "file", "origin": DEFAU
     ],
     ids=range(9),
 )
-def test_a_card_that_makes_no_sense_is_none(settings, places, file, content):
+def test_a_card_that_makes_no_sense_is_none(settings, paths, file, content):
     """A damaged note gives the key no more rights than none at all."""
-    fs.write_private(places.key_card, content)
-    file.write(places.profile, ONE)
-    assert read_card(places) is None
-    assert read_stored(settings, places).origin == DEFAULT_ORIGIN
+    fs.write_private(paths.key_card, content)
+    file.write(paths.profile, ONE)
+    assert read_card(paths) is None
+    assert read_stored(settings).origin == DEFAULT_ORIGIN
 
 
-def test_a_card_with_more_in_it_is_read(places):
+def test_a_card_with_more_in_it_is_read(paths):
     """A later version may note more."""
-    fs.write_private(places.key_card, json.dumps({**GOOD, "later": 1}).encode())
-    assert read_card(places) == KeyCard(**GOOD)
+    fs.write_private(paths.key_card, json.dumps({**GOOD, "later": 1}).encode())
+    assert read_card(paths) == KeyCard(**GOOD)
 
 
-def test_a_card_that_cannot_be_read_is_an_error(places):
+def test_a_card_that_cannot_be_read_is_an_error(paths):
     """Something else in its place is told."""
-    os.makedirs(places.key_card)
+    os.makedirs(paths.key_card)
     with pytest.raises(CredentialStoreError, match=r"key\.json, cannot be read"):
-        read_card(places)
+        read_card(paths)
 
 
-def test_no_failure_tells_the_key(settings, places, use_backend, no_folder, everything_in):
+def test_no_failure_tells_the_key(settings, moved, use_backend, no_folder, everything_in):
     """Neither the error nor any frame behind it holds a key that was being saved."""
     use_backend("Talkative")
     with pytest.raises(CredentialStoreError) as caught:
-        save_key(settings, replace(places, config=no_folder), ONE, DEFAULT_ORIGIN)
+        save_key(moved(settings, config=no_folder), ONE, DEFAULT_ORIGIN)
     assert ONE.reveal() not in everything_in(caught.value)
 
 
@@ -468,18 +466,18 @@ class ForeignKey:
 
 
 @pytest.mark.parametrize("origin", ["https://other.example:443", ""])
-def test_another_systems_key_is_kept_beside_the_profiles_own(settings, places, origin):
+def test_another_systems_key_is_kept_beside_the_profiles_own(settings, origin):
     """Each kind of key is read as its own; without a card one goes where its kind says, or nowhere."""
     kind = KeyKind(lambda text: None if text is None else ForeignKey(text), origin)
-    entry = places.of_service("other")
-    save_key(settings, places, ONE, DEFAULT_ORIGIN)
-    save_key(settings, entry, ForeignKey("s3cret"), "https://noted.example:443")
-    stored = read_stored(settings, entry, kind)
+    entry = settings.for_service("other")
+    save_key(settings, ONE, DEFAULT_ORIGIN)
+    save_key(entry, ForeignKey("s3cret"), "https://noted.example:443")
+    stored = read_stored(entry, kind)
     assert (stored.key, stored.origin) == (ForeignKey("s3cret"), "https://noted.example:443")
-    os.remove(entry.key_card)
-    bare = read_stored(settings, entry, kind)
+    os.remove(entry.paths.key_card)
+    bare = read_stored(entry, kind)
     assert bare.origin == origin
     assert (bare.withheld_from("https://other.example/x") is None) is bool(origin)
-    assert forget_key(settings, entry, "another", kind) is False
-    assert forget_key(settings, entry, "0123456789ab", kind) is True
-    assert read_stored(settings, places).key == ONE
+    assert forget_key(entry, "another", kind) is False
+    assert forget_key(entry, "0123456789ab", kind) is True
+    assert read_stored(settings).key == ONE

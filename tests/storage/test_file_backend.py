@@ -21,9 +21,9 @@ TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
 
 
 @pytest.fixture
-def path(places):
+def path(paths):
     """Where the file is."""
-    return places.credentials
+    return paths.credentials
 
 
 @pytest.fixture

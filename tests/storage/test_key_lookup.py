@@ -15,7 +15,6 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import (
     ConfigurationError,
@@ -39,7 +38,7 @@ class World:
 
     def __init__(self, settings, tmp_path):
         self.settings = replace(settings, credential_store="file")
-        self.places = Places.of(settings)
+        self.paths = settings.paths
         self.environ = {}
         self.given = None
         self._folder = tmp_path
@@ -57,7 +56,7 @@ class World:
         elif source == "key_file":
             self.settings = replace(self.settings, key_file=self._write("mounted", f"{text}\n"))
         elif source == "store":
-            fs.write_private(self.places.credentials, json.dumps({"default": text}).encode())
+            fs.write_private(self.paths.credentials, json.dumps({"default": text}).encode())
         else:
             self.julia(f'[nimbus]\napi_key = "{text}"\n'.encode())
 
@@ -69,11 +68,11 @@ class World:
 
     def find(self, **more):
         """The key that counts."""
-        return find_key(self.settings, self.places, self.given, environ=self.environ, **more)
+        return find_key(self.settings, self.given, environ=self.environ, **more)
 
     def explain(self):
         """All sources, by name."""
-        resolution = explain(self.settings, self.places, self.environ)
+        resolution = explain(self.settings, self.environ)
         return {report.source: report for report in resolution.sources}
 
     def _write(self, name, text):
@@ -126,7 +125,7 @@ def test_any_set_of_sources_is_searched_in_order(tmp_path_factory, filled):
 
 def test_a_checked_key_is_taken_as_it_is(world):
     """A caller that has checked the key already hands it on."""
-    assert find_key(world.settings, world.places, KEYS["store"], environ={}).key is KEYS["store"]
+    assert find_key(world.settings, KEYS["store"], environ={}).key is KEYS["store"]
 
 
 @pytest.mark.parametrize("source", SOURCES[:4])
@@ -156,9 +155,9 @@ def test_the_cheap_sources_import_nothing_that_is_not_needed(fresh):
 def test_without_an_environment_the_process_own_counts(world, monkeypatch):
     """Left out, the environment is os.environ."""
     monkeypatch.setenv("NIMBUS_API_KEY", KEYS["environment"].reveal())
-    assert find_key(world.settings, world.places).source == "environment"
+    assert find_key(world.settings).source == "environment"
     assert cheap_key(world.settings).source == "environment"
-    assert explain(world.settings, world.places).winner.source == "environment"
+    assert explain(world.settings).winner.source == "environment"
 
 
 @pytest.mark.parametrize("source", SOURCES[:4] + SOURCES[5:])
@@ -324,7 +323,7 @@ def test_a_withheld_key_does_not_hide_a_later_one(world):
 
 def test_a_key_saved_for_an_api_is_given_for_it(world):
     """The origin on the card is the one that counts, for a sandbox too."""
-    save_key(world.settings, world.places, KEYS["store"], "http://127.0.0.1:9")
+    save_key(world.settings, KEYS["store"], "http://127.0.0.1:9")
     with pytest.raises(MissingKeyError):
         world.find()
     world.settings = replace(world.settings, api_url="http://127.0.0.1:9")
@@ -355,7 +354,7 @@ def test_a_locked_keyring_that_has_the_key_gives_way_to_no_other_account(world, 
     """Where the card points to the keyring, its trouble is the answer."""
     use_backend("Memory")
     world.settings = replace(world.settings, credential_store=None)
-    save_key(world.settings, world.places, KEYS["store"], DEFAULT_ORIGIN)
+    save_key(world.settings, KEYS["store"], DEFAULT_ORIGIN)
     world.fill("julia")
     use_backend("Locked")
     with pytest.raises(CredentialStoreError, match="stayed locked"):
@@ -423,9 +422,9 @@ def test_what_is_typed_at_a_terminal_is_not_shown(fresh_environment, python):
     code = (
         "from nimbus_sdk.config.settings import Settings\n"
         "from nimbus_sdk.storage.key_lookup import find_key\n"
-        "from nimbus_sdk.config.paths import Places\n"
+        "from nimbus_sdk.config.paths import Paths\n"
         "settings = Settings.load()\n"
-        "print(find_key(settings, Places.of(settings)))"
+        "print(find_key(settings))"
     )
     process = subprocess.Popen(
         [python, "-c", code],
@@ -451,7 +450,7 @@ def test_explain_reports_every_source_in_order(world):
     """All seven, the first hit as found, those behind it as shadowed by it, nobody asked."""
     for source in ("dotenv", "store", "julia"):
         world.fill(source)
-    resolution = explain(world.settings, world.places, world.environ)
+    resolution = explain(world.settings, world.environ)
     assert [(report.source, report.state) for report in resolution.sources] == [
         ("argument", "absent"),
         ("environment", "absent"),
@@ -470,7 +469,7 @@ def test_explain_reports_every_source_in_order(world):
 
 def test_explain_without_a_key_is_false(world):
     """A resolution is true exactly where a key was found."""
-    resolution = explain(world.settings, world.places, {})
+    resolution = explain(world.settings, {})
     assert not resolution
     assert resolution.winner is None
     assert resolution.to_dict()["found"] is False
@@ -485,14 +484,14 @@ def test_explain_never_raises_for_a_malformed_key(world):
     assert reports["environment"].state == "malformed"
     assert "This is not a Nimbus API key" in reports["environment"].detail
     assert reports["store"].state == "shadowed"
-    assert not explain(world.settings, world.places, world.environ)
+    assert not explain(world.settings, world.environ)
 
 
 def test_explain_opens_no_keyring_where_the_card_tells_enough(world, use_backend):
     """Behind a source that decides, the stored key is known by its card."""
     use_backend("Memory")
     world.settings = replace(world.settings, credential_store=None)
-    save_key(world.settings, world.places, KEYS["store"], DEFAULT_ORIGIN)
+    save_key(world.settings, KEYS["store"], DEFAULT_ORIGIN)
     backend = use_backend("Memory")
     world.fill("environment")
     report = world.explain()["store"]
@@ -508,10 +507,10 @@ def test_explain_opens_the_store_where_the_card_tells_nothing(world, use_backend
     if card == "of another store":
         use_backend("Memory")
         keyring = replace(world.settings, credential_store="keyring")
-        save_key(keyring, world.places, KEYS["julia"], DEFAULT_ORIGIN)
+        save_key(keyring, KEYS["julia"], DEFAULT_ORIGIN)
     elif card == "unreadable":
-        os.makedirs(world.places.key_card)
-    FileStore(world.places.credentials).write("default", KEYS["store"])
+        os.makedirs(world.paths.key_card)
+    FileStore(world.paths.credentials).write("default", KEYS["store"])
     report = world.explain()["store"]
     if card == "unreadable":
         assert report.state == "unreadable"
@@ -523,7 +522,7 @@ def test_nothing_of_it_shows_a_key(world):
     """repr, str and dict of what is found and reported hold masked keys alone."""
     for source in SOURCES:
         world.fill(source)
-    resolution = explain(world.settings, world.places, world.environ)
+    resolution = explain(world.settings, world.environ)
     shown = f"{world.find()!r} {resolution!r} {resolution} {json.dumps(resolution.to_dict())}"
     for key in KEYS.values():
         assert key.reveal() not in shown
@@ -533,7 +532,7 @@ def test_nothing_of_it_shows_a_key(world):
 def test_a_resolution_is_plain_and_frozen(world):
     """to_dict is JSON, with every field of every source; nothing can be changed afterwards."""
     world.fill("environment")
-    resolution = explain(world.settings, world.places, world.environ)
+    resolution = explain(world.settings, world.environ)
     told = json.loads(json.dumps(resolution.to_dict()))
     assert (told["found"], told["source"]) == (True, "environment")
     assert told["sources"][1] == {
@@ -560,7 +559,7 @@ def test_no_text_ever_leaks_or_escapes(tmp_path_factory, text):
     settings = Settings(home=str(tmp_path_factory.getbasetemp() / "nowhere"), credential_store="none")
     told = ""
     try:
-        find_key(settings, Places.of(settings), environ={"NIMBUS_API_KEY": text}, prompt=str)
+        find_key(settings, environ={"NIMBUS_API_KEY": text}, prompt=str)
     except NimbusError as error:
         told = str(error)
     assert told

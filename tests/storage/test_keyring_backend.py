@@ -39,9 +39,9 @@ def clock():
 
 
 @pytest.fixture
-def store(places, clock):
+def store(paths, clock):
     """A keyring store that waits a fifth of a second."""
-    return KeyringStore(places, patience=ALONE, clock=clock)
+    return KeyringStore(paths, patience=ALONE, clock=clock)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_backend_that_fails_becomes_one_clear_error(store, use_backend, backen
 
 
 @pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring"])
-def test_a_backend_that_keeps_nothing_is_no_keyring(store, monkeypatch, places, backend):
+def test_a_backend_that_keeps_nothing_is_no_keyring(store, monkeypatch, paths, backend):
     """Fail and null mean that there is no keyring: that is told, and not remembered as a failure."""
     import keyring.core
 
@@ -110,7 +110,7 @@ def test_a_backend_that_keeps_nothing_is_no_keyring(store, monkeypatch, places, 
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", backend)
     with pytest.raises(CredentialStoreError, match="not found on this machine"):
         store.write("lab", KEY)
-    assert not os.path.exists(places.keyring_breaker)
+    assert not os.path.exists(paths.keyring_breaker)
 
 
 def test_a_chain_counts_by_its_links(store, use_backend, monkeypatch):
@@ -171,7 +171,7 @@ def test_a_hang_ends_at_the_deadline(store, stuck):
     assert 0.2 <= time.monotonic() - started < 1.5
 
 
-def test_after_a_hang_the_keyring_rests_for_ten_minutes(store, stuck, places, clock):
+def test_after_a_hang_the_keyring_rests_for_ten_minutes(store, stuck, paths, clock):
     """The next calls do not ask it, say so, and after ten minutes it is asked again."""
     with pytest.raises(CredentialStoreError):
         store.read("lab")
@@ -179,17 +179,17 @@ def test_after_a_hang_the_keyring_rests_for_ten_minutes(store, stuck, places, cl
     with pytest.raises(CredentialStoreError, match="skipped: did not answer 8 min ago") as caught:
         store.write("lab", KEY)
     assert "asked again in 2 min" in caught.value.hint
-    assert breaker_state(places, clock=clock) == "skipped: did not answer 8 min ago"
+    assert breaker_state(paths, clock=clock) == "skipped: did not answer 8 min ago"
     assert len(stuck) == 1
 
     clock.now = NOW + REST_SECONDS
-    assert breaker_state(places, clock=clock) is None
+    assert breaker_state(paths, clock=clock) is None
     with pytest.raises(CredentialStoreError, match="did not answer in"):
         store.read("lab")
     assert len(stuck) == 2
 
 
-def test_a_failing_backend_rests_too(store, use_backend, places, clock):
+def test_a_failing_backend_rests_too(store, use_backend, paths, clock):
     """A backend that throws is not asked again at every call."""
     use_backend("Failing")
     with pytest.raises(CredentialStoreError):
@@ -209,31 +209,31 @@ def test_a_locked_keyring_is_asked_again_at_once(store, use_backend):
     assert store.read("lab") is None
 
 
-def test_a_person_is_told_what_is_being_waited_for(places, use_backend, monkeypatch, capsys):
+def test_a_person_is_told_what_is_being_waited_for(paths, use_backend, monkeypatch, capsys):
     """After the quiet time one line says that a prompt may be open; the answer still counts."""
     monkeypatch.setenv("KEYRING_SECONDS", "0.2")
     use_backend("Slow")
-    assert KeyringStore(places, patience=Patience(10, 0.05)).read("lab") == KEY
+    assert KeyringStore(paths, patience=Patience(10, 0.05)).read("lab") == KEY
     assert capsys.readouterr().err == "Waiting for the system's key store; answer its prompt …\n"
 
 
-def test_a_slow_refusal_is_remembered(places, use_backend, monkeypatch, capsys):
+def test_a_slow_refusal_is_remembered(paths, use_backend, monkeypatch, capsys):
     """A prompt that cost the person's time and was dismissed is not opened again at once."""
     backend = use_backend("Locked")
     fail = backend.get_password
     monkeypatch.setattr(backend, "get_password", lambda *names: time.sleep(0.1) or fail(*names))
     with pytest.raises(CredentialStoreError, match="locked"):
-        KeyringStore(places, patience=Patience(10, 0.05)).read("lab")
-    assert breaker_state(places).startswith("skipped: stayed locked")
+        KeyringStore(paths, patience=Patience(10, 0.05)).read("lab")
+    assert breaker_state(paths).startswith("skipped: stayed locked")
     assert "Waiting" in capsys.readouterr().err
 
 
-def test_who_waits_longer_may_ask_again(store, stuck, places, clock, use_backend):
+def test_who_waits_longer_may_ask_again(store, stuck, paths, clock, use_backend):
     """A night job that nobody could answer does not take the keyring from the person in the morning."""
     with pytest.raises(CredentialStoreError):
         store.read("lab")
     use_backend("Memory")
-    assert KeyringStore(places, patience=Patience(60, 2), clock=clock).read("lab") is None
+    assert KeyringStore(paths, patience=Patience(60, 2), clock=clock).read("lab") is None
     with pytest.raises(CredentialStoreError, match="skipped"):
         store.read("lab")
 
@@ -242,17 +242,15 @@ def test_where_nothing_can_be_written_the_hang_is_still_only_slow(stuck, tmp_pat
     """A home that cannot be written to makes no second error, and the process remembers by itself."""
     from dataclasses import replace
 
-    from nimbus_sdk.config.paths import Places
-
     (tmp_path / "file").write_text("no folder")
-    places = replace(Places.of(settings), state=str(tmp_path / "file" / "state"))
+    paths = replace(settings.paths, state=str(tmp_path / "file" / "state"))
     with pytest.raises(CredentialStoreError, match="did not answer"):
-        KeyringStore(places, patience=ALONE).read("lab")
+        KeyringStore(paths, patience=ALONE).read("lab")
     started = time.monotonic()
     with pytest.raises(CredentialStoreError, match="skipped: did not answer"):
-        KeyringStore(places, patience=ALONE).read("lab")
+        KeyringStore(paths, patience=ALONE).read("lab")
     assert time.monotonic() - started < ALONE.seconds
-    assert breaker_state(places) is not None
+    assert breaker_state(paths) is not None
 
 
 GOOD = {"until": NOW + 60, "reason": "did not answer", "patience": 2.0, "host": os.uname().nodename, "pid": 7}
@@ -274,16 +272,16 @@ GOOD = {"until": NOW + 60, "reason": "did not answer", "patience": 2.0, "host": 
         json.dumps({name: value for name, value in GOOD.items() if name != "pid"}).encode(),
     ],
 )
-def test_a_memory_that_makes_no_sense_does_not_bind(places, content):
+def test_a_memory_that_makes_no_sense_does_not_bind(paths, content):
     """Damaged, over, from another machine, from a clock set back since: the keyring is asked as usual."""
-    fs.write_private(places.keyring_breaker, content)
-    assert read_breaker(places.keyring_breaker, now=NOW) is None
+    fs.write_private(paths.keyring_breaker, content)
+    assert read_breaker(paths.keyring_breaker, now=NOW) is None
 
 
-def test_a_memory_that_makes_sense_binds(places):
+def test_a_memory_that_makes_sense_binds(paths):
     """The same file as above with nothing wrong in it counts."""
-    fs.write_private(places.keyring_breaker, json.dumps(GOOD).encode())
-    assert read_breaker(places.keyring_breaker, now=NOW).pid == 7
+    fs.write_private(paths.keyring_breaker, json.dumps(GOOD).encode())
+    assert read_breaker(paths.keyring_breaker, now=NOW).pid == 7
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ import sys
 from nimbus_sdk.errors import NimbusError
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.key_lookup import find_key
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 
 settings = Settings.load()
 try:
-    print(find_key(settings, Places.of(settings)))
+    print(find_key(settings))
 except NimbusError as error:
     print(type(error).__name__, error)
 """
@@ -65,7 +65,7 @@ def slow_import(tmp_path):
     return folder
 
 
-def test_no_keyring_holds_up_a_process(fresh_environment, slow_import, tmp_path, places):
+def test_no_keyring_holds_up_a_process(fresh_environment, slow_import, tmp_path, paths):
     """Hanging, slow, stuck at import: 2 s at most with the exit; the next process waits not at all."""
     homes = {name: str(tmp_path / name) for name in ("late", "import")}
     hanging = fresh_environment("backends.Hanging")
@@ -82,8 +82,8 @@ def test_no_keyring_holds_up_a_process(fresh_environment, slow_import, tmp_path,
     again = start(hanging).done()
     assert "The keyring was skipped: did not answer" in again.output
     assert again.seconds < OVERHEAD
-    assert breaker_state(places).startswith("skipped: did not answer")
-    assert breaker_state(places, clock=lambda: time.time() + 600) is None
+    assert breaker_state(paths).startswith("skipped: did not answer")
+    assert breaker_state(paths, clock=lambda: time.time() + 600) is None
 
 
 def test_somebody_at_a_terminal_has_the_time_to_answer(fresh_environment):

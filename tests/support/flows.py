@@ -15,7 +15,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk import AuthSession, aio
 from nimbus_sdk.account.session_cache import forget_memory, kept_session
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
@@ -112,13 +112,13 @@ def age() -> Callable[..., AuthSession]:
     """Makes the kept session older, or changes its fields, as if it had been kept so."""
 
     def change(hours: float = 0.0, **fields: object) -> AuthSession:
-        places = Places.of(Settings.load())
-        session = kept_session(places)
+        paths = Settings.load().paths
+        session = kept_session(paths)
         assert session is not None
         if hours:
             fields["validated_at"] = datetime.now(UTC) - timedelta(hours=hours)
         changed = replace(session, **fields)  # type: ignore[arg-type]
-        sealed.write(places, changed.to_dict())
+        sealed.write(paths, changed.to_dict())
         forget_memory()
         return changed
 
@@ -126,9 +126,9 @@ def age() -> Callable[..., AuthSession]:
 
 
 @pytest.fixture
-def places() -> Places:
+def paths() -> Paths:
     """Where the default profile's things are."""
-    return Places.of(Settings.load())
+    return Settings.load().paths
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account.usage import spool
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError, RateLimitError
 
@@ -63,7 +62,7 @@ class Reporter:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._folder = Places.of(settings).usage
+        self._folder = settings.paths.usage
         self.start_anew()
 
     def start_anew(self) -> None:

@@ -17,7 +17,6 @@ from nimbus_sdk.account.session_cache import kept_session
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.api.endpoints import EventType
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import (
     ApiError,
@@ -60,7 +59,6 @@ class Line:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = replace(settings, timeout=SEND_SECONDS)
-        self._places = Places.of(settings)
         # Limits of its own: a lock that is shared with other threads may be held by one when a fork happens.
         self._driver = Driver(self._settings, limits=Limits(), sleep=_not_now)
         self._key: ApiKey | None = None
@@ -81,7 +79,7 @@ class Line:
         if self._settings.offline:
             raise NimbusConnectionError("Offline mode is on.", passing=False, sent=False)
         self._key = None
-        self._key = _found(self._settings, self._places)
+        self._key = _found(self._settings)
         self._require_usable(self._key)
         self._driver.run(endpoints.health(self._settings.api_url))
         self._open_until = time.monotonic() + OPEN_SECONDS
@@ -100,7 +98,7 @@ class Line:
             self._settings.api_url, key, cast(EventType, event["event_type"]), details
         )
         try:
-            self._driver.run(rejected_keys.heeding(self._settings, self._places, key, asked))
+            self._driver.run(rejected_keys.heeding(self._settings, key, asked))
         except NimbusError as error:
             self._open_until = 0.0
             if isinstance(error, QuotaExceededError):
@@ -124,7 +122,7 @@ class Line:
         self._driver.close()
 
     def _require_usable(self, key: ApiKey) -> None:
-        if os.path.exists(self._places.refusal(key.fingerprint, origin(self._settings.api_url))):
+        if os.path.exists(self._settings.paths.refusal(key.fingerprint, origin(self._settings.api_url))):
             raise InvalidKeyError(f"The service has called {key.masked} dead.")
         resets = self._quota_resets.get(key.fingerprint)
         if resets is not None and datetime.now(UTC) < resets:
@@ -137,7 +135,7 @@ class Line:
         if error.retry_after is not None:
             return now + timedelta(seconds=error.retry_after)
         try:
-            session = kept_session(self._places)
+            session = kept_session(self._settings.paths)
         except (SessionError, OSError):
             session = None
         told = session.quota_reset_at if session and session.key_fingerprint == key.fingerprint else None
@@ -157,27 +155,27 @@ def _not_now(seconds: float) -> None:
         raise RateLimitError("The service is not reached, or asks to wait.", retry_after=seconds)
 
 
-def _found(settings: Settings, places: Places) -> ApiKey:
+def _found(settings: Settings) -> ApiKey:
     """The key that counts, if it can be had without a question.
 
     Raises:
         NimbusError: It cannot.
     """
     if cheap_key(settings) is None:
-        settings = _without_a_slow_keyring(settings, places)
-    return find_key(settings, places, prompt=str).key
+        settings = _without_a_slow_keyring(settings)
+    return find_key(settings, prompt=str).key
 
 
-def _without_a_slow_keyring(settings: Settings, places: Places) -> Settings:
+def _without_a_slow_keyring(settings: Settings) -> Settings:
     """Settings that lead to no keyring which does not answer at once.
 
     At a terminal a keyring is given a minute, and the person is told to answer its prompt.
     """
-    card = read_card(places)
+    card = read_card(settings.paths)
     store = settings.credential_store or (None if card is None else card.store)
     if store in (None, KeyringStore.name):
         try:
-            KeyringStore(places, patience=_HASTE).read(places.profile)
+            KeyringStore(settings.paths, patience=_HASTE).read(settings.paths.profile)
         except CredentialStoreError:
             if store is not None:
                 raise

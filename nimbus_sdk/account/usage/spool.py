@@ -31,7 +31,7 @@ def put(folder: str, waiting: deque[Event]) -> None:
     """Move events to the disk; the oldest on it go where there are too many.
 
     Args:
-        folder: ``Places.usage``.
+        folder: ``Paths.usage``.
         waiting: The events; what was written is no longer in it.
 
     Raises:

@@ -82,12 +82,11 @@ def explain(profile: Profile = None, as_json: Json = False) -> None:
       nimbus-sdk explain --profile lab
     """
     from nimbus_sdk.account.stored_keys import explain as sources_of_the_key
-    from nimbus_sdk.config.paths import Places
     from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.doctor.status import with_refusals
 
     settings = Settings.load(profile=profile)
-    resolution = with_refusals(sources_of_the_key(profile=profile), settings, Places.of(settings))
+    resolution = with_refusals(sources_of_the_key(profile=profile), settings)
     if as_json:
         output.document(resolution.to_dict())
         return

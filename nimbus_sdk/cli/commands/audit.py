@@ -11,7 +11,7 @@ from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json
 
 if TYPE_CHECKING:
-    from nimbus_sdk.config.paths import Places
+    from nimbus_sdk.config.paths import Paths
 
 _NOT_WHOLE = 1
 _SHOWN = ("when", "who", "environment", "method", "path", "status", "key", "duration_ms")
@@ -74,8 +74,7 @@ def verify(as_json: Json = False) -> None:
         raise typer.Exit(_NOT_WHOLE)
 
 
-def _places() -> Places:
-    from nimbus_sdk.config.paths import Places
+def _places() -> Paths:
     from nimbus_sdk.config.settings import Settings
 
-    return Places.of(Settings.load())
+    return Settings.load().paths

@@ -14,7 +14,7 @@ from nimbus_sdk.cli.ui.options import Json, Profile
 from nimbus_sdk.storage.pointer import read_pointer
 
 if TYPE_CHECKING:
-    from nimbus_sdk.config.paths import Places
+    from nimbus_sdk.config.paths import Paths
     from nimbus_sdk.core.wheel.manifest import InstalledCore
     from nimbus_sdk.storage.pointer import Pointer
 
@@ -147,7 +147,7 @@ def uninstall(
     """
     from nimbus_sdk.core.wheel import switching
 
-    removed = _alone(profile, lambda places: switching.uninstall(places.core, version))
+    removed = _alone(profile, lambda paths: switching.uninstall(paths.core, version))
     if as_json:
         output.document({"removed": list(removed)})
     elif removed:
@@ -177,9 +177,9 @@ def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_j
     """Change what is in use, and show what is and what was."""
     from nimbus_sdk.storage.pointer import read_pointer
 
-    def changing(places: Places) -> tuple[InstalledCore, Pointer | None]:
-        core = change(places.core)
-        pointer = read_pointer(places.core)
+    def changing(paths: Paths) -> tuple[InstalledCore, Pointer | None]:
+        core = change(paths.core)
+        pointer = read_pointer(paths.core)
         return core, None if pointer is None else pointer.previous
 
     core, before = _alone(profile, changing)
@@ -196,28 +196,26 @@ def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_j
     output.facts(rows)
 
 
-def _places(profile: str | None) -> Places:
-    from nimbus_sdk.config.paths import Places
+def _places(profile: str | None) -> Paths:
     from nimbus_sdk.config.settings import Settings
 
-    return Places.of(Settings.load(profile=profile))
+    return Settings.load(profile=profile).paths
 
 
-def _alone(profile: str | None, change: Callable[[Places], T]) -> T:
+def _alone(profile: str | None, change: Callable[[Paths], T]) -> T:
     """Change what is installed while no other process does."""
     from nimbus_sdk.account import renewal
-    from nimbus_sdk.config.paths import Places
     from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.storage.lock import Lock
     from nimbus_sdk.transport.driver import run
     from nimbus_sdk.transport.flow import Flow, work
 
     settings = Settings.load(profile=profile)
-    places = Places.of(settings)
+    paths = settings.paths
 
     def changing() -> Flow[T]:
-        with Lock(places.lock) as lock:
+        with Lock(paths.lock) as lock:
             yield from renewal.locked(lock)
-            return (yield from work(lambda: change(places)))
+            return (yield from work(lambda: change(paths)))
 
     return run(settings, changing())

@@ -68,11 +68,10 @@ def install(
 
 
 def _show(session: AuthSession, *, as_json: bool) -> None:
-    from nimbus_sdk.config.paths import Places
     from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.core.wheel import manifest
 
-    core = manifest.current(Places.of(Settings.load(profile=session.profile)).core)
+    core = manifest.current(Settings.load(profile=session.profile).paths.core)
     version, path = (None, None) if core is None else (core.version, core.folder)
     if as_json:
         output.document({"session": session.to_dict(), "core": {"version": version, "path": path}})

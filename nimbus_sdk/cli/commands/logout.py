@@ -62,13 +62,12 @@ def logout(profile: Profile = None, everything: Everything = False, as_json: Jso
 def _forgotten(profile: str | None, *, everything: bool) -> dict[str, object]:
     from nimbus_sdk.account.operations import invalidate_session
     from nimbus_sdk.account.stored_keys import delete_stored_api_key, explain
-    from nimbus_sdk.config.paths import Places
     from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.core.model_download import remove_models
     from nimbus_sdk.core.status import uninstall_core
 
-    places = Places.of(Settings.load(profile=profile))
-    session_removed = any(map(os.path.exists, (places.session, places.next_session)))
+    paths = Settings.load(profile=profile).paths
+    session_removed = any(map(os.path.exists, (paths.session, paths.next_session)))
     invalidate_session(profile=profile)
     core_removed = uninstall_core(profile=profile) if everything else ()
     models_removed = remove_models(profile=profile) if everything else ()
@@ -105,12 +104,11 @@ def revoke(
       NIMBUS_API_KEY="$OLD_KEY" nimbus-sdk revoke --yes
     """
     from nimbus_sdk.account.revocation import revoke_api_key
-    from nimbus_sdk.config.paths import Places
     from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.storage.key_lookup import find_key
 
     settings = Settings.load(profile=profile)
-    found = find_key(settings, Places.of(settings))
+    found = find_key(settings)
     if not yes and not _confirmed(found):
         output.say("Nothing was revoked.")
         raise typer.Exit(_REFUSED)

@@ -64,7 +64,7 @@ def _sections(found: Machine) -> list[tuple[str, list[tuple[str, object]]]]:
                 ("API", found.settings.api_url),
                 ("offline", found.settings.offline),
                 (".env", found.settings.dotenv),
-                ("kept in", found.places.state),
+                ("kept in", found.paths.state),
             ],
         ),
     ]

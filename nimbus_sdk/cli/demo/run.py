@@ -34,7 +34,6 @@ from nimbus_sdk.cli.demo.events import (
 from nimbus_sdk.cli.demo.sandbox_process import SandboxProcess, require_sandbox_extra
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
 from nimbus_sdk.config.keys import ApiKey
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.errors import ConfigurationError
 
@@ -197,11 +196,11 @@ def _way_to(sandbox: SandboxProcess) -> dict[str, str]:
 
 def _own_folders() -> tuple[str, ...]:
     try:
-        places = Places.of(Settings.load())
+        paths = Settings.load().paths
     except ConfigurationError:
         # Settings that cannot be used lead to no folder that could be touched.
         return ()
-    return tuple(dict.fromkeys((places.config, places.data, places.state, places.cache)))
+    return tuple(dict.fromkeys((paths.config, paths.data, paths.state, paths.cache)))
 
 
 def _footprint(folders: Iterable[str]) -> frozenset[tuple[str, int, int]]:

@@ -21,7 +21,7 @@ from nimbus_sdk.account import renewal
 from nimbus_sdk.account.record import SessionRecord, usable
 from nimbus_sdk.account.session import AuthSession, as_session
 from nimbus_sdk.config.keys import accepted, received
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core import bundle
 from nimbus_sdk.core.activation import CoreWheel, fetched_wheel, put_in_use
@@ -140,13 +140,12 @@ def read_facts(path: str | os.PathLike[str]) -> BundleFacts:
 def _creating(
     settings: Settings, given: Given, path: str, passphrase: str, version: str | None, report: Report
 ) -> Flow[BundleFacts]:
-    places = Places.of(settings)
     require_sealable(passphrase)
     _require_place(path)
-    found = yield from work(lambda: find_key(settings, places, accepted(given)))
+    found = yield from work(lambda: find_key(settings, accepted(given)))
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
-    session = yield from renewal.confirmed(settings, places, found.key)
-    wheel = yield from fetched_wheel(settings, places, found.key, version, report)
+    session = yield from renewal.confirmed(settings, found.key)
+    wheel = yield from fetched_wheel(settings, found.key, version, report)
     try:
         report(ProgressEvent("save", "Encrypting"))
         return (yield from work(lambda: _written(path, passphrase, found, session, wheel)))
@@ -173,22 +172,22 @@ def _written(
 
 
 def _installing(settings: Settings, path: str, passphrase: str, report: Report) -> Flow[SessionRecord]:
-    places = Places.of(settings)
+    paths = settings.paths
     report(ProgressEvent("verify", "Opening the bundle"))
     sealed = yield from work(lambda: inspect(_read(path)))
     _require_time_left(_facts(sealed.header).expires_at)
     contents = yield from work(lambda: Contents.unpack(unseal(sealed, passphrase)))
     brought = usable(replace(contents.session, profile=settings.profile), datetime.now(UTC))
     version = _fitting_version(contents.wheel_name)
-    lock = Lock(places.lock)
+    lock = Lock(paths.lock)
     try:
         yield from renewal.locked(lock)
-        before = yield from work(lambda: bundle.core_in_use(places))
-        session = yield from work(lambda: bundle.later(places, brought, datetime.now(UTC)))
-        wheel = yield from work(lambda: _laid_down(places, contents))
+        before = yield from work(lambda: bundle.core_in_use(paths))
+        session = yield from work(lambda: bundle.later(paths, brought, datetime.now(UTC)))
+        wheel = yield from work(lambda: _laid_down(paths, contents))
         try:
             found = Found(contents.key, "bundle", os.path.basename(path))
-            session = yield from put_in_use(settings, places, found, session, wheel, report)
+            session = yield from put_in_use(settings, found, session, wheel, report)
         finally:
             wheel.discard()
     finally:
@@ -208,10 +207,10 @@ def _require_place(path: str) -> None:
         raise ConfigurationError(f"Nothing can be written in {folder}.", hint="Name a file elsewhere.")
 
 
-def _laid_down(places: Places, contents: Contents) -> CoreWheel:
-    path = os.path.join(places.downloads, f"{contents.sha256}.{fs.unique()}.part")
+def _laid_down(paths: Paths, contents: Contents) -> CoreWheel:
+    path = os.path.join(paths.downloads, f"{contents.sha256}.{fs.unique()}.part")
     with _disk(path):
-        fs.make_private_folder(places.downloads)
+        fs.make_private_folder(paths.downloads)
         fs.write_synced(path, contents.wheel)
     return CoreWheel(path, contents.wheel_name, contents.sha256, lambda: fs.remove(path))
 
@@ -282,13 +281,13 @@ def _disk(path: str) -> Iterator[None]:
 _log = logging.getLogger("nimbus_sdk")
 
 
-def later(places: Places, brought: SessionRecord, now: datetime) -> SessionRecord:
+def later(paths: Paths, brought: SessionRecord, now: datetime) -> SessionRecord:
     """Of the session that a bundle brings and the kept one of the same key, what the service said last.
 
     A kept session that has ended counts no more, whenever it was confirmed: it would leave nothing to use.
     """
     try:
-        kept = kept_session(places)
+        kept = kept_session(paths)
     except SessionError:
         # One that cannot be read is no reason to go without.
         return brought
@@ -298,10 +297,10 @@ def later(places: Places, brought: SessionRecord, now: datetime) -> SessionRecor
     return kept if same else brought
 
 
-def core_in_use(places: Places) -> InstalledCore | None:
+def core_in_use(paths: Paths) -> InstalledCore | None:
     """The core in use, or None where there is none that is whole enough to be told."""
     try:
-        return manifest.current(places.core)
+        return manifest.current(paths.core)
     except CoreError:
         return None
 

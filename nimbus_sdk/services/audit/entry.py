@@ -144,7 +144,7 @@ class Seal:
 
     Args:
         path: The file.
-        secret_path: ``Places.seal``.
+        secret_path: ``Paths.seal``.
     """
 
     def __init__(self, path: str, secret_path: str) -> None:

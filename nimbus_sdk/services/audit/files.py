@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.services.audit.entry import LONGEST_LINE, Seal
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
@@ -24,19 +24,19 @@ class TrailFiles:
     """Where one trail is kept.
 
     Args:
-        places: ``Places.audit`` is its folder.
+        paths: ``Paths.audit`` is its folder.
         name: Which trail, such as ``nimbus-os``.
 
     Example:
         >>> from nimbus_sdk.config.settings import Settings
-        >>> TrailFiles(Places.of(Settings(home="/srv/nimbus")), "nimbus-os").current
+        >>> TrailFiles(Settings(home="/srv/nimbus").paths, "nimbus-os").current
         '/srv/nimbus/state/audit/nimbus-os.jsonl'
     """
 
-    def __init__(self, places: Places, name: str) -> None:
-        self.folder = places.audit
+    def __init__(self, paths: Paths, name: str) -> None:
+        self.folder = paths.audit
         self.current = os.path.join(self.folder, f"{name}.jsonl")
-        self.seal = Seal(os.path.join(self.folder, f"{name}.seal"), places.seal)
+        self.seal = Seal(os.path.join(self.folder, f"{name}.seal"), paths.seal)
         self._name = name
         self._full = re.compile(rf"{re.escape(name)}\.(\d{{6,}})\.jsonl")
 

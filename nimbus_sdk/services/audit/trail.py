@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import AuditTrailError
 from nimbus_sdk.services.audit.entry import START, AuditEntry, Mark, read_line, written
 from nimbus_sdk.services.audit.files import TrailFiles, last_line
@@ -25,7 +25,7 @@ class AuditTrail:
     :func:`~nimbus_sdk.services.audit.verify.verify` finds what was changed or removed. Nothing is deleted.
 
     Args:
-        places: Where it is kept.
+        paths: Where it is kept.
         name: Which trail.
         most_bytes: Size from which a new file is begun.
 
@@ -34,16 +34,16 @@ class AuditTrail:
         >>> from nimbus_sdk.config.settings import Settings
         >>> from nimbus_sdk.services.audit.verify import verify
         >>> with tempfile.TemporaryDirectory() as home:
-        ...     places = Places.of(Settings(home=home))
-        ...     AuditTrail(places, "nimbus-os").append(AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada",
+        ...     paths = Settings(home=home).paths
+        ...     AuditTrail(paths, "nimbus-os").append(AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada",
         ...         host="api-sandbox.nimbus-os.com:443", environment="sandbox", method="GET", path="/orders",
         ...         status=200, request_id="req_abc123", key="0123456789ab", duration_ms=48.0))
-        ...     verify(places, "nimbus-os").entries
+        ...     verify(paths, "nimbus-os").entries
         1
     """
 
-    def __init__(self, places: Places, name: str, *, most_bytes: int = MOST_BYTES) -> None:
-        self._files = TrailFiles(places, name)
+    def __init__(self, paths: Paths, name: str, *, most_bytes: int = MOST_BYTES) -> None:
+        self._files = TrailFiles(paths, name)
         self._most_bytes = most_bytes
         # Threads wait here in turn, so that only one of each process asks for the lock between processes.
         self._turn = threading.Lock()

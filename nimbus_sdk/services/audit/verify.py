@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import AuditTrailError
 from nimbus_sdk.services.audit.entry import GENESIS, LONGEST_LINE, START, Line, Mark, read_line
 from nimbus_sdk.services.audit.files import TrailFiles
@@ -58,7 +58,7 @@ class AuditReport:
         return not self.issues
 
 
-def verify(places: Places, name: str) -> AuditReport:
+def verify(paths: Paths, name: str) -> AuditReport:
     """Follow the chain from the first line to the seal.
 
     A changed line shows by the one after it, a removed one by its number, an end that was cut off by the
@@ -66,19 +66,19 @@ def verify(places: Places, name: str) -> AuditReport:
     proof against that person, note ``digest`` somewhere else.
 
     Args:
-        places: Where the trail is kept.
+        paths: Where the trail is kept.
         name: Which trail.
 
     Raises:
         AuditTrailError: It cannot be read.
     """
     with ExitStack() as stack:
-        paths = TrailFiles(places, name)
-        trail, sealed = _opened(stack, paths)
+        files = TrailFiles(paths, name)
+        trail, sealed = _opened(stack, files)
         reading = _Reading(name)
         for file in trail:
             reading.follow(file)
-        reading.end(sealed, paths.seal.has_stamped)
+        reading.end(sealed, files.seal.has_stamped)
         return AuditReport(
             entries=reading.entries,
             files=tuple(file.name for file in trail),
@@ -89,14 +89,14 @@ def verify(places: Places, name: str) -> AuditReport:
         )
 
 
-def latest(places: Places, name: str, most: int) -> tuple[Line, ...]:
+def latest(paths: Paths, name: str, most: int) -> tuple[Line, ...]:
     """The newest lines, oldest first; what cannot be read is left out.
 
     Raises:
         AuditTrailError: The trail cannot be read.
     """
     with ExitStack() as stack:
-        trail, _ = _opened(stack, TrailFiles(places, name))
+        trail, _ = _opened(stack, TrailFiles(paths, name))
         lines = (read_line(text) for file in trail for _, text in file.lines())
         return tuple(deque((line for line in lines if line is not None), maxlen=most))
 
@@ -117,18 +117,18 @@ class _File:
             yield number, text.rstrip(b"\n")
 
 
-def _opened(stack: ExitStack, paths: TrailFiles) -> tuple[list[_File], Mark | None]:
+def _opened(stack: ExitStack, files: TrailFiles) -> tuple[list[_File], Mark | None]:
     try:
-        if not os.path.isdir(paths.folder):
+        if not os.path.isdir(files.folder):
             return [], START
-        fs.make_private_folder(paths.folder)
-        with paths.alone(_WAIT_SECONDS):
-            named = [path for path in (*paths.full(), paths.current) if os.path.lexists(path)]
+        fs.make_private_folder(files.folder)
+        with files.alone(_WAIT_SECONDS):
+            named = [path for path in (*files.full(), files.current) if os.path.lexists(path)]
             found = [_opened_file(stack, path) for path in named]
-            return found, paths.seal.read() if found or os.path.lexists(paths.seal.path) else START
+            return found, files.seal.read() if found or os.path.lexists(files.seal.path) else START
     except OSError as error:
         raise AuditTrailError(
-            f"The audit trail in {paths.folder} cannot be read ({error.strerror or error}).",
+            f"The audit trail in {files.folder} cannot be read ({error.strerror or error}).",
             hint="Check the permissions of the folder.",
         ) from None
 

@@ -113,7 +113,7 @@ class Link:
 
         The caller's own argument is passed over: the next process has it no more.
         """
-        without_store = replace(self.slot, settings=replace(self.settings, credential_store="none"))
+        without_store = replace(self.slot, settings=replace(self.slot.settings, credential_store="none"))
         try:
             found = find_key(without_store, "")
         except NimbusError:

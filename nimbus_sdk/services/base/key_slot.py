@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
 from nimbus_sdk.services.base.service import System
@@ -27,13 +26,11 @@ class Slot:
     """Where a system's key is kept; everything here is blocking.
 
     Attributes:
-        settings: Which store, and where.
-        places: Whose; from :meth:`Slot.of`.
+        settings: Which store, and where; from :meth:`Slot.of`.
         system: The system whose key it is.
     """
 
     settings: Settings
-    places: Places
     system: System
 
     @classmethod
@@ -43,16 +40,16 @@ class Slot:
         Raises:
             ConfigurationError: This user has no home folder, and no folder was named.
         """
-        return cls(settings, Places.of(settings).of_service(system.entry), system)
+        return cls(settings.for_service(system.entry), system)
 
     def beside(self, name: str) -> Slot:
         """A second place for the same system: for the key before this one, or the one after."""
-        return replace(self, places=replace(self.places, profile=f"{self.places.profile}.{name}"))
+        return replace(self, settings=replace(self.settings, profile=f"{self.settings.profile}.{name}"))
 
     @property
     def noted(self) -> bool:
         """Whether a key may be there; no store is asked, since no key is there without its note."""
-        return os.path.exists(self.places.key_card)
+        return os.path.exists(self.settings.paths.key_card)
 
     def read(self) -> Stored[ServiceKey]:
         """What is there, and where it may go.
@@ -60,7 +57,7 @@ class Slot:
         Raises:
             CredentialStoreError: The store that should have it cannot be read.
         """
-        return credentials.read_stored(self.settings, self.places, self.system.key_kind)
+        return credentials.read_stored(self.settings, self.system.key_kind)
 
     def save(self, key: ServiceKey, origin: str) -> Choice:
         """Keep a key for one origin, in place of the one that was there.
@@ -68,7 +65,7 @@ class Slot:
         Raises:
             CredentialStoreError: No store takes it.
         """
-        return credentials.save_key(self.settings, self.places, key, origin, self.system.key_kind)
+        return credentials.save_key(self.settings, key, origin, self.system.key_kind)
 
     def put(self, key: ServiceKey, origin: str) -> Choice:
         """Keep a key, and look whether it is the one that is found there now.
@@ -122,7 +119,7 @@ class Slot:
         Raises:
             CredentialStoreError: The store does not let it be removed.
         """
-        return credentials.forget_key(self.settings, self.places, kind=self.system.key_kind)
+        return credentials.forget_key(self.settings, kind=self.system.key_kind)
 
 
 T = TypeVar("T")
@@ -142,7 +139,7 @@ def alone(slot: Slot, change: Flow[T]) -> Flow[T]:
     """
     if slot.settings.credential_store == MemoryStore.name:
         return (yield from change)
-    with Lock(f"{slot.places.rotation}.lock") as lock:
+    with Lock(f"{slot.settings.paths.rotation}.lock") as lock:
         yield from _taken(lock)
         yield from work(slot.settle)
         return (yield from change)

@@ -154,7 +154,7 @@ class Conversations:
             raise ConfigurationError(
                 f"days must be above 0, and at most {_MOST_DAYS}.", hint="The documentation advises 90."
             )
-        with Lock(f"{self.link.slot.places.rotation}.lock") as lock:
+        with Lock(f"{self.link.slot.settings.paths.rotation}.lock") as lock:
             yield from _taken(lock)
             # Another process may have rotated the stored key while this one waited.
             self.link.look_again()

@@ -8,7 +8,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from nimbus_sdk.config.keys import accepted
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.errors import ConfigurationError, PermissionDeniedError, ResponseFormatError
 from nimbus_sdk.services.audit.recorder import AuditedCall, audited
 from nimbus_sdk.services.audit.trail import AuditTrail
@@ -68,7 +67,7 @@ class Conversations:
     def __init__(self, link: Link, environment: str) -> None:
         self.link = link
         self.environment = environment
-        self._trail = AuditTrail(Places.of(link.settings), TRAIL)
+        self._trail = AuditTrail(link.settings.paths, TRAIL)
 
     def request(
         self, method: str, path: str, params: Params | None, json: object, request_id: str | None

@@ -105,7 +105,7 @@ class RotationNote:
     """The file that remembers a rotation. What is true of it is decided by what the store holds.
 
     Args:
-        path: ``Places.rotation``.
+        path: ``Paths.rotation``.
     """
 
     def __init__(self, path: str) -> None:

@@ -34,7 +34,7 @@ class RotationState:
         self.now = link.slot
         self.before = self.now.beside(PREVIOUS)
         self.following = self.now.beside(NEXT)
-        self._note = RotationNote(self.now.places.rotation)
+        self._note = RotationNote(self.now.settings.paths.rotation)
 
     def read(self) -> Rotation | None:
         """How far the last rotation has come, or None where there was none.

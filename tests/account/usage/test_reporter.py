@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.license_gate import reported
 from tests.support.raw_server import serving
@@ -55,7 +54,7 @@ def counted(sandbox):
 
 def waiting():
     """The events on the disk."""
-    folder = Path(Places.of(Settings.load()).usage)
+    folder = Path(Settings.load().paths.usage)
     return [json.loads(line) for path in sorted(folder.glob("*")) for line in path.read_text().splitlines()]
 
 
@@ -355,7 +354,7 @@ def test_nobody_is_told_to_unlock_a_keyring(sandbox, fresh, own_world):
         "        time.sleep(600)\n"
         "    set_password = delete_password = get_password\n"
     )
-    card = Path(Places.of(Settings.load()).key_card)
+    card = Path(Settings.load().paths.key_card)
     card.write_text(card.read_text().replace('"file"', '"keyring"'))
     environ = {
         "PYTHON_KEYRING_BACKEND": "hung.Keyring",

@@ -13,7 +13,6 @@ import nimbus_sdk
 from nimbus_sdk.account.usage import reporter
 from nimbus_sdk.account.usage.reporter import Reporter
 from nimbus_sdk.account.usage.sender import Line
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import (
     InvalidKeyError,
@@ -65,7 +64,7 @@ def counted(sandbox):
 
 def waiting():
     """The events on the disk."""
-    folder = Path(Places.of(Settings.load()).usage)
+    folder = Path(Settings.load().paths.usage)
     return [json.loads(text) for path in sorted(folder.glob("*")) for text in path.read_text().splitlines()]
 
 

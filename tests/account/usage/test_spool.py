@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from nimbus_sdk.account.usage import spool
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import fs
 
@@ -19,7 +18,7 @@ from nimbus_sdk.storage import fs
 @pytest.fixture
 def folder():
     """Where events wait."""
-    return Places.of(Settings.load()).usage
+    return Settings.load().paths.usage
 
 
 def events(numbers):

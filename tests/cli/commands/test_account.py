@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.account.operations import authenticate
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.install import install_core
 from nimbus_sdk.sandbox import Sandbox
@@ -177,7 +176,7 @@ def test_status_tells_of_a_keyring_that_rests(
 
     from nimbus_sdk.storage.keyring_breaker import trip
 
-    path = Places.of(Settings.load()).keyring_breaker
+    path = Settings.load().paths.keyring_breaker
     trip(path, reason="did not answer", patience=60.0, now=time.time() - 120)
     assert nimbus("status", "--json").document["keyring_rest"] == "skipped: did not answer 2 min ago"
     assert "skipped: did not answer 2 min ago" in nimbus("status").out
@@ -229,7 +228,7 @@ def test_quota_without_a_session_ends_with_10(nimbus: Nimbus, sandbox: Sandbox) 
 
 
 def test_explain_shows_every_source_and_no_key(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All seven places in their order, with what counts and what is hidden behind it."""
+    """All seven paths in their order, with what counts and what is hidden behind it."""
     monkeypatch.setenv("NIMBUS_API_KEY", OTHER_KEY)
     Path(".env").write_text(f"NIMBUS_API_KEY={OTHER_KEY[:-1]}0\n")
     found = nimbus("explain", "--json").document

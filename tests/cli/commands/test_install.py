@@ -91,7 +91,7 @@ def test_a_refused_key_ends_with_4(nimbus: Nimbus, sandbox: Sandbox) -> None:
 
 
 def test_without_a_key_and_a_person_it_says_what_to_do(nimbus: Nimbus, sandbox: Sandbox) -> None:
-    """Where nobody can be asked, a missing key is an error that names the places."""
+    """Where nobody can be asked, a missing key is an error that names the paths."""
     told = nimbus("install")
     assert told.code == 4
     assert "nimbus-sdk explain" in told.err

@@ -10,7 +10,7 @@ import pytest
 
 from nimbus_sdk.account.operations import authenticate
 from nimbus_sdk.account.stored_keys import get_stored_api_key
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.install import install_core
 from nimbus_sdk.core.model_download import download_model
@@ -26,8 +26,8 @@ def signed_in(sandbox: Sandbox, key: str) -> str:
     return key
 
 
-def _places() -> Places:
-    return Places.of(Settings.load())
+def _places() -> Paths:
+    return Settings.load().paths
 
 
 def test_logout_forgets_key_and_session_and_leaves_the_core(

@@ -38,11 +38,11 @@ def test_a_resource_is_read_and_written_down(nimbus: Nimbus) -> None:  # noqa: F
     assert (checked.code, checked.document["whole"], checked.document["entries"]) == (0, True, 2)
 
 
-def test_a_changed_trail_ends_with_one(nimbus: Nimbus, places) -> None:  # noqa: F811
+def test_a_changed_trail_ends_with_one(nimbus: Nimbus, paths) -> None:  # noqa: F811
     """`audit verify` names file, line and fault."""
     for _ in range(3):
         nimbus("nimbus-os", "get", "/orders")
-    file = Path(places.audit) / "nimbus-os.jsonl"
+    file = Path(paths.audit) / "nimbus-os.jsonl"
     lines = file.read_text().splitlines()
     file.write_text("\n".join([lines[0], lines[2]]) + "\n")
     checked = nimbus("audit", "verify")
@@ -65,7 +65,7 @@ def test_errors_are_told_with_their_own_advice(nimbus: Nimbus, box, monkeypatch)
     assert nimbus("nimbus-os", "get", "/orders", "--environment", "staging").code == 2
 
 
-def test_a_rotation_is_led_step_by_step(nimbus: Nimbus, box, monkeypatch, places) -> None:  # noqa: F811
+def test_a_rotation_is_led_step_by_step(nimbus: Nimbus, box, monkeypatch, paths) -> None:  # noqa: F811
     """Save, start, status, undo, start again, confirm; the last line speaks of the portal."""
     old, new = box.new_nimbus_os_key(), box.new_nimbus_os_key()
     monkeypatch.delenv("NIMBUS_OS_API_KEY")
@@ -84,7 +84,7 @@ def test_a_rotation_is_led_step_by_step(nimbus: Nimbus, box, monkeypatch, places
     confirmed = nimbus("nimbus-os", "rotation", "confirm")
     assert confirmed.out.splitlines()[-1].startswith("Now revoke nos_…")
     assert old not in confirmed.out
-    assert verify(places, "nimbus-os")
+    assert verify(paths, "nimbus-os")
     assert "no longer" not in confirmed.out
     assert nimbus("nimbus-os", "rotation", "confirm").code == 2
 

@@ -24,9 +24,9 @@ def token(length: int) -> str:
     return short + "s" * (length - len(short))
 
 
-def stored(places) -> list[str]:
+def stored(paths) -> list[str]:
     """All keys in the store."""
-    file = Path(places.credentials)
+    file = Path(paths.credentials)
     return list(json.loads(file.read_text()).values()) if file.exists() else []
 
 
@@ -81,30 +81,30 @@ def test_days_that_no_calendar_has_are_refused(nimbus: Nimbus, days) -> None:  #
 
 
 @pytest.mark.parametrize("length", [4000, 4472, 8192])
-def test_a_long_key_is_stored_whole(nimbus: Nimbus, places, monkeypatch, length) -> None:  # noqa: F811
+def test_a_long_key_is_stored_whole(nimbus: Nimbus, paths, monkeypatch, length) -> None:  # noqa: F811
     """Nothing is cut off a token, whose end only the service would miss."""
     monkeypatch.delenv("NEXUS_API_KEY")
     key = token(length)
     assert nimbus("nexus", "save-key", "--key-stdin", stdin=f"{key}\n").code == 0
-    assert stored(places) == [key]
+    assert stored(paths) == [key]
 
 
 @pytest.mark.parametrize("wrap", [lambda key: f"{key[:-20]}\n{key[-20:]}", lambda key: key + "s" * 20_000])
-def test_a_part_of_a_key_is_not_stored(nimbus: Nimbus, places, wrap) -> None:  # noqa: F811
+def test_a_part_of_a_key_is_not_stored(nimbus: Nimbus, paths, wrap) -> None:  # noqa: F811
     """A token that was wrapped, and what is longer than any key: refused, and not shown."""
     key = token(300)
     refused = nimbus("nexus", "save-key", "--key-stdin", stdin=wrap(key))
     assert refused.code == 2
     assert "nothing of it was used" in refused.err
     assert key[:40] not in refused.err
-    assert stored(places) == []
+    assert stored(paths) == []
 
 
-def test_what_a_password_manager_adds_is_no_part_of_the_key(nimbus: Nimbus, places) -> None:  # noqa: F811
+def test_what_a_password_manager_adds_is_no_part_of_the_key(nimbus: Nimbus, paths) -> None:  # noqa: F811
     """The key is the first line; words about it follow."""
     key = token(300)
     assert nimbus("nexus", "save-key", "--key-stdin", stdin=f"{key}\nuser: ada\n").code == 0
-    assert stored(places) == [key]
+    assert stored(paths) == [key]
 
 
 @pytest.mark.parametrize("command", [["nexus", "ask"], ["nexus", "save-key", "--key-stdin"]])

@@ -53,18 +53,16 @@ def test_the_session_of_another_key_makes_way(bundle, key, sandbox):
     assert current_session().license_type == "research"
 
 
-def test_a_session_that_was_edited_makes_way(bundle, key, places):
+def test_a_session_that_was_edited_makes_way(bundle, key, paths):
     """A bundle mends what cannot be read."""
     nimbus_sdk.install_core(key)
-    with open(places.session, "r+b") as file:
+    with open(paths.session, "r+b") as file:
         file.write(b"[")
     forget_memory()
     assert install_bundle(bundle, PASSPHRASE).license_type == "research"
 
 
-def test_a_lower_version_of_the_core_comes_with_a_warning_and_a_way_back(
-    bundle, key, publish, places, caplog
-):
+def test_a_lower_version_of_the_core_comes_with_a_warning_and_a_way_back(bundle, key, publish, paths, caplog):
     """It was asked for, so it is installed; the newer one is kept, and the log says how to return to it."""
     publish("0.9.0")
     nimbus_sdk.install_core(key)
@@ -73,7 +71,7 @@ def test_a_lower_version_of_the_core_comes_with_a_warning_and_a_way_back(
     assert "core 0.1.0 is in use now, in place of the newer 0.9.0" in caplog.text
     assert "core rollback" in caplog.text
     assert nimbus_sdk.check_installation().version == "0.1.0"
-    assert switching.rollback(places.core).version == "0.9.0"
+    assert switching.rollback(paths.core).version == "0.9.0"
 
 
 def test_the_same_version_comes_without_a_word(bundle, key, caplog):
@@ -84,10 +82,10 @@ def test_the_same_version_comes_without_a_word(bundle, key, caplog):
     assert caplog.text == ""
 
 
-def test_a_core_that_is_damaged_makes_way_without_a_word(bundle, key, places, caplog):
+def test_a_core_that_is_damaged_makes_way_without_a_word(bundle, key, paths, caplog):
     """Its version is not known, and its files are of no use."""
     nimbus_sdk.install_core(key)
-    with open(places.core_pointer, "wb") as file:
+    with open(paths.core_pointer, "wb") as file:
         file.write(b"{")
     with caplog.at_level(logging.WARNING, "nimbus_sdk"):
         install_bundle(bundle, PASSPHRASE)

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE
 from nimbus_sdk.storage import files, sealed
@@ -99,10 +98,10 @@ def _parts() -> list[bytes]:
 
 def _sessions() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
-        places = Places.of(Settings(home=folder))
-        files.create_once(places.seal, b"5eal" * 16)
-        sealed.write(places, {"genuine": True})
-        return [Path(places.session).read_bytes()]
+        paths = Settings(home=folder).paths
+        files.create_once(paths.seal, b"5eal" * 16)
+        sealed.write(paths, {"genuine": True})
+        return [Path(paths.session).read_bytes()]
 
 
 def _state() -> list[bytes]:

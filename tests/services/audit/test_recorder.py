@@ -24,15 +24,15 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def folder(places) -> Path:
+def folder(paths) -> Path:
     """Where the trail is."""
-    return Path(places.audit)
+    return Path(paths.audit)
 
 
 @pytest.fixture
-def trail(places) -> AuditTrail:
+def trail(paths) -> AuditTrail:
     """The trail of this machine."""
-    return AuditTrail(places, "nimbus-os")
+    return AuditTrail(paths, "nimbus-os")
 
 
 class Answering:
@@ -59,8 +59,8 @@ def held_by_another_process():
 import sys
 from nimbus_sdk.services.audit.files import TrailFiles
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.config.paths import Places
-with TrailFiles(Places.of(Settings.load()), "nimbus-os").alone(5):
+from nimbus_sdk.config.paths import Paths
+with TrailFiles(Settings.load().paths, "nimbus-os").alone(5):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -80,7 +80,7 @@ def settled_lines(folder: Path, number: int) -> list[dict]:
     return lines(folder)
 
 
-def test_ctrl_c_while_the_line_waits_for_its_turn_loses_nothing(folder, places, trail):
+def test_ctrl_c_while_the_line_waits_for_its_turn_loses_nothing(folder, paths, trail):
     """The call was made, so its line is written once the lock is free, with the status that came."""
     trail.append(entry())
     transport = Answering(pressed_after=0.2)
@@ -98,7 +98,7 @@ def test_ctrl_c_while_the_line_waits_for_its_turn_loses_nothing(folder, places, 
     assert transport.sent == 1
     told = [(line["method"], line["status"]) for line in settled_lines(folder, 2)]
     assert told == [("GET", 200), ("POST", 200)]
-    assert verify(places, "nimbus-os")
+    assert verify(paths, "nimbus-os")
 
 
 def test_ctrl_c_does_not_end_a_program_before_its_line_is_written(folder, trail):

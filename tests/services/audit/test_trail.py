@@ -55,15 +55,15 @@ def entry(path: str = "/orders") -> AuditEntry:
 
 
 @pytest.fixture
-def folder(places) -> Path:
+def folder(paths) -> Path:
     """Where the trail is."""
-    return Path(places.audit)
+    return Path(paths.audit)
 
 
 @pytest.fixture
-def trail(places) -> AuditTrail:
+def trail(paths) -> AuditTrail:
     """A trail whose files hold about five lines each."""
-    return AuditTrail(places, "nimbus-os", most_bytes=1500)
+    return AuditTrail(paths, "nimbus-os", most_bytes=1500)
 
 
 def lines(folder: Path) -> list[dict]:
@@ -72,12 +72,12 @@ def lines(folder: Path) -> list[dict]:
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
-def issues(places) -> list[str]:
+def issues(paths) -> list[str]:
     """What verification finds, in words."""
-    return [issue.what for issue in verify(places, "nimbus-os").issues]
+    return [issue.what for issue in verify(paths, "nimbus-os").issues]
 
 
-def test_a_line_says_who_did_what_when(desk, replies, folder, places):
+def test_a_line_says_who_did_what_when(desk, replies, folder, paths):
     """Every field of the duty is there, and nothing of payload, query or key."""
     replies.say("200 OK", {"patient": PATIENT})
     client = desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)
@@ -104,7 +104,7 @@ def test_a_line_says_who_did_what_when(desk, replies, folder, places):
     for file in folder.iterdir():
         assert file.stat().st_mode & 0o777 == 0o600, file
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert verify(places, "nimbus-os")
+    assert verify(paths, "nimbus-os")
 
 
 def test_who_is_not_what_the_environment_says(desk, replies, folder, monkeypatch):
@@ -116,7 +116,7 @@ def test_who_is_not_what_the_environment_says(desk, replies, folder, monkeypatch
     assert lines(folder)[0]["who"] != "somebody-else"
 
 
-def test_failed_calls_are_written_down_too(desk, box, folder, places):
+def test_failed_calls_are_written_down_too(desk, box, folder, paths):
     """A refusal with its status and the service's request id; no answer with neither."""
     client = desk(
         "NimbusOS", box.new_nimbus_os_key(permissions=["orders:write"]), base_url=box.nimbus_os_url()
@@ -129,7 +129,7 @@ def test_failed_calls_are_written_down_too(desk, box, folder, places):
     first, second = lines(folder)
     assert (first["status"], first["request_id"]) == (403, refused.value.request_id)
     assert (second["status"], second["request_id"]) == (None, "mine")
-    assert verify(places, "nimbus-os")
+    assert verify(paths, "nimbus-os")
 
 
 def test_a_cancelled_call_is_written_down(box, folder):
@@ -169,26 +169,26 @@ def test_nothing_to_write_down_leaves_no_line(desk, replies, folder):
     assert not (folder / "nimbus-os.jsonl").exists()
 
 
-def test_a_full_disk_leaves_a_whole_trail(trail, folder, places, monkeypatch):
+def test_a_full_disk_leaves_a_whole_trail(trail, folder, paths, monkeypatch):
     """Half a line is taken back, the error tells what call it was, and the next line fits."""
     trail.append(entry())
-    real = files.disk.write_all
+    real = files.fs.write_all
 
     def full(descriptor: int, data: bytes) -> None:
         os.write(descriptor, data[:20])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.disk, "write_all", full)
+        patch.setattr(files.fs, "write_all", full)
         with pytest.raises(AuditTrailError, match=r"request req_1.*No space left"):
             trail.append(entry())
-    assert files.disk.write_all is real
+    assert files.fs.write_all is real
     trail.append(entry())
     assert [line["number"] for line in lines(folder)] == [1, 2]
-    assert verify(places, "nimbus-os")
+    assert verify(paths, "nimbus-os")
 
 
-def test_each_line_carries_the_hash_of_the_one_before_across_files(trail, folder, places):
+def test_each_line_carries_the_hash_of_the_one_before_across_files(trail, folder, paths):
     """The chain goes on in the next file, and full files are never touched again."""
     for number in range(17):
         trail.append(entry(f"/orders/{number}"))
@@ -198,38 +198,38 @@ def test_each_line_carries_the_hash_of_the_one_before_across_files(trail, folder
         file.read_bytes() for file in [*sorted(folder.glob("nimbus-os.0*.jsonl")), folder / "nimbus-os.jsonl"]
     ).splitlines()
     assert [line["previous"] for line in written[1:]] == [digest_of(line) for line in raw[:-1]]
-    report = verify(places, "nimbus-os")
+    report = verify(paths, "nimbus-os")
     assert report
     assert report.entries == 17
     assert report.files[:2] == ("nimbus-os.000001.jsonl", "nimbus-os.000002.jsonl")
     assert report.digest == digest_of(raw[-1])
-    assert [line.entry.path for line in latest(places, "nimbus-os", 2)] == ["/orders/15", "/orders/16"]
+    assert [line.entry.path for line in latest(paths, "nimbus-os", 2)] == ["/orders/15", "/orders/16"]
 
 
-def test_an_empty_trail_is_whole(places):
+def test_an_empty_trail_is_whole(paths):
     """Nothing was called yet, and nothing is made by looking."""
-    report = verify(places, "nimbus-os")
+    report = verify(paths, "nimbus-os")
     assert (bool(report), report.entries, report.files) == (True, 0, ())
-    assert latest(places, "nimbus-os", 5) == ()
-    assert not Path(places.audit).exists()
+    assert latest(paths, "nimbus-os", 5) == ()
+    assert not Path(paths.audit).exists()
 
 
 @pytest.mark.parametrize("victim", range(1, 13))
-def test_a_removed_line_shows_wherever_it_was(trail, folder, places, victim):
+def test_a_removed_line_shows_wherever_it_was(trail, folder, paths, victim):
     """First, last, at the seam of two files, in the middle: the report names its number and place."""
     for number in range(12):
         trail.append(entry(f"/orders/{number}"))
     for file in folder.glob("*.jsonl"):
         kept = [line for line in file.read_text().splitlines() if json.loads(line)["number"] != victim]
         file.write_text("".join(f"{line}\n" for line in kept))
-    report = verify(places, "nimbus-os")
+    report = verify(paths, "nimbus-os")
     assert not report
     assert any(f"entry {victim} " in issue.what and "removed" in issue.what for issue in report.issues)
     assert len(report.issues) == 1
 
 
 @pytest.mark.parametrize("victim", range(1, 13))
-def test_a_changed_line_shows_wherever_it_is(trail, folder, places, victim):
+def test_a_changed_line_shows_wherever_it_is(trail, folder, paths, victim):
     """One letter of one line: the report names that line."""
     for number in range(12):
         trail.append(entry(f"/orders/{number}"))
@@ -239,13 +239,13 @@ def test_a_changed_line_shows_wherever_it_is(trail, folder, places, victim):
             for line in file.read_text().splitlines()
         ]
         file.write_text("".join(f"{line}\n" for line in changed))
-    (issue,) = verify(places, "nimbus-os").issues
+    (issue,) = verify(paths, "nimbus-os").issues
     assert issue.what.startswith(f"entry {victim}")
     assert "changed" in issue.what
     assert '"eve"' in (folder / issue.file).read_text().splitlines()[issue.line - 1]
 
 
-def test_a_chain_that_was_written_anew_shows(trail, folder, places):
+def test_a_chain_that_was_written_anew_shows(trail, folder, paths):
     """Whoever changes a line and mends every hash after it lacks the secret of the seal."""
     for number in range(3):
         trail.append(entry(f"/orders/{number}"))
@@ -258,7 +258,7 @@ def test_a_chain_that_was_written_anew_shows(trail, folder, places):
         forged.append(text)
         before = digest_of(text.encode())
     file.write_text("".join(f"{text}\n" for text in forged))
-    assert issues(places) == ["entry 3, the last: changed after it was written"]
+    assert issues(paths) == ["entry 3, the last: changed after it was written"]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_a_chain_that_was_written_anew_shows(trail, folder, places):
         (lambda text, seal: (text.replace('"number":1', '"number":true'), seal), "no entry"),
     ],
 )
-def test_other_damage_shows_too(trail, folder, places, damage, what):
+def test_other_damage_shows_too(trail, folder, paths, damage, what):
     """Copied, reversed, emptied, deleted, cut, garbled; and a seal that was lost or forged."""
     for number in range(3):
         trail.append(entry(f"/orders/{number}"))
@@ -287,12 +287,12 @@ def test_other_damage_shows_too(trail, folder, places, damage, what):
             path.unlink()
         else:
             path.write_text(content)
-    found = issues(places)
+    found = issues(paths)
     assert any(what in issue for issue in found), found
 
 
 @pytest.mark.parametrize("hide", ["cut", "forge", "unseal"])
-def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, places, hide):
+def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, paths, hide):
     """The next line refers to what the seal knows, so the break stays for everyone to see."""
     for number in range(3):
         trail.append(entry(f"/orders/{number}"))
@@ -309,22 +309,22 @@ def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, place
     else:
         (folder / "nimbus-os.seal").unlink()
     trail.append(entry("/afterwards"))
-    assert issues(places)
+    assert issues(paths)
 
 
-def test_a_crash_between_line_and_seal_is_no_damage(trail, folder, places):
+def test_a_crash_between_line_and_seal_is_no_damage(trail, folder, paths):
     """The seal is one line behind then; the next line is written as if nothing had happened."""
     trail.append(entry())
     seal = (folder / "nimbus-os.seal").read_bytes()
     trail.append(entry())
     (folder / "nimbus-os.seal").write_bytes(seal)
-    assert verify(places, "nimbus-os")
+    assert verify(paths, "nimbus-os")
     trail.append(entry())
-    assert verify(places, "nimbus-os")
+    assert verify(paths, "nimbus-os")
     assert [line["number"] for line in lines(folder)] == [1, 2, 3]
 
 
-def test_a_line_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trail, folder, places):
+def test_a_line_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trail, folder, paths):
     """The next line stands on its own, and carries the hash of the last whole one."""
     trail.append(entry())
     seal = (folder / "nimbus-os.seal").read_bytes()
@@ -333,7 +333,7 @@ def test_a_line_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trai
     file.write_bytes(file.read_bytes()[:-40])
     (folder / "nimbus-os.seal").write_bytes(seal)
     trail.append(entry())
-    report = verify(places, "nimbus-os")
+    report = verify(paths, "nimbus-os")
     assert [(issue.line, issue.what[:8]) for issue in report.issues] == [(2, "no entry")]
     assert report.entries == 2
 
@@ -343,10 +343,10 @@ import os, random, signal, sys, time
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.audit.entry import AuditEntry
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 
 processes, turns, kill = (int(argument) for argument in sys.argv[1:])
-places = Places.of(Settings.load())
+paths = Settings.load().paths
 begin, told = os.pipe()
 writers = []
 for number in range(processes):
@@ -354,7 +354,7 @@ for number in range(processes):
     if not writer:
         os.close(told)
         os.read(begin, 1)
-        trail = AuditTrail(places, "nimbus-os", most_bytes=4000)
+        trail = AuditTrail(paths, "nimbus-os", most_bytes=4000)
         for turn in range(turns):
             trail.append(AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1",
                 environment="sandbox", method="GET", path=f"/{number}/{turn}", status=200,
@@ -378,10 +378,10 @@ def crowd(processes: int, turns: int, *, kill: int) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_forty_processes_write_one_trail(folder, places):
+def test_forty_processes_write_one_trail(folder, paths):
     """No line is lost, doubled or torn, the chain holds, over every change of file."""
     crowd(40, 3, kill=0)
-    report = verify(places, "nimbus-os")
+    report = verify(paths, "nimbus-os")
     assert report, report.issues
     assert report.entries == 120
     assert len(report.files) > 5
@@ -389,45 +389,46 @@ def test_forty_processes_write_one_trail(folder, places):
     assert sorted(paths) == sorted(f"/{number}/{turn}" for number in range(40) for turn in range(3))
 
 
-def test_writers_that_are_killed_break_nothing(places):
+def test_writers_that_are_killed_break_nothing(paths):
     """Whoever dies in the middle of a line leaves a trail that the others go on with."""
     crowd(6, 100_000, kill=1)
-    before = verify(places, "nimbus-os")
+    before = verify(paths, "nimbus-os")
     assert before, before.issues
     assert before.entries > 20
-    AuditTrail(places, "nimbus-os").append(entry("/afterwards"))
-    after = verify(places, "nimbus-os")
+    AuditTrail(paths, "nimbus-os").append(entry("/afterwards"))
+    after = verify(paths, "nimbus-os")
     assert after, after.issues
     assert after.entries == before.entries + 1
 
 
-def test_many_threads_write_one_trail(places):
+def test_many_threads_write_one_trail(paths):
     """One client in many threads, and several trails of one process."""
     from concurrent.futures import ThreadPoolExecutor
 
-    trails = [AuditTrail(places, "nimbus-os", most_bytes=4000) for _ in range(3)]
+    trails = [AuditTrail(paths, "nimbus-os", most_bytes=4000) for _ in range(3)]
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(lambda number: trails[number % 3].append(entry(f"/{number}")), range(60)))
-    report = verify(places, "nimbus-os")
+    report = verify(paths, "nimbus-os")
     assert report
     assert report.entries == 60
 
 
-def test_a_trail_that_is_held_up_is_told(trail, places, folder, monkeypatch):
+def test_a_trail_that_is_held_up_is_told(trail, paths, folder, monkeypatch):
     """Somebody who never lets go of the lock costs a call its patience, and not its line's place."""
-    from nimbus_sdk.services.audit import trail, verify
+    from nimbus_sdk.services.audit import trail as writing
+    from nimbus_sdk.services.audit import verify as reading
     from nimbus_sdk.storage.lock import Lock
 
     trail.append(entry())
-    monkeypatch.setattr(trail, "_WAIT_SECONDS", 0.05)
-    monkeypatch.setattr(verify, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(writing, "_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(reading, "_WAIT_SECONDS", 0.05)
     with Lock(str(folder / "nimbus-os.lock")) as lock:
         assert lock.try_acquire()
         with pytest.raises(AuditTrailError, match="others have been writing"):
             trail.append(entry())
         with pytest.raises(AuditTrailError, match="cannot be read"):
-            verify(places, "nimbus-os")
-    assert verify(places, "nimbus-os").entries == 1
+            verify(paths, "nimbus-os")
+    assert verify(paths, "nimbus-os").entries == 1
 
 
 def test_a_trail_that_cannot_be_written_when_cancelled_is_logged(box, folder, monkeypatch, caplog):
@@ -443,7 +444,7 @@ def test_a_trail_that_cannot_be_written_when_cancelled_is_logged(box, folder, mo
             task = asyncio.create_task(client.request("GET", "/orders"))
             while not box.journal():
                 await asyncio.sleep(0.01)
-            monkeypatch.setattr(files.disk, "write_all", full)
+            monkeypatch.setattr(files.fs, "write_all", full)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -478,7 +479,7 @@ def test_a_user_without_a_name_is_known_by_number(desk, replies, folder, monkeyp
     assert lines(folder)[0]["who"] == f"uid {os.geteuid()}"
 
 
-def test_a_seal_that_was_replaced_by_lines_of_another_trail_shows(trail, folder, places):
+def test_a_seal_that_was_replaced_by_lines_of_another_trail_shows(trail, folder, paths):
     """A first line that carries a hash does not begin a trail, and lines beyond the seal were not sealed."""
     for number in range(5):
         trail.append(entry(f"/orders/{number}"))
@@ -486,7 +487,7 @@ def test_a_seal_that_was_replaced_by_lines_of_another_trail_shows(trail, folder,
     told = [json.loads(line) for line in file.read_text().splitlines()]
     first = {**told[0], "previous": "f" * 64}
     file.write_text(json.dumps(first, separators=(",", ":")) + "\n")
-    assert any("does not begin the trail" in what for what in issues(places))
+    assert any("does not begin the trail" in what for what in issues(paths))
 
 
 def forged(line: str, number: int, **changes: object) -> str:
@@ -496,7 +497,7 @@ def forged(line: str, number: int, **changes: object) -> str:
 
 
 @pytest.mark.parametrize("stamp", [{}, {"stamp": "0" * 64}, {"stamp": None}])
-def test_one_forged_line_is_not_taken_for_what_a_crash_leaves(trail, folder, places, stamp):
+def test_one_forged_line_is_not_taken_for_what_a_crash_leaves(trail, folder, paths, stamp):
     """A fitting number and hash are not enough, and the next call does not build on it."""
     trail.append(entry())
     trail.append(entry())
@@ -504,12 +505,12 @@ def test_one_forged_line_is_not_taken_for_what_a_crash_leaves(trail, folder, pla
     last = file.read_text().splitlines()[-1]
     with file.open("a") as stream:
         stream.write(forged(last, 3, who="mallory", **stamp) + "\n")
-    assert issues(places) == ["entry 3: not written by the SDK"]
+    assert issues(paths) == ["entry 3: not written by the SDK"]
     trail.append(entry("/afterwards"))
-    assert issues(places)
+    assert issues(paths)
 
 
-def test_a_last_line_that_was_changed_is_not_covered_by_one_more(trail, folder, places):
+def test_a_last_line_that_was_changed_is_not_covered_by_one_more(trail, folder, paths):
     """The chain fits, the seal's number fits, and still somebody has rewritten the end."""
     trail.append(entry())
     trail.append(entry())
@@ -517,10 +518,10 @@ def test_a_last_line_that_was_changed_is_not_covered_by_one_more(trail, folder, 
     first, last = file.read_text().splitlines()
     changed = last.replace('"ada"', '"eve"')
     file.write_text(f"{first}\n{changed}\n{forged(changed, 3)}\n")
-    assert issues(places) == ["entry 3: not written by the SDK"]
+    assert issues(paths) == ["entry 3: not written by the SDK"]
 
 
-def test_lines_from_before_there_were_stamps_are_whole(trail, folder, places):
+def test_lines_from_before_there_were_stamps_are_whole(trail, folder, paths):
     """A trail that an earlier version has written is read and gone on with."""
     trail.append(entry())
     file = folder / "nimbus-os.jsonl"
@@ -529,12 +530,12 @@ def test_lines_from_before_there_were_stamps_are_whole(trail, folder, places):
     line = json.dumps(told, separators=(",", ":")).encode()
     file.write_bytes(line + b"\n")
     trail._files.seal.write(Mark(1, digest_of(line)))
-    assert verify(places, "nimbus-os")
+    assert verify(paths, "nimbus-os")
     trail.append(entry())
-    assert verify(places, "nimbus-os").entries == 2
+    assert verify(paths, "nimbus-os").entries == 2
 
 
-def test_lines_beyond_the_seal_were_not_written_by_the_sdk(trail, folder, places):
+def test_lines_beyond_the_seal_were_not_written_by_the_sdk(trail, folder, paths):
     """A chain that somebody else went on with is told from where on."""
     trail.append(entry())
     file = folder / "nimbus-os.jsonl"
@@ -544,7 +545,7 @@ def test_lines_beyond_the_seal_were_not_written_by_the_sdk(trail, folder, places
         line = json.dumps(told, separators=(",", ":"))
         with file.open("a") as stream:
             stream.write(f"{line}\n")
-    assert issues(places) == ["entries 2 to 3: not written by the SDK"]
+    assert issues(paths) == ["entries 2 to 3: not written by the SDK"]
 
 
 def test_ctrl_c_in_the_middle_of_a_call_is_written_down(folder):

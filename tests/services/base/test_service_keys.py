@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk import services
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import (
     ConfigurationError,
     CredentialStoreError,
@@ -173,7 +173,7 @@ HTML = b"<html><body>Sign in to the hotel's network</body></html>"
 
 @pytest.mark.parametrize("body", [HTML, "text", 7, True, b"", b"null"])
 @pytest.mark.parametrize("step", ["save_key", "rotate_key"])
-def test_a_page_to_sign_in_on_makes_no_key_valid(desk, replies, places, body, step):
+def test_a_page_to_sign_in_on_makes_no_key_valid(desk, replies, paths, body, step):
     """Any 2xx could come from a captive portal: a key is valid where the service answers with JSON."""
     if step == "rotate_key":
         replies.say("200 OK", {"data": []})
@@ -185,7 +185,7 @@ def test_a_page_to_sign_in_on_makes_no_key_valid(desk, replies, places, body, st
     with pytest.raises(ResponseFormatError):
         client(step, *given)
     in_use = [] if step == "save_key" else [KEYS["NimbusOS"]]
-    file = Path(places.credentials)
+    file = Path(paths.credentials)
     stored = json.loads(file.read_text()) if file.exists() else {}
     assert [key for name, key in stored.items() if name == "default@nimbus-os.sandbox"] == in_use
 
@@ -228,16 +228,16 @@ def test_a_stored_key_goes_only_where_it_was_found_valid(system, desk, replies):
     assert len(replies.server.requests) == asked
 
 
-def test_a_stored_key_without_its_note_is_kept_from_everyone_but_the_default(desk, replies, places):
+def test_a_stored_key_without_its_note_is_kept_from_everyone_but_the_default(desk, replies, paths):
     """Where nothing says whom a key is for, it does not go to whoever asks."""
     replies.say("200 OK", {"valid": True})
     desk("NeuroAI", KEYS["NeuroAI"], base_url=replies.url)("save_key")
-    os.remove(places.of_service("neuroai").key_card)
+    os.remove(Settings.load().for_service("neuroai").paths.key_card)
     with pytest.raises(MissingKeyError, match="a service of which no note was kept"):
         ask(desk("NeuroAI", base_url=replies.url), "NeuroAI")
 
 
-def test_profiles_systems_and_environments_keep_their_keys_apart(desk, replies, places):
+def test_profiles_systems_and_environments_keep_their_keys_apart(desk, replies, paths):
     """Each has an entry of its own; the Nimbus BCI key's is none of them."""
     replies.say("200 OK", {"valid": True})
     for profile in (None, "lab"):
@@ -246,13 +246,13 @@ def test_profiles_systems_and_environments_keep_their_keys_apart(desk, replies, 
             desk("NimbusOS", f"sk_{environment}_{profile}_0123456789", **given)("save_key")
         desk("NeuroAI", f"nai_{profile}_0123456789abcdef", base_url=replies.url, profile=profile)("save_key")
         desk("Nexus", f"nxs_{profile}_0123456789abcdef", base_url=replies.url, profile=profile)("save_key")
-    stored = json.loads(Path(places.credentials).read_text())
+    stored = json.loads(Path(paths.credentials).read_text())
     entries = ("neuroai", "nexus", "nimbus-os.production", "nimbus-os.sandbox")
     assert sorted(stored) == sorted(
         f"{profile}@{entry}" for profile in ("default", "lab") for entry in entries
     )
     assert len(set(stored.values())) == 8
-    assert os.stat(places.credentials).st_mode & 0o777 == 0o600
+    assert os.stat(paths.credentials).st_mode & 0o777 == 0o600
     client = desk("NimbusOS", environment="production", base_url=replies.url, profile="lab")
     ask(client, "NimbusOS")
     assert carried(replies, "NimbusOS") == "sk_production_lab_0123456789"
@@ -279,20 +279,20 @@ def test_with_no_key_before_there_is_nothing_to_bring_back(system, desk, replies
 
 
 @pytest.mark.parametrize("system", ["NimbusOS", "NeuroAI"])
-def test_only_a_valid_key_is_stored(system, desk, replies, places):
+def test_only_a_valid_key_is_stored(system, desk, replies, paths):
     """A refused key does not take the place of the one that works."""
     replies.say("200 OK", {"valid": True})
     replies.say("401 Unauthorized", {"error": {"code": "unauthorized", "message": "no"}})
     desk(system, KEYS[system], base_url=replies.url)("save_key")
     with pytest.raises(Exception, match="401"):
         desk(system, OTHER[system], base_url=replies.url)("save_key")
-    assert OTHER[system] not in Path(places.credentials).read_text()
+    assert OTHER[system] not in Path(paths.credentials).read_text()
 
 
-def test_a_store_that_fails_is_told_with_a_way_around_it(system, desk, replies, places):
+def test_a_store_that_fails_is_told_with_a_way_around_it(system, desk, replies, paths):
     """A damaged credentials file is no missing key."""
-    Path(places.credentials).parent.mkdir(parents=True)
-    Path(places.credentials).write_text("{")
+    Path(paths.credentials).parent.mkdir(parents=True)
+    Path(paths.credentials).write_text("{")
     with pytest.raises(CredentialStoreError, match=VARIABLES[system]):
         ask(desk(system, base_url=replies.url), system)
 
@@ -351,7 +351,7 @@ def test_production_has_no_base_url_of_its_own(monkeypatch):
 @pytest.mark.parametrize(
     ("system", "given"), [("NimbusOS", {"environment": "production"}), ("NeuroAI", {})], ids=["os", "ai"]
 )
-def test_what_asks_no_service_needs_no_base_url(system, given, desk, replies, places):
+def test_what_asks_no_service_needs_no_base_url(system, given, desk, replies, paths):
     """A key is forgotten, and a rotation told of, without a word about where the service is."""
     replies.say("200 OK", {"valid": True})
     for key in (KEYS[system], OTHER[system]):
@@ -361,12 +361,12 @@ def test_what_asks_no_service_needs_no_base_url(system, given, desk, replies, pl
     if system == "NimbusOS":
         assert client("rotation") is None
     assert client("forget_key") is True
-    assert not Path(places.credentials).exists()
+    assert not Path(paths.credentials).exists()
     with pytest.raises(ConfigurationError, match="base URL"):
         client("restore_key")
 
 
-def test_a_forgotten_key_leaves_no_earlier_one_behind(system, desk, replies, places):
+def test_a_forgotten_key_leaves_no_earlier_one_behind(system, desk, replies, paths):
     """Whoever forgets the stored key wants none to be left here; what others stored stays."""
     replies.say("200 OK", {"valid": True})
     desk(system, KEYS[system], base_url=replies.url, profile="lab")("save_key")
@@ -374,7 +374,7 @@ def test_a_forgotten_key_leaves_no_earlier_one_behind(system, desk, replies, pla
         desk(system, key, base_url=replies.url)("save_key")
     client = desk(system, base_url=replies.url)
     assert client("forget_key") is True
-    (left,) = json.loads(Path(places.credentials).read_text())
+    (left,) = json.loads(Path(paths.credentials).read_text())
     assert left.startswith("lab@")
     assert client("forget_key") is False
     with pytest.raises(MissingKeyError, match="No earlier"):
@@ -394,7 +394,7 @@ def test_no_profile_can_be_mistaken_for_an_entry():
     """A service's entry has a letter that no profile may have."""
     from nimbus_sdk.config.settings import Settings
 
-    entry = Places.of(Settings(home="/srv")).of_service("neuroai").profile
+    entry = Settings(home="/srv").for_service("neuroai").profile
     with pytest.raises(ConfigurationError):
         Settings.load(profile=entry)
 
@@ -408,12 +408,12 @@ def test_an_env_file_that_is_no_text_shows_nothing_of_itself(system, desk, repli
     assert secret not in everything_in(caught.value)
 
 
-def test_a_stored_text_that_is_no_key_is_told_as_such(system, desk, replies, places):
+def test_a_stored_text_that_is_no_key_is_told_as_such(system, desk, replies, paths):
     """Somebody edited the file: the message names the system's own command."""
     replies.say("200 OK", {"valid": True})
     desk(system, KEYS[system], base_url=replies.url)("save_key")
-    stored = dict.fromkeys(json.loads(Path(places.credentials).read_text()), "Bearer no key")
-    Path(places.credentials).write_text(json.dumps(stored))
+    stored = dict.fromkeys(json.loads(Path(paths.credentials).read_text()), "Bearer no key")
+    Path(paths.credentials).write_text(json.dumps(stored))
     with pytest.raises(CredentialStoreError, match=r"is not a N\w+( OS)? key\..*save-key"):
         ask(desk(system, base_url=replies.url), system)
 

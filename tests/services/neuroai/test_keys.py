@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from nimbus_sdk import services
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import (
     AnswerLostError,
     ConfigurationError,
@@ -124,7 +125,7 @@ def test_a_secret_is_shown_once_and_says_so(client):
         pickle.dumps(issued)
 
 
-def test_save_puts_the_secret_straight_into_the_store(client, desk, box, places):
+def test_save_puts_the_secret_straight_into_the_store(client, desk, box, paths):
     """The next client needs no key; the one that was stored before stays at hand."""
     client("save_key")
     issued = client("create_key", "stored", role="Administrator", type="team", save=True)
@@ -134,7 +135,7 @@ def test_save_puts_the_secret_straight_into_the_store(client, desk, box, places)
     assert fresh("verify").key.id == issued.info.id
     fresh("restore_key")
     assert fresh("verify").key.name == "sandbox"
-    text = Path(places.credentials).read_text()
+    text = Path(paths.credentials).read_text()
     assert issued.secret.get_secret_value() in text
 
 
@@ -162,10 +163,10 @@ def test_with_no_store_no_secret_is_asked_for(desk, box, monkeypatch, call):
     assert all(exchange.method == "GET" for exchange in box.journal())
 
 
-def test_a_store_that_is_broken_before_makes_no_key(client, box, places):
+def test_a_store_that_is_broken_before_makes_no_key(client, box, paths):
     """What cannot be kept is found out before it is made."""
-    Path(places.credentials).parent.mkdir(parents=True, exist_ok=True)
-    Path(places.credentials).write_text("{")
+    Path(paths.credentials).parent.mkdir(parents=True, exist_ok=True)
+    Path(paths.credentials).write_text("{")
     with pytest.raises(CredentialStoreError):
         client("create_key", "never", role="Viewer", save=True)
     assert posts(box) == 0
@@ -304,7 +305,7 @@ def test_a_rotation_that_is_lost_for_good_is_told(client, box):
     assert caught.value.left_behind == (made.id,)
 
 
-def test_a_client_that_rotates_its_own_key_goes_on_with_the_new_one(client, desk, box, places):
+def test_a_client_that_rotates_its_own_key_goes_on_with_the_new_one(client, desk, box, paths):
     """The stored key is replaced too, asked or not: a dead one would fail everywhere else."""
     client("save_key")
     stored = desk("NeuroAI", base_url=box.neuroai_url)
@@ -313,7 +314,7 @@ def test_a_client_that_rotates_its_own_key_goes_on_with_the_new_one(client, desk
     assert issued.saved_in == "file"
     assert stored("verify").key.id == own
     assert desk("NeuroAI", base_url=box.neuroai_url)("verify").key.rotated_at is not None
-    assert list(json.loads(Path(places.credentials).read_text())) == ["default@neuroai"]
+    assert list(json.loads(Path(paths.credentials).read_text())) == ["default@neuroai"]
     with pytest.raises(InvalidKeyError):
         client("verify")
 
@@ -389,12 +390,12 @@ def test_of_many_that_rotate_on_schedule_one_does(box):
         assert last.verify().key.id == own.id
 
 
-def test_a_lock_that_is_never_given_back_is_told(client, places, monkeypatch):
+def test_a_lock_that_is_never_given_back_is_told(client, paths, monkeypatch):
     """Half a minute of patience, no more."""
     from nimbus_sdk.services.neuroai import flows
 
     monkeypatch.setattr(flows, "_LOCK_POLLS", 2)
-    with Lock(f"{places.of_service('neuroai').rotation}.lock") as lock:
+    with Lock(f"{Settings.load().for_service('neuroai').paths.rotation}.lock") as lock:
         assert lock.try_acquire()
         with pytest.raises(ConfigurationError, match="Another process has been rotating"):
             client("rotate_if_older_than")

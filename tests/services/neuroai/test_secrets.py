@@ -95,7 +95,7 @@ def test_ctrl_c_while_a_secret_is_stored_leaves_the_secret(desk, box, monkeypatc
         assert fresh.verify().key.id == own
 
 
-def test_a_secret_of_a_cancelled_task_is_stored(places):
+def test_a_secret_of_a_cancelled_task_is_stored(paths):
     """Nobody hears it any more, and no thread was free: it is in the store all the same."""
     import anyio.to_thread
 
@@ -126,7 +126,7 @@ def test_a_secret_of_a_cancelled_task_is_stored(places):
         await busy.work
 
     asyncio.run(main())
-    assert SECRET in Path(places.credentials).read_text()
+    assert SECRET in Path(paths.credentials).read_text()
 
 
 def test_a_stored_key_that_is_replaced_is_named(desk, box):
@@ -142,14 +142,14 @@ def test_a_stored_key_that_is_replaced_is_named(desk, box):
     assert client("restore_key") == issued.replaced
 
 
-def test_a_rotated_key_does_not_push_another_stored_one_out(desk, box, places):
+def test_a_rotated_key_does_not_push_another_stored_one_out(desk, box, paths):
     """The key from the argument ended itself; the stored one lives on, and stays at hand."""
     stored, used = box.new_neuroai_key(), box.new_neuroai_key()
     desk("NeuroAI", stored, base_url=box.neuroai_url)("save_key")
     client = desk("NeuroAI", used, base_url=box.neuroai_url)
     issued = client("rotate_key", client("verify").key.id, save=True)
     assert issued.replaced == f"{stored[:4]}…{stored[-4:]}"
-    text = Path(places.credentials).read_text()
+    text = Path(paths.credentials).read_text()
     assert stored in text
     assert issued.secret.get_secret_value() in text
 

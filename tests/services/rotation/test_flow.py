@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import (
     ConfigurationError,
     CredentialStoreError,
@@ -45,11 +46,11 @@ def client(desk, box, old) -> Desk:
 
 
 @pytest.fixture
-def stored(places):
+def stored(paths):
     """What the credentials file has, by the last part of its entry."""
 
     def read() -> dict[str, str]:
-        path = Path(places.credentials)
+        path = Path(paths.credentials)
         found = json.loads(path.read_text()) if path.exists() else {}
         return {
             name.removeprefix("default@nimbus-os.sandbox").lstrip(".") or "now": found[name] for name in found
@@ -312,9 +313,9 @@ def test_keys_keep_the_origin_they_were_found_valid_at(desk, replies, old, new, 
         desk("NimbusOS", base_url=box.nimbus_os_url())("request", "GET", "/orders")
 
 
-def test_a_note_that_was_removed_costs_no_key(client, box, old, new, places, stored):
+def test_a_note_that_was_removed_costs_no_key(client, box, old, new, paths, stored):
     """A new key that was kept is found without it, and so is an old one."""
-    path = Path(places.of_service("nimbus-os.sandbox").rotation)
+    path = Path(Settings.load().for_service("nimbus-os.sandbox").paths.rotation)
     box.fault("nimbus_os", status=503, times=4)
     with pytest.raises(ServerError):
         client("rotate_key", new)
@@ -338,30 +339,30 @@ def test_the_history_of_a_rotation_stays_true(desk, client, box, old, new):
     assert "is in use" not in str(confirmed)
 
 
-def test_environments_rotate_apart(desk, box, stored, places):
+def test_environments_rotate_apart(desk, box, stored, paths):
     """A rotation in production is none in the sandbox."""
     given = {"base_url": box.nimbus_os_url("production"), "environment": "production"}
     production = desk("NimbusOS", box.new_nimbus_os_key(environment="production"), **given)
     production("rotate_key", box.new_nimbus_os_key(environment="production"))
     assert desk("NimbusOS", base_url=box.nimbus_os_url())("rotation") is None
-    assert {name.split(".")[-1] for name in json.loads(Path(places.credentials).read_text())} == {
+    assert {name.split(".")[-1] for name in json.loads(Path(paths.credentials).read_text())} == {
         "production",
         "previous",
     }
 
 
-def test_the_note_of_a_rotation_holds_no_key(client, old, new, places):
+def test_the_note_of_a_rotation_holds_no_key(client, old, new, paths):
     """Private, and masked keys in it alone."""
     client("rotate_key", new)
-    path = Path(places.of_service("nimbus-os.sandbox").rotation)
+    path = Path(Settings.load().for_service("nimbus-os.sandbox").paths.rotation)
     assert path.stat().st_mode & 0o777 == 0o600
     assert not any(key in path.read_text() for key in (old, new))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"step": "flying"}', "null"])
-def test_a_damaged_note_is_told_and_costs_no_key(client, new, places, stored, content):
+def test_a_damaged_note_is_told_and_costs_no_key(client, new, paths, stored, content):
     """The message says which file; removing it is safe."""
-    path = Path(places.of_service("nimbus-os.sandbox").rotation)
+    path = Path(Settings.load().for_service("nimbus-os.sandbox").paths.rotation)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
     with pytest.raises(ConfigurationError, match="damaged"):
@@ -370,19 +371,19 @@ def test_a_damaged_note_is_told_and_costs_no_key(client, new, places, stored, co
     assert client("rotate_key", new).step == "switched"
 
 
-def test_only_one_process_changes_keys(client, new, places, monkeypatch):
+def test_only_one_process_changes_keys(client, new, paths, monkeypatch):
     """The second waits for a moment, is told, and does nothing; storing and forgetting wait likewise."""
     monkeypatch.setattr(key_slot, "_POLL_SECONDS", 0.001)
-    with Lock(f"{places.of_service('nimbus-os.sandbox').rotation}.lock") as lock:
+    with Lock(f"{Settings.load().for_service('nimbus-os.sandbox').paths.rotation}.lock") as lock:
         assert lock.try_acquire()
         for act, *given in (["rotate_key", new], ["save_key"], ["restore_key"], ["forget_key"]):
             with pytest.raises(ConfigurationError, match="Another process is changing this key"):
                 client(act, *given)
 
 
-def test_a_folder_that_cannot_be_written_stops_the_story_before_anything(client, old, new, stored, places):
+def test_a_folder_that_cannot_be_written_stops_the_story_before_anything(client, old, new, stored, paths):
     """The note of it cannot be made: told, and the old key stays."""
-    path = Path(places.of_service("nimbus-os.sandbox").rotation)
+    path = Path(Settings.load().for_service("nimbus-os.sandbox").paths.rotation)
     path.mkdir(parents=True)
     with pytest.raises(ConfigurationError):
         client("rotate_key", new)
@@ -390,10 +391,10 @@ def test_a_folder_that_cannot_be_written_stops_the_story_before_anything(client,
     os.rmdir(path)
 
 
-def test_a_key_that_vanished_is_told(client, box, old, new, places, stored):
+def test_a_key_that_vanished_is_told(client, box, old, new, paths, stored):
     """Undo without the old key, and going on without the new one, say what is missing."""
     client("rotate_key", new)
-    path = Path(places.credentials)
+    path = Path(paths.credentials)
     kept = json.loads(path.read_text())
     path.write_text(json.dumps({name: key for name, key in kept.items() if "previous" not in name}))
     with pytest.raises(ConfigurationError, match="not at hand any more"):
@@ -415,9 +416,9 @@ def test_a_key_that_vanished_is_told(client, box, old, new, places, stored):
 
 
 @pytest.mark.parametrize("obstacle", ["note", "lock"])
-def test_a_disk_that_refuses_is_told(client, new, old, places, stored, monkeypatch, obstacle):
+def test_a_disk_that_refuses_is_told(client, new, old, paths, stored, monkeypatch, obstacle):
     """The note or its lock cannot be made: the story says where, and the old key is in use."""
-    path = places.of_service("nimbus-os.sandbox").rotation
+    path = Settings.load().for_service("nimbus-os.sandbox").paths.rotation
     if obstacle == "lock":
         Path(f"{path}.lock").unlink(missing_ok=True)
         Path(f"{path}.lock").mkdir()
