@@ -1,4 +1,4 @@
-"""Builds each wheel of the core once and stores it."""
+"""Builds the wheel of the core once, edits each variant of it once, and stores them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nimbus_sdk.sandbox.github.wheel_build import build_wheel
 from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec, edit_wheel
 
 REFERENCE_CORE = Path(__file__).parents[2] / "reference_core"
-_build_lock = threading.Lock()
+_build_lock = threading.RLock()
 
 
 class WheelCache:
@@ -32,29 +32,29 @@ class WheelCache:
         self._folder = folder
 
     def wheel(self, spec: WheelSpec) -> Path:
-        """Return the wheel for a spec; build it unless it was built before from the same sources."""
+        """Return the wheel for a spec; make it unless it was made before from the same sources."""
         with _build_lock:
             folder = (self._folder or _process_folder()) / self._digest(spec)
             if not folder.is_dir():
-                self._build(folder, spec)
+                self._make(folder, spec)
             return next(folder.glob("*.whl"))
 
-    def _build(self, folder: Path, spec: WheelSpec) -> None:
+    def _make(self, folder: Path, spec: WheelSpec) -> None:
+        built = None if spec == WheelSpec() else self.wheel(WheelSpec())
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
+        target = draft / "wheel"
+        target.mkdir()
         try:
-            built = build_wheel(self._source, draft / "built", version=spec.version, broken=spec.broken)
-            (draft / "done").mkdir()
-            if spec.is_plain:
-                shutil.move(built, draft / "done")
+            if built is None:
+                build_wheel(self._source, target)
             else:
-                edit_wheel(built, draft / "done", spec)
-            try:
-                os.rename(draft / "done", folder)
-            except OSError:
-                # Another process has built the same wheel meanwhile.
-                if not folder.is_dir():
-                    raise
+                edit_wheel(built, target, spec)
+            os.rename(target, folder)
+        except OSError:
+            # Another process may have made the same wheel meanwhile.
+            if not folder.is_dir():
+                raise
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 

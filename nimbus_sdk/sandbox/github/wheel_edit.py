@@ -1,23 +1,30 @@
-"""Edits built wheels so that they stay valid: padding, tags, requirements."""
+"""Edits a built wheel into a variant of it: version, tag, requirements, padding, a failing import."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from packaging.tags import parse_tag
+from packaging.version import Version
 
-_PADDING_NAME = "nimbus_sdk_core/_padding.bin"
+_PACKAGE = "nimbus_sdk_core"
+_PADDING = f"{_PACKAGE}/_padding.bin"
 _FIXED_DATE = (2020, 2, 2, 0, 0, 0)
+_MODULE_VERSION = re.compile(rb'^__version__ = "[^"]*"', re.MULTILINE)
+_BROKEN = (
+    b'"""A core that cannot be loaded."""\n\nraise ImportError("This core was made to fail on import.")\n'
+)
 
 
 @dataclass(frozen=True, slots=True)
 class WheelSpec:
-    """The variant of the core's wheel to build.
+    """A variant of the core's wheel; the default is the wheel as it is built.
 
     Attributes:
         version: The core's version; None takes that of its sources.
@@ -35,71 +42,56 @@ class WheelSpec:
     requires: tuple[str, ...] = ()
     requires_python: str | None = None
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether the builder's wheel needs no edit."""
-        return self == WheelSpec(version=self.version, broken=self.broken)
 
-
-def edit_wheel(wheel: Path, target: Path, spec: WheelSpec) -> Path:
-    """Write an edited copy of a wheel with a new RECORD.
-
-    Args:
-        wheel: The wheel to copy.
-        target: Folder for the copy.
-        spec: What to edit; ``padding`` adds a file of random bytes, the same each time, uncompressed.
-
-    Returns:
-        Path of the copy.
-    """
-    entries = _read(wheel)
-    info = next(name for name in entries if name.endswith(".dist-info/METADATA")).rpartition("/")[0]
-    entries[f"{info}/METADATA"] = _metadata(entries[f"{info}/METADATA"], spec)
-    filename = wheel.name
-    if spec.tag is not None:
-        entries[f"{info}/WHEEL"] = _wheel_metadata(entries[f"{info}/WHEEL"], spec.tag)
-        filename = f"{'-'.join(wheel.stem.split('-')[:2])}-{spec.tag}.whl"
-    if spec.padding:
-        entries[_PADDING_NAME] = random.Random(spec.padding).randbytes(spec.padding)  # noqa: S311  filler, not a secret
-    record = f"{info}/RECORD"
-    entries.pop(record)
-    lines = [_record_line(name, data) for name, data in entries.items()]
-    entries[record] = ("\n".join([*lines, f"{record},,"]) + "\n").encode()
-    copy = target / filename
-    with ZipFile(copy, "w") as archive:
-        for name, data in entries.items():
-            method = ZIP_STORED if name == _PADDING_NAME else ZIP_DEFLATED
-            archive.writestr(_entry(name), data, compress_type=method)
-    return copy
-
-
-def _entry(name: str) -> ZipInfo:
-    entry = ZipInfo(name, _FIXED_DATE)
-    entry.external_attr = 0o100644 << 16
-    return entry
-
-
-def _read(wheel: Path) -> dict[str, bytes]:
+def edit_wheel(wheel: Path, target: Path, spec: WheelSpec) -> None:
+    """Write an edited copy of a wheel, with a new RECORD, into a folder."""
+    name, version, *tag = wheel.stem.split("-")
     with ZipFile(wheel) as archive:
-        return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+        entries = {path: archive.read(path) for path in archive.namelist() if not path.endswith("/")}
+    if spec.version is not None:
+        old, version = f"{name}-{version}.dist-info/", str(Version(spec.version))
+        entries = {path.replace(old, f"{name}-{version}.dist-info/"): data for path, data in entries.items()}
+        line = f'__version__ = "{spec.version}"'.encode()
+        for path in [path for path in entries if path.endswith(".py")]:
+            entries[path] = _MODULE_VERSION.sub(line, entries[path])
+    info = f"{name}-{version}.dist-info"
+    entries[f"{info}/METADATA"] = _edit_metadata(entries[f"{info}/METADATA"], version, spec)
+    if spec.tag is not None:
+        entries[f"{info}/WHEEL"] = _set_tag(entries[f"{info}/WHEEL"], spec.tag)
+        tag = [spec.tag]
+    if spec.broken:
+        entries[f"{_PACKAGE}/__init__.py"] = _BROKEN
+    if spec.padding:
+        # The same bytes each time, and no secret.
+        entries[_PADDING] = random.Random(spec.padding).randbytes(spec.padding)  # noqa: S311
+    record = f"{info}/RECORD"
+    del entries[record]
+    lines = [_record_line(path, data) for path, data in entries.items()]
+    entries[record] = ("\n".join([*lines, f"{record},,"]) + "\n").encode()
+    with ZipFile(target / f"{'-'.join([name, version, *tag])}.whl", "w") as archive:
+        for path, data in entries.items():
+            entry = ZipInfo(path, _FIXED_DATE)
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, data, compress_type=ZIP_STORED if path == _PADDING else ZIP_DEFLATED)
 
 
-def _metadata(text: bytes, spec: WheelSpec) -> bytes:
+def _edit_metadata(text: bytes, version: str, spec: WheelSpec) -> bytes:
     head, blank, description = text.decode().partition("\n\n")
-    lines = head.splitlines()
+    replaced = {"Version": version}
     if spec.requires_python is not None:
-        lines = [line for line in lines if not line.startswith("Requires-Python:")]
-        lines.append(f"Requires-Python: {spec.requires_python}")
+        replaced["Requires-Python"] = spec.requires_python
+    lines = [line for line in head.splitlines() if line.partition(":")[0] not in replaced]
+    lines += [f"{field}: {value}" for field, value in replaced.items()]
     lines += [f"Requires-Dist: {requirement}" for requirement in spec.requires]
     return ("\n".join(lines) + (blank or "\n") + description).encode()
 
 
-def _wheel_metadata(text: bytes, tag: str) -> bytes:
+def _set_tag(text: bytes, tag: str) -> bytes:
     lines = [line for line in text.decode().splitlines() if line and not line.startswith("Tag:")]
-    expanded = sorted(f"Tag: {single}" for single in parse_tag(tag))
-    return ("\n".join([*lines, *expanded]) + "\n").encode()
+    tags = sorted(f"Tag: {single}" for single in parse_tag(tag))
+    return ("\n".join([*lines, *tags]) + "\n").encode()
 
 
-def _record_line(name: str, data: bytes) -> str:
+def _record_line(path: str, data: bytes) -> str:
     checksum = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-    return f"{name},sha256={checksum},{len(data)}"
+    return f"{path},sha256={checksum},{len(data)}"

@@ -28,7 +28,7 @@ def test_processes_that_build_at_once_share_one_wheel(tmp_path, core_source):
         "import sys; from pathlib import Path\n"
         "from nimbus_sdk.sandbox.github.wheel_cache import WheelCache\n"
         "from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec\n"
-        "print(WheelCache(Path(sys.argv[1]), Path(sys.argv[2])).wheel(WheelSpec(version='0.8.0')))"
+        "print(WheelCache(Path(sys.argv[1]), Path(sys.argv[2])).wheel(WheelSpec()))"
     )
     command = [sys.executable, "-c", code, str(core_source), str(tmp_path / "wheels")]
     builders = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
