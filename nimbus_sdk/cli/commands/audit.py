@@ -48,10 +48,10 @@ def show(
 
 @commands.command()
 def verify(as_json: Json = False) -> None:
-    """Follow the trail from its first line to its seal, and show where one was removed or changed.
+    """Follow the trail from its first entry to its end, and show where one was removed or changed.
 
-    Ends with 1 where the trail is not whole. Note the digest somewhere else, and it proves later what was
-    there today.
+    Ends with 1 where the trail is not whole. Store the digest somewhere else, and it proves later what
+    was there today.
 
     \b
     JSON: whole, entries, files [name], first, last, digest, issues [{file, line, what}]

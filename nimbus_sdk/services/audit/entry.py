@@ -1,21 +1,21 @@
-"""One line of the audit trail: what it says, and how it is bound to the line before it."""
+"""The HMAC chain of the audit trail: how an entry is written, read and checked.
+
+Each entry carries the MAC of the entry before it, and a MAC over all of its own bytes, under the secret of
+this installation. The head record beside the trail names the last entry, so that a removed end shows too.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
-import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 
-from nimbus_sdk.storage import files, fs
-
 GENESIS = "0" * 64
-"""Stands for the line before the first."""
+"""The MAC that the first entry refers to."""
 
-LONGEST_LINE = 2**16
-_STAMP = b',"stamp":"'
+MAX_LINE_BYTES = 2**16
+_HEAD_BYTES = 256
+_MAC = b',"mac":"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,10 +29,10 @@ class AuditEntry:
         environment: ``sandbox`` or ``production``.
         method: HTTP method.
         path: Path without its query.
-        status: HTTP status, or None where no answer came.
-        request_id: What service and support know the call by, or None.
+        status: HTTP status, or None if no response came.
+        request_id: The id under which service and support know the call, or None.
         key: First 12 hexadecimal digits of the SHA-256 of the key that was used, or None.
-        duration_ms: From first attempt to last answer, waits included.
+        duration_ms: From first attempt to last response, waits included.
     """
 
     when: str
@@ -48,168 +48,102 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A line as the next one knows it: its number, and the SHA-256 of its bytes."""
+class Position:
+    """The end of a chain: the number and the MAC of its last entry."""
 
     number: int
-    digest: str
+    mac: str
 
 
-START = Mark(0, GENESIS)
+START = Position(0, GENESIS)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line that was read.
+class AuditRecord:
+    """An entry that was read, with its links in the chain.
 
     Attributes:
         number: Its place in the whole trail, from 1.
-        previous: SHA-256 of the line before it, as it claims.
-        digest: SHA-256 of its own bytes.
-        entry: What it says.
+        previous: MAC of the entry before it.
+        mac: Its own MAC.
+        entry: The call.
     """
 
     number: int
     previous: str
-    digest: str
+    mac: str
     entry: AuditEntry
 
     @property
-    def mark(self) -> Mark:
-        """What the next line refers to."""
-        return Mark(self.number, self.digest)
+    def position(self) -> Position:
+        """What the next entry refers to."""
+        return Position(self.number, self.mac)
 
 
-def written(entry: AuditEntry, before: Mark, stamp: Callable[[bytes], str]) -> tuple[bytes, Mark]:
-    """The bytes of a line, without its end, and the mark for the next.
-
-    Args:
-        entry: What it says.
-        before: The line before it.
-        stamp: Proves that it was written here, see :meth:`nimbus_sdk.services.audit.entry.Seal.stamp`.
-    """
-    told = {"number": before.number + 1, **asdict(entry), "previous": before.digest}
-    content = json.dumps(told, separators=(",", ":")).encode("ascii")
-    line = b'%s%s%s"}' % (content[:-1], _STAMP, stamp(content).encode("ascii"))
-    return line, Mark(before.number + 1, digest_of(line))
+def encode_entry(entry: AuditEntry, after: Position, secret: bytes) -> tuple[bytes, Position]:
+    """Return an entry's line, without its line break, and the new end of the chain."""
+    number = after.number + 1
+    content = {"number": number, **asdict(entry), "previous": after.mac}
+    body = json.dumps(content, separators=(",", ":")).encode("ascii")[:-1]
+    mac = _entry_mac(body, secret)
+    return b'%s%s%s"}' % (body, _MAC, mac.encode("ascii")), Position(number, mac)
 
 
-def stamped(line: bytes) -> tuple[bytes, str]:
-    """What a line says, as it was stamped, and its stamp; empty where it has none.
-
-    Example:
-        >>> stamped(b'{"number":1,"stamp":"0f"}'), stamped(b'{"number":1}')
-        ((b'{"number":1}', '0f'), (b'{"number":1}', ''))
-    """
-    content, found, stamp = line.rpartition(_STAMP)
-    if not found:
-        return line, ""
-    return content + b"}", stamp.removesuffix(b'"}').decode("ascii", "replace")
-
-
-def read_line(line: bytes) -> Line | None:
-    """A line as it was written; None where it is no such thing.
+def decode_entry(line: bytes) -> AuditRecord | None:
+    """Parse a line; None if it is no entry.
 
     Example:
         >>> entry = AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1", key=None,
         ...     environment="sandbox", method="GET", path="/orders", status=200, request_id=None,
         ...     duration_ms=1.5)
-        >>> line, mark = written(entry, START, lambda content: "0f")
-        >>> read_line(line).mark == mark, read_line(line[:-5])
+        >>> line, end = encode_entry(entry, START, b"secret")
+        >>> decode_entry(line).position == end, decode_entry(line[:-5])
         (True, None)
     """
     try:
-        told = json.loads(line)
-        entry = AuditEntry(**{field.name: told[field.name] for field in fields(AuditEntry)})
-        number, previous = told["number"], told["previous"]
+        content = json.loads(line)
+        entry = AuditEntry(**{field.name: content[field.name] for field in fields(AuditEntry)})
+        number, previous, mac = content["number"], content["previous"], content["mac"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if type(number) is not int or not isinstance(previous, str):
+    if type(number) is not int or not isinstance(previous, str) or not isinstance(mac, str):
         return None
-    return Line(number, previous, digest_of(line), entry)
+    return AuditRecord(number, previous, mac, entry)
 
 
-def digest_of(line: bytes) -> str:
-    """SHA-256 of a line's bytes, without its end, in hexadecimal."""
-    return hashlib.sha256(line).hexdigest()
+def is_genuine(line: bytes, secret: bytes | None) -> bool:
+    """Whether a line was written under this secret, and not changed since.
 
-
-_SIZE = 256
-_LINE = b"nimbus-sdk audit line "
-_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-
-
-class Seal:
-    """The file that names the last line; whoever writes to it holds the trail's lock.
-
-    Args:
-        path: The file.
-        secret_path: ``Paths.seal``.
+    Example:
+        >>> is_genuine(b'{"number":1,"mac":"0f"}', b"secret")
+        False
     """
-
-    def __init__(self, path: str, secret_path: str) -> None:
-        self.path = path
-        self._secret_path = secret_path
-
-    def read(self) -> Mark | None:
-        """The line that it names; None where there is no seal, or not one that was made here.
-
-        Raises:
-            OSError: It is there and cannot be read.
-        """
-        content = files.read(self.path)
-        secret = files.read(self._secret_path)
-        try:
-            told = json.loads(content or b"null")
-            mark = Mark(told["number"], told["digest"])
-            genuine = secret and hmac.compare_digest(told["seal"], _mac(secret, _named(mark)))
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return None
-        return mark if genuine else None
-
-    def write(self, mark: Mark) -> None:
-        """Name another line.
-
-        Raises:
-            OSError: The disk refused.
-        """
-        told = {"number": mark.number, "digest": mark.digest, "seal": _mac(self._secret(), _named(mark))}
-        content = json.dumps(told).encode("ascii").ljust(_SIZE - 1) + b"\n"
-        # Written over and not replaced: it lies within one block, and a rename costs a second sync.
-        descriptor = os.open(self.path, _FLAGS, fs.PRIVATE_FILE)
-        try:
-            fs.write_all(descriptor, content)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def stamp(self, content: bytes) -> str:
-        """The stamp of a line that says this.
-
-        Raises:
-            OSError: The secret cannot be read or made.
-        """
-        return _mac(self._secret(), _LINE + content)
-
-    def has_stamped(self, line: bytes) -> bool:
-        """Whether a line was written under this installation's secret.
-
-        Raises:
-            OSError: The secret is there and cannot be read.
-        """
-        content, stamp = stamped(line)
-        secret = files.read(self._secret_path)
-        if secret is None:
-            return False
-        return hmac.compare_digest(stamp.encode(), _mac(secret, _LINE + content).encode())
-
-    def _secret(self) -> bytes:
-        return files.create_once(self._secret_path, os.urandom(32).hex().encode())
+    body, _, mac = line.rpartition(_MAC)
+    # The whole rest of the line is compared, so that nothing can be added behind the MAC.
+    return secret is not None and hmac.compare_digest(mac, _entry_mac(body, secret).encode("ascii") + b'"}')
 
 
-def _named(mark: Mark) -> bytes:
-    return f"nimbus-sdk audit trail {mark.number} {mark.digest}".encode("utf-8", "surrogatepass")
+def encode_head(end: Position, secret: bytes) -> bytes:
+    """Return the head record, always of the same length."""
+    content = {"number": end.number, "mac": end.mac, "head": _head_mac(end, secret)}
+    return json.dumps(content).encode("ascii").ljust(_HEAD_BYTES - 1) + b"\n"
 
 
-def _mac(secret: bytes, content: bytes) -> str:
-    return hmac.new(secret, content, hashlib.sha256).hexdigest()
+def decode_head(content: bytes | None, secret: bytes | None) -> Position | None:
+    """The end of the chain that a head record names; None if it was not written under this secret."""
+    try:
+        head = json.loads(content or b"null")
+        end = Position(head["number"], head["mac"])
+        genuine = secret is not None and hmac.compare_digest(head["head"], _head_mac(end, secret))
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    return end if genuine else None
+
+
+def _entry_mac(body: bytes, secret: bytes) -> str:
+    return hmac.digest(secret, b"nimbus-sdk audit entry " + body, "sha256").hex()
+
+
+def _head_mac(end: Position, secret: bytes) -> str:
+    content = f"nimbus-sdk audit head {end.number} {end.mac}".encode("utf-8", "surrogatepass")
+    return hmac.digest(secret, content, "sha256").hex()

@@ -1,4 +1,4 @@
-"""The files of the audit trail: the one that is written, and the full ones before it."""
+"""The files of the audit trail: the current one, the full ones before it, and the head record."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.services.audit.entry import LONGEST_LINE, Seal
-from nimbus_sdk.storage import fs
+from nimbus_sdk.services.audit.entry import MAX_LINE_BYTES, Position, decode_head, encode_head
+from nimbus_sdk.storage import files, fs
 from nimbus_sdk.storage.lock import Lock
 
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINKS = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FIRST_POLL_SECONDS = 0.002
 _LONGEST_POLL_SECONDS = 0.04
 
 
 class TrailFiles:
-    """Where one trail is kept.
+    """Where one trail is stored.
 
     Args:
-        paths: ``Paths.audit`` is its folder.
+        paths: ``Paths.audit`` is its folder, ``Paths.seal`` the secret of its chain.
         name: Which trail, such as ``nimbus-os``.
 
     Example:
@@ -36,11 +36,12 @@ class TrailFiles:
     def __init__(self, paths: Paths, name: str) -> None:
         self.folder = paths.audit
         self.current = os.path.join(self.folder, f"{name}.jsonl")
-        self.seal = Seal(os.path.join(self.folder, f"{name}.seal"), paths.seal)
+        self.head = os.path.join(self.folder, f"{name}.head")
+        self._secret_path = paths.seal
         self._name = name
         self._full = re.compile(rf"{re.escape(name)}\.(\d{{6,}})\.jsonl")
 
-    def full(self) -> list[str]:
+    def list_full(self) -> list[str]:
         """The files that are full, oldest first.
 
         Raises:
@@ -53,26 +54,26 @@ class TrailFiles:
         numbered = sorted((int(match[1]), entry) for match, entry in found if match is not None)
         return [os.path.join(self.folder, entry) for _, entry in numbered]
 
-    def set_full(self) -> None:
-        """Put the current file behind the full ones.
+    def rotate(self) -> None:
+        """Rename the current file, so that it becomes the newest of the full ones.
 
         Raises:
             OSError: It cannot be renamed.
         """
-        before = self.full()
+        before = self.list_full()
         newest = self._full.fullmatch(os.path.basename(before[-1])) if before else None
         number = 1 if newest is None else int(newest[1]) + 1
         fs.rename(self.current, os.path.join(self.folder, f"{self._name}.{number:06d}.jsonl"))
         fs.sync_folder(self.folder)
 
-    def open(self) -> int:
+    def open_current(self) -> int:
         """The current file's descriptor, for reading, and for writing at its end alone.
 
         Raises:
             OSError: It cannot be opened, is a link, or belongs to another user.
         """
         fs.make_private_folder(self.folder)
-        descriptor = os.open(self.current, _FLAGS, fs.PRIVATE_FILE)
+        descriptor = os.open(self.current, os.O_RDWR | os.O_APPEND | _NO_LINKS, fs.PRIVATE_FILE)
         try:
             _check_own(descriptor, self.current)
         except BaseException:
@@ -80,12 +81,50 @@ class TrailFiles:
             raise
         return descriptor
 
+    def read_secret(self) -> bytes | None:
+        """The installation's secret; None if there is none yet.
+
+        Raises:
+            OSError: It is there and cannot be read.
+        """
+        return files.read(self._secret_path)
+
+    def make_secret(self) -> bytes:
+        """The installation's secret, made if there is none.
+
+        Raises:
+            OSError: It cannot be read or made.
+        """
+        return files.create_once(self._secret_path, os.urandom(32).hex().encode())
+
+    def read_head(self) -> Position | None:
+        """The end of the chain by the head record; None if that is missing or was not made here.
+
+        Raises:
+            OSError: It is there and cannot be read.
+        """
+        return decode_head(files.read(self.head), self.read_secret())
+
+    def write_head(self, end: Position, secret: bytes) -> None:
+        """Name another end of the chain; needs the lock.
+
+        Raises:
+            OSError: The disk refused.
+        """
+        # Overwritten and not replaced: it fits into one block, and a rename costs a second sync.
+        descriptor = os.open(self.head, os.O_WRONLY | _NO_LINKS, fs.PRIVATE_FILE)
+        try:
+            fs.write_all(descriptor, encode_head(end, secret))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     @contextmanager
-    def alone(self, wait: float) -> Iterator[None]:
-        """Nobody else writes meanwhile.
+    def exclusive(self, wait: float) -> Iterator[None]:
+        """Hold the trail's lock.
 
         Args:
-            wait: Seconds to wait for those who do.
+            wait: Seconds to wait for other writers.
 
         Raises:
             OSError: The lock cannot be had, or not in time.
@@ -96,18 +135,18 @@ class TrailFiles:
                 if time.monotonic() >= deadline:
                     raise TimeoutError(errno.ETIMEDOUT, f"others have been writing for more than {wait:g} s")
                 time.sleep(pause)
-                # A crowd that asks all the time leaves no time to the one that writes.
+                # Many processes that poll without a pause leave no time to the one that writes.
                 pause = min(_LONGEST_POLL_SECONDS, pause * 1.5)
             yield
 
 
-def last_line(descriptor: int, size: int) -> tuple[bytes, bool]:
-    """The last line of a file that has one, without its end, and whether it has its end.
+def read_last_line(descriptor: int, size: int) -> tuple[bytes, bool]:
+    """The last line of a file that has one, without its line break, and whether it has one.
 
     Raises:
         OSError: The file cannot be read.
     """
-    start = max(0, size - LONGEST_LINE - 1)
+    start = max(0, size - MAX_LINE_BYTES - 1)
     os.lseek(descriptor, start, os.SEEK_SET)
     tail = b""
     while len(tail) < size - start and (piece := os.read(descriptor, size - start - len(tail))):

@@ -1,4 +1,4 @@
-"""A call and its line in the audit trail: no call without its line, and however the call ends."""
+"""Recording a call in the audit trail: no call without its entry, however the call ends."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 from nimbus_sdk.errors import ApiError, AuditTrailError, ConfigurationError, RateLimitError
 from nimbus_sdk.services.audit.entry import AuditEntry
 from nimbus_sdk.services.audit.trail import AuditTrail
-from nimbus_sdk.transport.flow import Answer, Flow, work
+from nimbus_sdk.transport.flow import Flow, Response, run_blocking
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _CANCELLED_SECONDS = 0.2
-"""How long a cancelled call waits for its line. The event loop stands still meanwhile."""
+"""How long a cancelled call waits for its entry. The event loop stands still meanwhile."""
 
 _log = logging.getLogger("nimbus_sdk.audit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditedCall:
+class CallInfo:
     """What is known of a call before it is made."""
 
     host: str
@@ -37,74 +37,74 @@ class AuditedCall:
     key: str | None
 
 
-def audited(trail: AuditTrail, call: AuditedCall, exchange: Flow[Answer]) -> Flow[Answer]:
-    """Make a call and write it down, however it ends; one that cannot be written down is not made.
+def record_call(trail: AuditTrail, call: CallInfo, exchange: Flow[Response]) -> Flow[Response]:
+    """Make a call and record it, however it ends; one that cannot be recorded is not made.
 
     Raises:
         AuditTrailError: The trail cannot be written.
     """
-    yield from work(trail.check_writable)
-    with _Writing(trail, call) as writing:
+    yield from run_blocking(trail.check_writable)
+    with _EntryWriter(trail, call) as writer:
         try:
-            answer = yield from exchange
+            response = yield from exchange
         except Exception as error:
-            if not _never_left(error):
-                writing.begin(error if isinstance(error, ApiError) else None)
-                yield from work(writing.end)
+            if not _was_never_sent(error):
+                writer.start(error if isinstance(error, ApiError) else None)
+                yield from run_blocking(writer.wait)
             raise
-        writing.begin(answer)
-        yield from work(writing.end)
-    return answer
+        writer.start(response)
+        yield from run_blocking(writer.wait)
+    return response
 
 
-def _never_left(error: Exception) -> bool:
-    """Whether it is certain that nothing was sent. Of a connection error it is not: it tells of the last
-    attempt alone, and the answer to one before may have been lost.
+def _was_never_sent(error: Exception) -> bool:
+    """Whether it is certain that nothing was sent. A connection error says nothing of that: it reports the
+    last attempt alone, and the response to an earlier one may have been lost.
     """
     if isinstance(error, RateLimitError):
         return error.status is None and error.attempts == 1
     return isinstance(error, ConfigurationError)
 
 
-class _Writing:
-    """Writes one line, in a thread of its own: neither Ctrl-C nor a cancelled task stops it on its way.
+class _EntryWriter:
+    """Writes one entry, in a thread of its own: neither Ctrl-C nor a cancelled task stops it half-way.
 
     A program does not end before the thread has.
     """
 
-    def __init__(self, trail: AuditTrail, call: AuditedCall) -> None:
+    def __init__(self, trail: AuditTrail, call: CallInfo) -> None:
         self._trail = trail
         self._call = call
         self._began, self._clock = datetime.now(UTC), time.monotonic()
-        self._begun = False
-        # And not the thread's own join: one that Ctrl-C ends makes Python forget to wait for the thread.
-        self._over = threading.Event()
-        self._fault: AuditTrailError | None = None
-        self._heard = True
+        self._started = False
+        # Not the thread's own join: one that Ctrl-C ends makes Python forget to wait for the thread.
+        self._done = threading.Event()
+        self._error: AuditTrailError | None = None
+        self._is_awaited = True
 
-    def begin(self, told: Answer | ApiError | None) -> None:
-        """Start to write what the service said, or that nobody knows; once."""
-        if self._begun:
+    def start(self, outcome: Response | ApiError | None) -> None:
+        """Begin to write what the service said, or that nobody knows; once."""
+        if self._started:
             return
-        self._begun = True
-        entry = self._entry(told)
+        self._started = True
+        entry = self._entry(outcome)
         try:
             threading.Thread(target=self._write, args=(entry,), name="nimbus-sdk", daemon=False).start()
         except RuntimeError:
             # The interpreter is ending, or the system gives no thread.
             self._write(entry)
 
-    def end(self) -> None:
-        """Come back when the line is written.
+    def wait(self) -> None:
+        """Return when the entry is written.
 
         Raises:
             AuditTrailError: It could not be.
         """
-        self._over.wait()
-        if self._fault is not None:
-            raise self._fault
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
 
-    def __enter__(self) -> _Writing:
+    def __enter__(self) -> _EntryWriter:
         return self
 
     def __exit__(
@@ -112,38 +112,38 @@ class _Writing:
     ) -> None:
         if kind is None or issubclass(kind, Exception):
             return
-        # Ctrl-C, or cancelled: the request may have gone out, and nobody is left to hear an error.
-        self._heard = False
-        self.begin(None)
-        self._over.wait(_CANCELLED_SECONDS)
+        # Ctrl-C, or cancelled: the request may have gone out, and nobody is left to receive an error.
+        self._is_awaited = False
+        self.start(None)
+        self._done.wait(_CANCELLED_SECONDS)
 
     def _write(self, entry: AuditEntry) -> None:
         try:
             self._trail.append(entry)
         except AuditTrailError as error:
-            self._fault = error
-            if not self._heard:
+            self._error = error
+            if not self._is_awaited:
                 _log.error("%s", error)
         finally:
-            self._over.set()
+            self._done.set()
 
-    def _entry(self, told: Answer | ApiError | None) -> AuditEntry:
+    def _entry(self, outcome: Response | ApiError | None) -> AuditEntry:
         call, began = self._call, self._began
         return AuditEntry(
             when=f"{began:%Y-%m-%dT%H:%M:%S}.{began.microsecond // 1000:03d}Z",
-            who=_user(),
+            who=_user_name(),
             host=call.host,
             environment=call.environment,
             method=call.method,
             path=call.path,
-            status=None if told is None else told.status,
-            request_id=(None if told is None else told.request_id) or call.request_id,
+            status=None if outcome is None else outcome.status,
+            request_id=(None if outcome is None else outcome.request_id) or call.request_id,
             key=call.key,
             duration_ms=round((time.monotonic() - self._clock) * 1000, 1),
         )
 
 
-def _user() -> str:
+def _user_name() -> str:
     if os.name == "nt":
         return getpass.getuser()
     import pwd

@@ -1,4 +1,4 @@
-"""The audit trail: who called which service when, one line a call, on this machine.
+"""The audit trail: who called which service when, one entry a call, on this machine.
 
 Source of the duty: the section "HIPAA & PHI Handling" of the Nimbus OS documentation.
 """
@@ -10,24 +10,31 @@ import threading
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import AuditTrailError
-from nimbus_sdk.services.audit.entry import START, AuditEntry, Mark, read_line, written
-from nimbus_sdk.services.audit.files import TrailFiles, last_line
+from nimbus_sdk.services.audit.entry import (
+    START,
+    AuditEntry,
+    Position,
+    decode_entry,
+    encode_entry,
+    is_genuine,
+)
+from nimbus_sdk.services.audit.files import TrailFiles, read_last_line
 from nimbus_sdk.storage import fs
 
-MOST_BYTES = 8 * 2**20
+MAX_FILE_BYTES = 8 * 2**20
 _WAIT_SECONDS = 30.0
 
 
 class AuditTrail:
     """Writes the trail; safe for many threads and processes.
 
-    Every line carries the hash of the one before it, and a seal beside the trail names the last, so that
-    :func:`~nimbus_sdk.services.audit.verify.verify` finds what was changed or removed. Nothing is deleted.
+    The entries form a chain of MACs, so that :func:`~nimbus_sdk.services.audit.verify.verify` finds what was
+    changed or removed. Nothing is deleted.
 
     Args:
-        paths: Where it is kept.
+        paths: Where it is stored.
         name: Which trail.
-        most_bytes: Size from which a new file is begun.
+        max_bytes: Size from which a new file is begun.
 
     Example:
         >>> import tempfile
@@ -42,20 +49,20 @@ class AuditTrail:
         1
     """
 
-    def __init__(self, paths: Paths, name: str, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, paths: Paths, name: str, *, max_bytes: int = MAX_FILE_BYTES) -> None:
         self._files = TrailFiles(paths, name)
-        self._most_bytes = most_bytes
-        # Threads wait here in turn, so that only one of each process asks for the lock between processes.
+        self._max_bytes = max_bytes
+        # The threads of a process queue here, so that only one of them polls for the lock between processes.
         self._turn = threading.Lock()
 
     def check_writable(self) -> None:
-        """Find out before a call whether it can be written down.
+        """Check before a call that it can be recorded.
 
         Raises:
             AuditTrailError: It cannot.
         """
         try:
-            os.close(self._files.open())
+            os.close(self._files.open_current())
         except OSError as error:
             raise AuditTrailError(
                 f"The audit trail {self._files.current} cannot be written ({error.strerror or error}), so no "
@@ -63,14 +70,14 @@ class AuditTrail:
             ) from None
 
     def append(self, entry: AuditEntry) -> None:
-        """Write one line, through to the disk.
+        """Write one entry, through to the disk.
 
         Raises:
             AuditTrailError: The disk refused; the trail is as it was.
         """
         try:
             fs.make_private_folder(self._files.folder)
-            with self._turn, self._files.alone(_WAIT_SECONDS):
+            with self._turn, self._files.exclusive(_WAIT_SECONDS):
                 self._write(entry)
         except OSError as error:
             raise AuditTrailError(
@@ -79,56 +86,52 @@ class AuditTrail:
             ) from None
 
     def _write(self, entry: AuditEntry) -> None:
-        descriptor = self._opened()
+        secret = self._files.make_secret()
+        descriptor = self._open()
         try:
             size = os.fstat(descriptor).st_size
-            before, ended = self._before(descriptor, size)
-            line, mark = written(entry, before, self._files.seal.stamp)
+            last, ended = read_last_line(descriptor, size) if size else (self._last_of_full(), True)
+            line, end = encode_entry(entry, self._end(last, secret), secret)
             try:
                 fs.write_all(descriptor, b"%s%s\n" % (b"" if ended else b"\n", line))
                 os.fsync(descriptor)
             except OSError:
-                # Half a line on a full disk would be the end of the chain.
+                # On a full disk half a line would stay, and break the chain.
                 os.ftruncate(descriptor, size)
                 raise
         finally:
             os.close(descriptor)
-        self._files.seal.write(mark)
+        self._files.write_head(end, secret)
 
-    def _opened(self) -> int:
-        descriptor = self._files.open()
-        if os.fstat(descriptor).st_size < self._most_bytes:
+    def _open(self) -> int:
+        descriptor = self._files.open_current()
+        if os.fstat(descriptor).st_size < self._max_bytes:
             return descriptor
         os.close(descriptor)
-        self._files.set_full()
-        return self._files.open()
+        self._files.rotate()
+        return self._files.open_current()
 
-    def _before(self, descriptor: int, size: int) -> tuple[Mark, bool]:
-        """What the next line refers to, and whether the file ends with a whole line."""
-        text, ended = last_line(descriptor, size) if size else (self._last_of_full(), True)
-        sealed = self._files.seal.read()
-        if sealed is None and not text:
-            # The seal is there before the first line, so that a missing one is never mistaken for a crash.
-            self._files.seal.write(START)
-            return START, True
-        return self._last_written(text, sealed), ended
-
-    def _last_written(self, text: bytes, sealed: Mark | None) -> Mark:
-        """The line to go on from. Where line and seal do not fit, the break is kept for everyone to see."""
-        line = read_line(text)
-        if sealed is None:
-            return Mark(START.number if line is None else line.number, START.digest)
-        if line is None or (line.number, line.previous) != (sealed.number + 1, sealed.digest):
-            return sealed
-        # Beyond the seal: a writer was killed before it came to that, or somebody else has added a line.
-        return line.mark if self._files.seal.has_stamped(text) else sealed
+    def _end(self, last: bytes, secret: bytes) -> Position:
+        """The end of the chain. If last line and head do not fit, the break stays for everyone to see."""
+        head = self._files.read_head()
+        if head is None and not last:
+            # The head is written before the first entry, so that a missing one is never taken for a crash.
+            self._files.write_head(START, secret)
+            return START
+        record = decode_entry(last)
+        if head is None:
+            return Position(START.number if record is None else record.number, START.mac)
+        if record is None or (record.number, record.previous) != (head.number + 1, head.mac):
+            return head
+        # One entry beyond the head: its writer was killed before the head, or somebody else has added it.
+        return record.position if is_genuine(last, secret) else head
 
     def _last_of_full(self) -> bytes:
-        before = self._files.full()
+        before = self._files.list_full()
         if not before:
             return b""
         descriptor = os.open(before[-1], os.O_RDONLY | getattr(os, "O_BINARY", 0))
         try:
-            return last_line(descriptor, os.fstat(descriptor).st_size)[0]
+            return read_last_line(descriptor, os.fstat(descriptor).st_size)[0]
         finally:
             os.close(descriptor)

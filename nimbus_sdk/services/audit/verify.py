@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import AuditTrailError
-from nimbus_sdk.services.audit.entry import GENESIS, LONGEST_LINE, START, Line, Mark, read_line
+from nimbus_sdk.services.audit.entry import (
+    GENESIS,
+    MAX_LINE_BYTES,
+    START,
+    AuditRecord,
+    Position,
+    decode_entry,
+    is_genuine,
+)
 from nimbus_sdk.services.audit.files import TrailFiles
 from nimbus_sdk.storage import fs
 
 _WAIT_SECONDS = 30.0
-_MOST_ISSUES = 1000
+_MAX_ISSUES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +44,14 @@ class AuditIssue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """What :func:`verify` found; true where the trail is whole.
+    """What :func:`verify` found; true if the trail is whole.
 
     Attributes:
-        entries: Lines that could be read.
+        entries: Entries that could be read.
         files: Names of the files, oldest first.
         first: When the first call was made, UTC, or None.
         last: When the last call was made, UTC, or None.
-        digest: SHA-256 of the last line. Noted elsewhere, it proves later what was there today.
+        digest: MAC of the last entry. Stored elsewhere, it proves later what was there today.
         issues: What was changed or removed, in order.
     """
 
@@ -59,51 +67,51 @@ class AuditReport:
 
 
 def verify(paths: Paths, name: str) -> AuditReport:
-    """Follow the chain from the first line to the seal.
+    """Follow the chain from the first entry to the head record.
 
-    A changed line shows by the one after it, a removed one by its number, an end that was cut off by the
-    seal, an added one by its stamp. Whoever may read this installation's secret can forge all of it: for
-    proof against that person, note ``digest`` somewhere else.
+    A changed or added entry shows by its MAC, a removed one by its number, a removed end by the head record.
+    Whoever may read this installation's secret can forge all of it: for proof against that person, store
+    ``digest`` somewhere else.
 
     Args:
-        paths: Where the trail is kept.
+        paths: Where the trail is stored.
         name: Which trail.
 
     Raises:
         AuditTrailError: It cannot be read.
     """
     with ExitStack() as stack:
-        files = TrailFiles(paths, name)
-        trail, sealed = _opened(stack, files)
-        reading = _Reading(name)
-        for file in trail:
-            reading.follow(file)
-        reading.end(sealed, files.seal.has_stamped)
+        snapshot = _open_trail(stack, TrailFiles(paths, name))
+        check = _ChainCheck(name, snapshot.head, snapshot.secret)
+        for file in snapshot.files:
+            for number, line in file.lines():
+                check.step(file.name, number, line)
+        check.end()
         return AuditReport(
-            entries=reading.entries,
-            files=tuple(file.name for file in trail),
-            first=reading.first,
-            last=reading.last,
-            digest=reading.mark.digest,
-            issues=tuple(reading.issues),
+            entries=check.entries,
+            files=tuple(file.name for file in snapshot.files),
+            first=check.first,
+            last=check.last,
+            digest=check.position.mac,
+            issues=tuple(check.issues),
         )
 
 
-def latest(paths: Paths, name: str, most: int) -> tuple[Line, ...]:
-    """The newest lines, oldest first; what cannot be read is left out.
+def latest(paths: Paths, name: str, most: int) -> tuple[AuditRecord, ...]:
+    """The newest entries, oldest first; lines that cannot be read are skipped.
 
     Raises:
         AuditTrailError: The trail cannot be read.
     """
     with ExitStack() as stack:
-        trail, _ = _opened(stack, TrailFiles(paths, name))
-        lines = (read_line(text) for file in trail for _, text in file.lines())
-        return tuple(deque((line for line in lines if line is not None), maxlen=most))
+        trail = _open_trail(stack, TrailFiles(paths, name)).files
+        records = (decode_entry(line) for file in trail for _, line in file.lines())
+        return tuple(deque((record for record in records if record is not None), maxlen=most))
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file as it was when the lock was held; what is written later is not read."""
+    """A file as it was under the lock; what is written later is not read."""
 
     name: str
     stream: BinaryIO
@@ -111,21 +119,29 @@ class _File:
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         left, number = self.size, 0
-        while left > 0 and (text := self.stream.readline(min(left, LONGEST_LINE))):
-            left -= len(text)
+        while left > 0 and (line := self.stream.readline(min(left, MAX_LINE_BYTES))):
+            left -= len(line)
             number += 1
-            yield number, text.rstrip(b"\n")
+            yield number, line.rstrip(b"\n")
 
 
-def _opened(stack: ExitStack, files: TrailFiles) -> tuple[list[_File], Mark | None]:
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    files: list[_File]
+    head: Position | None
+    secret: bytes | None
+
+
+def _open_trail(stack: ExitStack, files: TrailFiles) -> _Snapshot:
     try:
         if not os.path.isdir(files.folder):
-            return [], START
+            return _Snapshot([], START, None)
         fs.make_private_folder(files.folder)
-        with files.alone(_WAIT_SECONDS):
-            named = [path for path in (*files.full(), files.current) if os.path.lexists(path)]
-            found = [_opened_file(stack, path) for path in named]
-            return found, files.seal.read() if found or os.path.lexists(files.seal.path) else START
+        with files.exclusive(_WAIT_SECONDS):
+            named = [path for path in (*files.list_full(), files.current) if os.path.lexists(path)]
+            opened = [_open_file(stack, path) for path in named]
+            head = files.read_head() if opened or os.path.lexists(files.head) else START
+            return _Snapshot(opened, head, files.read_secret())
     except OSError as error:
         raise AuditTrailError(
             f"The audit trail in {files.folder} cannot be read ({error.strerror or error}).",
@@ -133,73 +149,78 @@ def _opened(stack: ExitStack, files: TrailFiles) -> tuple[list[_File], Mark | No
         ) from None
 
 
-def _opened_file(stack: ExitStack, path: str) -> _File:
+def _open_file(stack: ExitStack, path: str) -> _File:
     stream = stack.enter_context(open(path, "rb"))  # noqa: SIM115 - the stack closes it
     return _File(os.path.basename(path), stream, os.fstat(stream.fileno()).st_size)
 
 
-class _Reading:
+class _ChainCheck:
     """Follows the chain, line by line."""
 
-    def __init__(self, name: str) -> None:
-        self.mark = START
+    def __init__(self, name: str, head: Position | None, secret: bytes | None) -> None:
+        self.position = START
         self.entries = 0
         self.first: str | None = None
         self.last: str | None = None
         self.issues: list[AuditIssue] = []
+        self._head, self._secret = head, secret
         self._unreadable = 0
         self._place = (f"{name}.jsonl", 0)
-        self._text = b""
+        self._is_genuine = True
 
-    def follow(self, file: _File) -> None:
-        for number, text in file.lines():
-            self._step(file.name, number, text)
-
-    def end(self, sealed: Mark | None, has_stamped: Callable[[bytes], bool]) -> None:
-        """Compare the last line with the seal; beyond it a crash leaves one line, which is stamped."""
-        file = self._place[0]
-        if sealed is None:
-            self._report(file, 0, "the seal is missing or was not made here: nobody knows how far it went")
-        elif sealed.number > self.mark.number + self._unreadable:
-            self._report(file, 0, f"{_entries(self.mark.number + 1, sealed.number)} at the end: removed")
-        elif sealed.number == self.mark.number and sealed.digest != self.mark.digest:
-            self._report(*self._place, f"entry {sealed.number}, the last: changed after it was written")
-        elif sealed.number < self.mark.number - has_stamped(self._text):
-            self._report(
-                *self._place, f"{_entries(sealed.number + 1, self.mark.number)}: not written by the SDK"
-            )
-
-    def _step(self, file: str, number: int, text: bytes) -> None:
-        line = read_line(text)
-        if line is None:
+    def step(self, file: str, number: int, line: bytes) -> None:
+        """Check the next line."""
+        record = decode_entry(line)
+        if record is None:
             self._unreadable += 1
             self._report(file, number, "no entry: overwritten, or cut short by a power failure")
             return
-        if (line.number, line.previous) != (self.mark.number + 1, self.mark.digest):
-            self._break(file, number, line)
-        self.mark, self._unreadable = line.mark, 0
-        self._place, self._text = (file, number), text
+        follows = self._is_genuine
+        self._place, self._is_genuine = (file, number), is_genuine(line, self._secret)
+        if not self._is_genuine:
+            added = self._head is not None and record.number > self._head.number
+            what = "not written by the SDK" if added else "changed after it was written"
+            self._report(file, number, f"entry {record.number}: {what}")
+        self._check_order(record, follows=follows)
+        self.position, self._unreadable = record.position, 0
         self.entries += 1
-        self.first = self.first or line.entry.when
-        self.last = line.entry.when
+        self.first = self.first or record.entry.when
+        self.last = record.entry.when
 
-    def _break(self, file: str, number: int, line: Line) -> None:
-        skipped = line.number - self.mark.number - 1
-        if skipped == 0 and self.mark == START:
-            self._report(file, number, "the first entry does not begin the trail")
-        elif skipped == 0 and line.previous == GENESIS:
-            self._report(file, number, f"the seal was missing when entry {line.number} was written")
-        elif skipped == 0:
-            self._report(*self._place, f"entry {self.mark.number}: changed after it was written")
-        elif skipped > self._unreadable:
+    def end(self) -> None:
+        """Compare the last entry with the head record; a crash may leave one entry beyond that."""
+        file, head, last = self._place[0], self._head, self.position
+        if head is None:
             self._report(
-                file, number, f"{_entries(self.mark.number + 1, line.number - 1)} before it: removed"
+                file, 0, "the head record is missing or was not made here: nobody knows where the trail ended"
             )
+        elif head.number > last.number + self._unreadable:
+            self._report(file, 0, f"{_entries(last.number + 1, head.number)} at the end: removed")
+        elif self._is_genuine and head.number == last.number and head.mac != last.mac:
+            self._report(*self._place, f"entry {last.number}, the last: not the one that was written here")
+        elif self._is_genuine and head.number < last.number - 1:
+            self._report(file, 0, f"the head record is older than {_entries(head.number + 1, last.number)}")
+
+    def _check_order(self, record: AuditRecord, *, follows: bool) -> None:
+        file, line = self._place
+        skipped = record.number - self.position.number - 1
+        if skipped > self._unreadable:
+            first, last = self.position.number + 1, record.number - 1
+            self._report(file, line, f"{_entries(first, last)} before it: removed")
         elif skipped < 0:
-            self._report(file, number, f"entry {line.number}: out of its place, copied or inserted")
+            self._report(file, line, f"entry {record.number}: out of its place, copied or inserted")
+        elif skipped == 0 and record.previous != self.position.mac and follows and self._is_genuine:
+            self._report(file, line, self._break(record))
+
+    def _break(self, record: AuditRecord) -> str:
+        if self.position == START:
+            return "the first entry does not begin the trail"
+        if record.previous == GENESIS:
+            return f"the head record was missing when entry {record.number} was written"
+        return f"entry {record.number}: does not follow the one before it"
 
     def _report(self, file: str, line: int, what: str) -> None:
-        if len(self.issues) < _MOST_ISSUES:
+        if len(self.issues) < _MAX_ISSUES:
             self.issues.append(AuditIssue(file=file, line=line, what=what))
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from nimbus_sdk.config.keys import accepted
+from nimbus_sdk.config.keys import raise_if_invalid
 from nimbus_sdk.errors import ConfigurationError, PermissionDeniedError, ResponseFormatError
-from nimbus_sdk.services.audit.recorder import AuditedCall, audited
+from nimbus_sdk.services.audit.recorder import CallInfo, record_call
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.base.connection import (
     Link,
@@ -23,8 +23,8 @@ from nimbus_sdk.services.base.service import System
 from nimbus_sdk.services.base.service_key import GivenKey, ServiceKey
 from nimbus_sdk.services.rotation import stored_key
 from nimbus_sdk.services.rotation.flow import Rotation, RotationStory
-from nimbus_sdk.transport.driver import prepared
-from nimbus_sdk.transport.flow import Answer, Call, Flow, work
+from nimbus_sdk.transport.driver import prepare_request
+from nimbus_sdk.transport.flow import Response, Request, Flow, run_blocking
 
 TRAIL = "nimbus-os"
 PROBE = "/orders"
@@ -73,12 +73,12 @@ class Conversations:
         self, method: str, path: str, params: Params | None, json: object, request_id: str | None
     ) -> Flow[object]:
         """Call a resource; see ``NimbusOS.request``."""
-        key = (yield from work(self.link.found)).key
+        key = (yield from run_blocking(self.link.found)).key
         return content((yield from self._audited(key, method, path, params, json, request_id)))
 
     def save_key(self, probe: str) -> Flow[str]:
         """Store the key in use, once it was found valid."""
-        found = yield from work(self.link.found)
+        found = yield from run_blocking(self.link.found)
         yield from self._try(found.key, probe)
         return (yield from stored_key.save(self.link))
 
@@ -93,12 +93,12 @@ class Conversations:
     def rotate_key(self, given: GivenKey, probe: str) -> Flow[Rotation]:
         """Change to a new key, or go on with that."""
         return (
-            yield from RotationStory(self.link).rotate(accepted(given), lambda key: self._try(key, probe))
+            yield from RotationStory(self.link).rotate(raise_if_invalid(given), lambda key: self._try(key, probe))
         )
 
     def rotation(self) -> Flow[Rotation | None]:
         """How far the last rotation has come."""
-        return (yield from work(RotationStory(self.link).read))
+        return (yield from run_blocking(RotationStory(self.link).read))
 
     def confirm_rotation(self) -> Flow[Rotation]:
         """Drop the old key."""
@@ -131,9 +131,9 @@ class Conversations:
         params: Params | None,
         json: object,
         request_id: str | None,
-    ) -> Flow[Answer]:
+    ) -> Flow[Response]:
         request_id = request_id_of(request_id)
-        about = AuditedCall(
+        call = CallInfo(
             host=urlsplit(self.link.base).netloc,
             environment=self.environment,
             method=checked_method(method),
@@ -142,9 +142,9 @@ class Conversations:
             key=key.fingerprint,
         )
         # Offline nothing is sent: refused here, there is nothing to write down.
-        prepared(Call(name=f"the {self.link.system.name} call", method="", url=""), self.link.settings)
+        prepare_request(Request(name=f"the {self.link.system.name} call", method="", url=""), self.link.settings)
         exchange = self.link.exchange(method, path, params=params, json=json, request_id=request_id, key=key)
-        return (yield from audited(self._trail, about, exchange))
+        return (yield from record_call(self._trail, call, exchange))
 
     def __repr__(self) -> str:
         return f"environment={self.environment!r}, {self.link}"

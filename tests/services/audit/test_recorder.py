@@ -16,7 +16,7 @@ import pytest
 from nimbus_sdk import services
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.audit.verify import verify
-from nimbus_sdk.transport.flow import Answer
+from nimbus_sdk.transport.flow import Response
 from tests.services.audit.test_trail import entry, lines
 from tests.services.conftest import NIMBUS_OS_KEY
 
@@ -46,7 +46,7 @@ class Answering:
         """Answer."""
         self.sent += 1
         signal.setitimer(signal.ITIMER_REAL, self._pressed_after)
-        return Answer(status=200, headers={}, body=b"{}")
+        return Response(status=200, headers={}, body=b"{}")
 
     def close(self):
         """Nothing is open."""
@@ -60,7 +60,7 @@ import sys
 from nimbus_sdk.services.audit.files import TrailFiles
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.config.paths import Paths
-with TrailFiles(Settings.load().paths, "nimbus-os").alone(5):
+with TrailFiles(Settings.load().paths, "nimbus-os").exclusive(5):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -136,7 +136,7 @@ def test_a_call_that_is_cancelled_while_all_threads_are_busy_is_written_down(fol
             self.work = asyncio.create_task(anyio.to_thread.run_sync(time.sleep, 1.0))
             await asyncio.sleep(0.05)
             self.answered = True
-            return Answer(status=200, headers={}, body=b"{}")
+            return Response(status=200, headers={}, body=b"{}")
 
         async def aclose(self):
             pass

@@ -1,8 +1,9 @@
-"""The audit trail: what a line says, that none is lost, and that a change shows."""
+"""The audit trail: what an entry says, that none is lost, and that a change shows."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import pytest
 from nimbus_sdk import services
 from nimbus_sdk.errors import AuditTrailError, ConfigurationError, NimbusConnectionError, NimbusError
 from nimbus_sdk.services.audit import files
-from nimbus_sdk.services.audit.entry import GENESIS, AuditEntry, Mark, digest_of
+from nimbus_sdk.services.audit.entry import GENESIS, AuditEntry
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.audit.verify import latest, verify
 from tests.services.conftest import NIMBUS_OS_KEY
@@ -33,7 +34,7 @@ FIELDS = {
     "key",
     "duration_ms",
     "previous",
-    "stamp",
+    "mac",
 }
 PATIENT = "Jane-Doe-1970-01-01"
 
@@ -62,8 +63,8 @@ def folder(paths) -> Path:
 
 @pytest.fixture
 def trail(paths) -> AuditTrail:
-    """A trail whose files hold about five lines each."""
-    return AuditTrail(paths, "nimbus-os", most_bytes=1500)
+    """A trail whose files have room for about five entries each."""
+    return AuditTrail(paths, "nimbus-os", max_bytes=1500)
 
 
 def lines(folder: Path) -> list[dict]:
@@ -93,8 +94,6 @@ def test_a_line_says_who_did_what_when(desk, replies, folder, paths):
     assert line["host"] == replies.url.removeprefix("http://")
     assert (line["environment"], line["method"], line["path"]) == ("sandbox", "POST", "/orders")
     assert (line["status"], line["request_id"]) == (200, "req-9")
-    import hashlib
-
     assert line["key"] == hashlib.sha256(NIMBUS_OS_KEY.encode()).hexdigest()[:12]
     assert line["duration_ms"] > 0
     assert (line["number"], line["previous"]) == (1, GENESIS)
@@ -188,21 +187,18 @@ def test_a_full_disk_leaves_a_whole_trail(trail, folder, paths, monkeypatch):
     assert verify(paths, "nimbus-os")
 
 
-def test_each_line_carries_the_hash_of_the_one_before_across_files(trail, folder, paths):
+def test_each_entry_carries_the_mac_of_the_one_before_across_files(trail, folder, paths):
     """The chain goes on in the next file, and full files are never touched again."""
     for number in range(17):
         trail.append(entry(f"/orders/{number}"))
     written = lines(folder)
     assert [line["number"] for line in written] == list(range(1, 18))
-    raw = b"".join(
-        file.read_bytes() for file in [*sorted(folder.glob("nimbus-os.0*.jsonl")), folder / "nimbus-os.jsonl"]
-    ).splitlines()
-    assert [line["previous"] for line in written[1:]] == [digest_of(line) for line in raw[:-1]]
+    assert [line["previous"] for line in written[1:]] == [line["mac"] for line in written[:-1]]
     report = verify(paths, "nimbus-os")
     assert report
     assert report.entries == 17
     assert report.files[:2] == ("nimbus-os.000001.jsonl", "nimbus-os.000002.jsonl")
-    assert report.digest == digest_of(raw[-1])
+    assert report.digest == written[-1]["mac"]
     assert [line.entry.path for line in latest(paths, "nimbus-os", 2)] == ["/orders/15", "/orders/16"]
 
 
@@ -246,43 +242,39 @@ def test_a_changed_line_shows_wherever_it_is(trail, folder, paths, victim):
 
 
 def test_a_chain_that_was_written_anew_shows(trail, folder, paths):
-    """Whoever changes a line and mends every hash after it lacks the secret of the seal."""
+    """Whoever changes an entry and links every one after it anew lacks the secret of the MACs."""
     for number in range(3):
         trail.append(entry(f"/orders/{number}"))
     file = folder / "nimbus-os.jsonl"
-    told, before = [json.loads(line) for line in file.read_text().splitlines()], GENESIS
-    told[1]["who"] = "eve"
-    forged = []
-    for line in told:
-        text = json.dumps({**line, "previous": before}, separators=(",", ":"))
-        forged.append(text)
-        before = digest_of(text.encode())
-    file.write_text("".join(f"{text}\n" for text in forged))
-    assert issues(paths) == ["entry 3, the last: changed after it was written"]
+    first, second, third = file.read_text().splitlines()
+    second = relinked(second, json.loads(first)["mac"], who="eve")
+    third = relinked(third, json.loads(second)["mac"])
+    file.write_text("".join(f"{text}\n" for text in (first, second, third)))
+    assert issues(paths) == [f"entry {number}: changed after it was written" for number in (2, 3)]
 
 
 @pytest.mark.parametrize(
     ("damage", "what"),
     [
-        (lambda text, seal: (text + text.splitlines()[0] + "\n", seal), "entry 1: out of its place"),
-        (lambda text, seal: ("".join(text.splitlines(True)[::-1]), seal), "removed"),
-        (lambda text, seal: (text, None), "the seal is missing"),
-        (lambda text, seal: (text, seal.replace('"number": 3', '"number": 2')), "the seal is missing"),
-        (lambda text, seal: ("", seal), "entries 1 to 3 at the end: removed"),
-        (lambda text, seal: (None, seal), "entries 1 to 3 at the end: removed"),
-        (lambda text, seal: (text.replace("{", "[", 1), seal), "no entry"),
-        (lambda text, seal: (text[:-30], seal), "no entry"),
-        (lambda text, seal: (text + "garbage\n", seal), "no entry"),
-        (lambda text, seal: (text.replace('"number":1', '"number":true'), seal), "no entry"),
+        (lambda text, head: (text + text.splitlines()[0] + "\n", head), "entry 1: out of its place"),
+        (lambda text, head: ("".join(text.splitlines(True)[::-1]), head), "removed"),
+        (lambda text, head: (text, None), "the head record is missing"),
+        (lambda text, head: (text, head.replace('"number": 3', '"number": 2')), "the head record is missing"),
+        (lambda text, head: ("", head), "entries 1 to 3 at the end: removed"),
+        (lambda text, head: (None, head), "entries 1 to 3 at the end: removed"),
+        (lambda text, head: (text.replace("{", "[", 1), head), "no entry"),
+        (lambda text, head: (text[:-30], head), "no entry"),
+        (lambda text, head: (text + "garbage\n", head), "no entry"),
+        (lambda text, head: (text.replace('"number":1', '"number":true'), head), "no entry"),
     ],
 )
 def test_other_damage_shows_too(trail, folder, paths, damage, what):
-    """Copied, reversed, emptied, deleted, cut, garbled; and a seal that was lost or forged."""
+    """Copied, reversed, emptied, deleted, cut, garbled; and a head record that was lost or forged."""
     for number in range(3):
         trail.append(entry(f"/orders/{number}"))
-    file, seal = folder / "nimbus-os.jsonl", folder / "nimbus-os.seal"
-    text, sealed = damage(file.read_text(), seal.read_text())
-    for path, content in ((file, text), (seal, sealed)):
+    file, head = folder / "nimbus-os.jsonl", folder / "nimbus-os.head"
+    text, record = damage(file.read_text(), head.read_text())
+    for path, content in ((file, text), (head, record)):
         if content is None:
             path.unlink()
         else:
@@ -291,9 +283,9 @@ def test_other_damage_shows_too(trail, folder, paths, damage, what):
     assert any(what in issue for issue in found), found
 
 
-@pytest.mark.parametrize("hide", ["cut", "forge", "unseal"])
+@pytest.mark.parametrize("hide", ["cut", "forge", "behead"])
 def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, paths, hide):
-    """The next line refers to what the seal knows, so the break stays for everyone to see."""
+    """The next entry refers to what the head record names, so the break stays for everyone to see."""
     for number in range(3):
         trail.append(entry(f"/orders/{number}"))
     file = folder / "nimbus-os.jsonl"
@@ -302,36 +294,58 @@ def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, paths
         file.write_text("".join(kept[:-1]))
     elif hide == "forge":
         for number in (4, 5, 6):
-            last = json.loads(kept[-1])
-            last |= {"number": number, "previous": digest_of(kept[-1].rstrip().encode())}
-            kept.append(json.dumps(last, separators=(",", ":")) + "\n")
+            kept.append(forged(kept[-1], number) + "\n")
         file.write_text("".join(kept))
     else:
-        (folder / "nimbus-os.seal").unlink()
+        (folder / "nimbus-os.head").unlink()
     trail.append(entry("/afterwards"))
     assert issues(paths)
 
 
-def test_a_crash_between_line_and_seal_is_no_damage(trail, folder, paths):
-    """The seal is one line behind then; the next line is written as if nothing had happened."""
+def test_a_crash_between_entry_and_head_is_no_damage(trail, folder, paths):
+    """The head record is one entry behind then; the next is written as if nothing had happened."""
     trail.append(entry())
-    seal = (folder / "nimbus-os.seal").read_bytes()
+    head = (folder / "nimbus-os.head").read_bytes()
     trail.append(entry())
-    (folder / "nimbus-os.seal").write_bytes(seal)
+    (folder / "nimbus-os.head").write_bytes(head)
     assert verify(paths, "nimbus-os")
     trail.append(entry())
     assert verify(paths, "nimbus-os")
     assert [line["number"] for line in lines(folder)] == [1, 2, 3]
 
 
-def test_a_line_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trail, folder, paths):
-    """The next line stands on its own, and carries the hash of the last whole one."""
+def test_a_head_that_was_put_back_shows(trail, folder, paths):
+    """Only the last entry can be beyond the head; an older head record was somebody's doing."""
     trail.append(entry())
-    seal = (folder / "nimbus-os.seal").read_bytes()
+    head = (folder / "nimbus-os.head").read_bytes()
+    for _ in range(2):
+        trail.append(entry())
+    (folder / "nimbus-os.head").write_bytes(head)
+    assert issues(paths) == ["the head record is older than entries 2 to 3"]
+
+
+def test_an_end_that_was_put_back_shows(trail, folder, paths):
+    """An entry of the same number that was written here before another one is not the one that counts."""
+    file, head = folder / "nimbus-os.jsonl", folder / "nimbus-os.head"
+    trail.append(entry())
+    before = file.read_bytes(), head.read_bytes()
+    trail.append(entry("/first"))
+    kept = file.read_bytes()
+    file.write_bytes(before[0])
+    head.write_bytes(before[1])
+    trail.append(entry("/second"))
+    file.write_bytes(kept)
+    assert issues(paths) == ["entry 2, the last: not the one that was written here"]
+
+
+def test_a_line_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trail, folder, paths):
+    """The next entry begins a line of its own, and carries the MAC of the last whole one."""
+    trail.append(entry())
+    head = (folder / "nimbus-os.head").read_bytes()
     trail.append(entry())
     file = folder / "nimbus-os.jsonl"
     file.write_bytes(file.read_bytes()[:-40])
-    (folder / "nimbus-os.seal").write_bytes(seal)
+    (folder / "nimbus-os.head").write_bytes(head)
     trail.append(entry())
     report = verify(paths, "nimbus-os")
     assert [(issue.line, issue.what[:8]) for issue in report.issues] == [(2, "no entry")]
@@ -354,7 +368,7 @@ for number in range(processes):
     if not writer:
         os.close(told)
         os.read(begin, 1)
-        trail = AuditTrail(paths, "nimbus-os", most_bytes=4000)
+        trail = AuditTrail(paths, "nimbus-os", max_bytes=4000)
         for turn in range(turns):
             trail.append(AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1",
                 environment="sandbox", method="GET", path=f"/{number}/{turn}", status=200,
@@ -405,7 +419,7 @@ def test_many_threads_write_one_trail(paths):
     """One client in many threads, and several trails of one process."""
     from concurrent.futures import ThreadPoolExecutor
 
-    trails = [AuditTrail(paths, "nimbus-os", most_bytes=4000) for _ in range(3)]
+    trails = [AuditTrail(paths, "nimbus-os", max_bytes=4000) for _ in range(3)]
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(lambda number: trails[number % 3].append(entry(f"/{number}")), range(60)))
     report = verify(paths, "nimbus-os")
@@ -479,73 +493,84 @@ def test_a_user_without_a_name_is_known_by_number(desk, replies, folder, monkeyp
     assert lines(folder)[0]["who"] == f"uid {os.geteuid()}"
 
 
-def test_a_seal_that_was_replaced_by_lines_of_another_trail_shows(trail, folder, paths):
-    """A first line that carries a hash does not begin a trail, and lines beyond the seal were not sealed."""
+def test_a_beginning_that_was_replaced_shows(trail, folder, paths):
+    """A first entry that refers to another one was not written as the first, and the rest is missed."""
     for number in range(5):
         trail.append(entry(f"/orders/{number}"))
     file = folder / "nimbus-os.jsonl"
-    told = [json.loads(line) for line in file.read_text().splitlines()]
-    first = {**told[0], "previous": "f" * 64}
-    file.write_text(json.dumps(first, separators=(",", ":")) + "\n")
-    assert any("does not begin the trail" in what for what in issues(paths))
+    first = file.read_text().splitlines()[0]
+    file.write_text(relinked(first, "f" * 64) + "\n")
+    assert issues(paths) == ["entry 1: changed after it was written", "entries 2 to 5 at the end: removed"]
+
+
+def relinked(line: str, previous: str, **changes: object) -> str:
+    """An entry that refers to another one, with a MAC as good as it can be without the secret."""
+    content = {**json.loads(line), "previous": previous, "mac": "", **changes}
+    content["mac"] = content["mac"] or hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    return json.dumps(content, separators=(",", ":"))
 
 
 def forged(line: str, number: int, **changes: object) -> str:
-    """A line that follows another as well as it can be made to without the installation's secret."""
-    told = {**json.loads(line), "number": number, "previous": digest_of(line.encode()), **changes}
-    return json.dumps(told, separators=(",", ":"))
+    """An entry that follows another as well as it can be made to without the secret."""
+    return relinked(line, json.loads(line)["mac"], number=number, **changes)
 
 
-@pytest.mark.parametrize("stamp", [{}, {"stamp": "0" * 64}, {"stamp": None}])
-def test_one_forged_line_is_not_taken_for_what_a_crash_leaves(trail, folder, paths, stamp):
-    """A fitting number and hash are not enough, and the next call does not build on it."""
+@pytest.mark.parametrize("mac", [{}, {"mac": "0" * 64}, {"mac": "ä"}])
+def test_one_forged_entry_is_not_taken_for_what_a_crash_leaves(trail, folder, paths, mac):
+    """A fitting number and link are not enough, and the next call does not build on it."""
     trail.append(entry())
     trail.append(entry())
     file = folder / "nimbus-os.jsonl"
     last = file.read_text().splitlines()[-1]
     with file.open("a") as stream:
-        stream.write(forged(last, 3, who="mallory", **stamp) + "\n")
+        stream.write(forged(last, 3, who="mallory", **mac) + "\n")
     assert issues(paths) == ["entry 3: not written by the SDK"]
     trail.append(entry("/afterwards"))
     assert issues(paths)
 
 
 def test_a_last_line_that_was_changed_is_not_covered_by_one_more(trail, folder, paths):
-    """The chain fits, the seal's number fits, and still somebody has rewritten the end."""
+    """The links fit, the head's number fits, and still somebody has rewritten the end."""
     trail.append(entry())
     trail.append(entry())
     file = folder / "nimbus-os.jsonl"
     first, last = file.read_text().splitlines()
     changed = last.replace('"ada"', '"eve"')
     file.write_text(f"{first}\n{changed}\n{forged(changed, 3)}\n")
-    assert issues(paths) == ["entry 3: not written by the SDK"]
+    assert issues(paths) == ["entry 2: changed after it was written", "entry 3: not written by the SDK"]
 
 
-def test_lines_from_before_there_were_stamps_are_whole(trail, folder, paths):
-    """A trail that an earlier version has written is read and gone on with."""
+@pytest.mark.parametrize("end", ['"}', '","who":"eve"}', '", "who": "eve"}'])
+def test_an_entry_without_its_mac_or_with_more_behind_it_shows(trail, folder, paths, end):
+    """The MAC is over the whole line, so nothing can be added where it does not reach."""
     trail.append(entry())
     file = folder / "nimbus-os.jsonl"
-    told = json.loads(file.read_text())
-    del told["stamp"]
-    line = json.dumps(told, separators=(",", ":")).encode()
-    file.write_bytes(line + b"\n")
-    trail._files.seal.write(Mark(1, digest_of(line)))
-    assert verify(paths, "nimbus-os")
-    trail.append(entry())
-    assert verify(paths, "nimbus-os").entries == 2
+    line = file.read_text().rstrip("\n")
+    body, _, mac = line.removesuffix('"}').rpartition(',"mac":"')
+    file.write_text(f'{body},"mac":"{mac}{end}\n' if "who" in end else f"{body}}}\n")
+    (issue,) = issues(paths)
+    assert issue.startswith("entry 1: changed" if "who" in end else "no entry")
 
 
-def test_lines_beyond_the_seal_were_not_written_by_the_sdk(trail, folder, paths):
+def test_another_installations_trail_is_none(trail, folder, paths):
+    """Entries and head record under another secret are whole where they were written, and nowhere else."""
+    for _ in range(2):
+        trail.append(entry())
+    Path(paths.seal).write_text("0" * 64)
+    assert any("the head record is missing or was not made here" in issue for issue in issues(paths))
+    assert sum("changed after it was written" in issue for issue in issues(paths)) == 2
+
+
+def test_entries_beyond_the_head_were_not_written_by_the_sdk(trail, folder, paths):
     """A chain that somebody else went on with is told from where on."""
     trail.append(entry())
     file = folder / "nimbus-os.jsonl"
     line = file.read_text().rstrip("\n")
     for number in (2, 3):
-        told = {**json.loads(line), "number": number, "previous": digest_of(line.encode())}
-        line = json.dumps(told, separators=(",", ":"))
+        line = forged(line, number)
         with file.open("a") as stream:
             stream.write(f"{line}\n")
-    assert issues(paths) == ["entries 2 to 3: not written by the SDK"]
+    assert issues(paths) == ["entry 2: not written by the SDK", "entry 3: not written by the SDK"]
 
 
 def test_ctrl_c_in_the_middle_of_a_call_is_written_down(folder):
