@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import renewal
-from nimbus_sdk.account.record import SessionRecord, standing
-from nimbus_sdk.account.renewal import key_of
-from nimbus_sdk.account.session_cache import kept_session, session_of
-from nimbus_sdk.config.keys import ApiKey, accepted
+from nimbus_sdk.account.record import SessionRecord, validity
+from nimbus_sdk.account.renewal import find_session_key
+from nimbus_sdk.account.session_cache import find_session, stored_session
+from nimbus_sdk.config.keys import ApiKey, raise_if_invalid
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import (
@@ -19,120 +19,122 @@ from nimbus_sdk.errors import (
     SessionError,
 )
 from nimbus_sdk.storage import credentials, key_lookup, sealed
-from nimbus_sdk.storage.key_lookup import Found
+from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
-    from nimbus_sdk.config.keys import Given
+    from nimbus_sdk.config.keys import ParsedKey
 
 
-def authenticating(settings: Settings, given: Given, *, offline_mode: bool) -> Flow[SessionRecord]:
+def authenticate_flow(settings: Settings, given: ParsedKey, *, offline_mode: bool) -> Flow[SessionRecord]:
     """Validate a key and keep its session; offline, the session that is kept for it."""
     paths = settings.paths
     if offline_mode or settings.offline:
-        named = yield from work(lambda: key_lookup.cheap_key(settings, accepted(given)))
-        return (yield from work(lambda: session_of(paths, None if named is None else named.key)))
-    found = yield from work(lambda: key_lookup.find_key(settings, accepted(given)))
+        named = yield from run_blocking(
+            lambda: key_lookup.find_key_without_store(settings, raise_if_invalid(given))
+        )
+        return (yield from run_blocking(lambda: find_session(paths, None if named is None else named.key)))
+    found = yield from run_blocking(lambda: key_lookup.find_key(settings, raise_if_invalid(given)))
     return (yield from _validating(settings, found))
 
 
-def authenticating_from_storage(settings: Settings) -> Flow[SessionRecord]:
+def authenticate_from_storage_flow(settings: Settings) -> Flow[SessionRecord]:
     """Validate the stored key, whatever the environment says."""
-    found = yield from work(lambda: _stored(settings))
+    found = yield from run_blocking(lambda: _stored(settings))
     return (yield from _validating(settings, found))
 
 
-def refreshing(settings: Settings) -> Flow[SessionRecord]:
+def refresh_flow(settings: Settings) -> Flow[SessionRecord]:
     """Renew the session; callers that come together share one request."""
     paths = settings.paths
     asked_at = datetime.now(UTC)
     lock = Lock(paths.lock)
     try:
-        yield from renewal.locked(lock, patience=settings.timeout)
-        before = yield from work(lambda: _kept_by(settings))
+        yield from renewal.acquire_lock(lock, patience=settings.timeout)
+        before = yield from run_blocking(lambda: _kept_by(settings))
         # A clock that was set back shows every earlier answer as one of the future.
         if before is not None and asked_at < before.validated_at <= datetime.now(UTC):
             return before
-        found = yield from work(lambda: key_lookup.find_key(settings))
+        found = yield from run_blocking(lambda: key_lookup.find_key(settings))
         if before is None or before.key_fingerprint != found.key.fingerprint:
             return (yield from _validating(settings, found))
-        session = yield from renewal.renewed(settings, found.key, before)
-        return (yield from work(lambda: renewal.keep(settings, found, session)))
+        session = yield from renewal.refresh_session(settings, found.key, before)
+        return (yield from run_blocking(lambda: renewal.store_session(settings, found, session)))
     finally:
         lock.release()
 
 
-def checking_quota(settings: Settings) -> Flow[bool]:
+def check_quota_flow(settings: Settings) -> Flow[bool]:
     """Whether inferences are left, asking the service where the session cannot know."""
     paths = settings.paths
-    named = yield from work(lambda: key_lookup.cheap_key(settings))
+    named = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
     key = None if named is None else named.key
-    session = yield from work(lambda: _kept_for(paths, key))
-    if not (yield from work(lambda: _fresh(paths, session))) or session.usage_quota == 0:
+    session = yield from run_blocking(lambda: _kept_for(paths, key))
+    if not (yield from run_blocking(lambda: _fresh(paths, session))) or session.usage_quota == 0:
         session = yield from _renewed_if_possible(settings, session)
         if session.stale:
             # What is kept stands in for the answer only while it may be used.
-            yield from work(lambda: session_of(paths, key))
+            yield from run_blocking(lambda: find_session(paths, key))
     return session.usage_quota is None or session.usage_quota > 0
 
 
 def _kept_by(settings: Settings) -> SessionRecord | None:
     """The kept session, if it is this service that has said so."""
-    session = kept_session(settings.paths)
+    session = stored_session(settings.paths)
     return session if session is not None and session.api_origin == origin(settings.api_url) else None
 
 
 def _fresh(paths: Paths, session: SessionRecord) -> bool:
     """Whether a kept session is young, the clock has not been set back, and its key was not called dead."""
-    seen = sealed.last_seen(paths)
+    seen = sealed.read_last_seen(paths)
     latest = None if seen is None else datetime.fromtimestamp(seen, UTC)
-    dead = sealed.stamp(paths.refusal(session.key_fingerprint, session.api_origin)) is not None
-    return not dead and standing(session, datetime.now(UTC), latest) == "fresh"
+    dead = sealed.file_version(paths.refusal(session.key_fingerprint, session.api_origin)) is not None
+    return not dead and validity(session, datetime.now(UTC), latest) == "fresh"
 
 
 def _kept_for(paths: Paths, key: ApiKey | None) -> SessionRecord:
-    session = kept_session(paths)
+    session = stored_session(paths)
     if session is None or (key is not None and key.fingerprint != session.key_fingerprint):
         # Tells why there is none for this key.
-        return session_of(paths, key)
+        return find_session(paths, key)
     return session
 
 
 def _renewed_if_possible(settings: Settings, session: SessionRecord) -> Flow[SessionRecord]:
     try:
-        found = yield from work(lambda: key_of(session))
+        found = yield from run_blocking(lambda: find_session_key(session))
     except (MissingKeyError, CredentialStoreError) as error:
-        return renewal.served_stale(session, error)
-    return (yield from renewal.renewed_or_stale(settings, found, session))
+        return renewal.use_stale(session, error)
+    return (yield from renewal.refresh_or_use_stale(settings, found, session))
 
 
-def _validating(settings: Settings, found: Found) -> Flow[SessionRecord]:
+def _validating(settings: Settings, found: FoundKey) -> Flow[SessionRecord]:
     try:
-        session = yield from renewal.confirmed(settings, found.key)
+        session = yield from renewal.validate_key(settings, found.key)
     except NimbusError as error:
-        if not renewal.is_no_answer(error):
+        if not renewal.is_unavailable(error):
             raise
-        cached = yield from work(lambda: _cached(settings, found.key))
+        cached = yield from run_blocking(lambda: _cached(settings, found.key))
         if cached is None:
             raise
-        return renewal.served_stale(cached, error)
-    return (yield from work(lambda: renewal.keep(settings, found, session)))
+        return renewal.use_stale(cached, error)
+    return (yield from run_blocking(lambda: renewal.store_session(settings, found, session)))
 
 
-def _stored(settings: Settings) -> Found:
-    stored = credentials.read_stored(settings)
+def _stored(settings: Settings) -> FoundKey:
+    stored = credentials.read_stored_key(settings)
     if stored.key is None:
         raise MissingKeyError(f"No key is stored for profile {settings.profile}. {stored.trouble}".rstrip())
     withheld = stored.withheld_from(settings.api_url)
     if withheld is not None:
         raise MissingKeyError(f"The stored key {stored.key.masked} was not used: {withheld}.")
-    return Found(stored.key, "store", stored.location, store=stored.store)
+    return FoundKey(stored.key, "store", stored.location, store=stored.store)
 
 
 def _cached(settings: Settings, key: ApiKey) -> SessionRecord | None:
     try:
-        session = session_of(settings.paths, key)
+        session = find_session(settings.paths, key)
     except SessionError:
         return None
     # What another service said of the key is no word of this one.

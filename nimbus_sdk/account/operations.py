@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nimbus_sdk.account.flows import authenticating, authenticating_from_storage, checking_quota, refreshing
+from nimbus_sdk.account.flows import (
+    authenticate_flow,
+    authenticate_from_storage_flow,
+    check_quota_flow,
+    refresh_flow,
+)
 from nimbus_sdk.account.session import AuthSession, as_session, current_session
-from nimbus_sdk.account.session_cache import forget_memory
-from nimbus_sdk.config.keys import received
+from nimbus_sdk.account.session_cache import clear_cache
+from nimbus_sdk.config.keys import parse_key
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import sealed
 from nimbus_sdk.transport.driver import run, run_async
-from nimbus_sdk.transport.flow import work
+from nimbus_sdk.transport.flow import run_blocking
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,9 @@ def authenticate(
         SessionNotFoundError: Offline, and nothing is kept for the key.
         NimbusConnectionError: The service cannot be reached, and nothing is kept for the key.
     """
-    given, api_key = received(api_key), None
+    given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(run(settings, authenticating(settings, given, offline_mode=offline_mode)))
+    return as_session(run(settings, authenticate_flow(settings, given, offline_mode=offline_mode)))
 
 
 async def authenticate_async(
@@ -65,9 +70,11 @@ async def authenticate_async(
     timeout: float | None = None,
 ) -> AuthSession:
     """The awaitable twin of :func:`authenticate`."""
-    given, api_key = received(api_key), None
+    given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(await run_async(settings, authenticating(settings, given, offline_mode=offline_mode)))
+    return as_session(
+        await run_async(settings, authenticate_flow(settings, given, offline_mode=offline_mode))
+    )
 
 
 def authenticate_from_storage(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
@@ -77,7 +84,7 @@ def authenticate_from_storage(*, profile: str | None = None, timeout: float | No
         MissingKeyError: No key is stored.
     """
     settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(run(settings, authenticating_from_storage(settings)))
+    return as_session(run(settings, authenticate_from_storage_flow(settings)))
 
 
 async def authenticate_from_storage_async(
@@ -85,13 +92,13 @@ async def authenticate_from_storage_async(
 ) -> AuthSession:
     """The awaitable twin of :func:`authenticate_from_storage`."""
     settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(await run_async(settings, authenticating_from_storage(settings)))
+    return as_session(await run_async(settings, authenticate_from_storage_flow(settings)))
 
 
 async def current_session_async(*, profile: str | None = None) -> AuthSession:
     """The awaitable twin of :func:`nimbus_sdk.current_session`."""
     settings = Settings.load(profile=profile)
-    return await run_async(settings, work(lambda: current_session(profile=profile)))
+    return await run_async(settings, run_blocking(lambda: current_session(profile=profile)))
 
 
 def invalidate_session(*, profile: str | None = None) -> None:
@@ -100,14 +107,14 @@ def invalidate_session(*, profile: str | None = None) -> None:
     Raises:
         SessionError: The file is there and cannot be removed.
     """
-    sealed.forget(Settings.load(profile=profile).paths)
-    forget_memory()
+    sealed.remove(Settings.load(profile=profile).paths)
+    clear_cache()
 
 
 async def invalidate_session_async(*, profile: str | None = None) -> None:
     """The awaitable twin of :func:`invalidate_session`."""
     settings = Settings.load(profile=profile)
-    return await run_async(settings, work(lambda: invalidate_session(profile=profile)))
+    return await run_async(settings, run_blocking(lambda: invalidate_session(profile=profile)))
 
 
 def refresh_quota(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
@@ -118,13 +125,13 @@ def refresh_quota(*, profile: str | None = None, timeout: float | None = None) -
         InvalidKeyError: The key is dead; what was kept for it is gone.
     """
     settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(run(settings, refreshing(settings)))
+    return as_session(run(settings, refresh_flow(settings)))
 
 
 async def refresh_quota_async(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
     """The awaitable twin of :func:`refresh_quota`."""
     settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(await run_async(settings, refreshing(settings)))
+    return as_session(await run_async(settings, refresh_flow(settings)))
 
 
 def check_quota_and_refresh(*, profile: str | None = None) -> bool:
@@ -134,13 +141,13 @@ def check_quota_and_refresh(*, profile: str | None = None) -> bool:
         SessionNotFoundError: There is no session.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, checking_quota(settings))
+    return run(settings, check_quota_flow(settings))
 
 
 async def check_quota_and_refresh_async(*, profile: str | None = None) -> bool:
     """The awaitable twin of :func:`check_quota_and_refresh`."""
     settings = Settings.load(profile=profile)
-    return await run_async(settings, checking_quota(settings))
+    return await run_async(settings, check_quota_flow(settings))
 
 
 def get_quota_status(*, profile: str | None = None) -> QuotaStatus:
@@ -158,4 +165,6 @@ def get_quota_status(*, profile: str | None = None) -> QuotaStatus:
 
 async def get_quota_status_async(*, profile: str | None = None) -> QuotaStatus:
     """The awaitable twin of :func:`get_quota_status`."""
-    return await run_async(Settings.load(profile=profile), work(lambda: get_quota_status(profile=profile)))
+    return await run_async(
+        Settings.load(profile=profile), run_blocking(lambda: get_quota_status(profile=profile))
+    )

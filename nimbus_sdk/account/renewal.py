@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account.record import SessionRecord, as_stale
-from nimbus_sdk.account.rejected_keys import alive, heeding, require_not_refused
-from nimbus_sdk.account.session_cache import forget_memory
+from nimbus_sdk.account.rejected_keys import record_rejection, require_accepted, require_not_rejected
+from nimbus_sdk.account.session_cache import clear_cache
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
@@ -35,17 +35,17 @@ from nimbus_sdk.errors import (
     SessionError,
 )
 from nimbus_sdk.storage import sealed
-from nimbus_sdk.storage.credentials import forget_key, read_stored, save_key
-from nimbus_sdk.storage.key_lookup import Found
-from nimbus_sdk.storage.key_metadata import read_card
+from nimbus_sdk.storage.credentials import delete_key, read_stored_key, save_key
+from nimbus_sdk.storage.key_lookup import FoundKey
+from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.flow import Flow, pause, work
+from nimbus_sdk.transport.flow import Flow, run_blocking, sleep
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from nimbus_sdk.api.schemas import Entitlement
-    from nimbus_sdk.transport.flow import Answer
+    from nimbus_sdk.transport.flow import Response
 
 
 CACHED_PATIENCE_SECONDS = 1.4
@@ -56,11 +56,11 @@ BRIEF_WAIT_SECONDS = 1.0
 
 LOCK_WAIT_SECONDS = 300.0
 LOCK_POLL_SECONDS = 0.1
-GIVEN_BY_A_PERSON = ("argument", "prompt", "bundle")
+STORED_SOURCES = ("argument", "prompt", "bundle")
 _log = logging.getLogger("nimbus_sdk")
 
 
-def confirmed(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
+def validate_key(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
     """Have a key validated: one request, and a session that is not kept yet.
 
     Raises:
@@ -68,7 +68,9 @@ def confirmed(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
     """
     from nimbus_sdk.api import endpoints
 
-    entitlement, answer = yield from alive(settings, key, endpoints.validate(settings.api_url, key))
+    entitlement, answer = yield from require_accepted(
+        settings, key, endpoints.validate(settings.api_url, key)
+    )
     session = _session(settings, key, entitlement, answer)
     if entitlement.user_id is None:
         raise ResponseFormatError("The service called the key valid, but did not say whose it is (user_id).")
@@ -81,7 +83,7 @@ def confirmed(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
     )
 
 
-def renewed(
+def refresh_session(
     settings: Settings, key: ApiKey, before: SessionRecord, patience: float | None = None
 ) -> Flow[SessionRecord]:
     """Have a session's quota, features and expiry renewed: one request; user fields stay.
@@ -92,7 +94,7 @@ def renewed(
     from nimbus_sdk.api import endpoints
 
     asked = endpoints.refresh(settings.api_url, key, patience)
-    entitlement, answer = yield from alive(settings, key, asked)
+    entitlement, answer = yield from require_accepted(settings, key, asked)
     return replace(
         _session(settings, key, entitlement, answer),
         user_id=before.user_id,
@@ -102,7 +104,7 @@ def renewed(
     )
 
 
-def release_token(settings: Settings, key: ApiKey) -> Flow[SecretStr]:
+def request_release_token(settings: Settings, key: ApiKey) -> Flow[SecretStr]:
     """Get the temporary token for the core's release; it is handed on in memory, masked, and kept nowhere.
 
     Raises:
@@ -111,11 +113,11 @@ def release_token(settings: Settings, key: ApiKey) -> Flow[SecretStr]:
     """
     from nimbus_sdk.api import endpoints
 
-    answer = yield from heeding(settings, key, endpoints.github_token(settings.api_url, key))
+    answer = yield from record_rejection(settings, key, endpoints.github_token(settings.api_url, key))
     return answer.github_token
 
 
-def renewed_or_stale(settings: Settings, found: Found, before: SessionRecord) -> Flow[SessionRecord]:
+def refresh_or_use_stale(settings: Settings, found: FoundKey, before: SessionRecord) -> Flow[SessionRecord]:
     """Have a session renewed and kept; where no answer comes, the session as it is, stale.
 
     A month's quota that is used up says that the key is a valid one: its session is served, with nothing
@@ -125,17 +127,17 @@ def renewed_or_stale(settings: Settings, found: Found, before: SessionRecord) ->
         ApiError: The service refused.
     """
     try:
-        session = yield from renewed(settings, found.key, before, CACHED_PATIENCE_SECONDS)
+        session = yield from refresh_session(settings, found.key, before, CACHED_PATIENCE_SECONDS)
     except QuotaExceededError as error:
-        return served_stale(replace(before, usage_quota=0), error)
+        return use_stale(replace(before, usage_quota=0), error)
     except NimbusError as error:
-        if not is_no_answer(error):
+        if not is_unavailable(error):
             raise
-        return served_stale(before, error)
-    return (yield from work(lambda: keep(settings, found, session)))
+        return use_stale(before, error)
+    return (yield from run_blocking(lambda: store_session(settings, found, session)))
 
 
-def is_no_answer(error: NimbusError) -> bool:
+def is_unavailable(error: NimbusError) -> bool:
     """Whether the service said nothing about the key: it was not reached, failed, or a stranger spoke."""
     if isinstance(error, ApiError):
         return isinstance(error, (ServerError, NotConfiguredError, RateLimitError)) or (
@@ -144,7 +146,7 @@ def is_no_answer(error: NimbusError) -> bool:
     return isinstance(error, (NimbusConnectionError, ResponseFormatError))
 
 
-def served_stale(session: SessionRecord, reason: NimbusError) -> SessionRecord:
+def use_stale(session: SessionRecord, reason: NimbusError) -> SessionRecord:
     """The kept session in place of an answer that did not come."""
     _log.warning(
         "The session of %s could not be renewed and is used as it is: %s", session.key_masked, reason
@@ -152,7 +154,7 @@ def served_stale(session: SessionRecord, reason: NimbusError) -> SessionRecord:
     return as_stale(session)
 
 
-def keep(settings: Settings, found: Found, session: SessionRecord) -> SessionRecord:
+def store_session(settings: Settings, found: FoundKey, session: SessionRecord) -> SessionRecord:
     """Keep a session that the service has just confirmed, and its key where a person gave it.
 
     A key from elsewhere comes again at the next start, and its session with it: where the disk refuses
@@ -165,29 +167,29 @@ def keep(settings: Settings, found: Found, session: SessionRecord) -> SessionRec
         CredentialStoreError: The store refused the key that a person gave.
         SessionError: The disk refused the session of such a key.
     """
-    with key_kept(settings, found, session) as session:
+    with storing_key(settings, found, session) as session:
         try:
-            keep_session(settings.paths, session)
+            write_session(settings.paths, session)
         except SessionError as error:
-            if found.source in GIVEN_BY_A_PERSON:
+            if found.source in STORED_SOURCES:
                 raise
             _log.warning("The session of %s is used and was not kept: %s", session.key_masked, error)
     return session
 
 
-def keep_session(paths: Paths, session: SessionRecord) -> None:
+def write_session(paths: Paths, session: SessionRecord) -> None:
     """Keep a confirmed session, and what it makes true: the clock is right.
 
     Raises:
         SessionError: The disk refused.
     """
     sealed.write(paths, session.to_dict())
-    sealed.note_seen(paths, session.validated_at.timestamp())
-    forget_memory()
+    sealed.write_last_seen(paths, session.validated_at.timestamp())
+    clear_cache()
 
 
 @contextmanager
-def key_kept(settings: Settings, found: Found, session: SessionRecord) -> Iterator[SessionRecord]:
+def storing_key(settings: Settings, found: FoundKey, session: SessionRecord) -> Iterator[SessionRecord]:
     """Store a key that a person gave and that was just found valid; any other stays where it is.
 
     Where the block fails, the key that was stored before is put back.
@@ -199,10 +201,10 @@ def key_kept(settings: Settings, found: Found, session: SessionRecord) -> Iterat
         InvalidKeyError: The service called the key dead since it was found valid.
         CredentialStoreError: The store refused.
     """
-    require_not_refused(
+    require_not_rejected(
         settings.paths.refusal(session.key_fingerprint, session.api_origin), session.key_masked
     )
-    if found.source not in GIVEN_BY_A_PERSON:
+    if found.source not in STORED_SOURCES:
         yield replace(session, key_source=found.store or found.source)
         return
     undo = _undoing(settings, found.key)
@@ -220,7 +222,7 @@ def _with_key_stored(settings: Settings, key: ApiKey, session: SessionRecord) ->
     try:
         choice = save_key(settings, key, session.api_origin)
     except CredentialStoreError:
-        stored = read_stored(settings)
+        stored = read_stored_key(settings)
         if stored.key is None or stored.key.fingerprint != key.fingerprint:
             raise
         # A disk that is read-only by now holds the very key already.
@@ -230,23 +232,23 @@ def _with_key_stored(settings: Settings, key: ApiKey, session: SessionRecord) ->
 
 def _undoing(settings: Settings, key: ApiKey) -> Callable[[], object]:
     """What brings the store back to where it is now, once a key was stored in it."""
-    card = read_card(settings.paths)
+    card = read_metadata(settings.paths)
     if card is None:
-        return lambda: forget_key(settings, key.fingerprint)
+        return lambda: delete_key(settings, key.fingerprint)
     if card.fingerprint == key.fingerprint:
         return lambda: None
     try:
-        before = read_stored(settings)
+        before = read_stored_key(settings)
     except CredentialStoreError:
         # What cannot be read now cannot be written again; saving the new key tells of the trouble.
         return lambda: None
     if before.key is None:
-        return lambda: forget_key(settings, key.fingerprint)
+        return lambda: delete_key(settings, key.fingerprint)
     kept = before.key
     return lambda: save_key(settings, kept, before.origin)
 
 
-def locked(
+def acquire_lock(
     lock: Lock, waiting: Callable[[], None] | None = None, patience: float | None = None
 ) -> Flow[None]:
     """Wait for a lock; where locks do not work, go on without: only work would be done twice.
@@ -261,7 +263,7 @@ def locked(
     """
     started, longest = time.monotonic(), LOCK_WAIT_SECONDS if patience is None else patience
     try:
-        while not (yield from work(lock.try_acquire)):
+        while not (yield from run_blocking(lock.try_acquire)):
             if waiting is not None:
                 waiting()
                 waiting = None
@@ -270,12 +272,12 @@ def locked(
                     f"Another process has been busy with the same for {longest:.1f} s.",
                     hint=f"Wait for it, or end it; it holds {lock.path}.",
                 )
-            yield from pause(LOCK_POLL_SECONDS * (0.5 + os.urandom(1)[0] / 255))
+            yield from sleep(LOCK_POLL_SECONDS * (0.5 + os.urandom(1)[0] / 255))
     except OSError as error:
         _log.debug("No lock at %s (%s); going on without.", lock.path, error)
 
 
-def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: Answer) -> SessionRecord:
+def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: Response) -> SessionRecord:
     return SessionRecord(
         key_fingerprint=key.fingerprint,
         key_masked=key.masked,
@@ -296,7 +298,7 @@ def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: 
     )
 
 
-def key_of(session: SessionRecord) -> Found:
+def find_session_key(session: SessionRecord) -> FoundKey:
     """The key that a session was made with, from where keys are kept; nobody is asked.
 
     Raises:

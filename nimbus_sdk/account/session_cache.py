@@ -9,9 +9,9 @@ import os
 import time
 from datetime import UTC, datetime
 
-from nimbus_sdk.account.record import ROLLBACK_SECONDS, SessionRecord, usable
+from nimbus_sdk.account.record import ROLLBACK_SECONDS, SessionRecord, require_valid
 from nimbus_sdk.config.dotenv import dotenv_values
-from nimbus_sdk.config.keys import ApiKey, received
+from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionExpiredError, SessionNotFoundError
@@ -31,7 +31,7 @@ _DECIDING = (KEY_VARIABLE, "NIMBUS_SDK_HOME", "NIMBUS_SDK_PROFILE")
 _DECIDING_RAW = _DECIDING if os.name == "nt" else tuple(map(os.fsencode, _DECIDING))
 
 
-def kept_session(paths: Paths) -> SessionRecord | None:
+def stored_session(paths: Paths) -> SessionRecord | None:
     """The profile's session as it is kept, whatever its age, or None.
 
     Raises:
@@ -47,7 +47,7 @@ def _waiting(paths: Paths) -> sealed.Record | None:
     """The session of an install whose core is the current one, and that has not come to its end yet."""
     if not os.path.exists(paths.next_session):
         return None
-    waiting = sealed.staged(paths)
+    waiting = sealed.read_staged(paths)
     return waiting[1] if waiting is not None and waiting[0] == _install_id_in_use(paths) else None
 
 
@@ -62,13 +62,13 @@ def _install_id_in_use(paths: Paths) -> str | None:
     return None if pointer is None else pointer.install_id
 
 
-def session_of(paths: Paths, key: ApiKey | None) -> SessionRecord:
+def find_session(paths: Paths, key: ApiKey | None) -> SessionRecord:
     """The session for a key (or for whatever key was used last), if it may be used now.
 
     Raises:
         SessionError: As for :func:`current_session`.
     """
-    session = kept_session(paths)
+    session = stored_session(paths)
     if session is None:
         raise _absent(paths, key)
     if key is not None and key.fingerprint != session.key_fingerprint:
@@ -79,27 +79,27 @@ def session_of(paths: Paths, key: ApiKey | None) -> SessionRecord:
         )
     if os.path.exists(paths.refusal(session.key_fingerprint, session.api_origin)):
         raise _refused(paths, session.key_fingerprint, session.key_masked, session.api_origin)
-    now, seen = time.time(), sealed.last_seen(paths)
+    now, seen = time.time(), sealed.read_last_seen(paths)
     moment = datetime.fromtimestamp(now, UTC)
     try:
-        usable(session, moment, None if seen is None else datetime.fromtimestamp(seen, UTC))
+        require_valid(session, moment, None if seen is None else datetime.fromtimestamp(seen, UTC))
     except SessionExpiredError:
         # Else a clock that is set back to before the end would bring the session back.
-        sealed.note_seen(paths, now)
+        sealed.write_last_seen(paths, now)
         raise
     if now - max(seen or 0.0, session.validated_at.timestamp()) > NOTE_TIME_EVERY_SECONDS:
-        sealed.note_seen(paths, now)
+        sealed.write_last_seen(paths, now)
     return session
 
 
-def forget_memory() -> None:
+def clear_cache() -> None:
     """Drop what this process remembers of sessions; the next call reads the disk."""
     _memory.clear()
 
 
 def cached_session(profile: str | None) -> SessionRecord | None:
     """The session in memory, or None if there is none that still matches the disk."""
-    situation = _situation(profile)
+    situation = _cache_key(profile)
     held = _memory.get(situation)
     if held is not None and held.still_holds():
         return held.session
@@ -107,17 +107,17 @@ def cached_session(profile: str | None) -> SessionRecord | None:
     return None
 
 
-def cache_session(profile: str | None, session: SessionRecord, path: str, stamp: sealed.Stamp) -> None:
+def cache_session(profile: str | None, session: SessionRecord, path: str, stamp: sealed.FileVersion) -> None:
     """Remember a session until its file changes, its time ends or the environment names another."""
-    _memory[_situation(profile)] = _Held(session, path, stamp)
+    _memory[_cache_key(profile)] = CachedSession(session, path, stamp)
 
 
-class _Held:
+class CachedSession:
     """A session in memory, with what shows that it is still the one on the disk."""
 
     __slots__ = ("_earliest", "_latest", "_path", "_stamp", "session")
 
-    def __init__(self, session: SessionRecord, path: str, stamp: sealed.Stamp) -> None:
+    def __init__(self, session: SessionRecord, path: str, stamp: sealed.FileVersion) -> None:
         self.session = session
         self._path = path
         self._stamp = stamp
@@ -126,13 +126,14 @@ class _Held:
         self._latest = min(end, time.time() + LOOK_AGAIN_AFTER_SECONDS)
 
     def still_holds(self) -> bool:
-        return self._earliest <= time.time() < self._latest and sealed.stamp(self._path) == self._stamp
+        """Whether the session is unchanged on the disk and its time has not ended."""
+        return self._earliest <= time.time() < self._latest and sealed.file_version(self._path) == self._stamp
 
 
-_memory: dict[tuple[object, ...], _Held] = {}
+_memory: dict[tuple[object, ...], CachedSession] = {}
 
 
-def _situation(profile: str | None) -> tuple[object, ...]:
+def _cache_key(profile: str | None) -> tuple[object, ...]:
     try:
         folder = os.getcwd()
     except OSError:
@@ -152,7 +153,7 @@ def _environment() -> tuple[Callable[..., object], tuple[object, ...]]:
 
 def named_key(settings: Settings) -> ApiKey | None:
     """The key in the environment or in ``.env``, or None."""
-    given = received(
+    given = parse_key(
         os.environ.get(KEY_VARIABLE, "").strip()
         or dotenv_values(settings.dotenv).get(KEY_VARIABLE, "").strip()
         or None
@@ -163,14 +164,14 @@ def named_key(settings: Settings) -> ApiKey | None:
 
 
 def _absent(paths: Paths, key: ApiKey | None) -> SessionNotFoundError:
-    services = [] if key is None else sealed.refused_by(paths, key.fingerprint)
+    services = [] if key is None else sealed.rejecting_services(paths, key.fingerprint)
     if key is not None and services:
         return _refused(paths, key.fingerprint, key.masked, services[0])
     return SessionNotFoundError(f"There is no session for profile {paths.profile} on this machine.")
 
 
 def _refused(paths: Paths, fingerprint: str, masked: str, service: str) -> SessionNotFoundError:
-    note = sealed.refusal(paths, fingerprint, service) or {}
+    note = sealed.read_rejection(paths, fingerprint, service) or {}
     return SessionNotFoundError(
         f"The service at {service} refused the key {masked} on {note.get('at')} ({note.get('code')}).",
         hint="It brings no session any more: set or install with another key, or ask for a new one at "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from nimbus_sdk.config.keys import accepted, received
+from nimbus_sdk.config.keys import parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import MissingKeyError
 from nimbus_sdk.storage import credentials, key_lookup
 from nimbus_sdk.storage.key_lookup import KeyResolution
 from nimbus_sdk.transport.driver import run_async
-from nimbus_sdk.transport.flow import work
+from nimbus_sdk.transport.flow import run_blocking
 
 
 def save_api_key(key: str, *, profile: str | None = None) -> str:
@@ -21,8 +21,8 @@ def save_api_key(key: str, *, profile: str | None = None) -> str:
         InvalidKeyFormatError: The text is no key.
         CredentialStoreError: The store refused.
     """
-    given, key = received(key), ""
-    checked = accepted(given)
+    given, key = parse_key(key), ""
+    checked = raise_if_invalid(given)
     if checked is None:
         raise MissingKeyError("There is no key to save.")
     settings = Settings.load(profile=profile)
@@ -31,7 +31,9 @@ def save_api_key(key: str, *, profile: str | None = None) -> str:
 
 async def save_api_key_async(key: str, *, profile: str | None = None) -> str:
     """The awaitable twin of :func:`save_api_key`."""
-    return await run_async(Settings.load(profile=profile), work(lambda: save_api_key(key, profile=profile)))
+    return await run_async(
+        Settings.load(profile=profile), run_blocking(lambda: save_api_key(key, profile=profile))
+    )
 
 
 def get_stored_api_key(*, profile: str | None = None) -> str | None:
@@ -41,13 +43,15 @@ def get_stored_api_key(*, profile: str | None = None) -> str | None:
         CredentialStoreError: The store cannot be read.
     """
     settings = Settings.load(profile=profile)
-    stored = credentials.read_stored(settings)
+    stored = credentials.read_stored_key(settings)
     return None if stored.key is None else stored.key.reveal()
 
 
 async def get_stored_api_key_async(*, profile: str | None = None) -> str | None:
     """The awaitable twin of :func:`get_stored_api_key`."""
-    return await run_async(Settings.load(profile=profile), work(lambda: get_stored_api_key(profile=profile)))
+    return await run_async(
+        Settings.load(profile=profile), run_blocking(lambda: get_stored_api_key(profile=profile))
+    )
 
 
 def delete_stored_api_key(*, profile: str | None = None) -> bool:
@@ -60,13 +64,13 @@ def delete_stored_api_key(*, profile: str | None = None) -> bool:
         CredentialStoreError: The store refused.
     """
     settings = Settings.load(profile=profile)
-    return credentials.forget_key(settings)
+    return credentials.delete_key(settings)
 
 
 async def delete_stored_api_key_async(*, profile: str | None = None) -> bool:
     """The awaitable twin of :func:`delete_stored_api_key`."""
     return await run_async(
-        Settings.load(profile=profile), work(lambda: delete_stored_api_key(profile=profile))
+        Settings.load(profile=profile), run_blocking(lambda: delete_stored_api_key(profile=profile))
     )
 
 
@@ -78,4 +82,4 @@ def explain(*, profile: str | None = None) -> KeyResolution:
 
 async def explain_async(*, profile: str | None = None) -> KeyResolution:
     """The awaitable twin of :func:`explain`."""
-    return await run_async(Settings.load(profile=profile), work(lambda: explain(profile=profile)))
+    return await run_async(Settings.load(profile=profile), run_blocking(lambda: explain(profile=profile)))

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.api.endpoints import EventType, InferenceType
 from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Health, ModelInfo, Revocation
-from nimbus_sdk.config.keys import ApiKey, accepted, received
+from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.key_lookup import find_key
 from nimbus_sdk.transport.driver import AsyncDriver, Driver
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from nimbus_sdk.config.keys import Given
+    from nimbus_sdk.config.keys import ParsedKey
     from nimbus_sdk.transport.http import AsyncTransport, Transport
 
 
@@ -49,7 +49,7 @@ class NimbusClient:
         profile: str | None = None,
         transport: Transport | None = None,
     ) -> None:
-        given, api_key = received(api_key), None
+        given, api_key = parse_key(api_key), None
         self._voice = _Voice(given, Settings.load(api_url=base_url, timeout=timeout, profile=profile))
         self._driver = Driver(self._voice.settings, transport=transport)
 
@@ -122,7 +122,7 @@ class AsyncNimbusClient:
         profile: str | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
-        given, api_key = received(api_key), None
+        given, api_key = parse_key(api_key), None
         self._voice = _Voice(given, Settings.load(api_url=base_url, timeout=timeout, profile=profile))
         self._driver = AsyncDriver(self._voice.settings, transport=transport)
 
@@ -186,11 +186,11 @@ class AsyncNimbusClient:
 class _Voice:
     """A key and a base URL, and the conversations that both clients run with them."""
 
-    def __init__(self, given: Given, settings: Settings) -> None:
+    def __init__(self, given: ParsedKey, settings: Settings) -> None:
         self.settings = settings
         # Before it may fail, so that a traceback with locals can show what there is.
         self._key: ApiKey | None = None
-        self._key = accepted(given)
+        self._key = raise_if_invalid(given)
 
     def validate(self) -> Flow[Entitlement]:
         entitlement, _ = yield from endpoints.validate(self._base, (yield from self._found()))
@@ -223,7 +223,7 @@ class _Voice:
 
     def _found(self) -> Flow[ApiKey]:
         if self._key is None:
-            found = yield from work(lambda: find_key(self.settings))
+            found = yield from run_blocking(lambda: find_key(self.settings))
             self._key = found.key
         return self._key
 

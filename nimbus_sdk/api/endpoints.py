@@ -22,22 +22,22 @@ from nimbus_sdk.api.schemas import (
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import InvalidKeyError, KeyNotFoundError, ResponseFormatError
-from nimbus_sdk.transport.flow import Answer, Call, Flow, HeaderAuth, call
-from nimbus_sdk.transport.parse import parsed
-from nimbus_sdk.transport.status import checked
+from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, send
+from nimbus_sdk.transport.parse import parse_response
+from nimbus_sdk.transport.status import raise_for_status
 
 EventType = Literal["inference", "model_load", "error"]
 InferenceType = Literal["batch", "streaming"]
 UNAVAILABLE = 503
 
 
-def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Answer]]:
+def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Response]]:
     """Ask whether a key is valid, and what it may do.
 
     Raises:
         InvalidKeyError: The service does not know the key.
     """
-    step = Call(
+    step = Request(
         name="validate",
         method="POST",
         url=f"{base}/v1/auth/validate",
@@ -45,11 +45,11 @@ def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Answer]]:
         secrets=(key.reveal(),),
         per_minute=100,
     )
-    answer = yield from call(step)
-    return _valid(parsed(Entitlement, answer)), answer
+    answer = yield from send(step)
+    return _valid(parse_response(Entitlement, answer)), answer
 
 
-def refresh(base: str, key: ApiKey, patience: float | None = None) -> Flow[tuple[Entitlement, Answer]]:
+def refresh(base: str, key: ApiKey, patience: float | None = None) -> Flow[tuple[Entitlement, Response]]:
     """Ask for the current quota and features; the answer has no user fields.
 
     Args:
@@ -60,7 +60,7 @@ def refresh(base: str, key: ApiKey, patience: float | None = None) -> Flow[tuple
     Raises:
         InvalidKeyError: The service does not know the key any more.
     """
-    step = Call(
+    step = Request(
         name="refresh",
         method="POST",
         url=f"{base}/v1/auth/refresh",
@@ -69,8 +69,8 @@ def refresh(base: str, key: ApiKey, patience: float | None = None) -> Flow[tuple
         per_minute=10,
         patience=patience,
     )
-    answer = yield from call(step)
-    return _valid(parsed(Entitlement, answer)), answer
+    answer = yield from send(step)
+    return _valid(parse_response(Entitlement, answer)), answer
 
 
 def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
@@ -82,7 +82,7 @@ def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
     Raises:
         KeyNotFoundError: The key does not exist, or was revoked before.
     """
-    step = Call(
+    step = Request(
         name="revoke",
         method="POST",
         url=f"{base}/v1/auth/revoke",
@@ -91,12 +91,12 @@ def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
         per_minute=10,
     )
     try:
-        answer = yield from call(step)
+        answer = yield from send(step)
     except KeyNotFoundError as error:
         if error.answer_lost:
             return Revocation(revoked=True, message="Revoked; the first answer was lost on its way.")
         raise
-    return parsed(Revocation, answer)
+    return parse_response(Revocation, answer)
 
 
 def github_token(base: str, key: ApiKey) -> Flow[GithubToken]:
@@ -106,9 +106,9 @@ def github_token(base: str, key: ApiKey) -> Flow[GithubToken]:
         NotConfiguredError: The service has none to give.
     """
     url = f"{base}/v1/installer/github-token"
-    step = Call(name="github_token", method="GET", url=url, auth=_key_header(base, key), per_minute=20)
-    answer = yield from call(step)
-    return parsed(GithubToken, answer)
+    step = Request(name="github_token", method="GET", url=url, auth=_key_header(base, key), per_minute=20)
+    answer = yield from send(step)
+    return parse_response(GithubToken, answer)
 
 
 def list_models(
@@ -119,7 +119,7 @@ def list_models(
     Raises:
         PermissionDeniedError: The license tier does not cover what was asked.
     """
-    step = Call(
+    step = Request(
         name="models",
         method="GET",
         url=f"{base}/v1/models/list",
@@ -127,8 +127,8 @@ def list_models(
         params={"paradigm": paradigm, "type": model_type},
         per_minute=60,
     )
-    answer = yield from call(step)
-    return parsed(ModelList, answer).models
+    answer = yield from send(step)
+    return parse_response(ModelList, answer).models
 
 
 def log_event(
@@ -140,7 +140,7 @@ def log_event(
         QuotaExceededError: The month's quota is used up.
     """
     told = {name: value for name, value in details.items() if value is not None}
-    step = Call(
+    step = Request(
         name="analytics",
         method="POST",
         url=f"{base}/v1/analytics/log",
@@ -149,19 +149,19 @@ def log_event(
         repeatable=False,
         per_minute=1000,
     )
-    answer = yield from call(step)
-    return parsed(EventReceipt, answer)
+    answer = yield from send(step)
+    return parse_response(EventReceipt, answer)
 
 
 def health(base: str) -> Flow[Health]:
     """Ask how the service is; a service that says it is unwell has answered too."""
-    step = Call(name="health", method="GET", url=f"{base}/api/health", accept=frozenset({UNAVAILABLE}))
-    answer = yield from call(step)
+    step = Request(name="health", method="GET", url=f"{base}/api/health", accept=frozenset({UNAVAILABLE}))
+    answer = yield from send(step)
     if answer.status == UNAVAILABLE:
         with suppress(ResponseFormatError):
-            return parsed(Health, answer)
+            return parse_response(Health, answer)
     # A 503 in other words than health's own is a refusal like any other call's.
-    return parsed(Health, checked(replace(step, accept=frozenset()), answer))
+    return parse_response(Health, raise_for_status(replace(step, accept=frozenset()), answer))
 
 
 def _valid(entitlement: Entitlement) -> Entitlement:

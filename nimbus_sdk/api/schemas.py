@@ -17,7 +17,7 @@ from pydantic import (
     SecretStr,
 )
 
-from nimbus_sdk.transport.parse import Count, Text, UtcTime, WireModel, printable_values
+from nimbus_sdk.transport.parse import Count, Text, UtcTime, WireModel, strip_values
 
 
 def _true(word: bool) -> bool:
@@ -91,17 +91,17 @@ class ModelInfo(WireModel):
     download_url: Text
     checksum: Text
     requires_license: Text
-    metadata: Annotated[Mapping[str, object], AfterValidator(printable_values)] = {}
+    metadata: Annotated[Mapping[str, object], AfterValidator(strip_values)] = {}
 
     def __str__(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.facts(f"Nimbus model {self.name}", self._rows())
+        return tables.format_fields(f"Nimbus model {self.name}", self._rows())
 
     def _repr_html_(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.facts_html(f"Nimbus model {self.name}", self._rows())
+        return tables.fields_html(f"Nimbus model {self.name}", self._rows())
 
     def _rows(self) -> list[tuple[str, object]]:
         told: dict[str, object] = self.model_dump(exclude={"name", "metadata"})
@@ -119,7 +119,7 @@ class Models(tuple[ModelInfo, ...]):
     def __str__(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.table(self.COLUMNS, self.rows()) if self else "No model."
+        return tables.format_table(self.COLUMNS, self.rows()) if self else "No model."
 
     def _repr_html_(self) -> str:
         from nimbus_sdk.display import tables

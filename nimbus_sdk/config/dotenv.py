@@ -51,7 +51,7 @@ def dotenv_values(path: str | None, prefix: str = "NIMBUS_") -> dict[str, str]:
             content = file.read(_LONGEST + 1)
     except OSError as error:
         raise ConfigurationError(f"The file {path} cannot be read ({error.strerror}).") from None
-    text = decoded(content)
+    text = decode_text(content)
     if prefix not in text:
         return {}
     values = {} if len(content) > _LONGEST else _bindings(text, prefix)
@@ -66,7 +66,7 @@ def dotenv_values(path: str | None, prefix: str = "NIMBUS_") -> dict[str, str]:
     return values
 
 
-def decoded(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """The text of a file that a person wrote, with whatever editor or shell.
 
     PowerShell's ``>`` writes UTF-16 with a byte order mark, Windows editors UTF-8 with one. Elsewhere a

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias, TypeVar
 
-    Given: TypeAlias = "ApiKey | InvalidKeyFormatError | None"
+    ParsedKey: TypeAlias = "ApiKey | InvalidKeyFormatError | None"
     K = TypeVar("K")
 
 PREFIXES = ("nbci_live_", "nbci_test_")
@@ -105,7 +105,7 @@ class ApiKey:
         raise TypeError("An ApiKey is not pickled: a pickle would carry the whole key.")
 
 
-def received(text: str | None) -> Given:
+def parse_key(text: str | None) -> ParsedKey:
     """What a person handed over: a key, the fault with it, or nothing.
 
     The fault is returned and not raised, so that the caller can drop the text first: a traceback shows
@@ -123,8 +123,8 @@ def received(text: str | None) -> Given:
         return error.with_traceback(None)
 
 
-def accepted(given: K | InvalidKeyFormatError | None) -> K | None:
-    """What :func:`received`, or its like for another kind of key, gave, once the text is dropped.
+def raise_if_invalid(given: K | InvalidKeyFormatError | None) -> K | None:
+    """What :func:`parse_key`, or its like for another kind of key, gave, once the text is dropped.
 
     Raises:
         InvalidKeyFormatError: The text was no key.
@@ -134,7 +134,7 @@ def accepted(given: K | InvalidKeyFormatError | None) -> K | None:
     return given
 
 
-def tellings(secret: str) -> tuple[str, str]:
+def maskable_forms(secret: str) -> tuple[str, str]:
     """What gives a secret away: a key's digits without its prefix, and the whole.
 
     The digits come first: masked in this order, the prefix stays and tells people what stood there.

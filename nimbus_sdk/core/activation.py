@@ -16,9 +16,9 @@ from nimbus_sdk.core.wheel import requirements, switching, unpack, verify
 from nimbus_sdk.display.progress import ProgressEvent, Report
 from nimbus_sdk.errors import CoreError, CoreIntegrityError, NimbusError
 from nimbus_sdk.storage import fs, os_errors, sealed
-from nimbus_sdk.storage.key_lookup import Found
+from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.pointer import read_pointer
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
     from nimbus_sdk.core.wheel.manifest import InstalledCore
@@ -56,9 +56,9 @@ def fetched_wheel(settings: Settings, key: ApiKey, version: str | None, report: 
     from nimbus_sdk.core.wheel.download import Download
 
     github.require_trusted_source(settings)
-    yield from work(lambda: _own(settings.paths.cache))
+    yield from run_blocking(lambda: _own(settings.paths.cache))
     report(ProgressEvent("token", "Asking for access to the release"))
-    token = yield from renewal.release_token(settings, key)
+    token = yield from renewal.request_release_token(settings, key)
     report(ProgressEvent("release", "Looking for the release that fits"))
     published = yield from release.find_release(settings, token, version)
     requirements.require_environment(published.requires, published.requires_python)
@@ -77,7 +77,7 @@ def fetched_wheel(settings: Settings, key: ApiKey, version: str | None, report: 
 
 
 def put_in_use(
-    settings: Settings, found: Found, session: SessionRecord, wheel: CoreWheel, report: Report
+    settings: Settings, found: FoundKey, session: SessionRecord, wheel: CoreWheel, report: Report
 ) -> Flow[SessionRecord]:
     """Check, unpack and try out a wheel, then switch to it and keep session and key with it.
 
@@ -89,31 +89,31 @@ def put_in_use(
         SessionError: The session cannot be kept; likewise.
         CredentialStoreError: The key cannot be kept; likewise.
     """
-    yield from work(lambda: _own(settings.paths.data))
+    yield from run_blocking(lambda: _own(settings.paths.data))
     report(ProgressEvent("verify", "Checking what arrived"))
-    facts = yield from work(lambda: verify.check_wheel(wheel.path, wheel.name))
+    facts = yield from run_blocking(lambda: verify.check_wheel(wheel.path, wheel.name))
     requirements.require_environment(facts.requires, facts.requires_python)
     report(ProgressEvent("unpack", "Unpacking"))
-    core = yield from work(lambda: unpack.stage(wheel.path, settings.paths.core, facts, wheel.sha256))
+    core = yield from run_blocking(lambda: unpack.stage(wheel.path, settings.paths.core, facts, wheel.sha256))
     try:
         report(ProgressEvent("probe", "Trying it out"))
-        yield from work(lambda: unpack.probe(core))
+        yield from run_blocking(lambda: unpack.probe(core))
         report(ProgressEvent("save", "Keeping core, session and key"))
-        return (yield from work(lambda: _committed(settings, found, session, core)))
+        return (yield from run_blocking(lambda: _committed(settings, found, session, core)))
     except BaseException:
         _drop_unless_in_use(settings.paths, core)
         raise
 
 
 def _committed(
-    settings: Settings, found: Found, session: SessionRecord, core: InstalledCore
+    settings: Settings, found: FoundKey, session: SessionRecord, core: InstalledCore
 ) -> SessionRecord:
     """Keep everything. The switch of the core's pointer is the one moment at which the new state counts."""
-    with renewal.key_kept(settings, found, session) as session:
+    with renewal.storing_key(settings, found, session) as session:
         sealed.stage(settings.paths, session.to_dict(), core.install_id)
         switching.switch(settings.paths.core, core)
     try:
-        renewal.keep_session(settings.paths, session)
+        renewal.write_session(settings.paths, session)
         switching.prune(settings.paths.core)
     except NimbusError as error:
         # The new state holds already: the staged session counts, and a later run tidies up.
@@ -123,7 +123,7 @@ def _committed(
 
 def _own(folder: str) -> None:
     # Whoever owns the folder above ours could put another in its place.
-    with os_errors.told(folder):
+    with os_errors.disk_errors(folder):
         fs.make_private_folder(folder)
 
 

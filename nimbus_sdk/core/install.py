@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import renewal
-from nimbus_sdk.account.record import SessionRecord, standing
+from nimbus_sdk.account.record import SessionRecord, validity
 from nimbus_sdk.account.session import AuthSession, as_session
-from nimbus_sdk.account.session_cache import session_of
-from nimbus_sdk.config.keys import ApiKey, accepted, received
+from nimbus_sdk.account.session_cache import find_session
+from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.activation import fetched_wheel, put_in_use
 from nimbus_sdk.core.wheel import manifest, verify
@@ -28,14 +28,14 @@ from nimbus_sdk.errors import (
     NimbusTimeoutError,
     SessionError,
 )
-from nimbus_sdk.storage.key_lookup import Found, cheap_key, find_key
-from nimbus_sdk.storage.key_metadata import read_card
+from nimbus_sdk.storage.key_lookup import FoundKey, find_key, find_key_without_store
+from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.driver import run, run_async
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
-    from nimbus_sdk.config.keys import Given
+    from nimbus_sdk.config.keys import ParsedKey
 
 
 def install_core(
@@ -75,10 +75,10 @@ def install_core(
         >>> from nimbus_sdk import install_core
         >>> session = install_core("nbci_live_…")  # doctest: +SKIP
     """
-    given, api_key = received(api_key), None
+    given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, offline=offline, timeout=timeout)
     with reporting(progress, settings.no_progress) as report:
-        flow = installing(settings, given, force=force, version=version, report=report)
+        flow = install_flow(settings, given, force=force, version=version, report=report)
         return as_session(run(settings, flow))
 
 
@@ -93,24 +93,24 @@ async def install_core_async(
     timeout: float | None = None,
 ) -> AuthSession:
     """The awaitable twin of :func:`install_core`."""
-    given, api_key = received(api_key), None
+    given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, offline=offline, timeout=timeout)
     with reporting(progress, settings.no_progress) as report:
-        flow = installing(settings, given, force=force, version=version, report=report)
+        flow = install_flow(settings, given, force=force, version=version, report=report)
         return as_session(await run_async(settings, flow))
 
 
-def installing(
-    settings: Settings, given: Given, *, force: bool, version: str | None, report: Report
+def install_flow(
+    settings: Settings, given: ParsedKey, *, force: bool, version: str | None, report: Report
 ) -> Flow[SessionRecord]:
     """The whole story, as a flow."""
-    order = _Order(settings, accepted(given), _wanted(version), report)
-    named = yield from work(lambda: cheap_key(settings, order.given))
+    order = _Order(settings, raise_if_invalid(given), _wanted(version), report)
+    named = yield from run_blocking(lambda: find_key_without_store(settings, order.given))
     if settings.offline:
-        return (yield from work(lambda: order.required(named)))
+        return (yield from run_blocking(lambda: order.required(named)))
     session = None
     if not force:
-        session = yield from work(lambda: order.present(named))
+        session = yield from run_blocking(lambda: order.present(named))
         if session is not None and order.complete(named, session):
             report(ProgressEvent("done", "The core is installed, and the session is valid"))
             return session
@@ -120,37 +120,37 @@ def installing(
         if served is not None:
             return served
         # Whoever held the lock may have done it all by now.
-        session = None if force else (yield from work(lambda: order.present(named)))
+        session = None if force else (yield from run_blocking(lambda: order.present(named)))
         if session is not None and order.complete(named, session):
             return session
         try:
-            found = yield from work(lambda: order.key(session))
+            found = yield from run_blocking(lambda: order.key(session))
         except (MissingKeyError, CredentialStoreError) as error:
             if session is None:
                 raise
-            return renewal.served_stale(session, error)
+            return renewal.use_stale(session, error)
         if session is not None and session.key_fingerprint == found.key.fingerprint:
             report(ProgressEvent("validate", "Renewing the session"))
-            return (yield from renewal.renewed_or_stale(settings, found, session))
+            return (yield from renewal.refresh_or_use_stale(settings, found, session))
         return (yield from _from_the_start(order, found, core_stays=order.core_is_there() and not force))
     finally:
         lock.release()
 
 
 def _waited(
-    order: _Order, lock: Lock, named: Found | None, session: SessionRecord | None
+    order: _Order, lock: Lock, named: FoundKey | None, session: SessionRecord | None
 ) -> Flow[SessionRecord | None]:
     """Wait for others that install; where a kept session can stand in, only briefly, and then it does."""
     waiting = ProgressEvent("wait", "Waiting for another process that installs")
     patience = None if session is None else renewal.BRIEF_WAIT_SECONDS
     try:
-        yield from renewal.locked(lock, lambda: order.report(waiting), patience)
+        yield from renewal.acquire_lock(lock, lambda: order.report(waiting), patience)
     except NimbusTimeoutError as error:
         if session is None:
             raise
         # The others may be held up by a service that does not answer, one after the other.
-        latest = (yield from work(lambda: order.present(named))) or session
-        return latest if order.complete(named, latest) else renewal.served_stale(latest, error)
+        latest = (yield from run_blocking(lambda: order.present(named))) or session
+        return latest if order.complete(named, latest) else renewal.use_stale(latest, error)
     return None
 
 
@@ -172,7 +172,7 @@ class _Order:
     version: str | None
     report: Report
 
-    def key(self, session: SessionRecord | None) -> Found:
+    def key(self, session: SessionRecord | None) -> FoundKey:
         """The key that counts; a person is asked for one only where there is no session to go on with."""
         prompt = None if session is None else str
         return find_key(self.settings, self.given, prompt=prompt)
@@ -185,25 +185,25 @@ class _Order:
         except CoreError:
             return False
 
-    def present(self, named: Found | None) -> SessionRecord | None:
+    def present(self, named: FoundKey | None) -> SessionRecord | None:
         """The session, if the core is there and the session counts for the key that was named."""
         if not self.core_is_there():
             return None
         try:
-            session = session_of(self.settings.paths, None if named is None else named.key)
+            session = find_session(self.settings.paths, None if named is None else named.key)
         except SessionError:
             return None
         # What another service said of the key is no word of this one.
         return session if session.api_origin == origin(self.settings.api_url) else None
 
-    def required(self, named: Found | None) -> SessionRecord:
+    def required(self, named: FoundKey | None) -> SessionRecord:
         """The same, for a start without network.
 
         Raises:
             SessionError: There is no session that may be used.
             CoreNotInstalledError: The core that was asked for is not there, or not whole.
         """
-        session = session_of(self.settings.paths, None if named is None else named.key)
+        session = find_session(self.settings.paths, None if named is None else named.key)
         if not self.core_is_there():
             wanted = "The core" if self.version is None else f"Core {self.version}"
             raise CoreNotInstalledError(
@@ -212,22 +212,22 @@ class _Order:
             )
         return session
 
-    def complete(self, named: Found | None, session: SessionRecord) -> bool:
+    def complete(self, named: FoundKey | None, session: SessionRecord) -> bool:
         """Whether nothing is left to do: the session is fresh, and a key that was given is stored."""
-        if standing(session, datetime.now(UTC)) != "fresh":
+        if validity(session, datetime.now(UTC)) != "fresh":
             return False
-        if named is None or named.source not in renewal.GIVEN_BY_A_PERSON:
+        if named is None or named.source not in renewal.STORED_SOURCES:
             return True
-        card = read_card(self.settings.paths)
+        card = read_metadata(self.settings.paths)
         stored = card is not None and card.fingerprint == named.key.fingerprint
         return stored or self.settings.credential_store == "none"
 
 
-def _from_the_start(order: _Order, found: Found, *, core_stays: bool) -> Flow[SessionRecord]:
+def _from_the_start(order: _Order, found: FoundKey, *, core_stays: bool) -> Flow[SessionRecord]:
     order.report(ProgressEvent("validate", f"Validating {found.key.masked}"))
-    session = yield from renewal.confirmed(order.settings, found.key)
+    session = yield from renewal.validate_key(order.settings, found.key)
     if core_stays:
-        session = yield from work(lambda: renewal.keep(order.settings, found, session))
+        session = yield from run_blocking(lambda: renewal.store_session(order.settings, found, session))
     else:
         wheel = yield from fetched_wheel(order.settings, found.key, order.version, order.report)
         try:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from nimbus_sdk.account import rejected_keys
-from nimbus_sdk.account.session_cache import session_of
+from nimbus_sdk.account.session_cache import find_session
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, is_loopback, origin
-from nimbus_sdk.core.model_registry import covers, finding_model
+from nimbus_sdk.core.model_registry import covers, find_model_flow
 from nimbus_sdk.core.wheel.download import STRANGER, Download
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
 from nimbus_sdk.core.wheel.transfer import SLOWEST_BYTES_PER_SECOND, rounds
@@ -24,9 +24,9 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
 )
 from nimbus_sdk.storage import fs, key_lookup
-from nimbus_sdk.storage.os_errors import told
+from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.transport.driver import run, run_async
-from nimbus_sdk.transport.flow import Call, Flow, HeaderAuth, call, work
+from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, run_blocking, send
 
 if TYPE_CHECKING:
     from nimbus_sdk.api.schemas import ModelInfo
@@ -51,7 +51,7 @@ def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
         CoreInstallError: The disk refused.
     """
     paths = Settings.load(profile=profile).paths
-    with told(paths.models):
+    with disk_errors(paths.models):
         try:
             found = sorted(name for name in os.listdir(paths.models) if name.endswith(MODEL_SUFFIX))
         except FileNotFoundError:
@@ -80,7 +80,7 @@ def download_model(name: str, *, profile: str | None = None, progress: Report | 
     """
     settings = Settings.load(profile=profile)
     with reporting(progress, settings.no_progress) as report:
-        return run(settings, fetching_model(settings, name, report))
+        return run(settings, fetch_model_flow(settings, name, report))
 
 
 async def download_model_async(
@@ -89,21 +89,21 @@ async def download_model_async(
     """The awaitable twin of :func:`download_model`."""
     settings = Settings.load(profile=profile)
     with reporting(progress, settings.no_progress) as report:
-        return await run_async(settings, fetching_model(settings, name, report))
+        return await run_async(settings, fetch_model_flow(settings, name, report))
 
 
-def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
+def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]:
     """The whole story, as a flow."""
     paths = settings.paths
     kept = kept_path(paths, name)
-    named = yield from work(lambda: key_lookup.cheap_key(settings))
-    session = yield from work(lambda: session_of(paths, None if named is None else named.key))
-    model = yield from finding_model(settings, name)
+    named = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
+    session = yield from run_blocking(lambda: find_session(paths, None if named is None else named.key))
+    model = yield from find_model_flow(settings, name)
     if not covers(session.license_type, model.requires_license):
         raise PermissionDeniedError(
             f"The model {name} needs the {model.requires_license} license; yours is {session.license_type}."
         )
-    found = yield from work(lambda: key_lookup.find_key(settings))
+    found = yield from run_blocking(lambda: key_lookup.find_key(settings))
     step = _call(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
     size = yield from _heeding_its_own(settings, found.key, step, _size(step, name))
     allowed = replace(step, allowance=size / SLOWEST_BYTES_PER_SECOND)
@@ -115,13 +115,13 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
         report=lambda done, total: report(ProgressEvent("download", f"Downloading {name}", done, total)),
     )
     try:
-        yield from work(sink.open)
+        yield from run_blocking(sink.open)
         path = yield from rounds(
             sink,
-            lambda: _heeding_its_own(settings, found.key, step, call(replace(allowed, sink=sink))),
+            lambda: _heeding_its_own(settings, found.key, step, send(replace(allowed, sink=sink))),
         )
-        yield from work(lambda: _keep(path, kept))
-        yield from work(sink.discard)
+        yield from run_blocking(lambda: _keep(path, kept))
+        yield from run_blocking(sink.discard)
     except CoreIntegrityError as error:
         raise CoreIntegrityError(error.message, issues=error.issues, hint=_CHANGED) from error
     finally:
@@ -130,11 +130,11 @@ def fetching_model(settings: Settings, name: str, report: Report) -> Flow[str]:
     return kept
 
 
-def _heeding_its_own(settings: Settings, key: ApiKey, step: Call, conversation: Flow[T]) -> Flow[T]:
+def _heeding_its_own(settings: Settings, key: ApiKey, step: Request, conversation: Flow[T]) -> Flow[T]:
     """Have a conversation in which the service may call the key dead, and a storage host may not."""
     if step.auth is None:
         return (yield from conversation)
-    return (yield from rejected_keys.heeding(settings, key, conversation))
+    return (yield from rejected_keys.record_rejection(settings, key, conversation))
 
 
 def kept_path(paths: Paths, name: str) -> str:
@@ -148,14 +148,14 @@ def kept_path(paths: Paths, name: str) -> str:
     return os.path.join(paths.models, f"{name}{MODEL_SUFFIX}")
 
 
-def _call(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Call:
+def _call(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Request:
     if not _is_safe(model.download_url, settings):
         raise CoreDownloadError(
             f"The service names no safe address for {model.name}.", hint="Only https is followed."
         )
     own = origin(model.download_url) == auth.origin
     # A storage host gets no key: such an address carries its own signature.
-    return Call(name="model_file", method="GET", url=model.download_url, auth=auth if own else None)
+    return Request(name="model_file", method="GET", url=model.download_url, auth=auth if own else None)
 
 
 def _is_safe(url: str, settings: Settings) -> bool:
@@ -168,9 +168,9 @@ def _is_safe(url: str, settings: Settings) -> bool:
     return bool(host) and "@" not in parts.netloc and (parts.scheme == "https" or local)
 
 
-def _size(step: Call, name: str) -> Flow[int]:
+def _size(step: Request, name: str) -> Flow[int]:
     """The exact size, which the registry rounds: the answer to a request for the first byte tells it."""
-    answer = yield from call(replace(step, name="model_size", headers={"Range": "bytes=0-0"}))
+    answer = yield from send(replace(step, name="model_size", headers={"Range": "bytes=0-0"}))
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "text/html" and answer.status != PARTIAL:
         raise CoreDownloadError(f"In place of {name} came a web page.", hint=STRANGER)
@@ -184,7 +184,7 @@ def _size(step: Call, name: str) -> Flow[int]:
 
 
 def _keep(path: str, kept: str) -> None:
-    with told(os.path.dirname(kept)):
+    with disk_errors(os.path.dirname(kept)):
         fs.make_private_folder(os.path.dirname(kept))
         fs.rename(path, kept)
         fs.sync_folder(os.path.dirname(kept))

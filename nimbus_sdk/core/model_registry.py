@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import rejected_keys
-from nimbus_sdk.account.session_cache import session_of
+from nimbus_sdk.account.session_cache import find_session
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.storage import key_lookup
 from nimbus_sdk.transport.driver import run, run_async
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
     from nimbus_sdk.api.schemas import ModelInfo
@@ -24,12 +24,12 @@ def listing_models(
     """Ask for the pre-trained models."""
     from nimbus_sdk.api import endpoints
 
-    found = yield from work(lambda: key_lookup.find_key(settings))
+    found = yield from run_blocking(lambda: key_lookup.find_key(settings))
     asked = endpoints.list_models(settings.api_url, found.key, paradigm, model_type)
-    return (yield from rejected_keys.heeding(settings, found.key, asked))
+    return (yield from rejected_keys.record_rejection(settings, found.key, asked))
 
 
-def finding_model(settings: Settings, name: str) -> Flow[ModelInfo]:
+def find_model_flow(settings: Settings, name: str) -> Flow[ModelInfo]:
     """Ask for one model."""
     models = yield from listing_models(settings, None, None)
     for model in models:
@@ -39,12 +39,12 @@ def finding_model(settings: Settings, name: str) -> Flow[ModelInfo]:
     raise ConfigurationError(f"There is no model {name!r}.", hint=f"The service offers: {known}.")
 
 
-def checking_license(settings: Settings, name: str) -> Flow[bool]:
+def check_license_flow(settings: Settings, name: str) -> Flow[bool]:
     """Whether the session's tier covers a model."""
-    named = yield from work(lambda: key_lookup.cheap_key(settings))
+    named = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
     key = None if named is None else named.key
-    session = yield from work(lambda: session_of(settings.paths, key))
-    model = yield from finding_model(settings, name)
+    session = yield from run_blocking(lambda: find_session(settings.paths, key))
+    model = yield from find_model_flow(settings, name)
     return covers(session.license_type, model.requires_license)
 
 
@@ -90,13 +90,13 @@ def get_model_info(name: str, *, profile: str | None = None) -> ModelInfo:
         ConfigurationError: There is no such model; the message lists those that there are.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, finding_model(settings, name))
+    return run(settings, find_model_flow(settings, name))
 
 
 async def get_model_info_async(name: str, *, profile: str | None = None) -> ModelInfo:
     """The awaitable twin of :func:`get_model_info`."""
     settings = Settings.load(profile=profile)
-    return await run_async(settings, finding_model(settings, name))
+    return await run_async(settings, find_model_flow(settings, name))
 
 
 def check_model_license_compatibility(name: str, *, profile: str | None = None) -> bool:
@@ -107,10 +107,10 @@ def check_model_license_compatibility(name: str, *, profile: str | None = None) 
         ConfigurationError: There is no such model.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, checking_license(settings, name))
+    return run(settings, check_license_flow(settings, name))
 
 
 async def check_model_license_compatibility_async(name: str, *, profile: str | None = None) -> bool:
     """The awaitable twin of :func:`check_model_license_compatibility`."""
     settings = Settings.load(profile=profile)
-    return await run_async(settings, checking_license(settings, name))
+    return await run_async(settings, check_license_flow(settings, name))

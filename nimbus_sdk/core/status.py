@@ -15,7 +15,7 @@ from nimbus_sdk.core.wheel.protocol import ALIASES
 from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, NimbusError, SessionError
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.driver import run, run_async
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class InstallationStatus:
     def __str__(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.facts(self._title, self._rows())
+        return tables.format_fields(self._title, self._rows())
 
     def _repr_html_(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.facts_html(self._title, self._rows())
+        return tables.fields_html(self._title, self._rows())
 
     @property
     def _title(self) -> str:
@@ -97,7 +97,9 @@ def offered_by_core(names: Iterable[str]) -> frozenset[str]:
 
 async def check_installation_async(*, profile: str | None = None) -> InstallationStatus:
     """The awaitable twin of :func:`check_installation`."""
-    return await run_async(Settings.load(profile=profile), work(lambda: check_installation(profile=profile)))
+    return await run_async(
+        Settings.load(profile=profile), run_blocking(lambda: check_installation(profile=profile))
+    )
 
 
 def uninstall_core(*, profile: str | None = None) -> tuple[str, ...]:
@@ -110,22 +112,22 @@ def uninstall_core(*, profile: str | None = None) -> tuple[str, ...]:
         CoreInstallError: The disk refused.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, uninstalling(settings))
+    return run(settings, uninstall_flow(settings))
 
 
 async def uninstall_core_async(*, profile: str | None = None) -> tuple[str, ...]:
     """The awaitable twin of :func:`uninstall_core`."""
     settings = Settings.load(profile=profile)
-    return await run_async(settings, uninstalling(settings))
+    return await run_async(settings, uninstall_flow(settings))
 
 
-def uninstalling(settings: Settings) -> Flow[tuple[str, ...]]:
+def uninstall_flow(settings: Settings) -> Flow[tuple[str, ...]]:
     """Remove every version, while nobody installs one."""
     paths = settings.paths
     lock = Lock(paths.lock)
     try:
-        yield from renewal.locked(lock)
-        return (yield from work(lambda: switching.uninstall(paths.core)))
+        yield from renewal.acquire_lock(lock)
+        return (yield from run_blocking(lambda: switching.uninstall(paths.core)))
     finally:
         lock.release()
 

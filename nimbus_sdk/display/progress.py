@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from nimbus_sdk.display.terminal import is_terminal, kernel_runs
+from nimbus_sdk.display.terminal import is_notebook, is_terminal
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -57,7 +57,7 @@ def reporting(progress: Report | bool | None, quiet: bool) -> Iterator[Report]:
     if callable(progress):
         yield progress
         return
-    notebook = kernel_runs()
+    notebook = is_notebook()
     if progress is False or (progress is None and (quiet or not (notebook or is_terminal(sys.stderr)))):
         yield _silent
         return

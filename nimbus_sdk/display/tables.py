@@ -11,7 +11,7 @@ from html import escape
 _GAP = "  "
 
 
-def facts(title: str, rows: Iterable[tuple[str, object]]) -> str:
+def format_fields(title: str, rows: Iterable[tuple[str, object]]) -> str:
     """A title, and names with their values below it.
 
     Example:
@@ -23,7 +23,7 @@ def facts(title: str, rows: Iterable[tuple[str, object]]) -> str:
     return f"{title}\n{_aligned([(f'{_GAP}{name}', value) for name, value in rows])}"
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def format_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Rows under headers.
 
     Example:
@@ -35,20 +35,20 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return _aligned([headers, *rows])
 
 
-def facts_html(title: str, rows: Iterable[tuple[str, object]]) -> str:
-    """The same as :func:`facts`, as HTML; every value is escaped."""
+def fields_html(title: str, rows: Iterable[tuple[str, object]]) -> str:
+    """The same as :func:`format_fields`, as HTML; every value is escaped."""
     lines = "".join(f"<tr>{_heading(name)}{_cell(value)}</tr>" for name, value in rows)
     return f"<table><caption>{escape(title)}</caption>{lines}</table>"
 
 
 def table_html(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """The same as :func:`table`, as HTML with a title; every value is escaped."""
+    """The same as :func:`format_table`, as HTML with a title; every value is escaped."""
     head = "".join(map(_heading, headers))
     lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f"<table><caption>{escape(title)}</caption><tr>{head}</tr>{lines}</table>"
 
 
-def word(value: object) -> str:
+def format_value(value: object) -> str:
     """One value in words.
 
     Example:
@@ -65,7 +65,7 @@ def word(value: object) -> str:
 
 
 def _aligned(rows: Iterable[Sequence[object]]) -> str:
-    words = [[word(value) for value in row] for row in rows]
+    words = [[format_value(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*words, strict=True)]
     lines = (
         _GAP.join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
@@ -79,4 +79,4 @@ def _heading(name: str) -> str:
 
 
 def _cell(value: object) -> str:
-    return f"<td style='text-align:left'>{escape(word(value))}</td>"
+    return f"<td style='text-align:left'>{escape(format_value(value))}</td>"

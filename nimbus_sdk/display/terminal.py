@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 
 
-def person_present() -> bool:
+def is_interactive() -> bool:
     """True where a person can read a line and answer it: a terminal, or a running Jupyter kernel.
 
     Example:
-        >>> isinstance(person_present(), bool)
+        >>> isinstance(is_interactive(), bool)
         True
     """
-    if kernel_runs():
+    if is_notebook():
         return _kernel_asks()
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
-def ask_hidden(label: str) -> str | None:
+def prompt_hidden(label: str) -> str | None:
     """Ask for a secret without showing what is typed; None where that cannot be done.
 
     Args:
@@ -36,14 +36,14 @@ def ask_hidden(label: str) -> str | None:
         return None
 
 
-def tell(line: str) -> None:
+def print_notice(line: str) -> None:
     """Show the person one line, beside the program's own output."""
     if sys.stderr is not None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
-def kernel_runs() -> bool:
+def is_notebook() -> bool:
     """Whether this process is the running kernel of a notebook."""
     # A program may import ipykernel without being a kernel, so that alone says nothing.
     application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)

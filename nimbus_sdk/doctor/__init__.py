@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from nimbus_sdk.account.flows import refreshing
+from nimbus_sdk.account.flows import refresh_flow
 from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.status import check_installation
@@ -20,7 +20,7 @@ from nimbus_sdk.doctor.finding import Diagnosis, Finding, ok, trouble
 from nimbus_sdk.doctor.network_checks import network
 from nimbus_sdk.errors import NimbusError
 from nimbus_sdk.transport.driver import run, run_async
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "diagnose_async"]
 
@@ -37,34 +37,34 @@ def diagnose(*, profile: str | None = None, offline_for: timedelta | None = None
         ConfigurationError: A setting cannot be used, so nothing can be looked at.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, diagnosing(settings, offline_for))
+    return run(settings, diagnose_flow(settings, offline_for))
 
 
 async def diagnose_async(*, profile: str | None = None, offline_for: timedelta | None = None) -> Diagnosis:
     """The awaitable twin of :func:`diagnose`."""
     settings = Settings.load(profile=profile)
-    return await run_async(settings, diagnosing(settings, offline_for))
+    return await run_async(settings, diagnose_flow(settings, offline_for))
 
 
-def diagnosing(settings: Settings, offline_for: timedelta | None) -> Flow[Diagnosis]:
+def diagnose_flow(settings: Settings, offline_for: timedelta | None) -> Flow[Diagnosis]:
     """The whole examination, as a flow."""
     paths = settings.paths
     # First of all: whoever reads a key or a session closes its file to others, or sets a damaged one aside.
-    exposed = yield from work(lambda: tuple(local_checks.open_to_others(paths)))
-    about_session, session = yield from work(lambda: local_checks.session(settings))
+    exposed = yield from run_blocking(lambda: tuple(local_checks.open_to_others(paths)))
+    about_session, session = yield from run_blocking(lambda: local_checks.session(settings))
     lasting: tuple[Finding, ...] = ()
     if offline_for is not None:
         judged, renewal_tried = yield from _lasting(settings, session, offline_for)
         lasting = (judged,)
-        now = yield from work(lambda: local_checks.session(settings))
+        now = yield from run_blocking(lambda: local_checks.session(settings))
         if renewal_tried and (session is not None or now[1] is not None):
             about_session, session = now
-    status = yield from work(lambda: check_installation(profile=settings.profile))
+    status = yield from run_blocking(lambda: check_installation(profile=settings.profile))
     usable = bool(status) and session is not None
     findings = [local_checks.core(status), about_session, *lasting]
-    findings.append((yield from work(lambda: local_checks.key(settings))))
-    findings.append((yield from work(lambda: local_checks.keyring(settings))))
-    findings.extend((yield from work(lambda: tuple(local_checks.folders(paths, usable)))))
+    findings.append((yield from run_blocking(lambda: local_checks.key(settings))))
+    findings.append((yield from run_blocking(lambda: local_checks.keyring(settings))))
+    findings.extend((yield from run_blocking(lambda: tuple(local_checks.folders(paths, usable)))))
     findings.extend(exposed)
     findings.extend((yield from network(settings, usable)))
     return Diagnosis(tuple(findings), usable, None if session is None else session.expires_at)
@@ -79,7 +79,7 @@ def _lasting(
     if not _lasts(session, until) and not settings.offline:
         tried = True
         try:
-            session = yield from refreshing(settings)
+            session = yield from refresh_flow(settings)
         except NimbusError as error:
             refusal = f"; it was not renewed: {error.message}"
     if session is not None and _lasts(session, until):

@@ -55,7 +55,7 @@ class Diagnosis:
     def __str__(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.table(_COLUMNS, self._rows())
+        return tables.format_table(_COLUMNS, self._rows())
 
     def _repr_html_(self) -> str:
         from nimbus_sdk.display import tables

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.doctor.finding import Finding, in_words, ok, trouble
 from nimbus_sdk.errors import ApiError, NimbusError, ResponseFormatError
-from nimbus_sdk.transport.dns import known_addresses, proxy_for
-from nimbus_sdk.transport.flow import Answer, Call, Flow, call, work
+from nimbus_sdk.transport.dns import count_addresses, proxy_for
+from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking, send
 from nimbus_sdk.transport.tls import certificate_issuer
 
 PATIENCE_SECONDS = 6.0
@@ -26,7 +26,7 @@ def network(settings: Settings, usable_offline: bool) -> Flow[tuple[Finding, ...
     for name, url in (("dns api", settings.api_url), ("dns github", settings.github_url)):
         findings.append((yield from _seen(name, _resolving(name, url), fatal)))
     findings.append((yield from _seen("certificate", _issuer(settings.api_url), False)))
-    health = Call(
+    health = Request(
         name="health",
         method="GET",
         url=f"{settings.api_url}/api/health",
@@ -48,7 +48,7 @@ def _proxy(settings: Settings) -> Finding:
 
 def _resolving(name: str, url: str) -> Callable[[], Finding]:
     def look() -> Finding:
-        count = known_addresses(url, PATIENCE_SECONDS)
+        count = count_addresses(url, PATIENCE_SECONDS)
         return ok(name, f"{url.split('/')[2]} has {count} address{'es' if count > 1 else ''}")
 
     return look
@@ -69,14 +69,14 @@ def _issuer(url: str) -> Callable[[], Finding]:
 
 def _seen(check: str, look: Callable[[], Finding], fatal: bool) -> Flow[Finding]:
     try:
-        return (yield from work(look))
+        return (yield from run_blocking(look))
     except NimbusError as error:
         return trouble(check, error.message, error.hint, fatal=fatal)
 
 
-def _api(health: Call, fatal: bool) -> Flow[tuple[Finding, ...]]:
+def _api(health: Request, fatal: bool) -> Flow[tuple[Finding, ...]]:
     try:
-        answer = yield from call(health)
+        answer = yield from send(health)
         answer.json()
     except (ResponseFormatError, ApiError) as error:
         if isinstance(error, ApiError) and error.status is not None and error.status >= 500:
@@ -87,7 +87,7 @@ def _api(health: Call, fatal: bool) -> Flow[tuple[Finding, ...]]:
     return (_health(answer), _clock(answer))
 
 
-def _health(answer: Answer) -> Finding:
+def _health(answer: Response) -> Finding:
     if answer.status != 200:
         return trouble(
             "api", f"it answers with status {answer.status}", "Try again in some minutes.", fatal=False
@@ -95,7 +95,7 @@ def _health(answer: Answer) -> Finding:
     return ok("api", "it answers")
 
 
-def _clock(answer: Answer) -> Finding:
+def _clock(answer: Response) -> Finding:
     offset = answer.clock_offset
     if offset is None:
         return Finding("clock", "skipped", "the service did not tell its time")
@@ -109,7 +109,7 @@ def _clock(answer: Answer) -> Finding:
 
 
 def _github(settings: Settings, fatal: bool) -> Flow[Finding]:
-    step = Call(
+    step = Request(
         name="github",
         method="GET",
         url=f"{settings.github_url}/repos/{settings.core_repo}",
@@ -120,7 +120,7 @@ def _github(settings: Settings, fatal: bool) -> Flow[Finding]:
     )
     fix = "Only installing and updating the core need it. Ask for HTTPS to this host to be allowed."
     try:
-        answer = yield from call(step)
+        answer = yield from send(step)
     except NimbusError as error:
         return trouble("github", error.message, fix, fatal=fatal)
     if answer.status == 503:
@@ -131,7 +131,7 @@ def _github(settings: Settings, fatal: bool) -> Flow[Finding]:
     return ok("github", f"it answers (status {answer.status}, as it does without a token)")
 
 
-def _is_githubs(answer: Answer) -> bool:
+def _is_githubs(answer: Response) -> bool:
     """Whether this is what GitHub's API says of a repository, or of one that it does not show."""
     try:
         told = answer.json()

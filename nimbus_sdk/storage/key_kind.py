@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from nimbus_sdk.config.keys import ApiKey, received
+from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN
 from nimbus_sdk.errors import InvalidKeyFormatError
 
@@ -54,4 +54,4 @@ class KeyKind(Generic[K_co]):
     save_command: str = "nimbus-sdk install"
 
 
-NIMBUS_BCI: KeyKind[ApiKey] = KeyKind(received, DEFAULT_ORIGIN)
+NIMBUS_BCI: KeyKind[ApiKey] = KeyKind(parse_key, DEFAULT_ORIGIN)

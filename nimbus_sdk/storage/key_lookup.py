@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.config.keys import ApiKey, received
+from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.display.terminal import ask_hidden, person_present, tell
+from nimbus_sdk.display.terminal import is_interactive, print_notice, prompt_hidden
 from nimbus_sdk.errors import InvalidKeyFormatError, MissingKeyError
 from nimbus_sdk.storage.key_sources import (
-    Sighting,
+    SourceResult,
     State,
     in_argument,
     in_dotenv,
@@ -30,7 +30,7 @@ from nimbus_sdk.storage.key_sources import (
 )
 
 if TYPE_CHECKING:
-    from nimbus_sdk.config.keys import Given
+    from nimbus_sdk.config.keys import ParsedKey
 
 PROMPT_TRIES = 3
 _PROMPT_PLACE = "a terminal or notebook"
@@ -38,7 +38,7 @@ _COLUMNS = ("state", "key", "place", "why")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundKey:
     """The key that counts, and where it is from.
 
     Attributes:
@@ -59,7 +59,7 @@ class SourceReport:
     """What one source has; never the key itself.
 
     Attributes:
-        source: As in :class:`Found`.
+        source: As in :class:`FoundKey`.
         location: The exact place, in words.
         state: ``found`` for the one that counts, ``shadowed`` for a key behind it.
         key_masked: What people may see of the key, or None.
@@ -98,7 +98,7 @@ class KeyResolution:
     def __str__(self) -> str:
         from nimbus_sdk.display import tables
 
-        return f"{self._title}\n{tables.table(_COLUMNS, self._rows())}"
+        return f"{self._title}\n{tables.format_table(_COLUMNS, self._rows())}"
 
     def _repr_html_(self) -> str:
         from nimbus_sdk.display import tables
@@ -130,7 +130,7 @@ def find_key(
     *,
     environ: Mapping[str, str] | None = None,
     prompt: Callable[[], str] | None = None,
-) -> Found:
+) -> FoundKey:
     """The key that counts: the first source that has one.
 
     A stored key is handed out only for the API at which it was found valid.
@@ -152,7 +152,7 @@ def find_key(
         >>> find_key(settings, "nbci_test_" + "0123456789ab" * 4).location
         'the argument'
     """
-    passed: list[Sighting] = []
+    passed: list[SourceResult] = []
     argument, given = in_argument(given), None
     for seen in _all_sightings(settings, argument, environ):
         found = _key_of(seen)
@@ -161,16 +161,16 @@ def find_key(
         passed.append(seen)
     key = _from_prompt(settings, prompt)
     if key is not None:
-        return Found(key, "prompt", _PROMPT_PLACE)
+        return FoundKey(key, "prompt", _PROMPT_PLACE)
     notes = " ".join(seen.note for seen in passed if seen.note)
     raise MissingKeyError(f"No API key was found. {notes}".rstrip())
 
 
-def cheap_key(
+def find_key_without_store(
     settings: Settings,
     given: str | ApiKey | None = None,
     environ: Mapping[str, str] | None = None,
-) -> Found | None:
+) -> FoundKey | None:
     """The key of the first four sources: no credential store, no prompt; None where they have none.
 
     Args:
@@ -182,7 +182,8 @@ def cheap_key(
         ConfigurationError: As for :func:`find_key`.
 
     Example:
-        >>> cheap_key(Settings(), environ={"NIMBUS_API_KEY": "nbci_test_" + "0123456789ab" * 4}).source
+        >>> environ = {"NIMBUS_API_KEY": "nbci_test_" + "0123456789ab" * 4}
+        >>> find_key_without_store(Settings(), environ=environ).source
         'environment'
     """
     argument, given = in_argument(given), None
@@ -203,15 +204,17 @@ def explain(settings: Settings, environ: Mapping[str, str] | None = None) -> Key
     seen.append(known or in_store(settings))
     seen.append(in_julia(settings))
     seen.append(
-        Sighting(source="prompt", location=_PROMPT_PLACE, state="skipped", detail="asked only when needed")
+        SourceResult(
+            source="prompt", location=_PROMPT_PLACE, state="skipped", detail="asked only when needed"
+        )
     )
     first = next((one for one in seen if one.decides), None)
     return KeyResolution(tuple(_report(one, first) for one in seen))
 
 
 def _cheap_sightings(
-    settings: Settings, argument: Sighting, environ: Mapping[str, str] | None
-) -> Iterator[Sighting]:
+    settings: Settings, argument: SourceResult, environ: Mapping[str, str] | None
+) -> Iterator[SourceResult]:
     yield argument
     yield in_environment(os.environ if environ is None else environ)
     yield in_dotenv(settings)
@@ -219,22 +222,22 @@ def _cheap_sightings(
 
 
 def _all_sightings(
-    settings: Settings, argument: Sighting, environ: Mapping[str, str] | None
-) -> Iterator[Sighting]:
+    settings: Settings, argument: SourceResult, environ: Mapping[str, str] | None
+) -> Iterator[SourceResult]:
     yield from _cheap_sightings(settings, argument, environ)
     yield in_store(settings)
     yield in_julia(settings)
 
 
-def _key_of(seen: Sighting) -> Found | None:
+def _key_of(seen: SourceResult) -> FoundKey | None:
     if seen.error is not None:
         raise seen.error
     if seen.key is None or seen.state != "found":
         return None
-    return Found(seen.key, seen.source, seen.location, store=seen.store)
+    return FoundKey(seen.key, seen.source, seen.location, store=seen.store)
 
 
-def _report(seen: Sighting, first: Sighting | None) -> SourceReport:
+def _report(seen: SourceResult, first: SourceResult | None) -> SourceReport:
     read = None if seen.key is None else (seen.key.masked, seen.key.fingerprint)
     masked, fingerprint = read or seen.shown or (None, None)
     state, detail = seen.state, seen.detail
@@ -251,7 +254,7 @@ def _report(seen: Sighting, first: Sighting | None) -> SourceReport:
 
 
 def _from_prompt(settings: Settings, prompt: Callable[[], str] | None) -> ApiKey | None:
-    if prompt is None and not person_present():
+    if prompt is None and not is_interactive():
         return None
     label = f"Nimbus API key for {settings.api_url} (hidden; Enter for none): "
     tries = 0
@@ -262,9 +265,9 @@ def _from_prompt(settings: Settings, prompt: Callable[[], str] | None) -> ApiKey
         tries += 1
         if tries == PROMPT_TRIES:
             raise answer
-        tell(answer.message)
+        print_notice(answer.message)
 
 
-def _answer(label: str, prompt: Callable[[], str] | None) -> Given:
-    text = ask_hidden(label) if prompt is None else prompt()
-    return received(text.strip() or None) if text else None
+def _answer(label: str, prompt: Callable[[], str] | None) -> ParsedKey:
+    text = prompt_hidden(label) if prompt is None else prompt()
+    return parse_key(text.strip() or None) if text else None

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.display.terminal import person_present, tell
+from nimbus_sdk.display.terminal import is_interactive, print_notice
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
 from nimbus_sdk.storage.keyring_breaker import read_breaker, trip
@@ -48,7 +48,7 @@ class Patience:
     @classmethod
     def here(cls) -> Patience:
         """2 s where nobody can answer a prompt, 60 s where a person can."""
-        return cls(60.0, 2.0) if person_present() else cls(2.0, 2.0)
+        return cls(60.0, 2.0) if is_interactive() else cls(2.0, 2.0)
 
 
 class KeyringStore(Generic[K_co]):
@@ -191,7 +191,7 @@ def _in_time(action: Callable[[KeyringBackend], T], patience: Patience) -> _Valu
     except Empty:
         if patience.seconds <= patience.quiet:
             raise
-    tell("Waiting for the system's key store; answer its prompt …")
+    print_notice("Waiting for the system's key store; answer its prompt …")
     return answers.get(timeout=patience.seconds - patience.quiet)
 
 

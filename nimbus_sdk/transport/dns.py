@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 from nimbus_sdk.config.settings import LOOPBACK
 from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
 from nimbus_sdk.transport.proxies import Proxies
-from nimbus_sdk.transport.status import unknown_host
-from nimbus_sdk.transport.threads import Overdue, in_time
+from nimbus_sdk.transport.status import unknown_host_error
+from nimbus_sdk.transport.threads import TimeLimitError, run_with_timeout
 
 
-def known_addresses(url: str, seconds: float) -> int:
+def count_addresses(url: str, seconds: float) -> int:
     """How many addresses the host of a URL has, found within the time given.
 
     A name server that does not answer holds up ``getaddrinfo`` for up to a minute, and with it any
@@ -29,13 +29,13 @@ def known_addresses(url: str, seconds: float) -> int:
         return 1
     try:
         port = parts.port or parts.scheme
-        entries = in_time(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
-    except Overdue:
+        entries = run_with_timeout(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
+    except TimeLimitError:
         fault: NimbusError = NimbusTimeoutError(
             f"No name server answered for {host} within {seconds:.1f} s.", sent=False
         )
     except (OSError, UnicodeError) as error:
-        fault = unknown_host(host, error)
+        fault = unknown_host_error(host, error)
     else:
         return max(1, len({entry[4] for entry in entries}))
     raise fault

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import NimbusConnectionError, NimbusError, RateLimitError
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.flow import Answer, Call, Flow, Pause, Step, Work
+from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response, Sleep, Step
 from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS, Limits
-from nimbus_sdk.transport.retry import Trail, policy
-from nimbus_sdk.transport.status import checked
+from nimbus_sdk.transport.retry import AttemptHistory, retry_policy
+from nimbus_sdk.transport.status import raise_for_status
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -87,27 +87,27 @@ class Driver:
         self.close()
 
     def _perform(self, step: Step, deadline: Deadline) -> object:
-        if isinstance(step, Work):
+        if isinstance(step, Blocking):
             with _uncounted(deadline):
                 return step.run()
-        if isinstance(step, Pause):
+        if isinstance(step, Sleep):
             deadline.extend(step.seconds)
             self._sleep(step.seconds)
             return None
-        return self._exchange(prepared(step, self._settings), deadline)
+        return self._exchange(prepare_request(step, self._settings), deadline)
 
-    def _exchange(self, call: Call, whole: Deadline) -> Answer:
+    def _exchange(self, call: Request, whole: Deadline) -> Response:
         from tenacity import Retrying
 
-        deadline = budget_of(call, whole)
-        trail = Trail()
+        deadline = request_deadline(call, whole)
+        trail = AttemptHistory()
 
-        def attempt() -> Answer:
+        def attempt() -> Response:
             with _recorded(trail):
-                self._sleep(reserved(self._limits, call, deadline))
-                return settled(self._limits, call, self._carrier().send(call, deadline))
+                self._sleep(reserve_slot(self._limits, call, deadline))
+                return check_response(self._limits, call, self._carrier().send(call, deadline))
 
-        return Retrying(sleep=self._sleep, **policy(call, deadline))(attempt)
+        return Retrying(sleep=self._sleep, **retry_policy(call, deadline))(attempt)
 
     def _carrier(self) -> Transport:
         if self._transport is None:
@@ -173,29 +173,29 @@ class AsyncDriver:
         await self.aclose()
 
     async def _perform(self, step: Step, deadline: Deadline) -> object:
-        if isinstance(step, Work):
-            from nimbus_sdk.transport.threads import in_thread
+        if isinstance(step, Blocking):
+            from nimbus_sdk.transport.threads import run_in_thread
 
             with _uncounted(deadline):
-                return await in_thread(step.run)
-        if isinstance(step, Pause):
+                return await run_in_thread(step.run)
+        if isinstance(step, Sleep):
             deadline.extend(step.seconds)
             await self._sleep(step.seconds)
             return None
-        return await self._exchange(prepared(step, self._settings), deadline)
+        return await self._exchange(prepare_request(step, self._settings), deadline)
 
-    async def _exchange(self, call: Call, whole: Deadline) -> Answer:
+    async def _exchange(self, call: Request, whole: Deadline) -> Response:
         from tenacity import AsyncRetrying
 
-        deadline = budget_of(call, whole)
-        trail = Trail()
+        deadline = request_deadline(call, whole)
+        trail = AttemptHistory()
 
-        async def attempt() -> Answer:
+        async def attempt() -> Response:
             with _recorded(trail):
-                await self._sleep(reserved(self._limits, call, deadline))
-                return settled(self._limits, call, await self._carrier().send(call, deadline))
+                await self._sleep(reserve_slot(self._limits, call, deadline))
+                return check_response(self._limits, call, await self._carrier().send(call, deadline))
 
-        return await AsyncRetrying(sleep=self._sleep, **policy(call, deadline))(attempt)
+        return await AsyncRetrying(sleep=self._sleep, **retry_policy(call, deadline))(attempt)
 
     def _carrier(self) -> AsyncTransport:
         if self._transport is None:
@@ -222,7 +222,7 @@ class _recorded:  # noqa: N801 - reads as the statement it makes
 
     __slots__ = ("_trail",)
 
-    def __init__(self, trail: Trail) -> None:
+    def __init__(self, trail: AttemptHistory) -> None:
         self._trail = trail
 
     def __enter__(self) -> None:
@@ -245,7 +245,7 @@ def _uncounted(deadline: Deadline) -> Iterator[None]:
         deadline.extend(time.monotonic() - started)
 
 
-def prepared(call: Call, settings: Settings) -> Call:
+def prepare_request(call: Request, settings: Settings) -> Request:
     """The call with its request id, if calls may be made at all.
 
     Raises:
@@ -265,14 +265,14 @@ def prepared(call: Call, settings: Settings) -> Call:
     return dataclasses.replace(call, headers={**call.headers, "X-Request-ID": uuid.uuid4().hex})
 
 
-def budget_of(call: Call, whole: Deadline) -> Deadline:
+def request_deadline(call: Request, whole: Deadline) -> Deadline:
     """The time that a call may take out of the whole conversation's."""
     if call.allowance:
         whole.extend(call.allowance)
     return whole.within(call.patience)
 
 
-def reserved(limits: Limits, call: Call, deadline: Deadline) -> float:
+def reserve_slot(limits: Limits, call: Request, deadline: Deadline) -> float:
     """Seconds to wait before the request keeps to the service's limits.
 
     Raises:
@@ -290,10 +290,10 @@ def reserved(limits: Limits, call: Call, deadline: Deadline) -> float:
     return wait
 
 
-def settled(limits: Limits, call: Call, answer: Answer) -> Answer:
+def check_response(limits: Limits, call: Request, answer: Response) -> Response:
     """The answer, checked, once the limits have learned from it."""
     # Where no limit is documented, what a header counts may be one key's or one path's, and no other's.
     if call.per_minute is not None:
         server_now = time.time() + (answer.clock_offset or 0.0)
         limits.observe(origin(call.url), call.name, answer.headers, server_now, time.monotonic())
-    return checked(call, answer)
+    return raise_for_status(call, answer)

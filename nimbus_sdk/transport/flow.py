@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar, cast
 
-from nimbus_sdk.config.keys import tellings
+from nimbus_sdk.config.keys import maskable_forms
 from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import ConfigurationError, ResponseFormatError
 
@@ -38,7 +38,7 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Request:
     """One request to a service, with all that its retries may do.
 
     Attributes:
@@ -77,11 +77,11 @@ class Call:
     def hidden(self) -> tuple[str, ...]:
         """All that must not come back in the service's words: what body and header carry."""
         carried = self.secrets if self.auth is None else (*self.secrets, self.auth.secret)
-        return tuple(telling for secret in carried for telling in tellings(secret))
+        return tuple(telling for secret in carried for telling in maskable_forms(secret))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Response:
     """What came back; header names are in lower case.
 
     Attributes:
@@ -106,9 +106,9 @@ class Answer:
             return json.loads(self.body, object_pairs_hook=_unambiguous)
         except (ValueError, RecursionError) as error:
             fault = type(error).__name__
-        from nimbus_sdk.transport.redaction import foreign
+        from nimbus_sdk.transport.redaction import sanitize
 
-        kind = foreign(self.headers.get("content-type", "no content type"), self.secrets, limit=80)
+        kind = sanitize(self.headers.get("content-type", "no content type"), self.secrets, limit=80)
         # Raised here and not in the handler: json's error holds the whole body, and with it perhaps a token.
         raise ResponseFormatError(
             f"The service answered {self.status} with something that is not the JSON expected "
@@ -117,37 +117,37 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Blocking:
     """A blocking local job: disk, keyring, hashing. Async drivers send it to a thread."""
 
     run: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Sleep:
     """A wait for someone else on this machine, in seconds; it does not count against the budget."""
 
     seconds: float
 
 
-Step: TypeAlias = Call | Work | Pause
+Step: TypeAlias = Request | Blocking | Sleep
 Flow: TypeAlias = Generator[Step, object, T]
 
 
-def call(step: Call) -> Flow[Answer]:
-    """Send a request from within a flow: ``answer = yield from call(Call(…))``."""
-    answer = cast(Answer, (yield step))
+def send(step: Request) -> Flow[Response]:
+    """Send a request from within a flow: ``response = yield from send(Request(…))``."""
+    answer = cast(Response, (yield step))
     return replace(answer, secrets=step.hidden)
 
 
-def work(run: Callable[[], T]) -> Flow[T]:
-    """Run a blocking job from within a flow: ``record = yield from work(store.read)``."""
-    return cast(T, (yield Work(run)))
+def run_blocking(run: Callable[[], T]) -> Flow[T]:
+    """Run a blocking job from within a flow: ``record = yield from run_blocking(store.read)``."""
+    return cast(T, (yield Blocking(run)))
 
 
-def pause(seconds: float) -> Flow[None]:
+def sleep(seconds: float) -> Flow[None]:
     """Wait from within a flow."""
-    yield Pause(seconds)
+    yield Sleep(seconds)
 
 
 def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -17,13 +17,13 @@ import httpx
 from nimbus_sdk._version import __version__
 from nimbus_sdk.errors import ConfigurationError, NimbusError, NimbusTimeoutError, ResponseFormatError
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.dns import known_addresses
-from nimbus_sdk.transport.flow import BODY_LIMIT, Answer, Call
-from nimbus_sdk.transport.proxies import Ways
-from nimbus_sdk.transport.redaction import bare, foreign, guard_loggers
-from nimbus_sdk.transport.retry import http_date
+from nimbus_sdk.transport.dns import count_addresses
+from nimbus_sdk.transport.flow import BODY_LIMIT, Request, Response
+from nimbus_sdk.transport.proxies import ClientPool
+from nimbus_sdk.transport.redaction import guard_loggers, sanitize, strip_tracebacks
+from nimbus_sdk.transport.retry import parse_http_date
 from nimbus_sdk.transport.status import from_exception
-from nimbus_sdk.transport.threads import Overdue, in_time
+from nimbus_sdk.transport.threads import TimeLimitError, run_with_timeout
 from nimbus_sdk.transport.tls import tls_context
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ _log = logging.getLogger("nimbus_sdk.transport")
 class Transport(Protocol):
     """Carries one request; hand in your own to test a program without a server."""
 
-    def send(self, call: Call, deadline: Deadline) -> Answer:
+    def send(self, call: Request, deadline: Deadline) -> Response:
         """Send once and give what came back, whatever its status.
 
         Raises:
@@ -56,7 +56,7 @@ class Transport(Protocol):
 class AsyncTransport(Protocol):
     """The awaitable twin of :class:`Transport`."""
 
-    async def send(self, call: Call, deadline: Deadline) -> Answer:
+    async def send(self, call: Request, deadline: Deadline) -> Response:
         """Send once and give what came back, whatever its status."""
         ...
 
@@ -72,11 +72,11 @@ class HttpTransport:
         guard_loggers()
         context = tls_context()
         # httpx must not read the environment: it breaks off over some entries of NO_PROXY.
-        self._ways = Ways(
+        self._ways = ClientPool(
             lambda proxy: httpx.Client(verify=context, follow_redirects=False, proxy=proxy, trust_env=False)
         )
 
-    def send(self, call: Call, deadline: Deadline) -> Answer:
+    def send(self, call: Request, deadline: Deadline) -> Response:
         """Send once; see :class:`Transport`."""
 
         def head() -> httpx.Response:
@@ -88,14 +88,14 @@ class HttpTransport:
             return _on_time(call, deadline, lambda: self._exchange(call, deadline, head))
         return self._exchange(call, deadline, lambda: _on_time(call, deadline, head))
 
-    def _head(self, call: Call, deadline: Deadline) -> httpx.Response:
-        addresses = known_addresses(call.url, _seconds(deadline, CONNECT_SECONDS))
+    def _head(self, call: Request, deadline: Deadline) -> httpx.Response:
+        addresses = count_addresses(call.url, _seconds(deadline, CONNECT_SECONDS))
         # Each address of a host is tried in turn, each with the whole timeout.
         connect = CONNECT_SECONDS / addresses
         client = self._ways.to(call.url)
         return client.send(_request(client, call, deadline, connect), stream=True)
 
-    def _exchange(self, call: Call, deadline: Deadline, head: Callable[[], httpx.Response]) -> Answer:
+    def _exchange(self, call: Request, deadline: Deadline, head: Callable[[], httpx.Response]) -> Response:
         reception = _Reception(call, deadline)
         try:
             response = head()
@@ -109,7 +109,7 @@ class HttpTransport:
             # The frames below hold a piece of the body, those of httpx the request; both may hold a secret.
             raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:  # noqa: BLE001
-            raise bare(error)  # noqa: B904
+            raise strip_tracebacks(error)  # noqa: B904
         else:
             return reception.answer()
         # Raised here and not in the handler, so that no httpx object with its headers hangs on the error.
@@ -127,13 +127,13 @@ class AsyncHttpTransport:
     def __init__(self) -> None:
         guard_loggers()
         context = tls_context()
-        self._ways = Ways(
+        self._ways = ClientPool(
             lambda proxy: httpx.AsyncClient(
                 verify=context, follow_redirects=False, proxy=proxy, trust_env=False
             )
         )
 
-    async def send(self, call: Call, deadline: Deadline) -> Answer:
+    async def send(self, call: Request, deadline: Deadline) -> Response:
         """Send once; see :class:`AsyncTransport`."""
         try:
             with anyio.fail_after(_seconds(deadline, inf)):
@@ -142,7 +142,7 @@ class AsyncHttpTransport:
             fault = _too_slow(call)
         raise fault
 
-    async def _exchange(self, call: Call, deadline: Deadline) -> Answer:
+    async def _exchange(self, call: Request, deadline: Deadline) -> Response:
         client = await anyio.to_thread.run_sync(self._way, call, deadline)
         reception = _Reception(call, deadline)
         try:
@@ -156,14 +156,14 @@ class AsyncHttpTransport:
         except NimbusError as error:
             raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:  # noqa: BLE001
-            raise bare(error)  # noqa: B904
+            raise strip_tracebacks(error)  # noqa: B904
         else:
             return reception.answer()
         raise fault
 
-    def _way(self, call: Call, deadline: Deadline) -> httpx.AsyncClient:
+    def _way(self, call: Request, deadline: Deadline) -> httpx.AsyncClient:
         # Both may ask a name server, which would hold up the event loop.
-        known_addresses(call.url, _seconds(deadline, CONNECT_SECONDS))
+        count_addresses(call.url, _seconds(deadline, CONNECT_SECONDS))
         return self._ways.to(call.url)
 
     async def aclose(self) -> None:
@@ -175,7 +175,7 @@ class AsyncHttpTransport:
 class _Reception:
     """Takes an answer in, piece by piece, within its bounds."""
 
-    def __init__(self, call: Call, deadline: Deadline) -> None:
+    def __init__(self, call: Request, deadline: Deadline) -> None:
         self._call = call
         self._deadline = deadline
         self._started = time.monotonic()
@@ -220,9 +220,9 @@ class _Reception:
         else:
             self._pieces.append(chunk)
 
-    def answer(self) -> Answer:
-        told_id = foreign(self._headers.get("x-request-id", ""), self._call.hidden, limit=ID_LIMIT)
-        answer = Answer(
+    def answer(self) -> Response:
+        told_id = sanitize(self._headers.get("x-request-id", ""), self._call.hidden, limit=ID_LIMIT)
+        answer = Response(
             status=self._status,
             headers=self._headers,
             body=b"".join(self._pieces),
@@ -239,7 +239,7 @@ class _Reception:
 
 
 def _request(
-    client: httpx.Client | httpx.AsyncClient, call: Call, deadline: Deadline, connect: float
+    client: httpx.Client | httpx.AsyncClient, call: Request, deadline: Deadline, connect: float
 ) -> httpx.Request:
     headers = {
         "User-Agent": USER_AGENT,
@@ -269,20 +269,20 @@ def _request(
 
 
 def _clock_offset(date: str) -> float | None:
-    told = http_date(date)
+    told = parse_http_date(date)
     offset = None if told is None else told.timestamp() - time.time()
     return offset if offset is not None and abs(offset) < NO_CLOCK_SECONDS else None
 
 
-def _on_time(call: Call, deadline: Deadline, job: Callable[[], T]) -> T:
+def _on_time(call: Request, deadline: Deadline, job: Callable[[], T]) -> T:
     try:
-        return in_time(job, _seconds(deadline, inf))
-    except Overdue:
+        return run_with_timeout(job, _seconds(deadline, inf))
+    except TimeLimitError:
         fault = _too_slow(call)
     raise fault
 
 
-def _too_slow(call: Call) -> NimbusTimeoutError:
+def _too_slow(call: Request) -> NimbusTimeoutError:
     return NimbusTimeoutError(f"{urlsplit(call.url).netloc} answered {call.name} too slowly.")
 
 

@@ -19,13 +19,13 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from nimbus_sdk.errors import ResponseFormatError
-from nimbus_sdk.transport.flow import Answer
-from nimbus_sdk.transport.redaction import masked, visible
+from nimbus_sdk.transport.flow import Response
+from nimbus_sdk.transport.redaction import mask_values, strip_invisible
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def parsed(kind: type[M], answer: Answer) -> M:
+def parse_response(kind: type[M], answer: Response) -> M:
     """The answer's body as a model; what the call carried is masked in its texts.
 
     Raises:
@@ -40,11 +40,11 @@ def parsed(kind: type[M], answer: Answer) -> M:
     raise _misfit(kind, faults)
 
 
-def fitted(kind: type[M], fields: object) -> M:
+def parse_fields(kind: type[M], fields: object) -> M:
     """A part of an answer, already read as JSON, as a model.
 
     Raises:
-        ResponseFormatError: As for :func:`parsed`.
+        ResponseFormatError: As for :func:`parse_response`.
     """
     try:
         # As JSON once more: a model is as strict as its source, and JSON has no times of its own.
@@ -105,19 +105,19 @@ def _printable(text: str, info: ValidationInfo) -> str:
     tables = text.translate(_UNPRINTABLE)
     secrets = (info.context or {}).get(SECRETS, ())
     # A secret that is broken up by what is invisible reads as a whole.
-    seen = visible(tables)
-    washed = masked(seen, secrets)
+    seen = strip_invisible(tables)
+    washed = mask_values(seen, secrets)
     return tables if washed == seen else washed
 
 
-def printable_values(value: object, info: ValidationInfo) -> object:
+def strip_values(value: object, info: ValidationInfo) -> object:
     """JSON of any shape without signs that drive a terminal, and without secrets."""
     if isinstance(value, str):
         return _printable(value, info)
     if isinstance(value, list):
-        return [printable_values(part, info) for part in value]
+        return [strip_values(part, info) for part in value]
     if isinstance(value, dict):
-        return {_printable(name, info): printable_values(part, info) for name, part in value.items()}
+        return {_printable(name, info): strip_values(part, info) for name, part in value.items()}
     return value
 
 

@@ -76,7 +76,7 @@ class Proxies:
         return self.system and bool(urllib.request.proxy_bypass(host))
 
 
-class Ways(Generic[C]):
+class ClientPool(Generic[C]):
     """The clients that lead out: one goes straight, and one goes through each proxy.
 
     The one for a proxy is made with the first request that goes there: a proxy that cannot be used must not

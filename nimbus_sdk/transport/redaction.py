@@ -38,7 +38,7 @@ _LOGGERS = (
 )
 
 
-def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Text without keys, tokens, credentials in URLs, and queries.
 
     Args:
@@ -49,20 +49,20 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
         >>> scrub("GET https://host/file?sig=abc with nbci_test_" + "0" * 48)
         'GET https://host/file?… with nbci_test_…'
     """
-    text = masked(text, secrets)
+    text = mask_values(text, secrets)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return text
 
 
-def foreign(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
+def sanitize(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
     """Text that a server wrote, fit for a terminal: scrubbed, one line, nothing invisible in it, bounded."""
     # Scrubbed last: a secret that was broken up by what is invisible is whole again only now.
-    line = scrub(" ".join(visible(text[:_FOREIGN_READ]).split()), secrets)
+    line = redact(" ".join(strip_invisible(text[:_FOREIGN_READ]).split()), secrets)
     return line if len(line) <= limit else f"{line[:limit]}{MASK}"
 
 
-def bare(error: E) -> E:
+def strip_tracebacks(error: E) -> E:
     """The error without the frames that it went through, and those of the errors before it.
 
     For errors that come out of code whose frames hold secrets, such as the request's header and body:
@@ -80,7 +80,7 @@ class RedactingFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Rewrite the record's message; every record passes."""
-        record.msg = scrub(record.getMessage())
+        record.msg = redact(record.getMessage())
         record.args = ()
         return True
 
@@ -93,7 +93,7 @@ def guard_loggers() -> None:
             logger.addFilter(RedactingFilter())
 
 
-def masked(text: str, secrets: Iterable[str]) -> str:
+def mask_values(text: str, secrets: Iterable[str]) -> str:
     """Text with these values masked wherever they stand, in capitals or not: hexadecimal digits are neither.
 
     Example:
@@ -111,7 +111,7 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-def visible(text: str) -> str:
+def strip_invisible(text: str) -> str:
     """Text without what nobody sees; white space stays.
 
     Example:

@@ -16,7 +16,7 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.flow import Call
+from nimbus_sdk.transport.flow import Request
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -39,7 +39,7 @@ class Policy(TypedDict):
     reraise: bool
 
 
-def policy(call: Call, deadline: Deadline) -> Policy:
+def retry_policy(call: Request, deadline: Deadline) -> Policy:
     """The recipe for one call: at most four tries, full jitter, all within the budget."""
     from tenacity import retry_if_exception, wait_random_exponential
 
@@ -49,14 +49,14 @@ def policy(call: Call, deadline: Deadline) -> Policy:
         return state.attempt_number >= TRIES or state.upcoming_sleep >= deadline.remaining()
 
     def wait(state: RetryCallState) -> float:
-        asked = asked_wait(state.outcome.exception() if state.outcome else None)
+        asked = requested_wait(state.outcome.exception() if state.outcome else None)
         return backoff(state) if asked is None else asked
 
-    repeat = retry_if_exception(lambda error: may_repeat(call, error))
+    repeat = retry_if_exception(lambda error: is_retryable(call, error))
     return {"stop": stop, "wait": wait, "retry": repeat, "reraise": True}
 
 
-def may_repeat(call: Call, error: BaseException) -> bool:
+def is_retryable(call: Request, error: BaseException) -> bool:
     """Whether trying again can help, and can do no harm."""
     if isinstance(error, RateLimitError):
         return error.status is not None
@@ -65,13 +65,13 @@ def may_repeat(call: Call, error: BaseException) -> bool:
     return call.repeatable and isinstance(error, ServerError)
 
 
-def asked_wait(error: BaseException | None) -> float | None:
+def requested_wait(error: BaseException | None) -> float | None:
     """Seconds that the service asked to wait, or None."""
     return error.retry_after if isinstance(error, ApiError) else None
 
 
 @dataclass(slots=True)
-class Trail:
+class AttemptHistory:
     """What earlier attempts of a call met; told to the error that ends it."""
 
     attempts: int = 0
@@ -91,7 +91,7 @@ def _is_lost(error: NimbusError) -> bool:
     return isinstance(error, ServerError) and error.status in _LOST_BEHIND_A_GATEWAY
 
 
-def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds to wait, from any form in which a service says so.
 
     ``Retry-After`` in seconds or as an HTTP date (RFC 9110, 10.2.3; a date is compared with the answer's
@@ -105,16 +105,16 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     text = headers.get("retry-after", "").strip()
     if text.replace(".", "", 1).isascii() and text.replace(".", "", 1).isdigit():
         return min(float(text), LONGEST_ASKED_SECONDS)
-    moment = http_date(text)
+    moment = parse_http_date(text)
     if moment is None and headers.get("x-ratelimit-remaining", "").strip() == "0":
         moment = _unix(headers.get("x-ratelimit-reset", ""))
     if moment is None:
         return None
-    here = http_date(headers.get("date", "")) or now or datetime.now(UTC)
+    here = parse_http_date(headers.get("date", "")) or now or datetime.now(UTC)
     return min(max(0.0, (moment - here).total_seconds()), LONGEST_ASKED_SECONDS)
 
 
-def http_date(text: str) -> datetime | None:
+def parse_http_date(text: str) -> datetime | None:
     """An HTTP date as an aware datetime, or None where it is none."""
     try:
         moment = parsedate_to_datetime(text)

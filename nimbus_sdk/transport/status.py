@@ -27,9 +27,9 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
     ServerError,
 )
-from nimbus_sdk.transport.flow import Answer, Call
-from nimbus_sdk.transport.redaction import foreign
-from nimbus_sdk.transport.retry import retry_after
+from nimbus_sdk.transport.flow import Request, Response
+from nimbus_sdk.transport.redaction import sanitize
+from nimbus_sdk.transport.retry import parse_retry_after
 
 if TYPE_CHECKING:
     import httpx
@@ -66,7 +66,7 @@ _IN_BETWEEN = (
 )
 
 
-def checked(call: Call, answer: Answer) -> Answer:
+def raise_for_status(call: Request, answer: Response) -> Response:
     """The answer, if it is one that the call expects.
 
     Raises:
@@ -78,7 +78,7 @@ def checked(call: Call, answer: Answer) -> Answer:
     raise _refusal(call, answer)
 
 
-def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NimbusError:
+def from_exception(call: Request, error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NimbusError:
     """The error that a failed exchange stands for. Its text names the host, never a URL's query."""
     import httpx
 
@@ -88,10 +88,10 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
     if isinstance(error, httpx.TimeoutException):
         return NimbusTimeoutError(f"{host} did not answer in time ({call.name}).", sent=sent)
     if (unresolved := _first(causes, socket.gaierror)) is not None:
-        return unknown_host(host, unresolved)
+        return unknown_host_error(host, unresolved)
     if (untrusted := _first(causes, ssl.SSLCertVerificationError)) is not None:
         return NimbusConnectionError(
-            f"The certificate of {host} is not trusted ({foreign(untrusted.verify_message, secrets)}).",
+            f"The certificate of {host} is not trusted ({sanitize(untrusted.verify_message, secrets)}).",
             passing=False,
             sent=False,
             hint="If your network opens TLS connections, set SSL_CERT_FILE to its root certificate "
@@ -99,7 +99,7 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
         )
     if isinstance(error, httpx.ProxyError):
         return NimbusConnectionError(
-            f"The proxy on the way to {host} refused: {foreign(str(error), secrets)}.",
+            f"The proxy on the way to {host} refused: {sanitize(str(error), secrets)}.",
             passing=False,
             sent=False,
             hint="Check HTTPS_PROXY (user and password belong into its URL) and NO_PROXY.",
@@ -121,24 +121,24 @@ def from_exception(call: Call, error: httpx.HTTPError | httpx.InvalidURL | OSErr
         )
     if isinstance(error, httpx.RemoteProtocolError):
         return NimbusConnectionError(
-            f"{host} broke off in mid-answer ({call.name}: {foreign(str(error), secrets, limit=120)})."
+            f"{host} broke off in mid-answer ({call.name}: {sanitize(str(error), secrets, limit=120)})."
         )
-    told = foreign(str(error), secrets, limit=120) or type(error).__name__
+    told = sanitize(str(error), secrets, limit=120) or type(error).__name__
     return NimbusConnectionError(f"{host} cannot be reached ({call.name}: {told}).", sent=sent)
 
 
-def unknown_host(host: str, error: OSError | UnicodeError) -> NimbusConnectionError:
+def unknown_host_error(host: str, error: OSError | UnicodeError) -> NimbusConnectionError:
     """The name of the service's host could not be resolved, or is none."""
     reason = error.strerror if isinstance(error, OSError) else None
     return NimbusConnectionError(
-        f"The name {host} cannot be resolved ({foreign(reason or type(error).__name__)}).",
+        f"The name {host} cannot be resolved ({sanitize(reason or type(error).__name__)}).",
         passing=False,
         sent=False,
         hint="Check the network connection, the DNS server and the proxy variables, then try again.",
     )
 
 
-def _refusal(call: Call, answer: Answer) -> NimbusError:
+def _refusal(call: Request, answer: Response) -> NimbusError:
     host, request_id = urlsplit(call.url).netloc, _word(answer.request_id, call.hidden)
     if 300 <= answer.status < 400:
         return ApiError(
@@ -165,7 +165,7 @@ def _refusal(call: Call, answer: Answer) -> NimbusError:
         f"{host} refused {call.name} with status {answer.status}{text}.".replace("..", "."),
         status=answer.status,
         request_id=said.request_id or request_id,
-        retry_after=retry_after(answer.headers),
+        retry_after=parse_retry_after(answer.headers),
         hint=hint,
     )
     # What the service did not say must not be mistaken for its word: a dead key is remembered by its code.
@@ -184,12 +184,12 @@ class _Said:
         error = outer.get("error")
         inner = error if isinstance(error, dict) else outer
         text = inner.get("message") or (error if isinstance(error, str) else None)
-        self.message = foreign(text, secrets) if isinstance(text, str) else None
+        self.message = sanitize(text, secrets) if isinstance(text, str) else None
         self.code = _word(inner.get("code"), secrets)
         self.request_id = _word(inner.get("requestId") or inner.get("request_id"), secrets)
 
     @classmethod
-    def read(cls, call: Call, answer: Answer) -> _Said:
+    def read(cls, call: Request, answer: Response) -> _Said:
         try:
             fields = answer.json()
         except ResponseFormatError:
@@ -197,18 +197,18 @@ class _Said:
         return cls(fields if isinstance(fields, dict) else None, call.hidden)
 
 
-def _target(call: Call, answer: Answer) -> str:
+def _target(call: Request, answer: Response) -> str:
     try:
         host = urlsplit(answer.headers.get("location", "")).hostname
     except ValueError:
         host = None
-    return foreign(host or "", call.hidden, limit=80) or "an unnamed place"
+    return sanitize(host or "", call.hidden, limit=80) or "an unnamed place"
 
 
 def _word(value: object, secrets: tuple[str, ...]) -> str | None:
     if not isinstance(value, str):
         return None
-    return foreign(value, secrets, limit=80) or None
+    return sanitize(value, secrets, limit=80) or None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

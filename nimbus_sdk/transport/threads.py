@@ -14,21 +14,21 @@ T = TypeVar("T")
 POLL_SECONDS = 0.01
 
 
-class Overdue(Exception):  # noqa: N818 - says what the job is; nobody but the caller of in_time meets it
+class TimeLimitError(Exception):
     """A job took longer than it was given."""
 
 
-def in_time(job: Callable[[], T], seconds: float) -> T:
+def run_with_timeout(job: Callable[[], T], seconds: float) -> T:
     """Run a blocking job, and wait for it no longer than so many seconds.
 
     For what knows no timeout of its own, or only one from byte to byte. A job that is overdue is left to
     itself in a daemon thread, so it must touch nothing that its caller goes on to use.
 
     Raises:
-        Overdue: It is still at it.
+        TimeLimitError: It is still at it.
 
     Example:
-        >>> in_time(lambda: 2 + 3, seconds=5)
+        >>> run_with_timeout(lambda: 2 + 3, seconds=5)
         5
     """
     results: list[T] = []
@@ -48,10 +48,10 @@ def in_time(job: Callable[[], T], seconds: float) -> T:
     if faults:
         # Popped, so that no frame of the traceback keeps the error, and with it itself, alive.
         raise faults.pop()
-    raise Overdue
+    raise TimeLimitError
 
 
-async def in_thread(job: Callable[[], T]) -> T:
+async def run_in_thread(job: Callable[[], T]) -> T:
     """Run a blocking job in a thread, and come back only once it is over or will never begin.
 
     anyio's shield keeps its own cancellation out, but ``asyncio.Task.cancel()``, and with it

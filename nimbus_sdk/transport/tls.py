@@ -12,7 +12,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
-from nimbus_sdk.transport.redaction import foreign
+from nimbus_sdk.transport.redaction import sanitize
 
 EXTRA_ROOTS = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 FOLDERS = "SSL_CERT_DIR"
@@ -101,7 +101,7 @@ def certificate_issuer(url: str, seconds: float) -> str:
             shown = secured.getpeercert(binary_form=True) or b""
     except OSError as error:
         raise NimbusConnectionError(
-            f"{parts.netloc} shows no certificate ({foreign(error.strerror or type(error).__name__)})."
+            f"{parts.netloc} shows no certificate ({sanitize(error.strerror or type(error).__name__)})."
         ) from None
     return _text(_ORGANIZATION, shown) or _text(_COMMON_NAME, shown) or "an unnamed issuer"
 
@@ -111,4 +111,4 @@ def _text(field: re.Pattern[bytes], certificate: bytes) -> str:
     if found is None:
         return ""
     length = found[1][0]
-    return foreign(certificate[found.end() : found.end() + length].decode("utf-8", "replace"), limit=100)
+    return sanitize(certificate[found.end() : found.end() + length].decode("utf-8", "replace"), limit=100)

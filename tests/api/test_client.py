@@ -10,7 +10,7 @@ import pytest
 import respx
 
 from nimbus_sdk import AsyncNimbusClient, NimbusClient, errors
-from nimbus_sdk.transport.flow import Answer
+from nimbus_sdk.transport.flow import Response
 from tests.api.conftest import BASE, KEY
 from tests.support.evidence import everything_in, strangers_in
 
@@ -304,7 +304,7 @@ def test_a_transport_of_ones_own_needs_no_server(face):
     class Canned:
         def send(self, call, deadline):
             calls.append(call.name)
-            return Answer(status=200, headers={}, body=json.dumps({**LICENSE, **PERSON}).encode())
+            return Response(status=200, headers={}, body=json.dumps({**LICENSE, **PERSON}).encode())
 
         def close(self):
             calls.append("closed")

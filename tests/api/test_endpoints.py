@@ -13,7 +13,7 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
     ServerError,
 )
-from nimbus_sdk.transport.flow import Answer
+from nimbus_sdk.transport.flow import Response
 
 BASE = "https://api.nimbusbci.com"
 KEY = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
@@ -23,7 +23,7 @@ LICENSE = {"valid": True, "license_type": "free", "features": ["batch_inference"
 
 def answer(body, status=200, **headers):
     """An answer of the service."""
-    return Answer(status=status, headers=headers, body=json.dumps(body).encode())
+    return Response(status=status, headers=headers, body=json.dumps(body).encode())
 
 
 def finish(flow, reply):
@@ -178,7 +178,7 @@ def test_a_service_that_says_it_is_unwell_has_answered():
     flow = endpoints.health(BASE)
     next(flow)
     with pytest.raises(ServerError) as caught:
-        flow.send(Answer(status=503, headers={"content-type": "text/html"}, body=b"<html>", request_id="r"))
+        flow.send(Response(status=503, headers={"content-type": "text/html"}, body=b"<html>", request_id="r"))
     assert (caught.value.status, caught.value.request_id) == (503, "r")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nimbus_sdk.config.keys import ApiKey, accepted, received
+from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.errors import ApiError, InvalidKeyFormatError, NimbusError
 
 HEX = "a1b2c3d4e5f6" * 4
@@ -85,12 +85,12 @@ def test_every_other_length_is_refused(digits):
 @given(text=st.text(min_size=8, max_size=90))
 def test_a_refusal_never_repeats_the_text(text):
     """Whatever was handed over may be a secret of something else."""
-    outcome = received(text)
+    outcome = parse_key(text)
     if isinstance(outcome, ApiKey):
         assert outcome.reveal() in text
     else:
         # What the message says of any text as long, such as "Nimbus A", is no repetition of this one.
-        assume(text not in str(received("\0" * len(text))))
+        assume(text not in str(parse_key("\0" * len(text))))
         assert text not in str(outcome)
         assert outcome.__traceback__ is None
 
@@ -124,10 +124,10 @@ def test_a_key_is_not_pickled():
 
 def test_what_was_received_is_a_key_a_fault_or_nothing():
     """The fault is handed on as a value, and raised where the text is gone."""
-    assert received(None) is None
-    assert accepted(received(None)) is None
-    assert accepted(received(LIVE)) == ApiKey.parse(LIVE)
-    fault = received("nothing like it")
+    assert parse_key(None) is None
+    assert raise_if_invalid(parse_key(None)) is None
+    assert raise_if_invalid(parse_key(LIVE)) == ApiKey.parse(LIVE)
+    fault = parse_key("nothing like it")
     assert isinstance(fault, NimbusError)
     with pytest.raises(InvalidKeyFormatError):
-        accepted(fault)
+        raise_if_invalid(fault)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nimbus_sdk.display.terminal import ask_hidden, person_present, tell
+from nimbus_sdk.display.terminal import is_interactive, print_notice, prompt_hidden
 
 TERMINAL = SimpleNamespace(isatty=lambda: True)
 PIPE = SimpleNamespace(isatty=lambda: False)
@@ -35,7 +35,7 @@ def test_a_person_needs_a_terminal_to_read_and_to_type(monkeypatch, stdin, stder
     """Input and error output must both be terminals; none at all, or a closed one, is nobody."""
     monkeypatch.setattr(sys, "stdin", stdin)
     monkeypatch.setattr(sys, "stderr", stderr)
-    assert person_present() is there
+    assert is_interactive() is there
 
 
 @pytest.mark.parametrize(("running", "asks"), [(True, True), (False, True), (True, False)])
@@ -46,13 +46,13 @@ def test_a_running_kernel_is_a_person_and_an_imported_one_is_not(monkeypatch, ru
     application = SimpleNamespace(initialized=lambda: running, instance=lambda: instance)
     kernel = SimpleNamespace(IPKernelApp=application)
     monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", kernel)
-    assert person_present() is (running and asks)
+    assert is_interactive() is (running and asks)
 
 
 def test_the_answer_is_given_back(monkeypatch):
     """What the hidden prompt receives is the answer; the question is shown."""
     monkeypatch.setattr(getpass, "getpass", lambda label: f"{label}typed")
-    assert ask_hidden("Key: ") == "Key: typed"
+    assert prompt_hidden("Key: ") == "Key: typed"
 
 
 def no_echo_control(label):
@@ -73,12 +73,12 @@ def test_where_it_cannot_be_hidden_nothing_is_asked(monkeypatch, fault):
     monkeypatch.setattr(getpass, "getpass", ask)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert ask_hidden("Key: ") is None
+        assert prompt_hidden("Key: ") is None
 
 
 def test_a_line_goes_beside_the_output(capsys, monkeypatch):
     """Lines for people go to the error output; without one they are dropped."""
-    tell("a line")
+    print_notice("a line")
     assert capsys.readouterr() == ("", "a line\n")
     monkeypatch.setattr(sys, "stderr", None)
-    tell("nobody reads this")
+    print_notice("nobody reads this")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.flow import Answer, Call
+from nimbus_sdk.transport.flow import Request, Response
 from nimbus_sdk.transport.http import AsyncHttpTransport, HttpTransport
 from tests.qualification.gate import Gate, pass_on
 from tests.qualification.matrix_stories import Step, Story
@@ -60,7 +60,7 @@ class Road:
         self._cell = cell
         self.sent: Counter[str] = Counter()
 
-    def led(self, call: Call) -> Call:
+    def led(self, call: Request) -> Request:
         """The call as it goes out."""
         self.sent[call.name] += 1
         fault = self._cell.fault
@@ -82,7 +82,7 @@ class Carrier:
         self._road = road
         self._http = HttpTransport()
 
-    def send(self, call: Call, deadline: Deadline) -> Answer:
+    def send(self, call: Request, deadline: Deadline) -> Response:
         """Send once."""
         return self._http.send(self._road.led(call), deadline)
 
@@ -98,7 +98,7 @@ class AsyncCarrier:
         self._road = road
         self._http = AsyncHttpTransport()
 
-    async def send(self, call: Call, deadline: Deadline) -> Answer:
+    async def send(self, call: Request, deadline: Deadline) -> Response:
         """Send once."""
         led = await asyncio.to_thread(self._road.led, call)
         return await self._http.send(led, deadline)

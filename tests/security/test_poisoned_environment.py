@@ -90,7 +90,7 @@ def test_a_key_that_a_person_gives_goes_where_that_person_says(
     assert heard(evil).count(key) == 2
     asked = """
 import getpass, nimbus_sdk.storage.key_lookup as sources
-sources.person_present = lambda: True
+sources.is_interactive = lambda: True
 getpass.getpass = lambda label: print(label)
 import nimbus_sdk
 try:

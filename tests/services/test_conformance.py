@@ -16,7 +16,7 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
     RateLimitError,
 )
-from nimbus_sdk.transport.flow import Answer
+from nimbus_sdk.transport.flow import Response
 from tests.services.conftest import KEYS, NEUROAI_KEY, NEXUS_KEY, NIMBUS_OS_KEY
 
 
@@ -29,7 +29,7 @@ class Spy:
     def send(self, call, deadline):
         """Note the call."""
         self.calls.append(call)
-        return Answer(status=200, headers={}, body=b"{}")
+        return Response(status=200, headers={}, body=b"{}")
 
     def close(self):
         """Nothing is open."""

@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from nimbus_sdk.core.wheel import switching, unpack, verify
 from nimbus_sdk.core.wheel.manifest import InstalledCore
-from nimbus_sdk.transport.flow import Answer, Call, Flow, Work
+from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response
 
 PURE = "py3-none-any"
 SOURCE = '''\
@@ -147,17 +147,17 @@ def installed(core_folder: Path, version: str = "1.0.0", **wheel) -> InstalledCo
     return core
 
 
-def answer(status: int = 200, body: object = b"", **headers: str) -> Answer:
+def answer(status: int = 200, body: object = b"", **headers: str) -> Response:
     """An answer; a body that is no bytes is sent as JSON; underscores in header names are dashes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(
+    return Response(
         status=status,
         headers={name.replace("_", "-"): value for name, value in headers.items()},
         body=content,
     )
 
 
-Reply = Answer | Exception | Callable[[Call], Answer]
+Reply = Response | Exception | Callable[[Request], Response]
 
 
 def play(flow: Flow, *replies: Reply):
@@ -166,16 +166,16 @@ def play(flow: Flow, *replies: Reply):
     Returns:
         What the flow gave, and the calls it made.
     """
-    calls: list[Call] = []
+    calls: list[Request] = []
     waiting = list(replies)
     try:
         step = next(flow)
         while True:
             try:
-                if isinstance(step, Work):
+                if isinstance(step, Blocking):
                     got = step.run()
                 else:
-                    assert isinstance(step, Call)
+                    assert isinstance(step, Request)
                     calls.append(step)
                     assert waiting, f"nobody answers {step.name}"
                     reply = waiting.pop(0)
@@ -193,10 +193,12 @@ def play(flow: Flow, *replies: Reply):
         flow.close()
 
 
-def sending(content: bytes, status: int = 200, *, chunk: int = 7, **headers: str) -> Callable[[Call], Answer]:
+def sending(
+    content: bytes, status: int = 200, *, chunk: int = 7, **headers: str
+) -> Callable[[Request], Response]:
     """A reply that feeds the call's sink, as a transport does; the headers asked for are in ``asked``."""
 
-    def reply(step: Call) -> Answer:
+    def reply(step: Request) -> Response:
         assert step.sink is not None
         reply.asked = dict(step.sink.request_headers())  # type: ignore[attr-defined]
         plain = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -12,7 +12,7 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.transport import driver
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.driver import AsyncDriver, Driver
-from nimbus_sdk.transport.flow import Answer, Call, Flow
+from nimbus_sdk.transport.flow import Flow, Request, Response
 from nimbus_sdk.transport.http import AsyncHttpTransport, HttpTransport
 from nimbus_sdk.transport.rate_limit import Limits
 
@@ -47,23 +47,23 @@ class Time:
 
 def said(
     status: int = 200, body: bytes = b"{}", headers: dict[str, str] | None = None, **more: object
-) -> Answer:
+) -> Response:
     """An answer."""
-    return Answer(status=status, headers=headers or {}, body=body, **more)  # type: ignore[arg-type]
+    return Response(status=status, headers=headers or {}, body=body, **more)  # type: ignore[arg-type]
 
 
 class Script:
     """A transport that plays answers and errors in order; the last one for ever."""
 
-    def __init__(self, time: Time, plays: Iterable[Answer | BaseException], cost: float = 0.0) -> None:
-        self.calls: list[Call] = []
+    def __init__(self, time: Time, plays: Iterable[Response | BaseException], cost: float = 0.0) -> None:
+        self.calls: list[Request] = []
         self.left: list[float] = []
         self.closed = 0
         self._time = time
         self._plays = list(plays)
         self._cost = cost
 
-    def send(self, call: Call, deadline: Deadline) -> Answer:
+    def send(self, call: Request, deadline: Deadline) -> Response:
         """Play the next one; a real transport keeps to the deadline, and so does this."""
         self.calls.append(call)
         self.left.append(deadline.remaining())
@@ -84,7 +84,7 @@ class AsyncScript:
     def __init__(self, script: Script) -> None:
         self._script = script
 
-    async def send(self, call: Call, deadline: Deadline) -> Answer:
+    async def send(self, call: Request, deadline: Deadline) -> Response:
         """Play the next one."""
         return self._script.send(call, deadline)
 
@@ -100,7 +100,7 @@ class Stage:
         self.kind = kind
         self.time = time
 
-    def script(self, *plays: Answer | BaseException, cost: float = 0.0) -> Script:
+    def script(self, *plays: Response | BaseException, cost: float = 0.0) -> Script:
         """A script that costs so many seconds a request."""
         return Script(self.time, plays, cost)
 
@@ -136,11 +136,11 @@ def stage(request: pytest.FixtureRequest, clock: Time) -> Stage:
 
 
 @pytest.fixture
-def a_call() -> Callable[..., Call]:
+def a_call() -> Callable[..., Request]:
     """Makes a call of no consequence."""
 
-    def make(**fields: object) -> Call:
-        return Call(
+    def make(**fields: object) -> Request:
+        return Request(
             **{"name": "validate", "method": "POST", "url": "https://api.nimbusbci.com/v1/x", **fields}
         )
 
@@ -148,17 +148,17 @@ def a_call() -> Callable[..., Call]:
 
 
 @pytest.fixture(params=["sync", "async"])
-def send(request: pytest.FixtureRequest) -> Callable[..., Answer]:
+def send(request: pytest.FixtureRequest) -> Callable[..., Response]:
     """Sends calls over real sockets, by one of the two transports; gives the last answer."""
 
-    def blocking(*calls: Call, seconds: float = 5.0) -> Answer:
+    def blocking(*calls: Request, seconds: float = 5.0) -> Response:
         transport = HttpTransport()
         try:
             return [transport.send(step, Deadline(seconds)) for step in calls][-1]
         finally:
             transport.close()
 
-    async def awaiting(*calls: Call, seconds: float = 5.0) -> Answer:
+    async def awaiting(*calls: Request, seconds: float = 5.0) -> Response:
         transport = AsyncHttpTransport()
         try:
             return [await transport.send(step, Deadline(seconds)) for step in calls][-1]

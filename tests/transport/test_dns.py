@@ -7,9 +7,9 @@ import time
 import pytest
 
 from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
-from nimbus_sdk.transport.dns import known_addresses
-from nimbus_sdk.transport.flow import Call
-from nimbus_sdk.transport.threads import Overdue, in_time
+from nimbus_sdk.transport.dns import count_addresses
+from nimbus_sdk.transport.flow import Request
+from nimbus_sdk.transport.threads import TimeLimitError, run_with_timeout
 from tests.support.evidence import strangers_in
 
 URL = "https://api.nimbusbci.com/v1/x"
@@ -39,7 +39,7 @@ def addresses(*hosts):
 def test_a_host_is_resolved_and_its_addresses_are_counted(names):
     """Two addresses, one of them told twice, are two."""
     asked = names(lambda host: addresses("192.0.2.1", "192.0.2.2", "192.0.2.1"))
-    assert known_addresses(URL, 1.0) == 2
+    assert count_addresses(URL, 1.0) == 2
     assert asked == ["api.nimbusbci.com"]
 
 
@@ -56,7 +56,7 @@ def test_a_host_is_resolved_and_its_addresses_are_counted(names):
 def test_loopback_and_plain_addresses_are_not_asked_for(names, url):
     """No name server is needed for what is no name."""
     asked = names(lambda host: [])
-    assert known_addresses(url, 1.0) == 1
+    assert count_addresses(url, 1.0) == 1
     assert asked == []
 
 
@@ -65,10 +65,10 @@ def test_behind_a_proxy_names_are_the_proxys_to_resolve(names, monkeypatch, vari
     """A network whose only way out is a proxy often resolves no outside name."""
     monkeypatch.setenv(variable, "http://127.0.0.1:3128")
     asked = names(lambda host: [])
-    assert known_addresses(URL, 1.0) == 1
+    assert count_addresses(URL, 1.0) == 1
     assert asked == []
     monkeypatch.setenv("no_proxy", "nimbusbci.com")
-    known_addresses(URL, 1.0)
+    count_addresses(URL, 1.0)
     assert asked == ["api.nimbusbci.com"]
 
 
@@ -94,7 +94,7 @@ def test_a_name_that_is_not_found_is_told_and_not_tried_again(names, error):
     """The message names the host and the reason; the hint speaks of DNS and proxy."""
     names(refuse(error))
     with pytest.raises(NimbusConnectionError, match=r"name api\.nimbusbci\.com cannot be resolved") as caught:
-        known_addresses(URL, 1.0)
+        count_addresses(URL, 1.0)
     assert caught.value.passing is False
     assert "DNS" in caught.value.hint
 
@@ -105,7 +105,7 @@ def test_a_name_server_that_hangs_costs_the_time_given(names):
     names(lambda host: free.wait(30) and [])
     started = time.monotonic()
     with pytest.raises(NimbusTimeoutError, match="No name server answered"):
-        known_addresses(URL, 0.1)
+        count_addresses(URL, 0.1)
     assert time.monotonic() - started < 0.6
     free.set()
 
@@ -117,7 +117,7 @@ def test_a_whole_exchange_with_a_hanging_name_server_ends_in_time(names, send):
     started = time.monotonic()
     try:
         with pytest.raises(NimbusTimeoutError) as caught:
-            send(Call(name="health", method="GET", url=URL), seconds=0.2)
+            send(Request(name="health", method="GET", url=URL), seconds=0.2)
     finally:
         free.set()
     assert time.monotonic() - started < 1.0
@@ -127,17 +127,17 @@ def test_a_whole_exchange_with_a_hanging_name_server_ends_in_time(names, send):
 def test_a_host_that_cannot_be_one_is_an_error_of_the_sdk(send):
     """A label of 70 letters is refused by the encoding of host names, which is not what a person reads."""
     with pytest.raises(NimbusConnectionError) as caught:
-        send(Call(name="health", method="GET", url=f"https://{'a' * 70}.invalid/"))
+        send(Request(name="health", method="GET", url=f"https://{'a' * 70}.invalid/"))
     assert strangers_in(caught.value) == []
 
 
 def test_a_job_in_time_gives_its_value_or_its_error():
     """A thread is between, and it does not show."""
-    assert in_time(lambda: 5, 5) == 5
+    assert run_with_timeout(lambda: 5, 5) == 5
     with pytest.raises(ZeroDivisionError):
-        in_time(lambda: 1 / 0, 5)
+        run_with_timeout(lambda: 1 / 0, 5)
     with pytest.raises(KeyboardInterrupt):
-        in_time(lambda: (_ for _ in ()).throw(KeyboardInterrupt), 5)
+        run_with_timeout(lambda: (_ for _ in ()).throw(KeyboardInterrupt), 5)
 
 
 def test_an_overdue_job_does_not_keep_the_interpreter_alive(fresh):
@@ -145,14 +145,14 @@ def test_an_overdue_job_does_not_keep_the_interpreter_alive(fresh):
     started = time.monotonic()
     fresh(
         "import time\n"
-        "from nimbus_sdk.transport.threads import Overdue, in_time\n"
+        "from nimbus_sdk.transport.threads import TimeLimitError, run_with_timeout\n"
         "try:\n"
-        "    in_time(lambda: time.sleep(30), 0.05)\n"
-        "except Overdue:\n"
+        "    run_with_timeout(lambda: time.sleep(30), 0.05)\n"
+        "except TimeLimitError:\n"
         "    pass\n"
         "else:\n"
         "    raise SystemExit('it was waited for')\n"
     )
     assert time.monotonic() - started < 10
-    with pytest.raises(Overdue):
-        in_time(lambda: time.sleep(0.05), 0.001)
+    with pytest.raises(TimeLimitError):
+        run_with_timeout(lambda: time.sleep(0.05), 0.001)

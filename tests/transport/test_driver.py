@@ -21,22 +21,22 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.driver import AsyncDriver, Driver, run, run_async
-from nimbus_sdk.transport.flow import call, pause, work
+from nimbus_sdk.transport.flow import run_blocking, send, sleep
 from nimbus_sdk.transport.rate_limit import Limits
 from tests.transport.conftest import Stage, Time, said
 
 
 def asking(step):
     """A flow of one request."""
-    return (yield from call(step))
+    return (yield from send(step))
 
 
 def test_a_flow_gets_the_answer_and_its_value_comes_back(stage, a_call):
     """What a flow returns is what run gives."""
 
     def flow():
-        answer = yield from call(a_call())
-        return answer.status, (yield from work(lambda: "local"))
+        answer = yield from send(a_call())
+        return answer.status, (yield from run_blocking(lambda: "local"))
 
     assert stage.run(flow(), stage.script(said(200))) == (200, "local")
 
@@ -66,9 +66,9 @@ def test_the_tries_of_one_request_have_one_request_id(stage, a_call):
     """Support finds all tries by one id; another request has another; a given one is kept."""
 
     def flow():
-        yield from call(a_call())
-        yield from call(a_call())
-        yield from call(a_call(headers={"X-Request-ID": "mine"}))
+        yield from send(a_call())
+        yield from send(a_call())
+        yield from send(a_call(headers={"X-Request-ID": "mine"}))
 
     script = stage.script(said(500), said(200))
     stage.run(flow(), script)
@@ -137,7 +137,7 @@ def test_the_timeout_bounds_the_whole_conversation(clock, a_call, kind, plays, c
 
     def flow():
         for _ in range(3):
-            yield from call(a_call())
+            yield from send(a_call())
 
     script = stage.script(*plays, cost=cost)
     try:
@@ -153,9 +153,9 @@ def test_a_call_with_patience_has_less_time_and_the_flow_keeps_the_rest(stage, a
 
     def flow():
         with pytest.raises(ServerError):
-            yield from call(a_call(name="hurried", patience=1.4))
+            yield from send(a_call(name="hurried", patience=1.4))
         with pytest.raises(ServerError):
-            yield from call(a_call(name="patient"))
+            yield from send(a_call(name="patient"))
 
     script = stage.script(said(500), cost=1.0)
     stage.run(flow(), script, timeout=30)
@@ -175,9 +175,9 @@ def test_waiting_for_another_process_takes_nothing_from_the_network(stage, a_cal
     """A pause, and local work, leave the time for the services as it was."""
 
     def flow():
-        yield from pause(500.0)
-        yield from work(lambda: stage.time.sleep(500.0))
-        yield from call(a_call())
+        yield from sleep(500.0)
+        yield from run_blocking(lambda: stage.time.sleep(500.0))
+        yield from send(a_call())
 
     script = stage.script(said(200))
     stage.run(flow(), script, timeout=30)
@@ -190,9 +190,9 @@ def test_an_error_is_thrown_into_the_flow_which_may_go_on(stage, a_call):
 
     def flow():
         try:
-            yield from call(a_call(name="first"))
+            yield from send(a_call(name="first"))
         except KeyNotFoundError as error:
-            return error.status, (yield from call(a_call(name="second"))).status
+            return error.status, (yield from send(a_call(name="second"))).status
 
     script = stage.script(said(404, b'{"error": "no", "code": "KEY_NOT_FOUND"}'), said(200))
     assert stage.run(flow(), script) == (404, 200)
@@ -204,7 +204,7 @@ def test_an_error_of_local_work_is_thrown_into_the_flow_too(stage):
 
     def flow():
         with pytest.raises(OSError, match="full"):
-            yield from work(lambda: (_ for _ in ()).throw(OSError("full")))
+            yield from run_blocking(lambda: (_ for _ in ()).throw(OSError("full")))
         return "went on"
 
     assert stage.run(flow(), stage.script(said())) == "went on"
@@ -216,7 +216,7 @@ def test_what_a_flow_does_not_handle_comes_out_and_its_finally_runs(stage, a_cal
 
     def flow():
         try:
-            yield from call(a_call())
+            yield from send(a_call())
         finally:
             given_back.append(True)
 
@@ -231,8 +231,8 @@ def test_an_interrupt_gives_the_lock_back(stage, tmp_path):
 
     def flow():
         try:
-            assert (yield from work(lock.try_acquire))
-            yield from work(lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+            assert (yield from run_blocking(lock.try_acquire))
+            yield from run_blocking(lambda: (_ for _ in ()).throw(KeyboardInterrupt))
         finally:
             lock.release()
 
@@ -257,8 +257,8 @@ def test_a_cancelled_task_gives_the_lock_back(clock, a_call, tmp_path):
 
     def flow():
         try:
-            yield from work(lock.try_acquire)
-            yield from call(a_call())
+            yield from run_blocking(lock.try_acquire)
+            yield from send(a_call())
         finally:
             lock.release()
 
@@ -288,7 +288,7 @@ def test_a_cancelled_task_lets_the_local_work_finish_first(times):
 
     def flow():
         try:
-            yield from work(slow)
+            yield from run_blocking(slow)
         finally:
             steps.append("closed")
 
@@ -311,8 +311,8 @@ def test_a_cancelled_scope_lets_the_local_work_finish_first():
 
     def flow():
         try:
-            yield from work(lambda: (real_time.sleep(0.1), steps.append("written")))
-            yield from work(lambda: steps.append("begun"))
+            yield from run_blocking(lambda: (real_time.sleep(0.1), steps.append("written")))
+            yield from run_blocking(lambda: steps.append("begun"))
         finally:
             steps.append("closed")
 
@@ -332,9 +332,9 @@ def test_local_work_that_had_not_begun_is_not_begun_after_a_cancellation():
     async def main():
         limiter = anyio.to_thread.current_default_thread_limiter()
         limiter.total_tokens = 1
-        busy = asyncio.create_task(run_async(Settings(), work(free.wait)))
+        busy = asyncio.create_task(run_async(Settings(), run_blocking(free.wait)))
         await asyncio.sleep(0.02)
-        task = asyncio.create_task(run_async(Settings(), work(lambda: steps.append("begun"))))
+        task = asyncio.create_task(run_async(Settings(), run_blocking(lambda: steps.append("begun"))))
         await asyncio.sleep(0.02)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -357,7 +357,7 @@ def test_local_work_does_not_hold_up_the_loop():
 
     async def main():
         heart = asyncio.create_task(beating())
-        await run_async(Settings(), work(lambda: real_time.sleep(0.1)))
+        await run_async(Settings(), run_blocking(lambda: real_time.sleep(0.1)))
         heart.cancel()
 
     asyncio.run(main())
@@ -371,8 +371,8 @@ def test_offline_mode_sends_nothing(stage, a_call, monkeypatch, said_by):
         monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
 
     def flow():
-        assert (yield from work(lambda: 1)) == 1
-        yield from call(a_call())
+        assert (yield from run_blocking(lambda: 1)) == 1
+        yield from send(a_call())
 
     script = stage.script(said(200))
     with pytest.raises(NimbusConnectionError, match="Offline mode") as caught:
@@ -395,7 +395,7 @@ def test_a_client_keeps_to_the_limit_before_the_server_has_to_say_so(stage, a_ca
 
     def flow():
         for _ in range(3):
-            yield from call(a_call(per_minute=2))
+            yield from send(a_call(per_minute=2))
 
     script = stage.script(said(200))
     stage.run(flow(), script, timeout=70)
@@ -407,10 +407,10 @@ def test_a_limit_that_is_used_up_for_longer_than_there_is_time_is_an_error_at_on
     limits = Limits()
 
     def flow():
-        yield from call(a_call(per_minute=1))
+        yield from send(a_call(per_minute=1))
         for _ in range(3):
             with pytest.raises(RateLimitError) as caught:
-                yield from call(a_call(per_minute=1))
+                yield from send(a_call(per_minute=1))
             assert caught.value.status is None
             assert caught.value.retry_after == 60.0
             assert "validate" in caught.value.message
@@ -431,8 +431,8 @@ def test_the_servers_headers_slow_the_next_request(stage, a_call):
     }
 
     def flow():
-        yield from call(a_call(per_minute=100))
-        yield from call(a_call(per_minute=100))
+        yield from send(a_call(per_minute=100))
+        yield from send(a_call(per_minute=100))
 
     stage.run(flow(), stage.script(said(200, headers=headers, clock_offset=500.0)))
     assert stage.time.slept == [12.0]
@@ -465,16 +465,16 @@ def test_a_flow_without_requests_loads_no_network_library(fresh):
         "import sys\n"
         "from nimbus_sdk.config.settings import Settings\n"
         "from nimbus_sdk.transport.driver import run\n"
-        "from nimbus_sdk.transport.flow import work\n"
-        "assert run(Settings(), work(lambda: 5)) == 5\n"
+        "from nimbus_sdk.transport.flow import run_blocking\n"
+        "assert run(Settings(), run_blocking(lambda: 5)) == 5\n"
         "assert not {'httpx', 'tenacity', 'anyio', 'pydantic'} & set(sys.modules)\n"
     )
 
 
 def test_one_flow_can_be_run_with_a_driver_of_its_own():
     """run and run_async are enough where one conversation is all there is."""
-    assert run(Settings(), work(os.getpid)) == os.getpid()
-    assert asyncio.run(run_async(Settings(), work(lambda: 3))) == 3
+    assert run(Settings(), run_blocking(os.getpid)) == os.getpid()
+    assert asyncio.run(run_async(Settings(), run_blocking(lambda: 3))) == 3
 
 
 def test_the_awaitable_driver_waits_without_blocking():
@@ -484,7 +484,7 @@ def test_the_awaitable_driver_waits_without_blocking():
         before = real_time.monotonic()
         async with anyio.create_task_group() as group:
             for _ in range(20):
-                group.start_soon(run_async, Settings(), pause(0.05))
+                group.start_soon(run_async, Settings(), sleep(0.05))
         return real_time.monotonic() - before
 
     assert asyncio.run(main()) < 0.6

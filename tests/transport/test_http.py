@@ -18,7 +18,7 @@ from nimbus_sdk.errors import (
     NimbusTimeoutError,
     ResponseFormatError,
 )
-from nimbus_sdk.transport.flow import BODY_LIMIT, Call, HeaderAuth
+from nimbus_sdk.transport.flow import BODY_LIMIT, HeaderAuth, Request
 from tests.support.evidence import everything_in, strangers_in
 from tests.support.raw_server import head, saying, serving
 
@@ -28,7 +28,9 @@ KEY = "nbci_live_" + "0123456789ab" * 4
 def call_to(url, **fields):
     """A call with a key in its header."""
     auth = HeaderAuth("X-API-Key", KEY, origin(url))
-    return Call(**{"name": "models", "method": "GET", "url": f"{url}/v1/models/list", "auth": auth, **fields})
+    return Request(
+        **{"name": "models", "method": "GET", "url": f"{url}/v1/models/list", "auth": auth, **fields}
+    )
 
 
 def fails(send, step, kind, **options):

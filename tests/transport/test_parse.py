@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
 from nimbus_sdk.errors import ResponseFormatError
-from nimbus_sdk.transport.flow import Answer
-from nimbus_sdk.transport.parse import fitted, parsed
+from nimbus_sdk.transport.flow import Response
+from nimbus_sdk.transport.parse import parse_fields, parse_response
 from tests.support.evidence import everything_in, strangers_in
 
 KEY = "nbci_live_" + "0123456789ab" * 4
@@ -52,13 +52,13 @@ WHOLE = [
 
 def answer(body, **more):
     """An answer with a body."""
-    return Answer(**{"status": 200, "headers": {"content-type": "application/json"}, "body": body, **more})
+    return Response(**{"status": 200, "headers": {"content-type": "application/json"}, "body": body, **more})
 
 
 def fault(kind, body):
     """The error for a body, once it is known to hold no part of it."""
     with pytest.raises(ResponseFormatError) as caught:
-        parsed(kind, answer(body if isinstance(body, bytes) else json.dumps(body).encode()))
+        parse_response(kind, answer(body if isinstance(body, bytes) else json.dumps(body).encode()))
     assert strangers_in(caught.value) == []
     assert caught.value.__cause__ is None
     return caught.value
@@ -67,7 +67,7 @@ def fault(kind, body):
 def outcome(kind, body):
     """The error for a body, or None where it can be read; anything else comes out."""
     try:
-        parsed(kind, answer(body))
+        parse_response(kind, answer(body))
     except ResponseFormatError as error:
         return error
     return None
@@ -76,7 +76,7 @@ def outcome(kind, body):
 @pytest.mark.parametrize(("kind", "body"), WHOLE)
 def test_what_is_documented_is_read(kind, body):
     """Every answer as the documentation shows it, with a field that is not known here yet."""
-    assert isinstance(parsed(kind, answer(json.dumps({**body, "brand_new": [1]}).encode())), kind)
+    assert isinstance(parse_response(kind, answer(json.dumps({**body, "brand_new": [1]}).encode())), kind)
 
 
 @pytest.mark.parametrize(("kind", "body"), WHOLE)
@@ -151,11 +151,11 @@ def test_a_moment_that_does_not_exist_is_told(moment):
 
 def test_moments_are_read_in_utc():
     """An offset is taken into account; without one UTC is meant."""
-    read = parsed(
+    read = parse_response(
         Entitlement, answer(json.dumps({**ENTITLEMENT, "expires_at": "2026-01-01T02:00:00+02:00"}).encode())
     )
     assert read.expires_at.isoformat() == "2026-01-01T00:00:00+00:00"
-    read = parsed(
+    read = parse_response(
         Entitlement, answer(json.dumps({**ENTITLEMENT, "expires_at": "2026-01-01T00:00:00"}).encode())
     )
     assert read.expires_at.isoformat() == "2026-01-01T00:00:00+00:00"
@@ -164,7 +164,7 @@ def test_moments_are_read_in_utc():
 def test_null_in_the_quota_is_unlimited():
     """Enterprise has no limit, and an answer says so with null."""
     quota = {"monthly_limit": None, "used": 5, "remaining": None}
-    read = parsed(Entitlement, answer(json.dumps({**ENTITLEMENT, "quota": quota}).encode()))
+    read = parse_response(Entitlement, answer(json.dumps({**ENTITLEMENT, "quota": quota}).encode()))
     assert (read.quota.monthly_limit, read.quota.remaining) == (None, None)
 
 
@@ -197,7 +197,7 @@ def test_what_the_call_carried_is_masked_in_every_text(kind, body, echo):
         said = {**body, "models": [{**MODEL, "name": echo, "metadata": {echo: [{"a": echo}, 1]}}]}
     if kind is Entitlement:
         said["features"] = [echo]
-    read = parsed(kind, answer(json.dumps(said).encode(), secrets=(DIGITS, KEY)))
+    read = parse_response(kind, answer(json.dumps(said).encode(), secrets=(DIGITS, KEY)))
     told = f"{read!r} {read.model_dump()}".lower().replace("\\u200b", "")
     assert DIGITS not in told
     assert "…" in told
@@ -206,7 +206,7 @@ def test_what_the_call_carried_is_masked_in_every_text(kind, body, echo):
 def test_a_text_without_a_secret_is_left_as_it_is():
     """A joiner inside a name is part of the name."""
     said = {**ENTITLEMENT, "name": "\u0915\u094d\u200d\u0937"}
-    read = parsed(Entitlement, answer(json.dumps(said).encode(), secrets=(DIGITS, KEY)))
+    read = parse_response(Entitlement, answer(json.dumps(said).encode(), secrets=(DIGITS, KEY)))
     assert read.name == said["name"]
 
 
@@ -214,7 +214,7 @@ def test_the_type_of_a_body_that_is_none_does_not_tell_the_key():
     """The message quotes the content type, which the service may fill as it likes."""
     strange = answer(b"<", headers={"content-type": f"text/{DIGITS}\x1b[2J"}, secrets=(DIGITS, KEY))
     with pytest.raises(ResponseFormatError, match="text/…") as caught:
-        parsed(Revocation, strange)
+        parse_response(Revocation, strange)
     assert DIGITS not in everything_in(caught.value)
     assert "\x1b" not in str(caught.value)
 
@@ -248,7 +248,7 @@ def test_a_token_that_is_mistyped_is_not_shown():
 
 def test_a_token_does_not_show_itself():
     """Its repr and its dump are masked."""
-    token = parsed(GithubToken, answer(json.dumps(TOKEN).encode()))
+    token = parse_response(GithubToken, answer(json.dumps(TOKEN).encode()))
     assert TOKEN["github_token"] not in f"{token!r} {token} {token.model_dump_json()}"
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(token)
@@ -256,9 +256,9 @@ def test_a_token_does_not_show_itself():
 
 def test_a_part_of_an_answer_is_read_as_strictly():
     """What was read as JSON already is told in the same way when it does not fit."""
-    assert fitted(Revocation, {"revoked": True}).revoked is True
+    assert parse_fields(Revocation, {"revoked": True}).revoked is True
     with pytest.raises(ResponseFormatError, match="revoked") as caught:
-        fitted(Revocation, {"revoked": KEY})
+        parse_fields(Revocation, {"revoked": KEY})
     assert KEY not in everything_in(caught.value)
     assert strangers_in(caught.value) == []
 

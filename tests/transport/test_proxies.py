@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_sdk.transport.dns import known_addresses, proxy_for
+from nimbus_sdk.transport.dns import count_addresses, proxy_for
 from nimbus_sdk.transport.proxies import Proxies, Proxy
 
 API = "https://api.nimbusbci.com/v1/x"
@@ -135,8 +135,8 @@ def test_addresses_of_a_host_that_no_proxy_names_are_looked_up_here(monkeypatch)
     """Name resolution follows the way that the request will take."""
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", "fd00::/8,localhost:443")
-    assert known_addresses("https://unknown.invalid/", 1.0) == 1
-    assert known_addresses("https://localhost.:443/", 1.0) >= 1
+    assert count_addresses("https://unknown.invalid/", 1.0) == 1
+    assert count_addresses("https://localhost.:443/", 1.0) >= 1
 
 
 def test_asking_for_the_proxy_does_not_load_httpx(fresh):

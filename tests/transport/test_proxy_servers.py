@@ -12,7 +12,7 @@ import trustme
 
 from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
-from nimbus_sdk.transport.flow import Call, HeaderAuth
+from nimbus_sdk.transport.flow import HeaderAuth, Request
 from tests.support.evidence import everything_in, strangers_in
 from tests.support.raw_server import head, saying, serving
 
@@ -22,7 +22,7 @@ KEY = "nbci_live_" + "0123456789ab" * 4
 
 def to_api(url=API):
     """A call to the service, with a key."""
-    return Call(
+    return Request(
         name="models",
         method="GET",
         url=f"{url}/v1/models/list",
@@ -240,5 +240,5 @@ def test_a_netrc_is_never_read(send, own_world, monkeypatch):
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     with serving(saying(b"{}")) as server:
-        send(Call(name="health", method="GET", url=f"{server.url}/api/health"))
+        send(Request(name="health", method="GET", url=f"{server.url}/api/health"))
     assert "authorization" not in server.requests[0].headers

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from nimbus_sdk.transport.redaction import MASK, RedactingFilter, foreign, guard_loggers, scrub
+from nimbus_sdk.transport.redaction import MASK, RedactingFilter, guard_loggers, redact, sanitize
 
 HEX = st.text("0123456789abcdefABCDEF", min_size=48, max_size=48)
 WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -25,7 +25,7 @@ around = st.text(max_size=40)
 def test_a_key_or_token_is_gone_wherever_it_stands(before, secret, after):
     """Keys, GitHub tokens and JWTs are masked inside any text, also right after a letter."""
     assume(secret[12:] not in f"{before} {after}")
-    assert secret[12:] not in scrub(f"{before}{secret}{after}")
+    assert secret[12:] not in redact(f"{before}{secret}{after}")
 
 
 opaque = st.text(WORD + "-._~+/", min_size=12, max_size=60).map(lambda text: text + "==")
@@ -35,7 +35,7 @@ opaque = st.text(WORD + "-._~+/", min_size=12, max_size=60).map(lambda text: tex
 @example("BEARER ", "Bearer", "000000000000==")
 def test_what_follows_bearer_is_gone(before, scheme, secret):
     """A bearer or basic credential of any shape is masked."""
-    assert secret not in scrub(f"{before}{scheme} {secret}")
+    assert secret not in redact(f"{before}{scheme} {secret}")
 
 
 @given(
@@ -47,13 +47,13 @@ def test_what_follows_bearer_is_gone(before, scheme, secret):
 )
 def test_the_value_of_a_secret_header_or_field_is_gone(name, shape, secret):
     """What stands under a secret's name in a header, a JSON field or a query is masked."""
-    assert secret not in scrub(shape.format(name, secret))
+    assert secret not in redact(shape.format(name, secret))
 
 
 @given(st.one_of(keys, gh_tokens, opaque.map(lambda text: text.replace("/", "_"))))
 def test_a_secret_in_a_url_is_gone_and_the_place_is_not(secret):
     """User information and query of a URL are masked; host and path stay, so that it can be debugged."""
-    found = scrub(f"GET https://user:{secret}@host.example/path/x?sig={secret}&b=1 failed")
+    found = redact(f"GET https://user:{secret}@host.example/path/x?sig={secret}&b=1 failed")
     assert secret not in found
     assert "host.example/path/x" in found
     assert found.endswith(" failed")
@@ -61,19 +61,19 @@ def test_a_secret_in_a_url_is_gone_and_the_place_is_not(secret):
 
 def test_a_secret_that_is_known_is_gone_though_it_looks_like_nothing():
     """A value that was named is masked wherever it stands; an empty one masks nothing."""
-    assert scrub("the horse battery staple", ["battery", ""]) == f"the horse {MASK} staple"
+    assert redact("the horse battery staple", ["battery", ""]) == f"the horse {MASK} staple"
 
 
 def test_a_secret_is_known_in_capitals_too():
     """Hexadecimal digits mean the same in both, and the name of a host is told in small letters."""
-    assert scrub("a1B2c3 and A1b2C3", ["A1B2C3"]) == f"{MASK} and {MASK}"
-    assert scrub("a+b", ["A.B"]) == "a+b"
+    assert redact("a1B2c3 and A1b2C3", ["A1B2C3"]) == f"{MASK} and {MASK}"
+    assert redact("a+b", ["A.B"]) == "a+b"
 
 
 def test_ordinary_text_is_left_alone():
     """Nothing is masked in what people write about keys."""
     text = "A key is nbci_live_ or nbci_test_ and 48 digits; see https://docs.nimbusbci.com/authentication."
-    assert scrub(text) == text
+    assert redact(text) == text
 
 
 odd = st.sampled_from(
@@ -84,7 +84,7 @@ odd = st.sampled_from(
 @given(st.text(st.one_of(odd, st.characters()), max_size=600), st.integers(1, 400))
 def test_what_a_server_wrote_becomes_one_harmless_line(text, limit):
     """No control, format, surrogate or line character is left, and the length is bounded."""
-    line = foreign(text, limit=limit)
+    line = sanitize(text, limit=limit)
     assert len(line) <= limit + len(MASK)
     assert not [c for c in line if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
     line.encode("utf-8")
@@ -92,16 +92,16 @@ def test_what_a_server_wrote_becomes_one_harmless_line(text, limit):
 
 def test_colours_and_cursor_movements_are_gone():
     """An answer cannot rewrite the line above it or hide its own."""
-    assert "\x1b" not in foreign("\x1b[2K\x1b[1A\x1b[31mAll good\x1b[0m\x9b31m\r\nSecond\tline")
-    assert foreign("one\r\n  two\tthree") == "one two three"
-    assert foreign("abc\u202edcba\u2066\u200b") == "abcdcba"
+    assert "\x1b" not in sanitize("\x1b[2K\x1b[1A\x1b[31mAll good\x1b[0m\x9b31m\r\nSecond\tline")
+    assert sanitize("one\r\n  two\tthree") == "one two three"
+    assert sanitize("abc\u202edcba\u2066\u200b") == "abcdcba"
 
 
 @given(keys, st.integers(11, 50), st.sampled_from("\u200b\x00\x1b\u00ad\ufeff\u2060\u061c"))
 def test_a_key_that_was_broken_up_by_invisible_characters_is_gone_too(key, where, invisible):
     """What is masked is what would be read, not what was sent."""
     broken = f"{key[:where]}{invisible}{key[where:]}"
-    assert key not in foreign(f"your key {broken} is bad")
+    assert key not in sanitize(f"your key {broken} is bad")
 
 
 def test_a_log_record_is_scrubbed_with_its_arguments():
@@ -125,4 +125,4 @@ def test_loggers_are_guarded_once():
 @pytest.mark.parametrize("text", ["", "   ", "\n", "\x00"])
 def test_nothing_stays_nothing(text):
     """An empty answer gives an empty line."""
-    assert foreign(text) == ""
+    assert sanitize(text) == ""

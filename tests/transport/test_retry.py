@@ -13,11 +13,11 @@ from nimbus_sdk.transport.retry import (
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
     TRIES,
-    Trail,
-    http_date,
-    may_repeat,
-    policy,
-    retry_after,
+    AttemptHistory,
+    is_retryable,
+    parse_http_date,
+    parse_retry_after,
+    retry_policy,
 )
 
 NOON = datetime(2025, 10, 31, 12, 0, 0, tzinfo=UTC)
@@ -75,21 +75,21 @@ def http(moment):
 )
 def test_every_form_of_the_servers_wait_is_read(headers, seconds):
     """Seconds, decimals, all three HTTP dates and the reset header give seconds; nonsense gives nothing."""
-    assert retry_after(headers) == seconds
+    assert parse_retry_after(headers) == seconds
 
 
 def test_a_date_is_measured_by_the_answers_own_clock_and_by_ours_only_without_one():
     """A wrong local clock does no harm to a wait that is told as a date."""
     wait_until = http(NOON + timedelta(seconds=30))
     wrong_here = NOON + timedelta(days=400)
-    assert retry_after({"retry-after": wait_until, "date": NOON_TEXT}, now=wrong_here) == 30.0
-    assert retry_after({"retry-after": wait_until}, now=NOON) == 30.0
-    assert retry_after({"retry-after": wait_until, "date": "gibberish"}, now=NOON) == 30.0
+    assert parse_retry_after({"retry-after": wait_until, "date": NOON_TEXT}, now=wrong_here) == 30.0
+    assert parse_retry_after({"retry-after": wait_until}, now=NOON) == 30.0
+    assert parse_retry_after({"retry-after": wait_until, "date": "gibberish"}, now=NOON) == 30.0
 
 
 def test_an_endless_row_of_digits_is_a_very_long_wait_that_is_still_a_number():
     """A huge Retry-After is bounded, so that whoever prints or adds it meets a finite number."""
-    assert 86_400 <= retry_after({"retry-after": "9" * 400}) < float("inf")
+    assert 86_400 <= parse_retry_after({"retry-after": "9" * 400}) < float("inf")
 
 
 @given(st.text())
@@ -97,14 +97,14 @@ def test_no_text_in_any_of_the_headers_breaks_the_reading(text):
     """Whatever stands in the headers, the wait is None or a finite number of seconds from 0 on."""
     for name in ("retry-after", "x-ratelimit-reset", "date"):
         headers = {"retry-after": NOON_TEXT, "x-ratelimit-remaining": "0", name: text}
-        wait = retry_after(headers)
+        wait = parse_retry_after(headers)
         assert wait is None or 0 <= wait < float("inf")
 
 
 def test_a_date_without_a_zone_is_utc():
     """The old asctime form names no zone, and HTTP means GMT by it."""
-    assert http_date("Fri Oct 31 12:00:00 2025") == NOON
-    assert http_date("") is None
+    assert parse_http_date("Fri Oct 31 12:00:00 2025") == NOON
+    assert parse_http_date("") is None
 
 
 REPEAT_TABLE = [
@@ -141,8 +141,8 @@ REPEAT_TABLE = [
 )
 def test_what_may_be_sent_again(a_call, error, repeatable, unrepeatable):
     """Only what may pass is tried again, and what may have been carried out only where that does no harm."""
-    assert may_repeat(a_call(), error) is repeatable
-    assert may_repeat(a_call(repeatable=False), error) is unrepeatable
+    assert is_retryable(a_call(), error) is repeatable
+    assert is_retryable(a_call(repeatable=False), error) is unrepeatable
 
 
 def test_every_error_class_has_a_row_in_the_table():
@@ -168,7 +168,7 @@ class Outcome:
 @given(st.integers(1, 50))
 def test_the_backoff_has_full_jitter_between_nothing_and_its_bounds(attempt):
     """Each wait is drawn from 0 to 0.5 s doubled a try, and never above 8 s."""
-    rules = policy(_A_CALL, Deadline(1e9))
+    rules = retry_policy(_A_CALL, Deadline(1e9))
     waits = [rules["wait"](Outcome(attempt, errors.ServerError("x", status=500))) for _ in range(20)]
     bound = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1))
     assert all(0 <= wait <= bound for wait in waits)
@@ -177,7 +177,7 @@ def test_the_backoff_has_full_jitter_between_nothing_and_its_bounds(attempt):
 
 def test_the_jitter_fills_the_whole_range():
     """Waits are spread from nearly none to nearly the bound, so that many clients do not come together."""
-    rules = policy(_A_CALL, Deadline(1e9))
+    rules = retry_policy(_A_CALL, Deadline(1e9))
     waits = [rules["wait"](Outcome(4, errors.ServerError("x", status=500))) for _ in range(2000)]
     assert min(waits) < 0.1 * 4
     assert max(waits) > 0.9 * 4
@@ -185,7 +185,7 @@ def test_the_jitter_fills_the_whole_range():
 
 def test_the_wait_that_the_service_asked_for_comes_before_the_jitter():
     """Retry-After is kept to the second."""
-    rules = policy(_A_CALL, Deadline(1e9))
+    rules = retry_policy(_A_CALL, Deadline(1e9))
     asked = errors.RateLimitError("x", status=429, retry_after=7.0)
     assert rules["wait"](Outcome(1, asked)) == 7.0
     assert rules["wait"](Outcome(1, errors.NimbusTimeoutError("x"))) <= FIRST_WAIT_SECONDS
@@ -194,7 +194,7 @@ def test_the_wait_that_the_service_asked_for_comes_before_the_jitter():
 def test_there_are_four_tries_and_none_that_would_start_after_the_end():
     """Trying stops at the fourth attempt, or where the wait before the next reaches the deadline."""
     now = [0.0]
-    rules = policy(_A_CALL, Deadline(10.0, clock=lambda: now[0]))
+    rules = retry_policy(_A_CALL, Deadline(10.0, clock=lambda: now[0]))
     state = Outcome(TRIES - 1, errors.ServerError("x", status=500))
     assert rules["stop"](state) is False
     state.upcoming_sleep = 10.0
@@ -205,7 +205,7 @@ def test_there_are_four_tries_and_none_that_would_start_after_the_end():
 
 def test_an_error_is_told_what_came_before_it():
     """The last refusal knows how often the request was sent and whether an answer was lost before."""
-    trail = Trail()
+    trail = AttemptHistory()
     told = []
     for error in (
         errors.RateLimitError("x", status=429),
@@ -235,7 +235,7 @@ def test_an_error_is_told_what_came_before_it():
 )
 def test_only_an_answer_that_never_came_is_lost(before, lost):
     """A 500 is an answer: the service says that it failed. Behind a gateway it may have been carried out."""
-    trail, last = Trail(), errors.KeyNotFoundError("x", status=404)
+    trail, last = AttemptHistory(), errors.KeyNotFoundError("x", status=404)
     trail.note(before)
     trail.note(last)
     assert last.answer_lost is lost

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from nimbus_sdk import errors
 from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import ApiError, NimbusConnectionError, NimbusError, NimbusTimeoutError
-from nimbus_sdk.transport.flow import Answer, Call, HeaderAuth
-from nimbus_sdk.transport.status import checked, from_exception
+from nimbus_sdk.transport.flow import HeaderAuth, Request, Response
+from nimbus_sdk.transport.status import from_exception, raise_for_status
 from tests.support.raw_server import saying, serving
 
 API = "https://api.nimbusbci.com"
@@ -25,15 +25,17 @@ OPAQUE = "0pen-5esame-opaque-token"
 def call_with(secret=KEY, **fields):
     """A call that carries a secret in its header."""
     auth = HeaderAuth("X-API-Key", secret, origin(API))
-    return Call(**{"name": "models", "method": "GET", "url": f"{API}/v1/models/list", "auth": auth, **fields})
+    return Request(
+        **{"name": "models", "method": "GET", "url": f"{API}/v1/models/list", "auth": auth, **fields}
+    )
 
 
 def refusal(status, body, headers=None, step=None):
     """The error that an answer becomes."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = Answer(status=status, headers=headers or {}, body=content, request_id="req_1")
+    answer = Response(status=status, headers=headers or {}, body=content, request_id="req_1")
     with pytest.raises(NimbusError) as caught:
-        checked(step or call_with(), answer)
+        raise_for_status(step or call_with(), answer)
     return caught.value
 
 
@@ -226,9 +228,9 @@ def test_the_bare_digits_of_the_key_are_masked_wherever_the_key_travelled(status
     headers = {"location": f"https://{DIGITS}.example/"}
     for said in (body, {"error": echo, "code": echo}, {"message": echo}):
         content = json.dumps(said).encode()
-        answer = Answer(status=status, headers=headers, body=content, request_id=echo)
+        answer = Response(status=status, headers=headers, body=content, request_id=echo)
         with pytest.raises(ApiError) as caught:
-            checked(call_with(**carried), answer)
+            raise_for_status(call_with(**carried), answer)
         told = f"{caught.value} {caught.value!r} {vars(caught.value)}".lower()
         assert DIGITS not in told
         assert "…" in told
@@ -245,7 +247,7 @@ def test_a_broken_answer_does_not_tell_the_digits_either(kind):
 def test_a_call_does_not_show_the_secrets_it_carries():
     """Neither its repr nor that of its answer holds them."""
     step = call_with(**IN_BODY)
-    assert DIGITS not in f"{step!r} {Answer(status=200, headers={}, body=b'', secrets=step.hidden)!r}"
+    assert DIGITS not in f"{step!r} {Response(status=200, headers={}, body=b'', secrets=step.hidden)!r}"
 
 
 def test_a_service_cannot_steer_the_terminal_or_flood_it():
@@ -262,7 +264,7 @@ def test_a_service_cannot_steer_the_terminal_or_flood_it():
 def test_every_answer_is_an_answer_or_an_error_of_the_sdk(status, body, headers):
     """Whatever the status, the body and the headers, nothing else is raised."""
     try:
-        answer = checked(call_with(), Answer(status=status, headers=headers, body=body))
+        answer = raise_for_status(call_with(), Response(status=status, headers=headers, body=body))
     except NimbusError:
         assert not 200 <= status < 300
     else:
@@ -287,8 +289,8 @@ def test_no_shape_of_an_error_body_breaks_the_reading(status, body):
 
 def test_a_call_may_accept_what_others_refuse():
     """A status that a call expects is its answer."""
-    answer = Answer(status=503, headers={}, body=b"")
-    assert checked(call_with(accept=frozenset({503})), answer) is answer
+    answer = Response(status=503, headers={}, body=b"")
+    assert raise_for_status(call_with(accept=frozenset({503})), answer) is answer
 
 
 def caused(error, cause):
@@ -381,7 +383,7 @@ def test_a_real_echo_of_the_key_does_not_come_through(send):
         saying(text, "401 Unauthorized", f"X-Request-ID: {request.headers['x-api-key']}")(connection, request)
 
     with serving(echo) as server:
-        step = Call(
+        step = Request(
             name="models",
             method="GET",
             url=f"{server.url}/v1",
@@ -389,5 +391,5 @@ def test_a_real_echo_of_the_key_does_not_come_through(send):
         )
         answer = send(step)
         with pytest.raises(errors.InvalidKeyError) as caught:
-            checked(step, answer)
+            raise_for_status(step, answer)
     assert KEY not in f"{caught.value} {caught.value!r} {vars(caught.value)}"

@@ -11,7 +11,7 @@ import trustme
 
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
 from nimbus_sdk.transport import tls
-from nimbus_sdk.transport.flow import Call
+from nimbus_sdk.transport.flow import Request
 from nimbus_sdk.transport.tls import tls_context
 from tests.support.evidence import strangers_in
 from tests.support.raw_server import saying, serving
@@ -50,7 +50,7 @@ def secure(authority):
 
 def over_tls(server):
     """A call to a server over TLS."""
-    return Call(name="health", method="GET", url=f"https://127.0.0.1:{server.port}/api/health")
+    return Request(name="health", method="GET", url=f"https://127.0.0.1:{server.port}/api/health")
 
 
 def refused(send, server):

@@ -90,30 +90,30 @@ def _passphrase(file: Path | None, *, twice: bool) -> str:
     if file is not None:
         return _first_line(file)
     from nimbus_sdk.core.bundle.encryption import SHORTEST_PASSPHRASE, require_sealable
-    from nimbus_sdk.display.terminal import ask_hidden, person_present
+    from nimbus_sdk.display.terminal import is_interactive, prompt_hidden
 
     least = f" ({SHORTEST_PASSPHRASE} characters or more)" if twice else ""
-    typed = ask_hidden(f"Passphrase of the bundle{least}: ") if person_present() else None
+    typed = prompt_hidden(f"Passphrase of the bundle{least}: ") if is_interactive() else None
     if typed is None:
         raise ConfigurationError(
             "Nobody is here to type the passphrase.", hint="Give --passphrase-file with a file that holds it."
         )
     if twice:
         require_sealable(typed)
-    if twice and ask_hidden("The same again: ") != typed:
+    if twice and prompt_hidden("The same again: ") != typed:
         raise ConfigurationError("The two passphrases differ.", hint="Run it again.")
     return typed
 
 
 def _first_line(file: Path) -> str:
-    from nimbus_sdk.config.dotenv import decoded
+    from nimbus_sdk.config.dotenv import decode_text
 
     try:
         with file.open("rb") as opened:
             content = opened.read(_LONGEST_FILE)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read ({error.strerror}).") from None
-    line = re.split(r"[\r\n]", decoded(content), maxsplit=1)[0]
+    line = re.split(r"[\r\n]", decode_text(content), maxsplit=1)[0]
     if "\ufffd" in line:
         raise ConfigurationError(f"{file} is no text in UTF-8.", hint="Save it as UTF-8 and run it again.")
     return line

@@ -208,14 +208,14 @@ def _alone(profile: str | None, change: Callable[[Paths], T]) -> T:
     from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.storage.lock import Lock
     from nimbus_sdk.transport.driver import run
-    from nimbus_sdk.transport.flow import Flow, work
+    from nimbus_sdk.transport.flow import Flow, run_blocking
 
     settings = Settings.load(profile=profile)
     paths = settings.paths
 
     def changing() -> Flow[T]:
         with Lock(paths.lock) as lock:
-            yield from renewal.locked(lock)
-            return (yield from work(lambda: change(paths)))
+            yield from renewal.acquire_lock(lock)
+            return (yield from run_blocking(lambda: change(paths)))
 
     return run(settings, changing())

@@ -11,7 +11,7 @@ from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
 
 if TYPE_CHECKING:
-    from nimbus_sdk.storage.key_lookup import Found
+    from nimbus_sdk.storage.key_lookup import FoundKey
 
 _REFUSED = 1
 
@@ -124,11 +124,11 @@ def revoke(
         raise typer.Exit(_REFUSED)
 
 
-def _confirmed(found: Found) -> bool:
-    from nimbus_sdk.display.terminal import person_present
+def _confirmed(found: FoundKey) -> bool:
+    from nimbus_sdk.display.terminal import is_interactive
     from nimbus_sdk.errors import ConfigurationError
 
-    if not person_present():
+    if not is_interactive():
         raise ConfigurationError(
             f"Nobody is here to confirm that {found.key.masked} ({found.location}) is to be revoked.",
             hint="Give --yes to revoke it without a question; it cannot be undone.",

@@ -248,11 +248,11 @@ def delete(
     Example:
       nimbus-sdk neuroai keys delete key_5c9b40b787ade984 --yes
     """
-    from nimbus_sdk.display.terminal import person_present
+    from nimbus_sdk.display.terminal import is_interactive
     from nimbus_sdk.errors import ConfigurationError
     from nimbus_sdk.services import NeuroAI
 
-    if not yes and not person_present():
+    if not yes and not is_interactive():
         raise ConfigurationError(
             f"Nobody is here to confirm that {identifier} is to be deleted.", hint="Give --yes."
         )

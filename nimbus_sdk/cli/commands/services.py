@@ -36,11 +36,11 @@ def key_asked_for(name: str, *, from_stdin: bool) -> str | None:
         from_stdin: Whether it is piped in.
     """
     from nimbus_sdk.cli.ui.options import key_from_stdin
-    from nimbus_sdk.display.terminal import ask_hidden, person_present
+    from nimbus_sdk.display.terminal import is_interactive, prompt_hidden
 
     if from_stdin:
         return key_from_stdin()
-    return ask_hidden(f"{name} key (hidden): ") if person_present() else None
+    return prompt_hidden(f"{name} key (hidden): ") if is_interactive() else None
 
 
 def new_key(name: str, *, from_stdin: bool) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nimbus_sdk.cli.ui.sandbox_control import SandboxControl
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.transport.redaction import foreign
+from nimbus_sdk.transport.redaction import sanitize
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -114,4 +114,4 @@ class SandboxProcess:
 
     def _last_words(self) -> str:
         said = self._log.read_text("utf-8", "replace").strip().splitlines()
-        return foreign(said[-1]) if said else "it said nothing."
+        return sanitize(said[-1]) if said else "it said nothing."

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from nimbus_sdk.config.settings import is_loopback
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError, ResponseFormatError
-from nimbus_sdk.transport.redaction import foreign
+from nimbus_sdk.transport.redaction import sanitize
 
 TOKEN_VARIABLE = "NIMBUS_SDK_SANDBOX_TOKEN"  # noqa: S105 - the name of a variable
 _SECONDS = 30.0
@@ -111,7 +111,7 @@ class SandboxControl:
                 hint=f"Set {TOKEN_VARIABLE} to what `nimbus-sdk sandbox serve` printed.",
             )
         if status >= 400:
-            raise ConfigurationError(f"The sandbox refused: {foreign(str(answer.get('error')))}", hint="")
+            raise ConfigurationError(f"The sandbox refused: {sanitize(str(answer.get('error')))}", hint="")
         return answer
 
 

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import renewal
-from nimbus_sdk.account.record import SessionRecord, usable
+from nimbus_sdk.account.record import SessionRecord, require_valid
 from nimbus_sdk.account.session import AuthSession, as_session
-from nimbus_sdk.config.keys import accepted, received
+from nimbus_sdk.config.keys import parse_key, raise_if_invalid
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core import bundle
@@ -31,18 +31,18 @@ from nimbus_sdk.core.wheel import requirements
 from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.errors import ConfigurationError, CoreIncompatibleError, SessionExpiredError
 from nimbus_sdk.storage import fs
-from nimbus_sdk.storage.key_lookup import Found, find_key
+from nimbus_sdk.storage.key_lookup import FoundKey, find_key
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.driver import run
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
-    from nimbus_sdk.config.keys import Given
+    from nimbus_sdk.config.keys import ParsedKey
 
 
 import logging
 
-from nimbus_sdk.account.session_cache import kept_session
+from nimbus_sdk.account.session_cache import stored_session
 from nimbus_sdk.core.wheel import manifest, pep_parsing
 from nimbus_sdk.core.wheel.manifest import InstalledCore
 from nimbus_sdk.errors import CoreError, SessionError
@@ -93,7 +93,7 @@ def create_bundle(
             told before anything is asked for.
         NimbusError: What :func:`nimbus_sdk.install_core` raises.
     """
-    given, api_key = received(api_key), None
+    given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, timeout=timeout)
     with reporting(progress, settings.no_progress) as report:
         return run(settings, _creating(settings, given, os.fspath(path), passphrase, version, report))
@@ -138,23 +138,23 @@ def read_facts(path: str | os.PathLike[str]) -> BundleFacts:
 
 
 def _creating(
-    settings: Settings, given: Given, path: str, passphrase: str, version: str | None, report: Report
+    settings: Settings, given: ParsedKey, path: str, passphrase: str, version: str | None, report: Report
 ) -> Flow[BundleFacts]:
     require_sealable(passphrase)
     _require_place(path)
-    found = yield from work(lambda: find_key(settings, accepted(given)))
+    found = yield from run_blocking(lambda: find_key(settings, raise_if_invalid(given)))
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
-    session = yield from renewal.confirmed(settings, found.key)
+    session = yield from renewal.validate_key(settings, found.key)
     wheel = yield from fetched_wheel(settings, found.key, version, report)
     try:
         report(ProgressEvent("save", "Encrypting"))
-        return (yield from work(lambda: _written(path, passphrase, found, session, wheel)))
+        return (yield from run_blocking(lambda: _written(path, passphrase, found, session, wheel)))
     finally:
         wheel.discard()
 
 
 def _written(
-    path: str, passphrase: str, found: Found, session: SessionRecord, wheel: CoreWheel
+    path: str, passphrase: str, found: FoundKey, session: SessionRecord, wheel: CoreWheel
 ) -> BundleFacts:
     contents = Contents(found.key, session, wheel.name, _read(wheel.path))
     end = None if session.expires_at is None else session.expires_at.isoformat()
@@ -174,19 +174,19 @@ def _written(
 def _installing(settings: Settings, path: str, passphrase: str, report: Report) -> Flow[SessionRecord]:
     paths = settings.paths
     report(ProgressEvent("verify", "Opening the bundle"))
-    sealed = yield from work(lambda: inspect(_read(path)))
+    sealed = yield from run_blocking(lambda: inspect(_read(path)))
     _require_time_left(_facts(sealed.header).expires_at)
-    contents = yield from work(lambda: Contents.unpack(unseal(sealed, passphrase)))
-    brought = usable(replace(contents.session, profile=settings.profile), datetime.now(UTC))
+    contents = yield from run_blocking(lambda: Contents.unpack(unseal(sealed, passphrase)))
+    brought = require_valid(replace(contents.session, profile=settings.profile), datetime.now(UTC))
     version = _fitting_version(contents.wheel_name)
     lock = Lock(paths.lock)
     try:
-        yield from renewal.locked(lock)
-        before = yield from work(lambda: bundle.core_in_use(paths))
-        session = yield from work(lambda: bundle.later(paths, brought, datetime.now(UTC)))
-        wheel = yield from work(lambda: _laid_down(paths, contents))
+        yield from renewal.acquire_lock(lock)
+        before = yield from run_blocking(lambda: bundle.core_in_use(paths))
+        session = yield from run_blocking(lambda: bundle.later(paths, brought, datetime.now(UTC)))
+        wheel = yield from run_blocking(lambda: _laid_down(paths, contents))
         try:
-            found = Found(contents.key, "bundle", os.path.basename(path))
+            found = FoundKey(contents.key, "bundle", os.path.basename(path))
             session = yield from put_in_use(settings, found, session, wheel, report)
         finally:
             wheel.discard()
@@ -287,7 +287,7 @@ def later(paths: Paths, brought: SessionRecord, now: datetime) -> SessionRecord:
     A kept session that has ended counts no more, whenever it was confirmed: it would leave nothing to use.
     """
     try:
-        kept = kept_session(paths)
+        kept = stored_session(paths)
     except SessionError:
         # One that cannot be read is no reason to go without.
         return brought

@@ -16,7 +16,7 @@ from nimbus_sdk.errors import (
     CoreDownloadError,
     ResponseFormatError,
 )
-from nimbus_sdk.transport.flow import Answer, Call, Flow, HeaderAuth, Sink, call
+from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, Sink, send
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -77,7 +77,7 @@ def authorization(settings: Settings, token: SecretStr) -> HeaderAuth:
     return auth
 
 
-def ask(settings: Settings, token: SecretStr, path: str, *, name: str, subject: str) -> Flow[Answer]:
+def ask(settings: Settings, token: SecretStr, path: str, *, name: str, subject: str) -> Flow[Response]:
     """One question to the API of the core's repository.
 
     Args:
@@ -90,7 +90,7 @@ def ask(settings: Settings, token: SecretStr, path: str, *, name: str, subject: 
     Raises:
         CoreDownloadError: GitHub refused.
     """
-    step = Call(
+    step = Request(
         name=name,
         method="GET",
         url=f"{settings.github_url}/repos/{settings.core_repo}/{path}",
@@ -113,7 +113,7 @@ def open_asset(
     subject: str,
     sink: Sink | None = None,
     allowance: float = 0.0,
-) -> Flow[Answer]:
+) -> Flow[Response]:
     """The content of a release's asset, from wherever GitHub sends us.
 
     GitHub answers with the bytes or with a redirect to a signed address of a storage host, which gets no
@@ -146,8 +146,8 @@ def open_asset(
     return answer
 
 
-def _asset_call(settings: Settings, token: SecretStr, asset_id: int) -> Call:
-    return Call(
+def _asset_call(settings: Settings, token: SecretStr, asset_id: int) -> Request:
+    return Request(
         name="asset",
         method="GET",
         url=f"{settings.github_url}/repos/{settings.core_repo}/releases/assets/{asset_id}",
@@ -157,7 +157,7 @@ def _asset_call(settings: Settings, token: SecretStr, asset_id: int) -> Call:
     )
 
 
-def _followed(settings: Settings, first: Call, subject: str) -> Flow[Answer]:
+def _followed(settings: Settings, first: Request, subject: str) -> Flow[Response]:
     """The first answer that is no redirect; a refusal is given back where it is not GitHub's own."""
     step = first
     for _ in range(MOST_HOPS + 1):
@@ -174,9 +174,9 @@ def _followed(settings: Settings, first: Call, subject: str) -> Flow[Answer]:
     raise CoreDownloadError(f"GitHub redirected {subject} more than {MOST_HOPS} times.")
 
 
-def _sent(step: Call, subject: str) -> Flow[Answer]:
+def _sent(step: Request, subject: str) -> Flow[Response]:
     try:
-        return (yield from call(step))
+        return (yield from send(step))
     except ApiError as error:
         # A refusal by GitHub must never be taken for one by the Nimbus service, which may kill a session.
         wait = "" if error.retry_after is None else f" It asks to wait {error.retry_after:.0f} s."
@@ -207,7 +207,7 @@ def _target(settings: Settings, url: str, headers: Mapping[str, str]) -> str:
     return followed
 
 
-def _refuse(answer: Answer, subject: str) -> NoReturn:
+def _refuse(answer: Response, subject: str) -> NoReturn:
     if answer.status == 401:
         raise CoreDownloadError("GitHub refused the temporary token (401).", hint=_FRESH_TOKEN)
     if answer.status == 404:
@@ -226,7 +226,7 @@ def _refuse(answer: Answer, subject: str) -> NoReturn:
     )
 
 
-def _until(answer: Answer) -> str:
+def _until(answer: Response) -> str:
     reset = answer.headers.get("x-ratelimit-reset", "").strip()
     if not (reset.isascii() and reset.isdigit() and len(reset) <= 11):
         return ""

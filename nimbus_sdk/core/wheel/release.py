@@ -19,7 +19,7 @@ from nimbus_sdk.errors import (
     CoreIntegrityError,
     ResponseFormatError,
 )
-from nimbus_sdk.transport.flow import Answer, Flow
+from nimbus_sdk.transport.flow import Flow, Response
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
@@ -156,7 +156,7 @@ def version_of(text: str) -> Version:
     return found
 
 
-def _release(answer: Answer) -> Release:
+def _release(answer: Response) -> Release:
     try:
         fields = answer.json()
     except ResponseFormatError as error:

@@ -15,7 +15,7 @@ from nimbus_sdk.errors import (
     NimbusConnectionError,
     ResponseFormatError,
 )
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -42,7 +42,7 @@ def download(settings: Settings, asset: Asset, token: SecretStr, sink: Download)
         CoreInstallError: The disk refused.
     """
     try:
-        yield from work(sink.open)
+        yield from run_blocking(sink.open)
         return (yield from rounds(sink, lambda: _round(settings, asset, token, sink)))
     finally:
         sink.set_aside()
@@ -72,7 +72,7 @@ def rounds(sink: Download, fetch: Callable[[], Flow[object]]) -> Flow[str]:
             if not sink.complete:
                 yield from fetch()
             if sink.complete or not left:
-                return (yield from work(sink.finish))
+                return (yield from run_blocking(sink.finish))
         except CoreIntegrityError:
             if not (sink.resumed and left):
                 raise
@@ -95,4 +95,4 @@ def _round(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -
         resumes = " Run again, it goes on from there." if sink.received else ""
         raise CoreDownloadError(f"{error.message}{kept}", hint=f"{error.hint}{resumes}") from error
     if answer.status == OUT_OF_RANGE:
-        yield from work(sink.restart)
+        yield from run_blocking(sink.restart)

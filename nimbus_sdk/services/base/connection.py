@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import unquote
 
-from nimbus_sdk.config.keys import accepted
+from nimbus_sdk.config.keys import raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import ConfigurationError, NimbusError
 from nimbus_sdk.services.base.key_lookup import FoundKey, find_key
 from nimbus_sdk.services.base.key_slot import Slot
 from nimbus_sdk.services.base.service import System
 from nimbus_sdk.services.base.service_key import GivenKey, ServiceKey
-from nimbus_sdk.transport.flow import Answer, Call, Flow, HeaderAuth, call, work
-from nimbus_sdk.transport.status import checked
+from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, run_blocking, send
+from nimbus_sdk.transport.status import raise_for_status
 
 Params: TypeAlias = Mapping[str, "str | int | float | bool | None"]
 """A query; values of None are left out."""
@@ -62,7 +62,7 @@ class Link:
         self._base = system.known_base_url(base_url)
         self.clock_offset: float | None = None
         self._found: FoundKey | None = None
-        key = accepted(given)
+        key = raise_if_invalid(given)
         if key is not None:
             self._found = FoundKey(key, "argument", "the argument")
 
@@ -130,7 +130,7 @@ class Link:
         headers: Mapping[str, str] | None = None,
         request_id: str | None = None,
         key: ServiceKey | None = None,
-    ) -> Flow[Answer]:
+    ) -> Flow[Response]:
         """Ask once, with the retries that the method allows.
 
         Args:
@@ -146,7 +146,7 @@ class Link:
             ConfigurationError: Method, path or request id cannot be used.
             NimbusError: The system refused, or nothing came back; with this system's own advice.
         """
-        step = Call(
+        step = Request(
             name=f"the {self.system.name} call",
             method=checked_method(method),
             url=f"{self.base}{checked_path(path)}",
@@ -157,15 +157,15 @@ class Link:
             accept=_TELLING,
         )
         if key is None:
-            key = (yield from work(self.found)).key
+            key = (yield from run_blocking(self.found)).key
         return (yield from self._sent(replace(step, auth=self._header(key))))
 
-    def _sent(self, step: Call) -> Flow[Answer]:
+    def _sent(self, step: Request) -> Flow[Response]:
         try:
-            answer = yield from call(step)
+            answer = yield from send(step)
             if answer.clock_offset is not None:
                 self.clock_offset = answer.clock_offset
-            return checked(replace(step, accept=frozenset()), answer)
+            return raise_for_status(replace(step, accept=frozenset()), answer)
         except NimbusError as error:
             self.system.advise(error)
             raise
@@ -178,7 +178,7 @@ class Link:
         return f"base_url={self._base!r}, api_key={masked!r}"
 
 
-def content(answer: Answer) -> object:
+def content(answer: Response) -> object:
     """The parsed JSON of an answer; None where it is empty.
 
     Raises:

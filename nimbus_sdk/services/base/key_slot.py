@@ -12,9 +12,9 @@ from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
 from nimbus_sdk.services.base.service import System
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.storage import credentials
-from nimbus_sdk.storage.credentials import Choice, MemoryStore, Stored
+from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice, StoredKey
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.flow import Flow, pause, work
+from nimbus_sdk.transport.flow import Flow, run_blocking, sleep
 
 PREVIOUS = "previous"
 NEXT = "next"
@@ -51,15 +51,15 @@ class Slot:
         """Whether a key may be there; no store is asked, since no key is there without its note."""
         return os.path.exists(self.settings.paths.key_card)
 
-    def read(self) -> Stored[ServiceKey]:
+    def read(self) -> StoredKey[ServiceKey]:
         """What is there, and where it may go.
 
         Raises:
             CredentialStoreError: The store that should have it cannot be read.
         """
-        return credentials.read_stored(self.settings, self.system.key_kind)
+        return credentials.read_stored_key(self.settings, self.system.key_kind)
 
-    def save(self, key: ServiceKey, origin: str) -> Choice:
+    def save(self, key: ServiceKey, origin: str) -> StoreChoice:
         """Keep a key for one origin, in place of the one that was there.
 
         Raises:
@@ -67,7 +67,7 @@ class Slot:
         """
         return credentials.save_key(self.settings, key, origin, self.system.key_kind)
 
-    def put(self, key: ServiceKey, origin: str) -> Choice:
+    def put(self, key: ServiceKey, origin: str) -> StoreChoice:
         """Keep a key, and look whether it is the one that is found there now.
 
         Raises:
@@ -81,7 +81,7 @@ class Slot:
             )
         return choice
 
-    def supersede(self, key: ServiceKey, origin: str) -> Choice:
+    def supersede(self, key: ServiceKey, origin: str) -> StoreChoice:
         """Keep a key; another one that was there stays at hand as the one before.
 
         Whoever is killed in the middle loses neither of the two, nor the one before them.
@@ -119,7 +119,7 @@ class Slot:
         Raises:
             CredentialStoreError: The store does not let it be removed.
         """
-        return credentials.forget_key(self.settings, kind=self.system.key_kind)
+        return credentials.delete_key(self.settings, kind=self.system.key_kind)
 
 
 T = TypeVar("T")
@@ -141,16 +141,16 @@ def alone(slot: Slot, change: Flow[T]) -> Flow[T]:
         return (yield from change)
     with Lock(f"{slot.settings.paths.rotation}.lock") as lock:
         yield from _taken(lock)
-        yield from work(slot.settle)
+        yield from run_blocking(slot.settle)
         return (yield from change)
 
 
 def _taken(lock: Lock) -> Flow[None]:
     for poll in range(_POLLS):
         if poll:
-            yield from pause(_POLL_SECONDS)
+            yield from sleep(_POLL_SECONDS)
         try:
-            free = yield from work(lock.try_acquire)
+            free = yield from run_blocking(lock.try_acquire)
         except OSError as error:
             raise ConfigurationError(
                 f"The lock {lock.path} cannot be made ({error.strerror or error}).",

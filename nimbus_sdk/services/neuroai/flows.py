@@ -32,7 +32,7 @@ from nimbus_sdk.services.neuroai.secrets import is_secret, kept, never_arrived, 
 from nimbus_sdk.services.rotation import stored_key
 from nimbus_sdk.storage.credentials import MemoryStore
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.flow import Answer, Flow, pause, work
+from nimbus_sdk.transport.flow import Flow, Response, run_blocking, sleep
 
 NEUROAI = System(
     name="NeuroAI",
@@ -72,7 +72,7 @@ class Conversations:
         valid, key = wire.verified(answer)
         if not valid:
             raise InvalidKeyError("NeuroAI says that this key is not valid.", status=answer.status)
-        self._own = None if key is None else ((yield from work(self.link.found)).key, key.id)
+        self._own = None if key is None else ((yield from run_blocking(self.link.found)).key, key.id)
         return KeyCheck(key=key)
 
     def save_key(self) -> Flow[str]:
@@ -111,7 +111,7 @@ class Conversations:
                 raise
         except InvalidKeyError as error:
             # A key that ends itself: the answer to the first attempt was lost, and the repeat is refused.
-            was_valid = self._own == ((yield from work(self.link.found)).key, key_id)
+            was_valid = self._own == ((yield from run_blocking(self.link.found)).key, key_id)
             if not was_valid or error.code is None:
                 error.hint = f"If it is the key in use that was to be deleted, it has ended. {error.hint}"
                 raise
@@ -137,7 +137,7 @@ class Conversations:
         """Give a key a new secret; where it is the key in use, the new one is used from now on."""
         own = (yield from self.verify()).key
         is_own = own is not None and own.id == key_id
-        used = yield from work(self.link.found)
+        used = yield from run_blocking(self.link.found)
         # A stored key that was just ended would fail in every other process.
         save = save or (is_own and used.source == "store")
         stored = (yield from self._stored()) if save else None
@@ -169,10 +169,10 @@ class Conversations:
                 return None
             return (yield from self.rotate_key(info.id, save))
 
-    def _of_key(self, method: str, key_id: str, action: str = "", json: object = None) -> Flow[Answer]:
+    def _of_key(self, method: str, key_id: str, action: str = "", json: object = None) -> Flow[Response]:
         path = wire.key_path(key_id, action)
         # In a URL, a key would end up in the logs of everyone on the way.
-        if is_secret(key_id.strip(), (yield from work(self.link.found)).key):
+        if is_secret(key_id.strip(), (yield from run_blocking(self.link.found)).key):
             raise ConfigurationError(
                 "That is a key, and not a key's id; it was not sent.", hint="List the keys to see their ids."
             )
@@ -246,7 +246,7 @@ class Conversations:
                 "NIMBUS_SDK_CREDENTIAL_STORE is none: a secret cannot be stored, so none was asked for.",
                 hint="Choose another store, or ask for the secret without storing it.",
             )
-        return (yield from work(self.link.slot.read)).key
+        return (yield from run_blocking(self.link.slot.read)).key
 
     def _handed_over(
         self, info: KeyInfo, secret: ServiceKey, *, save: bool, instead_of: ServiceKey | None
@@ -274,7 +274,7 @@ class Conversations:
 def _taken(lock: Lock) -> Flow[None]:
     for _ in range(_LOCK_POLLS):
         try:
-            free = yield from work(lock.try_acquire)
+            free = yield from run_blocking(lock.try_acquire)
         except OSError as error:
             raise ConfigurationError(
                 f"The lock {lock.path} cannot be made ({error.strerror or error}).",
@@ -282,7 +282,7 @@ def _taken(lock: Lock) -> Flow[None]:
             ) from None
         if free:
             return
-        yield from pause(_LOCK_POLL_SECONDS)
+        yield from sleep(_LOCK_POLL_SECONDS)
     raise ConfigurationError(
         "Another process has been rotating this key for half a minute.", hint="Run it again when it is done."
     )

@@ -10,14 +10,14 @@ from nimbus_sdk.config.keys import PREFIXES
 from nimbus_sdk.errors import AnswerLostError, NimbusConnectionError, NimbusError
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.neuroai.models import IssuedKey
-from nimbus_sdk.storage.credentials import Choice
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.storage.credentials import StoreChoice
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 _FORM = re.compile(r"[A-Za-z]+[_-]")
 _OF_OTHERS = (*PREFIXES, "eyJ")
 
 
-def kept(issued: IssuedKey, save: Callable[[], Choice], *, replaced: str) -> Flow[IssuedKey]:
+def kept(issued: IssuedKey, save: Callable[[], StoreChoice], *, replaced: str) -> Flow[IssuedKey]:
     """Store the secret; gives the key with what became of that, and never an error in its place.
 
     Args:
@@ -38,7 +38,7 @@ def kept(issued: IssuedKey, save: Callable[[], Choice], *, replaced: str) -> Flo
             return replace(issued, not_saved="Ctrl-C was pressed meanwhile.")
 
     try:
-        return (yield from work(store))
+        return (yield from run_blocking(store))
     except GeneratorExit:
         # Cancelled before a thread was free. Nobody hears the secret any more, so the store must have it.
         if not tried:

@@ -17,8 +17,8 @@ from nimbus_sdk.errors import ConfigurationError, ResponseFormatError
 from nimbus_sdk.services.base.service import System
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.neuroai.models import Keep, KeyInfo, RateLimit
-from nimbus_sdk.transport.flow import Answer
-from nimbus_sdk.transport.parse import fitted
+from nimbus_sdk.transport.flow import Response
+from nimbus_sdk.transport.parse import parse_fields
 
 T = TypeVar("T")
 
@@ -115,16 +115,16 @@ class Walk:
         self.cursor = cursor
 
 
-def key_info(answer: Answer) -> KeyInfo:
+def key_info(answer: Response) -> KeyInfo:
     """The key that an answer tells of.
 
     Raises:
         ResponseFormatError: It tells of none.
     """
-    return fitted(KeyInfo, _without_secret(_key_in(answer.json())))
+    return parse_fields(KeyInfo, _without_secret(_key_in(answer.json())))
 
 
-def issued(answer: Answer, system: System, known: Mapping[str, str]) -> tuple[KeyInfo, ServiceKey]:
+def issued(answer: Response, system: System, known: Mapping[str, str]) -> tuple[KeyInfo, ServiceKey]:
     """The key that an answer tells of, and its secret. Where there is one, nothing beside it can spoil it.
 
     Args:
@@ -141,7 +141,7 @@ def issued(answer: Answer, system: System, known: Mapping[str, str]) -> tuple[Ke
     return _as_far_as_it_fits(_key_in(answer.json()), known), secret
 
 
-def verified(answer: Answer) -> tuple[bool, KeyInfo | None]:
+def verified(answer: Response) -> tuple[bool, KeyInfo | None]:
     """Whether the key is valid, and what is told of it.
 
     Raises:
@@ -153,10 +153,10 @@ def verified(answer: Answer) -> tuple[bool, KeyInfo | None]:
     valid = body.get("valid", told or None) if isinstance(body, dict) else None
     if not isinstance(valid, bool):
         raise ResponseFormatError("The service's answer does not say whether the key is valid.")
-    return valid, fitted(KeyInfo, _without_secret(fields)) if told else None
+    return valid, parse_fields(KeyInfo, _without_secret(fields)) if told else None
 
 
-def page(answer: Answer, walk: Walk) -> tuple[KeyInfo, ...]:
+def page(answer: Response, walk: Walk) -> tuple[KeyInfo, ...]:
     """The keys of one page of a list; the walk goes on to the next.
 
     Raises:
@@ -166,7 +166,7 @@ def page(answer: Answer, walk: Walk) -> tuple[KeyInfo, ...]:
     listed = body if isinstance(body, list) else _first(body, _LISTED, list)
     if not isinstance(listed, list):
         raise ResponseFormatError("The service's answer is no list of keys.")
-    keys = tuple(fitted(KeyInfo, _without_secret(row)) for row in listed)
+    keys = tuple(parse_fields(KeyInfo, _without_secret(row)) for row in listed)
     cursor = _first(body, _CURSOR, str)
     walk.turn(cursor if isinstance(cursor, str) and cursor else None)
     return keys
@@ -178,7 +178,7 @@ def _key_in(body: object) -> object:
     return body
 
 
-def _secret(answer: Answer, system: System) -> ServiceKey | None:
+def _secret(answer: Response, system: System) -> ServiceKey | None:
     body = answer.json()
     texts = (_first(part, _SECRET, str) for part in (_key_in(body), *_parts(body)))
     keys = (system.read_key(text) for text in texts if isinstance(text, str))
@@ -198,9 +198,9 @@ def _as_far_as_it_fits(fields: object, known: Mapping[str, str]) -> KeyInfo:
     fits: dict[str, object] = {}
     for name, value in _without_secret(fields).items() if isinstance(fields, dict) else ():
         with suppress(ResponseFormatError, RecursionError):
-            fitted(KeyInfo, {**stand_ins, name: value})
+            parse_fields(KeyInfo, {**stand_ins, name: value})
             fits[name] = value
-    info = fitted(KeyInfo, {**stand_ins, **fits})
+    info = parse_fields(KeyInfo, {**stand_ins, **fits})
     return info.model_copy(update={name: known.get(name, "") for name in stand_ins if name not in fits})
 
 

@@ -22,7 +22,7 @@ from nimbus_sdk.services.base.service import System
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.nexus.claims import UnverifiedClaims, fault_of, read_claims
 from nimbus_sdk.services.rotation import stored_key
-from nimbus_sdk.transport.flow import Answer, Flow, work
+from nimbus_sdk.transport.flow import Flow, Response, run_blocking
 
 THREAD = "/api/public/thread"
 NEXUS = System(
@@ -123,7 +123,7 @@ class Conversations:
 
     def _exchange(
         self, method: str, path: str, params: Params | None, json: object, request_id: str | None
-    ) -> Flow[Answer]:
+    ) -> Flow[Response]:
         key = yield from self._usable_key()
         try:
             return (
@@ -146,7 +146,7 @@ class Conversations:
         raise expired
 
     def _usable_key(self) -> Flow[ServiceKey]:
-        key = (yield from work(self.link.found)).key
+        key = (yield from run_blocking(self.link.found)).key
         expired = self._expired(key)
         if expired is not None:
             raise expired

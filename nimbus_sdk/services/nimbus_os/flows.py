@@ -24,7 +24,7 @@ from nimbus_sdk.services.base.service_key import GivenKey, ServiceKey
 from nimbus_sdk.services.rotation import stored_key
 from nimbus_sdk.services.rotation.flow import Rotation, RotationStory
 from nimbus_sdk.transport.driver import prepare_request
-from nimbus_sdk.transport.flow import Response, Request, Flow, run_blocking
+from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking
 
 TRAIL = "nimbus-os"
 PROBE = "/orders"
@@ -93,7 +93,9 @@ class Conversations:
     def rotate_key(self, given: GivenKey, probe: str) -> Flow[Rotation]:
         """Change to a new key, or go on with that."""
         return (
-            yield from RotationStory(self.link).rotate(raise_if_invalid(given), lambda key: self._try(key, probe))
+            yield from RotationStory(self.link).rotate(
+                raise_if_invalid(given), lambda key: self._try(key, probe)
+            )
         )
 
     def rotation(self) -> Flow[Rotation | None]:
@@ -142,7 +144,9 @@ class Conversations:
             key=key.fingerprint,
         )
         # Offline nothing is sent: refused here, there is nothing to write down.
-        prepare_request(Request(name=f"the {self.link.system.name} call", method="", url=""), self.link.settings)
+        prepare_request(
+            Request(name=f"the {self.link.system.name} call", method="", url=""), self.link.settings
+        )
         exchange = self.link.exchange(method, path, params=params, json=json, request_id=request_id, key=key)
         return (yield from record_call(self._trail, call, exchange))
 

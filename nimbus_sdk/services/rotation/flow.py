@@ -21,8 +21,8 @@ from nimbus_sdk.services.base.key_slot import alone
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation.record import Rotation as Rotation
 from nimbus_sdk.services.rotation.state import RotationState, holds
-from nimbus_sdk.storage.credentials import MemoryStore, Stored
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.storage.credentials import MemoryStore, StoredKey
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 _REFUSED = "unauthorized"
 """The system's own word for a key that it does not know; what is in between refuses in other words."""
@@ -64,7 +64,7 @@ class RotationStory:
         Raises:
             ConfigurationError: No rotation is waiting for it.
         """
-        return (yield from alone(self._slot, work(self._confirm)))
+        return (yield from alone(self._slot, run_blocking(self._confirm)))
 
     def undo(self) -> Flow[Rotation]:
         """Put the old key in use again, or drop a new one that never was.
@@ -72,18 +72,18 @@ class RotationStory:
         Raises:
             ConfigurationError: No rotation can be undone.
         """
-        return (yield from alone(self._slot, work(self._undo)))
+        return (yield from alone(self._slot, run_blocking(self._undo)))
 
     def _rotate(self, new: ServiceKey | None, verify: Callable[[ServiceKey], Flow[None]]) -> Flow[Rotation]:
         self._link.look_again()
-        state = yield from work(self._state.unfinished)
+        state = yield from run_blocking(self._state.unfinished)
         if state is not None and state.step == "switched" and _same(state, new):
-            return (yield from work(lambda: self._in_use(state)))
-        received = yield from work(lambda: self._received(state, new))
+            return (yield from run_blocking(lambda: self._in_use(state)))
+        received = yield from run_blocking(lambda: self._received(state, new))
         try:
-            ready, key = yield from work(lambda: self._ready(received))
+            ready, key = yield from run_blocking(lambda: self._ready(received))
             yield from self._tried(ready, key, verify)
-            return (yield from work(lambda: self._switch(ready)))
+            return (yield from run_blocking(lambda: self._switch(ready)))
         except NimbusError as error:
             if not _is_refusal(error):
                 error.hint = (
@@ -100,7 +100,7 @@ class RotationStory:
         except InvalidKeyError as error:
             # It is the only copy: dropped where the service itself does not know it, and nowhere else.
             if _is_refusal(error):
-                yield from work(lambda: self._state.end(state, "undone"))
+                yield from run_blocking(lambda: self._state.end(state, "undone"))
                 error.hint = f"The new key was dropped; {state.old_masked} stays in use. {error.hint}"
             raise
 
@@ -223,7 +223,7 @@ class RotationStory:
         if stored.key is not None and stored.withheld_from(self._link.base) is None:
             self._link.adopt(stored.key, "store")
 
-    def _check_base(self, there: Stored[ServiceKey]) -> None:
+    def _check_base(self, there: StoredKey[ServiceKey]) -> None:
         withheld = there.withheld_from(self._link.base)
         if withheld is not None and there.key is not None:
             raise ConfigurationError(

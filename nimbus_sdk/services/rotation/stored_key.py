@@ -7,7 +7,7 @@ from nimbus_sdk.services.base.connection import Link
 from nimbus_sdk.services.base.key_slot import PREVIOUS, alone
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation.state import RotationState
-from nimbus_sdk.transport.flow import Flow, work
+from nimbus_sdk.transport.flow import Flow, run_blocking
 
 
 def save(link: Link) -> Flow[str]:
@@ -19,13 +19,13 @@ def save(link: Link) -> Flow[str]:
         ConfigurationError: A rotation is under way, or another process changes the key.
         CredentialStoreError: No store takes it.
     """
-    key = (yield from work(link.found)).key
+    key = (yield from run_blocking(link.found)).key
 
     def change() -> str:
         RotationState(link).make_way()
         return link.slot.supersede(key, link.origin).store.name
 
-    return (yield from alone(link.slot, work(change)))
+    return (yield from alone(link.slot, run_blocking(change)))
 
 
 def forget(link: Link) -> Flow[bool]:
@@ -42,7 +42,7 @@ def forget(link: Link) -> Flow[bool]:
         before, now = link.slot.beside(PREVIOUS).forget(), link.slot.forget()
         return before or now
 
-    removed = yield from alone(link.slot, work(change))
+    removed = yield from alone(link.slot, run_blocking(change))
     link.look_again()
     return removed
 
@@ -67,6 +67,6 @@ def restore(link: Link) -> Flow[str]:
         link.slot.supersede(before.key, before.origin)
         return before.key
 
-    key = yield from alone(link.slot, work(change))
+    key = yield from alone(link.slot, run_blocking(change))
     link.adopt(key, "store")
     return key.masked

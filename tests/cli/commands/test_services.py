@@ -108,8 +108,8 @@ def test_keys_are_kept_brought_back_and_dropped(nimbus: Nimbus, box, system, mon
     first, second = make[system](), make[system]()
     assert nimbus(system, "save-key", "--key-stdin", stdin=first).out.endswith("is stored (file).\n")
     asked: list[str] = []
-    monkeypatch.setattr(terminal, "person_present", lambda: True)
-    monkeypatch.setattr(terminal, "ask_hidden", lambda label: asked.append(label) or second)
+    monkeypatch.setattr(terminal, "is_interactive", lambda: True)
+    monkeypatch.setattr(terminal, "prompt_hidden", lambda label: asked.append(label) or second)
     assert nimbus(system, "save-key", "--json").document == {"saved_in": "file"}
     assert len(asked) == 1
     assert "hidden" in asked[0]

@@ -17,7 +17,7 @@ from nimbus_sdk.core.wheel import release, switching, transfer, unpack, verify
 from nimbus_sdk.core.wheel.download import Download
 from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError
 from nimbus_sdk.transport.driver import AsyncDriver, Driver
-from nimbus_sdk.transport.flow import work
+from nimbus_sdk.transport.flow import run_blocking
 from tests.support.wheels import fresh_python
 
 USE = """
@@ -49,7 +49,7 @@ def fetched(settings: Settings, key: str, downloads: Path, told: list[int]) -> G
     digest = yield from release.expected_digest(settings, published, wheel, token)
     sink = Download(str(downloads), wheel.name, wheel.size, digest, lambda done, size: told.append(done))
     path = yield from transfer.download(settings, wheel, token, sink)
-    facts = yield from work(lambda: verify.check_wheel(path, wheel.name))
+    facts = yield from run_blocking(lambda: verify.check_wheel(path, wheel.name))
     return path, facts, digest
 
 

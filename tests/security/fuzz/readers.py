@@ -16,22 +16,22 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from nimbus_sdk.account.session_cache import kept_session, session_of
+from nimbus_sdk.account.session_cache import find_session, stored_session
 from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
 from nimbus_sdk.config.dotenv import dotenv_values
-from nimbus_sdk.config.keys import ApiKey, received
+from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.core.wheel import manifest, release, verify
 from nimbus_sdk.errors import InvalidKeyFormatError, NimbusError, ResponseFormatError, SessionTamperedError
 from nimbus_sdk.storage import files, sealed
 from nimbus_sdk.storage.file_backend import FileStore
-from nimbus_sdk.storage.key_metadata import read_card
+from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.keyring_breaker import read_breaker
-from nimbus_sdk.transport.flow import Answer, Call
-from nimbus_sdk.transport.parse import parsed
-from nimbus_sdk.transport.retry import LONGEST_ASKED_SECONDS, retry_after
-from nimbus_sdk.transport.status import checked
+from nimbus_sdk.transport.flow import Request, Response
+from nimbus_sdk.transport.parse import parse_response
+from nimbus_sdk.transport.retry import LONGEST_ASKED_SECONDS, parse_retry_after
+from nimbus_sdk.transport.status import raise_for_status
 from tests.support.wheels import record
 
 Reader = Callable[[bytes], None]
@@ -88,9 +88,9 @@ def sealed_session(content: bytes) -> None:
             sealed.write(places, json.loads(content))
         except (ValueError, TypeError, RecursionError, AttributeError):
             return
-        found = kept_session(places)
+        found = stored_session(places)
         if found is not None:
-            str(found), found.to_json(), found._repr_html_(), session_of(places, None)
+            str(found), found.to_json(), found._repr_html_(), find_session(places, None)
 
 
 def state_files(content: bytes) -> None:
@@ -103,11 +103,11 @@ def state_files(content: bytes) -> None:
             _put(path, content)
         _put(places.seal, content)
         readers: tuple[Callable[[], object], ...] = (
-            lambda: sealed.staged(places),
-            lambda: sealed.last_seen(places),
-            lambda: sealed.refusal(places, "0" * 12, DEFAULT_ORIGIN),
-            lambda: sealed.refused_by(places, "0" * 12),
-            lambda: read_card(places),
+            lambda: sealed.read_staged(places),
+            lambda: sealed.read_last_seen(places),
+            lambda: sealed.read_rejection(places, "0" * 12, DEFAULT_ORIGIN),
+            lambda: sealed.rejecting_services(places, "0" * 12),
+            lambda: read_metadata(places),
             lambda: read_breaker(places.keyring_breaker, now=0.0),
             lambda: manifest.current(places.core),
             lambda: manifest.read_manifest(places.core),
@@ -128,7 +128,7 @@ def credentials(content: bytes) -> None:
 def key(content: bytes) -> None:
     """A text that somebody pasted as a key."""
     text = content.decode("utf-8", "surrogateescape")
-    found = received(text)
+    found = parse_key(text)
     if isinstance(found, InvalidKeyFormatError):
         assert not _tells(str(found), text.strip()), "the message shows what was pasted"
         raise found
@@ -153,23 +153,23 @@ def dotenv(content: bytes) -> None:
 
 def answers(content: bytes) -> None:
     """The body of a success, for every model that the service documents."""
-    answer = Answer(status=200, headers={"content-type": "application/json"}, body=content)
+    answer = Response(status=200, headers={"content-type": "application/json"}, body=content)
     for model in MODELS:
         with suppress(ResponseFormatError):
-            str(parsed(model, answer))
+            str(parse_response(model, answer))
 
 
 def refusals(content: bytes) -> None:
     """The body of a refusal, with any status."""
     status = 400 + (content[0] if content else 0) % 200
-    call = Call(name="validate", method="POST", url="https://api.nimbusbci.com/v1/auth/validate")
-    checked(call, Answer(status=status, headers=_headers(content), body=content[1:]))
+    call = Request(name="validate", method="POST", url="https://api.nimbusbci.com/v1/auth/validate")
+    raise_for_status(call, Response(status=status, headers=_headers(content), body=content[1:]))
 
 
 def waits(content: bytes) -> None:
     """Headers that say how long to wait, one a line."""
     headers = _headers(content)
-    asked = retry_after(headers)
+    asked = parse_retry_after(headers)
     assert asked is None or 0 <= asked <= LONGEST_ASKED_SECONDS
 
 
@@ -180,7 +180,7 @@ def releases(content: bytes) -> None:
     conversation = release.find_release(Settings(), SecretStr("ghs_" + "x" * 36))
     next(conversation)
     try:
-        conversation.send(Answer(status=200, headers={}, body=content))
+        conversation.send(Response(status=200, headers={}, body=content))
     except StopIteration as end:
         release.choose_wheel(end.value)
 

@@ -15,7 +15,7 @@ import pytest
 from nimbus_sdk.errors import MissingKeyError, NimbusError
 from nimbus_sdk.services import NimbusOS
 from nimbus_sdk.storage import fs
-from nimbus_sdk.transport.flow import Answer
+from nimbus_sdk.transport.flow import Response
 
 BASE = "https://os.example"
 FIRST, OLD, NEW = (f"nos_sandbox_{name * 8}" for name in ("fst", "old", "new"))
@@ -29,11 +29,11 @@ class Service:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
 
-    def send(self, call, deadline) -> Answer:
+    def send(self, call, deadline) -> Response:
         """One exchange."""
         del deadline
         self.asked.append((call.url, call.auth.secret))
-        return Answer(status=200, headers={}, body=b'{"data": []}')
+        return Response(status=200, headers={}, body=b'{"data": []}')
 
     def close(self) -> None:
         """Nothing is held."""

@@ -20,7 +20,7 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.services.base import key_slot
 from nimbus_sdk.services.neuroai.models import IssuedKey, RateLimit, Role
-from nimbus_sdk.transport.flow import Answer
+from nimbus_sdk.transport.flow import Response
 from tests.services.conftest import NEUROAI_KEY
 
 SECRET = "nai_secret0secret0secret0secret"
@@ -108,7 +108,7 @@ def test_a_secret_of_a_cancelled_task_is_stored(paths):
             await asyncio.sleep(0.05)
             self.answered = True
             made = {"id": "key_1", "name": "CI", "key": SECRET}
-            return Answer(status=201, headers={}, body=json.dumps(made).encode())
+            return Response(status=201, headers={}, body=json.dumps(made).encode())
 
         async def aclose(self):
             pass
@@ -226,8 +226,8 @@ class Ending:
             raise NimbusConnectionError("The connection broke off.")
         if self.ended:
             refusal = {"error": {"code": "unauthorized", "message": "Invalid"}}
-            return Answer(status=401, headers={}, body=json.dumps(refusal).encode())
-        return Answer(status=200, headers={}, body=json.dumps(OWN).encode())
+            return Response(status=401, headers={}, body=json.dumps(refusal).encode())
+        return Response(status=200, headers={}, body=json.dumps(OWN).encode())
 
     def close(self):
         """Nothing is open."""
