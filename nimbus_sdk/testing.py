@@ -39,7 +39,7 @@ def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
     No key and no setting of the person's own counts, and no request leaves the machine.
     """
-    from nimbus_sdk.account.session_cache import forget_memory
+    from nimbus_sdk.account.session_cache import clear_cache
     from nimbus_sdk.config import settings
 
     for name in [name for name in os.environ if name.startswith(_OURS)]:
@@ -51,9 +51,9 @@ def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     for name in ("NIMBUS_SDK_API_URL", "NIMBUS_SDK_GITHUB_URL"):
         monkeypatch.setenv(name, _NOBODY)
     monkeypatch.setattr(settings, "nearest_dotenv", lambda directory: None)
-    forget_memory()
+    clear_cache()
     yield home
-    forget_memory()
+    clear_cache()
 
 
 @pytest.fixture

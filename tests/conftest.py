@@ -59,11 +59,11 @@ def own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         real_connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    from nimbus_sdk.account.session_cache import forget_memory
+    from nimbus_sdk.account.session_cache import clear_cache
 
-    forget_memory()
+    clear_cache()
     yield world
-    forget_memory()
+    clear_cache()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal, Self
 
-    Standing = Literal["fresh", "ageing", "expired", "rolled back"]
+    Validity = Literal["fresh", "ageing", "expired", "rolled back"]
 
 FRESH_SECONDS = 3600.0
 ROLLBACK_SECONDS = 300.0
@@ -143,7 +143,7 @@ class SessionRecord:
         return f"Nimbus session {self.key_masked}: {self.license_type}, {left}, valid until {until}{note}"
 
 
-def standing(session: SessionRecord, now: datetime, last_seen: datetime | None = None) -> Standing:
+def validity(session: SessionRecord, now: datetime, last_seen: datetime | None = None) -> Validity:
     """Whether a session may be used at a moment: a pure function of three times.
 
     Args:
@@ -159,14 +159,14 @@ def standing(session: SessionRecord, now: datetime, last_seen: datetime | None =
     return "fresh" if now < session.validated_at + timedelta(seconds=FRESH_SECONDS) else "ageing"
 
 
-def usable(session: SessionRecord, now: datetime, last_seen: datetime | None = None) -> SessionRecord:
+def require_valid(session: SessionRecord, now: datetime, last_seen: datetime | None = None) -> SessionRecord:
     """The session, if it may be used.
 
     Raises:
         SessionExpiredError: It is past its expiry.
         ClockRollbackError: The clock was set back.
     """
-    state = standing(session, now, last_seen)
+    state = validity(session, now, last_seen)
     if state == "expired":
         raise SessionExpiredError(
             f"The session of {session.key_masked} expired at {session.expires_at:%Y-%m-%d %H:%M} UTC."

@@ -30,9 +30,9 @@ class AuthSession(SessionRecord):
         """
         from pydantic import SecretStr
 
-        from nimbus_sdk.account.renewal import key_of
+        from nimbus_sdk.account.renewal import find_session_key
 
-        return SecretStr(key_of(self).key.reveal())
+        return SecretStr(find_session_key(self).key.reveal())
 
     def refresh(self) -> AuthSession:
         """Ask the service for the current quota and features, and keep them.
@@ -42,14 +42,14 @@ class AuthSession(SessionRecord):
             NimbusConnectionError: The service cannot be reached.
             InvalidKeyError: The key is dead; the session is gone.
         """
-        from nimbus_sdk.account.flows import refreshing
-        from nimbus_sdk.account.renewal import key_of
+        from nimbus_sdk.account.flows import refresh_flow
+        from nimbus_sdk.account.renewal import find_session_key
         from nimbus_sdk.transport.driver import run
 
         # Where another account's key is at hand, it is that account's session that would be renewed.
-        key_of(self)
+        find_session_key(self)
         settings = Settings.load(profile=self.profile)
-        return as_session(run(settings, refreshing(settings)))
+        return as_session(run(settings, refresh_flow(settings)))
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -80,8 +80,8 @@ def current_session(*, profile: str | None = None) -> AuthSession:
         return cached
     settings = Settings.load(profile=profile)
     paths = settings.paths
-    before = sealed.stamp(paths.session)
-    session = as_session(session_cache.session_of(paths, session_cache.named_key(settings)))
+    before = sealed.file_version(paths.session)
+    session = as_session(session_cache.find_session(paths, session_cache.named_key(settings)))
     if before is not None:
         session_cache.cache_session(profile, session, paths.session, before)
     return session

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from nimbus_sdk.account.record import SessionRecord, usable
+from nimbus_sdk.account.record import SessionRecord, require_valid
 from nimbus_sdk.account.session import current_session
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core import pickling
@@ -94,7 +94,7 @@ def _session() -> SessionRecord:
     except SessionNotFoundError:
         if _lent is None:
             raise
-        return usable(_lent, datetime.now(UTC))
+        return require_valid(_lent, datetime.now(UTC))
 
 
 def reported(function: Callable[..., R], inference_type: str) -> Callable[..., R]:
@@ -150,7 +150,7 @@ def _tell_once(what: str) -> None:
 
     if what not in _told:
         _told.add(what)
-        logging.getLogger("nimbus_sdk.account.usage.reporter").warning("%s", what)
+        logging.getLogger("nimbus_sdk.usage").warning("%s", what)
 
 
 def _name_of(model: object) -> str | None:

@@ -74,7 +74,9 @@ def refusal(settings: Settings, source: SourceReport) -> str:
     """That the service called a key dead, and when, in words; empty where it did not."""
     try:
         service = origin(settings.api_url)
-        note = sealed.refusal(settings.paths, source.fingerprint, service) if source.fingerprint else None
+        note = (
+            sealed.read_rejection(settings.paths, source.fingerprint, service) if source.fingerprint else None
+        )
     except SessionError:
         # A note that cannot be read is no news of the key, and whoever uses the key is told of the note.
         return ""

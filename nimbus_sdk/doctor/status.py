@@ -16,7 +16,7 @@ from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError, Sessi
 from nimbus_sdk.storage import key_lookup
 from nimbus_sdk.storage.credentials import choose_store
 from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
-from nimbus_sdk.storage.key_metadata import read_card
+from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.keyring_breaker import breaker_state
 
 
@@ -130,7 +130,7 @@ def _session(settings: Settings) -> tuple[SessionRecord | None, str | None]:
 
 def _store(settings: Settings) -> tuple[str | None, str]:
     try:
-        card = read_card(settings.paths)
+        card = read_metadata(settings.paths)
         if card is not None and settings.credential_store is None:
             # Known without asking the keyring, which may want its password for an answer.
             return card.store, f"{card.store}, which has had a key since {card.saved_at}"

@@ -13,7 +13,7 @@ from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings, origin
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
-from nimbus_sdk.storage.key_metadata import KeyCard, announce, read_notes, remove_card, write_card
+from nimbus_sdk.storage.key_metadata import KeyMetadata, announce, read_notes, remove_metadata, write_metadata
 from nimbus_sdk.storage.keyring_backend import KeyringStore
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class MemoryStore(Generic[K_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class StoreChoice:
     """The store in use, and why it is that one, in words for people."""
 
     store: CredentialStore[Key]
@@ -84,7 +84,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored(Generic[K_co]):
+class StoredKey(Generic[K_co]):
     """What the credential store has for a profile.
 
     Attributes:
@@ -108,7 +108,7 @@ class Stored(Generic[K_co]):
             api_url: ``Settings.api_url``.
 
         Example:
-            >>> stored = Stored(key=None, store="file", location="")
+            >>> stored = StoredKey(key=None, store="file", location="")
             >>> stored.withheld_from("https://api.nimbusbci.com") is None
             True
             >>> stored.withheld_from("https://elsewhere.example")
@@ -120,7 +120,7 @@ class Stored(Generic[K_co]):
         return f"it is for {self.origin or 'a service of which no note was kept'}, not for {asked}"
 
 
-def choose_store(settings: Settings) -> Choice:
+def choose_store(settings: Settings) -> StoreChoice:
     """The store that these settings lead to; a keyring is asked once, to see whether it answers.
 
     Raises:
@@ -129,7 +129,7 @@ def choose_store(settings: Settings) -> Choice:
     return _in_first_that_works(settings, NIMBUS_BCI, lambda store: store.read(settings.paths.profile))[0]
 
 
-def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIMBUS_BCI) -> Choice:
+def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIMBUS_BCI) -> StoreChoice:
     """Keep a key that was just found valid, and note for which API; the note comes first.
 
     Args:
@@ -148,25 +148,25 @@ def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIM
     choice, _ = _in_first_that_works(settings, kind, lambda store: store.write(settings.paths.profile, key))
     if choice.store.name == MemoryStore.name:
         return choice
-    card = KeyCard.of(key, store=choice.store.name, origin=origin, now=time.time())
+    card = KeyMetadata.of(key, store=choice.store.name, origin=origin, now=time.time())
     notes = [choice.reason]
     try:
-        write_card(settings.paths, card)
+        write_metadata(settings.paths, card)
     except OSError as error:
         notes.append(f"the note beside it could not be written ({error.strerror or error})")
     if settings.credential_store is None and choice.store.name == KeyringStore.name:
         notes.extend(_drop_file_copy(settings.paths))
-    return Choice(choice.store, "; ".join(notes))
+    return StoreChoice(choice.store, "; ".join(notes))
 
 
 @overload
-def read_stored(settings: Settings) -> Stored[ApiKey]: ...
+def read_stored_key(settings: Settings) -> StoredKey[ApiKey]: ...
 @overload
-def read_stored(settings: Settings, kind: KeyKind[K_co]) -> Stored[K_co]: ...
-def read_stored(settings: Settings, kind: KeyKind[Key] = NIMBUS_BCI) -> Stored[Key]:
+def read_stored_key(settings: Settings, kind: KeyKind[K_co]) -> StoredKey[K_co]: ...
+def read_stored_key(settings: Settings, kind: KeyKind[Key] = NIMBUS_BCI) -> StoredKey[Key]:
     """What is stored for the profile; the store that the key card names is asked first.
 
-    The key in the answer may be used for ``Stored.origin`` alone.
+    The key in the answer may be used for ``StoredKey.origin`` alone.
 
     Args:
         kind: Whose key it is; the Nimbus API's where left out.
@@ -188,7 +188,7 @@ def read_stored(settings: Settings, kind: KeyKind[Key] = NIMBUS_BCI) -> Stored[K
             trouble = error.message
             continue
         if key is not None:
-            return Stored(
+            return StoredKey(
                 key=key,
                 store=store.name,
                 location=store.location(settings.paths.profile),
@@ -196,10 +196,10 @@ def read_stored(settings: Settings, kind: KeyKind[Key] = NIMBUS_BCI) -> Stored[K
                 trouble=trouble,
             )
     searched = " or ".join(store.location(settings.paths.profile) for store in stores)
-    return Stored(key=None, store=stores[0].name, location=searched, trouble=trouble)
+    return StoredKey(key=None, store=stores[0].name, location=searched, trouble=trouble)
 
 
-def forget_key(
+def delete_key(
     settings: Settings,
     fingerprint: str | None = None,
     kind: KeyKind[Key] = NIMBUS_BCI,
@@ -227,27 +227,27 @@ def forget_key(
             if store.name in must_work:
                 raise
     if fingerprint is None or noted.speaks_of_none_but(fingerprint):
-        remove_card(settings.paths)
+        remove_metadata(settings.paths)
     return removed
 
 
 def _in_first_that_works(
     settings: Settings, kind: KeyKind[Key], act: Callable[[CredentialStore[Key]], T]
-) -> tuple[Choice, T]:
+) -> tuple[StoreChoice, T]:
     if settings.credential_store is not None:
         store = _named(settings.credential_store, settings.paths, kind)
-        return Choice(store, f"{store.name}, {_DECIDED}"), act(store)
+        return StoreChoice(store, f"{store.name}, {_DECIDED}"), act(store)
     keyring = KeyringStore(settings.paths, kind)
     try:
-        return Choice(keyring, keyring.name), act(keyring)
+        return StoreChoice(keyring, keyring.name), act(keyring)
     except CredentialStoreError as error:
         because = error.message[:1].lower() + error.message[1:].rstrip(".")
     file = FileStore(settings.paths.credentials, kind)
-    return Choice(file, f"{file.name}, because {because}"), act(file)
+    return StoreChoice(file, f"{file.name}, because {because}"), act(file)
 
 
 def _stores_to_search(
-    settings: Settings, kind: KeyKind[Key], card: KeyCard | None
+    settings: Settings, kind: KeyKind[Key], card: KeyMetadata | None
 ) -> list[CredentialStore[Key]]:
     if settings.credential_store is not None:
         return [_named(settings.credential_store, settings.paths, kind)]
@@ -260,7 +260,7 @@ def _stores_to_search(
     return stores
 
 
-def _must_work(settings: Settings, card: KeyCard | None) -> frozenset[str]:
+def _must_work(settings: Settings, card: KeyMetadata | None) -> frozenset[str]:
     expected = settings.credential_store or (card.store if card is not None else FileStore.name)
     return frozenset({expected, FileStore.name})
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyCard:
+class KeyMetadata:
     """What is noted of a stored key; none of it is secret.
 
     Attributes:
@@ -42,7 +42,7 @@ class KeyCard:
     saved_at: str
 
     @classmethod
-    def of(cls, key: Key, *, store: str, origin: str, now: float) -> KeyCard:
+    def of(cls, key: Key, *, store: str, origin: str, now: float) -> KeyMetadata:
         """The card of a key that was just stored.
 
         Args:
@@ -54,7 +54,7 @@ class KeyCard:
             >>> from nimbus_sdk.config.keys import ApiKey
             >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
             >>> from nimbus_sdk.config.settings import DEFAULT_ORIGIN
-            >>> KeyCard.of(key, store="file", origin=DEFAULT_ORIGIN, now=0.0).saved_at
+            >>> KeyMetadata.of(key, store="file", origin=DEFAULT_ORIGIN, now=0.0).saved_at
             '1970-01-01T00:00:00Z'
         """
         return cls(
@@ -75,7 +75,7 @@ class KeyNotes:
         announced: Fingerprints of keys that were about to be stored then, and for which origin each is.
     """
 
-    card: KeyCard | None
+    card: KeyMetadata | None
     announced: Mapping[str, str]
 
     def origin_of(self, key: Key) -> str | None:
@@ -121,7 +121,7 @@ def read_notes(paths: Paths) -> KeyNotes:
     return KeyNotes(card=_card(told), announced=_announced(told))
 
 
-def read_card(paths: Paths) -> KeyCard | None:
+def read_metadata(paths: Paths) -> KeyMetadata | None:
     """The profile's card; None where there is none, or none that can be made sense of.
 
     Raises:
@@ -152,7 +152,7 @@ def announce(paths: Paths, key: Key, origin: str, *, otherwise: str) -> None:
             ) from error
 
 
-def write_card(paths: Paths, card: KeyCard) -> None:
+def write_metadata(paths: Paths, card: KeyMetadata) -> None:
     """Note what was stored, in place of the card that was there.
 
     What another process has announced meanwhile stays.
@@ -165,7 +165,7 @@ def write_card(paths: Paths, card: KeyCard) -> None:
     _write(paths, card, {name: announced[name] for name in announced if name != card.fingerprint})
 
 
-def remove_card(paths: Paths) -> None:
+def remove_metadata(paths: Paths) -> None:
     """Remove all that is noted of a key that is gone.
 
     Raises:
@@ -179,17 +179,17 @@ def remove_card(paths: Paths) -> None:
         ) from error
 
 
-def _write(paths: Paths, card: KeyCard | None, announced: Mapping[str, str]) -> None:
+def _write(paths: Paths, card: KeyMetadata | None, announced: Mapping[str, str]) -> None:
     told: dict[str, object] = {} if card is None else asdict(card)
     if announced:
         told["announced"] = dict(announced)
     fs.write_private(paths.key_card, json.dumps(told, indent=2).encode() + b"\n")
 
 
-def _card(told: Mapping[str, object]) -> KeyCard | None:
-    values = {field.name: told.get(field.name) for field in fields(KeyCard)}
+def _card(told: Mapping[str, object]) -> KeyMetadata | None:
+    values = {field.name: told.get(field.name) for field in fields(KeyMetadata)}
     texts = {name: value for name, value in values.items() if _is_text(value)}
-    return KeyCard(**texts) if len(texts) == len(values) else None
+    return KeyMetadata(**texts) if len(texts) == len(values) else None
 
 
 def _announced(told: Mapping[str, object]) -> dict[str, str]:

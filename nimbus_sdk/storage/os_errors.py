@@ -10,7 +10,7 @@ from nimbus_sdk.errors import CoreInstallError
 
 
 @contextmanager
-def told(folder: str) -> Iterator[None]:
+def disk_errors(folder: str) -> Iterator[None]:
     """Turn what the disk refuses within this block into words that name the folder and its free space.
 
     Raises:

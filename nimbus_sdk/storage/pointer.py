@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.storage import fs
-from nimbus_sdk.storage.os_errors import told
+from nimbus_sdk.storage.os_errors import disk_errors
 
 POINTER = "current.json"
 
@@ -58,7 +58,7 @@ def read_pointer(core_folder: str) -> Pointer | None:
     return None if fields is None else _pointer(fields, pointer_path(core_folder))
 
 
-def located(core_folder: str, pointer: Pointer) -> str:
+def installation_folder(core_folder: str, pointer: Pointer) -> str:
     """The folder that a pointer means."""
     return os.path.join(core_folder, *pointer.folder.split("/"))
 
@@ -72,7 +72,7 @@ def read_record(path: str) -> dict[str, object] | None:
     """
     import json
 
-    with told(os.path.dirname(path)):
+    with disk_errors(os.path.dirname(path)):
         try:
             content = fs.read(path, MOST_BYTES, fs.refuse_foreign)
         except fs.NoFileError:

@@ -26,7 +26,7 @@ FORMAT = 1
 _SECRET_BYTES = 32
 _ENVELOPE = frozenset({"format", "seal", "record"})
 Record: TypeAlias = dict[str, object]
-Stamp: TypeAlias = tuple[int, int, int]
+FileVersion: TypeAlias = tuple[int, int, int]
 
 
 def read(paths: Paths) -> Record | None:
@@ -58,7 +58,7 @@ def stage(paths: Paths, record: Mapping[str, object], install_id: str) -> None:
     _seal(paths, paths.next_session, "next session", {"install_id": install_id, "session": dict(record)})
 
 
-def staged(paths: Paths) -> tuple[str, Record] | None:
+def read_staged(paths: Paths) -> tuple[str, Record] | None:
     """The session that waits for its core, with that core's id, or None."""
     record = _unsealed(paths, paths.next_session, "next session")
     if record is None:
@@ -67,7 +67,7 @@ def staged(paths: Paths) -> tuple[str, Record] | None:
     return (install_id, session) if isinstance(session, dict) and isinstance(install_id, str) else None
 
 
-def forget(paths: Paths) -> None:
+def remove(paths: Paths) -> None:
     """Remove the profile's session and the memory of its clock.
 
     Raises:
@@ -83,7 +83,7 @@ def forget(paths: Paths) -> None:
         ) from None
 
 
-def stamp(path: str) -> Stamp | None:
+def file_version(path: str) -> FileVersion | None:
     """What changes whenever a file is replaced, or None where there is none."""
     try:
         found = os.stat(path)
@@ -92,7 +92,7 @@ def stamp(path: str) -> Stamp | None:
     return found.st_mtime_ns, found.st_ino, found.st_size
 
 
-def note_refusal(paths: Paths, fingerprint: str, service: str, code: str, at: str) -> None:
+def write_rejection(paths: Paths, fingerprint: str, service: str, code: str, at: str) -> None:
     """Remember that a service called a key dead, so that no outage brings it back.
 
     Args:
@@ -105,12 +105,12 @@ def note_refusal(paths: Paths, fingerprint: str, service: str, code: str, at: st
     _seal(paths, paths.refusal(fingerprint, service), "refusal", note)
 
 
-def refusal(paths: Paths, fingerprint: str, service: str) -> Record | None:
+def read_rejection(paths: Paths, fingerprint: str, service: str) -> Record | None:
     """The note that a service refused a key, or None."""
     return _unsealed(paths, paths.refusal(fingerprint, service), "refusal")
 
 
-def refused_by(paths: Paths, fingerprint: str) -> list[str]:
+def rejecting_services(paths: Paths, fingerprint: str) -> list[str]:
     """The services that refused a key."""
     try:
         names = sorted(os.listdir(paths.refused))
@@ -121,7 +121,7 @@ def refused_by(paths: Paths, fingerprint: str) -> list[str]:
     return [str(note["service"]) for note in notes if note is not None]
 
 
-def clear_refusal(paths: Paths, fingerprint: str, service: str) -> None:
+def clear_rejection(paths: Paths, fingerprint: str, service: str) -> None:
     """Drop the note: the service has just called the key valid.
 
     Raises:
@@ -138,7 +138,7 @@ def clear_refusal(paths: Paths, fingerprint: str, service: str) -> None:
         ) from None
 
 
-def last_seen(paths: Paths) -> float | None:
+def read_last_seen(paths: Paths) -> float | None:
     """The latest Unix time that this profile has noted, or None."""
     try:
         record = _unsealed(paths, paths.last_seen, "last seen")
@@ -148,7 +148,7 @@ def last_seen(paths: Paths) -> float | None:
     return float(seen) if isinstance(seen, (int, float)) else None
 
 
-def note_seen(paths: Paths, now: float) -> None:
+def write_last_seen(paths: Paths, now: float) -> None:
     """Note the time; a disk that refuses takes nothing from the person's call."""
     with suppress(SessionError):
         _seal(paths, paths.last_seen, "last seen", {"at": now})

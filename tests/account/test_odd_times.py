@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.account.record import standing
+from nimbus_sdk.account.record import validity
 from nimbus_sdk.sandbox import Sandbox
 
 ANSWER = {
@@ -77,7 +77,7 @@ def test_a_session_ends_at_the_very_moment_of_its_expiry(
     sandbox.fault("validate", body={**ANSWER, "expires_at": ends.isoformat()})
     session = nimbus_sdk.authenticate(key)
     moment = ends + timedelta(microseconds=microseconds)
-    assert standing(session, moment) == state
+    assert validity(session, moment) == state
     assert session.is_expired(moment) is (state == "expired")
 
 
@@ -87,7 +87,7 @@ def test_five_minutes_back_are_let_pass_and_not_a_millisecond_more(
 ) -> None:
     """The tolerance ends where it says."""
     session = nimbus_sdk.authenticate(key)
-    assert standing(session, session.validated_at - timedelta(seconds=seconds)) == state
+    assert validity(session, session.validated_at - timedelta(seconds=seconds)) == state
 
 
 @pytest.mark.parametrize(

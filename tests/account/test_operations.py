@@ -77,8 +77,8 @@ def test_the_offline_setting_counts_like_the_argument(sdk, key, asked, monkeypat
 def test_a_clock_that_was_set_back_is_cleared_by_one_call_online(sdk, key, paths):
     """A wrong clock locks out until the service has spoken."""
     sdk.authenticate(key)
-    sealed.note_seen(paths, (datetime.now(UTC) + timedelta(days=3)).timestamp())
-    session_cache.forget_memory()
+    sealed.write_last_seen(paths, (datetime.now(UTC) + timedelta(days=3)).timestamp())
+    session_cache.clear_cache()
     with pytest.raises(errors.ClockRollbackError):
         nimbus_sdk.current_session()
     sdk.refresh_quota()

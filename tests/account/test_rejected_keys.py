@@ -34,7 +34,7 @@ def _service():
 
 def _note(paths, key):
     """What is remembered of a refusal by that service."""
-    return sealed.refusal(paths, ApiKey.parse(key).fingerprint, _service())
+    return sealed.read_rejection(paths, ApiKey.parse(key).fingerprint, _service())
 
 
 @pytest.mark.parametrize("story", STORIES)
@@ -174,12 +174,12 @@ def test_an_answer_that_was_on_its_way_does_not_revive_it(sdk, key, paths):
     dead = ApiKey.parse(key)
 
     def valid_and_dead_meanwhile():
-        rejected_keys.bury(Settings.load(), dead, "REVOKED")
+        rejected_keys.mark_rejected(Settings.load(), dead, "REVOKED")
         return "valid"
         yield
 
     with Driver(Settings.load()) as driver, pytest.raises(errors.InvalidKeyError, match="dead since"):
-        driver.run(rejected_keys.alive(Settings.load(), dead, valid_and_dead_meanwhile()))
+        driver.run(rejected_keys.require_accepted(Settings.load(), dead, valid_and_dead_meanwhile()))
     assert _note(paths, key)["code"] == "REVOKED"
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
@@ -191,7 +191,7 @@ def test_a_key_that_dies_during_a_download_is_not_kept(sdk, key, paths):
 
     def dies(event):
         if event.stage == "unpack":
-            rejected_keys.bury(Settings.load(), dead, "INVALID_KEY")
+            rejected_keys.mark_rejected(Settings.load(), dead, "INVALID_KEY")
 
     with pytest.raises(errors.InvalidKeyError, match="dead since"):
         sdk.install_core(key, progress=dies)
@@ -205,7 +205,7 @@ def test_quota_of_a_dead_key_is_asked_for_anew(sdk, key, paths):
     """A note of a refusal counts there too, although the session was put back."""
     sdk.authenticate(key)
     kept = Path(paths.session).read_bytes()
-    rejected_keys.bury(Settings.load(), ApiKey.parse(key), "INVALID_KEY")
+    rejected_keys.mark_rejected(Settings.load(), ApiKey.parse(key), "INVALID_KEY")
     Path(paths.session).write_bytes(kept)
     assert sdk.check_quota_and_refresh() is True
     assert _note(paths, key) is None

@@ -78,7 +78,7 @@ def test_a_store_that_fails_while_it_is_put_back_is_told_in_the_log(sdk, key, fu
     def refuse(*_):
         raise errors.CredentialStoreError("the store is locked")
 
-    monkeypatch.setattr(renewal, "forget_key", refuse)
+    monkeypatch.setattr(renewal, "delete_key", refuse)
     full_disk()
     with caplog.at_level(logging.WARNING, "nimbus_sdk"), pytest.raises(errors.SessionError):
         sdk.authenticate(key)

@@ -25,7 +25,7 @@ def test_a_revoked_key_is_dead_everywhere(sdk, key, sandbox, asked, paths):
         nimbus_sdk.current_session()
     assert sdk.get_stored_api_key() is None
     assert (
-        sealed.refusal(paths, ApiKey.parse(key).fingerprint, origin(Settings.load().api_url))["code"]
+        sealed.read_rejection(paths, ApiKey.parse(key).fingerprint, origin(Settings.load().api_url))["code"]  # type: ignore[index]
         == "REVOKED"
     )
     with pytest.raises(errors.InvalidKeyError):

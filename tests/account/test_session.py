@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nimbus_sdk import current_session
-from nimbus_sdk.account.record import as_stale, standing, usable
+from nimbus_sdk.account.record import as_stale, require_valid, validity
 from nimbus_sdk.account.session import AuthSession, as_session
-from nimbus_sdk.account.session_cache import forget_memory, kept_session, session_of
+from nimbus_sdk.account.session_cache import clear_cache, find_session, stored_session
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import (
@@ -204,7 +204,7 @@ def test_a_record_that_does_not_fit_is_a_session_error(field):
         assert type(wrong) in same_kind | {int, float, bool, str, list}
         assert isinstance(value, (str, int, float, frozenset, type(None)))
         # Whatever was let through, the session can be used.
-        standing(session, NOW)
+        validity(session, NOW)
         assert f"{session}{session!r}{session.to_json()}{session._repr_html_()}"
     if field not in ("clock_offset", "profile", "key_source", "key_source_reason", "stale"):
         with pytest.raises(SessionError):
@@ -238,7 +238,7 @@ def test_no_damage_breaks_the_reading_in_another_way(damage):
         session = AuthSession.from_dict({**made().to_dict(), **damage})
     except SessionError:
         return
-    standing(session, NOW)
+    validity(session, NOW)
 
 
 # Whether it counts
@@ -276,13 +276,13 @@ def test_standing(case, fields, age, seen, expected):
     """Fresh, ageing, expired, rolled back: a function of three times."""
     session = made(**{"validated_at": NOW, "expires_at": NOW + 30 * DAY, **fields})
     last_seen = None if seen is None else NOW + seen
-    assert standing(session, NOW + age, last_seen) == expected
+    assert validity(session, NOW + age, last_seen) == expected
     if expected in ("fresh", "ageing"):
-        assert usable(session, NOW + age, last_seen) is session
+        assert require_valid(session, NOW + age, last_seen) is session
     else:
         kind = SessionExpiredError if expected == "expired" else ClockRollbackError
         with pytest.raises(kind) as caught:
-            usable(session, NOW + age, last_seen)
+            require_valid(session, NOW + age, last_seen)
         assert "UTC" in caught.value.message
         assert caught.value.hint
 
@@ -292,8 +292,8 @@ def test_a_clock_that_runs_forward_never_revives_a_session(age, seen):
     """Once expired, no later moment makes it usable again."""
     session = made(validated_at=NOW, expires_at=NOW + 10 * DAY)
     last_seen = None if seen is None else NOW + seen
-    if standing(session, NOW + age, last_seen) == "expired":
-        assert standing(session, NOW + age + DAY, last_seen) == "expired"
+    if validity(session, NOW + age, last_seen) == "expired":
+        assert validity(session, NOW + age + DAY, last_seen) == "expired"
 
 
 def test_expiry_is_asked_for_any_moment():
@@ -329,7 +329,7 @@ def test_a_kept_session_comes_back(keep, paths):
     """From the disk, and the file is for this user alone."""
     session = keep()
     assert current_session() == session
-    assert as_session(kept_session(paths)) == session
+    assert as_session(stored_session(paths)) == session
     assert os.stat(paths.session).st_mode & 0o777 == 0o600
     assert KEY.reveal().encode() not in Path(paths.session).read_bytes()
 
@@ -341,7 +341,7 @@ def test_without_a_session_there_is_none(paths):
     assert "nimbus-sdk install" in caught.value.hint
     with pytest.raises(SessionNotFoundError, match="profile lab"):
         current_session(profile="lab")
-    assert kept_session(paths) is None
+    assert stored_session(paths) is None
 
 
 def damaged(paths):
@@ -375,7 +375,7 @@ def test_no_other_change_of_bytes_passes_as_another_session(keep, paths, data):
     changed = whole[:position] + bytes([byte]) + whole[position + 1 :]
     Path(paths.session).write_bytes(changed)
     try:
-        assert as_session(kept_session(paths)) == session
+        assert as_session(stored_session(paths)) == session
         assert whole[position : position + 1] == bytes([byte]) or whole[position : position + 1].isspace()
     except SessionTamperedError:
         assert changed != whole
@@ -429,13 +429,13 @@ def test_a_file_of_another_kind_is_noticed(keep, paths, content):
 def test_a_file_that_was_replaced_while_it_was_read_is_read_again(keep, paths, monkeypatch):
     """What looked torn was another process's write under way; nothing is set aside."""
     session = keep()
-    real, torn = sealed.files.read_own, [b'{"format": 1, "rec']
+    real, torn = sealed.files.read_own, [b'{"format": 1, "rec']  # type: ignore[attr-defined]
 
     def read_own(path):
         return torn.pop() if path == paths.session and torn else real(path)
 
-    monkeypatch.setattr(sealed.files, "read_own", read_own)
-    assert as_session(kept_session(paths)) == session
+    monkeypatch.setattr(sealed.files, "read_own", read_own)  # type: ignore[attr-defined]
+    assert as_session(stored_session(paths)) == session
     assert not torn
     assert not damaged(paths)
 
@@ -448,7 +448,7 @@ def test_a_damaged_file_that_cannot_be_set_aside_is_not_used_either(keep, paths,
 
     keep()
     Path(paths.session).write_bytes(b"{}")
-    monkeypatch.setattr(sealed.files, "quarantine", refuse)
+    monkeypatch.setattr(sealed.files, "quarantine", refuse)  # type: ignore[attr-defined]
     with pytest.raises(SessionTamperedError, match="could not be set aside"):
         current_session()
 
@@ -486,7 +486,7 @@ def test_a_session_without_its_secret_is_not_believed(keep, paths):
 def test_a_sealed_note_is_no_session(keep, paths):
     """A record sealed for another purpose does not count as a session."""
     keep()
-    sealed.note_seen(paths, 1.0)
+    sealed.write_last_seen(paths, 1.0)
     shutil.copy(paths.last_seen, paths.session)
     with pytest.raises(SessionTamperedError):
         current_session()
@@ -496,7 +496,7 @@ def test_a_damaged_memory_of_the_clock_does_no_harm(keep, paths):
     """The session counts; the last time seen is begun anew."""
     keep()
     Path(paths.last_seen).write_bytes(b"{}")
-    assert sealed.last_seen(paths) is None
+    assert sealed.read_last_seen(paths) is None
     assert current_session()
 
 
@@ -515,7 +515,7 @@ def test_a_session_that_cannot_be_kept_is_told(paths):
     Path(paths.state).write_text("")
     with pytest.raises(SessionError, match="cannot be kept"):
         sealed.write(paths, made().to_dict())
-    sealed.note_seen(paths, 5.0)
+    sealed.write_last_seen(paths, 5.0)
 
 
 def test_a_session_that_cannot_be_removed_is_told(keep, paths):
@@ -524,7 +524,7 @@ def test_a_session_that_cannot_be_removed_is_told(keep, paths):
     os.unlink(paths.session)
     os.makedirs(os.path.join(paths.session, "x"))
     with pytest.raises(SessionError, match="cannot be removed"):
-        sealed.forget(paths)
+        sealed.remove(paths)
 
 
 def test_a_reader_sees_the_old_session_or_the_new_one(paths):
@@ -574,20 +574,20 @@ def test_a_staged_session_counts_from_the_switch_of_its_core_on(keep, paths, poi
     old = keep(license_type="free")
     new = made(license_type="commercial")
     sealed.stage(paths, new.to_dict(), "abc")
-    assert as_session(kept_session(paths)) == old
+    assert as_session(stored_session(paths)) == old
     point("other")
-    assert as_session(kept_session(paths)) == old
+    assert as_session(stored_session(paths)) == old
     point("abc")
-    assert as_session(kept_session(paths)) == new
+    assert as_session(stored_session(paths)) == new
     assert current_session() == new
 
 
 def test_a_staged_session_counts_where_it_is_the_first(paths, point):
     """The very first install was cut off right after the switch."""
     sealed.stage(paths, made().to_dict(), "abc")
-    assert kept_session(paths) is None
+    assert stored_session(paths) is None
     point("abc")
-    assert kept_session(paths) is not None
+    assert stored_session(paths) is not None
     assert current_session() == current_session()
 
 
@@ -604,7 +604,7 @@ def test_an_install_that_ends_while_one_looks_hides_no_session(paths, point, mon
         return found
 
     monkeypatch.setattr(sealed, "read", read_and_end_the_install)
-    assert as_session(kept_session(paths)) == new
+    assert as_session(stored_session(paths)) == new
 
 
 def test_keeping_a_session_ends_the_waiting_of_another(keep, paths, point):
@@ -612,7 +612,7 @@ def test_keeping_a_session_ends_the_waiting_of_another(keep, paths, point):
     sealed.stage(paths, made(license_type="commercial").to_dict(), "abc")
     point("abc")
     latest = keep(license_type="free")
-    assert as_session(kept_session(paths)) == latest
+    assert as_session(stored_session(paths)) == latest
 
 
 def test_a_damaged_pointer_does_not_take_the_session_away(keep, paths, point):
@@ -621,7 +621,7 @@ def test_a_damaged_pointer_does_not_take_the_session_away(keep, paths, point):
     sealed.stage(paths, made(license_type="commercial").to_dict(), "abc")
     point("abc")
     Path(paths.core_pointer).write_text("{")
-    assert as_session(kept_session(paths)) == session
+    assert as_session(stored_session(paths)) == session
 
 
 def test_a_staged_session_is_sealed_too(keep, paths, point):
@@ -632,7 +632,7 @@ def test_a_staged_session_is_sealed_too(keep, paths, point):
         Path(paths.next_session).read_text().replace("research", "commercial")
     )
     with pytest.raises(SessionTamperedError, match="next session"):
-        kept_session(paths)
+        stored_session(paths)
 
 
 def test_a_staged_record_of_another_shape_is_passed_over(keep, paths, point):
@@ -640,7 +640,7 @@ def test_a_staged_record_of_another_shape_is_passed_over(keep, paths, point):
     session = keep()
     sealed._seal(paths, paths.next_session, "next session", {"install_id": 5, "session": []})
     point("abc")
-    assert as_session(kept_session(paths)) == session
+    assert as_session(stored_session(paths)) == session
 
 
 # The memory of this process
@@ -673,7 +673,7 @@ def test_a_session_that_another_process_removed_is_noticed(keep, paths):
     """invalidate_session elsewhere ends it here."""
     keep()
     current_session()
-    sealed.forget(paths)
+    sealed.remove(paths)
     with pytest.raises(SessionNotFoundError):
         current_session()
 
@@ -716,8 +716,8 @@ def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(keep, clock, paths):
     keep(expires_at=None)
     clock.offset = 100 * 86_400
     assert current_session()
-    assert sealed.last_seen(paths) == pytest.approx(clock.now(), abs=5)
-    forget_memory()
+    assert sealed.read_last_seen(paths) == pytest.approx(clock.now(), abs=5)
+    clear_cache()
     clock.offset = 0
     with pytest.raises(ClockRollbackError):
         current_session()
@@ -808,14 +808,14 @@ def test_the_memory_holds_no_key(keep, monkeypatch):
 def test_a_key_that_was_refused_is_told_with_date_and_code(paths):
     """Instead of a bare absence."""
     service, at = origin(Settings().api_url), "2026-03-01T12:00:00+00:00"
-    sealed.note_refusal(paths, KEY.fingerprint, service, "KEY_EXPIRED", at)
+    sealed.write_rejection(paths, KEY.fingerprint, service, "KEY_EXPIRED", at)
     with pytest.raises(SessionNotFoundError, match=r"refused the key .* on 2026-03-01.*KEY_EXPIRED"):
-        session_of(paths, KEY)
+        find_session(paths, KEY)
     with pytest.raises(SessionNotFoundError, match="There is no session"):
-        session_of(paths, OTHER)
-    sealed.clear_refusal(paths, KEY.fingerprint, service)
+        find_session(paths, OTHER)
+    sealed.clear_rejection(paths, KEY.fingerprint, service)
     with pytest.raises(SessionNotFoundError, match="There is no session"):
-        session_of(paths, KEY)
+        find_session(paths, KEY)
 
 
 def test_a_fresh_process_has_its_session_without_network_keyring_or_their_libraries(keep, fresh):
@@ -838,7 +838,7 @@ def test_a_secret_that_is_none_is_made_anew(keep, paths):
         Path(paths.seal).unlink(missing_ok=True)
         Path(paths.seal).write_bytes(content)
         session = keep()
-        assert as_session(kept_session(paths)) == session
+        assert as_session(stored_session(paths)) == session
         assert len(Path(paths.seal).read_bytes()) == 64
 
 
@@ -849,7 +849,7 @@ def test_a_session_that_was_seen_to_end_does_not_come_back(keep, clock):
     with pytest.raises(SessionExpiredError):
         current_session()
     clock.offset = 1_800
-    forget_memory()
+    clear_cache()
     with pytest.raises(ClockRollbackError):
         current_session()
 

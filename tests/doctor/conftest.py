@@ -13,7 +13,7 @@ from typing import TypeAlias
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.account.session_cache import forget_memory
+from nimbus_sdk.account.session_cache import clear_cache
 from nimbus_sdk.doctor import Diagnosis, Finding, diagnose
 from nimbus_sdk.sandbox import Sandbox
 
@@ -48,7 +48,7 @@ def examine(monkeypatch: pytest.MonkeyPatch) -> Examine:
     def look(offline_for: timedelta | None = None, **environ: str) -> Seen:
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
-        forget_memory()
+        clear_cache()
         diagnosis = diagnose(offline_for=offline_for)
         assert SECRET.search(json.dumps(diagnosis.to_dict())) is None
         for finding in diagnosis.findings:

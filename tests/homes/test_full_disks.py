@@ -12,7 +12,7 @@ SHORT = [0, 500, 50_000]
 
 STATE = """
 def state():
-    nimbus_sdk.account.session_cache.forget_memory()
+    nimbus_sdk.account.session_cache.clear_cache()
     try:
         session = nimbus_sdk.current_session().key_fingerprint
     except nimbus_sdk.SessionNotFoundError:

@@ -10,19 +10,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from nimbus_sdk.account.flows import authenticating, refreshing
-from nimbus_sdk.account.revocation import revoking
-from nimbus_sdk.account.session_cache import kept_session
+from nimbus_sdk.account.flows import authenticate_flow, refresh_flow
+from nimbus_sdk.account.revocation import revoke_flow
+from nimbus_sdk.account.session_cache import stored_session
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.install import installing
-from nimbus_sdk.core.model_download import fetching_model
+from nimbus_sdk.core.install import install_flow
+from nimbus_sdk.core.model_download import fetch_model_flow
 from nimbus_sdk.core.model_registry import listing_models
 from nimbus_sdk.core.wheel import manifest, verify
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage import sealed
-from nimbus_sdk.storage.credentials import read_stored
+from nimbus_sdk.storage.credentials import read_stored_key
 from nimbus_sdk.transport.driver import run
 from nimbus_sdk.transport.flow import Flow
 from tests.qualification.gate import Gate
@@ -94,15 +94,15 @@ class Story:
 
 
 def _install(settings: Settings, key: ApiKey) -> Flow[object]:
-    return installing(settings, key, force=False, version=None, report=lambda event: None)
+    return install_flow(settings, key, force=False, version=None, report=lambda event: None)
 
 
 def _install_over(settings: Settings, key: ApiKey) -> Flow[object]:
-    return installing(settings, key, force=True, version=None, report=lambda event: None)
+    return install_flow(settings, key, force=True, version=None, report=lambda event: None)
 
 
 def _install_again(settings: Settings, key: ApiKey) -> Flow[object]:
-    return installing(settings, None, force=False, version=None, report=lambda event: None)
+    return install_flow(settings, None, force=False, version=None, report=lambda event: None)
 
 
 def _log(settings: Settings, key: ApiKey) -> Flow[object]:
@@ -117,11 +117,11 @@ CORE = (VALIDATE, TOKEN, RELEASE, ASSET, STORAGE)
 
 
 def _authenticate(settings: Settings, key: ApiKey) -> Flow[object]:
-    return authenticating(settings, key, offline_mode=False)
+    return authenticate_flow(settings, key, offline_mode=False)
 
 
 def _fetch_model(settings: Settings, key: ApiKey) -> Flow[object]:
-    return fetching_model(settings, MODEL, lambda event: None)
+    return fetch_model_flow(settings, MODEL, lambda event: None)
 
 
 STORIES = (
@@ -130,8 +130,8 @@ STORIES = (
     Story("install again", "aged", (REFRESH,), _install_again, "session", NO_ANSWER | {"quota"}, seconds=3.0),
     Story("authenticate", "empty", (VALIDATE,), _authenticate, "session"),
     Story("authenticate again", "known", (VALIDATE,), _authenticate, "session", NO_ANSWER),
-    Story("refresh", "known", (REFRESH,), lambda settings, _: refreshing(settings), "session"),
-    Story("revoke", "known", (REVOKE,), lambda settings, _: revoking(settings, None, "lost"), "an end"),
+    Story("refresh", "known", (REFRESH,), lambda settings, _: refresh_flow(settings), "session"),
+    Story("revoke", "known", (REVOKE,), lambda settings, _: revoke_flow(settings, None, "lost"), "an end"),
     Story("models", "known", (MODELS,), lambda settings, _: listing_models(settings, None, None), "nothing"),
     Story("fetch a model", "known", (MODELS, MODEL_SIZE, MODEL_FILE), _fetch_model, "model"),
     Story("log an event", "empty", (ANALYTICS,), _log, "nothing"),
@@ -165,12 +165,12 @@ def found_in(settings: Settings) -> Found:
         NimbusError: Something damaged.
     """
     paths = settings.paths
-    session = kept_session(paths)
+    session = stored_session(paths)
     core = manifest.current(paths.core)
     broken = () if core is None else verify.check_installed(core.folder)
     if broken:
         raise AssertionError(f"the core is not whole: {broken}")
-    stored = read_stored(settings).key
+    stored = read_stored_key(settings).key
     return Found(
         session=None if session is None else session.key_fingerprint,
         confirmed=None if session is None else session.validated_at,
@@ -228,7 +228,7 @@ class Homes:
         if start != "empty":
             patient = replace(settings, timeout=30.0)
             key = keys["other" if start == "another" else "own"]
-            run(patient, authenticating(patient, key, offline_mode=False))
+            run(patient, authenticate_flow(patient, key, offline_mode=False))
         if start == "aged":
             make_older(settings, timedelta(hours=2))
 

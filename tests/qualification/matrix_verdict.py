@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from nimbus_sdk.account.flows import authenticating
+from nimbus_sdk.account.flows import authenticate_flow
 from nimbus_sdk.account.session import AuthSession
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
@@ -109,7 +109,7 @@ def wrong_again(cell: Cell, settings: Settings, key: ApiKey) -> Iterator[str]:
         with Driver(patient, limits=Limits()) as driver:
             if cell.story.brings == "model" and found_in(settings).session is None:
                 # The key was called dead, and its session went: a model takes a new one.
-                driver.run(authenticating(patient, None, offline_mode=False))
+                driver.run(authenticate_flow(patient, None, offline_mode=False))
             value = driver.run(cell.story.flow(patient, key))
     except NimbusError as error:
         # What was revoked already, and what is gone from here, cannot be revoked again.

@@ -39,7 +39,7 @@ def as_other(user):
         os.environ["NIMBUS_SDK_HOME"] = folder
         told()
     os.environ["NIMBUS_SDK_HOME"] = home
-    nimbus_sdk.account.session_cache.forget_memory()
+    nimbus_sdk.account.session_cache.clear_cache()
     unpack.probe = lambda core: None
     os.setgroups([]), os.setgid(user), os.setuid(user)
 

@@ -11,10 +11,10 @@ from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage import files, fs
-from nimbus_sdk.storage.credentials import choose_store, forget_key, read_stored, save_key
+from nimbus_sdk.storage.credentials import choose_store, delete_key, read_stored_key, save_key
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import KeyKind
-from nimbus_sdk.storage.key_metadata import KeyCard, read_card, read_notes, write_card
+from nimbus_sdk.storage.key_metadata import KeyMetadata, read_metadata, read_notes, write_metadata
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
 TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
@@ -81,8 +81,8 @@ def test_the_setting_decides(settings, paths, use_backend, name):
     "act",
     [
         choose_store,
-        read_stored,
-        forget_key,
+        read_stored_key,
+        delete_key,
         lambda settings: save_key(settings, ONE, DEFAULT_ORIGIN),
     ],
     ids=["choose", "read", "forget", "save"],
@@ -101,8 +101,8 @@ def test_a_saved_key_has_a_card_without_the_key(settings, paths, use_backend):
     choice = save_key(settings, ONE, DEFAULT_ORIGIN)
     assert (choice.store.name, choice.reason) == ("keyring", "keyring")
     assert stored_in(backend, paths) == ONE.reveal()
-    card = read_card(paths)
-    assert card == KeyCard(
+    card = read_metadata(paths)
+    assert card == KeyMetadata(
         fingerprint=ONE.fingerprint,
         masked=ONE.masked,
         store="keyring",
@@ -147,7 +147,7 @@ def test_a_card_that_cannot_be_written_is_told(settings, moved, use_backend, no_
     choice = save_key(moved(settings, state=no_folder), ONE, DEFAULT_ORIGIN)
     assert choice.store.name == "keyring"
     assert "the note beside it could not be written" in choice.reason
-    assert read_stored(settings).key == ONE
+    assert read_stored_key(settings).key == ONE
 
 
 def test_none_keeps_the_key_in_its_object_alone(settings, paths):
@@ -155,8 +155,8 @@ def test_none_keeps_the_key_in_its_object_alone(settings, paths):
     none = replace(settings, credential_store="none")
     choice = save_key(none, ONE, DEFAULT_ORIGIN)
     assert choice.store.read(paths.profile) == ONE
-    assert read_stored(none).key is None
-    assert forget_key(none) is False
+    assert read_stored_key(none).key is None
+    assert delete_key(none) is False
     assert not os.path.exists(settings.home)
 
 
@@ -166,7 +166,7 @@ def test_what_was_saved_is_read_from_where_it_is(settings, paths, use_backend, n
     use_backend("Memory")
     settings = replace(settings, credential_store=name)
     save_key(settings, ONE, DEFAULT_ORIGIN)
-    stored = read_stored(settings)
+    stored = read_stored_key(settings)
     assert (stored.key, stored.store, stored.trouble) == (ONE, name or "keyring", "")
     assert stored.location in ("keyring, service nimbus-sdk, user default", paths.credentials)
 
@@ -174,7 +174,7 @@ def test_what_was_saved_is_read_from_where_it_is(settings, paths, use_backend, n
 def test_nothing_stored_is_told_with_all_that_was_searched(settings, paths, use_backend):
     """Without a key the answer names every place that was looked at."""
     use_backend("Memory")
-    stored = read_stored(settings)
+    stored = read_stored_key(settings)
     assert stored.key is None
     assert stored.location == f"keyring, service nimbus-sdk, user default or {paths.credentials}"
 
@@ -184,7 +184,7 @@ def test_a_key_in_the_file_is_read_without_the_keyring(settings, paths, use_back
     save_key(settings, ONE, DEFAULT_ORIGIN)
     backend = use_backend("Memory")
     backend.items["nimbus-sdk", paths.profile] = TWO.reveal()
-    stored = read_stored(settings)
+    stored = read_stored_key(settings)
     assert (stored.key, stored.store) == (ONE, "file")
     assert backend.asked == []
 
@@ -194,7 +194,7 @@ def test_a_key_that_is_not_where_the_card_says_is_searched_elsewhere(settings, p
     save_key(settings, ONE, DEFAULT_ORIGIN)
     file.delete(paths.profile)
     use_backend("Memory").items["nimbus-sdk", paths.profile] = TWO.reveal()
-    assert read_stored(settings).key == TWO
+    assert read_stored_key(settings).key == TWO
 
 
 def test_a_keyring_that_should_have_the_key_must_answer(settings, paths, use_backend, file):
@@ -204,14 +204,14 @@ def test_a_keyring_that_should_have_the_key_must_answer(settings, paths, use_bac
     file.write(paths.profile, TWO)
     use_backend("Locked")
     with pytest.raises(CredentialStoreError, match="stayed locked"):
-        read_stored(settings)
+        read_stored_key(settings)
 
 
 def test_a_keyring_that_nothing_points_to_is_only_named(settings, paths, use_backend, file):
     """Without a card the file may have the key; the keyring's trouble goes along."""
     file.write(paths.profile, ONE)
     use_backend("Locked")
-    stored = read_stored(settings)
+    stored = read_stored_key(settings)
     assert (stored.key, stored.store, stored.trouble) == (ONE, "file", "The keyring stayed locked.")
 
 
@@ -220,7 +220,7 @@ def test_a_damaged_file_is_never_passed_over(settings, paths, use_backend):
     fs.write_private(paths.credentials, b"{")
     use_backend("Memory")
     with pytest.raises(CredentialStoreError, match="set aside"):
-        read_stored(settings)
+        read_stored_key(settings)
 
 
 @pytest.mark.parametrize("name", [None, "file", "keyring"])
@@ -229,7 +229,7 @@ def test_a_key_goes_to_the_api_on_its_card_alone(settings, paths, use_backend, n
     use_backend("Memory")
     settings = replace(settings, credential_store=name)
     save_key(settings, ONE, SANDBOX)
-    stored = read_stored(settings)
+    stored = read_stored_key(settings)
     assert stored.withheld_from(SANDBOX + "/v1") is None
     assert stored.withheld_from("https://api.nimbusbci.com") == (
         "it is for http://127.0.0.1:8000, not for https://api.nimbusbci.com:443"
@@ -239,7 +239,7 @@ def test_a_key_goes_to_the_api_on_its_card_alone(settings, paths, use_backend, n
 def test_a_key_without_a_card_goes_to_the_default_api(settings, paths, file):
     """What nobody noted was not validated anywhere else."""
     file.write(paths.profile, ONE)
-    stored = read_stored(settings)
+    stored = read_stored_key(settings)
     assert stored.withheld_from("https://API.nimbusbci.com/") is None
     assert stored.withheld_from("https://api.nimbusbci.com:8443") is not None
     assert stored.withheld_from("https://evil.example") is not None
@@ -250,9 +250,9 @@ def test_a_planted_card_opens_nothing(tmp_path, settings, paths, use_backend):
     use_backend("Memory")
     save_key(settings, ONE, DEFAULT_ORIGIN)
     planted = Settings(home=str(tmp_path / "cloned"), api_url="https://evil.example")
-    lure = KeyCard.of(TWO, store="keyring", origin="https://evil.example:443", now=0.0)
-    write_card(planted.paths, lure)
-    stored = read_stored(planted)
+    lure = KeyMetadata.of(TWO, store="keyring", origin="https://evil.example:443", now=0.0)
+    write_metadata(planted.paths, lure)
+    stored = read_stored_key(planted)
     assert stored.key == ONE
     assert stored.withheld_from(planted.api_url) is not None
 
@@ -285,23 +285,23 @@ def test_whoever_dies_while_saving_leaves_a_key_with_its_note(
     """Either key goes where it was found valid, the new one not to the service of the old one."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     died_while_saving(monkeypatch, settings, paths, TWO, SANDBOX, when=when)
-    stored = read_stored(settings)
+    stored = read_stored_key(settings)
     assert (stored.key, stored.origin) == (key, origin)
-    assert read_card(paths).fingerprint == ONE.fingerprint
+    assert read_metadata(paths).fingerprint == ONE.fingerprint
     save_key(settings, TWO, SANDBOX)
     assert json.loads(files.read(paths.key_card)).keys() == GOOD.keys()
-    assert read_stored(settings).origin == SANDBOX
+    assert read_stored_key(settings).origin == SANDBOX
 
 
 @pytest.mark.parametrize("fingerprint", [None, TWO.fingerprint])
 def test_what_was_announced_is_forgotten_with_its_key(settings, paths, monkeypatch, fingerprint):
     """The first key of a profile, whose saver died: nothing is left of it."""
     died_while_saving(monkeypatch, settings, paths, TWO, SANDBOX, when="after")
-    assert read_card(paths) is None
-    assert read_stored(settings).origin == SANDBOX
-    assert forget_key(settings, ONE.fingerprint) is False
+    assert read_metadata(paths) is None
+    assert read_stored_key(settings).origin == SANDBOX
+    assert delete_key(settings, ONE.fingerprint) is False
     assert os.path.exists(paths.key_card)
-    assert forget_key(settings, fingerprint) is True
+    assert delete_key(settings, fingerprint) is True
     assert not os.path.exists(paths.key_card)
 
 
@@ -309,8 +309,8 @@ def test_forgetting_one_key_leaves_the_note_of_another(settings, paths, monkeypa
     """The one on the card is not there any more; the one that was announced is."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     died_while_saving(monkeypatch, settings, paths, TWO, SANDBOX, when="after")
-    assert forget_key(settings, ONE.fingerprint) is False
-    assert read_stored(settings).origin == SANDBOX
+    assert delete_key(settings, ONE.fingerprint) is False
+    assert read_stored_key(settings).origin == SANDBOX
 
 
 def test_a_key_whose_note_would_be_missing_is_not_stored(settings, moved, no_folder, use_backend):
@@ -325,9 +325,9 @@ def test_a_key_may_change_its_service_and_keeps_the_old_one_until_then(settings,
     """The same key, found valid elsewhere: until that is noted it goes where it went."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     died_while_saving(monkeypatch, settings, paths, ONE, SANDBOX, when="after")
-    assert read_stored(settings).origin == DEFAULT_ORIGIN
+    assert read_stored_key(settings).origin == DEFAULT_ORIGIN
     save_key(settings, ONE, SANDBOX)
-    assert read_stored(settings).origin == SANDBOX
+    assert read_stored_key(settings).origin == SANDBOX
 
 
 @pytest.mark.parametrize("announced", [7, [], {"f": 7}, {"f": "\x1b[2J"}], ids=range(4))
@@ -335,7 +335,7 @@ def test_an_announcement_that_makes_no_sense_is_none(settings, paths, announced)
     """The card beside it counts all the same."""
     fs.write_private(paths.key_card, json.dumps({**GOOD, "announced": announced}).encode())
     noted = read_notes(paths)
-    assert (noted.card, dict(noted.announced)) == (KeyCard(**GOOD), {})
+    assert (noted.card, dict(noted.announced)) == (KeyMetadata(**GOOD), {})
 
 
 def test_a_damaged_file_names_the_command_of_its_keys(settings, paths):
@@ -343,7 +343,7 @@ def test_a_damaged_file_names_the_command_of_its_keys(settings, paths):
     fs.write_private(paths.credentials, b"{")
     kind = KeyKind(lambda text: None, "", "Other key", "nimbus-sdk other save-key")
     with pytest.raises(CredentialStoreError, match="nimbus-sdk other save-key"):
-        read_stored(settings, kind)
+        read_stored_key(settings, kind)
 
 
 def test_forgetting_removes_key_and_card(settings, paths, use_backend, file):
@@ -352,24 +352,24 @@ def test_forgetting_removes_key_and_card(settings, paths, use_backend, file):
     save_key(settings, ONE, DEFAULT_ORIGIN)
     file.write(paths.profile, ONE)
     file.write("other", TWO)
-    assert forget_key(settings) is True
+    assert delete_key(settings) is True
     assert backend.items == {}
     assert file.read(paths.profile) is None
     assert file.read("other") == TWO
-    assert read_card(paths) is None
-    assert forget_key(settings) is False
+    assert read_metadata(paths) is None
+    assert delete_key(settings) is False
 
 
 def test_forgetting_one_key_leaves_another(settings, paths, use_backend):
     """With a fingerprint only the key that has it goes."""
     backend = use_backend("Memory")
     save_key(settings, ONE, DEFAULT_ORIGIN)
-    assert forget_key(settings, TWO.fingerprint) is False
+    assert delete_key(settings, TWO.fingerprint) is False
     assert stored_in(backend, paths) == ONE.reveal()
-    assert read_card(paths).fingerprint == ONE.fingerprint
-    assert forget_key(settings, ONE.fingerprint) is True
+    assert read_metadata(paths).fingerprint == ONE.fingerprint
+    assert delete_key(settings, ONE.fingerprint) is True
     assert backend.items == {}
-    assert read_card(paths) is None
+    assert read_metadata(paths) is None
 
 
 def test_forgetting_a_key_that_cannot_be_reached_is_an_error(settings, paths, use_backend):
@@ -378,15 +378,15 @@ def test_forgetting_a_key_that_cannot_be_reached_is_an_error(settings, paths, us
     save_key(settings, ONE, DEFAULT_ORIGIN)
     use_backend("Locked")
     with pytest.raises(CredentialStoreError, match="stayed locked"):
-        forget_key(settings)
-    assert read_card(paths) is not None
+        delete_key(settings)
+    assert read_metadata(paths) is not None
 
 
 def test_a_keyring_that_never_had_the_key_does_not_stop_the_forgetting(settings, paths, use_backend, file):
     """On a machine whose keyring never works, a key in the file can be forgotten."""
     use_backend("Locked")
     save_key(settings, ONE, DEFAULT_ORIGIN)
-    assert forget_key(settings) is True
+    assert delete_key(settings) is True
     assert file.read(paths.profile) is None
 
 
@@ -402,7 +402,7 @@ def test_a_card_that_cannot_be_removed_is_an_error(settings, paths, monkeypatch)
 
     monkeypatch.setattr(os, "unlink", refuse)
     with pytest.raises(CredentialStoreError, match=r"key\.json, cannot be removed: Permission denied"):
-        forget_key(settings)
+        delete_key(settings)
 
 
 GOOD = {"fingerprint": "f" * 12, "masked": "m", "store": "file", "origin": DEFAULT_ORIGIN, "saved_at": "now"}
@@ -427,21 +427,21 @@ def test_a_card_that_makes_no_sense_is_none(settings, paths, file, content):
     """A damaged note gives the key no more rights than none at all."""
     fs.write_private(paths.key_card, content)
     file.write(paths.profile, ONE)
-    assert read_card(paths) is None
-    assert read_stored(settings).origin == DEFAULT_ORIGIN
+    assert read_metadata(paths) is None
+    assert read_stored_key(settings).origin == DEFAULT_ORIGIN
 
 
 def test_a_card_with_more_in_it_is_read(paths):
     """A later version may note more."""
     fs.write_private(paths.key_card, json.dumps({**GOOD, "later": 1}).encode())
-    assert read_card(paths) == KeyCard(**GOOD)
+    assert read_metadata(paths) == KeyMetadata(**GOOD)
 
 
 def test_a_card_that_cannot_be_read_is_an_error(paths):
     """Something else in its place is told."""
     os.makedirs(paths.key_card)
     with pytest.raises(CredentialStoreError, match=r"key\.json, cannot be read"):
-        read_card(paths)
+        read_metadata(paths)
 
 
 def test_no_failure_tells_the_key(settings, moved, use_backend, no_folder, everything_in):
@@ -472,12 +472,12 @@ def test_another_systems_key_is_kept_beside_the_profiles_own(settings, origin):
     entry = settings.for_service("other")
     save_key(settings, ONE, DEFAULT_ORIGIN)
     save_key(entry, ForeignKey("s3cret"), "https://noted.example:443")
-    stored = read_stored(entry, kind)
+    stored = read_stored_key(entry, kind)
     assert (stored.key, stored.origin) == (ForeignKey("s3cret"), "https://noted.example:443")
     os.remove(entry.paths.key_card)
-    bare = read_stored(entry, kind)
+    bare = read_stored_key(entry, kind)
     assert bare.origin == origin
     assert (bare.withheld_from("https://other.example/x") is None) is bool(origin)
-    assert forget_key(entry, "another", kind) is False
-    assert forget_key(entry, "0123456789ab", kind) is True
-    assert read_stored(settings).key == ONE
+    assert delete_key(entry, "another", kind) is False
+    assert delete_key(entry, "0123456789ab", kind) is True
+    assert read_stored_key(settings).key == ONE

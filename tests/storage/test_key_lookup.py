@@ -26,7 +26,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.storage import fs, key_lookup
 from nimbus_sdk.storage.credentials import save_key
 from nimbus_sdk.storage.file_backend import FileStore
-from nimbus_sdk.storage.key_lookup import cheap_key, explain, find_key
+from nimbus_sdk.storage.key_lookup import explain, find_key, find_key_without_store
 
 SOURCES = ("argument", "environment", "dotenv", "key_file", "store", "julia")
 KEYS = {name: ApiKey.parse("nbci_test_" + f"{number:x}" * 48) for number, name in enumerate(SOURCES)}
@@ -130,12 +130,12 @@ def test_a_checked_key_is_taken_as_it_is(world):
 
 @pytest.mark.parametrize("source", SOURCES[:4])
 def test_the_cheap_sources_are_found_without_the_rest(world, source):
-    """The first four need no store; behind them cheap_key says that there is none."""
+    """The first four need no store; behind them find_key_without_store says that there is none."""
     world.fill("store")
     world.fill("julia")
-    assert cheap_key(world.settings, None, world.environ) is None
+    assert find_key_without_store(world.settings, None, world.environ) is None
     world.fill(source)
-    found = cheap_key(world.settings, world.given, world.environ)
+    found = find_key_without_store(world.settings, world.given, world.environ)
     assert (found.key, found.source, found.store) == (KEYS[source], source, "")
 
 
@@ -144,8 +144,8 @@ def test_the_cheap_sources_import_nothing_that_is_not_needed(fresh):
     code = """if True:
         import sys
         from nimbus_sdk.config.settings import Settings
-        from nimbus_sdk.storage.key_lookup import cheap_key
-        assert cheap_key(Settings(), environ={}) is None
+        from nimbus_sdk.storage.key_lookup import find_key_without_store
+        assert find_key_without_store(Settings(), environ={}) is None
         print(*{"keyring", "filelock", "platformdirs", "dotenv", "httpx"} & set(sys.modules))
         print(*{name for name in sys.modules if name.startswith("nimbus_sdk.storage.cred")})
     """
@@ -156,7 +156,7 @@ def test_without_an_environment_the_process_own_counts(world, monkeypatch):
     """Left out, the environment is os.environ."""
     monkeypatch.setenv("NIMBUS_API_KEY", KEYS["environment"].reveal())
     assert find_key(world.settings).source == "environment"
-    assert cheap_key(world.settings).source == "environment"
+    assert find_key_without_store(world.settings).source == "environment"
     assert explain(world.settings).winner.source == "environment"
 
 

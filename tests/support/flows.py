@@ -14,7 +14,8 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import AuthSession, aio
-from nimbus_sdk.account.session_cache import forget_memory, kept_session
+from nimbus_sdk.account.record import SessionRecord
+from nimbus_sdk.account.session_cache import clear_cache, stored_session
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader
@@ -108,18 +109,18 @@ def asked(sandbox: Sandbox) -> Callable[[], list[str]]:
 
 
 @pytest.fixture
-def age() -> Callable[..., AuthSession]:
-    """Makes the kept session older, or changes its fields, as if it had been kept so."""
+def age() -> Callable[..., SessionRecord]:
+    """Makes the stored session older, or changes its fields, as if it had been stored so."""
 
-    def change(hours: float = 0.0, **fields: object) -> AuthSession:
+    def change(hours: float = 0.0, **fields: object) -> SessionRecord:
         paths = Settings.load().paths
-        session = kept_session(paths)
+        session = stored_session(paths)
         assert session is not None
         if hours:
             fields["validated_at"] = datetime.now(UTC) - timedelta(hours=hours)
         changed = replace(session, **fields)  # type: ignore[arg-type]
         sealed.write(paths, changed.to_dict())
-        forget_memory()
+        clear_cache()
         return changed
 
     return change

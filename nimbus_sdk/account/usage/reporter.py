@@ -25,7 +25,7 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError, RateLimitError
 
 if TYPE_CHECKING:
-    from nimbus_sdk.account.usage.sender import Line
+    from nimbus_sdk.account.usage.sender import Sender
     from nimbus_sdk.account.usage.spool import Event
 
 __all__ = ["Reporter", "reporter"]
@@ -50,7 +50,7 @@ _DECIDING = (
     "NIMBUS_SDK_API_KEY_FILE",
     "NIMBUS_SDK_CREDENTIAL_STORE",
 )
-_log = logging.getLogger("nimbus_sdk.account.usage.reporter")
+_log = logging.getLogger("nimbus_sdk.usage")
 
 
 class Reporter:
@@ -124,9 +124,9 @@ class Reporter:
 
     def _work(self) -> None:
         # Here and not above: what speaks to the service takes long to load, and no prediction waits for it.
-        from nimbus_sdk.account.usage.sender import Line
+        from nimbus_sdk.account.usage.sender import Sender
 
-        line = Line(self._settings)
+        line = Sender(self._settings)
         while not self._ended.is_set():
             self._news.wait()
             self._news.clear()
@@ -140,7 +140,7 @@ class Reporter:
                 self._rest(error)
         line.close()
 
-    def _send_next(self, line: Line) -> bool:
+    def _send_next(self, line: Sender) -> bool:
         """Send one event; False where none is left."""
         with self._in_hand:
             if self._ended.is_set():

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from nimbus_sdk.account import rejected_keys
-from nimbus_sdk.account.session_cache import kept_session
+from nimbus_sdk.account.session_cache import stored_session
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.api.endpoints import EventType
 from nimbus_sdk.config.keys import ApiKey
@@ -31,8 +31,8 @@ from nimbus_sdk.errors import (
     SessionError,
 )
 from nimbus_sdk.storage.file_backend import FileStore
-from nimbus_sdk.storage.key_lookup import cheap_key, find_key
-from nimbus_sdk.storage.key_metadata import read_card
+from nimbus_sdk.storage.key_lookup import find_key, find_key_without_store
+from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
 from nimbus_sdk.transport.driver import Driver
 from nimbus_sdk.transport.rate_limit import Limits
@@ -47,10 +47,10 @@ QUOTA_SECONDS = 3600.0
 _HASTE = Patience(2.0, 2.0)
 # The event itself was refused, or what has become of it behind a gateway is unknown.
 _NOT_AGAIN = frozenset({400, 413, 422, 502, 504})
-_log = logging.getLogger("nimbus_sdk.account.usage.reporter")
+_log = logging.getLogger("nimbus_sdk.usage")
 
 
-class Line:
+class Sender:
     """A key that was found without asking anybody, and a connection on which the service has answered.
 
     Args:
@@ -98,7 +98,7 @@ class Line:
             self._settings.api_url, key, cast(EventType, event["event_type"]), details
         )
         try:
-            self._driver.run(rejected_keys.heeding(self._settings, key, asked))
+            self._driver.run(rejected_keys.record_rejection(self._settings, key, asked))
         except NimbusError as error:
             self._open_until = 0.0
             if isinstance(error, QuotaExceededError):
@@ -135,7 +135,7 @@ class Line:
         if error.retry_after is not None:
             return now + timedelta(seconds=error.retry_after)
         try:
-            session = kept_session(self._settings.paths)
+            session = stored_session(self._settings.paths)
         except (SessionError, OSError):
             session = None
         told = session.quota_reset_at if session and session.key_fingerprint == key.fingerprint else None
@@ -161,7 +161,7 @@ def _found(settings: Settings) -> ApiKey:
     Raises:
         NimbusError: It cannot.
     """
-    if cheap_key(settings) is None:
+    if find_key_without_store(settings) is None:
         settings = _without_a_slow_keyring(settings)
     return find_key(settings, prompt=str).key
 
@@ -171,7 +171,7 @@ def _without_a_slow_keyring(settings: Settings) -> Settings:
 
     At a terminal a keyring is given a minute, and the person is told to answer its prompt.
     """
-    card = read_card(settings.paths)
+    card = read_metadata(settings.paths)
     store = settings.credential_store or (None if card is None else card.store)
     if store in (None, KeyringStore.name):
         try:

@@ -1,74 +1,79 @@
-"""One place in the credential store, for one key of one system, profile and environment."""
+"""One place in the credential store, for one key of one service, profile and environment."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
-from nimbus_sdk.services.base.service import System
+from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.storage import credentials
 from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice, StoredKey
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, run_blocking, sleep
 
-PREVIOUS = "previous"
-NEXT = "next"
-_ASIDE = "aside"
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """Where a system's key is kept; everything here is blocking.
+class KeySlot:
+    """Stores one key of a service; every method is blocking.
 
     Attributes:
-        settings: Which store, and where; from :meth:`Slot.of`.
-        system: The system whose key it is.
+        settings: Which store, and which entry of it; from :meth:`KeySlot.of`.
+        service: The service whose key it is.
     """
 
     settings: Settings
-    system: System
+    service: Service
 
     @classmethod
-    def of(cls, settings: Settings, system: System) -> Slot:
-        """The place of a system's key in use.
+    def of(cls, settings: Settings, service: Service) -> KeySlot:
+        """The slot of a service's key in use.
 
         Raises:
             ConfigurationError: This user has no home folder, and no folder was named.
         """
-        return cls(settings.for_service(system.entry), system)
+        return cls(settings.for_service(service.entry), service)
 
-    def beside(self, name: str) -> Slot:
-        """A second place for the same system: for the key before this one, or the one after."""
+    def beside(self, name: str) -> KeySlot:
+        """Another slot of the same service, such as the one for the key before this one."""
         return replace(self, settings=replace(self.settings, profile=f"{self.settings.profile}.{name}"))
 
     @property
-    def noted(self) -> bool:
-        """Whether a key may be there; no store is asked, since no key is there without its note."""
+    def has_metadata(self) -> bool:
+        """Whether a key may be there; asks no store, since no key is there without its metadata."""
         return os.path.exists(self.settings.paths.key_card)
 
     def read(self) -> StoredKey[ServiceKey]:
-        """What is there, and where it may go.
+        """The key that is there, and where it may be sent.
 
         Raises:
             CredentialStoreError: The store that should have it cannot be read.
         """
-        return credentials.read_stored_key(self.settings, self.system.key_kind)
+        return credentials.read_stored_key(self.settings, self.service.key_kind)
+
+    def holds(self, fingerprint: str) -> bool:
+        """Whether the key with this fingerprint is there.
+
+        Raises:
+            CredentialStoreError: As for :meth:`read`.
+        """
+        key = self.read().key
+        return key is not None and key.fingerprint == fingerprint
 
     def save(self, key: ServiceKey, origin: str) -> StoreChoice:
-        """Keep a key for one origin, in place of the one that was there.
+        """Store a key for one origin, in place of the one that was there.
 
         Raises:
             CredentialStoreError: No store takes it.
         """
-        return credentials.save_key(self.settings, key, origin, self.system.key_kind)
+        return credentials.save_key(self.settings, key, origin, self.service.key_kind)
 
-    def put(self, key: ServiceKey, origin: str) -> StoreChoice:
-        """Keep a key, and look whether it is the one that is found there now.
+    def save_and_check(self, key: ServiceKey, origin: str) -> StoreChoice:
+        """Store a key, and read it back.
 
         Raises:
             CredentialStoreError: As for :meth:`save`, or another store still gives another key.
@@ -76,88 +81,43 @@ class Slot:
         choice = self.save(key, origin)
         if choice.store.name != MemoryStore.name and self.read().key != key:
             raise CredentialStoreError(
-                f"The {self.system.name} key {key.masked} was stored, and another one is still found first.",
+                f"The {self.service.name} key {key.masked} was stored, but another one is still found first.",
                 hint="Check NIMBUS_SDK_CREDENTIAL_STORE and the system's keyring, then run it again.",
             )
         return choice
 
-    def supersede(self, key: ServiceKey, origin: str) -> StoreChoice:
-        """Keep a key; another one that was there stays at hand as the one before.
-
-        Whoever is killed in the middle loses neither of the two, nor the one before them.
-
-        Raises:
-            CredentialStoreError: As for :meth:`put`.
-        """
-        self.settle()
-        there = self.read()
-        if there.key is not None and there.key != key:
-            self.beside(_ASIDE).put(there.key, there.origin)
-        choice = self.put(key, origin)
-        # The key is in its place; what is left over now is settled at the next change.
-        with suppress(CredentialStoreError):
-            self.settle()
-        return choice
-
-    def settle(self) -> None:
-        """Bring an interrupted change to its end: a key that was set aside becomes the one before.
-
-        Raises:
-            CredentialStoreError: As for :meth:`put`.
-        """
-        aside = self.beside(_ASIDE)
-        if not aside.noted:
-            return
-        left = aside.read()
-        if left.key is not None and left.key != self.read().key:
-            self.beside(PREVIOUS).put(left.key, left.origin)
-        aside.forget()
-
-    def forget(self) -> bool:
-        """Remove the key; False where there was none.
+    def delete(self) -> bool:
+        """Remove the key; False if there was none.
 
         Raises:
             CredentialStoreError: The store does not let it be removed.
         """
-        return credentials.delete_key(self.settings, kind=self.system.key_kind)
+        return credentials.delete_key(self.settings, kind=self.service.key_kind)
+
+    def lock(self) -> Lock:
+        """The lock for changes of the service's keys."""
+        return Lock(f"{self.settings.paths.rotation}.lock")
 
 
-T = TypeVar("T")
+def acquire_lock(lock: Lock, *, seconds: float, busy: str) -> Flow[None]:
+    """Wait for a lock of :meth:`KeySlot.lock`.
 
-_POLL_SECONDS = 0.1
-_POLLS = 20
-
-
-def alone(slot: Slot, change: Flow[T]) -> Flow[T]:
-    """Run a conversation that changes the keys of a slot while nobody else does.
-
-    What an earlier change left half done is brought to its end first.
+    Args:
+        seconds: How long to wait.
+        busy: The message if another process still holds it then.
 
     Raises:
-        ConfigurationError: Another process is at it, or the lock cannot be made.
-        CredentialStoreError: The store refuses.
+        ConfigurationError: Another process holds it, or it cannot be made.
     """
-    if slot.settings.credential_store == MemoryStore.name:
-        return (yield from change)
-    with Lock(f"{slot.settings.paths.rotation}.lock") as lock:
-        yield from _taken(lock)
-        yield from run_blocking(slot.settle)
-        return (yield from change)
-
-
-def _taken(lock: Lock) -> Flow[None]:
-    for poll in range(_POLLS):
+    for poll in range(max(1, round(seconds / _POLL_SECONDS))):
         if poll:
             yield from sleep(_POLL_SECONDS)
         try:
-            free = yield from run_blocking(lock.try_acquire)
+            if (yield from run_blocking(lock.try_acquire)):
+                return
         except OSError as error:
             raise ConfigurationError(
                 f"The lock {lock.path} cannot be made ({error.strerror or error}).",
                 hint="Check free space and permissions of its folder, or set NIMBUS_SDK_HOME.",
             ) from None
-        if free:
-            return
-    raise ConfigurationError(
-        "Another process is changing this key right now.", hint="Run it again when it is done."
-    )
+    raise ConfigurationError(busy, hint="Run it again when it is done.")

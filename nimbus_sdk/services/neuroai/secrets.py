@@ -47,7 +47,7 @@ def kept(issued: IssuedKey, save: Callable[[], StoreChoice], *, replaced: str) -
 
 
 def is_secret(text: str, in_use: ServiceKey) -> bool:
-    """Whether a text in the place of an id is a key: the one in use, one of its form, another system's.
+    """Whether a text in the place of an id is a key: the one in use, one of its form, another service's.
 
     Example:
         >>> in_use = ServiceKey("nai_abcdefghij")

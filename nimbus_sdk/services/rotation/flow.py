@@ -16,7 +16,7 @@ from nimbus_sdk.errors import (
     InvalidKeyError,
     NimbusError,
 )
-from nimbus_sdk.services.base.connection import Link
+from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.base.key_slot import alone
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation.record import Rotation as Rotation
@@ -25,20 +25,20 @@ from nimbus_sdk.storage.credentials import MemoryStore, StoredKey
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 _REFUSED = "unauthorized"
-"""The system's own word for a key that it does not know; what is in between refuses in other words."""
+"""The service's own word for a key that it does not know; what is in between refuses in other words."""
 
 
-class RotationStory:
-    """The steps of one system's rotation.
+class RotationFlow:
+    """The steps of one service's rotation.
 
     Args:
-        link: The client's; it uses the new key once that is the one in use.
+        connection: The client's; it uses the new key once that is the one in use.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._slot = link.slot
-        self._state = RotationState(link)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._slot = connection.slot
+        self._state = RotationState(connection)
 
     def read(self) -> Rotation | None:
         """How far the last rotation has come, or None where there was none; blocking.
@@ -75,7 +75,7 @@ class RotationStory:
         return (yield from alone(self._slot, run_blocking(self._undo)))
 
     def _rotate(self, new: ServiceKey | None, verify: Callable[[ServiceKey], Flow[None]]) -> Flow[Rotation]:
-        self._link.look_again()
+        self._connection.forget_stored_key()
         state = yield from run_blocking(self._state.unfinished)
         if state is not None and state.step == "switched" and _same(state, new):
             return (yield from run_blocking(lambda: self._in_use(state)))
@@ -117,7 +117,7 @@ class RotationStory:
                     hint="Run the rotation again without a key to go on with it, or undo it first.",
                 )
             if new is not None:
-                self._state.following.put(new, self._link.origin)
+                self._state.following.put(new, self._connection.origin)
             return state
         if new is None:
             raise self._nothing_new()
@@ -126,9 +126,9 @@ class RotationStory:
     def _begun(self, new: ServiceKey) -> Rotation:
         if self._slot.settings.credential_store == MemoryStore.name:
             raise CredentialStoreError("NIMBUS_SDK_CREDENTIAL_STORE is none, so there is nothing to rotate.")
-        origin = self._link.origin
+        origin = self._connection.origin
         try:
-            old = self._link.found().key
+            old = self._connection.found().key
         except NimbusError:
             # Told once the new key is kept, since the portal shows it only once.
             old = None
@@ -157,7 +157,7 @@ class RotationStory:
             return now.key, now.origin
         if now.key is None and before.key is not None and holds(before, state.old_fingerprint):
             return before.key, before.origin
-        found = self._link.found()
+        found = self._connection.found()
         if holds(self._state.following.read(), found.key.fingerprint):
             raise self._there_already(found.key)
         if now.key not in (None, found.key):
@@ -165,9 +165,9 @@ class RotationStory:
                 f"The key in use, {found.key.masked} ({found.location}), is not the stored one, which would "
                 "be lost.",
                 hint="Take the one in use away from there to rotate the stored one; or undo this, store the "
-                f"one in use with `{self._link.system.save_command}`, and rotate then.",
+                f"one in use with `{self._connection.service.save_command}`, and rotate then.",
             )
-        return found.key, self._link.origin if now.key is None else now.origin
+        return found.key, self._connection.origin if now.key is None else now.origin
 
     def _switch(self, state: Rotation) -> Rotation:
         new = self._state.following.read()
@@ -220,11 +220,11 @@ class RotationStory:
 
     def _adopt_stored(self) -> None:
         stored = self._slot.read()
-        if stored.key is not None and stored.withheld_from(self._link.base) is None:
-            self._link.adopt(stored.key, "store")
+        if stored.key is not None and stored.withheld_from(self._connection.base) is None:
+            self._connection.adopt(stored.key, "store")
 
     def _check_base(self, there: StoredKey[ServiceKey]) -> None:
-        withheld = there.withheld_from(self._link.base)
+        withheld = there.withheld_from(self._connection.base)
         if withheld is not None and there.key is not None:
             raise ConfigurationError(
                 f"The key {there.key.masked} does not belong to this base URL: {withheld}.",
@@ -234,13 +234,13 @@ class RotationStory:
     def _there_already(self, key: ServiceKey) -> ConfigurationError:
         return ConfigurationError(
             f"The key {key.masked} is stored or in use already.",
-            hint=f"Make a new one in {self._link.system.portal}.",
+            hint=f"Make a new one in {self._connection.service.portal}.",
         )
 
     def _nothing_new(self) -> ConfigurationError:
         return ConfigurationError(
-            f"No new {self._link.system.name} key is at hand.",
-            hint=f"Make one in {self._link.system.portal}, then give it here.",
+            f"No new {self._connection.service.name} key is at hand.",
+            hint=f"Make one in {self._connection.service.portal}, then give it here.",
         )
 
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.services.base.connection import Link
+from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.base.key_slot import NEXT, PREVIOUS
 from nimbus_sdk.services.base.service_key import ServiceKey
-from nimbus_sdk.services.rotation.record import UNDER_WAY, Rotation, RotationNote, Step
-from nimbus_sdk.storage.credentials import Stored
+from nimbus_sdk.services.rotation.record import UNDER_WAY, Rotation, RotationRecord, Step
+from nimbus_sdk.storage.credentials import StoredKey
 
 
 class RotationState:
-    """The stored keys of one system, and what is noted of their rotation; everything here is blocking.
+    """The stored keys of one service, and what is noted of their rotation; everything here is blocking.
 
     Args:
-        link: The client's.
+        connection: The client's.
 
     Attributes:
         now: The place of the stored key in use.
@@ -29,12 +29,12 @@ class RotationState:
         following: The place of the one that is to come.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self.now = link.slot
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.now = connection.slot
         self.before = self.now.beside(PREVIOUS)
         self.following = self.now.beside(NEXT)
-        self._note = RotationNote(self.now.settings.paths.rotation)
+        self._note = RotationRecord(self.now.settings.paths.rotation)
 
     def read(self) -> Rotation | None:
         """How far the last rotation has come, or None where there was none.
@@ -70,8 +70,8 @@ class RotationState:
         """
         return Rotation(
             step="received",
-            system=self._link.system.name,
-            portal=self._link.system.portal,
+            service=self._connection.service.name,
+            portal=self._connection.service.portal,
             old_masked="" if old is None else old.masked,
             old_fingerprint="" if old is None else old.fingerprint,
             new_masked=new.masked,
@@ -110,7 +110,7 @@ class RotationState:
             other.forget()
         return self.note(replace(state, step=step))
 
-    def make_way(self) -> None:
+    def require_no_rotation(self) -> None:
         """Come back only where no rotation is under way, so that the stored keys may be changed.
 
         Raises:
@@ -138,9 +138,9 @@ class RotationState:
         wanted = state.new_fingerprint if new_counts else state.old_fingerprint
         # Of a rotation that is over nothing more is told once another key was stored.
         concerns = state.step in UNDER_WAY or holds(self.now.read(), wanted)
-        return replace(state, shadowed_by=self._link.shadow(wanted) if wanted and concerns else "")
+        return replace(state, shadowed_by=self._connection._overriding(wanted) if wanted and concerns else "")
 
 
-def holds(there: Stored[ServiceKey], fingerprint: str) -> bool:
+def holds(there: StoredKey[ServiceKey], fingerprint: str) -> bool:
     """Whether a place has the key with this fingerprint."""
     return there.key is not None and there.key.fingerprint == fingerprint

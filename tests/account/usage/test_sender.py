@@ -12,7 +12,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk.account.usage import reporter
 from nimbus_sdk.account.usage.reporter import Reporter
-from nimbus_sdk.account.usage.sender import Line
+from nimbus_sdk.account.usage.sender import Sender
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import (
     InvalidKeyError,
@@ -50,7 +50,7 @@ def reporting():
 @pytest.fixture
 def line():
     """An open line."""
-    opened = Line(Settings.load())
+    opened = Sender(Settings.load())
     opened.open()
     yield opened
     opened.close()
@@ -133,7 +133,7 @@ def test_a_quota_that_is_used_up_rests_until_it_begins_anew(sandbox, line):
 def test_what_may_have_been_counted_or_is_no_event_is_given_up(sandbox, line, fault, caplog):
     """It is told in the log and not sent again."""
     sandbox.fault("analytics", **fault)
-    with caplog.at_level("DEBUG", "nimbus_sdk.account.usage.reporter"):
+    with caplog.at_level("DEBUG", "nimbus_sdk.usage"):
         line.send(EVENT)
     assert "Usage is not reported for now" in caplog.text
     line.open()
@@ -154,8 +154,8 @@ def test_a_service_that_fails_has_counted_nothing(sandbox, line):
 def test_a_line_needs_a_network_and_a_key():
     """Without a question to anybody."""
     with pytest.raises(NimbusConnectionError):
-        Line(replace(Settings.load(), offline=True)).open()
-    closed = Line(Settings.load())
+        Sender(replace(Settings.load(), offline=True)).open()
+    closed = Sender(Settings.load())
     with pytest.raises(MissingKeyError):
         closed.send(EVENT)
     nimbus_sdk.delete_stored_api_key()

@@ -9,7 +9,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk.account.session import current_session
-from nimbus_sdk.account.session_cache import forget_memory
+from nimbus_sdk.account.session_cache import clear_cache
 from nimbus_sdk.core.bundle import create_bundle, install_bundle
 from nimbus_sdk.core.wheel import switching
 from tests.support.flows import TINY_CORE
@@ -31,7 +31,7 @@ def test_a_session_that_was_confirmed_later_stays(bundle, key):
     """The same key, renewed since the bundle was made: what the service said last counts."""
     newer = nimbus_sdk.install_core(key)
     installed = install_bundle(bundle, PASSPHRASE)
-    forget_memory()
+    clear_cache()
     assert installed.validated_at == newer.validated_at
     assert current_session().validated_at == newer.validated_at
 
@@ -42,7 +42,7 @@ def test_a_later_session_that_has_ended_makes_way(bundle, key, age):
     ended = datetime.now(UTC) - timedelta(seconds=1)
     age(expires_at=ended)
     assert install_bundle(bundle, PASSPHRASE).expires_at != ended
-    forget_memory()
+    clear_cache()
     assert not current_session().is_expired()
 
 
@@ -58,7 +58,7 @@ def test_a_session_that_was_edited_makes_way(bundle, key, paths):
     nimbus_sdk.install_core(key)
     with open(paths.session, "r+b") as file:
         file.write(b"[")
-    forget_memory()
+    clear_cache()
     assert install_bundle(bundle, PASSPHRASE).license_type == "research"
 
 

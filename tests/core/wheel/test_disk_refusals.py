@@ -66,13 +66,13 @@ def test_a_refusal_is_told_even_where_the_space_is_unknown(tmp_path, monkeypatch
 
     monkeypatch.setattr(shutil, "disk_usage", broken)
     with pytest.raises(CoreInstallError, match=r"in /no/such/folder: ENOENT \(free space unknown\)"):  # noqa: SIM117
-        with os_errors.told("/no/such/folder"):
+        with os_errors.disk_errors("/no/such/folder"):
             raise OSError(errno.ENOENT, "ENOENT")
 
 
 def test_an_error_without_words_is_named(tmp_path):
     """Not every OSError carries a text."""
-    with pytest.raises(CoreInstallError, match="UnsupportedOperation"), os_errors.told(str(tmp_path)):
+    with pytest.raises(CoreInstallError, match="UnsupportedOperation"), os_errors.disk_errors(str(tmp_path)):
         raise io.UnsupportedOperation
 
 
@@ -99,5 +99,5 @@ def test_a_pipe_is_no_file(tmp_path):
 
 def test_our_own_errors_pass_untouched(tmp_path):
     """Only what the disk refuses is turned into words about the disk."""
-    with pytest.raises(ValueError, match="ours"), os_errors.told(str(tmp_path)):
+    with pytest.raises(ValueError, match="ours"), os_errors.disk_errors(str(tmp_path)):
         raise ValueError("ours")

@@ -22,7 +22,7 @@ from nimbus_sdk.config.dotenv import dotenv_values
 from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
-from nimbus_sdk.core.wheel import manifest, release, verify
+from nimbus_sdk.core.wheel import manifest, release, unpack, verify
 from nimbus_sdk.errors import InvalidKeyFormatError, NimbusError, ResponseFormatError, SessionTamperedError
 from nimbus_sdk.storage import files, sealed
 from nimbus_sdk.storage.file_backend import FileStore
@@ -47,6 +47,7 @@ def wheel(content: bytes) -> None:
         path = folder / WHEEL
         path.write_bytes(content)
         facts = verify.check_wheel(str(path), WHEEL)
+        unpack.stage(str(path), str(folder / "core"), facts, "0" * 64)
     assert facts.version == "1.0.0"
 
 
@@ -64,7 +65,8 @@ def wheel_parts(content: bytes) -> None:
                 entries[strange] = b"x"
                 archive.writestr(ZipInfo(strange), b"x")
             archive.writestr(ZipInfo(f"{INFO}/RECORD"), recorded or record(entries, INFO))
-        verify.check_wheel(str(path), WHEEL)
+        facts = verify.check_wheel(str(path), WHEEL)
+        unpack.stage(str(path), str(folder / "core"), facts, "0" * 64)
 
 
 def session(content: bytes) -> None:
