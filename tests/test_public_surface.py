@@ -193,7 +193,7 @@ def test_results_cannot_be_changed(name):
 def test_an_unknown_name_is_no_name():
     """As of any module."""
     with pytest.raises(AttributeError, match="no attribute 'install_kore'"):
-        _ = nimbus_sdk.install_kore
+        _ = nimbus_sdk.install_kore  # type: ignore[attr-defined]
     with pytest.raises(ImportError):
         exec("from nimbus_sdk import install_kore")
 
@@ -263,4 +263,4 @@ def test_the_cores_names_are_there_once_it_is_installed(sandbox, key, fresh):
 def test_every_call_can_be_explained():
     """help() of each shows its arguments."""
     for name in CALLS:
-        assert "profile" in pydoc.render_doc(getattr(nimbus_sdk, name), renderer=pydoc.plaintext)
+        assert "profile" in pydoc.render_doc(getattr(nimbus_sdk, name), renderer=pydoc.plaintext)  # type: ignore[attr-defined]

@@ -199,7 +199,7 @@ def test_a_503_of_health_in_other_words_is_a_refusal(body, code):
     assert (caught.value.status, caught.value.code, caught.value.retry_after) == (503, code, 9.0)
 
 
-@pytest.mark.parametrize(("name", "flow"), [(row[0], row[1].__name__) for row in ENDPOINTS[:-1]])
+@pytest.mark.parametrize(("name", "flow"), [(row[0], row[1].__name__) for row in ENDPOINTS[:-1]])  # type: ignore[attr-defined]
 def test_every_call_with_the_key_knows_what_to_mask(name, flow):
     """Wherever the key travels, it and its bare digits are masked in the answer."""
     more = {"revoke": (None,), "list_models": (None, None), "log_event": ("error", {})}.get(flow, ())
@@ -244,5 +244,5 @@ def test_a_token_comes_masked():
 def test_no_conversation_has_the_key_in_its_frame():
     """A debugger that shows a flow's variables shows no key."""
     for _, flow, *_ in ENDPOINTS:
-        if flow.gi_frame is not None:
-            assert KEY.reveal() not in repr(flow.gi_frame.f_locals)
+        if flow.gi_frame is not None:  # type: ignore[attr-defined]
+            assert KEY.reveal() not in repr(flow.gi_frame.f_locals)  # type: ignore[attr-defined]

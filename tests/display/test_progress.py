@@ -247,7 +247,7 @@ def test_an_event_says_what_it_is():
     event = ProgressEvent("download", "Downloading", 1, 2)
     assert (event.stage, event.message, event.done, event.total) == ("download", "Downloading", 1, 2)
     with pytest.raises(AttributeError):
-        event.done = 5
+        event.done = 5  # type: ignore[misc]
 
 
 def test_a_silent_install_costs_no_drawing_library(fresh):

@@ -19,7 +19,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from pages import Block, blocks, fits
+from pages import Block, blocks, fits  # type: ignore[import-not-found]
 
 KEY_IN_PAGES = "nbci_live_your_key_here"
 

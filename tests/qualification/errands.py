@@ -114,7 +114,7 @@ def without_locks(key: str, how: str, **options: object) -> str:
         if how == "missing":
             raise OSError(38, os.strerror(38))
 
-    fcntl.flock = flock
+    fcntl.flock = flock  # type: ignore[assignment]
     return install(key, **options)
 
 

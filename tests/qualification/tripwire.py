@@ -235,7 +235,7 @@ def _guard_spawning(react: Reaction) -> None:
         real(self, command, *arguments, **options)
         react(Step("process", "spawned", str(command)[:80]))
 
-    subprocess.Popen.__init__ = guarded  # type: ignore[method-assign]
+    subprocess.Popen.__init__ = guarded  # type: ignore[assignment, method-assign]
 
 
 def _note(step: Step) -> None:

@@ -41,7 +41,7 @@ def moved():
 def use_backend(monkeypatch):
     """Makes one of the fake backends the keyring of this process; gives the backend."""
     monkeypatch.syspath_prepend(str(HERE))
-    import backends
+    import backends  # type: ignore[import-not-found]
     import keyring.core
 
     def use(name):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -67,7 +67,8 @@ def as_stranger(code: str, environ: Mapping[str, str], folder: Path) -> subproce
         environ: The whole environment.
         folder: The working directory, in which all lies that the code needs.
     """
-    command, patched = _AS_STRANGER, dict(environ)
+    command: Sequence[str] = _AS_STRANGER
+    patched = dict(environ)
     if not has_namespaces():
         command = _WITHOUT_POWERS if os.geteuid() == 0 else ()
         (folder / "sitecustomize.py").write_text(_WITHOUT_PASSWD)

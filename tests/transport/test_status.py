@@ -356,7 +356,7 @@ def test_every_failure_of_an_exchange_has_its_error(raised, kind, text, passing,
     assert type(error) is kind
     assert "api.nimbusbci.com" in error.message
     assert text in error.message
-    assert (error.passing, error.sent) == (passing, sent)
+    assert (error.passing, error.sent) == (passing, sent)  # type: ignore[attr-defined]
     assert KEY not in str(error)
     assert error.hint
 

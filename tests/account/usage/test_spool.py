@@ -30,7 +30,7 @@ def taken(folder):
     """The numbers of all that waits, in the order in which it is given."""
     numbers = []
     while some := spool.take(folder):
-        numbers += [int(event["model_name"]) for event in some]
+        numbers += [int(event["model_name"]) for event in some]  # type: ignore[call-overload]
     return numbers
 
 

@@ -80,7 +80,7 @@ def test_the_search_path_is_not_changed(core_folder):
     loader.load(str(core_folder))
     assert sys.path == path
     assert core.library not in sys.path
-    import _nimbus_extra
+    import _nimbus_extra  # type: ignore[import-not-found]
 
     assert _nimbus_extra.answer == 42
     with pytest.raises(ModuleNotFoundError):

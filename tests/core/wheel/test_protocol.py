@@ -51,7 +51,7 @@ def signature(thing: object) -> list[tuple[str, str, str | None]]:
     return [
         (
             name,
-            kinds[entry.kind],
+            kinds[entry.kind],  # type: ignore[index]
             None
             if entry.default is entry.empty
             else ast.unparse(ast.parse(repr(entry.default), mode="eval")),
@@ -109,7 +109,7 @@ def test_parameters_agree_with_the_reference_core(reference):
             assert parameters(node) == signature(thing), name
             compared += 1
             continue
-        for method in node.body:
+        for method in node.body:  # type: ignore[attr-defined]
             if not isinstance(method, ast.FunctionDef) or inspect.isdatadescriptor(
                 getattr(thing, method.name)
             ):

@@ -280,10 +280,10 @@ def test_the_checksum_file_counts_where_there_is_no_digest(told):
     """SHA256SUMS is fetched as an asset, and its line for the wheel is taken."""
     release = Release("1.2.0", (Asset(7, NAME, 10, told), Asset(8, "SHA256SUMS", 200)))
     sums = f"{'0' * 64}  other.whl\n{DIGEST} *{NAME}\n\nnonsense\n".encode()
-    found, (call,) = digest(release, answer(200, sums))
+    found, (call,) = digest(release, answer(200, sums))  # type: ignore[str-unpack]
     assert found == DIGEST
-    assert call.url.endswith("/releases/assets/8")
-    assert call.headers["Accept"] == "application/octet-stream"
+    assert call.url.endswith("/releases/assets/8")  # type: ignore[attr-defined]
+    assert call.headers["Accept"] == "application/octet-stream"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

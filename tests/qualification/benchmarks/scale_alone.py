@@ -26,12 +26,9 @@ def main(path: str) -> None:
     result = nimbus_sdk.predict_batch(model, data)
     seconds = time.perf_counter() - started
     taken = tracemalloc.get_traced_memory()[1]
-    kept = sum(
-        value.nbytes
-        for value in (getattr(result, field.name) for field in fields(result))
-        if isinstance(value, np.ndarray)
-    )
-    print(json.dumps({"seconds": seconds, "taken_mib": taken / 2**20, "result_mib": kept / 2**20}))
+    arrays = [getattr(result, field.name) for field in fields(result)]
+    result_bytes = sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+    print(json.dumps({"seconds": seconds, "taken_mib": taken / 2**20, "result_mib": result_bytes / 2**20}))
 
 
 if __name__ == "__main__":

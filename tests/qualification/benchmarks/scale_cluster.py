@@ -64,7 +64,7 @@ def measured(client: Client, path: str, folder: str) -> dict[str, float]:
     workers = set(client.run(os.getpid).values())
     result = nimbus_sdk.predict_batch(model, data)
     started = time.perf_counter()
-    accuracy, entropy, balance, calibration = dask.compute(
+    accuracy, entropy, balance, calibration = dask.compute(  # type: ignore[attr-defined]
         result.accuracy, result.mean_entropy, result.balance, result.confidence_calibration
     )
     scalars = time.perf_counter() - started
@@ -77,7 +77,7 @@ def measured(client: Client, path: str, folder: str) -> dict[str, float]:
     stored = time.perf_counter() - started
     held = np.array(np.load(path, mmap_mode="r")[:COMPARED].transpose(2, 1, 0))
     expected = nimbus_sdk.predict_batch(model, nimbus_sdk.BCIData(held, data.metadata))
-    found = dask.compute(result.posteriors[: len(expected)], result.outlier_scores[: len(expected)])
+    found = dask.compute(result.posteriors[: len(expected)], result.outlier_scores[: len(expected)])  # type: ignore[attr-defined]
     difference = max(
         np.abs(found[0] - expected.posteriors).max(), np.abs(found[1] - expected.outlier_scores).max()
     )

@@ -35,7 +35,7 @@ def test_a_server_that_cannot_start_says_why():
     listening = bind_port(0)
     listening.close()
     with pytest.raises(OSError, match=r"[Bb]ad file descriptor|not a socket|invalid"):
-        Listener({listening: None}).start()
+        Listener({listening: None}).start()  # type: ignore[dict-item]
 
 
 def test_small_responses_are_sent_at_once():

@@ -126,7 +126,7 @@ def test_failed_calls_are_written_down_too(desk, box, folder, paths):
     with pytest.raises(NimbusError):
         client("request", "POST", "/orders", json={"item": "gel"}, request_id="mine")
     first, second = lines(folder)
-    assert (first["status"], first["request_id"]) == (403, refused.value.request_id)
+    assert (first["status"], first["request_id"]) == (403, refused.value.request_id)  # type: ignore[attr-defined]
     assert (second["status"], second["request_id"]) == (None, "mine")
     assert verify(paths, "nimbus-os")
 
@@ -171,17 +171,17 @@ def test_nothing_to_write_down_leaves_no_line(desk, replies, folder):
 def test_a_full_disk_leaves_a_whole_trail(trail, folder, paths, monkeypatch):
     """Half a line is taken back, the error tells what call it was, and the next line fits."""
     trail.append(entry())
-    real = files.fs.write_all
+    real = files.fs.write_all  # type: ignore[attr-defined]
 
     def full(descriptor: int, data: bytes) -> None:
         os.write(descriptor, data[:20])
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.fs, "write_all", full)
+        patch.setattr(files.fs, "write_all", full)  # type: ignore[attr-defined]
         with pytest.raises(AuditTrailError, match=r"request req_1.*No space left"):
             trail.append(entry())
-    assert files.fs.write_all is real
+    assert files.fs.write_all is real  # type: ignore[attr-defined]
     trail.append(entry())
     assert [line["number"] for line in lines(folder)] == [1, 2]
     assert verify(paths, "nimbus-os")
@@ -458,7 +458,7 @@ def test_a_trail_that_cannot_be_written_when_cancelled_is_logged(box, folder, mo
             task = asyncio.create_task(client.request("GET", "/orders"))
             while not box.journal():
                 await asyncio.sleep(0.01)
-            monkeypatch.setattr(files.fs, "write_all", full)
+            monkeypatch.setattr(files.fs, "write_all", full)  # type: ignore[attr-defined]
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task

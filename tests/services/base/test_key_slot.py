@@ -206,7 +206,7 @@ def test_an_interrupted_rotation_goes_on_or_back(interrupted, act, then, fault):
             assert then != "rotate" or before["now"] == "new"
             assert then != "undo" or client().rotation() is None or client().rotation().step != "received"
         else:
-            assert kept() == TRUE[told.step]
+            assert kept() == TRUE[told.step]  # type: ignore[attr-defined]
             assert client().rotation() == told
         check_story()
 

@@ -41,7 +41,7 @@ class Memory(KeyringBackend):
 class Failing(Memory):
     """Answers everything with one and the same error."""
 
-    error = KeyringError("a fault")
+    error: BaseException = KeyringError("a fault")
 
     def get_password(self, service, username):
         raise self.error
