@@ -1,0 +1,1 @@
+"""Tests of nimbus_sdk_core.checks."""

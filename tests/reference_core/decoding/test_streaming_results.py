@@ -1,0 +1,58 @@
+"""Results of chunks and of streamed trials."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from nimbus_sdk_core import BCIData, BCIMetadata, ModelCard, NimbusLDA, simulate, train_model
+from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
+
+
+@pytest.fixture(scope="module")
+def model() -> NimbusLDA:
+    """A model of four imagined movements."""
+    return train_model(NimbusLDA, simulate("motor_imagery", n_trials=400, seed=1), name="a <b> & c")
+
+
+@pytest.fixture(scope="module")
+def data() -> BCIData:
+    """Trials it has not seen, of 16 samples."""
+    return simulate("motor_imagery", n_trials=200, seed=2)
+
+
+@pytest.fixture
+def session(model: NimbusLDA, data: BCIData) -> StreamingSession:
+    """A session with chunks of 4 samples."""
+    return init_streaming(copy.copy(model), changed(data.metadata, chunk_size=4))
+
+
+def changed(metadata: BCIMetadata, **changes: object) -> BCIMetadata:
+    """The same metadata but for some fields."""
+    return BCIMetadata(**{name: getattr(metadata, name) for name in metadata.__slots__} | changes)
+
+
+def stream(session: StreamingSession, trial: np.ndarray) -> None:
+    """Process a trial chunk by chunk."""
+    for start in range(0, trial.shape[1], 4):
+        process_chunk(session, trial[:, start : start + 4])
+
+
+def test_displays_are_escaped_and_mark_simulated_models(session, data: BCIData) -> None:
+    """Session, chunk and result have tables in which a model's name is text and no markup."""
+    session.model.card = ModelCard("a <b> & c", data.metadata, details={"simulated": True})
+    chunk = process_chunk(session, data.features[:, :4, 0])
+    for shown in (session, chunk, finalize_trial(session)):
+        html = shown._repr_html_()
+        assert "a &lt;b&gt; &amp; c" in html
+        assert "<b>" not in html
+        assert "simulated data" in html
+        assert "simulated data" in repr(shown)
+
+
+def test_results_can_be_pickled(session, data: BCIData) -> None:
+    """A decision survives the way to another process."""
+    stream(session, data.features[:, :, 0])
+    copied = pickle.loads(pickle.dumps(session))
+    result = pickle.loads(pickle.dumps(finalize_trial(session)))
+    np.testing.assert_array_equal(finalize_trial(copied).posterior, result.posterior)

@@ -1,0 +1,73 @@
+"""Quality of trials."""
+
+import math
+
+import numpy as np
+import pytest
+from nimbus_sdk_core import BCIData, CoreDataError, NimbusLDA, predict_batch, simulate, train_model
+from nimbus_sdk_core.decoding.trial_quality import assess_trial_quality, should_reject_trial
+
+
+def test_a_trial_is_rejected_below_the_threshold_only() -> None:
+    """At the threshold it is accepted; numbers that are not probabilities are rejected."""
+    assert should_reject_trial(0.69)
+    assert not should_reject_trial(0.7)
+    assert not should_reject_trial(np.float32(0.5), 0.4)
+    for confidence, threshold in ((math.nan, 0.7), (0.5, 70), (-0.1, 0.7)):
+        with pytest.raises(CoreDataError):
+            should_reject_trial(confidence, threshold)
+
+
+def test_quality_rises_with_the_separation_of_the_classes() -> None:
+    """A strong effect is rated above a weak one, and the advice follows."""
+    model = train_model(NimbusLDA, simulate("motor_imagery", n_trials=150, seed=1, n_classes=2))
+    ratings = [
+        assess_trial_quality(
+            predict_batch(model, simulate("motor_imagery", n_trials=100, seed=2, n_classes=2, effect=effect))
+        )
+        for effect in (0.0, 0.5, 1.3)
+    ]
+    scores = [rating.overall_score for rating in ratings]
+    assert scores == sorted(scores)
+    assert all(0.0 <= score <= 1.0 for score in scores)
+    assert ratings[-1].confidence_acceptable
+
+
+def test_quality_by_hand() -> None:
+    """Score, threshold, rejected trials and advice from three posteriors."""
+    found = assess_trial_quality([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]])
+    assert found.overall_score == pytest.approx((0.8 + 0.0 + 0.6) / 3)
+    assert found.confidence_acceptable
+    assert found.rejected.tolist() == [False, True, False]
+    assert found.recommendation.startswith("Repeat the 33 % of trials below 0.7")
+    assert "calibrate" in assess_trial_quality([0.5, 0.5]).recommendation
+    assert assess_trial_quality([[0.9, 0.1]], confidence_threshold=0.95).rejected.tolist() == [True]
+    assert assess_trial_quality([[0.9, 0.1]]).recommendation == "Act on these predictions."
+
+
+def test_outliers_are_rejected_at_any_confidence() -> None:
+    """Trials far from all that was learned count nothing, and many of them call for a look at the signal."""
+    training = simulate("motor_imagery", n_trials=120, seed=1)
+    model = train_model(NimbusLDA, training)
+    far = BCIData(training.features[..., :40] + 30.0, training.metadata)
+    found = assess_trial_quality(predict_batch(model, far))
+    assert found.rejected.all()
+    assert found.overall_score == 0.0
+    assert "artefacts" in found.recommendation
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ([[0.9, 0.3]], "not probabilities"),
+        ([[1.1, -0.1]], "not probabilities"),
+        ([0.9], r"shape \(1,\)"),
+        ("high", "result is a str"),
+        (np.empty((0, 4)), "no trials to assess"),
+        (np.full((2, 2, 2), 0.5), r"shape \(2, 2, 2\)"),
+    ],
+)
+def test_quality_needs_posteriors(result: object, words: str) -> None:
+    """Only probabilities are rated."""
+    with pytest.raises(CoreDataError, match=words):
+        assess_trial_quality(result)
