@@ -181,7 +181,9 @@ class _Order:
         """Whether the core that was asked for is the current one, and whole."""
         try:
             core = manifest.current(self.settings.paths.core)
-            return core is not None and self.version in (None, core.version) and not verify.altered(core)
+            return (
+                core is not None and self.version in (None, core.version) and not verify.changed_files(core)
+            )
         except CoreError:
             return False
 

@@ -10,10 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+import pytest
 
 from nimbus_sdk.core.wheel import switching, unpack, verify
 from nimbus_sdk.core.wheel.manifest import InstalledCore
+from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response
 
 PURE = "py3-none-any"
@@ -60,11 +64,11 @@ def wheel_files(
     requires: tuple[str, ...] = (),
     requires_python: str | None = ">=3.11",
     name: str = "nimbus_sdk_core",
-    told_version: str | None = None,
+    declared_version: str | None = None,
 ) -> dict[str, bytes]:
     """All entries of a wheel but its RECORD."""
     info = f"nimbus_sdk_core-{version}.dist-info"
-    metadata = ["Metadata-Version: 2.3", f"Name: {name}", f"Version: {told_version or version}"]
+    metadata = ["Metadata-Version: 2.3", f"Name: {name}", f"Version: {declared_version or version}"]
     metadata += [f"Requires-Dist: {line}" for line in requires]
     metadata += [] if requires_python is None else [f"Requires-Python: {requires_python}"]
     wheel = ["Wheel-Version: 1.0", "Generator: test", "Root-Is-Purelib: true", f"Tag: {tag}"]
@@ -133,11 +137,28 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def check_and_stage(path: Path, core_folder: Path, name: str | None = None) -> InstalledCore:
+    """Check and unpack a wheel; nothing points to it."""
+    facts = verify.check_wheel(str(path), name or path.name)
+    return unpack.stage(str(path), str(core_folder), facts, sha256(path))
+
+
+def issues_of(path: Path, name: str | None = None) -> tuple[str, ...]:
+    """Check and unpack a wheel that must be refused; nothing of it may be left in the core's folder.
+
+    Returns:
+        The issues of the error.
+    """
+    with TemporaryDirectory() as folder:
+        with pytest.raises(CoreIntegrityError) as caught:
+            check_and_stage(path, Path(folder), name)
+        assert not [path for path in Path(folder).rglob("*") if path.is_file() or path.suffix == ".staging"]
+    return caught.value.issues
+
+
 def staged(core_folder: Path, version: str = "1.0.0", **wheel) -> InstalledCore:
     """Build, check and unpack a core; nothing points to it."""
-    path = make_wheel(core_folder.parent / "wheels", version, **wheel)
-    facts = verify.check_wheel(str(path), path.name)
-    return unpack.stage(str(path), str(core_folder), facts, sha256(path))
+    return check_and_stage(make_wheel(core_folder.parent / "wheels", version, **wheel), core_folder)
 
 
 def installed(core_folder: Path, version: str = "1.0.0", **wheel) -> InstalledCore:

@@ -84,7 +84,7 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with os_errors.told(self.folder):
+        with os_errors.disk_errors(self.folder):
             fs.make_private_folder(self.folder)
             self._descriptor = fs.create(self._parts.own)
             self._take_over()
@@ -103,7 +103,7 @@ class Download:
         if not 0 < self.received < self.size:
             return {}
         headers = {"Range": f"bytes={self.received}-"}
-        with os_errors.told(self.folder):
+        with os_errors.disk_errors(self.folder):
             etag = self._parts.etag()
         if etag is not None:
             headers["If-Range"] = etag
@@ -118,7 +118,7 @@ class Download:
             CoreDownloadError: Something else is sent in place of the file; what is there is kept.
             CoreInstallError: The disk refused.
         """
-        with os_errors.told(self.folder):
+        with os_errors.disk_errors(self.folder):
             if status == 206:
                 self._useless = not self._continues(headers.get("content-range", ""))
                 if self._useless:
@@ -145,7 +145,7 @@ class Download:
         """
         if self._useless:
             return
-        with os_errors.told(self.folder):
+        with os_errors.disk_errors(self.folder):
             if self.received + len(chunk) > self.size:
                 self.restart()
                 raise CoreIntegrityError(f"More than the {self.size} bytes of {self.name} were sent.")
@@ -159,7 +159,7 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with os_errors.told(self.folder):
+        with os_errors.disk_errors(self.folder):
             os.ftruncate(self._open_descriptor(), 0)
             os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
             self._hash = new_hash()
@@ -190,7 +190,7 @@ class Download:
                 f"The download of {self.name} does not match what was published.",
                 issues=(f"SHA-256 is {found}, not {self.sha256}",),
             )
-        with os_errors.told(self.folder):
+        with os_errors.disk_errors(self.folder):
             self._close_descriptor()
         return self._parts.own
 

@@ -22,7 +22,7 @@ from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.pointer import (
     damaged_file,
-    located,
+    installation_folder,
     read_pointer,
     read_record,
     require_field,
@@ -80,7 +80,7 @@ def current(core_folder: str) -> InstalledCore | None:
         CoreInstallError: They cannot be read.
     """
     pointer = read_pointer(core_folder)
-    return None if pointer is None else read_manifest(located(core_folder, pointer))
+    return None if pointer is None else read_manifest(installation_folder(core_folder, pointer))
 
 
 def read_manifest(folder: str) -> InstalledCore:

@@ -16,7 +16,14 @@ from nimbus_sdk.core.wheel.unpack import STAGING, probe
 from nimbus_sdk.core.wheel.verify import check_installed
 from nimbus_sdk.errors import CoreIntegrityError, CoreNotInstalledError
 from nimbus_sdk.storage import fs, os_errors
-from nimbus_sdk.storage.pointer import FORMAT, POINTER, Pointer, located, pointer_path, read_pointer
+from nimbus_sdk.storage.pointer import (
+    FORMAT,
+    POINTER,
+    Pointer,
+    installation_folder,
+    pointer_path,
+    read_pointer,
+)
 
 LEFT_OVER_SECONDS = 3600.0
 UNUSED_SECONDS = 14 * 86_400.0
@@ -69,12 +76,12 @@ def rollback(core_folder: str) -> InstalledCore:
     """
     pointer = read_pointer(core_folder)
     before = None if pointer is None else pointer.previous
-    if before is None or not os.path.isdir(located(core_folder, before)):
+    if before is None or not os.path.isdir(installation_folder(core_folder, before)):
         raise CoreNotInstalledError(
             "There is no earlier version of the core to go back to.",
             hint="`nimbus-sdk core list` shows what is installed.",
         )
-    return _proven(core_folder, read_manifest(located(core_folder, before)))
+    return _proven(core_folder, read_manifest(installation_folder(core_folder, before)))
 
 
 def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
@@ -93,7 +100,7 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
         CoreNotInstalledError: That version is not installed.
         CoreInstallError: The disk refused.
     """
-    with os_errors.told(core_folder):
+    with os_errors.disk_errors(core_folder):
         going = [folder for folder in _installations(core_folder) if version in (None, _version_of(folder))]
         if version is not None and not going:
             raise _not_installed(core_folder, version)
@@ -110,7 +117,7 @@ def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
         CoreInstallError: The folder cannot be read.
     """
     found = []
-    with os_errors.told(core_folder):
+    with os_errors.disk_errors(core_folder):
         for folder in _installations(core_folder):
             # One whose manifest is damaged cannot be used; installing it again puts a fresh one beside it.
             with suppress(CoreIntegrityError):
@@ -133,8 +140,8 @@ def prune(core_folder: str) -> None:
     """
     pointer = read_pointer(core_folder)
     before = None if pointer is None else pointer.previous
-    kept = {located(core_folder, wanted) for wanted in (pointer, before) if wanted is not None}
-    with os_errors.told(core_folder):
+    kept = {installation_folder(core_folder, wanted) for wanted in (pointer, before) if wanted is not None}
+    with os_errors.disk_errors(core_folder):
         for folder in _installations(core_folder):
             if folder not in kept and _is_old(folder, UNUSED_SECONDS):
                 _remove(folder)
@@ -168,7 +175,7 @@ def _pointer_to(core: InstalledCore, before: Pointer | None) -> Pointer:
 
 def _point(core_folder: str, pointer: Pointer) -> None:
     content = json.dumps({"format": FORMAT, **_fields(pointer)}, indent=1).encode("ascii")
-    with os_errors.told(core_folder):
+    with os_errors.disk_errors(core_folder):
         fs.write_private(pointer_path(core_folder), content)
 
 
@@ -209,7 +216,7 @@ def _usable_pointer(core_folder: str) -> Pointer | None:
 
 
 def _exists(core_folder: str, pointer: Pointer) -> bool:
-    return os.path.isdir(located(core_folder, pointer))
+    return os.path.isdir(installation_folder(core_folder, pointer))
 
 
 def _installations(core_folder: str) -> Iterator[str]:

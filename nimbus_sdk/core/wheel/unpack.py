@@ -1,33 +1,27 @@
-"""From a checked wheel to an installation that is proven to load, without touching the one in use."""
+"""Unpack a checked wheel into a folder of its own, and prove that the core in it loads."""
 
 from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import time
 from contextlib import suppress
-from hashlib import sha256 as new_hash
-from typing import TYPE_CHECKING, BinaryIO
-
-from installer.destinations import WheelDestination
-from installer.records import RecordEntry
+from zipfile import ZipFile
 
 from nimbus_sdk.core.wheel.manifest import LIBRARY, MANIFEST, Files, InstalledCore
 from nimbus_sdk.core.wheel.protocol import PROTOCOL_VERSION, REQUIRED
+from nimbus_sdk.core.wheel.record import RecordedFile, copy_file
 from nimbus_sdk.core.wheel.requirements import interpreter
-from nimbus_sdk.core.wheel.verify import WheelFacts
+from nimbus_sdk.core.wheel.verify import WheelFacts, open_wheel, refused
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
 from nimbus_sdk.storage import fs, os_errors
 from nimbus_sdk.storage.pointer import FORMAT
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from installer.scripts import ScriptSection
-    from installer.utils import Scheme
-
 STAGING = ".staging"
+COMPILED = "__pycache__"
+EXECUTABLE_FILE = 0o700
 PROBE_SECONDS = 60.0
 _LOADED = "the core offers the protocol"
 _PROBE = f"""
@@ -54,32 +48,32 @@ print("{_LOADED}")
 
 
 def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> InstalledCore:
-    """Unpack a wheel into a fresh folder of its own, which nothing points to yet.
+    """Unpack a wheel into a new folder that nothing points to, and compare each file with RECORD.
 
     Args:
         wheel: The checked wheel.
         core_folder: The folder of all versions.
-        facts: What :func:`nimbus_sdk.core.wheel.verify.check_wheel` found.
+        facts: What :func:`nimbus_sdk.core.wheel.verify.check_wheel` returned.
         sha256: SHA-256 of the wheel.
 
     Raises:
+        CoreIntegrityError: The content is not what RECORD lists; nothing is left behind.
         CoreInstallError: The disk refused; nothing is left behind.
-        CoreIntegrityError: The wheel is not what was checked.
     """
     install_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
     folder = os.path.join(core_folder, facts.version, install_id)
     staging = f"{folder}{STAGING}"
-    with os_errors.told(core_folder):
+    with os_errors.disk_errors(core_folder):
         try:
-            fs.make_private_folder(os.path.join(staging, LIBRARY))
-            files = _unpacked(wheel, os.path.join(staging, LIBRARY), facts.name)
-            core = _described(folder, facts, sha256, files)
+            library = os.path.join(staging, LIBRARY)
+            fs.make_private_folder(library)
+            core = _describe(folder, facts, sha256, _unpack(wheel, library, facts))
             fs.write_synced(os.path.join(staging, MANIFEST), _manifest(core))
             for parent, _, _ in os.walk(staging):
                 fs.sync_folder(parent)
             fs.rename(staging, folder)
         except BaseException:
-            # Where the disk refuses this as well, a later clean-up does it.
+            # If the disk refuses this as well, a later clean-up removes it.
             with suppress(OSError):
                 fs.remove_tree(staging)
             raise
@@ -88,18 +82,18 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
 
 
 def probe(core: InstalledCore) -> None:
-    """Load a core in a fresh process, and see that it offers what the protocol requires.
+    """Load a core in a new process, and check that it offers what the protocol requires.
 
-    The process gets no ``NIMBUS_`` variable, and no module beside a script can stand in for the core's.
+    The process gets no ``NIMBUS_`` variable, and no other module of the core's name is imported instead.
 
     Raises:
-        CoreInstallError: It does not load; the message ends with the process's last words.
+        CoreInstallError: It does not load; the message ends with the last line of the process's output.
     """
     import subprocess
 
     if not sys.executable or getattr(sys, "frozen", False):
         raise CoreInstallError(
-            "This program embeds Python, so the core cannot be tried out in a process of its own.",
+            "This program embeds Python, so the core cannot be tested in a process of its own.",
             hint="Run `nimbus-sdk install` in a terminal with the same version of Python.",
         )
     names = (",".join(core.top_level), ",".join(REQUIRED))
@@ -121,8 +115,8 @@ def probe(core: InstalledCore) -> None:
     except OSError as error:
         raise _unloadable(core, f"{sys.executable} cannot be started ({error.strerror})") from error
     if child.returncode or _LOADED not in child.stdout.decode("utf-8", "replace"):
-        said = child.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise _unloadable(core, said[-1][:300] if said else f"it ended with status {child.returncode}")
+        output = child.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise _unloadable(core, output[-1][:300] if output else f"it ended with status {child.returncode}")
 
 
 def discard(core: InstalledCore) -> None:
@@ -131,35 +125,82 @@ def discard(core: InstalledCore) -> None:
     Raises:
         CoreInstallError: The disk refused.
     """
-    with os_errors.told(core.folder):
+    with os_errors.disk_errors(core.folder):
         fs.remove_tree(core.folder)
         # Other installations of this version may be there.
         with suppress(OSError):
             os.rmdir(os.path.dirname(core.folder))
 
 
-def _unpacked(wheel: str, library: str, name: str) -> Files:
-    import zlib
-    from zipfile import BadZipFile, ZipFile
+def inside(root: str, name: str) -> str:
+    """Join a name from a wheel to a folder; nothing else does.
 
-    from installer import install
-    from installer.exceptions import InstallerError
-    from installer.sources import WheelFile
+    Args:
+        root: The folder.
+        name: The name, with ``/``.
 
-    destination = LibraryFolder(library)
+    Raises:
+        CoreIntegrityError: The path would be outside of the folder.
+
+    Example:
+        >>> inside("/srv/core/lib", "nimbus_sdk_core/../../../home")
+        Traceback (most recent call last):
+        ...
+        nimbus_sdk.errors.CoreIntegrityError: A file of the wheel would be outside of its folder...
+    """
+    folder = os.path.abspath(root)
+    path = os.path.abspath(os.path.join(folder, *name.split("/")))
+    # Source: documentation of zipfile.Path, "When handling untrusted archives".
+    if "\0" in name or not path.startswith(os.path.join(folder, "")):
+        raise CoreIntegrityError(f"A file of the wheel would be outside of its folder: {name[:120]!a}.")
+    return path
+
+
+def _unpack(wheel: str, library: str, facts: WheelFacts) -> Files:
+    """Write what RECORD lists below a folder: code and data of both library schemes, but no scripts."""
+    files, faults = {}, []
+    with open_wheel(wheel, facts.name) as (archive, _):
+        for path, listed in facts.files.items():
+            sha256, fault = write_file(archive, listed, inside(library, path))
+            files[path] = (sha256, listed.size)
+            if fault is not None:
+                faults.append(fault)
+    if faults:
+        raise refused(facts.name, faults)
+    # Python would make these folders under the umask of whoever imports a module first.
+    for folder in {os.path.dirname(path) for path in files if path.endswith(".py")}:
+        fs.make_private_folder(inside(library, f"{folder}/{COMPILED}"))
+    return files
+
+
+def write_file(archive: ZipFile, listed: RecordedFile, target: str) -> tuple[str, str | None]:
+    """Unpack one file; nothing is ever written over.
+
+    Returns:
+        Its SHA-256, and what is wrong with it or None.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    fs.make_private_folder(os.path.dirname(target))
+    descriptor = fs.create(target, _file_mode(archive, listed.name))
     try:
-        with ZipFile(wheel) as archived:
-            # The name by which installer knows the wheel.
-            archived.filename = name
-            install(WheelFile(archived), destination, {})
-    except (BadZipFile, InstallerError, zlib.error, EOFError, KeyError) as error:
-        raise CoreIntegrityError(
-            f"The wheel {name} is not what was checked a moment ago.", issues=(str(error),)
-        ) from error
-    return destination.files
+        found = copy_file(archive, listed, lambda chunk: fs.write_all(descriptor, chunk))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return found
 
 
-def _described(folder: str, facts: WheelFacts, sha256: str, files: Files) -> InstalledCore:
+def _file_mode(archive: ZipFile, name: str) -> int:
+    with suppress(KeyError):
+        mode = archive.getinfo(name).external_attr >> 16
+        if stat.S_ISREG(mode) and mode & 0o111:
+            return EXECUTABLE_FILE
+    return fs.PRIVATE_FILE
+
+
+def _describe(folder: str, facts: WheelFacts, sha256: str, files: Files) -> InstalledCore:
     return InstalledCore(
         folder=folder,
         version=facts.version,
@@ -195,83 +236,5 @@ def _manifest(core: InstalledCore) -> bytes:
 def _unloadable(core: InstalledCore, reason: str) -> CoreInstallError:
     return CoreInstallError(
         f"Core {core.version} in {core.folder} does not load: {reason}.",
-        hint="The version before it stays in use. Check what the core requires, then install it again.",
+        hint="The previous version stays in use. Check what the core requires, then install it again.",
     )
-
-
-COPY_BYTES = 2**18
-COMPILED = "__pycache__"
-EXECUTABLE_FILE = 0o700
-
-
-def inside(root: str, name: str) -> str:
-    """Join a name from a wheel to a folder: the one place where that is done.
-
-    Args:
-        root: The folder that must hold it.
-        name: The name, with ``/``.
-
-    Raises:
-        CoreIntegrityError: It would lie outside.
-
-    Example:
-        >>> inside("/srv/core/lib", "nimbus_sdk_core/../../../home")
-        Traceback (most recent call last):
-        ...
-        nimbus_sdk.errors.CoreIntegrityError: A file of the wheel would lie outside of its folder...
-    """
-    folder = os.path.abspath(root)
-    path = os.path.abspath(os.path.join(folder, *name.split("/")))
-    # Source: documentation of zipfile.Path, "When handling untrusted archives".
-    if "\0" in name or not path.startswith(os.path.join(folder, "")):
-        raise CoreIntegrityError(f"A file of the wheel would lie outside of its folder: {name[:120]!a}.")
-    return path
-
-
-class LibraryFolder(WheelDestination):
-    """Takes code and data of a wheel into one folder; scripts are for environments and are left out.
-
-    Args:
-        root: The folder; what it holds is never written over.
-
-    Attributes:
-        files: SHA-256 and size of every file written, by its path below the folder.
-    """
-
-    def __init__(self, root: str) -> None:
-        self.root = root
-        self.files: dict[str, tuple[str, int]] = {}
-
-    def write_file(
-        self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool
-    ) -> RecordEntry:
-        """Write one file of any scheme: purelib and platlib are the same folder here."""
-        name = os.fspath(path)
-        target = inside(self.root, name)
-        fs.make_private_folder(os.path.dirname(target))
-        found, size = new_hash(), 0
-        descriptor = fs.create(target, EXECUTABLE_FILE if is_executable else fs.PRIVATE_FILE)
-        try:
-            while chunk := stream.read(COPY_BYTES):
-                fs.write_all(descriptor, chunk)
-                found.update(chunk)
-                size += len(chunk)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        self.files[name] = (found.hexdigest(), size)
-        return RecordEntry(name, None, size)
-
-    def write_script(self, name: str, module: str, attr: str, section: ScriptSection) -> RecordEntry:
-        """Write nothing."""
-        return RecordEntry(name, None, None)
-
-    def finalize_installation(
-        self, scheme: Scheme, record_file_path: str, records: Iterable[tuple[Scheme, RecordEntry]]
-    ) -> None:
-        """Make the folders into which Python compiles modules, since it makes them under anybody's umask.
-
-        The manifest takes the place of RECORD.
-        """
-        for folder in {os.path.dirname(name) for name in self.files if name.endswith(".py")}:
-            fs.make_private_folder(inside(self.root, f"{folder}/{COMPILED}"))

@@ -1,25 +1,27 @@
-"""Is this wheel, or what was unpacked from it, what was published? All faults are told at once."""
+"""Check a wheel before it is unpacked, and an installed core against its manifest."""
 
 from __future__ import annotations
 
 import os
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from email import message_from_string
 from hashlib import file_digest
 from typing import TYPE_CHECKING, BinaryIO
+from zipfile import BadZipFile, ZipFile
 
-from nimbus_sdk.core.wheel import pep_parsing, zip_checks
+from nimbus_sdk.core.wheel import pep_parsing, record, zip_checks
 from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
+from nimbus_sdk.core.wheel.zip_checks import printable
 from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.storage import fs, os_errors
 
 if TYPE_CHECKING:
     from email.message import Message
-    from zipfile import ZipFile
 
-READABLE_SCHEMES = ("purelib", "platlib")
+LIBRARY_SCHEMES = ("purelib", "platlib")
 MOST_METADATA_BYTES = 8 * 2**20
 MOST_REQUIREMENTS = 1_000
 _OWN_NAMES = (DISTRIBUTION, "_nimbus")
@@ -28,7 +30,7 @@ _MODULES = (".py", ".pyc", ".so", ".pyd")
 
 @dataclass(frozen=True, slots=True)
 class WheelFacts:
-    """What a checked wheel says of itself.
+    """What a checked wheel says about itself.
 
     Attributes:
         name: Its file name.
@@ -37,6 +39,7 @@ class WheelFacts:
         requires: Its ``Requires-Dist`` lines.
         requires_python: Its ``Requires-Python``, or None.
         top_level: The names it can be imported by.
+        files: What to unpack, by path below the library folder, as RECORD lists it.
     """
 
     name: str
@@ -45,91 +48,106 @@ class WheelFacts:
     requires: tuple[str, ...]
     requires_python: str | None
     top_level: tuple[str, ...]
+    files: Mapping[str, record.RecordedFile]
 
 
 def check_wheel(path: str, asset_name: str) -> WheelFacts:
-    """Look at a wheel before anything of it is unpacked.
+    """Check everything about a wheel but the content of its files, which is checked while it is unpacked.
 
     Args:
-        path: Where it lies; that name may differ.
+        path: The file; its name may differ.
         asset_name: The file name under which it was published.
 
     Raises:
-        CoreIntegrityError: Its ``issues`` list everything that is wrong.
+        CoreIntegrityError: Its ``issues`` list everything that is wrong, the content included.
         CoreInstallError: It cannot be read.
     """
-    from zipfile import BadZipFile, ZipFile
+    with os_errors.disk_errors(os.path.dirname(path)), open_wheel(path, asset_name) as (archive, file):
+        return _facts(archive, file, asset_name)
 
-    with os_errors.told(os.path.dirname(path)), open(path, "rb") as file:
+
+@contextmanager
+def open_wheel(path: str, asset_name: str) -> Iterator[tuple[ZipFile, BinaryIO]]:
+    """Open a wheel as an archive and as a file.
+
+    Raises:
+        CoreIntegrityError: It is not an archive.
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
         faults = tuple(zip_checks.end_faults(file))
         if faults:
-            raise _refused(asset_name, faults)
+            raise refused(asset_name, faults)
         try:
-            archived = ZipFile(file)
+            archive = ZipFile(file)
         except (BadZipFile, ValueError, NotImplementedError, OverflowError, IndexError) as error:
-            raise _refused(asset_name, [f"it is no wheel: {error}"]) from None
-        with archived:
-            # The name by which installer knows the wheel.
-            archived.filename = asset_name
-            return _facts(archived, file, asset_name)
+            raise refused(asset_name, [f"it is not a wheel: {error}"]) from None
+        with archive:
+            yield archive, file
+
+
+def refused(asset_name: str, issues: Iterable[str]) -> CoreIntegrityError:
+    """Return the error for a wheel with these faults."""
+    return CoreIntegrityError(f"The wheel {asset_name} is refused.", issues=tuple(dict.fromkeys(issues)))
 
 
 def check_installed(folder: str) -> tuple[str, ...]:
-    """Compare every file of an unpacked core with its manifest, by hash.
+    """Compare every file of an installed core with its manifest, by hash.
 
     Args:
-        folder: The folder of one installation, which holds ``manifest.json`` and ``lib``.
+        folder: The folder of one installation, which contains ``manifest.json`` and ``lib``.
 
     Returns:
-        What is missing, changed or not expected, one line each; empty where all is well.
+        What is missing, changed or unexpected, one line each; empty if nothing is.
 
     Raises:
         CoreIntegrityError: The manifest cannot be read.
         CoreInstallError: A file cannot be read.
     """
     core = read_manifest(folder)
-    with os_errors.told(folder):
-        foreign = sorted(set(_present(core.library)) - core.files.keys())
-    return (*altered(core), *(f"{zip_checks.shown(name)}: is not part of the core" for name in foreign))
+    with os_errors.disk_errors(folder):
+        unexpected = sorted(set(_files_below(core.library)) - core.files.keys())
+    return (*changed_files(core), *(f"{printable(name)}: is not part of the core" for name in unexpected))
 
 
-def altered(core: InstalledCore) -> tuple[str, ...]:
-    """Files of the core that are missing or were changed, by hash, one line each.
+def changed_files(core: InstalledCore) -> tuple[str, ...]:
+    """Return the files of a core that are missing or were changed, by hash, one line each.
 
     Raises:
         CoreInstallError: A file cannot be read.
     """
-    with os_errors.told(core.folder):
+    with os_errors.disk_errors(core.folder):
         return tuple(
-            f"{name}: {fault}" for name in sorted(core.files) if (fault := _fault(core, name)) is not None
+            f"{name}: {fault}"
+            for name in sorted(core.files)
+            if (fault := _file_fault(core, name)) is not None
         )
 
 
-def _refused(asset_name: str, issues: Iterable[str]) -> CoreIntegrityError:
-    return CoreIntegrityError(f"The wheel {asset_name} is refused.", issues=tuple(dict.fromkeys(issues)))
-
-
-def _facts(archived: ZipFile, file: BinaryIO, asset_name: str) -> WheelFacts:
+def _facts(archive: ZipFile, file: BinaryIO, asset_name: str) -> WheelFacts:
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-    entries = archived.infolist()
+    entries = archive.infolist()
     layout = [*zip_checks.layout_faults(file, entries)]
     issues = [*zip_checks.entry_faults(entries), *layout]
     try:
         project, version, _, _ = parse_wheel_filename(asset_name)
     except InvalidWheelFilename:
-        raise _refused(asset_name, [*issues, "its name is not that of a wheel"]) from None
+        raise refused(asset_name, [*issues, "its name is not that of a wheel"]) from None
     if project != canonicalize_name(DISTRIBUTION):
         issues.append(f"its name is not that of a wheel of {DISTRIBUTION}")
-    places = _places(archived, issues)
-    top_level = _top_level(places, issues)
-    # What is wrong with the structure may make reading the content endless.
-    if layout or zip_checks.too_much(entries):
-        raise _refused(asset_name, issues)
-    metadata = _metadata(archived, places, str(version), issues)
-    issues += _record_faults(archived)
+    paths = _library_paths(archive, asset_name, issues)
+    top_level = _top_level(paths.values(), issues)
+    # Faults in the structure may make reading the content endless.
+    if layout or zip_checks.is_too_large(entries):
+        raise refused(asset_name, issues)
+    info = _info_folder(paths.values(), issues)
+    metadata = None if info is None else _metadata(archive, info, str(version), issues)
+    files = [] if info is None else _recorded_files(archive, info, issues)
     if issues or metadata is None:
-        raise _refused(asset_name, issues)
+        # Nothing will be unpacked, so the content is compared here: the error lists every fault.
+        content = (record.copy_file(archive, listed, lambda chunk: None)[1] for listed in files)
+        raise refused(asset_name, [*issues, *filter(None, content)])
     requires_python = metadata.get("Requires-Python")
     return WheelFacts(
         name=asset_name,
@@ -138,62 +156,73 @@ def _facts(archived: ZipFile, file: BinaryIO, asset_name: str) -> WheelFacts:
         requires=tuple(map(str, metadata.get_all("Requires-Dist", ()))),
         requires_python=None if requires_python is None else str(requires_python),
         top_level=top_level,
+        files={paths[listed.name]: listed for listed in files},
     )
 
 
-def _places(archived: ZipFile, issues: list[str]) -> list[str]:
-    """Where each file will lie below ``lib``, once the folders of the wheel's schemes are opened."""
-    data = f"{'-'.join((archived.filename or '').split('-')[:2])}.data"
-    places = []
-    for name in archived.namelist():
+def _library_paths(archive: ZipFile, asset_name: str, issues: list[str]) -> dict[str, str]:
+    """Return the path below ``lib`` of each file, by its name in the wheel; ``.data`` folders are merged."""
+    data = f"{'-'.join(asset_name.split('-')[:2])}.data"
+    paths = {}
+    for name in archive.namelist():
         head, _, rest = name.partition("/")
         if name.endswith("/"):
             continue
         if not head.endswith(".data") or not rest:
-            places.append(name)
+            paths[name] = name
             continue
-        scheme, _, place = rest.partition("/")
-        if head != data or scheme not in READABLE_SCHEMES or not place:
-            issues.append(f"{zip_checks.shown(name)}: is for a place outside of the core's folder")
+        scheme, _, path = rest.partition("/")
+        if head != data or scheme not in LIBRARY_SCHEMES or not path:
+            issues.append(f"{printable(name)}: is for a folder outside of the core's")
         else:
-            places.append(place)
-    issues += zip_checks.clashes(places)
+            paths[name] = path
+    issues += zip_checks.clashes(paths.values())
     issues += [
-        f"{zip_checks.shown(place)}: is compiled bytecode"
-        for place in places
-        if "__pycache__" in place.split("/")
+        f"{printable(path)}: is compiled bytecode"
+        for path in paths.values()
+        if "__pycache__" in path.split("/")
     ]
-    return places
+    return paths
 
 
-def _top_level(places: list[str], issues: list[str]) -> tuple[str, ...]:
-    names = set()
-    for place in places:
-        first, folder, _ = place.partition("/")
+def _top_level(paths: Iterable[str], issues: list[str]) -> tuple[str, ...]:
+    names, has_package = set(), False
+    for path in paths:
+        first, folder, _ = path.partition("/")
         stem = first if folder else first.partition(".")[0]
         if stem.isidentifier() and (folder or first.endswith(_MODULES)):
             names.add(stem)
+        has_package |= path == f"{DISTRIBUTION}/__init__.py"
     issues += [
-        f"{zip_checks.shown(name)}: is a module name that does not belong to the core"
+        f"{printable(name)}: is a module name that does not belong to the core"
         for name in sorted(names)
         if not name.startswith(_OWN_NAMES)
     ]
-    if f"{DISTRIBUTION}/__init__.py" not in places:
+    if not has_package:
         issues.append(f"it has no package {DISTRIBUTION}")
     return tuple(sorted(names))
 
 
-def _metadata(archived: ZipFile, places: list[str], version: str, issues: list[str]) -> Message | None:
-    """METADATA, once it and WHEEL fit the file name."""
-    infos = {place.partition("/")[0] for place in places if ".dist-info/" in place}
-    infos = {info for info in infos if info.endswith(".dist-info")}
-    if len(infos) != 1:
-        issues.append(f"it has {len(infos)} .dist-info folders where there must be one")
+def _info_folder(paths: Iterable[str], issues: list[str]) -> str | None:
+    from packaging.utils import canonicalize_name
+
+    folders = {path.partition("/")[0] for path in paths if ".dist-info/" in path}
+    folders = {folder for folder in folders if folder.endswith(".dist-info")}
+    if len(folders) != 1:
+        issues.append(f"it has {len(folders)} .dist-info folders where there must be one")
         return None
-    info = infos.pop()
-    metadata, wheel = (_headers(archived, f"{info}/{name}", issues) for name in ("METADATA", "WHEEL"))
+    info = folders.pop()
+    project = info.removesuffix(".dist-info").rpartition("-")[0]
+    if canonicalize_name(project) != canonicalize_name(DISTRIBUTION):
+        issues.append(f"{printable(info)}: is the .dist-info folder of another project")
+    return info
+
+
+def _metadata(archive: ZipFile, info: str, version: str, issues: list[str]) -> Message | None:
+    """Read METADATA, and compare it and WHEEL with the file name."""
+    metadata, wheel = (_headers(archive, f"{info}/{name}", issues) for name in ("METADATA", "WHEEL"))
     if wheel is not None and not str(wheel.get("Wheel-Version", "")).startswith("1."):
-        issues.append("its WHEEL file tells no version 1 of the format")
+        issues.append("its WHEEL file does not declare version 1 of the format")
     if metadata is not None:
         issues += _metadata_faults(metadata, version)
     return metadata
@@ -202,75 +231,52 @@ def _metadata(archived: ZipFile, places: list[str], version: str, issues: list[s
 def _metadata_faults(metadata: Message, version: str) -> Iterator[str]:
     from packaging.utils import canonicalize_name
 
-    name, told = str(metadata.get("Name", "")), str(metadata.get("Version", ""))
+    name, declared = str(metadata.get("Name", "")), str(metadata.get("Version", ""))
     if canonicalize_name(name) != canonicalize_name(DISTRIBUTION):
-        yield f"its METADATA names {zip_checks.shown(name)}, not {DISTRIBUTION}"
-    if pep_parsing.version(told) != pep_parsing.version(version):
-        yield f"its METADATA tells version {zip_checks.shown(told)}, its name {version}"
+        yield f"its METADATA names {printable(name)}, not {DISTRIBUTION}"
+    if pep_parsing.version(declared) != pep_parsing.version(version):
+        yield f"its METADATA declares version {printable(declared)}, its name {version}"
     lines = [str(line) for line in metadata.get_all("Requires-Dist", ())]
     if len(lines) > MOST_REQUIREMENTS:
         yield f"its METADATA names {len(lines)} requirements, more than {MOST_REQUIREMENTS}"
     for line in lines[:MOST_REQUIREMENTS]:
         if pep_parsing.requirement(line) is None:
-            yield f"{zip_checks.shown(line)}: is no requirement"
+            yield f"{printable(line)}: is not a requirement"
     for line in map(str, metadata.get_all("Requires-Python", ())):
         if pep_parsing.specifiers(line) is None:
-            yield f"{zip_checks.shown(line)}: does not name versions of Python"
+            yield f"{printable(line)}: does not name versions of Python"
 
 
-def _headers(archived: ZipFile, name: str, issues: list[str]) -> Message | None:
-    from installer.utils import parse_metadata_file
+def _headers(archive: ZipFile, name: str, issues: list[str]) -> Message | None:
+    text = _text(archive, name, issues)
+    return None if text is None else message_from_string(text)
 
+
+def _recorded_files(archive: ZipFile, info: str, issues: list[str]) -> list[record.RecordedFile]:
+    name = f"{info}/{record.RECORD}"
+    names = [entry for entry in archive.namelist() if not entry.endswith("/")]
+    text = _text(archive, name, issues)
+    if text is None:
+        return []
     try:
-        if archived.getinfo(name).file_size > MOST_METADATA_BYTES:
-            issues.append(f"{zip_checks.shown(name)}: is too long")
+        return record.check_record(record.parse_record(text), names, info, issues)
+    except ValueError as error:
+        issues.append(f"{printable(name)}: cannot be read ({error})")
+        return []
+
+
+def _text(archive: ZipFile, name: str, issues: list[str]) -> str | None:
+    try:
+        if archive.getinfo(name).file_size > MOST_METADATA_BYTES:
+            issues.append(f"{printable(name)}: is too long")
             return None
-        return parse_metadata_file(archived.read(name).decode("utf-8"))
-    except _unreadable() as error:
-        issues.append(f"{zip_checks.shown(name)}: cannot be read ({type(error).__name__})")
+        return archive.read(name).decode("utf-8")
+    except zip_checks.READ_ERRORS as error:
+        issues.append(f"{printable(name)}: cannot be read ({type(error).__name__})")
         return None
 
 
-def _record_faults(archived: ZipFile) -> Iterator[str]:
-    """What RECORD and content do not agree on."""
-    from installer.exceptions import InstallerError
-    from installer.sources import WheelFile
-
-    if any(
-        entry.file_size > MOST_METADATA_BYTES
-        for entry in archived.infolist()
-        if entry.filename.endswith(".dist-info/RECORD")
-    ):
-        yield "its RECORD is too long"
-        return
-    try:
-        source = WheelFile(archived)
-        source.validate_record(validate_contents=True)
-        recorded = _recorded(source.read_dist_info("RECORD"))
-    except InstallerError as error:
-        told = getattr(error, "issues", None) or [str(error)]
-        yield from (str(issue).removeprefix(f"In {archived.filename}, ") for issue in told)
-    except _unreadable() as error:
-        yield f"its content cannot be read ({type(error).__name__}: {error})"
-    else:
-        for name in sorted(recorded - set(archived.namelist())):
-            yield f"{zip_checks.shown(name)}: is in RECORD and not in the wheel"
-
-
-def _recorded(record: str) -> set[str]:
-    from installer.records import parse_record_file
-
-    return {name for name, _, _ in parse_record_file(record.splitlines())}
-
-
-def _unreadable() -> tuple[type[Exception], ...]:
-    """What zipfile raises over content that is not what its headers promise."""
-    from zipfile import BadZipFile
-
-    return (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, KeyError)
-
-
-def _present(library: str) -> Iterator[str]:
+def _files_below(library: str) -> Iterator[str]:
     for folder, folders, files in os.walk(library):
         folders[:] = [name for name in folders if name != "__pycache__"]
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
@@ -278,7 +284,7 @@ def _present(library: str) -> Iterator[str]:
             yield os.path.relpath(os.path.join(folder, name), library).replace(os.sep, "/")
 
 
-def _fault(core: InstalledCore, name: str) -> str | None:
+def _file_fault(core: InstalledCore, name: str) -> str | None:
     sha256, size = core.files[name]
     path = os.path.join(core.library, *name.split("/"))
     if fs.regular_size(path) == size:

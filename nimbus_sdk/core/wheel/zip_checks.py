@@ -1,8 +1,8 @@
-"""Is this zip file what it seems? Its structure is looked at before a byte of it is unpacked.
+"""Check the structure of a zip file before any of it is unpacked.
 
 A zip file can be read in two ways: by the directory at its end, or entry by entry from its start. Here
-both must tell the same, and nothing may lie between, before or behind the entries. The faults that are
-looked for: PEP 427 and APPNOTE 6.3.10 on structure, Windows and macOS on names.
+both must give the same result, and no bytes may be before, between or behind the entries. Sources: PEP 427
+and APPNOTE 6.3.10 on structure; the naming rules of Windows and macOS.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import re
 import stat
 import struct
 import unicodedata
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
+from zipfile import BadZipFile, ZipInfo
 
-if TYPE_CHECKING:
-    from zipfile import ZipInfo
+READ_ERRORS = (BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, KeyError)
+"""What zipfile raises for content that does not fit its headers."""
 
 MOST_UNPACKED_BYTES = 2 * 2**30
 MOST_ENTRIES = 20_000
@@ -38,29 +40,29 @@ _NOT_PORTABLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 
 
 def entry_faults(entries: Sequence[ZipInfo]) -> Iterator[str]:
-    """What is wrong with names, kinds and sizes of entries, one line each."""
+    """Yield the faults in the names, kinds and sizes of the entries, one line each."""
     if len(entries) > MOST_ENTRIES:
         yield f"{len(entries)} entries are more than {MOST_ENTRIES}"
-    if too_much(entries):
+    if is_too_large(entries):
         yield f"unpacked it would be {unpacked_bytes(entries)} bytes, more than {MOST_UNPACKED_BYTES}"
     for entry in entries:
         for fault in (*name_faults(entry.orig_filename), *_kind_faults(entry)):
-            yield f"{shown(entry.orig_filename)}: {fault}"
+            yield f"{printable(entry.orig_filename)}: {fault}"
     yield from clashes(entry.orig_filename for entry in entries)
 
 
 def unpacked_bytes(entries: Sequence[ZipInfo]) -> int:
-    """What the entries say they unpack to; reading one stops there."""
+    """Return the unpacked size that the entries declare; reading an entry stops there."""
     return sum(entry.file_size for entry in entries)
 
 
-def too_much(entries: Sequence[ZipInfo]) -> bool:
-    """Whether reading all of it would take too long."""
+def is_too_large(entries: Sequence[ZipInfo]) -> bool:
+    """Return whether unpacking the entries would exceed the limits."""
     return len(entries) > MOST_ENTRIES or unpacked_bytes(entries) > MOST_UNPACKED_BYTES
 
 
 def name_faults(name: str) -> Iterator[str]:
-    """What keeps a name from being a plain path below a folder, on any system."""
+    """Yield what keeps a name from being a plain path below a folder, on any system."""
     parts = name.removesuffix("/").split("/")
     if name.startswith("/") or re.match(r"[A-Za-z]:", name):
         yield "is an absolute name"
@@ -75,33 +77,38 @@ def name_faults(name: str) -> Iterator[str]:
     if any(_DEVICES.fullmatch(part) for part in parts):
         yield "is the name of a Windows device"
     if len(parts) > MOST_DEPTH:
-        yield "lies too deep"
+        yield "is nested too deeply"
     if len(name) > 1_000 or any(len(part.encode("utf-8", "replace")) > 255 for part in parts):
         yield "is too long"
 
 
 def clashes(names: Iterable[str]) -> Iterator[str]:
-    """Names that would be the same file, here or on a system that ignores case or normalises Unicode."""
+    """Yield names that are one file, here or on a system that ignores case or normalizes Unicode."""
     seen: dict[str, str] = {}
     folders: dict[str, str] = {}
     for name in names:
         plain = name.removesuffix("/")
         key = _folded(plain)
         if key in seen:
-            same = "occurs twice" if seen[key] == plain else f"is the same as {shown(seen[key])} elsewhere"
-            yield f"{shown(name)}: {same}"
+            same = (
+                "occurs twice" if seen[key] == plain else f"is the same as {printable(seen[key])} elsewhere"
+            )
+            yield f"{printable(name)}: {same}"
         elif not name.endswith("/"):
             seen[key] = plain
         parts = key.split("/")
-        # What lies deeper is refused for that; taking each of its folders would need memory without bounds.
+        # Deeper names are refused anyway; storing each of their folders would need unbounded memory.
         for depth in range(1, min(len(parts), MOST_DEPTH)):
             folders.setdefault("/".join(parts[:depth]), plain)
     for key in seen.keys() & folders.keys():
-        yield f"{shown(seen[key])}: is a file, and the folder of {shown(folders[key])}"
+        yield f"{printable(seen[key])}: is a file, and the folder of {printable(folders[key])}"
 
 
 def end_faults(file: BinaryIO) -> Iterator[str]:
-    """What is wrong with the end record; looked at first, since zipfile reads as much at once as it tells."""
+    """Yield the faults in the end record.
+
+    To be checked first: zipfile reads as many bytes at once as the record declares.
+    """
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _END.size - _ZIP64_LOCATOR_BYTES))
     before, tail = (end := file.read())[: -_END.size], end[-_END.size :]
@@ -112,13 +119,13 @@ def end_faults(file: BinaryIO) -> Iterator[str]:
     if disk or directory_disk or here != count or before.startswith(b"PK\x06\x07"):
         yield "its end record is not that of one whole archive"
     if directory + length != size - _END.size:
-        yield "its directory does not lie where the end record says"
+        yield "its directory is not where the end record says"
     if count > MOST_ENTRIES or length > MOST_DIRECTORY_BYTES:
-        yield f"its directory tells of {count} entries in {length} bytes, more than {MOST_ENTRIES}"
+        yield f"its directory declares {count} entries in {length} bytes, more than {MOST_ENTRIES}"
 
 
 def layout_faults(file: BinaryIO, entries: Sequence[ZipInfo]) -> Iterator[str]:
-    """What is wrong with where things lie: bytes of no entry, entries that overlap or disagree."""
+    """Yield the faults in the layout: bytes of no entry, entries that overlap or have two descriptions."""
     file.seek(-_END.size, os.SEEK_END)
     _, _, _, _, count, _, directory, _ = _END.unpack(file.read(_END.size))
     if count != len(entries):
@@ -126,29 +133,29 @@ def layout_faults(file: BinaryIO, entries: Sequence[ZipInfo]) -> Iterator[str]:
     reached, gaps = 0, _NO_GAP
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         if entry.header_offset < reached:
-            yield f"{shown(entry.orig_filename)}: overlaps another entry"
+            yield f"{printable(entry.orig_filename)}: overlaps another entry"
             continue
         if entry.header_offset - reached not in gaps:
-            yield f"{shown(entry.orig_filename)}: bytes before it belong to no entry"
+            yield f"{printable(entry.orig_filename)}: bytes before it belong to no entry"
         header = _LocalHeader.read(file, entry.header_offset)
         if header is None:
-            yield f"{shown(entry.orig_filename)}: has no header of its own"
+            yield f"{printable(entry.orig_filename)}: has no header of its own"
             continue
-        if not header.agrees(entry):
-            yield f"{shown(entry.orig_filename)}: its own header and the directory disagree"
+        if not header.matches(entry):
+            yield f"{printable(entry.orig_filename)}: its own header and the directory disagree"
         reached = entry.header_offset + header.length + entry.compress_size
         gaps = _DESCRIPTOR_GAPS if entry.flag_bits & _STREAMED else _NO_GAP
     if directory - reached not in gaps:
         yield "its entries do not end where its directory starts"
 
 
-def shown(name: str) -> str:
-    """A stranger's name, safe to print."""
+def printable(name: str) -> str:
+    """Return an untrusted name in a form that is safe to print."""
     return ascii(name) if len(name) <= 120 else f"{name[:120]!a}…"
 
 
 class _LocalHeader:
-    """What stands in front of an entry's data."""
+    """The header in front of an entry's data."""
 
     def __init__(self, fields: tuple[int, ...], name: bytes) -> None:
         _, self.flags, self.method, _, _, self.crc, self.packed, self.unpacked, _, extra = fields
@@ -164,14 +171,14 @@ class _LocalHeader:
         fields = _LOCAL.unpack(head)[1:]
         return cls(fields, file.read(fields[8]))
 
-    def agrees(self, entry: ZipInfo) -> bool:
+    def matches(self, entry: ZipInfo) -> bool:
         name = self.name.decode("utf-8" if self.flags & _UTF8 else "cp437", "replace")
         same = (self.flags, self.method, name) == (entry.flag_bits, entry.compress_type, entry.orig_filename)
         if entry.flag_bits & _STREAMED:
             return same
-        told = ((self.crc, entry.CRC), (self.packed, entry.compress_size), (self.unpacked, entry.file_size))
-        # All ones stand for a size that is told in the header's zip64 field.
-        return same and all(ours in (theirs, 0xFFFFFFFF) for ours, theirs in told)
+        sizes = ((self.crc, entry.CRC), (self.packed, entry.compress_size), (self.unpacked, entry.file_size))
+        # All ones mean that the size is in the header's zip64 field.
+        return same and all(ours in (theirs, 0xFFFFFFFF) for ours, theirs in sizes)
 
 
 def _kind_faults(entry: ZipInfo) -> Iterator[str]:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZipExtFile, ZipFile
 
 import pytest
 
 from nimbus_sdk.core.wheel import unpack, verify
 from nimbus_sdk.core.wheel.manifest import read_manifest
-from nimbus_sdk.core.wheel.unpack import LibraryFolder, inside
+from nimbus_sdk.core.wheel.unpack import inside, write_file
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
-from tests.support.wheels import SOURCE, core_files, entry, make_wheel, sha256, staged
+from tests.support.wheels import (
+    SOURCE,
+    check_and_stage,
+    core_files,
+    entry,
+    issues_of,
+    make_wheel,
+    sha256,
+    staged,
+)
 
 
 @pytest.fixture
@@ -44,6 +55,61 @@ def test_a_staged_core_is_whole_and_private(core_folder):
     assert (core.requires, core.requires_python) == (("numpy>=1.26",), ">=3.11")
     for path in folder.rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+
+
+def test_each_file_is_inflated_and_hashed_once(core_folder, tmp_path, monkeypatch):
+    """RECORD is checked while the files are written: no content is read a second time."""
+    content = os.urandom(3 * 2**20)
+    wheel = make_wheel(tmp_path, files={**core_files(), "nimbus_sdk_core/data/large.bin": content})
+    read = 0
+    real = ZipExtFile.read
+
+    def counted(self, *arguments):
+        nonlocal read
+        chunk = real(self, *arguments)
+        read += len(chunk)
+        return chunk
+
+    monkeypatch.setattr(ZipExtFile, "read", counted)
+    facts = verify.check_wheel(str(wheel), wheel.name)
+    assert read < 10_000
+    core = unpack.stage(str(wheel), str(core_folder), facts, sha256(wheel))
+    assert len(content) < read < len(content) + 20_000
+    assert core.files["nimbus_sdk_core/data/large.bin"] == (hashlib.sha256(content).hexdigest(), len(content))
+
+
+@pytest.mark.parametrize("algorithm", ["sha512", "sha3_256", "blake2b"])
+def test_record_may_use_another_hash(core_folder, tmp_path, algorithm):
+    """Any hash that is not weaker than SHA-256 counts; the manifest has SHA-256 all the same."""
+    files = {"nimbus_sdk_core/__init__.py": SOURCE.encode()}
+    digest = base64.urlsafe_b64encode(hashlib.new(algorithm, SOURCE.encode()).digest()).rstrip(b"=")
+
+    def rewritten(record):
+        lines = record.split(b"\n")
+        at = next(i for i, line in enumerate(lines) if b"__init__.py" in line)
+        lines[at] = b"nimbus_sdk_core/__init__.py,%s=%s,%d" % (
+            algorithm.encode(),
+            digest,
+            len(SOURCE.encode()),
+        )
+        return b"\n".join(lines)
+
+    wheel = make_wheel(tmp_path, files=files, recorded=rewritten)
+    core = check_and_stage(wheel, core_folder)
+    assert verify.check_installed(core.folder) == ()
+    wrong = make_wheel(
+        tmp_path / "wrong", files=files, recorded=lambda text: rewritten(text).replace(digest, b"x")
+    )
+    assert any("does not match RECORD" in issue for issue in issues_of(wrong))
+
+
+def test_the_content_of_a_faulty_wheel_is_compared_as_well(tmp_path):
+    """Where nothing will be unpacked, the error still lists what does not match RECORD."""
+    files = {**core_files(), "json.py": b""}
+    wheel = make_wheel(tmp_path, files=files, recorded=lambda text: text.replace(b"sha256=", b"sha256=A", 1))
+    issues = "\n".join(issues_of(wheel))
+    assert "does not belong to the core" in issues
+    assert "does not match RECORD" in issues
 
 
 def test_the_manifest_is_plain_json(core_folder):
@@ -103,10 +169,11 @@ def test_an_absolute_name_stays_in_the_folder(tmp_path):
 
 def test_a_file_is_never_written_over(tmp_path):
     """Two entries for one file end the installation, whatever was checked before."""
-    folder = LibraryFolder(str(tmp_path))
+    wheel = make_wheel(tmp_path)
+    listed = verify.check_wheel(str(wheel), wheel.name).files["nimbus_sdk_core/__init__.py"]
     (tmp_path / "a.py").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FileExistsError), open(os.devnull, "rb") as stream:
-        folder.write_file("purelib", "a.py", stream, False)
+    with pytest.raises(FileExistsError), ZipFile(wheel) as archive:
+        write_file(archive, listed, str(tmp_path / "a.py"))
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -118,7 +185,7 @@ def test_a_wheel_that_changed_after_the_check_is_refused(core_folder, tmp_path):
     content = bytearray(wheel.read_bytes())
     content[45] ^= 0xFF
     wheel.write_bytes(content)
-    with pytest.raises(CoreIntegrityError, match="checked a moment ago"):
+    with pytest.raises(CoreIntegrityError, match="is refused"):
         unpack.stage(str(wheel), str(core_folder), facts, sha256(wheel))
     assert list(core_folder.rglob("*.staging")) == []
 
@@ -171,7 +238,7 @@ def test_a_core_that_does_not_load_fails_the_probe(core_folder, source, words):
     with pytest.raises(CoreInstallError) as caught:
         unpack.probe(core)
     assert words in str(caught.value)
-    assert "version before it stays in use" in str(caught.value)
+    assert "previous version stays in use" in str(caught.value)
     assert len(str(caught.value)) < 700
     unpack.discard(core)
     assert os.listdir(core_folder) == []

@@ -10,16 +10,9 @@ import pytest
 
 from nimbus_sdk.core.wheel import verify
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
-from tests.support.wheels import core_files, entry, installed, make_wheel
+from tests.support.wheels import core_files, entry, installed, issues_of, make_wheel
 
 INFO = "nimbus_sdk_core-1.0.0.dist-info"
-
-
-def issues_of(path: Path, name: str | None = None) -> tuple[str, ...]:
-    """What is said of a wheel that is refused."""
-    with pytest.raises(CoreIntegrityError) as caught:
-        verify.check_wheel(str(path), name or path.name)
-    return caught.value.issues
 
 
 def test_a_good_wheel_tells_its_facts(tmp_path):
@@ -45,22 +38,24 @@ def test_a_good_wheel_tells_its_facts(tmp_path):
 def test_every_fault_is_told_at_once(tmp_path):
     """A wheel with several faults is refused with all of them, in one error."""
     files = {**core_files(), "json.py": b"", "../evil.py": b"", "nimbus_sdk_core/NUL": b""}
-    path = make_wheel(tmp_path, files=files, name="other", told_version="9", requires=("not a requirement!",))
+    path = make_wheel(
+        tmp_path, files=files, name="other", declared_version="9", requires=("not a requirement!",)
+    )
     issues = "\n".join(issues_of(path))
     for fault in (
         "json",
         "leads out",
         "device",
         "not nimbus_sdk_core",
-        "tells version '9'",
-        "is no requirement",
+        "declares version '9'",
+        "is not a requirement",
     ):
         assert fault in issues
 
 
 def test_the_error_lists_its_issues(tmp_path):
     """What is printed names the wheel and each issue on a line of its own."""
-    path = make_wheel(tmp_path, told_version="2")
+    path = make_wheel(tmp_path, declared_version="2")
     with pytest.raises(
         CoreIntegrityError, match=r"nimbus_sdk_core-1\.0\.0-py3-none-any\.whl is refused(.|\n)*\n  - "
     ):
@@ -73,7 +68,7 @@ def test_the_error_lists_its_issues(tmp_path):
         ("numpy-1.0.0-py3-none-any.whl", "not that of a wheel of nimbus_sdk_core"),
         ("nimbus_sdk_core.whl", "not that of a wheel"),
         ("nimbus_sdk_core-1.0.0-py3-none-any.zip", "not that of a wheel"),
-        ("nimbus_sdk_core-1.0.1-py3-none-any.whl", "tells version"),
+        ("nimbus_sdk_core-1.0.1-py3-none-any.whl", "declares version"),
     ],
 )
 def test_a_wrong_name_is_refused(tmp_path, name, fault):
@@ -84,14 +79,21 @@ def test_a_wrong_name_is_refused(tmp_path, name, fault):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda record: record.replace(b"sha256=", b"sha256=A", 1), "didn't match RECORD"),
-        (lambda record: b"\n".join(record.split(b"\n")[1:]), "not mentioned in RECORD"),
+        (lambda record: record.replace(b"sha256=", b"sha256=A", 1), "does not match RECORD"),
+        (lambda record: b"\n".join(record.split(b"\n")[1:]), "is not in RECORD"),
         (lambda record: record + b"nimbus_sdk_core/ghost.py,sha256=x,1\n", "in RECORD and not in the wheel"),
-        (lambda record: record.replace(b",sha256=", b",,", 1), "Unable to retrieve"),
-        (lambda record: b"\xff\xfe", "Unable to retrieve"),
+        (lambda record: record.replace(b",sha256=", b",,", 1), "RECORD': cannot be read"),
+        (lambda record: b"\xff\xfe", "RECORD': cannot be read"),
+        (lambda record: record.replace(b"RECORD,,", b"RECORD,sha256=x,1"), "must not have a hash"),
+        (lambda record: record.replace(b",sha256=", b",md5=", 1), "no valid hash and size"),
+        (lambda record: record.replace(b",sha256=", b",", 1), "no valid hash and size"),
         (
-            lambda record: record.replace(b"RECORD,,", b"RECORD,sha256=x,1"),
-            "RECORD file incorrectly contains",
+            lambda record: record.replace(b'__init__.py",', b'__init__.py",,5\nx,', 1),
+            "no valid hash and size",
+        ),
+        (
+            lambda record: record + f"{INFO}/RECORD.jws,sha256=x,1\n".encode(),
+            "in RECORD and not in the wheel",
         ),
     ],
 )
@@ -176,13 +178,13 @@ def test_a_second_dist_info_is_refused(tmp_path):
     ("file", "content", "fault"),
     [
         ("METADATA", b"\xff\xfe", "METADATA': cannot be read (UnicodeDecodeError)"),
-        ("METADATA", b"Name: nimbus_sdk_core\nVersion: one\n", "tells version 'one'"),
+        ("METADATA", b"Name: nimbus_sdk_core\nVersion: one\n", "declares version 'one'"),
         (
             "METADATA",
             b"Name: nimbus_sdk_core\nVersion: 1.0\nRequires-Python: python 3\n",
             "does not name versions",
         ),
-        ("WHEEL", b"Wheel-Version: 2.0\n", "no version 1 of the format"),
+        ("WHEEL", b"Wheel-Version: 2.0\n", "does not declare version 1 of the format"),
     ],
 )
 def test_metadata_that_cannot_be_used_is_refused(tmp_path, file, content, fault):
@@ -206,7 +208,7 @@ def test_endless_metadata_is_refused(tmp_path, monkeypatch):
 
 def test_equal_versions_in_other_spelling_are_fine(tmp_path):
     """1.0 and 1.0.0 are one version (PEP 440)."""
-    path = make_wheel(tmp_path, told_version="1.0")
+    path = make_wheel(tmp_path, declared_version="1.0")
     assert verify.check_wheel(str(path), path.name).version == "1.0.0"
 
 

@@ -12,7 +12,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(
-    include=["nimbus_sdk", "installer", "packaging", "zipfile", "email", "json", "csv"]
+    include=["nimbus_sdk", "packaging", "zipfile", "email", "json", "csv"]
 ):
     from tests.security.fuzz import readers
 

@@ -24,7 +24,7 @@ from nimbus_sdk.config.paths import Places
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.core.wheel import manifest, release, unpack, verify
 from nimbus_sdk.errors import InvalidKeyFormatError, NimbusError, ResponseFormatError, SessionTamperedError
-from nimbus_sdk.storage import files, sealed
+from nimbus_sdk.storage import fs, sealed
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.keyring_breaker import read_breaker
@@ -250,5 +250,5 @@ def _folder() -> Iterator[Path]:
 def _places() -> Iterator[Places]:
     with _folder() as folder:
         places = Places.of(Settings(home=str(folder)))
-        files.create_once(places.seal, b"5eal" * 16)
+        fs.create_once(places.seal, b"5eal" * 16)
         yield places
