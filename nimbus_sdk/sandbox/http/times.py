@@ -8,38 +8,38 @@ from datetime import UTC, datetime
 Clock = Callable[[], float]
 
 
-def iso(moment: float) -> str:
+def iso(timestamp: float) -> str:
     """Return Unix seconds as ISO 8601 with a ``Z``, in whole seconds.
 
     Example:
         >>> iso(1_761_955_200)
         '2025-11-01T00:00:00Z'
     """
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def iso_or_none(moment: float | None) -> str | None:
+def iso_or_none(timestamp: float | None) -> str | None:
     """Return :func:`iso` of a time, or None for None."""
-    return None if moment is None else iso(moment)
+    return None if timestamp is None else iso(timestamp)
 
 
-def month(moment: float) -> str:
+def month(timestamp: float) -> str:
     """Return the calendar month, UTC, in which a quota is counted.
 
     Example:
         >>> month(1_761_955_199)
         '2025-10'
     """
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m")
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m")
 
 
-def next_month(moment: float) -> float:
-    """Return the start of the month after ``moment``: the time at which quotas are reset.
+def next_month(timestamp: float) -> float:
+    """Return the start of the month after ``timestamp``: the time at which quotas are reset.
 
     Example:
         >>> iso(next_month(1_761_955_200))
         '2025-12-01T00:00:00Z'
     """
-    now = datetime.fromtimestamp(moment, UTC)
+    now = datetime.fromtimestamp(timestamp, UTC)
     year, following = divmod(now.year * 12 + now.month, 12)
     return datetime(year, following + 1, 1, tzinfo=UTC).timestamp()

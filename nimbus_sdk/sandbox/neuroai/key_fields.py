@@ -124,7 +124,7 @@ def parse_key_fields(body: Mapping[str, object]) -> KeyFields:
         role=role,
         type=str(kind),
         custom_permissions=None if custom is None else _texts(body, "permissions"),
-        expires_at=_moment(body.get("expires_at")),
+        expires_at=_timestamp(body.get("expires_at")),
         referrers=_referrers(body),
         rate_limit=_rate_limit(body.get("rate_limit")),
     )
@@ -165,16 +165,16 @@ def _texts(body: Mapping[str, object], name: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _moment(value: object) -> float | None:
+def _timestamp(value: object) -> float | None:
     if value is None:
         return None
     try:
-        moment = datetime.fromisoformat(str(value))
+        time = datetime.fromisoformat(str(value))
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ValueError("expires_at is a moment in ISO 8601 with its time zone, or null.")
-    return moment.timestamp()
+        time = None
+    if time is None or time.tzinfo is None:
+        raise ValueError("expires_at is a time in ISO 8601 with its time zone, or null.")
+    return time.timestamp()
 
 
 def _referrers(body: Mapping[str, object]) -> tuple[str, ...]:
