@@ -1,7 +1,7 @@
 """Train the pre-trained models from simulated recordings; the same bytes every time.
 
 Run ``python train_models.py`` beside this file: it writes ``models/*.nimbus``, ``models/registry.json`` and
-the one model that the package itself carries. ``python train_models.py FOLDER`` writes all of it there.
+the one model inside the package. ``python train_models.py FOLDER`` writes all of it there.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ class Recipe:
         n_trials: Trials to train on.
         seed: Seed of the training trials; the held-out ones use the next.
         license: The lowest license tier that may download it.
-        description: What a person reads in a list of models.
+        description: Text for lists of models.
     """
 
     name: str
@@ -94,7 +94,7 @@ RECIPES = (
 
 
 def train(recipe: Recipe) -> Decoder:
-    """Train the model of a recipe and write into its card where it comes from and how well it does."""
+    """Train the model of a recipe and write its origin and accuracy into its card."""
     data = simulate(recipe.paradigm, n_trials=recipe.n_trials, seed=recipe.seed, n_classes=recipe.n_classes)
     unseen = simulate(
         recipe.paradigm, n_trials=_HELD_OUT_TRIALS, seed=recipe.seed + 1, n_classes=recipe.n_classes

@@ -59,7 +59,7 @@ def load_model(
     kind_found = find_kind_name(type(model))
     if kind_found != expected_kind:
         raise ModelMismatchError(
-            f"{os.fspath(name_or_path)!r} is a {kind_found}, and {expected_kind} was asked for.",
+            f"{os.fspath(name_or_path)!r} is a {kind_found}, not a {expected_kind}.",
             f"Use load_model({kind_found}, …).",
         )
     return model
@@ -127,7 +127,7 @@ def _find_file(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Pat
     names = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
     raise ModelNotFoundError(
         f"There is no model {text!r} here.",
-        f"Here are: {', '.join(names) or 'none'}. A file of yours is named with its ending, {SUFFIX}.",
+        f"Here are: {', '.join(names) or 'none'}. For a file of your own, give its path with the ending {SUFFIX}.",
     )
 
 
