@@ -127,7 +127,8 @@ def _find_file(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Pat
     names = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
     raise ModelNotFoundError(
         f"There is no model {text!r} here.",
-        f"Here are: {', '.join(names) or 'none'}. For a file of your own, give its path with the ending {SUFFIX}.",
+        f"Here are: {', '.join(names) or 'none'}. "
+        f"For a file of your own, give its path with the ending {SUFFIX}.",
     )
 
 
