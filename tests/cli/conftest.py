@@ -38,7 +38,7 @@ class Done:
         return found
 
     @property
-    def complaint(self) -> dict[str, Any]:
+    def error(self) -> dict[str, Any]:
         """The error stream, which is one JSON object; the output is empty."""
         assert self.out == ""
         found = json.loads(self.err)

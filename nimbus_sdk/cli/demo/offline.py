@@ -1,4 +1,4 @@
-"""The demo's last step, in a process of its own: from nothing to predictions, and never near the network.
+"""The demo's last step: decode offline in a fresh process.
 
 Run as ``python -m nimbus_sdk.cli.demo.offline STARTED_AT``; prints one line of JSON.
 """
@@ -9,79 +9,35 @@ import json
 import sys
 import time
 from importlib import import_module
-from typing import TypedDict
+from itertools import pairwise
 
 MODEL = "motor_imagery_4class_v1"
-PARADIGM = "motor_imagery"
-TRIALS = 200
 SEED = 2024
-"""Of the recording that is decoded; the model was trained on others."""
-
-NETWORK_LIBRARIES = ("httpx", "httpcore", "keyring")
+"""Of the simulated recording; the model was trained on others."""
 
 
-class Decoding(TypedDict):
-    """What the process found; the parent reads it as JSON."""
-
-    model: str
-    trials: int
-    chance: float
-    accuracy: float
-    mean_confidence: float
-    trained_on_simulated_data: bool
-    license_type: str
-    stale: bool
-    milliseconds: dict[str, float]
-    network_libraries: list[str]
-
-
-class Stopwatch:
-    """Milliseconds of one step after the other.
+def decode(started_at: float) -> dict[str, object]:
+    """Load session, core and model, and decode simulated trials with known labels.
 
     Args:
-        started_at: Unix time at which this process was asked for.
-
-    Example:
-        >>> watch = Stopwatch(time.time() - 1.0)
-        >>> watch.lap("start")
-        >>> 1000 <= watch.laps["start"] < 1100
-        True
-    """
-
-    def __init__(self, started_at: float) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = started_at
-
-    def lap(self, name: str) -> None:
-        """End a step here; the next one begins."""
-        now = time.time()
-        self.laps[name] = round(1000 * (now - self._last), 2)
-        self._last = now
-
-
-def main(started_at: float) -> Decoding:
-    """Load session, core and model, and decode simulated trials whose truth is known.
-
-    Args:
-        started_at: Unix time at which this process was asked for.
+        started_at: Unix time at which this process was started.
 
     Raises:
-        NimbusError: What a person would meet here.
+        NimbusError: As in any program that decodes.
     """
-    watch = Stopwatch(started_at)
-    watch.lap("start")
+    times = [("", started_at), ("start", time.time())]
     import nimbus_sdk
 
     session = nimbus_sdk.current_session()
-    watch.lap("session")
+    times.append(("session", time.time()))
     load_model, predict_batch = nimbus_sdk.load_model, nimbus_sdk.predict_batch
-    watch.lap("load core")
+    times.append(("load core", time.time()))
     model = load_model(nimbus_sdk.NimbusLDA, MODEL)
-    watch.lap("load model")
-    trials = import_module("nimbus_sdk_core").simulate(PARADIGM, n_trials=TRIALS, seed=SEED)
-    watch.lap("simulate")
+    times.append(("load model", time.time()))
+    trials = import_module("nimbus_sdk_core").simulate("motor_imagery", n_trials=200, seed=SEED)
+    times.append(("simulate", time.time()))
     result = predict_batch(model, trials)
-    watch.lap("predict")
+    times.append(("predict", time.time()))
     return {
         "model": MODEL,
         "trials": len(result.predictions),
@@ -91,10 +47,10 @@ def main(started_at: float) -> Decoding:
         "trained_on_simulated_data": result.simulated,
         "license_type": session.license_type,
         "stale": session.stale,
-        "milliseconds": watch.laps,
-        "network_libraries": [name for name in NETWORK_LIBRARIES if name in sys.modules],
+        "milliseconds": {step: round(1000 * (end - begin), 2) for (_, begin), (step, end) in pairwise(times)},
+        "network_libraries": [name for name in ("httpx", "httpcore", "keyring") if name in sys.modules],
     }
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(float(sys.argv[1]))))
+    sys.stdout.write(json.dumps(decode(float(sys.argv[1]))))

@@ -1,4 +1,4 @@
-"""The demo's story: three processes beside this one, one temporary folder, and what must hold at the end."""
+"""The demo, step by step: three child processes, one temporary folder, and the checks."""
 
 from __future__ import annotations
 
@@ -10,219 +10,262 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from nimbus_sdk.cli.demo.events import (
-    Begun,
-    Chapter,
-    Check,
-    Cut,
-    Decoded,
-    Installed,
-    Kept,
-    Request,
-    Started,
-    Tell,
-    checks_of_decoding,
-    checks_of_install,
-)
-from nimbus_sdk.cli.demo.sandbox_process import SandboxProcess, require_sandbox_extra
+from nimbus_sdk.cli.demo.sandbox_process import SandboxProcess
+from nimbus_sdk.cli.ui.output import assignments
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from nimbus_sdk.cli.demo.offline import Decoding
     from nimbus_sdk.cli.ui.sandbox_control import JournalEntry
 
-_REDIRECTED_TO = "storage"
+PACKAGES = ("starlette", "uvicorn", "build", "hatchling", "numpy")
+"""What the sandbox and its core need; the ``sandbox`` extra installs it."""
+
+REQUESTS = ("validate", "github_token", "release", "asset")
+"""What an install requests, in the documented order."""
+
+ACCURACY_MARGIN = 0.25
+"""By how much the accuracy must exceed chance."""
+
+Request: TypeAlias = tuple[str, list[int | None]]
+"""An endpoint and the statuses of its answers: two if there was a redirect."""
 
 
-def play(tell: Tell, *, keep: bool, bars: bool) -> None:
-    """Run the demo and tell its chapters as they come; the last ones are the checks.
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A promise, whether it was kept, and what was observed."""
+
+    check: str
+    ok: bool
+    detail: str
+
+
+class Demo:
+    """One run of the demo.
 
     Args:
-        tell: Takes each chapter.
-        keep: Leave the sandbox running, with its folder.
-        bars: Whether the installation may show a progress bar.
-
-    Raises:
-        SandboxUnavailableError: The ``sandbox`` extra is not installed.
-        ConfigurationError: The sandbox does not start.
+        say: Prints lines of text; called step by step.
+        keep: Leave the sandbox running, and its folder in place.
     """
-    require_sandbox_extra()
-    own = _own_folders()
-    before = _footprint(own)
-    with _unwound_when_told_to_end(), ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix="nimbus-demo-"))
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        environ = _environ(folder)
-        tell(Begun(title="1. A sandbox, in a process of its own"))
+
+    def __init__(self, say: Callable[..., None], *, keep: bool) -> None:
+        self._say, self._keep = say, keep
+        self._environ: dict[str, str] = {}
+        self._checks: list[Check] = []
+        self._report: dict[str, Any] = dict.fromkeys(("sandbox", "install", "decoding", "kept"))
+
+    def run(self) -> dict[str, Any]:
+        """Run every step, clean up however they end, and return the report for JSON.
+
+        Raises:
+            SandboxUnavailableError: The ``sandbox`` extra is not installed.
+            ConfigurationError: The sandbox does not start.
+        """
+        _require_sandbox_extra()
         began = time.perf_counter()
-        sandbox = SandboxProcess(folder, environ, detached=keep)
-        stack.callback(sandbox.stop)
-        masked = ApiKey.parse(sandbox.key).masked
-        tell(Started(api_url=sandbox.api_url, key_masked=masked, milliseconds=_since(began)))
-        environ |= _way_to(sandbox)
-        tell(Begun(title="2. `nimbus-sdk install --key-stdin`, in a fresh process"))
-        installed = _install(sandbox, environ, folder, bars=bars)
-        _tell_all(tell, installed, *checks_of_install(installed))
-        if installed.exit_code == 0:
-            _play_offline(tell, sandbox, environ, folder, keep=keep)
-        untouched, seen = before == _footprint(own), ", ".join(own) or "there is none"
-        tell(Check(promise="Your own profile is untouched", held=untouched, seen=seen))
-        if keep:
-            stack.pop_all()
-            environment = sandbox.environment | {"NIMBUS_SDK_HOME": environ["NIMBUS_SDK_HOME"]}
-            tell(Kept(pid=sandbox.pid, folder=str(folder), environment=environment))
+        with _exit_on_signals(), ExitStack() as cleanup:
+            folder = Path(tempfile.mkdtemp(prefix="nimbus-demo-"))
+            cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+            self._run_steps(folder, cleanup)
+            if self._keep:
+                cleanup.pop_all()
+        seconds = time.perf_counter() - began
+        failed, count = sum(not check.ok for check in self._checks), len(self._checks)
+        verdict = f"{failed} of {count} checks failed" if failed else f"All {count} checks passed"
+        self._say("", f"{verdict}, in {seconds:.1f} s.")
+        if self._keep:
+            self._say(*_how_to_use(**self._report["kept"]))
+        checks = [asdict(check) for check in self._checks]
+        facts = {"ok": not failed, "simulated": True, "seconds": round(seconds, 2), "checks": checks}
+        return facts | self._report
 
+    def _run_steps(self, folder: Path, cleanup: ExitStack) -> None:
+        profile = _profile_folders()
+        before = _snapshot(profile)
+        self._environ = _clean_environment(folder)
+        self._say("A sandbox replaces the service; recordings and model are simulated.", "")
+        self._say("1. Start a sandbox in a process of its own")
+        sandbox = SandboxProcess(folder, self._environ, detached=self._keep)
+        cleanup.callback(sandbox.stop)
+        key = ApiKey.parse(sandbox.key).masked
+        self._say(f"   It serves on {sandbox.api_url} and issued the research key {key}")
+        self._report["sandbox"] = {"api_url": sandbox.api_url, "key_masked": key, "stopped": False}
+        others = (KEY_VARIABLE, TOKEN_VARIABLE, "NIMBUS_SDK_HOME")
+        self._environ |= {name: value for name, value in sandbox.environment.items() if name not in others}
+        if self._install(sandbox):
+            self._decode_offline(sandbox)
+        unchanged = before == _snapshot(profile)
+        self._record(Check("Your own profile is unchanged", unchanged, ", ".join(profile) or "there is none"))
+        if self._keep:
+            environment = sandbox.environment | {"NIMBUS_SDK_HOME": self._environ["NIMBUS_SDK_HOME"]}
+            self._report["kept"] = {"pid": sandbox.pid, "folder": str(folder), "environment": environment}
 
-@contextmanager
-def _unwound_when_told_to_end() -> Iterator[None]:
-    """Turn SIGTERM and a closed terminal into an exception, so that nothing is left behind."""
+    def _install(self, sandbox: SandboxProcess) -> bool:
+        self._say("2. Run `nimbus-sdk install --key-stdin` in a fresh process")
+        command = ("nimbus_sdk", "install", "--key-stdin", "--json", "--no-progress")
+        exit_code, output = self._run_python(*command, stdin=f"{sandbox.key}\n")
+        version = output.get("core", {}).get("version")
+        requests = merge_redirects(sandbox.control.journal())
+        listed = [{"endpoint": endpoint, "statuses": statuses} for endpoint, statuses in requests]
+        self._report["install"] = {"exit_code": exit_code, "version": version, "requests": listed}
+        self._record(*check_install(exit_code, version, requests))
+        return exit_code == 0
 
-    def end(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {getattr(signal, name): signal.signal(getattr(signal, name), end) for name in names}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _play_offline(
-    tell: Tell, sandbox: SandboxProcess, environ: Mapping[str, str], folder: Path, *, keep: bool
-) -> None:
-    tell(Begun(title="3. The way to the sandbox"))
-    began = time.perf_counter()
-    asked = len(sandbox.control.journal())
-    if not keep:
-        sandbox.stop()
-    tell(Cut(stopped=sandbox.stopped, milliseconds=_since(began)))
-    tell(Begun(title="4. Decoding with NIMBUS_SDK_OFFLINE=1, in another fresh process"))
-    decoded = _decode(environ, folder)
-    requests = len(sandbox.control.journal()) - asked if keep else 0
-    _tell_all(tell, decoded, *checks_of_decoding(decoded, requests))
-
-
-def _tell_all(tell: Tell, *chapters: Chapter) -> None:
-    for chapter in chapters:
-        tell(chapter)
-
-
-def _install(sandbox: SandboxProcess, environ: Mapping[str, str], folder: Path, *, bars: bool) -> Installed:
-    command = [sys.executable, "-m", "nimbus_sdk", "install", "--key-stdin", "--json"]
-    began = time.perf_counter()
-    child = subprocess.run(
-        command if bars else [*command, "--no-progress"],
-        input=f"{sandbox.key}\n".encode(),
-        stdout=subprocess.PIPE,
-        cwd=folder / "project",
-        env=dict(environ),
-        check=False,
-        # Ctrl-C is for this process, which ends the other: a Python that is just starting would cry out.
-        start_new_session=True,
-    )
-    took = _since(began)
-    core = (_json(child.stdout) or {}).get("core")
-    version = core.get("version") if isinstance(core, dict) else None
-    return Installed(
-        exit_code=child.returncode,
-        version=version,
-        requests=_requests(sandbox.control.journal()),
-        milliseconds=took,
-    )
-
-
-def _decode(environ: Mapping[str, str], folder: Path) -> Decoded:
-    began = time.perf_counter()
-    child = subprocess.run(
-        [sys.executable, "-m", "nimbus_sdk.cli.demo.offline", str(time.time())],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        cwd=folder / "project",
-        env={**environ, "NIMBUS_SDK_OFFLINE": "1"},
-        check=False,
-        start_new_session=True,
-    )
-    found = cast("Decoding | None", _json(child.stdout))
-    return Decoded(exit_code=child.returncode, found=found, milliseconds=_since(began))
-
-
-def _requests(journal: Iterable[JournalEntry]) -> tuple[Request, ...]:
-    found: list[Request] = []
-    first = None
-    for exchange in journal:
-        first = exchange["received_at"] if first is None else first
-        request = Request(
-            endpoint=exchange["endpoint"],
-            statuses=(exchange["status"],),
-            at_ms=round(1000 * (exchange["received_at"] - first), 1),
-            bytes=exchange["bytes_sent"],
-        )
-        if request.endpoint == _REDIRECTED_TO and found and found[-1].endpoint == "asset":
-            asset = found.pop()
-            request = replace(
-                asset, statuses=asset.statuses + request.statuses, bytes=asset.bytes + request.bytes
+    def _decode_offline(self, sandbox: SandboxProcess) -> None:
+        before = len(sandbox.control.journal())
+        if self._keep:
+            self._say("3. Leave the sandbox running", "   Its log will show any request")
+        else:
+            self._say("3. Stop the sandbox")
+            sandbox.stop()
+            self._report["sandbox"]["stopped"] = True
+            self._say("   Its process has ended; a request would fail")
+        self._say("4. Decode with NIMBUS_SDK_OFFLINE=1 in another fresh process")
+        self._environ["NIMBUS_SDK_OFFLINE"] = "1"
+        exit_code, decoding = self._run_python("nimbus_sdk.cli.demo.offline", str(time.time()))
+        if decoding:
+            self._say(
+                "   Milliseconds: {}".format(
+                    ", ".join(f"{step} {spent:,.1f}" for step, spent in decoding["milliseconds"].items())
+                ),
+                "   {model} on {trials} simulated trials: accuracy {accuracy:.1%} (chance {chance:.0%}), "
+                "mean confidence {mean_confidence:.2f}".format(**decoding),
             )
-        found.append(request)
-    return tuple(found)
+            self._report["decoding"] = decoding
+        requests = len(sandbox.control.journal()) - before if self._keep else 0
+        self._record(*check_decoding(exit_code, decoding, requests))
+
+    def _record(self, *checks: Check) -> None:
+        self._checks += checks
+        self._say(*(f"   {'ok    ' if one.ok else 'FAILED'}  {one.check} ({one.detail})" for one in checks))
+
+    def _run_python(self, *arguments: str, stdin: str = "") -> tuple[int, dict[str, Any]]:
+        """Run a module in a fresh process and return its exit code and JSON output."""
+        child = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            input=stdin.encode(),
+            stdout=subprocess.PIPE,
+            cwd=Path(self._environ["NIMBUS_SDK_HOME"]).with_name("project"),
+            env=self._environ,
+            check=False,
+            # Ctrl-C is handled here: a Python that is just starting would print a traceback.
+            start_new_session=True,
+        )
+        try:
+            return child.returncode, json.loads(child.stdout)
+        except ValueError:
+            return child.returncode, {}
 
 
-def _environ(folder: Path) -> dict[str, str]:
-    """An environment without any setting of the person's, in a project without any of theirs."""
+def check_install(exit_code: int, version: str | None, requests: Sequence[Request]) -> Iterator[Check]:
+    """Check the install and its four requests."""
+    succeeded = exit_code == 0 and version is not None
+    yield Check("The install succeeded", succeeded, f"exit code {exit_code}, core {version}")
+    expected = tuple(endpoint for endpoint, _ in requests) == REQUESTS
+    answered = all(statuses[-1] == 200 for _, statuses in requests)
+    listed = ", ".join(f"{endpoint} {' -> '.join(map(str, statuses))}" for endpoint, statuses in requests)
+    yield Check("It took four requests, in the documented order", expected and answered, listed or "none")
+
+
+def check_decoding(exit_code: int, decoding: Mapping[str, Any], requests: int) -> Iterator[Check]:
+    """Check the offline process; ``requests`` is how many reached the sandbox meanwhile."""
+    if exit_code != 0 or not decoding:
+        yield Check("Decoding offline succeeded", False, f"exit code {exit_code}")
+        return
+    loaded = decoding["network_libraries"]
+    seen = f"{requests} requests, network libraries loaded: {', '.join(loaded) or 'none'}"
+    yield Check("Decoding used no network", requests == 0 and not loaded, seen)
+    state = "stale" if decoding["stale"] else "not stale"
+    yield Check(
+        "The session is valid and not stale", state == "not stale", f"{decoding['license_type']}, {state}"
+    )
+    accuracy, chance = decoding["accuracy"], decoding["chance"]
+    needed = chance + ACCURACY_MARGIN
+    promise = f"The accuracy is at least {needed:.0%}, far above the chance of {chance:.0%}"
+    yield Check(promise, accuracy >= needed, f"{accuracy:.1%}")
+
+
+def merge_redirects(journal: Iterable[JournalEntry]) -> list[Request]:
+    """Return the requests that a sandbox logged; a redirected download and its target count as one."""
+    requests: list[Request] = []
+    for entry in journal:
+        if entry["endpoint"] == "storage" and requests and requests[-1][0] == "asset":
+            requests[-1][1].append(entry["status"])
+        else:
+            requests.append((entry["endpoint"], [entry["status"]]))
+    return requests
+
+
+def _how_to_use(pid: int, folder: str, environment: Mapping[str, str]) -> list[str]:
+    # PowerShell has `kill` and `rm` as aliases with the same meaning.
+    remove = f"rm -r {folder}" if os.name == "posix" else f"rm -Recurse {folder}"
+    return [
+        "",
+        f"# The sandbox is still running as process {pid}. To end it: kill {pid}; then: {remove}",
+        "# Paste these lines into the shell that is to use it and the core that was just installed:",
+        *assignments(environment),
+    ]
+
+
+def _require_sandbox_extra() -> None:
+    from nimbus_sdk.sandbox.availability import unavailable_error
+
+    for name in PACKAGES:
+        if find_spec(name) is None:
+            raise unavailable_error(ModuleNotFoundError(f"No module named {name!r}", name=name))
+
+
+def _clean_environment(folder: Path) -> dict[str, str]:
+    """Return an environment without the user's settings, for an empty project in a folder."""
     project = folder / "project"
     project.mkdir()
-    # The search for a .env ends here, whatever lies in the folders above.
+    # The search for a .env ends here and finds none of those in the folders above.
     (project / ".env").touch()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
     return environ | {"NIMBUS_SDK_HOME": str(folder / "home"), "NIMBUS_SDK_CREDENTIAL_STORE": "file"}
 
 
-def _way_to(sandbox: SandboxProcess) -> dict[str, str]:
-    """What leads the SDK to the sandbox; its own home and its key are left out."""
-    others = (KEY_VARIABLE, TOKEN_VARIABLE, "NIMBUS_SDK_HOME")
-    return {name: value for name, value in sandbox.environment.items() if name not in others}
-
-
-def _own_folders() -> tuple[str, ...]:
+def _profile_folders() -> tuple[str, ...]:
     try:
         paths = Settings.load().paths
     except ConfigurationError:
-        # Settings that cannot be used lead to no folder that could be touched.
+        # Invalid settings name no folder that could be changed.
         return ()
     return tuple(dict.fromkeys((paths.config, paths.data, paths.state, paths.cache)))
 
 
-def _footprint(folders: Iterable[str]) -> frozenset[tuple[str, int, int]]:
-    """Every file and folder below some folders, with its size and time of change."""
-    found = set()
-    for top in folders:
-        for folder, _, files in os.walk(top):
-            for path in (folder, *(os.path.join(folder, name) for name in files)):
-                # What goes away while it is looked at is gone.
-                with suppress(FileNotFoundError):
-                    status = os.lstat(path)
-                    found.add((path, status.st_size, status.st_mtime_ns))
-    return frozenset(found)
+def _snapshot(folders: Iterable[str]) -> set[tuple[str, int, int]]:
+    """Return every file and folder in some folders, with its size and modification time."""
+    entries = set()
+    for path in (path for folder in folders for path in (Path(folder), *Path(folder).rglob("*"))):
+        # There may be no such folder, and another process may remove a file at any time.
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            entries.add((str(path), status.st_size, status.st_mtime_ns))
+    return entries
 
 
-def _json(output: bytes) -> dict[str, object] | None:
+@contextmanager
+def _exit_on_signals() -> Iterator[None]:
+    """Turn SIGTERM and a closed terminal into an exception, so that everything is cleaned up."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    handlers = {number: signal.signal(number, end) for number in numbers}
     try:
-        found = json.loads(output)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _since(began: float) -> float:
-    return round(1000 * (time.perf_counter() - began), 1)
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -119,7 +119,7 @@ def test_status_that_failed_does_not_advise_itself(nimbus: Nimbus, monkeypatch: 
     assert told.code == 2
     assert "NIMBUS_SDK_TIMEOUT" in told.err
     assert told.err.endswith("Hint: Correct what is named above, then run it again.\n")
-    assert nimbus("status", "--json").complaint["hint"] == "Correct what is named above, then run it again."
+    assert nimbus("status", "--json").error["hint"] == "Correct what is named above, then run it again."
 
 
 def test_a_key_that_the_service_has_called_dead_is_told(
@@ -202,7 +202,7 @@ def test_refresh_without_a_network_ends_with_9(
     """An unreachable service is told as such, with its own exit code."""
     end(sandbox)
     told = nimbus("refresh", "--timeout", "1", "--json")
-    assert (told.code, told.complaint["error"]) == (9, "NimbusConnectionError")
+    assert (told.code, told.error["error"]) == (9, "NimbusConnectionError")
 
 
 def test_quota_asks_nobody(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:

@@ -122,7 +122,7 @@ def test_a_changed_core_is_named_file_by_file(nimbus: Nimbus, sandbox: Sandbox, 
     (library / "stranger.py").write_text("")
     told = nimbus("core", "verify", "--json")
     assert told.code == 11
-    assert len(told.complaint["issues"]) == 2
+    assert len(told.error["issues"]) == 2
     text = nimbus("core", "verify")
     assert "stranger.py" in text.err
     assert "__init__.py" in text.err

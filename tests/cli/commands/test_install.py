@@ -78,7 +78,7 @@ def test_a_text_that_is_no_key_asks_nobody(nimbus: Nimbus, sandbox: Sandbox) -> 
     """A slip is found here: exit code 4, no request, and the text is not repeated."""
     told = nimbus("install", "--key-stdin", "--json", stdin="nbci_live_0123456789")
     assert told.code == 4
-    assert told.complaint["error"] == "InvalidKeyFormatError"
+    assert told.error["error"] == "InvalidKeyFormatError"
     assert "0123456789" not in told.err
     assert sandbox.journal() == []
 
@@ -86,8 +86,8 @@ def test_a_text_that_is_no_key_asks_nobody(nimbus: Nimbus, sandbox: Sandbox) -> 
 def test_a_refused_key_ends_with_4(nimbus: Nimbus, sandbox: Sandbox) -> None:
     """A key that the service does not know is told with the service's code."""
     told = nimbus("install", "--key-stdin", "--json", stdin="nbci_test_" + "0" * 48)
-    assert (told.code, told.complaint["code"]) == (4, "INVALID_KEY")
-    assert told.complaint["request_id"]
+    assert (told.code, told.error["code"]) == (4, "INVALID_KEY")
+    assert told.error["request_id"]
 
 
 def test_without_a_key_and_a_person_it_says_what_to_do(nimbus: Nimbus, sandbox: Sandbox) -> None:
@@ -101,7 +101,7 @@ def test_offline_asks_for_nothing(nimbus: Nimbus, sandbox: Sandbox, key: str) ->
     """--offline on an empty machine fails without one request."""
     told = nimbus("install", "--offline", "--key-stdin", "--json", stdin=key)
     assert told.code != 0
-    assert told.complaint["hint"]
+    assert told.error["hint"]
     assert sandbox.journal() == []
 
 

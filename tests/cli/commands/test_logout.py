@@ -102,8 +102,8 @@ def test_revoke_does_nothing_where_nobody_can_confirm(
     """A script must say --yes: without a terminal and without it, nothing is asked of the service."""
     told = nimbus("revoke", "--json")
     assert told.code == 2
-    assert "--yes" in told.complaint["hint"]
-    assert f"{signed_in[:14]}…{signed_in[-4:]}" in told.complaint["message"]
+    assert "--yes" in told.error["hint"]
+    assert f"{signed_in[:14]}…{signed_in[-4:]}" in told.error["message"]
     assert sandbox.journal() == []
 
 
@@ -113,7 +113,7 @@ def test_revoke_of_an_unknown_key_ends_with_4(
     """A key that the service does not know cannot be revoked."""
     monkeypatch.setenv("NIMBUS_API_KEY", "nbci_test_" + "0" * 48)
     told = nimbus("revoke", "--yes", "--json")
-    assert (told.code, told.complaint["code"]) == (4, "KEY_NOT_FOUND")
+    assert (told.code, told.error["code"]) == (4, "KEY_NOT_FOUND")
 
 
 def test_revoke_asks_with_the_masked_key(terminal: AtTerminal, sandbox: Sandbox, signed_in: str) -> None:

@@ -97,7 +97,7 @@ def test_a_port_that_is_taken_is_told(nimbus: Nimbus, sandbox: Sandbox) -> None:
     """It ends with 2 instead of a traceback."""
     told = nimbus("sandbox", "serve", "--port", sandbox.api_url.rpartition(":")[2], "--json")
     assert told.code == 2
-    assert told.complaint["error"] == "ConfigurationError"
+    assert told.error["error"] == "ConfigurationError"
 
 
 def test_a_tier_that_does_not_exist_is_told(nimbus: Nimbus) -> None:
@@ -157,11 +157,11 @@ def test_the_control_token_is_needed_and_checked(
     arguments = ("sandbox", "keys", "list", "--url", sandbox.api_url, "--json")
     missing = nimbus(*arguments)
     assert missing.code == 2
-    assert "NIMBUS_SDK_SANDBOX_TOKEN" in missing.complaint["message"]
+    assert "NIMBUS_SDK_SANDBOX_TOKEN" in missing.error["message"]
     monkeypatch.setenv("NIMBUS_SDK_SANDBOX_TOKEN", "wrong-token-of-somebody")
     wrong = nimbus(*arguments)
     assert wrong.code == 2
-    assert "does not know this control token" in wrong.complaint["message"]
+    assert "does not know this control token" in wrong.error["message"]
     assert "wrong-token" not in wrong.err
 
 
@@ -211,7 +211,7 @@ def test_nobody_at_the_address_ends_with_9(
     url = running.api_url
     running.stop()
     told = nimbus("sandbox", "keys", "list", "--url", url, "--json")
-    assert (told.code, told.complaint["error"]) == (9, "NimbusConnectionError")
+    assert (told.code, told.error["error"]) == (9, "NimbusConnectionError")
 
 
 @pytest.mark.parametrize("content", [b"<html>hello</html>", b"[]", b'{"other": 1}'])

@@ -56,9 +56,9 @@ def test_errors_are_told_with_their_own_advice(nimbus: Nimbus, box, monkeypatch)
     monkeypatch.setenv("NIMBUS_OS_API_KEY", "nos_sandbox_of_nobody_at_all")
     refused = nimbus("nimbus-os", "get", "/orders", "--json")
     assert refused.code == 4
-    assert refused.complaint["error"] == "InvalidKeyError"
-    assert refused.complaint["request_id"]
-    assert "developer.nimbus-os.com" in refused.complaint["hint"]
+    assert refused.error["error"] == "InvalidKeyError"
+    assert refused.error["request_id"]
+    assert "developer.nimbus-os.com" in refused.error["hint"]
     assert nimbus("nimbus-os", "get", "/orders?page=2").code == 2
     assert nimbus("nimbus-os", "get", "/orders", "--param", "page").code == 2
     assert nimbus("nimbus-os", "get", "/orders", "--environment", "production").code == 2
@@ -158,7 +158,7 @@ def test_the_life_of_a_key_in_commands(nimbus: Nimbus, box, monkeypatch) -> None
     key, secret = made["key"], made["secret"]
     assert (key["type"], key["rate_limit"]) == ("service", {"requests": 60, "per_seconds": 30})
     assert secret.startswith("nai_")
-    assert "shown this once" in made["notice"]
+    assert "shown only once" in made["notice"]
     assert secret not in nimbus("neuroai", "keys", "list").out
     assert key["id"] in {one["id"] for one in nimbus("neuroai", "keys", "list", "--json").document["keys"]}
     assert nimbus("neuroai", "keys", "get", key["id"], "--json").document == key
@@ -173,7 +173,7 @@ def test_the_life_of_a_key_in_commands(nimbus: Nimbus, box, monkeypatch) -> None
     assert (unasked.code, "Nobody is here" in unasked.err) == (2, True)
     assert nimbus("neuroai", "keys", "delete", key["id"], "--yes", "--json").document == {"deleted": True}
     gone = nimbus("neuroai", "keys", "get", key["id"], "--json")
-    assert (gone.code, gone.complaint["error"]) == (4, "KeyNotFoundError")
+    assert (gone.code, gone.error["error"]) == (4, "KeyNotFoundError")
 
 
 def test_a_schedule_rotates_what_is_old_enough(nimbus: Nimbus, box) -> None:  # noqa: F811

@@ -41,7 +41,7 @@ def test_a_secret_that_cannot_be_stored_is_printed_and_the_command_fails(
     def refuse(*_: object) -> None:
         raise CredentialStoreError("The disk is full.")
 
-    monkeypatch.setattr(key_slot.Slot, "save", refuse)
+    monkeypatch.setattr(key_slot.KeySlot, "save", refuse)
     made = nimbus("neuroai", "keys", "create", "CI", "--save", *(["--json"] if as_json else []))
     assert made.code == 12
     assert "The disk is full." in made.err
@@ -67,7 +67,7 @@ def test_a_stored_key_that_is_replaced_is_told(nimbus: Nimbus, box, monkeypatch)
     nimbus("neuroai", "save-key", "--key-stdin", stdin=admin)
     monkeypatch.delenv("NEUROAI_API_KEY")
     made = nimbus("neuroai", "keys", "create", "dashboards", "--role", "Viewer", "--save")
-    assert f"in the place of {admin[:4]}…{admin[-4:]}, which restore-key brings back" in made.out
+    assert f"in place of {admin[:4]}…{admin[-4:]}, which restore-key brings back" in made.out
     nimbus("neuroai", "restore-key")
     assert "Administrator" in nimbus("neuroai", "verify").out
 

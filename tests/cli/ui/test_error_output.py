@@ -54,7 +54,7 @@ def test_every_error_is_json_where_json_was_asked_for(
     _raise_from_quota(monkeypatch, error)
     told = nimbus("quota", "--json")
     assert told.code == kind.exit_code
-    assert told.complaint == {
+    assert told.error == {
         "error": kind.__name__,
         "message": "It did not work.",
         "hint": kind.advice,
@@ -72,7 +72,7 @@ def test_what_support_needs_is_told(nimbus: Nimbus, monkeypatch: pytest.MonkeyPa
     refusal = InvalidKeyError("The service does not know the key.", status=401, request_id="req_1")
     _raise_from_quota(monkeypatch, refusal)
     assert "not know the key. [401, INVALID_KEY, request req_1]" in nimbus("quota").err
-    told = nimbus("quota", "--json").complaint
+    told = nimbus("quota", "--json").error
     assert (told["status"], told["code"], told["request_id"]) == (401, "INVALID_KEY", "req_1")
 
 
@@ -81,7 +81,7 @@ def test_all_faults_of_a_core_are_listed(nimbus: Nimbus, monkeypatch: pytest.Mon
     _raise_from_quota(monkeypatch, CoreIntegrityError("Changed.", issues=("a.py: gone", "b.py: new")))
     told = nimbus("quota")
     assert "  - a.py: gone\n  - b.py: new\n" in told.err
-    assert nimbus("quota", "--json").complaint["issues"] == ["a.py: gone", "b.py: new"]
+    assert nimbus("quota", "--json").error["issues"] == ["a.py: gone", "b.py: new"]
 
 
 def test_what_strangers_wrote_does_not_drive_the_terminal(
@@ -141,7 +141,7 @@ def test_a_command_line_that_is_not_understood_ends_with_2(
     assert (told.code, told.out) == (2, "")
     assert message in told.err
     assert "--help` shows" in told.err
-    complaint = nimbus(*arguments, "--json").complaint
+    complaint = nimbus(*arguments, "--json").error
     assert complaint["error"] == "UsageError"
     assert complaint["exit_code"] == 2
 
@@ -176,7 +176,7 @@ def test_a_key_on_the_command_line_is_explained(nimbus: Nimbus) -> None:
 def test_a_setting_that_cannot_be_used_ends_with_2(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable with a wrong value is named."""
     monkeypatch.setenv("NIMBUS_SDK_TIMEOUT", "soon")
-    told = nimbus("quota", "--json").complaint
+    told = nimbus("quota", "--json").error
     assert (told["error"], told["exit_code"]) == ("ConfigurationError", 2)
     assert "NIMBUS_SDK_TIMEOUT" in told["message"]
 

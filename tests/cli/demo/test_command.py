@@ -1,0 +1,239 @@
+"""`nimbus-sdk demo`, run as a user runs it: what it prints, what it leaves behind, how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from nimbus_sdk.cli.demo.run import REQUESTS
+from tests.cli.conftest import Nimbus
+
+WHOLE_KEY = re.compile(r"nbci_(?:live|test)_[0-9a-f]{48}")
+PROFILE_CHECK = "Your own profile is unchanged"
+
+
+@pytest.fixture
+def temporary(own_world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for temporary files, empty, so that leftovers can be seen."""
+    folder = own_world / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+def _listing(folder: Path) -> set[str]:
+    return {str(path) for path in folder.rglob("*")}
+
+
+def test_the_demo_passes_and_leaves_nothing(
+    nimbus_process: Nimbus, own_world: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit code 0, every step printed, the user's profile and home unchanged, no file and no key left."""
+    # Nothing that this user has set may reach the demo.
+    monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
+    monkeypatch.setenv("NIMBUS_SDK_PROFILE", "lab")
+    monkeypatch.setenv("NIMBUS_API_KEY", "nbci_live_" + "0123456789abcdef" * 3)
+    (own_world / "work" / ".env").write_text("NIMBUS_SDK_PROFILE=other\nNIMBUS_SDK_TIMEOUT=0.001\n")
+    before = _listing(own_world / "user") | _listing(own_world / "nimbus") | _listing(own_world / "work")
+    done = nimbus_process("demo")
+    assert done.code == 0, done.out + done.err
+    assert done.err == ""
+    for text in (
+        "simulated",
+        *REQUESTS,
+        "Its process has ended",
+        "accuracy",
+        "predict",
+        "All 6 checks passed",
+    ):
+        assert text in done.out
+    assert "FAILED" not in done.out
+    assert not WHOLE_KEY.search(done.out)
+    assert "0123…" not in done.out
+    after = _listing(own_world / "user") | _listing(own_world / "nimbus") | _listing(own_world / "work")
+    assert after == before
+    assert _listing(temporary) == set()
+
+
+def test_the_demo_as_json(nimbus_process: Nimbus, temporary: Path) -> None:
+    """With --json one object holds every step and every check."""
+    done = nimbus_process("demo", "--json")
+    assert done.code == 0, done.err
+    report = done.document
+    assert report.keys() == {
+        "ok",
+        "simulated",
+        "seconds",
+        "sandbox",
+        "install",
+        "decoding",
+        "checks",
+        "kept",
+    }
+    assert report["ok"] is True
+    assert report["simulated"] is True
+    assert all(check["ok"] for check in report["checks"])
+    assert len(report["checks"]) == 6
+    assert [request["endpoint"] for request in report["install"]["requests"]] == list(REQUESTS)
+    assert report["install"]["requests"][-1]["statuses"] == [302, 200]
+    assert report["sandbox"]["stopped"] is True
+    assert report["decoding"]["accuracy"] > 0.75
+    assert report["decoding"]["network_libraries"] == []
+    steps = ["start", "session", "load core", "load model", "simulate", "predict"]
+    assert list(report["decoding"]["milliseconds"]) == steps
+    assert report["kept"] is None
+    assert not WHOLE_KEY.search(done.out)
+
+
+def test_keep_leaves_a_sandbox_that_can_be_used(nimbus_process: Nimbus, temporary: Path) -> None:
+    """--keep prints the settings for a shell: core and session are in place, and the sandbox answers."""
+    done = nimbus_process("demo", "--keep")
+    pid = int(re.findall(r"kill (\d+)", done.out)[0])
+    try:
+        assert done.code == 0, done.out + done.err
+        environ = dict(re.findall(r"^export (\w+)=(.*)$", done.out, re.MULTILINE))
+        assert environ.keys() >= {"NIMBUS_SDK_HOME", "NIMBUS_API_KEY", "NIMBUS_SDK_API_URL"}
+        assert nimbus_process("status", "--json", **environ).document["ready"] is True
+        listed = nimbus_process(
+            "sandbox", "keys", "list", "--url", environ["NIMBUS_SDK_API_URL"], "--json", **environ
+        )
+        assert len(listed.document["keys"]) == 1
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    assert _becomes_true(lambda: _is_refused(environ["NIMBUS_SDK_API_URL"]))
+    # What stays is the one folder that the output names.
+    assert _becomes_true(lambda: [f"rm -r {path}" in done.out for path in temporary.iterdir()] == [True])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_demo_leaves_nothing(temporary: Path, number: int, code: int) -> None:
+    """Ctrl-C and SIGTERM end the sandbox and remove the folder."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nimbus_sdk", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("2."):
+                break
+        # Ctrl-C reaches all processes of the terminal, SIGTERM only the one it is sent to.
+        os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == code
+        assert "Traceback" not in err
+        assert _becomes_true(lambda: _is_gone(process.pid))
+        assert _listing(temporary) == set()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("package", ["starlette", "uvicorn", "build", "hatchling", "numpy"])
+def test_without_the_extra_it_says_what_to_install(
+    nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    """A missing package is named with the pip command before anything is started, exit code 2."""
+    monkeypatch.setitem(sys.modules, package, None)
+    done = nimbus("demo", "--json")
+    assert done.code == 2
+    assert package in done.error["message"]
+    assert 'pip install "nimbusbci-sdk[sandbox]"' in done.error["hint"]
+
+
+def test_a_changed_profile_fails_its_check(
+    nimbus: Nimbus, own_world: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One new file in the user's own folders, made while the demo runs, is noticed."""
+    real = subprocess.run
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        (own_world / "nimbus" / "state").mkdir(exist_ok=True)
+        (own_world / "nimbus" / "state" / "stranger").touch()
+        done: subprocess.CompletedProcess[bytes] = real(command, **options)
+        return done
+
+    monkeypatch.setattr(subprocess, "run", run)
+    done = nimbus("demo", "--json")
+    assert done.code == 1
+    assert [check["check"] for check in done.document["checks"] if not check["ok"]] == [PROFILE_CHECK]
+    assert done.document["ok"] is False
+
+
+def test_a_failed_install_ends_the_demo(
+    nimbus: Nimbus, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the install fails, nothing is decoded, the exit code is 1, and nothing stays behind."""
+    real = subprocess.run
+
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        done: subprocess.CompletedProcess[bytes] = real([*command, "--version", "9.9.9"], **options)
+        return done
+
+    monkeypatch.setattr(subprocess, "run", run)
+    done = nimbus("demo")
+    assert done.code == 1
+    assert "FAILED  The install succeeded" in done.out
+    assert "4. Decode" not in done.out
+    assert "2 of 3 checks failed" in done.out
+    assert _listing(temporary) == set()
+
+
+def test_a_sandbox_that_does_not_start_is_reported(
+    nimbus: Nimbus, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last line of its log is in the message, the exit code is 2, and nothing stays behind."""
+    monkeypatch.setattr(sys, "executable", "/bin/ls")
+    done = nimbus("demo", "--json")
+    assert done.code == 2
+    assert "The sandbox did not start" in done.error["message"]
+    assert _listing(temporary) == set()
+
+
+def test_an_invalid_setting_does_not_stop_the_demo(
+    nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch, temporary: Path
+) -> None:
+    """The user's own settings are not used, so an invalid one does no harm."""
+    monkeypatch.setenv("NIMBUS_SDK_TIMEOUT", "soon")
+    assert nimbus("demo").code == 0
+
+
+def _is_refused(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((str(parts.hostname), parts.port or 0), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def _is_gone(process_group: int) -> bool:
+    try:
+        os.killpg(process_group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _becomes_true(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
