@@ -18,7 +18,7 @@ from nimbus_sdk.errors import (
     NimbusError,
     SessionError,
 )
-from nimbus_sdk.storage import credentials, key_lookup, sealed
+from nimbus_sdk.storage import credentials, fs, key_lookup, sealed
 from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, run_blocking
@@ -51,7 +51,7 @@ def refresh_flow(settings: Settings) -> Flow[SessionRecord]:
     asked_at = datetime.now(UTC)
     lock = Lock(paths.lock)
     try:
-        yield from renewal.acquire_lock(lock, patience=settings.timeout)
+        yield from renewal.acquire_lock(lock, timeout=settings.timeout)
         before = yield from run_blocking(lambda: _kept_by(settings))
         # A clock that was set back shows every earlier answer as one of the future.
         if before is not None and asked_at < before.validated_at <= datetime.now(UTC):
@@ -89,7 +89,7 @@ def _fresh(paths: Paths, session: SessionRecord) -> bool:
     """Whether a kept session is young, the clock has not been set back, and its key was not called dead."""
     seen = sealed.read_last_seen(paths)
     latest = None if seen is None else datetime.fromtimestamp(seen, UTC)
-    dead = sealed.file_version(paths.refusal(session.key_fingerprint, session.api_origin)) is not None
+    dead = fs.file_version(paths.refusal(session.key_fingerprint, session.api_origin)) is not None
     return not dead and validity(session, datetime.now(UTC), latest) == "fresh"
 
 

@@ -10,7 +10,7 @@ from nimbus_sdk.account.session_cache import clear_cache, stored_session
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import ApiError, InvalidKeyError, SessionError
-from nimbus_sdk.storage import sealed
+from nimbus_sdk.storage import fs, sealed
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def require_accepted(settings: Settings, key: ApiKey, conversation: Flow[T]) -> 
     """
     service = origin(settings.api_url)
     note = settings.paths.refusal(key.fingerprint, service)
-    known = yield from run_blocking(lambda: sealed.file_version(note))
+    known = yield from run_blocking(lambda: fs.file_version(note))
     answer = yield from record_rejection(settings, key, conversation)
     yield from run_blocking(lambda: require_not_rejected(note, key.masked, known))
     if known is not None:
@@ -56,7 +56,7 @@ def require_accepted(settings: Settings, key: ApiKey, conversation: Flow[T]) -> 
     return answer
 
 
-def require_not_rejected(note: str, masked: str, known: sealed.FileVersion | None = None) -> None:
+def require_not_rejected(note: str, masked: str, known: fs.FileVersion | None = None) -> None:
     """Go on only if there is no note that a key was refused, but for one that is known already.
 
     Args:
@@ -67,7 +67,7 @@ def require_not_rejected(note: str, masked: str, known: sealed.FileVersion | Non
     Raises:
         InvalidKeyError: There is one: the service called the key dead meanwhile.
     """
-    if sealed.file_version(note) not in (None, known):
+    if fs.file_version(note) not in (None, known):
         raise InvalidKeyError(
             f"The service has called {masked} dead since it said that it is valid, so nothing was kept."
         )

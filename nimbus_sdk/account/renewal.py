@@ -6,8 +6,6 @@ Shared by the stories of installing and of the account.
 from __future__ import annotations
 
 import logging
-import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,7 +37,7 @@ from nimbus_sdk.storage.credentials import delete_key, read_stored_key, save_key
 from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.flow import Flow, run_blocking, sleep
+from nimbus_sdk.transport.flow import Flow, run_blocking, sleep_between
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -55,7 +53,6 @@ BRIEF_WAIT_SECONDS = 1.0
 """What such a call may wait for other processes before it."""
 
 LOCK_WAIT_SECONDS = 300.0
-LOCK_POLL_SECONDS = 0.1
 STORED_SOURCES = ("argument", "prompt", "bundle")
 _log = logging.getLogger("nimbus_sdk")
 
@@ -249,30 +246,26 @@ def _undoing(settings: Settings, key: ApiKey) -> Callable[[], object]:
 
 
 def acquire_lock(
-    lock: Lock, waiting: Callable[[], None] | None = None, patience: float | None = None
+    lock: Lock, waiting: Callable[[], None] | None = None, timeout: float | None = None
 ) -> Flow[None]:
     """Wait for a lock; where locks do not work, go on without: only work would be done twice.
 
     Args:
         lock: Released by the caller.
         waiting: Called once if another process holds the lock.
-        patience: Seconds to wait at most; as long as an install may take where left out.
+        timeout: Seconds to wait at most; as long as an install may take if omitted.
 
     Raises:
         NimbusTimeoutError: Another process holds it for longer.
     """
-    started, longest = time.monotonic(), LOCK_WAIT_SECONDS if patience is None else patience
+    longest = LOCK_WAIT_SECONDS if timeout is None else timeout
     try:
-        while not (yield from run_blocking(lock.try_acquire)):
-            if waiting is not None:
-                waiting()
-                waiting = None
-            if time.monotonic() - started > longest:
-                raise NimbusTimeoutError(
-                    f"Another process has been busy with the same for {longest:.1f} s.",
-                    hint=f"Wait for it, or end it; it holds {lock.path}.",
-                )
-            yield from sleep(LOCK_POLL_SECONDS * (0.5 + os.urandom(1)[0] / 255))
+        yield from sleep_between(lock.retries(longest), waiting)
+    except TimeoutError:
+        raise NimbusTimeoutError(
+            f"Another process has been busy with the same for {longest:.1f} s.",
+            hint=f"Wait for it, or end it; it holds {lock.path}.",
+        ) from None
     except OSError as error:
         _log.debug("No lock at %s (%s); going on without.", lock.path, error)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from nimbus_sdk.account import session_cache
 from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.storage import sealed
+from nimbus_sdk.storage import fs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def current_session(*, profile: str | None = None) -> AuthSession:
         return cached
     settings = Settings.load(profile=profile)
     paths = settings.paths
-    before = sealed.file_version(paths.session)
+    before = fs.file_version(paths.session)
     session = as_session(session_cache.find_session(paths, session_cache.named_key(settings)))
     if before is not None:
         session_cache.cache_session(profile, session, paths.session, before)

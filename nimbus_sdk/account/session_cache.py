@@ -15,7 +15,7 @@ from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionExpiredError, SessionNotFoundError
-from nimbus_sdk.storage import sealed
+from nimbus_sdk.storage import fs, sealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def cached_session(profile: str | None) -> SessionRecord | None:
     return None
 
 
-def cache_session(profile: str | None, session: SessionRecord, path: str, stamp: sealed.FileVersion) -> None:
+def cache_session(profile: str | None, session: SessionRecord, path: str, stamp: fs.FileVersion) -> None:
     """Remember a session until its file changes, its time ends or the environment names another."""
     _memory[_cache_key(profile)] = CachedSession(session, path, stamp)
 
@@ -117,7 +117,7 @@ class CachedSession:
 
     __slots__ = ("_earliest", "_latest", "_path", "_stamp", "session")
 
-    def __init__(self, session: SessionRecord, path: str, stamp: sealed.FileVersion) -> None:
+    def __init__(self, session: SessionRecord, path: str, stamp: fs.FileVersion) -> None:
         self.session = session
         self._path = path
         self._stamp = stamp
@@ -127,7 +127,7 @@ class CachedSession:
 
     def still_holds(self) -> bool:
         """Whether the session is unchanged on the disk and its time has not ended."""
-        return self._earliest <= time.time() < self._latest and sealed.file_version(self._path) == self._stamp
+        return self._earliest <= time.time() < self._latest and fs.file_version(self._path) == self._stamp
 
 
 _memory: dict[tuple[object, ...], CachedSession] = {}

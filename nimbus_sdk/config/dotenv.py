@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from nimbus_sdk.config.ownership import is_foreign
 from nimbus_sdk.errors import ConfigurationError
 
 _LONGEST = 64 * 1024
@@ -29,7 +30,7 @@ def nearest_dotenv(directory: str | None = None) -> str | None:
     home = os.path.realpath(os.path.expanduser("~"))
     while folder != home:
         candidate = os.path.join(folder, ".env")
-        if os.path.isfile(candidate) and (folder == start or _owned_by_us(candidate)):
+        if os.path.isfile(candidate) and (folder == start or not is_foreign(os.lstat(candidate))):
             return candidate
         parent = os.path.dirname(folder)
         if parent == folder or any(os.path.exists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS):
@@ -90,7 +91,3 @@ def _bindings(text: str, prefix: str) -> dict[str, str]:
     bindings = parse_stream(StringIO(re.sub(r"[^\S\r\n]{100,}", " " * 100, text)))
     pairs = [(binding.key, binding.value) for binding in bindings]
     return {name: value for name, value in pairs if name and name.startswith(prefix) and value is not None}
-
-
-def _owned_by_us(path: str) -> bool:
-    return os.name == "nt" or os.lstat(path).st_uid in (os.geteuid(), 0)

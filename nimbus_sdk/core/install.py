@@ -142,9 +142,9 @@ def _waited(
 ) -> Flow[SessionRecord | None]:
     """Wait for others that install; where a kept session can stand in, only briefly, and then it does."""
     waiting = ProgressEvent("wait", "Waiting for another process that installs")
-    patience = None if session is None else renewal.BRIEF_WAIT_SECONDS
+    timeout = None if session is None else renewal.BRIEF_WAIT_SECONDS
     try:
-        yield from renewal.acquire_lock(lock, lambda: order.report(waiting), patience)
+        yield from renewal.acquire_lock(lock, lambda: order.report(waiting), timeout)
     except NimbusTimeoutError as error:
         if session is None:
             raise

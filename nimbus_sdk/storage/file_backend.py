@@ -6,22 +6,18 @@ The file maps a profile to its key. A change keeps all other profiles, and repla
 from __future__ import annotations
 
 import json
-import os
-import stat
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
-from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
 from nimbus_sdk.storage.lock import Lock
 
 T = TypeVar("T")
 
 _CHANGE_TRIES = 5
-_LOCK_POLL_SECONDS = 0.02
 
 
 class FileStore(Generic[K_co]):
@@ -119,7 +115,7 @@ class FileStore(Generic[K_co]):
             raise error.with_traceback(None)  # noqa: B904
 
     def _change(self, edit: Callable[[dict[str, object]], dict[str, object]]) -> None:
-        with self._locked():
+        with self._exclusive():
             # Where the file system's locks do nothing, another process may have replaced the file meanwhile.
             for _ in range(_CHANGE_TRIES):
                 wanted = edit(self._whole_or_set_aside())
@@ -136,14 +132,14 @@ class FileStore(Generic[K_co]):
         keys = self._load()
         if keys is not None:
             return keys
-        with self._locked():
+        with self._exclusive():
             return self._whole_or_set_aside()
 
     def _whole_or_set_aside(self) -> dict[str, object]:
         keys = self._load()
         if keys is not None:
             return keys
-        aside = files.quarantine(self.path)
+        aside = fs.quarantine(self.path)
         raise CredentialStoreError(
             f"The credentials file {self.path} is damaged. It was set aside, unchanged, as {aside}.",
             hint="Look there for what can be saved, then save the key again with "
@@ -152,10 +148,10 @@ class FileStore(Generic[K_co]):
 
     def _load(self) -> dict[str, object] | None:
         try:
-            files.tighten(self.path)
+            fs.tighten(self.path)
         except FileNotFoundError:
             return {}
-        content = files.read(self.path)
+        content = fs.read(self.path)
         return {} if content is None else _parse(content)
 
     def _replace(self, keys: dict[str, object]) -> None:
@@ -165,20 +161,18 @@ class FileStore(Generic[K_co]):
         if not keys:
             fs.remove(self.path)
             return
-        _close_folder(os.path.dirname(self.path))
         fs.write_private(self.path, json.dumps(keys, indent=2, sort_keys=True).encode() + b"\n")
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        deadline = time.monotonic() + self._wait
+    def _exclusive(self) -> Iterator[None]:
         with Lock(f"{self.path}.lock") as lock:
-            while not lock.try_acquire():
-                if time.monotonic() >= deadline:
-                    raise CredentialStoreError(
-                        f"Another process has been changing {self.path} for more than {self._wait:g} s.",
-                        hint="Run it again when that one is done.",
-                    )
-                time.sleep(_LOCK_POLL_SECONDS)
+            try:
+                lock.acquire(self._wait)
+            except TimeoutError:
+                raise CredentialStoreError(
+                    f"Another process has been changing {self.path} for more than {self._wait:g} s.",
+                    hint="Run it again when that one is done.",
+                ) from None
             yield
 
 
@@ -192,10 +186,3 @@ def _parse(content: bytes) -> dict[str, object] | None:
     except (ValueError, RecursionError):
         return None
     return keys if isinstance(keys, dict) else None
-
-
-def _close_folder(folder: str) -> None:
-    fs.make_private_folder(folder)
-    mode = stat.S_IMODE(os.stat(folder).st_mode)
-    if os.name != "nt" and mode & 0o077:
-        os.chmod(folder, fs.PRIVATE_FOLDER)

@@ -1,4 +1,4 @@
-"""The one door to the disk: private from birth, written through, replaced in one step.
+"""The one door to the disk: files that are private from birth, synced, and replaced in one step.
 
 Whatever a reader must not find half-written is written beside its target, synced, and renamed into place.
 """
@@ -11,12 +11,18 @@ import stat
 import time
 from contextlib import suppress
 
+from nimbus_sdk.config.ownership import is_foreign, is_open_to_others
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
+
+FileVersion: TypeAlias = tuple[int, int, int]
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
+READ_LIMIT = 2**20
 LEFT_OVER_SECONDS = 3600.0
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
@@ -26,41 +32,60 @@ _REPLACE_WAIT_SECONDS = 0.05
 
 
 class NoFileError(OSError):
-    """A pipe, a device or far too much lies where a small file should."""
+    """A pipe, a device or far too large a file is where a small file should be."""
 
 
-def read(path: str, limit: int, check: Callable[[os.stat_result], None] | None = None) -> bytes | None:
-    """The content of a file, or None where there is none.
+def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
+    """Return the content of a file, or None if there is none.
 
     Args:
         path: The file.
         limit: The most bytes that it may have.
-        check: Looks at the open file, so that it cannot be exchanged in between, and may refuse it.
 
     Raises:
         NoFileError: It is no regular file, or larger than ``limit`` bytes.
-        OSError: It is there and cannot be read, or ``check`` refuses it.
+        OSError: It exists and cannot be read.
     """
+    return _read(path, limit, None)
+
+
+def read_own(path: str, limit: int = READ_LIMIT) -> bytes | None:
+    """Return the content of a file that decides what is believed or run, unless another user wrote it.
+
+    Raises:
+        OSError: As for :func:`read`, or it belongs to neither this user nor root.
+    """
+    return _read(path, limit, _refuse_foreign)
+
+
+def _read(path: str, limit: int, check: Callable[[os.stat_result], None] | None) -> bytes | None:
     try:
-        # Without O_NONBLOCK a pipe that lies there in place of a file would hold us up for ever.
+        # Without O_NONBLOCK a pipe in place of a file would block for ever.
         descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
         # A folder is refused here.
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_size > limit:
+            # The status of the open file, so that it cannot be exchanged between check and read.
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
                 raise NoFileError(f"{path} is no file, or larger than {limit} bytes")
             if check is not None:
-                check(found)
+                check(status)
             return file.readall()
     finally:
         os.close(descriptor)
 
 
+def _refuse_foreign(status: os.stat_result) -> None:
+    # Root is exempt: it works in the homes of others (sudo, containers), and chooses whom to trust.
+    if is_foreign(status) and os.geteuid() != 0:
+        raise PermissionError(errno.EPERM, "it belongs to another user")
+
+
 def make_private_folder(path: str) -> None:
-    """Make a folder, and every missing one above it, for this user alone; close one that is open to others.
+    """Make a folder and every missing one above it for this user alone; close one that is open to others.
 
     Raises:
         OSError: It cannot be made, or belongs to another user.
@@ -69,35 +94,36 @@ def make_private_folder(path: str) -> None:
         _make_parents(os.path.dirname(path))
         with suppress(FileExistsError):
             os.mkdir(path, PRIVATE_FOLDER)
-    if os.name == "nt":
-        return
-    found = os.stat(path)
-    if found.st_uid not in (os.geteuid(), 0):
+    status = os.stat(path)
+    if is_foreign(status):
         raise PermissionError(errno.EPERM, f"the folder {path} belongs to another user")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        os.chmod(path, PRIVATE_FOLDER)
+    _close(path, status, PRIVATE_FOLDER)
 
 
-def refuse_foreign(found: os.stat_result) -> None:
-    """Refuse a file of another user that says what is believed or run: a home may lie where others write.
-
-    Root is spared: it works in the homes of others (sudo, containers), and what it trusts is its own choice.
-
-    Args:
-        found: Of the open file, so that it cannot be exchanged in between.
+def tighten(path: str) -> None:
+    """Remove everyone else's permissions from a file that holds a secret.
 
     Raises:
-        OSError: Neither this user nor root has written it.
+        OSError: It is a link, belongs to another user, or its mode cannot be changed.
     """
-    if os.name != "nt" and os.geteuid() != 0 and found.st_uid not in (os.geteuid(), 0):
-        raise PermissionError(errno.EPERM, "it belongs to another user")
+    status = os.lstat(path)
+    if os.name != "nt" and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
+        raise PermissionError(errno.EPERM, f"{path} is a link to somewhere else")
+    if is_foreign(status):
+        raise PermissionError(errno.EPERM, f"{path} belongs to another user")
+    _close(path, status, PRIVATE_FILE)
+
+
+def _close(path: str, status: os.stat_result, mode: int) -> None:
+    if is_open_to_others(status):
+        os.chmod(path, mode)
 
 
 def create(path: str, mode: int = PRIVATE_FILE) -> int:
-    """Make a file that is not there yet and open it for reading and writing; gives its descriptor.
+    """Make a file that does not exist yet, open it for reading and writing, and return its descriptor.
 
     Raises:
-        OSError: It is there, be it as a link, or cannot be made.
+        OSError: It exists, be it as a link, or cannot be made.
     """
     return os.open(path, os.O_RDWR | _NEW_FILE, mode)
 
@@ -117,7 +143,7 @@ def write_synced(path: str, content: bytes) -> None:
     """Write a new file, through to the disk.
 
     Raises:
-        OSError: It is there already, or the disk refused.
+        OSError: It exists already, or the disk refused.
     """
     descriptor = create(path)
     try:
@@ -145,8 +171,59 @@ def write_private(path: str, content: bytes) -> None:
     sweep(path, LEFT_OVER_SECONDS)
 
 
+def create_once(path: str, content: bytes) -> bytes:
+    """Write a secret unless one exists, and return what the file holds then: the first writer wins.
+
+    Raises:
+        OSError: The disk refused, or the file belongs to another user.
+    """
+    present = read_own(path)
+    if present is not None:
+        # A file that cannot be closed, on a disk that is read-only, can be used all the same.
+        with suppress(OSError):
+            _close(path, os.stat(path), PRIVATE_FILE)
+        return present
+    make_private_folder(os.path.dirname(path))
+    temporary = f"{path}.{unique()}.tmp"
+    try:
+        write_synced(temporary, content)
+        with suppress(FileExistsError):
+            _link_or_rename(temporary, path)
+    finally:
+        remove(temporary)
+    sync_folder(os.path.dirname(path))
+    return read_own(path) or b""
+
+
+def _link_or_rename(temporary: str, path: str) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        # No hard links on this file system: a rename keeps the file whole, and the last writer wins.
+        rename(temporary, path)
+
+
+def quarantine(path: str) -> str:
+    """Rename a damaged file, so that it is kept and not used, and return its new name."""
+    aside = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
+    with suppress(FileNotFoundError):
+        os.replace(path, aside)
+    return aside
+
+
+def file_version(path: str) -> FileVersion | None:
+    """Return what changes whenever a file is replaced, or None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size
+
+
 def leftovers(path: str, older_than: float = 0.0) -> list[str]:
-    """What writers of a file that were killed left beside it; a writer at work has such a file too.
+    """Return the temporary files of killed writers beside a file; a writer at work has one too.
 
     Args:
         path: The file.
@@ -170,7 +247,7 @@ def sweep(path: str, older_than: float = 0.0) -> None:
 
 
 def rename(source: str, target: str) -> None:
-    """Rename a file or a folder, over a file that is there.
+    """Rename a file or a folder, replacing a file.
 
     Raises:
         OSError: The system refused.
@@ -189,10 +266,10 @@ def rename(source: str, target: str) -> None:
 
 
 def sync_folder(folder: str) -> None:
-    """Make the names in a folder last through a power failure, where the system can."""
+    """Sync the names in a folder to the disk, where the system can."""
     if os.name == "nt":
         return
-    # Some network file systems cannot sync a folder; what was renamed is renamed all the same.
+    # Some network file systems cannot sync a folder; the rename has happened all the same.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -202,17 +279,17 @@ def sync_folder(folder: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file; none there is as good.
+    """Remove a file if it exists.
 
     Raises:
-        OSError: It is there and cannot be removed.
+        OSError: It exists and cannot be removed.
     """
     with suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)
 
 
 def remove_tree(folder: str) -> None:
-    """Remove a folder and all in it; none there is as good.
+    """Remove a folder and all in it, if it exists.
 
     Raises:
         OSError: Something in it cannot be removed.
@@ -224,9 +301,9 @@ def remove_tree(folder: str) -> None:
 
 
 def note_use(path: str, every: float) -> None:
-    """Let a file's or folder's time of change tell when it was last used, to ``every`` seconds.
+    """Set a file's or folder's time of change to now if it is older than ``every`` seconds.
 
-    Where the disk takes no such note, there is none: whoever only reads must not fail for it.
+    A disk that refuses is no error: a caller that only reads must not fail for it.
     """
     with suppress(OSError):
         if _age(path) > every:
@@ -234,7 +311,7 @@ def note_use(path: str, every: float) -> None:
 
 
 def regular_size(path: str) -> int | None:
-    """The size of a regular file in bytes, or None where there is none (a link is none)."""
+    """Return the size of a regular file in bytes, or None if there is none (a link is none)."""
     try:
         found = os.lstat(path)
     except (OSError, ValueError):
@@ -243,7 +320,7 @@ def regular_size(path: str) -> int | None:
 
 
 def unique() -> str:
-    """A part of a name that no other process or thread uses."""
+    """Return a part of a file name that no other process or thread uses."""
     return f"{os.getpid()}-{os.urandom(6).hex()}"
 
 

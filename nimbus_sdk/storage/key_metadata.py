@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage import fs
 
 if TYPE_CHECKING:
     from nimbus_sdk.storage.key_kind import Key
@@ -108,7 +108,7 @@ def read_notes(paths: Paths) -> KeyNotes:
         CredentialStoreError: It is there and cannot be read.
     """
     try:
-        content = files.read(paths.key_card)
+        content = fs.read(paths.key_card)
     except OSError as error:
         raise CredentialStoreError(
             f"The note of the stored key, {paths.key_card}, cannot be read: {error.strerror or error}."

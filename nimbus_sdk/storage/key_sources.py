@@ -11,7 +11,7 @@ from nimbus_sdk.config.dotenv import decode_text, dotenv_values
 from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings, origin
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, NimbusError
-from nimbus_sdk.storage import files
+from nimbus_sdk.storage import fs
 
 State = Literal["found", "absent", "shadowed", "malformed", "withheld", "unreadable", "skipped"]
 
@@ -89,7 +89,7 @@ def in_key_file(settings: Settings) -> SourceResult:
         return SourceResult(source="key_file", location="NIMBUS_SDK_API_KEY_FILE", state="absent")
     location = f"{settings.key_file} (NIMBUS_SDK_API_KEY_FILE)"
     try:
-        content = files.read(settings.key_file, _KEY_FILE_LIMIT)
+        content = fs.read(settings.key_file, _KEY_FILE_LIMIT)
         if content is None:
             raise FileNotFoundError
         text = decode_text(content)
@@ -150,7 +150,7 @@ def in_julia(settings: Settings) -> SourceResult:
     path = os.path.join(os.path.expanduser("~"), ".nimbus", "credentials.toml")
     location = f"[nimbus] api_key in {path}"
     try:
-        content = files.read(path, _JULIA_LIMIT) if os.path.isabs(path) else None
+        content = fs.read(path, _JULIA_LIMIT) if os.path.isabs(path) else None
         text = None if content is None else _julia_entry(content)
     except (OSError, ValueError, RecursionError) as fault:
         why = f"it cannot be read ({type(fault).__name__})"

@@ -10,12 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.display.terminal import is_interactive, print_notice
+from nimbus_sdk.display.terminal import is_interactive
+from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
 from nimbus_sdk.storage.keyring_breaker import read_breaker, trip
@@ -135,8 +134,13 @@ class KeyringStore(Generic[K_co]):
         self._refuse_while_resting(patience)
         started = time.monotonic()
         try:
-            reply = _in_time(action, patience)
-        except Empty:
+            reply = run_with_timeout(
+                lambda: _answer(action),
+                patience.seconds,
+                notice="Waiting for the system's key store; answer its prompt …",
+                notice_after=patience.quiet,
+            )
+        except TimeLimitError:
             self._remember("did not answer", patience)
             raise CredentialStoreError(
                 f"The keyring did not answer in {patience.seconds:g} s.",
@@ -181,18 +185,6 @@ class _Trouble:
 
 _NOT_HERE = _Trouble("was not found on this machine")
 _LOCKED = _Trouble("stayed locked", "Unlock it, or run this where its prompt can be answered. " + _OTHERWISE)
-
-
-def _in_time(action: Callable[[KeyringBackend], T], patience: Patience) -> _Value[T] | _Trouble:
-    answers: SimpleQueue[_Value[T] | _Trouble] = SimpleQueue()
-    Thread(target=lambda: answers.put(_answer(action)), name="nimbus-sdk keyring", daemon=True).start()
-    try:
-        return answers.get(timeout=patience.quiet)
-    except Empty:
-        if patience.seconds <= patience.quiet:
-            raise
-    print_notice("Waiting for the system's key store; answer its prompt …")
-    return answers.get(timeout=patience.seconds - patience.quiet)
 
 
 def _answer(action: Callable[[KeyringBackend], T]) -> _Value[T] | _Trouble:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage import fs
 
 REST_SECONDS = 600.0
 _REASON_LENGTH = 200
@@ -92,7 +92,7 @@ def read_breaker(path: str, *, now: float) -> Breaker | None:
 
 def _written(path: str) -> Breaker | None:
     try:
-        found = json.loads(files.read(path) or b"null")
+        found = json.loads(fs.read(path) or b"null")
         breaker = Breaker(
             until=float(found["until"]),
             reason=str(found["reason"]),

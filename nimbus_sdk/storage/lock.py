@@ -1,9 +1,11 @@
-"""The lock between processes; it only saves work, since on some network file systems locks do nothing."""
+"""A lock between processes. It only saves work: on some network file systems locks do nothing."""
 
 from __future__ import annotations
 
 import errno
 import os
+import time
+from collections.abc import Iterator
 from types import TracebackType
 
 from nimbus_sdk.storage import fs
@@ -12,15 +14,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-
 _NO_LOCKS_HERE = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
+_FIRST_WAIT_SECONDS = 0.002
+_LONGEST_WAIT_SECONDS = 0.1
+_GROWTH = 1.5
 
 
 class Lock:
-    """A lock between processes that asks without waiting; whoever needs it waits in its own way.
+    """A lock file that one process at a time holds.
 
-    A dead holder's lock is free: the operating system drops it. Where the file system has no locks,
-    everyone gets it, and only work is done twice.
+    A killed holder's lock is free: the operating system drops it. Where the file system has no locks,
+    everyone gets it, and work may be done twice.
 
     Example:
         >>> import tempfile, os.path
@@ -31,7 +35,7 @@ class Lock:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._held: BaseFileLock | None = None
+        self._acquired: BaseFileLock | None = None
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free.
@@ -53,14 +57,41 @@ class Lock:
             if error.errno in _NO_LOCKS_HERE:
                 return True
             raise
-        self._held = lock
+        self._acquired = lock
         return True
 
+    def acquire(self, timeout: float) -> None:
+        """Wait for the lock.
+
+        Raises:
+            TimeoutError: Another process holds it for longer than ``timeout`` seconds.
+            OSError: The lock file cannot be made.
+        """
+        for seconds in self.retries(timeout):
+            time.sleep(seconds)
+
+    def retries(self, timeout: float) -> Iterator[float]:
+        """Take the lock; until it is free, yield the seconds to sleep before the next try.
+
+        The caller sleeps in its own way: a blocking call, a flow or an event loop.
+
+        Raises:
+            TimeoutError: Another process holds it for longer than ``timeout`` seconds.
+            OSError: The lock file cannot be made.
+        """
+        deadline, wait = time.monotonic() + timeout, _FIRST_WAIT_SECONDS
+        while not self.try_acquire():
+            if time.monotonic() >= deadline:
+                raise TimeoutError(errno.ETIMEDOUT, f"another process holds {self.path}")
+            # Half as long to one and a half times: many that wait must not try all at once.
+            yield wait * (0.5 + os.urandom(1)[0] / 255)
+            wait = min(_LONGEST_WAIT_SECONDS, wait * _GROWTH)
+
     def release(self) -> None:
-        """Give the lock back; not holding it is as good."""
-        held, self._held = self._held, None
-        if held is not None:
-            held.release()
+        """Give the lock back, if it is held."""
+        acquired, self._acquired = self._acquired, None
+        if acquired is not None:
+            acquired.release()
 
     def __enter__(self) -> Lock:
         return self

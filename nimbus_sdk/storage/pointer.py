@@ -74,7 +74,7 @@ def read_record(path: str) -> dict[str, object] | None:
 
     with disk_errors(os.path.dirname(path)):
         try:
-            content = fs.read(path, MOST_BYTES, fs.refuse_foreign)
+            content = fs.read_own(path, MOST_BYTES)
         except fs.NoFileError:
             raise damaged_file(path) from None
     if content is None:

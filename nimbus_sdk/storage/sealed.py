@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import SessionError, SessionTamperedError
-from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage import fs
 
 # The offline path pays for every import, and typing is a tenth of what it costs.
 TYPE_CHECKING = False
@@ -26,7 +26,6 @@ FORMAT = 1
 _SECRET_BYTES = 32
 _ENVELOPE = frozenset({"format", "seal", "record"})
 Record: TypeAlias = dict[str, object]
-FileVersion: TypeAlias = tuple[int, int, int]
 
 
 def read(paths: Paths) -> Record | None:
@@ -81,15 +80,6 @@ def remove(paths: Paths) -> None:
             f"The session in {paths.session} cannot be removed ({error.strerror}).",
             hint="Check the permissions of the folder and remove the file by hand.",
         ) from None
-
-
-def file_version(path: str) -> FileVersion | None:
-    """What changes whenever a file is replaced, or None where there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def write_rejection(paths: Paths, fingerprint: str, service: str, code: str, at: str) -> None:
@@ -170,11 +160,11 @@ def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -
 def _secret(paths: Paths) -> bytes:
     """The secret of this installation, made at the first call; one that is damaged is set aside."""
     fresh = os.urandom(_SECRET_BYTES).hex().encode()
-    secret = files.create_once(paths.seal, fresh)
+    secret = fs.create_once(paths.seal, fresh)
     if _is_secret(secret):
         return secret
-    files.quarantine(paths.seal)
-    return files.create_once(paths.seal, fresh)
+    fs.quarantine(paths.seal)
+    return fs.create_once(paths.seal, fresh)
 
 
 def _is_secret(content: bytes) -> bool:
@@ -183,10 +173,10 @@ def _is_secret(content: bytes) -> bool:
 
 def _unsealed(paths: Paths, path: str, purpose: str) -> Record | None:
     try:
-        content = files.read_own(path)
+        content = fs.read_own(path)
         if content is None:
             return None
-        secret = files.read_own(paths.seal) or b""
+        secret = fs.read_own(paths.seal) or b""
     except OSError as error:
         raise SessionError(
             f"The {purpose} in {path} cannot be read ({error.strerror or error}).",
@@ -206,7 +196,7 @@ def _unsealed(paths: Paths, path: str, purpose: str) -> Record | None:
 def _replaced_meanwhile(path: str, content: bytes) -> bool:
     """Whether another process has replaced a file since it was read."""
     try:
-        return files.read(path) != content
+        return fs.read(path) != content
     except OSError:
         return False
 
@@ -234,6 +224,6 @@ def _mac(secret: bytes, paths: Paths, purpose: str, record: object) -> str:
 
 def _set_aside(path: str) -> str:
     try:
-        return f"It was set aside as {files.quarantine(path)} and is not used."
+        return f"It was set aside as {fs.quarantine(path)} and is not used."
     except OSError:
         return "It is not used, and could not be set aside."

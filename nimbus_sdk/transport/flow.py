@@ -7,7 +7,7 @@ the same flow, so that every story of the SDK is written once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, TypeVar, cast
 
@@ -148,6 +148,20 @@ def run_blocking(run: Callable[[], T]) -> Flow[T]:
 def sleep(seconds: float) -> Flow[None]:
     """Wait from within a flow."""
     yield Sleep(seconds)
+
+
+def sleep_between(tries: Iterator[float], waiting: Callable[[], None] | None = None) -> Flow[None]:
+    """Take each step of an iterator as a blocking job, and sleep for the seconds that it yields.
+
+    Args:
+        tries: Such as the tries for a lock, from ``Lock.retries``.
+        waiting: Called once, before the first sleep.
+    """
+    while (seconds := (yield from run_blocking(lambda: next(tries, None)))) is not None:
+        if waiting is not None:
+            waiting()
+            waiting = None
+        yield from sleep(seconds)
 
 
 def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:

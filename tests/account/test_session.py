@@ -429,12 +429,12 @@ def test_a_file_of_another_kind_is_noticed(keep, paths, content):
 def test_a_file_that_was_replaced_while_it_was_read_is_read_again(keep, paths, monkeypatch):
     """What looked torn was another process's write under way; nothing is set aside."""
     session = keep()
-    real, torn = sealed.files.read_own, [b'{"format": 1, "rec']  # type: ignore[attr-defined]
+    real, torn = sealed.fs.read_own, [b'{"format": 1, "rec']  # type: ignore[attr-defined]
 
     def read_own(path):
         return torn.pop() if path == paths.session and torn else real(path)
 
-    monkeypatch.setattr(sealed.files, "read_own", read_own)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sealed.fs, "read_own", read_own)  # type: ignore[attr-defined]
     assert as_session(stored_session(paths)) == session
     assert not torn
     assert not damaged(paths)
@@ -448,7 +448,7 @@ def test_a_damaged_file_that_cannot_be_set_aside_is_not_used_either(keep, paths,
 
     keep()
     Path(paths.session).write_bytes(b"{}")
-    monkeypatch.setattr(sealed.files, "quarantine", refuse)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sealed.fs, "quarantine", refuse)  # type: ignore[attr-defined]
     with pytest.raises(SessionTamperedError, match="could not be set aside"):
         current_session()
 

@@ -10,7 +10,7 @@ import pytest
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.credentials import choose_store, delete_key, read_stored_key, save_key
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import KeyKind
@@ -110,7 +110,7 @@ def test_a_saved_key_has_a_card_without_the_key(settings, paths, use_backend):
         saved_at=card.saved_at,
     )
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", card.saved_at)
-    assert ONE.reveal().encode() not in files.read(paths.key_card)
+    assert ONE.reveal().encode() not in fs.read(paths.key_card)
     assert os.stat(paths.key_card).st_mode & 0o777 == 0o600
     assert not os.path.exists(paths.credentials)
 
@@ -289,7 +289,7 @@ def test_whoever_dies_while_saving_leaves_a_key_with_its_note(
     assert (stored.key, stored.origin) == (key, origin)
     assert read_metadata(paths).fingerprint == ONE.fingerprint
     save_key(settings, TWO, SANDBOX)
-    assert json.loads(files.read(paths.key_card)).keys() == GOOD.keys()
+    assert json.loads(fs.read(paths.key_card)).keys() == GOOD.keys()
     assert read_stored_key(settings).origin == SANDBOX
 
 

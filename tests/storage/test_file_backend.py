@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.storage import file_backend
+from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.lock import Lock
 
@@ -225,7 +225,7 @@ def test_windows_closes_no_folder(store, path, monkeypatch):
     os.makedirs(folder, mode=0o755)
     with monkeypatch.context() as patched:
         patched.setattr(os, "name", "nt")
-        file_backend._close_folder(folder)
+        fs.make_private_folder(folder)
     assert mode(folder) == 0o755
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
 
 FULL = OSError(28, "No space left on device")
@@ -58,30 +58,30 @@ def windows(monkeypatch):
 
 def test_a_file_that_is_not_there_reads_as_none(path, tmp_path):
     """Missing, in a missing folder, or below something that is no folder."""
-    assert files.read(path) is None
-    assert files.read(str(tmp_path / "record.json")) is None
+    assert fs.read(path) is None
+    assert fs.read(str(tmp_path / "record.json")) is None
     (tmp_path / "file").touch()
-    assert files.read(str(tmp_path / "file" / "record.json")) is None
+    assert fs.read(str(tmp_path / "file" / "record.json")) is None
 
 
 def test_an_empty_file_reads_as_empty(tmp_path):
     """Empty is not the same as missing."""
     (tmp_path / "empty").touch()
-    assert files.read(str(tmp_path / "empty")) == b""
+    assert fs.read(str(tmp_path / "empty")) == b""
 
 
 def test_a_file_is_read_up_to_its_limit_and_not_beyond(tmp_path):
     """One byte more than the limit is an error, so nothing is ever read in part."""
     (tmp_path / "file").write_bytes(b"12345")
-    assert files.read(str(tmp_path / "file"), 5) == b"12345"
+    assert fs.read(str(tmp_path / "file"), 5) == b"12345"
     with pytest.raises(OSError, match="larger than 4 bytes"):
-        files.read(str(tmp_path / "file"), 4)
+        fs.read(str(tmp_path / "file"), 4)
 
 
 def test_what_is_no_file_cannot_be_read(tmp_path):
     """A folder in its place is an error, not an absence."""
     with pytest.raises(OSError, match="directory"):
-        files.read(str(tmp_path))
+        fs.read(str(tmp_path))
 
 
 # --- writing ---
@@ -94,7 +94,7 @@ def test_a_file_is_private_from_birth(path):
         fs.write_private(path, b"content")
     finally:
         os.umask(before)
-    assert files.read(path) == b"content"
+    assert fs.read(path) == b"content"
     assert mode(path) == 0o600
     assert mode(os.path.dirname(path)) == mode(os.path.dirname(os.path.dirname(path))) == 0o700
     assert listed(path) == ["record.json"]
@@ -114,7 +114,7 @@ def test_a_second_write_replaces_the_first_and_its_mode(path):
     fs.write_private(path, b"old")
     os.chmod(path, 0o644)
     fs.write_private(path, b"new")
-    assert (files.read(path), mode(path)) == (b"new", 0o600)
+    assert (fs.read(path), mode(path)) == (b"new", 0o600)
 
 
 def test_a_link_is_replaced_and_not_followed(path, tmp_path):
@@ -126,7 +126,7 @@ def test_a_link_is_replaced_and_not_followed(path, tmp_path):
     fs.write_private(path, b"ours")
     assert target.read_bytes() == b"theirs"
     assert not os.path.islink(path)
-    assert files.read(path) == b"ours"
+    assert fs.read(path) == b"ours"
 
 
 @pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
@@ -138,7 +138,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path, monkeypat
         patched.setattr(os, step, refuse)
         with pytest.raises(OSError, match="No space left"):
             fs.write_private(path, b"new")
-    assert files.read(path) == b"old"
+    assert fs.read(path) == b"old"
     assert listed(path) == ["record.json"]
 
 
@@ -153,7 +153,7 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", no_folders)
     fs.write_private(path, b"content")
-    assert files.read(path) == b"content"
+    assert fs.read(path) == b"content"
 
 
 def test_windows_is_tried_again_while_somebody_reads(path, monkeypatch, windows):
@@ -170,7 +170,7 @@ def test_windows_is_tried_again_while_somebody_reads(path, monkeypatch, windows)
     monkeypatch.setattr(fs, "_REPLACE_WAIT_SECONDS", 0.001)
     os.makedirs(os.path.dirname(path))
     windows(fs.write_private, path, b"content")
-    assert files.read(path) == b"content"
+    assert fs.read(path) == b"content"
 
 
 def test_windows_is_not_tried_for_ever(path, monkeypatch, windows):
@@ -209,13 +209,13 @@ def test_the_last_content_is_read_back_byte_by_byte(tmp_path_factory, contents):
     path = str(tmp_path_factory.getbasetemp() / "any" / "file")
     for content in contents:
         fs.write_private(path, content)
-        assert files.read(path) == content
+        assert fs.read(path) == content
 
 
 WRITER = """
 import sys
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.storage import files
+from nimbus_sdk.storage import fs
 print("ready", flush=True)
 while True:
     for letter in b"ab":
@@ -232,11 +232,11 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(path):
         process.stdout.readline()
         until = time.monotonic() + delay
         while time.monotonic() < until:
-            assert files.read(path) in whole
+            assert fs.read(path) in whole
         process.send_signal(signal.SIGKILL)
         process.wait(10)
         process.stdout.close()
-        assert files.read(path) in whole
+        assert fs.read(path) in whole
 
 
 # --- the first writer wins ---
@@ -244,9 +244,9 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(path):
 
 def test_the_first_content_stays(path):
     """create_once gives what is there, and writes only where nothing is."""
-    assert files.create_once(path, b"first") == b"first"
-    assert files.create_once(path, b"second") == b"first"
-    assert (files.read(path), mode(path)) == (b"first", 0o600)
+    assert fs.create_once(path, b"first") == b"first"
+    assert fs.create_once(path, b"second") == b"first"
+    assert (fs.read(path), mode(path)) == (b"first", 0o600)
     assert listed(path) == ["record.json"]
 
 
@@ -259,7 +259,7 @@ def test_who_comes_second_gets_the_first_ones_content(path, monkeypatch):
         link(source, target)
 
     monkeypatch.setattr(os, "link", overtaken)
-    assert files.create_once(path, b"ours") == b"theirs"
+    assert fs.create_once(path, b"ours") == b"theirs"
     assert listed(path) == ["record.json"]
 
 
@@ -270,7 +270,7 @@ def test_without_hard_links_the_file_is_whole_all_the_same(path, monkeypatch):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(os, "link", none)
-    assert files.create_once(path, b"content") == b"content"
+    assert fs.create_once(path, b"content") == b"content"
     assert listed(path) == ["record.json"]
 
 
@@ -280,16 +280,16 @@ def test_a_creation_that_fails_leaves_nothing(path, monkeypatch):
         patched.setattr(os, "link", refuse)
         patched.setattr(os, "replace", refuse)
         with pytest.raises(OSError, match="No space left"):
-            files.create_once(path, b"content")
+            fs.create_once(path, b"content")
     assert listed(path) == []
 
 
 CREATOR = """
 import os, sys
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.storage import files
+from nimbus_sdk.storage import fs
 sys.stdin.readline()
-print(files.create_once(sys.argv[1], os.urandom(16).hex().encode()).decode())
+print(fs.create_once(sys.argv[1], os.urandom(16).hex().encode()).decode())
 """
 
 
@@ -305,7 +305,7 @@ def test_many_processes_agree_on_one_secret(path):
         process.stdin.write("\n")
         process.stdin.flush()
     said = {process.communicate(timeout=20)[0] for process in processes}
-    assert said == {files.read(path).decode() + "\n"}
+    assert said == {fs.read(path).decode() + "\n"}
 
 
 # --- folders ---
@@ -361,13 +361,13 @@ def test_a_damaged_file_is_set_aside_whole(path):
     names = set()
     for content in (b"first", b"second"):
         fs.write_private(path, content)
-        aside = files.quarantine(path)
-        assert files.read(aside) == content
+        aside = fs.quarantine(path)
+        assert fs.read(aside) == content
         assert aside.startswith(f"{path}.damaged-")
         names.add(aside)
-    names.add(files.quarantine(path))
+    names.add(fs.quarantine(path))
     assert len(names) == 3
-    assert files.read(path) is None
+    assert fs.read(path) is None
 
 
 # --- permissions ---
@@ -378,7 +378,7 @@ def test_wide_permissions_are_taken_back(tmp_path, before):
     """Everyone else loses theirs."""
     (tmp_path / "file").touch()
     os.chmod(tmp_path / "file", before)
-    files.tighten(str(tmp_path / "file"))
+    fs.tighten(str(tmp_path / "file"))
     assert mode(tmp_path / "file") == 0o600
 
 
@@ -387,7 +387,7 @@ def test_private_permissions_stay(tmp_path, before):
     """A file that is read-only on purpose stays so."""
     (tmp_path / "file").touch()
     os.chmod(tmp_path / "file", before)
-    files.tighten(str(tmp_path / "file"))
+    fs.tighten(str(tmp_path / "file"))
     assert mode(tmp_path / "file") == before
 
 
@@ -404,7 +404,7 @@ def test_what_leads_elsewhere_is_refused(tmp_path, kind):
         "folder": lambda: path.mkdir(),
     }[kind]()
     with pytest.raises(PermissionError, match="link to somewhere else"):
-        files.tighten(str(path))
+        fs.tighten(str(path))
     assert mode(target) == 0o644
 
 
@@ -413,20 +413,20 @@ def test_another_users_file_is_refused(tmp_path, make_foreign):
     (tmp_path / "file").touch()
     make_foreign(tmp_path / "file")
     with pytest.raises(PermissionError, match="belongs to another user"):
-        files.tighten(str(tmp_path / "file"))
+        fs.tighten(str(tmp_path / "file"))
 
 
 def test_a_missing_file_is_told(path):
     """There is nothing to tighten."""
     with pytest.raises(FileNotFoundError):
-        files.tighten(path)
+        fs.tighten(path)
 
 
 def test_windows_has_no_modes(tmp_path, windows):
     """There the folder's own rights count, and nothing is changed."""
     (tmp_path / "file").touch()
     os.chmod(tmp_path / "file", 0o644)
-    windows(files.tighten, str(tmp_path / "file"))
+    windows(fs.tighten, str(tmp_path / "file"))
     assert mode(tmp_path / "file") == 0o644
 
 
@@ -452,7 +452,7 @@ def test_a_lock_that_is_not_held_is_released_quietly(path):
     lock.try_acquire()
     lock.release()
     lock.release()
-    assert not Lock(path)._held
+    assert not Lock(path)._acquired
 
 
 def test_an_error_inside_releases_the_lock(path):
@@ -472,7 +472,7 @@ def test_an_error_inside_releases_the_lock(path):
 HOLDER = """
 import sys, time
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.storage import files
+from nimbus_sdk.storage import fs
 lock = Lock(sys.argv[1])
 print(lock.try_acquire(), flush=True)
 time.sleep(60)

@@ -96,7 +96,7 @@ def test_somebody_at_a_terminal_has_the_time_to_answer(fresh_environment):
     shown = os.read(ours, 4096).decode()
     os.close(ours)
     assert shown == "Waiting for the system's key store; answer its prompt …\r\n"
-    assert "Found(key=ApiKey('nbci_test_0123…89ab'), source='store'" in run.output
+    assert "FoundKey(key=ApiKey('nbci_test_0123…89ab'), source='store'" in run.output
     assert KEY not in run.output + shown
     assert run.seconds < 2.6 + OVERHEAD
 

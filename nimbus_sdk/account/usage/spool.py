@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TypeAlias
 
-from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage import fs
 
 Event: TypeAlias = Mapping[str, object]
 
@@ -63,7 +63,7 @@ def take(folder: str) -> list[Event]:
 
 def _taken(path: str) -> list[Event]:
     try:
-        content = files.read(path, LONGEST_FILE) or b""
+        content = fs.read(path, LONGEST_FILE) or b""
         os.unlink(path)
     except OSError:
         # Another process has it, or it must stay: what cannot be removed would be sent again and again.
@@ -95,7 +95,7 @@ def _drop_oldest(folder: str) -> None:
 
 def _events_in(path: str) -> int:
     try:
-        return (files.read(path, LONGEST_FILE) or b"").count(b"\n")
+        return (fs.read(path, LONGEST_FILE) or b"").count(b"\n")
     except OSError:
         # Nothing that the SDK has written.
         return EVENTS_A_FILE

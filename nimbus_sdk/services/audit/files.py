@@ -6,18 +6,15 @@ import errno
 import os
 import re
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.services.audit.entry import MAX_LINE_BYTES, Position, decode_head, encode_head
-from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
 
 _NO_LINKS = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_FIRST_POLL_SECONDS = 0.002
-_LONGEST_POLL_SECONDS = 0.04
 
 
 class TrailFiles:
@@ -87,7 +84,7 @@ class TrailFiles:
         Raises:
             OSError: It is there and cannot be read.
         """
-        return files.read(self._secret_path)
+        return fs.read(self._secret_path)
 
     def make_secret(self) -> bytes:
         """The installation's secret, made if there is none.
@@ -95,7 +92,7 @@ class TrailFiles:
         Raises:
             OSError: It cannot be read or made.
         """
-        return files.create_once(self._secret_path, os.urandom(32).hex().encode())
+        return fs.create_once(self._secret_path, os.urandom(32).hex().encode())
 
     def read_head(self) -> Position | None:
         """The end of the chain by the head record; None if that is missing or was not made here.
@@ -103,7 +100,7 @@ class TrailFiles:
         Raises:
             OSError: It is there and cannot be read.
         """
-        return decode_head(files.read(self.head), self.read_secret())
+        return decode_head(fs.read(self.head), self.read_secret())
 
     def write_head(self, end: Position, secret: bytes) -> None:
         """Name another end of the chain; needs the lock.
@@ -129,14 +126,8 @@ class TrailFiles:
         Raises:
             OSError: The lock cannot be had, or not in time.
         """
-        deadline, pause = time.monotonic() + wait, _FIRST_POLL_SECONDS
         with Lock(os.path.join(self.folder, f"{self._name}.lock")) as lock:
-            while not lock.try_acquire():
-                if time.monotonic() >= deadline:
-                    raise TimeoutError(errno.ETIMEDOUT, f"others have been writing for more than {wait:g} s")
-                time.sleep(pause)
-                # Many processes that poll without a pause leave no time to the one that writes.
-                pause = min(_LONGEST_POLL_SECONDS, pause * 1.5)
+            lock.acquire(wait)
             yield
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Literal, TypeAlias
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.storage import files, fs
+from nimbus_sdk.storage import fs
 
 Step: TypeAlias = Literal["received", "switched", "confirmed", "undone"]
 UNDER_WAY: tuple[Step, ...] = ("received", "switched")
@@ -118,7 +118,7 @@ class RotationNote:
             ConfigurationError: It cannot be read, or is damaged.
         """
         try:
-            content = files.read(self._path)
+            content = fs.read(self._path)
             if content is None:
                 return None
             told = json.loads(content)

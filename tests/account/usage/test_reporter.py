@@ -16,15 +16,15 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.license_gate import reported
+from nimbus_sdk.core.license_gate import with_usage_report
 from tests.support.raw_server import serving
 
 ON = {"NIMBUS_SDK_USAGE": "1"}
 PREDICT = (
     "import sys, time\n"
     "from nimbus_sdk.account.usage import reporter as usage\n"
-    "from nimbus_sdk.core.license_gate import reported\n"
-    "predict = reported(lambda model=None: model, 'batch')\n"
+    "from nimbus_sdk.core.license_gate import with_usage_report\n"
+    "predict = with_usage_report(lambda model=None: model, 'batch')\n"
     "def until(told):\n"
     "    end = time.monotonic() + 30\n"
     "    while not told() and time.monotonic() < end:\n"
@@ -70,8 +70,8 @@ def test_nothing_is_reported_unless_asked_for(sandbox, fresh, word):
         "open('.env', 'w').write('NIMBUS_SDK_USAGE=1')\n"
         "import sys, logging\n"
         "logging.disable()\n"
-        "from nimbus_sdk.core.license_gate import reported\n"
-        "print(reported(lambda model: model, 'batch')(3), 'httpx' in sys.modules)\n"
+        "from nimbus_sdk.core.license_gate import with_usage_report\n"
+        "print(with_usage_report(lambda model: model, 'batch')(3), 'httpx' in sys.modules)\n"
     )
     assert fresh(code, NIMBUS_SDK_USAGE=word).stdout == "3 False\n"
     assert sandbox.journal() == []
@@ -150,14 +150,14 @@ def test_an_error_is_reported_by_its_class_alone(monkeypatch):
     """The message of an error may hold data, so it stays here; the error itself reaches the caller."""
     seen = []
     monkeypatch.setattr(
-        "nimbus_sdk.core.license_gate._reporter", lambda: type("", (), {"report": seen.append})
+        "nimbus_sdk.core.license_gate._find_reporter", lambda: type("", (), {"report": seen.append})
     )
 
     def fail(model):
         raise ValueError("the patient's data")
 
     with pytest.raises(ValueError, match="patient"):
-        reported(fail, "streaming")(None)
+        with_usage_report(fail, "streaming")(None)
     assert seen == [
         {
             "event_type": "error",

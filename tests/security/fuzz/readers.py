@@ -111,7 +111,7 @@ def state_files(content: bytes) -> None:
             lambda: sealed.rejecting_services(places, "0" * 12),
             lambda: read_metadata(places),
             lambda: read_breaker(places.keyring_breaker, now=0.0),
-            lambda: manifest.current(places.core),
+            lambda: manifest.find_core(places.core),
             lambda: manifest.read_manifest(places.core),
         )
         for read in readers:

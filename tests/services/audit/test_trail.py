@@ -438,7 +438,7 @@ def test_a_trail_that_is_held_up_is_told(trail, paths, folder, monkeypatch):
     monkeypatch.setattr(reading, "_WAIT_SECONDS", 0.05)
     with Lock(str(folder / "nimbus-os.lock")) as lock:
         assert lock.try_acquire()
-        with pytest.raises(AuditTrailError, match="others have been writing"):
+        with pytest.raises(AuditTrailError, match="another process holds"):
             trail.append(entry())
         with pytest.raises(AuditTrailError, match="cannot be read"):
             verify(paths, "nimbus-os")
