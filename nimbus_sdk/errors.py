@@ -85,7 +85,8 @@ class ApiError(NimbusError):
         request_id: ``X-Request-ID`` of the failing exchange, for support.
         retry_after: Seconds the service asks to wait, or None.
         attempts: How many times the request had been sent when this answer came.
-        answer_lost: Whether an earlier attempt may have been carried out although its answer was lost.
+        answer_lost: Whether an earlier attempt may have been carried out although its response was lost.
+        clock_offset: Seconds by which the service's clock is ahead of this machine's, or None.
     """
 
     exit_code = 3
@@ -108,6 +109,7 @@ class ApiError(NimbusError):
         self.retry_after = retry_after
         self.attempts = 1
         self.answer_lost = False
+        self.clock_offset: float | None = None
 
     def __str__(self) -> str:
         marks = [str(part) for part in (self.status, self.code) if part is not None]

@@ -49,13 +49,13 @@ def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Response]]:
     return _valid(parse_response(Entitlement, answer)), answer
 
 
-def refresh(base: str, key: ApiKey, patience: float | None = None) -> Flow[tuple[Entitlement, Response]]:
+def refresh(base: str, key: ApiKey, timeout: float | None = None) -> Flow[tuple[Entitlement, Response]]:
     """Ask for the current quota and features; the answer has no user fields.
 
     Args:
         base: Base URL of the API.
         key: The key.
-        patience: Seconds this may take, retries included, where that is less than the whole budget.
+        timeout: Seconds this may take, retries included, if fewer than the whole flow may take.
 
     Raises:
         InvalidKeyError: The service does not know the key any more.
@@ -67,7 +67,7 @@ def refresh(base: str, key: ApiKey, patience: float | None = None) -> Flow[tuple
         json={"api_key": key.reveal()},
         secrets=(key.reveal(),),
         per_minute=10,
-        patience=patience,
+        timeout=timeout,
     )
     answer = yield from send(step)
     return _valid(parse_response(Entitlement, answer)), answer

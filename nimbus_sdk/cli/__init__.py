@@ -74,11 +74,11 @@ def _outcome(given: list[str]) -> int:
 
 def _misused(fault: typer.BadParameter, given: list[str], *, as_json: bool) -> int:
     from nimbus_sdk.cli.ui import error_output
-    from nimbus_sdk.cli.ui.sanitize import keyless, wary
+    from nimbus_sdk.transport.redaction import mask_keys, mask_long_words
 
     command = fault.ctx.command_path if fault.ctx is not None else PROGRAM
-    message = wary(fault.format_message())
-    has_key = any(_KEY_BEGINNING in argument or keyless(argument) != argument for argument in given)
+    message = mask_long_words(fault.format_message())
+    has_key = any(_KEY_BEGINNING in argument or mask_keys(argument) != argument for argument in given)
     if message.startswith(_STRAY) and _takes_key(fault):
         # What is typed here in good faith is a key, whatever it looks like.
         message, has_key = f"{_STRAY}; it is not repeated here.", True

@@ -112,7 +112,7 @@ def parse_key(text: str | None) -> ParsedKey:
     the arguments of every function that it passed through.
 
     Example:
-        >>> received(None), received("nbci_test_" + "0" * 48)
+        >>> parse_key(None), parse_key("nbci_test_" + "0" * 48)
         (None, ApiKey('nbci_test_0000…0000'))
     """
     if text is None:

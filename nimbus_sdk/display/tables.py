@@ -15,7 +15,7 @@ def format_fields(title: str, rows: Iterable[tuple[str, object]]) -> str:
     """A title, and names with their values below it.
 
     Example:
-        >>> print(facts("Nimbus core: usable", [("version", "0.1.0"), ("path", None)]))
+        >>> print(format_fields("Nimbus core: usable", [("version", "0.1.0"), ("path", None)]))
         Nimbus core: usable
           version  0.1.0
           path     -
@@ -27,7 +27,7 @@ def format_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> st
     """Rows under headers.
 
     Example:
-        >>> print(table(("name", "classes"), [("motor_imagery_4class_v1", 4), ("p300_binary_v1", 2)]))
+        >>> print(format_table(("name", "classes"), [("motor_imagery_4class_v1", 4), ("p300_binary_v1", 2)]))
         name                     classes
         motor_imagery_4class_v1  4
         p300_binary_v1           2
@@ -52,7 +52,7 @@ def format_value(value: object) -> str:
     """One value in words.
 
     Example:
-        >>> word(None), word(True), word(("a", "b")), word(4)
+        >>> format_value(None), format_value(True), format_value(("a", "b")), format_value(4)
         ('-', 'yes', 'a, b', '4')
     """
     if value is None or value == "":

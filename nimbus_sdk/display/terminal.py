@@ -63,3 +63,13 @@ def is_terminal(stream: object) -> bool:
     except (AttributeError, ValueError):
         # No stream at all (pythonw, some daemons), or one that was closed.
         return False
+
+
+def escape_controls(text: str) -> str:
+    """Write control and invisible characters as escapes: a name from a server must not move the cursor.
+
+    Example:
+        >>> escape_controls("Lab \\x1b[2J of J…")
+        'Lab \\\\x1b[2J of J…'
+    """
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

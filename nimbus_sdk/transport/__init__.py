@@ -1,1 +1,1 @@
-"""Carry: how steps of a conversation reach the network."""
+"""Flows of requests, and the drivers that run them over HTTP."""

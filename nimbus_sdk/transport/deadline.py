@@ -1,4 +1,4 @@
-"""One wall-clock budget for a whole conversation: waits, retries, downloads."""
+"""One deadline for a whole flow: waits, retries and downloads together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Deadline:
-    """A point in time by which a conversation must be over.
+    """A point in time by which a flow must end.
 
     Args:
         seconds: How long it may take from now.
@@ -30,10 +30,10 @@ class Deadline:
         return max(0.0, self._end - self._clock())
 
     def extend(self, seconds: float) -> None:
-        """Allow more time: a large download needs what its size asks for."""
+        """Move the deadline by some seconds, for example by what a large download takes."""
         self._end += seconds
 
     def within(self, seconds: float | None) -> Deadline:
-        """A budget for one part: the seconds given, or what is left where that is less."""
+        """A deadline for one part of the flow: the seconds given, or those left if they are fewer."""
         left = self.remaining()
         return Deadline(left if seconds is None else min(seconds, left), self._clock)

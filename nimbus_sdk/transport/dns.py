@@ -1,4 +1,4 @@
-"""Name resolution with an end: ``getaddrinfo`` itself knows no timeout."""
+"""Name resolution with a timeout, which ``getaddrinfo`` itself does not have."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from nimbus_sdk.config.settings import LOOPBACK
+from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
 from nimbus_sdk.transport.proxies import Proxies
 from nimbus_sdk.transport.status import unknown_host_error
-from nimbus_sdk.transport.threads import TimeLimitError, run_with_timeout
 
 
 def count_addresses(url: str, seconds: float) -> int:
-    """How many addresses the host of a URL has, found within the time given.
+    """Resolve the host of a URL within a timeout, and return the number of its addresses.
 
-    A name server that does not answer holds up ``getaddrinfo`` for up to a minute, and with it any
-    timeout of the connection that would follow. Hosts behind a proxy are the proxy's to resolve: 1.
+    ``getaddrinfo`` may wait a minute for a name server, before any timeout of the connection counts.
+    The proxy resolves the names of hosts behind it: 1 is returned for them.
 
     Raises:
         NimbusConnectionError: There is no such host.
@@ -31,14 +31,14 @@ def count_addresses(url: str, seconds: float) -> int:
         port = parts.port or parts.scheme
         entries = run_with_timeout(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
     except TimeLimitError:
-        fault: NimbusError = NimbusTimeoutError(
+        failure: NimbusError = NimbusTimeoutError(
             f"No name server answered for {host} within {seconds:.1f} s.", sent=False
         )
     except (OSError, UnicodeError) as error:
-        fault = unknown_host_error(host, error)
+        failure = unknown_host_error(host, error)
     else:
         return max(1, len({entry[4] for entry in entries}))
-    raise fault
+    raise failure
 
 
 def _is_address(host: str) -> bool:
@@ -50,6 +50,6 @@ def _is_address(host: str) -> bool:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that a request to a URL goes through, without its password; None where it goes straight."""
-    proxy = Proxies.found().to(url)
+    """Return the proxy for a URL, without its password, or None for a direct connection."""
+    proxy = Proxies.detect().for_url(url)
     return None if proxy is None else str(proxy)

@@ -1,4 +1,4 @@
-"""The only two loops that run a flow: one blocking, one awaitable."""
+"""The two loops that run flows: one blocking, one awaitable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.errors import NimbusConnectionError, NimbusError, RateLimitError
+from nimbus_sdk.errors import NimbusConnectionError, RateLimitError
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response, Sleep, Step
 from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS, Limits
@@ -28,15 +28,15 @@ _ONLINE_WORDS = frozenset({"", "0", "false", "no", "off"})
 
 
 class Driver:
-    """Runs flows, blocking.
+    """Runs flows and blocks until they end.
 
-    The network libraries are loaded at the first request, so a flow that needs none costs none.
+    The network libraries are imported with the first request; a flow without requests never imports them.
 
     Args:
-        settings: Timeout and offline mode are read from here.
-        transport: Carries requests; HTTP where left out.
-        limits: Limits a minute; the process's own where left out.
-        sleep: Waits, in seconds.
+        settings: Timeout and offline mode.
+        transport: Sends the requests; HTTP if omitted.
+        limits: Rate limits; those of the process if omitted.
+        sleep: Sleeps for so many seconds.
     """
 
     def __init__(
@@ -53,28 +53,28 @@ class Driver:
         self._sleep = sleep
 
     def run(self, flow: Flow[T]) -> T:
-        """Run a flow to its end, within the timeout of the settings.
+        """Run a flow to its end, within the timeout of the settings, and return its result.
 
         Raises:
-            NimbusError: What the flow did not handle.
+            NimbusError: An error that the flow did not handle.
         """
         deadline = Deadline(self._settings.timeout)
         try:
             step = next(flow)
             while True:
                 try:
-                    reply = self._perform(step, deadline)
-                except Exception as error:  # noqa: BLE001 - the flow decides what it can handle
+                    result = self._perform(step, deadline)
+                except Exception as error:  # noqa: BLE001 - the flow decides what it handles
                     step = flow.throw(error)
                 else:
-                    step = flow.send(reply)
+                    step = flow.send(result)
         except StopIteration as end:
             return cast(T, end.value)
         finally:
             flow.close()
 
     def close(self) -> None:
-        """Give connections back."""
+        """Close the connections."""
         if self._transport is not None:
             self._transport.close()
 
@@ -88,7 +88,7 @@ class Driver:
 
     def _perform(self, step: Step, deadline: Deadline) -> object:
         if isinstance(step, Blocking):
-            with _uncounted(deadline):
+            with _clock_stopped(deadline):
                 return step.run()
         if isinstance(step, Sleep):
             deadline.extend(step.seconds)
@@ -96,20 +96,20 @@ class Driver:
             return None
         return self._exchange(prepare_request(step, self._settings), deadline)
 
-    def _exchange(self, call: Request, whole: Deadline) -> Response:
+    def _exchange(self, request: Request, whole: Deadline) -> Response:
         from tenacity import Retrying
 
-        deadline = request_deadline(call, whole)
-        trail = AttemptHistory()
+        deadline = request_deadline(request, whole)
+        history = AttemptHistory()
 
         def attempt() -> Response:
-            with _recorded(trail):
-                self._sleep(reserve_slot(self._limits, call, deadline))
-                return check_response(self._limits, call, self._carrier().send(call, deadline))
+            with history.attempt():
+                self._sleep(reserve_slot(self._limits, request, deadline))
+                return check_response(self._limits, request, self._open_transport().send(request, deadline))
 
-        return Retrying(sleep=self._sleep, **retry_policy(call, deadline))(attempt)
+        return Retrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
 
-    def _carrier(self) -> Transport:
+    def _open_transport(self) -> Transport:
         if self._transport is None:
             from nimbus_sdk.transport.http import HttpTransport
 
@@ -118,7 +118,7 @@ class Driver:
 
 
 class AsyncDriver:
-    """Runs flows within an event loop; see :class:`Driver`. Blocking jobs go to a thread."""
+    """Runs flows within an event loop; see :class:`Driver`. Blocking jobs run in a thread."""
 
     def __init__(
         self,
@@ -136,31 +136,31 @@ class AsyncDriver:
         self._sleep = sleep or anyio.sleep
 
     async def run(self, flow: Flow[T]) -> T:
-        """Run a flow to its end, within the timeout of the settings.
+        """Run a flow to its end, within the timeout of the settings, and return its result.
 
-        A cancelled task lets the blocking job under way finish, then closes the flow, so that whatever it
-        holds (a lock, a partial file) is given back.
+        If the task is cancelled, a running blocking job ends first and the flow is closed then, so that it
+        releases its lock and its partial file.
 
         Raises:
-            NimbusError: What the flow did not handle.
+            NimbusError: An error that the flow did not handle.
         """
         deadline = Deadline(self._settings.timeout)
         try:
             step = next(flow)
             while True:
                 try:
-                    reply = await self._perform(step, deadline)
-                except Exception as error:  # noqa: BLE001 - the flow decides what it can handle
+                    result = await self._perform(step, deadline)
+                except Exception as error:  # noqa: BLE001 - the flow decides what it handles
                     step = flow.throw(error)
                 else:
-                    step = flow.send(reply)
+                    step = flow.send(result)
         except StopIteration as end:
             return cast(T, end.value)
         finally:
             flow.close()
 
     async def aclose(self) -> None:
-        """Give connections back."""
+        """Close the connections."""
         if self._transport is not None:
             await self._transport.aclose()
 
@@ -176,7 +176,7 @@ class AsyncDriver:
         if isinstance(step, Blocking):
             from nimbus_sdk.transport.threads import run_in_thread
 
-            with _uncounted(deadline):
+            with _clock_stopped(deadline):
                 return await run_in_thread(step.run)
         if isinstance(step, Sleep):
             deadline.extend(step.seconds)
@@ -184,20 +184,22 @@ class AsyncDriver:
             return None
         return await self._exchange(prepare_request(step, self._settings), deadline)
 
-    async def _exchange(self, call: Request, whole: Deadline) -> Response:
+    async def _exchange(self, request: Request, whole: Deadline) -> Response:
         from tenacity import AsyncRetrying
 
-        deadline = request_deadline(call, whole)
-        trail = AttemptHistory()
+        deadline = request_deadline(request, whole)
+        history = AttemptHistory()
 
         async def attempt() -> Response:
-            with _recorded(trail):
-                await self._sleep(reserve_slot(self._limits, call, deadline))
-                return check_response(self._limits, call, await self._carrier().send(call, deadline))
+            with history.attempt():
+                await self._sleep(reserve_slot(self._limits, request, deadline))
+                return check_response(
+                    self._limits, request, await self._open_transport().send(request, deadline)
+                )
 
-        return await AsyncRetrying(sleep=self._sleep, **retry_policy(call, deadline))(attempt)
+        return await AsyncRetrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
 
-    def _carrier(self) -> AsyncTransport:
+    def _open_transport(self) -> AsyncTransport:
         if self._transport is None:
             from nimbus_sdk.transport.http import AsyncHttpTransport
 
@@ -217,27 +219,9 @@ async def run_async(settings: Settings, flow: Flow[T]) -> T:
         return await driver.run(flow)
 
 
-class _recorded:  # noqa: N801 - reads as the statement it makes
-    """Counts an attempt, and marks the error that ends it with what came before."""
-
-    __slots__ = ("_trail",)
-
-    def __init__(self, trail: AttemptHistory) -> None:
-        self._trail = trail
-
-    def __enter__(self) -> None:
-        self._trail.attempts += 1
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, NimbusError):
-            self._trail.note(error)
-
-
 @contextmanager
-def _uncounted(deadline: Deadline) -> Iterator[None]:
-    """What happens on this machine (a prompt, a slow disk) takes nothing from the time for the network."""
+def _clock_stopped(deadline: Deadline) -> Iterator[None]:
+    """Stop the clock of a deadline: time on this machine (a prompt, a slow disk) does not count."""
     started = time.monotonic()
     try:
         yield
@@ -245,8 +229,8 @@ def _uncounted(deadline: Deadline) -> Iterator[None]:
         deadline.extend(time.monotonic() - started)
 
 
-def prepare_request(call: Request, settings: Settings) -> Request:
-    """The call with its request id, if calls may be made at all.
+def prepare_request(request: Request, settings: Settings) -> Request:
+    """Return the request with an ``X-Request-ID`` header.
 
     Raises:
         NimbusConnectionError: Offline mode is on.
@@ -254,46 +238,46 @@ def prepare_request(call: Request, settings: Settings) -> Request:
     word = os.environ.get("NIMBUS_SDK_OFFLINE", "").strip().lower()
     if settings.offline or word not in _ONLINE_WORDS:
         raise NimbusConnectionError(
-            f"Offline mode is on, so nothing was sent ({call.name}).",
+            f"Offline mode is on, so nothing was sent ({request.name}).",
             passing=False,
             sent=False,
             hint="To use the network unset NIMBUS_SDK_OFFLINE (in the environment or .env) "
-            "and leave offline=True out.",
+            "and do not pass offline=True.",
         )
-    if "X-Request-ID" in call.headers:
-        return call
-    return dataclasses.replace(call, headers={**call.headers, "X-Request-ID": uuid.uuid4().hex})
+    if "X-Request-ID" in request.headers:
+        return request
+    return dataclasses.replace(request, headers={**request.headers, "X-Request-ID": uuid.uuid4().hex})
 
 
-def request_deadline(call: Request, whole: Deadline) -> Deadline:
-    """The time that a call may take out of the whole conversation's."""
-    if call.allowance:
-        whole.extend(call.allowance)
-    return whole.within(call.patience)
+def request_deadline(request: Request, whole: Deadline) -> Deadline:
+    """Return the deadline of one request, after its allowance extended that of the flow."""
+    if request.allowance:
+        whole.extend(request.allowance)
+    return whole.within(request.timeout)
 
 
-def reserve_slot(limits: Limits, call: Request, deadline: Deadline) -> float:
-    """Seconds to wait before the request keeps to the service's limits.
+def reserve_slot(limits: Limits, request: Request, deadline: Deadline) -> float:
+    """Reserve a slot within the rate limit, and return the seconds to wait for it.
 
     Raises:
-        RateLimitError: Longer than there is time for.
+        RateLimitError: The wait is longer than the time left.
     """
-    host = origin(call.url)
-    wait = limits.reserve(host, call.name, call.per_minute, time.monotonic())
+    host = origin(request.url)
+    wait = limits.reserve(host, request.name, request.per_minute, time.monotonic())
     if wait and wait >= deadline.remaining():
-        limits.give_back(host, call.name)
+        limits.release(host, request.name)
         raise RateLimitError(
-            f"The limit for {call.name} is used up; the next request may go out in {wait:.0f} s, "
+            f"The limit for {request.name} is used up; the next request may go out in {wait:.0f} s, "
             "which is more than the time left.",
             retry_after=wait,
         )
     return wait
 
 
-def check_response(limits: Limits, call: Request, answer: Response) -> Response:
-    """The answer, checked, once the limits have learned from it."""
-    # Where no limit is documented, what a header counts may be one key's or one path's, and no other's.
-    if call.per_minute is not None:
-        server_now = time.time() + (answer.clock_offset or 0.0)
-        limits.observe(origin(call.url), call.name, answer.headers, server_now, time.monotonic())
-    return raise_for_status(call, answer)
+def check_response(limits: Limits, request: Request, response: Response) -> Response:
+    """Update the rate limits from a response, and return it unless it is a refusal."""
+    # If no limit is documented, the header may count the requests of one key or one path alone.
+    if request.per_minute is not None:
+        server_now = time.time() + (response.clock_offset or 0.0)
+        limits.observe(origin(request.url), request.name, response.headers, server_now, time.monotonic())
+    return raise_for_status(request, response)

@@ -1,7 +1,7 @@
-"""What a conversation is made of; no I/O happens here.
+"""Flows: requests, blocking jobs and waits as data; no I/O happens here.
 
-A flow is a generator: it yields steps and receives what they gave. ``Driver`` and ``AsyncDriver`` run
-the same flow, so that every story of the SDK is written once.
+A flow is a generator: it yields steps and receives their results. ``Driver`` and ``AsyncDriver`` run
+the same flow, so that the blocking and the awaitable API share one definition.
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from nimbus_sdk.errors import ConfigurationError, ResponseFormatError
 T = TypeVar("T")
 
 BODY_LIMIT = 4 * 2**20
-"""Bytes of an answer that are read at most, where nothing else receives them."""
+"""Largest body in bytes that is read into memory; a sink may receive more."""
 
 
 class Sink(Protocol):
     """Receives the body of a download while it arrives, over as many attempts as it takes."""
 
     def request_headers(self) -> Mapping[str, str]:
-        """Headers for the next attempt: ``Range`` and ``If-Range`` where a part is there already."""
+        """Headers for the next attempt: ``Range`` and ``If-Range`` if a part is stored already."""
         ...
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """An answer with status 200 or 206 starts; header names are in lower case."""
+        """Start a response with status 200 or 206; header names are in lower case."""
         ...
 
     def write(self, chunk: bytes) -> None:
-        """The next bytes of the body."""
+        """Receive the next bytes of the body."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request to a service, with all that its retries may do.
+    """One request to a service, and how it may be retried.
 
     Attributes:
-        name: What the call is, for limits, logs and messages (``validate``, ``asset``…).
+        name: Name of the endpoint, for limits, logs and messages (``validate``, ``asset``…).
         method: HTTP method.
         url: Absolute URL, without any secret.
-        auth: Header that authenticates it, bound to one origin; None where nothing may be sent.
+        auth: Header that authenticates it, bound to one origin, or None.
         headers: Further headers.
-        params: Query; values of None are left out.
+        params: Query; values of None are omitted.
         json: Body, sent as JSON; None sends none.
-        secrets: What of the body nobody may see; masked in whatever the service says.
-        repeatable: May be sent again when its answer was lost.
+        secrets: Secrets in the body; masked wherever the service repeats them.
+        repeatable: May be sent again if its response was lost.
         per_minute: Requests a minute that the service documents for it, or None.
-        patience: Seconds this call may take, retries included, where that is less than what is left.
-        allowance: Seconds by which the body may prolong the whole conversation (a large download).
-        sink: Receives the body of a 200 or 206; the answer's own body is empty then.
-        accept: Statuses that are an answer and no error, beside 2xx.
+        timeout: Seconds this request may take, retries included, if fewer than the flow has left.
+        allowance: Seconds by which the body may extend the deadline of the flow (a large download).
+        sink: Receives the body of a 200 or 206; the response's own body is empty then.
+        accept: Statuses beside 2xx that raise no error.
     """
 
     name: str
@@ -68,25 +68,25 @@ class Request:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     repeatable: bool = True
     per_minute: int | None = None
-    patience: float | None = None
+    timeout: float | None = None
     allowance: float = 0.0
     sink: Sink | None = None
     accept: frozenset[int] = frozenset()
 
     @property
-    def hidden(self) -> tuple[str, ...]:
-        """All that must not come back in the service's words: what body and header carry."""
-        carried = self.secrets if self.auth is None else (*self.secrets, self.auth.secret)
-        return tuple(telling for secret in carried for telling in maskable_forms(secret))
+    def maskable(self) -> tuple[str, ...]:
+        """Every secret in body and headers, in each form that must be masked in what the service says."""
+        secrets = self.secrets if self.auth is None else (*self.secrets, self.auth.secret)
+        return tuple(form for secret in secrets for form in maskable_forms(secret))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What came back; header names are in lower case.
+    """The response to a request; header names are in lower case.
 
     Attributes:
-        clock_offset: Seconds by which the service's clock is ahead of ours, or None if it told none.
-        secrets: What the call carried; masked in what is told or kept of the answer.
+        clock_offset: Seconds by which the service's clock is ahead of ours, or None without a Date header.
+        secrets: Secrets of the request; masked in every text taken from the response.
     """
 
     status: int
@@ -100,16 +100,16 @@ class Response:
         """The body as JSON.
 
         Raises:
-            ResponseFormatError: It is none, is nested too deep, or names a field twice.
+            ResponseFormatError: It is not JSON, is nested too deep, or names a field twice.
         """
         try:
-            return json.loads(self.body, object_pairs_hook=_unambiguous)
+            return json.loads(self.body, object_pairs_hook=_reject_duplicates)
         except (ValueError, RecursionError) as error:
             fault = type(error).__name__
         from nimbus_sdk.transport.redaction import sanitize
 
         kind = sanitize(self.headers.get("content-type", "no content type"), self.secrets, limit=80)
-        # Raised here and not in the handler: json's error holds the whole body, and with it perhaps a token.
+        # Raised here and not in the handler: json's error contains the whole body, perhaps with a token.
         raise ResponseFormatError(
             f"The service answered {self.status} with something that is not the JSON expected "
             f"({kind}, {len(self.body)} bytes, {fault})."
@@ -118,14 +118,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Blocking:
-    """A blocking local job: disk, keyring, hashing. Async drivers send it to a thread."""
+    """A blocking job on this machine: disk, keyring, hashing. AsyncDriver runs it in a thread."""
 
     run: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """A wait for someone else on this machine, in seconds; it does not count against the budget."""
+    """A wait for another process on this machine, in seconds; it does not count against the deadline."""
 
     seconds: float
 
@@ -134,10 +134,10 @@ Step: TypeAlias = Request | Blocking | Sleep
 Flow: TypeAlias = Generator[Step, object, T]
 
 
-def send(step: Request) -> Flow[Response]:
+def send(request: Request) -> Flow[Response]:
     """Send a request from within a flow: ``response = yield from send(Request(…))``."""
-    answer = cast(Response, (yield step))
-    return replace(answer, secrets=step.hidden)
+    response = cast(Response, (yield request))
+    return replace(response, secrets=request.maskable)
 
 
 def run_blocking(run: Callable[[], T]) -> Flow[T]:
@@ -164,20 +164,20 @@ def sleep_between(tries: Iterator[float], waiting: Callable[[], None] | None = N
         yield from sleep(seconds)
 
 
-def _unambiguous(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _reject_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise ValueError("a field occurs twice")
-    return found
+    return fields
 
 
 @dataclass(frozen=True, slots=True)
 class HeaderAuth:
-    """``X-API-Key``, ``Authorization: Bearer`` and ``api-key`` are three values of this.
+    """A header that authenticates a request, such as ``X-API-Key`` or ``Authorization: Bearer``.
 
     Args:
         name: Header name.
-        secret: What it carries; never shown.
+        secret: The key or token; not in the ``repr``.
         origin: Scheme, host and port that may receive it, from :func:`nimbus_sdk.config.settings.origin`.
         prefix: Text before the secret, such as ``"Bearer "``.
 
@@ -195,10 +195,10 @@ class HeaderAuth:
     prefix: str = ""
 
     def headers(self, url: str) -> dict[str, str]:
-        """The header for a URL.
+        """Return the header for a URL.
 
         Raises:
-            ConfigurationError: The URL leads to another origin than the secret is meant for.
+            ConfigurationError: The URL has another origin than the secret is for.
         """
         if origin(url) != self.origin:
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""From an answer's body to a model of what the service documents."""
+"""Parses responses into models, and defines the base types of those models."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ from nimbus_sdk.transport.redaction import mask_values, strip_invisible
 M = TypeVar("M", bound=BaseModel)
 
 
-def parse_response(kind: type[M], answer: Response) -> M:
-    """The answer's body as a model; what the call carried is masked in its texts.
+def parse_response(model: type[M], response: Response) -> M:
+    """Parse the body of a response into a model; the secrets of the request are masked in its texts.
 
     Raises:
-        ResponseFormatError: The body is not what is documented; names the fields, never their values.
+        ResponseFormatError: The body differs from the documentation; the message names fields, never values.
     """
-    answer.json()
+    response.json()
     try:
-        return kind.model_validate_json(answer.body, context={SECRETS: answer.secrets})
+        return model.model_validate_json(response.body, context={SECRETS: response.secrets})
     except ValidationError as error:
         faults = _faults(error)
-    # Raised here and not in the handler: pydantic's error holds the body, and with it perhaps a token.
-    raise _misfit(kind, faults)
+    # Raised here and not in the handler: pydantic's error contains the body, perhaps with a token.
+    raise _format_error(model, faults)
 
 
-def parse_fields(kind: type[M], fields: object) -> M:
-    """A part of an answer, already read as JSON, as a model.
+def parse_fields(model: type[M], fields: object) -> M:
+    """Parse a part of a response, already decoded from JSON, into a model.
 
     Raises:
         ResponseFormatError: As for :func:`parse_response`.
     """
     try:
-        # As JSON once more: a model is as strict as its source, and JSON has no times of its own.
-        return kind.model_validate_json(json.dumps(fields))
+        # As JSON again: strict models accept times only in the form that JSON has for them.
+        return model.model_validate_json(json.dumps(fields))
     except ValidationError as error:
         faults = _faults(error)
     del fields
-    raise _misfit(kind, faults)
+    raise _format_error(model, faults)
 
 
 def _faults(error: ValidationError) -> tuple[str, ...]:
@@ -62,14 +62,14 @@ def _faults(error: ValidationError) -> tuple[str, ...]:
     )
 
 
-def _misfit(kind: type[BaseModel], faults: tuple[str, ...]) -> ResponseFormatError:
+def _format_error(model: type[BaseModel], faults: tuple[str, ...]) -> ResponseFormatError:
     return ResponseFormatError(
-        f"The service's answer ({kind.__name__}) does not fit its documentation: {'; '.join(faults)}."
+        f"The service's answer ({model.__name__}) does not fit its documentation: {'; '.join(faults)}."
     )
 
 
 SECRETS = "secrets"
-"""Where the context of a validation holds what no text may repeat."""
+"""Key of the validation context with the secrets to mask."""
 
 
 # RFC 3339, section 5.6: a minute that ends with a leap second has a second 60.
@@ -77,7 +77,7 @@ _LEAP_SECOND = r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:60(\.\d+)?([Zz]|[+-]\d\d:\d\d)$"
 
 
 def _second_before(text: str) -> datetime:
-    # Python knows no second 60; nothing here is so exact that the one before it would do harm.
+    # Python has no second 60; the second before it is exact enough here.
     return datetime.fromisoformat(f"{text[:17]}59{text[19:]}".upper())
 
 
@@ -102,16 +102,15 @@ def _aware(moment: datetime) -> datetime:
 
 
 def _printable(text: str, info: ValidationInfo) -> str:
-    tables = text.translate(_UNPRINTABLE)
-    secrets = (info.context or {}).get(SECRETS, ())
-    # A secret that is broken up by what is invisible reads as a whole.
-    seen = strip_invisible(tables)
-    washed = mask_values(seen, secrets)
-    return tables if washed == seen else washed
+    printable = text.translate(_UNPRINTABLE)
+    # A secret that is interrupted by invisible characters reads as a whole.
+    visible = strip_invisible(printable)
+    masked = mask_values(visible, (info.context or {}).get(SECRETS, ()))
+    return printable if masked == visible else masked
 
 
 def strip_values(value: object, info: ValidationInfo) -> object:
-    """JSON of any shape without signs that drive a terminal, and without secrets."""
+    """Remove control characters and secrets from every string in a JSON value."""
     if isinstance(value, str):
         return _printable(value, info)
     if isinstance(value, list):
@@ -121,26 +120,16 @@ def strip_values(value: object, info: ValidationInfo) -> object:
     return value
 
 
-# What drives a terminal, or turns its direction of reading: a service's words are printed as they are.
+# Characters that control a terminal or turn the reading direction; the texts of a service are printed.
 _SPACES = dict.fromkeys(map(ord, "\t\n\r\u2028\u2029"), " ")
-
-
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-
-
 _UNPRINTABLE = {**dict.fromkeys(_CONTROLS), **_SPACES}
-
-
 UtcTime = Annotated[datetime, GetPydanticSchema(_with_leap_seconds), AfterValidator(_aware)]
-
-
 Count = Annotated[int, Field(ge=0, lt=2**63)]
-
-
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_printable)]
 
 
 class WireModel(BaseModel):
-    """The base of every answer: frozen, strict, and ignorant of fields that are not known yet."""
+    """Base of all response models: frozen, strict, and without the fields that are not documented."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)

@@ -1,7 +1,7 @@
-"""Which proxy a request goes through, if any.
+"""Proxies from the environment or the system, and an HTTP client for each.
 
-Decided here and not by httpx, which breaks off over entries of NO_PROXY that other programs take, such as
-``fd00::/8``. The proxies themselves are those that ``urllib`` finds, as httpx would have them.
+httpx does not choose the proxy, since it fails on entries of NO_PROXY that other programs accept, such as
+``fd00::/8``. The proxies are those that ``urllib`` finds, as with httpx.
 """
 
 from __future__ import annotations
@@ -27,94 +27,94 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """A proxy; its URL may hold a password, so only ``str`` shows it, without that."""
+    """A proxy. Its URL may contain a password, which ``str`` masks."""
 
     url: str = field(repr=False)
 
     def __str__(self) -> str:
-        scheme, _, place = self.url.partition("://")
-        _, user, host = place.rpartition("@")
+        scheme, _, address = self.url.partition("://")
+        _, user, host = address.rpartition("@")
         return f"{scheme}://{MASK}@{host}" if user else self.url
 
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """What the environment, or else the system, says of proxies.
+    """The proxy settings of the environment, or else of the system.
 
     Attributes:
-        by_scheme: The proxy for ``http``, ``https`` and ``all``, where there is one.
-        spared: The entries of NO_PROXY.
-        system: No variable speaks of a proxy, so that the system's own exceptions count.
+        by_scheme: The proxies for ``http``, ``https`` and ``all``, as far as they are set.
+        bypass: The entries of NO_PROXY.
+        system: No variable is set, so that the exceptions of the system count.
     """
 
     by_scheme: Mapping[str, Proxy]
-    spared: tuple[str, ...] = ()
+    bypass: tuple[str, ...] = ()
     system: bool = False
 
     @classmethod
-    def found(cls) -> Proxies:
-        """Look at the environment and the system."""
-        told = urllib.request.getproxies()
-        spared = tuple(told.get("no", "").replace(",", " ").split())
-        schemes = [scheme for scheme in _SCHEMES if told.get(scheme) and "*" not in spared]
-        by_scheme = {scheme: Proxy(_whole(told[scheme])) for scheme in schemes}
-        return cls(by_scheme, spared, system=not urllib.request.getproxies_environment())
+    def detect(cls) -> Proxies:
+        """Read the environment and the settings of the system."""
+        proxies = urllib.request.getproxies()
+        bypass = tuple(proxies.get("no", "").replace(",", " ").split())
+        schemes = [scheme for scheme in _SCHEMES if proxies.get(scheme) and "*" not in bypass]
+        by_scheme = {scheme: Proxy(_add_scheme(proxies[scheme])) for scheme in schemes}
+        return cls(by_scheme, bypass, system=not urllib.request.getproxies_environment())
 
-    def to(self, url: str) -> Proxy | None:
-        """The proxy that a request to a URL goes through; None where it goes straight."""
+    def for_url(self, url: str) -> Proxy | None:
+        """Return the proxy for a URL, or None for a direct connection."""
         parts = urlsplit(url)
         host = parts.hostname or ""
         proxy = self.by_scheme.get(parts.scheme) or self.by_scheme.get("all")
         if proxy is None or is_loopback(host):
             return None
         port = parts.port or _PORTS.get(parts.scheme, 0)
-        return None if self._spares(parts.scheme, host, str(port)) else proxy
+        return None if self._is_bypassed(parts.scheme, host, str(port)) else proxy
 
-    def _spares(self, scheme: str, host: str, port: str) -> bool:
-        if any(_names(entry.lower(), scheme, host, port) for entry in self.spared):
+    def _is_bypassed(self, scheme: str, host: str, port: str) -> bool:
+        if any(_matches(entry.lower(), scheme, host, port) for entry in self.bypass):
             return True
         return self.system and bool(urllib.request.proxy_bypass(host))
 
 
 class ClientPool(Generic[C]):
-    """The clients that lead out: one goes straight, and one goes through each proxy.
+    """One HTTP client for direct connections, and one for each proxy.
 
-    The one for a proxy is made with the first request that goes there: a proxy that cannot be used must not
-    stand in the way of what never goes through it.
+    The client of a proxy is made for the first request through it, so that an unusable proxy does not fail
+    requests that never use it.
     """
 
-    def __init__(self, make: Callable[[str | None], C]) -> None:
-        self._make = make
-        self._proxies = Proxies.found()
-        self._straight: C = make(None)
-        self._through: dict[Proxy, C] = {}
-        self._guard = threading.Lock()
+    def __init__(self, make_client: Callable[[str | None], C]) -> None:
+        self._make_client = make_client
+        self._proxies = Proxies.detect()
+        self._direct: C = make_client(None)
+        self._by_proxy: dict[Proxy, C] = {}
+        self._lock = threading.Lock()
 
-    def to(self, url: str) -> C:
-        """The client for requests to a URL.
+    def for_url(self, url: str) -> C:
+        """Return the client for a URL.
 
         Raises:
             ConfigurationError: Its proxy cannot be used; the message names the variables.
         """
-        proxy = self._proxies.to(url)
+        proxy = self._proxies.for_url(url)
         if proxy is None:
-            return self._straight
-        with self._guard:
-            if proxy not in self._through:
-                self._through[proxy] = _opened(self._make, proxy)
-            return self._through[proxy]
+            return self._direct
+        with self._lock:
+            if proxy not in self._by_proxy:
+                self._by_proxy[proxy] = _client_for(self._make_client, proxy)
+            return self._by_proxy[proxy]
 
     def __iter__(self) -> Iterator[C]:
-        yield self._straight
-        yield from self._through.values()
+        yield self._direct
+        yield from self._by_proxy.values()
 
 
-def _opened(make: Callable[[str | None], C], proxy: Proxy) -> C:
-    # Not above: the doctor asks for proxies without sending anything, and httpx takes long to load.
+def _client_for(make_client: Callable[[str | None], C], proxy: Proxy) -> C:
+    # Imported here: the doctor looks at proxies without sending anything, and httpx is slow to import.
     from httpx import InvalidURL
 
     try:
-        return make(proxy.url)
+        return make_client(proxy.url)
     except ImportError:
         fault = ConfigurationError(
             f"{_variables(proxy)} names a socks proxy, which needs the package socksio.",
@@ -122,10 +122,10 @@ def _opened(make: Callable[[str | None], C], proxy: Proxy) -> C:
         )
     except (ValueError, InvalidURL):
         fault = ConfigurationError(
-            f"{_variables(proxy)} does not hold the URL of a proxy that can be used.",
+            f"{_variables(proxy)} is not a valid proxy URL.",
             hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
         )
-    # Raised here and not in the handler: the frames of httpx hold the URL, with the password in it.
+    # Raised here and not in the handler: the frames of httpx contain the URL with its password.
     raise fault
 
 
@@ -133,31 +133,33 @@ def _variables(proxy: Proxy) -> str:
     named = [
         name
         for name, value in os.environ.items()
-        if name.lower() in _VARIABLES and _whole(value) == proxy.url
+        if name.lower() in _VARIABLES and _add_scheme(value) == proxy.url
     ]
     return " or ".join(sorted(named)) or (
-        "The system's proxy setting, which counts while none of HTTPS_PROXY, HTTP_PROXY and ALL_PROXY is set,"
+        "The system's proxy setting, used while none of HTTPS_PROXY, HTTP_PROXY and ALL_PROXY is set,"
     )
 
 
-def _whole(address: str) -> str:
+def _add_scheme(address: str) -> str:
     return address if "://" in address else f"http://{address}"
 
 
-def _names(entry: str, scheme: str, host: str, port: str) -> bool:
-    """Whether an entry of NO_PROXY speaks of a host; one that makes no sense speaks of none."""
-    its_scheme, _, place = entry.rpartition("://")
-    name, its_port = _parted(place.rstrip("/"))
-    if its_scheme not in ("", "all", scheme) or its_port not in ("", port):
+def _matches(entry: str, scheme: str, host: str, port: str) -> bool:
+    """Return whether an entry of NO_PROXY matches a host; an invalid entry matches none."""
+    entry_scheme, _, rest = entry.rpartition("://")
+    name, entry_port = _split_port(rest.rstrip("/"))
+    if entry_scheme not in ("", "all", scheme) or entry_port not in ("", port):
         return False
     if name in ("", "*"):
-        return bool(its_scheme or its_port)
+        return bool(entry_scheme or entry_port)
     address = _address(host)
-    return _within(host, name, exact=bool(its_scheme)) if address is None else _holds(name, address)
+    return (
+        _matches_domain(host, name, exact=bool(entry_scheme)) if address is None else _contains(name, address)
+    )
 
 
-def _parted(place: str) -> tuple[str, str]:
-    """Host or network, and port, of ``host``, ``host:1``, ``::1``, ``[::1]:1`` or ``[fd00::]/8``."""
+def _split_port(place: str) -> tuple[str, str]:
+    """Split the port off ``host``, ``host:1``, ``::1``, ``[::1]:1`` or ``[fd00::]/8``."""
     if place.startswith("["):
         name, _, rest = place[1:].partition("]")
         return (name + rest, "") if rest.startswith("/") else (name, rest.removeprefix(":"))
@@ -165,15 +167,15 @@ def _parted(place: str) -> tuple[str, str]:
     return (place, "") if ":" in port else (name, port)
 
 
-def _within(host: str, name: str, exact: bool) -> bool:
+def _matches_domain(host: str, name: str, exact: bool) -> bool:
     domain = name.removeprefix("*")
     if domain.startswith("."):
         return host.endswith(domain)
-    # An entry with a scheme is that host alone; httpx reads it so.
+    # As in httpx, an entry with a scheme matches this host alone.
     return host == domain or (not (exact and domain == name) and host.endswith(f".{domain}"))
 
 
-def _holds(network: str, address: IPv4Address | IPv6Address) -> bool:
+def _contains(network: str, address: IPv4Address | IPv6Address) -> bool:
     try:
         return address in ip_network(network, strict=False)
     except ValueError:

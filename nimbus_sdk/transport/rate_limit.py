@@ -1,7 +1,7 @@
-"""Limits on our own side: when the next request may go out, as arithmetic, led by what the server says.
+"""Rate limits of this process: when the next request may be sent.
 
-The documented limits a minute start it; ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset`` of every
-answer correct it.
+The documented limits a minute apply first; the headers ``X-RateLimit-Limit``, ``-Remaining`` and ``-Reset``
+of every response correct them.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from math import inf
 
 MINUTE = 60.0
-MOST_DIGITS = 18
+_MAX_DIGITS = 18
 
 
 @dataclass(slots=True)
 class Bucket:
-    """The requests of the last minute, of which there are never more than ``capacity``.
+    """The requests of the last minute, never more than ``capacity``.
 
     Attributes:
         capacity: Requests that any 60 seconds may hold.
-        taken: When the requests of the last minute went out, and when those that wait will.
-        left: How many more the server takes until ``resets``, by its last word.
-        resets: When the server counts anew.
+        taken: When the requests of the last minute were sent, and when those that wait will be.
+        left: How many more the server accepts until ``resets``, by its last response.
+        resets: When the next window of the server begins.
 
     Example:
         >>> bucket = Bucket(capacity=2)
@@ -38,10 +38,10 @@ class Bucket:
     resets: float = 0.0
 
     def reserve(self, now: float) -> float:
-        """Take a place, and give the seconds to wait for it."""
+        """Reserve a slot, and return the seconds to wait for it."""
         while self.taken and self.taken[0] <= now - MINUTE:
             self.taken.popleft()
-        # Nobody overtakes those who wait.
+        # Requests are sent in the order in which they asked.
         start = max(now, self.taken[-1]) if self.taken else now
         if len(self.taken) >= self.capacity:
             start = max(start, self.taken[-self.capacity] + MINUTE)
@@ -52,15 +52,15 @@ class Bucket:
         self.taken.append(start)
         return start - now
 
-    def give_back(self) -> None:
-        """Return the place that was taken last, which was not used."""
+    def release(self) -> None:
+        """Release the last slot, which was not used."""
         if self.taken:
             self.taken.pop()
 
     def observe(
         self, limit: float | None, remaining: float | None, reset_in: float | None, now: float
     ) -> None:
-        """Follow the server: its limit, what remains of it, and the seconds to its next window."""
+        """Adopt the limit of the server, what remains of it, and the seconds to its next window."""
         if limit is not None and limit >= 1:
             self.capacity = int(limit)
         if remaining is not None and reset_in is not None:
@@ -69,15 +69,15 @@ class Bucket:
 
 
 class Limits:
-    """The buckets of a process, one for each host and endpoint; safe for many threads."""
+    """The buckets of a process, one for each host and endpoint; thread-safe."""
 
     def __init__(self) -> None:
         self._buckets: dict[tuple[str, str], Bucket] = {}
-        self._guard = threading.Lock()
+        self._lock = threading.Lock()
 
     def reserve(self, host: str, name: str, per_minute: int | None, now: float) -> float:
-        """Seconds to wait before the next request of this kind; 0 where no limit is known."""
-        with self._guard:
+        """Reserve a slot, and return the seconds to wait for it; 0 if no limit is known."""
+        with self._lock:
             bucket = self._buckets.get((host, name))
             if bucket is None:
                 if per_minute is None:
@@ -85,22 +85,22 @@ class Limits:
                 bucket = self._buckets[host, name] = Bucket(per_minute)
             return bucket.reserve(now)
 
-    def give_back(self, host: str, name: str) -> None:
-        """Return a place that was reserved and not used."""
-        with self._guard:
+    def release(self, host: str, name: str) -> None:
+        """Release a slot that was reserved and not used."""
+        with self._lock:
             if (bucket := self._buckets.get((host, name))) is not None:
-                bucket.give_back()
+                bucket.release()
 
     def observe(
         self, host: str, name: str, headers: Mapping[str, str], server_now: float, now: float
     ) -> None:
-        """Read the ``X-RateLimit-*`` headers of an answer.
+        """Adopt the ``X-RateLimit-*`` headers of a response.
 
         Args:
             host: Origin of the service.
             name: Endpoint.
             headers: Header names in lower case.
-            server_now: The server's clock, in Unix seconds, to which ``-Reset`` refers.
+            server_now: Time of the server in Unix seconds, to which ``-Reset`` refers.
             now: Our monotonic clock.
         """
         limit = _number(headers.get("x-ratelimit-limit"))
@@ -108,7 +108,7 @@ class Limits:
         reset = _number(headers.get("x-ratelimit-reset"))
         if limit is None and remaining is None:
             return
-        with self._guard:
+        with self._lock:
             bucket = self._buckets.get((host, name))
             if bucket is None:
                 if limit is None or limit < 1:
@@ -119,10 +119,10 @@ class Limits:
 
 def _number(text: str | None) -> float | None:
     digits = (text or "").strip()
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= MOST_DIGITS):
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
         return None
     return float(digits)
 
 
 PROCESS_LIMITS = Limits()
-"""A service counts what a machine sends, so the calls of one process share these."""
+"""Shared by all clients of the process, since a service counts the requests of a machine."""

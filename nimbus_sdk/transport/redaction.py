@@ -1,4 +1,4 @@
-"""Take secrets out of whatever is about to be shown or logged."""
+"""Masks secrets in every text that the SDK prints or logs: the one place with the patterns of keys."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import TypeVar
 
 MASK = "…"
-_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
+_TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 E = TypeVar("E", bound=BaseException)
 
-_PATTERNS = (
-    (re.compile(r"nbci_(live|test)_[0-9A-Za-z]{8,}"), rf"nbci_\1_{MASK}"),
+_KEYS = (
+    (re.compile(r"(nbci_live_|nbci_test_)[0-9A-Za-z]{5,}"), rf"\1{MASK}"),
+    (re.compile(r"\b(sk_live_|sk_test_|nos_|nai_|nxs_)[0-9A-Za-z_-]{8,}"), rf"\1{MASK}"),
     (re.compile(r"(gh[pousr]_|github_pat_)[0-9A-Za-z_]{8,}"), rf"\1{MASK}"),
-    (re.compile(r"eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{4,}\.[0-9A-Za-z_-]*"), MASK),
+    (re.compile(r"(eyJ)[0-9A-Za-z_-]{4,}(?:\.[0-9A-Za-z_-]*)*"), rf"\1{MASK}"),
+)
+_CREDENTIALS = (
     (re.compile(r"(?i)((?:bearer|basic)\s+)+[^\s'\",)\]]+"), rf"\1{MASK}"),
     (
         re.compile(
@@ -26,7 +29,8 @@ _PATTERNS = (
     (re.compile(r"(?i)(https?://)[^\s/@'\"]+@"), rf"\1{MASK}@"),
     (re.compile(r"(?i)(https?://[^\s?'\"<>]+)\?[^\s'\"<>)]*"), rf"\1?{MASK}"),
 )
-_FOREIGN_READ = 16 * 1024
+_LONG_WORD = re.compile(r"(?<![\w/.-])[0-9A-Za-z][0-9A-Za-z_.~+=-]{19,}")
+_MAX_INPUT = 16 * 1024
 _LOGGERS = (
     "httpx",
     "httpcore",
@@ -38,86 +42,116 @@ _LOGGERS = (
 )
 
 
-def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Text without keys, tokens, credentials in URLs, and queries.
-
-    Args:
-        text: Anything that came from outside or is about to leave.
-        secrets: Values that are known to be secret, masked wherever they stand.
+def mask_keys(text: str) -> str:
+    """Mask every key and token that is recognized by its form; masked ones stay as they are.
 
     Example:
-        >>> scrub("GET https://host/file?sig=abc with nbci_test_" + "0" * 48)
-        'GET https://host/file?… with nbci_test_…'
+        >>> mask_keys("nbci_live_0123456789 is not installed; nbci_live_a1b2…7890 is fine")
+        'nbci_live_… is not installed; nbci_live_a1b2…7890 is fine'
+        >>> mask_keys("eyJhbGciOi.eyJpbnRl.c2ln and nai_0123456789, of nimbus_lda_v2")
+        'eyJ… and nai_…, of nimbus_lda_v2'
     """
-    text = mask_values(text, secrets)
-    for pattern, replacement in _PATTERNS:
+    for pattern, replacement in _KEYS:
         text = pattern.sub(replacement, text)
     return text
 
 
-def sanitize(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
-    """Text that a server wrote, fit for a terminal: scrubbed, one line, nothing invisible in it, bounded."""
-    # Scrubbed last: a secret that was broken up by what is invisible is whole again only now.
-    line = redact(" ".join(strip_invisible(text[:_FOREIGN_READ]).split()), secrets)
-    return line if len(line) <= limit else f"{line[:limit]}{MASK}"
+def mask_long_words(text: str) -> str:
+    """Mask keys, and words of 20 characters and more with a digit in them: some keys have no known form.
 
-
-def strip_tracebacks(error: E) -> E:
-    """The error without the frames that it went through, and those of the errors before it.
-
-    For errors that come out of code whose frames hold secrets, such as the request's header and body:
-    programs that show the locals of a traceback would show them.
+    Example:
+        >>> mask_long_words("Got unexpected extra argument (0123456789abcdefghijklmn)")
+        'Got unexpected extra argument (0123…klmn)'
+        >>> mask_long_words("No such option: --a-name-that-is-long-and-has-no-digit (2 are meant)")
+        'No such option: --a-name-that-is-long-and-has-no-digit (2 are meant)'
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        seen = seen.with_traceback(None)
-        seen = seen.__cause__ or seen.__context__
-    return error
 
+    def mask(word: re.Match[str]) -> str:
+        return f"{word[0][:4]}{MASK}{word[0][-4:]}" if any(map(str.isdigit, word[0])) else word[0]
 
-class RedactingFilter(logging.Filter):
-    """Scrubs log records before any handler sees them."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record's message; every record passes."""
-        record.msg = redact(record.getMessage())
-        record.args = ()
-        return True
-
-
-def guard_loggers() -> None:
-    """Scrub what the HTTP libraries log: they write whole URLs at INFO and headers at DEBUG."""
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        if not any(isinstance(present, RedactingFilter) for present in logger.filters):
-            logger.addFilter(RedactingFilter())
+    return _LONG_WORD.sub(mask, mask_keys(text))
 
 
 def mask_values(text: str, secrets: Iterable[str]) -> str:
-    """Text with these values masked wherever they stand, in capitals or not: hexadecimal digits are neither.
+    """Mask these values wherever they occur, in upper or lower case, since hexadecimal digits may be either.
 
     Example:
-        >>> masked("the horse BATTERY staple", ["battery", ""])
+        >>> mask_values("the horse BATTERY staple", ["battery", ""])
         'the horse … staple'
     """
     for secret in filter(None, secrets):
-        # By hand: re keeps its patterns, and with them the secret, long after the call.
-        wanted, small = secret.translate(_SMALL), text.translate(_SMALL)
+        # Without re, which caches its patterns, and the secret in them.
+        wanted, lower = secret.translate(_TO_LOWER), text.translate(_TO_LOWER)
         pieces, start = [], 0
-        while (at := small.find(wanted, start)) >= 0:
+        while (at := lower.find(wanted, start)) >= 0:
             pieces += [text[start:at], MASK]
             start = at + len(wanted)
         text = "".join([*pieces, text[start:]])
     return text
 
 
-def strip_invisible(text: str) -> str:
-    """Text without what nobody sees; white space stays.
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Mask keys, tokens, credentials in headers and URLs, and the queries of URLs.
+
+    Args:
+        text: Any text from outside, or on its way out.
+        secrets: Further values to mask.
 
     Example:
-        >>> visible("to\\u200bgether")
+        >>> redact("GET https://host/file?sig=abc with nbci_test_" + "0" * 48)
+        'GET https://host/file?… with nbci_test_…'
+    """
+    text = mask_keys(mask_values(text, secrets))
+    for pattern, replacement in _CREDENTIALS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def sanitize(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
+    """Make a text from a server fit for a terminal: redacted, on one line, visible and not too long."""
+    # Redacted last: a secret that was interrupted by invisible characters is whole only then.
+    line = redact(" ".join(strip_invisible(text[:_MAX_INPUT]).split()), secrets)
+    return line if len(line) <= limit else f"{line[:limit]}{MASK}"
+
+
+def strip_invisible(text: str) -> str:
+    """Remove invisible characters except white space.
+
+    Example:
+        >>> strip_invisible("to\\u200bgether")
         'together'
     """
     if text.isprintable():
         return text
     return "".join(sign for sign in text if sign.isprintable() or sign.isspace())
+
+
+def strip_tracebacks(error: E) -> E:
+    """Remove the traceback of an error and of its causes, and return the error.
+
+    The frames of an HTTP library contain secrets, such as the headers and the body of a request; programs
+    that print the local variables of a traceback would print them.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        cause = cause.with_traceback(None)
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
+class RedactingFilter(logging.Filter):
+    """Redacts log records before a handler gets them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact the message of a record; every record passes."""
+        record.msg = redact(record.getMessage())
+        record.args = ()
+        return True
+
+
+def guard_loggers() -> None:
+    """Redact the logs of the HTTP libraries, which contain whole URLs at INFO and headers at DEBUG."""
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(present, RedactingFilter) for present in logger.filters):
+            logger.addFilter(RedactingFilter())

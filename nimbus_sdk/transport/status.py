@@ -1,4 +1,4 @@
-"""From what came back, or did not, to an answer or a ``NimbusError``: the only such map."""
+"""The one map from responses and failed exchanges to the errors of the SDK."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ BY_STATUS: dict[int, type[ApiError]] = {
     503: ServerError,
     504: ServerError,
 }
-# What OpenSSL calls it when the other side knows only versions that are too old.
-_TOO_OLD = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
+# OpenSSL's reasons if the other side knows only old versions of TLS.
+_OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 E = TypeVar("E", bound=BaseException)
 _IN_BETWEEN = (
     "That did not come from the service itself: a captive portal or a proxy may be in between. "
@@ -66,30 +66,30 @@ _IN_BETWEEN = (
 )
 
 
-def raise_for_status(call: Request, answer: Response) -> Response:
-    """The answer, if it is one that the call expects.
+def raise_for_status(request: Request, response: Response) -> Response:
+    """Return the response unless it is a refusal.
 
     Raises:
-        ApiError: It is a refusal, of the class that its code (or else its status) stands for.
-        NimbusConnectionError: A proxy asked for a password in the service's place.
+        ApiError: The service refused; the class follows from the error code, or else from the status.
+        NimbusConnectionError: A proxy asked for a password.
     """
-    if 200 <= answer.status < 300 or answer.status in call.accept:
-        return answer
-    raise _refusal(call, answer)
+    if 200 <= response.status < 300 or response.status in request.accept:
+        return response
+    raise _refusal(request, response)
 
 
-def from_exception(call: Request, error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NimbusError:
-    """The error that a failed exchange stands for. Its text names the host, never a URL's query."""
+def from_exception(request: Request, error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NimbusError:
+    """Return the error for a failed exchange. Its text names the host, never the query of a URL."""
     import httpx
 
-    host, secrets = urlsplit(call.url).netloc, call.hidden
+    host, secrets = urlsplit(request.url).netloc, request.maskable
     causes = list(_chain(error))
     sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     if isinstance(error, httpx.TimeoutException):
-        return NimbusTimeoutError(f"{host} did not answer in time ({call.name}).", sent=sent)
-    if (unresolved := _first(causes, socket.gaierror)) is not None:
+        return NimbusTimeoutError(f"{host} did not answer in time ({request.name}).", sent=sent)
+    if (unresolved := _first_of(causes, socket.gaierror)) is not None:
         return unknown_host_error(host, unresolved)
-    if (untrusted := _first(causes, ssl.SSLCertVerificationError)) is not None:
+    if (untrusted := _first_of(causes, ssl.SSLCertVerificationError)) is not None:
         return NimbusConnectionError(
             f"The certificate of {host} is not trusted ({sanitize(untrusted.verify_message, secrets)}).",
             passing=False,
@@ -104,10 +104,10 @@ def from_exception(call: Request, error: httpx.HTTPError | httpx.InvalidURL | OS
             sent=False,
             hint="Check HTTPS_PROXY (user and password belong into its URL) and NO_PROXY.",
         )
-    if (broken := _first(causes, ssl.SSLError)) is not None:
+    if (broken := _first_of(causes, ssl.SSLError)) is not None:
         # Only OpenSSL's own errors have a reason.
         reason = getattr(broken, "reason", None)
-        if reason in _TOO_OLD:
+        if reason in _OLD_TLS:
             return NimbusConnectionError(
                 f"{host} offers no TLS 1.2 or newer, so nothing was sent to it.",
                 passing=False,
@@ -121,14 +121,14 @@ def from_exception(call: Request, error: httpx.HTTPError | httpx.InvalidURL | OS
         )
     if isinstance(error, httpx.RemoteProtocolError):
         return NimbusConnectionError(
-            f"{host} broke off in mid-answer ({call.name}: {sanitize(str(error), secrets, limit=120)})."
+            f"{host} broke off in mid-answer ({request.name}: {sanitize(str(error), secrets, limit=120)})."
         )
-    told = sanitize(str(error), secrets, limit=120) or type(error).__name__
-    return NimbusConnectionError(f"{host} cannot be reached ({call.name}: {told}).", sent=sent)
+    reason = sanitize(str(error), secrets, limit=120) or type(error).__name__
+    return NimbusConnectionError(f"{host} cannot be reached ({request.name}: {reason}).", sent=sent)
 
 
 def unknown_host_error(host: str, error: OSError | UnicodeError) -> NimbusConnectionError:
-    """The name of the service's host could not be resolved, or is none."""
+    """Return the error for a host name that cannot be resolved."""
     reason = error.strerror if isinstance(error, OSError) else None
     return NimbusConnectionError(
         f"The name {host} cannot be resolved ({sanitize(reason or type(error).__name__)}).",
@@ -138,43 +138,44 @@ def unknown_host_error(host: str, error: OSError | UnicodeError) -> NimbusConnec
     )
 
 
-def _refusal(call: Request, answer: Response) -> NimbusError:
-    host, request_id = urlsplit(call.url).netloc, _word(answer.request_id, call.hidden)
-    if 300 <= answer.status < 400:
+def _refusal(request: Request, response: Response) -> NimbusError:
+    host, request_id = urlsplit(request.url).netloc, _short_text(response.request_id, request.maskable)
+    if 300 <= response.status < 400:
         return ApiError(
-            f"{host} answered {call.name} with a redirect to {_target(call, answer)}, "
+            f"{host} answered {request.name} with a redirect to {_redirect_host(request, response)}, "
             "which is not followed, so that no key leaves for another host.",
-            status=answer.status,
+            status=response.status,
             request_id=request_id,
             hint=f"Check NIMBUS_SDK_API_URL. {_IN_BETWEEN}",
         )
-    if answer.status == 407:
+    if response.status == 407:
         return NimbusConnectionError(
             f"A proxy on the way to {host} asks for a password.",
             passing=False,
             hint="Give user and password in the URL of HTTPS_PROXY.",
         )
-    said = _Said.read(call, answer)
-    # Not every service shouts its codes: NeuroAI's key_expired is the same word.
-    kind = BY_CODE.get((said.code or "").upper()) or BY_STATUS.get(answer.status, ApiError)
+    body = _ErrorBody.read(request, response)
+    # NeuroAI writes its codes in lower case.
+    kind = BY_CODE.get((body.code or "").upper()) or BY_STATUS.get(response.status, ApiError)
     hint: str | None = None
-    if said.is_foreign and answer.status < 500:
-        kind, hint = (kind if answer.status == 429 else ApiError), _IN_BETWEEN
-    text = f": {said.message}" if said.message else ""
+    if body.is_foreign and response.status < 500:
+        kind, hint = (kind if response.status == 429 else ApiError), _IN_BETWEEN
+    text = f": {body.message}" if body.message else ""
     refusal = kind(
-        f"{host} refused {call.name} with status {answer.status}{text}.".replace("..", "."),
-        status=answer.status,
-        request_id=said.request_id or request_id,
-        retry_after=parse_retry_after(answer.headers),
+        f"{host} refused {request.name} with status {response.status}{text}.".replace("..", "."),
+        status=response.status,
+        request_id=body.request_id or request_id,
+        retry_after=parse_retry_after(response.headers),
         hint=hint,
     )
-    # What the service did not say must not be mistaken for its word: a dead key is remembered by its code.
-    refusal.code = said.code
+    refusal.clock_offset = response.clock_offset
+    # Never the default of the class: a key is remembered as rejected only by a code from the service itself.
+    refusal.code = body.code
     return refusal
 
 
-class _Said:
-    """What an error body says, in any of the shapes that the services use."""
+class _ErrorBody:
+    """An error body in any of the shapes that the services use."""
 
     __slots__ = ("code", "is_foreign", "message", "request_id")
 
@@ -185,38 +186,38 @@ class _Said:
         inner = error if isinstance(error, dict) else outer
         text = inner.get("message") or (error if isinstance(error, str) else None)
         self.message = sanitize(text, secrets) if isinstance(text, str) else None
-        self.code = _word(inner.get("code"), secrets)
-        self.request_id = _word(inner.get("requestId") or inner.get("request_id"), secrets)
+        self.code = _short_text(inner.get("code"), secrets)
+        self.request_id = _short_text(inner.get("requestId") or inner.get("request_id"), secrets)
 
     @classmethod
-    def read(cls, call: Request, answer: Response) -> _Said:
+    def read(cls, request: Request, response: Response) -> _ErrorBody:
         try:
-            fields = answer.json()
+            fields = response.json()
         except ResponseFormatError:
             fields = None
-        return cls(fields if isinstance(fields, dict) else None, call.hidden)
+        return cls(fields if isinstance(fields, dict) else None, request.maskable)
 
 
-def _target(call: Request, answer: Response) -> str:
+def _redirect_host(request: Request, response: Response) -> str:
     try:
-        host = urlsplit(answer.headers.get("location", "")).hostname
+        host = urlsplit(response.headers.get("location", "")).hostname
     except ValueError:
         host = None
-    return sanitize(host or "", call.hidden, limit=80) or "an unnamed place"
+    return sanitize(host or "", request.maskable, limit=80) or "an unnamed place"
 
 
-def _word(value: object, secrets: tuple[str, ...]) -> str | None:
+def _short_text(value: object, secrets: tuple[str, ...]) -> str | None:
     if not isinstance(value, str):
         return None
     return sanitize(value, secrets, limit=80) or None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or seen.__context__
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
-def _first(errors: list[BaseException], kind: type[E]) -> E | None:
+def _first_of(errors: list[BaseException], kind: type[E]) -> E | None:
     return next((error for error in errors if isinstance(error, kind)), None)

@@ -1,4 +1,4 @@
-"""Which certificates are trusted: the system's, never fewer checks. There is no switch to turn it off."""
+"""The TLS context with the certificates of the system; verification cannot be turned off."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _VARIABLES = (*EXTRA_ROOTS, FOLDERS)
 
 
 def tls_context(environ: Mapping[str, str] | None = None) -> ssl.SSLContext:
-    """The one TLS context: TLS 1.2 or newer, the system's roots, and those that the environment names.
+    """Return the shared TLS context: TLS 1.2 or newer, with the roots of the system and of the environment.
 
     Raises:
         ConfigurationError: A file or folder named in the environment cannot be used.
@@ -34,7 +34,7 @@ def _context(named: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     context = _system_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if getattr(context, "keylog_filename", None) is not None:
-        # SSLKEYLOGFILE would have the secrets of every connection written into a file.
+        # SSLKEYLOGFILE would write the secrets of every connection into a file.
         context.keylog_filename = None  # type: ignore[assignment]
     for variable, text in named:
         # OpenSSL reads SSL_CERT_DIR as a list of folders, like PATH.
@@ -51,21 +51,21 @@ def _trust(context: ssl.SSLContext, variable: str, path: str) -> None:
             context.load_verify_locations(cafile=path)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
-            f"{variable} names {path}, which holds no readable certificate ({type(error).__name__}).",
+            f"{variable} names {path}, which contains no readable certificate ({type(error).__name__}).",
             hint="Give the path of a PEM file with the root certificate of your network, or unset it.",
         ) from None
 
 
 def _system_context() -> ssl.SSLContext:
     if sys.platform in ("darwin", "win32"):
-        # Their roots live in the system's own store, which OpenSSL does not read.
+        # OpenSSL does not read the certificate stores of these systems.
         import truststore
 
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
     paths = ssl.get_default_verify_paths()
     if not (paths.cafile or paths.capath) and not context.cert_store_stats()["x509_ca"]:
-        # A Python that was built elsewhere may look for the roots where this system has none.
+        # A Python that was built elsewhere may look for the roots in a folder that this system does not have.
         import certifi
 
         context.load_verify_locations(cafile=certifi.where())
@@ -79,17 +79,17 @@ _COMMON_NAME = re.compile(rb"\x06\x03\x55\x04\x03[\x0c\x13\x14](.)", re.DOTALL)
 
 
 def certificate_issuer(url: str, seconds: float) -> str:
-    """The issuer of the certificate at an https URL, whether it is trusted or not. Nothing is sent there.
+    """Return the issuer of the certificate at an https URL, trusted or not. No request is sent.
 
     Args:
-        url: Where; only host and port count.
-        seconds: How long this may take.
+        url: The URL; only host and port count.
+        seconds: The timeout.
 
     Raises:
-        NimbusConnectionError: There was no certificate to look at.
+        NimbusConnectionError: The server presents no certificate.
     """
     parts = urlsplit(url)
-    # Looks at a certificate that the SDK may refuse; no request ever goes over this connection.
+    # Reads a certificate that the SDK may refuse; no request is sent over this connection.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -98,12 +98,12 @@ def certificate_issuer(url: str, seconds: float) -> str:
             socket.create_connection((parts.hostname or "", parts.port or 443), timeout=seconds) as plain,
             context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
         ):
-            shown = secured.getpeercert(binary_form=True) or b""
+            certificate = secured.getpeercert(binary_form=True) or b""
     except OSError as error:
         raise NimbusConnectionError(
-            f"{parts.netloc} shows no certificate ({sanitize(error.strerror or type(error).__name__)})."
+            f"{parts.netloc} presents no certificate ({sanitize(error.strerror or type(error).__name__)})."
         ) from None
-    return _text(_ORGANIZATION, shown) or _text(_COMMON_NAME, shown) or "an unnamed issuer"
+    return _text(_ORGANIZATION, certificate) or _text(_COMMON_NAME, certificate) or "an unnamed issuer"
 
 
 def _text(field: re.Pattern[bytes], certificate: bytes) -> str:

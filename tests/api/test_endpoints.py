@@ -125,8 +125,8 @@ def test_models_are_filtered_by_the_service():
 
 def test_a_refresh_may_be_given_less_patience():
     """What the cache can replace is not waited for long."""
-    assert next(endpoints.refresh(BASE, KEY, 1.4)).patience == 1.4
-    assert next(endpoints.refresh(BASE, KEY)).patience is None
+    assert next(endpoints.refresh(BASE, KEY, 1.4)).timeout == 1.4
+    assert next(endpoints.refresh(BASE, KEY)).timeout is None
 
 
 @pytest.mark.parametrize("conversation", [endpoints.validate, endpoints.refresh])
@@ -205,7 +205,7 @@ def test_every_call_with_the_key_knows_what_to_mask(name, flow):
     more = {"revoke": (None,), "list_models": (None, None), "log_event": ("error", {})}.get(flow, ())
     step = next(getattr(endpoints, flow)(BASE, KEY, *more))
     assert step.name == name
-    assert set(step.hidden) == {KEY.reveal(), KEY.reveal()[10:]}
+    assert set(step.maskable) == {KEY.reveal(), KEY.reveal()[10:]}
 
 
 def test_a_token_that_the_service_calls_a_failure_is_not_used():

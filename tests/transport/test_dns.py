@@ -9,7 +9,6 @@ import pytest
 from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
 from nimbus_sdk.transport.dns import count_addresses
 from nimbus_sdk.transport.flow import Request
-from nimbus_sdk.transport.threads import TimeLimitError, run_with_timeout
 from tests.support.evidence import strangers_in
 
 URL = "https://api.nimbusbci.com/v1/x"
@@ -129,30 +128,3 @@ def test_a_host_that_cannot_be_one_is_an_error_of_the_sdk(send):
     with pytest.raises(NimbusConnectionError) as caught:
         send(Request(name="health", method="GET", url=f"https://{'a' * 70}.invalid/"))
     assert strangers_in(caught.value) == []
-
-
-def test_a_job_in_time_gives_its_value_or_its_error():
-    """A thread is between, and it does not show."""
-    assert run_with_timeout(lambda: 5, 5) == 5
-    with pytest.raises(ZeroDivisionError):
-        run_with_timeout(lambda: 1 / 0, 5)
-    with pytest.raises(KeyboardInterrupt):
-        run_with_timeout(lambda: (_ for _ in ()).throw(KeyboardInterrupt), 5)
-
-
-def test_an_overdue_job_does_not_keep_the_interpreter_alive(fresh):
-    """A program ends although a job still hangs."""
-    started = time.monotonic()
-    fresh(
-        "import time\n"
-        "from nimbus_sdk.transport.threads import TimeLimitError, run_with_timeout\n"
-        "try:\n"
-        "    run_with_timeout(lambda: time.sleep(30), 0.05)\n"
-        "except TimeLimitError:\n"
-        "    pass\n"
-        "else:\n"
-        "    raise SystemExit('it was waited for')\n"
-    )
-    assert time.monotonic() - started < 10
-    with pytest.raises(TimeLimitError):
-        run_with_timeout(lambda: time.sleep(0.05), 0.001)

@@ -153,7 +153,7 @@ def test_a_call_with_patience_has_less_time_and_the_flow_keeps_the_rest(stage, a
 
     def flow():
         with pytest.raises(ServerError):
-            yield from send(a_call(name="hurried", patience=1.4))
+            yield from send(a_call(name="hurried", timeout=1.4))
         with pytest.raises(ServerError):
             yield from send(a_call(name="patient"))
 

@@ -15,7 +15,7 @@ PROXY = "http://proxy.example:3128"
 
 def goes_straight(url, no_proxy):
     """Whether no proxy is used for a URL, with a proxy for all and these exceptions."""
-    return Proxies({"all": Proxy(PROXY)}, tuple(no_proxy.split(","))).to(url) is None
+    return Proxies({"all": Proxy(PROXY)}, tuple(no_proxy.split(","))).for_url(url) is None
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_proxy_is_shown_without_its_password(monkeypatch, proxy):
     monkeypatch.setenv("HTTPS_PROXY", proxy)
     shown = proxy_for(API)
     assert shown.endswith("://…@a:1")
-    assert "pa55" not in shown + repr(Proxies.found())
+    assert "pa55" not in shown + repr(Proxies.detect())
 
 
 def test_addresses_of_a_host_that_no_proxy_names_are_looked_up_here(monkeypatch):

@@ -123,7 +123,7 @@ def test_only_the_variable_that_is_wrong_is_named(send, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("https_proxy", "ftp://127.0.0.1:1")
     monkeypatch.setenv("FTP_PROXY", "ftp://127.0.0.1:1")
-    with pytest.raises(ConfigurationError, match=r"^https_proxy does not hold"):
+    with pytest.raises(ConfigurationError, match=r"^https_proxy is not a valid proxy URL"):
         send(to_api())
 
 

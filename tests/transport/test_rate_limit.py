@@ -119,9 +119,9 @@ def test_a_request_that_was_not_sent_gives_its_place_back():
     limits = Limits()
     assert limits.reserve(HOST, "refresh", 1, 0.0) == 0.0
     assert limits.reserve(HOST, "refresh", 1, 0.0) == 60.0
-    limits.give_back(HOST, "refresh")
+    limits.release(HOST, "refresh")
     assert limits.reserve(HOST, "refresh", 1, 0.0) == 60.0
-    limits.give_back(HOST, "unheard of")
+    limits.release(HOST, "unheard of")
 
 
 def test_hosts_and_endpoints_are_counted_apart():

@@ -215,7 +215,7 @@ def test_an_error_is_told_what_came_before_it():
         errors.KeyNotFoundError("x", status=404),
     ):
         trail.attempts += 1
-        trail.note(error)
+        trail.record(error)
         told.append((getattr(error, "attempts", None), getattr(error, "answer_lost", None)))
     assert told == [(1, False), (None, None), (3, False), (None, None), (5, True)]
 
@@ -236,8 +236,8 @@ def test_an_error_is_told_what_came_before_it():
 def test_only_an_answer_that_never_came_is_lost(before, lost):
     """A 500 is an answer: the service says that it failed. Behind a gateway it may have been carried out."""
     trail, last = AttemptHistory(), errors.KeyNotFoundError("x", status=404)
-    trail.note(before)
-    trail.note(last)
+    trail.record(before)
+    trail.record(last)
     assert last.answer_lost is lost
 
 

@@ -247,7 +247,7 @@ def test_a_broken_answer_does_not_tell_the_digits_either(kind):
 def test_a_call_does_not_show_the_secrets_it_carries():
     """Neither its repr nor that of its answer holds them."""
     step = call_with(**IN_BODY)
-    assert DIGITS not in f"{step!r} {Response(status=200, headers={}, body=b'', secrets=step.hidden)!r}"
+    assert DIGITS not in f"{step!r} {Response(status=200, headers={}, body=b'', secrets=step.maskable)!r}"
 
 
 def test_a_service_cannot_steer_the_terminal_or_flood_it():

@@ -9,7 +9,7 @@ import typer
 
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile
-from nimbus_sdk.cli.ui.sanitize import keyless
+from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
     from nimbus_sdk.api.schemas import ModelInfo
@@ -80,7 +80,7 @@ def _nothing(paradigm: str | None, model_type: str | None, offered: Sequence[Mod
     wanted = [f"{name} {value}" for name, value in given if value]
     paradigms, types = ({getattr(model, field) for model in offered} for field in ("paradigm", "type"))
     return [
-        keyless(f"No model matches {' '.join(wanted)}."),
+        mask_keys(f"No model matches {' '.join(wanted)}."),
         f"Paradigms: {', '.join(sorted(paradigms))}. Types: {', '.join(sorted(types))}.",
     ]
 

@@ -10,7 +10,7 @@ import typer
 from nimbus_sdk.cli.commands.services import BaseUrl, Save, show_facts
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
-from nimbus_sdk.cli.ui.sanitize import keyless
+from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
     from nimbus_sdk.services import IssuedKey, KeyInfo, RateLimit
@@ -256,7 +256,7 @@ def delete(
         raise ConfigurationError(
             f"Nobody is here to confirm that {identifier} is to be deleted.", hint="Give --yes."
         )
-    if not yes and not typer.confirm(f"Delete {keyless(identifier)} for good?", err=True):
+    if not yes and not typer.confirm(f"Delete {mask_keys(identifier)} for good?", err=True):
         output.say("Nothing was deleted.")
         raise typer.Exit(1)
     with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:

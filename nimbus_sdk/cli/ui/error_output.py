@@ -6,8 +6,9 @@ import json
 import sys
 from dataclasses import asdict, dataclass, replace
 
-from nimbus_sdk.cli.ui.sanitize import keyless, printable
+from nimbus_sdk.display.terminal import escape_controls
 from nimbus_sdk.errors import ApiError, CoreIntegrityError, NimbusError
+from nimbus_sdk.transport.redaction import mask_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +79,9 @@ def show(complaint: Complaint, *, as_json: bool) -> None:
     """
     safe = replace(
         complaint,
-        message=keyless(complaint.message),
-        hint=keyless(complaint.hint),
-        issues=tuple(map(keyless, complaint.issues)),
+        message=mask_keys(complaint.message),
+        hint=mask_keys(complaint.hint),
+        issues=tuple(map(mask_keys, complaint.issues)),
     )
     text = json.dumps(asdict(safe)) if as_json else _text(safe)
     sys.stderr.write(f"{text}\n")
@@ -94,4 +95,4 @@ def _text(complaint: Complaint) -> str:
     lines = [f"Error: {complaint.message}{tail}", *(f"  - {issue}" for issue in complaint.issues)]
     if complaint.hint:
         lines.append(f"Hint: {complaint.hint}")
-    return "\n".join(map(printable, lines))
+    return "\n".join(map(escape_controls, lines))

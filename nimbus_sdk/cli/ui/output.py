@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.cli.ui.sanitize import printable
+from nimbus_sdk.display.terminal import escape_controls
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -40,7 +40,7 @@ def line(values: Mapping[str, object]) -> None:
 
 def say(*lines: str) -> None:
     """Print lines of text, at once."""
-    _write(*map(printable, lines))
+    _write(*map(escape_controls, lines))
 
 
 def facts(rows: Iterable[tuple[str, object]]) -> None:
@@ -106,8 +106,8 @@ def shown(value: object) -> str:
         return f"{value:%Y-%m-%d %H:%M} UTC"
     if isinstance(value, tuple | list | set | frozenset):
         parts = map(str, sorted(value) if isinstance(value, set | frozenset) else value)
-        return printable(", ".join(parts)) or "-"
-    return printable(str(value))
+        return escape_controls(", ".join(parts)) or "-"
+    return escape_controls(str(value))
 
 
 def _styled(word: str) -> Text:

@@ -1,0 +1,62 @@
+"""Wait for a blocking job with a time limit, and say so if the wait gets long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from nimbus_sdk.display.terminal import print_notice
+
+T = TypeVar("T")
+
+
+class TimeLimitError(Exception):
+    """A job did not end within its time limit."""
+
+
+def run_with_timeout(
+    job: Callable[[], T], seconds: float, *, notice: str = "", notice_after: float | None = None
+) -> T:
+    """Run a blocking job in a daemon thread, and return its result.
+
+    For jobs without a timeout of their own, such as name resolution or a keyring. After the time limit the
+    thread is abandoned and does not delay the end of the interpreter, so it must not change anything that its
+    caller goes on to use.
+
+    Args:
+        job: The job.
+        seconds: The time limit.
+        notice: Printed to standard error if the job still runs after ``notice_after`` seconds.
+        notice_after: None prints no notice.
+
+    Raises:
+        TimeLimitError: The job still runs.
+
+    Example:
+        >>> run_with_timeout(lambda: 2 + 3, seconds=5)
+        5
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(job())
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="nimbus-sdk", daemon=True)
+    thread.start()
+    if notice_after is not None and notice_after < seconds:
+        thread.join(notice_after)
+        seconds -= notice_after
+        if thread.is_alive():
+            print_notice(notice)
+    thread.join(seconds)
+    if results:
+        return results[0]
+    if errors:
+        # Popped, so that no frame of the traceback refers to the error and keeps it alive.
+        raise errors.pop()
+    raise TimeLimitError
