@@ -1,0 +1,137 @@
+"""Pairs of a blocking and an awaitable client, each method of which is written once, as a flow.
+
+The flows of an API are the methods of one class, with the documentation that users read. The two clients
+derive from ``BlockingClient`` and ``AwaitableClient`` and list the methods; name, signature, types and
+docstring of each are those of its flow::
+
+    class CortexFlows:
+        def status(self) -> Flow[Status]:
+            '''How the system is.'''
+            ...
+
+    class Cortex(BlockingClient[CortexFlows]):
+        status = blocking(CortexFlows.status)
+
+    class AsyncCortex(AwaitableClient[CortexFlows]):
+        status = awaitable(CortexFlows.status)
+
+Each client has a constructor of its own, which drops the text of the key and passes flows, settings and
+transport on. A flow that takes a key as an argument drops its text in its first line.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar
+
+from nimbus_sdk.transport.driver import AsyncDriver, Driver
+from nimbus_sdk.transport.flow import Flow
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from nimbus_sdk.config.settings import Settings
+    from nimbus_sdk.transport.http import AsyncTransport, Transport
+
+F = TypeVar("F")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BlockingClient(Generic[F]):
+    """Runs the flows of an API and blocks until they end.
+
+    Args:
+        flows: The object whose methods are the flows; its ``repr`` stands in the client's.
+        settings: Timeout and offline mode.
+        transport: Sends the requests; HTTP if omitted.
+    """
+
+    def __init__(self, flows: F, settings: Settings, transport: Transport | None) -> None:
+        self._flows = flows
+        self._driver = Driver(settings, transport=transport)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return _represent(self)
+
+
+class AwaitableClient(Generic[F]):
+    """Runs the flows of an API within an event loop; see :class:`BlockingClient`."""
+
+    def __init__(self, flows: F, settings: Settings, transport: AsyncTransport | None) -> None:
+        self._flows = flows
+        self._driver = AsyncDriver(settings, transport=transport)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._driver.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return _represent(self)
+
+
+def blocking(
+    flow: Callable[Concatenate[F, P], Flow[T]],
+) -> Callable[Concatenate[BlockingClient[F], P], T]:
+    """Return the method of a blocking client that runs a flow."""
+
+    def method(client: BlockingClient[F], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        steps = flow(client._flows, *args, **kwargs)
+        # A traceback can show the arguments of every frame, and one of them may be a key.
+        del args, kwargs
+        return client._driver.run(steps)
+
+    _describe(method, flow)
+    return method
+
+
+def awaitable(
+    flow: Callable[Concatenate[F, P], Flow[T]],
+) -> Callable[Concatenate[AwaitableClient[F], P], Coroutine[Any, Any, T]]:
+    """Return the method of an awaitable client that runs a flow."""
+
+    async def method(client: AwaitableClient[F], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        steps = flow(client._flows, *args, **kwargs)
+        del args, kwargs
+        return await client._driver.run(steps)
+
+    _describe(method, flow)
+    return method
+
+
+def _describe(method: Callable[..., object], flow: Callable[..., object]) -> None:
+    """Give a method the name, documentation and signature of its flow, with the flow's result."""
+    result = str(flow.__annotations__["return"]).removeprefix("Flow[").removesuffix("]")
+    method.__name__ = method.__qualname__ = flow.__name__
+    method.__doc__, method.__module__ = flow.__doc__, flow.__module__
+    method.__annotations__ = {**flow.__annotations__, "return": result}
+    signature = inspect.signature(flow).replace(return_annotation=result)
+    method.__signature__ = signature  # type: ignore[attr-defined]
+    # typing.get_type_hints looks up the names of the annotations in the module of this one.
+    method.__wrapped__ = flow  # type: ignore[attr-defined]
+
+
+def _represent(client: BlockingClient[F] | AwaitableClient[F]) -> str:
+    # A traceback with local variables may show a client whose constructor failed before it had its flows.
+    return f"{type(client).__name__}({getattr(client, '_flows', 'not ready')})"
