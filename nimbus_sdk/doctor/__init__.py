@@ -1,4 +1,4 @@
-"""What is wrong on this machine, one line each, with a cause and a fix.
+"""What is wrong on this machine: one line for each check, with cause and fix.
 
 Example:
     >>> from nimbus_sdk.doctor import diagnose
@@ -16,8 +16,9 @@ from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.status import check_installation
 from nimbus_sdk.doctor import local_checks
-from nimbus_sdk.doctor.finding import Diagnosis, Finding, ok, trouble
-from nimbus_sdk.doctor.network_checks import network
+from nimbus_sdk.doctor.finding import Diagnosis, Finding, ok, problem
+from nimbus_sdk.doctor.network_checks import check_network
+from nimbus_sdk.doctor.status import find_session
 from nimbus_sdk.errors import NimbusError
 from nimbus_sdk.transport.driver import run, run_async
 from nimbus_sdk.transport.flow import Flow, run_blocking
@@ -26,15 +27,15 @@ __all__ = ["Diagnosis", "Finding", "diagnose", "diagnose_async"]
 
 
 def diagnose(*, profile: str | None = None, offline_for: timedelta | None = None) -> Diagnosis:
-    """Look at everything that an install, a renewal and an offline start depend on.
+    """Check everything that installing, renewing and starting offline depend on.
 
     Args:
         profile: Which account.
-        offline_for: How long this machine will be without network; the session is renewed now if it
-            would not last, and it is a fault if it will not last all the same.
+        offline_for: How long this machine will be without network. The session is renewed now if it would
+            not last; that it will not last is a fault.
 
     Raises:
-        ConfigurationError: A setting cannot be used, so nothing can be looked at.
+        ConfigurationError: A setting is invalid, so nothing can be checked.
     """
     settings = Settings.load(profile=profile)
     return run(settings, diagnose_flow(settings, offline_for))
@@ -47,62 +48,62 @@ async def diagnose_async(*, profile: str | None = None, offline_for: timedelta |
 
 
 def diagnose_flow(settings: Settings, offline_for: timedelta | None) -> Flow[Diagnosis]:
-    """The whole examination, as a flow."""
+    """Run every check, as a flow."""
     paths = settings.paths
-    # First of all: whoever reads a key or a session closes its file to others, or sets a damaged one aside.
-    exposed = yield from run_blocking(lambda: tuple(local_checks.open_to_others(paths)))
-    about_session, session = yield from run_blocking(lambda: local_checks.session(settings))
-    lasting: tuple[Finding, ...] = ()
+    # First: reading a key or a session makes its file private and sets a damaged one aside.
+    permissions = yield from run_blocking(lambda: tuple(local_checks.check_permissions(paths)))
+    session, error = yield from run_blocking(lambda: find_session(settings))
+    offline_time: tuple[Finding, ...] = ()
     if offline_for is not None:
-        judged, renewal_tried = yield from _lasting(settings, session, offline_for)
-        lasting = (judged,)
-        now = yield from run_blocking(lambda: local_checks.session(settings))
-        if renewal_tried and (session is not None or now[1] is not None):
-            about_session, session = now
-    status = yield from run_blocking(lambda: check_installation(profile=settings.profile))
-    usable = bool(status) and session is not None
-    findings = [local_checks.core(status), about_session, *lasting]
-    findings.append((yield from run_blocking(lambda: local_checks.key(settings))))
-    findings.append((yield from run_blocking(lambda: local_checks.keyring(settings))))
-    findings.extend((yield from run_blocking(lambda: tuple(local_checks.folders(paths, usable)))))
-    findings.extend(exposed)
-    findings.extend((yield from network(settings, usable)))
+        finding, renewal_tried = yield from _check_offline_time(settings, session, offline_for)
+        offline_time = (finding,)
+        if renewal_tried:
+            renewed, renewed_error = yield from run_blocking(lambda: find_session(settings))
+            # Without a session before and after, the first error says best what is wrong.
+            if session is not None or renewed is not None:
+                session, error = renewed, renewed_error
+    installation = yield from run_blocking(lambda: check_installation(profile=settings.profile))
+    usable = bool(installation) and session is not None
+    findings = [
+        local_checks.check_core(installation),
+        local_checks.check_session(session, error),
+        *offline_time,
+    ]
+    findings.append((yield from run_blocking(lambda: local_checks.check_key(settings))))
+    findings.append((yield from run_blocking(lambda: local_checks.check_keyring(settings))))
+    findings.extend((yield from run_blocking(lambda: tuple(local_checks.check_folders(paths, usable)))))
+    findings.extend(permissions)
+    findings.extend((yield from check_network(settings, usable)))
     return Diagnosis(tuple(findings), usable, None if session is None else session.expires_at)
 
 
-def _lasting(
+def _check_offline_time(
     settings: Settings, session: SessionRecord | None, offline_for: timedelta
 ) -> Flow[tuple[Finding, bool]]:
-    """Whether the session lasts for so long, and whether a renewal was tried to make it so."""
-    until = _after(offline_for)
-    refusal, tried = "", False
-    if not _lasts(session, until) and not settings.offline:
-        tried = True
+    """Check that the session lasts long enough; also return whether a renewal was tried for it."""
+    until = _end_of(offline_for)
+    renewal_tried = not _lasts(session, until) and not settings.offline
+    failure = ""
+    if renewal_tried:
         try:
             session = yield from refresh_flow(settings)
         except NimbusError as error:
-            refusal = f"; it was not renewed: {error.message}"
-    if session is not None and _lasts(session, until):
-        end = (
-            "for as long as the key lives"
-            if session.expires_at is None
-            else f"until {session.expires_at:%Y-%m-%d %H:%M} UTC"
-        )
-        return ok("offline time", f"the session lasts {end}"), tried
-    cause = (
-        "there is no session"
-        if session is None
-        else f"the session ends {session.expires_at:%Y-%m-%d %H:%M} UTC"
-    )
+            failure = f"; it was not renewed: {error.message}"
+    expires_at = None if session is None else session.expires_at
+    end = f"{expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else ""
+    if _lasts(session, until):
+        lasts = f"until {end}" if end else "as long as the key is valid"
+        return ok("offline time", f"the session lasts {lasts}"), renewal_tried
+    cause = f"the session ends {end}" if end else "there is no session"
+    cause = f"{cause}, before {until:%Y-%m-%d %H:%M} UTC{failure}"
     fix = "Ask for a key that is valid longer, or plan to be online before the session ends."
-    judged = trouble("offline time", f"{cause}, before {until:%Y-%m-%d %H:%M} UTC{refusal}", fix, fatal=True)
-    return judged, tried
+    return problem("offline time", cause, fix, fatal=True), renewal_tried
 
 
-def _after(span: timedelta) -> datetime:
-    """The moment after a span from now, which may be as long as a calendar is."""
+def _end_of(offline_for: timedelta) -> datetime:
+    """Return the end of a span from now, at most the end of the calendar."""
     try:
-        return datetime.now(UTC) + max(span, timedelta())
+        return datetime.now(UTC) + max(offline_for, timedelta())
     except OverflowError:
         return datetime.max.replace(tzinfo=UTC)
 

@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
     Verdict = Literal["ok", "warning", "fault", "skipped"]
 
-_COLUMNS = ("check", "verdict", "what was seen, and what to do")
+_COLUMNS = ("check", "verdict", "result and fix")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, what was seen, and what to do about it.
+    """The result of one check, and what to do about it.
 
     Attributes:
-        check: What was looked at, such as ``dns`` or ``session``.
-        verdict: ``ok``; ``warning`` where work goes on; ``fault`` where it does not; ``skipped``.
-        cause: What was seen, in words, without any secret.
-        fix: What to do, or empty where nothing is to be done.
+        check: What was checked, such as ``dns`` or ``session``.
+        verdict: ``ok``; ``warning`` if work can go on; ``fault`` if it cannot; ``skipped``.
+        cause: What was found, in words, without any secret.
+        fix: What to do, or empty if there is nothing to do.
     """
 
     check: str
@@ -33,12 +33,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All findings; true where none of them is a fault.
+    """All findings; true if none of them is a fault.
 
     Attributes:
-        findings: In the order in which a person would mend them.
-        usable_offline: Whether core and session work now, with no network.
-        offline_until: When the session ends (UTC); None where it does not end, or where there is none.
+        findings: In the order in which to fix them.
+        usable_offline: Whether core and session work now, without network.
+        offline_until: When the session ends (UTC); None if it does not end, or if there is none.
 
     Example:
         >>> bool(Diagnosis((Finding("dns", "warning", "no answer"),), True, None))
@@ -63,10 +63,10 @@ class Diagnosis:
         return tables.table_html("Nimbus diagnosis", _COLUMNS, self._rows())
 
     def _rows(self) -> list[tuple[str, ...]]:
-        return [(one.check, one.verdict, f"{one.cause} {one.fix}".rstrip()) for one in self.findings]
+        return [(one.check, one.verdict, _sentence(one)) for one in self.findings]
 
     def to_dict(self) -> dict[str, object]:
-        """Everything as JSON can hold it."""
+        """Return the diagnosis as plain values, for JSON."""
         until = None if self.offline_until is None else self.offline_until.isoformat()
         return {
             "healthy": bool(self),
@@ -76,11 +76,25 @@ class Diagnosis:
         }
 
 
-def in_words(seconds: float) -> str:
-    """A span of time for people.
+def _sentence(finding: Finding) -> str:
+    return f"{finding.cause.removesuffix('.')}. {finding.fix}" if finding.fix else finding.cause
+
+
+def ok(check: str, cause: str) -> Finding:
+    """Return a finding with nothing to do."""
+    return Finding(check, "ok", cause)
+
+
+def problem(check: str, cause: str, fix: str, *, fatal: bool) -> Finding:
+    """Return a finding with something to fix: a fault if work cannot go on, else a warning."""
+    return Finding(check, "fault" if fatal else "warning", cause, fix)
+
+
+def format_span(seconds: float) -> str:
+    """Return a span of time in its two largest units.
 
     Example:
-        >>> in_words(10_920), in_words(90), in_words(200_000)
+        >>> format_span(10_920), format_span(90), format_span(200_000)
         ('3 h 2 min', '1 min 30 s', '2 d 7 h')
     """
     units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -90,13 +104,3 @@ def in_words(seconds: float) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2]) or "0 s"
-
-
-def ok(check: str, cause: str) -> Finding:
-    """Nothing to do."""
-    return Finding(check, "ok", cause)
-
-
-def trouble(check: str, cause: str, fix: str, *, fatal: bool) -> Finding:
-    """Something to mend: a fault where work cannot go on, else a warning."""
-    return Finding(check, "fault" if fatal else "warning", cause, fix)

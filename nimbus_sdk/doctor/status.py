@@ -1,4 +1,4 @@
-"""What this machine knows of an account: gathered with no network, and whatever is broken."""
+"""What this machine has: core, session, key and settings, looked up without network."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from nimbus_sdk._version import __version__
 from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.account.session import current_session
-from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.status import InstallationStatus, check_installation
-from nimbus_sdk.doctor.local_checks import refusal
-from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError, SessionError
-from nimbus_sdk.storage import key_lookup
+from nimbus_sdk.errors import CredentialStoreError, NimbusError, SessionError
+from nimbus_sdk.storage import key_lookup, sealed
 from nimbus_sdk.storage.credentials import choose_store
 from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
 from nimbus_sdk.storage.key_metadata import read_metadata
@@ -21,23 +19,21 @@ from nimbus_sdk.storage.keyring_breaker import breaker_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What was found.
+class MachineStatus:
+    """Everything that ``nimbus-sdk status`` shows.
 
     Attributes:
-        settings: The settings that count.
-        paths: Where things are kept.
-        installation: What :func:`nimbus_sdk.check_installation` says.
-        session: The session that may be used now, or None.
+        settings: The settings in use.
+        installation: Result of :func:`nimbus_sdk.check_installation`.
+        session: The valid session, or None.
         session_problem: Why there is none, or None.
         key: Every source of the key.
-        store: Name of the credential store, or None where none works.
+        store: Name of the credential store, or None if none works.
         store_reason: Why it is that one.
-        keyring_rest: Why the keyring is left alone for now, or None.
+        keyring_rest: Why the keyring is not asked for now, or None.
     """
 
     settings: Settings
-    paths: Paths
     installation: InstallationStatus
     session: SessionRecord | None
     session_problem: str | None
@@ -46,56 +42,33 @@ class Machine:
     store_reason: str
     keyring_rest: str | None
 
-    @classmethod
-    def look(cls, profile: str | None) -> Machine:
-        """Gather everything for a profile.
-
-        Raises:
-            ConfigurationError: A setting cannot be used.
-        """
-        settings = Settings.load(profile=profile)
-        paths = settings.paths
-        session, problem = _session(settings)
-        store, reason = _store(settings)
-        return cls(
-            settings=settings,
-            paths=paths,
-            installation=check_installation(profile=settings.profile),
-            session=session,
-            session_problem=problem,
-            key=with_refusals(key_lookup.explain(settings), settings),
-            store=store,
-            store_reason=reason,
-            keyring_rest=breaker_state(paths),
-        )
-
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         """Whether models can be used offline now."""
         return bool(self.installation) and self.session is not None
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain values, for JSON."""
-        core, session = self.installation, self.session
+        """Return the status as plain values, for JSON."""
+        settings, paths, core, session = self.settings, self.settings.paths, self.installation, self.session
         return {
-            "ready": self.ready,
+            "ready": self.is_ready,
             "sdk": {
                 "version": __version__,
                 "python": platform.python_version(),
                 "platform": platform.platform(),
             },
             "settings": {
-                "profile": self.settings.profile,
-                "offline": self.settings.offline,
-                "api_url": self.settings.api_url,
-                "github_url": self.settings.github_url,
-                "core_repo": self.settings.core_repo,
-                "timeout": self.settings.timeout,
-                "dotenv": self.settings.dotenv,
-                "config": self.paths.config,
-                "data": self.paths.data,
-                "state": self.paths.state,
-                "cache": self.paths.cache,
+                "profile": settings.profile,
+                "offline": settings.offline,
+                "api_url": settings.api_url,
+                "github_url": settings.github_url,
+                "core_repo": settings.core_repo,
+                "timeout": settings.timeout,
+                "dotenv": settings.dotenv,
+                "config": paths.config,
+                "data": paths.data,
+                "state": paths.state,
+                "cache": paths.cache,
             },
             "core": {
                 "installed": core.installed,
@@ -111,29 +84,57 @@ class Machine:
         }
 
 
-def with_refusals(resolution: KeyResolution, settings: Settings) -> KeyResolution:
-    """The same sources; of keys that the service has called dead, the details say so."""
+def read_status(settings: Settings) -> MachineStatus:
+    """Look everything up; what is broken is reported, not raised."""
+    session, error = find_session(settings)
+    store, reason = _find_store(settings)
+    return MachineStatus(
+        settings=settings,
+        installation=check_installation(profile=settings.profile),
+        session=session,
+        session_problem=None if error is None else str(error),
+        key=explain_key(settings),
+        store=store,
+        store_reason=reason,
+        keyring_rest=breaker_state(settings.paths),
+    )
 
-    def judged(source: SourceReport) -> SourceReport:
-        told = "; ".join(filter(None, (refusal(settings, source), source.detail)))
-        return replace(source, detail=told)
 
-    return KeyResolution(tuple(map(judged, resolution.sources)))
-
-
-def _session(settings: Settings) -> tuple[SessionRecord | None, str | None]:
+def find_session(settings: Settings) -> tuple[SessionRecord | None, NimbusError | None]:
+    """Return the valid session, or the error that says why there is none."""
     try:
         return current_session(profile=settings.profile), None
-    except (SessionError, InvalidKeyFormatError) as error:
-        return None, str(error)
+    except NimbusError as error:
+        return None, error
 
 
-def _store(settings: Settings) -> tuple[str | None, str]:
+def explain_key(settings: Settings) -> KeyResolution:
+    """Return every source of the key; the detail of a rejected key says so first."""
+
+    def with_rejection(source: SourceReport) -> SourceReport:
+        return replace(source, detail="; ".join(filter(None, (rejection(settings, source), source.detail))))
+
+    return KeyResolution(tuple(map(with_rejection, key_lookup.explain(settings).sources)))
+
+
+def rejection(settings: Settings, source: SourceReport) -> str:
+    """Return when and why the service rejected a source's key, or an empty text."""
+    if source.fingerprint is None:
+        return ""
     try:
-        card = read_metadata(settings.paths)
-        if card is not None and settings.credential_store is None:
-            # Known without asking the keyring, which may want its password for an answer.
-            return card.store, f"{card.store}, which has had a key since {card.saved_at}"
+        record = sealed.read_rejection(settings.paths, source.fingerprint, origin(settings.api_url))
+    except SessionError:
+        # An unreadable record says nothing about the key; using the key raises the same error.
+        return ""
+    return "" if record is None else f"the service rejected it on {record.get('at')} ({record.get('code')})"
+
+
+def _find_store(settings: Settings) -> tuple[str | None, str]:
+    try:
+        metadata = read_metadata(settings.paths)
+        if metadata is not None and settings.credential_store is None:
+            # Known without asking the keyring, which may prompt for its password.
+            return metadata.store, f"{metadata.store}, which has stored a key since {metadata.saved_at}"
         choice = choose_store(settings)
     except CredentialStoreError as error:
         return None, str(error)

@@ -71,4 +71,4 @@ def installed(sandbox: Sandbox, key: str) -> str:
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """The doctor waits for nobody longer than a moment."""
     # A function of the package has the name of the module.
-    monkeypatch.setattr(import_module("nimbus_sdk.doctor.network_checks"), "PATIENCE_SECONDS", 0.4)
+    monkeypatch.setattr(import_module("nimbus_sdk.doctor.network_checks"), "TIMEOUT_SECONDS", 0.4)

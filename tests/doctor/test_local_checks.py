@@ -66,7 +66,7 @@ def test_a_core_that_does_not_load_is_a_fault(
     from nimbus_sdk.core.wheel import loader
     from nimbus_sdk.errors import CoreInstallError
 
-    def refuse(folder: str) -> object:
+    def refuse() -> object:
         raise CoreInstallError("The core does not load: no module named numpy.")
 
     monkeypatch.setattr(loader, "load", refuse)
@@ -103,7 +103,7 @@ def test_another_key_in_the_environment_is_told(installed: str, sandbox: Sandbox
     seen = examine(NIMBUS_API_KEY=sandbox.new_key("research"))
     assert seen["session"].verdict == "fault"
     assert "NIMBUS_API_KEY" in seen["session"].cause
-    told = "from NIMBUS_API_KEY in the environment; not used, since this one comes first: file, saved "
+    told = "from NIMBUS_API_KEY in the environment; not used, because this one comes first: file, saved "
     assert told in seen["key"].cause
 
 
@@ -117,7 +117,7 @@ def test_a_key_that_the_service_has_called_dead_is_told(
         nimbus_sdk.refresh_quota()
     seen = examine()
     assert seen["key"].verdict == "warning"
-    assert "the service called it dead on 20" in seen["key"].cause
+    assert "the service rejected it on 20" in seen["key"].cause
     assert "(INVALID_KEY)" in seen["key"].cause
     assert "hello@nimbusbci.com" in seen["key"].fix
 
@@ -130,7 +130,7 @@ def test_a_note_of_a_refusal_that_was_edited_says_nothing(
     note = Path(paths.refusal(fingerprint, sandbox.api_url))
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text("{}")
-    assert "dead" not in examine()["key"].cause
+    assert "rejected" not in examine()["key"].cause
 
 
 def test_the_age_of_a_session_is_told_in_words(installed: str, examine: Examine, age) -> None:
@@ -155,7 +155,7 @@ def test_a_session_without_its_key_works_and_cannot_be_renewed(installed: str, e
     nimbus_sdk.delete_stored_api_key()
     seen = examine()
     assert seen["key"].verdict == "warning"
-    assert "renewing needs a key" in seen["key"].fix
+    assert "Renewing the session needs a key" in seen["key"].fix
     assert seen.diagnosis
 
 
@@ -238,5 +238,5 @@ def test_a_home_that_cannot_be_written_is_told(sandbox: Sandbox, own_world: Path
     done = as_stranger(code, os.environ, own_world / "work")
     home.chmod(0o700)
     for check in ("config", "data", "state", "cache"):
-        fix = "Set NIMBUS_SDK_HOME to a folder that can be written; what is installed works on all the same."
+        fix = "Set NIMBUS_SDK_HOME to a writable folder. What is installed still works."
         assert f'["folder {check}", "fault", "{fix}"]' in done.stdout

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
-from nimbus_sdk.doctor.finding import in_words
+from nimbus_sdk.doctor.finding import format_span
 from nimbus_sdk.sandbox import Sandbox
 from tests.doctor.conftest import Examine
 from tests.support.flows import TINY_CORE
@@ -122,7 +122,7 @@ def test_a_proxy_that_wants_a_password_is_told_so(sandbox: Sandbox, examine: Exa
             NIMBUS_SDK_API_URL="https://api.example.test",
         )
     told = " ".join(f"{finding.cause} {finding.fix}" for finding in seen.diagnosis.findings)
-    assert f"127.0.0.1:{proxy.port} carries requests" in seen["proxy"].cause
+    assert f"127.0.0.1:{proxy.port} is used for" in seen["proxy"].cause
     assert "hunter2" not in told
     assert "407" in seen["api"].cause
     assert "HTTPS_PROXY" in seen["api"].fix
@@ -224,11 +224,11 @@ def test_a_network_that_swallows_everything_holds_the_doctor_up_for_a_moment_onl
         connection.recv(1)
 
     with serving(swallow) as hole:
-        started = time.monotonic()
         seen = examine(NIMBUS_SDK_API_URL=hole.url, NIMBUS_SDK_GITHUB_URL=hole.url)
-    assert time.monotonic() - started < 4
-    assert seen["api"].verdict == "fault"
-    assert seen["github"].verdict == "fault"
+    for check in ("api", "github"):
+        assert seen[check].verdict == "fault"
+        # The server itself gives up only after 5 s, and that would be reported as a closed connection.
+        assert re.search("too slowly|in time", seen[check].cause)
 
 
 @pytest.mark.parametrize(
@@ -236,4 +236,4 @@ def test_a_network_that_swallows_everything_holds_the_doctor_up_for_a_moment_onl
 )
 def test_spans_are_told_in_two_words_at_most(seconds: float, words: str) -> None:
     """The two largest units that there are."""
-    assert in_words(max(0.0, seconds)) == words
+    assert format_span(max(0.0, seconds)) == words

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nimbus_sdk.cli.commands.status import counted, session_rows
+from nimbus_sdk.cli.commands.status import format_quota, session_rows
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
 
@@ -59,8 +59,8 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
         return
     output.facts(
         [
-            ("left", counted(known.remaining)),
-            ("a month", counted(known.monthly_limit)),
+            ("left", format_quota(known.remaining)),
+            ("a month", format_quota(known.monthly_limit)),
             ("used", f"{known.usage_percentage:.1f} %"),
             ("resets", session.quota_reset_at),
             ("confirmed", session.validated_at),
@@ -81,12 +81,10 @@ def explain(profile: Profile = None, as_json: Json = False) -> None:
     Example:
       nimbus-sdk explain --profile lab
     """
-    from nimbus_sdk.account.stored_keys import explain as sources_of_the_key
     from nimbus_sdk.config.settings import Settings
-    from nimbus_sdk.doctor.status import with_refusals
+    from nimbus_sdk.doctor.status import explain_key
 
-    settings = Settings.load(profile=profile)
-    resolution = with_refusals(sources_of_the_key(profile=profile), settings)
+    resolution = explain_key(Settings.load(profile=profile))
     if as_json:
         output.document(resolution.to_dict())
         return

@@ -1,4 +1,4 @@
-"""``nimbus-sdk status``: everything that this machine knows, with no network."""
+"""``nimbus-sdk status``: what is installed and set up on this machine."""
 
 from __future__ import annotations
 
@@ -8,43 +8,42 @@ from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile
 
 if TYPE_CHECKING:
-    from nimbus_sdk.doctor.status import Machine
-
-
-from nimbus_sdk.account.record import SessionRecord
+    from nimbus_sdk.account.record import SessionRecord
+    from nimbus_sdk.doctor.status import MachineStatus
 
 
 def status(profile: Profile = None, as_json: Json = False) -> None:
-    """Show what is installed, which key counts and what it allows.
+    """Show what is installed, which key is used and what it allows.
 
-    Nothing is asked over the network. Ends with 0 whatever it finds; with --json, "ready" says
-    whether models can be used offline now.
+    Uses no network. Exits with 0 whatever the status is; with --json, "ready" says whether models can
+    be used offline now.
 
     \b
     JSON: ready, sdk, settings, core {installed, version, path, problems},
     session (all fields of AuthSession, or null), session_problem (text or null),
     key (as `explain --json`), credential_store {name, reason},
-    keyring_rest (why the keyring is left alone for now, or null)
+    keyring_rest (why the keyring is not asked for now, or null)
 
     \b
     Examples:
       nimbus-sdk status
       nimbus-sdk status --json | jq .ready
     """
-    from nimbus_sdk.doctor.status import Machine
+    from nimbus_sdk.config.settings import Settings
+    from nimbus_sdk.doctor.status import read_status
 
-    found = Machine.look(profile)
+    machine = read_status(Settings.load(profile=profile))
     if as_json:
-        output.document(found.to_dict())
+        output.document(machine.to_dict())
         return
-    for title, rows in _sections(found):
+    for title, rows in _sections(machine):
         output.say(title)
         output.facts((f"  {name}", value) for name, value in rows)
 
 
-def _sections(found: Machine) -> list[tuple[str, list[tuple[str, object]]]]:
-    core = found.installation
-    absent: list[tuple[str, object]] = [("usable", False), ("why", found.session_problem)]
+def _sections(machine: MachineStatus) -> list[tuple[str, list[tuple[str, object]]]]:
+    core = machine.installation
+    absent: list[tuple[str, object]] = [("usable", False), ("why", machine.session_problem)]
     return [
         (
             "Core",
@@ -55,23 +54,23 @@ def _sections(found: Machine) -> list[tuple[str, list[tuple[str, object]]]]:
                 *(("problem", problem) for problem in core.problems),
             ],
         ),
-        ("Session", absent if found.session is None else session_rows(found.session)),
-        ("Key", _key_rows(found)),
+        ("Session", absent if machine.session is None else session_rows(machine.session)),
+        ("Key", _key_rows(machine)),
         (
             "Settings",
             [
-                ("profile", found.settings.profile),
-                ("API", found.settings.api_url),
-                ("offline", found.settings.offline),
-                (".env", found.settings.dotenv),
-                ("kept in", found.paths.state),
+                ("profile", machine.settings.profile),
+                ("API", machine.settings.api_url),
+                ("offline", machine.settings.offline),
+                (".env", machine.settings.dotenv),
+                ("folder", machine.settings.paths.state),
             ],
         ),
     ]
 
 
-def _key_rows(found: Machine) -> list[tuple[str, object]]:
-    winner = found.key.winner
+def _key_rows(machine: MachineStatus) -> list[tuple[str, object]]:
+    winner = machine.key.winner
     rows: list[tuple[str, object]] = [("source", None if winner is None else winner.location)]
     if winner is not None:
         rows.append(("key", winner.key_masked))
@@ -79,12 +78,12 @@ def _key_rows(found: Machine) -> list[tuple[str, object]]:
             rows.append(("note", winner.detail))
     rows += [
         (source.state, f"{source.location}: {source.key_masked or source.detail}")
-        for source in found.key.sources
+        for source in machine.key.sources
         if source.state in ("shadowed", "withheld", "malformed", "unreadable")
     ]
-    rows.append(("store", found.store_reason))
-    if found.keyring_rest is not None:
-        rows.append(("keyring", found.keyring_rest))
+    rows.append(("store", machine.store_reason))
+    if machine.keyring_rest is not None:
+        rows.append(("keyring", machine.keyring_rest))
     return rows
 
 
@@ -92,11 +91,7 @@ UNLIMITED = "unlimited"
 
 
 def session_rows(session: SessionRecord) -> list[tuple[str, object]]:
-    """What a session says, in the order in which people ask for it.
-
-    Args:
-        session: The session; it holds no key.
-    """
+    """Return the rows that describe a session."""
     holder = [part for part in (session.name, session.organization, session.email) if part]
     return [
         ("key", session.key_masked),
@@ -104,18 +99,18 @@ def session_rows(session: SessionRecord) -> list[tuple[str, object]]:
         ("holder", ", ".join(holder)),
         ("features", session.features_enabled),
         ("valid until", "the key is revoked" if session.expires_at is None else session.expires_at),
-        ("quota left", counted(session.usage_quota)),
+        ("quota left", format_quota(session.usage_quota)),
         ("quota resets", session.quota_reset_at),
         ("confirmed", session.validated_at),
         ("stale", "yes: it could not be renewed" if session.stale else "no"),
     ]
 
 
-def counted(number: int | None) -> object:
-    """A quota for people: None means unlimited.
+def format_quota(number: int | None) -> object:
+    """Return a quota to display: None means unlimited.
 
     Example:
-        >>> counted(5), counted(None)
+        >>> format_quota(5), format_quota(None)
         (5, 'unlimited')
     """
     return UNLIMITED if number is None else number

@@ -130,7 +130,7 @@ def test_a_key_that_the_service_has_called_dead_is_told(
     sandbox.revoke_key(signed_in)
     assert nimbus("refresh").code == 4
     for command in ("explain", "status"):
-        assert "the service called it dead on 20" in nimbus(command).out
+        assert "the service rejected it on 20" in nimbus(command).out
     sources = nimbus("explain", "--json").document["sources"]
     (found,) = (one for one in sources if one["state"] == "found")
     assert "(INVALID_KEY)" in found["detail"]
