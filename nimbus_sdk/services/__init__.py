@@ -1,6 +1,6 @@
-"""Three further systems: Nimbus OS, NeuroAI and Nexus, each with a blocking and an awaitable client.
+"""Three further services: Nimbus OS, NeuroAI and Nexus, each with a blocking and an awaitable client.
 
-The names are resolved when they are first used, so that one system does not load the others.
+The names are resolved when they are first used, so that one service does not load the others.
 
 Example:
     >>> from nimbus_sdk.services import NimbusOS
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nimbus_sdk.services.audit.trail import AuditTrail as AuditTrail
     from nimbus_sdk.services.audit.verify import AuditReport as AuditReport
-    from nimbus_sdk.services.neuroai.async_client import AsyncNeuroAI as AsyncNeuroAI
+    from nimbus_sdk.services.neuroai.client import AsyncNeuroAI as AsyncNeuroAI
     from nimbus_sdk.services.neuroai.client import NeuroAI as NeuroAI
     from nimbus_sdk.services.neuroai.models import KEEP as KEEP
     from nimbus_sdk.services.neuroai.models import IssuedKey as IssuedKey
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from nimbus_sdk.services.rotation.flow import Rotation as Rotation
 
 _HOME = {
-    "AsyncNeuroAI": "neuroai.async_client",
+    "AsyncNeuroAI": "neuroai.client",
     "AsyncNexus": "nexus.client",
     "AsyncNimbusOS": "nimbus_os.client",
     "AuditReport": "audit.verify",

@@ -283,8 +283,9 @@ def test_a_key_that_has_expired_here_alone_is_used(desk, replies):
     replies.say("200 OK", {}, f"Date: {date}")
     client = desk("Nexus", keys[0], base_url=replies.url)
     client("request", "GET", "/x")
-    client.client._voice.link.adopt(client.client._voice.link.system.read_key(keys[1]), "argument")
+    connection = client.client._flows.connection
+    connection.use_key(connection.service.parse_key(keys[1]), "argument")
     client("request", "GET", "/x")
-    with pytest.raises(KeyExpiredError, match="not compared with the service's yet"):
+    with pytest.raises(KeyExpiredError, match="has not been compared with the service's yet"):
         desk("Nexus", keys[1], base_url=replies.url)("request", "GET", "/x")
     assert len(replies.server.requests) == 2

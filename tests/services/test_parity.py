@@ -13,9 +13,10 @@ BY_KIND = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"
 
 
 def members(cls: type) -> dict[str, object]:
-    """What a class offers."""
-    own = {name: found for name, found in vars(cls).items() if not name.startswith("_")}
-    return own | {name: vars(cls)[name] for name in vars(cls) if name in BY_KIND or name in BY_KIND.values()}
+    """What a class offers, inherited or not."""
+    found = {name: one for base in reversed(cls.__mro__[:-1]) for name, one in vars(base).items()}
+    pairs = (*BY_KIND, *BY_KIND.values())
+    return {name: one for name, one in found.items() if not name.startswith("_") or name in pairs}
 
 
 def shape(function: object) -> str:
@@ -35,6 +36,8 @@ def test_the_faces_of_a_system_are_twins(system):
             assert isinstance(twin, property)
             continue
         assert shape(function) == shape(twin), name
+        assert inspect.getdoc(function), name
+        assert "Flow" not in str(inspect.signature(function)), name
         local = name == "require_permission"
         asynchronous = inspect.iscoroutinefunction(twin) or inspect.isasyncgenfunction(twin)
         assert asynchronous is not local, name

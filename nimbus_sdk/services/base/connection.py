@@ -1,4 +1,4 @@
-"""What every conversation with a system needs: its base URL, the key, one way to ask."""
+"""The connection to a service: its base URL, the key in use, and one way to send a request."""
 
 from __future__ import annotations
 
@@ -10,38 +10,39 @@ from urllib.parse import unquote
 
 from nimbus_sdk.config.keys import raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.errors import ConfigurationError, NimbusError
-from nimbus_sdk.services.base.key_lookup import FoundKey, find_key
-from nimbus_sdk.services.base.key_slot import Slot
-from nimbus_sdk.services.base.service import System
-from nimbus_sdk.services.base.service_key import GivenKey, ServiceKey
+from nimbus_sdk.errors import ApiError, ConfigurationError, NimbusError
+from nimbus_sdk.services.base import key_lookup
+from nimbus_sdk.services.base.key_lookup import FoundKey
+from nimbus_sdk.services.base.key_slot import KeySlot
+from nimbus_sdk.services.base.service import Service
+from nimbus_sdk.services.base.service_key import ParsedServiceKey, ServiceKey
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, run_blocking, send
-from nimbus_sdk.transport.status import raise_for_status
 
 Params: TypeAlias = Mapping[str, "str | int | float | bool | None"]
-"""A query; values of None are left out."""
+"""A query; values of None are omitted."""
 
-# RFC 9110, 9.2.2: carried out twice they do what they do once, so a lost answer may be asked for again.
+# RFC 9110, 9.2.2: sent twice they do what they do once, so they may be repeated after a lost response.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _METHODS = _IDEMPOTENT | {"POST", "PATCH"}
-_LONGEST_PATH = 2048
-# Refusals that tell the service's time as well as a success does: expiry is judged by it.
-_TELLING = frozenset({401, 403})
+_MAX_PATH_LENGTH = 2048
+# Refusals carry the service's time as a success does; expiry is judged by it.
+_WITH_CLOCK = frozenset({401, 403})
 
 
-class Link:
-    """One system, one base URL, one key; no I/O happens here.
-
-    ``clock_offset`` is the seconds by which the system's clock is ahead of this machine's, as its last answer
-    told, or None.
+class Connection:
+    """One service, one base URL, one key; does no I/O itself.
 
     Args:
-        system: Whom it leads to.
-        given: The caller's own key, from :meth:`System.read_key`.
-        base_url: From the environment, or the system's own, where left out. Where none of them is there,
-            all works that needs no service.
+        service: The service.
+        given: The caller's own key, from :meth:`Service.parse_key`.
+        base_url: From the environment, else the service's own, if omitted. If there is none, all works that
+            needs no service.
         timeout: Seconds for one call, retries included.
         profile: Whose stored key.
+
+    Attributes:
+        clock_offset: Seconds by which the service's clock is ahead of this machine's, by its last response,
+            or None.
 
     Raises:
         InvalidKeyFormatError: The text that was given is no key.
@@ -50,16 +51,16 @@ class Link:
 
     def __init__(
         self,
-        system: System,
-        given: GivenKey,
+        service: Service,
+        given: ParsedServiceKey,
         *,
         base_url: str | None = None,
         timeout: float | None = None,
         profile: str | None = None,
     ) -> None:
-        self.system = system
+        self.service = service
         self.settings = Settings.load(timeout=timeout, profile=profile)
-        self._base = system.known_base_url(base_url)
+        self._base = service.find_base_url(base_url)
         self.clock_offset: float | None = None
         self._found: FoundKey | None = None
         key = raise_if_invalid(given)
@@ -67,58 +68,53 @@ class Link:
             self._found = FoundKey(key, "argument", "the argument")
 
     @property
-    def slot(self) -> Slot:
-        """Where the system's key is stored."""
-        return Slot.of(self.settings, self.system)
+    def slot(self) -> KeySlot:
+        """Where the service's key is stored."""
+        return KeySlot.of(self.settings, self.service)
 
     @property
     def base(self) -> str:
         """The base URL.
 
         Raises:
-            ConfigurationError: None was given, and the system has none of its own.
+            ConfigurationError: None was given, and the service has none of its own.
         """
-        return self.system.base_url(None) if self._base is None else self._base
+        return self.service.base_url(None) if self._base is None else self._base
 
     @property
     def origin(self) -> str:
-        """The one scheme, host and port that may see the key.
+        """The one scheme, host and port that the key may be sent to.
 
         Raises:
             ConfigurationError: As for :attr:`base`.
         """
         return origin(self.base)
 
-    def found(self) -> FoundKey:
-        """The key in use and where it is from; blocking, since the store may have to be asked.
+    def find_key(self) -> FoundKey:
+        """Return the key in use and where it is from; blocking, since the store may have to be read.
 
         Raises:
             MissingKeyError: No source has one; see :func:`nimbus_sdk.services.base.key_lookup.find_key`.
         """
         if self._found is None:
-            self._found = find_key(self.slot, self.base)
+            self._found = key_lookup.find_key(self.slot, self.base)
         return self._found
 
-    def look_again(self) -> None:
+    def forget_stored_key(self) -> None:
         """Forget a key that came from the store: another process may have replaced it."""
         if self._found is not None and self._found.source == "store":
             self._found = None
 
-    def adopt(self, key: ServiceKey, source: str) -> None:
+    def use_key(self, key: ServiceKey, source: str) -> None:
         """Use another key from now on."""
         self._found = FoundKey(key, source, "this client")
 
-    def shadow(self, fingerprint: str) -> str:
-        """The source that comes before the store and names another key than this one; empty where none does.
+    def overriding_source(self, fingerprint: str) -> str:
+        """The source that comes before the store and names another key than this one; empty if there is none.
 
-        The caller's own argument is passed over: the next process has it no more.
+        The caller's own argument does not count: the next process does not have it.
         """
-        without_store = replace(self.slot, settings=replace(self.slot.settings, credential_store="none"))
-        try:
-            found = find_key(without_store, "")
-        except NimbusError:
-            return ""
-        return "" if found.key.fingerprint == fingerprint else found.location
+        return key_lookup.overriding_source(self.slot, fingerprint)
 
     def exchange(
         self,
@@ -131,7 +127,7 @@ class Link:
         request_id: str | None = None,
         key: ServiceKey | None = None,
     ) -> Flow[Response]:
-        """Ask once, with the retries that the method allows.
+        """Send a request and return the response, with the retries that the method allows.
 
         Args:
             method: HTTP method.
@@ -139,62 +135,61 @@ class Link:
             params: Query.
             json: Body; None sends none.
             headers: Further headers.
-            request_id: For ``X-Request-ID``; a new one where left out.
+            request_id: For ``X-Request-ID``; a new one if omitted.
             key: Instead of the key in use.
 
         Raises:
             ConfigurationError: Method, path or request id cannot be used.
-            NimbusError: The system refused, or nothing came back; with this system's own advice.
+            NimbusError: The service refused, or no response came; with the hints of this service.
         """
-        step = Request(
-            name=f"the {self.system.name} call",
-            method=checked_method(method),
-            url=f"{self.base}{checked_path(path)}",
-            headers={**(headers or {}), "X-Request-ID": request_id_of(request_id)},
+        request = Request(
+            name=f"the {self.service.name} call",
+            method=normalize_method(method),
+            url=f"{self.base}{validate_path(path)}",
+            headers={**(headers or {}), "X-Request-ID": choose_request_id(request_id)},
             params={name: _text(value) for name, value in (params or {}).items()},
             json=json,
-            repeatable=checked_method(method) in _IDEMPOTENT,
-            accept=_TELLING,
+            repeatable=normalize_method(method) in _IDEMPOTENT,
         )
         if key is None:
-            key = (yield from run_blocking(self.found)).key
-        return (yield from self._sent(replace(step, auth=self._header(key))))
-
-    def _sent(self, step: Request) -> Flow[Response]:
+            key = (yield from run_blocking(self.find_key)).key
+        auth = HeaderAuth(self.service.header, key.reveal(), self.origin, self.service.prefix)
         try:
-            answer = yield from send(step)
-            if answer.clock_offset is not None:
-                self.clock_offset = answer.clock_offset
-            return raise_for_status(replace(step, accept=frozenset()), answer)
+            response = yield from send(replace(request, auth=auth))
         except NimbusError as error:
-            self.system.advise(error)
+            if isinstance(error, ApiError) and error.status in _WITH_CLOCK:
+                self._set_clock(error.clock_offset)
+            self.service.set_hint(error)
             raise
+        self._set_clock(response.clock_offset)
+        return response
 
-    def _header(self, key: ServiceKey) -> HeaderAuth:
-        return HeaderAuth(self.system.header, key.reveal(), self.origin, self.system.prefix)
+    def _set_clock(self, offset: float | None) -> None:
+        if offset is not None:
+            self.clock_offset = offset
 
     def __repr__(self) -> str:
         masked = None if self._found is None else self._found.key.masked
         return f"base_url={self._base!r}, api_key={masked!r}"
 
 
-def content(answer: Response) -> object:
-    """The parsed JSON of an answer; None where it is empty.
+def parse_content(response: Response) -> object:
+    """The parsed JSON of a response; None if it is empty.
 
     Raises:
         ResponseFormatError: It is something else.
     """
-    return answer.json() if answer.body.strip() else None
+    return response.json() if response.body.strip() else None
 
 
-def checked_path(path: str) -> str:
-    """A path that stays below the base URL and carries no query, which would end up in logs.
+def validate_path(path: str) -> str:
+    """Return a path that stays below the base URL and carries no query, which would end up in logs.
 
     Raises:
         ConfigurationError: It does not.
 
     Example:
-        >>> checked_path("/orders/17")
+        >>> validate_path("/orders/17")
         '/orders/17'
     """
     if not path.startswith("/") or "?" in path or "#" in path:
@@ -202,8 +197,8 @@ def checked_path(path: str) -> str:
             "The path must start with a slash, and have no query in it.",
             hint='Write request("GET", "/orders", params={"page": 2}); the base URL is the client\'s.',
         )
-    steps = unquote(path).replace("\\", "/").split("/")
-    if len(path) > _LONGEST_PATH or not unquote(path).isprintable() or {".", ".."} & set(steps):
+    segments = unquote(path).replace("\\", "/").split("/")
+    if len(path) > _MAX_PATH_LENGTH or not unquote(path).isprintable() or {".", ".."} & set(segments):
         raise ConfigurationError(
             "The path has a dot segment or a control character, or is too long.",
             hint="Give the path as the service documents it; quote parts that come from elsewhere.",
@@ -211,8 +206,8 @@ def checked_path(path: str) -> str:
     return path
 
 
-def request_id_of(given: str | None) -> str:
-    """The caller's request id, or a new one.
+def choose_request_id(given: str | None) -> str:
+    """Return the caller's request id, or a new one.
 
     Raises:
         ConfigurationError: It is not 1 to 128 visible characters.
@@ -222,28 +217,28 @@ def request_id_of(given: str | None) -> str:
     if not 0 < len(given) <= 128 or not all("!" <= letter <= "~" for letter in given):
         raise ConfigurationError(
             "A request id is 1 to 128 visible ASCII characters.",
-            hint="Leave request_id out to get a new one.",
+            hint="Omit request_id to get a new one.",
         )
     return given
 
 
-def checked_method(method: str) -> str:
-    """The method as it is sent.
+def normalize_method(method: str) -> str:
+    """Return an HTTP method as it is sent.
 
     Raises:
-        ConfigurationError: It is none that can be.
+        ConfigurationError: It cannot be sent.
 
     Example:
-        >>> checked_method("get")
+        >>> normalize_method("get")
         'GET'
     """
-    known = method.strip().upper()
-    if known not in _METHODS:
+    normalized = method.strip().upper()
+    if normalized not in _METHODS:
         raise ConfigurationError(
             f"{method[:20]!r} is no HTTP method that can be sent.",
             hint=f"One of {', '.join(sorted(_METHODS))}.",
         )
-    return known
+    return normalized
 
 
 def _text(value: str | int | float | bool | None) -> str | None:

@@ -1,28 +1,31 @@
-"""Where a system's key comes from: the argument, the environment, the nearest ``.env``, the store."""
+"""Finding a service's key: in the environment, the nearest ``.env``, the credential store."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from nimbus_sdk.config.dotenv import dotenv_values
-from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, MissingKeyError
-from nimbus_sdk.services.base.key_slot import Slot
-from nimbus_sdk.services.base.service import System
-from nimbus_sdk.services.base.service_key import GivenKey, ServiceKey
+from nimbus_sdk.errors import (
+    ConfigurationError,
+    CredentialStoreError,
+    InvalidKeyFormatError,
+    MissingKeyError,
+    NimbusError,
+)
+from nimbus_sdk.services.base.key_slot import KeySlot
+from nimbus_sdk.services.base.service_key import ServiceKey
 
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """The key that counts, and where it is from.
+    """A key, and where it is from.
 
     Attributes:
         key: The key; it masks itself.
         source: ``argument``, ``environment``, ``dotenv`` or ``store``.
-        location: The exact place, in words.
+        location: The exact place, for messages.
     """
 
     key: ServiceKey
@@ -30,82 +33,82 @@ class FoundKey:
     location: str
 
 
-def find_key(slot: Slot, base: str, given: GivenKey = None) -> FoundKey:
-    """The key that counts: the first source that has one. A stored key goes only where it was found valid.
+def find_key(slot: KeySlot, base_url: str) -> FoundKey:
+    """Return the key of the first source that has one. A stored key is for the origin that accepted it alone.
 
     Args:
-        slot: Where the system's key is stored.
-        base: The base URL that the key would go to.
-        given: The caller's own argument, from :meth:`System.read_key`.
+        slot: Where the service's key is stored.
+        base_url: The base URL that the key would be sent to.
 
     Raises:
-        InvalidKeyFormatError: The first source that has something has no key. The message names it.
+        InvalidKeyFormatError: The first source that has a text has no key. The message names it.
         CredentialStoreError: The store that should have the key cannot be read.
         MissingKeyError: No source has one.
     """
-    for source, location, look in _cheap_sources(slot.system, slot.settings, given):
-        key = look()
+    for source, location, text in _texts(slot):
+        key = slot.service.parse_key(text)
+        text = None
         if isinstance(key, InvalidKeyFormatError):
             raise InvalidKeyFormatError(f"{location}: {key.message}", hint=key.hint)
         if key is not None:
             return FoundKey(key, source, location)
-    return _stored(slot, base)
+    return _find_stored_key(slot, base_url)
 
 
-def _cheap_sources(
-    system: System, settings: Settings, given: GivenKey
-) -> Iterator[tuple[str, str, Callable[[], GivenKey]]]:
-    yield "argument", "the argument", lambda: given
-    for variable in system.key_variables:
-        location = f"{variable} in the environment"
-        yield "environment", location, partial(_in_environment, system, variable)
-    if settings.dotenv is not None:
-        for variable in system.key_variables:
-            location = f"{variable} in {settings.dotenv}"
-            yield "dotenv", location, partial(_in_dotenv, system, variable, settings.dotenv)
-
-
-def _in_environment(system: System, variable: str) -> GivenKey:
-    return system.read_key(_filled(os.environ.get(variable)))
-
-
-def _in_dotenv(system: System, variable: str, path: str) -> GivenKey:
+def overriding_source(slot: KeySlot, fingerprint: str) -> str:
+    """The source that comes before the store and names another key than this one; empty if there is none."""
+    without_store = replace(slot, settings=replace(slot.settings, credential_store="none"))
     try:
-        values = dotenv_values(path, variable)
+        found = find_key(without_store, "")
+    except NimbusError:
+        return ""
+    return "" if found.key.fingerprint == fingerprint else found.location
+
+
+def _texts(slot: KeySlot) -> Iterator[tuple[str, str, str | None]]:
+    variables, dotenv = slot.service.key_variables, slot.settings.dotenv
+    for variable in variables:
+        yield "environment", f"{variable} in the environment", _none_if_blank(os.environ.get(variable))
+    if dotenv is not None:
+        for variable in variables:
+            yield "dotenv", f"{variable} in {dotenv}", _none_if_blank(_read_dotenv(dotenv, variable))
+
+
+def _read_dotenv(path: str, variable: str) -> str | None:
+    try:
+        return dotenv_values(path, variable).get(variable)
     except ConfigurationError as error:
-        fault = ConfigurationError(error.message)
-    else:
-        return system.read_key(_filled(values.get(variable)))
-    # A new error, raised here: the traceback of that one carries the content of the file.
-    raise fault
+        problem = ConfigurationError(error.message)
+    # A new error, raised here: the traceback of the first one carries the content of the file.
+    raise problem
 
 
-def _filled(text: str | None) -> str | None:
-    # CI systems and compose files set a variable to nothing where its secret is not there.
+def _none_if_blank(text: str | None) -> str | None:
+    # CI systems and compose files set a variable to nothing if its secret is missing.
     return text if text and text.strip() else None
 
 
-def _stored(slot: Slot, base: str) -> FoundKey:
-    system = slot.system
+def _find_stored_key(slot: KeySlot, base_url: str) -> FoundKey:
+    service = slot.service
     hint = (
-        f"Give api_key=…, set {system.key_variable}, or run `{system.save_command}`; keys are made in "
-        f"{system.portal}."
+        f"Give api_key=…, set {service.key_variable}, or run `{service.save_command}`; keys are made in "
+        f"{service.portal}."
     )
     if slot.settings.credential_store == "none":
-        raise MissingKeyError(f"No {system.name} key was found.", hint=hint)
+        raise MissingKeyError(f"No {service.name} key was found.", hint=hint)
     try:
         stored = slot.read()
     except CredentialStoreError as error:
-        error.hint = f"{error.hint} {system.key_variable} gives the key as well."
+        error.hint = f"{error.hint} {service.key_variable} gives the key as well."
         raise
     if stored.key is None:
-        why = f" {stored.trouble}" if stored.trouble else ""
-        raise MissingKeyError(f"No {system.name} key was found.{why}", hint=hint)
-    withheld = stored.withheld_from(base)
+        why = f" {stored.problem}" if stored.problem else ""
+        raise MissingKeyError(f"No {service.name} key was found.{why}", hint=hint)
+    withheld = stored.withheld_from(base_url)
     if withheld is not None:
         raise MissingKeyError(
-            f"No {system.name} key was found. The stored key {stored.key.masked} ({stored.location}) was not "
-            f"used: {withheld}.",
+            f"No {service.name} key was found. The stored key {stored.key.masked} ({stored.location}) was "
+            f"not used: {withheld}.",
             hint=hint,
         )
     return FoundKey(stored.key, "store", stored.location)

@@ -12,9 +12,7 @@ from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.storage import credentials
 from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice, StoredKey
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.flow import Flow, run_blocking, sleep
-
-_POLL_SECONDS = 0.1
+from nimbus_sdk.transport.flow import Flow, sleep_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +43,7 @@ class KeySlot:
     @property
     def has_metadata(self) -> bool:
         """Whether a key may be there; asks no store, since no key is there without its metadata."""
-        return os.path.exists(self.settings.paths.key_card)
+        return os.path.exists(self.settings.paths.key_metadata)
 
     def read(self) -> StoredKey[ServiceKey]:
         """The key that is there, and where it may be sent.
@@ -109,15 +107,12 @@ def acquire_lock(lock: Lock, *, seconds: float, busy: str) -> Flow[None]:
     Raises:
         ConfigurationError: Another process holds it, or it cannot be made.
     """
-    for poll in range(max(1, round(seconds / _POLL_SECONDS))):
-        if poll:
-            yield from sleep(_POLL_SECONDS)
-        try:
-            if (yield from run_blocking(lock.try_acquire)):
-                return
-        except OSError as error:
-            raise ConfigurationError(
-                f"The lock {lock.path} cannot be made ({error.strerror or error}).",
-                hint="Check free space and permissions of its folder, or set NIMBUS_SDK_HOME.",
-            ) from None
-    raise ConfigurationError(busy, hint="Run it again when it is done.")
+    try:
+        yield from sleep_between(lock.retries(seconds))
+    except TimeoutError:
+        raise ConfigurationError(busy, hint="Run it again when it is done.") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"The lock {lock.path} cannot be made ({error.strerror or error}).",
+            hint="Check free space and permissions of its folder, or set NIMBUS_SDK_HOME.",
+        ) from None

@@ -1,4 +1,4 @@
-"""A key of one of the further systems: opaque text or a JSON Web Token, and masked like every key."""
+"""A key of one of the further services: opaque text or a JSON Web Token, masked like every key."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TypeAlias
 from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY, PREFIXES
 from nimbus_sdk.errors import InvalidKeyFormatError
 
-LONGEST = 8192
-_LONG_ENOUGH_TO_SHOW = 20
+MAX_LENGTH = 8192
+_MIN_LENGTH_TO_SHOW = 20
 Check: TypeAlias = Callable[[str], "str | None"]
 
 
@@ -33,13 +33,13 @@ class ServiceKey:
         self.fingerprint = sha256(text.encode("utf-8")).hexdigest()[:12]
 
     def reveal(self) -> str:
-        """The whole key, for the one request header that carries it."""
+        """Return the whole key, for the one request header that carries it."""
         return self._text
 
     @property
     def masked(self) -> str:
-        """What people may see: the first four and last four characters, nothing of a short key."""
-        if len(self._text) < _LONG_ENOUGH_TO_SHOW:
+        """The first four and last four characters; nothing of a short key."""
+        if len(self._text) < _MIN_LENGTH_TO_SHOW:
             return "…"
         return f"{self._text[:4]}…{self._text[-4:]}"
 
@@ -60,44 +60,44 @@ class ServiceKey:
         raise TypeError("A ServiceKey is not pickled: a pickle would carry the whole key.")
 
 
-GivenKey: TypeAlias = ServiceKey | InvalidKeyFormatError | None
+ParsedServiceKey: TypeAlias = ServiceKey | InvalidKeyFormatError | None
 
 
-def received_key(text: str | None, name: str, check: Check) -> GivenKey:
-    """What a person handed over: a key, the fault with it, or nothing.
+def parse_service_key(text: str | None, name: str, check: Check) -> ParsedServiceKey:
+    """Parse a key: return it, the error with it, or None for None.
 
-    The fault is returned and not raised, so that the caller can drop the text first: a traceback shows
-    the arguments of every function that it passed through.
+    The error is returned and not raised, so that the caller can drop the text first: a traceback shows the
+    arguments of every function that it passed through.
 
     Args:
-        text: The key; white space, line breaks and quotes around it are dropped.
-        name: The system it is for, in messages.
-        check: Says what is wrong with a key of this system, or None.
+        text: The key; white space, line breaks and quotes around it are removed.
+        name: The service it is for, in messages.
+        check: Returns what is wrong with a key of this service, or None.
 
     Example:
-        >>> print(received_key("Bearer abc", "Nexus", lambda text: None).message)
+        >>> print(parse_service_key("Bearer abc", "Nexus", lambda text: None).message)
         This is not a Nexus key: it starts with 'Bearer '; give the key alone.
-        >>> received_key(" abcdefghijklmnopqrstuvwxyz\\n", "Nexus", lambda text: None)
+        >>> parse_service_key(" abcdefghijklmnopqrstuvwxyz\\n", "Nexus", lambda text: None)
         ServiceKey('abcd…wxyz')
     """
     if text is None:
         return None
     stripped = text.strip(PASTED_AROUND_A_KEY)
-    fault = _fault(stripped) or check(stripped)
-    if fault is None:
+    problem = _problem(stripped) or check(stripped)
+    if problem is None:
         return ServiceKey(stripped)
-    return InvalidKeyFormatError(f"This is not a {name} key: {fault}.", hint="Copy the key again, whole.")
+    return InvalidKeyFormatError(f"This is not a {name} key: {problem}.", hint="Copy the key again, whole.")
 
 
-def _fault(text: str) -> str | None:
+def _problem(text: str) -> str | None:
     if not text:
         return "it is empty"
     if text.lower().startswith("bearer") and text[6:7].isspace():
         return "it starts with 'Bearer '; give the key alone"
     if text.startswith(PREFIXES):
         return "it is a key of the Nimbus BCI API, which is for that API alone"
-    if len(text) > LONGEST:
-        return f"it has {len(text)} characters, more than {LONGEST}"
+    if len(text) > MAX_LENGTH:
+        return f"it has {len(text)} characters, more than {MAX_LENGTH}"
     if not all("!" <= letter <= "~" for letter in text):
         return "there is white space, or a letter that no key has, in the middle of it"
     return None

@@ -1,11 +1,11 @@
-"""NeuroAI: the whole life of its keys, as flows.
+"""The NeuroAI calls as flows.
 
 Source: the section "Endpoints Summary" of the NeuroAI documentation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
@@ -23,18 +23,19 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
     ServerError,
 )
-from nimbus_sdk.services.base.connection import Link, Params, content
-from nimbus_sdk.services.base.service import System
+from nimbus_sdk.services.base.connection import Connection, Params, parse_content
+from nimbus_sdk.services.base.key_slot import acquire_lock
+from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
-from nimbus_sdk.services.neuroai import wire as wire
-from nimbus_sdk.services.neuroai.models import IssuedKey, KeyCheck, KeyInfo
-from nimbus_sdk.services.neuroai.secrets import is_secret, kept, never_arrived, unresolved
-from nimbus_sdk.services.rotation import stored_key
+from nimbus_sdk.services.neuroai import wire
+from nimbus_sdk.services.neuroai.models import KEEP, IssuedKey, Keep, KeyCheck, KeyInfo, KeyType, RateLimit
+from nimbus_sdk.services.neuroai.secrets import answer_lost, is_secret, save_secret, was_never_sent
+from nimbus_sdk.services.rotation import flow as stored_keys
+from nimbus_sdk.services.rotation.state import StoredKeys
 from nimbus_sdk.storage.credentials import MemoryStore
-from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.flow import Flow, Response, run_blocking, sleep
+from nimbus_sdk.transport.flow import Flow, Response, run_blocking
 
-NEUROAI = System(
+NEUROAI = Service(
     name="NeuroAI",
     entry="neuroai",
     key_variable="NEUROAI_API_KEY",
@@ -44,140 +45,214 @@ NEUROAI = System(
     header="Authorization",
     prefix="Bearer ",
 )
-_SLACK = timedelta(seconds=2)
-"""Times on the wire may be cut to whole seconds, and the clock's offset is no better."""
+_CLOCK_TOLERANCE = timedelta(seconds=2)
+"""Times on the wire may be cut to whole seconds, and the clock's offset is as inexact."""
 
-_MOST_DAYS = 36_500
-_LOCK_POLL_SECONDS = 0.1
-_LOCK_POLLS = 300
+ROTATION_DAYS = 90.0
+_MAX_DAYS = 36_500
+_LOCK_SECONDS = 30.0
 
 
-class Conversations:
-    """What both clients say."""
+class NeuroAIFlows:
+    """The calls of both clients."""
 
-    def __init__(self, link: Link) -> None:
-        self.link = link
-        self._own: tuple[ServiceKey, str] | None = None
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._own_id: tuple[ServiceKey, str] | None = None
 
     def request(
-        self, method: str, path: str, params: Params | None, json: object, request_id: str | None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: object = None,
+        request_id: str | None = None,
     ) -> Flow[object]:
-        """Call a resource; see ``NeuroAI.request``."""
-        answer = yield from self.link.exchange(method, path, params=params, json=json, request_id=request_id)
-        return content(answer)
+        """Call a resource that has no method here; return the parsed JSON, None if the response is empty."""
+        response = yield from self.connection.exchange(
+            method, path, params=params, json=json, request_id=request_id
+        )
+        return parse_content(response)
 
     def verify(self) -> Flow[KeyCheck]:
-        """Ask whether the key in use is valid, and which one it is."""
-        answer = yield from self.link.exchange("GET", wire.VERIFY)
-        valid, key = wire.verified(answer)
+        """Return what the key in use is. Raises ``InvalidKeyError`` or ``KeyExpiredError``."""
+        response = yield from self.connection.exchange("GET", wire.VERIFY)
+        valid, key = wire.parse_verification(response)
         if not valid:
-            raise InvalidKeyError("NeuroAI says that this key is not valid.", status=answer.status)
-        self._own = None if key is None else ((yield from run_blocking(self.link.found)).key, key.id)
+            raise InvalidKeyError("NeuroAI says that this key is not valid.", status=response.status)
+        used = (yield from run_blocking(self.connection.find_key)).key
+        self._own_id = None if key is None else (used, key.id)
         return KeyCheck(key=key)
 
     def save_key(self) -> Flow[str]:
-        """Store the key in use, once it was found valid."""
+        """Store the key in use, once it was found valid, and return the store's name."""
         yield from self.verify()
-        return (yield from stored_key.save(self.link))
+        return (yield from stored_keys.save_key(self.connection))
 
     def restore_key(self) -> Flow[str]:
-        """Bring back the key that was stored before."""
-        return (yield from stored_key.restore(self.link))
+        """Restore the key that was stored before the present one, and return it masked."""
+        return (yield from stored_keys.restore_key(self.connection))
 
     def forget_key(self) -> Flow[bool]:
-        """Remove the stored key."""
-        return (yield from stored_key.forget(self.link))
+        """Remove the stored key; it stays valid. False if there was none."""
+        return (yield from stored_keys.forget_key(self.connection))
 
-    def page(self, size: int, walk: wire.Walk) -> Flow[tuple[KeyInfo, ...]]:
-        """The next page of the list."""
-        params: Params = {"limit": size, "cursor": walk.cursor}
-        return wire.page((yield from self.link.exchange("GET", wire.KEYS, params=params)), walk)
+    def list_page(self, size: int, pages: wire.Pagination) -> Flow[tuple[KeyInfo, ...]]:
+        """Return the next page of the list."""
+        params: Params = {"limit": size, "cursor": pages.cursor}
+        return wire.parse_page((yield from self.connection.exchange("GET", wire.KEYS, params=params)), pages)
 
     def get_key(self, key_id: str) -> Flow[KeyInfo]:
-        """One key."""
-        return wire.key_info((yield from self._of_key("GET", key_id)))
+        """Return one key. Raises ``KeyNotFoundError``."""
+        return wire.parse_key_info((yield from self._send("GET", key_id)))
 
-    def update_key(self, key_id: str, fields: wire.KeyFields) -> Flow[KeyInfo]:
-        """Change what is set of a key."""
-        return wire.key_info((yield from self._of_key("PATCH", key_id, json=fields.body())))
+    def update_key(
+        self,
+        key_id: str,
+        *,
+        name: str | Keep = KEEP,
+        description: str | Keep | None = KEEP,
+        role: str | Keep | None = KEEP,
+        expires_at: datetime | Keep | None = KEEP,
+        permissions: Iterable[str] | Keep | None = KEEP,
+        referrers: Iterable[str] | Keep | None = KEEP,
+        rate_limit: RateLimit | int | Keep | None = KEEP,
+    ) -> Flow[KeyInfo]:
+        """Change the fields that are given; None empties a field. Raises ``KeyNotFoundError``."""
+        fields = wire.KeyFields(
+            name=name,
+            description=description,
+            role=role,
+            type=KEEP,
+            expires_at=expires_at,
+            permissions=permissions,
+            referrers=referrers,
+            rate_limit=rate_limit,
+        )
+        return wire.parse_key_info((yield from self._send("PATCH", key_id, json=fields.body())))
 
     def delete_key(self, key_id: str) -> Flow[None]:
-        """End a key for good."""
+        """Delete a key for good. Raises ``KeyNotFoundError``."""
         try:
-            yield from self._of_key("DELETE", key_id)
+            yield from self._send("DELETE", key_id)
         except KeyNotFoundError as error:
-            # The first attempt has done it, and only its answer was lost.
+            # The first attempt has deleted it, and only its response was lost.
             if not error.answer_lost:
                 raise
         except InvalidKeyError as error:
-            # A key that ends itself: the answer to the first attempt was lost, and the repeat is refused.
-            was_valid = self._own == ((yield from run_blocking(self.link.found)).key, key_id)
+            # A key that deletes itself: the first response was lost, and the repeat is refused.
+            was_valid = self._own_id == ((yield from run_blocking(self.connection.find_key)).key, key_id)
             if not was_valid or error.code is None:
                 error.hint = f"If it is the key in use that was to be deleted, it has ended. {error.hint}"
                 raise
 
-    def create_key(self, fields: wire.KeyFields, save: bool) -> Flow[IssuedKey]:
-        """Make a key; a lost answer is looked for in the list before anything is sent again."""
-        body = fields.body()
-        stored = (yield from self._stored()) if save else None
-        began, may_send_again = datetime.now(UTC), True
+    def create_key(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        role: str | None = None,
+        type: str = KeyType.PERSONAL,
+        expires_at: datetime | None = None,
+        permissions: Iterable[str] | None = None,
+        referrers: Iterable[str] | None = None,
+        rate_limit: RateLimit | int | None = None,
+        save: bool = False,
+    ) -> Flow[IssuedKey]:
+        """Make a key; only this result has its secret. After a lost response nothing is repeated blindly.
+
+        Args:
+            role: Such as ``Role.VIEWER``; any other text is sent as it is.
+            type: Such as ``KeyType.SERVICE``.
+            expires_at: With its time zone; None is never.
+            permissions: Custom ones instead of the role's.
+            referrers: Domains and IP addresses it may be used from; None is anywhere.
+            rate_limit: A number is requests a minute.
+            save: Store it as this profile's NeuroAI key; :meth:`restore_key` brings the one before back.
+
+        Raises:
+            AnswerLostError: The key was made, or may have been, and its secret was lost on the way.
+        """
+        body = wire.KeyFields(
+            name=name,
+            description=wire.keep_if_none(description),
+            role=wire.keep_if_none(role),
+            type=type,
+            expires_at=wire.keep_if_none(expires_at),
+            permissions=wire.keep_if_none(permissions),
+            referrers=wire.keep_if_none(referrers),
+            rate_limit=wire.keep_if_none(rate_limit),
+        ).body()
+        stored = (yield from self._stored_key()) if save else None
+        began, may_repeat = datetime.now(UTC), True
         while True:
             try:
-                answer = yield from self.link.exchange("POST", wire.KEYS, json=body)
-                info, secret = wire.issued(answer, self.link.system, {"name": str(body["name"])})
+                response = yield from self.connection.exchange("POST", wire.KEYS, json=body)
+                info, secret = wire.parse_issued_key(response, self.connection.service, {"name": name})
                 break
             except (NimbusConnectionError, ServerError, ResponseFormatError) as lost:
-                yield from self._check_not_made(str(body["name"]), began, lost)
-                if not may_send_again:
+                yield from self._check_not_made(name, began, lost)
+                if not may_repeat:
                     raise
-                may_send_again = False
-        return (yield from self._handed_over(info, secret, save=save, instead_of=stored))
+                may_repeat = False
+        return (yield from self._hand_over(info, secret, save=save, replaces=stored))
 
-    def rotate_key(self, key_id: str, save: bool) -> Flow[IssuedKey]:
-        """Give a key a new secret; where it is the key in use, the new one is used from now on."""
+    def rotate_key(self, key_id: str, *, save: bool = False) -> Flow[IssuedKey]:
+        """Give a key a new secret; the old one is invalid at once.
+
+        If it is the key in use, this client uses the new secret from now on, and a stored one is replaced.
+
+        Raises:
+            AnswerLostError: The new secret was lost on the way.
+            KeyNotFoundError: There is no such key.
+        """
         own = (yield from self.verify()).key
         is_own = own is not None and own.id == key_id
-        used = yield from run_blocking(self.link.found)
-        # A stored key that was just ended would fail in every other process.
+        used = yield from run_blocking(self.connection.find_key)
+        # A stored key that is no longer valid would fail in every other process.
         save = save or (is_own and used.source == "store")
-        stored = (yield from self._stored()) if save else None
+        stored = (yield from self._stored_key()) if save else None
         known = {"id": key_id, "name": own.name if own is not None and is_own else ""}
         info, secret = yield from self._rotated(key_id, known, is_own=is_own)
         if is_own:
-            self.link.adopt(secret, "store" if used.source == "store" else "argument")
+            self.connection.use_key(secret, "store" if used.source == "store" else "argument")
             stored = None if stored == used.key else stored
-        return (yield from self._handed_over(info, secret, save=save, instead_of=stored))
+        return (yield from self._hand_over(info, secret, save=save, replaces=stored))
 
-    def rotate_if_older_than(self, days: float, key_id: str | None, save: bool) -> Flow[IssuedKey | None]:
-        """Rotate a key whose secret is older than so many days; the key in use where none is named."""
-        if not 0 < days <= _MOST_DAYS:
+    def rotate_if_older_than(
+        self, days: float = ROTATION_DAYS, *, key_id: str | None = None, save: bool = False
+    ) -> Flow[IssuedKey | None]:
+        """Rotate a key if its secret is older, the key in use if none is named; None if it is not."""
+        if not 0 < days <= _MAX_DAYS:
             raise ConfigurationError(
-                f"days must be above 0, and at most {_MOST_DAYS}.", hint="The documentation advises 90."
+                f"days must be above 0, and at most {_MAX_DAYS}.", hint="The documentation advises 90."
             )
-        with Lock(f"{self.link.slot.settings.paths.rotation}.lock") as lock:
-            yield from _taken(lock)
+        with self.connection.slot.lock() as lock:
+            busy = "Another process has been rotating this key for half a minute."
+            yield from acquire_lock(lock, seconds=_LOCK_SECONDS, busy=busy)
             # Another process may have rotated the stored key while this one waited.
-            self.link.look_again()
-            checked = yield from self.verify()
-            info = checked.key if key_id is None else (yield from self.get_key(key_id))
+            self.connection.forget_stored_key()
+            check = yield from self.verify()
+            info = check.key if key_id is None else (yield from self.get_key(key_id))
             if info is None or info.secret_since is None:
                 raise ResponseFormatError(
-                    "NeuroAI does not tell since when this key has had its secret.",
+                    "NeuroAI does not say since when this key has had its secret.",
                     hint="Rotate it by its id: rotate_key(key_id).",
                 )
             if self._now() - info.secret_since < timedelta(days=days):
                 return None
-            return (yield from self.rotate_key(info.id, save))
+            return (yield from self.rotate_key(info.id, save=save))
 
-    def _of_key(self, method: str, key_id: str, action: str = "", json: object = None) -> Flow[Response]:
+    def _send(self, method: str, key_id: str, action: str = "", json: object = None) -> Flow[Response]:
         path = wire.key_path(key_id, action)
         # In a URL, a key would end up in the logs of everyone on the way.
-        if is_secret(key_id.strip(), (yield from run_blocking(self.link.found)).key):
+        if is_secret(key_id.strip(), (yield from run_blocking(self.connection.find_key)).key):
             raise ConfigurationError(
                 "That is a key, and not a key's id; it was not sent.", hint="List the keys to see their ids."
             )
         try:
-            return (yield from self.link.exchange(method, path, json=json))
+            return (yield from self.connection.exchange(method, path, json=json))
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -191,98 +266,82 @@ class Conversations:
         raise missing
 
     def _check_not_made(self, name: str, began: datetime, lost: NimbusError) -> Flow[None]:
-        """Come back only where the lost request has made no key and will make none."""
-        if never_arrived(lost):
+        """Return only if the lost request has made no key and will make none."""
+        if was_never_sent(lost):
             raise lost
         try:
-            made = yield from self._made_since(name, began)
+            made = yield from self._find_made_since(name, began)
         except NimbusError as error:
             raise AnswerLostError(
-                f"The answer to the creation of {name!r} was lost ({lost.message}), and the list of keys "
+                f"The response to the creation of {name!r} was lost ({lost.message}), and the list of keys "
                 f"cannot be read ({error.message}), so nobody knows whether it was made.",
-                hint="Look at the list before you try again.",
+                hint="Check the list before you try again.",
             ) from None
         if made or isinstance(lost, NimbusTimeoutError):
-            raise unresolved(name, made, lost)
+            raise answer_lost(name, made, lost)
 
-    def _made_since(self, name: str, began: datetime) -> Flow[tuple[str, ...]]:
-        found: list[str] = []
-        walk = wire.Walk()
-        while not walk.ended:
-            keys = yield from self.page(100, walk)
-            since = began + self._clock_offset - _SLACK
-            found += [key.id for key in keys if key.name == name and (key.created_at or since) >= since]
-        return tuple(found)
+    def _find_made_since(self, name: str, began: datetime) -> Flow[tuple[str, ...]]:
+        ids: list[str] = []
+        pages = wire.Pagination()
+        while not pages.ended:
+            keys = yield from self.list_page(100, pages)
+            since = began + self._clock_offset - _CLOCK_TOLERANCE
+            ids += [key.id for key in keys if key.name == name and (key.created_at or since) >= since]
+        return tuple(ids)
 
     def _rotated(
         self, key_id: str, known: Mapping[str, str], *, is_own: bool
     ) -> Flow[tuple[KeyInfo, ServiceKey]]:
         lost: NimbusError
         try:
-            answer = yield from self._of_key("POST", key_id, "/rotate", json={})
-            return wire.issued(answer, self.link.system, known)
+            response = yield from self._send("POST", key_id, "/rotate", json={})
+            return wire.parse_issued_key(response, self.connection.service, known)
         except (NimbusConnectionError, ServerError, ResponseFormatError) as error:
             lost = error
-            if never_arrived(error):
+            if was_never_sent(error):
                 raise
         try:
-            # A second rotation ends the secret that the lost answer carried, which nobody has.
+            # A second rotation invalidates the secret in the lost response, which nobody has.
             if not isinstance(lost, NimbusTimeoutError):
-                answer = yield from self._of_key("POST", key_id, "/rotate", json={})
-                return wire.issued(answer, self.link.system, known)
+                response = yield from self._send("POST", key_id, "/rotate", json={})
+                return wire.parse_issued_key(response, self.connection.service, known)
         except NimbusError as error:
             lost = error
         own = "It is the key in use, so make a new one in the dashboard if the next call is refused."
         raise AnswerLostError(
-            f"The answer to the rotation of {key_id} was lost ({lost.message}); its old secret may be dead.",
+            f"The response to the rotation of {key_id} was lost ({lost.message}); its old secret may be "
+            "invalid.",
             left_behind=(key_id,),
             hint=own if is_own else "Rotate it again: that gives a new secret and ends the one before.",
         )
 
-    def _stored(self) -> Flow[ServiceKey | None]:
-        """What a new secret will be stored in place of; a store that cannot take it makes no secret."""
-        if self.link.settings.credential_store == MemoryStore.name:
+    def _stored_key(self) -> Flow[ServiceKey | None]:
+        """Return the key that a new secret will replace; raise if the store cannot take a secret."""
+        if self.connection.settings.credential_store == MemoryStore.name:
             raise CredentialStoreError(
                 "NIMBUS_SDK_CREDENTIAL_STORE is none: a secret cannot be stored, so none was asked for.",
                 hint="Choose another store, or ask for the secret without storing it.",
             )
-        return (yield from run_blocking(self.link.slot.read)).key
+        return (yield from run_blocking(self.connection.slot.read)).key
 
-    def _handed_over(
-        self, info: KeyInfo, secret: ServiceKey, *, save: bool, instead_of: ServiceKey | None
+    def _hand_over(
+        self, info: KeyInfo, secret: ServiceKey, *, save: bool, replaces: ServiceKey | None
     ) -> Flow[IssuedKey]:
         issued = IssuedKey(info=info, secret=SecretStr(secret.reveal()))
         if not save:
             return issued
-        slot, origin = self.link.slot, self.link.origin
-        # A key that lives on stays at hand; one that this secret has just ended does not.
-        keep = slot.save if instead_of is None else slot.supersede
-        masked = "" if instead_of is None else instead_of.masked
-        return (yield from kept(issued, lambda: keep(secret, origin), replaced=masked))
+        slot, origin = self.connection.slot, self.connection.origin
+        # A replaced key that is still valid stays in the store; one that this secret has replaced does not.
+        store = slot.save if replaces is None else StoredKeys(self.connection).replace
+        masked = "" if replaces is None else replaces.masked
+        return (yield from save_secret(issued, lambda: store(secret, origin), replaced=masked))
 
     @property
     def _clock_offset(self) -> timedelta:
-        return timedelta(seconds=self.link.clock_offset or 0.0)
+        return timedelta(seconds=self.connection.clock_offset or 0.0)
 
     def _now(self) -> datetime:
         return datetime.now(UTC) + self._clock_offset
 
     def __repr__(self) -> str:
-        return repr(self.link)
-
-
-def _taken(lock: Lock) -> Flow[None]:
-    for _ in range(_LOCK_POLLS):
-        try:
-            free = yield from run_blocking(lock.try_acquire)
-        except OSError as error:
-            raise ConfigurationError(
-                f"The lock {lock.path} cannot be made ({error.strerror or error}).",
-                hint="Check the permissions of its folder, or set NIMBUS_SDK_HOME.",
-            ) from None
-        if free:
-            return
-        yield from sleep(_LOCK_POLL_SECONDS)
-    raise ConfigurationError(
-        "Another process has been rotating this key for half a minute.", hint="Run it again when it is done."
-    )
+        return repr(self.connection)

@@ -1,4 +1,4 @@
-"""What NeuroAI's keys are, as values: what is not known yet is a value too.
+"""The data types of NeuroAI's keys; roles, types and permissions may have values that are not known yet.
 
 Source: the sections "API Key Types", "Available Roles" and "Additional Security Measures" of the NeuroAI
 documentation.
@@ -32,7 +32,7 @@ W = TypeVar("W", bound=str)
 
 
 class Role(str):
-    """What a key may do, in one word; ``Role("Auditor")`` is one as well.
+    """The role of a key; ``Role("Auditor")`` is valid as well.
 
     Example:
         >>> Role("api_manager") == Role.API_MANAGER, Role("Auditor").is_known
@@ -46,7 +46,7 @@ class Role(str):
     API_MANAGER: ClassVar[Role]
 
     def __new__(cls, text: str) -> Role:
-        """The role of that name, in whatever case."""
+        """Return the role of that name; case does not matter."""
         return super().__new__(cls, _ROLES.get(_folded(text), text))
 
     @property
@@ -69,7 +69,7 @@ class KeyType(str):
     SERVICE: ClassVar[KeyType]
 
     def __new__(cls, text: str) -> KeyType:
-        """The type of that name, in whatever case."""
+        """Return the type of that name; case does not matter."""
         return super().__new__(cls, _TYPES.get(_folded(text), text))
 
     @property
@@ -100,7 +100,7 @@ KeyType.PERSONAL, KeyType.TEAM, KeyType.SERVICE = KeyType("personal"), KeyType("
 
 
 class Keep(Enum):
-    """For an update: leave a field as it is. None empties it."""
+    """In an update: leave a field as it is. None empties it."""
 
     KEEP = "keep"
 
@@ -133,7 +133,7 @@ def _word(kind: type[W], value: object) -> W:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """So many requests in so many seconds.
+    """A number of requests in a number of seconds.
 
     Raises:
         ConfigurationError: A number is not a whole one above 0.
@@ -149,7 +149,7 @@ class RateLimit:
     def __post_init__(self) -> None:
         if not all(type(number) is int and number > 0 for number in (self.requests, self.per_seconds)):
             raise ConfigurationError(
-                "A rate limit is so many requests in so many seconds, both whole numbers above 0.",
+                "A rate limit is a number of requests in a number of seconds, both whole numbers above 0.",
                 hint="Write RateLimit(60), or RateLimit(1000, per_seconds=3600).",
             )
 
@@ -157,8 +157,8 @@ class RateLimit:
 def _rate_limit(value: object) -> RateLimit | None:
     if value is None or isinstance(value, RateLimit):
         return value
-    told = value if isinstance(value, Mapping) else {"requests": value}
-    requests, seconds = told.get("requests"), told.get("per_seconds", told.get("perSeconds", 60))
+    fields = value if isinstance(value, Mapping) else {"requests": value}
+    requests, seconds = fields.get("requests"), fields.get("per_seconds", fields.get("perSeconds", 60))
     if not (type(requests) is int and requests > 0 and type(seconds) is int and seconds > 0):
         raise ValueError("not a rate limit")
     return RateLimit(requests, seconds)
@@ -167,17 +167,17 @@ def _rate_limit(value: object) -> RateLimit | None:
 _ROLE = PlainValidator(lambda value: None if value is None else _word(Role, value))
 _TYPE = PlainValidator(lambda value: None if value is None else _word(KeyType, value))
 _PERMISSION = PlainValidator(lambda value: _word(Permission, value))
-# After a function of ours a list of JSON is a list of Python's, which is no tuple to a strict model.
+# A strict model takes no list for a tuple once a validator has made a Python value of the JSON.
 _NONE_IS_EMPTY = BeforeValidator(
     lambda value: tuple(value or ()) if value is None or isinstance(value, list) else value
 )
 
 
 class KeyInfo(_Wire):
-    """What NeuroAI tells of a key; never the key itself. Times are UTC, None where it tells none.
+    """The properties of a key; never the key itself. Times are UTC, None if NeuroAI does not give them.
 
-    ``referrers`` are domains and IP addresses it may be used from, none: any. ``key_prefix`` is for people.
-    ``id`` and ``name`` are empty where the answer that brought a new secret did not tell them.
+    ``referrers`` are the domains and IP addresses that it may be used from; if empty, any. ``id`` and
+    ``name`` are empty if the response with a new secret did not have them.
     """
 
     id: Annotated[str, Field(min_length=1, max_length=200)]
@@ -200,20 +200,20 @@ class KeyInfo(_Wire):
 
     @property
     def secret_since(self) -> datetime | None:
-        """Since when its secret is the one it is, or None where the service does not tell."""
+        """When it got its secret, or None if the service does not say."""
         return self.rotated_at or self.created_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedKey:
-    """A key and its secret, which NeuroAI never tells again: this result is the one place that has it.
+    """A key and its secret, which NeuroAI never shows again: only this result has it.
 
     Attributes:
         info: The key.
         secret: The whole secret; ``secret.get_secret_value()`` gives it.
-        saved_in: The credential store that keeps it (``keyring``, ``file``), or None where none was asked to.
-        not_saved: Why a store that was asked to keep it does not; empty where nothing went wrong.
-        replaced: What people may see of another key, in whose place it was stored; empty where of none.
+        saved_in: The credential store that has it (``keyring``, ``file``), or None.
+        not_saved: Why it could not be stored; empty if nothing went wrong.
+        replaced: The stored key that it replaced, masked; empty if there was none.
     """
 
     info: KeyInfo
@@ -224,14 +224,12 @@ class IssuedKey:
 
     @property
     def notice(self) -> str:
-        """What a person must know of it, in words."""
+        """Where the secret is, for people."""
         if self.saved_in is not None:
-            place = (
-                f", in the place of {self.replaced}, which restore-key brings back" if self.replaced else ""
-            )
+            place = f", in place of {self.replaced}, which restore-key brings back" if self.replaced else ""
             return f"The secret is stored ({self.saved_in}){place}; NeuroAI never shows it again."
-        trouble = f" It could not be stored: {self.not_saved}" if self.not_saved else ""
-        return f"The secret is shown this once: keep it now, NeuroAI never shows it again.{trouble}"
+        problem = f" It could not be stored: {self.not_saved}" if self.not_saved else ""
+        return f"The secret is shown only once: save it now, NeuroAI never shows it again.{problem}"
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("An IssuedKey is not pickled: a pickle would carry the whole key.")
@@ -239,10 +237,10 @@ class IssuedKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCheck:
-    """What verification found: the key is valid, else an error would have been raised.
+    """The result of a verification: the key is valid, else an error would have been raised.
 
     Attributes:
-        key: What NeuroAI tells of the key, or None where it tells nothing.
+        key: The key, or None if NeuroAI does not say which one it is.
         valid: Always True.
     """
 

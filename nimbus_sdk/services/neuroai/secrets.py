@@ -1,4 +1,4 @@
-"""Secrets of NeuroAI: one that was just issued is handed over whatever happens; none goes into a URL."""
+"""Secrets of NeuroAI: one that was just issued is never lost, and none is sent in a URL."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from nimbus_sdk.services.neuroai.models import IssuedKey
 from nimbus_sdk.storage.credentials import StoreChoice
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
-_FORM = re.compile(r"[A-Za-z]+[_-]")
-_OF_OTHERS = (*PREFIXES, "eyJ")
+_PREFIX = re.compile(r"[A-Za-z]+[_-]")
+_OTHER_PREFIXES = (*PREFIXES, "eyJ")
 
 
-def kept(issued: IssuedKey, save: Callable[[], StoreChoice], *, replaced: str) -> Flow[IssuedKey]:
-    """Store the secret; gives the key with what became of that, and never an error in its place.
+def save_secret(issued: IssuedKey, save: Callable[[], StoreChoice], *, replaced: str) -> Flow[IssuedKey]:
+    """Store the secret and return the key with the result; an error of the store is part of the result.
 
     Args:
         issued: The key, with its secret.
         save: Stores it; blocking.
-        replaced: What people may see of another key, in whose place it goes.
+        replaced: Another key that it replaces, masked; or empty.
     """
     tried = False
 
@@ -40,14 +40,14 @@ def kept(issued: IssuedKey, save: Callable[[], StoreChoice], *, replaced: str) -
     try:
         return (yield from run_blocking(store))
     except GeneratorExit:
-        # Cancelled before a thread was free. Nobody hears the secret any more, so the store must have it.
+        # Cancelled before a thread was free. Nobody receives the secret any more, so it must be stored.
         if not tried:
             store()
         raise
 
 
 def is_secret(text: str, in_use: ServiceKey) -> bool:
-    """Whether a text in the place of an id is a key: the one in use, one of its form, another service's.
+    """Whether a text that was given as an id is a key: the one in use, one like it, or another service's.
 
     Example:
         >>> in_use = ServiceKey("nai_abcdefghij")
@@ -55,34 +55,34 @@ def is_secret(text: str, in_use: ServiceKey) -> bool:
         (True, False)
     """
     secret = in_use.reveal()
-    form = _FORM.match(secret)
-    alike = form is not None and text.startswith(form[0]) and len(text) == len(secret)
-    return alike or text == secret or text.startswith(_OF_OTHERS)
+    prefix = _PREFIX.match(secret)
+    alike = prefix is not None and text.startswith(prefix[0]) and len(text) == len(secret)
+    return alike or text == secret or text.startswith(_OTHER_PREFIXES)
 
 
-def never_arrived(error: NimbusError) -> bool:
-    """Whether a request that failed has certainly not been carried out."""
+def was_never_sent(error: NimbusError) -> bool:
+    """Whether it is certain that a failed request was not carried out."""
     return isinstance(error, NimbusConnectionError) and not (error.passing and error.sent)
 
 
-def unresolved(name: str, made: tuple[str, ...], lost: NimbusError) -> AnswerLostError:
-    """The error for a creation of which the list does not say enough.
+def answer_lost(name: str, made: tuple[str, ...], lost: NimbusError) -> AnswerLostError:
+    """Return the error for a creation whose outcome the list does not show.
 
     Args:
         name: The key's name.
         made: Ids of the keys in the list that may be it.
-        lost: What came in place of the answer.
+        lost: The error that came instead of the response.
     """
     if not made:
         return AnswerLostError(
             f"NeuroAI did not answer the creation of {name!r} in time. It is not in the list so far, and may "
             f"still be made ({lost.message}).",
-            hint="Look at the list in a minute, before you try again.",
+            hint="Check the list in a minute, before you try again.",
         )
     listed = " or ".join(made)
     return AnswerLostError(
-        f"The answer to the creation of {name!r} was lost ({lost.message}), and with it the secret. The list "
-        f"has a key of that name that is as new: {listed}.",
+        f"The response to the creation of {name!r} was lost ({lost.message}), and with it the secret. The "
+        f"list has a key of that name that is as new: {listed}.",
         left_behind=made,
         hint=f"If it is yours, rotate it for a new secret, rotate_key({made[0]!r}), or delete it.",
     )

@@ -1,4 +1,4 @@
-"""NeuroAI's words on the wire: the one place that knows how a field is spelt.
+"""NeuroAI's wire format: the one place that knows how a field is spelt.
 
 The documentation's samples are missing, so the names are an assumption of this SDK: see
 ``docs/reference/neuroai-wire.md``. Sent in snake_case; read in snake_case and camelCase.
@@ -14,7 +14,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from nimbus_sdk.errors import ConfigurationError, ResponseFormatError
-from nimbus_sdk.services.base.service import System
+from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.neuroai.models import Keep, KeyInfo, RateLimit
 from nimbus_sdk.transport.flow import Response
@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 KEYS = "/v1/api-keys"
 VERIFY = "/v1/auth/verify"
-_WITHIN = ("data", "key", "api_key", "apiKey")
-_SECRET = ("key", "api_key", "apiKey", "secret", "token")
-_LISTED = ("data", "keys", "api_keys", "apiKeys", "items")
-_CURSOR = ("next_cursor", "nextCursor")
-_MOST_PAGES = 10_000
+_ENVELOPES = ("data", "key", "api_key", "apiKey")
+_SECRET_NAMES = ("key", "api_key", "apiKey", "secret", "token")
+_LIST_NAMES = ("data", "keys", "api_keys", "apiKeys", "items")
+_CURSOR_NAMES = ("next_cursor", "nextCursor")
+_MAX_PAGES = 10_000
 
 
 def key_path(key_id: str, action: str = "") -> str:
@@ -45,7 +45,7 @@ def key_path(key_id: str, action: str = "") -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFields:
-    """What may be set of a key; a field that is KEEP is not sent."""
+    """The fields of a key that can be set; one that is KEEP is not sent."""
 
     name: str | Keep
     description: str | Keep | None
@@ -57,157 +57,159 @@ class KeyFields:
     rate_limit: RateLimit | int | Keep | None
 
     def body(self) -> dict[str, object]:
-        """The JSON of a request.
+        """Return the JSON of a request.
 
         Raises:
             ConfigurationError: A value cannot be sent.
         """
-        told = {
-            "name": _named(self.name),
+        values = {
+            "name": _require_name(self.name),
             "description": self.description,
             "role": self.role,
             "type": self.type,
-            "expires_at": _moment(self.expires_at),
-            "permissions": _texts(self.permissions),
-            "referrers": _texts(self.referrers),
-            "rate_limit": _rate(self.rate_limit),
+            "expires_at": _format_time(self.expires_at),
+            "permissions": _list(self.permissions),
+            "referrers": _list(self.referrers),
+            "rate_limit": _format_rate_limit(self.rate_limit),
         }
-        return {name: value for name, value in told.items() if not isinstance(value, Keep)}
+        return {name: value for name, value in values.items() if not isinstance(value, Keep)}
 
 
-def where_given(value: T | None) -> T | Keep:
-    """A field of a new key: one that is None is left out of the request."""
+def keep_if_none(value: T | None) -> T | Keep:
+    """Return a field of a new key; one that is None is not sent."""
     return Keep.KEEP if value is None else value
 
 
-class Walk:
-    """The way through a list, page by page.
+class Pagination:
+    """The position in a list that is read page by page.
 
     Attributes:
-        cursor: Where the next page begins; None at the first one.
-        ended: Whether there is no next page.
+        cursor: Start of the next page; None for the first one.
+        ended: Whether the last page was read.
 
     Example:
-        >>> walk = Walk()
-        >>> walk.turn("page-2"), walk.turn(None), walk.ended
+        >>> pages = Pagination()
+        >>> pages.advance("page-2"), pages.advance(None), pages.ended
         (None, None, True)
     """
 
     def __init__(self) -> None:
         self.cursor: str | None = None
         self.ended = False
-        self._met: set[str] = set()
+        self._seen: set[str] = set()
 
-    def turn(self, cursor: str | None) -> None:
-        """Go on to the page that begins there.
+    def advance(self, cursor: str | None) -> None:
+        """Go on to the page at this cursor; None ends the list.
 
         Raises:
-            ResponseFormatError: That one was there before, or there is no end to them.
+            ResponseFormatError: It was read before, or the list does not end.
         """
         if cursor is None:
             self.ended = True
             return
-        if cursor in self._met or len(self._met) >= _MOST_PAGES:
+        if cursor in self._seen or len(self._seen) >= _MAX_PAGES:
             raise ResponseFormatError(
                 "The service's list of keys has a page that leads to itself, or no end."
             )
-        self._met.add(cursor)
+        self._seen.add(cursor)
         self.cursor = cursor
 
 
-def key_info(answer: Response) -> KeyInfo:
-    """The key that an answer tells of.
+def parse_key_info(response: Response) -> KeyInfo:
+    """Parse the key in a response.
 
     Raises:
-        ResponseFormatError: It tells of none.
+        ResponseFormatError: There is none.
     """
-    return parse_fields(KeyInfo, _without_secret(_key_in(answer.json())))
+    return parse_fields(KeyInfo, _without_secret(_key_in(response.json())))
 
 
-def issued(answer: Response, system: System, known: Mapping[str, str]) -> tuple[KeyInfo, ServiceKey]:
-    """The key that an answer tells of, and its secret. Where there is one, nothing beside it can spoil it.
+def parse_issued_key(
+    response: Response, service: Service, known: Mapping[str, str]
+) -> tuple[KeyInfo, ServiceKey]:
+    """Parse the key in a response, and its secret; a secret is returned whatever is wrong with the rest.
 
     Args:
-        answer: What came.
-        system: How its keys are read.
-        known: ``id`` and ``name``, for an answer that does not tell them; what else does not fit is left out.
+        response: The response.
+        service: Parses the secret.
+        known: ``id`` and ``name``, if the response does not have them; what else does not fit is dropped.
 
     Raises:
         ResponseFormatError: There is no secret in it.
     """
-    secret = _secret(answer, system)
+    secret = _find_secret(response, service)
     if secret is None:
         raise ResponseFormatError("The service's answer has no secret for the key it made.")
-    return _as_far_as_it_fits(_key_in(answer.json()), known), secret
+    return _parse_valid_fields(_key_in(response.json()), known), secret
 
 
-def verified(answer: Response) -> tuple[bool, KeyInfo | None]:
-    """Whether the key is valid, and what is told of it.
+def parse_verification(response: Response) -> tuple[bool, KeyInfo | None]:
+    """Parse whether the key is valid, and the key.
 
     Raises:
-        ResponseFormatError: The answer says neither.
+        ResponseFormatError: The response says neither.
     """
-    body = answer.json()
+    body = response.json()
     fields = _key_in(body)
-    told = isinstance(fields, dict) and "id" in fields
-    valid = body.get("valid", told or None) if isinstance(body, dict) else None
+    has_key = isinstance(fields, dict) and "id" in fields
+    valid = body.get("valid", has_key or None) if isinstance(body, dict) else None
     if not isinstance(valid, bool):
         raise ResponseFormatError("The service's answer does not say whether the key is valid.")
-    return valid, parse_fields(KeyInfo, _without_secret(fields)) if told else None
+    return valid, parse_fields(KeyInfo, _without_secret(fields)) if has_key else None
 
 
-def page(answer: Response, walk: Walk) -> tuple[KeyInfo, ...]:
-    """The keys of one page of a list; the walk goes on to the next.
+def parse_page(response: Response, pages: Pagination) -> tuple[KeyInfo, ...]:
+    """Parse one page of a list, and advance to the next.
 
     Raises:
         ResponseFormatError: It is none.
     """
-    body = answer.json()
-    listed = body if isinstance(body, list) else _first(body, _LISTED, list)
+    body = response.json()
+    listed = body if isinstance(body, list) else _first(body, _LIST_NAMES, list)
     if not isinstance(listed, list):
         raise ResponseFormatError("The service's answer is no list of keys.")
     keys = tuple(parse_fields(KeyInfo, _without_secret(row)) for row in listed)
-    cursor = _first(body, _CURSOR, str)
-    walk.turn(cursor if isinstance(cursor, str) and cursor else None)
+    cursor = _first(body, _CURSOR_NAMES, str)
+    pages.advance(cursor if isinstance(cursor, str) and cursor else None)
     return keys
 
 
 def _key_in(body: object) -> object:
     if isinstance(body, dict) and "id" not in body:
-        return _first(body, _WITHIN, dict) or body
+        return _first(body, _ENVELOPES, dict) or body
     return body
 
 
-def _secret(answer: Response, system: System) -> ServiceKey | None:
-    body = answer.json()
-    texts = (_first(part, _SECRET, str) for part in (_key_in(body), *_parts(body)))
-    keys = (system.read_key(text) for text in texts if isinstance(text, str))
+def _find_secret(response: Response, service: Service) -> ServiceKey | None:
+    body = response.json()
+    texts = (_first(part, _SECRET_NAMES, str) for part in (_key_in(body), *_parts(body)))
+    keys = (service.parse_key(text) for text in texts if isinstance(text, str))
     return next((key for key in keys if isinstance(key, ServiceKey)), None)
 
 
 def _parts(body: object, depth: int = 3) -> Iterator[object]:
-    """A body, and the objects within it that may be a key."""
+    """Yield a body, and the objects in it that may be a key."""
     yield body
     if isinstance(body, Mapping) and depth:
-        for name in _WITHIN:
+        for name in _ENVELOPES:
             yield from _parts(body.get(name), depth - 1)
 
 
-def _as_far_as_it_fits(fields: object, known: Mapping[str, str]) -> KeyInfo:
-    stand_ins = {"id": "?", "name": "?"}
-    fits: dict[str, object] = {}
+def _parse_valid_fields(fields: object, known: Mapping[str, str]) -> KeyInfo:
+    placeholders = {"id": "?", "name": "?"}
+    valid: dict[str, object] = {}
     for name, value in _without_secret(fields).items() if isinstance(fields, dict) else ():
         with suppress(ResponseFormatError, RecursionError):
-            parse_fields(KeyInfo, {**stand_ins, name: value})
-            fits[name] = value
-    info = parse_fields(KeyInfo, {**stand_ins, **fits})
-    return info.model_copy(update={name: known.get(name, "") for name in stand_ins if name not in fits})
+            parse_fields(KeyInfo, {**placeholders, name: value})
+            valid[name] = value
+    info = parse_fields(KeyInfo, {**placeholders, **valid})
+    return info.model_copy(update={name: known.get(name, "") for name in placeholders if name not in valid})
 
 
 def _without_secret(fields: object) -> dict[str, object]:
     if not isinstance(fields, dict):
-        raise ResponseFormatError("The service's answer has something else in the place of a key.")
-    return {name: value for name, value in fields.items() if name not in _SECRET}
+        raise ResponseFormatError("The service's answer has no key where one was expected.")
+    return {name: value for name, value in fields.items() if name not in _SECRET_NAMES}
 
 
 def _first(body: object, names: Iterable[str], kind: type) -> object:
@@ -216,13 +218,13 @@ def _first(body: object, names: Iterable[str], kind: type) -> object:
     return next((body[name] for name in names if isinstance(body.get(name), kind)), None)
 
 
-def _named(name: str | Keep) -> str | Keep:
+def _require_name(name: str | Keep) -> str | Keep:
     if isinstance(name, str) and not name.strip():
         raise ConfigurationError("A key needs a name.", hint="Say what it is for: 'Production CI/CD'.")
     return name
 
 
-def _moment(moment: datetime | Keep | None) -> str | Keep | None:
+def _format_time(moment: datetime | Keep | None) -> str | Keep | None:
     if moment is None or isinstance(moment, Keep):
         return moment
     if moment.tzinfo is None:
@@ -232,7 +234,7 @@ def _moment(moment: datetime | Keep | None) -> str | Keep | None:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _texts(values: Iterable[str] | Keep | None) -> list[str] | Keep | None:
+def _list(values: Iterable[str] | Keep | None) -> list[str] | Keep | None:
     if values is None or isinstance(values, Keep):
         return values
     if isinstance(values, str):
@@ -242,7 +244,7 @@ def _texts(values: Iterable[str] | Keep | None) -> list[str] | Keep | None:
     return list(values)
 
 
-def _rate(limit: RateLimit | int | Keep | None) -> dict[str, int] | Keep | None:
+def _format_rate_limit(limit: RateLimit | int | Keep | None) -> dict[str, int] | Keep | None:
     if limit is None or isinstance(limit, Keep):
         return limit
     checked = limit if isinstance(limit, RateLimit) else RateLimit(limit)

@@ -1,4 +1,4 @@
-"""What a Nexus key says of itself, read without any check of its signature.
+"""The claims in a Nexus key, read without checking its signature.
 
 Source: the section "JWT Claims" of the Nexus API documentation.
 """
@@ -14,23 +14,23 @@ from nimbus_sdk.errors import InvalidKeyFormatError, PermissionDeniedError
 from nimbus_sdk.services.base.service_key import ServiceKey
 
 OPAQUE_PREFIX = "nxs_"
-"""What keys in the documentation's code samples begin with, against its own text: they hold no claims."""
+"""The prefix of the keys in the documentation's code samples, against its own text: they have no claims."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedClaims:
-    """What anybody could have written into a key: good for messages, and proof of nothing.
+    """Claims that anybody could have written into a key: good for messages, and proof of nothing.
 
-    Only Nexus can check the signature. Decide nothing on these that the service does not decide again.
+    Only Nexus can check the signature. Decide nothing by these that the service does not decide again.
 
     Attributes:
         integration_id: ``integrationId``, or None.
         organization_id: ``organizationId``, or None.
         agent_id: ``agentId``, or None.
         permissions: ``permissions``.
-        expires_at: ``exp``, UTC, or None where there is none.
+        expires_at: ``exp``, UTC, or None.
     """
 
     verified: ClassVar[Literal[False]] = False
@@ -42,24 +42,24 @@ class UnverifiedClaims:
     expires_at: datetime | None
 
     def claims_permission(self, name: str) -> bool:
-        """Whether the key says that it has a permission."""
+        """Whether the key claims a permission."""
         return name in self.permissions
 
     def require_permission(self, name: str) -> None:
-        """Stop early where the service would refuse anyway.
+        """Raise early if the service would refuse anyway.
 
         Raises:
-            PermissionDeniedError: The key does not even say that it has the permission.
+            PermissionDeniedError: The key does not claim the permission.
         """
         if not self.claims_permission(name):
-            has = ", ".join(sorted(self.permissions)) or "none"
+            claimed = ", ".join(sorted(self.permissions)) or "none"
             raise PermissionDeniedError(
-                f"The Nexus key does not say that it has the permission {name[:80]!r}; it says: {has}.",
+                f"The Nexus key does not claim the permission {name[:80]!r}; it claims: {claimed}.",
                 hint="Check the integration's permissions in the Nexus dashboard (Integrations).",
             )
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain values, for JSON."""
+        """Return the claims as plain values, for JSON."""
         return {
             "verified": self.verified,
             "integration_id": self.integration_id,
@@ -70,12 +70,12 @@ class UnverifiedClaims:
         }
 
 
-def fault_of(text: str) -> str | None:
-    """What is wrong with a Nexus key as far as its form shows, or None.
+def find_problem(text: str) -> str | None:
+    """Return what is wrong with the form of a Nexus key, or None.
 
     Example:
-        >>> fault_of("nxs_abc123"), fault_of("eyJh.eyJi.c2ln"), fault_of("abc")
-        (None, None, 'it is no JSON Web Token (three parts with dots between them)')
+        >>> [find_problem(text) for text in ("nxs_abc123", "eyJh.eyJi.c2ln", "abc")]
+        [None, None, 'it is no JSON Web Token (three parts with dots between them)']
     """
     if text.startswith(OPAQUE_PREFIX) or _TOKEN.fullmatch(text):
         return None
@@ -83,33 +83,33 @@ def fault_of(text: str) -> str | None:
 
 
 def read_claims(key: ServiceKey) -> UnverifiedClaims | None:
-    """The claims in a key; None where its form has none.
+    """Return the claims in a key; None if its form has none.
 
     Raises:
         InvalidKeyFormatError: It has the form of a token, and nothing can be read in it.
     """
     if key.reveal().startswith(OPAQUE_PREFIX):
         return None
-    told = _payload(key)
-    if told is None:
+    payload = _decode_payload(key)
+    if payload is None:
         raise InvalidKeyFormatError(
             f"This is not a Nexus key: nothing can be read in the token {key.masked}.",
             hint="Copy the key again, whole.",
         )
-    permissions = told.get("permissions")
+    permissions = payload.get("permissions")
     return UnverifiedClaims(
-        integration_id=_text(told.get("integrationId")),
-        organization_id=_text(told.get("organizationId")),
-        agent_id=_text(told.get("agentId")),
+        integration_id=_text(payload.get("integrationId")),
+        organization_id=_text(payload.get("organizationId")),
+        agent_id=_text(payload.get("agentId")),
         permissions=frozenset(
             name for name in (permissions if isinstance(permissions, list) else ()) if isinstance(name, str)
         ),
-        expires_at=_moment(told.get("exp")),
+        expires_at=_moment(payload.get("exp")),
     )
 
 
-def _payload(key: ServiceKey) -> dict[str, object] | None:
-    # Loaded here, so that whoever speaks to no Nexus does not pay for it.
+def _decode_payload(key: ServiceKey) -> dict[str, object] | None:
+    # Loaded here, since other services do not need it.
     import jwt
 
     try:

@@ -7,27 +7,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.services.base.connection import Link, Params
+from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
+from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.nexus.claims import UnverifiedClaims
-from nimbus_sdk.services.nexus.flows import NEXUS, Conversations, Thread
-from nimbus_sdk.transport.driver import AsyncDriver, Driver
+from nimbus_sdk.services.nexus.flows import NEXUS, NexusFlows
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from nimbus_sdk.transport.http import AsyncTransport, Transport
 
 
-class Nexus:
-    """Speaks to Nexus.
+class Nexus(BlockingClient[NexusFlows]):
+    """Calls Nexus.
 
     Args:
-        api_key: The key; from ``NEXUS_API_KEY``, ``.env`` or the store where left out, at the first call.
-        base_url: Base URL; from ``NEXUS_URL``, else ``https://api.nexusgpt.io``, where left out.
+        api_key: The key; from ``NEXUS_API_KEY``, ``.env`` or the credential store if omitted, at the first
+            call.
+        base_url: Base URL; from ``NEXUS_URL``, else ``https://api.nexusgpt.io``, if omitted.
         timeout: Seconds for one call, retries included.
         profile: Whose stored key.
-        client_version: For ``X-Client-Version``; the SDK's own where left out.
-        transport: Carries requests; HTTP where left out. Hand in your own to test without a server.
+        client_version: For ``X-Client-Version``; the SDK's own if omitted.
+        transport: Carries requests; HTTP if omitted. Pass your own to test without a server.
 
     Raises:
         InvalidKeyFormatError: The text is no key.
@@ -49,82 +48,39 @@ class Nexus:
         client_version: str | None = None,
         transport: Transport | None = None,
     ) -> None:
-        given, api_key = NEXUS.read_key(api_key), None
-        link = Link(NEXUS, given, base_url=base_url, timeout=timeout, profile=profile)
-        self._voice = Conversations(link, client_version)
-        self._driver = Driver(link.settings, transport=transport)
+        given, api_key = NEXUS.parse_key(api_key), None
+        connection = Connection(NEXUS, given, base_url=base_url, timeout=timeout, profile=profile)
+        super().__init__(NexusFlows(connection, client_version), connection.settings, transport)
 
     @property
     def claims(self) -> UnverifiedClaims:
-        """What the key says of itself, unverified; no network.
+        """The claims in the key, unverified; no network.
 
         Raises:
             InvalidKeyFormatError: There are no claims in it.
         """
-        return self._voice.claims()
+        return self._flows.claims()
 
     def require_permission(self, name: str) -> None:
-        """Stop early where the key does not even claim a permission, such as ``write``; no network.
+        """Raise early if the key does not even claim a permission, such as ``write``; no network.
 
         Raises:
             PermissionDeniedError: It does not.
         """
-        self._voice.claims().require_permission(name)
+        self._flows.claims().require_permission(name)
 
-    def create_thread(self, message: str, *, request_id: str | None = None) -> Thread:
-        """Send a message to the key's agent; gives what it answered. Not sent again when its answer is lost.
-
-        Raises:
-            KeyExpiredError: The key has expired; nothing was sent.
-            PermissionDeniedError: 403: a permission, the integration or the agent.
-        """
-        return self._driver.run(self._voice.create_thread(message, request_id))
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Params | None = None,
-        json: object = None,
-        request_id: str | None = None,
-    ) -> object:
-        """Call a resource that has no method here; gives the parsed JSON, None where the answer is empty."""
-        return self._driver.run(self._voice.request(method, path, params, json, request_id))
-
-    def save_key(self) -> str:
-        """Store the key in use, if it has not expired; gives the store's name. No network."""
-        return self._driver.run(self._voice.save_key())
-
-    def restore_key(self) -> str:
-        """Bring back the key that was stored before the present one; gives what people may see of it."""
-        return self._driver.run(self._voice.restore_key())
-
-    def forget_key(self) -> bool:
-        """Remove the stored key; it stays valid. False where there was none."""
-        return self._driver.run(self._voice.forget_key())
-
-    def close(self) -> None:
-        """Give connections back."""
-        self._driver.close()
-
-    def __enter__(self) -> Nexus:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Nexus({self._voice})"
+    create_thread = blocking(NexusFlows.create_thread)
+    request = blocking(NexusFlows.request)
+    save_key = blocking(NexusFlows.save_key)
+    restore_key = blocking(NexusFlows.restore_key)
+    forget_key = blocking(NexusFlows.forget_key)
 
 
-class AsyncNexus:
+class AsyncNexus(AwaitableClient[NexusFlows]):
     """The awaitable twin of :class:`Nexus`, with the same arguments and methods.
 
-    ``claims`` and ``require_permission`` are plain here too: they read the key, and ask no network. A key
-    that only the credential store has is read from it in doing so, once, which may take a moment.
+    ``claims`` and ``require_permission`` are not awaitable: they need no network. A key that only the
+    credential store has is read from it once, which may take a moment.
     """
 
     def __init__(
@@ -137,59 +93,21 @@ class AsyncNexus:
         client_version: str | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
-        given, api_key = NEXUS.read_key(api_key), None
-        link = Link(NEXUS, given, base_url=base_url, timeout=timeout, profile=profile)
-        self._voice = Conversations(link, client_version)
-        self._driver = AsyncDriver(link.settings, transport=transport)
+        given, api_key = NEXUS.parse_key(api_key), None
+        connection = Connection(NEXUS, given, base_url=base_url, timeout=timeout, profile=profile)
+        super().__init__(NexusFlows(connection, client_version), connection.settings, transport)
 
     @property
     def claims(self) -> UnverifiedClaims:
-        """What the key says of itself, unverified; see :attr:`Nexus.claims`."""
-        return self._voice.claims()
+        """The claims in the key, unverified; see :attr:`Nexus.claims`."""
+        return self._flows.claims()
 
     def require_permission(self, name: str) -> None:
-        """Stop early; see :meth:`Nexus.require_permission`."""
-        self._voice.claims().require_permission(name)
+        """Raise early if the key does not claim a permission; see :meth:`Nexus.require_permission`."""
+        self._flows.claims().require_permission(name)
 
-    async def create_thread(self, message: str, *, request_id: str | None = None) -> Thread:
-        """Send a message to the key's agent; see :meth:`Nexus.create_thread`."""
-        return await self._driver.run(self._voice.create_thread(message, request_id))
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Params | None = None,
-        json: object = None,
-        request_id: str | None = None,
-    ) -> object:
-        """Call a resource; see :meth:`Nexus.request`."""
-        return await self._driver.run(self._voice.request(method, path, params, json, request_id))
-
-    async def save_key(self) -> str:
-        """Store the key in use; see :meth:`Nexus.save_key`."""
-        return await self._driver.run(self._voice.save_key())
-
-    async def restore_key(self) -> str:
-        """Bring back the key that was stored before; see :meth:`Nexus.restore_key`."""
-        return await self._driver.run(self._voice.restore_key())
-
-    async def forget_key(self) -> bool:
-        """Remove the stored key; see :meth:`Nexus.forget_key`."""
-        return await self._driver.run(self._voice.forget_key())
-
-    async def aclose(self) -> None:
-        """Give connections back."""
-        await self._driver.aclose()
-
-    async def __aenter__(self) -> AsyncNexus:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    def __repr__(self) -> str:
-        return f"AsyncNexus({self._voice})"
+    create_thread = awaitable(NexusFlows.create_thread)
+    request = awaitable(NexusFlows.request)
+    save_key = awaitable(NexusFlows.save_key)
+    restore_key = awaitable(NexusFlows.restore_key)
+    forget_key = awaitable(NexusFlows.forget_key)

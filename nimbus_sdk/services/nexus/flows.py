@@ -1,4 +1,4 @@
-"""Nexus: what is said to it, as flows, each behind a look at the key's own expiry.
+"""The Nexus calls as flows; each checks the key's own expiry first.
 
 Source: the authentication page of the Nexus API documentation.
 """
@@ -17,15 +17,15 @@ from nimbus_sdk.errors import (
     KeyExpiredError,
     ResponseFormatError,
 )
-from nimbus_sdk.services.base.connection import Link, Params, content
-from nimbus_sdk.services.base.service import System
+from nimbus_sdk.services.base.connection import Connection, Params, parse_content
+from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
-from nimbus_sdk.services.nexus.claims import UnverifiedClaims, fault_of, read_claims
-from nimbus_sdk.services.rotation import stored_key
+from nimbus_sdk.services.nexus.claims import UnverifiedClaims, find_problem, read_claims
+from nimbus_sdk.services.rotation import flow as stored_keys
 from nimbus_sdk.transport.flow import Flow, Response, run_blocking
 
 THREAD = "/api/public/thread"
-NEXUS = System(
+NEXUS = Service(
     name="Nexus",
     entry="nexus",
     key_variable="NEXUS_API_KEY",
@@ -33,18 +33,18 @@ NEXUS = System(
     url="https://api.nexusgpt.io",
     portal="the Nexus dashboard (Integrations)",
     header="api-key",
-    check=fault_of,
+    check=find_problem,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thread:
-    """What an agent answered. The documentation shows no answer, so the names here are an assumption.
+    """The answer of an agent. The documentation shows none, so the names here are an assumption.
 
     Attributes:
         id: ``threadId`` or ``id``, or None.
         reply: ``reply``, ``answer`` or ``message``, or None.
-        fields: All that came, as it came.
+        fields: The whole answer, as it came.
     """
 
     id: str | None
@@ -52,48 +52,53 @@ class Thread:
     fields: Mapping[str, object] = field(repr=False)
 
 
-class Conversations:
-    """What both clients say.
+class NexusFlows:
+    """The calls of both clients.
 
     Args:
-        link: The system, its base URL and the key.
-        client_version: For ``X-Client-Version``; the SDK's own where left out.
+        connection: The service, its base URL and the key.
+        client_version: For ``X-Client-Version``; the SDK's own if omitted.
 
     Raises:
         ConfigurationError: The version cannot be sent in a header.
     """
 
-    def __init__(self, link: Link, client_version: str | None) -> None:
+    def __init__(self, connection: Connection, client_version: str | None) -> None:
         version = __version__ if client_version is None else client_version
         if not 0 < len(version) <= 100 or not all("!" <= letter <= "~" for letter in version):
             raise ConfigurationError(
                 "client_version is 1 to 100 visible ASCII characters.", hint="Such as 1.0.0."
             )
-        self.link = link
+        self.connection = connection
         self._headers = {"X-Client-Version": version}
         self._claims: tuple[ServiceKey, UnverifiedClaims | None] | None = None
 
     def claims(self) -> UnverifiedClaims:
-        """What the key says of itself; blocking where the store must be asked.
+        """Return the claims in the key, unverified; blocking if the store must be read.
 
         Raises:
             InvalidKeyFormatError: There are no claims in it.
         """
-        found = self.link.found()
-        claims = self._read(found.key)
+        found = self.connection.find_key()
+        claims = self._read_claims(found.key)
         if claims is None:
             raise InvalidKeyFormatError(
-                f"The Nexus key {found.key.masked} is no JSON Web Token, so it says nothing of itself.",
-                hint="Calls work all the same; the service alone knows what it may do.",
+                f"The Nexus key {found.key.masked} is no JSON Web Token, so it has no claims.",
+                hint="Calls work all the same; only the service knows what the key may do.",
             )
         return claims
 
-    def create_thread(self, message: str, request_id: str | None) -> Flow[Thread]:
-        """Send a message to the key's agent."""
+    def create_thread(self, message: str, *, request_id: str | None = None) -> Flow[Thread]:
+        """Send a message to the key's agent, and return its answer. Not repeated after a lost response.
+
+        Raises:
+            KeyExpiredError: The key has expired; nothing was sent.
+            PermissionDeniedError: 403: a permission, the integration or the agent.
+        """
         if not message.strip():
-            raise ConfigurationError("The message is empty.", hint="Say something to the agent.")
-        answer = yield from self._exchange("POST", THREAD, None, {"message": message}, request_id)
-        fields = answer.json()
+            raise ConfigurationError("The message is empty.", hint="Give the message for the agent.")
+        response = yield from self._exchange("POST", THREAD, None, {"message": message}, request_id)
+        fields = response.json()
         if not isinstance(fields, dict):
             raise ResponseFormatError("The service's answer is no thread.")
         return Thread(
@@ -103,31 +108,37 @@ class Conversations:
         )
 
     def request(
-        self, method: str, path: str, params: Params | None, json: object, request_id: str | None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: object = None,
+        request_id: str | None = None,
     ) -> Flow[object]:
-        """Call a resource."""
-        return content((yield from self._exchange(method, path, params, json, request_id)))
+        """Call a resource that has no method here; return the parsed JSON, None if the response is empty."""
+        return parse_content((yield from self._exchange(method, path, params, json, request_id)))
 
     def save_key(self) -> Flow[str]:
-        """Store the key in use, if it has not expired."""
-        yield from self._usable_key()
-        return (yield from stored_key.save(self.link))
+        """Store the key in use, if it has not expired, and return the store's name. No network."""
+        yield from self._find_valid_key()
+        return (yield from stored_keys.save_key(self.connection))
 
     def restore_key(self) -> Flow[str]:
-        """Bring back the key that was stored before."""
-        return (yield from stored_key.restore(self.link))
+        """Restore the key that was stored before the present one, and return it masked."""
+        return (yield from stored_keys.restore_key(self.connection))
 
     def forget_key(self) -> Flow[bool]:
-        """Remove the stored key."""
-        return (yield from stored_key.forget(self.link))
+        """Remove the stored key; it stays valid. False if there was none."""
+        return (yield from stored_keys.forget_key(self.connection))
 
     def _exchange(
         self, method: str, path: str, params: Params | None, json: object, request_id: str | None
     ) -> Flow[Response]:
-        key = yield from self._usable_key()
+        key = yield from self._find_valid_key()
         try:
             return (
-                yield from self.link.exchange(
+                yield from self.connection.exchange(
                     method,
                     path,
                     params=params,
@@ -138,44 +149,44 @@ class Conversations:
                 )
             )
         except InvalidKeyError as error:
-            # The refusal told the service's time, and with it perhaps why.
-            expired = self._expired(key)
+            # The refusal carries the service's time, which may explain it.
+            expired = self._check_expiry(key)
             if expired is None:
                 raise
             expired.status, expired.request_id = error.status, error.request_id
         raise expired
 
-    def _usable_key(self) -> Flow[ServiceKey]:
-        key = (yield from run_blocking(self.link.found)).key
-        expired = self._expired(key)
+    def _find_valid_key(self) -> Flow[ServiceKey]:
+        key = (yield from run_blocking(self.connection.find_key)).key
+        expired = self._check_expiry(key)
         if expired is not None:
             raise expired
         return key
 
-    def _expired(self, key: ServiceKey) -> KeyExpiredError | None:
-        claims = self._read(key)
-        offset = self.link.clock_offset
+    def _check_expiry(self, key: ServiceKey) -> KeyExpiredError | None:
+        claims = self._read_claims(key)
+        offset = self.connection.clock_offset
         now = datetime.now(UTC) + timedelta(seconds=offset or 0.0)
         if claims is None or claims.expires_at is None or now < claims.expires_at:
             return None
         return KeyExpiredError(
             f"The Nexus key {key.masked} expired at {claims.expires_at:%Y-%m-%d %H:%M:%S} UTC, "
-            f"{_clock(offset)}.",
+            f"{_describe_clock(offset)}.",
             hint=f"Make a new one in {NEXUS.portal}.",
         )
 
-    def _read(self, key: ServiceKey) -> UnverifiedClaims | None:
+    def _read_claims(self, key: ServiceKey) -> UnverifiedClaims | None:
         if self._claims is None or self._claims[0] != key:
             self._claims = key, read_claims(key)
         return self._claims[1]
 
     def __repr__(self) -> str:
-        return repr(self.link)
+        return repr(self.connection)
 
 
-def _clock(offset: float | None) -> str:
+def _describe_clock(offset: float | None) -> str:
     if offset is None:
-        return "by this machine's clock, which was not compared with the service's yet"
+        return "by this machine's clock, which has not been compared with the service's yet"
     ahead = "behind" if offset > 0 else "ahead of"
     return f"by the service's clock (this machine's is {abs(offset):.0f} s {ahead} it)"
 

@@ -1,4 +1,4 @@
-"""Nimbus OS: what is said to it, as flows, each written into the audit trail.
+"""The Nimbus OS calls as flows, each recorded in the audit trail.
 
 Source: the authentication page of the Nimbus OS documentation.
 """
@@ -12,30 +12,30 @@ from nimbus_sdk.errors import ConfigurationError, PermissionDeniedError, Respons
 from nimbus_sdk.services.audit.recorder import CallInfo, record_call
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.base.connection import (
-    Link,
+    Connection,
     Params,
-    checked_method,
-    checked_path,
-    content,
-    request_id_of,
+    choose_request_id,
+    normalize_method,
+    parse_content,
+    validate_path,
 )
-from nimbus_sdk.services.base.service import System
-from nimbus_sdk.services.base.service_key import GivenKey, ServiceKey
-from nimbus_sdk.services.rotation import stored_key
-from nimbus_sdk.services.rotation.flow import Rotation, RotationStory
+from nimbus_sdk.services.base.service import Service
+from nimbus_sdk.services.base.service_key import ParsedServiceKey, ServiceKey
+from nimbus_sdk.services.rotation import flow as stored_keys
+from nimbus_sdk.services.rotation.flow import Rotation, RotationFlow
 from nimbus_sdk.transport.driver import prepare_request
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking
 
 TRAIL = "nimbus-os"
 PROBE = "/orders"
-"""The one resource that the documentation names: what a new key is tried on."""
+"""The one resource that the documentation names; a new key is tried on it."""
 
 _PORTAL = "the developer portal (https://developer.nimbus-os.com, API Keys)"
 _URLS = {"sandbox": "https://api-sandbox.nimbus-os.com", "production": None}
 
 
-def nimbus_os(environment: str) -> System:
-    """Nimbus OS in one of its environments, whose keys are kept apart.
+def nimbus_os(environment: str) -> Service:
+    """Return Nimbus OS in one of its environments, which have separate keys.
 
     Raises:
         ConfigurationError: There is no such environment.
@@ -49,7 +49,7 @@ def nimbus_os(environment: str) -> System:
             f"Nimbus OS has no environment {environment[:40]!r}.", hint="It is sandbox or production."
         )
     # A key of production must not go to the sandbox, nor the other way round.
-    return System(
+    return Service(
         name="Nimbus OS",
         entry=f"{TRAIL}.{environment}",
         key_variable=f"NIMBUS_OS_{environment.upper()}_API_KEY",
@@ -61,71 +61,132 @@ def nimbus_os(environment: str) -> System:
     )
 
 
-class Conversations:
-    """What both clients say; their keys are kept apart by the link's system."""
+class NimbusOSFlows:
+    """The calls of both clients."""
 
-    def __init__(self, link: Link, environment: str) -> None:
-        self.link = link
+    def __init__(self, connection: Connection, environment: str) -> None:
+        self.connection = connection
         self.environment = environment
-        self._trail = AuditTrail(link.settings.paths, TRAIL)
+        self._trail = AuditTrail(connection.settings.paths, TRAIL)
 
     def request(
-        self, method: str, path: str, params: Params | None, json: object, request_id: str | None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: object = None,
+        request_id: str | None = None,
     ) -> Flow[object]:
-        """Call a resource; see ``NimbusOS.request``."""
-        key = (yield from run_blocking(self.link.found)).key
-        return content((yield from self._audited(key, method, path, params, json, request_id)))
+        """Call a resource, such as ``request("GET", "/orders")``, and record the call.
 
-    def save_key(self, probe: str) -> Flow[str]:
-        """Store the key in use, once it was found valid."""
-        found = yield from run_blocking(self.link.found)
-        yield from self._try(found.key, probe)
-        return (yield from stored_key.save(self.link))
+        Args:
+            method: HTTP method; POST and PATCH are not repeated after a lost response.
+            path: Below the base URL, without a query.
+            params: Query.
+            json: Body.
+            request_id: For ``X-Request-ID``; a new one if omitted.
+
+        Returns:
+            The parsed JSON; None if the response is empty.
+
+        Raises:
+            InvalidKeyError: 401; ``request_id`` is the service's own.
+            PermissionDeniedError: 403.
+            AuditTrailError: The call cannot be recorded, so it was not made.
+        """
+        key = (yield from run_blocking(self.connection.find_key)).key
+        return parse_content((yield from self._send(key, method, path, params, json, request_id)))
+
+    def save_key(self, *, probe: str = PROBE) -> Flow[str]:
+        """Store the key in use, once a GET of ``probe`` has found it valid, and return the store's name."""
+        found = yield from run_blocking(self.connection.find_key)
+        yield from self._validate(found.key, probe)
+        return (yield from stored_keys.save_key(self.connection))
 
     def restore_key(self) -> Flow[str]:
-        """Bring back the key that was stored before."""
-        return (yield from stored_key.restore(self.link))
+        """Restore the key that was stored before the present one, and return it masked.
+
+        Raises:
+            MissingKeyError: There is none for this base URL.
+            ConfigurationError: A rotation is under way.
+        """
+        return (yield from stored_keys.restore_key(self.connection))
 
     def forget_key(self) -> Flow[bool]:
-        """Remove the stored key."""
-        return (yield from stored_key.forget(self.link))
+        """Remove this environment's stored key and the previous one; both stay valid.
 
-    def rotate_key(self, given: GivenKey, probe: str) -> Flow[Rotation]:
-        """Change to a new key, or go on with that."""
-        return (
-            yield from RotationStory(self.link).rotate(
-                raise_if_invalid(given), lambda key: self._try(key, probe)
-            )
-        )
+        Returns False if there was none.
+
+        Raises:
+            ConfigurationError: A rotation is under way.
+        """
+        return (yield from stored_keys.forget_key(self.connection))
+
+    def rotate_key(self, new_key: str | None = None, *, probe: str = PROBE) -> Flow[Rotation]:
+        """Change to a new key, made in the portal; or continue where the last attempt stopped.
+
+        The new key is stored first, so that it is not lost, then tried with a GET of ``probe``, and only then
+        replaces the old one, which stays stored until :meth:`confirm_rotation`.
+
+        Args:
+            new_key: The new key; omit it to continue with the one that was given before.
+            probe: A resource that the new key must be allowed to read.
+
+        Returns:
+            The progress; printed, it says what to do next.
+
+        Raises:
+            InvalidKeyError: Nimbus OS does not know the new key: it was dropped, and the old one stays in
+                use. If something in between refused, it stays stored.
+            MissingKeyError: No old key was found; the new one is stored.
+            ConfigurationError: No new key was given, another one waits, or the stored key is not the one in
+                use, and would be lost.
+        """
+        given, new_key = self.connection.service.parse_key(new_key), None
+        return self._rotate_key(given, probe)
 
     def rotation(self) -> Flow[Rotation | None]:
-        """How far the last rotation has come."""
-        return (yield from run_blocking(RotationStory(self.link).read))
+        """Return the progress of the last rotation, or None; no network."""
+        return RotationFlow(self.connection).read()
 
     def confirm_rotation(self) -> Flow[Rotation]:
-        """Drop the old key."""
-        return (yield from RotationStory(self.link).confirm())
+        """Remove the old key: everything works with the new one. The last line says what is left to do.
+
+        Raises:
+            ConfigurationError: The new key is not in use.
+        """
+        return RotationFlow(self.connection).confirm()
 
     def undo_rotation(self) -> Flow[Rotation]:
-        """Go back to the old key."""
-        return (yield from RotationStory(self.link).undo())
+        """Go back to the old key, as long as the rotation was not confirmed.
 
-    def _try(self, key: ServiceKey, probe: str) -> Flow[None]:
-        """Find out whether a key is valid: whoever answers must be the service, and no page to sign in on."""
+        Raises:
+            ConfigurationError: No rotation is under way, or the old key is for another base URL.
+        """
+        return RotationFlow(self.connection).undo()
+
+    def _rotate_key(self, given: ParsedServiceKey, probe: str) -> Flow[Rotation]:
+        new = raise_if_invalid(given)
+        rotation = RotationFlow(self.connection)
+        return (yield from rotation.rotate(new, lambda key: self._validate(key, probe)))
+
+    def _validate(self, key: ServiceKey, probe: str) -> Flow[None]:
+        """Raise if a key is not valid; a sign-in page that answers 200 does not make it valid."""
         try:
-            found = (yield from self._audited(key, "GET", probe, None, None, None)).json()
+            content = (yield from self._send(key, "GET", probe, None, None, None)).json()
         except PermissionDeniedError as error:
             error.hint = (
                 f"Name a resource that the key may read: probe=…, on the command line --probe. {error.hint}"
             )
             raise
-        if not isinstance(found, dict | list):
+        if not isinstance(content, dict | list):
             raise ResponseFormatError(
-                f"The answer for {probe} is neither an object nor a list, so it says nothing of the key.",
+                f"The answer for {probe} is neither an object nor a list, so it says nothing about the key.",
                 hint="Name another resource: probe=…, on the command line --probe.",
             )
 
-    def _audited(
+    def _send(
         self,
         key: ServiceKey,
         method: str,
@@ -134,21 +195,24 @@ class Conversations:
         json: object,
         request_id: str | None,
     ) -> Flow[Response]:
-        request_id = request_id_of(request_id)
+        request_id = choose_request_id(request_id)
         call = CallInfo(
-            host=urlsplit(self.link.base).netloc,
+            host=urlsplit(self.connection.base).netloc,
             environment=self.environment,
-            method=checked_method(method),
-            path=checked_path(path),
+            method=normalize_method(method),
+            path=validate_path(path),
             request_id=request_id,
             key=key.fingerprint,
         )
-        # Offline nothing is sent: refused here, there is nothing to write down.
+        # In offline mode nothing is sent, so nothing is recorded.
         prepare_request(
-            Request(name=f"the {self.link.system.name} call", method="", url=""), self.link.settings
+            Request(name=f"the {self.connection.service.name} call", method="", url=""),
+            self.connection.settings,
         )
-        exchange = self.link.exchange(method, path, params=params, json=json, request_id=request_id, key=key)
+        exchange = self.connection.exchange(
+            method, path, params=params, json=json, request_id=request_id, key=key
+        )
         return (yield from record_call(self._trail, call, exchange))
 
     def __repr__(self) -> str:
-        return f"environment={self.environment!r}, {self.link}"
+        return f"environment={self.environment!r}, {self.connection}"

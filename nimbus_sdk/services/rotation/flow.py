@@ -1,259 +1,156 @@
-"""Changing to a new key without a moment in which there is none: guided, and resumed where it stopped.
+"""Storing, restoring, removing and rotating a service's key, as flows; a rotation continues where it stopped.
 
-Source of the steps: the section "Rotating Keys" of the Nimbus OS documentation (create, update, verify,
-revoke). Making and revoking happen in the portal; this is what lies between.
+Source of the rotation's steps: the section "Rotating Keys" of the Nimbus OS documentation (create, update,
+verify, revoke). Keys are made and revoked in the portal; this is what happens in between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
+from typing import TypeVar
 
-from nimbus_sdk.errors import (
-    ConfigurationError,
-    CredentialStoreError,
-    InvalidKeyError,
-    NimbusError,
-)
+from nimbus_sdk.errors import InvalidKeyError, NimbusError
 from nimbus_sdk.services.base.connection import Connection
-from nimbus_sdk.services.base.key_slot import alone
+from nimbus_sdk.services.base.key_slot import acquire_lock
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation.record import Rotation as Rotation
-from nimbus_sdk.services.rotation.state import RotationState, holds
-from nimbus_sdk.storage.credentials import MemoryStore, StoredKey
+from nimbus_sdk.services.rotation.state import StoredKeys, is_for
+from nimbus_sdk.storage.credentials import MemoryStore
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
-_REFUSED = "unauthorized"
-"""The service's own word for a key that it does not know; what is in between refuses in other words."""
+T = TypeVar("T")
+
+_LOCK_SECONDS = 2.0
+_REJECTED = "unauthorized"
+"""The service's own code for a key that it does not know; what is in between refuses with another one."""
+
+
+def save_key(connection: Connection) -> Flow[str]:
+    """Store the key in use, which was just found valid, and return the store's name.
+
+    Raises:
+        ConfigurationError: A rotation is under way, or another process is changing the key.
+        CredentialStoreError: No store takes it.
+    """
+    key, keys = (yield from run_blocking(connection.find_key)).key, StoredKeys(connection)
+
+    def change() -> str:
+        keys.require_no_rotation()
+        return keys.replace(key, connection.origin).store.name
+
+    return (yield from _exclusive(keys, run_blocking(change)))
+
+
+def forget_key(connection: Connection) -> Flow[bool]:
+    """Remove the stored key and the previous one; False if there was none.
+
+    Raises:
+        ConfigurationError: A rotation is under way, or another process is changing the key.
+        CredentialStoreError: The store does not let it be removed.
+    """
+    keys = StoredKeys(connection)
+
+    def change() -> bool:
+        keys.require_no_rotation()
+        return keys.delete()
+
+    removed = yield from _exclusive(keys, run_blocking(change))
+    connection.forget_stored_key()
+    return removed
+
+
+def restore_key(connection: Connection) -> Flow[str]:
+    """Exchange the stored key and the previous one, use that one, and return it masked.
+
+    Raises:
+        MissingKeyError: There is none for this base URL.
+        ConfigurationError: A rotation is under way, or another process is changing the key.
+        CredentialStoreError: The store refuses.
+    """
+    keys = StoredKeys(connection)
+
+    def change() -> ServiceKey:
+        keys.require_no_rotation()
+        return keys.restore()
+
+    key = yield from _exclusive(keys, run_blocking(change))
+    connection.use_key(key, "store")
+    return key.masked
 
 
 class RotationFlow:
-    """The steps of one service's rotation.
+    """The rotation of one service's key.
 
     Args:
-        connection: The client's; it uses the new key once that is the one in use.
+        connection: The client's; it uses the new key once that is the current one.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._slot = connection.slot
-        self._state = RotationState(connection)
+        self._keys = StoredKeys(connection)
 
-    def read(self) -> Rotation | None:
-        """How far the last rotation has come, or None where there was none; blocking.
+    def read(self) -> Flow[Rotation | None]:
+        """Return the progress of the last rotation, or None if there was none."""
+        return run_blocking(self._keys.read_rotation)
 
-        Raises:
-            ConfigurationError: The note of it cannot be read, or is damaged.
-            CredentialStoreError: The store cannot be read.
-        """
-        return self._state.read()
-
-    def rotate(self, new: ServiceKey | None, verify: Callable[[ServiceKey], Flow[None]]) -> Flow[Rotation]:
-        """Keep the new key, find out whether it is valid, put it in use; or go on where this stopped.
+    def rotate(self, new: ServiceKey | None, validate: Callable[[ServiceKey], Flow[None]]) -> Flow[Rotation]:
+        """Store the new key, check that it is valid, and make it the current one; or continue with that.
 
         Args:
-            new: The new key, or None to go on with the one that was given before.
-            verify: A conversation that raises where a key is not valid.
+            new: The new key, or None to continue with the one that was given before.
+            validate: A flow that raises if a key is not valid.
         """
-        return (yield from alone(self._slot, self._rotate(new, verify)))
+        return _exclusive(self._keys, self._rotate(new, validate))
 
     def confirm(self) -> Flow[Rotation]:
-        """Drop the old key from this machine.
-
-        Raises:
-            ConfigurationError: No rotation is waiting for it.
-        """
-        return (yield from alone(self._slot, run_blocking(self._confirm)))
+        """Remove the old key from this machine."""
+        return _exclusive(self._keys, run_blocking(self._keys.confirm))
 
     def undo(self) -> Flow[Rotation]:
-        """Put the old key in use again, or drop a new one that never was.
+        """Use the old key again, or remove a new one that was never in use."""
+        return _exclusive(self._keys, run_blocking(self._keys.undo))
 
-        Raises:
-            ConfigurationError: No rotation can be undone.
-        """
-        return (yield from alone(self._slot, run_blocking(self._undo)))
-
-    def _rotate(self, new: ServiceKey | None, verify: Callable[[ServiceKey], Flow[None]]) -> Flow[Rotation]:
+    def _rotate(self, new: ServiceKey | None, validate: Callable[[ServiceKey], Flow[None]]) -> Flow[Rotation]:
         self._connection.forget_stored_key()
-        state = yield from run_blocking(self._state.unfinished)
-        if state is not None and state.step == "switched" and _same(state, new):
-            return (yield from run_blocking(lambda: self._in_use(state)))
-        received = yield from run_blocking(lambda: self._received(state, new))
+        rotation = yield from run_blocking(self._keys.unfinished_rotation)
+        if rotation is not None and rotation.step == "switched" and is_for(rotation, new):
+            return (yield from run_blocking(lambda: self._keys.finish_switch(rotation)))
+        received = yield from run_blocking(lambda: self._keys.receive(rotation, new))
         try:
-            ready, key = yield from run_blocking(lambda: self._ready(received))
-            yield from self._tried(ready, key, verify)
-            return (yield from run_blocking(lambda: self._switch(ready)))
+            ready, key = yield from run_blocking(lambda: self._keys.prepare_switch(received))
+            yield from self._validate(ready, key, validate)
+            return (yield from run_blocking(lambda: self._keys.switch(ready)))
         except NimbusError as error:
-            if not _is_refusal(error):
+            if not _is_rejection(error):
                 error.hint = (
-                    "The new key is kept: run the rotation again to go on, or undo it to drop that key. "
+                    "The new key is stored: run the rotation again to continue, or undo it to drop that key. "
                     f"{error.hint}"
                 )
             raise
 
-    def _tried(
-        self, state: Rotation, key: ServiceKey, verify: Callable[[ServiceKey], Flow[None]]
+    def _validate(
+        self, rotation: Rotation, key: ServiceKey, validate: Callable[[ServiceKey], Flow[None]]
     ) -> Flow[None]:
         try:
-            yield from verify(key)
+            yield from validate(key)
         except InvalidKeyError as error:
-            # It is the only copy: dropped where the service itself does not know it, and nowhere else.
-            if _is_refusal(error):
-                yield from run_blocking(lambda: self._state.end(state, "undone"))
-                error.hint = f"The new key was dropped; {state.old_masked} stays in use. {error.hint}"
+            # It is the only copy: dropped if the service itself does not know it, and for no other reason.
+            if _is_rejection(error):
+                yield from run_blocking(lambda: self._keys.end(rotation, "undone"))
+                error.hint = f"The new key was dropped; {rotation.old_masked} stays in use. {error.hint}"
             raise
 
-    def _received(self, state: Rotation | None, new: ServiceKey | None) -> Rotation:
-        if state is not None and state.step == "switched":
-            raise ConfigurationError(
-                f"The rotation to {state.new_masked} waits for its confirmation.",
-                hint="Confirm or undo it before you begin another one.",
-            )
-        if state is not None and state.step == "received":
-            if not _same(state, new):
-                raise ConfigurationError(
-                    f"The new key {state.new_masked} was given before, and is kept.",
-                    hint="Run the rotation again without a key to go on with it, or undo it first.",
-                )
-            if new is not None:
-                self._state.following.put(new, self._connection.origin)
-            return state
-        if new is None:
-            raise self._nothing_new()
-        return self._begun(new)
 
-    def _begun(self, new: ServiceKey) -> Rotation:
-        if self._slot.settings.credential_store == MemoryStore.name:
-            raise CredentialStoreError("NIMBUS_SDK_CREDENTIAL_STORE is none, so there is nothing to rotate.")
-        origin = self._connection.origin
-        try:
-            old = self._connection.found().key
-        except NimbusError:
-            # Told once the new key is kept, since the portal shows it only once.
-            old = None
-        if new in (old, self._slot.read().key):
-            raise self._there_already(new)
-        state = self._state.begun(old, new, began_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-        self._state.note(state)
-        self._state.following.put(new, origin)
-        return state
-
-    def _ready(self, state: Rotation) -> tuple[Rotation, ServiceKey]:
-        new = self._state.following.read()
-        if new.key is None or not holds(new, state.new_fingerprint):
-            raise self._nothing_new()
-        self._check_base(new)
-        old, _ = self._leaving(state)
-        if old.fingerprint != state.old_fingerprint:
-            state = replace(state, old_masked=old.masked, old_fingerprint=old.fingerprint)
-            self._state.note(state)
-        return state, new.key
-
-    def _leaving(self, state: Rotation) -> tuple[ServiceKey, str]:
-        """The key that is to go, and for which origin it is."""
-        now, before = self._slot.read(), self._state.before.read()
-        if now.key is not None and holds(now, state.old_fingerprint):
-            return now.key, now.origin
-        if now.key is None and before.key is not None and holds(before, state.old_fingerprint):
-            return before.key, before.origin
-        found = self._connection.found()
-        if holds(self._state.following.read(), found.key.fingerprint):
-            raise self._there_already(found.key)
-        if now.key not in (None, found.key):
-            raise ConfigurationError(
-                f"The key in use, {found.key.masked} ({found.location}), is not the stored one, which would "
-                "be lost.",
-                hint="Take the one in use away from there to rotate the stored one; or undo this, store the "
-                f"one in use with `{self._connection.service.save_command}`, and rotate then.",
-            )
-        return found.key, self._connection.origin if now.key is None else now.origin
-
-    def _switch(self, state: Rotation) -> Rotation:
-        new = self._state.following.read()
-        if new.key is None or not holds(new, state.new_fingerprint):
-            raise self._nothing_new()
-        old, origin = self._leaving(state)
-        if self._state.before.read().key != old:
-            self._state.before.put(old, origin)
-        self._slot.put(new.key, new.origin)
-        return self._in_use(state)
-
-    def _in_use(self, state: Rotation) -> Rotation:
-        switched = self._state.note(replace(state, step="switched"))
-        self._state.following.forget()
-        self._adopt_stored()
-        return switched
-
-    def _confirm(self) -> Rotation:
-        state = self._waiting()
-        if state.step == "undone":
-            raise _over(state)
-        if state.step == "received":
-            raise ConfigurationError(
-                f"The new key {state.new_masked} is not in use yet, so there is nothing to confirm.",
-                hint="Run the rotation again to go on, or undo it.",
-            )
-        return self._state.end(state, "confirmed")
-
-    def _undo(self) -> Rotation:
-        state = self._waiting()
-        if state.step == "confirmed":
-            raise ConfigurationError(
-                f"The old key {state.old_masked} is not at hand any more.",
-                hint=f"Confirm the rotation; where the new key does not do, make one in {state.portal}.",
-            )
-        new, old = self._slot.read(), self._state.before.read()
-        if state.step == "switched" and new.key is not None and old.key is not None:
-            self._check_base(old)
-            # Kept beside once more: until this is over, whoever is interrupted can still go either way.
-            self._state.following.put(new.key, new.origin)
-            self._slot.put(old.key, old.origin)
-            self._adopt_stored()
-        return self._state.end(state, "undone")
-
-    def _waiting(self) -> Rotation:
-        state = self._state.unfinished()
-        if state is not None:
-            return state
-        raise _over(self._state.read())
-
-    def _adopt_stored(self) -> None:
-        stored = self._slot.read()
-        if stored.key is not None and stored.withheld_from(self._connection.base) is None:
-            self._connection.adopt(stored.key, "store")
-
-    def _check_base(self, there: StoredKey[ServiceKey]) -> None:
-        withheld = there.withheld_from(self._connection.base)
-        if withheld is not None and there.key is not None:
-            raise ConfigurationError(
-                f"The key {there.key.masked} does not belong to this base URL: {withheld}.",
-                hint="Run it again with the base URL for which the key was given.",
-            )
-
-    def _there_already(self, key: ServiceKey) -> ConfigurationError:
-        return ConfigurationError(
-            f"The key {key.masked} is stored or in use already.",
-            hint=f"Make a new one in {self._connection.service.portal}.",
-        )
-
-    def _nothing_new(self) -> ConfigurationError:
-        return ConfigurationError(
-            f"No new {self._connection.service.name} key is at hand.",
-            hint=f"Make one in {self._connection.service.portal}, then give it here.",
-        )
+def _exclusive(keys: StoredKeys, change: Flow[T]) -> Flow[T]:
+    """Run a flow that changes the stored keys while no other process does."""
+    if keys.current.settings.credential_store == MemoryStore.name:
+        return (yield from change)
+    with keys.current.lock() as lock:
+        busy = "Another process is changing this key right now."
+        yield from acquire_lock(lock, seconds=_LOCK_SECONDS, busy=busy)
+        yield from run_blocking(keys.finish_replacing)
+        return (yield from change)
 
 
-def _is_refusal(error: NimbusError) -> bool:
-    return isinstance(error, InvalidKeyError) and error.code == _REFUSED
-
-
-def _over(state: Rotation | None) -> ConfigurationError:
-    return ConfigurationError(
-        "No rotation is under way." if state is None else f"The rotation is {state.step} already.",
-        hint="Begin one with a new key.",
-    )
-
-
-def _same(state: Rotation, new: ServiceKey | None) -> bool:
-    return new is None or new.fingerprint == state.new_fingerprint
+def _is_rejection(error: NimbusError) -> bool:
+    return isinstance(error, InvalidKeyError) and error.code == _REJECTED

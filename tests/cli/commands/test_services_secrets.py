@@ -27,7 +27,7 @@ def token(length: int) -> str:
 def stored(paths) -> list[str]:
     """All keys in the store."""
     file = Path(paths.credentials)
-    return list(json.loads(file.read_text()).values()) if file.exists() else []
+    return [entry["key"] for entry in json.loads(file.read_text()).values()] if file.exists() else []
 
 
 @pytest.mark.parametrize("as_json", [False, True])

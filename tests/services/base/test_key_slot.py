@@ -82,7 +82,10 @@ def kept() -> dict[str, str]:
     path = Path(os.environ["NIMBUS_SDK_HOME"]) / "config" / "credentials.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     entry = "default@nimbus-os.sandbox"
-    return {place.removeprefix(entry).lstrip(".") or "now": NAMES[key] for place, key in found.items()}
+    return {
+        place.removeprefix(entry).lstrip(".") or "now": NAMES[stored["key"]]
+        for place, stored in found.items()
+    }
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
     ResponseFormatError,
 )
-from nimbus_sdk.services.base.service_key import ServiceKey, received_key
+from nimbus_sdk.services.base.service_key import ServiceKey, parse_service_key
 from tests.services.conftest import KEYS, NIMBUS_OS_KEY, VARIABLES, ask
 from tests.support.evidence import everything_in
 
@@ -65,7 +65,7 @@ def test_what_is_no_key_is_refused_before_any_call(system, text, why):
 def test_what_surrounds_a_pasted_key_is_dropped(system):
     """Line breaks, white space, quotes and a byte order mark around a key do no harm."""
     client = getattr(services, system)(f"\ufeff \"{KEYS[system]}'\r\n", base_url="https://one.example")
-    assert client._voice.link.found().key.reveal() == KEYS[system]
+    assert client._flows.connection.find_key().key.reveal() == KEYS[system]
 
 
 def test_a_key_never_shows_itself():
@@ -98,7 +98,7 @@ def test_keys_are_compared_whole_and_known_by_their_fingerprint():
 
 def test_no_text_is_no_key():
     """None stays None, so that the next source is asked."""
-    assert received_key(None, "Nexus", lambda text: "never asked") is None
+    assert parse_service_key(None, "Nexus", lambda text: "never asked") is None
 
 
 @pytest.mark.parametrize("place", ["argument", "environment", "dotenv", "store"])
@@ -187,7 +187,7 @@ def test_a_page_to_sign_in_on_makes_no_key_valid(desk, replies, paths, body, ste
     in_use = [] if step == "save_key" else [KEYS["NimbusOS"]]
     file = Path(paths.credentials)
     stored = json.loads(file.read_text()) if file.exists() else {}
-    assert [key for name, key in stored.items() if name == "default@nimbus-os.sandbox"] == in_use
+    assert [entry["key"] for name, entry in stored.items() if name == "default@nimbus-os.sandbox"] == in_use
 
 
 def test_a_key_that_may_not_read_the_probe_is_told_of_another(desk, replies):
@@ -228,12 +228,15 @@ def test_a_stored_key_goes_only_where_it_was_found_valid(system, desk, replies):
     assert len(replies.server.requests) == asked
 
 
-def test_a_stored_key_without_its_note_is_kept_from_everyone_but_the_default(desk, replies, paths):
-    """Where nothing says whom a key is for, it does not go to whoever asks."""
+def test_a_stored_key_without_its_origin_is_not_used(desk, replies, paths):
+    """If nothing says which service a key is for, it is not sent to any that is asked for."""
     replies.say("200 OK", {"valid": True})
     desk("NeuroAI", KEYS["NeuroAI"], base_url=replies.url)("save_key")
-    os.remove(Settings.load().for_service("neuroai").paths.key_card)
-    with pytest.raises(MissingKeyError, match="a service of which no note was kept"):
+    stored = json.loads(Path(paths.credentials).read_text())
+    for entry in stored.values():
+        entry["origin"] = ""
+    Path(paths.credentials).write_text(json.dumps(stored))
+    with pytest.raises(MissingKeyError, match="a service that is not known"):
         ask(desk("NeuroAI", base_url=replies.url), "NeuroAI")
 
 
@@ -251,7 +254,7 @@ def test_profiles_systems_and_environments_keep_their_keys_apart(desk, replies, 
     assert sorted(stored) == sorted(
         f"{profile}@{entry}" for profile in ("default", "lab") for entry in entries
     )
-    assert len(set(stored.values())) == 8
+    assert len({entry["key"] for entry in stored.values()}) == 8
     assert os.stat(paths.credentials).st_mode & 0o777 == 0o600
     client = desk("NimbusOS", environment="production", base_url=replies.url, profile="lab")
     ask(client, "NimbusOS")
@@ -392,7 +395,6 @@ def test_offline_nothing_is_sent(system, desk, replies, monkeypatch):
 
 def test_no_profile_can_be_mistaken_for_an_entry():
     """A service's entry has a letter that no profile may have."""
-    from nimbus_sdk.config.settings import Settings
 
     entry = Settings(home="/srv").for_service("neuroai").profile
     with pytest.raises(ConfigurationError):
@@ -412,7 +414,9 @@ def test_a_stored_text_that_is_no_key_is_told_as_such(system, desk, replies, pat
     """Somebody edited the file: the message names the system's own command."""
     replies.say("200 OK", {"valid": True})
     desk(system, KEYS[system], base_url=replies.url)("save_key")
-    stored = dict.fromkeys(json.loads(Path(paths.credentials).read_text()), "Bearer no key")
+    stored = json.loads(Path(paths.credentials).read_text())
+    for entry in stored.values():
+        entry["key"] = "Bearer no key"
     Path(paths.credentials).write_text(json.dumps(stored))
     with pytest.raises(CredentialStoreError, match=r"is not a N\w+( OS)? key\..*save-key"):
         ask(desk(system, base_url=replies.url), system)
@@ -426,5 +430,5 @@ def test_the_key_is_looked_for_once(system, desk, replies, monkeypatch):
     ask(client, system)
     from nimbus_sdk.services.base import key_slot
 
-    monkeypatch.setattr(key_slot.Slot, "read", lambda self: pytest.fail("asked again"))
+    monkeypatch.setattr(key_slot.KeySlot, "read", lambda self: pytest.fail("asked again"))
     ask(client, system)

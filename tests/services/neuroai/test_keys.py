@@ -118,7 +118,7 @@ def test_a_secret_is_shown_once_and_says_so(client):
     issued = client("create_key", "once", role=Role.VIEWER)
     secret = issued.secret.get_secret_value()
     assert isinstance(issued.secret, SecretStr)
-    assert "shown this once" in issued.notice
+    assert "shown only once" in issued.notice
     assert secret not in f"{issued} {issued!r} {issued.info!r} {vars(type(issued))} {issued.notice}"
     assert secret not in issued.info.model_dump_json()
     with pytest.raises(TypeError):
@@ -146,7 +146,7 @@ def test_a_store_that_refuses_costs_no_secret(client, monkeypatch):
     def refuse(*_, **__):
         raise CredentialStoreError("The disk is full.")
 
-    monkeypatch.setattr(key_slot.Slot, "save", refuse)
+    monkeypatch.setattr(key_slot.KeySlot, "save", refuse)
     issued = client("create_key", "unsaved", role="Viewer", save=True)
     assert issued.saved_in is None
     assert "The disk is full." in issued.notice
@@ -300,7 +300,7 @@ def test_a_rotation_that_is_lost_for_good_is_told(client, box):
     """The error names the key, and that rotating it again gives a secret."""
     made = client("create_key", "gone", role="Viewer").info
     box.fault("neuroai_rotate", reset="after_work", times=None)
-    with pytest.raises(AnswerLostError, match="may be dead") as caught:
+    with pytest.raises(AnswerLostError, match="may be invalid") as caught:
         client("rotate_key", made.id)
     assert caught.value.left_behind == (made.id,)
 
@@ -394,7 +394,7 @@ def test_a_lock_that_is_never_given_back_is_told(client, paths, monkeypatch):
     """Half a minute of patience, no more."""
     from nimbus_sdk.services.neuroai import flows
 
-    monkeypatch.setattr(flows, "_LOCK_POLLS", 2)
+    monkeypatch.setattr(flows, "_LOCK_SECONDS", 0.2)
     with Lock(f"{Settings.load().for_service('neuroai').paths.rotation}.lock") as lock:
         assert lock.try_acquire()
         with pytest.raises(ConfigurationError, match="Another process has been rotating"):

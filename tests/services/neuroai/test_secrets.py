@@ -87,7 +87,7 @@ def test_ctrl_c_while_a_secret_is_stored_leaves_the_secret(desk, box, monkeypatc
         raise KeyboardInterrupt
 
     own = client("verify").key.id
-    monkeypatch.setattr(key_slot.Slot, "save", pressed)
+    monkeypatch.setattr(key_slot.KeySlot, "save", pressed)
     issued = client("rotate_key", own, save=True)
     assert issued.saved_in is None
     assert "Ctrl-C" in issued.notice
@@ -175,12 +175,12 @@ def test_a_list_without_an_end_is_left(monkeypatch):
     """A new cursor every time, and never a key."""
     from nimbus_sdk.services.neuroai import wire
 
-    monkeypatch.setattr(wire, "_MOST_PAGES", 20)
-    walk = wire.Walk()
+    monkeypatch.setattr(wire, "_MAX_PAGES", 20)
+    pages = wire.Pagination()
     for number in range(20):
-        walk.turn(str(number))
+        pages.advance(str(number))
     with pytest.raises(ResponseFormatError, match="no end"):
-        walk.turn("20")
+        pages.advance("20")
 
 
 def test_a_list_in_a_circle_is_left_while_a_lost_key_is_looked_for(desk, replies):
@@ -260,4 +260,4 @@ def test_an_issued_key_names_what_it_replaced():
     assert IssuedKey(**given, saved_in="file").notice == (
         "The secret is stored (file); NeuroAI never shows it again."
     )
-    assert "in the place of nai_…0000" in IssuedKey(**given, saved_in="file", replaced="nai_…0000").notice
+    assert "in place of nai_…0000" in IssuedKey(**given, saved_in="file", replaced="nai_…0000").notice

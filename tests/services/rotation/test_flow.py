@@ -18,8 +18,8 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
     ServerError,
 )
-from nimbus_sdk.services.base import key_slot
 from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.rotation import flow
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
 from tests.services.conftest import Desk
@@ -53,7 +53,8 @@ def stored(paths):
         path = Path(paths.credentials)
         found = json.loads(path.read_text()) if path.exists() else {}
         return {
-            name.removeprefix("default@nimbus-os.sandbox").lstrip(".") or "now": found[name] for name in found
+            name.removeprefix("default@nimbus-os.sandbox").lstrip(".") or "now": entry["key"]
+            for name, entry in found.items()
         }
 
     return read
@@ -106,7 +107,7 @@ def test_a_service_that_fails_does_not_cost_the_new_key(client, box, old, new, s
 def test_a_key_that_may_not_read_the_probe_can_be_tried_on_another(client, box, old, stored):
     """403 says nothing against the key itself; another resource decides."""
     writer = box.new_nimbus_os_key(permissions=["orders:write"])
-    with pytest.raises(PermissionDeniedError, match="kept"):
+    with pytest.raises(PermissionDeniedError, match="The new key is stored"):
         client("rotate_key", writer)
     assert stored() == {"now": old, "next": writer}
     with pytest.raises(PermissionDeniedError):
@@ -140,12 +141,12 @@ def test_steps_that_do_not_fit_are_refused(client, box, new):
     assert client("rotation") is None
     with pytest.raises(ConfigurationError, match="No rotation is under way"):
         client("confirm_rotation")
-    with pytest.raises(ConfigurationError, match="No new Nimbus OS key"):
+    with pytest.raises(ConfigurationError, match="no new Nimbus OS key"):
         client("rotate_key")
     client("rotate_key", new)
     assert client("rotate_key").step == "switched"
     assert client("rotate_key", new).step == "switched"
-    with pytest.raises(ConfigurationError, match="waits for its confirmation"):
+    with pytest.raises(ConfigurationError, match="is not confirmed yet"):
         client("rotate_key", box.new_nimbus_os_key())
     client("confirm_rotation")
     with pytest.raises(ConfigurationError, match="in use already"):
@@ -155,7 +156,7 @@ def test_steps_that_do_not_fit_are_refused(client, box, new):
 def test_without_an_old_key_the_new_one_is_kept(desk, box, old, new, stored, monkeypatch):
     """The portal shows it once: it waits until the old one is there, or until it is given up."""
     client = desk("NimbusOS", base_url=box.nimbus_os_url())
-    with pytest.raises(MissingKeyError, match="The new key is kept"):
+    with pytest.raises(MissingKeyError, match="The new key is stored"):
         client("rotate_key", new)
     assert stored() == {"next": new}
     assert "No old key was found yet" in str(client("rotation"))
@@ -221,7 +222,7 @@ def test_a_stored_key_that_is_not_in_use_is_not_lost(desk, client, box, old, new
     """The variable names another key than the store has: refused, the new one kept until that is settled."""
     named = box.new_nimbus_os_key()
     monkeypatch.setenv("NIMBUS_OS_API_KEY", named)
-    with pytest.raises(ConfigurationError, match=r"is not the stored one.*The new key is kept"):
+    with pytest.raises(ConfigurationError, match=r"is not the stored one.*The new key is stored"):
         client("rotate_key", new)
     assert stored() == {"now": old, "next": new}
     assert client("rotation").step == "received"
@@ -236,7 +237,7 @@ def test_a_new_key_that_waits_is_not_replaced_by_another(client, box, new, store
     box.fault("nimbus_os", status=503, times=4)
     with pytest.raises(ServerError):
         client("rotate_key", new)
-    with pytest.raises(ConfigurationError, match="was given before, and is kept"):
+    with pytest.raises(ConfigurationError, match="was given before, and is stored"):
         client("rotate_key", box.new_nimbus_os_key())
     assert stored()["next"] == new
     with pytest.raises(ConfigurationError, match="is not in use yet"):
@@ -272,7 +273,7 @@ def test_only_the_service_can_make_a_new_key_be_dropped(desk, replies, old, new,
     body = code if isinstance(code, dict) else {"error": {"code": code, "message": "no"}}
     replies.say("401 Unauthorized", body)
     client = desk("NimbusOS", base_url=replies.url)
-    with pytest.raises(InvalidKeyError, match="The new key is kept"):
+    with pytest.raises(InvalidKeyError, match="The new key is stored"):
         client("rotate_key", new)
     assert stored() == {"now": old, "next": new}
     replies.plays.clear()
@@ -288,7 +289,7 @@ def test_a_new_key_goes_only_where_it_was_given_for(desk, replies, old, new, sto
     desk("NimbusOS", old, base_url=replies.url)("save_key")
     replies.plays.clear()
     replies.say("501 Not Implemented")
-    with pytest.raises(NimbusError, match="The new key is kept"):
+    with pytest.raises(NimbusError, match="The new key is stored"):
         desk("NimbusOS", base_url=replies.url)("rotate_key", new)
     replies.plays.clear()
     replies.say("200 OK", {"data": []})
@@ -373,7 +374,7 @@ def test_a_damaged_note_is_told_and_costs_no_key(client, new, paths, stored, con
 
 def test_only_one_process_changes_keys(client, new, paths, monkeypatch):
     """The second waits for a moment, is told, and does nothing; storing and forgetting wait likewise."""
-    monkeypatch.setattr(key_slot, "_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(flow, "_LOCK_SECONDS", 0.003)
     with Lock(f"{Settings.load().for_service('nimbus-os.sandbox').paths.rotation}.lock") as lock:
         assert lock.try_acquire()
         for act, *given in (["rotate_key", new], ["save_key"], ["restore_key"], ["forget_key"]):
@@ -397,18 +398,18 @@ def test_a_key_that_vanished_is_told(client, box, old, new, paths, stored):
     path = Path(paths.credentials)
     kept = json.loads(path.read_text())
     path.write_text(json.dumps({name: key for name, key in kept.items() if "previous" not in name}))
-    with pytest.raises(ConfigurationError, match="not at hand any more"):
+    with pytest.raises(ConfigurationError, match="not stored any more"):
         client("undo_rotation")
     client("confirm_rotation")
     third = box.new_nimbus_os_key()
     box.fault("nimbus_os", status=503, times=4)
     with pytest.raises(ServerError):
         client("rotate_key", third)
-    assert "is kept, and not in use yet" in str(client("rotation"))
+    assert "is stored, and not in use yet" in str(client("rotation"))
     kept = json.loads(path.read_text())
     path.write_text(json.dumps({name: key for name, key in kept.items() if "next" not in name}))
     assert client("rotation").step == "undone"
-    with pytest.raises(ConfigurationError, match="No new Nimbus OS key"):
+    with pytest.raises(ConfigurationError, match="no new Nimbus OS key"):
         client("rotate_key")
     with pytest.raises(ConfigurationError, match="undone already"):
         client("confirm_rotation")
@@ -431,6 +432,6 @@ def test_a_disk_that_refuses_is_told(client, new, old, paths, stored, monkeypatc
             real(target, content)
 
         monkeypatch.setattr(fs, "write_private", full)
-    with pytest.raises(ConfigurationError, match=r"rotation\.json.*cannot be made|cannot be noted"):
+    with pytest.raises(ConfigurationError, match=r"rotation\.json.*cannot be made|cannot be recorded"):
         client("rotate_key", new)
     assert stored()["now"] == old
