@@ -1,1 +1,1 @@
-"""Settings, keys and paths: what is decided before anything is done."""
+"""Settings, API keys and file paths."""

@@ -1,7 +1,7 @@
-"""The ``.env`` of a project: which one counts, and what its lines say.
+"""Find and read the ``.env`` of a project.
 
-The offline path reads this module, so it imports nothing heavy; python-dotenv is loaded only where a
-``.env`` with a ``NIMBUS_`` line was found.
+Every offline start imports this module, so it imports nothing heavy; python-dotenv is imported only if there
+is a ``.env`` with a ``NIMBUS_`` line.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import os
 from nimbus_sdk.config.ownership import is_foreign
 from nimbus_sdk.errors import ConfigurationError
 
-_LONGEST = 64 * 1024
+_MAX_BYTES = 64 * 1024
 _PROJECT_MARKS = (".git", "pyproject.toml")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_NO_TEXT = "\ufffd"
+_REPLACEMENT = "\ufffd"
 
 
 def nearest_dotenv(directory: str | None = None) -> str | None:
-    """The ``.env`` that counts for a folder, or None.
+    """Return the path of the ``.env`` for a folder, or None.
 
-    Upwards from the folder, never past one that holds ``.git`` or ``pyproject.toml``, never the home
-    folder's own, and in a parent folder only one that belongs to this user or to root.
+    The search goes upwards from the folder. It ends at a folder with ``.git`` or ``pyproject.toml``, and it
+    leaves out the home folder. In a parent folder, only a file of this user or of root counts.
     """
     try:
         start = folder = os.path.realpath(directory or os.getcwd())
@@ -40,41 +40,41 @@ def nearest_dotenv(directory: str | None = None) -> str | None:
 
 
 def dotenv_values(path: str | None, prefix: str = "NIMBUS_") -> dict[str, str]:
-    """The lines of a ``.env`` whose names have a prefix, as values; nothing goes into ``os.environ``.
+    """Return the variables of a ``.env`` whose names have a prefix; ``os.environ`` is not changed.
 
     Raises:
-        ConfigurationError: The file cannot be read, or one of these lines is no text.
+        ConfigurationError: The file cannot be read, is too long, or one of these lines is not text.
     """
     if path is None:
         return {}
     try:
         with open(path, "rb") as file:
-            content = file.read(_LONGEST + 1)
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(f"The file {path} cannot be read ({error.strerror}).") from None
     text = decode_text(content)
     if prefix not in text:
         return {}
-    values = {} if len(content) > _LONGEST else _bindings(text, prefix)
-    unreadable = sorted(name for name, value in values.items() if _NO_TEXT in value)
-    if unreadable or len(content) > _LONGEST:
-        # A traceback shows what a function holds, and this is where the key may be.
+    values = {} if len(content) > _MAX_BYTES else _bindings(text, prefix)
+    unreadable = sorted(name for name, value in values.items() if _REPLACEMENT in value)
+    if unreadable or len(content) > _MAX_BYTES:
+        # A traceback may show local variables, and the key may be in these.
         del content, text, values
-        fault = f"has more than {_LONGEST} bytes"
+        fault = f"has more than {_MAX_BYTES} bytes"
         if unreadable:
-            fault = f"is no text in UTF-8 where it sets {', '.join(unreadable)}; save it as UTF-8"
+            fault = f"is not UTF-8 where it sets {', '.join(unreadable)}; save it as UTF-8"
         raise ConfigurationError(f"The file {path} {fault}.")
     return values
 
 
 def decode_text(content: bytes) -> str:
-    """The text of a file that a person wrote, with whatever editor or shell.
+    """Decode a text file that was written with any editor or shell.
 
-    PowerShell's ``>`` writes UTF-16 with a byte order mark, Windows editors UTF-8 with one. Elsewhere a
-    byte that is not UTF-8 stands mostly in a comment, so it becomes U+FFFD and spoils only its own line.
+    PowerShell's ``>`` writes UTF-16 with a byte order mark, Windows editors UTF-8 with one. A byte
+    that is not UTF-8 is mostly in a comment, so it becomes U+FFFD and affects only its own line.
 
     Example:
-        >>> decoded("NIMBUS_SDK_PROFILE=lab".encode("utf-16"))
+        >>> decode_text("NIMBUS_SDK_PROFILE=lab".encode("utf-16"))
         'NIMBUS_SDK_PROFILE=lab'
     """
     return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig", "replace")
@@ -86,8 +86,8 @@ def _bindings(text: str, prefix: str) -> dict[str, str]:
 
     from dotenv.parser import parse_stream
 
-    # python-dotenv takes time by the square of the longest run of blanks; and by its parser alone, it
-    # writes no line to the terminal for every line that it cannot read.
+    # python-dotenv takes quadratic time for runs of blanks. Its parser, called directly, prints no warning
+    # for lines that it cannot read.
     bindings = parse_stream(StringIO(re.sub(r"[^\S\r\n]{100,}", " " * 100, text)))
     pairs = [(binding.key, binding.value) for binding in bindings]
     return {name: value for name, value in pairs if name and name.startswith(prefix) and value is not None}

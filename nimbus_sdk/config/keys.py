@@ -1,7 +1,7 @@
-"""The API key: the only form in which a key travels through the SDK.
+"""API keys: parsing, masking and comparing.
 
 Format (Nimbus API documentation): ``nbci_live_`` or ``nbci_test_`` and exactly 48 hexadecimal
-characters. The documentation's own example has 52 and is refused.
+characters. The example in the documentation has 52 and is rejected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PREFIXES = ("nbci_live_", "nbci_test_")
 HEX_LENGTH = 48
 _HEX = frozenset("0123456789abcdefABCDEF")
-# All that str.strip() takes for white space, spelt out so that quotes between two of them go too.
+# The white space of str.strip(), listed so that quotes between white space are stripped too.
 _WHITE = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
     "\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -27,7 +27,7 @@ PASTED_AROUND_A_KEY = f"{_WHITE}\ufeff\u200b\"'`"
 
 
 class ApiKey:
-    """A checked key that masks itself; ``reveal()`` is the one way out.
+    """A valid key that masks itself; only ``reveal()`` returns the text.
 
     Example:
         >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4 + "\\n")
@@ -47,17 +47,17 @@ class ApiKey:
 
     @classmethod
     def parse(cls, text: str) -> ApiKey:
-        """Check the text of a key and wrap it.
+        """Check the text of a key, and return the key.
 
         Args:
-            text: The key; white space, line breaks and quotes around it are dropped.
+            text: The key; white space, line breaks and quotes around it are removed.
 
         Raises:
-            InvalidKeyFormatError: It is not a key. The message tells lengths, never the text.
+            InvalidKeyFormatError: It is not a key. The message contains lengths, never the text.
         """
         if not isinstance(text, str):
             raise InvalidKeyFormatError(
-                f"This is not a Nimbus API key: it is no text ({type(text).__name__})."
+                f"This is not a Nimbus API key: it is not text ({type(text).__name__})."
             )
         stripped = text.strip(PASTED_AROUND_A_KEY)
         fault = _fault(stripped)
@@ -66,12 +66,12 @@ class ApiKey:
         return cls(stripped)
 
     def reveal(self) -> str:
-        """The whole key, for the one request header or body that carries it."""
+        """Return the whole key, for a request header or body."""
         return self._text
 
     @property
     def masked(self) -> str:
-        """What people may see: prefix, first four and last four characters."""
+        """The form to display: prefix, first four and last four characters."""
         start = len(PREFIXES[0])
         return f"{self._text[: start + 4]}…{self._text[-4:]}"
 
@@ -102,14 +102,14 @@ class ApiKey:
         return self
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("An ApiKey is not pickled: a pickle would carry the whole key.")
+        raise TypeError("An ApiKey is not pickled: a pickle would contain the whole key.")
 
 
 def parse_key(text: str | None) -> ParsedKey:
-    """What a person handed over: a key, the fault with it, or nothing.
+    """Return the key that a caller passed, the error if it is invalid, or None.
 
-    The fault is returned and not raised, so that the caller can drop the text first: a traceback shows
-    the arguments of every function that it passed through.
+    The error is returned and not raised, so that the caller can delete the text first: a traceback may show
+    the arguments of every function in it.
 
     Example:
         >>> parse_key(None), parse_key("nbci_test_" + "0" * 48)
@@ -124,10 +124,12 @@ def parse_key(text: str | None) -> ParsedKey:
 
 
 def raise_if_invalid(given: K | InvalidKeyFormatError | None) -> K | None:
-    """What :func:`parse_key`, or its like for another kind of key, gave, once the text is dropped.
+    """Return what :func:`parse_key` returned, or raise it if it is an error.
+
+    Called when the text of the key is deleted, also for the keys of other services.
 
     Raises:
-        InvalidKeyFormatError: The text was no key.
+        InvalidKeyFormatError: The text was not a key.
     """
     if isinstance(given, InvalidKeyFormatError):
         raise given
@@ -135,9 +137,9 @@ def raise_if_invalid(given: K | InvalidKeyFormatError | None) -> K | None:
 
 
 def maskable_forms(secret: str) -> tuple[str, str]:
-    """What gives a secret away: a key's digits without its prefix, and the whole.
+    """Return the forms of a secret to mask: the digits of a key without its prefix, and the whole.
 
-    The digits come first: masked in this order, the prefix stays and tells people what stood there.
+    The digits come first, so that the prefix stays and shows that a key was there.
     """
     return secret.removeprefix(PREFIXES[0]).removeprefix(PREFIXES[1]), secret
 

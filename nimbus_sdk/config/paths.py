@@ -1,4 +1,4 @@
-"""Every path the SDK touches, reached as ``settings.paths``."""
+"""The paths of every file that the SDK reads or writes, available as ``settings.paths``."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ APPLICATION = "nimbus-sdk"
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where files are stored: below ``NIMBUS_SDK_HOME``, or in the platform's own folders.
+    """The files and folders of one profile, below ``NIMBUS_SDK_HOME`` or the folders of the platform.
 
     Attributes:
-        config: Holds ``credentials.json``.
-        data: Holds ``core/`` and ``models/``.
-        state: Holds sessions, refusals, the seal's secret, locks.
-        cache: Holds downloads under way; may be emptied at any time.
-        profile: Which account's session is meant.
+        config: Folder of ``credentials.json``.
+        data: Folder of ``core/`` and ``models/``.
+        state: Folder of sessions, rejected keys, the secret of the seal, and locks.
+        cache: Folder of unfinished downloads; may be deleted at any time.
+        profile: Name of the account.
 
     Example:
         >>> Paths.of("/srv/nimbus", "default").session
@@ -34,10 +34,10 @@ class Paths:
 
     @classmethod
     def of(cls, home: str | None, profile: str) -> Paths:
-        """The paths below a folder, or below the platform's folders for None; none of them is created.
+        """Return the paths below a folder, or below the folders of the platform for None; creates nothing.
 
         Raises:
-            ConfigurationError: This user has no home folder, and no folder was named.
+            ConfigurationError: This user has no home folder, and no folder is set.
         """
         if home is not None:
             return cls(
@@ -50,11 +50,11 @@ class Paths:
         try:
             paths = cls._of_platform(profile)
         except RuntimeError:
-            # Newer versions of platformdirs raise this where older ones return a path that starts with ~.
+            # Newer versions of platformdirs raise this, older ones return a path that starts with ~.
             paths = None
         if paths is None or not os.path.isabs(paths.state):
             raise ConfigurationError(
-                "This user has no home folder, so there is no place to store anything.",
+                "This user has no home folder, so nothing can be stored.",
                 hint="Set NIMBUS_SDK_HOME to a folder that this user can write to.",
             )
         return paths
@@ -73,7 +73,7 @@ class Paths:
 
     @property
     def credentials(self) -> str:
-        """The file store's keys: the only file that ever holds one."""
+        """The keys of the file store: the only file that contains keys."""
         return os.path.join(self.config, "credentials.json")
 
     @property
@@ -83,58 +83,58 @@ class Paths:
 
     @property
     def session(self) -> str:
-        """The profile's session."""
+        """The session of the profile."""
         return os.path.join(self.state, "profiles", self.profile, "session.json")
 
     @property
     def next_session(self) -> str:
-        """The session that counts once the core it came with is the current one."""
+        """The session that becomes valid when the core of the same installation is the current one."""
         return os.path.join(self.state, "profiles", self.profile, "session.next.json")
 
     @property
     def last_seen(self) -> str:
-        """The latest time that this profile's clock has shown."""
+        """The latest time at which this profile was used."""
         return os.path.join(self.state, "profiles", self.profile, "last-seen.json")
 
     @property
-    def key_card(self) -> str:
-        """What may be known of the stored key without reading it."""
+    def key_metadata(self) -> str:
+        """The metadata of the stored key, readable without the key."""
         return os.path.join(self.state, "profiles", self.profile, "key.json")
 
     @property
     def rotation(self) -> str:
-        """How far the change to a new key has come."""
+        """The state of an unfinished key rotation."""
         return os.path.join(self.state, "profiles", self.profile, "rotation.json")
 
     @property
     def audit(self) -> str:
-        """The folder of the audit trail: who called which service when."""
+        """The folder of the audit trail."""
         return os.path.join(self.state, "audit")
 
     @property
     def refused(self) -> str:
-        """The folder of the notes of refused keys."""
+        """The folder of the records of rejected keys."""
         return os.path.join(self.state, "refused")
 
     def refusal(self, fingerprint: str, service: str) -> str:
-        """The note that a service refused a key; what another one thinks of it is another note."""
+        """Return the path of the record that one service rejected one key."""
         from hashlib import sha256
 
         return os.path.join(self.refused, f"{fingerprint}-{sha256(service.encode()).hexdigest()[:12]}.json")
 
     @property
     def keyring_breaker(self) -> str:
-        """The memory of a keyring that did not answer."""
+        """The record of a keyring that did not answer."""
         return os.path.join(self.state, "keyring.json")
 
     @property
     def lock(self) -> str:
-        """The lock for install, refresh and all that changes what is kept."""
+        """The lock for install, refresh and every other change of stored files."""
         return os.path.join(self.state, "nimbus-sdk.lock")
 
     @property
     def core(self) -> str:
-        """The folder of all installed versions of the core."""
+        """The folder of the installed versions of the core."""
         return os.path.join(self.data, "core")
 
     @property
@@ -144,15 +144,15 @@ class Paths:
 
     @property
     def models(self) -> str:
-        """Downloaded models."""
+        """The folder of downloaded models."""
         return os.path.join(self.data, "models")
 
     @property
     def downloads(self) -> str:
-        """Downloads under way."""
+        """The folder of unfinished downloads."""
         return os.path.join(self.cache, "downloads")
 
     @property
     def usage(self) -> str:
-        """The folder of events that wait to be reported."""
+        """The folder of usage events that are not yet reported."""
         return os.path.join(self.state, "profiles", self.profile, "usage")

@@ -1,9 +1,9 @@
-"""Settings: arguments, then the environment, then the nearest ``.env``, then the defaults.
+"""Settings from arguments, the environment, the nearest ``.env`` and the defaults, in this order.
 
-A ``.env`` comes with a folder, and the folder perhaps from a stranger. So it may give a key and say how the
-SDK behaves, and never where keys are sent, where the core comes from, or where anything is kept.
+A ``.env`` may come with a folder from somebody else. So it may contain a key and change how the SDK behaves,
+but not where keys are sent, where the core comes from, or where files are stored.
 
-The offline path reads this module, so it imports nothing heavy.
+Every offline start imports this module, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nimbus_sdk.errors import ConfigurationError
 
 KEY_VARIABLE = "NIMBUS_API_KEY"
 DEFAULT_ORIGIN = "https://api.nimbusbci.com:443"
-"""The origin of the default ``api_url``, spelled out: parsing URLs would slow down every start."""
+"""The origin of the default ``api_url``; parsing the URL would slow down every start."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 CREDENTIAL_STORES = ("keyring", "file", "none")
@@ -43,20 +43,20 @@ _NO = frozenset({"", "0", "false", "no", "off"})
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that can be configured, decided once and handed on whole.
+    """All settings of a call, immutable.
 
     Attributes:
         api_url: Base URL of the Nimbus API, without a trailing slash.
-        github_url: Base URL of the GitHub API, likewise.
+        github_url: Base URL of the GitHub API, without a trailing slash.
         core_repo: ``owner/repo`` that publishes the core.
-        home: One folder for all that the SDK keeps, or None for the platform's own folders.
-        profile: Which account.
-        offline: Not one network call, whatever is asked.
-        credential_store: ``keyring``, ``file``, ``none``, or None to choose by what works.
-        key_file: A mounted file that holds the key, or None.
+        home: One folder for all files of the SDK, or None for the folders of the platform.
+        profile: Name of the account.
+        offline: Send no request at all.
+        credential_store: ``keyring``, ``file``, ``none``, or None for the first that works.
+        key_file: A mounted file with the key, or None.
         timeout: Seconds for one whole call, retries included.
         no_progress: No progress bars.
-        usage: Report inferences to the service, in the background.
+        usage: Report inferences to the service in the background.
         dotenv: Path of the ``.env`` that was read, or None.
 
     Example:
@@ -85,56 +85,56 @@ class Settings:
         directory: str | None = None,
         **given: object,
     ) -> Settings:
-        """Resolve every setting.
+        """Load every setting from its sources.
 
         Args:
-            environ: The environment; ``os.environ`` where left out.
-            directory: Where the search for ``.env`` starts; the working directory where left out.
-            **given: Settings by field name that win over everything; None means not given.
+            environ: The environment; ``os.environ`` if omitted.
+            directory: Folder in which the search for ``.env`` starts; the working directory if omitted.
+            **given: Settings by field name, which override all other sources; None means not given.
 
         Raises:
-            ConfigurationError: A value cannot be used; the message names the variable.
+            ConfigurationError: A value is invalid; the message names the variable.
         """
         environ = os.environ if environ is None else environ
         unknown = set(given) - set(_TABLE)
         if unknown:
             raise ConfigurationError(f"Unknown setting: {', '.join(sorted(unknown))}.")
         dotenv = nearest_dotenv(directory)
-        texts = {**_from_folder(dotenv), **environ}
-        chosen: dict[str, object] = {}
-        for name, (variable, read) in _TABLE.items():
+        texts = {**_read_dotenv(dotenv), **environ}
+        values: dict[str, object] = {}
+        for name, (variable, parse) in _TABLE.items():
             text = texts.get(variable, "").strip()
             if text:
-                chosen[name] = read(text, variable)
+                values[name] = parse(text, variable)
         for name, value in given.items():
             if value is not None:
-                chosen[name] = _checked(name, value)
-        return cls(dotenv=dotenv, **chosen)  # type: ignore[arg-type]
+                values[name] = _parse_argument(name, value)
+        return cls(dotenv=dotenv, **values)  # type: ignore[arg-type]
 
     @cached_property
     def paths(self) -> Paths:
-        """Every path that these settings lead to.
+        """The paths of all files for these settings.
 
         Raises:
-            ConfigurationError: This user has no home folder, and no folder was named.
+            ConfigurationError: This user has no home folder, and no folder is set.
         """
         return Paths.of(self.home, self.profile)
 
     def for_service(self, entry: str) -> Settings:
-        """The same settings for another system's key, which is stored beside the profile's own.
+        """Return the same settings for the key of another service, stored beside that of the profile.
 
         Args:
-            entry: The name that the key is stored under, such as ``nimbus-os.production``.
+            entry: The name under which the key is stored, such as ``nimbus-os.production``.
 
         Example:
-            >>> Settings(home="/srv/nimbus").for_service("neuroai").paths.key_card
+            >>> Settings(home="/srv/nimbus").for_service("neuroai").paths.key_metadata
             '/srv/nimbus/state/profiles/default@neuroai/key.json'
         """
-        # No profile has an @ in its name, so no entry is ever taken for one.
+        # The name of a profile contains no @, so no entry is mistaken for a profile.
         return replace(self, profile=f"{self.profile}@{entry}")
 
     def each_other_profile(self) -> Iterator[Settings]:
-        """The same settings for every other profile that has stored something here."""
+        """Yield the same settings for every other profile that has files here."""
         try:
             names = sorted(os.listdir(os.path.join(self.paths.state, "profiles")))
         except OSError:
@@ -144,21 +144,21 @@ class Settings:
                 yield replace(self, profile=name)
 
 
-def _from_folder(path: str | None) -> dict[str, str]:
-    """What a ``.env`` may decide; for the rest of it there is a warning in the log."""
+def _read_dotenv(path: str | None) -> dict[str, str]:
+    """Return the settings that a ``.env`` may contain; others are ignored with a warning in the log."""
     values = dotenv_values(path)
-    refused = sorted(name for name in values if name in _NOT_FROM_DOTENV)
-    if refused:
+    ignored = sorted(name for name in values if name in _NOT_FROM_DOTENV)
+    if ignored:
         import logging
 
         logging.getLogger("nimbus_sdk").warning(
-            "%s in %s counts only in the environment and was passed over.", ", ".join(refused), path
+            "%s in %s was ignored: it counts only in the environment.", ", ".join(ignored), path
         )
     return {name: value for name, value in values.items() if name not in _NOT_FROM_DOTENV}
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of a URL: what a credential is bound to.
+    """Return scheme, host and port of a URL, to which a credential is bound.
 
     Example:
         >>> origin("https://API.nimbusbci.com/v1/auth")
@@ -173,8 +173,8 @@ def origin(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, as it stands in a URL but without brackets, is this machine and nothing else."""
-    # What a zone behind % means is each system's own affair.
+    """Return whether the host of a URL, without brackets, is a loopback address."""
+    # The meaning of a zone after % depends on the system.
     if host in LOOPBACK or "%" in host:
         return host in LOOPBACK
     from ipaddress import ip_address
@@ -186,10 +186,10 @@ def is_loopback(host: str) -> bool:
 
 
 def base_url(text: str, variable: str) -> str:
-    """Check a base URL: https, or http for loopback only; no user, query or fragment.
+    """Check and return a base URL: https, or http for loopback only; without user, query and fragment.
 
     Raises:
-        ConfigurationError: It is none of these.
+        ConfigurationError: The URL is invalid.
     """
     from urllib.parse import urlsplit
 
@@ -209,14 +209,14 @@ def base_url(text: str, variable: str) -> str:
     return address
 
 
-def _switch(text: str, variable: str) -> bool:
+def _parse_switch(text: str, variable: str) -> bool:
     word = text.strip().lower()
     if word not in _YES | _NO:
         raise ConfigurationError(f"{variable} must be 1 or 0.")
     return word in _YES
 
 
-def _seconds(text: str, variable: str) -> float:
+def _parse_seconds(text: str, variable: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
@@ -226,49 +226,49 @@ def _seconds(text: str, variable: str) -> float:
     return seconds
 
 
-def _profile(text: str, variable: str) -> str:
+def _parse_profile(text: str, variable: str) -> str:
     name = text.strip()
     if not (0 < len(name) <= 64) or not _NAME_LETTERS.issuperset(name) or name.startswith("."):
         raise ConfigurationError(f"{variable} must be 1 to 64 letters, digits, dots, dashes or underscores.")
     if name.startswith("nbci_"):
-        raise ConfigurationError(f"{variable} names an account; what it holds looks like a key.")
+        raise ConfigurationError(f"{variable} is the name of an account, but the value looks like a key.")
     return name
 
 
-def _repo(text: str, variable: str) -> str:
+def _parse_repo(text: str, variable: str) -> str:
     parts = text.strip().split("/")
     if len(parts) != 2 or not all(part.strip(".") and _NAME_LETTERS.issuperset(part) for part in parts):
         raise ConfigurationError(f"{variable} must be owner/repo.")
     return text.strip()
 
 
-def _store(text: str, variable: str) -> str:
+def _parse_store(text: str, variable: str) -> str:
     if text.strip().lower() not in CREDENTIAL_STORES:
         raise ConfigurationError(f"{variable} must be one of {', '.join(CREDENTIAL_STORES)}.")
     return text.strip().lower()
 
 
-def _path(text: str, variable: str) -> str:
+def _parse_path(text: str, variable: str) -> str:
     if not text.strip() or "\0" in text:
         raise ConfigurationError(f"{variable} must be a path.")
     return os.path.abspath(os.path.expanduser(text.strip()))
 
 
-def _checked(name: str, value: object) -> object:
-    _, read = _TABLE[name]
-    return value if read is _switch and isinstance(value, bool) else read(str(value), name)
+def _parse_argument(name: str, value: object) -> object:
+    _, parse = _TABLE[name]
+    return value if parse is _parse_switch and isinstance(value, bool) else parse(str(value), name)
 
 
 _TABLE = {
     "api_url": ("NIMBUS_SDK_API_URL", base_url),
     "github_url": ("NIMBUS_SDK_GITHUB_URL", base_url),
-    "core_repo": ("NIMBUS_SDK_CORE_REPO", _repo),
-    "home": ("NIMBUS_SDK_HOME", _path),
-    "profile": ("NIMBUS_SDK_PROFILE", _profile),
-    "offline": ("NIMBUS_SDK_OFFLINE", _switch),
-    "credential_store": ("NIMBUS_SDK_CREDENTIAL_STORE", _store),
-    "key_file": ("NIMBUS_SDK_API_KEY_FILE", _path),
-    "timeout": ("NIMBUS_SDK_TIMEOUT", _seconds),
-    "no_progress": ("NIMBUS_SDK_NO_PROGRESS", _switch),
-    "usage": ("NIMBUS_SDK_USAGE", _switch),
+    "core_repo": ("NIMBUS_SDK_CORE_REPO", _parse_repo),
+    "home": ("NIMBUS_SDK_HOME", _parse_path),
+    "profile": ("NIMBUS_SDK_PROFILE", _parse_profile),
+    "offline": ("NIMBUS_SDK_OFFLINE", _parse_switch),
+    "credential_store": ("NIMBUS_SDK_CREDENTIAL_STORE", _parse_store),
+    "key_file": ("NIMBUS_SDK_API_KEY_FILE", _parse_path),
+    "timeout": ("NIMBUS_SDK_TIMEOUT", _parse_seconds),
+    "no_progress": ("NIMBUS_SDK_NO_PROGRESS", _parse_switch),
+    "usage": ("NIMBUS_SDK_USAGE", _parse_switch),
 }

@@ -1,11 +1,13 @@
-"""What happens while something long is going on, as events; and who shows them."""
+"""Progress of long operations as events, drawn as a bar in a terminal or a notebook."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, TypeAlias
 
 from nimbus_sdk.display.terminal import is_notebook, is_terminal
@@ -20,20 +22,15 @@ if TYPE_CHECKING:
     ]
 
 
-import time
-from html import escape
-from typing import TYPE_CHECKING
-
-
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
-    """One step, or a part of it.
+    """One step of an operation, or a part of it.
 
     Attributes:
-        stage: Which step.
-        message: The step in words, without any secret.
-        done: Bytes so far, or None where nothing is counted.
-        total: Bytes in all, likewise.
+        stage: Name of the step.
+        message: Description of the step, without secrets.
+        done: Bytes so far, or None if nothing is counted.
+        total: Bytes in all, or None.
     """
 
     stage: Stage
@@ -47,12 +44,12 @@ Report: TypeAlias = Callable[[ProgressEvent], None]
 
 @contextmanager
 def reporting(progress: Report | bool | None, quiet: bool) -> Iterator[Report]:
-    """The function that takes events while the block runs.
+    """Yield the function that receives the events of the block.
 
     Args:
-        progress: A function of one's own; True for a bar; False for none; None for a bar where someone
-            looks: in a terminal or a notebook.
-        quiet: What ``NIMBUS_SDK_NO_PROGRESS`` says; it silences only what None would show.
+        progress: Your own function; True for a bar; False for none; None for a bar if there is a terminal or
+            a notebook.
+        quiet: The setting ``NIMBUS_SDK_NO_PROGRESS``; it counts only if ``progress`` is None.
     """
     if callable(progress):
         yield progress
@@ -70,7 +67,7 @@ def reporting(progress: Report | bool | None, quiet: bool) -> Iterator[Report]:
 
 
 def _silent(event: ProgressEvent) -> None:
-    """Show nothing."""
+    """Ignore an event."""
 
 
 @contextmanager
@@ -87,8 +84,8 @@ def _bar() -> Iterator[Report]:
         TransferSpeedColumn,
     )
 
-    class OfBytes(ProgressColumn):
-        """A column that stays empty for a step of which nothing is counted."""
+    class BytesColumn(ProgressColumn):
+        """A column that is empty for a step without a count of bytes."""
 
         def __init__(self, column: ProgressColumn) -> None:
             super().__init__()
@@ -97,19 +94,23 @@ def _bar() -> Iterator[Report]:
         def render(self, task: Task) -> RenderableType:
             return "" if task.total is None else self.column(task)
 
-    counted = (OfBytes(BarColumn()), OfBytes(DownloadColumn()), OfBytes(TransferSpeedColumn()))
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), *counted)
+    byte_columns = (
+        BytesColumn(BarColumn()),
+        BytesColumn(DownloadColumn()),
+        BytesColumn(TransferSpeedColumn()),
+    )
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), *byte_columns)
     bars = Progress(*columns, console=Console(stderr=True), transient=False)
     step = bars.add_task("Starting", total=None)
 
     def report(event: ProgressEvent) -> None:
         nonlocal step
-        # Not before the first event: a live bar would draw over the hidden question for the key.
+        # Started with the first event: a live bar would draw over the prompt for the key.
         bars.start()
-        before = bars.tasks[-1]
-        if before.description != event.message:
-            # A line of its own, lest rich goes on to show the bytes of the step before. Theirs stays.
-            if before.total is None:
+        previous = bars.tasks[-1]
+        if previous.description != event.message:
+            # A new line, since rich would go on to display the bytes of the step before. Its line stays.
+            if previous.total is None:
                 bars.remove_task(step)
             step = bars.add_task(event.message, total=None)
         bars.update(step, completed=event.done, total=event.total)
@@ -125,25 +126,25 @@ REDRAW_SECONDS = 0.1
 
 @contextmanager
 def html_progress() -> Iterator[Callable[[ProgressEvent], None]]:
-    """A function that shows events as one bar in the cell that runs."""
+    """Yield a function that draws events as one bar below the running cell."""
     from IPython.display import HTML, display
 
     handle = display(HTML(""), display_id=True)
-    drawn = 0.0
+    drawn_at = 0.0
 
     def report(event: ProgressEvent) -> None:
-        nonlocal drawn
+        nonlocal drawn_at
         now = time.monotonic()
-        if event.done is not None and event.done != event.total and now - drawn < REDRAW_SECONDS:
+        if event.done is not None and event.done != event.total and now - drawn_at < REDRAW_SECONDS:
             return
-        drawn = now
+        drawn_at = now
         handle.update(HTML(progress_html(event)))
 
     yield report
 
 
 def progress_html(event: ProgressEvent) -> str:
-    """One event as HTML.
+    """Return an event as HTML.
 
     Example:
         >>> from nimbus_sdk.display.progress import ProgressEvent

@@ -1,4 +1,4 @@
-"""Whether somebody is there who can answer, and the one hidden question that the SDK asks."""
+"""Prompts and notices at a terminal or in a notebook."""
 
 from __future__ import annotations
 
@@ -6,62 +6,62 @@ import sys
 
 
 def is_interactive() -> bool:
-    """True where a person can read a line and answer it: a terminal, or a running Jupyter kernel.
+    """Return whether a user can read a prompt and answer it: at a terminal, or in a running Jupyter kernel.
 
     Example:
         >>> isinstance(is_interactive(), bool)
         True
     """
     if is_notebook():
-        return _kernel_asks()
+        return _is_input_allowed()
     return is_terminal(sys.stdin) and is_terminal(sys.stderr)
 
 
 def prompt_hidden(label: str) -> str | None:
-    """Ask for a secret without showing what is typed; None where that cannot be done.
+    """Ask for a secret without echo, and return it, or None if that is not possible.
 
     Args:
-        label: The question, without a line break.
+        label: The prompt, without a line break.
     """
     import warnings
     from getpass import GetPassWarning, getpass
 
     try:
         with warnings.catch_warnings():
-            # Where the echo cannot be turned off, getpass warns and goes on to show the secret.
+            # If the echo cannot be turned off, getpass only warns and displays the secret.
             warnings.simplefilter("error", GetPassWarning)
             return getpass(label)
     except (EOFError, GetPassWarning, NotImplementedError):
-        # NotImplementedError is what a kernel says whose front end takes no input.
+        # A kernel whose front end takes no input raises NotImplementedError.
         return None
 
 
 def print_notice(line: str) -> None:
-    """Show the person one line, beside the program's own output."""
+    """Print a line to standard error, apart from the output of the program."""
     if sys.stderr is not None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
 def is_notebook() -> bool:
-    """Whether this process is the running kernel of a notebook."""
-    # A program may import ipykernel without being a kernel, so that alone says nothing.
+    """Return whether this process is the running kernel of a notebook."""
+    # A program may import ipykernel without being a kernel.
     application = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
     return application is not None and bool(application.initialized())
 
 
-def _kernel_asks() -> bool:
-    """Whether the cell under way may ask; nbconvert and papermill, which run notebooks, let none."""
+def _is_input_allowed() -> bool:
+    """Return whether the running cell may ask for input; under nbconvert and papermill it may not."""
     kernel = getattr(sys.modules["ipykernel.kernelapp"].IPKernelApp.instance(), "kernel", None)
     return bool(getattr(kernel, "_allow_stdin", True))
 
 
 def is_terminal(stream: object) -> bool:
-    """Whether a person sees what goes to a stream, or types what comes from it."""
+    """Return whether a stream is a terminal."""
     try:
         return bool(stream.isatty())  # type: ignore[attr-defined]
     except (AttributeError, ValueError):
-        # No stream at all (pythonw, some daemons), or one that was closed.
+        # There is no stream (pythonw, some daemons), or it is closed.
         return False
 
 

@@ -16,7 +16,7 @@ PATHS = [
     ("session", "state/profiles/lab/session.json"),
     ("next_session", "state/profiles/lab/session.next.json"),
     ("last_seen", "state/profiles/lab/last-seen.json"),
-    ("key_card", "state/profiles/lab/key.json"),
+    ("key_metadata", "state/profiles/lab/key.json"),
     ("rotation", "state/profiles/lab/rotation.json"),
     ("audit", "state/audit"),
     ("keyring_breaker", "state/keyring.json"),
@@ -77,7 +77,7 @@ def test_profiles_do_not_share_what_is_theirs():
     """Session and card belong to one profile; seal, lock and core to all."""
     one = Settings(home="/srv", profile="one").paths
     two = replace(one, profile="two")
-    for name in ("session", "next_session", "last_seen", "key_card"):
+    for name in ("session", "next_session", "last_seen", "key_metadata"):
         assert getattr(one, name) != getattr(two, name)
     for name in ("seal", "lock", "core", "credentials", "keyring_breaker"):
         assert getattr(one, name) == getattr(two, name)

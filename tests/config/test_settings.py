@@ -451,7 +451,7 @@ def test_a_dotenv_that_is_no_text_is_refused_by_name(project):
     path = project / ".env"
     path.write_bytes(b"NIMBUS_API_KEY=" + KEY.encode() + b"\xff\n")
     with pytest.raises(
-        ConfigurationError, match=r"\.env is no text in UTF-8 where it sets NIMBUS_API_KEY"
+        ConfigurationError, match=r"\.env is not UTF-8 where it sets NIMBUS_API_KEY"
     ) as caught:
         load(project)
     assert KEY not in str(caught.value)

@@ -120,7 +120,7 @@ def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, fresh: Fres
     assert set(json.loads(done.stdout).values()) == {"done"}
     assert evil.connections == 0
     assert not planted.exists()
-    assert "NIMBUS_SDK_API_URL" in done.stderr, "the person is told that lines were passed over"
+    assert "NIMBUS_SDK_API_URL" in done.stderr, "the person is told that lines were ignored"
     assert [one.endpoint for one in installed.journal()][:4] == [
         "validate",
         "github_token",
@@ -185,11 +185,11 @@ def test_no_secret_of_a_connection_is_written_down(fresh: Fresh, own_world: Path
     assert not log.exists() or "SECRET " not in log.read_text()
 
 
-def test_a_card_from_elsewhere_opens_nothing(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):
-    """A forged card leads a stored key nowhere, unless it names that very key and lies in its own folder."""
+def test_forged_metadata_opens_nothing(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):
+    """What is written beside a stored key leads it nowhere, even if it names that very key."""
     paths = Settings.load().paths
-    card = json.loads(Path(paths.key_card).read_text())
-    Path(paths.key_card).write_text(json.dumps({**card, "origin": evil.url, "fingerprint": "0" * 12}))
+    metadata = json.loads(Path(paths.key_metadata).read_text())
+    Path(paths.key_metadata).write_text(json.dumps({**metadata, "origin": evil.url}))
     told = json.loads(fresh(STORIES, NIMBUS_SDK_API_URL=evil.url).stdout)
     assert set(told.values()) == {"MissingKeyError"}
     assert evil.connections == 0

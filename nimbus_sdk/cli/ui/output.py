@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
+from nimbus_sdk.display.tables import format_value
 from nimbus_sdk.display.terminal import escape_controls
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def facts(rows: Iterable[tuple[str, object]]) -> None:
 
     listed = list(rows)
     width = max((len(name) for name, _ in listed), default=0)
-    pairs = [Text.assemble((f"{name:<{width}}  ", "bold"), _styled(shown(value))) for name, value in listed]
+    pairs = [
+        Text.assemble((f"{name:<{width}}  ", "bold"), _styled(format_value(value))) for name, value in listed
+    ]
     _print(Text("\n").join(pairs), soft_wrap=True)
 
 
@@ -69,7 +71,7 @@ def table(
     if not listed:
         say(nothing)
         return
-    words = [[shown(value) for value in row] for row in listed]
+    words = [[format_value(value) for value in row] for row in listed]
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     needed = _LAST_WIDTH
     for index, header in enumerate(headers):
@@ -83,31 +85,6 @@ def table(
     for row in words:
         grid.add_row(*map(_styled, row))
     _print(grid, soft_wrap=False, needed=needed)
-
-
-def shown(value: object) -> str:
-    """One value in words.
-
-    Example:
-        >>> shown(None), shown(True), shown(48766), shown(0.8634), shown(("a", "b"))
-        ('-', 'yes', '48,766', '0.863', 'a, b')
-        >>> shown(datetime(2026, 1, 31, 9, 5))
-        '2026-01-31 09:05 UTC'
-    """
-    if value is None or value == "":
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.1f}" if abs(value) >= 100 else f"{value:.3g}"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M} UTC"
-    if isinstance(value, tuple | list | set | frozenset):
-        parts = map(str, sorted(value) if isinstance(value, set | frozenset) else value)
-        return escape_controls(", ".join(parts)) or "-"
-    return escape_controls(str(value))
 
 
 def _styled(word: str) -> Text:
