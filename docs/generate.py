@@ -28,12 +28,12 @@ FOLDER = Path(__file__).parent
 _COMPUTED = re.compile(r"(<!-- computed: ([\w-]+) -->\n\n).*?(?=<!-- end -->)", re.DOTALL)
 _VALUES = {
     "base_url": "an https URL; http for `127.0.0.1`, `localhost` and `::1` alone",
-    "_repo": "`owner/repo`",
-    "_path": "a path",
-    "_profile": "1 to 64 letters, digits, `.`, `-`, `_`; no `.` in front",
-    "_switch": "`1` or `0`",
-    "_store": "`keyring`, `file` or `none`",
-    "_seconds": "seconds, above 0 and below 86400",
+    "_parse_repo": "`owner/repo`",
+    "_parse_path": "a path",
+    "_parse_profile": "1 to 64 letters, digits, `.`, `-`, `_`; no `.` in front",
+    "_parse_switch": "`1` or `0`",
+    "_parse_store": "`keyring`, `file` or `none`",
+    "_parse_seconds": "seconds, above 0 and below 86400",
 }
 
 
@@ -65,7 +65,7 @@ def advice_table() -> str:
 
 def exit_codes_table() -> str:
     """What the command line ends with."""
-    return _table(("code", "ends with it"), ((str(code), meaning) for code, meaning in exit_codes.table()))
+    return _table(("code", "ends with it"), ((str(code), meaning) for code, meaning in exit_codes.list_exit_codes()))
 
 
 def commands() -> str:

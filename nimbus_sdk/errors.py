@@ -1,12 +1,12 @@
-"""Every failure a user of the SDK can meet.
+"""The exceptions of the SDK.
 
 ::
 
     NimbusError
-    ├── ConfigurationError            a setting or an argument cannot be used
-    ├── ApiError                      the service answered, and the answer is a refusal
-    │   ├── MissingKeyError           400 MISSING_KEY, or no source gave a key
-    │   ├── InvalidKeyFormatError     400 INVALID_FORMAT, or refused locally (a ValueError too)
+    ├── ConfigurationError            a setting or an argument is invalid
+    ├── ApiError                      the service refused the request
+    │   ├── MissingKeyError           400 MISSING_KEY, or there is no key
+    │   ├── InvalidKeyFormatError     400 INVALID_FORMAT, or rejected locally (also a ValueError)
     │   ├── MissingEventTypeError     400 MISSING_EVENT_TYPE
     │   ├── InvalidKeyError           401 INVALID_KEY
     │   ├── KeyExpiredError           401 KEY_EXPIRED
@@ -17,11 +17,11 @@
     │   ├── RateLimitError            429 RATE_LIMIT_EXCEEDED
     │   ├── ServerError               500, 502, 503, 504
     │   └── NotConfiguredError        503 NOT_CONFIGURED
-    ├── NimbusConnectionError         no answer: DNS, refused, reset, TLS, offline mode
-    │   ├── NimbusTimeoutError        no answer in the time given
-    │   └── AnswerLostError           it may have been carried out all the same
-    ├── ResponseFormatError           a success whose body is not what the API documents
-    ├── SessionError                  the cached session may not be used
+    ├── NimbusConnectionError         no response: DNS, refused, reset, TLS, offline mode
+    │   ├── NimbusTimeoutError        no response in time
+    │   └── AnswerLostError           the request may have been carried out
+    ├── ResponseFormatError           a success whose body differs from the documentation
+    ├── SessionError                  the cached session cannot be used
     │   ├── SessionNotFoundError
     │   ├── SessionExpiredError
     │   ├── SessionTamperedError
@@ -30,14 +30,14 @@
     ├── CoreError                     the proprietary core
     │   ├── CoreNotInstalledError
     │   ├── CoreDownloadError
-    │   ├── CoreIntegrityError        (``issues``: every fault found, not the first)
+    │   ├── CoreIntegrityError        (``issues``: every fault, not only the first)
     │   ├── CoreInstallError
     │   └── CoreIncompatibleError
     ├── CredentialStoreError          keyring or credentials file
     └── AuditTrailError               the audit trail cannot be written
 
-Each class carries a ``hint`` (what to do next, part of the printed message) and an ``exit_code`` for
-the command line. Source of codes and statuses: the error table of the Nimbus API documentation.
+Each class has a ``hint`` (what to do next, part of the printed message) and an ``exit_code`` for the
+command line. Source of codes and statuses: the error table of the Nimbus API documentation.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ SUPPORT = "hello@nimbusbci.com"
 
 
 class NimbusError(Exception):
-    """Base of every error the SDK raises on purpose.
+    """Base class of all errors of the SDK.
 
     Args:
-        message: What happened, without any secret.
-        hint: What the person can do next; the class's own advice where it is left out.
+        message: What happened, without secrets.
+        hint: What to do next; the ``advice`` of the class if omitted.
 
     Example:
         >>> str(NimbusError("The disk is full.", hint="Free some space and run it again."))
@@ -70,21 +70,21 @@ class NimbusError(Exception):
 
 
 class ConfigurationError(NimbusError):
-    """A setting, an argument or the environment cannot be used as it is."""
+    """A setting, an argument or an environment variable is invalid."""
 
     exit_code = 2
-    advice = "Correct what is named above, then run it again."
+    advice = "Correct it and run it again."
 
 
 class ApiError(NimbusError):
-    """The service answered with a refusal.
+    """The service refused a request.
 
     Attributes:
-        status: HTTP status, or None where the refusal was local.
+        status: HTTP status, or None for a local refusal.
         code: The service's error code, such as ``INVALID_KEY``, or None.
-        request_id: ``X-Request-ID`` of the failing exchange, for support.
-        retry_after: Seconds the service asks to wait, or None.
-        attempts: How many times the request had been sent when this answer came.
+        request_id: ``X-Request-ID`` of the request, for support.
+        retry_after: Seconds that the service asks to wait, or None.
+        attempts: How many times the request was sent.
         answer_lost: Whether an earlier attempt may have been carried out although its response was lost.
         clock_offset: Seconds by which the service's clock is ahead of this machine's, or None.
     """
@@ -120,18 +120,18 @@ class ApiError(NimbusError):
 
 
 class MissingKeyError(ApiError):
-    """No API key was given, and no source has one."""
+    """No API key was given or found."""
 
     exit_code = 4
     default_code = "MISSING_KEY"
     advice = (
         "Pass a key, set NIMBUS_API_KEY, or run `nimbus-sdk install` in a terminal; "
-        "`nimbus-sdk explain` shows every place that was looked at."
+        "`nimbus-sdk explain` shows every place that was searched."
     )
 
 
 class InvalidKeyFormatError(ApiError, ValueError):
-    """The text is not a Nimbus API key; refused before any network call."""
+    """The text is not a Nimbus API key; no request is sent."""
 
     exit_code = 4
     default_code = "INVALID_FORMAT"
@@ -139,14 +139,14 @@ class InvalidKeyFormatError(ApiError, ValueError):
 
 
 class MissingEventTypeError(ApiError):
-    """An analytics event was sent without its type."""
+    """An analytics event has no type."""
 
     default_code = "MISSING_EVENT_TYPE"
     advice = "Give event_type: inference, model_load or error."
 
 
 class InvalidKeyError(ApiError):
-    """The service does not know the key, or it was revoked."""
+    """The service does not know the key, or the key was revoked."""
 
     exit_code = 4
     default_code = "INVALID_KEY"
@@ -154,7 +154,7 @@ class InvalidKeyError(ApiError):
 
 
 class KeyExpiredError(ApiError):
-    """The key was valid once and has expired."""
+    """The key has expired."""
 
     exit_code = 4
     default_code = "KEY_EXPIRED"
@@ -162,22 +162,22 @@ class KeyExpiredError(ApiError):
 
 
 class PermissionDeniedError(ApiError):
-    """The key is valid, but its license does not cover what was asked (HTTP 403)."""
+    """The key is valid, but its license does not cover the request (HTTP 403)."""
 
     exit_code = 5
     advice = f"A higher license tier covers it: write to {SUPPORT}."
 
 
 class KeyNotFoundError(ApiError):
-    """The key to revoke does not exist, or was revoked before."""
+    """The key to revoke does not exist, or is revoked already."""
 
     exit_code = 4
     default_code = "KEY_NOT_FOUND"
-    advice = "Nothing is left to revoke; check that this is the key you meant."
+    advice = "There is nothing to revoke; check that this is the right key."
 
 
 class MethodNotAllowedError(ApiError):
-    """The endpoint does not take this HTTP method."""
+    """The endpoint does not accept this HTTP method."""
 
     default_code = "METHOD_NOT_ALLOWED"
     advice = "Update the SDK (`pip install -U nimbusbci-sdk`) and check NIMBUS_SDK_API_URL."
@@ -192,23 +192,23 @@ class QuotaExceededError(ApiError):
 
 
 class RateLimitError(ApiError):
-    """Too many requests in a short time, and the wait asked for is longer than the time left."""
+    """Too many requests, and the requested wait is longer than the time left."""
 
     exit_code = 7
     default_code = "RATE_LIMIT_EXCEEDED"
-    advice = "Wait as long as retry_after says (seconds), then try again."
+    advice = "Wait for retry_after seconds, then try again."
 
 
 class ServerError(ApiError):
-    """The service failed (500, 502, 503, 504), each time it was tried."""
+    """The service failed (500, 502, 503, 504) at every attempt."""
 
     exit_code = 8
     default_code = "SERVER_ERROR"
-    advice = "This is the service's own fault and usually passes: try again in some minutes."
+    advice = "This is a fault of the service and usually passes: try again in some minutes."
 
 
 class NotConfiguredError(ApiError):
-    """The service has no GitHub token to give, so the core cannot be fetched."""
+    """The service has no GitHub token, so the core cannot be downloaded."""
 
     exit_code = 8
     default_code = "NOT_CONFIGURED"
@@ -216,10 +216,10 @@ class NotConfiguredError(ApiError):
 
 
 class NimbusConnectionError(NimbusError):
-    """No answer came: name resolution, connection, TLS, or offline mode.
+    """There was no response: name resolution, connection, TLS, or offline mode.
 
     Attributes:
-        passing: Whether the fault may pass within seconds, so that trying again makes sense.
+        passing: Whether the fault may pass within seconds, so that another attempt makes sense.
         sent: Whether the request may have reached the service.
     """
 
@@ -235,19 +235,19 @@ class NimbusConnectionError(NimbusError):
 
 
 class NimbusTimeoutError(NimbusConnectionError):
-    """No answer came in the time given."""
+    """There was no response in time."""
 
     advice = "Try again, or allow more time: timeout=…, or NIMBUS_SDK_TIMEOUT in seconds."
 
 
 class AnswerLostError(NimbusConnectionError):
-    """The answer to something that must not happen twice was lost, and it was or may have been carried out.
+    """The response to a request that must not be repeated was lost; it may have been carried out.
 
     Attributes:
-        left_behind: Ids of what it has left at the service, as far as that could be found out.
+        left_behind: Ids of what the request created at the service, as far as they are known.
     """
 
-    advice = "Look at the service's own list before you try again."
+    advice = "Check the list at the service before you try again."
 
     def __init__(self, message: str, *, left_behind: tuple[str, ...] = (), hint: str | None = None) -> None:
         super().__init__(message, passing=False, hint=hint)
@@ -255,7 +255,7 @@ class AnswerLostError(NimbusConnectionError):
 
 
 class ResponseFormatError(NimbusError):
-    """A success whose body is not what the API documents."""
+    """A success whose body differs from the documentation of the API."""
 
     exit_code = 8
     advice = (
@@ -265,7 +265,7 @@ class ResponseFormatError(NimbusError):
 
 
 class SessionError(NimbusError):
-    """Base of all that can be wrong with the cached session."""
+    """Base class of errors of the cached session."""
 
     exit_code = 10
     advice = "Run `nimbus-sdk install` (or nimbus_sdk.authenticate()) once with network."
@@ -282,11 +282,11 @@ class SessionExpiredError(SessionError):
 
 
 class SessionTamperedError(SessionError):
-    """The session file was edited, cut short, or copied from another machine; it was set aside unused."""
+    """The session file was edited, truncated, or copied from another machine; it was renamed and not used."""
 
 
 class ClockRollbackError(SessionError):
-    """The clock stands more than 5 minutes before the last time this installation saw."""
+    """The clock is more than 5 minutes before the last time at which this installation was used."""
 
     advice = "Set the clock right, or go online once and run `nimbus-sdk refresh`."
 
@@ -295,7 +295,7 @@ class FeatureNotLicensedError(NimbusError):
     """The session's license does not include a feature.
 
     Attributes:
-        feature: Name of the missing feature, as the service spells it.
+        feature: Name of the missing feature.
     """
 
     exit_code = 5
@@ -307,7 +307,7 @@ class FeatureNotLicensedError(NimbusError):
 
 
 class CoreError(NimbusError):
-    """Base of all that can go wrong with the proprietary core."""
+    """Base class of errors of the proprietary core."""
 
     exit_code = 11
 
@@ -319,19 +319,19 @@ class CoreNotInstalledError(CoreError):
 
 
 class CoreDownloadError(CoreError):
-    """The core could not be downloaded whole."""
+    """The core could not be downloaded completely."""
 
-    advice = "Run it again: a download that broke off goes on where it stopped."
+    advice = "Run it again: an interrupted download continues where it stopped."
 
 
 class CoreIntegrityError(CoreError):
-    """What was downloaded or installed is not what was published; it is not used.
+    """The downloaded or installed core differs from the published one; it is not used.
 
     Attributes:
-        issues: Every fault found, one line each.
+        issues: Every fault, one line each.
     """
 
-    advice = "Run `nimbus-sdk install --force`; if it comes back, a proxy or mirror changes the file."
+    advice = "Run `nimbus-sdk install --force`; if it fails again, a proxy or mirror changes the file."
 
     def __init__(self, message: str, *, issues: tuple[str, ...] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -343,13 +343,13 @@ class CoreIntegrityError(CoreError):
 
 
 class CoreInstallError(CoreError):
-    """The core could not be written or does not load; the version before it stays in use."""
+    """The core could not be written or does not load; the previous version stays in use."""
 
     advice = "Check the free space and the permissions of the folder named above, then run it again."
 
 
 class CoreIncompatibleError(CoreError):
-    """No published core fits this interpreter, or something that it needs is missing."""
+    """No published core fits this interpreter, or one of its requirements is missing."""
 
     advice = "Run `nimbus-sdk core list` to see what is installed for this interpreter."
 
@@ -358,11 +358,11 @@ class CredentialStoreError(NimbusError):
     """The keyring or the credentials file could not be read or written."""
 
     exit_code = 12
-    advice = "NIMBUS_SDK_CREDENTIAL_STORE=file keeps the key in a private file; =none keeps it nowhere."
+    advice = "NIMBUS_SDK_CREDENTIAL_STORE=file stores the key in a private file; =none does not store it."
 
 
 class AuditTrailError(NimbusError):
-    """The audit trail cannot be written; a call that cannot be written down is not made."""
+    """The audit trail cannot be written; a call that cannot be recorded is not sent."""
 
     exit_code = 13
     advice = "Check the free space and the permissions of the folder named above, then run it again."

@@ -1,1 +1,1 @@
-"""Speak: the Nimbus BCI API."""
+"""The Nimbus API: response models, endpoints and clients."""

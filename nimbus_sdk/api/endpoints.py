@@ -1,4 +1,4 @@
-"""One conversation for each endpoint of the Nimbus API, as flows; no I/O happens here.
+"""The endpoints of the Nimbus API, each as a flow; no I/O happens here.
 
 Source: the endpoint table of the Nimbus API documentation.
 """
@@ -32,12 +32,12 @@ UNAVAILABLE = 503
 
 
 def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Response]]:
-    """Ask whether a key is valid, and what it may do.
+    """Validate a key, and return its entitlement and the response.
 
     Raises:
         InvalidKeyError: The service does not know the key.
     """
-    step = Request(
+    request = Request(
         name="validate",
         method="POST",
         url=f"{base}/v1/auth/validate",
@@ -45,12 +45,12 @@ def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Response]]:
         secrets=(key.reveal(),),
         per_minute=100,
     )
-    answer = yield from send(step)
-    return _valid(parse_response(Entitlement, answer)), answer
+    response = yield from send(request)
+    return _require_valid(parse_response(Entitlement, response)), response
 
 
 def refresh(base: str, key: ApiKey, timeout: float | None = None) -> Flow[tuple[Entitlement, Response]]:
-    """Ask for the current quota and features; the answer has no user fields.
+    """Return the current quota and features, without user fields, and the response.
 
     Args:
         base: Base URL of the API.
@@ -60,7 +60,7 @@ def refresh(base: str, key: ApiKey, timeout: float | None = None) -> Flow[tuple[
     Raises:
         InvalidKeyError: The service does not know the key any more.
     """
-    step = Request(
+    request = Request(
         name="refresh",
         method="POST",
         url=f"{base}/v1/auth/refresh",
@@ -69,20 +69,19 @@ def refresh(base: str, key: ApiKey, timeout: float | None = None) -> Flow[tuple[
         per_minute=10,
         timeout=timeout,
     )
-    answer = yield from send(step)
-    return _valid(parse_response(Entitlement, answer)), answer
+    response = yield from send(request)
+    return _require_valid(parse_response(Entitlement, response)), response
 
 
 def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
     """Revoke a key for good.
 
-    A retry that finds no such key, after an attempt whose answer was lost, means that the first attempt
-    has done it.
+    If the response to one attempt is lost and the next one finds no such key, the first has revoked it.
 
     Raises:
         KeyNotFoundError: The key does not exist, or was revoked before.
     """
-    step = Request(
+    request = Request(
         name="revoke",
         method="POST",
         url=f"{base}/v1/auth/revoke",
@@ -91,84 +90,84 @@ def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
         per_minute=10,
     )
     try:
-        answer = yield from send(step)
+        response = yield from send(request)
     except KeyNotFoundError as error:
         if error.answer_lost:
-            return Revocation(revoked=True, message="Revoked; the first answer was lost on its way.")
+            return Revocation(revoked=True, message="Revoked; the first response was lost.")
         raise
-    return parse_response(Revocation, answer)
+    return parse_response(Revocation, response)
 
 
 def github_token(base: str, key: ApiKey) -> Flow[GithubToken]:
-    """Get the temporary token that opens the core's release.
+    """Return a temporary token for the release of the core.
 
     Raises:
-        NotConfiguredError: The service has none to give.
+        NotConfiguredError: The service has none.
     """
     url = f"{base}/v1/installer/github-token"
-    step = Request(name="github_token", method="GET", url=url, auth=_key_header(base, key), per_minute=20)
-    answer = yield from send(step)
-    return parse_response(GithubToken, answer)
+    request = Request(name="github_token", method="GET", url=url, auth=_authorize(base, key), per_minute=20)
+    response = yield from send(request)
+    return parse_response(GithubToken, response)
 
 
 def list_models(
     base: str, key: ApiKey, paradigm: str | None, model_type: str | None
 ) -> Flow[tuple[ModelInfo, ...]]:
-    """List the pre-trained models, filtered by paradigm and type where given.
+    """Return the pre-trained models, filtered by paradigm and type.
 
     Raises:
-        PermissionDeniedError: The license tier does not cover what was asked.
+        PermissionDeniedError: The license tier does not cover them.
     """
-    step = Request(
+    request = Request(
         name="models",
         method="GET",
         url=f"{base}/v1/models/list",
-        auth=_key_header(base, key),
+        auth=_authorize(base, key),
         params={"paradigm": paradigm, "type": model_type},
         per_minute=60,
     )
-    answer = yield from send(step)
-    return parse_response(ModelList, answer).models
+    response = yield from send(request)
+    return parse_response(ModelList, response).models
 
 
 def log_event(
     base: str, key: ApiKey, event_type: EventType, details: Mapping[str, object]
 ) -> Flow[EventReceipt]:
-    """Log one event; an inference counts against the quota, so a lost answer is not sent again.
+    """Log an event. An inference counts against the quota, so it is not sent again after a lost response.
 
     Raises:
-        QuotaExceededError: The month's quota is used up.
+        QuotaExceededError: The monthly quota is used up.
     """
-    told = {name: value for name, value in details.items() if value is not None}
-    step = Request(
+    fields = {name: value for name, value in details.items() if value is not None}
+    request = Request(
         name="analytics",
         method="POST",
         url=f"{base}/v1/analytics/log",
-        json={"api_key": key.reveal(), "event_type": event_type, **told},
+        json={"api_key": key.reveal(), "event_type": event_type, **fields},
         secrets=(key.reveal(),),
         repeatable=False,
         per_minute=1000,
     )
-    answer = yield from send(step)
-    return parse_response(EventReceipt, answer)
+    response = yield from send(request)
+    return parse_response(EventReceipt, response)
 
 
 def health(base: str) -> Flow[Health]:
-    """Ask how the service is; a service that says it is unwell has answered too."""
-    step = Request(name="health", method="GET", url=f"{base}/api/health", accept=frozenset({UNAVAILABLE}))
-    answer = yield from send(step)
-    if answer.status == UNAVAILABLE:
+    """Return the state of the service, also if that is not healthy."""
+    request = Request(name="health", method="GET", url=f"{base}/api/health", accept=frozenset({UNAVAILABLE}))
+    response = yield from send(request)
+    if response.status == UNAVAILABLE:
         with suppress(ResponseFormatError):
-            return parse_response(Health, answer)
-    # A 503 in other words than health's own is a refusal like any other call's.
-    return parse_response(Health, raise_for_status(replace(step, accept=frozenset()), answer))
+            return parse_response(Health, response)
+    # Any other 503 is a refusal, as at every endpoint.
+    return parse_response(Health, raise_for_status(replace(request, accept=frozenset()), response))
 
 
-def _valid(entitlement: Entitlement) -> Entitlement:
+def _require_valid(entitlement: Entitlement) -> Entitlement:
     if not entitlement.valid:
         raise InvalidKeyError("The service says that this key is not valid.", status=401)
     return entitlement
 
 
-def _key_header(base: str, key: ApiKey) -> HeaderAuth:
+def _authorize(base: str, key: ApiKey) -> HeaderAuth:
     return HeaderAuth("X-API-Key", key.reveal(), origin(base))

@@ -1,8 +1,7 @@
-"""What the Nimbus API says, as frozen models. Fields that are not known here are ignored, as are signs
-that drive a terminal.
+"""Models of the responses of the Nimbus API. Undocumented fields and control characters are removed.
 
 Source of every field: the Nimbus API documentation (authentication, models, analytics, health).
-Quota numbers may be null: unlimited.
+Quota numbers may be null, which means unlimited.
 """
 
 from __future__ import annotations
@@ -10,27 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-)
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from nimbus_sdk.transport.parse import Count, Text, UtcTime, WireModel, strip_values
 
 
-def _true(word: bool) -> bool:
-    # Literal[True] would take 1 for it, strict or not.
-    if not word:
+def _require_true(value: bool) -> bool:
+    # Literal[True] would accept 1, also in strict mode.
+    if not value:
         raise ValueError("not true")
-    return word
+    return value
 
 
 class Quota(WireModel):
     """The monthly quota; ``monthly_limit`` and ``remaining`` of None mean unlimited.
 
-    Neither may be left out: silence is no promise of an unlimited quota.
+    Both fields are required: an absent limit does not mean an unlimited quota.
     """
 
     monthly_limit: Count | None
@@ -40,7 +34,7 @@ class Quota(WireModel):
 
 
 class Entitlement(WireModel):
-    """What a valid key may do: the answer to validate, and to refresh (which has no user fields)."""
+    """What a key may do: the response to validate, and to refresh (without user fields)."""
 
     valid: bool
     user_id: Text | None = None
@@ -54,22 +48,22 @@ class Entitlement(WireModel):
 
 
 class Revocation(WireModel):
-    """The answer to revoke."""
+    """The response to revoke."""
 
     revoked: bool
     message: Text = ""
 
 
 class GithubToken(WireModel):
-    """A temporary token for the release of the core; never kept, never shown."""
+    """A temporary token for the release of the core; it is never stored or displayed."""
 
-    success: Annotated[bool, AfterValidator(_true)]
+    success: Annotated[bool, AfterValidator(_require_true)]
     github_token: Annotated[SecretStr, Field(min_length=1, max_length=1024)]
     expires_at: UtcTime | None = None
     message: Text = ""
 
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("A GithubToken is not pickled: a pickle would carry the whole token.")
+        raise TypeError("A GithubToken is not pickled: a pickle would contain the whole token.")
 
 
 class ModelInfo(WireModel):
@@ -104,17 +98,17 @@ class ModelInfo(WireModel):
         return tables.fields_html(f"Nimbus model {self.name}", self._rows())
 
     def _rows(self) -> list[tuple[str, object]]:
-        told: dict[str, object] = self.model_dump(exclude={"name", "metadata"})
-        return [*told.items(), *self.metadata.items()]
+        fields: dict[str, object] = self.model_dump(exclude={"name", "metadata"})
+        return [*fields.items(), *self.metadata.items()]
 
 
 class Models(tuple[ModelInfo, ...]):
-    """Several models: a tuple that is shown as a table."""
+    """Several models: a tuple that prints as a table."""
 
     __slots__ = ()
 
     COLUMNS = ("name", "type", "paradigm", "features", "classes", "license")
-    """The headers of the table; the last is the lowest tier that may load the model."""
+    """Headers of the table; the last is the lowest tier that may load the model."""
 
     def __str__(self) -> str:
         from nimbus_sdk.display import tables
@@ -127,29 +121,36 @@ class Models(tuple[ModelInfo, ...]):
         return tables.table_html("Nimbus models", self.COLUMNS, self.rows())
 
     def rows(self) -> list[Sequence[object]]:
-        """What stands in the table, a row for each model."""
+        """Return the table, one row for each model."""
         return [
-            (one.name, one.type, one.paradigm, one.n_features, one.n_classes, one.requires_license)
-            for one in self
+            (
+                model.name,
+                model.type,
+                model.paradigm,
+                model.n_features,
+                model.n_classes,
+                model.requires_license,
+            )
+            for model in self
         ]
 
 
 class ModelList(WireModel):
-    """The answer to models/list."""
+    """The response to models/list."""
 
     models: Annotated[tuple[ModelInfo, ...], Field(max_length=10_000), AfterValidator(Models)]
     total: Count
 
 
 class QuotaLeft(WireModel):
-    """What an event left of the monthly quota; ``remaining`` of None means unlimited."""
+    """The monthly quota after an event; ``remaining`` of None means unlimited."""
 
     used: Count | None = None
     remaining: Count | None
 
 
 class EventReceipt(WireModel):
-    """The answer to analytics/log."""
+    """The response to analytics/log."""
 
     logged: bool
     event_id: Text | None = None
@@ -157,7 +158,7 @@ class EventReceipt(WireModel):
 
 
 class Health(WireModel):
-    """The answer to health."""
+    """The response to health."""
 
     status: Text
     timestamp: UtcTime | None = None

@@ -83,9 +83,9 @@ def test_status_keys_are_stable(nimbus: Nimbus, sandbox: Sandbox) -> None:
 
 
 def test_status_of_a_machine_that_is_ready(nimbus_process: Nimbus, sandbox: Sandbox, installed: str) -> None:
-    """Everything is told, in a fresh process, offline, and without the key."""
-    told = nimbus_process("status", "--json", NIMBUS_SDK_OFFLINE="1")
-    found = told.document
+    """Everything is printed, in a fresh process, offline, and without the key."""
+    done = nimbus_process("status", "--json", NIMBUS_SDK_OFFLINE="1")
+    found = done.document
     assert found["ready"] is True
     assert found["core"]["problems"] == []
     assert found["session"]["license_type"] == "research"
@@ -97,36 +97,36 @@ def test_status_of_a_machine_that_is_ready(nimbus_process: Nimbus, sandbox: Sand
     assert sandbox.journal() == []
     for said in (sandbox.api_url, "50,000", f"{installed[:14]}…{installed[-4:]}", "research", "0.1.0"):
         assert said in text.out
-    assert installed not in told.out + told.err + text.out + text.err
+    assert installed not in done.out + done.err + text.out + text.err
 
 
 def test_status_says_what_the_key_shadows(nimbus_process: Nimbus, installed: str) -> None:
     """A variable that hides the stored key is named, with both keys masked."""
-    told = nimbus_process("status", NIMBUS_API_KEY=OTHER_KEY)
-    assert "NIMBUS_API_KEY in the environment" in told.out
-    assert "nbci_live_0123…cdef" in told.out
-    shadowed = next(line for line in told.out.splitlines() if line.startswith("  shadowed"))
+    done = nimbus_process("status", NIMBUS_API_KEY=OTHER_KEY)
+    assert "NIMBUS_API_KEY in the environment" in done.out
+    assert "nbci_live_0123…cdef" in done.out
+    shadowed = next(line for line in done.out.splitlines() if line.startswith("  shadowed"))
     assert f"{installed[:14]}…{installed[-4:]}" in shadowed
     # The session is the stored key's, and counts as absent for another one.
-    assert "usable" in told.out
-    assert OTHER_KEY not in told.out
+    assert "usable" in done.out
+    assert OTHER_KEY not in done.out
 
 
 def test_status_that_failed_does_not_advise_itself(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A setting that cannot be used stops this command too, so it is no help for that."""
     monkeypatch.setenv("NIMBUS_SDK_TIMEOUT", "abc")
-    told = nimbus("status")
-    assert told.code == 2
-    assert "NIMBUS_SDK_TIMEOUT" in told.err
-    assert told.err.endswith("Hint: Correct what is named above, then run it again.\n")
-    assert nimbus("status", "--json").error["hint"] == "Correct what is named above, then run it again."
+    done = nimbus("status")
+    assert done.code == 2
+    assert "NIMBUS_SDK_TIMEOUT" in done.err
+    assert done.err.endswith("Hint: Correct it and run it again.\n")
+    assert nimbus("status", "--json").error["hint"] == "Correct it and run it again."
 
 
-def test_a_key_that_the_service_has_called_dead_is_told(
+def test_a_rejected_key_is_reported(
     nimbus: Nimbus, sandbox: Sandbox, signed_in: str
 ) -> None:
-    """`explain` and `status` say of the key that counts that it is dead, and since when."""
-    assert "dead" not in nimbus("explain").out + nimbus("status").out
+    """`explain` and `status` say that the key in use was rejected, and when."""
+    assert "rejected" not in nimbus("explain").out + nimbus("status").out
     sandbox.revoke_key(signed_in)
     assert nimbus("refresh").code == 4
     for command in ("explain", "status"):
@@ -139,13 +139,13 @@ def test_a_key_that_the_service_has_called_dead_is_told(
 def test_status_says_why_a_place_is_passed_over(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key file that is not there has no key to show; what is wrong with it stands there instead."""
     monkeypatch.setenv("NIMBUS_SDK_API_KEY_FILE", "/no/such/file")
-    told = nimbus("status").out
-    line = next(line for line in told.splitlines() if line.startswith("  unreadable"))
+    done = nimbus("status").out
+    line = next(line for line in done.splitlines() if line.startswith("  unreadable"))
     assert "/no/such/file" in line
     assert "cannot be read" in line
 
 
-def test_status_tells_of_a_store_that_does_not_work(
+def test_status_reports_a_store_that_does_not_work(
     nimbus: Nimbus, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A keyring that was demanded and is not there is a fact to show, not a reason to fail."""
@@ -168,7 +168,7 @@ def test_status_knows_the_store_without_asking_the_keyring(
     assert "since" in found["credential_store"]["reason"]
 
 
-def test_status_tells_of_a_keyring_that_rests(
+def test_status_reports_a_paused_keyring(
     nimbus: Nimbus, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A keyring that did not answer is left alone, and status says since when."""
@@ -199,14 +199,14 @@ def test_refresh_asks_once_and_shows_the_session(nimbus: Nimbus, sandbox: Sandbo
 def test_refresh_without_a_network_ends_with_9(
     nimbus: Nimbus, sandbox: Sandbox, end: Ender, signed_in: str
 ) -> None:
-    """An unreachable service is told as such, with its own exit code."""
+    """An unreachable service is reported as such, with its own exit code."""
     end(sandbox)
-    told = nimbus("refresh", "--timeout", "1", "--json")
-    assert (told.code, told.error["error"]) == (9, "NimbusConnectionError")
+    done = nimbus("refresh", "--timeout", "1", "--json")
+    assert (done.code, done.error["error"]) == (9, "NimbusConnectionError")
 
 
 def test_quota_asks_nobody(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
-    """The kept session knows the quota."""
+    """The quota is read from the stored session."""
     found = nimbus("quota", "--json").document
     assert found.keys() == {"remaining", "monthly_limit", "usage_percentage", "resets_at", "confirmed_at"}
     assert (found["remaining"], found["monthly_limit"], found["usage_percentage"]) == (50_000, 50_000, 0.0)
@@ -223,7 +223,7 @@ def test_an_unlimited_quota_is_called_so(nimbus: Nimbus, sandbox: Sandbox) -> No
 
 
 def test_quota_without_a_session_ends_with_10(nimbus: Nimbus, sandbox: Sandbox) -> None:
-    """Where there is no session there is nothing to tell."""
+    """Without a session there is no quota."""
     assert nimbus("quota").code == 10
 
 
@@ -252,9 +252,9 @@ def test_explain_shows_every_source_and_no_key(nimbus: Nimbus, monkeypatch: pyte
 def test_explain_works_where_a_source_is_broken(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A malformed key is what explain is there to show, so it does not fail for it."""
     monkeypatch.setenv("NIMBUS_API_KEY", "nbci_live_short")
-    told = nimbus("explain")
-    assert told.code == 0
-    assert "malformed" in told.out
+    done = nimbus("explain")
+    assert done.code == 0
+    assert "malformed" in done.out
 
 
 def test_models_are_listed_with_what_the_license_covers(nimbus: Nimbus, sandbox: Sandbox) -> None:
@@ -279,10 +279,10 @@ def test_where_no_model_matches_it_is_said_what_there_is(
     nimbus: Nimbus, sandbox: Sandbox, signed_in: str
 ) -> None:
     """A slip in the paradigm is answered with the paradigms; for programs the list is empty."""
-    told = nimbus("models", "--paradigm", "foo")
-    assert told.code == 0
-    assert told.out == (
-        "No model matches --paradigm foo.\n"
+    done = nimbus("models", "--paradigm", "foo")
+    assert done.code == 0
+    assert done.out == (
+        "No models match --paradigm foo.\n"
         "Paradigms: motor_imagery, p300, ssvep. Types: NimbusLDA, NimbusQDA.\n"
     )
     assert nimbus("models", "--type", "Foo", "--json").document == {"models": [], "total": 0}
@@ -335,10 +335,10 @@ def test_models_without_a_session_leave_the_cover_open(
     assert {model["covered"] for model in found["models"]} == {None}
 
 
-def test_an_unknown_model_is_told_with_those_that_there_are(
+def test_an_unknown_model_is_reported_with_those_that_exist(
     nimbus: Nimbus, sandbox: Sandbox, signed_in: str
 ) -> None:
     """A slip in the name is answered with the names."""
-    told = nimbus("models", "motor_imagery_5class_v1")
-    assert told.code == 2
-    assert "motor_imagery_4class_v1" in told.err
+    done = nimbus("models", "motor_imagery_5class_v1")
+    assert done.code == 2
+    assert "motor_imagery_4class_v1" in done.err
