@@ -1,4 +1,4 @@
-"""Clients of all systems, blocking and awaitable, used in the same words; and a sandbox to speak to."""
+"""Clients of all services, blocking and awaitable, called in the same way; and a sandbox for them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from tests.support.raw_server import RawServer, head, serving
 
 SYSTEMS = ("NimbusOS", "NeuroAI", "Nexus")
 KINDS = ("sync", "async")
+both_kinds = pytest.mark.parametrize("kind", KINDS)
+"""For a test that proves both clients; all others use the blocking one, since the flows are the same."""
+
 NIMBUS_OS_KEY = "sk_test_abc123xyz789def456ghi"
 NEUROAI_KEY = "nai_abc123xyz789def456ghi789"
 # {"integrationId": "int_abc123", "organizationId": "org_xyz789", "agentId": "agt_def456",
@@ -35,28 +38,30 @@ VARIABLES = {"NimbusOS": "NIMBUS_OS_SANDBOX_API_KEY", "NeuroAI": "NEUROAI_API_KE
 
 
 class Desk:
-    """One client; ``desk("request", "GET", "/orders")`` waits for the answer of either kind."""
+    """One client; ``desk("request", "GET", "/orders")`` waits for the result of either kind."""
 
     def __init__(self, kind: str, system: str, **given: Any) -> None:
         self.kind = kind
+        self.called: set[str] = set()
         self.client = getattr(services, system if kind == "sync" else f"Async{system}")(**given)
         self._runner = asyncio.Runner() if kind == "async" else None
 
     def __call__(self, name: str, /, *args: Any, **given: Any) -> Any:
         """Call a method and wait."""
-        found = getattr(self.client, name)
+        self.called.add(name)
+        method = getattr(self.client, name)
         if self._runner is None:
-            result = found(*args, **given)
+            result = method(*args, **given)
             return list(result) if name == "list_keys" else result
-        return self._runner.run(self._awaited(name, found, args, given))
+        return self._runner.run(self._awaited(name, method, args, given))
 
-    async def _awaited(self, name: str, found: Any, args: Any, given: Any) -> Any:
+    async def _awaited(self, name: str, method: Any, args: Any, given: Any) -> Any:
         if name == "list_keys":
-            return [key async for key in found(*args, **given)]
-        return await found(*args, **given)
+            return [key async for key in method(*args, **given)]
+        return await method(*args, **given)
 
     def close(self) -> None:
-        """Give everything back."""
+        """Close the client."""
         if self._runner is None:
             self.client.close()
         else:
@@ -74,21 +79,21 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nobodys_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees a key or an address of the person who runs it."""
+def no_keys_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees a key or a URL of whoever runs it."""
     for name in [name for name in os.environ if name.startswith(("NEUROAI_", "NEXUS_"))]:
         monkeypatch.delenv(name)
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    """Both faces."""
-    return str(request.param)
+@pytest.fixture
+def kind() -> str:
+    """The blocking client, unless a test is for :data:`both_kinds`."""
+    return "sync"
 
 
 @pytest.fixture(params=SYSTEMS)
 def system(request: pytest.FixtureRequest) -> str:
-    """All systems."""
+    """All services."""
     return str(request.param)
 
 
@@ -102,13 +107,13 @@ def desk(kind: str) -> Iterator[Open]:
         return opened[-1]
 
     yield open_desk
-    for one in opened:
-        one.close()
+    for client in opened:
+        client.close()
 
 
 @dataclass(slots=True)
 class Replies:
-    """A server that gives the same answers as a document shows, in order; the last one for ever."""
+    """A server that gives the responses of a document, in order; the last one again and again."""
 
     server: RawServer
     plays: list[tuple[str, bytes, tuple[str, ...]]]
@@ -119,14 +124,14 @@ class Replies:
         return self.server.url
 
     def say(self, status: str, body: object = None, *headers: str) -> None:
-        """Add an answer; text and bytes go out as they are."""
+        """Add a response; bytes are sent as they are."""
         text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         self.plays.append((status, text, ("Content-Type: application/json", *headers)))
 
 
 @pytest.fixture
 def replies() -> Iterator[Replies]:
-    """A server with no answers yet."""
+    """A server without responses yet."""
     plays: list[tuple[str, bytes, tuple[str, ...]]] = []
 
     def answer(connection: Any, request: Any) -> None:
@@ -147,7 +152,7 @@ def running() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def box(running: Sandbox) -> Sandbox:
-    """The module's sandbox, with no faults set and nothing asked yet."""
+    """The module's sandbox, without faults and requests."""
     running.clear_faults()
     running.clear_journal()
     return running
@@ -155,12 +160,12 @@ def box(running: Sandbox) -> Sandbox:
 
 @pytest.fixture
 def paths() -> Paths:
-    """Where this test's things are kept."""
+    """The paths of this test's home."""
     return Settings.load().paths
 
 
 def base_of(box: Sandbox, system: str) -> str:
-    """Where a system is in the sandbox."""
+    """The base URL of a service in the sandbox."""
     return {"NimbusOS": box.nimbus_os_url(), "NeuroAI": box.neuroai_url, "Nexus": box.nexus_url}[system]
 
 
@@ -175,13 +180,13 @@ PLAIN = {
     "NeuroAI": ("GET", "/v1/auth/verify", None),
     "Nexus": ("POST", "/api/public/thread", {"message": "Hello"}),
 }
-"""A call of each system that succeeds."""
+"""A call of each service that succeeds."""
 
 ENDPOINT = {"NimbusOS": "nimbus_os", "NeuroAI": "neuroai_verify", "Nexus": "nexus_thread"}
 """The sandbox's name of that call."""
 
 
 def ask(desk: Desk, system: str) -> Any:
-    """Make a system's plain call."""
+    """Make a service's plain call."""
     method, path, body = PLAIN[system]
     return desk("request", method, path, json=body)

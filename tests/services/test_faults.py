@@ -23,7 +23,7 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
     ServerError,
 )
-from tests.services.conftest import ENDPOINT, KEYS, ask, base_of, key_for
+from tests.services.conftest import ENDPOINT, KEYS, ask, base_of, both_kinds, key_for
 from tests.support.evidence import everything_in, strangers_in
 from tests.support.raw_server import head, saying, serving
 
@@ -68,6 +68,7 @@ def test_every_fault_is_an_error_of_the_sdk(system, desk, box, fault, expected):
 
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"reset": "after_work"}, {"truncate": 3}])
+@both_kinds
 def test_what_may_happen_twice_is_tried_again(system, desk, box, fault):
     """A read is repeated; a thread, which would be created twice, is not."""
     box.fault(ENDPOINT[system], **fault)
@@ -81,6 +82,7 @@ def test_what_may_happen_twice_is_tried_again(system, desk, box, fault):
         assert len(box.journal()) == 2
 
 
+@both_kinds
 def test_a_short_wait_that_is_asked_for_is_waited(system, desk, box):
     """429 means that nothing was done, so that every call may be sent again."""
     box.fault(ENDPOINT[system], status=429, headers={"Retry-After": "0"})
@@ -88,6 +90,7 @@ def test_a_short_wait_that_is_asked_for_is_waited(system, desk, box):
     assert [exchange.status for exchange in box.journal()] == [429, 201 if system == "Nexus" else 200]
 
 
+@both_kinds
 def test_a_slow_answer_ends_with_the_timeout(system, desk, box):
     """The whole call keeps to the client's own timeout."""
     box.fault(ENDPOINT[system], delay=5.0)
@@ -95,6 +98,7 @@ def test_a_slow_answer_ends_with_the_timeout(system, desk, box):
         ask(desk(system, key_for(box, system), base_url=base_of(box, system), timeout=0.3), system)
 
 
+@both_kinds
 def test_a_server_that_is_not_there_is_told_as_such(system, desk):
     """A refused connection names the host; nothing was sent, and the error knows it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -105,6 +109,7 @@ def test_a_server_that_is_not_there_is_told_as_such(system, desk):
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Again", "308 For Ever"])
+@both_kinds
 def test_no_key_follows_a_redirect_to_another_host(system, desk, status):
     """The other host sees no connection at all, so no key, no header, no body."""
     with serving(saying(b"{}")) as elsewhere:
@@ -198,6 +203,7 @@ def test_two_hundred_calls_at_once_on_one_client(system, box):
     assert len({exchange.request_id for exchange in box.journal()}) == 200
 
 
+@both_kinds
 def test_an_unfinished_head_is_no_answer(system, desk):
     """A server that stops in the middle of its headers has not answered."""
 

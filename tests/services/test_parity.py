@@ -1,4 +1,4 @@
-"""The two faces of a system are twins, and the systems speak alike."""
+"""The two clients of a service are twins: the same methods run the same flows, with the same results."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ import inspect
 import pytest
 
 from nimbus_sdk import services
-from tests.services.conftest import KEYS, SYSTEMS
+from nimbus_sdk.errors import MissingKeyError
+from tests.services.conftest import KEYS, SYSTEMS, base_of, both_kinds, key_for
 
+NOT_FLOWS = {"list_keys", "require_permission", "__init__", "close", "__enter__", "__exit__"}
 BY_KIND = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
 
 
 def members(cls: type) -> dict[str, object]:
     """What a class offers, inherited or not."""
-    found = {name: one for base in reversed(cls.__mro__[:-1]) for name, one in vars(base).items()}
+    found = {name: value for base in reversed(cls.__mro__[:-1]) for name, value in vars(base).items()}
     pairs = (*BY_KIND, *BY_KIND.values())
-    return {name: one for name, one in found.items() if not name.startswith("_") or name in pairs}
+    return {name: value for name, value in found.items() if not name.startswith("_") or name in pairs}
 
 
 def shape(function: object) -> str:
@@ -26,8 +28,8 @@ def shape(function: object) -> str:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_faces_of_a_system_are_twins(system):
-    """The same names with the same arguments, awaitable on one side."""
+def test_the_two_clients_of_a_service_are_twins(system):
+    """The same names, arguments and documentation; all but the local ones run the same flow."""
     plain, awaitable = members(getattr(services, system)), members(getattr(services, f"Async{system}"))
     assert {BY_KIND.get(name, name) for name in plain} == set(awaitable)
     for name, function in plain.items():
@@ -36,11 +38,78 @@ def test_the_faces_of_a_system_are_twins(system):
             assert isinstance(twin, property)
             continue
         assert shape(function) == shape(twin), name
-        assert inspect.getdoc(function), name
-        assert "Flow" not in str(inspect.signature(function)), name
+        if name not in NOT_FLOWS:
+            assert function.__wrapped__ is twin.__wrapped__, name
+            assert function.__doc__ == twin.__doc__, name
+            assert "Flow" not in shape(function), name
         local = name == "require_permission"
         asynchronous = inspect.iscoroutinefunction(twin) or inspect.isasyncgenfunction(twin)
         assert asynchronous is not local, name
+
+
+def play_nimbus_os(client, box):
+    """Call every method of Nimbus OS."""
+    new = [box.new_nimbus_os_key() for _ in range(2)]
+    yield len(client("request", "GET", "/orders")["data"]) > 0
+    yield client("save_key")
+    yield client("rotate_key", new[0]).step
+    yield client("rotation").step
+    yield client("undo_rotation").step
+    yield client("rotate_key", new[1]).step
+    yield client("confirm_rotation").step
+    yield client("forget_key")
+    with pytest.raises(MissingKeyError):
+        client("restore_key")
+
+
+def play_neuroai(client, box):
+    """Call every method of NeuroAI."""
+    del box
+    yield client("verify").valid
+    yield client("save_key")
+    issued = client("create_key", "CI", role="Viewer", save=True)
+    yield issued.saved_in
+    key_id = issued.info.id
+    yield client("get_key", key_id).name
+    yield client("update_key", key_id, name="CI 2").name
+    yield [key.name for key in client("list_keys") if key.id == key_id]
+    yield client("rotate_key", key_id).info.id == key_id
+    yield client("rotate_if_older_than", 1, key_id=key_id)
+    yield client("delete_key", key_id)
+    yield client("request", "GET", "/v1/auth/verify")["valid"]
+    yield client("restore_key") != ""
+    yield client("forget_key")
+
+
+def play_nexus(client, box):
+    """Call every method of Nexus."""
+    del box
+    client.client.require_permission("write")
+    yield sorted(client.client.claims.permissions)
+    yield client("create_thread", "Hello").id is not None
+    yield client("request", "POST", "/api/public/thread", json={"message": "Hello"}) is not None
+    yield client("save_key")
+    yield client("forget_key")
+    with pytest.raises(MissingKeyError):
+        client("restore_key")
+
+
+PLAYS = {"NimbusOS": play_nimbus_os, "NeuroAI": play_neuroai, "Nexus": play_nexus}
+RESULTS = {
+    "NimbusOS": [True, "file", "switched", "switched", "undone", "switched", "confirmed", True],
+    "NeuroAI": [True, "file", "file", "CI", "CI 2", ["CI 2"], True, None, None, True, True, True],
+    "Nexus": [["read", "write"], True, True, "file", True],
+}
+
+
+@both_kinds
+def test_every_method_does_the_same_in_both_clients(system, desk, box):
+    """One script over all methods: the same results from the blocking client and the awaitable one."""
+    client = desk(system, key_for(box, system), base_url=base_of(box, system))
+    assert list(PLAYS[system](client, box)) == RESULTS[system]
+    local = {"close", "aclose", "claims", "require_permission"}
+    public = {name for name in members(type(client.client)) if not name.startswith("_")}
+    assert client.called == public - local
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -50,7 +119,7 @@ def test_every_client_takes_the_same_keywords(system, prefix):
     parameters = inspect.signature(getattr(services, f"{prefix}{system}")).parameters
     assert {"api_key", "base_url", "timeout", "profile", "transport"} <= set(parameters)
     assert all(parameter.default is not inspect.Parameter.empty for parameter in parameters.values())
-    positional = [name for name, one in parameters.items() if one.kind is one.POSITIONAL_OR_KEYWORD]
+    positional = [name for name, each in parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
     assert positional == ["api_key"]
     request = inspect.signature(getattr(services, f"{prefix}{system}").request).parameters
     assert list(request) == ["self", "method", "path", "params", "json", "request_id"]

@@ -1,4 +1,4 @@
-"""``nimbus-sdk audit …``: who called Nimbus OS from this machine, and whether the trail is whole."""
+"""``nimbus-sdk audit …``: show the audit trail of calls to Nimbus OS, and verify it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from nimbus_sdk.config.paths import Paths
 
 _NOT_WHOLE = 1
-_SHOWN = ("when", "who", "environment", "method", "path", "status", "key", "duration_ms")
+_COLUMNS = ("when", "who", "environment", "method", "path", "status", "key", "duration_ms")
 commands = typer.Typer(
-    help="The trail of calls to Nimbus OS: show it, find what was changed.", rich_markup_mode=None
+    help="The audit trail of calls to Nimbus OS: show it, verify it.", rich_markup_mode=None
 )
 
 
@@ -25,7 +25,7 @@ def show(
     last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many of the newest.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show the newest calls, oldest first; a key stands there as its fingerprint.
+    """Show the newest calls, oldest first; of a key, its fingerprint.
 
     \b
     JSON: entries [{number, when, who, host, environment, method, path, status, request_id, key, duration_ms}]
@@ -37,20 +37,22 @@ def show(
     from nimbus_sdk.services.audit.verify import latest
     from nimbus_sdk.services.nimbus_os.flows import TRAIL
 
-    lines = latest(_places(), TRAIL, last)
+    records = latest(_paths(), TRAIL, last)
     if as_json:
-        output.document({"entries": [{"number": line.number, **asdict(line.entry)} for line in lines]})
+        output.document(
+            {"entries": [{"number": record.number, **asdict(record.entry)} for record in records]}
+        )
     else:
-        headers = [name.replace("_", " ") for name in _SHOWN]
-        rows = [[getattr(line.entry, name) for name in _SHOWN] for line in lines]
-        output.table(headers, rows, nothing="No call to Nimbus OS was written down on this machine yet.")
+        headers = [name.replace("_", " ") for name in _COLUMNS]
+        rows = [[getattr(record.entry, name) for name in _COLUMNS] for record in records]
+        output.table(headers, rows, nothing="No call to Nimbus OS was recorded on this machine yet.")
 
 
 @commands.command()
 def verify(as_json: Json = False) -> None:
     """Follow the trail from its first entry to its end, and show where one was removed or changed.
 
-    Ends with 1 where the trail is not whole. Store the digest somewhere else, and it proves later what
+    Ends with 1 if the trail is not whole. Store the digest somewhere else, and it proves later what
     was there today.
 
     \b
@@ -63,7 +65,7 @@ def verify(as_json: Json = False) -> None:
     from nimbus_sdk.services.audit import verify
     from nimbus_sdk.services.nimbus_os.flows import TRAIL
 
-    report = verify.verify(_places(), TRAIL)
+    report = verify.verify(_paths(), TRAIL)
     if as_json:
         output.document({"whole": bool(report), **asdict(report)})
     else:
@@ -74,7 +76,7 @@ def verify(as_json: Json = False) -> None:
         raise typer.Exit(_NOT_WHOLE)
 
 
-def _places() -> Paths:
+def _paths() -> Paths:
     from nimbus_sdk.config.settings import Settings
 
     return Settings.load().paths

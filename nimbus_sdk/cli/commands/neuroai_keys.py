@@ -1,4 +1,4 @@
-"""``nimbus-sdk neuroai keys …``: the whole life of NeuroAI's keys."""
+"""``nimbus-sdk neuroai keys …``: create, list, change, rotate and delete NeuroAI's keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nimbus_sdk.transport.redaction import mask_keys
 if TYPE_CHECKING:
     from nimbus_sdk.services import IssuedKey, KeyInfo, RateLimit
 
-commands = typer.Typer(help="Make, list, change, rotate and end keys.", rich_markup_mode=None)
+commands = typer.Typer(help="Create, list, change, rotate and delete keys.", rich_markup_mode=None)
 _NONE = "none"
 
 KeyId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
@@ -32,7 +32,7 @@ Expiry: TypeAlias = Annotated[
 ]
 Permissions: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--permission", metavar="NAME", help="In place of the role's; may be given several times."),
+    typer.Option("--permission", metavar="NAME", help="Instead of the role's; may be given several times."),
 ]
 Referrers: TypeAlias = Annotated[
     list[str] | None,
@@ -61,12 +61,12 @@ def list_keys(
     from nimbus_sdk.services import NeuroAI
 
     with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
-        found = list(client.list_keys())
+        keys = list(client.list_keys())
     if as_json:
-        output.document({"keys": [told(key) for key in found]})
+        output.document({"keys": [to_values(key) for key in keys]})
     else:
-        headers = [name.replace("_", " ") for name in LISTED]
-        rows = [[getattr(key, name) for name in LISTED] for key in found]
+        headers = [name.replace("_", " ") for name in COLUMNS]
+        rows = [[getattr(key, name) for name in COLUMNS] for key in keys]
         output.table(headers, rows, nothing="There is no key; `nimbus-sdk neuroai keys create` makes one.")
 
 
@@ -88,13 +88,13 @@ def create(
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key, and print its secret, this once; NeuroAI never shows it again.
+    """Make a key, and print its secret, only once; NeuroAI never shows it again.
 
-    With --save the new key is the stored one from then on; `nimbus-sdk neuroai restore-key` brings the one
-    before back. Where the store refuses, the secret is printed, and the command ends with 12.
+    With --save the new key becomes the stored one; `nimbus-sdk neuroai restore-key` brings the one before
+    back. If the store refuses, the secret is printed, and the command ends with 12.
 
     \b
-    JSON: key {…}, secret (null where it is stored), saved_in (or null), notice
+    JSON: key {…}, secret (null if it is stored), saved_in (or null), notice
 
     \b
     Examples:
@@ -140,7 +140,7 @@ def get(
     from nimbus_sdk.services import NeuroAI
 
     with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
-        show_facts(told(client.get_key(identifier)), as_json=as_json)
+        show_facts(to_values(client.get_key(identifier)), as_json=as_json)
 
 
 @commands.command()
@@ -158,7 +158,7 @@ def update(
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Change what is given of a key; the word none empties a field.
+    """Change the fields that are given; the word none empties a field.
 
     \b
     JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
@@ -183,13 +183,13 @@ def update(
             referrers=KEEP if not referrer else [] if referrer == [_NONE] else referrer,
             rate_limit=limit,
         )
-    show_facts(told(changed), as_json=as_json)
+    show_facts(to_values(changed), as_json=as_json)
 
 
 @commands.command()
 def rotate(
     identifier: Annotated[
-        str | None, typer.Argument(metavar="ID", help="The key in use, with --older-than, where left out.")
+        str | None, typer.Argument(metavar="ID", help="The key in use, with --older-than, if omitted.")
     ] = None,
     older_than: Annotated[
         float | None, typer.Option("--older-than", metavar="DAYS", help="Only if its secret is older.")
@@ -200,12 +200,12 @@ def rotate(
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Give a key a new secret, and print it, this once; the old one is dead at once.
+    """Give a key a new secret, and print it, only once; the old one is invalid at once.
 
-    Where --save is given and the store refuses, the secret is printed, and the command ends with 12.
+    If --save is given and the store refuses, the secret is printed, and the command ends with 12.
 
     \b
-    JSON: rotated, and where it is true: key {…}, secret (null where it is stored), saved_in, notice
+    JSON: rotated, and if it is true: key {…}, secret (null if it is stored), saved_in, notice
 
     \b
     Examples:
@@ -239,7 +239,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
     as_json: Json = False,
 ) -> None:
-    """End a key for good. This cannot be undone; in a terminal you are asked first.
+    """Delete a key for good. This cannot be undone; in a terminal you are asked first.
 
     \b
     JSON: deleted
@@ -253,9 +253,7 @@ def delete(
     from nimbus_sdk.services import NeuroAI
 
     if not yes and not is_interactive():
-        raise ConfigurationError(
-            f"Nobody is here to confirm that {identifier} is to be deleted.", hint="Give --yes."
-        )
+        raise ConfigurationError(f"{identifier} is not deleted without confirmation.", hint="Give --yes.")
     if not yes and not typer.confirm(f"Delete {mask_keys(identifier)} for good?", err=True):
         output.say("Nothing was deleted.")
         raise typer.Exit(1)
@@ -287,19 +285,19 @@ def _rate(text: str | None) -> RateLimit | None:
     return RateLimit(int(requests), int(seconds or "60"))
 
 
-LISTED = ("id", "name", "type", "role", "expires_at", "last_used_at")
+COLUMNS = ("id", "name", "type", "role", "expires_at", "last_used_at")
 
 
-def told(key: KeyInfo) -> dict[str, object]:
-    """What is known of a key, as plain values."""
+def to_values(key: KeyInfo) -> dict[str, object]:
+    """Return a key as plain values."""
     return key.model_dump(mode="json")
 
 
 def show_issued(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> None:
-    """Print a key that was issued, and its secret where it is stored nowhere.
+    """Print a key that was issued, and its secret unless it is stored.
 
     Raises:
-        CredentialStoreError: It was to be stored, and is not; the secret was printed.
+        CredentialStoreError: It should have been stored, and was not; the secret was printed.
     """
     from nimbus_sdk.errors import CredentialStoreError
 
@@ -307,12 +305,12 @@ def show_issued(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> N
     if as_json:
         marks = {"rotated": True} if rotated else {}
         issue = {"secret": secret, "saved_in": issued.saved_in, "notice": issued.notice}
-        output.document({**marks, "key": told(issued.info), **issue})
+        output.document({**marks, "key": to_values(issued.info), **issue})
     else:
-        output.facts([(name.replace("_", " "), getattr(issued.info, name)) for name in LISTED])
+        output.facts([(name.replace("_", " "), getattr(issued.info, name)) for name in COLUMNS])
         output.say(issued.notice, *([] if secret is None else [secret]))
     if issued.not_saved:
         raise CredentialStoreError(
             f"The secret was printed, and not stored: {issued.not_saved}",
-            hint="Keep what was printed; `nimbus-sdk neuroai save-key` stores it.",
+            hint="Save what was printed; `nimbus-sdk neuroai save-key` stores it.",
         )

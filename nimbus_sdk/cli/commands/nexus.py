@@ -1,4 +1,4 @@
-"""``nimbus-sdk nexus …``: what the key says, ask the agent, keep a key."""
+"""``nimbus-sdk nexus …``: show a key's claims, ask the agent, store a key."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ from typing import Annotated
 
 import typer
 
-from nimbus_sdk.cli.commands.services import (
-    BaseUrl,
-    key_asked_for,
-    show_facts,
-    show_forgotten,
-    show_restored,
-    show_stored,
-)
+from nimbus_sdk.cli.commands.services import BaseUrl, KeyCommands, show_facts
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout
+from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
 
-NAME = "Nexus"
-_LONGEST = 2**20
-commands = typer.Typer(help="Nexus: ask the agent, and read what the key says.", rich_markup_mode=None)
+KEYS = KeyCommands(name="Nexus", client="Nexus", checked=" that has not expired (no network)")
+_MAX_BYTES = 2**20
+commands = typer.Typer(help="Nexus: ask the agent, and show a key's claims.", rich_markup_mode=None)
 
 
 @commands.command()
 def claims(base_url: BaseUrl = None, profile: Profile = None, as_json: Json = False) -> None:
-    """Show what the key says of itself, unverified: anybody could have written it. No network.
+    """Show the claims in the key, unverified: anybody could have written them. No network.
 
     \b
     JSON: verified (always false), integration_id, organization_id, agent_id, permissions, expires_at
@@ -43,20 +36,20 @@ def claims(base_url: BaseUrl = None, profile: Profile = None, as_json: Json = Fa
 @commands.command()
 def ask(
     message: Annotated[
-        str | None, typer.Argument(metavar="MESSAGE", help="Read from stdin where left out.")
+        str | None, typer.Argument(metavar="MESSAGE", help="Read from stdin if omitted.")
     ] = None,
     request_id: Annotated[
-        str | None, typer.Option("--request-id", metavar="ID", help="For X-Request-ID; else a new one.")
+        str | None, typer.Option("--request-id", metavar="ID", help="For X-Request-ID; a new one if omitted.")
     ] = None,
     base_url: BaseUrl = None,
     profile: Profile = None,
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Send a message to the key's agent, and print what it answers.
+    """Send a message to the key's agent, and print the answer.
 
     \b
-    JSON: id (or null), reply (or null), answer {all that came}
+    JSON: id (or null), reply (or null), answer {the whole answer}
 
     \b
     Examples:
@@ -65,7 +58,7 @@ def ask(
     """
     from nimbus_sdk.services import Nexus
 
-    text = _piped_in() if message is None else message
+    text = _read_stdin() if message is None else message
     with Nexus(base_url=base_url, profile=profile, timeout=timeout) as client:
         thread = client.create_thread(text, request_id=request_id)
     if as_json:
@@ -74,63 +67,10 @@ def ask(
         output.say(*(thread.reply or "(no reply)").splitlines())
 
 
-@commands.command("save-key")
-def save_key(
-    key_stdin: KeyFromStdin = False,
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    as_json: Json = False,
-) -> None:
-    """Store a key that has not expired; you are asked for it, hidden. No network.
-
-    \b
-    JSON: saved_in
-
-    \b
-    Example:
-      pass show nexus | nimbus-sdk nexus save-key --key-stdin
-    """
-    from nimbus_sdk.services import Nexus
-
-    with Nexus(key_asked_for(NAME, from_stdin=key_stdin), base_url=base_url, profile=profile) as client:
-        show_stored(NAME, client.save_key(), as_json=as_json)
+KEYS.add_to(commands)
 
 
-@commands.command("restore-key")
-def restore_key(base_url: BaseUrl = None, profile: Profile = None, as_json: Json = False) -> None:
-    """Bring back the key that was stored before the present one.
-
-    \b
-    JSON: key_masked
-
-    \b
-    Example:
-      nimbus-sdk nexus restore-key
-    """
-    from nimbus_sdk.services import Nexus
-
-    with Nexus(base_url=base_url, profile=profile) as client:
-        show_restored(NAME, client.restore_key(), as_json=as_json)
-
-
-@commands.command("forget-key")
-def forget_key(base_url: BaseUrl = None, profile: Profile = None, as_json: Json = False) -> None:
-    """Remove the stored key, and the one before it; both stay valid.
-
-    \b
-    JSON: removed
-
-    \b
-    Example:
-      nimbus-sdk nexus forget-key
-    """
-    from nimbus_sdk.services import Nexus
-
-    with Nexus(base_url=base_url, profile=profile) as client:
-        show_forgotten(NAME, removed=client.forget_key(), as_json=as_json)
-
-
-def _piped_in() -> str:
+def _read_stdin() -> str:
     from nimbus_sdk.errors import ConfigurationError
 
     if sys.stdin is None:
@@ -138,9 +78,9 @@ def _piped_in() -> str:
             "There is no message, and stdin is closed.",
             hint="Give the message as an argument, or pipe it in.",
         )
-    content = sys.stdin.buffer.read(_LONGEST + 1)
-    if len(content) > _LONGEST:
+    content = sys.stdin.buffer.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
         raise ConfigurationError(
-            f"The message has more than {_LONGEST} bytes; nothing was sent.", hint="Send it in parts."
+            f"The message has more than {_MAX_BYTES} bytes; nothing was sent.", hint="Send it in parts."
         )
     return content.decode("utf-8", "replace")

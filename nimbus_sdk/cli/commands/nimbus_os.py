@@ -1,4 +1,4 @@
-"""``nimbus-sdk nimbus-os …``: read a resource, keep a key, change it."""
+"""``nimbus-sdk nimbus-os …``: read a resource, store a key, rotate it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ import typer
 
 from nimbus_sdk.cli.commands.services import (
     BaseUrl,
+    KeyCommands,
     Param,
-    key_asked_for,
-    new_key,
-    query,
+    option,
+    parse_query,
+    read_key,
     show_answer,
-    show_forgotten,
-    show_restored,
-    show_stored,
 )
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout
@@ -23,19 +21,24 @@ from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout
 if TYPE_CHECKING:
     from nimbus_sdk.services import Rotation
 
-NAME = "Nimbus OS"
-commands = typer.Typer(help="Nimbus OS: read resources, keep and rotate a key.", rich_markup_mode=None)
-rotation = typer.Typer(
-    help="Change to a new key, step by step; it goes on where it stopped.", rich_markup_mode=None
-)
-commands.add_typer(rotation, name="rotation")
-
 Environment: TypeAlias = Annotated[
-    str, typer.Option("--environment", metavar="NAME", help="sandbox or production; keys are kept apart.")
+    str, typer.Option("--environment", metavar="NAME", help="sandbox or production; each has its own key.")
 ]
 Probe: TypeAlias = Annotated[
     str, typer.Option("--probe", metavar="PATH", help="A resource that the key must be able to read.")
 ]
+KEYS = KeyCommands(
+    name="Nimbus OS",
+    client="NimbusOS",
+    checked=" for one environment, once it was found valid",
+    options=(option("environment", Environment, "sandbox"),),
+    save_options=(option("probe", Probe, "/orders"), option("timeout", Timeout, None)),
+)
+commands = typer.Typer(help="Nimbus OS: read resources, store and rotate a key.", rich_markup_mode=None)
+rotation = typer.Typer(
+    help="Change to a new key, step by step; it continues where it stopped.", rich_markup_mode=None
+)
+commands.add_typer(rotation, name="rotation")
 
 
 @commands.command()
@@ -48,9 +51,9 @@ def get(
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Read a resource and print it; the call is written into the audit trail.
+    """Read a resource and print it; the call is recorded in the audit trail.
 
-    The command line is seen by other users of this machine: put no data of a patient into it.
+    Other users of this machine can see the command line: put no data of patients into it.
 
     \b
     JSON: answer
@@ -61,84 +64,12 @@ def get(
     """
     from nimbus_sdk.services import NimbusOS
 
-    params = query(param)
+    params = parse_query(param)
     with NimbusOS(environment=environment, base_url=base_url, profile=profile, timeout=timeout) as client:
         show_answer(client.request("GET", path, params=params), as_json=as_json)
 
 
-@commands.command("save-key")
-def save_key(
-    key_stdin: KeyFromStdin = False,
-    environment: Environment = "sandbox",
-    probe: Probe = "/orders",
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    timeout: Timeout = None,
-    as_json: Json = False,
-) -> None:
-    """Store a key for one environment, once it was found valid; you are asked for it, hidden.
-
-    \b
-    JSON: saved_in
-
-    \b
-    Example:
-      pass show nimbus-os/sandbox | nimbus-sdk nimbus-os save-key --key-stdin
-    """
-    from nimbus_sdk.services import NimbusOS
-
-    with NimbusOS(
-        key_asked_for(NAME, from_stdin=key_stdin),
-        environment=environment,
-        base_url=base_url,
-        profile=profile,
-        timeout=timeout,
-    ) as client:
-        show_stored(NAME, client.save_key(probe=probe), as_json=as_json)
-
-
-@commands.command("restore-key")
-def restore_key(
-    environment: Environment = "sandbox",
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    as_json: Json = False,
-) -> None:
-    """Bring back the key that was stored before the present one, which stays at hand.
-
-    \b
-    JSON: key_masked
-
-    \b
-    Example:
-      nimbus-sdk nimbus-os restore-key
-    """
-    from nimbus_sdk.services import NimbusOS
-
-    with NimbusOS(environment=environment, base_url=base_url, profile=profile) as client:
-        show_restored(NAME, client.restore_key(), as_json=as_json)
-
-
-@commands.command("forget-key")
-def forget_key(
-    environment: Environment = "sandbox",
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    as_json: Json = False,
-) -> None:
-    """Remove the stored key of one environment, and the one before it; both stay valid.
-
-    \b
-    JSON: removed
-
-    \b
-    Example:
-      nimbus-sdk nimbus-os forget-key --environment sandbox
-    """
-    from nimbus_sdk.services import NimbusOS
-
-    with NimbusOS(environment=environment, base_url=base_url, profile=profile) as client:
-        show_forgotten(NAME, removed=client.forget_key(), as_json=as_json)
+KEYS.add_to(commands)
 
 
 @rotation.command()
@@ -151,10 +82,10 @@ def start(
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """Try a new key, and put it in the place of the old one, which stays at hand.
+    """Try a new key, and replace the old one, which stays stored.
 
-    Make the new key in the portal first; you are asked for it, hidden. Where an attempt was interrupted, this
-    goes on with the key that was given then.
+    Make the new key in the portal first; you are asked for it, hidden. After an interrupted attempt this
+    continues with the key that was given then.
 
     \b
     JSON: step, old_masked, new_masked, shadowed_by, lines [text]
@@ -168,11 +99,10 @@ def start(
 
     with NimbusOS(environment=environment, base_url=base_url, profile=profile, timeout=timeout) as client:
         begun = client.rotation()
-        resumed = begun is not None and begun.step in ("received", "switched") and not key_stdin
-        if resumed:
+        if begun is not None and begun.is_under_way and not key_stdin:
             _show(client.rotate_key(probe=probe), as_json=as_json)
         else:
-            _show(client.rotate_key(new_key(NAME, from_stdin=key_stdin), probe=probe), as_json=as_json)
+            _show(client.rotate_key(_new_key(from_stdin=key_stdin), probe=probe), as_json=as_json)
 
 
 @rotation.command("status")
@@ -182,7 +112,7 @@ def status_of_rotation(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Show how far the last rotation has come, and what to do next; no network.
+    """Show the progress of the last rotation, and what to do next; no network.
 
     \b
     JSON: step (or null), old_masked, new_masked, shadowed_by, lines [text]
@@ -204,7 +134,7 @@ def confirm(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Drop the old key: everything works with the new one.
+    """Remove the old key: everything works with the new one.
 
     The last line says what is left to do in the portal.
 
@@ -243,10 +173,19 @@ def undo(
         _show(client.undo_rotation(), as_json=as_json)
 
 
-def _show(story: Rotation | None, *, as_json: bool) -> None:
-    lines = ("No key was rotated yet.",) if story is None else story.lines
+def _new_key(*, from_stdin: bool) -> str:
+    from nimbus_sdk.errors import ConfigurationError
+
+    text = read_key(KEYS.name, from_stdin=from_stdin)
+    if text is None:
+        raise ConfigurationError(f"No {KEYS.name} key was given.", hint="Pipe it in with --key-stdin.")
+    return text
+
+
+def _show(rotation: Rotation | None, *, as_json: bool) -> None:
+    lines = ("No key was rotated yet.",) if rotation is None else rotation.lines
     if not as_json:
         output.say(*lines)
         return
     names = ("step", "old_masked", "new_masked", "shadowed_by")
-    output.document({**{name: getattr(story, name, None) for name in names}, "lines": list(lines)})
+    output.document({**{name: getattr(rotation, name, None) for name in names}, "lines": list(lines)})

@@ -1,4 +1,5 @@
-"""The commands of the further systems: what they print, what they ask, how they end."""
+"""The commands of the further services: output, prompts, exit codes."""
+# ruff: noqa: F811 - the arguments are fixtures, which are imported
 
 from __future__ import annotations
 
@@ -11,6 +12,13 @@ from nimbus_sdk.display import terminal
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.services.audit.verify import verify
 from tests.cli.conftest import Nimbus, nimbus  # noqa: F401 - a fixture
+from tests.services.conftest import (  # noqa: F401 - fixtures
+    box,
+    no_keys_of_the_user,
+    paths,
+    quick_retries,
+    running,
+)
 
 NAMES = ("NIMBUS_OS_SANDBOX_URL", "NEUROAI_URL", "NEXUS_URL")
 
@@ -26,9 +34,9 @@ def pointed(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     return box
 
 
-def test_a_resource_is_read_and_written_down(nimbus: Nimbus) -> None:  # noqa: F811
+def test_a_resource_is_read_and_written_down(nimbus: Nimbus) -> None:
     """`nimbus-os get` prints JSON, `audit` shows the call and that the trail is whole."""
-    assert nimbus("audit", "show").out == "No call to Nimbus OS was written down on this machine yet.\n"
+    assert nimbus("audit", "show").out == "No call to Nimbus OS was recorded on this machine yet.\n"
     assert nimbus("nimbus-os", "get", "/orders", "--json").document["answer"]["data"]
     assert json.loads(nimbus("nimbus-os", "get", "/orders", "--param", "page=2").out)["data"]
     shown = nimbus("audit", "show", "--last", "1", "--json").document["entries"]
@@ -38,7 +46,7 @@ def test_a_resource_is_read_and_written_down(nimbus: Nimbus) -> None:  # noqa: F
     assert (checked.code, checked.document["whole"], checked.document["entries"]) == (0, True, 2)
 
 
-def test_a_changed_trail_ends_with_one(nimbus: Nimbus, paths) -> None:  # noqa: F811
+def test_a_changed_trail_ends_with_one(nimbus: Nimbus, paths) -> None:
     """`audit verify` names file, line and fault."""
     for _ in range(3):
         nimbus("nimbus-os", "get", "/orders")
@@ -51,7 +59,7 @@ def test_a_changed_trail_ends_with_one(nimbus: Nimbus, paths) -> None:  # noqa: 
     assert nimbus("audit", "verify", "--json").document["issues"][0]["line"] == 2
 
 
-def test_errors_are_told_with_their_own_advice(nimbus: Nimbus, box, monkeypatch) -> None:  # noqa: F811
+def test_errors_are_told_with_their_own_advice(nimbus: Nimbus, box, monkeypatch) -> None:
     """401 of Nimbus OS ends with 4 and names the service's request id; a bad path with 2."""
     monkeypatch.setenv("NIMBUS_OS_API_KEY", "nos_sandbox_of_nobody_at_all")
     refused = nimbus("nimbus-os", "get", "/orders", "--json")
@@ -65,7 +73,7 @@ def test_errors_are_told_with_their_own_advice(nimbus: Nimbus, box, monkeypatch)
     assert nimbus("nimbus-os", "get", "/orders", "--environment", "staging").code == 2
 
 
-def test_a_rotation_is_led_step_by_step(nimbus: Nimbus, box, monkeypatch, paths) -> None:  # noqa: F811
+def test_a_rotation_is_led_step_by_step(nimbus: Nimbus, box, monkeypatch, paths) -> None:
     """Save, start, status, undo, start again, confirm; the last line speaks of the portal."""
     old, new = box.new_nimbus_os_key(), box.new_nimbus_os_key()
     monkeypatch.delenv("NIMBUS_OS_API_KEY")
@@ -89,7 +97,7 @@ def test_a_rotation_is_led_step_by_step(nimbus: Nimbus, box, monkeypatch, paths)
     assert nimbus("nimbus-os", "rotation", "confirm").code == 2
 
 
-def test_an_interrupted_rotation_goes_on_without_the_key(nimbus: Nimbus, box, monkeypatch) -> None:  # noqa: F811
+def test_an_interrupted_rotation_goes_on_without_the_key(nimbus: Nimbus, box, monkeypatch) -> None:
     """What was given once is not asked for again."""
     monkeypatch.setattr("nimbus_sdk.transport.retry.FIRST_WAIT_SECONDS", 0.001)
     nimbus("nimbus-os", "save-key", "--key-stdin", stdin=box.new_nimbus_os_key())
@@ -102,7 +110,7 @@ def test_an_interrupted_rotation_goes_on_without_the_key(nimbus: Nimbus, box, mo
 
 
 @pytest.mark.parametrize("system", ["nimbus-os", "neuroai", "nexus"])
-def test_keys_are_kept_brought_back_and_dropped(nimbus: Nimbus, box, system, monkeypatch) -> None:  # noqa: F811
+def test_keys_are_kept_brought_back_and_dropped(nimbus: Nimbus, box, system, monkeypatch) -> None:
     """save-key, restore-key, forget-key; the key is piped in or typed unseen."""
     make = {"nimbus-os": box.new_nimbus_os_key, "neuroai": box.new_neuroai_key, "nexus": box.new_nexus_key}
     first, second = make[system](), make[system]()
@@ -131,7 +139,7 @@ def test_keys_are_kept_brought_back_and_dropped(nimbus: Nimbus, box, system, mon
     ],
     ids=" ".join,
 )
-def test_what_asks_no_service_needs_no_base_url(nimbus: Nimbus, monkeypatch, command) -> None:  # noqa: F811
+def test_what_asks_no_service_needs_no_base_url(nimbus: Nimbus, monkeypatch, command) -> None:
     """Nothing is sent, so nobody has to say where the system is."""
     for name in ("NIMBUS_OS_PRODUCTION_URL", "NEUROAI_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -140,7 +148,7 @@ def test_what_asks_no_service_needs_no_base_url(nimbus: Nimbus, monkeypatch, com
     assert done.out.startswith("No ")
 
 
-def test_the_life_of_a_key_in_commands(nimbus: Nimbus, box, monkeypatch) -> None:  # noqa: F811
+def test_the_life_of_a_key_in_commands(nimbus: Nimbus, box, monkeypatch) -> None:
     """create, list, get, update, rotate, delete; the secret is printed once, or stored and not printed."""
     options = [
         "--role",
@@ -160,7 +168,9 @@ def test_the_life_of_a_key_in_commands(nimbus: Nimbus, box, monkeypatch) -> None
     assert secret.startswith("nai_")
     assert "shown only once" in made["notice"]
     assert secret not in nimbus("neuroai", "keys", "list").out
-    assert key["id"] in {one["id"] for one in nimbus("neuroai", "keys", "list", "--json").document["keys"]}
+    assert key["id"] in {
+        listed["id"] for listed in nimbus("neuroai", "keys", "list", "--json").document["keys"]
+    }
     assert nimbus("neuroai", "keys", "get", key["id"], "--json").document == key
     changes = ["--description", "nightly", "--expires-at", "none", "--rate-limit", "none", "--name", "CI 2"]
     changed = nimbus("neuroai", "keys", "update", key["id"], *changes, "--json").document
@@ -170,13 +180,13 @@ def test_the_life_of_a_key_in_commands(nimbus: Nimbus, box, monkeypatch) -> None
     stored = nimbus("neuroai", "keys", "rotate", key["id"], "--save", "--json").document
     assert (stored["rotated"], stored["secret"], stored["saved_in"]) == (True, None, "file")
     unasked = nimbus("neuroai", "keys", "delete", key["id"])
-    assert (unasked.code, "Nobody is here" in unasked.err) == (2, True)
+    assert (unasked.code, "without confirmation" in unasked.err) == (2, True)
     assert nimbus("neuroai", "keys", "delete", key["id"], "--yes", "--json").document == {"deleted": True}
     gone = nimbus("neuroai", "keys", "get", key["id"], "--json")
     assert (gone.code, gone.error["error"]) == (4, "KeyNotFoundError")
 
 
-def test_a_schedule_rotates_what_is_old_enough(nimbus: Nimbus, box) -> None:  # noqa: F811
+def test_a_schedule_rotates_what_is_old_enough(nimbus: Nimbus, box) -> None:
     """A key of today is left alone; what is meant must be said."""
     fresh = nimbus("neuroai", "keys", "rotate", "--older-than", "90", "--json")
     assert fresh.document == {"rotated": False}
@@ -186,14 +196,14 @@ def test_a_schedule_rotates_what_is_old_enough(nimbus: Nimbus, box) -> None:  # 
     assert nimbus("neuroai", "keys", "create", "x", "--expires-at", "soon").code == 2
 
 
-def test_the_key_in_use_is_told(nimbus: Nimbus) -> None:  # noqa: F811
+def test_the_key_in_use_is_told(nimbus: Nimbus) -> None:
     """`neuroai verify`, as text and as JSON."""
     found = nimbus("neuroai", "verify", "--json").document
     assert (found["valid"], found["key"]["role"]) == (True, "Administrator")
     assert "Administrator" in nimbus("neuroai", "verify").out
 
 
-def test_the_agent_answers(nimbus: Nimbus) -> None:  # noqa: F811
+def test_the_agent_answers(nimbus: Nimbus) -> None:
     """`nexus ask` with an argument or from stdin; `nexus claims` says that nothing is verified."""
     assert nimbus("nexus", "ask", "Hello").out.startswith("[sandbox]")
     answered = nimbus("nexus", "ask", "--request-id", "mine-1", "--json", stdin="Hello").document

@@ -1,4 +1,5 @@
 """Keys and secrets at the command line: none is lost, none is cut short, none is repeated."""
+# ruff: noqa: F811 - the arguments are fixtures, which are imported
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.services.base import key_slot
 from tests.cli.commands.test_services import pointed  # noqa: F401 - a fixture
 from tests.cli.conftest import Nimbus, nimbus  # noqa: F401 - a fixture
+from tests.services.conftest import box, no_keys_of_the_user, paths, running  # noqa: F401 - fixtures
 
 OPAQUE = "1f0c9e7b5a3d8f6e2c4b0a9d7e5f3c1b"
 
@@ -32,7 +34,7 @@ def stored(paths) -> list[str]:
 
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_secret_that_cannot_be_stored_is_printed_and_the_command_fails(
-    nimbus: Nimbus,  # noqa: F811
+    nimbus: Nimbus,
     monkeypatch,
     as_json,
 ) -> None:
@@ -53,7 +55,7 @@ def test_a_secret_that_cannot_be_stored_is_printed_and_the_command_fails(
     assert "nai_" not in made.err
 
 
-def test_without_a_store_nothing_is_made(nimbus: Nimbus, box, monkeypatch) -> None:  # noqa: F811
+def test_without_a_store_nothing_is_made(nimbus: Nimbus, box, monkeypatch) -> None:
     """--save with NIMBUS_SDK_CREDENTIAL_STORE=none is refused before the service is asked."""
     monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "none")
     refused = nimbus("neuroai", "keys", "create", "CI", "--save")
@@ -61,7 +63,7 @@ def test_without_a_store_nothing_is_made(nimbus: Nimbus, box, monkeypatch) -> No
     assert box.journal() == []
 
 
-def test_a_stored_key_that_is_replaced_is_told(nimbus: Nimbus, box, monkeypatch) -> None:  # noqa: F811
+def test_a_stored_key_that_is_replaced_is_told(nimbus: Nimbus, box, monkeypatch) -> None:
     """The administrator's key makes way for a viewer's: the output says so, and how to get it back."""
     admin = box.new_neuroai_key()
     nimbus("neuroai", "save-key", "--key-stdin", stdin=admin)
@@ -73,7 +75,7 @@ def test_a_stored_key_that_is_replaced_is_told(nimbus: Nimbus, box, monkeypatch)
 
 
 @pytest.mark.parametrize("days", ["1e12", "inf", "nan", "-1"])
-def test_days_that_no_calendar_has_are_refused(nimbus: Nimbus, days) -> None:  # noqa: F811
+def test_days_that_no_calendar_has_are_refused(nimbus: Nimbus, days) -> None:
     """A number out of bounds is a mistake, and no traceback."""
     refused = nimbus("neuroai", "keys", "rotate", "--older-than", days)
     assert refused.code == 2
@@ -81,7 +83,7 @@ def test_days_that_no_calendar_has_are_refused(nimbus: Nimbus, days) -> None:  #
 
 
 @pytest.mark.parametrize("length", [4000, 4472, 8192])
-def test_a_long_key_is_stored_whole(nimbus: Nimbus, paths, monkeypatch, length) -> None:  # noqa: F811
+def test_a_long_key_is_stored_whole(nimbus: Nimbus, paths, monkeypatch, length) -> None:
     """Nothing is cut off a token, whose end only the service would miss."""
     monkeypatch.delenv("NEXUS_API_KEY")
     key = token(length)
@@ -90,7 +92,7 @@ def test_a_long_key_is_stored_whole(nimbus: Nimbus, paths, monkeypatch, length) 
 
 
 @pytest.mark.parametrize("wrap", [lambda key: f"{key[:-20]}\n{key[-20:]}", lambda key: key + "s" * 20_000])
-def test_a_part_of_a_key_is_not_stored(nimbus: Nimbus, paths, wrap) -> None:  # noqa: F811
+def test_a_part_of_a_key_is_not_stored(nimbus: Nimbus, paths, wrap) -> None:
     """A token that was wrapped, and what is longer than any key: refused, and not shown."""
     key = token(300)
     refused = nimbus("nexus", "save-key", "--key-stdin", stdin=wrap(key))
@@ -100,7 +102,7 @@ def test_a_part_of_a_key_is_not_stored(nimbus: Nimbus, paths, wrap) -> None:  # 
     assert stored(paths) == []
 
 
-def test_what_a_password_manager_adds_is_no_part_of_the_key(nimbus: Nimbus, paths) -> None:  # noqa: F811
+def test_what_a_password_manager_adds_is_no_part_of_the_key(nimbus: Nimbus, paths) -> None:
     """The key is the first line; words about it follow."""
     key = token(300)
     assert nimbus("nexus", "save-key", "--key-stdin", stdin=f"{key}\nuser: ada\n").code == 0
@@ -108,7 +110,7 @@ def test_what_a_password_manager_adds_is_no_part_of_the_key(nimbus: Nimbus, path
 
 
 @pytest.mark.parametrize("command", [["nexus", "ask"], ["nexus", "save-key", "--key-stdin"]])
-def test_a_closed_stdin_is_told_as_such(nimbus: Nimbus, monkeypatch, command) -> None:  # noqa: F811
+def test_a_closed_stdin_is_told_as_such(nimbus: Nimbus, monkeypatch, command) -> None:
     """`<&-` leaves a program without stdin."""
     from nimbus_sdk.cli import main
 
@@ -118,7 +120,7 @@ def test_a_closed_stdin_is_told_as_such(nimbus: Nimbus, monkeypatch, command) ->
     assert ended.value.code == 2
 
 
-def test_a_message_is_sent_whole_or_not_at_all(nimbus: Nimbus, box) -> None:  # noqa: F811
+def test_a_message_is_sent_whole_or_not_at_all(nimbus: Nimbus, box) -> None:
     """What is longer than can be sent is refused, and not cut."""
     refused = nimbus("nexus", "ask", stdin="a" * 2**20 + "END")
     assert (refused.code, "nothing was sent" in refused.err) == (2, True)
@@ -137,7 +139,7 @@ def test_a_message_is_sent_whole_or_not_at_all(nimbus: Nimbus, box) -> None:  # 
 )
 @pytest.mark.parametrize("key", ["hunter2", OPAQUE, "nos_0123456789abcdef", "eyJhbGciOi.eyJpbnRl.c2ln"])
 def test_a_key_that_was_typed_as_an_argument_is_not_repeated(
-    nimbus: Nimbus,  # noqa: F811
+    nimbus: Nimbus,
     command,
     key,
 ) -> None:
@@ -146,7 +148,7 @@ def test_a_key_that_was_typed_as_an_argument_is_not_repeated(
         refused = nimbus(*command, key, *more)
         assert refused.code == 2
         assert key not in refused.err + refused.out
-        assert "never goes on the command line" in refused.err
+        assert "Never put a key on the command line" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -162,21 +164,21 @@ def test_a_key_that_was_typed_as_an_argument_is_not_repeated(
     ],
 )
 @pytest.mark.parametrize("key", [OPAQUE, "nos_0123456789abcdef", "eyJhbGciOi.eyJpbnRl.c2ln"])
-def test_a_stray_key_is_masked_everywhere(nimbus: Nimbus, command, key) -> None:  # noqa: F811
+def test_a_stray_key_is_masked_everywhere(nimbus: Nimbus, command, key) -> None:
     """By its form, or because it is as long as keys are."""
     refused = nimbus(*command, key)
     assert refused.code == 2
     assert key not in refused.err + refused.out
 
 
-def test_other_stray_words_are_repeated(nimbus: Nimbus) -> None:  # noqa: F811
+def test_other_stray_words_are_repeated(nimbus: Nimbus) -> None:
     """A slip is easier to find where it is named."""
     assert "(everything)" in nimbus("neuroai", "verify", "everything").err
 
 
 @pytest.mark.parametrize("action", [["get"], ["rotate"], ["delete", "--yes"], ["delete"]])
 def test_a_key_in_the_place_of_an_id_is_neither_sent_nor_shown(
-    nimbus: Nimbus,  # noqa: F811
+    nimbus: Nimbus,
     box,
     action,
 ) -> None:

@@ -19,7 +19,7 @@ from nimbus_sdk.services.audit import files
 from nimbus_sdk.services.audit.entry import GENESIS, AuditEntry
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.audit.verify import latest, verify
-from tests.services.conftest import NIMBUS_OS_KEY
+from tests.services.conftest import NIMBUS_OS_KEY, both_kinds
 
 FIELDS = {
     "number",
@@ -78,6 +78,7 @@ def issues(paths) -> list[str]:
     return [issue.what for issue in verify(paths, "nimbus-os").issues]
 
 
+@both_kinds
 def test_a_line_says_who_did_what_when(desk, replies, folder, paths):
     """Every field of the duty is there, and nothing of payload, query or key."""
     replies.say("200 OK", {"patient": PATIENT})
@@ -115,6 +116,7 @@ def test_who_is_not_what_the_environment_says(desk, replies, folder, monkeypatch
     assert lines(folder)[0]["who"] != "somebody-else"
 
 
+@both_kinds
 def test_failed_calls_are_written_down_too(desk, box, folder, paths):
     """A refusal with its status and the service's request id; no answer with neither."""
     client = desk(
@@ -149,6 +151,7 @@ def test_a_cancelled_call_is_written_down(box, folder):
     assert line["status"] is None
 
 
+@both_kinds
 def test_what_cannot_be_written_down_is_not_done(desk, replies, folder):
     """A trail that is a link to somewhere else stops the call before it is made."""
     folder.mkdir(parents=True)
@@ -589,6 +592,7 @@ def test_ctrl_c_in_the_middle_of_a_call_is_written_down(folder):
     assert (line["path"], line["status"]) == ("/orders", None)
 
 
+@both_kinds
 def test_what_certainly_never_left_leaves_no_line(desk, replies, folder, monkeypatch):
     """Offline mode, and what JSON cannot say: a line without a status would read as a call that was made."""
     client = desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)

@@ -22,7 +22,7 @@ from nimbus_sdk.errors import (
     ResponseFormatError,
 )
 from nimbus_sdk.services.base.service_key import ServiceKey, parse_service_key
-from tests.services.conftest import KEYS, NIMBUS_OS_KEY, VARIABLES, ask
+from tests.services.conftest import KEYS, NIMBUS_OS_KEY, VARIABLES, ask, both_kinds
 from tests.support.evidence import everything_in
 
 OTHER = {
@@ -102,6 +102,7 @@ def test_no_text_is_no_key():
 
 
 @pytest.mark.parametrize("place", ["argument", "environment", "dotenv", "store"])
+@both_kinds
 def test_the_key_comes_from_the_first_place_that_has_one(
     system, place, desk, replies, monkeypatch, own_world
 ):
@@ -261,6 +262,7 @@ def test_profiles_systems_and_environments_keep_their_keys_apart(desk, replies, 
     assert carried(replies, "NimbusOS") == "sk_production_lab_0123456789"
 
 
+@both_kinds
 def test_a_saved_key_keeps_the_one_before_it_at_hand(system, desk, replies):
     """Saving another key loses none: restoring brings the first one back, and again the second."""
     replies.say("200 OK", {"valid": True})
@@ -369,6 +371,7 @@ def test_what_asks_no_service_needs_no_base_url(system, given, desk, replies, pa
         client("restore_key")
 
 
+@both_kinds
 def test_a_forgotten_key_leaves_no_earlier_one_behind(system, desk, replies, paths):
     """Whoever forgets the stored key wants none to be left here; what others stored stays."""
     replies.say("200 OK", {"valid": True})
@@ -384,6 +387,7 @@ def test_a_forgotten_key_leaves_no_earlier_one_behind(system, desk, replies, pat
         client("restore_key")
 
 
+@both_kinds
 def test_offline_nothing_is_sent(system, desk, replies, monkeypatch):
     """Offline mode holds for the further systems as well."""
     replies.say("200 OK", {})

@@ -29,7 +29,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.services import KEEP, KeyType, Permission, RateLimit, Role
 from nimbus_sdk.services.neuroai.models import KeyInfo
 from nimbus_sdk.storage.lock import Lock
-from tests.services.conftest import NEUROAI_KEY
+from tests.services.conftest import NEUROAI_KEY, both_kinds
 from tests.support.evidence import everything_in
 from tests.support.raw_server import head, serving
 
@@ -49,6 +49,7 @@ def posts(box) -> int:
     )
 
 
+@both_kinds
 def test_the_whole_life_of_a_key(client, desk, box):
     """Create, verify, get, update, rotate, delete: each step shows in the next."""
     expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
@@ -88,6 +89,7 @@ def test_the_whole_life_of_a_key(client, desk, box):
         client("get_key", made.id)
 
 
+@both_kinds
 def test_a_list_is_fetched_page_by_page(client, box):
     """Every key once, and no page before it is asked for."""
     for number in range(7):
@@ -125,6 +127,7 @@ def test_a_secret_is_shown_once_and_says_so(client):
         pickle.dumps(issued)
 
 
+@both_kinds
 def test_save_puts_the_secret_straight_into_the_store(client, desk, box, paths):
     """The next client needs no key; the one that was stored before stays at hand."""
     client("save_key")
@@ -184,6 +187,7 @@ def test_refusals_keep_their_class(desk, box):
 
 
 @pytest.mark.parametrize("fault", [{"reset": "after_work"}, {"reset": "after_head"}, {"truncate": 5}])
+@both_kinds
 def test_a_key_whose_answer_was_lost_is_found_and_not_made_twice(client, box, fault):
     """One request, one key; the error names it, and rotating it gives a secret."""
     box.fault("neuroai_keys", **fault)
@@ -250,6 +254,7 @@ def test_an_older_key_of_the_same_name_is_not_taken_for_the_lost_one(desk, repli
     assert [request.line.split()[0] for request in replies.server.requests] == ["POST", "GET", "POST"]
 
 
+@both_kinds
 def test_after_a_timeout_nothing_is_sent_again(desk):
     """The service may still be at work: an empty list proves nothing then."""
     held = threading.Event()
@@ -285,6 +290,7 @@ def test_a_request_that_never_left_is_no_lost_answer(desk):
 
 
 @pytest.mark.parametrize("fault", [{"reset": "after_work"}, {"status": 500}])
+@both_kinds
 def test_a_lost_rotation_is_done_once_more(client, desk, box, fault):
     """The secret that was lost dies with the second rotation; the one that is handed over works."""
     made = client("create_key", f"rotated {fault}", role="Viewer").info
@@ -390,6 +396,7 @@ def test_of_many_that_rotate_on_schedule_one_does(box):
         assert last.verify().key.id == own.id
 
 
+@both_kinds
 def test_a_lock_that_is_never_given_back_is_told(client, paths, monkeypatch):
     """Half a minute of patience, no more."""
     from nimbus_sdk.services.neuroai import flows
@@ -401,6 +408,7 @@ def test_a_lock_that_is_never_given_back_is_told(client, paths, monkeypatch):
             client("rotate_if_older_than")
 
 
+@both_kinds
 def test_a_delete_whose_answer_was_lost_has_deleted(client, box):
     """The repeat finds nothing, which is what was wanted; a key that never was is told."""
     made = client("create_key", "doomed", role="Viewer").info

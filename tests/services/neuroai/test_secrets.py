@@ -21,7 +21,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.services.base import key_slot
 from nimbus_sdk.services.neuroai.models import IssuedKey, RateLimit, Role
 from nimbus_sdk.transport.flow import Response
-from tests.services.conftest import NEUROAI_KEY
+from tests.services.conftest import NEUROAI_KEY, both_kinds
 
 SECRET = "nai_secret0secret0secret0secret"
 OWN = {"valid": True, "key": {"id": "key_own", "name": "own", "created_at": "2020-01-01T00:00:00Z"}}
@@ -78,6 +78,7 @@ def test_a_key_without_an_id_says_so(desk, replies):
     assert desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI").info.id == ""
 
 
+@both_kinds
 def test_ctrl_c_while_a_secret_is_stored_leaves_the_secret(desk, box, monkeypatch):
     """The old one is dead: whoever interrupts gets the new one, and what became of it."""
     desk("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)("save_key")

@@ -22,7 +22,7 @@ from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation import flow
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
-from tests.services.conftest import Desk
+from tests.services.conftest import Desk, both_kinds
 from tests.support.evidence import everything_in
 
 
@@ -60,6 +60,7 @@ def stored(paths):
     return read
 
 
+@both_kinds
 def test_the_whole_story(client, box, old, new, stored):
     """Kept, tried, switched, confirmed; the last line says that the old key must be revoked in the portal."""
     box.clear_journal()
@@ -115,6 +116,7 @@ def test_a_key_that_may_not_read_the_probe_can_be_tried_on_another(client, box, 
     assert stored()["now"] == old
 
 
+@both_kinds
 def test_undo_brings_the_old_key_back(client, old, new, stored):
     """As long as nothing was confirmed, the way back is one step."""
     client("rotate_key", new)
@@ -372,6 +374,7 @@ def test_a_damaged_note_is_told_and_costs_no_key(client, new, paths, stored, con
     assert client("rotate_key", new).step == "switched"
 
 
+@both_kinds
 def test_only_one_process_changes_keys(client, new, paths, monkeypatch):
     """The second waits for a moment, is told, and does nothing; storing and forgetting wait likewise."""
     monkeypatch.setattr(flow, "_LOCK_SECONDS", 0.003)
