@@ -7,7 +7,6 @@ import pty
 import select
 import subprocess
 import sys
-import time
 import types
 
 import pytest
@@ -252,7 +251,6 @@ def test_an_event_says_what_it_is():
 
 def test_a_silent_install_costs_no_drawing_library(fresh):
     """rich is loaded only where a bar is drawn."""
-    started = time.monotonic()
     fresh(
         "import sys\n"
         "from nimbus_sdk.display.progress import ProgressEvent, reporting\n"
@@ -260,4 +258,3 @@ def test_a_silent_install_costs_no_drawing_library(fresh):
         "    report(ProgressEvent('done', 'x'))\n"
         "assert 'rich' not in sys.modules\n"
     )
-    assert time.monotonic() - started < 30

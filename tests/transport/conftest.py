@@ -149,22 +149,24 @@ def a_call() -> Callable[..., Request]:
 
 @pytest.fixture(params=["sync", "async"])
 def send(request: pytest.FixtureRequest) -> Callable[..., Response]:
-    """Sends calls over real sockets, by one of the two transports; gives the last answer."""
+    """Send requests over real sockets, with each of the two transports; return the last response."""
 
-    def blocking(*calls: Request, seconds: float = 5.0) -> Response:
+    def blocking(*requests: Request, seconds: float = 5.0, deadline: Deadline | None = None) -> Response:
         transport = HttpTransport()
         try:
-            return [transport.send(step, Deadline(seconds)) for step in calls][-1]
+            return [transport.send(each, deadline or Deadline(seconds)) for each in requests][-1]
         finally:
             transport.close()
 
-    async def awaiting(*calls: Request, seconds: float = 5.0) -> Response:
+    async def awaiting(
+        *requests: Request, seconds: float = 5.0, deadline: Deadline | None = None
+    ) -> Response:
         transport = AsyncHttpTransport()
         try:
-            return [await transport.send(step, Deadline(seconds)) for step in calls][-1]
+            return [await transport.send(each, deadline or Deadline(seconds)) for each in requests][-1]
         finally:
             await transport.aclose()
 
     if request.param == "sync":
         return blocking
-    return lambda *calls, **options: asyncio.run(awaiting(*calls, **options))
+    return lambda *requests, **options: asyncio.run(awaiting(*requests, **options))

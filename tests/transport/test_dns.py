@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 
 import pytest
 
@@ -98,28 +97,33 @@ def test_a_name_that_is_not_found_is_told_and_not_tried_again(names, error):
     assert "DNS" in caught.value.hint
 
 
-def test_a_name_server_that_hangs_costs_the_time_given(names):
-    """getaddrinfo has no timeout; the SDK has."""
-    free = threading.Event()
-    names(lambda host: free.wait(30) and [])
-    started = time.monotonic()
+@pytest.fixture
+def hanging(names):
+    """A name server that answers only when a test has ended; the event tells whether it has answered."""
+    ended, answered = threading.Event(), threading.Event()
+
+    def answer(host):
+        ended.wait(30)
+        answered.set()
+        return []
+
+    names(answer)
+    yield answered
+    ended.set()
+
+
+def test_a_name_server_that_hangs_is_a_timeout(hanging):
+    """getaddrinfo has no timeout, so it is abandoned."""
     with pytest.raises(NimbusTimeoutError, match="No name server answered"):
         count_addresses(URL, 0.1)
-    assert time.monotonic() - started < 0.6
-    free.set()
+    assert not hanging.is_set()
 
 
-def test_a_whole_exchange_with_a_hanging_name_server_ends_in_time(names, send):
-    """The same from the outside, for both transports."""
-    free = threading.Event()
-    names(lambda host: free.wait(30) and [])
-    started = time.monotonic()
-    try:
-        with pytest.raises(NimbusTimeoutError) as caught:
-            send(Request(name="health", method="GET", url=URL), seconds=0.2)
-    finally:
-        free.set()
-    assert time.monotonic() - started < 1.0
+def test_an_exchange_with_a_hanging_name_server_is_a_timeout(hanging, send):
+    """With both transports."""
+    with pytest.raises(NimbusTimeoutError) as caught:
+        send(Request(name="health", method="GET", url=URL), seconds=0.2)
+    assert not hanging.is_set()
     assert strangers_in(caught.value) == []
 
 
