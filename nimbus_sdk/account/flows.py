@@ -18,7 +18,7 @@ from nimbus_sdk.errors import (
     NimbusError,
     SessionError,
 )
-from nimbus_sdk.storage import credentials, fs, key_lookup, sealed
+from nimbus_sdk.storage import fs, key_lookup, sealed
 from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, run_blocking
@@ -41,7 +41,7 @@ def authenticate_flow(settings: Settings, given: ParsedKey, *, offline_mode: boo
 
 def authenticate_from_storage_flow(settings: Settings) -> Flow[SessionRecord]:
     """Validate the stored key, whatever the environment says."""
-    found = yield from run_blocking(lambda: _stored(settings))
+    found = yield from run_blocking(lambda: key_lookup.find_stored_key(settings))
     return (yield from _validating(settings, found))
 
 
@@ -120,16 +120,6 @@ def _validating(settings: Settings, found: FoundKey) -> Flow[SessionRecord]:
             raise
         return renewal.use_stale(cached, error)
     return (yield from run_blocking(lambda: renewal.store_session(settings, found, session)))
-
-
-def _stored(settings: Settings) -> FoundKey:
-    stored = credentials.read_stored_key(settings)
-    if stored.key is None:
-        raise MissingKeyError(f"No key is stored for profile {settings.profile}. {stored.trouble}".rstrip())
-    withheld = stored.withheld_from(settings.api_url)
-    if withheld is not None:
-        raise MissingKeyError(f"The stored key {stored.key.masked} was not used: {withheld}.")
-    return FoundKey(stored.key, "store", stored.location, store=stored.store)
 
 
 def _cached(settings: Settings, key: ApiKey) -> SessionRecord | None:

@@ -1,4 +1,4 @@
-"""Where the API key is kept: one protocol, three stores, and which of them counts."""
+"""The credential store: one protocol, three stores, and which of them is used."""
 
 from __future__ import annotations
 
@@ -12,72 +12,78 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings, origin
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage.file_backend import FileStore
-from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
-from nimbus_sdk.storage.key_metadata import KeyMetadata, announce, read_notes, remove_metadata, write_metadata
-from nimbus_sdk.storage.keyring_backend import KeyringStore
+from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
+from nimbus_sdk.storage.key_metadata import (
+    KeyMetadata,
+    read_metadata,
+    remove_metadata,
+    reserve_metadata,
+    write_metadata,
+)
+from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
 
 T = TypeVar("T")
 
-_DECIDED = "as NIMBUS_SDK_CREDENTIAL_STORE says"
+_BY_SETTING = "as NIMBUS_SDK_CREDENTIAL_STORE says"
 
 
 class CredentialStore(Protocol[K_co]):
-    """Keeps one key a profile. Every method raises ``CredentialStoreError`` where the store fails."""
+    """Stores one key a profile. Every method raises ``CredentialStoreError`` if the store fails."""
 
     name: str
 
     def location(self, profile: str) -> str:
-        """Where the key of a profile is, in words."""
+        """Describe where the key of a profile is."""
         ...
 
-    def read(self, profile: str) -> K_co | None:
-        """The profile's key, or None."""
+    def read(self, profile: str) -> KeyEntry[K_co] | None:
+        """Return the profile's key, or None."""
         ...
 
-    def write(self, profile: str, key: Key) -> None:
-        """Keep a key, in place of the one that was there."""
+    def write(self, profile: str, entry: KeyEntry[Key]) -> None:
+        """Store a key, replacing the one before."""
         ...
 
     def delete(self, profile: str) -> bool:
-        """Remove a key; False where there was none."""
+        """Remove a key, and return whether there was one."""
         ...
 
 
 class MemoryStore(Generic[K_co]):
-    """Keeps keys as long as the object lives, and nothing beyond it (``none``).
+    """Stores keys as long as the object lives, and nothing beyond it (``none``).
 
     Example:
         >>> store = MemoryStore()
-        >>> store.write("lab", ApiKey.parse("nbci_test_" + "0123456789ab" * 4))
-        >>> store.read("lab"), MemoryStore().read("lab")
+        >>> store.write("lab", KeyEntry(ApiKey.parse("nbci_test_" + "0123456789ab" * 4), DEFAULT_ORIGIN))
+        >>> store.read("lab").key, MemoryStore().read("lab")
         (ApiKey('nbci_test_0123…89ab'), None)
     """
 
     name = "none"
 
     def __init__(self) -> None:
-        self._keys: dict[str, Key] = {}
+        self._entries: dict[str, KeyEntry[Key]] = {}
 
     def location(self, profile: str) -> str:
-        """Where the key of a profile is, in words."""
+        """Describe where the key of a profile is."""
         return f"memory only, profile {profile}"
 
-    def read(self, profile: str) -> K_co | None:
-        """The profile's key, or None."""
-        return cast("K_co | None", self._keys.get(profile))
+    def read(self, profile: str) -> KeyEntry[K_co] | None:
+        """Return the profile's key, or None."""
+        return cast("KeyEntry[K_co] | None", self._entries.get(profile))
 
-    def write(self, profile: str, key: Key) -> None:
-        """Keep a key, in place of the one that was there."""
-        self._keys[profile] = key
+    def write(self, profile: str, entry: KeyEntry[Key]) -> None:
+        """Store a key, replacing the one before."""
+        self._entries[profile] = entry
 
     def delete(self, profile: str) -> bool:
-        """Remove a key; False where there was none."""
-        return self._keys.pop(profile, None) is not None
+        """Remove a key, and return whether there was one."""
+        return self._entries.pop(profile, None) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class StoreChoice:
-    """The store in use, and why it is that one, in words for people."""
+    """The store in use, and the reason for it, as text."""
 
     store: CredentialStore[Key]
     reason: str
@@ -90,19 +96,19 @@ class StoredKey(Generic[K_co]):
     Attributes:
         key: The key, or None.
         store: Name of the store that has it, or was asked first.
-        location: Where that is, in words.
-        origin: The one API origin that the key may be sent to; empty where none is known.
-        trouble: Why another store, which might have a key too, could not be asked; empty where none.
+        location: Where that is, as text.
+        origin: The one API origin that the key may be sent to; empty if none is known.
+        problem: Why another store, which might have a key too, could not be asked; empty if there is none.
     """
 
     key: K_co | None
     store: str
     location: str
     origin: str = DEFAULT_ORIGIN
-    trouble: str = ""
+    problem: str = ""
 
     def withheld_from(self, api_url: str) -> str | None:
-        """Why the key may not be used for an API, or None where it may.
+        """Return why the key may not be used for an API, or None if it may.
 
         Args:
             api_url: ``Settings.api_url``.
@@ -114,14 +120,14 @@ class StoredKey(Generic[K_co]):
             >>> stored.withheld_from("https://elsewhere.example")
             'it is for https://api.nimbusbci.com:443, not for https://elsewhere.example:443'
         """
-        asked = origin(api_url)
-        if asked == self.origin:
+        requested = origin(api_url)
+        if requested == self.origin:
             return None
-        return f"it is for {self.origin or 'a service of which no note was kept'}, not for {asked}"
+        return f"it is for {self.origin or 'a service that is not known'}, not for {requested}"
 
 
 def choose_store(settings: Settings) -> StoreChoice:
-    """The store that these settings lead to; a keyring is asked once, to see whether it answers.
+    """Return the store that these settings lead to; a keyring is asked once, to see whether it answers.
 
     Raises:
         CredentialStoreError: The setting names the keyring, and it does not work.
@@ -130,73 +136,75 @@ def choose_store(settings: Settings) -> StoreChoice:
 
 
 def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIMBUS_BCI) -> StoreChoice:
-    """Keep a key that was just found valid, and note for which API; the note comes first.
+    """Store a key that an API has just accepted, together with that API's origin.
 
     Args:
         origin: Scheme, host and port of the API that accepted it.
-        kind: Whose key it is; the Nimbus API's where left out.
+        kind: Whose key it is; the Nimbus API's if omitted.
 
     Returns:
-        The store that has it, and why that one.
+        The store that has it, and the reason for that one.
 
     Raises:
-        CredentialStoreError: The store that the setting names, or the last one tried, cannot keep it, or
-            without a note it would be taken for a key of another API.
+        CredentialStoreError: The store that the setting names, or the last one tried, cannot store it.
     """
     if settings.credential_store != MemoryStore.name:
-        announce(settings.paths, key, origin, otherwise=kind.origin)
-    choice, _ = _in_first_that_works(settings, kind, lambda store: store.write(settings.paths.profile, key))
+        reserve_metadata(settings.paths)
+    entry = KeyEntry(key, origin)
+    choice, _ = _in_first_that_works(settings, kind, lambda store: store.write(settings.paths.profile, entry))
     if choice.store.name == MemoryStore.name:
         return choice
-    card = KeyMetadata.of(key, store=choice.store.name, origin=origin, now=time.time())
     notes = [choice.reason]
     try:
-        write_metadata(settings.paths, card)
+        write_metadata(settings.paths, KeyMetadata.of(key, store=choice.store.name, now=time.time()))
     except OSError as error:
-        notes.append(f"the note beside it could not be written ({error.strerror or error})")
+        notes.append(f"the metadata beside it could not be written ({error.strerror or error})")
     if settings.credential_store is None and choice.store.name == KeyringStore.name:
-        notes.extend(_drop_file_copy(settings.paths))
+        notes.extend(_delete_file_copy(settings.paths))
     return StoreChoice(choice.store, "; ".join(notes))
 
 
 @overload
 def read_stored_key(settings: Settings) -> StoredKey[ApiKey]: ...
 @overload
-def read_stored_key(settings: Settings, kind: KeyKind[K_co]) -> StoredKey[K_co]: ...
-def read_stored_key(settings: Settings, kind: KeyKind[Key] = NIMBUS_BCI) -> StoredKey[Key]:
-    """What is stored for the profile; the store that the key card names is asked first.
+def read_stored_key(
+    settings: Settings, kind: KeyKind[K_co], patience: Patience | None = None
+) -> StoredKey[K_co]: ...
+def read_stored_key(
+    settings: Settings, kind: KeyKind[Key] = NIMBUS_BCI, patience: Patience | None = None
+) -> StoredKey[Key]:
+    """Return what is stored for the profile; the store that the metadata names is asked first.
 
-    The key in the answer may be used for ``StoredKey.origin`` alone.
+    The key may be used for ``StoredKey.origin`` alone.
 
     Args:
-        kind: Whose key it is; the Nimbus API's where left out.
+        kind: Whose key it is; the Nimbus API's if omitted.
+        patience: How long the keyring may take, as for ``KeyringStore``.
 
     Raises:
-        CredentialStoreError: The store that should have the key cannot be read. A keyring that nothing
-            says to hold a key, and that does not answer, is only named in ``trouble``.
+        CredentialStoreError: The store that should have the key cannot be read. A keyring that no metadata
+            names and that does not answer is only reported in ``problem``.
     """
-    noted = read_notes(settings.paths)
-    stores = _stores_to_search(settings, kind, noted.card)
-    must_work = _must_work(settings, noted.card)
-    trouble = ""
+    stores, required = _stores_to_search(settings, kind, read_metadata(settings.paths), patience)
+    problem = ""
     for store in stores:
         try:
-            key = store.read(settings.paths.profile)
+            entry = store.read(settings.paths.profile)
         except CredentialStoreError as error:
-            if store.name in must_work:
+            if store.name in required:
                 raise
-            trouble = error.message
+            problem = error.message
             continue
-        if key is not None:
+        if entry is not None:
             return StoredKey(
-                key=key,
+                key=entry.key,
                 store=store.name,
                 location=store.location(settings.paths.profile),
-                origin=noted.origin_of(key) or kind.origin,
-                trouble=trouble,
+                origin=entry.origin,
+                problem=problem,
             )
     searched = " or ".join(store.location(settings.paths.profile) for store in stores)
-    return StoredKey(key=None, store=stores[0].name, location=searched, trouble=trouble)
+    return StoredKey(key=None, store=stores[0].name, location=searched, problem=problem)
 
 
 def delete_key(
@@ -204,11 +212,11 @@ def delete_key(
     fingerprint: str | None = None,
     kind: KeyKind[Key] = NIMBUS_BCI,
 ) -> bool:
-    """Remove the stored key and its card.
+    """Remove the stored key and its metadata.
 
     Args:
         fingerprint: Only if the stored key is the one with this fingerprint.
-        kind: Whose key it is; the Nimbus API's where left out.
+        kind: Whose key it is; the Nimbus API's if omitted.
 
     Returns:
         Whether a key was removed.
@@ -216,17 +224,22 @@ def delete_key(
     Raises:
         CredentialStoreError: The store that should have the key does not let it be removed.
     """
-    noted = read_notes(settings.paths)
-    stores = _stores_to_search(settings, kind, noted.card)
-    must_work = _must_work(settings, noted.card)
-    removed = False
+    metadata = read_metadata(settings.paths)
+    stores, required = _stores_to_search(settings, kind, metadata, None)
+    removed = another = False
     for store in stores:
         try:
-            removed |= _delete(store, settings.paths.profile, fingerprint)
+            if fingerprint is not None:
+                entry = store.read(settings.paths.profile)
+                if entry is None or entry.key.fingerprint != fingerprint:
+                    another |= entry is not None
+                    continue
+            removed |= store.delete(settings.paths.profile)
         except CredentialStoreError:
-            if store.name in must_work:
+            if store.name in required:
                 raise
-    if fingerprint is None or noted.speaks_of_none_but(fingerprint):
+    of_another = metadata is not None and fingerprint not in (None, metadata.fingerprint)
+    if not another and (removed or not of_another):
         remove_metadata(settings.paths)
     return removed
 
@@ -236,7 +249,7 @@ def _in_first_that_works(
 ) -> tuple[StoreChoice, T]:
     if settings.credential_store is not None:
         store = _named(settings.credential_store, settings.paths, kind)
-        return StoreChoice(store, f"{store.name}, {_DECIDED}"), act(store)
+        return StoreChoice(store, f"{store.name}, {_BY_SETTING}"), act(store)
     keyring = KeyringStore(settings.paths, kind)
     try:
         return StoreChoice(keyring, keyring.name), act(keyring)
@@ -247,41 +260,33 @@ def _in_first_that_works(
 
 
 def _stores_to_search(
-    settings: Settings, kind: KeyKind[Key], card: KeyMetadata | None
-) -> list[CredentialStore[Key]]:
+    settings: Settings, kind: KeyKind[Key], metadata: KeyMetadata | None, patience: Patience | None
+) -> tuple[list[CredentialStore[Key]], frozenset[str]]:
+    """Return the stores in the order of asking, and the names of those that must work."""
     if settings.credential_store is not None:
-        return [_named(settings.credential_store, settings.paths, kind)]
+        required = frozenset({settings.credential_store, FileStore.name})
+        return [_named(settings.credential_store, settings.paths, kind, patience)], required
+    expected = FileStore.name if metadata is None else metadata.store
     stores: list[CredentialStore[Key]] = [
-        KeyringStore(settings.paths, kind),
+        KeyringStore(settings.paths, kind, patience=patience),
         FileStore(settings.paths.credentials, kind),
     ]
-    if card is not None and card.store == FileStore.name:
+    if metadata is not None and expected == FileStore.name:
         stores.reverse()
-    return stores
+    return stores, frozenset({expected, FileStore.name})
 
 
-def _must_work(settings: Settings, card: KeyMetadata | None) -> frozenset[str]:
-    expected = settings.credential_store or (card.store if card is not None else FileStore.name)
-    return frozenset({expected, FileStore.name})
-
-
-def _named(name: str, paths: Paths, kind: KeyKind[Key]) -> CredentialStore[Key]:
+def _named(
+    name: str, paths: Paths, kind: KeyKind[Key], patience: Patience | None = None
+) -> CredentialStore[Key]:
     if name == KeyringStore.name:
-        return KeyringStore(paths, kind)
+        return KeyringStore(paths, kind, patience=patience)
     return FileStore(paths.credentials, kind) if name == FileStore.name else MemoryStore()
 
 
-def _drop_file_copy(paths: Paths) -> list[str]:
+def _delete_file_copy(paths: Paths) -> list[str]:
     try:
         FileStore(paths.credentials, NIMBUS_BCI).delete(paths.profile)
     except CredentialStoreError as error:
         return [f"an older key may still be in the credentials file ({error.message.rstrip('.')})"]
     return []
-
-
-def _delete(store: CredentialStore[Key], profile: str, fingerprint: str | None) -> bool:
-    if fingerprint is not None:
-        key = store.read(profile)
-        if key is None or key.fingerprint != fingerprint:
-            return False
-    return store.delete(profile)

@@ -1,6 +1,7 @@
-"""The API keys in one private file: where there is no keyring, or none is wanted.
+"""The API keys in one private file, for machines without a keyring.
 
-The file maps a profile to its key. A change keeps all other profiles, and replaces the file in one step.
+The file maps a profile to its key and the key's origin. A change keeps all other profiles, and replaces the
+file in one step.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Generic, TypeVar
 
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
 from nimbus_sdk.storage import fs
-from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
+from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
 from nimbus_sdk.storage.lock import Lock
 
 T = TypeVar("T")
@@ -21,7 +22,7 @@ _CHANGE_TRIES = 5
 
 
 class FileStore(Generic[K_co]):
-    """Keeps keys in a file that this user alone may read (mode 0600, in a folder of mode 0700).
+    """Stores keys in a file that this user alone may read (mode 0600, in a folder of mode 0700).
 
     Args:
         path: ``Paths.credentials``.
@@ -34,8 +35,8 @@ class FileStore(Generic[K_co]):
         >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     store = FileStore(os.path.join(folder, "credentials.json"))
-        ...     store.write("lab", key)
-        ...     store.read("lab"), store.read("default"), store.delete("lab")
+        ...     store.write("lab", KeyEntry(key, "https://api.nimbusbci.com:443"))
+        ...     store.read("lab").key, store.read("default"), store.delete("lab")
         (ApiKey('nbci_test_0123…89ab'), None, True)
     """
 
@@ -53,62 +54,62 @@ class FileStore(Generic[K_co]):
         self._wait = wait
 
     def location(self, profile: str) -> str:
-        """Where the key of a profile is, in words."""
+        """Describe where the key of a profile is."""
         return self.path
 
-    def read(self, profile: str) -> K_co | None:
-        """The profile's key, or None where the file has none.
+    def read(self, profile: str) -> KeyEntry[K_co] | None:
+        """Return the profile's key, or None if the file has none.
 
         Raises:
-            CredentialStoreError: The file cannot be read, is a link or another user's, or is damaged (it
-                is set aside then, and the message says where), or its entry is no key.
+            CredentialStoreError: The file cannot be read, is a link or another user's, or is damaged (then
+                it is renamed, and the message gives its new name), or its entry is no key.
         """
-        key = self._told("read", lambda: self._kind.read(_text(self._whole().get(profile))))
-        if isinstance(key, InvalidKeyFormatError):
+        entry = self._attempt("read", lambda: self._kind.parse_entry(self._load_or_quarantine().get(profile)))
+        if isinstance(entry, InvalidKeyFormatError):
             raise CredentialStoreError(
-                f"What {self.path} holds for the profile {profile} is not a {self._kind.name}.",
+                f"The entry of profile {profile} in {self.path} is not a {self._kind.name}.",
                 hint=f"Save the key again with `{self._kind.save_command}`.",
             )
-        return key
+        return entry
 
-    def write(self, profile: str, key: Key) -> None:
-        """Keep a key, in place of the one that was there; other profiles stay.
+    def write(self, profile: str, entry: KeyEntry[Key]) -> None:
+        """Store a key, replacing the one before; other profiles stay.
 
         Raises:
             CredentialStoreError: As for :meth:`read`, or the file cannot be written.
         """
-        self._told("changed", lambda: self._change(lambda keys: {**keys, profile: key.reveal()}))
+        self._attempt("changed", lambda: self._change(lambda keys: {**keys, profile: entry.to_fields()}))
 
     def delete(self, profile: str) -> bool:
-        """Remove a key; False where there was none. The file goes with the last one.
+        """Remove a key, and return whether there was one. The file goes with the last one.
 
         Raises:
             CredentialStoreError: As for :meth:`write`.
         """
 
         def drop(keys: dict[str, object]) -> dict[str, object]:
-            return {name: text for name, text in keys.items() if name != profile}
+            return {name: entry for name, entry in keys.items() if name != profile}
 
-        present = self._told("read", lambda: profile in self._whole())
-        if present or self._told("read", lambda: fs.leftovers(self.path)):
-            self._told("changed", lambda: self._change(drop))
+        present = self._attempt("read", lambda: profile in self._load_or_quarantine())
+        if present or self._attempt("read", lambda: fs.leftovers(self.path)):
+            self._attempt("changed", lambda: self._change(drop))
         return present
 
-    def _told(self, done: str, act: Callable[[], T]) -> T:
-        outcome = self._tried(done, act)
+    def _attempt(self, action: str, act: Callable[[], T]) -> T:
+        outcome = self._run(action, act)
         # Raised here and not where it happened: there, the traceback would carry the content of the file.
         if isinstance(outcome, CredentialStoreError):
             raise outcome
         return outcome
 
-    def _tried(self, done: str, act: Callable[[], T]) -> T | CredentialStoreError:
+    def _run(self, action: str, act: Callable[[], T]) -> T | CredentialStoreError:
         try:
             return act()
         except CredentialStoreError as error:
             return error.with_traceback(None)
         except OSError as error:
             return CredentialStoreError(
-                f"The credentials file {self.path} cannot be {done}: {error.strerror or error}."
+                f"The credentials file {self.path} cannot be {action}: {error.strerror or error}."
             )
         except BaseException as error:  # noqa: BLE001
             # Ctrl-C, above all; the frames below hold the content of the file as well.
@@ -118,7 +119,7 @@ class FileStore(Generic[K_co]):
         with self._exclusive():
             # Where the file system's locks do nothing, another process may have replaced the file meanwhile.
             for _ in range(_CHANGE_TRIES):
-                wanted = edit(self._whole_or_set_aside())
+                wanted = edit(self._load_or_quarantine_locked())
                 # ... and may have swept our temporary file away.
                 with suppress(FileNotFoundError):
                     self._replace(wanted)
@@ -128,21 +129,21 @@ class FileStore(Generic[K_co]):
             f"Other processes keep changing {self.path}.", hint="Run it again when they are done."
         )
 
-    def _whole(self) -> dict[str, object]:
+    def _load_or_quarantine(self) -> dict[str, object]:
         keys = self._load()
         if keys is not None:
             return keys
         with self._exclusive():
-            return self._whole_or_set_aside()
+            return self._load_or_quarantine_locked()
 
-    def _whole_or_set_aside(self) -> dict[str, object]:
+    def _load_or_quarantine_locked(self) -> dict[str, object]:
         keys = self._load()
         if keys is not None:
             return keys
         aside = fs.quarantine(self.path)
         raise CredentialStoreError(
-            f"The credentials file {self.path} is damaged. It was set aside, unchanged, as {aside}.",
-            hint="Look there for what can be saved, then save the key again with "
+            f"The credentials file {self.path} is damaged. It was renamed, unchanged, to {aside}.",
+            hint="Look there for keys that can be saved, then save the key again with "
             f"`{self._kind.save_command}`.",
         )
 
@@ -174,10 +175,6 @@ class FileStore(Generic[K_co]):
                     hint="Run it again when that one is done.",
                 ) from None
             yield
-
-
-def _text(entry: object) -> str | None:
-    return None if entry is None else str(entry)
 
 
 def _parse(content: bytes) -> dict[str, object] | None:

@@ -1,4 +1,9 @@
-"""Whose keys a store holds: the Nimbus API's own, or those of another system."""
+"""Stored keys: what a store needs to know of a key, how an entry is written, and whose keys it holds.
+
+A key is stored together with the origin of the one API that accepted it, in one entry. So a stored key goes
+to that API alone: a ``.env`` in a cloned repository cannot have it sent elsewhere by naming another
+``NIMBUS_SDK_API_URL``. A save that is killed leaves the old key with its origin, or the new one with its own.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +21,16 @@ class Key(Protocol):
 
     @property
     def masked(self) -> str:
-        """What people may see of it."""
+        """The form that may be displayed."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """What it may be compared and logged by."""
+        """The form for comparing and logging."""
         ...
 
     def reveal(self) -> str:
-        """The whole key."""
+        """Return the whole key."""
         ...
 
 
@@ -33,25 +38,61 @@ K_co = TypeVar("K_co", bound=Key, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
+class KeyEntry(Generic[K_co]):
+    """A key as it is stored.
+
+    Attributes:
+        key: The key; it masks itself.
+        origin: Scheme, host and port of the API that accepted it; empty if that is not known.
+    """
+
+    key: K_co
+    origin: str
+
+    def to_fields(self) -> dict[str, str]:
+        """Return the entry, the whole key included, as a store writes it."""
+        return {"key": self.key.reveal(), "origin": self.origin}
+
+
+@dataclass(frozen=True, slots=True)
 class KeyKind(Generic[K_co]):
     """One kind of key.
 
     Attributes:
-        read: Makes a key of a stored text, or gives the fault with it; None stays None. It raises nothing,
+        parse: Makes a key of a stored text, or returns the fault with it; None stays None. It raises nothing,
             so that no traceback shows the text.
-        origin: The API origin for a key of which nothing is noted; empty where it may go nowhere.
+        origin: The API origin for a key that was stored without one; empty if it may go nowhere.
         name: What such a key is called.
         save_command: The command that stores one.
 
     Example:
-        >>> NIMBUS_BCI.origin, NIMBUS_BCI.read("nbci_test_" + "0123456789ab" * 4)
-        ('https://api.nimbusbci.com:443', ApiKey('nbci_test_0123…89ab'))
+        >>> NIMBUS_BCI.parse_entry({"key": "nbci_test_" + "0123456789ab" * 4, "origin": "https://a.example:443"})
+        KeyEntry(key=ApiKey('nbci_test_0123…89ab'), origin='https://a.example:443')
+        >>> NIMBUS_BCI.parse_entry("nbci_test_" + "0123456789ab" * 4).origin
+        'https://api.nimbusbci.com:443'
     """
 
-    read: Callable[[str | None], K_co | InvalidKeyFormatError | None]
+    parse: Callable[[str | None], K_co | InvalidKeyFormatError | None]
     origin: str
     name: str = "Nimbus API key"
     save_command: str = "nimbus-sdk install"
+
+    def parse_entry(self, stored: object) -> KeyEntry[K_co] | InvalidKeyFormatError | None:
+        """Read what :meth:`KeyEntry.to_fields` returned, or a key alone, which somebody stored by hand.
+
+        The fault is returned and not raised, so that no traceback shows the entry.
+
+        Args:
+            stored: The fields, the text of a key, or None.
+        """
+        text, origin = stored, self.origin
+        if isinstance(stored, dict):
+            text, bound = stored.get("key"), stored.get("origin")
+            if not isinstance(bound, str) or not bound.isprintable() or text is None:
+                return InvalidKeyFormatError("The stored entry has no key or no origin.")
+            origin = bound
+        key = self.parse(None if text is None else str(text))
+        return key if key is None or isinstance(key, InvalidKeyFormatError) else KeyEntry(key, origin)
 
 
 NIMBUS_BCI: KeyKind[ApiKey] = KeyKind(parse_key, DEFAULT_ORIGIN)

@@ -1,9 +1,9 @@
-"""Where the API key comes from: every source in its order, and what each of them has.
+"""Finding the API key: every source in its order.
 
 The order: the argument; ``NIMBUS_API_KEY`` in the environment; the same in the nearest ``.env``; the file
 that ``NIMBUS_SDK_API_KEY_FILE`` names; the credential store; NimbusSDK.jl's ``~/.nimbus/credentials.toml``;
-a hidden prompt where somebody can answer it. The first four are cheap, and nothing else is imported for
-them: a start without network reads no more.
+a hidden prompt if somebody can answer it. The first four are cheap, and nothing else is imported for them:
+a start without network reads no more.
 """
 
 from __future__ import annotations
@@ -14,38 +14,41 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.config.keys import ApiKey, parse_key
-from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.display.terminal import is_interactive, print_notice, prompt_hidden
 from nimbus_sdk.errors import InvalidKeyFormatError, MissingKeyError
+from nimbus_sdk.storage.key_kind import NIMBUS_BCI
 from nimbus_sdk.storage.key_sources import (
     SourceResult,
     State,
-    in_argument,
-    in_dotenv,
-    in_environment,
-    in_julia,
-    in_key_file,
-    in_store,
-    noted_in_card,
+    first_found,
+    read_argument,
+    read_dotenv,
+    read_environment,
+    read_julia,
+    read_key_file,
+    read_store,
+    read_store_metadata,
 )
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey
+    from nimbus_sdk.storage.keyring_backend import Patience
 
 PROMPT_TRIES = 3
-_PROMPT_PLACE = "a terminal or notebook"
+_PROMPT_LOCATION = "a terminal or notebook"
 _COLUMNS = ("state", "key", "place", "why")
 
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """The key that counts, and where it is from.
+    """A key, and where it is from.
 
     Attributes:
         key: The key; it masks itself.
         source: ``argument``, ``environment``, ``dotenv``, ``key_file``, ``store``, ``julia`` or ``prompt``.
-        location: The exact place, in words.
-        store: Which of the SDK's own stores it came from, ``keyring`` or ``file``; empty for other sources.
+        location: The exact place, as text.
+        store: Which credential store it came from, ``keyring`` or ``file``; empty for other sources.
     """
 
     key: ApiKey
@@ -60,11 +63,11 @@ class SourceReport:
 
     Attributes:
         source: As in :class:`FoundKey`.
-        location: The exact place, in words.
-        state: ``found`` for the one that counts, ``shadowed`` for a key behind it.
-        key_masked: What people may see of the key, or None.
+        location: The exact place, as text.
+        state: ``found`` for the key that is used, ``shadowed`` for one behind it.
+        key_masked: The form of the key that may be displayed, or None.
         fingerprint: First 12 hexadecimal digits of the key's SHA-256, or None.
-        detail: Why it is so, in words.
+        detail: The reason for the state, as text.
     """
 
     source: str
@@ -77,7 +80,7 @@ class SourceReport:
 
 @dataclass(frozen=True, slots=True)
 class KeyResolution:
-    """Every source in its order; true where a key was found.
+    """Every source in its order; true if a key was found.
 
     Example:
         >>> resolution = KeyResolution((SourceReport(source="argument", location="-", state="absent"),))
@@ -89,7 +92,7 @@ class KeyResolution:
 
     @property
     def winner(self) -> SourceReport | None:
-        """The source whose key counts, or None."""
+        """The source whose key is used, or None."""
         return next((report for report in self.sources if report.state == "found"), None)
 
     def __bool__(self) -> bool:
@@ -108,14 +111,14 @@ class KeyResolution:
     @property
     def _title(self) -> str:
         winner = self.winner
-        told = "none was found" if winner is None else f"{winner.key_masked} from {winner.location}"
-        return f"Nimbus API key: {told}"
+        result = "none was found" if winner is None else f"{winner.key_masked} from {winner.location}"
+        return f"Nimbus API key: {result}"
 
     def _rows(self) -> list[tuple[object, ...]]:
-        return [(one.state, one.key_masked, one.location, one.detail) for one in self.sources]
+        return [(report.state, report.key_masked, report.location, report.detail) for report in self.sources]
 
     def to_dict(self) -> dict[str, object]:
-        """The same as plain values, for JSON."""
+        """Return plain values, for JSON."""
         winner = self.winner
         return {
             "found": winner is not None,
@@ -130,16 +133,18 @@ def find_key(
     *,
     environ: Mapping[str, str] | None = None,
     prompt: Callable[[], str] | None = None,
+    patience: Patience | None = None,
 ) -> FoundKey:
-    """The key that counts: the first source that has one.
+    """Return the key of the first source that has one.
 
-    A stored key is handed out only for the API at which it was found valid.
+    A stored key is returned only for the API that accepted it.
 
     Args:
         given: The caller's own argument.
-        environ: The environment; ``os.environ`` where left out.
-        prompt: Asks a person; the hidden prompt of the terminal or notebook where left out. An empty
-            answer means that none is given, so ``prompt=str`` never asks.
+        environ: The environment; ``os.environ`` if omitted.
+        prompt: Asks for the key; the hidden prompt of the terminal or notebook if omitted. An empty answer
+            means that none is given, so ``prompt=str`` never asks.
+        patience: How long the keyring may take, as for ``KeyringStore``.
 
     Raises:
         InvalidKeyFormatError: The first source that has something has no key. The message names it.
@@ -152,17 +157,14 @@ def find_key(
         >>> find_key(settings, "nbci_test_" + "0123456789ab" * 4).location
         'the argument'
     """
-    passed: list[SourceResult] = []
-    argument, given = in_argument(given), None
-    for seen in _all_sightings(settings, argument, environ):
-        found = _key_of(seen)
-        if found is not None:
-            return found
-        passed.append(seen)
-    key = _from_prompt(settings, prompt)
+    argument, given = read_argument(given), None
+    result, notes = first_found(_read_all(settings, argument, environ, patience))
+    found = _found_key(result)
+    if found is not None:
+        return found
+    key = _prompt_key(settings, prompt)
     if key is not None:
-        return FoundKey(key, "prompt", _PROMPT_PLACE)
-    notes = " ".join(seen.note for seen in passed if seen.note)
+        return FoundKey(key, "prompt", _PROMPT_LOCATION)
     raise MissingKeyError(f"No API key was found. {notes}".rstrip())
 
 
@@ -171,11 +173,11 @@ def find_key_without_store(
     given: str | ApiKey | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> FoundKey | None:
-    """The key of the first four sources: no credential store, no prompt; None where they have none.
+    """Return the key of the first four sources, or None: no credential store, no prompt.
 
     Args:
         given: The caller's own argument.
-        environ: The environment; ``os.environ`` where left out.
+        environ: The environment; ``os.environ`` if omitted.
 
     Raises:
         InvalidKeyFormatError: As for :func:`find_key`.
@@ -186,66 +188,82 @@ def find_key_without_store(
         >>> find_key_without_store(Settings(), environ=environ).source
         'environment'
     """
-    argument, given = in_argument(given), None
-    found = (_key_of(seen) for seen in _cheap_sightings(settings, argument, environ))
-    return next((key for key in found if key is not None), None)
+    argument, given = read_argument(given), None
+    return _found_key(first_found(_read_without_store(settings, argument, environ))[0])
+
+
+def find_stored_key(settings: Settings) -> FoundKey:
+    """Return the profile's key of the credential store, whatever the environment says.
+
+    Raises:
+        CredentialStoreError: The store that should have the key cannot be read.
+        MissingKeyError: None is stored, or the one that is was accepted by another API.
+    """
+    result, notes = first_found([read_store(settings, settings.api_url, NIMBUS_BCI)])
+    found = _found_key(result)
+    if found is None:
+        raise MissingKeyError(
+            f"There is no stored key for this API in profile {settings.profile}. {notes}".rstrip()
+        )
+    return found
 
 
 def explain(settings: Settings, environ: Mapping[str, str] | None = None) -> KeyResolution:
-    """What every source has, in order; nobody is asked, and nothing is raised for a source's fault.
+    """Report what every source has, in order, without a prompt; a source's fault is reported and not raised.
 
-    Where an earlier source decides, the stored key is known from its card, so no keyring is opened.
+    Behind a source that decides, the stored key is known by its metadata, so no keyring is opened.
 
     Args:
-        environ: The environment; ``os.environ`` where left out.
+        environ: The environment; ``os.environ`` if omitted.
     """
-    seen = list(_cheap_sightings(settings, in_argument(None), environ))
-    known = noted_in_card(settings) if any(one.decides for one in seen) else None
-    seen.append(known or in_store(settings))
-    seen.append(in_julia(settings))
-    seen.append(
+    results = list(_read_without_store(settings, read_argument(None), environ))
+    known = read_store_metadata(settings) if any(result.is_final for result in results) else None
+    results.append(known or read_store(settings, settings.api_url, NIMBUS_BCI))
+    results.append(read_julia(settings))
+    results.append(
         SourceResult(
-            source="prompt", location=_PROMPT_PLACE, state="skipped", detail="asked only when needed"
+            source="prompt", location=_PROMPT_LOCATION, state="skipped", detail="asked only when needed"
         )
     )
-    first = next((one for one in seen if one.decides), None)
-    return KeyResolution(tuple(_report(one, first) for one in seen))
+    first = next((result for result in results if result.is_final), None)
+    return KeyResolution(tuple(_report(result, first) for result in results))
 
 
-def _cheap_sightings(
-    settings: Settings, argument: SourceResult, environ: Mapping[str, str] | None
-) -> Iterator[SourceResult]:
+def _read_without_store(
+    settings: Settings, argument: SourceResult[ApiKey], environ: Mapping[str, str] | None
+) -> Iterator[SourceResult[ApiKey]]:
     yield argument
-    yield in_environment(os.environ if environ is None else environ)
-    yield in_dotenv(settings)
-    yield in_key_file(settings)
+    yield read_environment(os.environ if environ is None else environ, KEY_VARIABLE, parse_key)
+    yield read_dotenv(settings.dotenv, KEY_VARIABLE, parse_key)
+    yield read_key_file(settings)
 
 
-def _all_sightings(
-    settings: Settings, argument: SourceResult, environ: Mapping[str, str] | None
-) -> Iterator[SourceResult]:
-    yield from _cheap_sightings(settings, argument, environ)
-    yield in_store(settings)
-    yield in_julia(settings)
+def _read_all(
+    settings: Settings,
+    argument: SourceResult[ApiKey],
+    environ: Mapping[str, str] | None,
+    patience: Patience | None,
+) -> Iterator[SourceResult[ApiKey]]:
+    yield from _read_without_store(settings, argument, environ)
+    yield read_store(settings, settings.api_url, NIMBUS_BCI, patience)
+    yield read_julia(settings)
 
 
-def _key_of(seen: SourceResult) -> FoundKey | None:
-    if seen.error is not None:
-        raise seen.error
-    if seen.key is None or seen.state != "found":
+def _found_key(result: SourceResult[ApiKey] | None) -> FoundKey | None:
+    if result is None or result.key is None:
         return None
-    return FoundKey(seen.key, seen.source, seen.location, store=seen.store)
+    return FoundKey(result.key, result.source, result.location, store=result.store)
 
 
-def _report(seen: SourceResult, first: SourceResult | None) -> SourceReport:
-    read = None if seen.key is None else (seen.key.masked, seen.key.fingerprint)
-    masked, fingerprint = read or seen.shown or (None, None)
-    state, detail = seen.state, seen.detail
-    if state == "found" and first is not None and first is not seen:
+def _report(result: SourceResult[ApiKey], first: SourceResult[ApiKey] | None) -> SourceReport:
+    read = None if result.key is None else (result.key.masked, result.key.fingerprint)
+    masked, fingerprint = read or result.masked_key or (None, None)
+    state, detail = result.state, result.detail
+    if state == "found" and first is not None and first is not result:
         state, detail = "shadowed", f"{first.location} comes first"
     return SourceReport(
-        source=seen.source,
-        location=seen.location,
+        source=result.source,
+        location=result.location,
         state=state,
         key_masked=masked,
         fingerprint=fingerprint,
@@ -253,13 +271,13 @@ def _report(seen: SourceResult, first: SourceResult | None) -> SourceReport:
     )
 
 
-def _from_prompt(settings: Settings, prompt: Callable[[], str] | None) -> ApiKey | None:
+def _prompt_key(settings: Settings, prompt: Callable[[], str] | None) -> ApiKey | None:
     if prompt is None and not is_interactive():
         return None
     label = f"Nimbus API key for {settings.api_url} (hidden; Enter for none): "
     tries = 0
     while True:
-        answer = _answer(label, prompt)
+        answer = _ask(label, prompt)
         if not isinstance(answer, InvalidKeyFormatError):
             return answer
         tries += 1
@@ -268,6 +286,6 @@ def _from_prompt(settings: Settings, prompt: Callable[[], str] | None) -> ApiKey
         print_notice(answer.message)
 
 
-def _answer(label: str, prompt: Callable[[], str] | None) -> ParsedKey:
+def _ask(label: str, prompt: Callable[[], str] | None) -> ParsedKey:
     text = prompt_hidden(label) if prompt is None else prompt()
     return parse_key(text.strip() or None) if text else None

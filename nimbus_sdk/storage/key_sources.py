@@ -1,18 +1,25 @@
-"""What each single source of the API key has: seen without raising, told without showing the key."""
+"""The single sources of a key: each is read without raising, and reported without showing the key."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from nimbus_sdk.config.dotenv import decode_text, dotenv_values
 from nimbus_sdk.config.keys import ApiKey, parse_key
-from nimbus_sdk.config.settings import KEY_VARIABLE, Settings, origin
+from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings, origin
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, NimbusError
 from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.key_kind import K_co, Key, KeyKind
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nimbus_sdk.storage.keyring_backend import Patience
+
+K = TypeVar("K", bound=Key)
+Parser: TypeAlias = Callable[["str | None"], "K | InvalidKeyFormatError | None"]
 State = Literal["found", "absent", "shadowed", "malformed", "withheld", "unreadable", "skipped"]
 
 _KEY_FILE_LIMIT = 4096
@@ -20,70 +27,87 @@ _JULIA_LIMIT = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceResult:
+class SourceResult(Generic[K_co]):
     """What one source has.
 
     Attributes:
         source: Name of the source.
-        location: The exact place, in words.
-        state: What was seen there.
-        key: The key, where it was read.
-        store: Which of the SDK's own stores has it; empty for other sources.
-        shown: Masked key and fingerprint, where they are known without reading the key.
-        detail: Why it is so, in words.
-        error: What is raised if this source's turn comes.
+        location: The exact place, as text.
+        state: What was found there.
+        key: The key, if it was read.
+        store: Which credential store has it; empty for other sources.
+        masked_key: Masked key and fingerprint, if they are known without reading the key.
+        detail: The reason for the state, as text.
+        error: What is raised if no earlier source has a key.
         note: A sentence for the message that no key was found.
     """
 
     source: str
     location: str
     state: State
-    key: ApiKey | None = None
+    key: K_co | None = None
     store: str = ""
-    shown: tuple[str, str] | None = None
+    masked_key: tuple[str, str] | None = None
     detail: str = ""
     error: NimbusError | None = None
     note: str = ""
 
     @property
-    def decides(self) -> bool:
+    def is_final(self) -> bool:
         """Whether no later source is asked."""
         return self.state == "found" or self.error is not None
 
 
-def in_argument(given: str | ApiKey | None) -> SourceResult:
-    """The caller's own argument; empty text is a mistake there, and no key."""
+def first_found(results: Iterable[SourceResult[K]]) -> tuple[SourceResult[K] | None, str]:
+    """Return the first result that has a key, and the notes of those before it, or of all if none has one.
+
+    Raises:
+        NimbusError: A source before it has something that is no key, or cannot be read.
+    """
+    notes: list[str] = []
+    for result in results:
+        if result.error is not None:
+            raise result.error
+        if result.state == "found" and result.key is not None:
+            return result, " ".join(notes)
+        if result.note:
+            notes.append(result.note)
+    return None, " ".join(notes)
+
+
+def read_argument(given: str | ApiKey | None) -> SourceResult[ApiKey]:
+    """Read the caller's own argument; empty text is a mistake there, and no key."""
     location = "the argument"
     if isinstance(given, ApiKey):
         return SourceResult(source="argument", location=location, state="found", key=given)
     if given is None:
         return SourceResult(source="argument", location=location, state="absent")
-    return _parsed("argument", location, given)
+    return _parse("argument", location, given, parse_key)
 
 
-def in_environment(environ: Mapping[str, str]) -> SourceResult:
-    """``NIMBUS_API_KEY`` in the environment."""
-    return _in_text("environment", f"{KEY_VARIABLE} in the environment", environ.get(KEY_VARIABLE))
+def read_environment(environ: Mapping[str, str], variable: str, parse: Parser[K]) -> SourceResult[K]:
+    """Read a variable of the environment."""
+    return _parse_unless_blank("environment", f"{variable} in the environment", environ.get(variable), parse)
 
 
-def in_dotenv(settings: Settings) -> SourceResult:
-    """``NIMBUS_API_KEY`` in the ``.env`` that counts."""
-    if settings.dotenv is None:
+def read_dotenv(path: str | None, variable: str, parse: Parser[K]) -> SourceResult[K]:
+    """Read a variable of the ``.env`` that settings were loaded from."""
+    if path is None:
         detail = "there is none for this folder"
         return SourceResult(source="dotenv", location="the nearest .env", state="absent", detail=detail)
-    location = f"{KEY_VARIABLE} in {settings.dotenv}"
+    location = f"{variable} in {path}"
     try:
-        text = dotenv_values(settings.dotenv).get(KEY_VARIABLE)
-    except ConfigurationError as fault:
+        text = dotenv_values(path, variable).get(variable)
+    except ConfigurationError as error:
         # A new error: the traceback of this one carries the content of the file.
-        return _unreadable("dotenv", location, ConfigurationError(fault.message))
-    return _in_text("dotenv", location, text)
+        return _unreadable("dotenv", location, ConfigurationError(error.message))
+    return _parse_unless_blank("dotenv", location, text, parse)
 
 
-def in_key_file(settings: Settings) -> SourceResult:
-    """The mounted file that ``NIMBUS_SDK_API_KEY_FILE`` names.
+def read_key_file(settings: Settings) -> SourceResult[ApiKey]:
+    """Read the mounted file that ``NIMBUS_SDK_API_KEY_FILE`` names.
 
-    Somebody who names a file means that one: a missing or empty file must not lead to another account.
+    A missing or empty file is an error: whoever names a file must not be led to another account.
     """
     if settings.key_file is None:
         return SourceResult(source="key_file", location="NIMBUS_SDK_API_KEY_FILE", state="absent")
@@ -96,24 +120,33 @@ def in_key_file(settings: Settings) -> SourceResult:
     except OSError as fault:
         error = ConfigurationError(f"The key file {location} cannot be read ({type(fault).__name__}).")
         return _unreadable("key_file", location, error)
-    return _parsed("key_file", location, text)
+    return _parse("key_file", location, text, parse_key)
 
 
-def in_store(settings: Settings) -> SourceResult:
-    """The credential store, under the profile; this may open the keyring."""
+def read_store(
+    settings: Settings, api_url: str, kind: KeyKind[K], patience: Patience | None = None
+) -> SourceResult[K]:
+    """Read the credential store's key for the profile; this may open the keyring.
+
+    Args:
+        settings: Which store, and which profile.
+        api_url: Where the key would be sent; one that was accepted elsewhere is withheld.
+        kind: Whose key it is.
+        patience: How long the keyring may take, as for ``KeyringStore``.
+    """
     from nimbus_sdk.storage.credentials import read_stored_key
 
     if settings.credential_store == "none":
         detail = "NIMBUS_SDK_CREDENTIAL_STORE is none"
         return SourceResult(source="store", location="no credential store", state="skipped", detail=detail)
     try:
-        stored = read_stored_key(settings)
+        stored = read_stored_key(settings, kind, patience)
     except CredentialStoreError as error:
         return _unreadable("store", settings.credential_store or "the credential store", error)
-    location, trouble = stored.location, stored.trouble
+    location, problem = stored.location, stored.problem
     if stored.key is None:
-        return SourceResult(source="store", location=location, state="absent", detail=trouble, note=trouble)
-    withheld = stored.withheld_from(settings.api_url)
+        return SourceResult(source="store", location=location, state="absent", detail=problem, note=problem)
+    withheld = stored.withheld_from(api_url)
     if withheld is not None:
         return _withheld("store", location, stored.key, withheld)
     return SourceResult(
@@ -122,31 +155,31 @@ def in_store(settings: Settings) -> SourceResult:
         state="found",
         key=stored.key,
         store=stored.store,
-        detail=trouble,
+        detail=problem,
     )
 
 
-def noted_in_card(settings: Settings) -> SourceResult | None:
-    """What the key card tells of the stored key, with no store opened; None where it tells nothing."""
+def read_store_metadata(settings: Settings) -> SourceResult[ApiKey] | None:
+    """Report the stored key by its metadata, with no store opened; None if there is none that fits."""
     from nimbus_sdk.storage.key_metadata import read_metadata
 
     try:
-        card = read_metadata(settings.paths)
+        metadata = read_metadata(settings.paths)
     except CredentialStoreError:
         # Reading the store itself meets the same fault, and reports it.
         return None
-    if card is None or settings.credential_store not in (None, card.store):
+    if metadata is None or settings.credential_store not in (None, metadata.store):
         return None
-    location = f"{card.store}, saved {card.saved_at}"
     return SourceResult(
-        source="store", location=location, state="found", shown=(card.masked, card.fingerprint)
+        source="store",
+        location=f"{metadata.store}, saved {metadata.saved_at}",
+        state="found",
+        masked_key=(metadata.masked, metadata.fingerprint),
     )
 
 
-def in_julia(settings: Settings) -> SourceResult:
-    """NimbusSDK.jl's ``~/.nimbus/credentials.toml``: read only, and no fault of it stops anything."""
-    from nimbus_sdk.config.settings import DEFAULT_ORIGIN
-
+def read_julia(settings: Settings) -> SourceResult[ApiKey]:
+    """Read NimbusSDK.jl's ``~/.nimbus/credentials.toml``; no fault of it stops anything."""
     path = os.path.join(os.path.expanduser("~"), ".nimbus", "credentials.toml")
     location = f"[nimbus] api_key in {path}"
     try:
@@ -154,40 +187,40 @@ def in_julia(settings: Settings) -> SourceResult:
         text = None if content is None else _julia_entry(content)
     except (OSError, ValueError, RecursionError) as fault:
         why = f"it cannot be read ({type(fault).__name__})"
-        note = f"{path} was left out: {why}."
+        note = f"{path} was skipped: {why}."
         return SourceResult(source="julia", location=location, state="unreadable", detail=why, note=note)
-    seen = _in_text("julia", location, text)
-    asked = origin(settings.api_url)
-    if seen.key is not None and asked != DEFAULT_ORIGIN:
-        return _withheld("julia", location, seen.key, f"it is for {DEFAULT_ORIGIN}, not for {asked}")
-    return seen
+    result = _parse_unless_blank("julia", location, text, parse_key)
+    requested = origin(settings.api_url)
+    if result.key is not None and requested != DEFAULT_ORIGIN:
+        return _withheld("julia", location, result.key, f"it is for {DEFAULT_ORIGIN}, not for {requested}")
+    return result
 
 
-def _in_text(source: str, location: str, text: str | None) -> SourceResult:
-    # CI systems and compose files set a variable to nothing where its secret is not there.
+def _parse_unless_blank(source: str, location: str, text: str | None, parse: Parser[K]) -> SourceResult[K]:
+    # CI systems and compose files set a variable to nothing if its secret is missing.
     if text is None or not text.strip():
         detail = "" if text is None else "it is empty"
         return SourceResult(source=source, location=location, state="absent", detail=detail)
-    return _parsed(source, location, text)
+    return _parse(source, location, text, parse)
 
 
-def _parsed(source: str, location: str, text: str) -> SourceResult:
-    key = parse_key(text)
+def _parse(source: str, location: str, text: str, parse: Parser[K]) -> SourceResult[K]:
+    key = parse(text)
     if isinstance(key, InvalidKeyFormatError):
-        error = InvalidKeyFormatError(f"{location}: {key.message}")
+        error = InvalidKeyFormatError(f"{location}: {key.message}", hint=key.hint)
         return SourceResult(
             source=source, location=location, state="malformed", detail=key.message, error=error
         )
     return SourceResult(source=source, location=location, state="found", key=key)
 
 
-def _unreadable(source: str, location: str, error: NimbusError) -> SourceResult:
+def _unreadable(source: str, location: str, error: NimbusError) -> SourceResult[Any]:
     return SourceResult(
         source=source, location=location, state="unreadable", detail=error.message, error=error
     )
 
 
-def _withheld(source: str, location: str, key: ApiKey, why: str) -> SourceResult:
+def _withheld(source: str, location: str, key: K, why: str) -> SourceResult[K]:
     note = f"The key {key.masked} ({location}) was not used: {why}."
     return SourceResult(source=source, location=location, state="withheld", key=key, detail=why, note=note)
 

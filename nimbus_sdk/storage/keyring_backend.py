@@ -7,6 +7,7 @@ waited for until a deadline and then left behind; a daemon thread does not hold 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.display.terminal import is_interactive
 from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
-from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyKind
+from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
 from nimbus_sdk.storage.keyring_breaker import read_breaker, trip
 
 if TYPE_CHECKING:
@@ -82,40 +83,44 @@ class KeyringStore(Generic[K_co]):
         self._clock = clock
 
     def location(self, profile: str) -> str:
-        """Where the key of a profile is, in words."""
+        """Describe where the key of a profile is."""
         return f"keyring, service {SERVICE}, user {profile}"
 
-    def read(self, profile: str) -> K_co | None:
-        """The profile's key, or None where the keyring has none.
+    def read(self, profile: str) -> KeyEntry[K_co] | None:
+        """Return the profile's key, or None if the keyring has none.
 
         Raises:
             CredentialStoreError: There is no keyring, it is locked, failed or did not answer in time, or
-                what it holds is no key.
+                its entry is no key.
         """
-        key = self._kind.read(self._ask(lambda backend: _text(backend.get_password(SERVICE, profile))))
-        if isinstance(key, InvalidKeyFormatError):
+        entry = self._kind.parse_entry(
+            self._ask(lambda backend: _decode(backend.get_password(SERVICE, profile)))
+        )
+        if isinstance(entry, InvalidKeyFormatError):
             raise CredentialStoreError(
-                f"What the keyring holds is not a {self._kind.name} ({self.location(profile)}).",
+                f"The keyring's entry is not a {self._kind.name} ({self.location(profile)}).",
                 hint=f"Save the key again with `{self._kind.save_command}`, or remove the entry.",
             )
-        return key
+        return entry
 
-    def write(self, profile: str, key: Key) -> None:
-        """Keep a key, in place of the one that was there.
+    def write(self, profile: str, entry: KeyEntry[Key]) -> None:
+        """Store a key, replacing the one before.
 
         Raises:
-            CredentialStoreError: As for :meth:`read`, or the keyring did not keep it.
+            CredentialStoreError: As for :meth:`read`, or the keyring did not store it.
         """
 
-        def keep(backend: KeyringBackend) -> bool:
-            backend.set_password(SERVICE, profile, key.reveal())
-            return backend.get_password(SERVICE, profile) == key.reveal()
+        def store(backend: KeyringBackend) -> bool:
+            # Encoded here, in the thread: a traceback of this error shows the variables of its own frames.
+            text = json.dumps(entry.to_fields(), separators=(",", ":"))
+            backend.set_password(SERVICE, profile, text)
+            return backend.get_password(SERVICE, profile) == text
 
-        if not self._ask(keep):
-            raise CredentialStoreError("The keyring took the key and did not keep it.", hint=_OTHERWISE)
+        if not self._ask(store):
+            raise CredentialStoreError("The keyring accepted the key and did not store it.", hint=_OTHERWISE)
 
     def delete(self, profile: str) -> bool:
-        """Remove a key; False where there was none.
+        """Remove a key, and return whether there was one.
 
         Raises:
             CredentialStoreError: As for :meth:`read`.
@@ -167,8 +172,15 @@ class KeyringStore(Generic[K_co]):
         trip(self._breaker, reason=reason, patience=patience.seconds, now=self._clock())
 
 
-def _text(found: object) -> str | None:
-    return None if found is None else str(found)
+def _decode(stored: object) -> object:
+    """Return the fields of an entry, or the text of a key that somebody stored by hand."""
+    text = None if stored is None else str(stored)
+    if text is None or not text.startswith("{"):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ import subprocess
 import pytest
 
 from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import DEFAULT_ORIGIN
 from nimbus_sdk.storage.credentials import MemoryStore
 from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.keyring_backend import KeyringStore
 
-ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
-TWO = ApiKey.parse("nbci_test_" + "BA9876543210" * 4)
+ONE = KeyEntry(ApiKey.parse("nbci_live_" + "0123456789ab" * 4), DEFAULT_ORIGIN)
+TWO = KeyEntry(ApiKey.parse("nbci_test_" + "BA9876543210" * 4), DEFAULT_ORIGIN)
 
 
 @pytest.fixture(params=["keyring", "file", "none"])
@@ -38,7 +40,15 @@ def test_a_profile_without_a_key_has_none(store):
 def test_what_is_written_is_read(store, key):
     """A key comes back exactly as it was given, upper-case digits too."""
     store.write("lab", key)
-    assert store.read("lab").reveal() == key.reveal()
+    assert store.read("lab").key.reveal() == key.key.reveal()
+
+
+def test_a_key_is_stored_with_its_origin(store):
+    """One entry holds both, so no moment exists in which the key is there without its origin."""
+    elsewhere = KeyEntry(ONE.key, "http://127.0.0.1:8000")
+    store.write("lab", ONE)
+    store.write("lab", elsewhere)
+    assert store.read("lab") == elsewhere
 
 
 def test_a_second_write_replaces_the_first(store):
@@ -63,19 +73,19 @@ def test_no_store_shows_its_keys(store):
     """Neither the store nor what it gives prints a key."""
     store.write("lab", ONE)
     shown = f"{store!r} {store} {store.read('lab')!r} {vars(store)}"
-    assert ONE.reveal() not in shown
+    assert ONE.key.reveal() not in shown
 
 
 CONTRACT = """
 import sys
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.keyring_backend import KeyringStore
-from nimbus_sdk.config.paths import Paths
 
 store = KeyringStore(Settings.load().paths)
 assert "keyring" not in sys.modules
-one, two = (ApiKey.parse("nbci_live_" + digit * 48) for digit in "ab")
+one, two = (KeyEntry(ApiKey.parse("nbci_live_" + digit * 48), "https://a.example:443") for digit in "ab")
 assert store.read("lab") is None and store.delete("lab") is False
 store.write("lab", one)
 store.write("lab", two)

@@ -1,4 +1,4 @@
-"""Which store counts, what is noted of a stored key, and to which API it may go."""
+"""Which store is used, what the metadata of a stored key says, and to which API the key may go."""
 
 import json
 import os
@@ -13,22 +13,28 @@ from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.credentials import choose_store, delete_key, read_stored_key, save_key
 from nimbus_sdk.storage.file_backend import FileStore
-from nimbus_sdk.storage.key_kind import KeyKind
-from nimbus_sdk.storage.key_metadata import KeyMetadata, read_metadata, read_notes, write_metadata
+from nimbus_sdk.storage.key_kind import KeyEntry, KeyKind
+from nimbus_sdk.storage.key_metadata import KeyMetadata, read_metadata
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
 TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
 SANDBOX = "http://127.0.0.1:8000"
+SANDBOX_ORIGIN = SANDBOX
 
 
 def stored_in(backend, paths):
-    """What a backend holds for the profile."""
-    return backend.items.get(("nimbus-sdk", paths.profile))
+    """The fields of the entry that a backend has for the profile."""
+    return json.loads(backend.items["nimbus-sdk", paths.profile])
+
+
+def entry(key, origin=DEFAULT_ORIGIN):
+    """A key as a store has it."""
+    return KeyEntry(key, origin)
 
 
 @pytest.fixture
 def file(paths):
-    """The file store that stands in for a keyring."""
+    """The file store, which is used instead of a keyring."""
     return FileStore(paths.credentials)
 
 
@@ -53,10 +59,10 @@ def test_a_working_keyring_is_chosen(settings, paths, use_backend):
         (None, "file, because the keyring was not found on this machine"),
         ("Locked", "file, because the keyring stayed locked"),
         ("Failing", "file, because the keyring failed (KeyringError)"),
-        ("Garbage", "file, because what the keyring holds is not a Nimbus API key"),
+        ("Garbage", "file, because the keyring's entry is not a Nimbus API key"),
     ],
 )
-def test_without_a_keyring_that_works_the_file_counts_and_the_reason_is_told(
+def test_without_a_working_keyring_the_file_is_used_and_the_reason_reported(
     settings, paths, use_backend, backend, reason
 ):
     """Nothing falls back silently."""
@@ -95,23 +101,19 @@ def test_a_keyring_that_was_asked_for_must_work(settings, paths, use_backend, ac
     assert not os.path.exists(paths.credentials)
 
 
-def test_a_saved_key_has_a_card_without_the_key(settings, paths, use_backend):
-    """The note says which key, where, for which API and when; the key itself is in the keyring alone."""
+def test_a_saved_key_has_metadata_without_the_key(settings, paths, use_backend):
+    """The metadata says which key, where and since when; the key, with its API, is in the keyring alone."""
     backend = use_backend("Memory")
     choice = save_key(settings, ONE, DEFAULT_ORIGIN)
     assert (choice.store.name, choice.reason) == ("keyring", "keyring")
-    assert stored_in(backend, paths) == ONE.reveal()
-    card = read_metadata(paths)
-    assert card == KeyMetadata(
-        fingerprint=ONE.fingerprint,
-        masked=ONE.masked,
-        store="keyring",
-        origin="https://api.nimbusbci.com:443",
-        saved_at=card.saved_at,
+    assert stored_in(backend, paths) == {"key": ONE.reveal(), "origin": "https://api.nimbusbci.com:443"}
+    metadata = read_metadata(paths)
+    assert metadata == KeyMetadata(
+        fingerprint=ONE.fingerprint, masked=ONE.masked, store="keyring", saved_at=metadata.saved_at
     )
-    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", card.saved_at)
-    assert ONE.reveal().encode() not in fs.read(paths.key_card)
-    assert os.stat(paths.key_card).st_mode & 0o777 == 0o600
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", metadata.saved_at)
+    assert ONE.reveal().encode() not in fs.read(paths.key_metadata)
+    assert os.stat(paths.key_metadata).st_mode & 0o777 == 0o600
     assert not os.path.exists(paths.credentials)
 
 
@@ -124,15 +126,15 @@ def test_saving_asks_the_keyring_once(settings, paths, use_backend):
 
 def test_a_key_that_moves_to_the_keyring_leaves_the_file(settings, paths, use_backend, file):
     """Once the keyring has the key, no older copy stays behind in plain sight; other profiles do."""
-    file.write(paths.profile, TWO)
-    file.write("other", TWO)
+    file.write(paths.profile, entry(TWO))
+    file.write("other", entry(TWO))
     use_backend("Memory")
     assert save_key(settings, ONE, DEFAULT_ORIGIN).reason == "keyring"
     assert file.read(paths.profile) is None
-    assert file.read("other") == TWO
+    assert file.read("other") == entry(TWO)
 
 
-def test_a_copy_that_cannot_be_removed_is_told(settings, paths, use_backend):
+def test_a_copy_that_cannot_be_removed_is_reported(settings, paths, use_backend):
     """The key is saved, and the reason says that an older one may still be in the file."""
     os.makedirs(paths.credentials)
     use_backend("Memory")
@@ -141,20 +143,21 @@ def test_a_copy_that_cannot_be_removed_is_told(settings, paths, use_backend):
     assert "an older key may still be in the credentials file" in choice.reason
 
 
-def test_a_card_that_cannot_be_written_is_told(settings, moved, use_backend, no_folder):
-    """The key is saved where it belongs; the missing note is no failure and no secret."""
+def test_metadata_that_cannot_be_written_is_reported(settings, moved, use_backend, no_folder):
+    """The key is saved where it belongs, with its API; missing metadata is no failure."""
     use_backend("Memory")
-    choice = save_key(moved(settings, state=no_folder), ONE, DEFAULT_ORIGIN)
+    choice = save_key(moved(settings, state=no_folder), ONE, SANDBOX_ORIGIN)
     assert choice.store.name == "keyring"
-    assert "the note beside it could not be written" in choice.reason
-    assert read_stored_key(settings).key == ONE
+    assert "the metadata beside it could not be written" in choice.reason
+    stored = read_stored_key(settings)
+    assert (stored.key, stored.origin) == (ONE, SANDBOX_ORIGIN)
 
 
 def test_none_keeps_the_key_in_its_object_alone(settings, paths):
     """Nothing reaches the disk; who wants the key again keeps the store."""
     none = replace(settings, credential_store="none")
     choice = save_key(none, ONE, DEFAULT_ORIGIN)
-    assert choice.store.read(paths.profile) == ONE
+    assert choice.store.read(paths.profile).key == ONE
     assert read_stored_key(none).key is None
     assert delete_key(none) is False
     assert not os.path.exists(settings.home)
@@ -167,11 +170,11 @@ def test_what_was_saved_is_read_from_where_it_is(settings, paths, use_backend, n
     settings = replace(settings, credential_store=name)
     save_key(settings, ONE, DEFAULT_ORIGIN)
     stored = read_stored_key(settings)
-    assert (stored.key, stored.store, stored.trouble) == (ONE, name or "keyring", "")
+    assert (stored.key, stored.store, stored.problem) == (ONE, name or "keyring", "")
     assert stored.location in ("keyring, service nimbus-sdk, user default", paths.credentials)
 
 
-def test_nothing_stored_is_told_with_all_that_was_searched(settings, paths, use_backend):
+def test_without_a_stored_key_every_place_that_was_searched_is_named(settings, paths, use_backend):
     """Without a key the answer names every place that was looked at."""
     use_backend("Memory")
     stored = read_stored_key(settings)
@@ -180,7 +183,7 @@ def test_nothing_stored_is_told_with_all_that_was_searched(settings, paths, use_
 
 
 def test_a_key_in_the_file_is_read_without_the_keyring(settings, paths, use_backend):
-    """The card says where the key is; a keyring that works by now is not opened."""
+    """The metadata says where the key is; a keyring that works by now is not opened."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     backend = use_backend("Memory")
     backend.items["nimbus-sdk", paths.profile] = TWO.reveal()
@@ -189,7 +192,7 @@ def test_a_key_in_the_file_is_read_without_the_keyring(settings, paths, use_back
     assert backend.asked == []
 
 
-def test_a_key_that_is_not_where_the_card_says_is_searched_elsewhere(settings, paths, use_backend, file):
+def test_a_key_that_is_not_where_the_metadata_says_is_searched_elsewhere(settings, paths, use_backend, file):
     """A file that was removed by hand does not hide the key in the keyring."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     file.delete(paths.profile)
@@ -198,33 +201,33 @@ def test_a_key_that_is_not_where_the_card_says_is_searched_elsewhere(settings, p
 
 
 def test_a_keyring_that_should_have_the_key_must_answer(settings, paths, use_backend, file):
-    """The card says keyring: when that is locked, no other account's key takes its place."""
+    """The metadata says keyring: when that is locked, no other account's key is used instead."""
     use_backend("Memory")
     save_key(settings, ONE, DEFAULT_ORIGIN)
-    file.write(paths.profile, TWO)
+    file.write(paths.profile, entry(TWO))
     use_backend("Locked")
     with pytest.raises(CredentialStoreError, match="stayed locked"):
         read_stored_key(settings)
 
 
 def test_a_keyring_that_nothing_points_to_is_only_named(settings, paths, use_backend, file):
-    """Without a card the file may have the key; the keyring's trouble goes along."""
-    file.write(paths.profile, ONE)
+    """Without metadata the file may have the key; the keyring's problem is reported with it."""
+    file.write(paths.profile, entry(ONE))
     use_backend("Locked")
     stored = read_stored_key(settings)
-    assert (stored.key, stored.store, stored.trouble) == (ONE, "file", "The keyring stayed locked.")
+    assert (stored.key, stored.store, stored.problem) == (ONE, "file", "The keyring stayed locked.")
 
 
 def test_a_damaged_file_is_never_passed_over(settings, paths, use_backend):
-    """Set aside and told, also where nothing says that the key is in it."""
+    """It is renamed and reported, even if nothing says that the key is in it."""
     fs.write_private(paths.credentials, b"{")
     use_backend("Memory")
-    with pytest.raises(CredentialStoreError, match="set aside"):
+    with pytest.raises(CredentialStoreError, match="was renamed"):
         read_stored_key(settings)
 
 
 @pytest.mark.parametrize("name", [None, "file", "keyring"])
-def test_a_key_goes_to_the_api_on_its_card_alone(settings, paths, use_backend, name):
+def test_a_key_goes_to_the_api_it_was_stored_with_alone(settings, paths, use_backend, name):
     """A key saved for one API is withheld from every other, the default one too."""
     use_backend("Memory")
     settings = replace(settings, credential_store=name)
@@ -236,22 +239,22 @@ def test_a_key_goes_to_the_api_on_its_card_alone(settings, paths, use_backend, n
     )
 
 
-def test_a_key_without_a_card_goes_to_the_default_api(settings, paths, file):
-    """What nobody noted was not validated anywhere else."""
-    file.write(paths.profile, ONE)
+def test_a_key_that_was_stored_by_hand_goes_to_the_default_api(settings, paths):
+    """A key alone, without an origin, was not validated anywhere else."""
+    fs.write_private(paths.credentials, json.dumps({paths.profile: ONE.reveal()}).encode())
     stored = read_stored_key(settings)
     assert stored.withheld_from("https://API.nimbusbci.com/") is None
     assert stored.withheld_from("https://api.nimbusbci.com:8443") is not None
     assert stored.withheld_from("https://evil.example") is not None
 
 
-def test_a_planted_card_opens_nothing(tmp_path, settings, paths, use_backend):
-    """A repository that names its own NIMBUS_SDK_HOME, with a card for its own API, does not get the key."""
+def test_planted_metadata_opens_nothing(tmp_path, settings, paths, use_backend):
+    """A repository that names its own NIMBUS_SDK_HOME does not get the key of the keyring for its own API."""
     use_backend("Memory")
     save_key(settings, ONE, DEFAULT_ORIGIN)
     planted = Settings(home=str(tmp_path / "cloned"), api_url="https://evil.example")
-    lure = KeyMetadata.of(TWO, store="keyring", origin="https://evil.example:443", now=0.0)
-    write_metadata(planted.paths, lure)
+    lure = {**GOOD, "fingerprint": ONE.fingerprint, "store": "keyring", "origin": "https://evil.example:443"}
+    fs.write_private(planted.paths.key_metadata, json.dumps(lure).encode())
     stored = read_stored_key(planted)
     assert stored.key == ONE
     assert stored.withheld_from(planted.api_url) is not None
@@ -265,9 +268,9 @@ def died_while_saving(monkeypatch, settings, paths, key, origin, *, when):
     """Save a key, and be killed before or after it is in the file."""
     write = FileStore.write
 
-    def dying(store, profile, key):
+    def dying(store, profile, entry):
         if when == "after":
-            write(store, profile, key)
+            write(store, profile, entry)
         raise Killed
 
     with monkeypatch.context() as patch:
@@ -279,100 +282,84 @@ def died_while_saving(monkeypatch, settings, paths, key, origin, *, when):
 @pytest.mark.parametrize(
     ("when", "key", "origin"), [("before", ONE, DEFAULT_ORIGIN), ("after", TWO, SANDBOX)]
 )
-def test_whoever_dies_while_saving_leaves_a_key_with_its_note(
-    settings, paths, monkeypatch, when, key, origin
-):
-    """Either key goes where it was found valid, the new one not to the service of the old one."""
+def test_a_killed_save_leaves_a_key_with_its_own_origin(settings, paths, monkeypatch, when, key, origin):
+    """The old key or the new one, each for the API that accepted it."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     died_while_saving(monkeypatch, settings, paths, TWO, SANDBOX, when=when)
     stored = read_stored_key(settings)
     assert (stored.key, stored.origin) == (key, origin)
     assert read_metadata(paths).fingerprint == ONE.fingerprint
     save_key(settings, TWO, SANDBOX)
-    assert json.loads(fs.read(paths.key_card)).keys() == GOOD.keys()
+    assert read_metadata(paths).fingerprint == TWO.fingerprint
     assert read_stored_key(settings).origin == SANDBOX
 
 
 @pytest.mark.parametrize("fingerprint", [None, TWO.fingerprint])
-def test_what_was_announced_is_forgotten_with_its_key(settings, paths, monkeypatch, fingerprint):
-    """The first key of a profile, whose saver died: nothing is left of it."""
+def test_the_first_key_of_a_killed_save_is_deleted_whole(settings, paths, monkeypatch, fingerprint):
+    """Its file of metadata was there before the key, so that nobody takes the place for empty."""
     died_while_saving(monkeypatch, settings, paths, TWO, SANDBOX, when="after")
     assert read_metadata(paths) is None
     assert read_stored_key(settings).origin == SANDBOX
     assert delete_key(settings, ONE.fingerprint) is False
-    assert os.path.exists(paths.key_card)
+    assert os.path.exists(paths.key_metadata)
     assert delete_key(settings, fingerprint) is True
-    assert not os.path.exists(paths.key_card)
+    assert not os.path.exists(paths.key_metadata)
 
 
-def test_forgetting_one_key_leaves_the_note_of_another(settings, paths, monkeypatch):
-    """The one on the card is not there any more; the one that was announced is."""
+def test_deleting_a_replaced_key_leaves_the_metadata_of_the_new_one(settings, paths, monkeypatch):
+    """The metadata names a key that is not stored any more; another one is."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     died_while_saving(monkeypatch, settings, paths, TWO, SANDBOX, when="after")
     assert delete_key(settings, ONE.fingerprint) is False
+    assert os.path.exists(paths.key_metadata)
     assert read_stored_key(settings).origin == SANDBOX
 
 
-def test_a_key_whose_note_would_be_missing_is_not_stored(settings, moved, no_folder, use_backend):
-    """Without it the key would be taken for one of the default API, and go there."""
-    backend = use_backend("Memory")
-    with pytest.raises(CredentialStoreError, match="was not stored: check free space"):
-        save_key(moved(settings, state=no_folder), ONE, SANDBOX)
-    assert backend.items == {}
-
-
-def test_a_key_may_change_its_service_and_keeps_the_old_one_until_then(settings, paths, monkeypatch):
-    """The same key, found valid elsewhere: until that is noted it goes where it went."""
+@pytest.mark.parametrize(("when", "origin"), [("before", DEFAULT_ORIGIN), ("after", SANDBOX)])
+def test_a_key_changes_its_api_in_one_step(settings, paths, monkeypatch, when, origin):
+    """The same key, accepted elsewhere: until the entry is replaced it goes where it went."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
-    died_while_saving(monkeypatch, settings, paths, ONE, SANDBOX, when="after")
-    assert read_stored_key(settings).origin == DEFAULT_ORIGIN
+    died_while_saving(monkeypatch, settings, paths, ONE, SANDBOX, when=when)
+    assert read_stored_key(settings).origin == origin
     save_key(settings, ONE, SANDBOX)
     assert read_stored_key(settings).origin == SANDBOX
 
 
-@pytest.mark.parametrize("announced", [7, [], {"f": 7}, {"f": "\x1b[2J"}], ids=range(4))
-def test_an_announcement_that_makes_no_sense_is_none(settings, paths, announced):
-    """The card beside it counts all the same."""
-    fs.write_private(paths.key_card, json.dumps({**GOOD, "announced": announced}).encode())
-    noted = read_notes(paths)
-    assert (noted.card, dict(noted.announced)) == (KeyMetadata(**GOOD), {})
-
-
 def test_a_damaged_file_names_the_command_of_its_keys(settings, paths):
-    """The advice fits the system whose key was looked for."""
+    """The advice fits the service whose key was looked for."""
     fs.write_private(paths.credentials, b"{")
     kind = KeyKind(lambda text: None, "", "Other key", "nimbus-sdk other save-key")
     with pytest.raises(CredentialStoreError, match="nimbus-sdk other save-key"):
         read_stored_key(settings, kind)
 
 
-def test_forgetting_removes_key_and_card(settings, paths, use_backend, file):
+def test_deleting_removes_key_and_metadata(settings, paths, use_backend, file):
     """Nothing is left, neither in the keyring nor in the file; other profiles stay."""
     backend = use_backend("Memory")
     save_key(settings, ONE, DEFAULT_ORIGIN)
-    file.write(paths.profile, ONE)
-    file.write("other", TWO)
+    file.write(paths.profile, entry(ONE))
+    file.write("other", entry(TWO))
     assert delete_key(settings) is True
     assert backend.items == {}
     assert file.read(paths.profile) is None
-    assert file.read("other") == TWO
+    assert file.read("other") == entry(TWO)
     assert read_metadata(paths) is None
     assert delete_key(settings) is False
 
 
-def test_forgetting_one_key_leaves_another(settings, paths, use_backend):
+def test_deleting_one_key_leaves_another(settings, paths, use_backend):
     """With a fingerprint only the key that has it goes."""
     backend = use_backend("Memory")
     save_key(settings, ONE, DEFAULT_ORIGIN)
     assert delete_key(settings, TWO.fingerprint) is False
-    assert stored_in(backend, paths) == ONE.reveal()
+    assert stored_in(backend, paths)["key"] == ONE.reveal()
     assert read_metadata(paths).fingerprint == ONE.fingerprint
     assert delete_key(settings, ONE.fingerprint) is True
     assert backend.items == {}
     assert read_metadata(paths) is None
 
 
-def test_forgetting_a_key_that_cannot_be_reached_is_an_error(settings, paths, use_backend):
+def test_deleting_a_key_that_cannot_be_reached_is_an_error(settings, paths, use_backend):
     """A logout that leaves the key where it is does not look like one that worked."""
     use_backend("Memory")
     save_key(settings, ONE, DEFAULT_ORIGIN)
@@ -382,21 +369,21 @@ def test_forgetting_a_key_that_cannot_be_reached_is_an_error(settings, paths, us
     assert read_metadata(paths) is not None
 
 
-def test_a_keyring_that_never_had_the_key_does_not_stop_the_forgetting(settings, paths, use_backend, file):
-    """On a machine whose keyring never works, a key in the file can be forgotten."""
+def test_a_keyring_that_never_had_the_key_does_not_stop_the_deleting(settings, paths, use_backend, file):
+    """On a machine whose keyring never works, a key in the file can be deleted."""
     use_backend("Locked")
     save_key(settings, ONE, DEFAULT_ORIGIN)
     assert delete_key(settings) is True
     assert file.read(paths.profile) is None
 
 
-def test_a_card_that_cannot_be_removed_is_an_error(settings, paths, monkeypatch):
-    """The person is told which file is left."""
+def test_metadata_that_cannot_be_removed_is_an_error(settings, paths, monkeypatch):
+    """The error names the file that is left."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     unlink = os.unlink
 
     def refuse(path, **more):
-        if path == paths.key_card:
+        if path == paths.key_metadata:
             raise PermissionError(13, "Permission denied")
         unlink(path, **more)
 
@@ -405,7 +392,7 @@ def test_a_card_that_cannot_be_removed_is_an_error(settings, paths, monkeypatch)
         delete_key(settings)
 
 
-GOOD = {"fingerprint": "f" * 12, "masked": "m", "store": "file", "origin": DEFAULT_ORIGIN, "saved_at": "now"}
+GOOD = {"fingerprint": "f" * 12, "masked": "m", "store": "file", "saved_at": "now"}
 
 
 @pytest.mark.parametrize(
@@ -417,34 +404,34 @@ GOOD = {"fingerprint": "f" * 12, "masked": "m", "store": "file", "origin": DEFAU
         b"null",
         b"\xff",
         b"[" * 100_000,
-        json.dumps({**GOOD, "origin": 7}).encode(),
+        json.dumps({**GOOD, "saved_at": 7}).encode(),
         json.dumps({**GOOD, "masked": "\x1b[2J"}).encode(),
         json.dumps({name: text for name, text in GOOD.items() if name != "store"}).encode(),
     ],
     ids=range(9),
 )
-def test_a_card_that_makes_no_sense_is_none(settings, paths, file, content):
-    """A damaged note gives the key no more rights than none at all."""
-    fs.write_private(paths.key_card, content)
-    file.write(paths.profile, ONE)
+def test_metadata_that_cannot_be_understood_is_none(settings, paths, file, content):
+    """Damaged metadata changes nothing about where the key may go."""
+    fs.write_private(paths.key_metadata, content)
+    file.write(paths.profile, entry(ONE, SANDBOX))
     assert read_metadata(paths) is None
-    assert read_stored_key(settings).origin == DEFAULT_ORIGIN
+    assert read_stored_key(settings).origin == SANDBOX
 
 
-def test_a_card_with_more_in_it_is_read(paths):
-    """A later version may note more."""
-    fs.write_private(paths.key_card, json.dumps({**GOOD, "later": 1}).encode())
+def test_metadata_with_more_in_it_is_read(paths):
+    """A later version may write more."""
+    fs.write_private(paths.key_metadata, json.dumps({**GOOD, "later": 1}).encode())
     assert read_metadata(paths) == KeyMetadata(**GOOD)
 
 
-def test_a_card_that_cannot_be_read_is_an_error(paths):
-    """Something else in its place is told."""
-    os.makedirs(paths.key_card)
+def test_metadata_that_cannot_be_read_is_an_error(paths):
+    """Something else in its place is reported."""
+    os.makedirs(paths.key_metadata)
     with pytest.raises(CredentialStoreError, match=r"key\.json, cannot be read"):
         read_metadata(paths)
 
 
-def test_no_failure_tells_the_key(settings, moved, use_backend, no_folder, everything_in):
+def test_no_error_shows_the_key(settings, moved, use_backend, no_folder, everything_in):
     """Neither the error nor any frame behind it holds a key that was being saved."""
     use_backend("Talkative")
     with pytest.raises(CredentialStoreError) as caught:
@@ -454,7 +441,7 @@ def test_no_failure_tells_the_key(settings, moved, use_backend, no_folder, every
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """Another system's key: text without a form."""
+    """Another service's key: text without a form."""
 
     text: str
     masked = "fore…"
@@ -466,18 +453,19 @@ class ForeignKey:
 
 
 @pytest.mark.parametrize("origin", ["https://other.example:443", ""])
-def test_another_systems_key_is_kept_beside_the_profiles_own(settings, origin):
-    """Each kind of key is read as its own; without a card one goes where its kind says, or nowhere."""
+def test_another_services_key_is_stored_beside_the_profiles_own(settings, origin):
+    """Each kind is read as its own; a key that was stored by hand goes where its kind says, or nowhere."""
     kind = KeyKind(lambda text: None if text is None else ForeignKey(text), origin)
-    entry = settings.for_service("other")
+    slot = settings.for_service("other")
     save_key(settings, ONE, DEFAULT_ORIGIN)
-    save_key(entry, ForeignKey("s3cret"), "https://noted.example:443")
-    stored = read_stored_key(entry, kind)
+    save_key(slot, ForeignKey("s3cret"), "https://noted.example:443")
+    stored = read_stored_key(slot, kind)
     assert (stored.key, stored.origin) == (ForeignKey("s3cret"), "https://noted.example:443")
-    os.remove(entry.paths.key_card)
-    bare = read_stored_key(entry, kind)
+    by_hand = {**json.loads(fs.read(slot.paths.credentials)), slot.paths.profile: "s3cret"}
+    fs.write_private(slot.paths.credentials, json.dumps(by_hand).encode())
+    bare = read_stored_key(slot, kind)
     assert bare.origin == origin
     assert (bare.withheld_from("https://other.example/x") is None) is bool(origin)
-    assert delete_key(entry, "another", kind) is False
-    assert delete_key(entry, "0123456789ab", kind) is True
+    assert delete_key(slot, "another", kind) is False
+    assert delete_key(slot, "0123456789ab", kind) is True
     assert read_stored_key(settings).key == ONE

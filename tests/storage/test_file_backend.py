@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.config.settings import DEFAULT_ORIGIN
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.lock import Lock
 
-ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
-TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
+ONE = KeyEntry(ApiKey.parse("nbci_live_" + "0123456789ab" * 4), DEFAULT_ORIGIN)
+TWO = KeyEntry(ApiKey.parse("nbci_test_" + "ba9876543210" * 4), DEFAULT_ORIGIN)
 
 
 @pytest.fixture
@@ -51,9 +53,9 @@ def test_the_file_and_its_folder_are_private(kept):
 
 
 def test_the_file_maps_profiles_to_keys(kept):
-    """One JSON object, nothing else in it."""
+    """One JSON object with each key and its origin, nothing else in it."""
     with open(kept, encoding="ascii") as file:
-        assert json.load(file) == {"lab": ONE.reveal(), "other": TWO.reveal()}
+        assert json.load(file) == {"lab": ONE.to_fields(), "other": TWO.to_fields()}
 
 
 def test_reading_makes_nothing(store, path):
@@ -110,7 +112,7 @@ def test_a_file_that_is_not_ours_alone_is_refused(store, kept, tmp_path, make_fo
     assert Path(before).read_bytes() == content
 
 
-DAMAGED = [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"lab": "' + ONE.reveal().encode()]
+DAMAGED = [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"lab": "' + ONE.key.reveal().encode()]
 
 
 @pytest.mark.parametrize("content", DAMAGED, ids=range(len(DAMAGED)))
@@ -126,7 +128,7 @@ def test_a_damaged_file_is_set_aside_whole(store, kept, content, operation, ever
     assert aside in str(caught.value)
     assert Path(aside).read_bytes() == content
     assert mode(aside) == 0o600
-    assert ONE.reveal() not in everything_in(caught.value)
+    assert ONE.key.reveal() not in everything_in(caught.value)
     store.write("lab", TWO)
     assert store.read("lab") == TWO
 
@@ -134,14 +136,50 @@ def test_a_damaged_file_is_set_aside_whole(store, kept, content, operation, ever
 def test_an_entry_that_is_no_key_stops_its_profile_alone(store, kept, everything_in):
     """The error names the profile and never the text; other profiles, and what they hold, stay."""
     with open(kept, "w", encoding="ascii") as file:
-        json.dump({"lab": "hunter2-hunter2", "other": TWO.reveal(), "later": {"format": 2}}, file)
-    with pytest.raises(CredentialStoreError, match="profile lab is not a Nimbus API key") as caught:
+        json.dump({"lab": "hunter2-hunter2", "other": TWO.key.reveal(), "later": {"format": 2}}, file)
+    with pytest.raises(CredentialStoreError, match=r"profile lab .* is not a Nimbus API key") as caught:
         store.read("lab")
     assert "hunter2" not in everything_in(caught.value)
     assert store.read("other") == TWO
     store.write("lab", ONE)
     with open(kept, encoding="ascii") as file:
-        assert json.load(file) == {"lab": ONE.reveal(), "other": TWO.reveal(), "later": {"format": 2}}
+        assert json.load(file) == {
+            "lab": ONE.to_fields(),
+            "other": TWO.key.reveal(),
+            "later": {"format": 2},
+        }
+    with pytest.raises(CredentialStoreError, match=r"profile later .* is not a Nimbus API key"):
+        store.read("later")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"key": ONE.key.reveal()},
+        {"origin": DEFAULT_ORIGIN},
+        {**ONE.to_fields(), "origin": 7},
+        {**ONE.to_fields(), "origin": "\x1b[2J"},
+        {"key": 7, "origin": DEFAULT_ORIGIN},
+        [],
+        7,
+    ],
+    ids=range(8),
+)
+def test_an_entry_that_cannot_be_understood_is_no_key(store, kept, entry, everything_in):
+    """A damaged origin gives a key no rights, and does not make it one of the default API."""
+    with open(kept, "w", encoding="ascii") as file:
+        json.dump({"lab": entry}, file)
+    with pytest.raises(CredentialStoreError, match="is not a Nimbus API key") as caught:
+        store.read("lab")
+    assert ONE.key.reveal() not in everything_in(caught.value)
+
+
+def test_a_key_that_was_stored_by_hand_goes_to_the_default_api(store, kept):
+    """A text in place of an entry is a key alone."""
+    with open(kept, "w", encoding="ascii") as file:
+        json.dump({"lab": ONE.key.reveal()}, file)
+    assert store.read("lab") == KeyEntry(ONE.key, DEFAULT_ORIGIN)
 
 
 @pytest.mark.parametrize("step", ["open", "fsync", "replace"])
@@ -159,8 +197,8 @@ def test_a_full_disk_leaves_the_old_keys(store, kept, monkeypatch, step, everyth
         with pytest.raises(CredentialStoreError, match=r"cannot be changed: No space left") as caught:
             store.write("lab", TWO)
     told = everything_in(caught.value)
-    assert ONE.reveal() not in told
-    assert TWO.reveal() not in told
+    assert ONE.key.reveal() not in told
+    assert TWO.key.reveal() not in told
     assert store.read("lab") == ONE
     assert sorted(os.listdir(os.path.dirname(kept))) == ["credentials.json", "credentials.json.lock"]
 
@@ -185,7 +223,7 @@ def test_reading_waits_for_nobody(store, kept):
 
 def test_a_change_that_another_process_undid_is_made_again(store, kept, monkeypatch):
     """Where locks do nothing, the file is read again after the write, and both changes end up in it."""
-    intruder = iter([{"lab": ONE.reveal(), "third": TWO.reveal()}])
+    intruder = iter([{"lab": ONE.to_fields(), "third": TWO.to_fields()}])
     replace = FileStore._replace
 
     def replace_and_lose(self, keys):
@@ -197,17 +235,17 @@ def test_a_change_that_another_process_undid_is_made_again(store, kept, monkeypa
     monkeypatch.setattr(FileStore, "_replace", replace_and_lose)
     store.write("lab", TWO)
     with open(kept, encoding="ascii") as file:
-        assert json.load(file) == {"lab": TWO.reveal(), "third": TWO.reveal()}
+        assert json.load(file) == {"lab": TWO.to_fields(), "third": TWO.to_fields()}
 
 
 def test_a_change_that_is_undone_for_ever_ends_in_an_error(store, kept, monkeypatch, everything_in):
     """The tries are bounded, and the error carries no key in any of its frames."""
     replace = FileStore._replace
-    monkeypatch.setattr(FileStore, "_replace", lambda self, keys: replace(self, {"other": TWO.reveal()}))
+    monkeypatch.setattr(FileStore, "_replace", lambda self, keys: replace(self, {"other": TWO.to_fields()}))
     with pytest.raises(CredentialStoreError, match="keep changing") as caught:
         store.write("lab", ONE)
-    assert ONE.reveal() not in everything_in(caught.value)
-    assert TWO.reveal() not in everything_in(caught.value)
+    assert ONE.key.reveal() not in everything_in(caught.value)
+    assert TWO.key.reveal() not in everything_in(caught.value)
 
 
 def test_a_file_mended_by_another_process_is_not_set_aside(store, kept, monkeypatch):
@@ -233,10 +271,12 @@ WRITER = """
 import sys
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_kind import KeyEntry
 
 path, number = sys.argv[1:]
 for turn in range(5):
-    FileStore(path, wait=30).write(f"p{number}-{turn}", ApiKey.parse("nbci_test_" + number * 48))
+    entry = KeyEntry(ApiKey.parse("nbci_test_" + number * 48), "https://a.example:443")
+    FileStore(path, wait=30).write(f"p{number}-{turn}", entry)
 """
 
 
@@ -250,12 +290,13 @@ def test_many_processes_lose_no_key(path, python, fresh_environment):
     store = FileStore(path)
     for number in range(4):
         for turn in range(5):
-            assert store.read(f"p{number}-{turn}").reveal() == "nbci_test_" + str(number) * 48
+            assert store.read(f"p{number}-{turn}").key.reveal() == "nbci_test_" + str(number) * 48
 
 
 PROFILES = st.text("abcXYZ019._-", min_size=1, max_size=8)
 KEYS = st.builds(ApiKey, st.from_regex(r"nbci_(live|test)_[0-9a-f]{48}", fullmatch=True))
-STEPS = st.lists(st.tuples(PROFILES, st.none() | KEYS), max_size=12)
+ENTRIES = st.builds(KeyEntry, KEYS, st.just(DEFAULT_ORIGIN))
+STEPS = st.lists(st.tuples(PROFILES, st.none() | ENTRIES), max_size=12)
 
 
 @settings(max_examples=30, deadline=None)

@@ -26,6 +26,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.storage import fs, key_lookup
 from nimbus_sdk.storage.credentials import save_key
 from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.key_lookup import explain, find_key, find_key_without_store
 
 SOURCES = ("argument", "environment", "dotenv", "key_file", "store", "julia")
@@ -244,7 +245,7 @@ def test_a_dotenv_that_became_unreadable_ends_the_search(world, tmp_path, everyt
     path = tmp_path / "dotenv"
     path.write_bytes(b"NIMBUS_API_KEY=" + KEYS["dotenv"].reveal().encode() + b"\xff")
     world.settings = replace(world.settings, dotenv=str(path))
-    with pytest.raises(ConfigurationError, match="no text in UTF-8") as caught:
+    with pytest.raises(ConfigurationError, match="is not UTF-8") as caught:
         world.find()
     assert KEYS["dotenv"].reveal() not in everything_in(caught.value)
     assert world.explain()["dotenv"].state == "unreadable"
@@ -275,7 +276,7 @@ def test_a_foreign_file_that_makes_no_sense_stops_nothing(world, content):
 def test_a_foreign_file_that_was_left_out_is_told(world):
     """Whoever counts on that file learns why it gave no key."""
     world.julia(b"[nimbus")
-    with pytest.raises(MissingKeyError, match=r"credentials\.toml was left out: it cannot be read"):
+    with pytest.raises(MissingKeyError, match=r"credentials\.toml was skipped: it cannot be read"):
         world.find()
 
 
@@ -487,8 +488,8 @@ def test_explain_never_raises_for_a_malformed_key(world):
     assert not explain(world.settings, world.environ)
 
 
-def test_explain_opens_no_keyring_where_the_card_tells_enough(world, use_backend):
-    """Behind a source that decides, the stored key is known by its card."""
+def test_explain_opens_no_keyring_where_the_metadata_is_enough(world, use_backend):
+    """Behind a source that decides, the stored key is known by its metadata."""
     use_backend("Memory")
     world.settings = replace(world.settings, credential_store=None)
     save_key(world.settings, KEYS["store"], DEFAULT_ORIGIN)
@@ -500,19 +501,19 @@ def test_explain_opens_no_keyring_where_the_card_tells_enough(world, use_backend
     assert backend.asked == []
 
 
-@pytest.mark.parametrize("card", ["none", "of another store", "unreadable"])
-def test_explain_opens_the_store_where_the_card_tells_nothing(world, use_backend, card):
-    """Without a card that fits the setting, the store itself is asked."""
+@pytest.mark.parametrize("metadata", ["none", "of another store", "unreadable"])
+def test_explain_opens_the_store_where_no_metadata_fits(world, use_backend, metadata):
+    """Without metadata that fits the setting, the store itself is asked."""
     world.fill("environment")
-    if card == "of another store":
+    if metadata == "of another store":
         use_backend("Memory")
         keyring = replace(world.settings, credential_store="keyring")
         save_key(keyring, KEYS["julia"], DEFAULT_ORIGIN)
-    elif card == "unreadable":
-        os.makedirs(world.paths.key_card)
-    FileStore(world.paths.credentials).write("default", KEYS["store"])
+    elif metadata == "unreadable":
+        os.makedirs(world.paths.key_metadata)
+    FileStore(world.paths.credentials).write("default", KeyEntry(KEYS["store"], DEFAULT_ORIGIN))
     report = world.explain()["store"]
-    if card == "unreadable":
+    if metadata == "unreadable":
         assert report.state == "unreadable"
     else:
         assert (report.state, report.key_masked) == ("shadowed", KEYS["store"].masked)

@@ -20,7 +20,6 @@ from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import (
     ApiError,
-    CredentialStoreError,
     InvalidKeyError,
     MissingKeyError,
     NimbusConnectionError,
@@ -30,10 +29,8 @@ from nimbus_sdk.errors import (
     ServerError,
     SessionError,
 )
-from nimbus_sdk.storage.file_backend import FileStore
-from nimbus_sdk.storage.key_lookup import find_key, find_key_without_store
-from nimbus_sdk.storage.key_metadata import read_metadata
-from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
+from nimbus_sdk.storage.key_lookup import find_key
+from nimbus_sdk.storage.keyring_backend import Patience
 from nimbus_sdk.transport.driver import Driver
 from nimbus_sdk.transport.rate_limit import Limits
 
@@ -44,7 +41,8 @@ OPEN_SECONDS = 60.0
 QUOTA_SECONDS = 3600.0
 """Rest of a key whose quota is used up, where nothing says when that begins anew."""
 
-_HASTE = Patience(2.0, 2.0)
+# At a terminal a keyring would be given a minute, and a notice would ask for an answer to its prompt.
+_BRIEF = Patience(2.0, 2.0)
 # The event itself was refused, or what has become of it behind a gateway is unknown.
 _NOT_AGAIN = frozenset({400, 413, 422, 502, 504})
 _log = logging.getLogger("nimbus_sdk.usage")
@@ -79,7 +77,7 @@ class Sender:
         if self._settings.offline:
             raise NimbusConnectionError("Offline mode is on.", passing=False, sent=False)
         self._key = None
-        self._key = _found(self._settings)
+        self._key = find_key(self._settings, prompt=str, patience=_BRIEF).key
         self._require_usable(self._key)
         self._driver.run(endpoints.health(self._settings.api_url))
         self._open_until = time.monotonic() + OPEN_SECONDS
@@ -153,31 +151,3 @@ def _not_now(seconds: float) -> None:
     """What the driver does where it would wait: the event was not counted, and waits where others do."""
     if seconds > 0:
         raise RateLimitError("The service is not reached, or asks to wait.", retry_after=seconds)
-
-
-def _found(settings: Settings) -> ApiKey:
-    """The key that counts, if it can be had without a question.
-
-    Raises:
-        NimbusError: It cannot.
-    """
-    if find_key_without_store(settings) is None:
-        settings = _without_a_slow_keyring(settings)
-    return find_key(settings, prompt=str).key
-
-
-def _without_a_slow_keyring(settings: Settings) -> Settings:
-    """Settings that lead to no keyring which does not answer at once.
-
-    At a terminal a keyring is given a minute, and the person is told to answer its prompt.
-    """
-    card = read_metadata(settings.paths)
-    store = settings.credential_store or (None if card is None else card.store)
-    if store in (None, KeyringStore.name):
-        try:
-            KeyringStore(settings.paths, patience=_HASTE).read(settings.paths.profile)
-        except CredentialStoreError:
-            if store is not None:
-                raise
-            store = FileStore.name
-    return replace(settings, credential_store=store)
