@@ -91,7 +91,7 @@ def test_what_lies_open_is_closed_before_a_secret_goes_in(home: Path, sandbox: S
     nimbus_sdk.save_api_key(key)
     for folder in (paths.config, paths.state, os.path.dirname(paths.session)):
         assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
-    for file in (paths.credentials, paths.seal, paths.session, paths.key_card, paths.last_seen):
+    for file in (paths.credentials, paths.seal, paths.session, paths.key_metadata, paths.last_seen):
         assert stat.S_IMODE(os.stat(file).st_mode) == 0o600
 
 
@@ -134,14 +134,14 @@ def test_a_link_in_the_place_of_a_small_file_is_not_written_through(
     victim.write_text("precious")
     nimbus_sdk.install_core(key)
     paths = Settings.load().paths
-    small = (paths.session, paths.key_card, paths.last_seen, paths.core_pointer)
+    small = (paths.session, paths.key_metadata, paths.last_seen, paths.core_pointer)
     for path in (*small, paths.lock):
         Path(path).unlink(missing_ok=True)
         os.symlink(victim, path)
     nimbus_sdk.install_core(key, force=True)
     assert victim.read_text() == "precious"
     assert told_under(0o077, WHOLE, home) == ("done", "True")
-    assert not any(os.path.islink(path) for path in (paths.session, paths.key_card, paths.last_seen))
+    assert not any(os.path.islink(path) for path in (paths.session, paths.key_metadata, paths.last_seen))
 
 
 def test_a_link_in_the_place_of_the_keys_lock_is_refused(

@@ -99,7 +99,7 @@ def state_files(content: bytes) -> None:
     """The same bytes in the place of every other small file that is read back."""
     with _places() as places:
         refusal = places.refusal("0" * 12, DEFAULT_ORIGIN)
-        for path in (places.next_session, places.last_seen, refusal, places.key_card):
+        for path in (places.next_session, places.last_seen, refusal, places.key_metadata):
             _put(path, content)
         for path in (places.keyring_breaker, places.core_pointer, os.path.join(places.core, "manifest.json")):
             _put(path, content)
