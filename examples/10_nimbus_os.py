@@ -1,14 +1,13 @@
-"""Nimbus OS: read orders, see what a refusal tells, change the key, and look at the audit trail.
+"""Nimbus OS: read orders, handle a refusal, rotate the key, and read the audit trail.
 
     python 10_nimbus_os.py                                     # on a sandbox
     NIMBUS_OS_API_KEY=… python 10_nimbus_os.py                 # a key for its sandbox environment
 
-The key is changed on the sandbox only: with a key of your own, nothing is written but the audit trail.
+The key is changed on the sandbox only: with a key of your own, only the audit trail is written.
 """
 
-from systems_on_sandbox import sandbox_unless
+from services_on_sandbox import sandbox_unless
 
-from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import InvalidKeyError, NimbusError
 from nimbus_sdk.services import NimbusOS
@@ -38,7 +37,7 @@ with sandbox_unless("NIMBUS_OS_API_KEY") as sandbox:
 
     paths = Settings.load().paths
     print("\nThe audit trail:")
-    for line in latest(paths, "nimbus-os", 5):
-        call = line.entry
+    for record in latest(paths, "nimbus-os", 5):
+        call = record.entry
         print(f"  {call.when} {call.who} {call.method} {call.path} -> {call.status}, key {call.key}")
     print(f"  whole: {bool(verify(paths, 'nimbus-os'))}")

@@ -1,4 +1,4 @@
-"""NeuroAI: the whole life of a key, and a rotation that a scheduled job can run every day.
+"""NeuroAI: create, change, rotate and delete a key; and a rotation for a daily job.
 
     python 11_neuroai.py                                                       # on a sandbox
     NEUROAI_URL=https://… NEUROAI_API_KEY=… python 11_neuroai.py               # with your own key
@@ -8,7 +8,7 @@ With a key of your own, one key is made, changed, rotated and deleted again.
 
 from datetime import UTC, datetime, timedelta
 
-from systems_on_sandbox import sandbox_unless
+from services_on_sandbox import sandbox_unless
 
 from nimbus_sdk.errors import AnswerLostError, NimbusError
 from nimbus_sdk.services import KeyType, NeuroAI, RateLimit, Role
@@ -42,7 +42,7 @@ with sandbox_unless("NEUROAI_API_KEY"), NeuroAI() as client:
     changed = client.update_key(issued.info.id, rate_limit=RateLimit(1000, per_seconds=3600))
     print(f"\nIts limit is now {changed.rate_limit}.")
     client.rotate_key(changed.id)
-    print("Its old secret is dead.")
+    print("Its old secret is invalid now.")
     client.delete_key(changed.id)
     print("It is deleted.")
 

@@ -1,4 +1,4 @@
-"""Nexus: what a key says of itself, and many questions at once.
+"""Nexus: the claims in a key, and many questions at once.
 
 python 12_nexus.py                                         # on a sandbox
 NEXUS_API_KEY=eyJ… python 12_nexus.py                      # with your own key: sends three messages
@@ -6,7 +6,7 @@ NEXUS_API_KEY=eyJ… python 12_nexus.py                      # with your own key
 
 import asyncio
 
-from systems_on_sandbox import sandbox_unless
+from services_on_sandbox import sandbox_unless
 
 from nimbus_sdk.errors import NimbusError
 from nimbus_sdk.services import AsyncNexus

@@ -158,10 +158,13 @@ def _with_options(run: Callable[..., None], options: tuple[Option, ...]) -> Call
     def command(**given: Any) -> None:
         run(**given)
 
-    own = inspect.signature(run, eval_str=True).parameters.values()
-    parameters = [*(one for one in own if one.kind is not one.VAR_KEYWORD), *options]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    *parameters, _ = inspect.signature(run, eval_str=True).parameters.values()
+    # Before --base-url, --profile and --json, which all commands have.
+    parameters[-3:-3] = options
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    )
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command
 
 

@@ -6,16 +6,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from nimbus_sdk.config.dotenv import dotenv_values
-from nimbus_sdk.errors import (
-    ConfigurationError,
-    CredentialStoreError,
-    InvalidKeyFormatError,
-    MissingKeyError,
-    NimbusError,
-)
+from nimbus_sdk.errors import MissingKeyError, NimbusError
 from nimbus_sdk.services.base.key_slot import KeySlot
 from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.storage.key_sources import (
+    SourceResult,
+    first_found,
+    read_dotenv,
+    read_environment,
+    read_store,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,9 @@ def find_key(slot: KeySlot, base_url: str) -> FoundKey:
         CredentialStoreError: The store that should have the key cannot be read.
         MissingKeyError: No source has one.
     """
-    for source, location, text in _texts(slot):
-        key = slot.service.parse_key(text)
-        text = None
-        if isinstance(key, InvalidKeyFormatError):
-            raise InvalidKeyFormatError(f"{location}: {key.message}", hint=key.hint)
-        if key is not None:
-            return FoundKey(key, source, location)
+    result, _ = first_found(_read_variables(slot))
+    if result is not None and result.key is not None:
+        return FoundKey(result.key, result.source, result.location)
     return _find_stored_key(slot, base_url)
 
 
@@ -65,27 +61,12 @@ def overriding_source(slot: KeySlot, fingerprint: str) -> str:
     return "" if found.key.fingerprint == fingerprint else found.location
 
 
-def _texts(slot: KeySlot) -> Iterator[tuple[str, str, str | None]]:
-    variables, dotenv = slot.service.key_variables, slot.settings.dotenv
+def _read_variables(slot: KeySlot) -> Iterator[SourceResult[ServiceKey]]:
+    variables, parse = slot.service.key_variables, slot.service.parse_key
     for variable in variables:
-        yield "environment", f"{variable} in the environment", _none_if_blank(os.environ.get(variable))
-    if dotenv is not None:
-        for variable in variables:
-            yield "dotenv", f"{variable} in {dotenv}", _none_if_blank(_read_dotenv(dotenv, variable))
-
-
-def _read_dotenv(path: str, variable: str) -> str | None:
-    try:
-        return dotenv_values(path, variable).get(variable)
-    except ConfigurationError as error:
-        problem = ConfigurationError(error.message)
-    # A new error, raised here: the traceback of the first one carries the content of the file.
-    raise problem
-
-
-def _none_if_blank(text: str | None) -> str | None:
-    # CI systems and compose files set a variable to nothing if its secret is missing.
-    return text if text and text.strip() else None
+        yield read_environment(os.environ, variable, parse)
+    for variable in variables:
+        yield read_dotenv(slot.settings.dotenv, variable, parse)
 
 
 def _find_stored_key(slot: KeySlot, base_url: str) -> FoundKey:
@@ -94,21 +75,10 @@ def _find_stored_key(slot: KeySlot, base_url: str) -> FoundKey:
         f"Give api_key=…, set {service.key_variable}, or run `{service.save_command}`; keys are made in "
         f"{service.portal}."
     )
-    if slot.settings.credential_store == "none":
-        raise MissingKeyError(f"No {service.name} key was found.", hint=hint)
-    try:
-        stored = slot.read()
-    except CredentialStoreError as error:
-        error.hint = f"{error.hint} {service.key_variable} gives the key as well."
-        raise
-    if stored.key is None:
-        why = f" {stored.problem}" if stored.problem else ""
-        raise MissingKeyError(f"No {service.name} key was found.{why}", hint=hint)
-    withheld = stored.withheld_from(base_url)
-    if withheld is not None:
-        raise MissingKeyError(
-            f"No {service.name} key was found. The stored key {stored.key.masked} ({stored.location}) was "
-            f"not used: {withheld}.",
-            hint=hint,
-        )
-    return FoundKey(stored.key, "store", stored.location)
+    result = read_store(slot.settings, base_url, service.key_kind)
+    if result.error is not None:
+        result.error.hint = f"{result.error.hint} {service.key_variable} gives the key as well."
+        raise result.error
+    if result.key is None or result.state != "found":
+        raise MissingKeyError(f"No {service.name} key was found. {result.note}".rstrip(), hint=hint)
+    return FoundKey(result.key, "store", result.location)

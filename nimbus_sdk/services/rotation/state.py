@@ -332,7 +332,7 @@ class StoredKeys:
 
 
 def is_for(rotation: Rotation, new: ServiceKey | None) -> bool:
-    """Whether a rotation is the one to this key; None stands for the key of whatever is under way."""
+    """Whether a rotation is the one to this key; None is the key of any rotation."""
     return new is None or new.fingerprint == rotation.new_fingerprint
 
 

@@ -1,4 +1,4 @@
-"""What lets the examples of the further systems run as they are: on a sandbox, where you have no key yet."""
+"""Runs the examples of the further services on a sandbox if you have no key yet."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def sandbox_unless(variable: str) -> Iterator[Sandbox | None]:
-    """Give the block keys to work with, and the sandbox that made them.
+    """Run a sandbox with keys for the block, unless a variable is set.
 
-    Where the variable is set this gives None and does nothing: the block uses your key, the real system and
-    your own folders. Else a sandbox runs on this machine for the length of the block, with a key for each
-    system in the environment and a temporary folder in ``NIMBUS_SDK_HOME``; nothing of yours is touched.
+    If it is set, the block uses your key, the real service and your own folders. Otherwise a sandbox runs on
+    this machine during the block, with a key for each service in the environment and a temporary folder in
+    ``NIMBUS_SDK_HOME``; nothing of yours is touched.
     """
     if os.environ.get(variable):
         yield None
