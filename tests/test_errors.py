@@ -94,7 +94,7 @@ def test_every_class_has_its_advice_and_its_exit_code(kind):
 
 
 def test_no_two_families_share_an_exit_code_by_accident():
-    """A script can tell a dead key from a used-up quota, a lost network, a session and the core."""
+    """A script can distinguish a rejected key, a used-up quota, a lost network, a session and the core."""
     codes = {
         kind.exit_code
         for kind in (

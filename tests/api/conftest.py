@@ -1,4 +1,4 @@
-"""Both clients behind one face, so that every promise is tested twice with one script."""
+"""Both clients behind one interface, so that each test runs with both."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ BASE = "http://127.0.0.1:9"
 """Where nobody listens; respx answers in its place."""
 
 
-class Face:
+class AnyClient:
     """One of the two clients; a method's name and arguments in, its value or error out."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
 
-    def say(
+    def call(
         self, method: str, *given: object, client: dict[str, object] | None = None, **named: object
     ) -> object:
         """Open a client, call one method, close it."""
@@ -43,9 +43,9 @@ class Face:
 
 
 @pytest.fixture(params=["sync", "async"])
-def face(request: pytest.FixtureRequest) -> Face:
+def any_client(request: pytest.FixtureRequest) -> AnyClient:
     """Each of the two clients."""
-    return Face(request.param)
+    return AnyClient(request.param)
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ LICENSE = {
     "quota": QUOTA,
     "expires_at": "2026-01-01T00:00:00Z",
 }
-PERSON = {
+USER = {
     "user_id": "usr_1",
     "email": "researcher@university.edu",
     "name": "Dr. Jane Smith",
@@ -46,7 +46,7 @@ MODEL = {
 
 @pytest.fixture
 def service():
-    """The service, answering what a test tells it to."""
+    """The service; a test defines its responses."""
     with respx.mock(base_url=BASE, assert_all_called=False) as mocked:
         yield mocked
 
@@ -56,10 +56,10 @@ def sent(route):
     return json.loads(route.calls.last.request.content)
 
 
-def test_validate_says_who_and_what(face, service):
+def test_validate_says_who_and_what(any_client, service):
     """The whole answer is there, moments in UTC."""
-    route = service.post("/v1/auth/validate").respond(json={**LICENSE, **PERSON})
-    entitlement = face.say("validate")
+    route = service.post("/v1/auth/validate").respond(json={**LICENSE, **USER})
+    entitlement = any_client.call("validate")
     assert sent(route) == {"api_key": KEY}
     assert (entitlement.user_id, entitlement.name) == ("usr_1", "Dr. Jane Smith")
     assert entitlement.features == ("batch_inference", "streaming")
@@ -67,49 +67,49 @@ def test_validate_says_who_and_what(face, service):
     assert entitlement.expires_at.isoformat() == "2026-01-01T00:00:00+00:00"
 
 
-def test_refresh_has_no_person(face, service):
+def test_refresh_has_no_user(any_client, service):
     """The user fields are None there."""
     service.post("/v1/auth/refresh").respond(json=LICENSE)
-    entitlement = face.say("refresh")
+    entitlement = any_client.call("refresh")
     assert (entitlement.user_id, entitlement.quota.used) == (None, 1234)
 
 
 @pytest.mark.parametrize("reason", [None, "No longer needed"])
-def test_revoke_sends_the_reason_where_there_is_one(face, service, reason):
-    """Revocation is told with its message."""
+def test_revoke_sends_the_reason_where_there_is_one(any_client, service, reason):
+    """The revocation has the message of the service."""
     route = service.post("/v1/auth/revoke").respond(json={"revoked": True, "message": "done"})
-    revocation = face.say("revoke", reason)
+    revocation = any_client.call("revoke", reason)
     assert sent(route) == ({"api_key": KEY} if reason is None else {"api_key": KEY, "reason": reason})
     assert (revocation.revoked, revocation.message) == (True, "done")
 
 
-def test_github_token_sends_the_key_in_the_header_alone(face, service):
-    """Neither URL nor body hold it."""
+def test_github_token_sends_the_key_in_the_header_alone(any_client, service):
+    """Neither URL nor body contain it."""
     route = service.get("/v1/installer/github-token").respond(
         json={"success": True, "github_token": "ghp_x1", "expires_at": None, "message": "ok"}
     )
-    token = face.say("github_token")
+    token = any_client.call("github_token")
     request = route.calls.last.request
     assert (request.headers["x-api-key"], str(request.url)) == (KEY, f"{BASE}/v1/installer/github-token")
     assert request.content == b""
     assert token.github_token.get_secret_value() == "ghp_x1"
 
 
-def test_models_are_listed_and_filtered(face, service):
+def test_models_are_listed_and_filtered(any_client, service):
     """Filters go into the query by their documented names."""
     route = service.get("/v1/models/list").respond(json={"models": [MODEL], "total": 1})
-    (model,) = face.say("list_models", "p300", model_type="NimbusQDA")
+    (model,) = any_client.call("list_models", "p300", model_type="NimbusQDA")
     assert dict(route.calls.last.request.url.params) == {"paradigm": "p300", "type": "NimbusQDA"}
     assert (model.name, model.n_features, model.metadata) == ("p300_binary_v1", 8, {"fs": 250})
-    face.say("list_models")
+    any_client.call("list_models")
     assert dict(route.calls.last.request.url.params) == {}
 
 
-def test_an_event_carries_what_was_given_and_nothing_else(face, service):
-    """Fields that were left out are not sent as null."""
+def test_an_event_carries_what_was_given_and_nothing_else(any_client, service):
+    """Omitted fields are not sent as null."""
     answer = {"logged": True, "event_id": "evt_1", "quota": {"used": 5, "remaining": 7}}
     route = service.post("/v1/analytics/log").respond(202, json=answer)
-    receipt = face.say(
+    receipt = any_client.call(
         "log_event", "inference", model_name="m", inference_type="batch", duration_ms=2.5, metadata={"n": 3}
     )
     assert sent(route) == {
@@ -121,7 +121,7 @@ def test_an_event_carries_what_was_given_and_nothing_else(face, service):
         "metadata": {"n": 3},
     }
     assert (receipt.event_id, receipt.quota.remaining) == ("evt_1", 7)
-    face.say("log_event", "error", success=False, error_message="boom")
+    any_client.call("log_event", "error", success=False, error_message="boom")
     assert sent(route) == {
         "api_key": KEY,
         "event_type": "error",
@@ -130,33 +130,33 @@ def test_an_event_carries_what_was_given_and_nothing_else(face, service):
     }
 
 
-def test_an_event_is_never_sent_twice(face, service):
-    """An inference counts against the quota, so a lost answer is told and not repeated."""
+def test_an_event_is_never_sent_twice(any_client, service):
+    """An inference counts against the quota, so a request is not repeated after a lost response."""
     route = service.post("/v1/analytics/log").mock(side_effect=httpx.ReadTimeout("late"))
     with pytest.raises(errors.NimbusTimeoutError):
-        face.say("log_event", "inference")
+        any_client.call("log_event", "inference")
     assert route.call_count == 1
 
 
-def test_an_event_that_never_left_is_sent_again(face, service):
+def test_an_event_that_never_left_is_sent_again(any_client, service):
     """A connection that was refused has counted nothing."""
     receipt = httpx.Response(202, json=RECEIPT)
     route = service.post("/v1/analytics/log").mock(side_effect=[httpx.ConnectError("refused"), receipt])
-    assert face.say("log_event", "inference").logged is True
+    assert any_client.call("log_event", "inference").logged is True
     assert route.call_count == 2
 
 
-def test_an_event_that_is_no_json_is_told_before_it_is_sent(face, service):
-    """A stray object in the metadata is the caller's mistake, told as the SDK tells mistakes."""
+def test_an_event_that_is_not_json_is_an_error_before_it_is_sent(any_client, service):
+    """An object in the metadata that is not JSON is a ConfigurationError."""
     route = service.post("/v1/analytics/log").respond(202, json=RECEIPT)
     for metadata in ({"x": object()}, {"x": float("nan")}):
         with pytest.raises(errors.ConfigurationError, match="analytics") as caught:
-            face.say("log_event", "inference", metadata=metadata)
+            any_client.call("log_event", "inference", metadata=metadata)
         assert KEY not in everything_in(caught.value)
     assert route.call_count == 0
 
 
-def test_health_needs_no_key(face, service):
+def test_health_needs_no_key(any_client, service):
     """Nothing is looked up and nothing sent."""
     route = service.get("/api/health").respond(
         json={
@@ -166,7 +166,7 @@ def test_health_needs_no_key(face, service):
             "database": "connected",
         }
     )
-    health = face.say("health", client={"api_key": None})
+    health = any_client.call("health", client={"api_key": None})
     assert (health.status, health.database) == ("healthy", "connected")
     assert KEY not in repr(route.calls.last.request.headers.raw)
 
@@ -190,15 +190,15 @@ CODES = [
 
 
 @pytest.mark.parametrize(("status", "code", "kind", "tries"), CODES)
-def test_every_refusal_has_its_error_and_its_number_of_tries(face, service, status, code, kind, tries):
-    """What cannot be helped is told at once; what may pass is tried four times; nothing foreign hangs on."""
+def test_every_refusal_has_its_error_and_its_number_of_tries(any_client, service, status, code, kind, tries):
+    """A lasting refusal is raised at once, a passing one after four tries; no other error hangs on it."""
     route = service.post("/v1/auth/validate").respond(
         status,
         json={"error": f"No: {KEY}", "code": code},
         headers={"X-Request-ID": "req_9", "Location": "https://x.example/"},
     )
     with pytest.raises(kind) as caught:
-        face.say("validate")
+        any_client.call("validate")
     assert route.call_count == tries
     error = caught.value
     assert (error.status, error.code, error.request_id) == (status, code if status != 302 else None, "req_9")
@@ -215,11 +215,11 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("failure", "kind"), FAILURES)
-def test_a_failure_that_may_pass_is_tried_four_times(face, service, failure, kind):
-    """The last error is told, and it is the SDK's own."""
+def test_a_failure_that_may_pass_is_tried_four_times(any_client, service, failure, kind):
+    """The last error is raised, an error of the SDK."""
     route = service.post("/v1/auth/validate").mock(side_effect=failure)
     with pytest.raises(kind) as caught:
-        face.say("validate")
+        any_client.call("validate")
     assert route.call_count == 4
     assert KEY not in everything_in(caught.value)
     assert strangers_in(caught.value) == []
@@ -228,83 +228,83 @@ def test_a_failure_that_may_pass_is_tried_four_times(face, service, failure, kin
 @pytest.mark.parametrize(
     "content", [b"", b"<html>", b"[]", b'{"valid": "yes"}', b'{"valid": true, "valid": true}', b"\xff"]
 )
-def test_a_success_that_is_none_is_told(face, service, content):
+def test_a_success_that_is_none_is_an_error(any_client, service, content):
     """A captive portal's 200 is not taken for the service's."""
     service.post("/v1/auth/validate").respond(content=content)
     with pytest.raises(errors.ResponseFormatError) as caught:
-        face.say("validate")
+        any_client.call("validate")
     assert "captive portal" in caught.value.hint
     assert KEY not in everything_in(caught.value)
     assert strangers_in(caught.value) == []
 
 
-def test_a_revoke_whose_answer_was_lost_has_succeeded(face, service):
+def test_a_revoke_whose_response_was_lost_has_succeeded(any_client, service):
     """The retry finds the key gone: the first attempt did it."""
     gone = httpx.Response(404, json={"error": "API key not found", "code": "KEY_NOT_FOUND"})
     route = service.post("/v1/auth/revoke").mock(side_effect=[httpx.ReadTimeout("late"), gone])
-    assert face.say("revoke").revoked is True
+    assert any_client.call("revoke").revoked is True
     assert route.call_count == 2
 
 
 @pytest.mark.parametrize("before", [[], [httpx.ConnectError("refused")], [httpx.ConnectTimeout("late")]])
-def test_a_revoke_that_was_never_carried_out_is_not_called_one(face, service, before):
+def test_a_revoke_that_was_never_carried_out_is_not_called_one(any_client, service, before):
     """KEY_NOT_FOUND stays an error where no earlier attempt can have reached the service."""
     gone = httpx.Response(404, json={"error": "API key not found", "code": "KEY_NOT_FOUND"})
     service.post("/v1/auth/revoke").mock(side_effect=[*before, gone])
     with pytest.raises(errors.KeyNotFoundError):
-        face.say("revoke")
+        any_client.call("revoke")
 
 
-def test_a_text_that_is_no_key_is_refused_before_anything_is_sent(face, service):
+def test_a_text_that_is_not_a_key_is_rejected_before_anything_is_sent(any_client, service):
     """The documentation's own example has four digits too many."""
     slip = "nbci_live_a1b2c3d4e5f678901234567890abcdef12345678901234567890"
     with pytest.raises(errors.InvalidKeyFormatError) as caught:
-        face.say("validate", client={"api_key": slip})
+        any_client.call("validate", client={"api_key": slip})
     assert isinstance(caught.value, ValueError)
     assert slip not in everything_in(caught.value)
     assert not service.calls
 
 
-def test_the_key_comes_from_the_environment_at_the_first_call(face, service, monkeypatch):
+def test_the_key_comes_from_the_environment_at_the_first_call(any_client, service, monkeypatch):
     """A client can be made where there is no key yet."""
-    route = service.post("/v1/auth/validate").respond(json={**LICENSE, **PERSON})
+    route = service.post("/v1/auth/validate").respond(json={**LICENSE, **USER})
     with pytest.raises(errors.MissingKeyError):
-        face.say("validate", client={"api_key": None})
+        any_client.call("validate", client={"api_key": None})
     monkeypatch.setenv("NIMBUS_API_KEY", f" {KEY}\n")
-    face.say("validate", client={"api_key": None})
+    any_client.call("validate", client={"api_key": None})
     assert sent(route) == {"api_key": KEY}
     assert os.environ["NIMBUS_API_KEY"] == f" {KEY}\n"
 
 
-def test_the_key_goes_over_https_or_to_this_machine(face):
+def test_the_key_goes_over_https_or_to_this_machine(any_client):
     """Plain http to the world is refused."""
     with pytest.raises(errors.ConfigurationError, match="https"):
-        face.make(api_key=KEY, base_url="http://api.nimbusbci.com")
+        any_client.make(api_key=KEY, base_url="http://api.nimbusbci.com")
 
 
-def test_a_client_masks_its_key(face):
+def test_a_client_masks_its_key(any_client):
     """Its repr says where it speaks to, and by which key, masked."""
-    assert repr(face.make(api_key=KEY)).endswith(
+    assert repr(any_client.make(api_key=KEY)).endswith(
         "NimbusClient(base_url='https://api.nimbusbci.com', api_key='nbci_live_0123…89ab')"
     )
-    assert "api_key=None" in repr(face.make())
+    assert "api_key=None" in repr(any_client.make())
 
 
-def test_a_client_keeps_nothing(face, service, own_world):
+def test_a_client_stores_nothing(any_client, service, own_world):
     """No file, no session, no key in the store."""
-    service.post("/v1/auth/validate").respond(json={**LICENSE, **PERSON})
-    face.say("validate")
+    service.post("/v1/auth/validate").respond(json={**LICENSE, **USER})
+    any_client.call("validate")
     assert not [path for path in own_world.rglob("*") if path.is_file()]
 
 
-def test_a_transport_of_ones_own_needs_no_server(face):
+def test_a_transport_of_ones_own_needs_no_server(any_client):
     """A program is tested without a network by handing one in."""
     calls = []
 
     class Canned:
         def send(self, call, deadline):
             calls.append(call.name)
-            return Response(status=200, headers={}, body=json.dumps({**LICENSE, **PERSON}).encode())
+            return Response(status=200, headers={}, body=json.dumps({**LICENSE, **USER}).encode())
 
         def close(self):
             calls.append("closed")
@@ -316,21 +316,21 @@ def test_a_transport_of_ones_own_needs_no_server(face):
         async def aclose(self):
             self.close()
 
-    transport = Canned() if face.kind == "sync" else AsyncCanned()
-    assert face.say("validate", client={"transport": transport}).user_id == "usr_1"
+    transport = Canned() if any_client.kind == "sync" else AsyncCanned()
+    assert any_client.call("validate", client={"transport": transport}).user_id == "usr_1"
     assert calls == ["validate", "closed"]
 
 
-def test_a_client_has_a_timeout_of_its_own(face, service, monkeypatch):
+def test_a_client_has_a_timeout_of_its_own(any_client, service, monkeypatch):
     """The seconds given bound the call with its retries."""
     service.post("/v1/auth/validate").respond(
         429, json={"code": "RATE_LIMIT_EXCEEDED"}, headers={"Retry-After": "3"}
     )
     with pytest.raises(errors.RateLimitError) as caught:
-        face.say("validate", client={"timeout": 2})
+        any_client.call("validate", client={"timeout": 2})
     assert (caught.value.retry_after, caught.value.attempts) == (3.0, 1)
     with pytest.raises(errors.ConfigurationError, match="timeout"):
-        face.make(api_key=KEY, timeout=0)
+        any_client.make(api_key=KEY, timeout=0)
 
 
 def test_threads_share_a_client(service):

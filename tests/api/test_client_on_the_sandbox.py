@@ -18,11 +18,11 @@ TIERS = [
 
 
 @pytest.fixture
-def say(face, sandbox):
+def say(any_client, sandbox):
     """Says one thing to the sandbox with a key."""
 
     def say(key, method, *given, **named):
-        return face.say(method, *given, client={"api_key": key, "base_url": sandbox.api_url}, **named)
+        return any_client.call(method, *given, client={"api_key": key, "base_url": sandbox.api_url}, **named)
 
     return say
 
@@ -46,7 +46,7 @@ def test_a_tier_of_tomorrow_does_not_break_the_client(say, sandbox):
 
 
 def test_the_whole_life_of_a_key(say, sandbox):
-    """Valid, refreshed, used, revoked, dead."""
+    """Valid, refreshed, used, revoked, rejected."""
     key = sandbox.new_key("research", monthly_limit=2)
     assert say(key, "validate").quota.remaining == 2
     assert say(key, "log_event", "inference", duration_ms=1.5).quota.remaining == 1
@@ -155,7 +155,7 @@ def test_a_refusal_that_echoes_the_bare_digits_does_not_show_them(say, sandbox, 
 
 
 def test_a_success_that_repeats_the_key_does_not_get_it_into_the_session(sandbox, monkeypatch, tmp_path):
-    """Nor its digits, in any of the fields that are kept."""
+    """Nor its digits, in any of the stored fields."""
     key = sandbox.new_key()
     people = dict.fromkeys(("user_id", "email", "organization", "license_type"), f"of {key[10:]}")
     quota = {"monthly_limit": 1, "used": 0, "remaining": 1, "resets_at": None}

@@ -1,4 +1,4 @@
-"""Each conversation step by step, with no network: what is asked, and what becomes of the answer."""
+"""Each endpoint step by step without a network: the request, and the result of the response."""
 
 import json
 
@@ -124,25 +124,25 @@ def test_models_are_filtered_by_the_service():
 
 
 def test_a_refresh_may_be_given_less_patience():
-    """What the cache can replace is not waited for long."""
+    """A refresh that can fall back to the cached session has a timeout of its own."""
     assert next(endpoints.refresh(BASE, KEY, 1.4)).timeout == 1.4
     assert next(endpoints.refresh(BASE, KEY)).timeout is None
 
 
-@pytest.mark.parametrize("conversation", [endpoints.validate, endpoints.refresh])
-def test_a_key_that_the_service_calls_invalid_in_a_success_is_invalid(conversation):
+@pytest.mark.parametrize("endpoint", [endpoints.validate, endpoints.refresh])
+def test_a_key_that_the_service_calls_invalid_in_a_success_is_invalid(endpoint):
     """valid: false is a refusal, whatever the status."""
-    flow = conversation(BASE, KEY)
+    flow = endpoint(BASE, KEY)
     next(flow)
     with pytest.raises(InvalidKeyError) as caught:
         flow.send(answer({**LICENSE, "valid": False}))
     assert (caught.value.status, caught.value.code) == (401, "INVALID_KEY")
 
 
-@pytest.mark.parametrize("conversation", [endpoints.validate, endpoints.refresh])
-def test_a_license_comes_with_its_answer(conversation):
-    """The answer is handed on beside it: its Date tells the service's clock."""
-    flow = conversation(BASE, KEY)
+@pytest.mark.parametrize("endpoint", [endpoints.validate, endpoints.refresh])
+def test_an_entitlement_comes_with_its_response(endpoint):
+    """The response is returned with it: its Date is the clock of the service."""
+    flow = endpoint(BASE, KEY)
     next(flow)
     reply = answer(LICENSE)
     entitlement, given = finish(flow, reply)
@@ -150,7 +150,7 @@ def test_a_license_comes_with_its_answer(conversation):
 
 
 def test_a_revoke_whose_answer_was_lost_and_whose_retry_finds_nothing_has_succeeded():
-    """KEY_NOT_FOUND after a lost answer means that the first attempt has done it."""
+    """KEY_NOT_FOUND after a lost response means that the first attempt has revoked the key."""
     flow = endpoints.revoke(BASE, KEY, None)
     next(flow)
     lost = KeyNotFoundError("gone", status=404)
@@ -161,7 +161,7 @@ def test_a_revoke_whose_answer_was_lost_and_whose_retry_finds_nothing_has_succee
 
 
 def test_a_revoke_that_finds_nothing_at_once_has_not():
-    """Without a lost answer the key was not there."""
+    """Without a lost response the key did not exist."""
     flow = endpoints.revoke(BASE, KEY, None)
     next(flow)
     with pytest.raises(KeyNotFoundError):
@@ -172,8 +172,8 @@ def test_a_service_that_says_it_is_unwell_has_answered():
     """A 503 of health is its documented answer; a 503 of a proxy is a failure."""
     flow = endpoints.health(BASE)
     next(flow)
-    told = {"status": "unhealthy", "timestamp": "2025-10-31T12:00:00Z", "error": "Database connection failed"}
-    health = finish(flow, answer(told, 503, **{"content-type": "application/json; charset=utf-8"}))
+    body = {"status": "unhealthy", "timestamp": "2025-10-31T12:00:00Z", "error": "Database connection failed"}
+    health = finish(flow, answer(body, 503, **{"content-type": "application/json; charset=utf-8"}))
     assert (health.status, health.error, health.version) == ("unhealthy", "Database connection failed", None)
     flow = endpoints.health(BASE)
     next(flow)
@@ -191,7 +191,7 @@ def test_a_service_that_says_it_is_unwell_has_answered():
     ],
 )
 def test_a_503_of_health_in_other_words_is_a_refusal(body, code):
-    """The API's own error body is no health, and no misprint of one either: its words are told."""
+    """The error body of the API is not a health response: its message is in the error."""
     flow = endpoints.health(BASE)
     next(flow)
     with pytest.raises(ServerError, match="Down for maintenance") as caught:
@@ -217,7 +217,7 @@ def test_a_token_that_the_service_calls_a_failure_is_not_used():
 
 
 def test_what_a_flow_does_not_handle_goes_through_it():
-    """An error of the transport comes out of the conversation as it is."""
+    """An error of the transport passes the flow unchanged."""
     flow = endpoints.github_token(BASE, KEY)
     next(flow)
     with pytest.raises(NimbusTimeoutError):

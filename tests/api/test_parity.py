@@ -1,4 +1,4 @@
-"""Blocking and awaitable faces are the same calls: names, arguments, defaults, annotations."""
+"""Blocking and awaitable calls are the same: names, arguments, defaults, annotations."""
 
 import inspect
 from typing import get_type_hints

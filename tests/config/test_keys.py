@@ -20,7 +20,7 @@ AROUND = st.text(f"{WHITE}\ufeff\u200b\"'`", max_size=6)
 
 @pytest.mark.parametrize(("text", "environment"), [(LIVE, "live"), (TEST, "test")])
 def test_a_key_is_a_prefix_and_48_hexadecimal_digits(text, environment):
-    """Both kinds are taken, and tell which they are."""
+    """Both kinds are accepted, and have their environment."""
     key = ApiKey.parse(text)
     assert (key.reveal(), key.environment) == (text, environment)
 
@@ -66,7 +66,7 @@ def test_every_white_space_of_unicode_around_a_key_is_dropped(white):
     ],
 )
 def test_anything_else_is_refused_before_it_goes_anywhere(text, fault):
-    """The message tells what is wrong, by lengths and prefixes."""
+    """The message names the fault by lengths and prefixes."""
     with pytest.raises(InvalidKeyFormatError, match=fault.replace("(", r"\(").replace(")", r"\)")) as caught:
         ApiKey.parse(text)
     assert isinstance(caught.value, (ValueError, ApiError))
@@ -84,7 +84,7 @@ def test_every_other_length_is_refused(digits):
 
 @given(text=st.text(min_size=8, max_size=90))
 def test_a_refusal_never_repeats_the_text(text):
-    """Whatever was handed over may be a secret of something else."""
+    """The text may be another secret."""
     outcome = parse_key(text)
     if isinstance(outcome, ApiKey):
         assert outcome.reveal() in text
@@ -116,14 +116,14 @@ def test_keys_compare_by_their_text():
 
 
 def test_a_key_is_not_pickled():
-    """A pickle would carry the whole key to disks and other processes."""
+    """A pickle would write the whole key to disks and other processes."""
     with pytest.raises(TypeError, match="is not pickled") as caught:
         pickle.dumps(ApiKey.parse(LIVE))
     assert LIVE not in str(caught.value)
 
 
 def test_what_was_received_is_a_key_a_fault_or_nothing():
-    """The fault is handed on as a value, and raised where the text is gone."""
+    """The error is returned, and raised after the text is deleted."""
     assert parse_key(None) is None
     assert raise_if_invalid(parse_key(None)) is None
     assert raise_if_invalid(parse_key(LIVE)) == ApiKey.parse(LIVE)

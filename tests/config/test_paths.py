@@ -1,4 +1,4 @@
-"""Where things are kept: every path below the folders that the settings lead to."""
+"""Every path below the folders of the settings."""
 
 import os
 from dataclasses import fields, replace
@@ -38,7 +38,7 @@ def test_one_home_holds_everything(name, path):
 
 
 def test_a_refusal_has_a_file_of_its_own():
-    """One note for each key and service, by fingerprint, below the folder of all of them."""
+    """One record for each key and service, by fingerprint, in one folder."""
     paths = Settings(home="/srv/nimbus").paths
     one, other = (paths.refusal("0123456789ab", f"https://{host}.example") for host in ("one", "other"))
     assert one != other
@@ -54,7 +54,7 @@ def test_no_path_is_forgotten_here():
 
 
 def test_without_a_home_the_platforms_folders_are_used(tmp_path, monkeypatch):
-    """Configuration, data, state and cache go where this platform keeps them."""
+    """Configuration, data, state and cache are in the folders of the platform."""
     for kind in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
     paths = Settings().paths
@@ -74,7 +74,7 @@ def test_no_two_kinds_share_a_folder(monkeypatch):
 
 
 def test_profiles_do_not_share_what_is_theirs():
-    """Session and card belong to one profile; seal, lock and core to all."""
+    """Session and key metadata belong to one profile; seal, lock and core to all."""
     one = Settings(home="/srv", profile="one").paths
     two = replace(one, profile="two")
     for name in ("session", "next_session", "last_seen", "key_metadata"):
@@ -87,11 +87,11 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
     """Random user ids in containers have no home folder: the hint names the variable."""
     monkeypatch.setattr(platformdirs, "user_state_dir", lambda *_, **__: "~/.local/state/nimbus-sdk")
     with pytest.raises(ConfigurationError, match="no home folder") as caught:
-        Settings().paths
+        _ = Settings().paths
     assert "NIMBUS_SDK_HOME" in caught.value.hint
 
 
 def test_naming_the_places_makes_nothing(tmp_path):
     """Folders are made when something is written, not before."""
-    Settings(home=str(tmp_path / "later")).paths
+    assert Settings(home=str(tmp_path / "later")).paths
     assert not os.path.exists(tmp_path / "later")

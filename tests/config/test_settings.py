@@ -223,13 +223,13 @@ def test_a_switch_may_be_given_as_a_bool():
 
 
 def test_an_unknown_setting_is_refused():
-    """A typing slip is told, not ignored."""
+    """A misspelt name is an error."""
     with pytest.raises(ConfigurationError, match=r"Unknown setting: proflie\."):
         load(given={"proflie": "lab"})
 
 
 def test_settings_are_frozen():
-    """Once decided, they travel whole and unchanged."""
+    """They are immutable."""
     with pytest.raises(FrozenInstanceError):
         load().profile = "other"
 
@@ -280,7 +280,7 @@ HOSTS = st.from_regex(r"[a-z][a-z0-9]{0,9}(\.[a-z]{2,5})?", fullmatch=True)
     path=st.from_regex(r"(/[a-z0-9]{1,5}){0,3}/?", fullmatch=True),
 )
 def test_a_base_url_keeps_its_origin(host, port, path):
-    """What is accepted leads where it says, without a slash at its end."""
+    """An accepted URL has the same origin, without a slash at its end."""
     url = f"https://{host}{'' if port is None else f':{port}'}{path}"
     accepted = base_url(url, "NIMBUS_SDK_API_URL")
     assert not accepted.endswith("/")
@@ -290,17 +290,17 @@ def test_a_base_url_keeps_its_origin(host, port, path):
 @examples(max_examples=200)
 @given(text=st.text(max_size=30).filter(lambda text: "\0" not in text), row=st.sampled_from(VARIABLES))
 def test_any_text_is_a_setting_or_a_configuration_error(text, row):
-    """No other error comes out, whatever a variable holds."""
+    """No other error is raised, whatever a variable contains."""
     try:
         settings = load(**{row[1]: text})
     except ConfigurationError as error:
         settings = None
-        told = str(error)
-    assert settings is not None or row[1] in told
+        message = str(error)
+    assert settings is not None or row[1] in message
 
 
 def test_a_refused_url_never_repeats_what_may_be_a_secret():
-    """A key in the wrong variable, or a password in a URL, is not told."""
+    """A key in the wrong variable, or a password in a URL, is not in the message."""
     for text in (KEY, f"https://user:{KEY}@host", f"https://host?api_key={KEY}", f"https://host#{KEY}"):
         with pytest.raises(ConfigurationError) as caught:
             load(NIMBUS_SDK_API_URL=text)
@@ -447,7 +447,7 @@ def test_a_dotenv_without_our_lines_is_not_parsed(project, fresh):
 
 
 def test_a_dotenv_that_is_no_text_is_refused_by_name(project):
-    """The path is told, the content is not."""
+    """The message has the path and not the content."""
     path = project / ".env"
     path.write_bytes(b"NIMBUS_API_KEY=" + KEY.encode() + b"\xff\n")
     with pytest.raises(

@@ -1,4 +1,4 @@
-"""What print() and a notebook show of the public results: lines that a person can read."""
+"""The public results in print() and in a notebook: readable lines and tables."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RESULTS = [
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
-def test_a_result_is_shown_line_by_line(result):
+def test_a_result_prints_line_by_line(result):
     """Several lines, none of them a dump of the class."""
     text = str(result)
     assert len(text.splitlines()) > 1
@@ -50,7 +50,7 @@ def test_a_result_is_shown_line_by_line(result):
 
 @pytest.mark.parametrize("result", RESULTS, ids=lambda result: type(result).__name__)
 def test_a_notebook_gets_a_table_in_which_every_value_is_escaped(result):
-    """What a service or a path says is text."""
+    """Text from a service or a path is never HTML."""
     html = result._repr_html_()
     assert html.startswith("<table><caption>Nimbus ")
     assert "&lt;script&gt;" in html
@@ -58,9 +58,9 @@ def test_a_notebook_gets_a_table_in_which_every_value_is_escaped(result):
 
 
 def test_an_installation_says_what_is_wrong_and_what_to_do():
-    """With the call that mends it; a whole one has nothing to do."""
-    told = str(InstallationStatus(True, "0.1.0", "/lib/core", None, ("a.py: changed", "b.py: missing")))
-    assert told.splitlines() == [
+    """With the call that repairs it, if there is a fault."""
+    text = str(InstallationStatus(True, "0.1.0", "/lib/core", None, ("a.py: changed", "b.py: missing")))
+    assert text.splitlines() == [
         "Nimbus core: not usable",
         "  version  0.1.0",
         "  path     /lib/core",
@@ -73,15 +73,15 @@ def test_an_installation_says_what_is_wrong_and_what_to_do():
     assert "to do" not in str(InstallationStatus(True, "0.1.0", "/lib/core", None, ()))
 
 
-def test_the_places_of_the_key_are_a_table_below_the_one_that_counts():
-    """Which key, from where; then every place, and no key that is not masked."""
+def test_the_sources_of_the_key_are_a_table_below_the_one_in_use():
+    """The key in use and its source, then every source; all keys are masked."""
     lines = str(KeyResolution((ABSENT, FOUND))).splitlines()
     assert lines[0] == f"Nimbus API key: nbci_test_0123…89ab from {HOSTILE}"
     assert [line.split()[0] for line in lines[1:]] == ["state", "absent", "found"]
     assert str(KeyResolution((ABSENT,))).startswith("Nimbus API key: none was found\n")
 
 
-def test_the_list_of_models_is_a_tuple_that_is_shown_as_a_table(sandbox, key, monkeypatch):
+def test_the_list_of_models_is_a_tuple_that_prints_as_a_table(sandbox, key, monkeypatch):
     """One line for each model; all that a tuple can do it does."""
     monkeypatch.setenv("NIMBUS_API_KEY", key)
     found = nimbus_sdk.list_available_models()

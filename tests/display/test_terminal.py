@@ -1,4 +1,4 @@
-"""Whether a person can be asked, and the hidden question."""
+"""Whether a user can be asked, and the hidden prompt."""
 
 import getpass
 import io
@@ -50,7 +50,7 @@ def test_a_running_kernel_is_a_person_and_an_imported_one_is_not(monkeypatch, ru
 
 
 def test_the_answer_is_given_back(monkeypatch):
-    """What the hidden prompt receives is the answer; the question is shown."""
+    """The input at the hidden prompt is returned; the label is displayed."""
     monkeypatch.setattr(getpass, "getpass", lambda label: f"{label}typed")
     assert prompt_hidden("Key: ") == "Key: typed"
 
@@ -77,7 +77,7 @@ def test_where_it_cannot_be_hidden_nothing_is_asked(monkeypatch, fault):
 
 
 def test_a_line_goes_beside_the_output(capsys, monkeypatch):
-    """Lines for people go to the error output; without one they are dropped."""
+    """Notices go to standard error, and nowhere without one."""
     print_notice("a line")
     assert capsys.readouterr() == ("", "a line\n")
     monkeypatch.setattr(sys, "stderr", None)

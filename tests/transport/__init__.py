@@ -1,1 +1,1 @@
-"""Tests of what carries the conversations."""
+"""Tests of transport."""

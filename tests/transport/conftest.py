@@ -1,4 +1,4 @@
-"""Both drivers on a clock that only moves when a test says so, and transports that play a script."""
+"""Both drivers with a clock that only a test moves, and transports that play a script."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Script:
 
 
 class AsyncScript:
-    """The awaitable face of a script."""
+    """The awaitable form of a script."""
 
     def __init__(self, script: Script) -> None:
         self._script = script

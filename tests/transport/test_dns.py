@@ -35,7 +35,7 @@ def addresses(*hosts):
 
 
 def test_a_host_is_resolved_and_its_addresses_are_counted(names):
-    """Two addresses, one of them told twice, are two."""
+    """Two addresses, one of them twice, are two."""
     asked = names(lambda host: addresses("192.0.2.1", "192.0.2.2", "192.0.2.1"))
     assert count_addresses(URL, 1.0) == 2
     assert asked == ["api.nimbusbci.com"]
@@ -99,7 +99,7 @@ def test_a_name_that_is_not_found_is_told_and_not_tried_again(names, error):
 
 @pytest.fixture
 def hanging(names):
-    """A name server that answers only when a test has ended; the event tells whether it has answered."""
+    """A name server that answers only when a test has ended; the event is set when it has answered."""
     ended, answered = threading.Event(), threading.Event()
 
     def answer(host):
@@ -128,7 +128,7 @@ def test_an_exchange_with_a_hanging_name_server_is_a_timeout(hanging, send):
 
 
 def test_a_host_that_cannot_be_one_is_an_error_of_the_sdk(send):
-    """A label of 70 letters is refused by the encoding of host names, which is not what a person reads."""
+    """A label of 70 letters is refused by the encoding of host names, which raises an error of its own."""
     with pytest.raises(NimbusConnectionError) as caught:
         send(Request(name="health", method="GET", url=f"https://{'a' * 70}.invalid/"))
     assert strangers_in(caught.value) == []

@@ -63,7 +63,7 @@ def test_a_passing_fault_is_not_seen(stage, a_call):
 
 
 def test_the_tries_of_one_request_have_one_request_id(stage, a_call):
-    """Support finds all tries by one id; another request has another; a given one is kept."""
+    """Support finds all tries by one id; another request has another; that of the caller stays."""
 
     def flow():
         yield from send(a_call())
@@ -86,7 +86,7 @@ def test_retry_after_is_kept_to_the_second(stage, a_call):
 
 @pytest.mark.parametrize("asked", ["30", "3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_a_wait_beyond_what_is_left_is_an_error_at_once(stage, a_call, asked):
-    """Nobody sleeps for what cannot be in time; the error tells the wait."""
+    """No sleep that exceeds the deadline; the error has the wait."""
     script = stage.script(said(429, headers={"retry-after": asked}))
     with pytest.raises(RateLimitError) as caught:
         stage.run(asking(a_call()), script)
@@ -211,7 +211,7 @@ def test_an_error_of_local_work_is_thrown_into_the_flow_too(stage):
 
 
 def test_what_a_flow_does_not_handle_comes_out_and_its_finally_runs(stage, a_call):
-    """The error is the flow's own, and what the flow held is given back."""
+    """The error of the flow is raised, and the flow releases its resources."""
     given_back = []
 
     def flow():
@@ -243,7 +243,7 @@ def test_an_interrupt_gives_the_lock_back(stage, tmp_path):
 
 
 def test_a_cancelled_task_gives_the_lock_back(clock, a_call, tmp_path):
-    """Cancelling in the middle of a request closes the flow, which releases what it holds."""
+    """Cancelling in the middle of a request closes the flow, which releases its resources."""
     lock = Lock(str(tmp_path / "lock"))
     waiting = asyncio.Event()
 
@@ -403,7 +403,7 @@ def test_a_client_keeps_to_the_limit_before_the_server_has_to_say_so(stage, a_ca
 
 
 def test_a_limit_that_is_used_up_for_longer_than_there_is_time_is_an_error_at_once(stage, a_call):
-    """The request is not sent; the error tells the seconds; the next one does not wait the longer for it."""
+    """The request is not sent, the error has the wait, and the next request does not wait longer."""
     limits = Limits()
 
     def flow():
@@ -460,7 +460,7 @@ def test_drivers_close_the_transport_they_were_given():
 
 
 def test_a_flow_without_requests_loads_no_network_library(fresh):
-    """Local stories cost no import of httpx or tenacity."""
+    """Flows without requests import neither httpx nor tenacity."""
     fresh(
         "import sys\n"
         "from nimbus_sdk.config.settings import Settings\n"
@@ -472,7 +472,7 @@ def test_a_flow_without_requests_loads_no_network_library(fresh):
 
 
 def test_one_flow_can_be_run_with_a_driver_of_its_own():
-    """run and run_async are enough where one conversation is all there is."""
+    """run and run_async run a single flow."""
     assert run(Settings(), run_blocking(os.getpid)) == os.getpid()
     assert asyncio.run(run_async(Settings(), run_blocking(lambda: 3))) == 3
 

@@ -26,7 +26,7 @@ from tests.support.raw_server import head, saying, serving
 KEY = "nbci_live_" + "0123456789ab" * 4
 
 
-def call_to(url, **fields):
+def request_to(url, **fields):
     """A call with a key in its header."""
     auth = HeaderAuth("X-API-Key", KEY, origin(url))
     return Request(
@@ -45,10 +45,10 @@ def fails(send, step, kind, **options):
 
 
 def test_a_request_says_who_asks_and_asks_for_plain_json(send):
-    """The headers name SDK, Python and platform; nothing is asked for compressed; None is left out."""
+    """The headers name SDK, Python and platform, and accept no compression; None is omitted."""
     with serving(saying(b"{}")) as server:
         send(
-            call_to(
+            request_to(
                 server.url,
                 params={"paradigm": "motor imagery", "type": None},
                 headers={"X-Request-ID": "abc"},
@@ -67,7 +67,7 @@ def test_a_request_says_who_asks_and_asks_for_plain_json(send):
 def test_a_body_goes_out_as_json(send):
     """What is posted is JSON and says so."""
     with serving(saying(b"{}")) as server:
-        send(call_to(server.url, method="POST", json={"reason": "Grüße", "n": None}))
+        send(request_to(server.url, method="POST", json={"reason": "Grüße", "n": None}))
     (request,) = server.requests
     assert json.loads(request.body) == {"reason": "Grüße", "n": None}
     assert request.headers["content-type"] == "application/json"
@@ -77,50 +77,50 @@ def test_an_answer_keeps_status_headers_body_and_the_two_clocks_difference(send)
     """Header names are in lower case, and the service's clock is compared with ours."""
     date = formatdate(time.time() + 100, usegmt=True)
     with serving(saying(b"abc", "418 Odd", f"Date: {date}", "X-ODD: 1", "X-Request-ID: req_7")) as server:
-        answer = send(call_to(server.url, headers={"X-Request-ID": "mine"}))
-    assert (answer.status, answer.body, answer.headers["x-odd"]) == (418, b"abc", "1")
-    assert answer.request_id == "req_7"
-    assert 97 < answer.clock_offset < 102
+        response = send(request_to(server.url, headers={"X-Request-ID": "mine"}))
+    assert (response.status, response.body, response.headers["x-odd"]) == (418, b"abc", "1")
+    assert response.request_id == "req_7"
+    assert 97 < response.clock_offset < 102
 
 
 def test_an_answer_without_date_or_id_tells_neither(send):
     """Nothing is made up about the clock; the id is the one that was sent."""
     with serving(saying(b"")) as server:
-        answer = send(call_to(server.url, headers={"X-Request-ID": "mine"}))
-    assert (answer.clock_offset, answer.request_id) == (None, "mine")
+        response = send(request_to(server.url, headers={"X-Request-ID": "mine"}))
+    assert (response.clock_offset, response.request_id) == (None, "mine")
 
 
 @pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -1200", "Sat, 01 Jan 1600 00:00:00 GMT", "soon"])
 def test_a_date_from_another_age_tells_no_time(send, date):
     """What does not fit beside our own clock would end in an error of arithmetic later on."""
     with serving(saying(b"{}", "200 OK", f"Date: {date}")) as server:
-        assert send(call_to(server.url)).clock_offset is None
+        assert send(request_to(server.url)).clock_offset is None
 
 
 def test_a_request_id_from_outside_is_made_harmless(send):
     """An id that echoes the key, or is endless, is not carried into messages."""
     with serving(saying(b"{}", "200 OK", f"X-Request-ID: {KEY}-{'x' * 500}")) as server:
-        answer = send(call_to(server.url))
-    assert KEY not in answer.request_id
-    assert len(answer.request_id) <= 130
+        response = send(request_to(server.url))
+    assert KEY not in response.request_id
+    assert len(response.request_id) <= 130
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
 def test_a_redirect_is_not_followed(send, status):
     """The other host gets no connection, let alone the key."""
     with serving(saying(b"{}")) as other, serving(saying(b"", status, f"Location: {other.url}/x")) as server:
-        answer = send(call_to(server.url))
-    assert answer.status == int(status[:3])
+        response = send(request_to(server.url))
+    assert response.status == int(status[:3])
     assert other.connections == 0
 
 
 def test_a_compressed_answer_is_refused(send):
     """What was not asked for is not unpacked: a few bytes could become gigabytes."""
     with serving(saying(b"\x1f\x8b", "200 OK", "Content-Encoding: gzip")) as server:
-        error = fails(send, call_to(server.url), ResponseFormatError)
+        error = fails(send, request_to(server.url), ResponseFormatError)
     assert "compressed" in str(error)
     with serving(saying(b"{}", "200 OK", "Content-Encoding: Identity")) as server:
-        assert send(call_to(server.url)).body == b"{}"
+        assert send(request_to(server.url)).body == b"{}"
 
 
 def test_an_endless_answer_is_read_up_to_a_bound_and_no_further(send):
@@ -134,7 +134,7 @@ def test_an_endless_answer_is_read_up_to_a_bound_and_no_further(send):
             written.append(65536)
 
     with serving(pour) as server:
-        error = fails(send, call_to(server.url), ResponseFormatError)
+        error = fails(send, request_to(server.url), ResponseFormatError)
     assert str(BODY_LIMIT) in str(error)
     assert sum(written) < 8 * BODY_LIMIT
 
@@ -142,11 +142,11 @@ def test_an_endless_answer_is_read_up_to_a_bound_and_no_further(send):
 def test_an_answer_just_within_the_bound_is_read_whole(send):
     """The bound is no tighter than it says."""
     with serving(saying(b" " * BODY_LIMIT)) as server:
-        assert len(send(call_to(server.url)).body) == BODY_LIMIT
+        assert len(send(request_to(server.url)).body) == BODY_LIMIT
 
 
 class Collector:
-    """A sink that keeps what it is told."""
+    """A sink that records its calls."""
 
     def __init__(self):
         self.begun = []
@@ -171,20 +171,20 @@ def test_a_download_goes_to_its_sink_whatever_its_size(send, status):
     content = b"0123456789" * (BODY_LIMIT // 10 + 1)
     sink = Collector()
     with serving(saying(content, status, 'ETag: "v1"')) as server:
-        answer = send(call_to(server.url, sink=sink))
-    assert (answer.body, sink.begun) == (b"", [(int(status[:3]), '"v1"')])
+        response = send(request_to(server.url, sink=sink))
+    assert (response.body, sink.begun) == (b"", [(int(status[:3]), '"v1"')])
     assert sink.content == content
     assert server.requests[0].headers["range"] == "bytes=3-"
     assert server.requests[0].headers["accept"] == "application/octet-stream"
 
 
 def test_a_refusal_does_not_go_into_the_file(send):
-    """A sink sees nothing of a 404; its text is in the answer."""
+    """A sink sees nothing of a 404; its text is in the response."""
     sink = Collector()
     with serving(saying(b'{"message": "Not Found"}', "404 Not Found")) as server:
-        answer = send(call_to(server.url, sink=sink))
+        response = send(request_to(server.url, sink=sink))
     assert (sink.begun, sink.content) == ([], b"")
-    assert answer.body == b'{"message": "Not Found"}'
+    assert response.body == b'{"message": "Not Found"}'
 
 
 def test_what_a_sink_says_comes_out_unchanged(send):
@@ -195,18 +195,18 @@ def test_what_a_sink_says_comes_out_unchanged(send):
             raise ConfigurationError("the disk is full")
 
     with serving(saying(b"abc")) as server:
-        fails(send, call_to(server.url, sink=Full()), ConfigurationError)
+        fails(send, request_to(server.url, sink=Full()), ConfigurationError)
 
 
 def test_an_interrupt_in_a_download_shows_no_secret(send):
-    """Ctrl-C leaves through no frame that holds the request."""
+    """The traceback of Ctrl-C has no frame with the request."""
 
     class Interrupted(Collector):
         def write(self, chunk):
             raise KeyboardInterrupt
 
     with serving(saying(b"abc")) as server, pytest.raises(KeyboardInterrupt) as caught:
-        send(call_to(server.url, sink=Interrupted()))
+        send(request_to(server.url, sink=Interrupted()))
     modules = [frame.f_globals["__name__"] for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
     assert not [name for name in modules if name.startswith(("httpx", "httpcore", "h11"))]
     assert KEY not in everything_in(caught.value)
@@ -235,7 +235,7 @@ def test_a_download_that_drips_ends_at_the_deadline(send):
 
     sink = Collector()
     with serving(answer) as server:
-        fails(send, call_to(server.url, sink=sink), NimbusTimeoutError, seconds=0.2)
+        fails(send, request_to(server.url, sink=sink), NimbusTimeoutError, seconds=0.2)
         assert len(sent) < 1000
     assert 0 < len(sink.content) < 1000
 
@@ -249,7 +249,7 @@ def test_a_service_that_never_answers_is_a_timeout(send):
     """The exchange ends at the deadline and not before, while the server still waits."""
     with serving(hang) as server:
         deadline = Deadline(0.3)
-        error = fails(send, call_to(server.url), NimbusTimeoutError, deadline=deadline)
+        error = fails(send, request_to(server.url), NimbusTimeoutError, deadline=deadline)
         assert not deadline.remaining()
     assert server.url.removeprefix("http://") in str(error)
 
@@ -263,7 +263,7 @@ def test_a_body_that_drips_ends_at_the_deadline(send):
         handler(connection, request)
 
     with serving(answer) as server:
-        error = fails(send, call_to(server.url), NimbusTimeoutError, seconds=0.3)
+        error = fails(send, request_to(server.url), NimbusTimeoutError, seconds=0.3)
         assert len(sent) < 1000
     assert "slow" in str(error)
 
@@ -272,15 +272,15 @@ def test_a_head_that_drips_ends_at_the_deadline(send):
     """So does a response that never gets beyond its headers."""
     handler, sent = drip(head("200 OK", "X-Long: " + "x" * 2000, length=0))
     with serving(handler) as server:
-        fails(send, call_to(server.url), NimbusTimeoutError, seconds=0.3)
+        fails(send, request_to(server.url), NimbusTimeoutError, seconds=0.3)
         assert len(sent) < 2000
 
 
-def test_nobody_there_is_told_with_the_host(send):
+def test_the_error_for_a_refused_connection_names_the_host(send):
     """A refused connection names host and port, and may be tried again."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    error = fails(send, call_to(f"http://127.0.0.1:{port}"), NimbusConnectionError)
+    error = fails(send, request_to(f"http://127.0.0.1:{port}"), NimbusConnectionError)
     assert f"127.0.0.1:{port} cannot be reached" in str(error)
     assert error.passing is True
 
@@ -309,7 +309,7 @@ def garbage(connection, request):
 def test_a_broken_connection_is_a_passing_fault(send, handler):
     """Cut short, reset, no HTTP at all, nothing at all: each may be tried again."""
     with serving(handler) as server:
-        error = fails(send, call_to(server.url), NimbusConnectionError)
+        error = fails(send, request_to(server.url), NimbusConnectionError)
     assert error.passing is True
 
 
@@ -321,9 +321,9 @@ class Strange:
     "value", [Strange(), math.nan, math.inf, "\ud83d", b"bytes", {"deep": {1, 2}}, {("a", 1): 2}]
 )
 def test_what_cannot_be_sent_is_told_before_anything_is_sent(send, value):
-    """A value that is no JSON is the caller's mistake; the message holds nothing of the body."""
+    """A value that is not JSON is a ConfigurationError without any part of the body."""
     with serving(saying(b"{}")) as server:
-        step = call_to(server.url, method="POST", json={"api_key": KEY, "metadata": value})
+        step = request_to(server.url, method="POST", json={"api_key": KEY, "metadata": value})
         error = fails(send, step, ConfigurationError)
     assert "models" in error.message
     assert server.connections == 0
@@ -334,14 +334,14 @@ def test_a_body_that_holds_itself_cannot_be_sent(send):
     circle = {}
     circle["again"] = circle
     with serving(saying(b"{}")) as server:
-        fails(send, call_to(server.url, method="POST", json=circle), ConfigurationError)
+        fails(send, request_to(server.url, method="POST", json=circle), ConfigurationError)
 
 
 def test_a_parameter_that_no_url_can_hold_is_told(send):
     """Half a character in a filter is the caller's mistake."""
     with serving(saying(b"{}")) as server:
-        fails(send, call_to(server.url, params={"type": "\ud83d"}), ConfigurationError)
-        error = fails(send, call_to(server.url, params={"type": "x" * 100_000}), NimbusConnectionError)
+        fails(send, request_to(server.url, params={"type": "\ud83d"}), ConfigurationError)
+        error = fails(send, request_to(server.url, params={"type": "x" * 100_000}), NimbusConnectionError)
     assert error.passing is False
     assert server.connections == 0
 
@@ -350,16 +350,16 @@ def test_a_secret_with_a_line_break_cannot_smuggle_a_header_in_and_is_not_told(s
     """h11 would show the header's value; the error shows neither it nor h11's error."""
     with serving(saying(b"{}")) as server:
         auth = HeaderAuth("X-API-Key", f"{KEY}\r\nX-Evil: 1", origin(server.url))
-        error = fails(send, call_to(server.url, auth=auth), NimbusConnectionError)
+        error = fails(send, request_to(server.url, auth=auth), NimbusConnectionError)
     assert error.passing is False
     assert not server.requests
 
 
 def test_a_url_of_another_origin_gets_no_secret(send):
-    """The check stands before the wire."""
+    """The check comes before the connection."""
     with serving(saying(b"{}")) as server:
         auth = HeaderAuth("X-API-Key", KEY, "https://api.nimbusbci.com:443")
-        fails(send, call_to(server.url, auth=auth), ConfigurationError)
+        fails(send, request_to(server.url, auth=auth), ConfigurationError)
     assert server.connections == 0
 
 
@@ -376,7 +376,7 @@ def test_connections_are_kept_for_the_next_request():
     transport = HttpTransport()
     with serving(twice) as server:
         for _ in range(2):
-            assert transport.send(call_to(server.url), Deadline(5)).status == 200
+            assert transport.send(request_to(server.url), Deadline(5)).status == 200
     transport.close()
     assert server.connections == 1
 
@@ -397,8 +397,8 @@ def test_no_logger_at_debug_tells_a_secret(send, caplog):
         caplog.set_level(logging.DEBUG, logger=name)
     with serving(answer) as server:
         bearer = HeaderAuth("Authorization", token, origin(server.url), "Bearer ")
-        send(call_to(server.url), call_to(server.url, auth=bearer, params={"sig": "5ecre7"}))
-    told = caplog.text + "".join(repr(vars(record)) for record in caplog.records)
+        send(request_to(server.url), request_to(server.url, auth=bearer, params={"sig": "5ecre7"}))
+    logged = caplog.text + "".join(repr(vars(record)) for record in caplog.records)
     assert {"httpx", "httpcore.http11", "nimbus_sdk.transport"} <= {record.name for record in caplog.records}
     for secret in (KEY, KEY[10:], token, token[4:], "5ecre7"):
-        assert secret not in told
+        assert secret not in logged

@@ -1,4 +1,4 @@
-"""A body that is not what is documented is told by its fields, never by its values."""
+"""The error for a body that differs from the documentation names fields and never values."""
 
 import json
 import pickle
@@ -56,7 +56,7 @@ def answer(body, **more):
 
 
 def fault(kind, body):
-    """The error for a body, once it is known to hold no part of it."""
+    """Return the error for a body, which must contain no part of the body."""
     with pytest.raises(ResponseFormatError) as caught:
         parse_response(kind, answer(body if isinstance(body, bytes) else json.dumps(body).encode()))
     assert strangers_in(caught.value) == []
@@ -82,7 +82,7 @@ def test_what_is_documented_is_read(kind, body):
 @pytest.mark.parametrize(("kind", "body"), WHOLE)
 @pytest.mark.parametrize("wrong", [None, 5, -1, 1.5, "x", [], {}, True, [None], {"a": None}, "9" * 5000])
 def test_a_wrong_type_in_any_field_is_read_or_told_by_the_fields_name(kind, body, wrong):
-    """Each field in turn holds something else: the message names the field, or the value was allowed."""
+    """With another value in each field in turn, the message names the field, or the value is valid."""
     for field in body:
         error = outcome(kind, json.dumps({**body, field: wrong}).encode())
         if error is None:
@@ -170,7 +170,7 @@ def test_null_in_the_quota_is_unlimited():
 
 @pytest.mark.parametrize("missing", ["monthly_limit", "remaining"])
 def test_silence_about_the_quota_is_not_unlimited(missing):
-    """Only null is; a number that is left out is told as a fault, in a license and in a receipt."""
+    """Only null is; an absent number is a fault, in an entitlement and in a receipt."""
     quota = {name: value for name, value in QUOTA.items() if name != missing}
     assert f"quota.{missing}: missing" in fault(Entitlement, {**ENTITLEMENT, "quota": quota}).message
     assert "quota.remaining: missing" in fault(EventReceipt, {"logged": True, "quota": {}}).message
@@ -190,7 +190,7 @@ ECHOES = [KEY, DIGITS, DIGITS.upper(), f"{DIGITS[:7]}\x1c{DIGITS[7:]}", f"{DIGIT
 @pytest.mark.parametrize("echo", ECHOES, ids=ascii)
 @pytest.mark.parametrize(("kind", "body"), WHOLE)
 def test_what_the_call_carried_is_masked_in_every_text(kind, body, echo):
-    """A service that repeats the key in a success, also broken up, does not get it into what is kept."""
+    """A service that repeats the key in a success, also broken up, does not get it into the model."""
     texts = [name for name, value in body.items() if isinstance(value, str) and ":00Z" not in value]
     said = {**body, **{name: f"my {echo}!" for name in texts if name != "github_token"}}
     if kind is ModelList:
@@ -198,9 +198,9 @@ def test_what_the_call_carried_is_masked_in_every_text(kind, body, echo):
     if kind is Entitlement:
         said["features"] = [echo]
     read = parse_response(kind, answer(json.dumps(said).encode(), secrets=(DIGITS, KEY)))
-    told = f"{read!r} {read.model_dump()}".lower().replace("\\u200b", "")
-    assert DIGITS not in told
-    assert "…" in told
+    text = f"{read!r} {read.model_dump()}".lower().replace("\\u200b", "")
+    assert DIGITS not in text
+    assert "…" in text
 
 
 def test_a_text_without_a_secret_is_left_as_it_is():
@@ -221,7 +221,7 @@ def test_the_type_of_a_body_that_is_none_does_not_tell_the_key():
 
 @pytest.mark.parametrize("number", [-1, 2**63, 10**400, 1.5, "5", True])
 def test_a_count_that_is_none_is_told(number):
-    """A quota is a whole number from 0 on that others can hold too."""
+    """A quota is a whole number from 0 to the largest 64-bit one."""
     assert "remaining" in fault(Entitlement, {**ENTITLEMENT, "quota": {**QUOTA, "remaining": number}}).message
 
 
@@ -255,7 +255,7 @@ def test_a_token_does_not_show_itself():
 
 
 def test_a_part_of_an_answer_is_read_as_strictly():
-    """What was read as JSON already is told in the same way when it does not fit."""
+    """The error for fields that were decoded before is the same."""
     assert parse_fields(Revocation, {"revoked": True}).revoked is True
     with pytest.raises(ResponseFormatError, match="revoked") as caught:
         parse_fields(Revocation, {"revoked": KEY})

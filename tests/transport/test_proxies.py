@@ -106,7 +106,7 @@ def test_nothing_else_is(url, no_proxy):
 @given(no_proxy=st.text(st.sampled_from("[]:/.*%@,0f1a-\u2603"), max_size=24) | st.text(max_size=24))
 @pytest.mark.parametrize("url", [API, "https://[fd00::5]:8/", "https://10.1.2.3/"])
 def test_any_text_in_no_proxy_is_an_answer(url, no_proxy):
-    """No error comes out, whatever it holds."""
+    """No error is raised, whatever it contains."""
     assert goes_straight(url, no_proxy) in (True, False)
 
 

@@ -1,4 +1,4 @@
-"""Proxies of the environment: used for the world, never for this machine, and their refusals told."""
+"""Proxies of the environment: used for other hosts, never for this machine; their refusals are errors."""
 
 import base64
 import contextlib
@@ -110,7 +110,7 @@ def test_a_proxy_that_refuses_is_told_as_one(send, monkeypatch, status):
     "value", ["ftp://127.0.0.1:1", "socks9://127.0.0.1:1", "http://[::1:1", "http://a:pa55@x:port"]
 )
 def test_a_proxy_variable_that_cannot_be_used_is_told_by_name(send, monkeypatch, value):
-    """A slip in HTTPS_PROXY is a setting to correct; what it holds may be a password and is not shown."""
+    """A faulty HTTPS_PROXY is a ConfigurationError without its value, which may contain a password."""
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as caught:
         send(to_api())
@@ -119,7 +119,7 @@ def test_a_proxy_variable_that_cannot_be_used_is_told_by_name(send, monkeypatch,
 
 
 def test_only_the_variable_that_is_wrong_is_named(send, monkeypatch):
-    """A person with three proxy variables reads which of them to correct."""
+    """The message names which of three proxy variables is wrong."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("https_proxy", "ftp://127.0.0.1:1")
     monkeypatch.setenv("FTP_PROXY", "ftp://127.0.0.1:1")

@@ -9,7 +9,7 @@ HOST = "https://api.nimbusbci.com:443"
 gaps = st.lists(st.floats(0, 45, allow_nan=False), min_size=1, max_size=120)
 
 
-def told(limit=None, remaining=None, reset=None):
+def rate_headers(limit=None, remaining=None, reset=None):
     """The headers of an answer."""
     named = {"x-ratelimit-limit": limit, "x-ratelimit-remaining": remaining, "x-ratelimit-reset": reset}
     return {name: str(value) for name, value in named.items() if value is not None}
@@ -52,7 +52,7 @@ def test_whatever_the_server_says_a_wait_is_a_sensible_number(answers):
         now += gap
         wait = limits.reserve(HOST, "validate", 100, now)
         assert 0 <= wait <= 2 * MINUTE * count
-        limits.observe(HOST, "validate", told(limit, remaining, reset), now, now)
+        limits.observe(HOST, "validate", rate_headers(limit, remaining, reset), now, now)
 
 
 def test_the_documented_limit_holds_until_the_server_says_another():
@@ -62,7 +62,7 @@ def test_the_documented_limit_holds_until_the_server_says_another():
     assert limits.reserve(HOST, "refresh", 10, 0.0) == 60.0
     limits = Limits()
     assert limits.reserve(HOST, "refresh", 10, 0.0) == 0.0
-    limits.observe(HOST, "refresh", told(limit=2), 0.0, 0.0)
+    limits.observe(HOST, "refresh", rate_headers(limit=2), 0.0, 0.0)
     assert limits.reserve(HOST, "refresh", 10, 0.0) == 0.0
     assert limits.reserve(HOST, "refresh", 10, 0.0) == 60.0
 
@@ -70,7 +70,7 @@ def test_the_documented_limit_holds_until_the_server_says_another():
 def test_when_nothing_remains_the_next_request_waits_for_the_servers_reset():
     """Other processes may have used up the limit: the server's word counts for this one too."""
     limits = Limits()
-    limits.observe(HOST, "validate", told(limit=100, remaining=0, reset=5017), 5000.0, 80.0)
+    limits.observe(HOST, "validate", rate_headers(limit=100, remaining=0, reset=5017), 5000.0, 80.0)
     assert limits.reserve(HOST, "validate", 100, 80.0) == 17.0
     assert limits.reserve(HOST, "validate", 100, 97.5) == 0.0
 
@@ -78,39 +78,39 @@ def test_when_nothing_remains_the_next_request_waits_for_the_servers_reset():
 def test_only_as_many_requests_go_out_before_the_reset_as_the_server_has_left():
     """Two remain: two go at once, the third waits."""
     limits = Limits()
-    limits.observe(HOST, "validate", told(limit=100, remaining=2, reset=5030), 5000.0, 0.0)
+    limits.observe(HOST, "validate", rate_headers(limit=100, remaining=2, reset=5030), 5000.0, 0.0)
     assert [limits.reserve(HOST, "validate", 100, 0.0) for _ in range(3)] == [0.0, 0.0, 30.0]
 
 
 def test_a_later_answer_with_more_left_lifts_the_wait():
     """The newest answer counts: a window that was reset early is used."""
     limits = Limits()
-    limits.observe(HOST, "validate", told(limit=100, remaining=0, reset=5060), 5000.0, 0.0)
-    limits.observe(HOST, "validate", told(limit=100, remaining=50, reset=5060), 5001.0, 1.0)
+    limits.observe(HOST, "validate", rate_headers(limit=100, remaining=0, reset=5060), 5000.0, 0.0)
+    limits.observe(HOST, "validate", rate_headers(limit=100, remaining=50, reset=5060), 5001.0, 1.0)
     assert limits.reserve(HOST, "validate", 100, 1.0) == 0.0
 
 
 def test_a_reset_far_away_blocks_for_a_minute_at_most():
     """A server whose clock or unit is wrong cannot lock a client out for hours."""
     limits = Limits()
-    limits.observe(HOST, "validate", told(limit=100, remaining=0, reset=10**12), 5000.0, 0.0)
+    limits.observe(HOST, "validate", rate_headers(limit=100, remaining=0, reset=10**12), 5000.0, 0.0)
     assert limits.reserve(HOST, "validate", 100, 0.0) == MINUTE
 
 
 def test_without_a_reset_nothing_is_known_to_wait_for():
-    """Nothing remains, but no moment is told: the client's own count decides."""
+    """Nothing remains, but there is no reset time: the count of the client decides."""
     limits = Limits()
-    limits.observe(HOST, "validate", told(limit=100, remaining=0), 5000.0, 0.0)
+    limits.observe(HOST, "validate", rate_headers(limit=100, remaining=0), 5000.0, 0.0)
     assert limits.reserve(HOST, "validate", 100, 0.0) == 0.0
 
 
 def test_an_endpoint_without_a_documented_limit_is_free_until_an_answer_tells_one():
-    """Health has no limit; should the server begin to tell one, it is kept."""
+    """Health has no documented limit; one in a header is adopted."""
     limits = Limits()
     assert [limits.reserve(HOST, "health", None, 0.0) for _ in range(200)] == [0.0] * 200
-    limits.observe(HOST, "health", told(remaining=0), 0.0, 0.0)
+    limits.observe(HOST, "health", rate_headers(remaining=0), 0.0, 0.0)
     assert limits.reserve(HOST, "health", None, 0.0) == 0.0
-    limits.observe(HOST, "health", told(limit=1, remaining=0, reset=20), 0.0, 0.0)
+    limits.observe(HOST, "health", rate_headers(limit=1, remaining=0, reset=20), 0.0, 0.0)
     assert limits.reserve(HOST, "health", None, 0.0) == 20.0
 
 

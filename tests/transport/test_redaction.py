@@ -46,7 +46,7 @@ def test_what_follows_bearer_is_gone(before, scheme, secret):
     opaque.filter(lambda text: len(text) > 12),
 )
 def test_the_value_of_a_secret_header_or_field_is_gone(name, shape, secret):
-    """What stands under a secret's name in a header, a JSON field or a query is masked."""
+    """The value under the name of a secret in a header, a JSON field or a query is masked."""
     assert secret not in redact(shape.format(name, secret))
 
 
@@ -60,12 +60,12 @@ def test_a_secret_in_a_url_is_gone_and_the_place_is_not(secret):
 
 
 def test_a_secret_that_is_known_is_gone_though_it_looks_like_nothing():
-    """A value that was named is masked wherever it stands; an empty one masks nothing."""
+    """A value that was named is masked wherever it occurs; an empty one masks nothing."""
     assert redact("the horse battery staple", ["battery", ""]) == f"the horse {MASK} staple"
 
 
 def test_a_secret_is_known_in_capitals_too():
-    """Hexadecimal digits mean the same in both, and the name of a host is told in small letters."""
+    """Hexadecimal digits mean the same in both, and host names are printed in lower case."""
     assert redact("a1B2c3 and A1b2C3", ["A1B2C3"]) == f"{MASK} and {MASK}"
     assert redact("a+b", ["A.B"]) == "a+b"
 
@@ -104,8 +104,8 @@ def test_a_key_that_was_broken_up_by_invisible_characters_is_gone_too(key, where
     assert key not in sanitize(f"your key {broken} is bad")
 
 
-def test_a_log_record_is_scrubbed_with_its_arguments():
-    """The message, its arguments and a mapping of them are joined first, then scrubbed."""
+def test_a_log_record_is_redacted_with_its_arguments():
+    """The message, its arguments and a mapping of them are joined first, then redacted."""
     key = "nbci_live_" + "0123456789ab" * 4
     record = logging.LogRecord("x", logging.INFO, "f", 1, "%s with %r", ("GET", key), None)
     assert RedactingFilter().filter(record) is True

@@ -79,7 +79,7 @@ def test_every_form_of_the_servers_wait_is_read(headers, seconds):
 
 
 def test_a_date_is_measured_by_the_answers_own_clock_and_by_ours_only_without_one():
-    """A wrong local clock does no harm to a wait that is told as a date."""
+    """A wrong local clock does not change a wait that is given as a date."""
     wait_until = http(NOON + timedelta(seconds=30))
     wrong_here = NOON + timedelta(days=400)
     assert parse_retry_after({"retry-after": wait_until, "date": NOON_TEXT}, now=wrong_here) == 30.0
@@ -94,7 +94,7 @@ def test_an_endless_row_of_digits_is_a_very_long_wait_that_is_still_a_number():
 
 @given(st.text())
 def test_no_text_in_any_of_the_headers_breaks_the_reading(text):
-    """Whatever stands in the headers, the wait is None or a finite number of seconds from 0 on."""
+    """Whatever the headers contain, the wait is None or a finite number of seconds from 0 on."""
     for name in ("retry-after", "x-ratelimit-reset", "date"):
         headers = {"retry-after": NOON_TEXT, "x-ratelimit-remaining": "0", name: text}
         wait = parse_retry_after(headers)
@@ -184,7 +184,7 @@ def test_the_jitter_fills_the_whole_range():
 
 
 def test_the_wait_that_the_service_asked_for_comes_before_the_jitter():
-    """Retry-After is kept to the second."""
+    """A Retry-After is waited for to the second."""
     rules = retry_policy(_A_CALL, Deadline(1e9))
     asked = errors.RateLimitError("x", status=429, retry_after=7.0)
     assert rules["wait"](Outcome(1, asked)) == 7.0
@@ -205,8 +205,8 @@ def test_there_are_four_tries_and_none_that_would_start_after_the_end():
 
 def test_an_error_is_told_what_came_before_it():
     """The last refusal knows how often the request was sent and whether an answer was lost before."""
-    trail = AttemptHistory()
-    told = []
+    history = AttemptHistory()
+    records = []
     for error in (
         errors.RateLimitError("x", status=429),
         errors.NimbusConnectionError("x", sent=False),
@@ -214,10 +214,10 @@ def test_an_error_is_told_what_came_before_it():
         errors.NimbusTimeoutError("x"),
         errors.KeyNotFoundError("x", status=404),
     ):
-        trail.attempts += 1
-        trail.record(error)
-        told.append((getattr(error, "attempts", None), getattr(error, "answer_lost", None)))
-    assert told == [(1, False), (None, None), (3, False), (None, None), (5, True)]
+        history.attempts += 1
+        history.record(error)
+        records.append((getattr(error, "attempts", None), getattr(error, "answer_lost", None)))
+    assert records == [(1, False), (None, None), (3, False), (None, None), (5, True)]
 
 
 @pytest.mark.parametrize(
@@ -235,9 +235,9 @@ def test_an_error_is_told_what_came_before_it():
 )
 def test_only_an_answer_that_never_came_is_lost(before, lost):
     """A 500 is an answer: the service says that it failed. Behind a gateway it may have been carried out."""
-    trail, last = AttemptHistory(), errors.KeyNotFoundError("x", status=404)
-    trail.record(before)
-    trail.record(last)
+    history, last = AttemptHistory(), errors.KeyNotFoundError("x", status=404)
+    history.record(before)
+    history.record(last)
     assert last.answer_lost is lost
 
 

@@ -1,4 +1,4 @@
-"""From what came back to the one error that stands for it; no word of a stranger gets through unwashed."""
+"""From a response or a failed exchange to its error, in which every text from outside is sanitized."""
 
 import json
 import socket
@@ -98,7 +98,7 @@ def test_an_unknown_code_goes_by_its_status(status, kind, body):
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429])
 def test_a_code_that_was_not_said_is_not_made_up(status):
-    """Only the service's own word makes a key a dead one, so the class brings no code along."""
+    """A key is rejected only by a code from the service, so the class sets no code."""
     assert refusal(status, {"error": "no"}).code is None
 
 
@@ -145,7 +145,7 @@ NOT_JSON_OBJECTS = [
 
 @pytest.mark.parametrize("body", NOT_JSON_OBJECTS, ids=lambda body: repr(body[:20]))
 def test_what_is_no_answer_of_the_service_is_not_taken_for_its_word(body):
-    """A captive portal's 401 is not the service's 401: it kills no key, and the hint says what it may be."""
+    """The 401 of a captive portal rejects no key, and the hint says what it may be."""
     error = refusal(401, body)
     assert type(error) is ApiError
     assert error.code is None
@@ -158,7 +158,7 @@ def test_what_is_no_answer_of_the_service_is_not_taken_for_its_word(body):
 
 
 @pytest.mark.parametrize(
-    ("location", "told"),
+    ("location", "named"),
     [
         ("https://login.hotel.example/portal?next=x", "login.hotel.example"),
         ("/login", "an unnamed place"),
@@ -172,12 +172,12 @@ def test_what_is_no_answer_of_the_service_is_not_taken_for_its_word(body):
     ],
 )
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
-def test_a_redirect_is_told_with_the_place_it_leads_to(status, location, told):
-    """The message names the other host, without what else stands in the address."""
+def test_the_error_for_a_redirect_names_its_host(status, location, named):
+    """The message names the other host, without the rest of the address."""
     error = refusal(status, b"", {"location": location})
     assert type(error) is ApiError
     assert error.status == status
-    assert told in error.message
+    assert named in error.message
     assert not [part for part in (KEY, "pa55", "next=x", "\x1b", "a" * 200) if part in str(error)]
 
 
@@ -190,7 +190,7 @@ def test_a_proxys_demand_for_a_password_is_told_as_one():
 
 
 def test_the_wait_that_was_asked_for_rides_on_the_error():
-    """retry_after is on every refusal that tells one."""
+    """retry_after is on every refusal with such a header."""
     assert refusal(429, {"code": "RATE_LIMIT_EXCEEDED"}, {"retry-after": "17"}).retry_after == 17.0
     assert refusal(503, {}, {"retry-after": "17"}).retry_after == 17.0
     assert refusal(503, {}).retry_after is None
@@ -231,9 +231,9 @@ def test_the_bare_digits_of_the_key_are_masked_wherever_the_key_travelled(status
         answer = Response(status=status, headers=headers, body=content, request_id=echo)
         with pytest.raises(ApiError) as caught:
             raise_for_status(call_with(**carried), answer)
-        told = f"{caught.value} {caught.value!r} {vars(caught.value)}".lower()
-        assert DIGITS not in told
-        assert "…" in told
+        text = f"{caught.value} {caught.value!r} {vars(caught.value)}".lower()
+        assert DIGITS not in text
+        assert "…" in text
 
 
 @pytest.mark.parametrize("kind", [httpx.ProxyError, httpx.RemoteProtocolError, httpx.ReadError])
@@ -245,7 +245,7 @@ def test_a_broken_answer_does_not_tell_the_digits_either(kind):
 
 
 def test_a_call_does_not_show_the_secrets_it_carries():
-    """Neither its repr nor that of its answer holds them."""
+    """Neither its repr nor that of its response contains them."""
     step = call_with(**IN_BODY)
     assert DIGITS not in f"{step!r} {Response(status=200, headers={}, body=b'', secrets=step.maskable)!r}"
 
@@ -351,7 +351,7 @@ EXCHANGES = [
     ("raised", "kind", "text", "passing", "sent"), EXCHANGES, ids=lambda v: type(v).__name__
 )
 def test_every_failure_of_an_exchange_has_its_error(raised, kind, text, passing, sent):
-    """Host and fault are told, no secret; whether it may pass, and whether the service may have got it."""
+    """Host and fault, no secret, whether it may pass, and whether the request may have arrived."""
     error = from_exception(call_with(), raised)
     assert type(error) is kind
     assert "api.nimbusbci.com" in error.message
@@ -376,7 +376,7 @@ def test_every_error_of_httpx_is_translated():
 
 
 def test_a_real_echo_of_the_key_does_not_come_through(send):
-    """Over a socket: a server that says back all it was told."""
+    """Over a socket: a server that repeats all it received."""
 
     def echo(connection, request):
         text = json.dumps({"error": request.headers["x-api-key"], "code": "INVALID_KEY"}).encode()

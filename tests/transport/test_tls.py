@@ -100,7 +100,7 @@ def test_a_variable_that_names_nothing_is_told_by_name(send, secure, monkeypatch
 
 
 def test_a_file_without_a_certificate_is_told_too(tmp_path):
-    """An empty or foreign file holds no certificate."""
+    """An empty or unrelated file contains no certificate."""
     (tmp_path / "empty.pem").write_text("")
     (tmp_path / "notes.pem").write_text("nothing to see\n")
     for name in ("empty.pem", "notes.pem"):
