@@ -1,11 +1,10 @@
-"""Python SDK of Nimbus BCI: one line installs the core, and everything works offline afterwards.
+"""Python SDK of Nimbus BCI: one call installs the core, and everything works offline afterwards.
 
     >>> import nimbus_sdk
     >>> session = nimbus_sdk.install_core("nbci_live_…")  # doctest: +SKIP
     >>> model = nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, "motor_imagery_4class_v1")  # doctest: +SKIP
 
-Every public name is found in one table and imported when it is first used, so that importing the SDK
-itself costs next to nothing.
+Public names are imported when they are first used, so that importing the SDK itself takes almost no time.
 """
 
 from __future__ import annotations
@@ -113,7 +112,7 @@ if TYPE_CHECKING:
     RxPolyaModel = NimbusProbit
 
 _CORE = "the installed core"
-_HOMES = {
+_NAMES_BY_MODULE = {
     "nimbus_sdk.account.operations": (
         "QuotaStatus authenticate authenticate_from_storage check_quota_and_refresh get_quota_status "
         "invalidate_session refresh_quota"
@@ -146,8 +145,8 @@ _HOMES = {
         "predict_batch process_chunk save_model train_model"
     ),
 }
-_ROOMS = ("aio", "errors", "sandbox", "services")
-_TABLE = {name: home for home, names in _HOMES.items() for name in names.split()}
+_SUBMODULES = ("aio", "errors", "sandbox", "services")
+_MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names.split()}
 
 __all__ = [
     "ApiError",
@@ -235,32 +234,32 @@ __all__ = [
 ]
 
 
-def _found(name: str) -> object:
+def _resolve(name: str) -> object:
     from importlib import import_module
 
-    if name in _ROOMS:
+    if name in _SUBMODULES:
         return import_module(f"nimbus_sdk.{name}")
-    home = _TABLE.get(name)
-    if home is None:
+    module = _MODULES.get(name)
+    if module is None:
         raise AttributeError(f"module 'nimbus_sdk' has no attribute {name!r}")
     value: object
-    if home is _CORE:
-        from nimbus_sdk.core.license_gate import from_core
+    if module is _CORE:
+        from nimbus_sdk.core.license_gate import get_core_object
 
-        value = from_core(name)
+        value = get_core_object(name)
     else:
-        value = getattr(import_module(home), name)
+        value = getattr(import_module(module), name)
     globals()[name] = value
     return value
 
 
 if not TYPE_CHECKING:
-    # A type checker that saw it would take any misspelt name for a public one.
-    __getattr__ = _found
+    # Hidden from type checkers, which would accept any misspelt name.
+    __getattr__ = _resolve
 
 
-class _Door:
-    """Lets ``import nimbus_sdk_core`` find the installed core, where nothing else goes by that name."""
+class _CoreImportFinder:
+    """Finds the installed core for ``import nimbus_sdk_core``, unless another module has that name."""
 
     @staticmethod
     def find_spec(
@@ -268,24 +267,23 @@ class _Door:
     ) -> ModuleSpec | None:
         if name != "nimbus_sdk_core":
             return None
-        from nimbus_sdk.config.settings import Settings
-        from nimbus_sdk.core.wheel.loader import spec
+        from nimbus_sdk.core.wheel import loader
         from nimbus_sdk.errors import NimbusError
 
         try:
-            return spec(Settings.load().paths.core)
+            return loader.find_spec()
         except NimbusError as error:
-            # What an import that fails is known by.
+            # The error that a failed import is expected to raise.
             raise ModuleNotFoundError(str(error), name=name) from None
 
 
-sys.meta_path.append(_Door)
+sys.meta_path.append(_CoreImportFinder)
 
 
 def __dir__() -> list[str]:
-    from nimbus_sdk.core.status import offered_by_core
+    from nimbus_sdk.core.status import available_names
 
-    # What asks for every name in turn, such as help(), must not stumble over those that are not there.
-    core = {name for name, home in _TABLE.items() if home is _CORE}
+    # Callers that look up every name, such as help(), must not meet names that are not available.
+    core = {name for name, module in _MODULES.items() if module is _CORE}
     own = {name for name in globals() if name.startswith("__")}
-    return sorted({*own, *__all__, *_ROOMS} - (core - offered_by_core(core)))
+    return sorted({*own, *__all__, *_SUBMODULES} - (core - available_names(core)))

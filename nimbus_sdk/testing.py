@@ -1,6 +1,6 @@
-"""pytest fixtures for programs that use the SDK: a sandbox, a key, and a home of their own.
+"""pytest fixtures for programs that use the SDK: a sandbox, a key, and a home folder.
 
-pytest finds them by itself once ``nimbusbci-sdk[sandbox]`` is installed::
+pytest loads them automatically once ``nimbusbci-sdk[sandbox]`` is installed::
 
     def test_my_program(nimbus_sandbox, nimbus_key):
         session = nimbus_sdk.install_core(nimbus_key)
@@ -20,36 +20,36 @@ import pytest
 if TYPE_CHECKING:
     from nimbus_sdk.sandbox import Sandbox
 
-_OURS = ("NIMBUS_", "NEUROAI_API_KEY", "NEUROAI_URL", "NEXUS_API_KEY", "NEXUS_URL")
-_NOBODY = "http://127.0.0.1:9"
-"""The port of a service that throws everything away, and that hardly any machine has."""
+_VARIABLES = ("NIMBUS_", "NEUROAI_API_KEY", "NEUROAI_URL", "NEXUS_API_KEY", "NEXUS_URL")
+_UNREACHABLE = "http://127.0.0.1:9"
+"""Port 9 is reserved for the discard service, which hardly any machine runs."""
 
 
 @pytest.fixture(scope="session")
 def nimbus_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder in which the sandbox's core is built once for all tests."""
+    """Return the folder in which the sandbox's core is built once for all tests."""
     base = tmp_path_factory.getbasetemp()
-    # Each worker of pytest-xdist has a folder of its own within that of the run.
+    # Each worker of pytest-xdist has its own folder inside that of the run.
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "nimbus-wheels"
 
 
 @pytest.fixture
 def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder in which the SDK keeps everything during one test, keys in a file within.
+    """Make an empty folder in which the SDK stores everything during one test, keys in a file.
 
-    No key and no setting of the person's own counts, and no request leaves the machine.
+    The keys and settings of the user have no effect, and no request leaves the machine.
     """
     from nimbus_sdk.account.session_cache import clear_cache
     from nimbus_sdk.config import settings
 
-    for name in [name for name in os.environ if name.startswith(_OURS)]:
+    for name in [name for name in os.environ if name.startswith(_VARIABLES)]:
         monkeypatch.delenv(name)
     home = tmp_path / "nimbus-home"
     monkeypatch.setenv("NIMBUS_SDK_HOME", str(home))
     monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "file")
-    # A key that is found all the same must reach nobody.
+    # A key that is found nevertheless must not be sent anywhere.
     for name in ("NIMBUS_SDK_API_URL", "NIMBUS_SDK_GITHUB_URL"):
-        monkeypatch.setenv(name, _NOBODY)
+        monkeypatch.setenv(name, _UNREACHABLE)
     monkeypatch.setattr(settings, "nearest_dotenv", lambda directory: None)
     clear_cache()
     yield home
@@ -60,7 +60,7 @@ def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 def nimbus_sandbox(
     nimbus_home: Path, nimbus_wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Sandbox]:
-    """A running sandbox to which the SDK's settings point during one test."""
+    """Run a sandbox to which the SDK's settings point during one test."""
     from nimbus_sdk.sandbox import Sandbox
 
     with Sandbox(wheel_dir=nimbus_wheels) as sandbox:
@@ -71,5 +71,5 @@ def nimbus_sandbox(
 
 @pytest.fixture
 def nimbus_key(nimbus_sandbox: Sandbox) -> str:
-    """A research key that the sandbox knows."""
+    """Return a research key that is valid in the sandbox."""
     return nimbus_sandbox.new_key("research")

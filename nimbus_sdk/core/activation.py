@@ -1,10 +1,11 @@
-"""The core's wheel: how it is fetched, and how it comes into use together with its session."""
+"""Fetch the wheel of the core, and put its core into use together with the session and the key."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import renewal
@@ -28,13 +29,13 @@ _log = logging.getLogger("nimbus_sdk")
 
 @dataclass(frozen=True, slots=True)
 class CoreWheel:
-    """A whole wheel of the core on this machine.
+    """A complete wheel of the core on this machine.
 
     Attributes:
-        path: Where it lies.
+        path: The file.
         name: The file name under which it was published.
-        sha256: Its SHA-256, which was compared with what was published.
-        discard: Removes it.
+        sha256: Its SHA-256, which is the published one.
+        discard: Removes the file.
     """
 
     path: str
@@ -43,12 +44,12 @@ class CoreWheel:
     discard: Callable[[], None]
 
 
-def fetched_wheel(settings: Settings, key: ApiKey, version: str | None, report: Report) -> Flow[CoreWheel]:
+def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Report) -> Flow[CoreWheel]:
     """Fetch the wheel that fits this interpreter: three requests (token, release, asset).
 
     Raises:
-        ConfigurationError: The core would come from elsewhere than this service's own GitHub and owner.
-        CoreIncompatibleError: None fits, or this environment lacks what it needs (told before the download).
+        ConfigurationError: The core would come from another GitHub or owner than this service's own.
+        CoreIncompatibleError: None fits, or this environment lacks a requirement; nothing is downloaded.
         CoreDownloadError: It did not arrive whole.
         CoreIntegrityError: What arrived is not what was published.
     """
@@ -56,8 +57,8 @@ def fetched_wheel(settings: Settings, key: ApiKey, version: str | None, report: 
     from nimbus_sdk.core.wheel.download import Download
 
     github.require_trusted_source(settings)
-    yield from run_blocking(lambda: _own(settings.paths.cache))
-    report(ProgressEvent("token", "Asking for access to the release"))
+    yield from run_blocking(lambda: _make_folder(settings.paths.cache))
+    report(ProgressEvent("token", "Requesting access to the release"))
     token = yield from renewal.request_release_token(settings, key)
     report(ProgressEvent("release", "Looking for the release that fits"))
     published = yield from release.find_release(settings, token, version)
@@ -76,39 +77,49 @@ def fetched_wheel(settings: Settings, key: ApiKey, version: str | None, report: 
     return CoreWheel(path, asset.name, digest, sink.discard)
 
 
-def put_in_use(
+def activate(
     settings: Settings, found: FoundKey, session: SessionRecord, wheel: CoreWheel, report: Report
 ) -> Flow[SessionRecord]:
-    """Check, unpack and try out a wheel, then switch to it and keep session and key with it.
+    """Check, unpack and test a wheel, then switch to its core and store session and key with it.
+
+    The wheel is removed in any case.
 
     Returns:
-        The session, with the place where its key is.
+        The session, with the place where its key is stored.
 
     Raises:
-        CoreError: The wheel is not usable; what was in use before still is.
-        SessionError: The session cannot be kept; likewise.
-        CredentialStoreError: The key cannot be kept; likewise.
+        CoreError: The wheel is not usable; the previous core stays in use.
+        SessionError: The session cannot be stored; likewise.
+        CredentialStoreError: The key cannot be stored; likewise.
     """
-    yield from run_blocking(lambda: _own(settings.paths.data))
-    report(ProgressEvent("verify", "Checking what arrived"))
+    try:
+        core = yield from _stage(settings, wheel, report)
+        try:
+            report(ProgressEvent("probe", "Testing whether the core loads"))
+            yield from run_blocking(lambda: unpack.probe(core))
+            report(ProgressEvent("save", "Storing core, session and key"))
+            return (yield from run_blocking(lambda: _commit(settings, found, session, core)))
+        except BaseException:
+            _discard_unless_in_use(settings.paths, core)
+            raise
+    finally:
+        wheel.discard()
+
+
+def _stage(settings: Settings, wheel: CoreWheel, report: Report) -> Flow[InstalledCore]:
+    yield from run_blocking(lambda: _make_folder(settings.paths.data))
+    report(ProgressEvent("verify", "Checking the wheel"))
     facts = yield from run_blocking(lambda: verify.check_wheel(wheel.path, wheel.name))
     requirements.require_environment(facts.requires, facts.requires_python)
     report(ProgressEvent("unpack", "Unpacking"))
-    core = yield from run_blocking(lambda: unpack.stage(wheel.path, settings.paths.core, facts, wheel.sha256))
-    try:
-        report(ProgressEvent("probe", "Trying it out"))
-        yield from run_blocking(lambda: unpack.probe(core))
-        report(ProgressEvent("save", "Keeping core, session and key"))
-        return (yield from run_blocking(lambda: _committed(settings, found, session, core)))
-    except BaseException:
-        _drop_unless_in_use(settings.paths, core)
-        raise
+    stage = partial(unpack.stage, wheel.path, settings.paths.core, facts, wheel.sha256)
+    return (yield from run_blocking(stage))
 
 
-def _committed(
+def _commit(
     settings: Settings, found: FoundKey, session: SessionRecord, core: InstalledCore
 ) -> SessionRecord:
-    """Keep everything. The switch of the core's pointer is the one moment at which the new state counts."""
+    """Store everything; the new state takes effect with the switch of the core's pointer."""
     with renewal.storing_key(settings, found, session) as session:
         sealed.stage(settings.paths, session.to_dict(), core.install_id)
         switching.switch(settings.paths.core, core)
@@ -116,25 +127,25 @@ def _committed(
         renewal.write_session(settings.paths, session)
         switching.prune(settings.paths.core)
     except NimbusError as error:
-        # The new state holds already: the staged session counts, and a later run tidies up.
-        _log.warning("The core is installed; what was left to tidy up was not: %s", error)
+        # The new state is in effect: the staged session counts, and a later run cleans up.
+        _log.warning("The core is installed, but the clean-up failed: %s", error)
     return session
 
 
-def _own(folder: str) -> None:
-    # Whoever owns the folder above ours could put another in its place.
+def _make_folder(folder: str) -> None:
+    # Whoever owns the folder above ours could replace it.
     with os_errors.disk_errors(folder):
         fs.make_private_folder(folder)
 
 
-def _drop_unless_in_use(paths: Paths, core: InstalledCore) -> None:
+def _discard_unless_in_use(paths: Paths, core: InstalledCore) -> None:
     try:
         pointer = read_pointer(paths.core)
     except CoreIntegrityError:
-        # Whatever a damaged pointer meant, it was not what has only just been unpacked.
+        # A damaged pointer cannot mean the core that was unpacked a moment ago.
         pointer = None
     except CoreError:
-        # One that cannot be read may mean this very core; what is not in use is removed some day.
+        # A pointer that cannot be read may mean this core; an unused one is removed by a later run.
         return
     if pointer is None or pointer.install_id != core.install_id:
         unpack.discard(core)

@@ -1,8 +1,8 @@
-"""Workers of a Dask cluster: the core loaded in each of them, and the license to use it, without the key.
+"""Dask plugin that loads the core in each worker of a cluster, and brings the license without the key.
 
-``predict_batch`` on a Dask array needs nothing of this: what it sends brings the core along, if it is
-installed there. The plugin is for functions of one's own that use the SDK on the workers, and for features
-that the license must include, on machines that have no session themselves.
+``predict_batch`` on a Dask array works without it: unpickling loads the core that is installed on the
+worker's machine. The plugin is for your own functions that use the SDK on workers, and for features that
+need a license, on machines without a session of their own.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nimbus_sdk.account.session import current_session
-from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.license_gate import lend
+from nimbus_sdk.core.license_gate import set_fallback_session
 from nimbus_sdk.core.wheel import loader
 from nimbus_sdk.errors import ConfigurationError
 
@@ -19,19 +18,19 @@ try:
     from distributed import WorkerPlugin
 except ModuleNotFoundError:
     raise ConfigurationError(
-        "Clusters are Dask's, and dask.distributed is not installed.",
+        "dask.distributed is not installed.",
         hint="Run `pip install 'nimbusbci-sdk[dask]'`, then try again.",
     ) from None
 
 
 class NimbusWorkers(WorkerPlugin):
-    """Loads the core in every worker, and lends it the session of the process that made this.
+    """Loads the core in every worker and sets the session of the current process there.
 
-    The session goes along without the key and without the person: neither name nor e-mail nor account.
-    Workers that join later are served too.
+    The session is sent without the key, user, name, e-mail and organization. It applies to workers that
+    join later as well.
 
     Raises:
-        SessionError: This process has no session that counts.
+        SessionError: This process has no valid session.
 
     Example:
         >>> from distributed import Client  # doctest: +SKIP
@@ -44,10 +43,10 @@ class NimbusWorkers(WorkerPlugin):
         self.session = replace(current_session(), user_id=None, email=None, name=None, organization=None)
 
     def setup(self, worker: object) -> None:
-        """Called by Dask on every worker.
+        """Set the session and load the core; Dask calls it on every worker.
 
         Raises:
             CoreError: The worker's machine has no core, or one that does not load.
         """
-        lend(self.session)
-        loader.load(Settings.load().paths.core)
+        set_fallback_session(self.session)
+        loader.load()

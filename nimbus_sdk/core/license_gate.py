@@ -1,4 +1,4 @@
-"""The core's names as the SDK hands them out: within the license, models fetched when first wanted."""
+"""Wrap the core's public functions: check the license, report usage, download models when needed."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# What a name needs, any one of it: the service lists training, and not always calibration beside it.
-NEEDS = {
+# Any one of the features is enough: the service lists training, and not always calibration beside it.
+REQUIRED_FEATURES = {
     "train_model": ("training",),
     "calibrate_model": ("calibration", "training"),
     "init_streaming": ("streaming",),
@@ -36,37 +36,37 @@ NEEDS = {
 }
 LOWEST_TIER = "research"
 REPORTED = {"predict_batch": "batch", "finalize_trial": "streaming"}
-_lent: SessionRecord | None = None
-_told: set[str] = set()
+_fallback_session: SessionRecord | None = None
+_logged: set[str] = set()
 
 
-def from_core(name: str) -> object:
-    """A public name of the installed core, which is loaded at the first one.
+def get_core_object(name: str) -> object:
+    """Return a public object of the installed core, wrapped where the license or the usage is concerned.
 
     Raises:
         CoreNotInstalledError: There is no core; the message says what to run.
         CoreError: It cannot be loaded, or does not offer the name.
     """
-    offered = loader.offered(Settings.load().paths.core, name)
-    pickling.teach_pickle()
-    return pickling.under_public_name(_within_bounds(offered, name), name)
+    value = loader.get_object(name)
+    pickling.register_reducers()
+    return pickling.with_public_name(_wrap(value, name), name)
 
 
-def _within_bounds(offered: object, name: str) -> object:
-    if not callable(offered):
-        return offered
+def _wrap(value: object, name: str) -> object:
+    if not callable(value):
+        return value
     if name == "load_model":
-        return fetching(offered)
+        return with_download(value)
     if name in REPORTED:
-        offered = reported(offered, REPORTED[name])
-    return gated(offered, NEEDS[name]) if name in NEEDS else offered
+        value = with_usage_report(value, REPORTED[name])
+    return requires_feature(value, REQUIRED_FEATURES[name]) if name in REQUIRED_FEATURES else value
 
 
-def gated(function: Callable[..., R], features: tuple[str, ...]) -> Callable[..., R]:
-    """A function that the license must include; asked at every call, from memory, with no network."""
+def requires_feature(function: Callable[..., R], features: tuple[str, ...]) -> Callable[..., R]:
+    """Return a function that checks the license at every call, with no request."""
 
     @functools.wraps(function)
-    def within_the_license(*arguments: object, **named: object) -> R:
+    def checked(*arguments: object, **named: object) -> R:
         session = _session()
         if session.features_enabled.isdisjoint(features):
             raise FeatureNotLicensedError(
@@ -76,116 +76,120 @@ def gated(function: Callable[..., R], features: tuple[str, ...]) -> Callable[...
             )
         return function(*arguments, **named)
 
-    return within_the_license
+    return checked
 
 
-def lend(session: SessionRecord) -> None:
-    """Let gates that find no session on this machine go by one of another machine, which holds no key.
+def set_fallback_session(session: SessionRecord) -> None:
+    """Set the session that counts if this machine has none; it contains no key.
 
-    For workers of a cluster: the license is the person's, wherever the work is done.
+    For workers of a cluster: the license is that of the user, on whichever machine the work is done.
     """
-    global _lent
-    _lent = session
+    global _fallback_session
+    _fallback_session = session
 
 
 def _session() -> SessionRecord:
     try:
         return current_session()
     except SessionNotFoundError:
-        if _lent is None:
+        if _fallback_session is None:
             raise
-        return require_valid(_lent, datetime.now(UTC))
+        return require_valid(_fallback_session, datetime.now(UTC))
 
 
-def reported(function: Callable[..., R], inference_type: str) -> Callable[..., R]:
-    """An inference that is reported to the service, if the person has asked for that."""
+def with_usage_report(function: Callable[..., R], inference_type: str) -> Callable[..., R]:
+    """Return a function that reports each inference to the service, if the user has enabled that."""
 
     @functools.wraps(function)
-    def reported_when_wanted(*arguments: object, **named: object) -> R:
-        where = _reporter()
-        if where is None:
+    def reported(*arguments: object, **named: object) -> R:
+        reporter = _find_reporter()
+        if reporter is None:
             return function(*arguments, **named)
         started = time.perf_counter()
         try:
             result = function(*arguments, **named)
         except Exception as error:
-            # The class alone: a message may repeat what was decoded.
-            _report(where, inference_type, arguments, success=False, error_message=type(error).__name__[:128])
+            # Only the class: a message may contain decoded data.
+            _report(
+                reporter, inference_type, arguments, success=False, error_message=type(error).__name__[:128]
+            )
             raise
         milliseconds = round((time.perf_counter() - started) * 1000, 3)
-        _report(where, inference_type, arguments, success=True, duration_ms=milliseconds)
+        _report(reporter, inference_type, arguments, success=True, duration_ms=milliseconds)
         return result
 
-    return reported_when_wanted
+    return reported
 
 
-def _reporter() -> Reporter | None:
+def _find_reporter() -> Reporter | None:
     if os.environ.get("NIMBUS_SDK_USAGE", "0") in ("", "0"):
         return None
     try:
         from nimbus_sdk.account.usage.reporter import reporter
 
         return reporter()
-    except Exception as error:  # noqa: BLE001 - a setting that cannot be used is no reason to decode nothing
-        _tell_once(f"Usage is not reported: {error}")
+    except Exception as error:  # noqa: BLE001 - a bad setting must not stop the inference
+        _log_once(f"Usage is not reported: {error}")
         return None
 
 
-def _report(where: Reporter, inference_type: str, arguments: tuple[object, ...], **outcome: object) -> None:
+def _report(
+    reporter: Reporter, inference_type: str, arguments: tuple[object, ...], **outcome: object
+) -> None:
     try:
-        where.report(
+        reporter.report(
             {
                 "event_type": "inference" if outcome["success"] else "error",
                 "inference_type": inference_type,
-                "model_name": _name_of(arguments[0]) if arguments else None,
+                "model_name": _model_name(arguments[0]) if arguments else None,
                 **outcome,
             }
         )
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not cost the person the result
-        _tell_once(f"Usage was not reported ({type(error).__name__}).")
+    except Exception as error:  # noqa: BLE001 - a report that fails must not cost the result
+        _log_once(f"Usage was not reported ({type(error).__name__}).")
 
 
-def _tell_once(what: str) -> None:
+def _log_once(message: str) -> None:
     import logging
 
-    if what not in _told:
-        _told.add(what)
-        logging.getLogger("nimbus_sdk.usage").warning("%s", what)
+    if message not in _logged:
+        _logged.add(message)
+        logging.getLogger("nimbus_sdk.usage").warning("%s", message)
 
 
-def _name_of(model: object) -> str | None:
+def _model_name(model: object) -> str | None:
     name = getattr(getattr(model, "card", None), "name", None)
     return name[:128] if isinstance(name, str) and name else None
 
 
-def fetching(load_model: Callable[..., R]) -> Callable[..., R]:
-    """``load_model``, which fetches a model that the service offers when it is asked for the first time."""
+def with_download(load_model: Callable[..., R]) -> Callable[..., R]:
+    """Return ``load_model`` such that it downloads a model of the service that is not on this machine."""
 
     @functools.wraps(load_model)
-    def fetched_when_absent(kind: object, name_or_path: object, **named: object) -> R:
-        given = {"search": (Settings.load().paths.models,), **named}
+    def load_or_download(kind: object, name_or_path: object, **named: object) -> R:
+        options = {"search": (Settings.load().paths.models,), **named}
         try:
-            return load_model(kind, name_or_path, **given)
-        except FileNotFoundError as absent:
+            return load_model(kind, name_or_path, **options)
+        except FileNotFoundError as error:
             if not isinstance(name_or_path, str) or not name_or_path.replace("_", "").isalnum():
                 raise
-            _fetch(name_or_path, absent)
-        return load_model(kind, name_or_path, **given)
+            _download(name_or_path, error)
+        return load_model(kind, name_or_path, **options)
 
-    return fetched_when_absent
+    return load_or_download
 
 
-def _fetch(name: str, absent: FileNotFoundError) -> None:
+def _download(name: str, not_found: FileNotFoundError) -> None:
     from nimbus_sdk.core.model_download import download_model
 
     try:
         download_model(name)
     except ConfigurationError:
-        # Neither the core nor the service knows it: the core's own words say what there is.
-        raise absent from None
+        # Neither the core nor the service has it; the core's error lists the models that there are.
+        raise not_found from None
     except NimbusConnectionError as error:
         raise NimbusConnectionError(
-            f"The model {name} is not on this machine, and could not be fetched: {error.message}",
+            f"The model {name} is not on this machine and could not be downloaded: {error.message}",
             passing=False,
-            hint="Load it once with network; from then on it is kept for offline use.",
+            hint="Load it once with network; it is then stored for offline use.",
         ) from error

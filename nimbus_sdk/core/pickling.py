@@ -1,8 +1,9 @@
-"""Objects of the core on their way to another process: whoever unpickles them loads the core first.
+"""Pickle objects of the core so that another process loads the core before it unpickles them.
 
-The core lies on no search path, so that pickle, which keeps of a class its module and name, would look for
-it in vain in a fresh process: a worker of a cluster, of ``multiprocessing`` or of ``joblib``. Classes of the
-core are therefore pickled with a function of this module, and functions under their name in ``nimbus_sdk``.
+Pickle stores the module and the name of a class. A fresh process (a worker of a cluster, of
+``multiprocessing`` or of ``joblib``) would not find the module, since the core is on no search path. Objects
+of the core are therefore pickled with a function of this module, and functions under their name in
+``nimbus_sdk``.
 """
 
 from __future__ import annotations
@@ -12,79 +13,78 @@ import sys
 from importlib import import_module
 from types import FunctionType, ModuleType
 
-from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader
 
 _PROTOCOL = 4
-_taught: set[str] = set()
+_registered: set[str] = set()
 
 
-def teach_pickle() -> None:
-    """Teach pickle the classes of those modules of the core that were imported since the last call."""
-    core = loader.loaded()
+def register_reducers() -> None:
+    """Register how pickle reduces the classes of the core's modules imported since the last call."""
+    core = loader.loaded_core()
     if core is None:
         return
     for name, module in list(sys.modules.items()):
-        if name in _taught or name.partition(".")[0] not in core.top_level:
+        if name in _registered or name.partition(".")[0] not in core.top_level:
             continue
-        _taught.add(name)
-        for found in list(vars(module).values()) if isinstance(module, ModuleType) else ():
-            if isinstance(found, type) and found.__module__ == name:
-                # Pickle takes up to six parts, of which the type of this function knows three.
-                copyreg.pickle(found, _reduced)  # type: ignore[arg-type]
+        _registered.add(name)
+        for value in list(vars(module).values()) if isinstance(module, ModuleType) else ():
+            if isinstance(value, type) and value.__module__ == name:
+                # Pickle takes up to six parts; the type of this function has three.
+                copyreg.pickle(value, _reduce)  # type: ignore[arg-type]
 
 
-def under_public_name(found: object, name: str) -> object:
-    """Let pickle keep a function of the core as ``nimbus_sdk.name``, where any process finds it."""
-    if isinstance(found, FunctionType) and found.__qualname__ == name:
-        found.__module__ = "nimbus_sdk"
-    return found
+def with_public_name(value: object, name: str) -> object:
+    """Let pickle refer to a function of the core as ``nimbus_sdk.name``, which any process can import."""
+    if isinstance(value, FunctionType) and value.__qualname__ == name:
+        value.__module__ = "nimbus_sdk"
+    return value
 
 
-def revived(module: str, name: str, *arguments: object) -> object:
-    """An object of the core as pickle first makes it, without its state; for pickle alone.
+def reconstruct(module: str, name: str, *arguments: object) -> object:
+    """Create an object of the core without its state; for pickle only.
 
     Raises:
         CoreError: This machine has no core, or one that does not load.
     """
-    kind = _of_core(module, name)
+    kind = _import_object(module, name)
     if not isinstance(kind, type):
-        raise TypeError(f"{module}.{name} is no class")
-    made: object = kind.__new__(kind, *arguments)
-    return made
+        raise TypeError(f"{module}.{name} is not a class")
+    instance: object = kind.__new__(kind, *arguments)
+    return instance
 
 
-def called(module: str, name: str, *arguments: object) -> object:
-    """What a class or function of the core makes of these arguments; for pickle alone.
+def call(module: str, name: str, *arguments: object) -> object:
+    """Call a class or function of the core; for pickle only.
 
     Raises:
         CoreError: This machine has no core, or one that does not load.
     """
-    make = _of_core(module, name)
-    if not callable(make):
+    function = _import_object(module, name)
+    if not callable(function):
         raise TypeError(f"{module}.{name} cannot be called")
-    made: object = make(*arguments)
-    return made
+    result: object = function(*arguments)
+    return result
 
 
-def _of_core(module: str, name: str) -> object:
+def _import_object(module: str, name: str) -> object:
     if module not in sys.modules:
-        loader.load(Settings.load().paths.core)
-    found: object = import_module(module)
-    teach_pickle()
+        loader.load()
+    value: object = import_module(module)
+    register_reducers()
     for part in name.split("."):
-        found = getattr(found, part)
-    return found
+        value = getattr(value, part)
+    return value
 
 
-def _reduced(thing: object) -> str | tuple[object, ...]:
-    plain = thing.__reduce_ex__(_PROTOCOL)
-    if isinstance(plain, str):
-        return plain
-    make, given, *state = plain
-    if make is copyreg.__newobj__:  # type: ignore[attr-defined]
-        kind, *rest = given
-        return revived, (kind.__module__, kind.__qualname__, *rest), *state
-    if make.__module__.partition(".")[0] == type(thing).__module__.partition(".")[0]:
-        return called, (make.__module__, make.__qualname__, *given), *state
-    return plain
+def _reduce(value: object) -> str | tuple[object, ...]:
+    reduced = value.__reduce_ex__(_PROTOCOL)
+    if isinstance(reduced, str):
+        return reduced
+    function, arguments, *state = reduced
+    if function is copyreg.__newobj__:  # type: ignore[attr-defined]
+        kind, *rest = arguments
+        return reconstruct, (kind.__module__, kind.__qualname__, *rest), *state
+    if function.__module__.partition(".")[0] == type(value).__module__.partition(".")[0]:
+        return call, (function.__module__, function.__qualname__, *arguments), *state
+    return reduced

@@ -1,4 +1,4 @@
-"""What is installed: check it, take names from it, remove it."""
+"""Check what is installed, and remove it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from nimbus_sdk.account import renewal
 from nimbus_sdk.account.session import AuthSession, current_session
-from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader, manifest, switching, verify
 from nimbus_sdk.core.wheel.manifest import InstalledCore
@@ -20,13 +19,13 @@ from nimbus_sdk.transport.flow import Flow, run_blocking
 
 @dataclass(frozen=True, slots=True)
 class InstallationStatus:
-    """Whether the core can be used; true where it is installed, whole and loadable.
+    """Whether the core can be used; true if it is installed, undamaged and loads.
 
     Attributes:
-        installed: Whether a core is there at all.
+        installed: Whether there is a core at all.
         version: Its version, or None.
-        path: Where it lies, or None.
-        session: The session that counts now, or None.
+        path: Its folder, or None.
+        session: The valid session, or None.
         problems: Everything that is wrong, one line each.
     """
 
@@ -66,7 +65,7 @@ class InstallationStatus:
 
 
 def check_installation(*, profile: str | None = None) -> InstallationStatus:
-    """Look at what is installed: the pointer, every file's hash, and whether it loads. Needs no network.
+    """Check the pointer, the hash of every file, and whether the core loads; needs no network.
 
     Example:
         >>> from nimbus_sdk import check_installation
@@ -76,20 +75,20 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
     settings = Settings.load(profile=profile)
     paths = settings.paths
     try:
-        core = manifest.current(paths.core)
+        core = manifest.find_core(paths.core)
     except CoreError as error:
         return InstallationStatus(True, None, paths.core, _session(settings), (error.message,))
-    # The session comes with the core: whoever looks for it before may miss it while both are installed.
+    # Another process may be installing both: the session is there once the core is.
     session = _session(settings)
     if core is None:
         return InstallationStatus(False, None, None, session, ("The core is not installed.",))
-    return InstallationStatus(True, core.version, core.folder, session, _problems(paths, core))
+    return InstallationStatus(True, core.version, core.folder, session, _problems(core))
 
 
-def offered_by_core(names: Iterable[str]) -> frozenset[str]:
-    """Those of the names that the installed core has; none where there is no core that loads."""
+def available_names(names: Iterable[str]) -> frozenset[str]:
+    """Return those of the names that the installed core offers; none if no core loads."""
     try:
-        module = loader.load(Settings.load().paths.core)
+        module = loader.load()
     except NimbusError:
         return frozenset()
     return frozenset(name for name in names if hasattr(module, ALIASES.get(name, name)))
@@ -122,7 +121,7 @@ async def uninstall_core_async(*, profile: str | None = None) -> tuple[str, ...]
 
 
 def uninstall_flow(settings: Settings) -> Flow[tuple[str, ...]]:
-    """Remove every version, while nobody installs one."""
+    """Remove every version while no other process installs one."""
     paths = settings.paths
     lock = Lock(paths.lock)
     try:
@@ -139,12 +138,12 @@ def _session(settings: Settings) -> AuthSession | None:
         return None
 
 
-def _problems(paths: Paths, core: InstalledCore) -> tuple[str, ...]:
+def _problems(core: InstalledCore) -> tuple[str, ...]:
     faults = verify.check_installed(core.folder)
     if faults:
         return faults
     try:
-        loader.load(paths.core)
+        loader.load()
     except CoreError as error:
         return (error.message,)
     return ()

@@ -102,8 +102,8 @@ client.register_plugin(NimbusWorkers())
 print(client.submit(nimbus_sdk.train_model, "NimbusQDA", data).result())
 
 def lent():
-    from nimbus_sdk.core import license_gate as licensed
-    session = licensed._lent
+    from nimbus_sdk.core import license_gate
+    session = license_gate._fallback_session
     try:
         session.api_key
     except nimbus_sdk.NimbusError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.core.license_gate import NEEDS, gated
+from nimbus_sdk.core.license_gate import REQUIRED_FEATURES, requires_feature
 from nimbus_sdk.errors import FeatureNotLicensedError, SessionNotFoundError
 
 GATES = (
@@ -48,7 +48,7 @@ def test_the_gate_follows_another_process(sandbox, fresh):
     """A license that is upgraded, or taken away, counts at the next call, in the same process."""
     free, research = sandbox.new_key("free"), sandbox.new_key("research")
     nimbus_sdk.authenticate(free)
-    stream = gated(lambda: "streaming", NEEDS["init_streaming"])
+    stream = requires_feature(lambda: "streaming", REQUIRED_FEATURES["init_streaming"])
     with pytest.raises(FeatureNotLicensedError, match=r"'streaming'.*free license.*research and higher"):
         stream()
     fresh("import sys, nimbus_sdk; nimbus_sdk.authenticate(sys.stdin.readline())", stdin=research)

@@ -31,7 +31,7 @@ def test_one_model_is_told_by_its_name(sdk, key, monkeypatch):
     assert model.checksum.startswith("sha256:")
 
 
-def test_an_unknown_model_is_told_with_those_that_there_are(sdk, key, sandbox, monkeypatch):
+def test_an_unknown_model_is_reported_with_those_that_exist(sdk, key, sandbox, monkeypatch):
     """A typing error is seen at once."""
     monkeypatch.setenv("NIMBUS_API_KEY", key)
     with pytest.raises(errors.ConfigurationError, match="motor_imagery_5class") as caught:

@@ -140,15 +140,15 @@ def test_a_fresh_interpreter_of_multiprocessing_decodes(
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("travel.revived('nimbus_sdk_core.models.training', 'train_model')", "is no class"),
-        ("travel.called('nimbus_sdk_core', 'PROTOCOL_VERSION')", "cannot be called"),
+        ("pickling.reconstruct('nimbus_sdk_core.models.training', 'train_model')", "is not a class"),
+        ("pickling.call('nimbus_sdk_core', 'PROTOCOL_VERSION')", "cannot be called"),
     ],
 )
 def test_a_damaged_pickle_ends_in_an_error(
     installed: AuthSession, fresh: Fresh, code: str, words: str
 ) -> None:
     """What is no class is not made, and what is no function is not called."""
-    done = fresh(f"from nimbus_sdk.core import pickling as travel\n{code}\n", check=False)
+    done = fresh(f"from nimbus_sdk.core import pickling\n{code}\n", check=False)
     assert "TypeError" in done.stderr
     assert words in done.stderr
 
@@ -157,8 +157,8 @@ def test_before_a_core_is_loaded_there_is_nothing_to_teach(fresh: Fresh) -> None
     """Pickle is left alone."""
     fresh(
         "import copyreg\n"
-        "from nimbus_sdk.core import pickling as travel\n"
+        "from nimbus_sdk.core import pickling\n"
         "before = dict(copyreg.dispatch_table)\n"
-        "travel.teach_pickle()\n"
+        "pickling.register_reducers()\n"
         "assert copyreg.dispatch_table == before\n"
     )

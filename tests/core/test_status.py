@@ -39,14 +39,14 @@ def test_a_core_that_comes_while_one_looks_comes_with_its_session(sdk, key, monk
     """No look shows the core without the session that was installed with it."""
     from nimbus_sdk.core import status as module
 
-    real = module.manifest.current  # type: ignore[attr-defined]
+    real = module.manifest.find_core  # type: ignore[attr-defined]
 
     def look_as_the_install_ends(folder):
-        monkeypatch.setattr(module.manifest, "current", real)  # type: ignore[attr-defined]
+        monkeypatch.setattr(module.manifest, "find_core", real)  # type: ignore[attr-defined]
         nimbus_sdk.install_core(key)
         return real(folder)
 
-    monkeypatch.setattr(module.manifest, "current", look_as_the_install_ends)  # type: ignore[attr-defined]
+    monkeypatch.setattr(module.manifest, "find_core", look_as_the_install_ends)  # type: ignore[attr-defined]
     status = module.check_installation()
     assert status
     assert status.session is not None

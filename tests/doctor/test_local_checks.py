@@ -45,7 +45,7 @@ def test_a_changed_file_of_the_core_is_named(installed: str, examine: Examine, p
 
 @pytest.mark.parametrize("damage", ["a file is gone", "the pointer is no JSON", "the pointer leads nowhere"])
 def test_a_damaged_core_is_a_fault(installed: str, examine: Examine, paths: Paths, damage: str) -> None:
-    """Whatever is wrong with it, it is told and the doctor goes on."""
+    """Whatever is wrong with it is reported, and the other checks run."""
     if damage == "a file is gone":
         one_module(paths).unlink()
     elif damage == "the pointer is no JSON":
@@ -93,21 +93,21 @@ def test_an_edited_session_is_a_fault(installed: str, examine: Examine, paths: P
 
 
 def test_a_clock_that_was_set_back_is_a_fault_of_the_session(installed: str, examine: Examine, age) -> None:
-    """The two times are told."""
+    """Both times are in the message."""
     age(hours=-24)
     assert "clock says" in examine()["session"].cause
 
 
-def test_another_key_in_the_environment_is_told(installed: str, sandbox: Sandbox, examine: Examine) -> None:
+def test_another_key_in_the_environment_is_reported(installed: str, sandbox: Sandbox, examine: Examine) -> None:
     """A session that does not count because of a variable is the variable's doing."""
     seen = examine(NIMBUS_API_KEY=sandbox.new_key("research"))
     assert seen["session"].verdict == "fault"
     assert "NIMBUS_API_KEY" in seen["session"].cause
-    told = "from NIMBUS_API_KEY in the environment; not used, because this one comes first: file, saved "
-    assert told in seen["key"].cause
+    expected = "from NIMBUS_API_KEY in the environment; not used, because this one comes first: file, saved "
+    assert expected in seen["key"].cause
 
 
-def test_a_key_that_the_service_has_called_dead_is_told(
+def test_a_rejected_key_is_reported(
     installed: str, sandbox: Sandbox, examine: Examine
 ) -> None:
     """That it is there is no good news: when it was refused, and what to do."""
@@ -122,7 +122,7 @@ def test_a_key_that_the_service_has_called_dead_is_told(
     assert "hello@nimbusbci.com" in seen["key"].fix
 
 
-def test_a_note_of_a_refusal_that_was_edited_says_nothing(
+def test_an_edited_record_of_a_rejection_is_ignored(
     installed: str, sandbox: Sandbox, examine: Examine, paths: Paths
 ) -> None:
     """The doctor goes on to look."""
@@ -133,7 +133,7 @@ def test_a_note_of_a_refusal_that_was_edited_says_nothing(
     assert "rejected" not in examine()["key"].cause
 
 
-def test_the_age_of_a_session_is_told_in_words(installed: str, examine: Examine, age) -> None:
+def test_the_age_of_a_session_is_in_words(installed: str, examine: Examine, age) -> None:
     """Nobody reads 0.0 h."""
     age(hours=3)
     assert "confirmed 3 h" in examine()["session"].cause
@@ -141,7 +141,7 @@ def test_the_age_of_a_session_is_told_in_words(installed: str, examine: Examine,
     assert "confirmed 0 s ago" in examine()["session"].cause
 
 
-def test_a_malformed_key_is_told_by_its_place_and_length(sandbox: Sandbox, examine: Examine) -> None:
+def test_a_malformed_key_is_reported_by_its_place_and_length(sandbox: Sandbox, examine: Examine) -> None:
     """The variable and what is wrong with it; the text itself is not shown."""
     seen = examine(NIMBUS_API_KEY="nbci_live_1234")
     assert seen["key"].verdict == "warning"
@@ -159,7 +159,7 @@ def test_a_session_without_its_key_works_and_cannot_be_renewed(installed: str, e
     assert seen.diagnosis
 
 
-def test_a_keyring_that_rests_is_told_with_the_reason(installed: str, examine: Examine, paths: Paths) -> None:
+def test_a_paused_keyring_is_reported_with_the_reason(installed: str, examine: Examine, paths: Paths) -> None:
     """What it did, how long ago, and until when it is left alone."""
     keyring_breaker.trip(
         paths.keyring_breaker, reason="did not answer within 2.0 s", patience=2.0, now=time.time() - 120
@@ -171,7 +171,7 @@ def test_a_keyring_that_rests_is_told_with_the_reason(installed: str, examine: E
     assert seen.diagnosis
 
 
-def test_a_keyring_that_is_wanted_and_missing_is_told(installed: str, examine: Examine) -> None:
+def test_a_required_keyring_that_is_missing_is_reported(installed: str, examine: Examine) -> None:
     """With the setting that names it, a keyring that does not work is no secret."""
     seen = examine(
         NIMBUS_SDK_CREDENTIAL_STORE="keyring", PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring"
@@ -180,7 +180,7 @@ def test_a_keyring_that_is_wanted_and_missing_is_told(installed: str, examine: E
     assert "keyring" in seen["keyring"].cause
 
 
-def test_little_space_is_told_before_it_is_none(
+def test_little_space_is_reported_before_there_is_none(
     installed: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How much is left, and where."""
@@ -190,7 +190,7 @@ def test_little_space_is_told_before_it_is_none(
     assert "7 MiB free" in seen["folder data"].cause
 
 
-def test_a_disk_that_does_not_answer_is_told(
+def test_a_disk_that_does_not_answer_is_reported(
     installed: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stale network mount has a reason too."""
@@ -227,7 +227,7 @@ def test_a_file_that_is_a_link_is_a_fault(
     assert "is a link" in examine()["permissions"].cause
 
 
-def test_a_home_that_cannot_be_written_is_told(sandbox: Sandbox, own_world: Path) -> None:
+def test_a_home_that_cannot_be_written_is_reported(sandbox: Sandbox, own_world: Path) -> None:
     """A fault before the install, with the variable that leads elsewhere."""
     home = own_world / "nimbus"
     home.chmod(0o500)

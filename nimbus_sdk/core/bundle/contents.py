@@ -1,4 +1,4 @@
-"""What lies in a bundle: the core's wheel with its hash, the session, the key."""
+"""The content of a bundle: the core's wheel with its hash, the session and the key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Contents:
 
     Attributes:
         key: The key.
-        session: Its session, as the service confirmed it when the bundle was made.
+        session: Its session, from when the bundle was created.
         wheel_name: File name of the core's wheel.
         wheel: The wheel.
     """
@@ -33,7 +33,7 @@ class Contents:
         return sha256(self.wheel).hexdigest()
 
     def pack(self) -> bytes:
-        """All of it as bytes, which hold the key: for the vault alone."""
+        """Return everything as bytes, which contain the key: to be encrypted at once."""
         facts = {
             "key": self.key.reveal(),
             "session": self.session.to_dict(),
@@ -44,7 +44,7 @@ class Contents:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Contents:
-        """What :meth:`pack` gave.
+        """Read what :meth:`pack` returned.
 
         Raises:
             CoreIntegrityError: It is something else, or the wheel is not the one that was packed.
@@ -61,9 +61,9 @@ class Contents:
             expected = facts["wheel"]["sha256"]
         except (ValueError, KeyError, TypeError, RecursionError, NimbusError):
             contents = None
-        # Raised here and not in the handler, where frames and contexts would keep the key.
+        # Not raised in the handler, whose frames and contexts would contain the key.
         if contents is None:
-            raise CoreIntegrityError("The bundle opens, but holds something else than core, session and key.")
+            raise CoreIntegrityError("The bundle was decrypted, but does not contain core, session and key.")
         if contents.sha256 != expected:
-            raise CoreIntegrityError("The core in the bundle is not the one that was put into it.")
+            raise CoreIntegrityError("The core in the bundle is not the one that was packed.")
         return contents

@@ -1,9 +1,9 @@
-"""One file under a passphrase: scrypt (RFC 7914) makes the key, AES-256-GCM (NIST SP 800-38D) the seal.
+"""Encryption of a bundle: scrypt (RFC 7914) derives the key, AES-256-GCM (NIST SP 800-38D) encrypts.
 
-All of it is the `cryptography` library's. The header can be read without the passphrase and is covered by
-the seal as well, so that a change of a single bit anywhere is evident::
+Both are those of the `cryptography` library. The header can be read without the passphrase; it is
+authenticated as well, so that a change of a single bit anywhere is detected::
 
-    NIMBUS-BUNDLE  |  length of the header, 4 bytes, big-endian  |  header, JSON  |  sealed content
+    NIMBUS-BUNDLE  |  length of the header, 4 bytes, big-endian  |  header, JSON  |  encrypted content
 """
 
 from __future__ import annotations
@@ -25,48 +25,48 @@ MAGIC = b"NIMBUS-BUNDLE"
 FORMAT = 1
 SHORTEST_PASSPHRASE = 12
 LONGEST_HEADER = 64 * 1024
-# 2**15 blocks of 1 KiB, 32 MiB for each guess: what RFC 7914 and OWASP hold fit for a secret at rest.
+# 2**15 blocks of 1 KiB, 32 MiB for each guess: what RFC 7914 and OWASP recommend for a secret at rest.
 WORK, BLOCK, LANES = 2**15, 8, 3
-# The header is a stranger's until the seal was checked: 128 MiB and a few seconds are the most it can cost.
+# The header is untrusted until the content was decrypted: it can cost at most 128 MiB and a few seconds.
 _MOST_WORK, _MOST_LANES = 2**17, 4
 _SALT_BYTES, _NONCE_BYTES, _KEY_BYTES = 16, 12, 32
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
-    """A bundle as it lies on a disk: facts that anyone may read, and content that nobody may."""
+class EncryptedBundle:
+    """A bundle as it is on disk: a readable header and encrypted content."""
 
     header: Mapping[str, object]
     header_bytes: bytes
     content: bytes
 
 
-def require_sealable(passphrase: str) -> None:
-    """Make sure that :func:`seal` will do with a passphrase, before anything is spent on what it seals.
+def require_usable(passphrase: str) -> None:
+    """Make sure that :func:`encrypt` accepts a passphrase, before the content is fetched.
 
     Raises:
-        ConfigurationError: The passphrase is too short or no text, or the ``bundle`` extra is not installed.
+        ConfigurationError: The passphrase is too short or not text, or the ``bundle`` extra is not installed.
     """
     if len(_normal(passphrase)) < SHORTEST_PASSPHRASE:
         raise ConfigurationError(
             f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
-            hint="Whoever finds the file can try passphrases for ever: take several words.",
+            hint="Whoever has the file can try passphrases without limit: use several words.",
         )
     _require_library()
 
 
-def seal(facts: Mapping[str, object], content: bytes, passphrase: str) -> bytes:
-    """Encrypt content, and bind readable facts to it.
+def encrypt(facts: Mapping[str, object], content: bytes, passphrase: str) -> bytes:
+    """Encrypt content, and authenticate readable facts with it.
 
     Args:
-        facts: Readable without the passphrase, and safe from change.
-        content: Readable with the passphrase alone.
+        facts: Readable without the passphrase.
+        content: Readable with the passphrase only.
         passphrase: At least 12 characters.
 
     Raises:
-        ConfigurationError: As for :func:`require_sealable`.
+        ConfigurationError: As for :func:`require_usable`.
     """
-    require_sealable(passphrase)
+    require_usable(passphrase)
     salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
     header = {
         "format": FORMAT,
@@ -80,59 +80,59 @@ def seal(facts: Mapping[str, object], content: bytes, passphrase: str) -> bytes:
     return MAGIC + length + header_bytes + cipher.encrypt(nonce, content, header_bytes)
 
 
-def inspect(data: bytes) -> Sealed:
-    """Read the header of a bundle, whose facts count only once :func:`unseal` has succeeded.
+def read_header(data: bytes) -> EncryptedBundle:
+    """Read the header of a bundle, which is not to be trusted before :func:`decrypt` has succeeded.
 
     Raises:
-        CoreIntegrityError: It is no bundle, or was damaged.
+        CoreIntegrityError: It is not a bundle, or was damaged.
     """
     start = len(MAGIC) + 4
     length = int.from_bytes(data[len(MAGIC) : start], "big")
     if not data.startswith(MAGIC) or not 0 < length <= LONGEST_HEADER or len(data) < start + length:
-        raise damaged("it does not begin as a bundle does")
+        raise damaged("it does not start like a bundle")
     header_bytes = data[start : start + length]
     try:
         header = json.loads(header_bytes)
     except (ValueError, RecursionError):
         raise damaged("its header cannot be read") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise damaged("it is of another format")
-    return Sealed(header, header_bytes, data[start + length :])
+        raise damaged("its format is not known")
+    return EncryptedBundle(header, header_bytes, data[start + length :])
 
 
-def unseal(sealed: Sealed, passphrase: str) -> bytes:
+def decrypt(bundle: EncryptedBundle, passphrase: str) -> bytes:
     """Decrypt the content.
 
     Raises:
-        CoreIntegrityError: The passphrase is another, or one bit of the file was changed.
-        ConfigurationError: The passphrase is no text, or the ``bundle`` extra is not installed.
+        CoreIntegrityError: The passphrase is wrong, or the file was changed.
+        ConfigurationError: The passphrase is not text, or the ``bundle`` extra is not installed.
     """
     try:
-        costs = sealed.header["scrypt"]
-        work, block, lanes = (_whole(costs[name]) for name in ("n", "r", "p"))  # type: ignore[index]
-        salt, nonce = bytes.fromhex(costs["salt"]), bytes.fromhex(str(sealed.header["nonce"]))  # type: ignore[index]
+        costs = bundle.header["scrypt"]
+        work, block, lanes = (_integer(costs[name]) for name in ("n", "r", "p"))  # type: ignore[index]
+        salt, nonce = bytes.fromhex(costs["salt"]), bytes.fromhex(str(bundle.header["nonce"]))  # type: ignore[index]
     except (KeyError, TypeError, ValueError):
         raise damaged("its header is incomplete") from None
     cheap = 2**14 <= work <= _MOST_WORK and block == BLOCK and 1 <= lanes <= _MOST_LANES
     if not cheap or work & (work - 1):
-        raise damaged("its header asks for unheard-of costs")
+        raise damaged("its header demands unusual scrypt costs")
     if len(nonce) != _NONCE_BYTES:
         raise damaged("its header is incomplete")
     cipher = _cipher(passphrase, salt, work, block, lanes)
     from cryptography.exceptions import InvalidTag
 
     try:
-        return cipher.decrypt(nonce, sealed.content, sealed.header_bytes)
+        return cipher.decrypt(nonce, bundle.content, bundle.header_bytes)
     except InvalidTag:
         raise CoreIntegrityError(
-            "The bundle does not open: the passphrase is another one, or the file was changed.",
-            hint="Type the passphrase again; if it is right, copy the file once more or make a new bundle.",
+            "The bundle cannot be decrypted: the passphrase is wrong, or the file was changed.",
+            hint="Type the passphrase again; if it is right, copy the file again or create a new bundle.",
         ) from None
 
 
-def _whole(number: object) -> int:
+def _integer(number: object) -> int:
     if type(number) is not int:
-        raise TypeError("a cost is no whole number")
+        raise TypeError("a cost is not an integer")
     return number
 
 
@@ -146,13 +146,14 @@ def _cipher(passphrase: str, salt: bytes, work: int, block: int, lanes: int) -> 
 
 
 def _normal(passphrase: object) -> str:
-    """The passphrase as it is the same from every keyboard and editor (Unicode's NFC)."""
+    """Return the passphrase in Unicode's form NFC, which is the same from every keyboard and editor."""
     if not isinstance(passphrase, str):
-        raise ConfigurationError("The passphrase is no text (str).", hint="Decode it first.")
-    # Looked for and not tried out: the error of a failed encoding carries the text.
+        raise ConfigurationError("The passphrase is not text (str).", hint="Decode it first.")
+    # Not found out by encoding it: the error of a failed encoding contains the text.
     if any("\ud800" <= letter <= "\udfff" for letter in passphrase):
         raise ConfigurationError(
-            "The passphrase holds bytes that are no text.", hint="Save its file as UTF-8, or type it again."
+            "The passphrase contains bytes that are not text.",
+            hint="Save its file as UTF-8, or type it again.",
         )
     return unicodedata.normalize("NFC", passphrase)
 
@@ -169,7 +170,7 @@ def _require_library() -> None:
 
 
 def damaged(reason: str) -> CoreIntegrityError:
-    """The error over a file that is no whole bundle."""
+    """Return the error for a file that is not a complete bundle."""
     return CoreIntegrityError(
-        f"This is not a whole bundle: {reason}.", hint="Copy the file once more, or make a new bundle."
+        f"This is not a complete bundle: {reason}.", hint="Copy the file again, or create a new bundle."
     )

@@ -1,12 +1,11 @@
-"""Make the installed core importable in this process, and give its public names. On the fast path.
+"""Import the installed core in this process, and look up its public names. On the fast path.
 
-One finder in front of ``sys.meta_path`` answers for the core's own top-level names and for nothing else.
-``sys.path`` stays as it is, so nothing of the core's folder can shadow another module, and no file named
-like the core, be it beside a script, in the working directory or on PYTHONPATH, can stand in for it.
+One finder in front of ``sys.meta_path`` finds the core's own top-level names and nothing else. ``sys.path``
+is not changed, so nothing in the core's folder can shadow another module, and no file of the core's name is
+imported instead of it, be it beside a script, in the working directory or on PYTHONPATH.
 
-A process keeps the core it has loaded: switching to another version counts from the next process on. The
-core takes further modules from its folder while it works, so each load leaves a note, once a day, that the
-installation is used.
+A process keeps the core that it has loaded: a switch to another version takes effect in the next process.
+Since the core imports further modules while it works, loading it notes, once a day, that its folder is used.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
 from types import ModuleType
 
-from nimbus_sdk.core.wheel.manifest import InstalledCore, current, faults
+from nimbus_sdk.core.wheel.manifest import InstalledCore, missing_files, require_core
 from nimbus_sdk.core.wheel.protocol import ALIASES, DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import missing_requirements, pip_command, require_interpreter
 from nimbus_sdk.errors import (
@@ -27,80 +26,79 @@ from nimbus_sdk.errors import (
     CoreIncompatibleError,
     CoreInstallError,
     CoreIntegrityError,
-    CoreNotInstalledError,
 )
 from nimbus_sdk.storage import fs
 
 NOTE_USE_EVERY_SECONDS = 86_400.0
-_START_AGAIN = "Start the program again: it then loads the core that is in use now."
+_RESTART = "Restart the program: it then loads the core that is in use now."
 _lock = RLock()
 _loaded: tuple[InstalledCore, ModuleType] | None = None
 
 
-def load(core_folder: str) -> ModuleType:
-    """The core's module, imported at the first call; later calls give the same one.
+def load(core_folder: str | None = None) -> ModuleType:
+    """Import the core's module at the first call; later calls return the same one.
 
     Args:
-        core_folder: The folder of all versions.
+        core_folder: The folder of all versions; that of the settings if omitted.
 
     Raises:
         CoreNotInstalledError: There is none.
-        CoreIntegrityError: Files are missing or of another size than what was installed.
+        CoreIntegrityError: Files are missing or of another size than when they were installed.
         CoreIncompatibleError: It does not fit this interpreter, or a requirement is missing.
         CoreInstallError: It does not load.
-        CoreError: Another module goes by the core's name in this process.
+        CoreError: Another module of the core's name was imported in this process.
     """
-    return _in_process(core_folder)[1]
+    return _load_once(core_folder)[1]
 
 
-def spec(core_folder: str) -> ModuleSpec | None:
-    """Where Python's own import finds the core, for a program that imports it by its name.
+def find_spec(core_folder: str | None = None) -> ModuleSpec | None:
+    """Return the import spec of the core, for a program that imports it by its name.
 
     Args:
-        core_folder: The folder of all versions.
+        core_folder: As for :func:`load`.
 
     Raises:
-        CoreError: What :func:`load` raises, but for a core that does not load.
+        CoreError: As :func:`load`, except for a core that does not load.
     """
     with _lock:
-        finder = _CoreFinder(_importable(core_folder))
+        finder = _CoreFinder(_loadable(core_folder))
         sys.meta_path.insert(0, finder)
         return finder.find_spec(DISTRIBUTION)
 
 
-def loaded() -> InstalledCore | None:
-    """What this process has loaded, which may differ from what is in use by now; None before."""
+def loaded_core() -> InstalledCore | None:
+    """Return the core that this process has loaded, or None; it may no longer be the one in use."""
     return None if _loaded is None else _loaded[0]
 
 
-def offered(core_folder: str, name: str) -> object:
-    """A public object of the core, by its name or an older one for it.
+def get_object(name: str, core_folder: str | None = None) -> object:
+    """Return a public object of the core.
 
     Args:
-        core_folder: The folder of all versions.
         name: Such as ``load_model``, or ``RxLDAModel`` for ``NimbusLDA``.
+        core_folder: As for :func:`load`.
 
     Raises:
         CoreIncompatibleError: This version of the core does not offer it, or a requirement is missing.
-        CoreError: The core that was loaded is no longer there, or what :func:`load` raises.
+        CoreError: The core that was loaded was removed, or what :func:`load` raises.
     """
-    core, module = _in_process(core_folder)
+    core, module = _load_once(core_folder)
     try:
-        found: object = getattr(module, ALIASES.get(name, name))
+        value: object = getattr(module, ALIASES.get(name, name))
     except ImportError as error:
-        # A core may leave its modules until they are asked for.
-        raise _unobtainable(core, name, error) from error
+        # A core may import its modules only when they are needed.
+        raise _import_error(core, name, error) from error
     except AttributeError:
         version = getattr(module, "__version__", "unknown")
         raise CoreIncompatibleError(
             f"Version {version} of the core does not offer {name}.",
-            hint="`nimbus-sdk install --force` brings the latest version.",
+            hint="`nimbus-sdk install --force` installs the latest version.",
         ) from None
-    return found
+    return value
 
 
 class _CoreFinder:
-    """Answers for the top-level names of one installation of the core."""
+    """Finds the top-level modules of one installation of the core."""
 
     def __init__(self, core: InstalledCore) -> None:
         self._core = core
@@ -110,40 +108,34 @@ class _CoreFinder:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The core's module; a name that is the core's is never looked for elsewhere."""
+        """Return the spec of a module of the core; such a name is never searched for elsewhere."""
         if name not in self._names:
             if name.partition(".")[0] in self._names and not os.path.isdir(self._library[0]):
-                raise ModuleNotFoundError(f"{_removed(self._core)}. {_START_AGAIN}", name=name)
+                raise ModuleNotFoundError(f"{_removed(self._core)}. {_RESTART}", name=name)
             return None
         spec = PathFinder.find_spec(name, self._library)
         if spec is None:
-            raise ModuleNotFoundError(f"the core has lost {name}", name=name)
+            raise ModuleNotFoundError(f"{name} is missing from the core", name=name)
         return spec
 
 
-def _in_process(core_folder: str) -> tuple[InstalledCore, ModuleType]:
+def _load_once(core_folder: str | None) -> tuple[InstalledCore, ModuleType]:
     global _loaded
     with _lock:
         if _loaded is None:
-            core = _importable(core_folder)
-            _loaded = (core, _imported(core))
+            core = _loadable(core_folder)
+            _loaded = (core, _import(core))
             fs.note_use(core.folder, NOTE_USE_EVERY_SECONDS)
         return _loaded
 
 
-def _importable(core_folder: str) -> InstalledCore:
-    core = current(core_folder)
-    if core is None:
-        raise CoreNotInstalledError("The core is not installed on this machine.")
-    _check(core)
-    return core
-
-
-def _check(core: InstalledCore) -> None:
+def _loadable(core_folder: str | None) -> InstalledCore:
+    """Return the installed core, once it was found to fit this interpreter and to be whole."""
+    core = require_core(core_folder)
     require_interpreter(core.tag, core.interpreter, core.requires_python)
-    found = faults(core)
-    if found:
-        raise CoreIntegrityError(f"Core {core.version} in {core.folder} was damaged.", issues=found)
+    missing = missing_files(core)
+    if missing:
+        raise CoreIntegrityError(f"Core {core.version} in {core.folder} is damaged.", issues=missing)
     for name in core.top_level:
         if name in sys.modules:
             origin = getattr(sys.modules[name], "__file__", None) or "an unknown place"
@@ -153,9 +145,10 @@ def _check(core: InstalledCore) -> None:
                 f"Another module named {name} was imported before the core, from {origin}.",
                 hint="Rename that file, or import nimbus_sdk first and take names of the core from there.",
             )
+    return core
 
 
-def _imported(core: InstalledCore) -> ModuleType:
+def _import(core: InstalledCore) -> ModuleType:
     before = set(sys.modules)
     finder = _CoreFinder(core)
     sys.meta_path.insert(0, finder)
@@ -172,14 +165,14 @@ def _imported(core: InstalledCore) -> ModuleType:
         raise
 
 
-def _unobtainable(core: InstalledCore, name: str, error: ImportError) -> CoreError:
+def _import_error(core: InstalledCore, name: str, error: ImportError) -> CoreError:
     if os.path.isdir(core.library):
         return _unloadable(core, error)
-    return CoreError(f"{name} cannot be had: {_removed(core)}.", hint=_START_AGAIN)
+    return CoreError(f"{name} cannot be imported: {_removed(core)}.", hint=_RESTART)
 
 
 def _removed(core: InstalledCore) -> str:
-    return f"core {core.version}, which this program has loaded, was removed since"
+    return f"core {core.version}, which this program has loaded, has been removed"
 
 
 def _unloadable(core: InstalledCore, error: Exception) -> CoreError:

@@ -1,14 +1,14 @@
-"""What is installed: the pointer to the version in use, and the manifest of each. On the fast path.
+"""Find the installed core and read its manifest. On the fast path.
 
 ::
 
     core/current.json                 {"version", "folder", "install_id", "previous"}
     core/<version>/<install id>/      one installation, never changed once it is there
         manifest.json                 facts, and every file with its SHA-256 and size
-        lib/                          what the wheel held
+        lib/                          the files of the wheel
 
-A reader follows the pointer and then sees one installation, whole: nothing is ever written into one, and
-the one before the current stays until a further one is switched to.
+A reader that follows the pointer sees one whole installation: nothing is ever written into one, and the
+previous one stays until another is switched to.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from nimbus_sdk.errors import CoreIntegrityError
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.errors import CoreIntegrityError, CoreNotInstalledError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.pointer import (
     damaged_file,
@@ -38,7 +39,7 @@ class InstalledCore:
     """One installation of the core.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         version: Version of the core.
         install_id: Tells installations of one version apart.
         tag: Python, ABI and platform of its wheel.
@@ -69,22 +70,37 @@ class InstalledCore:
         return os.path.join(self.folder, LIBRARY)
 
 
-def current(core_folder: str) -> InstalledCore | None:
-    """The installation in use, or None where there is none.
+def find_core(core_folder: str | None = None) -> InstalledCore | None:
+    """Return the installation in use, or None if no core is installed.
 
     Args:
-        core_folder: The folder of all versions.
+        core_folder: The folder of all versions; that of the settings if omitted.
 
     Raises:
         CoreIntegrityError: Pointer or manifest are damaged.
         CoreInstallError: They cannot be read.
     """
-    pointer = read_pointer(core_folder)
-    return None if pointer is None else read_manifest(installation_folder(core_folder, pointer))
+    folder = core_folder or Settings.load().paths.core
+    pointer = read_pointer(folder)
+    return None if pointer is None else read_manifest(installation_folder(folder, pointer))
+
+
+def require_core(core_folder: str | None = None) -> InstalledCore:
+    """Return the installation in use, as :func:`find_core`.
+
+    Raises:
+        CoreNotInstalledError: No core is installed.
+        CoreIntegrityError: Pointer or manifest are damaged.
+        CoreInstallError: They cannot be read.
+    """
+    core = find_core(core_folder)
+    if core is None:
+        raise CoreNotInstalledError("The core is not installed on this machine.")
+    return core
 
 
 def read_manifest(folder: str) -> InstalledCore:
-    """What one installation says of itself.
+    """Read the manifest of one installation.
 
     Raises:
         CoreIntegrityError: The manifest is missing or damaged.
@@ -115,8 +131,8 @@ def read_manifest(folder: str) -> InstalledCore:
     )
 
 
-def faults(core: InstalledCore) -> tuple[str, ...]:
-    """Files that are missing or of another length: what can be seen without reading them."""
+def missing_files(core: InstalledCore) -> tuple[str, ...]:
+    """Return the files that are missing or of another size, one line each; none of them is read."""
     library = core.library
     return tuple(
         f"{name}: is missing or of another size"
@@ -132,10 +148,10 @@ def _texts(fields: dict[str, object], name: str, path: str) -> tuple[str, ...]:
     return tuple(cast("list[str]", values))
 
 
-def _hash_and_size(told: object, path: str) -> tuple[str, int]:
-    if not isinstance(told, list) or len(told) != 2:
+def _hash_and_size(entry: object, path: str) -> tuple[str, int]:
+    if not isinstance(entry, list) or len(entry) != 2:
         raise damaged_file(path)
-    sha256, size = told
+    sha256, size = entry
     if not isinstance(sha256, str) or not isinstance(size, int):
         raise damaged_file(path)
     return sha256, size

@@ -354,7 +354,7 @@ def test_nobody_is_told_to_unlock_a_keyring(sandbox, fresh, own_world):
         "        time.sleep(600)\n"
         "    set_password = delete_password = get_password\n"
     )
-    card = Path(Settings.load().paths.key_card)
+    card = Path(Settings.load().paths.key_metadata)
     card.write_text(card.read_text().replace('"file"', '"keyring"'))
     environ = {
         "PYTHON_KEYRING_BACKEND": "hung.Keyring",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.core.wheel import switching, unpack, verify
-from nimbus_sdk.core.wheel.manifest import current
+from nimbus_sdk.core.wheel.manifest import find_core
 from nimbus_sdk.errors import CoreInstallError
 from tests.support.wheels import fresh_python, installed, make_wheel, sha256
 
@@ -18,7 +18,7 @@ CALLS = ("open", "write", "fsync", "replace", "mkdir")
 KILL_EVERYWHERE = """
 import os, signal, sys
 from nimbus_sdk.core.wheel import unpack, verify, switching as versions
-from nimbus_sdk.core.wheel.manifest import current
+from nimbus_sdk.core.wheel.manifest import find_core
 
 wheel, name, digest, core_folder, calls = sys.argv[1:]
 facts = verify.check_wheel(wheel, name)
@@ -43,12 +43,12 @@ def killed_at(place):
 
 place = 1
 while killed_at(place):
-    core = current(core_folder)
+    core = find_core(core_folder)
     faults = verify.check_installed(core.folder)
     print(place, core.version, *faults)
     versions.rollback(core_folder) if core.version != "1.0.0" else None
     place += 1
-core = current(core_folder)
+core = find_core(core_folder)
 print("end", core.version, *verify.check_installed(core.folder))
 """
 
@@ -82,7 +82,7 @@ def test_a_process_killed_at_any_step_leaves_the_old_core_or_the_new(tmp_path):
         os.utime(path, (0, 0))
     switching.prune(str(core_folder))
     assert not list(core_folder.glob("*/*.staging"))
-    assert current(str(core_folder)).version == "1.1.0"
+    assert find_core(str(core_folder)).version == "1.1.0"
 
 
 def test_a_child_killed_by_the_test_was_killed(tmp_path):
@@ -121,7 +121,7 @@ def test_every_refusal_by_the_disk_leaves_the_old_core_or_the_new(tmp_path, monk
                 switching.switch(str(core_folder), core)
             except CoreInstallError as caught:
                 error = caught
-        used = current(str(core_folder))
+        used = find_core(str(core_folder))
         assert verify.check_installed(used.folder) == ()
         assert used.version == ("1.1.0" if error is None else "1.0.0")
         assert not list(core_folder.glob("**/*.staging"))
@@ -150,18 +150,18 @@ def test_a_refusal_while_uninstalling_is_told(tmp_path, monkeypatch):
         patched.setattr(os, "unlink", refuse)
         with pytest.raises(CoreInstallError, match="Read-only file system"):
             switching.uninstall(str(core_folder))
-    assert verify.check_installed(current(str(core_folder)).folder) == ()
+    assert verify.check_installed(find_core(str(core_folder)).folder) == ()
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", refuse)
         with pytest.raises(CoreInstallError, match="Read-only file system"):
             switching.uninstall(str(core_folder))
-    assert current(str(core_folder)) is None
+    assert find_core(str(core_folder)) is None
 
 
 def test_a_refusal_while_discarding_is_told(tmp_path, monkeypatch):
     """A core that cannot be removed is named."""
     core_folder, _, _ = prepared(tmp_path)
-    core = current(str(core_folder))
+    core = find_core(str(core_folder))
     monkeypatch.setattr(os, "rmdir", lambda *_, **__: (_ for _ in ()).throw(OSError(errno.EBUSY, "busy")))
     with pytest.raises(CoreInstallError, match="busy"):
         unpack.discard(core)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.core.wheel import switching
-from nimbus_sdk.core.wheel.manifest import current, faults
+from nimbus_sdk.core.wheel.manifest import find_core, missing_files
 from nimbus_sdk.errors import (
     CoreIncompatibleError,
     CoreInstallError,
@@ -30,7 +30,7 @@ def core_folder(tmp_path):
 
 def version_in_use(core_folder: Path) -> str | None:
     """What a fresh process would load."""
-    core = current(str(core_folder))
+    core = find_core(str(core_folder))
     return None if core is None else core.version
 
 
@@ -52,7 +52,7 @@ def age_all(core_folder: Path, seconds: float = 15 * DAY) -> None:
 
 def test_nothing_is_in_use_at_first(core_folder):
     """An empty folder, or none, holds no core, and asking makes none."""
-    assert current(str(core_folder)) is None
+    assert find_core(str(core_folder)) is None
     assert switching.installed_versions(str(core_folder)) == ()
     assert not core_folder.exists()
 
@@ -61,7 +61,7 @@ def test_a_switch_is_remembered(core_folder):
     """The pointer names the version in use and the one before it, by folders relative to the whole."""
     first = installed(core_folder, "1.0.0")
     second = installed(core_folder, "1.1.0")
-    assert current(str(core_folder)) == second
+    assert find_core(str(core_folder)) == second
     assert read_pointer(str(core_folder)) == Pointer(
         "1.1.0",
         f"1.1.0/{second.install_id}",
@@ -93,7 +93,7 @@ def test_the_whole_folder_may_be_moved(core_folder, tmp_path):
     """Nothing in it is bound to its place."""
     installed(core_folder)
     shutil.move(core_folder, tmp_path / "moved")
-    assert faults(current(str(tmp_path / "moved"))) == ()
+    assert missing_files(find_core(str(tmp_path / "moved"))) == ()
 
 
 def test_rollback_goes_back_and_forth(core_folder):
@@ -130,7 +130,7 @@ def test_use_switches_to_an_installed_version(core_folder):
     assert used.install_id == max(
         core.install_id for core in switching.installed_versions(str(core_folder)) if core.version == "1.0.0"
     )
-    assert current(str(core_folder)) == used
+    assert find_core(str(core_folder)) == used
 
 
 def test_use_of_what_is_not_there_is_told(core_folder):
@@ -189,7 +189,7 @@ def test_uninstalling_everything(core_folder):
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.1.0")
     assert switching.uninstall(str(core_folder)) == ("1.0.0", "1.1.0")
-    assert current(str(core_folder)) is None
+    assert find_core(str(core_folder)) is None
     assert os.listdir(core_folder) == []
     assert switching.uninstall(str(core_folder)) == ()
 
@@ -202,7 +202,7 @@ def test_uninstalling_the_version_in_use_brings_back_the_one_before(core_folder)
     assert version_in_use(core_folder) == "1.0.0"
     assert read_pointer(str(core_folder)).previous is None
     assert switching.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
-    assert current(str(core_folder)) is None
+    assert find_core(str(core_folder)) is None
 
 
 def test_uninstalling_another_version_leaves_the_one_in_use(core_folder):
@@ -223,7 +223,7 @@ def test_uninstalling_with_two_installations_of_the_version_in_use(core_folder):
     installed(core_folder, "1.0.0")
     installed(core_folder, "1.0.0")
     assert switching.uninstall(str(core_folder), "1.0.0") == ("1.0.0",)
-    assert current(str(core_folder)) is None
+    assert find_core(str(core_folder)) is None
 
 
 def test_uninstalling_what_is_not_there_is_told(core_folder):
@@ -239,12 +239,12 @@ def test_a_damaged_pointer_is_told_and_replaced(core_folder):
     for content in (b"", b"{", b"[]", b"null", b'{"format": 2}', b'{"format": 1}', b"[" * 10_000, b"\xff"):
         pointer.write_bytes(content)
         with pytest.raises(CoreIntegrityError, match="damaged"):
-            current(str(core_folder))
+            find_core(str(core_folder))
     with pytest.raises(CoreIntegrityError):
         switching.prune(str(core_folder))
-    assert faults(core) == ()
+    assert missing_files(core) == ()
     switching.switch(str(core_folder), core)
-    assert current(str(core_folder)) == core
+    assert find_core(str(core_folder)) == core
     pointer.write_bytes(b"{")
     assert switching.uninstall(str(core_folder)) == ("1.0.0",)
     assert not pointer.exists()
@@ -273,7 +273,7 @@ def test_a_pointer_leads_nowhere_else(core_folder, change):
             fields["folder"] = f"{fields['version']}/{fields['install_id']}"
     path.write_text(json.dumps(fields))
     with pytest.raises(CoreIntegrityError):
-        current(str(core_folder))
+        find_core(str(core_folder))
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_a_damaged_manifest_is_told(core_folder, change):
     path = Path(core.folder, "manifest.json")
     path.write_text(json.dumps({**json.loads(path.read_bytes()), **change}))
     with pytest.raises(CoreIntegrityError, match="damaged"):
-        current(str(core_folder))
+        find_core(str(core_folder))
 
 
 def test_an_installation_without_a_version_is_left_out(core_folder):
@@ -325,12 +325,12 @@ def test_a_pipe_in_place_of_a_file_holds_nobody_up(core_folder):
         path.unlink()
         os.mkfifo(path)
         with pytest.raises(CoreIntegrityError, match="is damaged"):
-            current(str(core_folder))
+            find_core(str(core_folder))
         if path.name == "manifest.json":
             path.unlink()
             path.write_bytes(content)
     switching.switch(str(core_folder), core)
-    assert current(str(core_folder)) == core
+    assert find_core(str(core_folder)) == core
 
 
 def test_a_manifest_without_end_is_not_read(core_folder):
@@ -338,7 +338,7 @@ def test_a_manifest_without_end_is_not_read(core_folder):
     core = installed(core_folder)
     os.truncate(Path(core.folder, "manifest.json"), 65 * 2**20)
     with pytest.raises(CoreIntegrityError, match="is damaged"):
-        current(str(core_folder))
+        find_core(str(core_folder))
 
 
 def test_a_pointer_to_nothing_is_told(core_folder):
@@ -346,14 +346,14 @@ def test_a_pointer_to_nothing_is_told(core_folder):
     core = installed(core_folder)
     shutil.rmtree(core.folder)
     with pytest.raises(CoreIntegrityError, match="manifest"):
-        current(str(core_folder))
+        find_core(str(core_folder))
 
 
 def test_a_pointer_that_cannot_be_read_is_told(core_folder):
     """A refusal by the disk is told as such."""
     Path(pointer_path(str(core_folder))).mkdir(parents=True)
     with pytest.raises(CoreInstallError, match="directory"):
-        current(str(core_folder))
+        find_core(str(core_folder))
 
 
 def test_pruning_keeps_what_is_in_use_and_what_was(core_folder):
@@ -381,7 +381,7 @@ def test_pruning_leaves_what_a_running_program_may_have_loaded(core_folder):
     (core_folder / "1.3.0" / "killed.staging").mkdir(parents=True)
     age_all(core_folder, 13 * DAY)
     switching.prune(str(core_folder))
-    assert faults(first) == ()
+    assert missing_files(first) == ()
     assert not (core_folder / "1.3.0" / "killed.staging").exists()
 
 
@@ -392,7 +392,7 @@ def test_pruning_leaves_what_is_young(core_folder):
     (core_folder / "1.3.0" / "busy.staging").mkdir(parents=True)
     (core_folder / "current.json.1-a.tmp").write_bytes(b"")
     switching.prune(str(core_folder))
-    assert faults(other) == ()
+    assert missing_files(other) == ()
     assert (core_folder / "1.3.0" / "busy.staging").is_dir()
     assert (core_folder / "current.json.1-a.tmp").exists()
 
@@ -441,4 +441,4 @@ def test_a_wheel_with_other_content_is_another_installation(core_folder):
     first = installed(core_folder)
     second = installed(core_folder, files=core_files(source="from nimbus_sdk_core.more import *\n"))
     assert first.files != second.files
-    assert current(str(core_folder)).install_id == second.install_id
+    assert find_core(str(core_folder)).install_id == second.install_id

@@ -22,10 +22,10 @@ from tests.support.wheels import fresh_python
 
 USE = """
 import json, sys
-from nimbus_sdk.core.wheel import loader as load
-offered = lambda name: load.offered(sys.argv[1], name)
-model = offered("load_model")(offered("RxLDAModel"), "motor_imagery_4class_v1")
-print(json.dumps([offered("__version__"), type(model).__name__]))
+from nimbus_sdk.core.wheel import loader
+get = lambda name: loader.get_object(name, sys.argv[1])
+model = get("load_model")(get("RxLDAModel"), "motor_imagery_4class_v1")
+print(json.dumps([get("__version__"), type(model).__name__]))
 """
 
 

@@ -32,7 +32,7 @@ _ROOT = Path(__file__).parents[3]
 _SESSION_CODE = "import nimbus_sdk\nassert nimbus_sdk.current_session().license_type == 'research'"
 _AGAIN_CODE = """
 import time, nimbus_sdk
-from nimbus_sdk.core.license_gate import NEEDS, gated
+from nimbus_sdk.core.license_gate import REQUIRED_FEATURES, requires_feature
 
 def nothing(): pass
 
@@ -46,7 +46,7 @@ def median(call):
         rounds.append((time.perf_counter() - started) / 200 * 1e6)
     return sorted(rounds)[25]
 
-gate = gated(nothing, NEEDS["process_chunk"])
+gate = requires_feature(nothing, REQUIRED_FEATURES["process_chunk"])
 print(median(nimbus_sdk.current_session), median(gate) - median(nothing))
 """
 

@@ -1,0 +1,49 @@
+"""A bundle of the sandbox's core and key, and files that only look like one."""
+
+from __future__ import annotations
+
+import pytest
+
+from nimbus_sdk.core.bundle import create_bundle, encryption
+from nimbus_sdk.core.bundle.encryption import encrypt
+
+PASSPHRASE = "three words and more"
+USUAL_COSTS = (encryption.WORK, encryption.BLOCK, encryption.LANES)
+
+
+@pytest.fixture(autouse=True)
+def quick_scrypt(monkeypatch):
+    """The cheapest derivation that a header may ask for; one test looks at what is usual."""
+    monkeypatch.setattr(encryption, "WORK", 2**14)
+    monkeypatch.setattr(encryption, "LANES", 1)
+
+
+@pytest.fixture
+def bundle(sandbox, key, tmp_path):
+    """A bundle of the sandbox's core and key."""
+    path = tmp_path / "lab.nimbus"
+    create_bundle(path, PASSPHRASE, key)
+    return path
+
+
+@pytest.fixture
+def encrypted(tmp_path):
+    """Makes a bundle with such an end in its header, and nothing of use inside."""
+
+    def write(expires_at):
+        path = tmp_path / "encrypted.nimbus"
+        path.write_bytes(encrypt({"wheel": "core.whl", "expires_at": expires_at}, b"nothing", PASSPHRASE))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def air_gapped(own_world, monkeypatch):
+    """Makes this process another machine, one without network."""
+
+    def enter():
+        monkeypatch.setenv("NIMBUS_SDK_HOME", str(own_world / "elsewhere"))
+        monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
+
+    return enter

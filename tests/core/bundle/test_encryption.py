@@ -1,0 +1,107 @@
+"""A bundle is encrypted under a passphrase, and its header is checked before anything is computed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nimbus_sdk.core.bundle import create_bundle, encryption, install_bundle, read_facts
+from nimbus_sdk.core.bundle.encryption import MAGIC, decrypt, encrypt, read_header
+from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError, SessionExpiredError
+from tests.cli.conftest import nimbus
+from tests.core.bundle.conftest import PASSPHRASE, USUAL_COSTS
+
+__all__ = ["nimbus"]
+
+
+@pytest.mark.parametrize("told", ["garbage", "2099-01-01T00:00:00", "9999-99-99", 5, [], "2099-01-01"])
+def test_a_header_whose_end_is_no_time_is_damage(encrypted, told):
+    """The end is read before the seal is checked, so it may be anything."""
+    for read in (read_facts, lambda path: install_bundle(path, PASSPHRASE)):
+        with pytest.raises(CoreIntegrityError, match="no valid time at which its session ends"):
+            read(encrypted(told))
+
+
+def test_an_end_at_either_end_of_time_is_one(encrypted):
+    """What Python can tell as a time passes; control characters beside it are not shown."""
+    with pytest.raises(CoreIntegrityError, match="does not contain core, session and key"):
+        install_bundle(encrypted("9999-12-31T23:59:59-23:59"), PASSPHRASE)
+    with pytest.raises(SessionExpiredError, match=r"ended at 0001-01-01T00:00:00\+23:59"):
+        install_bundle(encrypted("0001-01-01\x1b00:00:00+23:59"), PASSPHRASE)
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [
+        {"n": 2**30, "r": 8, "p": 1, "salt": "00"},
+        {"n": 3, "r": 8, "p": 1, "salt": "00"},
+        {"n": 2**15, "r": 8, "p": 10**6, "salt": "00"},
+        {"n": 2**18, "r": 8, "p": 1, "salt": "00"},
+        {"n": 2**15, "r": 8, "p": 5, "salt": "00"},
+        {"n": "x", "r": 8, "p": 1, "salt": "00"},
+        {"n": 1e400, "r": 8, "p": 1, "salt": "00"},
+        {"n": 2.0**15, "r": 8, "p": 1, "salt": "00"},
+        {"n": 2**15, "r": 8, "p": True, "salt": "00"},
+        {"n": 2**15, "r": 8, "p": 1, "salt": 5},
+        {"n": 2**15, "r": 8, "p": 1, "salt": "zz"},
+        {},
+        None,
+    ],
+)
+def test_a_strange_header_costs_neither_time_nor_memory(costs):
+    """The costs that a header asks for are checked before anything is computed."""
+    header = json.dumps({"format": 1, "scrypt": costs, "nonce": "00" * 12}).encode()
+    data = MAGIC + len(header).to_bytes(4, "big") + header + b"content"
+    with pytest.raises(CoreIntegrityError, match="not a complete bundle"):
+        decrypt(read_header(data), PASSPHRASE)
+
+
+@pytest.mark.parametrize("passphrase", ["caf\udce9 horse battery", b"correct horse battery", None])
+def test_a_passphrase_that_is_no_text_is_told(encrypted, tmp_path, key, passphrase):
+    """Bytes that a terminal could not read, bytes, or nothing: and the error holds no part of it."""
+    for use in (install_bundle, lambda path, given: create_bundle(f"{path}.new", given, key)):
+        with pytest.raises(ConfigurationError, match="not text") as caught:
+            use(encrypted(None), passphrase)
+        assert "horse" not in str(caught.value)
+        assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu".encode(),
+        "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu\r\nnotes\r\n".encode("utf-8-sig"),
+        "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu\r\n".encode("utf-16"),
+        "de\u0301ja\u0300 vu, de\u0301ja\u0300 vu\n".encode(),
+    ],
+    ids=["plain", "byte order mark", "UTF-16", "decomposed"],
+)
+def test_a_passphrase_opens_whichever_way_it_was_written(tmp_path, nimbus, written):
+    """Windows editors, PowerShell and other keyboards write the same words in other bytes."""
+    (tmp_path / "pass").write_bytes(written)
+    path = tmp_path / "encrypted.nimbus"
+    path.write_bytes(encrypt({}, b"nothing", "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu"))
+    opened = nimbus("bundle", "install", str(path), "--passphrase-file", str(tmp_path / "pass"))
+    assert "does not contain core, session and key" in opened.err
+
+
+def test_a_passphrase_file_that_is_no_text_is_told(encrypted, tmp_path, nimbus):
+    """And not taken with signs in place of what could not be read."""
+    (tmp_path / "pass").write_bytes("d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu\n".encode("latin-1"))
+    told = nimbus("bundle", "install", str(encrypted(None)), "--passphrase-file", str(tmp_path / "pass"))
+    assert told.code == 2
+    assert "no text in UTF-8" in told.err
+    gone = nimbus("bundle", "install", "any.nimbus", "--passphrase-file", str(tmp_path / "none"))
+    assert gone.code == 2
+    assert "cannot be read (No such file" in gone.err
+
+
+def test_the_header_has_the_costs_of_the_key(monkeypatch):
+    """32 MiB for each guess, three times over; and what is asked for is what was spent."""
+    assert USUAL_COSTS == (2**15, 8, 3)
+    monkeypatch.setattr(encryption, "LANES", 2)
+    encrypted = encrypt({}, b"nothing", PASSPHRASE)
+    costs = read_header(encrypted).header["scrypt"]
+    assert (costs["n"], costs["r"], costs["p"]) == (encryption.WORK, 8, 2)
+    assert decrypt(read_header(encrypted), PASSPHRASE) == b"nothing"
