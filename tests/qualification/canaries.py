@@ -1,4 +1,4 @@
-"""Processes that would betray a secret if the SDK did.
+"""Processes that print and log everything that the SDK returns, so that a leaked secret would be found.
 
 ``python -m tests.qualification.canaries`` is the long form: it lets every endpoint fail in every way, and
 interrupts an install at every step.
@@ -21,14 +21,14 @@ from types import TracebackType
 
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.sandbox.github.tokens import GithubTokens
-from tests.qualification.needles import Needles
-from tests.qualification.nursery import ROOT
-from tests.qualification.worlds import CREDENTIALS, World, stage_at
+from tests.qualification.machines import CREDENTIALS, Machine, machines_in
+from tests.qualification.secret_search import SecretSearch
+from tests.support.fork_server import ROOT
 
 Fields = dict[str, object]
 
 FORGED = f"github_pat_{secrets.token_hex(41)}"
-"""A token that only a faulty service tells."""
+"""A token that only a faulty service sends."""
 
 INSTALL: Fields = {"key": "good", "force": True, "timeout": 0.4}
 CALLS: dict[str, tuple[str, Fields]] = {
@@ -42,9 +42,9 @@ CALLS: dict[str, tuple[str, Fields]] = {
     "analytics": ("client_in_a_loop", {"key": "good", "method": "log_event", "event_type": "error"}),
     "revoke": ("revoke", {"key": "other", "timeout": 0.4}),
 }
-"""What makes an endpoint be asked."""
+"""The call that uses each endpoint."""
 
-AIMS: list[Fields] = [
+INTERRUPTION_POINTS: list[Fields] = [
     *({"name": "send", "nth": number} for number in range(6)),
     {"name": "recv"},
     {"name": "recv", "nth": 4},
@@ -52,41 +52,41 @@ AIMS: list[Fields] = [
     {"name": "create", "target": ".part", "later": 8},
     {"name": "spawned"},
 ]
-"""Steps of an install at which the frames hold most."""
+"""Steps of an install at which the frames hold the most."""
 
 
 class Canary:
-    """A process of :mod:`tests.qualification.canary_child`; its output goes into files of its world.
+    """A process of :mod:`tests.qualification.canary_child`; its output goes to files of its machine.
 
     Args:
-        world: Where it lives.
-        keys: What it is told, by name.
-        environ: Beside the world's own.
+        world: Where it runs.
+        keys: The keys that it uses, by name.
+        environ: In addition to the machine's own environment.
     """
 
-    def __init__(self, world: World, keys: dict[str, str], **environ: str) -> None:
-        listen, tell = os.pipe()
-        with open(world.path / "stdout.txt", "ab") as out, open(world.path / "stderr.txt", "ab") as err:
+    def __init__(self, machine: Machine, keys: dict[str, str], **environ: str) -> None:
+        read_end, write_end = os.pipe()
+        with open(machine.path / "stdout.txt", "ab") as out, open(machine.path / "stderr.txt", "ab") as err:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "tests.qualification.canary_child", str(tell)],
-                cwd=world.path / "work",
-                env=world.environ(PYTHONPATH=str(ROOT), **environ),
+                [sys.executable, "-m", "tests.qualification.canary_child", str(write_end)],
+                cwd=machine.path / "work",
+                env=machine.environ(PYTHONPATH=str(ROOT), **environ),
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=err,
-                pass_fds=[tell],
+                pass_fds=[write_end],
                 text=True,
             )
-        os.close(tell)
-        self._done = os.fdopen(listen)
-        self._say(keys)
+        os.close(write_end)
+        self._done = os.fdopen(read_end)
+        self._write(keys)
 
-    def does(self, errand: str, /, **arguments: object) -> bool:
-        """Let it run one errand to its end; gives the errand's own yes or no, and no where it has none."""
-        self._say({"do": errand, "with": arguments})
-        told = self._done.readline()
-        assert told, f"the canary died at {errand} {arguments}"
-        return told == "True\n"
+    def run(self, task: str, /, **arguments: object) -> bool:
+        """Run a task to its end; return the task's result if that is a bool, else False."""
+        self._write({"task": task, "arguments": arguments})
+        answer = self._done.readline()
+        assert answer, f"the canary died at {task} {arguments}"
+        return answer == "True\n"
 
     def __enter__(self) -> Canary:
         return self
@@ -101,25 +101,25 @@ class Canary:
         if kind is None:
             assert self._child.returncode == 0
 
-    def _say(self, what: object) -> None:
+    def _write(self, message: object) -> None:
         assert self._child.stdin is not None
-        self._child.stdin.write(json.dumps(what) + "\n")
+        self._child.stdin.write(json.dumps(message) + "\n")
         self._child.stdin.flush()
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What goes wrong at the service, and what is tried meanwhile."""
+    """What goes wrong at the service, and the task that runs meanwhile."""
 
     faults: list[Fields]
-    errand: str
+    task: str
     arguments: Fields
 
 
 def failures(keys: dict[str, str], *, endpoints_each: int) -> Iterator[Failure]:
-    """Every way to fail, each at so many of the endpoints, every endpoint in its turn."""
+    """Yield every way to fail, each at so many of the endpoints, in turn."""
     endpoints = list(CALLS)
-    for number, shape in enumerate(_shapes(keys)):
+    for number, shape in enumerate(_fault_shapes(keys)):
         for step in range(endpoints_each):
             endpoint = endpoints[(number * endpoints_each + step) % len(endpoints)]
             yield Failure([{"endpoint": endpoint, **shape}], *CALLS[endpoint])
@@ -128,24 +128,24 @@ def failures(keys: dict[str, str], *, endpoints_each: int) -> Iterator[Failure]:
     for answer in (token, {**token, "expires_at": 7}, {**token, "github_token": f"{FORGED}\n{FORGED} x"}):
         yield Failure([{"endpoint": "github_token", "body": answer}, refusal], "install", INSTALL)
     yield Failure([{"endpoint": "storage", "corrupt_digest": True}], "install", INSTALL)
-    # Long enough for a token to be there already.
+    # Long enough to contain a token already.
     cut: Fields = {"endpoint": "github_token", "truncate": 120, "times": None}
-    for errand in ("install", "install_in_a_loop"):
-        yield Failure([cut], errand, INSTALL)
+    for task in ("install", "install_in_a_loop"):
+        yield Failure([cut], task, INSTALL)
 
 
-def _shapes(keys: dict[str, str]) -> list[Fields]:
-    said = f"the key {keys['good']} and the token {FORGED} are known to everybody"
+def _fault_shapes(keys: dict[str, str]) -> list[Fields]:
+    message = f"the key {keys['good']} and the token {FORGED} are known to everybody"
     return [
-        {"status": 401, "body": {"error": said, "code": "INVALID_KEY", "message": said}},
+        {"status": 401, "body": {"error": message, "code": "INVALID_KEY", "message": message}},
         {"status": 401, "code": "KEY_EXPIRED"},
-        {"status": 403, "body": {"error": {"message": said, "code": said}}},
-        {"status": 429, "headers": {"Retry-After": "60", "X-Request-ID": said}},
-        {"status": 500, "body": said, "times": None},
+        {"status": 403, "body": {"error": {"message": message, "code": message}}},
+        {"status": 429, "headers": {"Retry-After": "60", "X-Request-ID": message}},
+        {"status": 500, "body": message, "times": None},
         {"status": 503, "code": "NOT_CONFIGURED"},
         {"html": True},
-        {"raw_body": said.encode()},
-        {"body": {"valid": said, "success": said, "models": said, "github_token": {"x": FORGED}}},
+        {"raw_body": message.encode()},
+        {"body": {"valid": message, "success": message, "models": message, "github_token": {"x": FORGED}}},
         {"redirect": f"https://127.0.0.1:9/?token={FORGED}"},
         {"reset": "before_head", "times": None},
         {"reset": "after_head", "times": None},
@@ -154,16 +154,16 @@ def _shapes(keys: dict[str, str]) -> list[Fields]:
     ]
 
 
-def suffer(canary: Canary, sandbox: Sandbox, failure: Failure) -> None:
-    """Let a canary try something while the service fails."""
+def run_during_failure(canary: Canary, sandbox: Sandbox, failure: Failure) -> None:
+    """Run a task in a canary while the service fails."""
     for fault in failure.faults:
         sandbox.fault(**fault)  # type: ignore[arg-type]
-    canary.does(failure.errand, **failure.arguments)
+    canary.run(failure.task, **failure.arguments)
     sandbox.clear_faults()
 
 
-def all_sorts_of_keys(sandbox: Sandbox) -> dict[str, str]:
-    """Keys by what is the matter with them."""
+def keys_of_every_kind(sandbox: Sandbox) -> dict[str, str]:
+    """Create a key of every kind: valid, of a lower tier, expired, unknown, damaged."""
     new = sandbox.new_key
     good = new("research")
     return {
@@ -180,8 +180,8 @@ def all_sorts_of_keys(sandbox: Sandbox) -> dict[str, str]:
 
 
 @contextmanager
-def listening() -> Iterator[list[str]]:
-    """Collects every GitHub token that a sandbox of this process issues."""
+def recorded_tokens() -> Iterator[list[str]]:
+    """Collect every GitHub token that a sandbox of this process issues."""
     issued: list[str] = []
     real = GithubTokens.issue
 
@@ -197,32 +197,32 @@ def listening() -> Iterator[list[str]]:
         GithubTokens.issue = real  # type: ignore[method-assign]
 
 
-def swept(world: World, keys: dict[str, str], tokens: list[str]) -> list[str]:
-    """Finds in everything that a world's processes wrote, but the one file that holds keys."""
+def find_secrets(machine: Machine, keys: dict[str, str], tokens: list[str]) -> list[str]:
+    """Return the secrets in everything that a machine's processes wrote, except the one file for keys."""
     named = {**keys, **{f"token {number}": token for number, token in enumerate([*tokens, FORGED])}}
-    return Needles(named).in_files(world.path, spared=[CREDENTIALS])
+    return SecretSearch(named).find_in_files(machine.path, exempt=[CREDENTIALS])
 
 
 def main() -> int:
-    """Let everything fail everywhere, and interrupt at every step; the exit code says whether all is well."""
+    """Let everything fail everywhere, and interrupt at every step; return the exit code."""
     with (
-        listening() as tokens,
+        recorded_tokens() as tokens,
         tempfile.TemporaryDirectory() as folder,
-        stage_at(Path(folder), Path(folder) / "wheels") as stage,
+        machines_in(Path(folder), Path(folder) / "wheels") as machines,
     ):
-        world, keys = stage.world(), all_sorts_of_keys(stage.sandbox)
-        with Canary(world, keys) as canary:
+        machine, keys = machines.create(), keys_of_every_kind(machines.sandbox)
+        with Canary(machine, keys) as canary:
             everything = list(failures(keys, endpoints_each=len(CALLS)))
             for failure in everything:
-                suffer(canary, stage.sandbox, failure)
-        # Another one, to whom no limit a minute applies yet.
-        with Canary(world, keys) as canary:
+                run_during_failure(canary, machines.sandbox, failure)
+        # Another process, whose rate limits are unused.
+        with Canary(machine, keys) as canary:
             steps = 0
-            while canary.does("interrupted_install", key="good", at=steps):
+            while canary.run("interrupted_install", key="good", at=steps):
                 steps += 1
-        finds = swept(world, keys, tokens)
-        print(f"{len(everything)} failures, {steps} interruptions, {len(tokens)} tokens, finds: {finds}")
-    return 1 if finds else 0
+        matches = find_secrets(machine, keys, tokens)
+        print(f"{len(everything)} failures, {steps} interruptions, {len(tokens)} tokens, matches: {matches}")
+    return 1 if matches else 0
 
 
 if __name__ == "__main__":

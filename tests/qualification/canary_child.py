@@ -1,8 +1,8 @@
-"""A program that does everything with the SDK, lets much of it fail, and shows all that can be shown of it.
+"""A program that uses all of the SDK, lets much of it fail, and prints everything that can be printed.
 
-It runs in a process of its own. The first line of standard input brings the keys, so that none stands in
-code, arguments or environment; every further line is one errand. What the person's own code holds (the
-table of keys here) is the person's; the tests look for copies in everything else.
+It runs in a process of its own. The first line of standard input contains the keys, so that none is in code,
+arguments or environment; every further line is a task. What the user's own code holds (the table of keys
+here) belongs to the user; the tests look for copies in everything else.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from rich.pretty import pretty_repr
 
 import nimbus_sdk
 from nimbus_sdk import aio
-from tests.qualification import tripwire
+from tests.qualification import fault_points
 
 KEYS: dict[str, str] = {}
 _SEEN: set[type[BaseException]] = set()
-ROOMS: tuple[tripwire.Room, ...] = ("disk", "network", "process")
+AREAS: tuple[fault_points.Area, ...] = ("disk", "network", "process")
 
 
 def main() -> None:
-    """Do what the lines of standard input say, and write a line to the pipe after each."""
+    """Run the tasks of standard input, and write a line to the pipe after each."""
     _record_spawning()
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, force=True)
     rich.traceback.install(
@@ -48,74 +48,74 @@ def main() -> None:
     done = os.fdopen(int(sys.argv[1]), "w")
     KEYS.update(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
-        value = _perform(json.loads(line))
+        value = _run(json.loads(line))
         sys.stdout.flush()
         print(value if isinstance(value, bool) else "done", file=done, flush=True)
 
 
-def _perform(order: dict[str, Any]) -> object:
-    name, options = order["do"], order["with"]
+def _run(request: dict[str, Any]) -> object:
+    name, options = request["task"], request["arguments"]
     print(f"== {name} {options}")
     print(Path("/proc/self/cmdline").read_bytes())
     for logger in list(logging.root.manager.loggerDict):
         logging.getLogger(logger).setLevel(logging.DEBUG)
     try:
         value = globals()[name](**options)
-        _show(value)
+        _print(value)
     except BaseException as error:
-        _show_failure(error)
+        _print_failure(error)
         return None
     return value
 
 
-def _show(value: object) -> None:
+def _print(value: object) -> None:
     print(repr(value), str(value), f"{value}")
     for method in ("to_json", "to_dict", "_repr_html_", "model_dump_json"):
         if hasattr(value, method):
             print(getattr(value, method)())
     if not isinstance(value, SecretStr):
-        # What pydantic's SecretStr holds was asked for, and is the person's.
-        _show_parts(value)
+        # What pydantic's SecretStr holds was requested, and belongs to the user.
+        _print_attributes(value)
         _pickle(value)
 
 
-def _show_parts(value: object) -> None:
+def _print_attributes(value: object) -> None:
     print({name: getattr(value, name) for name in getattr(value, "__slots__", ())})
     print(getattr(value, "__dict__", {}))
 
 
-def _show_failure(error: BaseException) -> None:
+def _print_failure(error: BaseException) -> None:
     logging.getLogger("the.program").exception("it failed")
     if type(error) not in _SEEN:
-        # It takes rich a while to draw one; what it draws of locals is shown of every error below.
+        # Rich is slow; the locals that it prints are printed of every error below.
         _SEEN.add(type(error))
         sys.excepthook(type(error), error, error.__traceback__)
     try:
         print("".join(traceback.TracebackException.from_exception(error, capture_locals=True).format()))
-    except Exception as trouble:
-        # An object that was interrupted while it was made cannot always be shown.
-        print(f"no traceback with locals: {trouble!r}")
+    except Exception as failure:
+        # An object whose creation was interrupted cannot always be printed.
+        print(f"no traceback with locals: {failure!r}")
     seen: BaseException | None = error
     while seen is not None:
         print(repr(seen), str(seen), seen.args)
-        _show_parts(seen)
+        _print_attributes(seen)
         _pickle(seen)
-        _show_frames(seen.__traceback__)
+        _print_frames(seen.__traceback__)
         seen = seen.__cause__ or seen.__context__
 
 
-def _show_frames(trace: TracebackType | None) -> None:
+def _print_frames(trace: TracebackType | None) -> None:
     while trace is not None:
         for name, value in trace.tb_frame.f_locals.items():
-            print(trace.tb_frame.f_code.co_qualname, name, _shown(value), pretty_repr(value))
+            print(trace.tb_frame.f_code.co_qualname, name, _safe_repr(value), pretty_repr(value))
         trace = trace.tb_next
 
 
-def _shown(value: object) -> str:
+def _safe_repr(value: object) -> str:
     try:
         return repr(value)
-    except Exception as trouble:
-        return f"no repr: {trouble!r}"
+    except Exception as failure:
+        return f"no repr: {failure!r}"
 
 
 def _pickle(value: object) -> None:
@@ -139,105 +139,105 @@ def _record_spawning() -> None:
 
 
 def install(key: str | None = None, **options: Any) -> object:
-    """``install_core``."""
+    """Run ``install_core``."""
     return nimbus_sdk.install_core(None if key is None else KEYS[key], **options)
 
 
 def install_in_a_loop(key: str | None = None, **options: Any) -> object:
-    """The awaitable ``install_core``."""
+    """Run the awaitable ``install_core``."""
     return asyncio.run(aio.install_core(None if key is None else KEYS[key], **options))
 
 
-def interrupted_install(key: str, **aim: Any) -> object:
-    """``install_core`` with Ctrl-C at a step, in a child that ends with it; whether it was cut short."""
+def interrupted_install(key: str, **point: Any) -> object:
+    """Run ``install_core`` with Ctrl-C at a step, in a child process; return whether it was interrupted."""
     sys.stdout.flush()
     if (child := os.fork()) != 0:
         _SEEN.add(KeyboardInterrupt)
         return os.waitpid(child, 0)[1] != 0
     status = 0
     try:
-        if "at" in aim:
-            tripwire.lay(tripwire.Counted(aim["at"], tripwire.interrupt, rooms=ROOMS))
+        if "at" in point:
+            fault_points.install_hooks(fault_points.AtStep(point["at"], fault_points.interrupt, areas=AREAS))
         else:
-            tripwire.lay(tripwire.Aimed(tripwire.interrupt, **aim))
+            fault_points.install_hooks(fault_points.AtCall(fault_points.interrupt, **point))
         install(key, force=True)
     except BaseException as error:
         status = 1
-        _show_failure(error)
+        _print_failure(error)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
 
 
-def by_environment(key: str, errand: str, **options: Any) -> object:
-    """Another errand, with the key in ``NIMBUS_API_KEY``."""
+def by_environment(key: str, task: str, **options: Any) -> object:
+    """Run another task, with the key in ``NIMBUS_API_KEY``."""
     os.environ["NIMBUS_API_KEY"] = KEYS[key]
     try:
-        return globals()[errand](**options)
+        return globals()[task](**options)
     finally:
         del os.environ["NIMBUS_API_KEY"]
 
 
-def by_dotenv(key: str, errand: str, **options: Any) -> object:
-    """Another errand, with the key in a ``.env`` that is gone afterwards."""
+def by_dotenv(key: str, task: str, **options: Any) -> object:
+    """Run another task, with the key in a ``.env`` that is deleted afterwards."""
     Path(".env").write_text(f"NIMBUS_API_KEY={KEYS[key]}\n")
     try:
-        return globals()[errand](**options)
+        return globals()[task](**options)
     finally:
         Path(".env").unlink()
 
 
 def authenticate(key: str | None = None, **options: Any) -> object:
-    """``authenticate``."""
+    """Run ``authenticate``."""
     return nimbus_sdk.authenticate(None if key is None else KEYS[key], **options)
 
 
 def call(function: str, **options: Any) -> object:
-    """A public function that takes no key."""
+    """Call a public function that takes no key."""
     return getattr(nimbus_sdk, function)(**options)
 
 
 def call_in_a_loop(function: str, **options: Any) -> object:
-    """The awaitable twin of one."""
+    """Call the awaitable twin of such a function."""
     return asyncio.run(getattr(aio, function)(**options))
 
 
 def client(key: str, method: str, **options: Any) -> object:
-    """A method of ``NimbusClient``."""
-    with nimbus_sdk.NimbusClient(KEYS[key], timeout=0.6) as speaking:
-        print(speaking, vars(speaking))
-        return getattr(speaking, method)(**options)
+    """Call a method of ``NimbusClient``."""
+    with nimbus_sdk.NimbusClient(KEYS[key], timeout=0.6) as api:
+        print(api, vars(api))
+        return getattr(api, method)(**options)
 
 
 def client_in_a_loop(key: str, method: str, **options: Any) -> object:
-    """A method of ``AsyncNimbusClient``."""
+    """Call a method of ``AsyncNimbusClient``."""
 
-    async def speak() -> object:
-        async with nimbus_sdk.AsyncNimbusClient(KEYS[key], timeout=0.6) as speaking:
-            print(speaking, vars(speaking))
-            return await getattr(speaking, method)(**options)
+    async def call_method() -> object:
+        async with nimbus_sdk.AsyncNimbusClient(KEYS[key], timeout=0.6) as api:
+            print(api, vars(api))
+            return await getattr(api, method)(**options)
 
-    return asyncio.run(speak())
+    return asyncio.run(call_method())
 
 
 def save(key: str) -> object:
-    """``save_api_key``."""
+    """Run ``save_api_key``."""
     return nimbus_sdk.save_api_key(KEYS[key])
 
 
 def stored(key: str) -> object:
-    """``get_stored_api_key``, which gives the whole key to the person: only whether it is right is shown."""
+    """Run ``get_stored_api_key``, which returns the whole key: only whether it is right is printed."""
     return nimbus_sdk.get_stored_api_key() == KEYS[key]
 
 
-def of_session() -> object:
-    """The session's own key, as it shows itself."""
+def session_key() -> object:
+    """Return the session's key object, which masks itself."""
     return nimbus_sdk.current_session().api_key
 
 
 def revoke(key: str, **options: Any) -> object:
-    """``revoke_api_key``."""
+    """Run ``revoke_api_key``."""
     return nimbus_sdk.revoke_api_key(KEYS[key], **options)
 
 

@@ -1,4 +1,4 @@
-"""A nursery for all tests of this folder, and a stage for each of them."""
+"""A fork server for all tests of this folder, and machines for each of them."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from tests.qualification.nursery import Nursery
-from tests.qualification.worlds import Stage, World
+from tests.qualification.machines import TASKS, Machine, Machines
+from tests.support.fork_server import ForkServer
 
 
 @pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    """A warm interpreter that forks children."""
-    with Nursery() as warm:
-        yield warm
+def fork_server() -> Iterator[ForkServer]:
+    """A warm interpreter that forks child processes."""
+    with ForkServer(TASKS) as server:
+        yield server
 
 
 @pytest.fixture
-def stage(sandbox: Sandbox, nursery: Nursery, tmp_path: Path) -> Stage:
-    """A sandbox, a nursery and a folder for worlds."""
-    return Stage(tmp_path, sandbox, nursery)
+def machines(sandbox: Sandbox, fork_server: ForkServer, tmp_path: Path) -> Machines:
+    """Machines of one test, in its folder and on its sandbox."""
+    return Machines(tmp_path, sandbox, fork_server)
 
 
 @pytest.fixture
-def world(stage: Stage) -> World:
-    """One empty world."""
-    return stage.world()
+def machine(machines: Machines) -> Machine:
+    """One empty machine."""
+    return machines.create()

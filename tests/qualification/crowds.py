@@ -1,4 +1,4 @@
-"""Many at once on one machine. The long form sends 50 instead of 20."""
+"""Many processes at once on one machine: ``python -m tests.qualification.crowds`` starts 50."""
 
 from __future__ import annotations
 
@@ -9,50 +9,53 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.qualification.nursery import Outcome
-from tests.qualification.worlds import World, stage_at
+from tests.qualification.machines import Machine, machines_in
+from tests.support.fork_server import Outcome
 
 ONE_INSTALL = {"validate": 1, "github_token": 1, "release": 1, "asset": 1, "storage": 1}
 ONE_REFRESH = {"refresh": 1}
 
 
 def crowd(
-    world: World,
+    machine: Machine,
     number: int,
-    errand: str = "install",
+    task: str = "install",
     environ: Mapping[str, str] | None = None,
     **order: object,
 ) -> list[Outcome]:
-    """Let so many processes begin the same errand in the same moment, and wait for them all."""
-    lives = [world.start(errand, environ, gate=True, **order) for _ in range(number)]
-    for life in lives:
-        life.go()
-    return [life.outcome() for life in lives]
+    """Run the same task in so many processes that start at the same moment, and wait for all of them."""
+    children = [machine.start(task, environ, wait_for_start=True, **order) for _ in range(number)]
+    for child in children:
+        child.begin()
+    return [child.outcome() for child in children]
 
 
-def asked(world: World) -> dict[str, int]:
-    """How often each endpoint was asked since the journal was cleared."""
-    return dict(Counter(exchange.endpoint for exchange in world.stage.sandbox.journal()))
+def count_requests(machine: Machine) -> dict[str, int]:
+    """Return how often each endpoint was requested since the log was cleared."""
+    return dict(Counter(exchange.endpoint for exchange in machine.machines.sandbox.journal()))
 
 
 def problems(outcomes: list[Outcome], fingerprint: str) -> list[Outcome]:
-    """Those that did not give the session of this key."""
+    """Return those that did not return the session of this key."""
     return [outcome for outcome in outcomes if outcome.value != fingerprint]
 
 
 def main(number: int = 50) -> int:
-    """Install, then renew an old session, with so many processes; the exit code says whether all is well."""
+    """Install, then renew an old session, with so many processes; return the exit code."""
     wrong = 0
-    with tempfile.TemporaryDirectory() as folder, stage_at(Path(folder), Path(folder) / "wheels") as stage:
-        world, key = stage.world(), stage.key("one")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        machines_in(Path(folder), Path(folder) / "wheels") as machines,
+    ):
+        machine, key = machines.create(), machines.key("one")
         for name, expected in (("install", ONE_INSTALL), ("refresh", ONE_REFRESH)):
-            stage.sandbox.clear_journal()
+            machines.sandbox.clear_journal()
             started = time.monotonic()
-            failed = problems(crowd(world, number, key=key), stage.fingerprint("one"))
+            failed = problems(crowd(machine, number, key=key), machines.fingerprint("one"))
             seconds = time.monotonic() - started
-            print(f"{number} processes, {name}: {seconds:.2f} s, asked {asked(world)}, failed {failed}")
-            wrong += bool(failed) + (asked(world) != expected)
-            world.run("age", hours=2)
+            print(f"{number} processes, {name}: {seconds:.2f} s, {count_requests(machine)}, failed {failed}")
+            wrong += bool(failed) + (count_requests(machine) != expected)
+            machine.run("age_session", hours=2)
     return 1 if wrong else 0
 
 

@@ -1,24 +1,24 @@
-"""What must hold in every cell of the matrix, as rules over kinds of faults and not cell by cell."""
+"""What must be true in every cell of the matrix, as rules for kinds of faults and not cell by cell."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.qualification.matrix_stories import Step, Story
+from tests.qualification.matrix_use_cases import Step, UseCase
 from tests.qualification.wire_faults import Fault
 
 TRIES = 4
-PATIENT_SECONDS = 25.0
-HASTY_SECONDS = 3.0
+LONG_TIMEOUT = 25.0
+SHORT_TIMEOUT = 3.0
 """Long enough for the steps before the slow one, with many cells at once on a busy machine."""
 
 SLACK_SECONDS = 2.5
-"""What a busy machine may add to a budget."""
+"""What a busy machine may add to a timeout."""
 
-Left = Literal["old", "new", "dead", "gone"]
-"""What is on the disk then: what was before, what the story brings, no session for a key that is dead, or
-neither session nor key where the key is no more."""
+Left = Literal["old", "new", "rejected", "gone"]
+"""What is on the disk afterwards: the old state, the new one, no session if the key was rejected, or neither
+session nor key if the key no longer exists."""
 
 BY_CODE = {
     "MISSING_KEY": "MissingKeyError",
@@ -46,7 +46,7 @@ BY_KIND = {
     "slow": "NimbusTimeoutError",
     "garbled": "ResponseFormatError",
     "too much": "ResponseFormatError",
-    "led away": "ApiError",
+    "redirected away": "ApiError",
 }
 FAMILY = {
     "NimbusConnectionError": "connection",
@@ -61,13 +61,13 @@ FAMILY = {
 
 @dataclass(frozen=True)
 class Expected:
-    """What must come of one cell.
+    """The result that a cell must have.
 
     Attributes:
         outcomes: ``done``, ``stale`` or names of error classes; the first is the usual one.
-        tries: Fewest and most requests of the step.
-        left: What is on the disk then.
-        seconds: Within which time.
+        tries: Smallest and largest number of requests of the step.
+        left: What is on the disk afterwards.
+        seconds: How long it may take.
     """
 
     outcomes: tuple[str, ...]
@@ -77,51 +77,53 @@ class Expected:
 
 
 def timeout_of(fault: Fault) -> float:
-    """The budget that a cell is given: short where only its end can end the call."""
-    return HASTY_SECONDS if fault.kind == "slow" else PATIENT_SECONDS
+    """Return the timeout of a cell: short if only the timeout can end the request."""
+    return SHORT_TIMEOUT if fault.kind == "slow" else LONG_TIMEOUT
 
 
-def befalls(fault: Fault, step: Step) -> bool:
-    """Whether a step can meet a fault at all."""
-    return fault.befalls in step.traits
+def applies_to(fault: Fault, step: Step) -> bool:
+    """Whether a fault applies to a step."""
+    return fault.applies_to in step.traits
 
 
-def expected(story: Story, step: Step, fault: Fault) -> Expected:
-    """What must come of a story one of whose steps meets a fault."""
-    error = _error(step, fault)
+def expected(use_case: UseCase, step: Step, fault: Fault) -> Expected:
+    """Return the result that a use case with a fault at one step must have."""
+    error = _api_error(step, fault)
     again = _sent_again(step, fault, error)
     seconds = timeout_of(fault) + SLACK_SECONDS
     if fault.once and again:
-        return _recovered(story, seconds)
+        return _expect_recovery(use_case, seconds)
     most = _tries(step, fault, again)
     if not step.at_the_api:
-        return Expected((_at_github(step, fault, error),), (most, most), "old", seconds)
-    if _survived(story, fault, error):
-        fewest, seconds = (most, seconds) if story.seconds is None else (1, story.seconds + SLACK_SECONDS)
+        return Expected((_github_error(step, fault, error),), (most, most), "old", seconds)
+    if _is_stale_session_used(use_case, fault, error):
+        fewest, seconds = (
+            (most, seconds) if use_case.seconds is None else (1, use_case.seconds + SLACK_SECONDS)
+        )
         return Expected(("stale",), (fewest, most), "old", seconds)
-    # What is no size shows itself by being too large to read, or by the file that comes then.
+    # A wrong size is noticed because it is too large, or by the file that follows.
     errors = (
         (error, "CoreDownloadError") if step.name == "model_size" and fault.kind == "garbled" else (error,)
     )
-    return Expected(errors, (most, most), _left(step, fault), seconds)
+    return Expected(errors, (most, most), _state_left(step, fault), seconds)
 
 
-def _error(step: Step, fault: Fault) -> str:
-    """The class of error that a fault stands for at the Nimbus API."""
+def _api_error(step: Step, fault: Fault) -> str:
+    """Return the class of error for a fault at the Nimbus API."""
     if fault.kind != "refused":
-        return _of_file(fault) if step.name == "model_file" else BY_KIND.get(fault.kind, "")
+        return _file_error(fault) if step.name == "model_file" else BY_KIND.get(fault.kind, "")
     status = fault.status or 0
     if status == 407:
-        # Not the service but a proxy on the way asks for a password.
+        # Not the service but a proxy asks for a password.
         return "NimbusConnectionError"
     if fault.html and status < 500:
-        # A page is no word of the service: nobody's key is called invalid by a hotel.
+        # A web page is not from the service: a hotel's network cannot reject a key.
         return "RateLimitError" if status == 429 else "ApiError"
     return BY_CODE.get(fault.code or "") or BY_STATUS.get(status, "ApiError")
 
 
-def _of_file(fault: Fault) -> str:
-    """The same for the bytes of a file."""
+def _file_error(fault: Fault) -> str:
+    """Return the class of error for a fault in the bytes of a file."""
     of_bytes = {
         "garbled": "CoreDownloadError",
         "too much": "CoreIntegrityError",
@@ -131,20 +133,20 @@ def _of_file(fault: Fault) -> str:
 
 
 def _sent_again(step: Step, fault: Fault, error: str) -> bool:
-    """Whether trying again can help and can do no harm."""
+    """Whether another attempt can help and does no harm."""
     if error == "RateLimitError":
         return True
     if not step.repeatable:
-        # Nothing was sent where the connection was refused.
+        # Nothing was sent if the connection was refused.
         return fault.before == "refused"
     return fault.kind == "lost" or error == "ServerError"
 
 
-def _recovered(story: Story, seconds: float) -> Expected:
-    if story.seconds is None:
+def _expect_recovery(use_case: UseCase, seconds: float) -> Expected:
+    if use_case.seconds is None:
         return Expected(("done",), (2, 2), "new", seconds)
-    # Where a kept session can stand in, patience may end before the second try does.
-    return Expected(("done", "stale"), (1, 2), "new", story.seconds + SLACK_SECONDS)
+    # If the stored session can be used instead, the time for the refresh may end before the second attempt.
+    return Expected(("done", "stale"), (1, 2), "new", use_case.seconds + SLACK_SECONDS)
 
 
 def _tries(step: Step, fault: Fault, again: bool) -> int:
@@ -152,25 +154,25 @@ def _tries(step: Step, fault: Fault, again: bool) -> int:
         return _tries_for_file(step, fault, again)
     if not step.at_the_api and fault.status in (401, 403, 404):
         return 1
-    waits_too_long = fault.wait is not None and fault.wait > PATIENT_SECONDS
+    waits_too_long = fault.wait is not None and fault.wait > LONG_TIMEOUT
     return TRIES if again and not waits_too_long else 1
 
 
 def _tries_for_file(step: Step, fault: Fault, again: bool) -> int:
-    if fault.kind == "led away":
-        # The stranger has no such file; a signed address may have expired, so a new one is asked for, once.
+    if fault.kind == "redirected away":
+        # The other host has no such file; a signed URL may have expired, so a new one is requested, once.
         return 2 if step.name == "asset" else 4
     if fault.status == 416:
-        # The part that is there fits no more: it is dropped and asked for anew, three rounds in all.
+        # The partial file does not match any more: it is deleted and requested again, three times in all.
         return 3
     if fault.status in (401, 403, 404):
         return 2 if step.name == "storage" else 1
-    waits_too_long = fault.wait is not None and fault.wait > PATIENT_SECONDS
+    waits_too_long = fault.wait is not None and fault.wait > LONG_TIMEOUT
     return TRIES if again and not waits_too_long else 1
 
 
-def _at_github(step: Step, fault: Fault, error: str) -> str:
-    """What a fault at GitHub is called: never a word about the key, and of the file what is kept of it."""
+def _github_error(step: Step, fault: Fault, error: str) -> str:
+    """Return the class of error for a fault at GitHub: it is never about the key."""
     if fault.kind == "forged" or (fault.kind == "too much" and step.name != "release"):
         return "CoreIntegrityError"
     if step.name == "release" and FAMILY.get(error) == "connection":
@@ -178,19 +180,19 @@ def _at_github(step: Step, fault: Fault, error: str) -> str:
     return "CoreDownloadError"
 
 
-def _survived(story: Story, fault: Fault, error: str) -> bool:
-    """Whether a kept session serves in place of the answer."""
-    nobody_spoke = error == "ApiError" and fault.code is None
-    family = "failure" if nobody_spoke else FAMILY.get(error, "refusal")
-    return family in story.stale_after and not _kills(fault)
+def _is_stale_session_used(use_case: UseCase, fault: Fault, error: str) -> bool:
+    """Whether the stored session is used instead of a response."""
+    not_from_service = error == "ApiError" and fault.code is None
+    family = "failure" if not_from_service else FAMILY.get(error, "refusal")
+    return family in use_case.stale_after and not _is_key_rejected(fault)
 
 
-def _kills(fault: Fault) -> bool:
-    """Whether the service itself, in its own words, called the key dead."""
+def _is_key_rejected(fault: Fault) -> bool:
+    """Whether the service itself rejected the key."""
     return fault.status == 401 and fault.code in ("INVALID_KEY", "KEY_EXPIRED")
 
 
-def _left(step: Step, fault: Fault) -> Left:
+def _state_left(step: Step, fault: Fault) -> Left:
     if step.name == "revoke" and (fault.status, fault.code) == (404, "KEY_NOT_FOUND"):
         return "gone"
-    return "dead" if _kills(fault) else "old"
+    return "rejected" if _is_key_rejected(fault) else "old"

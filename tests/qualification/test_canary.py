@@ -1,4 +1,4 @@
-"""After all was done and much of it failed, no key and no token is found but in its one file."""
+"""After every call has succeeded and failed, no key and no token is found outside of its one file."""
 
 from __future__ import annotations
 
@@ -11,36 +11,44 @@ from pathlib import Path
 
 import pytest
 
-from tests.qualification.canaries import AIMS, Canary, all_sorts_of_keys, failures, listening, suffer, swept
-from tests.qualification.needles import PART, Needles
-from tests.qualification.worlds import Stage, World
+from tests.qualification.canaries import (
+    INTERRUPTION_POINTS,
+    Canary,
+    failures,
+    find_secrets,
+    keys_of_every_kind,
+    recorded_tokens,
+    run_during_failure,
+)
+from tests.qualification.machines import Machine, Machines
+from tests.qualification.secret_search import MINIMUM_LENGTH, SecretSearch
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def tokens() -> Iterator[list[str]]:
-    """Every GitHub token that the sandbox issues from now on."""
-    with listening() as issued:
+    """Every GitHub token that the sandbox issues; it must be there before the sandbox starts."""
+    with recorded_tokens() as issued:
         yield issued
 
 
 @pytest.fixture
-def keys(stage: Stage) -> dict[str, str]:
-    """Keys of every sort."""
-    return all_sorts_of_keys(stage.sandbox)
+def keys(machines: Machines) -> dict[str, str]:
+    """Keys of every kind."""
+    return keys_of_every_kind(machines.sandbox)
 
 
 @pytest.mark.parametrize(
     "secret", [f"nbci_test_{secrets.token_hex(24)}", f"ghp_{secrets.token_hex(18)}"], ids=["key", "token"]
 )
-def test_the_search_finds_what_is_planted(tmp_path: Path, secret: str) -> None:
-    """Whole, in part, reversed and encoded: were it there, the search would find it."""
-    needles = Needles({"planted": secret})
+def test_the_search_finds_planted_secrets(tmp_path: Path, secret: str) -> None:
+    """The search finds a secret that is whole, partial, reversed or encoded."""
+    search = SecretSearch({"planted": secret})
     raw = secret.encode()
     hidden = secret.rpartition("_")[2].encode()
     planted = [
         raw,
         raw[: len(raw) * 2 // 3],
-        hidden[-PART - 3 :],
+        hidden[-MINIMUM_LENGTH - 3 :],
         raw[::-1],
         raw.hex().encode(),
         base64.b64encode(b"user:" + raw),
@@ -50,25 +58,25 @@ def test_the_search_finds_what_is_planted(tmp_path: Path, secret: str) -> None:
     ]
     for number, content in enumerate(planted):
         (tmp_path / str(number)).write_bytes(b"\x00before " + content + b"\nafter")
-    assert {find.partition(":")[0] for find in needles.in_files(tmp_path)} == set(
+    assert {find.partition(":")[0] for find in search.find_in_files(tmp_path)} == set(
         map(str, range(len(planted)))
     )
-    assert needles.in_bytes(raw[:14] + b"\xe2\x80\xa6" + raw[-4:]) == set()
+    assert search.find_in_bytes(raw[:14] + b"\xe2\x80\xa6" + raw[-4:]) == set()
 
 
 def test_nothing_shows_a_secret_when_all_goes_well(
-    stage: Stage, world: World, keys: dict[str, str], tokens: list[str]
+    machines: Machines, machine: Machine, keys: dict[str, str], tokens: list[str]
 ) -> None:
-    """Every story succeeds, and is shown in every way that Python has, with all loggers at DEBUG."""
-    with Canary(world, keys) as canary:
-        canary.does("install", key="good")
-        canary.does("install")
-        canary.does("install", key="good", force=True)
-        canary.does("by_environment", key="good", errand="install", force=True)
-        canary.does("by_dotenv", key="good", errand="install", force=True)
-        canary.does("install_in_a_loop", key="good", force=True)
-        canary.does("authenticate", key="good")
-        canary.does("authenticate", offline_mode=True)
+    """Every call succeeds; its result is printed in every way that Python has, with all loggers at DEBUG."""
+    with Canary(machine, keys) as canary:
+        canary.run("install", key="good")
+        canary.run("install")
+        canary.run("install", key="good", force=True)
+        canary.run("by_environment", key="good", task="install", force=True)
+        canary.run("by_dotenv", key="good", task="install", force=True)
+        canary.run("install_in_a_loop", key="good", force=True)
+        canary.run("authenticate", key="good")
+        canary.run("authenticate", offline_mode=True)
         for name in (
             "authenticate_from_storage",
             "current_session",
@@ -79,111 +87,111 @@ def test_nothing_shows_a_secret_when_all_goes_well(
             "check_installation",
             "explain",
         ):
-            canary.does("call", function=name)
-            canary.does("call_in_a_loop", function=name)
-        canary.does("of_session")
-        for speak in ("client", "client_in_a_loop"):
+            canary.run("call", function=name)
+            canary.run("call_in_a_loop", function=name)
+        canary.run("session_key")
+        for task in ("client", "client_in_a_loop"):
             for method in ("validate", "refresh", "github_token", "list_models", "health"):
-                canary.does(speak, key="good", method=method)
-            canary.does(speak, key="good", method="log_event", event_type="inference")
-        canary.does("by_environment", key="other", errand="call", function="explain")
-        canary.does("save", key="good")
-        canary.does("stored", key="good")
-        canary.does("call", function="delete_stored_api_key")
-        canary.does("save", key="doomed")
-        canary.does("revoke", key="doomed", reason="left the lab")
-        canary.does("call", function="uninstall_core")
-        canary.does("call", function="invalidate_session")
+                canary.run(task, key="good", method=method)
+            canary.run(task, key="good", method="log_event", event_type="inference")
+        canary.run("by_environment", key="other", task="call", function="explain")
+        canary.run("save", key="good")
+        canary.run("stored", key="good")
+        canary.run("call", function="delete_stored_api_key")
+        canary.run("save", key="doomed")
+        canary.run("revoke", key="doomed", reason="left the lab")
+        canary.run("call", function="uninstall_core")
+        canary.run("call", function="invalidate_session")
     assert len(tokens) >= 6
-    assert "Traceback" not in world.said()
-    assert swept(world, keys, tokens) == []
+    assert "Traceback" not in machine.output()
+    assert find_secrets(machine, keys, tokens) == []
 
 
 def test_nothing_shows_a_secret_when_the_service_fails(
-    stage: Stage, world: World, keys: dict[str, str], tokens: list[str]
+    machines: Machines, machine: Machine, keys: dict[str, str], tokens: list[str]
 ) -> None:
-    """Refusals that repeat the key, broken answers and broken lines: no trace of any holds a secret.
+    """Errors that repeat the key, broken responses and broken connections: no traceback contains a secret.
 
     ``python -m tests.qualification.canaries`` lets every endpoint fail in every one of these ways.
     """
-    with Canary(world, keys) as canary:
-        canary.does("install", key="good")
+    with Canary(machine, keys) as canary:
+        canary.run("install", key="good")
         for failure in failures(keys, endpoints_each=1):
-            suffer(canary, stage.sandbox, failure)
-    assert world.said().count("CoreDownloadError") > 5
-    assert swept(world, keys, tokens) == []
+            run_during_failure(canary, machines.sandbox, failure)
+    assert machine.output().count("CoreDownloadError") > 5
+    assert find_secrets(machine, keys, tokens) == []
 
 
-def test_nothing_shows_a_secret_when_the_person_errs(
-    stage: Stage, world: World, keys: dict[str, str], tokens: list[str]
+def test_nothing_shows_a_secret_when_the_key_is_wrong(
+    machines: Machines, machine: Machine, keys: dict[str, str], tokens: list[str]
 ) -> None:
-    """Keys that are cut, unknown, expired, drained, revoked or of a lower tier, by every way they come in."""
-    with Canary(world, keys) as canary:
+    """Cut, unknown, expired, used up, revoked and lower-tier keys, from every source of keys."""
+    with Canary(machine, keys) as canary:
         wrong = ("cut", "long", "unknown", "expired", "drained")
         for key in wrong:
-            canary.does("install", key=key)
-            canary.does("install_in_a_loop", key=key)
-            canary.does("authenticate", key=key)
-            canary.does("revoke", key=key)
-            canary.does("by_environment", key=key, errand="install")
-            canary.does("by_dotenv", key=key, errand="authenticate")
-            canary.does("by_environment", key=key, errand="call", function="current_session")
-            canary.does("by_environment", key=key, errand="call", function="explain")
-            for speak in ("client", "client_in_a_loop"):
-                canary.does(speak, key=key, method="validate")
-                canary.does(speak, key=key, method="log_event", event_type="inference")
-            canary.does("save", key=key)
-        canary.does("call", function="delete_stored_api_key")
-        canary.does("client", key="free", method="list_models", model_type="NimbusQDA")
-        canary.does("install", key="good", version="9.9.9")
-        canary.does("install", key="good", version="x y")
-        canary.does("call", function="get_model_info", name="none")
-        canary.does("revoke", key="doomed")
-        canary.does("revoke", key="doomed")
-        canary.does("install", key="doomed")
-        stage.sandbox.stop()
-        canary.does("install", key="good", force=True, timeout=0.5)
-        canary.does("authenticate", key="good", timeout=0.5)
-        canary.does("client_in_a_loop", key="good", method="health")
-        canary.does("install", key="good", offline=True)
-    assert swept(world, keys, tokens) == []
+            canary.run("install", key=key)
+            canary.run("install_in_a_loop", key=key)
+            canary.run("authenticate", key=key)
+            canary.run("revoke", key=key)
+            canary.run("by_environment", key=key, task="install")
+            canary.run("by_dotenv", key=key, task="authenticate")
+            canary.run("by_environment", key=key, task="call", function="current_session")
+            canary.run("by_environment", key=key, task="call", function="explain")
+            for task in ("client", "client_in_a_loop"):
+                canary.run(task, key=key, method="validate")
+                canary.run(task, key=key, method="log_event", event_type="inference")
+            canary.run("save", key=key)
+        canary.run("call", function="delete_stored_api_key")
+        canary.run("client", key="free", method="list_models", model_type="NimbusQDA")
+        canary.run("install", key="good", version="9.9.9")
+        canary.run("install", key="good", version="x y")
+        canary.run("call", function="get_model_info", name="none")
+        canary.run("revoke", key="doomed")
+        canary.run("revoke", key="doomed")
+        canary.run("install", key="doomed")
+        machines.sandbox.stop()
+        canary.run("install", key="good", force=True, timeout=0.5)
+        canary.run("authenticate", key="good", timeout=0.5)
+        canary.run("client_in_a_loop", key="good", method="health")
+        canary.run("install", key="good", offline=True)
+    assert find_secrets(machine, keys, tokens) == []
 
 
 @pytest.mark.parametrize("store", ["keyring", ""])
-def test_nothing_shows_a_secret_when_the_keyring_tells_it(
-    stage: Stage, world: World, keys: dict[str, str], tokens: list[str], store: str
+def test_nothing_shows_a_secret_when_the_keyring_repeats_it(
+    machines: Machines, machine: Machine, keys: dict[str, str], tokens: list[str], store: str
 ) -> None:
-    """A keyring whose own error holds the key does not get that error shown."""
-    loud = {"PYTHON_KEYRING_BACKEND": "tests.qualification.loud_keyring.Loud"}
-    with Canary(world, keys, NIMBUS_SDK_CREDENTIAL_STORE=store, **loud) as canary:
-        canary.does("install", key="good")
-        canary.does("save", key="good")
-        canary.does("call", function="delete_stored_api_key")
-    assert "eyring failed (RuntimeError)" in world.said()
-    assert swept(world, keys, tokens) == []
+    """The error of a keyring that contains the key is not shown."""
+    leaky = {"PYTHON_KEYRING_BACKEND": "tests.qualification.leaky_keyring.Leaky"}
+    with Canary(machine, keys, NIMBUS_SDK_CREDENTIAL_STORE=store, **leaky) as canary:
+        canary.run("install", key="good")
+        canary.run("save", key="good")
+        canary.run("call", function="delete_stored_api_key")
+    assert "eyring failed (RuntimeError)" in machine.output()
+    assert find_secrets(machine, keys, tokens) == []
 
 
 def test_nothing_shows_a_secret_when_it_is_interrupted(
-    stage: Stage, world: World, keys: dict[str, str], tokens: list[str]
+    machines: Machines, machine: Machine, keys: dict[str, str], tokens: list[str]
 ) -> None:
-    """Ctrl-C while a request or a key is on its way, shown with the locals of every frame."""
-    with Canary(world, keys) as canary:
-        for aim in AIMS:
-            assert canary.does("interrupted_install", key="good", **aim), aim
-    assert swept(world, keys, tokens) == []
+    """Ctrl-C during a request or while a key is stored, printed with the locals of every frame."""
+    with Canary(machine, keys) as canary:
+        for point in INTERRUPTION_POINTS:
+            assert canary.run("interrupted_install", key="good", **point), point
+    assert find_secrets(machine, keys, tokens) == []
 
 
 def test_the_command_line_shows_no_secret(
-    stage: Stage, world: World, keys: dict[str, str], tokens: list[str]
+    machines: Machines, machine: Machine, keys: dict[str, str], tokens: list[str]
 ) -> None:
-    """Keys piped in, right and wrong, and every command that tells of them."""
+    """Valid and wrong keys on standard input, and every command that prints something about them."""
 
     def run(*arguments: str, key: str | None = None) -> int:
-        with open(world.path / "stdout.txt", "ab") as out:
+        with open(machine.path / "stdout.txt", "ab") as out:
             return subprocess.run(
                 [sys.executable, "-m", "nimbus_sdk", *arguments],
-                cwd=world.path / "work",
-                env=world.environ(),
+                cwd=machine.path / "work",
+                env=machine.environ(),
                 input=b"" if key is None else keys[key].encode(),
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -201,4 +209,4 @@ def test_the_command_line_shows_no_secret(
     assert run("install", "--key-stdin", "--json", key="expired") != 0
     assert run("logout") == 0
     assert len(tokens) == 1
-    assert swept(world, keys, tokens) == []
+    assert find_secrets(machine, keys, tokens) == []

@@ -1,4 +1,4 @@
-"""Whatever the disk refuses, an install ends in words, and in the old state or the new one."""
+"""Whatever the disk refuses, an install ends with a clear error, and in the old state or the new one."""
 
 from __future__ import annotations
 
@@ -10,36 +10,40 @@ import pytest
 
 from tests.qualification.disk_faults import CODES, LASTING, disk_steps, refusals
 from tests.qualification.kills import spread
-from tests.qualification.nursery import Outcome
+from tests.qualification.machines import Machine, Machines
 from tests.qualification.scenarios import first_install, upgrade
-from tests.qualification.worlds import Stage, World
+from tests.support.fork_server import Outcome
 
 REFUSALS_EACH = 12
 
 
-@pytest.mark.parametrize("scene", [first_install, upgrade])
-def test_a_refusing_disk_is_told_and_changes_nothing_by_halves(stage: Stage, scene) -> None:
+@pytest.mark.parametrize("make_scenario", [first_install, upgrade])
+def test_a_refusing_disk_is_reported_and_leaves_no_mixed_state(machines: Machines, make_scenario) -> None:
     """ENOSPC, EROFS, EIO and EACCES at any step raise a NimbusError or nothing, and never leave a mixture.
 
     ``python -m tests.qualification.disk_faults`` does the same at every single step, with each of them.
     """
-    scenario = scene(stage)
+    scenario = make_scenario(machines)
     cases = zip(spread(disk_steps(scenario), REFUSALS_EACH), cycle(CODES), strict=False)
     done = refusals(scenario, cases)
-    assert [(refusal.struck, refusal.code, refusal.faults) for refusal in done if refusal.faults] == []
-    assert sum(refusal.struck is not None for refusal in done) >= REFUSALS_EACH - 3
-    assert sum(refusal.outcome.fault is not None for refusal in done) > REFUSALS_EACH / 2
+    assert [(refusal.hit_step, refusal.code, refusal.problems) for refusal in done if refusal.problems] == []
+    assert sum(refusal.hit_step is not None for refusal in done) >= REFUSALS_EACH - 3
+    assert sum(refusal.outcome.error is not None for refusal in done) > REFUSALS_EACH / 2
 
 
-def refused(start: World, code: int, points: Iterable[int], **story: object) -> Iterator[Outcome]:
-    """What a story gives where the disk refuses at one of these steps, each time in a copy of a world."""
+def outcomes_of_refusals(
+    start: Machine, code: int, points: Iterable[int], **call: object
+) -> Iterator[Outcome]:
+    """Yield the outcome of a call for a refusal at each of these steps, each on a copy of a machine."""
     for at in points:
-        world = start.stage.world(like=start)
-        outcome = world.run("story", wire={"at": at, "errno": code, "lasting": code in LASTING}, **story)
-        world.state()
-        if world.struck() is None:
+        machine = start.machines.create(copy_of=start)
+        outcome = machine.run(
+            "call_function", fault_point={"at": at, "errno": code, "lasting": code in LASTING}, **call
+        )
+        machine.state()
+        if machine.hit_step() is None:
             return
-        world.remove()
+        machine.remove()
         yield outcome
 
 
@@ -55,16 +59,16 @@ def refused(start: World, code: int, points: Iterable[int], **story: object) -> 
         ("uninstall_core", None, errno.EROFS, 9),
     ],
 )
-def test_no_story_ends_in_a_bare_error_of_the_disk(
-    stage: Stage, name: str, key: str | None, code: int, every: int
+def test_no_call_ends_in_a_bare_error_of_the_disk(
+    machines: Machines, name: str, key: str | None, code: int, every: int
 ) -> None:
     """Whatever the disk refuses of what is kept, every call says so in its own words, and damages nothing."""
-    start = stage.world()
-    assert start.run("install", key=stage.key("old")).fault is None
-    stage.sandbox.fault("revoke", body={"revoked": True, "message": "done"}, times=None)
-    named = {} if key is None else {"key": stage.key(key)}
-    done = list(refused(start, code, count(0, every), name=name, **named))
+    start = machines.create()
+    assert start.run("install", key=machines.key("old")).error is None
+    machines.sandbox.fault("revoke", body={"revoked": True, "message": "done"}, times=None)
+    named = {} if key is None else {"key": machines.key(key)}
+    done = list(outcomes_of_refusals(start, code, count(0, every), name=name, **named))
     assert len(done) > 2
     # A key that is revoked is revoked, whatever the disk lets us clear of it.
-    assert any(outcome.fault for outcome in done) == (name != "revoke_api_key")
-    assert [outcome for outcome in done if outcome.fault and not outcome.expected] == []
+    assert any(outcome.error for outcome in done) == (name != "revoke_api_key")
+    assert [outcome for outcome in done if outcome.error and not outcome.expected] == []

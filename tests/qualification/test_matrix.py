@@ -1,4 +1,4 @@
-"""Whatever goes wrong at whichever request of whichever story, it ends as the rules say."""
+"""Whatever goes wrong at any request of any use case, it ends as the rules say."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from tests.qualification.matrix import SAMPLE, all_cells, played, sample
-from tests.qualification.matrix_play import Listening
+from tests.qualification.matrix import SAMPLE, all_cells, run_cells, sample
+from tests.qualification.matrix_runner import LogCapture
 
 
 @pytest.fixture
-def listening() -> Iterator[Listening]:
-    """Hears every logger at every level."""
-    ear, root = Listening(), logging.getLogger()
+def log_capture() -> Iterator[LogCapture]:
+    """Receives the records of every logger at every level."""
+    handler, root = LogCapture(), logging.getLogger()
     level = root.level
     root.setLevel(logging.DEBUG)
-    root.addHandler(ear)
-    yield ear
-    root.removeHandler(ear)
+    root.addHandler(handler)
+    yield handler
+    root.removeHandler(handler)
     root.setLevel(level)
 
 
-def test_the_sample_meets_every_step_and_every_fault() -> None:
-    """No step, no fault, no status and no code is left to the long form alone."""
+def test_the_sample_contains_every_step_and_every_fault() -> None:
+    """Every step, fault, status and code is in the sample, and not in the long form alone."""
     cells = all_cells()
     chosen = sample(cells, SAMPLE)
     assert len(chosen) == SAMPLE
     assert set().union(*(cell.covers for cell in chosen)) == set().union(*(cell.covers for cell in cells))
 
 
-def test_a_faulty_network_is_met_as_ruled(tmp_path: Path, sandbox: Sandbox, listening: Listening) -> None:
-    """The right error or the right recovery, requests and seconds within bounds, the old state or the new.
+def test_every_network_fault_ends_as_the_rules_say(
+    tmp_path: Path, sandbox: Sandbox, log_capture: LogCapture
+) -> None:
+    """The right error or recovery, requests within bounds, the old state or the new.
 
-    No key and no token is in what was said, logged or kept, and without the fault a second run succeeds.
+    No key and no token is in messages, logs or files, and without the fault a second run succeeds.
     ``python -m tests.qualification.matrix`` does the same in every cell.
     """
     cells = sample(all_cells(), SAMPLE)
-    reports = dict(played(cells, tmp_path, sandbox))
+    reports = dict(run_cells(cells, tmp_path, sandbox))
     assert {cell.name: report.wrong for cell, report in reports.items() if report.wrong} == {}
-    assert listening.caught == []
-    assert listening.heard > len(cells)
+    assert log_capture.with_secret == []
+    assert log_capture.count > len(cells)

@@ -18,7 +18,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
-from tests.qualification.needles import Needles
+from tests.qualification.secret_search import SecretSearch
 from tests.security.remains import counted
 from tests.support.wheels import SOURCE, core_files, make_wheel
 
@@ -60,7 +60,7 @@ def taken_apart(keys: dict[str, str], world: Path) -> str:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
-    assert Needles(keys).in_bytes(done.stderr.encode()) == set()
+    assert SecretSearch(keys).find_in_bytes(done.stderr.encode()) == set()
     return done.stdout
 
 
@@ -69,7 +69,7 @@ def test_no_tool_that_takes_a_program_apart_shows_a_key(own_world: Path, keys: d
     shown = taken_apart(keys, own_world)
     assert shown.count("InvalidKeyError") >= 3
     assert "validate" in shown
-    assert Needles(keys).in_bytes(shown.encode()) == set()
+    assert SecretSearch(keys).find_in_bytes(shown.encode()) == set()
     assert ApiKey.parse(keys["good"]).masked in shown, "what is shown was really looked at"
 
 
@@ -106,4 +106,4 @@ def test_a_child_process_is_told_nothing(
     assert nimbus_sdk.install_core().key_masked == ApiKey.parse(key).masked
     told = report.read_bytes()
     assert b"nimbus_sdk_core" in told, "the core was tried out, and told what it saw"
-    assert Needles({"key": key}).in_bytes(told) == set()
+    assert SecretSearch({"key": key}).find_in_bytes(told) == set()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk import AuthSession, aio
+from nimbus_sdk import aio
 from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.account.session_cache import clear_cache, stored_session
 from nimbus_sdk.config.paths import Paths

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.qualification.benchmarks import page
 
 
@@ -28,6 +30,7 @@ def test_chunks_are_measured_and_judged() -> None:
     assert len(judged("tests.qualification.benchmarks.streaming", "--chunks", "16")) == 9
 
 
+@pytest.mark.qualification
 def test_a_cluster_decodes_a_file_as_numpy_does() -> None:
     """Two workers under a limit, 60,000 trials: same numbers, nobody restarted, no copy of the whole."""
     # So few trials fit into memory, which is what the whole form is for.

@@ -1,23 +1,23 @@
-"""A keyring that cannot keep a secret: it fails, and its error holds what it was given."""
+"""A keyring that fails, and whose error contains the secret."""
 
 from __future__ import annotations
 
 from keyring.backend import KeyringBackend
 
 
-class Loud(KeyringBackend):
-    """Fails at every write, loudly."""
+class Leaky(KeyringBackend):
+    """Fails at every write."""
 
     priority = 1  # type: ignore[assignment]
 
     def get_password(self, service: str, username: str) -> str | None:
-        """Has nothing."""
+        """Return nothing."""
         return None
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Fails, and tells what it was given."""
-        raise RuntimeError(f"could not keep {password}")
+        """Fail, with the password in the error."""
+        raise RuntimeError(f"could not store {password}")
 
     def delete_password(self, service: str, username: str) -> None:
-        """Fails."""
+        """Fail."""
         raise RuntimeError("nothing to delete")

@@ -1,4 +1,4 @@
-"""The stories of the matrix: where each starts, which steps it takes over the network, and what it leaves."""
+"""The use cases of the matrix: where each starts, which requests it sends, and what it leaves."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from nimbus_sdk.storage import sealed
 from nimbus_sdk.storage.credentials import read_stored_key
 from nimbus_sdk.transport.driver import run
 from nimbus_sdk.transport.flow import Flow
-from tests.qualification.gate import Gate
+from tests.qualification.faulty_proxy import FaultyProxy
 
 Start = Literal["empty", "known", "aged", "another"]
 """Nothing; a session and its key; the core and a session of two hours ago; a core of another account."""
 
-Brings = Literal["core", "session", "model", "an end", "nothing"]
+ResultKind = Literal["core", "session", "model", "revocation", "nothing"]
 """A core with its session, a session, a model's file, the end of session and key, or nothing new."""
 
 Trait = frozenset[str]
@@ -38,12 +38,12 @@ Trait = frozenset[str]
 
 @dataclass(frozen=True)
 class Step:
-    """One request of a story.
+    """One request of a use case.
 
     Attributes:
-        name: As the transport calls it.
-        traits: Which faults can befall it, beside ``any``.
-        repeatable: Whether it may be sent again when its answer was lost.
+        name: The name of the request.
+        traits: Which faults apply to it.
+        repeatable: Whether it may be sent again if its response was lost.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Step:
 
     @property
     def at_the_api(self) -> bool:
-        """Whether the Nimbus service answers it, and not GitHub."""
+        """Whether it goes to the Nimbus service, and not to GitHub."""
         return "api" in self.traits
 
 
@@ -71,24 +71,24 @@ ANALYTICS = Step("analytics", _API, repeatable=False)
 
 
 @dataclass(frozen=True)
-class Story:
-    """What a person does.
+class UseCase:
+    """What a user does.
 
     Attributes:
         name: For the table.
-        start: Where it begins.
-        steps: What it asks over the network, in order.
-        flow: The conversation, from settings and key.
-        brings: What is new on the disk in the end.
-        stale_after: Kinds of failure after which it goes on with the session that is kept.
-        seconds: How long it may take at most where the session that is kept can stand in.
+        start: What is on the disk before it.
+        steps: Its requests, in order.
+        flow: Makes the flow from settings and key.
+        result_kind: What is new on the disk afterwards.
+        stale_after: Kinds of failure after which the stored session is used instead.
+        seconds: How long it may take if the stored session can be used instead.
     """
 
     name: str
     start: Start
     steps: tuple[Step, ...]
     flow: Callable[[Settings, ApiKey], Flow[object]]
-    brings: Brings
+    result_kind: ResultKind
     stale_after: frozenset[str] = frozenset()
     seconds: float | None = None
 
@@ -110,7 +110,7 @@ def _log(settings: Settings, key: ApiKey) -> Flow[object]:
 
 
 NO_ANSWER = frozenset({"connection", "format", "failure"})
-"""The service was not reached, failed, or a stranger spoke: nothing was said about the key."""
+"""The service was not reached or failed, or the response is not from it: the key was not rejected."""
 
 MODEL = "p300_binary_v1"
 CORE = (VALIDATE, TOKEN, RELEASE, ASSET, STORAGE)
@@ -124,56 +124,62 @@ def _fetch_model(settings: Settings, key: ApiKey) -> Flow[object]:
     return fetch_model_flow(settings, MODEL, lambda event: None)
 
 
-STORIES = (
-    Story("install", "empty", CORE, _install, "core"),
-    Story("install over another", "another", CORE, _install_over, "core"),
-    Story("install again", "aged", (REFRESH,), _install_again, "session", NO_ANSWER | {"quota"}, seconds=3.0),
-    Story("authenticate", "empty", (VALIDATE,), _authenticate, "session"),
-    Story("authenticate again", "known", (VALIDATE,), _authenticate, "session", NO_ANSWER),
-    Story("refresh", "known", (REFRESH,), lambda settings, _: refresh_flow(settings), "session"),
-    Story("revoke", "known", (REVOKE,), lambda settings, _: revoke_flow(settings, None, "lost"), "an end"),
-    Story("models", "known", (MODELS,), lambda settings, _: listing_models(settings, None, None), "nothing"),
-    Story("fetch a model", "known", (MODELS, MODEL_SIZE, MODEL_FILE), _fetch_model, "model"),
-    Story("log an event", "empty", (ANALYTICS,), _log, "nothing"),
+USE_CASES = (
+    UseCase("install", "empty", CORE, _install, "core"),
+    UseCase("install over another", "another", CORE, _install_over, "core"),
+    UseCase(
+        "install again", "aged", (REFRESH,), _install_again, "session", NO_ANSWER | {"quota"}, seconds=3.0
+    ),
+    UseCase("authenticate", "empty", (VALIDATE,), _authenticate, "session"),
+    UseCase("authenticate again", "known", (VALIDATE,), _authenticate, "session", NO_ANSWER),
+    UseCase("refresh", "known", (REFRESH,), lambda settings, _: refresh_flow(settings), "session"),
+    UseCase(
+        "revoke", "known", (REVOKE,), lambda settings, _: revoke_flow(settings, None, "lost"), "revocation"
+    ),
+    UseCase(
+        "models", "known", (MODELS,), lambda settings, _: listing_models(settings, None, None), "nothing"
+    ),
+    UseCase("fetch a model", "known", (MODELS, MODEL_SIZE, MODEL_FILE), _fetch_model, "model"),
+    UseCase("log an event", "empty", (ANALYTICS,), _log, "nothing"),
 )
 
 
 @dataclass(frozen=True)
-class Found:
-    """What lies in a home: the session's key and the time of its confirmation, the installation, the key.
+class HomeState:
+    """What is in a home: the session, the core, the stored key and the models.
 
     Attributes:
         session: Fingerprint of the session's key, or None.
-        confirmed: When the service confirmed the session.
-        core: Id of the installation in use, or None.
+        validated_at: When the service validated the session.
+        core: Id of the core in use, or None.
         key: Fingerprint of the stored key, or None.
         models: Names of the models' files.
     """
 
     session: str | None
-    confirmed: datetime | None
+    validated_at: datetime | None
     core: str | None
     key: str | None
     models: tuple[str, ...]
 
 
-def found_in(settings: Settings) -> Found:
-    """What lies in a home.
+def read_home_state(settings: Settings) -> HomeState:
+    """Return what is in a home.
 
     Raises:
-        AssertionError: A core that is not whole.
-        NimbusError: Something damaged.
+        AssertionError: The core is damaged.
+        NimbusError: Something else is damaged.
     """
     paths = settings.paths
     session = stored_session(paths)
-    core = manifest.current(paths.core)
+    core = manifest.find_core(paths.core)
     broken = () if core is None else verify.check_installed(core.folder)
     if broken:
         raise AssertionError(f"the core is not whole: {broken}")
     stored = read_stored_key(settings).key
-    return Found(
+    return HomeState(
         session=None if session is None else session.key_fingerprint,
-        confirmed=None if session is None else session.validated_at,
+        validated_at=None if session is None else session.validated_at,
         core=None if core is None else core.install_id,
         key=None if stored is None else stored.fingerprint,
         models=tuple(sorted(os.listdir(paths.models))) if os.path.isdir(paths.models) else (),
@@ -181,11 +187,11 @@ def found_in(settings: Settings) -> Found:
 
 
 class Homes:
-    """Makes the homes in which stories start.
+    """Creates the homes in which use cases start.
 
     Args:
-        folder: Where they lie.
-        sandbox: Which service they know.
+        folder: Where the homes are.
+        sandbox: The service.
     """
 
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
@@ -203,11 +209,11 @@ class Homes:
         )
         run(settings, _install(settings, ApiKey.parse(sandbox.new_key("research"))))
 
-    def settings(self, name: str, gate: Gate, timeout: float) -> Settings:
-        """Settings that lead through a gate, for a home of this name."""
+    def settings(self, name: str, proxy: FaultyProxy, timeout: float) -> Settings:
+        """Return settings that use a proxy, for a home with this name."""
         return Settings(
-            api_url=gate.api_url,
-            github_url=gate.api_url + self._github_path,
+            api_url=proxy.api_url,
+            github_url=proxy.api_url + self._github_path,
             core_repo=self._repository,
             home=str(self._folder / name),
             credential_store="file",
@@ -215,26 +221,26 @@ class Homes:
             no_progress=True,
         )
 
-    def furnish(self, settings: Settings, start: Start, keys: Mapping[str, ApiKey]) -> None:
-        """Bring a home to where a story starts.
+    def prepare(self, settings: Settings, start: Start, keys: Mapping[str, ApiKey]) -> None:
+        """Prepare a home for the start of a use case.
 
         Args:
             settings: They name the home.
-            start: Where the story starts.
-            keys: ``own`` is the story's, ``other`` another account's.
+            start: What must be there.
+            keys: ``own`` is the use case's, ``other`` another account's.
         """
         if start in ("aged", "another"):
             shutil.copytree(self._template, str(settings.home))
         if start != "empty":
-            patient = replace(settings, timeout=30.0)
+            with_long_timeout = replace(settings, timeout=30.0)
             key = keys["other" if start == "another" else "own"]
-            run(patient, authenticate_flow(patient, key, offline_mode=False))
+            run(with_long_timeout, authenticate_flow(with_long_timeout, key, offline_mode=False))
         if start == "aged":
-            make_older(settings, timedelta(hours=2))
+            age_session(settings, timedelta(hours=2))
 
 
-def make_older(settings: Settings, age: timedelta) -> None:
-    """Let the kept session be of an earlier time."""
+def age_session(settings: Settings, age: timedelta) -> None:
+    """Make the stored session older."""
     paths = settings.paths
     record = sealed.read(paths)
     assert record is not None

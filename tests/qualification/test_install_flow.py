@@ -1,4 +1,4 @@
-"""The main story, in fresh interpreters: install once, nothing to do again, everything offline afterwards."""
+"""The main flow, in fresh interpreters: install once, nothing to do again, everything offline afterwards."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_first_install_makes_four_requests_in_order(installed: str, sandbox:
 
 
 @pytest.mark.parametrize("code", [INSTALL, AGAIN], ids=["same key given", "no key given"])
-def test_installing_again_asks_nobody(installed: str, sandbox: Sandbox, fresh, code: str) -> None:
+def test_installing_again_sends_no_request(installed: str, sandbox: Sandbox, fresh, code: str) -> None:
     """With the core whole and the session younger than an hour, a second run makes no request at all."""
     sandbox.clear_journal()
     assert fresh(code).stdout.strip() == ApiKey.parse(installed).fingerprint
@@ -104,10 +104,10 @@ def test_a_fresh_offline_process_needs_neither_network_nor_keyring(
         monkeypatch.delenv("NIMBUS_SDK_HOME")
     (own_world / "key").write_text(key)
     fresh(INSTALL)
-    asked = len(sandbox.journal())
+    count_requests = len(sandbox.journal())
     end(sandbox)
     seen = json.loads(fresh(OFFLINE, NIMBUS_SDK_OFFLINE="1").stdout)
-    assert asked == len(FOUR_REQUESTS)
+    assert count_requests == len(FOUR_REQUESTS)
     assert seen["fingerprint"] == ApiKey.parse(key).fingerprint
     assert not seen["stale"]
     assert HEAVY & set(seen["loaded"]) <= (frozenset() if named else {"platformdirs"})
@@ -123,10 +123,10 @@ def test_importing_the_sdk_imports_nothing_heavy(fresh) -> None:
     assert loaded <= {"nimbus_sdk", "nimbus_sdk._version", "__future__"}
 
 
-def test_an_offline_install_of_what_is_there_asks_nobody(
+def test_an_offline_install_of_an_installed_core_sends_no_request(
     installed: str, sandbox: Sandbox, end: Ender, fresh
 ) -> None:
-    """``install_core(offline=True)`` gives the session once everything is there, with the service gone."""
+    """``install_core(offline=True)`` returns the session of what is installed, with the service gone."""
     end(sandbox)
     code = "import nimbus_sdk; print(nimbus_sdk.install_core(offline=True).key_fingerprint)"
     assert fresh(code).stdout.strip() == ApiKey.parse(installed).fingerprint

@@ -1,0 +1,179 @@
+"""A warm interpreter that forks a child process for each task, so that no task pays for imports.
+
+The children are real processes with memory, environment and output of their own, and can be killed. What
+must be shown of a *fresh* interpreter (its modules, its exit) is shown with one, not with these.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+from nimbus_sdk.errors import NimbusError
+
+ROOT = Path(__file__).parents[2]
+RESULT_TIMEOUT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a task.
+
+    Attributes:
+        value: What it returned.
+        error: Name of the class of what it raised, or None.
+        message: The text of that.
+        expected: Whether that is a ``NimbusError``.
+        killed: Whether the process died before it could answer.
+    """
+
+    value: object = None
+    error: str | None = None
+    message: str = ""
+    expected: bool = False
+    killed: bool = False
+
+
+class ChildProcess:
+    """A forked child, as seen by the test."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(RESULT_TIMEOUT_SECONDS)
+        self._lines = connection.makefile("rwb")
+        connection.close()
+        self.pid = int(self._lines.readline())
+
+    def begin(self) -> None:
+        """Let a child that was started with ``wait_for_start`` begin its task."""
+        self._lines.write(b"begin\n")
+        self._lines.flush()
+
+    def outcome(self) -> Outcome:
+        """Wait for the end of the task."""
+        with self._lines:
+            line = self._lines.readline()
+        return Outcome(**json.loads(line)) if line else Outcome(killed=True)
+
+
+class ForkServer:
+    """The warm interpreter; use it as a context manager.
+
+    Args:
+        tasks: The module whose functions are the tasks. It is imported once, with all that it imports.
+    """
+
+    def __init__(self, tasks: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="fork-server-")
+        self._socket_path = os.path.join(self._folder.name, "socket")
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
+        self._server = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "tests.support.fork_server", self._socket_path, tasks],
+            cwd=ROOT,
+            env={**environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "200"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._server.stdout is not None
+        if self._server.stdout.readline() != b"ready\n":
+            raise RuntimeError("the fork server did not start")
+
+    def start(self, task: str, folder: Path, environ: Mapping[str, str], **arguments: object) -> ChildProcess:
+        """Fork a child that runs a task.
+
+        Args:
+            task: Name of the function.
+            folder: Where its output goes, to ``stdout.txt`` and ``stderr.txt``; it runs in ``work`` there.
+            environ: Its whole environment.
+            arguments: Of the function. With ``wait_for_start`` it waits for :meth:`ChildProcess.begin`.
+        """
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self._socket_path)
+        request = {"task": task, "folder": str(folder), "environ": dict(environ), "arguments": arguments}
+        connection.sendall(json.dumps(request).encode() + b"\n")
+        return ChildProcess(connection)
+
+    def close(self) -> None:
+        """Stop it."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.close()
+        self._server.wait(10)
+        self._server.stdout.close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> ForkServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _serve(socket_path: str, tasks: str) -> None:
+    importlib.import_module(tasks)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(socket_path)
+        listener.listen(128)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        print("ready", flush=True)
+        while True:
+            ready, _, _ = select.select([listener, sys.stdin], [], [])
+            if sys.stdin in ready:
+                return
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                _run_child(connection, tasks)
+            connection.close()
+
+
+def _run_child(connection: socket.socket, tasks: str) -> NoReturn:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    lines = connection.makefile("rwb")
+    request = json.loads(lines.readline())
+    _enter(Path(request["folder"]), request["environ"])
+    lines.write(b"%d\n" % os.getpid())
+    lines.flush()
+    if request["arguments"].pop("wait_for_start", False):
+        lines.readline()
+    try:
+        outcome = Outcome(getattr(sys.modules[tasks], request["task"])(**request["arguments"]))
+    except BaseException as error:
+        expected = isinstance(error, NimbusError)
+        if not expected:
+            sys.excepthook(type(error), error, error.__traceback__)
+        outcome = Outcome(None, type(error).__name__, str(error), expected)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    lines.write(json.dumps(outcome.__dict__).encode() + b"\n")
+    lines.close()
+    connection.close()
+    os._exit(0)
+
+
+def _enter(folder: Path, environ: Mapping[str, str]) -> None:
+    """Give this process the folder's output files, environment and working directory."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        descriptor = os.open(folder / f"{name}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environ.clear()
+    os.environ.update(environ)
+    os.chdir(folder / "work")
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], sys.argv[2])
