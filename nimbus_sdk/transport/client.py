@@ -43,7 +43,7 @@ class BlockingClient(Generic[F]):
     """Runs the flows of an API and blocks until they end.
 
     Args:
-        flows: The object whose methods are the flows; its ``repr`` stands in the client's.
+        flows: The object whose methods are the flows; its ``repr`` is part of the client's.
         settings: Timeout and offline mode.
         transport: Sends the requests; HTTP if omitted.
     """

@@ -65,7 +65,7 @@ def test_the_whole_life_of_a_key(say, sandbox):
     assert sandbox.audit()[0]["reason"] == "bench test"
 
 
-def test_an_expired_key_is_told_as_one(say, sandbox):
+def test_an_expired_key_has_an_error_of_its_own(say, sandbox):
     """KEY_EXPIRED is not INVALID_KEY."""
     key = sandbox.new_key(expires_at=datetime.now(UTC) - timedelta(seconds=5))
     with pytest.raises(errors.KeyExpiredError):
@@ -97,7 +97,7 @@ def test_the_registry_is_listed(say, sandbox):
     assert {model.type for model in say(key, "list_models", model_type="NimbusQDA")} == {"NimbusQDA"}
 
 
-def test_health_is_told_well_and_unwell(say, sandbox):
+def test_health_is_reported_healthy_and_unhealthy(say, sandbox):
     """The documented 503 is an answer."""
     assert say(None, "health").status == "healthy"
     sandbox.switches.healthy = False

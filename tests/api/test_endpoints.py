@@ -209,7 +209,7 @@ def test_every_call_with_the_key_knows_what_to_mask(name, flow):
 
 
 def test_a_token_that_the_service_calls_a_failure_is_not_used():
-    """success: false is a refusal, whatever stands beside it."""
+    """success: false is a refusal, whatever else it contains."""
     flow = endpoints.github_token(BASE, KEY)
     next(flow)
     with pytest.raises(ResponseFormatError, match="success"):

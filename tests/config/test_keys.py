@@ -25,7 +25,7 @@ def test_a_key_is_a_prefix_and_48_hexadecimal_digits(text, environment):
     assert (key.reveal(), key.environment) == (text, environment)
 
 
-def test_upper_case_digits_are_kept_as_given():
+def test_upper_case_digits_are_not_changed():
     """The service decides what they mean; nothing is rewritten."""
     assert ApiKey.parse("nbci_live_" + HEX.upper()).reveal() == "nbci_live_" + HEX.upper()
 

@@ -83,7 +83,7 @@ def test_profiles_do_not_share_what_is_theirs():
         assert getattr(one, name) == getattr(two, name)
 
 
-def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+def test_the_error_for_a_user_without_a_home_names_the_variable(monkeypatch):
     """Random user ids in containers have no home folder: the hint names the variable."""
     monkeypatch.setattr(platformdirs, "user_state_dir", lambda *_, **__: "~/.local/state/nimbus-sdk")
     with pytest.raises(ConfigurationError, match="no home folder") as caught:

@@ -141,7 +141,7 @@ def test_argument_beats_environment_beats_dotenv(project, field, variable, text,
     assert getattr(load(project, given={field: text}, **{variable: other}), field) == value
 
 
-def test_left_out_the_process_own_environment_counts(monkeypatch, project):
+def test_the_environment_of_the_process_is_the_default(monkeypatch, project):
     """os.environ and the working directory are where a plain load looks."""
     monkeypatch.setenv("NIMBUS_SDK_PROFILE", "from-environ")
     monkeypatch.chdir(project)

@@ -88,7 +88,7 @@ def refuse(error):
         UnicodeError("label too long"),
     ],
 )
-def test_a_name_that_is_not_found_is_told_and_not_tried_again(names, error):
+def test_a_name_that_is_not_found_is_an_error_and_not_tried_again(names, error):
     """The message names the host and the reason; the hint speaks of DNS and proxy."""
     names(refuse(error))
     with pytest.raises(NimbusConnectionError, match=r"name api\.nimbusbci\.com cannot be resolved") as caught:

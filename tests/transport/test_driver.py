@@ -77,7 +77,7 @@ def test_the_tries_of_one_request_have_one_request_id(stage, a_call):
     assert ids[3] == "mine"
 
 
-def test_retry_after_is_kept_to_the_second(stage, a_call):
+def test_retry_after_is_waited_for_to_the_second(stage, a_call):
     """The wait that the service asked for is the wait."""
     script = stage.script(said(429, headers={"retry-after": "7"}), said(200))
     stage.run(asking(a_call()), script)

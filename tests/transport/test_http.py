@@ -83,7 +83,7 @@ def test_an_answer_keeps_status_headers_body_and_the_two_clocks_difference(send)
     assert 97 < response.clock_offset < 102
 
 
-def test_an_answer_without_date_or_id_tells_neither(send):
+def test_a_response_without_date_or_id_has_neither(send):
     """Nothing is made up about the clock; the id is the one that was sent."""
     with serving(saying(b"")) as server:
         response = send(request_to(server.url, headers={"X-Request-ID": "mine"}))
@@ -91,7 +91,7 @@ def test_an_answer_without_date_or_id_tells_neither(send):
 
 
 @pytest.mark.parametrize("date", ["Fri, 31 Dec 9999 23:59:59 -1200", "Sat, 01 Jan 1600 00:00:00 GMT", "soon"])
-def test_a_date_from_another_age_tells_no_time(send, date):
+def test_a_date_from_another_age_is_ignored(send, date):
     """What does not fit beside our own clock would end in an error of arithmetic later on."""
     with serving(saying(b"{}", "200 OK", f"Date: {date}")) as server:
         assert send(request_to(server.url)).clock_offset is None
@@ -320,7 +320,7 @@ class Strange:
 @pytest.mark.parametrize(
     "value", [Strange(), math.nan, math.inf, "\ud83d", b"bytes", {"deep": {1, 2}}, {("a", 1): 2}]
 )
-def test_what_cannot_be_sent_is_told_before_anything_is_sent(send, value):
+def test_what_cannot_be_sent_is_an_error_before_anything_is_sent(send, value):
     """A value that is not JSON is a ConfigurationError without any part of the body."""
     with serving(saying(b"{}")) as server:
         step = request_to(server.url, method="POST", json={"api_key": KEY, "metadata": value})
@@ -337,7 +337,7 @@ def test_a_body_that_holds_itself_cannot_be_sent(send):
         fails(send, request_to(server.url, method="POST", json=circle), ConfigurationError)
 
 
-def test_a_parameter_that_no_url_can_hold_is_told(send):
+def test_a_parameter_that_no_url_can_contain_is_an_error(send):
     """Half a character in a filter is the caller's mistake."""
     with serving(saying(b"{}")) as server:
         fails(send, request_to(server.url, params={"type": "\ud83d"}), ConfigurationError)
@@ -346,7 +346,7 @@ def test_a_parameter_that_no_url_can_hold_is_told(send):
     assert server.connections == 0
 
 
-def test_a_secret_with_a_line_break_cannot_smuggle_a_header_in_and_is_not_told(send):
+def test_a_secret_with_a_line_break_cannot_add_a_header_and_is_not_in_the_error(send):
     """h11 would show the header's value; the error shows neither it nor h11's error."""
     with serving(saying(b"{}")) as server:
         auth = HeaderAuth("X-API-Key", f"{KEY}\r\nX-Evil: 1", origin(server.url))
@@ -363,7 +363,7 @@ def test_a_url_of_another_origin_gets_no_secret(send):
     assert server.connections == 0
 
 
-def test_connections_are_kept_for_the_next_request():
+def test_connections_are_used_for_the_next_request():
     """Two requests of one client need one connection."""
     from nimbus_sdk.transport.deadline import Deadline
     from nimbus_sdk.transport.http import HttpTransport
@@ -381,7 +381,7 @@ def test_connections_are_kept_for_the_next_request():
     assert server.connections == 1
 
 
-def test_no_logger_at_debug_tells_a_secret(send, caplog):
+def test_no_logger_at_debug_logs_a_secret(send, caplog):
     """With every logger at DEBUG, key, token and signed address are in no record, and records there are."""
     token = "ghp_" + "aB3" * 12
     signed = "https://storage.example/asset?X-Amz-Signature=5ecre7"

@@ -81,7 +81,7 @@ def test_what_is_documented_is_read(kind, body):
 
 @pytest.mark.parametrize(("kind", "body"), WHOLE)
 @pytest.mark.parametrize("wrong", [None, 5, -1, 1.5, "x", [], {}, True, [None], {"a": None}, "9" * 5000])
-def test_a_wrong_type_in_any_field_is_read_or_told_by_the_fields_name(kind, body, wrong):
+def test_a_wrong_type_in_any_field_is_valid_or_the_error_names_the_field(kind, body, wrong):
     """With another value in each field in turn, the message names the field, or the value is valid."""
     for field in body:
         error = outcome(kind, json.dumps({**body, field: wrong}).encode())
@@ -93,7 +93,7 @@ def test_a_wrong_type_in_any_field_is_read_or_told_by_the_fields_name(kind, body
 
 
 @pytest.mark.parametrize(("kind", "body"), WHOLE)
-def test_null_everywhere_is_told(kind, body):
+def test_null_everywhere_is_an_error(kind, body):
     """An answer of nothing but nulls is no answer."""
     fault(kind, dict.fromkeys(body))
 
@@ -124,7 +124,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("body", BROKEN, ids=lambda body: repr(body[:16]))
-def test_what_is_no_object_of_the_service_is_told(body):
+def test_what_is_no_object_of_the_service_is_an_error(body):
     """Nothing, HTML, doubled fields, half a body, depth without end, other encodings."""
     for kind, _ in WHOLE:
         fault(kind, body)
@@ -144,7 +144,7 @@ def test_what_is_no_object_of_the_service_is_told(body):
         {"$date": 1},
     ],
 )
-def test_a_moment_that_does_not_exist_is_told(moment):
+def test_a_moment_that_does_not_exist_is_an_error(moment):
     """Neither a calendar's end nor nonsense breaks the reading."""
     assert "expires_at" in fault(Entitlement, {**ENTITLEMENT, "expires_at": moment}).message
 
@@ -179,7 +179,7 @@ def test_silence_about_the_quota_is_not_unlimited(missing):
 
 @pytest.mark.parametrize("success", [False, None, 0, 1, "true"])
 def test_a_token_without_success_is_none(success):
-    """What the service itself calls a failure is not used, whatever stands beside it."""
+    """What the service itself calls a failure is not used, whatever else it contains."""
     assert "success" in fault(GithubToken, {**TOKEN, "success": success}).message
 
 
@@ -210,7 +210,7 @@ def test_a_text_without_a_secret_is_left_as_it_is():
     assert read.name == said["name"]
 
 
-def test_the_type_of_a_body_that_is_none_does_not_tell_the_key():
+def test_the_content_type_in_an_error_does_not_contain_the_key():
     """The message quotes the content type, which the service may fill as it likes."""
     strange = answer(b"<", headers={"content-type": f"text/{DIGITS}\x1b[2J"}, secrets=(DIGITS, KEY))
     with pytest.raises(ResponseFormatError, match="text/…") as caught:
@@ -220,13 +220,13 @@ def test_the_type_of_a_body_that_is_none_does_not_tell_the_key():
 
 
 @pytest.mark.parametrize("number", [-1, 2**63, 10**400, 1.5, "5", True])
-def test_a_count_that_is_none_is_told(number):
+def test_a_count_that_is_none_is_an_error(number):
     """A quota is a whole number from 0 to the largest 64-bit one."""
     assert "remaining" in fault(Entitlement, {**ENTITLEMENT, "quota": {**QUOTA, "remaining": number}}).message
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-1", "1e999"])
-def test_a_size_that_is_none_is_told(number):
+def test_a_size_that_is_none_is_an_error(number):
     """A model's size is a finite number."""
     body = json.dumps({"models": [MODEL], "total": 1}).replace("0.5", number)
     assert "size_mb" in fault(ModelList, body.encode()).message

@@ -87,7 +87,7 @@ def test_the_proxys_password_goes_to_the_proxy_alone(send, service, monkeypatch)
 
 
 @pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden"])
-def test_a_proxy_that_refuses_is_told_as_one(send, monkeypatch, status):
+def test_a_refusal_by_a_proxy_names_the_proxy(send, monkeypatch, status):
     """The error speaks of the proxy, shows neither its password nor the key, and is not tried again."""
 
     def refuse(connection, request):
@@ -109,7 +109,7 @@ def test_a_proxy_that_refuses_is_told_as_one(send, monkeypatch, status):
 @pytest.mark.parametrize(
     "value", ["ftp://127.0.0.1:1", "socks9://127.0.0.1:1", "http://[::1:1", "http://a:pa55@x:port"]
 )
-def test_a_proxy_variable_that_cannot_be_used_is_told_by_name(send, monkeypatch, value):
+def test_the_error_for_an_invalid_proxy_variable_names_it(send, monkeypatch, value):
     """A faulty HTTPS_PROXY is a ConfigurationError without its value, which may contain a password."""
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(ConfigurationError, match="HTTPS_PROXY") as caught:
@@ -127,14 +127,14 @@ def test_only_the_variable_that_is_wrong_is_named(send, monkeypatch):
         send(to_api())
 
 
-def test_a_proxy_of_the_system_that_cannot_be_used_is_told_with_the_variables_to_set(send, monkeypatch):
+def test_the_error_for_an_invalid_proxy_of_the_system_names_the_variables_to_set(send, monkeypatch):
     """Without any variable it is the system's own setting, over which a variable would win."""
     monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "ftp://127.0.0.1:1"})
     with pytest.raises(ConfigurationError, match=r"system's proxy setting.*HTTPS_PROXY, HTTP_PROXY and ALL"):
         send(to_api())
 
 
-def test_a_socks_proxy_without_its_package_is_told_with_the_package(send, monkeypatch):
+def test_the_error_for_a_socks_proxy_without_its_package_names_the_package(send, monkeypatch):
     """httpx needs socksio for it; the error names it instead of an ImportError."""
     monkeypatch.setitem(__import__("sys").modules, "socksio", None)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
@@ -150,7 +150,7 @@ def test_a_socks_proxy_without_its_package_is_told_with_the_package(send, monkey
         {"ALL_PROXY": "socks5://127.0.0.1:1", "NO_PROXY": "api.example"},
     ],
 )
-def test_a_proxy_that_nothing_goes_through_stands_in_nobodys_way(send, monkeypatch, unused):
+def test_an_unusable_proxy_does_not_fail_requests_that_do_not_use_it(send, monkeypatch, unused):
     """One for another scheme, one that another comes before, one that the host is spared."""
     monkeypatch.setitem(__import__("sys").modules, "socksio", None)
     for variable, value in unused.items():

@@ -104,7 +104,7 @@ def test_without_a_reset_nothing_is_known_to_wait_for():
     assert limits.reserve(HOST, "validate", 100, 0.0) == 0.0
 
 
-def test_an_endpoint_without_a_documented_limit_is_free_until_an_answer_tells_one():
+def test_an_endpoint_without_a_documented_limit_is_free_until_a_header_has_one():
     """Health has no documented limit; one in a header is adopted."""
     limits = Limits()
     assert [limits.reserve(HOST, "health", None, 0.0) for _ in range(200)] == [0.0] * 200

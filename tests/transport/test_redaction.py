@@ -22,7 +22,7 @@ around = st.text(max_size=40)
 
 
 @given(around, st.one_of(keys, gh_tokens, jwts), around)
-def test_a_key_or_token_is_gone_wherever_it_stands(before, secret, after):
+def test_a_key_or_token_is_masked_wherever_it_occurs(before, secret, after):
     """Keys, GitHub tokens and JWTs are masked inside any text, also right after a letter."""
     assume(secret[12:] not in f"{before} {after}")
     assert secret[12:] not in redact(f"{before}{secret}{after}")

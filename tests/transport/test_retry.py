@@ -203,7 +203,7 @@ def test_there_are_four_tries_and_none_that_would_start_after_the_end():
     assert rules["stop"](state) is True
 
 
-def test_an_error_is_told_what_came_before_it():
+def test_an_error_records_the_attempts_before_it():
     """The last refusal knows how often the request was sent and whether an answer was lost before."""
     history = AttemptHistory()
     records = []

@@ -181,7 +181,7 @@ def test_the_error_for_a_redirect_names_its_host(status, location, named):
     assert not [part for part in (KEY, "pa55", "next=x", "\x1b", "a" * 200) if part in str(error)]
 
 
-def test_a_proxys_demand_for_a_password_is_told_as_one():
+def test_a_proxy_that_asks_for_a_password_is_a_connection_error():
     """407 is the proxy's, not the service's."""
     error = refusal(407, b"")
     assert type(error) is NimbusConnectionError
@@ -237,7 +237,7 @@ def test_the_bare_digits_of_the_key_are_masked_wherever_the_key_travelled(status
 
 
 @pytest.mark.parametrize("kind", [httpx.ProxyError, httpx.RemoteProtocolError, httpx.ReadError])
-def test_a_broken_answer_does_not_tell_the_digits_either(kind):
+def test_the_error_for_a_broken_response_does_not_contain_the_digits(kind):
     """httpx quotes what it could not read."""
     error = from_exception(call_with(**IN_BODY), kind(f"illegal status line: {DIGITS}"))
     assert DIGITS not in str(error)

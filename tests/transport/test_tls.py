@@ -90,7 +90,7 @@ def test_a_folder_of_roots_is_trusted(send, secure, root, monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_a_variable_that_names_nothing_is_told_by_name(send, secure, monkeypatch, tmp_path, variable):
+def test_the_error_for_a_variable_that_names_no_file_names_it(send, secure, monkeypatch, tmp_path, variable):
     """A missing file is a mistake in the setting, and not a reason to trust less or more."""
     monkeypatch.setenv(variable, str(tmp_path / "missing.pem"))
     with pytest.raises(ConfigurationError, match=variable) as caught:
@@ -99,7 +99,7 @@ def test_a_variable_that_names_nothing_is_told_by_name(send, secure, monkeypatch
     assert secure.requests == []
 
 
-def test_a_file_without_a_certificate_is_told_too(tmp_path):
+def test_a_file_without_a_certificate_is_an_error_too(tmp_path):
     """An empty or unrelated file contains no certificate."""
     (tmp_path / "empty.pem").write_text("")
     (tmp_path / "notes.pem").write_text("nothing to see\n")
