@@ -1,4 +1,4 @@
-"""``python -m nimbus_sdk``: the command line where its script is not on the path."""
+"""``python -m nimbus_sdk``: the command line, for when its script is not on the path."""
 
 from nimbus_sdk.cli import main
 

@@ -1,4 +1,4 @@
-"""The command line: parse, run, and the one place where an error becomes words and an exit code."""
+"""The command line: run a command, print its error, end with its exit code."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 PROGRAM = "nimbus-sdk"
 INTERRUPTED = 130
-"""128 and the number of SIGINT, as shells have it."""
+"""128 and the number of SIGINT, as in shells."""
 
 OUTPUT_CLOSED = 1
-"""What Python's own documentation advises where nobody reads the output any more."""
+"""As Python's documentation advises for a closed output."""
 
-_KEY_BEGINNING = "nbci_"
-_STRAY = "Got unexpected extra argument"
+_KEY_PREFIX = "nbci_"
+_EXTRA_ARGUMENT = "Got unexpected extra argument"
 _KEY_HINT = (
-    "A key never goes on the command line, where other users and the shell's history see it. Leave it out "
-    "to be asked for it, pipe it in with --key-stdin, or set the variable that it is read from, such as "
-    "NIMBUS_API_KEY. If it was real, replace it."
+    "Never put a key on the command line: other users and the shell's history see it. Leave it out to be "
+    "asked for it, pipe it in with --key-stdin, or set its environment variable, such as NIMBUS_API_KEY. "
+    "If this was a real key, replace it."
 )
 
 
@@ -34,36 +34,39 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process with its exit code.
 
     Args:
-        arguments: What follows the program's name; ``sys.argv`` where left out.
+        arguments: What follows the program's name; ``sys.argv`` if omitted.
 
     Raises:
         SystemExit: Always, with the exit code.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
-    _never_fail_at_a_letter()
+    _replace_unencodable_characters()
     try:
-        status = _version() if given == ["--version"] else _outcome(given or ["--help"])
+        # Programs ask for the version to see whether the SDK is installed: nothing else is loaded for it.
+        status = _print_version() if given == ["--version"] else _run(given or ["--help"])
         sys.stdout.flush()
     except BrokenPipeError:
-        status = _give_up_output()
+        # The interpreter would fail at the end to write what is still buffered.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = OUTPUT_CLOSED
     sys.exit(status)
 
 
-def _outcome(given: list[str]) -> int:
+def _run(given: list[str]) -> int:
     as_json = "--json" in given
     try:
         from nimbus_sdk.cli.app import Abort, UsageError, app
 
         try:
             status = app(given, prog_name=PROGRAM, standalone_mode=False)
-        except UsageError as fault:
-            return _misused(fault, given, as_json=as_json)
+        except UsageError as error:
+            return _report_usage_error(error, given, as_json=as_json)
         except Abort:
             status = INTERRUPTED
     except NimbusError as error:
         from nimbus_sdk.cli.ui import error_output
 
-        error_output.show(error_output.of(error, given[0]), as_json=as_json)
+        error_output.print_report(error_output.create_report(error, given[0]), as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
         status = INTERRUPTED
@@ -72,45 +75,38 @@ def _outcome(given: list[str]) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _misused(fault: typer.BadParameter, given: list[str], *, as_json: bool) -> int:
+def _report_usage_error(error: typer.BadParameter, given: list[str], *, as_json: bool) -> int:
     from nimbus_sdk.cli.ui import error_output
     from nimbus_sdk.transport.redaction import mask_keys, mask_long_words
 
-    command = fault.ctx.command_path if fault.ctx is not None else PROGRAM
-    message = mask_long_words(fault.format_message())
-    has_key = any(_KEY_BEGINNING in argument or mask_keys(argument) != argument for argument in given)
-    if message.startswith(_STRAY) and _takes_key(fault):
-        # What is typed here in good faith is a key, whatever it looks like.
-        message, has_key = f"{_STRAY}; it is not repeated here.", True
-    complaint = error_output.Complaint(
+    command = error.ctx.command_path if error.ctx is not None else PROGRAM
+    message = mask_long_words(error.format_message())
+    has_key = any(_KEY_PREFIX in argument or mask_keys(argument) != argument for argument in given)
+    if message.startswith(_EXTRA_ARGUMENT) and _reads_key(error):
+        # An argument of a command that reads a key is probably a key, whatever it looks like.
+        message, has_key = f"{_EXTRA_ARGUMENT}; it is not repeated here.", True
+    report = error_output.ErrorReport(
         error="UsageError",
         message=message,
-        hint=_KEY_HINT if has_key else f"`{command} --help` shows what it takes.",
-        exit_code=fault.exit_code,
+        hint=_KEY_HINT if has_key else f"Run `{command} --help`.",
+        exit_code=error.exit_code,
     )
-    error_output.show(complaint, as_json=as_json)
-    return fault.exit_code
+    error_output.print_report(report, as_json=as_json)
+    return error.exit_code
 
 
-def _takes_key(fault: typer.BadParameter) -> bool:
-    return fault.ctx is not None and any(option.name == "key_stdin" for option in fault.ctx.command.params)
+def _reads_key(error: typer.BadParameter) -> bool:
+    return error.ctx is not None and any(option.name == "key_stdin" for option in error.ctx.command.params)
 
 
-def _version() -> int:
-    # Answered before anything is loaded: programs ask for it to see whether the SDK is there.
+def _print_version() -> int:
     sys.stdout.write(f"{PROGRAM} {__version__}\n")
     return 0
 
 
-def _never_fail_at_a_letter() -> None:
-    """A terminal or pipe that knows no … still gets the rest of the line."""
+def _replace_unencodable_characters() -> None:
+    """Print a question mark for each character that a terminal or pipe cannot encode, such as …."""
     for stream in (sys.stdout, sys.stderr):
-        # A stream that stands in for the real one may lack the method.
+        # A stream that replaces the real one may not have the method.
         with suppress(AttributeError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-
-
-def _give_up_output() -> int:
-    # What is still buffered would fail once more when the interpreter ends.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return OUTPUT_CLOSED

@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The application with all its commands."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from nimbus_sdk.cli.ui import exit_codes, output
 
 Abort = typer.Abort
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
-"""A command line that cannot be understood; typer exports only this class's child."""
+"""An invalid command line; typer exports only a child of this class."""
 
 
 def _epilog() -> str:
-    codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.table())
+    codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.list_exit_codes())
     return f"\b\nExit codes:\n{codes}"
 
 
@@ -55,23 +55,23 @@ def nimbus_sdk(
         bool,
         typer.Option(
             "--version",
-            help="Print the version and end.",
+            help="Print the version and exit.",
             show_default=False,
             is_eager=True,
             callback=_print_version,
         ),
     ] = False,
 ) -> None:
-    """Nimbus BCI: install the core with one line, and use it offline afterwards.
+    """Nimbus BCI: install the core once, then use it offline.
 
-    No option takes a key: it comes from NIMBUS_API_KEY, a .env, a file, a pipe, the credential store or a
-    hidden prompt.
+    No option takes a key: it is read from NIMBUS_API_KEY, a .env file, another file, a pipe, the credential
+    store or a hidden prompt.
 
     \b
     Examples:
-      nimbus-sdk demo                    everything once, on simulated data, no account needed
-      nimbus-sdk install                 asks for the key, hidden
-      nimbus-sdk status                  what this machine knows, offline
+      nimbus-sdk demo                    try everything on simulated data, without an account
+      nimbus-sdk install                 install the core; asks for the key, hidden
+      nimbus-sdk status                  show what is installed, offline
     """
 
 

@@ -111,7 +111,7 @@ def test_without_arguments_the_page_is_shown(nimbus: Nimbus) -> None:
 
 def test_the_page_lists_every_exit_code_of_the_error_tree(nimbus: Nimbus) -> None:
     """The table of exit codes is read off the classes, so none is missing and none is wrong."""
-    page, table = nimbus("--help").out, dict(exit_codes.table())
+    page, table = nimbus("--help").out, dict(exit_codes.list_exit_codes())
     kinds = [
         kind
         for _, kind in inspect.getmembers(errors, inspect.isclass)
@@ -124,9 +124,9 @@ def test_the_page_lists_every_exit_code_of_the_error_tree(nimbus: Nimbus) -> Non
         assert f"{code:>3}  {meaning}" in page
 
 
-def test_the_version_is_told_before_anything_is_loaded(fresh: Fresh) -> None:
+def test_the_version_is_printed_before_anything_is_loaded(fresh: Fresh) -> None:
     """`--version` loads none of the libraries, so that it answers at once."""
-    told = fresh(
+    done = fresh(
         """
 import sys
 from nimbus_sdk.cli import main
@@ -137,10 +137,10 @@ finally:
     assert not heavy, heavy
 """
     )
-    assert told.stdout == f"nimbus-sdk {__version__}\n"
+    assert done.stdout == f"nimbus-sdk {__version__}\n"
 
 
-def test_the_version_is_told_beside_other_options_too(nimbus: Nimbus) -> None:
+def test_the_version_is_printed_beside_other_options_too(nimbus: Nimbus) -> None:
     """`--version` wins over whatever else stands there."""
     assert nimbus("--version", "status").out == f"nimbus-sdk {__version__}\n"
 

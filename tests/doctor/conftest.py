@@ -43,7 +43,7 @@ Examine: TypeAlias = Callable[..., Seen]
 
 @pytest.fixture
 def examine(monkeypatch: pytest.MonkeyPatch) -> Examine:
-    """Lets the doctor look, under further environment variables; what he says is held to what all must be."""
+    """Runs the doctor, under further environment variables, and checks what must hold for every diagnosis."""
 
     def look(offline_for: timedelta | None = None, **environ: str) -> Seen:
         for name, value in environ.items():

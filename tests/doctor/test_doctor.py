@@ -42,13 +42,13 @@ def test_the_doctor_sends_no_key(installed: str, sandbox: Sandbox, examine: Exam
 
 
 def test_the_awaitable_doctor_says_the_same(installed: str) -> None:
-    """Both faces look at the same things."""
+    """Both functions run the same checks."""
     awaited = asyncio.run(diagnose_async())
     assert [finding.check for finding in awaited.findings] == CHECKS
     assert awaited.usable_offline == diagnose().usable_offline
 
 
-def test_before_an_install_it_is_told_what_is_missing(sandbox: Sandbox, examine: Examine) -> None:
+def test_before_an_install_what_is_missing_is_reported(sandbox: Sandbox, examine: Examine) -> None:
     """No core and no session are faults with the command that mends them; a missing key is a warning."""
     seen = examine()
     assert seen.but("ok", "skipped") == ["core", "session", "key"]
@@ -60,7 +60,7 @@ def test_before_an_install_it_is_told_what_is_missing(sandbox: Sandbox, examine:
 
 
 def test_offline_mode_asks_nobody(installed: str, sandbox: Sandbox, examine: Examine) -> None:
-    """What lies beyond this machine is skipped, and the rest is looked at."""
+    """Checks beyond this machine are skipped, and all others run."""
     seen = examine(NIMBUS_SDK_OFFLINE="1")
     assert seen["network"].verdict == "skipped"
     assert "dns api" not in seen

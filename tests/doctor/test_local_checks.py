@@ -98,7 +98,9 @@ def test_a_clock_that_was_set_back_is_a_fault_of_the_session(installed: str, exa
     assert "clock says" in examine()["session"].cause
 
 
-def test_another_key_in_the_environment_is_reported(installed: str, sandbox: Sandbox, examine: Examine) -> None:
+def test_another_key_in_the_environment_is_reported(
+    installed: str, sandbox: Sandbox, examine: Examine
+) -> None:
     """A session that does not count because of a variable is the variable's doing."""
     seen = examine(NIMBUS_API_KEY=sandbox.new_key("research"))
     assert seen["session"].verdict == "fault"
@@ -107,9 +109,7 @@ def test_another_key_in_the_environment_is_reported(installed: str, sandbox: San
     assert expected in seen["key"].cause
 
 
-def test_a_rejected_key_is_reported(
-    installed: str, sandbox: Sandbox, examine: Examine
-) -> None:
+def test_a_rejected_key_is_reported(installed: str, sandbox: Sandbox, examine: Examine) -> None:
     """That it is there is no good news: when it was refused, and what to do."""
     assert examine()["key"].verdict == "ok"
     sandbox.revoke_key(installed)

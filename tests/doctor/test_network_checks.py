@@ -1,4 +1,4 @@
-"""What stands between this machine and the services, told apart."""
+"""Each obstacle between this machine and the services has a finding of its own."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_what_only_the_network_lacks_is_a_warning_where_work_goes_on_without_it(
     assert seen.diagnosis.usable_offline
 
 
-def test_github_blocked_is_told_from_the_api_blocked(sandbox: Sandbox, examine: Examine) -> None:
+def test_a_blocked_github_is_distinguished_from_a_blocked_api(sandbox: Sandbox, examine: Examine) -> None:
     """A firewall that lets only the API through: the one line that says so, and what needs GitHub at all."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -95,7 +95,7 @@ def test_github_blocked_is_told_from_the_api_blocked(sandbox: Sandbox, examine: 
 def test_a_page_in_githubs_place_is_not_github(
     sandbox: Sandbox, examine: Examine, status: str, body: bytes
 ) -> None:
-    """Whatever is no word of GitHub's API, be it with a status of GitHub's, is told to be somebody else's."""
+    """Whatever is no response of GitHub's API, even with one of its statuses, comes from something else."""
     with serving(saying(body, status, "Content-Type: text/html")) as box:
         seen = examine(NIMBUS_SDK_GITHUB_URL=box.url)
     assert seen["github"].verdict == "fault"
@@ -114,16 +114,16 @@ def test_github_that_is_unwell_is_no_captive_portal(sandbox: Sandbox, examine: E
     assert "503" in seen["github"].cause
 
 
-def test_a_proxy_that_wants_a_password_is_told_so(sandbox: Sandbox, examine: Examine) -> None:
+def test_a_proxy_that_requires_a_password_is_reported(sandbox: Sandbox, examine: Examine) -> None:
     """407: the proxy is shown without its password, and the fix names the variable."""
     with serving(saying(b"", "407 Proxy Authentication Required")) as proxy:
         seen = examine(
             HTTPS_PROXY=f"http://someone:hunter2@127.0.0.1:{proxy.port}",
             NIMBUS_SDK_API_URL="https://api.example.test",
         )
-    told = " ".join(f"{finding.cause} {finding.fix}" for finding in seen.diagnosis.findings)
+    text = " ".join(f"{finding.cause} {finding.fix}" for finding in seen.diagnosis.findings)
     assert f"127.0.0.1:{proxy.port} is used for" in seen["proxy"].cause
-    assert "hunter2" not in told
+    assert "hunter2" not in text
     assert "407" in seen["api"].cause
     assert "HTTPS_PROXY" in seen["api"].fix
     assert seen["dns api"].verdict == "ok", "the proxy resolves the name"
@@ -154,7 +154,7 @@ def test_a_captive_portal_is_called_by_its_name(
 def test_a_service_that_is_unwell_is_no_captive_portal(
     sandbox: Sandbox, examine: Examine, status: int
 ) -> None:
-    """The service's own failure is told as that, with its status."""
+    """The service's own failure is reported as such, with its status."""
     sandbox.fault("health", status=status)
     seen = examine()
     assert seen["api"].verdict in ("fault", "warning")
@@ -188,7 +188,7 @@ def test_a_certificate_file_that_is_none_is_named(sandbox: Sandbox, examine: Exa
     ("seconds", "words"),
     [(3 * 3600 + 60, "3 h"), (-3 * 3600 - 60, "3 h"), (2 * 86_400 + 60, "2 d"), (90, "1 min")],
 )
-def test_a_wrong_clock_is_told_with_how_wrong_it_is(
+def test_a_wrong_clock_is_reported_with_its_offset(
     installed: str, sandbox: Sandbox, examine: Examine, seconds: float, words: str
 ) -> None:
     """By how much, and on which side; work goes on."""
@@ -206,7 +206,7 @@ def test_a_clock_within_a_minute_is_right(installed: str, sandbox: Sandbox, exam
     assert examine()["clock"].verdict == "ok"
 
 
-def test_a_service_that_tells_no_time_leaves_the_clock_unjudged(
+def test_without_a_date_header_the_clock_check_is_skipped(
     installed: str, sandbox: Sandbox, examine: Examine
 ) -> None:
     """Nothing to compare with is neither right nor wrong."""
@@ -234,6 +234,6 @@ def test_a_network_that_swallows_everything_holds_the_doctor_up_for_a_moment_onl
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (59.9, "59 s"), (3600, "1 h"), (86_461, "1 d 1 min"), (-1, "0 s")]
 )
-def test_spans_are_told_in_two_words_at_most(seconds: float, words: str) -> None:
+def test_spans_have_two_units_at_most(seconds: float, words: str) -> None:
     """The two largest units that there are."""
     assert format_span(max(0.0, seconds)) == words

@@ -63,7 +63,7 @@ def test_an_ended_session_is_renewed_too(installed: str, sandbox: Sandbox, exami
 
 
 def test_a_key_that_ends_too_soon_is_a_fault(installed: str, sandbox: Sandbox, examine: Examine) -> None:
-    """Both times are told, and that a longer key is needed."""
+    """Both times are in the message, and that a longer key is needed."""
     seen = examine(offline_for=60 * DAY)
     until = datetime.now(UTC) + 60 * DAY
     assert seen["offline time"].verdict == "fault"
@@ -102,7 +102,7 @@ def test_without_a_session_there_is_nothing_that_could_last(sandbox: Sandbox, ex
 
 
 def test_a_key_that_never_ends_lasts_for_any_time(sandbox: Sandbox, examine: Examine) -> None:
-    """No expiry is told as that."""
+    """A session without an end lasts as long as the key."""
     nimbus_sdk.install_core(sandbox.new_key("research", expires_at=None))
     for span in (5_000 * DAY, timedelta.max):
         seen = examine(offline_for=span)
@@ -113,14 +113,14 @@ def test_a_key_that_never_ends_lasts_for_any_time(sandbox: Sandbox, examine: Exa
 def test_a_span_beyond_the_calendar_is_one_to_its_end(
     installed: str, sandbox: Sandbox, examine: Examine
 ) -> None:
-    """No key with an end lasts for so long, and that is all that is told; a span below zero ends now."""
+    """No key with an end lasts that long; a negative span ends now."""
     seen = examine(offline_for=timedelta.max)
     assert seen["offline time"].verdict == "fault"
     assert "before 9999-12-31" in seen["offline time"].cause
     assert examine(offline_for=timedelta.min)["offline time"].verdict == "ok"
 
 
-def test_a_dead_key_is_found_out_before_the_journey(
+def test_a_rejected_key_is_reported_before_going_offline(
     installed: str, sandbox: Sandbox, examine: Examine, age
 ) -> None:
     """A renewal that is refused takes the session, and the verdict says what is left."""

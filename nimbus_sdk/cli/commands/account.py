@@ -1,4 +1,4 @@
-"""``nimbus-sdk refresh``, ``quota`` and ``explain``: what the account is."""
+"""``nimbus-sdk refresh``, ``quota`` and ``explain``: session, quota and key of an account."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
 
 
 def refresh(profile: Profile = None, timeout: Timeout = None, as_json: Json = False) -> None:
-    """Ask the service for current quota, features and expiry.
+    """Renew the session: get the current quota, features and expiry.
 
-    What it says is kept for use offline.
+    The session is stored for offline use.
 
     \b
     JSON: all fields of AuthSession
@@ -29,10 +29,10 @@ def refresh(profile: Profile = None, timeout: Timeout = None, as_json: Json = Fa
 
 
 def quota(profile: Profile = None, as_json: Json = False) -> None:
-    """Show the month's quota as the kept session knows it.
+    """Show the monthly quota of the stored session.
 
-    Nothing is asked over the network: "confirmed" says when the service told it, and
-    `nimbus-sdk refresh` asks again.
+    Uses no network: "confirmed" is the time of the last answer of the service. `nimbus-sdk refresh` asks
+    again.
 
     \b
     JSON: remaining, monthly_limit (both null: unlimited), usage_percentage, resets_at, confirmed_at
@@ -44,24 +44,24 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
     from nimbus_sdk.account.operations import get_quota_status
     from nimbus_sdk.account.session import current_session
 
-    session, known = current_session(profile=profile), get_quota_status(profile=profile)
+    session, status = current_session(profile=profile), get_quota_status(profile=profile)
     if as_json:
-        kept = session.to_dict()
+        fields = session.to_dict()
         output.document(
             {
-                "remaining": known.remaining,
-                "monthly_limit": known.monthly_limit,
-                "usage_percentage": known.usage_percentage,
-                "resets_at": kept["quota_reset_at"],
-                "confirmed_at": kept["validated_at"],
+                "remaining": status.remaining,
+                "monthly_limit": status.monthly_limit,
+                "usage_percentage": status.usage_percentage,
+                "resets_at": fields["quota_reset_at"],
+                "confirmed_at": fields["validated_at"],
             }
         )
         return
     output.facts(
         [
-            ("left", format_quota(known.remaining)),
-            ("a month", format_quota(known.monthly_limit)),
-            ("used", f"{known.usage_percentage:.1f} %"),
+            ("left", format_quota(status.remaining)),
+            ("monthly", format_quota(status.monthly_limit)),
+            ("used", f"{status.usage_percentage:.1f} %"),
             ("resets", session.quota_reset_at),
             ("confirmed", session.validated_at),
         ]
@@ -69,10 +69,9 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
 
 
 def explain(profile: Profile = None, as_json: Json = False) -> None:
-    """Show every place that may give the key, and which one counts.
+    """Show where the key is looked for, and which key is used.
 
-    Keys are masked. Nothing is asked over the network: of a key that the service has called dead, "why" says
-    so and when.
+    Keys are masked. Uses no network; "why" says if and when the service rejected a key.
 
     \b
     JSON: found, source (or null), sources [{source, location, state, key_masked, fingerprint, detail}]

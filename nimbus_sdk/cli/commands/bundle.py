@@ -1,4 +1,4 @@
-"""``nimbus-sdk bundle …``: core, session and key for a machine without network, in one file."""
+"""``nimbus-sdk bundle …``: core, session and key in one file, for a machine without network."""
 
 from __future__ import annotations
 
@@ -12,31 +12,29 @@ from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile
 from nimbus_sdk.errors import ConfigurationError
 
-commands = typer.Typer(
-    help="Carry core, session and key to a machine without network.", rich_markup_mode=None
-)
+commands = typer.Typer(help="Take core, session and key to a machine without network.", rich_markup_mode=None)
 
-_LONGEST_FILE = 64 * 1024
+_MAX_BYTES = 64 * 1024
 PassphraseFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="A file whose first line is the passphrase; where left out, it is asked for, hidden.",
+        help="File whose first line is the passphrase; asked for, hidden, if omitted.",
     ),
 ]
 
 
 @commands.command()
 def create(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle, made new.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle to create.")],
     passphrase_file: PassphraseFile = None,
-    version: Annotated[str | None, typer.Option(metavar="VERSION", help="Which version of the core.")] = None,
+    version: Annotated[str | None, typer.Option(metavar="VERSION", help="Version of the core.")] = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Make a bundle on a machine with network, for the same Python and platform.
+    """Create a bundle on a machine with network, for the same Python and platform.
 
-    The file is encrypted; send the passphrase by another way.
+    The file is encrypted. Send the passphrase separately.
 
     \b
     JSON: path, wheel, created_at, expires_at (time or null)
@@ -67,7 +65,7 @@ def install(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Install what a bundle carries; no network is used.
+    """Install from a bundle, without network.
 
     \b
     JSON: all fields of AuthSession
@@ -89,19 +87,19 @@ def install(
 def _passphrase(file: Path | None, *, twice: bool) -> str:
     if file is not None:
         return _first_line(file)
-    from nimbus_sdk.core.bundle.encryption import SHORTEST_PASSPHRASE, require_sealable
+    from nimbus_sdk.core.bundle.encryption import SHORTEST_PASSPHRASE, require_usable
     from nimbus_sdk.display.terminal import is_interactive, prompt_hidden
 
     least = f" ({SHORTEST_PASSPHRASE} characters or more)" if twice else ""
     typed = prompt_hidden(f"Passphrase of the bundle{least}: ") if is_interactive() else None
     if typed is None:
         raise ConfigurationError(
-            "Nobody is here to type the passphrase.", hint="Give --passphrase-file with a file that holds it."
+            "There is no terminal to type the passphrase.", hint="Use --passphrase-file."
         )
     if twice:
-        require_sealable(typed)
-    if twice and prompt_hidden("The same again: ") != typed:
-        raise ConfigurationError("The two passphrases differ.", hint="Run it again.")
+        require_usable(typed)
+    if twice and prompt_hidden("Repeat the passphrase: ") != typed:
+        raise ConfigurationError("The passphrases differ.", hint="Run the command again.")
     return typed
 
 
@@ -110,10 +108,12 @@ def _first_line(file: Path) -> str:
 
     try:
         with file.open("rb") as opened:
-            content = opened.read(_LONGEST_FILE)
+            content = opened.read(_MAX_BYTES)
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read ({error.strerror}).") from None
     line = re.split(r"[\r\n]", decode_text(content), maxsplit=1)[0]
     if "\ufffd" in line:
-        raise ConfigurationError(f"{file} is no text in UTF-8.", hint="Save it as UTF-8 and run it again.")
+        raise ConfigurationError(
+            f"{file} is not UTF-8 text.", hint="Save it as UTF-8 and run the command again."
+        )
     return line

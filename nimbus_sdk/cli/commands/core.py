@@ -1,4 +1,4 @@
-"""``nimbus-sdk core …``: the versions of the core on this machine."""
+"""``nimbus-sdk core …``: the installed versions of the core."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.pointer import read_pointer
 
 if TYPE_CHECKING:
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-commands = typer.Typer(help="List, switch, check and remove versions of the core.", rich_markup_mode=None)
+commands = typer.Typer(help="List, switch, verify and remove versions of the core.", rich_markup_mode=None)
 
 
 @commands.command("list")
 def list_versions(profile: Profile = None, as_json: Json = False) -> None:
-    """List what is installed: what is in use, and what was before it.
+    """List the installed versions, with the one in use and the previous one.
 
-    A version that was installed several times stands there several times. What is neither in use nor was
-    before goes with a later install.
+    A version that was installed several times is listed several times. The next install removes all but
+    the one in use and the previous one.
 
     \b
     JSON: current (version or null),
@@ -40,15 +41,15 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
     """
     from nimbus_sdk.core.wheel import switching
 
-    folder = _places(profile).core
+    folder = Settings.load(profile=profile).paths.core
     pointer = read_pointer(folder)
-    before = None if pointer is None else pointer.previous
+    previous = None if pointer is None else pointer.previous
     listed = [
         {
             "version": core.version,
             "install_id": core.install_id,
             "in_use": _is(pointer, core),
-            "previous": _is(before, core),
+            "previous": _is(previous, core),
             "installed_at": core.installed_at,
             "tag": core.tag,
             "path": core.folder,
@@ -59,18 +60,18 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
         output.document({"current": None if pointer is None else pointer.version, "versions": listed})
     elif listed:
         output.table(("version", "state", "installed", "install", "tag"), map(_row, listed))
-        output.say(f"Each lies in {os.path.join(folder, 'VERSION', 'INSTALL')}.")
+        output.say(f"Each is in {os.path.join(folder, 'VERSION', 'INSTALL')}.")
     else:
-        output.say("No core is installed; `nimbus-sdk install` brings one.")
+        output.say("No core is installed. Run `nimbus-sdk install`.")
 
 
 @commands.command()
 def use(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="One that `core list` shows.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version from `core list`.")],
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Switch to a version that is installed, once it was found whole and loads.
+    """Switch to an installed version, after checking that it is undamaged and loads.
 
     \b
     JSON: version, install_id, path, previous {version, install_id} or null
@@ -86,10 +87,10 @@ def use(
 
 @commands.command()
 def rollback(profile: Profile = None, as_json: Json = False) -> None:
-    """Switch back to what was in use before; the same again undoes it.
+    """Switch back to the previous version; run it again to undo that.
 
     \b
-    JSON: version, install_id, path, previous {version, install_id}: what it was switched from
+    JSON: version, install_id, path, previous {version, install_id}
 
     \b
     Example:
@@ -105,7 +106,7 @@ def verify(profile: Profile = None, as_json: Json = False) -> None:
     """Compare every file of the core in use with what was installed.
 
     \b
-    JSON: version, path, files; a core that was changed ends with an error that lists every "issues"
+    JSON: version, path, files; for a changed core an error that lists its "issues"
 
     \b
     Example:
@@ -113,30 +114,28 @@ def verify(profile: Profile = None, as_json: Json = False) -> None:
     """
     from nimbus_sdk.core.wheel import manifest
     from nimbus_sdk.core.wheel import verify as check
-    from nimbus_sdk.errors import CoreIntegrityError, CoreNotInstalledError
+    from nimbus_sdk.errors import CoreIntegrityError
 
-    core = manifest.current(_places(profile).core)
-    if core is None:
-        raise CoreNotInstalledError("The core is not installed on this machine.")
+    core = manifest.require_core(Settings.load(profile=profile).paths.core)
     issues = check.check_installed(core.folder)
     if issues:
         raise CoreIntegrityError(f"Core {core.version} in {core.folder} was changed.", issues=issues)
-    found = {"version": core.version, "path": core.folder, "files": len(core.files)}
+    facts = {"version": core.version, "path": core.folder, "files": len(core.files)}
     if as_json:
-        output.document(found)
+        output.document(facts)
     else:
-        output.facts([*found.items(), ("whole", True)])
+        output.facts([*facts.items(), ("undamaged", True)])
 
 
 @commands.command()
 def uninstall(
     version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="Only this one; all where left out.")
+        str | None, typer.Argument(metavar="VERSION", help="Only this version; all if omitted.")
     ] = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Remove one version of the core, or all; session and key stay.
+    """Remove one version of the core, or all. Session and key stay.
 
     \b
     JSON: removed [versions]
@@ -147,13 +146,13 @@ def uninstall(
     """
     from nimbus_sdk.core.wheel import switching
 
-    removed = _alone(profile, lambda paths: switching.uninstall(paths.core, version))
+    removed = _run_locked(profile, lambda paths: switching.uninstall(paths.core, version))
     if as_json:
         output.document({"removed": list(removed)})
     elif removed:
         output.facts([("removed", removed)])
     else:
-        output.say("There is nothing to remove: no core is installed.")
+        output.say("No core is installed.")
 
 
 def _is(pointer: Pointer | None, core: InstalledCore) -> bool:
@@ -169,43 +168,40 @@ def _moment(text: str) -> datetime | str:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        # A manifest's text was written by us, and may have been edited since.
+        # The manifest may have been edited.
         return text
 
 
 def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_json: bool) -> None:
-    """Change what is in use, and show what is and what was."""
-    from nimbus_sdk.storage.pointer import read_pointer
+    """Change the version in use, and print it with the previous one."""
 
-    def changing(paths: Paths) -> tuple[InstalledCore, Pointer | None]:
+    def change_pointer(paths: Paths) -> tuple[InstalledCore, Pointer | None]:
         core = change(paths.core)
         pointer = read_pointer(paths.core)
         return core, None if pointer is None else pointer.previous
 
-    core, before = _alone(profile, changing)
+    core, previous = _run_locked(profile, change_pointer)
     if as_json:
-        previous = before and {"version": before.version, "install_id": before.install_id}
-        facts = {"version": core.version, "install_id": core.install_id, "path": core.folder}
-        output.document({**facts, "previous": previous})
+        output.document(
+            {
+                "version": core.version,
+                "install_id": core.install_id,
+                "path": core.folder,
+                "previous": previous and {"version": previous.version, "install_id": previous.install_id},
+            }
+        )
         return
     rows = [
         ("in use", f"{core.version}, install {core.install_id}"),
-        ("before", before and f"{before.version}, install {before.install_id}"),
+        ("previous", previous and f"{previous.version}, install {previous.install_id}"),
         ("path", core.folder),
     ]
     output.facts(rows)
 
 
-def _places(profile: str | None) -> Paths:
-    from nimbus_sdk.config.settings import Settings
-
-    return Settings.load(profile=profile).paths
-
-
-def _alone(profile: str | None, change: Callable[[Paths], T]) -> T:
-    """Change what is installed while no other process does."""
+def _run_locked(profile: str | None, change: Callable[[Paths], T]) -> T:
+    """Change what is installed while no other process can."""
     from nimbus_sdk.account import renewal
-    from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.storage.lock import Lock
     from nimbus_sdk.transport.driver import run
     from nimbus_sdk.transport.flow import Flow, run_blocking
@@ -213,9 +209,9 @@ def _alone(profile: str | None, change: Callable[[Paths], T]) -> T:
     settings = Settings.load(profile=profile)
     paths = settings.paths
 
-    def changing() -> Flow[T]:
+    def locked() -> Flow[T]:
         with Lock(paths.lock) as lock:
             yield from renewal.acquire_lock(lock)
             return (yield from run_blocking(lambda: change(paths)))
 
-    return run(settings, changing())
+    return run(settings, locked())

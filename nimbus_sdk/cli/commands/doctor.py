@@ -1,4 +1,4 @@
-"""``nimbus-sdk doctor``: what is wrong on this machine, one line each."""
+"""``nimbus-sdk doctor``: what is wrong on this machine."""
 
 from __future__ import annotations
 
@@ -15,37 +15,35 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"(\d{1,5})([mhdw])")
 
 
-def span(text: str) -> timedelta:
-    """A span of time as people write it.
+def parse_span(text: str) -> timedelta:
+    """Parse a span of time.
 
     Example:
-        >>> span("14d"), span("36h")
+        >>> parse_span("14d"), parse_span("36h")
         (datetime.timedelta(days=14), datetime.timedelta(days=1, seconds=43200))
     """
-    found = _SPAN.fullmatch(text.strip().lower())
-    if found is None:
-        raise typer.BadParameter("a number and one of m, h, d, w, such as 36h or 14d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    match = _SPAN.fullmatch(text.strip().lower())
+    if match is None:
+        raise typer.BadParameter("expected a number and one of m, h, d, w, such as 36h or 14d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def doctor(
     offline_for: Annotated[
         timedelta | None,
         typer.Option(
-            parser=span,
+            parser=parse_span,
             metavar="SPAN",
-            help="How long this machine will be without network, such as 36h or 14d: the session is "
-            "renewed now if it would not last.",
+            help="Time without network, such as 36h or 14d; a session that would not last is renewed now.",
         ),
     ] = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Look at everything that installing, renewing and starting offline depend on.
+    """Check everything that installing, renewing and starting offline depend on.
 
-    Ends with 0 where nothing stands in the way of work, with 1 where something does: a job scheduler can
-    ask before it starts a run. What only the network lacks is a warning where core and session work
-    without it.
+    Exits with 0 if work can go on, else with 1, so that a job scheduler can check before it starts a run.
+    A network problem is only a warning if core and session work offline.
 
     \b
     JSON: healthy, usable_offline, offline_until (time or null),
@@ -64,7 +62,7 @@ def doctor(
         output.document(diagnosis.to_dict())
     else:
         output.table(
-            ("check", "verdict", "what was seen"),
+            ("check", "verdict", "result"),
             [(finding.check, finding.verdict, finding.cause) for finding in diagnosis.findings],
         )
         for finding in diagnosis.findings:

@@ -1,4 +1,4 @@
-"""``nimbus-sdk install``."""
+"""``nimbus-sdk install``: validate the key and install the core."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ Force: TypeAlias = Annotated[
     bool, typer.Option("--force", help="Validate and install again.", show_default=False)
 ]
 Version: TypeAlias = Annotated[
-    str | None, typer.Option("--version", metavar="VERSION", help="Of the core; else the newest that fits.")
+    str | None,
+    typer.Option(
+        "--version", metavar="VERSION", help="Version of the core; the newest that fits if omitted."
+    ),
 ]
 Offline: TypeAlias = Annotated[
-    bool, typer.Option("--offline", help="Not one network call.", show_default=False)
+    bool, typer.Option("--offline", help="Make no network call.", show_default=False)
 ]
 NoProgress: TypeAlias = Annotated[
-    bool, typer.Option("--no-progress", help="No bar in a terminal either.", show_default=False)
+    bool, typer.Option("--no-progress", help="Show no progress bar.", show_default=False)
 ]
 
 
@@ -37,11 +40,11 @@ def install(
     no_progress: NoProgress = False,
     as_json: Json = False,
 ) -> None:
-    """Validate the key, install the core, keep both for use offline.
+    """Validate the key, install the core, and store both for offline use.
 
-    The key comes from NIMBUS_API_KEY, the nearest .env, the file that NIMBUS_SDK_API_KEY_FILE names or the
-    credential store, whichever is first; in a terminal you are asked for it, hidden. Run again, it costs no
-    request while the session is fresh.
+    The key is read from NIMBUS_API_KEY, the nearest .env file, the file named by NIMBUS_SDK_API_KEY_FILE or
+    the credential store, whichever has one first; in a terminal you are asked for it, hidden. While the
+    session is fresh, running it again makes no request.
 
     \b
     JSON: session (all fields of AuthSession), core {version, path}
@@ -68,10 +71,9 @@ def install(
 
 
 def _show(session: AuthSession, *, as_json: bool) -> None:
-    from nimbus_sdk.config.settings import Settings
-    from nimbus_sdk.core.wheel import manifest
+    from nimbus_sdk.core.wheel.manifest import find_core
 
-    core = manifest.current(Settings.load(profile=session.profile).paths.core)
+    core = find_core()
     version, path = (None, None) if core is None else (core.version, core.folder)
     if as_json:
         output.document({"session": session.to_dict(), "core": {"version": version, "path": path}})

@@ -1,4 +1,4 @@
-"""``nimbus-sdk logout`` and ``revoke``: the two ways to part with a key."""
+"""``nimbus-sdk logout`` and ``revoke``: remove a key from this machine, or end it."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
 if TYPE_CHECKING:
     from nimbus_sdk.storage.key_lookup import FoundKey
 
-_REFUSED = 1
-
-
 Everything: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--everything", help="Remove core, models and downloads too, for all profiles.", show_default=False
+        "--everything", help="Also remove core, models and downloads, for all profiles.", show_default=False
     ),
 ]
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)]
+Yes: TypeAlias = Annotated[
+    bool, typer.Option("--yes", help="Do not ask for confirmation.", show_default=False)
+]
 Reason: TypeAlias = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="Logged by the service for audits.")
+    str | None, typer.Option("--reason", metavar="TEXT", help="Reason, logged by the service.")
 ]
 
 
 def logout(profile: Profile = None, everything: Everything = False, as_json: Json = False) -> None:
-    """Forget key and session on this machine; the key stays valid.
+    """Remove key and session from this machine; the key stays valid.
 
-    Core and models stay unless --everything is given. `nimbus-sdk revoke` ends the key itself.
+    Core and models stay, unless --everything is given. `nimbus-sdk revoke` ends the key itself.
 
     \b
     JSON: key_removed, session_removed, core_removed [versions], models_removed [names],
@@ -41,25 +40,25 @@ def logout(profile: Profile = None, everything: Everything = False, as_json: Jso
     Example:
       nimbus-sdk logout --everything
     """
-    found = _forgotten(profile, everything=everything)
+    removed = _remove(profile, everything=everything)
     if as_json:
-        output.document(found)
+        output.document(removed)
         return
-    gone = {True: "removed", False: "there was none"}
+    words = {True: "removed", False: "there was none"}
     output.facts(
         [
-            ("stored key", gone[bool(found["key_removed"])]),
-            ("session", gone[bool(found["session_removed"])]),
-            ("core removed", found["core_removed"]),
-            ("models removed", found["models_removed"]),
+            ("stored key", words[bool(removed["key_removed"])]),
+            ("session", words[bool(removed["session_removed"])]),
+            ("core removed", removed["core_removed"]),
+            ("models removed", removed["models_removed"]),
         ]
     )
-    left = found["key_left"]
+    left = removed["key_left"]
     if isinstance(left, dict):
-        output.say(f"{left['location']} still names {left['key_masked']}.")
+        output.say(f"{left['location']} still has the key {left['key_masked']}.")
 
 
-def _forgotten(profile: str | None, *, everything: bool) -> dict[str, object]:
+def _remove(profile: str | None, *, everything: bool) -> dict[str, object]:
     from nimbus_sdk.account.operations import invalidate_session
     from nimbus_sdk.account.stored_keys import delete_stored_api_key, explain
     from nimbus_sdk.config.settings import Settings
@@ -71,7 +70,7 @@ def _forgotten(profile: str | None, *, everything: bool) -> dict[str, object]:
     invalidate_session(profile=profile)
     core_removed = uninstall_core(profile=profile) if everything else ()
     models_removed = remove_models(profile=profile) if everything else ()
-    # Last, since a keyring may refuse: by then all else is done.
+    # Last, because a keyring may refuse; by then everything else is done.
     key_removed = delete_stored_api_key(profile=profile)
     left = explain(profile=profile).winner
     return {
@@ -91,9 +90,9 @@ def revoke(
     timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
-    """End the key in use for good. This cannot be undone.
+    """Revoke the key in use. This cannot be undone.
 
-    What this machine keeps for it is cleared as well. In a terminal you are asked first.
+    Also removes what this machine has stored for it. In a terminal you are asked to confirm.
 
     \b
     JSON: revoked, message, key_masked
@@ -109,10 +108,10 @@ def revoke(
 
     settings = Settings.load(profile=profile)
     found = find_key(settings)
-    if not yes and not _confirmed(found):
-        output.say("Nothing was revoked.")
-        raise typer.Exit(_REFUSED)
-    # The very key that was shown: another source may name another one by now.
+    if not yes and not _is_confirmed(found):
+        output.say("No key was revoked.")
+        raise typer.Exit(1)
+    # The key that was displayed: a source may have another one by now.
     result = revoke_api_key(found.key.reveal(), reason=reason, profile=profile, timeout=timeout)
     if as_json:
         output.document(
@@ -121,16 +120,16 @@ def revoke(
     else:
         output.facts([("key", result.key_masked), ("revoked", result.revoked), ("service", result.message)])
     if not result.revoked:
-        raise typer.Exit(_REFUSED)
+        raise typer.Exit(1)
 
 
-def _confirmed(found: FoundKey) -> bool:
+def _is_confirmed(found: FoundKey) -> bool:
     from nimbus_sdk.display.terminal import is_interactive
     from nimbus_sdk.errors import ConfigurationError
 
     if not is_interactive():
         raise ConfigurationError(
-            f"Nobody is here to confirm that {found.key.masked} ({found.location}) is to be revoked.",
-            hint="Give --yes to revoke it without a question; it cannot be undone.",
+            f"There is no terminal to confirm that {found.key.masked} ({found.location}) is to be revoked.",
+            hint="Use --yes to revoke it without confirmation; it cannot be undone.",
         )
-    return typer.confirm(f"Revoke {found.key.masked} ({found.location}) for good?", err=True)
+    return typer.confirm(f"Revoke {found.key.masked} ({found.location}) permanently?", err=True)

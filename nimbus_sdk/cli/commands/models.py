@@ -1,4 +1,4 @@
-"""``nimbus-sdk models``: what the service offers."""
+"""``nimbus-sdk models``: the pre-trained models of the service."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 
 Name: TypeAlias = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="Only this model, with all that is known.")
+    str | None, typer.Argument(metavar="NAME", help="Show this model with all its fields.")
 ]
 Paradigm: TypeAlias = Annotated[
-    str | None, typer.Option("--paradigm", metavar="NAME", help="Only these, such as motor_imagery.")
+    str | None,
+    typer.Option("--paradigm", metavar="NAME", help="Only models of this paradigm, such as motor_imagery."),
 ]
 Kind: TypeAlias = Annotated[
-    str | None, typer.Option("--type", metavar="TYPE", help="NimbusLDA, NimbusQDA or NimbusProbit.")
+    str | None,
+    typer.Option(
+        "--type", metavar="TYPE", help="Only models of this type: NimbusLDA, NimbusQDA or NimbusProbit."
+    ),
 ]
 
 _COLUMNS = {
@@ -43,9 +47,9 @@ def models(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """List the pre-trained models that the service offers, or show one.
+    """List the pre-trained models of the service, or show one.
 
-    "license" is the lowest tier that may load a model, and "covered" says whether the kept session's does.
+    "license" is the lowest tier that may load a model; "covered" says whether your license does.
 
     \b
     JSON: models [{name, version, type, paradigm, n_features, n_classes, size_mb, download_url, checksum,
@@ -62,25 +66,28 @@ def models(
     if name is not None:
         _show_one(_facts(get_model_info(name, profile=profile), license_type), as_json=as_json)
         return
-    found = list_available_models(paradigm, model_type, profile=profile)
-    listed = [_facts(model, license_type) for model in found]
+    listed = [
+        _facts(model, license_type) for model in list_available_models(paradigm, model_type, profile=profile)
+    ]
     if as_json:
         output.document({"models": listed, "total": len(listed)})
     elif listed:
         output.table(list(_COLUMNS), [[model[field] for field in _COLUMNS.values()] for model in listed])
     else:
-        output.say(*_nothing(paradigm, model_type, list_available_models(profile=profile)))
+        output.say(*_explain_no_match(paradigm, model_type, list_available_models(profile=profile)))
 
 
-def _nothing(paradigm: str | None, model_type: str | None, offered: Sequence[ModelInfo]) -> list[str]:
-    """That no model is as wanted, and what the service has."""
+def _explain_no_match(
+    paradigm: str | None, model_type: str | None, offered: Sequence[ModelInfo]
+) -> list[str]:
+    """Return lines that say what was asked for and what the service offers."""
     if not offered:
-        return ["The service offers no model."]
+        return ["The service offers no models."]
     given = (("--paradigm", paradigm), ("--type", model_type))
     wanted = [f"{name} {value}" for name, value in given if value]
     paradigms, types = ({getattr(model, field) for model in offered} for field in ("paradigm", "type"))
     return [
-        mask_keys(f"No model matches {' '.join(wanted)}."),
+        mask_keys(f"No models match {' '.join(wanted)}."),
         f"Paradigms: {', '.join(sorted(paradigms))}. Types: {', '.join(sorted(types))}.",
     ]
 
@@ -110,5 +117,5 @@ def _license_type(profile: str | None) -> str | None:
     try:
         return current_session(profile=profile).license_type
     except SessionError:
-        # The list is the service's; only the column of what the license covers stays empty.
+        # Only the column "covered" stays empty.
         return None

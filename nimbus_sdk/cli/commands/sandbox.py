@@ -23,22 +23,26 @@ commands.add_typer(sandbox_keys.commands, name="keys")
 
 @commands.command()
 def serve(
-    port: Annotated[int, typer.Option("--port", metavar="PORT", help="0 takes a free one.")] = 0,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", help="Port; 0 for a free one.")] = 0,
     db: Annotated[
-        Path | None, typer.Option("--db", metavar="FILE", help="Keeps keys and quotas; else in memory.")
+        Path | None,
+        typer.Option("--db", metavar="FILE", help="Database for keys and quotas; in memory if omitted."),
     ] = None,
     tier: Annotated[
-        str, typer.Option("--tier", metavar="TIER", help="free, trial, research, commercial, enterprise.")
+        str,
+        typer.Option(
+            "--tier", metavar="TIER", help="Tier of the key: free, trial, research, commercial or enterprise."
+        ),
     ] = "research",
     as_json: Json = False,
 ) -> None:
-    """Serve a Nimbus API on the loopback until Ctrl-C.
+    """Serve a Nimbus API on this machine until Ctrl-C.
 
-    Paste the lines that it prints, a key among them, into a shell: all that is done there goes to the
-    sandbox and into a temporary home, nothing to your own account.
+    Prints a key and settings. Paste the lines into a shell: everything that runs there uses the sandbox and
+    a temporary home, and nothing reaches your own account.
 
     \b
-    JSON, one line as soon as it serves: api_url, github_url, storage_url, pid, tier, key, control_token,
+    JSON, one line once it serves: api_url, github_url, storage_url, pid, tier, key, control_token,
     environment {variable: value}
 
     \b
@@ -74,12 +78,10 @@ def _facts(sandbox: Sandbox, key: str, home: str, tier: str) -> dict[str, object
 
 
 def _lines(sandbox: Sandbox, key: str, home: str) -> list[str]:
-    from nimbus_sdk.cli.ui.output import assignments
-
     return [
         f"# A Nimbus sandbox serves on {sandbox.api_url} until Ctrl-C; its data and models are simulated.",
-        "# Lines for the shell that is to use it:",
-        *assignments(_environment(sandbox, key, home)),
+        "# Paste these lines into the shell that is to use it:",
+        *output.assignments(_environment(sandbox, key, home)),
     ]
 
 
@@ -88,7 +90,7 @@ def _environment(sandbox: Sandbox, key: str, home: str) -> dict[str, str]:
 
     return {
         **sandbox.environment(),
-        # The keyring knows profiles and no homes: in it, a key of the sandbox could replace a real one.
+        # A keyring has no homes, only profiles: a key of the sandbox could replace a real one in it.
         "NIMBUS_SDK_HOME": home,
         "NIMBUS_SDK_CREDENTIAL_STORE": "file",
         KEY_VARIABLE: key,

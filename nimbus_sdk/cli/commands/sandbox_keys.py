@@ -1,4 +1,4 @@
-"""``nimbus-sdk sandbox keys …``: the keys of a sandbox, in its database file or while it runs."""
+"""``nimbus-sdk sandbox keys …``: the keys of a sandbox, in its database or while it runs."""
 
 from __future__ import annotations
 
@@ -13,17 +13,15 @@ from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json
 from nimbus_sdk.errors import ConfigurationError
 
-commands = typer.Typer(help="Make, list and revoke a sandbox's keys.", rich_markup_mode=None)
+commands = typer.Typer(help="Create, list and revoke keys of a sandbox.", rich_markup_mode=None)
 
-Db: TypeAlias = Annotated[
-    Path | None, typer.Option("--db", metavar="FILE", help="The sandbox's database file.")
-]
+Db: TypeAlias = Annotated[Path | None, typer.Option("--db", metavar="FILE", help="Database of the sandbox.")]
 Url: TypeAlias = Annotated[
     str | None,
     typer.Option(
         "--url",
         metavar="URL",
-        help="A running sandbox; its control token is read from NIMBUS_SDK_SANDBOX_TOKEN.",
+        help="URL of a running sandbox; needs NIMBUS_SDK_SANDBOX_TOKEN, its control token.",
     ),
 ]
 
@@ -33,16 +31,16 @@ def create(
     db: Db = None,
     url: Url = None,
     tier: Annotated[
-        str, typer.Option("--tier", metavar="TIER", help="free, trial, research, commercial, enterprise.")
+        str, typer.Option("--tier", metavar="TIER", help="free, trial, research, commercial or enterprise.")
     ] = "research",
     kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="test or live.")] = "test",
     expires_at: Annotated[
         str | None, typer.Option("--expires-at", metavar="TIME", help="ISO 8601, such as 2027-01-31T00:00Z.")
     ] = None,
-    used: Annotated[int, typer.Option("--used", metavar="N", help="Inferences already counted.")] = 0,
+    used: Annotated[int, typer.Option("--used", metavar="N", help="Inferences already used this month.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Make a key and print it, plain, this once: it opens the sandbox and nothing else.
+    """Create a key and print it, unmasked, this once. It works only in the sandbox.
 
     \b
     JSON: key
@@ -52,7 +50,7 @@ def create(
       nimbus-sdk sandbox keys create --db sandbox.db --tier free
       nimbus-sdk sandbox keys create --url http://127.0.0.1:8123 --used 49999
     """
-    key = _register(db, url).create(tier, kind, _moment(expires_at), used)
+    key = _find_registry(db, url).create(tier, kind, _parse_time(expires_at), used)
     if as_json:
         output.document({"key": key})
     else:
@@ -71,27 +69,27 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
     Example:
       nimbus-sdk sandbox keys list --db sandbox.db
     """
-    found = _register(db, url).listing()
+    keys = _find_registry(db, url).list()
     if as_json:
-        output.document({"keys": found})
+        output.document({"keys": keys})
         return
     names = ("fingerprint", "key", "license_type", "used", "monthly_limit", "expires_at", "revoked_at")
     headers = [name.replace("_", " ") for name in names]
-    rows = [[key.get(name) for name in names] for key in found]
-    output.table(headers, rows, nothing="There is no key; `nimbus-sdk sandbox keys create` makes one.")
+    rows = [[key.get(name) for name in names] for key in keys]
+    output.table(headers, rows, nothing="There are no keys. Run `nimbus-sdk sandbox keys create`.")
 
 
 @commands.command()
 def revoke(
-    fingerprint: Annotated[str, typer.Argument(metavar="FINGERPRINT", help="As `keys list` shows it.")],
+    fingerprint: Annotated[str, typer.Argument(metavar="FINGERPRINT", help="Fingerprint from `keys list`.")],
     db: Db = None,
     url: Url = None,
     reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="Kept in the audit table.")
+        str | None, typer.Option("--reason", metavar="TEXT", help="Reason, stored in the audit table.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key inactive for ever.
+    """Revoke a key. This cannot be undone.
 
     \b
     JSON: revoked
@@ -101,24 +99,24 @@ def revoke(
       nimbus-sdk sandbox keys revoke 1f0a9c3b5d7e --db sandbox.db --reason "test of refusals"
     """
     if fingerprint.startswith("nbci_"):
-        raise typer.BadParameter("that is a key; name it by its fingerprint")
-    _register(db, url).revoke(fingerprint, reason)
+        raise typer.BadParameter("this is a key; use its fingerprint")
+    _find_registry(db, url).revoke(fingerprint, reason)
     if as_json:
         output.document({"revoked": True})
     else:
         output.say(f"Revoked {fingerprint}.")
 
 
-class _Register(Protocol):
+class _Registry(Protocol):
     def create(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str: ...
 
-    def listing(self) -> list[dict[str, object]]: ...
+    def list(self) -> list[dict[str, object]]: ...
 
     def revoke(self, fingerprint: str, reason: str | None) -> None: ...
 
 
-class _InFile:
-    """Keys in a database file; a sandbox may be running on it or not."""
+class _DatabaseRegistry:
+    """Keys in a database file, whether a sandbox uses it now or not."""
 
     def __init__(self, db: Path) -> None:
         self._db = db
@@ -127,12 +125,12 @@ class _InFile:
         from nimbus_sdk.sandbox import create_key
 
         if kind not in ("test", "live"):
-            raise ConfigurationError(f"The sandbox makes test and live keys, not {kind!r}.")
+            raise ConfigurationError(f"A key is either test or live, not {kind!r}.")
         return create_key(
             self._db, tier, kind="live" if kind == "live" else "test", expires_at=expires_at, used=used
         )
 
-    def listing(self) -> list[dict[str, object]]:
+    def list(self) -> list[dict[str, object]]:
         from nimbus_sdk.sandbox import list_keys
 
         return list_keys(self._db)
@@ -143,7 +141,7 @@ class _InFile:
         revoke_key(self._db, fingerprint, reason=reason)
 
 
-class _Running:
+class _RunningRegistry:
     """Keys of a sandbox that runs in another process."""
 
     def __init__(self, url: str, token: str) -> None:
@@ -157,38 +155,35 @@ class _Running:
             wanted["expires_at"] = expires_at.isoformat()
         return self._control.create_key(wanted)
 
-    def listing(self) -> list[dict[str, object]]:
+    def list(self) -> list[dict[str, object]]:
         return self._control.keys()
 
     def revoke(self, fingerprint: str, reason: str | None) -> None:
         self._control.revoke_key(fingerprint, reason)
 
 
-def _register(db: Path | None, url: str | None) -> _Register:
+def _find_registry(db: Path | None, url: str | None) -> _Registry:
     from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
 
     if (db is None) == (url is None):
-        raise ConfigurationError(
-            "Name the one sandbox that is meant.", hint="Give either --db FILE or --url URL."
-        )
+        raise ConfigurationError("Which sandbox is not clear.", hint="Use either --db FILE or --url URL.")
     if db is not None:
-        return _InFile(db)
+        return _DatabaseRegistry(db)
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     if not token:
         raise ConfigurationError(
             f"{TOKEN_VARIABLE} is not set.",
             hint="Set it to the control token that `nimbus-sdk sandbox serve` printed.",
         )
-    return _Running(str(url), token)
+    return _RunningRegistry(str(url), token)
 
 
-def _moment(text: str | None) -> datetime | None:
+def _parse_time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return datetime.fromisoformat(text)
     except ValueError:
         raise ConfigurationError(
-            f"{text!r} is no time.", hint="Write it as in ISO 8601: 2027-01-31T00:00Z."
+            f"{text!r} is not a time.", hint="Use ISO 8601, such as 2027-01-31T00:00Z."
         ) from None
-    return moment

@@ -25,7 +25,7 @@ def demo(keep: Keep = False, as_json: Json = False) -> None:
     \b
     JSON: ok, simulated, seconds, checks [{check, ok, detail}], sandbox {api_url, key_masked, stopped},
     install {exit_code, version, requests [{endpoint, statuses}]},
-    decoding (what the offline process printed, or null), kept {pid, folder, environment} or null
+    decoding (what the offline process printed, or null), left_running {pid, folder, environment} or null
 
     \b
     Examples:

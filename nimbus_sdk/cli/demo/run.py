@@ -62,7 +62,7 @@ class Demo:
         self._say, self._keep = say, keep
         self._environ: dict[str, str] = {}
         self._checks: list[Check] = []
-        self._report: dict[str, Any] = dict.fromkeys(("sandbox", "install", "decoding", "kept"))
+        self._report: dict[str, Any] = dict.fromkeys(("sandbox", "install", "decoding", "left_running"))
 
     def run(self) -> dict[str, Any]:
         """Run every step, clean up however they end, and return the report for JSON.
@@ -84,7 +84,7 @@ class Demo:
         verdict = f"{failed} of {count} checks failed" if failed else f"All {count} checks passed"
         self._say("", f"{verdict}, in {seconds:.1f} s.")
         if self._keep:
-            self._say(*_how_to_use(**self._report["kept"]))
+            self._say(*_how_to_use(**self._report["left_running"]))
         checks = [asdict(check) for check in self._checks]
         facts = {"ok": not failed, "simulated": True, "seconds": round(seconds, 2), "checks": checks}
         return facts | self._report
@@ -108,7 +108,11 @@ class Demo:
         self._record(Check("Your own profile is unchanged", unchanged, ", ".join(profile) or "there is none"))
         if self._keep:
             environment = sandbox.environment | {"NIMBUS_SDK_HOME": self._environ["NIMBUS_SDK_HOME"]}
-            self._report["kept"] = {"pid": sandbox.pid, "folder": str(folder), "environment": environment}
+            self._report["left_running"] = {
+                "pid": sandbox.pid,
+                "folder": str(folder),
+                "environment": environment,
+            }
 
     def _install(self, sandbox: SandboxProcess) -> bool:
         self._say("2. Run `nimbus-sdk install --key-stdin` in a fresh process")

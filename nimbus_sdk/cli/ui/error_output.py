@@ -1,4 +1,4 @@
-"""What went wrong, as text or JSON on the error stream."""
+"""Errors on the error stream, as text or JSON."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from nimbus_sdk.transport.redaction import mask_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Complaint:
-    """An error as the command line tells it; with ``--json`` these are the keys of the document.
+class ErrorReport:
+    """An error as the command line prints it; with ``--json`` these are the keys of the document.
 
     Attributes:
-        error: Name of the error's class, ``UsageError`` for a command line that cannot be understood.
+        error: Name of the error's class, or ``UsageError`` for an invalid command line.
         message: What happened.
         hint: What to do next.
-        exit_code: The process ends with it.
+        exit_code: The exit code of the process.
         code: The service's error code, such as ``INVALID_KEY``, or None.
         status: HTTP status, or None.
         request_id: For support, or None.
         retry_after: Seconds that the service asks to wait, or None.
-        issues: All single faults, where there are several.
+        issues: Every single fault, if there are several.
     """
 
     error: str
@@ -38,61 +38,65 @@ class Complaint:
     issues: tuple[str, ...] = ()
 
 
-def of(error: NimbusError, command: str = "") -> Complaint:
-    """The complaint that tells an error.
+def create_report(error: NimbusError, command: str = "") -> ErrorReport:
+    """Return the report of an error.
 
     Args:
-        error: What went wrong.
-        command: The command that it went wrong in, such as ``status``.
+        error: The error.
+        command: The command that failed, such as ``status``.
 
     Example:
         >>> from nimbus_sdk.errors import MissingKeyError
-        >>> complaint = of(MissingKeyError("No API key was found."))
-        >>> complaint.error, complaint.code, complaint.exit_code
+        >>> report = create_report(MissingKeyError("No API key was found."))
+        >>> report.error, report.code, report.exit_code
         ('MissingKeyError', 'MISSING_KEY', 4)
     """
-    answered = error if isinstance(error, ApiError) else None
-    return Complaint(
+    report = ErrorReport(
         error=type(error).__name__,
         message=error.message,
         hint=_hint(error, command),
         exit_code=error.exit_code,
-        code=None if answered is None else answered.code,
-        status=None if answered is None else answered.status,
-        request_id=None if answered is None else answered.request_id,
-        retry_after=None if answered is None else answered.retry_after,
         issues=error.issues if isinstance(error, CoreIntegrityError) else (),
+    )
+    if not isinstance(error, ApiError):
+        return report
+    return replace(
+        report,
+        code=error.code,
+        status=error.status,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
     )
 
 
+def print_report(report: ErrorReport, *, as_json: bool) -> None:
+    """Write a report to the error stream: one line of JSON, or some lines of text.
+
+    Keys are masked: what was typed in place of a version or a name may be one.
+    """
+    safe = replace(
+        report,
+        message=mask_keys(report.message),
+        hint=mask_keys(report.hint),
+        issues=tuple(map(mask_keys, report.issues)),
+    )
+    text = json.dumps(asdict(safe)) if as_json else _format(safe)
+    sys.stderr.write(f"{text}\n")
+
+
 def _hint(error: NimbusError, command: str) -> str:
-    """What to do next; what else may help goes where it is the very command that has just failed."""
+    """Return the hint without the parts that advise to run the command that has just failed."""
     first, *further = error.hint.rstrip(".").split("; ")
     useful = [part for part in further if f"`nimbus-sdk {command}`" not in part]
     return error.hint if useful == further else f"{'; '.join([first, *useful])}."
 
 
-def show(complaint: Complaint, *, as_json: bool) -> None:
-    """Write a complaint to the error stream: one line of JSON, or some lines of text.
-
-    Whatever was typed where a version or a name belongs may have been a key, so keys are masked here.
-    """
-    safe = replace(
-        complaint,
-        message=mask_keys(complaint.message),
-        hint=mask_keys(complaint.hint),
-        issues=tuple(map(mask_keys, complaint.issues)),
-    )
-    text = json.dumps(asdict(safe)) if as_json else _text(safe)
-    sys.stderr.write(f"{text}\n")
-
-
-def _text(complaint: Complaint) -> str:
-    marks = [str(mark) for mark in (complaint.status, complaint.code) if mark is not None]
-    if complaint.request_id is not None:
-        marks.append(f"request {complaint.request_id}")
-    tail = f" [{', '.join(marks)}]" if marks else ""
-    lines = [f"Error: {complaint.message}{tail}", *(f"  - {issue}" for issue in complaint.issues)]
-    if complaint.hint:
-        lines.append(f"Hint: {complaint.hint}")
+def _format(report: ErrorReport) -> str:
+    details = [str(detail) for detail in (report.status, report.code) if detail is not None]
+    if report.request_id is not None:
+        details.append(f"request {report.request_id}")
+    suffix = f" [{', '.join(details)}]" if details else ""
+    lines = [f"Error: {report.message}{suffix}", *(f"  - {issue}" for issue in report.issues)]
+    if report.hint:
+        lines.append(f"Hint: {report.hint}")
     return "\n".join(map(escape_controls, lines))

@@ -1,4 +1,4 @@
-"""The exit codes, read off the error classes."""
+"""The exit codes, read from the error classes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from nimbus_sdk import errors
 from nimbus_sdk.errors import NimbusError
 
-OTHERS = {0: "done", 1: "a demo that did not hold, an answer of no, a closed output", 130: "Ctrl-C"}
-_ALSO = {2: "a command line that cannot be understood"}
+_OTHERS = {0: "success", 1: "a failed check, an answer of no, a closed output", 130: "Ctrl-C"}
+_ALSO = {2: "an invalid command line"}
 
 
-def table() -> tuple[tuple[int, str], ...]:
-    """Every exit code, and what ends with it.
+def list_exit_codes() -> tuple[tuple[int, str], ...]:
+    """Return every exit code with what it means.
 
     Example:
-        >>> dict(table())[7]
+        >>> dict(list_exit_codes())[7]
         'RateLimitError'
     """
-    meanings = {code: [words] for code, words in OTHERS.items()}
-    for kind in _kinds(NimbusError):
+    meanings = {code: [words] for code, words in _OTHERS.items()}
+    for kind in _error_classes(NimbusError):
         if kind.__module__ == errors.__name__:
             meanings.setdefault(kind.exit_code, []).append(kind.__name__)
     for code, words in _ALSO.items():
@@ -27,7 +27,7 @@ def table() -> tuple[tuple[int, str], ...]:
     return tuple((code, ", ".join(meanings[code])) for code in sorted(meanings))
 
 
-def _kinds(base: type[NimbusError]) -> Iterator[type[NimbusError]]:
+def _error_classes(base: type[NimbusError]) -> Iterator[type[NimbusError]]:
     yield base
     for kind in base.__subclasses__():
-        yield from _kinds(kind)
+        yield from _error_classes(kind)

@@ -1,4 +1,4 @@
-"""The options that several commands share, each defined once. None of them takes a secret."""
+"""Options that several commands share. None of them takes a secret."""
 
 from __future__ import annotations
 
@@ -12,63 +12,57 @@ from nimbus_sdk.errors import ConfigurationError
 Profile: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--profile",
-        metavar="NAME",
-        help="Which account; NIMBUS_SDK_PROFILE, else 'default', where left out.",
+        "--profile", metavar="NAME", help="The account. [env: NIMBUS_SDK_PROFILE; default: default]"
     ),
 ]
 Json: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print facts, and errors too, as JSON.", show_default=False)
+    bool, typer.Option("--json", help="Print results and errors as JSON.", show_default=False)
 ]
 Timeout: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        help="For the whole conversation, retries included; NIMBUS_SDK_TIMEOUT, else 30, where left out.",
+        help="Time limit, retries included. [env: NIMBUS_SDK_TIMEOUT; default: 30]",
     ),
 ]
 KeyFromStdin: TypeAlias = Annotated[
-    bool,
-    typer.Option("--key-stdin", help="Read the key from the first line of stdin.", show_default=False),
+    bool, typer.Option("--key-stdin", help="Read the key from the first line of stdin.", show_default=False)
 ]
 
-
-_LONGEST = 16 * 1024
+_MAX_BYTES = 16 * 1024
 
 
 def key_from_stdin() -> str:
-    """The first line of stdin, unchecked. Keep it out of names that outlive the call it is for.
+    """Return the first line of stdin, unchecked. Do not bind it to a name that outlives the call it is for.
 
-    Password managers tell more in further lines (``user: ada``); a line that may be the rest of a key that
-    was wrapped is refused, for a part of a key is none.
+    Further lines are ignored, since password managers print more of them (``user: ada``). A second line that
+    may be the rest of a wrapped key is refused: part of a key is no key.
 
     Raises:
         ConfigurationError: Stdin is closed, or a terminal, which would show the key while it is typed; or it
-            holds a key in several lines, or more than any key.
+            contains a key in several lines, or more than any key.
     """
     if sys.stdin is None:
         raise ConfigurationError(
-            "--key-stdin reads a key that another program pipes in, and stdin is closed.",
-            hint="Pipe the key in.",
+            "--key-stdin reads a key from a pipe, and stdin is closed.", hint="Pipe the key in."
         )
     if sys.stdin.isatty():
         raise ConfigurationError(
-            "--key-stdin reads a key that another program pipes in, and stdin is a terminal.",
-            hint="Leave the option out to be asked for the key, hidden.",
+            "--key-stdin reads a key from a pipe, and stdin is a terminal.",
+            hint="Omit the option to be asked for the key, hidden.",
         )
-    content = sys.stdin.buffer.read(_LONGEST + 1)
+    content = sys.stdin.buffer.read(_MAX_BYTES + 1)
     lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
     fault = ""
-    if len(content) > _LONGEST:
-        fault = f"Stdin holds more than {_LONGEST} bytes, which is no key"
+    if len(content) > _MAX_BYTES:
+        fault = f"Stdin has more than {_MAX_BYTES} bytes, which is no key"
     elif len(lines) > 1 and not any(letter.isspace() for letter in lines[1]):
         fault = "The second line of stdin may be the rest of the key"
     if not fault:
         return lines[0] if lines else ""
-    # A traceback shows what a function holds.
+    # Tracebacks may show local variables.
     del content, lines
     raise ConfigurationError(
-        f"{fault}; nothing of it was used.",
-        hint="Pipe in the key alone, without a line break in the middle of it.",
+        f"{fault}; nothing of it was used.", hint="Pipe in the key alone, without a line break in it."
     )

@@ -1,4 +1,4 @@
-"""Speaks to the control plane of a sandbox that runs in another process of this machine."""
+"""A client for the control plane of a sandbox in another process of this machine."""
 
 from __future__ import annotations
 
@@ -13,74 +13,70 @@ from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError, Respons
 from nimbus_sdk.transport.redaction import sanitize
 
 TOKEN_VARIABLE = "NIMBUS_SDK_SANDBOX_TOKEN"  # noqa: S105 - the name of a variable
-_SECONDS = 30.0
-_LARGEST = 64 * 2**20
+_TIMEOUT_SECONDS = 30.0
+_MAX_BYTES = 64 * 2**20
 _UNAUTHORIZED = 401
 
 
 class JournalEntry(TypedDict):
-    """What the journal tells of one request, as far as it is read here.
+    """A logged request, as far as it is read here.
 
     Attributes:
         endpoint: Its name.
         status: HTTP status sent, or None.
-        received_at: Unix second of arrival.
-        bytes_sent: Bytes of body sent.
     """
 
     endpoint: str
     status: int | None
-    received_at: float
-    bytes_sent: int
 
 
 class SandboxControl:
-    """The control plane of one running sandbox; its token goes to this machine's loopback alone.
+    """The control plane of a running sandbox; its token is sent to this machine's loopback only.
 
     Args:
-        url: The sandbox's API, such as ``http://127.0.0.1:54321``.
-        token: What ``nimbus-sdk sandbox serve`` printed.
+        url: URL of the sandbox, such as ``http://127.0.0.1:54321``.
+        token: Its control token, from ``nimbus-sdk sandbox serve``.
 
     Raises:
-        ConfigurationError: The address is not on this machine's loopback.
+        ConfigurationError: The URL is not on this machine's loopback.
 
     Example:
         >>> SandboxControl("https://api.nimbusbci.com", "secret")
         Traceback (most recent call last):
         ...
-        nimbus_sdk.errors.ConfigurationError: https://api.nimbusbci.com is no sandbox on this machine...
+        nimbus_sdk.errors.ConfigurationError: https://api.nimbusbci.com is not a sandbox on this machine...
     """
 
     def __init__(self, url: str, token: str) -> None:
         parts = urlsplit(url)
         if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
             raise ConfigurationError(
-                f"{url} is no sandbox on this machine.",
-                hint="Give its address as `nimbus-sdk sandbox serve` printed it: http://127.0.0.1:PORT.",
+                f"{url} is not a sandbox on this machine.",
+                hint="Use the URL that `nimbus-sdk sandbox serve` printed: http://127.0.0.1:PORT.",
             )
         self._url = url
         self._host, self._port = str(parts.hostname), parts.port
         self._token = token
 
     def journal(self) -> list[JournalEntry]:
-        """What was asked of the sandbox so far, oldest first, secrets masked."""
-        return cast("list[JournalEntry]", _objects(self._ask("GET", "journal"), "exchanges"))
+        """Return all requests so far, oldest first, with secrets masked."""
+        return cast("list[JournalEntry]", _objects(self._send("GET", "journal"), "exchanges"))
 
     def keys(self) -> list[dict[str, object]]:
-        """All keys, oldest first, masked."""
-        return _objects(self._ask("GET", "keys"), "keys")
+        """Return all keys, oldest first, masked."""
+        return _objects(self._send("GET", "keys"), "keys")
 
     def create_key(self, wanted: Mapping[str, object]) -> str:
-        """Make a key and return it, plain, this once."""
-        return str(self._ask("POST", "keys", wanted)["key"])
+        """Create a key and return it, unmasked, this once."""
+        return str(self._send("POST", "keys", wanted)["key"])
 
     def revoke_key(self, fingerprint: str, reason: str | None) -> None:
-        """Make a key inactive for ever."""
-        self._ask("POST", "keys/revoke", {"key": fingerprint, "reason": reason})
+        """Revoke a key permanently."""
+        self._send("POST", "keys/revoke", {"key": fingerprint, "reason": reason})
 
-    def _ask(self, method: str, route: str, body: Mapping[str, object] | None = None) -> dict[str, object]:
-        # Not the SDK's transport: this is no call of the Nimbus API, and no proxy may ever see it.
-        connection = HTTPConnection(self._host, self._port, timeout=_SECONDS)
+    def _send(self, method: str, route: str, body: Mapping[str, object] | None = None) -> dict[str, object]:
+        # Not through the SDK's transport: no proxy may ever see this request.
+        connection = HTTPConnection(self._host, self._port, timeout=_TIMEOUT_SECONDS)
         try:
             connection.request(
                 method,
@@ -89,34 +85,34 @@ class SandboxControl:
                 headers={"Authorization": f"Bearer {self._token}"},
             )
             response = connection.getresponse()
-            return self._answer(response.status, response.read(_LARGEST))
+            return self._check(response.status, response.read(_MAX_BYTES))
         except (OSError, HTTPException) as error:
             raise NimbusConnectionError(
                 f"No sandbox answers on {self._url} ({type(error).__name__}).",
-                hint="Start one with `nimbus-sdk sandbox serve`, and give the address that it prints.",
+                hint="Run `nimbus-sdk sandbox serve`, and use the URL that it prints.",
             ) from None
         finally:
             connection.close()
 
-    def _answer(self, status: int, content: bytes) -> dict[str, object]:
+    def _check(self, status: int, content: bytes) -> dict[str, object]:
         try:
-            answer = json.loads(content)
+            body = json.loads(content)
         except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise ResponseFormatError(f"What answers on {self._url} is no Nimbus sandbox.")
+            body = None
+        if not isinstance(body, dict):
+            raise ResponseFormatError(f"The server on {self._url} is not a Nimbus sandbox.")
         if status == _UNAUTHORIZED:
             raise ConfigurationError(
-                f"The sandbox on {self._url} does not know this control token.",
-                hint=f"Set {TOKEN_VARIABLE} to what `nimbus-sdk sandbox serve` printed.",
+                f"The sandbox on {self._url} rejected the control token.",
+                hint=f"Set {TOKEN_VARIABLE} to the token that `nimbus-sdk sandbox serve` printed.",
             )
         if status >= 400:
-            raise ConfigurationError(f"The sandbox refused: {sanitize(str(answer.get('error')))}", hint="")
-        return answer
+            raise ConfigurationError(f"The sandbox refused: {sanitize(str(body.get('error')))}", hint="")
+        return body
 
 
-def _objects(answer: Mapping[str, object], name: str) -> list[dict[str, object]]:
-    found = answer.get(name)
-    if not isinstance(found, list):
-        raise ResponseFormatError(f"The sandbox's answer has no {name}.")
-    return found
+def _objects(body: Mapping[str, object], name: str) -> list[dict[str, object]]:
+    listed = body.get(name)
+    if not isinstance(listed, list):
+        raise ResponseFormatError(f"The response of the sandbox has no {name}.")
+    return listed

@@ -122,9 +122,7 @@ def test_status_that_failed_does_not_advise_itself(nimbus: Nimbus, monkeypatch: 
     assert nimbus("status", "--json").error["hint"] == "Correct it and run it again."
 
 
-def test_a_rejected_key_is_reported(
-    nimbus: Nimbus, sandbox: Sandbox, signed_in: str
-) -> None:
+def test_a_rejected_key_is_reported(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
     """`explain` and `status` say that the key in use was rejected, and when."""
     assert "rejected" not in nimbus("explain").out + nimbus("status").out
     sandbox.revoke_key(signed_in)

@@ -76,32 +76,32 @@ def test_a_version_and_a_profile_are_taken_over(nimbus: Nimbus, sandbox: Sandbox
 
 def test_a_text_that_is_no_key_asks_nobody(nimbus: Nimbus, sandbox: Sandbox) -> None:
     """A slip is found here: exit code 4, no request, and the text is not repeated."""
-    told = nimbus("install", "--key-stdin", "--json", stdin="nbci_live_0123456789")
-    assert told.code == 4
-    assert told.error["error"] == "InvalidKeyFormatError"
-    assert "0123456789" not in told.err
+    done = nimbus("install", "--key-stdin", "--json", stdin="nbci_live_0123456789")
+    assert done.code == 4
+    assert done.error["error"] == "InvalidKeyFormatError"
+    assert "0123456789" not in done.err
     assert sandbox.journal() == []
 
 
 def test_a_refused_key_ends_with_4(nimbus: Nimbus, sandbox: Sandbox) -> None:
-    """A key that the service does not know is told with the service's code."""
-    told = nimbus("install", "--key-stdin", "--json", stdin="nbci_test_" + "0" * 48)
-    assert (told.code, told.error["code"]) == (4, "INVALID_KEY")
-    assert told.error["request_id"]
+    """A key that the service does not know is reported with the service's code."""
+    done = nimbus("install", "--key-stdin", "--json", stdin="nbci_test_" + "0" * 48)
+    assert (done.code, done.error["code"]) == (4, "INVALID_KEY")
+    assert done.error["request_id"]
 
 
 def test_without_a_key_and_a_person_it_says_what_to_do(nimbus: Nimbus, sandbox: Sandbox) -> None:
     """Where nobody can be asked, a missing key is an error that names the paths."""
-    told = nimbus("install")
-    assert told.code == 4
-    assert "nimbus-sdk explain" in told.err
+    done = nimbus("install")
+    assert done.code == 4
+    assert "nimbus-sdk explain" in done.err
 
 
 def test_offline_asks_for_nothing(nimbus: Nimbus, sandbox: Sandbox, key: str) -> None:
     """--offline on an empty machine fails without one request."""
-    told = nimbus("install", "--offline", "--key-stdin", "--json", stdin=key)
-    assert told.code != 0
-    assert told.error["hint"]
+    done = nimbus("install", "--offline", "--key-stdin", "--json", stdin=key)
+    assert done.code != 0
+    assert done.error["hint"]
     assert sandbox.journal() == []
 
 
@@ -129,7 +129,7 @@ def test_a_prompt_can_be_left_with_ctrl_c(terminal: AtTerminal, sandbox: Sandbox
 
 
 def test_an_installation_can_be_left_with_ctrl_c(terminal: AtTerminal, sandbox: Sandbox, key: str) -> None:
-    """Ctrl-C while the service is being waited for ends at once with 130, and nothing is kept."""
+    """Ctrl-C while the service is being waited for ends at once with 130, and nothing is stored."""
     sandbox.fault("validate", delay=15)
     screen = terminal("install", NIMBUS_SDK_NO_PROGRESS="0", NIMBUS_API_KEY=key)
     screen.wait_for("Validating")
@@ -148,7 +148,7 @@ def test_a_short_passphrase_is_refused_before_it_is_typed_again(
     screen.type("eleven char\n")
     assert screen.ended() == 2
     assert "fewer than 12 characters" in screen.seen
-    assert "The same again" not in screen.seen
+    assert "Repeat the passphrase" not in screen.seen
     assert "eleven char" not in screen.seen
     assert sandbox.journal() == []
 
@@ -179,5 +179,5 @@ def test_colour_is_for_terminals_alone(
 
 def test_a_narrow_terminal_does_not_cut_what_is_piped(nimbus_process: Nimbus, sandbox: Sandbox) -> None:
     """A file gets whole lines, however narrow COLUMNS says the terminal is."""
-    told = nimbus_process("explain", COLUMNS="40")
-    assert os.environ["NIMBUS_SDK_HOME"] in told.out
+    done = nimbus_process("explain", COLUMNS="40")
+    assert os.environ["NIMBUS_SDK_HOME"] in done.out

@@ -49,19 +49,19 @@ def test_logout_forgets_key_and_session_and_leaves_the_core(
     assert sandbox.journal() == []
     authenticate(key)
     download_model("p300_binary_v1")
-    told = nimbus("logout", "--everything")
-    assert told.code == 0
-    assert "0.1.0" in told.out
-    assert "p300_binary_v1" in told.out
+    done = nimbus("logout", "--everything")
+    assert done.code == 0
+    assert "0.1.0" in done.out
+    assert "p300_binary_v1" in done.out
     left = {path.name for path in Path(os.environ["NIMBUS_SDK_HOME"]).rglob("*") if path.is_file()}
     assert left <= {"seal.key", "nimbus-sdk.lock", "credentials.json.lock"}
 
 
 def test_logout_twice_is_no_failure(nimbus: Nimbus, sandbox: Sandbox) -> None:
-    """Where there is nothing to forget, that is what is told."""
-    told = nimbus("logout", "--everything")
-    assert told.code == 0
-    assert told.out.count("there was none") == 2
+    """If there is nothing to remove, the output says so."""
+    done = nimbus("logout", "--everything")
+    assert done.code == 0
+    assert done.out.count("there was none") == 2
 
 
 def test_logout_says_which_key_is_left(
@@ -69,41 +69,41 @@ def test_logout_says_which_key_is_left(
 ) -> None:
     """A variable cannot be deleted from here, so it is named: the next call would use it."""
     monkeypatch.setenv("NIMBUS_API_KEY", signed_in)
-    told = nimbus("logout")
+    done = nimbus("logout")
     masked = f"{signed_in[:14]}…{signed_in[-4:]}"
-    assert f"NIMBUS_API_KEY in the environment still names {masked}." in told.out
-    assert signed_in not in told.out
+    assert f"NIMBUS_API_KEY in the environment still has the key {masked}." in done.out
+    assert signed_in not in done.out
     left = nimbus("logout", "--json").document["key_left"]
     assert (left["source"], left["key_masked"]) == ("environment", masked)
 
 
 def test_revoke_with_yes_ends_the_key(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
-    """--yes asks nobody; the reason reaches the service, and what was kept for the key goes."""
-    told = nimbus("revoke", "--yes", "--reason", "laptop lost", "--json")
-    assert told.code == 0
-    assert told.document["revoked"] is True
-    assert told.document["key_masked"] == f"{signed_in[:14]}…{signed_in[-4:]}"
-    assert signed_in not in told.out + told.err
+    """--yes asks nobody; the reason reaches the service, and what was stored for the key is removed."""
+    done = nimbus("revoke", "--yes", "--reason", "laptop lost", "--json")
+    assert done.code == 0
+    assert done.document["revoked"] is True
+    assert done.document["key_masked"] == f"{signed_in[:14]}…{signed_in[-4:]}"
+    assert signed_in not in done.out + done.err
     assert [entry["reason"] for entry in sandbox.audit()] == ["laptop lost"]
     assert get_stored_api_key() is None
     assert not Path(_places().session).exists()
 
 
 def test_revoke_shows_what_the_service_said(nimbus: Nimbus, signed_in: str) -> None:
-    """Without --json the answer is told in words."""
-    told = nimbus("revoke", "--yes")
-    assert "revoked" in told.out
-    assert "yes" in told.out
+    """Without --json the answer is text."""
+    done = nimbus("revoke", "--yes")
+    assert "revoked" in done.out
+    assert "yes" in done.out
 
 
 def test_revoke_does_nothing_where_nobody_can_confirm(
     nimbus: Nimbus, sandbox: Sandbox, signed_in: str
 ) -> None:
     """A script must say --yes: without a terminal and without it, nothing is asked of the service."""
-    told = nimbus("revoke", "--json")
-    assert told.code == 2
-    assert "--yes" in told.error["hint"]
-    assert f"{signed_in[:14]}…{signed_in[-4:]}" in told.error["message"]
+    done = nimbus("revoke", "--json")
+    assert done.code == 2
+    assert "--yes" in done.error["hint"]
+    assert f"{signed_in[:14]}…{signed_in[-4:]}" in done.error["message"]
     assert sandbox.journal() == []
 
 
@@ -112,14 +112,14 @@ def test_revoke_of_an_unknown_key_ends_with_4(
 ) -> None:
     """A key that the service does not know cannot be revoked."""
     monkeypatch.setenv("NIMBUS_API_KEY", "nbci_test_" + "0" * 48)
-    told = nimbus("revoke", "--yes", "--json")
-    assert (told.code, told.error["code"]) == (4, "KEY_NOT_FOUND")
+    done = nimbus("revoke", "--yes", "--json")
+    assert (done.code, done.error["code"]) == (4, "KEY_NOT_FOUND")
 
 
 def test_revoke_asks_with_the_masked_key(terminal: AtTerminal, sandbox: Sandbox, signed_in: str) -> None:
     """In a terminal the question shows which key and from where; yes ends it."""
     screen = terminal("revoke")
-    screen.wait_for("for good?")
+    screen.wait_for("permanently?")
     assert f"{signed_in[:14]}…{signed_in[-4:]}" in screen.seen
     assert "credentials.json" in screen.seen
     assert sandbox.journal() == []
@@ -133,9 +133,9 @@ def test_revoke_asks_with_the_masked_key(terminal: AtTerminal, sandbox: Sandbox,
 def test_anything_but_yes_leaves_the_key_alone(
     terminal: AtTerminal, sandbox: Sandbox, signed_in: str, answer: str, code: int
 ) -> None:
-    """No, nothing at all, and Ctrl-C revoke nothing, and the exit code tells."""
+    """No, nothing at all, and Ctrl-C revoke nothing, and the exit code says so."""
     screen = terminal("revoke")
-    screen.wait_for("for good?")
+    screen.wait_for("permanently?")
     screen.type(answer)
     assert screen.ended() == code
     assert sandbox.journal() == []
@@ -152,6 +152,6 @@ def test_a_service_that_does_not_revoke_is_not_believed(
         "nimbus_sdk.account.revocation.revoke_api_key",
         lambda *_, **__: RevocationResult(revoked=False, message="not today", key_masked="nbci_test_…"),
     )
-    told = nimbus("revoke", "--yes", "--json")
-    assert told.code == 1
-    assert json.loads(told.out)["message"] == "not today"
+    done = nimbus("revoke", "--yes", "--json")
+    assert done.code == 1
+    assert json.loads(done.out)["message"] == "not today"

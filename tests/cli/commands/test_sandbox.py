@@ -93,18 +93,18 @@ def test_the_lines_for_a_shell_lead_to_it(tmp_path: Path, nimbus_process: Nimbus
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_port_that_is_taken_is_told(nimbus: Nimbus, sandbox: Sandbox) -> None:
+def test_a_port_that_is_taken_is_reported(nimbus: Nimbus, sandbox: Sandbox) -> None:
     """It ends with 2 instead of a traceback."""
-    told = nimbus("sandbox", "serve", "--port", sandbox.api_url.rpartition(":")[2], "--json")
-    assert told.code == 2
-    assert told.error["error"] == "ConfigurationError"
+    done = nimbus("sandbox", "serve", "--port", sandbox.api_url.rpartition(":")[2], "--json")
+    assert done.code == 2
+    assert done.error["error"] == "ConfigurationError"
 
 
-def test_a_tier_that_does_not_exist_is_told(nimbus: Nimbus) -> None:
+def test_an_unknown_tier_is_reported(nimbus: Nimbus) -> None:
     """The message lists those that there are."""
-    told = nimbus("sandbox", "serve", "--tier", "gold")
-    assert told.code == 2
-    assert "research" in told.err
+    done = nimbus("sandbox", "serve", "--tier", "gold")
+    assert done.code == 2
+    assert "research" in done.err
 
 
 def test_keys_of_a_file(nimbus: Nimbus, tmp_path: Path) -> None:
@@ -136,18 +136,18 @@ def test_keys_of_a_running_sandbox(nimbus: Nimbus, running: Sandbox) -> None:
         assert client.validate().license_type == "free"
     listed = nimbus("sandbox", "keys", "list", "--url", url, "--json").document["keys"]
     fingerprint = listed[-1]["fingerprint"]
-    told = nimbus("sandbox", "keys", "revoke", fingerprint, "--url", url, "--reason", "test", "--json")
-    assert told.document == {"revoked": True}
+    done = nimbus("sandbox", "keys", "revoke", fingerprint, "--url", url, "--reason", "test", "--json")
+    assert done.document == {"revoked": True}
     assert [entry["reason"] for entry in running.audit()] == ["test"]
 
 
 def test_a_sandbox_without_keys_says_how_to_make_one(
     nimbus: Nimbus, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A person sees a sentence and not headers without rows."""
+    """A sentence is printed, not headers without rows."""
     monkeypatch.setenv("NIMBUS_SDK_SANDBOX_TOKEN", sandbox.control_token)
     empty = nimbus("sandbox", "keys", "list", "--url", sandbox.api_url)
-    assert empty.out == "There is no key; `nimbus-sdk sandbox keys create` makes one.\n"
+    assert empty.out == "There are no keys. Run `nimbus-sdk sandbox keys create`.\n"
 
 
 def test_the_control_token_is_needed_and_checked(
@@ -161,7 +161,7 @@ def test_the_control_token_is_needed_and_checked(
     monkeypatch.setenv("NIMBUS_SDK_SANDBOX_TOKEN", "wrong-token-of-somebody")
     wrong = nimbus(*arguments)
     assert wrong.code == 2
-    assert "does not know this control token" in wrong.error["message"]
+    assert "rejected the control token" in wrong.error["message"]
     assert "wrong-token" not in wrong.err
 
 
@@ -170,9 +170,9 @@ def test_the_control_token_is_needed_and_checked(
 )
 def test_the_control_token_never_leaves_this_machine(nimbus: Nimbus, running: Sandbox, address: str) -> None:
     """An address that is not on the loopback is refused before anything is sent."""
-    told = nimbus("sandbox", "keys", "list", "--url", address)
-    assert told.code == 2
-    assert "no sandbox on this machine" in told.err
+    done = nimbus("sandbox", "keys", "list", "--url", address)
+    assert done.code == 2
+    assert "not a sandbox on this machine" in done.err
 
 
 def test_one_sandbox_must_be_named(nimbus: Nimbus) -> None:
@@ -198,20 +198,20 @@ def test_a_key_that_cannot_be_is_refused(
 def test_a_key_is_not_named_by_itself(nimbus: Nimbus, running: Sandbox) -> None:
     """`revoke` takes a fingerprint: a key on the command line is refused and not repeated."""
     key = running.new_key()
-    told = nimbus("sandbox", "keys", "revoke", key, "--url", running.api_url)
-    assert told.code == 2
-    assert key not in told.err
-    assert "fingerprint" in told.err
+    done = nimbus("sandbox", "keys", "revoke", key, "--url", running.api_url)
+    assert done.code == 2
+    assert key not in done.err
+    assert "fingerprint" in done.err
 
 
 def test_nobody_at_the_address_ends_with_9(
     nimbus: Nimbus, running: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sandbox that has ended is told as such."""
+    """A sandbox that has ended is reported as such."""
     url = running.api_url
     running.stop()
-    told = nimbus("sandbox", "keys", "list", "--url", url, "--json")
-    assert (told.code, told.error["error"]) == (9, "NimbusConnectionError")
+    done = nimbus("sandbox", "keys", "list", "--url", url, "--json")
+    assert (done.code, done.error["error"]) == (9, "NimbusConnectionError")
 
 
 @pytest.mark.parametrize("content", [b"<html>hello</html>", b"[]", b'{"other": 1}'])
@@ -234,6 +234,6 @@ def test_something_else_at_the_address_ends_with_8(
     with HTTPServer(("127.0.0.1", 0), Other) as server:
         thread = Thread(target=server.handle_request)
         thread.start()
-        told = nimbus("sandbox", "keys", "list", "--url", f"http://127.0.0.1:{server.server_port}")
+        done = nimbus("sandbox", "keys", "list", "--url", f"http://127.0.0.1:{server.server_port}")
         thread.join()
-    assert told.code == 8
+    assert done.code == 8

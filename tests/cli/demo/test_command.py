@@ -80,7 +80,7 @@ def test_the_demo_as_json(nimbus_process: Nimbus, temporary: Path) -> None:
         "install",
         "decoding",
         "checks",
-        "kept",
+        "left_running",
     }
     assert report["ok"] is True
     assert report["simulated"] is True
@@ -93,7 +93,7 @@ def test_the_demo_as_json(nimbus_process: Nimbus, temporary: Path) -> None:
     assert report["decoding"]["network_libraries"] == []
     steps = ["start", "session", "load core", "load model", "simulate", "predict"]
     assert list(report["decoding"]["milliseconds"]) == steps
-    assert report["kept"] is None
+    assert report["left_running"] is None
     assert not WHOLE_KEY.search(done.out)
 
 

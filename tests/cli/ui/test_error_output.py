@@ -37,12 +37,12 @@ def test_every_error_ends_with_its_own_code_and_advice(
 ) -> None:
     """Message and hint go to the error stream, nothing to the output, and the exit code is the class's."""
     _raise_from_quota(monkeypatch, kind("It did not work."))
-    told = nimbus("quota")
-    assert told.code == kind.exit_code != 0
-    assert told.out == ""
-    assert told.err.startswith("Error: It did not work.")
-    assert kind.advice in told.err
-    assert "Traceback" not in told.err
+    done = nimbus("quota")
+    assert done.code == kind.exit_code != 0
+    assert done.out == ""
+    assert done.err.startswith("Error: It did not work.")
+    assert kind.advice in done.err
+    assert "Traceback" not in done.err
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -52,9 +52,9 @@ def test_every_error_is_json_where_json_was_asked_for(
     """With --json the error stream holds one object with always the same keys."""
     error = kind("It did not work.")
     _raise_from_quota(monkeypatch, error)
-    told = nimbus("quota", "--json")
-    assert told.code == kind.exit_code
-    assert told.error == {
+    done = nimbus("quota", "--json")
+    assert done.code == kind.exit_code
+    assert done.error == {
         "error": kind.__name__,
         "message": "It did not work.",
         "hint": kind.advice,
@@ -67,20 +67,20 @@ def test_every_error_is_json_where_json_was_asked_for(
     }
 
 
-def test_what_support_needs_is_told(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_support_needs_is_printed(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """Status, code and request id of a refusal stand beside its message."""
     refusal = InvalidKeyError("The service does not know the key.", status=401, request_id="req_1")
     _raise_from_quota(monkeypatch, refusal)
     assert "not know the key. [401, INVALID_KEY, request req_1]" in nimbus("quota").err
-    told = nimbus("quota", "--json").error
-    assert (told["status"], told["code"], told["request_id"]) == (401, "INVALID_KEY", "req_1")
+    done = nimbus("quota", "--json").error
+    assert (done["status"], done["code"], done["request_id"]) == (401, "INVALID_KEY", "req_1")
 
 
 def test_all_faults_of_a_core_are_listed(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that has found several faults shows each of them."""
     _raise_from_quota(monkeypatch, CoreIntegrityError("Changed.", issues=("a.py: gone", "b.py: new")))
-    told = nimbus("quota")
-    assert "  - a.py: gone\n  - b.py: new\n" in told.err
+    done = nimbus("quota")
+    assert "  - a.py: gone\n  - b.py: new\n" in done.err
     assert nimbus("quota", "--json").error["issues"] == ["a.py: gone", "b.py: new"]
 
 
@@ -94,7 +94,7 @@ def test_what_strangers_wrote_does_not_drive_the_terminal(
 
 def test_a_foreign_error_keeps_its_traceback_without_values(fresh: Fresh) -> None:
     """A fault of ours is shown whole for a report, and no variable's content with it."""
-    told = fresh(
+    done = fresh(
         f"""
 import nimbus_sdk.doctor.status
 from nimbus_sdk.cli import main
@@ -108,19 +108,19 @@ main(["explain"])
 """,
         check=False,
     )
-    assert told.returncode == 1
-    assert "Traceback (most recent call last)" in told.stderr
-    assert "RuntimeError: a fault of ours" in told.stderr
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert "RuntimeError: a fault of ours" in done.stderr
     # The line that holds the key is one of the program above, not of the traceback's frames.
-    assert KEY not in told.stderr
+    assert KEY not in done.stderr
 
 
 def test_an_interruption_ends_with_130(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C is told in one word and ends as shells have it."""
+    """Ctrl-C prints one word and ends with the exit code that shells use."""
     _raise_from_quota(monkeypatch, KeyboardInterrupt())
-    told = nimbus("quota")
-    assert told.code == 130
-    assert told.err == "\nInterrupted.\n"
+    done = nimbus("quota")
+    assert done.code == 130
+    assert done.err == "\nInterrupted.\n"
 
 
 @pytest.mark.parametrize(
@@ -136,14 +136,14 @@ def test_an_interruption_ends_with_130(nimbus: Nimbus, monkeypatch: pytest.Monke
 def test_a_command_line_that_is_not_understood_ends_with_2(
     nimbus: Nimbus, arguments: tuple[str, ...], message: str
 ) -> None:
-    """It says what was wrong and which page tells more; with --json as an object."""
-    told = nimbus(*arguments)
-    assert (told.code, told.out) == (2, "")
-    assert message in told.err
-    assert "--help` shows" in told.err
-    complaint = nimbus(*arguments, "--json").error
-    assert complaint["error"] == "UsageError"
-    assert complaint["exit_code"] == 2
+    """It says what is wrong and which help page to read; with --json as an object."""
+    done = nimbus(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert "--help`." in done.err
+    error = nimbus(*arguments, "--json").error
+    assert error["error"] == "UsageError"
+    assert error["exit_code"] == 2
 
 
 @pytest.mark.parametrize(
@@ -160,25 +160,25 @@ def test_a_command_line_that_is_not_understood_ends_with_2(
 )
 def test_a_key_on_the_command_line_is_not_repeated(nimbus: Nimbus, arguments: tuple[str, ...]) -> None:
     """Somebody who types a key there must not find it in a log of the output as well."""
-    told = nimbus(*arguments)
-    assert told.code != 0
-    assert KEY not in told.out + told.err
+    done = nimbus(*arguments)
+    assert done.code != 0
+    assert KEY not in done.out + done.err
 
 
 def test_a_key_on_the_command_line_is_explained(nimbus: Nimbus) -> None:
-    """Whoever types a key as an argument is told where keys belong, and that this one was seen."""
-    told = nimbus("install", KEY)
-    assert told.code == 2
-    assert "never goes on the command line" in told.err
-    assert "--key-stdin" in told.err
+    """After a key as an argument, the hint says where keys belong."""
+    done = nimbus("install", KEY)
+    assert done.code == 2
+    assert "Never put a key on the command line" in done.err
+    assert "--key-stdin" in done.err
 
 
 def test_a_setting_that_cannot_be_used_ends_with_2(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable with a wrong value is named."""
     monkeypatch.setenv("NIMBUS_SDK_TIMEOUT", "soon")
-    told = nimbus("quota", "--json").error
-    assert (told["error"], told["exit_code"]) == ("ConfigurationError", 2)
-    assert "NIMBUS_SDK_TIMEOUT" in told["message"]
+    done = nimbus("quota", "--json").error
+    assert (done["error"], done["exit_code"]) == ("ConfigurationError", 2)
+    assert "NIMBUS_SDK_TIMEOUT" in done["message"]
 
 
 def test_a_reader_that_has_gone_is_no_traceback(own_world: Path) -> None:
@@ -220,13 +220,13 @@ def test_a_pipe_that_knows_no_such_letter_still_gets_the_rest(
     nimbus_process: Nimbus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The … of a masked key does not end the command where the output is ASCII."""
-    told = nimbus_process("explain", NIMBUS_API_KEY=KEY, PYTHONIOENCODING="ascii")
-    assert told.code == 0
-    assert "nbci_live_0123?cdef" in told.out
+    done = nimbus_process("explain", NIMBUS_API_KEY=KEY, PYTHONIOENCODING="ascii")
+    assert done.code == 0
+    assert "nbci_live_0123?cdef" in done.out
 
 
 def test_errors_are_json_in_a_fresh_process_too(nimbus_process: Nimbus) -> None:
     """A program that runs the command reads its error and its exit code."""
-    told = nimbus_process("core", "verify", "--json")
-    assert told.code == 11
-    assert json.loads(told.err)["error"] == "CoreNotInstalledError"
+    done = nimbus_process("core", "verify", "--json")
+    assert done.code == 11
+    assert json.loads(done.err)["error"] == "CoreNotInstalledError"
