@@ -29,6 +29,6 @@ def test_a_stale_page_is_noticed(program: Program, tmp_path: Path) -> None:
     ]
     program(folder / "generate.py")
     text = page.read_text("utf-8")
-    assert "| 0 | done |\n" in text
+    assert "| 0 | success |\n" in text
     assert "lies" not in text
     assert text.endswith("<!-- end -->\n\nThe end.\n")
