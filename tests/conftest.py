@@ -1,4 +1,4 @@
-"""No test touches the person's own account, leaves this machine, or sees another test's settings."""
+"""No test touches the user's own account, leaves this machine, or sees another test's settings."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from nimbus_sdk.sandbox import Sandbox
 from tests.support.raw_server import Ender, vacated
 
-# The tests share the cores already; threads of linear algebra would only get into each other's way.
-# It counts when NumPy is first imported, here and in the processes that tests start.
+# The tests use all cores already; more threads for linear algebra would only slow them down.
+# NumPy reads it when it is imported, here and in the processes that tests start.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Fresh processes find compiled modules and write them, as they do on machines of users.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -24,6 +24,15 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 pytest_plugins = ["tests.support.flows"]
 
 LONG = ("qualification", "docs")
+# They fork, use Unix sockets or terminals, or change owners and permissions.
+POSIX_ONLY = (
+    "homes/*",
+    "qualification/*",
+    "cli/demo/*",
+    "security/test_permissions.py",
+    "security/test_dumps.py",
+)
+collect_ignore_glob = list(POSIX_ONLY) if os.name == "nt" else []
 LOOPBACK = ("127.", "::1", "localhost")
 FORCED = {"NIMBUS_SDK_NO_PROGRESS": "1", "NIMBUS_SDK_CREDENTIAL_STORE": "file", "NO_COLOR": "1"}
 
@@ -68,7 +77,7 @@ def own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def end() -> Iterator[Ender]:
-    """Ends a sandbox and lets nobody else have its address until the test is over."""
+    """Ends a sandbox and reserves its address until the test is over."""
     with ExitStack() as paths:
         yield lambda sandbox: paths.enter_context(vacated(sandbox))
 

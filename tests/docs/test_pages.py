@@ -100,13 +100,15 @@ def test_readme_names_every_exit_code() -> None:
     """Whoever writes a script looks there first."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     told = text.partition("Exit codes of `nimbus-sdk`:")[2].partition("([all]")[0]
-    assert [int(code) for code in re.findall(r"\d+", told)] == [code for code, _ in exit_codes.list_exit_codes()]
+    assert [int(code) for code in re.findall(r"\d+", told)] == [
+        code for code, _ in exit_codes.list_exit_codes()
+    ]
 
 
 def test_the_changelog_is_about_this_version() -> None:
-    """The version on top of the changelog is the one that is installed."""
+    """The changelog begins with what is unreleased, followed by the version that is installed."""
     versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert versions[0] == __version__
+    assert versions[:2] == ["Unreleased", __version__]
 
 
 def test_the_first_two_commands_are_those_that_are_checked() -> None:
