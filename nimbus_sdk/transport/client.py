@@ -98,8 +98,9 @@ def blocking(
 
     def method(client: BlockingClient[F], /, *args: P.args, **kwargs: P.kwargs) -> T:
         steps = flow(client._flows, *args, **kwargs)
-        # A traceback can show the arguments of every frame, and one of them may be a key.
-        del args, kwargs
+        # A traceback can show the arguments of every frame, and one of them may be a key. Emptied and not
+        # deleted, since cgitb fails on a frame without them.
+        args, kwargs = (), {}  # type: ignore[assignment]
         return client._driver.run(steps)
 
     _describe(method, flow)
@@ -113,7 +114,7 @@ def awaitable(
 
     async def method(client: AwaitableClient[F], /, *args: P.args, **kwargs: P.kwargs) -> T:
         steps = flow(client._flows, *args, **kwargs)
-        del args, kwargs
+        args, kwargs = (), {}  # type: ignore[assignment]
         return await client._driver.run(steps)
 
     _describe(method, flow)
