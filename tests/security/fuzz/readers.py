@@ -16,11 +16,12 @@ from email.parser import BytesHeaderParser
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
+from nimbus_sdk.account.session import as_session
 from nimbus_sdk.account.session_cache import find_session, stored_session
 from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
 from nimbus_sdk.config.dotenv import dotenv_values
 from nimbus_sdk.config.keys import ApiKey, parse_key
-from nimbus_sdk.config.paths import Places
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.core.wheel import manifest, release, unpack, verify
 from nimbus_sdk.errors import InvalidKeyFormatError, NimbusError, ResponseFormatError, SessionTamperedError
@@ -30,7 +31,7 @@ from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.keyring_breaker import read_breaker
 from nimbus_sdk.transport.flow import Request, Response
 from nimbus_sdk.transport.parse import parse_response
-from nimbus_sdk.transport.retry import LONGEST_ASKED_SECONDS, parse_retry_after
+from nimbus_sdk.transport.retry import LONGEST_REQUESTED_SECONDS, parse_retry_after
 from nimbus_sdk.transport.status import raise_for_status
 from tests.support.wheels import record
 
@@ -92,7 +93,7 @@ def sealed_session(content: bytes) -> None:
             return
         found = stored_session(places)
         if found is not None:
-            str(found), found.to_json(), found._repr_html_(), find_session(places, None)
+            str(found), found.to_json(), as_session(found)._repr_html_(), find_session(places, None)
 
 
 def state_files(content: bytes) -> None:
@@ -172,7 +173,7 @@ def waits(content: bytes) -> None:
     """Headers that say how long to wait, one a line."""
     headers = _headers(content)
     asked = parse_retry_after(headers)
-    assert asked is None or 0 <= asked <= LONGEST_ASKED_SECONDS
+    assert asked is None or 0 <= asked <= LONGEST_REQUESTED_SECONDS
 
 
 def releases(content: bytes) -> None:
@@ -247,8 +248,8 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _places() -> Iterator[Places]:
+def _places() -> Iterator[Paths]:
     with _folder() as folder:
-        places = Places.of(Settings(home=str(folder)))
+        places = Settings(home=str(folder)).paths
         fs.create_once(places.seal, b"5eal" * 16)
         yield places
