@@ -73,7 +73,7 @@ def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Re
         digest,
         report=lambda done, total: report(ProgressEvent("download", title, done, total)),
     )
-    path = yield from transfer.download(settings, asset, token, sink)
+    path = yield from transfer.download_asset(settings, asset, token, sink)
     return CoreWheel(path, asset.name, digest, sink.discard)
 
 

@@ -1,4 +1,4 @@
-"""The files of pre-trained models: fetched once, checked, and kept for offline use."""
+"""Download pre-trained models, check them and store them for offline use."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from nimbus_sdk.account import rejected_keys
-from nimbus_sdk.account.session_cache import find_session
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, is_loopback, origin
-from nimbus_sdk.core.model_registry import covers, find_model_flow
-from nimbus_sdk.core.wheel.download import STRANGER, Download
+from nimbus_sdk.core.model_registry import covers, find_session_and_model_flow
+from nimbus_sdk.core.wheel.download import PROXY_HINT, Download
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
-from nimbus_sdk.core.wheel.transfer import SLOWEST_BYTES_PER_SECOND, rounds
+from nimbus_sdk.core.wheel.transfer import SLOWEST_BYTES_PER_SECOND, download_until_complete
 from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.errors import (
     ConfigurationError,
@@ -37,15 +36,15 @@ T = TypeVar("T")
 PARTIAL = 206
 LARGEST_BYTES = 2**30
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
-_CHANGED = "Run it again; if it comes back, a proxy or mirror changes the file."
+_CHANGED = "Run it again. If the error stays, a proxy or mirror changes the file."
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d{1,12})")
 
 
 def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
-    """Remove every model that was fetched, and what is left of downloads.
+    """Remove every downloaded model, and partial files.
 
     Returns:
-        The names of the models that were there.
+        The names of the models that were removed.
 
     Raises:
         CoreInstallError: The disk refused.
@@ -53,20 +52,20 @@ def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
     paths = Settings.load(profile=profile).paths
     with disk_errors(paths.models):
         try:
-            found = sorted(name for name in os.listdir(paths.models) if name.endswith(MODEL_SUFFIX))
+            models = sorted(name for name in os.listdir(paths.models) if name.endswith(MODEL_SUFFIX))
         except FileNotFoundError:
-            found = []
+            models = []
         for folder in (paths.models, paths.downloads):
             if os.path.isdir(folder):
                 fs.remove_tree(folder)
-    return tuple(name.removesuffix(MODEL_SUFFIX) for name in found)
+    return tuple(name.removesuffix(MODEL_SUFFIX) for name in models)
 
 
 def download_model(name: str, *, profile: str | None = None, progress: Report | bool | None = None) -> str:
-    """Fetch a pre-trained model and keep it, so that ``load_model`` finds it with no network.
+    """Download a pre-trained model and store it, so that ``load_model`` finds it with no network.
 
     Args:
-        name: As :func:`nimbus_sdk.list_available_models` tells.
+        name: As in :func:`nimbus_sdk.list_available_models`.
         profile: Which account.
         progress: As for :func:`nimbus_sdk.install_core`.
 
@@ -74,9 +73,9 @@ def download_model(name: str, *, profile: str | None = None, progress: Report | 
         The path of the file.
 
     Raises:
-        PermissionDeniedError: The license does not cover it; names the tier that does.
+        PermissionDeniedError: The license does not cover it; the message names the tier that does.
         ConfigurationError: There is no such model.
-        CoreIntegrityError: What arrived is not what was published; nothing of it is kept.
+        CoreIntegrityError: It is not the file that was published; it is dropped.
     """
     settings = Settings.load(profile=profile)
     with reporting(progress, settings.no_progress) as report:
@@ -93,20 +92,17 @@ async def download_model_async(
 
 
 def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]:
-    """The whole story, as a flow."""
+    """Download one model, if the license covers it."""
     paths = settings.paths
-    kept = kept_path(paths, name)
-    named = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
-    session = yield from run_blocking(lambda: find_session(paths, None if named is None else named.key))
-    model = yield from find_model_flow(settings, name)
+    target = model_path(paths, name)
+    session, model = yield from find_session_and_model_flow(settings, name)
     if not covers(session.license_type, model.requires_license):
         raise PermissionDeniedError(
             f"The model {name} needs the {model.requires_license} license; yours is {session.license_type}."
         )
     found = yield from run_blocking(lambda: key_lookup.find_key(settings))
-    step = _call(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
-    size = yield from _heeding_its_own(settings, found.key, step, _size(step, name))
-    allowed = replace(step, allowance=size / SLOWEST_BYTES_PER_SECOND)
+    request = _request(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
+    size = yield from _record_own_rejection(settings, found.key, request, _request_size(request, name))
     sink = Download(
         paths.downloads,
         f"{name}{MODEL_SUFFIX}",
@@ -116,45 +112,45 @@ def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]
     )
     try:
         yield from run_blocking(sink.open)
-        path = yield from rounds(
-            sink,
-            lambda: _heeding_its_own(settings, found.key, step, send(replace(allowed, sink=sink))),
+        filling = replace(request, sink=sink, allowance=size / SLOWEST_BYTES_PER_SECOND)
+        path = yield from download_until_complete(
+            sink, lambda: _record_own_rejection(settings, found.key, request, send(filling))
         )
-        yield from run_blocking(lambda: _keep(path, kept))
+        yield from run_blocking(lambda: _move(path, target))
         yield from run_blocking(sink.discard)
     except CoreIntegrityError as error:
         raise CoreIntegrityError(error.message, issues=error.issues, hint=_CHANGED) from error
     finally:
         sink.set_aside()
-    report(ProgressEvent("done", f"{name} is kept for offline use"))
-    return kept
+    report(ProgressEvent("done", f"{name} is stored for offline use"))
+    return target
 
 
-def _heeding_its_own(settings: Settings, key: ApiKey, step: Request, conversation: Flow[T]) -> Flow[T]:
-    """Have a conversation in which the service may call the key dead, and a storage host may not."""
-    if step.auth is None:
-        return (yield from conversation)
-    return (yield from rejected_keys.record_rejection(settings, key, conversation))
+def _record_own_rejection(settings: Settings, key: ApiKey, request: Request, flow: Flow[T]) -> Flow[T]:
+    """Run a flow; record a rejection of the key by the service itself, but not by a storage host."""
+    if request.auth is None:
+        return (yield from flow)
+    return (yield from rejected_keys.record_rejection(settings, key, flow))
 
 
-def kept_path(paths: Paths, name: str) -> str:
-    """Where the file of a model is kept.
+def model_path(paths: Paths, name: str) -> str:
+    """Return the path of a model's file.
 
     Raises:
-        ConfigurationError: The text is no name of a model.
+        ConfigurationError: The text is not the name of a model.
     """
     if _NAME.fullmatch(name) is None:
-        raise ConfigurationError(f"{name!r} is no name of a model.")
+        raise ConfigurationError(f"{name!r} is not the name of a model.")
     return os.path.join(paths.models, f"{name}{MODEL_SUFFIX}")
 
 
-def _call(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Request:
+def _request(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Request:
     if not _is_safe(model.download_url, settings):
         raise CoreDownloadError(
-            f"The service names no safe address for {model.name}.", hint="Only https is followed."
+            f"The service has no safe URL for {model.name}.", hint="Only https is followed."
         )
     own = origin(model.download_url) == auth.origin
-    # A storage host gets no key: such an address carries its own signature.
+    # A storage host gets no key: its URLs are signed.
     return Request(name="model_file", method="GET", url=model.download_url, auth=auth if own else None)
 
 
@@ -168,23 +164,24 @@ def _is_safe(url: str, settings: Settings) -> bool:
     return bool(host) and "@" not in parts.netloc and (parts.scheme == "https" or local)
 
 
-def _size(step: Request, name: str) -> Flow[int]:
-    """The exact size, which the registry rounds: the answer to a request for the first byte tells it."""
-    answer = yield from send(replace(step, name="model_size", headers={"Range": "bytes=0-0"}))
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "text/html" and answer.status != PARTIAL:
-        raise CoreDownloadError(f"In place of {name} came a web page.", hint=STRANGER)
-    part = _TOTAL.fullmatch(answer.headers.get("content-range", "").strip())
-    whole = answer.headers.get("content-length", "")
-    text = part[1] if part is not None and answer.status == PARTIAL else whole
+def _request_size(request: Request, name: str) -> Flow[int]:
+    """Request the first byte, for the exact size; the registry has it rounded."""
+    response = yield from send(replace(request, name="model_size", headers={"Range": "bytes=0-0"}))
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "text/html" and response.status != PARTIAL:
+        raise CoreDownloadError(f"Instead of {name}, a web page was sent.", hint=PROXY_HINT)
+    part = _TOTAL.fullmatch(response.headers.get("content-range", "").strip())
+    whole = response.headers.get("content-length", "")
+    text = part[1] if part is not None and response.status == PARTIAL else whole
     size = int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else 0
     if not 0 < size <= LARGEST_BYTES:
-        raise CoreDownloadError(f"How large {name} is was not told, or is more than {LARGEST_BYTES} bytes.")
+        raise CoreDownloadError(f"The size of {name} is unknown or more than {LARGEST_BYTES} bytes.")
     return size
 
 
-def _keep(path: str, kept: str) -> None:
-    with disk_errors(os.path.dirname(kept)):
-        fs.make_private_folder(os.path.dirname(kept))
-        fs.rename(path, kept)
-        fs.sync_folder(os.path.dirname(kept))
+def _move(path: str, target: str) -> None:
+    folder = os.path.dirname(target)
+    with disk_errors(folder):
+        fs.make_private_folder(folder)
+        fs.rename(path, target)
+        fs.sync_folder(folder)

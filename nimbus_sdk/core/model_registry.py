@@ -1,10 +1,11 @@
-"""The pre-trained models that the service offers, and which of them the license covers."""
+"""List the pre-trained models of the service, and check which of them the license covers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import rejected_keys
+from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.account.session_cache import find_session
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
@@ -21,37 +22,42 @@ _RANK = {"free": 0, "trial": 0, "research": 1, "commercial": 2, "enterprise": 3}
 def listing_models(
     settings: Settings, paradigm: str | None, model_type: str | None
 ) -> Flow[tuple[ModelInfo, ...]]:
-    """Ask for the pre-trained models."""
+    """Request the pre-trained models."""
     from nimbus_sdk.api import endpoints
 
     found = yield from run_blocking(lambda: key_lookup.find_key(settings))
-    asked = endpoints.list_models(settings.api_url, found.key, paradigm, model_type)
-    return (yield from rejected_keys.record_rejection(settings, found.key, asked))
+    flow = endpoints.list_models(settings.api_url, found.key, paradigm, model_type)
+    return (yield from rejected_keys.record_rejection(settings, found.key, flow))
 
 
 def find_model_flow(settings: Settings, name: str) -> Flow[ModelInfo]:
-    """Ask for one model."""
+    """Request one model."""
     models = yield from listing_models(settings, None, None)
     for model in models:
         if model.name == name:
             return model
-    known = ", ".join(sorted(model.name for model in models)) or "none"
-    raise ConfigurationError(f"There is no model {name!r}.", hint=f"The service offers: {known}.")
+    names = ", ".join(sorted(model.name for model in models)) or "none"
+    raise ConfigurationError(f"There is no model {name!r}.", hint=f"The service offers: {names}.")
 
 
 def check_license_flow(settings: Settings, name: str) -> Flow[bool]:
-    """Whether the session's tier covers a model."""
-    named = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
-    key = None if named is None else named.key
-    session = yield from run_blocking(lambda: find_session(settings.paths, key))
-    model = yield from find_model_flow(settings, name)
+    """Return whether the session's license tier covers a model."""
+    session, model = yield from find_session_and_model_flow(settings, name)
     return covers(session.license_type, model.requires_license)
 
 
-def covers(license_type: str, required: str) -> bool:
-    """Whether a tier includes what another tier is required for.
+def find_session_and_model_flow(settings: Settings, name: str) -> Flow[tuple[SessionRecord, ModelInfo]]:
+    """Find the session on this machine, and request one model."""
+    known = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
+    key = None if known is None else known.key
+    session = yield from run_blocking(lambda: find_session(settings.paths, key))
+    return session, (yield from find_model_flow(settings, name))
 
-    A tier that is not known here counts as enough: the service has the last word when the model is fetched.
+
+def covers(license_type: str, required: str) -> bool:
+    """Return whether a license tier includes what requires another tier.
+
+    A tier that is not known here counts as sufficient: the service decides when the model is fetched.
 
     Example:
         >>> covers("research", "free"), covers("free", "research"), covers("clinical", "research")
@@ -64,7 +70,7 @@ def covers(license_type: str, required: str) -> bool:
 def list_available_models(
     paradigm: str | None = None, model_type: str | None = None, *, profile: str | None = None
 ) -> tuple[ModelInfo, ...]:
-    """The pre-trained models that the service offers.
+    """Return the pre-trained models that the service offers.
 
     Args:
         paradigm: Only these, such as ``motor_imagery``.
@@ -84,10 +90,10 @@ async def list_available_models_async(
 
 
 def get_model_info(name: str, *, profile: str | None = None) -> ModelInfo:
-    """What the service says of one model.
+    """Return what the service publishes about one model.
 
     Raises:
-        ConfigurationError: There is no such model; the message lists those that there are.
+        ConfigurationError: There is no such model; the message lists the models.
     """
     settings = Settings.load(profile=profile)
     return run(settings, find_model_flow(settings, name))
@@ -100,10 +106,10 @@ async def get_model_info_async(name: str, *, profile: str | None = None) -> Mode
 
 
 def check_model_license_compatibility(name: str, *, profile: str | None = None) -> bool:
-    """Whether the session's license tier covers a model.
+    """Return whether the session's license tier covers a model.
 
     Raises:
-        SessionError: There is no session that may be used.
+        SessionError: There is no valid session.
         ConfigurationError: There is no such model.
     """
     settings = Settings.load(profile=profile)

@@ -109,7 +109,7 @@ def test_a_damaged_part_costs_one_more_download(sandbox, session, own_world, sha
 def test_a_login_page_is_not_taken_for_a_model(sandbox, session, own_world):
     """Neither is its length for the model's: what stands in between is named."""
     sandbox.fault("model_file", html=True, times=None)
-    with pytest.raises(CoreDownloadError, match="came a web page") as caught:
+    with pytest.raises(CoreDownloadError, match="a web page was sent") as caught:
         nimbus_sdk.download_model("p300_binary_v1")
     assert "captive portal" in caught.value.hint
     assert asked(sandbox) == ["models", "model_file"]
@@ -121,7 +121,7 @@ def test_a_checksum_that_is_none_is_told(sandbox, session):
     sandbox.fault(
         "models", status=200, body={"models": [{**row, "checksum": "md5:0"} for row in rows], "total": 4}
     )
-    with pytest.raises(CoreIntegrityError, match="not told by a SHA-256") as caught:
+    with pytest.raises(CoreIntegrityError, match="No valid SHA-256") as caught:
         nimbus_sdk.download_model("p300_binary_v1")
     assert caught.value.hint == f"Write to {SUPPORT}."
 
@@ -142,7 +142,7 @@ def test_no_model_comes_from_an_unsafe_address(sandbox, session, url):
     rows = [model.model_dump(mode="json") for model in nimbus_sdk.list_available_models()]
     body = {"models": [{**row, "download_url": url} for row in rows], "total": len(rows)}
     sandbox.fault("models", status=200, body=body)
-    with pytest.raises(CoreDownloadError, match="no safe address"):
+    with pytest.raises(CoreDownloadError, match="no safe URL"):
         nimbus_sdk.download_model("p300_binary_v1")
 
 
@@ -176,7 +176,7 @@ def test_a_storage_host_has_no_word_on_the_key(sandbox, session):
 @pytest.mark.parametrize("name", ["../p300", "a/b", "", "p300.nimbus", "x" * 200])
 def test_a_name_is_never_a_path(session, name):
     """What is no plain name is refused before anything is asked."""
-    with pytest.raises(ConfigurationError, match="no name of a model"):
+    with pytest.raises(ConfigurationError, match="not the name of a model"):
         nimbus_sdk.download_model(name)
 
 

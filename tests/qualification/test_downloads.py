@@ -149,9 +149,9 @@ def test_wrong_bytes_of_an_earlier_attempt_are_downloaded_again(
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        ({"wrong_length": True}, "In place of"),
-        ({"raw_body": b"x" * 1000}, "In place of"),
-        ({"html": True}, "In place of"),
+        ({"wrong_length": True}, "Instead of"),
+        ({"raw_body": b"x" * 1000}, "Instead of"),
+        ({"html": True}, "Instead of"),
         ({"status": 403, "times": 2}, "refused"),
         ({"redirect": "http://other.example/wheel"}, "is not followed"),
         ({"redirect": "ftp://other.example/wheel"}, "is not followed"),

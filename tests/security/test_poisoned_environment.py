@@ -144,7 +144,7 @@ def test_the_services_token_and_core_have_one_source(
     with behind_tls(obliging, own_world / "root.pem") as world, listening_proxy(world.port) as proxy:
         trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(own_world / "root.pem")}
         told = fresh(INSTALL, **trusted, **{variable: value}).stdout
-    assert told.startswith(f"ConfigurationError {variable} leads to {value}")
+    assert told.startswith(f"ConfigurationError {variable} is {value}")
     assert [one.line.split()[1] for one in world.requests] == ["/v1/auth/validate"]
     assert proxy.hosts == ["api.nimbusbci.com:443"]
     assert key in heard(world)

@@ -1,4 +1,4 @@
-"""Speaking to GitHub: the token for GitHub alone, redirects followed by hand, refusals in plain words."""
+"""Requests to GitHub: only GitHub gets the token, redirects are checked, refusals become plain messages."""
 
 from __future__ import annotations
 
@@ -27,70 +27,70 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REFUSALS = frozenset({401, 403, 404})
 OUT_OF_RANGE = 416
 MOST_HOPS = 3
-_FRESH_TOKEN = f"Run it again: every run asks for a fresh token. If it stays, write to {SUPPORT}."
+_NEW_TOKEN = f"Run it again: every run requests a new token. If that does not help, write to {SUPPORT}."
 
 
 def require_trusted_source(settings: Settings) -> None:
-    """Make sure that the Nimbus API's own token goes to GitHub itself, for a repository of Nimbus.
+    """Make sure that a token of the Nimbus API is sent to GitHub only, for a repository of Nimbus.
 
-    Another GitHub, or the repository of another owner, goes with another API, such as a sandbox. Otherwise
-    one variable in a foreign environment would be enough to get the token, or to bring foreign code here.
+    Another GitHub or owner is allowed only together with another API, such as a sandbox. Otherwise a single
+    variable in the environment would be enough to steal the token or to install foreign code.
 
     Raises:
-        ConfigurationError: Where the core comes from was changed, and the Nimbus API was not.
+        ConfigurationError: The source of the core was changed, and the Nimbus API was not.
 
     Example:
         >>> require_trusted_source(Settings(core_repo="nimbusbci/NimbusSDKCore-next"))
         >>> require_trusted_source(Settings(github_url="https://github.example"))
         Traceback (most recent call last):
         ...
-        nimbus_sdk.errors.ConfigurationError: NIMBUS_SDK_GITHUB_URL leads to https://github.example:443...
+        nimbus_sdk.errors.ConfigurationError: NIMBUS_SDK_GITHUB_URL is https://github.example:443...
     """
     usual = Settings()
     if origin(settings.api_url) != origin(usual.api_url):
         return
     if origin(settings.github_url) != origin(usual.github_url):
-        changed = f"NIMBUS_SDK_GITHUB_URL leads to {origin(settings.github_url)}"
+        changed = f"NIMBUS_SDK_GITHUB_URL is {origin(settings.github_url)}"
     elif _owner(settings) != _owner(usual):
-        changed = f"NIMBUS_SDK_CORE_REPO leads to {settings.core_repo}"
+        changed = f"NIMBUS_SDK_CORE_REPO is {settings.core_repo}"
     else:
         return
     raise ConfigurationError(
-        f"{changed}; the core of {usual.api_url} comes from {usual.github_url}/repos/{_owner(usual)} alone.",
-        hint="Unset the variable. Elsewhere leads only another service, with NIMBUS_SDK_API_URL set too.",
+        f"{changed}; the core of {usual.api_url} comes only from {usual.github_url}/repos/{_owner(usual)}.",
+        hint="Unset the variable, or set NIMBUS_SDK_API_URL to another service as well.",
     )
 
 
 def authorization(settings: Settings, token: SecretStr) -> HeaderAuth:
-    """The temporary token as the header that only the GitHub API's origin may see.
+    """Return the temporary token as a header for the origin of the GitHub API only.
 
     Raises:
-        CoreDownloadError: The token cannot stand in a header.
+        CoreDownloadError: The token is not valid in a header.
     """
     auth = HeaderAuth(
         "Authorization", token.get_secret_value().strip(), origin(settings.github_url), "Bearer "
     )
-    if not _fits_a_header(auth.secret):
-        raise CoreDownloadError(
-            "The service gave a GitHub token that cannot be one.", hint=f"Write to {SUPPORT}."
-        )
+    if not _is_header_value(auth.secret):
+        raise CoreDownloadError("The service sent an invalid GitHub token.", hint=f"Write to {SUPPORT}.")
     return auth
 
 
-def ask(settings: Settings, token: SecretStr, path: str, *, name: str, subject: str) -> Flow[Response]:
-    """One question to the API of the core's repository.
+def request_api(
+    settings: Settings, token: SecretStr, path: str, *, name: str, subject: str
+) -> Flow[Response]:
+    """Send one request to the API of the core's repository.
 
     Args:
         settings: Where GitHub is, and which repository.
         token: The temporary token.
-        path: What is asked for, below the repository.
-        name: What the call is.
-        subject: What was wanted, for the message.
+        path: The path below the repository.
+        name: The name of the request.
+        subject: What is requested, for messages.
 
     Raises:
         CoreDownloadError: GitHub refused.
     """
-    step = Request(
+    request = Request(
         name=name,
         method="GET",
         url=f"{settings.github_url}/repos/{settings.core_repo}/{path}",
@@ -98,10 +98,10 @@ def ask(settings: Settings, token: SecretStr, path: str, *, name: str, subject: 
         headers=API_HEADERS,
         accept=REFUSALS,
     )
-    answer = yield from _sent(step, subject)
-    if answer.status in REFUSALS:
-        _refuse(answer, subject)
-    return answer
+    response = yield from _send(request, subject)
+    if response.status in REFUSALS:
+        _refuse(response, subject)
+    return response
 
 
 def open_asset(
@@ -114,36 +114,36 @@ def open_asset(
     sink: Sink | None = None,
     allowance: float = 0.0,
 ) -> Flow[Response]:
-    """The content of a release's asset, from wherever GitHub sends us.
+    """Request the content of a release's asset, and follow GitHub's redirects.
 
-    GitHub answers with the bytes or with a redirect to a signed address of a storage host, which gets no
-    token. Such an address lives for minutes only; where it has expired a new one is asked for, once.
+    GitHub responds with the bytes or with a redirect to a signed URL of a storage host, which gets no
+    token. Such a URL is valid for minutes; if it has expired, a new one is requested, once.
 
     Args:
         settings: Where GitHub is, and which repository.
         token: The temporary token.
-        asset_id: GitHub's number of the asset.
-        name: What the call is.
-        subject: What is fetched, for messages.
-        sink: Receives the bytes; the answer's own body holds them where there is none.
+        asset_id: GitHub's identifier of the asset.
+        name: The name of the request.
+        subject: What is requested, for messages.
+        sink: Receives the bytes; they are in the response's body if omitted.
         allowance: Seconds that the body may take.
 
     Returns:
-        The last answer: a success, or 416 where the sink asked for a range that is not there.
+        The last response: a success, or 416 if the sink requested a range that does not exist.
 
     Raises:
         CoreDownloadError: A refusal, or a redirect that is not followed.
     """
     first = replace(_asset_call(settings, token, asset_id), name=name, sink=sink, allowance=allowance)
-    answer = yield from _followed(settings, first, subject)
-    if answer.status in REFUSALS:
-        answer = yield from _followed(settings, replace(first, allowance=0.0), subject)
-    if answer.status in REFUSALS:
+    response = yield from _follow_redirects(settings, first, subject)
+    if response.status in REFUSALS:
+        response = yield from _follow_redirects(settings, replace(first, allowance=0.0), subject)
+    if response.status in REFUSALS:
         raise CoreDownloadError(
-            f"The storage host refused {subject} ({answer.status}), with a fresh address as well.",
-            hint="A proxy or firewall may stand in between; if not, try again in some minutes.",
+            f"The storage host refused {subject} ({response.status}), with a new URL as well.",
+            hint="Check for a proxy or firewall in between; if there is none, try again in some minutes.",
         )
-    return answer
+    return response
 
 
 def _asset_call(settings: Settings, token: SecretStr, asset_id: int) -> Request:
@@ -157,49 +157,49 @@ def _asset_call(settings: Settings, token: SecretStr, asset_id: int) -> Request:
     )
 
 
-def _followed(settings: Settings, first: Request, subject: str) -> Flow[Response]:
-    """The first answer that is no redirect; a refusal is given back where it is not GitHub's own."""
-    step = first
+def _follow_redirects(settings: Settings, first: Request, subject: str) -> Flow[Response]:
+    """Return the first response that is not a redirect; a refusal only if it is not GitHub's own."""
+    request = first
     for _ in range(MOST_HOPS + 1):
-        answer = yield from _sent(step, subject)
-        if answer.status not in REDIRECTS:
-            if answer.status in REFUSALS and step.auth is not None:
-                _refuse(answer, subject)
-            return answer
-        url = _target(settings, step.url, answer.headers)
+        response = yield from _send(request, subject)
+        if response.status not in REDIRECTS:
+            if response.status in REFUSALS and request.auth is not None:
+                _refuse(response, subject)
+            return response
+        url = _redirect_target(settings, request.url, response.headers)
         at_github = origin(url) == origin(settings.github_url)
-        # The time for the bytes was granted with the first step, for all that follow it.
+        # The time for the bytes was granted with the first request, for all that follow it.
         auth = first.auth if at_github else None
-        step = replace(first, name="storage", url=url, auth=auth, allowance=0.0)
+        request = replace(first, name="storage", url=url, auth=auth, allowance=0.0)
     raise CoreDownloadError(f"GitHub redirected {subject} more than {MOST_HOPS} times.")
 
 
-def _sent(step: Request, subject: str) -> Flow[Response]:
+def _send(request: Request, subject: str) -> Flow[Response]:
     try:
-        return (yield from send(step))
+        return (yield from send(request))
     except ApiError as error:
-        # A refusal by GitHub must never be taken for one by the Nimbus service, which may kill a session.
+        # A refusal by GitHub must not be taken for one by the Nimbus service, which may end a session.
         wait = "" if error.retry_after is None else f" It asks to wait {error.retry_after:.0f} s."
         raise CoreDownloadError(
-            f"{_host(step.url)} could not give {subject} (status {error.status}).{wait}",
-            hint="Run it again in some minutes: a download that broke off goes on where it stopped.",
+            f"{_host(request.url)} could not send {subject} (status {error.status}).{wait}",
+            hint="Run it again in some minutes; an interrupted download is resumed.",
         ) from error
     except ResponseFormatError as error:
         raise CoreDownloadError(error.message, hint=error.hint) from error
 
 
-def _target(settings: Settings, url: str, headers: Mapping[str, str]) -> str:
-    """Where a redirect leads, if it may be followed."""
+def _redirect_target(settings: Settings, url: str, headers: Mapping[str, str]) -> str:
+    """Return the URL of a redirect, if it may be followed."""
     try:
         target = urlsplit(urljoin(url, headers.get("location", "").strip()))
         host, _ = target.hostname, target.port
     except ValueError:
-        raise CoreDownloadError(f"{_host(url)} redirected to something that is no address.") from None
+        raise CoreDownloadError(f"{_host(url)} redirected to something that is not a URL.") from None
     local = target.scheme == "http" and is_loopback(host or "") and settings.github_url.startswith("http://")
     if not host or "@" in target.netloc or not (target.scheme == "https" or local):
         raise CoreDownloadError(
             f"{_host(url)} redirected to {target.scheme or 'nothing'}://{host or ''}, which is not followed.",
-            hint="Only https is; a captive portal or a proxy may stand in between.",
+            hint="Only https is. Check for a captive portal or a proxy in between.",
         )
     followed = urlunsplit((target.scheme, target.netloc, target.path, target.query, ""))
     if followed == url or not followed.isprintable():
@@ -207,27 +207,27 @@ def _target(settings: Settings, url: str, headers: Mapping[str, str]) -> str:
     return followed
 
 
-def _refuse(answer: Response, subject: str) -> NoReturn:
-    if answer.status == 401:
-        raise CoreDownloadError("GitHub refused the temporary token (401).", hint=_FRESH_TOKEN)
-    if answer.status == 404:
+def _refuse(response: Response, subject: str) -> NoReturn:
+    if response.status == 401:
+        raise CoreDownloadError("GitHub refused the temporary token (401).", hint=_NEW_TOKEN)
+    if response.status == 404:
         raise CoreDownloadError(
             f"GitHub has no {subject}, or this license gives no access to it (404).",
             hint=f"Check the version and NIMBUS_SDK_CORE_REPO; if both are right, write to {SUPPORT}.",
         )
-    if answer.headers.get("x-ratelimit-remaining", "").strip() == "0":
+    if response.headers.get("x-ratelimit-remaining", "").strip() == "0":
         raise CoreDownloadError(
-            f"GitHub's own request limit is used up{_until(answer)}.",
-            hint="Wait until then and run it again; nothing of the Nimbus quota is used.",
+            f"GitHub's own request limit is used up{_until(response)}.",
+            hint="Wait until then and run it again. The Nimbus quota is not affected.",
         )
     raise CoreDownloadError(
         f"GitHub denied access to {subject} (403).",
-        hint=f"A proxy may stand in between; if not, this license may not include it: write to {SUPPORT}.",
+        hint=f"Check for a proxy in between; else this license may not include it: write to {SUPPORT}.",
     )
 
 
-def _until(answer: Response) -> str:
-    reset = answer.headers.get("x-ratelimit-reset", "").strip()
+def _until(response: Response) -> str:
+    reset = response.headers.get("x-ratelimit-reset", "").strip()
     if not (reset.isascii() and reset.isdigit() and len(reset) <= 11):
         return ""
     return time.strftime(" until %H:%M UTC", time.gmtime(int(reset)))
@@ -237,7 +237,7 @@ def _owner(settings: Settings) -> str:
     return settings.core_repo.partition("/")[0].lower()
 
 
-def _fits_a_header(text: str) -> bool:
+def _is_header_value(text: str) -> bool:
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 

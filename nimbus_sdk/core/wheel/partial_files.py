@@ -1,9 +1,9 @@
-"""What attempts at one download leave behind, for attempts that come later.
+"""The partial files of a download, which later attempts resume.
 
 ::
 
-    <sha256>.<process and random>.part      an attempt's own, while it is at work, or since it was killed
-    <sha256>.part                           the shelf: what an attempt that ended has set aside
+    <sha256>.<process and random>.part      of one attempt, while it runs or after it was killed
+    <sha256>.part                           of the last attempt that ended
     <sha256>.etag                           the ETag that it came with
 """
 
@@ -22,38 +22,38 @@ _LONGEST_ETAG = 256
 _STRONG_TAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
 
-class Parts:
-    """The parts of one file in the folder of all downloads.
+class PartialFiles:
+    """The partial files of one download.
 
     Args:
         folder: The folder of all downloads.
-        sha256: What the whole file will have.
+        sha256: SHA-256 of the complete file.
 
     Attributes:
-        own: The path of this attempt's part.
-        shelf: The path at which an attempt that ends sets its part aside.
+        own: The path for this attempt.
+        shared: The path to which an attempt moves its file when it ends.
     """
 
     def __init__(self, folder: str, sha256: str) -> None:
         self.own = os.path.join(folder, f"{sha256}.{fs.unique()}.part")
-        self.shelf = os.path.join(folder, f"{sha256}.part")
+        self.shared = os.path.join(folder, f"{sha256}.part")
         self._folder = folder
         self._sha256 = sha256
         self._etag_path = os.path.join(folder, f"{sha256}.etag")
 
-    def longest(self, most: int) -> str | None:
-        """The longest part of others, none of more bytes than that; None where there is none."""
-        found = [path for path in (self.shelf, *self._orphans()) if 0 < _size(path) <= most]
-        return max(found, key=_size, default=None)
+    def longest(self, limit: int) -> str | None:
+        """Return the longest file of other attempts that has at most ``limit`` bytes, or None."""
+        paths = [path for path in (self.shared, *self._orphans()) if 0 < _size(path) <= limit]
+        return max(paths, key=_size, default=None)
 
     def drop(self, path: str, size: int) -> None:
-        """Remove a part that turned out wrong, unless a process has written to it since it was that long."""
+        """Remove a file with wrong content, unless a process has written to it since it had this size."""
         with suppress(OSError):
             if _size(path) == size:
                 fs.remove(path)
 
     def sweep(self) -> None:
-        """Remove what killed processes left of this file, and what nobody came back for of others.
+        """Remove the files of killed processes, and old files of other downloads.
 
         Raises:
             OSError: The folder cannot be read.
@@ -63,21 +63,21 @@ class Parts:
             if name.endswith((".part", ".etag")) and not name.startswith(self._sha256):
                 limits[os.path.join(self._folder, name)] = FORGOTTEN_SECONDS
         for path, seconds in limits.items():
-            # A process that is still at work there must keep its file; some systems refuse it anyway.
+            # The age spares files of running processes; some systems refuse to remove those anyway.
             with suppress(OSError):
                 if time.time() - os.stat(path).st_mtime > seconds:
                     os.unlink(path)
 
     def discard(self) -> None:
-        """Remove all that is not another process's own; what the disk does not let go of stays."""
-        for path in (self.own, self.shelf, self._etag_path):
+        """Remove all files but those of other processes; one that cannot be removed stays."""
+        for path in (self.own, self.shared, self._etag_path):
             with suppress(OSError):
                 fs.remove(path)
         with suppress(OSError):
             self.sweep()
 
     def etag(self) -> str | None:
-        """The ETag that the part came with, or None.
+        """Return the ETag that the file came with, or None.
 
         Raises:
             OSError: It cannot be read.
@@ -87,8 +87,8 @@ class Parts:
             return etag if _STRONG_TAG.fullmatch(etag) else None
         return None
 
-    def remember_etag(self, etag: str) -> None:
-        """Note the ETag of what arrives from now on; a weak one does not promise the same bytes.
+    def write_etag(self, etag: str) -> None:
+        """Store the ETag of what is received from now on; a weak one does not guarantee the same bytes.
 
         Source: RFC 9110, section 13.1.5.
 
@@ -101,9 +101,9 @@ class Parts:
             fs.remove(self._etag_path)
 
     def _orphans(self) -> list[str]:
-        """Parts of processes that were killed, or are still at work."""
+        """Return the files of processes that were killed or are still running."""
         mark = f"{self._sha256}."
-        known = {os.path.basename(self.own), os.path.basename(self.shelf)}
+        known = {os.path.basename(self.own), os.path.basename(self.shared)}
         return [
             os.path.join(self._folder, name)
             for name in os.listdir(self._folder)

@@ -1,7 +1,7 @@
-"""Versions and requirements that strangers wrote: read by packaging, in bounds that it does not set itself.
+"""Parse untrusted versions and requirements with packaging, within limits.
 
-Brackets a thousand deep exhaust its recursion, and numbers of thousands of digits Python's own conversion;
-neither ends in an error of packaging's.
+Brackets nested a thousand deep exceed its recursion, and numbers of thousands of digits Python's conversion;
+packaging raises no error of its own for either.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_LETTERS = 2_000
+MAX_CHARACTERS = 2_000
 
 
 def version(text: str) -> Version | None:
-    """The version that a text is (PEP 440), or None where it is none.
+    """Parse a version (PEP 440); return None if the text is not one.
 
     Example:
         >>> version("v1.2"), version("1." + "9" * 5000)
@@ -28,11 +28,11 @@ def version(text: str) -> Version | None:
     """
     from packaging.version import Version
 
-    return _read(Version, text)
+    return _parse(Version, text)
 
 
 def requirement(text: str) -> Requirement | None:
-    """The requirement that a text is (PEP 508), or None where it is none.
+    """Parse a requirement (PEP 508); return None if the text is not one.
 
     Example:
         >>> str(requirement("numpy >= 1.26")), requirement("numpy; " + "(" * 1500)
@@ -40,18 +40,18 @@ def requirement(text: str) -> Requirement | None:
     """
     from packaging.requirements import Requirement
 
-    return _read(Requirement, text)
+    return _parse(Requirement, text)
 
 
 def specifiers(text: str) -> SpecifierSet | None:
-    """The set of versions that a text describes, such as ``>=3.11``, or None where it describes none."""
+    """Parse a set of versions, such as ``>=3.11``; return None if the text is not one."""
     from packaging.specifiers import SpecifierSet
 
-    return _read(SpecifierSet, text)
+    return _parse(SpecifierSet, text)
 
 
-def _read(kind: Callable[[str], T], text: str) -> T | None:
-    if len(text) > MOST_LETTERS:
+def _parse(kind: Callable[[str], T], text: str) -> T | None:
+    if len(text) > MAX_CHARACTERS:
         return None
     try:
         return kind(text)

@@ -1,8 +1,8 @@
-"""What a core must offer, by name, to be installed and used.
+"""The names that a core must offer to be installed and used.
 
-A core is a wheel of the distribution ``nimbus_sdk_core`` with one package of that name. The SDK knows no
-more of it than this protocol, so a core can be closed or open. Names and parameters follow the
-documentation of NimbusSDK.jl; typed signatures are in ``surface.pyi`` beside this file.
+A core is a wheel of the distribution ``nimbus_sdk_core`` with one package of that name. The SDK relies on
+nothing but this protocol, so a core can be closed or open. Names and parameters follow the documentation of
+NimbusSDK.jl; typed signatures are in ``nimbus_sdk/core/surface.pyi``.
 
 Required:
 
@@ -14,33 +14,33 @@ Required:
     What is known of a recording; ``sampling_rate`` in Hz. Further: ``chunk_size`` in samples, or None, and
     ``temporal_aggregation``, one of mean, median, logvar, none.
 ``NimbusLDA``
-    The kind of model whose classes share one covariance.
+    The model whose classes share one covariance.
 ``load_model(kind, name_or_path, *, search=())``
-    A model of that kind, by its name among those that come with the core and those in the folders of
-    ``search``, or by the path of its file; a FileNotFoundError (or a class of it) where a name is in none.
+    Load a model by its name, from the core itself or from the folders of ``search``, or by the path of its
+    file; raises FileNotFoundError (or a subclass) if there is no model of that name.
 ``predict_batch(model, data, *, iterations=10)``
-    Predictions, confidences, posteriors and diagnostics for every trial.
+    Return predictions, confidences, posteriors and diagnostics for every trial.
 
-Optional; a core without one of them is installed all the same, and only the use of that name is refused:
+Optional; a core without one of them can be installed, and only the use of that name is refused:
 
 ``NimbusQDA``, ``NimbusProbit``
-    Kinds of model with a covariance for each class, and of Bayesian multinomial probit regression.
+    Models with a covariance for each class, and of Bayesian multinomial probit regression.
     ``NimbusProbit`` takes ``iterations``, ``N``, ``xi_beta``, ``W_beta``, ``W_df`` and ``W_scale``.
 ``train_model(kind, data, …)``, ``calibrate_model(base, data, …)``, ``save_model(model, path)``
-    A new model, one adapted to a person, and its file. Both take ``iterations``; ``train_model`` also
-    ``showprogress``, ``name``, ``description`` and the kind's hyper-parameters.
+    Train a new model, adapt one to a person, write its file. The first two take ``iterations``,
+    ``train_model`` also ``showprogress``, ``name``, ``description`` and the kind's hyper-parameters.
 ``init_streaming(model, metadata)``, ``process_chunk(session, chunk)``, ``finalize_trial(session)``
-    Decoding while a trial is under way; a chunk has shape (n_features, n_samples).
+    Decode while a trial is under way; a chunk has shape (n_features, n_samples).
 ``calculate_ITR(accuracy, n_classes, trial_duration)``
-    Bits per minute; the duration of a trial is in seconds.
+    Return the bits per minute; the duration of a trial is in seconds.
 ``assess_trial_quality(result)``
-    Whether what was predicted is good enough to be used.
+    Return whether predictions are good enough to be used.
 ``BatchResult``, ``ChunkResult``, ``StreamingResult``, ``StreamingSession``, ``TrialQuality``
-    The classes of what these give, for programs that name them.
+    The classes of the results, for programs that name them.
 
-Errors of a core are best classes of ``nimbus_sdk.NimbusError``, so that a program catches all alike.
+Errors of a core should derive from ``nimbus_sdk.NimbusError``, so that programs can catch them all.
 
-A core may tell ``PROTOCOL_VERSION = n``; one that does not is taken to follow version 1.
+A core may define ``PROTOCOL_VERSION = n``; one that does not follows version 1.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ PROTOCOL_VERSION = 1
 """The version of this list; it rises when a name is added to :data:`REQUIRED` or changes its meaning."""
 
 DISTRIBUTION = "nimbus_sdk_core"
-"""The wheel's project and the package that is imported."""
+"""The name of the wheel's project and of the package."""
 
 MODEL_SUFFIX = ".nimbus"
-"""How the file of a model is named."""
+"""The file extension of models."""
 
 REQUIRED = ("BCIData", "BCIMetadata", "NimbusLDA", "load_model", "predict_batch", "__version__")
 """Names that every core offers."""
@@ -77,4 +77,4 @@ OPTIONAL = (
 """Names that a core may offer."""
 
 ALIASES = {"RxLDAModel": "NimbusLDA", "RxGMMModel": "NimbusQDA", "RxPolyaModel": "NimbusProbit"}
-"""Older names of the kinds of model, and what they stand for."""
+"""Older names of the models, and the names that replaced them."""

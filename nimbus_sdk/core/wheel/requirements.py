@@ -1,4 +1,4 @@
-"""What a core needs of this environment, and the pip command that brings what is missing."""
+"""Check what a core requires of this environment, and name the pip command that installs what is missing."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
-    """Those requirements that this environment does not fulfil, ready for pip.
+    """Return the requirements that this environment does not meet, ready for pip.
 
     Args:
         requires: Lines as in ``Requires-Dist`` of a wheel (PEP 508); environment markers are evaluated.
 
     Raises:
-        CoreIncompatibleError: A line is no requirement.
+        CoreIncompatibleError: A line is not a requirement.
 
     Example:
         >>> missing_requirements(["packaging>=1", "no-such-thing[fast]>=2; python_version > '3'"])
@@ -28,9 +28,7 @@ def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
     """
     seen: set[str] = set()
     return tuple(
-        dict.fromkeys(
-            _for_pip(missing) for line in requires for missing in _unfulfilled(_requirement(line), seen)
-        )
+        dict.fromkeys(_for_pip(missing) for line in requires for missing in _unmet(_requirement(line), seen))
     )
 
 
@@ -42,25 +40,25 @@ def require_environment(requires: Iterable[str], requires_python: str | None = N
         requires_python: The versions of Python it runs on, such as ``>=3.11``; None for any.
 
     Raises:
-        CoreIncompatibleError: Something is missing; the message names all of it, with the command to run.
+        CoreIncompatibleError: Something is missing; the message names all of it and the command to run.
     """
     running = "{}.{}.{}".format(*sys.version_info[:3])
     if requires_python is not None and not _runs_on(running, requires_python):
         raise CoreIncompatibleError(
             f"The core needs Python {requires_python}; this is {running} ({sys.executable}).",
-            hint="Run it with such a Python, or ask for another version of the core.",
+            hint="Run it with such a Python, or install another version of the core.",
         )
     missing = missing_requirements(requires)
     if missing:
-        found = ", ".join(f"{line} ({_present(_requirement(line))})" for line in missing)
+        details = ", ".join(f"{line} ({_present(_requirement(line))})" for line in missing)
         raise CoreIncompatibleError(
-            f"The core needs what this environment lacks: {found}.",
+            f"The core requires packages that are missing here: {details}.",
             hint=f"Run `{pip_command(missing)}`, then try again.",
         )
 
 
 def interpreter(tag: str) -> str:
-    """What of the running interpreter decides whether a wheel with this tag fits it.
+    """Describe the running interpreter, as far as it decides whether a wheel with this tag fits.
 
     Args:
         tag: Python, ABI and platform, such as ``py3-none-any``.
@@ -76,11 +74,11 @@ def interpreter(tag: str) -> str:
 def require_interpreter(tag: str, installed_for: str, requires_python: str | None) -> None:
     """Make sure that an installed core fits the running interpreter.
 
-    Quick where it is of the kind that the core was installed for; else its tags are compared in full.
+    The tags are compared only if the interpreter is not the one that the core was installed for.
 
     Args:
         tag: Tag of the core's wheel.
-        installed_for: What :func:`interpreter` gave when it was installed.
+        installed_for: What :func:`interpreter` returned when it was installed.
         requires_python: The versions of Python it runs on, or None for any.
 
     Raises:
@@ -97,13 +95,13 @@ def require_interpreter(tag: str, installed_for: str, requires_python: str | Non
     if tags.isdisjoint(sys_tags()):
         raise CoreIncompatibleError(
             f"The installed core is for {tag}, which this interpreter ({interpreter(tag)}) is not.",
-            hint="Run `nimbus-sdk install --force` with this interpreter, or use the one it is for.",
+            hint="Run `nimbus-sdk install --force` with this interpreter, or use the other one.",
         )
     require_environment((), requires_python)
 
 
 def pip_command(requirements: Iterable[str]) -> str:
-    """The command that installs requirements into the running environment.
+    """Return the command that installs requirements into the running environment.
 
     Example:
         >>> pip_command(["numpy>=1.26"]).endswith(' -m pip install "numpy>=1.26"')
@@ -115,7 +113,7 @@ def pip_command(requirements: Iterable[str]) -> str:
 
 
 def _quoted(line: str) -> str:
-    """Safe to paste into a shell; plain double quotes, which every shell knows, where they do."""
+    """Quote for any shell: with double quotes if possible, since Windows knows no others."""
     if set(line) & set('"$`\\'):
         from shlex import quote
 
@@ -124,50 +122,48 @@ def _quoted(line: str) -> str:
 
 
 def _requirement(line: str) -> Requirement:
-    found = pep_parsing.requirement(line)
-    if found is None:
-        raise _no_requirement(line)
-    return found
+    requirement = pep_parsing.requirement(line)
+    if requirement is None:
+        raise _invalid_requirement(line)
+    return requirement
 
 
-def _no_requirement(line: str) -> CoreIncompatibleError:
-    return CoreIncompatibleError(f"The core names {line[:120]!r} as a requirement, which is none.")
+def _invalid_requirement(line: str) -> CoreIncompatibleError:
+    return CoreIncompatibleError(f"The core has an invalid requirement: {line[:120]!r}.")
 
 
 def _runs_on(running: str, requires_python: str) -> bool:
     wanted = pep_parsing.specifiers(requires_python)
     if wanted is None:
-        raise CoreIncompatibleError(
-            f"The core names {requires_python[:120]!r} as its versions of Python, which are none."
-        )
+        raise CoreIncompatibleError(f"The core has an invalid Requires-Python: {requires_python[:120]!r}.")
     return wanted.contains(running, prereleases=True)
 
 
-def _unfulfilled(requirement: Requirement, seen: set[str]) -> list[Requirement]:
-    """A requirement itself if it is missing, else what its extras ask for and do not find."""
+def _unmet(requirement: Requirement, seen: set[str]) -> list[Requirement]:
+    """Return the requirement itself if it is missing, else the missing requirements of its extras."""
     if not _applies(requirement, ""):
         return []
-    if not _fulfilled(requirement):
+    if not _is_met(requirement):
         return [requirement]
     missing = []
     for extra in sorted(requirement.extras):
-        for further in _of_extra(requirement.name, extra):
+        for further in _extra_requirements(requirement.name, extra):
             if str(further) not in seen:
                 seen.add(str(further))
                 further.marker = None
-                missing += _unfulfilled(further, seen)
+                missing += _unmet(further, seen)
     return missing
 
 
 def _applies(requirement: Requirement, extra: str) -> bool:
-    applies = _evaluated(requirement, extra)
+    applies = _evaluate(requirement, extra)
     if applies is None:
-        raise _no_requirement(str(requirement))
+        raise _invalid_requirement(str(requirement))
     return applies
 
 
-def _evaluated(requirement: Requirement, extra: str) -> bool | None:
-    """Whether a requirement counts here; None where its marker compares what cannot be compared."""
+def _evaluate(requirement: Requirement, extra: str) -> bool | None:
+    """Return whether a requirement applies here, or None if its marker cannot be evaluated."""
     from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 
     if requirement.marker is None:
@@ -178,23 +174,20 @@ def _evaluated(requirement: Requirement, extra: str) -> bool | None:
         return None
 
 
-def _of_extra(name: str, extra: str) -> list[Requirement]:
-    """What a package that is installed asks for in an extra.
-
-    Lines that are no requirement are passed over: it was installed with them, and they are not the core's.
-    """
+def _extra_requirements(name: str, extra: str) -> list[Requirement]:
+    """Return the requirements of an extra of an installed package; its invalid lines are ignored."""
     from importlib.metadata import requires
 
     lines = [found for line in requires(name) or () if (found := pep_parsing.requirement(line)) is not None]
-    return [line for line in lines if _evaluated(line, extra) and _evaluated(line, "") is False]
+    return [line for line in lines if _evaluate(line, extra) and _evaluate(line, "") is False]
 
 
-def _fulfilled(requirement: Requirement) -> bool:
-    installed = pep_parsing.version(_installed(requirement.name) or "")
+def _is_met(requirement: Requirement) -> bool:
+    installed = pep_parsing.version(_installed_version(requirement.name) or "")
     return installed is not None and requirement.specifier.contains(installed, prereleases=True)
 
 
-def _installed(name: str) -> str | None:
+def _installed_version(name: str) -> str | None:
     from importlib.metadata import PackageNotFoundError, metadata
 
     try:
@@ -208,7 +201,7 @@ def _installed(name: str) -> str | None:
 
 
 def _present(requirement: Requirement) -> str:
-    found = _installed(requirement.name)
+    found = _installed_version(requirement.name)
     return "not installed" if found is None else f"found {found}"
 
 

@@ -1,4 +1,4 @@
-"""Which version is in use: switched in one step, rolled back, removed, tidied up."""
+"""Switch the version in use in one step, roll back, uninstall and clean up."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from nimbus_sdk.storage.pointer import (
 
 LEFT_OVER_SECONDS = 3600.0
 UNUSED_SECONDS = 14 * 86_400.0
-"""A program that has loaded a core takes modules from its folder until it ends, and it may run for days."""
+"""A program that has loaded a core imports modules from its folder until it ends, which may take days."""
 
 _REMOVED = ".removed"
 
 
 def switch(core_folder: str, core: InstalledCore) -> None:
-    """Make an installation the one in use, in a single replacement of the pointer.
+    """Put an installation into use, in a single replacement of the pointer.
 
-    Processes that have loaded another one keep it until they end: see :func:`prune`.
+    Processes that have loaded another one keep it until they end; see :func:`prune`.
 
     Args:
         core_folder: The folder of all versions.
-        core: What was staged and probed.
+        core: A staged and probed core.
 
     Raises:
-        CoreInstallError: The disk refused; what was in use stays in use.
+        CoreInstallError: The disk refused; the previous core stays in use.
     """
-    before = _usable_pointer(core_folder)
+    before = _read_valid_pointer(core_folder)
     if before is not None and before.install_id == core.install_id:
         before = before.previous
-    _point(core_folder, _pointer_to(core, before))
+    _write_pointer(core_folder, _pointer_to(core, before))
 
 
 def use(core_folder: str, version: str) -> InstalledCore:
-    """Switch to a version that is installed: to its newest installation, once it was found whole and loads.
+    """Switch to the newest installation of a version, after checking that it is undamaged and loads.
 
     Raises:
         CoreNotInstalledError: It is not installed.
@@ -62,14 +62,14 @@ def use(core_folder: str, version: str) -> InstalledCore:
     found = [core for core in installed_versions(core_folder) if core.version == version]
     if not found:
         raise _not_installed(core_folder, version)
-    return _proven(core_folder, found[-1])
+    return _check_and_switch(core_folder, found[-1])
 
 
 def rollback(core_folder: str) -> InstalledCore:
-    """Switch back to what was in use before, once it was found whole and loads; the same again undoes it.
+    """Switch back to the previous installation, after checking it; a second call undoes the first.
 
     Raises:
-        CoreNotInstalledError: Nothing was in use before, or it is gone.
+        CoreNotInstalledError: There is no previous one.
         CoreIntegrityError: Its files are not those that were installed.
         CoreIncompatibleError: It does not fit this interpreter or environment.
         CoreInstallError: It does not load, or the disk refused.
@@ -78,16 +78,16 @@ def rollback(core_folder: str) -> InstalledCore:
     before = None if pointer is None else pointer.previous
     if before is None or not os.path.isdir(installation_folder(core_folder, before)):
         raise CoreNotInstalledError(
-            "There is no earlier version of the core to go back to.",
+            "There is no previous version of the core.",
             hint="`nimbus-sdk core list` shows what is installed.",
         )
-    return _proven(core_folder, read_manifest(installation_folder(core_folder, before)))
+    return _check_and_switch(core_folder, read_manifest(installation_folder(core_folder, before)))
 
 
 def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
-    """Remove one version, or all of them; first the pointer, then the folders.
+    """Remove one version, or all of them: first the pointer, then the folders.
 
-    Where the version in use goes, the one before it comes into use again if it is another version.
+    If the version in use is removed, the previous one is used again, unless it is the same version.
 
     Args:
         core_folder: The folder of all versions.
@@ -101,17 +101,17 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
         CoreInstallError: The disk refused.
     """
     with os_errors.disk_errors(core_folder):
-        going = [folder for folder in _installations(core_folder) if version in (None, _version_of(folder))]
-        if version is not None and not going:
+        folders = [folder for folder in _installations(core_folder) if version in (None, _version_of(folder))]
+        if version is not None and not folders:
             raise _not_installed(core_folder, version)
-        _point_away(core_folder, version)
-        for folder in going:
+        _drop_from_pointer(core_folder, version)
+        for folder in folders:
             _remove(folder)
-    return tuple(dict.fromkeys(map(_version_of, going)))
+    return tuple(dict.fromkeys(map(_version_of, folders)))
 
 
 def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
-    """All that can be switched to, by version, then by time of installation.
+    """Return all usable installations, by version, then by time of installation.
 
     Raises:
         CoreInstallError: The folder cannot be read.
@@ -119,31 +119,31 @@ def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
     found = []
     with os_errors.disk_errors(core_folder):
         for folder in _installations(core_folder):
-            # One whose manifest is damaged cannot be used; installing it again puts a fresh one beside it.
+            # One with a damaged manifest cannot be used; another install creates a new one beside it.
             with suppress(CoreIntegrityError):
                 core = read_manifest(folder)
                 version = pep_parsing.version(core.version)
                 if version is not None:
                     found.append((version, core.install_id, core))
-    return tuple(core for _, _, core in sorted(found, key=lambda one: one[:2]))
+    return tuple(core for _, _, core in sorted(found, key=lambda item: item[:2]))
 
 
 def prune(core_folder: str) -> None:
-    """Remove installations that no program has loaded for a fortnight, and what killed processes left behind.
+    """Remove installations that no program has loaded for 14 days, and what killed processes left behind.
 
-    The one in use stays, and the one before it. Of what is left behind, what is younger than an hour stays:
-    another process may be at work there.
+    The one in use and the previous one stay. So do leftovers younger than an hour: another process may
+    still use them.
 
     Raises:
-        CoreIntegrityError: The pointer is damaged, so that nobody knows what is in use.
+        CoreIntegrityError: The pointer is damaged, so that the core in use is not known.
         CoreInstallError: The disk refused.
     """
     pointer = read_pointer(core_folder)
     before = None if pointer is None else pointer.previous
-    kept = {installation_folder(core_folder, wanted) for wanted in (pointer, before) if wanted is not None}
+    in_use = {installation_folder(core_folder, wanted) for wanted in (pointer, before) if wanted is not None}
     with os_errors.disk_errors(core_folder):
         for folder in _installations(core_folder):
-            if folder not in kept and _is_old(folder, UNUSED_SECONDS):
+            if folder not in in_use and _is_old(folder, UNUSED_SECONDS):
                 _remove(folder)
         for folder in _leftovers(core_folder):
             if _is_old(folder):
@@ -156,7 +156,7 @@ def prune(core_folder: str) -> None:
                 os.rmdir(path)
 
 
-def _proven(core_folder: str, core: InstalledCore) -> InstalledCore:
+def _check_and_switch(core_folder: str, core: InstalledCore) -> InstalledCore:
     require_interpreter(core.tag, core.interpreter, core.requires_python)
     require_environment(core.requires, core.requires_python)
     faults = check_installed(core.folder)
@@ -173,7 +173,7 @@ def _pointer_to(core: InstalledCore, before: Pointer | None) -> Pointer:
     return Pointer(core.version, f"{core.version}/{core.install_id}", core.install_id, before)
 
 
-def _point(core_folder: str, pointer: Pointer) -> None:
+def _write_pointer(core_folder: str, pointer: Pointer) -> None:
     content = json.dumps({"format": FORMAT, **_fields(pointer)}, indent=1).encode("ascii")
     with os_errors.disk_errors(core_folder):
         fs.write_private(pointer_path(core_folder), content)
@@ -188,9 +188,9 @@ def _fields(pointer: Pointer) -> dict[str, object]:
     }
 
 
-def _point_away(core_folder: str, version: str | None) -> None:
-    """Let the pointer mean nothing of a version that is about to go."""
-    pointer = _usable_pointer(core_folder)
+def _drop_from_pointer(core_folder: str, version: str | None) -> None:
+    """Remove a version from the pointer before its folders are removed."""
+    pointer = _read_valid_pointer(core_folder)
     before = None if pointer is None else pointer.previous
     if before is not None and (version in (None, before.version) or not _exists(core_folder, before)):
         before = None
@@ -204,14 +204,14 @@ def _point_away(core_folder: str, version: str | None) -> None:
         fs.remove(pointer_path(core_folder))
         fs.sync_folder(core_folder)
     else:
-        _point(core_folder, pointer)
+        _write_pointer(core_folder, pointer)
 
 
-def _usable_pointer(core_folder: str) -> Pointer | None:
+def _read_valid_pointer(core_folder: str) -> Pointer | None:
     try:
         return read_pointer(core_folder)
     except CoreIntegrityError:
-        # What a damaged pointer meant is unknown; it is replaced.
+        # It is not known which core a damaged pointer meant; it is replaced.
         return None
 
 
@@ -252,7 +252,7 @@ def _version_of(folder: str) -> str:
 
 
 def _remove(folder: str) -> None:
-    """Out of sight in one step, then away: nobody ever sees half of it."""
+    """Rename a folder, then remove it, so that nobody finds a part of it."""
     hidden = f"{folder}{_REMOVED}"
     fs.rename(folder, hidden)
     fs.remove_tree(hidden)
@@ -271,6 +271,6 @@ def _is_old(path: str, seconds: float = LEFT_OVER_SECONDS) -> bool:
 def _not_installed(core_folder: str, version: str) -> CoreNotInstalledError:
     present = ", ".join(dict.fromkeys(core.version for core in installed_versions(core_folder)))
     return CoreNotInstalledError(
-        f"Version {version} of the core is not installed; there is {present or 'none'}.",
-        hint=f"`nimbus-sdk install --version {version}` brings it, if it was published.",
+        f"Version {version} of the core is not installed; installed: {present or 'none'}.",
+        hint=f"`nimbus-sdk install --version {version}` installs it, if it was published.",
     )

@@ -1,4 +1,4 @@
-"""The conversation that brings an asset of a release to this machine."""
+"""Download an asset of a release, resuming and repeating until it is complete."""
 
 from __future__ import annotations
 
@@ -21,65 +21,65 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 SLOWEST_BYTES_PER_SECOND = 64 * 1024
-ROUNDS = 3
+MAX_ROUNDS = 3
 
 
-def download(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[str]:
+def download_asset(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[str]:
     """Fetch an asset into a download, resuming what is there, and check it.
 
     Args:
         settings: Where GitHub is, and which repository.
         asset: What to fetch.
         token: The temporary token.
-        sink: Receives it; it knows size and SHA-256.
+        sink: Receives the bytes; has size and SHA-256.
 
     Returns:
-        The path of the whole, checked file; the sink's ``discard`` removes it.
+        The path of the complete, checked file; the sink's ``discard`` removes it.
 
     Raises:
-        CoreDownloadError: It did not arrive whole; what arrived is kept for the next run.
-        CoreIntegrityError: What arrived is not what was published.
+        CoreDownloadError: It is incomplete; what was received is stored for the next run.
+        CoreIntegrityError: It is not the file that was published.
         CoreInstallError: The disk refused.
     """
     try:
         yield from run_blocking(sink.open)
-        return (yield from rounds(sink, lambda: _round(settings, asset, token, sink)))
+        return (yield from download_until_complete(sink, lambda: _request(settings, asset, token, sink)))
     finally:
         sink.set_aside()
 
 
-def rounds(sink: Download, fetch: Callable[[], Flow[object]]) -> Flow[str]:
-    """Fetch into a download that is open until it is whole, and check it.
+def download_until_complete(sink: Download, fetch: Callable[[], Flow[object]]) -> Flow[str]:
+    """Send requests until an open download is complete, and check it.
 
-    Bytes that were put together from several attempts and turn out wrong are fetched once more, whole.
+    A file that was assembled from several attempts and has wrong content is fetched once more from the start.
 
     Args:
-        sink: Receives it.
-        fetch: One request for what is not there yet.
+        sink: Receives the bytes.
+        fetch: Sends one request for the bytes that are missing.
 
     Returns:
-        The path of the whole, checked file.
+        The path of the complete, checked file.
 
     Raises:
-        CoreDownloadError: It did not arrive whole; what arrived is kept for the next run.
-        CoreIntegrityError: What arrived is not what was published.
+        CoreDownloadError: It is incomplete; what was received is stored for the next run.
+        CoreIntegrityError: It is not the file that was published.
         CoreInstallError: The disk refused.
     """
-    left = ROUNDS
+    rounds = MAX_ROUNDS
     while True:
-        left -= 1
+        rounds -= 1
         try:
             if not sink.complete:
                 yield from fetch()
-            if sink.complete or not left:
+            if sink.complete or not rounds:
                 return (yield from run_blocking(sink.finish))
         except CoreIntegrityError:
-            if not (sink.resumed and left):
+            if not (sink.resumed and rounds):
                 raise
 
 
-def _round(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[None]:
-    fetched = open_asset(
+def _request(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[None]:
+    flow = open_asset(
         settings,
         token,
         asset.id,
@@ -89,10 +89,10 @@ def _round(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -
         allowance=asset.size / SLOWEST_BYTES_PER_SECOND,
     )
     try:
-        answer = yield from fetched
+        response = yield from flow
     except (NimbusConnectionError, CoreDownloadError, ResponseFormatError) as error:
-        kept = f" {sink.received} of {sink.size} bytes are kept." if sink.received else ""
-        resumes = " Run again, it goes on from there." if sink.received else ""
-        raise CoreDownloadError(f"{error.message}{kept}", hint=f"{error.hint}{resumes}") from error
-    if answer.status == OUT_OF_RANGE:
+        stored = f" {sink.received} of {sink.size} bytes are stored." if sink.received else ""
+        resumes = " The next run resumes there." if sink.received else ""
+        raise CoreDownloadError(f"{error.message}{stored}", hint=f"{error.hint}{resumes}") from error
+    if response.status == OUT_OF_RANGE:
         yield from run_blocking(sink.restart)

@@ -143,7 +143,7 @@ def test_a_range_that_is_not_there_is_an_answer():
 
 def test_other_refusals_become_download_errors():
     """A refusal by GitHub or its storage is never an error about the Nimbus API."""
-    with pytest.raises(CoreDownloadError, match=r"api\.github\.com could not give core\.whl \(status 502\)"):
+    with pytest.raises(CoreDownloadError, match=r"api\.github\.com could not send core\.whl \(status 502\)"):
         fetch(ServerError("no", status=502))
     with pytest.raises(CoreDownloadError, match="It asks to wait 120 s"):
         fetch(RateLimitError("no", status=429, retry_after=120.0))

@@ -69,7 +69,7 @@ def test_a_version_that_is_none_is_refused_before_anything_is_sent(asked):
 
 def test_another_version_than_asked_for_is_refused():
     """GitHub's answer must be about the version in question."""
-    with pytest.raises(CoreDownloadError, match=r"1\.2\.0 where 1\.3 was asked"):
+    with pytest.raises(CoreDownloadError, match=r"1\.2\.0 instead of 1\.3"):
         find(RELEASE, "1.3")
 
 

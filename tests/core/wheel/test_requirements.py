@@ -131,7 +131,7 @@ def test_extras_are_looked_into(site):
 @pytest.mark.parametrize("line", ["numpy >>> 1", "", "numpy; os_name ~= 'x'", "numpy; 'a' in 'b'"])
 def test_a_line_that_is_no_requirement_is_told(line):
     """What cannot be read or evaluated is told, and no foreign error escapes."""
-    with pytest.raises(CoreIncompatibleError, match="which is none"):
+    with pytest.raises(CoreIncompatibleError, match="invalid requirement"):
         missing_requirements([line])
 
 
@@ -149,7 +149,7 @@ def test_another_python_is_named():
     """A version of Python that does not do is told beside the one that runs."""
     with pytest.raises(CoreIncompatibleError, match=f"needs Python <3; this is {RUNNING}"):
         require_environment([], "<3")
-    with pytest.raises(CoreIncompatibleError, match="versions of Python, which are none"):
+    with pytest.raises(CoreIncompatibleError, match="invalid Requires-Python"):
         require_environment([], "python three")
 
 

@@ -108,7 +108,7 @@ def test_rollback_goes_back_and_forth(core_folder):
 
 def test_rollback_needs_something_to_go_back_to(core_folder):
     """Without an earlier version, or where it is gone, nothing changes."""
-    with pytest.raises(CoreNotInstalledError, match="no earlier version"):
+    with pytest.raises(CoreNotInstalledError, match="no previous version"):
         switching.rollback(str(core_folder))
     first = installed(core_folder, "1.0.0")
     with pytest.raises(CoreNotInstalledError):
@@ -137,7 +137,7 @@ def test_use_of_what_is_not_there_is_told(core_folder):
     """The message lists what is installed."""
     installed(core_folder, "1.0.0")
     with pytest.raises(
-        CoreNotInstalledError, match=r"Version 2\.0 of the core is not installed; there is 1\.0\.0"
+        CoreNotInstalledError, match=r"Version 2\.0 of the core is not installed; installed: 1\.0\.0"
     ):
         switching.use(str(core_folder), "2.0")
     assert version_in_use(core_folder) == "1.0.0"
@@ -228,7 +228,7 @@ def test_uninstalling_with_two_installations_of_the_version_in_use(core_folder):
 
 def test_uninstalling_what_is_not_there_is_told(core_folder):
     """Nothing goes that was not named."""
-    with pytest.raises(CoreNotInstalledError, match="there is none"):
+    with pytest.raises(CoreNotInstalledError, match="installed: none"):
         switching.uninstall(str(core_folder), "1.0.0")
 
 
@@ -312,7 +312,7 @@ def test_an_installation_without_a_version_is_left_out(core_folder):
     path.write_text(json.dumps({**json.loads(path.read_bytes()), "version": "1.1.x!"}))
     assert [core.version for core in switching.installed_versions(str(core_folder))] == ["1.0.0"]
     for go in (switching.use, switching.uninstall):
-        with pytest.raises(CoreNotInstalledError, match=r"there is 1\.0\.0"):
+        with pytest.raises(CoreNotInstalledError, match=r"installed: 1\.0\.0"):
             go(str(core_folder), "0.9")
 
 

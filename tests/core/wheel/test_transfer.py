@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel.download import Download
 from nimbus_sdk.core.wheel.release import Asset
-from nimbus_sdk.core.wheel.transfer import download
+from nimbus_sdk.core.wheel.transfer import download_asset
 from nimbus_sdk.errors import (
     CoreDownloadError,
     CoreInstallError,
@@ -38,7 +38,7 @@ def folder(tmp_path):
 def fetch(folder: Path, *replies) -> tuple[str, list]:
     """Play a download into that folder."""
     sink = Download(str(folder), ASSET.name, ASSET.size, SHA256)
-    return play(download(Settings(), ASSET, TOKEN, sink), *replies)
+    return play(download_asset(Settings(), ASSET, TOKEN, sink), *replies)
 
 
 def rest(start: int, content: bytes = CONTENT):
@@ -82,8 +82,8 @@ def test_a_lost_connection_keeps_what_arrived_and_the_next_run_resumes(folder):
     """The error says how much is there and that running again goes on from it; then it does."""
     with pytest.raises(CoreDownloadError) as caught:
         fetch(folder, SIGNED, breaking_after(120, NimbusConnectionError("The line broke."), etag='"v1"'))
-    assert "The line broke. 120 of 200 bytes are kept." in str(caught.value)
-    assert "Run again, it goes on from there." in str(caught.value)
+    assert "The line broke. 120 of 200 bytes are stored." in str(caught.value)
+    assert "The next run resumes there." in str(caught.value)
     assert kept(folder) == CONTENT[:120]
     second = rest(120)
     path, _ = fetch(folder, SIGNED, second)
@@ -229,7 +229,7 @@ def test_a_refusal_of_the_disk_ends_the_download(folder, monkeypatch):
 def test_an_abandoned_download_keeps_its_part(folder):
     """A flow that is closed in mid-download, as by Ctrl-C, leaves its bytes to the next run."""
     sink = Download(str(folder), ASSET.name, ASSET.size, SHA256)
-    flow = download(Settings(), ASSET, TOKEN, sink)
+    flow = download_asset(Settings(), ASSET, TOKEN, sink)
     next(flow).run()
     step = flow.send(None)
     sending(CONTENT[:80])(step)

@@ -48,7 +48,7 @@ def fetched(settings: Settings, key: str, downloads: Path, told: list[int]) -> G
     wheel = release.choose_wheel(published)
     digest = yield from release.expected_digest(settings, published, wheel, token)
     sink = Download(str(downloads), wheel.name, wheel.size, digest, lambda done, size: told.append(done))
-    path = yield from transfer.download(settings, wheel, token, sink)
+    path = yield from transfer.download_asset(settings, wheel, token, sink)
     facts = yield from run_blocking(lambda: verify.check_wheel(path, wheel.name))
     return path, facts, digest  # type: ignore[return-value]
 
@@ -112,7 +112,7 @@ def test_a_line_that_breaks_costs_only_what_was_not_there(sandbox, key, settings
 def test_a_line_that_stays_broken_is_resumed_by_the_next_run(sandbox, key, settings, downloads):
     """After all tries the error tells what is kept; a later run goes on from there."""
     sandbox.fault("storage", truncate=5000, times=4)
-    with pytest.raises(CoreDownloadError, match=r"bytes are kept\. .*goes on from there"):
+    with pytest.raises(CoreDownloadError, match=r"bytes are stored\. .*resumes there"):
         run(settings, key, downloads)
     (part,) = downloads.glob("*.part")
     kept = part.stat().st_size
@@ -171,7 +171,7 @@ def test_githubs_refusals_are_told(sandbox, key, settings, downloads, status):
 def test_a_storage_host_that_fails_is_told(sandbox, key, settings, downloads):
     """A failing storage host is tried again, then told as what it is."""
     sandbox.fault("storage", status=503, times=None)
-    with pytest.raises(CoreDownloadError, match=r"could not give nimbus_sdk_core-.* \(status 503\)"):
+    with pytest.raises(CoreDownloadError, match=r"could not send nimbus_sdk_core-.* \(status 503\)"):
         run(settings, key, downloads)
     assert asked(sandbox).count("storage") == 4
 

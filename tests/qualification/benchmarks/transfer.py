@@ -56,7 +56,7 @@ with Driver(settings) as driver:
     sink = Download(sys.argv[1], asset.name, asset.size, wheel["sha256"])
     before = peak()
     started = time.perf_counter()
-    driver.run(transfer.download(settings, asset, token, sink))
+    driver.run(transfer.download_asset(settings, asset, token, sink))
     seconds = time.perf_counter() - started
     grown = peak() - before
     sink.discard()
