@@ -18,7 +18,7 @@ from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.transport import retry
 from tests.support.raw_server import RawServer, head, serving
 
-SYSTEMS = ("NimbusOS", "NeuroAI", "Nexus")
+SERVICES = ("NimbusOS", "NeuroAI", "Nexus")
 KINDS = ("sync", "async")
 both_kinds = pytest.mark.parametrize("kind", KINDS)
 """For a test that proves both clients; all others use the blocking one, since the flows are the same."""
@@ -37,13 +37,13 @@ KEYS = {"NimbusOS": NIMBUS_OS_KEY, "NeuroAI": NEUROAI_KEY, "Nexus": NEXUS_KEY}
 VARIABLES = {"NimbusOS": "NIMBUS_OS_SANDBOX_API_KEY", "NeuroAI": "NEUROAI_API_KEY", "Nexus": "NEXUS_API_KEY"}
 
 
-class Desk:
-    """One client; ``desk("request", "GET", "/orders")`` waits for the result of either kind."""
+class AnyClient:
+    """One client; ``open_client("request", "GET", "/orders")`` waits for the result of either kind."""
 
-    def __init__(self, kind: str, system: str, **given: Any) -> None:
+    def __init__(self, kind: str, service: str, **given: Any) -> None:
         self.kind = kind
         self.called: set[str] = set()
-        self.client = getattr(services, system if kind == "sync" else f"Async{system}")(**given)
+        self.client = getattr(services, service if kind == "sync" else f"Async{service}")(**given)
         self._runner = asyncio.Runner() if kind == "async" else None
 
     def __call__(self, name: str, /, *args: Any, **given: Any) -> Any:
@@ -69,7 +69,7 @@ class Desk:
             self._runner.close()
 
 
-Open = Callable[..., Desk]
+Open = Callable[..., AnyClient]
 
 
 @pytest.fixture(autouse=True)
@@ -91,22 +91,22 @@ def kind() -> str:
     return "sync"
 
 
-@pytest.fixture(params=SYSTEMS)
-def system(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=SERVICES)
+def service(request: pytest.FixtureRequest) -> str:
     """All services."""
     return str(request.param)
 
 
 @pytest.fixture
-def desk(kind: str) -> Iterator[Open]:
+def open_client(kind: str) -> Iterator[Open]:
     """Opens clients and closes them in the end."""
-    opened: list[Desk] = []
+    opened: list[AnyClient] = []
 
-    def open_desk(system: str, api_key: str | None = None, **given: Any) -> Desk:
-        opened.append(Desk(kind, system, api_key=api_key, **given))
+    def open_client_of(service: str, api_key: str | None = None, **given: Any) -> AnyClient:
+        opened.append(AnyClient(kind, service, api_key=api_key, **given))
         return opened[-1]
 
-    yield open_desk
+    yield open_client_of
     for client in opened:
         client.close()
 
@@ -164,15 +164,15 @@ def paths() -> Paths:
     return Settings.load().paths
 
 
-def base_of(box: Sandbox, system: str) -> str:
+def base_of(box: Sandbox, service: str) -> str:
     """The base URL of a service in the sandbox."""
-    return {"NimbusOS": box.nimbus_os_url(), "NeuroAI": box.neuroai_url, "Nexus": box.nexus_url}[system]
+    return {"NimbusOS": box.nimbus_os_url(), "NeuroAI": box.neuroai_url, "Nexus": box.nexus_url}[service]
 
 
-def key_for(box: Sandbox, system: str) -> str:
+def key_for(box: Sandbox, service: str) -> str:
     """A key that the sandbox knows."""
     make = {"NimbusOS": box.new_nimbus_os_key, "NeuroAI": box.new_neuroai_key, "Nexus": box.new_nexus_key}
-    return make[system]()
+    return make[service]()
 
 
 PLAIN = {
@@ -186,7 +186,7 @@ ENDPOINT = {"NimbusOS": "nimbus_os", "NeuroAI": "neuroai_verify", "Nexus": "nexu
 """The sandbox's name of that call."""
 
 
-def ask(desk: Desk, system: str) -> Any:
+def ask(open_client: AnyClient, service: str) -> Any:
     """Make a service's plain call."""
-    method, path, body = PLAIN[system]
-    return desk("request", method, path, json=body)
+    method, path, body = PLAIN[service]
+    return open_client("request", method, path, json=body)

@@ -1,4 +1,4 @@
-"""Each system against its own document: every header, status and error body that the page shows."""
+"""Each service against its own document: every header, status and error body that the page shows."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.services.conftest import KEYS, NEUROAI_KEY, NEXUS_KEY, NIMBUS_OS_KEY,
 
 
 class Spy:
-    """A transport that notes what it is given, and answers an empty object."""
+    """A transport that records its requests, and returns an empty object."""
 
     def __init__(self) -> None:
         self.calls = []
 
     def send(self, call, deadline):
-        """Note the call."""
+        """Record the request."""
         self.calls.append(call)
         return Response(status=200, headers={}, body=b"{}")
 
@@ -36,10 +36,12 @@ class Spy:
 
 
 @both_kinds
-def test_nimbus_os_sends_what_its_page_shows(desk, replies):
+def test_nimbus_os_sends_what_its_page_shows(open_client, replies):
     """``GET /orders`` with the key in ``X-API-Key``, and nowhere else."""
     replies.say("200 OK", {"data": []})
-    assert desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders") == {"data": []}
+    assert open_client("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders") == {
+        "data": []
+    }
     (request,) = replies.server.requests
     assert request.line == "GET /orders HTTP/1.1"
     assert request.headers["x-api-key"] == NIMBUS_OS_KEY
@@ -61,11 +63,13 @@ def test_the_nimbus_os_sandbox_is_where_its_page_says():
     ],
 )
 @both_kinds
-def test_nimbus_os_refusals_are_read_whole(desk, replies, status, code, message, kind_of_error, exit_code):
+def test_nimbus_os_refusals_are_read_whole(
+    open_client, replies, status, code, message, kind_of_error, exit_code
+):
     """Class, code, message and the service's own request id."""
     replies.say(status, {"error": {"code": code, "message": message, "requestId": "req_abc123"}})
     with pytest.raises(ApiError) as caught:
-        desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
+        open_client("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
     error = caught.value
     assert type(error) is kind_of_error
     assert (error.status, error.code, error.request_id) == (int(status[:3]), code, "req_abc123")
@@ -76,10 +80,10 @@ def test_nimbus_os_refusals_are_read_whole(desk, replies, status, code, message,
 
 
 @both_kinds
-def test_neuroai_sends_the_key_as_a_bearer_token(desk, replies):
+def test_neuroai_sends_the_key_as_a_bearer_token(open_client, replies):
     """``Authorization: Bearer``; the form in the query is never used."""
     replies.say("200 OK", {"valid": True})
-    desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("verify")
+    open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("verify")
     (request,) = replies.server.requests
     assert request.line == "GET /v1/auth/verify HTTP/1.1"
     assert request.headers["authorization"] == f"Bearer {NEUROAI_KEY}"
@@ -87,7 +91,7 @@ def test_neuroai_sends_the_key_as_a_bearer_token(desk, replies):
 
 
 @both_kinds
-def test_neuroai_has_every_endpoint_of_its_page(desk, replies):
+def test_neuroai_has_every_endpoint_of_its_page(open_client, replies):
     """The seven rows of the endpoints summary, method and path."""
     key = {"id": "key_1", "name": "CI"}
     replies.say("200 OK", {"valid": True, "key": {**key, "id": "key_own"}})
@@ -98,7 +102,7 @@ def test_neuroai_has_every_endpoint_of_its_page(desk, replies):
     replies.say("200 OK", {"valid": True, "key": {**key, "id": "key_own"}})
     replies.say("200 OK", {**key, "key": "nai_new1new1new1new1new1new1"})
     replies.say("204 No Content")
-    client = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)
+    client = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)
     client("verify")
     client("create_key", "CI")
     client("list_keys")
@@ -130,21 +134,21 @@ def test_neuroai_has_every_endpoint_of_its_page(desk, replies):
     ],
 )
 @both_kinds
-def test_neuroai_refusals_of_its_page(desk, replies, status, code, kind_of_error):
+def test_neuroai_refusals_of_its_page(open_client, replies, status, code, kind_of_error):
     """401, 403, 429 and the expired key of the troubleshooting section."""
     replies.say(status, {"error": {"code": code, "message": "no"}}, "Retry-After: 3600")
     with pytest.raises(ApiError) as caught:
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("verify")
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("verify")
     assert type(caught.value) is kind_of_error
     assert caught.value.code == code
     assert len(replies.server.requests) == 1
 
 
 @both_kinds
-def test_nexus_sends_what_its_page_shows(desk, replies):
+def test_nexus_sends_what_its_page_shows(open_client, replies):
     """Method, path, body, ``api-key`` without ``Bearer``, ``X-Request-ID`` and ``X-Client-Version``."""
     replies.say("201 Created", {"threadId": "thr_1", "reply": "Hello yourself"})
-    thread = desk("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", "Hello")
+    thread = open_client("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", "Hello")
     assert (thread.id, thread.reply) == ("thr_1", "Hello yourself")
     (request,) = replies.server.requests
     assert request.line == "POST /api/public/thread HTTP/1.1"
@@ -176,11 +180,11 @@ def test_nexus_is_where_its_page_says_and_spells_its_headers():
     ],
 )
 @both_kinds
-def test_nexus_refusals_are_read_whole(desk, replies, status, message, error, kind_of_error):
+def test_nexus_refusals_are_read_whole(open_client, replies, status, message, error, kind_of_error):
     """``statusCode``, ``message`` and ``error``; the request id is the one that was sent."""
     replies.say(f"{status} {error}", {"statusCode": status, "message": message, "error": error})
     with pytest.raises(ApiError) as caught:
-        desk("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", "Hello", request_id="req-mine")
+        open_client("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", "Hello", request_id="req-mine")
     assert type(caught.value) is kind_of_error
     assert caught.value.status == status
     assert message in caught.value.message
@@ -188,11 +192,11 @@ def test_nexus_refusals_are_read_whole(desk, replies, status, message, error, ki
 
 
 @both_kinds
-def test_every_call_has_a_request_id_of_its_own(system, desk, replies):
+def test_every_call_has_a_request_id_of_its_own(service, open_client, replies):
     """A new one each time; the caller's where one is given; the same one when a request is sent again."""
     replies.say("429 Too Many Requests", {}, "Retry-After: 0")
     replies.say("200 OK", {})
-    client = desk(system, KEYS[system], base_url=replies.url)
+    client = open_client(service, KEYS[service], base_url=replies.url)
     client("request", "GET", "/x")
     client("request", "GET", "/x")
     client("request", "GET", "/x", request_id="mine-1")
@@ -203,19 +207,21 @@ def test_every_call_has_a_request_id_of_its_own(system, desk, replies):
 
 
 @pytest.mark.parametrize("request_id", ["", "a b", "a\r\nX-Evil: 1", "x" * 129, "ä"])
-def test_a_request_id_that_breaks_the_header_is_refused(system, desk, replies, request_id):
+def test_a_request_id_that_breaks_the_header_is_refused(service, open_client, replies, request_id):
     """Nothing of it reaches the wire."""
     with pytest.raises(Exception, match="visible ASCII") as caught:
-        desk(system, KEYS[system], base_url=replies.url)("request", "GET", "/x", request_id=request_id)
+        open_client(service, KEYS[service], base_url=replies.url)(
+            "request", "GET", "/x", request_id=request_id
+        )
     assert caught.value.exit_code == 2  # type: ignore[attr-defined]
     assert replies.server.connections == 0
 
 
 @pytest.mark.parametrize("version", ["", "1 0", "1\n0", "1" * 101])
-def test_a_client_version_that_breaks_the_header_is_refused(desk, version):
-    """Told when the client is made, before any call."""
+def test_a_client_version_that_breaks_the_header_is_refused(open_client, version):
+    """The error comes when the client is made, before any call."""
     with pytest.raises(Exception, match="client_version"):
-        desk("Nexus", NEXUS_KEY, client_version=version)
+        open_client("Nexus", NEXUS_KEY, client_version=version)
 
 
 @pytest.mark.parametrize(
@@ -234,19 +240,19 @@ def test_a_client_version_that_breaks_the_header_is_refused(desk, version):
         "/" + "x" * 2048,
     ],
 )
-def test_a_path_that_leaves_the_base_url_is_refused(system, desk, replies, path):
+def test_a_path_that_leaves_the_base_url_is_refused(service, open_client, replies, path):
     """No dot segments, no other host, no query that would end up in logs."""
     with pytest.raises(Exception, match="path"):
-        desk(system, KEYS[system], base_url=f"{replies.url}/base")("request", "GET", path)
+        open_client(service, KEYS[service], base_url=f"{replies.url}/base")("request", "GET", path)
     assert replies.server.connections == 0
 
 
 @both_kinds
-def test_requests_are_sent_as_they_are_meant(system, desk, replies):
-    """Any method, a query with plain values, any JSON; empty answers are None."""
+def test_requests_are_sent_as_they_are_meant(service, open_client, replies):
+    """Any method, a query with plain values, any JSON; empty responses are None."""
     replies.say("200 OK", [1, {"a": None}])
     replies.say("204 No Content")
-    client = desk(system, KEYS[system], base_url=f"{replies.url}/base/")
+    client = open_client(service, KEYS[service], base_url=f"{replies.url}/base/")
     params = {"page": 2, "all": True, "ratio": 0.5, "name": "a b&c", "none": None}
     assert client("request", "get", "/x", params=params) == [1, {"a": None}]
     assert client("request", "PUT", "/x/y%20z", json=["list", 1]) is None
@@ -259,7 +265,7 @@ def test_requests_are_sent_as_they_are_meant(system, desk, replies):
         client("request", "TRACE", "/x")
 
 
-def test_an_expired_nexus_key_is_told_by_the_services_clock(desk, replies):
+def test_an_expired_nexus_key_is_recognized_by_the_services_clock(open_client, replies):
     """This machine's clock is two hours slow; the refusal's Date shows that the key has expired."""
     import jwt
 
@@ -269,7 +275,7 @@ def test_an_expired_nexus_key_is_told_by_the_services_clock(desk, replies):
     date = format_datetime(now + timedelta(hours=2), usegmt=True)
     body = {"statusCode": 401, "message": "Invalid API key", "error": "Unauthorized"}
     replies.say("401 Unauthorized", body, f"Date: {date}")
-    client = desk("Nexus", key, base_url=replies.url)
+    client = open_client("Nexus", key, base_url=replies.url)
     for _ in range(2):
         with pytest.raises(
             KeyExpiredError, match=r"by the service's clock \(this machine's is 7[12]\d\d s behind it\)"
@@ -279,7 +285,7 @@ def test_an_expired_nexus_key_is_told_by_the_services_clock(desk, replies):
     assert len(replies.server.requests) == 1
 
 
-def test_a_key_that_has_expired_here_alone_is_used(desk, replies):
+def test_a_key_that_has_expired_by_this_clock_alone_is_used(open_client, replies):
     """Once the service's time is known, a fast clock on this machine does not condemn a valid key."""
     import jwt
 
@@ -290,11 +296,11 @@ def test_a_key_that_has_expired_here_alone_is_used(desk, replies):
     ]
     date = format_datetime(now - timedelta(hours=2), usegmt=True)
     replies.say("200 OK", {}, f"Date: {date}")
-    client = desk("Nexus", keys[0], base_url=replies.url)
+    client = open_client("Nexus", keys[0], base_url=replies.url)
     client("request", "GET", "/x")
     connection = client.client._flows.connection
     connection.use_key(connection.service.parse_key(keys[1]), "argument")
     client("request", "GET", "/x")
     with pytest.raises(KeyExpiredError, match="has not been compared with the service's yet"):
-        desk("Nexus", keys[1], base_url=replies.url)("request", "GET", "/x")
+        open_client("Nexus", keys[1], base_url=replies.url)("request", "GET", "/x")
     assert len(replies.server.requests) == 2

@@ -1,4 +1,4 @@
-"""The examples of the further systems run as they are, and with a key of one's own."""
+"""The examples of the further services run as they are, and with a key of one's own."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 PROGRAMS = {"10_nimbus_os.py": "NIMBUS_OS", "11_neuroai.py": "NEUROAI", "12_nexus.py": "NEXUS"}
 
 
-@pytest.mark.parametrize(("name", "system"), PROGRAMS.items())
-def test_an_example_runs_as_it_is(name: str, system: str, program: Program) -> None:  # noqa: F811
+@pytest.mark.parametrize(("name", "service"), PROGRAMS.items())
+def test_an_example_runs_as_it_is(name: str, service: str, program: Program) -> None:  # noqa: F811
     """With no key at all it starts a sandbox of its own and ends well."""
     done = program(EXAMPLES / name)
-    assert done.stdout.startswith(f"{system}_API_KEY is not set, so this runs on a sandbox.")
+    assert done.stdout.startswith(f"{service}_API_KEY is not set, so this runs on a sandbox.")
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize(("name", "system"), PROGRAMS.items())
+@pytest.mark.parametrize(("name", "service"), PROGRAMS.items())
 def test_an_example_runs_with_a_key(
-    name: str, system: str, box: Sandbox, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    name: str, service: str, box: Sandbox, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    """With a key in the environment it asks the system that the environment names."""
+    """With a key in the environment it asks the service that the environment names."""
     keys = {"NIMBUS_OS": box.new_nimbus_os_key, "NEUROAI": box.new_neuroai_key, "NEXUS": box.new_nexus_key}
-    monkeypatch.setenv(f"{system}_API_KEY", keys[system]())
+    monkeypatch.setenv(f"{service}_API_KEY", keys[service]())
     monkeypatch.setenv("NIMBUS_OS_SANDBOX_URL", box.nimbus_os_url())
     monkeypatch.setenv("NEUROAI_URL", box.neuroai_url)
     monkeypatch.setenv("NEXUS_URL", box.nexus_url)

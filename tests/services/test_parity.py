@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 
 from nimbus_sdk import services
 from nimbus_sdk.errors import MissingKeyError
-from tests.services.conftest import KEYS, SYSTEMS, base_of, both_kinds, key_for
+from tests.services.conftest import KEYS, SERVICES, base_of, both_kinds, key_for
 
 NOT_FLOWS = {"list_keys", "require_permission", "__init__", "close", "__enter__", "__exit__"}
 BY_KIND = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
 
 
-def members(cls: type) -> dict[str, object]:
+def members(cls: type) -> dict[str, Any]:
     """What a class offers, inherited or not."""
     found = {name: value for base in reversed(cls.__mro__[:-1]) for name, value in vars(base).items()}
     pairs = (*BY_KIND, *BY_KIND.values())
@@ -27,10 +28,10 @@ def shape(function: object) -> str:
     return text.replace("Async", "")
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_the_two_clients_of_a_service_are_twins(system):
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_two_clients_of_a_service_are_twins(service):
     """The same names, arguments and documentation; all but the local ones run the same flow."""
-    plain, awaitable = members(getattr(services, system)), members(getattr(services, f"Async{system}"))
+    plain, awaitable = members(getattr(services, service)), members(getattr(services, f"Async{service}"))
     assert {BY_KIND.get(name, name) for name in plain} == set(awaitable)
     for name, function in plain.items():
         twin = awaitable[BY_KIND.get(name, name)]
@@ -103,47 +104,47 @@ RESULTS = {
 
 
 @both_kinds
-def test_every_method_does_the_same_in_both_clients(system, desk, box):
+def test_every_method_does_the_same_in_both_clients(service, open_client, box):
     """One script over all methods: the same results from the blocking client and the awaitable one."""
-    client = desk(system, key_for(box, system), base_url=base_of(box, system))
-    assert list(PLAYS[system](client, box)) == RESULTS[system]
+    client = open_client(service, key_for(box, service), base_url=base_of(box, service))
+    assert list(PLAYS[service](client, box)) == RESULTS[service]
     local = {"close", "aclose", "claims", "require_permission"}
     public = {name for name in members(type(client.client)) if not name.startswith("_")}
     assert client.called == public - local
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("prefix", ["", "Async"])
-def test_every_client_takes_the_same_keywords(system, prefix):
+def test_every_client_takes_the_same_keywords(service, prefix):
     """Key, base URL, timeout, profile and transport have the same names everywhere, and no more positions."""
-    parameters = inspect.signature(getattr(services, f"{prefix}{system}")).parameters
+    parameters = inspect.signature(getattr(services, f"{prefix}{service}")).parameters
     assert {"api_key", "base_url", "timeout", "profile", "transport"} <= set(parameters)
     assert all(parameter.default is not inspect.Parameter.empty for parameter in parameters.values())
     positional = [name for name, each in parameters.items() if each.kind is each.POSITIONAL_OR_KEYWORD]
     assert positional == ["api_key"]
-    request = inspect.signature(getattr(services, f"{prefix}{system}").request).parameters
+    request = inspect.signature(getattr(services, f"{prefix}{service}").request).parameters
     assert list(request) == ["self", "method", "path", "params", "json", "request_id"]
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("prefix", ["", "Async"])
-def test_everything_public_is_documented(system, prefix):
+def test_everything_public_is_documented(service, prefix):
     """Every method says what it does."""
-    cls = getattr(services, f"{prefix}{system}")
+    cls = getattr(services, f"{prefix}{service}")
     methods = {name: found for name, found in members(cls).items() if not name.startswith("_")}
     assert all(inspect.getdoc(found) for found in [cls, *methods.values()])
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_clients_are_context_managers(system):
+@pytest.mark.parametrize("service", SERVICES)
+def test_clients_are_context_managers(service):
     """Both kinds are closed by their block, also by one that fails."""
-    given = {"api_key": KEYS[system], "base_url": "https://one.example"}
-    with getattr(services, system)(**given) as client:
-        assert isinstance(client, getattr(services, system))
+    given = {"api_key": KEYS[service], "base_url": "https://one.example"}
+    with getattr(services, service)(**given) as client:
+        assert isinstance(client, getattr(services, service))
 
     async def main() -> None:
-        async with getattr(services, f"Async{system}")(**given) as client:
-            assert isinstance(client, getattr(services, f"Async{system}"))
+        async with getattr(services, f"Async{service}")(**given) as client:
+            assert isinstance(client, getattr(services, f"Async{service}"))
             raise LookupError
 
     import asyncio
@@ -164,7 +165,7 @@ def test_every_public_name_can_be_had():
 
 
 def test_the_sdk_loads_none_of_this(fresh):
-    """``import nimbus_sdk`` loads no further system; one of them loads neither the others nor PyJWT."""
+    """``import nimbus_sdk`` loads no further service; one of them loads neither the others nor PyJWT."""
     fresh(
         "import sys, nimbus_sdk\n"
         "assert not any(name.startswith(('nimbus_sdk.services', 'jwt')) for name in sys.modules)\n"

@@ -1,4 +1,4 @@
-"""No key of a further system is found anywhere but in its header and in the one credentials file."""
+"""No key of a further service is anywhere but in its header and in the one credentials file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from nimbus_sdk import services
 from nimbus_sdk.errors import NimbusError
 from nimbus_sdk.services.audit.verify import verify
-from tests.services.conftest import ENDPOINT, PLAIN, SYSTEMS, base_of, key_for
+from tests.services.conftest import ENDPOINT, PLAIN, SERVICES, base_of, key_for
 from tests.support.evidence import everything_in
 
 
@@ -33,51 +33,51 @@ def log():
         logging.getLogger(name).setLevel(level)
 
 
-def everything(system: str, box, key: str, shown: list[str]) -> list[str]:
+def everything(service: str, box, key: str, texts: list[str]) -> list[str]:
     """Good calls and bad ones of one client; gives all secrets that were met on the way."""
-    secrets, method, path, body = [key], *PLAIN[system]
-    with getattr(services, system)(key, base_url=base_of(box, system)) as client:
-        shown.append(repr(client))
-        shown.append(repr(client.request(method, path, json=body)))
+    secrets, method, path, body = [key], *PLAIN[service]
+    with getattr(services, service)(key, base_url=base_of(box, service)) as client:
+        texts.append(repr(client))
+        texts.append(repr(client.request(method, path, json=body)))
         client.save_key()
-        if system == "NeuroAI":
+        if service == "NeuroAI":
             issued = client.create_key("canary", role="Viewer", save=True)
             secrets.append(issued.secret.get_secret_value())
-            shown += [repr(issued), str(issued), issued.notice]
-        if system == "NimbusOS":
+            texts += [repr(issued), str(issued), issued.notice]
+        if service == "NimbusOS":
             secrets.append(box.new_nimbus_os_key())
-            shown.append(str(client.rotate_key(secrets[-1])))
+            texts.append(str(client.rotate_key(secrets[-1])))
         for fault in ({"status": 401}, {"status": 403}, {"reset": "after_work"}, {"html": True}):
-            box.fault(ENDPOINT[system], **fault, times=None)
+            box.fault(ENDPOINT[service], **fault, times=None)
             with pytest.raises(NimbusError) as caught:
                 client.request(method, path, json=body)
             box.clear_faults()
-            shown += [everything_in(caught.value), "".join(traceback.format_exception(caught.value))]
+            texts += [everything_in(caught.value), "".join(traceback.format_exception(caught.value))]
         # A body that repeats the key that it was sent, as a careless service might.
-        sent = secrets[-1] if system == "NimbusOS" else key
+        sent = secrets[-1] if service == "NimbusOS" else key
         careless = {"message": f"key {sent} is refused", "error": f"for {sent}"}
-        box.fault(ENDPOINT[system], status=403, body=careless)
+        box.fault(ENDPOINT[service], status=403, body=careless)
         with pytest.raises(NimbusError) as caught:
             client.request(method, path, json=body)
-        shown.append(everything_in(caught.value))
+        texts.append(everything_in(caught.value))
     return secrets
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_no_key_is_found_anywhere(system, box, log, capfd, own_world, paths):
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_key_is_found_anywhere(service, box, log, capfd, own_world, paths):
     """Logs at DEBUG, output, errors with all their frames, representations, files: masked or not at all."""
-    shown: list[str] = []
-    secrets = everything(system, box, key_for(box, system), shown)
+    texts: list[str] = []
+    secrets = everything(service, box, key_for(box, service), texts)
 
     async def awaited() -> None:
-        async with getattr(services, f"Async{system}")(secrets[0], base_url=base_of(box, system)) as client:
-            method, path, body = PLAIN[system]
+        async with getattr(services, f"Async{service}")(secrets[0], base_url=base_of(box, service)) as client:
+            method, path, body = PLAIN[service]
             await client.request(method, path, json=body)
-            shown.append(repr(client))
+            texts.append(repr(client))
 
     asyncio.run(awaited())
     output = capfd.readouterr()
-    text = "\n".join([log.getvalue(), output.out, output.err, *shown])
+    text = "\n".join([log.getvalue(), output.out, output.err, *texts])
     for file in own_world.rglob("*"):
         if file.is_file() and str(file) != paths.credentials:
             text += file.read_text(errors="replace")
@@ -89,22 +89,22 @@ def test_no_key_is_found_anywhere(system, box, log, capfd, own_world, paths):
     assert verify(paths, "nimbus-os")
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_the_log_is_not_silent(system, box, log):
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_log_is_not_silent(service, box, log):
     """The search above would find nothing in an empty log either, so: the call is in it, its key masked."""
-    method, path, body = PLAIN[system]
-    with getattr(services, system)(key_for(box, system), base_url=base_of(box, system)) as client:
+    method, path, body = PLAIN[service]
+    with getattr(services, service)(key_for(box, service), base_url=base_of(box, service)) as client:
         client.request(method, path, json=body)
     assert f"{method} http" in log.getvalue()
     assert "send_request_headers" in log.getvalue()
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_no_key_is_in_a_url(system, box):
+@pytest.mark.parametrize("service", SERVICES)
+def test_no_key_is_in_a_url(service, box):
     """The sandbox saw every path and query as it came."""
-    key = key_for(box, system)
-    method, path, body = PLAIN[system]
-    with getattr(services, system)(key, base_url=base_of(box, system)) as client:
+    key = key_for(box, service)
+    method, path, body = PLAIN[service]
+    with getattr(services, service)(key, base_url=base_of(box, service)) as client:
         client.request(method, path, json=body, params={"page": 1})
     (exchange,) = box.journal()
     assert exchange.path.endswith("?page=1")

@@ -25,7 +25,7 @@ NAMES = ("NIMBUS_OS_SANDBOX_URL", "NEUROAI_URL", "NEXUS_URL")
 
 @pytest.fixture(autouse=True)
 def pointed(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """The environment leads to the sandbox, with a key for each system."""
+    """The environment leads to the sandbox, with a key for each service."""
     for name, url in zip(NAMES, (box.nimbus_os_url(), box.neuroai_url, box.nexus_url), strict=True):
         monkeypatch.setenv(name, url)
     monkeypatch.setenv("NIMBUS_OS_API_KEY", box.new_nimbus_os_key())
@@ -34,13 +34,13 @@ def pointed(box: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     return box
 
 
-def test_a_resource_is_read_and_written_down(nimbus: Nimbus) -> None:
+def test_a_resource_is_read_and_recorded(nimbus: Nimbus) -> None:
     """`nimbus-os get` prints JSON, `audit` shows the call and that the trail is whole."""
     assert nimbus("audit", "show").out == "No call to Nimbus OS was recorded on this machine yet.\n"
     assert nimbus("nimbus-os", "get", "/orders", "--json").document["answer"]["data"]
     assert json.loads(nimbus("nimbus-os", "get", "/orders", "--param", "page=2").out)["data"]
-    shown = nimbus("audit", "show", "--last", "1", "--json").document["entries"]
-    assert [(entry["path"], entry["status"]) for entry in shown] == [("/orders", 200)]
+    listed = nimbus("audit", "show", "--last", "1", "--json").document["entries"]
+    assert [(entry["path"], entry["status"]) for entry in listed] == [("/orders", 200)]
     assert "/orders" in nimbus("audit", "show").out
     checked = nimbus("audit", "verify", "--json")
     assert (checked.code, checked.document["whole"], checked.document["entries"]) == (0, True, 2)
@@ -59,7 +59,7 @@ def test_a_changed_trail_ends_with_one(nimbus: Nimbus, paths) -> None:
     assert nimbus("audit", "verify", "--json").document["issues"][0]["line"] == 2
 
 
-def test_errors_are_told_with_their_own_advice(nimbus: Nimbus, box, monkeypatch) -> None:
+def test_errors_have_their_own_hints(nimbus: Nimbus, box, monkeypatch) -> None:
     """401 of Nimbus OS ends with 4 and names the service's request id; a bad path with 2."""
     monkeypatch.setenv("NIMBUS_OS_API_KEY", "nos_sandbox_of_nobody_at_all")
     refused = nimbus("nimbus-os", "get", "/orders", "--json")
@@ -73,8 +73,8 @@ def test_errors_are_told_with_their_own_advice(nimbus: Nimbus, box, monkeypatch)
     assert nimbus("nimbus-os", "get", "/orders", "--environment", "staging").code == 2
 
 
-def test_a_rotation_is_led_step_by_step(nimbus: Nimbus, box, monkeypatch, paths) -> None:
-    """Save, start, status, undo, start again, confirm; the last line speaks of the portal."""
+def test_a_rotation_step_by_step(nimbus: Nimbus, box, monkeypatch, paths) -> None:
+    """Save, start, status, undo, start again, confirm; the last line names the portal."""
     old, new = box.new_nimbus_os_key(), box.new_nimbus_os_key()
     monkeypatch.delenv("NIMBUS_OS_API_KEY")
     saved = nimbus("nimbus-os", "save-key", "--key-stdin", "--json", stdin=f"{old}\n")
@@ -97,7 +97,7 @@ def test_a_rotation_is_led_step_by_step(nimbus: Nimbus, box, monkeypatch, paths)
     assert nimbus("nimbus-os", "rotation", "confirm").code == 2
 
 
-def test_an_interrupted_rotation_goes_on_without_the_key(nimbus: Nimbus, box, monkeypatch) -> None:
+def test_an_interrupted_rotation_continues_without_the_key(nimbus: Nimbus, box, monkeypatch) -> None:
     """What was given once is not asked for again."""
     monkeypatch.setattr("nimbus_sdk.transport.retry.FIRST_WAIT_SECONDS", 0.001)
     nimbus("nimbus-os", "save-key", "--key-stdin", stdin=box.new_nimbus_os_key())
@@ -109,25 +109,25 @@ def test_an_interrupted_rotation_goes_on_without_the_key(nimbus: Nimbus, box, mo
     assert nimbus("nimbus-os", "rotation", "start", "--json").document["step"] == "switched"
 
 
-@pytest.mark.parametrize("system", ["nimbus-os", "neuroai", "nexus"])
-def test_keys_are_kept_brought_back_and_dropped(nimbus: Nimbus, box, system, monkeypatch) -> None:
+@pytest.mark.parametrize("service", ["nimbus-os", "neuroai", "nexus"])
+def test_keys_are_saved_restored_and_forgotten(nimbus: Nimbus, box, service, monkeypatch) -> None:
     """save-key, restore-key, forget-key; the key is piped in or typed unseen."""
     make = {"nimbus-os": box.new_nimbus_os_key, "neuroai": box.new_neuroai_key, "nexus": box.new_nexus_key}
-    first, second = make[system](), make[system]()
-    assert nimbus(system, "save-key", "--key-stdin", stdin=first).out.endswith("is stored (file).\n")
+    first, second = make[service](), make[service]()
+    assert nimbus(service, "save-key", "--key-stdin", stdin=first).out.endswith("is stored (file).\n")
     asked: list[str] = []
     monkeypatch.setattr(terminal, "is_interactive", lambda: True)
     monkeypatch.setattr(terminal, "prompt_hidden", lambda label: asked.append(label) or second)
-    assert nimbus(system, "save-key", "--json").document == {"saved_in": "file"}
+    assert nimbus(service, "save-key", "--json").document == {"saved_in": "file"}
     assert len(asked) == 1
     assert "hidden" in asked[0]
-    restored = nimbus(system, "restore-key", "--json").document["key_masked"]
+    restored = nimbus(service, "restore-key", "--json").document["key_masked"]
     assert restored == f"{first[:4]}…{first[-4:]}"
-    again = nimbus(system, "restore-key").out
+    again = nimbus(service, "restore-key").out
     assert f"{second[:4]}…{second[-4:]} is the stored one again.\n" in again
     assert "neither a variable nor a .env" in again
-    assert nimbus(system, "forget-key", "--json").document == {"removed": True}
-    assert "No " in nimbus(system, "forget-key").out
+    assert nimbus(service, "forget-key", "--json").document == {"removed": True}
+    assert "No " in nimbus(service, "forget-key").out
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_keys_are_kept_brought_back_and_dropped(nimbus: Nimbus, box, system, mon
     ids=" ".join,
 )
 def test_what_asks_no_service_needs_no_base_url(nimbus: Nimbus, monkeypatch, command) -> None:
-    """Nothing is sent, so nobody has to say where the system is."""
+    """Nothing is sent, so nobody has to say where the service is."""
     for name in ("NIMBUS_OS_PRODUCTION_URL", "NEUROAI_URL"):
         monkeypatch.delenv(name, raising=False)
     done = nimbus(*command)
@@ -196,7 +196,7 @@ def test_a_schedule_rotates_what_is_old_enough(nimbus: Nimbus, box) -> None:
     assert nimbus("neuroai", "keys", "create", "x", "--expires-at", "soon").code == 2
 
 
-def test_the_key_in_use_is_told(nimbus: Nimbus) -> None:
+def test_the_key_in_use_is_shown(nimbus: Nimbus) -> None:
     """`neuroai verify`, as text and as JSON."""
     found = nimbus("neuroai", "verify", "--json").document
     assert (found["valid"], found["key"]["role"]) == (True, "Administrator")
@@ -208,8 +208,8 @@ def test_the_agent_answers(nimbus: Nimbus) -> None:
     assert nimbus("nexus", "ask", "Hello").out.startswith("[sandbox]")
     answered = nimbus("nexus", "ask", "--request-id", "mine-1", "--json", stdin="Hello").document
     assert answered["answer"]["threadId"] == answered["id"]
-    told = nimbus("nexus", "claims", "--json").document
-    assert told["verified"] is False
-    assert told["permissions"] == ["read", "write"]
+    claims = nimbus("nexus", "claims", "--json").document
+    assert claims["verified"] is False
+    assert claims["permissions"] == ["read", "write"]
     assert "verified" in nimbus("nexus", "claims").out
     assert nimbus("nexus", "ask", " ").code == 2

@@ -63,7 +63,7 @@ def test_without_a_store_nothing_is_made(nimbus: Nimbus, box, monkeypatch) -> No
     assert box.journal() == []
 
 
-def test_a_stored_key_that_is_replaced_is_told(nimbus: Nimbus, box, monkeypatch) -> None:
+def test_a_replaced_stored_key_is_named(nimbus: Nimbus, box, monkeypatch) -> None:
     """The administrator's key makes way for a viewer's: the output says so, and how to get it back."""
     admin = box.new_neuroai_key()
     nimbus("neuroai", "save-key", "--key-stdin", stdin=admin)
@@ -93,7 +93,7 @@ def test_a_long_key_is_stored_whole(nimbus: Nimbus, paths, monkeypatch, length) 
 
 @pytest.mark.parametrize("wrap", [lambda key: f"{key[:-20]}\n{key[-20:]}", lambda key: key + "s" * 20_000])
 def test_a_part_of_a_key_is_not_stored(nimbus: Nimbus, paths, wrap) -> None:
-    """A token that was wrapped, and what is longer than any key: refused, and not shown."""
+    """A token that was wrapped, and what is longer than any key: refused, and not printed."""
     key = token(300)
     refused = nimbus("nexus", "save-key", "--key-stdin", stdin=wrap(key))
     assert refused.code == 2
@@ -110,7 +110,7 @@ def test_what_a_password_manager_adds_is_no_part_of_the_key(nimbus: Nimbus, path
 
 
 @pytest.mark.parametrize("command", [["nexus", "ask"], ["nexus", "save-key", "--key-stdin"]])
-def test_a_closed_stdin_is_told_as_such(nimbus: Nimbus, monkeypatch, command) -> None:
+def test_a_closed_stdin_is_reported(nimbus: Nimbus, monkeypatch, command) -> None:
     """`<&-` leaves a program without stdin."""
     from nimbus_sdk.cli import main
 
@@ -177,7 +177,7 @@ def test_other_stray_words_are_repeated(nimbus: Nimbus) -> None:
 
 
 @pytest.mark.parametrize("action", [["get"], ["rotate"], ["delete", "--yes"], ["delete"]])
-def test_a_key_in_the_place_of_an_id_is_neither_sent_nor_shown(
+def test_a_key_given_as_an_id_is_neither_sent_nor_printed(
     nimbus: Nimbus,
     box,
     action,

@@ -1,4 +1,4 @@
-"""The audit trail of calls that were interrupted: Ctrl-C, cancelled tasks, no thread to be had."""
+"""The audit trail of interrupted calls: Ctrl-C, cancelled tasks, no free thread."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def trail(paths) -> AuditTrail:
 
 
 class Answering:
-    """A transport that answers, and then has Ctrl-C pressed a moment later."""
+    """A transport that responds, and has Ctrl-C pressed a moment later."""
 
     def __init__(self, *, pressed_after: float = 0) -> None:
         self.sent = 0
         self._pressed_after = pressed_after
 
     def send(self, call, deadline):
-        """Answer."""
+        """Respond."""
         self.sent += 1
         signal.setitimer(signal.ITIMER_REAL, self._pressed_after)
         return Response(status=200, headers={}, body=b"{}")
@@ -53,15 +53,15 @@ class Answering:
 
 
 @contextmanager
-def held_by_another_process():
-    """The trail's lock is somebody else's meanwhile."""
+def locked_by_another_process():
+    """Another process has the trail's lock meanwhile."""
     code = """
 import sys
 from nimbus_sdk.services.audit.files import TrailFiles
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.config.paths import Paths
 with TrailFiles(Settings.load().paths, "nimbus-os").exclusive(5):
-    print("held", flush=True)
+    print("locked", flush=True)
     sys.stdin.read()
 """
     command = [sys.executable, "-c", code]
@@ -71,23 +71,23 @@ with TrailFiles(Settings.load().paths, "nimbus-os").exclusive(5):
         other.stdin.close()
 
 
-def settled_lines(folder: Path, number: int) -> list[dict]:
-    """The lines, once there are so many."""
-    for _ in range(300):
+def wait_for_lines(folder: Path, number: int) -> list[dict]:
+    """The entries, once there are so many."""
+    for _ in range(6000):
         if (folder / "nimbus-os.jsonl").exists() and len(lines(folder)) >= number:
             break
         time.sleep(0.01)
     return lines(folder)
 
 
-def test_ctrl_c_while_the_line_waits_for_its_turn_loses_nothing(folder, paths, trail):
-    """The call was made, so its line is written once the lock is free, with the status that came."""
+def test_ctrl_c_while_the_entry_waits_for_the_lock_loses_nothing(folder, paths, trail):
+    """The call was made, so its entry is written once the lock is free, with the status that came."""
     trail.append(entry())
     transport = Answering(pressed_after=0.2)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         with (
-            held_by_another_process(),
+            locked_by_another_process(),
             services.NimbusOS(NIMBUS_OS_KEY, transport=transport) as client,
             pytest.raises(KeyboardInterrupt),
         ):
@@ -96,13 +96,13 @@ def test_ctrl_c_while_the_line_waits_for_its_turn_loses_nothing(folder, paths, t
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert transport.sent == 1
-    told = [(line["method"], line["status"]) for line in settled_lines(folder, 2)]
-    assert told == [("GET", 200), ("POST", 200)]
+    calls = [(line["method"], line["status"]) for line in wait_for_lines(folder, 2)]
+    assert calls == [("GET", 200), ("POST", 200)]
     assert verify(paths, "nimbus-os")
 
 
-def test_ctrl_c_does_not_end_a_program_before_its_line_is_written(folder, trail):
-    """A process that was interrupted lives as long as its line needs."""
+def test_ctrl_c_does_not_end_a_program_before_its_entry_is_written(folder, trail):
+    """A process that was interrupted ends after its entry is written."""
     trail.append(entry())
     code = """
 import signal
@@ -114,7 +114,7 @@ print("begun", flush=True)
 client.request("POST", "/orders")
 """
     command = [sys.executable, "-c", code]
-    with held_by_another_process():
+    with locked_by_another_process():
         program = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         program.stdout.readline()
         for line in program.stderr:
@@ -124,8 +124,8 @@ client.request("POST", "/orders")
     assert [line["status"] for line in lines(folder)] == [200, 200]
 
 
-def test_a_call_that_is_cancelled_while_all_threads_are_busy_is_written_down(folder):
-    """Its answer came, and no thread of the event loop was free to write that down."""
+def test_a_call_that_is_cancelled_while_all_threads_are_busy_is_recorded(folder):
+    """Its response came, and no thread of the event loop was free to record it."""
     import anyio.to_thread
 
     class Busy:
@@ -157,10 +157,9 @@ def test_a_call_that_is_cancelled_while_all_threads_are_busy_is_written_down(fol
     assert [line["status"] for line in lines(folder)] == [200]
 
 
-def test_a_cancelled_call_does_not_hold_up_the_event_loop(folder, trail):
-    """Others go on with their work while the line waits for its turn."""
+def test_a_cancelled_call_does_not_block_the_event_loop(folder, trail):
+    """Others continue while the entry waits for the lock."""
     trail.append(entry())
-    gaps: list[float] = []
 
     class Silent:
         asked = False
@@ -172,15 +171,7 @@ def test_a_cancelled_call_does_not_hold_up_the_event_loop(folder, trail):
         async def aclose(self):
             pass
 
-    async def ticking() -> None:
-        last = time.monotonic()
-        while True:
-            await asyncio.sleep(0.02)
-            gaps.append(time.monotonic() - last)
-            last = time.monotonic()
-
     async def main() -> None:
-        ticks = asyncio.create_task(ticking())
         silent = Silent()
         client = services.AsyncNimbusOS(NIMBUS_OS_KEY, transport=silent)
         task = asyncio.create_task(client.request("GET", "/orders"))
@@ -190,15 +181,15 @@ def test_a_cancelled_call_does_not_hold_up_the_event_loop(folder, trail):
         with pytest.raises(asyncio.CancelledError):
             await task
         await asyncio.sleep(0.1)
-        ticks.cancel()
 
-    with held_by_another_process():
+    with locked_by_another_process():
         asyncio.run(main())
-    assert max(gaps) < 5
-    assert [line["status"] for line in settled_lines(folder, 2)] == [200, None]
+        # The loop has gone on and ended, and the entry still waits for the lock.
+        assert len(lines(folder)) == 1
+    assert [line["status"] for line in wait_for_lines(folder, 2)] == [200, None]
 
 
-def test_where_no_thread_can_be_had_the_line_is_written_all_the_same(folder, monkeypatch):
+def test_without_a_free_thread_the_entry_is_written_all_the_same(folder, monkeypatch):
     """An interpreter that is ending starts none."""
 
     def none_left(self: threading.Thread) -> None:

@@ -79,10 +79,10 @@ def issues(paths) -> list[str]:
 
 
 @both_kinds
-def test_a_line_says_who_did_what_when(desk, replies, folder, paths):
+def test_an_entry_says_who_did_what_when(open_client, replies, folder, paths):
     """Every field of the duty is there, and nothing of payload, query or key."""
     replies.say("200 OK", {"patient": PATIENT})
-    client = desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)
+    client = open_client("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)
     client(
         "request", "post", "/orders", params={"name": PATIENT}, json={"patient": PATIENT}, request_id="req-9"
     )
@@ -107,19 +107,19 @@ def test_a_line_says_who_did_what_when(desk, replies, folder, paths):
     assert verify(paths, "nimbus-os")
 
 
-def test_who_is_not_what_the_environment_says(desk, replies, folder, monkeypatch):
+def test_who_is_not_what_the_environment_says(open_client, replies, folder, monkeypatch):
     """USER and LOGNAME can name anybody, so they are not asked."""
     for name in ("USER", "LOGNAME", "LNAME", "USERNAME"):
         monkeypatch.setenv(name, "somebody-else")
     replies.say("200 OK", {})
-    desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
+    open_client("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
     assert lines(folder)[0]["who"] != "somebody-else"
 
 
 @both_kinds
-def test_failed_calls_are_written_down_too(desk, box, folder, paths):
-    """A refusal with its status and the service's request id; no answer with neither."""
-    client = desk(
+def test_failed_calls_are_recorded_too(open_client, box, folder, paths):
+    """A refusal with its status and the service's request id; a lost response with neither."""
+    client = open_client(
         "NimbusOS", box.new_nimbus_os_key(permissions=["orders:write"]), base_url=box.nimbus_os_url()
     )
     with pytest.raises(NimbusError) as refused:
@@ -133,7 +133,7 @@ def test_failed_calls_are_written_down_too(desk, box, folder, paths):
     assert verify(paths, "nimbus-os")
 
 
-def test_a_cancelled_call_is_written_down(box, folder):
+def test_a_cancelled_call_is_recorded(box, folder):
     """It may have been carried out; the task ends as cancelled all the same."""
     box.fault("nimbus_os", delay=3.0)
 
@@ -152,27 +152,27 @@ def test_a_cancelled_call_is_written_down(box, folder):
 
 
 @both_kinds
-def test_what_cannot_be_written_down_is_not_done(desk, replies, folder):
+def test_what_cannot_be_recorded_is_not_done(open_client, replies, folder):
     """A trail that is a link to somewhere else stops the call before it is made."""
     folder.mkdir(parents=True)
     (folder / "nimbus-os.jsonl").symlink_to(folder / "elsewhere")
     with pytest.raises(AuditTrailError, match="no call was made") as caught:
-        desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
+        open_client("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
     assert caught.value.exit_code == 13
     assert replies.server.connections == 0
 
 
-def test_nothing_to_write_down_leaves_no_line(desk, replies, folder):
+def test_nothing_to_record_leaves_no_entry(open_client, replies, folder):
     """No key and no path: no call was made."""
     with pytest.raises(NimbusError):
-        desk("NimbusOS", base_url=replies.url)("request", "GET", "/orders")
+        open_client("NimbusOS", base_url=replies.url)("request", "GET", "/orders")
     with pytest.raises(NimbusError):
-        desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/../orders")
+        open_client("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/../orders")
     assert not (folder / "nimbus-os.jsonl").exists()
 
 
 def test_a_full_disk_leaves_a_whole_trail(trail, folder, paths, monkeypatch):
-    """Half a line is taken back, the error tells what call it was, and the next line fits."""
+    """Half a line is removed again, the error names the call, and the next entry fits."""
     trail.append(entry())
     real = files.fs.write_all  # type: ignore[attr-defined]
 
@@ -214,13 +214,13 @@ def test_an_empty_trail_is_whole(paths):
 
 
 @pytest.mark.parametrize("victim", range(1, 13))
-def test_a_removed_line_shows_wherever_it_was(trail, folder, paths, victim):
+def test_a_removed_entry_shows_wherever_it_was(trail, folder, paths, victim):
     """First, last, at the seam of two files, in the middle: the report names its number and place."""
     for number in range(12):
         trail.append(entry(f"/orders/{number}"))
     for file in folder.glob("*.jsonl"):
-        kept = [line for line in file.read_text().splitlines() if json.loads(line)["number"] != victim]
-        file.write_text("".join(f"{line}\n" for line in kept))
+        rest = [line for line in file.read_text().splitlines() if json.loads(line)["number"] != victim]
+        file.write_text("".join(f"{line}\n" for line in rest))
     report = verify(paths, "nimbus-os")
     assert not report
     assert any(f"entry {victim} " in issue.what and "removed" in issue.what for issue in report.issues)
@@ -228,7 +228,7 @@ def test_a_removed_line_shows_wherever_it_was(trail, folder, paths, victim):
 
 
 @pytest.mark.parametrize("victim", range(1, 13))
-def test_a_changed_line_shows_wherever_it_is(trail, folder, paths, victim):
+def test_a_changed_entry_shows_wherever_it_is(trail, folder, paths, victim):
     """One letter of one line: the report names that line."""
     for number in range(12):
         trail.append(entry(f"/orders/{number}"))
@@ -292,13 +292,13 @@ def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, paths
     for number in range(3):
         trail.append(entry(f"/orders/{number}"))
     file = folder / "nimbus-os.jsonl"
-    kept = file.read_text().splitlines(keepends=True)
+    rest = file.read_text().splitlines(keepends=True)
     if hide == "cut":
-        file.write_text("".join(kept[:-1]))
+        file.write_text("".join(rest[:-1]))
     elif hide == "forge":
         for number in (4, 5, 6):
-            kept.append(forged(kept[-1], number) + "\n")
-        file.write_text("".join(kept))
+            rest.append(forged(rest[-1], number) + "\n")
+        file.write_text("".join(rest))
     else:
         (folder / "nimbus-os.head").unlink()
     trail.append(entry("/afterwards"))
@@ -333,15 +333,15 @@ def test_an_end_that_was_put_back_shows(trail, folder, paths):
     trail.append(entry())
     before = file.read_bytes(), head.read_bytes()
     trail.append(entry("/first"))
-    kept = file.read_bytes()
+    rest = file.read_bytes()
     file.write_bytes(before[0])
     head.write_bytes(before[1])
     trail.append(entry("/second"))
-    file.write_bytes(kept)
+    file.write_bytes(rest)
     assert issues(paths) == ["entry 2, the last: not the one that was written here"]
 
 
-def test_a_line_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trail, folder, paths):
+def test_an_entry_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trail, folder, paths):
     """The next entry begins a line of its own, and carries the MAC of the last whole one."""
     trail.append(entry())
     head = (folder / "nimbus-os.head").read_bytes()
@@ -357,19 +357,19 @@ def test_a_line_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trai
 
 CROWD = """
 import os, random, signal, sys, time
+from pathlib import Path
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.audit.entry import AuditEntry
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.config.paths import Paths
 
 processes, turns, kill = (int(argument) for argument in sys.argv[1:])
 paths = Settings.load().paths
-begin, told = os.pipe()
+begin, ready = os.pipe()
 writers = []
 for number in range(processes):
     writer = os.fork()
     if not writer:
-        os.close(told)
+        os.close(ready)
         os.read(begin, 1)
         trail = AuditTrail(paths, "nimbus-os", max_bytes=4000)
         for turn in range(turns):
@@ -378,7 +378,10 @@ for number in range(processes):
                 request_id="req_1", key="0123456789ab", duration_ms=1.5))
         os._exit(0)
     writers.append(writer)
-os.close(told)
+os.close(ready)
+# They are killed once all of them have had time to write something.
+while kill and sum(file.read_bytes().count(b"\\n") for file in Path(paths.audit).glob("*.jsonl")) <= 20:
+    time.sleep(0.01)
 chance = random.Random(7)
 for writer in writers if kill else []:
     time.sleep(chance.uniform(0.05, 0.2))
@@ -430,8 +433,8 @@ def test_many_threads_write_one_trail(paths):
     assert report.entries == 60
 
 
-def test_a_trail_that_is_held_up_is_told(trail, paths, folder, monkeypatch):
-    """Somebody who never lets go of the lock costs a call its patience, and not its line's place."""
+def test_a_trail_that_stays_locked_is_reported(trail, paths, folder, monkeypatch):
+    """A lock that is never released ends a call with an error, and leaves the trail as it was."""
     from nimbus_sdk.services.audit import trail as writing
     from nimbus_sdk.services.audit import verify as reading
     from nimbus_sdk.storage.lock import Lock
@@ -449,7 +452,7 @@ def test_a_trail_that_is_held_up_is_told(trail, paths, folder, monkeypatch):
 
 
 def test_a_trail_that_cannot_be_written_when_cancelled_is_logged(box, folder, monkeypatch, caplog):
-    """The task ends as cancelled; what could not be written down is told in the log at least."""
+    """The task ends as cancelled; what could not be recorded is at least in the log."""
     box.fault("nimbus_os", delay=3.0)
     url, key = box.nimbus_os_url(), box.new_nimbus_os_key()
 
@@ -471,7 +474,7 @@ def test_a_trail_that_cannot_be_written_when_cancelled_is_logged(box, folder, mo
     assert key not in caplog.text
 
 
-def test_a_trail_that_lies_open_is_closed_and_a_shared_one_is_refused(trail, folder):
+def test_a_readable_trail_is_made_private_and_a_shared_one_is_refused(trail, folder):
     """Other users see nothing of it; a hard link to another file is no trail."""
     trail.append(entry())
     file = folder / "nimbus-os.jsonl"
@@ -483,7 +486,7 @@ def test_a_trail_that_lies_open_is_closed_and_a_shared_one_is_refused(trail, fol
         trail.append(entry())
 
 
-def test_a_user_without_a_name_is_known_by_number(desk, replies, folder, monkeypatch):
+def test_a_user_without_a_name_is_known_by_number(open_client, replies, folder, monkeypatch):
     """A container may run under a number that no user database has."""
     import pwd
 
@@ -492,7 +495,7 @@ def test_a_user_without_a_name_is_known_by_number(desk, replies, folder, monkeyp
 
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     replies.say("200 OK", {})
-    desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
+    open_client("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)("request", "GET", "/orders")
     assert lines(folder)[0]["who"] == f"uid {os.geteuid()}"
 
 
@@ -532,7 +535,7 @@ def test_one_forged_entry_is_not_taken_for_what_a_crash_leaves(trail, folder, pa
     assert issues(paths)
 
 
-def test_a_last_line_that_was_changed_is_not_covered_by_one_more(trail, folder, paths):
+def test_a_changed_last_entry_is_not_covered_by_one_more(trail, folder, paths):
     """The links fit, the head's number fits, and still somebody has rewritten the end."""
     trail.append(entry())
     trail.append(entry())
@@ -565,7 +568,7 @@ def test_another_installations_trail_is_none(trail, folder, paths):
 
 
 def test_entries_beyond_the_head_were_not_written_by_the_sdk(trail, folder, paths):
-    """A chain that somebody else went on with is told from where on."""
+    """Of a chain that somebody else has continued, each added entry is named."""
     trail.append(entry())
     file = folder / "nimbus-os.jsonl"
     line = file.read_text().rstrip("\n")
@@ -576,8 +579,8 @@ def test_entries_beyond_the_head_were_not_written_by_the_sdk(trail, folder, path
     assert issues(paths) == ["entry 2: not written by the SDK", "entry 3: not written by the SDK"]
 
 
-def test_ctrl_c_in_the_middle_of_a_call_is_written_down(folder):
-    """The request may have gone out; whoever pressed the keys gets what they asked for."""
+def test_ctrl_c_in_the_middle_of_a_call_is_recorded(folder):
+    """The request may have been sent; the interrupt is passed on."""
 
     class Pressed:
         def send(self, call, deadline):
@@ -593,9 +596,9 @@ def test_ctrl_c_in_the_middle_of_a_call_is_written_down(folder):
 
 
 @both_kinds
-def test_what_certainly_never_left_leaves_no_line(desk, replies, folder, monkeypatch):
-    """Offline mode, and what JSON cannot say: a line without a status would read as a call that was made."""
-    client = desk("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)
+def test_what_was_certainly_never_sent_leaves_no_entry(open_client, replies, folder, monkeypatch):
+    """Offline mode, and what JSON cannot express: an entry without a status would look like a call."""
+    client = open_client("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)
     with pytest.raises(ConfigurationError, match="cannot be sent"):
         client("request", "POST", "/orders", json={"amount": float("nan")})
     monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")

@@ -1,4 +1,4 @@
-"""Whoever is killed while keys are changed loses none, sends none elsewhere, and is told the truth."""
+"""A process that is killed while keys change loses none, sends none elsewhere, and reports the truth."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ NAMES = {FIRST: "first", OLD: "old", NEW: "new"}
 MOST_POINTS = 100
 
 
-class Service:
-    """Answers whoever has one of the keys, and remembers who asked where."""
+class FakeService:
+    """Accepts every key, and records which was sent where."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -36,16 +36,16 @@ class Service:
         return Response(status=200, headers={}, body=b'{"data": []}')
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing is open."""
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """The end of the process."""
 
 
 def client(key: str | None = None, base: str | None = BASE) -> NimbusOS:
     """A client as a new process makes it."""
-    return NimbusOS(key, base_url=base, transport=Service())
+    return NimbusOS(key, base_url=base, transport=FakeService())
 
 
 def save_first() -> None:
@@ -77,7 +77,7 @@ KEEPING: dict[str, Callable[[], object]] = {
 }
 
 
-def kept() -> dict[str, str]:
+def stored() -> dict[str, str]:
     """What is stored, by place."""
     path = Path(os.environ["NIMBUS_SDK_HOME"]) / "config" / "credentials.json"
     found = json.loads(path.read_text()) if path.exists() else {}
@@ -120,7 +120,7 @@ def interrupted(monkeypatch, tmp_path):
 
 
 class Disaster:
-    """Happens before or after a rename or removal; whoever is dead or out of space then stays it."""
+    """Strikes before or after a rename or removal; a killed process and a full disk stay so."""
 
     def __init__(self, point: int, fault: Callable[[], BaseException]) -> None:
         self.happened = False
@@ -171,21 +171,21 @@ TRUE = {
 }
 
 
-def check_story() -> None:
-    """What is told is what is so; the key that is stored works where it belongs, and goes nowhere else."""
-    state, stored = client().rotation(), kept()
+def check_report() -> None:
+    """What is reported is true; the stored key works where it belongs, and is sent nowhere else."""
+    state, keys = client().rotation(), stored()
     step = None if state is None else state.step
-    assert TRUE[step].items() <= stored.items()
+    assert TRUE[step].items() <= keys.items()
     if step in ("received", "switched"):
-        assert {"old", "new"} <= set(stored.values())
+        assert {"old", "new"} <= set(keys.values())
     else:
-        assert set(stored.values()) == set(TRUE[step].values())
-    check_use(stored["now"])
+        assert set(keys.values()) == set(TRUE[step].values())
+    check_use(keys["now"])
 
 
 def check_use(now: str) -> None:
     """The stored key is used at its own service, and at no other."""
-    own, other = Service(), Service()
+    own, other = FakeService(), FakeService()
     NimbusOS(base_url=BASE, transport=own).request("GET", "/orders")
     assert [(url, NAMES[key]) for url, key in own.asked] == [(f"{BASE}/orders", now)]
     with pytest.raises(MissingKeyError):
@@ -199,49 +199,49 @@ def check_use(now: str) -> None:
 def test_an_interrupted_rotation_goes_on_or_back(interrupted, act, then, fault):
     """At every change of the disk: both keys are there until the end, every way on works or says why not."""
     for _ in interrupted(BEFORE[act], ROTATING[act], fault):
-        check_story()
-        before = kept()
+        check_report()
+        before = stored()
         try:
-            told = ROTATING[then]()
+            rotation = ROTATING[then]()
         except NimbusError:
             # Refused, and nothing touched.
-            assert kept() == before
+            assert stored() == before
             assert then != "rotate" or before["now"] == "new"
             assert then != "undo" or client().rotation() is None or client().rotation().step != "received"
         else:
-            assert kept() == TRUE[told.step]  # type: ignore[attr-defined]
-            assert client().rotation() == told
-        check_story()
+            assert stored() == TRUE[rotation.step]  # type: ignore[attr-defined]
+            assert client().rotation() == rotation
+        check_report()
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("then", KEEPING)
 @pytest.mark.parametrize("act", KEEPING)
 def test_an_interrupted_change_of_the_stored_key_loses_none(interrupted, act, then, fault):
-    """The key in use is one of two, the other one and the one before it are at hand, the next act works."""
+    """The key in use is one of two, the other one and the one before it are stored, the next act works."""
     for _ in interrupted(save_first, KEEPING[act], fault):
-        stored = kept()
-        now = stored["now"]
+        keys = stored()
+        now = keys["now"]
         check_use(now)
         coming = {"save": "new", "restore": "first"}[act]
         assert now in ("old", coming)
-        assert {"first", "old"} <= set(stored.values()) or (
-            act == "save" and {"old", "new"} <= set(stored.values())
+        assert {"first", "old"} <= set(keys.values()) or (
+            act == "save" and {"old", "new"} <= set(keys.values())
         )
         KEEPING[then]()
         earlier = {"old": "first", coming: "old"}[now]
         if then == "restore":
-            assert kept() == {"now": earlier, "previous": now}
+            assert stored() == {"now": earlier, "previous": now}
         else:
-            assert kept() == {"now": "new", "previous": "old" if now == "new" else now}
-        check_use(kept()["now"])
+            assert stored() == {"now": "new", "previous": "old" if now == "new" else now}
+        check_use(stored()["now"])
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_interrupted_first_key_goes_nowhere_else(interrupted, fault):
     """Either it is not there, or it is there with the note of where it may go."""
     for _ in interrupted(lambda: None, lambda: client(NEW).save_key(), fault):
-        if kept():
+        if stored():
             check_use("new")
         client(NEW).save_key()
         check_use("new")
@@ -251,7 +251,7 @@ def test_an_interrupted_first_key_goes_nowhere_else(interrupted, fault):
 def test_an_interrupted_forgetting_can_be_repeated(interrupted, fault):
     """What is left is in use or gone, and the next attempt leaves nothing."""
     for _ in interrupted(save_first, lambda: client().forget_key(), fault):
-        if "now" in kept():
+        if "now" in stored():
             check_use("old")
         client().forget_key()
-        assert kept() == {}
+        assert stored() == {}

@@ -1,4 +1,4 @@
-"""The key of a further system: what is one, where it comes from, where it may go."""
+"""The key of a further service: what is one, where it comes from, where it may be sent."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ OTHER = {
 HEADER = {"NimbusOS": "x-api-key", "NeuroAI": "authorization", "Nexus": "api-key"}
 
 
-def carried(replies, system):
+def carried(replies, service):
     """The key that the last request carried."""
-    return replies.server.requests[-1].headers[HEADER[system]].removeprefix("Bearer ")
+    return replies.server.requests[-1].headers[HEADER[service]].removeprefix("Bearer ")
 
 
 @pytest.mark.parametrize(
@@ -52,26 +52,26 @@ def carried(replies, system):
         ("x" * 8193, "8193 characters"),
     ],
 )
-def test_what_is_no_key_is_refused_before_any_call(system, text, why):
+def test_what_is_no_key_is_refused_before_any_call(service, text, why):
     """The reason is named, the text never is, in no part of the error either."""
     with pytest.raises(InvalidKeyFormatError) as caught:
-        getattr(services, system)(text, base_url="https://one.example")
+        getattr(services, service)(text, base_url="https://one.example")
     assert why in caught.value.message
     assert isinstance(caught.value, ValueError)
     if text.strip():
         assert text.strip() not in everything_in(caught.value)
 
 
-def test_what_surrounds_a_pasted_key_is_dropped(system):
+def test_what_surrounds_a_pasted_key_is_dropped(service):
     """Line breaks, white space, quotes and a byte order mark around a key do no harm."""
-    client = getattr(services, system)(f"\ufeff \"{KEYS[system]}'\r\n", base_url="https://one.example")
-    assert client._flows.connection.find_key().key.reveal() == KEYS[system]
+    client = getattr(services, service)(f"\ufeff \"{KEYS[service]}'\r\n", base_url="https://one.example")
+    assert client._flows.connection.find_key().key.reveal() == KEYS[service]
 
 
 def test_a_key_never_shows_itself():
     """Text, representation, copies, pickles and f-strings: a mask or nothing."""
     key = ServiceKey(NIMBUS_OS_KEY)
-    shown = [
+    texts = [
         repr(key),
         str(key),
         f"{key}",
@@ -80,7 +80,7 @@ def test_a_key_never_shows_itself():
         repr([key]),
         repr({1: key}),
     ]
-    assert all(NIMBUS_OS_KEY not in text for text in shown)
+    assert all(NIMBUS_OS_KEY not in text for text in texts)
     assert key.masked == "sk_t…6ghi"
     for steal in (pickle.dumps, copy.deepcopy):
         with pytest.raises(TypeError):
@@ -104,31 +104,31 @@ def test_no_text_is_no_key():
 @pytest.mark.parametrize("place", ["argument", "environment", "dotenv", "store"])
 @both_kinds
 def test_the_key_comes_from_the_first_place_that_has_one(
-    system, place, desk, replies, monkeypatch, own_world
+    service, place, open_client, replies, monkeypatch, own_world
 ):
     """Argument, environment, .env, store: each wins over all that come after it."""
     order = ["argument", "environment", "dotenv", "store"]
-    keys = {name: KEYS[system][:-8] + name[:4] + KEYS[system][-4:] for name in order[order.index(place) :]}
+    keys = {name: KEYS[service][:-8] + name[:4] + KEYS[service][-4:] for name in order[order.index(place) :]}
     replies.say("200 OK", {"valid": True})
     if "store" in keys:
-        saved = desk(system, keys["store"], base_url=replies.url)
+        saved = open_client(service, keys["store"], base_url=replies.url)
         saved("save_key")
         if place != "store":
             assert saved("forget_key") is True
             saved("save_key")
     if "dotenv" in keys:
-        (own_world / "work" / ".env").write_text(f"{VARIABLES[system]}={keys['dotenv']}\n")
+        (own_world / "work" / ".env").write_text(f"{VARIABLES[service]}={keys['dotenv']}\n")
     if "environment" in keys:
-        monkeypatch.setenv(VARIABLES[system], f" {keys['environment']}\n")
-    ask(desk(system, keys.get("argument"), base_url=replies.url), system)
-    assert carried(replies, system) == keys[place]
+        monkeypatch.setenv(VARIABLES[service], f" {keys['environment']}\n")
+    ask(open_client(service, keys.get("argument"), base_url=replies.url), service)
+    assert carried(replies, service) == keys[place]
 
 
 @pytest.mark.parametrize("given", [123, b"nos_0123456789abcdef0123", ["key"], object])
-def test_what_is_no_text_is_no_key(system, given):
-    """Told as every other text that is no key, and not by Python."""
+def test_what_is_no_text_is_no_key(service, given):
+    """The error is that of every other text that is no key, and not Python's."""
     with pytest.raises(InvalidKeyFormatError, match="it is no text") as caught:
-        getattr(services, system)(given, base_url="https://one.example")
+        getattr(services, service)(given, base_url="https://one.example")
     assert "0123456789abcdef" not in str(caught.value)
 
 
@@ -148,7 +148,7 @@ PRODUCTION = "NIMBUS_OS_PRODUCTION_API_KEY"
     ],
 )
 def test_each_environment_of_nimbus_os_has_a_variable_of_its_own(
-    desk, replies, monkeypatch, own_world, place, environment, named, counts
+    open_client, replies, monkeypatch, own_world, place, environment, named, counts
 ):
     """A key of one environment never goes to the other; the plain name is the sandbox's."""
     replies.say("200 OK", {})
@@ -159,7 +159,7 @@ def test_each_environment_of_nimbus_os_has_a_variable_of_its_own(
     else:
         for name, key in keys.items():
             monkeypatch.setenv(name, key)
-    client = desk("NimbusOS", environment=environment, base_url=replies.url)
+    client = open_client("NimbusOS", environment=environment, base_url=replies.url)
     if counts is None:
         with pytest.raises(MissingKeyError, match=f"NIMBUS_OS_{environment.upper()}_API_KEY"):
             ask(client, "NimbusOS")
@@ -174,12 +174,12 @@ HTML = b"<html><body>Sign in to the hotel's network</body></html>"
 
 @pytest.mark.parametrize("body", [HTML, "text", 7, True, b"", b"null"])
 @pytest.mark.parametrize("step", ["save_key", "rotate_key"])
-def test_a_page_to_sign_in_on_makes_no_key_valid(desk, replies, paths, body, step):
-    """Any 2xx could come from a captive portal: a key is valid where the service answers with JSON."""
+def test_a_page_to_sign_in_on_makes_no_key_valid(open_client, replies, paths, body, step):
+    """Any 2xx could come from a captive portal: a key is valid if the service responds with JSON."""
     if step == "rotate_key":
         replies.say("200 OK", {"data": []})
     replies.say("200 OK", body)
-    client = desk("NimbusOS", KEYS["NimbusOS"], base_url=replies.url)
+    client = open_client("NimbusOS", KEYS["NimbusOS"], base_url=replies.url)
     if step == "rotate_key":
         client("save_key")
     given = [OTHER["NimbusOS"]] if step == "rotate_key" else []
@@ -191,65 +191,69 @@ def test_a_page_to_sign_in_on_makes_no_key_valid(desk, replies, paths, body, ste
     assert [entry["key"] for name, entry in stored.items() if name == "default@nimbus-os.sandbox"] == in_use
 
 
-def test_a_key_that_may_not_read_the_probe_is_told_of_another(desk, replies):
+def test_a_key_that_may_not_read_the_probe_gets_a_hint(open_client, replies):
     """403 says nothing against the key: the hint names the option."""
     replies.say("403 Forbidden", {"error": {"code": "forbidden", "message": "Insufficient permissions"}})
     with pytest.raises(PermissionDeniedError) as caught:
-        desk("NimbusOS", KEYS["NimbusOS"], base_url=replies.url)("save_key")
+        open_client("NimbusOS", KEYS["NimbusOS"], base_url=replies.url)("save_key")
     assert "--probe" in caught.value.hint
 
 
-def test_an_empty_variable_is_as_good_as_none(system, desk, replies, monkeypatch):
+def test_an_empty_variable_is_as_good_as_none(service, open_client, replies, monkeypatch):
     """CI sets a variable to nothing where it has no secret; the message names the variable all the same."""
-    monkeypatch.setenv(VARIABLES[system], " ")
-    with pytest.raises(MissingKeyError, match=VARIABLES[system]) as caught:
-        ask(desk(system, base_url=replies.url), system)
+    monkeypatch.setenv(VARIABLES[service], " ")
+    with pytest.raises(MissingKeyError, match=VARIABLES[service]) as caught:
+        ask(open_client(service, base_url=replies.url), service)
     assert caught.value.exit_code == 4
     assert not replies.server.requests
 
 
-def test_a_malformed_key_stops_the_search(system, desk, replies, monkeypatch):
-    """A broken key in the environment is a mistake to be told, and not a reason to use another account's."""
-    desk(system, KEYS[system], base_url=replies.url)
-    monkeypatch.setenv(VARIABLES[system], "Bearer secret-in-the-environment")
-    with pytest.raises(InvalidKeyFormatError, match=f"{VARIABLES[system]} in the environment") as caught:
-        ask(desk(system, base_url=replies.url), system)
+def test_a_malformed_key_stops_the_search(service, open_client, replies, monkeypatch):
+    """A broken key in the environment is a mistake to report, and no reason to use another account's."""
+    open_client(service, KEYS[service], base_url=replies.url)
+    monkeypatch.setenv(VARIABLES[service], "Bearer secret-in-the-environment")
+    with pytest.raises(InvalidKeyFormatError, match=f"{VARIABLES[service]} in the environment") as caught:
+        ask(open_client(service, base_url=replies.url), service)
     assert "secret-in-the-environment" not in everything_in(caught.value)
 
 
-def test_a_stored_key_goes_only_where_it_was_found_valid(system, desk, replies):
+def test_a_stored_key_is_sent_only_where_it_was_found_valid(service, open_client, replies):
     """Another base URL does not get it: it is named, masked, and asked for instead."""
     replies.say("200 OK", {"valid": True})
-    desk(system, KEYS[system], base_url=replies.url)("save_key")
+    open_client(service, KEYS[service], base_url=replies.url)("save_key")
     asked = len(replies.server.requests)
     elsewhere = replies.url.replace("127.0.0.1", "localhost")
     with pytest.raises(MissingKeyError, match=r"it is for http://127\.0\.0\.1") as caught:
-        ask(desk(system, base_url=elsewhere), system)
-    assert KEYS[system] not in everything_in(caught.value)
+        ask(open_client(service, base_url=elsewhere), service)
+    assert KEYS[service] not in everything_in(caught.value)
     assert len(replies.server.requests) == asked
 
 
-def test_a_stored_key_without_its_origin_is_not_used(desk, replies, paths):
+def test_a_stored_key_without_its_origin_is_not_used(open_client, replies, paths):
     """If nothing says which service a key is for, it is not sent to any that is asked for."""
     replies.say("200 OK", {"valid": True})
-    desk("NeuroAI", KEYS["NeuroAI"], base_url=replies.url)("save_key")
+    open_client("NeuroAI", KEYS["NeuroAI"], base_url=replies.url)("save_key")
     stored = json.loads(Path(paths.credentials).read_text())
     for entry in stored.values():
         entry["origin"] = ""
     Path(paths.credentials).write_text(json.dumps(stored))
     with pytest.raises(MissingKeyError, match="a service that is not known"):
-        ask(desk("NeuroAI", base_url=replies.url), "NeuroAI")
+        ask(open_client("NeuroAI", base_url=replies.url), "NeuroAI")
 
 
-def test_profiles_systems_and_environments_keep_their_keys_apart(desk, replies, paths):
+def test_profiles_services_and_environments_have_separate_keys(open_client, replies, paths):
     """Each has an entry of its own; the Nimbus BCI key's is none of them."""
     replies.say("200 OK", {"valid": True})
     for profile in (None, "lab"):
         for environment in ("sandbox", "production"):
             given = {"base_url": replies.url, "environment": environment, "profile": profile}
-            desk("NimbusOS", f"sk_{environment}_{profile}_0123456789", **given)("save_key")
-        desk("NeuroAI", f"nai_{profile}_0123456789abcdef", base_url=replies.url, profile=profile)("save_key")
-        desk("Nexus", f"nxs_{profile}_0123456789abcdef", base_url=replies.url, profile=profile)("save_key")
+            open_client("NimbusOS", f"sk_{environment}_{profile}_0123456789", **given)("save_key")
+        open_client("NeuroAI", f"nai_{profile}_0123456789abcdef", base_url=replies.url, profile=profile)(
+            "save_key"
+        )
+        open_client("Nexus", f"nxs_{profile}_0123456789abcdef", base_url=replies.url, profile=profile)(
+            "save_key"
+        )
     stored = json.loads(Path(paths.credentials).read_text())
     entries = ("neuroai", "nexus", "nimbus-os.production", "nimbus-os.sandbox")
     assert sorted(stored) == sorted(
@@ -257,73 +261,73 @@ def test_profiles_systems_and_environments_keep_their_keys_apart(desk, replies, 
     )
     assert len({entry["key"] for entry in stored.values()}) == 8
     assert os.stat(paths.credentials).st_mode & 0o777 == 0o600
-    client = desk("NimbusOS", environment="production", base_url=replies.url, profile="lab")
+    client = open_client("NimbusOS", environment="production", base_url=replies.url, profile="lab")
     ask(client, "NimbusOS")
     assert carried(replies, "NimbusOS") == "sk_production_lab_0123456789"
 
 
 @both_kinds
-def test_a_saved_key_keeps_the_one_before_it_at_hand(system, desk, replies):
+def test_saving_a_key_leaves_the_previous_one_stored(service, open_client, replies):
     """Saving another key loses none: restoring brings the first one back, and again the second."""
     replies.say("200 OK", {"valid": True})
-    desk(system, KEYS[system], base_url=replies.url)("save_key")
-    second = desk(system, OTHER[system], base_url=replies.url)
+    open_client(service, KEYS[service], base_url=replies.url)("save_key")
+    second = open_client(service, OTHER[service], base_url=replies.url)
     assert second("save_key") == "file"
-    assert second("restore_key") == ServiceKey(KEYS[system]).masked
-    ask(second, system)
-    assert carried(replies, system) == KEYS[system]
-    desk(system, base_url=replies.url)("restore_key")
-    ask(desk(system, base_url=replies.url), system)
-    assert carried(replies, system) == OTHER[system]
+    assert second("restore_key") == ServiceKey(KEYS[service]).masked
+    ask(second, service)
+    assert carried(replies, service) == KEYS[service]
+    open_client(service, base_url=replies.url)("restore_key")
+    ask(open_client(service, base_url=replies.url), service)
+    assert carried(replies, service) == OTHER[service]
 
 
-def test_with_no_key_before_there_is_nothing_to_bring_back(system, desk, replies):
+def test_with_no_key_before_there_is_nothing_to_bring_back(service, open_client, replies):
     """The refusal says where a new one is made."""
     with pytest.raises(MissingKeyError, match="No earlier"):
-        desk(system, KEYS[system], base_url=replies.url)("restore_key")
+        open_client(service, KEYS[service], base_url=replies.url)("restore_key")
 
 
-@pytest.mark.parametrize("system", ["NimbusOS", "NeuroAI"])
-def test_only_a_valid_key_is_stored(system, desk, replies, paths):
+@pytest.mark.parametrize("service", ["NimbusOS", "NeuroAI"])
+def test_only_a_valid_key_is_stored(service, open_client, replies, paths):
     """A refused key does not take the place of the one that works."""
     replies.say("200 OK", {"valid": True})
     replies.say("401 Unauthorized", {"error": {"code": "unauthorized", "message": "no"}})
-    desk(system, KEYS[system], base_url=replies.url)("save_key")
+    open_client(service, KEYS[service], base_url=replies.url)("save_key")
     with pytest.raises(Exception, match="401"):
-        desk(system, OTHER[system], base_url=replies.url)("save_key")
-    assert OTHER[system] not in Path(paths.credentials).read_text()
+        open_client(service, OTHER[service], base_url=replies.url)("save_key")
+    assert OTHER[service] not in Path(paths.credentials).read_text()
 
 
-def test_a_store_that_fails_is_told_with_a_way_around_it(system, desk, replies, paths):
+def test_a_failing_store_is_reported_with_a_way_around_it(service, open_client, replies, paths):
     """A damaged credentials file is no missing key."""
     Path(paths.credentials).parent.mkdir(parents=True)
     Path(paths.credentials).write_text("{")
-    with pytest.raises(CredentialStoreError, match=VARIABLES[system]):
-        ask(desk(system, base_url=replies.url), system)
+    with pytest.raises(CredentialStoreError, match=VARIABLES[service]):
+        ask(open_client(service, base_url=replies.url), service)
 
 
-def test_with_no_store_at_all_the_other_places_still_count(system, desk, replies, monkeypatch):
+def test_with_no_store_at_all_the_other_places_still_count(service, open_client, replies, monkeypatch):
     """NIMBUS_SDK_CREDENTIAL_STORE=none asks no keyring and no file."""
     monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "none")
     with pytest.raises(MissingKeyError):
-        ask(desk(system, base_url=replies.url), system)
+        ask(open_client(service, base_url=replies.url), service)
     replies.say("200 OK", {"valid": True})
-    assert desk(system, KEYS[system], base_url=replies.url)("save_key") == "none"
+    assert open_client(service, KEYS[service], base_url=replies.url)("save_key") == "none"
 
 
 @pytest.mark.parametrize(
     "url", ["http://api.example", "ftp://api.example", "api.example", "https://user:pw@x.example", ""]
 )
-def test_a_base_url_that_would_show_the_key_is_refused(system, url):
+def test_a_base_url_that_would_show_the_key_is_refused(service, url):
     """Plain http, other schemes, credentials in the URL: refused before anything is read or sent."""
     with pytest.raises(ConfigurationError, match="base_url"):
-        getattr(services, system)(KEYS[system], base_url=url)
+        getattr(services, service)(KEYS[service], base_url=url)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://localhost:1", "http://[::1]:1"])
-def test_plain_http_is_for_loopback(system, url):
+def test_plain_http_is_for_loopback(service, url):
     """This machine's own addresses need no TLS."""
-    assert repr(getattr(services, system)(KEYS[system], base_url=f"{url}/")).count(f"base_url='{url}'") == 1
+    assert repr(getattr(services, service)(KEYS[service], base_url=f"{url}/")).count(f"base_url='{url}'") == 1
 
 
 def test_the_base_url_comes_from_the_environment_and_from_no_env_file(monkeypatch, own_world):
@@ -354,16 +358,16 @@ def test_production_has_no_base_url_of_its_own(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("system", "given"), [("NimbusOS", {"environment": "production"}), ("NeuroAI", {})], ids=["os", "ai"]
+    ("service", "given"), [("NimbusOS", {"environment": "production"}), ("NeuroAI", {})], ids=["os", "ai"]
 )
-def test_what_asks_no_service_needs_no_base_url(system, given, desk, replies, paths):
-    """A key is forgotten, and a rotation told of, without a word about where the service is."""
+def test_what_asks_no_service_needs_no_base_url(service, given, open_client, replies, paths):
+    """A key is forgotten, and a rotation read, without a base URL."""
     replies.say("200 OK", {"valid": True})
-    for key in (KEYS[system], OTHER[system]):
-        desk(system, key, base_url=replies.url, **given)("save_key")
-    client = desk(system, **given)
+    for key in (KEYS[service], OTHER[service]):
+        open_client(service, key, base_url=replies.url, **given)("save_key")
+    client = open_client(service, **given)
     assert "base_url=None" in repr(client.client)
-    if system == "NimbusOS":
+    if service == "NimbusOS":
         assert client("rotation") is None
     assert client("forget_key") is True
     assert not Path(paths.credentials).exists()
@@ -372,13 +376,13 @@ def test_what_asks_no_service_needs_no_base_url(system, given, desk, replies, pa
 
 
 @both_kinds
-def test_a_forgotten_key_leaves_no_earlier_one_behind(system, desk, replies, paths):
+def test_a_forgotten_key_leaves_no_earlier_one_behind(service, open_client, replies, paths):
     """Whoever forgets the stored key wants none to be left here; what others stored stays."""
     replies.say("200 OK", {"valid": True})
-    desk(system, KEYS[system], base_url=replies.url, profile="lab")("save_key")
-    for key in (KEYS[system], OTHER[system]):
-        desk(system, key, base_url=replies.url)("save_key")
-    client = desk(system, base_url=replies.url)
+    open_client(service, KEYS[service], base_url=replies.url, profile="lab")("save_key")
+    for key in (KEYS[service], OTHER[service]):
+        open_client(service, key, base_url=replies.url)("save_key")
+    client = open_client(service, base_url=replies.url)
     assert client("forget_key") is True
     (left,) = json.loads(Path(paths.credentials).read_text())
     assert left.startswith("lab@")
@@ -388,12 +392,12 @@ def test_a_forgotten_key_leaves_no_earlier_one_behind(system, desk, replies, pat
 
 
 @both_kinds
-def test_offline_nothing_is_sent(system, desk, replies, monkeypatch):
+def test_offline_nothing_is_sent(service, open_client, replies, monkeypatch):
     """Offline mode holds for the further systems as well."""
     replies.say("200 OK", {})
     monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
     with pytest.raises(NimbusConnectionError, match="Offline mode"):
-        ask(desk(system, KEYS[system], base_url=replies.url), system)
+        ask(open_client(service, KEYS[service], base_url=replies.url), service)
     assert replies.server.connections == 0
 
 
@@ -405,34 +409,34 @@ def test_no_profile_can_be_mistaken_for_an_entry():
         Settings.load(profile=entry)
 
 
-def test_an_env_file_that_is_no_text_shows_nothing_of_itself(system, desk, replies, own_world):
+def test_an_env_file_that_is_no_text_shows_nothing_of_itself(service, open_client, replies, own_world):
     """The error names the file; the key in it is in no frame of the traceback."""
-    secret = KEYS[system]
-    (own_world / "work" / ".env").write_bytes(f"{VARIABLES[system]}={secret}".encode() + b"\xff\xfe\n")
+    secret = KEYS[service]
+    (own_world / "work" / ".env").write_bytes(f"{VARIABLES[service]}={secret}".encode() + b"\xff\xfe\n")
     with pytest.raises(ConfigurationError, match=r"not UTF-8|cannot be read") as caught:
-        ask(desk(system, base_url=replies.url), system)
+        ask(open_client(service, base_url=replies.url), service)
     assert secret not in everything_in(caught.value)
 
 
-def test_a_stored_text_that_is_no_key_is_told_as_such(system, desk, replies, paths):
-    """Somebody edited the file: the message names the system's own command."""
+def test_a_stored_text_that_is_no_key_is_reported(service, open_client, replies, paths):
+    """Somebody edited the file: the message names the service's own command."""
     replies.say("200 OK", {"valid": True})
-    desk(system, KEYS[system], base_url=replies.url)("save_key")
+    open_client(service, KEYS[service], base_url=replies.url)("save_key")
     stored = json.loads(Path(paths.credentials).read_text())
     for entry in stored.values():
         entry["key"] = "Bearer no key"
     Path(paths.credentials).write_text(json.dumps(stored))
     with pytest.raises(CredentialStoreError, match=r"is not a N\w+( OS)? key\..*save-key"):
-        ask(desk(system, base_url=replies.url), system)
+        ask(open_client(service, base_url=replies.url), service)
 
 
-def test_the_key_is_looked_for_once(system, desk, replies, monkeypatch):
+def test_the_key_is_looked_for_once(service, open_client, replies, monkeypatch):
     """A client that has found its key does not ask the store again."""
     replies.say("200 OK", {"valid": True})
-    desk(system, KEYS[system], base_url=replies.url)("save_key")
-    client = desk(system, base_url=replies.url)
-    ask(client, system)
+    open_client(service, KEYS[service], base_url=replies.url)("save_key")
+    client = open_client(service, base_url=replies.url)
+    ask(client, service)
     from nimbus_sdk.services.base import key_slot
 
     monkeypatch.setattr(key_slot.KeySlot, "read", lambda self: pytest.fail("asked again"))
-    ask(client, system)
+    ask(client, service)

@@ -1,4 +1,4 @@
-"""The life of NeuroAI's keys: made, listed, changed, rotated, ended; and answers that are lost on the way."""
+"""NeuroAI's keys: created, listed, changed, rotated, deleted; and responses that are lost on the way."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ SECRET = "nai_secret0secret0secret0secret"
 
 
 @pytest.fixture
-def client(desk, box):
+def client(open_client, box):
     """A client whose key may do everything."""
-    return desk("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)
+    return open_client("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)
 
 
 def posts(box) -> int:
@@ -50,7 +50,7 @@ def posts(box) -> int:
 
 
 @both_kinds
-def test_the_whole_life_of_a_key(client, desk, box):
+def test_the_whole_life_of_a_key(client, open_client, box):
     """Create, verify, get, update, rotate, delete: each step shows in the next."""
     expires = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
     issued = client(
@@ -73,7 +73,7 @@ def test_the_whole_life_of_a_key(client, desk, box):
     )
     assert (made.expires_at, made.permissions) == (expires, ("agents:read", "custom:thing"))
     assert (made.referrers, made.rate_limit) == (("127.0.0.1",), RateLimit(100))
-    own = desk("NeuroAI", issued.secret.get_secret_value(), base_url=box.neuroai_url)
+    own = open_client("NeuroAI", issued.secret.get_secret_value(), base_url=box.neuroai_url)
     assert own("verify").key.id == made.id
     assert client("get_key", made.id).name == made.name
     changed = client("update_key", made.id, description=None, rate_limit=None, role=Role.VIEWER)
@@ -107,15 +107,15 @@ def test_a_list_is_fetched_page_by_page(client, box):
         assert len(box.journal()) == 1
 
 
-def test_a_page_that_leads_to_itself_ends_the_list(desk, replies):
+def test_a_page_that_leads_to_itself_ends_the_list(open_client, replies):
     """A broken server costs two requests, and not a loop."""
     replies.say("200 OK", {"data": [{"id": "key_1", "name": "a"}], "next_cursor": "x"})
     with pytest.raises(ResponseFormatError, match="leads to itself"):
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("list_keys")
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("list_keys")
     assert len(replies.server.requests) == 2
 
 
-def test_a_secret_is_shown_once_and_says_so(client):
+def test_a_secret_is_masked_with_a_notice(client):
     """Masked in every representation, with a notice, and never in a pickle."""
     issued = client("create_key", "once", role=Role.VIEWER)
     secret = issued.secret.get_secret_value()
@@ -128,13 +128,13 @@ def test_a_secret_is_shown_once_and_says_so(client):
 
 
 @both_kinds
-def test_save_puts_the_secret_straight_into_the_store(client, desk, box, paths):
-    """The next client needs no key; the one that was stored before stays at hand."""
+def test_save_puts_the_secret_straight_into_the_store(client, open_client, box, paths):
+    """The next client needs no key; the previous one stays stored."""
     client("save_key")
     issued = client("create_key", "stored", role="Administrator", type="team", save=True)
     assert issued.saved_in == "file"
     assert "stored (file)" in issued.notice
-    fresh = desk("NeuroAI", base_url=box.neuroai_url)
+    fresh = open_client("NeuroAI", base_url=box.neuroai_url)
     assert fresh("verify").key.id == issued.info.id
     fresh("restore_key")
     assert fresh("verify").key.name == "sandbox"
@@ -157,17 +157,17 @@ def test_a_store_that_refuses_costs_no_secret(client, monkeypatch):
 
 
 @pytest.mark.parametrize("call", [("create_key", "nowhere"), ("rotate_key", "key_1")])
-def test_with_no_store_no_secret_is_asked_for(desk, box, monkeypatch, call):
+def test_with_no_store_no_secret_is_asked_for(open_client, box, monkeypatch, call):
     """save=True with nowhere to save is refused while nothing has happened yet."""
     monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "none")
-    client = desk("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)
+    client = open_client("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)
     with pytest.raises(CredentialStoreError, match="none was asked for"):
         client(*call, save=True)
     assert all(exchange.method == "GET" for exchange in box.journal())
 
 
 def test_a_store_that_is_broken_before_makes_no_key(client, box, paths):
-    """What cannot be kept is found out before it is made."""
+    """A store that cannot be read is found out before a key is made."""
     Path(paths.credentials).parent.mkdir(parents=True, exist_ok=True)
     Path(paths.credentials).write_text("{")
     with pytest.raises(CredentialStoreError):
@@ -175,20 +175,20 @@ def test_a_store_that_is_broken_before_makes_no_key(client, box, paths):
     assert posts(box) == 0
 
 
-def test_refusals_keep_their_class(desk, box):
+def test_refusals_keep_their_class(open_client, box):
     """A viewer makes no keys; a key that expired says so."""
-    viewer = desk("NeuroAI", box.new_neuroai_key(role="Viewer"), base_url=box.neuroai_url)
+    viewer = open_client("NeuroAI", box.new_neuroai_key(role="Viewer"), base_url=box.neuroai_url)
     with pytest.raises(PermissionDeniedError):
         viewer("create_key", "no", role="Viewer")
     expired = box.new_neuroai_key(expires_at=datetime.now(UTC) - timedelta(days=1))
     with pytest.raises(Exception, match="expired") as caught:
-        desk("NeuroAI", expired, base_url=box.neuroai_url)("verify")
+        open_client("NeuroAI", expired, base_url=box.neuroai_url)("verify")
     assert type(caught.value).__name__ == "KeyExpiredError"
 
 
 @pytest.mark.parametrize("fault", [{"reset": "after_work"}, {"reset": "after_head"}, {"truncate": 5}])
 @both_kinds
-def test_a_key_whose_answer_was_lost_is_found_and_not_made_twice(client, box, fault):
+def test_a_key_whose_response_was_lost_is_found_and_not_made_twice(client, box, fault):
     """One request, one key; the error names it, and rotating it gives a secret."""
     box.fault("neuroai_keys", **fault)
     with pytest.raises(AnswerLostError, match="was lost") as caught:
@@ -211,7 +211,7 @@ def test_a_key_that_was_not_made_is_asked_for_again(client, box, fault):
     ]
 
 
-def test_a_service_that_keeps_failing_is_told_as_such(client, box):
+def test_a_service_that_fails_again_is_reported(client, box):
     """Two requests, two looks at the list, and the service's own fault."""
     box.fault("neuroai_keys", status=500)
     box.fault("neuroai_keys", status=500, after=1)
@@ -220,7 +220,7 @@ def test_a_service_that_keeps_failing_is_told_as_such(client, box):
     assert posts(box) == 2
 
 
-def test_where_the_list_cannot_be_read_nobody_knows(client, box):
+def test_if_the_list_cannot_be_read_the_outcome_is_unknown(client, box):
     """The error says so, and nothing is sent again."""
     box.fault("neuroai_keys", reset="after_work")
     box.fault("neuroai_keys", status=500, times=None)
@@ -230,18 +230,18 @@ def test_where_the_list_cannot_be_read_nobody_knows(client, box):
     assert posts(box) == 1
 
 
-def test_an_answer_without_a_secret_is_a_lost_answer(desk, replies):
+def test_a_response_without_a_secret_is_a_lost_response(open_client, replies):
     """A captive portal's 200, or a body without the field: the key may be there all the same."""
     now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     made = {"id": "key_9", "name": "odd", "created_at": now}
     replies.say("201 Created", made)
     replies.say("200 OK", {"data": [made], "next_cursor": None})
     with pytest.raises(AnswerLostError) as caught:
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "odd")
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "odd")
     assert caught.value.left_behind == ("key_9",)
 
 
-def test_an_older_key_of_the_same_name_is_not_taken_for_the_lost_one(desk, replies):
+def test_an_older_key_of_the_same_name_is_not_taken_for_the_lost_one(open_client, replies):
     """Only one that is as new as the request can be it; the service's clock decides."""
     offset = timedelta(hours=3)
     now = datetime.now(UTC) + offset
@@ -249,35 +249,35 @@ def test_an_older_key_of_the_same_name_is_not_taken_for_the_lost_one(desk, repli
     replies.say("500 Oops", {})
     replies.say("200 OK", {"data": [older]}, f"Date: {format_datetime(now, usegmt=True)}")
     replies.say("201 Created", {"id": "key_new", "name": "CI", "key": SECRET})
-    issued = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
+    issued = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
     assert issued.info.id == "key_new"
     assert [request.line.split()[0] for request in replies.server.requests] == ["POST", "GET", "POST"]
 
 
 @both_kinds
-def test_after_a_timeout_nothing_is_sent_again(desk):
+def test_after_a_timeout_nothing_is_sent_again(open_client):
     """The service may still be at work: an empty list proves nothing then."""
-    held = threading.Event()
+    release = threading.Event()
 
     def slow_to_create(connection, request):
         if request.line.startswith("POST"):
-            held.wait(5)
+            release.wait(5)
         else:
             connection.sendall(head("200 OK", length=12) + b'{"data": []}')
 
     with serving(slow_to_create) as server:
-        client = desk("NeuroAI", NEUROAI_KEY, base_url=server.url, timeout=3)
+        client = open_client("NeuroAI", NEUROAI_KEY, base_url=server.url, timeout=3)
         from nimbus_sdk.transport import http
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(http, "READ_SECONDS", 0.2)
             with pytest.raises(AnswerLostError, match="may still be made"):
                 client("create_key", "slow")
-        held.set()
+        release.set()
         assert [request.line.split()[0] for request in server.requests] == ["POST", "GET"]
 
 
-def test_a_request_that_never_left_is_no_lost_answer(desk):
+def test_a_request_that_was_never_sent_is_no_lost_response(open_client):
     """Nothing listens there: the plain connection error, and no talk of keys."""
     import socket
 
@@ -285,24 +285,24 @@ def test_a_request_that_never_left_is_no_lost_answer(desk):
         port = taken.getsockname()[1]
     for call in (("create_key", "x"), ("rotate_key", "key_1")):
         with pytest.raises(NimbusConnectionError) as caught:
-            desk("NeuroAI", NEUROAI_KEY, base_url=f"http://127.0.0.1:{port}")(*call)
+            open_client("NeuroAI", NEUROAI_KEY, base_url=f"http://127.0.0.1:{port}")(*call)
         assert not isinstance(caught.value, AnswerLostError)
 
 
 @pytest.mark.parametrize("fault", [{"reset": "after_work"}, {"status": 500}])
 @both_kinds
-def test_a_lost_rotation_is_done_once_more(client, desk, box, fault):
+def test_a_lost_rotation_is_done_once_more(client, open_client, box, fault):
     """The secret that was lost dies with the second rotation; the one that is handed over works."""
     made = client("create_key", f"rotated {fault}", role="Viewer").info
     box.fault("neuroai_rotate", **fault)
     issued = client("rotate_key", made.id)
     assert (
-        desk("NeuroAI", issued.secret.get_secret_value(), base_url=box.neuroai_url)("verify").key.id
+        open_client("NeuroAI", issued.secret.get_secret_value(), base_url=box.neuroai_url)("verify").key.id
         == made.id
     )
 
 
-def test_a_rotation_that_is_lost_for_good_is_told(client, box):
+def test_a_rotation_that_is_lost_for_good_is_reported(client, box):
     """The error names the key, and that rotating it again gives a secret."""
     made = client("create_key", "gone", role="Viewer").info
     box.fault("neuroai_rotate", reset="after_work", times=None)
@@ -311,22 +311,22 @@ def test_a_rotation_that_is_lost_for_good_is_told(client, box):
     assert caught.value.left_behind == (made.id,)
 
 
-def test_a_client_that_rotates_its_own_key_goes_on_with_the_new_one(client, desk, box, paths):
-    """The stored key is replaced too, asked or not: a dead one would fail everywhere else."""
+def test_a_client_that_rotates_its_own_key_uses_the_new_one(client, open_client, box, paths):
+    """The stored key is replaced too, with or without save: the old one would fail everywhere else."""
     client("save_key")
-    stored = desk("NeuroAI", base_url=box.neuroai_url)
+    stored = open_client("NeuroAI", base_url=box.neuroai_url)
     own = stored("verify").key.id
     issued = stored("rotate_key", own)
     assert issued.saved_in == "file"
     assert stored("verify").key.id == own
-    assert desk("NeuroAI", base_url=box.neuroai_url)("verify").key.rotated_at is not None
+    assert open_client("NeuroAI", base_url=box.neuroai_url)("verify").key.rotated_at is not None
     assert list(json.loads(Path(paths.credentials).read_text())) == ["default@neuroai"]
     with pytest.raises(InvalidKeyError):
         client("verify")
 
 
-def test_an_own_key_from_an_argument_is_not_stored_unasked(client):
-    """The result has the secret; where to keep it is the caller's choice."""
+def test_an_own_key_from_an_argument_is_not_stored_without_save(client):
+    """The result has the secret; where to store it is the caller's choice."""
     own = client("verify").key.id
     issued = client("rotate_key", own)
     assert issued.saved_in is None
@@ -334,7 +334,7 @@ def test_an_own_key_from_an_argument_is_not_stored_unasked(client):
 
 
 def test_an_own_key_whose_rotation_is_lost_says_what_that_means(client, box):
-    """The key in use may be dead: the next step is the dashboard."""
+    """The key in use may be invalid: the next step is the dashboard."""
     own = client("verify").key.id
     box.fault("neuroai_rotate", reset="after_work")
     with pytest.raises(AnswerLostError, match="the key in use"):
@@ -342,7 +342,7 @@ def test_an_own_key_whose_rotation_is_lost_says_what_that_means(client, box):
 
 
 @pytest.mark.parametrize(("age", "rotated"), [(91, True), (89, False)])
-def test_a_key_is_rotated_when_it_is_old_enough(desk, replies, age, rotated):
+def test_a_key_is_rotated_when_it_is_old_enough(open_client, replies, age, rotated):
     """By the service's clock, from its last rotation on, or from its creation."""
     now = datetime.now(UTC) + timedelta(days=400)
     date = f"Date: {format_datetime(now, usegmt=True)}"
@@ -352,7 +352,7 @@ def test_a_key_is_rotated_when_it_is_old_enough(desk, replies, age, rotated):
         replies.say("200 OK", {"valid": True, "key": key}, date)
     if rotated:
         replies.say("200 OK", {**key, "key": SECRET}, date)
-    issued = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_if_older_than")
+    issued = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_if_older_than")
     assert (issued is not None) is rotated
     assert len(replies.server.requests) == (3 if rotated else 1)
 
@@ -366,14 +366,14 @@ def test_another_key_can_be_rotated_on_schedule(client):
         client("rotate_if_older_than", 0)
 
 
-def test_a_key_of_unknown_age_is_not_rotated(desk, replies):
-    """Silence about the age is told, and not taken for great age."""
+def test_a_key_of_unknown_age_is_not_rotated(open_client, replies):
+    """A missing age is an error, and not taken for great age."""
     replies.say("200 OK", {"valid": True, "key": {"id": "key_1", "name": "a"}})
     with pytest.raises(ResponseFormatError, match="since when"):
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_if_older_than")
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_if_older_than")
 
 
-def test_of_many_that_rotate_on_schedule_one_does(box):
+def test_of_many_scheduled_rotations_one_rotates(box):
     """Ten clients of one stored key come at the same moment: it is rotated once, and all of them work."""
     made = f"{datetime.now(UTC) - timedelta(days=100):%Y-%m-%dT%H:%M:%SZ}"
     with services.NeuroAI(box.new_neuroai_key(), base_url=box.neuroai_url) as first:
@@ -397,7 +397,7 @@ def test_of_many_that_rotate_on_schedule_one_does(box):
 
 
 @both_kinds
-def test_a_lock_that_is_never_given_back_is_told(client, paths, monkeypatch):
+def test_a_lock_that_is_never_released_is_reported(client, paths, monkeypatch):
     """Half a minute of patience, no more."""
     from nimbus_sdk.services.neuroai import flows
 
@@ -409,8 +409,8 @@ def test_a_lock_that_is_never_given_back_is_told(client, paths, monkeypatch):
 
 
 @both_kinds
-def test_a_delete_whose_answer_was_lost_has_deleted(client, box):
-    """The repeat finds nothing, which is what was wanted; a key that never was is told."""
+def test_a_delete_whose_response_was_lost_has_deleted(client, box):
+    """The repeat finds nothing, which is what was wanted; a key that never was is an error."""
     made = client("create_key", "doomed", role="Viewer").info
     box.fault("neuroai_key", reset="after_work")
     client("delete_key", made.id)
@@ -454,10 +454,10 @@ CAMEL = {
 
 @pytest.mark.parametrize("fields", [SNAKE, CAMEL])
 @pytest.mark.parametrize("around", [lambda key: key, lambda key: {"data": key}, lambda key: {"apiKey": key}])
-def test_keys_are_read_in_both_spellings_and_wherever_they_are(desk, replies, fields, around):
+def test_keys_are_read_in_both_spellings_and_wherever_they_are(open_client, replies, fields, around):
     """snake_case, camelCase, bare or within an envelope: the same key."""
     replies.say("200 OK", around(fields))
-    key = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("get_key", "key_1")
+    key = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("get_key", "key_1")
     assert key == KeyInfo(
         id="key_1",
         name="CI",
@@ -472,19 +472,19 @@ def test_keys_are_read_in_both_spellings_and_wherever_they_are(desk, replies, fi
 
 
 @pytest.mark.parametrize("around", [lambda keys: keys, lambda keys: {"apiKeys": keys, "nextCursor": None}])
-def test_lists_are_read_wherever_they_are(desk, replies, around):
+def test_lists_are_read_wherever_they_are(open_client, replies, around):
     """Bare, or under any of the usual names."""
     replies.say("200 OK", around([SNAKE, CAMEL]))
-    assert len(desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("list_keys")) == 2
+    assert len(open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("list_keys")) == 2
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "apiKey", "secret", "token"])
 @pytest.mark.parametrize("nested", [False, True])
-def test_the_secret_is_read_under_any_usual_name(desk, replies, name, nested):
+def test_the_secret_is_read_under_any_usual_name(open_client, replies, name, nested):
     """Beside the key or within it."""
     body = {"data": {**SNAKE, name: SECRET}} if nested else {**SNAKE, name: SECRET}
     replies.say("201 Created", body)
-    issued = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
+    issued = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
     assert issued.secret.get_secret_value() == SECRET
 
 
@@ -505,43 +505,43 @@ def test_the_secret_is_read_under_any_usual_name(desk, replies, name, nested):
         {"id": "key_1", "name": SECRET * 1000},
     ],
 )
-def test_what_cannot_be_read_names_the_field_and_no_value(desk, replies, body):
-    """A wrong answer is the SDK's own error, without what stood in it."""
+def test_what_cannot_be_read_names_the_field_and_no_value(open_client, replies, body):
+    """A wrong response is the SDK's own error, without its content."""
     replies.say("200 OK", b"null" if body is None else body)
     with pytest.raises(ResponseFormatError) as caught:
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("get_key", "key_1")
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("get_key", "key_1")
     assert SECRET not in everything_in(caught.value)
     assert "pydantic" not in everything_in(caught.value)
 
 
-def test_a_secret_that_is_no_key_is_refused_without_showing_it(desk, replies):
-    """A line break in it would break the next request's header; nothing of it is told."""
+def test_a_secret_that_is_no_key_is_refused_without_showing_it(open_client, replies):
+    """A line break in it would break the next request's header; nothing of it is in the error."""
     made = {"id": "key_1", "name": "CI", "key": f"{SECRET}\n{SECRET}"}
     replies.say("201 Created", made)
     replies.say("200 OK", {"data": []})
     replies.say("201 Created", made)
     replies.say("200 OK", {"data": []})
     with pytest.raises(ResponseFormatError) as caught:
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
     assert SECRET not in everything_in(caught.value)
 
 
-def test_a_key_that_is_not_valid_is_refused_whatever_the_status(desk, replies):
-    """200 with "valid": false is a refusal; an answer that says neither is none."""
+def test_a_key_that_is_not_valid_is_refused_whatever_the_status(open_client, replies):
+    """200 with "valid": false is a refusal; a response that says neither is an error."""
     replies.say("200 OK", {"valid": False})
     replies.say("200 OK", {"valid": "yes"})
-    client = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)
+    client = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)
     with pytest.raises(InvalidKeyError):
         client("verify")
     with pytest.raises(ResponseFormatError):
         client("verify")
 
 
-def test_what_is_sent_has_the_documented_names(desk, replies):
+def test_what_is_sent_has_the_documented_names(open_client, replies):
     """snake_case, times in UTC, nothing that was not said; an update can empty a field."""
     replies.say("201 Created", {**SNAKE, "key": SECRET})
     replies.say("200 OK", SNAKE)
-    client = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)
+    client = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)
     zone = datetime(2027, 1, 31, 10, tzinfo=UTC).astimezone()
     client("create_key", "CI", role=Role.API_MANAGER, expires_at=zone, permissions=("x",), rate_limit=60)
     client("update_key", "key_1", name="B", expires_at=None, permissions=[], description=KEEP)
@@ -567,10 +567,10 @@ def test_what_is_sent_has_the_documented_names(desk, replies):
         ({"name": "a", "rate_limit": True}, "whole numbers above 0"),
     ],
 )
-def test_arguments_that_cannot_be_meant_are_refused_here(desk, replies, given, what):
+def test_arguments_that_cannot_be_meant_are_refused_here(open_client, replies, given, what):
     """Nothing is sent."""
     with pytest.raises(ConfigurationError, match=what):
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", **given)
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", **given)
     assert replies.server.connections == 0
 
 

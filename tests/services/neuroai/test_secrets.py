@@ -37,11 +37,11 @@ ODD = [
 
 
 @pytest.mark.parametrize("body", ODD)
-def test_a_secret_is_not_lost_to_what_stands_beside_it(desk, replies, body):
-    """A rotation's old secret is dead: the new one is handed over, with whatever fits of the rest."""
+def test_a_secret_is_not_lost_to_other_fields(open_client, replies, body):
+    """A rotated key's old secret is invalid: the new one is returned, with whatever is valid of the rest."""
     replies.say("200 OK", OWN)
     replies.say("200 OK", body)
-    issued = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_key", "key_1")
+    issued = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_key", "key_1")
     assert issued.secret.get_secret_value() == SECRET
     assert issued.info.id == "key_1"
     assert issued.info.role == (Role.VIEWER if "role" in body else None)
@@ -50,19 +50,19 @@ def test_a_secret_is_not_lost_to_what_stands_beside_it(desk, replies, body):
 
 
 @pytest.mark.parametrize("body", ODD)
-def test_a_key_that_was_made_is_not_made_twice(desk, replies, body):
+def test_a_key_that_was_made_is_not_made_twice(open_client, replies, body):
     """One request, one key, its secret; the name is the one that was sent."""
     replies.say("201 Created", body)
-    issued = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
+    issued = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
     assert (issued.secret.get_secret_value(), issued.info.name) == (SECRET, "CI")
     assert len(replies.server.requests) == 1
 
 
-def test_of_an_odd_answer_all_that_fits_is_kept(desk, replies):
+def test_all_valid_fields_of_an_odd_response_are_parsed(open_client, replies):
     """One field that cannot be read costs that field."""
     made = {"id": "key_1", "name": "a", "description": "b", "rateLimit": 60, "expires_at": "never"}
     replies.say("201 Created", {**made, "key": SECRET})
-    info = desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI").info
+    info = open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI").info
     assert (info.id, info.name, info.description, info.rate_limit, info.expires_at) == (
         "key_1",
         "a",
@@ -72,17 +72,17 @@ def test_of_an_odd_answer_all_that_fits_is_kept(desk, replies):
     )
 
 
-def test_a_key_without_an_id_says_so(desk, replies):
+def test_a_key_without_an_id_says_so(open_client, replies):
     """Its secret is there; its id is in the list."""
     replies.say("201 Created", {"key": SECRET})
-    assert desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI").info.id == ""
+    assert open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI").info.id == ""
 
 
 @both_kinds
-def test_ctrl_c_while_a_secret_is_stored_leaves_the_secret(desk, box, monkeypatch):
-    """The old one is dead: whoever interrupts gets the new one, and what became of it."""
-    desk("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)("save_key")
-    client = desk("NeuroAI", base_url=box.neuroai_url)
+def test_ctrl_c_while_a_secret_is_stored_returns_the_secret(open_client, box, monkeypatch):
+    """The old one is invalid: an interrupted call returns the new one, and says that it is not stored."""
+    open_client("NeuroAI", box.new_neuroai_key(), base_url=box.neuroai_url)("save_key")
+    client = open_client("NeuroAI", base_url=box.neuroai_url)
 
     def pressed(*_: object) -> None:
         raise KeyboardInterrupt
@@ -130,10 +130,10 @@ def test_a_secret_of_a_cancelled_task_is_stored(paths):
     assert SECRET in Path(paths.credentials).read_text()
 
 
-def test_a_stored_key_that_is_replaced_is_named(desk, box):
-    """The result says which key it took the place of; that one stays at hand."""
+def test_a_replaced_stored_key_is_named(open_client, box):
+    """The result says which key it replaced; that one stays stored."""
     admin = box.new_neuroai_key()
-    client = desk("NeuroAI", admin, base_url=box.neuroai_url)
+    client = open_client("NeuroAI", admin, base_url=box.neuroai_url)
     assert client("create_key", "first", save=True).replaced == ""
     client("save_key")
     issued = client("create_key", "second", role="Viewer", save=True)
@@ -143,11 +143,11 @@ def test_a_stored_key_that_is_replaced_is_named(desk, box):
     assert client("restore_key") == issued.replaced
 
 
-def test_a_rotated_key_does_not_push_another_stored_one_out(desk, box, paths):
-    """The key from the argument ended itself; the stored one lives on, and stays at hand."""
+def test_a_rotated_key_does_not_remove_another_stored_one(open_client, box, paths):
+    """The key from the argument rotated itself; the stored one is still valid, and stays stored."""
     stored, used = box.new_neuroai_key(), box.new_neuroai_key()
-    desk("NeuroAI", stored, base_url=box.neuroai_url)("save_key")
-    client = desk("NeuroAI", used, base_url=box.neuroai_url)
+    open_client("NeuroAI", stored, base_url=box.neuroai_url)("save_key")
+    client = open_client("NeuroAI", used, base_url=box.neuroai_url)
     issued = client("rotate_key", client("verify").key.id, save=True)
     assert issued.replaced == f"{stored[:4]}…{stored[-4:]}"
     text = Path(paths.credentials).read_text()
@@ -156,23 +156,23 @@ def test_a_rotated_key_does_not_push_another_stored_one_out(desk, box, paths):
 
 
 @pytest.mark.parametrize("days", [0, -1, float("nan"), float("inf"), 1e12])
-def test_days_that_no_calendar_has_are_refused(desk, replies, days):
+def test_days_that_no_calendar_has_are_refused(open_client, replies, days):
     """Nothing is sent."""
     with pytest.raises(ConfigurationError, match="days must be above 0"):
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_if_older_than", days)
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("rotate_if_older_than", days)
     assert replies.server.connections == 0
 
 
-def test_a_list_that_goes_in_a_circle_is_left(desk, replies):
+def test_a_circular_list_ends_with_an_error(open_client, replies):
     """Page a leads to b, and b to a."""
     for cursor in "abab":
         replies.say("200 OK", {"data": [], "next_cursor": cursor})
     with pytest.raises(ResponseFormatError, match="leads to itself"):
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("list_keys")
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("list_keys")
     assert len(replies.server.requests) == 3
 
 
-def test_a_list_without_an_end_is_left(monkeypatch):
+def test_an_endless_list_ends_with_an_error(monkeypatch):
     """A new cursor every time, and never a key."""
     from nimbus_sdk.services.neuroai import wire
 
@@ -184,44 +184,44 @@ def test_a_list_without_an_end_is_left(monkeypatch):
         pages.advance("20")
 
 
-def test_a_list_in_a_circle_is_left_while_a_lost_key_is_looked_for(desk, replies):
-    """The search for a key whose answer was lost ends too, and says that nobody knows."""
+def test_a_circular_list_ends_the_search_for_a_lost_key(open_client, replies):
+    """The search for a key whose response was lost ends too, and says that nobody knows."""
     replies.say("500 Oops", {})
     for cursor in "abab":
         replies.say("200 OK", {"data": [], "next_cursor": cursor})
     with pytest.raises(AnswerLostError, match="nobody knows"):
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
 
 
 @pytest.mark.parametrize(
     "text", [NEUROAI_KEY, f" {NEUROAI_KEY}\n", NEUROAI_KEY[:-4] + "0000", "eyJhbGciOi.eyJpb.c2ln"]
 )
 @pytest.mark.parametrize("call", ["get_key", "update_key", "rotate_key", "delete_key"])
-def test_a_key_in_the_place_of_an_id_is_not_sent(desk, replies, text, call):
+def test_a_key_given_as_an_id_is_not_sent(open_client, replies, text, call):
     """A URL is in everybody's log; the error does not repeat it either."""
     replies.say("200 OK", OWN)
     with pytest.raises(ConfigurationError, match="not a key's id") as caught:
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)(call, text)
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)(call, text)
     assert text.strip() not in str(caught.value)
     assert all(text.strip()[4:] not in request.line for request in replies.server.requests)
 
 
 @pytest.mark.parametrize("body", [{}, {"ok": True}, [], {"data": {}}])
-def test_an_answer_that_says_nothing_makes_no_key_valid(desk, replies, body):
-    """Valid is what the service says is valid, or tells of."""
+def test_a_response_that_says_nothing_makes_no_key_valid(open_client, replies, body):
+    """A key is valid if the service says so, or returns it."""
     replies.say("200 OK", body)
     with pytest.raises(ResponseFormatError, match="whether the key is valid"):
-        desk("NeuroAI", NEUROAI_KEY, base_url=replies.url)("save_key")
+        open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("save_key")
 
 
 class Ending:
-    """A service that ends the key in use, and whose answer to that is lost."""
+    """A service that deletes the key in use, and whose response to that is lost."""
 
     def __init__(self) -> None:
         self.ended = False
 
     def send(self, call, deadline):
-        """Answer, or not."""
+        """Respond, or not."""
         if call.method == "DELETE" and not self.ended:
             self.ended = True
             raise NimbusConnectionError("The connection broke off.")
@@ -234,14 +234,14 @@ class Ending:
         """Nothing is open."""
 
 
-def test_a_key_that_ended_itself_is_ended_although_the_answer_was_lost():
+def test_a_key_that_deleted_itself_is_deleted_although_the_response_was_lost():
     """The repeat is refused because the first request was carried out."""
     with services.NeuroAI(NEUROAI_KEY, base_url="https://n.example", transport=Ending()) as client:
         client.verify()
         client.delete_key("key_own")
 
 
-def test_where_nobody_knows_whose_key_was_ended_both_are_told():
+def test_if_it_is_unknown_whose_key_was_deleted_both_cases_are_named():
     """It may have been the key in use."""
     with (
         services.NeuroAI(NEUROAI_KEY, base_url="https://n.example", transport=Ending()) as client,

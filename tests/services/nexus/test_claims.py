@@ -1,4 +1,4 @@
-"""What a Nexus key says of itself: read whole, believed in nothing."""
+"""The claims in a Nexus key: parsed, and never trusted."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def signed(claims: object) -> str:
     return f"{top}.{body}.{mark}"
 
 
-def test_the_documented_claims_are_read(desk):
+def test_the_documented_claims_are_read(open_client):
     """Every field of the page's example, and that it proves nothing."""
-    claims = desk("Nexus", signed(DOCUMENTED)).client.claims
+    claims = open_client("Nexus", signed(DOCUMENTED)).client.claims
     assert claims == UnverifiedClaims(
         integration_id="int_abc123",
         organization_id="org_xyz789",
@@ -48,10 +48,10 @@ def test_the_documented_claims_are_read(desk):
     assert claims.to_dict()["expires_at"] == "2025-01-01T00:00:00Z"
 
 
-def test_the_signature_is_not_looked_at(desk):
+def test_the_signature_is_not_looked_at(open_client):
     """Anybody can write such a key, which is why the type says so."""
     forged = signed(DOCUMENTED).rsplit(".", 1)[0] + ".AAAA"
-    assert desk("Nexus", forged).client.claims.agent_id == "agt_def456"
+    assert open_client("Nexus", forged).client.claims.agent_id == "agt_def456"
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_the_signature_is_not_looked_at(desk):
         {"exp": float("inf")},
     ],
 )
-def test_claims_of_the_wrong_type_are_as_good_as_none(desk, claims):
+def test_claims_of_the_wrong_type_are_as_good_as_none(open_client, claims):
     """The service decides about them; nothing breaks here."""
-    read = desk("Nexus", signed(claims)).client.claims
+    read = open_client("Nexus", signed(claims)).client.claims
     assert (read.integration_id, read.permissions, read.expires_at) == (None, frozenset(), None)
 
 
@@ -83,9 +83,9 @@ def test_what_has_not_the_form_of_a_token_is_refused_at_once(key):
 
 
 @pytest.mark.parametrize("key", ["aaaa.bbbb.cccc", signed([1]), signed("text"), f"{NEXUS_KEY[:60]}.c2ln"])
-def test_a_token_in_which_nothing_can_be_read_is_refused_before_any_call(desk, replies, key):
+def test_a_token_in_which_nothing_can_be_read_is_refused_before_any_call(open_client, replies, key):
     """A key that was cut in the middle looks like one, and is none."""
-    client = desk("Nexus", key, base_url=replies.url)
+    client = open_client("Nexus", key, base_url=replies.url)
     with pytest.raises(InvalidKeyFormatError, match="nothing can be read") as caught:
         client("create_thread", "Hello")
     assert key not in everything_in(caught.value)
@@ -93,9 +93,9 @@ def test_a_token_in_which_nothing_can_be_read_is_refused_before_any_call(desk, r
 
 
 @both_kinds
-def test_an_expired_key_is_refused_before_the_call(desk, replies):
+def test_an_expired_key_is_refused_before_the_call(open_client, replies):
     """The moment is named, and that the clocks were not compared yet; nothing is sent."""
-    client = desk("Nexus", signed(DOCUMENTED), base_url=replies.url)
+    client = open_client("Nexus", signed(DOCUMENTED), base_url=replies.url)
     with pytest.raises(KeyExpiredError, match="expired at 2025-01-01 00:00:00 UTC") as caught:
         client("create_thread", "Hello")
     assert "not been compared" in caught.value.message
@@ -107,9 +107,9 @@ def test_an_expired_key_is_refused_before_the_call(desk, replies):
 
 
 @both_kinds
-def test_a_permission_that_is_not_claimed_stops_early(desk, box):
+def test_a_permission_that_is_not_claimed_stops_early(open_client, box):
     """Locally, with what the key does claim; one that is claimed is still the service's to decide."""
-    reader = desk("Nexus", box.new_nexus_key(permissions=["read"]), base_url=box.nexus_url)
+    reader = open_client("Nexus", box.new_nexus_key(permissions=["read"]), base_url=box.nexus_url)
     reader.client.require_permission("read")
     with pytest.raises(PermissionDeniedError, match=r"'write'.*it claims: read") as caught:
         reader.client.require_permission("write")
@@ -119,10 +119,10 @@ def test_a_permission_that_is_not_claimed_stops_early(desk, box):
     assert refused.value.status == 403
 
 
-def test_the_documents_other_form_of_a_key_is_used_and_says_nothing(desk, replies):
-    """``nxs_…`` stands in the page's samples: calls go out, claims there are none."""
+def test_the_documents_other_form_of_a_key_is_used_and_has_no_claims(open_client, replies):
+    """``nxs_…`` is in the page's samples: calls are sent, and there are no claims."""
     replies.say("200 OK", {})
-    client = desk("Nexus", "nxs_abc123xyz789def456uvw", base_url=replies.url)
+    client = open_client("Nexus", "nxs_abc123xyz789def456uvw", base_url=replies.url)
     client("create_thread", "Hello")
     assert replies.server.requests[0].headers["api-key"] == "nxs_abc123xyz789def456uvw"
     for read in (lambda: client.client.claims, lambda: client.client.require_permission("write")):
@@ -131,17 +131,17 @@ def test_the_documents_other_form_of_a_key_is_used_and_says_nothing(desk, replie
 
 
 @both_kinds
-def test_the_claims_of_a_stored_key_can_be_read(desk, replies):
+def test_the_claims_of_a_stored_key_can_be_read(open_client, replies):
     """With no call made yet, the key is looked for where it is."""
     key = signed({**DOCUMENTED, "exp": int(time.time()) + 60})
-    desk("Nexus", key, base_url=replies.url)("save_key")
-    assert desk("Nexus", base_url=replies.url).client.claims.agent_id == "agt_def456"
+    open_client("Nexus", key, base_url=replies.url)("save_key")
+    assert open_client("Nexus", base_url=replies.url).client.claims.agent_id == "agt_def456"
 
 
-def test_a_revoked_integration_is_refused_by_the_service(desk, box):
+def test_a_revoked_integration_is_refused_by_the_service(open_client, box):
     """What the key says of itself does not matter then."""
     key = box.new_nexus_key()
-    client = desk("Nexus", key, base_url=box.nexus_url)
+    client = open_client("Nexus", key, base_url=box.nexus_url)
     client("create_thread", "Hello")
     box.revoke_nexus_key(key)
     with pytest.raises(Exception, match="401") as caught:
@@ -150,10 +150,10 @@ def test_a_revoked_integration_is_refused_by_the_service(desk, box):
 
 
 @pytest.mark.parametrize("body", [[], "text", 7])
-def test_an_answer_that_is_no_thread_is_told(desk, replies, body):
-    """An object is the least that an answer must be."""
+def test_a_response_that_is_no_thread_is_an_error(open_client, replies, body):
+    """A response must at least be an object."""
     replies.say("200 OK", body)
     with pytest.raises(Exception, match="no thread"):
-        desk("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", "Hello")
+        open_client("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", "Hello")
     with pytest.raises(Exception, match="message is empty"):
-        desk("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", " \n")
+        open_client("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", " \n")

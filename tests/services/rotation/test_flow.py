@@ -1,4 +1,4 @@
-"""Changing the key of Nimbus OS: there is a working key at every moment, and the story can be resumed."""
+"""Rotating the key of Nimbus OS: there is a working key at every moment, and it can be continued."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation import flow
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
-from tests.services.conftest import Desk, both_kinds
+from tests.services.conftest import AnyClient, both_kinds
 from tests.support.evidence import everything_in
 
 
@@ -39,10 +39,10 @@ def new(box) -> str:
 
 
 @pytest.fixture
-def client(desk, box, old) -> Desk:
+def client(open_client, box, old) -> AnyClient:
     """A client whose key is stored, and comes from the store."""
-    desk("NimbusOS", old, base_url=box.nimbus_os_url())("save_key")
-    return desk("NimbusOS", base_url=box.nimbus_os_url())
+    open_client("NimbusOS", old, base_url=box.nimbus_os_url())("save_key")
+    return open_client("NimbusOS", base_url=box.nimbus_os_url())
 
 
 @pytest.fixture
@@ -61,8 +61,8 @@ def stored(paths):
 
 
 @both_kinds
-def test_the_whole_story(client, box, old, new, stored):
-    """Kept, tried, switched, confirmed; the last line says that the old key must be revoked in the portal."""
+def test_a_rotation_from_start_to_end(client, box, old, new, stored):
+    """Stored, tried, switched, confirmed; the last line says to revoke the old key in the portal."""
     box.clear_journal()
     switched = client("rotate_key", new)
     assert switched.step == "switched"
@@ -93,7 +93,7 @@ def test_a_refused_key_changes_nothing(client, box, old, stored):
 
 
 def test_a_service_that_fails_does_not_cost_the_new_key(client, box, old, new, stored):
-    """The portal shows a key only once, so it is kept; the next attempt needs it no more."""
+    """The portal shows a key only once, so it is stored; the next attempt does not need it again."""
     box.fault("nimbus_os", status=503, times=4)
     with pytest.raises(ServerError, match="run the rotation again") as caught:
         client("rotate_key", new)
@@ -130,7 +130,7 @@ def test_undo_brings_the_old_key_back(client, old, new, stored):
 
 
 def test_a_rotation_that_has_not_switched_can_be_given_up(client, box, old, new, stored):
-    """The kept key goes; the one in use was never touched."""
+    """The new key is removed; the one in use was never touched."""
     box.fault("nimbus_os", status=503, times=4)
     with pytest.raises(ServerError):
         client("rotate_key", new)
@@ -155,40 +155,40 @@ def test_steps_that_do_not_fit_are_refused(client, box, new):
         client("rotate_key", new)
 
 
-def test_without_an_old_key_the_new_one_is_kept(desk, box, old, new, stored, monkeypatch):
+def test_without_an_old_key_the_new_one_stays_stored(open_client, box, old, new, stored, monkeypatch):
     """The portal shows it once: it waits until the old one is there, or until it is given up."""
-    client = desk("NimbusOS", base_url=box.nimbus_os_url())
+    client = open_client("NimbusOS", base_url=box.nimbus_os_url())
     with pytest.raises(MissingKeyError, match="The new key is stored"):
         client("rotate_key", new)
     assert stored() == {"next": new}
     assert "No old key was found yet" in str(client("rotation"))
     monkeypatch.setenv("NIMBUS_OS_API_KEY", old)
-    assert desk("NimbusOS", base_url=box.nimbus_os_url())("rotate_key").step == "switched"
+    assert open_client("NimbusOS", base_url=box.nimbus_os_url())("rotate_key").step == "switched"
     assert stored() == {"now": new, "previous": old}
 
 
-def test_a_key_for_which_there_is_no_old_one_can_be_given_up(desk, box, new, stored):
+def test_a_key_for_which_there_is_no_old_one_can_be_given_up(open_client, box, new, stored):
     """Undone, it can be stored as the first one."""
-    client = desk("NimbusOS", base_url=box.nimbus_os_url())
+    client = open_client("NimbusOS", base_url=box.nimbus_os_url())
     with pytest.raises(MissingKeyError):
         client("rotate_key", new)
     assert str(client("undo_rotation")).startswith("The rotation to the new key nos_")
     assert stored() == {}
-    desk("NimbusOS", new, base_url=box.nimbus_os_url())("save_key")
+    open_client("NimbusOS", new, base_url=box.nimbus_os_url())("save_key")
     assert stored() == {"now": new}
 
 
-def test_with_no_store_nothing_is_begun(desk, box, old, new, monkeypatch):
-    """What keeps no key cannot change it."""
+def test_with_no_store_nothing_is_begun(open_client, box, old, new, monkeypatch):
+    """What stores no key cannot rotate it."""
     monkeypatch.setenv("NIMBUS_SDK_CREDENTIAL_STORE", "none")
     with pytest.raises(CredentialStoreError, match="nothing to rotate"):
-        desk("NimbusOS", old, base_url=box.nimbus_os_url())("rotate_key", new)
+        open_client("NimbusOS", old, base_url=box.nimbus_os_url())("rotate_key", new)
 
 
-def test_a_source_that_shadows_the_store_is_named(desk, box, old, new, monkeypatch, stored):
-    """Where the environment still gives the old key, the story says so at every step."""
+def test_a_source_that_overrides_the_store_is_named(open_client, box, old, new, monkeypatch, stored):
+    """If the environment still has the old key, every step says so."""
     monkeypatch.setenv("NIMBUS_OS_API_KEY", old)
-    client = desk("NimbusOS", base_url=box.nimbus_os_url())
+    client = open_client("NimbusOS", base_url=box.nimbus_os_url())
     switched = client("rotate_key", new)
     warning = "NIMBUS_OS_API_KEY in the environment names another key, and comes before the store"
     assert warning in str(switched)
@@ -198,10 +198,10 @@ def test_a_source_that_shadows_the_store_is_named(desk, box, old, new, monkeypat
     assert stored() == {"now": new}
 
 
-def test_what_shadows_the_store_is_looked_at_anew_each_time(desk, box, old, new, monkeypatch):
-    """An argument hides no variable, and one that was unset by now is no longer told of."""
+def test_what_overrides_the_store_is_checked_anew_each_time(open_client, box, old, new, monkeypatch):
+    """An argument does not hide a variable, and one that is unset is no longer named."""
     monkeypatch.setenv("NIMBUS_OS_API_KEY", old)
-    client = desk("NimbusOS", old, base_url=box.nimbus_os_url())
+    client = open_client("NimbusOS", old, base_url=box.nimbus_os_url())
     assert client("rotate_key", new).shadowed_by == "NIMBUS_OS_API_KEY in the environment"
     monkeypatch.delenv("NIMBUS_OS_API_KEY")
     assert client("rotation").shadowed_by == ""
@@ -212,7 +212,7 @@ def test_what_shadows_the_store_is_looked_at_anew_each_time(desk, box, old, new,
     assert client("rotation").shadowed_by == ""
 
 
-def test_an_undone_rotation_tells_what_comes_before_the_old_key(client, old, new, monkeypatch):
+def test_an_undone_rotation_names_what_comes_before_the_old_key(client, old, new, monkeypatch):
     """The old key is in its place, and the variable names the new one already."""
     client("rotate_key", new)
     monkeypatch.setenv("NIMBUS_OS_API_KEY", new)
@@ -220,8 +220,8 @@ def test_an_undone_rotation_tells_what_comes_before_the_old_key(client, old, new
     assert (undone.step, undone.shadowed_by) == ("undone", "NIMBUS_OS_API_KEY in the environment")
 
 
-def test_a_stored_key_that_is_not_in_use_is_not_lost(desk, client, box, old, new, monkeypatch, stored):
-    """The variable names another key than the store has: refused, the new one kept until that is settled."""
+def test_a_stored_key_that_is_not_in_use_is_not_lost(open_client, client, box, old, new, monkeypatch, stored):
+    """The variable names another key than the store has: refused, and the new one stays stored."""
     named = box.new_nimbus_os_key()
     monkeypatch.setenv("NIMBUS_OS_API_KEY", named)
     with pytest.raises(ConfigurationError, match=r"is not the stored one.*The new key is stored"):
@@ -229,7 +229,7 @@ def test_a_stored_key_that_is_not_in_use_is_not_lost(desk, client, box, old, new
     assert stored() == {"now": old, "next": new}
     assert client("rotation").step == "received"
     monkeypatch.delenv("NIMBUS_OS_API_KEY")
-    switched = desk("NimbusOS", base_url=box.nimbus_os_url())("rotate_key")
+    switched = open_client("NimbusOS", base_url=box.nimbus_os_url())("rotate_key")
     assert (switched.step, switched.old_masked) == ("switched", ServiceKey(old).masked)
     assert stored() == {"now": new, "previous": old}
 
@@ -249,8 +249,10 @@ def test_a_new_key_that_waits_is_not_replaced_by_another(client, box, new, store
 
 @pytest.mark.parametrize("act", ["save_key", "restore_key", "forget_key"])
 @pytest.mark.parametrize("step", ["received", "switched"])
-def test_what_a_rotation_needs_is_not_changed_by_others(desk, client, box, old, new, stored, act, step):
-    """Saving, restoring and forgetting wait for the end of the rotation, and then tell the truth of it."""
+def test_keys_that_a_rotation_needs_are_not_changed_by_others(
+    open_client, client, box, old, new, stored, act, step
+):
+    """Saving, restoring and forgetting are refused until the rotation ends."""
     if step == "received":
         box.fault("nimbus_os", status=503, times=4)
         with pytest.raises(ServerError):
@@ -259,7 +261,7 @@ def test_what_a_rotation_needs_is_not_changed_by_others(desk, client, box, old, 
         client("rotate_key", new)
     before = stored()
     with pytest.raises(ConfigurationError, match="Confirm or undo it first"):
-        desk("NimbusOS", box.new_nimbus_os_key(), base_url=box.nimbus_os_url())(act)
+        open_client("NimbusOS", box.new_nimbus_os_key(), base_url=box.nimbus_os_url())(act)
     assert stored() == before
     client("undo_rotation")
     assert stored() == {"now": old}
@@ -267,14 +269,14 @@ def test_what_a_rotation_needs_is_not_changed_by_others(desk, client, box, old, 
 
 
 @pytest.mark.parametrize("code", [None, "proxy_authentication_required", {"error": "expired"}])
-def test_only_the_service_can_make_a_new_key_be_dropped(desk, replies, old, new, stored, code):
-    """Somebody in between says 401 too; the only copy of the key is kept until the service refuses it."""
+def test_only_the_service_can_make_a_new_key_be_dropped(open_client, replies, old, new, stored, code):
+    """Something in between says 401 too; the only copy of the key stays until the service refuses it."""
     replies.say("200 OK", {"data": []})
-    desk("NimbusOS", old, base_url=replies.url)("save_key")
+    open_client("NimbusOS", old, base_url=replies.url)("save_key")
     replies.plays.clear()
     body = code if isinstance(code, dict) else {"error": {"code": code, "message": "no"}}
     replies.say("401 Unauthorized", body)
-    client = desk("NimbusOS", base_url=replies.url)
+    client = open_client("NimbusOS", base_url=replies.url)
     with pytest.raises(InvalidKeyError, match="The new key is stored"):
         client("rotate_key", new)
     assert stored() == {"now": old, "next": new}
@@ -285,39 +287,39 @@ def test_only_the_service_can_make_a_new_key_be_dropped(desk, replies, old, new,
     assert stored() == {"now": old}
 
 
-def test_a_new_key_goes_only_where_it_was_given_for(desk, replies, old, new, stored):
+def test_a_new_key_is_sent_only_where_it_was_given_for(open_client, replies, old, new, stored):
     """Gone on with at another base URL it stays at home; given once more it may go there."""
     replies.say("200 OK", {"data": []})
-    desk("NimbusOS", old, base_url=replies.url)("save_key")
+    open_client("NimbusOS", old, base_url=replies.url)("save_key")
     replies.plays.clear()
     replies.say("501 Not Implemented")
     with pytest.raises(NimbusError, match="The new key is stored"):
-        desk("NimbusOS", base_url=replies.url)("rotate_key", new)
+        open_client("NimbusOS", base_url=replies.url)("rotate_key", new)
     replies.plays.clear()
     replies.say("200 OK", {"data": []})
     asked, elsewhere = len(replies.server.requests), replies.url.replace("127.0.0.1", "localhost")
     with pytest.raises(ConfigurationError, match=r"does not belong to this base URL: it is for http://127"):
-        desk("NimbusOS", base_url=elsewhere)("rotate_key")
+        open_client("NimbusOS", base_url=elsewhere)("rotate_key")
     assert len(replies.server.requests) == asked
-    assert desk("NimbusOS", base_url=replies.url)("rotate_key").step == "switched"
+    assert open_client("NimbusOS", base_url=replies.url)("rotate_key").step == "switched"
     with pytest.raises(ConfigurationError, match="does not belong to this base URL"):
-        desk("NimbusOS", base_url=elsewhere)("undo_rotation")
+        open_client("NimbusOS", base_url=elsewhere)("undo_rotation")
     assert stored() == {"now": new, "previous": old}
 
 
-def test_keys_keep_the_origin_they_were_found_valid_at(desk, replies, old, new, box):
+def test_keys_keep_the_origin_they_were_found_valid_at(open_client, replies, old, new, box):
     """Undone by another client of the same host, the old key may go where it could before."""
     replies.say("200 OK", {"data": []})
-    desk("NimbusOS", old, base_url=replies.url)("save_key")
-    desk("NimbusOS", base_url=replies.url)("rotate_key", new)
-    desk("NimbusOS", base_url=f"{replies.url}/v2")("undo_rotation")
-    desk("NimbusOS", base_url=replies.url)("request", "GET", "/orders")
+    open_client("NimbusOS", old, base_url=replies.url)("save_key")
+    open_client("NimbusOS", base_url=replies.url)("rotate_key", new)
+    open_client("NimbusOS", base_url=f"{replies.url}/v2")("undo_rotation")
+    open_client("NimbusOS", base_url=replies.url)("request", "GET", "/orders")
     with pytest.raises(MissingKeyError, match="it is for http://127"):
-        desk("NimbusOS", base_url=box.nimbus_os_url())("request", "GET", "/orders")
+        open_client("NimbusOS", base_url=box.nimbus_os_url())("request", "GET", "/orders")
 
 
-def test_a_note_that_was_removed_costs_no_key(client, box, old, new, paths, stored):
-    """A new key that was kept is found without it, and so is an old one."""
+def test_a_removed_record_costs_no_key(client, box, old, new, paths, stored):
+    """A stored new key is found without it, and so is an old one."""
     path = Path(Settings.load().for_service("nimbus-os.sandbox").paths.rotation)
     box.fault("nimbus_os", status=503, times=4)
     with pytest.raises(ServerError):
@@ -333,28 +335,28 @@ def test_a_note_that_was_removed_costs_no_key(client, box, old, new, paths, stor
     assert stored() == {"now": old, "previous": new}
 
 
-def test_the_history_of_a_rotation_stays_true(desk, client, box, old, new):
-    """Once another key was stored, what is told of the rotation that is over is as true as before."""
+def test_the_report_of_a_finished_rotation_stays_true(open_client, client, box, old, new):
+    """Once another key was stored, the report of the finished rotation is as true as before."""
     client("rotate_key", new)
     confirmed = client("confirm_rotation")
-    desk("NimbusOS", box.new_nimbus_os_key(), base_url=box.nimbus_os_url())("save_key")
+    open_client("NimbusOS", box.new_nimbus_os_key(), base_url=box.nimbus_os_url())("save_key")
     assert client("rotation") == confirmed
     assert "is in use" not in str(confirmed)
 
 
-def test_environments_rotate_apart(desk, box, stored, paths):
+def test_environments_rotate_separately(open_client, box, stored, paths):
     """A rotation in production is none in the sandbox."""
     given = {"base_url": box.nimbus_os_url("production"), "environment": "production"}
-    production = desk("NimbusOS", box.new_nimbus_os_key(environment="production"), **given)
+    production = open_client("NimbusOS", box.new_nimbus_os_key(environment="production"), **given)
     production("rotate_key", box.new_nimbus_os_key(environment="production"))
-    assert desk("NimbusOS", base_url=box.nimbus_os_url())("rotation") is None
+    assert open_client("NimbusOS", base_url=box.nimbus_os_url())("rotation") is None
     assert {name.split(".")[-1] for name in json.loads(Path(paths.credentials).read_text())} == {
         "production",
         "previous",
     }
 
 
-def test_the_note_of_a_rotation_holds_no_key(client, old, new, paths):
+def test_the_record_of_a_rotation_contains_no_key(client, old, new, paths):
     """Private, and masked keys in it alone."""
     client("rotate_key", new)
     path = Path(Settings.load().for_service("nimbus-os.sandbox").paths.rotation)
@@ -363,7 +365,7 @@ def test_the_note_of_a_rotation_holds_no_key(client, old, new, paths):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"step": "flying"}', "null"])
-def test_a_damaged_note_is_told_and_costs_no_key(client, new, paths, stored, content):
+def test_a_damaged_record_is_reported_and_costs_no_key(client, new, paths, stored, content):
     """The message says which file; removing it is safe."""
     path = Path(Settings.load().for_service("nimbus-os.sandbox").paths.rotation)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -376,7 +378,7 @@ def test_a_damaged_note_is_told_and_costs_no_key(client, new, paths, stored, con
 
 @both_kinds
 def test_only_one_process_changes_keys(client, new, paths, monkeypatch):
-    """The second waits for a moment, is told, and does nothing; storing and forgetting wait likewise."""
+    """The second waits for a moment, raises, and does nothing; storing and forgetting wait likewise."""
     monkeypatch.setattr(flow, "_LOCK_SECONDS", 0.003)
     with Lock(f"{Settings.load().for_service('nimbus-os.sandbox').paths.rotation}.lock") as lock:
         assert lock.try_acquire()
@@ -385,8 +387,8 @@ def test_only_one_process_changes_keys(client, new, paths, monkeypatch):
                 client(act, *given)
 
 
-def test_a_folder_that_cannot_be_written_stops_the_story_before_anything(client, old, new, stored, paths):
-    """The note of it cannot be made: told, and the old key stays."""
+def test_a_folder_that_cannot_be_written_stops_the_rotation_at_the_start(client, old, new, stored, paths):
+    """The record cannot be written: an error, and the old key stays."""
     path = Path(Settings.load().for_service("nimbus-os.sandbox").paths.rotation)
     path.mkdir(parents=True)
     with pytest.raises(ConfigurationError):
@@ -395,12 +397,12 @@ def test_a_folder_that_cannot_be_written_stops_the_story_before_anything(client,
     os.rmdir(path)
 
 
-def test_a_key_that_vanished_is_told(client, box, old, new, paths, stored):
+def test_a_missing_key_is_reported(client, box, old, new, paths, stored):
     """Undo without the old key, and going on without the new one, say what is missing."""
     client("rotate_key", new)
     path = Path(paths.credentials)
-    kept = json.loads(path.read_text())
-    path.write_text(json.dumps({name: key for name, key in kept.items() if "previous" not in name}))
+    keys = json.loads(path.read_text())
+    path.write_text(json.dumps({name: key for name, key in keys.items() if "previous" not in name}))
     with pytest.raises(ConfigurationError, match="not stored any more"):
         client("undo_rotation")
     client("confirm_rotation")
@@ -409,8 +411,8 @@ def test_a_key_that_vanished_is_told(client, box, old, new, paths, stored):
     with pytest.raises(ServerError):
         client("rotate_key", third)
     assert "is stored, and not in use yet" in str(client("rotation"))
-    kept = json.loads(path.read_text())
-    path.write_text(json.dumps({name: key for name, key in kept.items() if "next" not in name}))
+    keys = json.loads(path.read_text())
+    path.write_text(json.dumps({name: key for name, key in keys.items() if "next" not in name}))
     assert client("rotation").step == "undone"
     with pytest.raises(ConfigurationError, match="no new Nimbus OS key"):
         client("rotate_key")
@@ -420,8 +422,8 @@ def test_a_key_that_vanished_is_told(client, box, old, new, paths, stored):
 
 
 @pytest.mark.parametrize("obstacle", ["note", "lock"])
-def test_a_disk_that_refuses_is_told(client, new, old, paths, stored, monkeypatch, obstacle):
-    """The note or its lock cannot be made: the story says where, and the old key is in use."""
+def test_a_disk_that_refuses_is_reported(client, new, old, paths, stored, monkeypatch, obstacle):
+    """The record or its lock cannot be written: the error says where, and the old key is in use."""
     path = Settings.load().for_service("nimbus-os.sandbox").paths.rotation
     if obstacle == "lock":
         Path(f"{path}.lock").unlink(missing_ok=True)
