@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from nimbus_sdk import AuthSession
@@ -39,14 +40,7 @@ def in_a_cluster(fresh: Fresh, folder: Path, body: str, **environ: str) -> str:
     return fresh(start, timeout=110, **environ).stdout
 
 
-def test_a_batch_is_decoded_on_workers_that_were_told_nothing(
-    installed_free: AuthSession, fresh: Fresh, own_world: Path
-) -> None:
-    """Offline and with a free license: model and plan bring the core along, and all agrees to 1e-12."""
-    said = in_a_cluster(
-        fresh,
-        own_world / "work",
-        """
+DECODE = """
 data = core.simulate("motor_imagery", n_trials=400, seed=5)
 model = nimbus_sdk.load_model("NimbusLDA", "motor_imagery_4class_v1")
 lazy = nimbus_sdk.BCIData(da.from_array(data.features, chunks=(-1, -1, 60)), data.metadata, data.labels)
@@ -64,23 +58,12 @@ try:
         da.from_array(spoiled, chunks=(-1, -1, 60)), data.metadata)).compute()
 except core.CoreDataError as error:
     print(error.message[:24])
-""",
-        NIMBUS_SDK_OFFLINE="1",
-    )
-    assert said == "In trials 120 to 179: fe\n"
+"""
 
-
-def test_workers_elsewhere_train_under_the_session_that_was_lent(
-    installed: AuthSession, fresh: Fresh, own_world: Path
-) -> None:
-    """On machines with the core and no session; neither key nor person is there, and a gate stays a gate."""
-    said = in_a_cluster(
-        fresh,
-        own_world / "work",
-        """
+TRAIN = """
 import shutil
-home = os.environ["NIMBUS_SDK_HOME"]
-elsewhere = os.path.join(os.path.dirname(home), "elsewhere")
+os.environ["NIMBUS_SDK_HOME"] = home = os.environ["RESEARCH_HOME"]
+elsewhere = os.path.join(os.getcwd(), "elsewhere")
 shutil.copytree(home, elsewhere, ignore=lambda folder, names: [
     name for name in names if folder == home and name != "data"])
 for folder, _, files in os.walk(elsewhere):
@@ -113,11 +96,31 @@ def lent():
 
 for found in client.run(lent).values():
     print(*found)
-""",
+"""
+
+
+def test_workers_decode_and_train_without_the_key(
+    installed_free: AuthSession,
+    installed_homes: Callable[[str], Path],
+    fresh: Fresh,
+    own_world: Path,
+) -> None:
+    """A batch is decoded by workers that were prepared by nothing, and training needs the plugin's session.
+
+    Decoding is offline and with a free license: model and plan bring the core along, and all agrees to 1e-12.
+    Training is on machines with the core and no session: neither key nor person is there, and what the
+    license does not include stays refused.
+    """
+    output = in_a_cluster(
+        fresh,
+        own_world / "work",
+        DECODE + TRAIN,
         NIMBUS_SDK_OFFLINE="1",
         NIMBUS_SDK_CREDENTIAL_STORE="file",
+        RESEARCH_HOME=str(installed_homes("research")),
     )
-    assert said.splitlines() == [
+    assert output.splitlines() == [
+        "In trials 120 to 179: fe",
         "SessionNotFoundError",
         "<NimbusQDA 'NimbusQDA_p300', 8 features, 2 classes>",
         *["True [None, None, None, None] MissingKeyError"] * 2,
