@@ -45,7 +45,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        output.say(f"nimbus-sdk {__version__}")
+        output.print_lines(f"nimbus-sdk {__version__}")
         raise typer.Exit
 
 

@@ -1,22 +1,30 @@
 """Results as aligned text for a terminal or a log, and as HTML for a notebook.
 
-The command line prints with rich, for colours and widths, and takes the text of each value from
-:func:`format_value`. Imported when a result is printed, so that it does not slow down a start.
+Imported when a result is printed, so that it does not slow down a start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
+from itertools import zip_longest
+from textwrap import wrap
+from typing import TypeAlias
 
 from nimbus_sdk.display.terminal import escape_controls
 
+Style: TypeAlias = Callable[[str], str]
+"""Adds the escape codes of a terminal to a text that is already aligned."""
+
 _GAP = "  "
+_MIN_WIDTH = 8
 
 
-def format_fields(title: str, rows: Iterable[tuple[str, object]]) -> str:
-    """Return a title, and names with their values below it.
+def format_fields(
+    title: str, rows: Iterable[tuple[str, object]], *, name_style: Style = str, value_style: Style = str
+) -> str:
+    """Return a title, and names with their values indented below it; an empty title is omitted.
 
     Example:
         >>> print(format_fields("Nimbus core: usable", [("version", "0.1.0"), ("path", None)]))
@@ -24,19 +32,51 @@ def format_fields(title: str, rows: Iterable[tuple[str, object]]) -> str:
           version  0.1.0
           path     -
     """
-    return f"{title}\n{_align([(f'{_GAP}{name}', value) for name, value in rows])}"
+    indent = _GAP if title else ""
+    cells = [(f"{indent}{name}", format_value(value)) for name, value in rows]
+    width = max((len(name) for name, _ in cells), default=0)
+    lines = [f"{name_style(f'{name:<{width}}{_GAP}')}{value_style(value)}" for name, value in cells]
+    return "\n".join([title, *lines] if title else lines)
 
 
-def format_table(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return rows below their headers.
+def format_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    width: int | None = None,
+    name_style: Style = str,
+    value_style: Style = str,
+) -> str:
+    """Return rows below their headers; numbers are aligned to the right.
+
+    Args:
+        headers: The headers.
+        rows: The rows, each with a value for every header.
+        width: Number of characters in a line; long texts are wrapped to fit, and names stay whole.
+        name_style: Style of the headers.
+        value_style: Style of the values.
 
     Example:
         >>> print(format_table(("name", "classes"), [("motor_imagery_4class_v1", 4), ("p300_binary_v1", 2)]))
         name                     classes
-        motor_imagery_4class_v1  4
-        p300_binary_v1           2
+        motor_imagery_4class_v1        4
+        p300_binary_v1                 2
     """
-    return _align([headers, *rows])
+    values = list(rows)
+    cells = [[format_value(value) for value in row] for row in values]
+    columns = list(zip(headers, *cells, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    if width is not None:
+        # A name, to be copied, has no space. The last column may be long in any case.
+        texts = [at for at, column in enumerate(columns) if any(" " in cell for cell in column)]
+        _shrink(widths, {*texts, len(widths) - 1}, width)
+    numbers = [
+        bool(values) and all(type(row[at]) in (int, float) for row in values) for at in range(len(widths))
+    ]
+    lines = list(_lines(headers, widths, numbers, name_style))
+    for row in cells:
+        lines += _lines(row, widths, numbers, value_style)
+    return "\n".join(lines)
 
 
 def fields_html(title: str, rows: Iterable[tuple[str, object]]) -> str:
@@ -77,14 +117,30 @@ def format_value(value: object) -> str:
     return escape_controls(str(value))
 
 
-def _align(rows: Iterable[Sequence[object]]) -> str:
-    cells = [[format_value(value) for value in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = (
-        _GAP.join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
-    return "\n".join(lines)
+def _shrink(widths: list[int], shrinkable: Iterable[int], width: int) -> None:
+    """Narrow the widest columns until a line fits, if that is possible."""
+    columns = list(shrinkable)
+    while sum(widths) + len(_GAP) * (len(widths) - 1) > width:
+        widest = max(columns, key=widths.__getitem__)
+        if widths[widest] <= _MIN_WIDTH:
+            return
+        widths[widest] -= 1
+
+
+def _lines(
+    cells: Sequence[str], widths: Sequence[int], numbers: Sequence[bool], style: Style
+) -> Iterator[str]:
+    """Yield the lines of a row: more than one if a text is wrapped."""
+    wrapped = [
+        [cell] if len(cell) <= width else wrap(cell, width, break_on_hyphens=False)
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    for parts in zip_longest(*wrapped, fillvalue=""):
+        *aligned, last = (
+            f"{part:>{width}}" if number else f"{part:<{width}}"
+            for part, width, number in zip(parts, widths, numbers, strict=True)
+        )
+        yield _GAP.join(map(style, (*aligned, last.rstrip()))).rstrip()
 
 
 def _heading(name: str) -> str:

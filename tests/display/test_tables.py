@@ -10,6 +10,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk.api.schemas import ModelInfo, Models
 from nimbus_sdk.core.status import InstallationStatus
+from nimbus_sdk.display.tables import format_fields, format_table
 from nimbus_sdk.doctor import Diagnosis, Finding
 from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
 
@@ -92,3 +93,37 @@ def test_the_list_of_models_is_a_tuple_that_prints_as_a_table(sandbox, key, monk
     assert [line.split()[0] for line in lines[1:]] == [model.name for model in found]
     assert max(map(len, lines)) <= 80
     assert str(nimbus_sdk.list_available_models("no_such_paradigm")) == "No model."
+
+
+def test_a_table_fits_a_narrow_terminal():
+    """Long texts are wrapped, names stay whole, and numbers are aligned to the right."""
+    rows = [("motor_imagery_4class_v1", 12, "the core is not installed"), ("p300_binary_v1", 1234, "ready")]
+    assert format_table(("name", "used", "state of it"), rows, width=44).splitlines() == [
+        "name                      used  state of it",
+        "motor_imagery_4class_v1     12  the core is",
+        "                                not",
+        "                                installed",
+        "p300_binary_v1           1,234  ready",
+    ]
+
+
+def test_a_terminal_that_is_too_narrow_gets_longer_lines():
+    """No column is narrower than eight characters, and no name is cut."""
+    lines = format_table(
+        ("name", "why"), [("motor_imagery_4class_v1", "nobody knows")], width=10
+    ).splitlines()
+    assert lines == [
+        "name                     why",
+        "motor_imagery_4class_v1  nobody",
+        "                         knows",
+    ]
+
+
+def test_styles_are_added_to_aligned_text():
+    """Escape codes take no room."""
+    shout = format_table(("a", "b"), [("yes", "no")], name_style=str.upper, value_style=str.upper)
+    assert shout.splitlines() == ["A    B", "YES  NO"]
+    fields = format_fields(
+        "", [("key", "found"), ("note", None)], name_style=str.upper, value_style=str.title
+    )
+    assert fields.splitlines() == ["KEY   Found", "NOTE  -"]

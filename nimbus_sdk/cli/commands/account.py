@@ -23,9 +23,9 @@ def refresh(profile: Profile = None, timeout: Timeout = None, as_json: Json = Fa
 
     session = refresh_quota(profile=profile, timeout=timeout)
     if as_json:
-        output.document(session.to_dict())
+        output.print_json(session.to_dict())
     else:
-        output.facts(session_rows(session))
+        output.print_fields(session_rows(session))
 
 
 def quota(profile: Profile = None, as_json: Json = False) -> None:
@@ -47,7 +47,7 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
     session, status = current_session(profile=profile), get_quota_status(profile=profile)
     if as_json:
         fields = session.to_dict()
-        output.document(
+        output.print_json(
             {
                 "remaining": status.remaining,
                 "monthly_limit": status.monthly_limit,
@@ -57,7 +57,7 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
             }
         )
         return
-    output.facts(
+    output.print_fields(
         [
             ("left", format_quota(status.remaining)),
             ("monthly", format_quota(status.monthly_limit)),
@@ -85,9 +85,9 @@ def explain(profile: Profile = None, as_json: Json = False) -> None:
 
     resolution = explain_key(Settings.load(profile=profile))
     if as_json:
-        output.document(resolution.to_dict())
+        output.print_json(resolution.to_dict())
         return
-    output.table(
+    output.print_table(
         ("state", "key", "place", "why"),
         [(one.state, one.key_masked, one.location, one.detail) for one in resolution.sources],
     )

@@ -39,13 +39,13 @@ def show(
 
     records = latest(_paths(), TRAIL, last)
     if as_json:
-        output.document(
+        output.print_json(
             {"entries": [{"number": record.number, **asdict(record.entry)} for record in records]}
         )
     else:
         headers = [name.replace("_", " ") for name in _COLUMNS]
         rows = [[getattr(record.entry, name) for name in _COLUMNS] for record in records]
-        output.table(headers, rows, nothing="No call to Nimbus OS was recorded on this machine yet.")
+        output.print_table(headers, rows, nothing="No call to Nimbus OS was recorded on this machine yet.")
 
 
 @commands.command()
@@ -67,11 +67,11 @@ def verify(as_json: Json = False) -> None:
 
     report = verify.verify(_paths(), TRAIL)
     if as_json:
-        output.document({"whole": bool(report), **asdict(report)})
+        output.print_json({"whole": bool(report), **asdict(report)})
     else:
         facts = ("entries", "files", "first", "last", "digest")
-        output.facts([("whole", bool(report)), *((name, getattr(report, name)) for name in facts)])
-        output.say(*(f"{issue.file}:{issue.line}: {issue.what}" for issue in report.issues))
+        output.print_fields([("whole", bool(report)), *((name, getattr(report, name)) for name in facts)])
+        output.print_lines(*(f"{issue.file}:{issue.line}: {issue.what}" for issue in report.issues))
     if not report:
         raise typer.Exit(_NOT_WHOLE)
 

@@ -53,9 +53,9 @@ def create(
         "expires_at": facts.expires_at,
     }
     if as_json:
-        output.document(values)
+        output.print_json(values)
     else:
-        output.facts((name.replace("_", " "), value) for name, value in values.items())
+        output.print_fields((name.replace("_", " "), value) for name, value in values.items())
 
 
 @commands.command()
@@ -79,9 +79,9 @@ def install(
 
     session = install_bundle(file, _passphrase(passphrase_file, twice=False), profile=profile)
     if as_json:
-        output.document(session.to_dict())
+        output.print_json(session.to_dict())
     else:
-        output.facts(session_rows(session))
+        output.print_fields(session_rows(session))
 
 
 def _passphrase(file: Path | None, *, twice: bool) -> str:

@@ -57,12 +57,12 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
         for core in switching.installed_versions(folder)
     ]
     if as_json:
-        output.document({"current": None if pointer is None else pointer.version, "versions": listed})
+        output.print_json({"current": None if pointer is None else pointer.version, "versions": listed})
     elif listed:
-        output.table(("version", "state", "installed", "install", "tag"), map(_row, listed))
-        output.say(f"Each is in {os.path.join(folder, 'VERSION', 'INSTALL')}.")
+        output.print_table(("version", "state", "installed", "install", "tag"), map(_row, listed))
+        output.print_lines(f"Each is in {os.path.join(folder, 'VERSION', 'INSTALL')}.")
     else:
-        output.say("No core is installed. Run `nimbus-sdk install`.")
+        output.print_lines("No core is installed. Run `nimbus-sdk install`.")
 
 
 @commands.command()
@@ -122,9 +122,9 @@ def verify(profile: Profile = None, as_json: Json = False) -> None:
         raise CoreIntegrityError(f"Core {core.version} in {core.folder} was changed.", issues=issues)
     facts = {"version": core.version, "path": core.folder, "files": len(core.files)}
     if as_json:
-        output.document(facts)
+        output.print_json(facts)
     else:
-        output.facts([*facts.items(), ("undamaged", True)])
+        output.print_fields([*facts.items(), ("undamaged", True)])
 
 
 @commands.command()
@@ -148,11 +148,11 @@ def uninstall(
 
     removed = _run_locked(profile, lambda paths: switching.uninstall(paths.core, version))
     if as_json:
-        output.document({"removed": list(removed)})
+        output.print_json({"removed": list(removed)})
     elif removed:
-        output.facts([("removed", removed)])
+        output.print_fields([("removed", removed)])
     else:
-        output.say("No core is installed.")
+        output.print_lines("No core is installed.")
 
 
 def _is(pointer: Pointer | None, core: InstalledCore) -> bool:
@@ -182,7 +182,7 @@ def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_j
 
     core, previous = _run_locked(profile, change_pointer)
     if as_json:
-        output.document(
+        output.print_json(
             {
                 "version": core.version,
                 "install_id": core.install_id,
@@ -196,7 +196,7 @@ def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_j
         ("previous", previous and f"{previous.version}, install {previous.install_id}"),
         ("path", core.folder),
     ]
-    output.facts(rows)
+    output.print_fields(rows)
 
 
 def _run_locked(profile: str | None, change: Callable[[Paths], T]) -> T:

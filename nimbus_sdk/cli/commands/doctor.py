@@ -59,14 +59,14 @@ def doctor(
 
     diagnosis = diagnose(profile=profile, offline_for=offline_for)
     if as_json:
-        output.document(diagnosis.to_dict())
+        output.print_json(diagnosis.to_dict())
     else:
-        output.table(
+        output.print_table(
             ("check", "verdict", "result"),
             [(finding.check, finding.verdict, finding.cause) for finding in diagnosis.findings],
         )
         for finding in diagnosis.findings:
             if finding.fix and finding.verdict != "ok":
-                output.say(f"{finding.check}: {finding.fix}")
+                output.print_lines(f"{finding.check}: {finding.fix}")
     if not diagnosis:
         raise typer.Exit(1)

@@ -55,11 +55,11 @@ def install(
       pass show nimbus | nimbus-sdk install --key-stdin
       NIMBUS_SDK_API_KEY_FILE=/run/secrets/nimbus nimbus-sdk install --json
     """
-    from nimbus_sdk.cli.ui.options import key_from_stdin
+    from nimbus_sdk.cli.ui.options import read_key_from_stdin
     from nimbus_sdk.core.install import install_core
 
     session = install_core(
-        key_from_stdin() if key_stdin else None,
+        read_key_from_stdin() if key_stdin else None,
         force=force,
         version=version,
         profile=profile,
@@ -76,7 +76,7 @@ def _show(session: AuthSession, *, as_json: bool) -> None:
     core = find_core()
     version, path = (None, None) if core is None else (core.version, core.folder)
     if as_json:
-        output.document({"session": session.to_dict(), "core": {"version": version, "path": path}})
+        output.print_json({"session": session.to_dict(), "core": {"version": version, "path": path}})
         return
     rows = [("key from", session.key_source), ("core", version), ("core path", path)]
-    output.facts([*session_rows(session), *rows])
+    output.print_fields([*session_rows(session), *rows])

@@ -42,10 +42,10 @@ def logout(profile: Profile = None, everything: Everything = False, as_json: Jso
     """
     removed = _remove(profile, everything=everything)
     if as_json:
-        output.document(removed)
+        output.print_json(removed)
         return
     words = {True: "removed", False: "there was none"}
-    output.facts(
+    output.print_fields(
         [
             ("stored key", words[bool(removed["key_removed"])]),
             ("session", words[bool(removed["session_removed"])]),
@@ -55,7 +55,7 @@ def logout(profile: Profile = None, everything: Everything = False, as_json: Jso
     )
     left = removed["key_left"]
     if isinstance(left, dict):
-        output.say(f"{left['location']} still has the key {left['key_masked']}.")
+        output.print_lines(f"{left['location']} still has the key {left['key_masked']}.")
 
 
 def _remove(profile: str | None, *, everything: bool) -> dict[str, object]:
@@ -109,16 +109,18 @@ def revoke(
     settings = Settings.load(profile=profile)
     found = find_key(settings)
     if not yes and not _is_confirmed(found):
-        output.say("No key was revoked.")
+        output.print_lines("No key was revoked.")
         raise typer.Exit(1)
     # The key that was displayed: a source may have another one by now.
     result = revoke_api_key(found.key.reveal(), reason=reason, profile=profile, timeout=timeout)
     if as_json:
-        output.document(
+        output.print_json(
             {"revoked": result.revoked, "message": result.message, "key_masked": result.key_masked}
         )
     else:
-        output.facts([("key", result.key_masked), ("revoked", result.revoked), ("service", result.message)])
+        output.print_fields(
+            [("key", result.key_masked), ("revoked", result.revoked), ("service", result.message)]
+        )
     if not result.revoked:
         raise typer.Exit(1)
 

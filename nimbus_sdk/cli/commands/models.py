@@ -70,11 +70,13 @@ def models(
         _facts(model, license_type) for model in list_available_models(paradigm, model_type, profile=profile)
     ]
     if as_json:
-        output.document({"models": listed, "total": len(listed)})
+        output.print_json({"models": listed, "total": len(listed)})
     elif listed:
-        output.table(list(_COLUMNS), [[model[field] for field in _COLUMNS.values()] for model in listed])
+        output.print_table(
+            list(_COLUMNS), [[model[field] for field in _COLUMNS.values()] for model in listed]
+        )
     else:
-        output.say(*_explain_no_match(paradigm, model_type, list_available_models(profile=profile)))
+        output.print_lines(*_explain_no_match(paradigm, model_type, list_available_models(profile=profile)))
 
 
 def _explain_no_match(
@@ -94,10 +96,10 @@ def _explain_no_match(
 
 def _show_one(model: dict[str, object], *, as_json: bool) -> None:
     if as_json:
-        output.document(model)
+        output.print_json(model)
         return
     metadata = model.pop("metadata")
-    output.facts([*model.items(), *(metadata.items() if isinstance(metadata, dict) else ())])
+    output.print_fields([*model.items(), *(metadata.items() if isinstance(metadata, dict) else ())])
 
 
 def _facts(model: ModelInfo, license_type: str | None) -> dict[str, object]:

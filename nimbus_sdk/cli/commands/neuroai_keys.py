@@ -63,11 +63,13 @@ def list_keys(
     with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
         keys = list(client.list_keys())
     if as_json:
-        output.document({"keys": [to_values(key) for key in keys]})
+        output.print_json({"keys": [to_values(key) for key in keys]})
     else:
         headers = [name.replace("_", " ") for name in COLUMNS]
         rows = [[getattr(key, name) for name in COLUMNS] for key in keys]
-        output.table(headers, rows, nothing="There is no key; `nimbus-sdk neuroai keys create` makes one.")
+        output.print_table(
+            headers, rows, nothing="There is no key; `nimbus-sdk neuroai keys create` makes one."
+        )
 
 
 @commands.command()
@@ -225,9 +227,9 @@ def rotate(
     if issued is not None:
         show_issued(issued, as_json=as_json, rotated=True)
     elif as_json:
-        output.document({"rotated": False})
+        output.print_json({"rotated": False})
     else:
-        output.say("The secret is new enough; nothing was rotated.")
+        output.print_lines("The secret is new enough; nothing was rotated.")
 
 
 @commands.command()
@@ -255,14 +257,14 @@ def delete(
     if not yes and not is_interactive():
         raise ConfigurationError(f"{identifier} is not deleted without confirmation.", hint="Give --yes.")
     if not yes and not typer.confirm(f"Delete {mask_keys(identifier)} for good?", err=True):
-        output.say("Nothing was deleted.")
+        output.print_lines("Nothing was deleted.")
         raise typer.Exit(1)
     with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
         client.delete_key(identifier)
     if as_json:
-        output.document({"deleted": True})
+        output.print_json({"deleted": True})
     else:
-        output.say(f"Deleted {identifier}.")
+        output.print_lines(f"Deleted {identifier}.")
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -305,10 +307,10 @@ def show_issued(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> N
     if as_json:
         marks = {"rotated": True} if rotated else {}
         issue = {"secret": secret, "saved_in": issued.saved_in, "notice": issued.notice}
-        output.document({**marks, "key": to_values(issued.info), **issue})
+        output.print_json({**marks, "key": to_values(issued.info), **issue})
     else:
-        output.facts([(name.replace("_", " "), getattr(issued.info, name)) for name in COLUMNS])
-        output.say(issued.notice, *([] if secret is None else [secret]))
+        output.print_fields([(name.replace("_", " "), getattr(issued.info, name)) for name in COLUMNS])
+        output.print_lines(issued.notice, *([] if secret is None else [secret]))
     if issued.not_saved:
         raise CredentialStoreError(
             f"The secret was printed, and not stored: {issued.not_saved}",

@@ -62,9 +62,9 @@ def ask(
     with Nexus(base_url=base_url, profile=profile, timeout=timeout) as client:
         thread = client.create_thread(text, request_id=request_id)
     if as_json:
-        output.document({"id": thread.id, "reply": thread.reply, "answer": dict(thread.fields)})
+        output.print_json({"id": thread.id, "reply": thread.reply, "answer": dict(thread.fields)})
     else:
-        output.say(*(thread.reply or "(no reply)").splitlines())
+        output.print_lines(*(thread.reply or "(no reply)").splitlines())
 
 
 KEYS.add_to(commands)

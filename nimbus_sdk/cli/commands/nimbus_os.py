@@ -185,7 +185,7 @@ def _new_key(*, from_stdin: bool) -> str:
 def _show(rotation: Rotation | None, *, as_json: bool) -> None:
     lines = ("No key was rotated yet.",) if rotation is None else rotation.lines
     if not as_json:
-        output.say(*lines)
+        output.print_lines(*lines)
         return
     names = ("step", "old_masked", "new_masked", "shadowed_by")
-    output.document({**{name: getattr(rotation, name, None) for name in names}, "lines": list(lines)})
+    output.print_json({**{name: getattr(rotation, name, None) for name in names}, "lines": list(lines)})

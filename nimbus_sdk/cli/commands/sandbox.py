@@ -57,9 +57,9 @@ def serve(
         def on_ready(sandbox: Sandbox, key: str) -> None:
             facts = _facts(sandbox, key, home, tier)
             if as_json:
-                output.line(facts)
+                output.print_json_line(facts)
             else:
-                output.say(*_lines(sandbox, key, home))
+                output.print_lines(*_lines(sandbox, key, home))
 
         serve_until_interrupted(port, db, tier, on_ready)
 
@@ -81,7 +81,7 @@ def _lines(sandbox: Sandbox, key: str, home: str) -> list[str]:
     return [
         f"# A Nimbus sandbox serves on {sandbox.api_url} until Ctrl-C; its data and models are simulated.",
         "# Paste these lines into the shell that is to use it:",
-        *output.assignments(_environment(sandbox, key, home)),
+        *output.format_assignments(_environment(sandbox, key, home)),
     ]
 
 

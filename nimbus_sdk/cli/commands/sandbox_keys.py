@@ -52,9 +52,9 @@ def create(
     """
     key = _find_registry(db, url).create(tier, kind, _parse_time(expires_at), used)
     if as_json:
-        output.document({"key": key})
+        output.print_json({"key": key})
     else:
-        output.say(key)
+        output.print_lines(key)
 
 
 @commands.command("list")
@@ -71,12 +71,12 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
     """
     keys = _find_registry(db, url).list()
     if as_json:
-        output.document({"keys": keys})
+        output.print_json({"keys": keys})
         return
     names = ("fingerprint", "key", "license_type", "used", "monthly_limit", "expires_at", "revoked_at")
     headers = [name.replace("_", " ") for name in names]
     rows = [[key.get(name) for name in names] for key in keys]
-    output.table(headers, rows, nothing="There are no keys. Run `nimbus-sdk sandbox keys create`.")
+    output.print_table(headers, rows, nothing="There are no keys. Run `nimbus-sdk sandbox keys create`.")
 
 
 @commands.command()
@@ -102,9 +102,9 @@ def revoke(
         raise typer.BadParameter("this is a key; use its fingerprint")
     _find_registry(db, url).revoke(fingerprint, reason)
     if as_json:
-        output.document({"revoked": True})
+        output.print_json({"revoked": True})
     else:
-        output.say(f"Revoked {fingerprint}.")
+        output.print_lines(f"Revoked {fingerprint}.")
 
 
 class _Registry(Protocol):

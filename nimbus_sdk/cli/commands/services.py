@@ -88,9 +88,9 @@ class KeyCommands:
         ) as client:
             store = client.save_key(**arguments)
         if as_json:
-            output.document({"saved_in": store})
+            output.print_json({"saved_in": store})
         else:
-            output.say(f"The {self.name} key is stored ({store}).")
+            output.print_lines(f"The {self.name} key is stored ({store}).")
 
     def _restore(
         self, base_url: BaseUrl = None, profile: Profile = None, as_json: Json = False, **given: Any
@@ -98,9 +98,9 @@ class KeyCommands:
         with self._client_class()(base_url=base_url, profile=profile, **given) as client:
             masked = client.restore_key()
         if as_json:
-            output.document({"key_masked": masked})
+            output.print_json({"key_masked": masked})
         else:
-            output.say(
+            output.print_lines(
                 f"The {self.name} key {masked} is the stored one again.",
                 "It is used if neither a variable nor a .env names another.",
             )
@@ -111,9 +111,9 @@ class KeyCommands:
         with self._client_class()(base_url=base_url, profile=profile, **given) as client:
             removed = client.forget_key()
         if as_json:
-            output.document({"removed": removed})
+            output.print_json({"removed": removed})
         else:
-            output.say(
+            output.print_lines(
                 f"The stored {self.name} key was removed." if removed else f"No {self.name} key was stored."
             )
 
@@ -175,11 +175,11 @@ def read_key(name: str, *, from_stdin: bool) -> str | None:
         name: The service it is for.
         from_stdin: Whether it is piped in.
     """
-    from nimbus_sdk.cli.ui.options import key_from_stdin
+    from nimbus_sdk.cli.ui.options import read_key_from_stdin
     from nimbus_sdk.display.terminal import is_interactive, prompt_hidden
 
     if from_stdin:
-        return key_from_stdin()
+        return read_key_from_stdin()
     return prompt_hidden(f"{name} key (hidden): ") if is_interactive() else None
 
 
@@ -198,14 +198,14 @@ def parse_query(params: list[str] | None) -> dict[str, str | int | float | bool 
 def show_answer(answer: object, *, as_json: bool) -> None:
     """Print the content of a response: as JSON either way, since its form is the service's."""
     if as_json:
-        output.document({"answer": answer})
+        output.print_json({"answer": answer})
     else:
-        output.say(*json.dumps(answer, indent=2).splitlines())
+        output.print_lines(*json.dumps(answer, indent=2).splitlines())
 
 
 def show_facts(facts: Mapping[str, object], *, as_json: bool) -> None:
     """Print names and values."""
     if as_json:
-        output.document(facts)
+        output.print_json(facts)
     else:
-        output.facts([(name.replace("_", " "), value) for name, value in facts.items()])
+        output.print_fields([(name.replace("_", " "), value) for name, value in facts.items()])

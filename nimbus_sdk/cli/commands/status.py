@@ -34,11 +34,10 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
 
     machine = read_status(Settings.load(profile=profile))
     if as_json:
-        output.document(machine.to_dict())
+        output.print_json(machine.to_dict())
         return
     for title, rows in _sections(machine):
-        output.say(title)
-        output.facts((f"  {name}", value) for name, value in rows)
+        output.print_fields(rows, title)
 
 
 def _sections(machine: MachineStatus) -> list[tuple[str, list[tuple[str, object]]]]:
@@ -102,7 +101,7 @@ def session_rows(session: SessionRecord) -> list[tuple[str, object]]:
         ("quota left", format_quota(session.usage_quota)),
         ("quota resets", session.quota_reset_at),
         ("confirmed", session.validated_at),
-        ("stale", "yes: it could not be renewed" if session.stale else "no"),
+        ("stale", "yes: it could not be refreshed" if session.stale else "no"),
     ]
 
 

@@ -34,10 +34,10 @@ def demo(keep: Keep = False, as_json: Json = False) -> None:
     """
     from nimbus_sdk.cli.demo.run import Demo
 
-    say = _say_nothing if as_json else output.say
+    say = _say_nothing if as_json else output.print_lines
     report = Demo(say, keep=keep).run()
     if as_json:
-        output.document(report)
+        output.print_json(report)
     if not report["ok"]:
         raise typer.Exit(1)
 

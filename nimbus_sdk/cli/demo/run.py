@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nimbus_sdk.cli.demo.sandbox_process import SandboxProcess
-from nimbus_sdk.cli.ui.output import assignments
+from nimbus_sdk.cli.ui.output import format_assignments
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
@@ -217,7 +217,7 @@ def _how_to_use(pid: int, folder: str, environment: Mapping[str, str]) -> list[s
         "",
         f"# The sandbox is still running as process {pid}. To end it: kill {pid}; then: {remove}",
         "# Paste these lines into the shell that is to use it and the core that was just installed:",
-        *assignments(environment),
+        *format_assignments(environment),
     ]
 
 

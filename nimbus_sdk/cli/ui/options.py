@@ -33,7 +33,7 @@ KeyFromStdin: TypeAlias = Annotated[
 _MAX_BYTES = 16 * 1024
 
 
-def key_from_stdin() -> str:
+def read_key_from_stdin() -> str:
     """Return the first line of stdin, unchecked. Do not bind it to a name that outlives the call it is for.
 
     Further lines are ignored, since password managers print more of them (``user: ada``). A second line that
