@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from nimbus_sdk.sandbox import Sandbox
 from tests.support.raw_server import Ender, vacated
@@ -22,6 +23,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = ["tests.support.flows"]
+
+# On a busy machine an example may take any time, to draw and to run.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 LONG = ("qualification", "docs")
 # They fork, use Unix sockets or terminals, or change owners and permissions.

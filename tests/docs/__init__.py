@@ -1,1 +1,1 @@
-"""The documentation is kept true: its code runs, its links lead somewhere, its tables are generated."""
+"""The documentation is correct: its code runs, its links have targets, its tables are generated."""

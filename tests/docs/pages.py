@@ -1,4 +1,4 @@
-"""What a page of the documentation holds: fenced blocks, headings, links."""
+"""The content of a documentation page: fenced blocks, headings, links."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Block:
 
 
 def all_pages() -> list[Path]:
-    """Every page that a user may read."""
+    """Return every page of the documentation."""
     return [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, in order."""
+    """Return the fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     return [
         Block(found[3], _dedented(found[4], len(found[1])), text.count("\n", 0, found.start()) + 2)
@@ -37,12 +37,12 @@ def blocks(page: Path) -> list[Block]:
 
 
 def links(page: Path) -> Iterator[str]:
-    """Where a page links to, outside of code."""
+    """Yield the links of a page outside of code."""
     yield from _LINK.findall(_CODE.sub("", _prose(page)))
 
 
 def anchors(page: Path) -> set[str]:
-    """The fragments that lead to the headings of a page, made as GitHub makes them."""
+    """Return the fragments of the headings of a page, as GitHub makes them."""
     found: dict[str, int] = {}
     for heading in re.findall(r"^#+ +(.+?) *$", _prose(page), re.MULTILINE):
         slug = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
@@ -51,7 +51,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def fits(shown: str, printed: str) -> bool:
-    """Whether an excerpt, in which … stands for anything, is what was printed."""
+    """Whether an excerpt, in which … means any text, is what was printed."""
     parts = [re.escape(part) for part in _plain(shown).split("…")]
     return re.fullmatch(".*?".join(parts), _plain(printed), re.DOTALL) is not None
 

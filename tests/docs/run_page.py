@@ -2,7 +2,7 @@
 
 ``python`` blocks share one namespace; one that defines tests becomes a file of its own, and pytest runs those
 in the end. ``bash`` blocks run in a shell. An ``output`` block is what the block before it printed, where
-… stands for anything. Other blocks are for reading. The key that pages show is replaced by the one in
+… means any text. Other blocks are for reading. The key that pages show is replaced by the one in
 NIMBUS_API_KEY.
 """
 

@@ -1,4 +1,4 @@
-"""The page for contributors names files that exist, and commands that are there."""
+"""The page for contributors names files and commands that exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMED = re.compile(r"`((?:nimbus_sdk|tests|docs|\.ci)/[\w./-]+)`")
 
 @pytest.mark.parametrize("path", sorted(set(NAMED.findall(TEXT))))
 def test_every_path_that_the_page_names_exists(path: str) -> None:
-    """A file that was moved or renamed is found out."""
+    """A file that was moved or renamed is found."""
     assert (ROOT / path).exists()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
+from tests.conftest import Fresh
 from tests.docs.conftest import Program
 from tests.docs.pages import ROOT
 
@@ -19,7 +20,7 @@ PROGRAMS = sorted(set(EXAMPLES.glob("0*.py")) - {TESTS})
 
 @pytest.mark.parametrize("example", PROGRAMS, ids=lambda path: path.name)
 def test_an_example_runs_as_it_is(example: Path, program: Program) -> None:
-    """With no key at all an example starts a sandbox of its own and ends well."""
+    """Without a key an example starts a sandbox of its own and succeeds."""
     done = program(example)
     assert done.stdout.startswith("NIMBUS_API_KEY is not set, so this runs on a sandbox.")
     assert done.stderr == ""
@@ -27,31 +28,33 @@ def test_an_example_runs_as_it_is(example: Path, program: Program) -> None:
 
 @pytest.mark.parametrize("example", PROGRAMS, ids=lambda path: path.name)
 def test_an_example_runs_with_a_key(example: Path, with_key: Sandbox, program: Program) -> None:
-    """With a key in the environment an example asks the service that the settings name."""
+    """With a key in the environment an example uses the service of the settings."""
     done = program(example)
     assert "sandbox" not in done.stdout
     assert with_key.journal()
 
 
-def test_the_example_tests_pass(program: Program) -> None:
+def test_the_example_tests_pass(fresh: Fresh) -> None:
     """The file that shows how to test a program passes under pytest."""
-    # The file lies in this project, whose own tests are spread over several processes: these few are not.
-    alone = ("-p", "no:cacheprovider", "-n", "0", "--basetemp=folder")
-    assert "4 passed" in program("-m", "pytest", *alone, TESTS).stdout
+    # The file is in this project, whose own tests run in several processes: these few do not need them.
+    alone = ["-p", "no:cacheprovider", "-n", "0", "--basetemp=folder", str(TESTS)]
+    # Options of the outer pytest, such as how much must be covered, are not for a pytest within a test.
+    done = fresh(f"import pytest, sys; sys.exit(pytest.main({alone}))", PYTEST_ADDOPTS="")
+    assert "4 passed" in done.stdout
 
 
 def test_the_notebook_runs(program: Program) -> None:
-    """All cells of the notebook run in order: in a kernel where there is one, else as plain code."""
+    """All cells of the notebook run in order: in a kernel if one is installed, else as plain code."""
     program(ROOT / "tests" / "docs" / "run_notebook.py", NOTEBOOK)
 
 
 def test_the_examples_are_numbered_without_a_gap() -> None:
-    """Whoever goes through them in order misses none."""
+    """The numbers of the examples are consecutive."""
     numbers = sorted(int(path.name[:2]) for path in EXAMPLES.iterdir() if path.name[:2].isdigit())
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_the_notebook_keeps_no_output() -> None:
-    """What is stored of the notebook was written, not printed by some run."""
+def test_the_notebook_is_stored_without_output() -> None:
+    """The notebook is stored without the output of a run."""
     for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
         assert cell["cell_type"] == "markdown" or (cell["outputs"], cell["execution_count"]) == ([], None)

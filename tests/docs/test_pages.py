@@ -1,4 +1,4 @@
-"""What the pages show is what the product does."""
+"""The pages show what the product does."""
 
 from __future__ import annotations
 
@@ -37,32 +37,32 @@ def test_every_block_of_a_page_runs(page: Path, with_key: Sandbox, program: Prog
 
 
 @pytest.mark.parametrize(
-    "lie",
+    "text",
     [
         "```python\nprint(1)\n```\n\n```output\n2\n```\n",
         "```python\nimport nimbus_sdk\nnimbus_sdk.no_such_name\n```\n",
         "```bash\nnimbus-sdk no-such-command\n```\n",
-        "```python\ndef test_a_lie():\n    assert False\n```\n",
+        "```python\ndef test_wrong():\n    assert False\n```\n",
     ],
     ids=["output", "python", "bash", "tests"],
 )
-def test_a_page_that_lies_is_noticed(lie: str, with_key: Sandbox, program: Program, tmp_path: Path) -> None:
-    """A block that fails, or prints something else than the page says, fails the page."""
+def test_a_wrong_page_is_noticed(text: str, with_key: Sandbox, program: Program, tmp_path: Path) -> None:
+    """A block that fails, or does not print what the page says, fails the page."""
     page = tmp_path / "page.md"
-    page.write_text(lie, encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
     with pytest.raises(AssertionError, match="exit code 1"):
         program(ROOT / "tests" / "docs" / "run_page.py", page)
 
 
 @pytest.mark.parametrize("page", all_pages(), ids=_named)
-def test_a_block_says_what_it_is(page: Path) -> None:
-    """No block escapes the run by a slip in its language."""
+def test_every_block_has_a_known_language(page: Path) -> None:
+    """No block is skipped because its language is misspelt."""
     assert {block.language for block in blocks(page)} <= {*RUNS, *FOR_READING}
 
 
 @pytest.mark.parametrize("page", all_pages(), ids=_named)
-def test_links_lead_somewhere(page: Path) -> None:
-    """Every link to a file of the project or to a heading in it finds it."""
+def test_every_link_has_a_target(page: Path) -> None:
+    """Every link to a file of the project, or to a heading, has a target."""
     for link in links(page):
         parts = urlsplit(link)
         if parts.scheme:
@@ -73,8 +73,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not parts.fragment or parts.fragment in anchors(target), f"{_named(page)} links to {link}"
 
 
-def test_every_page_can_be_found() -> None:
-    """README leads, directly or over other pages, to all of them."""
+def test_every_page_is_linked_from_readme() -> None:
+    """README links to all pages, directly or through others."""
     found, waiting = set(), [ROOT / "README.md"]
     while waiting:
         page = waiting.pop()
@@ -97,10 +97,10 @@ def _without_numbers(text: str) -> str:
 
 
 def test_readme_names_every_exit_code() -> None:
-    """Whoever writes a script looks there first."""
+    """README lists the exit code of every kind of failure."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    told = text.partition("Exit codes of `nimbus-sdk`:")[2].partition("([all]")[0]
-    assert [int(code) for code in re.findall(r"\d+", told)] == [
+    listed = text.partition("Exit codes of `nimbus-sdk`:")[2].partition("([all]")[0]
+    assert [int(code) for code in re.findall(r"\d+", listed)] == [
         code for code, _ in exit_codes.list_exit_codes()
     ]
 
@@ -112,9 +112,9 @@ def test_the_changelog_is_about_this_version() -> None:
 
 
 def test_the_first_two_commands_are_those_that_are_checked() -> None:
-    """What README tells a new user to type is what the project's own check does in a fresh environment."""
-    told = [block.text.strip() for block in blocks(ROOT / "README.md") if block.language == "console"][:2]
+    """The commands that README shows to a new user are those that the project's own check runs."""
+    shown = [block.text.strip() for block in blocks(ROOT / "README.md") if block.language == "console"][:2]
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace(" -q --disable-pip-version-check", "")
-    assert told == FIRST_COMMANDS
-    for command in (told[0], *told[1].split(" && ")):
+    assert shown == FIRST_COMMANDS
+    for command in (shown[0], *shown[1].split(" && ")):
         assert command in script

@@ -1,4 +1,4 @@
-"""The reliability page names its proofs, they are there, and its tables are of today's matrix."""
+"""The reliability page names tests that exist, and its tables have the faults of the matrix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROMISE = re.compile(r"^\*\*(.+?)\*\*(.*?)(?=^\*\*|^#)", re.MULTILINE | re.DOTAL
 
 
 def functions(path: Path) -> set[str]:
-    """The tests that a file holds."""
+    """Return the names of the tests in a file."""
     return {
         node.name
         for node in ast.parse(path.read_text(encoding="utf-8")).body
@@ -28,7 +28,7 @@ def functions(path: Path) -> set[str]:
 
 
 def first_column(title: str) -> list[str]:
-    """The first cells of the table whose head begins with a title."""
+    """Return the first cells of the table whose header begins with a title."""
     lines = TEXT.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(f"| {title} |"))
     rows = []
@@ -41,27 +41,27 @@ def first_column(title: str) -> list[str]:
 
 @pytest.mark.parametrize("file", sorted({file for file, _ in NAMED.findall(TEXT)}))
 def test_every_test_that_the_page_names_exists(file: str) -> None:
-    """A promise whose test was renamed or removed is found out."""
+    """A promise whose test was renamed or removed is found."""
     assert {name for found, name in NAMED.findall(TEXT) if found == file} <= functions(ROOT / file)
 
 
 def test_every_promise_names_a_test() -> None:
-    """Nothing is promised that nothing would notice."""
+    """Every promise names a test that would notice if it were broken."""
     promises = PROMISE.findall(TEXT)
     assert len(promises) > 30
     assert [promise for promise, rest in promises if not NAMED.search(rest)] == []
 
 
 def test_every_command_that_the_page_names_exists() -> None:
-    """The figures can be had again."""
+    """The figures can be measured again."""
     for module, path in COMMAND.findall(TEXT):
         place = ROOT / (path or module.replace(".", "/") + ".py")
         assert place.exists(), place
 
 
 def test_the_tables_hold_every_fault() -> None:
-    """A fault that was added to the matrix is on the page, once the matrix was run again."""
+    """A fault that was added to the matrix is on the page as well."""
     assert first_column("fault") == [fault.name for fault in named_faults()]
     assert first_column("documented refusal") == [f"{status} {code}" for code, status in CODES.items()]
-    told = [int(status) for row in first_column("bare status") for status in row.split(", ")]
-    assert sorted(told) == sorted(STATUSES)
+    listed = [int(status) for row in first_column("bare status") for status in row.split(", ")]
+    assert sorted(listed) == sorted(STATUSES)

@@ -1,0 +1,60 @@
+"""Runs Python programs in forked child processes, as ``python`` would: the task of a fork server.
+
+Importing this module imports what the programs of the documentation use, and builds the core's wheel once.
+"""
+
+from __future__ import annotations
+
+import asyncio  # noqa: F401
+import atexit
+import os
+import runpy
+import sys
+import threading
+import traceback
+
+import httpx  # noqa: F401
+import numpy  # noqa: F401
+import tenacity  # noqa: F401
+import truststore  # noqa: F401
+
+import nimbus_sdk.cli.app
+import nimbus_sdk.core.install
+import nimbus_sdk.doctor
+import nimbus_sdk.services.neuroai
+import nimbus_sdk.services.nexus
+import nimbus_sdk.services.nimbus_os
+import nimbus_sdk.testing  # noqa: F401
+from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
+from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec
+
+WheelCache().wheel(WheelSpec())
+
+
+def run_python(arguments: list[str]) -> int:
+    """Run what ``python`` runs with these arguments (``-m``, ``-c`` or a script); return the exit code."""
+    kind, *rest = arguments
+    code = 0
+    try:
+        if kind == "-m":
+            sys.argv = rest
+            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        elif kind == "-c":
+            sys.argv = ["-c", *rest[1:]]
+            sys.path.insert(0, os.getcwd())
+            exec(rest[0], {"__name__": "__main__"})
+        else:
+            sys.argv = arguments
+            sys.path.insert(0, os.path.dirname(kind))
+            runpy.run_path(kind, run_name="__main__")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    # What the interpreter does when a program ends.
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    return code
