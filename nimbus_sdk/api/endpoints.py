@@ -1,5 +1,7 @@
 """The endpoints of the Nimbus API, each as a flow; no I/O happens here.
 
+The errors of each are documented at the methods of the clients.
+
 Source: the endpoint table of the Nimbus API documentation.
 """
 
@@ -32,20 +34,8 @@ UNAVAILABLE = 503
 
 
 def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Response]]:
-    """Validate a key, and return its entitlement and the response.
-
-    Raises:
-        InvalidKeyError: The service does not know the key.
-    """
-    request = Request(
-        name="validate",
-        method="POST",
-        url=f"{base}/v1/auth/validate",
-        json={"api_key": key.reveal()},
-        secrets=(key.reveal(),),
-        per_minute=100,
-    )
-    response = yield from send(request)
+    """Validate a key, and return its entitlement and the response."""
+    response = yield from send(_post("validate", f"{base}/v1/auth/validate", key, 100))
     return _require_valid(parse_response(Entitlement, response)), response
 
 
@@ -60,16 +50,8 @@ def refresh(base: str, key: ApiKey, timeout: float | None = None) -> Flow[tuple[
     Raises:
         InvalidKeyError: The service does not know the key any more.
     """
-    request = Request(
-        name="refresh",
-        method="POST",
-        url=f"{base}/v1/auth/refresh",
-        json={"api_key": key.reveal()},
-        secrets=(key.reveal(),),
-        per_minute=10,
-        timeout=timeout,
-    )
-    response = yield from send(request)
+    request = _post("refresh", f"{base}/v1/auth/refresh", key, 10)
+    response = yield from send(replace(request, timeout=timeout))
     return _require_valid(parse_response(Entitlement, response)), response
 
 
@@ -81,14 +63,7 @@ def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
     Raises:
         KeyNotFoundError: The key does not exist, or was revoked before.
     """
-    request = Request(
-        name="revoke",
-        method="POST",
-        url=f"{base}/v1/auth/revoke",
-        json={"api_key": key.reveal()} | ({} if reason is None else {"reason": reason}),
-        secrets=(key.reveal(),),
-        per_minute=10,
-    )
+    request = _post("revoke", f"{base}/v1/auth/revoke", key, 10, {"reason": reason})
     try:
         response = yield from send(request)
     except KeyNotFoundError as error:
@@ -99,11 +74,7 @@ def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
 
 
 def github_token(base: str, key: ApiKey) -> Flow[GithubToken]:
-    """Return a temporary token for the release of the core.
-
-    Raises:
-        NotConfiguredError: The service has none.
-    """
+    """Return a temporary token for the release of the core."""
     url = f"{base}/v1/installer/github-token"
     request = Request(name="github_token", method="GET", url=url, auth=_authorize(base, key), per_minute=20)
     response = yield from send(request)
@@ -113,11 +84,7 @@ def github_token(base: str, key: ApiKey) -> Flow[GithubToken]:
 def list_models(
     base: str, key: ApiKey, paradigm: str | None, model_type: str | None
 ) -> Flow[tuple[ModelInfo, ...]]:
-    """Return the pre-trained models, filtered by paradigm and type.
-
-    Raises:
-        PermissionDeniedError: The license tier does not cover them.
-    """
+    """Return the pre-trained models, filtered by paradigm and type."""
     request = Request(
         name="models",
         method="GET",
@@ -133,22 +100,10 @@ def list_models(
 def log_event(
     base: str, key: ApiKey, event_type: EventType, details: Mapping[str, object]
 ) -> Flow[EventReceipt]:
-    """Log an event. An inference counts against the quota, so it is not sent again after a lost response.
-
-    Raises:
-        QuotaExceededError: The monthly quota is used up.
-    """
-    fields = {name: value for name, value in details.items() if value is not None}
-    request = Request(
-        name="analytics",
-        method="POST",
-        url=f"{base}/v1/analytics/log",
-        json={"api_key": key.reveal(), "event_type": event_type, **fields},
-        secrets=(key.reveal(),),
-        repeatable=False,
-        per_minute=1000,
-    )
-    response = yield from send(request)
+    """Log an event. An inference counts against the quota, so it is not sent again after a lost response."""
+    fields = {"event_type": event_type, **details}
+    request = _post("analytics", f"{base}/v1/analytics/log", key, 1000, fields)
+    response = yield from send(replace(request, repeatable=False))
     return parse_response(EventReceipt, response)
 
 
@@ -167,6 +122,21 @@ def _require_valid(entitlement: Entitlement) -> Entitlement:
     if not entitlement.valid:
         raise InvalidKeyError("The service says that this key is not valid.", status=401)
     return entitlement
+
+
+def _post(
+    name: str, url: str, key: ApiKey, per_minute: int, fields: Mapping[str, object] | None = None
+) -> Request:
+    """Return a request with the key in its body; fields of None are omitted."""
+    given = {field: value for field, value in (fields or {}).items() if value is not None}
+    return Request(
+        name=name,
+        method="POST",
+        url=url,
+        json={"api_key": key.reveal(), **given},
+        secrets=(key.reveal(),),
+        per_minute=per_minute,
+    )
 
 
 def _authorize(base: str, key: ApiKey) -> HeaderAuth:
