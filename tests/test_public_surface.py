@@ -221,14 +221,14 @@ def test_the_parts_that_the_documentation_names_need_no_import_of_their_own(fres
     )
 
 
-def test_only_public_names_are_shown(fresh):
+def test_only_public_names_are_listed(fresh):
     """No helper, no constant of ours, and no room that merely happens to be loaded."""
     fresh(
         "import nimbus_sdk\n"
         "import nimbus_sdk.config.keys, nimbus_sdk.config.settings\n"
         "nimbus_sdk.check_installation\n"
-        "shown = {name for name in dir(nimbus_sdk) if not name.startswith('__')}\n"
-        "assert shown <= {*nimbus_sdk.__all__, 'aio', 'errors', 'sandbox', 'services'}, shown\n"
+        "listed = {name for name in dir(nimbus_sdk) if not name.startswith('__')}\n"
+        "assert listed <= {*nimbus_sdk.__all__, 'aio', 'errors', 'sandbox', 'services'}, listed\n"
     )
 
 

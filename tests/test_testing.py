@@ -35,7 +35,7 @@ def test_a_program_runs_against_a_sandbox(nimbus_sandbox, nimbus_key, nimbus_hom
 
 
 def test_every_test_has_a_home_of_its_own(nimbus_home):
-    """Nothing of the test before, nor of the person, is there."""
+    """Nothing of the test before, nor of the user, is there."""
     assert not nimbus_home.exists()
     assert "NIMBUS_API_KEY" not in os.environ
     assert sorted(name for name in os.environ if name.startswith("NIMBUS_")) == [
@@ -47,7 +47,7 @@ def test_every_test_has_a_home_of_its_own(nimbus_home):
     assert nimbus_sdk.get_stored_api_key() is None
 
 
-def test_no_key_of_the_person_reaches_anybody(nimbus_home):
+def test_no_key_of_the_user_reaches_anybody(nimbus_home):
     """Neither the project's .env nor NimbusSDK.jl's file counts, and no service is within reach."""
     assert not nimbus_sdk.explain(), nimbus_sdk.explain()
     for call in (nimbus_sdk.revoke_api_key, nimbus_sdk.install_core):
@@ -59,7 +59,7 @@ def test_no_key_of_the_person_reaches_anybody(nimbus_home):
 
 
 def test_a_program_that_uses_the_sdk_can_test_itself(own_world, monkeypatch):
-    """pytest finds the fixtures by itself; they leave the person's own account alone."""
+    """pytest finds the fixtures by itself; they leave the account of the user alone."""
     for name, value in MINE.items():
         monkeypatch.setenv(name, value)
     (own_world / "work" / ".env").write_text(f"NIMBUS_API_KEY={KEY}\nNIMBUS_SDK_TIMEOUT=77\n")
@@ -67,7 +67,7 @@ def test_a_program_that_uses_the_sdk_can_test_itself(own_world, monkeypatch):
     (own_world / "user" / ".nimbus" / "credentials.toml").write_text(f'[nimbus]\napi_key = "{KEY}"\n')
     file = own_world / "work" / "test_program.py"
     file.write_text(PROGRAM)
-    # What the outer pytest was told, such as how much must be covered, is not for the inner one.
+    # What the outer pytest was given, such as how much must be covered, is not for the inner one.
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
         monkeypatch.delenv(name, raising=False)
     done = subprocess.run(

@@ -91,8 +91,8 @@ def lent():
         session.api_key
     except nimbus_sdk.NimbusError as error:
         key = type(error).__name__
-    person = [session.user_id, session.email, session.name, session.organization]
-    return session.has_feature("training"), person, key
+    user = [session.user_id, session.email, session.name, session.organization]
+    return session.has_feature("training"), user, key
 
 for found in client.run(lent).values():
     print(*found)
@@ -108,7 +108,7 @@ def test_workers_decode_and_train_without_the_key(
     """A batch is decoded by workers that were prepared by nothing, and training needs the plugin's session.
 
     Decoding is offline and with a free license: model and plan bring the core along, and all agrees to 1e-12.
-    Training is on machines with the core and no session: neither key nor person is there, and what the
+    Training is on machines with the core and no session: neither key nor user data is there, and what the
     license does not include stays refused.
     """
     output = in_a_cluster(
@@ -127,7 +127,7 @@ def test_workers_decode_and_train_without_the_key(
     ]
 
 
-def test_without_dask_the_way_to_it_is_told(fresh: Fresh) -> None:
+def test_without_dask_the_way_to_it_is_reported(fresh: Fresh) -> None:
     """The plugin's module names the extra."""
     fresh(
         "import sys\n"

@@ -24,7 +24,7 @@ def files_below(folder):
 
 
 def test_the_first_install_asks_four_things_in_order(sdk, key, asked, paths):
-    """validate, token, release, asset; then core, session and key are kept."""
+    """validate, token, release, asset; then core, session and key are stored."""
     session = sdk.install_core(key)
     assert asked() == FIRST_INSTALL
     assert (session.license_type, session.stale, session.key_source) == ("research", False, "file")
@@ -45,7 +45,7 @@ def test_the_second_install_asks_nothing(sdk, key, asked):
 
 
 def test_after_an_hour_one_refresh_is_asked(sdk, key, asked, age):
-    """The session is renewed, the person's fields stay, the core stays."""
+    """The session is renewed, the user fields stay, the core stays."""
     first = sdk.install_core(key)
     age(hours=1.01, usage_quota=5)
     asked()
@@ -83,9 +83,9 @@ def test_another_key_is_validated_and_the_core_stays(sdk, key, sandbox, asked, p
 def test_another_key_that_is_dead_changes_nothing(sdk, key, sandbox, asked):
     """The stored key and its session stay until the new one was found valid."""
     first = sdk.install_core(key)
-    dead = "nbci_test_" + "0" * 48
+    rejected = "nbci_test_" + "0" * 48
     with pytest.raises(errors.InvalidKeyError):
-        sdk.install_core(dead)
+        sdk.install_core(rejected)
     assert sdk.get_stored_api_key() == key
     assert nimbus_sdk.current_session() == first
     assert sdk.install_core() == first
@@ -116,8 +116,8 @@ def test_a_version_can_be_named(sdk, key, publish, asked):
 
 
 @pytest.mark.parametrize("version", ["9.9.9", "not a version"])
-def test_a_version_that_does_not_exist_is_told(sdk, key, version, paths):
-    """Nothing is kept of the attempt."""
+def test_a_version_that_does_not_exist_is_reported(sdk, key, version, paths):
+    """Nothing is stored of the attempt."""
     with pytest.raises((errors.CoreDownloadError, errors.ConfigurationError), match=r"version|release 9"):
         sdk.install_core(key, version=version)
     assert read_pointer(paths.core) is None
@@ -194,7 +194,7 @@ def test_a_forced_install_that_fails_leaves_the_old_state(sdk, key, sandbox, end
     assert sdk.get_stored_api_key() == key
 
 
-def test_a_service_without_a_token_is_told_once(sdk, key, sandbox, asked):
+def test_a_service_without_a_token_is_reported_once(sdk, key, sandbox, asked):
     """NOT_CONFIGURED does not pass, so it is not tried again."""
     sandbox.github_configured = False
     with pytest.raises(errors.NotConfiguredError, match="contact support"):
@@ -211,7 +211,7 @@ def test_a_refusal_of_github_kills_no_key(sdk, key, sandbox):
     assert nimbus_sdk.current_session() == before
 
 
-def test_a_key_that_dies_between_two_requests_is_dead(sdk, key, sandbox):
+def test_a_key_that_dies_between_two_requests_is_rejected(sdk, key, sandbox):
     """INVALID_KEY from the token's endpoint counts as from any other."""
     sdk.install_core(key)
     sandbox.fault("github_token", status=401, code="INVALID_KEY")
@@ -221,7 +221,7 @@ def test_a_key_that_dies_between_two_requests_is_dead(sdk, key, sandbox):
         nimbus_sdk.current_session()
 
 
-def test_progress_is_told_step_by_step(sdk, key):
+def test_progress_is_reported_step_by_step(sdk, key):
     """Every stage once and in order, the download with its bytes, no secret in any of it."""
     events = []
     sdk.install_core(key, progress=events.append)
@@ -355,7 +355,7 @@ def test_a_damaged_core_is_installed_again(sdk, key, asked, paths, damage):
     assert sdk.check_installation()
 
 
-def test_the_github_token_is_kept_nowhere(sdk, key, sandbox, own_world, monkeypatch):
+def test_the_github_token_is_stored_nowhere(sdk, key, sandbox, own_world, monkeypatch):
     """No file below the home or the SDK's folders holds it, nor the environment, nor git's configuration."""
     seen = []
     sandbox.fault(
@@ -372,7 +372,7 @@ def test_the_github_token_is_kept_nowhere(sdk, key, sandbox, own_world, monkeypa
     assert not (own_world / "user" / ".gitconfig").exists()
 
 
-def test_what_is_kept_of_a_session_is_what_the_service_said(sdk, sandbox, paths):
+def test_what_is_stored_of_a_session_is_what_the_service_said(sdk, sandbox, paths):
     """Limits, reset, expiry and features, in the file without the key."""
     from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""A pre-trained model is fetched once, checked, and kept for offline use."""
+"""A pre-trained model is fetched once, checked, and stored for offline use."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def asked(sandbox):
     return [exchange.endpoint for exchange in sandbox.journal()]
 
 
-def test_a_model_is_fetched_when_it_is_first_wanted_and_kept(sandbox, key, fresh):
+def test_a_model_is_fetched_when_it_is_first_wanted_and_stored(sandbox, key, fresh):
     """The first load asks for list, size and file; the next one, offline, for nothing."""
     nimbus_sdk.install_core(key)
     sandbox.clear_journal()
@@ -73,15 +73,15 @@ def test_a_model_above_the_tier_is_refused_before_it_is_asked_for(sandbox):
 
 
 def test_what_arrives_is_what_was_published(sandbox, session):
-    """The kept file has the checksum that the registry tells, and only this user may read it."""
+    """The stored file has the checksum of the registry, and only this user may read it."""
     path = nimbus_sdk.download_model("ssvep_multiclass_v1")
-    told = nimbus_sdk.get_model_info("ssvep_multiclass_v1").checksum
+    checksum = nimbus_sdk.get_model_info("ssvep_multiclass_v1").checksum
     with open(path, "rb") as file:
-        assert f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == told
+        assert f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}" == checksum
     assert os.stat(path).st_mode & 0o777 == 0o600
 
 
-def test_a_changed_model_is_not_kept(sandbox, session, own_world):
+def test_a_changed_model_is_not_stored(sandbox, session, own_world):
     """One flipped byte on the way, and nothing of it is left."""
     sandbox.fault("model_file", corrupt_digest=True, times=None)
     with pytest.raises(CoreIntegrityError, match="does not match") as caught:
@@ -92,22 +92,22 @@ def test_a_changed_model_is_not_kept(sandbox, session, own_world):
 
 @pytest.mark.parametrize("share", [1, 2])
 def test_a_damaged_part_costs_one_more_download(sandbox, session, own_world, share):
-    """Zeros under a dead process's name, as a power cut leaves them: fetched whole, and nothing stays."""
-    told = nimbus_sdk.get_model_info("p300_binary_v1").checksum.removeprefix("sha256:")
+    """Zeros in the file of a process that is gone, as after a power cut: fetched whole, and nothing stays."""
+    checksum = nimbus_sdk.get_model_info("p300_binary_v1").checksum.removeprefix("sha256:")
     path = nimbus_sdk.download_model("p300_binary_v1")
     size = os.path.getsize(path)
     os.remove(path)
     downloads = own_world / "nimbus" / "cache" / "downloads"
     assert os.listdir(downloads) == []
-    (downloads / f"{told}.99999-abcdef.part").write_bytes(bytes(size // share))
+    (downloads / f"{checksum}.99999-abcdef.part").write_bytes(bytes(size // share))
     assert nimbus_sdk.download_model("p300_binary_v1") == path
     with open(path, "rb") as file:
-        assert hashlib.file_digest(file, "sha256").hexdigest() == told
+        assert hashlib.file_digest(file, "sha256").hexdigest() == checksum
     assert os.listdir(downloads) == []
 
 
 def test_a_login_page_is_not_taken_for_a_model(sandbox, session, own_world):
-    """Neither is its length for the model's: what stands in between is named."""
+    """Neither is its length for the model's: what is in between is named."""
     sandbox.fault("model_file", html=True, times=None)
     with pytest.raises(CoreDownloadError, match="a web page was sent") as caught:
         nimbus_sdk.download_model("p300_binary_v1")
@@ -115,7 +115,7 @@ def test_a_login_page_is_not_taken_for_a_model(sandbox, session, own_world):
     assert asked(sandbox) == ["models", "model_file"]
 
 
-def test_a_checksum_that_is_none_is_told(sandbox, session):
+def test_a_checksum_that_is_none_is_reported(sandbox, session):
     """Without one nothing is fetched, and the people to write to are named."""
     rows = [model.model_dump(mode="json") for model in nimbus_sdk.list_available_models()]
     sandbox.fault(
@@ -161,10 +161,10 @@ def test_another_host_gets_no_key(sandbox, session, key):
 
 
 def test_a_storage_host_has_no_word_on_the_key(sandbox, session):
-    """What was never shown a key cannot call it dead, whatever it says."""
+    """What never got a key cannot reject it, whatever it says."""
     rows = [model.model_dump(mode="json") for model in nimbus_sdk.list_available_models()]
-    dead = b'{"error": "gone", "code": "INVALID_KEY"}'
-    with serving(saying(dead, "401 Unauthorized", "Content-Type: application/json")) as stranger:
+    rejected = b'{"error": "gone", "code": "INVALID_KEY"}'
+    with serving(saying(rejected, "401 Unauthorized", "Content-Type: application/json")) as stranger:
         body = {"models": [{**row, "download_url": f"{stranger.url}/m"} for row in rows], "total": len(rows)}
         sandbox.fault("models", status=200, body=body)
         with pytest.raises(nimbus_sdk.ApiError):

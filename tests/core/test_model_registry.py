@@ -23,7 +23,7 @@ def test_models_are_listed_and_filtered(sdk, key, monkeypatch):
     assert {model.type for model in sdk.list_available_models(model_type="NimbusLDA")} == {"NimbusLDA"}
 
 
-def test_one_model_is_told_by_its_name(sdk, key, monkeypatch):
+def test_one_model_is_reported_by_its_name(sdk, key, monkeypatch):
     """What the registry says of it."""
     monkeypatch.setenv("NIMBUS_API_KEY", key)
     model = sdk.get_model_info("motor_imagery_4class_v1")

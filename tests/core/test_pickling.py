@@ -1,4 +1,4 @@
-"""Objects of the core find it in a fresh process, though it lies on no search path."""
+"""Objects of the core find it in a fresh process, though it is on no search path."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_what_was_pickled_is_there_in_a_process_that_imported_nothing(packed: Pa
             fresh(program, NIMBUS_SDK_OFFLINE="1")
 
 
-def test_a_pickle_holds_neither_key_nor_person(packed: Path, installed: AuthSession) -> None:
+def test_a_pickle_holds_neither_key_nor_user_data(packed: Path, installed: AuthSession) -> None:
     """A pickled model can be given away: nothing of the session goes with it."""
     for file in sorted(packed.glob("*.pickle")):
         content = file.read_bytes()
@@ -119,7 +119,9 @@ def test_a_pickle_holds_neither_key_nor_person(packed: Path, installed: AuthSess
     assert "nimbus_sdk.core.pickling" in [argument for _, argument, _ in opcodes]
 
 
-def test_a_machine_without_the_core_is_told_what_to_run(packed: Path, own_world: Path, fresh: Fresh) -> None:
+def test_a_machine_without_the_core_is_reported_what_to_run(
+    packed: Path, own_world: Path, fresh: Fresh
+) -> None:
     """Unpickling there ends with the command that installs, and not with a missing module."""
     done = fresh(
         "import pickle\npickle.load(open('lda.5.pickle', 'rb'))\n",

@@ -26,7 +26,7 @@ def test_without_a_core_there_is_none(sdk):
     assert status.problems == ("The core is not installed.",)
 
 
-def test_a_whole_core_is_told_with_its_session(sdk, key):
+def test_a_whole_core_is_reported_with_its_session(sdk, key):
     """True, with version and place."""
     session = sdk.install_core(key)
     status = sdk.check_installation()
@@ -76,7 +76,7 @@ def test_a_changed_file_is_found_though_its_size_is_the_same(sdk, key, paths):
     assert any("model.bin" in problem for problem in status.problems)
 
 
-def test_every_fault_is_told_and_not_the_first(sdk, key, paths):
+def test_every_fault_is_reported_and_not_the_first(sdk, key, paths):
     """Missing, cut short and added files, all of them."""
     sdk.install_core(key)
     library(paths, "model.bin").unlink()
@@ -87,7 +87,7 @@ def test_every_fault_is_told_and_not_the_first(sdk, key, paths):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', ""])
-def test_a_damaged_pointer_is_told(sdk, key, paths, content):
+def test_a_damaged_pointer_is_reported(sdk, key, paths, content):
     """And installing again mends it."""
     sdk.install_core(key)
     Path(paths.core_pointer).write_text(content)
@@ -126,7 +126,7 @@ def test_a_name_of_the_core_says_what_to_run_before_it_is_there(fresh):
     )
 
 
-def test_a_damaged_core_is_told_when_a_name_is_taken(key, sdk, paths, fresh):
+def test_a_damaged_core_is_reported_when_a_name_is_taken(key, sdk, paths, fresh):
     """It is not run."""
     sdk.install_core(key)
     library(paths, "model.bin").unlink()

@@ -71,10 +71,10 @@ def test_no_bit_of_a_bundle_can_be_changed(bundle, air_gapped, own_world):
     assert not (own_world / "elsewhere" / "data").exists()
 
 
-@pytest.mark.parametrize("kept", [0, 5, 17, 40, 400, -1])
-def test_a_bundle_that_was_cut_short_is_refused(bundle, kept):
+@pytest.mark.parametrize("length", [0, 5, 17, 40, 400, -1])
+def test_a_bundle_that_was_cut_short_is_refused(bundle, length):
     """However much of it is there."""
-    bundle.write_bytes(bundle.read_bytes()[:kept])
+    bundle.write_bytes(bundle.read_bytes()[:length])
     with pytest.raises(CoreIntegrityError):
         install_bundle(bundle, PASSPHRASE)
 
@@ -106,7 +106,7 @@ def without_library(monkeypatch):
         ("lab.nimbus", PASSPHRASE, without_library, r"nimbusbci-sdk\[bundle\]"),
     ],
 )
-def test_what_hinders_a_bundle_is_told_before_anything_is_asked_for(
+def test_what_hinders_a_bundle_is_reported_before_anything_is_asked_for(
     sandbox, key, tmp_path, monkeypatch, name, passphrase, prepare, words
 ):
     """No request is spent, and no token lent, for a file that cannot be made."""
@@ -181,7 +181,7 @@ def test_without_its_library_the_extra_is_named(bundle, monkeypatch):
         install_bundle(bundle, PASSPHRASE)
 
 
-def test_what_cannot_be_read_is_told(tmp_path):
+def test_what_cannot_be_read_is_reported(tmp_path):
     """A file that is not there, and a folder."""
     for path in (tmp_path / "none.nimbus", tmp_path):
         with pytest.raises(ConfigurationError, match="cannot be read"):
@@ -241,7 +241,7 @@ def test_a_session_that_was_edited_makes_way(bundle, key, paths):
 
 
 def test_a_lower_version_of_the_core_comes_with_a_warning_and_a_way_back(bundle, key, publish, paths, caplog):
-    """It was asked for, so it is installed; the newer one is kept, and the log says how to return to it."""
+    """It was asked for, so it is installed; the newer one stays, and the log says how to return to it."""
     publish("0.9.0")
     nimbus_sdk.install_core(key)
     with caplog.at_level(logging.WARNING, "nimbus_sdk"):

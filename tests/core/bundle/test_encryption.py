@@ -15,16 +15,16 @@ from tests.core.bundle.conftest import PASSPHRASE, USUAL_COSTS
 __all__ = ["nimbus"]
 
 
-@pytest.mark.parametrize("told", ["garbage", "2099-01-01T00:00:00", "9999-99-99", 5, [], "2099-01-01"])
-def test_a_header_whose_end_is_no_time_is_damage(encrypted, told):
+@pytest.mark.parametrize("expires_at", ["garbage", "2099-01-01T00:00:00", "9999-99-99", 5, [], "2099-01-01"])
+def test_a_header_whose_end_is_no_time_is_damage(encrypted, expires_at):
     """The end is read before the seal is checked, so it may be anything."""
     for read in (read_facts, lambda path: install_bundle(path, PASSPHRASE)):
         with pytest.raises(CoreIntegrityError, match="no valid time at which its session ends"):
-            read(encrypted(told))
+            read(encrypted(expires_at))
 
 
 def test_an_end_at_either_end_of_time_is_one(encrypted):
-    """What Python can tell as a time passes; control characters beside it are not shown."""
+    """What Python can read as a time passes; control characters in it are not printed."""
     with pytest.raises(CoreIntegrityError, match="does not contain core, session and key"):
         install_bundle(encrypted("9999-12-31T23:59:59-23:59"), PASSPHRASE)
     with pytest.raises(SessionExpiredError, match=r"ended at 0001-01-01T00:00:00\+23:59"):
@@ -58,7 +58,7 @@ def test_a_strange_header_costs_neither_time_nor_memory(costs):
 
 
 @pytest.mark.parametrize("passphrase", ["caf\udce9 horse battery", b"correct horse battery", None])
-def test_a_passphrase_that_is_no_text_is_told(encrypted, tmp_path, key, passphrase):
+def test_a_passphrase_that_is_no_text_is_reported(encrypted, tmp_path, key, passphrase):
     """Bytes that a terminal could not read, bytes, or nothing: and the error holds no part of it."""
     for use in (install_bundle, lambda path, given: create_bundle(f"{path}.new", given, key)):
         with pytest.raises(ConfigurationError, match="not text") as caught:
@@ -86,12 +86,12 @@ def test_a_passphrase_opens_whichever_way_it_was_written(tmp_path, nimbus, writt
     assert "does not contain core, session and key" in opened.err
 
 
-def test_a_passphrase_file_that_is_no_text_is_told(encrypted, tmp_path, nimbus):
+def test_a_passphrase_file_that_is_no_text_is_reported(encrypted, tmp_path, nimbus):
     """And not taken with signs in place of what could not be read."""
     (tmp_path / "pass").write_bytes("d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu\n".encode("latin-1"))
-    told = nimbus("bundle", "install", str(encrypted(None)), "--passphrase-file", str(tmp_path / "pass"))
-    assert told.code == 2
-    assert "no text in UTF-8" in told.err
+    done = nimbus("bundle", "install", str(encrypted(None)), "--passphrase-file", str(tmp_path / "pass"))
+    assert done.code == 2
+    assert "is not UTF-8 text" in done.err
     gone = nimbus("bundle", "install", "any.nimbus", "--passphrase-file", str(tmp_path / "none"))
     assert gone.code == 2
     assert "cannot be read (No such file" in gone.err

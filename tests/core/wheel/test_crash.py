@@ -139,8 +139,8 @@ def test_every_refusal_by_the_disk_leaves_the_old_core_or_the_new(tmp_path, monk
     assert refusals
 
 
-def test_a_refusal_while_uninstalling_is_told(tmp_path, monkeypatch):
-    """What cannot be removed is told, and what is in use is never half of a core."""
+def test_a_refusal_while_uninstalling_is_reported(tmp_path, monkeypatch):
+    """What cannot be removed is reported, and what is in use is never half of a core."""
     core_folder, _, _ = prepared(tmp_path)
 
     def refuse(*_, **__):
@@ -158,7 +158,7 @@ def test_a_refusal_while_uninstalling_is_told(tmp_path, monkeypatch):
     assert find_core(str(core_folder)) is None
 
 
-def test_a_refusal_while_discarding_is_told(tmp_path, monkeypatch):
+def test_a_refusal_while_discarding_is_reported(tmp_path, monkeypatch):
     """A core that cannot be removed is named."""
     core_folder, _, _ = prepared(tmp_path)
     core = find_core(str(core_folder))

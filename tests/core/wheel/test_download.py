@@ -25,7 +25,7 @@ ETAG = '"v1"'
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where parts are kept; it does not exist yet."""
+    """The folder of partial files; it does not exist yet."""
     return tmp_path / "cache" / "downloads"
 
 
@@ -50,7 +50,7 @@ def broken_off(folder: Path, count: int, etag: str | None = ETAG) -> None:
 
 
 def received_in_one_go(folder: Path) -> None:
-    """A download without any trouble."""
+    """A download without any fault."""
     sink = opened(folder)
     sink.begin(200, {})
     sink.write(CONTENT)
@@ -63,15 +63,15 @@ def content_range(start: int, size: int = len(CONTENT)) -> dict[str, str]:
 
 def test_a_download_arrives_in_one_go(folder):
     """What was written is there, whole, and for this user alone."""
-    told = []
-    sink = opened(folder, report=lambda done, size: told.append((done, size)))
+    reported = []
+    sink = opened(folder, report=lambda done, size: reported.append((done, size)))
     assert sink.request_headers() == {}
     sink.begin(200, {"content-length": str(len(CONTENT)), "etag": ETAG})
     sink.write(CONTENT[:1000])
     sink.write(CONTENT[1000:])
     path = Path(sink.finish())
     assert path.read_bytes() == CONTENT
-    assert told == [(1000, 1024), (1024, 1024)]
+    assert reported == [(1000, 1024), (1024, 1024)]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
@@ -91,10 +91,10 @@ def test_discard_leaves_nothing(folder):
 def test_a_later_process_resumes(folder):
     """The part and its ETag are found by whoever comes next, who asks for the rest only."""
     broken_off(folder, 600)
-    told = []
-    sink = opened(folder, report=lambda done, size: told.append(done))
+    reported = []
+    sink = opened(folder, report=lambda done, size: reported.append(done))
     assert sink.request_headers() == {"Range": "bytes=600-", "If-Range": ETAG}
-    assert told == [600]
+    assert reported == [600]
     sink.begin(206, content_range(600))
     sink.write(CONTENT[600:])
     assert sink.resumed
@@ -119,7 +119,7 @@ def test_without_a_strong_etag_the_digest_alone_decides(folder, etag):
     assert opened(folder).request_headers() == {"Range": "bytes=600-"}
 
 
-def test_an_etag_file_that_cannot_be_read_is_told(folder):
+def test_an_etag_file_that_cannot_be_read_is_reported(folder):
     """A refusal by the disk while headers are made is one of ours."""
     broken_off(folder, 600, None)
     (folder / f"{SHA256}.etag").mkdir()
@@ -147,7 +147,7 @@ def test_a_fresh_answer_starts_anew(folder):
 
 
 @pytest.mark.parametrize(
-    "told",
+    "content_range",
     [
         "",
         "bytes */1024",
@@ -161,11 +161,11 @@ def test_a_fresh_answer_starts_anew(folder):
         "bytes " + "9" * 5000 + "-1/1",
     ],
 )
-def test_a_part_that_does_not_fit_is_let_pass(folder, told):
+def test_a_part_that_does_not_fit_is_let_pass(folder, content_range):
     """A 206 for other bytes than were asked for is not mixed in: the next attempt asks for everything."""
     broken_off(folder, 600)
     sink = opened(folder)
-    sink.begin(206, {"content-range": told})
+    sink.begin(206, {"content-range": content_range})
     sink.write(b"other bytes")
     assert sink.received == 0
     assert sink.request_headers() == {}
@@ -177,7 +177,7 @@ def test_a_part_that_does_not_fit_is_let_pass(folder, told):
 
 
 def test_another_length_is_refused_before_the_part_is_lost(folder):
-    """A login page in place of the file is told as such, and what had arrived is kept."""
+    """A login page in place of the file is reported as such, and what had arrived stays."""
     broken_off(folder, 600)
     sink = opened(folder)
     with pytest.raises(CoreDownloadError, match=r"34 bytes of 'text/html' were sent"):
@@ -204,7 +204,7 @@ def test_too_many_bytes_are_refused(folder):
     assert max(path.stat().st_size for path in folder.iterdir()) == 0
 
 
-def test_an_incomplete_download_is_told_as_such_and_kept(folder):
+def test_an_incomplete_download_is_reported_as_such_and_stored(folder):
     """Length comes before digest: a broken line is no tampering."""
     sink = opened(folder)
     sink.begin(200, {"etag": ETAG})
@@ -215,7 +215,7 @@ def test_an_incomplete_download_is_told_as_such_and_kept(folder):
     assert (folder / f"{SHA256}.part").read_bytes() == CONTENT[:12]
 
 
-def test_a_wrong_digest_is_told_and_nothing_kept(folder):
+def test_a_wrong_digest_is_reported_and_nothing_is_stored(folder):
     """What does not match is not used, now or later."""
     sink = opened(folder)
     sink.begin(200, {"etag": ETAG})
@@ -347,7 +347,7 @@ def test_bytes_before_open_are_a_slip_of_the_program(folder):
 
 @pytest.mark.parametrize("failing", ["open", "write", "ftruncate", "mkdir"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
-def test_what_the_disk_refuses_is_told_with_folder_and_space(folder, monkeypatch, failing, code):
+def test_what_the_disk_refuses_is_reported_with_folder_and_space(folder, monkeypatch, failing, code):
     """Every refusal by the disk names the folder and the free space."""
 
     def refuse(*_, **__):

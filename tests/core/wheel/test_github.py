@@ -119,7 +119,7 @@ def test_an_expired_address_is_asked_for_again(status):
     assert [call.name for call in calls] == ["asset", "storage", "asset", "storage"]
 
 
-def test_a_storage_host_that_refuses_twice_is_told():
+def test_a_storage_host_that_refuses_twice_is_reported():
     """One more round, not many; and the signed address is not in the message."""
     with pytest.raises(CoreDownloadError, match=r"storage host refused core\.whl \(403\)") as caught:
         fetch(to(SIGNED), answer(403), to(SIGNED), answer(403))

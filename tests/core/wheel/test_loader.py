@@ -103,7 +103,7 @@ def test_names_are_offered_older_ones_too(core_folder):
     assert loader.get_object("RxLDAModel", str(core_folder)) is module.NimbusLDA
 
 
-def test_a_name_that_this_version_does_not_offer_is_told(core_folder):
+def test_a_name_that_this_version_does_not_offer_is_reported(core_folder):
     """An optional name that is not there is no AttributeError."""
     installed(core_folder, "1.2.0")
     with pytest.raises(CoreIncompatibleError, match=r"Version 1\.2\.0 of the core does not offer RxGMMModel"):
@@ -152,7 +152,7 @@ def test_a_lost_module_is_not_looked_for_elsewhere(core_folder, tmp_path, monkey
         __import__("_nimbus_extra")
 
 
-def test_a_foreign_module_of_that_name_is_told(core_folder, monkeypatch):
+def test_a_foreign_module_of_that_name_is_reported(core_folder, monkeypatch):
     """Where another module was imported under the core's name, that is said, with the file it came from."""
     installed(core_folder)
     foreign = type(sys)("nimbus_sdk_core")
@@ -163,7 +163,7 @@ def test_a_foreign_module_of_that_name_is_told(core_folder, monkeypatch):
             loader.load(str(core_folder))
 
 
-def test_a_core_that_is_loaded_already_is_kept(core_folder, monkeypatch):
+def test_a_core_that_is_loaded_already_stays(core_folder, monkeypatch):
     """The core's own module is not foreign, whoever asks again."""
     installed(core_folder)
     module = loader.load(str(core_folder))
@@ -198,7 +198,7 @@ def late_core(streaming: str) -> dict[str, bytes]:
     return {**files, "nimbus_sdk_core/streaming.py": f"{streaming}\ninit_streaming = len\n".encode()}
 
 
-def test_a_core_that_was_removed_under_a_program_is_told(core_folder):
+def test_a_core_that_was_removed_under_a_program_is_reported(core_folder):
     """What it had not imported yet can no longer be imported: no bare ModuleNotFoundError, and what to do."""
     core = installed(core_folder, files=late_core(""))
     loader.load(str(core_folder))
@@ -214,7 +214,7 @@ def test_a_core_that_was_removed_under_a_program_is_told(core_folder):
         __import__("nimbus_sdk_other")
 
 
-def test_a_module_that_comes_late_and_lacks_something_is_told(core_folder):
+def test_a_module_that_comes_late_and_lacks_something_is_reported(core_folder):
     """The same words as where the core itself lacks it; with all in place the name is had."""
     installed(core_folder, files=late_core("import absent_module"))
     with pytest.raises(CoreIncompatibleError, match='-m pip install "absent_module"'):
@@ -277,7 +277,7 @@ print(json.dumps([len(found), len(set(map(id, found))), len(finders)]))
 
 @pytest.mark.parametrize("damage", ["removed", "shorter", "link", "folder"])
 def test_damage_is_seen_before_loading(core_folder, tmp_path, damage):
-    """A file that is missing, of another size, or no file at all is told before any code of the core runs."""
+    """A file that is missing, of another size, or no file at all is reported before code of the core runs."""
     core = installed(core_folder)
     model = Path(core.library, "nimbus_sdk_core", "data", "model.bin")
     content = model.read_bytes()
@@ -295,7 +295,7 @@ def test_damage_is_seen_before_loading(core_folder, tmp_path, damage):
     assert "nimbus_sdk_core" not in sys.modules
 
 
-def test_a_core_for_another_interpreter_is_told(core_folder):
+def test_a_core_for_another_interpreter_is_reported(core_folder):
     """A folder that was copied from another platform is refused with what to do."""
     core = installed(core_folder)
     path = Path(core.folder, "manifest.json")
@@ -321,7 +321,7 @@ def test_another_interpreter_that_fits_may_load_it(core_folder):
         ((), '-m pip install "absent_module"'),
     ],
 )
-def test_a_missing_requirement_is_told_with_the_command(core_folder, requires, named):
+def test_a_missing_requirement_is_reported_with_the_command(core_folder, requires, named):
     """In place of ModuleNotFoundError: what is missing, and the command that brings it."""
     files = {"nimbus_sdk_core/__init__.py": b"import absent_module.inner\n"}
     installed(core_folder, files=files, requires=requires)

@@ -135,7 +135,7 @@ def test_a_line_break_around_the_token_is_dropped():
     ],
 )
 def test_an_answer_of_another_shape_is_a_download_error(body):
-    """Whatever comes in place of a release is told in our words."""
+    """Whatever comes in place of a release is reported in our words."""
     with pytest.raises(CoreDownloadError):
         find(body)
 
@@ -163,7 +163,7 @@ def test_no_json_escapes_as_a_foreign_error(body):
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=40), max_size=4))
 def test_no_notes_escape_as_a_foreign_error(notes, lines):
-    """Release notes are prose; whatever stands in them is no failure."""
+    """Release notes are prose; whatever is in them is no failure."""
     body = "\n".join([notes, *(f"Requires-Dist: {line}" for line in lines), f"Requires-Python: {notes}"])
     assert find({**RELEASE, "body": body}).version == "1.2.0"
 
@@ -203,7 +203,7 @@ def test_unfinished_uploads_are_passed_over():
         (answer(404, {}), ["has no release 1.2.0 of the core", "NIMBUS_SDK_CORE_REPO"]),
     ],
 )
-def test_refusals_by_github_are_told_with_what_to_do(reply, words):
+def test_refusals_by_github_are_reported_with_what_to_do(reply, words):
     """Each refusal is a download error that says what to do, and never one about the API key."""
     with pytest.raises(CoreDownloadError) as caught:
         play(find_release(SETTINGS, TOKEN, "1.2.0"), reply)
@@ -251,7 +251,7 @@ def test_other_files_are_ignored():
     assert choose_wheel(release).id == 6
 
 
-def test_no_wheel_that_fits_is_told_with_what_there_is():
+def test_no_wheel_that_fits_is_reported_with_what_there_is():
     """The message lists what was published and what this interpreter wants."""
     with pytest.raises(CoreIncompatibleError) as caught:
         choose_wheel(wheels("nimbus_sdk_core-1.2.0-cp27-cp27m-win32.whl"))
@@ -275,10 +275,10 @@ def test_githubs_own_digest_needs_no_further_request():
     assert digest(release) == (DIGEST, [])
 
 
-@pytest.mark.parametrize("told", [None, "md5:abc", "sha256:short", ""])
-def test_the_checksum_file_counts_where_there_is_no_digest(told):
+@pytest.mark.parametrize("published", [None, "md5:abc", "sha256:short", ""])
+def test_the_checksum_file_counts_where_there_is_no_digest(published):
     """SHA256SUMS is fetched as an asset, and its line for the wheel is taken."""
-    release = Release("1.2.0", (Asset(7, NAME, 10, told), Asset(8, "SHA256SUMS", 200)))
+    release = Release("1.2.0", (Asset(7, NAME, 10, published), Asset(8, "SHA256SUMS", 200)))
     sums = f"{'0' * 64}  other.whl\n{DIGEST} *{NAME}\n\nnonsense\n".encode()
     found, (call,) = digest(release, answer(200, sums))  # type: ignore[str-unpack]
     assert found == DIGEST

@@ -129,8 +129,8 @@ def test_extras_are_looked_into(site):
 
 
 @pytest.mark.parametrize("line", ["numpy >>> 1", "", "numpy; os_name ~= 'x'", "numpy; 'a' in 'b'"])
-def test_a_line_that_is_no_requirement_is_told(line):
-    """What cannot be read or evaluated is told, and no foreign error escapes."""
+def test_a_line_that_is_no_requirement_is_reported(line):
+    """What cannot be read or evaluated is reported, and no foreign error escapes."""
     with pytest.raises(CoreIncompatibleError, match="invalid requirement"):
         missing_requirements([line])
 
@@ -146,7 +146,7 @@ def test_the_error_names_all_and_the_command(site):
 
 
 def test_another_python_is_named():
-    """A version of Python that does not do is told beside the one that runs."""
+    """A version of Python that does not do is reported beside the one that runs."""
     with pytest.raises(CoreIncompatibleError, match=f"needs Python <3; this is {RUNNING}"):
         require_environment([], "<3")
     with pytest.raises(CoreIncompatibleError, match="invalid Requires-Python"):
@@ -173,7 +173,7 @@ def test_a_pasted_command_runs_nothing_else():
 
 
 def test_a_pure_wheel_is_tied_to_no_platform():
-    """For a wheel for any platform only the kind of Python is kept; for others the platform too."""
+    """For a wheel for any platform only the kind of Python is recorded; for others the platform too."""
     assert interpreter("py3-none-any") == f"{sys.implementation.cache_tag}{sys.abiflags}"
     assert interpreter("cp311-cp311-linux_x86_64").endswith(f"-{sysconfig.get_platform()}")
 

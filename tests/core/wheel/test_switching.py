@@ -133,7 +133,7 @@ def test_use_switches_to_an_installed_version(core_folder):
     assert find_core(str(core_folder)) == used
 
 
-def test_use_of_what_is_not_there_is_told(core_folder):
+def test_use_of_what_is_not_there_is_reported(core_folder):
     """The message lists what is installed."""
     installed(core_folder, "1.0.0")
     with pytest.raises(
@@ -226,13 +226,13 @@ def test_uninstalling_with_two_installations_of_the_version_in_use(core_folder):
     assert find_core(str(core_folder)) is None
 
 
-def test_uninstalling_what_is_not_there_is_told(core_folder):
+def test_uninstalling_what_is_not_there_is_reported(core_folder):
     """Nothing goes that was not named."""
     with pytest.raises(CoreNotInstalledError, match="installed: none"):
         switching.uninstall(str(core_folder), "1.0.0")
 
 
-def test_a_damaged_pointer_is_told_and_replaced(core_folder):
+def test_a_damaged_pointer_is_reported_and_replaced(core_folder):
     """It is not taken for an absent core; the next switch or a full uninstall mends it."""
     core = installed(core_folder)
     pointer = Path(pointer_path(str(core_folder)))
@@ -294,7 +294,7 @@ def test_a_pointer_leads_nowhere_else(core_folder, change):
         {"install_id": "another"},
     ],
 )
-def test_a_damaged_manifest_is_told(core_folder, change):
+def test_a_damaged_manifest_is_reported(core_folder, change):
     """A manifest of another shape is not used, and no foreign error escapes."""
     core = installed(core_folder)
     path = Path(core.folder, "manifest.json")
@@ -341,7 +341,7 @@ def test_a_manifest_without_end_is_not_read(core_folder):
         find_core(str(core_folder))
 
 
-def test_a_pointer_to_nothing_is_told(core_folder):
+def test_a_pointer_to_nothing_is_reported(core_folder):
     """A folder that somebody removed by hand is damage, not an absent core."""
     core = installed(core_folder)
     shutil.rmtree(core.folder)
@@ -349,8 +349,8 @@ def test_a_pointer_to_nothing_is_told(core_folder):
         find_core(str(core_folder))
 
 
-def test_a_pointer_that_cannot_be_read_is_told(core_folder):
-    """A refusal by the disk is told as such."""
+def test_a_pointer_that_cannot_be_read_is_reported(core_folder):
+    """A refusal by the disk is reported as such."""
     Path(pointer_path(str(core_folder))).mkdir(parents=True)
     with pytest.raises(CoreInstallError, match="directory"):
         find_core(str(core_folder))

@@ -31,7 +31,7 @@ SIGNED = answer(302, b"", location="https://objects.example.net/blob?sig=1")
 
 @pytest.fixture
 def folder(tmp_path):
-    """Where parts are kept."""
+    """The folder of partial files."""
     return tmp_path / "downloads"
 
 
@@ -56,7 +56,7 @@ def breaking_after(count: int, error: Exception, **headers: str):
     return reply
 
 
-def kept(folder: Path) -> bytes:
+def stored(folder: Path) -> bytes:
     """The part that was left behind."""
     return (folder / f"{SHA256}.part").read_bytes()
 
@@ -84,7 +84,7 @@ def test_a_lost_connection_keeps_what_arrived_and_the_next_run_resumes(folder):
         fetch(folder, SIGNED, breaking_after(120, NimbusConnectionError("The line broke."), etag='"v1"'))
     assert "The line broke. 120 of 200 bytes are stored." in str(caught.value)
     assert "The next run resumes there." in str(caught.value)
-    assert kept(folder) == CONTENT[:120]
+    assert stored(folder) == CONTENT[:120]
     second = rest(120)
     path, _ = fetch(folder, SIGNED, second)
     assert Path(path).read_bytes() == CONTENT
@@ -92,10 +92,10 @@ def test_a_lost_connection_keeps_what_arrived_and_the_next_run_resumes(folder):
 
 
 def test_a_connection_that_never_was_promises_nothing(folder):
-    """Where nothing arrived, nothing is said to be kept, and no file stays."""
+    """Where nothing arrived, nothing is said to be stored, and no file stays."""
     with pytest.raises(CoreDownloadError) as caught:
         fetch(folder, NimbusTimeoutError("No answer."))
-    assert "kept" not in str(caught.value)
+    assert "stored" not in str(caught.value)
     assert os.listdir(folder) == []
 
 
@@ -109,11 +109,11 @@ def test_a_short_answer_is_completed_in_the_same_run(folder):
 
 
 def test_short_answers_without_end_are_given_up(folder):
-    """After three rounds the download is told to be incomplete, and what is there is kept."""
+    """After three rounds the download is reported to be incomplete, and what is there is stored."""
     rounds = [reply for count in (10, 20, 30) for reply in (SIGNED, sending(CONTENT[:count]))]
     with pytest.raises(CoreDownloadError, match="incomplete: 30 of 200 bytes"):
         fetch(folder, *rounds)
-    assert kept(folder) == CONTENT[:30]
+    assert stored(folder) == CONTENT[:30]
 
 
 def test_a_resumed_download_that_is_wrong_is_fetched_once_more_whole(folder):
@@ -129,7 +129,7 @@ def test_a_resumed_download_that_is_wrong_is_fetched_once_more_whole(folder):
 
 @pytest.mark.parametrize("length", [len(CONTENT), 120])
 def test_what_a_power_cut_left_behind_is_taken_over_once(folder, length):
-    """A part of zeros under a dead process's name: one clean download, and no later one meets it again."""
+    """Zeros in the file of a process that is gone: one clean download, and no later one meets them again."""
     folder.mkdir()
     orphan = folder / f"{SHA256}.99999-abcdef.part"
     orphan.write_bytes(bytes(length))
@@ -206,7 +206,7 @@ def test_a_whole_part_is_used_without_a_request(folder):
     assert calls == []
 
 
-def test_a_login_page_in_place_of_the_file_is_told(folder):
+def test_a_login_page_in_place_of_the_file_is_reported(folder):
     """A captive portal's page is no part of the file."""
     page = sending(b"<html>", content_length="6", content_type="text/html")
     with pytest.raises(CoreDownloadError, match="6 bytes of 'text/html'"):
@@ -215,7 +215,7 @@ def test_a_login_page_in_place_of_the_file_is_told(folder):
 
 
 def test_a_refusal_of_the_disk_ends_the_download(folder, monkeypatch):
-    """A full disk is told as such, with the folder."""
+    """A full disk is reported as such, with the folder."""
 
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -234,4 +234,4 @@ def test_an_abandoned_download_keeps_its_part(folder):
     step = flow.send(None)
     sending(CONTENT[:80])(step)
     flow.close()
-    assert kept(folder) == CONTENT[:80]
+    assert stored(folder) == CONTENT[:80]

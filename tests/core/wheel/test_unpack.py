@@ -132,7 +132,7 @@ def test_scripts_are_not_written(core_folder):
     assert verify.check_installed(core.folder) == ()
 
 
-def test_executables_and_schemes_are_kept(core_folder):
+def test_executables_and_schemes_stay(core_folder):
     """A file that may be run still may, and modules of both library schemes lie side by side."""
     data = "nimbus_sdk_core-1.0.0.data"
     wheel = make_wheel(
@@ -156,7 +156,7 @@ def test_executables_and_schemes_are_kept(core_folder):
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/../../x", "a\0b", "a/../.."])
 def test_no_name_leads_out_of_the_folder(tmp_path, name):
-    """The one place that joins a name from a wheel to a folder refuses what lies outside."""
+    """The one place that joins a name from a wheel to a folder refuses what is outside."""
     root = tmp_path / "root"
     with pytest.raises(CoreIntegrityError, match="outside"):
         inside(str(root), name)
@@ -190,7 +190,7 @@ def test_a_wheel_that_changed_after_the_check_is_refused(core_folder, tmp_path):
     assert list(core_folder.rglob("*.staging")) == []
 
 
-def test_a_wheel_that_is_gone_is_told(core_folder, tmp_path):
+def test_a_wheel_that_is_gone_is_reported(core_folder, tmp_path):
     """A refusal by the disk names the core's folder."""
     wheel = make_wheel(tmp_path)
     facts = verify.check_wheel(str(wheel), wheel.name)
@@ -253,7 +253,7 @@ def test_a_core_that_hangs_fails_the_probe(core_folder, monkeypatch):
 
 
 def test_the_probe_sees_nothing_of_the_users_own(core_folder, tmp_path, monkeypatch):
-    """No NIMBUS_ variable reaches it, and no file beside a script or on PYTHONPATH stands in for the core."""
+    """No NIMBUS_ variable reaches it, and no file beside a script or on PYTHONPATH is imported instead."""
     source = SOURCE + (
         "\nimport os, sys\n"
         "assert not [name for name in os.environ if name.startswith('NIMBUS_')], sorted(os.environ)\n"
@@ -270,7 +270,7 @@ def test_the_probe_sees_nothing_of_the_users_own(core_folder, tmp_path, monkeypa
     unpack.probe(staged(core_folder, files=core_files(source=source)))
 
 
-def test_an_embedded_python_is_told(core_folder, monkeypatch):
+def test_an_embedded_python_is_reported(core_folder, monkeypatch):
     """Where there is no python to start, nothing is switched to unproven."""
     core = staged(core_folder)
     with monkeypatch.context() as patched:
@@ -282,7 +282,7 @@ def test_an_embedded_python_is_told(core_folder, monkeypatch):
         unpack.probe(core)
 
 
-def test_a_python_that_cannot_be_started_is_told(core_folder, monkeypatch):
+def test_a_python_that_cannot_be_started_is_reported(core_folder, monkeypatch):
     """The name of the interpreter is in the message."""
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(CoreInstallError, match="/no/such/python cannot be started"):

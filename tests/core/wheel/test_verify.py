@@ -35,7 +35,7 @@ def test_a_good_wheel_tells_its_facts(tmp_path):
     assert facts.top_level == ("_nimbus_native", "nimbus_sdk_core")
 
 
-def test_every_fault_is_told_at_once(tmp_path):
+def test_every_fault_is_reported_at_once(tmp_path):
     """A wheel with several faults is refused with all of them, in one error."""
     files = {**core_files(), "json.py": b"", "../evil.py": b"", "nimbus_sdk_core/NUL": b""}
     path = make_wheel(
@@ -104,7 +104,7 @@ def test_a_record_that_does_not_fit_is_refused(tmp_path, change, fault):
 
 
 def test_changed_content_is_refused(tmp_path):
-    """Content that its own checksum does not fit is told, and does not end the check with a foreign error."""
+    """Content that does not fit its own checksum is reported, and no foreign error ends the check."""
     path = make_wheel(tmp_path, method=0)
     path.write_bytes(path.read_bytes().replace(b"A core that does nothing", b"A core that does evil   "))
     assert any("cannot be read (BadZipFile" in issue for issue in issues_of(path))
@@ -212,7 +212,7 @@ def test_equal_versions_in_other_spelling_are_fine(tmp_path):
     assert verify.check_wheel(str(path), path.name).version == "1.0.0"
 
 
-def test_a_wheel_that_is_gone_is_told(tmp_path):
+def test_a_wheel_that_is_gone_is_reported(tmp_path):
     """A file that cannot be read is the disk's refusal, not the wheel's fault."""
     with pytest.raises(CoreInstallError, match="No such file"):
         verify.check_wheel(str(tmp_path / "gone"), "nimbus_sdk_core-1.0.0-py3-none-any.whl")
@@ -254,7 +254,7 @@ def test_a_file_of_another_length_or_kind_is_changed(tmp_path):
     )
 
 
-def test_a_manifest_that_is_gone_is_told(tmp_path):
+def test_a_manifest_that_is_gone_is_reported(tmp_path):
     """Without its manifest nothing can be said of an installation."""
     core = installed(tmp_path / "core")
     (Path(core.folder) / "manifest.json").unlink()

@@ -277,7 +277,7 @@ def test_an_archive_within_the_wheel_is_fine(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"<html>log in</html>", b"PK\x05\x06" + bytes(18)])
 def test_what_is_no_archive_is_refused(tmp_path, content):
-    """A login page saved as a wheel is told to be none."""
+    """A login page saved as a wheel is reported to be none."""
     path = tmp_path / "nimbus_sdk_core-1.0.0-py3-none-any.whl"
     path.write_bytes(content)
     assert issues_of(path)

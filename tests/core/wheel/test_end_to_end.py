@@ -37,17 +37,17 @@ def settings(sandbox) -> Settings:
 
 @pytest.fixture
 def downloads(tmp_path) -> Path:
-    """Where parts are kept."""
+    """The folder of partial files."""
     return tmp_path / "downloads"
 
 
-def fetched(settings: Settings, key: str, downloads: Path, told: list[int]) -> Generator:
+def fetched(settings: Settings, key: str, downloads: Path, reported: list[int]) -> Generator:
     """Token, release, digest, asset: what an installation asks for."""
     token = (yield from endpoints.github_token(settings.api_url, ApiKey.parse(key))).github_token
     published = yield from release.find_release(settings, token)
     wheel = release.choose_wheel(published)
     digest = yield from release.expected_digest(settings, published, wheel, token)
-    sink = Download(str(downloads), wheel.name, wheel.size, digest, lambda done, size: told.append(done))
+    sink = Download(str(downloads), wheel.name, wheel.size, digest, lambda done, size: reported.append(done))
     path = yield from transfer.download_asset(settings, wheel, token, sink)
     facts = yield from run_blocking(lambda: verify.check_wheel(path, wheel.name))
     return path, facts, digest  # type: ignore[return-value]
@@ -85,16 +85,16 @@ def test_the_storage_host_gets_no_token(sandbox, key, settings, downloads):
 
 def test_the_same_flow_runs_in_an_event_loop(sandbox, key, settings, downloads):
     """The awaitable driver fetches the same bytes, and tells progress on the way."""
-    told: list[int] = []
+    reported: list[int] = []
 
     async def main() -> str:
         async with AsyncDriver(settings) as driver:
-            path, _, _ = await driver.run(fetched(settings, key, downloads, told))  # type: ignore[misc]
+            path, _, _ = await driver.run(fetched(settings, key, downloads, reported))  # type: ignore[misc]
             return path  # type: ignore[has-type]
 
     path = asyncio.run(main())
-    assert told == sorted(told)
-    assert told[-1] == os.path.getsize(path)
+    assert reported == sorted(reported)
+    assert reported[-1] == os.path.getsize(path)
 
 
 def test_a_line_that_breaks_costs_only_what_was_not_there(sandbox, key, settings, downloads):
@@ -110,18 +110,18 @@ def test_a_line_that_breaks_costs_only_what_was_not_there(sandbox, key, settings
 
 
 def test_a_line_that_stays_broken_is_resumed_by_the_next_run(sandbox, key, settings, downloads):
-    """After all tries the error tells what is kept; a later run goes on from there."""
+    """After all tries the error says what is stored; a later run resumes there."""
     sandbox.fault("storage", truncate=5000, times=4)
     with pytest.raises(CoreDownloadError, match=r"bytes are stored\. .*resumes there"):
         run(settings, key, downloads)
     (part,) = downloads.glob("*.part")
-    kept = part.stat().st_size
-    assert kept >= 5000
+    stored = part.stat().st_size
+    assert stored >= 5000
     sandbox.clear_faults()
     sandbox.clear_journal()
     run(settings, key, downloads)
     (storage,) = [exchange for exchange in sandbox.journal() if exchange.endpoint == "storage"]
-    assert (storage.status, storage.range) == (206, f"bytes={kept}-")
+    assert (storage.status, storage.range) == (206, f"bytes={stored}-")
 
 
 def test_an_expired_link_is_asked_for_again(sandbox, key, settings, downloads):
@@ -132,7 +132,7 @@ def test_an_expired_link_is_asked_for_again(sandbox, key, settings, downloads):
 
 
 def test_changed_bytes_are_refused(sandbox, key, settings, downloads):
-    """A file that is not what was published is not used, and not kept."""
+    """A file that is not what was published is not used, and not stored."""
     sandbox.fault("storage", corrupt_digest=True)
     with pytest.raises(CoreIntegrityError, match="does not match"):
         run(settings, key, downloads)
@@ -152,7 +152,7 @@ def test_a_part_of_other_bytes_is_replaced_whole(sandbox, key, settings, downloa
 
 
 @pytest.mark.parametrize("endpoint", ["asset", "storage"])
-def test_a_captive_portal_is_told(sandbox, key, settings, downloads, endpoint):
+def test_a_captive_portal_is_reported(sandbox, key, settings, downloads, endpoint):
     """A log-in page in place of the wheel is named as such."""
     sandbox.fault(endpoint, html=True)
     with pytest.raises(CoreDownloadError, match="text/html"):
@@ -160,7 +160,7 @@ def test_a_captive_portal_is_told(sandbox, key, settings, downloads, endpoint):
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_githubs_refusals_are_told(sandbox, key, settings, downloads, status):
+def test_githubs_refusals_are_reported(sandbox, key, settings, downloads, status):
     """A refusal by GitHub is a download error, whatever was asked for."""
     for endpoint in ("release", "asset"):
         sandbox.fault(endpoint, status=status)
@@ -168,8 +168,8 @@ def test_githubs_refusals_are_told(sandbox, key, settings, downloads, status):
             run(settings, key, downloads)
 
 
-def test_a_storage_host_that_fails_is_told(sandbox, key, settings, downloads):
-    """A failing storage host is tried again, then told as what it is."""
+def test_a_storage_host_that_fails_is_reported(sandbox, key, settings, downloads):
+    """A failing storage host is tried again, then reported as what it is."""
     sandbox.fault("storage", status=503, times=None)
     with pytest.raises(CoreDownloadError, match=r"could not send nimbus_sdk_core-.* \(status 503\)"):
         run(settings, key, downloads)
