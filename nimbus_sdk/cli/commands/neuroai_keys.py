@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from nimbus_sdk.cli.commands.services import BaseUrl, Save, show_facts
+from nimbus_sdk.cli.commands.services import Save, ServiceCommands, show_facts
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
 from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
-    from nimbus_sdk.services import IssuedKey, KeyInfo, RateLimit
+    from nimbus_sdk.services import IssuedKey, KeyInfo, NeuroAI, RateLimit
 
+NEUROAI = ServiceCommands(name="NeuroAI", client="NeuroAI")
 commands = typer.Typer(help="Create, list, change, rotate and delete keys.", rich_markup_mode=None)
 _NONE = "none"
 
@@ -44,10 +44,8 @@ RateLimitText: TypeAlias = Annotated[
 ]
 
 
-@commands.command("list")
-def list_keys(
-    base_url: BaseUrl = None, profile: Profile = None, timeout: Timeout = None, as_json: Json = False
-) -> None:
+@NEUROAI.command(commands, "list")
+def list_keys(client: NeuroAI, *, as_json: bool) -> None:
     """List all keys.
 
     \b
@@ -58,10 +56,7 @@ def list_keys(
     Example:
       nimbus-sdk neuroai keys list --json | jq '.keys[] | select(.role == "Administrator")'
     """
-    from nimbus_sdk.services import NeuroAI
-
-    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
-        keys = list(client.list_keys())
+    keys = list(client.list_keys())
     if as_json:
         output.print_json({"keys": [to_values(key) for key in keys]})
     else:
@@ -72,8 +67,9 @@ def list_keys(
         )
 
 
-@commands.command()
+@NEUROAI.command(commands)
 def create(
+    client: NeuroAI,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as 'Production CI/CD'.")],
     description: Description = None,
     role: RoleName = None,
@@ -85,10 +81,8 @@ def create(
     referrer: Referrers = None,
     rate_limit: RateLimitText = None,
     save: Save = False,
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    timeout: Timeout = None,
-    as_json: Json = False,
+    *,
+    as_json: bool,
 ) -> None:
     """Make a key, and print its secret, only once; NeuroAI never shows it again.
 
@@ -103,32 +97,23 @@ def create(
       nimbus-sdk neuroai keys create "Production CI/CD" --role Developer --type service --rate-limit 60
       nimbus-sdk neuroai keys create dashboards --role Viewer --expires-at 2027-01-31T00:00Z
     """
-    from nimbus_sdk.services import NeuroAI
-
     moment, limit = _moment(expires_at), _rate(rate_limit)
-    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
-        issued = client.create_key(
-            name,
-            description=description,
-            role=role,
-            type=kind,
-            expires_at=moment,
-            permissions=permission or None,
-            referrers=referrer or None,
-            rate_limit=limit,
-            save=save,
-        )
+    issued = client.create_key(
+        name,
+        description=description,
+        role=role,
+        type=kind,
+        expires_at=moment,
+        permissions=permission or None,
+        referrers=referrer or None,
+        rate_limit=limit,
+        save=save,
+    )
     show_issued(issued, as_json=as_json)
 
 
-@commands.command()
-def get(
-    identifier: KeyId,
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    timeout: Timeout = None,
-    as_json: Json = False,
-) -> None:
+@NEUROAI.command(commands)
+def get(client: NeuroAI, identifier: KeyId, *, as_json: bool) -> None:
     """Show one key; never its secret.
 
     \b
@@ -139,14 +124,12 @@ def get(
     Example:
       nimbus-sdk neuroai keys get key_5c9b40b787ade984
     """
-    from nimbus_sdk.services import NeuroAI
-
-    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
-        show_facts(to_values(client.get_key(identifier)), as_json=as_json)
+    show_facts(to_values(client.get_key(identifier)), as_json=as_json)
 
 
-@commands.command()
+@NEUROAI.command(commands)
 def update(
+    client: NeuroAI,
     identifier: KeyId,
     name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="For people.")] = None,
     description: Description = None,
@@ -155,10 +138,8 @@ def update(
     permission: Permissions = None,
     referrer: Referrers = None,
     rate_limit: RateLimitText = None,
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    timeout: Timeout = None,
-    as_json: Json = False,
+    *,
+    as_json: bool,
 ) -> None:
     """Change the fields that are given; the word none empties a field.
 
@@ -170,26 +151,26 @@ def update(
     Example:
       nimbus-sdk neuroai keys update key_5c9b40b787ade984 --description "nightly builds" --expires-at none
     """
-    from nimbus_sdk.services import KEEP, NeuroAI
+    from nimbus_sdk.services import KEEP
 
     moment = KEEP if expires_at is None else None if expires_at == _NONE else _moment(expires_at)
     limit = KEEP if rate_limit is None else None if rate_limit == _NONE else _rate(rate_limit)
-    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
-        changed = client.update_key(
-            identifier,
-            name=KEEP if name is None else name,
-            description=KEEP if description is None else None if description == _NONE else description,
-            role=KEEP if role is None else None if role == _NONE else role,
-            expires_at=moment,
-            permissions=KEEP if not permission else [] if permission == [_NONE] else permission,
-            referrers=KEEP if not referrer else [] if referrer == [_NONE] else referrer,
-            rate_limit=limit,
-        )
+    changed = client.update_key(
+        identifier,
+        name=KEEP if name is None else name,
+        description=KEEP if description is None else None if description == _NONE else description,
+        role=KEEP if role is None else None if role == _NONE else role,
+        expires_at=moment,
+        permissions=KEEP if not permission else [] if permission == [_NONE] else permission,
+        referrers=KEEP if not referrer else [] if referrer == [_NONE] else referrer,
+        rate_limit=limit,
+    )
     show_facts(to_values(changed), as_json=as_json)
 
 
-@commands.command()
+@NEUROAI.command(commands)
 def rotate(
+    client: NeuroAI,
     identifier: Annotated[
         str | None, typer.Argument(metavar="ID", help="The key in use, with --older-than, if omitted.")
     ] = None,
@@ -197,10 +178,8 @@ def rotate(
         float | None, typer.Option("--older-than", metavar="DAYS", help="Only if its secret is older.")
     ] = None,
     save: Save = False,
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    timeout: Timeout = None,
-    as_json: Json = False,
+    *,
+    as_json: bool,
 ) -> None:
     """Give a key a new secret, and print it, only once; the old one is invalid at once.
 
@@ -214,16 +193,13 @@ def rotate(
       nimbus-sdk neuroai keys rotate key_5c9b40b787ade984 --save
       nimbus-sdk neuroai keys rotate --older-than 90 --save
     """
-    from nimbus_sdk.services import NeuroAI
-
     if identifier is None and older_than is None:
         raise typer.BadParameter("name a key by its ID, or give --older-than for the key in use")
-    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
-        issued = (
-            client.rotate_key(identifier, save=save)
-            if identifier is not None and older_than is None
-            else client.rotate_if_older_than(older_than or 0.0, key_id=identifier, save=save)
-        )
+    issued = (
+        client.rotate_key(identifier, save=save)
+        if identifier is not None and older_than is None
+        else client.rotate_if_older_than(older_than or 0.0, key_id=identifier, save=save)
+    )
     if issued is not None:
         show_issued(issued, as_json=as_json, rotated=True)
     elif as_json:
@@ -232,14 +208,13 @@ def rotate(
         output.print_lines("The secret is new enough; nothing was rotated.")
 
 
-@commands.command()
+@NEUROAI.command(commands)
 def delete(
+    client: NeuroAI,
     identifier: KeyId,
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    timeout: Timeout = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
-    as_json: Json = False,
+    *,
+    as_json: bool,
 ) -> None:
     """Delete a key for good. This cannot be undone; in a terminal you are asked first.
 
@@ -252,15 +227,13 @@ def delete(
     """
     from nimbus_sdk.display.terminal import is_interactive
     from nimbus_sdk.errors import ConfigurationError
-    from nimbus_sdk.services import NeuroAI
 
     if not yes and not is_interactive():
         raise ConfigurationError(f"{identifier} is not deleted without confirmation.", hint="Give --yes.")
     if not yes and not typer.confirm(f"Delete {mask_keys(identifier)} for good?", err=True):
         output.print_lines("Nothing was deleted.")
         raise typer.Exit(1)
-    with NeuroAI(base_url=base_url, profile=profile, timeout=timeout) as client:
-        client.delete_key(identifier)
+    client.delete_key(identifier)
     if as_json:
         output.print_json({"deleted": True})
     else:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nimbus_sdk.cli.commands.services import BaseUrl, KeyCommands, show_facts
+from nimbus_sdk.cli.commands.services import ServiceCommands, show_facts
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
 
-KEYS = KeyCommands(name="Nexus", client="Nexus", checked=" that has not expired (no network)")
+if TYPE_CHECKING:
+    from nimbus_sdk.services import Nexus
+
+NEXUS = ServiceCommands(name="Nexus", client="Nexus")
 _MAX_BYTES = 2**20
 commands = typer.Typer(help="Nexus: ask the agent, and show a key's claims.", rich_markup_mode=None)
 
 
-@commands.command()
-def claims(base_url: BaseUrl = None, profile: Profile = None, as_json: Json = False) -> None:
+@NEXUS.command(commands, further={})
+def claims(client: Nexus, *, as_json: bool) -> None:
     """Show the claims in the key, unverified: anybody could have written them. No network.
 
     \b
@@ -27,24 +29,20 @@ def claims(base_url: BaseUrl = None, profile: Profile = None, as_json: Json = Fa
     Example:
       nimbus-sdk nexus claims --json | jq -r .expires_at
     """
-    from nimbus_sdk.services import Nexus
-
-    with Nexus(base_url=base_url, profile=profile) as client:
-        show_facts(client.claims.to_dict(), as_json=as_json)
+    show_facts(client.claims.to_dict(), as_json=as_json)
 
 
-@commands.command()
+@NEXUS.command(commands)
 def ask(
+    client: Nexus,
     message: Annotated[
         str | None, typer.Argument(metavar="MESSAGE", help="Read from stdin if omitted.")
     ] = None,
     request_id: Annotated[
         str | None, typer.Option("--request-id", metavar="ID", help="For X-Request-ID; a new one if omitted.")
     ] = None,
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    timeout: Timeout = None,
-    as_json: Json = False,
+    *,
+    as_json: bool,
 ) -> None:
     """Send a message to the key's agent, and print the answer.
 
@@ -56,18 +54,15 @@ def ask(
       nimbus-sdk nexus ask "What is new?"
       nimbus-sdk nexus ask < question.txt
     """
-    from nimbus_sdk.services import Nexus
-
     text = _read_stdin() if message is None else message
-    with Nexus(base_url=base_url, profile=profile, timeout=timeout) as client:
-        thread = client.create_thread(text, request_id=request_id)
+    thread = client.create_thread(text, request_id=request_id)
     if as_json:
         output.print_json({"id": thread.id, "reply": thread.reply, "answer": dict(thread.fields)})
     else:
         output.print_lines(*(thread.reply or "(no reply)").splitlines())
 
 
-KEYS.add_to(commands)
+NEXUS.add_key_commands(commands, checked=" that has not expired (no network)", further={})
 
 
 def _read_stdin() -> str:

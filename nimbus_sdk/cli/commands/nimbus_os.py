@@ -6,20 +6,12 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from nimbus_sdk.cli.commands.services import (
-    BaseUrl,
-    KeyCommands,
-    Param,
-    option,
-    parse_query,
-    read_key,
-    show_answer,
-)
+from nimbus_sdk.cli.commands.services import Param, ServiceCommands, parse_query, read_key, show_answer
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout
+from nimbus_sdk.cli.ui.options import KeyFromStdin
 
 if TYPE_CHECKING:
-    from nimbus_sdk.services import Rotation
+    from nimbus_sdk.services import NimbusOS, Rotation
 
 Environment: TypeAlias = Annotated[
     str, typer.Option("--environment", metavar="NAME", help="sandbox or production; each has its own key.")
@@ -27,12 +19,8 @@ Environment: TypeAlias = Annotated[
 Probe: TypeAlias = Annotated[
     str, typer.Option("--probe", metavar="PATH", help="A resource that the key must be able to read.")
 ]
-KEYS = KeyCommands(
-    name="Nimbus OS",
-    client="NimbusOS",
-    checked=" for one environment, once it was found valid",
-    options=(option("environment", Environment, "sandbox"),),
-    save_options=(option("probe", Probe, "/orders"), option("timeout", Timeout, None)),
+NIMBUS_OS = ServiceCommands(
+    name="Nimbus OS", client="NimbusOS", options={"environment": (Environment, "sandbox")}
 )
 commands = typer.Typer(help="Nimbus OS: read resources, store and rotate a key.", rich_markup_mode=None)
 rotation = typer.Typer(
@@ -41,15 +29,13 @@ rotation = typer.Typer(
 commands.add_typer(rotation, name="rotation")
 
 
-@commands.command()
+@NIMBUS_OS.command(commands)
 def get(
+    client: NimbusOS,
     path: Annotated[str, typer.Argument(metavar="PATH", help="Such as /orders, without a query.")],
     param: Param = None,
-    environment: Environment = "sandbox",
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    timeout: Timeout = None,
-    as_json: Json = False,
+    *,
+    as_json: bool,
 ) -> None:
     """Read a resource and print it; the call is recorded in the audit trail.
 
@@ -62,25 +48,20 @@ def get(
     Example:
       nimbus-sdk nimbus-os get /orders --param page=2
     """
-    from nimbus_sdk.services import NimbusOS
-
     params = parse_query(param)
-    with NimbusOS(environment=environment, base_url=base_url, profile=profile, timeout=timeout) as client:
-        show_answer(client.request("GET", path, params=params), as_json=as_json)
+    show_answer(client.request("GET", path, params=params), as_json=as_json)
 
 
-KEYS.add_to(commands)
+NIMBUS_OS.add_key_commands(
+    commands,
+    checked=" for one environment, once it was found valid",
+    arguments={"probe": (Probe, "/orders")},
+)
 
 
-@rotation.command()
+@NIMBUS_OS.command(rotation)
 def start(
-    key_stdin: KeyFromStdin = False,
-    environment: Environment = "sandbox",
-    probe: Probe = "/orders",
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    timeout: Timeout = None,
-    as_json: Json = False,
+    client: NimbusOS, key_stdin: KeyFromStdin = False, probe: Probe = "/orders", *, as_json: bool
 ) -> None:
     """Try a new key, and replace the old one, which stays stored.
 
@@ -95,23 +76,15 @@ def start(
       nimbus-sdk nimbus-os rotation start
       pass show nimbus-os/new | nimbus-sdk nimbus-os rotation start --key-stdin
     """
-    from nimbus_sdk.services import NimbusOS
-
-    with NimbusOS(environment=environment, base_url=base_url, profile=profile, timeout=timeout) as client:
-        begun = client.rotation()
-        if begun is not None and begun.is_under_way and not key_stdin:
-            _show(client.rotate_key(probe=probe), as_json=as_json)
-        else:
-            _show(client.rotate_key(_new_key(from_stdin=key_stdin), probe=probe), as_json=as_json)
+    begun = client.rotation()
+    if begun is not None and begun.is_under_way and not key_stdin:
+        _show(client.rotate_key(probe=probe), as_json=as_json)
+    else:
+        _show(client.rotate_key(_new_key(from_stdin=key_stdin), probe=probe), as_json=as_json)
 
 
-@rotation.command("status")
-def status_of_rotation(
-    environment: Environment = "sandbox",
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    as_json: Json = False,
-) -> None:
+@NIMBUS_OS.command(rotation, "status", further={})
+def status_of_rotation(client: NimbusOS, *, as_json: bool) -> None:
     """Show the progress of the last rotation, and what to do next; no network.
 
     \b
@@ -121,19 +94,11 @@ def status_of_rotation(
     Example:
       nimbus-sdk nimbus-os rotation status
     """
-    from nimbus_sdk.services import NimbusOS
-
-    with NimbusOS(environment=environment, base_url=base_url, profile=profile) as client:
-        _show(client.rotation(), as_json=as_json)
+    _show(client.rotation(), as_json=as_json)
 
 
-@rotation.command()
-def confirm(
-    environment: Environment = "sandbox",
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    as_json: Json = False,
-) -> None:
+@NIMBUS_OS.command(rotation, further={})
+def confirm(client: NimbusOS, *, as_json: bool) -> None:
     """Remove the old key: everything works with the new one.
 
     The last line says what is left to do in the portal.
@@ -145,19 +110,11 @@ def confirm(
     Example:
       nimbus-sdk nimbus-os rotation confirm
     """
-    from nimbus_sdk.services import NimbusOS
-
-    with NimbusOS(environment=environment, base_url=base_url, profile=profile) as client:
-        _show(client.confirm_rotation(), as_json=as_json)
+    _show(client.confirm_rotation(), as_json=as_json)
 
 
-@rotation.command()
-def undo(
-    environment: Environment = "sandbox",
-    base_url: BaseUrl = None,
-    profile: Profile = None,
-    as_json: Json = False,
-) -> None:
+@NIMBUS_OS.command(rotation, further={})
+def undo(client: NimbusOS, *, as_json: bool) -> None:
     """Go back to the old key, as long as the rotation was not confirmed.
 
     \b
@@ -167,18 +124,15 @@ def undo(
     Example:
       nimbus-sdk nimbus-os rotation undo
     """
-    from nimbus_sdk.services import NimbusOS
-
-    with NimbusOS(environment=environment, base_url=base_url, profile=profile) as client:
-        _show(client.undo_rotation(), as_json=as_json)
+    _show(client.undo_rotation(), as_json=as_json)
 
 
 def _new_key(*, from_stdin: bool) -> str:
     from nimbus_sdk.errors import ConfigurationError
 
-    text = read_key(KEYS.name, from_stdin=from_stdin)
+    text = read_key(NIMBUS_OS.name, from_stdin=from_stdin)
     if text is None:
-        raise ConfigurationError(f"No {KEYS.name} key was given.", hint="Pipe it in with --key-stdin.")
+        raise ConfigurationError(f"No {NIMBUS_OS.name} key was given.", hint="Pipe it in with --key-stdin.")
     return text
 
 

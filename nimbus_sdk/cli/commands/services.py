@@ -1,17 +1,18 @@
-"""What the commands of the further services share: their options, and save-key, restore-key, forget-key."""
+"""What the commands of the further services share: client, options, and save-key, restore-key, forget-key."""
 
 from __future__ import annotations
 
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile
+from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout
 
 BaseUrl: TypeAlias = Annotated[
     str | None,
@@ -31,96 +32,142 @@ Save: TypeAlias = Annotated[
 ]
 
 
-Option: TypeAlias = inspect.Parameter
+Options: TypeAlias = Mapping[str, tuple[object, object]]
+"""Options by the name of their argument: the annotation and the default."""
 
-
-def option(name: str, annotation: object, default: object) -> Option:
-    """Return an option that only some services have."""
-    return Option(name, Option.KEYWORD_ONLY, annotation=annotation, default=default)
+_COMMON: Options = {"base_url": (BaseUrl, None), "profile": (Profile, None)}
+_TIMEOUT: Options = {"timeout": (Timeout, None)}
+_JSON: Options = {"as_json": (Json, False)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyCommands:
-    """The commands that store, restore and remove a service's key.
+class ServiceCommands:
+    """Adds commands that work with the client of one service to a group.
 
     Attributes:
         name: The service's name, for people.
-        client: Name of its client in :mod:`nimbus_sdk.services`.
-        checked: What is checked before a key is stored, in words.
-        options: Further options of all three, arguments of the client.
-        save_options: Further options of save-key, arguments of the client or of its ``save_key``.
+        client: Name of its blocking client in :mod:`nimbus_sdk.services`.
+        options: Further options of all its commands, arguments of the client.
     """
 
     name: str
     client: str
-    checked: str
-    options: tuple[Option, ...] = ()
-    save_options: tuple[Option, ...] = ()
+    options: Options = field(default_factory=dict)
 
-    def add_to(self, commands: typer.Typer) -> None:
-        """Add save-key, restore-key and forget-key to a group of commands."""
-        group = self.name.lower().replace(" ", "-")
-        for name, run, options, text in (
-            ("save-key", self._save, (*self.options, *self.save_options), _SAVE),
-            ("restore-key", self._restore, self.options, _RESTORE),
-            ("forget-key", self._forget, self.options, _FORGET),
-        ):
-            help_text = text.format(checked=self.checked, group=group)
-            commands.command(name, help=help_text)(_with_options(run, options))
+    def command(
+        self, group: typer.Typer, name: str | None = None, *, further: Options = _TIMEOUT
+    ) -> Callable[[Callable[..., None]], Callable[..., None]]:
+        """Add a function as a command; its first argument is an open client, its last ``as_json``.
 
-    def _save(
+        Args:
+            group: The group of commands.
+            name: Name of the command; that of the function if omitted.
+            further: Further arguments of the client; the timeout, unless the command needs no network.
+        """
+
+        def add(function: Callable[..., None]) -> Callable[..., None]:
+            def run(open_client: Callable[..., Any], **given: Any) -> None:
+                with open_client() as client:
+                    function(client, **given)
+
+            self._add(group, name or function.__name__, run, function, further, function.__doc__ or "")
+            return function
+
+        return add
+
+    def add_key_commands(
         self,
-        key_stdin: KeyFromStdin = False,
-        base_url: BaseUrl = None,
-        profile: Profile = None,
-        as_json: Json = False,
-        **given: Any,
+        group: typer.Typer,
+        *,
+        checked: str,
+        arguments: Options | None = None,
+        further: Options = _TIMEOUT,
     ) -> None:
-        client_class = self._client_class()
-        arguments = {
-            name: given.pop(name)
-            for name in inspect.signature(client_class.save_key).parameters
-            if name in given
-        }
-        # The key is in no variable here: a traceback could show it.
-        with client_class(
-            read_key(self.name, from_stdin=key_stdin), base_url=base_url, profile=profile, **given
-        ) as client:
-            store = client.save_key(**arguments)
-        if as_json:
-            output.print_json({"saved_in": store})
-        else:
-            output.print_lines(f"The {self.name} key is stored ({store}).")
+        """Add save-key, restore-key and forget-key.
 
-    def _restore(
-        self, base_url: BaseUrl = None, profile: Profile = None, as_json: Json = False, **given: Any
-    ) -> None:
-        with self._client_class()(base_url=base_url, profile=profile, **given) as client:
+        Args:
+            group: The group of commands.
+            checked: What is checked before a key is stored, in words.
+            arguments: Options of save-key that are arguments of the client's ``save_key``.
+            further: As for :meth:`command`, for save-key.
+        """
+
+        def save_key(
+            open_client: Any, key_stdin: KeyFromStdin = False, *, as_json: bool, **given: Any
+        ) -> None:
+            # The key is in no variable here: a traceback could show it.
+            with open_client(read_key(self.name, from_stdin=key_stdin)) as client:
+                store = client.save_key(**given)
+            if as_json:
+                output.print_json({"saved_in": store})
+            else:
+                output.print_lines(f"The {self.name} key is stored ({store}).")
+
+        def restore_key(client: Any, *, as_json: bool) -> None:
             masked = client.restore_key()
-        if as_json:
-            output.print_json({"key_masked": masked})
-        else:
-            output.print_lines(
-                f"The {self.name} key {masked} is the stored one again.",
-                "It is used if neither a variable nor a .env names another.",
-            )
+            if as_json:
+                output.print_json({"key_masked": masked})
+            else:
+                output.print_lines(
+                    f"The {self.name} key {masked} is the stored one again.",
+                    "It is used if neither a variable nor a .env names another.",
+                )
 
-    def _forget(
-        self, base_url: BaseUrl = None, profile: Profile = None, as_json: Json = False, **given: Any
-    ) -> None:
-        with self._client_class()(base_url=base_url, profile=profile, **given) as client:
+        def forget_key(client: Any, *, as_json: bool) -> None:
             removed = client.forget_key()
-        if as_json:
-            output.print_json({"removed": removed})
-        else:
-            output.print_lines(
-                f"The stored {self.name} key was removed." if removed else f"No {self.name} key was stored."
-            )
+            if as_json:
+                output.print_json({"removed": removed})
+            else:
+                found, none = f"The stored {self.name} key was removed.", f"No {self.name} key was stored."
+                output.print_lines(found if removed else none)
 
-    def _client_class(self) -> Any:
-        from nimbus_sdk import services
+        command = self.name.lower().replace(" ", "-")
+        save_help = _SAVE.format(checked=checked, group=command)
+        self._add(group, "save-key", save_key, save_key, further, save_help, arguments or {})
+        restore_key.__doc__, forget_key.__doc__ = (
+            _RESTORE.format(group=command),
+            _FORGET.format(group=command),
+        )
+        self.command(group, "restore-key", further={})(restore_key)
+        self.command(group, "forget-key", further={})(forget_key)
 
-        return getattr(services, self.client)
+    def _add(
+        self,
+        group: typer.Typer,
+        name: str,
+        run: Callable[..., None],
+        described: Callable[..., None],
+        further: Options,
+        help_text: str,
+        arguments: Options | None = None,
+    ) -> None:
+        of_client = {**self.options, **_COMMON, **further}
+
+        def command(**given: Any) -> None:
+            from nimbus_sdk import services
+
+            client_class = getattr(services, self.client)
+            run(partial(client_class, **{option: given.pop(option) for option in of_client}), **given)
+
+        hints = get_type_hints(described, localns={self.client: object}, include_extras=True)
+        _, *own = inspect.signature(described).parameters.values()
+        options: dict[str, tuple[object, object]] = {
+            **{
+                one.name: (hints[one.name], one.default)
+                for one in own
+                if one.name not in ("as_json", "given")
+            },
+            **(arguments or {}),
+            **of_client,
+            **_JSON,
+        }
+        parameters = [
+            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for option, (annotation, default) in options.items()
+        ]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        group.command(name, help=inspect.cleandoc(help_text))(command)
 
 
 _SAVE = """Store a key{checked}; you are asked for it, hidden.
@@ -150,22 +197,6 @@ JSON: removed
 Example:
   nimbus-sdk {group} forget-key
 """
-
-
-def _with_options(run: Callable[..., None], options: tuple[Option, ...]) -> Callable[..., None]:
-    """Return a command that passes further options on as keyword arguments."""
-
-    def command(**given: Any) -> None:
-        run(**given)
-
-    *parameters, _ = inspect.signature(run, eval_str=True).parameters.values()
-    # Before --base-url, --profile and --json, which all commands have.
-    parameters[-3:-3] = options
-    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
-    )
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return command
 
 
 def read_key(name: str, *, from_stdin: bool) -> str | None:
