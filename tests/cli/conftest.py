@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from nimbus_sdk.account.operations import authenticate
 from nimbus_sdk.cli import main
+from nimbus_sdk.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from tests.support.terminal import Terminal
@@ -67,7 +69,7 @@ def nimbus(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def nimbus_process(own_world: Path) -> Nimbus:
+def nimbus_process(isolated_home: Path) -> Nimbus:
     """Runs a command in a fresh process, its output going into pipes."""
 
     def run(*arguments: str, stdin: str = "", **environ: str) -> Done:
@@ -78,7 +80,7 @@ def nimbus_process(own_world: Path) -> Nimbus:
             text=True,
             encoding="utf-8",
             env={**os.environ, **environ},
-            cwd=own_world / "work",
+            cwd=isolated_home / "work",
             timeout=60,
             check=False,
         )
@@ -102,3 +104,18 @@ def terminal() -> Iterator[AtTerminal]:
     yield at_terminal
     for one in opened:
         one.close()
+
+
+@pytest.fixture
+def signed_in(sandbox: Sandbox, key: str) -> str:
+    """A machine with a stored key and its session; returns the key."""
+    authenticate(key)
+    sandbox.clear_journal()
+    return key
+
+
+@pytest.fixture
+def running(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox whose control token is in the environment."""
+    monkeypatch.setenv("NIMBUS_SDK_SANDBOX_TOKEN", sandbox.control_token)
+    return sandbox

@@ -1,15 +1,17 @@
-"""`nimbus-sdk install`: where the key comes from, what is shown, and what it costs."""
+"""`nimbus-sdk install`: where the key comes from, what is printed, and what it costs."""
 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import CTRL_C, AtTerminal, Nimbus
+from tests.support.flows import TINY_CORE
+
+pytestmark = TINY_CORE
 
 
 def test_a_piped_key_installs_and_is_not_shown(nimbus: Nimbus, sandbox: Sandbox, key: str) -> None:
@@ -139,45 +141,8 @@ def test_an_installation_can_be_left_with_ctrl_c(terminal: AtTerminal, sandbox: 
     assert not list(Path(os.environ["NIMBUS_SDK_HOME"]).rglob("session*.json"))
 
 
-def test_a_short_passphrase_is_refused_before_it_is_typed_again(
-    terminal: AtTerminal, sandbox: Sandbox
-) -> None:
-    """How long it must be is said in the question, and looked at after the first answer."""
-    screen = terminal("bundle", "create", "lab.nimbus")
-    screen.wait_for("Passphrase of the bundle (12 characters or more): ")
-    screen.type("eleven char\n")
-    assert screen.ended() == 2
-    assert "fewer than 12 characters" in screen.seen
-    assert "Repeat the passphrase" not in screen.seen
-    assert "eleven char" not in screen.seen
-    assert sandbox.journal() == []
-
-
 def test_a_terminal_is_no_pipe(terminal: AtTerminal, sandbox: Sandbox) -> None:
     """`--key-stdin` at a terminal would show the key while it is typed, so it is refused."""
     screen = terminal("install", "--key-stdin")
     assert screen.ended() == 2
     assert "hidden" in screen.seen
-
-
-def test_colour_is_for_terminals_alone(
-    terminal: AtTerminal, nimbus_process: Nimbus, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Escape codes go to a terminal, never into a pipe; NO_COLOR takes the colours away there too."""
-    monkeypatch.delenv("NO_COLOR")
-    monkeypatch.setenv("NIMBUS_API_KEY", "nbci_test_" + "0" * 48)
-    colours = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
-    at_screen = terminal("explain")
-    assert at_screen.ended() == 0
-    assert colours.search(at_screen.seen)
-    piped = nimbus_process("explain", TERM="xterm-256color")
-    assert "\x1b" not in piped.out + piped.err
-    plain = terminal("explain", NO_COLOR="1")
-    assert plain.ended() == 0
-    assert not colours.search(plain.seen)
-
-
-def test_a_narrow_terminal_does_not_cut_what_is_piped(nimbus_process: Nimbus, sandbox: Sandbox) -> None:
-    """A file gets whole lines, however narrow COLUMNS says the terminal is."""
-    done = nimbus_process("explain", COLUMNS="40")
-    assert os.environ["NIMBUS_SDK_HOME"] in done.out

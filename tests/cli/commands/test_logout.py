@@ -16,17 +16,12 @@ from nimbus_sdk.core.install import install_core
 from nimbus_sdk.core.model_download import download_model
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import CTRL_C, AtTerminal, Nimbus
+from tests.support.flows import TINY_CORE
+
+pytestmark = TINY_CORE
 
 
-@pytest.fixture
-def signed_in(sandbox: Sandbox, key: str) -> str:
-    """A machine that keeps a key and its session; gives the key."""
-    authenticate(key)
-    sandbox.clear_journal()
-    return key
-
-
-def _places() -> Paths:
+def _paths() -> Paths:
     return Settings.load().paths
 
 
@@ -44,8 +39,8 @@ def test_logout_forgets_key_and_session_and_leaves_the_core(
         "key_left": None,
     }
     assert get_stored_api_key() is None
-    assert not Path(_places().session).exists()
-    assert Path(_places().core_pointer).exists()
+    assert not Path(_paths().session).exists()
+    assert Path(_paths().core_pointer).exists()
     assert sandbox.journal() == []
     authenticate(key)
     download_model("p300_binary_v1")
@@ -86,7 +81,7 @@ def test_revoke_with_yes_ends_the_key(nimbus: Nimbus, sandbox: Sandbox, signed_i
     assert signed_in not in done.out + done.err
     assert [entry["reason"] for entry in sandbox.audit()] == ["laptop lost"]
     assert get_stored_api_key() is None
-    assert not Path(_places().session).exists()
+    assert not Path(_paths().session).exists()
 
 
 def test_revoke_shows_what_the_service_said(nimbus: Nimbus, signed_in: str) -> None:

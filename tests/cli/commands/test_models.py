@@ -1,0 +1,86 @@
+"""`nimbus-sdk models`: the models of the service, for people and for programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from nimbus_sdk.account.operations import authenticate
+from nimbus_sdk.sandbox import Sandbox
+from tests.cli.conftest import AtTerminal, Nimbus
+
+
+def test_models_are_listed_with_what_the_license_covers(nimbus: Nimbus, sandbox: Sandbox) -> None:
+    """A free license covers the free models, and the list says so for each."""
+    authenticate(sandbox.new_key("free"))
+    found = nimbus("models", "--json").document
+    assert found["total"] == len(found["models"])
+    covered = {model["name"]: model["covered"] for model in found["models"]}
+    assert covered["motor_imagery_4class_v1"] is True
+    text = nimbus("models")
+    assert all(name in text.out for name in covered)
+
+
+def test_models_can_be_narrowed(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
+    """--paradigm and --type are asked of the service."""
+    found = nimbus("models", "--paradigm", "motor_imagery", "--type", "NimbusLDA", "--json").document
+    assert {model["paradigm"] for model in found["models"]} == {"motor_imagery"}
+    assert {model["type"] for model in found["models"]} == {"NimbusLDA"}
+
+
+def test_where_no_model_matches_it_is_said_what_there_is(
+    nimbus: Nimbus, sandbox: Sandbox, signed_in: str
+) -> None:
+    """A slip in the paradigm is answered with the paradigms; for programs the list is empty."""
+    done = nimbus("models", "--paradigm", "foo")
+    assert done.code == 0
+    assert done.out == (
+        "No models match --paradigm foo.\n"
+        "Paradigms: motor_imagery, p300, ssvep. Types: NimbusLDA, NimbusQDA.\n"
+    )
+    assert nimbus("models", "--type", "Foo", "--json").document == {"models": [], "total": 0}
+    slip = nimbus("models", "--paradigm", signed_in, "--type", "NimbusLDA").out
+    assert signed_in not in slip
+    assert "--type NimbusLDA" in slip
+
+
+def test_the_names_of_models_are_whole_in_a_narrow_terminal(
+    terminal: AtTerminal, sandbox: Sandbox, signed_in: str
+) -> None:
+    """They are there to be copied, at 80 columns and at less."""
+    for columns in ("80", "50"):
+        screen = terminal("models", COLUMNS=columns)
+        assert screen.ended() == 0
+        lines = screen.seen.replace("\r", "").splitlines()
+        for name in ("motor_imagery_4class_v1", "motor_imagery_2class_v1", "p300_binary_v1"):
+            (line,) = (line for line in lines if line.startswith(name))
+            assert "Nimbus" in line
+            assert line.split()[2] in ("motor_imagery", "p300")
+        assert len(lines) == 5
+
+
+def test_one_model_is_shown_whole(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
+    """A name gives that one model: its fields, its metadata, its checksum."""
+    found = nimbus("models", "motor_imagery_4class_v1", "--json").document
+    assert (found["n_features"], found["n_classes"], found["covered"]) == (16, 4, True)
+    assert found["checksum"].startswith("sha256:")
+    text = nimbus("models", "motor_imagery_4class_v1")
+    assert found["checksum"] in text.out
+    assert all(name in text.out for name in found["metadata"])
+
+
+def test_models_without_a_session_leave_the_cover_open(
+    nimbus: Nimbus, sandbox: Sandbox, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is the service's; what the license covers is unknown without a session."""
+    monkeypatch.setenv("NIMBUS_API_KEY", key)
+    found = nimbus("models", "--json").document
+    assert {model["covered"] for model in found["models"]} == {None}
+
+
+def test_an_unknown_model_is_reported_with_those_that_exist(
+    nimbus: Nimbus, sandbox: Sandbox, signed_in: str
+) -> None:
+    """A slip in the name is answered with the names."""
+    done = nimbus("models", "motor_imagery_5class_v1")
+    assert done.code == 2
+    assert "motor_imagery_4class_v1" in done.err

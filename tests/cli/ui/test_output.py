@@ -1,0 +1,44 @@
+"""Colours, widths and styles of the output."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+from nimbus_sdk.sandbox import Sandbox
+from tests.cli.conftest import AtTerminal, Nimbus
+
+
+def test_no_is_no_bad_news_by_itself(terminal: AtTerminal, sandbox: Sandbox, signed_in: str) -> None:
+    """A session that is not stale, on a machine that is not offline, is not shown in red; names are bold."""
+    screen = terminal("status")
+    assert screen.ended() == 0
+    lines = screen.seen.replace("\r", "").splitlines()
+    for name in ("offline", "stale"):
+        (line,) = (line for line in lines if f"  {name} " in line)
+        assert line.endswith("\x1b[0mno")
+
+
+def test_colour_is_for_terminals_alone(
+    terminal: AtTerminal, nimbus_process: Nimbus, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Escape codes go to a terminal, never into a pipe; NO_COLOR takes the colours away there too."""
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("NIMBUS_API_KEY", "nbci_test_" + "0" * 48)
+    colours = re.compile(r"\x1b\[[0-9;]*3[0-7]m")
+    at_screen = terminal("explain")
+    assert at_screen.ended() == 0
+    assert colours.search(at_screen.seen)
+    piped = nimbus_process("explain", TERM="xterm-256color")
+    assert "\x1b" not in piped.out + piped.err
+    plain = terminal("explain", NO_COLOR="1")
+    assert plain.ended() == 0
+    assert not colours.search(plain.seen)
+
+
+def test_a_narrow_terminal_does_not_cut_what_is_piped(nimbus_process: Nimbus, sandbox: Sandbox) -> None:
+    """A file gets whole lines, however narrow COLUMNS says the terminal is."""
+    done = nimbus_process("explain", COLUMNS="40")
+    assert os.environ["NIMBUS_SDK_HOME"] in done.out
