@@ -64,7 +64,7 @@ def everything(service: str, box, key: str, texts: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_key_is_found_anywhere(service, box, log, capfd, own_world, paths):
+def test_no_key_is_found_anywhere(service, box, log, capfd, isolated_home, paths):
     """Logs at DEBUG, output, errors with all their frames, representations, files: masked or not at all."""
     texts: list[str] = []
     secrets = everything(service, box, key_for(box, service), texts)
@@ -78,7 +78,7 @@ def test_no_key_is_found_anywhere(service, box, log, capfd, own_world, paths):
     asyncio.run(awaited())
     output = capfd.readouterr()
     text = "\n".join([log.getvalue(), output.out, output.err, *texts])
-    for file in own_world.rglob("*"):
+    for file in isolated_home.rglob("*"):
         if file.is_file() and str(file) != paths.credentials:
             text += file.read_text(errors="replace")
     for secret in secrets:

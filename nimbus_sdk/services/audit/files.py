@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -72,7 +70,7 @@ class TrailFiles:
         fs.make_private_folder(self.folder)
         descriptor = os.open(self.current, os.O_RDWR | os.O_APPEND | _NO_LINKS, fs.PRIVATE_FILE)
         try:
-            _check_own(descriptor, self.current)
+            fs.tighten(self.current)
         except BaseException:
             os.close(descriptor)
             raise
@@ -144,13 +142,3 @@ def read_last_line(descriptor: int, size: int) -> tuple[bytes, bool]:
         tail += piece
     whole = tail.endswith(b"\n")
     return tail.rstrip(b"\n").rsplit(b"\n", 1)[-1], whole
-
-
-def _check_own(descriptor: int, path: str) -> None:
-    if os.name == "nt":
-        return
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid not in (os.geteuid(), 0):
-        raise PermissionError(errno.EPERM, f"{path} is a link, or belongs to another user")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        os.chmod(descriptor, fs.PRIVATE_FILE)

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -25,26 +25,38 @@ _CANCELLED_SECONDS = 0.2
 _log = logging.getLogger("nimbus_sdk.audit")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallInfo:
-    """What is known of a call before it is made."""
+def begin_entry(
+    *, host: str, environment: str, method: str, path: str, request_id: str, key: str | None
+) -> AuditEntry:
+    """Return the entry of a call that begins now."""
+    now = datetime.now(UTC)
+    return AuditEntry(
+        when=f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z",
+        who=_user_name(),
+        host=host,
+        environment=environment,
+        method=method,
+        path=path,
+        status=None,
+        request_id=request_id,
+        key=key,
+        duration_ms=0.0,
+    )
 
-    host: str
-    environment: str
-    method: str
-    path: str
-    request_id: str
-    key: str | None
 
-
-def record_call(trail: AuditTrail, call: CallInfo, exchange: Flow[Response]) -> Flow[Response]:
+def record_call(trail: AuditTrail, begun: AuditEntry, exchange: Flow[Response]) -> Flow[Response]:
     """Make a call and record it, however it ends; one that cannot be recorded is not made.
+
+    Args:
+        trail: Where it is recorded.
+        begun: From :func:`begin_entry`.
+        exchange: Sends the request.
 
     Raises:
         AuditTrailError: The trail cannot be written.
     """
     yield from run_blocking(trail.check_writable)
-    with _EntryWriter(trail, call) as writer:
+    with _EntryWriter(trail, begun) as writer:
         try:
             response = yield from exchange
         except Exception as error:
@@ -72,10 +84,9 @@ class _EntryWriter:
     A program does not end before the thread has.
     """
 
-    def __init__(self, trail: AuditTrail, call: CallInfo) -> None:
+    def __init__(self, trail: AuditTrail, begun: AuditEntry) -> None:
         self._trail = trail
-        self._call = call
-        self._began, self._clock = datetime.now(UTC), time.monotonic()
+        self._entry, self._clock = begun, time.monotonic()
         self._started = False
         # Not the thread's own join: one that Ctrl-C ends makes Python forget to wait for the thread.
         self._done = threading.Event()
@@ -87,7 +98,10 @@ class _EntryWriter:
         if self._started:
             return
         self._started = True
-        entry = self._entry(outcome)
+        entry = replace(self._entry, duration_ms=round((time.monotonic() - self._clock) * 1000, 1))
+        if outcome is not None:
+            request_id = outcome.request_id or entry.request_id
+            entry = replace(entry, status=outcome.status, request_id=request_id)
         try:
             threading.Thread(target=self._write, args=(entry,), name="nimbus-sdk", daemon=False).start()
         except RuntimeError:
@@ -126,21 +140,6 @@ class _EntryWriter:
                 _log.error("%s", error)
         finally:
             self._done.set()
-
-    def _entry(self, outcome: Response | ApiError | None) -> AuditEntry:
-        call, began = self._call, self._began
-        return AuditEntry(
-            when=f"{began:%Y-%m-%dT%H:%M:%S}.{began.microsecond // 1000:03d}Z",
-            who=_user_name(),
-            host=call.host,
-            environment=call.environment,
-            method=call.method,
-            path=call.path,
-            status=None if outcome is None else outcome.status,
-            request_id=(None if outcome is None else outcome.request_id) or call.request_id,
-            key=call.key,
-            duration_ms=round((time.monotonic() - self._clock) * 1000, 1),
-        )
 
 
 def _user_name() -> str:

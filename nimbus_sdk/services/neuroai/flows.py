@@ -120,17 +120,16 @@ class NeuroAIFlows:
         rate_limit: RateLimit | int | Keep | None = KEEP,
     ) -> Flow[KeyInfo]:
         """Change the fields that are given; None empties a field. Raises ``KeyNotFoundError``."""
-        fields = wire.KeyFields(
+        fields = wire.encode_fields(
             name=name,
             description=description,
             role=role,
-            type=KEEP,
             expires_at=expires_at,
             permissions=permissions,
             referrers=referrers,
             rate_limit=rate_limit,
         )
-        return wire.parse_key_info((yield from self._send("PATCH", key_id, json=fields.body())))
+        return wire.parse_key_info((yield from self._send("PATCH", key_id, json=fields)))
 
     def delete_key(self, key_id: str) -> Flow[None]:
         """Delete a key for good. Raises ``KeyNotFoundError``."""
@@ -174,7 +173,7 @@ class NeuroAIFlows:
         Raises:
             AnswerLostError: The key was made, or may have been, and its secret was lost on the way.
         """
-        body = wire.KeyFields(
+        body = wire.encode_fields(
             name=name,
             description=wire.keep_if_none(description),
             role=wire.keep_if_none(role),
@@ -183,7 +182,7 @@ class NeuroAIFlows:
             permissions=wire.keep_if_none(permissions),
             referrers=wire.keep_if_none(referrers),
             rate_limit=wire.keep_if_none(rate_limit),
-        ).body()
+        )
         stored = (yield from self._stored_key()) if save else None
         began, may_repeat = datetime.now(UTC), True
         while True:

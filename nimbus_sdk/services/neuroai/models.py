@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from types import MappingProxyType
-from typing import Annotated, ClassVar, Final, TypeVar
+from typing import Annotated, ClassVar, Final, Self, TypeVar
 
 from pydantic import (
     AliasChoices,
@@ -31,7 +30,25 @@ from nimbus_sdk.transport.parse import Text, UtcTime
 W = TypeVar("W", bound=str)
 
 
-class Role(str):
+class _Word(str):
+    """Text whose documented values are recognized in any case, with spaces, dashes or underscores."""
+
+    __slots__ = ()
+    DOCUMENTED: ClassVar[tuple[str, ...]] = ()
+
+    def __new__(cls, text: str) -> Self:
+        """Return the documented value, or the text as it is."""
+        return super().__new__(
+            cls, next((word for word in cls.DOCUMENTED if _fold(word) == _fold(text)), text)
+        )
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the documentation names it."""
+        return self in self.DOCUMENTED
+
+
+class Role(_Word):
     """The role of a key; ``Role("Auditor")`` is valid as well.
 
     Example:
@@ -40,22 +57,14 @@ class Role(str):
     """
 
     __slots__ = ()
+    DOCUMENTED = ("Viewer", "Developer", "Administrator", "API Manager")
     VIEWER: ClassVar[Role]
     DEVELOPER: ClassVar[Role]
     ADMINISTRATOR: ClassVar[Role]
     API_MANAGER: ClassVar[Role]
 
-    def __new__(cls, text: str) -> Role:
-        """Return the role of that name; case does not matter."""
-        return super().__new__(cls, _ROLES.get(_folded(text), text))
 
-    @property
-    def is_known(self) -> bool:
-        """Whether the documentation names it."""
-        return _folded(self) in _ROLES
-
-
-class KeyType(str):
+class KeyType(_Word):
     """Whose key it is: a person's, a team's, or a service's.
 
     Example:
@@ -64,18 +73,10 @@ class KeyType(str):
     """
 
     __slots__ = ()
+    DOCUMENTED = ("personal", "team", "service")
     PERSONAL: ClassVar[KeyType]
     TEAM: ClassVar[KeyType]
     SERVICE: ClassVar[KeyType]
-
-    def __new__(cls, text: str) -> KeyType:
-        """Return the type of that name; case does not matter."""
-        return super().__new__(cls, _TYPES.get(_folded(text), text))
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the documentation names it."""
-        return _folded(self) in _TYPES
 
 
 class Permission(str):
@@ -84,19 +85,12 @@ class Permission(str):
     __slots__ = ()
 
 
-def _folded(text: str) -> str:
+def _fold(text: str) -> str:
     return text.strip().lower().replace("-", "_").replace(" ", "_")
 
 
-def _by_folded_name(*names: str) -> Mapping[str, str]:
-    return MappingProxyType({_folded(name): name for name in names})
-
-
-_ROLES = _by_folded_name("Viewer", "Developer", "Administrator", "API Manager")
-_TYPES = _by_folded_name("personal", "team", "service")
-Role.VIEWER, Role.DEVELOPER = Role("viewer"), Role("developer")
-Role.ADMINISTRATOR, Role.API_MANAGER = Role("administrator"), Role("api_manager")
-KeyType.PERSONAL, KeyType.TEAM, KeyType.SERVICE = KeyType("personal"), KeyType("team"), KeyType("service")
+Role.VIEWER, Role.DEVELOPER, Role.ADMINISTRATOR, Role.API_MANAGER = map(Role, Role.DOCUMENTED)
+KeyType.PERSONAL, KeyType.TEAM, KeyType.SERVICE = map(KeyType, KeyType.DOCUMENTED)
 
 
 class Keep(Enum):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import quote
@@ -43,36 +42,33 @@ def key_path(key_id: str, action: str = "") -> str:
     return f"{KEYS}/{quote(key_id, safe='')}{action}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyFields:
-    """The fields of a key that can be set; one that is KEEP is not sent."""
+def encode_fields(
+    *,
+    name: str | Keep,
+    description: str | Keep | None,
+    role: str | Keep | None,
+    expires_at: datetime | Keep | None,
+    permissions: Iterable[str] | Keep | None,
+    referrers: Iterable[str] | Keep | None,
+    rate_limit: RateLimit | int | Keep | None,
+    type: str | Keep = Keep.KEEP,
+) -> dict[str, object]:
+    """Return the JSON of a request that sets fields of a key; one that is KEEP is not sent.
 
-    name: str | Keep
-    description: str | Keep | None
-    role: str | Keep | None
-    type: str | Keep | None
-    expires_at: datetime | Keep | None
-    permissions: Iterable[str] | Keep | None
-    referrers: Iterable[str] | Keep | None
-    rate_limit: RateLimit | int | Keep | None
-
-    def body(self) -> dict[str, object]:
-        """Return the JSON of a request.
-
-        Raises:
-            ConfigurationError: A value cannot be sent.
-        """
-        values = {
-            "name": _require_name(self.name),
-            "description": self.description,
-            "role": self.role,
-            "type": self.type,
-            "expires_at": _format_time(self.expires_at),
-            "permissions": _list(self.permissions),
-            "referrers": _list(self.referrers),
-            "rate_limit": _format_rate_limit(self.rate_limit),
-        }
-        return {name: value for name, value in values.items() if not isinstance(value, Keep)}
+    Raises:
+        ConfigurationError: A value cannot be sent.
+    """
+    values = {
+        "name": _require_name(name),
+        "description": description,
+        "role": role,
+        "type": type,
+        "expires_at": _format_time(expires_at),
+        "permissions": _list(permissions),
+        "referrers": _list(referrers),
+        "rate_limit": _format_rate_limit(rate_limit),
+    }
+    return {name: value for name, value in values.items() if not isinstance(value, Keep)}
 
 
 def keep_if_none(value: T | None) -> T | Keep:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from nimbus_sdk.config.keys import raise_if_invalid
 from nimbus_sdk.errors import ConfigurationError, PermissionDeniedError, ResponseFormatError
-from nimbus_sdk.services.audit.recorder import CallInfo, record_call
+from nimbus_sdk.services.audit.recorder import begin_entry, record_call
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.base.connection import (
     Connection,
@@ -196,7 +196,7 @@ class NimbusOSFlows:
         request_id: str | None,
     ) -> Flow[Response]:
         request_id = choose_request_id(request_id)
-        call = CallInfo(
+        begun = begin_entry(
             host=urlsplit(self.connection.base).netloc,
             environment=self.environment,
             method=normalize_method(method),
@@ -212,7 +212,7 @@ class NimbusOSFlows:
         exchange = self.connection.exchange(
             method, path, params=params, json=json, request_id=request_id, key=key
         )
-        return (yield from record_call(self._trail, call, exchange))
+        return (yield from record_call(self._trail, begun, exchange))
 
     def __repr__(self) -> str:
         return f"environment={self.environment!r}, {self.connection}"

@@ -104,7 +104,7 @@ def test_no_text_is_no_key():
 @pytest.mark.parametrize("place", ["argument", "environment", "dotenv", "store"])
 @both_kinds
 def test_the_key_comes_from_the_first_place_that_has_one(
-    service, place, open_client, replies, monkeypatch, own_world
+    service, place, open_client, replies, monkeypatch, isolated_home
 ):
     """Argument, environment, .env, store: each wins over all that come after it."""
     order = ["argument", "environment", "dotenv", "store"]
@@ -117,7 +117,7 @@ def test_the_key_comes_from_the_first_place_that_has_one(
             assert saved("forget_key") is True
             saved("save_key")
     if "dotenv" in keys:
-        (own_world / "work" / ".env").write_text(f"{VARIABLES[service]}={keys['dotenv']}\n")
+        (isolated_home / "work" / ".env").write_text(f"{VARIABLES[service]}={keys['dotenv']}\n")
     if "environment" in keys:
         monkeypatch.setenv(VARIABLES[service], f" {keys['environment']}\n")
     ask(open_client(service, keys.get("argument"), base_url=replies.url), service)
@@ -148,14 +148,14 @@ PRODUCTION = "NIMBUS_OS_PRODUCTION_API_KEY"
     ],
 )
 def test_each_environment_of_nimbus_os_has_a_variable_of_its_own(
-    open_client, replies, monkeypatch, own_world, place, environment, named, counts
+    open_client, replies, monkeypatch, isolated_home, place, environment, named, counts
 ):
     """A key of one environment never goes to the other; the plain name is the sandbox's."""
     replies.say("200 OK", {})
     keys = {name: f"sk_{name.lower()}_0123" for name in named}
     if place == "dotenv":
         lines = "".join(f"{name}={key}\n" for name, key in keys.items())
-        (own_world / "work" / ".env").write_text(lines)
+        (isolated_home / "work" / ".env").write_text(lines)
     else:
         for name, key in keys.items():
             monkeypatch.setenv(name, key)
@@ -330,9 +330,9 @@ def test_plain_http_is_for_loopback(service, url):
     assert repr(getattr(services, service)(KEYS[service], base_url=f"{url}/")).count(f"base_url='{url}'") == 1
 
 
-def test_the_base_url_comes_from_the_environment_and_from_no_env_file(monkeypatch, own_world):
+def test_the_base_url_comes_from_the_environment_and_from_no_env_file(monkeypatch, isolated_home):
     """A .env that came with somebody's repository does not choose where a key goes."""
-    (own_world / "work" / ".env").write_text(
+    (isolated_home / "work" / ".env").write_text(
         "NEUROAI_URL=https://evil.example\nNEXUS_URL=https://evil.example\n"
     )
     with pytest.raises(ConfigurationError, match="NEUROAI_URL"):
@@ -409,10 +409,10 @@ def test_no_profile_can_be_mistaken_for_an_entry():
         Settings.load(profile=entry)
 
 
-def test_an_env_file_that_is_no_text_shows_nothing_of_itself(service, open_client, replies, own_world):
+def test_an_env_file_that_is_no_text_shows_nothing_of_itself(service, open_client, replies, isolated_home):
     """The error names the file; the key in it is in no frame of the traceback."""
     secret = KEYS[service]
-    (own_world / "work" / ".env").write_bytes(f"{VARIABLES[service]}={secret}".encode() + b"\xff\xfe\n")
+    (isolated_home / "work" / ".env").write_bytes(f"{VARIABLES[service]}={secret}".encode() + b"\xff\xfe\n")
     with pytest.raises(ConfigurationError, match=r"not UTF-8|cannot be read") as caught:
         ask(open_client(service, base_url=replies.url), service)
     assert secret not in everything_in(caught.value)
