@@ -227,15 +227,15 @@ def test_a_file_that_is_a_link_is_a_fault(
     assert "is a link" in examine()["permissions"].cause
 
 
-def test_a_home_that_cannot_be_written_is_reported(sandbox: Sandbox, own_world: Path) -> None:
+def test_a_home_that_cannot_be_written_is_reported(sandbox: Sandbox, isolated_home: Path) -> None:
     """A fault before the install, with the variable that leads elsewhere."""
-    home = own_world / "nimbus"
+    home = isolated_home / "nimbus"
     home.chmod(0o500)
     code = (
         "import json\nfrom nimbus_sdk.doctor import diagnose\n"
         "print(json.dumps([[f.check, f.verdict, f.fix] for f in diagnose().findings]))"
     )
-    done = as_stranger(code, os.environ, own_world / "work")
+    done = as_stranger(code, os.environ, isolated_home / "work")
     home.chmod(0o700)
     for check in ("config", "data", "state", "cache"):
         fix = "Set NIMBUS_SDK_HOME to a writable folder. What is installed still works."

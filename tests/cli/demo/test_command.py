@@ -46,7 +46,11 @@ def test_the_demo_passes_and_leaves_nothing(
     monkeypatch.setenv("NIMBUS_SDK_PROFILE", "lab")
     monkeypatch.setenv("NIMBUS_API_KEY", "nbci_live_" + "0123456789abcdef" * 3)
     (isolated_home / "work" / ".env").write_text("NIMBUS_SDK_PROFILE=other\nNIMBUS_SDK_TIMEOUT=0.001\n")
-    before = _listing(isolated_home / "user") | _listing(isolated_home / "nimbus") | _listing(isolated_home / "work")
+    before = (
+        _listing(isolated_home / "user")
+        | _listing(isolated_home / "nimbus")
+        | _listing(isolated_home / "work")
+    )
     done = nimbus_process("demo")
     assert done.code == 0, done.out + done.err
     assert done.err == ""
@@ -62,7 +66,11 @@ def test_the_demo_passes_and_leaves_nothing(
     assert "FAILED" not in done.out
     assert not WHOLE_KEY.search(done.out)
     assert "0123…" not in done.out
-    after = _listing(isolated_home / "user") | _listing(isolated_home / "nimbus") | _listing(isolated_home / "work")
+    after = (
+        _listing(isolated_home / "user")
+        | _listing(isolated_home / "nimbus")
+        | _listing(isolated_home / "work")
+    )
     assert after == before
     assert _listing(temporary) == set()
 
