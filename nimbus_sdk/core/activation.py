@@ -16,8 +16,9 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import requirements, switching, unpack, verify
 from nimbus_sdk.display.progress import ProgressEvent, Report
 from nimbus_sdk.errors import CoreError, CoreIntegrityError, NimbusError
-from nimbus_sdk.storage import fs, os_errors, sealed
+from nimbus_sdk.storage import fs, sealed
 from nimbus_sdk.storage.key_lookup import FoundKey
+from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import read_pointer
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
@@ -134,7 +135,7 @@ def _commit(
 
 def _make_folder(folder: str) -> None:
     # Whoever owns the folder above ours could replace it.
-    with os_errors.disk_errors(folder):
+    with disk_errors(folder):
         fs.make_private_folder(folder)
 
 

@@ -6,13 +6,13 @@ import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.config.settings import Settings, is_loopback, origin
+from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.model_registry import covers, find_session_and_model_flow
 from nimbus_sdk.core.wheel.download import PROXY_HINT, Download
+from nimbus_sdk.core.wheel.github import is_safe_url
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
 from nimbus_sdk.core.wheel.transfer import SLOWEST_BYTES_PER_SECOND, download_until_complete
 from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
@@ -145,23 +145,13 @@ def model_path(paths: Paths, name: str) -> str:
 
 
 def _request(settings: Settings, model: ModelInfo, auth: HeaderAuth) -> Request:
-    if not _is_safe(model.download_url, settings):
+    if not is_safe_url(model.download_url, settings.api_url):
         raise CoreDownloadError(
             f"The service has no safe URL for {model.name}.", hint="Only https is followed."
         )
     own = origin(model.download_url) == auth.origin
     # A storage host gets no key: its URLs are signed.
     return Request(name="model_file", method="GET", url=model.download_url, auth=auth if own else None)
-
-
-def _is_safe(url: str, settings: Settings) -> bool:
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return False
-    local = parts.scheme == "http" and is_loopback(host or "") and settings.api_url.startswith("http://")
-    return bool(host) and "@" not in parts.netloc and (parts.scheme == "https" or local)
 
 
 def _request_size(request: Request, name: str) -> Flow[int]:

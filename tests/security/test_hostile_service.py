@@ -63,7 +63,7 @@ def test_a_model_at_an_address_that_is_none_is_refused(sandbox: Sandbox, key: st
     """A model's address is the service's word: only https is followed, and what is no address is told."""
     nimbus_sdk.install_core(key)
     sandbox.fault("models", body={"models": [{**MODEL, "name": "m", "download_url": address}], "total": 1})
-    with pytest.raises(CoreDownloadError, match="no safe address"):
+    with pytest.raises(CoreDownloadError, match="no safe URL"):
         nimbus_sdk.download_model("m")
 
 

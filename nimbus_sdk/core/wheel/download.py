@@ -15,7 +15,8 @@ from hashlib import sha256 as new_hash
 
 from nimbus_sdk.core.wheel.partial_files import PartialFiles
 from nimbus_sdk.errors import SUPPORT, CoreDownloadError, CoreIntegrityError
-from nimbus_sdk.storage import fs, os_errors
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.os_errors import disk_errors
 
 COPY_BYTES = 2**20
 PROXY_HINT = "Check for a captive portal or a proxy in between, then run it again."
@@ -84,7 +85,7 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with os_errors.disk_errors(self.folder):
+        with disk_errors(self.folder):
             fs.make_private_folder(self.folder)
             self._descriptor = fs.create(self._partial.own)
             self._copy_longest()
@@ -103,7 +104,7 @@ class Download:
         if not 0 < self.received < self.size:
             return {}
         headers = {"Range": f"bytes={self.received}-"}
-        with os_errors.disk_errors(self.folder):
+        with disk_errors(self.folder):
             etag = self._partial.etag()
         if etag is not None:
             headers["If-Range"] = etag
@@ -118,7 +119,7 @@ class Download:
             CoreDownloadError: Something other than the file is sent; the bytes received so far stay.
             CoreInstallError: The disk refused.
         """
-        with os_errors.disk_errors(self.folder):
+        with disk_errors(self.folder):
             if status == 206:
                 self._ignored = not self._continues(headers.get("content-range", ""))
                 if self._ignored:
@@ -145,7 +146,7 @@ class Download:
         """
         if self._ignored:
             return
-        with os_errors.disk_errors(self.folder):
+        with disk_errors(self.folder):
             if self.received + len(chunk) > self.size:
                 self.restart()
                 raise CoreIntegrityError(f"More than the {self.size} bytes of {self.name} were sent.")
@@ -159,7 +160,7 @@ class Download:
         Raises:
             CoreInstallError: The disk refused.
         """
-        with os_errors.disk_errors(self.folder):
+        with disk_errors(self.folder):
             os.ftruncate(self._open_descriptor(), 0)
             os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
             self._hash = new_hash()
@@ -190,7 +191,7 @@ class Download:
                 f"The download of {self.name} does not match what was published.",
                 issues=(f"SHA-256 is {sha256}, not {self.sha256}",),
             )
-        with os_errors.disk_errors(self.folder):
+        with disk_errors(self.folder):
             self._close_descriptor()
         return self._partial.own
 

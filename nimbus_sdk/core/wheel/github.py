@@ -195,8 +195,7 @@ def _redirect_target(settings: Settings, url: str, headers: Mapping[str, str]) -
         host, _ = target.hostname, target.port
     except ValueError:
         raise CoreDownloadError(f"{_host(url)} redirected to something that is not a URL.") from None
-    local = target.scheme == "http" and is_loopback(host or "") and settings.github_url.startswith("http://")
-    if not host or "@" in target.netloc or not (target.scheme == "https" or local):
+    if not is_safe_url(target.geturl(), settings.github_url):
         raise CoreDownloadError(
             f"{_host(url)} redirected to {target.scheme or 'nothing'}://{host or ''}, which is not followed.",
             hint="Only https is. Check for a captive portal or a proxy in between.",
@@ -205,6 +204,17 @@ def _redirect_target(settings: Settings, url: str, headers: Mapping[str, str]) -
     if followed == url or not followed.isprintable():
         raise CoreDownloadError(f"{_host(url)} redirected to itself.")
     return followed
+
+
+def is_safe_url(url: str, service_url: str) -> bool:
+    """Return whether a URL is https, or http on this machine where the service itself is."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    is_local = parts.scheme == "http" and is_loopback(host) and service_url.startswith("http://")
+    return host != "" and "@" not in parts.netloc and (parts.scheme == "https" or is_local)
 
 
 def _refuse(response: Response, subject: str) -> NoReturn:

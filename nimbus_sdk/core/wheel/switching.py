@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,7 +14,8 @@ from nimbus_sdk.core.wheel.requirements import require_environment, require_inte
 from nimbus_sdk.core.wheel.unpack import STAGING, probe
 from nimbus_sdk.core.wheel.verify import check_installed
 from nimbus_sdk.errors import CoreIntegrityError, CoreNotInstalledError
-from nimbus_sdk.storage import fs, os_errors
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import (
     FORMAT,
     POINTER,
@@ -30,6 +30,7 @@ UNUSED_SECONDS = 14 * 86_400.0
 """A program that has loaded a core imports modules from its folder until it ends, which may take days."""
 
 _REMOVED = ".removed"
+_LEFTOVERS = (STAGING, _REMOVED)
 
 
 def switch(core_folder: str, core: InstalledCore) -> None:
@@ -76,7 +77,7 @@ def rollback(core_folder: str) -> InstalledCore:
     """
     pointer = read_pointer(core_folder)
     before = None if pointer is None else pointer.previous
-    if before is None or not os.path.isdir(installation_folder(core_folder, before)):
+    if before is None or not _exists(core_folder, before):
         raise CoreNotInstalledError(
             "There is no previous version of the core.",
             hint="`nimbus-sdk core list` shows what is installed.",
@@ -100,7 +101,7 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
         CoreNotInstalledError: That version is not installed.
         CoreInstallError: The disk refused.
     """
-    with os_errors.disk_errors(core_folder):
+    with disk_errors(core_folder):
         folders = [folder for folder in _installations(core_folder) if version in (None, _version_of(folder))]
         if version is not None and not folders:
             raise _not_installed(core_folder, version)
@@ -117,7 +118,7 @@ def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
         CoreInstallError: The folder cannot be read.
     """
     found = []
-    with os_errors.disk_errors(core_folder):
+    with disk_errors(core_folder):
         for folder in _installations(core_folder):
             # One with a damaged manifest cannot be used; another install creates a new one beside it.
             with suppress(CoreIntegrityError):
@@ -141,12 +142,12 @@ def prune(core_folder: str) -> None:
     pointer = read_pointer(core_folder)
     before = None if pointer is None else pointer.previous
     in_use = {installation_folder(core_folder, wanted) for wanted in (pointer, before) if wanted is not None}
-    with os_errors.disk_errors(core_folder):
+    with disk_errors(core_folder):
         for folder in _installations(core_folder):
             if folder not in in_use and _is_old(folder, UNUSED_SECONDS):
                 _remove(folder)
-        for folder in _leftovers(core_folder):
-            if _is_old(folder):
+        for folder in _folders(core_folder):
+            if folder.endswith(_LEFTOVERS) and _is_old(folder):
                 fs.remove_tree(folder)
         for name in _names(core_folder):
             path = os.path.join(core_folder, name)
@@ -175,7 +176,7 @@ def _pointer_to(core: InstalledCore, before: Pointer | None) -> Pointer:
 
 def _write_pointer(core_folder: str, pointer: Pointer) -> None:
     content = json.dumps({"format": FORMAT, **_fields(pointer)}, indent=1).encode("ascii")
-    with os_errors.disk_errors(core_folder):
+    with disk_errors(core_folder):
         fs.write_private(pointer_path(core_folder), content)
 
 
@@ -219,25 +220,15 @@ def _exists(core_folder: str, pointer: Pointer) -> bool:
     return os.path.isdir(installation_folder(core_folder, pointer))
 
 
-def _installations(core_folder: str) -> Iterator[str]:
-    for folder in _second_level(core_folder):
-        if not folder.endswith((STAGING, _REMOVED)):
-            yield folder
+def _installations(core_folder: str) -> list[str]:
+    return [folder for folder in _folders(core_folder) if not folder.endswith(_LEFTOVERS)]
 
 
-def _leftovers(core_folder: str) -> Iterator[str]:
-    for folder in _second_level(core_folder):
-        if folder.endswith((STAGING, _REMOVED)):
-            yield folder
-
-
-def _second_level(core_folder: str) -> list[str]:
-    found = []
-    for version in _names(core_folder):
-        folder = os.path.join(core_folder, version)
-        if os.path.isdir(folder):
-            found += [os.path.join(folder, name) for name in _names(folder)]
-    return [folder for folder in found if os.path.isdir(folder)]
+def _folders(core_folder: str) -> list[str]:
+    """Return the folders of all installations, finished or not."""
+    versions = [os.path.join(core_folder, version) for version in _names(core_folder)]
+    paths = [os.path.join(version, name) for version in versions for name in _names(version)]
+    return [path for path in paths if os.path.isdir(path)]
 
 
 def _names(folder: str) -> list[str]:

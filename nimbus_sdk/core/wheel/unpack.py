@@ -8,6 +8,7 @@ import stat
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from zipfile import ZipFile
 
 from nimbus_sdk.core.wheel.manifest import LIBRARY, MANIFEST, Files, InstalledCore
@@ -16,7 +17,8 @@ from nimbus_sdk.core.wheel.record import RecordedFile, copy_file
 from nimbus_sdk.core.wheel.requirements import interpreter
 from nimbus_sdk.core.wheel.verify import WheelFacts, open_wheel, refused
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
-from nimbus_sdk.storage import fs, os_errors
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import FORMAT
 
 STAGING = ".staging"
@@ -63,7 +65,7 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
     install_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
     folder = os.path.join(core_folder, facts.version, install_id)
     staging = f"{folder}{STAGING}"
-    with os_errors.disk_errors(core_folder):
+    with disk_errors(core_folder):
         try:
             library = os.path.join(staging, LIBRARY)
             fs.make_private_folder(library)
@@ -125,7 +127,7 @@ def discard(core: InstalledCore) -> None:
     Raises:
         CoreInstallError: The disk refused.
     """
-    with os_errors.disk_errors(core.folder):
+    with disk_errors(core.folder):
         fs.remove_tree(core.folder)
         # Other installations of this version may be there.
         with suppress(OSError):
@@ -217,19 +219,8 @@ def _describe(folder: str, facts: WheelFacts, sha256: str, files: Files) -> Inst
 
 
 def _manifest(core: InstalledCore) -> bytes:
-    fields = {
-        "format": FORMAT,
-        "version": core.version,
-        "install_id": core.install_id,
-        "tag": core.tag,
-        "sha256": core.sha256,
-        "top_level": core.top_level,
-        "requires": core.requires,
-        "requires_python": core.requires_python,
-        "installed_at": core.installed_at,
-        "interpreter": core.interpreter,
-        "files": core.files,
-    }
+    fields = {"format": FORMAT, **asdict(core)}
+    del fields["folder"]
     return json.dumps(fields, indent=1).encode("ascii")
 
 

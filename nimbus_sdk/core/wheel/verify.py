@@ -16,7 +16,8 @@ from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.core.wheel.zip_checks import printable
 from nimbus_sdk.errors import CoreIntegrityError
-from nimbus_sdk.storage import fs, os_errors
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.os_errors import disk_errors
 
 if TYPE_CHECKING:
     from email.message import Message
@@ -62,7 +63,7 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
         CoreIntegrityError: Its ``issues`` list everything that is wrong, the content included.
         CoreInstallError: It cannot be read.
     """
-    with os_errors.disk_errors(os.path.dirname(path)), open_wheel(path, asset_name) as (archive, file):
+    with disk_errors(os.path.dirname(path)), open_wheel(path, asset_name) as (archive, file):
         return _facts(archive, file, asset_name)
 
 
@@ -105,7 +106,7 @@ def check_installed(folder: str) -> tuple[str, ...]:
         CoreInstallError: A file cannot be read.
     """
     core = read_manifest(folder)
-    with os_errors.disk_errors(folder):
+    with disk_errors(folder):
         unexpected = sorted(set(_files_below(core.library)) - core.files.keys())
     return (*changed_files(core), *(f"{printable(name)}: is not part of the core" for name in unexpected))
 
@@ -116,7 +117,7 @@ def changed_files(core: InstalledCore) -> tuple[str, ...]:
     Raises:
         CoreInstallError: A file cannot be read.
     """
-    with os_errors.disk_errors(core.folder):
+    with disk_errors(core.folder):
         return tuple(
             f"{name}: {fault}"
             for name in sorted(core.files)
