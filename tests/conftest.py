@@ -48,22 +48,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Every test has an empty home, no setting of the outside, and only loopback."""
+def isolated_home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """Every test has an empty home, none of the user's settings, and only loopback connections."""
     for name in [name for name in os.environ if name.startswith(("NIMBUS_", "XDG_"))]:
         monkeypatch.delenv(name)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    world = tmp_path_factory.mktemp("world")
+    home = tmp_path_factory.mktemp("home")
     for folder in ("user", "work", "nimbus"):
-        (world / folder).mkdir()
-    monkeypatch.setenv("HOME", str(world / "user"))
-    monkeypatch.setenv("NIMBUS_SDK_HOME", str(world / "nimbus"))
+        (home / folder).mkdir()
+    monkeypatch.setenv("HOME", str(home / "user"))
+    monkeypatch.setenv("NIMBUS_SDK_HOME", str(home / "nimbus"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     for name, value in FORCED.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.chdir(world / "work")
+    monkeypatch.chdir(home / "work")
     real_connect = socket.socket.connect
 
     def connect(self: socket.socket, address: object) -> None:
@@ -76,7 +78,7 @@ def own_world(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     from nimbus_sdk.account.session_cache import clear_cache
 
     clear_cache()
-    yield world
+    yield home
     clear_cache()
 
 
@@ -120,7 +122,7 @@ Fresh = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def fresh(own_world: Path) -> Fresh:
+def fresh(isolated_home: Path) -> Fresh:
     """Runs code in a fresh process with this test's environment; keyword arguments add to it."""
 
     def run(
@@ -129,7 +131,7 @@ def fresh(own_world: Path) -> Fresh:
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
             env={**os.environ, **environ},
-            cwd=own_world / "work",
+            cwd=isolated_home / "work",
             capture_output=True,
             input=stdin,
             text=True,

@@ -58,14 +58,14 @@ def test_no_key_of_the_user_reaches_anybody(nimbus_home):
 '''
 
 
-def test_a_program_that_uses_the_sdk_can_test_itself(own_world, monkeypatch):
+def test_a_program_that_uses_the_sdk_can_test_itself(isolated_home, monkeypatch):
     """pytest finds the fixtures by itself; they leave the account of the user alone."""
     for name, value in MINE.items():
         monkeypatch.setenv(name, value)
-    (own_world / "work" / ".env").write_text(f"NIMBUS_API_KEY={KEY}\nNIMBUS_SDK_TIMEOUT=77\n")
-    (own_world / "user" / ".nimbus").mkdir()
-    (own_world / "user" / ".nimbus" / "credentials.toml").write_text(f'[nimbus]\napi_key = "{KEY}"\n')
-    file = own_world / "work" / "test_program.py"
+    (isolated_home / "work" / ".env").write_text(f"NIMBUS_API_KEY={KEY}\nNIMBUS_SDK_TIMEOUT=77\n")
+    (isolated_home / "user" / ".nimbus").mkdir()
+    (isolated_home / "user" / ".nimbus" / "credentials.toml").write_text(f'[nimbus]\napi_key = "{KEY}"\n')
+    file = isolated_home / "work" / "test_program.py"
     file.write_text(PROGRAM)
     # What the outer pytest was given, such as how much must be covered, is not for the inner one.
     for name in ("PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER"):
@@ -78,10 +78,10 @@ def test_a_program_that_uses_the_sdk_can_test_itself(own_world, monkeypatch):
             "-q",
             "-p",
             "no:cacheprovider",
-            f"--basetemp={own_world / 'base'}",
+            f"--basetemp={isolated_home / 'base'}",
             file,
         ],
-        cwd=own_world / "work",
+        cwd=isolated_home / "work",
         capture_output=True,
         text=True,
         timeout=100,
@@ -89,8 +89,8 @@ def test_a_program_that_uses_the_sdk_can_test_itself(own_world, monkeypatch):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
-    assert not any((own_world / "nimbus").iterdir())
-    assert sorted(path.name for path in own_world.iterdir()) == ["base", "nimbus", "user", "work"]
+    assert not any((isolated_home / "nimbus").iterdir())
+    assert sorted(path.name for path in isolated_home.iterdir()) == ["base", "nimbus", "user", "work"]
 
 
 def test_every_fixture_says_what_it_is():

@@ -290,11 +290,11 @@ def test_a_client_masks_its_key(any_client):
     assert "api_key=None" in repr(any_client.make())
 
 
-def test_a_client_stores_nothing(any_client, service, own_world):
+def test_a_client_stores_nothing(any_client, service, isolated_home):
     """No file, no session, no key in the store."""
     service.post("/v1/auth/validate").respond(json={**LICENSE, **USER})
     any_client.call("validate")
-    assert not [path for path in own_world.rglob("*") if path.is_file()]
+    assert not [path for path in isolated_home.rglob("*") if path.is_file()]
 
 
 def test_a_transport_of_ones_own_needs_no_server(any_client):

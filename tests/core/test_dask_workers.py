@@ -103,7 +103,7 @@ def test_workers_decode_and_train_without_the_key(
     installed_free: AuthSession,
     installed_homes: Callable[[str], Path],
     fresh: Fresh,
-    own_world: Path,
+    isolated_home: Path,
 ) -> None:
     """A batch is decoded by workers that were prepared by nothing, and training needs the plugin's session.
 
@@ -113,7 +113,7 @@ def test_workers_decode_and_train_without_the_key(
     """
     output = in_a_cluster(
         fresh,
-        own_world / "work",
+        isolated_home / "work",
         DECODE + TRAIN,
         NIMBUS_SDK_OFFLINE="1",
         NIMBUS_SDK_CREDENTIAL_STORE="file",

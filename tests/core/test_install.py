@@ -127,7 +127,7 @@ def test_a_version_that_does_not_exist_is_reported(sdk, key, version, paths):
 
 
 @pytest.mark.parametrize("how", ["argument", "environment", "dotenv", "key file"])
-def test_every_source_of_a_key_works(sdk, key, how, own_world, monkeypatch, tmp_path):
+def test_every_source_of_a_key_works(sdk, key, how, isolated_home, monkeypatch, tmp_path):
     """As the documentation's examples have it; only a key that was given is stored."""
     given = None
     if how == "argument":
@@ -135,14 +135,14 @@ def test_every_source_of_a_key_works(sdk, key, how, own_world, monkeypatch, tmp_
     elif how == "environment":
         monkeypatch.setenv("NIMBUS_API_KEY", key)
     elif how == "dotenv":
-        (own_world / "work" / ".env").write_text(f'NIMBUS_API_KEY="{key}"\n')
+        (isolated_home / "work" / ".env").write_text(f'NIMBUS_API_KEY="{key}"\n')
     else:
         (tmp_path / "secret").write_text(key)
         monkeypatch.setenv("NIMBUS_SDK_API_KEY_FILE", str(tmp_path / "secret"))
     session = sdk.install_core(given)
     assert session.api_key.get_secret_value() == key
     assert sdk.get_stored_api_key() == (key if how == "argument" else None)
-    holders = [path for path, content in files_below(own_world / "nimbus").items() if key.encode() in content]
+    holders = [path for path, content in files_below(isolated_home / "nimbus").items() if key.encode() in content]
     assert holders == ([Settings.load().paths.credentials] if how == "argument" else [])
     assert how == "environment" or "NIMBUS_API_KEY" not in os.environ
 
@@ -167,7 +167,7 @@ def test_a_text_that_is_no_key_is_refused_with_no_network(sdk, sandbox, asked):
 
 @pytest.mark.parametrize("endpoint", ["validate", "github_token", "release", "asset"])
 @pytest.mark.parametrize("status", [500, 404])
-def test_a_step_that_fails_leaves_nothing(sdk, key, sandbox, endpoint, status, paths, own_world):
+def test_a_step_that_fails_leaves_nothing(sdk, key, sandbox, endpoint, status, paths, isolated_home):
     """No key, no session, no core, no part of them; and the error is the SDK's own."""
     sandbox.fault(endpoint, status=status, times=None)
     with pytest.raises(errors.NimbusError) as caught:
@@ -355,7 +355,7 @@ def test_a_damaged_core_is_installed_again(sdk, key, asked, paths, damage):
     assert sdk.check_installation()
 
 
-def test_the_github_token_is_stored_nowhere(sdk, key, sandbox, own_world, monkeypatch):
+def test_the_github_token_is_stored_nowhere(sdk, key, sandbox, isolated_home, monkeypatch):
     """No file below the home or the SDK's folders holds it, nor the environment, nor git's configuration."""
     seen = []
     sandbox.fault(
@@ -365,11 +365,11 @@ def test_the_github_token_is_stored_nowhere(sdk, key, sandbox, own_world, monkey
     with pytest.raises(errors.CoreDownloadError) as caught:
         sdk.install_core(key)
     seen.append(everything_in(caught.value))
-    for path, content in files_below(own_world).items():
+    for path, content in files_below(isolated_home).items():
         assert b"x1Y2x1Y2" not in content, path
     assert "x1Y2x1Y2" not in f"{seen}{dict(os.environ)}"
-    assert not (own_world / "user" / ".git-credentials").exists()
-    assert not (own_world / "user" / ".gitconfig").exists()
+    assert not (isolated_home / "user" / ".git-credentials").exists()
+    assert not (isolated_home / "user" / ".gitconfig").exists()
 
 
 def test_what_is_stored_of_a_session_is_what_the_service_said(sdk, sandbox, paths):

@@ -81,23 +81,23 @@ def test_what_arrives_is_what_was_published(sandbox, session):
     assert os.stat(path).st_mode & 0o777 == 0o600
 
 
-def test_a_changed_model_is_not_stored(sandbox, session, own_world):
+def test_a_changed_model_is_not_stored(sandbox, session, isolated_home):
     """One flipped byte on the way, and nothing of it is left."""
     sandbox.fault("model_file", corrupt_digest=True, times=None)
     with pytest.raises(CoreIntegrityError, match="does not match") as caught:
         nimbus_sdk.download_model("p300_binary_v1")
-    assert not (own_world / "nimbus" / "data" / "models").exists()
+    assert not (isolated_home / "nimbus" / "data" / "models").exists()
     assert "nimbus-sdk install" not in str(caught.value), "the core has no part in it"
 
 
 @pytest.mark.parametrize("share", [1, 2])
-def test_a_damaged_part_costs_one_more_download(sandbox, session, own_world, share):
+def test_a_damaged_part_costs_one_more_download(sandbox, session, isolated_home, share):
     """Zeros in the file of a process that is gone, as after a power cut: fetched whole, and nothing stays."""
     checksum = nimbus_sdk.get_model_info("p300_binary_v1").checksum.removeprefix("sha256:")
     path = nimbus_sdk.download_model("p300_binary_v1")
     size = os.path.getsize(path)
     os.remove(path)
-    downloads = own_world / "nimbus" / "cache" / "downloads"
+    downloads = isolated_home / "nimbus" / "cache" / "downloads"
     assert os.listdir(downloads) == []
     (downloads / f"{checksum}.99999-abcdef.part").write_bytes(bytes(size // share))
     assert nimbus_sdk.download_model("p300_binary_v1") == path
@@ -106,7 +106,7 @@ def test_a_damaged_part_costs_one_more_download(sandbox, session, own_world, sha
     assert os.listdir(downloads) == []
 
 
-def test_a_login_page_is_not_taken_for_a_model(sandbox, session, own_world):
+def test_a_login_page_is_not_taken_for_a_model(sandbox, session, isolated_home):
     """Neither is its length for the model's: what is in between is named."""
     sandbox.fault("model_file", html=True, times=None)
     with pytest.raises(CoreDownloadError, match="a web page was sent") as caught:

@@ -91,10 +91,10 @@ CHECKS = {
 
 
 @pytest.fixture
-def packed(installed: AuthSession, fresh: Fresh, own_world: Path) -> Path:
+def packed(installed: AuthSession, fresh: Fresh, isolated_home: Path) -> Path:
     """A folder of pickles that another process made."""
     fresh(PACK, NIMBUS_SDK_OFFLINE="1")
-    return own_world / "work"
+    return isolated_home / "work"
 
 
 def test_what_was_pickled_is_there_in_a_process_that_imported_nothing(packed: Path, fresh: Fresh) -> None:
@@ -120,13 +120,13 @@ def test_a_pickle_holds_neither_key_nor_user_data(packed: Path, installed: AuthS
 
 
 def test_a_machine_without_the_core_is_reported_what_to_run(
-    packed: Path, own_world: Path, fresh: Fresh
+    packed: Path, isolated_home: Path, fresh: Fresh
 ) -> None:
     """Unpickling there ends with the command that installs, and not with a missing module."""
     done = fresh(
         "import pickle\npickle.load(open('lda.5.pickle', 'rb'))\n",
         check=False,
-        NIMBUS_SDK_HOME=str(own_world / "elsewhere"),
+        NIMBUS_SDK_HOME=str(isolated_home / "elsewhere"),
     )
     assert done.returncode == 1
     assert "CoreNotInstalledError" in done.stderr
@@ -134,10 +134,10 @@ def test_a_machine_without_the_core_is_reported_what_to_run(
 
 
 def test_a_fresh_interpreter_of_multiprocessing_decodes(
-    installed: AuthSession, fresh: Fresh, own_world: Path
+    installed: AuthSession, fresh: Fresh, isolated_home: Path
 ) -> None:
     """Workers that are spawned get models and data, and send results back."""
-    script = own_world / "work" / "spawning.py"
+    script = isolated_home / "work" / "spawning.py"
     script.write_text(
         "from concurrent.futures import ProcessPoolExecutor\n"
         "from multiprocessing import get_context\n"

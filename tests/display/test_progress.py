@@ -125,7 +125,7 @@ def test_who_asks_for_a_bar_gets_one(monkeypatch):
     assert "Done" in plain.getvalue()
 
 
-def test_a_bar_is_drawn_on_a_real_terminal_and_the_output_is_left_alone(sandbox, key, own_world):
+def test_a_bar_is_drawn_on_a_real_terminal_and_the_output_is_left_alone(sandbox, key, isolated_home):
     """A program on a pty: the bar comes with its bytes, standard output has only the program's own."""
     code = "import nimbus_sdk\nprint(nimbus_sdk.install_core().license_type)\n"
     leader, follower = pty.openpty()
@@ -137,7 +137,7 @@ def test_a_bar_is_drawn_on_a_real_terminal_and_the_output_is_left_alone(sandbox,
         stdout=subprocess.PIPE,
         stderr=follower,
         env=environ,
-        cwd=own_world / "work",
+        cwd=isolated_home / "work",
     )
     os.close(follower)
     shown = b""

@@ -33,7 +33,7 @@ def fork_server() -> Iterator[ForkServer]:
 
 
 @pytest.fixture
-def program(own_world: Path, fork_server: ForkServer) -> Program:
+def program(isolated_home: Path, fork_server: ForkServer) -> Program:
     """Runs Python with arguments in a process of its own that can reach this machine alone."""
     nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     # Options of the outer pytest, such as how much must be covered, are not for a pytest within a test.
@@ -41,9 +41,9 @@ def program(own_world: Path, fork_server: ForkServer) -> Program:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        folder = own_world / f"program-{next(_numbers)}"
+        folder = isolated_home / f"program-{next(_numbers)}"
         folder.mkdir()
-        (folder / "work").symlink_to(own_world / "work")
+        (folder / "work").symlink_to(isolated_home / "work")
         child = fork_server.start(
             "run_python",
             folder,

@@ -1,1 +1,1 @@
-"""Homes in which little can be taken for granted."""
+"""Tests of unusual homes: odd names, no write access, full disks, several hosts."""

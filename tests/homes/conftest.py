@@ -1,4 +1,4 @@
-"""Examinations that a process takes in a home, told as JSON."""
+"""Code that runs in a home as another user, or with mounts of its own, and returns its results as JSON."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pytest
 
 from tests.support.other_users import as_stranger, with_mounts
 
-EXAMINER = """
+PRELUDE = """
 import json, os, sys, nimbus_sdk
-told = {}
+results = {}
 
-def ask(name, call):
+def record(name, call):
     try:
         value = call()
     except nimbus_sdk.NimbusError as error:
-        told[name] = {"fault": type(error).__name__, "message": str(error)}
+        results[name] = {"error": type(error).__name__, "message": str(error)}
     else:
-        told[name] = {"fault": None, "value": value}
+        results[name] = {"error": None, "value": value}
 
 def decoded():
     model = nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, "motor_imagery_4class_v1")
@@ -41,39 +41,39 @@ def in_fork(call):
     reader, writer = os.pipe()
     if os.fork() == 0:
         try:
-            answer = {"fault": None, "value": call()}
+            answer = {"error": None, "value": call()}
         except BaseException as error:
-            answer = {"fault": type(error).__name__, "message": str(error)}
+            answer = {"error": type(error).__name__, "message": str(error)}
         os.write(writer, json.dumps(answer).encode())
         os._exit(0)
     os.wait()
     return json.loads(os.read(reader, 100_000))
 """
-TELL = "\nprint(json.dumps(told))\n"
+PRINT_RESULTS = "\nprint(json.dumps(results))\n"
 
-Told: TypeAlias = dict[str, dict[str, object]]
-Examine: TypeAlias = Callable[..., Told]
-
-
-@pytest.fixture
-def desk(own_world: Path, key: str) -> Path:
-    """The working directory of the examined, with the key in a file."""
-    desk = own_world / "work"
-    (desk / "key").write_text(key)
-    return desk
+Results: TypeAlias = dict[str, dict[str, object]]
+RunCode: TypeAlias = Callable[..., Results]
 
 
 @pytest.fixture
-def examine(desk: Path) -> Examine:
-    """Runs code as a stranger (or with mounts of its own) and gives what it told; see ``EXAMINER``."""
+def work_folder(isolated_home: Path, key: str) -> Path:
+    """The working directory of that code, with the key in a file."""
+    work_folder = isolated_home / "work"
+    (work_folder / "key").write_text(key)
+    return work_folder
 
-    def run(code: str, *, mounts: bool = False, without: tuple[str, ...] = (), **environ: str) -> Told:
+
+@pytest.fixture
+def run_code(work_folder: Path) -> RunCode:
+    """Runs code as an unknown user (or with mounts of its own) and returns its results; see ``PRELUDE``."""
+
+    def run(code: str, *, mounts: bool = False, without: tuple[str, ...] = (), **environ: str) -> Results:
         whole: Mapping[str, str] = {
             name: value for name, value in {**os.environ, **environ}.items() if name not in without
         }
-        done = (with_mounts if mounts else as_stranger)(EXAMINER + code + TELL, whole, desk)
-        told: Told = json.loads(done.stdout)
-        told["stderr"] = {"text": done.stderr}
-        return told
+        done = (with_mounts if mounts else as_stranger)(PRELUDE + code + PRINT_RESULTS, whole, work_folder)
+        results: Results = json.loads(done.stdout)
+        results["stderr"] = {"text": done.stderr}
+        return results
 
     return run

@@ -1,14 +1,14 @@
-"""A disk that is full: the install says so, nothing is half there, and with more room it goes on."""
+"""A full disk: the install says so, leaves nothing half done, and succeeds with more space."""
 
 from __future__ import annotations
 
-from tests.homes.conftest import Examine
+from tests.homes.conftest import RunCode
 from tests.support.other_users import has_mounts
 
 SMALL = [4, 24, 64, 128, 224]
-"""KiB of a disk, from nothing at all to nearly enough."""
+"""Sizes of a disk in KiB, from almost nothing to nearly enough."""
 SHORT = [0, 500, 50_000]
-"""Bytes that a file may have."""
+"""Largest sizes of a file, in bytes."""
 
 STATE = """
 def state():
@@ -29,11 +29,11 @@ import subprocess
 home = os.environ["NIMBUS_SDK_HOME"]
 for size in SIZES:
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", home], check=True)
-    ask(f"{size} first", install)
-    ask(f"{size} left", state)
+    record(f"{size} first", install)
+    record(f"{size} left", state)
     subprocess.run(["mount", "-o", "remount,size=8m", home], check=True)
-    ask(f"{size} again", install)
-    ask(f"{size} then", state)
+    record(f"{size} again", install)
+    record(f"{size} then", state)
     subprocess.run(["umount", "-l", home], check=True)
 """
 )
@@ -45,32 +45,32 @@ home = os.environ["NIMBUS_SDK_HOME"]
 for size in SIZES:
     os.environ["NIMBUS_SDK_HOME"] = os.path.join(home, str(size))
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    ask(f"{size} first", install)
+    record(f"{size} first", install)
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    ask(f"{size} left", state)
-    ask(f"{size} again", install)
-    ask(f"{size} then", state)
+    record(f"{size} left", state)
+    record(f"{size} again", install)
+    record(f"{size} then", state)
 """
 )
 NOTHING, EVERYTHING = [True, False, True], [False, True, False]
 
 
-def held(told: dict[str, dict[str, object]], size: int, words: str) -> None:
-    """The rule for every size."""
-    first = told[f"{size} first"]
-    assert first["fault"] in ("CoreInstallError", "SessionError", "CredentialStoreError"), (size, first)
-    assert words in str(first["message"]), (size, first)
-    assert told[f"{size} left"].get("value") == NOTHING, (size, told[f"{size} left"])
-    assert told[f"{size} again"]["fault"] is None, (size, told[f"{size} again"])
-    assert told[f"{size} then"].get("value") == EVERYTHING, size
+def check_size(results: dict[str, dict[str, object]], size: int, message: str) -> None:
+    """Check what must be true for every size."""
+    first = results[f"{size} first"]
+    assert first["error"] in ("CoreInstallError", "SessionError", "CredentialStoreError"), (size, first)
+    assert message in str(first["message"]), (size, first)
+    assert results[f"{size} left"].get("value") == NOTHING, (size, results[f"{size} left"])
+    assert results[f"{size} again"]["error"] is None, (size, results[f"{size} again"])
+    assert results[f"{size} then"].get("value") == EVERYTHING, size
 
 
-def test_a_disk_that_fills_up_leaves_nothing_by_halves(examine: Examine) -> None:
-    """Wherever room ends it is told in words, nothing is installed, and with more room all is."""
+def test_a_full_disk_leaves_nothing_half_done(run_code: RunCode) -> None:
+    """Wherever the space ends, an error says so, nothing is installed, and with more space all is."""
     if has_mounts():
-        told = examine(ON_SMALL_DISKS.replace("SIZES", str(SMALL)), mounts=True)
+        results = run_code(ON_SMALL_DISKS.replace("SIZES", str(SMALL)), mounts=True)
         for size in SMALL:
-            held(told, size, "No space left on device")
-    told = examine(WITH_SMALL_FILES.replace("SIZES", str(SHORT)))
+            check_size(results, size, "No space left on device")
+    results = run_code(WITH_SMALL_FILES.replace("SIZES", str(SHORT)))
     for size in SHORT:
-        held(told, size, "File too large")
+        check_size(results, size, "File too large")

@@ -1,4 +1,4 @@
-"""A home that cannot be written: what is there works on, what is new is used and not kept, and it is told."""
+"""A read-only home: what is installed keeps working, what is new is used and not stored, with a warning."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import pytest
 
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
-from tests.homes.conftest import Examine, Told
+from tests.homes.conftest import Results, RunCode
 from tests.support.other_users import give_back_writing, has_mounts, take_away_writing
 
-INSTALL = "ask('install', install)"
-SIGN_IN = "ask('sign in', lambda: nimbus_sdk.authenticate(key()).key_fingerprint)"
-LOOK = """
-ask("session", lambda: nimbus_sdk.current_session().key_fingerprint)
-ask("decode", decoded)
-ask("whole", lambda: bool(nimbus_sdk.check_installation()))
-ask("again", lambda: nimbus_sdk.install_core().key_fingerprint)
+INSTALL = "record('install', install)"
+SIGN_IN = "record('sign in', lambda: nimbus_sdk.authenticate(key()).key_fingerprint)"
+FIND = """
+record("session", lambda: nimbus_sdk.current_session().key_fingerprint)
+record("decode", decoded)
+record("whole", lambda: bool(nimbus_sdk.check_installation()))
+record("again", lambda: nimbus_sdk.install_core().key_fingerprint)
 """
 RENEW = """
-ask("renew", lambda: nimbus_sdk.refresh_quota().stale)
-ask("authenticate", lambda: nimbus_sdk.authenticate().stale)
-ask("quota", nimbus_sdk.check_quota_and_refresh)
-ask("models", lambda: len(nimbus_sdk.list_available_models()))
+record("renew", lambda: nimbus_sdk.refresh_quota().stale)
+record("authenticate", lambda: nimbus_sdk.authenticate().stale)
+record("quota", nimbus_sdk.check_quota_and_refresh)
+record("models", lambda: len(nimbus_sdk.list_available_models()))
 """
-CLOSED = """
+READ_ONLY = """
 import subprocess
 home = os.environ["NIMBUS_SDK_HOME"]
 subprocess.run(["mount", "--bind", home, home], check=True)
@@ -37,84 +37,86 @@ WAYS = ["permissions", "mount"] if has_mounts() else ["permissions"]
 
 
 @pytest.fixture
-def home(own_world: Path) -> Iterator[Path]:
-    """The home of the SDK, which can be removed in the end."""
-    home = own_world / "nimbus"
+def home(isolated_home: Path) -> Iterator[Path]:
+    """The home of the SDK, which can be removed at the end."""
+    home = isolated_home / "nimbus"
     yield home
     give_back_writing(home)
 
 
 @pytest.fixture(params=WAYS)
-def in_closed_home(request: pytest.FixtureRequest, home: Path, examine: Examine) -> Examine:
-    """Closes the home, by permissions or by a read-only mount, and examines in it."""
+def in_read_only_home(request: pytest.FixtureRequest, home: Path, run_code: RunCode) -> RunCode:
+    """Makes the home read-only, by permissions or by a mount, and runs code in it."""
 
-    def run(code: str, **options: str) -> Told:
+    def run(code: str, **options: str) -> Results:
         if request.param == "mount":
-            return examine(CLOSED + code, mounts=True, **options)
+            return run_code(READ_ONLY + code, mounts=True, **options)
         take_away_writing(home)
-        return examine(code, **options)
+        return run_code(code, **options)
 
     return run
 
 
-def test_what_is_installed_works_on(
-    examine: Examine, in_closed_home: Examine, key: str, sandbox: Sandbox
+def test_what_is_installed_keeps_working(
+    run_code: RunCode, in_read_only_home: RunCode, key: str, sandbox: Sandbox
 ) -> None:
-    """Session, core and a second install need no write, and ask nobody."""
-    assert examine(INSTALL)["install"]["fault"] is None
+    """Session, core and a second install need no write access and send no request."""
+    assert run_code(INSTALL)["install"]["error"] is None
     sandbox.clear_journal()
-    told = in_closed_home(LOOK)
+    results = in_read_only_home(FIND)
     fingerprint = ApiKey.parse(key).fingerprint
-    assert [told[name].get("value") for name in ("session", "decode", "whole", "again")] == [
+    assert [results[name].get("value") for name in ("session", "decode", "whole", "again")] == [
         fingerprint,
         20,
         True,
         fingerprint,
-    ], told
+    ], results
     assert sandbox.journal() == []
 
 
-def test_what_is_renewed_is_used_and_not_kept(
-    examine: Examine, in_closed_home: Examine, sandbox: Sandbox
+def test_a_renewed_session_is_used_and_not_stored(
+    run_code: RunCode, in_read_only_home: RunCode, sandbox: Sandbox
 ) -> None:
-    """A renewal gives its fresh answer although the disk refuses it, and says so."""
-    assert examine(SIGN_IN)["sign in"]["fault"] is None
-    told = in_closed_home(RENEW)
-    assert [told[name].get("value") for name in ("renew", "authenticate", "quota", "models")] == [
+    """A renewal returns the new session although the disk refuses it, with a warning."""
+    assert run_code(SIGN_IN)["sign in"]["error"] is None
+    results = in_read_only_home(RENEW)
+    assert [results[name].get("value") for name in ("renew", "authenticate", "quota", "models")] == [
         False,
         False,
         True,
         4,
-    ], told
-    assert "was not kept" in str(told["stderr"]["text"])
+    ], results
+    assert "was not stored" in str(results["stderr"]["text"])
 
 
-def test_a_dead_key_is_told_where_its_session_cannot_be_removed(
-    examine: Examine, in_closed_home: Examine, key: str, sandbox: Sandbox
+def test_a_rejected_key_is_reported_if_its_session_cannot_be_removed(
+    run_code: RunCode, in_read_only_home: RunCode, key: str, sandbox: Sandbox
 ) -> None:
-    """The error is the service's word about the key, and not the disk's about a file."""
-    assert examine(SIGN_IN)["sign in"]["fault"] is None
+    """The error is the service's about the key, and not the disk's about a file."""
+    assert run_code(SIGN_IN)["sign in"]["error"] is None
     sandbox.revoke_key(key)
-    told = in_closed_home("ask('renew', nimbus_sdk.refresh_quota)\nask('revoke', nimbus_sdk.revoke_api_key)")
-    assert told["renew"]["fault"] == "InvalidKeyError"
-    assert told["revoke"]["fault"] == "KeyNotFoundError"
-    assert "could not be removed" in str(told["stderr"]["text"])
+    results = in_read_only_home(
+        "record('renew', nimbus_sdk.refresh_quota)\nrecord('revoke', nimbus_sdk.revoke_api_key)"
+    )
+    assert results["renew"]["error"] == "InvalidKeyError"
+    assert results["revoke"]["error"] == "KeyNotFoundError"
+    assert "could not be removed" in str(results["stderr"]["text"])
 
 
-def test_a_first_install_says_where_it_cannot_write(in_closed_home: Examine, home: Path) -> None:
-    """Nothing is left, and the message names the place and the way out."""
-    told = in_closed_home(INSTALL)["install"]
-    assert told["fault"] in ("CoreInstallError", "SessionError", "CredentialStoreError"), told
-    assert str(home) in str(told["message"])
-    assert "NIMBUS_SDK_HOME" in str(told["message"]) or "permission" in str(told["message"])
+def test_a_first_install_names_the_folder_it_cannot_write(in_read_only_home: RunCode, home: Path) -> None:
+    """Nothing is left, and the message names the folder and what to do."""
+    results = in_read_only_home(INSTALL)["install"]
+    assert results["error"] in ("CoreInstallError", "SessionError", "CredentialStoreError"), results
+    assert str(home) in str(results["message"])
+    assert "NIMBUS_SDK_HOME" in str(results["message"]) or "permission" in str(results["message"])
     assert os.listdir(home) == []
 
 
-def test_a_key_from_the_environment_works_where_nothing_can_be_kept(
-    in_closed_home: Examine, key: str
+def test_a_key_from_the_environment_works_if_nothing_can_be_stored(
+    in_read_only_home: RunCode, key: str
 ) -> None:
     """A container with a read-only disk authenticates, lists models and logs usage."""
-    told = in_closed_home(RENEW, NIMBUS_API_KEY=key)
-    assert told["authenticate"].get("value") is False, told
-    assert told["models"].get("value") == 4
-    assert told["renew"].get("value") is False
+    results = in_read_only_home(RENEW, NIMBUS_API_KEY=key)
+    assert results["authenticate"].get("value") is False, results
+    assert results["models"].get("value") == 4
+    assert results["renew"].get("value") is False

@@ -1,4 +1,4 @@
-"""Several hosts with one home and no locks between them: work is done twice, and nothing is damaged."""
+"""Several hosts with one home and no locks: work is repeated, and nothing is damaged."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import pytest
 
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
-from tests.homes.conftest import EXAMINER, TELL, Told
+from tests.homes.conftest import PRELUDE, PRINT_RESULTS, Results
 from tests.support.other_users import as_host, has_hosts
 
 HOSTS = 3
-# Network file systems whose locks everybody gets. The hosts begin in the same moment.
+# Network file systems on which every lock is granted. The hosts start at the same moment.
 START = """
 import fcntl, time, numpy
 fcntl.flock = lambda *_: None
@@ -29,12 +29,12 @@ while not os.path.exists("go"):
 """
 INSTALL = """
 for number in range(3):
-    ask(f"install {number}", lambda: install(force=number > 0))
-ask("who", lambda: [os.uname().nodename, os.getpid()])
+    record(f"install {number}", lambda: install(force=number > 0))
+record("who", lambda: [os.uname().nodename, os.getpid()])
 """
 REFRESH = """
 for number in range(4):
-    ask(f"refresh {number}", lambda: nimbus_sdk.refresh_quota().stale)
+    record(f"refresh {number}", lambda: nimbus_sdk.refresh_quota().stale)
 """
 WATCH = """
 looks, seen = 0, set()
@@ -42,101 +42,107 @@ while not os.path.exists("over"):
     looks += 1
     status = nimbus_sdk.check_installation()
     if status.installed and not status:
-        ask("broken", lambda: list(status.problems))
+        record("broken", lambda: list(status.problems))
         break
     if status.installed and not status.session:
-        # Without locks one host's waiting session may lie over another's, for the moment between two writes.
+        # Without locks a staged session of one host may replace another's, for the moment between two writes.
         time.sleep(0.1)
         if not nimbus_sdk.check_installation().session:
-            ask("broken", lambda: "a core without its session")
+            record("broken", lambda: "a core without its session")
             break
     if status.session:
         seen.add(status.session.key_fingerprint)
-told["looks"], told["seen"] = looks, sorted(seen)
+results["looks"], results["seen"] = looks, sorted(seen)
 """
 
 
 class Hosts:
-    """Starts hosts at one home, lets them begin together, and gives what each told."""
+    """Starts hosts at one home, lets them begin together, and gives what each results."""
 
-    def __init__(self, desk: Path, pool: ThreadPoolExecutor) -> None:
-        self._desk = desk
+    def __init__(self, work_folder: Path, pool: ThreadPoolExecutor) -> None:
+        self._work_folder = work_folder
         self._pool = pool
         self._waiting = 0
 
-    def start(self, name: str, code: str) -> Future[Told]:
+    def start(self, name: str, code: str) -> Future[Results]:
         """Let a host come up; it waits for the others."""
         self._waiting += 1
-        return self._pool.submit(self._live, name, START.replace("{NAME}", name) + code)
+        return self._pool.submit(self._run_host, name, START.replace("{NAME}", name) + code)
 
     def go(self) -> None:
         """Let all begin."""
         end = time.monotonic() + 30
-        while len(list(self._desk.glob("ready-*"))) < self._waiting:
+        while len(list(self._work_folder.glob("ready-*"))) < self._waiting:
             assert time.monotonic() < end, "a host did not come up"
             time.sleep(0.01)
-        (self._desk / "go").touch()
+        (self._work_folder / "go").touch()
 
     def end(self) -> None:
-        """Tell those who watch that it is over."""
-        (self._desk / "over").touch()
+        """Stop the watchers."""
+        (self._work_folder / "over").touch()
 
-    def _live(self, name: str, code: str) -> Told:
-        command = [*as_host(name), sys.executable, "-W", "error", "-c", EXAMINER + code + TELL]
+    def _run_host(self, name: str, code: str) -> Results:
+        command = [*as_host(name), sys.executable, "-W", "error", "-c", PRELUDE + code + PRINT_RESULTS]
         done = subprocess.run(
-            command, cwd=self._desk, env=os.environ, capture_output=True, text=True, timeout=90, check=False
+            command,
+            cwd=self._work_folder,
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
         )
         assert done.returncode == 0, f"{name}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
-        told: Told = json.loads(done.stdout)
-        return told
+        results: Results = json.loads(done.stdout)
+        return results
 
 
 @pytest.fixture
-def hosts(desk: Path) -> Iterator[Hosts]:
+def hosts(work_folder: Path) -> Iterator[Hosts]:
     """Hosts that share this test's home."""
     with ThreadPoolExecutor(HOSTS + 1) as pool:
-        hosts = Hosts(desk, pool)
+        hosts = Hosts(work_folder, pool)
         yield hosts
         hosts.go()
         hosts.end()
 
 
-def test_hosts_without_locks_damage_nothing(hosts: Hosts, key: str, own_world: Path) -> None:
-    """Three hosts install and upgrade at once while a fourth looks on: it never sees anything half done."""
+def test_hosts_without_locks_damage_nothing(hosts: Hosts, key: str, isolated_home: Path) -> None:
+    """Three hosts install and upgrade at once while a fourth watches: it never sees anything half done."""
     watching = hosts.start("watcher", WATCH)
     working = [hosts.start(f"node{number}", INSTALL) for number in range(HOSTS)]
     hosts.go()
-    told = [host.result() for host in working]
+    results = [host.result() for host in working]
     hosts.end()
     seen, fingerprint = watching.result(), ApiKey.parse(key).fingerprint
-    for host in told:
+    for host in results:
         assert [host[f"install {number}"].get("value") for number in range(3)] == [fingerprint] * 3, host
     assert "broken" not in seen, seen
     assert seen["seen"] == [fingerprint]
     assert int(str(seen["looks"])) > 3
     if has_hosts():
-        assert [host["who"]["value"] for host in told] == [[f"node{number}", 1] for number in range(HOSTS)]
-    left = [path.name for path in (own_world / "nimbus").rglob("*.tmp")]
+        assert [host["who"]["value"] for host in results] == [[f"node{number}", 1] for number in range(HOSTS)]
+    left = [path.name for path in (isolated_home / "nimbus").rglob("*.tmp")]
     assert left == []
 
 
 def test_hosts_without_locks_renew_one_session(
-    hosts: Hosts, fresh, key: str, sandbox: Sandbox, own_world: Path
+    hosts: Hosts, fresh, key: str, sandbox: Sandbox, isolated_home: Path
 ) -> None:
-    """Renewals from several hosts at once all succeed, and leave one whole session that any may read."""
+    """Renewals from several hosts at once all succeed, and leave one complete session."""
     fresh("import pathlib, nimbus_sdk; nimbus_sdk.authenticate(pathlib.Path('key').read_text())")
     working = [hosts.start(f"node{number}", REFRESH) for number in range(HOSTS)]
     hosts.go()
     for host in working:
-        told = host.result()
-        assert [told[f"refresh {number}"].get("value") for number in range(4)] == [False] * 4, told
+        results = host.result()
+        assert [results[f"refresh {number}"].get("value") for number in range(4)] == [False] * 4, results
     code = "import nimbus_sdk; print(nimbus_sdk.current_session().key_fingerprint)"
     assert fresh(code).stdout.strip() == ApiKey.parse(key).fingerprint
-    assert list((own_world / "nimbus").rglob("*damaged*")) == []
+    assert list((isolated_home / "nimbus").rglob("*damaged*")) == []
 
 
-def test_a_keyring_that_hung_on_one_host_is_asked_on_the_next(hosts: Hosts, own_world: Path) -> None:
-    """The note that a keyring did not answer binds the machine that it is of, and no other."""
+def test_a_keyring_that_hung_on_one_host_is_asked_on_the_next(hosts: Hosts, isolated_home: Path) -> None:
+    """The record that a keyring did not answer counts on the machine that wrote it, and on no other."""
     trip = """
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import keyring_breaker
@@ -147,7 +153,7 @@ if NAME == "node0":
     open("tripped", "w").close()
 while not os.path.exists("tripped"):
     time.sleep(0.01)
-told["resting"] = keyring_breaker.breaker_state(paths) is not None
+results["resting"] = keyring_breaker.breaker_state(paths) is not None
 """
     if not has_hosts():
         trip = f"import platform\nplatform.node = lambda: NAME\n{trip}"

@@ -74,9 +74,9 @@ print(*sorted(set(sys.modules) - before))
 
 
 @pytest.fixture
-def installed(sandbox: Sandbox, key: str, own_world, fresh) -> str:
+def installed(sandbox: Sandbox, key: str, isolated_home, fresh) -> str:
     """A key with which everything was installed in a process of its own."""
-    (own_world / "key").write_text(key)
+    (isolated_home / "key").write_text(key)
     fresh(INSTALL)
     return key
 
@@ -97,12 +97,12 @@ def test_installing_again_sends_no_request(installed: str, sandbox: Sandbox, fre
 
 @pytest.mark.parametrize("named", [True, False], ids=["NIMBUS_SDK_HOME", "platform folders"])
 def test_a_fresh_offline_process_needs_neither_network_nor_keyring(
-    sandbox: Sandbox, end: Ender, key: str, own_world, fresh, monkeypatch: pytest.MonkeyPatch, named: bool
+    sandbox: Sandbox, end: Ender, key: str, isolated_home, fresh, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
     """With the service gone, a session is verified without heavy imports, and a model decodes trials."""
     if not named:
         monkeypatch.delenv("NIMBUS_SDK_HOME")
-    (own_world / "key").write_text(key)
+    (isolated_home / "key").write_text(key)
     fresh(INSTALL)
     count_requests = len(sandbox.journal())
     end(sandbox)

@@ -1,7 +1,7 @@
-"""What a crash reporter, a debugger or a core dump gets to see of a key.
+"""What a crash reporter, a debugger or a core dump can see of a key.
 
-The canaries of tests/end_to_end show results, errors, frames, logs and pickles of every story; here are the
-tools that they do not use, the SDK's child process while it runs, and the memory afterwards.
+The canaries of tests/qualification print results, errors, frames, logs and pickles of every call; here are
+the tools that they do not use, the SDK's child process while it runs, and the memory afterwards.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ import nimbus_sdk
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.qualification.secret_search import SecretSearch
-from tests.security.remains import counted
+from tests.security.memory_copies import count_copies
 from tests.support.wheels import SOURCE, core_files, make_wheel
 
 ROOT = Path(__file__).parents[2]
-MOST_GROWTH = 30
+GROWTH_LIMIT = 30
 INDISCREET = """
 import os
-def _tell():
+def _report():
     with open(os.environ["REPORT"], "ab") as report:
         for process in ("self", os.getppid()):
             for part in ("cmdline", "environ"):
-                with open(f"/proc/{process}/{part}", "rb") as told:
-                    report.write(told.read())
+                with open(f"/proc/{process}/{part}", "rb") as source:
+                    report.write(source.read())
         for name in os.listdir("/proc/self/fd"):
             try:
                 report.write(os.readlink(f"/proc/self/fd/{name}").encode())
             except FileNotFoundError:
                 pass
-_tell()
+_report()
 """
 
 
 @pytest.fixture
 def keys(key: str) -> dict[str, str]:
-    """A key that is valid, and one that nobody knows."""
+    """A valid key, and an unknown one."""
     return {"good": key, "unknown": f"nbci_live_{secrets.token_hex(24)}"}
 
 
-def taken_apart(keys: dict[str, str], world: Path) -> str:
-    """What the program that takes itself apart prints when it is told these keys."""
+def introspect(keys: dict[str, str], home: Path) -> str:
+    """Return what the program that introspects itself prints with these keys."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-m", "tests.security.dumps"],
         input=json.dumps(keys) + "\n",
         env={**os.environ, "PYTHONPATH": str(ROOT)},
-        cwd=world / "work",
+        cwd=home / "work",
         capture_output=True,
         text=True,
         timeout=60,
@@ -64,46 +64,46 @@ def taken_apart(keys: dict[str, str], world: Path) -> str:
     return done.stdout
 
 
-def test_no_tool_that_takes_a_program_apart_shows_a_key(own_world: Path, keys: dict[str, str]):
+def test_no_introspection_tool_shows_a_key(isolated_home: Path, keys: dict[str, str]):
     """cgitb, faulthandler, copies, attributes to any depth, frames as crash reporters send them: no key."""
-    shown = taken_apart(keys, own_world)
-    assert shown.count("InvalidKeyError") >= 3
-    assert "validate" in shown
-    assert SecretSearch(keys).find_in_bytes(shown.encode()) == set()
-    assert ApiKey.parse(keys["good"]).masked in shown, "what is shown was really looked at"
+    output = introspect(keys, isolated_home)
+    assert output.count("InvalidKeyError") >= 3
+    assert "validate" in output
+    assert SecretSearch(keys).find_in_bytes(output.encode()) == set()
+    assert ApiKey.parse(keys["good"]).masked in output, "the values were really printed"
 
 
-def test_nothing_reachable_holds_a_key_once_the_call_is_over(own_world: Path, keys: dict[str, str]):
+def test_nothing_reachable_holds_a_key_once_the_call_is_over(isolated_home: Path, keys: dict[str, str]):
     """After the last call no container of Python holds a key: no cache, no connection, no module."""
-    shown = taken_apart(keys, own_world)
-    assert json.loads(shown.rpartition("== memory\n")[2]) == []
+    output = introspect(keys, isolated_home)
+    assert json.loads(output.rpartition("== memory\n")[2]) == []
 
 
 @pytest.mark.skipif(
     not os.path.exists("/proc/self/mem"), reason="memory can be read from outside on Linux alone"
 )
-def test_copies_in_freed_memory_do_not_grow_in_number(own_world: Path, sandbox: Sandbox, key: str):
-    """What freed memory keeps of a key does not grow with the number of calls.
+def test_copies_in_freed_memory_do_not_grow_in_number(isolated_home: Path, sandbox: Sandbox, key: str):
+    """The copies of a key in freed memory do not grow with the number of calls.
 
-    Python cannot wipe what it frees, so it is not none, and a core dump can hold a key.
+    Python cannot wipe what it frees, so there are some, and a core dump can contain a key.
     """
-    found = counted(key, {}, own_world / "work")
+    found = count_copies(key, {}, isolated_home / "work")
     assert found["imported"] == 0
     assert found["client open"] >= 1, "the count finds what is there"
-    assert found["asked 80 times"] - found["asked 40 times"] < MOST_GROWTH, found
+    assert found["authenticated 80 times"] - found["authenticated 40 times"] < GROWTH_LIMIT, found
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="needs /proc")
-def test_a_child_process_is_told_nothing(
-    own_world: Path, sandbox: Sandbox, key: str, monkeypatch: pytest.MonkeyPatch
+def test_a_child_process_gets_no_key(
+    isolated_home: Path, sandbox: Sandbox, key: str, monkeypatch: pytest.MonkeyPatch
 ):
     """While a core is tried out, neither its process nor ours has a key in arguments or environment."""
-    report = own_world / "report"
+    report = isolated_home / "report"
     files = {**core_files(), "nimbus_sdk_core/__init__.py": (SOURCE + INDISCREET).encode()}
-    sandbox.publish_wheel(make_wheel(own_world / "wheels", "3.0.0", files=files))
+    sandbox.publish_wheel(make_wheel(isolated_home / "wheels", "3.0.0", files=files))
     monkeypatch.setenv("REPORT", str(report))
     monkeypatch.setenv("NIMBUS_API_KEY", key)
     assert nimbus_sdk.install_core().key_masked == ApiKey.parse(key).masked
-    told = report.read_bytes()
-    assert b"nimbus_sdk_core" in told, "the core was tried out, and told what it saw"
-    assert SecretSearch({"key": key}).find_in_bytes(told) == set()
+    content = report.read_bytes()
+    assert b"nimbus_sdk_core" in content, "the core was tried out, and reported what it saw"
+    assert SecretSearch({"key": key}).find_in_bytes(content) == set()

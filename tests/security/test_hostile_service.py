@@ -60,7 +60,7 @@ def test_no_refusal_of_a_service_drives_the_terminal(sandbox: Sandbox, key: str,
     ],
 )
 def test_a_model_at_an_address_that_is_none_is_refused(sandbox: Sandbox, key: str, address: str):
-    """A model's address is the service's word: only https is followed, and what is no address is told."""
+    """A model's address comes from the service: only https is followed, and an invalid one is refused."""
     nimbus_sdk.install_core(key)
     sandbox.fault("models", body={"models": [{**MODEL, "name": "m", "download_url": address}], "total": 1})
     with pytest.raises(CoreDownloadError, match="no safe URL"):

@@ -18,7 +18,7 @@ BORROWED = ("httpx", "keyring", "rich", "typer", "tenacity", "pydantic", "json",
 
 
 @pytest.fixture
-def core(own_world: Path) -> str:
+def core(isolated_home: Path) -> str:
     """An installed core; the folder of all versions."""
     folder = Path(Settings.load().paths.core)
     installed(folder)
@@ -26,9 +26,9 @@ def core(own_world: Path) -> str:
 
 
 @pytest.fixture
-def trace(own_world: Path) -> Path:
+def trace(isolated_home: Path) -> Path:
     """What a planted module writes when it is run."""
-    return own_world / "planted-code-ran"
+    return isolated_home / "planted-code-ran"
 
 
 def plant(folder: Path, trace: Path, *names: str) -> Path:
@@ -42,7 +42,7 @@ def plant(folder: Path, trace: Path, *names: str) -> Path:
 
 
 def ran(*command: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """A process whose working directory somebody else has filled."""
+    """Run a command in a folder with planted files."""
     return subprocess.run(
         command,
         cwd=folder,
@@ -54,42 +54,42 @@ def ran(*command: str, folder: Path, **environ: str) -> subprocess.CompletedProc
     )
 
 
-def test_a_file_beside_a_script_is_not_the_core(core: str, own_world: Path, trace: Path):
+def test_a_file_beside_a_script_is_not_the_core(core: str, isolated_home: Path, trace: Path):
     """Neither beside the script, nor in the working directory, on PYTHONPATH or behind a .pth file."""
-    script = plant(own_world / "scripts", trace, "nimbus_sdk_core", "_nimbus") / "decode.py"
-    script.write_text(f"import site; site.addsitedir({str(own_world / 'site')!r})\n{USE}")
-    plant(own_world / "behind", trace, "nimbus_sdk_core")
-    (own_world / "site").mkdir()
-    (own_world / "site" / "planted.pth").write_text(f"{own_world / 'behind'}\n")
-    everywhere = plant(own_world / "everywhere", trace, "nimbus_sdk_core")
+    script = plant(isolated_home / "scripts", trace, "nimbus_sdk_core", "_nimbus") / "decode.py"
+    script.write_text(f"import site; site.addsitedir({str(isolated_home / 'site')!r})\n{USE}")
+    plant(isolated_home / "behind", trace, "nimbus_sdk_core")
+    (isolated_home / "site").mkdir()
+    (isolated_home / "site" / "planted.pth").write_text(f"{isolated_home / 'behind'}\n")
+    everywhere = plant(isolated_home / "everywhere", trace, "nimbus_sdk_core")
     done = ran(sys.executable, str(script), folder=everywhere, PYTHONPATH=str(everywhere))
     assert done.stdout.startswith(f"<class 'nimbus_sdk_core.BCIData'> {core}"), done.stderr
     assert not trace.exists()
 
 
-def test_a_file_that_was_taken_for_the_core_is_noticed(core: str, own_world: Path, trace: Path):
+def test_a_file_that_was_taken_for_the_core_is_noticed(core: str, isolated_home: Path, trace: Path):
     """Where a script itself imports such a file first, nothing of it is passed off as the core."""
-    folder = plant(own_world / "scripts", trace, "nimbus_sdk_core")
+    folder = plant(isolated_home / "scripts", trace, "nimbus_sdk_core")
     done = ran(sys.executable, "-c", f"import nimbus_sdk_core\n{USE}", folder=folder)
     assert trace.exists()
     assert "Another module named nimbus_sdk_core was imported before the core" in done.stderr
     assert done.stdout == ""
 
 
-def test_a_core_brings_nothing_that_others_import(own_world: Path):
+def test_a_core_brings_nothing_that_others_import(isolated_home: Path):
     """The core's folder is not on sys.path: a module of it takes no other module's place."""
     folder = Path(Settings.load().paths.core)
     installed(folder, files={**core_files(), "nimbus_sdk_core/json.py": b"raise SystemExit('taken')"})
     code = (
         f"{USE}\nimport json, sys\nprint([place for place in sys.path if 'nimbus' in place], json.dumps(1))"
     )
-    done = ran(sys.executable, "-c", code, folder=own_world / "work")
+    done = ran(sys.executable, "-c", code, folder=isolated_home / "work")
     assert done.stdout.splitlines()[-1] == "[] 1", done.stderr
 
 
-def test_the_command_runs_nothing_of_the_working_directory(core: str, own_world: Path, trace: Path):
+def test_the_command_runs_nothing_of_the_working_directory(core: str, isolated_home: Path, trace: Path):
     """``nimbus-sdk`` in a folder full of planted modules runs none of them."""
-    folder = plant(own_world / "cloned", trace, "nimbus_sdk_core", *BORROWED)
+    folder = plant(isolated_home / "cloned", trace, "nimbus_sdk_core", *BORROWED)
     command = str(Path(sys.executable).with_name("nimbus-sdk"))
     for arguments in (("status", "--json"), ("explain",), ("core", "verify")):
         done = ran(command, *arguments, folder=folder)
@@ -97,12 +97,12 @@ def test_the_command_runs_nothing_of_the_working_directory(core: str, own_world:
     assert not trace.exists()
 
 
-def test_python_itself_looks_in_the_working_directory_unless_told_not_to(own_world: Path, trace: Path):
+def test_python_itself_looks_in_the_working_directory_unless_told_not_to(isolated_home: Path, trace: Path):
     """``python -m nimbus_sdk`` would run a planted json.py, as every ``python -m`` does; ``-P`` does not.
 
     This is Python's way and not ours to change; the documentation says so, and this is the proof.
     """
-    folder = plant(own_world / "cloned", trace, *BORROWED)
+    folder = plant(isolated_home / "cloned", trace, *BORROWED)
     done = ran(sys.executable, "-P", "-m", "nimbus_sdk", "status", "--json", folder=folder)
     assert done.stdout.startswith("{"), done.stderr
     assert not trace.exists()
@@ -110,7 +110,7 @@ def test_python_itself_looks_in_the_working_directory_unless_told_not_to(own_wor
     assert trace.exists()
 
 
-def test_the_core_is_imported_by_its_own_name(core: str, own_world: Path):
+def test_the_core_is_imported_by_its_own_name(core: str, isolated_home: Path):
     """Once the SDK is there, in whatever order the names are taken, and as the same module."""
     code = (
         "import nimbus_sdk\n"
@@ -118,15 +118,15 @@ def test_the_core_is_imported_by_its_own_name(core: str, own_world: Path):
         "import nimbus_sdk_core\n"
         "print(nimbus_sdk.BCIData is BCIData, nimbus_sdk_core.__file__)"
     )
-    done = ran(sys.executable, "-c", code, folder=own_world / "work")
+    done = ran(sys.executable, "-c", code, folder=isolated_home / "work")
     assert done.stdout.startswith(f"True {core}"), done.stdout + done.stderr
 
 
-def test_a_core_that_is_not_there_is_missed_in_words(own_world: Path):
+def test_a_core_that_is_not_there_is_missed_in_words(isolated_home: Path):
     """As an import fails, and with what to run."""
     code = (
         "import nimbus_sdk\ntry:\n    import nimbus_sdk_core\nexcept ImportError as error:\n    print(error)"
     )
-    done = ran(sys.executable, "-c", code, folder=own_world / "work")
+    done = ran(sys.executable, "-c", code, folder=isolated_home / "work")
     assert done.stdout.startswith("The core is not installed"), done.stdout + done.stderr
     assert "nimbus-sdk install" in done.stdout

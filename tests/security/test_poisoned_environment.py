@@ -1,6 +1,6 @@
-"""An environment that somebody else controls in part does not get the stored key, nor the GitHub token.
+"""Whoever controls a part of the environment does not get the stored key, nor the GitHub token.
 
-Fresh processes, real sockets; the hostile service calls every key valid, so that no story ends early.
+Fresh processes, real sockets; the hostile service accepts every key, so that no call ends early.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage import credentials
 from tests.conftest import Fresh
-from tests.security.wires import behind_tls, heard, listening_proxy, obliging
+from tests.security.servers import accept_every_key, received_text, recording_proxy, tls_server
 from tests.support.raw_server import RawServer, serving
 
-STORIES = """
+CALLS = """
 import json, os, asyncio
 import nimbus_sdk
 from nimbus_sdk import aio
 
-STORIES = {
+CALLS = {
     "install": lambda: nimbus_sdk.install_core(force=True),
     "authenticate": lambda: nimbus_sdk.authenticate(),
     "refresh": lambda: nimbus_sdk.refresh_quota(),
@@ -37,14 +37,14 @@ STORIES = {
     "async": lambda: asyncio.run(aio.install_core(force=True)),
     "revoke": lambda: nimbus_sdk.revoke_api_key(),
 }
-told = {}
-for name in STORIES:
+results = {}
+for name in CALLS:
     try:
-        STORIES[name]()
-        told[name] = "done"
+        CALLS[name]()
+        results[name] = "done"
     except nimbus_sdk.NimbusError as error:
-        told[name] = type(error).__name__
-print(json.dumps(told))
+        results[name] = type(error).__name__
+print(json.dumps(results))
 """
 INSTALL = """
 import nimbus_sdk
@@ -58,36 +58,36 @@ except nimbus_sdk.NimbusError as error:
 
 @pytest.fixture
 def evil() -> Iterator[RawServer]:
-    """A stranger's service."""
-    with serving(obliging) as server:
+    """A hostile service."""
+    with serving(accept_every_key) as server:
         yield server
 
 
 @pytest.fixture
 def installed(sandbox: Sandbox, key: str) -> Sandbox:
-    """A sandbox at which the stored key was found valid."""
+    """A sandbox that has validated the stored key."""
     nimbus_sdk.install_core(key)
     sandbox.clear_journal()
     return sandbox
 
 
 def test_a_stored_key_goes_to_no_other_service(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):
-    """Whoever sets NIMBUS_SDK_API_URL gets no connection out of a stored key, in any story."""
-    told = json.loads(fresh(STORIES, NIMBUS_SDK_API_URL=evil.url).stdout)
-    assert set(told.values()) == {"MissingKeyError"}
+    """Whoever sets NIMBUS_SDK_API_URL gets no connection with a stored key, in any call."""
+    results = json.loads(fresh(CALLS, NIMBUS_SDK_API_URL=evil.url).stdout)
+    assert set(results.values()) == {"MissingKeyError"}
     assert evil.connections == 0
-    assert json.loads(fresh(STORIES).stdout)["revoke"] == "done"
+    assert json.loads(fresh(CALLS).stdout)["revoke"] == "done"
 
 
-def test_a_key_that_a_person_gives_goes_where_that_person_says(
+def test_a_key_that_the_user_passes_is_sent_where_the_user_says(
     installed: Sandbox, key: str, evil: RawServer, fresh: Fresh
 ):
-    """Consent is the key itself: as an argument, in the environment, at the prompt that names the host."""
+    """Passing the key is consent: as an argument, in the environment, at the prompt that names the host."""
     Path("key.txt").write_text(key)
-    given = "import nimbus_sdk, pathlib; nimbus_sdk.NimbusClient({}).validate()"
-    fresh(given.format("pathlib.Path('key.txt').read_text()"), NIMBUS_SDK_API_URL=evil.url)
-    fresh(given.format(""), NIMBUS_SDK_API_URL=evil.url, NIMBUS_API_KEY=key)
-    assert heard(evil).count(key) == 2
+    code = "import nimbus_sdk, pathlib; nimbus_sdk.NimbusClient({}).validate()"
+    fresh(code.format("pathlib.Path('key.txt').read_text()"), NIMBUS_SDK_API_URL=evil.url)
+    fresh(code.format(""), NIMBUS_SDK_API_URL=evil.url, NIMBUS_API_KEY=key)
+    assert received_text(evil).count(key) == 2
     asked = """
 import getpass, nimbus_sdk.storage.key_lookup as sources
 sources.is_interactive = lambda: True
@@ -101,9 +101,9 @@ except nimbus_sdk.MissingKeyError:
     assert f"API key for {evil.url} " in fresh(asked, NIMBUS_SDK_API_URL=evil.url).stdout
 
 
-def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, fresh: Fresh, own_world: Path):
+def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, fresh: Fresh, isolated_home: Path):
     """A cloned repository's .env names other hosts, another repository, another home: nothing goes there."""
-    planted = own_world / "planted"
+    planted = isolated_home / "planted"
     lines = {
         "NIMBUS_SDK_API_URL": evil.url,
         "NIMBUS_SDK_GITHUB_URL": evil.url,
@@ -112,15 +112,17 @@ def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, fresh: Fres
         "NIMBUS_SDK_API_KEY_FILE": "/etc/passwd",
         "NIMBUS_SDK_CREDENTIAL_STORE": "none",
         "HTTPS_PROXY": evil.url,
-        "SSL_CERT_FILE": own_world / "evil.pem",
+        "SSL_CERT_FILE": isolated_home / "evil.pem",
         "PYTHONPATH": planted,
     }
-    (own_world / "work" / ".env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
-    done = fresh(STORIES)
+    (isolated_home / "work" / ".env").write_text(
+        "".join(f"{name}={value}\n" for name, value in lines.items())
+    )
+    done = fresh(CALLS)
     assert set(json.loads(done.stdout).values()) == {"done"}
     assert evil.connections == 0
     assert not planted.exists()
-    assert "NIMBUS_SDK_API_URL" in done.stderr, "the person is told that lines were ignored"
+    assert "NIMBUS_SDK_API_URL" in done.stderr, "a warning says that lines were ignored"
     assert [one.endpoint for one in installed.journal()][:4] == [
         "validate",
         "github_token",
@@ -137,61 +139,73 @@ def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, fresh: Fres
     ],
 )
 def test_the_services_token_and_core_have_one_source(
-    fresh: Fresh, own_world: Path, variable: str, value: str
+    fresh: Fresh, isolated_home: Path, variable: str, value: str
 ):
-    """One foreign variable is not enough to have the token sent, or the core brought from, elsewhere."""
+    """One variable is not enough to send the token elsewhere, or to download the core from elsewhere."""
     key = _stored_for_the_real_service()
-    with behind_tls(obliging, own_world / "root.pem") as world, listening_proxy(world.port) as proxy:
-        trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(own_world / "root.pem")}
-        told = fresh(INSTALL, **trusted, **{variable: value}).stdout
-    assert told.startswith(f"ConfigurationError {variable} is {value}")
-    assert [one.line.split()[1] for one in world.requests] == ["/v1/auth/validate"]
+    with (
+        tls_server(accept_every_key, isolated_home / "root.pem") as server,
+        recording_proxy(server.port) as proxy,
+    ):
+        trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(isolated_home / "root.pem")}
+        results = fresh(INSTALL, **trusted, **{variable: value}).stdout
+    assert results.startswith(f"ConfigurationError {variable} is {value}")
+    assert [one.line.split()[1] for one in server.requests] == ["/v1/auth/validate"]
     assert proxy.hosts == ["api.nimbusbci.com:443"]
-    assert key in heard(world)
+    assert key in received_text(server)
 
 
-def test_a_proxy_sees_hosts_and_sizes_alone(fresh: Fresh, own_world: Path):
-    """Whoever sets HTTPS_PROXY learns which hosts are spoken to, and nothing that is said."""
+def test_a_proxy_sees_hosts_and_sizes_alone(fresh: Fresh, isolated_home: Path):
+    """Whoever sets HTTPS_PROXY learns which hosts are contacted, and nothing of the content."""
     key = _stored_for_the_real_service()
-    with behind_tls(obliging, own_world / "root.pem") as world, listening_proxy(world.port) as proxy:
-        trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(own_world / "root.pem")}
-        told = fresh(INSTALL, **trusted).stdout
-    assert told.startswith("CoreDownloadError"), "the world behind the proxy has no release"
+    with (
+        tls_server(accept_every_key, isolated_home / "root.pem") as server,
+        recording_proxy(server.port) as proxy,
+    ):
+        trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(isolated_home / "root.pem")}
+        results = fresh(INSTALL, **trusted).stdout
+    assert results.startswith("CoreDownloadError"), "the server behind the proxy has no release"
     assert proxy.hosts == ["api.nimbusbci.com:443"] * 2 + ["api.github.com:443"]
-    assert key in heard(world)
-    assert "Bearer ghs_" in heard(world)
+    assert key in received_text(server)
+    assert "Bearer ghs_" in received_text(server)
     for secret in (key.encode(), key[10:30].encode(), b"ghs_", b"usr_1"):
         assert secret not in proxy.passed
 
 
-def test_a_proxy_that_opens_connections_is_refused(fresh: Fresh, own_world: Path):
+def test_a_proxy_that_opens_connections_is_refused(fresh: Fresh, isolated_home: Path):
     """With a certificate that this machine does not trust, not one byte of a request is sent."""
     _stored_for_the_real_service()
-    with behind_tls(obliging, own_world / "root.pem") as world, listening_proxy(world.port) as proxy:
-        told = fresh(INSTALL, HTTPS_PROXY=proxy.url).stdout
-    assert told.startswith("NimbusConnectionError The certificate of api.nimbusbci.com is not trusted")
+    with (
+        tls_server(accept_every_key, isolated_home / "root.pem") as server,
+        recording_proxy(server.port) as proxy,
+    ):
+        results = fresh(INSTALL, HTTPS_PROXY=proxy.url).stdout
+    assert results.startswith("NimbusConnectionError The certificate of api.nimbusbci.com is not trusted")
     assert proxy.hosts == ["api.nimbusbci.com:443"]
-    assert world.requests == []
+    assert server.requests == []
 
 
-def test_no_secret_of_a_connection_is_written_down(fresh: Fresh, own_world: Path):
+def test_no_secret_of_a_connection_is_written_down(fresh: Fresh, isolated_home: Path):
     """SSLKEYLOGFILE, which would open every recorded connection, gets none of ours."""
     _stored_for_the_real_service()
-    log = own_world / "secrets.log"
-    with behind_tls(obliging, own_world / "root.pem") as world, listening_proxy(world.port) as proxy:
-        trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(own_world / "root.pem")}
+    log = isolated_home / "secrets.log"
+    with (
+        tls_server(accept_every_key, isolated_home / "root.pem") as server,
+        recording_proxy(server.port) as proxy,
+    ):
+        trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(isolated_home / "root.pem")}
         fresh("import nimbus_sdk; nimbus_sdk.authenticate()", **trusted, SSLKEYLOGFILE=str(log))
-    assert len(world.requests) == 1
+    assert len(server.requests) == 1
     assert not log.exists() or "SECRET " not in log.read_text()
 
 
 def test_forged_metadata_opens_nothing(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):
-    """What is written beside a stored key leads it nowhere, even if it names that very key."""
+    """Metadata beside a stored key cannot send it elsewhere, even if it names that very key."""
     paths = Settings.load().paths
     metadata = json.loads(Path(paths.key_metadata).read_text())
     Path(paths.key_metadata).write_text(json.dumps({**metadata, "origin": evil.url}))
-    told = json.loads(fresh(STORIES, NIMBUS_SDK_API_URL=evil.url).stdout)
-    assert set(told.values()) == {"MissingKeyError"}
+    results = json.loads(fresh(CALLS, NIMBUS_SDK_API_URL=evil.url).stdout)
+    assert set(results.values()) == {"MissingKeyError"}
     assert evil.connections == 0
 
 

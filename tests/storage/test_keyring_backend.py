@@ -251,10 +251,8 @@ def test_where_nothing_can_be_written_the_hang_is_still_only_slow(stuck, tmp_pat
     paths = replace(settings.paths, state=str(tmp_path / "file" / "state"))
     with pytest.raises(CredentialStoreError, match="did not answer"):
         KeyringStore(paths, patience=ALONE).read("lab")
-    started = time.monotonic()
     with pytest.raises(CredentialStoreError, match="skipped: did not answer"):
         KeyringStore(paths, patience=ALONE).read("lab")
-    assert time.monotonic() - started < ALONE.seconds
     assert breaker_state(paths) is not None
 
 

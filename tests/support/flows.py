@@ -1,4 +1,4 @@
-"""Both faces of the SDK behind one name, and what the stories leave on the disk."""
+"""Blocking and awaitable functions behind one name, and fixtures for what they leave on the disk."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Sdk:
 
 @pytest.fixture(params=["sync", "async"])
 def sdk(request: pytest.FixtureRequest) -> Sdk:
-    """Each of the two faces."""
+    """The blocking and the awaitable functions, in turn."""
     return Sdk(request.param)
 
 

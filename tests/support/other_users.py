@@ -1,4 +1,4 @@
-"""Processes of somebody without powers, or with disks of their own: by user namespaces."""
+"""Processes of an unprivileged user, or with disks of their own: by user namespaces."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from functools import cache
 from pathlib import Path
 
 STRANGER = "54321"
-"""A number that no line of /etc/passwd has."""
+"""A user id without an entry in /etc/passwd."""
 
 _AS_STRANGER = ("unshare", "--user", f"--map-user={STRANGER}", f"--map-group={STRANGER}", "--")
-_WITHOUT_POWERS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner", "--")
+_WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner", "--")
 _WITH_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "--")
 # Process numbers, host name, mounts and temporary files of its own.
 _AS_HOST = (
     *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc"),
     *("sh", "-c", 'hostname "$0" && mount -t proc none /proc && mount -t tmpfs none /var/tmp && exec "$@"'),
 )
-# Stands in where the system has no user namespaces.
+# Used instead if the system has no user namespaces.
 _WITHOUT_PASSWD = """
 import os, pwd
 def getpwuid(uid):
@@ -31,13 +31,13 @@ pwd.getpwuid = getpwuid
 
 @cache
 def has_namespaces() -> bool:
-    """Whether this system lets processes be somebody else."""
+    """Whether this system allows processes of another user."""
     return _works(*_AS_STRANGER, "true")
 
 
 @cache
 def has_mounts() -> bool:
-    """Whether a process can be given disks of its own."""
+    """Whether a process can have mounts of its own."""
     return _works(*_WITH_MOUNTS, "mount", "-t", "tmpfs", "none", "/mnt")
 
 
@@ -60,24 +60,24 @@ def _works(*command: str) -> bool:
 
 
 def as_stranger(code: str, environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run code as a user whose number nobody knows, who owns what we own, and who is not root.
+    """Run code as an unknown user who owns what we own and is not root.
 
     Args:
         code: What to run.
         environ: The whole environment.
-        folder: The working directory, in which all lies that the code needs.
+        folder: The working directory, with everything that the code needs.
     """
     command: Sequence[str] = _AS_STRANGER
     patched = dict(environ)
     if not has_namespaces():
-        command = _WITHOUT_POWERS if os.geteuid() == 0 else ()
+        command = _WITHOUT_CAPABILITIES if os.geteuid() == 0 else ()
         (folder / "sitecustomize.py").write_text(_WITHOUT_PASSWD)
         patched["PYTHONPATH"] = str(folder)
     return _run([*command, sys.executable, "-W", "error", "-c", code], patched, folder)
 
 
 def with_mounts(code: str, environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run code that may mount what it likes; nobody else sees it."""
+    """Run code that may mount; no other process sees its mounts."""
     return _run([*_WITH_MOUNTS, sys.executable, "-W", "error", "-c", code], environ, folder)
 
 

@@ -1,4 +1,4 @@
-"""A server of raw bytes on loopback: what it reads is kept, what it writes is the test's own."""
+"""A server of raw bytes on loopback: it records what it reads, and the test writes the responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ender = Callable[[Sandbox], object]
 
 @dataclass(slots=True)
 class Request:
-    """One request as it came in."""
+    """A request as it arrived."""
 
     line: str
     headers: dict[str, str]
@@ -27,7 +27,7 @@ class Request:
 
 @dataclass(slots=True)
 class RawServer:
-    """Where it listens, and what it was asked."""
+    """Where the server listens, and what it received."""
 
     port: int
     requests: list[Request] = field(default_factory=list)
@@ -35,12 +35,12 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        """Its base URL."""
+        """Return its base URL."""
         return f"http://127.0.0.1:{self.port}"
 
 
 def head(status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:
-    """The head of an answer; the connection closes after it."""
+    """Return the head of a response; the connection closes after it."""
     lines = [f"HTTP/1.1 {status}", "Connection: close", *headers]
     if length is not None:
         lines.append(f"Content-Length: {length}")
@@ -48,7 +48,7 @@ def head(status: str = "200 OK", *headers: str, length: int | None = None) -> by
 
 
 def saying(body: bytes, status: str = "200 OK", *headers: str) -> Handler:
-    """A handler that answers every request in the same way."""
+    """Return a handler that gives every request the same response."""
 
     def answer(connection: socket.socket, request: Request) -> None:
         connection.sendall(head(status, *headers, length=len(body)) + body)
@@ -57,24 +57,24 @@ def saying(body: bytes, status: str = "200 OK", *headers: str) -> Handler:
 
 
 def vacated(sandbox: Sandbox) -> socket.socket:
-    """End a sandbox, and hold its port without listening: another process's server must not answer there."""
+    """Stop a sandbox, and reserve its port: another process's server must not answer there."""
     port = urlsplit(sandbox.api_url).port
     sandbox.stop()
-    place = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    reserved = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if os.name != "nt":
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    place.bind(("127.0.0.1", port))
-    return place
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", port))
+    return reserved
 
 
 @contextmanager
 def serving(
     handler: Handler, wrap: Callable[[socket.socket], socket.socket] | None = None, port: int = 0
 ) -> Iterator[RawServer]:
-    """A server that hands each request on a connection of its own to a handler.
+    """Run a server that passes each request, on a connection of its own, to a handler.
 
     Args:
-        handler: Writes the answer; the connection is closed after it.
+        handler: Writes the response; the connection is closed after it.
         wrap: Makes a TLS connection of a plain one.
         port: Where it listens; any free one for 0.
     """
@@ -85,14 +85,14 @@ def serving(
 
     def serve(connection: socket.socket) -> None:
         try:
-            with wrap(connection) if wrap else connection as spoken:
-                connections.append(spoken)
-                request = _read(spoken)
+            with wrap(connection) if wrap else connection as stream:
+                connections.append(stream)
+                request = _read(stream)
                 if request is not None:
                     server.requests.append(request)
-                    handler(spoken, request)
+                    handler(stream, request)
         except OSError:
-            pass  # the peer went away, which is what some tests are about
+            pass  # the client closed the connection, as some tests want
         finally:
             connection.close()
 

@@ -73,10 +73,10 @@ class Terminal:
 
         def sleeps() -> bool:
             try:
-                told = Path(f"/proc/{self._process.pid}/stat").read_text()
+                status = Path(f"/proc/{self._process.pid}/stat").read_text()
             except FileNotFoundError:
                 return True
-            return told.rpartition(")")[2].split()[0] == "S"
+            return status.rpartition(")")[2].split()[0] == "S"
 
         if not sleeps():
             return False

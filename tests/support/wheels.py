@@ -1,4 +1,4 @@
-"""Small wheels, right and wrong, and a stage on which flows play without a network."""
+"""Small valid and invalid wheels, and a driver that runs flows without a network."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def predict_batch(model, data, *, iterations=10):
 
 
 def core_files(version: str = "1.0.0", source: str = SOURCE) -> dict[str, bytes]:
-    """The modules of a core, by name in its wheel."""
+    """Return the modules of a core, by name in its wheel."""
     return {
         "nimbus_sdk_core/__init__.py": source.replace("{version}", version).encode(),
         "nimbus_sdk_core/data/model.bin": b"\x00\x01weights" * 50,
@@ -66,7 +66,7 @@ def wheel_files(
     name: str = "nimbus_sdk_core",
     declared_version: str | None = None,
 ) -> dict[str, bytes]:
-    """All entries of a wheel but its RECORD."""
+    """Return all entries of a wheel but its RECORD."""
     info = f"nimbus_sdk_core-{version}.dist-info"
     metadata = ["Metadata-Version: 2.3", f"Name: {name}", f"Version: {declared_version or version}"]
     metadata += [f"Requires-Dist: {line}" for line in requires]
@@ -80,7 +80,7 @@ def wheel_files(
 
 
 def record(files: dict[str, bytes], info: str) -> bytes:
-    """RECORD of these files."""
+    """Return the RECORD of these files."""
     lines = []
     for name, content in files.items():
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
@@ -89,7 +89,7 @@ def record(files: dict[str, bytes], info: str) -> bytes:
 
 
 def entry(name: str, *, mode: int = 0o100644, method: int = ZIP_DEFLATED) -> ZipInfo:
-    """The header of one entry, as wheel builders write it."""
+    """Return the header of an entry, as wheel builders write it."""
     info = ZipInfo(name, (2020, 2, 2, 0, 0, 0))
     info.external_attr = mode << 16
     info.compress_type = method
@@ -112,11 +112,11 @@ def make_wheel(
     Args:
         folder: Where to.
         version: Of the core.
-        files: Its modules; a working core where left out.
+        files: Its modules; a working core if omitted.
         tag: Python, ABI and platform.
         change: Adds to the archive before it is closed.
         recorded: Changes RECORD before it is written.
-        method: How entries are packed.
+        method: Compression method of the entries.
         **metadata: For :func:`wheel_files`.
     """
     entries = wheel_files(version, files, tag=tag, **metadata)
@@ -133,7 +133,7 @@ def make_wheel(
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -162,7 +162,7 @@ def staged(core_folder: Path, version: str = "1.0.0", **wheel) -> InstalledCore:
 
 
 def installed(core_folder: Path, version: str = "1.0.0", **wheel) -> InstalledCore:
-    """The same, and in use."""
+    """Build, check and unpack a core, and switch to it."""
     core = staged(core_folder, version, **wheel)
     switching.switch(str(core_folder), core)
     return core

@@ -233,9 +233,9 @@ def test_a_call_goes_straight_to_what_no_proxy_names(send, monkeypatch, no_proxy
     assert (proxy.connections, server.connections) == (0, 1)
 
 
-def test_a_netrc_is_never_read(send, own_world, monkeypatch):
+def test_a_netrc_is_never_read(send, isolated_home, monkeypatch):
     """Passwords for other programs are not sent to this service or any other."""
-    netrc = own_world / "user" / ".netrc"
+    netrc = isolated_home / "user" / ".netrc"
     netrc.write_text("machine 127.0.0.1 login someone password pa55\ndefault login x password pa55\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))

@@ -39,11 +39,11 @@ def encrypted(tmp_path):
 
 
 @pytest.fixture
-def air_gapped(own_world, monkeypatch):
+def air_gapped(isolated_home, monkeypatch):
     """Makes this process another machine, one without network."""
 
     def enter():
-        monkeypatch.setenv("NIMBUS_SDK_HOME", str(own_world / "elsewhere"))
+        monkeypatch.setenv("NIMBUS_SDK_HOME", str(isolated_home / "elsewhere"))
         monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
 
     return enter

@@ -34,7 +34,7 @@ __all__ = ["nimbus"]
 pytestmark = TINY_CORE
 
 
-def test_a_bundle_costs_four_requests_and_leaves_only_itself(sandbox, key, tmp_path, own_world):
+def test_a_bundle_costs_four_requests_and_leaves_only_itself(sandbox, key, tmp_path, isolated_home):
     """Making one asks for what an install asks for, and keeps neither key, session nor core."""
     path = tmp_path / "lab.nimbus"
     facts = create_bundle(path, PASSPHRASE, key)
@@ -42,20 +42,20 @@ def test_a_bundle_costs_four_requests_and_leaves_only_itself(sandbox, key, tmp_p
     assert asked == ["validate", "github_token", "release", "asset", "storage"]
     assert facts == read_facts(path)
     assert facts.wheel == "nimbus_sdk_core-0.1.0-py3-none-any.whl"
-    assert [file for _, _, files in os.walk(own_world / "nimbus") for file in files] == []
+    assert [file for _, _, files in os.walk(isolated_home / "nimbus") for file in files] == []
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert key.encode() not in path.read_bytes()
 
 
-def test_a_bundled_key_goes_back_to_its_own_service_alone(bundle, air_gapped, own_world):
+def test_a_bundled_key_goes_back_to_its_own_service_alone(bundle, air_gapped, isolated_home):
     """The key is bound to the service that confirmed it, not to this machine's settings."""
     air_gapped()
     session = install_bundle(bundle, PASSPHRASE)
-    stored = json.loads((own_world / "elsewhere" / "config" / "credentials.json").read_text())
+    stored = json.loads((isolated_home / "elsewhere" / "config" / "credentials.json").read_text())
     assert stored["default"]["origin"] == session.api_origin
 
 
-def test_no_bit_of_a_bundle_can_be_changed(bundle, air_gapped, own_world):
+def test_no_bit_of_a_bundle_can_be_changed(bundle, air_gapped, isolated_home):
     """A change anywhere, in the header too, is refused, and nothing is installed."""
     air_gapped()
     whole = bundle.read_bytes()
@@ -68,7 +68,7 @@ def test_no_bit_of_a_bundle_can_be_changed(bundle, air_gapped, own_world):
         bundle.write_bytes(damaged)
         with pytest.raises(NimbusError):
             install_bundle(bundle, PASSPHRASE)
-    assert not (own_world / "elsewhere" / "data").exists()
+    assert not (isolated_home / "elsewhere" / "data").exists()
 
 
 @pytest.mark.parametrize("length", [0, 5, 17, 40, 400, -1])

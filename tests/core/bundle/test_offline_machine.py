@@ -9,7 +9,7 @@ from nimbus_sdk.core.bundle import install_bundle
 from tests.core.bundle.conftest import PASSPHRASE
 
 
-def test_a_machine_without_network_decodes_from_a_bundle(bundle, key, air_gapped, fresh, own_world):
+def test_a_machine_without_network_decodes_from_a_bundle(bundle, key, air_gapped, fresh, isolated_home):
     """Core, session and key arrive, with not one network call, and a fresh process decodes with them."""
     air_gapped()
     session = install_bundle(bundle, PASSPHRASE)
@@ -23,5 +23,5 @@ def test_a_machine_without_network_decodes_from_a_bundle(bundle, key, air_gapped
         "print(nimbus_sdk.current_session().license_type, bool(nimbus_sdk.check_installation()), model)\n"
     )
     assert said.stdout.startswith("research True <NimbusLDA 'motor_imagery_4class_v1'")
-    assert key in (own_world / "elsewhere" / "config" / "credentials.json").read_text()
-    assert os.listdir(own_world / "elsewhere" / "cache" / "downloads") == []
+    assert key in (isolated_home / "elsewhere" / "config" / "credentials.json").read_text()
+    assert os.listdir(isolated_home / "elsewhere" / "cache" / "downloads") == []

@@ -1,8 +1,8 @@
 """The long form of the fuzzing: ``python -m tests.security.fuzz [--seconds 300] [READER …]``.
 
-With atheris (``pip install atheris``) the search is led by the branches that an input reaches, in a process
-for each reader; without it, inputs are mutated blindly. Either ends at the first input that a reader does
-not survive, which is then in the folder ``--found``; from there it belongs into ``fuzz/cases``.
+With atheris (``pip install atheris``) the search is guided by the branches that an input reaches, in a
+process for each reader; without it, inputs are mutated blindly. Either ends at the first input that breaks a
+reader, which is then in the folder ``--found``; move it from there to ``fuzz/cases``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.security.fuzz.readers import READERS, fed
+from tests.security.fuzz.readers import READERS, feed
 from tests.security.fuzz.seeds import seeds
 
 ROOT = Path(__file__).parents[3]
@@ -30,16 +30,16 @@ _EXECUTED = re.compile(r"stat::number_of_executed_units:\s+(\d+)")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Fuzz, and print a line for each reader; 1 where one of them did not survive."""
-    asked = _parser().parse_args(arguments)
-    asked.found.mkdir(parents=True, exist_ok=True)
-    led = find_spec("atheris") is not None and not asked.blind
-    print(f"| reader | inputs ({'atheris' if led else 'blind mutation'}) | seconds | found |")
+    """Fuzz, and print a line for each reader; return 1 if one of them failed."""
+    options = _parser().parse_args(arguments)
+    options.found.mkdir(parents=True, exist_ok=True)
+    guided = find_spec("atheris") is not None and not options.blind
+    print(f"| reader | inputs ({'atheris' if guided else 'blind mutation'}) | seconds | found |")
     print("| --- | --- | --- | --- |")
     faults = 0
-    for name in asked.readers or READERS:
+    for name in options.readers or READERS:
         started = time.monotonic()
-        count, fault = (_led if led else _blind)(name, asked.seconds, asked.found)
+        count, fault = (_fuzz_with_atheris if guided else _fuzz_blindly)(name, options.seconds, options.found)
         faults += fault is not None
         print(f"| {name} | {count:,} | {time.monotonic() - started:.0f} | {fault or 'nothing'} |", flush=True)
     return int(faults > 0)
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _led(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
+def _fuzz_with_atheris(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
     with tempfile.TemporaryDirectory(prefix="nimbus-corpus-") as corpus:
         for number, content in enumerate(seeds(name)):
             Path(corpus, f"seed-{number}").write_bytes(content)
@@ -66,9 +66,9 @@ def _led(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
             "artifact_prefix": f"{found}/{name}-",
             "print_final_stats": 1,
         }
-        told = [f"-{option}={value}" for option, value in options.items()]
+        arguments = [f"-{option}={value}" for option, value in options.items()]
         done = subprocess.run(
-            [sys.executable, "-m", "tests.security.fuzz.harness", name, corpus, *told],
+            [sys.executable, "-m", "tests.security.fuzz.harness", name, corpus, *arguments],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -82,7 +82,7 @@ def _led(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
     return count, None if done.returncode == 0 and count else f"see {found / name}.log"
 
 
-def _blind(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
+def _fuzz_blindly(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
     logging.disable(logging.CRITICAL)
     count, until = 0, time.monotonic() + seconds
     for content in _inputs(seeds(name)):
@@ -91,7 +91,7 @@ def _blind(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
             break
         count += 1
         try:
-            fed(READERS[name], content)
+            feed(READERS[name], content)
             fault = None if time.monotonic() - started < LONGEST_SECONDS else "TooSlow"
         except Exception as error:
             fault = type(error).__name__
@@ -103,25 +103,25 @@ def _blind(name: str, seconds: int, found: Path) -> tuple[int, str | None]:
 
 
 def _inputs(corpus: list[bytes]) -> Iterator[bytes]:
-    chance = random.Random(0)
+    generator = random.Random(0)
     yield from corpus
     while True:
-        yield _mutated(chance, corpus)
+        yield _mutate(generator, corpus)
 
 
-def _mutated(chance: random.Random, corpus: list[bytes]) -> bytes:
-    content = bytearray(chance.choice(corpus))
-    for _ in range(chance.randint(1, 6)):
-        place, length = chance.randint(0, len(content)), chance.choice((1, 2, 8, 64))
-        match chance.randrange(4):
+def _mutate(generator: random.Random, corpus: list[bytes]) -> bytes:
+    content = bytearray(generator.choice(corpus))
+    for _ in range(generator.randint(1, 6)):
+        place, length = generator.randint(0, len(content)), generator.choice((1, 2, 8, 64))
+        match generator.randrange(4):
             case 0:
-                content[place : place + length] = chance.randbytes(length)
+                content[place : place + length] = generator.randbytes(length)
             case 1:
                 del content[place : place + length]
             case 2:
-                content[place:place] = content[place : place + length] * chance.choice((2, 30))
+                content[place:place] = content[place : place + length] * generator.choice((2, 30))
             case _:
-                content[place:place] = chance.choice(corpus)[:length]
+                content[place:place] = generator.choice(corpus)[:length]
     return bytes(content[:LONGEST_INPUT])
 
 

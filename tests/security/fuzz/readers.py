@@ -1,7 +1,7 @@
-"""One function a reader: it is given bytes, and nothing but a ``NimbusError`` may come out of it.
+"""One function for each reader: it gets bytes, and may raise nothing but a ``NimbusError``.
 
-Hypothesis, atheris and the kept cases all go through these. A reader that gives a value where it must
-refuse raises ``AssertionError``, which counts as an escape like any other.
+Hypothesis, atheris and the stored cases use these. A reader that returns a value although it must refuse
+raises ``AssertionError``, which is a failure like any other.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def wheel(content: bytes) -> None:
 
 
 def wheel_parts(content: bytes) -> None:
-    """A whole archive around strange METADATA, WHEEL, RECORD, and a strange name, told apart by ``MARK``."""
-    metadata, told, recorded, name = (*content.split(MARK), b"", b"", b"", b"")[:4]
-    entries = {f"{INFO}/METADATA": metadata, f"{INFO}/WHEEL": told, "nimbus_sdk_core/__init__.py": b""}
+    """A whole archive around strange METADATA, WHEEL, RECORD, and a strange name, separated by ``MARK``."""
+    metadata, wheel_info, recorded, name = (*content.split(MARK), b"", b"", b"", b"")[:4]
+    entries = {f"{INFO}/METADATA": metadata, f"{INFO}/WHEEL": wheel_info, "nimbus_sdk_core/__init__.py": b""}
     strange = name.decode("utf-8", "replace")
     with _folder() as folder:
         path = folder / WHEEL
@@ -71,49 +71,49 @@ def wheel_parts(content: bytes) -> None:
 
 
 def session(content: bytes) -> None:
-    """A file in the place of the session; only what this installation has sealed is ever given back."""
-    with _places() as places:
-        sealed.write(places, {"genuine": True})
-        genuine = Path(places.session).read_bytes()
-        Path(places.session).write_bytes(content)
+    """A file instead of the session; only what this installation has sealed is ever returned."""
+    with _empty_home() as paths:
+        sealed.write(paths, {"genuine": True})
+        genuine = Path(paths.session).read_bytes()
+        Path(paths.session).write_bytes(content)
         try:
-            found = sealed.read(places)
+            found = sealed.read(paths)
         except SessionTamperedError:
-            assert not os.path.exists(places.session), "it was refused and not set aside"
+            assert not os.path.exists(paths.session), "it was refused and not moved aside"
             raise
-        assert found is None or json.loads(content) == json.loads(genuine), "a forged session was believed"
+        assert found is None or json.loads(content) == json.loads(genuine), "a forged session was accepted"
 
 
 def sealed_session(content: bytes) -> None:
-    """A session that was sealed here, and yet holds what no session of this version does."""
-    with _places() as places:
+    """A session that was sealed here, and contains what no session of this version does."""
+    with _empty_home() as paths:
         try:
-            sealed.write(places, json.loads(content))
+            sealed.write(paths, json.loads(content))
         except (ValueError, TypeError, RecursionError, AttributeError):
             return
-        found = stored_session(places)
+        found = stored_session(paths)
         if found is not None:
-            str(found), found.to_json(), as_session(found)._repr_html_(), find_session(places, None)
+            str(found), found.to_json(), as_session(found)._repr_html_(), find_session(paths, None)
 
 
 def state_files(content: bytes) -> None:
-    """The same bytes in the place of every other small file that is read back."""
-    with _places() as places:
-        refusal = places.refusal("0" * 12, DEFAULT_ORIGIN)
-        for path in (places.next_session, places.last_seen, refusal, places.key_metadata):
+    """The same bytes instead of every other small file that is read."""
+    with _empty_home() as paths:
+        refusal = paths.refusal("0" * 12, DEFAULT_ORIGIN)
+        for path in (paths.next_session, paths.last_seen, refusal, paths.key_metadata):
             _put(path, content)
-        for path in (places.keyring_breaker, places.core_pointer, os.path.join(places.core, "manifest.json")):
+        for path in (paths.keyring_breaker, paths.core_pointer, os.path.join(paths.core, "manifest.json")):
             _put(path, content)
-        _put(places.seal, content)
+        _put(paths.seal, content)
         readers: tuple[Callable[[], object], ...] = (
-            lambda: sealed.read_staged(places),
-            lambda: sealed.read_last_seen(places),
-            lambda: sealed.read_rejection(places, "0" * 12, DEFAULT_ORIGIN),
-            lambda: sealed.rejecting_services(places, "0" * 12),
-            lambda: read_metadata(places),
-            lambda: read_breaker(places.keyring_breaker, now=0.0),
-            lambda: manifest.find_core(places.core),
-            lambda: manifest.read_manifest(places.core),
+            lambda: sealed.read_staged(paths),
+            lambda: sealed.read_last_seen(paths),
+            lambda: sealed.read_rejection(paths, "0" * 12, DEFAULT_ORIGIN),
+            lambda: sealed.rejecting_services(paths, "0" * 12),
+            lambda: read_metadata(paths),
+            lambda: read_breaker(paths.keyring_breaker, now=0.0),
+            lambda: manifest.find_core(paths.core),
+            lambda: manifest.read_manifest(paths.core),
         )
         for read in readers:
             with suppress(NimbusError):
@@ -121,26 +121,26 @@ def state_files(content: bytes) -> None:
 
 
 def credentials(content: bytes) -> None:
-    """A file in the place of the keys."""
-    with _places() as places:
-        _put(places.credentials, content)
-        os.chmod(places.credentials, 0o600)
-        FileStore(places.credentials, wait=0.0).read("default")
+    """A file instead of the credentials file."""
+    with _empty_home() as paths:
+        _put(paths.credentials, content)
+        os.chmod(paths.credentials, 0o600)
+        FileStore(paths.credentials, wait=0.0).read("default")
 
 
 def key(content: bytes) -> None:
-    """A text that somebody pasted as a key."""
+    """A text that was pasted as a key."""
     text = content.decode("utf-8", "surrogateescape")
     found = parse_key(text)
     if isinstance(found, InvalidKeyFormatError):
-        assert not _tells(str(found), text.strip()), "the message shows what was pasted"
+        assert not _contains(str(found), text.strip()), "the message shows what was pasted"
         raise found
     assert isinstance(found, ApiKey)
     assert found.reveal() in text
 
 
 def dotenv(content: bytes) -> None:
-    """A ``.env`` of a folder that somebody cloned."""
+    """A ``.env`` of a cloned repository."""
     with _folder() as folder:
         path = folder / ".env"
         path.write_bytes(content)
@@ -189,8 +189,8 @@ def releases(content: bytes) -> None:
 
 
 def model_file(content: bytes) -> None:
-    """A model file for the reference core: as it is, or header and payload (told apart) in a whole frame."""
-    # Importing it puts the core in reach of the whole process, which the SDK's own tests do without.
+    """A model file for the reference core: as it is, or header and payload (separated) in a whole frame."""
+    # Importing it makes the core importable in the whole process, which the SDK's own tests must not see.
     from tests.security.fuzz.model_files import read
 
     read(content, MARK)
@@ -216,8 +216,8 @@ READERS: dict[str, Reader] = {
 }
 
 
-def fed(reader: Reader, content: bytes) -> None:
-    """Feed a reader; whatever escapes that is no ``NimbusError`` is raised."""
+def feed(reader: Reader, content: bytes) -> None:
+    """Feed a reader; raise whatever it raises that is no ``NimbusError``."""
     with suppress(NimbusError):
         reader(content)
 
@@ -227,7 +227,7 @@ def _headers(content: bytes) -> dict[str, str]:
     return {name.lower(): str(value) for name, value in parsed_headers.items()}
 
 
-def _tells(message: str, text: str) -> bool:
+def _contains(message: str, text: str) -> bool:
     longest = max((len(piece) for piece in text.split()), default=0)
     return longest > 12 and text in message
 
@@ -248,8 +248,8 @@ def _folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _places() -> Iterator[Paths]:
+def _empty_home() -> Iterator[Paths]:
     with _folder() as folder:
-        places = Settings(home=str(folder)).paths
-        fs.create_once(places.seal, b"5eal" * 16)
-        yield places
+        paths = Settings(home=str(folder)).paths
+        fs.create_once(paths.seal, b"5eal" * 16)
+        yield paths

@@ -1,4 +1,4 @@
-"""What a fuzzer starts from: for each reader some bytes of the right kind."""
+"""What a fuzzer starts from: for each reader some valid input."""
 
 from __future__ import annotations
 
@@ -65,15 +65,15 @@ MODEL = {
 }
 
 
-def kept(name: str) -> Iterator[bytes]:
-    """Inputs that a reader once did not survive, and others that are worth keeping."""
+def stored_cases(name: str) -> Iterator[bytes]:
+    """Yield the inputs that once broke a reader, and other valuable ones."""
     for path in sorted((CASES / name).glob("*")):
         yield path.read_bytes()
 
 
 def seeds(name: str) -> list[bytes]:
-    """Where the search for a reader's faults begins."""
-    return [*_FRESH.get(name, list)(), *kept(name)]
+    """Return the inputs from which the search starts."""
+    return [*_FRESH.get(name, list)(), *stored_cases(name)]
 
 
 def _wheels() -> list[bytes]:
@@ -85,7 +85,7 @@ def _wheels() -> list[bytes]:
 
 def _parts() -> list[bytes]:
     entries = wheel_files(requires=("numpy>=1.26; python_version > '3'",))
-    metadata, told = entries[f"{INFO}/METADATA"], entries[f"{INFO}/WHEEL"]
+    metadata, wheel = entries[f"{INFO}/METADATA"], entries[f"{INFO}/WHEEL"]
     listed = b"nimbus_sdk_core/__init__.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n"
     names = (
         b"nimbus_sdk_core/x.py",
@@ -93,7 +93,7 @@ def _parts() -> list[bytes]:
         b"a/../b",
         b"con",
     )
-    return [MARK.join((metadata, told, recorded, name)) for recorded in (b"", listed) for name in names]
+    return [MARK.join((metadata, wheel, recorded, name)) for recorded in (b"", listed) for name in names]
 
 
 def _sessions() -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Copies of a key in a whole process's memory, counted from outside: ``python -m tests.security.remains``.
+"""Counts copies of a key in a process's memory, from outside: ``python -m tests.security.memory_copies``.
 
 Python frees memory without wiping it, so copies can stay where nothing reaches them any more. How many, in
 which phase of a program, is what this counts; the figures in docs/security.md are from a run of it.
@@ -17,49 +17,56 @@ from pathlib import Path
 from nimbus_sdk.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
-PHASES = ("imported", "client open", "client gone", "installed", "asked 40 times", "asked 80 times")
+PHASES = (
+    "imported",
+    "client open",
+    "client closed",
+    "installed",
+    "authenticated 40 times",
+    "authenticated 80 times",
+)
 _LINE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r")
 _CHILD = """
 import gc, pathlib, sys
 import nimbus_sdk, nimbus_sdk.api.client, nimbus_sdk.core.install
 
-def reached(phase):
+def finish_phase(phase):
     print(phase, flush=True)
     sys.stdin.readline()
 
 def key():
     return pathlib.Path(sys.argv[1]).read_text()
 
-reached("imported")
+finish_phase("imported")
 client = nimbus_sdk.NimbusClient(key())
 client.validate()
-reached("client open")
+finish_phase("client open")
 client.close()
 del client
-reached("client gone")
+finish_phase("client closed")
 nimbus_sdk.install_core(key())
-reached("installed")
+finish_phase("installed")
 for times in (40, 80):
     for _ in range(40):
         nimbus_sdk.authenticate(key())
     gc.collect()
-    reached(f"asked {times} times")
+    finish_phase(f"authenticated {times} times")
 """
 
 
 def copies(pid: int, secret: bytes) -> int:
-    """How often a secret stands in the memory of another process of this user, in ASCII.
+    """Count a secret in the memory of another process of this user, in ASCII.
 
     Raises:
-        PermissionError: The system lets no process look into another.
+        PermissionError: The system lets no process read another's memory.
     """
     found = 0
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for line in maps:
-            place = _LINE.match(line)
-            if place is None or "[v" in line:
+            region = _LINE.match(line)
+            if region is None or "[v" in line:
                 continue
-            start, end = (int(number, 16) for number in place.groups())
+            start, end = (int(number, 16) for number in region.groups())
             try:
                 memory.seek(start)
                 found += memory.read(end - start).count(secret)
@@ -69,8 +76,8 @@ def copies(pid: int, secret: bytes) -> int:
     return found
 
 
-def counted(key: str, environ: Mapping[str, str], folder: Path) -> dict[str, int]:
-    """Copies of a key in a process that uses it, phase by phase."""
+def count_copies(key: str, environ: Mapping[str, str], folder: Path) -> dict[str, int]:
+    """Count the copies of a key in a process that uses it, in each phase."""
     path = folder / "key.txt"
     path.write_text(key)
     child = subprocess.Popen(
@@ -86,9 +93,9 @@ def counted(key: str, environ: Mapping[str, str], folder: Path) -> dict[str, int
     seen = {}
     with child:
         for phase in PHASES:
-            told = child.stdout.readline().strip()
-            if told != phase:
-                raise AssertionError(f"the child told {told!r} in place of {phase!r}")
+            line = child.stdout.readline().strip()
+            if line != phase:
+                raise AssertionError(f"the child printed {line!r} instead of {phase!r}")
             seen[phase] = copies(child.pid, key.encode())
             child.stdin.write("\n")
             child.stdin.flush()
@@ -96,7 +103,7 @@ def counted(key: str, environ: Mapping[str, str], folder: Path) -> dict[str, int
 
 
 def main() -> None:
-    """Count on a sandbox of its own, and print a table."""
+    """Count with a sandbox of its own, and print a table."""
     unlimited = dict.fromkeys(("validate", "github_token"))
     with tempfile.TemporaryDirectory() as folder, Sandbox(limits=unlimited) as sandbox:
         environ = {
@@ -106,7 +113,7 @@ def main() -> None:
             "NIMBUS_SDK_NO_PROGRESS": "1",
         }
         print("| phase | copies of the key in memory |\n| --- | --- |")
-        for phase, count in counted(sandbox.new_key(), environ, Path(folder)).items():
+        for phase, count in count_copies(sandbox.new_key(), environ, Path(folder)).items():
             print(f"| {phase} | {count} |")
 
 
