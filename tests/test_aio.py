@@ -115,7 +115,7 @@ def test_anyio_may_run_it_as_well(key):
 
 
 def test_an_error_in_one_task_does_not_disturb_the_others(key, sandbox):
-    """A dead key beside a living one."""
+    """A rejected key beside a valid one."""
 
     async def main():
         good = asyncio.create_task(aio.authenticate(key))
@@ -127,7 +127,7 @@ def test_an_error_in_one_task_does_not_disturb_the_others(key, sandbox):
     assert isinstance(error, errors.InvalidKeyError)
 
 
-def test_progress_is_told_in_the_loop_too(key):
+def test_progress_is_reported_in_the_loop_too(key):
     """The function is called step by step."""
     events = []
     asyncio.run(aio.install_core(key, progress=events.append))

@@ -1,4 +1,4 @@
-"""Authenticate, refresh and check the quota: each flow once, for the blocking and the awaitable calls."""
+"""Authenticate, refresh and check the quota, as flows for the blocking and the awaitable calls."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def authenticate_flow(settings: Settings, given: ParsedKey, *, offline_mode: bool) -> Flow[SessionRecord]:
-    """Validate a key and keep its session; offline, the session that is kept for it."""
+    """Validate a key and store its session; offline, return the stored session."""
     paths = settings.paths
     if offline_mode or settings.offline:
         named = yield from run_blocking(
@@ -36,29 +36,29 @@ def authenticate_flow(settings: Settings, given: ParsedKey, *, offline_mode: boo
         )
         return (yield from run_blocking(lambda: find_session(paths, None if named is None else named.key)))
     found = yield from run_blocking(lambda: key_lookup.find_key(settings, raise_if_invalid(given)))
-    return (yield from _validating(settings, found))
+    return (yield from _validate_flow(settings, found))
 
 
 def authenticate_from_storage_flow(settings: Settings) -> Flow[SessionRecord]:
     """Validate the stored key, whatever the environment says."""
     found = yield from run_blocking(lambda: key_lookup.find_stored_key(settings))
-    return (yield from _validating(settings, found))
+    return (yield from _validate_flow(settings, found))
 
 
 def refresh_flow(settings: Settings) -> Flow[SessionRecord]:
-    """Renew the session; callers that come together share one request."""
+    """Refresh the session; simultaneous callers share one request."""
     paths = settings.paths
     asked_at = datetime.now(UTC)
     lock = Lock(paths.lock)
     try:
         yield from renewal.acquire_lock(lock, timeout=settings.timeout)
-        before = yield from run_blocking(lambda: _kept_by(settings))
-        # A clock that was set back shows every earlier answer as one of the future.
+        before = yield from run_blocking(lambda: _session_of_this_service(settings))
+        # After a clock was set back, every earlier response seems to be of the future.
         if before is not None and asked_at < before.validated_at <= datetime.now(UTC):
             return before
         found = yield from run_blocking(lambda: key_lookup.find_key(settings))
         if before is None or before.key_fingerprint != found.key.fingerprint:
-            return (yield from _validating(settings, found))
+            return (yield from _validate_flow(settings, found))
         session = yield from renewal.refresh_session(settings, found.key, before)
         return (yield from run_blocking(lambda: renewal.store_session(settings, found, session)))
     finally:
@@ -66,42 +66,42 @@ def refresh_flow(settings: Settings) -> Flow[SessionRecord]:
 
 
 def check_quota_flow(settings: Settings) -> Flow[bool]:
-    """Whether inferences are left, asking the service where the session cannot know."""
+    """Return whether inferences are left; ask the service if the session cannot know."""
     paths = settings.paths
     named = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
     key = None if named is None else named.key
-    session = yield from run_blocking(lambda: _kept_for(paths, key))
-    if not (yield from run_blocking(lambda: _fresh(paths, session))) or session.usage_quota == 0:
-        session = yield from _renewed_if_possible(settings, session)
+    session = yield from run_blocking(lambda: _session_for(paths, key))
+    if not (yield from run_blocking(lambda: _is_fresh(paths, session))) or session.usage_quota == 0:
+        session = yield from _refresh_if_possible(settings, session)
         if session.stale:
-            # What is kept stands in for the answer only while it may be used.
+            # The stored session is used instead of a response only while it is valid.
             yield from run_blocking(lambda: find_session(paths, key))
     return session.usage_quota is None or session.usage_quota > 0
 
 
-def _kept_by(settings: Settings) -> SessionRecord | None:
-    """The kept session, if it is this service that has said so."""
+def _session_of_this_service(settings: Settings) -> SessionRecord | None:
+    """Return the stored session, if this service confirmed it."""
     session = stored_session(settings.paths)
     return session if session is not None and session.api_origin == origin(settings.api_url) else None
 
 
-def _fresh(paths: Paths, session: SessionRecord) -> bool:
-    """Whether a kept session is young, the clock has not been set back, and its key was not called dead."""
+def _is_fresh(paths: Paths, session: SessionRecord) -> bool:
+    """Whether a session is young, the clock has not been set back, and its key was not rejected."""
     seen = sealed.read_last_seen(paths)
     latest = None if seen is None else datetime.fromtimestamp(seen, UTC)
-    dead = fs.file_version(paths.refusal(session.key_fingerprint, session.api_origin)) is not None
-    return not dead and validity(session, datetime.now(UTC), latest) == "fresh"
+    rejected = fs.file_version(paths.refusal(session.key_fingerprint, session.api_origin)) is not None
+    return not rejected and validity(session, datetime.now(UTC), latest) == "fresh"
 
 
-def _kept_for(paths: Paths, key: ApiKey | None) -> SessionRecord:
+def _session_for(paths: Paths, key: ApiKey | None) -> SessionRecord:
     session = stored_session(paths)
     if session is None or (key is not None and key.fingerprint != session.key_fingerprint):
-        # Tells why there is none for this key.
+        # Raises the reason why there is none for this key.
         return find_session(paths, key)
     return session
 
 
-def _renewed_if_possible(settings: Settings, session: SessionRecord) -> Flow[SessionRecord]:
+def _refresh_if_possible(settings: Settings, session: SessionRecord) -> Flow[SessionRecord]:
     try:
         found = yield from run_blocking(lambda: find_session_key(session))
     except (MissingKeyError, CredentialStoreError) as error:
@@ -109,7 +109,7 @@ def _renewed_if_possible(settings: Settings, session: SessionRecord) -> Flow[Ses
     return (yield from renewal.refresh_or_use_stale(settings, found, session))
 
 
-def _validating(settings: Settings, found: FoundKey) -> Flow[SessionRecord]:
+def _validate_flow(settings: Settings, found: FoundKey) -> Flow[SessionRecord]:
     try:
         session = yield from renewal.validate_key(settings, found.key)
     except NimbusError as error:
@@ -127,5 +127,5 @@ def _cached(settings: Settings, key: ApiKey) -> SessionRecord | None:
         session = find_session(settings.paths, key)
     except SessionError:
         return None
-    # What another service said of the key is no word of this one.
+    # Another service's session says nothing about this one.
     return session if session.api_origin == origin(settings.api_url) else None

@@ -1,4 +1,4 @@
-"""The account: authenticate, refresh, quota; each story once, as a flow, with two faces."""
+"""The account's calls: authenticate, refresh and quota, each blocking and awaitable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nimbus_sdk.transport.flow import run_blocking
 
 @dataclass(frozen=True, slots=True)
 class QuotaStatus:
-    """The month's quota as the session knows it; None means unlimited.
+    """The month's quota as of the session; None means unlimited.
 
     Attributes:
         remaining: Inferences left this month.
@@ -41,21 +41,21 @@ def authenticate(
     profile: str | None = None,
     timeout: float | None = None,
 ) -> AuthSession:
-    """Validate a key and keep its session (and the key, where it was given here).
+    """Validate a key and store its session (and the key, if it was given here).
 
     Args:
-        api_key: The key; from the environment, ``.env``, the store or a prompt where left out.
-        offline_mode: True: the session that is kept for the key, with no network.
+        api_key: The key; from the environment, ``.env``, the store or a prompt if omitted.
+        offline_mode: True: return the stored session of the key, without network.
         profile: Which account.
         timeout: Seconds for the whole call, retries included.
 
     Returns:
-        The session; ``stale`` where the service could not be reached and what it said before still counts.
+        The session; ``stale`` if the service could not be reached and the stored session is still valid.
 
     Raises:
-        InvalidKeyError: The service does not know the key; what was kept for it is gone.
-        SessionNotFoundError: Offline, and nothing is kept for the key.
-        NimbusConnectionError: The service cannot be reached, and nothing is kept for the key.
+        InvalidKeyError: The service rejected the key; its session is removed.
+        SessionNotFoundError: Offline, and no session is stored for the key.
+        NimbusConnectionError: The service cannot be reached, and no session is stored for the key.
     """
     given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, timeout=timeout)
@@ -102,10 +102,10 @@ async def current_session_async(*, profile: str | None = None) -> AuthSession:
 
 
 def invalidate_session(*, profile: str | None = None) -> None:
-    """Forget the kept session; the key and the core stay.
+    """Remove the stored session; the key and the core stay.
 
     Raises:
-        SessionError: The file is there and cannot be removed.
+        SessionError: The file exists and cannot be removed.
     """
     sealed.remove(Settings.load(profile=profile).paths)
     clear_cache()
@@ -118,11 +118,11 @@ async def invalidate_session_async(*, profile: str | None = None) -> None:
 
 
 def refresh_quota(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
-    """Ask the service for the current quota, features and expiry, and keep them.
+    """Ask the service for the current quota, features and expiry, and store them.
 
     Raises:
-        NimbusConnectionError: The service cannot be reached; what is kept stays as it is.
-        InvalidKeyError: The key is dead; what was kept for it is gone.
+        NimbusConnectionError: The service cannot be reached; the stored session stays as it is.
+        InvalidKeyError: The service rejected the key; its session is removed.
     """
     settings = Settings.load(profile=profile, timeout=timeout)
     return as_session(run(settings, refresh_flow(settings)))
@@ -135,7 +135,7 @@ async def refresh_quota_async(*, profile: str | None = None, timeout: float | No
 
 
 def check_quota_and_refresh(*, profile: str | None = None) -> bool:
-    """Whether inferences are left this month; asks the service where the kept session is over an hour old.
+    """Return whether inferences are left this month; ask the service if the session is over an hour old.
 
     Raises:
         SessionNotFoundError: There is no session.
@@ -151,14 +151,14 @@ async def check_quota_and_refresh_async(*, profile: str | None = None) -> bool:
 
 
 def get_quota_status(*, profile: str | None = None) -> QuotaStatus:
-    """The month's quota as the kept session knows it; no network.
+    """Return the month's quota as of the stored session, without network.
 
     Raises:
-        SessionError: There is no session that may be used.
+        SessionError: There is no valid session.
     """
     session = current_session(profile=profile)
     limit, left = session.usage_quota_max, session.usage_quota
-    # More may be left than the limit says: after a change of tier, or by the service's grace.
+    # More may be left than the limit: after a change of tier, or if the service grants more.
     used = 0.0 if limit in (None, 0) or left is None else max(0.0, 100.0 * (1 - left / limit))
     return QuotaStatus(left, limit, round(used, 2))
 

@@ -1,6 +1,6 @@
-"""What the user holds: a session without a key, and whether it still counts.
+"""A session as data, and whether it is valid: pure functions without disk, network or keyring.
 
-The offline path lives here. It touches no network, no keyring, and none of their libraries.
+The offline path imports this, so it imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ ROLLBACK_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """What a validated key may do; it holds no key.
+    """What a validated key may do; the key is not in it.
 
     Attributes:
         key_fingerprint: First 12 hexadecimal digits of the key's SHA-256.
-        key_masked: The key as people may see it.
+        key_masked: The form of the key that may be displayed.
         user_id: The account, as the service names it.
         email: Of the account.
         name: Of the person, if known.
@@ -47,10 +47,10 @@ class SessionRecord:
         api_origin: The service that confirmed it.
         clock_offset: Seconds by which the service's clock was ahead of this machine's then.
         profile: The account's name on this machine.
-        key_source: Where the key is kept or came from: keyring, file, environment…
-        key_source_reason: Why the key is kept there, in words.
-        stale: True when it comes from the cache because it could not be renewed: the service was not reached,
-            did not answer in time, or gave no answer about the key.
+        key_source: Where the key is stored or came from: keyring, file, environment…
+        key_source_reason: Why the key is stored there, as text.
+        stale: True if it was stored earlier and could not be refreshed: the service was not reached, did not
+            answer in time, or said nothing about the key.
 
     Source of the fields: the AuthSession structure of the Nimbus API documentation.
     """
@@ -85,7 +85,7 @@ class SessionRecord:
         return name in self.features_enabled
 
     def require_feature(self, name: str) -> None:
-        """Go on only if the license includes a feature.
+        """Raise unless the license includes a feature.
 
         Raises:
             FeatureNotLicensedError: It does not; names the feature and the tier in use.
@@ -100,23 +100,23 @@ class SessionRecord:
         """Whether the session is past its expiry.
 
         Args:
-            at: The moment that counts (aware); now where left out.
+            at: The moment to check (aware); now if omitted.
         """
         return self.expires_at is not None and (at or datetime.now(UTC)) >= self.expires_at
 
     def to_dict(self) -> dict[str, object]:
-        """All fields as JSON can hold them: times in ISO 8601, features as a sorted list."""
+        """Return all fields as JSON types: times in ISO 8601, features as a sorted list."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
 
     def to_json(self) -> str:
-        """All fields as a JSON text."""
+        """Return all fields as a JSON text."""
         import json
 
         return json.dumps(self.to_dict(), indent=2)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Self:
-        """The session that :meth:`to_dict` gave.
+        """Return the session that :meth:`to_dict` was called on.
 
         Raises:
             SessionError: A field is missing or is of another kind.
@@ -133,23 +133,23 @@ class SessionRecord:
             return cls(**known)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise SessionError(
-                f"The kept session is of another format ({type(error).__name__}: {error})."
+                f"The stored session is of another format ({type(error).__name__}: {error})."
             ) from None
 
     def __str__(self) -> str:
         until = "revoked" if self.expires_at is None else f"{self.expires_at:%Y-%m-%d %H:%M} UTC"
         left = "unlimited" if self.usage_quota is None else f"{self.usage_quota:,} left"
-        note = " (stale: it could not be renewed)" if self.stale else ""
+        note = " (stale: it could not be refreshed)" if self.stale else ""
         return f"Nimbus session {self.key_masked}: {self.license_type}, {left}, valid until {until}{note}"
 
 
 def validity(session: SessionRecord, now: datetime, last_seen: datetime | None = None) -> Validity:
-    """Whether a session may be used at a moment: a pure function of three times.
+    """Return whether a session may be used at a moment: a pure function of three times.
 
     Args:
         session: The session.
         now: The local clock (aware).
-        last_seen: The latest time that this installation has noted, or None.
+        last_seen: The latest time that this installation has recorded, or None.
     """
     latest = session.validated_at if last_seen is None else max(last_seen, session.validated_at)
     if now < latest - timedelta(seconds=ROLLBACK_SECONDS):
@@ -160,7 +160,7 @@ def validity(session: SessionRecord, now: datetime, last_seen: datetime | None =
 
 
 def require_valid(session: SessionRecord, now: datetime, last_seen: datetime | None = None) -> SessionRecord:
-    """The session, if it may be used.
+    """Return the session, if it may be used.
 
     Raises:
         SessionExpiredError: It is past its expiry.
@@ -175,13 +175,13 @@ def require_valid(session: SessionRecord, now: datetime, last_seen: datetime | N
         latest = max(last_seen or session.validated_at, session.validated_at)
         raise ClockRollbackError(
             f"This machine's clock says {now:%Y-%m-%d %H:%M} UTC, before {latest:%Y-%m-%d %H:%M} UTC, "
-            "the last time that was seen here."
+            "the latest time recorded here."
         )
     return session
 
 
 def as_stale(session: SessionRecord) -> SessionRecord:
-    """The session, marked as served although it could not be renewed."""
+    """Return the session, marked as one that could not be refreshed."""
     return replace(session, stale=True)
 
 

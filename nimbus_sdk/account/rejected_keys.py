@@ -1,4 +1,4 @@
-"""A key that the service calls dead: what is cached for it goes at once, and no outage brings it back."""
+"""Keys that the service has rejected: their session is removed at once, and no outage brings it back."""
 
 from __future__ import annotations
 
@@ -18,66 +18,66 @@ _log = logging.getLogger("nimbus_sdk")
 
 
 def is_rejection(error: ApiError) -> bool:
-    """Whether the service itself said, in its own words, that the key is dead."""
+    """Whether the service itself rejected the key, with one of its own codes."""
     return error.status == 401 and error.code in ("INVALID_KEY", "KEY_EXPIRED")
 
 
-def record_rejection(settings: Settings, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
-    """Have a conversation with the service; if it calls the key dead, what is cached for it goes at once.
+def record_rejection(settings: Settings, key: ApiKey, flow: Flow[T]) -> Flow[T]:
+    """Run a flow; if the service rejects the key in it, remove the key's session and record the rejection.
 
     Raises:
-        InvalidKeyError: The key is dead.
+        InvalidKeyError: The service rejected the key.
     """
     try:
-        return (yield from conversation)
+        return (yield from flow)
     except ApiError as error:
         code = str(error.code)
         if is_rejection(error):
-            yield from run_blocking(lambda: _bury_if_possible(settings, key, code))
+            yield from run_blocking(lambda: _mark_rejected_if_possible(settings, key, code))
         raise
 
 
-def require_accepted(settings: Settings, key: ApiKey, conversation: Flow[T]) -> Flow[T]:
-    """Have a conversation in which the service calls the key valid; an earlier note of its refusal goes.
+def require_accepted(settings: Settings, key: ApiKey, flow: Flow[T]) -> Flow[T]:
+    """Run a flow that succeeds only if the service accepts the key, and clear an earlier rejection.
 
-    A note that came while the answer was on its way stays, since it is the later news.
+    A rejection that was recorded while the response was on its way stays, since it is newer.
 
     Raises:
-        InvalidKeyError: The key is dead, or was called dead meanwhile.
-        SessionError: The note cannot be removed.
+        InvalidKeyError: The service rejected the key, or has rejected it meanwhile.
+        SessionError: The earlier rejection cannot be cleared.
     """
     service = origin(settings.api_url)
     note = settings.paths.refusal(key.fingerprint, service)
     known = yield from run_blocking(lambda: fs.file_version(note))
-    answer = yield from record_rejection(settings, key, conversation)
+    result = yield from record_rejection(settings, key, flow)
     yield from run_blocking(lambda: require_not_rejected(note, key.masked, known))
     if known is not None:
         yield from run_blocking(lambda: sealed.clear_rejection(settings.paths, key.fingerprint, service))
-    return answer
+    return result
 
 
 def require_not_rejected(note: str, masked: str, known: fs.FileVersion | None = None) -> None:
-    """Go on only if there is no note that a key was refused, but for one that is known already.
+    """Raise if a key's rejection was recorded, other than one that is known already.
 
     Args:
-        note: Its path, from ``Paths.refusal``.
-        masked: What people may see of the key.
-        known: The stamp of the one that is known.
+        note: Path of the record, from ``Paths.refusal``.
+        masked: The form of the key that may be displayed.
+        known: Version of the record that is known.
 
     Raises:
-        InvalidKeyError: There is one: the service called the key dead meanwhile.
+        InvalidKeyError: The service has rejected the key meanwhile.
     """
     if fs.file_version(note) not in (None, known):
         raise InvalidKeyError(
-            f"The service has called {masked} dead since it said that it is valid, so nothing was kept."
+            f"The service has rejected {masked} since it accepted it, so nothing was stored."
         )
 
 
 def mark_rejected(settings: Settings, key: ApiKey, code: str) -> None:
-    """Drop what is cached for a dead key, and remember that it is dead at this service.
+    """Record that this service rejected a key, and remove its session.
 
-    What another service said of the same key stays: a key is tried out at a sandbox, or at an address that
-    somebody else has set, and is no less alive where it belongs.
+    Another service's session for the same key stays: a key may be tried at a sandbox, or at an address that
+    somebody else has set, and is still valid where it belongs.
 
     Raises:
         SessionError: The disk refused.
@@ -87,7 +87,7 @@ def mark_rejected(settings: Settings, key: ApiKey, code: str) -> None:
     try:
         session = stored_session(settings.paths)
     except SessionError as error:
-        # It cannot be used as it is; that the key is dead is the more important news.
+        # It cannot be used as it is; the rejection is the more important news.
         _log.warning("%s", error)
         session = None
     if session is not None and (session.key_fingerprint, session.api_origin) == (key.fingerprint, service):
@@ -95,9 +95,9 @@ def mark_rejected(settings: Settings, key: ApiKey, code: str) -> None:
     clear_cache()
 
 
-def _bury_if_possible(settings: Settings, key: ApiKey, code: str) -> None:
+def _mark_rejected_if_possible(settings: Settings, key: ApiKey, code: str) -> None:
     try:
         mark_rejected(settings, key, code)
     except SessionError as error:
-        # That the key is dead is what the person must be told.
-        _log.warning("What is kept for %s could not be removed: %s", key.masked, error)
+        # The rejection is the error to raise.
+        _log.warning("The session of %s could not be removed: %s", key.masked, error)

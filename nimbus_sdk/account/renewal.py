@@ -1,6 +1,6 @@
-"""What the service says of a key becomes a session; what it refuses is remembered.
+"""Validating a key, refreshing and storing its session.
 
-Shared by the stories of installing and of the account.
+The flows of installing and of the account share these steps.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
 
 
 CACHED_PATIENCE_SECONDS = 1.4
-"""What a call may cost whose answer the cache can replace; with one read that overruns, under 3 s."""
+"""Timeout for a refresh that can fall back to the stored session; with one slow read, under 3 s."""
 
 BRIEF_WAIT_SECONDS = 1.0
-"""What such a call may wait for other processes before it."""
+"""How long such a refresh waits for other processes."""
 
 LOCK_WAIT_SECONDS = 300.0
 STORED_SOURCES = ("argument", "prompt", "bundle")
@@ -58,10 +58,10 @@ _log = logging.getLogger("nimbus_sdk")
 
 
 def validate_key(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
-    """Have a key validated: one request, and a session that is not kept yet.
+    """Validate a key: one request, and a session that is not stored yet.
 
     Raises:
-        InvalidKeyError: The key is dead; what was cached for it is gone.
+        InvalidKeyError: The service rejected the key; its session is removed.
     """
     from nimbus_sdk.api import endpoints
 
@@ -70,7 +70,7 @@ def validate_key(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
     )
     session = _session(settings, key, entitlement, answer)
     if entitlement.user_id is None:
-        raise ResponseFormatError("The service called the key valid, but did not say whose it is (user_id).")
+        raise ResponseFormatError("The service accepted the key, but did not say whose it is (user_id).")
     return replace(
         session,
         user_id=entitlement.user_id,
@@ -83,10 +83,10 @@ def validate_key(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
 def refresh_session(
     settings: Settings, key: ApiKey, before: SessionRecord, patience: float | None = None
 ) -> Flow[SessionRecord]:
-    """Have a session's quota, features and expiry renewed: one request; user fields stay.
+    """Refresh a session's quota, features and expiry: one request; user fields stay.
 
     Raises:
-        InvalidKeyError: The key is dead; what was cached for it is gone.
+        InvalidKeyError: The service rejected the key; its session is removed.
     """
     from nimbus_sdk.api import endpoints
 
@@ -102,11 +102,11 @@ def refresh_session(
 
 
 def request_release_token(settings: Settings, key: ApiKey) -> Flow[SecretStr]:
-    """Get the temporary token for the core's release; it is handed on in memory, masked, and kept nowhere.
+    """Request the temporary token for the core's release; it is passed on in memory, masked, and not stored.
 
     Raises:
-        InvalidKeyError: The key is dead; what was cached for it is gone.
-        NotConfiguredError: The service has none to give.
+        InvalidKeyError: The service rejected the key; its session is removed.
+        NotConfiguredError: The service has no token.
     """
     from nimbus_sdk.api import endpoints
 
@@ -115,10 +115,9 @@ def request_release_token(settings: Settings, key: ApiKey) -> Flow[SecretStr]:
 
 
 def refresh_or_use_stale(settings: Settings, found: FoundKey, before: SessionRecord) -> Flow[SessionRecord]:
-    """Have a session renewed and kept; where no answer comes, the session as it is, stale.
+    """Refresh and store a session; if the service is unavailable, return the session as it is, stale.
 
-    A month's quota that is used up says that the key is a valid one: its session is served, with nothing
-    left of the quota.
+    A quota that is used up proves that the key is valid: its session is returned with nothing left.
 
     Raises:
         ApiError: The service refused.
@@ -135,7 +134,7 @@ def refresh_or_use_stale(settings: Settings, found: FoundKey, before: SessionRec
 
 
 def is_unavailable(error: NimbusError) -> bool:
-    """Whether the service said nothing about the key: it was not reached, failed, or a stranger spoke."""
+    """Whether the service said nothing about the key: not reached, failed, or something else answered."""
     if isinstance(error, ApiError):
         return isinstance(error, (ServerError, NotConfiguredError, RateLimitError)) or (
             type(error) is ApiError and not error.code
@@ -144,21 +143,21 @@ def is_unavailable(error: NimbusError) -> bool:
 
 
 def use_stale(session: SessionRecord, reason: NimbusError) -> SessionRecord:
-    """The kept session in place of an answer that did not come."""
+    """Return the stored session, marked as stale, instead of a response that did not come."""
     _log.warning(
-        "The session of %s could not be renewed and is used as it is: %s", session.key_masked, reason
+        "The session of %s could not be refreshed and is used as it is: %s", session.key_masked, reason
     )
     return as_stale(session)
 
 
 def store_session(settings: Settings, found: FoundKey, session: SessionRecord) -> SessionRecord:
-    """Keep a session that the service has just confirmed, and its key where a person gave it.
+    """Store a session that the service has just confirmed, and its key if a person gave it.
 
-    A key from elsewhere comes again at the next start, and its session with it: where the disk refuses
-    such a session, that is told in the log and takes nothing from the call.
+    A key from elsewhere, such as the environment, is there again at the next start: if the disk refuses the
+    session of such a key, that is logged and the call succeeds.
 
     Returns:
-        The session, with the place where its key is.
+        The session, with the place of its key.
 
     Raises:
         CredentialStoreError: The store refused the key that a person gave.
@@ -170,12 +169,12 @@ def store_session(settings: Settings, found: FoundKey, session: SessionRecord) -
         except SessionError as error:
             if found.source in STORED_SOURCES:
                 raise
-            _log.warning("The session of %s is used and was not kept: %s", session.key_masked, error)
+            _log.warning("The session of %s is used and was not stored: %s", session.key_masked, error)
     return session
 
 
 def write_session(paths: Paths, session: SessionRecord) -> None:
-    """Keep a confirmed session, and what it makes true: the clock is right.
+    """Write a confirmed session, and the time at which it was confirmed as the latest time seen.
 
     Raises:
         SessionError: The disk refused.
@@ -187,15 +186,15 @@ def write_session(paths: Paths, session: SessionRecord) -> None:
 
 @contextmanager
 def storing_key(settings: Settings, found: FoundKey, session: SessionRecord) -> Iterator[SessionRecord]:
-    """Store a key that a person gave and that was just found valid; any other stays where it is.
+    """Store a key that a person gave and that was just validated; any other key stays where it is.
 
-    Where the block fails, the key that was stored before is put back.
+    If the block fails, the key that was stored before is restored.
 
     Yields:
-        The session, with the place where its key is.
+        The session, with the place of its key.
 
     Raises:
-        InvalidKeyError: The service called the key dead since it was found valid.
+        InvalidKeyError: The service has rejected the key since it was validated.
         CredentialStoreError: The store refused.
     """
     require_not_rejected(
@@ -204,45 +203,45 @@ def storing_key(settings: Settings, found: FoundKey, session: SessionRecord) -> 
     if found.source not in STORED_SOURCES:
         yield replace(session, key_source=found.store or found.source)
         return
-    undo = _undoing(settings, found.key)
+    restore = _prepare_restore(settings, found.key)
     try:
-        yield _with_key_stored(settings, found.key, session)
+        yield _store_key(settings, found.key, session)
     except NimbusError:
         try:
-            undo()
+            restore()
         except CredentialStoreError as error:
             _log.warning("%s is stored already, although the rest failed: %s", found.key.masked, error)
         raise
 
 
-def _with_key_stored(settings: Settings, key: ApiKey, session: SessionRecord) -> SessionRecord:
+def _store_key(settings: Settings, key: ApiKey, session: SessionRecord) -> SessionRecord:
     try:
         choice = save_key(settings, key, session.api_origin)
     except CredentialStoreError:
         stored = read_stored_key(settings)
         if stored.key is None or stored.key.fingerprint != key.fingerprint:
             raise
-        # A disk that is read-only by now holds the very key already.
+        # The key is stored already, on a disk that is read-only by now.
         return replace(session, key_source=stored.store)
     return replace(session, key_source=choice.store.name, key_source_reason=choice.reason)
 
 
-def _undoing(settings: Settings, key: ApiKey) -> Callable[[], object]:
-    """What brings the store back to where it is now, once a key was stored in it."""
-    card = read_metadata(settings.paths)
-    if card is None:
+def _prepare_restore(settings: Settings, key: ApiKey) -> Callable[[], object]:
+    """Return what restores the store's present state after a key was stored in it."""
+    metadata = read_metadata(settings.paths)
+    if metadata is None:
         return lambda: delete_key(settings, key.fingerprint)
-    if card.fingerprint == key.fingerprint:
+    if metadata.fingerprint == key.fingerprint:
         return lambda: None
     try:
         before = read_stored_key(settings)
     except CredentialStoreError:
-        # What cannot be read now cannot be written again; saving the new key tells of the trouble.
+        # A key that cannot be read cannot be restored; saving the new key reports the problem.
         return lambda: None
     if before.key is None:
         return lambda: delete_key(settings, key.fingerprint)
-    kept = before.key
-    return lambda: save_key(settings, kept, before.origin)
+    previous = before.key
+    return lambda: save_key(settings, previous, before.origin)
 
 
 def acquire_lock(
@@ -292,7 +291,7 @@ def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: 
 
 
 def find_session_key(session: SessionRecord) -> FoundKey:
-    """The key that a session was made with, from where keys are kept; nobody is asked.
+    """Return the key of a session, from where keys are stored, without a prompt.
 
     Raises:
         MissingKeyError: No source has it.
@@ -304,7 +303,7 @@ def find_session_key(session: SessionRecord) -> FoundKey:
     found = find_key(settings, prompt=str)
     if found.key.fingerprint != session.key_fingerprint:
         raise MissingKeyError(
-            f"The key of this session ({session.key_masked}) is not at hand: "
+            f"The key of this session ({session.key_masked}) was not found: "
             f"{found.source} has {found.key.masked}."
         )
     return found

@@ -1,4 +1,4 @@
-"""Revoking a key: the service first, then all that this machine keeps for it."""
+"""Revoking a key: at the service first, then everything that this machine has stored for it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = logging.getLogger("nimbus_sdk")
 
 @dataclass(frozen=True, slots=True)
 class RevocationResult:
-    """What became of a key that was to be revoked."""
+    """The result of revoking a key."""
 
     revoked: bool
     message: str
@@ -33,15 +33,15 @@ class RevocationResult:
 
 
 def revoke_flow(settings: Settings, given: ParsedKey, reason: str | None) -> Flow[RevocationResult]:
-    """Revoke a key for good, then clear what is cached and stored for it."""
+    """Revoke a key for good, then remove its sessions and stored copies."""
     from nimbus_sdk.api import endpoints
 
     found = yield from run_blocking(lambda: key_lookup.find_key(settings, raise_if_invalid(given)))
-    asked = endpoints.revoke(settings.api_url, found.key, reason)
+    flow = endpoints.revoke(settings.api_url, found.key, reason)
     try:
-        revocation = yield from rejected_keys.record_rejection(settings, found.key, asked)
+        revocation = yield from rejected_keys.record_rejection(settings, found.key, flow)
     except KeyNotFoundError as error:
-        # Revoked before, perhaps by a call whose answer was lost: nothing here may go on living.
+        # Revoked before, perhaps by a call whose response was lost: nothing of it may stay.
         if error.status == NOT_FOUND:
             yield from run_blocking(lambda: _clear(settings, found.key))
         raise
@@ -51,8 +51,8 @@ def revoke_flow(settings: Settings, given: ParsedKey, reason: str | None) -> Flo
 
 
 def _clear(settings: Settings, key: ApiKey) -> None:
-    """Clear what is kept for a key, by whatever profile; what the disk refuses is told in the log."""
-    others = [other for other in settings.each_other_profile() if _is_noted(other.paths, key)]
+    """Remove a key's sessions and stored copies of every profile; log what the disk refuses."""
+    others = [other for other in settings.each_other_profile() if _is_stored(other.paths, key)]
     for owner in (settings, *others):
         for clear in (
             lambda owner=owner: rejected_keys.mark_rejected(owner, key, "REVOKED"),
@@ -64,13 +64,13 @@ def _clear(settings: Settings, key: ApiKey) -> None:
                 _log.warning("%s is revoked, but: %s", key.masked, error)
 
 
-def _is_noted(paths: Paths, key: ApiKey) -> bool:
+def _is_stored(paths: Paths, key: ApiKey) -> bool:
     try:
-        card = read_metadata(paths)
+        metadata = read_metadata(paths)
     except CredentialStoreError as error:
-        _log.warning("Whether %s is stored there is not known: %s", key.masked, error)
+        _log.warning("It is not known whether %s is stored there: %s", key.masked, error)
         return False
-    return card is not None and card.fingerprint == key.fingerprint
+    return metadata is not None and metadata.fingerprint == key.fingerprint
 
 
 def revoke_api_key(
@@ -80,16 +80,16 @@ def revoke_api_key(
     profile: str | None = None,
     timeout: float | None = None,
 ) -> RevocationResult:
-    """Revoke a key for good, and clear what is kept for it on this machine. This cannot be undone.
+    """Revoke a key for good, and remove it from this machine. This cannot be undone.
 
     Args:
-        api_key: The key; the one in use where left out (``explain()`` shows which that is).
+        api_key: The key; the one in use if omitted (``explain()`` shows which that is).
         reason: Logged by the service for audits.
         profile: Which account.
         timeout: Seconds for the whole call, retries included.
 
     Raises:
-        KeyNotFoundError: The key does not exist, or was revoked before; what was kept for it is gone.
+        KeyNotFoundError: The key does not exist, or was revoked before; it is removed from this machine.
     """
     given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, timeout=timeout)

@@ -1,4 +1,4 @@
-"""The session as users hold it: what the license includes, and how to renew it or to reach its key."""
+"""``AuthSession``: a session with the methods for refreshing it and for reaching its key."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthSession(SessionRecord):
-    """A validated license on this machine. It holds no key: ``api_key`` fetches it when asked.
+    """A validated license on this machine. It has no key in it: ``api_key`` looks it up when asked.
 
     The fields are those of :class:`~nimbus_sdk.account.record.SessionRecord`.
     """
 
     @property
     def api_key(self) -> SecretStr:
-        """The key of this session, fetched from where keys are kept; asks no one.
+        """The key of this session, from where keys are stored, without a prompt.
 
         Raises:
             MissingKeyError: No source has the key that this session was made with.
@@ -35,39 +35,35 @@ class AuthSession(SessionRecord):
         return SecretStr(find_session_key(self).key.reveal())
 
     def refresh(self) -> AuthSession:
-        """Ask the service for the current quota and features, and keep them.
+        """Ask the service for the current quota and features, and store them.
 
         Raises:
             MissingKeyError: No source has the key that this session was made with.
             NimbusConnectionError: The service cannot be reached.
-            InvalidKeyError: The key is dead; the session is gone.
+            InvalidKeyError: The service rejected the key; the session is removed.
         """
         from nimbus_sdk.account.flows import refresh_flow
         from nimbus_sdk.account.renewal import find_session_key
         from nimbus_sdk.transport.driver import run
 
-        # Where another account's key is at hand, it is that account's session that would be renewed.
+        # With another account's key, that account's session would be refreshed.
         find_session_key(self)
         settings = Settings.load(profile=self.profile)
         return as_session(run(settings, refresh_flow(settings)))
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from nimbus_sdk.display.tables import fields_html
 
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
-            for name, value in self.to_dict().items()
-        )
-        return f"<table><caption>Nimbus session</caption>{rows}</table>"
+        return fields_html("Nimbus session", self.to_dict().items())
 
 
 def as_session(record: SessionRecord) -> AuthSession:
-    """The session with the fields of a record."""
+    """Return a session with the fields of a record."""
     return AuthSession(**{field.name: getattr(record, field.name) for field in fields(record)})
 
 
 def current_session(*, profile: str | None = None) -> AuthSession:
-    """The profile's session, from memory or from the disk: no network, no keyring.
+    """Return the profile's session, from memory or from the disk: no network, no keyring.
 
     Raises:
         SessionNotFoundError: There is none, or ``NIMBUS_API_KEY`` names another key.

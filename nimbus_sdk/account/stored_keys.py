@@ -1,4 +1,4 @@
-"""The key that is kept on this machine: save, show, delete, and explain where a key comes from."""
+"""The stored key: save, read and delete it, and explain where a key comes from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def save_api_key(key: str, *, profile: str | None = None) -> str:
     """Store a key for this profile, without asking the service.
 
     Returns:
-        Where it went: ``keyring``, ``file`` or ``none``.
+        The store it is in: ``keyring``, ``file`` or ``none``.
 
     Raises:
         InvalidKeyFormatError: The text is no key.
@@ -37,7 +37,7 @@ async def save_api_key_async(key: str, *, profile: str | None = None) -> str:
 
 
 def get_stored_api_key(*, profile: str | None = None) -> str | None:
-    """The key that is stored for this profile, whole, or None. Keep it out of logs.
+    """Return the key that is stored for this profile, whole, or None. Keep it out of logs.
 
     Raises:
         CredentialStoreError: The store cannot be read.
@@ -75,7 +75,7 @@ async def delete_stored_api_key_async(*, profile: str | None = None) -> bool:
 
 
 def explain(*, profile: str | None = None) -> KeyResolution:
-    """Every place where a key may come from, in order, and which one gives it; keys are masked."""
+    """Return every source of a key, in order, and which one gives it; keys are masked."""
     settings = Settings.load(profile=profile)
     return key_lookup.explain(settings)
 

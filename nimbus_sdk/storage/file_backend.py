@@ -62,7 +62,7 @@ class FileStore(Generic[K_co]):
 
         Raises:
             CredentialStoreError: The file cannot be read, is a link or another user's, or is damaged (then
-                it is renamed, and the message gives its new name), or its entry is no key.
+                it is set aside, and the message says where), or its entry is no key.
         """
         entry = self._attempt("read", lambda: self._kind.parse_entry(self._load_or_quarantine().get(profile)))
         if isinstance(entry, InvalidKeyFormatError):
@@ -142,7 +142,7 @@ class FileStore(Generic[K_co]):
             return keys
         aside = fs.quarantine(self.path)
         raise CredentialStoreError(
-            f"The credentials file {self.path} is damaged. It was renamed, unchanged, to {aside}.",
+            f"The credentials file {self.path} is damaged. It was set aside, unchanged, as {aside}.",
             hint="Look there for keys that can be saved, then save the key again with "
             f"`{self._kind.save_command}`.",
         )

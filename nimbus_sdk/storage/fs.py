@@ -206,7 +206,7 @@ def _link_or_rename(temporary: str, path: str) -> None:
 
 
 def quarantine(path: str) -> str:
-    """Rename a damaged file, so that it is kept and not used, and return its new name."""
+    """Set a damaged file aside under another name, and return that name."""
     aside = f"{path}.damaged-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
     with suppress(FileNotFoundError):
         os.replace(path, aside)

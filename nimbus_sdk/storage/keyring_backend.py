@@ -1,4 +1,4 @@
-"""The API key in the operating system's keyring, asked in a way that cannot hang anybody.
+"""The API key in the operating system's keyring, asked in a way that cannot hang the caller.
 
 A keyring that waits for a prompt nobody sees never returns, some need a minute only to be imported, and
 no keyring library has a timeout. So every step, the import included, happens in a daemon thread that is
@@ -27,9 +27,9 @@ T = TypeVar("T")
 
 SERVICE = "nimbus-sdk"
 _MAC_NO_INTERACTION = "-25308"
-_BACKENDS_THAT_KEEP_NOTHING = frozenset({"keyring.backends.fail", "keyring.backends.null"})
-_OTHERWISE = (
-    "NIMBUS_SDK_CREDENTIAL_STORE=file keeps the key in a private file; NIMBUS_API_KEY gives it as well."
+_BACKENDS_WITHOUT_STORAGE = frozenset({"keyring.backends.fail", "keyring.backends.null"})
+_ELSEWHERE = (
+    "NIMBUS_SDK_CREDENTIAL_STORE=file stores the key in a private file; NIMBUS_API_KEY gives it as well."
 )
 
 
@@ -39,7 +39,7 @@ class Patience:
 
     Attributes:
         seconds: The deadline of one operation.
-        quiet: Seconds after which a person is told what is being waited for.
+        quiet: Seconds after which a notice says what is being waited for.
     """
 
     seconds: float
@@ -52,12 +52,12 @@ class Patience:
 
 
 class KeyringStore(Generic[K_co]):
-    """Keeps one key a profile in the keyring: service ``nimbus-sdk``, user = profile.
+    """Stores one key a profile in the keyring: service ``nimbus-sdk``, user = profile.
 
     Args:
-        paths: Where a keyring that did not answer is remembered.
+        paths: Where a keyring that did not answer is recorded.
         kind: Whose keys are read; any kind may be written.
-        patience: How long one operation may take; by whether a person is there, where left out.
+        patience: How long one operation may take; :meth:`Patience.here` if omitted.
         clock: Unix time.
 
     Example:
@@ -117,7 +117,7 @@ class KeyringStore(Generic[K_co]):
             return backend.get_password(SERVICE, profile) == text
 
         if not self._ask(store):
-            raise CredentialStoreError("The keyring accepted the key and did not store it.", hint=_OTHERWISE)
+            raise CredentialStoreError("The keyring accepted the key and did not store it.", hint=_ELSEWHERE)
 
     def delete(self, profile: str) -> bool:
         """Remove a key, and return whether there was one.
@@ -136,7 +136,7 @@ class KeyringStore(Generic[K_co]):
 
     def _ask(self, action: Callable[[KeyringBackend], T]) -> T:
         patience = self._patience or Patience.here()
-        self._refuse_while_resting(patience)
+        self._raise_if_skipped(patience)
         started = time.monotonic()
         try:
             reply = run_with_timeout(
@@ -146,29 +146,29 @@ class KeyringStore(Generic[K_co]):
                 notice_after=patience.quiet,
             )
         except TimeLimitError:
-            self._remember("did not answer", patience)
+            self._trip("did not answer", patience)
             raise CredentialStoreError(
                 f"The keyring did not answer in {patience.seconds:g} s.",
-                hint=f"It is left alone for 10 minutes. {_OTHERWISE}",
+                hint=f"It is skipped for 10 minutes. {_ELSEWHERE}",
             ) from None
         if isinstance(reply, _Value):
             return reply.value
-        # One that answers at once costs nothing to ask again, and may have been unlocked by then.
+        # A keyring that answers at once costs nothing to ask again, and may have been unlocked by then.
         if reply.failed or time.monotonic() - started >= patience.quiet:
-            self._remember(reply.what, patience)
+            self._trip(reply.what, patience)
         raise CredentialStoreError(f"The keyring {reply.what}.", hint=reply.hint)
 
-    def _refuse_while_resting(self, patience: Patience) -> None:
+    def _raise_if_skipped(self, patience: Patience) -> None:
         now = self._clock()
         breaker = read_breaker(self._breaker, now=now)
         if breaker is not None and patience.seconds <= breaker.patience:
             minutes = int((breaker.until - now) // 60) + 1
             raise CredentialStoreError(
                 f"The keyring was {breaker.wording(now)}.",
-                hint=f"It is asked again in {minutes} min. {_OTHERWISE}",
+                hint=f"It is asked again in {minutes} min. {_ELSEWHERE}",
             )
 
-    def _remember(self, reason: str, patience: Patience) -> None:
+    def _trip(self, reason: str, patience: Patience) -> None:
         trip(self._breaker, reason=reason, patience=patience.seconds, now=self._clock())
 
 
@@ -189,17 +189,17 @@ class _Value(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Trouble:
+class _Failure:
     what: str
-    hint: str = _OTHERWISE
+    hint: str = _ELSEWHERE
     failed: bool = False
 
 
-_NOT_HERE = _Trouble("was not found on this machine")
-_LOCKED = _Trouble("stayed locked", "Unlock it, or run this where its prompt can be answered. " + _OTHERWISE)
+_NOT_HERE = _Failure("was not found on this machine")
+_LOCKED = _Failure("stayed locked", "Unlock it, or run this where its prompt can be answered. " + _ELSEWHERE)
 
 
-def _answer(action: Callable[[KeyringBackend], T]) -> _Value[T] | _Trouble:
+def _answer(action: Callable[[KeyringBackend], T]) -> _Value[T] | _Failure:
     try:
         import keyring
         from keyring.errors import InitError, KeyringLocked, NoKeyringError
@@ -207,18 +207,18 @@ def _answer(action: Callable[[KeyringBackend], T]) -> _Value[T] | _Trouble:
         return _NOT_HERE
     try:
         backend = keyring.get_keyring()
-        return _Value(action(backend)) if _keeps_something(backend) else _NOT_HERE
+        return _Value(action(backend)) if _stores_keys(backend) else _NOT_HERE
     except NoKeyringError:
         return _NOT_HERE
     except (KeyringLocked, InitError):
         return _LOCKED
-    except BaseException as error:  # noqa: BLE001 - a backend is foreign code: whatever it throws is an answer
-        # Only the kind of error is told: its text may hold what was to be stored.
+    except BaseException as error:  # noqa: BLE001 - a backend is foreign code: whatever it raises is a reply
+        # Only the type of the error is shown: its text may have the key in it.
         locked = _MAC_NO_INTERACTION in str(error)
-        return _LOCKED if locked else _Trouble(f"failed ({type(error).__name__})", failed=True)
+        return _LOCKED if locked else _Failure(f"failed ({type(error).__name__})", failed=True)
 
 
-def _keeps_something(backend: KeyringBackend) -> bool:
+def _stores_keys(backend: KeyringBackend) -> bool:
     if type(backend).__module__ == "keyring.backends.chainer":
-        return any(_keeps_something(link) for link in getattr(backend, "backends", ()))
-    return type(backend).__module__ not in _BACKENDS_THAT_KEEP_NOTHING
+        return any(_stores_keys(link) for link in getattr(backend, "backends", ()))
+    return type(backend).__module__ not in _BACKENDS_WITHOUT_STORAGE

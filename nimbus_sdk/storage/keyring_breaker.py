@@ -1,7 +1,7 @@
-"""The memory of a keyring that did not answer, so that the next call does not wait for it again.
+"""A circuit breaker for a keyring that did not answer, so that the next call does not wait for it again.
 
-It holds for this machine alone: a home folder may be shared with one whose keyring works. It binds only
-callers who would wait no longer than the one who noticed: a job at night does not take the keyring away
+It applies to this machine alone: a home folder may be shared with one whose keyring works. It applies only to
+callers who would wait no longer than the one that tripped it: a job at night does not take the keyring away
 from the person who can answer its prompt in the morning.
 """
 
@@ -20,15 +20,15 @@ from nimbus_sdk.storage import fs
 REST_SECONDS = 600.0
 _REASON_LENGTH = 200
 _unwritten: dict[str, Breaker] = {}
-"""What could not be written, for this process alone."""
+"""Breakers that could not be written, for this process alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breaker:
-    """Why the keyring is left alone, and until when.
+    """Why the keyring is skipped, and until when.
 
     Attributes:
-        until: Unix time from which on it is asked again.
+        until: Unix time after which it is asked again.
         reason: What it did, as the end of a sentence that starts with "it".
         patience: Seconds that the caller would have waited.
         host: The machine.
@@ -42,7 +42,7 @@ class Breaker:
     pid: int
 
     def wording(self, now: float) -> str:
-        """What people are told.
+        """Return the state as text.
 
         Args:
             now: Unix time.
@@ -58,7 +58,7 @@ class Breaker:
 
 
 def trip(path: str, *, reason: str, patience: float, now: float) -> None:
-    """Remember that the keyring did not answer, for ten minutes; in this process, where the disk refuses.
+    """Record for ten minutes that the keyring did not answer; in memory, if the disk refuses.
 
     Args:
         path: ``Paths.keyring_breaker``.
@@ -77,14 +77,14 @@ def trip(path: str, *, reason: str, patience: float, now: float) -> None:
 
 
 def read_breaker(path: str, *, now: float) -> Breaker | None:
-    """What is remembered and still holds; None where nothing is, or nothing that makes sense.
+    """Return the breaker that still applies, or None.
 
     Args:
         path: ``Paths.keyring_breaker``.
         now: Unix time.
     """
     for breaker in (_written(path), _unwritten.get(path)):
-        # A time beyond the ten minutes was written under a clock that has been set back since.
+        # A time more than ten minutes ahead was written under a clock that has been set back since.
         if breaker is not None and 0 < breaker.until - now <= REST_SECONDS:
             return breaker
     return None
@@ -107,7 +107,7 @@ def _written(path: str) -> Breaker | None:
 
 
 def breaker_state(paths: Paths, *, clock: Callable[[], float] = time.time) -> str | None:
-    """What ``status`` says of a keyring that is left alone, or None where it is asked as usual.
+    """Return how ``status`` describes a keyring that is skipped, or None if it is asked as usual.
 
     Example:
         >>> from nimbus_sdk.config.settings import Settings

@@ -1,4 +1,4 @@
-"""What the disk refuses, in words that name the folder and its free space."""
+"""Errors of the operating system, with the folder and its free space in the message."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from nimbus_sdk.errors import CoreInstallError
 
 @contextmanager
 def disk_errors(folder: str) -> Iterator[None]:
-    """Turn what the disk refuses within this block into words that name the folder and its free space.
+    """Raise a ``CoreInstallError`` with the folder and its free space for any ``OSError`` of the block.
 
     Raises:
-        CoreInstallError: In place of any OSError.
+        CoreInstallError: Instead of an ``OSError``.
     """
     try:
         yield
@@ -24,7 +24,7 @@ def disk_errors(folder: str) -> Iterator[None]:
 
 
 def free_space(folder: str) -> str:
-    """The space left for a folder that may not exist yet, for people."""
+    """Return the free space for a folder that may not exist yet, as text."""
     from shutil import disk_usage
 
     while not os.path.isdir(folder) and os.path.dirname(folder) != folder:

@@ -1,4 +1,4 @@
-"""The pointer to the installed core in use: read on every start, switched in one rename."""
+"""The pointer to the installed core in use: read at every start, switched in one rename."""
 
 from __future__ import annotations
 
@@ -11,29 +11,22 @@ from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
 
 POINTER = "current.json"
-
-
 FORMAT = 1
-
-
 MOST_BYTES = 64 * 2**20
-
-
 _POINTER_TEXTS = ("version", "folder", "install_id")
-
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Which installation is in use, and which was before it.
+    """The installation in use, and the one before it.
 
     Attributes:
         version: Version of the core.
         folder: Relative to the folder of all versions, with ``/``.
         install_id: Tells installations of one version apart.
-        previous: What was in use before, or None.
+        previous: The one in use before, or None.
     """
 
     version: str
@@ -43,12 +36,12 @@ class Pointer:
 
 
 def pointer_path(core_folder: str) -> str:
-    """The file that says which version is in use."""
+    """Return the path of the pointer."""
     return os.path.join(core_folder, POINTER)
 
 
 def read_pointer(core_folder: str) -> Pointer | None:
-    """The pointer, or None where nothing is installed.
+    """Return the pointer, or None if nothing is installed.
 
     Raises:
         CoreIntegrityError: It is damaged.
@@ -59,12 +52,12 @@ def read_pointer(core_folder: str) -> Pointer | None:
 
 
 def installation_folder(core_folder: str, pointer: Pointer) -> str:
-    """The folder that a pointer means."""
+    """Return the folder that a pointer names."""
     return os.path.join(core_folder, *pointer.folder.split("/"))
 
 
 def read_record(path: str) -> dict[str, object] | None:
-    """Read a JSON file that says what is installed, or give None where there is none.
+    """Read a JSON file that says what is installed; return None if there is none.
 
     Raises:
         CoreIntegrityError: It is damaged.
@@ -90,23 +83,23 @@ def read_record(path: str) -> dict[str, object] | None:
 
 def _pointer(fields: dict[str, object], path: str) -> Pointer:
     version, folder, install_id = (require_field(fields, name, str, path) for name in _POINTER_TEXTS)
-    if folder != f"{version}/{install_id}" or not _plain(version) or not _plain(install_id):
+    if folder != f"{version}/{install_id}" or not _is_plain(version) or not _is_plain(install_id):
         raise damaged_file(path)
     previous = fields.get("previous")
     if previous is None:
         return Pointer(version, folder, install_id)
-    # One step back is all that is ever noted; whatever goes on from there was not written by us.
+    # Only one step back is ever written; a longer chain was not written by us.
     if not isinstance(previous, dict) or previous.get("previous") is not None:
         raise damaged_file(path)
     return Pointer(version, folder, install_id, _pointer(previous, path))
 
 
-def _plain(name: str) -> bool:
+def _is_plain(name: str) -> bool:
     return name not in ("", ".", "..") and not set(name) & set("/\\:\0")
 
 
 def require_field(fields: dict[str, object], name: str, kind: type[T], path: str) -> T:
-    """One field of such a file.
+    """Return one field of such a file.
 
     Raises:
         CoreIntegrityError: It is missing or of another type.
@@ -118,5 +111,5 @@ def require_field(fields: dict[str, object], name: str, kind: type[T], path: str
 
 
 def damaged_file(path: str) -> CoreIntegrityError:
-    """The error for a file that cannot be understood."""
+    """Return the error for a file that cannot be understood."""
     return CoreIntegrityError(f"{path} is damaged.")

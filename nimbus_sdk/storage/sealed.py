@@ -1,7 +1,7 @@
-"""Sealed records: the session, refusals, the last time seen. No opinion here on what still counts.
+"""Sealed records: the session, rejections, the latest time seen. Their validity is decided elsewhere.
 
-Each record is a JSON file that carries an HMAC-SHA256 under a random secret of this installation. That
-makes an edit evident. It is no copy protection: who can read the secret can seal anything.
+Each record is a JSON file with an HMAC-SHA256 under a random secret of this installation. That makes an
+edit evident. It is no copy protection: whoever can read the secret can seal anything.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ Record: TypeAlias = dict[str, object]
 
 
 def read(paths: Paths) -> Record | None:
-    """The profile's session, or None.
+    """Return the profile's session, or None.
 
     Raises:
-        SessionTamperedError: The seal does not fit; the file was set aside.
+        SessionTamperedError: The seal does not match; the file was set aside.
     """
-    return _unsealed(paths, paths.session, "session")
+    return _unseal(paths, paths.session, "session")
 
 
 def write(paths: Paths, record: Mapping[str, object]) -> None:
-    """Keep a session, in place of the one before and of one that waits for its core.
+    """Write a session, replacing the one before and a staged one.
 
     Raises:
         SessionError: The disk refused; the session before it is untouched.
@@ -49,7 +49,7 @@ def write(paths: Paths, record: Mapping[str, object]) -> None:
 
 
 def stage(paths: Paths, record: Mapping[str, object], install_id: str) -> None:
-    """Keep a session that counts from the moment on at which the core ``install_id`` is the current one.
+    """Write a session that is valid from the moment at which the core ``install_id`` is the current one.
 
     Raises:
         SessionError: The disk refused.
@@ -58,8 +58,8 @@ def stage(paths: Paths, record: Mapping[str, object], install_id: str) -> None:
 
 
 def read_staged(paths: Paths) -> tuple[str, Record] | None:
-    """The session that waits for its core, with that core's id, or None."""
-    record = _unsealed(paths, paths.next_session, "next session")
+    """Return the staged session and the id of its core, or None."""
+    record = _unseal(paths, paths.next_session, "next session")
     if record is None:
         return None
     session, install_id = record.get("session"), record.get("install_id")
@@ -67,10 +67,10 @@ def read_staged(paths: Paths) -> tuple[str, Record] | None:
 
 
 def remove(paths: Paths) -> None:
-    """Remove the profile's session and the memory of its clock.
+    """Remove the profile's session and the latest time seen.
 
     Raises:
-        SessionError: A file is there and cannot be removed.
+        SessionError: A file exists and cannot be removed.
     """
     try:
         for path in (paths.next_session, paths.session, paths.last_seen):
@@ -83,55 +83,55 @@ def remove(paths: Paths) -> None:
 
 
 def write_rejection(paths: Paths, fingerprint: str, service: str, code: str, at: str) -> None:
-    """Remember that a service called a key dead, so that no outage brings it back.
+    """Record that a service rejected a key, so that no outage makes it valid again.
 
     Args:
-        service: Scheme, host and port of the API that said so.
+        service: Scheme, host and port of the API.
 
     Raises:
         SessionError: The disk refused.
     """
-    note = {"fingerprint": fingerprint, "service": service, "code": code, "at": at}
-    _seal(paths, paths.refusal(fingerprint, service), "refusal", note)
+    record = {"fingerprint": fingerprint, "service": service, "code": code, "at": at}
+    _seal(paths, paths.refusal(fingerprint, service), "refusal", record)
 
 
 def read_rejection(paths: Paths, fingerprint: str, service: str) -> Record | None:
-    """The note that a service refused a key, or None."""
-    return _unsealed(paths, paths.refusal(fingerprint, service), "refusal")
+    """Return the record that a service rejected a key, or None."""
+    return _unseal(paths, paths.refusal(fingerprint, service), "refusal")
 
 
 def rejecting_services(paths: Paths, fingerprint: str) -> list[str]:
-    """The services that refused a key."""
+    """Return the services that rejected a key."""
     try:
         names = sorted(os.listdir(paths.refused))
     except OSError:
         return []
-    notes_paths = [os.path.join(paths.refused, name) for name in names if name.startswith(f"{fingerprint}-")]
-    notes = (_unsealed(paths, path, "refusal") for path in notes_paths)
-    return [str(note["service"]) for note in notes if note is not None]
+    found = [os.path.join(paths.refused, name) for name in names if name.startswith(f"{fingerprint}-")]
+    records = (_unseal(paths, path, "refusal") for path in found)
+    return [str(record["service"]) for record in records if record is not None]
 
 
 def clear_rejection(paths: Paths, fingerprint: str, service: str) -> None:
-    """Drop the note: the service has just called the key valid.
+    """Remove the record of a rejection: the service has just accepted the key.
 
     Raises:
-        SessionError: It cannot be removed, and goes on to count.
+        SessionError: It cannot be removed, and still applies.
     """
-    note = paths.refusal(fingerprint, service)
+    path = paths.refusal(fingerprint, service)
     try:
-        fs.remove(note)
+        fs.remove(path)
     except OSError as error:
         raise SessionError(
-            f"The service calls the key valid again, but the note of its refusal in {note} cannot be removed "
+            f"The service accepts the key again, but the record of its rejection, {path}, cannot be removed "
             f"({error.strerror}).",
             hint="Check the permissions of the folder and remove the file by hand.",
         ) from None
 
 
 def read_last_seen(paths: Paths) -> float | None:
-    """The latest Unix time that this profile has noted, or None."""
+    """Return the latest Unix time that this profile has recorded, or None."""
     try:
-        record = _unsealed(paths, paths.last_seen, "last seen")
+        record = _unseal(paths, paths.last_seen, "last seen")
     except SessionTamperedError:
         return None
     seen = (record or {}).get("at")
@@ -139,7 +139,7 @@ def read_last_seen(paths: Paths) -> float | None:
 
 
 def write_last_seen(paths: Paths, now: float) -> None:
-    """Note the time; a disk that refuses takes nothing from the person's call."""
+    """Record the time; a disk that refuses does not fail the call."""
     with suppress(SessionError):
         _seal(paths, paths.last_seen, "last seen", {"at": now})
 
@@ -152,13 +152,13 @@ def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -
         fs.write_private(path, json.dumps(sealed, indent=1).encode() + b"\n")
     except OSError as error:
         raise SessionError(
-            f"The {purpose} cannot be kept in {os.path.dirname(path)} ({error.strerror or error}).",
+            f"The {purpose} cannot be stored in {os.path.dirname(path)} ({error.strerror or error}).",
             hint="Check free space and permissions, or set NIMBUS_SDK_HOME to a folder that can be written.",
         ) from None
 
 
 def _secret(paths: Paths) -> bytes:
-    """The secret of this installation, made at the first call; one that is damaged is set aside."""
+    """Return the secret of this installation, made at the first call; a damaged one is set aside."""
     fresh = os.urandom(_SECRET_BYTES).hex().encode()
     secret = fs.create_once(paths.seal, fresh)
     if _is_secret(secret):
@@ -171,7 +171,7 @@ def _is_secret(content: bytes) -> bool:
     return len(content) == 2 * _SECRET_BYTES and content.isalnum()
 
 
-def _unsealed(paths: Paths, path: str, purpose: str) -> Record | None:
+def _unseal(paths: Paths, path: str, purpose: str) -> Record | None:
     try:
         content = fs.read_own(path)
         if content is None:
@@ -185,15 +185,15 @@ def _unsealed(paths: Paths, path: str, purpose: str) -> Record | None:
     record = _open(content, secret, paths, purpose)
     if record is not None:
         return record
-    if _replaced_meanwhile(path, content):
-        return _unsealed(paths, path, purpose)
+    if _was_replaced(path, content):
+        return _unseal(paths, path, purpose)
     raise SessionTamperedError(
         f"The {purpose} of profile {paths.profile} was changed, cut short, or comes from another machine. "
-        f"{_set_aside(path)}"
+        f"{_quarantine(path)}"
     )
 
 
-def _replaced_meanwhile(path: str, content: bytes) -> bool:
+def _was_replaced(path: str, content: bytes) -> bool:
     """Whether another process has replaced a file since it was read."""
     try:
         return fs.read(path) != content
@@ -205,7 +205,7 @@ def _open(content: bytes, secret: bytes, paths: Paths, purpose: str) -> Record |
     try:
         sealed = json.loads(content)
         record, seal = sealed["record"], sealed["seal"]
-        # The seal covers the record alone: whatever else stands there was added by somebody.
+        # The seal covers the record alone: anything else in the file was added by somebody.
         genuine = (
             sealed.keys() == _ENVELOPE
             and sealed["format"] == FORMAT
@@ -222,7 +222,7 @@ def _mac(secret: bytes, paths: Paths, purpose: str, record: object) -> str:
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
 
 
-def _set_aside(path: str) -> str:
+def _quarantine(path: str) -> str:
     try:
         return f"It was set aside as {fs.quarantine(path)} and is not used."
     except OSError:

@@ -58,7 +58,7 @@ def test_a_moment_is_read_in_every_form_that_rfc_3339_has(
     ],
 )
 def test_what_is_no_moment_is_told_by_its_field(sandbox: Sandbox, key: str, text: object) -> None:
-    """Anything else is an answer that does not fit, named by its field; nothing is kept."""
+    """Anything else is a response that does not fit, named by its field; nothing is stored."""
     sandbox.fault("validate", body={**ANSWER, "expires_at": text})
     with pytest.raises(nimbus_sdk.ResponseFormatError, match="expires_at: "):
         nimbus_sdk.authenticate(key)

@@ -1,4 +1,4 @@
-"""The account: authenticate, refresh, quota; what is asked, what is kept, what is shared."""
+"""Authenticate, refresh, quota: what is requested, what is stored, what is shared."""
 
 import asyncio
 import threading
@@ -19,7 +19,7 @@ pytestmark = TINY_CORE
 
 
 def test_authenticate_validates_and_keeps(sdk, key, asked):
-    """One request; session and key are kept."""
+    """One request; session and key are stored."""
     session = sdk.authenticate(key)
     assert asked() == ["validate"]
     assert (session.license_type, session.email) == ("research", "researcher@university.edu")
@@ -48,7 +48,7 @@ def test_offline_the_kept_session_is_given_and_nothing_asked(sdk, key, asked, ag
 
 
 def test_offline_nothing_is_made_up(sdk, key, sandbox, age, asked):
-    """No session, another key's session, an expired one: each is told."""
+    """No session, another key's session, an expired one: each is reported."""
     with pytest.raises(errors.SessionNotFoundError):
         sdk.authenticate(key, offline_mode=True)
     sdk.authenticate(key)
@@ -102,7 +102,7 @@ def test_from_storage_the_stored_key_counts_whatever_the_environment_says(sdk, k
     assert (session.license_type, session.key_source) == ("research", "file")
 
 
-def test_from_storage_without_a_key_is_told(sdk, sandbox, monkeypatch, asked):
+def test_from_storage_without_a_key_is_an_error(sdk, sandbox, monkeypatch, asked):
     """For which profile; nothing is asked."""
     monkeypatch.setenv("NIMBUS_API_KEY", sandbox.new_key())
     with pytest.raises(errors.MissingKeyError, match="profile lab"):
@@ -146,7 +146,7 @@ def test_a_session_is_invalidated_and_key_and_core_stay(sdk, key):
 
 
 def test_refresh_brings_the_current_numbers(sdk, key, sandbox, asked):
-    """Quota as the service has it now; the person's fields stay."""
+    """Quota as the service has it now; the user fields stay."""
     before = sdk.authenticate(key)
     with nimbus_sdk.NimbusClient(key) as client:
         client.log_event("inference")
@@ -228,7 +228,7 @@ def test_a_refresh_that_comes_later_asks_again(sdk, key, asked):
 
 
 def test_the_service_may_say_that_the_quota_is_used_up(sdk, sandbox):
-    """QUOTA_EXCEEDED is told to whoever asked for the numbers."""
+    """QUOTA_EXCEEDED is raised for whoever asked for the numbers."""
     key = sandbox.new_key("free", used=10_000, block_when_exhausted=("refresh",))
     sdk.authenticate(key)
     with pytest.raises(errors.QuotaExceededError):
@@ -279,7 +279,7 @@ def test_a_service_that_says_used_up_is_believed(sdk, sandbox, age):
 
 
 def test_without_the_service_the_kept_numbers_count_while_the_session_does(sdk, key, sandbox, end, age):
-    """Old numbers stand in; an expired session's do not."""
+    """Old numbers are used instead; an expired session's are not."""
     sdk.authenticate(key)
     age(hours=2)
     end(sandbox)

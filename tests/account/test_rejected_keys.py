@@ -1,4 +1,4 @@
-"""A key that the service calls dead: its session goes at once, and nothing but the service brings it back."""
+"""A key that the service rejects: its session goes at once, and only the service makes it valid again."""
 
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -41,8 +41,8 @@ def _note(paths, key):
 @pytest.mark.parametrize(
     ("code", "kind"), [("INVALID_KEY", errors.InvalidKeyError), ("KEY_EXPIRED", errors.KeyExpiredError)]
 )
-def test_whoever_hears_it_drops_the_session(sdk, key, sandbox, age, paths, story, code, kind):
-    """Each story that is told so, for either reason."""
+def test_every_call_that_is_rejected_removes_the_session(sdk, key, sandbox, age, paths, story, code, kind):
+    """Each call that gets this answer, for either reason."""
     sdk.install_core(key) if story == "install_core" else sdk.authenticate(key)
     age(hours=2)
     for endpoint in ("validate", "refresh"):
@@ -59,7 +59,7 @@ def test_whoever_hears_it_drops_the_session(sdk, key, sandbox, age, paths, story
 
 
 def test_an_outage_does_not_revive_it(sdk, key, sandbox, end):
-    """After the refusal the service is gone: no story gives a session, online or offline."""
+    """After the refusal the service is gone: no call gives a session, online or offline."""
     sdk.install_core(key)
     sandbox.revoke_key(key)
     with pytest.raises(errors.InvalidKeyError):
@@ -72,7 +72,7 @@ def test_an_outage_does_not_revive_it(sdk, key, sandbox, end):
         lambda: sdk.install_core(key, offline=True),
         lambda: sdk.authenticate(key, offline_mode=True),
     ):
-        with pytest.raises(errors.SessionNotFoundError, match="refused the key"):
+        with pytest.raises(errors.SessionNotFoundError, match="rejected the key"):
             story()
 
 
@@ -84,14 +84,14 @@ def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, end,
     with pytest.raises(errors.InvalidKeyError):
         sdk.refresh_quota()
     shutil.copy(tmp_path / "copy", paths.session)
-    with pytest.raises(errors.SessionNotFoundError, match="refused the key"):
+    with pytest.raises(errors.SessionNotFoundError, match="rejected the key"):
         nimbus_sdk.current_session()
     end(sandbox)
     with pytest.raises(errors.NimbusConnectionError):
         sdk.authenticate(key)
 
 
-def test_what_another_service_calls_dead_is_alive_where_it_belongs(sdk, key, monkeypatch):
+def test_a_key_that_another_service_rejects_stays_valid_where_it_belongs(sdk, key, monkeypatch):
     """A key that is tried out at a sandbox which does not know it keeps the session that it has."""
     before = sdk.install_core(key)
     with Sandbox() as elsewhere, monkeypatch.context() as there:
@@ -117,7 +117,7 @@ def test_the_service_can_take_it_back(sdk, key, sandbox, paths):
 
 
 def test_another_keys_session_is_not_touched(sdk, key, sandbox):
-    """A dead key that somebody tries does not log the account out."""
+    """A rejected key that somebody tries does not log the account out."""
     before = sdk.authenticate(key)
     for _ in range(2):
         with pytest.raises(errors.InvalidKeyError):
@@ -147,7 +147,7 @@ def test_a_success_that_says_invalid_is_a_refusal_too(sdk, key, sandbox):
         (500, {"error": "x", "code": "INVALID_KEY"}),
     ],
 )
-def test_nothing_less_than_the_services_own_word_kills_it(sdk, key, sandbox, status, body):
+def test_nothing_less_than_the_services_own_code_is_a_rejection(sdk, key, sandbox, status, body):
     """Another code, or the code with another status, is an error of this call and no more."""
     before = sdk.authenticate(key)
     sandbox.fault("refresh", status=status, body=body, times=None)
@@ -156,8 +156,8 @@ def test_nothing_less_than_the_services_own_word_kills_it(sdk, key, sandbox, sta
     assert nimbus_sdk.current_session() == before
 
 
-def test_a_damaged_session_does_not_hide_that_the_key_is_dead(sdk, key, sandbox, paths):
-    """The refusal is what is told and remembered; the damaged file is set aside."""
+def test_a_damaged_session_does_not_hide_the_rejection(sdk, key, sandbox, paths):
+    """The rejection is raised and recorded; the damaged file is set aside."""
     sdk.authenticate(key)
     Path(paths.session).write_text("{}")
     sandbox.revoke_key(key)
@@ -168,40 +168,43 @@ def test_a_damaged_session_does_not_hide_that_the_key_is_dead(sdk, key, sandbox,
         nimbus_sdk.current_session()
 
 
-def test_an_answer_that_was_on_its_way_does_not_revive_it(sdk, key, paths):
-    """The service says valid, then dead, and the older word arrives last."""
+def test_a_response_that_was_on_its_way_does_not_undo_a_rejection(sdk, key, paths):
+    """The service accepts the key, then rejects it, and the older response arrives last."""
     sdk.install_core(key)
-    dead = ApiKey.parse(key)
+    rejected = ApiKey.parse(key)
 
-    def valid_and_dead_meanwhile():
-        rejected_keys.mark_rejected(Settings.load(), dead, "REVOKED")
+    def accepted_then_rejected():
+        rejected_keys.mark_rejected(Settings.load(), rejected, "REVOKED")
         return "valid"
         yield
 
-    with Driver(Settings.load()) as driver, pytest.raises(errors.InvalidKeyError, match="dead since"):
-        driver.run(rejected_keys.require_accepted(Settings.load(), dead, valid_and_dead_meanwhile()))
+    with (
+        Driver(Settings.load()) as driver,
+        pytest.raises(errors.InvalidKeyError, match=r"has rejected .* since"),
+    ):
+        driver.run(rejected_keys.require_accepted(Settings.load(), rejected, accepted_then_rejected()))
     assert _note(paths, key)["code"] == "REVOKED"
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
 
 
-def test_a_key_that_dies_during_a_download_is_not_kept(sdk, key, paths):
-    """Found valid first, called dead while the core arrives: neither session nor key nor core is kept."""
-    dead = ApiKey.parse(key)
+def test_a_key_that_is_rejected_during_a_download_is_not_stored(sdk, key, paths):
+    """Accepted first, rejected while the core arrives: neither session nor key nor core is stored."""
+    rejected = ApiKey.parse(key)
 
-    def dies(event):
+    def reject(event):
         if event.stage == "unpack":
-            rejected_keys.mark_rejected(Settings.load(), dead, "INVALID_KEY")
+            rejected_keys.mark_rejected(Settings.load(), rejected, "INVALID_KEY")
 
-    with pytest.raises(errors.InvalidKeyError, match="dead since"):
-        sdk.install_core(key, progress=dies)
+    with pytest.raises(errors.InvalidKeyError, match=r"has rejected .* since"):
+        sdk.install_core(key, progress=reject)
     assert not sdk.check_installation()
     assert sdk.get_stored_api_key() is None
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
 
 
-def test_quota_of_a_dead_key_is_asked_for_anew(sdk, key, paths):
+def test_the_quota_of_a_rejected_key_is_requested_again(sdk, key, paths):
     """A note of a refusal counts there too, although the session was put back."""
     sdk.authenticate(key)
     kept = Path(paths.session).read_bytes()

@@ -16,7 +16,7 @@ pytestmark = TINY_CORE
 
 @pytest.fixture
 def full_disk(paths):
-    """Makes it impossible to keep a session, or to stage one, and possible again."""
+    """Makes it impossible to store a session, or to stage one, and possible again."""
 
     def block(free=False):
         for path in (Path(paths.session), Path(paths.next_session)):
@@ -31,7 +31,7 @@ def full_disk(paths):
 
 
 @pytest.mark.parametrize("story", ["authenticate", "install_core"])
-def test_a_session_that_cannot_be_kept_leaves_no_key_behind(sdk, key, full_disk, story):
+def test_a_session_that_cannot_be_stored_leaves_no_key_behind(sdk, key, full_disk, story):
     """The first key is taken out of the store again."""
     full_disk()
     with pytest.raises(errors.SessionError):
@@ -43,8 +43,8 @@ def test_a_session_that_cannot_be_kept_leaves_no_key_behind(sdk, key, full_disk,
 
 
 @pytest.mark.parametrize("story", ["authenticate", "install_core"])
-def test_the_key_that_was_stored_before_is_put_back(sdk, key, sandbox, full_disk, story):
-    """A new account that could not be kept does not cost the old one."""
+def test_the_key_that_was_stored_before_is_restored(sdk, key, sandbox, full_disk, story):
+    """A new account that could not be stored does not cost the old one."""
     getattr(sdk, story)(key)
     full_disk()
     with pytest.raises(errors.SessionError):
@@ -71,8 +71,8 @@ def test_a_key_whose_place_was_emptied_by_hand_is_not_invented(sdk, key, sandbox
     assert sdk.get_stored_api_key() is None
 
 
-def test_a_store_that_fails_while_it_is_put_back_is_told_in_the_log(sdk, key, full_disk, monkeypatch, caplog):
-    """The error of the story stays the error."""
+def test_a_store_that_fails_while_it_is_restored_is_logged(sdk, key, full_disk, monkeypatch, caplog):
+    """The error of the call stays the error."""
 
     def refuse(*_):
         raise errors.CredentialStoreError("the store is locked")
@@ -85,8 +85,8 @@ def test_a_store_that_fails_while_it_is_put_back_is_told_in_the_log(sdk, key, fu
     assert key not in caplog.text
 
 
-def test_a_store_that_refuses_the_key_keeps_no_session(sdk, key, paths):
-    """Who gave a key wants it kept; without it nothing is half done."""
+def test_a_store_that_refuses_the_key_stores_no_session(sdk, key, paths):
+    """Whoever gives a key wants it stored; without that nothing is half done."""
     os.makedirs(paths.credentials)
     with pytest.raises(errors.CredentialStoreError):
         sdk.authenticate(key)
@@ -94,15 +94,15 @@ def test_a_store_that_refuses_the_key_keeps_no_session(sdk, key, paths):
         sdk.current_session()
 
 
-def test_another_process_that_is_busy_for_too_long_is_told(sdk, key, paths, monkeypatch):
+def test_another_process_that_is_busy_for_too_long_is_reported(sdk, key, paths, monkeypatch):
     """With the lock's path, after the time that waiting is given; a renewal waits as long as it may take."""
     monkeypatch.setattr(renewal, "LOCK_WAIT_SECONDS", 0.05)
     with Lock(paths.lock) as lock:
         assert lock.try_acquire()
         refresh = lambda: sdk.refresh_quota(timeout=0.05)  # noqa: E731
-        for story in (lambda: sdk.install_core(key), refresh, sdk.uninstall_core):
+        for call in (lambda: sdk.install_core(key), refresh, sdk.uninstall_core):
             with pytest.raises(errors.NimbusTimeoutError, match=r"busy with the same for 0\.1 s") as caught:
-                story()
+                call()
             assert paths.lock in caught.value.hint
 
 

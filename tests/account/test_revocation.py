@@ -1,4 +1,4 @@
-"""Revoking a key: the service first, then what this machine keeps for it."""
+"""Revoking a key: at the service first, then on this machine."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.support.flows import TINY_CORE
 pytestmark = TINY_CORE
 
 
-def test_a_revoked_key_is_dead_everywhere(sdk, key, sandbox, asked, paths):
+def test_a_revoked_key_is_removed_everywhere(sdk, key, sandbox, asked, paths):
     """At the service, in the session and in the store; the reason is in the service's audit."""
     sdk.authenticate(key)
     asked()
@@ -33,7 +33,7 @@ def test_a_revoked_key_is_dead_everywhere(sdk, key, sandbox, asked, paths):
 
 
 def test_a_revoked_key_is_cleared_under_every_profile(sdk, key, sandbox):
-    """Stored twice, forgotten twice; a third profile keeps the key of its own."""
+    """Stored twice, deleted twice; a third profile keeps the key of its own."""
     other = sandbox.new_key()
     for profile, one in (("default", key), ("second-desk", key), ("guest", other)):
         sdk.authenticate(one, profile=profile)
@@ -56,7 +56,7 @@ def test_only_what_belongs_to_that_key_is_cleared(sdk, key, sandbox):
 
 
 def test_a_revoke_whose_answer_was_lost_has_succeeded(sdk, key, sandbox, asked):
-    """The service did it, the answer was cut; the retry finds nothing, and that is told as success."""
+    """The service did it, the response was cut; the retry finds nothing, and that is a success."""
     sdk.authenticate(key)
     asked()
     sandbox.fault("revoke", reset="after_head")
@@ -68,7 +68,7 @@ def test_a_revoke_whose_answer_was_lost_has_succeeded(sdk, key, sandbox, asked):
 
 
 def test_a_key_that_is_not_there_cannot_be_revoked(sdk, key, asked):
-    """Revoked before, or never there: told, and nothing of another key is touched."""
+    """Revoked before, or never there: an error, and nothing of another key is touched."""
     sdk.authenticate(key)
     asked()
     with pytest.raises(errors.KeyNotFoundError) as caught:

@@ -1,4 +1,4 @@
-"""A session: what it shows, whether it counts, and that what is kept of it cannot be changed unseen."""
+"""A session: what it displays, whether it is valid, and that no edit of the stored one goes unnoticed."""
 
 import copy
 import html
@@ -63,20 +63,20 @@ def made(**fields):
 
 @pytest.fixture
 def paths():
-    """Where this test's sessions are kept."""
+    """Where this test's sessions are stored."""
     return Settings.load().paths
 
 
 @pytest.fixture
-def keep(paths):
-    """Keeps a session, as another process would: nothing is told to this one's memory."""
+def store_session(paths):
+    """Stores a session, as another process would: this one's cache does not know of it."""
 
-    def keep(**fields):
+    def store_session(**fields):
         session = made(**fields)
         sealed.write(paths, session.to_dict())
         return session
 
-    return keep
+    return store_session
 
 
 class Turned:
@@ -121,7 +121,7 @@ def test_a_session_cannot_be_changed():
 
 
 def test_features_are_asked_for_by_name():
-    """Having is told, lacking is an error that names feature and tier."""
+    """Having one is True, lacking one is an error that names feature and tier."""
     session = made()
     session.require_feature("streaming")
     assert session.has_feature("streaming")
@@ -173,17 +173,17 @@ def test_a_notebook_shows_every_value_escaped():
     assert html.escape(nasty) in shown
     assert "<img" not in shown
     assert "<b>" not in shown
-    assert "48766" in shown
+    assert "48,766" in shown
 
 
 def test_a_session_goes_through_json_and_back():
-    """What is kept is what was there, to the microsecond."""
+    """What is stored is what was there, to the microsecond."""
     for session in (made(), made(expires_at=None, usage_quota=None, email=None, clock_offset=-3, stale=True)):
         assert AuthSession.from_dict(json.loads(session.to_json())) == session
 
 
 def test_fields_of_a_later_version_are_passed_over():
-    """A newer SDK may have kept more."""
+    """A newer SDK may have stored more."""
     assert AuthSession.from_dict({**made().to_dict(), "brand_new": 1}).license_type == "research"
 
 
@@ -192,7 +192,7 @@ WRONG = [None, 5, 1.5, "x", [], {}, True, [5], "2026-01-01T00:00:00", "²"]
 
 @pytest.mark.parametrize("field", sorted(made().to_dict()))
 def test_a_record_that_does_not_fit_is_a_session_error(field):
-    """A field that is missing or of another kind is told, and never found out later."""
+    """A field that is missing or of another kind is reported at once, and never found out later."""
     record = made().to_dict()
     same_kind = {type(value) for value in (record[field], None)}
     for wrong in WRONG:
@@ -233,7 +233,7 @@ def test_features_are_a_list_of_names(features):
 )
 @settings(max_examples=60)
 def test_no_damage_breaks_the_reading_in_another_way(damage):
-    """Whatever stands in the fields, it is a session or a SessionError."""
+    """Whatever is in the fields, it is a session or a SessionError."""
     try:
         session = AuthSession.from_dict({**made().to_dict(), **damage})
     except SessionError:
@@ -309,12 +309,12 @@ def test_expiry_is_asked_for_any_moment():
 
 
 def test_the_key_of_a_session_is_fetched_and_never_another(monkeypatch):
-    """The session asks where keys are kept; another account's key is not handed out for it."""
+    """The session asks where keys are stored; another account's key is not handed out for it."""
     session = made()
     with pytest.raises(MissingKeyError):
         _ = session.api_key
     monkeypatch.setenv("NIMBUS_API_KEY", OTHER.reveal())
-    with pytest.raises(MissingKeyError, match="not at hand") as caught:
+    with pytest.raises(MissingKeyError, match="was not found") as caught:
         _ = session.api_key
     assert OTHER.masked in str(caught.value)
     assert OTHER.reveal() not in everything_in(caught.value)
@@ -322,12 +322,12 @@ def test_the_key_of_a_session_is_fetched_and_never_another(monkeypatch):
     assert session.api_key.get_secret_value() == KEY.reveal()
 
 
-# What is kept
+# What is stored
 
 
-def test_a_kept_session_comes_back(keep, paths):
+def test_a_stored_session_comes_back(store_session, paths):
     """From the disk, and the file is for this user alone."""
-    session = keep()
+    session = store_session()
     assert current_session() == session
     assert as_session(stored_session(paths)) == session
     assert os.stat(paths.session).st_mode & 0o777 == 0o600
@@ -349,9 +349,9 @@ def damaged(paths):
     return sorted(Path(paths.session).parent.glob("*.damaged-*"))
 
 
-def test_one_changed_byte_anywhere_is_noticed(keep, paths):
-    """Each byte of the file in turn: the edit is told, the file set aside and not used."""
-    keep()
+def test_one_changed_byte_anywhere_is_noticed(store_session, paths):
+    """Each byte of the file in turn: the edit is reported, the file set aside and not used."""
+    store_session()
     whole = Path(paths.session).read_bytes()
     for position in range(len(whole)):
         changed = whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :]
@@ -366,9 +366,9 @@ def test_one_changed_byte_anywhere_is_noticed(keep, paths):
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
-def test_no_other_change_of_bytes_passes_as_another_session(keep, paths, data):
+def test_no_other_change_of_bytes_passes_as_another_session(store_session, paths, data):
     """Any byte to any other: either the session is the same (white space), or the edit is noticed."""
-    session = keep()
+    session = store_session()
     whole = Path(paths.session).read_bytes()
     position = data.draw(st.integers(0, len(whole) - 1))
     byte = data.draw(st.integers(0, 255))
@@ -382,18 +382,18 @@ def test_no_other_change_of_bytes_passes_as_another_session(keep, paths, data):
         assert not os.path.exists(paths.session)
 
 
-def test_a_field_outside_of_the_seal_is_noticed(keep, paths):
-    """The seal covers the record; nothing else than seal, record and format may stand beside it."""
-    keep()
+def test_a_field_outside_of_the_seal_is_noticed(store_session, paths):
+    """The seal covers the record; nothing else than seal, record and format may be beside it."""
+    store_session()
     stored = json.loads(Path(paths.session).read_bytes())
     Path(paths.session).write_text(json.dumps({**stored, "note": "added"}))
     with pytest.raises(SessionTamperedError):
         sealed.read(paths)
 
 
-def test_a_file_cut_short_is_noticed(keep, paths):
+def test_a_file_cut_short_is_noticed(store_session, paths):
     """Every shorter file but the one that lacks its last line break."""
-    keep()
+    store_session()
     whole = Path(paths.session).read_bytes()
     for length in range(0, len(whole) - 1, 7):
         Path(paths.session).write_bytes(whole[:length])
@@ -415,9 +415,9 @@ def test_a_file_cut_short_is_noticed(keep, paths):
         b"\xff",
     ],
 )
-def test_a_file_of_another_kind_is_noticed(keep, paths, content):
-    """Whatever stands in the file, it is set aside."""
-    keep()
+def test_a_file_of_another_kind_is_noticed(store_session, paths, content):
+    """Whatever is in the file, it is set aside."""
+    store_session()
     Path(paths.session).write_bytes(content)
     with pytest.raises(SessionTamperedError):
         current_session()
@@ -426,9 +426,9 @@ def test_a_file_of_another_kind_is_noticed(keep, paths, content):
         current_session()
 
 
-def test_a_file_that_was_replaced_while_it_was_read_is_read_again(keep, paths, monkeypatch):
+def test_a_file_that_was_replaced_while_it_was_read_is_read_again(store_session, paths, monkeypatch):
     """What looked torn was another process's write under way; nothing is set aside."""
-    session = keep()
+    session = store_session()
     real, torn = sealed.fs.read_own, [b'{"format": 1, "rec']  # type: ignore[attr-defined]
 
     def read_own(path):
@@ -440,22 +440,22 @@ def test_a_file_that_was_replaced_while_it_was_read_is_read_again(keep, paths, m
     assert not damaged(paths)
 
 
-def test_a_damaged_file_that_cannot_be_set_aside_is_not_used_either(keep, paths, monkeypatch):
+def test_a_damaged_file_that_cannot_be_set_aside_is_not_used_either(store_session, paths, monkeypatch):
     """The error says both."""
 
     def refuse(path):
         raise OSError(30, "Read-only file system")
 
-    keep()
+    store_session()
     Path(paths.session).write_bytes(b"{}")
     monkeypatch.setattr(sealed.fs, "quarantine", refuse)  # type: ignore[attr-defined]
     with pytest.raises(SessionTamperedError, match="could not be set aside"):
         current_session()
 
 
-def test_a_session_of_another_profile_is_none_of_this_one(keep, paths):
+def test_a_session_of_another_profile_is_none_of_this_one(store_session, paths):
     """A file copied from profile to profile does not fit its seal."""
-    keep()
+    store_session()
     there = Settings.load(profile="lab").paths
     os.makedirs(os.path.dirname(there.session))
     shutil.copy(paths.session, there.session)
@@ -464,9 +464,9 @@ def test_a_session_of_another_profile_is_none_of_this_one(keep, paths):
     assert current_session()
 
 
-def test_a_session_of_another_installation_is_none_of_this_one(keep, paths, tmp_path, monkeypatch):
+def test_a_session_of_another_installation_is_none_of_this_one(store_session, paths, tmp_path, monkeypatch):
     """A file copied from machine to machine does not fit the secret there."""
-    keep()
+    store_session()
     monkeypatch.setenv("NIMBUS_SDK_HOME", str(tmp_path / "elsewhere"))
     there = Settings.load().paths
     sealed.write(there, made(license_type="free").to_dict())
@@ -475,34 +475,34 @@ def test_a_session_of_another_installation_is_none_of_this_one(keep, paths, tmp_
         current_session()
 
 
-def test_a_session_without_its_secret_is_not_believed(keep, paths):
+def test_a_session_without_its_secret_is_not_believed(store_session, paths):
     """Who removes the secret gets no free seal."""
-    keep()
+    store_session()
     os.unlink(paths.seal)
     with pytest.raises(SessionTamperedError):
         current_session()
 
 
-def test_a_sealed_note_is_no_session(keep, paths):
+def test_a_sealed_note_is_no_session(store_session, paths):
     """A record sealed for another purpose does not count as a session."""
-    keep()
+    store_session()
     sealed.write_last_seen(paths, 1.0)
     shutil.copy(paths.last_seen, paths.session)
     with pytest.raises(SessionTamperedError):
         current_session()
 
 
-def test_a_damaged_memory_of_the_clock_does_no_harm(keep, paths):
-    """The session counts; the last time seen is begun anew."""
-    keep()
+def test_a_damaged_memory_of_the_clock_does_no_harm(store_session, paths):
+    """The session is valid; the latest time seen starts from nothing."""
+    store_session()
     Path(paths.last_seen).write_bytes(b"{}")
     assert sealed.read_last_seen(paths) is None
     assert current_session()
 
 
-def test_a_file_that_cannot_be_read_is_told(keep, paths):
+def test_a_file_that_cannot_be_read_is_an_error(store_session, paths):
     """A folder in the file's place is not a missing session."""
-    keep()
+    store_session()
     os.unlink(paths.session)
     os.mkdir(paths.session)
     with pytest.raises(SessionError, match="cannot be read") as caught:
@@ -510,17 +510,17 @@ def test_a_file_that_cannot_be_read_is_told(keep, paths):
     assert "permissions" in caught.value.hint
 
 
-def test_a_session_that_cannot_be_kept_is_told(paths):
+def test_a_session_that_cannot_be_stored_is_an_error(paths):
     """A file where the folder should be."""
     Path(paths.state).write_text("")
-    with pytest.raises(SessionError, match="cannot be kept"):
+    with pytest.raises(SessionError, match="cannot be stored"):
         sealed.write(paths, made().to_dict())
     sealed.write_last_seen(paths, 5.0)
 
 
-def test_a_session_that_cannot_be_removed_is_told(keep, paths):
+def test_a_session_that_cannot_be_removed_is_an_error(store_session, paths):
     """A folder in the file's place."""
-    keep()
+    store_session()
     os.unlink(paths.session)
     os.makedirs(os.path.join(paths.session, "x"))
     with pytest.raises(SessionError, match="cannot be removed"):
@@ -569,9 +569,9 @@ def point(paths):
     return point
 
 
-def test_a_staged_session_counts_from_the_switch_of_its_core_on(keep, paths, point):
+def test_a_staged_session_counts_from_the_switch_of_its_core_on(store_session, paths, point):
     """Before the switch the old session counts, after it the new one, and never a mixture."""
-    old = keep(license_type="free")
+    old = store_session(license_type="free")
     new = made(license_type="commercial")
     sealed.stage(paths, new.to_dict(), "abc")
     assert as_session(stored_session(paths)) == old
@@ -607,26 +607,26 @@ def test_an_install_that_ends_while_one_looks_hides_no_session(paths, point, mon
     assert as_session(stored_session(paths)) == new
 
 
-def test_keeping_a_session_ends_the_waiting_of_another(keep, paths, point):
+def test_storing_a_session_removes_a_staged_one(store_session, paths, point):
     """What is confirmed later counts."""
     sealed.stage(paths, made(license_type="commercial").to_dict(), "abc")
     point("abc")
-    latest = keep(license_type="free")
+    latest = store_session(license_type="free")
     assert as_session(stored_session(paths)) == latest
 
 
-def test_a_damaged_pointer_does_not_take_the_session_away(keep, paths, point):
-    """The core's trouble is told by whoever uses the core."""
-    session = keep()
+def test_a_damaged_pointer_does_not_take_the_session_away(store_session, paths, point):
+    """Using the core reports the core's problem."""
+    session = store_session()
     sealed.stage(paths, made(license_type="commercial").to_dict(), "abc")
     point("abc")
     Path(paths.core_pointer).write_text("{")
     assert as_session(stored_session(paths)) == session
 
 
-def test_a_staged_session_is_sealed_too(keep, paths, point):
+def test_a_staged_session_is_sealed_too(store_session, paths, point):
     """An edit of the waiting session is noticed."""
-    keep()
+    store_session()
     sealed.stage(paths, made().to_dict(), "abc")
     Path(paths.next_session).write_text(
         Path(paths.next_session).read_text().replace("research", "commercial")
@@ -635,9 +635,9 @@ def test_a_staged_session_is_sealed_too(keep, paths, point):
         stored_session(paths)
 
 
-def test_a_staged_record_of_another_shape_is_passed_over(keep, paths, point):
+def test_a_staged_record_of_another_shape_is_passed_over(store_session, paths, point):
     """A later version may stage something else."""
-    session = keep()
+    session = store_session()
     sealed._seal(paths, paths.next_session, "next session", {"install_id": 5, "session": []})
     point("abc")
     assert as_session(stored_session(paths)) == session
@@ -646,17 +646,17 @@ def test_a_staged_record_of_another_shape_is_passed_over(keep, paths, point):
 # The memory of this process
 
 
-def test_a_second_look_reads_nothing(keep, monkeypatch):
+def test_a_second_look_reads_nothing(store_session, monkeypatch):
     """The session is given from memory as long as the file is the same."""
-    keep()
+    store_session()
     first = current_session()
     monkeypatch.setattr("nimbus_sdk.storage.sealed.read", lambda paths: pytest.fail("the disk was read"))
     assert current_session() is first
 
 
-def test_a_session_that_another_process_changed_is_noticed(keep, fresh):
+def test_a_session_that_another_process_changed_is_noticed(store_session, fresh):
     """At the next call, without a restart."""
-    session = keep()
+    session = store_session()
     assert current_session().usage_quota == 48766
     fresh(
         "from nimbus_sdk.account.session import current_session\n"
@@ -669,27 +669,27 @@ def test_a_session_that_another_process_changed_is_noticed(keep, fresh):
     assert current_session() == replace(session, usage_quota=5)
 
 
-def test_a_session_that_another_process_removed_is_noticed(keep, paths):
+def test_a_session_that_another_process_removed_is_noticed(store_session, paths):
     """invalidate_session elsewhere ends it here."""
-    keep()
+    store_session()
     current_session()
     sealed.remove(paths)
     with pytest.raises(SessionNotFoundError):
         current_session()
 
 
-def test_an_edit_behind_the_memorys_back_is_noticed(keep, paths):
+def test_an_edit_of_a_cached_session_is_noticed(store_session, paths):
     """The file changed, so it is read again, and its seal does not fit."""
-    keep()
+    store_session()
     current_session()
     Path(paths.session).write_text(Path(paths.session).read_text().replace("48766", "99999"))
     with pytest.raises(SessionTamperedError):
         current_session()
 
 
-def test_a_session_that_expires_in_memory_is_noticed(keep, clock):
+def test_a_session_that_expires_in_memory_is_noticed(store_session, clock):
     """Expired at the very moment, not at the next start."""
-    keep(expires_at=datetime.now(UTC) + timedelta(minutes=10))
+    store_session(expires_at=datetime.now(UTC) + timedelta(minutes=10))
     assert current_session()
     clock.offset = 599
     assert current_session()
@@ -698,9 +698,9 @@ def test_a_session_that_expires_in_memory_is_noticed(keep, clock):
         current_session()
 
 
-def test_a_clock_that_is_set_back_is_noticed_in_memory_too(keep, clock):
+def test_a_clock_that_is_set_back_is_noticed_in_memory_too(store_session, clock):
     """Five minutes are let pass, six are not."""
-    keep()
+    store_session()
     assert current_session()
     clock.offset = -299
     assert current_session()
@@ -711,9 +711,9 @@ def test_a_clock_that_is_set_back_is_noticed_in_memory_too(keep, clock):
     assert current_session()
 
 
-def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(keep, clock, paths):
+def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(store_session, clock, paths):
     """The latest time is noted now and then, so that turning the clock back does not prolong a session."""
-    keep(expires_at=None)
+    store_session(expires_at=None)
     clock.offset = 100 * 86_400
     assert current_session()
     assert sealed.read_last_seen(paths) == pytest.approx(clock.now(), abs=5)
@@ -723,17 +723,17 @@ def test_a_clock_that_ran_ahead_and_was_set_back_is_noticed(keep, clock, paths):
         current_session()
 
 
-def test_the_time_is_not_noted_at_every_call(keep, clock, paths):
+def test_the_time_is_not_noted_at_every_call(store_session, clock, paths):
     """Reading a session writes nothing for three minutes."""
-    keep()
+    store_session()
     clock.offset = 170
     current_session()
     assert not os.path.exists(paths.last_seen)
 
 
-def test_another_key_in_the_environment_hides_the_session(keep, monkeypatch):
+def test_another_key_in_the_environment_hides_the_session(store_session, monkeypatch):
     """The session counts as absent as long as NIMBUS_API_KEY names another key."""
-    keep()
+    store_session()
     assert current_session()
     monkeypatch.setenv("NIMBUS_API_KEY", OTHER.reveal())
     with pytest.raises(SessionNotFoundError, match="belongs to nbci_live_0123…89ab") as caught:
@@ -746,18 +746,18 @@ def test_another_key_in_the_environment_hides_the_session(keep, monkeypatch):
     assert current_session()
 
 
-def test_another_key_in_the_nearest_dotenv_hides_it_too(keep, own_world, monkeypatch):
+def test_another_key_in_the_nearest_dotenv_hides_it_too(store_session, isolated_home, monkeypatch):
     """A project's own .env counts, also behind an empty variable."""
-    keep()
-    (own_world / "work" / ".env").write_text(f"NIMBUS_API_KEY={OTHER.reveal()}\n")
+    store_session()
+    (isolated_home / "work" / ".env").write_text(f"NIMBUS_API_KEY={OTHER.reveal()}\n")
     monkeypatch.setenv("NIMBUS_API_KEY", " ")
     with pytest.raises(SessionNotFoundError):
         current_session()
 
 
-def test_a_malformed_key_in_the_environment_is_told_by_the_variables_name(keep, monkeypatch):
-    """A slip is not taken for another account; what was typed is not shown."""
-    keep()
+def test_a_malformed_key_in_the_environment_is_reported_by_the_variables_name(store_session, monkeypatch):
+    """A slip is not taken for another account; what was typed is not displayed."""
+    store_session()
     slip = KEY.reveal() + "ff"
     monkeypatch.setenv("NIMBUS_API_KEY", slip)
     with pytest.raises(InvalidKeyFormatError, match="NIMBUS_API_KEY") as caught:
@@ -765,9 +765,9 @@ def test_a_malformed_key_in_the_environment_is_told_by_the_variables_name(keep, 
     assert slip not in everything_in(caught.value)
 
 
-def test_profile_home_and_folder_are_part_of_what_is_remembered(keep, own_world, monkeypatch, tmp_path):
+def test_profile_home_and_folder_are_part_of_the_cache_key(store_session, isolated_home, monkeypatch, tmp_path):
     """Another account, another home, another folder: each has its own session or none."""
-    keep()
+    store_session()
     assert current_session()
     monkeypatch.setenv("NIMBUS_SDK_PROFILE", "lab")
     with pytest.raises(SessionNotFoundError):
@@ -784,9 +784,9 @@ def test_profile_home_and_folder_are_part_of_what_is_remembered(keep, own_world,
         current_session()
 
 
-def test_a_folder_that_is_gone_does_no_harm(keep, tmp_path, monkeypatch):
+def test_a_folder_that_is_gone_does_no_harm(store_session, tmp_path, monkeypatch):
     """A process whose working directory was removed still has its session."""
-    keep()
+    store_session()
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -794,22 +794,22 @@ def test_a_folder_that_is_gone_does_no_harm(keep, tmp_path, monkeypatch):
     assert current_session()
 
 
-def test_the_memory_holds_no_key(keep, monkeypatch):
-    """What tells situations apart is a hash."""
+def test_the_cache_has_no_key_in_it(store_session, monkeypatch):
+    """The cache key has a hash of it."""
     from nimbus_sdk.account import session_cache as module
 
-    keep()
+    store_session()
     monkeypatch.setenv("NIMBUS_API_KEY", KEY.reveal())
     current_session()
-    assert KEY.reveal() not in repr(module._memory)
-    assert module._memory
+    assert KEY.reveal() not in repr(module._cache)
+    assert module._cache
 
 
 def test_a_key_that_was_refused_is_told_with_date_and_code(paths):
     """Instead of a bare absence."""
     service, at = origin(Settings().api_url), "2026-03-01T12:00:00+00:00"
     sealed.write_rejection(paths, KEY.fingerprint, service, "KEY_EXPIRED", at)
-    with pytest.raises(SessionNotFoundError, match=r"refused the key .* on 2026-03-01.*KEY_EXPIRED"):
+    with pytest.raises(SessionNotFoundError, match=r"rejected the key .* on 2026-03-01.*KEY_EXPIRED"):
         find_session(paths, KEY)
     with pytest.raises(SessionNotFoundError, match="There is no session"):
         find_session(paths, OTHER)
@@ -818,9 +818,9 @@ def test_a_key_that_was_refused_is_told_with_date_and_code(paths):
         find_session(paths, KEY)
 
 
-def test_a_fresh_process_has_its_session_without_network_keyring_or_their_libraries(keep, fresh):
+def test_a_fresh_process_has_its_session_without_network_keyring_or_their_libraries(store_session, fresh):
     """The offline path loads none of them."""
-    keep()
+    store_session()
     fresh(
         "import sys\n"
         "import nimbus_sdk\n"
@@ -831,20 +831,20 @@ def test_a_fresh_process_has_its_session_without_network_keyring_or_their_librar
     )
 
 
-def test_a_secret_that_is_none_is_made_anew(keep, paths):
+def test_a_damaged_secret_is_replaced(store_session, paths):
     """An empty or cut secret seals nothing that anybody would believe: the next one holds."""
-    keep()
+    store_session()
     for content in (b"", b"a", b"f" * 63 + b"\n"):
         Path(paths.seal).unlink(missing_ok=True)
         Path(paths.seal).write_bytes(content)
-        session = keep()
+        session = store_session()
         assert as_session(stored_session(paths)) == session
         assert len(Path(paths.seal).read_bytes()) == 64
 
 
-def test_a_session_that_was_seen_to_end_does_not_come_back(keep, clock):
+def test_a_session_that_was_seen_to_end_does_not_come_back(store_session, clock):
     """A clock that is set back to before the end, after the end was seen, is noticed."""
-    keep(expires_at=datetime.now(UTC) + timedelta(hours=1))
+    store_session(expires_at=datetime.now(UTC) + timedelta(hours=1))
     clock.offset = 3 * 86_400
     with pytest.raises(SessionExpiredError):
         current_session()
@@ -854,9 +854,9 @@ def test_a_session_that_was_seen_to_end_does_not_come_back(keep, clock):
         current_session()
 
 
-def test_a_clock_that_runs_while_a_process_lives_is_noted(keep, clock):
+def test_a_clock_that_runs_while_a_process_lives_is_noted(store_session, clock):
     """Ten hours forward and nine back, in one process that asks all the time."""
-    keep()
+    store_session()
     current_session()
     clock.offset = 36_000
     assert current_session()

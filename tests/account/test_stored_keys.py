@@ -1,4 +1,4 @@
-"""The key that is kept on this machine, and where a key comes from."""
+"""The stored key, and where a key comes from."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ OTHER = "nbci_test_" + "ba9876543210" * 4
 
 
 def test_a_key_is_saved_read_and_deleted(sdk, paths):
-    """In a private file here; deleting tells whether there was one."""
+    """In a private file here; deleting returns whether there was one."""
     assert sdk.get_stored_api_key() is None
     assert sdk.save_api_key(f" {KEY}\n") == "file"
     assert sdk.get_stored_api_key() == KEY

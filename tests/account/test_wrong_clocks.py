@@ -1,4 +1,4 @@
-"""A machine whose clock jumps or stands wrong: nothing is lost, nothing expired is revived."""
+"""A machine whose clock jumps or is wrong: nothing is lost, nothing expired becomes valid again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MINUTE = 60.0
 EASTERN = "EST5EDT,M3.2.0,M11.1.0"
 
 SAY = """
-def told(call):
+def report(call):
     try:
         session = call()
     except nimbus_sdk.NimbusError as error:
@@ -35,28 +35,28 @@ def told(call):
         }))
 """
 START = "import datetime, json, os, nimbus_sdk\n" + SAY
-OFFLINE = START + "told(nimbus_sdk.current_session)"
-ONLINE = START + "told(nimbus_sdk.refresh_quota)"
-INSTALL = START + "told(lambda: nimbus_sdk.authenticate(open('../key').read()))"
+OFFLINE = START + "report(nimbus_sdk.current_session)"
+ONLINE = START + "report(nimbus_sdk.refresh_quota)"
+INSTALL = START + "report(lambda: nimbus_sdk.authenticate(open('../key').read()))"
 
 Run: TypeAlias = Callable[..., dict[str, object]]
 
 
 @pytest.fixture
-def at(own_world: Path, fresh) -> Run:
+def at(isolated_home: Path, fresh) -> Run:
     """Runs code in a fresh process whose clock is off by so many seconds."""
 
     def run(seconds: float, code: str, **environ: str) -> dict[str, object]:
-        clock = set_off(seconds, own_world / "clock") if seconds else {}
+        clock = set_off(seconds, isolated_home / "clock") if seconds else {}
         return json.loads(fresh(code, **clock, **environ).stdout)
 
     return run
 
 
 @pytest.fixture
-def kept(own_world: Path, key: str, at: Run) -> str:
-    """A session is kept, made under the right clock; gives the key's fingerprint."""
-    (own_world / "key").write_text(key)
+def stored(isolated_home: Path, key: str, at: Run) -> str:
+    """A session that was stored under the right clock; gives the key's fingerprint."""
+    (isolated_home / "key").write_text(key)
     assert at(0, INSTALL)["fault"] is None
     return ApiKey.parse(key).fingerprint
 
@@ -74,13 +74,13 @@ def kept(own_world: Path, key: str, at: Run) -> str:
     ids=["4 min back", "6 min back", "1 day back", "20 years back", "1 day on", "40 years on"],
 )
 def test_a_clock_that_was_set_is_noticed_offline(
-    kept: str, at: Run, seconds: float, fault: str | None
+    stored: str, at: Run, seconds: float, fault: str | None
 ) -> None:
     """Five minutes back are let pass; more is refused with both times; forward does a session no harm."""
     seen = at(seconds, OFFLINE, NIMBUS_SDK_OFFLINE="1")
     assert seen["fault"] == fault
     if fault is None:
-        assert seen["key"] == kept
+        assert seen["key"] == stored
     else:
         then = datetime.now(UTC) + timedelta(seconds=seconds)
         assert f"{then:%Y-%m-%d}" in str(seen["message"])
@@ -88,7 +88,7 @@ def test_a_clock_that_was_set_is_noticed_offline(
 
 
 def test_one_online_call_clears_a_clock_that_was_set_back(
-    kept: str, at: Run, sandbox: Sandbox, end: Ender
+    stored: str, at: Run, sandbox: Sandbox, end: Ender
 ) -> None:
     """After a renewal under the earlier clock all works offline, also once the clock is right again."""
     assert at(-DAY, OFFLINE)["fault"] == "ClockRollbackError"
@@ -97,23 +97,23 @@ def test_one_online_call_clears_a_clock_that_was_set_back(
     assert renewed["offset"] == pytest.approx(DAY, abs=30)
     end(sandbox)
     for seconds in (-DAY, 0):
-        assert at(seconds, OFFLINE)["key"] == kept
+        assert at(seconds, OFFLINE)["key"] == stored
 
 
-def test_a_clock_that_ran_ahead_for_a_while_is_cleared_online(kept: str, at: Run) -> None:
+def test_a_clock_that_ran_ahead_for_a_while_is_cleared_online(stored: str, at: Run) -> None:
     """A session used on a clock ten days ahead is refused on the right one until it is renewed, once."""
     assert at(10 * DAY, OFFLINE)["fault"] is None
     assert at(0, OFFLINE)["fault"] == "ClockRollbackError"
-    assert at(0, ONLINE)["key"] == kept
-    assert at(0, OFFLINE)["key"] == kept
+    assert at(0, ONLINE)["key"] == stored
+    assert at(0, OFFLINE)["key"] == stored
 
 
 def test_a_session_ends_at_its_expiry_by_this_machines_clock(
-    own_world: Path, sandbox: Sandbox, end: Ender, at: Run
+    isolated_home: Path, sandbox: Sandbox, end: Ender, at: Run
 ) -> None:
-    """Past its expiry a session is refused; a clock that shows an earlier time again does not revive it."""
+    """Past its expiry a session is refused; an earlier time on the clock does not make it valid."""
     key = sandbox.new_key("research", expires_at=datetime.now(UTC) + timedelta(days=2))
-    (own_world / "key").write_text(key)
+    (isolated_home / "key").write_text(key)
     assert at(0, INSTALL)["fault"] is None
     end(sandbox)
     assert at(1.9 * DAY, OFFLINE)["fault"] is None
@@ -123,10 +123,10 @@ def test_a_session_ends_at_its_expiry_by_this_machines_clock(
 
 @pytest.mark.parametrize("hours", [3, -3])
 def test_a_service_three_hours_away_is_believed_and_its_distance_noted(
-    own_world: Path, key: str, sandbox: Sandbox, at: Run, hours: int
+    isolated_home: Path, key: str, sandbox: Sandbox, at: Run, hours: int
 ) -> None:
-    """A ``Date`` far from this clock changes no session; the session tells how far it was."""
-    (own_world / "key").write_text(key)
+    """A ``Date`` far from this clock changes no session; the session says how far it was."""
+    (isolated_home / "key").write_text(key)
     sandbox.fault("validate", date_offset=hours * 3600.0)
     seen = at(0, INSTALL)
     assert seen["fault"] is None
@@ -135,9 +135,9 @@ def test_a_service_three_hours_away_is_believed_and_its_distance_noted(
 
 
 @pytest.mark.parametrize("year", [1970, 2099])
-def test_a_clock_that_was_never_set_stops_nobody(own_world: Path, key: str, at: Run, year: int) -> None:
+def test_a_clock_that_was_never_set_stops_nobody(isolated_home: Path, key: str, at: Run, year: int) -> None:
     """With the clock at the epoch, or at the end of the century, a key is validated and its session used."""
-    (own_world / "key").write_text(key)
+    (isolated_home / "key").write_text(key)
     there = datetime(year, 1, 2, tzinfo=UTC).timestamp() - datetime.now(UTC).timestamp()
     assert at(there, INSTALL)["fault"] is None
     seen = at(there, OFFLINE)
@@ -145,9 +145,9 @@ def test_a_clock_that_was_never_set_stops_nobody(own_world: Path, key: str, at: 
     assert str(seen["now"]).startswith(f"{year}-01-02")
 
 
-def test_the_hour_that_comes_twice_is_no_clock_set_back(own_world: Path, key: str, at: Run) -> None:
+def test_the_hour_that_comes_twice_is_no_clock_set_back(isolated_home: Path, key: str, at: Run) -> None:
     """When summer time ends the wall clock goes back an hour, and nothing here looks at the wall clock."""
-    (own_world / "key").write_text(key)
+    (isolated_home / "key").write_text(key)
     switch = datetime(2026, 11, 1, 6, 0, tzinfo=UTC).timestamp() - datetime.now(UTC).timestamp()
     assert at(switch - 5 * MINUTE, INSTALL, TZ=EASTERN)["fault"] is None
     assert at(switch + 5 * MINUTE, OFFLINE, TZ=EASTERN)["fault"] is None
@@ -155,9 +155,9 @@ def test_the_hour_that_comes_twice_is_no_clock_set_back(own_world: Path, key: st
     assert at(switch + 5 * MINUTE, OFFLINE, TZ="YYY+12")["fault"] is None
 
 
-def test_the_patched_clock_is_as_good_as_the_library(kept: str, own_world: Path, fresh) -> None:
+def test_the_patched_clock_is_as_good_as_the_library(stored: str, isolated_home: Path, fresh) -> None:
     """Where libfaketime is missing, processes have the clock that these tests mean."""
-    clock = by_patch(-DAY, own_world / "patched")
+    clock = by_patch(-DAY, isolated_home / "patched")
     seen = json.loads(fresh(OFFLINE, **clock).stdout)
     assert seen["fault"] == "ClockRollbackError"
     seen = json.loads(fresh(ONLINE, **clock).stdout)

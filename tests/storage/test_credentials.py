@@ -219,10 +219,10 @@ def test_a_keyring_that_nothing_points_to_is_only_named(settings, paths, use_bac
 
 
 def test_a_damaged_file_is_never_passed_over(settings, paths, use_backend):
-    """It is renamed and reported, even if nothing says that the key is in it."""
+    """It is set aside and reported, even if nothing says that the key is in it."""
     fs.write_private(paths.credentials, b"{")
     use_backend("Memory")
-    with pytest.raises(CredentialStoreError, match="was renamed"):
+    with pytest.raises(CredentialStoreError, match="set aside"):
         read_stored_key(settings)
 
 

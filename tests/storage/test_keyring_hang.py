@@ -12,6 +12,7 @@ import pytest
 from nimbus_sdk.storage.keyring_breaker import breaker_state
 
 DEADLINE = 2.0
+OVERHEAD = 1.5
 KEY = "nbci_test_" + "0123456789ab" * 4
 
 READ = """
@@ -81,6 +82,14 @@ def test_no_keyring_holds_up_a_process(fresh_environment, slow_import, tmp_path,
     assert "The keyring was skipped: did not answer" in again.output
     assert breaker_state(paths).startswith("skipped: did not answer")
     assert breaker_state(paths, clock=lambda: time.time() + 600) is None
+
+
+@pytest.mark.qualification
+def test_a_keyring_that_hangs_costs_two_seconds_and_only_once(fresh_environment):
+    """With the exit, on a machine that is not busy; the next process does not wait at all."""
+    hanging = fresh_environment("backends.Hanging")
+    assert start(hanging).done().seconds < DEADLINE + OVERHEAD
+    assert start(hanging).done().seconds < OVERHEAD
 
 
 def test_somebody_at_a_terminal_has_the_time_to_answer(fresh_environment):

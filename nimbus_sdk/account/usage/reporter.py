@@ -1,12 +1,12 @@
-"""Reports of inferences to the service: off unless ``NIMBUS_SDK_USAGE=1``, and never in the way.
+"""Reports of inferences to the service: off unless ``NIMBUS_SDK_USAGE=1``.
 
 An event is one JSON object: type, model name, batch or streaming, duration, success, and the class of an
-error. It holds no data, no result and no label.
+error. It has no data, no result and no label.
 
-An event is in one place at a time: in memory, on the disk (``usage.queue``), or in hand, which means on its
-way between these or to the service (``usage.line``). What is in hand comes back if the service certainly has
-not counted it, and is given up otherwise; so none is counted twice. A process that ends waits for what is in
-hand and then writes what is in memory; so none is lost. A thread does all of it, and a prediction nothing.
+An event is in one place at a time: in memory, on the disk (``usage.spool``), or in transit between these or
+to the service (``usage.sender``). An event in transit comes back if the service has certainly not counted it,
+and is dropped otherwise, so none is counted twice. A process that ends waits for what is in transit and then
+writes what is in memory, so none is lost. One thread does all of this; a prediction waits for nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from nimbus_sdk.account.session_cache import EnvironmentKey
 from nimbus_sdk.account.usage import spool
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError, RateLimitError
@@ -31,17 +32,17 @@ if TYPE_CHECKING:
 __all__ = ["Reporter", "reporter"]
 
 REST_SECONDS = 60.0
-"""After it could not be sent, and until the key and the service are looked at again."""
+"""Pause after a failed send, before the key and the service are tried again."""
 
 LONGEST_REST_SECONDS = 3600.0
 EXIT_SECONDS = 1.0
-"""What a process that ends gives to events that wait, where nothing speaks against sending them."""
+"""How long a process that ends tries to send the events that wait."""
 
-IN_HAND_SECONDS = 11.0
-"""More than one event may take to be sent, so that its end is known when a process ends."""
+TRANSIT_SECONDS = 11.0
+"""More than one event may take to be sent, so that its result is known when a process ends."""
 
-LOOK_AGAIN_SECONDS = 60.0
-_DECIDING = (
+SETTINGS_SECONDS = 60.0
+_environment = EnvironmentKey(
     "NIMBUS_SDK_USAGE",
     "NIMBUS_SDK_HOME",
     "NIMBUS_SDK_PROFILE",
@@ -63,14 +64,14 @@ class Reporter:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._folder = settings.paths.usage
-        self.start_anew()
+        self.reset_after_fork()
 
-    def start_anew(self) -> None:
-        """Know of no event, thread or lock: after a fork, those are the parent's."""
+    def reset_after_fork(self) -> None:
+        """Start without events, thread and locks: after a fork, those are the parent's."""
         self._waiting: deque[Event] = deque(maxlen=spool.MOST_EVENTS)
-        self._news = threading.Event()
+        self._wake = threading.Event()
         self._ended = threading.Event()
-        self._in_hand = threading.Lock()
+        self._in_transit = threading.Lock()
         self._all_sent = threading.Event()
         self._all_sent.set()
         self._resting = False
@@ -82,15 +83,15 @@ class Reporter:
         with self._lock:
             self._waiting.append(event)
             self._all_sent.clear()
-        self._news.set()
-        if self._ended.is_set() or not self._at_work():
+        self._wake.set()
+        if self._ended.is_set() or not self._is_running():
             # There will be no later moment for it.
-            self._put_by()
+            self._spool()
 
-    def settle(self, seconds: float) -> bool:
-        """Wait until every event was sent; False where that takes longer than so many seconds.
+    def flush(self, seconds: float) -> bool:
+        """Wait until every event was sent, and return whether that happened within so many seconds.
 
-        False at once where nothing can be sent for now: what is left is kept, and sent later.
+        False at once if nothing can be sent for now: the events are stored, and sent later.
         """
         end = time.monotonic() + seconds
         while not self._resting and time.monotonic() < end:
@@ -99,20 +100,20 @@ class Reporter:
         return False
 
     def close(self) -> None:
-        """Send what can be sent within a second, and put the rest by; done when the process ends."""
+        """Send what can be sent within a second, and store the rest; called when the process ends."""
         if self._thread is not None:
-            self.settle(EXIT_SECONDS)
+            self.flush(EXIT_SECONDS)
         self._ended.set()
-        self._news.set()
-        held = self._in_hand.acquire(timeout=IN_HAND_SECONDS)
-        self._put_by()
-        if held:
-            self._in_hand.release()
+        self._wake.set()
+        acquired = self._in_transit.acquire(timeout=TRANSIT_SECONDS)
+        self._spool()
+        if acquired:
+            self._in_transit.release()
 
-    def _at_work(self) -> bool:
+    def _is_running(self) -> bool:
         with self._lock:
             if self._thread is None:
-                thread = threading.Thread(target=self._work, name="nimbus-sdk usage", daemon=True)
+                thread = threading.Thread(target=self._run, name="nimbus-sdk usage", daemon=True)
                 try:
                     thread.start()
                 except RuntimeError:
@@ -122,37 +123,37 @@ class Reporter:
                 _close_with_a_child()
         return True
 
-    def _work(self) -> None:
-        # Here and not above: what speaks to the service takes long to load, and no prediction waits for it.
+    def _run(self) -> None:
+        # Imported here: what speaks to the service takes long to load, and no prediction waits for it.
         from nimbus_sdk.account.usage.sender import Sender
 
-        line = Sender(self._settings)
+        sender = Sender(self._settings)
         while not self._ended.is_set():
-            self._news.wait()
-            self._news.clear()
+            self._wake.wait()
+            self._wake.clear()
             try:
-                line.open()
+                sender.open()
                 self._resting = False
-                while self._send_next(line):
+                while self._send_next(sender):
                     pass
-            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever hinders one event
-                line.tell(error)
+            except Exception as error:  # noqa: BLE001 - the thread must outlive whatever stops one event
+                sender.log(error)
                 self._rest(error)
-        line.close()
+        sender.close()
 
-    def _send_next(self, line: Sender) -> bool:
-        """Send one event; False where none is left."""
-        with self._in_hand:
+    def _send_next(self, sender: Sender) -> bool:
+        """Send one event, and return False if none is left."""
+        with self._in_transit:
             if self._ended.is_set():
                 return False
             event = self._next()
             if event is None:
                 return False
             try:
-                line.send(event)
+                sender.send(event)
             except NimbusError:
                 self._resting = True
-                # Behind the others: one that the service stumbles over must not stop them all.
+                # Behind the others: one event that the service cannot handle must not stop them all.
                 self._waiting.append(event)
                 raise
         return True
@@ -168,18 +169,18 @@ class Reporter:
 
     def _rest(self, error: Exception) -> None:
         self._resting = True
-        with self._in_hand:
-            self._put_by()
-        asked = error.retry_after if isinstance(error, RateLimitError) else None
-        # What waits is tried again, whether something new comes or not.
-        self._news.set()
-        self._ended.wait(max(REST_SECONDS, min(asked or 0.0, LONGEST_REST_SECONDS)))
+        with self._in_transit:
+            self._spool()
+        requested = error.retry_after if isinstance(error, RateLimitError) else None
+        # What waits is tried again, whether a new event comes or not.
+        self._wake.set()
+        self._ended.wait(max(REST_SECONDS, min(requested or 0.0, LONGEST_REST_SECONDS)))
 
-    def _put_by(self) -> None:
+    def _spool(self) -> None:
         try:
             spool.put(self._folder, self._waiting)
         except OSError as error:
-            _log.debug("Usage waits in memory, since the disk refuses: %s", error)
+            _log.debug("Usage events stay in memory, since the disk refuses: %s", error)
 
 
 _reporters: dict[Settings, Reporter] = {}
@@ -188,16 +189,16 @@ _last: tuple[tuple[object, ...], Reporter | None] = ((), None)
 
 
 def reporter() -> Reporter | None:
-    """This process's reporter, or None where usage is not to be reported.
+    """Return this process's reporter, or None if usage is not to be reported.
 
     Raises:
         ConfigurationError: A setting cannot be used.
     """
     global _last
-    situation, known = _situation(), _last
-    if known[0] != situation:
-        known = _last = (situation, _reporter_for(Settings.load()))
-    return known[1]
+    cache_key, last = _cache_key(), _last
+    if last[0] != cache_key:
+        last = _last = (cache_key, _reporter_for(Settings.load()))
+    return last[1]
 
 
 def _reporter_for(settings: Settings) -> Reporter | None:
@@ -209,14 +210,10 @@ def _reporter_for(settings: Settings) -> Reporter | None:
         return _reporters[settings]
 
 
-def _situation() -> tuple[object, ...]:
-    """What the settings depend on; to read them at every prediction would take longer than a small one."""
-    try:
-        folder = os.getcwd()
-    except OSError:
-        folder = ""
-    # By the minute is seen what this does not show, such as a new .env.
-    return (time.monotonic() // LOOK_AGAIN_SECONDS, folder, *map(os.environ.get, _DECIDING))
+def _cache_key() -> tuple[object, ...]:
+    # Reading the settings at every prediction would take longer than a small one. A change that the variables
+    # do not show, such as a new .env, is noticed within a minute.
+    return (time.monotonic() // SETTINGS_SECONDS, *_environment.read())
 
 
 def _close_all() -> None:
@@ -225,7 +222,7 @@ def _close_all() -> None:
 
 
 def _close_with_a_child() -> None:
-    """Have reporters closed where this process is one of ``multiprocessing``, which skips ``atexit``."""
+    """Close the reporters of a child process of ``multiprocessing``, which skips ``atexit``."""
     if "multiprocessing.util" in sys.modules:
         from multiprocessing import parent_process, util
 
@@ -233,13 +230,13 @@ def _close_with_a_child() -> None:
             util.Finalize(None, _close_all, exitpriority=0)
 
 
-def _start_anew_in_a_child() -> None:
+def _reset_in_a_child() -> None:
     global _guard
     _guard = threading.Lock()
     for each in _reporters.values():
-        each.start_anew()
+        each.reset_after_fork()
 
 
 atexit.register(_close_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew_in_a_child)
+    os.register_at_fork(after_in_child=_reset_in_a_child)

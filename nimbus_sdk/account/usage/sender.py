@@ -1,5 +1,5 @@
-"""The line on which events go to the service, for the background thread alone: it asks nobody, and waits for
-nothing where an event is in hand.
+"""Sending events to the service, in the background thread: without a prompt, and with an event in transit
+without any wait.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from nimbus_sdk.transport.rate_limit import Limits
 
 SEND_SECONDS = 10.0
 OPEN_SECONDS = 60.0
-"""After which the key and the service are looked at again, so that a new key is used soon."""
+"""How long a key and a connection are used before both are looked up again."""
 
 QUOTA_SECONDS = 3600.0
-"""Rest of a key whose quota is used up, where nothing says when that begins anew."""
+"""Pause for a key whose quota is used up, if nothing says when the quota is reset."""
 
 # At a terminal a keyring would be given a minute, and a notice would ask for an answer to its prompt.
 _BRIEF = Patience(2.0, 2.0)
 # The event itself was refused, or what has become of it behind a gateway is unknown.
-_NOT_AGAIN = frozenset({400, 413, 422, 502, 504})
+_NOT_REPEATABLE = frozenset({400, 413, 422, 502, 504})
 _log = logging.getLogger("nimbus_sdk.usage")
 
 
 class Sender:
-    """A key that was found without asking anybody, and a connection on which the service has answered.
+    """A key that was found without a prompt, and a connection on which the service has answered.
 
     Args:
         settings: Where to, under which profile, and whether the network may be used.
@@ -58,16 +58,16 @@ class Sender:
     def __init__(self, settings: Settings) -> None:
         self._settings = replace(settings, timeout=SEND_SECONDS)
         # Limits of its own: a lock that is shared with other threads may be held by one when a fork happens.
-        self._driver = Driver(self._settings, limits=Limits(), sleep=_not_now)
+        self._driver = Driver(self._settings, limits=Limits(), sleep=_refuse_to_wait)
         self._key: ApiKey | None = None
         self._open_until = 0.0
         self._quota_resets: dict[str, datetime] = {}
-        self._told: set[tuple[type[Exception], str | None]] = set()
+        self._logged: set[tuple[type[Exception], str | None]] = set()
 
     def open(self) -> None:
-        """Find the key, and see whether the service answers, while no event is in hand.
+        """Find the key, and check that the service answers, while no event is in transit.
 
-        So a slow start, an unreachable service or a captive portal costs no event and holds up no exit.
+        So a slow start, an unreachable service or a captive portal loses no event and delays no exit.
 
         Raises:
             NimbusError: Nothing can be sent now.
@@ -78,7 +78,7 @@ class Sender:
             raise NimbusConnectionError("Offline mode is on.", passing=False, sent=False)
         self._key = None
         self._key = find_key(self._settings, prompt=str, patience=_BRIEF).key
-        self._require_usable(self._key)
+        self._require_sendable(self._key)
         self._driver.run(endpoints.health(self._settings.api_url))
         self._open_until = time.monotonic() + OPEN_SECONDS
 
@@ -92,36 +92,34 @@ class Sender:
         if key is None:
             raise MissingKeyError("No key was found.")
         details = {name: value for name, value in event.items() if name != "event_type"}
-        asked = endpoints.log_event(
-            self._settings.api_url, key, cast(EventType, event["event_type"]), details
-        )
+        flow = endpoints.log_event(self._settings.api_url, key, cast(EventType, event["event_type"]), details)
         try:
-            self._driver.run(rejected_keys.record_rejection(self._settings, key, asked))
+            self._driver.run(rejected_keys.record_rejection(self._settings, key, flow))
         except NimbusError as error:
             self._open_until = 0.0
             if isinstance(error, QuotaExceededError):
                 self._quota_resets[key.fingerprint] = self._reset_after(error, key)
-            if _may_go_again(error):
+            if _is_repeatable(error):
                 raise
-            self.tell(error)
+            self.log(error)
         else:
-            self._told.clear()
+            self._logged.clear()
 
-    def tell(self, error: Exception) -> None:
-        """Say in the log what hinders reports, once; what passes by itself is no matter for a warning."""
+    def log(self, error: Exception) -> None:
+        """Log what prevents reports, once; a temporary failure is no warning."""
         passing = isinstance(error, (NimbusConnectionError, ServerError, RateLimitError))
         kind = (type(error), None if self._key is None else self._key.fingerprint)
-        level = logging.DEBUG if passing or kind in self._told else logging.WARNING
-        self._told.add(kind)
+        level = logging.DEBUG if passing or kind in self._logged else logging.WARNING
+        self._logged.add(kind)
         _log.log(level, "Usage is not reported for now: %s", error)
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self._driver.close()
 
-    def _require_usable(self, key: ApiKey) -> None:
+    def _require_sendable(self, key: ApiKey) -> None:
         if os.path.exists(self._settings.paths.refusal(key.fingerprint, origin(self._settings.api_url))):
-            raise InvalidKeyError(f"The service has called {key.masked} dead.")
+            raise InvalidKeyError(f"The service has rejected {key.masked}.")
         resets = self._quota_resets.get(key.fingerprint)
         if resets is not None and datetime.now(UTC) < resets:
             raise QuotaExceededError(
@@ -136,18 +134,18 @@ class Sender:
             session = stored_session(self._settings.paths)
         except (SessionError, OSError):
             session = None
-        told = session.quota_reset_at if session and session.key_fingerprint == key.fingerprint else None
-        return told if told is not None and told > now else now + timedelta(seconds=QUOTA_SECONDS)
+        stored = session.quota_reset_at if session and session.key_fingerprint == key.fingerprint else None
+        return stored if stored is not None and stored > now else now + timedelta(seconds=QUOTA_SECONDS)
 
 
-def _may_go_again(error: NimbusError) -> bool:
+def _is_repeatable(error: NimbusError) -> bool:
     """Whether an event was certainly not counted, and is not at fault itself."""
     if isinstance(error, NimbusConnectionError):
         return not error.sent
-    return isinstance(error, ApiError) and error.status not in _NOT_AGAIN
+    return isinstance(error, ApiError) and error.status not in _NOT_REPEATABLE
 
 
-def _not_now(seconds: float) -> None:
-    """What the driver does where it would wait: the event was not counted, and waits where others do."""
+def _refuse_to_wait(seconds: float) -> None:
+    """Raise instead of waiting: the event was not counted, and waits in the spool."""
     if seconds > 0:
-        raise RateLimitError("The service is not reached, or asks to wait.", retry_after=seconds)
+        raise RateLimitError("The service cannot be reached, or asks to wait.", retry_after=seconds)

@@ -1,7 +1,7 @@
-"""Events that wait on the disk: private files of up to 100 events, and 1,000 events in all.
+"""Events on the disk: private files of up to 100 events, and 1,000 events in all.
 
-A file is written whole and never changed, and whoever removes it has its events. A name can be removed once
-only, so that no event ever has two owners, and a process that is killed leaves nothing that is half claimed.
+A file is written whole and never changed, and the process that removes it has its events. A name can be
+removed only once, so no event has two owners, and a killed process leaves nothing half taken.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nimbus_sdk.storage import fs
 Event: TypeAlias = Mapping[str, object]
 
 MOST_EVENTS = 1000
-"""Events that are kept at most, in memory and again on the disk; the oldest go first."""
+"""Most events in memory, and again on the disk; the oldest are dropped first."""
 
 EVENTS_A_FILE = 100
 LONGEST_FILE = 2**20
@@ -28,22 +28,22 @@ _FIELDS = frozenset({"event_type", "model_name", "inference_type", "duration_ms"
 
 
 def put(folder: str, waiting: deque[Event]) -> None:
-    """Move events to the disk; the oldest on it go where there are too many.
+    """Move events to the disk; the oldest there are dropped if there are too many.
 
     Args:
         folder: ``Paths.usage``.
-        waiting: The events; what was written is no longer in it.
+        waiting: The events; those that were written are removed from it.
 
     Raises:
-        OSError: The disk refused; what it refused is still among those that wait.
+        OSError: The disk refused; the events that were not written stay in ``waiting``.
     """
     if not waiting:
         return
-    # What is in a file that is not full goes along, so that many small ones do not pile up.
-    some = _newest_where_not_full(folder)
-    while some := [*some, *_first(waiting, EVENTS_A_FILE - len(some))]:
+    # Events of a file that is not full are written again with these, so that small files do not pile up.
+    some = _take_newest_if_not_full(folder)
+    while some := [*some, *_pop(waiting, EVENTS_A_FILE - len(some))]:
         try:
-            # The time in front, so that names in their order are files by their age.
+            # The time comes first, so that names in order are files by age.
             path = os.path.join(folder, f"{time.time_ns():020d}-{fs.unique()}{_SUFFIX}")
             fs.write_private(path, b"".join(json.dumps(event).encode() + b"\n" for event in some))
         except BaseException:
@@ -51,32 +51,32 @@ def put(folder: str, waiting: deque[Event]) -> None:
             waiting.extendleft(reversed(some[-room:] if room > 0 else []))
             raise
         some = []
-    # Whoever writes last sees all that is there, so this holds however many processes write.
+    # The last writer sees all files, so the bound holds for any number of processes.
     _drop_oldest(folder)
     _sweep(folder)
 
 
 def take(folder: str) -> list[Event]:
-    """The events of the oldest file, which is gone then; none where nothing waits."""
-    return next((events for path in _paths(folder) if (events := _taken(path))), [])
+    """Remove the oldest file and return its events; an empty list if there is none."""
+    return next((events for path in _paths(folder) if (events := _take_file(path))), [])
 
 
-def _taken(path: str) -> list[Event]:
+def _take_file(path: str) -> list[Event]:
     try:
         content = fs.read(path, LONGEST_FILE) or b""
         os.unlink(path)
     except OSError:
-        # Another process has it, or it must stay: what cannot be removed would be sent again and again.
+        # Another process has taken it, or it cannot be removed and would be sent again and again.
         return []
-    return [event for event in map(_event, content.splitlines()) if event is not None]
+    return [event for event in map(_parse_event, content.splitlines()) if event is not None]
 
 
-def _newest_where_not_full(folder: str) -> list[Event]:
+def _take_newest_if_not_full(folder: str) -> list[Event]:
     newest = _paths(folder)[-1:]
-    return _taken(newest[0]) if newest and _events_in(newest[0]) < EVENTS_A_FILE else []
+    return _take_file(newest[0]) if newest and _count_events(newest[0]) < EVENTS_A_FILE else []
 
 
-def _first(waiting: deque[Event], number: int) -> list[Event]:
+def _pop(waiting: deque[Event], number: int) -> list[Event]:
     some: list[Event] = []
     with suppress(IndexError):
         while len(some) < number:
@@ -87,22 +87,22 @@ def _first(waiting: deque[Event], number: int) -> list[Event]:
 def _drop_oldest(folder: str) -> None:
     total = 0
     for path in reversed(_paths(folder)):
-        total += _events_in(path)
+        total += _count_events(path)
         if total > MOST_EVENTS:
             with suppress(OSError):
                 os.unlink(path)
 
 
-def _events_in(path: str) -> int:
+def _count_events(path: str) -> int:
     try:
         return (fs.read(path, LONGEST_FILE) or b"").count(b"\n")
     except OSError:
-        # Nothing that the SDK has written.
+        # The SDK has not written this.
         return EVENTS_A_FILE
 
 
 def _sweep(folder: str) -> None:
-    """Remove what writers that were killed have left half-written."""
+    """Remove the temporary files of killed writers."""
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         with suppress(OSError):
@@ -118,8 +118,8 @@ def _paths(folder: str) -> list[str]:
     return [os.path.join(folder, name) for name in sorted(names) if name.endswith(_SUFFIX)]
 
 
-def _event(line: bytes) -> Event | None:
-    """The event of a line, or None where the SDK has not written it: nothing else leaves this machine."""
+def _parse_event(line: bytes) -> Event | None:
+    """Return the event of a line, or None if the SDK has not written it: nothing else leaves this machine."""
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):

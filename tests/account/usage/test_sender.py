@@ -1,4 +1,4 @@
-"""The reporter and its line from within: the same as in fresh processes, where a debugger can look."""
+"""The reporter and its sender inside this process, where a debugger can look."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def reporting():
 
 
 @pytest.fixture
-def line():
-    """An open line."""
+def sender():
+    """A sender with an open connection."""
     opened = Sender(Settings.load())
     opened.open()
     yield opened
@@ -73,22 +73,22 @@ def test_events_are_sent_one_after_the_other(sandbox, reporting):
     reporter = reporting()
     for _ in range(3):
         reporter.report(EVENT)
-    assert reporter.settle(30)
+    assert reporter.flush(30)
     reporter.close()
     assert (counted(sandbox), waiting()) == ([3], [])
 
 
 def test_offline_events_wait_on_the_disk(sandbox, reporting):
-    """What is reported after the end is put by at once; the next reporter sends it all."""
+    """What is reported after the end is stored at once; the next reporter sends it all."""
     offline = reporting(offline=True)
     offline.report(EVENT)
-    assert not offline.settle(30)
+    assert not offline.flush(30)
     offline.close()
     offline.report(EVENT)
     assert (counted(sandbox), len(waiting())) == ([0], 2)
     online = reporting()
     online.report(EVENT)
-    assert online.settle(30)
+    assert online.flush(30)
     assert (counted(sandbox), waiting()) == ([3], [])
 
 
@@ -96,9 +96,9 @@ def test_a_reporter_in_a_forked_child_knows_of_nothing(reporting):
     """What waits is the parent's."""
     reporter = reporting(offline=True)
     reporter.report(EVENT)
-    assert not reporter.settle(30)
-    reporter.start_anew()
-    assert reporter.settle(1)
+    assert not reporter.flush(30)
+    reporter.reset_after_fork()
+    assert reporter.flush(1)
 
 
 def test_the_process_has_one_reporter_where_usage_is_asked_for(monkeypatch):
@@ -108,46 +108,46 @@ def test_the_process_has_one_reporter_where_usage_is_asked_for(monkeypatch):
     assert reporter.reporter() is reporter.reporter() is not None
 
 
-def test_a_key_that_is_called_dead_ends_its_session_at_once(sandbox, key, line):
-    """And opens no line again."""
+def test_a_rejected_key_ends_its_session_at_once(sandbox, key, sender):
+    """And no connection is opened with it again."""
     sandbox.revoke_key(key)
     with pytest.raises(InvalidKeyError):
-        line.send(EVENT)
+        sender.send(EVENT)
     with pytest.raises(SessionNotFoundError):
         nimbus_sdk.current_session()
-    with pytest.raises(InvalidKeyError, match="dead"):
-        line.open()
+    with pytest.raises(InvalidKeyError, match="has rejected"):
+        sender.open()
 
 
-def test_a_quota_that_is_used_up_rests_until_it_begins_anew(sandbox, line):
+def test_a_quota_that_is_used_up_rests_until_it_begins_anew(sandbox, sender):
     """The event was not counted and may go again; nothing is asked meanwhile."""
     sandbox.fault("analytics", status=429, code="QUOTA_EXCEEDED")
     with pytest.raises(QuotaExceededError):
-        line.send(EVENT)
+        sender.send(EVENT)
     with pytest.raises(QuotaExceededError, match="used up until"):
-        line.open()
+        sender.open()
     assert counted(sandbox) == [0]
 
 
 @pytest.mark.parametrize("fault", [{"status": 400, "code": "MISSING_EVENT_TYPE"}, {"reset": "after_work"}])
-def test_what_may_have_been_counted_or_is_no_event_is_given_up(sandbox, line, fault, caplog):
-    """It is told in the log and not sent again."""
+def test_what_may_have_been_counted_or_is_no_event_is_given_up(sandbox, sender, fault, caplog):
+    """The log says so, and it is not sent again."""
     sandbox.fault("analytics", **fault)
     with caplog.at_level("DEBUG", "nimbus_sdk.usage"):
-        line.send(EVENT)
+        sender.send(EVENT)
     assert "Usage is not reported for now" in caplog.text
-    line.open()
-    line.send(EVENT)
+    sender.open()
+    sender.send(EVENT)
     assert counted(sandbox) == [2 if "reset" in fault else 1]
 
 
-def test_a_service_that_fails_has_counted_nothing(sandbox, line):
+def test_a_service_that_fails_has_counted_nothing(sandbox, sender):
     """The event goes again."""
     sandbox.fault("analytics", status=500)
     with pytest.raises(ServerError):
-        line.send(EVENT)
-    line.open()
-    line.send(EVENT)
+        sender.send(EVENT)
+    sender.open()
+    sender.send(EVENT)
     assert counted(sandbox) == [1]
 
 

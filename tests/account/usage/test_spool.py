@@ -22,7 +22,7 @@ def folder():
 
 
 def events(numbers):
-    """An event for each number, which stands for the model's name."""
+    """An event for each number, which is the model's name."""
     return deque({"event_type": "inference", "model_name": str(number)} for number in numbers)
 
 
@@ -34,7 +34,7 @@ def taken(folder):
     return numbers
 
 
-def test_what_is_put_by_is_taken_once_and_in_its_order(folder):
+def test_stored_events_are_taken_once_and_in_its_order(folder):
     """The files are this user's alone, and gone when their events are taken."""
     for start in range(0, 450, 150):
         waiting = events(range(start, start + 150))
@@ -110,7 +110,7 @@ def test_a_disk_that_refuses_takes_nothing_away(folder, monkeypatch):
 
 
 def test_what_cannot_be_removed_is_not_sent(folder, monkeypatch):
-    """It would be sent by every process anew."""
+    """Every process would send it again."""
     spool.put(folder, events([1]))
 
     def refuse(path):
