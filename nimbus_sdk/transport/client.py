@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, get_args
 
 from nimbus_sdk.transport.driver import AsyncDriver, Driver
 from nimbus_sdk.transport.flow import Flow
@@ -123,12 +123,16 @@ def awaitable(
 
 def _describe(method: Callable[..., object], flow: Callable[..., object]) -> None:
     """Give a method the name, documentation and signature of its flow, with the flow's result."""
-    result = str(flow.__annotations__["return"]).removeprefix("Flow[").removesuffix("]")
+    signature = inspect.signature(flow)
+    result = signature.return_annotation
+    if isinstance(result, str):
+        result = result.removeprefix("Flow[").removesuffix("]")
+    elif arguments := get_args(result):
+        result = arguments[-1]
     method.__name__ = method.__qualname__ = flow.__name__
     method.__doc__, method.__module__ = flow.__doc__, flow.__module__
     method.__annotations__ = {**flow.__annotations__, "return": result}
-    signature = inspect.signature(flow).replace(return_annotation=result)
-    method.__signature__ = signature  # type: ignore[attr-defined]
+    method.__signature__ = signature.replace(return_annotation=result)  # type: ignore[attr-defined]
     # typing.get_type_hints looks up the names of the annotations in the module of this one.
     method.__wrapped__ = flow  # type: ignore[attr-defined]
 

@@ -189,7 +189,16 @@ def test_a_proxy_that_asks_for_a_password_is_a_connection_error():
     assert "HTTPS_PROXY" in error.hint
 
 
-def test_the_wait_that_was_asked_for_rides_on_the_error():
+def test_the_clock_of_the_service_is_on_the_error():
+    """As on a response, so that no caller has to accept a refusal for it."""
+    response = Response(status=401, headers={}, body=b"{}", clock_offset=7.0)
+    with pytest.raises(ApiError) as caught:
+        raise_for_status(call_with(), response)
+    assert caught.value.clock_offset == 7.0
+    assert ApiError("local").clock_offset is None
+
+
+def test_the_requested_wait_is_on_the_error():
     """retry_after is on every refusal with such a header."""
     assert refusal(429, {"code": "RATE_LIMIT_EXCEEDED"}, {"retry-after": "17"}).retry_after == 17.0
     assert refusal(503, {}, {"retry-after": "17"}).retry_after == 17.0
