@@ -3,7 +3,7 @@
     python 01_check_a_key.py                                   # on a sandbox
     NIMBUS_API_KEY=nbci_live_… python 01_check_a_key.py        # with your own key
 
-Nothing is installed, and nothing is kept on this machine.
+Nothing is installed, and nothing is stored on this machine.
 """
 
 from on_sandbox import sandbox_unless_key
@@ -11,7 +11,7 @@ from on_sandbox import sandbox_unless_key
 import nimbus_sdk
 
 with sandbox_unless_key():
-    print("\nPlaces where a key may come from; the first that has one counts:")
+    print("\nSources of the key; the first that has one is used:")
     for source in nimbus_sdk.explain().sources:
         print(f"  {source.state:9} {source.location}  {source.key_masked or ''}")
 
@@ -26,5 +26,5 @@ with sandbox_unless_key():
     left = "unlimited" if quota.remaining is None else f"{quota.remaining:,} of {quota.monthly_limit:,}"
     print(f"\nLicense:  {entitlement.license_type}")
     print(f"Features: {', '.join(entitlement.features)}")
-    print(f"Quota:    {left} inferences, counted anew from {quota.resets_at:%Y-%m-%d} on")
+    print(f"Quota:    {left} inferences until {quota.resets_at:%Y-%m-%d}")
     print(f"Expires:  {entitlement.expires_at or 'never'}")

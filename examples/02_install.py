@@ -1,9 +1,9 @@
-"""Install the core: once a machine. Asking again costs nothing.
+"""Install the core, once on each machine. Calling it again makes no request.
 
     python 02_install.py                                       # on a sandbox
     NIMBUS_API_KEY=nbci_live_… python 02_install.py            # with your own key
 
-In a terminal or a notebook a progress bar appears by itself; here the steps are printed one by one.
+In a terminal or a notebook there is a progress bar; here the steps are printed one by one.
 """
 
 import time
@@ -24,11 +24,11 @@ with sandbox_unless_key():
     session = nimbus_sdk.install_core(progress=show)
     print(session)
 
-    print("\nThe second time, which asks the network for nothing:")
+    print("\nThe second time, without any request:")
     started = time.perf_counter()
     session = nimbus_sdk.install_core(progress=show)
     print(f"  took {1000 * (time.perf_counter() - started):.1f} ms")
 
     status = nimbus_sdk.check_installation()
-    print(f"\nCore {status.version} lies in {status.path}")
-    print("Every file is as it was published." if status else f"Problems: {status.problems}")
+    print(f"\nCore {status.version} is in {status.path}")
+    print("Every file is as published." if status else f"Problems: {status.problems}")

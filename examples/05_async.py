@@ -1,4 +1,4 @@
-"""The same calls in a program with an event loop: ``nimbus_sdk.aio`` has them under the same names.
+"""The same calls with an event loop: ``nimbus_sdk.aio`` has them under the same names.
 
     python 05_async.py                                         # on a sandbox
     NIMBUS_API_KEY=nbci_live_… python 05_async.py              # with your own key
@@ -15,7 +15,7 @@ from nimbus_sdk import aio
 
 
 async def main() -> None:
-    """Install, then ask three things at once."""
+    """Install, then send three requests at once."""
     session = await aio.install_core()
     print(session)
 

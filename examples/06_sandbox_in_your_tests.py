@@ -3,8 +3,8 @@
     python -m pytest 06_sandbox_in_your_tests.py
 
 pytest finds the fixtures by itself once ``nimbusbci-sdk[sandbox]`` is installed. ``nimbus_sandbox`` is a
-running sandbox to which the SDK's settings point during one test, ``nimbus_key`` a research key that it
-knows, and ``nimbus_home`` the empty folder in which the SDK keeps everything meanwhile.
+running sandbox that the SDK uses during one test, ``nimbus_key`` a research key of that sandbox, and
+``nimbus_home`` the empty folder in which the SDK stores everything meanwhile.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from nimbus_sdk.sandbox import Sandbox
 
 
 def start_experiment() -> str:
-    """A program as yours may be: it goes on with a kept session where the service is down."""
+    """A program like yours: it goes on with a stored session if the service is down."""
     try:
         session = nimbus_sdk.install_core()
     except nimbus_sdk.KeyExpiredError:
         return "ask for a new key"
     session.require_feature("streaming")
-    return "kept session" if session.stale else "ready"
+    return "stored session" if session.stale else "ready"
 
 
 def test_a_research_key_can_stream(nimbus_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,16 +41,16 @@ def test_a_free_key_cannot(nimbus_sandbox: Sandbox, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_expired_key(nimbus_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that has expired is told apart from a wrong one."""
+    """An expired key and a wrong key raise different errors."""
     yesterday = datetime.now(UTC) - timedelta(days=1)
     monkeypatch.setenv("NIMBUS_API_KEY", nimbus_sandbox.new_key(expires_at=yesterday))
     assert start_experiment() == "ask for a new key"
 
 
-def test_a_bad_minute_of_the_service(
+def test_a_failure_of_the_service(
     nimbus_sandbox: Sandbox, nimbus_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One failure of the service is tried again, and the program does not notice."""
+    """After one failure the request is sent again, and the program does not notice."""
     monkeypatch.setenv("NIMBUS_API_KEY", nimbus_key)
     nimbus_sandbox.fault("validate", status=503, headers={"Retry-After": "0"})
     assert start_experiment() == "ready"

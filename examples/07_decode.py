@@ -3,8 +3,8 @@
     python 07_decode.py                                        # on a sandbox, with the open reference core
     NIMBUS_API_KEY=nbci_live_… python 07_decode.py             # with your own key; see trials() below
 
-The reference core's models were trained on simulated EEG: they show how things work, not how well a
-decoder does on people.
+The models of the reference core were trained on simulated EEG: they show how things work, not how well a
+decoder does on recordings of people.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import nimbus_sdk
 
 
 def trials(seed: int) -> nimbus_sdk.BCIData:
-    """200 labelled trials of motor imagery, as features ready for a model.
+    """Return 200 labelled trials of motor imagery, as features for a model.
 
     The reference core simulates them. Put your own recording here: an array of shape
     (n_features, n_samples, n_trials), and one label for each trial.
@@ -40,7 +40,7 @@ with sandbox_unless_key():
     model = nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, "motor_imagery_4class_v1")
     print(model)
     result = nimbus_sdk.predict_batch(model, trials(seed=1))
-    print(f"  {result.accuracy:.1%} of {len(result)} trials right")
+    print(f"  {result.accuracy:.1%} of {len(result)} trials are correct")
     doubtful = result.confidences < 0.5
     print(f"  {doubtful.sum()} trials were predicted with a probability below 0.5")
 
@@ -51,4 +51,4 @@ with sandbox_unless_key():
         path = nimbus_sdk.save_model(mine, Path(folder) / "mine.nimbus")
         again = nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, path)
     print(again)
-    print(f"  {nimbus_sdk.predict_batch(again, trials(seed=3)).accuracy:.1%} of other trials right")
+    print(f"  {nimbus_sdk.predict_batch(again, trials(seed=3)).accuracy:.1%} of other trials are correct")

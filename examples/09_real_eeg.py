@@ -24,17 +24,17 @@ FOLDS = 7
 
 
 def recording() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Beta and gamma waves of each channel and trial, against the mean of all channels, and the labels."""
+    """Return beta and gamma waves of each trial, relative to the mean of all channels, and the labels."""
     with np.load(RECORDING) as arrays:
         microvolts, labels = arrays["samples"] / 100.0, arrays["labels"].astype(np.int64)
-    against_mean = microvolts - microvolts.mean(axis=0)
-    centred = against_mean - against_mean.mean(axis=1, keepdims=True)
+    relative = microvolts - microvolts.mean(axis=0)
+    centred = relative - relative.mean(axis=1, keepdims=True)
     waves = signal.butter(4, [13.0, 45.0], "bandpass", fs=RATE, output="sos")
     return signal.sosfiltfilt(waves, centred, axis=1), labels
 
 
 def some(which: npt.NDArray[np.bool_]) -> nimbus_sdk.BCIData:
-    """The chosen trials; how much a wave varies within a trial is left to the core."""
+    """Return the chosen trials; the core computes how much a wave varies within a trial."""
     about = nimbus_sdk.BCIMetadata(
         sampling_rate=RATE,
         paradigm="eye_state",
@@ -51,7 +51,7 @@ trial = np.arange(len(labels))
 with sandbox_unless_key():
     nimbus_sdk.install_core()
 
-    print(f"{len(labels)} trials; always saying 'open' is right in {np.mean(labels == 0):.1%}")
+    print(f"{len(labels)} trials; always saying 'open' is correct in {np.mean(labels == 0):.1%}")
     for kind in (nimbus_sdk.NimbusLDA, nimbus_sdk.NimbusProbit):
         hits = surprise = 0.0
         for fold in range(FOLDS):
@@ -61,7 +61,7 @@ with sandbox_unless_key():
             hits += float(np.sum(result.predictions == labels[held_out]))
             surprise -= float(np.log(result.posteriors[np.arange(len(result)), labels[held_out]]).sum())
         print(f"{kind.__name__}, each trial predicted from the other folds:")
-        print(f"  {hits / len(labels):.1%} right, log loss {surprise / len(labels):.3f}")
+        print(f"  {hits / len(labels):.1%} correct, log loss {surprise / len(labels):.3f}")
         model = nimbus_sdk.train_model(kind, some(trial < 56))
         last = nimbus_sdk.predict_batch(model, some(trial >= 56))
         print(f"  {last.accuracy:.1%} of the last 42 from the first 56")

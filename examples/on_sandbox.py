@@ -1,4 +1,4 @@
-"""What lets every example run as it is: an account on a sandbox, where you have no key yet."""
+"""An account on a sandbox, so that every example runs without a key of yours."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from unittest.mock import patch
 def sandbox_unless_key() -> Iterator[None]:
     """Give the block an account to work with.
 
-    Where ``NIMBUS_API_KEY`` is set this does nothing: the block uses your key, the real API and your own
-    folders. Else a sandbox runs on this machine for the length of the block, with a fresh research key in
+    If ``NIMBUS_API_KEY`` is set, this does nothing: the block uses your key, the real API and your own
+    folders. Otherwise a sandbox runs on this machine during the block, with a new research key in
     ``NIMBUS_API_KEY`` and a temporary folder in ``NIMBUS_SDK_HOME``; nothing of yours is touched.
     """
     if os.environ.get("NIMBUS_API_KEY"):

@@ -50,7 +50,7 @@ def create(
       nimbus-sdk sandbox keys create --db sandbox.db --tier free
       nimbus-sdk sandbox keys create --url http://127.0.0.1:8123 --used 49999
     """
-    key = _find_registry(db, url).create(tier, kind, _parse_time(expires_at), used)
+    key = _open_keys(db, url).create_key(tier, kind, _parse_time(expires_at), used)
     if as_json:
         output.print_json({"key": key})
     else:
@@ -69,7 +69,7 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
     Example:
       nimbus-sdk sandbox keys list --db sandbox.db
     """
-    keys = _find_registry(db, url).list()
+    keys = _open_keys(db, url).list_keys()
     if as_json:
         output.print_json({"keys": keys})
         return
@@ -100,28 +100,30 @@ def revoke(
     """
     if fingerprint.startswith("nbci_"):
         raise typer.BadParameter("this is a key; use its fingerprint")
-    _find_registry(db, url).revoke(fingerprint, reason)
+    _open_keys(db, url).revoke_key(fingerprint, reason)
     if as_json:
         output.print_json({"revoked": True})
     else:
         output.print_lines(f"Revoked {fingerprint}.")
 
 
-class _Registry(Protocol):
-    def create(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str: ...
+class _Keys(Protocol):
+    """The keys of a sandbox: :class:`_StoredKeys`, or the control plane of one that runs."""
 
-    def list(self) -> list[dict[str, object]]: ...
+    def create_key(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str: ...
 
-    def revoke(self, fingerprint: str, reason: str | None) -> None: ...
+    def list_keys(self) -> list[dict[str, object]]: ...
+
+    def revoke_key(self, fingerprint: str, reason: str | None) -> None: ...
 
 
-class _DatabaseRegistry:
-    """Keys in a database file, whether a sandbox uses it now or not."""
+class _StoredKeys:
+    """The keys in a database, whether a sandbox uses it now or not."""
 
     def __init__(self, db: Path) -> None:
         self._db = db
 
-    def create(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str:
+    def create_key(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str:
         from nimbus_sdk.sandbox import create_key
 
         if kind not in ("test", "live"):
@@ -130,52 +132,31 @@ class _DatabaseRegistry:
             self._db, tier, kind="live" if kind == "live" else "test", expires_at=expires_at, used=used
         )
 
-    def list(self) -> list[dict[str, object]]:
+    def list_keys(self) -> list[dict[str, object]]:
         from nimbus_sdk.sandbox import list_keys
 
         return list_keys(self._db)
 
-    def revoke(self, fingerprint: str, reason: str | None) -> None:
+    def revoke_key(self, fingerprint: str, reason: str | None) -> None:
         from nimbus_sdk.sandbox import revoke_key
 
         revoke_key(self._db, fingerprint, reason=reason)
 
 
-class _RunningRegistry:
-    """Keys of a sandbox that runs in another process."""
-
-    def __init__(self, url: str, token: str) -> None:
-        from nimbus_sdk.cli.ui.sandbox_control import SandboxControl
-
-        self._control = SandboxControl(url, token)
-
-    def create(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str:
-        wanted: dict[str, object] = {"tier": tier, "kind": kind, "used": used}
-        if expires_at is not None:
-            wanted["expires_at"] = expires_at.isoformat()
-        return self._control.create_key(wanted)
-
-    def list(self) -> list[dict[str, object]]:
-        return self._control.keys()
-
-    def revoke(self, fingerprint: str, reason: str | None) -> None:
-        self._control.revoke_key(fingerprint, reason)
-
-
-def _find_registry(db: Path | None, url: str | None) -> _Registry:
-    from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
+def _open_keys(db: Path | None, url: str | None) -> _Keys:
+    from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, SandboxControl
 
     if (db is None) == (url is None):
         raise ConfigurationError("Which sandbox is not clear.", hint="Use either --db FILE or --url URL.")
     if db is not None:
-        return _DatabaseRegistry(db)
+        return _StoredKeys(db)
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     if not token:
         raise ConfigurationError(
             f"{TOKEN_VARIABLE} is not set.",
             hint="Set it to the control token that `nimbus-sdk sandbox serve` printed.",
         )
-    return _RunningRegistry(str(url), token)
+    return SandboxControl(str(url), token)
 
 
 def _parse_time(text: str | None) -> datetime | None:

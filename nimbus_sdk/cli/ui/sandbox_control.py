@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from http.client import HTTPConnection, HTTPException
 from typing import TypedDict, cast
 from urllib.parse import urlsplit
@@ -62,13 +63,16 @@ class SandboxControl:
         """Return all requests so far, oldest first, with secrets masked."""
         return cast("list[JournalEntry]", _objects(self._send("GET", "journal"), "exchanges"))
 
-    def keys(self) -> list[dict[str, object]]:
+    def list_keys(self) -> list[dict[str, object]]:
         """Return all keys, oldest first, masked."""
         return _objects(self._send("GET", "keys"), "keys")
 
-    def create_key(self, wanted: Mapping[str, object]) -> str:
+    def create_key(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str:
         """Create a key and return it, unmasked, this once."""
-        return str(self._send("POST", "keys", wanted)["key"])
+        options: dict[str, object] = {"tier": tier, "kind": kind, "used": used}
+        if expires_at is not None:
+            options["expires_at"] = expires_at.isoformat()
+        return str(self._send("POST", "keys", options)["key"])
 
     def revoke_key(self, fingerprint: str, reason: str | None) -> None:
         """Revoke a key permanently."""
