@@ -1,7 +1,7 @@
-"""Computes those parts of the pages that the code knows best: ``python docs/generate.py``.
+"""Write the parts of the pages that are computed from the code: ``python docs/generate.py``.
 
-A page is written by hand but for what stands between ``<!-- computed: NAME -->`` and ``<!-- end -->``.
-With ``--check`` nothing is written, and the exit code is 1 where a page is not up to date.
+They are between ``<!-- computed: NAME -->`` and ``<!-- end -->``; everything else is written by hand. With
+``--check`` nothing is written, and the exit code is 1 if a page is out of date.
 """
 
 from __future__ import annotations
@@ -38,34 +38,36 @@ _VALUES = {
 
 
 def settings_table() -> str:
-    """Every setting: its variable, its meaning, its default, and whether a ``.env`` may say it."""
-    told, defaults = _attributes(Settings), Settings()
+    """Every setting: its variable, meaning, value and default, and whether a ``.env`` may set it."""
+    meanings, defaults = _attributes(Settings), Settings()
     rows = [("`NIMBUS_API_KEY`", "The API key; see below.", "`nbci_live_…` or `nbci_test_…`", "-", "yes")]
     for name, (variable, read) in settings._TABLE.items():
         by_folder = "no" if variable in settings._NOT_FROM_DOTENV else "yes"
         default = _shown(getattr(defaults, name))
-        rows.append((f"`{variable}`", told[name], _VALUES[read.__name__], default, by_folder))
-    return _table(("variable", "what it says", "value", "default", "in `.env`"), rows)
+        rows.append((f"`{variable}`", meanings[name], _VALUES[read.__name__], default, by_folder))
+    return _table(("variable", "meaning", "value", "default", "in `.env`"), rows)
 
 
 def errors_table() -> str:
-    """The error tree: when each is raised, and what the command line ends with."""
+    """The error tree: when each error is raised, and its exit code."""
     rows = []
     for kind, depth in _kinds(NimbusError):
         indent = "&nbsp;" * 4 * depth
         rows.append((f"{indent}`{kind.__name__}`", _summary(kind), _answers(kind), str(kind.exit_code)))
-    return _table(("error", "when", "answer of the service", "exit code"), rows)
+    return _table(("error", "when", "code or status of the service", "exit code"), rows)
 
 
 def advice_table() -> str:
     """What each error advises."""
     rows = [(f"`{kind.__name__}`", kind.advice) for kind, _ in _kinds(NimbusError) if kind.advice]
-    return _table(("error", "advice that comes with it"), rows)
+    return _table(("error", "hint"), rows)
 
 
 def exit_codes_table() -> str:
-    """What the command line ends with."""
-    return _table(("code", "ends with it"), ((str(code), meaning) for code, meaning in exit_codes.list_exit_codes()))
+    """The exit codes of the command line."""
+    return _table(
+        ("code", "meaning"), ((str(code), meaning) for code, meaning in exit_codes.list_exit_codes())
+    )
 
 
 def commands() -> str:
@@ -98,12 +100,12 @@ COMPUTED: Mapping[str, Callable[[], str]] = {
 
 
 def up_to_date(page: str) -> str:
-    """The text of a page with all that is computed computed anew."""
+    """The text of a page with its computed parts brought up to date."""
     return _COMPUTED.sub(lambda found: f"{found[1]}{COMPUTED[found[2]]()}\n", page)
 
 
 def stale() -> list[Path]:
-    """Pages that are not up to date."""
+    """The pages that are out of date."""
     texts = {path: path.read_text(encoding="utf-8") for path in sorted(FOLDER.rglob("*.md"))}
     return [path for path, text in texts.items() if up_to_date(text) != text]
 
@@ -156,7 +158,7 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _as_markdown(part: str) -> str:
-    """A paragraph of help; one that click is told to leave as it is becomes a block."""
+    """A paragraph of help; one that click does not reformat becomes a block."""
     return f"```text\n{part[2:]}\n```" if part.startswith("\b\n") else part
 
 
