@@ -142,7 +142,9 @@ def test_every_source_of_a_key_works(sdk, key, how, isolated_home, monkeypatch, 
     session = sdk.install_core(given)
     assert session.api_key.get_secret_value() == key
     assert sdk.get_stored_api_key() == (key if how == "argument" else None)
-    holders = [path for path, content in files_below(isolated_home / "nimbus").items() if key.encode() in content]
+    holders = [
+        path for path, content in files_below(isolated_home / "nimbus").items() if key.encode() in content
+    ]
     assert holders == ([Settings.load().paths.credentials] if how == "argument" else [])
     assert how == "environment" or "NIMBUS_API_KEY" not in os.environ
 

@@ -103,5 +103,6 @@ def test_the_header_has_the_costs_of_the_key(monkeypatch):
     monkeypatch.setattr(encryption, "LANES", 2)
     encrypted = encrypt({}, b"nothing", PASSPHRASE)
     costs = read_header(encrypted).header["scrypt"]
+    assert isinstance(costs, dict)
     assert (costs["n"], costs["r"], costs["p"]) == (encryption.WORK, 8, 2)
     assert decrypt(read_header(encrypted), PASSPHRASE) == b"nothing"

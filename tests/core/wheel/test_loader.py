@@ -34,12 +34,6 @@ except NimbusError as error:
 """
 
 
-@pytest.fixture
-def core_folder(tmp_path):
-    """The folder of all versions."""
-    return tmp_path / "core"
-
-
 @pytest.fixture(autouse=True)
 def nothing_loaded(monkeypatch):
     """Every test of this module starts without a core in this process, and leaves none."""
