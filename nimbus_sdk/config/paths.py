@@ -10,6 +10,20 @@ from nimbus_sdk.errors import ConfigurationError
 APPLICATION = "nimbus-sdk"
 
 
+class _Below:
+    """A path below one of the folders of ``Paths``; ``{profile}`` is the name of the profile."""
+
+    __slots__ = ("_folder", "_parts")
+
+    def __init__(self, folder: str, path: str) -> None:
+        self._folder = folder
+        self._parts = path.split("/")
+
+    def __get__(self, paths: Paths, owner: type[Paths]) -> str:
+        parts = [paths.profile if part == "{profile}" else part for part in self._parts]
+        return os.path.join(getattr(paths, self._folder), *parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """The files and folders of one profile, below ``NIMBUS_SDK_HOME`` or the folders of the platform.
@@ -31,6 +45,54 @@ class Paths:
     state: str
     cache: str
     profile: str
+
+    credentials = _Below("config", "credentials.json")
+    """The keys of the file store: the only file that contains keys."""
+
+    session = _Below("state", "profiles/{profile}/session.json")
+    """The session of the profile."""
+
+    next_session = _Below("state", "profiles/{profile}/session.next.json")
+    """The session that becomes valid when the core of the same installation is the current one."""
+
+    last_seen = _Below("state", "profiles/{profile}/last-seen.json")
+    """The latest time at which this profile was used."""
+
+    key_metadata = _Below("state", "profiles/{profile}/key.json")
+    """The metadata of the stored key, readable without the key."""
+
+    rotation = _Below("state", "profiles/{profile}/rotation.json")
+    """The state of an unfinished key rotation."""
+
+    usage = _Below("state", "profiles/{profile}/usage")
+    """The folder of usage events that are not yet reported."""
+
+    seal = _Below("state", "seal.key")
+    """The random secret of this installation."""
+
+    refused = _Below("state", "refused")
+    """The folder of the records of rejected keys."""
+
+    audit = _Below("state", "audit")
+    """The folder of the audit trail."""
+
+    keyring_breaker = _Below("state", "keyring.json")
+    """The record of a keyring that did not answer."""
+
+    lock = _Below("state", "nimbus-sdk.lock")
+    """The lock for install, refresh and every other change of stored files."""
+
+    core = _Below("data", "core")
+    """The folder of the installed versions of the core."""
+
+    core_pointer = _Below("data", "core/current.json")
+    """The pointer to the version in use."""
+
+    models = _Below("data", "models")
+    """The folder of downloaded models."""
+
+    downloads = _Below("cache", "downloads")
+    """The folder of unfinished downloads."""
 
     @classmethod
     def of(cls, home: str | None, profile: str) -> Paths:
@@ -71,88 +133,8 @@ class Paths:
             profile=profile,
         )
 
-    @property
-    def credentials(self) -> str:
-        """The keys of the file store: the only file that contains keys."""
-        return os.path.join(self.config, "credentials.json")
-
-    @property
-    def seal(self) -> str:
-        """The random secret of this installation."""
-        return os.path.join(self.state, "seal.key")
-
-    @property
-    def session(self) -> str:
-        """The session of the profile."""
-        return os.path.join(self.state, "profiles", self.profile, "session.json")
-
-    @property
-    def next_session(self) -> str:
-        """The session that becomes valid when the core of the same installation is the current one."""
-        return os.path.join(self.state, "profiles", self.profile, "session.next.json")
-
-    @property
-    def last_seen(self) -> str:
-        """The latest time at which this profile was used."""
-        return os.path.join(self.state, "profiles", self.profile, "last-seen.json")
-
-    @property
-    def key_metadata(self) -> str:
-        """The metadata of the stored key, readable without the key."""
-        return os.path.join(self.state, "profiles", self.profile, "key.json")
-
-    @property
-    def rotation(self) -> str:
-        """The state of an unfinished key rotation."""
-        return os.path.join(self.state, "profiles", self.profile, "rotation.json")
-
-    @property
-    def audit(self) -> str:
-        """The folder of the audit trail."""
-        return os.path.join(self.state, "audit")
-
-    @property
-    def refused(self) -> str:
-        """The folder of the records of rejected keys."""
-        return os.path.join(self.state, "refused")
-
     def refusal(self, fingerprint: str, service: str) -> str:
         """Return the path of the record that one service rejected one key."""
         from hashlib import sha256
 
         return os.path.join(self.refused, f"{fingerprint}-{sha256(service.encode()).hexdigest()[:12]}.json")
-
-    @property
-    def keyring_breaker(self) -> str:
-        """The record of a keyring that did not answer."""
-        return os.path.join(self.state, "keyring.json")
-
-    @property
-    def lock(self) -> str:
-        """The lock for install, refresh and every other change of stored files."""
-        return os.path.join(self.state, "nimbus-sdk.lock")
-
-    @property
-    def core(self) -> str:
-        """The folder of the installed versions of the core."""
-        return os.path.join(self.data, "core")
-
-    @property
-    def core_pointer(self) -> str:
-        """The pointer to the version in use."""
-        return os.path.join(self.core, "current.json")
-
-    @property
-    def models(self) -> str:
-        """The folder of downloaded models."""
-        return os.path.join(self.data, "models")
-
-    @property
-    def downloads(self) -> str:
-        """The folder of unfinished downloads."""
-        return os.path.join(self.cache, "downloads")
-
-    @property
-    def usage(self) -> str:
-        """The folder of usage events that are not yet reported."""
-        return os.path.join(self.state, "profiles", self.profile, "usage")
