@@ -22,7 +22,6 @@ from nimbus_sdk.sandbox.http.request_log import Exchange
 from nimbus_sdk.sandbox.http.times import Clock
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKeyOptions
 from nimbus_sdk.sandbox.nexus.keys import NexusKeyOptions
-from nimbus_sdk.sandbox.nimbus_api.key_files import revoke_active_key
 from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeyOptions
 from nimbus_sdk.sandbox.nimbus_os.keys import Environment, NimbusOsKeyOptions, require_environment
 
@@ -194,7 +193,7 @@ class Sandbox:
         Raises:
             ConfigurationError: No such key is active.
         """
-        revoke_active_key(self._state.nimbus_api.keys, key, reason)
+        self._state.nimbus_api.keys.revoke(key, reason=reason)
 
     def keys(self) -> list[dict[str, object]]:
         """Return all keys, oldest first, masked."""
@@ -217,7 +216,7 @@ class Sandbox:
 
     def revoke_nimbus_os_key(self, key: str) -> None:
         """Revoke a Nimbus OS key at once; raise ConfigurationError if no such key is active."""
-        self._state.nimbus_os.keys.revoke(key)
+        self._state.nimbus_os.keys.store.revoke(key)
 
     def new_neuroai_key(self, **options: Unpack[NeuroAiKeyOptions]) -> str:
         """Create a NeuroAI key and return its secret in plain; it cannot be read later.
@@ -232,7 +231,7 @@ class Sandbox:
 
     def revoke_neuroai_key(self, key: str) -> None:
         """Delete a NeuroAI key by its secret or its id; raise ConfigurationError if there is none."""
-        self._state.neuroai.keys.revoke(key)
+        self._state.neuroai.keys.store.revoke(key)
 
     def deactivate_neuroai_user(self, user: str) -> None:
         """Deactivate an account of NeuroAI and delete its personal keys."""
@@ -251,7 +250,7 @@ class Sandbox:
 
     def revoke_nexus_key(self, key: str) -> None:
         """Revoke a Nexus key at once; raise ConfigurationError if no such key is active."""
-        self._state.nexus.keys.revoke(key)
+        self._state.nexus.keys.store.revoke(key)
 
     def disable_nexus(self, name: str) -> None:
         """Disable a Nexus integration or agent by its id: its keys are refused with 403."""

@@ -41,10 +41,8 @@ from starlette.types import Receive, Scope, Send
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.app.state import State
 from nimbus_sdk.sandbox.github.publishing import draft_release
-from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.faults import parse_fault
-from nimbus_sdk.sandbox.neuroai.wire import key_json
-from nimbus_sdk.sandbox.nimbus_api.errors import NIMBUS_API_ERRORS
+from nimbus_sdk.sandbox.http.key_store import UnknownKeyError
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _Action = Callable[[Request], Awaitable[Response]]
@@ -54,9 +52,6 @@ def control_routes(state: State) -> Mount:
     """Return the routes below ``/_sandbox``."""
     plane = _ControlPlane(state)
     nimbus_os, neuroai, nexus = state.nimbus_os.keys, state.neuroai.keys, state.nexus.keys
-
-    def list_neuroai_keys() -> list[dict[str, object]]:
-        return [key_json(key) for key in neuroai.list_all()]
 
     actions: dict[str, dict[str, _Action]] = {
         "/journal": {"GET": plane.read_log, "DELETE": _call(state.log.clear)},
@@ -69,12 +64,12 @@ def control_routes(state: State) -> Mount:
         "/releases": {"POST": plane.publish},
         "/switches": {"POST": plane.set_switches},
         "/nimbus-os/keys": {"GET": _list(nimbus_os.list_all), "POST": _create(nimbus_os.create)},
-        "/nimbus-os/keys/revoke": {"POST": _revoke(nimbus_os.revoke)},
-        "/neuroai/keys": {"GET": _list(list_neuroai_keys), "POST": _create(neuroai.create)},
-        "/neuroai/keys/revoke": {"POST": _revoke(neuroai.revoke)},
+        "/nimbus-os/keys/revoke": {"POST": _revoke(nimbus_os.store.revoke)},
+        "/neuroai/keys": {"GET": _list(neuroai.list_all), "POST": _create(neuroai.create)},
+        "/neuroai/keys/revoke": {"POST": _revoke(neuroai.store.revoke)},
         "/neuroai/users/{name}": {"DELETE": _call_with_name(neuroai.deactivate_user)},
         "/nexus/keys": {"GET": _list(nexus.list_all), "POST": _create(nexus.create)},
-        "/nexus/keys/revoke": {"POST": _revoke(nexus.revoke)},
+        "/nexus/keys/revoke": {"POST": _revoke(nexus.store.revoke)},
         "/nexus/disabled/{name}": {
             "PUT": _call_with_name(nexus.disable),
             "DELETE": _call_with_name(nexus.enable),
@@ -134,11 +129,10 @@ class _ControlPlane:
         reason = fields.get("reason")
         try:
             self._state.nimbus_api.keys.revoke(
-                str(fields.get("key", "")), None if reason is None else str(reason)
+                str(fields.get("key", "")), reason=None if reason is None else str(reason)
             )
-        except HttpError as error:
-            status, text = NIMBUS_API_ERRORS.codes[error.code]
-            return JSONResponse({"error": text, "code": error.code}, status)
+        except UnknownKeyError as error:
+            return JSONResponse({"error": str(error)}, 404)
         return JSONResponse({"revoked": True})
 
     async def add_fault(self, request: Request) -> Response:
@@ -210,7 +204,7 @@ def _create(create_key: Callable[..., str]) -> _Action:
     return action
 
 
-def _revoke(revoke_key: Callable[[str], None]) -> _Action:
+def _revoke(revoke_key: Callable[[str], object]) -> _Action:
     async def action(request: Request) -> Response:
         key = str((await _json_object(request)).get("key", ""))
         try:

@@ -20,11 +20,11 @@ class GithubTokens:
         self._database = database
         self._clock = clock
 
-    def issue(self, key_hash: str, lifetime: float | None) -> tuple[str, float | None]:
+    def issue(self, fingerprint: str, lifetime: float | None) -> tuple[str, float | None]:
         """Issue a token.
 
         Args:
-            key_hash: Hash of the key that it is issued for; the token is revoked with that key.
+            fingerprint: Fingerprint of the key that it is issued for; the token is revoked with that key.
             lifetime: Seconds until it expires; None is never.
 
         Returns:
@@ -32,14 +32,14 @@ class GithubTokens:
         """
         token = "ghp_" + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
         expires_at = None if lifetime is None else self._clock() + lifetime
-        row = {"token_hash": digest(token), "key_hash": key_hash, "expires_at": expires_at}
+        row = {"token_hash": digest(token), "fingerprint": fingerprint, "expires_at": expires_at}
         self._database.insert("tokens", row)
         return token, expires_at
 
     def is_valid(self, token: str) -> bool:
         """Return whether the token was issued here and is neither expired nor revoked."""
-        row = self._database.fetch_one("SELECT expires_at FROM tokens WHERE token_hash = ?", (digest(token),))
-        return row is not None and (row["expires_at"] is None or row["expires_at"] > self._clock())
+        query = "SELECT 1 FROM tokens WHERE token_hash = ? AND (expires_at IS NULL OR expires_at > ?)"
+        return bool(self._database.fetch_all(query, (digest(token), self._clock())))
 
     def revoke_all(self) -> None:
         """Revoke every token at once, as a rotation on the service's side does."""

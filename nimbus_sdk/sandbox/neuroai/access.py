@@ -38,7 +38,7 @@ class AccessControl:
         """Return a handler that runs these actions for keys with the permission."""
 
         async def handler(request: Request) -> Response:
-            key, code = self._keys.by_secret(_bearer_token(request)), None
+            key, code = self._keys.find(_bearer_token(request)), None
             try:
                 status, body = self._run(request, key, actions)
                 if self._switches.neuroai_camel_case:
@@ -47,7 +47,7 @@ class AccessControl:
             except HttpError as error:
                 code = error.code
                 response = NEUROAI_ERRORS.response_to(error, request.request_id)
-            self._audit.record(request, None if key is None else key.id, response.status, code)
+            self._audit.record(request, None if key is None else key.stored.id, response.status, code)
             return response
 
         return handler
@@ -60,19 +60,21 @@ class AccessControl:
             raise HttpError("not_found")
         request.require_method(", ".join(actions), "method_not_allowed")
         permission, action = actions[request.method]
-        if permission is not ANY_KEY and permission not in key.fields.permissions:
+        if permission is not ANY_KEY and permission not in key.fields.granted:
             raise HttpError("forbidden", f"API key lacks the permission {permission}")
         return action(request, self._keys.mark_used(key))
 
     def _check_restrictions(self, request: Request, key: NeuroAiKey) -> None:
         fields, limit = key.fields, key.fields.rate_limit
-        if fields.expires_at is not None and fields.expires_at <= self._clock():
+        if key.is_expired(self._clock()):
             raise HttpError("key_expired")
         referrer = request.headers.get("referer") or request.headers.get("origin", "")
         if fields.referrers and not is_allowed_from(fields.referrers, referrer, request.client_address):
             raise HttpError("referrer_denied")
         if limit is not None:
-            usage = self._limiter.count("", key.id, limit=limit.requests, seconds=limit.per_seconds)
+            usage = self._limiter.count(
+                "", key.stored.id, limit=limit["requests"], seconds=limit["per_seconds"]
+            )
             if usage.wait:
                 raise HttpError("rate_limited", headers={"Retry-After": str(usage.wait)})
 

@@ -6,19 +6,28 @@ Field names on the wire are an assumption of this SDK: the documentation's sampl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from nimbus_sdk.sandbox.http.times import iso_or_none
 
-TYPES = ("personal", "team", "service")
-CHANGEABLE = ("name", "description", "role", "permissions", "expires_at", "referrers", "rate_limit")
-FIELDS = (*CHANGEABLE, "type")
 MAX_LENGTH = 200
 MAX_ITEMS = 100
+KeyType = Literal["personal", "team", "service"]
 _DOMAIN = re.compile(r"(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*")
 ROLES: Mapping[str, tuple[str, ...]] = {
     "Viewer": ("agents:read", "analytics:read"),
@@ -46,61 +55,64 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 LEAST_ROLE = "Viewer"
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimit:
-    """A number of requests in a number of seconds."""
-
-    requests: int
-    per_seconds: int
-
-    def to_json(self) -> dict[str, int]:
-        """Return the limit as it is on the wire."""
-        return {"requests": self.requests, "per_seconds": self.per_seconds}
+def _check_texts(values: list[object], info: ValidationInfo) -> list[object]:
+    if not all(isinstance(value, str) and 0 < len(value) <= MAX_LENGTH for value in values):
+        raise ValueError(f"{info.field_name} is a list of texts of 1 to {MAX_LENGTH} characters.")
+    return values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyFields:
-    """The fields of one key that its owner can set.
+def _check_referrers(referrers: list[str]) -> list[str]:
+    if wrong := [entry for entry in referrers if not is_referrer(entry)]:
+        raise ValueError(f"{wrong[0]!r} is neither a domain nor an address nor a network.")
+    return referrers
 
-    Attributes:
-        name: Text for people.
-        description: Text for people.
-        role: A role of the table, or a custom one; may be None if the permissions are the key's own.
-        type: ``personal``, ``team`` or ``service``.
-        custom_permissions: The key's own permissions instead of its role's; None takes the role's.
-        expires_at: Unix second from which it is rejected; None is never.
-        referrers: Domains, addresses and networks it can be used from; empty is anywhere.
-        rate_limit: How often it can be used; None is no limit.
-    """
 
-    name: str
-    description: str
-    role: str | None
-    type: str
-    custom_permissions: tuple[str, ...] | None
-    expires_at: float | None
-    referrers: tuple[str, ...]
-    rate_limit: RateLimit | None
+def _parse_time(value: object) -> object:
+    try:
+        time = datetime.fromisoformat(str(value))
+    except ValueError:
+        return str(value)
+    return str(value) if time.tzinfo is None else time.timestamp()
+
+
+_Texts = Annotated[list[str], Field(max_length=MAX_ITEMS), BeforeValidator(_check_texts)]
+_RateLimit = dict[Literal["requests", "per_seconds"], Annotated[int, Field(gt=0, le=10**9)]]
+
+
+class KeyFields(BaseModel):
+    """The fields of one key that its owner can set; a description completes "{name} is …" in errors."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    name: str = Field(
+        pattern=r"\S", max_length=MAX_LENGTH, description=f"a text of 1 to {MAX_LENGTH} characters"
+    )
+    description: str = Field("", max_length=MAX_LENGTH, description=f"a text of 0 to {MAX_LENGTH} characters")
+    role: str | None = Field(None, description="the name of a role")
+    permissions: _Texts | None = Field(None, description=f"a list of at most {MAX_ITEMS} texts")
+    expires_at: Annotated[float | None, BeforeValidator(_parse_time)] = Field(
+        None, description="a time in ISO 8601 with its time zone, or null"
+    )
+    referrers: Annotated[_Texts, AfterValidator(_check_referrers)] = Field(
+        [], description=f"a list of at most {MAX_ITEMS} texts"
+    )
+    rate_limit: Annotated[_RateLimit, Field(min_length=2)] | None = Field(
+        None,
+        description="an object of requests and per_seconds, or null."
+        " requests and per_seconds are whole numbers from 1 on",
+    )
+    type: KeyType = Field("personal", description="one of personal, team, service")
+
+    @model_validator(mode="after")
+    def _check_role(self) -> KeyFields:
+        if self.permissions is None and self.role not in ROLES:
+            raise ValueError(f"role is one of {', '.join(ROLES)}, or permissions say what the key may do.")
+        return self
 
     @property
-    def permissions(self) -> tuple[str, ...]:
-        """The permissions of the key."""
-        if self.custom_permissions is not None:
-            return self.custom_permissions
-        return ROLES[self.role] if self.role is not None else ()
-
-    def to_json(self) -> dict[str, object]:
-        """Return the JSON that :func:`parse_key_fields` reads."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "role": self.role,
-            "type": self.type,
-            "permissions": None if self.custom_permissions is None else list(self.custom_permissions),
-            "expires_at": iso_or_none(self.expires_at),
-            "referrers": list(self.referrers),
-            "rate_limit": None if self.rate_limit is None else self.rate_limit.to_json(),
-        }
+    def granted(self) -> list[str]:
+        """The permissions of the key: its own, or else those of its role."""
+        return list(ROLES[self.role or ""]) if self.permissions is None else self.permissions
 
 
 def parse_key_fields(body: Mapping[str, object]) -> KeyFields:
@@ -109,25 +121,16 @@ def parse_key_fields(body: Mapping[str, object]) -> KeyFields:
     Raises:
         ValueError: A field is unknown or invalid; the message is for people.
     """
-    _check_names(body, FIELDS)
-    role, custom = body.get("role"), body.get("permissions")
-    if role is not None and not isinstance(role, str):
-        raise ValueError("role is the name of a role.")
-    if custom is None and role not in ROLES:
-        raise ValueError(f"role is one of {', '.join(ROLES)}, or permissions say what the key may do.")
-    kind = body.get("type", "personal")
-    if kind not in TYPES:
-        raise ValueError(f"type is one of {', '.join(TYPES)}.")
-    return KeyFields(
-        name=_text(body, "name", minimum=1),
-        description=_text(body, "description", minimum=0),
-        role=role,
-        type=str(kind),
-        custom_permissions=None if custom is None else _texts(body, "permissions"),
-        expires_at=_timestamp(body.get("expires_at")),
-        referrers=_referrers(body),
-        rate_limit=_rate_limit(body.get("rate_limit")),
-    )
+    _check_names(body, KeyFields.model_fields)
+    given = {name: value for name, value in body.items() if value is not None or name == "type"}
+    try:
+        return KeyFields.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if first["type"] == "value_error":
+            raise first["ctx"]["error"] from None
+        name = str(first["loc"][0])
+        raise ValueError(f"{name} is {KeyFields.model_fields[name].description}.") from None
 
 
 def change_key_fields(fields: KeyFields, changes: Mapping[str, object]) -> KeyFields:
@@ -136,62 +139,16 @@ def change_key_fields(fields: KeyFields, changes: Mapping[str, object]) -> KeyFi
     Raises:
         ValueError: A field is unknown, invalid, or cannot change.
     """
-    _check_names(changes, CHANGEABLE)
-    body = {**fields.to_json(), **changes}
+    _check_names(changes, [name for name in KeyFields.model_fields if name != "type"])
+    body = {**fields.model_dump(), "expires_at": iso_or_none(fields.expires_at), **changes}
     if "role" in changes and "permissions" not in changes:
         body["permissions"] = None
     return parse_key_fields(body)
 
 
-def _check_names(body: Mapping[str, object], known: tuple[str, ...]) -> None:
+def _check_names(body: Mapping[str, object], known: Collection[str]) -> None:
     if unknown := sorted(body.keys() - set(known)):
         raise ValueError(f"{unknown[0]} cannot be set here, only {', '.join(known)}.")
-
-
-def _text(body: Mapping[str, object], name: str, *, minimum: int) -> str:
-    value = body.get(name)
-    text = "" if value is None else value
-    if not isinstance(text, str) or not minimum <= len(text.strip()) <= MAX_LENGTH:
-        raise ValueError(f"{name} is a text of {minimum} to {MAX_LENGTH} characters.")
-    return text
-
-
-def _texts(body: Mapping[str, object], name: str) -> tuple[str, ...]:
-    values = body.get(name) or []
-    if not isinstance(values, list) or len(values) > MAX_ITEMS:
-        raise ValueError(f"{name} is a list of at most {MAX_ITEMS} texts.")
-    if not all(isinstance(value, str) and 0 < len(value) <= MAX_LENGTH for value in values):
-        raise ValueError(f"{name} is a list of texts of 1 to {MAX_LENGTH} characters.")
-    return tuple(values)
-
-
-def _timestamp(value: object) -> float | None:
-    if value is None:
-        return None
-    try:
-        time = datetime.fromisoformat(str(value))
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise ValueError("expires_at is a time in ISO 8601 with its time zone, or null.")
-    return time.timestamp()
-
-
-def _referrers(body: Mapping[str, object]) -> tuple[str, ...]:
-    referrers = _texts(body, "referrers")
-    if wrong := [entry for entry in referrers if not is_referrer(entry)]:
-        raise ValueError(f"{wrong[0]!r} is neither a domain nor an address nor a network.")
-    return referrers
-
-
-def _rate_limit(value: object) -> RateLimit | None:
-    if value is None:
-        return None
-    if not isinstance(value, dict) or value.keys() != {"requests", "per_seconds"}:
-        raise ValueError("rate_limit is an object of requests and per_seconds, or null.")
-    if not all(type(number) is int and 0 < number <= 10**9 for number in value.values()):
-        raise ValueError("requests and per_seconds are whole numbers from 1 on.")
-    return RateLimit(value["requests"], value["per_seconds"])
 
 
 def is_referrer(entry: str) -> bool:

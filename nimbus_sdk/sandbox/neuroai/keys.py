@@ -1,23 +1,19 @@
-"""Keys of NeuroAI from creation to deletion; a secret is stored as its SHA-256 and its first characters."""
+"""Keys of NeuroAI from creation to deletion."""
 
 from __future__ import annotations
 
-import json
 import secrets
-import sqlite3
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import HttpError
-from nimbus_sdk.sandbox.http.masking import digest
-from nimbus_sdk.sandbox.http.times import Clock
-from nimbus_sdk.sandbox.neuroai.key_fields import KeyFields, RateLimit, parse_key_fields
+from nimbus_sdk.sandbox.http.key_store import KeyStore, StoredKey
+from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none
+from nimbus_sdk.sandbox.neuroai.key_fields import KeyFields, KeyType, parse_key_fields
 
-KeyType = Literal["personal", "team", "service"]
 _PREFIX_LENGTH = 12
 
 
@@ -37,53 +33,54 @@ class NeuroAiKeyOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class NeuroAiKey:
-    """One key.
+    """One key: as it is stored, and the fields that its owner can set."""
 
-    Attributes:
-        number: Position in the order of creation.
-        id: ``key_`` and 16 hexadecimal digits.
-        key_prefix: The first characters of the secret.
-        fields: The fields that its owner can set.
-        user: The account that owns it.
-        ceiling: The permissions of its creator, which a personal key cannot exceed; None is no ceiling.
-        created_at: Unix second.
-        rotated_at: Unix second of the last rotation, or None.
-        last_used_at: Unix second of the last use, or None.
-    """
-
-    number: int
-    id: str
-    key_prefix: str
+    stored: StoredKey
     fields: KeyFields
-    user: str
-    ceiling: frozenset[str] | None
-    created_at: float
-    rotated_at: float | None
-    last_used_at: float | None
+
+    def is_expired(self, now: float) -> bool:
+        """Return whether the key is expired at a Unix second."""
+        return self.fields.expires_at is not None and self.fields.expires_at <= now
+
+    def to_json(self) -> dict[str, object]:
+        """Return the key as list, get, update and verify show it, without its secret."""
+        return {
+            "id": self.stored.id,
+            **self.fields.model_dump(),
+            "permissions": self.fields.granted,
+            "expires_at": iso_or_none(self.fields.expires_at),
+            "created_at": iso(self.stored.created_at),
+            "rotated_at": iso_or_none(self.stored.fields["rotated_at"]),
+            "last_used_at": iso_or_none(self.stored.fields["last_used_at"]),
+            "key_prefix": self.stored.masked,
+        }
 
 
 class NeuroAiKeys:
-    """The NeuroAI keys of one database."""
+    """The NeuroAI keys of one database; the part of a secret that is shown is its first characters."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
+        self.store = KeyStore(database, clock, "neuroai", "NeuroAI key")
         self._clock = clock
 
-    def add(self, fields: KeyFields, user: str, ceiling: Sequence[str] | None) -> tuple[NeuroAiKey, str]:
-        """Add a key and return it with its secret, which cannot be read later."""
-        key_id, secret = f"key_{secrets.token_hex(8)}", _new_secret()
-        row = {
-            "id": key_id,
-            "key_hash": digest(secret),
-            "key_prefix": secret[:_PREFIX_LENGTH],
-            **_columns(fields),
-            "type": fields.type,
+    def add(self, fields: KeyFields, user: str, ceiling: list[str] | None) -> tuple[NeuroAiKey, str]:
+        """Add a key and return it with its secret, which cannot be read later.
+
+        Args:
+            fields: The fields that its owner can set.
+            user: The account that owns it.
+            ceiling: The permissions of its creator, which a personal key cannot exceed; None is no ceiling.
+        """
+        secret = _new_secret()
+        stored = {
+            "settings": fields.model_dump(),
             "user": user,
-            "ceiling": None if ceiling is None else json.dumps(list(ceiling)),
-            "created_at": self._clock(),
+            "ceiling": ceiling,
+            "rotated_at": None,
+            "last_used_at": None,
         }
-        self._database.insert("neuroai_keys", row)
-        return self._require(key_id), secret
+        key_id = f"key_{secrets.token_hex(8)}"
+        return _key(self.store.add(secret, secret[:_PREFIX_LENGTH], stored, key_id)), secret
 
     def create(
         self,
@@ -134,120 +131,48 @@ class NeuroAiKeys:
             raise ConfigurationError(f"The NeuroAI key is invalid: {error}") from error
         return self.add(fields, user, None)[1]
 
-    def by_secret(self, secret: str) -> NeuroAiKey | None:
+    def find(self, secret: str) -> NeuroAiKey | None:
         """Return the key of this secret, or None."""
-        return self._find("key_hash", digest(secret))
+        stored = self.store.find(secret)
+        return None if stored is None else _key(stored)
 
-    def by_id(self, key_id: str) -> NeuroAiKey | None:
+    def find_by_id(self, key_id: str) -> NeuroAiKey | None:
         """Return the key of this id, or None."""
-        return self._find("id", key_id)
-
-    def list_all(self) -> list[NeuroAiKey]:
-        """Return all keys, oldest first."""
-        return self.page(0, -1)  # a negative LIMIT of SQLite is no limit
+        stored = self.store.find_by_id(key_id)
+        return None if stored is None else _key(stored)
 
     def page(self, after: int, count: int) -> list[NeuroAiKey]:
         """Return the keys created after the one of a number, oldest first."""
-        rows = self._database.fetch_all(
-            "SELECT * FROM neuroai_keys WHERE number > ? ORDER BY number LIMIT ?", (after, count)
-        )
-        return [_key(row) for row in rows]
+        return [_key(stored) for stored in self.store.list_active(after, count)]
+
+    def list_all(self) -> list[dict[str, object]]:
+        """Return all keys for listings, oldest first."""
+        return [_key(stored).to_json() for stored in self.store.list_active()]
 
     def update(self, key: NeuroAiKey, fields: KeyFields) -> NeuroAiKey:
-        """Change the fields of a key except its type."""
-        return self._set(key, _columns(fields))
+        """Change the fields of a key."""
+        return _key(self.store.update(key.stored, settings=fields.model_dump()))
 
     def rotate(self, key: NeuroAiKey) -> tuple[NeuroAiKey, str]:
         """Give a key a new secret; the old one is invalid at once."""
         secret = _new_secret()
-        columns = {
-            "key_hash": digest(secret),
-            "key_prefix": secret[:_PREFIX_LENGTH],
-            "rotated_at": self._clock(),
-        }
-        return self._set(key, columns), secret
+        self.store.set_secret(key.stored, secret, secret[:_PREFIX_LENGTH])
+        return _key(self.store.update(key.stored, rotated_at=self._clock())), secret
 
     def mark_used(self, key: NeuroAiKey) -> NeuroAiKey:
         """Record that a key is used now."""
-        now = self._clock()
-        self._database.execute("UPDATE neuroai_keys SET last_used_at = ? WHERE id = ?", (now, key.id))
-        return replace(key, last_used_at=now)
-
-    def delete(self, key_id: str) -> bool:
-        """Delete a key for ever; return whether there was one."""
-        return self._database.execute("DELETE FROM neuroai_keys WHERE id = ?", (key_id,)) > 0
-
-    def revoke(self, name: str) -> None:
-        """Delete a key by its secret or its id.
-
-        Raises:
-            ConfigurationError: There is no such key.
-        """
-        key = self.by_secret(name) or self.by_id(name)
-        if key is None or not self.delete(key.id):
-            raise ConfigurationError("The sandbox has no such NeuroAI key.")
+        return _key(self.store.update(key.stored, last_used_at=self._clock()))
 
     def deactivate_user(self, user: str) -> None:
         """Deactivate an account: its personal keys are deleted, those of its teams and services stay."""
-        self._database.execute("DELETE FROM neuroai_keys WHERE user = ? AND type = 'personal'", (user,))
-
-    def _set(self, key: NeuroAiKey, columns: Mapping[str, object]) -> NeuroAiKey:
-        assignments = ", ".join(f"{column} = :{column}" for column in columns)
-        statement = f"UPDATE neuroai_keys SET {assignments} WHERE id = :id"  # noqa: S608
-        self._database.execute(statement, {**columns, "id": key.id})
-        return self._require(key.id)
-
-    def _require(self, key_id: str) -> NeuroAiKey:
-        key = self.by_id(key_id)
-        if key is None:  # another process has deleted it meanwhile
-            raise HttpError("not_found", "API key not found")
-        return key
-
-    def _find(self, column: str, value: str) -> NeuroAiKey | None:
-        row = self._database.fetch_one(f"SELECT * FROM neuroai_keys WHERE {column} = ?", (value,))  # noqa: S608
-        return None if row is None else _key(row)
+        for key in self.page(0, -1):
+            if key.stored.fields["user"] == user and key.fields.type == "personal":
+                self.store.revoke(key.stored.id)
 
 
 def _new_secret() -> str:
     return f"nai_{secrets.token_hex(20)}"
 
 
-def _columns(fields: KeyFields) -> dict[str, object]:
-    custom, limit = fields.custom_permissions, fields.rate_limit
-    return {
-        "name": fields.name,
-        "description": fields.description,
-        "role": fields.role,
-        "custom_permissions": None if custom is None else json.dumps(custom),
-        "expires_at": fields.expires_at,
-        "referrers": json.dumps(fields.referrers),
-        "rate_requests": None if limit is None else limit.requests,
-        "rate_seconds": None if limit is None else limit.per_seconds,
-    }
-
-
-def _key(row: sqlite3.Row) -> NeuroAiKey:
-    custom, ceiling = row["custom_permissions"], row["ceiling"]
-    fields = KeyFields(
-        name=row["name"],
-        description=row["description"],
-        role=row["role"],
-        type=row["type"],
-        custom_permissions=None if custom is None else tuple(json.loads(custom)),
-        expires_at=row["expires_at"],
-        referrers=tuple(json.loads(row["referrers"])),
-        rate_limit=None
-        if row["rate_requests"] is None
-        else RateLimit(row["rate_requests"], row["rate_seconds"]),
-    )
-    return NeuroAiKey(
-        number=row["number"],
-        id=row["id"],
-        key_prefix=row["key_prefix"],
-        fields=fields,
-        user=row["user"],
-        ceiling=None if ceiling is None else frozenset(json.loads(ceiling)),
-        created_at=row["created_at"],
-        rotated_at=row["rotated_at"],
-        last_used_at=row["last_used_at"],
-    )
+def _key(stored: StoredKey) -> NeuroAiKey:
+    return NeuroAiKey(stored, KeyFields.model_construct(**stored.fields["settings"]))

@@ -35,7 +35,7 @@ from nimbus_sdk.sandbox.neuroai.key_fields import (
     parse_key_fields,
 )
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
-from nimbus_sdk.sandbox.neuroai.wire import key_json, page_json, parse_page
+from nimbus_sdk.sandbox.neuroai.wire import page_json, parse_page
 
 
 class NeuroAi:
@@ -77,27 +77,26 @@ class NeuroAi:
     def _list(self, request: Request, caller: NeuroAiKey) -> Answer:
         after, limit = parse_page(request.query)
         keys = self.keys.page(after, limit + 1)
-        return 200, page_json([(key.number, key_json(key)) for key in keys], limit)
+        return 200, page_json([(key.stored.number, key.to_json()) for key in keys], limit)
 
     def _create(self, request: Request, caller: NeuroAiKey) -> Answer:
         body = _require_body(request)
         if body.get("role") is None and body.get("permissions") is None:
-            own = caller.fields.to_json()
             is_personal = body.get("type", "personal") == "personal"
-            names = ("role", "permissions")
-            body |= {name: own[name] for name in names} if is_personal else {"role": LEAST_ROLE}
+            own = {"role": caller.fields.role, "permissions": caller.fields.permissions}
+            body |= own if is_personal else {"role": LEAST_ROLE}
         try:
             fields = parse_key_fields(body)
         except ValueError as error:
             raise HttpError("invalid_request", str(error)) from error
-        ceiling = caller.fields.permissions if fields.type == "personal" else None
-        _check_ceiling(fields, None if ceiling is None else frozenset(ceiling))
+        ceiling = caller.fields.granted if fields.type == "personal" else None
+        _check_ceiling(fields, ceiling)
         self._check_expiry(body, fields)
-        key, secret = self.keys.add(fields, caller.user, ceiling)
-        return 201, {**key_json(key), "key": secret}
+        key, secret = self.keys.add(fields, caller.stored.fields["user"], ceiling)
+        return 201, {**key.to_json(), "key": secret}
 
     def _get(self, request: Request, caller: NeuroAiKey) -> Answer:
-        return 200, key_json(self._require_key(request))
+        return 200, self._require_key(request).to_json()
 
     def _update(self, request: Request, caller: NeuroAiKey) -> Answer:
         key, changes = self._require_key(request), _require_body(request)
@@ -105,31 +104,30 @@ class NeuroAi:
             fields = change_key_fields(key.fields, changes)
         except ValueError as error:
             raise HttpError("invalid_request", str(error)) from error
-        _check_ceiling(fields, key.ceiling)
+        _check_ceiling(fields, key.stored.fields["ceiling"])
         self._check_expiry(changes, fields)
-        return 200, key_json(self.keys.update(key, fields))
+        return 200, self.keys.update(key, fields).to_json()
 
     def _delete(self, request: Request, caller: NeuroAiKey) -> Answer:
-        if not self.keys.delete(request.path_params["key_id"]):
-            raise HttpError("not_found", "API key not found")
+        self.keys.store.revoke(self._require_key(request).stored.id)
         return 204, None
 
     def _rotate(self, request: Request, caller: NeuroAiKey) -> Answer:
         key = self._require_key(request)
-        if key.fields.expires_at is not None and key.fields.expires_at <= self._clock():
+        if key.is_expired(self._clock()):
             raise HttpError("conflict", "An expired key cannot be rotated: set its expires_at first.")
         rotated, secret = self.keys.rotate(key)
-        return 200, {**key_json(rotated), "key": secret}
+        return 200, {**rotated.to_json(), "key": secret}
 
     def _verify(self, request: Request, caller: NeuroAiKey) -> Answer:
-        return 200, {"valid": True, "key": key_json(caller)}
+        return 200, {"valid": True, "key": caller.to_json()}
 
     def _list_audit(self, request: Request, caller: NeuroAiKey) -> Answer:
         after, limit = parse_page(request.query)
         return 200, page_json(self._audit.page(after, limit + 1), limit)
 
     def _require_key(self, request: Request) -> NeuroAiKey:
-        key = self.keys.by_id(request.path_params["key_id"])
+        key = self.keys.find_by_id(request.path_params["key_id"])
         if key is None:
             raise HttpError("not_found", "API key not found")
         return key
@@ -146,6 +144,6 @@ def _require_body(request: Request) -> dict[str, object]:
     return body
 
 
-def _check_ceiling(fields: KeyFields, ceiling: frozenset[str] | None) -> None:
-    if ceiling is not None and not ceiling.issuperset(fields.permissions):
+def _check_ceiling(fields: KeyFields, ceiling: list[str] | None) -> None:
+    if ceiling is not None and not set(ceiling).issuperset(fields.granted):
         raise HttpError("forbidden", "A personal key cannot exceed its creator's permissions")

@@ -1,7 +1,4 @@
-"""NeuroAI's JSON: keys, pages, and the camelCase spelling of names.
-
-Field names are an assumption of this SDK: the documentation's samples are missing.
-"""
+"""NeuroAI's JSON: pages, and the camelCase spelling of names."""
 
 from __future__ import annotations
 
@@ -11,31 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nimbus_sdk.sandbox.http.errors import HttpError
-from nimbus_sdk.sandbox.http.times import iso, iso_or_none
-from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
-
-
-def key_json(key: NeuroAiKey) -> dict[str, object]:
-    """Return a key as list, get, update and verify show it, without its secret."""
-    fields = key.fields
-    return {
-        "id": key.id,
-        "name": fields.name,
-        "description": fields.description,
-        "role": fields.role,
-        "type": fields.type,
-        "permissions": list(fields.permissions),
-        "expires_at": iso_or_none(fields.expires_at),
-        "referrers": list(fields.referrers),
-        "rate_limit": None if fields.rate_limit is None else fields.rate_limit.to_json(),
-        "created_at": iso(key.created_at),
-        "rotated_at": iso_or_none(key.rotated_at),
-        "last_used_at": iso_or_none(key.last_used_at),
-        "key_prefix": key.key_prefix,
-    }
 
 
 def parse_page(query: Mapping[str, str]) -> tuple[int, int]:

@@ -1,25 +1,25 @@
 """Keys of Nexus: the permissions of each integration, and which integrations and agents are disabled.
 
-A key is stored as its SHA-256 and its claims, and recognized by its SHA-256: a changed text, or one signed by
-anybody else, is not a key of the sandbox. The secret that signs is random and not stored.
+A key is recognized by its SHA-256: a changed text, or one signed by anybody else, is no key of the sandbox.
+The secret that signs is random and not stored.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TypedDict
+from collections.abc import Collection, Mapping
+from typing import Any, TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.masking import digest
+from nimbus_sdk.sandbox.http.key_store import KeyStore
+from nimbus_sdk.sandbox.http.masking import mask_text
 from nimbus_sdk.sandbox.http.times import Clock
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ALGORITHM = "HS256"
+_MAX_SECONDS = 1e11
 
 
 class NexusKeyOptions(TypedDict, total=False):
@@ -32,19 +32,11 @@ class NexusKeyOptions(TypedDict, total=False):
     agent_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class NexusKey:
-    """A key that is neither expired nor revoked."""
-
-    integration_id: str
-    agent_id: str
-    permissions: frozenset[str]
-
-
 class NexusKeys:
     """The Nexus keys of one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
+        self.store = KeyStore(database, clock, "nexus", "active Nexus key")
         self._database = database
         self._clock = clock
         self._secret = secrets.token_bytes(32)
@@ -78,47 +70,25 @@ class NexusKeys:
             raise ConfigurationError(f"{invalid[0]!r} is not an id: use letters, digits, _ and -.")
         if isinstance(permissions, str) or not all(isinstance(name, str) for name in permissions):
             raise ConfigurationError("permissions must be a collection of names, such as ('read', 'write').")
-        now = self._clock()
+        if not abs(expires_in) < _MAX_SECONDS:
+            raise ConfigurationError("expires_in must be a number of seconds within some thousand years.")
         claims = {
             "integrationId": integration_id or f"int_{secrets.token_hex(8)}",
             "organizationId": organization_id,
             "agentId": agent_id,
             "permissions": list(permissions),
-            "exp": int(now + expires_in),
+            "exp": int(self._clock() + expires_in),
         }
         # The documented claims have no jti: two keys of one integration, of one second, differ by kid.
         head = {"kid": f"nxk_{secrets.token_hex(6)}"}
         key = jwt.encode(claims, self._secret, _ALGORITHM, headers=head)
-        row = {
-            "key_hash": digest(key),
-            "integration_id": claims["integrationId"],
-            "organization_id": organization_id,
-            "agent_id": agent_id,
-            "permissions": json.dumps(claims["permissions"]),
-            "expires_at": claims["exp"],
-            "created_at": now,
-        }
-        self._database.insert("nexus_keys", row)
+        self.store.add(key, mask_text(key), claims)
         return key
 
-    def find_active(self, key: str) -> NexusKey | None:
-        """Return a key; None if it is unknown, expired or revoked."""
-        row = self._database.fetch_one(
-            "SELECT * FROM nexus_keys WHERE key_hash = ? AND revoked_at IS NULL AND expires_at > ?",
-            (digest(key), self._clock()),
-        )
-        if row is None:
-            return None
-        return NexusKey(row["integration_id"], row["agent_id"], frozenset(json.loads(row["permissions"])))
-
-    def revoke(self, key: str) -> None:
-        """Revoke a key at once.
-
-        Raises:
-            ConfigurationError: No such key is active.
-        """
-        if not self._database.revoke("nexus_keys", digest(key), self._clock()):
-            raise ConfigurationError("The sandbox has no such active Nexus key.")
+    def find_active(self, key: str) -> dict[str, Any] | None:
+        """Return the claims of a key; None if it is unknown, expired or revoked."""
+        stored = self.store.find(key)
+        return stored.fields if stored is not None and stored.fields["exp"] > self._clock() else None
 
     def disable(self, name: str) -> None:
         """Disable an integration or an agent by its id: its keys are refused with 403."""
@@ -128,15 +98,11 @@ class NexusKeys:
         """Enable an integration or an agent again."""
         self._database.execute("DELETE FROM nexus_disabled WHERE id = ?", (name,))
 
-    def is_disabled(self, key: NexusKey) -> bool:
-        """Return whether the key's integration or agent is disabled."""
-        ids = (key.integration_id, key.agent_id)
+    def is_disabled(self, claims: Mapping[str, Any]) -> bool:
+        """Return whether the integration or the agent of a key is disabled."""
+        ids = (claims["integrationId"], claims["agentId"])
         return bool(self._database.fetch_all("SELECT id FROM nexus_disabled WHERE id IN (?, ?)", ids))
 
     def list_all(self) -> list[dict[str, object]]:
         """Return the claims of all keys, oldest first, without the keys."""
-        return self._database.list_keys(
-            "nexus_keys",
-            "integration_id AS integrationId, organization_id AS organizationId, agent_id AS agentId,"
-            " permissions, expires_at AS exp",
-        )
+        return [{**key.fields, **key.times_json()} for key in self.store.list_all()]

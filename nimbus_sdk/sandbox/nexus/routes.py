@@ -11,6 +11,8 @@ permission.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from typing import Any
 
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.errors import HttpError
@@ -18,7 +20,7 @@ from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import Response, json_response
 from nimbus_sdk.sandbox.http.times import Clock
 from nimbus_sdk.sandbox.nexus.errors import NEXUS_ERRORS
-from nimbus_sdk.sandbox.nexus.keys import NexusKey, NexusKeys
+from nimbus_sdk.sandbox.nexus.keys import NexusKeys
 
 
 class Nexus:
@@ -36,7 +38,7 @@ class Nexus:
 
     async def _start_thread(self, request: Request) -> Response:
         request.require_method("POST", "Method Not Allowed")
-        key = self._require_key(request)
+        claims = self._require_claims(request)
         message = (request.json_object() or {}).get("message")
         if not isinstance(message, str) or not message.strip():
             raise HttpError("Bad Request", "message should be a text that is not empty")
@@ -44,17 +46,17 @@ class Nexus:
             f"[sandbox] No agent read this message of {len(message)} characters; "
             "this reply is the same for every message."
         )
-        thread = {"threadId": f"thr_{secrets.token_hex(8)}", "agentId": key.agent_id, "reply": reply}
+        thread = {"threadId": f"thr_{secrets.token_hex(8)}", "agentId": claims["agentId"], "reply": reply}
         return json_response(201, thread)
 
-    def _require_key(self, request: Request) -> NexusKey:
+    def _require_claims(self, request: Request) -> Mapping[str, Any]:
         # "Bearer eyJ…" and keys in other headers are rejected as well: neither is a key of the sandbox.
-        key = self.keys.find_active(request.headers.get("api-key", ""))
-        if key is None:
+        claims = self.keys.find_active(request.headers.get("api-key", ""))
+        if claims is None:
             raise HttpError("Unauthorized")
-        if "write" not in key.permissions or self.keys.is_disabled(key):
+        if "write" not in claims["permissions"] or self.keys.is_disabled(claims):
             raise HttpError("Forbidden")
-        return key
+        return claims
 
 
 async def _not_found(request: Request) -> Response:

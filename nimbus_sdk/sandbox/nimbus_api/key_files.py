@@ -10,7 +10,6 @@ from pathlib import Path
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.nimbus_api.keys import Kind, LicenseKeys
 
 
@@ -65,21 +64,7 @@ def revoke_key(db: Path, key: str, *, reason: str | None = None) -> None:
         ConfigurationError: The file is invalid, or has no such active key.
     """
     with _open_keys(db) as keys:
-        revoke_active_key(keys, key, reason)
-
-
-def revoke_active_key(keys: LicenseKeys, key: str, reason: str | None) -> None:
-    """Revoke a key.
-
-    Raises:
-        ConfigurationError: No such key is active.
-    """
-    try:
-        keys.revoke(key, reason)
-    except HttpError as error:
-        raise ConfigurationError(
-            "The sandbox has no such active key.", hint="List its keys to see their fingerprints."
-        ) from error
+        keys.revoke(key, reason=reason)
 
 
 @contextmanager

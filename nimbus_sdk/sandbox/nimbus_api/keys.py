@@ -1,30 +1,26 @@
 """License keys: created, looked up, listed, revoked, and their monthly quota.
 
-A key is stored as its SHA-256 and its masked text; the plain key exists only in the return value of
-:meth:`LicenseKeys.create`.
+The plain key exists only in the return value of :meth:`LicenseKeys.create`.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-import sqlite3
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.errors import HttpError
-from nimbus_sdk.sandbox.http.masking import digest, mask_key, mask_text
-from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none, month, next_month
+from nimbus_sdk.sandbox.http.key_store import KeyStore, StoredKey
+from nimbus_sdk.sandbox.http.masking import mask_key, mask_text
+from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none, month
 from nimbus_sdk.sandbox.nimbus_api.license_tiers import TIERS
 
 Kind = Literal["test", "live"]
 _KEY_PATTERN = re.compile(r"nbci_(live|test)_[0-9a-fA-F]{48}")
-_FINGERPRINT_LENGTH = 12
 _MAX_COUNT = 2**62
 _BLOCKABLE = frozenset({"validate", "refresh", "analytics"})
 
@@ -44,59 +40,13 @@ class LicenseKeyOptions(TypedDict, total=False):
     block_when_exhausted: Collection[str]
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRecord:
-    """One key with its quota of the current month."""
-
-    key_hash: str
-    masked: str
-    kind: str
-    tier: str
-    features: tuple[str, ...]
-    monthly_limit: int | None
-    used: int
-    user_id: str
-    email: str
-    name: str | None
-    organization: str | None
-    created_at: float
-    expires_at: float | None
-    revoked_at: float | None
-    block_when_exhausted: frozenset[str]
-
-    @property
-    def fingerprint(self) -> str:
-        """The first 12 hexadecimal digits of the key's SHA-256."""
-        return self.key_hash[:_FINGERPRINT_LENGTH]
-
-    @property
-    def remaining(self) -> int | None:
-        """Inferences left this month; None is unlimited."""
-        return None if self.monthly_limit is None else max(0, self.monthly_limit - self.used)
-
-    def to_json(self) -> dict[str, object]:
-        """Return the record for listings, with the key masked."""
-        return {
-            "key": self.masked,
-            "fingerprint": self.fingerprint,
-            "kind": self.kind,
-            "license_type": self.tier,
-            "features": list(self.features),
-            "email": self.email,
-            "monthly_limit": self.monthly_limit,
-            "used": self.used,
-            "created_at": iso(self.created_at),
-            "expires_at": iso_or_none(self.expires_at),
-            "revoked_at": iso_or_none(self.revoked_at),
-        }
-
-
 class LicenseKeys:
     """The license keys of one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._store = KeyStore(database, clock, "nimbus_api", "active key")
 
     def create(
         self,
@@ -141,54 +91,51 @@ class LicenseKeys:
             raise ConfigurationError(f"The kind of a key is test or live, not {kind!r}.")
         if expires_at is not None and expires_at.tzinfo is None:
             raise ConfigurationError("expires_at must have a time zone.", hint="Add tzinfo=UTC to it.")
-        if not all(0 <= count < _MAX_COUNT for count in (used, monthly_limit or 0)):
+        if not all(
+            isinstance(count, int) and 0 <= count < _MAX_COUNT for count in (used, monthly_limit or 0)
+        ):
             raise ConfigurationError("used and monthly_limit must be 0 or more.")
         if unknown := sorted(set(block_when_exhausted) - _BLOCKABLE):
             raise ConfigurationError(
                 f"No quota can block {', '.join(unknown)}.", hint=f"Use {', '.join(sorted(_BLOCKABLE))}."
             )
-        usual = TIERS.get(tier)
-        if monthly_limit is None and usual is not None:
-            monthly_limit = usual.monthly_limit
-        if features is None and usual is not None:
-            features = usual.features
-        key, now = f"nbci_{kind}_{secrets.token_hex(24)}", self._clock()
-        row = {
-            "key_hash": digest(key),
-            "masked": mask_key(key),
+        if usual := TIERS.get(tier):
+            monthly_limit = usual.monthly_limit if monthly_limit is None else monthly_limit
+            features = usual.features if features is None else features
+        fields = {
             "kind": kind,
             "tier": tier,
-            "features": json.dumps(list(features or ())),
+            "features": list(features or ()),
             "monthly_limit": monthly_limit,
             "used": used,
-            "month": month(now),
+            "month": month(self._clock()),
             "user_id": user_id or f"usr_{secrets.randbelow(10**10):010d}",
             "email": email,
             "name": name,
             "organization": organization,
-            "created_at": now,
             "expires_at": None if expires_at is None else expires_at.timestamp(),
-            "block_when_exhausted": json.dumps(sorted(block_when_exhausted)),
+            "block_when_exhausted": sorted(block_when_exhausted),
         }
-        self._database.insert("keys", row)
+        key = f"nbci_{kind}_{secrets.token_hex(24)}"
+        self._store.add(key, mask_key(key), fields)
         return key
 
-    def require_active(self, key: str) -> KeyRecord:
-        """Return the record of a key that is valid now.
+    def require_active(self, key: str) -> StoredKey:
+        """Return a key that is valid now.
 
         Raises:
             HttpError: INVALID_FORMAT, INVALID_KEY (unknown or revoked) or KEY_EXPIRED.
         """
         require_format(key)
-        row = self._database.fetch_one("SELECT * FROM keys WHERE key_hash = ?", (digest(key),))
-        record = None if row is None else self._record(row)
-        if record is None or record.revoked_at is not None:
+        stored = self._store.find(key)
+        if stored is None:
             raise HttpError("INVALID_KEY")
-        if record.expires_at is not None and record.expires_at <= self._clock():
+        expires_at = stored.fields["expires_at"]
+        if expires_at is not None and expires_at <= self._clock():
             raise HttpError("KEY_EXPIRED")
-        return record
+        return stored
 
-    def revoke(self, key: str, reason: str | None = None) -> None:
+    def revoke(self, key: str, *, reason: str | None = None) -> None:
         """Revoke a key for ever and record it in the audit table.
 
         Args:
@@ -196,23 +143,14 @@ class LicenseKeys:
             reason: Stored in the audit table with keys masked.
 
         Raises:
-            HttpError: KEY_NOT_FOUND if no such key is active.
+            UnknownKeyError: No such key is active.
         """
-        prefix = key if re.fullmatch(r"[0-9a-f]{12}", key) else digest(key)
-        now = self._clock()
         with self._database.transaction() as connection:
-            row = connection.execute(
-                "SELECT key_hash FROM keys WHERE substr(key_hash, 1, ?) = ? AND revoked_at IS NULL",
-                (len(prefix), prefix),
-            ).fetchone()
-            if row is None:
-                raise HttpError("KEY_NOT_FOUND")
-            key_hash = row["key_hash"]
-            connection.execute("UPDATE keys SET revoked_at = ? WHERE key_hash = ?", (now, key_hash))
-            connection.execute("DELETE FROM tokens WHERE key_hash = ?", (key_hash,))
+            fingerprint = self._store.revoke(key).id
+            connection.execute("DELETE FROM tokens WHERE fingerprint = ?", (fingerprint,))
             connection.execute(
                 "INSERT INTO audit (at, fingerprint, action, reason) VALUES (?, ?, 'revoke', ?)",
-                (now, key_hash[:_FINGERPRINT_LENGTH], None if reason is None else mask_text(reason)),
+                (self._clock(), fingerprint, None if reason is None else mask_text(reason)),
             )
 
     def audit(self) -> list[dict[str, object]]:
@@ -221,49 +159,60 @@ class LicenseKeys:
         return [{**dict(row), "at": iso(row["at"])} for row in rows]
 
     def list_all(self) -> list[dict[str, object]]:
-        """Return all keys for listings, oldest first."""
-        rows = self._database.fetch_all("SELECT * FROM keys ORDER BY created_at, rowid")
-        return [self._record(row).to_json() for row in rows]
+        """Return all keys for listings, oldest first, masked."""
+        return [
+            {
+                "key": key.masked,
+                "fingerprint": key.id,
+                "kind": key.fields["kind"],
+                "license_type": key.fields["tier"],
+                "features": key.fields["features"],
+                "email": key.fields["email"],
+                "monthly_limit": key.fields["monthly_limit"],
+                "used": self.used(key),
+                "expires_at": iso_or_none(key.fields["expires_at"]),
+                **key.times_json(),
+            }
+            for key in self._store.list_all()
+        ]
 
-    def log_event(self, record: KeyRecord, event_type: str, details: str) -> tuple[str, KeyRecord]:
+    def log_event(self, key: str, event_type: str, details: str) -> tuple[str, StoredKey]:
         """Record one analytics event; an inference is counted against the month's quota.
 
         Returns:
-            The event's id, and the key's record after the event.
+            The event's id, and the key after the event.
 
         Raises:
-            HttpError: QUOTA_EXCEEDED if the quota is used up and the key blocks analytics then.
+            HttpError: The key is invalid, or QUOTA_EXCEEDED if the quota is used up and blocks analytics.
         """
         now, event_id = self._clock(), f"evt_{secrets.token_hex(10)}"
-        select = ("SELECT * FROM keys WHERE key_hash = ?", (record.key_hash,))
         with self._database.transaction() as connection:
-            current = self._record(connection.execute(*select).fetchone())
-            require_quota(current, "analytics")
-            used = current.used + (event_type == "inference")
-            connection.execute(
-                "UPDATE keys SET used = ?, month = ? WHERE key_hash = ?", (used, month(now), record.key_hash)
-            )
+            stored = self.require_active(key)
+            self.require_quota(stored, "analytics")
             connection.execute(
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
-                (event_id, now, record.fingerprint, event_type, mask_text(details)),
+                (event_id, now, stored.id, event_type, mask_text(details)),
             )
-            return event_id, self._record(connection.execute(*select).fetchone())
+            used = self.used(stored) + (event_type == "inference")
+            return event_id, self._store.update(stored, used=used, month=month(now))
 
-    def quota_reset_at(self) -> float:
-        """Return the Unix second at which all quotas are reset."""
-        return next_month(self._clock())
+    def used(self, key: StoredKey) -> int:
+        """Return the inferences of this month."""
+        return int(key.fields["used"]) if key.fields["month"] == month(self._clock()) else 0
 
-    def _record(self, row: sqlite3.Row) -> KeyRecord:
-        fields = dict(row)
-        counted_month = fields.pop("month")
-        return KeyRecord(
-            **{
-                **fields,
-                "features": tuple(json.loads(row["features"])),
-                "used": row["used"] if counted_month == month(self._clock()) else 0,
-                "block_when_exhausted": frozenset(json.loads(row["block_when_exhausted"])),
-            }
-        )
+    def remaining(self, key: StoredKey) -> int | None:
+        """Return the inferences left this month; None is unlimited."""
+        limit = key.fields["monthly_limit"]
+        return None if limit is None else max(0, limit - self.used(key))
+
+    def require_quota(self, key: StoredKey, endpoint: str) -> None:
+        """Raise an error if the quota is used up and the key blocks this endpoint then.
+
+        Raises:
+            HttpError: QUOTA_EXCEEDED.
+        """
+        if self.remaining(key) == 0 and endpoint in key.fields["block_when_exhausted"]:
+            raise HttpError("QUOTA_EXCEEDED")
 
 
 def require_format(key: str) -> None:
@@ -274,13 +223,3 @@ def require_format(key: str) -> None:
     """
     if not _KEY_PATTERN.fullmatch(key):
         raise HttpError("INVALID_FORMAT")
-
-
-def require_quota(record: KeyRecord, endpoint: str) -> None:
-    """Raise an error if the quota is used up and the key blocks this endpoint then.
-
-    Raises:
-        HttpError: QUOTA_EXCEEDED.
-    """
-    if record.remaining == 0 and endpoint in record.block_when_exhausted:
-        raise HttpError("QUOTA_EXCEEDED")

@@ -15,12 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.faults import Switches
+from nimbus_sdk.sandbox.http.key_store import StoredKey, UnknownKeyError
 from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import Response, file_response, json_response
-from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none
+from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none, next_month
 from nimbus_sdk.sandbox.nimbus_api.access import EndpointLimits, key_anywhere, key_in_body, key_in_header
 from nimbus_sdk.sandbox.nimbus_api.errors import NIMBUS_API_ERRORS, REVOKE_ERRORS
-from nimbus_sdk.sandbox.nimbus_api.keys import KeyRecord, LicenseKeys, require_format, require_quota
+from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys, require_format
 from nimbus_sdk.sandbox.nimbus_api.license_tiers import is_covered
 from nimbus_sdk.sandbox.nimbus_api.models import Model
 
@@ -39,8 +40,8 @@ class NimbusApi:
         switches: Settings that can change at any time.
         limits: Requests a minute by endpoint, instead of the documented ones.
         models: The models to list and serve.
-        issue_token: Issues a GitHub token for the hash of a key, with a lifetime in seconds or None; returns
-            it and when it expires.
+        issue_token: Issues a GitHub token for the fingerprint of a key, with a lifetime in seconds or None;
+            returns it and when it expires.
         url: Base URL of the API.
     """
 
@@ -102,46 +103,46 @@ class NimbusApi:
         raise HttpError("RATE_LIMIT_EXCEEDED" if limited else "NOT_FOUND", headers=headers)
 
     def _validate(self, request: Request, key: str) -> Response:
-        record = self.keys.require_active(key)
-        require_quota(record, "validate")
-        owner: dict[str, object] = {"user_id": record.user_id, "email": record.email}
-        if record.name is not None:
-            owner["name"] = record.name
-        if record.organization is not None:
-            owner["organization"] = record.organization
-        return json_response(200, {"valid": True, **owner, **self._license_json(record)})
+        stored = self.keys.require_active(key)
+        self.keys.require_quota(stored, "validate")
+        owner = {name: stored.fields[name] for name in ("user_id", "email", "name", "organization")}
+        given = {name: value for name, value in owner.items() if value is not None}
+        return json_response(200, {"valid": True, **given, **self._license_json(stored)})
 
     def _refresh(self, request: Request, key: str) -> Response:
-        record = self.keys.require_active(key)
-        require_quota(record, "refresh")
-        return json_response(200, {"valid": True, **self._license_json(record)})
+        stored = self.keys.require_active(key)
+        self.keys.require_quota(stored, "refresh")
+        return json_response(200, {"valid": True, **self._license_json(stored)})
 
-    def _license_json(self, record: KeyRecord) -> dict[str, object]:
+    def _license_json(self, key: StoredKey) -> dict[str, object]:
         return {
-            "license_type": record.tier,
-            "features": list(record.features),
+            "license_type": key.fields["tier"],
+            "features": key.fields["features"],
             "quota": {
-                "monthly_limit": record.monthly_limit,
-                "used": record.used,
-                "remaining": record.remaining,
-                "resets_at": iso(self.keys.quota_reset_at()),
+                "monthly_limit": key.fields["monthly_limit"],
+                "used": self.keys.used(key),
+                "remaining": self.keys.remaining(key),
+                "resets_at": iso(next_month(self._clock())),
             },
-            "expires_at": iso_or_none(record.expires_at),
+            "expires_at": iso_or_none(key.fields["expires_at"]),
         }
 
     def _revoke(self, request: Request, key: str) -> Response:
         require_format(key)
         reason = (request.json_object() or {}).get("reason")
-        self.keys.revoke(key, None if reason is None else str(reason))
+        try:
+            self.keys.revoke(key, reason=None if reason is None else str(reason))
+        except UnknownKeyError:
+            raise HttpError("KEY_NOT_FOUND") from None
         return json_response(200, {"revoked": True, "message": "API key successfully revoked"})
 
     def _github_token(self, request: Request, key: str) -> Response:
-        record = self.keys.require_active(key)
+        stored = self.keys.require_active(key)
         if not self._switches.github_configured:
             raise HttpError(
                 "NOT_CONFIGURED", "GitHub token is not configured on the server. Please contact support."
             )
-        token, expires_at = self._issue_token(record.key_hash, self._switches.token_lifetime)
+        token, expires_at = self._issue_token(stored.id, self._switches.token_lifetime)
         return json_response(
             200,
             {
@@ -162,26 +163,26 @@ class NimbusApi:
         return json_response(200, {"models": rows, "total": len(rows)})
 
     def _download_model(self, request: Request, key: str) -> Response:
-        record = self.keys.require_active(key)
+        tier = self.keys.require_active(key).fields["tier"]
         name = request.path_params["name"]
         model = self._models.get(name)
         if model is None:
             raise HttpError("NOT_FOUND", f"There is no model {name}.")
         required = model.row["requires_license"]
-        if not is_covered(required, record.tier):
+        if not is_covered(required, tier):
             raise HttpError("PERMISSION_DENIED", f"{name} requires the {required} tier.")
         return file_response(model.path, model.sha256, request.headers, model.path.name)
 
     def _log_event(self, request: Request, key: str) -> Response:
-        record = self.keys.require_active(key)
+        self.keys.require_active(key)
         event = dict(request.json_object() or {})
         del event["api_key"]
         event_type = event.pop("event_type", None)
         if event_type not in EVENT_TYPES:
             known = f"event_type is one of {', '.join(EVENT_TYPES)}."
             raise HttpError("MISSING_EVENT_TYPE", known if event_type else None)
-        event_id, record = self.keys.log_event(record, str(event_type), json.dumps(event))
-        quota = {"used": record.used, "remaining": record.remaining}
+        event_id, stored = self.keys.log_event(key, str(event_type), json.dumps(event))
+        quota = {"used": self.keys.used(stored), "remaining": self.keys.remaining(stored)}
         return json_response(202, {"logged": True, "event_id": event_id, "quota": quota})
 
     async def _health(self, request: Request) -> Response:

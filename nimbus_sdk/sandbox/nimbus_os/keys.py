@@ -5,14 +5,14 @@ Source: the sections "Getting an API Key" and "Key Management" of the Nimbus OS 
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Collection
 from typing import Literal, TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.masking import MASK, digest
+from nimbus_sdk.sandbox.http.key_store import KeyStore
+from nimbus_sdk.sandbox.http.masking import MASK
 from nimbus_sdk.sandbox.http.times import Clock
 
 Environment = Literal["sandbox", "production"]
@@ -31,8 +31,7 @@ class NimbusOsKeys:
     """The Nimbus OS keys of one database."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
+        self.store = KeyStore(database, clock, "nimbus_os", "active Nimbus OS key")
 
     def create(
         self, *, environment: Environment = "sandbox", permissions: Collection[str] = PERMISSIONS
@@ -54,37 +53,20 @@ class NimbusOsKeys:
             )
         prefix = f"nos_{environment}_"
         key = prefix + secrets.token_hex(20)
-        row = {
-            "key_hash": digest(key),
-            "masked": f"{prefix}{MASK}{key[-4:]}",
-            "environment": environment,
-            "permissions": json.dumps(sorted(permissions)),
-            "created_at": self._clock(),
-        }
-        self._database.insert("nimbus_os_keys", row)
+        fields = {"environment": environment, "permissions": sorted(permissions)}
+        self.store.add(key, f"{prefix}{MASK}{key[-4:]}", fields)
         return key
 
-    def permissions(self, key: str, environment: Environment) -> frozenset[str] | None:
+    def permissions(self, key: str, environment: Environment) -> list[str] | None:
         """Return the permissions of a key; None if it is unknown in this environment or revoked."""
-        row = self._database.fetch_one(
-            "SELECT permissions FROM nimbus_os_keys"
-            " WHERE key_hash = ? AND environment = ? AND revoked_at IS NULL",
-            (digest(key), environment),
-        )
-        return None if row is None else frozenset(json.loads(row["permissions"]))
-
-    def revoke(self, key: str) -> None:
-        """Revoke a key at once.
-
-        Raises:
-            ConfigurationError: No such key is active.
-        """
-        if not self._database.revoke("nimbus_os_keys", digest(key), self._clock()):
-            raise ConfigurationError("The sandbox has no such active Nimbus OS key.")
+        stored = self.store.find(key)
+        if stored is None or stored.fields["environment"] != environment:
+            return None
+        return list(stored.fields["permissions"])
 
     def list_all(self) -> list[dict[str, object]]:
         """Return all keys for listings, oldest first, masked."""
-        return self._database.list_keys("nimbus_os_keys", "masked AS key, environment, permissions")
+        return [{"key": key.masked, **key.fields, **key.times_json()} for key in self.store.list_all()]
 
 
 def require_environment(name: str) -> None:

@@ -68,7 +68,7 @@ class NimbusOs:
 
         return handler
 
-    def _permissions(self, request: Request, environment: Environment) -> frozenset[str]:
+    def _permissions(self, request: Request, environment: Environment) -> list[str]:
         key = request.headers.get("x-api-key", "")
         key_in_query = any(name.lower() in _KEY_PARAMETERS for name in request.query)
         permissions = None if key_in_query else self.keys.permissions(key, environment)
