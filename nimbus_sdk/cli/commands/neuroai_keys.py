@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
-from nimbus_sdk.cli.commands.services import Save, ServiceCommands, show_facts
+from nimbus_sdk.cli.commands.services import Save, ServiceCommands, show_facts, show_result
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
     from nimbus_sdk.services import IssuedKey, KeyInfo, NeuroAI, RateLimit
+    from nimbus_sdk.services.neuroai.models import Keep
 
 NEUROAI = ServiceCommands(name="NeuroAI", client="NeuroAI")
 commands = typer.Typer(help="Create, list, change, rotate and delete keys.", rich_markup_mode=None)
 _NONE = "none"
+T = TypeVar("T")
 
 KeyId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
 Description: TypeAlias = Annotated[
@@ -97,16 +100,15 @@ def create(
       nimbus-sdk neuroai keys create "Production CI/CD" --role Developer --type service --rate-limit 60
       nimbus-sdk neuroai keys create dashboards --role Viewer --expires-at 2027-01-31T00:00Z
     """
-    moment, limit = _moment(expires_at), _rate(rate_limit)
     issued = client.create_key(
         name,
         description=description,
         role=role,
         type=kind,
-        expires_at=moment,
+        expires_at=None if expires_at is None else _moment(expires_at),
         permissions=permission or None,
         referrers=referrer or None,
-        rate_limit=limit,
+        rate_limit=None if rate_limit is None else _rate(rate_limit),
         save=save,
     )
     show_issued(issued, as_json=as_json)
@@ -153,17 +155,15 @@ def update(
     """
     from nimbus_sdk.services import KEEP
 
-    moment = KEEP if expires_at is None else None if expires_at == _NONE else _moment(expires_at)
-    limit = KEEP if rate_limit is None else None if rate_limit == _NONE else _rate(rate_limit)
     changed = client.update_key(
         identifier,
         name=KEEP if name is None else name,
-        description=KEEP if description is None else None if description == _NONE else description,
-        role=KEEP if role is None else None if role == _NONE else role,
-        expires_at=moment,
+        description=_change(description, str),
+        role=_change(role, str),
+        expires_at=_change(expires_at, _moment),
         permissions=KEEP if not permission else [] if permission == [_NONE] else permission,
         referrers=KEEP if not referrer else [] if referrer == [_NONE] else referrer,
-        rate_limit=limit,
+        rate_limit=_change(rate_limit, _rate),
     )
     show_facts(to_values(changed), as_json=as_json)
 
@@ -202,10 +202,8 @@ def rotate(
     )
     if issued is not None:
         show_issued(issued, as_json=as_json, rotated=True)
-    elif as_json:
-        output.print_json({"rotated": False})
     else:
-        output.print_lines("The secret is new enough; nothing was rotated.")
+        show_result({"rotated": False}, "The secret is new enough; nothing was rotated.", as_json=as_json)
 
 
 @NEUROAI.command(commands)
@@ -234,26 +232,25 @@ def delete(
         output.print_lines("Nothing was deleted.")
         raise typer.Exit(1)
     client.delete_key(identifier)
-    if as_json:
-        output.print_json({"deleted": True})
-    else:
-        output.print_lines(f"Deleted {identifier}.")
+    show_result({"deleted": True}, f"Deleted {identifier}.", as_json=as_json)
 
 
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
+def _change(text: str | None, parse: Callable[[str], T]) -> T | Keep | None:
+    from nimbus_sdk.services import KEEP
+
+    return KEEP if text is None else None if text == _NONE else parse(text)
+
+
+def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"--expires-at is no time: {text[:40]!r}") from None
 
 
-def _rate(text: str | None) -> RateLimit | None:
+def _rate(text: str) -> RateLimit:
     from nimbus_sdk.services import RateLimit
 
-    if text is None:
-        return None
     requests, _, seconds = text.partition("/")
     if not requests.isdecimal() or not (seconds or "60").isdecimal():
         raise typer.BadParameter("--rate-limit is a number, or number/seconds")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nimbus_sdk.cli.commands.services import ServiceCommands, show_facts
-from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.commands.services import ServiceCommands, show_facts, show_result
 
 if TYPE_CHECKING:
     from nimbus_sdk.services import Nexus
@@ -56,10 +55,8 @@ def ask(
     """
     text = _read_stdin() if message is None else message
     thread = client.create_thread(text, request_id=request_id)
-    if as_json:
-        output.print_json({"id": thread.id, "reply": thread.reply, "answer": dict(thread.fields)})
-    else:
-        output.print_lines(*(thread.reply or "(no reply)").splitlines())
+    values = {"id": thread.id, "reply": thread.reply, "answer": dict(thread.fields)}
+    show_result(values, *(thread.reply or "(no reply)").splitlines(), as_json=as_json)
 
 
 NEXUS.add_key_commands(commands, checked=" that has not expired (no network)", further={})

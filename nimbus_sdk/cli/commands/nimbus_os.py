@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from nimbus_sdk.cli.commands.services import Param, ServiceCommands, parse_query, read_key, show_answer
-from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.commands.services import (
+    Param,
+    ServiceCommands,
+    parse_query,
+    read_key,
+    show_answer,
+    show_result,
+)
 from nimbus_sdk.cli.ui.options import KeyFromStdin
 
 if TYPE_CHECKING:
@@ -55,7 +61,7 @@ def get(
 NIMBUS_OS.add_key_commands(
     commands,
     checked=" for one environment, once it was found valid",
-    arguments={"probe": (Probe, "/orders")},
+    own={"probe": (Probe, "/orders")},
 )
 
 
@@ -138,8 +144,6 @@ def _new_key(*, from_stdin: bool) -> str:
 
 def _show(rotation: Rotation | None, *, as_json: bool) -> None:
     lines = ("No key was rotated yet.",) if rotation is None else rotation.lines
-    if not as_json:
-        output.print_lines(*lines)
-        return
     names = ("step", "old_masked", "new_masked", "shadowed_by")
-    output.print_json({**{name: getattr(rotation, name, None) for name in names}, "lines": list(lines)})
+    values = {**{name: getattr(rotation, name, None) for name in names}, "lines": list(lines)}
+    show_result(values, *lines, as_json=as_json)

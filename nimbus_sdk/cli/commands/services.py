@@ -70,104 +70,75 @@ class ServiceCommands:
                 with open_client() as client:
                     function(client, **given)
 
-            self._add(group, name or function.__name__, run, function, further, function.__doc__ or "")
+            own = self._own_options(function)
+            command = self._command(run, own, further)
+            group.command(name or function.__name__, help=inspect.getdoc(function))(command)
             return function
 
         return add
 
     def add_key_commands(
-        self,
-        group: typer.Typer,
-        *,
-        checked: str,
-        arguments: Options | None = None,
-        further: Options = _TIMEOUT,
+        self, group: typer.Typer, *, checked: str, own: Options | None = None, further: Options = _TIMEOUT
     ) -> None:
         """Add save-key, restore-key and forget-key.
 
         Args:
             group: The group of commands.
             checked: What is checked before a key is stored, in words.
-            arguments: Options of save-key that are arguments of the client's ``save_key``.
+            own: Options of save-key that are arguments of the client's ``save_key``.
             further: As for :meth:`command`, for save-key.
         """
 
-        def save_key(
-            open_client: Any, key_stdin: KeyFromStdin = False, *, as_json: bool, **given: Any
-        ) -> None:
+        def save_key(open_client: Any, *, key_stdin: bool, as_json: bool, **given: Any) -> None:
             # The key is in no variable here: a traceback could show it.
             with open_client(read_key(self.name, from_stdin=key_stdin)) as client:
                 store = client.save_key(**given)
-            if as_json:
-                output.print_json({"saved_in": store})
-            else:
-                output.print_lines(f"The {self.name} key is stored ({store}).")
+            show_result({"saved_in": store}, f"The {self.name} key is stored ({store}).", as_json=as_json)
 
         def restore_key(client: Any, *, as_json: bool) -> None:
             masked = client.restore_key()
-            if as_json:
-                output.print_json({"key_masked": masked})
-            else:
-                output.print_lines(
-                    f"The {self.name} key {masked} is the stored one again.",
-                    "It is used if neither a variable nor a .env names another.",
-                )
+            text = f"The {self.name} key {masked} is the stored one again."
+            used = "It is used if neither a variable nor a .env names another."
+            show_result({"key_masked": masked}, text, used, as_json=as_json)
 
         def forget_key(client: Any, *, as_json: bool) -> None:
             removed = client.forget_key()
-            if as_json:
-                output.print_json({"removed": removed})
-            else:
-                found, none = f"The stored {self.name} key was removed.", f"No {self.name} key was stored."
-                output.print_lines(found if removed else none)
+            text = (
+                f"The stored {self.name} key was removed." if removed else f"No {self.name} key was stored."
+            )
+            show_result({"removed": removed}, text, as_json=as_json)
 
-        command = self.name.lower().replace(" ", "-")
-        save_help = _SAVE.format(checked=checked, group=command)
-        self._add(group, "save-key", save_key, save_key, further, save_help, arguments or {})
-        restore_key.__doc__, forget_key.__doc__ = (
-            _RESTORE.format(group=command),
-            _FORGET.format(group=command),
-        )
+        words = {"checked": checked, "group": self.name.lower().replace(" ", "-")}
+        save_options = {"key_stdin": (KeyFromStdin, False), **(own or {})}
+        group.command("save-key", help=_SAVE.format(**words))(self._command(save_key, save_options, further))
+        restore_key.__doc__, forget_key.__doc__ = _RESTORE.format(**words), _FORGET.format(**words)
         self.command(group, "restore-key", further={})(restore_key)
         self.command(group, "forget-key", further={})(forget_key)
 
-    def _add(
-        self,
-        group: typer.Typer,
-        name: str,
-        run: Callable[..., None],
-        described: Callable[..., None],
-        further: Options,
-        help_text: str,
-        arguments: Options | None = None,
-    ) -> None:
+    def _own_options(self, function: Callable[..., None]) -> Options:
+        # The client's class is not imported where the command is defined.
+        hints = get_type_hints(function, localns={self.client: object}, include_extras=True)
+        _, *own = inspect.signature(function).parameters.values()
+        return {each.name: (hints[each.name], each.default) for each in own if each.name != "as_json"}
+
+    def _command(self, run: Callable[..., None], own: Options, further: Options) -> Callable[..., None]:
         of_client = {**self.options, **_COMMON, **further}
 
         def command(**given: Any) -> None:
             from nimbus_sdk import services
 
             client_class = getattr(services, self.client)
-            run(partial(client_class, **{option: given.pop(option) for option in of_client}), **given)
+            run(partial(client_class, **{name: given.pop(name) for name in of_client}), **given)
 
-        hints = get_type_hints(described, localns={self.client: object}, include_extras=True)
-        _, *own = inspect.signature(described).parameters.values()
-        options: dict[str, tuple[object, object]] = {
-            **{
-                one.name: (hints[one.name], one.default)
-                for one in own
-                if one.name not in ("as_json", "given")
-            },
-            **(arguments or {}),
-            **of_client,
-            **_JSON,
-        }
-        parameters = [
-            inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
-            for option, (annotation, default) in options.items()
-        ]
-        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        group.command(name, help=inspect.cleandoc(help_text))(command)
+        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default
+                )
+                for name, (annotation, default) in {**own, **of_client, **_JSON}.items()
+            ]
+        )
+        return command
 
 
 _SAVE = """Store a key{checked}; you are asked for it, hidden.
@@ -228,10 +199,15 @@ def parse_query(params: list[str] | None) -> dict[str, str | int | float | bool 
 
 def show_answer(answer: object, *, as_json: bool) -> None:
     """Print the content of a response: as JSON either way, since its form is the service's."""
+    show_result({"answer": answer}, *json.dumps(answer, indent=2).splitlines(), as_json=as_json)
+
+
+def show_result(values: Mapping[str, object], *lines: str, as_json: bool) -> None:
+    """Print a result as JSON, or in words."""
     if as_json:
-        output.print_json({"answer": answer})
+        output.print_json(values)
     else:
-        output.print_lines(*json.dumps(answer, indent=2).splitlines())
+        output.print_lines(*lines)
 
 
 def show_facts(facts: Mapping[str, object], *, as_json: bool) -> None:

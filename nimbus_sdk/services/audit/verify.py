@@ -81,15 +81,15 @@ def verify(paths: Paths, name: str) -> AuditReport:
         AuditTrailError: It cannot be read.
     """
     with ExitStack() as stack:
-        snapshot = _open_trail(stack, TrailFiles(paths, name))
-        check = _ChainCheck(name, snapshot.head, snapshot.secret)
-        for file in snapshot.files:
+        files, head, secret = _open_trail(stack, TrailFiles(paths, name))
+        check = _ChainCheck(name, head, secret)
+        for file in files:
             for number, line in file.lines():
                 check.step(file.name, number, line)
         check.end()
         return AuditReport(
             entries=check.entries,
-            files=tuple(file.name for file in snapshot.files),
+            files=tuple(file.name for file in files),
             first=check.first,
             last=check.last,
             digest=check.position.mac,
@@ -104,8 +104,8 @@ def latest(paths: Paths, name: str, most: int) -> tuple[AuditRecord, ...]:
         AuditTrailError: The trail cannot be read.
     """
     with ExitStack() as stack:
-        trail = _open_trail(stack, TrailFiles(paths, name)).files
-        records = (decode_entry(line) for file in trail for _, line in file.lines())
+        files, _, _ = _open_trail(stack, TrailFiles(paths, name))
+        records = (decode_entry(line) for file in files for _, line in file.lines())
         return tuple(deque((record for record in records if record is not None), maxlen=most))
 
 
@@ -125,23 +125,17 @@ class _File:
             yield number, line.rstrip(b"\n")
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    files: list[_File]
-    head: Position | None
-    secret: bytes | None
-
-
-def _open_trail(stack: ExitStack, files: TrailFiles) -> _Snapshot:
+def _open_trail(stack: ExitStack, files: TrailFiles) -> tuple[list[_File], Position | None, bytes | None]:
+    """Return the files, the head and the secret, as they are at one moment."""
     try:
         if not os.path.isdir(files.folder):
-            return _Snapshot([], START, None)
+            return [], START, None
         fs.make_private_folder(files.folder)
         with files.exclusive(_WAIT_SECONDS):
             named = [path for path in (*files.list_full(), files.current) if os.path.lexists(path)]
             opened = [_open_file(stack, path) for path in named]
             head = files.read_head() if opened or os.path.lexists(files.head) else START
-            return _Snapshot(opened, head, files.read_secret())
+            return opened, head, files.read_secret()
     except OSError as error:
         raise AuditTrailError(
             f"The audit trail in {files.folder} cannot be read ({error.strerror or error}).",

@@ -79,7 +79,13 @@ class Connection:
         Raises:
             ConfigurationError: None was given, and the service has none of its own.
         """
-        return self.service.base_url(None) if self._base is None else self._base
+        base = self._base or self.service.find_base_url(None)
+        if base is None:
+            raise ConfigurationError(
+                f"The base URL of {self.service.name} is not known.",
+                hint=f"Give base_url=…, or set {self.service.url_variable}.",
+            )
+        return base
 
     @property
     def origin(self) -> str:
@@ -108,13 +114,6 @@ class Connection:
     def use_key(self, key: ServiceKey, source: str) -> None:
         """Use another key from now on."""
         self._found = FoundKey(key, source, "this client")
-
-    def overriding_source(self, fingerprint: str) -> str:
-        """The source that comes before the store and names another key than this one; empty if there is none.
-
-        The caller's own argument does not count: the next process does not have it.
-        """
-        return key_lookup.overriding_source(self.slot, fingerprint)
 
     def exchange(
         self,

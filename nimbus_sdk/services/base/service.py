@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nimbus_sdk.config.settings import base_url, origin
 from nimbus_sdk.errors import (
     ApiError,
-    ConfigurationError,
     InvalidKeyError,
     InvalidKeyFormatError,
     KeyExpiredError,
@@ -23,10 +22,6 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.services.base.service_key import ParsedServiceKey, ServiceKey, parse_service_key
 from nimbus_sdk.storage.key_kind import KeyKind
-
-
-def _accept_any(text: str) -> None:
-    del text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +43,7 @@ class Service:
 
     Example:
         >>> Service(name="Fifth", entry="fifth", key_variable="FIFTH_API_KEY", url_variable="FIFTH_URL",
-        ...        url=None, portal="its dashboard", header="X-API-Key").base_url("https://fifth.example/")
+        ...        url=None, portal="its dashboard", header="X-API-Key").find_base_url("https://fifth.example/")
         'https://fifth.example'
     """
 
@@ -60,32 +55,18 @@ class Service:
     portal: str
     header: str
     prefix: str = ""
-    check: Callable[[str], str | None] = _accept_any
+    check: Callable[[str], str | None] = lambda text: None
     plain_key_variable: str = ""
 
-    def base_url(self, given: str | None, environ: Mapping[str, str] | None = None) -> str:
-        """Return the base URL: the one given, else the variable's, else the service's own.
-
-        Raises:
-            ConfigurationError: There is none, or it is neither https nor this machine's loopback.
-        """
-        found = self.find_base_url(given, environ)
-        if found is None:
-            raise ConfigurationError(
-                f"The base URL of {self.name} is not known.",
-                hint=f"Give base_url=…, or set {self.url_variable}.",
-            )
-        return found
-
-    def find_base_url(self, given: str | None, environ: Mapping[str, str] | None = None) -> str | None:
-        """As :meth:`base_url`, but return None if there is none.
+    def find_base_url(self, given: str | None) -> str | None:
+        """Return the base URL: the one given, else the variable's, else the service's own, else None.
 
         Raises:
             ConfigurationError: It is neither https nor this machine's loopback.
         """
         if given is not None:
             return base_url(given, "base_url")
-        named = (os.environ if environ is None else environ).get(self.url_variable, "").strip()
+        named = os.environ.get(self.url_variable, "").strip()
         return base_url(named, self.url_variable) if named else self.url
 
     def parse_key(self, text: object) -> ParsedServiceKey:

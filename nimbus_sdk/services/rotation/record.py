@@ -51,44 +51,33 @@ class Rotation:
     @property
     def lines(self) -> tuple[str, ...]:
         """What happened and what to do next, one sentence a line."""
-        first, *rest = getattr(self, f"_{self.step}_lines")()
-        if not self.shadowed_by:
-            return (first, *rest)
-        return (
-            first,
-            f"{self.shadowed_by} names another key, and comes before the store: change or remove it.",
-            *rest,
-        )
-
-    def _received_lines(self) -> tuple[str, ...]:
-        return (
-            f"The new key {self.new_masked} is stored, and not in use yet.",
-            f"The old key {self.old_masked} was not touched; run the rotation again to continue."
-            if self.old_masked
-            else "No old key was found yet: give it, then run the rotation again to continue.",
-        )
-
-    def _switched_lines(self) -> tuple[str, ...]:
-        return (
-            f"The new key {self.new_masked} was found valid and is "
-            f"{'stored' if self.shadowed_by else 'in use'}.",
-            f"The old key {self.old_masked} is still stored: undo brings it back, confirm removes it.",
-            f"Confirm once everything works; then revoke {self.old_masked} in {self.portal}.",
-        )
-
-    def _confirmed_lines(self) -> tuple[str, ...]:
-        return (
-            f"The new key {self.new_masked} was found valid and replaced {self.old_masked}.",
-            f"The old key {self.old_masked} was removed from the store, and is valid until it is revoked.",
-            f"Now revoke {self.old_masked} in {self.portal}.",
-        )
-
-    def _undone_lines(self) -> tuple[str, ...]:
-        old = f", and the old key {self.old_masked} stays" if self.old_masked else ""
-        return (
-            f"The rotation to the new key {self.new_masked} was undone{old}.",
-            f"If the new key {self.new_masked} is not needed, revoke it in {self.portal}.",
-        )
+        old, new = self.old_masked, self.new_masked
+        first, *rest = {
+            "received": (
+                f"The new key {new} is stored, and not in use yet.",
+                f"The old key {old} was not touched; run the rotation again to continue."
+                if old
+                else "No old key was found yet: give it, then run the rotation again to continue.",
+            ),
+            "switched": (
+                f"The new key {new} was found valid and is {'stored' if self.shadowed_by else 'in use'}.",
+                f"The old key {old} is still stored: undo brings it back, confirm removes it.",
+                f"Confirm once everything works; then revoke {old} in {self.portal}.",
+            ),
+            "confirmed": (
+                f"The new key {new} was found valid and replaced {old}.",
+                f"The old key {old} was removed from the store, and is valid until it is revoked.",
+                f"Now revoke {old} in {self.portal}.",
+            ),
+            "undone": (
+                f"The rotation to the new key {new} was undone{f'; the old key {old} stays' if old else ''}.",
+                f"If the new key {new} is not needed, revoke it in {self.portal}.",
+            ),
+        }[self.step]
+        if self.shadowed_by:
+            change = "names another key, and comes before the store: change or remove it."
+            rest.insert(0, f"{self.shadowed_by} {change}")
+        return (first, *rest)
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
