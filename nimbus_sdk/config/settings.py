@@ -38,7 +38,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _NAME_LETTERS = frozenset(_LETTERS + "._-")
 _URL_LETTERS = frozenset(_LETTERS + "._-~:/[]%")
 _YES = frozenset({"1", "true", "yes", "on"})
-_NO = frozenset({"", "0", "false", "no", "off"})
+OFF_WORDS = frozenset({"", "0", "false", "no", "off"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,7 +211,7 @@ def base_url(text: str, variable: str) -> str:
 
 def _parse_switch(text: str, variable: str) -> bool:
     word = text.strip().lower()
-    if word not in _YES | _NO:
+    if word not in _YES | OFF_WORDS:
         raise ConfigurationError(f"{variable} must be 1 or 0.")
     return word in _YES
 
