@@ -1,4 +1,4 @@
-"""Help, version, exit codes: what the command line says of itself, and what that costs."""
+"""Help, version and exit codes, and what loading them costs."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ finally:
 
 
 def test_the_version_is_printed_beside_other_options_too(nimbus: Nimbus) -> None:
-    """`--version` wins over whatever else stands there."""
+    """`--version` wins over all other arguments."""
     assert nimbus("--version", "status").out == f"nimbus-sdk {__version__}\n"
 
 

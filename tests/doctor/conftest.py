@@ -1,4 +1,4 @@
-"""A machine with a core and a session, ways to break it, and what the doctor says then."""
+"""A machine with a core and a session, and a way to run the doctor on it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def examine(monkeypatch: pytest.MonkeyPatch) -> Examine:
 
 @pytest.fixture
 def installed(sandbox: Sandbox, key: str) -> str:
-    """Core, session and key are there; gives the key."""
+    """Core, session and key are installed; returns the key."""
     nimbus_sdk.install_core(key)
     sandbox.clear_journal()
     return key
@@ -69,6 +69,6 @@ def installed(sandbox: Sandbox, key: str) -> str:
 
 @pytest.fixture
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The doctor waits for nobody longer than a moment."""
+    """The network checks have a short timeout."""
     # A function of the package has the name of the module.
     monkeypatch.setattr(import_module("nimbus_sdk.doctor.network_checks"), "TIMEOUT_SECONDS", 0.4)

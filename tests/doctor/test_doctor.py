@@ -1,4 +1,4 @@
-"""What the doctor says of a machine with which nothing is wrong, and how he says it."""
+"""The diagnosis of a healthy machine, and its forms."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CHECKS = [
 ]
 
 
-def test_a_healthy_machine_is_called_healthy(installed: str, examine: Examine) -> None:
-    """Every look has its line, each is fine, and core and session work offline."""
+def test_a_healthy_machine_is_healthy(installed: str, examine: Examine) -> None:
+    """Every check has a finding, each is ok, and core and session work offline."""
     seen = examine()
     assert [finding.check for finding in seen.diagnosis.findings] == CHECKS
     assert seen.but("ok", "skipped") == []
@@ -34,7 +34,7 @@ def test_a_healthy_machine_is_called_healthy(installed: str, examine: Examine) -
 
 
 def test_the_doctor_sends_no_key(installed: str, sandbox: Sandbox, examine: Examine) -> None:
-    """He asks both services one question each, as anybody may."""
+    """Each service gets one request, without a key."""
     examine()
     assert [exchange.endpoint for exchange in sandbox.journal()] == ["health", "unknown"]
     for exchange in sandbox.journal():
@@ -49,7 +49,7 @@ def test_the_awaitable_doctor_says_the_same(installed: str) -> None:
 
 
 def test_before_an_install_what_is_missing_is_reported(sandbox: Sandbox, examine: Examine) -> None:
-    """No core and no session are faults with the command that mends them; a missing key is a warning."""
+    """No core and no session are faults with the command that fixes them; a missing key is a warning."""
     seen = examine()
     assert seen.but("ok", "skipped") == ["core", "session", "key"]
     assert [seen[check].verdict for check in ("core", "session", "key")] == ["fault", "fault", "warning"]
@@ -69,7 +69,7 @@ def test_offline_mode_asks_nobody(installed: str, sandbox: Sandbox, examine: Exa
 
 
 def test_the_command_gives_json_and_an_exit_code(installed: str, nimbus: Nimbus) -> None:
-    """0 and the documented fields where all is well."""
+    """0 and the documented fields if all is well."""
     done = nimbus("doctor", "--json")
     document = done.document
     assert done.code == 0
@@ -82,8 +82,8 @@ def test_the_command_gives_json_and_an_exit_code(installed: str, nimbus: Nimbus)
     assert not SECRET.search(done.out + done.err)
 
 
-def test_the_command_ends_with_1_where_work_cannot_go_on(sandbox: Sandbox, nimbus: Nimbus) -> None:
-    """A job scheduler need not read a word; a person finds cause and fix in plain text."""
+def test_the_command_ends_with_1_if_work_cannot_go_on(sandbox: Sandbox, nimbus: Nimbus) -> None:
+    """A job scheduler reads the exit code; a user reads cause and fix."""
     done = nimbus("doctor")
     assert done.code == 1
     assert "The core is not installed" in done.out
@@ -92,10 +92,8 @@ def test_the_command_ends_with_1_where_work_cannot_go_on(sandbox: Sandbox, nimbu
 
 
 @pytest.mark.parametrize("span", ["14", "d", "-1d", "two weeks", "100000d", "1.5d", ""])
-def test_a_span_that_is_none_is_a_mistake_of_the_command_line(
-    sandbox: Sandbox, nimbus: Nimbus, span: str
-) -> None:
-    """Exit code 2, before anything is asked or looked at."""
+def test_an_invalid_span_is_a_usage_error(sandbox: Sandbox, nimbus: Nimbus, span: str) -> None:
+    """Exit code 2, before anything is checked."""
     done = nimbus("doctor", f"--offline-for={span}")
     assert done.code == 2
     assert sandbox.journal() == []

@@ -1,4 +1,4 @@
-"""What is wrong on this machine itself: core, session, key, keyring, disk, permissions."""
+"""Checks of this machine: core, session, key, keyring, disk, permissions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def one_module(paths: Paths) -> Path:
 
 
 def test_a_changed_file_of_the_core_is_named(installed: str, examine: Examine, paths: Paths) -> None:
-    """Which file, and the command that brings the core anew."""
+    """Which file, and the command that installs the core again."""
     module = one_module(paths)
     module.chmod(0o600)
     module.write_text(module.read_text() + "\n# changed\n")
@@ -62,7 +62,7 @@ def test_a_damaged_core_is_a_fault(installed: str, examine: Examine, paths: Path
 def test_a_core_that_does_not_load_is_a_fault(
     installed: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whole on the disk is not enough."""
+    """Undamaged files are not enough."""
     from nimbus_sdk.core.wheel import loader
     from nimbus_sdk.errors import CoreInstallError
 
@@ -84,7 +84,7 @@ def test_a_session_that_has_ended_is_a_fault(installed: str, examine: Examine, a
 
 
 def test_an_edited_session_is_a_fault(installed: str, examine: Examine, paths: Paths) -> None:
-    """It was set aside, and the doctor says where."""
+    """It was set aside, and the message says where."""
     path = Path(paths.session)
     path.write_text(path.read_text().replace('"research"', '"enterprise"'))
     seen = examine()
@@ -101,7 +101,7 @@ def test_a_clock_that_was_set_back_is_a_fault_of_the_session(installed: str, exa
 def test_another_key_in_the_environment_is_reported(
     installed: str, sandbox: Sandbox, examine: Examine
 ) -> None:
-    """A session that does not count because of a variable is the variable's doing."""
+    """If a variable has another key, the finding names the variable."""
     seen = examine(NIMBUS_API_KEY=sandbox.new_key("research"))
     assert seen["session"].verdict == "fault"
     assert "NIMBUS_API_KEY" in seen["session"].cause
@@ -110,7 +110,7 @@ def test_another_key_in_the_environment_is_reported(
 
 
 def test_a_rejected_key_is_reported(installed: str, sandbox: Sandbox, examine: Examine) -> None:
-    """That it is there is no good news: when it was refused, and what to do."""
+    """When it was rejected, and what to do."""
     assert examine()["key"].verdict == "ok"
     sandbox.revoke_key(installed)
     with pytest.raises(InvalidKeyError):
@@ -125,7 +125,7 @@ def test_a_rejected_key_is_reported(installed: str, sandbox: Sandbox, examine: E
 def test_an_edited_record_of_a_rejection_is_ignored(
     installed: str, sandbox: Sandbox, examine: Examine, paths: Paths
 ) -> None:
-    """The doctor goes on to look."""
+    """The record says nothing about the key."""
     fingerprint = nimbus_sdk.current_session().key_fingerprint
     note = Path(paths.refusal(fingerprint, sandbox.api_url))
     note.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +134,7 @@ def test_an_edited_record_of_a_rejection_is_ignored(
 
 
 def test_the_age_of_a_session_is_in_words(installed: str, examine: Examine, age) -> None:
-    """Nobody reads 0.0 h."""
+    """In hours, minutes and seconds, and never negative."""
     age(hours=3)
     assert "confirmed 3 h" in examine()["session"].cause
     age(hours=-0.05)
@@ -142,7 +142,7 @@ def test_the_age_of_a_session_is_in_words(installed: str, examine: Examine, age)
 
 
 def test_a_malformed_key_is_reported_by_its_place_and_length(sandbox: Sandbox, examine: Examine) -> None:
-    """The variable and what is wrong with it; the text itself is not shown."""
+    """The variable and what is wrong with it; the text itself is not printed."""
     seen = examine(NIMBUS_API_KEY="nbci_live_1234")
     assert seen["key"].verdict == "warning"
     assert "NIMBUS_API_KEY" in seen["key"].cause
@@ -151,7 +151,7 @@ def test_a_malformed_key_is_reported_by_its_place_and_length(sandbox: Sandbox, e
 
 
 def test_a_session_without_its_key_works_and_cannot_be_renewed(installed: str, examine: Examine) -> None:
-    """A machine in the field needs no key: a warning, and fit for work."""
+    """A machine needs no key offline: a warning, and usable."""
     nimbus_sdk.delete_stored_api_key()
     seen = examine()
     assert seen["key"].verdict == "warning"
@@ -160,7 +160,7 @@ def test_a_session_without_its_key_works_and_cannot_be_renewed(installed: str, e
 
 
 def test_a_paused_keyring_is_reported_with_the_reason(installed: str, examine: Examine, paths: Paths) -> None:
-    """What it did, how long ago, and until when it is left alone."""
+    """What it did, how long ago, and when it is asked again."""
     keyring_breaker.trip(
         paths.keyring_breaker, reason="did not answer within 2.0 s", patience=2.0, now=time.time() - 120
     )
@@ -172,7 +172,7 @@ def test_a_paused_keyring_is_reported_with_the_reason(installed: str, examine: E
 
 
 def test_a_required_keyring_that_is_missing_is_reported(installed: str, examine: Examine) -> None:
-    """With the setting that names it, a keyring that does not work is no secret."""
+    """If a setting requires a keyring, one that does not work is a warning."""
     seen = examine(
         NIMBUS_SDK_CREDENTIAL_STORE="keyring", PYTHON_KEYRING_BACKEND="keyring.backends.fail.Keyring"
     )
@@ -193,7 +193,7 @@ def test_little_space_is_reported_before_there_is_none(
 def test_a_disk_that_does_not_answer_is_reported(
     installed: str, examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stale network mount has a reason too."""
+    """The error of a stale network mount is the cause."""
 
     def stale(path: str) -> Usage:
         raise OSError(116, os.strerror(116))
@@ -208,7 +208,7 @@ def test_a_disk_that_does_not_answer_is_reported(
 def test_a_file_that_others_can_read_is_a_fault(
     installed: str, examine: Examine, paths: Paths, name: str
 ) -> None:
-    """Which one, and the command that closes it."""
+    """Which one, and the command that makes it private."""
     path = getattr(paths, name)
     os.chmod(path, 0o644)
     seen = examine()
@@ -220,7 +220,7 @@ def test_a_file_that_others_can_read_is_a_fault(
 def test_a_file_that_is_a_link_is_a_fault(
     installed: str, examine: Examine, paths: Paths, tmp_path: Path
 ) -> None:
-    """A credentials file that leads elsewhere was not made by us."""
+    """A credentials file that is a link was not created by the SDK."""
     elsewhere = tmp_path / "elsewhere"
     os.rename(paths.credentials, elsewhere)
     os.symlink(elsewhere, paths.credentials)
@@ -228,7 +228,7 @@ def test_a_file_that_is_a_link_is_a_fault(
 
 
 def test_a_home_that_cannot_be_written_is_reported(sandbox: Sandbox, isolated_home: Path) -> None:
-    """A fault before the install, with the variable that leads elsewhere."""
+    """A fault before the install, with the variable that names another folder."""
     home = isolated_home / "nimbus"
     home.chmod(0o500)
     code = (

@@ -25,7 +25,7 @@ INSPECTOR = "Campus TLS Inspection"
 
 @pytest.fixture
 def no_such_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server that knows no name that ends in .invalid (RFC 6761), with no question to a real one."""
+    """A name server that knows no name ending in .invalid (RFC 6761), without asking a real one."""
     real = socket.getaddrinfo
 
     def getaddrinfo(host: object, *rest: object, **options: object) -> object:
@@ -58,7 +58,7 @@ def opened(inspector: trustme.CA) -> Iterator[str]:
 def test_a_name_that_cannot_be_resolved_is_named(
     sandbox: Sandbox, examine: Examine, no_such_names: None
 ) -> None:
-    """The host, that it is the name, and what to check; a fault as long as nothing is installed."""
+    """The host, that its name is the problem, and what to check; a fault while nothing is installed."""
     seen = examine(NIMBUS_SDK_API_URL=NOWHERE)
     assert seen["dns api"].verdict == "fault"
     assert "api.nimbus.invalid cannot be resolved" in seen["dns api"].cause
@@ -67,10 +67,10 @@ def test_a_name_that_cannot_be_resolved_is_named(
     assert seen["api"].verdict == "fault"
 
 
-def test_what_only_the_network_lacks_is_a_warning_where_work_goes_on_without_it(
+def test_a_network_problem_is_a_warning_if_work_goes_on_offline(
     installed: str, examine: Examine, no_such_names: None
 ) -> None:
-    """With core and session in place the same machine is fit for work."""
+    """With core and session the same machine is usable."""
     seen = examine(NIMBUS_SDK_API_URL=NOWHERE)
     assert seen["dns api"].verdict == "warning"
     assert seen["api"].verdict == "warning"
@@ -79,7 +79,7 @@ def test_what_only_the_network_lacks_is_a_warning_where_work_goes_on_without_it(
 
 
 def test_a_blocked_github_is_distinguished_from_a_blocked_api(sandbox: Sandbox, examine: Examine) -> None:
-    """A firewall that lets only the API through: the one line that says so, and what needs GitHub at all."""
+    """A firewall that lets only the API through: the finding names GitHub and says what needs it."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     seen = examine(NIMBUS_SDK_GITHUB_URL=f"http://127.0.0.1:{port}")
@@ -105,7 +105,7 @@ def test_a_page_in_githubs_place_is_not_github(
 
 
 def test_github_that_is_unwell_is_no_captive_portal(sandbox: Sandbox, examine: Examine) -> None:
-    """Its own page with status 503 is a matter of minutes."""
+    """Its own page with status 503: try again in some minutes."""
     with serving(
         saying(b"<html>Unicorn</html>", "503 Service Unavailable", "Content-Type: text/html")
     ) as box:
@@ -115,7 +115,7 @@ def test_github_that_is_unwell_is_no_captive_portal(sandbox: Sandbox, examine: E
 
 
 def test_a_proxy_that_requires_a_password_is_reported(sandbox: Sandbox, examine: Examine) -> None:
-    """407: the proxy is shown without its password, and the fix names the variable."""
+    """407: the proxy is printed without its password, and the fix names the variable."""
     with serving(saying(b"", "407 Proxy Authentication Required")) as proxy:
         seen = examine(
             HTTPS_PROXY=f"http://someone:hunter2@127.0.0.1:{proxy.port}",
@@ -142,7 +142,7 @@ def test_a_proxy_that_requires_a_password_is_reported(sandbox: Sandbox, examine:
 def test_a_captive_portal_is_called_by_its_name(
     sandbox: Sandbox, examine: Examine, fault: dict[str, object]
 ) -> None:
-    """A page, a redirect or a refusal in the service's place: log in to the network first."""
+    """A page, a redirect or a refusal in place of the service: log in to the network first."""
     sandbox.fault("health", **fault)  # type: ignore[arg-type]
     seen = examine()
     assert seen["captive portal"].verdict == "fault"
@@ -162,10 +162,10 @@ def test_a_service_that_is_unwell_is_no_captive_portal(
     assert "captive portal" not in seen
 
 
-def test_an_opened_tls_connection_names_who_opened_it(
+def test_an_inspected_tls_connection_names_the_issuer(
     sandbox: Sandbox, examine: Examine, opened: str, inspector: trustme.CA, tmp_path: Path
 ) -> None:
-    """The issuer that was seen, and the variable that makes it trusted; with that set, all is well."""
+    """The issuer, and the variable that makes it trusted; with that set, all is well."""
     seen = examine(NIMBUS_SDK_API_URL=opened)
     assert INSPECTOR in seen["certificate"].cause
     assert "is not trusted" in seen["api"].cause
@@ -177,8 +177,8 @@ def test_an_opened_tls_connection_names_who_opened_it(
     assert seen["api"].verdict == "ok"
 
 
-def test_a_certificate_file_that_is_none_is_named(sandbox: Sandbox, examine: Examine, tmp_path: Path) -> None:
-    """The variable, its path, and what to give; the doctor himself goes on."""
+def test_a_missing_certificate_file_is_named(sandbox: Sandbox, examine: Examine, tmp_path: Path) -> None:
+    """The variable, its path, and what it must be; the other checks run."""
     seen = examine(NIMBUS_SDK_API_URL="https://127.0.0.1:9", SSL_CERT_FILE=str(tmp_path / "missing.pem"))
     assert "SSL_CERT_FILE" in seen["api"].cause
     assert "PEM" in seen["api"].fix
@@ -191,7 +191,7 @@ def test_a_certificate_file_that_is_none_is_named(sandbox: Sandbox, examine: Exa
 def test_a_wrong_clock_is_reported_with_its_offset(
     installed: str, sandbox: Sandbox, examine: Examine, seconds: float, words: str
 ) -> None:
-    """By how much, and on which side; work goes on."""
+    """By how much, and in which direction; work goes on."""
     sandbox.fault("health", date_offset=float(seconds))
     seen = examine()
     assert seen["clock"].verdict == "warning"
@@ -201,7 +201,7 @@ def test_a_wrong_clock_is_reported_with_its_offset(
 
 
 def test_a_clock_within_a_minute_is_right(installed: str, sandbox: Sandbox, examine: Examine) -> None:
-    """Network delay and second hands are no fault."""
+    """A small offset is ok."""
     sandbox.fault("health", date_offset=45.0)
     assert examine()["clock"].verdict == "ok"
 
@@ -209,15 +209,13 @@ def test_a_clock_within_a_minute_is_right(installed: str, sandbox: Sandbox, exam
 def test_without_a_date_header_the_clock_check_is_skipped(
     installed: str, sandbox: Sandbox, examine: Examine
 ) -> None:
-    """Nothing to compare with is neither right nor wrong."""
+    """Without a valid time the check is skipped."""
     sandbox.fault("health", headers={"Date": "today"})
     assert examine()["clock"].verdict == "skipped"
 
 
-def test_a_network_that_swallows_everything_holds_the_doctor_up_for_a_moment_only(
-    sandbox: Sandbox, examine: Examine, in_haste: None
-) -> None:
-    """Each look has an end."""
+def test_each_check_of_a_silent_network_times_out(sandbox: Sandbox, examine: Examine, in_haste: None) -> None:
+    """Each check has a timeout."""
 
     def swallow(connection: socket.socket, request: object) -> None:
         connection.settimeout(5)
@@ -235,5 +233,5 @@ def test_a_network_that_swallows_everything_holds_the_doctor_up_for_a_moment_onl
     ("seconds", "words"), [(0, "0 s"), (59.9, "59 s"), (3600, "1 h"), (86_461, "1 d 1 min"), (-1, "0 s")]
 )
 def test_spans_have_two_units_at_most(seconds: float, words: str) -> None:
-    """The two largest units that there are."""
+    """The two largest units."""
     assert format_span(max(0.0, seconds)) == words

@@ -21,7 +21,7 @@ DAY = timedelta(days=1)
 
 
 def asked(sandbox: Sandbox) -> list[str]:
-    """What was asked of the service itself."""
+    """The requests that reached the service."""
     return [exchange.endpoint for exchange in sandbox.journal() if exchange.endpoint != "unknown"]
 
 
@@ -32,7 +32,7 @@ def key(sandbox: Sandbox) -> str:
 
 
 def test_a_session_that_lasts_is_left_as_it_is(installed: str, sandbox: Sandbox, examine: Examine) -> None:
-    """Nothing is renewed that need not be."""
+    """A session that lasts long enough is not renewed."""
     seen = examine(offline_for=14 * DAY)
     assert seen["offline time"].verdict == "ok"
     assert seen.diagnosis.offline_until is not None
@@ -42,7 +42,7 @@ def test_a_session_that_lasts_is_left_as_it_is(installed: str, sandbox: Sandbox,
 def test_a_session_that_ends_too_soon_is_renewed_now(
     installed: str, sandbox: Sandbox, examine: Examine, age
 ) -> None:
-    """Where the key lives longer than the session says, one renewal is enough."""
+    """If the key is valid longer than the session, one renewal is enough."""
     age(hours=5, expires_at=datetime.now(UTC) + DAY)
     seen = examine(offline_for=14 * DAY)
     assert seen["offline time"].verdict == "ok"
@@ -52,7 +52,7 @@ def test_a_session_that_ends_too_soon_is_renewed_now(
 
 
 def test_an_ended_session_is_renewed_too(installed: str, sandbox: Sandbox, examine: Examine, age) -> None:
-    """What is past its end now would not last either."""
+    """An expired session is renewed."""
     age(hours=50, expires_at=datetime.now(UTC) - DAY)
     seen = examine(offline_for=DAY)
     assert seen["offline time"].verdict == "ok"
@@ -87,7 +87,7 @@ def test_a_service_that_cannot_be_reached_leaves_a_fault_with_its_reason(
 def test_offline_mode_judges_and_renews_nothing(
     installed: str, sandbox: Sandbox, examine: Examine, age
 ) -> None:
-    """Nobody is asked where nobody may be asked."""
+    """In offline mode no request is sent."""
     age(hours=5, expires_at=datetime.now(UTC) + DAY)
     seen = examine(offline_for=14 * DAY, NIMBUS_SDK_OFFLINE="1")
     assert seen["offline time"].verdict == "fault"
@@ -123,7 +123,7 @@ def test_a_span_beyond_the_calendar_is_one_to_its_end(
 def test_a_rejected_key_is_reported_before_going_offline(
     installed: str, sandbox: Sandbox, examine: Examine, age
 ) -> None:
-    """A renewal that is refused takes the session, and the verdict says what is left."""
+    """A refused renewal removes the session, and the finding says so."""
     age(hours=5, expires_at=datetime.now(UTC) + DAY)
     sandbox.revoke_key(installed)
     seen = examine(offline_for=14 * DAY)

@@ -43,7 +43,7 @@ Request: TypeAlias = tuple[str, list[int | None]]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A promise, whether it was kept, and what was observed."""
+    """A promise, whether it is fulfilled, and what was observed."""
 
     check: str
     ok: bool

@@ -113,7 +113,7 @@ def test_status_that_failed_does_not_advise_itself(nimbus: Nimbus, monkeypatch: 
 
 
 def test_status_says_why_a_place_is_passed_over(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key file that is not there has no key to show; what is wrong with it stands there instead."""
+    """For a key file that is missing, the reason is printed in place of a key."""
     monkeypatch.setenv("NIMBUS_SDK_API_KEY_FILE", "/no/such/file")
     done = nimbus("status").out
     line = next(line for line in done.splitlines() if line.startswith("  unreadable"))

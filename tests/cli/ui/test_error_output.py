@@ -61,7 +61,7 @@ def test_every_error_is_json_where_json_was_asked_for(
 
 
 def test_what_support_needs_is_printed(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Status, code and request id of a refusal stand beside its message."""
+    """Status, code and request id of a refusal follow its message."""
     refusal = InvalidKeyError("The service does not know the key.", status=401, request_id="req_1")
     _raise_from_quota(monkeypatch, refusal)
     assert "not know the key. [401, INVALID_KEY, request req_1]" in nimbus("quota").err
