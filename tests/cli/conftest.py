@@ -1,4 +1,4 @@
-"""Ways to run the command line: in this process, in a fresh one, and at a terminal."""
+"""Fixtures that run the command line: in this process, in a fresh one, and at a terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CTRL_C = "\x03"
 
 @dataclass(frozen=True)
 class Done:
-    """What a command left behind."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -54,7 +54,7 @@ AtTerminal: TypeAlias = "Callable[..., Terminal]"
 
 @pytest.fixture
 def nimbus(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Nimbus:
-    """Runs a command in this process, through the one place that catches errors."""
+    """Runs a command in this process, with the handling of errors."""
 
     def run(*arguments: str, stdin: str = "") -> Done:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))

@@ -9,7 +9,7 @@ from tests.cli.conftest import AtTerminal
 def test_a_short_passphrase_is_refused_before_it_is_typed_again(
     terminal: AtTerminal, sandbox: Sandbox
 ) -> None:
-    """How long it must be is said in the question, and looked at after the first answer."""
+    """The prompt says how long it must be, and the length is checked after the first input."""
     screen = terminal("bundle", "create", "lab.nimbus")
     screen.wait_for("Passphrase of the bundle (12 characters or more): ")
     screen.type("eleven char\n")

@@ -28,7 +28,7 @@ def _current(nimbus: Nimbus) -> object:
 
 
 def test_an_empty_machine_has_no_versions(nimbus: Nimbus) -> None:
-    """Where nothing is installed, the list is empty and says what to run."""
+    """If nothing is installed, the list is empty and says what to run."""
     assert nimbus("core", "list", "--json").document == {"current": None, "versions": []}
     done = nimbus("core", "list")
     assert done.code == 0
@@ -88,7 +88,7 @@ def test_installs_of_one_version_are_distinguished(nimbus: Nimbus, sandbox: Sand
 
 
 def test_a_time_that_was_edited_is_shown_as_it_stands(nimbus: Nimbus, sandbox: Sandbox, key: str) -> None:
-    """A list is no place to fail."""
+    """An invalid time does not make the list fail."""
     install_core(key)
     path = Path(nimbus("core", "list", "--json").document["versions"][0]["path"]) / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -113,7 +113,7 @@ def test_versions_are_removed_one_by_one_or_all(nimbus: Nimbus) -> None:
 
 
 def test_a_changed_core_is_named_file_by_file(nimbus: Nimbus, sandbox: Sandbox, key: str) -> None:
-    """A whole core is called so; of a changed one all faults are listed, and the exit code is 11."""
+    """An undamaged core is ok; for a changed one every fault is listed, and the exit code is 11."""
     install_core(key)
     found = nimbus("core", "verify", "--json").document
     assert found["version"] == "0.1.0"

@@ -31,7 +31,7 @@ def test_a_piped_key_installs_and_is_not_shown(nimbus: Nimbus, sandbox: Sandbox,
 
 
 def test_the_document_holds_session_and_core(nimbus: Nimbus, sandbox: Sandbox, key: str) -> None:
-    """With --json the output is one object with the session's fields and the core's place."""
+    """With --json the output is one object with the session's fields and the core's path."""
     found = nimbus("install", "--key-stdin", "--json", stdin=key).document
     assert found.keys() == {"session", "core"}
     assert found["session"]["license_type"] == "research"
@@ -93,7 +93,7 @@ def test_a_refused_key_ends_with_4(nimbus: Nimbus, sandbox: Sandbox) -> None:
 
 
 def test_without_a_key_and_a_person_it_says_what_to_do(nimbus: Nimbus, sandbox: Sandbox) -> None:
-    """Where nobody can be asked, a missing key is an error that names the paths."""
+    """Without a terminal a missing key is an error that names the sources."""
     done = nimbus("install")
     assert done.code == 4
     assert "nimbus-sdk explain" in done.err

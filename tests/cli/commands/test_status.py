@@ -17,14 +17,14 @@ pytestmark = TINY_CORE
 
 @pytest.fixture
 def installed(sandbox: Sandbox, key: str) -> str:
-    """A machine on which the core is installed; gives the key."""
+    """A machine on which the core is installed; returns the key."""
     install_core(key)
     sandbox.clear_journal()
     return key
 
 
 def test_status_of_an_empty_machine(nimbus: Nimbus, sandbox: Sandbox) -> None:
-    """Where there is nothing, status says so, ends with 0, and asks nobody."""
+    """If nothing is installed, status says so, ends with 0, and sends no request."""
     found = nimbus("status", "--json").document
     assert found["ready"] is False
     assert found["core"] == {
