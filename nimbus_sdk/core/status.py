@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from nimbus_sdk.account import renewal
 from nimbus_sdk.account.session import AuthSession, current_session
@@ -15,6 +16,8 @@ from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, NimbusError, Ses
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.driver import run, run_async
 from nimbus_sdk.transport.flow import Flow, run_blocking
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +114,20 @@ def uninstall_core(*, profile: str | None = None) -> tuple[str, ...]:
         CoreInstallError: The disk refused.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, uninstall_flow(settings))
+    return run(settings, change_installed_flow(settings, switching.uninstall))
 
 
 async def uninstall_core_async(*, profile: str | None = None) -> tuple[str, ...]:
     """The awaitable twin of :func:`uninstall_core`."""
     settings = Settings.load(profile=profile)
-    return await run_async(settings, uninstall_flow(settings))
+    return await run_async(settings, change_installed_flow(settings, switching.uninstall))
 
 
-def uninstall_flow(settings: Settings) -> Flow[tuple[str, ...]]:
-    """Remove every version while no other process installs one."""
-    paths = settings.paths
-    lock = Lock(paths.lock)
-    try:
+def change_installed_flow(settings: Settings, change: Callable[[str], T]) -> Flow[T]:
+    """Call a function with the folder of all versions while no other process changes them."""
+    with Lock(settings.paths.lock) as lock:
         yield from renewal.acquire_lock(lock)
-        return (yield from run_blocking(lambda: switching.uninstall(paths.core)))
-    finally:
-        lock.release()
+        return (yield from run_blocking(lambda: change(settings.paths.core)))
 
 
 def _session(settings: Settings) -> AuthSession | None:

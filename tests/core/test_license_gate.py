@@ -21,9 +21,8 @@ GATES = (
 )
 
 
-def test_a_free_license_neither_trains_nor_calibrates(sandbox, fresh):
+def test_a_free_license_neither_trains_nor_calibrates(installed_free, fresh):
     """The error names the feature; batch decoding goes on."""
-    nimbus_sdk.install_core(sandbox.new_key("free"))
     said = fresh(GATES, NIMBUS_SDK_OFFLINE="1").stdout
     assert said.splitlines() == ["train_model training 5", "calibrate_model calibration 5"]
     decoded = fresh(
@@ -37,9 +36,8 @@ def test_a_free_license_neither_trains_nor_calibrates(sandbox, fresh):
     assert decoded.stdout == "True\n"
 
 
-def test_a_research_license_trains_and_calibrates(sandbox, key, fresh):
+def test_a_research_license_trains_and_calibrates(installed, fresh):
     """The gate opens, and what is wrong with the call is the core's to say."""
-    nimbus_sdk.install_core(key)
     said = fresh(GATES, NIMBUS_SDK_OFFLINE="1").stdout
     assert said.splitlines() == ["train_model let through", "calibrate_model let through"]
 

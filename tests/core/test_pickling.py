@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pickletools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nimbus_sdk import AuthSession
-from tests.conftest import Fresh
+from tests.conftest import FORCED, Fresh
+from tests.support.wheels import fresh_python
 
 PACK = """
 import copy, pickle
@@ -90,11 +92,20 @@ CHECKS = {
 }
 
 
-@pytest.fixture
-def packed(installed: AuthSession, fresh: Fresh, isolated_home: Path) -> Path:
+@pytest.fixture(scope="session")
+def packed_files(installed_homes: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of pickles that another process made."""
-    fresh(PACK, NIMBUS_SDK_OFFLINE="1")
-    return isolated_home / "work"
+    folder = tmp_path_factory.mktemp("pickles")
+    home = str(installed_homes("research"))
+    done = fresh_python(PACK, cwd=folder, **FORCED, NIMBUS_SDK_HOME=home, NIMBUS_SDK_OFFLINE="1")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def packed(packed_files: Path, installed: AuthSession) -> Path:
+    """The same folder, on a machine with the core."""
+    return packed_files
 
 
 def test_what_was_pickled_is_there_in_a_process_that_imported_nothing(packed: Path, fresh: Fresh) -> None:
@@ -119,12 +130,10 @@ def test_a_pickle_holds_neither_key_nor_user_data(packed: Path, installed: AuthS
     assert "nimbus_sdk.core.pickling" in [argument for _, argument, _ in opcodes]
 
 
-def test_a_machine_without_the_core_is_reported_what_to_run(
-    packed: Path, isolated_home: Path, fresh: Fresh
-) -> None:
+def test_a_machine_without_the_core_says_what_to_run(packed: Path, isolated_home: Path, fresh: Fresh) -> None:
     """Unpickling there ends with the command that installs, and not with a missing module."""
     done = fresh(
-        "import pickle\npickle.load(open('lda.5.pickle', 'rb'))\n",
+        f"import pickle\npickle.load(open({str(packed / 'lda.5.pickle')!r}, 'rb'))\n",
         check=False,
         NIMBUS_SDK_HOME=str(isolated_home / "elsewhere"),
     )

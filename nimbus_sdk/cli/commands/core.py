@@ -15,7 +15,6 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.pointer import read_pointer
 
 if TYPE_CHECKING:
-    from nimbus_sdk.config.paths import Paths
     from nimbus_sdk.core.wheel.manifest import InstalledCore
     from nimbus_sdk.storage.pointer import Pointer
 
@@ -146,7 +145,7 @@ def uninstall(
     """
     from nimbus_sdk.core.wheel import switching
 
-    removed = _run_locked(profile, lambda paths: switching.uninstall(paths.core, version))
+    removed = _run_locked(profile, lambda folder: switching.uninstall(folder, version))
     if as_json:
         output.print_json({"removed": list(removed)})
     elif removed:
@@ -175,9 +174,9 @@ def _moment(text: str) -> datetime | str:
 def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_json: bool) -> None:
     """Change the version in use, and print it with the previous one."""
 
-    def change_pointer(paths: Paths) -> tuple[InstalledCore, Pointer | None]:
-        core = change(paths.core)
-        pointer = read_pointer(paths.core)
+    def change_pointer(folder: str) -> tuple[InstalledCore, Pointer | None]:
+        core = change(folder)
+        pointer = read_pointer(folder)
         return core, None if pointer is None else pointer.previous
 
     core, previous = _run_locked(profile, change_pointer)
@@ -199,19 +198,9 @@ def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_j
     output.print_fields(rows)
 
 
-def _run_locked(profile: str | None, change: Callable[[Paths], T]) -> T:
-    """Change what is installed while no other process can."""
-    from nimbus_sdk.account import renewal
-    from nimbus_sdk.storage.lock import Lock
+def _run_locked(profile: str | None, change: Callable[[str], T]) -> T:
+    from nimbus_sdk.core.status import change_installed_flow
     from nimbus_sdk.transport.driver import run
-    from nimbus_sdk.transport.flow import Flow, run_blocking
 
     settings = Settings.load(profile=profile)
-    paths = settings.paths
-
-    def locked() -> Flow[T]:
-        with Lock(paths.lock) as lock:
-            yield from renewal.acquire_lock(lock)
-            return (yield from run_blocking(lambda: change(paths)))
-
-    return run(settings, locked())
+    return run(settings, change_installed_flow(settings, change))
