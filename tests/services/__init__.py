@@ -1,1 +1,1 @@
-"""The three further systems: each against its own document, the sandbox, and what goes wrong."""
+"""The three further services: each against its own document, the sandbox, and what goes wrong."""

@@ -393,7 +393,7 @@ def test_a_forgotten_key_leaves_no_earlier_one_behind(service, open_client, repl
 
 @both_kinds
 def test_offline_nothing_is_sent(service, open_client, replies, monkeypatch):
-    """Offline mode holds for the further systems as well."""
+    """Offline mode applies to the further services as well."""
     replies.say("200 OK", {})
     monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
     with pytest.raises(NimbusConnectionError, match="Offline mode"):
