@@ -7,25 +7,53 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import partial, wraps
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Unpack
+from typing import Concatenate, ParamSpec, TypeVar
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.app.state import Config, State
+from nimbus_sdk.sandbox.app.state import State
 from nimbus_sdk.sandbox.availability import unavailable_error
-from nimbus_sdk.sandbox.github.publishing import PublishOptions, draft_from_wheel, draft_release
-from nimbus_sdk.sandbox.github.releases import Release
+from nimbus_sdk.sandbox.github.releases import Releases
+from nimbus_sdk.sandbox.github.tokens import GithubTokens
 from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE, WheelCache
-from nimbus_sdk.sandbox.http.faults import Fault, FaultOptions, Switches
-from nimbus_sdk.sandbox.http.request_log import Exchange
+from nimbus_sdk.sandbox.http.faults import Fault, FaultQueues, Switches
+from nimbus_sdk.sandbox.http.key_store import KeyStore
+from nimbus_sdk.sandbox.http.request_log import RequestLog
 from nimbus_sdk.sandbox.http.times import Clock
-from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKeyOptions
-from nimbus_sdk.sandbox.nexus.keys import NexusKeyOptions
-from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeyOptions
-from nimbus_sdk.sandbox.nimbus_os.keys import Environment, NimbusOsKeyOptions, require_environment
+from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKeys
+from nimbus_sdk.sandbox.nexus.keys import NexusKeys
+from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys
+from nimbus_sdk.sandbox.nimbus_os.keys import Environment, NimbusOsKeys, require_environment
 
 _SIGNAL_POLL = 0.5
+P = ParamSpec("P")
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def _forward(
+    find: Callable[[State], S], method: Callable[Concatenate[S, P], T]
+) -> Callable[Concatenate[Sandbox, P], T]:
+    """Return the method of a sandbox that calls a method of one of its parts."""
+
+    @wraps(method)
+    def forward(sandbox: Sandbox, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return method(find(sandbox._state), *args, **kwargs)
+
+    return forward
+
+
+def _add_fault(make: Callable[P, Fault]) -> Callable[Concatenate[Sandbox, P], None]:
+    """Return the method of a sandbox that makes a fault, and adds it to the queue of its endpoint."""
+
+    @wraps(Fault.__init__)
+    def fault(sandbox: Sandbox, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        sandbox._state.faults.add(make(*args, **kwargs))
+
+    fault.__doc__ = Fault.__doc__
+    return fault
 
 
 class Sandbox:
@@ -67,7 +95,8 @@ class Sandbox:
         models_dir: Path | str | None = None,
     ) -> None:
         self._port = port
-        self._config = Config(
+        self._new_state = partial(
+            State,
             db=None if db is None else Path(db),
             limits=limits,
             wheel=None if wheel is None else Path(wheel),
@@ -93,7 +122,7 @@ class Sandbox:
             from nimbus_sdk.sandbox.app.launch import launch
         except ModuleNotFoundError as error:
             raise unavailable_error(error) from error
-        self._running = launch(self._config, self._port)
+        self._running = launch(self._new_state, self._port)
 
     def stop(self) -> None:
         """Cut all connections and stop; a second call does nothing."""
@@ -175,132 +204,31 @@ class Sandbox:
             "NIMBUS_SDK_CORE_REPO": "nimbusbci/NimbusSDKCore",
         }
 
-    def new_key(self, tier: str = "research", **options: Unpack[LicenseKeyOptions]) -> str:
-        """Create a key of the Nimbus API and return it in plain; it cannot be read later.
+    new_key = _forward(lambda state: state.nimbus_api.keys, LicenseKeys.create)
+    revoke_key = _forward(lambda state: state.nimbus_api.keys, LicenseKeys.revoke)
+    keys = _forward(lambda state: state.nimbus_api.keys, LicenseKeys.list_all)
+    audit = _forward(lambda state: state.nimbus_api.keys, LicenseKeys.audit)
+    revoke_tokens = _forward(lambda state: state.github.tokens, GithubTokens.revoke_all)
 
-        Args:
-            tier: License tier.
-            **options: The other arguments of :meth:`nimbus_sdk.sandbox.nimbus_api.keys.LicenseKeys.create`.
+    new_nimbus_os_key = _forward(lambda state: state.nimbus_os.keys, NimbusOsKeys.create)
+    revoke_nimbus_os_key = _forward(lambda state: state.nimbus_os.keys.store, KeyStore.revoke)
 
-        Raises:
-            ConfigurationError: An unknown tier without features, or an invalid value.
-        """
-        return self._state.nimbus_api.keys.create(tier, **options)
+    new_neuroai_key = _forward(lambda state: state.neuroai.keys, NeuroAiKeys.create)
+    revoke_neuroai_key = _forward(lambda state: state.neuroai.keys.store, KeyStore.revoke)
+    deactivate_neuroai_user = _forward(lambda state: state.neuroai.keys, NeuroAiKeys.deactivate_user)
 
-    def revoke_key(self, key: str, *, reason: str | None = None) -> None:
-        """Revoke a key, given as the key or its fingerprint, for ever.
+    new_nexus_key = _forward(lambda state: state.nexus.keys, NexusKeys.create)
+    revoke_nexus_key = _forward(lambda state: state.nexus.keys.store, KeyStore.revoke)
+    disable_nexus = _forward(lambda state: state.nexus.keys, NexusKeys.disable)
+    enable_nexus = _forward(lambda state: state.nexus.keys, NexusKeys.enable)
 
-        Raises:
-            ConfigurationError: No such key is active.
-        """
-        self._state.nimbus_api.keys.revoke(key, reason=reason)
+    fault = _add_fault(Fault)
+    clear_faults = _forward(lambda state: state.faults, FaultQueues.clear)
+    journal = _forward(lambda state: state.log, RequestLog.exchanges)
+    clear_journal = _forward(lambda state: state.log, RequestLog.clear)
 
-    def keys(self) -> list[dict[str, object]]:
-        """Return all keys, oldest first, masked."""
-        return self._state.nimbus_api.keys.list_all()
-
-    def audit(self) -> list[dict[str, object]]:
-        """Return all revocations with their reasons, oldest first."""
-        return self._state.nimbus_api.keys.audit()
-
-    def new_nimbus_os_key(self, **options: Unpack[NimbusOsKeyOptions]) -> str:
-        """Create a Nimbus OS key and return it in plain; it cannot be read later.
-
-        Args:
-            **options: The arguments of :meth:`nimbus_sdk.sandbox.nimbus_os.keys.NimbusOsKeys.create`.
-
-        Raises:
-            ConfigurationError: There is no such environment or permission.
-        """
-        return self._state.nimbus_os.keys.create(**options)
-
-    def revoke_nimbus_os_key(self, key: str) -> None:
-        """Revoke a Nimbus OS key at once; raise ConfigurationError if no such key is active."""
-        self._state.nimbus_os.keys.store.revoke(key)
-
-    def new_neuroai_key(self, **options: Unpack[NeuroAiKeyOptions]) -> str:
-        """Create a NeuroAI key and return its secret in plain; it cannot be read later.
-
-        Args:
-            **options: The arguments of :meth:`nimbus_sdk.sandbox.neuroai.keys.NeuroAiKeys.create`.
-
-        Raises:
-            ConfigurationError: An option is invalid.
-        """
-        return self._state.neuroai.keys.create(**options)
-
-    def revoke_neuroai_key(self, key: str) -> None:
-        """Delete a NeuroAI key by its secret or its id; raise ConfigurationError if there is none."""
-        self._state.neuroai.keys.store.revoke(key)
-
-    def deactivate_neuroai_user(self, user: str) -> None:
-        """Deactivate an account of NeuroAI and delete its personal keys."""
-        self._state.neuroai.keys.deactivate_user(user)
-
-    def new_nexus_key(self, **options: Unpack[NexusKeyOptions]) -> str:
-        """Create a Nexus key, a JWT, and return it in plain; it cannot be read later.
-
-        Args:
-            **options: The arguments of :meth:`nimbus_sdk.sandbox.nexus.keys.NexusKeys.create`.
-
-        Raises:
-            ConfigurationError: An id or a permission is invalid.
-        """
-        return self._state.nexus.keys.create(**options)
-
-    def revoke_nexus_key(self, key: str) -> None:
-        """Revoke a Nexus key at once; raise ConfigurationError if no such key is active."""
-        self._state.nexus.keys.store.revoke(key)
-
-    def disable_nexus(self, name: str) -> None:
-        """Disable a Nexus integration or agent by its id: its keys are refused with 403."""
-        self._state.nexus.keys.disable(name)
-
-    def enable_nexus(self, name: str) -> None:
-        """Enable a Nexus integration or agent again."""
-        self._state.nexus.keys.enable(name)
-
-    def revoke_tokens(self) -> None:
-        """Revoke all GitHub tokens at once."""
-        self._state.github.tokens.revoke_all()
-
-    def fault(self, endpoint: str, **options: Unpack[FaultOptions]) -> None:
-        """Make an endpoint fail; faults of one endpoint take effect in the order in which they were set.
-
-        Args:
-            endpoint: Name of the endpoint, as in the journal.
-            **options: What goes wrong: the other fields of :class:`nimbus_sdk.sandbox.Fault`.
-
-        Raises:
-            ConfigurationError: There is no such endpoint, or the fault is invalid.
-        """
-        self._state.faults.add(Fault(endpoint=endpoint, **options))
-
-    def clear_faults(self) -> None:
-        """Remove all faults to come."""
-        self._state.faults.clear()
-
-    def journal(self) -> list[Exchange]:
-        """Return the requests so far, in order, secrets masked; without those to the control plane."""
-        return self._state.log.exchanges()
-
-    def clear_journal(self) -> None:
-        """Remove the requests so far."""
-        self._state.log.clear()
-
-    def publish(self, version: str = "0.2.0", **options: Unpack[PublishOptions]) -> Release:
-        """Release another version of the core, as the latest.
-
-        Args:
-            version: The core's version; a release of the same version is replaced.
-            **options: The other arguments of :func:`nimbus_sdk.sandbox.github.publishing.draft_release`.
-        """
-        draft = draft_release(self._config.wheel_cache, version, **options)
-        return self._state.github.releases.publish(draft)
-
-    def publish_wheel(self, wheel: Path, *, digest: bool = True, sums: bool = True) -> Release:
-        """Release one wheel as it is, valid or not; the version is that of its file name."""
-        return self._state.github.releases.publish(draft_from_wheel(wheel, digest=digest, sums=sums))
+    publish = _forward(lambda state: state.github.releases, Releases.publish)
+    publish_wheel = _forward(lambda state: state.github.releases, Releases.publish_wheel)
 
 
 def serve(

@@ -185,8 +185,8 @@ def recorded_tokens() -> Iterator[list[str]]:
     issued: list[str] = []
     real = GithubTokens.issue
 
-    def issue(self: GithubTokens, key_hash: str, lifetime: float | None) -> tuple[str, float | None]:
-        token, expires_at = real(self, key_hash, lifetime)
+    def issue(self: GithubTokens, fingerprint: str, lifetime: float | None) -> tuple[str, float | None]:
+        token, expires_at = real(self, fingerprint, lifetime)
         issued.append(token)
         return token, expires_at
 

@@ -40,7 +40,6 @@ from starlette.types import Receive, Scope, Send
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.app.state import State
-from nimbus_sdk.sandbox.github.publishing import draft_release
 from nimbus_sdk.sandbox.http.faults import parse_fault
 from nimbus_sdk.sandbox.http.key_store import UnknownKeyError
 
@@ -142,10 +141,9 @@ class _ControlPlane:
     async def publish(self, request: Request) -> Response:
         fields, github = await _json_object(request), self._state.github
         try:
-            draft = await asyncio.to_thread(draft_release, self._state.wheel_cache, **fields)  # type: ignore[arg-type]
+            release = await asyncio.to_thread(github.releases.publish, **fields)  # type: ignore[arg-type]
         except TypeError as error:
             raise ConfigurationError(f"The release is invalid: {error}.") from error
-        release = await asyncio.to_thread(github.releases.publish, draft)
         return JSONResponse(github.release_json(release), 201)
 
     async def set_switches(self, request: Request) -> Response:

@@ -6,7 +6,7 @@ This module and those it imports need the packages of the ``sandbox`` extra.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,17 +15,17 @@ from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 
 from nimbus_sdk.sandbox.app.control import control_routes
-from nimbus_sdk.sandbox.app.state import Config, State
+from nimbus_sdk.sandbox.app.state import State
 from nimbus_sdk.sandbox.http.endpoint import Endpoint
 from nimbus_sdk.sandbox.http.listener import Listener, base_url, bind_port
 from nimbus_sdk.sandbox.http.requests import ServiceRoute
 
 
-def launch(config: Config, port: int) -> tuple[State, ExitStack]:
+def launch(new_state: Callable[..., State], port: int) -> tuple[State, ExitStack]:
     """Start to serve; return the state and what to close in order to stop.
 
     Args:
-        config: What to build the sandbox from.
+        new_state: Builds the state from ``api_url``, ``storage_url`` and ``folder``.
         port: Port of the API; 0 takes a free one.
 
     Raises:
@@ -36,7 +36,7 @@ def launch(config: Config, port: int) -> tuple[State, ExitStack]:
         stack.callback(main.close)
         stack.callback(storage.close)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nimbus-sandbox-"))
-        state = State(config, base_url(main), base_url(storage), Path(folder))
+        state = new_state(api_url=base_url(main), storage_url=base_url(storage), folder=Path(folder))
         stack.callback(state.database.close)
         listener = Listener(
             {

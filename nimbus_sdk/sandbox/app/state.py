@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from nimbus_sdk.sandbox.github.publishing import draft_from_wheel
-from nimbus_sdk.sandbox.github.releases import Draft
+from nimbus_sdk.sandbox.github.releases import Releases
 from nimbus_sdk.sandbox.github.routes import GitHub, github_error
 from nimbus_sdk.sandbox.github.storage_routes import STORAGE_PATH
 from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
-from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.faults import FaultQueues, Switches
 from nimbus_sdk.sandbox.http.request_log import RequestLog
@@ -27,48 +24,47 @@ from nimbus_sdk.sandbox.nimbus_api.routes import NimbusApi
 from nimbus_sdk.sandbox.nimbus_os.routes import NimbusOs
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """The arguments of ``Sandbox`` except its port."""
-
-    db: Path | None
-    limits: Mapping[str, int | None] | None
-    wheel: Path | None
-    clock: Clock
-    wheel_cache: WheelCache
-    models_dir: Path
-
-
 class State:
     """The services of a running sandbox.
 
     Args:
-        config: What to build them from.
+        db: The database file; None is a database in memory.
+        limits: Requests a minute by endpoint of the Nimbus API, instead of the documented ones.
+        wheel: The core to release first; None builds it.
+        clock: Returns Unix seconds.
+        wheel_cache: Builds the wheels of the core.
+        models_dir: Folder with ``registry.json`` and model files.
         api_url: Base URL of the first port.
         storage_url: Base URL of the storage host.
         folder: Temporary folder while the sandbox runs.
     """
 
-    def __init__(self, config: Config, api_url: str, storage_url: str, folder: Path) -> None:
-        models = read_models(config.models_dir)
-        self.clock = clock = config.clock
-        self.database = database = Database(config.db)
+    def __init__(
+        self,
+        *,
+        db: Path | None,
+        limits: Mapping[str, int | None] | None,
+        wheel: Path | None,
+        clock: Clock,
+        wheel_cache: WheelCache,
+        models_dir: Path,
+        api_url: str,
+        storage_url: str,
+        folder: Path,
+    ) -> None:
+        models = read_models(models_dir)
+        self.clock = clock
+        self.database = database = Database(db)
         self.api_url = api_url
         self.storage_url = storage_url
-        self.wheel_cache = config.wheel_cache
         self.control_token = secrets.token_urlsafe(24)
         self.switches = Switches()
         self.log = RequestLog()
-
-        def first_draft() -> Draft:
-            return draft_from_wheel(config.wheel or config.wheel_cache.wheel(WheelSpec()))
-
         self.github = GitHub(
             database,
             clock,
             self.switches,
-            first_draft=first_draft,
-            folder=folder,
+            releases=Releases(wheel_cache, wheel, folder, clock),
             url=f"{api_url}/github",
             storage_url=storage_url,
         )
@@ -76,7 +72,7 @@ class State:
             database,
             clock,
             self.switches,
-            limits=config.limits,
+            limits=limits,
             models=models,
             issue_token=self.github.tokens.issue,
             url=api_url,

@@ -1,15 +1,23 @@
-"""Releases of the core and their assets."""
+"""Releases of the core and their assets, made from its sources or from an existing wheel."""
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import file_digest
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.tags import parse_tag
+from packaging.version import Version
+
+from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.github.wheel_build import requirement_lines
+from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
+from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec
 from nimbus_sdk.sandbox.http.times import Clock
 
 
@@ -50,56 +58,95 @@ class Release:
         return f"v{self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A release to publish.
-
-    Attributes:
-        version: The core's version.
-        wheels: Its wheels, at least one.
-        digest: Whether the assets' JSON has their SHA-256.
-        sums: Whether to add a ``SHA256SUMS`` asset.
-    """
-
-    version: str
-    wheels: tuple[Path, ...]
-    digest: bool = True
-    sums: bool = True
-
-
 class Releases:
-    """The releases of one sandbox.
+    """The releases of one sandbox; the first is built, which takes time, when a release is first needed.
 
     Args:
-        first_draft: Builds the first release when a release is first needed, because that takes time.
+        cache: Builds the wheels.
+        first_wheel: The wheel of the first release; None builds the core as it is.
         folder: Folder for the ``SHA256SUMS`` files.
         clock: Returns Unix seconds.
     """
 
-    def __init__(self, first_draft: Callable[[], Draft], folder: Path, clock: Clock) -> None:
-        self._first_draft: Callable[[], Draft] | None = first_draft
+    def __init__(self, cache: WheelCache, first_wheel: Path | None, folder: Path, clock: Clock) -> None:
+        self._cache = cache
+        self._first_wheel = first_wheel
         self._folder = folder
         self._clock = clock
         self._lock = threading.RLock()
         self._by_tag: dict[str, Release] = {}
         self._ids = itertools.count(1001)
 
-    def publish(self, draft: Draft) -> Release:
-        """Add a release as the latest; it replaces one of the same version."""
+    def publish(
+        self,
+        version: str = "0.2.0",
+        *,
+        padding: int = 0,
+        broken: bool = False,
+        digest: bool = True,
+        sums: bool = True,
+        tags: Sequence[str] = (),
+        requires: Sequence[str] = (),
+        requires_python: str | None = None,
+    ) -> Release:
+        """Release another version of the core, as the latest; it replaces a release of the same version.
+
+        Args:
+            version: The core's version.
+            padding: Bytes of incompressible filler in its wheels.
+            broken: Whether importing the core fails.
+            digest: Whether the assets' JSON has their SHA-256.
+            sums: Whether to add a ``SHA256SUMS`` asset.
+            tags: Compatibility tags, one wheel each; empty takes the builder's own.
+            requires: Requirements to add to the core's own.
+            requires_python: Instead of the core's own, unless None.
+
+        Raises:
+            ConfigurationError: An argument is invalid.
+        """
+        try:
+            Version(version)
+            for tag in tags:
+                parse_tag(tag)
+            for requirement in requires:
+                Requirement(requirement)
+            if requires_python is not None:
+                SpecifierSet(requires_python)
+            if padding < 0:
+                raise ValueError("padding below 0")
+        except (ValueError, TypeError) as error:
+            raise ConfigurationError(f"The sandbox cannot release such a core: {error}.") from error
+        spec = WheelSpec(version, padding, broken, None, tuple(requires), requires_python)
+        wheels = [self._cache.wheel(replace(spec, tag=tag)) for tag in tags or (None,)]
         with self._lock:
-            self._publish_first()
-            return self._add(draft)
+            self._publish_first_wheel()
+            return self._add(version, wheels, digest, sums)
+
+    def publish_wheel(self, wheel: Path, *, digest: bool = True, sums: bool = True) -> Release:
+        """Release one wheel as it is, valid or not; the version is that of its file name.
+
+        Args:
+            wheel: The wheel.
+            digest: Whether the assets' JSON has their SHA-256.
+            sums: Whether to add a ``SHA256SUMS`` asset.
+
+        Raises:
+            ConfigurationError: There is no such file, or its name has no version.
+        """
+        with self._lock:
+            self._publish_first_wheel()
+            return self._add(_version_of(wheel), [wheel], digest, sums)
 
     def latest(self) -> Release | None:
         """Return the release published last."""
         with self._lock:
-            self._publish_first()
+            self._publish_first_wheel()
             return next(reversed(self._by_tag.values()), None)
 
     def by_tag(self, tag: str) -> Release | None:
         """Return the release with this tag."""
         with self._lock:
-            self._publish_first()
+            self._publish_first_wheel()
             return self._by_tag.get(tag)
 
     def asset(self, number: int) -> Asset | None:
@@ -108,26 +155,20 @@ class Releases:
             assets = (asset for release in self._by_tag.values() for asset in release.assets)
             return next((asset for asset in assets if asset.id == number), None)
 
-    def _publish_first(self) -> None:
-        first_draft, self._first_draft = self._first_draft, None
-        if first_draft is not None:
-            try:
-                self._add(first_draft())
-            except BaseException:
-                self._first_draft = first_draft
-                raise
+    def _publish_first_wheel(self) -> None:
+        if not self._by_tag:
+            wheel = self._first_wheel or self._cache.wheel(WheelSpec())
+            self._add(_version_of(wheel), [wheel], True, True)
 
-    def _add(self, draft: Draft) -> Release:
-        assets = [self._asset(wheel, draft.digest) for wheel in draft.wheels]
+    def _add(self, version: str, wheels: Sequence[Path], digest: bool, sums: bool) -> Release:
+        assets = [self._asset(wheel, digest) for wheel in wheels]
         number = next(self._ids)
-        if draft.sums:
-            sums = self._folder / str(number) / "SHA256SUMS"
-            sums.parent.mkdir(parents=True)
-            sums.write_text("".join(f"{asset.sha256}  {asset.name}\n" for asset in assets), encoding="ascii")
-            assets.append(self._asset(sums, draft.digest))
-        release = Release(
-            number, draft.version, self._clock(), requirement_lines(draft.wheels[0]), tuple(assets)
-        )
+        if sums:
+            file = self._folder / str(number) / "SHA256SUMS"
+            file.parent.mkdir(parents=True)
+            file.write_text("".join(f"{asset.sha256}  {asset.name}\n" for asset in assets), encoding="ascii")
+            assets.append(self._asset(file, digest))
+        release = Release(number, version, self._clock(), requirement_lines(wheels[0]), tuple(assets))
         self._by_tag.pop(release.tag, None)
         self._by_tag[release.tag] = release
         return release
@@ -136,3 +177,12 @@ class Releases:
         with path.open("rb") as file:
             sha256 = file_digest(file, "sha256").hexdigest()
         return Asset(next(self._ids), path.name, path, path.stat().st_size, sha256, has_digest)
+
+
+def _version_of(wheel: Path) -> str:
+    parts = wheel.name.split("-")
+    if not wheel.is_file() or len(parts) < 5 or wheel.suffix != ".whl":
+        raise ConfigurationError(
+            f"{wheel} is not a wheel.", hint="Give a file such as nimbus_sdk_core-1.0-py3-none-any.whl."
+        )
+    return parts[1]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
-from nimbus_sdk.sandbox.github.releases import Asset, Draft, Release, Releases
+from nimbus_sdk.sandbox.github.releases import Asset, Release, Releases
 from nimbus_sdk.sandbox.github.storage_routes import AssetStorage
 from nimbus_sdk.sandbox.github.tokens import GithubTokens
 from nimbus_sdk.sandbox.http.database import Database
@@ -33,8 +32,7 @@ class GitHub:
         database: The database of tokens.
         clock: Returns Unix seconds.
         switches: Settings that can change at any time.
-        first_draft: Builds the first release when it is first needed.
-        folder: Folder for the files of releases.
+        releases: The releases of the core.
         url: Base URL of the GitHub API.
         storage_url: Base URL of the storage host.
     """
@@ -45,14 +43,13 @@ class GitHub:
         clock: Clock,
         switches: Switches,
         *,
-        first_draft: Callable[[], Draft],
-        folder: Path,
+        releases: Releases,
         url: str,
         storage_url: str,
     ) -> None:
         self.url = url
         self.tokens = GithubTokens(database, clock)
-        self.releases = Releases(first_draft, folder, clock)
+        self.releases = releases
         self.storage = AssetStorage(self.releases, clock, switches, storage_url)
         self._clock = clock
 

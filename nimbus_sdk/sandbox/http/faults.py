@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypedDict
+from dataclasses import dataclass, field
+from typing import Literal
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.errors import ErrorFormat
@@ -50,31 +50,11 @@ class Switches:
     neuroai_camel_case: bool = False
 
 
-class FaultOptions(TypedDict, total=False):
-    """The fields of :class:`Fault` except its endpoint, as keyword arguments."""
-
-    status: int | None
-    code: str | None
-    body: object
-    headers: Mapping[str, str] | None
-    content_type: str | None
-    delay: float | None
-    reset: Reset | None
-    truncate: int | None
-    corrupt_digest: bool
-    wrong_length: bool
-    html: bool
-    redirect: str | None
-    drip: float | None
-    raw_body: bytes | None
-    date_offset: float | None
-    times: int | None
-    after: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One fault. Only what is set goes wrong; the rest of the response is unchanged.
+
+    Faults of one endpoint take effect in the order in which they were set.
 
     Attributes:
         endpoint: Name of the endpoint, as listed in :mod:`nimbus_sdk.sandbox`.
@@ -99,7 +79,7 @@ class Fault:
         after: Number of requests that succeed first.
     """
 
-    endpoint: str
+    endpoint: str = field(kw_only=False)
     status: int | None = None
     code: str | None = None
     body: object = None

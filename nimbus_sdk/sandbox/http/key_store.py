@@ -108,8 +108,8 @@ class KeyStore:
         statement = "UPDATE keys SET key_hash = ?, masked = ? WHERE number = ?"
         self._database.execute(statement, (digest(secret), masked, key.number))
 
-    def revoke(self, key: str) -> StoredKey:
-        """Revoke a key at once and for ever, given as the key or its id.
+    def revoke(self, key: str) -> str:
+        """Revoke a key, given as the key or its id, at once and for ever; return its id.
 
         Raises:
             UnknownKeyError: No such key is active.
@@ -121,7 +121,7 @@ class KeyStore:
             connection.execute(
                 "UPDATE keys SET revoked_at = ? WHERE number = ?", (self._clock(), stored.number)
             )
-        return stored
+        return stored.id
 
     def _fetch(self, condition: str, *values: object) -> list[StoredKey]:
         rows = self._database.fetch_all(_SELECT + condition, (self._service, *values))

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
@@ -15,20 +14,6 @@ from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none
 from nimbus_sdk.sandbox.neuroai.key_fields import KeyFields, KeyType, parse_key_fields
 
 _PREFIX_LENGTH = 12
-
-
-class NeuroAiKeyOptions(TypedDict, total=False):
-    """The keyword arguments of :meth:`NeuroAiKeys.create`."""
-
-    role: str | None
-    name: str
-    description: str
-    type: KeyType
-    permissions: Collection[str] | None
-    expires_at: datetime | None
-    referrers: Collection[str]
-    rate_limit: Mapping[str, int] | None
-    user: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
@@ -20,16 +20,6 @@ from nimbus_sdk.sandbox.http.times import Clock
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ALGORITHM = "HS256"
 _MAX_SECONDS = 1e11
-
-
-class NexusKeyOptions(TypedDict, total=False):
-    """The keyword arguments of :meth:`NexusKeys.create`."""
-
-    permissions: Collection[str]
-    expires_in: float
-    integration_id: str | None
-    organization_id: str
-    agent_id: str
 
 
 class NexusKeys:

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Collection
 from datetime import datetime
-from typing import Literal, TypedDict
+from typing import Literal
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
@@ -23,21 +23,6 @@ Kind = Literal["test", "live"]
 _KEY_PATTERN = re.compile(r"nbci_(live|test)_[0-9a-fA-F]{48}")
 _MAX_COUNT = 2**62
 _BLOCKABLE = frozenset({"validate", "refresh", "analytics"})
-
-
-class LicenseKeyOptions(TypedDict, total=False):
-    """The keyword arguments of :meth:`LicenseKeys.create`."""
-
-    kind: Kind
-    expires_at: datetime | None
-    used: int
-    monthly_limit: int | None
-    features: Collection[str] | None
-    email: str
-    name: str | None
-    organization: str | None
-    user_id: str | None
-    block_when_exhausted: Collection[str]
 
 
 class LicenseKeys:
@@ -146,7 +131,7 @@ class LicenseKeys:
             UnknownKeyError: No such key is active.
         """
         with self._database.transaction() as connection:
-            fingerprint = self._store.revoke(key).id
+            fingerprint = self._store.revoke(key)
             connection.execute("DELETE FROM tokens WHERE fingerprint = ?", (fingerprint,))
             connection.execute(
                 "INSERT INTO audit (at, fingerprint, action, reason) VALUES (?, ?, 'revoke', ?)",

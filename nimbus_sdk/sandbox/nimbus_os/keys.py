@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
-from typing import Literal, TypedDict
+from typing import Literal
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
@@ -18,13 +18,6 @@ from nimbus_sdk.sandbox.http.times import Clock
 Environment = Literal["sandbox", "production"]
 ENVIRONMENTS: tuple[Environment, ...] = ("sandbox", "production")
 PERMISSIONS = ("orders:read", "orders:write")
-
-
-class NimbusOsKeyOptions(TypedDict, total=False):
-    """The keyword arguments of :meth:`NimbusOsKeys.create`."""
-
-    environment: Environment
-    permissions: Collection[str]
 
 
 class NimbusOsKeys:
