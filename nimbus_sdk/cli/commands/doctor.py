@@ -40,7 +40,7 @@ def doctor(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Check everything that installing, renewing and starting offline depend on.
+    """Check what installing, renewing and offline work depend on.
 
     Exits with 0 if work can go on, else with 1, so that a job scheduler can check before it starts a run.
     A network problem is only a warning if core and session work offline.

@@ -40,7 +40,7 @@ def install(
     no_progress: NoProgress = False,
     as_json: Json = False,
 ) -> None:
-    """Validate the key, install the core, and store both for offline use.
+    """Validate the key and install the core for offline use.
 
     The key is read from NIMBUS_API_KEY, the nearest .env file, the file named by NIMBUS_SDK_API_KEY_FILE or
     the credential store, whichever has one first; in a terminal you are asked for it, hidden. While the

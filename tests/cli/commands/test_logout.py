@@ -73,7 +73,7 @@ def test_logout_says_which_key_is_left(
 
 
 def test_revoke_with_yes_ends_the_key(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
-    """--yes skips the confirmation; the reason reaches the service, and what was stored for the key is removed."""
+    """--yes skips the confirmation; the service gets the reason, and everything stored is removed."""
     done = nimbus("revoke", "--yes", "--reason", "laptop lost", "--json")
     assert done.code == 0
     assert done.document["revoked"] is True
