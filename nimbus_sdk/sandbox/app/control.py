@@ -29,8 +29,7 @@ import asyncio
 import dataclasses
 import hmac
 import json
-import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from starlette.requests import Request
@@ -40,52 +39,53 @@ from starlette.types import Receive, Scope, Send
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.app.state import State
-from nimbus_sdk.sandbox.http.faults import parse_fault
+from nimbus_sdk.sandbox.http.faults import Fault, Switches
 from nimbus_sdk.sandbox.http.key_store import UnknownKeyError
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-_Action = Callable[[Request], Awaitable[Response]]
+_Action = Callable[..., tuple[int, object]]
+"""Takes the fields of the body and of the path; returns status and JSON, or None for no body."""
+_Actions = Mapping[str, Mapping[str, _Action]]
+"""Actions by path and HTTP method."""
 
 
 def control_routes(state: State) -> Mount:
     """Return the routes below ``/_sandbox``."""
-    plane = _ControlPlane(state)
-    nimbus_os, neuroai, nexus = state.nimbus_os.keys, state.neuroai.keys, state.nexus.keys
+    licenses, nimbus_os = state.nimbus_api.keys, state.nimbus_os.keys
+    neuroai, nexus = state.neuroai.keys, state.nexus.keys
+    github, log, faults = state.github, state.log, state.faults
 
-    actions: dict[str, dict[str, _Action]] = {
-        "/journal": {"GET": plane.read_log, "DELETE": _call(state.log.clear)},
-        "/keys": {
-            "GET": _list(state.nimbus_api.keys.list_all),
-            "POST": _create(state.nimbus_api.keys.create),
+    def revoke_license_key(key: str = "", reason: object = None, **_: object) -> None:
+        licenses.revoke(str(key), reason=None if reason is None else str(reason))
+
+    actions: _Actions = {
+        "/journal": {
+            "GET": lambda: (200, {"exchanges": [exchange.to_dict() for exchange in log.exchanges()]}),
+            "DELETE": _call(log.clear),
         },
-        "/keys/revoke": {"POST": plane.revoke_license_key},
-        "/faults": {"POST": plane.add_fault, "DELETE": _call(state.faults.clear)},
-        "/releases": {"POST": plane.publish},
-        "/switches": {"POST": plane.set_switches},
-        "/nimbus-os/keys": {"GET": _list(nimbus_os.list_all), "POST": _create(nimbus_os.create)},
-        "/nimbus-os/keys/revoke": {"POST": _revoke(nimbus_os.store.revoke)},
-        "/neuroai/keys": {"GET": _list(neuroai.list_all), "POST": _create(neuroai.create)},
-        "/neuroai/keys/revoke": {"POST": _revoke(neuroai.store.revoke)},
-        "/neuroai/users/{name}": {"DELETE": _call_with_name(neuroai.deactivate_user)},
-        "/nexus/keys": {"GET": _list(nexus.list_all), "POST": _create(nexus.create)},
-        "/nexus/keys/revoke": {"POST": _revoke(nexus.store.revoke)},
-        "/nexus/disabled/{name}": {
-            "PUT": _call_with_name(nexus.disable),
-            "DELETE": _call_with_name(nexus.enable),
+        "/faults": {
+            "POST": _call(lambda **fields: faults.add(_fault(**fields)), 201),
+            "DELETE": _call(faults.clear),
         },
+        "/releases": {
+            "POST": lambda **options: (201, github.release_json(github.releases.publish(**options)))
+        },
+        "/switches": {"POST": lambda **values: (200, _set_switches(state.switches, values))},
+        "/neuroai/users/{user}": {"DELETE": _call(neuroai.deactivate_user)},
+        "/nexus/disabled/{name}": {"PUT": _call(nexus.disable), "DELETE": _call(nexus.enable)},
+        **_key_actions("", licenses.list_all, licenses.create, revoke_license_key),
+        **_key_actions("/nimbus-os", nimbus_os.list_all, nimbus_os.create, nimbus_os.store.revoke),
+        **_key_actions("/neuroai", neuroai.list_all, neuroai.create, neuroai.store.revoke),
+        **_key_actions("/nexus", nexus.list_all, nexus.create, nexus.store.revoke),
     }
-    return Mount(
-        "/_sandbox",
-        routes=[
-            Route(path, _ControlRoute(state.control_token, of_path)) for path, of_path in actions.items()
-        ],
-    )
+    routes = [Route(path, _ControlRoute(state.control_token, of_path)) for path, of_path in actions.items()]
+    return Mount("/_sandbox", routes=routes)
 
 
 class _ControlRoute:
-    """A control route as an ASGI application: checks who asks, then runs the method's action."""
+    """A control route as an ASGI application: checks who asks, then runs the method's action in a thread."""
 
-    def __init__(self, token: str, actions: dict[str, _Action]) -> None:
+    def __init__(self, token: str, actions: Mapping[str, _Action]) -> None:
         self._token = token
         self._actions = actions
 
@@ -98,63 +98,74 @@ class _ControlRoute:
         host = request.headers.get("host", "")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if name.lower() not in _LOOPBACK:
-            return JSONResponse({"error": "The control plane answers on the loopback only."}, 421)
+            return _error(421, "The control plane answers on the loopback only.")
         given = request.headers.get("authorization", "")
         if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
-            return JSONResponse({"error": "The control token is missing or wrong."}, 401)
+            return _error(401, "The control token is missing or wrong.")
+        if request.method not in self._actions:
+            return JSONResponse({"error": "Method not allowed"}, 405, {"Allow": ", ".join(self._actions)})
         return None
 
     async def _run(self, request: Request) -> Response:
-        action = self._actions.get(request.method)
-        if action is None:
-            return JSONResponse({"error": "Method not allowed"}, 405, {"Allow": ", ".join(self._actions)})
         try:
-            return await action(request)
-        except ConfigurationError as error:
-            return JSONResponse({"error": str(error)}, 400)
-
-
-class _ControlPlane:
-    """The actions that are more than one call."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    async def read_log(self, request: Request) -> Response:
-        return JSONResponse({"exchanges": [exchange.to_dict() for exchange in self._state.log.exchanges()]})
-
-    async def revoke_license_key(self, request: Request) -> Response:
-        fields = await _json_object(request)
-        reason = fields.get("reason")
-        try:
-            self._state.nimbus_api.keys.revoke(
-                str(fields.get("key", "")), reason=None if reason is None else str(reason)
-            )
+            fields = {**json.loads(await request.body() or b"{}"), **request.path_params}
+            status, body = await asyncio.to_thread(self._actions[request.method], **fields)
         except UnknownKeyError as error:
-            return JSONResponse({"error": str(error)}, 404)
-        return JSONResponse({"revoked": True})
+            return _error(404, str(error))
+        except ConfigurationError as error:
+            return _error(400, str(error))
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            return _error(400, f"The request is invalid: {error}.")
+        return Response(status_code=status) if body is None else JSONResponse(body, status)
 
-    async def add_fault(self, request: Request) -> Response:
-        self._state.faults.add(parse_fault(await request.body()))
-        return Response(status_code=201)
 
-    async def publish(self, request: Request) -> Response:
-        fields, github = await _json_object(request), self._state.github
-        try:
-            release = await asyncio.to_thread(github.releases.publish, **fields)  # type: ignore[arg-type]
-        except TypeError as error:
-            raise ConfigurationError(f"The release is invalid: {error}.") from error
-        return JSONResponse(github.release_json(release), 201)
+def _error(status: int, text: str) -> Response:
+    return JSONResponse({"error": text}, status)
 
-    async def set_switches(self, request: Request) -> Response:
-        fields, switches = await _json_object(request), self._state.switches
-        if unknown := sorted(fields.keys() - {field.name for field in dataclasses.fields(switches)}):
-            raise ConfigurationError(f"There is no switch {', '.join(unknown)}.")
-        if invalid := sorted(name for name, value in fields.items() if not _is_valid_switch(name, value)):
-            raise ConfigurationError(f"{', '.join(invalid)}: give true or false, or seconds for a lifetime.")
-        for name, value in fields.items():
-            setattr(switches, name, value)
-        return JSONResponse(dataclasses.asdict(switches))
+
+def _call(function: Callable[..., None], status: int = 204) -> _Action:
+    def action(**fields: object) -> tuple[int, object]:
+        function(**fields)
+        return status, None
+
+    return action
+
+
+def _key_actions(
+    path: str,
+    list_all: Callable[[], list[dict[str, object]]],
+    create: Callable[..., str],
+    revoke: Callable[..., object],
+) -> _Actions:
+    def create_key(**options: object) -> tuple[int, object]:
+        if isinstance(options.get("expires_at"), str):
+            options["expires_at"] = datetime.fromisoformat(str(options["expires_at"]))
+        return 201, {"key": create(**options)}
+
+    def revoke_key(**fields: object) -> tuple[int, object]:
+        revoke(**fields)
+        return 200, {"revoked": True}
+
+    return {
+        f"{path}/keys": {"GET": lambda: (200, {"keys": list_all()}), "POST": create_key},
+        f"{path}/keys/revoke": {"POST": revoke_key},
+    }
+
+
+def _fault(**fields: object) -> Fault:
+    if isinstance(raw := fields.get("raw_body"), str):
+        fields["raw_body"] = raw.encode()
+    return Fault(**fields)  # type: ignore[arg-type]
+
+
+def _set_switches(switches: Switches, values: Mapping[str, object]) -> dict[str, object]:
+    if unknown := sorted(values.keys() - {field.name for field in dataclasses.fields(switches)}):
+        raise ConfigurationError(f"There is no switch {', '.join(unknown)}.")
+    if invalid := sorted(name for name, value in values.items() if not _is_valid_switch(name, value)):
+        raise ConfigurationError(f"{', '.join(invalid)}: give true or false, or seconds for a lifetime.")
+    for name, value in values.items():
+        setattr(switches, name, value)
+    return dataclasses.asdict(switches)
 
 
 def _is_valid_switch(name: str, value: object) -> bool:
@@ -163,62 +174,3 @@ def _is_valid_switch(name: str, value: object) -> bool:
     if value is None:
         return name == "token_lifetime"
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < 1e9
-
-
-def _call(function: Callable[[], None]) -> _Action:
-    async def action(request: Request) -> Response:
-        function()
-        return Response(status_code=204)
-
-    return action
-
-
-def _call_with_name(function: Callable[[str], None]) -> _Action:
-    async def action(request: Request) -> Response:
-        function(request.path_params["name"])
-        return Response(status_code=204)
-
-    return action
-
-
-def _list(list_keys: Callable[[], list[dict[str, object]]]) -> _Action:
-    async def action(request: Request) -> Response:
-        return JSONResponse({"keys": list_keys()})
-
-    return action
-
-
-def _create(create_key: Callable[..., str]) -> _Action:
-    async def action(request: Request) -> Response:
-        options = await _json_object(request)
-        try:
-            if isinstance(options.get("expires_at"), str):
-                options["expires_at"] = datetime.fromisoformat(str(options["expires_at"]))
-            key = create_key(**options)
-        except (TypeError, ValueError, AttributeError, OverflowError, sqlite3.IntegrityError) as error:
-            raise ConfigurationError(f"The key is invalid: {error}.") from error
-        return JSONResponse({"key": key}, 201)
-
-    return action
-
-
-def _revoke(revoke_key: Callable[[str], object]) -> _Action:
-    async def action(request: Request) -> Response:
-        key = str((await _json_object(request)).get("key", ""))
-        try:
-            revoke_key(key)
-        except ConfigurationError as error:
-            return JSONResponse({"error": str(error)}, 404)
-        return JSONResponse({"revoked": True})
-
-    return action
-
-
-async def _json_object(request: Request) -> dict[str, object]:
-    try:
-        fields = json.loads(await request.body() or b"{}")
-    except ValueError as error:
-        raise ConfigurationError(f"The body is not JSON: {error}.") from error
-    if not isinstance(fields, dict):
-        raise ConfigurationError("The body is not a JSON object.")
-    return fields

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -202,18 +201,3 @@ class FaultQueues:
         """Remove all faults."""
         with self._lock:
             self._queues.clear()
-
-
-def parse_fault(text: bytes) -> Fault:
-    """Return the fault that a JSON object describes; its ``raw_body`` is text.
-
-    Raises:
-        ConfigurationError: The text is not such an object.
-    """
-    try:
-        fields = json.loads(text)
-        if isinstance(fields.get("raw_body"), str):
-            fields["raw_body"] = fields["raw_body"].encode()
-        return Fault(**fields)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"This is not a fault: {error}.") from error
