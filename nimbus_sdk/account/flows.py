@@ -89,7 +89,7 @@ def _is_fresh(paths: Paths, session: SessionRecord) -> bool:
     """Whether a session is young, the clock has not been set back, and its key was not rejected."""
     seen = sealed.read_last_seen(paths)
     latest = None if seen is None else datetime.fromtimestamp(seen, UTC)
-    rejected = fs.file_version(paths.refusal(session.key_fingerprint, session.api_origin)) is not None
+    rejected = fs.file_version(paths.rejection(session.key_fingerprint, session.api_origin)) is not None
     return not rejected and validity(session, datetime.now(UTC), latest) == "fresh"
 
 

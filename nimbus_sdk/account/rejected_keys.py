@@ -47,7 +47,7 @@ def require_accepted(settings: Settings, key: ApiKey, flow: Flow[T]) -> Flow[T]:
         SessionError: The earlier rejection cannot be cleared.
     """
     service = origin(settings.api_url)
-    note = settings.paths.refusal(key.fingerprint, service)
+    note = settings.paths.rejection(key.fingerprint, service)
     known = yield from run_blocking(lambda: fs.file_version(note))
     result = yield from record_rejection(settings, key, flow)
     yield from run_blocking(lambda: require_not_rejected(note, key.masked, known))
@@ -60,7 +60,7 @@ def require_not_rejected(note: str, masked: str, known: fs.FileVersion | None = 
     """Raise if a key's rejection was recorded, other than one that is known already.
 
     Args:
-        note: Path of the record, from ``Paths.refusal``.
+        note: Path of the record, from ``Paths.rejection``.
         masked: The form of the key that may be displayed.
         known: Version of the record that is known.
 

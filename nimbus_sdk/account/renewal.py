@@ -198,7 +198,7 @@ def storing_key(settings: Settings, found: FoundKey, session: SessionRecord) -> 
         CredentialStoreError: The store refused.
     """
     require_not_rejected(
-        settings.paths.refusal(session.key_fingerprint, session.api_origin), session.key_masked
+        settings.paths.rejection(session.key_fingerprint, session.api_origin), session.key_masked
     )
     if found.source not in STORED_SOURCES:
         yield replace(session, key_source=found.store or found.source)

@@ -71,7 +71,7 @@ def find_session(paths: Paths, key: ApiKey | None) -> SessionRecord:
             f"but {KEY_VARIABLE} or the key given is {key.masked}.",
             hint="Install with that key once, or unset the variable; `nimbus-sdk explain` shows all keys.",
         )
-    if os.path.exists(paths.refusal(session.key_fingerprint, session.api_origin)):
+    if os.path.exists(paths.rejection(session.key_fingerprint, session.api_origin)):
         raise _rejected(paths, session.key_fingerprint, session.key_masked, session.api_origin)
     now, seen = time.time(), sealed.read_last_seen(paths)
     moment = datetime.fromtimestamp(now, UTC)

@@ -70,7 +70,7 @@ class Paths:
     seal = _Below("state", "seal.key")
     """The random secret of this installation."""
 
-    refused = _Below("state", "refused")
+    rejected = _Below("state", "refused")
     """The folder of the records of rejected keys."""
 
     audit = _Below("state", "audit")
@@ -133,8 +133,8 @@ class Paths:
             profile=profile,
         )
 
-    def refusal(self, fingerprint: str, service: str) -> str:
+    def rejection(self, fingerprint: str, service: str) -> str:
         """Return the path of the record that one service rejected one key."""
         from hashlib import sha256
 
-        return os.path.join(self.refused, f"{fingerprint}-{sha256(service.encode()).hexdigest()[:12]}.json")
+        return os.path.join(self.rejected, f"{fingerprint}-{sha256(service.encode()).hexdigest()[:12]}.json")

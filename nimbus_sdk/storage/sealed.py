@@ -92,22 +92,22 @@ def write_rejection(paths: Paths, fingerprint: str, service: str, code: str, at:
         SessionError: The disk refused.
     """
     record = {"fingerprint": fingerprint, "service": service, "code": code, "at": at}
-    _seal(paths, paths.refusal(fingerprint, service), "refusal", record)
+    _seal(paths, paths.rejection(fingerprint, service), "rejection", record)
 
 
 def read_rejection(paths: Paths, fingerprint: str, service: str) -> Record | None:
     """Return the record that a service rejected a key, or None."""
-    return _unseal(paths, paths.refusal(fingerprint, service), "refusal")
+    return _unseal(paths, paths.rejection(fingerprint, service), "rejection")
 
 
 def rejecting_services(paths: Paths, fingerprint: str) -> list[str]:
     """Return the services that rejected a key."""
     try:
-        names = sorted(os.listdir(paths.refused))
+        names = sorted(os.listdir(paths.rejected))
     except OSError:
         return []
-    found = [os.path.join(paths.refused, name) for name in names if name.startswith(f"{fingerprint}-")]
-    records = (_unseal(paths, path, "refusal") for path in found)
+    found = [os.path.join(paths.rejected, name) for name in names if name.startswith(f"{fingerprint}-")]
+    records = (_unseal(paths, path, "rejection") for path in found)
     return [str(record["service"]) for record in records if record is not None]
 
 
@@ -117,7 +117,7 @@ def clear_rejection(paths: Paths, fingerprint: str, service: str) -> None:
     Raises:
         SessionError: It cannot be removed, and still applies.
     """
-    path = paths.refusal(fingerprint, service)
+    path = paths.rejection(fingerprint, service)
     try:
         fs.remove(path)
     except OSError as error:
@@ -217,7 +217,7 @@ def _open(content: bytes, secret: bytes, paths: Paths, purpose: str) -> Record |
 
 
 def _mac(secret: bytes, paths: Paths, purpose: str, record: object) -> str:
-    owner = paths.profile if purpose != "refusal" else ""
+    owner = paths.profile if purpose != "rejection" else ""
     text = json.dumps([FORMAT, purpose, owner, record], sort_keys=True, separators=(",", ":"))
     return hmac.new(secret, text.encode(), hashlib.sha256).hexdigest()
 

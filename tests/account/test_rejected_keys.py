@@ -55,7 +55,7 @@ def test_every_call_that_is_rejected_removes_the_session(sdk, key, sandbox, age,
     note = _note(paths, key)
     assert note["code"] == code
     assert datetime.fromisoformat(note["at"]) > datetime.now(UTC) - timedelta(minutes=1)
-    assert key not in Path(paths.refusal(ApiKey.parse(key).fingerprint, _service())).read_text()
+    assert key not in Path(paths.rejection(ApiKey.parse(key).fingerprint, _service())).read_text()
 
 
 def test_an_outage_does_not_revive_it(sdk, key, sandbox, end):

@@ -25,7 +25,7 @@ PATHS = [
     ("core_pointer", "data/core/current.json"),
     ("models", "data/models"),
     ("downloads", "cache/downloads"),
-    ("refused", "state/refused"),
+    ("rejected", "state/refused"),
     ("usage", "state/profiles/lab/usage"),
 ]
 
@@ -37,20 +37,20 @@ def test_one_home_holds_everything(name, path):
     assert getattr(paths, name) == f"/srv/nimbus/{path}"
 
 
-def test_a_refusal_has_a_file_of_its_own():
+def test_a_rejection_has_a_file_of_its_own():
     """One record for each key and service, by fingerprint, in one folder."""
     paths = Settings(home="/srv/nimbus").paths
-    one, other = (paths.refusal("0123456789ab", f"https://{host}.example") for host in ("one", "other"))
+    one, other = (paths.rejection("0123456789ab", f"https://{host}.example") for host in ("one", "other"))
     assert one != other
-    assert {one.rpartition("/")[0], other.rpartition("/")[0]} == {paths.refused}
-    assert one.startswith(f"{paths.refused}/0123456789ab-")
+    assert {one.rpartition("/")[0], other.rpartition("/")[0]} == {paths.rejected}
+    assert one.startswith(f"{paths.rejected}/0123456789ab-")
 
 
 def test_no_path_is_forgotten_here():
     """The table above names every path there is."""
     public = {name for name in vars(Paths) if not name.startswith("_")}
     named = {name for name, _ in PATHS} | {field.name for field in fields(Paths)}
-    assert public - named == {"of", "refusal"}
+    assert public - named == {"of", "rejection"}
 
 
 def test_without_a_home_the_platforms_folders_are_used(tmp_path, monkeypatch):

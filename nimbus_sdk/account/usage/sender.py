@@ -118,7 +118,7 @@ class Sender:
         self._driver.close()
 
     def _require_sendable(self, key: ApiKey) -> None:
-        if os.path.exists(self._settings.paths.refusal(key.fingerprint, origin(self._settings.api_url))):
+        if os.path.exists(self._settings.paths.rejection(key.fingerprint, origin(self._settings.api_url))):
             raise InvalidKeyError(f"The service has rejected {key.masked}.")
         resets = self._quota_resets.get(key.fingerprint)
         if resets is not None and datetime.now(UTC) < resets:

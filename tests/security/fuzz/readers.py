@@ -99,7 +99,7 @@ def sealed_session(content: bytes) -> None:
 def state_files(content: bytes) -> None:
     """The same bytes instead of every other small file that is read."""
     with _empty_home() as paths:
-        refusal = paths.refusal("0" * 12, DEFAULT_ORIGIN)
+        refusal = paths.rejection("0" * 12, DEFAULT_ORIGIN)
         for path in (paths.next_session, paths.last_seen, refusal, paths.key_metadata):
             _put(path, content)
         for path in (paths.keyring_breaker, paths.core_pointer, os.path.join(paths.core, "manifest.json")):
