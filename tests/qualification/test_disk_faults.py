@@ -14,7 +14,7 @@ from tests.qualification.machines import Machine, Machines
 from tests.qualification.scenarios import first_install, upgrade
 from tests.support.fork_server import Outcome
 
-REFUSALS_EACH = 12
+REFUSALS_EACH = 8
 
 
 @pytest.mark.parametrize("make_scenario", [first_install, upgrade])

@@ -67,7 +67,7 @@ def test_a_later_process_resumes_an_abandoned_download(
     machines.sandbox.fault("storage", truncate=50_000, times=None)
     outcome = machine.run("install", key=machines.key("one"), timeout=2)
     assert (outcome.error, outcome.expected) == ("CoreDownloadError", True)
-    assert "are kept" in outcome.message
+    assert "are stored" in outcome.message
     assert "does not match" not in outcome.message
     assert machine.state() == NOTHING
     received = sum(50_000 for _ in storage_requests(machines))
@@ -203,7 +203,7 @@ def test_a_slow_download_is_stopped_before_it_ends(machines: Machines, machine: 
     outcome = machine.run("install", key=machines.key("one"), timeout=1)
     assert (outcome.error, outcome.expected) == ("CoreDownloadError", True)
     assert "too slowly" in outcome.message
-    assert "are kept" in outcome.message
+    assert "are stored" in outcome.message
     wait_until(lambda: storage_requests(machines) != [])
     assert (
         0

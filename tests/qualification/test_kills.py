@@ -8,7 +8,7 @@ from tests.qualification.kills import kills, spread
 from tests.qualification.machines import Machines
 from tests.qualification.scenarios import first_install, upgrade
 
-KILLS_EACH = 12
+KILLS_EACH = 8
 
 
 @pytest.mark.parametrize("make_scenario", [first_install, upgrade])

@@ -33,6 +33,7 @@ def test_the_sample_contains_every_step_and_every_fault() -> None:
     assert set().union(*(cell.covers for cell in chosen)) == set().union(*(cell.covers for cell in cells))
 
 
+@pytest.mark.tiny_core
 def test_every_network_fault_ends_as_the_rules_say(
     tmp_path: Path, sandbox: Sandbox, log_capture: LogCapture
 ) -> None:
