@@ -45,10 +45,10 @@ def switch(core_folder: str, core: InstalledCore) -> None:
     Raises:
         CoreInstallError: The disk refused; the previous core stays in use.
     """
-    before = _read_valid_pointer(core_folder)
-    if before is not None and before.install_id == core.install_id:
-        before = before.previous
-    _write_pointer(core_folder, _pointer_to(core, before))
+    previous = _read_valid_pointer(core_folder)
+    if previous is not None and previous.install_id == core.install_id:
+        previous = previous.previous
+    _write_pointer(core_folder, _pointer_to(core, previous))
 
 
 def use(core_folder: str, version: str) -> InstalledCore:
@@ -76,13 +76,13 @@ def rollback(core_folder: str) -> InstalledCore:
         CoreInstallError: It does not load, or the disk refused.
     """
     pointer = read_pointer(core_folder)
-    before = None if pointer is None else pointer.previous
-    if before is None or not _exists(core_folder, before):
+    previous = None if pointer is None else pointer.previous
+    if previous is None or not _exists(core_folder, previous):
         raise CoreNotInstalledError(
             "There is no previous version of the core.",
             hint="`nimbus-sdk core list` shows what is installed.",
         )
-    return _check_and_switch(core_folder, read_manifest(installation_folder(core_folder, before)))
+    return _check_and_switch(core_folder, read_manifest(installation_folder(core_folder, previous)))
 
 
 def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
@@ -140,8 +140,10 @@ def prune(core_folder: str) -> None:
         CoreInstallError: The disk refused.
     """
     pointer = read_pointer(core_folder)
-    before = None if pointer is None else pointer.previous
-    in_use = {installation_folder(core_folder, wanted) for wanted in (pointer, before) if wanted is not None}
+    previous = None if pointer is None else pointer.previous
+    in_use = {
+        installation_folder(core_folder, wanted) for wanted in (pointer, previous) if wanted is not None
+    }
     with disk_errors(core_folder):
         for folder in _installations(core_folder):
             if folder not in in_use and _is_old(folder, UNUSED_SECONDS):
@@ -168,10 +170,10 @@ def _check_and_switch(core_folder: str, core: InstalledCore) -> InstalledCore:
     return core
 
 
-def _pointer_to(core: InstalledCore, before: Pointer | None) -> Pointer:
-    if before is not None:
-        before = replace(before, previous=None)
-    return Pointer(core.version, f"{core.version}/{core.install_id}", core.install_id, before)
+def _pointer_to(core: InstalledCore, previous: Pointer | None) -> Pointer:
+    if previous is not None:
+        previous = replace(previous, previous=None)
+    return Pointer(core.version, f"{core.version}/{core.install_id}", core.install_id, previous)
 
 
 def _write_pointer(core_folder: str, pointer: Pointer) -> None:
@@ -192,15 +194,15 @@ def _fields(pointer: Pointer) -> dict[str, object]:
 def _drop_from_pointer(core_folder: str, version: str | None) -> None:
     """Remove a version from the pointer before its folders are removed."""
     pointer = _read_valid_pointer(core_folder)
-    before = None if pointer is None else pointer.previous
-    if before is not None and (version in (None, before.version) or not _exists(core_folder, before)):
-        before = None
+    previous = None if pointer is None else pointer.previous
+    if previous is not None and (version in (None, previous.version) or not _exists(core_folder, previous)):
+        previous = None
     if pointer is None or version in (None, pointer.version):
-        pointer = before
-    elif pointer.previous == before:
+        pointer = previous
+    elif pointer.previous == previous:
         return
     else:
-        pointer = replace(pointer, previous=before)
+        pointer = replace(pointer, previous=previous)
     if pointer is None:
         fs.remove(pointer_path(core_folder))
         fs.sync_folder(core_folder)
