@@ -18,9 +18,8 @@ from nimbus_sdk.sandbox.http.responses import Response
 from nimbus_sdk.sandbox.http.times import Clock
 from nimbus_sdk.sandbox.neuroai.routes import NeuroAi
 from nimbus_sdk.sandbox.nexus.routes import Nexus
-from nimbus_sdk.sandbox.nimbus_api.errors import NIMBUS_API_ERRORS
 from nimbus_sdk.sandbox.nimbus_api.models import read_models
-from nimbus_sdk.sandbox.nimbus_api.routes import NimbusApi
+from nimbus_sdk.sandbox.nimbus_api.routes import NIMBUS_API_ERRORS, NimbusApi
 from nimbus_sdk.sandbox.nimbus_os.routes import NimbusOs
 
 

@@ -7,7 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Mapping
-from http import HTTPStatus
+from http.client import responses as reason_phrases
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -44,10 +44,7 @@ class Connection(H11Protocol):
 
     async def write_head(self, status: int, headers: Mapping[str, str]) -> None:
         """Write a response head without checking it against the body."""
-        try:
-            phrase = HTTPStatus(status).phrase
-        except ValueError:
-            phrase = ""
+        phrase = reason_phrases.get(status, "")
         lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         await self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
 

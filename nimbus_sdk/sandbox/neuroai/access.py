@@ -1,17 +1,20 @@
-"""Access to NeuroAI: bearer key, expiry, restrictions, permissions, and the audit log."""
+"""Access to NeuroAI: bearer key, expiry, restrictions, permissions, and the audit log.
+
+Source: the section "Troubleshooting" of the NeuroAI documentation names the errors (401, 403, 429, expired
+key, referrer restrictions); its samples are missing, so codes and form are an assumption of this SDK.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.http.errors import ErrorFormat, HttpError
 from nimbus_sdk.sandbox.http.faults import Switches
 from nimbus_sdk.sandbox.http.rate_limits import RateLimiter
 from nimbus_sdk.sandbox.http.requests import Handler, Request
 from nimbus_sdk.sandbox.http.responses import Response, json_response
 from nimbus_sdk.sandbox.http.times import Clock
 from nimbus_sdk.sandbox.neuroai.audit import NeuroAiAudit
-from nimbus_sdk.sandbox.neuroai.errors import NEUROAI_ERRORS
 from nimbus_sdk.sandbox.neuroai.key_fields import is_allowed_from
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
 from nimbus_sdk.sandbox.neuroai.wire import camel_case
@@ -22,6 +25,24 @@ Action = Callable[[Request, NeuroAiKey], Answer]
 Actions = Mapping[str, tuple[str | None, Action]]
 """By HTTP method, the permission that it needs (:data:`ANY_KEY` for none) and the action."""
 ANY_KEY = None
+NEUROAI_ERRORS = ErrorFormat(
+    codes={
+        "unauthorized": (401, "Invalid or missing API key"),
+        "key_expired": (401, "API key has expired"),
+        "forbidden": (403, "API key lacks the required permission"),
+        "referrer_denied": (403, "API key is not allowed from this referrer"),
+        "not_found": (404, "Resource not found"),
+        "method_not_allowed": (405, "Method not allowed"),
+        "conflict": (409, "Conflict"),
+        "payload_too_large": (413, "Request body is too large"),
+        "invalid_request": (422, "Invalid request"),
+        "rate_limited": (429, "Rate limit exceeded"),
+        "internal_error": (500, "Internal server error"),
+        "service_unavailable": (503, "Service unavailable"),
+    },
+    default_code="internal_error",
+    body=lambda error: {"error": {"code": error.code, "message": error.message or error.text}},
+)
 
 
 class AccessControl:

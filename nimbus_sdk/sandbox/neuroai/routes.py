@@ -9,7 +9,7 @@
 ``POST /v1/api-keys/{key_id}/rotate``      api_keys:write    200 the row and ``key``, the new secret
 ``GET /v1/auth/verify``                    any key           200 ``{"valid": true, "key": row}``
 ``GET /v1/audit-logs?limit=&cursor=``      audit_logs:read   200 ``{"data": [entry, ...], "next_cursor"}``
-``GET, POST /v1/agents``                   agents:read/write 200, 201: synthetic agents
+``GET, POST /v1/agents``                   agents:read/write 200, 201: synthetic agents, in memory
 ``PATCH /v1/agents/{agent_id}``            agents:write      200
 =========================================  ================  =========================================
 
@@ -19,15 +19,15 @@ are an assumption of this SDK.
 
 from __future__ import annotations
 
+import secrets
+
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.faults import Switches
 from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
 from nimbus_sdk.sandbox.http.times import Clock
-from nimbus_sdk.sandbox.neuroai.access import ANY_KEY, AccessControl, Actions, Answer
-from nimbus_sdk.sandbox.neuroai.agents import NeuroAiAgents
+from nimbus_sdk.sandbox.neuroai.access import ANY_KEY, NEUROAI_ERRORS, AccessControl, Actions, Answer
 from nimbus_sdk.sandbox.neuroai.audit import NeuroAiAudit
-from nimbus_sdk.sandbox.neuroai.errors import NEUROAI_ERRORS
 from nimbus_sdk.sandbox.neuroai.key_fields import (
     LEAST_ROLE,
     KeyFields,
@@ -37,6 +37,8 @@ from nimbus_sdk.sandbox.neuroai.key_fields import (
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
 from nimbus_sdk.sandbox.neuroai.wire import page_json, parse_page
 
+MAX_AGENT_NAME_LENGTH = 100
+
 
 class NeuroAi:
     """NeuroAI with its keys, agents and audit log."""
@@ -44,13 +46,13 @@ class NeuroAi:
     def __init__(self, database: Database, clock: Clock, switches: Switches) -> None:
         self.keys = NeuroAiKeys(database, clock)
         self._clock = clock
-        self._agents = NeuroAiAgents()
+        self._agents = {"agt_sandbox": "Sandbox agent"}
         self._audit = NeuroAiAudit(database, clock)
         self._access = AccessControl(self.keys, self._audit, clock, switches)
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/neuroai``."""
-        read, write, agents = "api_keys:read", "api_keys:write", self._agents
+        read, write = "api_keys:read", "api_keys:write"
         endpoints: tuple[tuple[str, str, Actions], ...] = (
             ("/v1/api-keys", "neuroai_keys", {"GET": (read, self._list), "POST": (write, self._create)}),
             (
@@ -64,9 +66,9 @@ class NeuroAi:
             (
                 "/v1/agents",
                 "neuroai_agents",
-                {"GET": ("agents:read", agents.list_all), "POST": ("agents:write", agents.create)},
+                {"GET": ("agents:read", self._list_agents), "POST": ("agents:write", self._create_agent)},
             ),
-            ("/v1/agents/{agent_id}", "neuroai_agents", {"PATCH": ("agents:write", agents.update)}),
+            ("/v1/agents/{agent_id}", "neuroai_agents", {"PATCH": ("agents:write", self._update_agent)}),
             ("/{rest:path}", "neuroai", {}),
         )
         return [
@@ -125,6 +127,26 @@ class NeuroAi:
     def _list_audit(self, request: Request, caller: NeuroAiKey) -> Answer:
         after, limit = parse_page(request.query)
         return 200, page_json(self._audit.page(after, limit + 1), limit)
+
+    def _list_agents(self, request: Request, caller: NeuroAiKey) -> Answer:
+        rows = [{"id": agent_id, "name": name} for agent_id, name in self._agents.items()]
+        return 200, {"data": rows, "next_cursor": None}
+
+    def _create_agent(self, request: Request, caller: NeuroAiKey) -> Answer:
+        return 201, self._store_agent(f"agt_{secrets.token_hex(8)}", request)
+
+    def _update_agent(self, request: Request, caller: NeuroAiKey) -> Answer:
+        agent_id = request.path_params["agent_id"]
+        if agent_id not in self._agents:
+            raise HttpError("not_found")
+        return 200, self._store_agent(agent_id, request)
+
+    def _store_agent(self, agent_id: str, request: Request) -> dict[str, str]:
+        name = (request.json_object() or {}).get("name")
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_AGENT_NAME_LENGTH:
+            raise HttpError("invalid_request", f"name is a text of 1 to {MAX_AGENT_NAME_LENGTH} characters.")
+        self._agents[agent_id] = name
+        return {"id": agent_id, "name": name}
 
     def _require_key(self, request: Request) -> NeuroAiKey:
         key = self.keys.find_by_id(request.path_params["key_id"])

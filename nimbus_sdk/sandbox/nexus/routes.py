@@ -15,12 +15,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.http.errors import ErrorFormat, HttpError
 from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import Response, json_response
 from nimbus_sdk.sandbox.http.times import Clock
-from nimbus_sdk.sandbox.nexus.errors import NEXUS_ERRORS
 from nimbus_sdk.sandbox.nexus.keys import NexusKeys
+
+_ERRORS = ErrorFormat(
+    codes={
+        "Bad Request": (400, "Bad request"),
+        "Unauthorized": (401, "Invalid API key"),
+        "Forbidden": (403, "Insufficient permissions"),
+        "Not Found": (404, "Not found"),
+        "Method Not Allowed": (405, "Method not allowed"),
+        "Payload Too Large": (413, "Request body is too large"),
+        "Too Many Requests": (429, "Rate limit exceeded"),
+        "Internal Server Error": (500, "Internal server error"),
+        "Bad Gateway": (502, "Bad gateway"),
+        "Service Unavailable": (503, "Service unavailable"),
+        "Gateway Timeout": (504, "Gateway timeout"),
+    },
+    default_code="Internal Server Error",
+    body=lambda error: {
+        "statusCode": error.status,
+        "message": error.message or error.text,
+        "error": error.code,
+    },
+)
 
 
 class Nexus:
@@ -32,8 +53,8 @@ class Nexus:
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/nexus``."""
         return [
-            ServiceRoute("/nexus/api/public/thread", "nexus_thread", self._start_thread, NEXUS_ERRORS),
-            ServiceRoute("/nexus/{rest:path}", "nexus", _not_found, NEXUS_ERRORS),
+            ServiceRoute("/nexus/api/public/thread", "nexus_thread", self._start_thread, _ERRORS),
+            ServiceRoute("/nexus/{rest:path}", "nexus", _not_found, _ERRORS),
         ]
 
     async def _start_thread(self, request: Request) -> Response:

@@ -3,24 +3,24 @@
 The list of models contains every model with the tier it requires; the file of a model above the key's tier is
 refused with 403.
 
-Source: the endpoint sections of the Nimbus API documentation. Bodies are written here field by field, and
-share no code with the SDK that reads them.
+Source: the endpoint sections and the table "Error Codes" of the Nimbus API documentation. Bodies are written
+here field by field, and share no code with the SDK that reads them.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.http.errors import ErrorFormat, HttpError
 from nimbus_sdk.sandbox.http.faults import Switches
 from nimbus_sdk.sandbox.http.key_store import StoredKey, UnknownKeyError
 from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import Response, file_response, json_response
 from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none, next_month
 from nimbus_sdk.sandbox.nimbus_api.access import EndpointLimits, key_anywhere, key_in_body, key_in_header
-from nimbus_sdk.sandbox.nimbus_api.errors import NIMBUS_API_ERRORS, REVOKE_ERRORS
 from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys, require_format
 from nimbus_sdk.sandbox.nimbus_api.license_tiers import is_covered
 from nimbus_sdk.sandbox.nimbus_api.models import Model
@@ -29,6 +29,32 @@ API_VERSION = "1.1.0"
 MODEL_FILTERS = ("paradigm", "type")
 EVENT_TYPES = ("inference", "model_load", "error")
 IssueToken = Callable[[str, float | None], tuple[str, float | None]]
+NIMBUS_API_ERRORS = ErrorFormat(
+    codes={
+        "MISSING_KEY": (400, "API key is required"),
+        "INVALID_FORMAT": (400, "Invalid API key format"),
+        "MISSING_EVENT_TYPE": (400, "Event type is required"),
+        "INVALID_KEY": (401, "Invalid or inactive API key"),
+        "KEY_EXPIRED": (401, "API key has expired"),
+        "PERMISSION_DENIED": (403, "License tier does not cover this"),
+        "KEY_NOT_FOUND": (404, "API key not found or already revoked"),
+        "NOT_FOUND": (404, "Not found"),
+        "METHOD_NOT_ALLOWED": (405, "Method not allowed"),
+        "PAYLOAD_TOO_LARGE": (413, "Request body is too large"),
+        "QUOTA_EXCEEDED": (429, "Monthly quota exceeded"),
+        "RATE_LIMIT_EXCEEDED": (429, "Rate limit exceeded"),
+        "SERVER_ERROR": (500, "Internal server error"),
+        "NOT_CONFIGURED": (503, "GitHub token not configured"),
+    },
+    default_code="SERVER_ERROR",
+    body=lambda error: {
+        "error": error.text,
+        "code": error.code,
+        **({} if error.message is None else {"message": error.message}),
+    },
+    by_status={400: "INVALID_FORMAT", 404: "NOT_FOUND", 429: "RATE_LIMIT_EXCEEDED", 503: "SERVER_ERROR"},
+)
+_REVOKE_ERRORS = replace(NIMBUS_API_ERRORS, by_status={**NIMBUS_API_ERRORS.by_status, 404: "KEY_NOT_FOUND"})
 
 
 class NimbusApi:
@@ -87,7 +113,7 @@ class NimbusApi:
             ("/api/health", "health", self._health),
         )
         return [
-            ServiceRoute(path, name, handler, REVOKE_ERRORS if name == "revoke" else NIMBUS_API_ERRORS)
+            ServiceRoute(path, name, handler, _REVOKE_ERRORS if name == "revoke" else NIMBUS_API_ERRORS)
             for path, name, handler in handlers
         ]
 

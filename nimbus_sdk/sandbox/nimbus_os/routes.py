@@ -6,29 +6,55 @@
 ``GET /nimbus-os/{environment}/orders/{id}``  orders:read   200 the order
 ============================================  ============  =====================================
 
-Source: the Nimbus OS authentication page for header, environments, 401 and 403. It shows no order: those
-here are made up, and have no field that could name a person.
+Source: the Nimbus OS authentication page for header, environments, 401 and 403; other errors are written in
+the same form. The page shows no order: those here are made up, have no field that could name a person, and
+are in memory while the sandbox runs.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.http.errors import ErrorFormat, HttpError
 from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import Response, json_response
-from nimbus_sdk.sandbox.http.times import Clock
-from nimbus_sdk.sandbox.nimbus_os.errors import NIMBUS_OS_ERRORS
+from nimbus_sdk.sandbox.http.times import Clock, iso
 from nimbus_sdk.sandbox.nimbus_os.keys import ENVIRONMENTS, Environment, NimbusOsKeys
-from nimbus_sdk.sandbox.nimbus_os.orders import NimbusOsOrders
 
 ENDPOINT = "nimbus_os"
 MAX_ITEM_LENGTH = 100
 MAX_QUANTITY = 1000
+_FIRST_DAY = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+_DAY = 86_400.0
+_STOCK = (
+    ("EEG cap, 32 channels", 2, "delivered"),
+    ("Electrode gel, 250 ml", 6, "shipped"),
+    ("Amplifier", 1, "received"),
+)
 _KEY_PARAMETERS = frozenset({"api_key", "api-key", "apikey", "key", "x-api-key", "token"})
 _Actions = Mapping[str, tuple[str, Callable[[Request, Environment], Response]]]
 """Permission and action by HTTP method."""
+_ERRORS = ErrorFormat(
+    codes={
+        "invalid_request": (400, "Invalid request"),
+        "unauthorized": (401, "Invalid or missing API key"),
+        "forbidden": (403, "Insufficient permissions"),
+        "not_found": (404, "Resource not found"),
+        "method_not_allowed": (405, "Method not allowed"),
+        "conflict": (409, "Conflict"),
+        "payload_too_large": (413, "Request body is too large"),
+        "rate_limited": (429, "Rate limit exceeded"),
+        "internal_error": (500, "Internal server error"),
+        "service_unavailable": (503, "Service unavailable"),
+    },
+    default_code="internal_error",
+    body=lambda error: {
+        "error": {"code": error.code, "message": error.message or error.text, "requestId": error.request_id}
+    },
+)
 
 
 class NimbusOs:
@@ -36,7 +62,8 @@ class NimbusOs:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.keys = NimbusOsKeys(database, clock)
-        self._orders = NimbusOsOrders(clock)
+        self._clock = clock
+        self._orders = {environment: _first_orders(environment) for environment in ENVIRONMENTS}
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/nimbus-os``."""
@@ -51,7 +78,7 @@ class NimbusOs:
             for path, of_path in actions
         ]
         return [
-            ServiceRoute(f"/nimbus-os/{path}", ENDPOINT, handler, NIMBUS_OS_ERRORS)
+            ServiceRoute(f"/nimbus-os/{path}", ENDPOINT, handler, _ERRORS)
             for path, handler in (*handlers, ("{rest:path}", _not_found))
         ]
 
@@ -77,10 +104,10 @@ class NimbusOs:
         return permissions
 
     def _list(self, request: Request, environment: Environment) -> Response:
-        return json_response(200, {"data": self._orders.all(environment)})
+        return json_response(200, {"data": list(self._orders[environment].values())})
 
     def _get(self, request: Request, environment: Environment) -> Response:
-        order = self._orders.get(environment, request.path_params["order_id"])
+        order = self._orders[environment].get(request.path_params["order_id"])
         if order is None:
             raise HttpError("not_found")
         return json_response(200, order)
@@ -96,11 +123,31 @@ class NimbusOs:
             raise _invalid(f"item is a text of 1 to {MAX_ITEM_LENGTH} characters.")
         if type(quantity) is not int or not 0 < quantity <= MAX_QUANTITY:
             raise _invalid(f"quantity is a whole number from 1 to {MAX_QUANTITY}.")
-        return json_response(201, self._orders.add(environment, item, quantity))
+        order = _order(f"ord_{secrets.token_hex(8)}", item, quantity, "received", self._clock())
+        self._orders[environment][order["id"]] = order
+        return json_response(201, order)
 
 
 def _invalid(message: str) -> HttpError:
     return HttpError("invalid_request", message)
+
+
+def _first_orders(environment: Environment) -> dict[str, dict[str, Any]]:
+    orders = [
+        _order(f"ord_{environment[:4]}_{number}", item, quantity, status, _FIRST_DAY + number * _DAY)
+        for number, (item, quantity, status) in enumerate(_STOCK)
+    ]
+    return {order["id"]: order for order in orders}
+
+
+def _order(order_id: str, item: str, quantity: int, status: str, created_at: float) -> dict[str, Any]:
+    return {
+        "id": order_id,
+        "item": item,
+        "quantity": quantity,
+        "status": status,
+        "createdAt": iso(created_at),
+    }
 
 
 async def _not_found(request: Request) -> Response:

@@ -218,3 +218,16 @@ def test_other_methods_and_paths(neuroai, admin):
     assert (*neuroai_error(answer), answer.headers["allow"]) == (405, "method_not_allowed", "GET, POST")
     assert neuroai_error(neuroai(admin, "GET", "/users")) == (404, "not_found")
     assert neuroai_error(neuroai(None, "GET", "/users")) == (401, "unauthorized")
+
+
+def test_agents_are_created_and_renamed(sandbox, neuroai):
+    """A Developer creates and renames an agent; an unknown one is 404, one without a name 422."""
+    key = sandbox.new_neuroai_key(role="Developer")
+    made = neuroai(key, "POST", "/agents", json={"name": "Reader"}).json()
+    assert neuroai(key, "PATCH", f"/agents/{made['id']}", json={"name": "Writer"}).status_code == 200
+    assert neuroai(key, "GET", "/agents").json() == {
+        "data": [{"id": "agt_sandbox", "name": "Sandbox agent"}, {"id": made["id"], "name": "Writer"}],
+        "next_cursor": None,
+    }
+    assert neuroai_error(neuroai(key, "PATCH", "/agents/agt_none", json={"name": "x"})) == (404, "not_found")
+    assert neuroai_error(neuroai(key, "POST", "/agents", json={})) == (422, "invalid_request")
