@@ -127,7 +127,7 @@ def test_an_edited_record_of_a_rejection_is_ignored(
 ) -> None:
     """The record says nothing about the key."""
     fingerprint = nimbus_sdk.current_session().key_fingerprint
-    note = Path(paths.refusal(fingerprint, sandbox.api_url))
+    note = Path(paths.rejection(fingerprint, sandbox.api_url))
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text("{}")
     assert "rejected" not in examine()["key"].cause
