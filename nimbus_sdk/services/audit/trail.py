@@ -123,8 +123,11 @@ class AuditTrail:
             return Position(START.number if record is None else record.number, START.mac)
         if record is None or (record.number, record.previous) != (head.number + 1, head.mac):
             return head
-        # One entry beyond the head: its writer was killed before the head, or somebody else has added it.
-        return record.position if is_genuine(last, secret) else head
+        if not is_genuine(last, secret):
+            return head
+        # Its writer was killed before the head, which catches up first: at most one entry is ever beyond it.
+        self._files.write_head(record.position, secret)
+        return record.position
 
     def _last_of_full(self) -> bytes:
         before = self._files.list_full()

@@ -207,8 +207,6 @@ class _ChainCheck:
             self._report(file, line, self._break(record))
 
     def _break(self, record: AuditRecord) -> str:
-        if self.position == START:
-            return "the first entry does not begin the trail"
         if record.previous == GENESIS:
             return f"the head record was missing when entry {record.number} was written"
         return f"entry {record.number}: does not follow the one before it"

@@ -16,7 +16,7 @@ import pytest
 from nimbus_sdk import services
 from nimbus_sdk.errors import AuditTrailError, ConfigurationError, NimbusConnectionError, NimbusError
 from nimbus_sdk.services.audit import files
-from nimbus_sdk.services.audit.entry import GENESIS, AuditEntry
+from nimbus_sdk.services.audit.entry import GENESIS, AuditEntry, Position, encode_entry, encode_head
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.audit.verify import latest, verify
 from tests.services.conftest import NIMBUS_OS_KEY, both_kinds
@@ -315,6 +315,44 @@ def test_a_crash_between_entry_and_head_is_no_damage(trail, folder, paths):
     trail.append(entry())
     assert verify(paths, "nimbus-os")
     assert [line["number"] for line in lines(folder)] == [1, 2, 3]
+
+
+def test_two_crashes_in_a_row_are_no_damage(trail, folder, paths, monkeypatch):
+    """A writer that finds the head behind catches up first: never is more than one entry beyond it."""
+
+    class Killed(BaseException):
+        pass
+
+    def append_and_die(last: int) -> None:
+        def killed(self: files.TrailFiles, end: Position, secret: bytes) -> None:
+            if end.number == last:
+                raise Killed
+            write_head(self, end, secret)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files.TrailFiles, "write_head", killed)
+            trail.append(entry())
+
+    write_head = files.TrailFiles.write_head
+    trail.append(entry())
+    for number in (2, 3):
+        with pytest.raises(Killed):
+            append_and_die(number)
+        assert verify(paths, "nimbus-os")
+    trail.append(entry())
+    assert verify(paths, "nimbus-os")
+    assert [line["number"] for line in lines(folder)] == [1, 2, 3, 4]
+
+
+def test_a_genuine_entry_of_another_chain_shows(trail, folder, paths):
+    """It was written under the same secret, and refers to another entry than the one before it."""
+    trail.append(entry())
+    secret = Path(paths.seal).read_bytes()
+    line, end = encode_entry(entry("/other"), Position(1, "f" * 64), secret)
+    with (folder / "nimbus-os.jsonl").open("ab") as stream:
+        stream.write(line + b"\n")
+    (folder / "nimbus-os.head").write_bytes(encode_head(end, secret))
+    assert issues(paths) == ["entry 2: does not follow the one before it"]
 
 
 def test_a_head_that_was_put_back_shows(trail, folder, paths):
