@@ -46,25 +46,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nimbus_sdk.sandbox.availability import SandboxUnavailableError
-    from nimbus_sdk.sandbox.github.releases import Asset, Release
-    from nimbus_sdk.sandbox.http.faults import Fault
-    from nimbus_sdk.sandbox.http.request_log import Exchange
-    from nimbus_sdk.sandbox.nimbus_api.key_files import create_key, list_keys, revoke_key
-    from nimbus_sdk.sandbox.sandbox import Sandbox, serve
-
-__all__ = [
-    "Asset",
-    "Exchange",
-    "Fault",
-    "Release",
-    "Sandbox",
-    "SandboxUnavailableError",
-    "create_key",
-    "list_keys",
-    "revoke_key",
-    "serve",
-]
+    from nimbus_sdk.sandbox.availability import SandboxUnavailableError as SandboxUnavailableError
+    from nimbus_sdk.sandbox.github.releases import Asset as Asset
+    from nimbus_sdk.sandbox.github.releases import Release as Release
+    from nimbus_sdk.sandbox.http.faults import Fault as Fault
+    from nimbus_sdk.sandbox.http.request_log import Exchange as Exchange
+    from nimbus_sdk.sandbox.nimbus_api.key_files import create_key as create_key
+    from nimbus_sdk.sandbox.nimbus_api.key_files import list_keys as list_keys
+    from nimbus_sdk.sandbox.nimbus_api.key_files import revoke_key as revoke_key
+    from nimbus_sdk.sandbox.sandbox import Sandbox as Sandbox
+    from nimbus_sdk.sandbox.sandbox import serve as serve
 
 _MODULES = {
     "Asset": "github.releases",
@@ -78,18 +69,18 @@ _MODULES = {
     "revoke_key": "nimbus_api.key_files",
     "serve": "sandbox",
 }
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
-    module = _MODULES.get(name)
-    if module is None:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_MODULES})

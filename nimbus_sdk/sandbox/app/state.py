@@ -24,17 +24,11 @@ from nimbus_sdk.sandbox.nimbus_os.routes import NimbusOs
 
 
 class State:
-    """The services of a running sandbox.
+    """The services of a running sandbox, built from the arguments of ``Sandbox`` and what launching adds.
 
     Args:
-        db: The database file; None is a database in memory.
-        limits: Requests a minute by endpoint of the Nimbus API, instead of the documented ones.
-        wheel: The core to release first; None builds it.
-        clock: Returns Unix seconds.
-        wheel_cache: Builds the wheels of the core.
-        models_dir: Folder with ``registry.json`` and model files.
         api_url: Base URL of the first port.
-        storage_url: Base URL of the storage host.
+        storage_url: Base URL of the second port.
         folder: Temporary folder while the sandbox runs.
     """
 

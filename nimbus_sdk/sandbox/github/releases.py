@@ -6,8 +6,10 @@ import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from email.parser import HeaderParser
 from hashlib import file_digest
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -15,7 +17,6 @@ from packaging.tags import parse_tag
 from packaging.version import Version
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.github.wheel_build import requirement_lines
 from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
 from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec
 from nimbus_sdk.sandbox.http.times import Clock
@@ -168,7 +169,7 @@ class Releases:
             file.parent.mkdir(parents=True)
             file.write_text("".join(f"{asset.sha256}  {asset.name}\n" for asset in assets), encoding="ascii")
             assets.append(self._asset(file, digest))
-        release = Release(number, version, self._clock(), requirement_lines(wheels[0]), tuple(assets))
+        release = Release(number, version, self._clock(), _requirement_lines(wheels[0]), tuple(assets))
         self._by_tag.pop(release.tag, None)
         self._by_tag[release.tag] = release
         return release
@@ -186,3 +187,17 @@ def _version_of(wheel: Path) -> str:
             f"{wheel} is not a wheel.", hint="Give a file such as nimbus_sdk_core-1.0-py3-none-any.whl."
         )
     return parts[1]
+
+
+def _requirement_lines(wheel: Path) -> str:
+    """Return the ``Requires-Dist`` and ``Requires-Python`` lines of a wheel; a file that is none has none."""
+    try:
+        with ZipFile(wheel) as archive:
+            name = next((name for name in archive.namelist() if name.endswith(".dist-info/METADATA")), None)
+            if name is None:
+                return ""
+            metadata = HeaderParser().parsestr(archive.read(name).decode("utf-8"))
+    except (BadZipFile, UnicodeDecodeError):
+        return ""
+    fields = ("Requires-Dist", "Requires-Python")
+    return "\n".join(f"{field}: {value}" for field in fields for value in metadata.get_all(field, []))

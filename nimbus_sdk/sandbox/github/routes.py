@@ -26,16 +26,7 @@ _ERRORS = ErrorFormat({}, "", lambda error: {"message": error.text, "status": st
 
 
 class GitHub:
-    """The part of GitHub that serves the core.
-
-    Args:
-        database: The database of tokens.
-        clock: Returns Unix seconds.
-        switches: Settings that can change at any time.
-        releases: The releases of the core.
-        url: Base URL of the GitHub API.
-        storage_url: Base URL of the storage host.
-    """
+    """The part of GitHub that serves the core: releases, tokens, and the storage host."""
 
     def __init__(
         self,

@@ -20,14 +20,7 @@ STORAGE_PATH = "/release-assets/{asset:int}"
 
 
 class AssetStorage:
-    """Serves the files of releases at signed links.
-
-    Args:
-        releases: The releases.
-        clock: Returns Unix seconds.
-        switches: Settings that can change at any time.
-        url: Base URL of the host.
-    """
+    """Serves the files of releases at signed links below a base URL."""
 
     def __init__(self, releases: Releases, clock: Clock, switches: Switches, url: str) -> None:
         self._releases = releases

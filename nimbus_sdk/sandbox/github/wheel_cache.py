@@ -1,4 +1,4 @@
-"""Builds the wheel of the core once, edits each variant of it once, and stores them."""
+"""Builds the wheel of the core once with hatchling, edits each variant of it once, and stores them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import threading
 from dataclasses import astuple
 from pathlib import Path
 
-from nimbus_sdk.sandbox.github.wheel_build import build_wheel
+from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.sandbox.availability import unavailable_error
 from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec, edit_wheel
 
 REFERENCE_CORE = Path(__file__).parents[2] / "reference_core"
@@ -47,7 +48,7 @@ class WheelCache:
         target.mkdir()
         try:
             if built is None:
-                build_wheel(self._source, target)
+                _build_wheel(self._source, target)
             else:
                 edit_wheel(built, target, spec)
             os.rename(target, folder)
@@ -65,6 +66,34 @@ class WheelCache:
                 state.update(f"\0{path.relative_to(self._source)}\0".encode())
                 state.update(path.read_bytes())
         return state.hexdigest()[:16]
+
+
+def _build_wheel(source: Path, target: Path) -> None:
+    """Build a copy of the project in ``source``; that folder is not changed.
+
+    Args:
+        source: A project whose build backend is hatchling.
+        target: Folder for the wheel.
+
+    Raises:
+        ConfigurationError: hatchling is missing, or ``source`` is not a project.
+    """
+    try:
+        from hatchling.builders.wheel import WheelBuilder
+    except ModuleNotFoundError as error:
+        raise unavailable_error(error) from error
+    if not (source / "pyproject.toml").is_file():
+        raise ConfigurationError(f"No core can be built from {source}: it has no pyproject.toml.")
+    with tempfile.TemporaryDirectory(prefix="nimbus-core-") as folder:
+        # The builder would apply the ignore rules of a repository around the sources.
+        copy = shutil.copytree(
+            source,
+            Path(folder, "core"),
+            ignore=shutil.ignore_patterns("__pycache__", "dist", ".*"),
+            copy_function=shutil.copyfile,
+        )
+        for _ in WheelBuilder(str(copy)).build(directory=str(target), versions=["standard"]):
+            pass
 
 
 @functools.cache

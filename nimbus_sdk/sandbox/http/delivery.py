@@ -22,16 +22,7 @@ _HEAD_DELAY = 0.02
 async def deliver(
     connection: Connection, response: Response, fault: Fault, exchange: Exchange, receive: Receive, send: Send
 ) -> None:
-    """Send a response as the fault demands.
-
-    Args:
-        connection: The connection to send it on.
-        response: The response.
-        fault: What goes wrong.
-        exchange: The exchange in the log, updated before each byte is sent.
-        receive: Receives ASGI messages.
-        send: Sends ASGI messages.
-    """
+    """Send a response as the fault demands; the exchange in the log is updated before each byte is sent."""
     exchange.status = response.status
     body = _corrupt(response) if fault.corrupt_digest else response.iter_body()
     async with aclosing(_throttle(body, fault.drip, receive)) as chunks:

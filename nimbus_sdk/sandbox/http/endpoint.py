@@ -15,7 +15,7 @@ from nimbus_sdk.sandbox.http.connection import SCOPE_KEY, Connection
 from nimbus_sdk.sandbox.http.delivery import deliver, disconnects_within, wait_for_disconnect
 from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.faults import Fault, FaultQueues
-from nimbus_sdk.sandbox.http.request_log import Exchange, RequestLog
+from nimbus_sdk.sandbox.http.request_log import RequestLog
 from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import Response
 from nimbus_sdk.sandbox.http.times import Clock
@@ -26,14 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Endpoint:
-    """Answers the requests of one route.
-
-    Args:
-        route: The route.
-        clock: Returns Unix seconds.
-        log: Records every request.
-        faults: Faults to come.
-    """
+    """Answers the requests of one route."""
 
     def __init__(self, route: ServiceRoute, clock: Clock, log: RequestLog, faults: FaultQueues) -> None:
         self._route = route
@@ -46,7 +39,7 @@ class Endpoint:
         http_request = HttpRequest(scope, receive)
         connection: Connection = scope[SCOPE_KEY]
         request_id = _request_id(http_request.headers.get("x-request-id"))
-        exchange = self._record(http_request, request_id)
+        exchange = self._log.add(http_request, self._route.endpoint, request_id, self._clock())
         try:
             body = await _read_body(http_request)
         except ClientDisconnect:
@@ -65,17 +58,6 @@ class Endpoint:
             return
         response = self._add_headers(response, fault, request_id)
         await deliver(connection, response, fault, exchange, receive, send)
-
-    def _record(self, http_request: HttpRequest, request_id: str) -> Exchange:
-        return self._log.add(
-            method=http_request.method,
-            path=http_request.scope["path"],
-            query=http_request.scope["query_string"].decode("latin-1"),
-            endpoint=self._route.endpoint,
-            request_id=request_id,
-            headers=http_request.headers.items(),
-            received_at=self._clock(),
-        )
 
     async def _response(
         self, http_request: HttpRequest, body: bytes | None, fault: Fault, request_id: str

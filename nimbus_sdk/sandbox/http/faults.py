@@ -121,12 +121,7 @@ class Fault:
         return self.truncate is not None or self.wrong_length or self.reset == "after_head"
 
     def replacement(self, errors: ErrorFormat, request_id: str) -> Response | None:
-        """Return the response to send instead of the endpoint's own, or None to send that one.
-
-        Args:
-            errors: Format of the endpoint's error bodies.
-            request_id: ``X-Request-ID`` of the exchange, for error bodies that repeat it.
-        """
+        """Return the response to send instead of the endpoint's own, or None to send that one."""
         if self.redirect is not None:
             return Response(self.status or 302, {"Location": self.redirect})
         if self.raw_body is not None:
@@ -156,11 +151,7 @@ class _Pending:
 
 
 class FaultQueues:
-    """The faults to come; each endpoint has a queue of its own.
-
-    Args:
-        endpoints: Names of all endpoints.
-    """
+    """The faults to come; each endpoint has a queue of its own."""
 
     def __init__(self, endpoints: Collection[str]) -> None:
         self._endpoints = endpoints
@@ -168,11 +159,7 @@ class FaultQueues:
         self._queues: dict[str, list[_Pending]] = {}
 
     def add(self, fault: Fault) -> None:
-        """Append a fault to the queue of its endpoint.
-
-        Raises:
-            ConfigurationError: There is no such endpoint.
-        """
+        """Append a fault to the queue of its endpoint; raise ConfigurationError if there is none."""
         if fault.endpoint not in self._endpoints:
             raise ConfigurationError(
                 f"The sandbox has no endpoint {fault.endpoint!r}.",

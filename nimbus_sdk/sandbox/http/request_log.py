@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
 
 from nimbus_sdk.sandbox.http.masking import mask_headers, mask_path, mask_text
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 MAX_ENTRIES = 10_000
 
@@ -53,32 +57,25 @@ class RequestLog:
         self._count = 0
         self._exchanges: deque[Exchange] = deque(maxlen=MAX_ENTRIES)
 
-    def add(
-        self,
-        *,
-        method: str,
-        path: str,
-        query: str,
-        endpoint: str,
-        request_id: str,
-        headers: Iterable[tuple[str, str]],
-        received_at: float,
-    ) -> Exchange:
+    def add(self, request: Request, endpoint: str, request_id: str, received_at: float) -> Exchange:
         """Record a request; the server updates the returned exchange as the response is sent."""
-        masked = mask_headers(headers)
+        headers, query = (
+            mask_headers(request.headers.items()),
+            request.scope["query_string"].decode("latin-1"),
+        )
         with self._lock:
             self._count += 1
             exchange = Exchange(
                 seq=self._count,
-                method=method,
-                path=mask_path(path, query),
+                method=request.method,
+                path=mask_path(request.scope["path"], query),
                 endpoint=endpoint,
                 status=None,
                 request_id=mask_text(request_id),
-                headers=masked,
+                headers=headers,
                 received_at=received_at,
                 bytes_sent=0,
-                range=masked.get("range"),
+                range=headers.get("range"),
             )
             self._exchanges.append(exchange)
         return exchange

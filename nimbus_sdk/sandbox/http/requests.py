@@ -34,15 +34,19 @@ class Request:
             return None
         return value if isinstance(value, dict) else None
 
-    def require_method(self, allowed: str, code: str = "METHOD_NOT_ALLOWED") -> None:
-        """Raise an error unless the method is allowed.
+    def require_json_object(self, code: str) -> dict[str, object]:
+        """Return :meth:`json_object`, or raise an HttpError with a code of the service."""
+        body = self.json_object()
+        if body is None:
+            raise HttpError(code, "The body must be a JSON object, sent as application/json.")
+        return body
+
+    def require_method(self, allowed: str, code: str) -> None:
+        """Raise an HttpError with a code of the service unless the method is allowed.
 
         Args:
             allowed: Methods as in the ``Allow`` header, such as ``GET, POST``.
             code: The service's code for other methods.
-
-        Raises:
-            HttpError: The method is not allowed.
         """
         if self.method not in allowed.split(", "):
             raise HttpError(code, headers={"Allow": allowed})

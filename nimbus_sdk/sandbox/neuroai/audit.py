@@ -19,14 +19,7 @@ class NeuroAiAudit:
         self._clock = clock
 
     def record(self, request: Request, key_id: str | None, status: int, code: str | None) -> None:
-        """Record one request, with secrets masked.
-
-        Args:
-            request: The request.
-            key_id: Id of its key; None if the key is unknown.
-            status: HTTP status of the response.
-            code: Error code of the response, or None.
-        """
+        """Record one request with its outcome, secrets masked; ``key_id`` is None if the key is unknown."""
         referrer = request.headers.get("referer")
         row = {
             "at": self._clock(),

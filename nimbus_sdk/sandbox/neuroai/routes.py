@@ -82,7 +82,7 @@ class NeuroAi:
         return 200, page_json([(key.stored.number, key.to_json()) for key in keys], limit)
 
     def _create(self, request: Request, caller: NeuroAiKey) -> Answer:
-        body = _require_body(request)
+        body = request.require_json_object("invalid_request")
         if body.get("role") is None and body.get("permissions") is None:
             is_personal = body.get("type", "personal") == "personal"
             own = {"role": caller.fields.role, "permissions": caller.fields.permissions}
@@ -101,7 +101,7 @@ class NeuroAi:
         return 200, self._require_key(request).to_json()
 
     def _update(self, request: Request, caller: NeuroAiKey) -> Answer:
-        key, changes = self._require_key(request), _require_body(request)
+        key, changes = self._require_key(request), request.require_json_object("invalid_request")
         try:
             fields = change_key_fields(key.fields, changes)
         except ValueError as error:
@@ -157,13 +157,6 @@ class NeuroAi:
     def _check_expiry(self, body: dict[str, object], fields: KeyFields) -> None:
         if "expires_at" in body and fields.expires_at is not None and fields.expires_at <= self._clock():
             raise HttpError("invalid_request", "expires_at is in the past.")
-
-
-def _require_body(request: Request) -> dict[str, object]:
-    body = request.json_object()
-    if body is None:
-        raise HttpError("invalid_request", "The body must be a JSON object, sent as application/json.")
-    return body
 
 
 def _check_ceiling(fields: KeyFields, ceiling: list[str] | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nimbus_sdk.sandbox.http.errors import HttpError
-from nimbus_sdk.sandbox.http.rate_limits import Allowance, RateLimiter
+from nimbus_sdk.sandbox.http.rate_limits import RateLimiter
 from nimbus_sdk.sandbox.http.requests import Handler, Request
 from nimbus_sdk.sandbox.http.responses import Response
 from nimbus_sdk.sandbox.http.times import Clock
@@ -27,32 +27,17 @@ _OTHER_ENDPOINTS = 1000
 
 
 def key_in_body(request: Request) -> str:
-    """Return the ``api_key`` of a JSON body.
-
-    Raises:
-        HttpError: MISSING_KEY, or INVALID_FORMAT if it is not text.
-    """
-    body = request.json_object()
-    if body is None:
-        raise HttpError("MISSING_KEY", "The body must be a JSON object, sent as application/json.")
-    return _require_text(body.get("api_key"))
+    """Return the ``api_key`` of a JSON body; raise MISSING_KEY, or INVALID_FORMAT if it is not text."""
+    return _require_text(request.require_json_object("MISSING_KEY").get("api_key"))
 
 
 def key_in_header(request: Request) -> str:
-    """Return the ``X-API-Key`` header.
-
-    Raises:
-        HttpError: MISSING_KEY.
-    """
+    """Return the ``X-API-Key`` header; raise MISSING_KEY if there is none."""
     return _require_text(request.headers.get("x-api-key"))
 
 
 def key_anywhere(request: Request) -> str:
-    """Return the key of the header, or else of the JSON body of a POST, or else of the query of a GET.
-
-    Raises:
-        HttpError: MISSING_KEY, or INVALID_FORMAT if it is not text.
-    """
+    """Return the key of the header, or else of the JSON body of a POST, or else of the query of a GET."""
     if "x-api-key" in request.headers:
         return key_in_header(request)
     if request.method == "POST":
@@ -80,20 +65,23 @@ class EndpointLimits:
         self._limits = {**_REQUESTS_PER_MINUTE, **(overrides or {})}
         self._limiter = RateLimiter(clock)
 
-    def count(self, endpoint: str, caller: str) -> Allowance | None:
-        """Count one request.
+    def count(self, endpoint: str, caller: str) -> dict[str, str]:
+        """Count one request and return the headers of the limit, none if the endpoint has no limit.
 
         Args:
             endpoint: Name of the endpoint.
             caller: The key, or the client's address if there is no key.
 
-        Returns:
-            The allowance; None if the endpoint has no limit.
+        Raises:
+            HttpError: RATE_LIMIT_EXCEEDED.
         """
         limit = self._limits.get(endpoint, _OTHER_ENDPOINTS)
         if limit is None:
-            return None
-        return self._limiter.count(endpoint, caller, limit=limit, seconds=_WINDOW_SECONDS)
+            return {}
+        allowance = self._limiter.count(endpoint, caller, limit=limit, seconds=_WINDOW_SECONDS)
+        if allowance.wait:
+            raise HttpError("RATE_LIMIT_EXCEEDED", headers=allowance.headers())
+        return allowance.headers()
 
     def limited(
         self,
@@ -114,16 +102,13 @@ class EndpointLimits:
         async def handler(request: Request) -> Response:
             key, error = "", None
             try:
-                request.require_method(methods)
+                request.require_method(methods, "METHOD_NOT_ALLOWED")
                 key = find_key(request)
             except HttpError as refusal:
                 error = refusal
             # A request without a usable key is counted as well, before it is refused.
-            allowance = self.count(endpoint, key or request.client_address)
-            headers = {} if allowance is None else allowance.headers()
+            headers = self.count(endpoint, key or request.client_address)
             try:
-                if allowance is not None and allowance.wait:
-                    raise HttpError("RATE_LIMIT_EXCEEDED")
                 if error is not None:
                     raise error
                 return respond(request, key).with_headers(headers)

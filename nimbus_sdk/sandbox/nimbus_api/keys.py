@@ -191,20 +191,12 @@ class LicenseKeys:
         return None if limit is None else max(0, limit - self.used(key))
 
     def require_quota(self, key: StoredKey, endpoint: str) -> None:
-        """Raise an error if the quota is used up and the key blocks this endpoint then.
-
-        Raises:
-            HttpError: QUOTA_EXCEEDED.
-        """
+        """Raise QUOTA_EXCEEDED if the quota is used up and the key blocks this endpoint then."""
         if self.remaining(key) == 0 and endpoint in key.fields["block_when_exhausted"]:
             raise HttpError("QUOTA_EXCEEDED")
 
 
 def require_format(key: str) -> None:
-    """Raise an error unless a text has the format of a Nimbus API key.
-
-    Raises:
-        HttpError: INVALID_FORMAT.
-    """
+    """Raise INVALID_FORMAT unless a text has the format of a Nimbus API key."""
     if not _KEY_PATTERN.fullmatch(key):
         raise HttpError("INVALID_FORMAT")

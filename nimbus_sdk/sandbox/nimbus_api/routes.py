@@ -58,7 +58,7 @@ _REVOKE_ERRORS = replace(NIMBUS_API_ERRORS, by_status={**NIMBUS_API_ERRORS.by_st
 
 
 class NimbusApi:
-    """The Nimbus API.
+    """The Nimbus API with its keys.
 
     Args:
         database: The database of keys.
@@ -123,10 +123,7 @@ class NimbusApi:
         Raises:
             HttpError: NOT_FOUND or RATE_LIMIT_EXCEEDED.
         """
-        allowance = self._limits.count("unknown", request.client_address)
-        headers = {} if allowance is None else allowance.headers()
-        limited = allowance is not None and allowance.wait
-        raise HttpError("RATE_LIMIT_EXCEEDED" if limited else "NOT_FOUND", headers=headers)
+        raise HttpError("NOT_FOUND", headers=self._limits.count("unknown", request.client_address))
 
     def _validate(self, request: Request, key: str) -> Response:
         stored = self.keys.require_active(key)
@@ -212,7 +209,7 @@ class NimbusApi:
         return json_response(202, {"logged": True, "event_id": event_id, "quota": quota})
 
     async def _health(self, request: Request) -> Response:
-        request.require_method("GET")
+        request.require_method("GET", "METHOD_NOT_ALLOWED")
         now = iso(self._clock())
         if not (self._switches.healthy and self._database.is_available()):
             unhealthy = {"status": "unhealthy", "timestamp": now, "error": "Database connection failed"}

@@ -63,11 +63,7 @@ class NimbusOsKeys:
 
 
 def require_environment(name: str) -> None:
-    """Raise an error unless there is an environment of this name.
-
-    Raises:
-        ConfigurationError: There is no such environment.
-    """
+    """Raise a ConfigurationError unless there is an environment of this name."""
     if name not in ENVIRONMENTS:
         raise ConfigurationError(
             f"Nimbus OS has no environment {name!r}.", hint=f"Use one of {', '.join(ENVIRONMENTS)}."

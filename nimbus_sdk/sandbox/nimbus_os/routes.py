@@ -113,9 +113,7 @@ class NimbusOs:
         return json_response(200, order)
 
     def _create(self, request: Request, environment: Environment) -> Response:
-        body = request.json_object()
-        if body is None:
-            raise _invalid("The body must be a JSON object, sent as application/json.")
+        body = request.require_json_object("invalid_request")
         if body.keys() - {"item", "quantity"}:
             raise _invalid("An order of the sandbox has item and quantity alone: send it no real data.")
         item, quantity = body.get("item"), body.get("quantity", 1)

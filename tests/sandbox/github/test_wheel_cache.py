@@ -1,14 +1,16 @@
-"""Wheels are built once and stored."""
+"""Wheels are built from the core's sources, once, and stored."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import pytest
+from installer.sources import WheelFile
+
+from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox import Sandbox
-from tests.support.sandbox_requests import (
-    first_asset_path,
-)
+from tests.support.sandbox_requests import core_metadata, first_asset_path, import_core
 
 
 def test_the_next_sandbox_uses_the_same_folder(tmp_path, core_source):
@@ -36,3 +38,38 @@ def test_processes_that_build_at_once_share_one_wheel(tmp_path, core_source):
     assert [builder.returncode for builder in builders] == [0, 0, 0]
     assert printed == {str(path) for path in tmp_path.glob("wheels/*/*.whl")}
     assert len(printed) == 1
+
+
+def test_a_published_version_is_in_name_metadata_and_module(sandbox):
+    """Publishing sets the version everywhere, and the wheel matches its RECORD."""
+    path = first_asset_path(sandbox.publish("2.5.0rc1"))
+    assert path.name == "nimbus_sdk_core-2.5.0rc1-py3-none-any.whl"
+    assert "\nVersion: 2.5.0rc1\n" in core_metadata(path)
+    assert import_core(path).stdout.strip() == "2.5.0rc1"
+    with WheelFile.open(path) as wheel:
+        wheel.validate_record()
+
+
+def test_a_broken_core_is_a_valid_wheel_and_fails_on_import(sandbox):
+    """A broken core matches its RECORD and raises ImportError."""
+    path = first_asset_path(sandbox.publish("0.5.0", broken=True))
+    with WheelFile.open(path) as wheel:
+        wheel.validate_record()
+    tried = import_core(path)
+    assert tried.returncode != 0
+    assert "ImportError: This core was made to fail on import." in tried.stderr
+
+
+def test_sources_that_are_not_a_project_are_refused(tmp_path):
+    """A folder without pyproject.toml builds no core."""
+    with Sandbox(core_source=tmp_path) as sandbox, pytest.raises(ConfigurationError, match="pyproject"):
+        sandbox.publish("1.0")
+
+
+def test_the_reference_core_is_built():
+    """The open reference core is built into a wheel that matches its RECORD."""
+    with Sandbox() as sandbox:
+        path = first_asset_path(sandbox.publish("0.9.0"))
+        with WheelFile.open(path) as wheel:
+            wheel.validate_record()
+        assert "Requires-Dist: numpy" in core_metadata(path)
