@@ -57,7 +57,7 @@ def test_a_moment_is_read_in_every_form_that_rfc_3339_has(
         "9999-12-31T23:59:60-23:00",
     ],
 )
-def test_what_is_no_moment_is_told_by_its_field(sandbox: Sandbox, key: str, text: object) -> None:
+def test_what_is_no_moment_is_reported_by_its_field(sandbox: Sandbox, key: str, text: object) -> None:
     """Anything else is a response that does not fit, named by its field; nothing is stored."""
     sandbox.fault("validate", body={**ANSWER, "expires_at": text})
     with pytest.raises(nimbus_sdk.ResponseFormatError, match="expires_at: "):

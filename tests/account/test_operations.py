@@ -37,7 +37,7 @@ def test_a_key_of_the_environment_is_not_copied_into_the_store(sdk, key, monkeyp
     assert sdk.get_stored_api_key() is None
 
 
-def test_offline_the_kept_session_is_given_and_nothing_asked(sdk, key, asked, age):
+def test_offline_the_stored_session_is_returned_without_a_request(sdk, key, asked, age):
     """With the key or without it, for as long as the session counts."""
     sdk.authenticate(key)
     age(hours=300)
@@ -67,9 +67,9 @@ def test_the_offline_setting_counts_like_the_argument(sdk, key, asked, monkeypat
     asked()
     monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
     assert sdk.authenticate(key)
-    for story in (sdk.refresh_quota, sdk.revoke_api_key, sdk.list_available_models):
+    for call in (sdk.refresh_quota, sdk.revoke_api_key, sdk.list_available_models):
         with pytest.raises(errors.NimbusConnectionError, match="Offline mode"):
-            story()
+            call()
     assert sdk.authenticate_from_storage().stale is True
     assert asked() == []
 
@@ -118,15 +118,15 @@ def test_a_stored_key_goes_to_the_service_that_accepted_it_and_to_no_other(sdk, 
     with Sandbox(wheel_dir=wheel_dir) as stranger:
         for name, value in stranger.environment().items():
             monkeypatch.setenv(name, value)
-        stories = [
+        calls = [
             sdk.authenticate,
             sdk.authenticate_from_storage,
             sdk.refresh_quota,
             sdk.list_available_models,
         ]
-        for story in [*stories, sdk.install_core, sdk.revoke_api_key]:
+        for call in [*calls, sdk.install_core, sdk.revoke_api_key]:
             with pytest.raises(errors.MissingKeyError, match="not used"):
-                story()
+                call()
         assert stranger.journal() == []
     assert nimbus_sdk.current_session()
 
@@ -278,7 +278,7 @@ def test_a_service_that_says_used_up_is_believed(sdk, sandbox, age):
     assert sdk.check_quota_and_refresh() is False
 
 
-def test_without_the_service_the_kept_numbers_count_while_the_session_does(sdk, key, sandbox, end, age):
+def test_without_the_service_the_stored_quota_is_used_while_it_is_valid(sdk, key, sandbox, end, age):
     """Old numbers are used instead; an expired session's are not."""
     sdk.authenticate(key)
     age(hours=2)

@@ -18,7 +18,7 @@ from tests.support.flows import TINY_CORE
 
 pytestmark = TINY_CORE
 
-STORIES = [
+CALLS = [
     "install_core",
     "authenticate",
     "refresh_quota",
@@ -37,18 +37,18 @@ def _note(paths, key):
     return sealed.read_rejection(paths, ApiKey.parse(key).fingerprint, _service())
 
 
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize(
     ("code", "kind"), [("INVALID_KEY", errors.InvalidKeyError), ("KEY_EXPIRED", errors.KeyExpiredError)]
 )
-def test_every_call_that_is_rejected_removes_the_session(sdk, key, sandbox, age, paths, story, code, kind):
+def test_every_call_that_is_rejected_removes_the_session(sdk, key, sandbox, age, paths, call, code, kind):
     """Each call that gets this answer, for either reason."""
-    sdk.install_core(key) if story == "install_core" else sdk.authenticate(key)
+    sdk.install_core(key) if call == "install_core" else sdk.authenticate(key)
     age(hours=2)
     for endpoint in ("validate", "refresh"):
         sandbox.fault(endpoint, status=401, code=code)
     with pytest.raises(kind) as caught:
-        getattr(sdk, story)()
+        getattr(sdk, call)()
     assert caught.value.code == code
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
@@ -65,15 +65,15 @@ def test_an_outage_does_not_revive_it(sdk, key, sandbox, end):
     with pytest.raises(errors.InvalidKeyError):
         sdk.refresh_quota()
     end(sandbox)
-    for story in (sdk.install_core, sdk.authenticate):
+    for call in (sdk.install_core, sdk.authenticate):
         with pytest.raises(errors.NimbusConnectionError):
-            story(key)
-    for story in (
+            call(key)
+    for call in (
         lambda: sdk.install_core(key, offline=True),
         lambda: sdk.authenticate(key, offline_mode=True),
     ):
         with pytest.raises(errors.SessionNotFoundError, match="rejected the key"):
-            story()
+            call()
 
 
 def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, end, paths, tmp_path):
@@ -207,8 +207,8 @@ def test_a_key_that_is_rejected_during_a_download_is_not_stored(sdk, key, paths)
 def test_the_quota_of_a_rejected_key_is_requested_again(sdk, key, paths):
     """A note of a refusal counts there too, although the session was put back."""
     sdk.authenticate(key)
-    kept = Path(paths.session).read_bytes()
+    session = Path(paths.session).read_bytes()
     rejected_keys.mark_rejected(Settings.load(), ApiKey.parse(key), "INVALID_KEY")
-    Path(paths.session).write_bytes(kept)
+    Path(paths.session).write_bytes(session)
     assert sdk.check_quota_and_refresh() is True
     assert _note(paths, key) is None

@@ -30,22 +30,22 @@ def full_disk(paths):
     return block
 
 
-@pytest.mark.parametrize("story", ["authenticate", "install_core"])
-def test_a_session_that_cannot_be_stored_leaves_no_key_behind(sdk, key, full_disk, story):
+@pytest.mark.parametrize("call", ["authenticate", "install_core"])
+def test_a_session_that_cannot_be_stored_leaves_no_key_behind(sdk, key, full_disk, call):
     """The first key is taken out of the store again."""
     full_disk()
     with pytest.raises(errors.SessionError):
-        getattr(sdk, story)(key)
+        getattr(sdk, call)(key)
     assert sdk.get_stored_api_key() is None
     full_disk(free=True)
-    assert getattr(sdk, story)(key)
+    assert getattr(sdk, call)(key)
     assert sdk.get_stored_api_key() == key
 
 
-@pytest.mark.parametrize("story", ["authenticate", "install_core"])
-def test_the_key_that_was_stored_before_is_restored(sdk, key, sandbox, full_disk, story):
+@pytest.mark.parametrize("call", ["authenticate", "install_core"])
+def test_the_key_that_was_stored_before_is_restored(sdk, key, sandbox, full_disk, call):
     """A new account that could not be stored does not cost the old one."""
-    getattr(sdk, story)(key)
+    getattr(sdk, call)(key)
     full_disk()
     with pytest.raises(errors.SessionError):
         sdk.authenticate(sandbox.new_key())

@@ -132,7 +132,7 @@ def test_features_are_asked_for_by_name():
     assert "training" in str(caught.value)
 
 
-def test_a_session_is_told_in_one_line():
+def test_a_session_as_text_is_one_line():
     """Tier, what is left, until when, and whether it is stale."""
     line = str(made(expires_at=NOW))
     assert (
@@ -765,7 +765,7 @@ def test_a_malformed_key_in_the_environment_is_reported_by_the_variables_name(st
     assert slip not in everything_in(caught.value)
 
 
-def test_profile_home_and_folder_are_part_of_the_cache_key(store_session, isolated_home, monkeypatch, tmp_path):
+def test_profile_home_and_folder_are_in_the_cache_key(store_session, isolated_home, monkeypatch, tmp_path):
     """Another account, another home, another folder: each has its own session or none."""
     store_session()
     assert current_session()
@@ -805,7 +805,7 @@ def test_the_cache_has_no_key_in_it(store_session, monkeypatch):
     assert module._cache
 
 
-def test_a_key_that_was_refused_is_told_with_date_and_code(paths):
+def test_a_rejected_key_is_reported_with_date_and_code(paths):
     """Instead of a bare absence."""
     service, at = origin(Settings().api_url), "2026-03-01T12:00:00+00:00"
     sealed.write_rejection(paths, KEY.fingerprint, service, "KEY_EXPIRED", at)

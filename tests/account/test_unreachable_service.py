@@ -85,9 +85,9 @@ def test_an_unreachable_service_makes_no_unchecked_key_valid(sdk, sandbox, end):
     """A key that looks right is not taken for valid: nothing is stored, nothing installed."""
     end(sandbox)
     never_seen = "nbci_test_" + "0123456789ab" * 4
-    for story in (sdk.install_core, sdk.authenticate):
+    for call in (sdk.install_core, sdk.authenticate):
         with pytest.raises(errors.NimbusConnectionError):
-            story(never_seen)
+            call(never_seen)
     with pytest.raises(errors.SessionNotFoundError):
         nimbus_sdk.current_session()
     assert sdk.get_stored_api_key() is None
@@ -99,9 +99,9 @@ def test_another_keys_session_does_not_stand_in(sdk, key, sandbox, end):
     sdk.install_core(key)
     other = sandbox.new_key()
     end(sandbox)
-    for story in (sdk.install_core, sdk.authenticate):
+    for call in (sdk.install_core, sdk.authenticate):
         with pytest.raises(errors.NimbusConnectionError):
-            story(other)
+            call(other)
     assert sdk.get_stored_api_key() == key
 
 
@@ -110,9 +110,9 @@ def test_an_expired_session_does_not_stand_in(sdk, key, sandbox, end, age):
     sdk.install_core(key)
     age(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     end(sandbox)
-    for story in (sdk.install_core, sdk.authenticate):
+    for call in (sdk.install_core, sdk.authenticate):
         with pytest.raises(errors.NimbusConnectionError):
-            story(key)
+            call(key)
     with pytest.raises(errors.SessionExpiredError):
         nimbus_sdk.current_session()
     with pytest.raises(errors.SessionExpiredError):
@@ -132,9 +132,9 @@ def test_what_the_service_refuses_is_not_made_up_for(sdk, key, age, in_its_place
     sdk.install_core(key)
     age(hours=2)
     with in_its_place(REFUSALS[kind]):
-        for story in (sdk.install_core, sdk.authenticate, sdk.check_quota_and_refresh):
+        for call in (sdk.install_core, sdk.authenticate, sdk.check_quota_and_refresh):
             with pytest.raises(kind):
-                story()
+                call()
     assert nimbus_sdk.current_session().license_type == "research"
     assert sdk.check_installation()
 
@@ -150,7 +150,7 @@ def test_a_quota_that_is_used_up_stops_no_installed_core(sdk, key, age, in_its_p
 
 
 @pytest.mark.parametrize("way", ["no word", "500", "captive portal", "captive portal's 401", "rate limit"])
-def test_authenticate_gives_what_is_kept_for_the_key(sdk, key, in_its_place, way, caplog):
+def test_authenticate_returns_the_stored_session_of_the_key(sdk, key, in_its_place, way, caplog):
     """Where the service says nothing about the key, what it said last counts, and is marked stale."""
     before = sdk.authenticate(key)
     with in_its_place(WAYS[way]):
@@ -161,7 +161,7 @@ def test_authenticate_gives_what_is_kept_for_the_key(sdk, key, in_its_place, way
     assert key not in caplog.text
 
 
-def test_authenticate_without_anything_kept_tells_the_fault(sdk, key, in_its_place):
+def test_authenticate_without_a_stored_session_raises_the_fault(sdk, key, in_its_place):
     """The error is the exchange's own."""
     with in_its_place(PORTAL), pytest.raises(errors.ResponseFormatError, match="not the JSON"):
         sdk.authenticate(key)

@@ -18,7 +18,7 @@ from tests.account.usage.test_reporter import ON, PREDICT
 from tests.support.flows import TINY_CORE
 from tests.support.raw_server import serving
 
-pytestmark = [TINY_CORE, pytest.mark.qualification]
+pytestmark = [*TINY_CORE, pytest.mark.qualification]
 STALE_SECONDS = 3.0
 
 

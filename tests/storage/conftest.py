@@ -16,7 +16,7 @@ HERE = Path(__file__).parents[1] / "support" / "keyrings"
 @pytest.fixture
 def settings(tmp_path):
     """Settings that keep everything in a folder of the test's own, which is not there yet."""
-    return Settings(home=str(tmp_path / "kept"))
+    return Settings(home=str(tmp_path / "home"))
 
 
 @pytest.fixture

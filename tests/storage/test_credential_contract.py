@@ -25,7 +25,7 @@ def store(request, paths, use_backend):
 
 
 def test_a_store_tells_its_name_and_where_a_key_is(store):
-    """People are told which store it is, and where in it."""
+    """Messages name the store, and the place in it."""
     assert store.name in ("keyring", "file", "none")
     assert store.location("lab")
 
@@ -92,7 +92,7 @@ store.write("lab", two)
 store.write("other", one)
 assert store.read("lab") == two and store.read("other") == one
 assert store.delete("lab") is True and store.read("lab") is None and store.read("other") == one
-print("kept")
+print("stored")
 """
 
 
@@ -105,4 +105,4 @@ def test_the_keyring_store_works_in_a_fresh_process(fresh_environment, python):
         text=True,
         check=False,
     )
-    assert (done.stdout, done.stderr) == ("kept\n", "")
+    assert (done.stdout, done.stderr) == ("stored\n", "")

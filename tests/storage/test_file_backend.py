@@ -35,7 +35,7 @@ def store(path):
 
 
 @pytest.fixture
-def kept(store, path):
+def stored(store, path):
     """The path of a file that holds the keys of two profiles."""
     store.write("lab", ONE)
     store.write("other", TWO)
@@ -47,14 +47,14 @@ def mode(path):
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def test_the_file_and_its_folder_are_private(kept):
+def test_the_file_and_its_folder_are_private(stored):
     """Mode 0600 in a folder of mode 0700."""
-    assert (mode(kept), mode(os.path.dirname(kept))) == (0o600, 0o700)
+    assert (mode(stored), mode(os.path.dirname(stored))) == (0o600, 0o700)
 
 
-def test_the_file_maps_profiles_to_keys(kept):
+def test_the_file_maps_profiles_to_keys(stored):
     """One JSON object with each key and its origin, nothing else in it."""
-    with open(kept, encoding="ascii") as file:
+    with open(stored, encoding="ascii") as file:
         assert json.load(file) == {"lab": ONE.to_fields(), "other": TWO.to_fields()}
 
 
@@ -65,21 +65,21 @@ def test_reading_makes_nothing(store, path):
     assert not os.path.exists(os.path.dirname(path))
 
 
-def test_the_last_key_takes_the_file_with_it(store, kept):
+def test_the_last_key_takes_the_file_with_it(store, stored):
     """Nothing is left to find once every key is deleted."""
     assert store.delete("lab")
-    assert os.path.exists(kept)
+    assert os.path.exists(stored)
     assert store.delete("other")
-    assert not os.path.exists(kept)
+    assert not os.path.exists(stored)
 
 
 @pytest.mark.parametrize("operation", ["write", "read", "delete"])
-def test_wide_permissions_are_taken_back(store, kept, operation):
+def test_wide_permissions_are_taken_back(store, stored, operation):
     """A file that others could read is closed before anything else happens with it."""
-    os.chmod(kept, 0o644)
+    os.chmod(stored, 0o644)
     arguments = ("lab", TWO) if operation == "write" else ("lab",)
     getattr(store, operation)(*arguments)
-    assert mode(kept) == 0o600
+    assert mode(stored) == 0o600
 
 
 def test_a_wide_folder_is_closed_before_a_key_goes_in(store, path):
@@ -92,20 +92,20 @@ def test_a_wide_folder_is_closed_before_a_key_goes_in(store, path):
 
 @pytest.mark.parametrize("operation", ["read", "write", "delete"])
 @pytest.mark.parametrize("trap", ["symbolic link", "hard link", "foreign owner", "folder"])
-def test_a_file_that_is_not_ours_alone_is_refused(store, kept, tmp_path, make_foreign, trap, operation):
+def test_a_file_that_is_not_ours_alone_is_refused(store, stored, tmp_path, make_foreign, trap, operation):
     """A link, another user's file, or a folder in its place: an error, and the target stays untouched."""
     before = tmp_path / "elsewhere.json"
-    os.replace(kept, before)
+    os.replace(stored, before)
     if trap == "symbolic link":
-        os.symlink(before, kept)
+        os.symlink(before, stored)
     elif trap == "hard link":
-        os.link(before, kept)
+        os.link(before, stored)
     elif trap == "folder":
-        os.mkdir(kept)
+        os.mkdir(stored)
     else:
-        os.replace(before, kept)
-        before = kept
-        make_foreign(kept)
+        os.replace(before, stored)
+        before = stored
+        make_foreign(stored)
     content = Path(before).read_bytes()
     with pytest.raises(CredentialStoreError, match="credentials file"):
         getattr(store, operation)(*(("lab", TWO) if operation == "write" else ("lab",)))
@@ -117,14 +117,14 @@ DAMAGED = [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b"[" * 100_000, b'{"lab": "
 
 @pytest.mark.parametrize("content", DAMAGED, ids=range(len(DAMAGED)))
 @pytest.mark.parametrize("operation", ["read", "write", "delete"])
-def test_a_damaged_file_is_set_aside_whole(store, kept, content, operation, everything_in):
+def test_a_damaged_file_is_set_aside_whole(store, stored, content, operation, everything_in):
     """Nothing is overwritten: the error says where the damaged file went, and the next write starts anew."""
-    with open(kept, "wb") as file:
+    with open(stored, "wb") as file:
         file.write(content)
     with pytest.raises(CredentialStoreError, match="is damaged") as caught:
         getattr(store, operation)(*(("lab", TWO) if operation == "write" else ("lab",)))
-    aside = next(name for name in os.listdir(os.path.dirname(kept)) if ".damaged-" in name)
-    aside = os.path.join(os.path.dirname(kept), aside)
+    aside = next(name for name in os.listdir(os.path.dirname(stored)) if ".damaged-" in name)
+    aside = os.path.join(os.path.dirname(stored), aside)
     assert aside in str(caught.value)
     assert Path(aside).read_bytes() == content
     assert mode(aside) == 0o600
@@ -133,16 +133,16 @@ def test_a_damaged_file_is_set_aside_whole(store, kept, content, operation, ever
     assert store.read("lab") == TWO
 
 
-def test_an_entry_that_is_no_key_stops_its_profile_alone(store, kept, everything_in):
+def test_an_entry_that_is_no_key_stops_its_profile_alone(store, stored, everything_in):
     """The error names the profile and never the text; other profiles, and what they hold, stay."""
-    with open(kept, "w", encoding="ascii") as file:
+    with open(stored, "w", encoding="ascii") as file:
         json.dump({"lab": "hunter2-hunter2", "other": TWO.key.reveal(), "later": {"format": 2}}, file)
     with pytest.raises(CredentialStoreError, match=r"profile lab .* is not a Nimbus API key") as caught:
         store.read("lab")
     assert "hunter2" not in everything_in(caught.value)
     assert store.read("other") == TWO
     store.write("lab", ONE)
-    with open(kept, encoding="ascii") as file:
+    with open(stored, encoding="ascii") as file:
         assert json.load(file) == {
             "lab": ONE.to_fields(),
             "other": TWO.key.reveal(),
@@ -166,25 +166,25 @@ def test_an_entry_that_is_no_key_stops_its_profile_alone(store, kept, everything
     ],
     ids=range(8),
 )
-def test_an_entry_that_cannot_be_understood_is_no_key(store, kept, entry, everything_in):
+def test_an_entry_that_cannot_be_understood_is_no_key(store, stored, entry, everything_in):
     """A damaged origin gives a key no rights, and does not make it one of the default API."""
-    with open(kept, "w", encoding="ascii") as file:
+    with open(stored, "w", encoding="ascii") as file:
         json.dump({"lab": entry}, file)
     with pytest.raises(CredentialStoreError, match="is not a Nimbus API key") as caught:
         store.read("lab")
     assert ONE.key.reveal() not in everything_in(caught.value)
 
 
-def test_a_key_that_was_stored_by_hand_goes_to_the_default_api(store, kept):
+def test_a_key_that_was_stored_by_hand_goes_to_the_default_api(store, stored):
     """A text in place of an entry is a key alone."""
-    with open(kept, "w", encoding="ascii") as file:
+    with open(stored, "w", encoding="ascii") as file:
         json.dump({"lab": ONE.key.reveal()}, file)
     assert store.read("lab") == KeyEntry(ONE.key, DEFAULT_ORIGIN)
 
 
 @pytest.mark.parametrize("step", ["open", "fsync", "replace"])
-def test_a_full_disk_leaves_the_old_keys(store, kept, monkeypatch, step, everything_in):
-    """Whichever step of a write fails, the file is as it was, nothing lies about, and no key is told."""
+def test_a_full_disk_leaves_the_old_keys(store, stored, monkeypatch, step, everything_in):
+    """Whichever step of a write fails, the file is as it was, no other file is left, and no key is shown."""
     real = getattr(os, step)
 
     def refuse(*arguments, **more):
@@ -196,16 +196,16 @@ def test_a_full_disk_leaves_the_old_keys(store, kept, monkeypatch, step, everyth
         patched.setattr(os, step, refuse)
         with pytest.raises(CredentialStoreError, match=r"cannot be changed: No space left") as caught:
             store.write("lab", TWO)
-    told = everything_in(caught.value)
-    assert ONE.key.reveal() not in told
-    assert TWO.key.reveal() not in told
+    contents = everything_in(caught.value)
+    assert ONE.key.reveal() not in contents
+    assert TWO.key.reveal() not in contents
     assert store.read("lab") == ONE
-    assert sorted(os.listdir(os.path.dirname(kept))) == ["credentials.json", "credentials.json.lock"]
+    assert sorted(os.listdir(os.path.dirname(stored))) == ["credentials.json", "credentials.json.lock"]
 
 
-def test_a_writer_that_does_not_end_is_waited_for_so_long(store, kept):
+def test_a_writer_that_does_not_end_is_waited_for_so_long(store, stored):
     """After the bounded wait an error says who is in the way; the file stays."""
-    with Lock(f"{kept}.lock") as lock:
+    with Lock(f"{stored}.lock") as lock:
         assert lock.try_acquire()
         with pytest.raises(CredentialStoreError, match=r"for more than 0\.1 s"):
             store.write("lab", TWO)
@@ -214,14 +214,14 @@ def test_a_writer_that_does_not_end_is_waited_for_so_long(store, kept):
     assert store.read("lab") == TWO
 
 
-def test_reading_waits_for_nobody(store, kept):
+def test_reading_waits_for_nobody(store, stored):
     """A whole file is read while another process holds the lock."""
-    with Lock(f"{kept}.lock") as lock:
+    with Lock(f"{stored}.lock") as lock:
         assert lock.try_acquire()
         assert store.read("lab") == ONE
 
 
-def test_a_change_that_another_process_undid_is_made_again(store, kept, monkeypatch):
+def test_a_change_that_another_process_undid_is_made_again(store, stored, monkeypatch):
     """Where locks do nothing, the file is read again after the write, and both changes end up in it."""
     intruder = iter([{"lab": ONE.to_fields(), "third": TWO.to_fields()}])
     replace = FileStore._replace
@@ -234,11 +234,11 @@ def test_a_change_that_another_process_undid_is_made_again(store, kept, monkeypa
 
     monkeypatch.setattr(FileStore, "_replace", replace_and_lose)
     store.write("lab", TWO)
-    with open(kept, encoding="ascii") as file:
+    with open(stored, encoding="ascii") as file:
         assert json.load(file) == {"lab": TWO.to_fields(), "third": TWO.to_fields()}
 
 
-def test_a_change_that_is_undone_for_ever_ends_in_an_error(store, kept, monkeypatch, everything_in):
+def test_a_change_that_is_undone_for_ever_ends_in_an_error(store, stored, monkeypatch, everything_in):
     """The tries are bounded, and the error carries no key in any of its frames."""
     replace = FileStore._replace
     monkeypatch.setattr(FileStore, "_replace", lambda self, keys: replace(self, {"other": TWO.to_fields()}))
@@ -248,13 +248,13 @@ def test_a_change_that_is_undone_for_ever_ends_in_an_error(store, kept, monkeypa
     assert TWO.key.reveal() not in everything_in(caught.value)
 
 
-def test_a_file_mended_by_another_process_is_not_set_aside(store, kept, monkeypatch):
+def test_a_file_mended_by_another_process_is_not_set_aside(store, stored, monkeypatch):
     """Between the first look and the lock somebody wrote a whole file: that one counts."""
     looks = iter(["damaged"])
     load = FileStore._load
     monkeypatch.setattr(FileStore, "_load", lambda self: None if next(looks, "") else load(self))
     assert store.read("lab") == ONE
-    assert ".damaged" not in "".join(os.listdir(os.path.dirname(kept)))
+    assert ".damaged" not in "".join(os.listdir(os.path.dirname(stored)))
 
 
 def test_windows_closes_no_folder(store, path, monkeypatch):

@@ -189,7 +189,7 @@ def test_windows_is_not_tried_for_ever(path, monkeypatch, windows):
 
 
 def test_elsewhere_a_refusal_is_a_refusal(path, monkeypatch):
-    """On other systems a rename that is not permitted is told at once."""
+    """On other systems a rename that is not permitted is an error at once."""
     tries = []
 
     def refused(*_):
@@ -351,7 +351,7 @@ def test_removing_is_done_when_it_is_gone(path, tmp_path):
 
 
 def test_what_cannot_be_removed_is_an_error(tmp_path):
-    """A folder in its place is told."""
+    """A folder in its place is an error."""
     with pytest.raises(OSError):
         fs.remove(str(tmp_path))
 
@@ -416,7 +416,7 @@ def test_another_users_file_is_refused(tmp_path, make_foreign):
         fs.tighten(str(tmp_path / "file"))
 
 
-def test_a_missing_file_is_told(path):
+def test_a_missing_file_is_an_error(path):
     """There is nothing to tighten."""
     with pytest.raises(FileNotFoundError):
         fs.tighten(path)
@@ -505,7 +505,7 @@ def test_where_there_are_no_locks_everyone_goes_on(path, monkeypatch, error):
 
 
 def test_a_lock_that_cannot_be_made_is_an_error(tmp_path):
-    """A folder that is none is told, not taken for a held lock."""
+    """A folder that is none is an error, not taken for a lock of another process."""
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
         Lock(str(tmp_path / "file" / "lock")).try_acquire()

@@ -1,4 +1,4 @@
-"""Where the key comes from: the order, what ends the search, and what is told of each source."""
+"""Where the key comes from: the order, what ends the search, and what is reported of each source."""
 
 import getpass
 import json
@@ -106,7 +106,7 @@ def test_any_set_of_sources_is_searched_in_order(tmp_path_factory, filled):
     folder = tmp_path_factory.mktemp("world")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HOME", str(folder))
-        world = World(Settings(home=str(folder / "kept")), folder)
+        world = World(Settings(home=str(folder / "home")), folder)
         for source in filled - {"argument"}:
             world.fill(source)
         order = [source for source in SOURCES if source in filled - {"argument"}]
@@ -241,7 +241,7 @@ def test_a_key_file_from_windows_is_read(world, tmp_path, encoding):
 
 
 def test_a_dotenv_that_became_unreadable_ends_the_search(world, tmp_path, everything_in):
-    """The file that the settings came from is told when it can no longer be read; its content is not."""
+    """The file that the settings came from is named when it can no longer be read; not its content."""
     path = tmp_path / "dotenv"
     path.write_bytes(b"NIMBUS_API_KEY=" + KEYS["dotenv"].reveal().encode() + b"\xff")
     world.settings = replace(world.settings, dotenv=str(path))
@@ -266,14 +266,14 @@ def test_a_dotenv_that_became_unreadable_ends_the_search(world, tmp_path, everyt
     ids=range(8),
 )
 def test_a_foreign_file_that_makes_no_sense_stops_nothing(world, content):
-    """NimbusSDK.jl's file is read with tolerance: what cannot be used is left out."""
+    """NimbusSDK.jl's file is read with tolerance: what cannot be used is skipped."""
     world.julia(content)
     assert world.explain()["julia"].state in ("absent", "unreadable")
     with pytest.raises(MissingKeyError):
         world.find()
 
 
-def test_a_foreign_file_that_was_left_out_is_told(world):
+def test_a_foreign_file_that_was_skipped_is_reported(world):
     """Whoever counts on that file learns why it gave no key."""
     world.julia(b"[nimbus")
     with pytest.raises(MissingKeyError, match=r"credentials\.toml was skipped: it cannot be read"):
@@ -299,7 +299,7 @@ def test_a_user_without_a_home_has_no_such_file(world, monkeypatch):
 
 
 @pytest.mark.parametrize("source", ["store", "julia"])
-def test_a_kept_key_is_withheld_from_another_api(world, source):
+def test_a_stored_key_is_withheld_from_another_api(world, source):
     """A poisoned NIMBUS_SDK_API_URL never gets it: it counts as absent, and the message says why."""
     world.fill(source)
     world.settings = replace(world.settings, api_url="https://evil.example")
@@ -323,7 +323,7 @@ def test_a_withheld_key_does_not_hide_a_later_one(world):
 
 
 def test_a_key_saved_for_an_api_is_given_for_it(world):
-    """The origin on the card is the one that counts, for a sandbox too."""
+    """The origin stored with the key decides, for a sandbox too."""
     save_key(world.settings, KEYS["store"], "http://127.0.0.1:9")
     with pytest.raises(MissingKeyError):
         world.find()
@@ -343,7 +343,7 @@ def test_no_store_is_asked_where_none_is_set(world, use_backend):
 
 
 def test_a_keyring_in_trouble_is_named_when_there_is_no_key(world, use_backend):
-    """The person learns that a place was not looked into."""
+    """The message says that a place could not be searched."""
     use_backend("Locked")
     world.settings = replace(world.settings, credential_store=None)
     with pytest.raises(MissingKeyError, match=r"No API key was found\. The keyring stayed locked\."):
@@ -352,7 +352,7 @@ def test_a_keyring_in_trouble_is_named_when_there_is_no_key(world, use_backend):
 
 
 def test_a_locked_keyring_that_has_the_key_gives_way_to_no_other_account(world, use_backend):
-    """Where the card points to the keyring, its trouble is the answer."""
+    """If the metadata names the keyring, its problem is the error."""
     use_backend("Memory")
     world.settings = replace(world.settings, credential_store=None)
     save_key(world.settings, KEYS["store"], DEFAULT_ORIGIN)
@@ -371,13 +371,13 @@ def test_nothing_anywhere_says_what_to_do(world):
 
 
 def test_the_prompt_is_asked_last_and_three_times_at_most(world, capsys):
-    """Each fault is told without the text; after the third the error comes."""
+    """Each fault is reported without the text; after the third the error comes."""
     answers = iter([NOT_A_KEY, "nbci_live_12", "", "never"])
     with pytest.raises(MissingKeyError):
         world.find(prompt=lambda: next(answers))
-    told = capsys.readouterr().err
-    assert told.count("This is not a Nimbus API key") == 2
-    assert NOT_A_KEY not in told
+    output = capsys.readouterr().err
+    assert output.count("This is not a Nimbus API key") == 2
+    assert NOT_A_KEY not in output
 
     answers = iter([NOT_A_KEY] * 4)
     with pytest.raises(InvalidKeyFormatError):
@@ -534,9 +534,9 @@ def test_a_resolution_is_plain_and_frozen(world):
     """to_dict is JSON, with every field of every source; nothing can be changed afterwards."""
     world.fill("environment")
     resolution = explain(world.settings, world.environ)
-    told = json.loads(json.dumps(resolution.to_dict()))
-    assert (told["found"], told["source"]) == (True, "environment")
-    assert told["sources"][1] == {
+    plain = json.loads(json.dumps(resolution.to_dict()))
+    assert (plain["found"], plain["source"]) == (True, "environment")
+    assert plain["sources"][1] == {
         "source": "environment",
         "location": "NIMBUS_API_KEY in the environment",
         "state": "found",
@@ -558,13 +558,13 @@ TEXTS = st.builds(str.__add__, STARTS, st.text(max_size=80)).filter(lambda text:
 def test_no_text_ever_leaks_or_escapes(tmp_path_factory, text):
     """Any text at all in the environment: a key, an error of ours, or absent; never the text itself."""
     settings = Settings(home=str(tmp_path_factory.getbasetemp() / "nowhere"), credential_store="none")
-    told = ""
+    message = ""
     try:
         find_key(settings, environ={"NIMBUS_API_KEY": text}, prompt=str)
     except NimbusError as error:
-        told = str(error)
-    assert told
-    assert len(text) < 12 or text not in told
+        message = str(error)
+    assert message
+    assert len(text) < 12 or text not in message
 
 
 def test_the_prompt_has_a_bound():

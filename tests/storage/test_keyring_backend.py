@@ -108,7 +108,7 @@ def test_a_backend_that_fails_becomes_one_clear_error(store, use_backend, backen
 
 @pytest.mark.parametrize("backend", ["keyring.backends.fail.Keyring", "keyring.backends.null.Keyring"])
 def test_a_backend_that_keeps_nothing_is_no_keyring(store, monkeypatch, paths, backend):
-    """Fail and null mean that there is no keyring: that is told, and not remembered as a failure."""
+    """Fail and null mean that there is no keyring: that is reported, and not recorded as a failure."""
     import keyring.core
 
     monkeypatch.setattr(keyring.core, "_keyring_backend", None)
@@ -139,7 +139,7 @@ def test_a_chain_counts_by_its_links(store, use_backend, monkeypatch):
 
 
 def test_a_machine_without_the_keyring_package_has_no_keyring(store, monkeypatch):
-    """A stripped environment is told as one without a keyring."""
+    """A stripped environment is reported as one without a keyring."""
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(CredentialStoreError, match="not found"):
         store.read("lab")
@@ -151,18 +151,18 @@ def test_a_machine_without_the_keyring_package_has_no_keyring(store, monkeypatch
     ids=["bearer", "empty", "password", "bytes", "number"],
 )
 def test_garbage_is_refused_and_never_repeated(store, use_backend, content):
-    """What is no key is told by its place alone."""
+    """What is no key is reported by its place alone."""
     use_backend("Memory").items["nimbus-sdk", "lab"] = content
     with pytest.raises(CredentialStoreError, match="not a Nimbus API key") as caught:
         store.read("lab")
     assert "service nimbus-sdk, user lab" in str(caught.value)
-    told = "".join(format_exception(caught.value))
-    assert "hunter2" not in told
-    assert KEY.key.reveal() not in told
+    message = "".join(format_exception(caught.value))
+    assert "hunter2" not in message
+    assert KEY.key.reveal() not in message
 
 
 def test_a_keyring_that_forgets_is_found_out(store, use_backend):
-    """A write that was not kept is an error at once, not at the next start."""
+    """A write that was not stored is an error at once, not at the next start."""
     use_backend("Forgetful")
     with pytest.raises(CredentialStoreError, match="did not store it"):
         store.write("lab", KEY)
@@ -206,7 +206,7 @@ def test_a_failing_backend_rests_too(store, use_backend, paths, clock):
 
 
 def test_a_locked_keyring_is_asked_again_at_once(store, use_backend):
-    """It answered at once, and somebody who was told to unlock it has done so."""
+    """It answered at once, and somebody may have unlocked it by now."""
     use_backend("Locked")
     with pytest.raises(CredentialStoreError):
         store.read("lab")
@@ -214,7 +214,7 @@ def test_a_locked_keyring_is_asked_again_at_once(store, use_backend):
     assert store.read("lab") is None
 
 
-def test_a_person_is_told_what_is_being_waited_for(paths, use_backend, monkeypatch, capsys):
+def test_a_notice_says_what_is_being_waited_for(paths, use_backend, monkeypatch, capsys):
     """After the quiet time one line says that a prompt may be open; the answer still counts."""
     monkeypatch.setenv("KEYRING_SECONDS", "0.2")
     use_backend("Slow")
@@ -223,7 +223,7 @@ def test_a_person_is_told_what_is_being_waited_for(paths, use_backend, monkeypat
 
 
 def test_a_slow_refusal_is_remembered(paths, use_backend, monkeypatch, capsys):
-    """A prompt that cost the person's time and was dismissed is not opened again at once."""
+    """A prompt that cost time and was dismissed is not opened again at once."""
     backend = use_backend("Locked")
     fail = backend.get_password
     monkeypatch.setattr(backend, "get_password", lambda *names: time.sleep(0.1) or fail(*names))
@@ -234,7 +234,7 @@ def test_a_slow_refusal_is_remembered(paths, use_backend, monkeypatch, capsys):
 
 
 def test_who_waits_longer_may_ask_again(store, stuck, paths, clock, use_backend):
-    """A night job that nobody could answer does not take the keyring from the person in the morning."""
+    """A night job that nobody could answer does not take the keyring from whoever is there in the morning."""
     with pytest.raises(CredentialStoreError):
         store.read("lab")
     use_backend("Memory")

@@ -134,7 +134,7 @@ def test_a_setting_that_cannot_be_used_fails_no_prediction(fresh, isolated_home,
 
 
 def test_a_model_that_tells_no_name_fails_no_prediction(fresh):
-    """Whatever stands in a model's place."""
+    """Whatever is given as a model."""
     code = (
         f"{PREDICT}class Odd:\n"
         "    @property\n"
@@ -339,7 +339,7 @@ def test_nobody_is_asked_for_a_key(sandbox, fresh):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo terminal")
-def test_nobody_is_told_to_unlock_a_keyring(sandbox, fresh, isolated_home):
+def test_no_notice_asks_to_unlock_a_keyring(sandbox, fresh, isolated_home):
     """A keyring that does not answer gets two seconds, with or without a terminal."""
     (isolated_home / "work" / "hung.py").write_text(
         "import time\n"
@@ -350,8 +350,8 @@ def test_nobody_is_told_to_unlock_a_keyring(sandbox, fresh, isolated_home):
         "        time.sleep(600)\n"
         "    set_password = delete_password = get_password\n"
     )
-    card = Path(Settings.load().paths.key_metadata)
-    card.write_text(card.read_text().replace('"file"', '"keyring"'))
+    metadata = Path(Settings.load().paths.key_metadata)
+    metadata.write_text(metadata.read_text().replace('"file"', '"keyring"'))
     environ = {
         "PYTHON_KEYRING_BACKEND": "hung.Keyring",
         "PYTHONPATH": os.pathsep.join([str(isolated_home / "work"), *sys.path]),

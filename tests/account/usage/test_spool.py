@@ -71,10 +71,10 @@ def test_many_processes_keep_to_the_bound_together(folder, fresh):
     with ThreadPoolExecutor(4) as processes:
         for done in [processes.submit(fresh, code, **environ) for _ in range(4)]:
             done.result()
-    kept = []
+    stored = []
     while some := spool.take(folder):
-        kept += some
-    assert spool.MOST_EVENTS - spool.EVENTS_A_FILE <= len(kept) <= spool.MOST_EVENTS
+        stored += some
+    assert spool.MOST_EVENTS - spool.EVENTS_A_FILE <= len(stored) <= spool.MOST_EVENTS
 
 
 def test_each_event_has_one_owner(folder, monkeypatch):
@@ -126,7 +126,7 @@ def test_what_cannot_be_removed_is_not_sent(folder, monkeypatch):
 def test_what_killed_writers_left_is_swept(folder):
     """Once it is too old to be under way."""
     spool.put(folder, events([1]))
-    kept = os.listdir(folder)
+    stored = os.listdir(folder)
     old, new = (os.path.join(folder, f"1.jsonl.{name}.tmp") for name in ("old", "new"))
     for path in (old, new):
         with open(path, "wb") as file:
@@ -134,7 +134,7 @@ def test_what_killed_writers_left_is_swept(folder):
     os.utime(old, (1, 1))
     spool.put(folder, events([2]))
     assert (os.path.exists(old), os.path.exists(new)) == (False, True)
-    assert kept[0] not in os.listdir(folder)
+    assert stored[0] not in os.listdir(folder)
     assert taken(folder) == [1, 2]
 
 
