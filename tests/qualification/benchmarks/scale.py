@@ -117,15 +117,15 @@ def main() -> int:
         cluster = in_a_process("scale_cluster", **given)
         alone = in_a_process("scale_alone", path=given["path"])
     found, figures = verdicts(size, chosen.memory, cluster, alone), table(cluster, alone, chosen.trials)
-    told = (
+    text = (
         f"{chosen.trials:,} trials of {N_FEATURES} features and {N_SAMPLES} samples, {size:,.0f} MiB in a "
         f"file; two workers with {chosen.memory:,} MiB together; largest difference of a posterior to "
         f"NumPy's {cluster['difference']:.0e}"
     )
-    print(told, figures, *found, sep="\n")
+    print(text, figures, *found, sep="\n")
     if chosen.write:
         said = "`python -m tests.qualification.benchmarks.scale --write` measures this section: "
-        page.put("Scale", f"{said}{told}. {page.machine()}\n\n{figures}")
+        page.put("Scale", f"{said}{text}. {page.machine()}\n\n{figures}")
     return 0 if all(verdict.kept for verdict in found) else 1
 
 

@@ -114,10 +114,10 @@ def again(folder: Path) -> tuple[float, float]:
     """Microseconds of a second ``current_session()`` of the same process, and of a license gate."""
     environ = {"HOME": str(folder / "user"), "PATH": os.environ["PATH"], "PYTHONPATH": str(_ROOT)}
     environ["NIMBUS_SDK_HOME"] = str(folder / "nimbus")
-    told = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", _AGAIN_CODE], env=environ, check=True, capture_output=True, text=True
     )
-    second, gate = map(float, told.stdout.split())
+    second, gate = map(float, done.stdout.split())
     return second, gate
 
 

@@ -28,8 +28,8 @@ from nimbus_sdk.sandbox import Sandbox
 with Sandbox(limits=dict.fromkeys(("validate", "github_token"))) as sandbox:
     release = sandbox.publish("0.2.0", padding=int(sys.argv[1]))
     (wheel,) = (asset for asset in release.assets if asset.name.endswith(".whl"))
-    told = {"id": wheel.id, "name": wheel.name, "size": wheel.size, "sha256": wheel.sha256}
-    print(json.dumps({**sandbox.environment(), "key": sandbox.new_key(), "wheel": told}), flush=True)
+    asset = {"id": wheel.id, "name": wheel.name, "size": wheel.size, "sha256": wheel.sha256}
+    print(json.dumps({**sandbox.environment(), "key": sandbox.new_key(), "wheel": asset}), flush=True)
     sys.stdin.read()
 """
 
@@ -47,12 +47,12 @@ def peak():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
 
-told = json.load(sys.stdin)
+server = json.load(sys.stdin)
 settings = Settings.load()
-wheel = told["wheel"]
+wheel = server["wheel"]
 asset = release.Asset(wheel["id"], wheel["name"], wheel["size"], "sha256:" + wheel["sha256"])
 with Driver(settings) as driver:
-    token = driver.run(flows.github_token(settings.api_url, ApiKey.parse(told["key"]))).github_token
+    token = driver.run(flows.github_token(settings.api_url, ApiKey.parse(server["key"]))).github_token
     sink = Download(sys.argv[1], asset.name, asset.size, wheel["sha256"])
     before = peak()
     started = time.perf_counter()
@@ -101,12 +101,12 @@ def available() -> bool:
 
 def measured(folder: Path, size: int, rounds: int) -> Outcome:
     """Fetch a wheel with so many bytes of filler in turns; one round before does not count."""
-    with _sandbox(size) as told:
-        mebibytes = told["wheel"]["size"] / 2**20
+    with _sandbox(size) as server:
+        mebibytes = server["wheel"]["size"] / 2**20
         ours, theirs, memory = [], [], []
         for number in range(rounds + 1):
-            seconds, grown = _by_us(folder, told)
-            beside = _by_them(folder, told)
+            seconds, grown = _download_with_sdk(folder, server)
+            beside = _download_with_curl(folder, server)
             if number:
                 ours.append(mebibytes / seconds)
                 theirs.append(mebibytes / beside)
@@ -132,16 +132,16 @@ def _sandbox(size: int) -> Iterator[dict[str, dict[str, str]]]:
         server.communicate()
 
 
-def _by_us(folder: Path, told: dict) -> tuple[float, float]:
-    seconds, grown = json.loads(_python(_FETCH, told, str(folder / "downloads")))
+def _download_with_sdk(folder: Path, server: dict) -> tuple[float, float]:
+    seconds, grown = json.loads(_python(_FETCH, server, str(folder / "downloads")))
     return seconds, grown
 
 
-def _by_them(folder: Path, told: dict) -> float:
+def _download_with_curl(folder: Path, server: dict) -> float:
     header, target = folder / "header", folder / "wheel"
-    header.write_text(f"Authorization: Bearer {_python(_TOKEN, told).strip()}\n")
-    releases = f"{told['NIMBUS_SDK_GITHUB_URL']}/repos/{told['NIMBUS_SDK_CORE_REPO']}/releases"
-    url = f"{releases}/assets/{told['wheel']['id']}"
+    header.write_text(f"Authorization: Bearer {_python(_TOKEN, server).strip()}\n")
+    releases = f"{server['NIMBUS_SDK_GITHUB_URL']}/repos/{server['NIMBUS_SDK_CORE_REPO']}/releases"
+    url = f"{releases}/assets/{server['wheel']['id']}"
     accept = ["-H", "Accept: application/octet-stream", "-H", f"@{header}"]
     started = time.perf_counter()
     subprocess.run(["curl", "-sSfL", *accept, "-o", target, url], check=True)
@@ -149,17 +149,17 @@ def _by_them(folder: Path, told: dict) -> float:
         ["openssl", "dgst", "-sha256", target], check=True, capture_output=True, text=True
     )
     seconds = time.perf_counter() - started
-    assert told["wheel"]["sha256"] in digest.stdout
+    assert server["wheel"]["sha256"] in digest.stdout
     target.unlink()
     return seconds
 
 
-def _python(code: str, told: dict, *arguments: str) -> str:
-    environ = {**os.environ, **{name: told[name] for name in told if name.startswith("NIMBUS_")}}
+def _python(code: str, server: dict, *arguments: str) -> str:
+    environ = {**os.environ, **{name: server[name] for name in server if name.startswith("NIMBUS_")}}
     return subprocess.run(
         [sys.executable, "-c", code, *arguments],
         env={**environ, "PYTHONPATH": str(_ROOT)},
-        input=json.dumps(told),
+        input=json.dumps(server),
         capture_output=True,
         text=True,
         check=True,
