@@ -60,14 +60,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def count(self, endpoint: str, caller: str, *, limit: int, seconds: float) -> Allowance:
-        """Count one request.
-
-        Args:
-            endpoint: What is limited.
-            caller: Who asks: a key, or an address.
-            limit: Requests a window.
-            seconds: Length of a window.
-        """
+        """Count one request of a caller, a key or an address, in a window of so many seconds."""
         now, name = self._clock(), (endpoint, digest(caller))
         with self._lock:
             window = self._windows.get(name)

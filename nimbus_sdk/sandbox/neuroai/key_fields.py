@@ -55,8 +55,9 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 LEAST_ROLE = "Viewer"
 
 
-def _check_texts(values: list[object], info: ValidationInfo) -> list[object]:
-    if not all(isinstance(value, str) and 0 < len(value) <= MAX_LENGTH for value in values):
+def _check_texts(values: object, info: ValidationInfo) -> object:
+    texts = values if isinstance(values, list) else ()
+    if not all(isinstance(text, str) and 0 < len(text) <= MAX_LENGTH for text in texts):
         raise ValueError(f"{info.field_name} is a list of texts of 1 to {MAX_LENGTH} characters.")
     return values
 
@@ -68,6 +69,7 @@ def _check_referrers(referrers: list[str]) -> list[str]:
 
 
 def _parse_time(value: object) -> object:
+    # What is not a time stays a text, which the field rejects.
     try:
         time = datetime.fromisoformat(str(value))
     except ValueError:

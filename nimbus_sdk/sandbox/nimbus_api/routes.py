@@ -17,7 +17,7 @@ from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.errors import ErrorFormat, HttpError
 from nimbus_sdk.sandbox.http.faults import Switches
 from nimbus_sdk.sandbox.http.key_store import StoredKey, UnknownKeyError
-from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
+from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import Response, file_response, json_response
 from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none, next_month
 from nimbus_sdk.sandbox.nimbus_api.access import EndpointLimits, key_anywhere, key_in_body, key_in_header
@@ -93,29 +93,25 @@ class NimbusApi:
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes of the API."""
-        limited = self._limits.limited
-        handlers: tuple[tuple[str, str, Handler], ...] = (
-            ("/v1/auth/validate", "validate", limited("validate", "POST", key_in_body, self._validate)),
-            ("/v1/auth/refresh", "refresh", limited("refresh", "POST", key_in_body, self._refresh)),
-            ("/v1/auth/revoke", "revoke", limited("revoke", "POST", key_in_body, self._revoke)),
-            (
-                "/v1/installer/github-token",
-                "github_token",
-                limited("github_token", "GET, POST", key_anywhere, self._github_token),
-            ),
-            ("/v1/models/list", "models", limited("models", "GET", key_in_header, self._list_models)),
-            (
-                "/v1/models/{name}/download",
-                "model_file",
-                limited("model_file", "GET", key_in_header, self._download_model),
-            ),
-            ("/v1/analytics/log", "analytics", limited("analytics", "POST", key_in_body, self._log_event)),
-            ("/api/health", "health", self._health),
+        endpoints = (
+            ("/v1/auth/validate", "validate", "POST", key_in_body, self._validate),
+            ("/v1/auth/refresh", "refresh", "POST", key_in_body, self._refresh),
+            ("/v1/auth/revoke", "revoke", "POST", key_in_body, self._revoke),
+            ("/v1/installer/github-token", "github_token", "GET, POST", key_anywhere, self._github_token),
+            ("/v1/models/list", "models", "GET", key_in_header, self._list_models),
+            ("/v1/models/{name}/download", "model_file", "GET", key_in_header, self._download_model),
+            ("/v1/analytics/log", "analytics", "POST", key_in_body, self._log_event),
         )
-        return [
-            ServiceRoute(path, name, handler, _REVOKE_ERRORS if name == "revoke" else NIMBUS_API_ERRORS)
-            for path, name, handler in handlers
+        routes = [
+            ServiceRoute(
+                path,
+                name,
+                self._limits.limited(name, methods, find_key, respond),
+                _REVOKE_ERRORS if name == "revoke" else NIMBUS_API_ERRORS,
+            )
+            for path, name, methods, find_key, respond in endpoints
         ]
+        return [*routes, ServiceRoute("/api/health", "health", self._health, NIMBUS_API_ERRORS)]
 
     def reject_unknown_path(self, request: Request) -> Response:
         """Refuse a request to a path that does not exist; these have a rate limit too.

@@ -22,6 +22,7 @@ from tests.support.sandbox_requests import (
         ({"role": 5}, "role is the name of a role."),
         ({"type": "pet"}, "type is one of personal, team, service."),
         ({"permissions": "all"}, "permissions is a list of at most 100 texts."),
+        ({"permissions": 5}, "permissions is a list of at most 100 texts."),
         ({"permissions": [5]}, "permissions is a list of texts of 1 to 200 characters."),
         ({"expires_at": "tomorrow"}, "expires_at is a time in ISO 8601 with its time zone, or null."),
         ({"expires_at": "2030-01-01T00:00:00"}, "expires_at is a time in ISO 8601 with its time zone"),
