@@ -59,10 +59,8 @@ class RequestLog:
 
     def add(self, request: Request, endpoint: str, request_id: str, received_at: float) -> Exchange:
         """Record a request; the server updates the returned exchange as the response is sent."""
-        headers, query = (
-            mask_headers(request.headers.items()),
-            request.scope["query_string"].decode("latin-1"),
-        )
+        headers = mask_headers(request.headers.items())
+        query = request.scope["query_string"].decode("latin-1")
         with self._lock:
             self._count += 1
             exchange = Exchange(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -36,8 +35,8 @@ def create_key(
     Raises:
         ConfigurationError: The file or an argument is invalid.
     """
-    with _open_keys(db) as keys:
-        return keys.create(tier, kind=kind, expires_at=expires_at, used=used)
+    with closing(Database(db)) as database:
+        return LicenseKeys(database, time.time).create(tier, kind=kind, expires_at=expires_at, used=used)
 
 
 def list_keys(db: Path) -> list[dict[str, object]]:
@@ -48,8 +47,8 @@ def list_keys(db: Path) -> list[dict[str, object]]:
     """
     if not db.is_file():
         raise ConfigurationError(f"There is no sandbox database {db}.", hint="Create a key in it first.")
-    with _open_keys(db) as keys:
-        return keys.list_all()
+    with closing(Database(db)) as database:
+        return LicenseKeys(database, time.time).list_all()
 
 
 def revoke_key(db: Path, key: str, *, reason: str | None = None) -> None:
@@ -63,14 +62,5 @@ def revoke_key(db: Path, key: str, *, reason: str | None = None) -> None:
     Raises:
         ConfigurationError: The file is invalid, or has no such active key.
     """
-    with _open_keys(db) as keys:
-        keys.revoke(key, reason=reason)
-
-
-@contextmanager
-def _open_keys(db: Path) -> Iterator[LicenseKeys]:
-    database = Database(db)
-    try:
-        yield LicenseKeys(database, time.time)
-    finally:
-        database.close()
+    with closing(Database(db)) as database:
+        LicenseKeys(database, time.time).revoke(key, reason=reason)

@@ -13,13 +13,11 @@ class Tier:
     """One license tier.
 
     Attributes:
-        name: The value of ``license_type``.
         rank: A tier includes all tiers of lower rank.
         monthly_limit: Inferences a month; None is unlimited.
         features: The values of ``features``.
     """
 
-    name: str
     rank: int
     monthly_limit: int | None
     features: tuple[str, ...]
@@ -31,14 +29,11 @@ _COMMERCIAL = (*_RESEARCH, "custom_models", "priority_support")
 _ENTERPRISE = (*_COMMERCIAL, "on_premise")
 
 TIERS = {
-    tier.name: tier
-    for tier in (
-        Tier("free", 0, 10_000, _BASIC),
-        Tier("trial", 0, 10_000, _BASIC),
-        Tier("research", 1, 50_000, _RESEARCH),
-        Tier("commercial", 2, 500_000, _COMMERCIAL),
-        Tier("enterprise", 3, None, _ENTERPRISE),
-    )
+    "free": Tier(0, 10_000, _BASIC),
+    "trial": Tier(0, 10_000, _BASIC),
+    "research": Tier(1, 50_000, _RESEARCH),
+    "commercial": Tier(2, 500_000, _COMMERCIAL),
+    "enterprise": Tier(3, None, _ENTERPRISE),
 }
 
 

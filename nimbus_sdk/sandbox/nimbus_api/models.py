@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-_FIELDS = ("name", "version", "type", "paradigm", "n_features", "n_classes", "requires_license")
+_FIELDS = ("name", "version", "type", "paradigm", "n_features", "n_classes", "requires_license", "metadata")
 _BYTES_PER_MB = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One model: its file, the file's SHA-256, and its row of the list without link and checksum."""
+class Model(NamedTuple):
+    """One model: its file, the file's SHA-256, and its row of the list without the link."""
 
     path: Path
     sha256: str
     row: dict[str, Any]
 
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return str(self.row["name"])
 
-    def to_json(self, download_url: str) -> dict[str, object]:
-        """Return the row of ``/v1/models/list``."""
-        return {**self.row, "download_url": download_url, "checksum": f"sha256:{self.sha256}"}
-
-
-def read_models(folder: Path) -> list[Model]:
-    """Return the models of a folder with a ``registry.json``; none if it has none.
+def read_models(folder: Path) -> dict[str, Model]:
+    """Return by name the models of a folder with a ``registry.json``; none if it has none.
 
     Raises:
         ValueError: The registry is not JSON.
@@ -38,17 +27,16 @@ def read_models(folder: Path) -> list[Model]:
     """
     registry = folder / "registry.json"
     if not registry.is_file():
-        return []
-    rows = json.loads(registry.read_text(encoding="utf-8"))["models"]
-    return [
-        Model(
-            folder / row["file"],
-            row["sha256"],
+        return {}
+    return {
+        model["name"]: Model(
+            folder / model["file"],
+            model["sha256"],
             {
-                **{field: row[field] for field in _FIELDS},
-                "size_mb": round(row["size"] / _BYTES_PER_MB, 6),
-                "metadata": row["metadata"],
+                **{field: model[field] for field in _FIELDS},
+                "size_mb": round(model["size"] / _BYTES_PER_MB, 6),
+                "checksum": f"sha256:{model['sha256']}",
             },
         )
-        for row in rows
-    ]
+        for model in json.loads(registry.read_text(encoding="utf-8"))["models"]
+    }

@@ -10,7 +10,7 @@ here field by field, and share no code with the SDK that reads them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from nimbus_sdk.sandbox.http.database import Database
@@ -65,7 +65,7 @@ class NimbusApi:
         clock: Returns Unix seconds.
         switches: Settings that can change at any time.
         limits: Requests a minute by endpoint, instead of the documented ones.
-        models: The models to list and serve.
+        models: The models to list and serve, by name.
         issue_token: Issues a GitHub token for the fingerprint of a key, with a lifetime in seconds or None;
             returns it and when it expires.
         url: Base URL of the API.
@@ -78,7 +78,7 @@ class NimbusApi:
         switches: Switches,
         *,
         limits: Mapping[str, int | None] | None,
-        models: Sequence[Model],
+        models: Mapping[str, Model],
         issue_token: IssueToken,
         url: str,
     ) -> None:
@@ -87,7 +87,7 @@ class NimbusApi:
         self._clock = clock
         self._switches = switches
         self._limits = EndpointLimits(clock, limits)
-        self._models = {model.name: model for model in models}
+        self._models = models
         self._issue_token = issue_token
         self._url = url
 
@@ -175,8 +175,8 @@ class NimbusApi:
     def _list_models(self, request: Request, key: str) -> Response:
         self.keys.require_active(key)
         rows = [
-            model.to_json(f"{self._url}/v1/models/{model.name}/download")
-            for model in self._models.values()
+            {**model.row, "download_url": f"{self._url}/v1/models/{name}/download"}
+            for name, model in self._models.items()
             if all(request.query.get(field, model.row[field]) == model.row[field] for field in MODEL_FILTERS)
         ]
         return json_response(200, {"models": rows, "total": len(rows)})
