@@ -67,23 +67,25 @@ class NimbusOs:
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/nimbus-os``."""
-        actions: tuple[tuple[str, _Actions], ...] = (
-            ("orders", {"GET": ("orders:read", self._list), "POST": ("orders:write", self._create)}),
-            ("orders/{order_id}", {"GET": ("orders:read", self._get)}),
-            ("{rest:path}", {}),
-        )
-        handlers = [
-            (f"{environment}/{path}", self._authorized(environment, of_path))
-            for environment in ENVIRONMENTS
-            for path, of_path in actions
-        ]
+        actions: Mapping[str, _Actions] = {
+            "{environment}/orders": {
+                "GET": ("orders:read", self._list),
+                "POST": ("orders:write", self._create),
+            },
+            "{environment}/orders/{order_id}": {"GET": ("orders:read", self._get)},
+            "{environment}/{rest:path}": {},
+            "{rest:path}": {},
+        }
         return [
-            ServiceRoute(f"/nimbus-os/{path}", ENDPOINT, handler, _ERRORS)
-            for path, handler in (*handlers, ("{rest:path}", _not_found))
+            ServiceRoute(f"/nimbus-os/{path}", ENDPOINT, self._authorized(of_path), _ERRORS)
+            for path, of_path in actions.items()
         ]
 
-    def _authorized(self, environment: Environment, actions: _Actions) -> Handler:
+    def _authorized(self, actions: _Actions) -> Handler:
         async def handler(request: Request) -> Response:
+            environment = request.path_params.get("environment")
+            if environment not in ENVIRONMENTS:
+                raise HttpError("not_found")
             permissions = self._permissions(request, environment)
             if not actions:
                 raise HttpError("not_found")
@@ -146,7 +148,3 @@ def _order(order_id: str, item: str, quantity: int, status: str, created_at: flo
         "status": status,
         "createdAt": iso(created_at),
     }
-
-
-async def _not_found(request: Request) -> Response:
-    raise HttpError("not_found")
