@@ -1,4 +1,4 @@
-"""The account's calls: authenticate, refresh and quota, each blocking and awaitable."""
+"""The functions of the account: authenticate, refresh and quota."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from nimbus_sdk.account.flows import (
     check_quota_flow,
     refresh_flow,
 )
+from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.account.session import AuthSession, as_session, current_session
 from nimbus_sdk.account.session_cache import clear_cache
 from nimbus_sdk.config.keys import parse_key
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import sealed
-from nimbus_sdk.transport.driver import run, run_async
-from nimbus_sdk.transport.flow import run_blocking
+from nimbus_sdk.transport.client import Prepared, make_pair
+from nimbus_sdk.transport.flow import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,17 @@ class QuotaStatus:
     usage_percentage: float
 
 
-def authenticate(
+def _session_of(flow: Flow[SessionRecord]) -> Flow[AuthSession]:
+    return as_session((yield from flow))
+
+
+def _authenticate(
     api_key: str | None = None,
     *,
     offline_mode: bool = False,
     profile: str | None = None,
     timeout: float | None = None,
-) -> AuthSession:
+) -> Prepared[AuthSession]:
     """Validate a key and store its session (and the key, if it was given here).
 
     Args:
@@ -59,46 +64,25 @@ def authenticate(
     """
     given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(run(settings, authenticate_flow(settings, given, offline_mode=offline_mode)))
+    return settings, _session_of(authenticate_flow(settings, given, offline_mode=offline_mode))
 
 
-async def authenticate_async(
-    api_key: str | None = None,
-    *,
-    offline_mode: bool = False,
-    profile: str | None = None,
-    timeout: float | None = None,
-) -> AuthSession:
-    """The awaitable twin of :func:`authenticate`."""
-    given, api_key = parse_key(api_key), None
-    settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(
-        await run_async(settings, authenticate_flow(settings, given, offline_mode=offline_mode))
-    )
+authenticate, authenticate_async = make_pair(_authenticate)
 
 
-def authenticate_from_storage(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
+def _authenticate_from_storage(
+    *, profile: str | None = None, timeout: float | None = None
+) -> Prepared[AuthSession]:
     """Validate the stored key, whatever ``NIMBUS_API_KEY`` says.
 
     Raises:
         MissingKeyError: No key is stored.
     """
     settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(run(settings, authenticate_from_storage_flow(settings)))
+    return settings, _session_of(authenticate_from_storage_flow(settings))
 
 
-async def authenticate_from_storage_async(
-    *, profile: str | None = None, timeout: float | None = None
-) -> AuthSession:
-    """The awaitable twin of :func:`authenticate_from_storage`."""
-    settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(await run_async(settings, authenticate_from_storage_flow(settings)))
-
-
-async def current_session_async(*, profile: str | None = None) -> AuthSession:
-    """The awaitable twin of :func:`nimbus_sdk.current_session`."""
-    settings = Settings.load(profile=profile)
-    return await run_async(settings, run_blocking(lambda: current_session(profile=profile)))
+authenticate_from_storage, authenticate_from_storage_async = make_pair(_authenticate_from_storage)
 
 
 def invalidate_session(*, profile: str | None = None) -> None:
@@ -111,13 +95,7 @@ def invalidate_session(*, profile: str | None = None) -> None:
     clear_cache()
 
 
-async def invalidate_session_async(*, profile: str | None = None) -> None:
-    """The awaitable twin of :func:`invalidate_session`."""
-    settings = Settings.load(profile=profile)
-    return await run_async(settings, run_blocking(lambda: invalidate_session(profile=profile)))
-
-
-def refresh_quota(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
+def _refresh_quota(*, profile: str | None = None, timeout: float | None = None) -> Prepared[AuthSession]:
     """Ask the service for the current quota, features and expiry, and store them.
 
     Raises:
@@ -125,29 +103,23 @@ def refresh_quota(*, profile: str | None = None, timeout: float | None = None) -
         InvalidKeyError: The service rejected the key; its session is removed.
     """
     settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(run(settings, refresh_flow(settings)))
+    return settings, _session_of(refresh_flow(settings))
 
 
-async def refresh_quota_async(*, profile: str | None = None, timeout: float | None = None) -> AuthSession:
-    """The awaitable twin of :func:`refresh_quota`."""
-    settings = Settings.load(profile=profile, timeout=timeout)
-    return as_session(await run_async(settings, refresh_flow(settings)))
+refresh_quota, refresh_quota_async = make_pair(_refresh_quota)
 
 
-def check_quota_and_refresh(*, profile: str | None = None) -> bool:
+def _check_quota_and_refresh(*, profile: str | None = None) -> Prepared[bool]:
     """Return whether inferences are left this month; ask the service if the session is over an hour old.
 
     Raises:
         SessionNotFoundError: There is no session.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, check_quota_flow(settings))
+    return settings, check_quota_flow(settings)
 
 
-async def check_quota_and_refresh_async(*, profile: str | None = None) -> bool:
-    """The awaitable twin of :func:`check_quota_and_refresh`."""
-    settings = Settings.load(profile=profile)
-    return await run_async(settings, check_quota_flow(settings))
+check_quota_and_refresh, check_quota_and_refresh_async = make_pair(_check_quota_and_refresh)
 
 
 def get_quota_status(*, profile: str | None = None) -> QuotaStatus:
@@ -161,10 +133,3 @@ def get_quota_status(*, profile: str | None = None) -> QuotaStatus:
     # More may be left than the limit: after a change of tier, or if the service grants more.
     used = 0.0 if limit in (None, 0) or left is None else max(0.0, 100.0 * (1 - left / limit))
     return QuotaStatus(left, limit, round(used, 2))
-
-
-async def get_quota_status_async(*, profile: str | None = None) -> QuotaStatus:
-    """The awaitable twin of :func:`get_quota_status`."""
-    return await run_async(
-        Settings.load(profile=profile), run_blocking(lambda: get_quota_status(profile=profile))
-    )

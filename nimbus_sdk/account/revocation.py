@@ -13,7 +13,7 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError, KeyNotFoundError, SessionError
 from nimbus_sdk.storage import credentials, key_lookup
 from nimbus_sdk.storage.key_metadata import read_metadata
-from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ def _is_stored(paths: Paths, key: ApiKey) -> bool:
     return metadata is not None and metadata.fingerprint == key.fingerprint
 
 
-def revoke_api_key(
+def _revoke_api_key(
     api_key: str | None = None,
     *,
     reason: str | None = None,
     profile: str | None = None,
     timeout: float | None = None,
-) -> RevocationResult:
+) -> Prepared[RevocationResult]:
     """Revoke a key for good, and remove it from this machine. This cannot be undone.
 
     Args:
@@ -93,17 +93,7 @@ def revoke_api_key(
     """
     given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, timeout=timeout)
-    return run(settings, revoke_flow(settings, given, reason))
+    return settings, revoke_flow(settings, given, reason)
 
 
-async def revoke_api_key_async(
-    api_key: str | None = None,
-    *,
-    reason: str | None = None,
-    profile: str | None = None,
-    timeout: float | None = None,
-) -> RevocationResult:
-    """The awaitable twin of :func:`revoke_api_key`."""
-    given, api_key = parse_key(api_key), None
-    settings = Settings.load(profile=profile, timeout=timeout)
-    return await run_async(settings, revoke_flow(settings, given, reason))
+revoke_api_key, revoke_api_key_async = make_pair(_revoke_api_key)

@@ -7,11 +7,15 @@ from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import MissingKeyError
 from nimbus_sdk.storage import credentials, key_lookup
 from nimbus_sdk.storage.key_lookup import KeyResolution
-from nimbus_sdk.transport.driver import run_async
+from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import run_blocking
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from nimbus_sdk.config.keys import ParsedKey
 
-def save_api_key(key: str, *, profile: str | None = None) -> str:
+
+def _save_api_key(key: str, *, profile: str | None = None) -> Prepared[str]:
     """Store a key for this profile, without asking the service.
 
     Returns:
@@ -22,18 +26,18 @@ def save_api_key(key: str, *, profile: str | None = None) -> str:
         CredentialStoreError: The store refused.
     """
     given, key = parse_key(key), ""
-    checked = raise_if_invalid(given)
-    if checked is None:
-        raise MissingKeyError("There is no key to save.")
     settings = Settings.load(profile=profile)
-    return credentials.save_key(settings, checked, origin(settings.api_url)).store.name
+    return settings, run_blocking(lambda: _save(settings, given))
 
 
-async def save_api_key_async(key: str, *, profile: str | None = None) -> str:
-    """The awaitable twin of :func:`save_api_key`."""
-    return await run_async(
-        Settings.load(profile=profile), run_blocking(lambda: save_api_key(key, profile=profile))
-    )
+save_api_key, save_api_key_async = make_pair(_save_api_key)
+
+
+def _save(settings: Settings, given: ParsedKey) -> str:
+    key = raise_if_invalid(given)
+    if key is None:
+        raise MissingKeyError("There is no key to save.")
+    return credentials.save_key(settings, key, origin(settings.api_url)).store.name
 
 
 def get_stored_api_key(*, profile: str | None = None) -> str | None:
@@ -45,13 +49,6 @@ def get_stored_api_key(*, profile: str | None = None) -> str | None:
     settings = Settings.load(profile=profile)
     stored = credentials.read_stored_key(settings)
     return None if stored.key is None else stored.key.reveal()
-
-
-async def get_stored_api_key_async(*, profile: str | None = None) -> str | None:
-    """The awaitable twin of :func:`get_stored_api_key`."""
-    return await run_async(
-        Settings.load(profile=profile), run_blocking(lambda: get_stored_api_key(profile=profile))
-    )
 
 
 def delete_stored_api_key(*, profile: str | None = None) -> bool:
@@ -67,19 +64,7 @@ def delete_stored_api_key(*, profile: str | None = None) -> bool:
     return credentials.delete_key(settings)
 
 
-async def delete_stored_api_key_async(*, profile: str | None = None) -> bool:
-    """The awaitable twin of :func:`delete_stored_api_key`."""
-    return await run_async(
-        Settings.load(profile=profile), run_blocking(lambda: delete_stored_api_key(profile=profile))
-    )
-
-
 def explain(*, profile: str | None = None) -> KeyResolution:
     """Return every source of a key, in order, and which one gives it; keys are masked."""
     settings = Settings.load(profile=profile)
     return key_lookup.explain(settings)
-
-
-async def explain_async(*, profile: str | None = None) -> KeyResolution:
-    """The awaitable twin of :func:`explain`."""
-    return await run_async(Settings.load(profile=profile), run_blocking(lambda: explain(profile=profile)))

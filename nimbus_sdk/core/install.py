@@ -30,7 +30,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.storage.key_lookup import FoundKey, find_key, find_key_without_store
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _WAITING = ProgressEvent("wait", "Waiting for another process that installs")
 
 
-def install_core(
+def _install_core(
     api_key: str | None = None,
     *,
     force: bool = False,
@@ -48,7 +48,7 @@ def install_core(
     offline: bool | None = None,
     progress: Report | bool | None = None,
     timeout: float | None = None,
-) -> AuthSession:
+) -> Prepared[AuthSession]:
     """Install the core and store the session and the key, so that everything works offline afterwards.
 
     Args:
@@ -79,27 +79,18 @@ def install_core(
     """
     given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, offline=offline, timeout=timeout)
-    with reporting(progress, settings.no_progress) as report:
-        flow = install_flow(settings, given, force=force, version=version, report=report)
-        return as_session(run(settings, flow))
+    return settings, _install(settings, given, force, version, progress)
 
 
-async def install_core_async(
-    api_key: str | None = None,
-    *,
-    force: bool = False,
-    version: str | None = None,
-    profile: str | None = None,
-    offline: bool | None = None,
-    progress: Report | bool | None = None,
-    timeout: float | None = None,
-) -> AuthSession:
-    """The awaitable twin of :func:`install_core`."""
-    given, api_key = parse_key(api_key), None
-    settings = Settings.load(profile=profile, offline=offline, timeout=timeout)
+install_core, install_core_async = make_pair(_install_core)
+
+
+def _install(
+    settings: Settings, given: ParsedKey, force: bool, version: str | None, progress: Report | bool | None
+) -> Flow[AuthSession]:
     with reporting(progress, settings.no_progress) as report:
         flow = install_flow(settings, given, force=force, version=version, report=report)
-        return as_session(await run_async(settings, flow))
+        return as_session((yield from flow))
 
 
 def install_flow(

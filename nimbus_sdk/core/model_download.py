@@ -24,7 +24,7 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.storage import fs, key_lookup
 from nimbus_sdk.storage.os_errors import disk_errors
-from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, run_blocking, send
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
     return tuple(name.removesuffix(MODEL_SUFFIX) for name in models)
 
 
-def download_model(name: str, *, profile: str | None = None, progress: Report | bool | None = None) -> str:
+def _download_model(
+    name: str, *, profile: str | None = None, progress: Report | bool | None = None
+) -> Prepared[str]:
     """Download a pre-trained model and store it, so that ``load_model`` finds it with no network.
 
     Args:
@@ -78,17 +80,15 @@ def download_model(name: str, *, profile: str | None = None, progress: Report | 
         CoreIntegrityError: It is not the file that was published; it is dropped.
     """
     settings = Settings.load(profile=profile)
-    with reporting(progress, settings.no_progress) as report:
-        return run(settings, fetch_model_flow(settings, name, report))
+    return settings, _download(settings, name, progress)
 
 
-async def download_model_async(
-    name: str, *, profile: str | None = None, progress: Report | bool | None = None
-) -> str:
-    """The awaitable twin of :func:`download_model`."""
-    settings = Settings.load(profile=profile)
+download_model, download_model_async = make_pair(_download_model)
+
+
+def _download(settings: Settings, name: str, progress: Report | bool | None) -> Flow[str]:
     with reporting(progress, settings.no_progress) as report:
-        return await run_async(settings, fetch_model_flow(settings, name, report))
+        return (yield from fetch_model_flow(settings, name, report))
 
 
 def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]:

@@ -10,7 +10,7 @@ from nimbus_sdk.account.session_cache import find_session
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.storage import key_lookup
-from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _RANK = {"free": 0, "trial": 0, "research": 1, "commercial": 2, "enterprise": 3}
 
 
-def listing_models(
+def list_models_flow(
     settings: Settings, paradigm: str | None, model_type: str | None
 ) -> Flow[tuple[ModelInfo, ...]]:
     """Request the pre-trained models."""
@@ -32,7 +32,7 @@ def listing_models(
 
 def find_model_flow(settings: Settings, name: str) -> Flow[ModelInfo]:
     """Request one model."""
-    models = yield from listing_models(settings, None, None)
+    models = yield from list_models_flow(settings, None, None)
     for model in models:
         if model.name == name:
             return model
@@ -67,9 +67,9 @@ def covers(license_type: str, required: str) -> bool:
     return have is None or need is None or have >= need
 
 
-def list_available_models(
+def _list_available_models(
     paradigm: str | None = None, model_type: str | None = None, *, profile: str | None = None
-) -> tuple[ModelInfo, ...]:
+) -> Prepared[tuple[ModelInfo, ...]]:
     """Return the pre-trained models that the service offers.
 
     Args:
@@ -78,34 +78,26 @@ def list_available_models(
         profile: Which account.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, listing_models(settings, paradigm, model_type))
+    return settings, list_models_flow(settings, paradigm, model_type)
 
 
-async def list_available_models_async(
-    paradigm: str | None = None, model_type: str | None = None, *, profile: str | None = None
-) -> tuple[ModelInfo, ...]:
-    """The awaitable twin of :func:`list_available_models`."""
-    settings = Settings.load(profile=profile)
-    return await run_async(settings, listing_models(settings, paradigm, model_type))
+list_available_models, list_available_models_async = make_pair(_list_available_models)
 
 
-def get_model_info(name: str, *, profile: str | None = None) -> ModelInfo:
+def _get_model_info(name: str, *, profile: str | None = None) -> Prepared[ModelInfo]:
     """Return what the service publishes about one model.
 
     Raises:
         ConfigurationError: There is no such model; the message lists the models.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, find_model_flow(settings, name))
+    return settings, find_model_flow(settings, name)
 
 
-async def get_model_info_async(name: str, *, profile: str | None = None) -> ModelInfo:
-    """The awaitable twin of :func:`get_model_info`."""
-    settings = Settings.load(profile=profile)
-    return await run_async(settings, find_model_flow(settings, name))
+get_model_info, get_model_info_async = make_pair(_get_model_info)
 
 
-def check_model_license_compatibility(name: str, *, profile: str | None = None) -> bool:
+def _check_model_license_compatibility(name: str, *, profile: str | None = None) -> Prepared[bool]:
     """Return whether the session's license tier covers a model.
 
     Raises:
@@ -113,10 +105,9 @@ def check_model_license_compatibility(name: str, *, profile: str | None = None) 
         ConfigurationError: There is no such model.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, check_license_flow(settings, name))
+    return settings, check_license_flow(settings, name)
 
 
-async def check_model_license_compatibility_async(name: str, *, profile: str | None = None) -> bool:
-    """The awaitable twin of :func:`check_model_license_compatibility`."""
-    settings = Settings.load(profile=profile)
-    return await run_async(settings, check_license_flow(settings, name))
+check_model_license_compatibility, check_model_license_compatibility_async = make_pair(
+    _check_model_license_compatibility
+)

@@ -14,7 +14,7 @@ from nimbus_sdk.core.wheel.manifest import InstalledCore
 from nimbus_sdk.core.wheel.protocol import ALIASES
 from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, NimbusError, SessionError
 from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 T = TypeVar("T")
@@ -97,14 +97,7 @@ def available_names(names: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in names if hasattr(module, ALIASES.get(name, name)))
 
 
-async def check_installation_async(*, profile: str | None = None) -> InstallationStatus:
-    """The awaitable twin of :func:`check_installation`."""
-    return await run_async(
-        Settings.load(profile=profile), run_blocking(lambda: check_installation(profile=profile))
-    )
-
-
-def uninstall_core(*, profile: str | None = None) -> tuple[str, ...]:
+def _uninstall_core(*, profile: str | None = None) -> Prepared[tuple[str, ...]]:
     """Remove every version of the core from this machine; session and key stay.
 
     Returns:
@@ -114,13 +107,10 @@ def uninstall_core(*, profile: str | None = None) -> tuple[str, ...]:
         CoreInstallError: The disk refused.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, change_installed_flow(settings, switching.uninstall))
+    return settings, change_installed_flow(settings, switching.uninstall)
 
 
-async def uninstall_core_async(*, profile: str | None = None) -> tuple[str, ...]:
-    """The awaitable twin of :func:`uninstall_core`."""
-    settings = Settings.load(profile=profile)
-    return await run_async(settings, change_installed_flow(settings, switching.uninstall))
+uninstall_core, uninstall_core_async = make_pair(_uninstall_core)
 
 
 def change_installed_flow(settings: Settings, change: Callable[[str], T]) -> Flow[T]:

@@ -20,13 +20,13 @@ from nimbus_sdk.doctor.finding import Diagnosis, Finding, ok, problem
 from nimbus_sdk.doctor.network_checks import check_network
 from nimbus_sdk.doctor.status import find_session
 from nimbus_sdk.errors import NimbusError
-from nimbus_sdk.transport.driver import run, run_async
+from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 __all__ = ["Diagnosis", "Finding", "diagnose", "diagnose_async"]
 
 
-def diagnose(*, profile: str | None = None, offline_for: timedelta | None = None) -> Diagnosis:
+def _diagnose(*, profile: str | None = None, offline_for: timedelta | None = None) -> Prepared[Diagnosis]:
     """Check everything that installing, renewing and starting offline depend on.
 
     Args:
@@ -38,13 +38,10 @@ def diagnose(*, profile: str | None = None, offline_for: timedelta | None = None
         ConfigurationError: A setting is invalid, so nothing can be checked.
     """
     settings = Settings.load(profile=profile)
-    return run(settings, diagnose_flow(settings, offline_for))
+    return settings, diagnose_flow(settings, offline_for)
 
 
-async def diagnose_async(*, profile: str | None = None, offline_for: timedelta | None = None) -> Diagnosis:
-    """The awaitable twin of :func:`diagnose`."""
-    settings = Settings.load(profile=profile)
-    return await run_async(settings, diagnose_flow(settings, offline_for))
+diagnose, diagnose_async = make_pair(_diagnose)
 
 
 def diagnose_flow(settings: Settings, offline_for: timedelta | None) -> Flow[Diagnosis]:

@@ -17,26 +17,32 @@ docstring of each are those of its flow::
 
 Each client has a constructor of its own, which drops the text of the key and passes flows, settings and
 transport on. A flow that takes a key as an argument drops its text in its first line.
+
+Functions come in pairs as well: :func:`make_pair`.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, get_args
 
-from nimbus_sdk.transport.driver import AsyncDriver, Driver
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.transport.driver import AsyncDriver, Driver, run, run_async
 from nimbus_sdk.transport.flow import Flow
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.transport.http import AsyncTransport, Transport
 
 F = TypeVar("F")
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Prepared: TypeAlias = tuple[Settings, Flow[T]]
+"""A flow that is ready to run, and the settings to run it with."""
 
 
 class BlockingClient(Generic[F]):
@@ -121,12 +127,53 @@ def awaitable(
     return method
 
 
+def make_pair(
+    prepare: Callable[P, Prepared[T]],
+) -> tuple[Callable[P, T], Callable[P, Coroutine[Any, Any, T]]]:
+    """Return a blocking and an awaitable function that prepare a flow from their arguments and run it.
+
+    Both have the signature and docstring of ``prepare``, and its name without the underscore.
+    """
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            settings, flow = prepare(*args, **kwargs)
+        finally:
+            # A traceback can show the arguments of every frame, and one of them may be a key.
+            args, kwargs = (), {}  # type: ignore[assignment]
+        return run(settings, flow)
+
+    async def call_async(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            settings, flow = prepare(*args, **kwargs)
+        finally:
+            args, kwargs = (), {}  # type: ignore[assignment]
+        return await run_async(settings, flow)
+
+    prepare.__name__ = prepare.__qualname__ = prepare.__name__.removeprefix("_")
+    for function in (call, call_async):
+        _describe(function, prepare)
+    return call, call_async
+
+
+def in_thread(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Return the awaitable form of a function without network or secrets: it runs in a thread."""
+
+    @functools.wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        from nimbus_sdk.transport.threads import run_in_thread
+
+        return await run_in_thread(lambda: function(*args, **kwargs))
+
+    return call
+
+
 def _describe(method: Callable[..., object], flow: Callable[..., object]) -> None:
     """Give a method the name, documentation and signature of its flow, with the flow's result."""
     signature = inspect.signature(flow)
     result = signature.return_annotation
     if isinstance(result, str):
-        result = result.removeprefix("Flow[").removesuffix("]")
+        result = result.partition("[")[2].removesuffix("]")
     elif arguments := get_args(result):
         result = arguments[-1]
     method.__name__ = method.__qualname__ = flow.__name__

@@ -18,7 +18,7 @@ from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.install import install_flow
 from nimbus_sdk.core.model_download import fetch_model_flow
-from nimbus_sdk.core.model_registry import listing_models
+from nimbus_sdk.core.model_registry import list_models_flow
 from nimbus_sdk.core.wheel import manifest, verify
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage import sealed
@@ -137,7 +137,7 @@ USE_CASES = (
         "revoke", "known", (REVOKE,), lambda settings, _: revoke_flow(settings, None, "lost"), "revocation"
     ),
     UseCase(
-        "models", "known", (MODELS,), lambda settings, _: listing_models(settings, None, None), "nothing"
+        "models", "known", (MODELS,), lambda settings, _: list_models_flow(settings, None, None), "nothing"
     ),
     UseCase("fetch a model", "known", (MODELS, MODEL_SIZE, MODEL_FILE), _fetch_model, "model"),
     UseCase("log an event", "empty", (ANALYTICS,), _log, "nothing"),
