@@ -29,7 +29,7 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.activation import CoreWheel, activate, fetch_wheel
 from nimbus_sdk.core.bundle import encryption
 from nimbus_sdk.core.bundle.contents import Contents
-from nimbus_sdk.core.wheel import manifest, pep_parsing, requirements
+from nimbus_sdk.core.wheel import manifest, requirements
 from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.errors import (
     ConfigurationError,
@@ -265,7 +265,7 @@ def _version_in_use(paths: Paths) -> str | None:
 
 
 def _warn_if_older(version: str, previous: str | None) -> None:
-    was, now = pep_parsing.version(previous or ""), pep_parsing.version(version)
+    was, now = requirements.parse_version(previous or ""), requirements.parse_version(version)
     if was is not None and now is not None and now < was:
         _log.warning(
             "Core %s from the bundle replaces the newer %s; `nimbus-sdk core rollback` switches back to it.",

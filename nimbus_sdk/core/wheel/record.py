@@ -8,13 +8,12 @@ from __future__ import annotations
 import csv
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 from zipfile import ZipFile
 
 from nimbus_sdk.core.wheel.zip_checks import READ_ERRORS, printable
 
-RECORD = "RECORD"
 SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 """Files that RECORD must not list, since they sign it."""
 
@@ -23,16 +22,10 @@ COPY_BYTES = 2**18
 _ALGORITHMS = hashlib.algorithms_guaranteed - {"md5", "sha1", "sha224", "shake_128", "shake_256"}
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedFile:
-    """A file of a wheel, as RECORD lists it.
-
-    Attributes:
-        name: Its name in the wheel.
-        algorithm: The hash function, such as ``sha256``.
-        digest: Its hash, in URL-safe base64 without padding.
-        size: Its size in bytes.
-    """
+# The library `installer` saves nothing here: its entries may lack hash and size or use any hash, so the
+# checks would stay, and its copy returns only the hash that RECORD uses, while the manifest needs SHA-256.
+class RecordedFile(NamedTuple):
+    """A file of a wheel, as RECORD lists it; the digest is in URL-safe base64 without padding."""
 
     name: str
     algorithm: str
@@ -40,49 +33,37 @@ class RecordedFile:
     size: int
 
 
-def parse_record(text: str) -> dict[str, tuple[str, str]]:
-    """Parse a RECORD into hash and size, both as text, by file name.
-
-    Raises:
-        ValueError: A line does not have three fields.
-
-    Example:
-        >>> parse_record("a.py,sha256=47DEQpj8HBSa,0\\nx.dist-info/RECORD,,\\n")
-        {'a.py': ('sha256=47DEQpj8HBSa', '0'), 'x.dist-info/RECORD': ('', '')}
-    """
-    try:
-        # Some builders write Windows paths.
-        return {
-            name.replace("\\", "/"): (digest, size) for name, digest, size in csv.reader(text.splitlines())
-        }
-    except csv.Error as error:
-        raise ValueError(str(error)) from None
-
-
-def check_record(
-    record: Mapping[str, tuple[str, str]], names: list[str], info: str, issues: list[str]
-) -> list[RecordedFile]:
-    """Compare RECORD with the names in the wheel, in both directions.
+def check_record(text: str, names: list[str], info: str, issues: list[str]) -> list[RecordedFile]:
+    """Compare a RECORD with the names in the wheel, in both directions.
 
     Args:
-        record: What :func:`parse_record` returned.
+        text: The content of RECORD.
         names: The files in the wheel.
         info: The name of the ``.dist-info`` folder.
         issues: Receives one line for each fault.
 
     Returns:
         The files whose content can be compared: all but RECORD, its signatures and those with a fault.
+
+    Raises:
+        ValueError: A line does not have three fields.
     """
+    try:
+        # Some builders write Windows paths.
+        record = {
+            name.replace("\\", "/"): (digest, size) for name, digest, size in csv.reader(text.splitlines())
+        }
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
     files = []
-    own, signatures = f"{info}/{RECORD}", tuple(f"{info}/{name}" for name in SIGNATURES)
     for name in names:
         fields = record.get(name)
-        if name in signatures:
+        if name in [f"{info}/{signature}" for signature in SIGNATURES]:
             if fields is not None:
                 issues.append(f"{printable(name)}: is a signature and must not be in RECORD")
         elif fields is None:
             issues.append(f"{printable(name)}: is not in RECORD")
-        elif name == own:
+        elif name == f"{info}/RECORD":
             if fields != ("", ""):
                 issues.append("RECORD must not have a hash or size of its own")
         elif (file := _recorded_file(name, *fields)) is None:
@@ -98,32 +79,25 @@ def check_record(
 def copy_file(
     archive: ZipFile, file: RecordedFile, write: Callable[[bytes], object]
 ) -> tuple[str, str | None]:
-    """Pass the content of a file on, hash it on the way, and compare it with RECORD.
-
-    Args:
-        archive: The wheel.
-        file: Which file, and what it must be.
-        write: Called with each chunk.
+    """Pass the content of a file on in chunks, hash it on the way, and compare it with RECORD.
 
     Returns:
         The SHA-256 of the content, and what is wrong with it or None.
     """
-    sha256 = hashlib.sha256()
-    recorded = sha256 if file.algorithm == "sha256" else hashlib.new(file.algorithm)
+    hashes = {name: hashlib.new(name) for name in ("sha256", file.algorithm)}
     size = 0
     try:
         with archive.open(file.name) as stream:
             while chunk := stream.read(COPY_BYTES):
                 write(chunk)
                 size += len(chunk)
-                sha256.update(chunk)
-                if recorded is not sha256:
-                    recorded.update(chunk)
+                for running in hashes.values():
+                    running.update(chunk)
     except READ_ERRORS as error:
         return "", f"{printable(file.name)}: cannot be read ({type(error).__name__}: {error})"
-    digest = urlsafe_b64encode(recorded.digest()).rstrip(b"=").decode("ascii")
+    digest = urlsafe_b64encode(hashes[file.algorithm].digest()).rstrip(b"=").decode("ascii")
     same = (digest, size) == (file.digest, file.size)
-    return sha256.hexdigest(), None if same else f"{printable(file.name)}: does not match RECORD"
+    return hashes["sha256"].hexdigest(), None if same else f"{printable(file.name)}: does not match RECORD"
 
 
 def _recorded_file(name: str, digest: str, size: str) -> RecordedFile | None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel import pep_parsing
 from nimbus_sdk.core.wheel.github import open_asset, request_api
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
+from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version
 from nimbus_sdk.errors import (
     ConfigurationError,
     CoreDownloadError,
@@ -147,7 +147,7 @@ def version_of(text: str) -> Version:
     Raises:
         ConfigurationError: The text is not a version.
     """
-    version = pep_parsing.version(text)
+    version = parse_version(text)
     if version is None:
         raise ConfigurationError(
             f"{text[:80]!r} is not a version of the core.", hint="Write it like 1.2.0, or omit it."
@@ -205,9 +205,9 @@ def _requirements_in(notes: str) -> tuple[tuple[str, ...], str | None]:
     # In notes written by people, a line that is not a requirement is prose.
     for line in notes[:MOST_NOTES].splitlines():
         kind, _, text = line.lstrip(_BEFORE_LINE).rstrip(_AFTER_LINE).partition(":")
-        if kind == "Requires-Dist" and (needed := pep_parsing.requirement(text.strip())) is not None:
+        if kind == "Requires-Dist" and (needed := parse_requirement(text.strip())) is not None:
             requires.append(str(needed))
-        if kind == "Requires-Python" and (versions := pep_parsing.specifiers(text.strip())) is not None:
+        if kind == "Requires-Python" and (versions := parse_specifiers(text.strip())) is not None:
             requires_python = str(versions)
     return tuple(requires), requires_python
 

@@ -1,16 +1,57 @@
-"""Check what a core requires of this environment, and name the pip command that installs what is missing."""
+"""Check what a core requires of this environment, and name the pip command that installs what is missing.
+
+Versions and requirements are parsed with packaging, within limits, since they are untrusted: brackets nested
+a thousand deep exceed its recursion, and numbers of thousands of digits Python's conversion; packaging raises
+no error of its own for either.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
-from nimbus_sdk.core.wheel import pep_parsing
 from nimbus_sdk.errors import CoreIncompatibleError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
+
+T = TypeVar("T")
+
+MAX_CHARACTERS = 2_000
+
+
+def parse_version(text: str) -> Version | None:
+    """Parse a version (PEP 440); return None if the text is not one.
+
+    Example:
+        >>> parse_version("v1.2"), parse_version("1." + "9" * 5000)
+        (<Version('1.2')>, None)
+    """
+    from packaging.version import Version
+
+    return _parse(Version, text)
+
+
+def parse_requirement(text: str) -> Requirement | None:
+    """Parse a requirement (PEP 508); return None if the text is not one.
+
+    Example:
+        >>> str(parse_requirement("numpy >= 1.26")), parse_requirement("numpy; " + "(" * 1500)
+        ('numpy>=1.26', None)
+    """
+    from packaging.requirements import Requirement
+
+    return _parse(Requirement, text)
+
+
+def parse_specifiers(text: str) -> SpecifierSet | None:
+    """Parse a set of versions, such as ``>=3.11``; return None if the text is not one."""
+    from packaging.specifiers import SpecifierSet
+
+    return _parse(SpecifierSet, text)
 
 
 def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
@@ -27,9 +68,7 @@ def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
         ('no-such-thing[fast]>=2',)
     """
     seen: set[str] = set()
-    return tuple(
-        dict.fromkeys(_for_pip(missing) for line in requires for missing in _unmet(_requirement(line), seen))
-    )
+    return tuple(dict.fromkeys(missing for line in requires for missing in _unmet(_requirement(line), seen)))
 
 
 def require_environment(requires: Iterable[str], requires_python: str | None = None) -> None:
@@ -42,15 +81,25 @@ def require_environment(requires: Iterable[str], requires_python: str | None = N
     Raises:
         CoreIncompatibleError: Something is missing; the message names all of it and the command to run.
     """
-    running = "{}.{}.{}".format(*sys.version_info[:3])
-    if requires_python is not None and not _runs_on(running, requires_python):
-        raise CoreIncompatibleError(
-            f"The core needs Python {requires_python}; this is {running} ({sys.executable}).",
-            hint="Run it with such a Python, or install another version of the core.",
-        )
+    if requires_python is not None:
+        running = "{}.{}.{}".format(*sys.version_info[:3])
+        wanted = parse_specifiers(requires_python)
+        if wanted is None:
+            raise CoreIncompatibleError(
+                f"The core has an invalid Requires-Python: {requires_python[:120]!r}."
+            )
+        if not wanted.contains(running, prereleases=True):
+            raise CoreIncompatibleError(
+                f"The core needs Python {requires_python}; this is {running} ({sys.executable}).",
+                hint="Run it with such a Python, or install another version of the core.",
+            )
     missing = missing_requirements(requires)
     if missing:
-        details = ", ".join(f"{line} ({_present(_requirement(line))})" for line in missing)
+        found = {line: _installed_version(_requirement(line).name) for line in missing}
+        details = ", ".join(
+            f"{line} ({f'found {version}' if version else 'not installed'})"
+            for line, version in found.items()
+        )
         raise CoreIncompatibleError(
             f"The core requires packages that are missing here: {details}.",
             hint=f"Run `{pip_command(missing)}`, then try again.",
@@ -107,22 +156,25 @@ def pip_command(requirements: Iterable[str]) -> str:
         >>> pip_command(["numpy>=1.26"]).endswith(' -m pip install "numpy>=1.26"')
         True
     """
+    from shlex import quote
+
     python = sys.executable or "python"
-    quoted = [_quoted(line) for line in requirements]
+    # With double quotes if possible, since Windows knows no others.
+    quoted = [quote(line) if set(line) & set('"$`\\') else f'"{line}"' for line in requirements]
     return " ".join([f'"{python}"' if " " in python else python, "-m pip install", *quoted])
 
 
-def _quoted(line: str) -> str:
-    """Quote for any shell: with double quotes if possible, since Windows knows no others."""
-    if set(line) & set('"$`\\'):
-        from shlex import quote
-
-        return quote(line)
-    return f'"{line}"'
+def _parse(kind: Callable[[str], T], text: str) -> T | None:
+    if len(text) > MAX_CHARACTERS:
+        return None
+    try:
+        return kind(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _requirement(line: str) -> Requirement:
-    requirement = pep_parsing.requirement(line)
+    requirement = parse_requirement(line)
     if requirement is None:
         raise _invalid_requirement(line)
     return requirement
@@ -132,44 +184,34 @@ def _invalid_requirement(line: str) -> CoreIncompatibleError:
     return CoreIncompatibleError(f"The core has an invalid requirement: {line[:120]!r}.")
 
 
-def _runs_on(running: str, requires_python: str) -> bool:
-    wanted = pep_parsing.specifiers(requires_python)
-    if wanted is None:
-        raise CoreIncompatibleError(f"The core has an invalid Requires-Python: {requires_python[:120]!r}.")
-    return wanted.contains(running, prereleases=True)
-
-
-def _unmet(requirement: Requirement, seen: set[str]) -> list[Requirement]:
-    """Return the requirement itself if it is missing, else the missing requirements of its extras."""
-    if not _applies(requirement, ""):
-        return []
-    if not _is_met(requirement):
-        return [requirement]
-    missing = []
-    for extra in sorted(requirement.extras):
+def _unmet(requirement: Requirement, seen: set[str]) -> Iterator[str]:
+    """Yield the requirement itself if it is missing, else the missing requirements of its extras, for pip."""
+    applies = _applies(requirement, "")
+    if applies is None:
+        raise _invalid_requirement(str(requirement))
+    if not applies:
+        return
+    installed = parse_version(_installed_version(requirement.name) or "")
+    extras = sorted(requirement.extras)
+    if installed is None or not requirement.specifier.contains(installed, prereleases=True):
+        source = f" @ {requirement.url}" if requirement.url else ""
+        listed = f"[{','.join(extras)}]" if extras else ""
+        yield f"{requirement.name}{listed}{requirement.specifier}{source}"
+        return
+    for extra in extras:
         for further in _extra_requirements(requirement.name, extra):
             if str(further) not in seen:
                 seen.add(str(further))
                 further.marker = None
-                missing += _unmet(further, seen)
-    return missing
+                yield from _unmet(further, seen)
 
 
-def _applies(requirement: Requirement, extra: str) -> bool:
-    applies = _evaluate(requirement, extra)
-    if applies is None:
-        raise _invalid_requirement(str(requirement))
-    return applies
-
-
-def _evaluate(requirement: Requirement, extra: str) -> bool | None:
+def _applies(requirement: Requirement, extra: str) -> bool | None:
     """Return whether a requirement applies here, or None if its marker cannot be evaluated."""
     from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 
-    if requirement.marker is None:
-        return True
     try:
-        return requirement.marker.evaluate({"extra": extra})
+        return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
     except (UndefinedComparison, UndefinedEnvironmentName):
         return None
 
@@ -178,13 +220,8 @@ def _extra_requirements(name: str, extra: str) -> list[Requirement]:
     """Return the requirements of an extra of an installed package; its invalid lines are ignored."""
     from importlib.metadata import requires
 
-    lines = [found for line in requires(name) or () if (found := pep_parsing.requirement(line)) is not None]
-    return [line for line in lines if _evaluate(line, extra) and _evaluate(line, "") is False]
-
-
-def _is_met(requirement: Requirement) -> bool:
-    installed = pep_parsing.version(_installed_version(requirement.name) or "")
-    return installed is not None and requirement.specifier.contains(installed, prereleases=True)
+    lines = [found for line in requires(name) or () if (found := parse_requirement(line)) is not None]
+    return [line for line in lines if _applies(line, extra) and _applies(line, "") is False]
 
 
 def _installed_version(name: str) -> str | None:
@@ -194,18 +231,5 @@ def _installed_version(name: str) -> str | None:
         found = metadata(name)
     except (PackageNotFoundError, FileNotFoundError):
         return None
-    if "Version" not in found:
-        # A folder left over from a broken uninstall has metadata without one.
-        return None
-    return found["Version"]
-
-
-def _present(requirement: Requirement) -> str:
-    found = _installed_version(requirement.name)
-    return "not installed" if found is None else f"found {found}"
-
-
-def _for_pip(requirement: Requirement) -> str:
-    extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-    source = f" @ {requirement.url}" if requirement.url else ""
-    return f"{requirement.name}{extras}{requirement.specifier}{source}"
+    # A folder left over from a broken uninstall has metadata without one.
+    return found.get("Version")

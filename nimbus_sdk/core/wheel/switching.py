@@ -8,9 +8,8 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from nimbus_sdk.core.wheel import pep_parsing
 from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest
-from nimbus_sdk.core.wheel.requirements import require_environment, require_interpreter
+from nimbus_sdk.core.wheel.requirements import parse_version, require_environment, require_interpreter
 from nimbus_sdk.core.wheel.unpack import STAGING, probe
 from nimbus_sdk.core.wheel.verify import check_installed
 from nimbus_sdk.errors import CoreIntegrityError, CoreNotInstalledError
@@ -123,7 +122,7 @@ def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
             # One with a damaged manifest cannot be used; another install creates a new one beside it.
             with suppress(CoreIntegrityError):
                 core = read_manifest(folder)
-                version = pep_parsing.version(core.version)
+                version = parse_version(core.version)
                 if version is not None:
                     found.append((version, core.install_id, core))
     return tuple(core for _, _, core in sorted(found, key=lambda item: item[:2]))

@@ -11,9 +11,10 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
-from nimbus_sdk.core.wheel import pep_parsing, record, zip_checks
+from nimbus_sdk.core.wheel import record, zip_checks
 from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
+from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version
 from nimbus_sdk.core.wheel.zip_checks import printable
 from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.storage import fs
@@ -35,10 +36,8 @@ class WheelFacts:
 
     Attributes:
         name: Its file name.
-        version: Its version.
         tag: Python, ABI and platform that it is for, as in its file name.
-        requires: Its ``Requires-Dist`` lines.
-        requires_python: Its ``Requires-Python``, or None.
+        requires: Its ``Requires-Dist`` lines; ``requires_python`` likewise.
         top_level: The names it can be imported by.
         files: What to unpack, by path below the library folder, as RECORD lists it.
     """
@@ -55,9 +54,7 @@ class WheelFacts:
 def check_wheel(path: str, asset_name: str) -> WheelFacts:
     """Check everything about a wheel but the content of its files, which is checked while it is unpacked.
 
-    Args:
-        path: The file; its name may differ.
-        asset_name: The file name under which it was published.
+    The file at ``path`` may have another name than the one under which it was published, ``asset_name``.
 
     Raises:
         CoreIntegrityError: Its ``issues`` list everything that is wrong, the content included.
@@ -93,13 +90,7 @@ def refused(asset_name: str, issues: Iterable[str]) -> CoreIntegrityError:
 
 
 def check_installed(folder: str) -> tuple[str, ...]:
-    """Compare every file of an installed core with its manifest, by hash.
-
-    Args:
-        folder: The folder of one installation, which contains ``manifest.json`` and ``lib``.
-
-    Returns:
-        What is missing, changed or unexpected, one line each; empty if nothing is.
+    """Return what is missing, changed (by hash) or unexpected in an installed core's folder, one line each.
 
     Raises:
         CoreIntegrityError: The manifest cannot be read.
@@ -165,10 +156,8 @@ def _library_paths(archive: ZipFile, asset_name: str, issues: list[str]) -> dict
     """Return the path below ``lib`` of each file, by its name in the wheel; ``.data`` folders are merged."""
     data = f"{'-'.join(asset_name.split('-')[:2])}.data"
     paths = {}
-    for name in archive.namelist():
+    for name in (name for name in archive.namelist() if not name.endswith("/")):
         head, _, rest = name.partition("/")
-        if name.endswith("/"):
-            continue
         if not head.endswith(".data") or not rest:
             paths[name] = name
             continue
@@ -221,11 +210,13 @@ def _info_folder(paths: Iterable[str], issues: list[str]) -> str | None:
 
 def _metadata(archive: ZipFile, info: str, version: str, issues: list[str]) -> Message | None:
     """Read METADATA, and compare it and WHEEL with the file name."""
-    metadata, wheel = (_headers(archive, f"{info}/{name}", issues) for name in ("METADATA", "WHEEL"))
-    if wheel is not None and not str(wheel.get("Wheel-Version", "")).startswith("1."):
+    text, wheel = (_text(archive, f"{info}/{name}", issues) for name in ("METADATA", "WHEEL"))
+    if wheel is not None and not str(message_from_string(wheel).get("Wheel-Version", "")).startswith("1."):
         issues.append("its WHEEL file does not declare version 1 of the format")
-    if metadata is not None:
-        issues += _metadata_faults(metadata, version)
+    if text is None:
+        return None
+    metadata = message_from_string(text)
+    issues += _metadata_faults(metadata, version)
     return metadata
 
 
@@ -235,32 +226,27 @@ def _metadata_faults(metadata: Message, version: str) -> Iterator[str]:
     name, declared = str(metadata.get("Name", "")), str(metadata.get("Version", ""))
     if canonicalize_name(name) != canonicalize_name(DISTRIBUTION):
         yield f"its METADATA names {printable(name)}, not {DISTRIBUTION}"
-    if pep_parsing.version(declared) != pep_parsing.version(version):
+    if parse_version(declared) != parse_version(version):
         yield f"its METADATA declares version {printable(declared)}, its name {version}"
     lines = [str(line) for line in metadata.get_all("Requires-Dist", ())]
     if len(lines) > MOST_REQUIREMENTS:
         yield f"its METADATA names {len(lines)} requirements, more than {MOST_REQUIREMENTS}"
     for line in lines[:MOST_REQUIREMENTS]:
-        if pep_parsing.requirement(line) is None:
+        if parse_requirement(line) is None:
             yield f"{printable(line)}: is not a requirement"
     for line in map(str, metadata.get_all("Requires-Python", ())):
-        if pep_parsing.specifiers(line) is None:
+        if parse_specifiers(line) is None:
             yield f"{printable(line)}: does not name versions of Python"
 
 
-def _headers(archive: ZipFile, name: str, issues: list[str]) -> Message | None:
-    text = _text(archive, name, issues)
-    return None if text is None else message_from_string(text)
-
-
 def _recorded_files(archive: ZipFile, info: str, issues: list[str]) -> list[record.RecordedFile]:
-    name = f"{info}/{record.RECORD}"
+    name = f"{info}/RECORD"
     names = [entry for entry in archive.namelist() if not entry.endswith("/")]
     text = _text(archive, name, issues)
     if text is None:
         return []
     try:
-        return record.check_record(record.parse_record(text), names, info, issues)
+        return record.check_record(text, names, info, issues)
     except ValueError as error:
         issues.append(f"{printable(name)}: cannot be read ({error})")
         return []
