@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS keys (
     key_hash TEXT NOT NULL UNIQUE, masked TEXT NOT NULL, fields TEXT NOT NULL, created_at REAL NOT NULL,
     revoked_at REAL
 ) STRICT;
+CREATE INDEX IF NOT EXISTS keys_of_service ON keys (service, number);
 CREATE TABLE IF NOT EXISTS audit (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, fingerprint TEXT NOT NULL, action TEXT NOT NULL, reason TEXT
 ) STRICT;

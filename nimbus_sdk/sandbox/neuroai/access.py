@@ -81,7 +81,7 @@ class AccessControl:
             raise HttpError("not_found")
         request.require_method(", ".join(actions), "method_not_allowed")
         permission, action = actions[request.method]
-        if permission is not ANY_KEY and permission not in key.fields.granted:
+        if permission is not ANY_KEY and permission not in key.fields.granted_permissions:
             raise HttpError("forbidden", f"API key lacks the permission {permission}")
         return action(request, self._keys.mark_used(key))
 

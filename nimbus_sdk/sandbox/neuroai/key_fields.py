@@ -112,7 +112,7 @@ class KeyFields(BaseModel):
         return self
 
     @property
-    def granted(self) -> list[str]:
+    def granted_permissions(self) -> list[str]:
         """The permissions of the key: its own, or else those of its role."""
         return list(ROLES[self.role or ""]) if self.permissions is None else self.permissions
 

@@ -32,7 +32,7 @@ class NeuroAiKey:
         return {
             "id": self.stored.id,
             **self.fields.model_dump(),
-            "permissions": self.fields.granted,
+            "permissions": self.fields.granted_permissions,
             "expires_at": iso_or_none(self.fields.expires_at),
             "created_at": iso(self.stored.created_at),
             "rotated_at": iso_or_none(self.stored.fields["rotated_at"]),

@@ -91,7 +91,7 @@ class NeuroAi:
             fields = parse_key_fields(body)
         except ValueError as error:
             raise HttpError("invalid_request", str(error)) from error
-        ceiling = caller.fields.granted if fields.type == "personal" else None
+        ceiling = caller.fields.granted_permissions if fields.type == "personal" else None
         _check_ceiling(fields, ceiling)
         self._check_expiry(body, fields)
         key, secret = self.keys.add(fields, caller.stored.fields["user"], ceiling)
@@ -160,5 +160,5 @@ class NeuroAi:
 
 
 def _check_ceiling(fields: KeyFields, ceiling: list[str] | None) -> None:
-    if ceiling is not None and not set(ceiling).issuperset(fields.granted):
+    if ceiling is not None and not set(ceiling).issuperset(fields.granted_permissions):
         raise HttpError("forbidden", "A personal key cannot exceed its creator's permissions")

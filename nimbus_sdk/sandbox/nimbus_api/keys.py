@@ -154,7 +154,7 @@ class LicenseKeys:
                 "features": key.fields["features"],
                 "email": key.fields["email"],
                 "monthly_limit": key.fields["monthly_limit"],
-                "used": self.used(key),
+                "used": self.count_used(key),
                 "expires_at": iso_or_none(key.fields["expires_at"]),
                 **key.times_json(),
             }
@@ -178,21 +178,21 @@ class LicenseKeys:
                 "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
                 (event_id, now, stored.id, event_type, mask_text(details)),
             )
-            used = self.used(stored) + (event_type == "inference")
+            used = self.count_used(stored) + (event_type == "inference")
             return event_id, self._store.update(stored, used=used, month=month(now))
 
-    def used(self, key: StoredKey) -> int:
+    def count_used(self, key: StoredKey) -> int:
         """Return the inferences of this month."""
         return int(key.fields["used"]) if key.fields["month"] == month(self._clock()) else 0
 
-    def remaining(self, key: StoredKey) -> int | None:
+    def count_remaining(self, key: StoredKey) -> int | None:
         """Return the inferences left this month; None is unlimited."""
         limit = key.fields["monthly_limit"]
-        return None if limit is None else max(0, limit - self.used(key))
+        return None if limit is None else max(0, limit - self.count_used(key))
 
     def require_quota(self, key: StoredKey, endpoint: str) -> None:
         """Raise QUOTA_EXCEEDED if the quota is used up and the key blocks this endpoint then."""
-        if self.remaining(key) == 0 and endpoint in key.fields["block_when_exhausted"]:
+        if self.count_remaining(key) == 0 and endpoint in key.fields["block_when_exhausted"]:
             raise HttpError("QUOTA_EXCEEDED")
 
 

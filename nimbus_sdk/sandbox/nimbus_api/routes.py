@@ -139,8 +139,8 @@ class NimbusApi:
             "features": key.fields["features"],
             "quota": {
                 "monthly_limit": key.fields["monthly_limit"],
-                "used": self.keys.used(key),
-                "remaining": self.keys.remaining(key),
+                "used": self.keys.count_used(key),
+                "remaining": self.keys.count_remaining(key),
                 "resets_at": iso(next_month(self._clock())),
             },
             "expires_at": iso_or_none(key.fields["expires_at"]),
@@ -201,7 +201,7 @@ class NimbusApi:
             known = f"event_type is one of {', '.join(EVENT_TYPES)}."
             raise HttpError("MISSING_EVENT_TYPE", known if event_type else None)
         event_id, stored = self.keys.log_event(key, str(event_type), json.dumps(event))
-        quota = {"used": self.keys.used(stored), "remaining": self.keys.remaining(stored)}
+        quota = {"used": self.keys.count_used(stored), "remaining": self.keys.count_remaining(stored)}
         return json_response(202, {"logged": True, "event_id": event_id, "quota": quota})
 
     async def _health(self, request: Request) -> Response:
