@@ -43,21 +43,19 @@ class WheelCache:
     def _make(self, folder: Path, spec: WheelSpec) -> None:
         built = None if spec == WheelSpec() else self.wheel(WheelSpec())
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
-        target = draft / "wheel"
-        target.mkdir()
-        try:
-            if built is None:
-                _build_wheel(self._source, target)
-            else:
-                edit_wheel(built, target, spec)
-            os.rename(target, folder)
-        except OSError:
-            # Another process may have made the same wheel meanwhile.
-            if not folder.is_dir():
-                raise
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix="draft-", dir=folder.parent) as draft:
+            target = Path(draft, "wheel")
+            target.mkdir()
+            try:
+                if built is None:
+                    _build_wheel(self._source, target)
+                else:
+                    edit_wheel(built, target, spec)
+                os.rename(target, folder)
+            except OSError:
+                # Another process may have made the same wheel meanwhile.
+                if not folder.is_dir():
+                    raise
 
     def _digest(self, spec: WheelSpec) -> str:
         state = hashlib.sha256(repr(astuple(spec)).encode())
@@ -69,15 +67,7 @@ class WheelCache:
 
 
 def _build_wheel(source: Path, target: Path) -> None:
-    """Build a copy of the project in ``source``; that folder is not changed.
-
-    Args:
-        source: A project whose build backend is hatchling.
-        target: Folder for the wheel.
-
-    Raises:
-        ConfigurationError: hatchling is missing, or ``source`` is not a project.
-    """
+    """Build a copy of the project in one folder, which is not changed, into another folder."""
     try:
         from hatchling.builders.wheel import WheelBuilder
     except ModuleNotFoundError as error:
