@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import renewal
@@ -30,14 +29,7 @@ _log = logging.getLogger("nimbus_sdk")
 
 @dataclass(frozen=True, slots=True)
 class CoreWheel:
-    """A complete wheel of the core on this machine.
-
-    Attributes:
-        path: The file.
-        name: The file name under which it was published.
-        sha256: Its SHA-256, which is the published one.
-        discard: Removes the file.
-    """
+    """A complete wheel of the core on this machine, with the name and SHA-256 that were published."""
 
     path: str
     name: str
@@ -94,7 +86,13 @@ def activate(
         CredentialStoreError: The key cannot be stored; likewise.
     """
     try:
-        core = yield from _stage(settings, wheel, report)
+        yield from run_blocking(lambda: _make_folder(settings.paths.data))
+        report(ProgressEvent("verify", "Checking the wheel"))
+        facts = yield from run_blocking(lambda: verify.check_wheel(wheel.path, wheel.name))
+        requirements.require_environment(facts.requires, facts.requires_python)
+        report(ProgressEvent("unpack", "Unpacking"))
+        core_folder = settings.paths.core
+        core = yield from run_blocking(lambda: unpack.stage(wheel.path, core_folder, facts, wheel.sha256))
         try:
             report(ProgressEvent("probe", "Testing whether the core loads"))
             yield from run_blocking(lambda: unpack.probe(core))
@@ -105,16 +103,6 @@ def activate(
             raise
     finally:
         wheel.discard()
-
-
-def _stage(settings: Settings, wheel: CoreWheel, report: Report) -> Flow[InstalledCore]:
-    yield from run_blocking(lambda: _make_folder(settings.paths.data))
-    report(ProgressEvent("verify", "Checking the wheel"))
-    facts = yield from run_blocking(lambda: verify.check_wheel(wheel.path, wheel.name))
-    requirements.require_environment(facts.requires, facts.requires_python)
-    report(ProgressEvent("unpack", "Unpacking"))
-    stage = partial(unpack.stage, wheel.path, settings.paths.core, facts, wheel.sha256)
-    return (yield from run_blocking(stage))
 
 
 def _commit(

@@ -27,6 +27,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 class Download:
     """Receives one file whose size and SHA-256 are known (a :class:`nimbus_sdk.transport.flow.Sink`).
 
+    Its methods raise ``CoreInstallError`` if the disk refuses.
+
     Args:
         folder: The folder of partial files; created for this user only.
         name: What the file is, for messages.
@@ -80,11 +82,7 @@ class Download:
         self._copied: tuple[str, int] | None = None
 
     def open(self) -> None:
-        """Create the file, and copy the longest partial file of earlier attempts.
-
-        Raises:
-            CoreInstallError: The disk refused.
-        """
+        """Create the file, and copy the longest partial file of earlier attempts."""
         with disk_errors(self.folder):
             fs.make_private_folder(self.folder)
             self._descriptor = fs.create(self._partial.own)
@@ -96,11 +94,7 @@ class Download:
         return self.received == self.size
 
     def request_headers(self) -> Mapping[str, str]:
-        """Return ``Range``, and ``If-Range`` if the ETag is known; nothing if no byte was received.
-
-        Raises:
-            CoreInstallError: The disk refused.
-        """
+        """Return ``Range``, and ``If-Range`` if the ETag is known; nothing if no byte was received."""
         if not 0 < self.received < self.size:
             return {}
         headers = {"Range": f"bytes={self.received}-"}
@@ -117,13 +111,14 @@ class Download:
 
         Raises:
             CoreDownloadError: Something other than the file is sent; the bytes received so far stay.
-            CoreInstallError: The disk refused.
         """
         with disk_errors(self.folder):
             if status == 206:
                 self._ignored = not self._continues(headers.get("content-range", ""))
                 if self._ignored:
                     self.restart()
+                else:
+                    self.resumed = True
                 return
             length = headers.get("content-length", "")
             if length.isascii() and length.isdigit() and int(length[:19]) != self.size:
@@ -142,7 +137,6 @@ class Download:
 
         Raises:
             CoreIntegrityError: More bytes were sent than the file has; all of them are dropped.
-            CoreInstallError: The disk refused.
         """
         if self._ignored:
             return
@@ -155,11 +149,7 @@ class Download:
             self._report(self.received, self.size)
 
     def restart(self) -> None:
-        """Drop the bytes received so far.
-
-        Raises:
-            CoreInstallError: The disk refused.
-        """
+        """Drop the bytes received so far."""
         with disk_errors(self.folder):
             os.ftruncate(self._open_descriptor(), 0)
             os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
@@ -168,10 +158,7 @@ class Download:
             self.received = 0
 
     def finish(self) -> str:
-        """Check size, then digest.
-
-        Returns:
-            The path of the complete file, which belongs to the caller; :meth:`discard` removes it.
+        """Check size, then digest; return the path of the complete file, which belongs to the caller.
 
         Raises:
             CoreDownloadError: Bytes are missing; those received so far stay.
@@ -241,10 +228,7 @@ class Download:
         sent = _CONTENT_RANGE.fullmatch(content_range.strip())
         if sent is None or int(sent[1]) != self.received or int(sent[2]) != self.size - 1:
             return False
-        if sent[3] not in ("*", str(self.size)):
-            return False
-        self.resumed = True
-        return True
+        return sent[3] in ("*", str(self.size))
 
     def _open_descriptor(self) -> int:
         if self._descriptor is None:

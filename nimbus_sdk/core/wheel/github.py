@@ -27,7 +27,6 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REFUSALS = frozenset({401, 403, 404})
 OUT_OF_RANGE = 416
 MOST_HOPS = 3
-_NEW_TOKEN = f"Run it again: every run requests a new token. If that does not help, write to {SUPPORT}."
 
 
 def require_trusted_source(settings: Settings) -> None:
@@ -70,28 +69,19 @@ def authorization(settings: Settings, token: SecretStr) -> HeaderAuth:
     auth = HeaderAuth(
         "Authorization", token.get_secret_value().strip(), origin(settings.github_url), "Bearer "
     )
-    if not _is_header_value(auth.secret):
+    if not auth.secret or not auth.secret.isascii() or not auth.secret.isprintable() or " " in auth.secret:
         raise CoreDownloadError("The service sent an invalid GitHub token.", hint=f"Write to {SUPPORT}.")
     return auth
 
 
-def request_api(
-    settings: Settings, token: SecretStr, path: str, *, name: str, subject: str
-) -> Flow[Response]:
-    """Send one request to the API of the core's repository.
-
-    Args:
-        settings: Where GitHub is, and which repository.
-        token: The temporary token.
-        path: The path below the repository.
-        name: The name of the request.
-        subject: What is requested, for messages.
+def request_release(settings: Settings, token: SecretStr, path: str, subject: str) -> Flow[Response]:
+    """Request a path below the core's repository in GitHub's API; messages name the subject.
 
     Raises:
         CoreDownloadError: GitHub refused.
     """
     request = Request(
-        name=name,
+        name="release",
         method="GET",
         url=f"{settings.github_url}/repos/{settings.core_repo}/{path}",
         auth=authorization(settings, token),
@@ -134,7 +124,16 @@ def open_asset(
     Raises:
         CoreDownloadError: A refusal, or a redirect that is not followed.
     """
-    first = replace(_asset_call(settings, token, asset_id), name=name, sink=sink, allowance=allowance)
+    first = Request(
+        name=name,
+        method="GET",
+        url=f"{settings.github_url}/repos/{settings.core_repo}/releases/assets/{asset_id}",
+        auth=authorization(settings, token),
+        headers=ASSET_HEADERS,
+        accept=REDIRECTS | REFUSALS | {OUT_OF_RANGE},
+        sink=sink,
+        allowance=allowance,
+    )
     response = yield from _follow_redirects(settings, first, subject)
     if response.status in REFUSALS:
         response = yield from _follow_redirects(settings, replace(first, allowance=0.0), subject)
@@ -144,17 +143,6 @@ def open_asset(
             hint="Check for a proxy or firewall in between; if there is none, try again in some minutes.",
         )
     return response
-
-
-def _asset_call(settings: Settings, token: SecretStr, asset_id: int) -> Request:
-    return Request(
-        name="asset",
-        method="GET",
-        url=f"{settings.github_url}/repos/{settings.core_repo}/releases/assets/{asset_id}",
-        auth=authorization(settings, token),
-        headers=ASSET_HEADERS,
-        accept=REDIRECTS | REFUSALS | {OUT_OF_RANGE},
-    )
 
 
 def _follow_redirects(settings: Settings, first: Request, subject: str) -> Flow[Response]:
@@ -219,15 +207,21 @@ def is_safe_url(url: str, service_url: str) -> bool:
 
 def _refuse(response: Response, subject: str) -> NoReturn:
     if response.status == 401:
-        raise CoreDownloadError("GitHub refused the temporary token (401).", hint=_NEW_TOKEN)
+        raise CoreDownloadError(
+            "GitHub refused the temporary token (401).",
+            hint=f"Run it again: every run requests a new token. If that does not help, write to {SUPPORT}.",
+        )
     if response.status == 404:
         raise CoreDownloadError(
             f"GitHub has no {subject}, or this license gives no access to it (404).",
             hint=f"Check the version and NIMBUS_SDK_CORE_REPO; if both are right, write to {SUPPORT}.",
         )
     if response.headers.get("x-ratelimit-remaining", "").strip() == "0":
+        reset = response.headers.get("x-ratelimit-reset", "").strip()
+        is_number = reset.isascii() and reset.isdigit() and len(reset) <= 11
+        until = time.strftime(" until %H:%M UTC", time.gmtime(int(reset))) if is_number else ""
         raise CoreDownloadError(
-            f"GitHub's own request limit is used up{_until(response)}.",
+            f"GitHub's own request limit is used up{until}.",
             hint="Wait until then and run it again. The Nimbus quota is not affected.",
         )
     raise CoreDownloadError(
@@ -236,19 +230,8 @@ def _refuse(response: Response, subject: str) -> NoReturn:
     )
 
 
-def _until(response: Response) -> str:
-    reset = response.headers.get("x-ratelimit-reset", "").strip()
-    if not (reset.isascii() and reset.isdigit() and len(reset) <= 11):
-        return ""
-    return time.strftime(" until %H:%M UTC", time.gmtime(int(reset)))
-
-
 def _owner(settings: Settings) -> str:
     return settings.core_repo.partition("/")[0].lower()
-
-
-def _is_header_value(text: str) -> bool:
-    return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
 def _host(url: str) -> str:

@@ -31,6 +31,7 @@ from nimbus_sdk.storage.pointer import (
 
 MANIFEST = "manifest.json"
 LIBRARY = "lib"
+_TEXTS = ("version", "install_id", "tag", "sha256", "installed_at", "interpreter")
 Files: TypeAlias = Mapping[str, tuple[str, int]]
 
 
@@ -39,14 +40,11 @@ class InstalledCore:
     """One installation of the core.
 
     Attributes:
-        folder: Its folder.
-        version: Version of the core.
         install_id: Tells installations of one version apart.
         tag: Python, ABI and platform of its wheel.
         sha256: SHA-256 of its wheel.
         top_level: The names it can be imported by.
-        requires: Its requirements.
-        requires_python: The versions of Python it runs on, or None.
+        requires: Its requirements; ``requires_python``: the versions of Python it runs on, or None.
         installed_at: UTC, as ISO 8601.
         interpreter: The interpreter that it was installed for.
         files: SHA-256 and size of every file, by its path below ``lib``.
@@ -71,10 +69,7 @@ class InstalledCore:
 
 
 def find_core(core_folder: str | None = None) -> InstalledCore | None:
-    """Return the installation in use, or None if no core is installed.
-
-    Args:
-        core_folder: The folder of all versions; that of the settings if omitted.
+    """Return the installation in use, or None; the folder of all versions is that of the settings if omitted.
 
     Raises:
         CoreIntegrityError: Pointer or manifest are damaged.
@@ -90,8 +85,6 @@ def require_core(core_folder: str | None = None) -> InstalledCore:
 
     Raises:
         CoreNotInstalledError: No core is installed.
-        CoreIntegrityError: Pointer or manifest are damaged.
-        CoreInstallError: They cannot be read.
     """
     core = find_core(core_folder)
     if core is None:
@@ -111,23 +104,17 @@ def read_manifest(folder: str) -> InstalledCore:
     if fields is None:
         raise CoreIntegrityError(f"The installed core has no manifest: {path} is missing.")
     files = require_field(fields, "files", dict, path)
-    checked = {name: _hash_and_size(entry, path) for name, entry in files.items()}
     requires_python = fields.get("requires_python")
-    version, install_id = (require_field(fields, name, str, path) for name in ("version", "install_id"))
-    if os.path.abspath(folder).split(os.sep)[-2:] != [version, install_id]:
+    texts = {name: require_field(fields, name, str, path) for name in _TEXTS}
+    if os.path.abspath(folder).split(os.sep)[-2:] != [texts["version"], texts["install_id"]]:
         raise damaged_file(path)
     return InstalledCore(
         folder=folder,
-        version=version,
-        install_id=install_id,
-        tag=require_field(fields, "tag", str, path),
-        sha256=require_field(fields, "sha256", str, path),
         top_level=_texts(fields, "top_level", path),
         requires=_texts(fields, "requires", path),
         requires_python=requires_python if isinstance(requires_python, str) else None,
-        installed_at=require_field(fields, "installed_at", str, path),
-        interpreter=require_field(fields, "interpreter", str, path),
-        files=checked,
+        files={name: _hash_and_size(entry, path) for name, entry in files.items()},
+        **texts,
     )
 
 
@@ -149,9 +136,7 @@ def _texts(fields: dict[str, object], name: str, path: str) -> tuple[str, ...]:
 
 
 def _hash_and_size(entry: object, path: str) -> tuple[str, int]:
-    if not isinstance(entry, list) or len(entry) != 2:
-        raise damaged_file(path)
-    sha256, size = entry
-    if not isinstance(sha256, str) or not isinstance(size, int):
-        raise damaged_file(path)
-    return sha256, size
+    match entry:
+        case [str(sha256), int(size)]:
+            return sha256, size
+    raise damaged_file(path)

@@ -23,11 +23,7 @@ _STRONG_TAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 
 
 class PartialFiles:
-    """The partial files of one download.
-
-    Args:
-        folder: The folder of all downloads.
-        sha256: SHA-256 of the complete file.
+    """The partial files of one download, in the folder of all downloads.
 
     Attributes:
         own: The path for this attempt.
@@ -53,11 +49,7 @@ class PartialFiles:
                 fs.remove(path)
 
     def sweep(self) -> None:
-        """Remove the files of killed processes, and old files of other downloads.
-
-        Raises:
-            OSError: The folder cannot be read.
-        """
+        """Remove the files of killed processes, and old files of other downloads."""
         limits = dict.fromkeys(self._orphans(), STALE_SECONDS)
         for name in os.listdir(self._folder):
             if name.endswith((".part", ".etag")) and not name.startswith(self._sha256):
@@ -77,11 +69,7 @@ class PartialFiles:
             self.sweep()
 
     def etag(self) -> str | None:
-        """Return the ETag that the file came with, or None.
-
-        Raises:
-            OSError: It cannot be read.
-        """
+        """Return the ETag that the file came with, or None."""
         with suppress(fs.NoFileError):
             etag = (fs.read(self._etag_path, _LONGEST_ETAG) or b"").decode("ascii", "replace")
             return etag if _STRONG_TAG.fullmatch(etag) else None
@@ -91,9 +79,6 @@ class PartialFiles:
         """Store the ETag of what is received from now on; a weak one does not guarantee the same bytes.
 
         Source: RFC 9110, section 13.1.5.
-
-        Raises:
-            OSError: The disk refused.
         """
         if _STRONG_TAG.fullmatch(etag):
             fs.write_private(self._etag_path, etag.encode("ascii"))

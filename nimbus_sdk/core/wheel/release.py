@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel.github import open_asset, request_api
+from nimbus_sdk.core.wheel.github import open_asset, request_release
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version
 from nimbus_sdk.errors import (
@@ -22,7 +22,6 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.transport.flow import Flow, Response
 
 if TYPE_CHECKING:
-    from packaging.tags import Tag
     from packaging.version import Version
     from pydantic import SecretStr
 
@@ -38,14 +37,7 @@ _AFTER_LINE = " \t`"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file of a release.
-
-    Attributes:
-        id: GitHub's identifier.
-        name: File name.
-        size: Bytes.
-        digest: ``sha256:…`` from GitHub, or None.
-    """
+    """A file of a release, with GitHub's identifier and its digest ``sha256:…``, if there is one."""
 
     id: int
     name: str
@@ -55,14 +47,10 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A published version of the core.
+    """A published version of the core, without the tag's ``v``.
 
-    Attributes:
-        version: Without the tag's ``v``.
-        assets: Its files.
-        requires: The requirements in the release notes, one per line as ``Requires-Dist: numpy>=1.26``, so
-            that a missing one is reported before the download; the wheel's METADATA decides in the end.
-        requires_python: The notes' ``Requires-Python``, or None.
+    Its requirements are those in the release notes, one per line as ``Requires-Dist: numpy>=1.26``, so that a
+    missing one is reported before the download; the wheel's METADATA decides in the end.
     """
 
     version: str
@@ -83,8 +71,7 @@ def find_release(settings: Settings, token: SecretStr, version: str | None = Non
     wanted = None if version is None else version_of(version)
     path = "releases/latest" if wanted is None else f"releases/tags/v{quote(str(wanted), safe='')}"
     subject = "release of the core" if wanted is None else f"release {wanted} of the core"
-    answer = yield from request_api(settings, token, path, name="release", subject=subject)
-    release = _release(answer)
+    release = _release((yield from request_release(settings, token, path, subject)))
     if wanted is not None and version_of(release.version) != wanted:
         raise CoreDownloadError(f"GitHub sent release {release.version} instead of {wanted}.")
     return release
@@ -97,15 +84,21 @@ def choose_wheel(release: Release) -> Asset:
         CoreIncompatibleError: None fits; the message lists the published ones.
     """
     from packaging.tags import sys_tags
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
     order = {tag: rank for rank, tag in enumerate(sys_tags())}
     ranked = []
     published = []
-    for asset, build, tags in _wheels(release):
-        published.append(asset.name)
-        ranks = [order[tag] for tag in tags if tag in order]
-        if ranks:
-            ranked.append((min(ranks), -build, asset.id, asset))
+    for asset in release.assets:
+        try:
+            name, version, build, tags = parse_wheel_filename(asset.name)
+        except InvalidWheelFilename:
+            continue
+        if name == canonicalize_name(DISTRIBUTION) and str(version) == release.version:
+            published.append(asset.name)
+            ranks = [order[tag] for tag in tags if tag in order]
+            if ranks:
+                ranked.append((min(ranks), -build[0] if build else 1, asset.id, asset))
     if ranked:
         return min(ranked)[-1]
     listed = "".join(f"\n  - {name}" for name in published) or " no wheel at all"
@@ -167,12 +160,11 @@ def _release(answer: Response) -> Release:
         raise _invalid("tag_name is not text")
     if not isinstance(assets, list) or len(assets) > MOST_ASSETS:
         raise _invalid("assets is not a list of a sensible length")
-    try:
-        version = str(version_of(tag))
-    except ConfigurationError:
-        raise _invalid(f"tag_name {tag!r} is not a version") from None
+    version = parse_version(tag)
+    if version is None:
+        raise _invalid(f"tag_name {tag!r} is not a version")
     requires, requires_python = _requirements_in(notes if isinstance(notes, str) else "")
-    return Release(version, tuple(_assets(assets)), requires, requires_python)
+    return Release(str(version), tuple(_assets(assets)), requires, requires_python)
 
 
 def _assets(listed: list[object]) -> Iterator[Asset]:
@@ -210,16 +202,3 @@ def _requirements_in(notes: str) -> tuple[tuple[str, ...], str | None]:
         if kind == "Requires-Python" and (versions := parse_specifiers(text.strip())) is not None:
             requires_python = str(versions)
     return tuple(requires), requires_python
-
-
-def _wheels(release: Release) -> Iterator[tuple[Asset, int, frozenset[Tag]]]:
-    """Yield the wheels of the core in a release, with build number and tags."""
-    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-
-    for asset in release.assets:
-        try:
-            name, version, build, tags = parse_wheel_filename(asset.name)
-        except InvalidWheelFilename:
-            continue
-        if name == canonicalize_name(DISTRIBUTION) and str(version) == release.version:
-            yield asset, build[0] if build else -1, tags

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.errors import CoreIncompatibleError
@@ -55,10 +56,7 @@ def parse_specifiers(text: str) -> SpecifierSet | None:
 
 
 def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
-    """Return the requirements that this environment does not meet, ready for pip.
-
-    Args:
-        requires: Lines as in ``Requires-Dist`` of a wheel (PEP 508); environment markers are evaluated.
+    """Return the requirements (PEP 508, markers are evaluated) that this environment does not meet, for pip.
 
     Raises:
         CoreIncompatibleError: A line is not a requirement.
@@ -72,11 +70,7 @@ def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
 
 
 def require_environment(requires: Iterable[str], requires_python: str | None = None) -> None:
-    """Make sure that a core can run here.
-
-    Args:
-        requires: Its requirements.
-        requires_python: The versions of Python it runs on, such as ``>=3.11``; None for any.
+    """Make sure that a core can run here: its requirements, and versions of Python such as ``>=3.11``.
 
     Raises:
         CoreIncompatibleError: Something is missing; the message names all of it and the command to run.
@@ -107,11 +101,7 @@ def require_environment(requires: Iterable[str], requires_python: str | None = N
 
 
 def interpreter(tag: str) -> str:
-    """Describe the running interpreter, as far as it decides whether a wheel with this tag fits.
-
-    Args:
-        tag: Python, ABI and platform, such as ``py3-none-any``.
-    """
+    """Describe the running interpreter, as far as it decides whether a wheel with this tag fits."""
     name = f"{sys.implementation.cache_tag}{getattr(sys, 'abiflags', '')}"
     if tag.endswith("-any"):
         return name
@@ -123,12 +113,7 @@ def interpreter(tag: str) -> str:
 def require_interpreter(tag: str, installed_for: str, requires_python: str | None) -> None:
     """Make sure that an installed core fits the running interpreter.
 
-    The tags are compared only if the interpreter is not the one that the core was installed for.
-
-    Args:
-        tag: Tag of the core's wheel.
-        installed_for: What :func:`interpreter` returned when it was installed.
-        requires_python: The versions of Python it runs on, or None for any.
+    The tags are compared only if :func:`interpreter` returned something else when it was installed.
 
     Raises:
         CoreIncompatibleError: It does not fit.
@@ -227,9 +212,9 @@ def _extra_requirements(name: str, extra: str) -> list[Requirement]:
 def _installed_version(name: str) -> str | None:
     from importlib.metadata import PackageNotFoundError, metadata
 
-    try:
+    with suppress(PackageNotFoundError, FileNotFoundError):
         found = metadata(name)
-    except (PackageNotFoundError, FileNotFoundError):
-        return None
-    # A folder left over from a broken uninstall has metadata without one.
-    return found.get("Version")
+        # A folder left over from a broken uninstall has metadata without one.
+        if "Version" in found:
+            return found["Version"]
+    return None

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest
 from nimbus_sdk.core.wheel.requirements import parse_version, require_environment, require_interpreter
@@ -33,21 +33,19 @@ _LEFTOVERS = (STAGING, _REMOVED)
 
 
 def switch(core_folder: str, core: InstalledCore) -> None:
-    """Put an installation into use, in a single replacement of the pointer.
+    """Put a staged and probed core into use, in a single replacement of the pointer.
 
     Processes that have loaded another one keep it until they end; see :func:`prune`.
-
-    Args:
-        core_folder: The folder of all versions.
-        core: A staged and probed core.
 
     Raises:
         CoreInstallError: The disk refused; the previous core stays in use.
     """
     previous = _read_valid_pointer(core_folder)
-    if previous is not None and previous.install_id == core.install_id:
-        previous = previous.previous
-    _write_pointer(core_folder, _pointer_to(core, previous))
+    if previous is not None:
+        same = previous.install_id == core.install_id
+        previous = previous.previous if same else replace(previous, previous=None)
+    folder = f"{core.version}/{core.install_id}"
+    _write_pointer(core_folder, Pointer(core.version, folder, core.install_id, previous))
 
 
 def use(core_folder: str, version: str) -> InstalledCore:
@@ -59,10 +57,10 @@ def use(core_folder: str, version: str) -> InstalledCore:
         CoreIncompatibleError: It does not fit this interpreter or environment.
         CoreInstallError: It does not load, or the disk refused.
     """
-    found = [core for core in installed_versions(core_folder) if core.version == version]
-    if not found:
+    cores = [core for core in installed_versions(core_folder) if core.version == version]
+    if not cores:
         raise _not_installed(core_folder, version)
-    return _check_and_switch(core_folder, found[-1])
+    return _check_and_switch(core_folder, cores[-1])
 
 
 def rollback(core_folder: str) -> InstalledCore:
@@ -70,9 +68,7 @@ def rollback(core_folder: str) -> InstalledCore:
 
     Raises:
         CoreNotInstalledError: There is no previous one.
-        CoreIntegrityError: Its files are not those that were installed.
-        CoreIncompatibleError: It does not fit this interpreter or environment.
-        CoreInstallError: It does not load, or the disk refused.
+        CoreError: As for :func:`use`.
     """
     pointer = read_pointer(core_folder)
     previous = None if pointer is None else pointer.previous
@@ -85,13 +81,9 @@ def rollback(core_folder: str) -> InstalledCore:
 
 
 def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
-    """Remove one version, or all of them: first the pointer, then the folders.
+    """Remove one version, or all of them if omitted: first the pointer, then the folders.
 
     If the version in use is removed, the previous one is used again, unless it is the same version.
-
-    Args:
-        core_folder: The folder of all versions.
-        version: Which one; None for all.
 
     Returns:
         The versions that were removed.
@@ -139,10 +131,8 @@ def prune(core_folder: str) -> None:
         CoreInstallError: The disk refused.
     """
     pointer = read_pointer(core_folder)
-    previous = None if pointer is None else pointer.previous
-    in_use = {
-        installation_folder(core_folder, wanted) for wanted in (pointer, previous) if wanted is not None
-    }
+    wanted = () if pointer is None else (pointer, pointer.previous)
+    in_use = [installation_folder(core_folder, each) for each in wanted if each is not None]
     with disk_errors(core_folder):
         for folder in _installations(core_folder):
             if folder not in in_use and _is_old(folder, UNUSED_SECONDS):
@@ -169,25 +159,10 @@ def _check_and_switch(core_folder: str, core: InstalledCore) -> InstalledCore:
     return core
 
 
-def _pointer_to(core: InstalledCore, previous: Pointer | None) -> Pointer:
-    if previous is not None:
-        previous = replace(previous, previous=None)
-    return Pointer(core.version, f"{core.version}/{core.install_id}", core.install_id, previous)
-
-
 def _write_pointer(core_folder: str, pointer: Pointer) -> None:
-    content = json.dumps({"format": FORMAT, **_fields(pointer)}, indent=1).encode("ascii")
+    content = json.dumps({"format": FORMAT, **asdict(pointer)}, indent=1).encode("ascii")
     with disk_errors(core_folder):
         fs.write_private(pointer_path(core_folder), content)
-
-
-def _fields(pointer: Pointer) -> dict[str, object]:
-    return {
-        "version": pointer.version,
-        "folder": pointer.folder,
-        "install_id": pointer.install_id,
-        "previous": None if pointer.previous is None else _fields(pointer.previous),
-    }
 
 
 def _drop_from_pointer(core_folder: str, version: str | None) -> None:
@@ -196,17 +171,14 @@ def _drop_from_pointer(core_folder: str, version: str | None) -> None:
     previous = None if pointer is None else pointer.previous
     if previous is not None and (version in (None, previous.version) or not _exists(core_folder, previous)):
         previous = None
-    if pointer is None or version in (None, pointer.version):
-        pointer = previous
-    elif pointer.previous == previous:
-        return
-    else:
-        pointer = replace(pointer, previous=previous)
-    if pointer is None:
+    remaining = previous
+    if pointer is not None and version not in (None, pointer.version):
+        remaining = replace(pointer, previous=previous)
+    if remaining is None:
         fs.remove(pointer_path(core_folder))
         fs.sync_folder(core_folder)
-    else:
-        _write_pointer(core_folder, pointer)
+    elif remaining != pointer:
+        _write_pointer(core_folder, remaining)
 
 
 def _read_valid_pointer(core_folder: str) -> Pointer | None:

@@ -27,19 +27,11 @@ MAX_ROUNDS = 3
 def download_asset(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[str]:
     """Fetch an asset into a download, resuming what is there, and check it.
 
-    Args:
-        settings: Where GitHub is, and which repository.
-        asset: What to fetch.
-        token: The temporary token.
-        sink: Receives the bytes; has size and SHA-256.
-
     Returns:
         The path of the complete, checked file; the sink's ``discard`` removes it.
 
     Raises:
-        CoreDownloadError: It is incomplete; what was received is stored for the next run.
-        CoreIntegrityError: It is not the file that was published.
-        CoreInstallError: The disk refused.
+        CoreError: As :func:`download_until_complete`.
     """
     try:
         yield from run_blocking(sink.open)
@@ -49,16 +41,13 @@ def download_asset(settings: Settings, asset: Asset, token: SecretStr, sink: Dow
 
 
 def download_until_complete(sink: Download, fetch: Callable[[], Flow[object]]) -> Flow[str]:
-    """Send requests until an open download is complete, and check it.
+    """Send requests until an open download is complete, check it, and return the path of the file.
 
     A file that was assembled from several attempts and has wrong content is fetched once more from the start.
 
     Args:
         sink: Receives the bytes.
         fetch: Sends one request for the bytes that are missing.
-
-    Returns:
-        The path of the complete, checked file.
 
     Raises:
         CoreDownloadError: It is incomplete; what was received is stored for the next run.
@@ -79,17 +68,11 @@ def download_until_complete(sink: Download, fetch: Callable[[], Flow[object]]) -
 
 
 def _request(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[None]:
-    flow = open_asset(
-        settings,
-        token,
-        asset.id,
-        name="asset",
-        subject=asset.name,
-        sink=sink,
-        allowance=asset.size / SLOWEST_BYTES_PER_SECOND,
-    )
+    allowance = asset.size / SLOWEST_BYTES_PER_SECOND
     try:
-        response = yield from flow
+        response = yield from open_asset(
+            settings, token, asset.id, name="asset", subject=asset.name, sink=sink, allowance=allowance
+        )
     except (NimbusConnectionError, CoreDownloadError, ResponseFormatError) as error:
         stored = f" {sink.received} of {sink.size} bytes are stored." if sink.received else ""
         resumes = " The next run resumes there." if sink.received else ""

@@ -52,11 +52,7 @@ print("{_LOADED}")
 def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> InstalledCore:
     """Unpack a wheel into a new folder that nothing points to, and compare each file with RECORD.
 
-    Args:
-        wheel: The checked wheel.
-        core_folder: The folder of all versions.
-        facts: What :func:`nimbus_sdk.core.wheel.verify.check_wheel` returned.
-        sha256: SHA-256 of the wheel.
+    Takes what :func:`nimbus_sdk.core.wheel.verify.check_wheel` returned for the wheel, and its SHA-256.
 
     Raises:
         CoreIntegrityError: The content is not what RECORD lists; nothing is left behind.
@@ -69,8 +65,22 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
         try:
             library = os.path.join(staging, LIBRARY)
             fs.make_private_folder(library)
-            core = _describe(folder, facts, sha256, _unpack(wheel, library, facts))
-            fs.write_synced(os.path.join(staging, MANIFEST), _manifest(core))
+            core = InstalledCore(
+                folder=folder,
+                version=facts.version,
+                install_id=install_id,
+                tag=facts.tag,
+                sha256=sha256,
+                top_level=facts.top_level,
+                requires=facts.requires,
+                requires_python=facts.requires_python,
+                installed_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                interpreter=interpreter(facts.tag),
+                files=_unpack(wheel, library, facts),
+            )
+            fields = {"format": FORMAT, **asdict(core)}
+            del fields["folder"]
+            fs.write_synced(os.path.join(staging, MANIFEST), json.dumps(fields, indent=1).encode("ascii"))
             for parent, _, _ in os.walk(staging):
                 fs.sync_folder(parent)
             fs.rename(staging, folder)
@@ -137,10 +147,6 @@ def discard(core: InstalledCore) -> None:
 def inside(root: str, name: str) -> str:
     """Join a name from a wheel to a folder; nothing else does.
 
-    Args:
-        root: The folder.
-        name: The name, with ``/``.
-
     Raises:
         CoreIntegrityError: The path would be outside of the folder.
 
@@ -200,28 +206,6 @@ def _file_mode(archive: ZipFile, name: str) -> int:
         if stat.S_ISREG(mode) and mode & 0o111:
             return EXECUTABLE_FILE
     return fs.PRIVATE_FILE
-
-
-def _describe(folder: str, facts: WheelFacts, sha256: str, files: Files) -> InstalledCore:
-    return InstalledCore(
-        folder=folder,
-        version=facts.version,
-        install_id=os.path.basename(folder),
-        tag=facts.tag,
-        sha256=sha256,
-        top_level=facts.top_level,
-        requires=facts.requires,
-        requires_python=facts.requires_python,
-        installed_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        interpreter=interpreter(facts.tag),
-        files=files,
-    )
-
-
-def _manifest(core: InstalledCore) -> bytes:
-    fields = {"format": FORMAT, **asdict(core)}
-    del fields["folder"]
-    return json.dumps(fields, indent=1).encode("ascii")
 
 
 def _unloadable(core: InstalledCore, reason: str) -> CoreInstallError:
