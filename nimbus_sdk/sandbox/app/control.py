@@ -7,7 +7,7 @@
                                  -> 201 ``{"key": ...}``
 ``POST .../keys/revoke``         ``{"key": key or fingerprint, "reason"?}`` -> ``{"revoked": true}``
 ``POST /_sandbox/faults``        the arguments of ``fault`` -> 201; ``DELETE`` clears all
-``POST /_sandbox/releases``      the arguments of ``publish`` but ``wheel`` -> 201 and the release
+``POST /_sandbox/releases``      the arguments of ``publish`` -> 201 and the release
 ``POST .../switches``            the fields of :class:`~nimbus_sdk.sandbox.http.faults.Switches`
 ``GET .../nimbus-os/keys``       the same for Nimbus OS: ``POST`` with the arguments of
                                  ``new_nimbus_os_key``, ``POST .../keys/revoke`` with ``{"key": key}``
