@@ -37,7 +37,6 @@ REQUIRED_FEATURES = {
 LOWEST_TIER = "research"
 REPORTED = {"predict_batch": "batch", "finalize_trial": "streaming"}
 _fallback_session: SessionRecord | None = None
-_logged: set[str] = set()
 
 
 def get_core_object(name: str) -> object:
@@ -137,11 +136,12 @@ def _report(
     reporter: Reporter, inference_type: str, arguments: tuple[object, ...], **outcome: object
 ) -> None:
     try:
+        name = getattr(getattr(arguments[0], "card", None), "name", None) if arguments else None
         reporter.report(
             {
                 "event_type": "inference" if outcome["success"] else "error",
                 "inference_type": inference_type,
-                "model_name": _model_name(arguments[0]) if arguments else None,
+                "model_name": name[:128] if isinstance(name, str) and name else None,
                 **outcome,
             }
         )
@@ -149,17 +149,11 @@ def _report(
         _log_once(f"Usage was not reported ({type(error).__name__}).")
 
 
+@functools.cache
 def _log_once(message: str) -> None:
     import logging
 
-    if message not in _logged:
-        _logged.add(message)
-        logging.getLogger("nimbus_sdk.usage").warning("%s", message)
-
-
-def _model_name(model: object) -> str | None:
-    name = getattr(getattr(model, "card", None), "name", None)
-    return name[:128] if isinstance(name, str) and name else None
+    logging.getLogger("nimbus_sdk.usage").warning("%s", message)
 
 
 def with_download(load_model: Callable[..., R]) -> Callable[..., R]:

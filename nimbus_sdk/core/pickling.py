@@ -42,11 +42,7 @@ def with_public_name(value: object, name: str) -> object:
 
 
 def reconstruct(module: str, name: str, *arguments: object) -> object:
-    """Create an object of the core without its state; for pickle only.
-
-    Raises:
-        CoreError: This machine has no core, or one that does not load.
-    """
+    """Create an object of the core without its state; for pickle only; raises as :func:`call`."""
     kind = _import_object(module, name)
     if not isinstance(kind, type):
         raise TypeError(f"{module}.{name} is not a class")

@@ -14,7 +14,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -56,12 +56,9 @@ LARGEST_BYTES = 2**30
 
 @dataclass(frozen=True, slots=True)
 class BundleFacts:
-    """What can be read from a bundle without its passphrase.
+    """What can be read from a bundle without its passphrase: the wheel's file name, and times in ISO 8601.
 
-    Attributes:
-        wheel: File name of the core's wheel.
-        created_at: When it was created (UTC, ISO 8601).
-        expires_at: When its session ends, or None.
+    The session never ends if ``expires_at`` is None.
     """
 
     wheel: str
@@ -161,7 +158,12 @@ def install_flow(settings: Settings, path: str, passphrase: str, report: Report)
     paths = settings.paths
     report(ProgressEvent("verify", "Opening the bundle"))
     encrypted = yield from run_blocking(lambda: encryption.read_header(_read(path)))
-    _require_unexpired(_facts(encrypted.header).expires_at)
+    expires_at = _facts(encrypted.header).expires_at
+    if expires_at is not None and datetime.fromisoformat(expires_at) <= datetime.now(UTC):
+        raise SessionExpiredError(
+            f"The session in this bundle ended at {expires_at}.",
+            hint="Create a new bundle on a machine with network.",
+        )
     contents = yield from run_blocking(lambda: Contents.unpack(encryption.decrypt(encrypted, passphrase)))
     bundled = require_valid(replace(contents.session, profile=settings.profile), datetime.now(UTC))
     version = _compatible_version(contents.wheel_name)
@@ -175,7 +177,13 @@ def install_flow(settings: Settings, path: str, passphrase: str, report: Report)
         session = yield from activate(settings, found, session, wheel, report)
     finally:
         lock.release()
-    _warn_if_older(version, previous)
+    was, now = requirements.parse_version(previous or ""), requirements.parse_version(version)
+    if was is not None and now is not None and now < was:
+        _log.warning(
+            "Core %s from the bundle replaces the newer %s; `nimbus-sdk core rollback` switches back to it.",
+            version,
+            previous,
+        )
     report(ProgressEvent("done", "Done"))
     return session
 
@@ -186,8 +194,7 @@ def _write(
     contents = Contents(found.key, session, wheel.name, _read(wheel.path))
     end = None if session.expires_at is None else session.expires_at.isoformat()
     facts = BundleFacts(wheel.name, datetime.now(UTC).isoformat(timespec="seconds"), end)
-    header = {"wheel": facts.wheel, "created_at": facts.created_at, "expires_at": facts.expires_at}
-    encrypted = encryption.encrypt(header, contents.pack(), passphrase)
+    encrypted = encryption.encrypt(asdict(facts), contents.pack(), passphrase)
     with _file_errors(path):
         temporary = f"{path}.{fs.unique()}.tmp"
         try:
@@ -216,14 +223,6 @@ def _write_wheel(paths: Paths, contents: Contents) -> CoreWheel:
         fs.make_private_folder(paths.downloads)
         fs.write_synced(path, contents.wheel)
     return CoreWheel(path, contents.wheel_name, contents.sha256, lambda: fs.remove(path))
-
-
-def _require_unexpired(expires_at: str | None) -> None:
-    if expires_at is not None and datetime.fromisoformat(expires_at) <= datetime.now(UTC):
-        raise SessionExpiredError(
-            f"The session in this bundle ended at {expires_at}.",
-            hint="Create a new bundle on a machine with network.",
-        )
 
 
 def _compatible_version(wheel_name: str) -> str:
@@ -262,16 +261,6 @@ def _version_in_use(paths: Paths) -> str | None:
     except CoreError:
         return None
     return None if core is None else core.version
-
-
-def _warn_if_older(version: str, previous: str | None) -> None:
-    was, now = requirements.parse_version(previous or ""), requirements.parse_version(version)
-    if was is not None and now is not None and now < was:
-        _log.warning(
-            "Core %s from the bundle replaces the newer %s; `nimbus-sdk core rollback` switches back to it.",
-            version,
-            previous,
-        )
 
 
 def _facts(header: object) -> BundleFacts:

@@ -13,14 +13,7 @@ from nimbus_sdk.errors import CoreIntegrityError, NimbusError
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything that a machine without network needs.
-
-    Attributes:
-        key: The key.
-        session: Its session, from when the bundle was created.
-        wheel_name: File name of the core's wheel.
-        wheel: The wheel.
-    """
+    """The key, its session from when the bundle was created, and the core's wheel with its file name."""
 
     key: ApiKey
     session: SessionRecord

@@ -12,7 +12,7 @@ import json
 import os
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 MAGIC = b"NIMBUS-BUNDLE"
 FORMAT = 1
@@ -36,7 +37,7 @@ _SALT_BYTES, _NONCE_BYTES, _KEY_BYTES = 16, 12, 32
 class EncryptedBundle:
     """A bundle as it is on disk: a readable header and encrypted content."""
 
-    header: Mapping[str, object]
+    header: Mapping[str, Any]
     header_bytes: bytes
     content: bytes
 
@@ -52,16 +53,11 @@ def require_usable(passphrase: str) -> None:
             f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
             hint="Whoever has the file can try passphrases without limit: use several words.",
         )
-    _require_library()
+    _load_library()
 
 
 def encrypt(facts: Mapping[str, object], content: bytes, passphrase: str) -> bytes:
-    """Encrypt content, and authenticate readable facts with it.
-
-    Args:
-        facts: Readable without the passphrase.
-        content: Readable with the passphrase only.
-        passphrase: At least 12 characters.
+    """Encrypt content, and authenticate facts with it, which are readable without the passphrase.
 
     Raises:
         ConfigurationError: As for :func:`require_usable`.
@@ -109,15 +105,15 @@ def decrypt(bundle: EncryptedBundle, passphrase: str) -> bytes:
     """
     try:
         costs = bundle.header["scrypt"]
-        work, block, lanes = (_integer(costs[name]) for name in ("n", "r", "p"))  # type: ignore[index]
-        salt, nonce = bytes.fromhex(costs["salt"]), bytes.fromhex(str(bundle.header["nonce"]))  # type: ignore[index]
+        work, block, lanes = costs["n"], costs["r"], costs["p"]
+        salt, nonce = bytes.fromhex(costs["salt"]), bytes.fromhex(str(bundle.header["nonce"]))
     except (KeyError, TypeError, ValueError):
         raise damaged("its header is incomplete") from None
+    if {type(work), type(block), type(lanes)} != {int} or len(nonce) != _NONCE_BYTES:
+        raise damaged("its header is incomplete")
     cheap = 2**14 <= work <= _MOST_WORK and block == BLOCK and 1 <= lanes <= _MOST_LANES
     if not cheap or work & (work - 1):
         raise damaged("its header demands unusual scrypt costs")
-    if len(nonce) != _NONCE_BYTES:
-        raise damaged("its header is incomplete")
     cipher = _cipher(passphrase, salt, work, block, lanes)
     from cryptography.exceptions import InvalidTag
 
@@ -130,19 +126,10 @@ def decrypt(bundle: EncryptedBundle, passphrase: str) -> bytes:
         ) from None
 
 
-def _integer(number: object) -> int:
-    if type(number) is not int:
-        raise TypeError("a cost is not an integer")
-    return number
-
-
 def _cipher(passphrase: str, salt: bytes, work: int, block: int, lanes: int) -> AESGCM:
-    _require_library()
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-
+    aesgcm, scrypt = _load_library()
     secret = _normal(passphrase).encode()
-    return AESGCM(Scrypt(salt=salt, length=_KEY_BYTES, n=work, r=block, p=lanes).derive(secret))
+    return aesgcm(scrypt(salt=salt, length=_KEY_BYTES, n=work, r=block, p=lanes).derive(secret))
 
 
 def _normal(passphrase: object) -> str:
@@ -158,15 +145,16 @@ def _normal(passphrase: object) -> str:
     return unicodedata.normalize("NFC", passphrase)
 
 
-def _require_library() -> None:
+def _load_library() -> tuple[type[AESGCM], type[Scrypt]]:
     try:
-        import cryptography.hazmat.primitives.ciphers.aead
-        import cryptography.hazmat.primitives.kdf.scrypt  # noqa: F401
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
     except ImportError:
         raise ConfigurationError(
             "Bundles need the library cryptography, which is not installed.",
             hint='Run `python -m pip install "nimbusbci-sdk[bundle]"`.',
         ) from None
+    return AESGCM, Scrypt
 
 
 def damaged(reason: str) -> CoreIntegrityError:

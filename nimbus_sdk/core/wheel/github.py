@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from nimbus_sdk.config.settings import Settings, is_loopback, origin
-from nimbus_sdk.errors import (
-    SUPPORT,
-    ApiError,
-    ConfigurationError,
-    CoreDownloadError,
-    ResponseFormatError,
-)
+from nimbus_sdk.errors import SUPPORT, ApiError, ConfigurationError, CoreDownloadError, ResponseFormatError
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, Sink, send
 
 if TYPE_CHECKING:

@@ -21,12 +21,7 @@ from types import ModuleType
 from nimbus_sdk.core.wheel.manifest import InstalledCore, missing_files, require_core
 from nimbus_sdk.core.wheel.protocol import ALIASES, DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import missing_requirements, pip_command, require_interpreter
-from nimbus_sdk.errors import (
-    CoreError,
-    CoreIncompatibleError,
-    CoreInstallError,
-    CoreIntegrityError,
-)
+from nimbus_sdk.errors import CoreError, CoreIncompatibleError, CoreInstallError, CoreIntegrityError
 from nimbus_sdk.storage import fs
 
 NOTE_USE_EVERY_SECONDS = 86_400.0
@@ -38,8 +33,7 @@ _loaded: tuple[InstalledCore, ModuleType] | None = None
 def load(core_folder: str | None = None) -> ModuleType:
     """Import the core's module at the first call; later calls return the same one.
 
-    Args:
-        core_folder: The folder of all versions; that of the settings if omitted.
+    The folder of all versions is that of the settings if omitted, here and below.
 
     Raises:
         CoreNotInstalledError: There is none.
@@ -53,9 +47,6 @@ def load(core_folder: str | None = None) -> ModuleType:
 
 def find_spec(core_folder: str | None = None) -> ModuleSpec | None:
     """Return the import spec of the core, for a program that imports it by its name.
-
-    Args:
-        core_folder: As for :func:`load`.
 
     Raises:
         CoreError: As :func:`load`, except for a core that does not load.
@@ -72,11 +63,7 @@ def loaded_core() -> InstalledCore | None:
 
 
 def get_object(name: str, core_folder: str | None = None) -> object:
-    """Return a public object of the core.
-
-    Args:
-        name: Such as ``load_model``, or ``RxLDAModel`` for ``NimbusLDA``.
-        core_folder: As for :func:`load`.
+    """Return a public object of the core, such as ``load_model``, or ``NimbusLDA`` for ``RxLDAModel``.
 
     Raises:
         CoreIncompatibleError: This version of the core does not offer it, or a requirement is missing.
@@ -87,7 +74,9 @@ def get_object(name: str, core_folder: str | None = None) -> object:
         value: object = getattr(module, ALIASES.get(name, name))
     except ImportError as error:
         # A core may import its modules only when they are needed.
-        raise _import_error(core, name, error) from error
+        if os.path.isdir(core.library):
+            raise _unloadable(core, error) from error
+        raise CoreError(f"{name} cannot be imported: {_removed(core)}.", hint=_RESTART) from error
     except AttributeError:
         version = getattr(module, "__version__", "unknown")
         raise CoreIncompatibleError(
@@ -102,18 +91,17 @@ class _CoreFinder:
 
     def __init__(self, core: InstalledCore) -> None:
         self._core = core
-        self._library = [core.library]
-        self._names = frozenset(core.top_level)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of a module of the core; such a name is never searched for elsewhere."""
-        if name not in self._names:
-            if name.partition(".")[0] in self._names and not os.path.isdir(self._library[0]):
-                raise ModuleNotFoundError(f"{_removed(self._core)}. {_RESTART}", name=name)
+        core = self._core
+        if name not in core.top_level:
+            if name.partition(".")[0] in core.top_level and not os.path.isdir(core.library):
+                raise ModuleNotFoundError(f"{_removed(core)}. {_RESTART}", name=name)
             return None
-        spec = PathFinder.find_spec(name, self._library)
+        spec = PathFinder.find_spec(name, [core.library])
         if spec is None:
             raise ModuleNotFoundError(f"{name} is missing from the core", name=name)
         return spec
@@ -165,12 +153,6 @@ def _import(core: InstalledCore) -> ModuleType:
         raise
 
 
-def _import_error(core: InstalledCore, name: str, error: ImportError) -> CoreError:
-    if os.path.isdir(core.library):
-        return _unloadable(core, error)
-    return CoreError(f"{name} cannot be imported: {_removed(core)}.", hint=_RESTART)
-
-
 def _removed(core: InstalledCore) -> str:
     return f"core {core.version}, which this program has loaded, has been removed"
 
@@ -178,10 +160,10 @@ def _removed(core: InstalledCore) -> str:
 def _unloadable(core: InstalledCore, error: Exception) -> CoreError:
     if not isinstance(error, ImportError):
         return CoreInstallError(f"Core {core.version} does not load: {type(error).__name__}: {error}.")
-    absent = error.name if isinstance(error, ModuleNotFoundError) else None
     missing = missing_requirements(core.requires)
-    if not missing and absent is not None and absent.partition(".")[0] not in core.top_level:
-        missing = (absent.partition(".")[0],)
+    if not missing and isinstance(error, ModuleNotFoundError):
+        absent = (error.name or "").partition(".")[0]
+        missing = (absent,) if absent not in ("", *core.top_level) else ()
     if missing:
         return CoreIncompatibleError(
             f"Core {core.version} needs what this environment lacks: {', '.join(missing)}.",

@@ -137,13 +137,16 @@ def layout_faults(file: BinaryIO, entries: Sequence[ZipInfo]) -> Iterator[str]:
             continue
         if entry.header_offset - reached not in gaps:
             yield f"{printable(entry.orig_filename)}: bytes before it belong to no entry"
-        header = _LocalHeader.read(file, entry.header_offset)
-        if header is None:
+        file.seek(entry.header_offset)
+        head = file.read(_LOCAL.size)
+        if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
             yield f"{printable(entry.orig_filename)}: has no header of its own"
             continue
-        if not header.matches(entry):
+        _, _, flags, method, _, _, *sizes, name_bytes, extra_bytes = _LOCAL.unpack(head)
+        name = file.read(name_bytes)
+        if not _is_same(entry, flags, method, sizes, name):
             yield f"{printable(entry.orig_filename)}: its own header and the directory disagree"
-        reached = entry.header_offset + header.length + entry.compress_size
+        reached = entry.header_offset + _LOCAL.size + len(name) + extra_bytes + entry.compress_size
         gaps = _DESCRIPTOR_GAPS if entry.flag_bits & _STREAMED else _NO_GAP
     if directory - reached not in gaps:
         yield "its entries do not end where its directory starts"
@@ -154,31 +157,15 @@ def printable(name: str) -> str:
     return ascii(name) if len(name) <= 120 else f"{name[:120]!a}…"
 
 
-class _LocalHeader:
-    """The header in front of an entry's data."""
-
-    def __init__(self, fields: tuple[int, ...], name: bytes) -> None:
-        _, self.flags, self.method, _, _, self.crc, self.packed, self.unpacked, _, extra = fields
-        self.name = name
-        self.length = _LOCAL.size + len(name) + extra
-
-    @classmethod
-    def read(cls, file: BinaryIO, offset: int) -> _LocalHeader | None:
-        file.seek(offset)
-        head = file.read(_LOCAL.size)
-        if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
-            return None
-        fields = _LOCAL.unpack(head)[1:]
-        return cls(fields, file.read(fields[8]))
-
-    def matches(self, entry: ZipInfo) -> bool:
-        name = self.name.decode("utf-8" if self.flags & _UTF8 else "cp437", "replace")
-        same = (self.flags, self.method, name) == (entry.flag_bits, entry.compress_type, entry.orig_filename)
-        if entry.flag_bits & _STREAMED:
-            return same
-        sizes = ((self.crc, entry.CRC), (self.packed, entry.compress_size), (self.unpacked, entry.file_size))
-        # All ones mean that the size is in the header's zip64 field.
-        return same and all(ours in (theirs, 0xFFFFFFFF) for ours, theirs in sizes)
+def _is_same(entry: ZipInfo, flags: int, method: int, sizes: list[int], name: bytes) -> bool:
+    """Return whether the header in front of an entry's data says the same as the directory."""
+    text = name.decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+    same = (flags, method, text) == (entry.flag_bits, entry.compress_type, entry.orig_filename)
+    if entry.flag_bits & _STREAMED:
+        return same
+    expected = (entry.CRC, entry.compress_size, entry.file_size)
+    # All ones mean that the size is in the header's zip64 field.
+    return same and all(size in (wanted, 0xFFFFFFFF) for size, wanted in zip(sizes, expected, strict=True))
 
 
 def _kind_faults(entry: ZipInfo) -> Iterator[str]:
