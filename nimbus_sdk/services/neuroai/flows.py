@@ -173,16 +173,17 @@ class NeuroAIFlows:
         Raises:
             AnswerLostError: The key was made, or may have been, and its secret was lost on the way.
         """
-        body = wire.encode_fields(
-            name=name,
-            description=wire.keep_if_none(description),
-            role=wire.keep_if_none(role),
-            type=type,
-            expires_at=wire.keep_if_none(expires_at),
-            permissions=wire.keep_if_none(permissions),
-            referrers=wire.keep_if_none(referrers),
-            rate_limit=wire.keep_if_none(rate_limit),
-        )
+        fields = {
+            "name": name,
+            "description": description,
+            "role": role,
+            "type": type,
+            "expires_at": expires_at,
+            "permissions": permissions,
+            "referrers": referrers,
+            "rate_limit": rate_limit,
+        }
+        body = wire.encode_fields(**{name: value for name, value in fields.items() if value is not None})
         stored = (yield from self._stored_key()) if save else None
         began, may_repeat = datetime.now(UTC), True
         while True:
@@ -239,7 +240,7 @@ class NeuroAIFlows:
                     "NeuroAI does not say since when this key has had its secret.",
                     hint="Rotate it by its id: rotate_key(key_id).",
                 )
-            if self._now() - info.secret_since < timedelta(days=days):
+            if datetime.now(UTC) + self._clock_offset - info.secret_since < timedelta(days=days):
                 return None
             return (yield from self.rotate_key(info.id, save=save))
 
@@ -338,9 +339,6 @@ class NeuroAIFlows:
     @property
     def _clock_offset(self) -> timedelta:
         return timedelta(seconds=self.connection.clock_offset or 0.0)
-
-    def _now(self) -> datetime:
-        return datetime.now(UTC) + self._clock_offset
 
     def __repr__(self) -> str:
         return repr(self.connection)

@@ -10,27 +10,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, ClassVar, Final, Self, TypeVar
+from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import (
-    AliasChoices,
-    AliasGenerator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    SecretStr,
-)
+from pydantic import AliasChoices, AliasGenerator, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.transport.parse import Text, UtcTime
-
-W = TypeVar("W", bound=str)
+from nimbus_sdk.transport.parse import Text, UtcTime, WireModel
 
 
-class _Word(str):
+class _Text(str):
+    """Text of at most 200 characters."""
+
+    __slots__ = ()
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, *_: object) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(max_length=200))
+
+
+class _Word(_Text):
     """Text whose documented values are recognized in any case, with spaces, dashes or underscores."""
 
     __slots__ = ()
@@ -79,7 +79,7 @@ class KeyType(_Word):
     SERVICE: ClassVar[KeyType]
 
 
-class Permission(str):
+class Permission(_Text):
     """One custom permission, such as ``agents:read``; the documentation lists none."""
 
     __slots__ = ()
@@ -103,26 +103,6 @@ class Keep(Enum):
 
 
 KEEP: Final = Keep.KEEP
-
-
-def _both_spellings(name: str) -> AliasChoices:
-    return AliasChoices(name, to_camel(name))
-
-
-class _Wire(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        strict=True,
-        extra="ignore",
-        hide_input_in_errors=True,
-        alias_generator=AliasGenerator(validation_alias=_both_spellings),
-    )
-
-
-def _word(kind: type[W], value: object) -> W:
-    if not isinstance(value, str) or len(value) > 200:
-        raise ValueError("not a short text")
-    return kind(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,28 +138,29 @@ def _rate_limit(value: object) -> RateLimit | None:
     return RateLimit(requests, seconds)
 
 
-_ROLE = PlainValidator(lambda value: None if value is None else _word(Role, value))
-_TYPE = PlainValidator(lambda value: None if value is None else _word(KeyType, value))
-_PERMISSION = PlainValidator(lambda value: _word(Permission, value))
 # A strict model takes no list for a tuple once a validator has made a Python value of the JSON.
 _NONE_IS_EMPTY = BeforeValidator(
     lambda value: tuple(value or ()) if value is None or isinstance(value, list) else value
 )
 
 
-class KeyInfo(_Wire):
+class KeyInfo(WireModel):
     """The properties of a key; never the key itself. Times are UTC, None if NeuroAI does not give them.
 
     ``referrers`` are the domains and IP addresses that it may be used from; if empty, any. ``id`` and
     ``name`` are empty if the response with a new secret did not have them.
     """
 
+    model_config = ConfigDict(
+        alias_generator=AliasGenerator(validation_alias=lambda name: AliasChoices(name, to_camel(name)))
+    )
+
     id: Annotated[str, Field(min_length=1, max_length=200)]
     name: Text
     description: Text | None = None
-    type: Annotated[KeyType | None, _TYPE] = None
-    role: Annotated[Role | None, _ROLE] = None
-    permissions: Annotated[tuple[Annotated[Permission, _PERMISSION], ...], _NONE_IS_EMPTY] = ()
+    type: KeyType | None = None
+    role: Role | None = None
+    permissions: Annotated[tuple[Permission, ...], _NONE_IS_EMPTY] = ()
     referrers: Annotated[
         tuple[Text, ...],
         _NONE_IS_EMPTY,

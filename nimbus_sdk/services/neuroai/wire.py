@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
-from typing import TypeVar
+from dataclasses import asdict
+from datetime import UTC
+from typing import Any
 from urllib.parse import quote
 
 from nimbus_sdk.errors import ConfigurationError, ResponseFormatError
 from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
-from nimbus_sdk.services.neuroai.models import Keep, KeyInfo, RateLimit
+from nimbus_sdk.services.neuroai.models import KEEP, KeyInfo, RateLimit
 from nimbus_sdk.transport.flow import Response
 from nimbus_sdk.transport.parse import parse_fields
-
-T = TypeVar("T")
 
 KEYS = "/v1/api-keys"
 VERIFY = "/v1/auth/verify"
@@ -42,38 +41,36 @@ def key_path(key_id: str, action: str = "") -> str:
     return f"{KEYS}/{quote(key_id, safe='')}{action}"
 
 
-def encode_fields(
-    *,
-    name: str | Keep,
-    description: str | Keep | None,
-    role: str | Keep | None,
-    expires_at: datetime | Keep | None,
-    permissions: Iterable[str] | Keep | None,
-    referrers: Iterable[str] | Keep | None,
-    rate_limit: RateLimit | int | Keep | None,
-    type: str | Keep = Keep.KEEP,
-) -> dict[str, object]:
+def encode_fields(**fields: Any) -> dict[str, object]:
     """Return the JSON of a request that sets fields of a key; one that is KEEP is not sent.
 
     Raises:
         ConfigurationError: A value cannot be sent.
     """
-    values = {
-        "name": _require_name(name),
-        "description": description,
-        "role": role,
-        "type": type,
-        "expires_at": _format_time(expires_at),
-        "permissions": _list(permissions),
-        "referrers": _list(referrers),
-        "rate_limit": _format_rate_limit(rate_limit),
-    }
-    return {name: value for name, value in values.items() if not isinstance(value, Keep)}
+    return {name: _encode(name, value) for name, value in fields.items() if value is not KEEP}
 
 
-def keep_if_none(value: T | None) -> T | Keep:
-    """Return a field of a new key; one that is None is not sent."""
-    return Keep.KEEP if value is None else value
+def _encode(name: str, value: Any) -> object:
+    if value is None:
+        return None
+    if name == "name" and not value.strip():
+        raise ConfigurationError("A key needs a name.", hint="Say what it is for: 'Production CI/CD'.")
+    if name == "expires_at":
+        if value.tzinfo is None:
+            raise ConfigurationError(
+                "expires_at has no time zone.", hint="Write datetime(2027, 1, 31, tzinfo=timezone.utc)."
+            )
+        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if name in ("permissions", "referrers"):
+        if isinstance(value, str):
+            raise ConfigurationError(
+                "permissions and referrers are lists of texts.",
+                hint="Write ['agents:read'], not 'agents:read'.",
+            )
+        return list(value)
+    if name == "rate_limit":
+        return asdict(value if isinstance(value, RateLimit) else RateLimit(value))
+    return value
 
 
 class Pagination:
@@ -82,11 +79,6 @@ class Pagination:
     Attributes:
         cursor: Start of the next page; None for the first one.
         ended: Whether the last page was read.
-
-    Example:
-        >>> pages = Pagination()
-        >>> pages.advance("page-2"), pages.advance(None), pages.ended
-        (None, None, True)
     """
 
     def __init__(self) -> None:
@@ -212,36 +204,3 @@ def _first(body: object, names: Iterable[str], kind: type) -> object:
     if not isinstance(body, Mapping):
         return None
     return next((body[name] for name in names if isinstance(body.get(name), kind)), None)
-
-
-def _require_name(name: str | Keep) -> str | Keep:
-    if isinstance(name, str) and not name.strip():
-        raise ConfigurationError("A key needs a name.", hint="Say what it is for: 'Production CI/CD'.")
-    return name
-
-
-def _format_time(moment: datetime | Keep | None) -> str | Keep | None:
-    if moment is None or isinstance(moment, Keep):
-        return moment
-    if moment.tzinfo is None:
-        raise ConfigurationError(
-            "expires_at has no time zone.", hint="Write datetime(2027, 1, 31, tzinfo=timezone.utc)."
-        )
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _list(values: Iterable[str] | Keep | None) -> list[str] | Keep | None:
-    if values is None or isinstance(values, Keep):
-        return values
-    if isinstance(values, str):
-        raise ConfigurationError(
-            "permissions and referrers are lists of texts.", hint="Write ['agents:read'], not 'agents:read'."
-        )
-    return list(values)
-
-
-def _format_rate_limit(limit: RateLimit | int | Keep | None) -> dict[str, int] | Keep | None:
-    if limit is None or isinstance(limit, Keep):
-        return limit
-    checked = limit if isinstance(limit, RateLimit) else RateLimit(limit)
-    return {"requests": checked.requests, "per_seconds": checked.per_seconds}
