@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from nimbus_sdk.services.nexus.flows import Thread as Thread
     from nimbus_sdk.services.nimbus_os.client import AsyncNimbusOS as AsyncNimbusOS
     from nimbus_sdk.services.nimbus_os.client import NimbusOS as NimbusOS
-    from nimbus_sdk.services.rotation.flow import Rotation as Rotation
+    from nimbus_sdk.services.rotation.record import Rotation as Rotation
 
 _HOME = {
     "AsyncNeuroAI": "neuroai.client",
@@ -50,7 +50,7 @@ _HOME = {
     "Permission": "neuroai.models",
     "RateLimit": "neuroai.models",
     "Role": "neuroai.models",
-    "Rotation": "rotation.flow",
+    "Rotation": "rotation.record",
     "Thread": "nexus.flows",
     "UnverifiedClaims": "nexus.claims",
 }

@@ -5,6 +5,7 @@ Source: the authentication page of the Nimbus OS documentation.
 
 from __future__ import annotations
 
+from functools import partial
 from urllib.parse import urlsplit
 
 from nimbus_sdk.config.keys import raise_if_invalid
@@ -22,7 +23,7 @@ from nimbus_sdk.services.base.connection import (
 from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ParsedServiceKey, ServiceKey
 from nimbus_sdk.services.rotation import flow as stored_keys
-from nimbus_sdk.services.rotation.flow import Rotation, RotationFlow
+from nimbus_sdk.services.rotation.record import Rotation
 from nimbus_sdk.transport.driver import prepare_request
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking
 
@@ -148,7 +149,7 @@ class NimbusOSFlows:
 
     def rotation(self) -> Flow[Rotation | None]:
         """Return the progress of the last rotation, or None; no network."""
-        return RotationFlow(self.connection).read()
+        return stored_keys.read_rotation(self.connection)
 
     def confirm_rotation(self) -> Flow[Rotation]:
         """Remove the old key: everything works with the new one. The last line says what is left to do.
@@ -156,7 +157,7 @@ class NimbusOSFlows:
         Raises:
             ConfigurationError: The new key is not in use.
         """
-        return RotationFlow(self.connection).confirm()
+        return stored_keys.confirm_rotation(self.connection)
 
     def undo_rotation(self) -> Flow[Rotation]:
         """Go back to the old key, as long as the rotation was not confirmed.
@@ -164,12 +165,12 @@ class NimbusOSFlows:
         Raises:
             ConfigurationError: No rotation is under way, or the old key is for another base URL.
         """
-        return RotationFlow(self.connection).undo()
+        return stored_keys.undo_rotation(self.connection)
 
     def _rotate_key(self, given: ParsedServiceKey, probe: str) -> Flow[Rotation]:
         new = raise_if_invalid(given)
-        rotation = RotationFlow(self.connection)
-        return (yield from rotation.rotate(new, lambda key: self._validate(key, probe)))
+        validate = partial(self._validate, probe=probe)
+        return (yield from stored_keys.rotate_key(self.connection, new, validate))
 
     def _validate(self, key: ServiceKey, probe: str) -> Flow[None]:
         """Raise if a key is not valid; a sign-in page that answers 200 does not make it valid."""

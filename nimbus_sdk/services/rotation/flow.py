@@ -13,7 +13,7 @@ from nimbus_sdk.errors import InvalidKeyError, NimbusError
 from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.base.key_slot import acquire_lock
 from nimbus_sdk.services.base.service_key import ServiceKey
-from nimbus_sdk.services.rotation.record import Rotation as Rotation
+from nimbus_sdk.services.rotation.record import Rotation
 from nimbus_sdk.services.rotation.state import StoredKeys, is_for
 from nimbus_sdk.storage.credentials import MemoryStore
 from nimbus_sdk.transport.flow import Flow, run_blocking
@@ -33,12 +33,8 @@ def save_key(connection: Connection) -> Flow[str]:
         CredentialStoreError: No store takes it.
     """
     key, keys = (yield from run_blocking(connection.find_key)).key, StoredKeys(connection)
-
-    def change() -> str:
-        keys.require_no_rotation()
-        return keys.replace(key, connection.origin).store.name
-
-    return (yield from _exclusive(keys, run_blocking(change)))
+    choice = yield from _change_keys(keys, lambda: keys.replace(key, connection.origin))
+    return choice.store.name
 
 
 def forget_key(connection: Connection) -> Flow[bool]:
@@ -49,12 +45,7 @@ def forget_key(connection: Connection) -> Flow[bool]:
         CredentialStoreError: The store does not let it be removed.
     """
     keys = StoredKeys(connection)
-
-    def change() -> bool:
-        keys.require_no_rotation()
-        return keys.delete()
-
-    removed = yield from _exclusive(keys, run_blocking(change))
+    removed = yield from _change_keys(keys, keys.delete)
     connection.forget_stored_key()
     return removed
 
@@ -68,58 +59,50 @@ def restore_key(connection: Connection) -> Flow[str]:
         CredentialStoreError: The store refuses.
     """
     keys = StoredKeys(connection)
-
-    def change() -> ServiceKey:
-        keys.require_no_rotation()
-        return keys.restore()
-
-    key = yield from _exclusive(keys, run_blocking(change))
+    key = yield from _change_keys(keys, keys.restore)
     connection.use_key(key, "store")
     return key.masked
 
 
-class RotationFlow:
-    """The rotation of one service's key.
+def read_rotation(connection: Connection) -> Flow[Rotation | None]:
+    """Return the progress of the last rotation, or None if there was none."""
+    return run_blocking(StoredKeys(connection).read_rotation)
+
+
+def confirm_rotation(connection: Connection) -> Flow[Rotation]:
+    """Remove the old key from this machine."""
+    keys = StoredKeys(connection)
+    return _exclusive(keys, run_blocking(keys.confirm))
+
+
+def undo_rotation(connection: Connection) -> Flow[Rotation]:
+    """Use the old key again, or remove a new one that was never in use."""
+    keys = StoredKeys(connection)
+    return _exclusive(keys, run_blocking(keys.undo))
+
+
+def rotate_key(
+    connection: Connection, new: ServiceKey | None, validate: Callable[[ServiceKey], Flow[None]]
+) -> Flow[Rotation]:
+    """Store the new key, check that it is valid, and make it the current one; or continue with that.
 
     Args:
         connection: The client's; it uses the new key once that is the current one.
+        new: The new key, or None to continue with the one that was given before.
+        validate: A flow that raises if a key is not valid.
     """
+    keys = StoredKeys(connection)
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._keys = StoredKeys(connection)
-
-    def read(self) -> Flow[Rotation | None]:
-        """Return the progress of the last rotation, or None if there was none."""
-        return run_blocking(self._keys.read_rotation)
-
-    def rotate(self, new: ServiceKey | None, validate: Callable[[ServiceKey], Flow[None]]) -> Flow[Rotation]:
-        """Store the new key, check that it is valid, and make it the current one; or continue with that.
-
-        Args:
-            new: The new key, or None to continue with the one that was given before.
-            validate: A flow that raises if a key is not valid.
-        """
-        return _exclusive(self._keys, self._rotate(new, validate))
-
-    def confirm(self) -> Flow[Rotation]:
-        """Remove the old key from this machine."""
-        return _exclusive(self._keys, run_blocking(self._keys.confirm))
-
-    def undo(self) -> Flow[Rotation]:
-        """Use the old key again, or remove a new one that was never in use."""
-        return _exclusive(self._keys, run_blocking(self._keys.undo))
-
-    def _rotate(self, new: ServiceKey | None, validate: Callable[[ServiceKey], Flow[None]]) -> Flow[Rotation]:
-        self._connection.forget_stored_key()
-        rotation = yield from run_blocking(self._keys.unfinished_rotation)
+    def rotate() -> Flow[Rotation]:
+        connection.forget_stored_key()
+        rotation = yield from run_blocking(keys.unfinished_rotation)
         if rotation is not None and rotation.step == "switched" and is_for(rotation, new):
-            return (yield from run_blocking(lambda: self._keys.finish_switch(rotation)))
-        received = yield from run_blocking(lambda: self._keys.receive(rotation, new))
+            return (yield from run_blocking(lambda: keys.finish_switch(rotation)))
+        received = yield from run_blocking(lambda: keys.receive(rotation, new))
         try:
-            ready, key = yield from run_blocking(lambda: self._keys.prepare_switch(received))
-            yield from self._validate(ready, key, validate)
-            return (yield from run_blocking(lambda: self._keys.switch(ready)))
+            ready, key = yield from run_blocking(lambda: keys.prepare_switch(received))
+            yield from _validate(keys, ready, validate(key))
+            return (yield from run_blocking(lambda: keys.switch(ready)))
         except NimbusError as error:
             if not _is_rejection(error):
                 error.hint = (
@@ -128,17 +111,28 @@ class RotationFlow:
                 )
             raise
 
-    def _validate(
-        self, rotation: Rotation, key: ServiceKey, validate: Callable[[ServiceKey], Flow[None]]
-    ) -> Flow[None]:
-        try:
-            yield from validate(key)
-        except InvalidKeyError as error:
-            # It is the only copy: dropped if the service itself does not know it, and for no other reason.
-            if _is_rejection(error):
-                yield from run_blocking(lambda: self._keys.end(rotation, "undone"))
-                error.hint = f"The new key was dropped; {rotation.old_masked} stays in use. {error.hint}"
-            raise
+    return _exclusive(keys, rotate())
+
+
+def _validate(keys: StoredKeys, rotation: Rotation, validation: Flow[None]) -> Flow[None]:
+    try:
+        yield from validation
+    except InvalidKeyError as error:
+        # It is the only copy: dropped if the service itself does not know it, and for no other reason.
+        if _is_rejection(error):
+            yield from run_blocking(lambda: keys.end(rotation, "undone"))
+            error.hint = f"The new key was dropped; {rotation.old_masked} stays in use. {error.hint}"
+        raise
+
+
+def _change_keys(keys: StoredKeys, change: Callable[[], T]) -> Flow[T]:
+    """Run a change for which no rotation may be under way."""
+
+    def run() -> T:
+        keys.require_no_rotation()
+        return change()
+
+    return (yield from _exclusive(keys, run_blocking(run)))
 
 
 def _exclusive(keys: StoredKeys, change: Flow[T]) -> Flow[T]:

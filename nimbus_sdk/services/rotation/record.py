@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.storage import fs
 
 Step: TypeAlias = Literal["received", "switched", "confirmed", "undone"]
-UNDER_WAY: tuple[Step, ...] = ("received", "switched")
-_STEPS: tuple[Step, ...] = (*UNDER_WAY, "confirmed", "undone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +44,7 @@ class Rotation:
     @property
     def is_under_way(self) -> bool:
         """Whether it was neither confirmed nor undone."""
-        return self.step in UNDER_WAY
+        return self.step in ("received", "switched")
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -83,48 +81,39 @@ class Rotation:
         return "\n".join(self.lines)
 
 
-class RotationRecord:
-    """The file that stores the last known step; what is true is decided by the stored keys.
+def read_record(path: str) -> Rotation | None:
+    """Return the rotation that was recorded last, or None. What is true is decided by the stored keys.
 
-    Args:
-        path: ``Paths.rotation``.
+    Raises:
+        ConfigurationError: The record cannot be read, or is damaged.
     """
+    try:
+        content = fs.read(path)
+        if content is None:
+            return None
+        document = json.loads(content)
+        values = {field.name: document[field.name] for field in fields(Rotation)}
+        if values["step"] in get_args(Step) and all(isinstance(value, str) for value in values.values()):
+            return Rotation(**values)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        pass
+    raise ConfigurationError(
+        f"The record of the rotation, {path}, cannot be read or is damaged.",
+        hint="Remove it: no key is lost by that. Then run the rotation again; if the new key was in use "
+        "already, restore-key brings the old one back.",
+    )
 
-    def __init__(self, path: str) -> None:
-        self._path = path
 
-    def read(self) -> Rotation | None:
-        """The rotation that was written last, or None.
+def write_record(path: str, rotation: Rotation) -> None:
+    """Replace the record of the rotation.
 
-        Raises:
-            ConfigurationError: It cannot be read, or is damaged.
-        """
-        try:
-            content = fs.read(self._path)
-            if content is None:
-                return None
-            document = json.loads(content)
-            values = {field.name: document[field.name] for field in fields(Rotation)}
-            if values["step"] in _STEPS and all(isinstance(value, str) for value in values.values()):
-                return Rotation(**values)
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
-            pass
+    Raises:
+        ConfigurationError: The disk refused.
+    """
+    try:
+        fs.write_private(path, json.dumps(asdict(rotation), indent=2).encode() + b"\n")
+    except OSError as error:
         raise ConfigurationError(
-            f"The record of the rotation, {self._path}, cannot be read or is damaged.",
-            hint="Remove it: no key is lost by that. Then run the rotation again; if the new key was in use "
-            "already, restore-key brings the old one back.",
-        )
-
-    def write(self, rotation: Rotation) -> None:
-        """Replace the record.
-
-        Raises:
-            ConfigurationError: The disk refused.
-        """
-        try:
-            fs.write_private(self._path, json.dumps(asdict(rotation), indent=2).encode() + b"\n")
-        except OSError as error:
-            raise ConfigurationError(
-                f"The rotation cannot be recorded in {self._path} ({error.strerror or error}).",
-                hint="Check free space and permissions, then run it again: it continues where it stopped.",
-            ) from None
+            f"The rotation cannot be recorded in {path} ({error.strerror or error}).",
+            hint="Check free space and permissions, then run it again: it continues where it stopped.",
+        ) from None

@@ -30,7 +30,7 @@ from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.base.key_lookup import overriding_source
 from nimbus_sdk.services.base.key_slot import KeySlot
 from nimbus_sdk.services.base.service_key import ServiceKey
-from nimbus_sdk.services.rotation.record import Rotation, RotationRecord, Step
+from nimbus_sdk.services.rotation.record import Rotation, Step, read_record, write_record
 from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice
 
 
@@ -51,7 +51,7 @@ class StoredKeys:
         self.previous = self.current.beside("previous")
         self.next = self.current.beside("next")
         self._aside = self.current.beside("aside")
-        self._record = RotationRecord(self.current.settings.paths.rotation)
+        self._record = self.current.settings.paths.rotation
 
     # Replacing the current key.
 
@@ -101,12 +101,12 @@ class StoredKeys:
 
     def read_rotation(self) -> Rotation | None:
         """The progress of the last rotation, or None if there was none."""
-        rotation = self.unfinished_rotation() or self._record.read()
+        rotation = self.unfinished_rotation() or read_record(self._record)
         return None if rotation is None else self._with_overriding_source(rotation)
 
     def unfinished_rotation(self) -> Rotation | None:
         """The rotation whose end is not recorded, at its true step; None if there is none."""
-        recorded = self._record.read()
+        recorded = read_record(self._record)
         if recorded is not None and recorded.is_under_way:
             return replace(recorded, step=self._true_step(recorded))
         # If somebody has removed the record, the new key is stored all the same.
@@ -176,7 +176,7 @@ class StoredKeys:
         old, _ = self._old_key(rotation)
         if old.fingerprint != rotation.old_fingerprint:
             rotation = replace(rotation, old_masked=old.masked, old_fingerprint=old.fingerprint)
-            self._record.write(rotation)
+            write_record(self._record, rotation)
         return rotation, new
 
     def switch(self, rotation: Rotation) -> Rotation:
@@ -253,7 +253,7 @@ class StoredKeys:
         if new in (old, self.current.read().key):
             raise self._in_use_already(new)
         rotation = self._rotation(old, new, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-        self._record.write(rotation)
+        write_record(self._record, rotation)
         self.next.save_and_check(new, origin)
         return rotation
 
@@ -296,7 +296,7 @@ class StoredKeys:
         )
 
     def _write(self, rotation: Rotation) -> Rotation:
-        self._record.write(rotation)
+        write_record(self._record, rotation)
         return self._with_overriding_source(rotation)
 
     def _require_unfinished(self) -> Rotation:
