@@ -41,10 +41,10 @@ class AuditEntry:
     environment: str
     method: str
     path: str
-    status: int | None
+    status: int | None = None
     request_id: str | None
     key: str | None
-    duration_ms: float
+    duration_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

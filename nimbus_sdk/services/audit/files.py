@@ -16,7 +16,7 @@ _NO_LINKS = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 
 
 
 class TrailFiles:
-    """Where one trail is stored.
+    """Where one trail is stored; every method raises ``OSError`` if the disk refuses.
 
     Args:
         paths: ``Paths.audit`` is its folder, ``Paths.seal`` the secret of its chain.
@@ -37,11 +37,7 @@ class TrailFiles:
         self._full = re.compile(rf"{re.escape(name)}\.(\d{{6,}})\.jsonl")
 
     def list_full(self) -> list[str]:
-        """The files that are full, oldest first.
-
-        Raises:
-            OSError: The folder cannot be read.
-        """
+        """Return the files that are full, oldest first."""
         try:
             found = [(self._full.fullmatch(entry), entry) for entry in os.listdir(self.folder)]
         except FileNotFoundError:
@@ -50,11 +46,7 @@ class TrailFiles:
         return [os.path.join(self.folder, entry) for _, entry in numbered]
 
     def rotate(self) -> None:
-        """Rename the current file, so that it becomes the newest of the full ones.
-
-        Raises:
-            OSError: It cannot be renamed.
-        """
+        """Rename the current file, so that it becomes the newest of the full ones."""
         before = self.list_full()
         newest = self._full.fullmatch(os.path.basename(before[-1])) if before else None
         number = 1 if newest is None else int(newest[1]) + 1
@@ -62,10 +54,9 @@ class TrailFiles:
         fs.sync_folder(self.folder)
 
     def open_current(self) -> int:
-        """The current file's descriptor, for reading, and for writing at its end alone.
+        """Open the current file for reading, and for writing at its end alone; return its descriptor.
 
-        Raises:
-            OSError: It cannot be opened, is a link, or belongs to another user.
+        A link and a file of another user are refused.
         """
         fs.make_private_folder(self.folder)
         descriptor = os.open(self.current, os.O_RDWR | os.O_APPEND | _NO_LINKS, fs.PRIVATE_FILE)
@@ -77,35 +68,19 @@ class TrailFiles:
         return descriptor
 
     def read_secret(self) -> bytes | None:
-        """The installation's secret; None if there is none yet.
-
-        Raises:
-            OSError: It is there and cannot be read.
-        """
+        """Return the installation's secret; None if there is none yet."""
         return fs.read(self._secret_path)
 
     def make_secret(self) -> bytes:
-        """The installation's secret, made if there is none.
-
-        Raises:
-            OSError: It cannot be read or made.
-        """
+        """Return the installation's secret, made if there is none."""
         return fs.create_once(self._secret_path, os.urandom(32).hex().encode())
 
     def read_head(self) -> Position | None:
-        """The end of the chain by the head record; None if that is missing or was not made here.
-
-        Raises:
-            OSError: It is there and cannot be read.
-        """
+        """Return the end of the chain by the head record; None if that is missing or was not made here."""
         return decode_head(fs.read(self.head), self.read_secret())
 
     def write_head(self, end: Position, secret: bytes) -> None:
-        """Name another end of the chain; needs the lock.
-
-        Raises:
-            OSError: The disk refused.
-        """
+        """Name another end of the chain; needs the lock."""
         # Overwritten and not replaced: it fits into one block, and a rename costs a second sync.
         descriptor = os.open(self.head, os.O_WRONLY | _NO_LINKS, fs.PRIVATE_FILE)
         try:
@@ -116,25 +91,14 @@ class TrailFiles:
 
     @contextmanager
     def exclusive(self, wait: float) -> Iterator[None]:
-        """Hold the trail's lock.
-
-        Args:
-            wait: Seconds to wait for other writers.
-
-        Raises:
-            OSError: The lock cannot be had, or not in time.
-        """
+        """Hold the trail's lock, after at most ``wait`` seconds."""
         with Lock(os.path.join(self.folder, f"{self._name}.lock")) as lock:
             lock.acquire(wait)
             yield
 
 
 def read_last_line(descriptor: int, size: int) -> tuple[bytes, bool]:
-    """The last line of a file that has one, without its line break, and whether it has one.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
+    """Return the last line of a file that has one, without its line break, and whether it has one."""
     start = max(0, size - MAX_LINE_BYTES - 1)
     os.lseek(descriptor, start, os.SEEK_SET)
     tail = b""

@@ -8,16 +8,11 @@ import os
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from nimbus_sdk.errors import ApiError, AuditTrailError, ConfigurationError, RateLimitError
 from nimbus_sdk.services.audit.entry import AuditEntry
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.transport.flow import Flow, Response, run_blocking
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _CANCELLED_SECONDS = 0.2
 """How long a cancelled call waits for its entry. The event loop stands still meanwhile."""
@@ -25,38 +20,20 @@ _CANCELLED_SECONDS = 0.2
 _log = logging.getLogger("nimbus_sdk.audit")
 
 
-def begin_entry(
-    *, host: str, environment: str, method: str, path: str, request_id: str, key: str | None
-) -> AuditEntry:
-    """Return the entry of a call that begins now."""
-    now = datetime.now(UTC)
-    return AuditEntry(
-        when=f"{now:%Y-%m-%dT%H:%M:%S}.{now.microsecond // 1000:03d}Z",
-        who=_user_name(),
-        host=host,
-        environment=environment,
-        method=method,
-        path=path,
-        status=None,
-        request_id=request_id,
-        key=key,
-        duration_ms=0.0,
-    )
-
-
-def record_call(trail: AuditTrail, begun: AuditEntry, exchange: Flow[Response]) -> Flow[Response]:
+def record_call(trail: AuditTrail, call: AuditEntry, exchange: Flow[Response]) -> Flow[Response]:
     """Make a call and record it, however it ends; one that cannot be recorded is not made.
 
     Args:
         trail: Where it is recorded.
-        begun: From :func:`begin_entry`.
+        call: What is known of it so far.
         exchange: Sends the request.
 
     Raises:
         AuditTrailError: The trail cannot be written.
     """
     yield from run_blocking(trail.check_writable)
-    with _EntryWriter(trail, begun) as writer:
+    writer = _EntryWriter(trail, call)
+    try:
         try:
             response = yield from exchange
         except Exception as error:
@@ -66,7 +43,11 @@ def record_call(trail: AuditTrail, begun: AuditEntry, exchange: Flow[Response]) 
             raise
         writer.start(response)
         yield from run_blocking(writer.wait)
-    return response
+        return response
+    except BaseException as error:
+        if not isinstance(error, Exception):
+            writer.finish_unawaited()
+        raise
 
 
 def _was_never_sent(error: Exception) -> bool:
@@ -118,15 +99,8 @@ class _EntryWriter:
         if self._error is not None:
             raise self._error
 
-    def __enter__(self) -> _EntryWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None or issubclass(kind, Exception):
-            return
-        # Ctrl-C, or cancelled: the request may have gone out, and nobody is left to receive an error.
+    def finish_unawaited(self) -> None:
+        """Write the entry after Ctrl-C or a cancellation: the request may have gone out, and nobody waits."""
         self._is_awaited = False
         self.start(None)
         self._done.wait(_CANCELLED_SECONDS)
@@ -142,7 +116,8 @@ class _EntryWriter:
             self._done.set()
 
 
-def _user_name() -> str:
+def user_name() -> str:
+    """Return the name of the user of this process, as the operating system knows it."""
     if os.name == "nt":
         return getpass.getuser()
     import pwd

@@ -133,8 +133,5 @@ class AuditTrail:
         before = self._files.list_full()
         if not before:
             return b""
-        descriptor = os.open(before[-1], os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        try:
-            return read_last_line(descriptor, os.fstat(descriptor).st_size)[0]
-        finally:
-            os.close(descriptor)
+        with open(before[-1], "rb") as file:
+            return read_last_line(file.fileno(), os.fstat(file.fileno()).st_size)[0]

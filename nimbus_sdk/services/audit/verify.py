@@ -204,12 +204,9 @@ class _ChainCheck:
         elif skipped < 0:
             self._report(file, line, f"entry {record.number}: out of its place, copied or inserted")
         elif skipped == 0 and record.previous != self.position.mac and follows and self._is_genuine:
-            self._report(file, line, self._break(record))
-
-    def _break(self, record: AuditRecord) -> str:
-        if record.previous == GENESIS:
-            return f"the head record was missing when entry {record.number} was written"
-        return f"entry {record.number}: does not follow the one before it"
+            no_head = f"the head record was missing when entry {record.number} was written"
+            no_link = f"entry {record.number}: does not follow the one before it"
+            self._report(file, line, no_head if record.previous == GENESIS else no_link)
 
     def _report(self, file: str, line: int, what: str) -> None:
         if len(self.issues) < _MAX_ISSUES:

@@ -25,8 +25,6 @@ Params: TypeAlias = Mapping[str, "str | int | float | bool | None"]
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _METHODS = _IDEMPOTENT | {"POST", "PATCH"}
 _MAX_PATH_LENGTH = 2048
-# Refusals carry the service's time as a success does; expiry is judged by it.
-_WITH_CLOCK = frozenset({401, 403})
 
 
 class Connection:
@@ -74,11 +72,7 @@ class Connection:
 
     @property
     def base(self) -> str:
-        """The base URL.
-
-        Raises:
-            ConfigurationError: None was given, and the service has none of its own.
-        """
+        """The base URL; ``ConfigurationError`` if none was given, and the service has none of its own."""
         base = self._base or self.service.find_base_url(None)
         if base is None:
             raise ConfigurationError(
@@ -89,19 +83,11 @@ class Connection:
 
     @property
     def origin(self) -> str:
-        """The one scheme, host and port that the key may be sent to.
-
-        Raises:
-            ConfigurationError: As for :attr:`base`.
-        """
+        """The one scheme, host and port that the key may be sent to."""
         return origin(self.base)
 
     def find_key(self) -> FoundKey:
-        """Return the key in use and where it is from; blocking, since the store may have to be read.
-
-        Raises:
-            MissingKeyError: No source has one; see :func:`nimbus_sdk.services.base.key_lookup.find_key`.
-        """
+        """Return the key in use and where it is from; see :func:`key_lookup.find_key`. Blocking."""
         if self._found is None:
             self._found = key_lookup.find_key(self.slot, self.base)
         return self._found
@@ -141,14 +127,15 @@ class Connection:
             ConfigurationError: Method, path or request id cannot be used.
             NimbusError: The service refused, or no response came; with the hints of this service.
         """
+        method = normalize_method(method)
         request = Request(
             name=f"the {self.service.name} call",
-            method=normalize_method(method),
+            method=method,
             url=f"{self.base}{validate_path(path)}",
             headers={**(headers or {}), "X-Request-ID": choose_request_id(request_id)},
             params={name: _text(value) for name, value in (params or {}).items()},
             json=json,
-            repeatable=normalize_method(method) in _IDEMPOTENT,
+            repeatable=method in _IDEMPOTENT,
         )
         if key is None:
             key = (yield from run_blocking(self.find_key)).key
@@ -156,16 +143,14 @@ class Connection:
         try:
             response = yield from send(replace(request, auth=auth))
         except NimbusError as error:
-            if isinstance(error, ApiError) and error.status in _WITH_CLOCK:
-                self._set_clock(error.clock_offset)
+            # Refusals carry the service's time as a success does; expiry is judged by it.
+            if isinstance(error, ApiError) and error.status in (401, 403) and error.clock_offset is not None:
+                self.clock_offset = error.clock_offset
             self.service.set_hint(error)
             raise
-        self._set_clock(response.clock_offset)
+        if response.clock_offset is not None:
+            self.clock_offset = response.clock_offset
         return response
-
-    def _set_clock(self, offset: float | None) -> None:
-        if offset is not None:
-            self.clock_offset = offset
 
     def __repr__(self) -> str:
         masked = None if self._found is None else self._found.key.masked
@@ -173,11 +158,7 @@ class Connection:
 
 
 def parse_content(response: Response) -> object:
-    """The parsed JSON of a response; None if it is empty.
-
-    Raises:
-        ResponseFormatError: It is something else.
-    """
+    """Return the parsed JSON of a response; None if it is empty."""
     return response.json() if response.body.strip() else None
 
 
@@ -186,10 +167,6 @@ def validate_path(path: str) -> str:
 
     Raises:
         ConfigurationError: It does not.
-
-    Example:
-        >>> validate_path("/orders/17")
-        '/orders/17'
     """
     if not path.startswith("/") or "?" in path or "#" in path:
         raise ConfigurationError(

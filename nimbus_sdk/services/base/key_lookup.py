@@ -9,24 +9,13 @@ from dataclasses import dataclass, replace
 from nimbus_sdk.errors import MissingKeyError, NimbusError
 from nimbus_sdk.services.base.key_slot import KeySlot
 from nimbus_sdk.services.base.service_key import ServiceKey
-from nimbus_sdk.storage.key_sources import (
-    SourceResult,
-    first_found,
-    read_dotenv,
-    read_environment,
-    read_store,
-)
+from nimbus_sdk.storage import key_sources
+from nimbus_sdk.storage.key_sources import SourceResult
 
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A key, and where it is from.
-
-    Attributes:
-        key: The key; it masks itself.
-        source: ``argument``, ``environment``, ``dotenv`` or ``store``.
-        location: The exact place, for messages.
-    """
+    """A key, and where it is from: argument, environment, dotenv or store, and the exact place for messages."""
 
     key: ServiceKey
     source: str
@@ -45,10 +34,21 @@ def find_key(slot: KeySlot, base_url: str) -> FoundKey:
         CredentialStoreError: The store that should have the key cannot be read.
         MissingKeyError: No source has one.
     """
-    result, _ = first_found(_read_variables(slot))
+    service = slot.service
+    result, _ = key_sources.first_found(_read_variables(slot))
     if result is not None and result.key is not None:
         return FoundKey(result.key, result.source, result.location)
-    return _find_stored_key(slot, base_url)
+    stored = key_sources.read_store(slot.settings, base_url, service.key_kind)
+    if stored.error is not None:
+        stored.error.hint = f"{stored.error.hint} {service.key_variable} gives the key as well."
+        raise stored.error
+    if stored.key is None or stored.state != "found":
+        raise MissingKeyError(
+            f"No {service.name} key was found. {stored.note}".rstrip(),
+            hint=f"Give api_key=…, set {service.key_variable}, or run `{service.save_command}`; keys are "
+            f"made in {service.portal}.",
+        )
+    return FoundKey(stored.key, "store", stored.location)
 
 
 def overriding_source(slot: KeySlot, fingerprint: str) -> str:
@@ -64,21 +64,6 @@ def overriding_source(slot: KeySlot, fingerprint: str) -> str:
 def _read_variables(slot: KeySlot) -> Iterator[SourceResult[ServiceKey]]:
     variables, parse = slot.service.key_variables, slot.service.parse_key
     for variable in variables:
-        yield read_environment(os.environ, variable, parse)
+        yield key_sources.read_environment(os.environ, variable, parse)
     for variable in variables:
-        yield read_dotenv(slot.settings.dotenv, variable, parse)
-
-
-def _find_stored_key(slot: KeySlot, base_url: str) -> FoundKey:
-    service = slot.service
-    hint = (
-        f"Give api_key=…, set {service.key_variable}, or run `{service.save_command}`; keys are made in "
-        f"{service.portal}."
-    )
-    result = read_store(slot.settings, base_url, service.key_kind)
-    if result.error is not None:
-        result.error.hint = f"{result.error.hint} {service.key_variable} gives the key as well."
-        raise result.error
-    if result.key is None or result.state != "found":
-        raise MissingKeyError(f"No {service.name} key was found. {result.note}".rstrip(), hint=hint)
-    return FoundKey(result.key, "store", result.location)
+        yield key_sources.read_dotenv(slot.settings.dotenv, variable, parse)

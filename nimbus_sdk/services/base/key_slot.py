@@ -19,6 +19,8 @@ from nimbus_sdk.transport.flow import Flow, sleep_between
 class KeySlot:
     """Stores one key of a service; every method is blocking.
 
+    Those that use the store raise ``CredentialStoreError`` if it refuses or cannot be read.
+
     Attributes:
         settings: Which store, and which entry of it; from :meth:`KeySlot.of`.
         service: The service whose key it is.
@@ -29,11 +31,7 @@ class KeySlot:
 
     @classmethod
     def of(cls, settings: Settings, service: Service) -> KeySlot:
-        """The slot of a service's key in use.
-
-        Raises:
-            ConfigurationError: This user has no home folder, and no folder was named.
-        """
+        """Return the slot of a service's key in use."""
         return cls(settings.for_service(service.entry), service)
 
     def beside(self, name: str) -> KeySlot:
@@ -46,36 +44,20 @@ class KeySlot:
         return os.path.exists(self.settings.paths.key_metadata)
 
     def read(self) -> StoredKey[ServiceKey]:
-        """The key that is there, and where it may be sent.
-
-        Raises:
-            CredentialStoreError: The store that should have it cannot be read.
-        """
+        """Return the key that is there, and where it may be sent."""
         return credentials.read_stored_key(self.settings, self.service.key_kind)
 
     def holds(self, fingerprint: str) -> bool:
-        """Whether the key with this fingerprint is there.
-
-        Raises:
-            CredentialStoreError: As for :meth:`read`.
-        """
+        """Whether the key with this fingerprint is there."""
         key = self.read().key
         return key is not None and key.fingerprint == fingerprint
 
     def save(self, key: ServiceKey, origin: str) -> StoreChoice:
-        """Store a key for one origin, in place of the one that was there.
-
-        Raises:
-            CredentialStoreError: No store takes it.
-        """
+        """Store a key for one origin, in place of the one that was there."""
         return credentials.save_key(self.settings, key, origin, self.service.key_kind)
 
     def save_and_check(self, key: ServiceKey, origin: str) -> StoreChoice:
-        """Store a key, and read it back.
-
-        Raises:
-            CredentialStoreError: As for :meth:`save`, or another store still gives another key.
-        """
+        """Store a key, and read it back; that another store still gives another key is an error."""
         choice = self.save(key, origin)
         if choice.store.name != MemoryStore.name and self.read().key != key:
             raise CredentialStoreError(
@@ -85,11 +67,7 @@ class KeySlot:
         return choice
 
     def delete(self) -> bool:
-        """Remove the key; False if there was none.
-
-        Raises:
-            CredentialStoreError: The store does not let it be removed.
-        """
+        """Remove the key; False if there was none."""
         return credentials.delete_key(self.settings, kind=self.service.key_kind)
 
     def lock(self) -> Lock:
@@ -100,12 +78,8 @@ class KeySlot:
 def acquire_lock(lock: Lock, *, seconds: float, busy: str) -> Flow[None]:
     """Wait for a lock of :meth:`KeySlot.lock`.
 
-    Args:
-        seconds: How long to wait.
-        busy: The message if another process still holds it then.
-
     Raises:
-        ConfigurationError: Another process holds it, or it cannot be made.
+        ConfigurationError: Another process still holds it, with the message ``busy``; or it cannot be made.
     """
     try:
         yield from sleep_between(lock.retries(seconds))

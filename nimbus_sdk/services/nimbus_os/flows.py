@@ -5,12 +5,14 @@ Source: the authentication page of the Nimbus OS documentation.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
 
 from nimbus_sdk.config.keys import raise_if_invalid
 from nimbus_sdk.errors import ConfigurationError, PermissionDeniedError, ResponseFormatError
-from nimbus_sdk.services.audit.recorder import begin_entry, record_call
+from nimbus_sdk.services.audit.entry import AuditEntry
+from nimbus_sdk.services.audit.recorder import record_call, user_name
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.base.connection import (
     Connection,
@@ -197,7 +199,9 @@ class NimbusOSFlows:
         request_id: str | None,
     ) -> Flow[Response]:
         request_id = choose_request_id(request_id)
-        begun = begin_entry(
+        call = AuditEntry(
+            when=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            who=user_name(),
             host=urlsplit(self.connection.base).netloc,
             environment=self.environment,
             method=normalize_method(method),
@@ -213,7 +217,7 @@ class NimbusOSFlows:
         exchange = self.connection.exchange(
             method, path, params=params, json=json, request_id=request_id, key=key
         )
-        return (yield from record_call(self._trail, begun, exchange))
+        return (yield from record_call(self._trail, call, exchange))
 
     def __repr__(self) -> str:
         return f"environment={self.environment!r}, {self.connection}"
