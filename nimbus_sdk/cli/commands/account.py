@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from nimbus_sdk.cli.commands.status import format_quota, session_rows
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
@@ -22,10 +24,7 @@ def refresh(profile: Profile = None, timeout: Timeout = None, as_json: Json = Fa
     from nimbus_sdk.account.operations import refresh_quota
 
     session = refresh_quota(profile=profile, timeout=timeout)
-    if as_json:
-        output.print_json(session.to_dict())
-    else:
-        output.print_fields(session_rows(session))
+    output.show_fields(session.to_dict(), session_rows(session), as_json=as_json)
 
 
 def quota(profile: Profile = None, as_json: Json = False) -> None:
@@ -45,27 +44,16 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
     from nimbus_sdk.account.session import current_session
 
     session, status = current_session(profile=profile), get_quota_status(profile=profile)
-    if as_json:
-        fields = session.to_dict()
-        output.print_json(
-            {
-                "remaining": status.remaining,
-                "monthly_limit": status.monthly_limit,
-                "usage_percentage": status.usage_percentage,
-                "resets_at": fields["quota_reset_at"],
-                "confirmed_at": fields["validated_at"],
-            }
-        )
-        return
-    output.print_fields(
-        [
-            ("left", format_quota(status.remaining)),
-            ("monthly", format_quota(status.monthly_limit)),
-            ("used", f"{status.usage_percentage:.1f} %"),
-            ("resets", session.quota_reset_at),
-            ("confirmed", session.validated_at),
-        ]
-    )
+    fields = session.to_dict()
+    times = {"resets_at": fields["quota_reset_at"], "confirmed_at": fields["validated_at"]}
+    rows = [
+        ("left", format_quota(status.remaining)),
+        ("monthly", format_quota(status.monthly_limit)),
+        ("used", f"{status.usage_percentage:.1f} %"),
+        ("resets", session.quota_reset_at),
+        ("confirmed", session.validated_at),
+    ]
+    output.show_fields({**asdict(status), **times}, rows, as_json=as_json)
 
 
 def explain(profile: Profile = None, as_json: Json = False) -> None:
@@ -84,10 +72,7 @@ def explain(profile: Profile = None, as_json: Json = False) -> None:
     from nimbus_sdk.doctor.status import explain_key
 
     resolution = explain_key(Settings.load(profile=profile))
-    if as_json:
-        output.print_json(resolution.to_dict())
-        return
-    output.print_table(
-        ("state", "key", "place", "why"),
-        [(one.state, one.key_masked, one.location, one.detail) for one in resolution.sources],
-    )
+    rows = [
+        (source.state, source.key_masked, source.location, source.detail) for source in resolution.sources
+    ]
+    output.show_table(resolution.to_dict(), ("state", "key", "place", "why"), rows, as_json=as_json)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json
 
-if TYPE_CHECKING:
-    from nimbus_sdk.config.paths import Paths
-
-_NOT_WHOLE = 1
 _COLUMNS = ("when", "who", "environment", "method", "path", "status", "key", "duration_ms")
 commands = typer.Typer(
     help="The audit trail of calls to Nimbus OS: show it, verify it.", rich_markup_mode=None
@@ -34,18 +30,15 @@ def show(
     Example:
       nimbus-sdk audit show --last 100 --json | jq '.entries[] | select(.status == 403)'
     """
+    from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.services.audit.verify import latest
     from nimbus_sdk.services.nimbus_os.flows import TRAIL
 
-    records = latest(_paths(), TRAIL, last)
-    if as_json:
-        output.print_json(
-            {"entries": [{"number": record.number, **asdict(record.entry)} for record in records]}
-        )
-    else:
-        headers = [name.replace("_", " ") for name in _COLUMNS]
-        rows = [[getattr(record.entry, name) for name in _COLUMNS] for record in records]
-        output.print_table(headers, rows, nothing="No call to Nimbus OS was recorded on this machine yet.")
+    records = latest(Settings.load().paths, TRAIL, last)
+    entries = [{"number": record.number, **asdict(record.entry)} for record in records]
+    rows = [[entry[name] for name in _COLUMNS] for entry in entries]
+    nothing = "No call to Nimbus OS was recorded on this machine yet."
+    output.show_table({"entries": entries}, _COLUMNS, rows, as_json=as_json, nothing=nothing)
 
 
 @commands.command()
@@ -62,21 +55,14 @@ def verify(as_json: Json = False) -> None:
     Example:
       nimbus-sdk audit verify
     """
+    from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.services.audit import verify
     from nimbus_sdk.services.nimbus_os.flows import TRAIL
 
-    report = verify.verify(_paths(), TRAIL)
-    if as_json:
-        output.print_json({"whole": bool(report), **asdict(report)})
-    else:
-        facts = ("entries", "files", "first", "last", "digest")
-        output.print_fields([("whole", bool(report)), *((name, getattr(report, name)) for name in facts)])
+    report = verify.verify(Settings.load().paths, TRAIL)
+    values = {"whole": bool(report), **asdict(report)}
+    output.show_fields(values, list(values.items())[:-1], as_json=as_json)
+    if not as_json:
         output.print_lines(*(f"{issue.file}:{issue.line}: {issue.what}" for issue in report.issues))
     if not report:
-        raise typer.Exit(_NOT_WHOLE)
-
-
-def _paths() -> Paths:
-    from nimbus_sdk.config.settings import Settings
-
-    return Settings.load().paths
+        raise typer.Exit(1)

@@ -46,16 +46,9 @@ def create(
     from nimbus_sdk.core.bundle import create_bundle
 
     facts = create_bundle(file, _passphrase(passphrase_file, twice=True), version=version, profile=profile)
-    values = {
-        "path": str(file.absolute()),
-        "wheel": facts.wheel,
-        "created_at": facts.created_at,
-        "expires_at": facts.expires_at,
-    }
-    if as_json:
-        output.print_json(values)
-    else:
-        output.print_fields((name.replace("_", " "), value) for name, value in values.items())
+    times = {"created_at": facts.created_at, "expires_at": facts.expires_at}
+    values = {"path": str(file.absolute()), "wheel": facts.wheel, **times}
+    output.show_fields(values, as_json=as_json)
 
 
 @commands.command()
@@ -78,10 +71,7 @@ def install(
     from nimbus_sdk.core.bundle import install_bundle
 
     session = install_bundle(file, _passphrase(passphrase_file, twice=False), profile=profile)
-    if as_json:
-        output.print_json(session.to_dict())
-    else:
-        output.print_fields(session_rows(session))
+    output.show_fields(session.to_dict(), session_rows(session), as_json=as_json)
 
 
 def _passphrase(file: Path | None, *, twice: bool) -> str:

@@ -47,21 +47,20 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
         {
             "version": core.version,
             "install_id": core.install_id,
-            "in_use": _is(pointer, core),
-            "previous": _is(previous, core),
+            "in_use": pointer is not None and pointer.install_id == core.install_id,
+            "previous": previous is not None and previous.install_id == core.install_id,
             "installed_at": core.installed_at,
             "tag": core.tag,
             "path": core.folder,
         }
         for core in switching.installed_versions(folder)
     ]
-    if as_json:
-        output.print_json({"current": None if pointer is None else pointer.version, "versions": listed})
-    elif listed:
-        output.print_table(("version", "state", "installed", "install", "tag"), map(_row, listed))
+    values = {"current": None if pointer is None else pointer.version, "versions": listed}
+    columns = ("version", "state", "installed", "install", "tag")
+    nothing = "No core is installed. Run `nimbus-sdk install`."
+    output.show_table(values, columns, map(_row, listed), as_json=as_json, nothing=nothing)
+    if listed and not as_json:
         output.print_lines(f"Each is in {os.path.join(folder, 'VERSION', 'INSTALL')}.")
-    else:
-        output.print_lines("No core is installed. Run `nimbus-sdk install`.")
 
 
 @commands.command()
@@ -120,10 +119,7 @@ def verify(profile: Profile = None, as_json: Json = False) -> None:
     if issues:
         raise CoreIntegrityError(f"Core {core.version} in {core.folder} was changed.", issues=issues)
     facts = {"version": core.version, "path": core.folder, "files": len(core.files)}
-    if as_json:
-        output.print_json(facts)
-    else:
-        output.print_fields([*facts.items(), ("undamaged", True)])
+    output.show_fields(facts, [*facts.items(), ("undamaged", True)], as_json=as_json)
 
 
 @commands.command()
@@ -146,16 +142,10 @@ def uninstall(
     from nimbus_sdk.core.wheel import switching
 
     removed = _run_locked(profile, lambda folder: switching.uninstall(folder, version))
-    if as_json:
-        output.print_json({"removed": list(removed)})
-    elif removed:
-        output.print_fields([("removed", removed)])
+    if removed or as_json:
+        output.show_fields({"removed": list(removed)}, as_json=as_json)
     else:
         output.print_lines("No core is installed.")
-
-
-def _is(pointer: Pointer | None, core: InstalledCore) -> bool:
-    return pointer is not None and pointer.install_id == core.install_id
 
 
 def _row(core: Mapping[str, object]) -> list[object]:
@@ -180,22 +170,18 @@ def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_j
         return core, None if pointer is None else pointer.previous
 
     core, previous = _run_locked(profile, change_pointer)
-    if as_json:
-        output.print_json(
-            {
-                "version": core.version,
-                "install_id": core.install_id,
-                "path": core.folder,
-                "previous": previous and {"version": previous.version, "install_id": previous.install_id},
-            }
-        )
-        return
+    values = {
+        "version": core.version,
+        "install_id": core.install_id,
+        "path": core.folder,
+        "previous": previous and {"version": previous.version, "install_id": previous.install_id},
+    }
     rows = [
         ("in use", f"{core.version}, install {core.install_id}"),
         ("previous", previous and f"{previous.version}, install {previous.install_id}"),
         ("path", core.folder),
     ]
-    output.print_fields(rows)
+    output.show_fields(values, rows, as_json=as_json)
 
 
 def _run_locked(profile: str | None, change: Callable[[str], T]) -> T:

@@ -58,15 +58,10 @@ def doctor(
     from nimbus_sdk.doctor import diagnose
 
     diagnosis = diagnose(profile=profile, offline_for=offline_for)
-    if as_json:
-        output.print_json(diagnosis.to_dict())
-    else:
-        output.print_table(
-            ("check", "verdict", "result"),
-            [(finding.check, finding.verdict, finding.cause) for finding in diagnosis.findings],
-        )
-        for finding in diagnosis.findings:
-            if finding.fix and finding.verdict != "ok":
-                output.print_lines(f"{finding.check}: {finding.fix}")
+    rows = [(finding.check, finding.verdict, finding.cause) for finding in diagnosis.findings]
+    output.show_table(diagnosis.to_dict(), ("check", "verdict", "result"), rows, as_json=as_json)
+    for finding in diagnosis.findings:
+        if finding.fix and finding.verdict != "ok" and not as_json:
+            output.print_lines(f"{finding.check}: {finding.fix}")
     if not diagnosis:
         raise typer.Exit(1)

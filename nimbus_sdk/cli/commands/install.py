@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from nimbus_sdk.cli.commands.status import session_rows
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout
-
-if TYPE_CHECKING:
-    from nimbus_sdk.account.session import AuthSession
+from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout, read_key_from_stdin
 
 Force: TypeAlias = Annotated[
     bool, typer.Option("--force", help="Validate and install again.", show_default=False)
@@ -55,8 +52,8 @@ def install(
       pass show nimbus | nimbus-sdk install --key-stdin
       NIMBUS_SDK_API_KEY_FILE=/run/secrets/nimbus nimbus-sdk install --json
     """
-    from nimbus_sdk.cli.ui.options import read_key_from_stdin
     from nimbus_sdk.core.install import install_core
+    from nimbus_sdk.core.wheel.manifest import find_core
 
     session = install_core(
         read_key_from_stdin() if key_stdin else None,
@@ -67,16 +64,8 @@ def install(
         progress=False if no_progress else None,
         timeout=timeout,
     )
-    _show(session, as_json=as_json)
-
-
-def _show(session: AuthSession, *, as_json: bool) -> None:
-    from nimbus_sdk.core.wheel.manifest import find_core
-
     core = find_core()
     version, path = (None, None) if core is None else (core.version, core.folder)
-    if as_json:
-        output.print_json({"session": session.to_dict(), "core": {"version": version, "path": path}})
-        return
+    values = {"session": session.to_dict(), "core": {"version": version, "path": path}}
     rows = [("key from", session.key_source), ("core", version), ("core path", path)]
-    output.print_fields([*session_rows(session), *rows])
+    output.show_fields(values, [*session_rows(session), *rows], as_json=as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -41,20 +42,16 @@ def logout(profile: Profile = None, everything: Everything = False, as_json: Jso
       nimbus-sdk logout --everything
     """
     removed = _remove(profile, everything=everything)
-    if as_json:
-        output.print_json(removed)
-        return
     words = {True: "removed", False: "there was none"}
-    output.print_fields(
-        [
-            ("stored key", words[bool(removed["key_removed"])]),
-            ("session", words[bool(removed["session_removed"])]),
-            ("core removed", removed["core_removed"]),
-            ("models removed", removed["models_removed"]),
-        ]
-    )
+    rows = [
+        ("stored key", words[bool(removed["key_removed"])]),
+        ("session", words[bool(removed["session_removed"])]),
+        ("core removed", removed["core_removed"]),
+        ("models removed", removed["models_removed"]),
+    ]
+    output.show_fields(removed, rows, as_json=as_json)
     left = removed["key_left"]
-    if isinstance(left, dict):
+    if isinstance(left, dict) and not as_json:
         output.print_lines(f"{left['location']} still has the key {left['key_masked']}.")
 
 
@@ -113,14 +110,8 @@ def revoke(
         raise typer.Exit(1)
     # The key that was displayed: a source may have another one by now.
     result = revoke_api_key(found.key.reveal(), reason=reason, profile=profile, timeout=timeout)
-    if as_json:
-        output.print_json(
-            {"revoked": result.revoked, "message": result.message, "key_masked": result.key_masked}
-        )
-    else:
-        output.print_fields(
-            [("key", result.key_masked), ("revoked", result.revoked), ("service", result.message)]
-        )
+    rows = [("key", result.key_masked), ("revoked", result.revoked), ("service", result.message)]
+    output.show_fields(asdict(result), rows, as_json=as_json)
     if not result.revoked:
         raise typer.Exit(1)
 

@@ -64,17 +64,18 @@ def models(
 
     license_type = _license_type(profile)
     if name is not None:
-        _show_one(_facts(get_model_info(name, profile=profile), license_type), as_json=as_json)
+        model = _facts(get_model_info(name, profile=profile), license_type)
+        metadata = model["metadata"]
+        rows = [(field, value) for field, value in model.items() if field != "metadata"]
+        rows += metadata.items() if isinstance(metadata, dict) else ()
+        output.show_fields(model, rows, as_json=as_json)
         return
     listed = [
         _facts(model, license_type) for model in list_available_models(paradigm, model_type, profile=profile)
     ]
-    if as_json:
-        output.print_json({"models": listed, "total": len(listed)})
-    elif listed:
-        output.print_table(
-            list(_COLUMNS), [[model[field] for field in _COLUMNS.values()] for model in listed]
-        )
+    if listed or as_json:
+        table = [[model[field] for field in _COLUMNS.values()] for model in listed]
+        output.show_table({"models": listed, "total": len(listed)}, list(_COLUMNS), table, as_json=as_json)
     else:
         output.print_lines(*_explain_no_match(paradigm, model_type, list_available_models(profile=profile)))
 
@@ -94,22 +95,11 @@ def _explain_no_match(
     ]
 
 
-def _show_one(model: dict[str, object], *, as_json: bool) -> None:
-    if as_json:
-        output.print_json(model)
-        return
-    metadata = model.pop("metadata")
-    output.print_fields([*model.items(), *(metadata.items() if isinstance(metadata, dict) else ())])
-
-
 def _facts(model: ModelInfo, license_type: str | None) -> dict[str, object]:
-    return {**model.model_dump(mode="json"), "covered": _covered(model, license_type)}
-
-
-def _covered(model: ModelInfo, license_type: str | None) -> bool | None:
     from nimbus_sdk.core.model_registry import covers
 
-    return None if license_type is None else covers(license_type, model.requires_license)
+    covered = None if license_type is None else covers(license_type, model.requires_license)
+    return {**model.model_dump(mode="json"), "covered": covered}
 
 
 def _license_type(profile: str | None) -> str | None:

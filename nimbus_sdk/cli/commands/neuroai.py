@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from nimbus_sdk.cli.commands import neuroai_keys
-from nimbus_sdk.cli.commands.neuroai_keys import NEUROAI, to_values
-from nimbus_sdk.cli.commands.services import show_facts
+from nimbus_sdk.cli.commands.neuroai_keys import NEUROAI
+from nimbus_sdk.cli.ui import output
 
 if TYPE_CHECKING:
     from nimbus_sdk.services import NeuroAI
@@ -30,8 +30,8 @@ def verify(client: NeuroAI, *, as_json: bool) -> None:
       nimbus-sdk neuroai verify --base-url https://api.neuroai.example
     """
     key = client.verify().key
-    values = None if key is None else to_values(key)
-    show_facts({"valid": True, **({"key": values} if as_json else values or {})}, as_json=as_json)
+    values = None if key is None else key.model_dump(mode="json")
+    output.show_fields({"valid": True, **({"key": values} if as_json else values or {})}, as_json=as_json)
 
 
 NEUROAI.add_key_commands(commands, checked=", once it was found valid")

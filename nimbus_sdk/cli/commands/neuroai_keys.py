@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
-from nimbus_sdk.cli.commands.services import Save, ServiceCommands, show_facts, show_result
+from nimbus_sdk.cli.commands.services import ServiceCommands
 from nimbus_sdk.cli.ui import output
+from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
 from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
-    from nimbus_sdk.services import IssuedKey, KeyInfo, NeuroAI, RateLimit
+    from nimbus_sdk.services import IssuedKey, NeuroAI, RateLimit
     from nimbus_sdk.services.neuroai.models import Keep
 
-NEUROAI = ServiceCommands(name="NeuroAI", client="NeuroAI")
+NEUROAI = ServiceCommands("NeuroAI")
 commands = typer.Typer(help="Create, list, change, rotate and delete keys.", rich_markup_mode=None)
-_NONE = "none"
+_COLUMNS = ("id", "name", "type", "role", "expires_at", "last_used_at")
 T = TypeVar("T")
 
+Save: TypeAlias = Annotated[
+    bool, typer.Option("--save", help="Store the secret instead of printing it.", show_default=False)
+]
 KeyId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
 Description: TypeAlias = Annotated[
     str | None, typer.Option("--description", metavar="TEXT", help="What it is for.")
@@ -60,14 +64,10 @@ def list_keys(client: NeuroAI, *, as_json: bool) -> None:
       nimbus-sdk neuroai keys list --json | jq '.keys[] | select(.role == "Administrator")'
     """
     keys = list(client.list_keys())
-    if as_json:
-        output.print_json({"keys": [to_values(key) for key in keys]})
-    else:
-        headers = [name.replace("_", " ") for name in COLUMNS]
-        rows = [[getattr(key, name) for name in COLUMNS] for key in keys]
-        output.print_table(
-            headers, rows, nothing="There is no key; `nimbus-sdk neuroai keys create` makes one."
-        )
+    values = {"keys": [key.model_dump(mode="json") for key in keys]}
+    rows = [[getattr(key, name) for name in _COLUMNS] for key in keys]
+    nothing = "There is no key; `nimbus-sdk neuroai keys create` makes one."
+    output.show_table(values, _COLUMNS, rows, as_json=as_json, nothing=nothing)
 
 
 @NEUROAI.command(commands)
@@ -111,7 +111,7 @@ def create(
         rate_limit=None if rate_limit is None else _rate(rate_limit),
         save=save,
     )
-    show_issued(issued, as_json=as_json)
+    _show_issued(issued, as_json=as_json)
 
 
 @NEUROAI.command(commands)
@@ -126,7 +126,7 @@ def get(client: NeuroAI, identifier: KeyId, *, as_json: bool) -> None:
     Example:
       nimbus-sdk neuroai keys get key_5c9b40b787ade984
     """
-    show_facts(to_values(client.get_key(identifier)), as_json=as_json)
+    output.show_fields(client.get_key(identifier).model_dump(mode="json"), as_json=as_json)
 
 
 @NEUROAI.command(commands)
@@ -161,11 +161,11 @@ def update(
         description=_change(description, str),
         role=_change(role, str),
         expires_at=_change(expires_at, _moment),
-        permissions=KEEP if not permission else [] if permission == [_NONE] else permission,
-        referrers=KEEP if not referrer else [] if referrer == [_NONE] else referrer,
+        permissions=KEEP if not permission else [] if permission == ["none"] else permission,
+        referrers=KEEP if not referrer else [] if referrer == ["none"] else referrer,
         rate_limit=_change(rate_limit, _rate),
     )
-    show_facts(to_values(changed), as_json=as_json)
+    output.show_fields(changed.model_dump(mode="json"), as_json=as_json)
 
 
 @NEUROAI.command(commands)
@@ -201,9 +201,11 @@ def rotate(
         else client.rotate_if_older_than(older_than or 0.0, key_id=identifier, save=save)
     )
     if issued is not None:
-        show_issued(issued, as_json=as_json, rotated=True)
+        _show_issued(issued, as_json=as_json, rotated=True)
     else:
-        show_result({"rotated": False}, "The secret is new enough; nothing was rotated.", as_json=as_json)
+        output.show_lines(
+            {"rotated": False}, "The secret is new enough; nothing was rotated.", as_json=as_json
+        )
 
 
 @NEUROAI.command(commands)
@@ -224,7 +226,6 @@ def delete(
       nimbus-sdk neuroai keys delete key_5c9b40b787ade984 --yes
     """
     from nimbus_sdk.display.terminal import is_interactive
-    from nimbus_sdk.errors import ConfigurationError
 
     if not yes and not is_interactive():
         raise ConfigurationError(f"{identifier} is not deleted without confirmation.", hint="Give --yes.")
@@ -232,13 +233,13 @@ def delete(
         output.print_lines("Nothing was deleted.")
         raise typer.Exit(1)
     client.delete_key(identifier)
-    show_result({"deleted": True}, f"Deleted {identifier}.", as_json=as_json)
+    output.show_lines({"deleted": True}, f"Deleted {identifier}.", as_json=as_json)
 
 
 def _change(text: str | None, parse: Callable[[str], T]) -> T | Keep | None:
     from nimbus_sdk.services import KEEP
 
-    return KEEP if text is None else None if text == _NONE else parse(text)
+    return KEEP if text is None else None if text == "none" else parse(text)
 
 
 def _moment(text: str) -> datetime:
@@ -257,29 +258,14 @@ def _rate(text: str) -> RateLimit:
     return RateLimit(int(requests), int(seconds or "60"))
 
 
-COLUMNS = ("id", "name", "type", "role", "expires_at", "last_used_at")
-
-
-def to_values(key: KeyInfo) -> dict[str, object]:
-    """Return a key as plain values."""
-    return key.model_dump(mode="json")
-
-
-def show_issued(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> None:
-    """Print a key that was issued, and its secret unless it is stored.
-
-    Raises:
-        CredentialStoreError: It should have been stored, and was not; the secret was printed.
-    """
-    from nimbus_sdk.errors import CredentialStoreError
-
+def _show_issued(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> None:
+    """Print a key that was issued, and its secret unless it is stored; raise if it could not be."""
     secret = None if issued.saved_in is not None else issued.secret.get_secret_value()
-    if as_json:
-        marks = {"rotated": True} if rotated else {}
-        issue = {"secret": secret, "saved_in": issued.saved_in, "notice": issued.notice}
-        output.print_json({**marks, "key": to_values(issued.info), **issue})
-    else:
-        output.print_fields([(name.replace("_", " "), getattr(issued.info, name)) for name in COLUMNS])
+    marks = {"rotated": True} if rotated else {}
+    issue = {"secret": secret, "saved_in": issued.saved_in, "notice": issued.notice}
+    rows = [(name.replace("_", " "), getattr(issued.info, name)) for name in _COLUMNS]
+    output.show_fields({**marks, "key": issued.info.model_dump(mode="json"), **issue}, rows, as_json=as_json)
+    if not as_json:
         output.print_lines(issued.notice, *([] if secret is None else [secret]))
     if issued.not_saved:
         raise CredentialStoreError(

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nimbus_sdk.cli.commands.services import ServiceCommands, show_facts, show_result
+from nimbus_sdk.cli.commands.services import ServiceCommands
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from nimbus_sdk.services import Nexus
 
-NEXUS = ServiceCommands(name="Nexus", client="Nexus")
+NEXUS = ServiceCommands("Nexus")
 _MAX_BYTES = 2**20
 commands = typer.Typer(help="Nexus: ask the agent, and show a key's claims.", rich_markup_mode=None)
 
@@ -28,7 +30,7 @@ def claims(client: Nexus, *, as_json: bool) -> None:
     Example:
       nimbus-sdk nexus claims --json | jq -r .expires_at
     """
-    show_facts(client.claims.to_dict(), as_json=as_json)
+    output.show_fields(client.claims.to_dict(), as_json=as_json)
 
 
 @NEXUS.command(commands)
@@ -56,15 +58,13 @@ def ask(
     text = _read_stdin() if message is None else message
     thread = client.create_thread(text, request_id=request_id)
     values = {"id": thread.id, "reply": thread.reply, "answer": dict(thread.fields)}
-    show_result(values, *(thread.reply or "(no reply)").splitlines(), as_json=as_json)
+    output.show_lines(values, *(thread.reply or "(no reply)").splitlines(), as_json=as_json)
 
 
 NEXUS.add_key_commands(commands, checked=" that has not expired (no network)", further={})
 
 
 def _read_stdin() -> str:
-    from nimbus_sdk.errors import ConfigurationError
-
     if sys.stdin is None:
         raise ConfigurationError(
             "There is no message, and stdin is closed.",

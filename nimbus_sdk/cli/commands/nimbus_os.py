@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from nimbus_sdk.cli.commands.services import (
-    Param,
-    ServiceCommands,
-    parse_query,
-    read_key,
-    show_answer,
-    show_result,
-)
+from nimbus_sdk.cli.commands.services import ServiceCommands, read_key
+from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import KeyFromStdin
 
 if TYPE_CHECKING:
@@ -25,9 +20,7 @@ Environment: TypeAlias = Annotated[
 Probe: TypeAlias = Annotated[
     str, typer.Option("--probe", metavar="PATH", help="A resource that the key must be able to read.")
 ]
-NIMBUS_OS = ServiceCommands(
-    name="Nimbus OS", client="NimbusOS", options={"environment": (Environment, "sandbox")}
-)
+NIMBUS_OS = ServiceCommands("Nimbus OS", environment=(Environment, "sandbox"))
 commands = typer.Typer(help="Nimbus OS: read resources, store and rotate a key.", rich_markup_mode=None)
 rotation = typer.Typer(
     help="Change to a new key, step by step; it continues where it stopped.", rich_markup_mode=None
@@ -39,7 +32,10 @@ commands.add_typer(rotation, name="rotation")
 def get(
     client: NimbusOS,
     path: Annotated[str, typer.Argument(metavar="PATH", help="Such as /orders, without a query.")],
-    param: Param = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", metavar="NAME=VALUE", help="Of the query; may be given several times."),
+    ] = None,
     *,
     as_json: bool,
 ) -> None:
@@ -54,8 +50,12 @@ def get(
     Example:
       nimbus-sdk nimbus-os get /orders --param page=2
     """
-    params = parse_query(param)
-    show_answer(client.request("GET", path, params=params), as_json=as_json)
+    pairs = [text.partition("=") for text in param or ()]
+    if any(not name or not sign for name, sign, _ in pairs):
+        raise typer.BadParameter("--param is NAME=VALUE")
+    answer = client.request("GET", path, params={name: value for name, _, value in pairs})
+    # As JSON either way, since its form is the service's.
+    output.show_lines({"answer": answer}, *json.dumps(answer, indent=2).splitlines(), as_json=as_json)
 
 
 NIMBUS_OS.add_key_commands(
@@ -83,10 +83,8 @@ def start(
       pass show nimbus-os/new | nimbus-sdk nimbus-os rotation start --key-stdin
     """
     begun = client.rotation()
-    if begun is not None and begun.is_under_way and not key_stdin:
-        _show(client.rotate_key(probe=probe), as_json=as_json)
-    else:
-        _show(client.rotate_key(_new_key(from_stdin=key_stdin), probe=probe), as_json=as_json)
+    continues = begun is not None and begun.is_under_way and not key_stdin
+    _show(client.rotate_key(None if continues else _new_key(key_stdin), probe=probe), as_json=as_json)
 
 
 @NIMBUS_OS.command(rotation, "status", further={})
@@ -133,7 +131,7 @@ def undo(client: NimbusOS, *, as_json: bool) -> None:
     _show(client.undo_rotation(), as_json=as_json)
 
 
-def _new_key(*, from_stdin: bool) -> str:
+def _new_key(from_stdin: bool) -> str:
     from nimbus_sdk.errors import ConfigurationError
 
     text = read_key(NIMBUS_OS.name, from_stdin=from_stdin)
@@ -146,4 +144,4 @@ def _show(rotation: Rotation | None, *, as_json: bool) -> None:
     lines = ("No key was rotated yet.",) if rotation is None else rotation.lines
     names = ("step", "old_masked", "new_masked", "shadowed_by")
     values = {**{name: getattr(rotation, name, None) for name in names}, "lines": list(lines)}
-    show_result(values, *lines, as_json=as_json)
+    output.show_lines(values, *lines, as_json=as_json)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Protocol, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json
+from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, SandboxControl
 from nimbus_sdk.errors import ConfigurationError
 
 commands = typer.Typer(help="Create, list and revoke keys of a sandbox.", rich_markup_mode=None)
@@ -50,11 +51,9 @@ def create(
       nimbus-sdk sandbox keys create --db sandbox.db --tier free
       nimbus-sdk sandbox keys create --url http://127.0.0.1:8123 --used 49999
     """
-    key = _open_keys(db, url).create_key(tier, kind, _parse_time(expires_at), used)
-    if as_json:
-        output.print_json({"key": key})
-    else:
-        output.print_lines(key)
+    options = {"kind": kind, "expires_at": _parse_time(expires_at), "used": used}
+    key = _run_on_keys(db, url, "create_key", tier, **options)
+    output.show_lines({"key": key}, key, as_json=as_json)
 
 
 @commands.command("list")
@@ -69,14 +68,11 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
     Example:
       nimbus-sdk sandbox keys list --db sandbox.db
     """
-    keys = _open_keys(db, url).list_keys()
-    if as_json:
-        output.print_json({"keys": keys})
-        return
+    keys = _run_on_keys(db, url, "list_keys")
     names = ("fingerprint", "key", "license_type", "used", "monthly_limit", "expires_at", "revoked_at")
-    headers = [name.replace("_", " ") for name in names]
     rows = [[key.get(name) for name in names] for key in keys]
-    output.print_table(headers, rows, nothing="There are no keys. Run `nimbus-sdk sandbox keys create`.")
+    nothing = "There are no keys. Run `nimbus-sdk sandbox keys create`."
+    output.show_table({"keys": keys}, names, rows, as_json=as_json, nothing=nothing)
 
 
 @commands.command()
@@ -100,63 +96,25 @@ def revoke(
     """
     if fingerprint.startswith("nbci_"):
         raise typer.BadParameter("this is a key; use its fingerprint")
-    _open_keys(db, url).revoke_key(fingerprint, reason)
-    if as_json:
-        output.print_json({"revoked": True})
-    else:
-        output.print_lines(f"Revoked {fingerprint}.")
+    _run_on_keys(db, url, "revoke_key", fingerprint, reason=reason)
+    output.show_lines({"revoked": True}, f"Revoked {fingerprint}.", as_json=as_json)
 
 
-class _Keys(Protocol):
-    """The keys of a sandbox: :class:`_StoredKeys`, or the control plane of one that runs."""
-
-    def create_key(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str: ...
-
-    def list_keys(self) -> list[dict[str, object]]: ...
-
-    def revoke_key(self, fingerprint: str, reason: str | None) -> None: ...
-
-
-class _StoredKeys:
-    """The keys in a database, whether a sandbox uses it now or not."""
-
-    def __init__(self, db: Path) -> None:
-        self._db = db
-
-    def create_key(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str:
-        from nimbus_sdk.sandbox import create_key
-
-        if kind not in ("test", "live"):
-            raise ConfigurationError(f"A key is either test or live, not {kind!r}.")
-        return create_key(
-            self._db, tier, kind="live" if kind == "live" else "test", expires_at=expires_at, used=used
-        )
-
-    def list_keys(self) -> list[dict[str, object]]:
-        from nimbus_sdk.sandbox import list_keys
-
-        return list_keys(self._db)
-
-    def revoke_key(self, fingerprint: str, reason: str | None) -> None:
-        from nimbus_sdk.sandbox import revoke_key
-
-        revoke_key(self._db, fingerprint, reason=reason)
-
-
-def _open_keys(db: Path | None, url: str | None) -> _Keys:
-    from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, SandboxControl
-
+def _run_on_keys(db: Path | None, url: str | None, action: str, *arguments: object, **options: object) -> Any:
+    """Run an action on the keys in a database, or on those of a sandbox that runs."""
     if (db is None) == (url is None):
         raise ConfigurationError("Which sandbox is not clear.", hint="Use either --db FILE or --url URL.")
     if db is not None:
-        return _StoredKeys(db)
+        from nimbus_sdk import sandbox
+
+        return getattr(sandbox, action)(db, *arguments, **options)
     token = os.environ.get(TOKEN_VARIABLE, "").strip()
     if not token:
         raise ConfigurationError(
             f"{TOKEN_VARIABLE} is not set.",
             hint="Set it to the control token that `nimbus-sdk sandbox serve` printed.",
         )
-    return SandboxControl(str(url), token)
+    return getattr(SandboxControl(str(url), token), action)(*arguments, **options)
 
 
 def _parse_time(text: str | None) -> datetime | None:

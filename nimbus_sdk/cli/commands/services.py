@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import typer
 
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout
+from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout, read_key_from_stdin
 
 BaseUrl: TypeAlias = Annotated[
     str | None,
@@ -22,16 +20,6 @@ BaseUrl: TypeAlias = Annotated[
         help="Base URL; the service's variable, else its own URL, if omitted.",
     ),
 ]
-Param: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--param", metavar="NAME=VALUE", help="Of the query; may be given several times."),
-]
-Save: TypeAlias = Annotated[
-    bool,
-    typer.Option("--save", help="Store the secret instead of printing it.", show_default=False),
-]
-
-
 Options: TypeAlias = Mapping[str, tuple[object, object]]
 """Options by the name of their argument: the annotation and the default."""
 
@@ -40,19 +28,19 @@ _TIMEOUT: Options = {"timeout": (Timeout, None)}
 _JSON: Options = {"as_json": (Json, False)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceCommands:
     """Adds commands that work with the client of one service to a group.
 
-    Attributes:
+    Args:
         name: The service's name, for people.
+        **options: Further options of all its commands, arguments of the client.
+
+    Attributes:
         client: Name of its blocking client in :mod:`nimbus_sdk.services`.
-        options: Further options of all its commands, arguments of the client.
     """
 
-    name: str
-    client: str
-    options: Options = field(default_factory=dict)
+    def __init__(self, name: str, **options: tuple[object, object]) -> None:
+        self.name, self.client, self.options = name, name.replace(" ", ""), options
 
     def command(
         self, group: typer.Typer, name: str | None = None, *, further: Options = _TIMEOUT
@@ -93,20 +81,20 @@ class ServiceCommands:
             # The key is in no variable here: a traceback could show it.
             with open_client(read_key(self.name, from_stdin=key_stdin)) as client:
                 store = client.save_key(**given)
-            show_result({"saved_in": store}, f"The {self.name} key is stored ({store}).", as_json=as_json)
+            output.show_lines(
+                {"saved_in": store}, f"The {self.name} key is stored ({store}).", as_json=as_json
+            )
 
         def restore_key(client: Any, *, as_json: bool) -> None:
             masked = client.restore_key()
             text = f"The {self.name} key {masked} is the stored one again."
             used = "It is used if neither a variable nor a .env names another."
-            show_result({"key_masked": masked}, text, used, as_json=as_json)
+            output.show_lines({"key_masked": masked}, text, used, as_json=as_json)
 
         def forget_key(client: Any, *, as_json: bool) -> None:
             removed = client.forget_key()
-            text = (
-                f"The stored {self.name} key was removed." if removed else f"No {self.name} key was stored."
-            )
-            show_result({"removed": removed}, text, as_json=as_json)
+            yes, no = f"The stored {self.name} key was removed.", f"No {self.name} key was stored."
+            output.show_lines({"removed": removed}, yes if removed else no, as_json=as_json)
 
         words = {"checked": checked, "group": self.name.lower().replace(" ", "-")}
         save_options = {"key_stdin": (KeyFromStdin, False), **(own or {})}
@@ -171,48 +159,9 @@ Example:
 
 
 def read_key(name: str, *, from_stdin: bool) -> str | None:
-    """Return a key from stdin, or typed unseen in a terminal; None if there is neither.
-
-    Args:
-        name: The service it is for.
-        from_stdin: Whether it is piped in.
-    """
-    from nimbus_sdk.cli.ui.options import read_key_from_stdin
+    """Return a service's key from stdin, or typed unseen in a terminal; None if there is neither."""
     from nimbus_sdk.display.terminal import is_interactive, prompt_hidden
 
     if from_stdin:
         return read_key_from_stdin()
     return prompt_hidden(f"{name} key (hidden): ") if is_interactive() else None
-
-
-def parse_query(params: list[str] | None) -> dict[str, str | int | float | bool | None]:
-    """Return the query of ``--param``.
-
-    Raises:
-        BadParameter: One has no name.
-    """
-    pairs = [text.partition("=") for text in params or ()]
-    if any(not name or not sign for name, sign, _ in pairs):
-        raise typer.BadParameter("--param is NAME=VALUE")
-    return {name: value for name, _, value in pairs}
-
-
-def show_answer(answer: object, *, as_json: bool) -> None:
-    """Print the content of a response: as JSON either way, since its form is the service's."""
-    show_result({"answer": answer}, *json.dumps(answer, indent=2).splitlines(), as_json=as_json)
-
-
-def show_result(values: Mapping[str, object], *lines: str, as_json: bool) -> None:
-    """Print a result as JSON, or in words."""
-    if as_json:
-        output.print_json(values)
-    else:
-        output.print_lines(*lines)
-
-
-def show_facts(facts: Mapping[str, object], *, as_json: bool) -> None:
-    """Print names and values."""
-    if as_json:
-        output.print_json(facts)
-    else:
-        output.print_fields([(name.replace("_", " "), value) for name, value in facts.items()])

@@ -36,36 +36,15 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
     if as_json:
         output.print_json(machine.to_dict())
         return
-    for title, rows in _sections(machine):
-        output.print_fields(rows, title)
-
-
-def _sections(machine: MachineStatus) -> list[tuple[str, list[tuple[str, object]]]]:
-    core = machine.installation
-    absent: list[tuple[str, object]] = [("usable", False), ("why", machine.session_problem)]
-    return [
-        (
-            "Core",
-            [
-                ("usable", bool(core)),
-                ("version", core.version),
-                ("path", core.path),
-                *(("problem", problem) for problem in core.problems),
-            ],
-        ),
-        ("Session", absent if machine.session is None else session_rows(machine.session)),
-        ("Key", _key_rows(machine)),
-        (
-            "Settings",
-            [
-                ("profile", machine.settings.profile),
-                ("API", machine.settings.api_url),
-                ("offline", machine.settings.offline),
-                (".env", machine.settings.dotenv),
-                ("folder", machine.settings.paths.state),
-            ],
-        ),
-    ]
+    core, session, settings = machine.installation, machine.session, machine.settings
+    problems = [("problem", problem) for problem in core.problems]
+    rows: list[tuple[str, object]] = [("version", core.version), ("path", core.path), *problems]
+    output.print_fields([("usable", bool(core)), *rows], "Core")
+    absent = [("usable", False), ("why", machine.session_problem)]
+    output.print_fields(absent if session is None else session_rows(session), "Session")
+    output.print_fields(_key_rows(machine), "Key")
+    rows = [("profile", settings.profile), ("API", settings.api_url), ("offline", settings.offline)]
+    output.print_fields([*rows, (".env", settings.dotenv), ("folder", settings.paths.state)], "Settings")
 
 
 def _key_rows(machine: MachineStatus) -> list[tuple[str, object]]:
@@ -84,9 +63,6 @@ def _key_rows(machine: MachineStatus) -> list[tuple[str, object]]:
     if machine.keyring_rest is not None:
         rows.append(("keyring", machine.keyring_rest))
     return rows
-
-
-UNLIMITED = "unlimited"
 
 
 def session_rows(session: SessionRecord) -> list[tuple[str, object]]:
@@ -112,4 +88,4 @@ def format_quota(number: int | None) -> object:
         >>> format_quota(5), format_quota(None)
         (5, 'unlimited')
     """
-    return UNLIMITED if number is None else number
+    return "unlimited" if number is None else number

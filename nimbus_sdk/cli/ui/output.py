@@ -32,6 +32,47 @@ def print_json_line(values: Mapping[str, object]) -> None:
     _write(json.dumps(values))
 
 
+def show_lines(values: Mapping[str, object], *lines: str, as_json: bool) -> None:
+    """Print a result: its values as JSON, or lines of text."""
+    if as_json:
+        print_json(values)
+    else:
+        print_lines(*lines)
+
+
+def show_fields(
+    values: Mapping[str, object], rows: Iterable[tuple[str, object]] | None = None, *, as_json: bool
+) -> None:
+    """Print a result: its values as JSON, or names and values as text, those of ``values`` if omitted."""
+    if as_json:
+        print_json(values)
+    else:
+        named = ((name.replace("_", " "), value) for name, value in values.items())
+        print_fields(named if rows is None else rows)
+
+
+def show_table(
+    values: Mapping[str, object],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    as_json: bool,
+    nothing: str = "There are none.",
+) -> None:
+    """Print a result: its values as JSON, or a table, or the text ``nothing`` if there are no rows."""
+    if as_json:
+        print_json(values)
+        return
+    listed = list(rows)
+    if not listed:
+        print_lines(nothing)
+        return
+    headers = [name.replace("_", " ") for name in columns]
+    # Lines for a file or another program are never wrapped.
+    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    _write(format_table(headers, listed, width=width, name_style=_bold, value_style=_colour))
+
+
 def print_lines(*lines: str) -> None:
     """Print lines of text."""
     for line in lines:
@@ -41,25 +82,6 @@ def print_lines(*lines: str) -> None:
 def print_fields(rows: Iterable[tuple[str, object]], title: str = "") -> None:
     """Print names and values, one pair a line, indented below a title if there is one."""
     _write(format_fields(title, rows, name_style=_bold, value_style=_colour))
-
-
-def print_table(
-    headers: Sequence[str], rows: Iterable[Sequence[object]], *, nothing: str = "There are none."
-) -> None:
-    """Print rows below their headers.
-
-    Args:
-        headers: The headers.
-        rows: The rows, each with a value for every header.
-        nothing: Printed if there are no rows.
-    """
-    values = list(rows)
-    if not values:
-        print_lines(nothing)
-        return
-    # Lines for a file or another program are never wrapped.
-    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
-    _write(format_table(headers, values, width=width, name_style=_bold, value_style=_colour))
 
 
 def format_assignments(environ: Mapping[str, str]) -> list[str]:

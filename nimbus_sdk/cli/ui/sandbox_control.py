@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException
-from typing import TypedDict, cast
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from nimbus_sdk.config.settings import is_loopback
@@ -16,16 +16,10 @@ from nimbus_sdk.transport.redaction import sanitize
 TOKEN_VARIABLE = "NIMBUS_SDK_SANDBOX_TOKEN"  # noqa: S105 - the name of a variable
 _TIMEOUT_SECONDS = 30.0
 _MAX_BYTES = 64 * 2**20
-_UNAUTHORIZED = 401
 
 
 class JournalEntry(TypedDict):
-    """A logged request, as far as it is read here.
-
-    Attributes:
-        endpoint: Its name.
-        status: HTTP status sent, or None.
-    """
+    """A logged request, as far as it is read here: its endpoint, and the HTTP status sent, if any."""
 
     endpoint: str
     status: int | None
@@ -61,22 +55,28 @@ class SandboxControl:
 
     def journal(self) -> list[JournalEntry]:
         """Return all requests so far, oldest first, with secrets masked."""
-        return cast("list[JournalEntry]", _objects(self._send("GET", "journal"), "exchanges"))
+        return self._list("journal", "exchanges")
 
     def list_keys(self) -> list[dict[str, object]]:
         """Return all keys, oldest first, masked."""
-        return _objects(self._send("GET", "keys"), "keys")
+        return self._list("keys", "keys")
 
-    def create_key(self, tier: str, kind: str, expires_at: datetime | None, used: int) -> str:
+    def create_key(self, tier: str, *, kind: str, expires_at: datetime | None, used: int) -> str:
         """Create a key and return it, unmasked, this once."""
         options: dict[str, object] = {"tier": tier, "kind": kind, "used": used}
         if expires_at is not None:
             options["expires_at"] = expires_at.isoformat()
         return str(self._send("POST", "keys", options)["key"])
 
-    def revoke_key(self, fingerprint: str, reason: str | None) -> None:
+    def revoke_key(self, fingerprint: str, *, reason: str | None) -> None:
         """Revoke a key permanently."""
         self._send("POST", "keys/revoke", {"key": fingerprint, "reason": reason})
+
+    def _list(self, route: str, name: str) -> list[Any]:
+        listed = self._send("GET", route).get(name)
+        if not isinstance(listed, list):
+            raise ResponseFormatError(f"The response of the sandbox has no {name}.")
+        return listed
 
     def _send(self, method: str, route: str, body: Mapping[str, object] | None = None) -> dict[str, object]:
         # Not through the SDK's transport: no proxy may ever see this request.
@@ -105,7 +105,7 @@ class SandboxControl:
             body = None
         if not isinstance(body, dict):
             raise ResponseFormatError(f"The server on {self._url} is not a Nimbus sandbox.")
-        if status == _UNAUTHORIZED:
+        if status == 401:
             raise ConfigurationError(
                 f"The sandbox on {self._url} rejected the control token.",
                 hint=f"Set {TOKEN_VARIABLE} to the token that `nimbus-sdk sandbox serve` printed.",
@@ -113,10 +113,3 @@ class SandboxControl:
         if status >= 400:
             raise ConfigurationError(f"The sandbox refused: {sanitize(str(body.get('error')))}", hint="")
         return body
-
-
-def _objects(body: Mapping[str, object], name: str) -> list[dict[str, object]]:
-    listed = body.get(name)
-    if not isinstance(listed, list):
-        raise ResponseFormatError(f"The response of the sandbox has no {name}.")
-    return listed

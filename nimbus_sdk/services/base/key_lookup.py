@@ -15,7 +15,7 @@ from nimbus_sdk.storage.key_sources import SourceResult
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A key, and where it is from: argument, environment, dotenv or store, and the exact place for messages."""
+    """A key, and where it is from: argument, environment, dotenv or store, and the exact place in words."""
 
     key: ServiceKey
     source: str
