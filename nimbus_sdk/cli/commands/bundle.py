@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, Profile
+from nimbus_sdk.cli.ui.options import Json, Profile, argument
 from nimbus_sdk.errors import ConfigurationError
 
 commands = typer.Typer(help="Take core, session and key to a machine without network.", rich_markup_mode=None)
@@ -26,7 +26,7 @@ PassphraseFile = Annotated[
 
 @commands.command()
 def create(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle to create.")],
+    file: Annotated[Path, argument("FILE", "The bundle to create.")],
     passphrase_file: PassphraseFile = None,
     version: Annotated[str | None, typer.Option(metavar="VERSION", help="Version of the core.")] = None,
     profile: Profile = None,
@@ -53,7 +53,7 @@ def create(
 
 @commands.command()
 def install(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The bundle.")],
+    file: Annotated[Path, argument("FILE", "The bundle.")],
     passphrase_file: PassphraseFile = None,
     profile: Profile = None,
     as_json: Json = False,

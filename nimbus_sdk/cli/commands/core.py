@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, Profile
+from nimbus_sdk.cli.ui.options import Json, Profile, argument
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.pointer import read_pointer
 
@@ -65,7 +65,7 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
 
 @commands.command()
 def use(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version from `core list`.")],
+    version: Annotated[str, argument("VERSION", "A version from `core list`.")],
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
@@ -124,9 +124,7 @@ def verify(profile: Profile = None, as_json: Json = False) -> None:
 
 @commands.command()
 def uninstall(
-    version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="Only this version; all if omitted.")
-    ] = None,
+    version: Annotated[str | None, argument("VERSION", "Only this version; all if omitted.")] = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:

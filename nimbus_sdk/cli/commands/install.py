@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-import typer
-
 from nimbus_sdk.cli.commands.status import session_rows
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout, read_key_from_stdin
+from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout, flag, option, read_key_from_stdin
 
-Force: TypeAlias = Annotated[
-    bool, typer.Option("--force", help="Validate and install again.", show_default=False)
-]
+Force: TypeAlias = Annotated[bool, flag("--force", "Validate and install again.")]
 Version: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--version", metavar="VERSION", help="Version of the core; the newest that fits if omitted."
-    ),
+    str | None, option("--version", "VERSION", "Version of the core; the newest that fits if omitted.")
 ]
-Offline: TypeAlias = Annotated[
-    bool, typer.Option("--offline", help="Make no network call.", show_default=False)
-]
-NoProgress: TypeAlias = Annotated[
-    bool, typer.Option("--no-progress", help="Show no progress bar.", show_default=False)
-]
+Offline: TypeAlias = Annotated[bool, flag("--offline", "Make no network call.")]
+NoProgress: TypeAlias = Annotated[bool, flag("--no-progress", "Show no progress bar.")]
 
 
 def install(

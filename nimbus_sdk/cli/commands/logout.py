@@ -9,23 +9,16 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
+from nimbus_sdk.cli.ui.options import Json, Profile, Timeout, flag, option
 
 if TYPE_CHECKING:
     from nimbus_sdk.storage.key_lookup import FoundKey
 
 Everything: TypeAlias = Annotated[
-    bool,
-    typer.Option(
-        "--everything", help="Also remove core, models and downloads, for all profiles.", show_default=False
-    ),
+    bool, flag("--everything", "Also remove core, models and downloads, for all profiles.")
 ]
-Yes: TypeAlias = Annotated[
-    bool, typer.Option("--yes", help="Do not ask for confirmation.", show_default=False)
-]
-Reason: TypeAlias = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="Reason, logged by the service.")
-]
+Yes: TypeAlias = Annotated[bool, flag("--yes", "Do not ask for confirmation.")]
+Reason: TypeAlias = Annotated[str | None, option("--reason", "TEXT", "Reason, logged by the service.")]
 
 
 def logout(profile: Profile = None, everything: Everything = False, as_json: Json = False) -> None:

@@ -5,28 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-import typer
-
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, Profile
+from nimbus_sdk.cli.ui.options import Json, Profile, argument, option
 from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
     from nimbus_sdk.api.schemas import ModelInfo
 
 
-Name: TypeAlias = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="Show this model with all its fields.")
-]
+Name: TypeAlias = Annotated[str | None, argument("NAME", "Show this model with all its fields.")]
 Paradigm: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--paradigm", metavar="NAME", help="Only models of this paradigm, such as motor_imagery."),
+    str | None, option("--paradigm", "NAME", "Only models of this paradigm, such as motor_imagery.")
 ]
 Kind: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--type", metavar="TYPE", help="Only models of this type: NimbusLDA, NimbusQDA or NimbusProbit."
-    ),
+    str | None, option("--type", "TYPE", "Only models of this type: NimbusLDA, NimbusQDA or NimbusProbit.")
 ]
 
 _COLUMNS = {

@@ -10,6 +10,7 @@ import typer
 
 from nimbus_sdk.cli.commands.services import ServiceCommands
 from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import argument, flag, option
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
 from nimbus_sdk.transport.redaction import mask_keys
 
@@ -22,32 +23,23 @@ commands = typer.Typer(help="Create, list, change, rotate and delete keys.", ric
 _COLUMNS = ("id", "name", "type", "role", "expires_at", "last_used_at")
 T = TypeVar("T")
 
-Save: TypeAlias = Annotated[
-    bool, typer.Option("--save", help="Store the secret instead of printing it.", show_default=False)
-]
-KeyId: TypeAlias = Annotated[str, typer.Argument(metavar="ID", help="As `keys list` shows it.")]
-Description: TypeAlias = Annotated[
-    str | None, typer.Option("--description", metavar="TEXT", help="What it is for.")
-]
+Save: TypeAlias = Annotated[bool, flag("--save", "Store the secret instead of printing it.")]
+KeyId: TypeAlias = Annotated[str, argument("ID", "As `keys list` shows it.")]
+Description: TypeAlias = Annotated[str | None, option("--description", "TEXT", "What it is for.")]
 RoleName: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--role", metavar="ROLE", help="Viewer, Developer, Administrator, API Manager, or another."),
+    str | None, option("--role", "ROLE", "Viewer, Developer, Administrator, API Manager, or another.")
 ]
 Expiry: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--expires-at", metavar="TIME", help="ISO 8601 with its zone, such as 2027-01-31T00:00Z."),
+    str | None, option("--expires-at", "TIME", "ISO 8601 with its zone, such as 2027-01-31T00:00Z.")
 ]
 Permissions: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--permission", metavar="NAME", help="Instead of the role's; may be given several times."),
+    list[str] | None, option("--permission", "NAME", "Instead of the role's; may be given several times.")
 ]
 Referrers: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--referrer", metavar="HOST", help="Where it may be used from; several times."),
+    list[str] | None, option("--referrer", "HOST", "Where it may be used from; several times.")
 ]
 RateLimitText: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--rate-limit", metavar="N[/SECONDS]", help="Requests a minute, or in so many s."),
+    str | None, option("--rate-limit", "N[/SECONDS]", "Requests a minute, or in so many s.")
 ]
 
 
@@ -73,12 +65,10 @@ def list_keys(client: NeuroAI, *, as_json: bool) -> None:
 @NEUROAI.command(commands)
 def create(
     client: NeuroAI,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Such as 'Production CI/CD'.")],
+    name: Annotated[str, argument("NAME", "Such as 'Production CI/CD'.")],
     description: Description = None,
     role: RoleName = None,
-    kind: Annotated[
-        str, typer.Option("--type", metavar="TYPE", help="personal, team or service.")
-    ] = "personal",
+    kind: Annotated[str, option("--type", "TYPE", "personal, team or service.")] = "personal",
     expires_at: Expiry = None,
     permission: Permissions = None,
     referrer: Referrers = None,
@@ -133,7 +123,7 @@ def get(client: NeuroAI, identifier: KeyId, *, as_json: bool) -> None:
 def update(
     client: NeuroAI,
     identifier: KeyId,
-    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="For people.")] = None,
+    name: Annotated[str | None, option("--name", "NAME", "For people.")] = None,
     description: Description = None,
     role: RoleName = None,
     expires_at: Expiry = None,
@@ -172,10 +162,10 @@ def update(
 def rotate(
     client: NeuroAI,
     identifier: Annotated[
-        str | None, typer.Argument(metavar="ID", help="The key in use, with --older-than, if omitted.")
+        str | None, argument("ID", "The key in use, with --older-than, if omitted.")
     ] = None,
     older_than: Annotated[
-        float | None, typer.Option("--older-than", metavar="DAYS", help="Only if its secret is older.")
+        float | None, option("--older-than", "DAYS", "Only if its secret is older.")
     ] = None,
     save: Save = False,
     *,
@@ -212,7 +202,7 @@ def rotate(
 def delete(
     client: NeuroAI,
     identifier: KeyId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
+    yes: Annotated[bool, flag("--yes", "Do not ask.")] = False,
     *,
     as_json: bool,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from nimbus_sdk.cli.commands.services import ServiceCommands
 from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import argument, option
 from nimbus_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -36,11 +37,9 @@ def claims(client: Nexus, *, as_json: bool) -> None:
 @NEXUS.command(commands)
 def ask(
     client: Nexus,
-    message: Annotated[
-        str | None, typer.Argument(metavar="MESSAGE", help="Read from stdin if omitted.")
-    ] = None,
+    message: Annotated[str | None, argument("MESSAGE", "Read from stdin if omitted.")] = None,
     request_id: Annotated[
-        str | None, typer.Option("--request-id", metavar="ID", help="For X-Request-ID; a new one if omitted.")
+        str | None, option("--request-id", "ID", "For X-Request-ID; a new one if omitted.")
     ] = None,
     *,
     as_json: bool,

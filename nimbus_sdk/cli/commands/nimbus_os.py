@@ -9,17 +9,15 @@ import typer
 
 from nimbus_sdk.cli.commands.services import ServiceCommands, read_key
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import KeyFromStdin
+from nimbus_sdk.cli.ui.options import KeyFromStdin, argument, option
 
 if TYPE_CHECKING:
     from nimbus_sdk.services import NimbusOS, Rotation
 
 Environment: TypeAlias = Annotated[
-    str, typer.Option("--environment", metavar="NAME", help="sandbox or production; each has its own key.")
+    str, option("--environment", "NAME", "sandbox or production; each has its own key.")
 ]
-Probe: TypeAlias = Annotated[
-    str, typer.Option("--probe", metavar="PATH", help="A resource that the key must be able to read.")
-]
+Probe: TypeAlias = Annotated[str, option("--probe", "PATH", "A resource that the key must be able to read.")]
 NIMBUS_OS = ServiceCommands("Nimbus OS", environment=(Environment, "sandbox"))
 commands = typer.Typer(help="Nimbus OS: read resources, store and rotate a key.", rich_markup_mode=None)
 rotation = typer.Typer(
@@ -31,10 +29,9 @@ commands.add_typer(rotation, name="rotation")
 @NIMBUS_OS.command(commands)
 def get(
     client: NimbusOS,
-    path: Annotated[str, typer.Argument(metavar="PATH", help="Such as /orders, without a query.")],
+    path: Annotated[str, argument("PATH", "Such as /orders, without a query.")],
     param: Annotated[
-        list[str] | None,
-        typer.Option("--param", metavar="NAME=VALUE", help="Of the query; may be given several times."),
+        list[str] | None, option("--param", "NAME=VALUE", "Of the query; may be given several times.")
     ] = None,
     *,
     as_json: bool,

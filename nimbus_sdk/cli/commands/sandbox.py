@@ -11,7 +11,7 @@ import typer
 
 from nimbus_sdk.cli.commands import sandbox_keys
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json
+from nimbus_sdk.cli.ui.options import Json, option
 from nimbus_sdk.config.settings import KEY_VARIABLE
 
 if TYPE_CHECKING:
@@ -23,16 +23,12 @@ commands.add_typer(sandbox_keys.commands, name="keys")
 
 @commands.command()
 def serve(
-    port: Annotated[int, typer.Option("--port", metavar="PORT", help="Port; 0 for a free one.")] = 0,
+    port: Annotated[int, option("--port", "PORT", "Port; 0 for a free one.")] = 0,
     db: Annotated[
-        Path | None,
-        typer.Option("--db", metavar="FILE", help="Database for keys and quotas; in memory if omitted."),
+        Path | None, option("--db", "FILE", "Database for keys and quotas; in memory if omitted.")
     ] = None,
     tier: Annotated[
-        str,
-        typer.Option(
-            "--tier", metavar="TIER", help="Tier of the key: free, trial, research, commercial or enterprise."
-        ),
+        str, option("--tier", "TIER", "Tier of the key: free, trial, research, commercial or enterprise.")
     ] = "research",
     as_json: Json = False,
 ) -> None:

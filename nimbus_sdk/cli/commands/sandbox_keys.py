@@ -10,20 +10,16 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json
+from nimbus_sdk.cli.ui.options import Json, argument, option
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, SandboxControl
 from nimbus_sdk.errors import ConfigurationError
 
 commands = typer.Typer(help="Create, list and revoke keys of a sandbox.", rich_markup_mode=None)
 
-Db: TypeAlias = Annotated[Path | None, typer.Option("--db", metavar="FILE", help="Database of the sandbox.")]
+Db: TypeAlias = Annotated[Path | None, option("--db", "FILE", "Database of the sandbox.")]
 Url: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--url",
-        metavar="URL",
-        help="URL of a running sandbox; needs NIMBUS_SDK_SANDBOX_TOKEN, its control token.",
-    ),
+    option("--url", "URL", "URL of a running sandbox; needs NIMBUS_SDK_SANDBOX_TOKEN, its control token."),
 ]
 
 
@@ -32,13 +28,13 @@ def create(
     db: Db = None,
     url: Url = None,
     tier: Annotated[
-        str, typer.Option("--tier", metavar="TIER", help="free, trial, research, commercial or enterprise.")
+        str, option("--tier", "TIER", "free, trial, research, commercial or enterprise.")
     ] = "research",
-    kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="test or live.")] = "test",
+    kind: Annotated[str, option("--kind", "KIND", "test or live.")] = "test",
     expires_at: Annotated[
-        str | None, typer.Option("--expires-at", metavar="TIME", help="ISO 8601, such as 2027-01-31T00:00Z.")
+        str | None, option("--expires-at", "TIME", "ISO 8601, such as 2027-01-31T00:00Z.")
     ] = None,
-    used: Annotated[int, typer.Option("--used", metavar="N", help="Inferences already used this month.")] = 0,
+    used: Annotated[int, option("--used", "N", "Inferences already used this month.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Create a key and print it, unmasked, this once. It works only in the sandbox.
@@ -77,12 +73,10 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
 
 @commands.command()
 def revoke(
-    fingerprint: Annotated[str, typer.Argument(metavar="FINGERPRINT", help="Fingerprint from `keys list`.")],
+    fingerprint: Annotated[str, argument("FINGERPRINT", "Fingerprint from `keys list`.")],
     db: Db = None,
     url: Url = None,
-    reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="Reason, stored in the audit table.")
-    ] = None,
+    reason: Annotated[str | None, option("--reason", "TEXT", "Reason, stored in the audit table.")] = None,
     as_json: Json = False,
 ) -> None:
     """Revoke a key. This cannot be undone.

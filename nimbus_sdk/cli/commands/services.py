@@ -10,15 +10,10 @@ from typing import Annotated, Any, TypeAlias, get_type_hints
 import typer
 
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout, read_key_from_stdin
+from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout, option, read_key_from_stdin
 
 BaseUrl: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--base-url",
-        metavar="URL",
-        help="Base URL; the service's variable, else its own URL, if omitted.",
-    ),
+    str | None, option("--base-url", "URL", "Base URL; the service's variable, else its own URL, if omitted.")
 ]
 Options: TypeAlias = Mapping[str, tuple[object, object]]
 """Options by the name of their argument: the annotation and the default."""

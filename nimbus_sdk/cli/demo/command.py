@@ -7,12 +7,9 @@ from typing import Annotated, TypeAlias
 import typer
 
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json
+from nimbus_sdk.cli.ui.options import Json, flag
 
-Keep: TypeAlias = Annotated[
-    bool,
-    typer.Option("--keep", help="Leave the sandbox running and print how to use it.", show_default=False),
-]
+Keep: TypeAlias = Annotated[bool, flag("--keep", "Leave the sandbox running and print how to use it.")]
 
 
 def demo(keep: Keep = False, as_json: Json = False) -> None:

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
 from nimbus_sdk.errors import ConfigurationError
 
+
+def option(name: str, metavar: str, help: str) -> Any:
+    """Describe an option with a value, for ``Annotated``."""
+    return typer.Option(name, metavar=metavar, help=help)
+
+
+def flag(name: str, help: str) -> Any:
+    """Describe a switch, for ``Annotated``."""
+    return typer.Option(name, help=help, show_default=False)
+
+
+def argument(metavar: str, help: str) -> Any:
+    """Describe an argument, for ``Annotated``."""
+    return typer.Argument(metavar=metavar, help=help)
+
+
 Profile: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--profile", metavar="NAME", help="The account. [env: NIMBUS_SDK_PROFILE; default: default]"
-    ),
+    str | None, option("--profile", "NAME", "The account. [env: NIMBUS_SDK_PROFILE; default: default]")
 ]
-Json: TypeAlias = Annotated[
-    bool, typer.Option("--json", help="Print results and errors as JSON.", show_default=False)
-]
+Json: TypeAlias = Annotated[bool, flag("--json", "Print results and errors as JSON.")]
 Timeout: TypeAlias = Annotated[
     float | None,
-    typer.Option(
-        "--timeout",
-        metavar="SECONDS",
-        help="Time limit, retries included. [env: NIMBUS_SDK_TIMEOUT; default: 30]",
-    ),
+    option("--timeout", "SECONDS", "Time limit, retries included. [env: NIMBUS_SDK_TIMEOUT; default: 30]"),
 ]
-KeyFromStdin: TypeAlias = Annotated[
-    bool, typer.Option("--key-stdin", help="Read the key from the first line of stdin.", show_default=False)
-]
+KeyFromStdin: TypeAlias = Annotated[bool, flag("--key-stdin", "Read the key from the first line of stdin.")]
 
 _MAX_BYTES = 16 * 1024
 
