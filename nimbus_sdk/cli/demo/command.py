@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated
 
 import typer
 
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, flag
 
-Keep: TypeAlias = Annotated[bool, flag("--keep", "Leave the sandbox running and print how to use it.")]
 
-
-def demo(keep: Keep = False, as_json: Json = False) -> None:
+def demo(
+    keep: Annotated[bool, flag("--keep", "Leave the sandbox running and print how to use it.")] = False,
+    as_json: Json = False,
+) -> None:
     """Install a core and decode with it offline, all on this machine.
 
     Needs no account and no internet: a sandbox replaces the service, recordings and model are simulated.
@@ -31,13 +32,8 @@ def demo(keep: Keep = False, as_json: Json = False) -> None:
     """
     from nimbus_sdk.cli.demo.run import Demo
 
-    say = _say_nothing if as_json else output.print_lines
-    report = Demo(say, keep=keep).run()
+    report = Demo((lambda *_: None) if as_json else output.print_lines, keep=keep).run()
     if as_json:
         output.print_json(report)
     if not report["ok"]:
         raise typer.Exit(1)
-
-
-def _say_nothing(*lines: str) -> None:
-    """Print nothing; used with ``--json``."""

@@ -17,14 +17,7 @@ SEED = 2024
 
 
 def decode(started_at: float) -> dict[str, object]:
-    """Load session, core and model, and decode simulated trials with known labels.
-
-    Args:
-        started_at: Unix time at which this process was started.
-
-    Raises:
-        NimbusError: As in any program that decodes.
-    """
+    """Load session, core and model, and decode simulated trials; this process was started at a Unix time."""
     times = [("", started_at), ("start", time.time())]
     import nimbus_sdk
 

@@ -12,21 +12,17 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from nimbus_sdk.cli.demo.sandbox_process import SandboxProcess
 from nimbus_sdk.cli.ui.output import format_assignments
-from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
+from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, JournalEntry
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from nimbus_sdk.cli.ui.sandbox_control import JournalEntry
 
 PACKAGES = ("starlette", "uvicorn", "build", "hatchling", "numpy")
 """What the sandbox and its core need; the ``sandbox`` extra installs it."""
@@ -37,12 +33,15 @@ REQUESTS = ("validate", "github_token", "release", "asset")
 ACCURACY_MARGIN = 0.25
 """By how much the accuracy must exceed chance."""
 
+_RESULT = (
+    "   {model} on {trials} simulated trials: accuracy {accuracy:.1%} (chance {chance:.0%}), "
+    "mean confidence {mean_confidence:.2f}"
+)
 Request: TypeAlias = tuple[str, list[int | None]]
 """An endpoint and the statuses of its answers: two if there was a redirect."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """A promise, whether it is fulfilled, and what was observed."""
 
     check: str
@@ -84,8 +83,8 @@ class Demo:
         verdict = f"{failed} of {count} checks failed" if failed else f"All {count} checks passed"
         self._say("", f"{verdict}, in {seconds:.1f} s.")
         if self._keep:
-            self._say(*_how_to_use(**self._report["left_running"]))
-        checks = [asdict(check) for check in self._checks]
+            self._say(*_explain_use(**self._report["left_running"]))
+        checks = [check._asdict() for check in self._checks]
         facts = {"ok": not failed, "simulated": True, "seconds": round(seconds, 2), "checks": checks}
         return facts | self._report
 
@@ -100,19 +99,16 @@ class Demo:
         key = ApiKey.parse(sandbox.key).masked
         self._say(f"   It serves on {sandbox.api_url} and issued the research key {key}")
         self._report["sandbox"] = {"api_url": sandbox.api_url, "key_masked": key, "stopped": False}
-        others = (KEY_VARIABLE, TOKEN_VARIABLE, "NIMBUS_SDK_HOME")
-        self._environ |= {name: value for name, value in sandbox.environment.items() if name not in others}
+        home = {"NIMBUS_SDK_HOME": self._environ["NIMBUS_SDK_HOME"]}
+        self._environ |= sandbox.environment | home
+        del self._environ[KEY_VARIABLE], self._environ[TOKEN_VARIABLE]
         if self._install(sandbox):
             self._decode_offline(sandbox)
         unchanged = before == _snapshot(profile)
         self._record(Check("Your own profile is unchanged", unchanged, ", ".join(profile) or "there is none"))
         if self._keep:
-            environment = sandbox.environment | {"NIMBUS_SDK_HOME": self._environ["NIMBUS_SDK_HOME"]}
-            self._report["left_running"] = {
-                "pid": sandbox.pid,
-                "folder": str(folder),
-                "environment": environment,
-            }
+            left = {"pid": sandbox.pid, "folder": str(folder), "environment": sandbox.environment | home}
+            self._report["left_running"] = left
 
     def _install(self, sandbox: SandboxProcess) -> bool:
         self._say("2. Run `nimbus-sdk install --key-stdin` in a fresh process")
@@ -138,20 +134,15 @@ class Demo:
         self._environ["NIMBUS_SDK_OFFLINE"] = "1"
         exit_code, decoding = self._run_python("nimbus_sdk.cli.demo.offline", str(time.time()))
         if decoding:
-            self._say(
-                "   Milliseconds: {}".format(
-                    ", ".join(f"{step} {spent:,.1f}" for step, spent in decoding["milliseconds"].items())
-                ),
-                "   {model} on {trials} simulated trials: accuracy {accuracy:.1%} (chance {chance:.0%}), "
-                "mean confidence {mean_confidence:.2f}".format(**decoding),
-            )
+            steps = ", ".join(f"{step} {spent:,.1f}" for step, spent in decoding["milliseconds"].items())
+            self._say(f"   Milliseconds: {steps}", _RESULT.format(**decoding))
             self._report["decoding"] = decoding
         requests = len(sandbox.control.journal()) - before if self._keep else 0
         self._record(*check_decoding(exit_code, decoding, requests))
 
     def _record(self, *checks: Check) -> None:
         self._checks += checks
-        self._say(*(f"   {'ok    ' if one.ok else 'FAILED'}  {one.check} ({one.detail})" for one in checks))
+        self._say(*(f"   {'ok    ' if ok else 'FAILED'}  {check} ({detail})" for check, ok, detail in checks))
 
     def _run_python(self, *arguments: str, stdin: str = "") -> tuple[int, dict[str, Any]]:
         """Run a module in a fresh process and return its exit code and JSON output."""
@@ -189,10 +180,8 @@ def check_decoding(exit_code: int, decoding: Mapping[str, Any], requests: int) -
     loaded = decoding["network_libraries"]
     seen = f"{requests} requests, network libraries loaded: {', '.join(loaded) or 'none'}"
     yield Check("Decoding used no network", requests == 0 and not loaded, seen)
-    state = "stale" if decoding["stale"] else "not stale"
-    yield Check(
-        "The session is valid and not stale", state == "not stale", f"{decoding['license_type']}, {state}"
-    )
+    state = f"{decoding['license_type']}, {'stale' if decoding['stale'] else 'not stale'}"
+    yield Check("The session is valid and not stale", not decoding["stale"], state)
     accuracy, chance = decoding["accuracy"], decoding["chance"]
     needed = chance + ACCURACY_MARGIN
     promise = f"The accuracy is at least {needed:.0%}, far above the chance of {chance:.0%}"
@@ -210,7 +199,7 @@ def merge_redirects(journal: Iterable[JournalEntry]) -> list[Request]:
     return requests
 
 
-def _how_to_use(pid: int, folder: str, environment: Mapping[str, str]) -> list[str]:
+def _explain_use(pid: int, folder: str, environment: Mapping[str, str]) -> list[str]:
     # PowerShell has `kill` and `rm` as aliases with the same meaning.
     remove = f"rm -r {folder}" if os.name == "posix" else f"rm -Recurse {folder}"
     return [

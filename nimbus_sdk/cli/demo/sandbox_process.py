@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from nimbus_sdk.cli.ui.sandbox_control import SandboxControl
 from nimbus_sdk.errors import ConfigurationError
@@ -48,8 +48,12 @@ class SandboxProcess:
                 start_new_session=detached,
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) if detached else 0,
             )
+        # A sandbox that hangs must not hang the demo: once killed, it closes the pipe that is read here.
+        timer = threading.Timer(START_SECONDS, self._process.kill)
+        timer.start()
         try:
-            facts = self._read_facts()
+            with cast("IO[bytes]", self._process.stdout) as stdout:
+                facts = json.loads(stdout.readline())
         except ValueError:
             self.stop()
             last = (folder / "sandbox.log").read_text("utf-8", "replace").strip().rpartition("\n")[2]
@@ -58,9 +62,9 @@ class SandboxProcess:
         except BaseException:
             self.stop()
             raise
-        self.api_url = str(facts["api_url"])
-        self.key = str(facts["key"])
-        self.pid = self._process.pid
+        finally:
+            timer.cancel()
+        self.api_url, self.key, self.pid = str(facts["api_url"]), str(facts["key"]), self._process.pid
         self.environment: dict[str, str] = facts["environment"]
         self.control = SandboxControl(self.api_url, str(facts["control_token"]))
 
@@ -72,14 +76,3 @@ class SandboxProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-    def _read_facts(self) -> dict[str, Any]:
-        # A sandbox that hangs must not hang the demo: once killed, it closes the pipe that is read here.
-        timer = threading.Timer(START_SECONDS, self._process.kill)
-        timer.start()
-        try:
-            with cast("IO[bytes]", self._process.stdout) as stdout:
-                facts: dict[str, Any] = json.loads(stdout.readline())
-        finally:
-            timer.cancel()
-        return facts
