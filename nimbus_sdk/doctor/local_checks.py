@@ -47,12 +47,8 @@ def check_key(settings: Settings) -> Finding:
     resolution = key_lookup.explain(settings)
     winner = resolution.winner
     if winner is None:
-        unusable = ("malformed", "withheld", "unreadable")
-        reasons = [
-            f"{one.location}: {one.detail or one.state}"
-            for one in resolution.sources
-            if one.state in unusable
-        ]
+        unusable = [one for one in resolution.sources if one.state in ("malformed", "withheld", "unreadable")]
+        reasons = [f"{one.location}: {one.detail or one.state}" for one in unusable]
         fix = "`nimbus-sdk explain` lists every source. Renewing the session needs a key."
         return problem("key", "; ".join(reasons) or "no source has a key", fix, fatal=False)
     cause = f"{winner.key_masked} from {winner.location}"
@@ -83,9 +79,8 @@ def check_keyring(settings: Settings) -> Finding:
 
 def check_folders(paths: Paths, usable_offline: bool) -> Iterator[Finding]:
     """Check that every folder can be written and has space."""
-    folders = {"config": paths.config, "data": paths.data, "state": paths.state, "cache": paths.cache}
-    for name, path in folders.items():
-        yield _check_folder(f"folder {name}", path, fatal=not usable_offline)
+    for name in ("config", "data", "state", "cache"):
+        yield _check_folder(f"folder {name}", getattr(paths, name), fatal=not usable_offline)
 
 
 def _check_folder(check: str, path: str, *, fatal: bool) -> Finding:

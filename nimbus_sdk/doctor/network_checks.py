@@ -23,18 +23,15 @@ def check_network(settings: Settings, usable_offline: bool) -> Flow[tuple[Findin
     if settings.offline:
         return (Finding("network", "skipped", "offline mode is on (NIMBUS_SDK_OFFLINE)"),)
     fatal = not usable_offline
-    findings = [_check_proxy(settings)]
+    proxy = proxy_for(settings.api_url)
+    used = "none for the Nimbus API" if proxy is None else f"{proxy} is used for the Nimbus API"
+    findings = [ok("proxy", used)]
     for name, url in (("dns api", settings.api_url), ("dns github", settings.github_url)):
         findings.append((yield from _run_check(name, _count_addresses, url, fatal=fatal)))
     findings.append((yield from _run_check("certificate", _find_issuer, settings.api_url, fatal=False)))
     findings.extend((yield from _check_api(settings, fatal)))
     findings.append((yield from _check_github(settings, fatal)))
     return tuple(findings)
-
-
-def _check_proxy(settings: Settings) -> Finding:
-    proxy = proxy_for(settings.api_url)
-    return ok("proxy", "none for the Nimbus API" if proxy is None else f"{proxy} is used for the Nimbus API")
 
 
 def _run_check(check: str, run: Callable[[str, str], Finding], url: str, *, fatal: bool) -> Flow[Finding]:

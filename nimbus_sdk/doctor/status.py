@@ -49,7 +49,9 @@ class MachineStatus:
 
     def to_dict(self) -> dict[str, object]:
         """Return the status as plain values, for JSON."""
-        settings, paths, core, session = self.settings, self.settings.paths, self.installation, self.session
+        settings, core = self.settings, self.installation
+        names = ("profile", "offline", "api_url", "github_url", "core_repo", "timeout", "dotenv")
+        folders = ("config", "data", "state", "cache")
         return {
             "ready": self.is_ready,
             "sdk": {
@@ -58,17 +60,8 @@ class MachineStatus:
                 "platform": platform.platform(),
             },
             "settings": {
-                "profile": settings.profile,
-                "offline": settings.offline,
-                "api_url": settings.api_url,
-                "github_url": settings.github_url,
-                "core_repo": settings.core_repo,
-                "timeout": settings.timeout,
-                "dotenv": settings.dotenv,
-                "config": paths.config,
-                "data": paths.data,
-                "state": paths.state,
-                "cache": paths.cache,
+                **{name: getattr(settings, name) for name in names},
+                **{name: getattr(settings.paths, name) for name in folders},
             },
             "core": {
                 "installed": core.installed,
@@ -76,7 +69,7 @@ class MachineStatus:
                 "path": core.path,
                 "problems": list(core.problems),
             },
-            "session": None if session is None else session.to_dict(),
+            "session": None if self.session is None else self.session.to_dict(),
             "session_problem": self.session_problem,
             "key": self.key.to_dict(),
             "credential_store": {"name": self.store, "reason": self.store_reason},

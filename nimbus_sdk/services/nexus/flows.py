@@ -79,11 +79,11 @@ class NexusFlows:
         Raises:
             InvalidKeyFormatError: There are no claims in it.
         """
-        found = self.connection.find_key()
-        claims = self._read_claims(found.key)
+        key = self.connection.find_key().key
+        claims = self._read_claims(key)
         if claims is None:
             raise InvalidKeyFormatError(
-                f"The Nexus key {found.key.masked} is no JSON Web Token, so it has no claims.",
+                f"The Nexus key {key.masked} is no JSON Web Token, so it has no claims.",
                 hint="Calls work all the same; only the service knows what the key may do.",
             )
         return claims
