@@ -23,6 +23,8 @@ from tests.qualification.canaries import (
 from tests.qualification.machines import Machine, Machines
 from tests.qualification.secret_search import MINIMUM_LENGTH, SecretSearch
 
+pytestmark = pytest.mark.tiny_core
+
 
 @pytest.fixture(autouse=True)
 def tokens() -> Iterator[list[str]]:

@@ -15,6 +15,8 @@ from tests.qualification.crowds import count_requests
 from tests.qualification.machines import NOTHING, Machine, Machines
 from tests.qualification.test_crowds import wait_until
 
+pytestmark = pytest.mark.tiny_core
+
 EXIT_TIMEOUT = 30.0
 """Seconds in which a process must have ended; every fault of these tests lasts twice as long."""
 
