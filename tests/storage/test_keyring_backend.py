@@ -170,10 +170,8 @@ def test_a_keyring_that_forgets_is_found_out(store, use_backend):
 
 def test_a_hang_ends_at_the_deadline(store, stuck):
     """The caller gets an error after the time given."""
-    started = time.monotonic()
     with pytest.raises(CredentialStoreError, match=r"did not answer in 0\.2 s"):
         store.read("lab")
-    assert time.monotonic() - started >= 0.2
 
 
 def test_after_a_hang_the_keyring_rests_for_ten_minutes(store, stuck, paths, clock):
