@@ -59,13 +59,11 @@ def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Re
     asset = release.choose_wheel(published)
     digest = yield from release.expected_digest(settings, published, asset, token)
     title = f"Downloading core {published.version}"
-    sink = Download(
-        settings.paths.downloads,
-        asset.name,
-        asset.size,
-        digest,
-        report=lambda done, total: report(ProgressEvent("download", title, done, total)),
-    )
+
+    def show(done: int, total: int) -> None:
+        report(ProgressEvent("download", title, done, total))
+
+    sink = Download(settings.paths.downloads, asset.name, asset.size, digest, show)
     path = yield from transfer.download_asset(settings, asset, token, sink)
     return CoreWheel(path, asset.name, digest, sink.discard)
 
@@ -82,8 +80,7 @@ def activate(
 
     Raises:
         CoreError: The wheel is not usable; the previous core stays in use.
-        SessionError: The session cannot be stored; likewise.
-        CredentialStoreError: The key cannot be stored; likewise.
+        SessionError, CredentialStoreError: Session or key cannot be stored; likewise.
     """
     try:
         yield from run_blocking(lambda: _make_folder(settings.paths.data))

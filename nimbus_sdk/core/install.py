@@ -160,7 +160,7 @@ def _normalize(version: str | None) -> str | None:
     """Return a version as the core spells it, so that ``v1.0`` and ``1.0`` are equal."""
     if version is None:
         return None
-    from nimbus_sdk.core.wheel.release import version_of
+    from nimbus_sdk.core.wheel.requirements import version_of
 
     return str(version_of(version))
 

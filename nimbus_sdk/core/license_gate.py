@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from types import FunctionType
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.account.record import SessionRecord, require_valid
@@ -48,7 +49,11 @@ def get_core_object(name: str) -> object:
     """
     value = loader.get_object(name)
     pickling.register_reducers()
-    return pickling.with_public_name(_wrap(value, name), name)
+    value = _wrap(value, name)
+    if isinstance(value, FunctionType) and value.__qualname__ == name:
+        # Pickle refers to it as ``nimbus_sdk.name`` then, which any process can import.
+        value.__module__ = "nimbus_sdk"
+    return value
 
 
 def _wrap(value: object, name: str) -> object:
@@ -109,9 +114,8 @@ def with_usage_report(function: Callable[..., R], inference_type: str) -> Callab
             result = function(*arguments, **named)
         except Exception as error:
             # Only the class: a message may contain decoded data.
-            _report(
-                reporter, inference_type, arguments, success=False, error_message=type(error).__name__[:128]
-            )
+            kind = type(error).__name__[:128]
+            _report(reporter, inference_type, arguments, success=False, error_message=kind)
             raise
         milliseconds = round((time.perf_counter() - started) * 1000, 3)
         _report(reporter, inference_type, arguments, success=True, duration_ms=milliseconds)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copyreg
 import sys
 from importlib import import_module
-from types import FunctionType, ModuleType
+from types import ModuleType
 
 from nimbus_sdk.core.wheel import loader
 
@@ -32,13 +32,6 @@ def register_reducers() -> None:
             if isinstance(value, type) and value.__module__ == name:
                 # Pickle takes up to six parts; the type of this function has three.
                 copyreg.pickle(value, _reduce)  # type: ignore[arg-type]
-
-
-def with_public_name(value: object, name: str) -> object:
-    """Let pickle refer to a function of the core as ``nimbus_sdk.name``, which any process can import."""
-    if isinstance(value, FunctionType) and value.__qualname__ == name:
-        value.__module__ = "nimbus_sdk"
-    return value
 
 
 def reconstruct(module: str, name: str, *arguments: object) -> object:

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nimbus_sdk.account import renewal
 from nimbus_sdk.account.record import SessionRecord, require_valid
@@ -45,6 +44,8 @@ from nimbus_sdk.transport.driver import run
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
+    from packaging.version import Version
+
     from nimbus_sdk.config.keys import ParsedKey
 
 __all__ = ["BundleFacts", "create_bundle", "install_bundle", "read_facts"]
@@ -170,15 +171,14 @@ def install_flow(settings: Settings, path: str, passphrase: str, report: Report)
     lock = Lock(paths.lock)
     try:
         yield from renewal.acquire_lock(lock)
-        previous = yield from run_blocking(partial(_version_in_use, paths))
+        previous = yield from run_blocking(lambda: _version_in_use(paths))
         session = yield from run_blocking(lambda: _latest_session(paths, bundled, datetime.now(UTC)))
         wheel = yield from run_blocking(lambda: _write_wheel(paths, contents))
         found = FoundKey(contents.key, "bundle", os.path.basename(path))
         session = yield from activate(settings, found, session, wheel, report)
     finally:
         lock.release()
-    was, now = requirements.parse_version(previous or ""), requirements.parse_version(version)
-    if was is not None and now is not None and now < was:
+    if previous is not None and version < previous:
         _log.warning(
             "Core %s from the bundle replaces the newer %s; `nimbus-sdk core rollback` switches back to it.",
             version,
@@ -225,62 +225,55 @@ def _write_wheel(paths: Paths, contents: Contents) -> CoreWheel:
     return CoreWheel(path, contents.wheel_name, contents.sha256, lambda: fs.remove(path))
 
 
-def _compatible_version(wheel_name: str) -> str:
+def _compatible_version(wheel_name: str) -> Version:
     """Return the version of a wheel that fits this interpreter."""
     from packaging.tags import sys_tags
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-    try:
+    with suppress(InvalidWheelFilename):
         _, version, _, tags = parse_wheel_filename(wheel_name)
-    except InvalidWheelFilename:
-        version, tags = None, frozenset()
-    if tags.isdisjoint(sys_tags()):
-        here = requirements.interpreter("cp-abi-platform")
-        raise CoreIncompatibleError(
-            f"The core in this bundle, {wheel_name}, is for another Python or platform than {here}.",
-            hint="Create the bundle with the same version of Python, on the same kind of machine.",
-        )
-    return str(version)
+        if not tags.isdisjoint(sys_tags()):
+            return version
+    here = requirements.interpreter("cp-abi-platform")
+    raise CoreIncompatibleError(
+        f"The core in this bundle, {wheel_name}, is for another Python or platform than {here}.",
+        hint="Create the bundle with the same version of Python, on the same kind of machine.",
+    )
 
 
 def _latest_session(paths: Paths, bundled: SessionRecord, now: datetime) -> SessionRecord:
     """Return the bundle's session, or the stored one of the same key if it is valid and newer."""
-    try:
+    with suppress(SessionError):
         stored = stored_session(paths)
-    except SessionError:
-        return bundled
-    if stored is None or stored.is_expired(now) or stored.validated_at <= bundled.validated_at:
-        return bundled
-    same = (stored.key_fingerprint, stored.api_origin) == (bundled.key_fingerprint, bundled.api_origin)
-    return stored if same else bundled
+        if stored is not None and not stored.is_expired(now) and stored.validated_at > bundled.validated_at:
+            same = (stored.key_fingerprint, stored.api_origin) == (
+                bundled.key_fingerprint,
+                bundled.api_origin,
+            )
+            return stored if same else bundled
+    return bundled
 
 
-def _version_in_use(paths: Paths) -> str | None:
-    try:
+def _version_in_use(paths: Paths) -> Version | None:
+    with suppress(CoreError):
         core = manifest.find_core(paths.core)
-    except CoreError:
-        return None
-    return None if core is None else core.version
+        return None if core is None else requirements.parse_version(core.version)
+    return None
 
 
-def _facts(header: object) -> BundleFacts:
-    facts = header.get("facts") if isinstance(header, dict) else None
+def _facts(header: Mapping[str, Any]) -> BundleFacts:
+    facts = header.get("facts")
     facts = facts if isinstance(facts, dict) else {}
-    return BundleFacts(
-        str(facts.get("wheel")), str(facts.get("created_at")), _normalize_time(facts.get("expires_at"))
-    )
-
-
-def _normalize_time(value: object) -> str | None:
-    if value is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        moment = datetime.min
-    if moment.tzinfo is None:
-        raise encryption.damaged("its header has no valid time at which its session ends")
-    return moment.isoformat()
+    expires_at = facts.get("expires_at")
+    if expires_at is not None:
+        try:
+            moment = datetime.fromisoformat(str(expires_at))
+        except ValueError:
+            moment = datetime.min
+        if moment.tzinfo is None:
+            raise encryption.damaged("its header has no valid time at which its session ends")
+        expires_at = moment.isoformat()
+    return BundleFacts(str(facts.get("wheel")), str(facts.get("created_at")), expires_at)
 
 
 def _read(path: str) -> bytes:

@@ -34,13 +34,7 @@ class RecordedFile(NamedTuple):
 
 
 def check_record(text: str, names: list[str], info: str, issues: list[str]) -> list[RecordedFile]:
-    """Compare a RECORD with the names in the wheel, in both directions.
-
-    Args:
-        text: The content of RECORD.
-        names: The files in the wheel.
-        info: The name of the ``.dist-info`` folder.
-        issues: Receives one line for each fault.
+    """Compare a RECORD with the names in the wheel, in both directions; each fault adds a line to ``issues``.
 
     Returns:
         The files whose content can be compared: all but RECORD, its signatures and those with a fault.

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
+
+from pydantic import Field
 
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel.github import open_asset, request_release
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
-from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version
+from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version, version_of
 from nimbus_sdk.errors import (
-    ConfigurationError,
     CoreDownloadError,
     CoreIncompatibleError,
     CoreIntegrityError,
     ResponseFormatError,
 )
 from nimbus_sdk.transport.flow import Flow, Response
+from nimbus_sdk.transport.parse import WireModel, parse_response
 
 if TYPE_CHECKING:
-    from packaging.version import Version
     from pydantic import SecretStr
 
 MOST_ASSETS = 1_000
@@ -31,18 +31,28 @@ MOST_NOTES = 128 * 1024
 CHECKSUMS = "SHA256SUMS"
 _DIGEST = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](\S.*)")
+_NO_RELEASE = "A captive portal or a proxy may have responded instead of GitHub."
 _BEFORE_LINE = " \t>*`-"
 _AFTER_LINE = " \t`"
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
+class Asset(WireModel):
     """A file of a release, with GitHub's identifier and its digest ``sha256:…``, if there is one."""
 
-    id: int
-    name: str
-    size: int
+    id: Annotated[int, Field(gt=0, lt=2**63)]
+    # Printable and not empty.
+    name: Annotated[str, Field(max_length=255, pattern=r"^( |[^\p{C}\p{Z}])+$")]
+    size: Annotated[int, Field(ge=0, le=MOST_BYTES)]
     digest: str | None = None
+    state: object = "uploaded"
+
+
+class GithubRelease(WireModel):
+    """A release as GitHub describes it; the body contains the notes."""
+
+    tag_name: Annotated[str, Field(max_length=100)]
+    assets: Annotated[list[Asset], Field(max_length=MOST_ASSETS)]
+    body: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,71 +144,23 @@ def expected_digest(settings: Settings, release: Release, asset: Asset, token: S
     )
 
 
-def version_of(text: str) -> Version:
-    """Parse a version of the core.
-
-    Raises:
-        ConfigurationError: The text is not a version.
-    """
-    version = parse_version(text)
-    if version is None:
-        raise ConfigurationError(
-            f"{text[:80]!r} is not a version of the core.", hint="Write it like 1.2.0, or omit it."
-        )
-    return version
-
-
 def _release(answer: Response) -> Release:
     try:
-        fields = answer.json()
+        fields = parse_response(GithubRelease, answer)
     except ResponseFormatError as error:
-        raise CoreDownloadError(error.message, hint=error.hint) from error
-    if not isinstance(fields, dict):
-        raise _invalid("it is not an object")
-    tag, assets, notes = fields.get("tag_name"), fields.get("assets"), fields.get("body")
-    if not isinstance(tag, str) or len(tag) > 100:
-        raise _invalid("tag_name is not text")
-    if not isinstance(assets, list) or len(assets) > MOST_ASSETS:
-        raise _invalid("assets is not a list of a sensible length")
-    version = parse_version(tag)
+        raise CoreDownloadError(
+            f"GitHub sent no release of the core: {error.message}", hint=_NO_RELEASE
+        ) from error
+    version = parse_version(fields.tag_name)
     if version is None:
-        raise _invalid(f"tag_name {tag!r} is not a version")
-    requires, requires_python = _requirements_in(notes if isinstance(notes, str) else "")
-    return Release(str(version), tuple(_assets(assets)), requires, requires_python)
-
-
-def _assets(listed: list[object]) -> Iterator[Asset]:
-    for fields in listed:
-        if not isinstance(fields, dict):
-            raise _invalid("an asset is not an object")
-        number, name, size, digest = (fields.get(name) for name in ("id", "name", "size", "digest"))
-        if fields.get("state", "uploaded") != "uploaded":
-            continue
-        if not isinstance(number, int) or isinstance(number, bool) or not 0 < number < 2**63:
-            raise _invalid("the id of an asset is not a number")
-        if not isinstance(name, str) or not 0 < len(name) <= 255 or not name.isprintable():
-            raise _invalid("the name of an asset is not a file name")
-        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MOST_BYTES:
-            raise _invalid(f"the size of {name} is not a number of bytes up to {MOST_BYTES}")
-        if digest is not None and not isinstance(digest, str):
-            raise _invalid(f"the digest of {name} is not text")
-        yield Asset(number, name, size, digest)
-
-
-def _invalid(reason: str) -> CoreDownloadError:
-    return CoreDownloadError(
-        f"GitHub's response is not a release as its API documents it: {reason}.",
-        hint="A captive portal or a proxy may have responded instead of GitHub.",
-    )
-
-
-def _requirements_in(notes: str) -> tuple[tuple[str, ...], str | None]:
+        raise CoreDownloadError(f"GitHub's tag {fields.tag_name!r} is not a version.", hint=_NO_RELEASE)
     requires, requires_python = [], None
     # In notes written by people, a line that is not a requirement is prose.
-    for line in notes[:MOST_NOTES].splitlines():
+    for line in fields.body[:MOST_NOTES].splitlines() if isinstance(fields.body, str) else ():
         kind, _, text = line.lstrip(_BEFORE_LINE).rstrip(_AFTER_LINE).partition(":")
         if kind == "Requires-Dist" and (needed := parse_requirement(text.strip())) is not None:
             requires.append(str(needed))
         if kind == "Requires-Python" and (versions := parse_specifiers(text.strip())) is not None:
             requires_python = str(versions)
-    return tuple(requires), requires_python
+    assets = tuple(asset for asset in fields.assets if asset.state == "uploaded")
+    return Release(str(version), assets, tuple(requires), requires_python)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from nimbus_sdk.errors import CoreIncompatibleError
+from nimbus_sdk.errors import ConfigurationError, CoreIncompatibleError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -34,6 +34,20 @@ def parse_version(text: str) -> Version | None:
     from packaging.version import Version
 
     return _parse(Version, text)
+
+
+def version_of(text: str) -> Version:
+    """Parse a version of the core.
+
+    Raises:
+        ConfigurationError: The text is not a version.
+    """
+    version = parse_version(text)
+    if version is None:
+        raise ConfigurationError(
+            f"{text[:80]!r} is not a version of the core.", hint="Write it like 1.2.0, or omit it."
+        )
+    return version
 
 
 def parse_requirement(text: str) -> Requirement | None:

@@ -93,13 +93,14 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
         CoreInstallError: The disk refused.
     """
     with disk_errors(core_folder):
-        folders = [folder for folder in _installations(core_folder) if version in (None, _version_of(folder))]
-        if version is not None and not folders:
+        versions = {folder: folder.split(os.sep)[-2] for folder in _installations(core_folder)}
+        removed = {folder: of for folder, of in versions.items() if version in (None, of)}
+        if version is not None and not removed:
             raise _not_installed(core_folder, version)
         _drop_from_pointer(core_folder, version)
-        for folder in folders:
+        for folder in removed:
             _remove(folder)
-    return tuple(dict.fromkeys(map(_version_of, folders)))
+    return tuple(dict.fromkeys(removed.values()))
 
 
 def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
@@ -209,10 +210,6 @@ def _names(folder: str) -> list[str]:
         return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _version_of(folder: str) -> str:
-    return os.path.basename(os.path.dirname(folder))
 
 
 def _remove(folder: str) -> None:

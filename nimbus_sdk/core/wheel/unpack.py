@@ -182,30 +182,19 @@ def _unpack(wheel: str, library: str, facts: WheelFacts) -> Files:
 
 
 def write_file(archive: ZipFile, listed: RecordedFile, target: str) -> tuple[str, str | None]:
-    """Unpack one file; nothing is ever written over.
-
-    Returns:
-        Its SHA-256, and what is wrong with it or None.
-
-    Raises:
-        OSError: The disk refused.
-    """
+    """Unpack one file, never over another; return its SHA-256, and what is wrong with it or None."""
+    mode = 0
+    with suppress(KeyError):
+        mode = archive.getinfo(listed.name).external_attr >> 16
+    is_executable = stat.S_ISREG(mode) and mode & 0o111
     fs.make_private_folder(os.path.dirname(target))
-    descriptor = fs.create(target, _file_mode(archive, listed.name))
+    descriptor = fs.create(target, EXECUTABLE_FILE if is_executable else fs.PRIVATE_FILE)
     try:
-        found = copy_file(archive, listed, lambda chunk: fs.write_all(descriptor, chunk))
+        result = copy_file(archive, listed, lambda chunk: fs.write_all(descriptor, chunk))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    return found
-
-
-def _file_mode(archive: ZipFile, name: str) -> int:
-    with suppress(KeyError):
-        mode = archive.getinfo(name).external_attr >> 16
-        if stat.S_ISREG(mode) and mode & 0o111:
-            return EXECUTABLE_FILE
-    return fs.PRIVATE_FILE
+    return result
 
 
 def _unloadable(core: InstalledCore, reason: str) -> CoreInstallError:

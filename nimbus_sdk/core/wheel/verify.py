@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_string
@@ -60,8 +60,40 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
         CoreIntegrityError: Its ``issues`` list everything that is wrong, the content included.
         CoreInstallError: It cannot be read.
     """
+    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
     with disk_errors(os.path.dirname(path)), open_wheel(path, asset_name) as (archive, file):
-        return _facts(archive, file, asset_name)
+        entries = archive.infolist()
+        layout = [*zip_checks.layout_faults(file, entries)]
+        issues = [*zip_checks.entry_faults(entries), *layout]
+        try:
+            project, version, _, _ = parse_wheel_filename(asset_name)
+        except InvalidWheelFilename:
+            raise refused(asset_name, [*issues, "its name is not that of a wheel"]) from None
+        if project != canonicalize_name(DISTRIBUTION):
+            issues.append(f"its name is not that of a wheel of {DISTRIBUTION}")
+        paths = _library_paths(archive, asset_name, issues)
+        top_level = _top_level(paths.values(), issues)
+        # Faults in the structure may make reading the content endless.
+        if layout or zip_checks.is_too_large(entries):
+            raise refused(asset_name, issues)
+        info = _info_folder(paths.values(), issues)
+        metadata = None if info is None else _metadata(archive, info, str(version), issues)
+        files = [] if info is None else _recorded_files(archive, info, issues)
+        if issues or metadata is None:
+            # Nothing will be unpacked, so the content is compared here: the error lists every fault.
+            content = (record.copy_file(archive, listed, lambda chunk: None)[1] for listed in files)
+            raise refused(asset_name, [*issues, *filter(None, content)])
+        requires_python = metadata.get("Requires-Python")
+        return WheelFacts(
+            name=asset_name,
+            version=str(version),
+            tag="-".join(asset_name.removesuffix(".whl").split("-")[-3:]),
+            requires=tuple(map(str, metadata.get_all("Requires-Dist", ()))),
+            requires_python=None if requires_python is None else str(requires_python),
+            top_level=top_level,
+            files={paths[listed.name]: listed for listed in files},
+        )
 
 
 @contextmanager
@@ -108,48 +140,16 @@ def changed_files(core: InstalledCore) -> tuple[str, ...]:
     Raises:
         CoreInstallError: A file cannot be read.
     """
+    faults = []
     with disk_errors(core.folder):
-        return tuple(
-            f"{name}: {fault}"
-            for name in sorted(core.files)
-            if (fault := _file_fault(core, name)) is not None
-        )
-
-
-def _facts(archive: ZipFile, file: BinaryIO, asset_name: str) -> WheelFacts:
-    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-
-    entries = archive.infolist()
-    layout = [*zip_checks.layout_faults(file, entries)]
-    issues = [*zip_checks.entry_faults(entries), *layout]
-    try:
-        project, version, _, _ = parse_wheel_filename(asset_name)
-    except InvalidWheelFilename:
-        raise refused(asset_name, [*issues, "its name is not that of a wheel"]) from None
-    if project != canonicalize_name(DISTRIBUTION):
-        issues.append(f"its name is not that of a wheel of {DISTRIBUTION}")
-    paths = _library_paths(archive, asset_name, issues)
-    top_level = _top_level(paths.values(), issues)
-    # Faults in the structure may make reading the content endless.
-    if layout or zip_checks.is_too_large(entries):
-        raise refused(asset_name, issues)
-    info = _info_folder(paths.values(), issues)
-    metadata = None if info is None else _metadata(archive, info, str(version), issues)
-    files = [] if info is None else _recorded_files(archive, info, issues)
-    if issues or metadata is None:
-        # Nothing will be unpacked, so the content is compared here: the error lists every fault.
-        content = (record.copy_file(archive, listed, lambda chunk: None)[1] for listed in files)
-        raise refused(asset_name, [*issues, *filter(None, content)])
-    requires_python = metadata.get("Requires-Python")
-    return WheelFacts(
-        name=asset_name,
-        version=str(version),
-        tag="-".join(asset_name.removesuffix(".whl").split("-")[-3:]),
-        requires=tuple(map(str, metadata.get_all("Requires-Dist", ()))),
-        requires_python=None if requires_python is None else str(requires_python),
-        top_level=top_level,
-        files={paths[listed.name]: listed for listed in files},
-    )
+        for name, (sha256, size) in sorted(core.files.items()):
+            path = os.path.join(core.library, *name.split("/"))
+            if fs.regular_size(path) == size:
+                with open(path, "rb") as file:
+                    if file_digest(file, "sha256").hexdigest() == sha256:
+                        continue
+            faults.append(f"{name}: {'was changed' if os.path.lexists(path) else 'is missing'}")
+    return tuple(faults)
 
 
 def _library_paths(archive: ZipFile, asset_name: str, issues: list[str]) -> dict[str, str]:
@@ -175,20 +175,19 @@ def _library_paths(archive: ZipFile, asset_name: str, issues: list[str]) -> dict
     return paths
 
 
-def _top_level(paths: Iterable[str], issues: list[str]) -> tuple[str, ...]:
-    names, has_package = set(), False
+def _top_level(paths: Collection[str], issues: list[str]) -> tuple[str, ...]:
+    names = set()
     for path in paths:
         first, folder, _ = path.partition("/")
         stem = first if folder else first.partition(".")[0]
         if stem.isidentifier() and (folder or first.endswith(_MODULES)):
             names.add(stem)
-        has_package |= path == f"{DISTRIBUTION}/__init__.py"
     issues += [
         f"{printable(name)}: is a module name that does not belong to the core"
         for name in sorted(names)
         if not name.startswith(_OWN_NAMES)
     ]
-    if not has_package:
+    if f"{DISTRIBUTION}/__init__.py" not in paths:
         issues.append(f"it has no package {DISTRIBUTION}")
     return tuple(sorted(names))
 
@@ -196,8 +195,8 @@ def _top_level(paths: Iterable[str], issues: list[str]) -> tuple[str, ...]:
 def _info_folder(paths: Iterable[str], issues: list[str]) -> str | None:
     from packaging.utils import canonicalize_name
 
-    folders = {path.partition("/")[0] for path in paths if ".dist-info/" in path}
-    folders = {folder for folder in folders if folder.endswith(".dist-info")}
+    parts = (path.partition("/") for path in paths)
+    folders = {folder for folder, slash, _ in parts if slash and folder.endswith(".dist-info")}
     if len(folders) != 1:
         issues.append(f"it has {len(folders)} .dist-info folders where there must be one")
         return None
@@ -254,13 +253,12 @@ def _recorded_files(archive: ZipFile, info: str, issues: list[str]) -> list[reco
 
 def _text(archive: ZipFile, name: str, issues: list[str]) -> str | None:
     try:
-        if archive.getinfo(name).file_size > MOST_METADATA_BYTES:
-            issues.append(f"{printable(name)}: is too long")
-            return None
-        return archive.read(name).decode("utf-8")
+        if archive.getinfo(name).file_size <= MOST_METADATA_BYTES:
+            return archive.read(name).decode("utf-8")
+        issues.append(f"{printable(name)}: is too long")
     except zip_checks.READ_ERRORS as error:
         issues.append(f"{printable(name)}: cannot be read ({type(error).__name__})")
-        return None
+    return None
 
 
 def _files_below(library: str) -> Iterator[str]:
@@ -269,13 +267,3 @@ def _files_below(library: str) -> Iterator[str]:
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in (*files, *links):
             yield os.path.relpath(os.path.join(folder, name), library).replace(os.sep, "/")
-
-
-def _file_fault(core: InstalledCore, name: str) -> str | None:
-    sha256, size = core.files[name]
-    path = os.path.join(core.library, *name.split("/"))
-    if fs.regular_size(path) == size:
-        with open(path, "rb") as file:
-            if file_digest(file, "sha256").hexdigest() == sha256:
-                return None
-    return "was changed" if os.path.lexists(path) else "is missing"

@@ -43,22 +43,17 @@ def entry_faults(entries: Sequence[ZipInfo]) -> Iterator[str]:
     """Yield the faults in the names, kinds and sizes of the entries, one line each."""
     if len(entries) > MOST_ENTRIES:
         yield f"{len(entries)} entries are more than {MOST_ENTRIES}"
-    if is_too_large(entries):
-        yield f"unpacked it would be {unpacked_bytes(entries)} bytes, more than {MOST_UNPACKED_BYTES}"
+    if (unpacked := sum(entry.file_size for entry in entries)) > MOST_UNPACKED_BYTES:
+        yield f"unpacked it would be {unpacked} bytes, more than {MOST_UNPACKED_BYTES}"
     for entry in entries:
         for fault in (*name_faults(entry.orig_filename), *_kind_faults(entry)):
             yield f"{printable(entry.orig_filename)}: {fault}"
     yield from clashes(entry.orig_filename for entry in entries)
 
 
-def unpacked_bytes(entries: Sequence[ZipInfo]) -> int:
-    """Return the unpacked size that the entries declare; reading an entry stops there."""
-    return sum(entry.file_size for entry in entries)
-
-
 def is_too_large(entries: Sequence[ZipInfo]) -> bool:
-    """Return whether unpacking the entries would exceed the limits."""
-    return len(entries) > MOST_ENTRIES or unpacked_bytes(entries) > MOST_UNPACKED_BYTES
+    """Return whether unpacking the entries would exceed the limits; reading an entry stops at its size."""
+    return len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > MOST_UNPACKED_BYTES
 
 
 def name_faults(name: str) -> Iterator[str]:
@@ -88,7 +83,7 @@ def clashes(names: Iterable[str]) -> Iterator[str]:
     folders: dict[str, str] = {}
     for name in names:
         plain = name.removesuffix("/")
-        key = _folded(plain)
+        key = unicodedata.normalize("NFC", unicodedata.normalize("NFC", plain).casefold())
         if key in seen:
             same = (
                 "occurs twice" if seen[key] == plain else f"is the same as {printable(seen[key])} elsewhere"
@@ -183,7 +178,3 @@ def _kind_faults(entry: ZipInfo) -> Iterator[str]:
         yield "is packed in a way that wheels do not use"
     if entry.file_size > max(RATIO_FLOOR_BYTES, MOST_RATIO * entry.compress_size):
         yield f"unpacks {entry.compress_size} bytes to {entry.file_size}"
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

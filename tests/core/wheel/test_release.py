@@ -43,7 +43,9 @@ def find(body: object, version: str | None = None) -> Release:
 def test_the_latest_release_is_asked_for_as_github_documents():
     """One request, with GitHub's media type and version, and the token bound to GitHub's origin."""
     release, (call,) = play(find_release(SETTINGS, TOKEN), answer(200, RELEASE))
-    assert release == Release("1.2.0", (Asset(7, WHEEL["name"], 1000, f"sha256:{DIGEST}"),))
+    assert release == Release(
+        "1.2.0", (Asset(id=7, name=WHEEL["name"], size=1000, digest=f"sha256:{DIGEST}"),)
+    )
     assert (call.name, call.method) == ("release", "GET")
     assert call.url == "https://api.github.com/repos/nimbusbci/NimbusSDKCore/releases/latest"
     assert call.headers["Accept"] == "application/vnd.github+json"
@@ -214,7 +216,9 @@ def test_refusals_by_github_are_reported_with_what_to_do(reply, words):
 
 def wheels(*names: str, version: str = "1.2.0") -> Release:
     """A release with assets of these names."""
-    return Release(version, tuple(Asset(number, name, 10) for number, name in enumerate(names, 1)))
+    return Release(
+        version, tuple(Asset(id=number, name=name, size=10) for number, name in enumerate(names, 1))
+    )
 
 
 def test_the_most_specific_wheel_that_fits_is_chosen():
@@ -271,14 +275,16 @@ NAME = "nimbus_sdk_core-1.2.0-py3-none-any.whl"
 
 def test_githubs_own_digest_needs_no_further_request():
     """The digest in the release is taken as it is, in lower case."""
-    release = Release("1.2.0", (Asset(7, NAME, 10, f"sha256:{DIGEST.upper()}"),))
+    release = Release("1.2.0", (Asset(id=7, name=NAME, size=10, digest=f"sha256:{DIGEST.upper()}"),))
     assert digest(release) == (DIGEST, [])
 
 
 @pytest.mark.parametrize("published", [None, "md5:abc", "sha256:short", ""])
 def test_the_checksum_file_counts_where_there_is_no_digest(published):
     """SHA256SUMS is fetched as an asset, and its line for the wheel is taken."""
-    release = Release("1.2.0", (Asset(7, NAME, 10, published), Asset(8, "SHA256SUMS", 200)))
+    release = Release(
+        "1.2.0", (Asset(id=7, name=NAME, size=10, digest=published), Asset(id=8, name="SHA256SUMS", size=200))
+    )
     sums = f"{'0' * 64}  other.whl\n{DIGEST} *{NAME}\n\nnonsense\n".encode()
     found, (call,) = digest(release, answer(200, sums))  # type: ignore[str-unpack]
     assert found == DIGEST
@@ -292,7 +298,7 @@ def test_the_checksum_file_counts_where_there_is_no_digest(published):
 )
 def test_a_checksum_file_without_one_line_for_it_is_refused(sums):
     """No checksum, or two that differ, is as good as none."""
-    release = Release("1.2.0", (Asset(7, NAME, 10), Asset(8, "SHA256SUMS", 200)))
+    release = Release("1.2.0", (Asset(id=7, name=NAME, size=10), Asset(id=8, name="SHA256SUMS", size=200)))
     with pytest.raises(CoreIntegrityError, match="SHA-256"):
         digest(release, answer(200, sums))
 
@@ -300,4 +306,4 @@ def test_a_checksum_file_without_one_line_for_it_is_refused(sums):
 def test_no_checksum_anywhere_is_refused():
     """What nobody vouches for is not downloaded."""
     with pytest.raises(CoreIntegrityError, match="not downloaded"):
-        digest(Release("1.2.0", (Asset(7, NAME, 10),)))
+        digest(Release("1.2.0", (Asset(id=7, name=NAME, size=10),)))

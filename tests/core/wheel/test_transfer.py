@@ -24,7 +24,7 @@ from tests.support.wheels import answer, play, sending
 
 CONTENT = b"0123456789" * 20
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-ASSET = Asset(7, "core.whl", len(CONTENT), f"sha256:{SHA256}")
+ASSET = Asset(id=7, name="core.whl", size=len(CONTENT), digest=f"sha256:{SHA256}")
 TOKEN = SecretStr("ghs_" + "t" * 36)
 SIGNED = answer(302, b"", location="https://objects.example.net/blob?sig=1")
 
