@@ -34,21 +34,6 @@ def logout(profile: Profile = None, everything: Everything = False, as_json: Jso
     Example:
       nimbus-sdk logout --everything
     """
-    removed = _remove(profile, everything=everything)
-    words = {True: "removed", False: "there was none"}
-    rows = [
-        ("stored key", words[bool(removed["key_removed"])]),
-        ("session", words[bool(removed["session_removed"])]),
-        ("core removed", removed["core_removed"]),
-        ("models removed", removed["models_removed"]),
-    ]
-    output.show_fields(removed, rows, as_json=as_json)
-    left = removed["key_left"]
-    if isinstance(left, dict) and not as_json:
-        output.print_lines(f"{left['location']} still has the key {left['key_masked']}.")
-
-
-def _remove(profile: str | None, *, everything: bool) -> dict[str, object]:
     from nimbus_sdk.account.operations import invalidate_session
     from nimbus_sdk.account.stored_keys import delete_stored_api_key, explain
     from nimbus_sdk.config.settings import Settings
@@ -63,7 +48,7 @@ def _remove(profile: str | None, *, everything: bool) -> dict[str, object]:
     # Last, because a keyring may refuse; by then everything else is done.
     key_removed = delete_stored_api_key(profile=profile)
     left = explain(profile=profile).winner
-    return {
+    values = {
         "key_removed": key_removed,
         "session_removed": session_removed,
         "core_removed": list(core_removed),
@@ -71,6 +56,16 @@ def _remove(profile: str | None, *, everything: bool) -> dict[str, object]:
         "key_left": left
         and {"source": left.source, "location": left.location, "key_masked": left.key_masked},
     }
+    words = {True: "removed", False: "there was none"}
+    rows = [
+        ("stored key", words[key_removed]),
+        ("session", words[session_removed]),
+        ("core removed", core_removed),
+        ("models removed", models_removed),
+    ]
+    output.show_fields(values, rows, as_json=as_json)
+    if left is not None and not as_json:
+        output.print_lines(f"{left.location} still has the key {left.key_masked}.")
 
 
 def revoke(

@@ -12,6 +12,7 @@ import typer
 from nimbus_sdk.cli.commands import sandbox_keys
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, option
+from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
 from nimbus_sdk.config.settings import KEY_VARIABLE
 
 if TYPE_CHECKING:
@@ -51,44 +52,25 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="nimbus-sandbox-home-", ignore_cleanup_errors=True) as home:
 
         def on_ready(sandbox: Sandbox, key: str) -> None:
-            facts = _facts(sandbox, key, home, tier)
+            environment = {
+                **sandbox.environment(),
+                # A keyring has no homes, only profiles: a key of the sandbox could replace a real one in it.
+                "NIMBUS_SDK_HOME": home,
+                "NIMBUS_SDK_CREDENTIAL_STORE": "file",
+                KEY_VARIABLE: key,
+                TOKEN_VARIABLE: sandbox.control_token,
+            }
             if as_json:
-                output.print_json_line(facts)
-            else:
-                output.print_lines(*_lines(sandbox, key, home))
+                urls = {name: getattr(sandbox, name) for name in ("api_url", "github_url", "storage_url")}
+                facts = {**urls, "pid": os.getpid(), "tier": tier, "key": key}
+                token = sandbox.control_token
+                output.print_json_line({**facts, "control_token": token, "environment": environment})
+                return
+            serves = f"# A Nimbus sandbox serves on {sandbox.api_url} until Ctrl-C"
+            output.print_lines(
+                f"{serves}; its data and models are simulated.",
+                "# Paste these lines into the shell that is to use it:",
+                *output.format_assignments(environment),
+            )
 
         serve_until_interrupted(port, db, tier, on_ready)
-
-
-def _facts(sandbox: Sandbox, key: str, home: str, tier: str) -> dict[str, object]:
-    return {
-        "api_url": sandbox.api_url,
-        "github_url": sandbox.github_url,
-        "storage_url": sandbox.storage_url,
-        "pid": os.getpid(),
-        "tier": tier,
-        "key": key,
-        "control_token": sandbox.control_token,
-        "environment": _environment(sandbox, key, home),
-    }
-
-
-def _lines(sandbox: Sandbox, key: str, home: str) -> list[str]:
-    return [
-        f"# A Nimbus sandbox serves on {sandbox.api_url} until Ctrl-C; its data and models are simulated.",
-        "# Paste these lines into the shell that is to use it:",
-        *output.format_assignments(_environment(sandbox, key, home)),
-    ]
-
-
-def _environment(sandbox: Sandbox, key: str, home: str) -> dict[str, str]:
-    from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
-
-    return {
-        **sandbox.environment(),
-        # A keyring has no homes, only profiles: a key of the sandbox could replace a real one in it.
-        "NIMBUS_SDK_HOME": home,
-        "NIMBUS_SDK_CREDENTIAL_STORE": "file",
-        KEY_VARIABLE: key,
-        TOKEN_VARIABLE: sandbox.control_token,
-    }

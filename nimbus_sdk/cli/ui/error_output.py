@@ -58,15 +58,8 @@ def create_report(error: NimbusError, command: str = "") -> ErrorReport:
         exit_code=error.exit_code,
         issues=error.issues if isinstance(error, CoreIntegrityError) else (),
     )
-    if not isinstance(error, ApiError):
-        return report
-    return replace(
-        report,
-        code=error.code,
-        status=error.status,
-        request_id=error.request_id,
-        retry_after=error.retry_after,
-    )
+    names = ("code", "status", "request_id", "retry_after") if isinstance(error, ApiError) else ()
+    return replace(report, **{name: getattr(error, name) for name in names})
 
 
 def print_report(report: ErrorReport, *, as_json: bool) -> None:

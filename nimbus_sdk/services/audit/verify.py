@@ -133,7 +133,8 @@ def _open_trail(stack: ExitStack, files: TrailFiles) -> tuple[list[_File], Posit
         fs.make_private_folder(files.folder)
         with files.exclusive(_WAIT_SECONDS):
             named = [path for path in (*files.list_full(), files.current) if os.path.lexists(path)]
-            opened = [_open_file(stack, path) for path in named]
+            streams = [stack.enter_context(open(path, "rb")) for path in named]  # noqa: SIM115
+            opened = [_File(os.path.basename(s.name), s, os.fstat(s.fileno()).st_size) for s in streams]
             head = files.read_head() if opened or os.path.lexists(files.head) else START
             return opened, head, files.read_secret()
     except OSError as error:
@@ -141,11 +142,6 @@ def _open_trail(stack: ExitStack, files: TrailFiles) -> tuple[list[_File], Posit
             f"The audit trail in {files.folder} cannot be read ({error.strerror or error}).",
             hint="Check the permissions of the folder.",
         ) from None
-
-
-def _open_file(stack: ExitStack, path: str) -> _File:
-    stream = stack.enter_context(open(path, "rb"))  # noqa: SIM115 - the stack closes it
-    return _File(os.path.basename(path), stream, os.fstat(stream.fileno()).st_size)
 
 
 class _ChainCheck:

@@ -68,7 +68,7 @@ class Connection:
     @property
     def slot(self) -> KeySlot:
         """Where the service's key is stored."""
-        return KeySlot.of(self.settings, self.service)
+        return KeySlot(self.settings.for_service(self.service.entry), self.service)
 
     @property
     def base(self) -> str:

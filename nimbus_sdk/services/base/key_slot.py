@@ -22,17 +22,12 @@ class KeySlot:
     Those that use the store raise ``CredentialStoreError`` if it refuses or cannot be read.
 
     Attributes:
-        settings: Which store, and which entry of it; from :meth:`KeySlot.of`.
+        settings: Which store, and which entry of it.
         service: The service whose key it is.
     """
 
     settings: Settings
     service: Service
-
-    @classmethod
-    def of(cls, settings: Settings, service: Service) -> KeySlot:
-        """Return the slot of a service's key in use."""
-        return cls(settings.for_service(service.entry), service)
 
     def beside(self, name: str) -> KeySlot:
         """Another slot of the same service, such as the one for the key before this one."""
