@@ -53,7 +53,7 @@ def encode_fields(**fields: Any) -> dict[str, object]:
 def _encode(name: str, value: Any) -> object:
     if value is None:
         return None
-    if name == "name" and not value.strip():
+    if name == "name" and isinstance(value, str) and not value.strip():
         raise ConfigurationError("A key needs a name.", hint="Say what it is for: 'Production CI/CD'.")
     if name == "expires_at":
         if value.tzinfo is None:
@@ -104,11 +104,7 @@ class Pagination:
 
 
 def parse_key_info(response: Response) -> KeyInfo:
-    """Parse the key in a response.
-
-    Raises:
-        ResponseFormatError: There is none.
-    """
+    """Parse the key in a response; ``ResponseFormatError`` if there is none."""
     return parse_fields(KeyInfo, _without_secret(_key_in(response.json())))
 
 
@@ -132,11 +128,7 @@ def parse_issued_key(
 
 
 def parse_verification(response: Response) -> tuple[bool, KeyInfo | None]:
-    """Parse whether the key is valid, and the key.
-
-    Raises:
-        ResponseFormatError: The response says neither.
-    """
+    """Parse whether the key is valid, and the key; ``ResponseFormatError`` if the response says neither."""
     body = response.json()
     fields = _key_in(body)
     has_key = isinstance(fields, dict) and "id" in fields
@@ -147,11 +139,7 @@ def parse_verification(response: Response) -> tuple[bool, KeyInfo | None]:
 
 
 def parse_page(response: Response, pages: Pagination) -> tuple[KeyInfo, ...]:
-    """Parse one page of a list, and advance to the next.
-
-    Raises:
-        ResponseFormatError: It is none.
-    """
+    """Parse one page of a list, and advance to the next; ``ResponseFormatError`` if it is none."""
     body = response.json()
     listed = body if isinstance(body, list) else _first(body, _LIST_NAMES, list)
     if not isinstance(listed, list):
