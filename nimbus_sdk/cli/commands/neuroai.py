@@ -1,20 +1,48 @@
-"""``nimbus-sdk neuroai …``: verify the key in use, store one."""
+"""``nimbus-sdk neuroai …``: verify the key in use, store one; create, list, change, rotate, delete keys."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 
 import typer
 
-from nimbus_sdk.cli.commands import neuroai_keys
-from nimbus_sdk.cli.commands.neuroai_keys import NEUROAI
+from nimbus_sdk.cli.commands.services import ServiceCommands
 from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import argument, flag, option
+from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
+from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
-    from nimbus_sdk.services import NeuroAI
+    from nimbus_sdk.services import IssuedKey, NeuroAI, RateLimit
+    from nimbus_sdk.services.neuroai.models import Keep
 
+NEUROAI = ServiceCommands("NeuroAI")
 commands = typer.Typer(help="NeuroAI: verify, store and manage keys.", rich_markup_mode=None)
-commands.add_typer(neuroai_keys.commands, name="keys")
+keys = typer.Typer(help="Create, list, change, rotate and delete keys.", rich_markup_mode=None)
+commands.add_typer(keys, name="keys")
+_COLUMNS = ("id", "name", "type", "role", "expires_at", "last_used_at")
+T = TypeVar("T")
+
+Save: TypeAlias = Annotated[bool, flag("--save", "Store the secret instead of printing it.")]
+KeyId: TypeAlias = Annotated[str, argument("ID", "As `keys list` shows it.")]
+Description: TypeAlias = Annotated[str | None, option("--description", "TEXT", "What it is for.")]
+RoleName: TypeAlias = Annotated[
+    str | None, option("--role", "ROLE", "Viewer, Developer, Administrator, API Manager, or another.")
+]
+Expiry: TypeAlias = Annotated[
+    str | None, option("--expires-at", "TIME", "ISO 8601 with its zone, such as 2027-01-31T00:00Z.")
+]
+Permissions: TypeAlias = Annotated[
+    list[str] | None, option("--permission", "NAME", "Instead of the role's; may be given several times.")
+]
+Referrers: TypeAlias = Annotated[
+    list[str] | None, option("--referrer", "HOST", "Where it may be used from; several times.")
+]
+RateLimitText: TypeAlias = Annotated[
+    str | None, option("--rate-limit", "N[/SECONDS]", "Requests a minute, or in so many s.")
+]
 
 
 @NEUROAI.command(commands)
@@ -35,3 +63,224 @@ def verify(client: NeuroAI, *, as_json: bool) -> None:
 
 
 NEUROAI.add_key_commands(commands, checked=", once it was found valid")
+
+
+@NEUROAI.command(keys, "list")
+def list_keys(client: NeuroAI, *, as_json: bool) -> None:
+    """List all keys.
+
+    \b
+    JSON: keys [{id, name, description, type, role, permissions, referrers, rate_limit, expires_at,
+    created_at, rotated_at, last_used_at, key_prefix}]
+
+    \b
+    Example:
+      nimbus-sdk neuroai keys list --json | jq '.keys[] | select(.role == "Administrator")'
+    """
+    listed = list(client.list_keys())
+    values = {"keys": [key.model_dump(mode="json") for key in listed]}
+    rows = [[getattr(key, name) for name in _COLUMNS] for key in listed]
+    nothing = "There is no key; `nimbus-sdk neuroai keys create` makes one."
+    output.show_table(values, _COLUMNS, rows, as_json=as_json, nothing=nothing)
+
+
+@NEUROAI.command(keys)
+def create(
+    client: NeuroAI,
+    name: Annotated[str, argument("NAME", "Such as 'Production CI/CD'.")],
+    description: Description = None,
+    role: RoleName = None,
+    kind: Annotated[str, option("--type", "TYPE", "personal, team or service.")] = "personal",
+    expires_at: Expiry = None,
+    permission: Permissions = None,
+    referrer: Referrers = None,
+    rate_limit: RateLimitText = None,
+    save: Save = False,
+    *,
+    as_json: bool,
+) -> None:
+    """Make a key, and print its secret, only once; NeuroAI never shows it again.
+
+    With --save the new key becomes the stored one; `nimbus-sdk neuroai restore-key` brings the one before
+    back. If the store refuses, the secret is printed, and the command ends with 12.
+
+    \b
+    JSON: key {…}, secret (null if it is stored), saved_in (or null), notice
+
+    \b
+    Examples:
+      nimbus-sdk neuroai keys create "Production CI/CD" --role Developer --type service --rate-limit 60
+      nimbus-sdk neuroai keys create dashboards --role Viewer --expires-at 2027-01-31T00:00Z
+    """
+    issued = client.create_key(
+        name,
+        description=description,
+        role=role,
+        type=kind,
+        expires_at=None if expires_at is None else _moment(expires_at),
+        permissions=permission or None,
+        referrers=referrer or None,
+        rate_limit=None if rate_limit is None else _rate(rate_limit),
+        save=save,
+    )
+    _show_issued(issued, as_json=as_json)
+
+
+@NEUROAI.command(keys)
+def get(client: NeuroAI, identifier: KeyId, *, as_json: bool) -> None:
+    """Show one key; never its secret.
+
+    \b
+    JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
+    rotated_at, last_used_at, key_prefix
+
+    \b
+    Example:
+      nimbus-sdk neuroai keys get key_5c9b40b787ade984
+    """
+    output.show_fields(client.get_key(identifier).model_dump(mode="json"), as_json=as_json)
+
+
+@NEUROAI.command(keys)
+def update(
+    client: NeuroAI,
+    identifier: KeyId,
+    name: Annotated[str | None, option("--name", "NAME", "For people.")] = None,
+    description: Description = None,
+    role: RoleName = None,
+    expires_at: Expiry = None,
+    permission: Permissions = None,
+    referrer: Referrers = None,
+    rate_limit: RateLimitText = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Change the fields that are given; the word none empties a field.
+
+    \b
+    JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
+    rotated_at, last_used_at, key_prefix
+
+    \b
+    Example:
+      nimbus-sdk neuroai keys update key_5c9b40b787ade984 --description "nightly builds" --expires-at none
+    """
+    from nimbus_sdk.services import KEEP
+
+    changed = client.update_key(
+        identifier,
+        name=KEEP if name is None else name,
+        description=_change(description, str),
+        role=_change(role, str),
+        expires_at=_change(expires_at, _moment),
+        permissions=KEEP if not permission else [] if permission == ["none"] else permission,
+        referrers=KEEP if not referrer else [] if referrer == ["none"] else referrer,
+        rate_limit=_change(rate_limit, _rate),
+    )
+    output.show_fields(changed.model_dump(mode="json"), as_json=as_json)
+
+
+@NEUROAI.command(keys)
+def rotate(
+    client: NeuroAI,
+    identifier: Annotated[
+        str | None, argument("ID", "The key in use, with --older-than, if omitted.")
+    ] = None,
+    older_than: Annotated[
+        float | None, option("--older-than", "DAYS", "Only if its secret is older.")
+    ] = None,
+    save: Save = False,
+    *,
+    as_json: bool,
+) -> None:
+    """Give a key a new secret, and print it, only once; the old one is invalid at once.
+
+    If --save is given and the store refuses, the secret is printed, and the command ends with 12.
+
+    \b
+    JSON: rotated, and if it is true: key {…}, secret (null if it is stored), saved_in, notice
+
+    \b
+    Examples:
+      nimbus-sdk neuroai keys rotate key_5c9b40b787ade984 --save
+      nimbus-sdk neuroai keys rotate --older-than 90 --save
+    """
+    if identifier is None and older_than is None:
+        raise typer.BadParameter("name a key by its ID, or give --older-than for the key in use")
+    issued = (
+        client.rotate_key(identifier, save=save)
+        if identifier is not None and older_than is None
+        else client.rotate_if_older_than(older_than or 0.0, key_id=identifier, save=save)
+    )
+    if issued is not None:
+        _show_issued(issued, as_json=as_json, rotated=True)
+    else:
+        output.show_lines(
+            {"rotated": False}, "The secret is new enough; nothing was rotated.", as_json=as_json
+        )
+
+
+@NEUROAI.command(keys)
+def delete(
+    client: NeuroAI,
+    identifier: KeyId,
+    yes: Annotated[bool, flag("--yes", "Do not ask.")] = False,
+    *,
+    as_json: bool,
+) -> None:
+    """Delete a key for good. This cannot be undone; in a terminal you are asked first.
+
+    \b
+    JSON: deleted
+
+    \b
+    Example:
+      nimbus-sdk neuroai keys delete key_5c9b40b787ade984 --yes
+    """
+    from nimbus_sdk.display.terminal import is_interactive
+
+    if not yes and not is_interactive():
+        raise ConfigurationError(f"{identifier} is not deleted without confirmation.", hint="Give --yes.")
+    if not yes and not typer.confirm(f"Delete {mask_keys(identifier)} for good?", err=True):
+        output.print_lines("Nothing was deleted.")
+        raise typer.Exit(1)
+    client.delete_key(identifier)
+    output.show_lines({"deleted": True}, f"Deleted {identifier}.", as_json=as_json)
+
+
+def _change(text: str | None, parse: Callable[[str], T]) -> T | Keep | None:
+    from nimbus_sdk.services import KEEP
+
+    return KEEP if text is None else None if text == "none" else parse(text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"--expires-at is no time: {text[:40]!r}") from None
+
+
+def _rate(text: str) -> RateLimit:
+    from nimbus_sdk.services import RateLimit
+
+    requests, _, seconds = text.partition("/")
+    if not requests.isdecimal() or not (seconds or "60").isdecimal():
+        raise typer.BadParameter("--rate-limit is a number, or number/seconds")
+    return RateLimit(int(requests), int(seconds or "60"))
+
+
+def _show_issued(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> None:
+    """Print a key that was issued, and its secret unless it is stored; raise if it could not be."""
+    secret = None if issued.saved_in is not None else issued.secret.get_secret_value()
+    marks = {"rotated": True} if rotated else {}
+    issue = {"secret": secret, "saved_in": issued.saved_in, "notice": issued.notice}
+    rows = [(name.replace("_", " "), getattr(issued.info, name)) for name in _COLUMNS]
+    output.show_fields({**marks, "key": issued.info.model_dump(mode="json"), **issue}, rows, as_json=as_json)
+    if not as_json:
+        output.print_lines(issued.notice, *([] if secret is None else [secret]))
+    if issued.not_saved:
+        raise CredentialStoreError(
+            f"The secret was printed, and not stored: {issued.not_saved}",
+            hint="Save what was printed; `nimbus-sdk neuroai save-key` stores it.",
+        )
