@@ -39,7 +39,7 @@ def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
 
     The keys and settings of the user have no effect, and no request leaves the machine.
     """
-    from nimbus_sdk.account.session_cache import clear_cache
+    from nimbus_sdk.account.session_lookup import clear_cache
     from nimbus_sdk.config import settings
 
     for name in [name for name in os.environ if name.startswith(_VARIABLES)]:

@@ -22,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Fresh processes find compiled modules and write them, as they do on machines of users.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-pytest_plugins = ["tests.support.flows"]
+pytest_plugins = ["tests.support.flows", "tests.support.sessions"]
 
 # On a busy machine an example may take any time, to draw and to run.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -75,7 +75,7 @@ def isolated_home(
         real_connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    from nimbus_sdk.account.session_cache import clear_cache
+    from nimbus_sdk.account.session_lookup import clear_cache
 
     clear_cache()
     yield home

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import renewal
-from nimbus_sdk.account.record import SessionRecord, validity
 from nimbus_sdk.account.renewal import find_session_key
-from nimbus_sdk.account.session_cache import find_session, stored_session
+from nimbus_sdk.account.session_lookup import find_session, stored_session
+from nimbus_sdk.account.session_record import SessionRecord, validity
 from nimbus_sdk.config.keys import ApiKey, raise_if_invalid
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin

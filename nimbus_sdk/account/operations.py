@@ -10,9 +10,9 @@ from nimbus_sdk.account.flows import (
     check_quota_flow,
     refresh_flow,
 )
-from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.account.session import AuthSession, as_session, current_session
-from nimbus_sdk.account.session_cache import clear_cache
+from nimbus_sdk.account.session_lookup import clear_cache
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import parse_key
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import sealed
@@ -91,7 +91,7 @@ def invalidate_session(*, profile: str | None = None) -> None:
     Raises:
         SessionError: The file exists and cannot be removed.
     """
-    sealed.remove(Settings.load(profile=profile).paths)
+    sealed.remove_session(Settings.load(profile=profile).paths)
     clear_cache()
 
 

@@ -6,7 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from nimbus_sdk.account.session_cache import clear_cache, stored_session
+from nimbus_sdk.account.session_lookup import clear_cache, stored_session
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import ApiError, InvalidKeyError, SessionError
@@ -91,7 +91,7 @@ def mark_rejected(settings: Settings, key: ApiKey, code: str) -> None:
         _log.warning("%s", error)
         session = None
     if session is not None and (session.key_fingerprint, session.api_origin) == (key.fingerprint, service):
-        sealed.remove(settings.paths)
+        sealed.remove_session(settings.paths)
     clear_cache()
 
 

@@ -12,9 +12,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.account.record import SessionRecord, as_stale
 from nimbus_sdk.account.rejected_keys import record_rejection, require_accepted, require_not_rejected
-from nimbus_sdk.account.session_cache import clear_cache
+from nimbus_sdk.account.session_lookup import clear_cache
+from nimbus_sdk.account.session_record import SessionRecord, as_stale
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
@@ -179,7 +179,7 @@ def write_session(paths: Paths, session: SessionRecord) -> None:
     Raises:
         SessionError: The disk refused.
     """
-    sealed.write(paths, session.to_dict())
+    sealed.write_session(paths, session.to_dict())
     sealed.write_last_seen(paths, session.validated_at.timestamp())
     clear_cache()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from nimbus_sdk.account import session_cache
-from nimbus_sdk.account.record import SessionRecord
+from nimbus_sdk.account import session_lookup
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage import fs
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class AuthSession(SessionRecord):
     """A validated license on this machine. It has no key in it: ``api_key`` looks it up when asked.
 
-    The fields are those of :class:`~nimbus_sdk.account.record.SessionRecord`.
+    The fields are those of :class:`~nimbus_sdk.account.session_record.SessionRecord`.
     """
 
     @property
@@ -71,13 +71,13 @@ def current_session(*, profile: str | None = None) -> AuthSession:
         SessionTamperedError: Its file was edited; it was set aside.
         ClockRollbackError: The clock was set back by more than 5 minutes.
     """
-    cached = session_cache.cached_session(profile)
+    cached = session_lookup.cached_session(profile)
     if isinstance(cached, AuthSession):
         return cached
     settings = Settings.load(profile=profile)
     paths = settings.paths
     before = fs.file_version(paths.session)
-    session = as_session(session_cache.find_session(paths, session_cache.named_key(settings)))
+    session = as_session(session_lookup.find_session(paths, session_lookup.key_from_environment(settings)))
     if before is not None:
-        session_cache.cache_session(profile, session, paths.session, before)
+        session_lookup.cache_session(profile, session, paths.session, before)
     return session

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import renewal
-from nimbus_sdk.account.record import SessionRecord
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
@@ -107,7 +107,7 @@ def _commit(
 ) -> SessionRecord:
     """Store everything; the new state takes effect with the switch of the core's pointer."""
     with renewal.storing_key(settings, found, session) as session:
-        sealed.stage(settings.paths, session.to_dict(), core.install_id)
+        sealed.stage_session(settings.paths, session.to_dict(), core.install_id)
         switching.switch(settings.paths.core, core)
     try:
         renewal.write_session(settings.paths, session)

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import renewal
-from nimbus_sdk.account.record import SessionRecord, validity
 from nimbus_sdk.account.session import AuthSession, as_session
-from nimbus_sdk.account.session_cache import find_session
+from nimbus_sdk.account.session_lookup import find_session
+from nimbus_sdk.account.session_record import SessionRecord, validity
 from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.activation import activate, fetch_wheel

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from types import FunctionType
 from typing import TYPE_CHECKING, TypeVar
 
-from nimbus_sdk.account.record import SessionRecord, require_valid
 from nimbus_sdk.account.session import current_session
+from nimbus_sdk.account.session_record import SessionRecord, require_valid
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core import pickling
 from nimbus_sdk.core.wheel import loader
@@ -71,7 +71,13 @@ def requires_feature(function: Callable[..., R], features: tuple[str, ...]) -> C
 
     @functools.wraps(function)
     def checked(*arguments: object, **named: object) -> R:
-        session = _session()
+        session: SessionRecord
+        try:
+            session = current_session()
+        except SessionNotFoundError:
+            if _fallback_session is None:
+                raise
+            session = require_valid(_fallback_session, datetime.now(UTC))
         if session.features_enabled.isdisjoint(features):
             raise FeatureNotLicensedError(
                 f"{function.__name__} needs the feature {features[0]!r}, which the {session.license_type} "
@@ -90,15 +96,6 @@ def set_fallback_session(session: SessionRecord) -> None:
     """
     global _fallback_session
     _fallback_session = session
-
-
-def _session() -> SessionRecord:
-    try:
-        return current_session()
-    except SessionNotFoundError:
-        if _fallback_session is None:
-            raise
-        return require_valid(_fallback_session, datetime.now(UTC))
 
 
 def with_usage_report(function: Callable[..., R], inference_type: str) -> Callable[..., R]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import rejected_keys
-from nimbus_sdk.account.record import SessionRecord
-from nimbus_sdk.account.session_cache import find_session
+from nimbus_sdk.account.session_lookup import find_session
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.storage import key_lookup

@@ -12,7 +12,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from nimbus_sdk.account.flows import refresh_flow
-from nimbus_sdk.account.record import SessionRecord
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.status import check_installation
 from nimbus_sdk.doctor import local_checks

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from shutil import disk_usage
 
-from nimbus_sdk.account.record import SessionRecord
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.ownership import is_foreign, is_open_to_others
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings

@@ -6,8 +6,8 @@ import platform
 from dataclasses import dataclass, replace
 
 from nimbus_sdk._version import __version__
-from nimbus_sdk.account.record import SessionRecord
 from nimbus_sdk.account.session import current_session
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.status import InstallationStatus, check_installation
 from nimbus_sdk.errors import CredentialStoreError, NimbusError, SessionError

@@ -28,7 +28,7 @@ _ENVELOPE = frozenset({"format", "seal", "record"})
 Record: TypeAlias = dict[str, object]
 
 
-def read(paths: Paths) -> Record | None:
+def read_session(paths: Paths) -> Record | None:
     """Return the profile's session, or None.
 
     Raises:
@@ -37,7 +37,7 @@ def read(paths: Paths) -> Record | None:
     return _unseal(paths, paths.session, "session")
 
 
-def write(paths: Paths, record: Mapping[str, object]) -> None:
+def write_session(paths: Paths, record: Mapping[str, object]) -> None:
     """Write a session, replacing the one before and a staged one.
 
     Raises:
@@ -48,7 +48,7 @@ def write(paths: Paths, record: Mapping[str, object]) -> None:
         fs.remove(paths.next_session)
 
 
-def stage(paths: Paths, record: Mapping[str, object], install_id: str) -> None:
+def stage_session(paths: Paths, record: Mapping[str, object], install_id: str) -> None:
     """Write a session that is valid from the moment at which the core ``install_id`` is the current one.
 
     Raises:
@@ -57,7 +57,7 @@ def stage(paths: Paths, record: Mapping[str, object], install_id: str) -> None:
     _seal(paths, paths.next_session, "next session", {"install_id": install_id, "session": dict(record)})
 
 
-def read_staged(paths: Paths) -> tuple[str, Record] | None:
+def read_staged_session(paths: Paths) -> tuple[str, Record] | None:
     """Return the staged session and the id of its core, or None."""
     record = _unseal(paths, paths.next_session, "next session")
     if record is None:
@@ -66,7 +66,7 @@ def read_staged(paths: Paths) -> tuple[str, Record] | None:
     return (install_id, session) if isinstance(session, dict) and isinstance(install_id, str) else None
 
 
-def remove(paths: Paths) -> None:
+def remove_session(paths: Paths) -> None:
     """Remove the profile's session and the latest time seen.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Sends requests over HTTP with httpx, limited in size and time; no other module imports httpx."""
+"""Sends requests over HTTP with httpx, limited in size and time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks secrets in every text that the SDK prints or logs: the one place with the patterns of keys."""
+"""Masks secrets in texts from services, logs and errors; the patterns of keys are here and nowhere else."""
 
 from __future__ import annotations
 

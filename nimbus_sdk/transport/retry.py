@@ -60,6 +60,7 @@ def retry_policy(request: Request, deadline: Deadline) -> Policy:
 def is_retryable(request: Request, error: BaseException) -> bool:
     """Return whether another try may succeed and cannot do the same thing twice."""
     if isinstance(error, RateLimitError):
+        # Without a status it comes from our own limiter: the wait did not fit into the time left.
         return error.status is not None
     if isinstance(error, NimbusConnectionError):
         return error.passing and (request.repeatable or not error.sent)
@@ -121,8 +122,8 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -
         moment = _unix(headers.get("x-ratelimit-reset", ""))
     if moment is None:
         return None
-    here = parse_http_date(headers.get("date", "")) or now or datetime.now(UTC)
-    return min(max(0.0, (moment - here).total_seconds()), LONGEST_REQUESTED_SECONDS)
+    service_now = parse_http_date(headers.get("date", "")) or now or datetime.now(UTC)
+    return min(max(0.0, (moment - service_now).total_seconds()), LONGEST_REQUESTED_SECONDS)
 
 
 def parse_http_date(text: str) -> datetime | None:

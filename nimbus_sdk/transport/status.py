@@ -60,7 +60,7 @@ BY_STATUS: dict[int, type[ApiError]] = {
 # OpenSSL's reasons if the other side knows only old versions of TLS.
 _OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 E = TypeVar("E", bound=BaseException)
-_IN_BETWEEN = (
+_CAPTIVE_PORTAL_HINT = (
     "That did not come from the service itself: a captive portal or a proxy may be in between. "
     "Open a web page in a browser, log in to the network, then try again."
 )
@@ -102,7 +102,7 @@ def from_exception(request: Request, error: httpx.HTTPError | httpx.InvalidURL |
             f"The proxy on the way to {host} refused: {sanitize(str(error), secrets)}.",
             passing=False,
             sent=False,
-            hint="Check HTTPS_PROXY (user and password belong into its URL) and NO_PROXY.",
+            hint="Check HTTPS_PROXY (user and password belong in its URL) and NO_PROXY.",
         )
     if (broken := _first_of(causes, ssl.SSLError)) is not None:
         # Only OpenSSL's own errors have a reason.
@@ -114,7 +114,8 @@ def from_exception(request: Request, error: httpx.HTTPError | httpx.InvalidURL |
                 sent=False,
                 hint="The server, or a proxy in between, must be updated; older TLS is never used.",
             )
-        return NimbusConnectionError(f"The TLS connection to {host} failed ({reason or 'none'}).", sent=sent)
+        reason = reason or "unknown reason"
+        return NimbusConnectionError(f"The TLS connection to {host} failed ({reason}).", sent=sent)
     if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
         return NimbusConnectionError(
             f"The request to {host} cannot be sent ({type(error).__name__}).", passing=False, sent=False
@@ -146,7 +147,7 @@ def _refusal(request: Request, response: Response) -> NimbusError:
             "which is not followed, so that no key leaves for another host.",
             status=response.status,
             request_id=request_id,
-            hint=f"Check NIMBUS_SDK_API_URL. {_IN_BETWEEN}",
+            hint=f"Check NIMBUS_SDK_API_URL. {_CAPTIVE_PORTAL_HINT}",
         )
     if response.status == 407:
         return NimbusConnectionError(
@@ -159,10 +160,10 @@ def _refusal(request: Request, response: Response) -> NimbusError:
     kind = BY_CODE.get((body.code or "").upper()) or BY_STATUS.get(response.status, ApiError)
     hint: str | None = None
     if body.is_foreign and response.status < 500:
-        kind, hint = (kind if response.status == 429 else ApiError), _IN_BETWEEN
+        kind, hint = (kind if response.status == 429 else ApiError), _CAPTIVE_PORTAL_HINT
     text = f": {body.message}" if body.message else ""
     refusal = kind(
-        f"{host} refused {request.name} with status {response.status}{text}.".replace("..", "."),
+        f"{host} refused {request.name} with status {response.status}{text.rstrip('.')}.",
         status=response.status,
         request_id=body.request_id or request_id,
         retry_after=parse_retry_after(response.headers),

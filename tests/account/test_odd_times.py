@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.account.record import validity
+from nimbus_sdk.account.session_record import validity
 from nimbus_sdk.sandbox import Sandbox
 
 ANSWER = {

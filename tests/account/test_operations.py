@@ -9,7 +9,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import QuotaStatus, aio, errors
-from nimbus_sdk.account import session_cache
+from nimbus_sdk.account import session_lookup
 from nimbus_sdk.storage import sealed
 from tests.support.flows import TINY_CORE
 
@@ -78,7 +78,7 @@ def test_a_clock_that_was_set_back_is_cleared_by_one_call_online(sdk, key, paths
     """A wrong clock locks out until the service has spoken."""
     sdk.authenticate(key)
     sealed.write_last_seen(paths, (datetime.now(UTC) + timedelta(days=3)).timestamp())
-    session_cache.clear_cache()
+    session_lookup.clear_cache()
     with pytest.raises(errors.ClockRollbackError):
         nimbus_sdk.current_session()
     sdk.refresh_quota()

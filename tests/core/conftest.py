@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.account.session_cache import clear_cache
+from nimbus_sdk.account.session_lookup import clear_cache
 from nimbus_sdk.sandbox import Sandbox
 from tests.conftest import FORCED
 

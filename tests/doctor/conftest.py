@@ -13,7 +13,7 @@ from typing import TypeAlias
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk.account.session_cache import clear_cache
+from nimbus_sdk.account.session_lookup import clear_cache
 from nimbus_sdk.doctor import Diagnosis, Finding, diagnose
 from nimbus_sdk.sandbox import Sandbox
 

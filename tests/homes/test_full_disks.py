@@ -12,7 +12,7 @@ SHORT = [0, 500, 50_000]
 
 STATE = """
 def state():
-    nimbus_sdk.account.session_cache.clear_cache()
+    nimbus_sdk.account.session_lookup.clear_cache()
     try:
         session = nimbus_sdk.current_session().key_fingerprint
     except nimbus_sdk.SessionNotFoundError:
@@ -20,7 +20,7 @@ def state():
     status = nimbus_sdk.check_installation()
     assert bool(status) == status.installed, status.problems
     return session is None, status.installed, nimbus_sdk.get_stored_api_key() is None
-import nimbus_sdk.account.session_cache
+import nimbus_sdk.account.session_lookup
 """
 ON_SMALL_DISKS = (
     STATE

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nimbus_sdk.account.flows import authenticate_flow
-from nimbus_sdk.account.record import SessionRecord
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX

@@ -10,7 +10,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from nimbus_sdk.account.record import SessionRecord
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError

@@ -12,7 +12,7 @@ from typing import Literal
 
 from nimbus_sdk.account.flows import authenticate_flow, refresh_flow
 from nimbus_sdk.account.revocation import revoke_flow
-from nimbus_sdk.account.session_cache import stored_session
+from nimbus_sdk.account.session_lookup import stored_session
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
@@ -242,7 +242,7 @@ class Homes:
 def age_session(settings: Settings, age: timedelta) -> None:
     """Make the stored session older."""
     paths = settings.paths
-    record = sealed.read(paths)
+    record = sealed.read_session(paths)
     assert record is not None
     then = datetime.now(UTC) - age
-    sealed.write(paths, {**record, "validated_at": then.isoformat()})
+    sealed.write_session(paths, {**record, "validated_at": then.isoformat()})

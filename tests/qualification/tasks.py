@@ -121,10 +121,10 @@ def install_without_locks(key: str, how: str, **options: object) -> str:
 def age_session(hours: float) -> None:
     """Make the stored session older than it is."""
     paths = Settings.load().paths
-    record = sealed.read(paths)
+    record = sealed.read_session(paths)
     assert record is not None
     then = datetime.now(UTC) - timedelta(hours=hours)
-    sealed.write(paths, {**record, "validated_at": then.isoformat()})
+    sealed.write_session(paths, {**record, "validated_at": then.isoformat()})
 
 
 def _reaction(fault_point: dict[str, object]) -> fault_points.Reaction:

@@ -39,7 +39,7 @@ def as_other(user):
         os.environ["NIMBUS_SDK_HOME"] = folder
         result()
     os.environ["NIMBUS_SDK_HOME"] = home
-    nimbus_sdk.account.session_cache.clear_cache()
+    nimbus_sdk.account.session_lookup.clear_cache()
     unpack.probe = lambda core: None
     os.setgroups([]), os.setgid(user), os.setuid(user)
 

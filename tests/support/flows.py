@@ -14,8 +14,8 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import aio
-from nimbus_sdk.account.record import SessionRecord
-from nimbus_sdk.account.session_cache import clear_cache, stored_session
+from nimbus_sdk.account.session_lookup import clear_cache, stored_session
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader
@@ -119,7 +119,7 @@ def age() -> Callable[..., SessionRecord]:
         if hours:
             fields["validated_at"] = datetime.now(UTC) - timedelta(hours=hours)
         changed = replace(session, **fields)  # type: ignore[arg-type]
-        sealed.write(paths, changed.to_dict())
+        sealed.write_session(paths, changed.to_dict())
         clear_cache()
         return changed
 

@@ -20,7 +20,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.account.session_cache import EnvironmentKey
+from nimbus_sdk.account.session_lookup import EnvironmentFingerprint
 from nimbus_sdk.account.usage import spool
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError, RateLimitError
@@ -42,7 +42,7 @@ TRANSIT_SECONDS = 11.0
 """More than one event may take to be sent, so that its result is known when a process ends."""
 
 SETTINGS_SECONDS = 60.0
-_environment = EnvironmentKey(
+_environment = EnvironmentFingerprint(
     "NIMBUS_SDK_USAGE",
     "NIMBUS_SDK_HOME",
     "NIMBUS_SDK_PROFILE",

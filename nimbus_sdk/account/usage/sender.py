@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from nimbus_sdk.account import rejected_keys
-from nimbus_sdk.account.session_cache import stored_session
+from nimbus_sdk.account.session_lookup import stored_session
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.api.endpoints import EventType
 from nimbus_sdk.config.keys import ApiKey

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from nimbus_sdk.account.record import SessionRecord
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.errors import CoreIntegrityError, NimbusError
 

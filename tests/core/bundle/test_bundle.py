@@ -12,7 +12,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk.account.session import current_session
-from nimbus_sdk.account.session_cache import clear_cache
+from nimbus_sdk.account.session_lookup import clear_cache
 from nimbus_sdk.core import bundle as module
 from nimbus_sdk.core.bundle import create_bundle, install_bundle, read_facts
 from nimbus_sdk.core.bundle.contents import Contents

@@ -50,7 +50,8 @@ def peak():
 server = json.load(sys.stdin)
 settings = Settings.load()
 wheel = server["wheel"]
-asset = release.Asset(id=wheel["id"], name=wheel["name"], size=wheel["size"], digest="sha256:" + wheel["sha256"])
+digest = "sha256:" + wheel["sha256"]
+asset = release.Asset(id=wheel["id"], name=wheel["name"], size=wheel["size"], digest=digest)
 with Driver(settings) as driver:
     token = driver.run(flows.github_token(settings.api_url, ApiKey.parse(server["key"]))).github_token
     sink = Download(sys.argv[1], asset.name, asset.size, wheel["sha256"])

@@ -17,7 +17,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from nimbus_sdk.account.session import as_session
-from nimbus_sdk.account.session_cache import find_session, stored_session
+from nimbus_sdk.account.session_lookup import find_session, stored_session
 from nimbus_sdk.api.schemas import Entitlement, EventReceipt, GithubToken, Health, ModelList, Revocation
 from nimbus_sdk.config.dotenv import dotenv_values
 from nimbus_sdk.config.keys import ApiKey, parse_key
@@ -73,11 +73,11 @@ def wheel_parts(content: bytes) -> None:
 def session(content: bytes) -> None:
     """A file instead of the session; only what this installation has sealed is ever returned."""
     with _empty_home() as paths:
-        sealed.write(paths, {"genuine": True})
+        sealed.write_session(paths, {"genuine": True})
         genuine = Path(paths.session).read_bytes()
         Path(paths.session).write_bytes(content)
         try:
-            found = sealed.read(paths)
+            found = sealed.read_session(paths)
         except SessionTamperedError:
             assert not os.path.exists(paths.session), "it was refused and not moved aside"
             raise
@@ -88,7 +88,7 @@ def sealed_session(content: bytes) -> None:
     """A session that was sealed here, and contains what no session of this version does."""
     with _empty_home() as paths:
         try:
-            sealed.write(paths, json.loads(content))
+            sealed.write_session(paths, json.loads(content))
         except (ValueError, TypeError, RecursionError, AttributeError):
             return
         found = stored_session(paths)
@@ -106,7 +106,7 @@ def state_files(content: bytes) -> None:
             _put(path, content)
         _put(paths.seal, content)
         readers: tuple[Callable[[], object], ...] = (
-            lambda: sealed.read_staged(paths),
+            lambda: sealed.read_staged_session(paths),
             lambda: sealed.read_last_seen(paths),
             lambda: sealed.read_rejection(paths, "0" * 12, DEFAULT_ORIGIN),
             lambda: sealed.rejecting_services(paths, "0" * 12),

@@ -1,0 +1,194 @@
+"""The session in use: from memory, or from the disk.
+
+This is the offline path: no network, no keyring, and none of their libraries.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+
+from nimbus_sdk.account.session_record import ROLLBACK_SECONDS, SessionRecord, require_valid
+from nimbus_sdk.config.dotenv import dotenv_values
+from nimbus_sdk.config.keys import ApiKey, parse_key
+from nimbus_sdk.config.paths import Paths
+from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
+from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionExpiredError, SessionNotFoundError
+from nimbus_sdk.storage import fs, sealed
+
+LAST_SEEN_INTERVAL_SECONDS = 180.0
+"""With a minute until the cache is read anew, less than the tolerance for a clock that is set back."""
+
+CACHE_SECONDS = 60.0
+"""After this long the disk is read anew, for changes that the session's file does not show: a new ``.env``,
+a revoke by another profile."""
+
+
+def stored_session(paths: Paths) -> SessionRecord | None:
+    """Return the profile's stored session, whatever its age, or None.
+
+    Raises:
+        SessionTamperedError: The file was edited; it was set aside.
+    """
+    # The staged one first: an install writes its session and then removes the staged one, so a reader in the
+    # other order may find neither.
+    record = _staged_session(paths) or sealed.read_session(paths)
+    return None if record is None else SessionRecord.from_dict(record)
+
+
+def _staged_session(paths: Paths) -> sealed.Record | None:
+    """Return the session of an install that has switched to its core and has not ended yet."""
+    if not os.path.exists(paths.next_session):
+        return None
+    staged = sealed.read_staged_session(paths)
+    return staged[1] if staged is not None and staged[0] == _current_install_id(paths) else None
+
+
+def _current_install_id(paths: Paths) -> str | None:
+    from nimbus_sdk.storage.pointer import read_pointer
+
+    try:
+        pointer = read_pointer(paths.core)
+    except CoreError:
+        # Using the core reports this; a session does not depend on it.
+        return None
+    return None if pointer is None else pointer.install_id
+
+
+def find_session(paths: Paths, key: ApiKey | None) -> SessionRecord:
+    """Return the session for a key (or for the key used last), if it may be used now.
+
+    Raises:
+        SessionError: As for :func:`current_session`.
+    """
+    session = stored_session(paths)
+    if session is None:
+        raise _not_found(paths, key)
+    if key is not None and key.fingerprint != session.key_fingerprint:
+        raise SessionNotFoundError(
+            f"The session of profile {paths.profile} belongs to {session.key_masked}, "
+            f"but {KEY_VARIABLE} or the key given is {key.masked}.",
+            hint="Install with that key once, or unset the variable; `nimbus-sdk explain` shows all keys.",
+        )
+    if os.path.exists(paths.rejection(session.key_fingerprint, session.api_origin)):
+        raise _rejected(paths, session.key_fingerprint, session.key_masked, session.api_origin)
+    now, seen = time.time(), sealed.read_last_seen(paths)
+    moment = datetime.fromtimestamp(now, UTC)
+    try:
+        require_valid(session, moment, None if seen is None else datetime.fromtimestamp(seen, UTC))
+    except SessionExpiredError:
+        # Otherwise a clock that is set back to before the end would make the session valid again.
+        sealed.write_last_seen(paths, now)
+        raise
+    if now - max(seen or 0.0, session.validated_at.timestamp()) > LAST_SEEN_INTERVAL_SECONDS:
+        sealed.write_last_seen(paths, now)
+    return session
+
+
+def clear_cache() -> None:
+    """Drop the sessions in memory; the next call reads the disk."""
+    _cache.clear()
+
+
+def cached_session(profile: str | None) -> SessionRecord | None:
+    """Return the session in memory, or None if there is none that still matches the disk."""
+    cache_key = _cache_key(profile)
+    cached = _cache.get(cache_key)
+    if cached is not None and cached.is_current():
+        return cached.session
+    _cache.pop(cache_key, None)
+    return None
+
+
+def cache_session(profile: str | None, session: SessionRecord, path: str, version: fs.FileVersion) -> None:
+    """Keep a session in memory until its file changes, its time ends or the environment names another."""
+    _cache[_cache_key(profile)] = CachedSession(session, path, version)
+
+
+class CachedSession:
+    """A session in memory, with what shows that it is still the one on the disk."""
+
+    __slots__ = ("_earliest", "_latest", "_path", "_version", "session")
+
+    def __init__(self, session: SessionRecord, path: str, version: fs.FileVersion) -> None:
+        self.session = session
+        self._path = path
+        self._version = version
+        self._earliest = time.time() - ROLLBACK_SECONDS
+        end = float("inf") if session.expires_at is None else session.expires_at.timestamp()
+        self._latest = min(end, time.time() + CACHE_SECONDS)
+
+    def is_current(self) -> bool:
+        """Return whether the file is unchanged and the time has not ended."""
+        return self._earliest <= time.time() < self._latest and fs.file_version(self._path) == self._version
+
+
+class EnvironmentFingerprint:
+    """The working directory and some environment variables, as a key for caches.
+
+    It is read at every call that a cache serves, so it has to be fast.
+    """
+
+    __slots__ = ("_encoded", "_names")
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._encoded = names if os.name == "nt" else tuple(map(os.fsencode, names))
+
+    def read(self) -> tuple[object, ...]:
+        """Return the working directory, and the variables' values in the order of their names."""
+        try:
+            folder = os.getcwd()
+        except OSError:
+            folder = ""
+        # For a variable that is not set, as most are, os.environ raises and catches an error, which takes
+        # longer than the rest of the call. The dictionary behind it does not.
+        raw = getattr(os.environ, "_data", None)
+        if raw is None:
+            return (folder, *map(os.environ.get, self._names))
+        return (folder, *map(raw.get, self._encoded))
+
+
+_cache: dict[tuple[object, ...], CachedSession] = {}
+_environment = EnvironmentFingerprint(KEY_VARIABLE, "NIMBUS_SDK_HOME", "NIMBUS_SDK_PROFILE")
+
+
+def _cache_key(profile: str | None) -> tuple[object, ...]:
+    folder, key, home, named = _environment.read()
+    # The key's hash and not the key: the cache must not be one more copy of it.
+    return (profile, folder, hash(key), home, named)
+
+
+def key_from_environment(settings: Settings) -> ApiKey | None:
+    """Return the key in the environment or in ``.env``, or None.
+
+    A short form of :mod:`nimbus_sdk.storage.key_lookup`, which would cost the offline path its imports.
+
+    Raises:
+        InvalidKeyFormatError: The variable has a text that is no key.
+    """
+    given = parse_key(
+        os.environ.get(KEY_VARIABLE, "").strip()
+        or dotenv_values(settings.dotenv).get(KEY_VARIABLE, "").strip()
+        or None
+    )
+    if isinstance(given, InvalidKeyFormatError):
+        raise InvalidKeyFormatError(f"{KEY_VARIABLE}: {given.message}")
+    return given
+
+
+def _not_found(paths: Paths, key: ApiKey | None) -> SessionNotFoundError:
+    services = [] if key is None else sealed.rejecting_services(paths, key.fingerprint)
+    if key is not None and services:
+        return _rejected(paths, key.fingerprint, key.masked, services[0])
+    return SessionNotFoundError(f"There is no session for profile {paths.profile} on this machine.")
+
+
+def _rejected(paths: Paths, fingerprint: str, masked: str, service: str) -> SessionNotFoundError:
+    note = sealed.read_rejection(paths, fingerprint, service) or {}
+    return SessionNotFoundError(
+        f"The service at {service} rejected the key {masked} on {note.get('at')} ({note.get('code')}).",
+        hint="Install with another key, or ask for a new one at hello@nimbusbci.com. "
+        "`nimbus-sdk explain` shows where this one comes from.",
+    )
