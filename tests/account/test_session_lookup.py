@@ -138,10 +138,10 @@ def test_a_session_that_another_process_changed_is_noticed(store_session, fresh)
     fresh(
         "from nimbus_sdk.account.session import current_session\n"
         "from nimbus_sdk.config.settings import Settings\n"
-        "from nimbus_sdk.storage import sealed as sessions\n"
+        "from nimbus_sdk.storage import sealed\n"
         "from nimbus_sdk.config.paths import Paths\n"
         "record = current_session().to_dict() | {'usage_quota': 5}\n"
-        "sessions.write(Settings.load().paths, record)\n"
+        "sealed.write_session(Settings.load().paths, record)\n"
     )
     assert current_session() == replace(session, usage_quota=5)
 

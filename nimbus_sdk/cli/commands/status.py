@@ -8,7 +8,7 @@ from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile
 
 if TYPE_CHECKING:
-    from nimbus_sdk.account.record import SessionRecord
+    from nimbus_sdk.account.session_record import SessionRecord
     from nimbus_sdk.doctor.status import MachineStatus
 
 
