@@ -30,14 +30,10 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 """An invalid command line; typer exports only a child of this class."""
 
 
-def _epilog() -> str:
-    codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.list_exit_codes())
-    return f"\b\nExit codes:\n{codes}"
-
-
+_CODES = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.list_exit_codes())
 app = typer.Typer(
     name="nimbus-sdk",
-    epilog=_epilog(),
+    epilog=f"\b\nExit codes:\n{_CODES}",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -78,7 +78,10 @@ def _check_offline_time(
     settings: Settings, session: SessionRecord | None, offline_for: timedelta
 ) -> Flow[tuple[Finding, bool]]:
     """Check that the session lasts long enough; also return whether a renewal was tried for it."""
-    until = _end_of(offline_for)
+    try:
+        until = datetime.now(UTC) + max(offline_for, timedelta())
+    except OverflowError:
+        until = datetime.max.replace(tzinfo=UTC)
     renewal_tried = not _lasts(session, until) and not settings.offline
     failure = ""
     if renewal_tried:
@@ -95,14 +98,6 @@ def _check_offline_time(
     cause = f"{cause}, before {until:%Y-%m-%d %H:%M} UTC{failure}"
     fix = "Ask for a key that is valid longer, or plan to be online before the session ends."
     return problem("offline time", cause, fix, fatal=True), renewal_tried
-
-
-def _end_of(offline_for: timedelta) -> datetime:
-    """Return the end of a span from now, at most the end of the calendar."""
-    try:
-        return datetime.now(UTC) + max(offline_for, timedelta())
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC)
 
 
 def _lasts(session: SessionRecord | None, until: datetime) -> bool:

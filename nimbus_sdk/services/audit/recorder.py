@@ -90,11 +90,7 @@ class _EntryWriter:
             self._write(entry)
 
     def wait(self) -> None:
-        """Return when the entry is written.
-
-        Raises:
-            AuditTrailError: It could not be.
-        """
+        """Return when the entry is written; raise if it could not be."""
         self._done.wait()
         if self._error is not None:
             raise self._error

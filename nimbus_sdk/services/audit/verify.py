@@ -98,7 +98,7 @@ def verify(paths: Paths, name: str) -> AuditReport:
 
 
 def latest(paths: Paths, name: str, most: int) -> tuple[AuditRecord, ...]:
-    """The newest entries, oldest first; lines that cannot be read are skipped.
+    """Return the newest entries, oldest first; lines that cannot be read are skipped.
 
     Raises:
         AuditTrailError: The trail cannot be read.

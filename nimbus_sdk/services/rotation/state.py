@@ -146,12 +146,7 @@ class StoredKeys:
     # The transitions of a rotation.
 
     def receive(self, rotation: Rotation | None, new: ServiceKey | None) -> Rotation:
-        """Store the new key in its own slot, or continue with the one that is there.
-
-        Args:
-            rotation: From :meth:`unfinished_rotation`.
-            new: The new key, or None to continue.
-        """
+        """Store the new key in its own slot; without one, continue a rotation with the key that is there."""
         if rotation is not None and rotation.step == "switched":
             raise ConfigurationError(
                 f"The rotation to {rotation.new_masked} is not confirmed yet.",
@@ -225,11 +220,7 @@ class StoredKeys:
         return self.end(rotation, "undone")
 
     def end(self, rotation: Rotation, step: Step) -> Rotation:
-        """Remove what is not needed any more, and record the end of a rotation.
-
-        Args:
-            step: ``confirmed`` or ``undone``.
-        """
+        """Remove what is not needed any more, and record the end: ``confirmed`` or ``undone``."""
         copy, other, unneeded = self.previous, self.next, rotation.new_fingerprint
         if step == "confirmed":
             copy, other, unneeded = self.next, self.previous, rotation.old_fingerprint
