@@ -19,9 +19,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nimbus_sdk.account import renewal
-from nimbus_sdk.account.record import SessionRecord, require_valid
 from nimbus_sdk.account.session import AuthSession, as_session
-from nimbus_sdk.account.session_cache import stored_session
+from nimbus_sdk.account.session_lookup import stored_session
+from nimbus_sdk.account.session_record import SessionRecord, require_valid
 from nimbus_sdk.config.keys import parse_key, raise_if_invalid
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
@@ -85,8 +85,7 @@ def create_bundle(
         api_key: The key; from the usual sources if omitted.
         version: Which version of the core; the newest that fits if omitted.
         profile: Which account's stored key.
-        progress: As for :func:`nimbus_sdk.install_core`.
-        timeout: Likewise.
+        progress, timeout: As for :func:`nimbus_sdk.install_core`.
 
     Raises:
         ConfigurationError: The file exists, its folder does not, or the passphrase is too short; no request

@@ -21,7 +21,6 @@ from nimbus_sdk.storage.os_errors import disk_errors
 COPY_BYTES = 2**20
 PROXY_HINT = "Check for a captive portal or a proxy in between, then run it again."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
 
 
 class Download:
@@ -33,15 +32,12 @@ class Download:
         folder: The folder of partial files; created for this user only.
         name: What the file is, for messages.
         size: Its size in bytes.
-        sha256: Its SHA-256, in lower-case hexadecimal.
+        sha256: Its SHA-256, in lower-case hexadecimal; ``CoreIntegrityError`` if it is something else.
         report: Called with the bytes received so far and the size, whenever there are more.
 
     Attributes:
         received: Bytes received so far.
         resumed: Whether they come from several attempts, so that a new one may help if they are wrong.
-
-    Raises:
-        CoreIntegrityError: ``sha256`` is not valid.
 
     Example:
         >>> import hashlib, tempfile
@@ -114,7 +110,9 @@ class Download:
         """
         with disk_errors(self.folder):
             if status == 206:
-                self._ignored = not self._continues(headers.get("content-range", ""))
+                expected = f"bytes {self.received}-{self.size - 1}"
+                ranges = (f"{expected}/{self.size}", f"{expected}/*")
+                self._ignored = headers.get("content-range", "").strip() not in ranges
                 if self._ignored:
                     self.restart()
                 else:
@@ -223,12 +221,6 @@ class Download:
         fs.write_all(self._open_descriptor(), chunk)
         self._hash.update(chunk)
         self.received += len(chunk)
-
-    def _continues(self, content_range: str) -> bool:
-        sent = _CONTENT_RANGE.fullmatch(content_range.strip())
-        if sent is None or int(sent[1]) != self.received or int(sent[2]) != self.size - 1:
-            return False
-        return sent[3] in ("*", str(self.size))
 
     def _open_descriptor(self) -> int:
         if self._descriptor is None:

@@ -40,16 +40,17 @@ def require_trusted_source(settings: Settings) -> None:
         nimbus_sdk.errors.ConfigurationError: NIMBUS_SDK_GITHUB_URL is https://github.example:443...
     """
     usual = Settings()
+    owner = usual.core_repo.partition("/")[0]
     if origin(settings.api_url) != origin(usual.api_url):
         return
     if origin(settings.github_url) != origin(usual.github_url):
         changed = f"NIMBUS_SDK_GITHUB_URL is {origin(settings.github_url)}"
-    elif _owner(settings) != _owner(usual):
+    elif not settings.core_repo.lower().startswith(f"{owner.lower()}/"):
         changed = f"NIMBUS_SDK_CORE_REPO is {settings.core_repo}"
     else:
         return
     raise ConfigurationError(
-        f"{changed}; the core of {usual.api_url} comes only from {usual.github_url}/repos/{_owner(usual)}.",
+        f"{changed}; the core of {usual.api_url} comes only from {usual.github_url}/repos/{owner}.",
         hint="Unset the variable, or set NIMBUS_SDK_API_URL to another service as well.",
     )
 
@@ -104,9 +105,6 @@ def open_asset(
     token. Such a URL is valid for minutes; if it has expired, a new one is requested, once.
 
     Args:
-        settings: Where GitHub is, and which repository.
-        token: The temporary token.
-        asset_id: GitHub's identifier of the asset.
         name: The name of the request.
         subject: What is requested, for messages.
         sink: Receives the bytes; they are in the response's body if omitted.
@@ -222,10 +220,6 @@ def _refuse(response: Response, subject: str) -> NoReturn:
         f"GitHub denied access to {subject} (403).",
         hint=f"Check for a proxy in between; else this license may not include it: write to {SUPPORT}.",
     )
-
-
-def _owner(settings: Settings) -> str:
-    return settings.core_repo.partition("/")[0].lower()
 
 
 def _host(url: str) -> str:

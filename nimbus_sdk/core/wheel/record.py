@@ -9,6 +9,7 @@ import csv
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 from zipfile import ZipFile
 
@@ -38,17 +39,15 @@ def check_record(text: str, names: list[str], info: str, issues: list[str]) -> l
 
     Returns:
         The files whose content can be compared: all but RECORD, its signatures and those with a fault.
-
-    Raises:
-        ValueError: A line does not have three fields.
     """
     try:
         # Some builders write Windows paths.
         record = {
             name.replace("\\", "/"): (digest, size) for name, digest, size in csv.reader(text.splitlines())
         }
-    except csv.Error as error:
-        raise ValueError(str(error)) from None
+    except (csv.Error, ValueError) as error:
+        issues.append(f"{printable(f'{info}/RECORD')}: cannot be read ({error})")
+        return []
     files = []
     for name in names:
         fields = record.get(name)
@@ -96,9 +95,7 @@ def copy_file(
 
 def _recorded_file(name: str, digest: str, size: str) -> RecordedFile | None:
     algorithm, _, value = digest.partition("=")
-    if algorithm not in _ALGORITHMS or not value:
-        return None
-    try:
-        return RecordedFile(name, algorithm, value, int(size))
-    except ValueError:
-        return None
+    with suppress(ValueError):
+        if algorithm in _ALGORITHMS and value:
+            return RecordedFile(name, algorithm, value, int(size))
+    return None

@@ -79,8 +79,7 @@ def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
         >>> missing_requirements(["packaging>=1", "no-such-thing[fast]>=2; python_version > '3'"])
         ('no-such-thing[fast]>=2',)
     """
-    seen: set[str] = set()
-    return tuple(dict.fromkeys(missing for line in requires for missing in _unmet(_requirement(line), seen)))
+    return tuple(_missing(requires))
 
 
 def require_environment(requires: Iterable[str], requires_python: str | None = None) -> None:
@@ -101,13 +100,9 @@ def require_environment(requires: Iterable[str], requires_python: str | None = N
                 f"The core needs Python {requires_python}; this is {running} ({sys.executable}).",
                 hint="Run it with such a Python, or install another version of the core.",
             )
-    missing = missing_requirements(requires)
+    missing = _missing(requires)
     if missing:
-        found = {line: _installed_version(_requirement(line).name) for line in missing}
-        details = ", ".join(
-            f"{line} ({f'found {version}' if version else 'not installed'})"
-            for line, version in found.items()
-        )
+        details = ", ".join(f"{line} ({state})" for line, state in missing.items())
         raise CoreIncompatibleError(
             f"The core requires packages that are missing here: {details}.",
             hint=f"Run `{pip_command(missing)}`, then try again.",
@@ -172,30 +167,37 @@ def _parse(kind: Callable[[str], T], text: str) -> T | None:
         return None
 
 
-def _requirement(line: str) -> Requirement:
-    requirement = parse_requirement(line)
-    if requirement is None:
-        raise _invalid_requirement(line)
-    return requirement
+def _missing(requires: Iterable[str]) -> dict[str, str]:
+    """Return the unmet requirements as pip takes them, and what is installed of each."""
+    seen: set[str] = set()
+    missing: dict[str, str] = {}
+    for line in requires:
+        requirement = parse_requirement(line)
+        if requirement is None:
+            raise _invalid_requirement(line)
+        missing.update(_unmet(requirement, seen))
+    return missing
 
 
 def _invalid_requirement(line: str) -> CoreIncompatibleError:
     return CoreIncompatibleError(f"The core has an invalid requirement: {line[:120]!r}.")
 
 
-def _unmet(requirement: Requirement, seen: set[str]) -> Iterator[str]:
-    """Yield the requirement itself if it is missing, else the missing requirements of its extras, for pip."""
+def _unmet(requirement: Requirement, seen: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the requirement itself if it is missing, else the missing requirements of its extras."""
     applies = _applies(requirement, "")
     if applies is None:
         raise _invalid_requirement(str(requirement))
     if not applies:
         return
-    installed = parse_version(_installed_version(requirement.name) or "")
+    found = _installed_version(requirement.name)
+    installed = parse_version(found or "")
     extras = sorted(requirement.extras)
     if installed is None or not requirement.specifier.contains(installed, prereleases=True):
         source = f" @ {requirement.url}" if requirement.url else ""
         listed = f"[{','.join(extras)}]" if extras else ""
-        yield f"{requirement.name}{listed}{requirement.specifier}{source}"
+        state = "not installed" if found is None else f"found {found}"
+        yield f"{requirement.name}{listed}{requirement.specifier}{source}", state
         return
     for extra in extras:
         for further in _extra_requirements(requirement.name, extra):

@@ -94,13 +94,13 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
     """
     with disk_errors(core_folder):
         versions = {folder: folder.split(os.sep)[-2] for folder in _installations(core_folder)}
-        removed = {folder: of for folder, of in versions.items() if version in (None, of)}
-        if version is not None and not removed:
+        folders = [folder for folder in versions if version in (None, versions[folder])]
+        if version is not None and not folders:
             raise _not_installed(core_folder, version)
         _drop_from_pointer(core_folder, version)
-        for folder in removed:
+        for folder in folders:
             _remove(folder)
-    return tuple(dict.fromkeys(removed.values()))
+    return tuple(dict.fromkeys(versions[folder] for folder in folders))
 
 
 def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
@@ -183,11 +183,10 @@ def _drop_from_pointer(core_folder: str, version: str | None) -> None:
 
 
 def _read_valid_pointer(core_folder: str) -> Pointer | None:
-    try:
+    # It is not known which core a damaged pointer meant; it is replaced.
+    with suppress(CoreIntegrityError):
         return read_pointer(core_folder)
-    except CoreIntegrityError:
-        # It is not known which core a damaged pointer meant; it is replaced.
-        return None
+    return None
 
 
 def _exists(core_folder: str, pointer: Pointer) -> bool:
@@ -206,10 +205,9 @@ def _folders(core_folder: str) -> list[str]:
 
 
 def _names(folder: str) -> list[str]:
-    try:
+    with suppress(FileNotFoundError, NotADirectoryError):
         return sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    return []
 
 
 def _remove(folder: str) -> None:
@@ -223,10 +221,9 @@ def _remove(folder: str) -> None:
 
 
 def _is_old(path: str, seconds: float = LEFT_OVER_SECONDS) -> bool:
-    try:
+    with suppress(FileNotFoundError):
         return time.time() - os.stat(path).st_mtime > seconds
-    except FileNotFoundError:
-        return False
+    return False
 
 
 def _not_installed(core_folder: str, version: str) -> CoreNotInstalledError:

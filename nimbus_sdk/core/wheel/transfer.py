@@ -25,10 +25,7 @@ MAX_ROUNDS = 3
 
 
 def download_asset(settings: Settings, asset: Asset, token: SecretStr, sink: Download) -> Flow[str]:
-    """Fetch an asset into a download, resuming what is there, and check it.
-
-    Returns:
-        The path of the complete, checked file; the sink's ``discard`` removes it.
+    """Fetch an asset into a download, resuming what is there, check it, and return its path.
 
     Raises:
         CoreError: As :func:`download_until_complete`.
@@ -41,13 +38,9 @@ def download_asset(settings: Settings, asset: Asset, token: SecretStr, sink: Dow
 
 
 def download_until_complete(sink: Download, fetch: Callable[[], Flow[object]]) -> Flow[str]:
-    """Send requests until an open download is complete, check it, and return the path of the file.
+    """Send requests with ``fetch`` until an open download is complete, check it, and return its path.
 
     A file that was assembled from several attempts and has wrong content is fetched once more from the start.
-
-    Args:
-        sink: Receives the bytes.
-        fetch: Sends one request for the bytes that are missing.
 
     Raises:
         CoreDownloadError: It is incomplete; what was received is stored for the next run.

@@ -239,16 +239,9 @@ def _metadata_faults(metadata: Message, version: str) -> Iterator[str]:
 
 
 def _recorded_files(archive: ZipFile, info: str, issues: list[str]) -> list[record.RecordedFile]:
-    name = f"{info}/RECORD"
     names = [entry for entry in archive.namelist() if not entry.endswith("/")]
-    text = _text(archive, name, issues)
-    if text is None:
-        return []
-    try:
-        return record.check_record(text, names, info, issues)
-    except ValueError as error:
-        issues.append(f"{printable(name)}: cannot be read ({error})")
-        return []
+    text = _text(archive, f"{info}/RECORD", issues)
+    return [] if text is None else record.check_record(text, names, info, issues)
 
 
 def _text(archive: ZipFile, name: str, issues: list[str]) -> str | None:
