@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from nimbus_sdk.transport.flow import Response
 
 
-CACHED_PATIENCE_SECONDS = 1.4
+CACHED_TIMEOUT_SECONDS = 1.4
 """Timeout for a refresh that can fall back to the stored session; with one slow read, under 3 s."""
 
 BRIEF_WAIT_SECONDS = 1.0
@@ -81,7 +81,7 @@ def validate_key(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
 
 
 def refresh_session(
-    settings: Settings, key: ApiKey, before: SessionRecord, patience: float | None = None
+    settings: Settings, key: ApiKey, before: SessionRecord, timeout: float | None = None
 ) -> Flow[SessionRecord]:
     """Refresh a session's quota, features and expiry: one request; user fields stay.
 
@@ -90,7 +90,7 @@ def refresh_session(
     """
     from nimbus_sdk.api import endpoints
 
-    asked = endpoints.refresh(settings.api_url, key, patience)
+    asked = endpoints.refresh(settings.api_url, key, timeout)
     entitlement, answer = yield from require_accepted(settings, key, asked)
     return replace(
         _session(settings, key, entitlement, answer),
@@ -123,7 +123,7 @@ def refresh_or_use_stale(settings: Settings, found: FoundKey, before: SessionRec
         ApiError: The service refused.
     """
     try:
-        session = yield from refresh_session(settings, found.key, before, CACHED_PATIENCE_SECONDS)
+        session = yield from refresh_session(settings, found.key, before, CACHED_TIMEOUT_SECONDS)
     except QuotaExceededError as error:
         return use_stale(replace(before, usage_quota=0), error)
     except NimbusError as error:

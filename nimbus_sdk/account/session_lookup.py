@@ -18,7 +18,7 @@ from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionExpiredEr
 from nimbus_sdk.storage import fs, sealed
 
 LAST_SEEN_INTERVAL_SECONDS = 180.0
-"""With a minute until the cache is read anew, less than the tolerance for a clock that is set back."""
+"""Together with ``CACHE_SECONDS`` this is less than ``ROLLBACK_SECONDS``."""
 
 CACHE_SECONDS = 60.0
 """After this long the disk is read anew, for changes that the session's file does not show: a new ``.env``,
@@ -163,7 +163,8 @@ def _cache_key(profile: str | None) -> tuple[object, ...]:
 def key_from_environment(settings: Settings) -> ApiKey | None:
     """Return the key in the environment or in ``.env``, or None.
 
-    A short form of :mod:`nimbus_sdk.storage.key_lookup`, which would cost the offline path its imports.
+    A short form of :mod:`nimbus_sdk.storage.key_lookup`, which would cost the offline path its imports. A key file
+    is not read: the session is found without opening any file that holds a key.
 
     Raises:
         InvalidKeyFormatError: The variable has a text that is no key.

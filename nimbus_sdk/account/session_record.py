@@ -34,11 +34,11 @@ class SessionRecord:
         key_fingerprint: First 12 hexadecimal digits of the key's SHA-256.
         key_masked: The form of the key that may be displayed.
         user_id: The account, as the service names it.
-        email: Of the account.
-        name: Of the person, if known.
-        organization: Of the person, if known.
+        email: The account's e-mail address.
+        name: The holder's name, if known.
+        organization: The holder's organization, if known.
         license_type: free, trial, research, commercial, enterprise, or one not known yet.
-        expires_at: When the session ends (UTC), or None: when the key is revoked.
+        expires_at: When the session ends (UTC); None: it lasts until the key is revoked.
         features_enabled: Names of the features that the license includes.
         usage_quota: Inferences left this month, None for unlimited.
         usage_quota_max: Inferences a month, None for unlimited.
@@ -116,10 +116,10 @@ class SessionRecord:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Self:
-        """Return the session that :meth:`to_dict` was called on.
+        """Build a session from the result of :meth:`to_dict`.
 
         Raises:
-            SessionError: A field is missing or is of another kind.
+            SessionError: A field is missing or has another type.
         """
         try:
             known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
@@ -133,7 +133,7 @@ class SessionRecord:
             return cls(**known)  # type: ignore[arg-type]
         except (KeyError, TypeError, ValueError) as error:
             raise SessionError(
-                f"The stored session is of another format ({type(error).__name__}: {error})."
+                f"The stored session has an unknown format ({type(error).__name__}: {error})."
             ) from None
 
     def __str__(self) -> str:
@@ -200,7 +200,7 @@ def _check(field: Field[object], value: object) -> None:
     kind, _, optional = str(field.type).partition(" | ")
     fits = bool(optional) if value is None else isinstance(value, _KINDS[kind])
     if not fits or (isinstance(value, frozenset) and not all(isinstance(one, str) for one in value)):
-        raise TypeError(f"{field.name} is of another kind")
+        raise TypeError(f"{field.name} has another type")
 
 
 def _moment(text: object) -> datetime | None:
@@ -208,7 +208,7 @@ def _moment(text: object) -> datetime | None:
         return None
     moment = datetime.fromisoformat(text) if isinstance(text, str) else None
     if moment is None or moment.tzinfo is None:
-        raise ValueError("a moment is no text with a time zone")
+        raise ValueError("not an ISO 8601 time with a time zone")
     return moment
 
 

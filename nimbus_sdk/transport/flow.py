@@ -141,12 +141,12 @@ def send(request: Request) -> Flow[Response]:
 
 
 def run_blocking(run: Callable[[], T]) -> Flow[T]:
-    """Run a blocking job from within a flow: ``record = yield from run_blocking(store.read)``."""
+    """Have the driver run a blocking job: ``record = yield from run_blocking(store.read)``."""
     return cast(T, (yield Blocking(run)))
 
 
 def sleep(seconds: float) -> Flow[None]:
-    """Wait from within a flow."""
+    """Have the driver wait."""
     yield Sleep(seconds)
 
 
