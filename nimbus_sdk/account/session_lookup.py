@@ -163,8 +163,8 @@ def _cache_key(profile: str | None) -> tuple[object, ...]:
 def key_from_environment(settings: Settings) -> ApiKey | None:
     """Return the key in the environment or in ``.env``, or None.
 
-    A short form of :mod:`nimbus_sdk.storage.key_lookup`, which would cost the offline path its imports. A key file
-    is not read: the session is found without opening any file that holds a key.
+    A short form of :mod:`nimbus_sdk.storage.key_lookup`, which would cost the offline path its imports. A key
+    file is not read: the session is found without opening any file that holds a key.
 
     Raises:
         InvalidKeyFormatError: The variable has a text that is no key.
