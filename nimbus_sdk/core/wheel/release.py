@@ -110,7 +110,7 @@ def choose_wheel(release: Release) -> Asset:
             if ranks:
                 ranked.append((min(ranks), -build[0] if build else 1, asset.id, asset))
     if ranked:
-        return min(ranked)[-1]
+        return min(ranked, key=lambda item: item[:3])[-1]
     listed = "".join(f"\n  - {name}" for name in published) or " no wheel at all"
     raise CoreIncompatibleError(
         f"No wheel of core {release.version} fits this interpreter, which needs {next(iter(order))} "

@@ -242,6 +242,13 @@ def test_a_higher_build_number_wins():
     assert choose_wheel(release).id == 3
 
 
+def test_two_assets_with_one_number_are_no_failure():
+    """GitHub's numbers are unique; in an answer where they are not, the first of them is chosen."""
+    named = {"id": 7, "name": "nimbus_sdk_core-1.2.0-py3-none-any.whl"}
+    release = Release("1.2.0", (Asset(**named, size=10), Asset(**named, size=20)))
+    assert choose_wheel(release).size == 10
+
+
 def test_other_files_are_ignored():
     """Other projects, other versions, and files that are no wheels are not looked at."""
     release = wheels(
