@@ -79,6 +79,7 @@ def test_the_package_carries_the_bundled_model_and_no_other(tree: Path) -> None:
     assert load_model(NimbusLDA, "motor_imagery_4class_v1").card.name == "motor_imagery_4class_v1"
 
 
+@pytest.mark.qualification
 def test_rebuilding_gives_the_same_bytes(tree: Path, tmp_path: Path) -> None:
     """The training script writes every file and the registry again, bit by bit."""
     subprocess.run([sys.executable, tree / "train_models.py", tmp_path / "again"], check=True, timeout=100)

@@ -24,6 +24,7 @@ def test_calibration_of_confidences_by_hand() -> None:
     assert found.maximum_error == pytest.approx(0.225)
 
 
+@pytest.mark.qualification
 def test_confidences_agree_with_the_accuracy() -> None:
     """On data that follow the simulator, confidence and accuracy differ little."""
     model = train_model(NimbusLDA, simulate("motor_imagery", n_trials=800, seed=1))

@@ -71,6 +71,7 @@ def test_confusion_accepts_plain_labels_and_absent_classes() -> None:
     assert render_pixels(figure).std() > 0
 
 
+@pytest.mark.qualification
 def test_confusion_of_many_classes_is_drawn_in_colours_alone() -> None:
     """Size and texts stay those of 30 classes, so that it takes a moment and not minutes."""
     few, many = (plot_confusion(np.arange(n), np.arange(n)) for n in (30, 1_000))
