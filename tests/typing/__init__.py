@@ -1,1 +1,1 @@
-"""TODO package."""
+"""What type checkers must see of the public names."""

@@ -36,7 +36,7 @@ with Sandbox(limits=dict.fromkeys(("validate", "github_token"))) as sandbox:
 _FETCH = """
 import json, os, sys, time
 import httpx, tenacity
-from nimbus_sdk.api import endpoints as flows
+from nimbus_sdk.api import endpoints
 from nimbus_sdk.core.wheel import release, transfer
 from nimbus_sdk.core.wheel.download import Download
 from nimbus_sdk.config.keys import ApiKey
@@ -53,7 +53,7 @@ wheel = server["wheel"]
 digest = "sha256:" + wheel["sha256"]
 asset = release.Asset(id=wheel["id"], name=wheel["name"], size=wheel["size"], digest=digest)
 with Driver(settings) as driver:
-    token = driver.run(flows.github_token(settings.api_url, ApiKey.parse(server["key"]))).github_token
+    token = driver.run(endpoints.github_token(settings.api_url, ApiKey.parse(server["key"]))).github_token
     sink = Download(sys.argv[1], asset.name, asset.size, wheel["sha256"])
     before = peak()
     started = time.perf_counter()
