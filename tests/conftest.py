@@ -22,7 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Fresh processes find compiled modules and write them, as they do on machines of users.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-pytest_plugins = ["tests.support.flows", "tests.support.sessions"]
+pytest_plugins = ["tests.support.flows", "tests.support.networks", "tests.support.sessions"]
 
 # On a busy machine an example may take any time, to draw and to run.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,6 +39,8 @@ POSIX_ONLY = (
 )
 collect_ignore_glob = list(POSIX_ONLY) if os.name == "nt" else []
 LOOPBACK = ("127.", "::1", "localhost")
+DOCUMENTATION = ("192.0.2.", "198.51.100.", "2001:db8:")
+"""Addresses that no real network has; those of ``tests/support/networks.py``."""
 FORCED = {"NIMBUS_SDK_NO_PROGRESS": "1", "NIMBUS_SDK_CREDENTIAL_STORE": "file", "NO_COLOR": "1"}
 
 
@@ -70,7 +72,7 @@ def isolated_home(
 
     def connect(self: socket.socket, address: object) -> None:
         host = address[0] if isinstance(address, tuple) else ""
-        if self.family != socket.AF_UNIX and not str(host).startswith(LOOPBACK):
+        if self.family != socket.AF_UNIX and not str(host).startswith((*LOOPBACK, *DOCUMENTATION)):
             raise AssertionError(f"a test tried to reach {host}")
         real_connect(self, address)  # type: ignore[arg-type]
 

@@ -69,7 +69,10 @@ def vacated(sandbox: Sandbox) -> socket.socket:
 
 @contextmanager
 def serving(
-    handler: Handler, wrap: Callable[[socket.socket], socket.socket] | None = None, port: int = 0
+    handler: Handler,
+    wrap: Callable[[socket.socket], socket.socket] | None = None,
+    port: int = 0,
+    listener: socket.socket | None = None,
 ) -> Iterator[RawServer]:
     """Run a server that passes each request, on a connection of its own, to a handler.
 
@@ -77,8 +80,9 @@ def serving(
         handler: Writes the response; the connection is closed after it.
         wrap: Makes a TLS connection of a plain one.
         port: Where it listens; any free one for 0.
+        listener: Listens instead, such as on a host of ``tests/support/networks.py``.
     """
-    listener = socket.create_server(("127.0.0.1", port))
+    listener = listener or socket.create_server(("127.0.0.1", port))
     server = RawServer(listener.getsockname()[1])
     workers: list[threading.Thread] = []
     connections: list[socket.socket] = []
