@@ -46,8 +46,8 @@ def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Re
         CoreDownloadError: It did not arrive whole.
         CoreIntegrityError: What arrived is not what was published.
     """
-    from nimbus_sdk.core.wheel import github, release, transfer
-    from nimbus_sdk.core.wheel.download import Download
+    from nimbus_sdk.core.wheel import download, github, release
+    from nimbus_sdk.core.wheel.file_sink import FileSink
 
     github.require_trusted_source(settings)
     yield from run_blocking(lambda: _make_folder(settings.paths.cache))
@@ -63,8 +63,8 @@ def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Re
     def show(done: int, total: int) -> None:
         report(ProgressEvent("download", title, done, total))
 
-    sink = Download(settings.paths.downloads, asset.name, asset.size, digest, show)
-    path = yield from transfer.download_asset(settings, asset, token, sink)
+    sink = FileSink(settings.paths.downloads, asset.name, asset.size, digest, show)
+    path = yield from download.download_asset(settings, asset, token, sink)
     return CoreWheel(path, asset.name, digest, sink.discard)
 
 

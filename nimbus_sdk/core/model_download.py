@@ -11,10 +11,10 @@ from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.model_registry import covers, find_session_and_model_flow
-from nimbus_sdk.core.wheel.download import PROXY_HINT, Download
+from nimbus_sdk.core.wheel.download import SLOWEST_BYTES_PER_SECOND, download_until_complete
+from nimbus_sdk.core.wheel.file_sink import PROXY_HINT, FileSink
 from nimbus_sdk.core.wheel.github import is_safe_url
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
-from nimbus_sdk.core.wheel.transfer import SLOWEST_BYTES_PER_SECOND, download_until_complete
 from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.errors import (
     ConfigurationError,
@@ -103,7 +103,7 @@ def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]
     found = yield from run_blocking(lambda: key_lookup.find_key(settings))
     request = _request(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
     size = yield from _record_own_rejection(settings, found.key, request, _request_size(request, name))
-    sink = Download(
+    sink = FileSink(
         paths.downloads,
         f"{name}{MODEL_SUFFIX}",
         size,

@@ -19,7 +19,7 @@ import nimbus_sdk
 from nimbus_sdk import aio
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel import download, release, requirements, transfer  # noqa: F401
+from nimbus_sdk.core.wheel import download, release, requirements  # noqa: F401
 from nimbus_sdk.storage import sealed
 from nimbus_sdk.transport import http  # noqa: F401
 from tests.qualification import fault_points

@@ -21,7 +21,7 @@ _PRELUDE = """
 import importlib.metadata, json, os, sys, tempfile
 import httpx, filelock, pydantic
 import nimbus_sdk, nimbus_sdk.core.install, nimbus_sdk.core.activation
-from nimbus_sdk.core.wheel import zip_checks, requirements, download, github, release, transfer, unpack
+from nimbus_sdk.core.wheel import zip_checks, requirements, download, github, release, unpack
 from nimbus_sdk.transport import driver, http, threads
 
 def run():

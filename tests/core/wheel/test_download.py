@@ -1,357 +1,237 @@
-"""A file arrives whole and right, however often the line breaks, or it is not used."""
+"""The conversation of a download: what is resumed, what is fetched once more, and what is given up."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import multiprocessing
 import os
-import random
-import stat
-import tracemalloc
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from nimbus_sdk.core.wheel.download import Download
-from nimbus_sdk.errors import CoreDownloadError, CoreInstallError, CoreIntegrityError
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel.download import download_asset
+from nimbus_sdk.core.wheel.file_sink import FileSink
+from nimbus_sdk.core.wheel.release import Asset
+from nimbus_sdk.errors import (
+    CoreDownloadError,
+    CoreInstallError,
+    CoreIntegrityError,
+    NimbusConnectionError,
+    NimbusTimeoutError,
+)
+from tests.support.wheels import answer, play, sending
 
-CONTENT = bytes(range(256)) * 4
+CONTENT = b"0123456789" * 20
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-ETAG = '"v1"'
+ASSET = Asset(id=7, name="core.whl", size=len(CONTENT), digest=f"sha256:{SHA256}")
+TOKEN = SecretStr("ghs_" + "t" * 36)
+SIGNED = answer(302, b"", location="https://objects.example.net/blob?sig=1")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """The folder of partial files; it does not exist yet."""
-    return tmp_path / "cache" / "downloads"
+    """The folder of partial files."""
+    return tmp_path / "downloads"
 
 
-def download(folder: Path, content: bytes = CONTENT, **more) -> Download:
-    """A download into that folder."""
-    return Download(str(folder), "the wheel", len(content), hashlib.sha256(content).hexdigest(), **more)
+def fetch(folder: Path, *replies) -> tuple[str, list]:
+    """Play a download into that folder."""
+    sink = FileSink(str(folder), ASSET.name, ASSET.size, SHA256)
+    return play(download_asset(Settings(), ASSET, TOKEN, sink), *replies)
 
 
-def opened(folder: Path, **more) -> Download:
-    """The same, with its file open."""
-    sink = download(folder, **more)
-    sink.open()
-    return sink
+def rest(start: int, content: bytes = CONTENT):
+    """A reply with everything from a place on."""
+    return sending(content[start:], 206, content_range=f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
 
 
-def broken_off(folder: Path, count: int, etag: str | None = ETAG) -> None:
-    """Leave a part of so many bytes behind."""
-    sink = opened(folder)
-    sink.begin(200, {"etag": etag} if etag else {})
-    sink.write(CONTENT[:count])
-    sink.set_aside()
+def breaking_after(count: int, error: Exception, **headers: str):
+    """A reply that sends so many bytes, then loses the connection."""
+
+    def reply(step):
+        sending(CONTENT[:count], **headers)(step)
+        raise error
+
+    return reply
 
 
-def received_in_one_go(folder: Path) -> None:
-    """A download without any fault."""
-    sink = opened(folder)
-    sink.begin(200, {})
-    sink.write(CONTENT)
+def stored(folder: Path) -> bytes:
+    """The part that was left behind."""
+    return (folder / f"{SHA256}.part").read_bytes()
 
 
-def content_range(start: int, size: int = len(CONTENT)) -> dict[str, str]:
-    """The header of an answer with everything from a place on."""
-    return {"content-range": f"bytes {start}-{size - 1}/{size}"}
+def test_an_asset_is_fetched_through_one_redirect(folder):
+    """Two calls, the sink on both, and the whole file at the end."""
+    path, (asset, storage) = fetch(folder, SIGNED, sending(CONTENT))
+    assert Path(path).read_bytes() == CONTENT
+    assert asset.sink is storage.sink
+    assert asset.auth is not None
+    assert storage.auth is None
+    assert (asset.allowance, storage.allowance) == (len(CONTENT) / 65536, 0.0)
 
 
-def test_a_download_arrives_in_one_go(folder):
-    """What was written is there, whole, and for this user alone."""
-    reported = []
-    sink = opened(folder, report=lambda done, size: reported.append((done, size)))
-    assert sink.request_headers() == {}
-    sink.begin(200, {"content-length": str(len(CONTENT)), "etag": ETAG})
-    sink.write(CONTENT[:1000])
-    sink.write(CONTENT[1000:])
-    path = Path(sink.finish())
-    assert path.read_bytes() == CONTENT
-    assert reported == [(1000, 1024), (1024, 1024)]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+def test_an_asset_may_come_without_a_redirect(folder):
+    """A GitHub server that has no storage host sends the bytes itself."""
+    path, calls = fetch(folder, sending(CONTENT))
+    assert Path(path).read_bytes() == CONTENT
+    assert len(calls) == 1
 
 
-def test_discard_leaves_nothing(folder):
-    """Once the file was used, nothing of it stays."""
-    broken_off(folder, 10)
-    sink = opened(folder)
-    sink.begin(200, {"etag": ETAG})
-    sink.write(CONTENT)
-    sink.finish()
-    sink.discard()
+def test_a_lost_connection_keeps_what_arrived_and_the_next_run_resumes(folder):
+    """The error says how much is there and that running again goes on from it; then it does."""
+    with pytest.raises(CoreDownloadError) as caught:
+        fetch(folder, SIGNED, breaking_after(120, NimbusConnectionError("The line broke."), etag='"v1"'))
+    assert "The line broke. 120 of 200 bytes are stored." in str(caught.value)
+    assert "The next run resumes there." in str(caught.value)
+    assert stored(folder) == CONTENT[:120]
+    second = rest(120)
+    path, _ = fetch(folder, SIGNED, second)
+    assert Path(path).read_bytes() == CONTENT
+    assert second.asked == {"Range": "bytes=120-", "If-Range": '"v1"'}
+
+
+def test_a_connection_that_never_was_promises_nothing(folder):
+    """Where nothing arrived, nothing is said to be stored, and no file stays."""
+    with pytest.raises(CoreDownloadError) as caught:
+        fetch(folder, NimbusTimeoutError("No answer."))
+    assert "stored" not in str(caught.value)
     assert os.listdir(folder) == []
 
 
-def test_a_later_process_resumes(folder):
-    """The part and its ETag are found by whoever comes next, who asks for the rest only."""
-    broken_off(folder, 600)
-    reported = []
-    sink = opened(folder, report=lambda done, size: reported.append(done))
-    assert sink.request_headers() == {"Range": "bytes=600-", "If-Range": ETAG}
-    assert reported == [600]
-    sink.begin(206, content_range(600))
-    sink.write(CONTENT[600:])
-    assert sink.resumed
-    assert Path(sink.finish()).read_bytes() == CONTENT
+def test_a_short_answer_is_completed_in_the_same_run(folder):
+    """An answer that ended early is continued, round after round."""
+    second = rest(50)
+    path, calls = fetch(folder, SIGNED, sending(CONTENT[:50]), SIGNED, second)
+    assert Path(path).read_bytes() == CONTENT
+    assert second.asked["Range"] == "bytes=50-"
+    assert len(calls) == 4
 
 
-def test_a_later_attempt_resumes(folder):
-    """A second attempt of the same process goes on in the same file."""
-    sink = opened(folder)
-    sink.begin(200, {"etag": ETAG})
-    sink.write(CONTENT[:100])
-    assert sink.request_headers() == {"Range": "bytes=100-", "If-Range": ETAG}
-    sink.begin(206, {"content-range": "bytes 100-1023/*"})
-    sink.write(CONTENT[100:])
-    assert Path(sink.finish()).read_bytes() == CONTENT
+def test_short_answers_without_end_are_given_up(folder):
+    """After three rounds the download is reported to be incomplete, and what is there is stored."""
+    rounds = [reply for count in (10, 20, 30) for reply in (SIGNED, sending(CONTENT[:count]))]
+    with pytest.raises(CoreDownloadError, match="incomplete: 30 of 200 bytes"):
+        fetch(folder, *rounds)
+    assert stored(folder) == CONTENT[:30]
 
 
-@pytest.mark.parametrize("etag", [None, 'W/"weak"', "bare", '"with space "', "x" * 300])
-def test_without_a_strong_etag_the_digest_alone_decides(folder, etag):
-    """A weak or malformed ETag is not sent; what comes is judged by its digest anyway."""
-    broken_off(folder, 600, etag)
-    assert opened(folder).request_headers() == {"Range": "bytes=600-"}
+def test_a_resumed_download_that_is_wrong_is_fetched_once_more_whole(folder):
+    """A part of another file under the same name costs one clean download, not a failure."""
+    with pytest.raises(CoreDownloadError):
+        fetch(folder, SIGNED, breaking_after(120, NimbusConnectionError("gone")))
+    (folder / f"{SHA256}.part").write_bytes(b"x" * 120)
+    clean = sending(CONTENT)
+    path, _ = fetch(folder, SIGNED, rest(120), SIGNED, clean)
+    assert Path(path).read_bytes() == CONTENT
+    assert clean.asked == {}  # type: ignore[attr-defined]
 
 
-def test_an_etag_file_that_cannot_be_read_is_reported(folder):
-    """A refusal by the disk while headers are made is one of ours."""
-    broken_off(folder, 600, None)
-    (folder / f"{SHA256}.etag").mkdir()
-    with pytest.raises(CoreInstallError, match="directory"):
-        opened(folder).request_headers()
+@pytest.mark.parametrize("length", [len(CONTENT), 120])
+def test_what_a_power_cut_left_behind_is_taken_over_once(folder, length):
+    """Zeros in the file of a process that is gone: one clean download, and no later one meets them again."""
+    folder.mkdir()
+    orphan = folder / f"{SHA256}.99999-abcdef.part"
+    orphan.write_bytes(bytes(length))
+    resumed = () if length == len(CONTENT) else (SIGNED, rest(length))
+    path, _ = fetch(folder, *resumed, SIGNED, sending(CONTENT))
+    assert Path(path).read_bytes() == CONTENT
+    assert not orphan.exists()
 
 
-def test_a_damaged_etag_file_is_not_sent(folder):
-    """Nothing but an ETag can get from the side file into a header."""
-    broken_off(folder, 600)
-    (folder / f"{SHA256}.etag").write_bytes(b'"v1"\r\nX-Evil: 1')
-    assert opened(folder).request_headers() == {"Range": "bytes=600-"}
+def test_a_part_that_its_process_goes_on_with_is_left_to_it(folder):
+    """Bytes that were wrong by the time they were read are the other process's own business."""
+    folder.mkdir()
+    other = folder / f"{SHA256}.99999-abcdef.part"
+    other.write_bytes(bytes(120))
+
+    def meanwhile(step):
+        other.write_bytes(bytes(130))
+        return rest(120)(step)
+
+    fetch(folder, SIGNED, meanwhile, SIGNED, sending(CONTENT))
+    assert other.exists()
 
 
-def test_a_fresh_answer_starts_anew(folder):
-    """200 means the whole file: what was there is not used, and the new ETag counts."""
-    broken_off(folder, 600)
-    sink = opened(folder)
-    sink.begin(200, {"etag": '"v2"'})
-    assert not sink.resumed
-    sink.write(CONTENT[:5])
-    assert sink.request_headers() == {"Range": "bytes=5-", "If-Range": '"v2"'}
-    sink.write(CONTENT[5:])
-    assert Path(sink.finish()).read_bytes() == CONTENT
+def test_wrong_bytes_of_a_whole_answer_are_not_blamed_on_a_part(folder):
+    """Where the server began anew, what was taken over is not in what arrived."""
+    folder.mkdir()
+    other = folder / f"{SHA256}.99999-abcdef.part"
+    other.write_bytes(CONTENT[:120])
+    with pytest.raises(CoreIntegrityError, match="does not match"):
+        fetch(folder, SIGNED, sending(CONTENT[::-1]))
+    assert other.exists()
 
 
-@pytest.mark.parametrize(
-    "content_range",
-    [
-        "",
-        "bytes */1024",
-        "bytes 0-1023/1024",
-        "bytes 599-1023/1024",
-        "bytes 601-1023/1024",
-        "bytes 600-1000/1024",
-        "bytes 600-1023/2048",
-        "items 600-1023/1024",
-        "bytes 600-1023/1024, bytes 0-1/1024",
-        "bytes " + "9" * 5000 + "-1/1",
-    ],
-)
-def test_a_part_that_does_not_fit_is_let_pass(folder, content_range):
-    """A 206 for other bytes than were asked for is not mixed in: the next attempt asks for everything."""
-    broken_off(folder, 600)
-    sink = opened(folder)
-    sink.begin(206, {"content-range": content_range})
-    sink.write(b"other bytes")
-    assert sink.received == 0
-    assert sink.request_headers() == {}
-    with pytest.raises(CoreDownloadError, match="0 of 1024"):
-        sink.finish()
-    sink.begin(200, {})
-    sink.write(CONTENT)
-    assert Path(sink.finish()).read_bytes() == CONTENT
+def test_a_resumed_download_that_does_not_end_is_fetched_once_more_whole(folder):
+    """The same where too much came."""
+    with pytest.raises(CoreDownloadError):
+        fetch(folder, SIGNED, breaking_after(120, NimbusConnectionError("gone")))
+    endless = sending(CONTENT, 206, content_range=f"bytes 120-{len(CONTENT) - 1}/{len(CONTENT)}")
+    path, _ = fetch(folder, SIGNED, endless, SIGNED, sending(CONTENT))
+    assert Path(path).read_bytes() == CONTENT
 
 
-def test_another_length_is_refused_before_the_part_is_lost(folder):
-    """A login page in place of the file is reported as such, and what had arrived stays."""
-    broken_off(folder, 600)
-    sink = opened(folder)
-    with pytest.raises(CoreDownloadError, match=r"34 bytes of 'text/html' were sent"):
-        sink.begin(200, {"content-length": "34", "content-type": "text/html"})
-    assert sink.received == 600
-
-
-def test_a_length_that_is_no_number_is_not_believed(folder):
-    """Only digits count as a length."""
-    sink = opened(folder)
-    sink.begin(200, {"content-length": "many"})
-    sink.write(CONTENT)
-    assert sink.finish()
-
-
-def test_too_many_bytes_are_refused(folder):
-    """A body that does not end is not written to the disk."""
-    sink = opened(folder)
-    sink.begin(200, {})
-    sink.write(CONTENT)
-    with pytest.raises(CoreIntegrityError, match="More than the 1024 bytes"):
-        sink.write(b"x")
-    assert sink.received == 0
-    assert max(path.stat().st_size for path in folder.iterdir()) == 0
-
-
-def test_an_incomplete_download_is_reported_as_such_and_stored(folder):
-    """Length comes before digest: a broken line is no tampering."""
-    sink = opened(folder)
-    sink.begin(200, {"etag": ETAG})
-    sink.write(CONTENT[:12])
-    with pytest.raises(CoreDownloadError, match="is incomplete: 12 of 1024 bytes"):
-        sink.finish()
-    sink.set_aside()
-    assert (folder / f"{SHA256}.part").read_bytes() == CONTENT[:12]
-
-
-def test_a_wrong_digest_is_reported_and_nothing_is_stored(folder):
-    """What does not match is not used, now or later."""
-    sink = opened(folder)
-    sink.begin(200, {"etag": ETAG})
-    sink.write(bytes(1024))
-    with pytest.raises(CoreIntegrityError, match="does not match what was published") as caught:
-        sink.finish()
-    assert SHA256 in caught.value.issues[0]
-    sink.set_aside()
-    assert not (folder / f"{SHA256}.part").exists()
-
-
-def test_nothing_received_leaves_nothing(folder):
-    """An attempt that got no byte leaves no file."""
-    sink = opened(folder)
-    sink.set_aside()
-    sink.set_aside()
+def test_a_clean_download_that_is_wrong_is_refused_at_once(folder):
+    """Bytes that came in one go and do not match are somebody's doing: they are not fetched again."""
+    with pytest.raises(CoreIntegrityError, match="does not match"):
+        fetch(folder, SIGNED, sending(CONTENT[::-1]))
     assert os.listdir(folder) == []
-    download(folder).set_aside()
 
 
-def test_an_empty_file_is_complete_at_once(folder):
-    """A file of no bytes needs none."""
-    sink = opened(folder, content=b"")
-    assert sink.complete
-    assert Path(sink.finish()).read_bytes() == b""
+def test_a_resumed_download_that_is_wrong_twice_is_refused(folder):
+    """After the clean round the digest's word is final."""
+    with pytest.raises(CoreDownloadError):
+        fetch(folder, SIGNED, breaking_after(120, NimbusConnectionError("gone")))
+    with pytest.raises(CoreIntegrityError, match="does not match"):
+        fetch(folder, SIGNED, rest(120, CONTENT[::-1]), SIGNED, sending(CONTENT[::-1]))
 
 
-def test_a_whole_part_needs_no_request(folder):
-    """What arrived whole in a process that was killed then is not asked for again."""
-    broken_off(folder, 1024)
-    sink = opened(folder)
-    assert sink.complete
-    assert sink.request_headers() == {}
-    assert Path(sink.finish()).read_bytes() == CONTENT
+def test_a_range_that_is_not_there_starts_anew(folder):
+    """416 means that the file is another by now: the part is dropped and everything asked for."""
+    with pytest.raises(CoreDownloadError):
+        fetch(folder, SIGNED, breaking_after(120, NimbusConnectionError("gone")))
+    clean = sending(CONTENT)
+    path, _ = fetch(folder, SIGNED, answer(416), SIGNED, clean)
+    assert Path(path).read_bytes() == CONTENT
+    assert clean.asked == {}  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("sha256", ["", "../" * 22, "AB" * 32, "ab" * 31, "ab" * 32 + "\n"])
-def test_a_digest_that_is_none_never_becomes_a_path(folder, sha256):
-    """Only 64 hexadecimal digits name a file."""
-    with pytest.raises(CoreIntegrityError):
-        Download(str(folder), "the wheel", 1, sha256)
+def test_a_whole_part_is_used_without_a_request(folder):
+    """What arrived before the process was killed is hashed, not fetched."""
+    folder.mkdir()
+    (folder / f"{SHA256}.part").write_bytes(CONTENT)
+    path, calls = fetch(folder)
+    assert Path(path).read_bytes() == CONTENT
+    assert calls == []
 
 
-def test_bytes_before_open_are_a_slip_of_the_program(folder):
-    """A sink is opened before it is written to."""
-    with pytest.raises(RuntimeError):
-        download(folder).write(b"x")
+def test_a_login_page_in_place_of_the_file_is_reported(folder):
+    """A captive portal's page is no part of the file."""
+    page = sending(b"<html>", content_length="6", content_type="text/html")
+    with pytest.raises(CoreDownloadError, match="6 bytes of 'text/html'"):
+        fetch(folder, page)
+    assert os.listdir(folder) == []
 
 
-@pytest.mark.parametrize("failing", ["open", "write", "ftruncate", "mkdir"])
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO])
-def test_what_the_disk_refuses_is_reported_with_folder_and_space(folder, monkeypatch, failing, code):
-    """Every refusal by the disk names the folder and the free space."""
+def test_a_refusal_of_the_disk_ends_the_download(folder, monkeypatch):
+    """A full disk is reported as such, with the folder."""
 
-    def refuse(*_, **__):
-        raise OSError(code, os.strerror(code))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, failing, refuse)
-        with pytest.raises(CoreInstallError) as caught:
-            received_in_one_go(folder)
-    assert str(folder) in str(caught.value)
-    assert os.strerror(code) in str(caught.value)
-    assert "MiB free" in str(caught.value)
-
-
-def test_a_part_that_cannot_be_set_aside_is_found_all_the_same(folder, monkeypatch):
-    """Where the rename is refused, the part keeps its own name and the next process finds it there."""
-    sink = opened(folder)
-    sink.begin(200, {})
-    sink.write(CONTENT[:700])
-
-    def refuse(*_):
-        raise OSError(errno.EROFS, "read-only")
+    def full(*_):
+        raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", refuse)
-        sink.set_aside()
-    assert opened(folder).received == 700
+        patched.setattr(os, "write", full)
+        with pytest.raises(CoreInstallError, match="No space left"):
+            fetch(folder, SIGNED, sending(CONTENT))
 
 
-def fetch_alongside(folder: str, seed: int, barrier, results) -> None:
-    """One of several processes that download the same file at once, with broken lines."""
-    content = CONTENT * 300
-    chance = random.Random(seed)
-    sink = download(Path(folder), content)
-    barrier.wait()
-    while True:
-        sink.open()
-        start = sink.received
-        if not sink.complete:
-            sink.begin(206 if start else 200, content_range(start, len(content)) if start else {})
-        place = start
-        while place < len(content):
-            if chance.random() < 0.02:
-                break
-            step = chance.randrange(1, 20_000)
-            sink.write(content[place : place + step])
-            place += step
-        if sink.complete:
-            with open(sink.finish(), "rb") as file:
-                results.put(file.read() == content)
-            return
-        sink.set_aside()
-        sink = download(Path(folder), content)
-
-
-def test_processes_that_download_at_once_do_not_disturb_each_other(folder):
-    """Each of several processes gets the whole file, right, whatever the others leave or take."""
-    context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(3), context.Queue()
-    workers = [
-        context.Process(target=fetch_alongside, args=(str(folder), seed, barrier, results))
-        for seed in range(3)
-    ]
-    for worker in workers:
-        worker.start()
-    assert [results.get(timeout=30) for _ in workers] == [True] * 3
-    for worker in workers:
-        worker.join(10)
-
-
-def test_large_files_need_little_memory(folder):
-    """64 MiB are hashed and written in less than 2 MiB of memory."""
-    chunk = os.urandom(2**18)
-    content_hash = hashlib.sha256()
-    for _ in range(256):
-        content_hash.update(chunk)
-    tracemalloc.start()
-    try:
-        sink = Download(str(folder), "large", 64 * 2**20, content_hash.hexdigest())
-        sink.open()
-        sink.begin(200, {})
-        for _ in range(256):
-            sink.write(chunk)
-        path = sink.finish()
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert os.path.getsize(path) == 64 * 2**20
-    assert peak < 2 * 2**20
+def test_an_abandoned_download_keeps_its_part(folder):
+    """A flow that is closed in mid-download, as by Ctrl-C, leaves its bytes to the next run."""
+    sink = FileSink(str(folder), ASSET.name, ASSET.size, SHA256)
+    flow = download_asset(Settings(), ASSET, TOKEN, sink)
+    next(flow).run()
+    step = flow.send(None)
+    sending(CONTENT[:80])(step)
+    flow.close()
+    assert stored(folder) == CONTENT[:80]

@@ -13,8 +13,8 @@ import pytest
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel import release, switching, transfer, unpack, verify
-from nimbus_sdk.core.wheel.download import Download
+from nimbus_sdk.core.wheel import download, release, switching, unpack, verify
+from nimbus_sdk.core.wheel.file_sink import FileSink
 from nimbus_sdk.errors import CoreDownloadError, CoreIntegrityError
 from nimbus_sdk.transport.driver import AsyncDriver, Driver
 from nimbus_sdk.transport.flow import run_blocking
@@ -47,8 +47,8 @@ def fetched(settings: Settings, key: str, downloads: Path, reported: list[int]) 
     published = yield from release.find_release(settings, token)
     wheel = release.choose_wheel(published)
     digest = yield from release.expected_digest(settings, published, wheel, token)
-    sink = Download(str(downloads), wheel.name, wheel.size, digest, lambda done, size: reported.append(done))
-    path = yield from transfer.download_asset(settings, wheel, token, sink)
+    sink = FileSink(str(downloads), wheel.name, wheel.size, digest, lambda done, size: reported.append(done))
+    path = yield from download.download_asset(settings, wheel, token, sink)
     facts = yield from run_blocking(lambda: verify.check_wheel(path, wheel.name))
     return path, facts, digest  # type: ignore[return-value]
 

@@ -7,7 +7,7 @@ import os
 import time
 
 from nimbus_sdk.storage import fs
-from tests.core.wheel.test_download import CONTENT, SHA256, broken_off, content_range, folder, opened
+from tests.core.wheel.test_file_sink import CONTENT, SHA256, broken_off, content_range, folder, opened
 
 __all__ = ["folder"]
 

@@ -37,8 +37,8 @@ _FETCH = """
 import json, os, sys, time
 import httpx, tenacity
 from nimbus_sdk.api import endpoints
-from nimbus_sdk.core.wheel import release, transfer
-from nimbus_sdk.core.wheel.download import Download
+from nimbus_sdk.core.wheel import download, release
+from nimbus_sdk.core.wheel.file_sink import FileSink
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.transport.driver import Driver
@@ -54,10 +54,10 @@ digest = "sha256:" + wheel["sha256"]
 asset = release.Asset(id=wheel["id"], name=wheel["name"], size=wheel["size"], digest=digest)
 with Driver(settings) as driver:
     token = driver.run(endpoints.github_token(settings.api_url, ApiKey.parse(server["key"]))).github_token
-    sink = Download(sys.argv[1], asset.name, asset.size, wheel["sha256"])
+    sink = FileSink(sys.argv[1], asset.name, asset.size, wheel["sha256"])
     before = peak()
     started = time.perf_counter()
-    driver.run(transfer.download_asset(settings, asset, token, sink))
+    driver.run(download.download_asset(settings, asset, token, sink))
     seconds = time.perf_counter() - started
     grown = peak() - before
     sink.discard()

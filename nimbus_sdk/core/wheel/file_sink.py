@@ -1,0 +1,233 @@
+"""Receive a file into a folder, over as many attempts and processes as it takes.
+
+:class:`FileSink` knows no network: it is passed the bytes, hashes them while it writes them, and says which
+range is missing. Every download writes into a file of its own; that of an earlier one is copied, never
+continued in place, so that two processes that fetch the same file cannot corrupt it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from hashlib import sha256 as new_hash
+
+from nimbus_sdk.core.wheel.partial_files import PartialFiles
+from nimbus_sdk.errors import SUPPORT, CoreDownloadError, CoreIntegrityError
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.os_errors import disk_errors
+
+COPY_BYTES = 2**20
+PROXY_HINT = "Check for a captive portal or a proxy in between, then run it again."
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class FileSink:
+    """Receives one file whose size and SHA-256 are known (a :class:`nimbus_sdk.transport.flow.Sink`).
+
+    Its methods raise ``CoreInstallError`` if the disk refuses.
+
+    Args:
+        folder: The folder of partial files; created for this user only.
+        name: What the file is, for messages.
+        size: Its size in bytes.
+        sha256: Its SHA-256, in lower-case hexadecimal; ``CoreIntegrityError`` if it is something else.
+        report: Called with the bytes received so far and the size, whenever there are more.
+
+    Attributes:
+        received: Bytes received so far.
+        resumed: Whether they come from several attempts, so that a new one may help if they are wrong.
+
+    Example:
+        >>> import hashlib, tempfile
+        >>> from pathlib import Path
+        >>> content = b"a model"
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sink = FileSink(folder, "model", len(content), hashlib.sha256(content).hexdigest())
+        ...     sink.open()
+        ...     sink.begin(200, {})
+        ...     sink.write(content)
+        ...     Path(sink.finish()).read_bytes()
+        b'a model'
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        name: str,
+        size: int,
+        sha256: str,
+        report: Callable[[int, int], None] | None = None,
+    ) -> None:
+        if _SHA256.fullmatch(sha256) is None:
+            raise CoreIntegrityError(
+                f"No valid SHA-256 is published for {name}.", hint=f"Write to {SUPPORT}."
+            )
+        self.folder = folder
+        self.name = name
+        self.size = size
+        self.sha256 = sha256
+        self.received = 0
+        self.resumed = False
+        self._report = report
+        self._hash = new_hash()
+        self._descriptor: int | None = None
+        self._ignored = False
+        self._partial = PartialFiles(folder, sha256)
+        self._copied: tuple[str, int] | None = None
+
+    def open(self) -> None:
+        """Create the file, and copy the longest partial file of earlier attempts."""
+        with disk_errors(self.folder):
+            fs.make_private_folder(self.folder)
+            self._descriptor = fs.create(self._partial.own)
+            self._copy_longest()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every byte was received; :meth:`finish` checks them."""
+        return self.received == self.size
+
+    def request_headers(self) -> Mapping[str, str]:
+        """Return ``Range``, and ``If-Range`` if the ETag is known; nothing if no byte was received."""
+        if not 0 < self.received < self.size:
+            return {}
+        headers = {"Range": f"bytes={self.received}-"}
+        with disk_errors(self.folder):
+            etag = self._partial.etag()
+        if etag is not None:
+            headers["If-Range"] = etag
+        return headers
+
+    def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Start a response: 206 continues if it fits the bytes received so far, 200 starts again.
+
+        The body of a 206 that does not fit is ignored, and the next attempt starts again.
+
+        Raises:
+            CoreDownloadError: Something other than the file is sent; the bytes received so far stay.
+        """
+        with disk_errors(self.folder):
+            if status == 206:
+                expected = f"bytes {self.received}-{self.size - 1}"
+                ranges = (f"{expected}/{self.size}", f"{expected}/*")
+                self._ignored = headers.get("content-range", "").strip() not in ranges
+                if self._ignored:
+                    self.restart()
+                else:
+                    self.resumed = True
+                return
+            length = headers.get("content-length", "")
+            if length.isascii() and length.isdigit() and int(length[:19]) != self.size:
+                kind = headers.get("content-type", "an unknown type")[:80]
+                raise CoreDownloadError(
+                    f"Instead of {self.name} ({self.size} bytes), {length[:19]} bytes of {kind!a} were sent.",
+                    hint=PROXY_HINT,
+                )
+            self._ignored = False
+            self.restart()
+            self.resumed = False
+            self._partial.write_etag(headers.get("etag", ""))
+
+    def write(self, chunk: bytes) -> None:
+        """Write the next bytes.
+
+        Raises:
+            CoreIntegrityError: More bytes were sent than the file has; all of them are dropped.
+        """
+        if self._ignored:
+            return
+        with disk_errors(self.folder):
+            if self.received + len(chunk) > self.size:
+                self.restart()
+                raise CoreIntegrityError(f"More than the {self.size} bytes of {self.name} were sent.")
+            self._append(chunk)
+        if self._report is not None:
+            self._report(self.received, self.size)
+
+    def restart(self) -> None:
+        """Drop the bytes received so far."""
+        with disk_errors(self.folder):
+            os.ftruncate(self._open_descriptor(), 0)
+            os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
+            self._hash = new_hash()
+            self._copied = None
+            self.received = 0
+
+    def finish(self) -> str:
+        """Check size, then digest; return the path of the complete file, which belongs to the caller.
+
+        Raises:
+            CoreDownloadError: Bytes are missing; those received so far stay.
+            CoreIntegrityError: It is not the file that was published; it is dropped.
+        """
+        if not self.complete:
+            raise CoreDownloadError(
+                f"The download of {self.name} is incomplete: {self.received} of {self.size} bytes."
+            )
+        sha256 = self._hash.hexdigest()
+        if sha256 != self.sha256:
+            if self._copied is not None:
+                # Otherwise every later attempt would copy it as well.
+                self._partial.drop(*self._copied)
+            self.restart()
+            raise CoreIntegrityError(
+                f"The download of {self.name} does not match what was published.",
+                issues=(f"SHA-256 is {sha256}, not {self.sha256}",),
+            )
+        with disk_errors(self.folder):
+            self._close_descriptor()
+        return self._partial.own
+
+    def set_aside(self) -> None:
+        """Close the file and leave it to a later attempt; has no effect without :meth:`open`."""
+        if self._descriptor is None:
+            return
+        self._close_descriptor()
+        # If the disk refuses, the file keeps its own name, and a later attempt finds it there.
+        with suppress(OSError):
+            if self.received:
+                fs.rename(self._partial.own, self._partial.shared)
+            else:
+                fs.remove(self._partial.own)
+
+    def discard(self) -> None:
+        """Remove the file and those of earlier attempts.
+
+        A file that cannot be removed stays: an install that is done must not fail for it, and a later
+        download uses it or removes it.
+        """
+        with suppress(OSError):
+            self._close_descriptor()
+        self._partial.discard()
+
+    def _copy_longest(self) -> None:
+        longest = self._partial.longest(self.size)
+        if longest is None:
+            return
+        # Another process may move it at the same time; then this one starts without it.
+        with suppress(FileNotFoundError, PermissionError), open(longest, "rb", buffering=0) as part:
+            while chunk := part.read(min(COPY_BYTES, self.size - self.received)):
+                self._append(chunk)
+        self.resumed = self.received > 0
+        self._copied = (longest, self.received)
+        fs.remove(self._partial.shared)
+        self._partial.sweep()
+        if self._report is not None and self.received:
+            self._report(self.received, self.size)
+
+    def _append(self, chunk: bytes) -> None:
+        fs.write_all(self._open_descriptor(), chunk)
+        self._hash.update(chunk)
+        self.received += len(chunk)
+
+    def _open_descriptor(self) -> int:
+        if self._descriptor is None:
+            raise RuntimeError("the file is not open")
+        return self._descriptor
+
+    def _close_descriptor(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
