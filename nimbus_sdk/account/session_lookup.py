@@ -13,7 +13,7 @@ from nimbus_sdk.account.session_record import ROLLBACK_SECONDS, SessionRecord, r
 from nimbus_sdk.config.dotenv import dotenv_values
 from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
+from nimbus_sdk.config.settings import KEY_VARIABLE, Settings, read_text
 from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionExpiredError, SessionNotFoundError
 from nimbus_sdk.storage import fs, sealed
 
@@ -170,9 +170,7 @@ def key_from_environment(settings: Settings) -> ApiKey | None:
         InvalidKeyFormatError: The variable has a text that is no key.
     """
     given = parse_key(
-        os.environ.get(KEY_VARIABLE, "").strip()
-        or dotenv_values(settings.dotenv).get(KEY_VARIABLE, "").strip()
-        or None
+        read_text(os.environ, KEY_VARIABLE) or read_text(dotenv_values(settings.dotenv), KEY_VARIABLE) or None
     )
     if isinstance(given, InvalidKeyFormatError):
         raise InvalidKeyFormatError(f"{KEY_VARIABLE}: {given.message}")

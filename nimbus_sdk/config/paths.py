@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nimbus_sdk.errors import ConfigurationError
 
 APPLICATION = "nimbus-sdk"
+_XDG_VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME")
 
 
 class _Below:
@@ -114,6 +115,12 @@ class Paths:
         except RuntimeError:
             # Newer versions of platformdirs raise this, older ones return a path that starts with ~.
             paths = None
+        for name in _XDG_VARIABLES:
+            folder = os.environ.get(name, "").strip()
+            if folder and not os.path.isabs(folder):
+                raise ConfigurationError(
+                    f"{name} must be an absolute path, without quotation marks around it."
+                )
         if paths is None or not os.path.isabs(paths.state):
             raise ConfigurationError(
                 "This user has no home folder, so nothing can be stored.",

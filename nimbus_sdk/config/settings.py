@@ -37,6 +37,7 @@ _NOT_FROM_DOTENV = frozenset(
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _NAME_LETTERS = frozenset(_LETTERS + "._-")
 _URL_LETTERS = frozenset(_LETTERS + "._-~:/[]%")
+_QUOTES = ("'", '"')
 _YES = frozenset({"1", "true", "yes", "on"})
 OFF_WORDS = frozenset({"", "0", "false", "no", "off"})
 
@@ -103,7 +104,7 @@ class Settings:
         texts = {**_read_dotenv(dotenv), **environ}
         values: dict[str, object] = {}
         for name, (variable, parse) in _TABLE.items():
-            text = texts.get(variable, "").strip()
+            text = read_text(texts, variable)
             if text:
                 values[name] = parse(text, variable)
         for name, value in given.items():
@@ -142,6 +143,21 @@ class Settings:
         for name in names:
             if name != self.profile and "@" not in name:
                 yield replace(self, profile=name)
+
+
+def read_text(variables: Mapping[str, str], variable: str) -> str:
+    """Return the text of a variable without white space and one pair of quotes around it; empty if not set.
+
+    Tools that read a file of variables line by line, such as ``docker --env-file``, pass its quotes on.
+
+    Example:
+        >>> read_text({"NIMBUS_SDK_HOME": '"/data/nimbus"'}, "NIMBUS_SDK_HOME")
+        '/data/nimbus'
+    """
+    text = variables.get(variable, "").strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
+        return text[1:-1].strip()
+    return text
 
 
 def _read_dotenv(path: str | None) -> dict[str, str]:
@@ -249,9 +265,14 @@ def _parse_store(text: str, variable: str) -> str:
 
 
 def _parse_path(text: str, variable: str) -> str:
-    if not text.strip() or "\0" in text:
+    path = text.strip()
+    if not path or "\0" in path:
         raise ConfigurationError(f"{variable} must be a path.")
-    return os.path.abspath(os.path.expanduser(text.strip()))
+    if path.startswith(_QUOTES) or path.endswith(_QUOTES):
+        raise ConfigurationError(
+            f"{variable} has a quotation mark at one end of its path.", hint="Remove the quotation marks."
+        )
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _parse_argument(name: str, value: object) -> object:

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from nimbus_sdk.config.dotenv import decode_text, dotenv_values
 from nimbus_sdk.config.keys import ApiKey, parse_key
-from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings, origin
+from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings, origin, read_text
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, NimbusError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.key_kind import K_co, Key, KeyKind
@@ -87,7 +87,8 @@ def read_argument(given: str | ApiKey | None) -> SourceResult[ApiKey]:
 
 def read_environment(environ: Mapping[str, str], variable: str, parse: Parser[K]) -> SourceResult[K]:
     """Read a variable of the environment."""
-    return _parse_unless_blank("environment", f"{variable} in the environment", environ.get(variable), parse)
+    text = _text(environ, variable)
+    return _parse_unless_blank("environment", f"{variable} in the environment", text, parse)
 
 
 def read_dotenv(path: str | None, variable: str, parse: Parser[K]) -> SourceResult[K]:
@@ -97,7 +98,7 @@ def read_dotenv(path: str | None, variable: str, parse: Parser[K]) -> SourceResu
         return SourceResult(source="dotenv", location="the nearest .env", state="absent", detail=detail)
     location = f"{variable} in {path}"
     try:
-        text = dotenv_values(path, variable).get(variable)
+        text = _text(dotenv_values(path, variable), variable)
     except ConfigurationError as error:
         # A new error: the traceback of this one carries the content of the file.
         return _unreadable("dotenv", location, ConfigurationError(error.message))
@@ -194,6 +195,10 @@ def read_julia(settings: Settings) -> SourceResult[ApiKey]:
     if result.key is not None and requested != DEFAULT_ORIGIN:
         return _withheld("julia", location, result.key, f"it is for {DEFAULT_ORIGIN}, not for {requested}")
     return result
+
+
+def _text(variables: Mapping[str, str], variable: str) -> str | None:
+    return read_text(variables, variable) if variable in variables else None
 
 
 def _parse_unless_blank(source: str, location: str, text: str | None, parse: Parser[K]) -> SourceResult[K]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from nimbus_sdk.config.settings import OFF_WORDS, Settings, origin
+from nimbus_sdk.config.settings import OFF_WORDS, Settings, origin, read_text
 from nimbus_sdk.errors import NimbusConnectionError, RateLimitError
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response, Sleep, Step
@@ -234,7 +234,7 @@ def prepare_request(request: Request, settings: Settings) -> Request:
     Raises:
         NimbusConnectionError: Offline mode is on.
     """
-    word = os.environ.get("NIMBUS_SDK_OFFLINE", "").strip().lower()
+    word = read_text(os.environ, "NIMBUS_SDK_OFFLINE").lower()
     if settings.offline or word not in OFF_WORDS:
         raise NimbusConnectionError(
             f"Offline mode is on, so nothing was sent ({request.name}).",

@@ -91,6 +91,15 @@ def test_the_error_for_a_user_without_a_home_names_the_variable(monkeypatch):
     assert "NIMBUS_SDK_HOME" in caught.value.hint
 
 
+@pytest.mark.parametrize("kind", ["CONFIG", "DATA", "STATE", "CACHE"])
+@pytest.mark.parametrize("folder", ['"/data/nimbus"', "nimbus", "~/nimbus"])
+def test_a_relative_platform_folder_is_refused_by_its_variable(monkeypatch, kind, folder):
+    """Files never end up in the working directory because a variable has quotes, or is no absolute path."""
+    monkeypatch.setenv(f"XDG_{kind}_HOME", folder)
+    with pytest.raises(ConfigurationError, match=f"XDG_{kind}_HOME must be an absolute path"):
+        _ = Settings().paths
+
+
 def test_naming_the_places_makes_nothing(tmp_path):
     """Folders are made when something is written, not before."""
     assert Settings(home=str(tmp_path / "later")).paths

@@ -82,6 +82,22 @@ def test_every_setting_has_its_variable(project, field, variable, text, value):
     assert getattr(load(**{variable: "  "}), field) == getattr(Settings(), field)
 
 
+@pytest.mark.parametrize("quotes", [" '{}' ", '"{}"', "'{}' ", '"  {}\t"'])
+@pytest.mark.parametrize(("field", "variable", "text", "value"), VARIABLES, ids=[row[0] for row in VARIABLES])
+def test_quotes_around_a_value_are_not_part_of_it(project, field, variable, text, value, quotes):
+    """One pair of quotes is removed from every value, since some tools pass on a file's quotes."""
+    assert getattr(load(**{variable: quotes.format(text)}), field) == value
+    assert getattr(load(**{variable: quotes.format("")}), field) == getattr(Settings(), field)
+
+
+@pytest.mark.parametrize("variable", ["NIMBUS_SDK_HOME", "NIMBUS_SDK_API_KEY_FILE"])
+@pytest.mark.parametrize("text", ['"/data', "/data'", "''/data''", """\"'/data'\"""", '"', "'/data\""])
+def test_a_path_with_quotes_that_are_no_pair_is_refused(variable, text):
+    """No folder is ever made that has a quotation mark in its name because of a slip."""
+    with pytest.raises(ConfigurationError, match=f"{variable} has a quotation mark"):
+        load(**{variable: text})
+
+
 REDIRECTING = ("api_url", "github_url", "core_repo", "home", "key_file", "credential_store")
 
 

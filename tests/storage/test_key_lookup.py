@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from nimbus_sdk.account.session_lookup import key_from_environment
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import (
@@ -204,6 +205,16 @@ def test_empty_counts_as_absent(world, source, text):
     assert world.explain()[source].detail == "it is empty"
     with pytest.raises(MissingKeyError):
         world.find()
+
+
+@pytest.mark.parametrize("text", ['""', "''", ' " " '])
+def test_empty_quotes_count_as_absent_too(world, text, monkeypatch):
+    """A variable that was set to nothing within quotes, which docker hands over, hides no other source."""
+    world.fill("environment", text)
+    world.fill("store")
+    assert world.find().source == "store"
+    monkeypatch.setenv("NIMBUS_API_KEY", text)
+    assert key_from_environment(world.settings) is None
 
 
 @pytest.mark.parametrize("source", ["argument", "key_file"])

@@ -12,6 +12,7 @@ import typer
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, argument, option
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, SandboxControl
+from nimbus_sdk.config.settings import read_text
 from nimbus_sdk.errors import ConfigurationError
 
 commands = typer.Typer(help="Create, list and revoke keys of a sandbox.", rich_markup_mode=None)
@@ -102,7 +103,7 @@ def _run_on_keys(db: Path | None, url: str | None, action: str, *arguments: obje
         from nimbus_sdk import sandbox
 
         return getattr(sandbox, action)(db, *arguments, **options)
-    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    token = read_text(os.environ, TOKEN_VARIABLE)
     if not token:
         raise ConfigurationError(
             f"{TOKEN_VARIABLE} is not set.",

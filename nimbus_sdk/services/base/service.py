@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nimbus_sdk.config.settings import base_url, origin
+from nimbus_sdk.config.settings import base_url, origin, read_text
 from nimbus_sdk.errors import (
     ApiError,
     InvalidKeyError,
@@ -66,7 +66,7 @@ class Service:
         """
         if given is not None:
             return base_url(given, "base_url")
-        named = os.environ.get(self.url_variable, "").strip()
+        named = read_text(os.environ, self.url_variable)
         return base_url(named, self.url_variable) if named else self.url
 
     def parse_key(self, text: object) -> ParsedServiceKey:
