@@ -50,7 +50,7 @@ def nimbus_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     # A key that is found nevertheless must not be sent anywhere.
     for name in ("NIMBUS_SDK_API_URL", "NIMBUS_SDK_GITHUB_URL"):
         monkeypatch.setenv(name, _UNREACHABLE)
-    monkeypatch.setattr(settings, "nearest_dotenv", lambda directory: None)
+    monkeypatch.setattr(settings, "find_dotenv", lambda directory: (None, None))
     clear_cache()
     yield home
     clear_cache()

@@ -17,26 +17,29 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _REPLACEMENT = "\ufffd"
 
 
-def nearest_dotenv(directory: str | None = None) -> str | None:
-    """Return the path of the ``.env`` for a folder, or None.
+def find_dotenv(directory: str | None = None) -> tuple[str | None, str | None]:
+    """Return the path of the ``.env`` for a folder, and of the nearest one that was skipped; None for none.
 
     The search goes upwards from the folder. It ends at a folder with ``.git`` or ``pyproject.toml``, and it
-    leaves out the home folder. In a parent folder, only a file of this user or of root counts.
+    leaves out the home folder. A file that belongs neither to this user nor to root is skipped.
     """
+    skipped = None
     try:
-        start = folder = os.path.realpath(directory or os.getcwd())
+        folder = os.path.realpath(directory or os.getcwd())
     except OSError:
-        return None
+        return None, None
     home = os.path.realpath(os.path.expanduser("~"))
     while folder != home:
         candidate = os.path.join(folder, ".env")
-        if os.path.isfile(candidate) and (folder == start or not is_foreign(os.lstat(candidate))):
-            return candidate
+        if os.path.isfile(candidate):
+            if not is_foreign(os.lstat(candidate)) and not is_foreign(os.stat(candidate)):
+                return candidate, skipped
+            skipped = skipped or candidate
         parent = os.path.dirname(folder)
         if parent == folder or any(os.path.exists(os.path.join(folder, mark)) for mark in _PROJECT_MARKS):
-            return None
+            break
         folder = parent
-    return None
+    return None, skipped
 
 
 def dotenv_values(path: str | None, prefix: str = "NIMBUS_") -> dict[str, str]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 PREFIXES = ("nbci_live_", "nbci_test_")
 HEX_LENGTH = 48
+REFERENCE = "${"
+"""How a text refers to a variable. None is expanded: somebody else's ``.env`` would read the environment."""
+
 _HEX = frozenset("0123456789abcdefABCDEF")
 # The white space of str.strip(), listed so that quotes between white space are stripped too.
 _WHITE = (
@@ -144,9 +147,19 @@ def maskable_forms(secret: str) -> tuple[str, str]:
     return secret.removeprefix(PREFIXES[0]).removeprefix(PREFIXES[1]), secret
 
 
-def _fault(text: str) -> str | None:
+def common_fault(text: str) -> str | None:
+    """Return what is wrong with a text for a key of any service, without white space around it, or None."""
     if not text:
         return "it is empty"
+    if REFERENCE in text:
+        return "it refers to another variable (${…}), which is not expanded; write the key itself"
+    return None
+
+
+def _fault(text: str) -> str | None:
+    fault = common_fault(text)
+    if fault is not None:
+        return fault
     prefix = next((known for known in PREFIXES if text.startswith(known)), None)
     if prefix is None:
         if text.lower().startswith("bearer "):

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from nimbus_sdk.config.dotenv import dotenv_values, nearest_dotenv
+from nimbus_sdk.config.dotenv import dotenv_values, find_dotenv
+from nimbus_sdk.config.keys import REFERENCE
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import ConfigurationError
 
@@ -34,6 +35,7 @@ _NOT_FROM_DOTENV = frozenset(
         "NIMBUS_SDK_USAGE",
     }
 )
+_warned: set[str] = set()
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _NAME_LETTERS = frozenset(_LETTERS + "._-")
 _URL_LETTERS = frozenset(_LETTERS + "._-~:/[]%")
@@ -59,6 +61,7 @@ class Settings:
         no_progress: No progress bars.
         usage: Report inferences to the service in the background.
         dotenv: Path of the ``.env`` that was read, or None.
+        skipped_dotenv: Path of a nearer one that was not read, since it belongs to another user, or None.
 
     Example:
         >>> Settings.load(environ={"NIMBUS_SDK_PROFILE": "lab"}, directory="/").profile
@@ -77,6 +80,7 @@ class Settings:
     no_progress: bool = False
     usage: bool = False
     dotenv: str | None = None
+    skipped_dotenv: str | None = None
 
     @classmethod
     def load(
@@ -100,17 +104,24 @@ class Settings:
         unknown = set(given) - set(_TABLE)
         if unknown:
             raise ConfigurationError(f"Unknown setting: {', '.join(sorted(unknown))}.")
-        dotenv = nearest_dotenv(directory)
+        dotenv, skipped = find_dotenv(directory)
+        if skipped is not None:
+            _warn_of_skipped(skipped)
         texts = {**_read_dotenv(dotenv), **environ}
         values: dict[str, object] = {}
         for name, (variable, parse) in _TABLE.items():
             text = read_text(texts, variable)
+            if REFERENCE in text:
+                raise ConfigurationError(
+                    f"{variable} refers to another variable (${{…}}), which is not expanded.",
+                    hint="Write the value itself.",
+                )
             if text:
                 values[name] = parse(text, variable)
         for name, value in given.items():
             if value is not None:
                 values[name] = _parse_argument(name, value)
-        return cls(dotenv=dotenv, **values)  # type: ignore[arg-type]
+        return cls(dotenv=dotenv, skipped_dotenv=skipped, **values)  # type: ignore[arg-type]
 
     @cached_property
     def paths(self) -> Paths:
@@ -171,6 +182,21 @@ def _read_dotenv(path: str | None) -> dict[str, str]:
             "%s in %s was ignored: it counts only in the environment.", ", ".join(ignored), path
         )
     return {name: value for name, value in values.items() if name not in _NOT_FROM_DOTENV}
+
+
+def _warn_of_skipped(path: str) -> None:
+    """Log once that a ``.env`` of another user does not count, if it has anything for the SDK."""
+    if path in _warned:
+        return
+    _warned.add(path)
+    try:
+        matters = bool(dotenv_values(path))
+    except ConfigurationError:
+        matters = True
+    if matters:
+        import logging
+
+        logging.getLogger("nimbus_sdk").warning("%s was skipped: it belongs to another user.", path)
 
 
 def origin(url: str) -> str:
@@ -268,6 +294,11 @@ def _parse_path(text: str, variable: str) -> str:
     path = text.strip()
     if not path or "\0" in path:
         raise ConfigurationError(f"{variable} must be a path.")
+    if path.startswith(("$", "%")):
+        raise ConfigurationError(
+            f"{variable} starts with a variable ({path[0]}…), which is not expanded.",
+            hint="Write the whole path; ~ is expanded.",
+        )
     if path.startswith(_QUOTES) or path.endswith(_QUOTES):
         raise ConfigurationError(
             f"{variable} has a quotation mark at one end of its path.", hint="Remove the quotation marks."

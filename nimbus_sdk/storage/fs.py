@@ -69,13 +69,63 @@ def _read(path: str, limit: int, check: Callable[[os.stat_result], None] | None)
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
             # The status of the open file, so that it cannot be exchanged between check and read.
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > limit:
-                raise NoFileError(f"{path} is no file, or larger than {limit} bytes")
+            if not stat.S_ISREG(status.st_mode):
+                raise NoFileError(errno.EINVAL, f"it is {_kind(status)}, and not a file")
+            if status.st_size > limit:
+                raise NoFileError(errno.EFBIG, f"it is larger than {limit} bytes")
             if check is not None:
                 check(status)
             return file.readall()
     finally:
         os.close(descriptor)
+
+
+def pipe_identity(path: str) -> tuple[str, int, int] | None:
+    """Return what tells a pipe from every other pipe, or None if there is no pipe at the path."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (path, status.st_dev, status.st_ino) if stat.S_ISFIFO(status.st_mode) else None
+
+
+def read_pipe(path: str, limit: int, seconds: float) -> bytes:
+    """Return everything that comes through a pipe until its writer closes it.
+
+    Args:
+        path: The pipe, such as ``/dev/stdin`` or a named one.
+        limit: The most bytes that may come.
+        seconds: How long the writer may take.
+
+    Raises:
+        NoFileError: More than ``limit`` bytes came.
+        OSError: It cannot be opened, or was not closed in time.
+    """
+    import select
+
+    deadline, content = time.monotonic() + seconds, b""
+    # With O_NONBLOCK a pipe can be opened before it has a writer.
+    descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        while len(content) <= limit:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                raise TimeoutError(errno.ETIMEDOUT, f"the pipe was not closed within {seconds:g} s")
+            with suppress(BlockingIOError):
+                chunk = os.read(descriptor, limit + 1 - len(content))
+                if not chunk:
+                    return content
+                content += chunk
+    finally:
+        os.close(descriptor)
+    raise NoFileError(errno.EFBIG, f"more than {limit} bytes came through the pipe")
+
+
+def _kind(status: os.stat_result) -> str:
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(status.st_mode), "a device or terminal")
 
 
 def _refuse_foreign(status: os.stat_result) -> None:

@@ -234,7 +234,7 @@ def _read_without_store(
 ) -> Iterator[SourceResult[ApiKey]]:
     yield argument
     yield read_environment(os.environ if environ is None else environ, KEY_VARIABLE, parse_key)
-    yield read_dotenv(settings.dotenv, KEY_VARIABLE, parse_key)
+    yield read_dotenv(settings, KEY_VARIABLE, parse_key)
     yield read_key_file(settings)
 
 

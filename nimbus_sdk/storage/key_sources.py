@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from nimbus_sdk.storage.key_kind import K_co, Key, KeyKind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from nimbus_sdk.config.keys import ParsedKey
     from nimbus_sdk.storage.keyring_backend import Patience
 
 K = TypeVar("K", bound=Key)
@@ -24,6 +26,8 @@ State = Literal["found", "absent", "shadowed", "malformed", "withheld", "unreada
 
 _KEY_FILE_LIMIT = 4096
 _JULIA_LIMIT = 16 * 1024
+_from_pipes: dict[tuple[str, int, int], ParsedKey] = {}
+"""What came through a pipe, which can be read only once; it stays in memory until the process ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +95,21 @@ def read_environment(environ: Mapping[str, str], variable: str, parse: Parser[K]
     return _parse_unless_blank("environment", f"{variable} in the environment", text, parse)
 
 
-def read_dotenv(path: str | None, variable: str, parse: Parser[K]) -> SourceResult[K]:
+def read_dotenv(settings: Settings, variable: str, parse: Parser[K]) -> SourceResult[K]:
     """Read a variable of the ``.env`` that settings were loaded from."""
-    if path is None:
-        detail = "there is none for this folder"
-        return SourceResult(source="dotenv", location="the nearest .env", state="absent", detail=detail)
-    location = f"{variable} in {path}"
+    skipped = settings.skipped_dotenv
+    note = f"{skipped} was skipped: it belongs to another user." if skipped else ""
+    if settings.dotenv is None:
+        return SourceResult(
+            source="dotenv",
+            location="the nearest .env",
+            state="absent",
+            detail=note.rstrip(".") or "there is none for this folder",
+            note=note,
+        )
+    location = f"{variable} in {settings.dotenv}"
     try:
-        text = _text(dotenv_values(path, variable), variable)
+        text = _text(dotenv_values(settings.dotenv, variable), variable)
     except ConfigurationError as error:
         # A new error: the traceback of this one carries the content of the file.
         return _unreadable("dotenv", location, ConfigurationError(error.message))
@@ -106,7 +117,7 @@ def read_dotenv(path: str | None, variable: str, parse: Parser[K]) -> SourceResu
 
 
 def read_key_file(settings: Settings) -> SourceResult[ApiKey]:
-    """Read the mounted file that ``NIMBUS_SDK_API_KEY_FILE`` names.
+    """Read the mounted file, or the pipe, that ``NIMBUS_SDK_API_KEY_FILE`` names.
 
     A missing or empty file is an error: whoever names a file must not be led to another account.
     """
@@ -114,14 +125,25 @@ def read_key_file(settings: Settings) -> SourceResult[ApiKey]:
         return SourceResult(source="key_file", location="NIMBUS_SDK_API_KEY_FILE", state="absent")
     location = f"{settings.key_file} (NIMBUS_SDK_API_KEY_FILE)"
     try:
-        content = fs.read(settings.key_file, _KEY_FILE_LIMIT)
-        if content is None:
-            raise FileNotFoundError
-        text = decode_text(content)
+        key = _key_from_file(settings.key_file, settings.timeout)
     except OSError as fault:
-        error = ConfigurationError(f"The key file {location} cannot be read ({type(fault).__name__}).")
-        return _unreadable("key_file", location, error)
-    return _parse("key_file", location, text, parse_key)
+        reason = fault.strerror or str(fault)
+        return _unreadable(
+            "key_file", location, ConfigurationError(f"The key file {location} cannot be read: {reason}.")
+        )
+    return _result("key_file", location, key)
+
+
+def _key_from_file(path: str, seconds: float) -> ParsedKey:
+    pipe = fs.pipe_identity(path)
+    if pipe is None:
+        content = fs.read(path, _KEY_FILE_LIMIT)
+        if content is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return parse_key(decode_text(content))
+    if pipe not in _from_pipes:
+        _from_pipes[pipe] = parse_key(decode_text(fs.read_pipe(path, _KEY_FILE_LIMIT, seconds)))
+    return _from_pipes[pipe]
 
 
 def read_store(
@@ -210,7 +232,10 @@ def _parse_unless_blank(source: str, location: str, text: str | None, parse: Par
 
 
 def _parse(source: str, location: str, text: str, parse: Parser[K]) -> SourceResult[K]:
-    key = parse(text)
+    return _result(source, location, parse(text))
+
+
+def _result(source: str, location: str, key: K | InvalidKeyFormatError | None) -> SourceResult[K]:
     if isinstance(key, InvalidKeyFormatError):
         error = InvalidKeyFormatError(f"{location}: {key.message}", hint=key.hint)
         return SourceResult(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nimbus_sdk.config.dotenv import dotenv_values, nearest_dotenv
+from nimbus_sdk.config.dotenv import dotenv_values, find_dotenv
 from nimbus_sdk.config.settings import LOOPBACK, Settings, base_url, origin
 from nimbus_sdk.errors import ConfigurationError
 
@@ -88,6 +88,26 @@ def test_quotes_around_a_value_are_not_part_of_it(project, field, variable, text
     """One pair of quotes is removed from every value, since some tools pass on a file's quotes."""
     assert getattr(load(**{variable: quotes.format(text)}), field) == value
     assert getattr(load(**{variable: quotes.format("")}), field) == getattr(Settings(), field)
+
+
+@pytest.mark.parametrize(("field", "variable", "text", "value"), VARIABLES, ids=[row[0] for row in VARIABLES])
+@pytest.mark.parametrize("text_with", ["${OTHER}", "${OTHER:-{}}", "{}/${OTHER}"])
+def test_a_variable_within_a_value_is_said_not_to_be_expanded(
+    project, field, variable, text, value, text_with
+):
+    """Neither the environment nor a .env is expanded, and the literal text is never used instead."""
+    (project / ".env").write_text(f"{variable}={text_with.replace('{}', text)}\n")
+    environ = {variable: text_with.replace("{}", text)} if field in REDIRECTING else {}
+    with pytest.raises(ConfigurationError, match=f"{variable} refers to another variable"):
+        load(project, **environ)
+
+
+@pytest.mark.parametrize("variable", ["NIMBUS_SDK_HOME", "NIMBUS_SDK_API_KEY_FILE"])
+@pytest.mark.parametrize("text", ["$HOME/nimbus", "%APPDATA%/nimbus"])
+def test_a_path_that_starts_with_a_variable_is_refused(variable, text):
+    """No folder is ever made that is called like a variable."""
+    with pytest.raises(ConfigurationError, match=f"{variable} starts with a variable"):
+        load(**{variable: text})
 
 
 @pytest.mark.parametrize("variable", ["NIMBUS_SDK_HOME", "NIMBUS_SDK_API_KEY_FILE"])
@@ -328,11 +348,11 @@ def test_a_refused_url_never_repeats_what_may_be_a_secret():
 
 def test_the_nearest_dotenv_upwards_counts(project):
     """The folder's own first, then the one above it, and so on."""
-    assert nearest_dotenv(str(project)) is None
+    assert find_dotenv(str(project))[0] is None
     (project.parents[1] / ".env").touch()
-    assert nearest_dotenv(str(project)) == str(project.parents[1] / ".env")
+    assert find_dotenv(str(project))[0] == str(project.parents[1] / ".env")
     (project / ".env").touch()
-    assert nearest_dotenv(str(project)) == str(project / ".env")
+    assert find_dotenv(str(project))[0] == str(project / ".env")
 
 
 @pytest.mark.parametrize("mark", [".git", "pyproject.toml"])
@@ -340,16 +360,16 @@ def test_the_search_ends_at_the_top_of_a_project(project, mark):
     """The project's own .env counts; nothing above it does."""
     (project.parents[1] / ".env").touch()
     (project.parent / mark).mkdir()
-    assert nearest_dotenv(str(project)) is None
+    assert find_dotenv(str(project))[0] is None
     (project.parent / ".env").touch()
-    assert nearest_dotenv(str(project)) == str(project.parent / ".env")
+    assert find_dotenv(str(project))[0] == str(project.parent / ".env")
 
 
 def test_a_worktree_is_a_project_too(project):
     """.git may be a file, as in a worktree or a submodule."""
     (project.parent / ".git").write_text("gitdir: elsewhere")
     (project.parents[1] / ".env").touch()
-    assert nearest_dotenv(str(project)) is None
+    assert find_dotenv(str(project))[0] is None
 
 
 def test_the_home_folders_own_dotenv_never_counts(project, monkeypatch):
@@ -357,30 +377,41 @@ def test_the_home_folders_own_dotenv_never_counts(project, monkeypatch):
     monkeypatch.setenv("HOME", str(project.parent))
     (project.parent / ".env").touch()
     (project.parents[1] / ".env").touch()
-    assert nearest_dotenv(str(project)) is None
-    assert nearest_dotenv(str(project.parent)) is None
+    assert find_dotenv(str(project))[0] is None
+    assert find_dotenv(str(project.parent))[0] is None
     (project / ".env").touch()
-    assert nearest_dotenv(str(project)) == str(project / ".env")
+    assert find_dotenv(str(project))[0] == str(project / ".env")
 
 
-def test_a_parents_dotenv_of_another_user_is_passed_over(project, monkeypatch):
-    """Nobody plants settings in a shared folder above ours; one further up that is ours counts."""
-    planted, own = project.parent / ".env", project.parents[1] / ".env"
-    planted.touch()
-    own.touch()
-    if os.geteuid() == 0:
-        make_foreign(monkeypatch, planted)
-        assert nearest_dotenv(str(project)) == str(own)
-    else:
-        make_foreign(monkeypatch, planted)
-        assert nearest_dotenv(str(project)) is None
+@pytest.mark.parametrize("depth", [0, 1], ids=["own folder", "parent"])
+def test_a_dotenv_of_another_user_is_skipped_and_named(project, monkeypatch, caplog, depth):
+    """Nobody plants settings in a folder of ours; the log and the settings say which file was skipped."""
+    planted, own = [project, *project.parents][depth] / ".env", project.parents[1] / ".env"
+    planted.write_text("NIMBUS_SDK_PROFILE=theirs\n")
+    own.write_text("NIMBUS_SDK_PROFILE=ours\n")
+    make_foreign(monkeypatch, planted)
+    expected = ("ours", str(own)) if os.geteuid() == 0 else ("default", None)
+    for _ in range(2):
+        settings = load(project)
+    assert (settings.profile, settings.dotenv) == expected
+    assert settings.skipped_dotenv == str(planted)
+    assert caplog.text.count(f"{planted} was skipped: it belongs to another user.") == 1
 
 
-def test_the_folders_own_dotenv_counts_whoever_owns_it(project, monkeypatch):
-    """Who works in a folder has chosen it."""
-    (project / ".env").touch()
+def test_a_dotenv_that_is_a_link_to_another_users_file_is_skipped(project, monkeypatch, tmp_path):
+    """Whoever owns the content decides what it says."""
+    (tmp_path / "theirs").write_text("NIMBUS_SDK_PROFILE=theirs\n")
+    (project / ".env").symlink_to(tmp_path / "theirs")
+    make_foreign(monkeypatch, tmp_path / "theirs")
+    assert find_dotenv(str(project)) == (None, str(project / ".env"))
+
+
+def test_a_skipped_dotenv_without_a_word_for_the_sdk_is_not_logged(project, monkeypatch, caplog):
+    """A colleague's file about something else is nobody's concern."""
+    (project / ".env").write_text("OTHER=1\n")
     make_foreign(monkeypatch, project / ".env")
-    assert nearest_dotenv(str(project)) == str(project / ".env")
+    assert load(project).dotenv is None
+    assert not caplog.text
 
 
 def test_on_windows_owners_are_not_compared(project, monkeypatch):
@@ -390,14 +421,14 @@ def test_on_windows_owners_are_not_compared(project, monkeypatch):
     path, expected = str(project), str(project.parent / ".env")
     with monkeypatch.context() as patched:
         patched.setattr(os, "name", "nt")
-        found = nearest_dotenv(path)
+        found = find_dotenv(path)[0]
     assert found == expected
 
 
 def test_a_folder_named_dotenv_is_none(project):
     """Some tools keep a virtual environment in a folder of that name."""
     (project / ".env").mkdir()
-    assert nearest_dotenv(str(project)) is None
+    assert find_dotenv(str(project))[0] is None
 
 
 def test_a_working_directory_that_is_gone_has_no_dotenv(tmp_path, monkeypatch):
@@ -406,13 +437,13 @@ def test_a_working_directory_that_is_gone_has_no_dotenv(tmp_path, monkeypatch):
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert nearest_dotenv() is None
+    assert find_dotenv()[0] is None
     os.chdir("/")
 
 
 def test_nothing_above_the_root_is_searched():
     """The search ends where the file system ends."""
-    assert nearest_dotenv("/") in (None, "/.env")
+    assert find_dotenv("/")[0] in (None, "/.env")
 
 
 # --- what is read from it ---

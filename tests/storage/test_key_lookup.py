@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -249,6 +250,65 @@ def test_a_key_file_from_windows_is_read(world, tmp_path, encoding):
     path.write_bytes(f"{KEYS['key_file'].reveal()}\r\n".encode(encoding))
     world.settings = replace(world.settings, key_file=str(path))
     assert world.find().key == KEYS["key_file"]
+
+
+def test_a_key_that_comes_through_a_pipe_is_read_once_and_known_from_then_on(fresh):
+    """`<(pass show …)` and `/dev/stdin` give their key a single time: every later look-up has it too."""
+    code = "import nimbus_sdk; print([bool(nimbus_sdk.explain()) for _ in range(3)])"
+    key = KEYS["key_file"].reveal()
+    assert (
+        fresh(code, stdin=f"{key}\n", NIMBUS_SDK_API_KEY_FILE="/dev/stdin").stdout == "[True, True, True]\n"
+    )
+
+
+def test_a_pipe_is_awaited_until_its_writer_is_done(world, tmp_path):
+    """A program that asks for a passphrase first writes the key later, and perhaps in two parts."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    world.settings = replace(world.settings, key_file=str(path), timeout=20)
+    key = KEYS["key_file"].reveal()
+    script = f"exec > {path}; sleep 0.2; printf {key[:9]}; sleep 0.2; echo {key[9:]}"
+    with subprocess.Popen(["sh", "-c", script]):
+        assert world.find().key == KEYS["key_file"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("silent pipe", "the pipe was not closed within 0.05 s"),
+        ("endless pipe", "more than 4096 bytes came through the pipe"),
+        ("device", "it is a device or terminal, and not a file"),
+        ("missing", "No such file or directory"),
+    ],
+)
+def test_a_key_file_without_a_key_is_refused_in_bounded_time_and_size(world, tmp_path, kind, reason):
+    """A pipe that nobody writes to or closes, an endless one, a device: an error that says what is there."""
+    path = "/dev/full" if kind == "device" else str(tmp_path / "pipe")
+    if "pipe" in kind:
+        os.mkfifo(path)
+    world.settings = replace(world.settings, key_file=path, timeout=0.05)
+    with ExitStack() as stack:
+        if kind == "endless pipe":
+            stack.enter_context(subprocess.Popen(["sh", "-c", f"exec yes > {path}"]))
+            world.settings = replace(world.settings, timeout=20)
+        with pytest.raises(ConfigurationError, match=reason):
+            world.find()
+
+
+def test_a_skipped_dotenv_is_named_where_a_key_is_looked_for(world):
+    """Whoever misses a key reads that a file was not read, and why."""
+    world.settings = replace(world.settings, dotenv=None, skipped_dotenv="/srv/shared/.env")
+    assert world.explain()["dotenv"].detail == "/srv/shared/.env was skipped: it belongs to another user"
+    with pytest.raises(MissingKeyError, match=r"/srv/shared/\.env was skipped: it belongs to another user\."):
+        world.find()
+
+
+@pytest.mark.parametrize("source", ["environment", "dotenv", "key_file", "argument"])
+def test_a_variable_in_place_of_a_key_is_said_not_to_be_expanded(world, source):
+    """`NIMBUS_API_KEY=${OTHER}` is no key, and the message says what to write instead."""
+    world.fill(source, "${OTHER_KEY}")
+    with pytest.raises(InvalidKeyFormatError, match="refers to another variable"):
+        world.find()
 
 
 def test_a_dotenv_that_became_unreadable_ends_the_search(world, tmp_path, everything_in):

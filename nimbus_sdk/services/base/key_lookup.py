@@ -66,4 +66,4 @@ def _read_variables(slot: KeySlot) -> Iterator[SourceResult[ServiceKey]]:
     for variable in variables:
         yield key_sources.read_environment(os.environ, variable, parse)
     for variable in variables:
-        yield key_sources.read_dotenv(slot.settings.dotenv, variable, parse)
+        yield key_sources.read_dotenv(slot.settings, variable, parse)

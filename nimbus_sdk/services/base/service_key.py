@@ -7,7 +7,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TypeAlias
 
-from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY, PREFIXES
+from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY, PREFIXES, common_fault
 from nimbus_sdk.errors import InvalidKeyFormatError
 
 MAX_LENGTH = 8192
@@ -83,15 +83,13 @@ def parse_service_key(text: str | None, name: str, check: Check) -> ParsedServic
     if text is None:
         return None
     stripped = text.strip(PASTED_AROUND_A_KEY)
-    problem = _problem(stripped) or check(stripped)
+    problem = common_fault(stripped) or _problem(stripped) or check(stripped)
     if problem is None:
         return ServiceKey(stripped)
     return InvalidKeyFormatError(f"This is not a {name} key: {problem}.", hint="Copy the key again, whole.")
 
 
 def _problem(text: str) -> str | None:
-    if not text:
-        return "it is empty"
     if text.lower().startswith("bearer") and text[6:7].isspace():
         return "it starts with 'Bearer '; give the key alone"
     if text.startswith(PREFIXES):
