@@ -20,6 +20,7 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import (
     ApiError,
+    ConfigurationError,
     CredentialStoreError,
     MissingKeyError,
     NimbusConnectionError,
@@ -134,12 +135,15 @@ def refresh_or_use_stale(settings: Settings, found: FoundKey, before: SessionRec
 
 
 def is_unavailable(error: NimbusError) -> bool:
-    """Whether the service said nothing about the key: not reached, failed, or something else answered."""
+    """Whether the service said nothing about the key: not reached, failed, or something else answered.
+
+    A proxy or certificate file that cannot be used, a ``ConfigurationError``, keeps it from being asked.
+    """
     if isinstance(error, ApiError):
         return isinstance(error, (ServerError, NotConfiguredError, RateLimitError)) or (
             type(error) is ApiError and not error.code
         )
-    return isinstance(error, (NimbusConnectionError, ResponseFormatError))
+    return isinstance(error, (NimbusConnectionError, ResponseFormatError, ConfigurationError))
 
 
 def use_stale(session: SessionRecord, reason: NimbusError) -> SessionRecord:

@@ -24,7 +24,6 @@ from nimbus_sdk.transport.proxies import ClientPool
 from nimbus_sdk.transport.redaction import guard_loggers, sanitize, strip_tracebacks
 from nimbus_sdk.transport.retry import parse_http_date
 from nimbus_sdk.transport.status import from_exception
-from nimbus_sdk.transport.tls import tls_context
 
 T = TypeVar("T")
 CONNECT_SECONDS = 5.0
@@ -70,10 +69,11 @@ class HttpTransport:
 
     def __init__(self) -> None:
         guard_loggers()
-        context = tls_context()
         # httpx must not read the environment: it fails on some entries of NO_PROXY.
         self._clients = ClientPool(
-            lambda proxy: httpx.Client(verify=context, follow_redirects=False, proxy=proxy, trust_env=False)
+            lambda context, proxy: httpx.Client(
+                verify=context, follow_redirects=False, proxy=proxy, trust_env=False
+            )
         )
 
     def send(self, request: Request, deadline: Deadline) -> Response:
@@ -128,9 +128,8 @@ class AsyncHttpTransport:
 
     def __init__(self) -> None:
         guard_loggers()
-        context = tls_context()
         self._clients = ClientPool(
-            lambda proxy: httpx.AsyncClient(
+            lambda context, proxy: httpx.AsyncClient(
                 verify=context, follow_redirects=False, proxy=proxy, trust_env=False
             )
         )

@@ -7,17 +7,22 @@ httpx does not choose the proxy, since it fails on entries of NO_PROXY that othe
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from nimbus_sdk.config.settings import is_loopback
+from nimbus_sdk.config.settings import is_loopback, read_text
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.transport.redaction import MASK
+from nimbus_sdk.transport.tls import tls_context
+
+if TYPE_CHECKING:
+    import httpx
 
 C = TypeVar("C")
 _SCHEMES = ("https", "http", "all")
@@ -55,9 +60,9 @@ class Proxies:
     def detect(cls) -> Proxies:
         """Read the environment and the settings of the system."""
         proxies = urllib.request.getproxies()
-        bypass = tuple(proxies.get("no", "").replace(",", " ").split())
-        schemes = [scheme for scheme in _SCHEMES if proxies.get(scheme) and "*" not in bypass]
-        by_scheme = {scheme: Proxy(_add_scheme(proxies[scheme])) for scheme in schemes}
+        bypass = tuple(read_text(proxies, "no").replace(",", " ").split())
+        addresses = {} if "*" in bypass else {scheme: read_text(proxies, scheme) for scheme in _SCHEMES}
+        by_scheme = {scheme: Proxy(_add_scheme(text)) for scheme, text in addresses.items() if text}
         return cls(by_scheme, bypass, system=not urllib.request.getproxies_environment())
 
     def for_url(self, url: str) -> Proxy | None:
@@ -77,63 +82,66 @@ class Proxies:
 
 
 class ClientPool(Generic[C]):
-    """One HTTP client for direct connections, and one for each proxy.
+    """One HTTP client for each way that requests take: with or without TLS, directly or through a proxy.
 
-    The client of a proxy is made for the first request through it, so that an unusable proxy does not fail
-    requests that never use it.
+    A client is made for the first request that takes its way, so that an unusable proxy or file of
+    certificates does not fail requests that never use it.
     """
 
-    def __init__(self, make_client: Callable[[str | None], C]) -> None:
+    def __init__(self, make_client: Callable[[ssl.SSLContext, httpx.Proxy | None], C]) -> None:
         self._make_client = make_client
         self._proxies = Proxies.detect()
-        self._direct: C = make_client(None)
-        self._by_proxy: dict[Proxy, C] = {}
+        self._clients: dict[tuple[bool, Proxy | None], C] = {}
         self._lock = threading.Lock()
 
     def for_url(self, url: str) -> C:
         """Return the client for a URL.
 
         Raises:
-            ConfigurationError: Its proxy cannot be used; the message names the variables.
+            ConfigurationError: Its proxy, or the file of certificates that the environment names, cannot be
+                used; the message names the variable.
         """
         proxy = self._proxies.for_url(url)
-        if proxy is None:
-            return self._direct
+        secure = url.startswith("https://") or (proxy is not None and proxy.url.startswith("https://"))
         with self._lock:
-            if proxy not in self._by_proxy:
-                self._by_proxy[proxy] = _client_for(self._make_client, proxy)
-            return self._by_proxy[proxy]
+            if (secure, proxy) not in self._clients:
+                self._clients[secure, proxy] = self._open(secure, proxy)
+            return self._clients[secure, proxy]
+
+    def _open(self, secure: bool, proxy: Proxy | None) -> C:
+        # A context without any root trusts nobody, should a connection over TLS ever come to it.
+        context = tls_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if proxy is None:
+            return self._make_client(context, None)
+        # Imported here: the doctor looks at proxies without sending anything, and httpx is slow to import.
+        import httpx
+
+        try:
+            # Without ours, certifi's roots would count for an https:// proxy; no other may have a context.
+            own = context if proxy.url.startswith("https://") else None
+            return self._make_client(context, httpx.Proxy(proxy.url, ssl_context=own))
+        except ImportError:
+            fault = ConfigurationError(
+                f"{_variables(proxy)} names a socks proxy, which needs the package socksio.",
+                hint="Run `pip install socksio`, or name an http:// proxy.",
+            )
+        except (ValueError, httpx.InvalidURL):
+            fault = ConfigurationError(
+                f"{_variables(proxy)} is not a valid proxy URL.",
+                hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
+            )
+        # Raised here and not in the handler: the frames of httpx contain the URL with its password.
+        raise fault
 
     def __iter__(self) -> Iterator[C]:
-        yield self._direct
-        yield from self._by_proxy.values()
-
-
-def _client_for(make_client: Callable[[str | None], C], proxy: Proxy) -> C:
-    # Imported here: the doctor looks at proxies without sending anything, and httpx is slow to import.
-    from httpx import InvalidURL
-
-    try:
-        return make_client(proxy.url)
-    except ImportError:
-        fault = ConfigurationError(
-            f"{_variables(proxy)} names a socks proxy, which needs the package socksio.",
-            hint="Run `pip install socksio`, or name an http:// proxy.",
-        )
-    except (ValueError, InvalidURL):
-        fault = ConfigurationError(
-            f"{_variables(proxy)} is not a valid proxy URL.",
-            hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
-        )
-    # Raised here and not in the handler: the frames of httpx contain the URL with its password.
-    raise fault
+        return iter(self._clients.values())
 
 
 def _variables(proxy: Proxy) -> str:
     named = [
         name
-        for name, value in os.environ.items()
-        if name.lower() in _VARIABLES and _add_scheme(value) == proxy.url
+        for name in os.environ
+        if name.lower() in _VARIABLES and _add_scheme(read_text(os.environ, name)) == proxy.url
     ]
     return " or ".join(sorted(named)) or (
         "The system's proxy setting, used while none of HTTPS_PROXY, HTTP_PROXY and ALL_PROXY is set,"

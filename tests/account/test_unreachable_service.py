@@ -9,6 +9,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import errors
+from nimbus_sdk.config.settings import origin
 from nimbus_sdk.sandbox import Sandbox
 from tests.support.flows import TINY_CORE
 from tests.support.raw_server import head, saying
@@ -79,6 +80,30 @@ def test_a_service_that_is_gone_gives_the_session_stale(sdk, key, sandbox, end, 
     age(hours=2)
     end(sandbox)
     assert sdk.install_core(key).stale is True
+
+
+def test_a_variable_that_keeps_requests_from_being_sent_gives_the_session_stale(
+    sdk, sandbox, key, age, monkeypatch, caplog
+):
+    """A wrong proxy or a certificate file that is gone says nothing about the key; the log names it."""
+    sdk.install_core(key)
+    other = sandbox.new_key()
+    for variable, value, url in (
+        ("SSL_CERT_FILE", "/absent/roots.pem", "https://127.0.0.1:9"),
+        ("REQUESTS_CA_BUNDLE", "/etc/hostname", "https://127.0.0.1:9"),
+        ("HTTPS_PROXY", "ftp://proxy.invalid:1", "https://api.nimbus.invalid"),
+        ("all_proxy", "http://[::1", "https://api.nimbus.invalid"),
+    ):
+        age(hours=2, api_origin=origin(url))
+        caplog.clear()
+        with monkeypatch.context() as patch:
+            patch.setenv("NIMBUS_SDK_API_URL", url)
+            patch.setenv(variable, value)
+            assert sdk.install_core(key).stale is True
+            assert sdk.authenticate(key).stale is True
+            assert caplog.text.count(variable) == 2
+            with pytest.raises(errors.ConfigurationError, match=variable):
+                sdk.install_core(other)
 
 
 def test_an_unreachable_service_makes_no_unchecked_key_valid(sdk, sandbox, end):

@@ -196,7 +196,7 @@ def test_no_secret_of_a_connection_is_written_down(fresh: Fresh, isolated_home: 
         trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(isolated_home / "root.pem")}
         fresh("import nimbus_sdk; nimbus_sdk.authenticate()", **trusted, SSLKEYLOGFILE=str(log))
     assert len(server.requests) == 1
-    assert not log.exists() or "SECRET " not in log.read_text()
+    assert not log.exists()
 
 
 def test_forged_metadata_opens_nothing(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):

@@ -12,6 +12,7 @@ import trustme
 
 from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
+from nimbus_sdk.transport import tls
 from nimbus_sdk.transport.flow import HeaderAuth, Request
 from tests.support.evidence import everything_in, strangers_in
 from tests.support.raw_server import head, saying, serving
@@ -76,6 +77,25 @@ def test_the_world_is_reached_through_the_proxy_and_the_key_only_within_the_tunn
     assert service.requests[0].headers["x-api-key"] == KEY
 
 
+def test_a_proxy_may_be_reached_over_tls(send, service, tmp_path, monkeypatch):
+    """Its certificate is checked as any other: one that is trusted here is enough, and another is not."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    def secured(plain):
+        return context.wrap_socket(plain, server_side=True)
+
+    with serving(tunnel_to(service.port), secured) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://localhost:{proxy.port}")
+        with pytest.raises(NimbusConnectionError, match="is not trusted"):
+            send(to_api())
+        both = (tmp_path / "root.pem").read_bytes() + authority.cert_pem.bytes()
+        (tmp_path / "root.pem").write_bytes(both)
+        tls._context.cache_clear()
+        assert send(to_api()).status == 200
+
+
 def test_the_proxys_password_goes_to_the_proxy_alone(send, service, monkeypatch):
     """User and password of HTTPS_PROXY become its own header and never the service's."""
     with serving(tunnel_to(service.port)) as proxy:
@@ -121,7 +141,7 @@ def test_the_error_for_an_invalid_proxy_variable_names_it(send, monkeypatch, val
 def test_only_the_variable_that_is_wrong_is_named(send, monkeypatch):
     """The message names which of three proxy variables is wrong."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setenv("https_proxy", "ftp://127.0.0.1:1")
+    monkeypatch.setenv("https_proxy", " ftp://127.0.0.1:1 ")
     monkeypatch.setenv("FTP_PROXY", "ftp://127.0.0.1:1")
     with pytest.raises(ConfigurationError, match=r"^https_proxy is not a valid proxy URL"):
         send(to_api())

@@ -16,7 +16,21 @@ from nimbus_sdk.transport.tls import tls_context
 from tests.support.evidence import strangers_in
 from tests.support.raw_server import saying, serving
 
-VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_roots(tmp_path_factory):
+    """The system trusts one authority, since a hundred roots take long to load."""
+    patch = pytest.MonkeyPatch()
+    path = tmp_path_factory.mktemp("system") / "cert.pem"
+    trustme.CA().cert_pem.write_to_path(str(path))
+    systems = ssl.get_default_verify_paths()._replace(openssl_cafile=str(path), openssl_capath="/absent")
+    patch.setattr(ssl, "get_default_verify_paths", lambda: systems)
+    tls._context.cache_clear()
+    yield
+    tls._context.cache_clear()
+    patch.undo()
 
 
 @pytest.fixture(scope="module")
@@ -70,26 +84,109 @@ def test_an_unknown_authority_is_refused_with_the_way_out(send, secure):
     assert error.passing is False
 
 
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def trusts(context, certificate):
+    """Whether a context trusts a server's certificate for 127.0.0.1."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(server)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        context.wrap_bio(to_client, to_server, server_hostname="127.0.0.1"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for end in (*ends, *ends):
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("variable", FILES)
 def test_a_root_that_the_environment_names_is_trusted(send, secure, root, monkeypatch, variable):
     """The root certificate of one's own network opens the way."""
     monkeypatch.setenv(variable, str(root))
     assert send(over_tls(secure)).status == 200
 
 
-def test_a_folder_of_roots_is_trusted(send, secure, root, monkeypatch, tmp_path):
-    """SSL_CERT_DIR names folders of hashed certificates, several of them as PATH does."""
+@pytest.mark.parametrize("variable", FILES)
+@pytest.mark.parametrize("form", [" {}\n", '"{}"', "' {} '"])
+def test_white_space_and_quotes_around_a_path_do_not_count(authority, root, variable, form):
+    """Tools that read variables from a file pass them on."""
+    assert trusts(tls_context({variable: form.format(root)}), authority.issue_cert("127.0.0.1"))
+
+
+@pytest.fixture
+def folder(root, tmp_path):
+    """A folder of hashed certificates with that root."""
     asked = ["openssl", "x509", "-hash", "-noout", "-in", str(root)]
     name = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    folder, empty = tmp_path / "roots", tmp_path / "empty"
-    folder.mkdir()
-    empty.mkdir()
-    (folder / f"{name}.0").write_bytes(root.read_bytes())
-    monkeypatch.setenv("SSL_CERT_DIR", f"{empty}:{folder}")
+    made = tmp_path / "roots"
+    made.mkdir()
+    (made / f"{name}.0").write_bytes(root.read_bytes())
+    return made
+
+
+def test_folders_of_roots_are_trusted_and_absent_ones_skipped(authority, folder):
+    """SSL_CERT_DIR names folders of hashed certificates, as PATH does; OpenSSL skips what is not there."""
+    certificate = authority.issue_cert("127.0.0.1")
+    for form in ("{}", "/absent:{}", "{}:/absent", " /absent : {} :: ", '"{}:/etc/hostname"'):
+        assert trusts(tls_context({"SSL_CERT_DIR": form.format(folder)}), certificate)
+    for text in ("/absent", "/absent:/absent/too", " : ", "/etc/hostname"):
+        assert not trusts(tls_context({"SSL_CERT_DIR": text}), certificate)
+
+
+@pytest.mark.parametrize("variable", [*FILES, "SSL_CERT_DIR"])
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_the_systems_roots_stay_beside_those_that_the_environment_names(
+    authority, folder, root, tmp_path, monkeypatch, variable, place
+):
+    """Whether the system has its roots in one file or in a folder, the named ones are added to them."""
+    systems = ssl.get_default_verify_paths()._replace(
+        openssl_cafile=str(root) if place == "file" else "/absent",
+        openssl_capath=str(folder) if place == "folder" else "/absent",
+    )
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: systems)
+    other = trustme.CA()
+    other.cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    named = tmp_path if variable == "SSL_CERT_DIR" else tmp_path / "other.pem"
+    # OpenSSL itself reads two of the variables.
+    monkeypatch.setenv(variable, str(named))
+    context = tls_context()
+    assert trusts(context, authority.issue_cert("127.0.0.1"))
+    assert trusts(context, other.issue_cert("127.0.0.1")) == (variable != "SSL_CERT_DIR")
+
+
+def test_an_intermediate_authority_may_be_named_alone(authority, tmp_path):
+    """As for curl: the certificate of the box that opens the connections is enough."""
+    box = authority.create_child_ca()
+    box.cert_pem.write_to_path(str(tmp_path / "box.pem"))
+    context = tls_context({"SSL_CERT_FILE": str(tmp_path / "box.pem")})
+    assert trusts(context, box.issue_cert("127.0.0.1"))
+    assert not trusts(context, authority.issue_cert("127.0.0.1"))
+
+
+@pytest.mark.parametrize("place", ["", "nowhere/keys.log", "keys.log"])
+def test_no_log_of_tls_keys_is_opened(send, secure, root, monkeypatch, tmp_path, place):
+    """Whether it can be opened or not, SSLKEYLOGFILE has no effect."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / place))
+    monkeypatch.setenv("SSL_CERT_FILE", str(root))
+    tls._context.cache_clear()
     assert send(over_tls(secure)).status == 200
+    assert not (tmp_path / "keys.log").exists()
 
 
-@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("variable", FILES)
+def test_plain_http_on_this_machine_needs_no_certificates(send, monkeypatch, variable):
+    """A stale file concerns connections over TLS alone."""
+    monkeypatch.setenv(variable, "/absent/roots.pem")
+    with serving(saying(b"{}")) as server:
+        url = f"{server.url}/api/health"
+        assert send(Request(name="health", method="GET", url=url)).status == 200
+
+
+@pytest.mark.parametrize("variable", FILES)
 def test_the_error_for_a_variable_that_names_no_file_names_it(send, secure, monkeypatch, tmp_path, variable):
     """A missing file is a mistake in the setting, and not a reason to trust less or more."""
     monkeypatch.setenv(variable, str(tmp_path / "missing.pem"))
@@ -168,16 +265,16 @@ def test_where_the_system_keeps_its_roots_elsewhere_truststore_asks_it(monkeypat
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
-def test_a_python_that_finds_no_roots_takes_certifis(monkeypatch):
-    """A relocated Python looks for the system's roots where there are none."""
-
-    class Nowhere:
-        cafile = capath = None
-
-    tls._context.cache_clear()
-    monkeypatch.setattr(ssl, "get_default_verify_paths", Nowhere)
-    monkeypatch.setattr(ssl, "create_default_context", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-    try:
-        assert tls_context({}).cert_store_stats()["x509_ca"] > 50
-    finally:
+@pytest.mark.parametrize("named", [False, True])
+def test_a_python_that_finds_no_roots_looks_where_systems_keep_them(monkeypatch, root, tmp_path, named):
+    """A relocated Python looks where there are none: then the usual places count, and at last certifi's."""
+    nowhere = ssl.get_default_verify_paths()._replace(openssl_cafile="/absent", openssl_capath=str(tmp_path))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    environ = {"SSL_CERT_FILE": str(root)} if named else {}
+    for files, fewest in (((str(root),), 1), ((), 50)):
+        monkeypatch.setattr(tls, "_KNOWN_FILES", files)
         tls._context.cache_clear()
+        try:
+            assert tls_context(environ).cert_store_stats()["x509_ca"] >= fewest + (named and not files)
+        finally:
+            tls._context.cache_clear()
