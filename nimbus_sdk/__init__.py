@@ -111,7 +111,6 @@ if TYPE_CHECKING:
     RxGMMModel = NimbusQDA
     RxPolyaModel = NimbusProbit
 
-_CORE = "the installed core"
 _NAMES_BY_MODULE = {
     "nimbus_sdk.account.operations": (
         "QuotaStatus authenticate authenticate_from_storage check_quota_and_refresh get_quota_status "
@@ -138,12 +137,6 @@ _NAMES_BY_MODULE = {
     "nimbus_sdk.account.session": "AuthSession current_session",
     "nimbus_sdk.storage.key_lookup": "KeyResolution",
     "nimbus_sdk.account.stored_keys": "delete_stored_api_key explain get_stored_api_key save_api_key",
-    _CORE: (
-        "BCIData BCIMetadata BatchResult ChunkResult NimbusLDA NimbusProbit NimbusQDA RxGMMModel RxLDAModel "
-        "RxPolyaModel StreamingResult StreamingSession TrialQuality "
-        "assess_trial_quality calculate_ITR calibrate_model finalize_trial init_streaming load_model "
-        "predict_batch process_chunk save_model train_model"
-    ),
 }
 _SUBMODULES = ("aio", "errors", "sandbox", "services")
 _MODULES = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names.split()}
@@ -240,15 +233,21 @@ def _resolve(name: str) -> object:
     if name in _SUBMODULES:
         return import_module(f"nimbus_sdk.{name}")
     module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module 'nimbus_sdk' has no attribute {name!r}")
-    value: object
-    if module is _CORE:
-        from nimbus_sdk.core.license_gate import get_core_object
+    if module is not None:
+        value: object = getattr(import_module(module), name)
+    elif name in __all__:
+        from nimbus_sdk.core.names import load_object
+        from nimbus_sdk.errors import NimbusError
 
-        value = get_core_object(name)
+        try:
+            value = load_object(name)
+        except NimbusError:
+            # Importing a name works before the core is installed; using it raises the error.
+            from nimbus_sdk.core.placeholders import make
+
+            return make(name)
     else:
-        value = getattr(import_module(module), name)
+        raise AttributeError(f"module 'nimbus_sdk' has no attribute {name!r}")
     globals()[name] = value
     return value
 
@@ -281,9 +280,5 @@ sys.meta_path.append(_CoreImportFinder)
 
 
 def __dir__() -> list[str]:
-    from nimbus_sdk.core.status import available_names
-
-    # Callers that look up every name, such as help(), must not meet names that are not available.
-    core = {name for name, module in _MODULES.items() if module is _CORE}
     own = {name for name in globals() if name.startswith("__")}
-    return sorted({*own, *__all__, *_SUBMODULES} - (core - available_names(core)))
+    return sorted({*own, *__all__, *_SUBMODULES})

@@ -240,7 +240,6 @@ def test_help_works_before_anything_is_installed(fresh):
         "text = pydoc.render_doc(nimbus_sdk, renderer=pydoc.plaintext)\n"
         "assert 'install_core' in text\n"
         "assert inspect.getmembers(nimbus_sdk)\n"
-        "assert 'load_model' not in dir(nimbus_sdk)\n"
     )
 
 
@@ -250,7 +249,13 @@ def test_the_cores_names_are_there_once_it_is_installed(sandbox, key, fresh):
     fresh(
         "import pydoc\n"
         "import nimbus_sdk\n"
-        "assert {'load_model', 'predict_batch', 'RxLDAModel'} <= set(dir(nimbus_sdk))\n"
+        f"for name in {FROM_THE_CORE}:\n"
+        "    value = getattr(nimbus_sdk, name)\n"
+        "    assert isinstance(value, type) == name[0].isupper()\n"
+        "    import nimbus_sdk_core\n"
+        "    assert name in nimbus_sdk_core.__all__\n"
+        "import sys\n"
+        "assert 'nimbus_sdk.core.placeholders' not in sys.modules\n"
         "assert 'predict_batch' in pydoc.render_doc(nimbus_sdk, renderer=pydoc.plaintext)\n"
         "from nimbus_sdk import NimbusLDA, load_model\n"
         "assert nimbus_sdk.RxLDAModel is NimbusLDA\n"

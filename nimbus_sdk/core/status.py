@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,8 +11,7 @@ from nimbus_sdk.account.session import AuthSession, current_session
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader, manifest, switching, verify
 from nimbus_sdk.core.wheel.manifest import InstalledCore
-from nimbus_sdk.core.wheel.protocol import ALIASES
-from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, NimbusError, SessionError
+from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionError
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
@@ -86,15 +85,6 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
     if core is None:
         return InstallationStatus(False, None, None, session, ("The core is not installed.",))
     return InstallationStatus(True, core.version, core.folder, session, _problems(core))
-
-
-def available_names(names: Iterable[str]) -> frozenset[str]:
-    """Return those of the names that the installed core offers; none if no core loads."""
-    try:
-        module = loader.load()
-    except NimbusError:
-        return frozenset()
-    return frozenset(name for name in names if hasattr(module, ALIASES.get(name, name)))
 
 
 def _uninstall_core(*, profile: str | None = None) -> Prepared[tuple[str, ...]]:

@@ -15,14 +15,14 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.license_gate import with_usage_report
+from nimbus_sdk.core.usage_reports import with_usage_report
 from tests.support.raw_server import serving
 
 ON = {"NIMBUS_SDK_USAGE": "1"}
 PREDICT = (
     "import sys, time\n"
     "from nimbus_sdk.account.usage import reporter as usage\n"
-    "from nimbus_sdk.core.license_gate import with_usage_report\n"
+    "from nimbus_sdk.core.usage_reports import with_usage_report\n"
     "predict = with_usage_report(lambda model=None: model, 'batch')\n"
     "def until(condition):\n"
     "    end = time.monotonic() + 30\n"
@@ -69,7 +69,7 @@ def test_nothing_is_reported_unless_asked_for(sandbox, fresh, word):
         "open('.env', 'w').write('NIMBUS_SDK_USAGE=1')\n"
         "import sys, logging\n"
         "logging.disable()\n"
-        "from nimbus_sdk.core.license_gate import with_usage_report\n"
+        "from nimbus_sdk.core.usage_reports import with_usage_report\n"
         "print(with_usage_report(lambda model: model, 'batch')(3), 'httpx' in sys.modules)\n"
     )
     assert fresh(code, NIMBUS_SDK_USAGE=word).stdout == "3 False\n"
@@ -148,7 +148,7 @@ def test_an_error_is_reported_by_its_class_alone(monkeypatch):
     """The message of an error may hold data, so it stays here; the error itself reaches the caller."""
     seen = []
     monkeypatch.setattr(
-        "nimbus_sdk.core.license_gate._find_reporter", lambda: type("", (), {"report": seen.append})
+        "nimbus_sdk.core.usage_reports._find_reporter", lambda: type("", (), {"report": seen.append})
     )
 
     def fail(model):

@@ -62,7 +62,7 @@ def test_the_oldest_go_where_there_are_too_many(folder, monkeypatch):
 def test_many_processes_keep_to_the_bound_together(folder, fresh):
     """Four that are offline, each with more than there is room for."""
     code = (
-        "from nimbus_sdk.core.license_gate import with_usage_report\n"
+        "from nimbus_sdk.core.usage_reports import with_usage_report\n"
         "predict = with_usage_report(lambda: None, 'batch')\n"
         "for _ in range(1500):\n"
         "    predict()\n"

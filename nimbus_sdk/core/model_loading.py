@@ -1,0 +1,45 @@
+"""Load a model of the service that is not on this machine, by downloading it first."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TypeVar
+
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
+
+R = TypeVar("R")
+
+
+def with_download(load_model: Callable[..., R]) -> Callable[..., R]:
+    """Return ``load_model`` such that it downloads a model of the service that is not on this machine."""
+
+    @functools.wraps(load_model)
+    def load_or_download(kind: object, name_or_path: object, **named: object) -> R:
+        options = {"search": (Settings.load().paths.models,), **named}
+        try:
+            return load_model(kind, name_or_path, **options)
+        except FileNotFoundError as error:
+            if not isinstance(name_or_path, str) or not name_or_path.replace("_", "").isalnum():
+                raise
+            _download(name_or_path, error)
+        return load_model(kind, name_or_path, **options)
+
+    return load_or_download
+
+
+def _download(name: str, not_found: FileNotFoundError) -> None:
+    from nimbus_sdk.core.model_download import download_model
+
+    try:
+        download_model(name)
+    except ConfigurationError:
+        # Neither the core nor the service has it; the core's error lists the models that there are.
+        raise not_found from None
+    except NimbusConnectionError as error:
+        raise NimbusConnectionError(
+            f"The model {name} is not on this machine and could not be downloaded: {error.message}",
+            passing=False,
+            hint="Load it once with network; it is then stored for offline use.",
+        ) from error
