@@ -84,9 +84,8 @@ def rooms() -> str:
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text(encoding="utf-8"))
     rules = project["tool"]["importlinter"]["contracts"]
     layers = next(rule["layers"] for rule in rules if rule["type"] == "layers")
-    lines = [f'    line{number}["{layer.replace(" | ", " · ")}"]' for number, layer in enumerate(layers)]
-    arrows = " --> ".join(f"line{number}" for number in range(len(layers)))
-    return "\n".join(["```mermaid", "flowchart TD", *lines, f"    {arrows}", "```", ""])
+    lines = [layer.replace(" | ", "  ") for layer in layers]
+    return "\n".join(["```text", *lines, "```", ""])
 
 
 COMPUTED: Mapping[str, Callable[[], str]] = {

@@ -1,6 +1,6 @@
-"""The functions of :mod:`nimbus_sdk` under the same names, awaitable; they run inside a notebook's loop too.
+"""The functions of ``nimbus_sdk`` under the same names, awaitable; they run inside a notebook's loop too.
 
-Example:
+Examples:
     >>> from nimbus_sdk import aio
     >>> aio.install_core.__name__
     'install_core'

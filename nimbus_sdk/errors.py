@@ -52,7 +52,7 @@ class NimbusError(Exception):
         message: What happened, without secrets.
         hint: What to do next; the ``advice`` of the class if omitted.
 
-    Example:
+    Examples:
         >>> str(NimbusError("The disk is full.", hint="Free some space and run it again."))
         'The disk is full. Free some space and run it again.'
     """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class AuthSession(SessionRecord):
     """A validated license on this machine. It has no key in it: ``api_key`` looks it up when asked.
 
-    The fields are those of :class:`~nimbus_sdk.account.session_record.SessionRecord`.
+    The fields are those of ``nimbus_sdk.account.session_record.SessionRecord``.
     """
 
     @property

@@ -60,7 +60,7 @@ def find_session(paths: Paths, key: ApiKey | None) -> SessionRecord:
     """Return the session for a key (or for the key used last), if it may be used now.
 
     Raises:
-        SessionError: As for :func:`current_session`.
+        SessionError: As for ``current_session``.
     """
     session = stored_session(paths)
     if session is None:
@@ -163,7 +163,7 @@ def _cache_key(profile: str | None) -> tuple[object, ...]:
 def key_from_environment(settings: Settings) -> ApiKey | None:
     """Return the key in the environment or in ``.env``, or None.
 
-    A short form of :mod:`nimbus_sdk.storage.key_lookup`, which would cost the offline path its imports. A key
+    A short form of ``nimbus_sdk.storage.key_lookup``, which would cost the offline path its imports. A key
     file is not read: the session is found without opening any file that holds a key.
 
     Raises:

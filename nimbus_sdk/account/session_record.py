@@ -116,7 +116,7 @@ class SessionRecord:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Self:
-        """Build a session from the result of :meth:`to_dict`.
+        """Build a session from the result of ``to_dict``.
 
         Raises:
             SessionError: A field is missing or has another type.

@@ -129,7 +129,7 @@ class NimbusClient(BlockingClient[NimbusFlows]):
     Raises:
         InvalidKeyFormatError: The text is not a key.
 
-    Example:
+    Examples:
         >>> with NimbusClient("nbci_test_" + "0" * 48) as client:
         ...     client
         NimbusClient(base_url='https://api.nimbusbci.com', api_key='nbci_test_0000…0000')
@@ -158,7 +158,7 @@ class NimbusClient(BlockingClient[NimbusFlows]):
 
 
 class AsyncNimbusClient(AwaitableClient[NimbusFlows]):
-    """The awaitable twin of :class:`NimbusClient`, with the same arguments and methods."""
+    """The awaitable twin of ``NimbusClient``, with the same arguments and methods."""
 
     def __init__(
         self,

@@ -32,7 +32,7 @@ PASTED_AROUND_A_KEY = f"{_WHITE}\ufeff\u200b\"'`"
 class ApiKey:
     """A valid key that masks itself; only ``reveal()`` returns the text.
 
-    Example:
+    Examples:
         >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4 + "\\n")
         >>> key
         ApiKey('nbci_test_0123…89ab')
@@ -114,7 +114,7 @@ def parse_key(text: str | None) -> ParsedKey:
     The error is returned and not raised, so that the caller can delete the text first: a traceback may show
     the arguments of every function in it.
 
-    Example:
+    Examples:
         >>> parse_key(None), parse_key("nbci_test_" + "0" * 48)
         (None, ApiKey('nbci_test_0000…0000'))
     """
@@ -127,7 +127,7 @@ def parse_key(text: str | None) -> ParsedKey:
 
 
 def raise_if_invalid(given: K | InvalidKeyFormatError | None) -> K | None:
-    """Return what :func:`parse_key` returned, or raise it if it is an error.
+    """Return what ``parse_key`` returned, or raise it if it is an error.
 
     Called when the text of the key is deleted, also for the keys of other services.
 

@@ -36,7 +36,7 @@ class Paths:
         cache: Folder of unfinished downloads; may be deleted at any time.
         profile: Name of the account.
 
-    Example:
+    Examples:
         >>> Paths.of("/srv/nimbus", "default").session
         '/srv/nimbus/state/profiles/default/session.json'
     """

@@ -63,7 +63,7 @@ class Settings:
         dotenv: Path of the ``.env`` that was read, or None.
         skipped_dotenv: Path of a nearer one that was not read, since it belongs to another user, or None.
 
-    Example:
+    Examples:
         >>> Settings.load(environ={"NIMBUS_SDK_PROFILE": "lab"}, directory="/").profile
         'lab'
     """
@@ -138,7 +138,7 @@ class Settings:
         Args:
             entry: The name under which the key is stored, such as ``nimbus-os.production``.
 
-        Example:
+        Examples:
             >>> Settings(home="/srv/nimbus").for_service("neuroai").paths.key_metadata
             '/srv/nimbus/state/profiles/default@neuroai/key.json'
         """
@@ -161,7 +161,7 @@ def read_text(variables: Mapping[str, str], variable: str) -> str:
 
     Tools that read a file of variables line by line, such as ``docker --env-file``, pass its quotes on.
 
-    Example:
+    Examples:
         >>> read_text({"NIMBUS_SDK_HOME": '"/data/nimbus"'}, "NIMBUS_SDK_HOME")
         '/data/nimbus'
     """
@@ -202,7 +202,7 @@ def _warn_of_skipped(path: str) -> None:
 def origin(url: str) -> str:
     """Return scheme, host and port of a URL, to which a credential is bound.
 
-    Example:
+    Examples:
         >>> origin("https://API.nimbusbci.com/v1/auth")
         'https://api.nimbusbci.com:443'
     """

@@ -32,7 +32,7 @@ class NimbusWorkers(WorkerPlugin):
     Raises:
         SessionError: This process has no valid session.
 
-    Example:
+    Examples:
         >>> from distributed import Client  # doctest: +SKIP
         >>> Client("tcp://scheduler:8786").register_plugin(NimbusWorkers())  # doctest: +SKIP
     """

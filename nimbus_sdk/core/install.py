@@ -73,7 +73,7 @@ def _install_core(
         CoreError: The core could not be fetched, verified or written; the previous one stays in use.
         NimbusConnectionError: The service cannot be reached.
 
-    Example:
+    Examples:
         >>> from nimbus_sdk import install_core
         >>> session = install_core("nbci_live_…")  # doctest: +SKIP
     """

@@ -67,9 +67,9 @@ def _download_model(
     """Download a pre-trained model and store it, so that ``load_model`` finds it with no network.
 
     Args:
-        name: As in :func:`nimbus_sdk.list_available_models`.
+        name: As in ``nimbus_sdk.list_available_models``.
         profile: Which account.
-        progress: As for :func:`nimbus_sdk.install_core`.
+        progress: As for ``nimbus_sdk.install_core``.
 
     Returns:
         The path of the file.

@@ -59,7 +59,7 @@ def covers(license_type: str, required: str) -> bool:
 
     A tier that is not known here counts as sufficient: the service decides when the model is fetched.
 
-    Example:
+    Examples:
         >>> covers("research", "free"), covers("free", "research"), covers("clinical", "research")
         (True, False, True)
     """

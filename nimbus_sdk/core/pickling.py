@@ -35,7 +35,7 @@ def register_reducers() -> None:
 
 
 def reconstruct(module: str, name: str, *arguments: object) -> object:
-    """Create an object of the core without its state; for pickle only; raises as :func:`call`."""
+    """Create an object of the core without its state; for pickle only; raises as ``call``."""
     kind = _import_object(module, name)
     if not isinstance(kind, type):
         raise TypeError(f"{module}.{name} is not a class")

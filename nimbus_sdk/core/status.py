@@ -69,7 +69,7 @@ class InstallationStatus:
 def check_installation(*, profile: str | None = None) -> InstallationStatus:
     """Check the pointer, the hash of every file, and whether the core loads; needs no network.
 
-    Example:
+    Examples:
         >>> from nimbus_sdk import check_installation
         >>> if not check_installation():  # doctest: +SKIP
         ...     print("run nimbus_sdk.install_core(…)")

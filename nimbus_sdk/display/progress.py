@@ -146,7 +146,7 @@ def html_progress() -> Iterator[Callable[[ProgressEvent], None]]:
 def progress_html(event: ProgressEvent) -> str:
     """Return an event as HTML.
 
-    Example:
+    Examples:
         >>> from nimbus_sdk.display.progress import ProgressEvent
         >>> progress_html(ProgressEvent("validate", "Key <ok>"))
         '<div>Key &lt;ok&gt;</div>'

@@ -26,7 +26,7 @@ def format_fields(
 ) -> str:
     """Return a title, and names with their values indented below it; an empty title is omitted.
 
-    Example:
+    Examples:
         >>> print(format_fields("Nimbus core: usable", [("version", "0.1.0"), ("path", None)]))
         Nimbus core: usable
           version  0.1.0
@@ -56,7 +56,7 @@ def format_table(
         name_style: Style of the headers.
         value_style: Style of the values.
 
-    Example:
+    Examples:
         >>> print(format_table(("name", "classes"), [("motor_imagery_4class_v1", 4), ("p300_binary_v1", 2)]))
         name                     classes
         motor_imagery_4class_v1        4
@@ -80,13 +80,13 @@ def format_table(
 
 
 def fields_html(title: str, rows: Iterable[tuple[str, object]]) -> str:
-    """Like :func:`format_fields`, as HTML; every value is escaped."""
+    """Like ``format_fields``, as HTML; every value is escaped."""
     lines = "".join(f"<tr>{_heading(name)}{_cell(value)}</tr>" for name, value in rows)
     return f"<table><caption>{escape(title)}</caption>{lines}</table>"
 
 
 def table_html(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Like :func:`format_table`, as HTML with a title; every value is escaped."""
+    """Like ``format_table``, as HTML with a title; every value is escaped."""
     head = "".join(map(_heading, headers))
     lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f"<table><caption>{escape(title)}</caption><tr>{head}</tr>{lines}</table>"
@@ -95,7 +95,7 @@ def table_html(title: str, headers: Sequence[str], rows: Iterable[Sequence[objec
 def format_value(value: object) -> str:
     """Return a value as text for people, on one line and without control characters.
 
-    Example:
+    Examples:
         >>> format_value(None), format_value(True), format_value(("a", "b"))
         ('-', 'yes', 'a, b')
         >>> format_value(48766), format_value(0.8634), format_value(datetime(2026, 1, 31, 9, 5))

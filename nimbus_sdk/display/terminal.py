@@ -8,7 +8,7 @@ import sys
 def is_interactive() -> bool:
     """Return whether a user can read a prompt and answer it: at a terminal, or in a running Jupyter kernel.
 
-    Example:
+    Examples:
         >>> isinstance(is_interactive(), bool)
         True
     """
@@ -68,7 +68,7 @@ def is_terminal(stream: object) -> bool:
 def escape_controls(text: str) -> str:
     """Write control and invisible characters as escapes: a name from a server must not move the cursor.
 
-    Example:
+    Examples:
         >>> escape_controls("Lab \\x1b[2J of J…")
         'Lab \\\\x1b[2J of J…'
     """

@@ -33,7 +33,7 @@ def run_with_timeout(
     Raises:
         TimeLimitError: The job still runs.
 
-    Example:
+    Examples:
         >>> run_with_timeout(lambda: 2 + 3, seconds=5)
         5
     """

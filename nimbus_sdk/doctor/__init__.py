@@ -1,6 +1,6 @@
 """What is wrong on this machine: one line for each check, with cause and fix.
 
-Example:
+Examples:
     >>> from nimbus_sdk.doctor import diagnose
     >>> diagnosis = diagnose()  # doctest: +SKIP
     >>> [finding for finding in diagnosis.findings if finding.verdict == "fault"]  # doctest: +SKIP

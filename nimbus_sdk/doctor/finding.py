@@ -40,7 +40,7 @@ class Diagnosis:
         usable_offline: Whether core and session work now, without network.
         offline_until: When the session ends (UTC); None if it does not end, or if there is none.
 
-    Example:
+    Examples:
         >>> bool(Diagnosis((Finding("dns", "warning", "no answer"),), True, None))
         True
     """
@@ -93,7 +93,7 @@ def problem(check: str, cause: str, fix: str, *, fatal: bool) -> Finding:
 def format_span(seconds: float) -> str:
     """Return a span of time in its two largest units.
 
-    Example:
+    Examples:
         >>> format_span(10_920), format_span(90), format_span(200_000)
         ('3 h 2 min', '1 min 30 s', '2 d 7 h')
     """

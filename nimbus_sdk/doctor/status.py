@@ -24,7 +24,7 @@ class MachineStatus:
 
     Attributes:
         settings: The settings in use.
-        installation: Result of :func:`nimbus_sdk.check_installation`.
+        installation: Result of ``nimbus_sdk.check_installation``.
         session: The valid session, or None.
         session_problem: Why there is none, or None.
         key: Every source of the key.

@@ -17,9 +17,9 @@ Nexus          nexus_thread, nexus (any other path)
 =============  =====================================================================================
 
 A sandbox needs the ``sandbox`` extra: ``pip install "nimbusbci-sdk[sandbox]"``. Without it,
-starting a sandbox raises :class:`SandboxUnavailableError`; importing this package works.
+starting a sandbox raises ``SandboxUnavailableError``; importing this package works.
 
-Example:
+Examples:
     >>> import httpx
     >>> from nimbus_sdk.sandbox import Sandbox
     >>> with Sandbox() as sandbox:

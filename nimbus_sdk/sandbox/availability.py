@@ -16,7 +16,7 @@ class SandboxUnavailableError(ConfigurationError, ImportError):
 def unavailable_error(error: ModuleNotFoundError) -> SandboxUnavailableError:
     """Return the error to raise instead of a bare ``ModuleNotFoundError``.
 
-    Example:
+    Examples:
         >>> str(unavailable_error(ModuleNotFoundError("no", name="uvicorn")))
         'The sandbox needs uvicorn, which is not installed. Run: pip install "nimbusbci-sdk[sandbox]"'
     """

@@ -72,7 +72,7 @@ class Sandbox:
         core_source: Sources of the core to build; None is the open reference core.
         models_dir: Folder with ``registry.json`` and model files; None is the reference core's.
 
-    Example:
+    Examples:
         >>> import httpx
         >>> with Sandbox() as sandbox:
         ...     sandbox.fault("health", status=502)

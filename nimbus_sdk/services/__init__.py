@@ -2,7 +2,7 @@
 
 The names are resolved when they are first used, so that one service does not load the others.
 
-Example:
+Examples:
     >>> from nimbus_sdk.services import NimbusOS
     >>> NimbusOS(environment="sandbox")
     NimbusOS(environment='sandbox', base_url='https://api-sandbox.nimbus-os.com', api_key=None)

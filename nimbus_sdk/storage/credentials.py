@@ -52,7 +52,7 @@ class CredentialStore(Protocol[K_co]):
 class MemoryStore(Generic[K_co]):
     """Stores keys as long as the object lives, and nothing beyond it (``none``).
 
-    Example:
+    Examples:
         >>> store = MemoryStore()
         >>> store.write("lab", KeyEntry(ApiKey.parse("nbci_test_" + "0123456789ab" * 4), DEFAULT_ORIGIN))
         >>> store.read("lab").key, MemoryStore().read("lab")
@@ -113,7 +113,7 @@ class StoredKey(Generic[K_co]):
         Args:
             api_url: ``Settings.api_url``.
 
-        Example:
+        Examples:
             >>> stored = StoredKey(key=None, store="file", location="")
             >>> stored.withheld_from("https://api.nimbusbci.com") is None
             True

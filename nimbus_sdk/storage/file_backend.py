@@ -29,7 +29,7 @@ class FileStore(Generic[K_co]):
         kind: Whose keys are read; any kind may be written.
         wait: Seconds to wait for another process that is changing the file.
 
-    Example:
+    Examples:
         >>> import tempfile, os.path
         >>> from nimbus_sdk.config.keys import ApiKey
         >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
@@ -76,7 +76,7 @@ class FileStore(Generic[K_co]):
         """Store a key, replacing the one before; other profiles stay.
 
         Raises:
-            CredentialStoreError: As for :meth:`read`, or the file cannot be written.
+            CredentialStoreError: As for ``read``, or the file cannot be written.
         """
         self._attempt("changed", lambda: self._change(lambda keys: {**keys, profile: entry.to_fields()}))
 
@@ -84,7 +84,7 @@ class FileStore(Generic[K_co]):
         """Remove a key, and return whether there was one. The file goes with the last one.
 
         Raises:
-            CredentialStoreError: As for :meth:`write`.
+            CredentialStoreError: As for ``write``.
         """
 
         def drop(keys: dict[str, object]) -> dict[str, object]:

@@ -53,7 +53,7 @@ def read_own(path: str, limit: int = READ_LIMIT) -> bytes | None:
     """Return the content of a file that decides what is believed or run, unless another user wrote it.
 
     Raises:
-        OSError: As for :func:`read`, or it belongs to neither this user nor root.
+        OSError: As for ``read``, or it belongs to neither this user nor root.
     """
     return _read(path, limit, _refuse_foreign)
 
@@ -290,7 +290,7 @@ def leftovers(path: str, older_than: float = 0.0) -> list[str]:
 
 
 def sweep(path: str, older_than: float = 0.0) -> None:
-    """Remove :func:`leftovers`; one that cannot be removed stays."""
+    """Remove ``leftovers``; one that cannot be removed stays."""
     with suppress(OSError):
         for beside in leftovers(path, older_than):
             remove(beside)

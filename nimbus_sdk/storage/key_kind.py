@@ -65,7 +65,7 @@ class KeyKind(Generic[K_co]):
         name: What such a key is called.
         save_command: The command that stores one.
 
-    Example:
+    Examples:
         >>> NIMBUS_BCI.parse_entry({"key": "nbci_test_" + "0123456789ab" * 4, "origin": "https://a.example:443"})
         KeyEntry(key=ApiKey('nbci_test_0123…89ab'), origin='https://a.example:443')
         >>> NIMBUS_BCI.parse_entry("nbci_test_" + "0123456789ab" * 4).origin
@@ -78,7 +78,7 @@ class KeyKind(Generic[K_co]):
     save_command: str = "nimbus-sdk install"
 
     def parse_entry(self, stored: object) -> KeyEntry[K_co] | InvalidKeyFormatError | None:
-        """Read what :meth:`KeyEntry.to_fields` returned, or a key alone, which somebody stored by hand.
+        """Read what ``KeyEntry.to_fields`` returned, or a key alone, which somebody stored by hand.
 
         The fault is returned and not raised, so that no traceback shows the entry.
 

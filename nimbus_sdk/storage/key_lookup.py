@@ -62,7 +62,7 @@ class SourceReport:
     """What one source has; never the key itself.
 
     Attributes:
-        source: As in :class:`FoundKey`.
+        source: As in ``FoundKey``.
         location: The exact place, as text.
         state: ``found`` for the key that is used, ``shadowed`` for one behind it.
         key_masked: The form of the key that may be displayed, or None.
@@ -82,7 +82,7 @@ class SourceReport:
 class KeyResolution:
     """Every source in its order; true if a key was found.
 
-    Example:
+    Examples:
         >>> resolution = KeyResolution((SourceReport(source="argument", location="-", state="absent"),))
         >>> bool(resolution), resolution.winner
         (False, None)
@@ -152,7 +152,7 @@ def find_key(
         CredentialStoreError: The store that should have the key cannot be read.
         MissingKeyError: No source has one.
 
-    Example:
+    Examples:
         >>> settings = Settings()
         >>> find_key(settings, "nbci_test_" + "0123456789ab" * 4).location
         'the argument'
@@ -180,10 +180,10 @@ def find_key_without_store(
         environ: The environment; ``os.environ`` if omitted.
 
     Raises:
-        InvalidKeyFormatError: As for :func:`find_key`.
-        ConfigurationError: As for :func:`find_key`.
+        InvalidKeyFormatError: As for ``find_key``.
+        ConfigurationError: As for ``find_key``.
 
-    Example:
+    Examples:
         >>> environ = {"NIMBUS_API_KEY": "nbci_test_" + "0123456789ab" * 4}
         >>> find_key_without_store(Settings(), environ=environ).source
         'environment'

@@ -44,7 +44,7 @@ class KeyMetadata:
             store: Name of the store.
             now: Unix time.
 
-        Example:
+        Examples:
             >>> from nimbus_sdk.config.keys import ApiKey
             >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
             >>> KeyMetadata.of(key, store="file", now=0.0).saved_at
@@ -83,7 +83,7 @@ def read_metadata(paths: Paths) -> KeyMetadata | None:
 def reserve_metadata(paths: Paths) -> None:
     """Make an empty file before the first key is stored: where there is no file, there is no key.
 
-    A disk that refuses is reported by :func:`write_metadata`.
+    A disk that refuses is reported by ``write_metadata``.
     """
     if not os.path.exists(paths.key_metadata):
         with suppress(OSError):

@@ -57,10 +57,10 @@ class KeyringStore(Generic[K_co]):
     Args:
         paths: Where a keyring that did not answer is recorded.
         kind: Whose keys are read; any kind may be written.
-        patience: How long one operation may take; :meth:`Patience.here` if omitted.
+        patience: How long one operation may take; ``Patience.here`` if omitted.
         clock: Unix time.
 
-    Example:
+    Examples:
         >>> from nimbus_sdk.config.settings import Settings
         >>> store = KeyringStore(Settings(home="/srv/nimbus").paths)
         >>> store.name, store.location("lab")
@@ -107,7 +107,7 @@ class KeyringStore(Generic[K_co]):
         """Store a key, replacing the one before.
 
         Raises:
-            CredentialStoreError: As for :meth:`read`, or the keyring did not store it.
+            CredentialStoreError: As for ``read``, or the keyring did not store it.
         """
 
         def store(backend: KeyringBackend) -> bool:
@@ -123,7 +123,7 @@ class KeyringStore(Generic[K_co]):
         """Remove a key, and return whether there was one.
 
         Raises:
-            CredentialStoreError: As for :meth:`read`.
+            CredentialStoreError: As for ``read``.
         """
 
         def drop(backend: KeyringBackend) -> bool:

@@ -47,7 +47,7 @@ class Breaker:
         Args:
             now: Unix time.
 
-        Example:
+        Examples:
             >>> seen = Breaker(until=1600.0, reason="did not answer", patience=2.0, host="lab", pid=7)
             >>> seen.wording(now=1480.0)
             'skipped: did not answer 8 min ago'
@@ -109,7 +109,7 @@ def _written(path: str) -> Breaker | None:
 def breaker_state(paths: Paths, *, clock: Callable[[], float] = time.time) -> str | None:
     """Return how ``status`` describes a keyring that is skipped, or None if it is asked as usual.
 
-    Example:
+    Examples:
         >>> from nimbus_sdk.config.settings import Settings
         >>> breaker_state(Settings(home="/nonexistent").paths) is None
         True

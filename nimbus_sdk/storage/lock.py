@@ -26,7 +26,7 @@ class Lock:
     A killed holder's lock is free: the operating system drops it. Where the file system has no locks,
     everyone gets it, and work may be done twice.
 
-    Example:
+    Examples:
         >>> import tempfile, os.path
         >>> with tempfile.TemporaryDirectory() as folder, Lock(os.path.join(folder, "lock")) as lock:
         ...     lock.try_acquire(), Lock(lock.path).try_acquire()

@@ -18,7 +18,7 @@ docstring of each are those of its flow::
 Each client has a constructor of its own, which drops the text of the key and passes flows, settings and
 transport on. A flow that takes a key as an argument drops its text in its first line.
 
-Functions come in pairs as well: :func:`make_pair`.
+Functions come in pairs as well: ``make_pair``.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class BlockingClient(Generic[F]):
 
 
 class AwaitableClient(Generic[F]):
-    """Runs the flows of an API within an event loop; see :class:`BlockingClient`."""
+    """Runs the flows of an API within an event loop; see ``BlockingClient``."""
 
     def __init__(self, flows: F, settings: Settings, transport: AsyncTransport | None) -> None:
         self._flows = flows

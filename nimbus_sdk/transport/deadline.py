@@ -13,7 +13,7 @@ class Deadline:
         seconds: How long it may take from now.
         clock: A monotonic clock, in seconds.
 
-    Example:
+    Examples:
         >>> deadline = Deadline(30, clock=lambda: 100.0)
         >>> deadline.remaining(), deadline.within(2.5).remaining()
         (30.0, 2.5)

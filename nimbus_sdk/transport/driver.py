@@ -117,7 +117,7 @@ class Driver:
 
 
 class AsyncDriver:
-    """Runs flows within an event loop; see :class:`Driver`. Blocking jobs run in a thread."""
+    """Runs flows within an event loop; see ``Driver``. Blocking jobs run in a thread."""
 
     def __init__(
         self,

@@ -178,10 +178,10 @@ class HeaderAuth:
     Args:
         name: Header name.
         secret: The key or token; not in the ``repr``.
-        origin: Scheme, host and port that may receive it, from :func:`nimbus_sdk.config.settings.origin`.
+        origin: Scheme, host and port that may receive it, from ``nimbus_sdk.config.settings.origin``.
         prefix: Text before the secret, such as ``"Bearer "``.
 
-    Example:
+    Examples:
         >>> auth = HeaderAuth("X-API-Key", "s3cret", "https://api.nimbusbci.com:443")
         >>> auth
         HeaderAuth(name='X-API-Key', origin='https://api.nimbusbci.com:443', prefix='')

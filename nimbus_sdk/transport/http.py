@@ -53,7 +53,7 @@ class Transport(Protocol):
 
 
 class AsyncTransport(Protocol):
-    """The awaitable counterpart of :class:`Transport`."""
+    """The awaitable counterpart of ``Transport``."""
 
     async def send(self, request: Request, deadline: Deadline) -> Response:
         """Send a request once, and return the response whatever its status."""
@@ -77,7 +77,7 @@ class HttpTransport:
         )
 
     def send(self, request: Request, deadline: Deadline) -> Response:
-        """Send a request once; see :class:`Transport`."""
+        """Send a request once; see ``Transport``."""
 
         def open_stream() -> httpx.Response:
             return self._open_stream(request, deadline)
@@ -124,7 +124,7 @@ class HttpTransport:
 
 
 class AsyncHttpTransport:
-    """Sends requests over HTTP within an event loop; see :class:`HttpTransport`."""
+    """Sends requests over HTTP within an event loop; see ``HttpTransport``."""
 
     def __init__(self) -> None:
         guard_loggers()
@@ -135,7 +135,7 @@ class AsyncHttpTransport:
         )
 
     async def send(self, request: Request, deadline: Deadline) -> Response:
-        """Send a request once; see :class:`AsyncTransport`."""
+        """Send a request once; see ``AsyncTransport``."""
         try:
             with anyio.fail_after(_seconds(deadline, inf)):
                 return await self._exchange(request, deadline)

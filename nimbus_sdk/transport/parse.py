@@ -44,7 +44,7 @@ def parse_fields(model: type[M], fields: object) -> M:
     """Parse a part of a response, already decoded from JSON, into a model.
 
     Raises:
-        ResponseFormatError: As for :func:`parse_response`.
+        ResponseFormatError: As for ``parse_response``.
     """
     try:
         # As JSON again: strict models accept times only in the form that JSON has for them.

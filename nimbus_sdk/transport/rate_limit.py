@@ -26,7 +26,7 @@ class Bucket:
         left: How many more the server accepts until ``resets``, by its last response.
         resets: When the next window of the server begins.
 
-    Example:
+    Examples:
         >>> bucket = Bucket(capacity=2)
         >>> [bucket.reserve(now=0.0) for _ in range(3)]
         [0.0, 0.0, 60.0]

@@ -45,7 +45,7 @@ _LOGGERS = (
 def mask_keys(text: str) -> str:
     """Mask every key and token that is recognized by its form; masked ones stay as they are.
 
-    Example:
+    Examples:
         >>> mask_keys("nbci_live_0123456789 is not installed; nbci_live_a1b2…7890 is fine")
         'nbci_live_… is not installed; nbci_live_a1b2…7890 is fine'
         >>> mask_keys("eyJhbGciOi.eyJpbnRl.c2ln and nai_0123456789, of nimbus_lda_v2")
@@ -59,7 +59,7 @@ def mask_keys(text: str) -> str:
 def mask_long_words(text: str) -> str:
     """Mask keys, and words of 20 characters and more with a digit in them: some keys have no known form.
 
-    Example:
+    Examples:
         >>> mask_long_words("Got unexpected extra argument (0123456789abcdefghijklmn)")
         'Got unexpected extra argument (0123…klmn)'
         >>> mask_long_words("No such option: --a-name-that-is-long-and-has-no-digit (2 are meant)")
@@ -75,7 +75,7 @@ def mask_long_words(text: str) -> str:
 def mask_values(text: str, secrets: Iterable[str]) -> str:
     """Mask these values wherever they occur, in upper or lower case, since hexadecimal digits may be either.
 
-    Example:
+    Examples:
         >>> mask_values("the horse BATTERY staple", ["battery", ""])
         'the horse … staple'
     """
@@ -97,7 +97,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         text: Any text from outside, or on its way out.
         secrets: Further values to mask.
 
-    Example:
+    Examples:
         >>> redact("GET https://host/file?sig=abc with nbci_test_" + "0" * 48)
         'GET https://host/file?… with nbci_test_…'
     """
@@ -117,7 +117,7 @@ def sanitize(text: str, secrets: Iterable[str] = (), limit: int = 300) -> str:
 def strip_invisible(text: str) -> str:
     """Remove invisible characters except white space.
 
-    Example:
+    Examples:
         >>> strip_invisible("to\\u200bgether")
         'together'
     """

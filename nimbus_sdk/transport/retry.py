@@ -110,7 +110,7 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -
     the response, so that a wrong local clock does no harm), else ``X-RateLimit-Reset`` (Unix seconds) if
     nothing remains. Invalid values count as absent, times in the past as no wait, more than a year as a year.
 
-    Example:
+    Examples:
         >>> parse_retry_after({"retry-after": "7"}), parse_retry_after({"retry-after": "soon"})
         (7.0, None)
     """

@@ -56,7 +56,7 @@ INTERRUPTION_POINTS: list[Fields] = [
 
 
 class Canary:
-    """A process of :mod:`tests.qualification.canary_child`; its output goes to files of its machine.
+    """A process of ``tests.qualification.canary_child``; its output goes to files of its machine.
 
     Args:
         world: Where it runs.

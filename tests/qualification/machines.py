@@ -87,7 +87,7 @@ class Machine:
         }
 
     def start(self, task: str, environ: Mapping[str, str] | None = None, **arguments: object) -> ChildProcess:
-        """Start a task of :mod:`tests.qualification.tasks` in a child process here."""
+        """Start a task of ``tests.qualification.tasks`` in a child process here."""
         return self.machines.fork_server.start(task, self.path, self.environ(**(environ or {})), **arguments)
 
     def run(self, task: str, environ: Mapping[str, str] | None = None, **arguments: object) -> Outcome:

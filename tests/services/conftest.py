@@ -87,7 +87,7 @@ def no_keys_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def kind() -> str:
-    """The blocking client, unless a test is for :data:`both_kinds`."""
+    """The blocking client, unless a test is for ``both_kinds``."""
     return "sync"
 
 

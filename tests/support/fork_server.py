@@ -96,7 +96,7 @@ class ForkServer:
             task: Name of the function.
             folder: Where its output goes, to ``stdout.txt`` and ``stderr.txt``; it runs in ``work`` there.
             environ: Its whole environment.
-            arguments: Of the function. With ``wait_for_start`` it waits for :meth:`ChildProcess.begin`.
+            arguments: Of the function. With ``wait_for_start`` it waits for ``ChildProcess.begin``.
         """
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._socket_path)

@@ -117,7 +117,7 @@ def make_wheel(
         change: Adds to the archive before it is closed.
         recorded: Changes RECORD before it is written.
         method: Compression method of the entries.
-        **metadata: For :func:`wheel_files`.
+        **metadata: For ``wheel_files``.
     """
     entries = wheel_files(version, files, tag=tag, **metadata)
     info = f"nimbus_sdk_core-{version}.dist-info"

@@ -18,7 +18,7 @@ _SPAN = re.compile(r"(\d{1,5})([mhdw])")
 def parse_span(text: str) -> timedelta:
     """Parse a span of time.
 
-    Example:
+    Examples:
         >>> parse_span("14d"), parse_span("36h")
         (datetime.timedelta(days=14), datetime.timedelta(days=1, seconds=43200))
     """

@@ -31,7 +31,7 @@ class ServiceCommands:
         **options: Further options of all its commands, arguments of the client.
 
     Attributes:
-        client: Name of its blocking client in :mod:`nimbus_sdk.services`.
+        client: Name of its blocking client in ``nimbus_sdk.services``.
     """
 
     def __init__(self, name: str, **options: tuple[object, object]) -> None:
@@ -69,7 +69,7 @@ class ServiceCommands:
             group: The group of commands.
             checked: What is checked before a key is stored, in words.
             own: Options of save-key that are arguments of the client's ``save_key``.
-            further: As for :meth:`command`, for save-key.
+            further: As for ``command``, for save-key.
         """
 
         def save_key(open_client: Any, *, key_stdin: bool, as_json: bool, **given: Any) -> None:

@@ -84,7 +84,7 @@ def session_rows(session: SessionRecord) -> list[tuple[str, object]]:
 def format_quota(number: int | None) -> object:
     """Return a quota to display: None means unlimited.
 
-    Example:
+    Examples:
         >>> format_quota(5), format_quota(None)
         (5, 'unlimited')
     """

@@ -18,7 +18,7 @@ START_SECONDS, STOP_SECONDS = 60.0, 10.0
 
 
 class SandboxProcess:
-    """``nimbus-sdk sandbox serve`` in a child process, until :meth:`stop`.
+    """``nimbus-sdk sandbox serve`` in a child process, until ``stop``.
 
     Args:
         folder: Its working directory; its error stream goes to ``sandbox.log`` there.

@@ -45,7 +45,7 @@ def create_report(error: NimbusError, command: str = "") -> ErrorReport:
         error: The error.
         command: The command that failed, such as ``status``.
 
-    Example:
+    Examples:
         >>> from nimbus_sdk.errors import MissingKeyError
         >>> report = create_report(MissingKeyError("No API key was found."))
         >>> report.error, report.code, report.exit_code

@@ -14,7 +14,7 @@ _ALSO = {2: "an invalid command line"}
 def list_exit_codes() -> tuple[tuple[int, str], ...]:
     """Return every exit code with what it means.
 
-    Example:
+    Examples:
         >>> dict(list_exit_codes())[7]
         'RateLimitError'
     """

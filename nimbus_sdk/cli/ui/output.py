@@ -87,7 +87,7 @@ def print_fields(rows: Iterable[tuple[str, object]], title: str = "") -> None:
 def format_assignments(environ: Mapping[str, str]) -> list[str]:
     """Return a line for each variable: ``export`` for POSIX shells, ``$env:`` for PowerShell on Windows.
 
-    Example:
+    Examples:
         >>> format_assignments({"NIMBUS_SDK_HOME": "/tmp/a b"}) if os.name == "posix" else None
         ["export NIMBUS_SDK_HOME='/tmp/a b'"]
     """

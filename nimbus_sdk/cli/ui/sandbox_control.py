@@ -35,7 +35,7 @@ class SandboxControl:
     Raises:
         ConfigurationError: The URL is not on this machine's loopback.
 
-    Example:
+    Examples:
         >>> SandboxControl("https://api.nimbusbci.com", "secret")
         Traceback (most recent call last):
         ...

@@ -2,7 +2,7 @@
 
 Needs the extra ``bundle`` (the library ``cryptography``).
 
-Example:
+Examples:
     >>> from nimbus_sdk.core.bundle import create_bundle, install_bundle
     >>> create_bundle("lab.nimbus", passphrase)  # doctest: +SKIP
     >>> install_bundle("lab.nimbus", passphrase)  # doctest: +SKIP
@@ -85,12 +85,12 @@ def create_bundle(
         api_key: The key; from the usual sources if omitted.
         version: Which version of the core; the newest that fits if omitted.
         profile: Which account's stored key.
-        progress, timeout: As for :func:`nimbus_sdk.install_core`.
+        progress, timeout: As for ``nimbus_sdk.install_core``.
 
     Raises:
         ConfigurationError: The file exists, its folder does not, or the passphrase is too short; no request
             was made.
-        NimbusError: What :func:`nimbus_sdk.install_core` raises.
+        NimbusError: What ``nimbus_sdk.install_core`` raises.
     """
     given, api_key = parse_key(api_key), None
     settings = Settings.load(profile=profile, timeout=timeout)
@@ -114,7 +114,7 @@ def install_bundle(
         path: The file.
         passphrase: The one that it was created with.
         profile: The account's name on this machine.
-        progress: As for :func:`nimbus_sdk.install_core`.
+        progress: As for ``nimbus_sdk.install_core``.
 
     Raises:
         CoreIntegrityError: The passphrase is wrong, or the file was changed.

@@ -37,7 +37,7 @@ class Contents:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Contents:
-        """Read what :meth:`pack` returned.
+        """Read what ``pack`` returned.
 
         Raises:
             CoreIntegrityError: It is something else, or the wheel is not the one that was packed.

@@ -43,7 +43,7 @@ class EncryptedBundle:
 
 
 def require_usable(passphrase: str) -> None:
-    """Make sure that :func:`encrypt` accepts a passphrase, before the content is fetched.
+    """Make sure that ``encrypt`` accepts a passphrase, before the content is fetched.
 
     Raises:
         ConfigurationError: The passphrase is too short or not text, or the ``bundle`` extra is not installed.
@@ -60,7 +60,7 @@ def encrypt(facts: Mapping[str, object], content: bytes, passphrase: str) -> byt
     """Encrypt content, and authenticate facts with it, which are readable without the passphrase.
 
     Raises:
-        ConfigurationError: As for :func:`require_usable`.
+        ConfigurationError: As for ``require_usable``.
     """
     require_usable(passphrase)
     salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
@@ -77,7 +77,7 @@ def encrypt(facts: Mapping[str, object], content: bytes, passphrase: str) -> byt
 
 
 def read_header(data: bytes) -> EncryptedBundle:
-    """Read the header of a bundle, which is not to be trusted before :func:`decrypt` has succeeded.
+    """Read the header of a bundle, which is not to be trusted before ``decrypt`` has succeeded.
 
     Raises:
         CoreIntegrityError: It is not a bundle, or was damaged.

@@ -28,7 +28,7 @@ def download_asset(settings: Settings, asset: Asset, token: SecretStr, sink: Fil
     """Fetch an asset into a download, resuming what is there, check it, and return its path.
 
     Raises:
-        CoreError: As :func:`download_until_complete`.
+        CoreError: As ``download_until_complete``.
     """
     try:
         yield from run_blocking(sink.open)

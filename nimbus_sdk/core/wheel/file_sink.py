@@ -1,6 +1,6 @@
 """Receive a file into a folder, over as many attempts and processes as it takes.
 
-:class:`FileSink` knows no network: it is passed the bytes, hashes them while it writes them, and says which
+``FileSink`` knows no network: it is passed the bytes, hashes them while it writes them, and says which
 range is missing. Every download writes into a file of its own; that of an earlier one is copied, never
 continued in place, so that two processes that fetch the same file cannot corrupt it.
 """
@@ -24,7 +24,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class FileSink:
-    """Receives one file whose size and SHA-256 are known (a :class:`nimbus_sdk.transport.flow.Sink`).
+    """Receives one file whose size and SHA-256 are known (a ``nimbus_sdk.transport.flow.Sink``).
 
     Its methods raise ``CoreInstallError`` if the disk refuses.
 
@@ -39,7 +39,7 @@ class FileSink:
         received: Bytes received so far.
         resumed: Whether they come from several attempts, so that a new one may help if they are wrong.
 
-    Example:
+    Examples:
         >>> import hashlib, tempfile
         >>> from pathlib import Path
         >>> content = b"a model"
@@ -86,7 +86,7 @@ class FileSink:
 
     @property
     def complete(self) -> bool:
-        """Whether every byte was received; :meth:`finish` checks them."""
+        """Whether every byte was received; ``finish`` checks them."""
         return self.received == self.size
 
     def request_headers(self) -> Mapping[str, str]:
@@ -181,7 +181,7 @@ class FileSink:
         return self._partial.own
 
     def set_aside(self) -> None:
-        """Close the file and leave it to a later attempt; has no effect without :meth:`open`."""
+        """Close the file and leave it to a later attempt; has no effect without ``open``."""
         if self._descriptor is None:
             return
         self._close_descriptor()

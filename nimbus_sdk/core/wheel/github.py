@@ -32,7 +32,7 @@ def require_trusted_source(settings: Settings) -> None:
     Raises:
         ConfigurationError: The source of the core was changed, and the Nimbus API was not.
 
-    Example:
+    Examples:
         >>> require_trusted_source(Settings(core_repo="nimbusbci/NimbusSDKCore-next"))
         >>> require_trusted_source(Settings(github_url="https://github.example"))
         Traceback (most recent call last):

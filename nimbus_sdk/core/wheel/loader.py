@@ -49,7 +49,7 @@ def find_spec(core_folder: str | None = None) -> ModuleSpec | None:
     """Return the import spec of the core, for a program that imports it by its name.
 
     Raises:
-        CoreError: As :func:`load`, except for a core that does not load.
+        CoreError: As ``load``, except for a core that does not load.
     """
     with _lock:
         finder = _CoreFinder(_loadable(core_folder))
@@ -67,7 +67,7 @@ def get_object(name: str, core_folder: str | None = None) -> object:
 
     Raises:
         CoreIncompatibleError: This version of the core does not offer it, or a requirement is missing.
-        CoreError: The core that was loaded was removed, or what :func:`load` raises.
+        CoreError: The core that was loaded was removed, or what ``load`` raises.
     """
     core, module = _load_once(core_folder)
     try:

@@ -81,7 +81,7 @@ def find_core(core_folder: str | None = None) -> InstalledCore | None:
 
 
 def require_core(core_folder: str | None = None) -> InstalledCore:
-    """Return the installation in use, as :func:`find_core`.
+    """Return the installation in use, as ``find_core``.
 
     Raises:
         CoreNotInstalledError: No core is installed.

@@ -46,7 +46,7 @@ A core may define ``PROTOCOL_VERSION = n``; one that does not follows version 1.
 from __future__ import annotations
 
 PROTOCOL_VERSION = 1
-"""The version of this list; it rises when a name is added to :data:`REQUIRED` or changes its meaning."""
+"""The version of this list; it rises when a name is added to ``REQUIRED`` or changes its meaning."""
 
 DISTRIBUTION = "nimbus_sdk_core"
 """The name of the wheel's project and of the package."""

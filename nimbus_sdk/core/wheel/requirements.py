@@ -27,7 +27,7 @@ MAX_CHARACTERS = 2_000
 def parse_version(text: str) -> Version | None:
     """Parse a version (PEP 440); return None if the text is not one.
 
-    Example:
+    Examples:
         >>> parse_version("v1.2"), parse_version("1." + "9" * 5000)
         (<Version('1.2')>, None)
     """
@@ -53,7 +53,7 @@ def version_of(text: str) -> Version:
 def parse_requirement(text: str) -> Requirement | None:
     """Parse a requirement (PEP 508); return None if the text is not one.
 
-    Example:
+    Examples:
         >>> str(parse_requirement("numpy >= 1.26")), parse_requirement("numpy; " + "(" * 1500)
         ('numpy>=1.26', None)
     """
@@ -75,7 +75,7 @@ def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
     Raises:
         CoreIncompatibleError: A line is not a requirement.
 
-    Example:
+    Examples:
         >>> missing_requirements(["packaging>=1", "no-such-thing[fast]>=2; python_version > '3'"])
         ('no-such-thing[fast]>=2',)
     """
@@ -122,7 +122,7 @@ def interpreter(tag: str) -> str:
 def require_interpreter(tag: str, installed_for: str, requires_python: str | None) -> None:
     """Make sure that an installed core fits the running interpreter.
 
-    The tags are compared only if :func:`interpreter` returned something else when it was installed.
+    The tags are compared only if ``interpreter`` returned something else when it was installed.
 
     Raises:
         CoreIncompatibleError: It does not fit.
@@ -146,7 +146,7 @@ def require_interpreter(tag: str, installed_for: str, requires_python: str | Non
 def pip_command(requirements: Iterable[str]) -> str:
     """Return the command that installs requirements into the running environment.
 
-    Example:
+    Examples:
         >>> pip_command(["numpy>=1.26"]).endswith(' -m pip install "numpy>=1.26"')
         True
     """

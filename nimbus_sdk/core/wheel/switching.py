@@ -35,7 +35,7 @@ _LEFTOVERS = (STAGING, _REMOVED)
 def switch(core_folder: str, core: InstalledCore) -> None:
     """Put a staged and probed core into use, in a single replacement of the pointer.
 
-    Processes that have loaded another one keep it until they end; see :func:`prune`.
+    Processes that have loaded another one keep it until they end; see ``prune``.
 
     Raises:
         CoreInstallError: The disk refused; the previous core stays in use.
@@ -68,7 +68,7 @@ def rollback(core_folder: str) -> InstalledCore:
 
     Raises:
         CoreNotInstalledError: There is no previous one.
-        CoreError: As for :func:`use`.
+        CoreError: As for ``use``.
     """
     pointer = read_pointer(core_folder)
     previous = None if pointer is None else pointer.previous

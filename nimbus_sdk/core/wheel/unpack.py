@@ -52,7 +52,7 @@ print("{_LOADED}")
 def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> InstalledCore:
     """Unpack a wheel into a new folder that nothing points to, and compare each file with RECORD.
 
-    Takes what :func:`nimbus_sdk.core.wheel.verify.check_wheel` returned for the wheel, and its SHA-256.
+    Takes what ``nimbus_sdk.core.wheel.verify.check_wheel`` returned for the wheel, and its SHA-256.
 
     Raises:
         CoreIntegrityError: The content is not what RECORD lists; nothing is left behind.
@@ -150,7 +150,7 @@ def inside(root: str, name: str) -> str:
     Raises:
         CoreIntegrityError: The path would be outside of the folder.
 
-    Example:
+    Examples:
         >>> inside("/srv/core/lib", "nimbus_sdk_core/../../../home")
         Traceback (most recent call last):
         ...

@@ -1,4 +1,4 @@
-"""The control plane: what :class:`~nimbus_sdk.sandbox.Sandbox` does in Python, for other processes over HTTP.
+"""The control plane: what ``nimbus_sdk.sandbox.Sandbox`` does in Python, for other processes over HTTP.
 
 ===============================  ==================================================================
 ``GET /_sandbox/journal``        ``{"exchanges": [...]}``, secrets masked; ``DELETE`` clears it
@@ -8,7 +8,7 @@
 ``POST .../keys/revoke``         ``{"key": key or fingerprint, "reason"?}`` -> ``{"revoked": true}``
 ``POST /_sandbox/faults``        the arguments of ``fault`` -> 201; ``DELETE`` clears all
 ``POST /_sandbox/releases``      the arguments of ``publish`` -> 201 and the release
-``POST .../switches``            the fields of :class:`~nimbus_sdk.sandbox.http.faults.Switches`
+``POST .../switches``            the fields of ``nimbus_sdk.sandbox.http.faults.Switches``
 ``GET .../nimbus-os/keys``       the same for Nimbus OS: ``POST`` with the arguments of
                                  ``new_nimbus_os_key``, ``POST .../keys/revoke`` with ``{"key": key}``
 ``GET .../neuroai/keys``         the same for NeuroAI; revoke takes a secret or an id

@@ -17,7 +17,7 @@ _LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 class Connection(H11Protocol):
-    """Passes itself to the application as :data:`SCOPE_KEY` of the scope."""
+    """Passes itself to the application as ``SCOPE_KEY`` of the scope."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin the connection."""

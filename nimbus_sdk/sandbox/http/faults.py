@@ -56,7 +56,7 @@ class Fault:
     Faults of one endpoint take effect in the order in which they were set.
 
     Attributes:
-        endpoint: Name of the endpoint, as listed in :mod:`nimbus_sdk.sandbox`.
+        endpoint: Name of the endpoint, as listed in ``nimbus_sdk.sandbox``.
         status: HTTP status, with a matching error body unless another body is set.
         code: Error code of that body; without a status it brings its usual one.
         body: JSON values to send instead of the real body, or text to send as it is.
@@ -169,7 +169,7 @@ class FaultQueues:
             self._queues.setdefault(fault.endpoint, []).append(_Pending(fault, fault.after, fault.times))
 
     def take(self, endpoint: str) -> Fault:
-        """Return the fault of this request, or :data:`NO_FAULT`."""
+        """Return the fault of this request, or ``NO_FAULT``."""
         with self._lock:
             queue = self._queues.get(endpoint)
             if not queue:

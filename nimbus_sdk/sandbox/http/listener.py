@@ -25,10 +25,10 @@ _STOP_TIMEOUT = 2.0
 
 
 class Listener:
-    """Serves from :meth:`start` to :meth:`stop`.
+    """Serves from ``start`` to ``stop``.
 
     Args:
-        applications: The application of each bound socket; :meth:`stop` closes the sockets.
+        applications: The application of each bound socket; ``stop`` closes the sockets.
     """
 
     def __init__(self, applications: Mapping[socket.socket, ASGIApp]) -> None:

@@ -26,7 +26,7 @@ def digest(secret: str) -> str:
 def mask_key(key: str) -> str:
     """Return prefix, first four and last four characters of a well-formed key.
 
-    Example:
+    Examples:
         >>> mask_key("nbci_test_" + "0123456789ab" * 4)
         'nbci_test_0123…89ab'
     """
@@ -36,7 +36,7 @@ def mask_key(key: str) -> str:
 def mask_text(text: str) -> str:
     """Mask all keys of the four services and all GitHub tokens in a text.
 
-    Example:
+    Examples:
         >>> mask_text("token ghp_abcdef1234 of user 7")
         'token ghp_*** of user 7'
     """
@@ -48,7 +48,7 @@ def mask_text(text: str) -> str:
 def mask_path(path: str, query: str) -> str:
     """Return path and query for the request log.
 
-    Example:
+    Examples:
         >>> mask_path("/v1/installer/github-token", "api_key=secret&x=1")
         '/v1/installer/github-token?api_key=***&x=1'
     """

@@ -35,7 +35,7 @@ class Request:
         return value if isinstance(value, dict) else None
 
     def require_json_object(self, code: str) -> dict[str, object]:
-        """Return :meth:`json_object`, or raise an HttpError with a code of the service."""
+        """Return ``json_object``, or raise an HttpError with a code of the service."""
         body = self.json_object()
         if body is None:
             raise HttpError(code, "The body must be a JSON object, sent as application/json.")
@@ -62,7 +62,7 @@ class ServiceRoute:
     Attributes:
         path: Path pattern, as Starlette writes it.
         endpoint: Name of the endpoint, for faults and the request log.
-        handler: Returns the response; an :class:`HttpError` becomes an error body.
+        handler: Returns the response; an ``HttpError`` becomes an error body.
         errors: Format of the error bodies.
     """
 

@@ -11,7 +11,7 @@ Clock = Callable[[], float]
 def iso(timestamp: float) -> str:
     """Return Unix seconds as ISO 8601 with a ``Z``, in whole seconds.
 
-    Example:
+    Examples:
         >>> iso(1_761_955_200)
         '2025-11-01T00:00:00Z'
     """
@@ -19,14 +19,14 @@ def iso(timestamp: float) -> str:
 
 
 def iso_or_none(timestamp: float | None) -> str | None:
-    """Return :func:`iso` of a time, or None for None."""
+    """Return ``iso`` of a time, or None for None."""
     return None if timestamp is None else iso(timestamp)
 
 
 def month(timestamp: float) -> str:
     """Return the calendar month, UTC, in which a quota is counted.
 
-    Example:
+    Examples:
         >>> month(1_761_955_199)
         '2025-10'
     """
@@ -36,7 +36,7 @@ def month(timestamp: float) -> str:
 def next_month(timestamp: float) -> float:
     """Return the start of the month after ``timestamp``: the time at which quotas are reset.
 
-    Example:
+    Examples:
         >>> iso(next_month(1_761_955_200))
         '2025-12-01T00:00:00Z'
     """

@@ -23,7 +23,7 @@ Answer = tuple[int, object]
 """Status and JSON body; a body of None is no body."""
 Action = Callable[[Request, NeuroAiKey], Answer]
 Actions = Mapping[str, tuple[str | None, Action]]
-"""By HTTP method, the permission that it needs (:data:`ANY_KEY` for none) and the action."""
+"""By HTTP method, the permission that it needs (``ANY_KEY`` for none) and the action."""
 ANY_KEY = None
 NEUROAI_ERRORS = ErrorFormat(
     codes={

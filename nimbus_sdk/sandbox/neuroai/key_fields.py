@@ -156,7 +156,7 @@ def _check_names(body: Mapping[str, object], known: Collection[str]) -> None:
 def is_referrer(entry: str) -> bool:
     """Return whether a text is a domain, an address or a network.
 
-    Example:
+    Examples:
         >>> [is_referrer(entry) for entry in ("*.example.com", "10.0.0.0/8", "https://example.com/", "?")]
         [True, True, True, False]
     """
@@ -171,7 +171,7 @@ def is_allowed_from(entries: Iterable[str], referrer: str, address: str) -> bool
         referrer: The request's ``Referer`` or ``Origin``, empty if it has none.
         address: The peer's IP address.
 
-    Example:
+    Examples:
         >>> is_allowed_from(["*.example.com"], "https://app.example.com/page", "203.0.113.9")
         True
         >>> is_allowed_from(["203.0.113.0/24"], "", "198.51.100.7")

@@ -42,7 +42,7 @@ def page_json(rows: Sequence[tuple[int, object]], limit: int) -> dict[str, objec
 def camel_case(value: object) -> object:
     """Return JSON with its names in camelCase.
 
-    Example:
+    Examples:
         >>> camel_case({"next_cursor": None, "data": [{"key_prefix": "nai_1"}]})
         {'nextCursor': None, 'data': [{'keyPrefix': 'nai_1'}]}
     """

@@ -1,6 +1,6 @@
 """License keys: created, looked up, listed, revoked, and their monthly quota.
 
-The plain key exists only in the return value of :meth:`LicenseKeys.create`.
+The plain key exists only in the return value of ``LicenseKeys.create``.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def is_covered(required: str, tier: str) -> bool:
 
     A tier that is not in the table counts as the lowest if a license has it, and as the highest if required.
 
-    Example:
+    Examples:
         >>> is_covered("research", "commercial"), is_covered("research", "free"), is_covered("free", "trial")
         (True, False, True)
     """

@@ -92,7 +92,7 @@ def encode_entry(entry: AuditEntry, after: Position, secret: bytes) -> tuple[byt
 def decode_entry(line: bytes) -> AuditRecord | None:
     """Parse a line; None if it is no entry.
 
-    Example:
+    Examples:
         >>> entry = AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1", key=None,
         ...     environment="sandbox", method="GET", path="/orders", status=200, request_id=None,
         ...     duration_ms=1.5)
@@ -114,7 +114,7 @@ def decode_entry(line: bytes) -> AuditRecord | None:
 def is_genuine(line: bytes, secret: bytes | None) -> bool:
     """Whether a line was written under this secret, and not changed since.
 
-    Example:
+    Examples:
         >>> is_genuine(b'{"number":1,"mac":"0f"}', b"secret")
         False
     """

@@ -22,7 +22,7 @@ class TrailFiles:
         paths: ``Paths.audit`` is its folder, ``Paths.seal`` the secret of its chain.
         name: Which trail, such as ``nimbus-os``.
 
-    Example:
+    Examples:
         >>> from nimbus_sdk.config.settings import Settings
         >>> TrailFiles(Settings(home="/srv/nimbus").paths, "nimbus-os").current
         '/srv/nimbus/state/audit/nimbus-os.jsonl'

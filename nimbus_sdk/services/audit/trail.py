@@ -28,7 +28,7 @@ _WAIT_SECONDS = 30.0
 class AuditTrail:
     """Writes the trail; safe for many threads and processes.
 
-    The entries form a chain of MACs, so that :func:`~nimbus_sdk.services.audit.verify.verify` finds what was
+    The entries form a chain of MACs, so that ``nimbus_sdk.services.audit.verify.verify`` finds what was
     changed or removed. Nothing is deleted.
 
     Args:
@@ -36,7 +36,7 @@ class AuditTrail:
         name: Which trail.
         max_bytes: Size from which a new file is begun.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from nimbus_sdk.config.settings import Settings
         >>> from nimbus_sdk.services.audit.verify import verify

@@ -44,7 +44,7 @@ class AuditIssue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """What :func:`verify` found; true if the trail is whole.
+    """What ``verify`` found; true if the trail is whole.
 
     Attributes:
         entries: Entries that could be read.

@@ -32,7 +32,7 @@ class Connection:
 
     Args:
         service: The service.
-        given: The caller's own key, from :meth:`Service.parse_key`.
+        given: The caller's own key, from ``Service.parse_key``.
         base_url: From the environment, else the service's own, if omitted. If there is none, all works that
             needs no service.
         timeout: Seconds for one call, retries included.
@@ -87,7 +87,7 @@ class Connection:
         return origin(self.base)
 
     def find_key(self) -> FoundKey:
-        """Return the key in use and where it is from; see :func:`key_lookup.find_key`. Blocking."""
+        """Return the key in use and where it is from; see ``key_lookup.find_key``. Blocking."""
         if self._found is None:
             self._found = key_lookup.find_key(self.slot, self.base)
         return self._found
@@ -204,7 +204,7 @@ def normalize_method(method: str) -> str:
     Raises:
         ConfigurationError: It cannot be sent.
 
-    Example:
+    Examples:
         >>> normalize_method("get")
         'GET'
     """

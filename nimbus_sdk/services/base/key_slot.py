@@ -71,7 +71,7 @@ class KeySlot:
 
 
 def acquire_lock(lock: Lock, *, seconds: float, busy: str) -> Flow[None]:
-    """Wait for a lock of :meth:`KeySlot.lock`.
+    """Wait for a lock of ``KeySlot.lock``.
 
     Raises:
         ConfigurationError: Another process still holds it, with the message ``busy``; or it cannot be made.

@@ -41,7 +41,7 @@ class Service:
         check: Returns what is wrong with a key of this service, or None.
         plain_key_variable: A variable that counts if ``key_variable`` is not set; empty if there is none.
 
-    Example:
+    Examples:
         >>> Service(name="Fifth", entry="fifth", key_variable="FIFTH_API_KEY", url_variable="FIFTH_URL",
         ...        url=None, portal="its dashboard", header="X-API-Key").find_base_url("https://fifth.example/")
         'https://fifth.example'
@@ -70,7 +70,7 @@ class Service:
         return base_url(named, self.url_variable) if named else self.url
 
     def parse_key(self, text: object) -> ParsedServiceKey:
-        """Parse a key of this service; see :func:`parse_service_key`."""
+        """Parse a key of this service; see ``parse_service_key``."""
         if text is None or isinstance(text, str):
             return parse_service_key(text, self.name, self.check)
         return InvalidKeyFormatError(

@@ -18,7 +18,7 @@ Check: TypeAlias = Callable[[str], "str | None"]
 class ServiceKey:
     """A key that masks itself; ``reveal()`` is the one way out.
 
-    Example:
+    Examples:
         >>> key = ServiceKey("sk_live_abc123xyz789def456")
         >>> key, key.masked
         (ServiceKey('sk_l…f456'), 'sk_l…f456')
@@ -74,7 +74,7 @@ def parse_service_key(text: str | None, name: str, check: Check) -> ParsedServic
         name: The service it is for, in messages.
         check: Returns what is wrong with a key of this service, or None.
 
-    Example:
+    Examples:
         >>> print(parse_service_key("Bearer abc", "Nexus", lambda text: None).message)
         This is not a Nexus key: it starts with 'Bearer '; give the key alone.
         >>> parse_service_key(" abcdefghijklmnopqrstuvwxyz\\n", "Nexus", lambda text: None)

@@ -36,7 +36,7 @@ class NeuroAI(BlockingClient[NeuroAIFlows]):
         InvalidKeyFormatError: The text is no key.
         ConfigurationError: The base URL is not https.
 
-    Example:
+    Examples:
         >>> with NeuroAI("nai_abc123xyz789def456uvw", base_url="https://neuroai.example") as client:
         ...     client
         NeuroAI(base_url='https://neuroai.example', api_key='nai_…6uvw')
@@ -75,7 +75,7 @@ class NeuroAI(BlockingClient[NeuroAIFlows]):
 
 
 class AsyncNeuroAI(AwaitableClient[NeuroAIFlows]):
-    """The awaitable twin of :class:`NeuroAI`, with the same arguments and methods."""
+    """The awaitable twin of ``NeuroAI``, with the same arguments and methods."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class AsyncNeuroAI(AwaitableClient[NeuroAIFlows]):
         super().__init__(NeuroAIFlows(connection), connection.settings, transport)
 
     async def list_keys(self, *, page_size: int = PAGE_SIZE) -> AsyncIterator[KeyInfo]:
-        """Iterate over all keys, fetched page by page; see :meth:`NeuroAI.list_keys`."""
+        """Iterate over all keys, fetched page by page; see ``NeuroAI.list_keys``."""
         pages = Pagination()
         while not pages.ended:
             for key in await self._driver.run(self._flows.list_page(page_size, pages)):

@@ -168,7 +168,7 @@ class NeuroAIFlows:
             permissions: Custom ones instead of the role's.
             referrers: Domains and IP addresses it may be used from; None is anywhere.
             rate_limit: A number is requests a minute.
-            save: Store it as this profile's NeuroAI key; :meth:`restore_key` brings the one before back.
+            save: Store it as this profile's NeuroAI key; ``restore_key`` brings the one before back.
 
         Raises:
             AnswerLostError: The key was made, or may have been, and its secret was lost on the way.

@@ -51,7 +51,7 @@ class _Word(_Text):
 class Role(_Word):
     """The role of a key; ``Role("Auditor")`` is valid as well.
 
-    Example:
+    Examples:
         >>> Role("api_manager") == Role.API_MANAGER, Role("Auditor").is_known
         (True, False)
     """
@@ -67,7 +67,7 @@ class Role(_Word):
 class KeyType(_Word):
     """Whose key it is: a person's, a team's, or a service's.
 
-    Example:
+    Examples:
         >>> KeyType("Team") == KeyType.TEAM
         True
     """
@@ -112,7 +112,7 @@ class RateLimit:
     Raises:
         ConfigurationError: A number is not a whole one above 0.
 
-    Example:
+    Examples:
         >>> RateLimit(60)
         RateLimit(requests=60, per_seconds=60)
     """

@@ -49,7 +49,7 @@ def save_secret(issued: IssuedKey, save: Callable[[], StoreChoice], *, replaced:
 def is_secret(text: str, in_use: ServiceKey) -> bool:
     """Whether a text that was given as an id is a key: the one in use, one like it, or another service's.
 
-    Example:
+    Examples:
         >>> in_use = ServiceKey("nai_abcdefghij")
         >>> is_secret("nai_0123456789", in_use), is_secret("key_0123456789", in_use)
         (True, False)

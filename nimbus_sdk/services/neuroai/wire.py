@@ -32,7 +32,7 @@ _MAX_PAGES = 10_000
 def key_path(key_id: str, action: str = "") -> str:
     """The path of one key.
 
-    Example:
+    Examples:
         >>> key_path("key_1/2", "/rotate")
         '/v1/api-keys/key_1%2F2/rotate'
     """

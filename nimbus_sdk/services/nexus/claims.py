@@ -73,7 +73,7 @@ class UnverifiedClaims:
 def find_problem(text: str) -> str | None:
     """Return what is wrong with the form of a Nexus key, or None.
 
-    Example:
+    Examples:
         >>> [find_problem(text) for text in ("nxs_abc123", "eyJh.eyJi.c2ln", "abc")]
         [None, None, 'it is no JSON Web Token (three parts with dots between them)']
     """

@@ -32,7 +32,7 @@ class Nexus(BlockingClient[NexusFlows]):
         InvalidKeyFormatError: The text is no key.
         ConfigurationError: The base URL is not https, or the version cannot be sent.
 
-    Example:
+    Examples:
         >>> with Nexus("nxs_abc123xyz789def456uvw") as client:
         ...     client
         Nexus(base_url='https://api.nexusgpt.io', api_key='nxs_…6uvw')
@@ -77,7 +77,7 @@ class Nexus(BlockingClient[NexusFlows]):
 
 
 class AsyncNexus(AwaitableClient[NexusFlows]):
-    """The awaitable twin of :class:`Nexus`, with the same arguments and methods.
+    """The awaitable twin of ``Nexus``, with the same arguments and methods.
 
     ``claims`` and ``require_permission`` are not awaitable: they need no network. A key that only the
     credential store has is read from it once, which may take a moment.
@@ -99,11 +99,11 @@ class AsyncNexus(AwaitableClient[NexusFlows]):
 
     @property
     def claims(self) -> UnverifiedClaims:
-        """The claims in the key, unverified; see :attr:`Nexus.claims`."""
+        """The claims in the key, unverified; see ``Nexus.claims``."""
         return self._flows.claims()
 
     def require_permission(self, name: str) -> None:
-        """Raise early if the key does not claim a permission; see :meth:`Nexus.require_permission`."""
+        """Raise early if the key does not claim a permission; see ``Nexus.require_permission``."""
         self._flows.claims().require_permission(name)
 
     create_thread = awaitable(NexusFlows.create_thread)

@@ -32,7 +32,7 @@ class NimbusOS(BlockingClient[NimbusOSFlows]):
         InvalidKeyFormatError: The text is no key.
         ConfigurationError: There is no such environment, or the base URL is not https.
 
-    Example:
+    Examples:
         >>> with NimbusOS("sk_live_abc123xyz789def456") as client:
         ...     client
         NimbusOS(environment='sandbox', base_url='https://api-sandbox.nimbus-os.com', api_key='sk_l…f456')
@@ -64,7 +64,7 @@ class NimbusOS(BlockingClient[NimbusOSFlows]):
 
 
 class AsyncNimbusOS(AwaitableClient[NimbusOSFlows]):
-    """The awaitable twin of :class:`NimbusOS`, with the same arguments and methods."""
+    """The awaitable twin of ``NimbusOS``, with the same arguments and methods."""
 
     def __init__(
         self,

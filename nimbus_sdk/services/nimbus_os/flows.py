@@ -43,7 +43,7 @@ def nimbus_os(environment: str) -> Service:
     Raises:
         ConfigurationError: There is no such environment.
 
-    Example:
+    Examples:
         >>> nimbus_os("production").entry
         'nimbus-os.production'
     """
@@ -130,7 +130,7 @@ class NimbusOSFlows:
         """Change to a new key, made in the portal; or continue where the last attempt stopped.
 
         The new key is stored first, so that it is not lost, then tried with a GET of ``probe``, and only then
-        replaces the old one, which stays stored until :meth:`confirm_rotation`.
+        replaces the old one, which stays stored until ``confirm_rotation``.
 
         Args:
             new_key: The new key; omit it to continue with the one that was given before.

@@ -1,4 +1,4 @@
-"""Decode a file of features as a memory map, in one process; part of :mod:`.scale`."""
+"""Decode a file of features as a memory map, in one process; part of ``.scale``."""
 
 from __future__ import annotations
 

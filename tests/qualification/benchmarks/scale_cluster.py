@@ -1,4 +1,4 @@
-"""Decode a file of features on a cluster of two processes; part of :mod:`.scale`."""
+"""Decode a file of features on a cluster of two processes; part of ``.scale``."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 """The open reference core of the Nimbus BCI Python SDK: Bayesian classifiers for EEG features, NumPy only.
 
->>> from nimbus_sdk_core import NimbusLDA, load_model, predict_batch, simulate
->>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
->>> len(predict_batch(model, simulate("motor_imagery", n_trials=20, seed=1)))
-20
+Examples:
+    >>> from nimbus_sdk_core import NimbusLDA, load_model, predict_batch, simulate
+    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+    >>> len(predict_batch(model, simulate("motor_imagery", n_trials=20, seed=1)))
+    20
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ Summary = list[tuple[str, str]]
 def format_line(kind: str, summary: Iterable[tuple[str, str]]) -> str:
     """Format names and values as one line; control characters are escaped.
 
-    >>> format_line("Result", [("trials", "3")])
-    '<Result trials 3>'
+    Examples:
+        >>> format_line("Result", [("trials", "3")])
+        '<Result trials 3>'
     """
     return f"<{kind} {', '.join(f'{name} {escape_unprintable(value)}' for name, value in summary)}>"
 
@@ -19,8 +20,9 @@ def format_line(kind: str, summary: Iterable[tuple[str, str]]) -> str:
 def format_html_table(caption: str, summary: Iterable[tuple[str, str]]) -> str:
     """Format names and values as a small HTML table; every value is escaped.
 
-    >>> "<td>&lt;b&gt;</td>" in format_html_table("Result", [("model", "<b>")])
-    True
+    Examples:
+        >>> "<td>&lt;b&gt;</td>" in format_html_table("Result", [("model", "<b>")])
+        True
     """
     from html import escape
 
@@ -34,8 +36,9 @@ def format_html_table(caption: str, summary: Iterable[tuple[str, str]]) -> str:
 def escape_unprintable(text: str) -> str:
     r"""Escape control characters and other characters that cannot be printed.
 
-    >>> print(escape_unprintable("a\x1b[2J"))
-    a\x1b[2J
+    Examples:
+        >>> print(escape_unprintable("a\x1b[2J"))
+        a\x1b[2J
     """
     if text.isprintable():
         return text

@@ -17,8 +17,9 @@ from .errors import NotTrainedError
 def not_fitted_error(message: str, hint: str) -> NotTrainedError:
     """Create a NotTrainedError that is also scikit-learn's NotFittedError if scikit-learn is loaded.
 
-    >>> str(not_fitted_error("This model is not trained.", "Call fit() first."))
-    'This model is not trained. Call fit() first.'
+    Examples:
+        >>> str(not_fitted_error("This model is not trained.", "Call fit() first."))
+        'This model is not trained. Call fit() first.'
     """
     exceptions = sys.modules.get("sklearn.exceptions")
     if exceptions is None:

@@ -29,8 +29,9 @@ class NimbusCoreError(_Root):
         message: What happened.
         hint: What to do next.
 
-    >>> str(NimbusCoreError("The file is empty.", "Download it again."))
-    'The file is empty. Download it again.'
+    Examples:
+        >>> str(NimbusCoreError("The file is empty.", "Download it again."))
+        'The file is empty. Download it again.'
     """
 
     def __init__(self, message: str, hint: str) -> None:

@@ -32,8 +32,9 @@ def compute_fisher_score(
     Raises:
         CoreDataError: No labels, fewer than two classes, or shapes that do not fit.
 
-    >>> compute_fisher_score([[0.0, 5.0], [2.0, 5.0], [4.0, 5.0], [6.0, 5.0]], [1, 1, 2, 2])
-    array([4., 0.])
+    Examples:
+        >>> compute_fisher_score([[0.0, 5.0], [2.0, 5.0], [4.0, 5.0], [6.0, 5.0]], [1, 1, 2, 2])
+        array([4., 0.])
     """
     training = _read_training_set(features, labels)
     counts = np.bincount(training.index, minlength=len(training.classes))
@@ -53,8 +54,9 @@ def rank_features_by_discriminability(
     Raises:
         CoreDataError: As for `compute_fisher_score`.
 
-    >>> rank_features_by_discriminability([[5.0, 0.0], [5.0, 2.0], [5.1, 4.0], [5.0, 6.0]], [1, 1, 2, 2])
-    array([1, 0])
+    Examples:
+        >>> rank_features_by_discriminability([[5.0, 0.0], [5.0, 2.0], [5.1, 4.0], [5.0, 6.0]], [1, 1, 2, 2])
+        array([1, 0])
     """
     return np.argsort(-compute_fisher_score(features, labels), kind="stable")
 

@@ -32,12 +32,13 @@ def calculate_ITR(  # noqa: N802
     Raises:
         CoreDataError: A number is out of range.
 
-    >>> calculate_ITR(1.0, 4, 4.0)
-    30.0
-    >>> round(calculate_ITR(0.85, 4, 4.0), 2)
-    17.29
-    >>> calculate_ITR(0.2, 4, 4.0)
-    0.0
+    Examples:
+        >>> calculate_ITR(1.0, 4, 4.0)
+        30.0
+        >>> round(calculate_ITR(0.85, 4, 4.0), 2)
+        17.29
+        >>> calculate_ITR(0.2, 4, 4.0)
+        0.0
     """
     right = check_probability("accuracy", accuracy)
     classes = check_whole_number("n_classes", n_classes, least=2, most=2**31 - 1)

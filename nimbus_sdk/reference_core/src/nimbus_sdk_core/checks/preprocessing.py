@@ -78,9 +78,10 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
     Raises:
         CoreDataError: ``data`` are no BCIData, or hold a Dask array.
 
-    >>> from nimbus_sdk_core import simulate
-    >>> diagnose_preprocessing(simulate("motor_imagery", n_trials=80, seed=1))
-    <PreprocessingReport quality score 1.0, errors 0, warnings 0>
+    Examples:
+        >>> from nimbus_sdk_core import simulate
+        >>> diagnose_preprocessing(simulate("motor_imagery", n_trials=80, seed=1))
+        <PreprocessingReport quality score 1.0, errors 0, warnings 0>
     """
     check_kind("data", data, BCIData, "Give BCIData(features, metadata).")
     require_in_memory(data.features)

@@ -41,8 +41,9 @@ def summarize_feature(values: FeatureArray) -> FeatureSummary:
     Args:
         values: Shape (n_samples × n_trials).
 
-    >>> summarize_feature(np.array([[1.0, 5.0], [3.0, 7.0]])).within
-    1.0
+    Examples:
+        >>> summarize_feature(np.array([[1.0, 5.0], [3.0, 7.0]])).within
+        1.0
     """
     numbers = values.astype(np.float64)
     if not np.isfinite(numbers).all():
@@ -76,11 +77,12 @@ def has_mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool
     Returns:
         False if the trials are too short to decide.
 
-    >>> times = np.arange(500) / 250.0
-    >>> noise = np.random.default_rng(1).normal(size=(1, 500, 20))
-    >>> hum = np.sin(100 * np.pi * times)[:, None]
-    >>> has_mains_hum(noise, 250.0, 50.0), has_mains_hum(noise + hum, 250.0, 50.0)
-    (False, True)
+    Examples:
+        >>> times = np.arange(500) / 250.0
+        >>> noise = np.random.default_rng(1).normal(size=(1, 500, 20))
+        >>> hum = np.sin(100 * np.pi * times)[:, None]
+        >>> has_mains_hum(noise, 250.0, 50.0), has_mains_hum(noise + hum, 250.0, 50.0)
+        (False, True)
     """
     n_samples, n_trials = features.shape[1:]
     if n_samples < rate or frequency + 6.0 >= rate / 2.0:

@@ -36,9 +36,10 @@ def validate_data(data: BCIData) -> bool:
     Raises:
         CoreDataError: No trials, values that are not finite, or features that never vary.
 
-    >>> from nimbus_sdk_core import simulate
-    >>> validate_data(simulate("motor_imagery", n_trials=40, seed=1))
-    True
+    Examples:
+        >>> from nimbus_sdk_core import simulate
+        >>> validate_data(simulate("motor_imagery", n_trials=40, seed=1))
+        True
     """
     report = diagnose_preprocessing(data)
     if report.errors:
@@ -62,9 +63,10 @@ def validate_chunk(chunk: npt.ArrayLike, metadata: BCIMetadata) -> bool:
         CoreTypeError: ``metadata`` is not a BCIMetadata.
         CoreDataError: Another shape, another length than ``chunk_size``, or values that are not finite.
 
-    >>> about = BCIMetadata(250.0, "p300", "erp", n_features=8, n_classes=2, chunk_size=200)
-    >>> validate_chunk(np.zeros((8, 200)), about)
-    True
+    Examples:
+        >>> about = BCIMetadata(250.0, "p300", "erp", n_features=8, n_classes=2, chunk_size=200)
+        >>> validate_chunk(np.zeros((8, 200)), about)
+        True
     """
     check_metadata_kind(metadata)
     read_features(chunk_as_trial(chunk, metadata), metadata)
@@ -82,10 +84,11 @@ def check_model_compatibility(model: Decoder, data: BCIData | BCIMetadata) -> bo
         CoreTypeError: ``model`` is not a model, or ``data`` neither trials nor metadata.
         NotTrainedError: The model is not trained.
 
-    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
-    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
-    >>> check_model_compatibility(model, simulate("p300", n_trials=2, seed=1))
-    False
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+        >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+        >>> check_model_compatibility(model, simulate("p300", n_trials=2, seed=1))
+        False
     """
     check_model(model)
     metadata = data.metadata if isinstance(data, BCIData) else data

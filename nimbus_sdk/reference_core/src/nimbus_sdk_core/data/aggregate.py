@@ -31,9 +31,10 @@ def aggregate(features: FeatureArray, method: TemporalAggregation) -> FloatArray
     Raises:
         CoreDataError: ``"logvar"`` where a feature does not vary within a trial, or by more than 1e150.
 
-    >>> aggregate(np.array([[[1.0, 5.0], [3.0, 7.0]]]), "mean")
-    array([[2.],
-           [6.]])
+    Examples:
+        >>> aggregate(np.array([[[1.0, 5.0], [3.0, 7.0]]]), "mean")
+        array([[2.],
+               [6.]])
     """
     return _METHODS[method](features).T
 

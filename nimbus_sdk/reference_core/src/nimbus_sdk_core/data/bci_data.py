@@ -37,10 +37,11 @@ class BCIData:
         CoreDataError: A wrong axis, a value that is not finite, labels that do not fit. The message names
             the axis and the expected and found shape.
 
-    >>> about = BCIMetadata(250.0, "motor_imagery", "csp", n_features=2, n_classes=2)
-    >>> data = BCIData(np.zeros((2, 50, 3)), about, labels=["left", "right", "left"])
-    >>> data.n_trials, data.n_samples
-    (3, 50)
+    Examples:
+        >>> about = BCIMetadata(250.0, "motor_imagery", "csp", n_features=2, n_classes=2)
+        >>> data = BCIData(np.zeros((2, 50, 3)), about, labels=["left", "right", "left"])
+        >>> data.n_trials, data.n_samples
+        (3, 50)
     """
 
     features: FeatureArray
@@ -157,10 +158,11 @@ class BCIData:
             IndexError: As of a NumPy array with one axis.
             CoreDataError: An index with several axes.
 
-        >>> about = BCIMetadata(250.0, "motor_imagery", "csp", n_features=2, n_classes=2)
-        >>> data = BCIData(np.zeros((2, 50, 3)), about, labels=["left", "right", "left"])
-        >>> len(data[1:]), data[data.labels == "left"].labels.tolist(), data[-1].features.shape
-        (2, ['left', 'left'], (2, 50, 1))
+        Examples:
+            >>> about = BCIMetadata(250.0, "motor_imagery", "csp", n_features=2, n_classes=2)
+            >>> data = BCIData(np.zeros((2, 50, 3)), about, labels=["left", "right", "left"])
+            >>> len(data[1:]), data[data.labels == "left"].labels.tolist(), data[-1].features.shape
+            (2, ['left', 'left'], (2, 50, 1))
         """
         indices = np.asarray(np.arange(self.n_trials)[trials])  # type: ignore[index]
         if indices.ndim > 1:

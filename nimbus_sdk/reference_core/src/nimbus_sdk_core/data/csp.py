@@ -44,8 +44,10 @@ class SpatialFilters:
         Raises:
             CoreDataError: Another number of channels.
 
-        >>> SpatialFilters(np.array([[1.0, -1.0]]), ("C3", "C4"), "hand").transform([[5.0, 7.0], [1.0, 2.0]])
-        array([[4., 5.]])
+        Examples:
+            >>> difference = SpatialFilters(np.array([[1.0, -1.0]]), ("C3", "C4"), "hand")
+        >>> difference.transform([[5.0, 7.0], [1.0, 2.0]])
+            array([[4., 5.]])
         """
         epochs = np.asarray(X, dtype=np.float64)
         if epochs.ndim not in (2, 3) or epochs.shape[-2] != len(self.channels):

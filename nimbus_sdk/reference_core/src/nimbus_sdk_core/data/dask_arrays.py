@@ -38,8 +38,9 @@ class DaskArray(Protocol):
 def is_dask_array(features: object) -> bool:
     """Whether something is a Dask array.
 
-    >>> is_dask_array(np.zeros(3))
-    False
+    Examples:
+        >>> is_dask_array(np.zeros(3))
+        False
     """
     dask_array = sys.modules.get("dask.array")
     return dask_array is not None and isinstance(features, dask_array.Array)

@@ -31,8 +31,9 @@ def read_labels(labels: npt.ArrayLike) -> LabelArray:
     Raises:
         CoreDataError: Not one-dimensional, not whole numbers, texts or truth values, or several of these.
 
-    >>> read_labels([1.0, 2.0, 1.0])
-    array([1, 2, 1])
+    Examples:
+        >>> read_labels([1.0, 2.0, 1.0])
+        array([1, 2, 1])
     """
     check_not_masked("labels", labels)
     try:
@@ -106,8 +107,9 @@ def find_classes(labels: LabelArray) -> tuple[LabelArray, IndexArray]:
     Args:
         labels: Shape (n_trials,).
 
-    >>> find_classes(read_labels([7, 5, 7]))
-    (array([5, 7]), array([1, 0, 1]))
+    Examples:
+        >>> find_classes(read_labels([7, 5, 7]))
+        (array([5, 7]), array([1, 0, 1]))
     """
     if labels.dtype.kind == "i" and labels.size:
         low, high = int(labels.min()), int(labels.max())

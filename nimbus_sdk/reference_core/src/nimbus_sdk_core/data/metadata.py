@@ -36,8 +36,9 @@ class BCIMetadata:
     Raises:
         CoreDataError: A field is of the wrong kind or out of range.
 
-    >>> BCIMetadata(250.0, "motor_imagery", "csp", n_features=16, n_classes=4).temporal_aggregation
-    'mean'
+    Examples:
+        >>> BCIMetadata(250.0, "motor_imagery", "csp", n_features=16, n_classes=4).temporal_aggregation
+        'mean'
     """
 
     sampling_rate: float

@@ -80,9 +80,10 @@ def estimate_normalization_params(
         CoreDataError: An unknown method, no trials, another number of axes, values that are not finite, or a
             Dask or masked array.
 
-    >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]])
-    >>> params.means, params.stds
-    (array([ 2., 20.]), array([ 1., 10.]))
+    Examples:
+        >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]])
+        >>> params.means, params.stds
+        (array([ 2., 20.]), array([ 1., 10.]))
     """
     if method not in get_args(Normalization):
         raise CoreDataError(f"method is {method!r}.", f"Use one of {', '.join(get_args(Normalization))}.")
@@ -116,11 +117,12 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
         CoreDataError: Another number of features than the parameters have, values that are not finite, or a
             masked array. The values of a Dask array are checked when they are decoded.
 
-    >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]], method="minmax")
-    >>> apply_normalization([[[2.0]], [[40.0]]], params)
-    array([[[0.5]],
-    <BLANKLINE>
-           [[1.5]]])
+    Examples:
+        >>> params = estimate_normalization_params([[[1.0, 3.0]], [[10.0, 30.0]]], method="minmax")
+        >>> apply_normalization([[[2.0]], [[40.0]]], params)
+        array([[[0.5]],
+        <BLANKLINE>
+               [[1.5]]])
     """
     check_kind("params", params, NormalizationParams, "Give what estimate_normalization_params() returned.")
     array: FeatureArray = _read_array(features, least_axes=2)

@@ -94,8 +94,9 @@ def class_balance(counts: npt.NDArray[np.integer]) -> float:
     Args:
         counts: Predictions of each class, shape (n_classes,).
 
-    >>> class_balance(np.array([5, 5])), class_balance(np.array([10, 0]))
-    (1.0, 0.0)
+    Examples:
+        >>> class_balance(np.array([5, 5])), class_balance(np.array([10, 0]))
+        (1.0, 0.0)
     """
     total = int(counts.sum())
     if not total:

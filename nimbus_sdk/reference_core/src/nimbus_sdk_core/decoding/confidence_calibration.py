@@ -42,8 +42,9 @@ def measure_calibration(confidences: FloatArray, is_right: npt.NDArray[np.bool_]
         confidences: Probability given to each prediction, shape (n_trials,).
         is_right: Whether the prediction was correct, shape (n_trials,).
 
-    >>> measure_calibration(np.array([0.75, 0.75]), np.array([True, False])).expected_error
-    0.25
+    Examples:
+        >>> measure_calibration(np.array([0.75, 0.75]), np.array([True, False])).expected_error
+        0.25
     """
     bins = np.minimum((confidences * N_BINS).astype(np.intp), N_BINS - 1)
     wrong, hits = np.bincount(bins + N_BINS * is_right, minlength=2 * N_BINS).reshape(2, N_BINS)

@@ -59,8 +59,9 @@ def get_paradigm_defaults(paradigm: str) -> ParadigmDefaults:
         CoreTypeError: ``paradigm`` is not a text.
         CoreDataError: There are no usual settings for that paradigm.
 
-    >>> get_paradigm_defaults("motor_imagery").chunk_size
-    250
+    Examples:
+        >>> get_paradigm_defaults("motor_imagery").chunk_size
+        250
     """
     check_kind("paradigm", paradigm, str, _HINT)
     if paradigm not in _DEFAULTS:
@@ -82,8 +83,9 @@ def temporal_weights(paradigm: str, n_chunks: int) -> FloatArray:
         CoreTypeError: ``paradigm`` is not a text.
         CoreDataError: ``n_chunks`` is out of range.
 
-    >>> temporal_weights("motor_imagery", 4).tolist()
-    [0.625, 0.875, 1.0, 1.0]
+    Examples:
+        >>> temporal_weights("motor_imagery", 4).tolist()
+        [0.625, 0.875, 1.0, 1.0]
     """
     check_kind("paradigm", paradigm, str, _HINT)
     chunks = check_whole_number("n_chunks", n_chunks, least=1, most=2**31 - 1)

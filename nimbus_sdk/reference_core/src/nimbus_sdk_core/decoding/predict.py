@@ -43,13 +43,14 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
         NotTrainedError: The model is not trained.
 
-    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
-    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
-    >>> result = predict_batch(model, simulate("motor_imagery", n_trials=100, seed=3))
-    >>> result.posteriors.shape
-    (100, 4)
-    >>> bool(result.accuracy > 0.7)
-    True
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+        >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+        >>> result = predict_batch(model, simulate("motor_imagery", n_trials=100, seed=3))
+        >>> result.posteriors.shape
+        (100, 4)
+        >>> bool(result.accuracy > 0.7)
+        True
     """
     started = time.perf_counter()
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)

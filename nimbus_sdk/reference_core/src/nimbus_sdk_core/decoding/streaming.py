@@ -81,11 +81,12 @@ def init_streaming(model: Decoder, metadata: BCIMetadata) -> StreamingSession:
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
         NotTrainedError: The model is not trained.
 
-    >>> from nimbus_sdk_core import BCIMetadata, NimbusLDA, load_model
-    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
-    >>> session = init_streaming(model, BCIMetadata(4.0, "motor_imagery", "csp", 16, 4, chunk_size=4))
-    >>> len(session.chunk_history)
-    0
+    Examples:
+        >>> from nimbus_sdk_core import BCIMetadata, NimbusLDA, load_model
+        >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+        >>> session = init_streaming(model, BCIMetadata(4.0, "motor_imagery", "csp", 16, 4, chunk_size=4))
+        >>> len(session.chunk_history)
+        0
     """
     check_model(model)
     check_metadata_kind(metadata)
@@ -112,13 +113,14 @@ def process_chunk(
         CoreTypeError: ``session`` is not a StreamingSession.
         CoreDataError: Another shape, or values that are not finite; the session stays as it was.
 
-    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
-    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
-    >>> trials = simulate("motor_imagery", n_trials=1, seed=3)
-    >>> session = init_streaming(model, trials.metadata)
-    >>> result = process_chunk(session, trials.features[:, :4, 0])
-    >>> result.prediction in model.classes_, result.posterior.shape
-    (True, (4,))
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+        >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+        >>> trials = simulate("motor_imagery", n_trials=1, seed=3)
+        >>> session = init_streaming(model, trials.metadata)
+        >>> result = process_chunk(session, trials.features[:, :4, 0])
+        >>> result.prediction in model.classes_, result.posterior.shape
+        (True, (4,))
     """
     started = time.perf_counter()
     check_kind("session", session, StreamingSession, _HINT)
@@ -177,15 +179,16 @@ def finalize_trial(
         CoreDataError: No chunk was processed, there is no such method, or the label is not among the
             classes; the session stays as it was.
 
-    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
-    >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
-    >>> trials = simulate("motor_imagery", n_trials=1, seed=3)
-    >>> session = init_streaming(model, trials.metadata)
-    >>> for start in range(0, 16, 4):
-    ...     chunk = process_chunk(session, trials.features[:, start : start + 4, 0])
-    >>> result = finalize_trial(session)
-    >>> result.n_chunks, bool(result.prediction == trials.labels[0])
-    (4, True)
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+        >>> model = load_model(NimbusLDA, "motor_imagery_4class_v1")
+        >>> trials = simulate("motor_imagery", n_trials=1, seed=3)
+        >>> session = init_streaming(model, trials.metadata)
+        >>> for start in range(0, 16, 4):
+        ...     chunk = process_chunk(session, trials.features[:, start : start + 4, 0])
+        >>> result = finalize_trial(session)
+        >>> result.n_chunks, bool(result.prediction == trials.labels[0])
+        (4, True)
     """
     started = time.perf_counter()
     check_kind("session", session, StreamingSession, _HINT)

@@ -65,8 +65,9 @@ def should_reject_trial(confidence: SupportsFloat, threshold: SupportsFloat = DE
     Raises:
         CoreDataError: One of them is not from 0 to 1.
 
-    >>> should_reject_trial(0.65), should_reject_trial(0.65, 0.6)
-    (True, False)
+    Examples:
+        >>> should_reject_trial(0.65), should_reject_trial(0.65, 0.6)
+        (True, False)
     """
     return check_probability("confidence", confidence) < check_probability("threshold", threshold)
 
@@ -86,9 +87,10 @@ def assess_trial_quality(
     Raises:
         CoreDataError: No trials, posteriors that are not probabilities, or a result that is not computed yet.
 
-    >>> quality = assess_trial_quality([[0.9, 0.1], [0.55, 0.45]])
-    >>> quality.confidence_acceptable, quality.rejected.tolist()
-    (True, [False, True])
+    Examples:
+        >>> quality = assess_trial_quality([[0.9, 0.1], [0.55, 0.45]])
+        >>> quality.confidence_acceptable, quality.rejected.tolist()
+        (True, [False, True])
     """
     require_computed(result)
     threshold = check_probability("confidence_threshold", confidence_threshold)

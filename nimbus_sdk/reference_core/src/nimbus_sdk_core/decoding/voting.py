@@ -87,9 +87,10 @@ def aggregate_chunks(
     Raises:
         CoreDataError: No chunks, an unknown method or label, or shapes and numbers that do not fit.
 
-    >>> result = aggregate_chunks([1, 2, 2], [0.9, 0.6, 0.5], 2)
-    >>> result.prediction, round(result.confidence, 3)
-    (2, 0.517)
+    Examples:
+        >>> result = aggregate_chunks([1, 2, 2], [0.9, 0.6, 0.5], 2)
+        >>> result.prediction, round(result.confidence, 3)
+        (2, 0.517)
     """
     n_labels = check_whole_number("n_classes", n_classes, least=2, most=4_096)
     labels = np.arange(1, n_labels + 1) if classes is None else find_classes(read_labels(classes))[0]

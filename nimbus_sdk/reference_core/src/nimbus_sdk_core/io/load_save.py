@@ -49,9 +49,10 @@ def load_model(
         CoreTypeError: ``name_or_path`` is neither a name nor a path, or ``search`` is not a list of folders.
         ModelMismatchError: The model is of another kind; the message names both.
 
-    >>> from nimbus_sdk_core import NimbusLDA
-    >>> load_model(NimbusLDA, "motor_imagery_4class_v1")
-    <NimbusLDA 'motor_imagery_4class_v1', 16 features, 4 classes, trained on simulated data>
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA
+        >>> load_model(NimbusLDA, "motor_imagery_4class_v1")
+        <NimbusLDA 'motor_imagery_4class_v1', 16 features, 4 classes, trained on simulated data>
     """
     expected_kind = find_kind_name(kind)
     path = _find_file(name_or_path, [_BUNDLED, *_folders(search)])

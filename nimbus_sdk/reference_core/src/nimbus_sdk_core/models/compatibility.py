@@ -107,9 +107,10 @@ def get_n_features(model: Decoder) -> int:
         CoreTypeError: ``model`` is not a model.
         NotTrainedError: The model is not trained.
 
-    >>> from nimbus_sdk_core import NimbusLDA, load_model
-    >>> get_n_features(load_model(NimbusLDA, "motor_imagery_4class_v1"))
-    16
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA, load_model
+        >>> get_n_features(load_model(NimbusLDA, "motor_imagery_4class_v1"))
+        16
     """
     check_model(model)
     return model.n_features_in_
@@ -122,9 +123,10 @@ def get_n_classes(model: Decoder) -> int:
         CoreTypeError: ``model`` is not a model.
         NotTrainedError: The model is not trained.
 
-    >>> from nimbus_sdk_core import NimbusLDA, load_model
-    >>> get_n_classes(load_model(NimbusLDA, "motor_imagery_4class_v1"))
-    4
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA, load_model
+        >>> get_n_classes(load_model(NimbusLDA, "motor_imagery_4class_v1"))
+        4
     """
     get_n_features(model)
     return len(model.classes_)
@@ -137,9 +139,10 @@ def get_paradigm(model: Decoder) -> str | None:
         CoreTypeError: ``model`` is not a model.
         NotTrainedError: The model is not trained.
 
-    >>> from nimbus_sdk_core import NimbusLDA, load_model
-    >>> get_paradigm(load_model(NimbusLDA, "motor_imagery_4class_v1"))
-    'motor_imagery'
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA, load_model
+        >>> get_paradigm(load_model(NimbusLDA, "motor_imagery_4class_v1"))
+        'motor_imagery'
     """
     get_n_features(model)
     return None if model.card is None else model.card.metadata.paradigm

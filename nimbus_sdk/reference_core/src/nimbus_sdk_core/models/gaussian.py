@@ -172,9 +172,10 @@ class NimbusLDA(GaussianClassifier):
         dof_offset: From 1 to 5. The covariance prior has n_features + dof_offset degrees of freedom.
         mean_prior_precision: From 0.001 to 0.1. Weight of the prior of each class mean, in trials.
 
-    >>> model = NimbusLDA().fit([[0.0], [0.2], [1.0], [1.2]], ["rest", "rest", "move", "move"])
-    >>> str(model.predict([[1.1]])[0])
-    'move'
+    Examples:
+        >>> model = NimbusLDA().fit([[0.0], [0.2], [1.0], [1.2]], ["rest", "rest", "move", "move"])
+        >>> str(model.predict([[1.1]])[0])
+        'move'
     """
 
     def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None:
@@ -199,9 +200,11 @@ class NimbusQDA(GaussianClassifier):
         dof_offset: From 1 to 5. Each covariance prior has n_features + dof_offset degrees of freedom.
         mean_prior_precision: From 0.001 to 0.1. Weight of the prior of each class mean, in trials.
 
-    >>> wide_or_narrow = NimbusQDA().fit([[-3.0], [3.0], [-0.1], [0.1]], ["wide", "wide", "narrow", "narrow"])
-    >>> [str(label) for label in wide_or_narrow.predict([[0.05], [4.0]])]
-    ['narrow', 'wide']
+    Examples:
+        >>> labels = ["wide", "wide", "narrow", "narrow"]
+        >>> wide_or_narrow = NimbusQDA().fit([[-3.0], [3.0], [-0.1], [0.1]], labels)
+        >>> [str(label) for label in wide_or_narrow.predict([[0.05], [4.0]])]
+        ['narrow', 'wide']
     """
 
     def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None:

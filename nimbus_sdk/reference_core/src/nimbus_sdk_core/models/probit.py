@@ -74,9 +74,10 @@ class NimbusProbit(BayesianClassifier):
             n_classes + 1.
         W_scale: Its scale, a number or shape (n_classes - 1 × n_classes - 1); None for 1 / W_df.
 
-    >>> model = NimbusProbit().fit([[0.0], [0.2], [1.0], [1.2]], ["rest", "rest", "move", "move"])
-    >>> str(model.predict([[1.1]])[0])
-    'move'
+    Examples:
+        >>> model = NimbusProbit().fit([[0.0], [0.2], [1.0], [1.2]], ["rest", "rest", "move", "move"])
+        >>> str(model.predict([[1.1]])[0])
+        'move'
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("iterations", *_PRIORS)

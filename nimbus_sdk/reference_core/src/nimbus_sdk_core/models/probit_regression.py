@@ -144,9 +144,10 @@ def _split_trials(trials: IndexArray, rule: Rule) -> Iterator[IndexArray]:
 def helmert_contrasts(n_classes: int) -> FloatArray:
     """Return H, shape (n_classes × n_classes - 1): Helmert's contrasts.
 
-    >>> helmert_contrasts(2).round(4) + 0.0
-    array([[ 0.7071],
-           [-0.7071]])
+    Examples:
+        >>> helmert_contrasts(2).round(4) + 0.0
+        array([[ 0.7071],
+               [-0.7071]])
     """
     contrasts = np.zeros((n_classes, n_classes - 1))
     for j in range(1, n_classes):

@@ -25,8 +25,9 @@ def find_kind_name(kind: type[Decoder] | str) -> str:
     Raises:
         ModelMismatchError: There is no such kind.
 
-    >>> find_kind_name("RxLDAModel"), find_kind_name(NimbusQDA)
-    ('NimbusLDA', 'NimbusQDA')
+    Examples:
+        >>> find_kind_name("RxLDAModel"), find_kind_name(NimbusQDA)
+        ('NimbusLDA', 'NimbusQDA')
     """
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
     name = _OLDER_NAMES.get(name, name)

@@ -80,9 +80,10 @@ def train_model(
             is unknown or out of range, a name or a description that is not a text.
         ModelMismatchError: There is no such kind, or it is a model instead of a class.
 
-    >>> from nimbus_sdk_core import NimbusLDA, simulate
-    >>> train_model(NimbusLDA, simulate("motor_imagery", n_trials=80, seed=1), name="mine")
-    <NimbusLDA 'mine', 16 features, 4 classes>
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA, simulate
+        >>> train_model(NimbusLDA, simulate("motor_imagery", n_trials=80, seed=1), name="mine")
+        <NimbusLDA 'mine', 16 features, 4 classes>
     """
     if isinstance(kind, tuple(KINDS.values())):
         raise ModelMismatchError(
@@ -121,11 +122,12 @@ def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
         ModelMismatchError: Data of another paradigm, feature type or temporal aggregation.
         NotTrainedError: ``base`` is not trained.
 
-    >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
-    >>> base = load_model(NimbusLDA, "motor_imagery_4class_v1")
-    >>> mine = calibrate_model(base, simulate("motor_imagery", n_trials=40, seed=2, subject=5))
-    >>> mine.card.details["calibrated_trials"]
-    40
+    Examples:
+        >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
+        >>> base = load_model(NimbusLDA, "motor_imagery_4class_v1")
+        >>> mine = calibrate_model(base, simulate("motor_imagery", n_trials=40, seed=2, subject=5))
+        >>> mine.card.details["calibrated_trials"]
+        40
     """
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_data_fits(base, data)

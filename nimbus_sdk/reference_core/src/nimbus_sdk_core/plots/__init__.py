@@ -67,9 +67,10 @@ def plot_confusion(
         CoreDataError: No trials, or labels or names that do not fit.
         MissingLibraryError: Matplotlib is not installed.
 
-    >>> figure = plot_confusion(["left", "left", "right"], ["left", "right", "right"])
-    >>> [text.get_text() for text in figure.axes[0].texts]
-    ['100 %\\n1', '0 %\\n0', '50 %\\n1', '50 %\\n1']
+    Examples:
+        >>> figure = plot_confusion(["left", "left", "right"], ["left", "right", "right"])
+        >>> [text.get_text() for text in figure.axes[0].texts]
+        ['100 %\\n1', '0 %\\n0', '50 %\\n1', '50 %\\n1']
     """
     require_computed(predictions)
     classes, counts = _confusion(predictions, labels)

@@ -75,9 +75,10 @@ def name_classes(classes: LabelArray, names: Sequence[str] | None) -> list[str]:
     Raises:
         CoreDataError: Not one name for each class.
 
-    >>> import numpy as np
-    >>> name_classes(np.array([1, 2]), None), name_classes(np.array([1, 2]), ["rest", "move"])
-    (['1', '2'], ['rest', 'move'])
+    Examples:
+        >>> import numpy as np
+        >>> name_classes(np.array([1, 2]), None), name_classes(np.array([1, 2]), ["rest", "move"])
+        (['1', '2'], ['rest', 'move'])
     """
     if names is None:
         return [str(label) for label in classes.tolist()]

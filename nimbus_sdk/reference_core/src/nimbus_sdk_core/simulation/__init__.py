@@ -47,8 +47,9 @@ def simulate(
     Raises:
         CoreDataError: There is no such paradigm, or a number is out of range.
 
-    >>> simulate("motor_imagery", n_trials=8, seed=1)
-    BCIData(16 features × 16 samples × 8 trials, motor_imagery, csp, labelled)
+    Examples:
+        >>> simulate("motor_imagery", n_trials=8, seed=1)
+        BCIData(16 features × 16 samples × 8 trials, motor_imagery, csp, labelled)
     """
     simulator = _find_simulator(paradigm)
     most = len(simulator.CLASSES)
@@ -69,8 +70,9 @@ def class_names(paradigm: str) -> tuple[str, ...]:
     Raises:
         CoreDataError: There is no such paradigm.
 
-    >>> class_names("motor_imagery")
-    ('left_hand', 'right_hand', 'feet', 'tongue')
+    Examples:
+        >>> class_names("motor_imagery")
+        ('left_hand', 'right_hand', 'feet', 'tongue')
     """
     names: tuple[str, ...] = _find_simulator(paradigm).CLASSES
     return names

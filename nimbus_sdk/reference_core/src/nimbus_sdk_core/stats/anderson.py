@@ -27,11 +27,12 @@ _STEP_GROWTH = 2.0
 class AndersonAcceleration:
     """The last iterations, and where to start the next one.
 
-    >>> acceleration, start = AndersonAcceleration(), np.array([1.0])
-    >>> for _ in range(3):
-    ...     start = acceleration.next(start, 0.9 * start + 0.2, bound=-abs(start[0] - 2.0))
-    >>> start.round(6)
-    array([2.])
+    Examples:
+        >>> acceleration, start = AndersonAcceleration(), np.array([1.0])
+        >>> for _ in range(3):
+        ...     start = acceleration.next(start, 0.9 * start + 0.2, bound=-abs(start[0] - 2.0))
+        >>> start.round(6)
+        array([2.])
     """
 
     def __init__(self) -> None:
@@ -88,10 +89,11 @@ def pack_point(coefficients: FloatArray, covariance: FloatArray) -> FloatArray:
 def unpack_point(point: FloatArray, n_inputs: int, n_latent: int) -> tuple[FloatArray, FloatArray]:
     """Unpack what `pack_point` packed.
 
-    >>> coefficients, covariance = np.array([[1.0, 2.0]]), np.array([[2.0, 1.0], [1.0, 3.0]])
-    >>> again = unpack_point(pack_point(coefficients, covariance), 1, 2)
-    >>> np.allclose(again[0], coefficients) and np.allclose(again[1], covariance)
-    True
+    Examples:
+        >>> coefficients, covariance = np.array([[1.0, 2.0]]), np.array([[2.0, 1.0], [1.0, 3.0]])
+        >>> again = unpack_point(pack_point(coefficients, covariance), 1, 2)
+        >>> np.allclose(again[0], coefficients) and np.allclose(again[1], covariance)
+        True
     """
     white, lengths, below = np.split(point, np.cumsum([n_inputs * n_latent, n_latent]))
     lower = np.eye(n_latent)

@@ -21,8 +21,9 @@ _FEWEST_COLUMNS = 64
 def blocks(n_trials: int, most: int = _BLOCK_TRIALS) -> Iterator[slice]:
     """Yield consecutive slices of at most ``most`` that cover ``n_trials``.
 
-    >>> list(blocks(5_000))
-    [slice(0, 4096, None), slice(4096, 5000, None)]
+    Examples:
+        >>> list(blocks(5_000))
+        [slice(0, 4096, None), slice(4096, 5000, None)]
     """
     for start in range(0, n_trials, most):
         yield slice(start, min(start + most, n_trials))
@@ -35,8 +36,9 @@ def multiply_blocked(matrix: FloatArray, columns: FloatArray) -> FloatArray:
         matrix: Shape (n_rows × n_inner).
         columns: Shape (n_inner × n_columns).
 
-    >>> multiply_blocked(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0], [10.0, 30.0]]))
-    array([[21., 63.]])
+    Examples:
+        >>> multiply_blocked(np.array([[1.0, 2.0]]), np.array([[1.0, 3.0], [10.0, 30.0]]))
+        array([[21., 63.]])
     """
     (n_rows, n_inner), n_columns = matrix.shape, columns.shape[1]
     step = _MOST_MULTIPLICATIONS // (n_rows * n_inner)

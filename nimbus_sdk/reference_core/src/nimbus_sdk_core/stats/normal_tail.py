@@ -37,8 +37,9 @@ _PER_UNIT = np.full((), _DEEP_CELLS / 70.0)
 def log_tail(x: FloatArray) -> FloatArray:
     """Natural logarithm of Q(x); right to 12 digits however far out, and to 1e-12 where it is nearly 0.
 
-    >>> log_tail(np.array([0.0, 1.96, 4.0])).round(4)
-    array([ -0.6931,  -3.689 , -10.3601])
+    Examples:
+        >>> log_tail(np.array([0.0, 1.96, 4.0])).round(4)
+        array([ -0.6931,  -3.689 , -10.3601])
     """
     log_q = _smooth_part(x)
     above = np.maximum(x, _ZERO)
@@ -52,8 +53,9 @@ def log_tail(x: FloatArray) -> FloatArray:
 def hazard(x: FloatArray) -> FloatArray:
     """Density over tail, φ(x) / Q(x): the mean of a standard normal that is known to exceed x.
 
-    >>> hazard(np.array([-40.0, 0.0, 40.0])).round(4)
-    array([ 0.    ,  0.7979, 40.025 ])
+    Examples:
+        >>> hazard(np.array([-40.0, 0.0, 40.0])).round(4)
+        array([ 0.    ,  0.7979, 40.025 ])
     """
     below = np.minimum(x, 0.0)
     slow = np.maximum(x, 0.0) + _BEND
@@ -66,8 +68,9 @@ def tail_point(depth: FloatArray) -> FloatArray:
     Args:
         depth: Above 1e-13.
 
-    >>> tail_point(np.array([np.log(2.0), -np.log(0.025)])).round(5) + 0.0
-    array([0.     , 1.95996])
+    Examples:
+        >>> tail_point(np.array([np.log(2.0), -np.log(0.025)])).round(5) + 0.0
+        array([0.     , 1.95996])
     """
     cells = np.log(depth)
     cells -= _LEAST
@@ -148,8 +151,9 @@ def look_up(table: FloatArray, positions: FloatArray) -> FloatArray:
         positions: Counted in cells; overwritten. Positions outside the table are read in the nearest cell, at
             their fraction there.
 
-    >>> look_up(tabulate(np.sqrt, 8), np.array([4.0, 6.25])).round(3)
-    array([2. , 2.5])
+    Examples:
+        >>> look_up(tabulate(np.sqrt, 8), np.array([4.0, 6.25])).round(3)
+        array([2. , 2.5])
     """
     cells = np.floor(positions)
     coefficients = table.take(cells.astype(np.intp), axis=1, mode="clip")

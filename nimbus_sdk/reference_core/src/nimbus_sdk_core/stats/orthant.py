@@ -69,10 +69,11 @@ def log_probability(mean: FloatArray, within: Cone, rule: Rule) -> FloatArray:
     Returns:
         Shape (…).
 
-    >>> from .quadrature import cube_rule
-    >>> half_line, point = make_cone(np.ones((1, 1, 1))), cube_rule(0, per_axis=(1, 1, 1), lattice=1)
-    >>> np.exp(log_probability(np.zeros((1, 1)), half_line, point)).round(12)
-    array([0.5])
+    Examples:
+        >>> from .quadrature import cube_rule
+        >>> half_line, point = make_cone(np.ones((1, 1, 1))), cube_rule(0, per_axis=(1, 1, 1), lattice=1)
+        >>> np.exp(log_probability(np.zeros((1, 1)), half_line, point)).round(12)
+        array([0.5])
     """
     _, _, log_weights = _condition_in_turn(mean * within.heights, within.slopes, rule)
     return _log_sum(log_weights, mean.shape[1:])

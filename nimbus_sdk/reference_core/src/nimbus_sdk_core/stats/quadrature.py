@@ -63,9 +63,10 @@ def cube_rule(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> R
         per_axis: Points on each axis where there are one, two or three of them.
         lattice: Points in all where there are more.
 
-    >>> rule = cube_rule(2, per_axis=(24, 8, 6), lattice=512)
-    >>> round(float((rule.weights * rule.points[0] * rule.points[1]).sum()), 5)
-    0.25
+    Examples:
+        >>> rule = cube_rule(2, per_axis=(24, 8, 6), lattice=512)
+        >>> round(float((rule.weights * rule.points[0] * rule.points[1]).sum()), 5)
+        0.25
     """
     if n_axes > _TENSOR_AXES:
         return Rule(_richtmyer(n_axes, lattice), np.full(lattice, 1.0 / lattice))
@@ -86,9 +87,10 @@ def student_scale_rule(dof: float) -> StudentScale:
     right to 7e-4 from 5 degrees on, at whatever distance (to 0.015 for 1.5 degrees); where several scores are
     behind, to 0.01 if they are not correlated by more than a half, and to 0.15 if by nine tenths.
 
-    >>> student = student_scale_rule(5.0)
-    >>> round(float((np.exp(student.log_weights) * student.squares).sum()), 6)
-    1.0
+    Examples:
+        >>> student = student_scale_rule(5.0)
+        >>> round(float((np.exp(student.log_weights) * student.squares).sum()), 6)
+        1.0
     """
     n_scales = 2 if dof >= 60 else 4 if dof >= 15 else 16
     at, alpha = np.arange(n_scales), dof / 2.0 - 1.0

@@ -1,0 +1,82 @@
+"""Build the documentation site: ``python docs/build_site.py [FOLDER]``, into ``site`` if no folder is given.
+
+Every example runs on a sandbox; its output, its pictures and its code become the page of examples. A broken
+link, and any other warning, ends the build with an error.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import indent
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+CONFIGURATION = ".zensical.toml"
+_INTRODUCTION = """# Examples
+
+Each of these programs runs as it is, on a sandbox that it starts itself; with `NIMBUS_API_KEY` set it uses
+your license. The output and the pictures on this page are from a run on the sandbox, whose models were
+trained on simulated EEG.
+"""
+
+
+def build(folder: Path) -> None:
+    """Build the site into a folder, in place of what is there."""
+    with tempfile.TemporaryDirectory() as temporary:
+        project = Path(temporary)
+        shutil.copytree(ROOT / "docs", project / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+        # The configuration is copied: a link would be resolved, and the pages of this checkout be used.
+        shutil.copy(ROOT / CONFIGURATION, project)
+        (project / "nimbus_sdk").symlink_to(ROOT / "nimbus_sdk")
+        lines = gallery(project / "docs" / "gallery")
+        (project / "docs" / "gallery.md").write_text("\n".join(lines), encoding="utf-8")
+        command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", CONFIGURATION]
+        subprocess.run(command, cwd=project, check=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(project / "site", folder)
+
+
+def gallery(folder: Path) -> Iterator[str]:
+    """Yield the lines of the page of examples; their pictures are saved in a folder beside it."""
+    yield _INTRODUCTION
+    for path in sorted(EXAMPLES.glob("[0-9]*.py")):
+        source = path.read_text(encoding="utf-8")
+        title = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+        work = folder / path.stem
+        work.mkdir(parents=True)
+        yield f"## {title.partition('. ')[0].rstrip('.')}\n"
+        yield _block("text", _run(path, work), "Output")
+        for picture in sorted(work.glob("*.png")):
+            yield f"![{picture.stem}](gallery/{path.stem}/{picture.name})\n"
+        code = _block("python", source, path.name)
+        yield f'??? example "The program, {path.name}"\n\n{indent(code, "    ")}'
+
+
+def _run(path: Path, work: Path) -> str:
+    """Run an example in a folder, without settings of its user, and return what it prints."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
+    environ |= {"NIMBUS_SDK_HOME": str(work / "home"), "MPLBACKEND": "agg", "NO_COLOR": "1", "COLUMNS": "100"}
+    runner = (
+        ["-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider"] if "def test_" in path.read_text() else []
+    )
+    command = [sys.executable, *runner, str(path)]
+    done = subprocess.run(
+        command, cwd=work, env=environ, stdout=subprocess.PIPE, encoding="utf-8", check=True
+    )
+    shutil.rmtree(work / "home", ignore_errors=True)
+    return done.stdout
+
+
+def _block(language: str, text: str, title: str) -> str:
+    return f'```{language} title="{title}"\n{text.rstrip()}\n```\n'
+
+
+if __name__ == "__main__":
+    build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "site"))
