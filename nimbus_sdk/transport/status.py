@@ -57,6 +57,9 @@ BY_STATUS: dict[int, type[ApiError]] = {
     503: ServerError,
     504: ServerError,
 }
+_SECONDARY_LIMIT_SECONDS = 60.0
+"""The wait for a secondary rate limit without Retry-After; source: GitHub's documentation of its limits."""
+
 # OpenSSL's reasons if the other side knows only old versions of TLS.
 _OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 E = TypeVar("E", bound=BaseException)
@@ -73,9 +76,13 @@ def raise_for_status(request: Request, response: Response) -> Response:
         ApiError: The service refused; the class follows from the error code, or else from the status.
         NimbusConnectionError: A proxy asked for a password.
     """
-    if 200 <= response.status < 300 or response.status in request.accept:
+    if 200 <= response.status < 300:
         return response
-    raise _refusal(request, response)
+    refusal = _refusal(request, response)
+    # An accepted 403 that is a limit on requests is no answer: another try may succeed.
+    if response.status in request.accept and (response.status != 403 or type(refusal) is not RateLimitError):
+        return response
+    raise refusal
 
 
 def from_exception(request: Request, error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NimbusError:
@@ -128,6 +135,12 @@ def from_exception(request: Request, error: httpx.HTTPError | httpx.InvalidURL |
     return NimbusConnectionError(f"{host} cannot be reached ({request.name}: {reason}).", sent=sent)
 
 
+def quote_message(response: Response) -> str:
+    """Return what a response says about itself, to be appended to a message; empty if it says nothing."""
+    message = _ErrorBody.read(response, response.secrets).message
+    return f": {message.rstrip('.')}" if message else ""
+
+
 def unknown_host_error(host: str, error: OSError | UnicodeError) -> NimbusConnectionError:
     """Return the error for a host name that cannot be resolved."""
     reason = error.strerror if isinstance(error, OSError) else None
@@ -155,24 +168,38 @@ def _refusal(request: Request, response: Response) -> NimbusError:
             passing=False,
             hint="Give user and password in the URL of HTTPS_PROXY.",
         )
-    body = _ErrorBody.read(request, response)
+    body = _ErrorBody.read(response, request.maskable)
+    retry_after = parse_retry_after(response.headers)
     # NeuroAI writes its codes in lower case.
     kind = BY_CODE.get((body.code or "").upper()) or BY_STATUS.get(response.status, ApiError)
     hint: str | None = None
-    if body.is_foreign and response.status < 500:
+    if kind is PermissionDeniedError and _is_rate_limit(request, response, body):
+        kind = RateLimitError
+        retry_after = _SECONDARY_LIMIT_SECONDS if retry_after is None else retry_after
+    elif body.is_foreign and response.status < 500:
         kind, hint = (kind if response.status == 429 else ApiError), _CAPTIVE_PORTAL_HINT
     text = f": {body.message}" if body.message else ""
+    wait = f" It asks to wait {retry_after:.0f} s." if kind is RateLimitError and retry_after else ""
     refusal = kind(
-        f"{host} refused {request.name} with status {response.status}{text.rstrip('.')}.",
+        f"{host} refused {request.name} with status {response.status}{text.rstrip('.')}.{wait}",
         status=response.status,
         request_id=body.request_id or request_id,
-        retry_after=parse_retry_after(response.headers),
+        retry_after=retry_after,
         hint=hint,
     )
     refusal.clock_offset = response.clock_offset
     # Never the default of the class: a key is remembered as rejected only by a code from the service itself.
     refusal.code = body.code
     return refusal
+
+
+def _is_rate_limit(request: Request, response: Response, body: _ErrorBody) -> bool:
+    """Whether a 403 is a limit on requests, as GitHub sends it: with a wait, nothing left, or words."""
+    if "retry-after" in response.headers or "rate limit" in (body.message or "").lower():
+        return True
+    # A service with documented limits sends 429, and its 403 may come with the last request of a minute.
+    none_left = response.headers.get("x-ratelimit-remaining", "").strip() == "0"
+    return none_left and request.per_minute is None
 
 
 class _ErrorBody:
@@ -191,12 +218,12 @@ class _ErrorBody:
         self.request_id = _short_text(inner.get("requestId") or inner.get("request_id"), secrets)
 
     @classmethod
-    def read(cls, request: Request, response: Response) -> _ErrorBody:
+    def read(cls, response: Response, secrets: tuple[str, ...]) -> _ErrorBody:
         try:
             fields = response.json()
         except ResponseFormatError:
             fields = None
-        return cls(fields if isinstance(fields, dict) else None, request.maskable)
+        return cls(fields if isinstance(fields, dict) else None, secrets)
 
 
 def _redirect_host(request: Request, response: Response) -> str:

@@ -213,6 +213,20 @@ def test_a_refusal_of_github_kills_no_key(sdk, key, sandbox):
     assert nimbus_sdk.current_session() == before
 
 
+@pytest.mark.parametrize("endpoint", ["release", "asset"])
+def test_a_limit_of_githubs_is_waited_for_within_the_budget(sdk, key, sandbox, endpoint):
+    """A 403 that asks to wait is no refusal: after the wait the core is installed, else the wait is named."""
+    words = "You have exceeded a secondary rate limit"
+    limit = {"status": 403, "body": {"message": words}}
+    sandbox.fault(endpoint, **limit, headers={"Retry-After": "0", "X-RateLimit-Remaining": "4999"})
+    sdk.install_core(key)
+    sandbox.fault(endpoint, **limit, headers={"Retry-After": "3600"})
+    with pytest.raises(errors.RateLimitError, match=f"{words}. It asks to wait 3600 s") as caught:
+        sdk.install_core(key, force=True)
+    assert caught.value.retry_after == 3600
+    assert "license" not in str(caught.value)
+
+
 def test_a_key_that_dies_between_two_requests_is_rejected(sdk, key, sandbox):
     """INVALID_KEY from the token's endpoint counts as from any other."""
     sdk.install_core(key)

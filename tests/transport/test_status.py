@@ -205,6 +205,53 @@ def test_the_requested_wait_is_on_the_error():
     assert refusal(503, {}).retry_after is None
 
 
+SECONDARY = {"message": "You have exceeded a secondary rate limit.", "documentation_url": "https://docs"}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "wait"),
+    [
+        (SECONDARY, {"retry-after": "7", "x-ratelimit-remaining": "4999"}, 7.0),
+        ({}, {"retry-after": "7"}, 7.0),
+        (b"", {"retry-after": "Thu, 01 Jan 2026 00:00:07 GMT", "date": "Thu, 01 Jan 2026 00:00:00 GMT"}, 7.0),
+        (SECONDARY, {}, 60.0),
+        (SECONDARY, {"retry-after": "soon"}, 60.0),
+        (
+            {"message": "API rate limit exceeded for user ID 1."},
+            {
+                "x-ratelimit-remaining": "0",
+                "x-ratelimit-reset": "1767225607",
+                "date": "Thu, 01 Jan 2026 00:00:00 GMT",
+            },
+            7.0,
+        ),
+        ({"message": "no"}, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "soon"}, 60.0),
+    ],
+)
+@pytest.mark.parametrize("accept", [frozenset(), frozenset({403})])
+def test_a_403_that_asks_to_wait_is_a_rate_limit(body, headers, wait, accept):
+    """As GitHub sends it, also to who accepts a 403; the message has the wait and the words."""
+    error = refusal(403, body, headers, call_with(accept=accept))
+    assert type(error) is errors.RateLimitError
+    assert error.retry_after == wait
+    assert f"It asks to wait {wait:.0f} s." in error.message
+    if isinstance(body, dict) and "message" in body:
+        assert body["message"].rstrip(".") in error.message
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "fields"),
+    [
+        ({"error": "above your tier"}, {}, {}),
+        ({"error": "above your tier"}, {"x-ratelimit-remaining": "12"}, {}),
+        ({"error": "above your tier"}, {"x-ratelimit-remaining": "0"}, {"per_minute": 60}),
+    ],
+)
+def test_any_other_403_is_a_refusal_for_good(body, headers, fields):
+    """Also the one that comes with the last request of a documented limit."""
+    assert type(refusal(403, body, headers, call_with(**fields))) is errors.PermissionDeniedError
+
+
 @pytest.mark.parametrize("secret", [KEY, OPAQUE])
 @pytest.mark.parametrize(
     "body",

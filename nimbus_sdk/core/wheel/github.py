@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from nimbus_sdk.config.settings import Settings, is_loopback, origin
-from nimbus_sdk.errors import SUPPORT, ApiError, ConfigurationError, CoreDownloadError, ResponseFormatError
+from nimbus_sdk.errors import (
+    SUPPORT,
+    ApiError,
+    ConfigurationError,
+    CoreDownloadError,
+    RateLimitError,
+    ResponseFormatError,
+)
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, Sink, send
+from nimbus_sdk.transport.status import quote_message
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -157,11 +164,12 @@ def _follow_redirects(settings: Settings, first: Request, subject: str) -> Flow[
 def _send(request: Request, subject: str) -> Flow[Response]:
     try:
         return (yield from send(request))
+    except RateLimitError:
+        raise
     except ApiError as error:
         # A refusal by GitHub must not be taken for one by the Nimbus service, which may end a session.
-        wait = "" if error.retry_after is None else f" It asks to wait {error.retry_after:.0f} s."
         raise CoreDownloadError(
-            f"{_host(request.url)} could not send {subject} (status {error.status}).{wait}",
+            f"{_host(request.url)} could not send {subject} (status {error.status}).",
             hint="Run it again in some minutes; an interrupted download is resumed.",
         ) from error
     except ResponseFormatError as error:
@@ -200,25 +208,20 @@ def is_safe_url(url: str, service_url: str) -> bool:
 def _refuse(response: Response, subject: str) -> NoReturn:
     if response.status == 401:
         raise CoreDownloadError(
-            "GitHub refused the temporary token (401).",
+            f"GitHub refused the temporary token (401){quote_message(response)}.",
             hint=f"Run it again: every run requests a new token. If that does not help, write to {SUPPORT}.",
         )
     if response.status == 404:
         raise CoreDownloadError(
-            f"GitHub has no {subject}, or this license gives no access to it (404).",
+            f"GitHub has no {subject}, or this license gives no access to it (404){quote_message(response)}.",
             hint=f"Check the version and NIMBUS_SDK_CORE_REPO; if both are right, write to {SUPPORT}.",
         )
-    if response.headers.get("x-ratelimit-remaining", "").strip() == "0":
-        reset = response.headers.get("x-ratelimit-reset", "").strip()
-        is_number = reset.isascii() and reset.isdigit() and len(reset) <= 11
-        until = time.strftime(" until %H:%M UTC", time.gmtime(int(reset))) if is_number else ""
-        raise CoreDownloadError(
-            f"GitHub's own request limit is used up{until}.",
-            hint="Wait until then and run it again. The Nimbus quota is not affected.",
-        )
+    reason = quote_message(response)
     raise CoreDownloadError(
-        f"GitHub denied access to {subject} (403).",
-        hint=f"Check for a proxy in between; else this license may not include it: write to {SUPPORT}.",
+        f"GitHub denied access to {subject} (403){reason}.",
+        hint=f"This license may not include it: write to {SUPPORT}."
+        if reason
+        else "No reason came with it, so a proxy may have answered in its place: ask whoever runs it.",
     )
 
 

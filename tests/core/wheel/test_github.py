@@ -145,8 +145,28 @@ def test_other_refusals_become_download_errors():
     """A refusal by GitHub or its storage is never an error about the Nimbus API."""
     with pytest.raises(CoreDownloadError, match=r"api\.github\.com could not send core\.whl \(status 502\)"):
         fetch(ServerError("no", status=502))
-    with pytest.raises(CoreDownloadError, match="It asks to wait 120 s"):
-        fetch(RateLimitError("no", status=429, retry_after=120.0))
+
+
+def test_a_limit_on_requests_stays_one():
+    """Who waits as long as it asks for gets the wheel."""
+    with pytest.raises(RateLimitError, match="no") as caught:
+        fetch(RateLimitError("no", status=403, retry_after=120.0))
+    assert caught.value.retry_after == 120.0
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_refusal_quotes_githubs_reason(status):
+    """In one line, without the token."""
+    body = {"message": f"Resource not accessible\nby {TOKEN.get_secret_value()}.", "documentation_url": "x"}
+    with pytest.raises(CoreDownloadError, match=r": Resource not accessible by …\.") as caught:
+        fetch(answer(status, body))
+    assert TOKEN.get_secret_value() not in str(caught.value)
+
+
+def test_a_403_without_a_reason_may_be_a_proxys():
+    """GitHub always gives one."""
+    with pytest.raises(CoreDownloadError, match="a proxy may have answered"):
+        fetch(answer(403, b"<html>blocked</html>"))
 
 
 def test_a_broken_connection_is_left_to_the_caller():

@@ -196,12 +196,8 @@ def test_unfinished_uploads_are_passed_over():
     ("reply", "words"),
     [
         (answer(401, {}), ["refused the temporary token", "Run it again"]),
-        (answer(403, {}), ["denied access", "hello@nimbusbci.com"]),
-        (
-            answer(403, {}, x_ratelimit_remaining="0", x_ratelimit_reset="1767225600"),
-            ["limit", "until 00:00 UTC"],
-        ),
-        (answer(403, {}, x_ratelimit_remaining="0", x_ratelimit_reset="soon"), ["limit is used up."]),
+        (answer(403, {}), ["denied access", "proxy"]),
+        (answer(403, {"message": "Not for you"}), ["denied access", "Not for you.", "hello@nimbusbci.com"]),
         (answer(404, {}), ["has no release 1.2.0 of the core", "NIMBUS_SDK_CORE_REPO"]),
     ],
 )
