@@ -25,13 +25,18 @@ def register_reducers() -> None:
     if core is None:
         return
     for name, module in list(sys.modules.items()):
-        if name in _registered or name.partition(".")[0] not in core.top_level:
+        if name in _registered or name.partition(".")[0] not in core.top_level or _is_being_imported(module):
             continue
         _registered.add(name)
         for value in list(vars(module).values()) if isinstance(module, ModuleType) else ():
             if isinstance(value, type) and value.__module__ == name:
                 # Pickle takes up to six parts; the type of this function has three.
                 copyreg.pickle(value, _reduce)  # type: ignore[arg-type]
+
+
+def _is_being_imported(module: ModuleType) -> bool:
+    """Whether a thread is still importing this module, so that it lacks some of its classes."""
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
 def reconstruct(module: str, name: str, *arguments: object) -> object:

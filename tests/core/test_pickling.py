@@ -190,3 +190,24 @@ def test_before_a_core_is_loaded_there_is_nothing_to_teach(fresh: Fresh) -> None
         "pickling.register_reducers()\n"
         "assert copyreg.dispatch_table == before\n"
     )
+
+
+def test_classes_of_a_module_that_is_being_imported_are_registered_later(
+    installed: AuthSession, fresh: Fresh
+) -> None:
+    """Another thread may be importing a module of the core when its classes are looked up."""
+    fresh("""
+import importlib.util, pickle, sys
+import nimbus_sdk
+nimbus_sdk.NimbusLDA
+from nimbus_sdk.core.pickling import register_reducers
+spec = importlib.util.spec_from_loader("nimbus_sdk_core.extra", loader=None)
+module = importlib.util.module_from_spec(spec)
+spec._initializing = True
+sys.modules[spec.name] = module
+register_reducers()
+exec("class Late: pass", vars(module))
+spec._initializing = False
+register_reducers()
+assert b"nimbus_sdk.core.pickling" in pickle.dumps(module.Late())
+""")

@@ -1,11 +1,22 @@
 """A model may be trained in one thread while others decode with it."""
 
+import sys
 import threading
+from types import ModuleType
 
 import nimbus_sdk_core
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, BCIMetadata, NimbusLDA, NimbusProbit, NimbusQDA, predict_batch, simulate
+from nimbus_sdk_core import (
+    BCIData,
+    BCIMetadata,
+    NimbusLDA,
+    NimbusProbit,
+    NimbusQDA,
+    NotTrainedError,
+    predict_batch,
+    simulate,
+)
 from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk
 
 KINDS = pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA, NimbusProbit])
@@ -77,6 +88,21 @@ def test_two_threads_see_one_state_or_the_other(kind: type[NimbusLDA]) -> None:
     finally:
         stop.set()
         thread.join()
+
+
+@pytest.mark.parametrize("name", ["numpy.ma", "dask.array", "sklearn.exceptions", "sklearn", "dask"])
+def test_a_library_that_another_thread_is_importing_is_left_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its module exists then, but is still empty."""
+    data = simulate("p300", n_trials=60, seed=1)
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    model = nimbus_sdk_core.train_model(NimbusLDA, data)
+    assert predict_batch(model, BCIData(data.features.tolist(), data.metadata, data.labels.tolist()))
+    with pytest.raises(NotTrainedError, match="not trained"):
+        NimbusLDA().predict([[1.0]])
+    with pytest.warns(UserWarning, match="column-vector"):
+        NimbusLDA().fit(data.vectors(), data.labels[:, np.newaxis])
 
 
 def test_results_own_their_arrays() -> None:

@@ -51,10 +51,10 @@ def find_spec(core_folder: str | None = None) -> ModuleSpec | None:
     Raises:
         CoreError: As ``load``, except for a core that does not load.
     """
-    with _lock:
-        finder = _CoreFinder(_loadable(core_folder))
-        sys.meta_path.insert(0, finder)
-        return finder.find_spec(DISTRIBUTION)
+    # Without the lock: the import system holds its own for this name, for which `load` may be waiting.
+    finder = _CoreFinder(_loadable(core_folder))
+    sys.meta_path.insert(0, finder)
+    return finder.find_spec(DISTRIBUTION)
 
 
 def loaded_core() -> InstalledCore | None:

@@ -269,6 +269,36 @@ print(json.dumps([len(found), len(set(map(id, found))), len(finders)]))
     assert loaded_by_a_script(core_folder, code) == [8, 1, 1]
 
 
+def test_a_thread_may_import_the_core_by_name_while_another_loads_it(core_folder):
+    """Neither waits for a lock that the other holds."""
+    installed(core_folder)
+    code = """
+import json, sys, threading, time
+import nimbus_sdk
+from nimbus_sdk.core.wheel import loader
+check = loader.require_interpreter
+def check_slowly(*arguments):
+    checking.set()
+    time.sleep(0.1)
+    check(*arguments)
+checking, loader.require_interpreter = threading.Event(), check_slowly
+find_spec = loader.find_spec
+loader.find_spec = lambda: find_spec(sys.argv[1])
+found = []
+def load():
+    found.append(loader.load(sys.argv[1]))
+def import_by_name():
+    checking.wait()
+    import nimbus_sdk_core
+    found.append(nimbus_sdk_core)
+threads = [threading.Thread(target=run, daemon=True) for run in (load, import_by_name)]
+[thread.start() for thread in threads]
+[thread.join(20) for thread in threads]
+print(json.dumps([len(found), len(set(map(id, found)))]))
+"""
+    assert loaded_by_a_script(core_folder, code) == [2, 1]
+
+
 @pytest.mark.parametrize("damage", ["removed", "shorter", "link", "folder"])
 def test_damage_is_seen_before_loading(core_folder, tmp_path, damage):
     """A file that is missing, of another size, or no file at all is reported before code of the core runs."""

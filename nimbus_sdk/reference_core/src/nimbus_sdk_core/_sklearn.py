@@ -21,20 +21,17 @@ def not_fitted_error(message: str, hint: str) -> NotTrainedError:
         >>> str(not_fitted_error("This model is not trained.", "Call fit() first."))
         'This model is not trained. Call fit() first.'
     """
-    exceptions = sys.modules.get("sklearn.exceptions")
-    if exceptions is None:
-        return NotTrainedError(message, hint)
-    return _not_fitted_class(exceptions.NotFittedError)(message, hint)
+    sklearn_error = _find_sklearn_exception("NotFittedError")
+    return (NotTrainedError if sklearn_error is None else _not_fitted_class(sklearn_error))(message, hint)
 
 
 def warn_column_labels(shape: tuple[int, ...]) -> None:
     """Warn about labels in a column, with scikit-learn's DataConversionWarning if it is loaded."""
-    exceptions = sys.modules.get("sklearn.exceptions")
-    category = UserWarning if exceptions is None else exceptions.DataConversionWarning
+    category = _find_sklearn_exception("DataConversionWarning")
     warnings.warn(
         "A column-vector y was passed when a 1d array was expected: "
         f"labels have shape {shape}. Give y.ravel().",
-        category,
+        UserWarning if category is None else category,
         stacklevel=caller_stacklevel(),
     )
 
@@ -61,6 +58,12 @@ def caller_stacklevel() -> int:
 
 def _is_own_package(package: str | None) -> bool:
     return package is not None and package.split(".")[0] == __package__
+
+
+def _find_sklearn_exception(name: str) -> type | None:
+    # While another thread is importing the module, it has no such name yet.
+    kind: type | None = getattr(sys.modules.get("sklearn.exceptions"), name, None)
+    return kind
 
 
 @cache

@@ -13,13 +13,17 @@ NimbusCoreError
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     _Root = Exception
 else:
-    # A program that uses the SDK catches all errors as NimbusError; the core works without the SDK.
-    _Root = getattr(sys.modules.get("nimbus_sdk.errors"), "NimbusError", Exception)
+    # A program that uses the SDK catches all errors as NimbusError; the core works without the SDK. Importing
+    # a module that another thread is importing waits until it is complete.
+    _Root = (
+        import_module("nimbus_sdk.errors").NimbusError if sys.modules.get("nimbus_sdk.errors") else Exception
+    )
 
 
 class NimbusCoreError(_Root):

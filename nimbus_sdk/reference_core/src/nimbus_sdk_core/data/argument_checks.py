@@ -1,4 +1,4 @@
-"""Checks of single arguments: a kind, a whole number, a positive number, a probability."""
+"""Checks of single arguments: their class, a whole number, a positive number, a probability."""
 
 from __future__ import annotations
 
@@ -13,6 +13,21 @@ def check_kind(name: str, value: object, kind: type, hint: str) -> None:
     """Raise CoreTypeError unless the argument ``name`` is an instance of ``kind``."""
     if not isinstance(value, kind):
         raise CoreTypeError(f"{name} is a {type(value).__name__}, not a {kind.__name__}.", hint)
+
+
+def is_instance_of(value: object, library: str, kind: str) -> bool:
+    """Whether a class of ``value`` has this name and belongs to this library, which is not imported.
+
+    Asking the class and not the library's module is safe while another thread is still importing that.
+
+    >>> from fractions import Fraction
+    >>> is_instance_of(Fraction(1, 2), "fractions", "Fraction"), is_instance_of(0.5, "fractions", "Fraction")
+    (True, False)
+    """
+    return any(
+        base.__name__ == kind and f"{base.__module__}.".startswith(f"{library}.")
+        for base in type(value).__mro__
+    )
 
 
 def check_whole_number(name: str, value: SupportsIndex, *, least: int, most: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Protocol, cast
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from .._types import FeatureArray
 from ..errors import CoreDataError
+from .argument_checks import is_instance_of
 
 
 class DaskArray(Protocol):
@@ -42,8 +42,7 @@ def is_dask_array(features: object) -> bool:
         >>> is_dask_array(np.zeros(3))
         False
     """
-    dask_array = sys.modules.get("dask.array")
-    return dask_array is not None and isinstance(features, dask_array.Array)
+    return is_instance_of(features, "dask.array", "Array")
 
 
 def require_in_memory(features: object) -> None:
@@ -70,7 +69,7 @@ def read_dask_features(features: object) -> FeatureArray:
             "Call features.compute_chunk_sizes() first.",
         )
     pieces: object = getattr(features, "_meta", None)
-    if not isinstance(pieces, np.ndarray) or np.ma.isMaskedArray(pieces):
+    if not isinstance(pieces, np.ndarray) or is_instance_of(pieces, "numpy.ma", "MaskedArray"):
         raise CoreDataError(
             f"features are a Dask array of {type(pieces).__name__}, not of NumPy arrays.",
             "Use features.map_blocks(numpy.asarray) after filling or dropping what is missing.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from .._types import IndexArray, LabelArray
 from ..errors import CoreDataError
+from .argument_checks import is_instance_of
 
 _HINT = "Give one whole number, one text or one truth value for each trial."
 
@@ -61,10 +61,7 @@ def read_labels(labels: npt.ArrayLike) -> LabelArray:
 
 def check_not_masked(name: str, values: object) -> None:
     """Raise CoreDataError if values are a masked array, whose mask would be lost."""
-    if type(values) is np.ndarray:
-        return
-    masked = sys.modules.get("numpy.ma")
-    if masked is not None and masked.isMaskedArray(values):
+    if is_instance_of(values, "numpy.ma", "MaskedArray"):
         raise CoreDataError(f"{name} are a masked array, and the mask would be lost.", "Fill or drop first.")
 
 
