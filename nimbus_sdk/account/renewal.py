@@ -70,8 +70,6 @@ def validate_key(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
         settings, key, endpoints.validate(settings.api_url, key)
     )
     session = _session(settings, key, entitlement, answer)
-    if entitlement.user_id is None:
-        raise ResponseFormatError("The service accepted the key, but did not say whose it is (user_id).")
     return replace(
         session,
         user_id=entitlement.user_id,

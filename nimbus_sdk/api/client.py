@@ -35,6 +35,7 @@ class NimbusFlows:
             InvalidKeyError: The service does not know the key.
             KeyExpiredError: The key has expired.
             QuotaExceededError: The monthly quota is used up.
+            ResponseFormatError: The response does not say whose key it is, or differs in another way.
         """
         entitlement, _ = yield from endpoints.validate(self._base, (yield from self._find_key()))
         return entitlement

@@ -34,9 +34,19 @@ UNAVAILABLE = 503
 
 
 def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Response]]:
-    """Validate a key, and return its entitlement and the response."""
+    """Validate a key, and return its entitlement and the response.
+
+    Raises:
+        ResponseFormatError: The response does not say whose key it is.
+    """
     response = yield from send(_post("validate", f"{base}/v1/auth/validate", key, 100))
-    return _require_valid(parse_response(Entitlement, response)), response
+    entitlement = _require_valid(parse_response(Entitlement, response))
+    absent = [name for name in ("user_id", "email") if not getattr(entitlement, name)]
+    if absent:
+        raise ResponseFormatError(
+            f"The service accepted the key, but did not say whose it is ({', '.join(absent)})."
+        )
+    return entitlement, response
 
 
 def refresh(base: str, key: ApiKey, timeout: float | None = None) -> Flow[tuple[Entitlement, Response]]:

@@ -12,6 +12,10 @@ from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
 R = TypeVar("R")
 
 
+class UnknownModelError(ConfigurationError, FileNotFoundError):
+    """Neither this machine nor the service has a model of this name."""
+
+
 def with_download(load_model: Callable[..., R]) -> Callable[..., R]:
     """Return ``load_model`` such that it downloads a model of the service that is not on this machine."""
 
@@ -34,9 +38,9 @@ def _download(name: str, not_found: FileNotFoundError) -> None:
 
     try:
         download_model(name)
-    except ConfigurationError:
-        # Neither the core nor the service has it; the core's error lists the models that there are.
-        raise not_found from None
+    except ConfigurationError as error:
+        # The core's error lists the models on this machine, the service's those that can be downloaded.
+        raise UnknownModelError(str(not_found), hint=error.hint) from None
     except NimbusConnectionError as error:
         raise NimbusConnectionError(
             f"The model {name} is not on this machine and could not be downloaded: {error.message}",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from nimbus_sdk.config.settings import is_loopback
 from nimbus_sdk.errors import (
     ApiError,
     InvalidKeyError,
@@ -63,6 +64,10 @@ _SECONDARY_LIMIT_SECONDS = 60.0
 # OpenSSL's reasons if the other side knows only old versions of TLS.
 _OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
 E = TypeVar("E", bound=BaseException)
+_LOOPBACK_HINT = (
+    "That address is on this machine: is the sandbox still running? `nimbus-sdk sandbox serve` starts one. "
+    "If it runs, check the port in the settings."
+)
 _CAPTIVE_PORTAL_HINT = (
     "That did not come from the service itself: a captive portal or a proxy may be in between. "
     "Open a web page in a browser, log in to the network, then try again."
@@ -129,10 +134,18 @@ def from_exception(request: Request, error: httpx.HTTPError | httpx.InvalidURL |
         )
     if isinstance(error, httpx.RemoteProtocolError):
         return NimbusConnectionError(
-            f"{host} broke off in mid-answer ({request.name}: {sanitize(str(error), secrets, limit=120)})."
+            f"{host} broke off in mid-answer ({request.name}: {sanitize(str(error), secrets, limit=120)}).",
+            hint=_address_hint(request),
         )
     reason = sanitize(str(error), secrets, limit=120) or type(error).__name__
-    return NimbusConnectionError(f"{host} cannot be reached ({request.name}: {reason}).", sent=sent)
+    return NimbusConnectionError(
+        f"{host} cannot be reached ({request.name}: {reason}).", sent=sent, hint=_address_hint(request)
+    )
+
+
+def _address_hint(request: Request) -> str | None:
+    """Return what to check where nobody answers: no firewall stands before this machine's own addresses."""
+    return _LOOPBACK_HINT if is_loopback(urlsplit(request.url).hostname or "") else None
 
 
 def quote_message(response: Response) -> str:

@@ -129,6 +129,21 @@ def test_a_refresh_may_be_given_less_patience():
     assert next(endpoints.refresh(BASE, KEY)).timeout is None
 
 
+PERSON = {"user_id": "usr_1", "email": "researcher@university.edu"}
+
+
+@pytest.mark.parametrize("absent", [("user_id",), ("email",), ("user_id", "email")])
+@pytest.mark.parametrize("form", [{}, {"value": None}, {"value": ""}])
+def test_a_valid_key_without_its_person_is_no_answer(absent, form):
+    """validate must say whose the key is; the message names what is missing."""
+    fields = {**LICENSE, **{name: text for name, text in PERSON.items() if name not in absent}}
+    fields.update({name: form["value"] for name in absent if form})
+    flow = endpoints.validate(BASE, KEY)
+    next(flow)
+    with pytest.raises(ResponseFormatError, match=", ".join(absent)):
+        flow.send(answer(fields))
+
+
 @pytest.mark.parametrize("endpoint", [endpoints.validate, endpoints.refresh])
 def test_a_key_that_the_service_calls_invalid_in_a_success_is_invalid(endpoint):
     """valid: false is a refusal, whatever the status."""
@@ -144,7 +159,7 @@ def test_an_entitlement_comes_with_its_response(endpoint):
     """The response is returned with it: its Date is the clock of the service."""
     flow = endpoint(BASE, KEY)
     next(flow)
-    reply = answer(LICENSE)
+    reply = answer({**LICENSE, **PERSON})
     entitlement, given = finish(flow, reply)
     assert (entitlement.license_type, entitlement.features, given) == ("free", ("batch_inference",), reply)
 

@@ -56,11 +56,15 @@ def test_a_model_that_is_not_here_says_what_to_do_offline(sandbox, key, fresh):
     assert "Load it once with network" in failed.stderr
 
 
-def test_a_name_that_nobody_knows_is_answered_by_the_core(sandbox, key, fresh):
-    """Its message lists the models that are here."""
+def test_a_name_that_nobody_knows_lists_the_models_here_and_at_the_service(sandbox, key, fresh):
+    """A slip of the pen shows the right name, wherever the model is; it is a FileNotFoundError as well."""
     nimbus_sdk.install_core(key)
-    failed = fresh(LOAD.replace("p300_binary_v1", "p301_binary_v1"), check=False)
-    assert "There is no model 'p301_binary_v1' here. Here are: motor_imagery_4class_v1" in failed.stderr
+    slip = LOAD.replace("p300_binary_v1", "p301_binary_v1")
+    code = f"try:\n {slip.replace(chr(10), chr(10) + ' ')}\nexcept FileNotFoundError as error:\n print(error)"
+    said = fresh(code).stdout
+    assert "There is no model 'p301_binary_v1' here. Here are: motor_imagery_4class_v1" in said
+    offered = [model.name for model in nimbus_sdk.list_available_models()]
+    assert f"The service offers: {', '.join(sorted(offered))}." in said
 
 
 def test_a_model_above_the_tier_is_refused_before_it_is_asked_for(sandbox):

@@ -417,6 +417,16 @@ def test_every_failure_of_an_exchange_has_its_error(raised, kind, text, passing,
     assert error.hint
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.0.0.9"])
+@pytest.mark.parametrize("kind", [httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError])
+def test_where_this_machine_does_not_answer_the_question_is_for_the_sandbox(host, kind):
+    """No firewall and no proxy is before one's own addresses."""
+    error = from_exception(call_with(url=f"http://{host}:8123/v1/models/list"), kind("x"))
+    assert "sandbox still running" in error.hint
+    assert "firewall" not in error.hint
+    assert "firewall" in from_exception(call_with(), kind("x")).hint
+
+
 def test_every_error_of_httpx_is_translated():
     """No class of httpx that an exchange may raise is without a translation."""
     kinds = [
