@@ -13,6 +13,7 @@ from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import requirements, switching, unpack, verify
+from nimbus_sdk.core.wheel.protocol import REQUIRES
 from nimbus_sdk.display.progress import ProgressEvent, Report
 from nimbus_sdk.errors import CoreError, CoreIntegrityError, NimbusError
 from nimbus_sdk.storage import fs, sealed
@@ -35,6 +36,17 @@ class CoreWheel:
     name: str
     sha256: str
     discard: Callable[[], None]
+
+
+def require_installable() -> None:
+    """Make sure before the first request that a core could be installed here, whatever its version.
+
+    Raises:
+        CoreIncompatibleError: NumPy is missing; the message names the command to run.
+        CoreInstallError: There is no interpreter in which a core could be tested.
+    """
+    requirements.require_environment(REQUIRES)
+    unpack.find_probe_interpreter()
 
 
 def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Report) -> Flow[CoreWheel]:

@@ -16,7 +16,7 @@ from nimbus_sdk.account.session_lookup import find_session
 from nimbus_sdk.account.session_record import SessionRecord, validity
 from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.core.activation import activate, fetch_wheel
+from nimbus_sdk.core.activation import activate, fetch_wheel, require_installable
 from nimbus_sdk.core.wheel import manifest, verify
 from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.errors import (
@@ -69,6 +69,8 @@ def _install_core(
     Raises:
         InvalidKeyFormatError: The text is not a key; no request was made.
         InvalidKeyError: The service does not know the key.
+        CoreIncompatibleError: NumPy, or what else the core requires, is missing here; the message names the
+            command that installs it.
         NotConfiguredError: The service has no token for the core's release.
         CoreError: The core could not be fetched, verified or written; the previous one stays in use.
         NimbusConnectionError: The service cannot be reached.
@@ -145,9 +147,12 @@ def _validate_and_install(
     settings: Settings, found: FoundKey, version: str | None, report: Report, *, force: bool
 ) -> Flow[SessionRecord]:
     """Validate a key and store its session; fetch the core as well, unless it is installed."""
+    has_core = not force and (yield from run_blocking(lambda: _has_core(settings, version)))
+    if not has_core:
+        yield from run_blocking(require_installable)
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
     session = yield from renewal.validate_key(settings, found.key)
-    if not force and (yield from run_blocking(lambda: _has_core(settings, version))):
+    if has_core:
         session = yield from run_blocking(lambda: renewal.store_session(settings, found, session))
     else:
         wheel = yield from fetch_wheel(settings, found.key, version, report)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk import errors
 from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core import activation
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.storage.pointer import read_pointer
 from tests.support.evidence import everything_in, strangers_in
@@ -317,6 +319,22 @@ def test_offline_without_anything_says_what_is_missing(sdk, key, sandbox, asked)
     asked()
     with pytest.raises(errors.SessionNotFoundError, match="belongs to"):
         sdk.install_core(other, offline=True)
+    assert asked() == []
+
+
+def test_an_environment_that_lacks_numpy_is_reported_before_the_first_request(sdk, key, asked, monkeypatch):
+    """Nothing is asked, and the message has the command that installs it."""
+    monkeypatch.setattr(activation, "REQUIRES", ("absent-module",))
+    with pytest.raises(errors.CoreIncompatibleError, match=r'install .*"absent-module"'):
+        sdk.install_core(key)
+    assert asked() == []
+
+
+def test_a_program_that_embeds_python_is_told_so_before_the_first_request(sdk, key, asked, monkeypatch):
+    """Its core could not be tested; another interpreter can install it for this program."""
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(errors.CoreInstallError, match=r"embeds Python.*`nimbus-sdk install`"):
+        sdk.install_core(key)
     assert asked() == []
 
 

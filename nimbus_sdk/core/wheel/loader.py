@@ -20,7 +20,8 @@ from types import ModuleType
 
 from nimbus_sdk.core.wheel.manifest import InstalledCore, missing_files, require_core
 from nimbus_sdk.core.wheel.protocol import ALIASES, DISTRIBUTION
-from nimbus_sdk.core.wheel.requirements import missing_requirements, pip_command, require_interpreter
+from nimbus_sdk.core.wheel.requirements import missing_requirements, require_interpreter
+from nimbus_sdk.environment import install_hint
 from nimbus_sdk.errors import CoreError, CoreIncompatibleError, CoreInstallError, CoreIntegrityError
 from nimbus_sdk.storage import fs
 
@@ -167,6 +168,6 @@ def _unloadable(core: InstalledCore, error: Exception) -> CoreError:
     if missing:
         return CoreIncompatibleError(
             f"Core {core.version} needs what this environment lacks: {', '.join(missing)}.",
-            hint=f"Run `{pip_command(missing)}`, then try again.",
+            hint=install_hint(missing),
         )
     return CoreIncompatibleError(f"Core {core.version} does not load here: {error}.")

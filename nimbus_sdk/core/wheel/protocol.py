@@ -54,6 +54,9 @@ DISTRIBUTION = "nimbus_sdk_core"
 MODEL_SUFFIX = ".nimbus"
 """The file extension of models."""
 
+REQUIRES = ("numpy",)
+"""What every core needs in the environment, since the protocol's arrays are NumPy's."""
+
 REQUIRED = ("BCIData", "BCIMetadata", "NimbusLDA", "load_model", "predict_batch", "__version__")
 """Names that every core offers."""
 

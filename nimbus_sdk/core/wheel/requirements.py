@@ -1,4 +1,4 @@
-"""Check what a core requires of this environment, and name the pip command that installs what is missing.
+"""Check what a core requires of this environment, and name the command that installs what is missing.
 
 Versions and requirements are parsed with packaging, within limits, since they are untrusted: brackets nested
 a thousand deep exceed its recursion, and numbers of thousands of digits Python's conversion; packaging raises
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
+from nimbus_sdk.environment import install_hint
 from nimbus_sdk.errors import ConfigurationError, CoreIncompatibleError
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_CHARACTERS = 2_000
+UNKNOWN = "unknown"
+"""The version of a module that can be imported and does not name one."""
+
+_MODULE_NAMES = {"scikit-learn": "sklearn"}
 
 
 def parse_version(text: str) -> Version | None:
@@ -72,6 +77,8 @@ def parse_specifiers(text: str) -> SpecifierSet | None:
 def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
     """Return the requirements (PEP 508, markers are evaluated) that this environment does not meet, for pip.
 
+    What can be imported counts, with or without metadata of its distribution.
+
     Raises:
         CoreIncompatibleError: A line is not a requirement.
 
@@ -105,7 +112,7 @@ def require_environment(requires: Iterable[str], requires_python: str | None = N
         details = ", ".join(f"{line} ({state})" for line, state in missing.items())
         raise CoreIncompatibleError(
             f"The core requires packages that are missing here: {details}.",
-            hint=f"Run `{pip_command(missing)}`, then try again.",
+            hint=install_hint(missing),
         )
 
 
@@ -143,21 +150,6 @@ def require_interpreter(tag: str, installed_for: str, requires_python: str | Non
     require_environment((), requires_python)
 
 
-def pip_command(requirements: Iterable[str]) -> str:
-    """Return the command that installs requirements into the running environment.
-
-    Examples:
-        >>> pip_command(["numpy>=1.26"]).endswith(' -m pip install "numpy>=1.26"')
-        True
-    """
-    from shlex import quote
-
-    python = sys.executable or "python"
-    # With double quotes if possible, since Windows knows no others.
-    quoted = [quote(line) if set(line) & set('"$`\\') else f'"{line}"' for line in requirements]
-    return " ".join([f'"{python}"' if " " in python else python, "-m pip install", *quoted])
-
-
 def _parse(kind: Callable[[str], T], text: str) -> T | None:
     if len(text) > MAX_CHARACTERS:
         return None
@@ -191,9 +183,10 @@ def _unmet(requirement: Requirement, seen: set[str]) -> Iterator[tuple[str, str]
     if not applies:
         return
     found = _installed_version(requirement.name)
-    installed = parse_version(found or "")
+    if found is None:
+        found = _importable_version(requirement.name)
     extras = sorted(requirement.extras)
-    if installed is None or not requirement.specifier.contains(installed, prereleases=True):
+    if not _is_met(requirement.specifier, found):
         source = f" @ {requirement.url}" if requirement.url else ""
         listed = f"[{','.join(extras)}]" if extras else ""
         state = "not installed" if found is None else f"found {found}"
@@ -205,6 +198,14 @@ def _unmet(requirement: Requirement, seen: set[str]) -> Iterator[tuple[str, str]
                 seen.add(str(further))
                 further.marker = None
                 yield from _unmet(further, seen)
+
+
+def _is_met(specifier: SpecifierSet, found: str | None) -> bool:
+    if found == UNKNOWN:
+        # The test whether the core loads decides.
+        return True
+    installed = parse_version(found or "")
+    return installed is not None and specifier.contains(installed, prereleases=True)
 
 
 def _applies(requirement: Requirement, extra: str) -> bool | None:
@@ -219,9 +220,13 @@ def _applies(requirement: Requirement, extra: str) -> bool | None:
 
 def _extra_requirements(name: str, extra: str) -> list[Requirement]:
     """Return the requirements of an extra of an installed package; its invalid lines are ignored."""
-    from importlib.metadata import requires
+    from importlib.metadata import PackageNotFoundError, requires
 
-    lines = [found for line in requires(name) or () if (found := parse_requirement(line)) is not None]
+    try:
+        declared = requires(name) or ()
+    except PackageNotFoundError:
+        return []
+    lines = [found for line in declared if (found := parse_requirement(line)) is not None]
     return [line for line in lines if _applies(line, extra) and _applies(line, "") is False]
 
 
@@ -234,3 +239,21 @@ def _installed_version(name: str) -> str | None:
         if "Version" in found:
             return found["Version"]
     return None
+
+
+def _importable_version(name: str) -> str | None:
+    """Return the version of a module without metadata (vendored, frozen, Bazel), or None if there is none."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    module_name = _MODULE_NAMES.get(name.lower()) or name.replace("-", "_").replace(".", "_")
+    try:
+        if module_name not in sys.modules:
+            spec = find_spec(module_name)
+            # A folder of that name in the working directory is no module, and has no origin.
+            if spec is None or spec.origin is None:
+                return None
+        version = getattr(import_module(module_name), "__version__", UNKNOWN)
+    except Exception:  # noqa: BLE001 - whatever it raises, it cannot be imported
+        return None
+    return version if isinstance(version, str) else UNKNOWN

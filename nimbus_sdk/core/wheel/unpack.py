@@ -16,6 +16,7 @@ from nimbus_sdk.core.wheel.protocol import PROTOCOL_VERSION, REQUIRED
 from nimbus_sdk.core.wheel.record import RecordedFile, copy_file
 from nimbus_sdk.core.wheel.requirements import interpreter
 from nimbus_sdk.core.wheel.verify import WheelFacts, open_wheel, refused
+from nimbus_sdk.environment import absolute_search_path, find_interpreter
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
@@ -27,10 +28,13 @@ EXECUTABLE_FILE = 0o700
 PROBE_SECONDS = 60.0
 _LOADED = "the core offers the protocol"
 _PROBE = f"""
-import sys
+import json, sys
 from importlib.machinery import PathFinder
 
-library, protocol, owned, wanted = sys.argv[1:]
+library, protocol, owned, wanted, search_path = sys.argv[1:]
+own = sys.path
+sys.path = json.loads(search_path)
+sys.path += [entry for entry in own if entry not in sys.path]
 
 class CoreFinder:
     @staticmethod
@@ -93,23 +97,39 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
     return core
 
 
+def find_probe_interpreter() -> str:
+    """Return the interpreter in which a core can be tested.
+
+    Raises:
+        CoreInstallError: This program embeds Python, and there is no interpreter.
+    """
+    python = find_interpreter()
+    if python is None:
+        raise CoreInstallError(
+            f"This program ({sys.executable or 'of unknown path'}) embeds Python, and no interpreter was "
+            "found beside it in which a new core could be tested.",
+            hint="Run `nimbus-sdk install` once with an ordinary Python of the same version; this program "
+            "then uses the installed core.",
+        )
+    return python
+
+
 def probe(core: InstalledCore) -> None:
     """Load a core in a new process, and check that it offers what the protocol requires.
 
-    The process gets no ``NIMBUS_`` variable, and no other module of the core's name is imported instead.
+    The process finds what this process can import, and gets no ``NIMBUS_`` variable. No other module of the
+    core's name is imported instead.
 
     Raises:
-        CoreInstallError: It does not load; the message ends with the last line of the process's output.
+        CoreInstallError: There is no interpreter, or the core does not load; the message ends with the last
+            line of the process's output.
     """
     import subprocess
 
-    if not sys.executable or getattr(sys, "frozen", False):
-        raise CoreInstallError(
-            "This program embeds Python, so the core cannot be tested in a process of its own.",
-            hint="Run `nimbus-sdk install` in a terminal with the same version of Python.",
-        )
+    python = find_probe_interpreter()
     names = (",".join(core.top_level), ",".join(REQUIRED))
-    command = [sys.executable, "-P", "-c", _PROBE, core.library, str(PROTOCOL_VERSION), *names]
+    search_path = json.dumps(absolute_search_path())
+    command = [python, "-P", "-c", _PROBE, core.library, str(PROTOCOL_VERSION), *names, search_path]
     hidden = ("NIMBUS_", "PYTHONINSPECT", "PYTHONSTARTUP")
     try:
         child = subprocess.run(
@@ -125,7 +145,7 @@ def probe(core: InstalledCore) -> None:
     except subprocess.TimeoutExpired:
         raise _unloadable(core, f"it took more than {PROBE_SECONDS:.0f} s") from None
     except OSError as error:
-        raise _unloadable(core, f"{sys.executable} cannot be started ({error.strerror})") from error
+        raise _unloadable(core, f"{python} cannot be started ({error.strerror})") from error
     if child.returncode or _LOADED not in child.stdout.decode("utf-8", "replace"):
         output = child.stderr.decode("utf-8", "replace").strip().splitlines()
         raise _unloadable(core, output[-1][:300] if output else f"it ended with status {child.returncode}")

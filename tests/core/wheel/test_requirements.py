@@ -13,7 +13,6 @@ from nimbus_sdk.core.wheel import requirements
 from nimbus_sdk.core.wheel.requirements import (
     interpreter,
     missing_requirements,
-    pip_command,
     require_environment,
     require_interpreter,
 )
@@ -89,15 +88,28 @@ def test_broken_metadata_counts_as_missing(site, version):
     assert missing_requirements(["some-thing>=1"]) == ("some-thing>=1",)
 
 
-def test_metadata_without_a_file_counts_as_missing(monkeypatch):
-    """Where a distribution's metadata cannot be found, it is not installed."""
+@pytest.fixture
+def no_metadata(monkeypatch):
+    """No distribution has metadata, as in a frozen program, in Bazel, or for a vendored package."""
     import importlib.metadata
 
     def gone(name):
-        raise FileNotFoundError(name)
+        raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "metadata", gone)
-    assert missing_requirements(["numpy"]) == ("numpy",)
+    monkeypatch.setattr(importlib.metadata, "requires", gone)
+
+
+def test_a_module_without_metadata_counts_with_the_version_that_it_names(site, no_metadata):
+    """What can be imported is there, under its own name, and whichever version if it names none."""
+    (site / "some_thing.py").write_text("__version__ = '2.5'")
+    (site / "other.py").write_text("")
+    (site / "broken.py").write_text("import absent_module")
+    (site / "folder").mkdir()
+    lines = ["numpy>=1", "some-thing[fast]>=2", "other>=9", "scikit-learn"]
+    assert missing_requirements(lines) == ()
+    lines = ["some-thing>=3", "broken", "folder", "absent"]
+    assert missing_requirements(lines) == ("some-thing>=3", "broken", "folder", "absent")
 
 
 @pytest.mark.parametrize(
@@ -141,7 +153,7 @@ def test_the_error_names_all_and_the_command(site):
     with pytest.raises(CoreIncompatibleError) as caught:
         require_environment(["some-thing>=2", "absent", "numpy"], ">=3.8")
     assert "some-thing>=2 (found 1.0), absent (not installed)" in str(caught.value)
-    assert f'{sys.executable} -m pip install "some-thing>=2" "absent"' in str(caught.value)
+    assert f'{sys.executable} "some-thing>=2" "absent"' in str(caught.value).replace(" -m pip install", "")
     require_environment(["numpy"], None)
 
 
@@ -151,25 +163,6 @@ def test_another_python_is_named():
         require_environment([], "<3")
     with pytest.raises(CoreIncompatibleError, match="invalid Requires-Python"):
         require_environment([], "python three")
-
-
-def test_an_interpreter_with_spaces_in_its_path_is_quoted(monkeypatch):
-    """The command can be pasted as it is."""
-    monkeypatch.setattr(sys, "executable", r"C:\Program Files\Python\python.exe")
-    assert pip_command(["numpy"]) == r'"C:\Program Files\Python\python.exe" -m pip install "numpy"'
-    monkeypatch.setattr(sys, "executable", "")
-    assert pip_command(["numpy"]) == 'python -m pip install "numpy"'
-
-
-def test_a_pasted_command_runs_nothing_else():
-    """A requirement from outside cannot smuggle another command into the one to paste."""
-    smuggled = [
-        "x @ https://example.net/$(reboot)",
-        "x @ https://example.net/`reboot`",
-        'x @ https://e/";reboot"',
-    ]
-    for line in smuggled:
-        assert pip_command([line]).endswith(f"install '{line}'")
 
 
 def test_a_pure_wheel_is_tied_to_no_platform():

@@ -227,22 +227,33 @@ def test_the_probe_sees_nothing_of_the_users_own(core_folder, tmp_path, monkeypa
     unpack.probe(staged(core_folder, files=core_files(source=source)))
 
 
-def test_an_embedded_python_is_reported(core_folder, monkeypatch):
-    """Where there is no python to start, nothing is switched to unproven."""
+def test_a_core_finds_what_this_process_can_import(core_folder, tmp_path, monkeypatch):
+    """A folder that the program has added to sys.path is searched by the probe too."""
+    (tmp_path / "appended").mkdir()
+    (tmp_path / "appended" / "vendored_engine.py").write_text("")
+    core = staged(core_folder, files=core_files(source=f"import vendored_engine\n{SOURCE}"))
+    with pytest.raises(CoreInstallError, match="vendored_engine"):
+        unpack.probe(core)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, "appended"])
+    unpack.probe(core)
+
+
+def test_a_program_without_an_interpreter_is_reported(core_folder, monkeypatch):
+    """Nothing is switched to unproven."""
     core = staged(core_folder)
-    with monkeypatch.context() as patched:
-        patched.setattr(sys, "executable", "")
-        with pytest.raises(CoreInstallError, match="embeds Python"):
-            unpack.probe(core)
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    with pytest.raises(CoreInstallError, match="embeds Python"):
+    with pytest.raises(CoreInstallError, match="with an ordinary Python"):
         unpack.probe(core)
 
 
-def test_a_python_that_cannot_be_started_is_reported(core_folder, monkeypatch):
+def test_a_python_that_cannot_be_started_is_reported(core_folder, tmp_path, monkeypatch):
     """The name of the interpreter is in the message."""
-    monkeypatch.setattr(sys, "executable", "/no/such/python")
-    with pytest.raises(CoreInstallError, match="/no/such/python cannot be started"):
+    broken = tmp_path / "python3"
+    broken.write_text("#!/no/such/interpreter\n")
+    broken.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(CoreInstallError, match=f"{broken} cannot be started"):
         unpack.probe(staged(core_folder))
 
 
@@ -261,6 +272,7 @@ def test_the_probe_hands_over_no_secret(core_folder, monkeypatch):
         "1",
         "nimbus_sdk_core",
         "BCIData,BCIMetadata,NimbusLDA,load_model,predict_batch,__version__",
+        json.dumps([os.path.abspath(entry) for entry in sys.path]),
     ]
 
 
