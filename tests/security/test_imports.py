@@ -70,7 +70,8 @@ def test_a_file_beside_a_script_is_not_the_core(core: str, isolated_home: Path, 
 def test_a_file_that_was_taken_for_the_core_is_noticed(core: str, isolated_home: Path, trace: Path):
     """Where a script itself imports such a file first, nothing of it is passed off as the core."""
     folder = plant(isolated_home / "scripts", trace, "nimbus_sdk_core")
-    done = ran(sys.executable, "-c", f"import nimbus_sdk_core\n{USE}", folder=folder)
+    code = "import nimbus_sdk_core, nimbus_sdk\nnimbus_sdk.BCIData()"
+    done = ran(sys.executable, "-c", code, folder=folder)
     assert trace.exists()
     assert "Another module named nimbus_sdk_core was imported before the core" in done.stderr
     assert done.stdout == ""
