@@ -14,7 +14,7 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import requirements, switching, unpack, verify
 from nimbus_sdk.core.wheel.protocol import REQUIRES
-from nimbus_sdk.display.progress import ProgressEvent, Report
+from nimbus_sdk.display.progress import ProgressEvent, Report, download_report
 from nimbus_sdk.errors import CoreError, CoreIntegrityError, NimbusError
 from nimbus_sdk.storage import fs, sealed
 from nimbus_sdk.storage.key_lookup import FoundKey
@@ -70,11 +70,7 @@ def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Re
     requirements.require_environment(published.requires, published.requires_python)
     asset = release.choose_wheel(published)
     digest = yield from release.expected_digest(settings, published, asset, token)
-    title = f"Downloading core {published.version}"
-
-    def show(done: int, total: int) -> None:
-        report(ProgressEvent("download", title, done, total))
-
+    show = download_report(report, f"Downloading core {published.version}")
     sink = FileSink(settings.paths.downloads, asset.name, asset.size, digest, show)
     path = yield from download.download_asset(settings, asset, token, sink)
     return CoreWheel(path, asset.name, digest, sink.discard)

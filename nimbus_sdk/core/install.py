@@ -60,8 +60,8 @@ def _install_core(
         offline: True: make no network call.
         progress: A function that takes events, or True or False for a bar or none; if omitted, a bar in a
             terminal or notebook.
-        timeout: Seconds for the requests to the services, retries included; the wheel itself has as long
-            as 64 KiB a second take.
+        timeout: Seconds for the requests to the services, retries included. The download itself goes on as
+            long as bytes arrive; it may be silent for this long, and has two minutes more to reconnect.
 
     Returns:
         The session.

@@ -11,11 +11,11 @@ from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.model_registry import covers, find_session_and_model_flow
-from nimbus_sdk.core.wheel.download import SLOWEST_BYTES_PER_SECOND, download_until_complete
+from nimbus_sdk.core.wheel.download import download_until_complete
 from nimbus_sdk.core.wheel.file_sink import PROXY_HINT, FileSink
 from nimbus_sdk.core.wheel.github import is_safe_url
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
-from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
+from nimbus_sdk.display.progress import ProgressEvent, Report, download_report, reporting
 from nimbus_sdk.errors import (
     ConfigurationError,
     CoreDownloadError,
@@ -108,11 +108,11 @@ def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]
         f"{name}{MODEL_SUFFIX}",
         size,
         model.checksum.removeprefix("sha256:"),
-        report=lambda done, total: report(ProgressEvent("download", f"Downloading {name}", done, total)),
+        download_report(report, f"Downloading {name}"),
     )
     try:
         yield from run_blocking(sink.open)
-        filling = replace(request, sink=sink, allowance=size / SLOWEST_BYTES_PER_SECOND)
+        filling = replace(request, sink=sink, silence=settings.timeout)
         path = yield from download_until_complete(
             sink, lambda: _record_own_rejection(settings, found.key, request, send(filling))
         )

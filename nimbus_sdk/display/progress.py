@@ -31,15 +31,18 @@ class ProgressEvent:
         message: Description of the step, without secrets.
         done: Bytes so far, or None if nothing is counted.
         total: Bytes in all, or None.
+        waiting: What a download is waiting for, if it is interrupted, else an empty text.
     """
 
     stage: Stage
     message: str
     done: int | None = None
     total: int | None = None
+    waiting: str = ""
 
 
 Report: TypeAlias = Callable[[ProgressEvent], None]
+STALL_SECONDS = 3.0
 
 
 @contextmanager
@@ -66,6 +69,16 @@ def reporting(progress: Report | bool | None, quiet: bool) -> Iterator[Report]:
         yield report
 
 
+def download_report(report: Report, title: str) -> Callable[[int, int, str], None]:
+    """Return a function that reports the bytes so far, all bytes, and what a download is waiting for, if so.
+
+    Example:
+        >>> download_report(print, "Downloading it")(5, 9, "next try in 2 s")
+        ProgressEvent(stage='download', message='Downloading it', done=5, total=9, waiting='next try in 2 s')
+    """
+    return lambda done, total, waiting: report(ProgressEvent("download", title, done, total, waiting))
+
+
 def _silent(event: ProgressEvent) -> None:
     """Ignore an event."""
 
@@ -83,37 +96,59 @@ def _bar() -> Iterator[Report]:
         TextColumn,
         TransferSpeedColumn,
     )
+    from rich.table import Column
+    from rich.text import Text
 
     class BytesColumn(ProgressColumn):
         """A column that is empty for a step without a count of bytes."""
 
-        def __init__(self, column: ProgressColumn) -> None:
-            super().__init__()
+        def __init__(self, column: ProgressColumn, table_column: Column | None = None) -> None:
+            super().__init__(table_column or Column(no_wrap=True))
             self.column = column
 
         def render(self, task: Task) -> RenderableType:
             return "" if task.total is None else self.column(task)
 
-    byte_columns = (
-        BytesColumn(BarColumn()),
+    class SpeedColumn(TransferSpeedColumn):
+        """The speed, what is being waited for, or how long there has been no data."""
+
+        def render(self, task: Task) -> Text:
+            silent = time.monotonic() - task.fields["at"]
+            if task.finished or not (task.fields["waiting"] or silent >= STALL_SECONDS):
+                return super().render(task)
+            return Text(task.fields["waiting"] or f"no data for {silent:.0f} s", style="progress.data.speed")
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        # A bar without a width of its own is what becomes shorter in a narrow terminal.
+        BytesColumn(BarColumn(bar_width=None), Column(max_width=40)),
         BytesColumn(DownloadColumn()),
-        BytesColumn(TransferSpeedColumn()),
+        BytesColumn(SpeedColumn()),
     )
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), *byte_columns)
     bars = Progress(*columns, console=Console(stderr=True), transient=False)
     step = bars.add_task("Starting", total=None)
+    latest: ProgressEvent | None = None
 
     def report(event: ProgressEvent) -> None:
-        nonlocal step
+        nonlocal step, latest
         # Started with the first event: a live bar would draw over the prompt for the key.
         bars.start()
-        previous = bars.tasks[-1]
-        if previous.description != event.message:
+        if latest is None or event.stage != latest.stage:
             # A new line, since rich would go on to display the bytes of the step before. Its line stays.
-            if previous.total is None:
+            if bars.tasks[-1].total is None:
                 bars.remove_task(step)
-            step = bars.add_task(event.message, total=None)
-        bars.update(step, completed=event.done, total=event.total)
+            step = bars.add_task(event.message, total=None, at=time.monotonic())
+        elif event.done != latest.done:
+            bars.update(step, at=time.monotonic())
+        bars.update(
+            step,
+            description=event.message,
+            completed=event.done,
+            total=event.total,
+            waiting=event.waiting,
+        )
+        latest = event
 
     try:
         yield report
@@ -135,7 +170,8 @@ def html_progress() -> Iterator[Callable[[ProgressEvent], None]]:
     def report(event: ProgressEvent) -> None:
         nonlocal drawn_at
         now = time.monotonic()
-        if event.done is not None and event.done != event.total and now - drawn_at < REDRAW_SECONDS:
+        is_part = event.done is not None and event.done != event.total and not event.waiting
+        if is_part and now - drawn_at < REDRAW_SECONDS:
             return
         drawn_at = now
         handle.update(HTML(progress_html(event)))
@@ -155,4 +191,7 @@ def progress_html(event: ProgressEvent) -> str:
     if event.done is None or not event.total:
         return f"<div>{text}</div>"
     share = f"{event.done / 2**20:.1f} of {event.total / 2**20:.1f} MiB"
-    return f"<div>{text} <progress value='{event.done}' max='{event.total}'></progress> {share}</div>"
+    waiting = f" ({escape(event.waiting)})" if event.waiting else ""
+    return (
+        f"<div>{text} <progress value='{event.done}' max='{event.total}'></progress> {share}{waiting}</div>"
+    )

@@ -30,10 +30,14 @@ class Deadline:
         return max(0.0, self._end - self._clock())
 
     def extend(self, seconds: float) -> None:
-        """Move the deadline by some seconds, for example by what a large download takes."""
+        """Move the deadline by some seconds, for example by what a prompt took."""
         self._end += seconds
 
+    def keep(self, seconds: float) -> None:
+        """Move the deadline, if necessary, so that these seconds are left: a download has made progress."""
+        self._end = max(self._end, self._clock() + seconds)
+
     def within(self, seconds: float | None) -> Deadline:
-        """A deadline for one part of the flow: the seconds given, or those left if they are fewer."""
+        """A deadline for one part of the flow: the seconds given if fewer than those left, else this one."""
         left = self.remaining()
-        return Deadline(left if seconds is None else min(seconds, left), self._clock)
+        return self if seconds is None or seconds >= left else Deadline(seconds, self._clock)

@@ -98,7 +98,7 @@ class Driver:
     def _exchange(self, request: Request, whole: Deadline) -> Response:
         from tenacity import Retrying
 
-        deadline = request_deadline(request, whole)
+        deadline = whole.within(request.timeout)
         history = AttemptHistory()
 
         def attempt() -> Response:
@@ -186,7 +186,7 @@ class AsyncDriver:
     async def _exchange(self, request: Request, whole: Deadline) -> Response:
         from tenacity import AsyncRetrying
 
-        deadline = request_deadline(request, whole)
+        deadline = whole.within(request.timeout)
         history = AttemptHistory()
 
         async def attempt() -> Response:
@@ -246,13 +246,6 @@ def prepare_request(request: Request, settings: Settings) -> Request:
     if "X-Request-ID" in request.headers:
         return request
     return dataclasses.replace(request, headers={**request.headers, "X-Request-ID": uuid.uuid4().hex})
-
-
-def request_deadline(request: Request, whole: Deadline) -> Deadline:
-    """Return the deadline of one request, after its allowance extended that of the flow."""
-    if request.allowance:
-        whole.extend(request.allowance)
-    return whole.within(request.timeout)
 
 
 def reserve_slot(limits: Limits, request: Request, deadline: Deadline) -> float:

@@ -24,6 +24,11 @@ BODY_LIMIT = 4 * 2**20
 class Sink(Protocol):
     """Receives the body of a download while it arrives, over as many attempts as it takes."""
 
+    @property
+    def progress(self) -> int:
+        """Rises whenever more of the body has arrived than at any time before."""
+        ...
+
     def request_headers(self) -> Mapping[str, str]:
         """Headers for the next attempt: ``Range`` and ``If-Range`` if a part is stored already."""
         ...
@@ -34,6 +39,10 @@ class Sink(Protocol):
 
     def write(self, chunk: bytes) -> None:
         """Receive the next bytes of the body."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Note that the attempt has failed and the next one begins in some seconds."""
         ...
 
 
@@ -53,7 +62,7 @@ class Request:
         repeatable: May be sent again if its response was lost.
         per_minute: Requests a minute that the service documents for it, or None.
         timeout: Seconds this request may take, retries included, if fewer than the flow has left.
-        allowance: Seconds by which the body may extend the deadline of the flow (a large download).
+        silence: Seconds without a byte after which an attempt ends; None: half of those left, at least 15.
         sink: Receives the body of a 200 or 206; the response's own body is empty then.
         accept: Statuses beside 2xx that raise no error.
     """
@@ -69,7 +78,7 @@ class Request:
     repeatable: bool = True
     per_minute: int | None = None
     timeout: float | None = None
-    allowance: float = 0.0
+    silence: float | None = None
     sink: Sink | None = None
     accept: frozenset[int] = frozenset()
 

@@ -22,12 +22,12 @@ from nimbus_sdk.transport.dns import count_addresses
 from nimbus_sdk.transport.flow import BODY_LIMIT, Request, Response
 from nimbus_sdk.transport.proxies import ClientPool
 from nimbus_sdk.transport.redaction import guard_loggers, sanitize, strip_tracebacks
-from nimbus_sdk.transport.retry import parse_http_date
+from nimbus_sdk.transport.retry import parse_http_date, seconds_for_outage
 from nimbus_sdk.transport.status import from_exception
 
 T = TypeVar("T")
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 15.0
+SILENCE_SECONDS = 15.0
 _MAX_ID_LENGTH = 128
 _MAX_CLOCK_OFFSET = 4e9
 """More than a century: a ``Date`` that far from our clock is ignored."""
@@ -137,17 +137,20 @@ class AsyncHttpTransport:
     async def send(self, request: Request, deadline: Deadline) -> Response:
         """Send a request once; see ``AsyncTransport``."""
         try:
-            with anyio.fail_after(_seconds(deadline, inf)):
-                return await self._exchange(request, deadline)
+            with anyio.fail_after(_seconds(deadline, inf)) as scope:
+                return await self._exchange(request, deadline, scope)
         except TimeoutError:
             failure = _too_slow(request)
         raise failure
 
-    async def _exchange(self, request: Request, deadline: Deadline) -> Response:
+    async def _exchange(self, request: Request, deadline: Deadline, scope: anyio.CancelScope) -> Response:
         client = await anyio.to_thread.run_sync(self._client, request, deadline)
         reader = _ResponseReader(request, deadline)
         try:
             stream = await client.send(_build(client, request, deadline, CONNECT_SECONDS), stream=True)
+            if request.sink is not None:
+                # Progress moves the deadline, which is checked with every chunk.
+                scope.deadline = inf
             try:
                 await reader.read_async(stream)
             finally:
@@ -185,6 +188,7 @@ class _ResponseReader:
         self._chunks: list[bytes] = []
         self._size = 0
         self._sink = request.sink
+        self._progress = 0 if request.sink is None else request.sink.progress
 
     def read(self, stream: httpx.Response) -> None:
         self._begin(stream)
@@ -214,6 +218,9 @@ class _ResponseReader:
         self._size += len(chunk)
         if self._sink is not None:
             self._sink.write(chunk)
+            if self._sink.progress > self._progress:
+                self._progress = self._sink.progress
+                self._deadline.keep(seconds_for_outage(self._request.silence or SILENCE_SECONDS))
         elif self._size > BODY_LIMIT:
             raise ResponseFormatError(
                 f"{self._host} answered {self._request.name} with more than {BODY_LIMIT} bytes."
@@ -251,6 +258,7 @@ def _build(
         **(request.sink.request_headers() if request.sink is not None else {}),
         **(request.auth.headers(request.url) if request.auth is not None else {}),
     }
+    silence = request.silence or max(SILENCE_SECONDS, deadline.remaining() / 2)
     try:
         return client.build_request(
             request.method,
@@ -258,7 +266,7 @@ def _build(
             params={name: value for name, value in request.params.items() if value is not None} or None,
             json=request.json,
             headers=headers,
-            timeout=httpx.Timeout(_seconds(deadline, READ_SECONDS), connect=_seconds(deadline, connect)),
+            timeout=httpx.Timeout(_seconds(deadline, silence), connect=_seconds(deadline, connect)),
         )
     except (TypeError, ValueError, RecursionError) as error:
         kind = type(error).__name__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.flow import Request
+from nimbus_sdk.transport.flow import Request, Sink
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 TRIES = 4
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 8.0
+FIRST_DOWNLOAD_WAIT_SECONDS = 1.0
+OUTAGE_SECONDS = 120.0
 LONGEST_REQUESTED_SECONDS = 366 * 86_400.0
 # Sent by a gateway that waited for the service: the request may have been carried out behind it. A 500 or
 # 503 is the answer of the service itself.
@@ -37,6 +40,7 @@ class Policy(TypedDict):
     stop: Callable[[RetryCallState], bool]
     wait: Callable[[RetryCallState], float]
     retry: Callable[[RetryCallState], bool]
+    before_sleep: Callable[[RetryCallState], None] | None
     reraise: bool
 
 
@@ -44,6 +48,8 @@ def retry_policy(request: Request, deadline: Deadline) -> Policy:
     """Return the retry policy of a request: at most four tries, full jitter, all before the deadline."""
     from tenacity import retry_if_exception, wait_random_exponential
 
+    if request.sink is not None:
+        return _download_policy(request, request.sink, deadline)
     backoff = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
 
     def stop(state: RetryCallState) -> bool:
@@ -54,7 +60,56 @@ def retry_policy(request: Request, deadline: Deadline) -> Policy:
         return backoff(state) if requested is None else requested
 
     repeat = retry_if_exception(lambda error: is_retryable(request, error))
-    return {"stop": stop, "wait": wait, "retry": repeat, "reraise": True}
+    return {"stop": stop, "wait": wait, "retry": repeat, "before_sleep": None, "reraise": True}
+
+
+def _download_policy(request: Request, sink: Sink, deadline: Deadline) -> Policy:
+    """Return the policy of a download: four tries until bytes arrive, then as many as the deadline allows.
+
+    A front that restarts or a link that is down needs time: the waits are 1, 2, 4 and 8 seconds or more, and
+    begin again with 1 whenever there was progress.
+    """
+    from tenacity import retry_if_exception
+
+    progress, tries, has_begun = sink.progress, 0, False
+
+    def repeat(error: BaseException) -> bool:
+        nonlocal progress, tries, has_begun
+        tries += 1
+        if sink.progress > progress:
+            progress, tries, has_begun = sink.progress, 1, True
+        # A network that returns has no name server at first, or a login page in front of everything.
+        is_outage = has_begun and isinstance(error, NimbusConnectionError)
+        return is_outage or is_retryable(request, error)
+
+    def stop(state: RetryCallState) -> bool:
+        return (tries >= TRIES and not has_begun) or state.upcoming_sleep >= deadline.remaining()
+
+    def wait(state: RetryCallState) -> float:
+        requested = requested_wait(state.outcome.exception() if state.outcome else None)
+        least = min(FIRST_DOWNLOAD_WAIT_SECONDS * 2.0 ** (tries - 1), LONGEST_WAIT_SECONDS)
+        return max(least * random.uniform(1.0, 1.25), requested or 0.0)  # noqa: S311
+
+    return {
+        "stop": stop,
+        "wait": wait,
+        "retry": retry_if_exception(repeat),
+        "before_sleep": lambda state: sink.pause(state.upcoming_sleep),
+        "reraise": True,
+    }
+
+
+def seconds_for_outage(silence: float) -> float:
+    """Return the seconds without progress after which a download ends, once bytes have arrived.
+
+    They are those for which a connection may be silent, and what a broken line gets to come back: two
+    minutes, or four times the silence if that is less.
+
+    Example:
+        >>> seconds_for_outage(30.0), seconds_for_outage(2.0)
+        (150.0, 10.0)
+    """
+    return silence + min(OUTAGE_SECONDS, 4 * silence)
 
 
 def is_retryable(request: Request, error: BaseException) -> bool:

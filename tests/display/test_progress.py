@@ -7,11 +7,19 @@ import pty
 import select
 import subprocess
 import sys
+import time
 import types
 
 import pytest
 
-from nimbus_sdk.display.progress import ProgressEvent, html_progress, progress_html, reporting
+from nimbus_sdk.display import progress
+from nimbus_sdk.display.progress import (
+    ProgressEvent,
+    download_report,
+    html_progress,
+    progress_html,
+    reporting,
+)
 
 STEPS = [
     ProgressEvent("validate", "Validating nbci_test_0123…89ab"),
@@ -257,4 +265,36 @@ def test_a_silent_install_costs_no_drawing_library(fresh):
         "with reporting(None, False) as report:\n"
         "    report(ProgressEvent('done', 'x'))\n"
         "assert 'rich' not in sys.modules\n"
+    )
+
+
+def test_a_download_that_stalls_says_so(look, monkeypatch):
+    """The bar shows for how long there has been no data, or what is being waited for, on its own line."""
+    monkeypatch.setattr(progress, "STALL_SECONDS", 0.0)
+    terminal = look()
+    with reporting(None, False) as report:
+        show = download_report(report, "Downloading core 0.1.0")
+        show(2**20, 4 * 2**20, "")
+        time.sleep(0.2)  # the bar is drawn ten times a second
+        assert "1.0/4.2 MB no data for 0 s" in terminal.getvalue()
+        show(2**20, 4 * 2**20, "next try in 8 s")
+    (line,) = terminal.getvalue().splitlines()[-2:-1]
+    assert "Downloading core 0.1.0" in line
+    assert "1.0/4.2 MB next try in 8 s" in line
+
+
+def test_a_download_that_is_complete_does_not_stall(look, monkeypatch):
+    """What comes after it may take as long as it likes."""
+    monkeypatch.setattr(progress, "STALL_SECONDS", 0.0)
+    terminal = look()
+    with reporting(None, False) as report:
+        download_report(report, "Downloading core 0.1.0")(2**20, 2**20, "")
+        report(ProgressEvent("done", "Done"))
+    assert "no data" not in terminal.getvalue()
+
+
+def test_an_interrupted_download_says_so_in_a_notebook():
+    """Beside the bytes, and as text."""
+    assert progress_html(ProgressEvent("download", "It", 0, 4, "<next> try")).endswith(
+        "0.0 of 0.0 MiB (&lt;next&gt; try)</div>"
     )

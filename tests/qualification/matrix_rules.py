@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nimbus_sdk.transport.retry import seconds_for_outage
 from tests.qualification.matrix_use_cases import Step, UseCase
-from tests.qualification.wire_faults import Fault
+from tests.qualification.wire_faults import DRIP_SECONDS, DRIPS, Fault
 
 TRIES = 4
 LONG_TIMEOUT = 25.0
@@ -76,9 +77,14 @@ class Expected:
     seconds: float
 
 
-def timeout_of(fault: Fault) -> float:
+def timeout_of(step: Step, fault: Fault) -> float:
     """Return the timeout of a cell: short if only the timeout can end the request."""
-    return SHORT_TIMEOUT if fault.kind == "slow" else LONG_TIMEOUT
+    return SHORT_TIMEOUT if fault.kind == "slow" or _makes_progress(step, fault) else LONG_TIMEOUT
+
+
+def _makes_progress(step: Step, fault: Fault) -> bool:
+    """Whether a download goes on in spite of the fault; the model's file is too small for progress."""
+    return step.name == "storage" and fault.brings_bytes and not fault.once
 
 
 def applies_to(fault: Fault, step: Step) -> bool:
@@ -90,7 +96,9 @@ def expected(use_case: UseCase, step: Step, fault: Fault) -> Expected:
     """Return the result that a use case with a fault at one step must have."""
     error = _api_error(step, fault)
     again = _sent_again(step, fault, error)
-    seconds = timeout_of(fault) + SLACK_SECONDS
+    seconds = timeout_of(step, fault) + SLACK_SECONDS
+    if _makes_progress(step, fault):
+        return _expect_end_of_progress(fault)
     if fault.once and again:
         return _expect_recovery(use_case, seconds)
     most = _tries(step, fault, again)
@@ -140,6 +148,14 @@ def _sent_again(step: Step, fault: Fault, error: str) -> bool:
         # Nothing was sent if the connection was refused.
         return fault.before == "refused"
     return fault.kind == "lost" or error == "ServerError"
+
+
+def _expect_end_of_progress(fault: Fault) -> Expected:
+    """Return the result if each attempt brings a part of the file: all of it, or ever less."""
+    if fault.name == "slow drip":
+        return Expected(("done",), (1, 1), "new", DRIPS * DRIP_SECONDS + 4 * SLACK_SECONDS)
+    most = 3 * seconds_for_outage(SHORT_TIMEOUT) + SLACK_SECONDS
+    return Expected(("CoreDownloadError",), (TRIES + 1, 20), "old", most)
 
 
 def _expect_recovery(use_case: UseCase, seconds: float) -> Expected:

@@ -77,7 +77,7 @@ class CellRunner:
         """Run a cell, in a home with this number."""
         keys = {name: ApiKey.parse(self._sandbox.new_key("research")) for name in ("own", "other")}
         with FaultyProxy(self._thread, self._sandbox.api_url, self._sandbox.storage_url) as proxy:
-            settings = self._homes.settings(f"home-{number}", proxy, timeout_of(cell.fault))
+            settings = self._homes.settings(f"home-{number}", proxy, timeout_of(cell.step, cell.fault))
             self._homes.prepare(settings, cell.use_case.start, keys)
             old, injector = read_home_state(settings), FaultInjector(proxy, cell)
             proxy.received.clear()

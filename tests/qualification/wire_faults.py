@@ -36,7 +36,7 @@ STATUSES = tuple(status.value for status in HTTPStatus if 400 <= status <= 504)
 PORTAL = b"<!DOCTYPE html><html><title>Guest network</title><form><input name=room></form></html>"
 HEAD_START_SECONDS = 0.02
 DRIP_SECONDS = 0.1
-DRIPS = 300
+DRIPS = 100
 FLOOD_BYTES = 100 * 2**20
 CHUNK = b" " * 65_536
 
@@ -56,6 +56,7 @@ class Fault:
         wait: Seconds that the service asks to wait, if any.
         once: Only the first attempt has it.
         html: The body is a web page.
+        brings_bytes: A part of the body arrives with each attempt.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Fault:
     wait: float | None = None
     once: bool = False
     html: bool = False
+    brings_bytes: bool = False
     tags: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -206,11 +208,18 @@ def unreachable() -> Iterator[Fault]:
     yield from _always_and_once(
         Fault(name="reset after the head", action=_reset_after_head, kind="lost", applies_to="body")
     )
+    cut = partial(_send_changed, _cut_body)
     yield from _always_and_once(
-        Fault(name="body cut short", action=partial(_send_changed, _cut_body), kind="lost", applies_to="body")
+        Fault(name="body cut short", action=cut, kind="lost", applies_to="body", brings_bytes=True)
     )
-    yield Fault(name="slow drip", action=_send_slowly, kind="slow")
-    yield Fault(name="silence in mid-body", action=_stop_in_body, kind="slow", applies_to="long body")
+    yield Fault(name="slow drip", action=_send_slowly, kind="slow", brings_bytes=True)
+    yield Fault(
+        name="silence in mid-body",
+        action=_stop_in_body,
+        kind="slow",
+        applies_to="long body",
+        brings_bytes=True,
+    )
 
 
 def garbled() -> Iterator[Fault]:

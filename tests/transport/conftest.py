@@ -52,10 +52,13 @@ def said(
     return Response(status=status, headers=headers or {}, body=body, **more)  # type: ignore[arg-type]
 
 
-class Script:
-    """A transport that plays answers and errors in order; the last one for ever."""
+Play = Response | BaseException | Callable[[Request, Deadline], Response]
 
-    def __init__(self, time: Time, plays: Iterable[Response | BaseException], cost: float = 0.0) -> None:
+
+class Script:
+    """A transport that plays answers, errors and functions in order; the last one for ever."""
+
+    def __init__(self, time: Time, plays: Iterable[Play], cost: float = 0.0) -> None:
         self.calls: list[Request] = []
         self.left: list[float] = []
         self.closed = 0
@@ -71,7 +74,7 @@ class Script:
         play = self._plays.pop(0) if len(self._plays) > 1 else self._plays[0]
         if isinstance(play, BaseException):
             raise play
-        return play
+        return play if isinstance(play, Response) else play(call, deadline)
 
     def close(self) -> None:
         """Note it."""
@@ -100,7 +103,7 @@ class Stage:
         self.kind = kind
         self.time = time
 
-    def script(self, *plays: Response | BaseException, cost: float = 0.0) -> Script:
+    def script(self, *plays: Play, cost: float = 0.0) -> Script:
         """A script that costs so many seconds a request."""
         return Script(self.time, plays, cost)
 

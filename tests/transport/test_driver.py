@@ -23,6 +23,7 @@ from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.driver import AsyncDriver, Driver, run, run_async
 from nimbus_sdk.transport.flow import run_blocking, send, sleep
 from nimbus_sdk.transport.rate_limit import Limits
+from nimbus_sdk.transport.retry import seconds_for_outage
 from tests.transport.conftest import Stage, Time, said
 
 
@@ -164,11 +165,110 @@ def test_a_call_with_patience_has_less_time_and_the_flow_keeps_the_rest(stage, a
     assert max(seconds for name, seconds in left if name == "patient") > 28
 
 
-def test_a_download_may_prolong_the_conversation(stage, a_call):
-    """An allowance is added to what is left."""
-    script = stage.script(said(200))
-    stage.run(asking(a_call(allowance=100.0)), script, timeout=30)
-    assert script.left == [130.0]
+class CountingSink:
+    """A sink of a file of which a part arrives with each request."""
+
+    def __init__(self):
+        self.progress = 0
+        self.pauses = []
+
+    def pause(self, seconds):
+        """Note it."""
+        self.pauses.append(seconds)
+
+
+def arriving(error):
+    """Return a play in which bytes arrive before the connection fails, as a real transport notes it."""
+
+    def play(request, deadline):
+        request.sink.progress += 1
+        deadline.keep(seconds_for_outage(request.silence))
+        raise error
+
+    return play
+
+
+def download(a_call, sink):
+    """Return a flow of one download."""
+    return asking(a_call(method="GET", sink=sink, silence=30.0))
+
+
+LOST = NimbusConnectionError("lost")
+NAMELESS = NimbusConnectionError("no name server", passing=False, sent=False)
+
+
+def test_a_download_begins_its_tries_anew_whenever_bytes_have_arrived(stage, a_call):
+    """Forty connections that bring a part each bring the whole, with a second or so between them."""
+    sink = CountingSink()
+    script = stage.script(*[arriving(LOST)] * 40, said(200))
+    assert stage.run(download(a_call, sink), script, timeout=30).status == 200
+    assert all(1.0 <= seconds <= 1.25 for seconds in stage.time.slept)
+    assert stage.time.slept == sink.pauses
+
+
+def test_a_download_of_which_no_byte_arrives_has_four_tries_and_longer_waits(stage, a_call):
+    """A storage host that cannot be reached is reported after about seven seconds of waiting."""
+    script = stage.script(LOST)
+    with pytest.raises(NimbusConnectionError):
+        stage.run(download(a_call, CountingSink()), script, timeout=30)
+    assert len(script.calls) == 4
+    for seconds, least in zip(stage.time.slept, (1.0, 2.0, 4.0), strict=True):
+        assert least <= seconds <= least * 1.25
+
+
+@pytest.mark.parametrize("fault", [LOST, NAMELESS, NimbusTimeoutError("x", sent=False), said(503), said(429)])
+def test_a_download_outlasts_an_outage(stage, a_call, fault):
+    """Once bytes have arrived, it goes on after a minute without a network, name server or healthy front."""
+    failures = 0
+
+    def play(request, deadline):
+        nonlocal failures
+        failures += 1
+        if stage.time.now < began + 60:
+            if isinstance(fault, Exception):
+                raise fault
+            return fault
+        return said(200)
+
+    script = stage.script(arriving(LOST), play)
+    began = stage.time.now
+    assert stage.run(download(a_call, CountingSink()), script, timeout=30).status == 200
+    assert failures > 4
+    assert max(stage.time.slept) <= 10.0
+
+
+def test_a_download_without_progress_ends(stage, a_call):
+    """What failed last is the error, 150 seconds after the last byte if the timeout is 30."""
+    script = stage.script(arriving(LOST), NAMELESS)
+    began = stage.time.now
+    with pytest.raises(NimbusConnectionError, match="no name server"):
+        stage.run(download(a_call, CountingSink()), script, timeout=30)
+    assert 140 <= stage.time.now - began <= 150
+
+
+def test_bytes_that_had_arrived_before_are_no_progress(stage, a_call):
+    """A server that begins anew with each connection, and never gets further, is given up in the end."""
+    sink = CountingSink()
+
+    def same_part(request, deadline):
+        if not sink.progress:
+            arriving(LOST)(request, deadline)
+        raise LOST
+
+    script = stage.script(same_part)
+    with pytest.raises(NimbusConnectionError):
+        stage.run(download(a_call, sink), script, timeout=30)
+    assert len(script.calls) < 25
+
+
+def test_a_download_waits_at_least_as_long_as_it_is_asked_to(stage, a_call):
+    """``Retry-After`` lengthens a wait, and does not shorten it."""
+    script = stage.script(
+        said(503, headers={"retry-after": "0"}), said(503, headers={"retry-after": "20"}), said(200)
+    )
+    stage.run(download(a_call, CountingSink()), script, timeout=30)
+    assert stage.time.slept[0] >= 1.0
+    assert stage.time.slept[1] == 20.0
 
 
 def test_waiting_for_another_process_takes_nothing_from_the_network(stage, a_call):

@@ -18,6 +18,7 @@ from nimbus_sdk.errors import (
     NimbusTimeoutError,
     ResponseFormatError,
 )
+from nimbus_sdk.transport import http
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import BODY_LIMIT, HeaderAuth, Request
 from tests.support.evidence import everything_in, strangers_in
@@ -151,6 +152,7 @@ class Collector:
     def __init__(self):
         self.begun = []
         self.content = b""
+        self.progress = 0
 
     def request_headers(self):
         """Ask for the rest."""
@@ -163,6 +165,7 @@ class Collector:
     def write(self, chunk):
         """Keep it."""
         self.content += chunk
+        self.progress = len(self.content) // 100
 
 
 @pytest.mark.parametrize("status", ["200 OK", "206 Partial Content"])
@@ -225,8 +228,8 @@ def drip(content):
     return handler, sent
 
 
-def test_a_download_that_drips_ends_at_the_deadline(send):
-    """The sink has the bytes that arrived; the exchange ends long before the server does."""
+def test_a_download_that_drips_single_bytes_ends_at_the_deadline(send):
+    """They are no progress; the sink has them, and the exchange ends long before the server does."""
     handler, sent = drip(b"x" * 1000)
 
     def answer(connection, request):
@@ -237,7 +240,52 @@ def test_a_download_that_drips_ends_at_the_deadline(send):
     with serving(answer) as server:
         fails(send, request_to(server.url, sink=sink), NimbusTimeoutError, seconds=0.2)
         assert len(sent) < 1000
-    assert 0 < len(sink.content) < 1000
+    assert 0 < len(sink.content) < 100
+
+
+def test_a_download_that_makes_progress_outlives_its_deadline(send):
+    """The server takes a second, the deadline is half of one, and every byte arrives."""
+
+    def answer(connection, request):
+        connection.sendall(head(length=1000))
+        for _ in range(10):
+            time.sleep(0.1)
+            connection.sendall(b"x" * 100)
+
+    sink = Collector()
+    with serving(answer) as server:
+        assert send(request_to(server.url, sink=sink, silence=0.4), seconds=0.5).status == 200
+    assert sink.content == b"x" * 1000
+
+
+@pytest.mark.parametrize(("silence", "arrives"), [(2.0, True), (0.2, False)])
+def test_the_silence_of_a_body_may_last_as_long_as_the_request_allows(send, silence, arrives):
+    """A proxy that scans a file sends its head at once and its body late."""
+
+    def answer(connection, request):
+        connection.sendall(head(length=3))
+        time.sleep(0.8)
+        connection.sendall(b"abc")
+
+    with serving(answer) as server:
+        request = request_to(server.url, sink=Collector(), silence=silence)
+        if arrives:
+            assert send(request).status == 200
+        else:
+            fails(send, request, NimbusTimeoutError)
+
+
+def test_a_longer_timeout_lets_a_service_be_silent_for_longer(send, monkeypatch):
+    """A response may take half the time left, so that there is time for another try."""
+    monkeypatch.setattr(http, "SILENCE_SECONDS", 0.1)
+
+    def answer(connection, request):
+        time.sleep(0.5)
+        connection.sendall(head(length=2) + b"{}")
+
+    with serving(answer) as server:
+        assert send(request_to(server.url), seconds=5).status == 200
+        fails(send, request_to(server.url), NimbusTimeoutError, seconds=0.8)
 
 
 def hang(connection, request):

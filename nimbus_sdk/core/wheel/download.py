@@ -20,7 +20,6 @@ from nimbus_sdk.transport.flow import Flow, run_blocking
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-SLOWEST_BYTES_PER_SECOND = 64 * 1024
 MAX_ROUNDS = 3
 
 
@@ -40,31 +39,33 @@ def download_asset(settings: Settings, asset: Asset, token: SecretStr, sink: Fil
 def download_until_complete(sink: FileSink, fetch: Callable[[], Flow[object]]) -> Flow[str]:
     """Send requests with ``fetch`` until an open download is complete, check it, and return its path.
 
-    A file that was assembled from several attempts and has wrong content is fetched once more from the start.
+    A response that ends early is continued, up to three times without progress. A file that was assembled
+    from several attempts and has wrong content is fetched once more from the start.
 
     Raises:
         CoreDownloadError: It is incomplete; what was received is stored for the next run.
         CoreIntegrityError: It is not the file that was published.
         CoreInstallError: The disk refused.
     """
-    rounds = MAX_ROUNDS
+    rounds, is_second = MAX_ROUNDS, False
     while True:
-        rounds -= 1
+        progress = sink.progress
         try:
             if not sink.complete:
                 yield from fetch()
+            rounds = MAX_ROUNDS if sink.progress > progress else rounds - 1
             if sink.complete or not rounds:
                 return (yield from run_blocking(sink.finish))
         except CoreIntegrityError:
-            if not (sink.resumed and rounds):
+            if is_second or not sink.resumed:
                 raise
+            rounds, is_second, sink.progress = MAX_ROUNDS, True, 0
 
 
 def _request(settings: Settings, asset: Asset, token: SecretStr, sink: FileSink) -> Flow[None]:
-    allowance = asset.size / SLOWEST_BYTES_PER_SECOND
     try:
         response = yield from open_asset(
-            settings, token, asset.id, name="asset", subject=asset.name, sink=sink, allowance=allowance
+            settings, token, asset.id, name="asset", subject=asset.name, sink=sink
         )
     except (NimbusConnectionError, CoreDownloadError, ResponseFormatError) as error:
         stored = f" {sink.received} of {sink.size} bytes are stored." if sink.received else ""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256 as new_hash
+from typing import TypeAlias
 
 from nimbus_sdk.core.wheel.partial_files import PartialFiles
 from nimbus_sdk.errors import SUPPORT, CoreDownloadError, CoreIntegrityError
@@ -19,6 +20,9 @@ from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
 
 COPY_BYTES = 2**20
+PROGRESS_BYTES = 4096
+"""What must arrive to count as progress: single bytes that drip in would hold a program up for days."""
+Report: TypeAlias = Callable[[int, int, str], None]
 PROXY_HINT = "Check for a captive portal or a proxy in between, then run it again."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -33,10 +37,12 @@ class FileSink:
         name: What the file is, for messages.
         size: Its size in bytes.
         sha256: Its SHA-256, in lower-case hexadecimal; ``CoreIntegrityError`` if it is something else.
-        report: Called with the bytes received so far and the size, whenever there are more.
+        report: Called with the bytes received so far, the size, and what is being waited for or an empty
+            text, whenever one of them changes.
 
     Attributes:
         received: Bytes received so far.
+        progress: Steps of 4 KiB that were received, the most so far; what is sent again does not count.
         resumed: Whether they come from several attempts, so that a new one may help if they are wrong.
 
     Examples:
@@ -58,7 +64,7 @@ class FileSink:
         name: str,
         size: int,
         sha256: str,
-        report: Callable[[int, int], None] | None = None,
+        report: Report | None = None,
     ) -> None:
         if _SHA256.fullmatch(sha256) is None:
             raise CoreIntegrityError(
@@ -69,6 +75,7 @@ class FileSink:
         self.size = size
         self.sha256 = sha256
         self.received = 0
+        self.progress = 0
         self.resumed = False
         self._report = report
         self._hash = new_hash()
@@ -143,8 +150,11 @@ class FileSink:
                 self.restart()
                 raise CoreIntegrityError(f"More than the {self.size} bytes of {self.name} were sent.")
             self._append(chunk)
-        if self._report is not None:
-            self._report(self.received, self.size)
+        self._show()
+
+    def pause(self, seconds: float) -> None:
+        """Report that the connection is lost, and for how long."""
+        self._show(f"next try in {seconds:.0f} s")
 
     def restart(self) -> None:
         """Drop the bytes received so far."""
@@ -214,13 +224,18 @@ class FileSink:
         self._copied = (longest, self.received)
         fs.remove(self._partial.shared)
         self._partial.sweep()
-        if self._report is not None and self.received:
-            self._report(self.received, self.size)
+        if self.received:
+            self._show()
 
     def _append(self, chunk: bytes) -> None:
         fs.write_all(self._open_descriptor(), chunk)
         self._hash.update(chunk)
         self.received += len(chunk)
+        self.progress = max(self.progress, self.received // PROGRESS_BYTES)
+
+    def _show(self, waiting: str = "") -> None:
+        if self._report is not None:
+            self._report(self.received, self.size, waiting)
 
     def _open_descriptor(self) -> int:
         if self._descriptor is None:

@@ -104,18 +104,17 @@ def open_asset(
     name: str,
     subject: str,
     sink: Sink | None = None,
-    allowance: float = 0.0,
 ) -> Flow[Response]:
     """Request the content of a release's asset, and follow GitHub's redirects.
 
     GitHub responds with the bytes or with a redirect to a signed URL of a storage host, which gets no
-    token. Such a URL is valid for minutes; if it has expired, a new one is requested, once.
+    token. Such a URL is valid for minutes; if it has expired, a new one is requested, once, and again
+    whenever bytes have arrived.
 
     Args:
         name: The name of the request.
         subject: What is requested, for messages.
         sink: Receives the bytes; they are in the response's body if omitted.
-        allowance: Seconds that the body may take.
 
     Returns:
         The last response: a success, or 416 if the sink requested a range that does not exist.
@@ -130,18 +129,21 @@ def open_asset(
         auth=authorization(settings, token),
         headers=ASSET_HEADERS,
         accept=REDIRECTS | REFUSALS | {OUT_OF_RANGE},
+        silence=settings.timeout,
         sink=sink,
-        allowance=allowance,
     )
-    response = yield from _follow_redirects(settings, first, subject)
-    if response.status in REFUSALS:
-        response = yield from _follow_redirects(settings, replace(first, allowance=0.0), subject)
-    if response.status in REFUSALS:
-        raise CoreDownloadError(
-            f"The storage host refused {subject} ({response.status}), with a new URL as well.",
-            hint="Check for a proxy or firewall in between; if there is none, try again in some minutes.",
-        )
-    return response
+    progress = None
+    while True:
+        response = yield from _follow_redirects(settings, first, subject)
+        if response.status not in REFUSALS:
+            return response
+        reached = 0 if sink is None else sink.progress
+        if reached == progress:
+            raise CoreDownloadError(
+                f"The storage host refused {subject} ({response.status}), with a new URL as well.",
+                hint="Check for a proxy or firewall in between; if there is none, try again in some minutes.",
+            )
+        progress = reached
 
 
 def _follow_redirects(settings: Settings, first: Request, subject: str) -> Flow[Response]:
@@ -155,9 +157,8 @@ def _follow_redirects(settings: Settings, first: Request, subject: str) -> Flow[
             return response
         url = _redirect_target(settings, request.url, response.headers)
         at_github = origin(url) == origin(settings.github_url)
-        # The time for the bytes was granted with the first request, for all that follow it.
         auth = first.auth if at_github else None
-        request = replace(first, name="storage", url=url, auth=auth, allowance=0.0)
+        request = replace(first, name="storage", url=url, auth=auth)
     raise CoreDownloadError(f"GitHub redirected {subject} more than {MOST_HOPS} times.")
 
 

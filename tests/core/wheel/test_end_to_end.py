@@ -47,7 +47,7 @@ def fetched(settings: Settings, key: str, downloads: Path, reported: list[int]) 
     published = yield from release.find_release(settings, token)
     wheel = release.choose_wheel(published)
     digest = yield from release.expected_digest(settings, published, wheel, token)
-    sink = FileSink(str(downloads), wheel.name, wheel.size, digest, lambda done, size: reported.append(done))
+    sink = FileSink(str(downloads), wheel.name, wheel.size, digest, lambda done, *_: reported.append(done))
     path = yield from download.download_asset(settings, wheel, token, sink)
     facts = yield from run_blocking(lambda: verify.check_wheel(path, wheel.name))
     return path, facts, digest  # type: ignore[return-value]
@@ -109,9 +109,30 @@ def test_a_line_that_breaks_costs_only_what_was_not_there(sandbox, key, settings
     assert os.path.getsize(path) > 8000
 
 
-def test_a_line_that_stays_broken_is_resumed_by_the_next_run(sandbox, key, settings, downloads):
-    """After all tries the error says what is stored; a later run resumes there."""
+def test_a_front_that_cuts_every_connection_ends_no_download(sandbox, key, settings, downloads):
+    """However many connections it takes, each resumes where the one before it ended."""
     sandbox.fault("storage", truncate=5000, times=4)
+    sandbox.fault("storage", status=503, times=2)
+    sandbox.fault("storage", reset="after_head", truncate=5000, times=4)
+    path, _, _ = run(settings, key, downloads)
+    storage = [exchange.status for exchange in sandbox.journal() if exchange.endpoint == "storage"]
+    assert storage == [200, 206, 206, 206, 503, 503, 206, 206, 206, 206, 206]
+    assert os.path.getsize(path) > 40_000
+
+
+def test_links_that_expire_on_a_slow_line_end_no_download(sandbox, key, settings, downloads):
+    """A new one is requested each time, as long as bytes arrive in between."""
+    for _ in range(3):
+        sandbox.fault("storage", truncate=8000)
+        sandbox.fault("storage", status=403)
+    run(settings, key, downloads)
+    assert asked(sandbox)[2:] == ["asset", *["storage", "storage", "asset"] * 3, "storage"]
+
+
+def test_a_download_that_ends_in_the_middle_is_resumed_by_the_next_run(sandbox, key, settings, downloads):
+    """The error says what is stored; a later run resumes there."""
+    sandbox.fault("storage", truncate=5000)
+    sandbox.fault("storage", html=True)
     with pytest.raises(CoreDownloadError, match=r"bytes are stored\. .*resumes there"):
         run(settings, key, downloads)
     (part,) = downloads.glob("*.part")
@@ -141,7 +162,8 @@ def test_changed_bytes_are_refused(sandbox, key, settings, downloads):
 
 def test_a_part_of_other_bytes_is_replaced_whole(sandbox, key, settings, downloads):
     """What was resumed and does not match is fetched once more from the start, in the same run."""
-    sandbox.fault("storage", truncate=5000, times=4)
+    sandbox.fault("storage", truncate=5000)
+    sandbox.fault("storage", html=True)
     with pytest.raises(CoreDownloadError):
         run(settings, key, downloads)
     sandbox.clear_journal()

@@ -62,14 +62,14 @@ def content_range(start: int, size: int = len(CONTENT)) -> dict[str, str]:
 def test_a_download_arrives_in_one_go(folder):
     """What was written is there, whole, and for this user alone."""
     reported = []
-    sink = opened(folder, report=lambda done, size: reported.append((done, size)))
+    sink = opened(folder, report=lambda *what: reported.append(what))
     assert sink.request_headers() == {}
     sink.begin(200, {"content-length": str(len(CONTENT)), "etag": ETAG})
     sink.write(CONTENT[:1000])
     sink.write(CONTENT[1000:])
     path = Path(sink.finish())
     assert path.read_bytes() == CONTENT
-    assert reported == [(1000, 1024), (1024, 1024)]
+    assert reported == [(1000, 1024, ""), (1024, 1024, "")]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
@@ -90,13 +90,33 @@ def test_a_later_process_resumes(folder):
     """The part and its ETag are found by whoever comes next, who asks for the rest only."""
     broken_off(folder, 600)
     reported = []
-    sink = opened(folder, report=lambda done, size: reported.append(done))
+    sink = opened(folder, report=lambda *what: reported.append(what))
     assert sink.request_headers() == {"Range": "bytes=600-", "If-Range": ETAG}
-    assert reported == [600]
+    assert reported == [(600, 1024, "")]
     sink.begin(206, content_range(600))
     sink.write(CONTENT[600:])
     assert sink.resumed
     assert Path(sink.finish()).read_bytes() == CONTENT
+
+
+def test_a_pause_is_reported_with_what_there_is(folder):
+    """Whoever watches sees why nothing moves, and when it goes on."""
+    broken_off(folder, 600)
+    reported = []
+    opened(folder, report=lambda *what: reported.append(what)).pause(3.7)
+    assert reported[-1] == (600, 1024, "next try in 4 s")
+
+
+def test_progress_is_what_arrives_for_the_first_time(folder):
+    """A whole file that begins again after 8 KiB is no progress until it is beyond them."""
+    sink = opened(folder, content=bytes(20_000))
+    seen = []
+    for status, count in ((200, 8_000), (200, 8_000), (200, 12_000)):
+        sink.begin(status, {})
+        for _ in range(count // 1000):
+            sink.write(bytes(1000))
+        seen.append(sink.progress)
+    assert seen == [1, 1, 2]
 
 
 def test_a_later_attempt_resumes(folder):

@@ -20,7 +20,7 @@ SIGNED = "https://objects.example.net/blob?sig=s3cret"
 
 def fetch(*replies, settings: Settings = SETTINGS):
     """Play the fetching of an asset."""
-    return play(open_asset(settings, TOKEN, 7, name="asset", subject="core.whl", allowance=9.0), *replies)
+    return play(open_asset(settings, TOKEN, 7, name="asset", subject="core.whl"), *replies)
 
 
 def to(location: str, status: int = 302):
@@ -30,12 +30,13 @@ def to(location: str, status: int = 302):
 
 def test_the_asset_is_asked_for_by_its_number():
     """The address is built from the repository and the number, with the media type that gives bytes."""
-    found, (call,) = fetch(answer(200, b"bytes"))
+    settings = Settings(timeout=300.0)
+    found, (call,) = fetch(answer(200, b"bytes"), settings=settings)
     assert found.body == b"bytes"
     assert call.url == ASSET
     assert call.headers == {"Accept": "application/octet-stream", "Accept-Encoding": "identity"}
     assert call.auth.secret == RAW
-    assert call.allowance == 9.0
+    assert call.silence == settings.timeout
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -270,7 +270,7 @@ def test_after_a_timeout_nothing_is_sent_again(open_client):
         from nimbus_sdk.transport import http
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(http, "READ_SECONDS", 0.2)
+            patch.setattr(http, "SILENCE_SECONDS", 0.2)
             with pytest.raises(AnswerLostError, match="may still be made"):
                 client("create_key", "slow")
         release.set()
