@@ -42,6 +42,8 @@ command line. Source of codes and statuses: the error table of the Nimbus API do
 
 from __future__ import annotations
 
+from nimbus_sdk.printable import printable
+
 SUPPORT = "hello@nimbusbci.com"
 
 
@@ -66,6 +68,12 @@ class NimbusError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
+        return printable(self._describe())
+
+    def __repr__(self) -> str:
+        return printable(super().__repr__())
+
+    def _describe(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
 
 
@@ -111,12 +119,12 @@ class ApiError(NimbusError):
         self.answer_lost = False
         self.clock_offset: float | None = None
 
-    def __str__(self) -> str:
+    def _describe(self) -> str:
         marks = [str(part) for part in (self.status, self.code) if part is not None]
         if self.request_id is not None:
             marks.append(f"request {self.request_id}")
         tail = f" [{', '.join(marks)}]" if marks else ""
-        return f"{super().__str__()}{tail}"
+        return f"{super()._describe()}{tail}"
 
 
 class MissingKeyError(ApiError):
@@ -337,9 +345,9 @@ class CoreIntegrityError(CoreError):
         super().__init__(message, hint=hint)
         self.issues = issues
 
-    def __str__(self) -> str:
+    def _describe(self) -> str:
         listed = "".join(f"\n  - {issue}" for issue in self.issues)
-        return f"{super().__str__()}{listed}"
+        return f"{super()._describe()}{listed}"
 
 
 class CoreInstallError(CoreError):

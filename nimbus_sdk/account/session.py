@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from nimbus_sdk.account import session_lookup
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.printable import printable_texts
 from nimbus_sdk.storage import fs
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 
+@printable_texts
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthSession(SessionRecord):
     """A validated license on this machine. It has no key in it: ``api_key`` looks it up when asked.

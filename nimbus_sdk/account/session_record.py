@@ -15,6 +15,7 @@ from nimbus_sdk.errors import (
     SessionError,
     SessionExpiredError,
 )
+from nimbus_sdk.printable import printable_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ FRESH_SECONDS = 3600.0
 ROLLBACK_SECONDS = 300.0
 
 
+@printable_texts
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
     """What a validated key may do; the key is not in it.

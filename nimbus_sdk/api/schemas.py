@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
+from nimbus_sdk.printable import printable_texts
 from nimbus_sdk.transport.parse import Count, Text, UtcTime, WireModel, strip_values
 
 
@@ -66,6 +67,7 @@ class GithubToken(WireModel):
         raise TypeError("A GithubToken is not pickled: a pickle would contain the whole token.")
 
 
+@printable_texts
 class ModelInfo(WireModel):
     """One pre-trained model of the registry.
 
@@ -102,6 +104,7 @@ class ModelInfo(WireModel):
         return [*fields.items(), *self.metadata.items()]
 
 
+@printable_texts
 class Models(tuple[ModelInfo, ...]):
     """Several models: a tuple that prints as a table."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from nimbus_sdk._version import __version__
 from nimbus_sdk.errors import NimbusError
+from nimbus_sdk.printable import ERROR_HANDLER
 
 if TYPE_CHECKING:
     import typer
@@ -105,8 +106,8 @@ def _print_version() -> int:
 
 
 def _replace_unencodable_characters() -> None:
-    """Print a question mark for each character that a terminal or pipe cannot encode, such as …."""
+    """Print ... or an escape for each character that a terminal or pipe cannot encode, such as …."""
     for stream in (sys.stdout, sys.stderr):
         # A stream that replaces the real one may not have the method.
         with suppress(AttributeError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+            stream.reconfigure(errors=ERROR_HANDLER)  # type: ignore[union-attr]

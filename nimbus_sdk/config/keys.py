@@ -7,6 +7,7 @@ characters. The example in the documentation has 52 and is rejected.
 from __future__ import annotations
 
 from nimbus_sdk.errors import InvalidKeyFormatError
+from nimbus_sdk.printable import printable_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _WHITE = (
 PASTED_AROUND_A_KEY = f"{_WHITE}\ufeff\u200b\"'`"
 
 
+@printable_texts
 class ApiKey:
     """A valid key that masks itself; only ``reveal()`` returns the text.
 

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias, cast
 
 from nimbus_sdk.display.terminal import is_notebook, is_terminal
+from nimbus_sdk.printable import printable
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -83,6 +84,19 @@ def _silent(event: ProgressEvent) -> None:
     """Ignore an event."""
 
 
+class _PrintableStream:
+    """A stream that never refuses a character."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(printable(text, self._stream))
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
+
+
 @contextmanager
 def _bar() -> Iterator[Report]:
     from rich.console import Console
@@ -118,15 +132,18 @@ def _bar() -> Iterator[Report]:
                 return super().render(task)
             return Text(task.fields["waiting"] or f"no data for {silent:.0f} s", style="progress.data.speed")
 
+    # rich checks the encoding of the stream for some of what it draws, and not for the rest.
+    stream = None if sys.stderr is None else cast("IO[str]", _PrintableStream(sys.stderr))
+    console = Console(file=stream, stderr=True)
     columns = (
-        SpinnerColumn(),
+        SpinnerColumn("line" if console.options.ascii_only else "dots"),
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         # A bar without a width of its own is what becomes shorter in a narrow terminal.
         BytesColumn(BarColumn(bar_width=None), Column(max_width=40)),
         BytesColumn(DownloadColumn()),
         BytesColumn(SpeedColumn()),
     )
-    bars = Progress(*columns, console=Console(stderr=True), transient=False)
+    bars = Progress(*columns, console=console, transient=False)
     step = bars.add_task("Starting", total=None)
     latest: ProgressEvent | None = None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from nimbus_sdk.printable import printable
+
 
 def is_interactive() -> bool:
     """Return whether a user can read a prompt and answer it: at a terminal, or in a running Jupyter kernel.
@@ -39,7 +41,7 @@ def prompt_hidden(label: str) -> str | None:
 def print_notice(line: str) -> None:
     """Print a line to standard error, apart from the output of the program."""
     if sys.stderr is not None:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(printable(f"{line}\n", sys.stderr))
         sys.stderr.flush()
 
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from nimbus_sdk.printable import printable_texts
+
 if TYPE_CHECKING:
     from typing import Literal
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("check", "verdict", "result and fix")
 
 
+@printable_texts
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check, and what to do about it.
@@ -31,6 +34,7 @@ class Finding:
     fix: str = ""
 
 
+@printable_texts
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """All findings; true if none of them is a fault.

@@ -17,6 +17,7 @@ from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.display.terminal import is_interactive, print_notice, prompt_hidden
 from nimbus_sdk.errors import InvalidKeyFormatError, MissingKeyError
+from nimbus_sdk.printable import printable_texts
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI
 from nimbus_sdk.storage.key_sources import (
     SourceResult,
@@ -57,6 +58,7 @@ class FoundKey:
     store: str = ""
 
 
+@printable_texts
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReport:
     """What one source has; never the key itself.
@@ -78,6 +80,7 @@ class SourceReport:
     detail: str = ""
 
 
+@printable_texts
 @dataclass(frozen=True, slots=True)
 class KeyResolution:
     """Every source in its order; true if a key was found.

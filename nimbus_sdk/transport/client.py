@@ -29,6 +29,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, get_args
 
 from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.printable import printable_texts
 from nimbus_sdk.transport.driver import AsyncDriver, Driver, run, run_async
 from nimbus_sdk.transport.flow import Flow
 
@@ -45,6 +46,7 @@ Prepared: TypeAlias = tuple[Settings, Flow[T]]
 """A flow that is ready to run, and the settings to run it with."""
 
 
+@printable_texts
 class BlockingClient(Generic[F]):
     """Runs the flows of an API and blocks until they end.
 
@@ -74,6 +76,7 @@ class BlockingClient(Generic[F]):
         return _represent(self)
 
 
+@printable_texts
 class AwaitableClient(Generic[F]):
     """Runs the flows of an API within an event loop; see ``BlockingClient``."""
 

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from nimbus_sdk.errors import ResponseFormatError
+from nimbus_sdk.printable import printable_texts
 from nimbus_sdk.transport.flow import Response
 from nimbus_sdk.transport.redaction import mask_values, strip_invisible
 
@@ -129,6 +130,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_printable)]
 
 
+@printable_texts
 class WireModel(BaseModel):
     """Base of all response models: frozen, strict, and without the fields that are not documented."""
 

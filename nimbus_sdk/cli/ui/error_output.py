@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 
 from nimbus_sdk.display.terminal import escape_controls
 from nimbus_sdk.errors import ApiError, CoreIntegrityError, NimbusError
+from nimbus_sdk.printable import printable
 from nimbus_sdk.transport.redaction import mask_keys
 
 
@@ -74,7 +75,7 @@ def print_report(report: ErrorReport, *, as_json: bool) -> None:
         issues=tuple(map(mask_keys, report.issues)),
     )
     text = json.dumps(asdict(safe)) if as_json else _format(safe)
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(printable(f"{text}\n", sys.stderr))
 
 
 def _hint(error: NimbusError, command: str) -> str:

@@ -13,6 +13,7 @@ import typer
 
 from nimbus_sdk.display.tables import format_fields, format_table
 from nimbus_sdk.display.terminal import escape_controls, is_terminal
+from nimbus_sdk.printable import printable
 
 # "yes" and "no" have no colour: whether a no is good news depends on the question.
 _COLOURS = {
@@ -98,7 +99,7 @@ def format_assignments(environ: Mapping[str, str]) -> list[str]:
 
 def _write(text: str) -> None:
     # The stream is named, because typer replaces its own default if that cannot encode everything.
-    typer.echo(text, file=sys.stdout)
+    typer.echo(printable(text), file=sys.stdout)
 
 
 def _bold(text: str) -> str:

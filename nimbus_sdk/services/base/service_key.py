@@ -9,12 +9,14 @@ from typing import TypeAlias
 
 from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY, PREFIXES, common_fault
 from nimbus_sdk.errors import InvalidKeyFormatError
+from nimbus_sdk.printable import printable_texts
 
 MAX_LENGTH = 8192
 _MIN_LENGTH_TO_SHOW = 20
 Check: TypeAlias = Callable[[str], "str | None"]
 
 
+@printable_texts
 class ServiceKey:
     """A key that masks itself; ``reveal()`` is the one way out.
 

@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.printable import printable_texts
 from nimbus_sdk.transport.parse import Text, UtcTime, WireModel
 
 
@@ -179,6 +180,7 @@ class KeyInfo(WireModel):
         return self.rotated_at or self.created_at
 
 
+@printable_texts
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedKey:
     """A key and its secret, which NeuroAI never shows again: only this result has it.

@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Literal, TypeAlias, get_args
 
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.printable import printable_texts
 from nimbus_sdk.storage import fs
 
 Step: TypeAlias = Literal["received", "switched", "confirmed", "undone"]
 
 
+@printable_texts
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
     """The progress of a rotation; printed, it says what to do next. It contains no key.
