@@ -62,3 +62,31 @@ assert not [name for name in sys.modules if name.startswith("sklearn.")]
 """
     environment = {"PYTHONPATH": str(tree / "src")}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+
+
+def test_models_are_scikit_learns_classifiers_whichever_is_imported_first(tree: Path) -> None:
+    """ClassifierMixin and metadata routing know the models, also those older than scikit-learn's import."""
+    code = """
+import sys
+import nimbus_sdk_core as core
+made = core.NimbusLDA()
+class Mine(core.NimbusQDA):
+    pass
+assert not [name for name in sys.modules if name.startswith("sklearn")]
+import numpy as np
+import sklearn
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+for each in (made, Mine(), core.NimbusProbit()):
+    assert isinstance(each, ClassifierMixin) and isinstance(each, BaseEstimator)
+sklearn.set_config(enable_metadata_routing=True)
+x, y = np.random.default_rng(1).normal(size=(40, 2)), np.arange(40) % 2
+assert make_pipeline(StandardScaler(), made).fit(x, y).score(x, y) > 0.4
+weighing = Mine().set_fit_request(sample_weight=True)
+model = make_pipeline(StandardScaler().set_fit_request(sample_weight=True), weighing)
+weights = np.where(y == 1, 9.0, 1.0)
+assert np.allclose(model.fit(x, y, sample_weight=weights)[-1].priors_, [21 / 202, 181 / 202])
+"""
+    environment = {"PYTHONPATH": str(tree / "src")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)

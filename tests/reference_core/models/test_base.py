@@ -8,6 +8,7 @@ import pytest
 from nimbus_sdk_core import CoreDataError, NimbusLDA, NimbusProbit, NimbusQDA, NotTrainedError
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,7 +32,11 @@ def test_every_check_that_scikit_learn_has_passes(kind: type[NimbusLDA]) -> None
     results = check_estimator(kind(), on_fail=None, on_skip=None)
     assert [found["check_name"] for found in results if found["status"] == "failed"] == []
     skipped = {found["check_name"] for found in results if found["status"] == "skipped"}
-    assert skipped <= {"check_array_api_input", "check_classifier_data_not_an_array"}
+    assert skipped <= {
+        "check_array_api_input",
+        "check_classifier_data_not_an_array",
+        "check_sample_weights_pandas_series",
+    }
     assert len(results) > 50
 
 
@@ -40,7 +45,8 @@ def test_models_work_in_pipelines_and_searches(kind: type[NimbusLDA]) -> None:
     """Cross-validation, a pipeline with a scaler and a search over a hyper-parameter."""
     x, y = trials()
     assert cross_val_score(make_pipeline(StandardScaler(), kind()), x, y, cv=3).mean() > 0.7
-    search = GridSearchCV(kind(), {list(kind().get_params())[-1]: [0.01, 0.1]}, cv=3).fit(x, y)
+    name = "W_scale" if kind is NimbusProbit else "mean_prior_precision"
+    search = GridSearchCV(kind(), {name: [0.01, 0.1]}, cv=3).fit(x, y)
     assert search.best_score_ > 0.7
 
 
@@ -65,6 +71,42 @@ def test_score_is_the_share_of_right_predictions(kind: type[NimbusLDA]) -> None:
         model.score(x[:0], y[:0])
     with pytest.raises(CoreDataError, match="There are 90 vectors and 89 labels"):
         model.score(x, y[1:])
+
+
+@KINDS
+def test_score_asks_predict_and_weighs_trials(kind: type[NimbusLDA]) -> None:
+    """A subclass that decides in another way is scored by its decisions, as scikit-learn scores it."""
+
+    class Contrary(kind):  # type: ignore[misc, valid-type]
+        def predict(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+            return (super().predict(X) + 1) % 3
+
+    x, y = trials()
+    model = Contrary().fit(x, y)
+    weights = np.arange(90) / 90.0
+    assert model.score(x, y) == np.mean(model.predict(x) == y) < 0.3
+    assert model.score(x, y, sample_weight=weights) == accuracy_score(
+        y, model.predict(x), sample_weight=weights
+    )
+
+
+@KINDS
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_decision_function_is_the_evidence_for_the_prediction(
+    kind: type[NimbusLDA], n_classes: int
+) -> None:
+    """Log odds of the second of two classes, log posteriors of more, as scikit-learn's tools expect."""
+    x, y = trials()
+    x, y = x[y < n_classes], y[y < n_classes]
+    model = kind().fit(x, y)
+    decided = model.decision_function(x)
+    if n_classes == 2:
+        np.testing.assert_allclose(1.0 / (1.0 + np.exp(-decided)), model.predict_proba(x)[:, 1], atol=1e-12)
+        np.testing.assert_array_equal(model.predict(x), (decided > 0).astype(int))
+    else:
+        np.testing.assert_array_equal(decided, model.predict_log_proba(x))
+    with pytest.raises(NotTrainedError):
+        kind().decision_function(x)
 
 
 @KINDS

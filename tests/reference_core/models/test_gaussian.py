@@ -1,12 +1,17 @@
 """NimbusLDA and NimbusQDA have the posteriors of the textbook, computed a second way with SciPy."""
 
+import re
+
 import numpy as np
 import pytest
-from nimbus_sdk_core import NimbusLDA, NimbusQDA
+from nimbus_sdk_core import CoreDataError, NimbusLDA, NimbusQDA, NotTrainedError
 from scipy import stats
 from scipy.special import logsumexp
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from tests.reference_core.support import unbalanced_trials
+
+GAUSSIAN = pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA])
 
 
 def by_the_book(
@@ -69,16 +74,126 @@ def test_a_large_offset_loses_no_digits(kind: type[NimbusLDA], random: np.random
     np.testing.assert_allclose(far, near, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA])
-def test_partial_fit_in_two_steps_equals_one(kind: type[NimbusLDA], random: np.random.Generator) -> None:
-    """Going on learning is exact, classes may be absent from a step."""
+@GAUSSIAN
+@pytest.mark.parametrize("steps", [[1] * 90, [20, 70], [89, 1], [2, 3, 85]])
+def test_partial_fit_equals_fit_on_the_union(
+    kind: type[NimbusLDA], steps: list[int], random: np.random.Generator
+) -> None:
+    """However the trials are cut into steps, from one trial up, the model is that of all of them at once."""
     x, y = unbalanced_trials(random)
-    more, labels = unbalanced_trials(random)
-    order = np.argsort(labels, kind="stable")
-    more, labels = more[order], labels[order]
-    once = kind().fit(x, y).partial_fit(more, labels)
-    twice = kind().fit(x, y).partial_fit(more[:20], labels[:20]).partial_fit(more[20:], labels[20:])
-    np.testing.assert_allclose(twice.predict_proba(x), once.predict_proba(x), rtol=0, atol=1e-10)
+    weights = random.uniform(0.5, 2.0, len(y))
+    model = kind()
+    for part in np.split(np.arange(len(y)), np.cumsum(steps)[:-1]):
+        model.partial_fit(x[part], y[part], classes=[0, 1, 2], sample_weight=weights[part])
+        assert np.isfinite(model.predict_proba(x)).all()
+    whole = kind().fit(x, y, sample_weight=weights)
+    np.testing.assert_allclose(model.predict_log_proba(x), whole.predict_log_proba(x), rtol=1e-9, atol=1e-10)
+
+
+@GAUSSIAN
+def test_a_weight_counts_as_that_many_trials(kind: type[NimbusLDA], random: np.random.Generator) -> None:
+    """A trial of weight 3 is as if it were there three times, one of weight 0 as if it were not."""
+    x, y = unbalanced_trials(random)
+    weights = random.integers(0, 4, len(y))
+    weighted = kind().fit(x, y, sample_weight=weights)
+    repeated = kind().fit(np.repeat(x, weights, axis=0), np.repeat(y, weights))
+    np.testing.assert_allclose(weighted.predict_proba(x), repeated.predict_proba(x), atol=1e-11)
+    np.testing.assert_array_equal(kind().fit(x, y, 1.0).predict_proba(x), kind().fit(x, y).predict_proba(x))
+
+
+@GAUSSIAN
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ([1.0, 2.0], "sample_weight.shape == (2,), expected (90,)!"),
+        (np.ones((90, 1)), "Sample weights must be 1D array or scalar"),
+        ([-1.0] * 90, "negative or not finite"),
+        ([np.nan] * 90, "negative or not finite"),
+        ([0.0] * 90, "at least one non-zero"),
+        (["a"] * 90, "no number"),
+    ],
+)
+def test_weights_are_checked(
+    kind: type[NimbusLDA], weights: object, words: str, random: np.random.Generator
+) -> None:
+    """One number from 0 up for each trial, not all 0."""
+    x, y = unbalanced_trials(random)
+    with pytest.raises(CoreDataError, match=re.escape(words)):
+        kind().fit(x, y, sample_weight=weights)  # type: ignore[arg-type]
+
+
+@GAUSSIAN
+def test_class_priors_are_used_as_given(kind: type[NimbusLDA], random: np.random.Generator) -> None:
+    """They replace the frequencies in the posterior; one of 0 excludes its class."""
+    x, y = unbalanced_trials(random)
+    free = kind().fit(x, y)
+    given = np.array([0.2, 0.3, 0.5])
+    ratio = free.predict_proba(x) * given / free.priors_
+    found = kind(priors=given).fit(x, y)
+    np.testing.assert_allclose(found.predict_proba(x), ratio / ratio.sum(axis=1, keepdims=True), atol=1e-12)
+    np.testing.assert_array_equal(found.priors_, given)
+    excluded = kind(priors=[0.0, 0.5, 0.5]).fit(x, y)
+    assert (excluded.predict_proba(x)[:, 0] == 0.0).all()
+    assert np.isfinite(excluded.predict_log_proba(x)).all()
+    np.testing.assert_allclose(free.priors_, (np.bincount(y) + 1) / (len(y) + 3))
+
+
+@GAUSSIAN
+@pytest.mark.parametrize(
+    ("priors", "words"),
+    [
+        ([0.5, 0.5], "Number of priors must match number of classes"),
+        ([0.5, 0.6, 0.2], "The sum of the priors should be 1"),
+        ([1.5, -0.5, 0.0], "Priors must be non-negative"),
+        (["a", "b", "c"], "no number"),
+        ([np.nan, 0.5, 0.5], "Priors must be non-negative"),
+    ],
+)
+def test_class_priors_are_checked(
+    kind: type[NimbusLDA], priors: object, words: str, random: np.random.Generator
+) -> None:
+    """One number from 0 up for each class, 1 together."""
+    with pytest.raises(CoreDataError, match=words):
+        kind(priors=priors).fit(*unbalanced_trials(random))  # type: ignore[arg-type]
+
+
+def test_coefficients_are_those_of_the_linear_discriminant(random: np.random.Generator) -> None:
+    """Of many trials they give the decisions; shapes are scikit-learn's for two classes and more."""
+    for n_classes in (2, 3):
+        x, y = unbalanced_trials(random, 4_000, n_classes=n_classes)
+        model, theirs = NimbusLDA().fit(x, y), LinearDiscriminantAnalysis().fit(x, y)
+        assert model.coef_.shape == theirs.coef_.shape
+        assert model.intercept_.shape == theirs.intercept_.shape
+        ours = x @ model.coef_.T + model.intercept_
+        linear = ours.argmax(axis=1) if n_classes > 2 else (ours[:, 0] > 0).astype(int)
+        assert np.mean(linear == model.predict(x)) > 0.99
+    with pytest.raises(NotTrainedError):
+        NimbusLDA().coef_  # noqa: B018
+    assert not hasattr(NimbusQDA().fit(x, y), "coef_")
+
+
+@GAUSSIAN
+def test_a_feature_that_tells_the_classes_apart_without_error_is_believed(
+    kind: type[NimbusLDA], random: np.random.Generator
+) -> None:
+    """Constant within each class and different between them, it decides; the more trials agree, the surer."""
+    y = np.arange(80) % 2
+    x = np.column_stack([random.normal(size=80), 3e-5 * y])
+    few, many = kind().fit(x[:4], y[:4]), kind().fit(x, y)
+    fresh = np.array([[0.0, 0.0], [0.0, 3e-5]])
+    assert few.predict_proba(fresh)[[0, 1], [0, 1]].min() > 0.5
+    assert many.predict_proba(fresh)[[0, 1], [0, 1]].min() > 0.9999
+    assert many.predict(x).tolist() == y.tolist()
+
+
+@GAUSSIAN
+def test_one_trial_of_a_class_is_enough(kind: type[NimbusLDA], random: np.random.Generator) -> None:
+    """What a single trial does not determine comes from the prior; even one trial of each class trains."""
+    x, y = unbalanced_trials(random)
+    x, y = np.vstack([x[y < 2], [[30.0] * 5]]), np.append(y[y < 2], 2)
+    assert np.isfinite(kind().fit(x, y).predict_proba(x)).all()
+    pair = kind().fit([[0.0, 1.0], [1.0, 0.0]], ["a", "b"])
+    assert pair.predict([[0.1, 0.9], [0.9, 0.1]]).tolist() == ["a", "b"]
 
 
 def test_distances_are_mahalanobis_distances(random: np.random.Generator) -> None:

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from types import ModuleType
 
 from .errors import NotTrainedError
 
@@ -46,6 +50,58 @@ def classifier_tags() -> object:
         input_tags=utils.InputTags(),
     )
     return tags
+
+
+class Joinable:
+    """A base that `join_sklearn` needs: Python adds bases only to classes that have one with attributes."""
+
+
+def join_sklearn(kind: type[Joinable]) -> None:
+    """Give a class scikit-learn's BaseEstimator and ClassifierMixin as bases, as soon as these are loaded.
+
+    Some tools ask ``isinstance(model, ClassifierMixin)``, and metadata routing needs BaseEstimator. The class
+    keeps its own methods; nothing is imported here.
+    """
+    if "sklearn.base" in sys.modules:
+        _add_sklearn_bases(kind)
+    elif sys.modules.get("sklearn", sys) is not None:
+        sys.meta_path.insert(0, _SklearnBaseFinder(kind))
+
+
+class _SklearnBaseFinder:
+    """Finds ``sklearn.base`` as the other finders do, and adds a class's bases once it is loaded."""
+
+    def __init__(self, kind: type[Joinable]) -> None:
+        self.kind = kind
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "sklearn.base" or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is None or spec.loader is None:
+            return spec
+        execute = spec.loader.exec_module
+
+        def execute_and_join(module: ModuleType) -> None:
+            execute(module)
+            _add_sklearn_bases(self.kind)
+
+        spec.loader.exec_module = execute_and_join  # type: ignore[method-assign]
+        return spec
+
+
+def _add_sklearn_bases(kind: type[Joinable]) -> None:
+    base = import_module("sklearn.base")
+    kind.__bases__ = (base.ClassifierMixin, base.BaseEstimator, *kind.__bases__)
+    waiting = [kind]
+    while waiting:
+        found = waiting.pop()
+        # BaseEstimator gives each class the methods set_fit_request() and so on when it is defined.
+        found.__init_subclass__()
+        waiting += found.__subclasses__()
 
 
 def caller_stacklevel() -> int:

@@ -46,7 +46,7 @@ class SpatialFilters:
 
         Examples:
             >>> difference = SpatialFilters(np.array([[1.0, -1.0]]), ("C3", "C4"), "hand")
-        >>> difference.transform([[5.0, 7.0], [1.0, 2.0]])
+            >>> difference.transform([[5.0, 7.0], [1.0, 2.0]])
             array([[4., 5.]])
         """
         epochs = np.asarray(X, dtype=np.float64)

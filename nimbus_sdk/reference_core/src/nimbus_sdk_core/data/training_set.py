@@ -24,11 +24,13 @@ class TrainingSet:
         vectors: Shape (n_vectors × n_features).
         index: Index of each vector's label in ``classes``, shape (n_vectors,).
         classes: The labels, sorted, shape (n_classes,).
+        weights: How many vectors each one counts for, shape (n_vectors,); None for one each.
     """
 
     vectors: FloatArray
     index: IndexArray
     classes: LabelArray
+    weights: FloatArray | None = None
 
 
 def read_vectors(vectors: npt.ArrayLike) -> FloatArray:
@@ -106,12 +108,15 @@ def check_range(vectors: FloatArray) -> None:
 
 
 def read_training_set(
-    vectors: npt.ArrayLike, labels: npt.ArrayLike, classes: npt.ArrayLike | None = None
+    vectors: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    classes: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
 ) -> TrainingSet:
-    """Read vectors and labels of a first training; by default the classes are those that occur.
+    """Read vectors, labels and weights of a first training; by default the classes are those that occur.
 
     Raises:
-        CoreDataError: Fewer than two classes, or shapes that do not fit.
+        CoreDataError: Fewer than two classes, weights that are negative or all 0, or shapes that do not fit.
     """
     checked, checked_labels = _read_vectors_and_labels(vectors, labels)
     known, index = find_classes(checked_labels)
@@ -125,7 +130,7 @@ def read_training_set(
             f"labels hold {len(known)} class(es): {[item.item() for item in known]}.",
             "A classifier needs at least two.",
         )
-    return TrainingSet(checked, index, known)
+    return TrainingSet(checked, index, known, read_weights(weights, len(checked)))
 
 
 def read_further_training_set(
@@ -133,11 +138,13 @@ def read_further_training_set(
     labels: npt.ArrayLike,
     known: LabelArray,
     classes: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
 ) -> TrainingSet:
-    """Read vectors and labels that continue a training; classes in ``known`` may be absent.
+    """Read vectors, labels and weights that continue a training; classes in ``known`` may be absent.
 
     Raises:
-        CoreDataError: A label that the model does not know, other ``classes``, or shapes that do not fit.
+        CoreDataError: A label that the model does not know, other ``classes``, weights that are negative or
+            all 0, or shapes that do not fit.
     """
     if classes is not None and not np.array_equal(find_classes(read_labels(classes))[0], known):
         raise CoreDataError(
@@ -145,7 +152,35 @@ def read_further_training_set(
             "Classes cannot be added: train a new model.",
         )
     checked, checked_labels = _read_vectors_and_labels(vectors, labels)
-    return TrainingSet(checked, encode_labels(checked_labels, known), known)
+    index = encode_labels(checked_labels, known)
+    return TrainingSet(checked, index, known, read_weights(weights, len(checked)))
+
+
+def read_weights(weights: npt.ArrayLike | None, n_trials: int) -> FloatArray | None:
+    """Read one weight for each of ``n_trials``, or one number for all; None stays None.
+
+    Raises:
+        CoreDataError: Another shape, numbers that are not finite or negative, or all of them 0.
+    """
+    if weights is None:
+        return None
+    check_not_masked("sample_weight", weights)
+    hint = f"Give one number from 0 up for each of the {n_trials} trials."
+    try:
+        read = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise CoreDataError("sample_weight holds something that is no number.", hint) from None
+    if read.ndim == 0:
+        read = np.full(n_trials, read)
+    if read.ndim != 1:
+        raise CoreDataError(f"Sample weights must be 1D array or scalar, found shape {read.shape}.", hint)
+    if len(read) != n_trials:
+        raise CoreDataError(f"sample_weight.shape == {read.shape}, expected {(n_trials,)}!", hint)
+    if not (np.isfinite(read).all() and (read >= 0.0).all()):
+        raise CoreDataError("sample_weight holds a number that is negative or not finite.", hint)
+    if n_trials and not read.any():
+        raise CoreDataError("Sample weights must contain at least one non-zero number.", hint)
+    return read
 
 
 def read_trial_labels(labels: npt.ArrayLike, n_trials: int) -> LabelArray:

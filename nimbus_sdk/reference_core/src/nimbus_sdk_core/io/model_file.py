@@ -14,7 +14,6 @@ from dataclasses import asdict, fields
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from .._types import LabelArray
 from ..data.labels import read_labels
@@ -23,8 +22,9 @@ from ..errors import CoreDataError, ModelFileError, NimbusCoreError
 from ..models.model_card import JsonValue, ModelCard
 from ..models.protocol import Decoder
 from ..models.registry import KINDS, find_kind_name
+from .version_1 import Array, upgrade_version_1
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_BYTES = 256 * 2**20
 
 _MAGIC = b"\x89NIMBUS\n"
@@ -35,8 +35,6 @@ _MAX_ARRAYS = 64
 _MAX_AXES = 4
 _TYPES = ("<f8", "<i8")
 _MAX_LABEL_LENGTH = 256
-
-Array = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
 
 def to_bytes(model: Decoder) -> bytes:
@@ -95,7 +93,10 @@ def _read_model(content: bytes) -> Decoder:
     try:
         # A trained model has no numbers that overflow in its computations.
         with np.errstate(over="raise", divide="raise", invalid="raise"):
-            return _build_model(*unpack(content))
+            header, arrays = unpack(content)
+            if _read_version(content) < FORMAT_VERSION:
+                header, arrays = upgrade_version_1(header, arrays)
+            return _build_model(header, arrays)
     except NimbusCoreError:
         raise
     except MemoryError:
@@ -228,13 +229,17 @@ def _write_header(content: Mapping[str, JsonValue]) -> bytes:
         ) from None
 
 
+def _read_version(content: bytes) -> int:
+    return cast(int, _PREFIX.unpack_from(content)[1])
+
+
 def _check_frame(content: bytes) -> int:
     if len(content) < _PREFIX.size or not content.startswith(_MAGIC):
         raise ModelFileError("This is not a Nimbus model file.", "Model files are written by save_model().")
     _, version, header_bytes, payload_bytes = _PREFIX.unpack_from(content)
-    if version != FORMAT_VERSION:
+    if not 1 <= version <= FORMAT_VERSION:
         raise ModelFileError(
-            f"The model file has format version {version}; this core reads version {FORMAT_VERSION}.",
+            f"The model file has format version {version}; this core reads versions 1 to {FORMAT_VERSION}.",
             "Update nimbus_sdk_core, or save the model again with this version.",
         )
     expected = _PREFIX.size + header_bytes + payload_bytes + _DIGEST_BYTES

@@ -9,16 +9,18 @@ from typing import ClassVar, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from .._sklearn import classifier_tags, not_fitted_error
+from .._sklearn import Joinable, classifier_tags, join_sklearn, not_fitted_error
 from .._types import FloatArray, LabelArray
+from ..data.feature_names import FeatureNames, check_feature_names, read_feature_names
 from ..data.training_set import (
     TrainingSet,
     read_further_training_set,
     read_training_set,
     read_trial_labels,
     read_vectors,
+    read_weights,
 )
-from ..errors import CoreDataError
+from ..errors import CoreDataError, NotTrainedError
 from ..stats.student_t import Scores
 from .model_card import JsonValue, ModelCard
 from .protocol import snapshot
@@ -46,7 +48,7 @@ class TrainedState(Protocol):
         ...
 
 
-class BayesianClassifier(ABC):
+class BayesianClassifier(Joinable, ABC):
     """A Bayesian classifier with the interface of scikit-learn.
 
     Hyper-parameters are given to the constructor, ``fit`` and ``partial_fit`` take a (n_trials × n_features)
@@ -62,6 +64,7 @@ class BayesianClassifier(ABC):
     card: ModelCard | None = None
     parameters: ClassVar[tuple[str, ...]]
     learned_: TrainedState
+    _feature_names: FeatureNames | None = None
 
     @property
     def classes_(self) -> LabelArray:
@@ -74,6 +77,15 @@ class BayesianClassifier(ABC):
         """Length of the vectors that the trained model reads."""
         self._require_trained()
         return self.learned_.n_features
+
+    @property
+    def feature_names_in_(self) -> npt.NDArray[np.object_]:
+        """Names of the features, once trained on a data frame whose columns have texts as names."""
+        if self._feature_names is None:
+            raise NotTrainedError(
+                f"This {type(self).__name__} knows no names of features.", "Train it on a data frame."
+            )
+        return np.array(self._feature_names, dtype=object)
 
     @property
     def hyper(self) -> Mapping[str, JsonValue]:
@@ -109,11 +121,7 @@ class BayesianClassifier(ABC):
         Raises:
             CoreDataError: Data or parameters that cannot be used.
         """
-        self.learned_ = self._learn(read_training_set(X, y))
-        # Only if there is one: scikit-learn forbids attributes that fit() adds.
-        if self.card is not None:
-            self.card = None
-        return self
+        return self._train(X, y, None)
 
     def partial_fit(
         self,
@@ -121,7 +129,7 @@ class BayesianClassifier(ABC):
         y: npt.ArrayLike,
         classes: npt.ArrayLike | None = None,
     ) -> Self:
-        """Continue learning: the posterior becomes the prior. Untrained, this is ``fit``.
+        """Continue learning. Untrained, this is ``fit``, with one trial or more.
 
         Args:
             X: Shape (n_trials × n_features).
@@ -131,15 +139,7 @@ class BayesianClassifier(ABC):
         Raises:
             CoreDataError: Data or parameters that cannot be used, or other ``classes`` than before.
         """
-        if not hasattr(self, "learned_"):
-            self.learned_ = self._learn(read_training_set(X, y, classes))
-            return self
-        # Another thread may replace what was learned; classes and posterior must be of one training.
-        before = snapshot(self)
-        given = read_further_training_set(X, y, before.classes_, classes)
-        before._check_width(given.vectors)
-        self.learned_ = before._learn_further(given)
-        return self
+        return self._train_further(X, y, classes, None)
 
     @abstractmethod
     def score_trials(self, X: npt.ArrayLike) -> Scores:  # noqa: N803
@@ -156,30 +156,49 @@ class BayesianClassifier(ABC):
     def predict_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
         """Posterior probability of each class, shape (n_trials × n_classes)."""
         model = snapshot(self)
-        return posteriors(model, model._read(X)).T
+        return posteriors(model, model._read_named(X)).T
 
     def predict_log_proba(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
         """Natural logarithms of `predict_proba`, finite also where a probability is too small for a float."""
         model = snapshot(self)
-        return log_posteriors(model, model._read(X)).T
+        return log_posteriors(model, model._read_named(X)).T
+
+    def decision_function(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
+        """Evidence for the classes, as scikit-learn defines it: the largest is the prediction.
+
+        Args:
+            X: Shape (n_trials × n_features).
+
+        Returns:
+            For two classes the log odds of the second, shape (n_trials,); for more the log posterior of each,
+            shape (n_trials × n_classes).
+        """
+        logarithms = self.predict_log_proba(X)
+        return logarithms[:, 1] - logarithms[:, 0] if logarithms.shape[1] == 2 else logarithms
 
     def predict(self, X: npt.ArrayLike) -> LabelArray:  # noqa: N803
         """The most probable label of each trial, shape (n_trials,)."""
         model = snapshot(self)
-        best = posteriors(model, model._read(X)).argmax(axis=0)
+        best = posteriors(model, model._read_named(X)).argmax(axis=0)
         return np.asarray(model.classes_[best])
 
-    def score(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:  # noqa: N803
-        """Share of trials of shape (n_trials × n_features) whose most probable label is the one in ``y``.
+    def score(
+        self,
+        X: npt.ArrayLike,  # noqa: N803
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
+        """Share of trials of shape (n_trials × n_features) that `predict` gives the label in ``y``.
 
         Raises:
-            CoreDataError: No trials, or not as many labels as trials.
+            CoreDataError: No trials, or not as many labels or weights as trials.
         """
-        predictions = self.predict(X)
+        predictions = np.asarray(self.predict(X))
         expected = read_trial_labels(y, len(predictions))
+        weights = read_weights(sample_weight, len(predictions))
         if not len(predictions):
             raise CoreDataError("There are no trials to score.", "Give at least one.")
-        return float(np.mean(predictions == expected))
+        return float(np.average(predictions == expected, weights=weights))
 
     @abstractmethod
     def arrays(self) -> dict[str, FloatArray]:
@@ -218,12 +237,53 @@ class BayesianClassifier(ABC):
     def _hyper(self) -> Mapping[str, JsonValue]:
         """The hyper-parameters as they are set now, as JSON values."""
 
+    def _train(self, X: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike | None) -> Self:  # noqa: N803
+        names = read_feature_names(X)
+        self.learned_ = self._learn(read_training_set(X, y, weights=weights))
+        # Only what changes: scikit-learn forbids attributes that fit() adds.
+        if self._feature_names != names:
+            self._feature_names = names
+        if self.card is not None:
+            self.card = None
+        return self
+
+    def _train_further(
+        self,
+        X: npt.ArrayLike,  # noqa: N803
+        y: npt.ArrayLike,
+        classes: npt.ArrayLike | None,
+        weights: npt.ArrayLike | None,
+    ) -> Self:
+        names = read_feature_names(X)
+        if not hasattr(self, "learned_"):
+            self.learned_ = self._start_learning(read_training_set(X, y, classes, weights))
+            if names is not None:
+                self._feature_names = names
+            return self
+        # Another thread may replace what was learned; classes and posterior must be of one training.
+        before = snapshot(self)
+        given = read_further_training_set(X, y, before.classes_, classes, weights)
+        check_feature_names(type(self).__name__, before._feature_names, names)
+        before._check_width(given.vectors)
+        self.learned_ = before._learn_further(given)
+        return self
+
+    def _start_learning(self, given: TrainingSet) -> TrainedState:
+        """The state after a first ``partial_fit``, whose trials may be too few to learn from alone."""
+        return self._learn(given)
+
     def _require_trained(self) -> None:
         if not hasattr(self, "learned_"):
             raise not_fitted_error(
                 f"This {type(self).__name__} is not trained.",
                 "Call fit(), train_model() or load_model() first.",
             )
+
+    def _read_named(self, vectors: npt.ArrayLike) -> FloatArray:
+        """Read vectors for a trained model, and compare the names of their features with the training's."""
+        self._require_trained()
+        check_feature_names(type(self).__name__, self._feature_names, read_feature_names(vectors))
+        return self._read(vectors)
 
     def _read(self, vectors: npt.ArrayLike) -> FloatArray:
         """Read vectors for a trained model; their values are not checked."""
@@ -239,3 +299,6 @@ class BayesianClassifier(ABC):
                 f"{self.n_features_in_} features as input; found shape {vectors.shape}.",
                 "Give the features the model was trained on.",
             )
+
+
+join_sklearn(BayesianClassifier)

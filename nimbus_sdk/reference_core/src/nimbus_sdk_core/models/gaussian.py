@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,12 @@ import numpy.typing as npt
 from .._types import FloatArray, LabelArray
 from ..data.training_set import MAX_ABSOLUTE, TrainingSet, check_range
 from ..errors import CoreDataError
-from ..stats.niw import NormalInverseWishart, build_weak_prior, update_posterior
-from ..stats.student_t import Predictive, Scores, prepare_predictive, score_vectors
-from ..stats.sufficient_statistics import Moments, compute_moments
-from .base import BayesianClassifier
+from ..stats.niw import NormalInverseWishart, build_weak_prior, check_variation, update_posterior
+from ..stats.student_t import Predictive, Scores, class_shares, prepare_predictive, score_vectors
+from ..stats.sufficient_statistics import Moments, compute_moments, merge_moments
+from .base import BayesianClassifier, HyperValue
 from .model_card import JsonValue
-from .niw_arrays import ARRAYS, check_scores, read_posterior
+from .niw_arrays import MOMENTS, check_scores, read_moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,23 +28,27 @@ class GaussianState:
 
     Attributes:
         classes: The labels, sorted, shape (n_classes,).
+        moments: The sufficient statistics of all vectors learned from.
         posterior: The posterior of means and covariances.
+        priors: Probability of each class, shape (n_classes,).
         hyper: The hyper-parameters of the training.
     """
 
     classes: LabelArray
+    moments: Moments
     posterior: NormalInverseWishart
+    priors: FloatArray
     hyper: Mapping[str, JsonValue]
 
     @property
     def n_features(self) -> int:
         """Length of the vectors that were learned from."""
-        return int(self.posterior.means.shape[1])
+        return int(self.moments.means.shape[1])
 
     @cached_property
     def predictive(self) -> Predictive:
         """The predictive of the posterior, prepared when it is first used."""
-        return prepare_predictive(self.posterior)
+        return prepare_predictive(self.posterior, self.priors)
 
 
 class GaussianClassifier(BayesianClassifier):
@@ -53,14 +57,18 @@ class GaussianClassifier(BayesianClassifier):
     Attributes:
         dof_offset: Degrees of freedom of the covariance prior above the number of features.
         mean_prior_precision: Weight of the prior of each class mean, in trials.
+        priors: Probability of each class in the order of ``classes_``, or None.
     """
 
-    parameters: ClassVar[tuple[str, ...]] = ("dof_offset", "mean_prior_precision")
+    parameters: ClassVar[tuple[str, ...]] = ("dof_offset", "mean_prior_precision", "priors")
     learned_: GaussianState
 
-    def __init__(self, *, dof_offset: float, mean_prior_precision: float) -> None:
+    def __init__(
+        self, *, dof_offset: float, mean_prior_precision: float, priors: npt.ArrayLike | None
+    ) -> None:
         self.dof_offset = dof_offset
         self.mean_prior_precision = mean_prior_precision
+        self.priors = priors
 
     @staticmethod
     @abstractmethod
@@ -72,6 +80,51 @@ class GaussianClassifier(BayesianClassifier):
         """The posterior of means and covariances, once trained."""
         self._require_trained()
         return self.learned_.posterior
+
+    @property
+    def priors_(self) -> FloatArray:
+        """Probability of each class before its trial is seen, shape (n_classes,), once trained."""
+        self._require_trained()
+        return self.learned_.priors
+
+    def fit(
+        self,
+        X: npt.ArrayLike,  # noqa: N803
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Learn from scratch; the card, which describes other data, is removed.
+
+        Args:
+            X: Shape (n_trials × n_features).
+            y: Labels, shape (n_trials,).
+            sample_weight: How many trials each one counts for, shape (n_trials,), not negative: 2 is as if
+                the trial were there twice, 0 as if it were not. None for 1 each.
+
+        Raises:
+            CoreDataError: Data or parameters that cannot be used.
+        """
+        return self._train(X, y, sample_weight)
+
+    def partial_fit(
+        self,
+        X: npt.ArrayLike,  # noqa: N803
+        y: npt.ArrayLike,
+        classes: npt.ArrayLike | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Continue learning: the model is then that of one ``fit`` on all the trials, up to rounding.
+
+        Args:
+            X: Shape (n_trials × n_features), one trial or more.
+            y: Labels among ``classes_``, shape (n_trials,); classes may be absent.
+            classes: All labels there will be, for the first call; by default those in ``y``.
+            sample_weight: As for `fit`.
+
+        Raises:
+            CoreDataError: Data or parameters that cannot be used, or other ``classes`` than before.
+        """
+        return self._train_further(X, y, classes, sample_weight)
 
     def score_trials(self, X: npt.ArrayLike) -> Scores:  # noqa: N803
         """Log posteriors and distances of every trial to every class.
@@ -92,55 +145,68 @@ class GaussianClassifier(BayesianClassifier):
         return scores
 
     def arrays(self) -> dict[str, FloatArray]:
-        """The posterior as named arrays, for a model file."""
-        posterior = self.posterior_
-        return {name: getattr(posterior, name) for name in ARRAYS}
+        """The sufficient statistics as named arrays, for a model file."""
+        self._require_trained()
+        return {name: getattr(self.learned_.moments, name) for name in MOMENTS}
 
     def restore(self, classes: LabelArray, arrays: Mapping[str, FloatArray]) -> Self:
-        """Take over a posterior from `arrays`, after checking that it is one.
+        """Take over sufficient statistics from `arrays`, after checking that they are such.
 
         Raises:
-            CoreDataError: The arrays are not the posterior of such a model.
+            CoreDataError: The arrays are not those of such a model.
         """
-        self._check_hyper()
-        posterior = read_posterior(arrays, len(classes), self.n_covariances(len(classes)))
-        self.learned_ = GaussianState(classes, posterior, self._hyper())
+        moments = read_moments(arrays, len(classes), self.n_covariances(len(classes)))
+        self.learned_ = self._conclude(classes, moments, self._hyper())
+        posterior = self.learned_.posterior
         deviations = np.sqrt(np.diagonal(posterior.scatter[0]) / posterior.dof[0])
         check_scores(self.score_trials, self.learned_.predictive.centre, deviations)
         return self
 
     def _learn(self, given: TrainingSet) -> GaussianState:
-        dof_offset, mean_prior_precision = self._check_hyper()
         moments = self._compute_moments(given)
-        prior = build_weak_prior(
-            moments,
-            n_covariances=self.n_covariances(len(given.classes)),
-            dof_offset=dof_offset,
-            mean_prior_precision=mean_prior_precision,
-        )
-        return GaussianState(given.classes, update_posterior(prior, moments), self._hyper())
+        check_variation(moments)
+        return self._conclude(given.classes, moments, self._hyper())
+
+    def _start_learning(self, given: TrainingSet) -> GaussianState:
+        return self._conclude(given.classes, self._compute_moments(given), self._hyper())
 
     def _learn_further(self, given: TrainingSet) -> GaussianState:
         before = self.learned_
-        posterior = update_posterior(before.posterior, self._compute_moments(given))
-        return GaussianState(before.classes, posterior, before.hyper)
+        moments = merge_moments(before.moments, self._compute_moments(given))
+        return self._conclude(before.classes, moments, before.hyper)
+
+    def _conclude(
+        self, classes: LabelArray, moments: Moments, hyper: Mapping[str, JsonValue]
+    ) -> GaussianState:
+        """The state that follows from hyper-parameters and the sufficient statistics of all vectors."""
+        dof_offset, mean_prior_precision = _check_prior(hyper)
+        prior = build_weak_prior(
+            moments,
+            n_covariances=self.n_covariances(len(classes)),
+            dof_offset=dof_offset,
+            mean_prior_precision=mean_prior_precision,
+        )
+        priors = _read_priors(hyper["priors"], moments.counts)
+        return GaussianState(classes, moments, update_posterior(prior, moments), priors, hyper)
 
     def _compute_moments(self, given: TrainingSet) -> Moments:
         n_classes = len(given.classes)
-        return compute_moments(given.vectors, given.index, n_classes, self.n_covariances(n_classes))
-
-    def _hyper(self) -> Mapping[str, JsonValue]:
-        return {name: _as_python_number(getattr(self, name)) for name in self.parameters}
-
-    def _check_hyper(self) -> tuple[float, float]:
-        return (
-            _check_number("dof_offset", self.dof_offset, least=1, most=5),
-            _check_number("mean_prior_precision", self.mean_prior_precision, least=0.001, most=0.1),
+        return compute_moments(
+            given.vectors, given.index, n_classes, self.n_covariances(n_classes), given.weights
         )
 
+    def _hyper(self) -> Mapping[str, JsonValue]:
+        return {name: _as_json(getattr(self, name)) for name in self.parameters}
 
-def _check_number(name: str, value: float, *, least: float, most: float) -> float:
-    number = _as_python_number(value)
+
+def _check_prior(hyper: Mapping[str, JsonValue]) -> tuple[float, float]:
+    return (
+        _check_number("dof_offset", hyper["dof_offset"], least=1, most=5),
+        _check_number("mean_prior_precision", hyper["mean_prior_precision"], least=0.001, most=0.1),
+    )
+
+
+def _check_number(name: str, number: JsonValue, *, least: float, most: float) -> float:
     hint = f"Give a number from {least} to {most}."
     if isinstance(number, bool) or not isinstance(number, int | float):
         raise CoreDataError(f"{name} is {number!r}, not a number.", hint)
@@ -149,12 +215,36 @@ def _check_number(name: str, value: float, *, least: float, most: float) -> floa
     return number
 
 
-def _as_python_number(value: float) -> float:
-    """Return the Python number for a NumPy number, and anything else as it is."""
+def _read_priors(priors: JsonValue, counts: FloatArray) -> FloatArray:
+    """Class priors as given, or else from the frequencies of the classes."""
+    if priors is None:
+        return class_shares(counts)
+    hint = f"Give {len(counts)} numbers from 0 to 1 in the order of classes_, or None for the frequencies."
+    try:
+        read = np.asarray(priors, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise CoreDataError("priors hold something that is no number.", hint) from None
+    if read.shape != counts.shape:
+        raise CoreDataError(
+            f"Number of priors must match number of classes: priors have shape {read.shape}.", hint
+        )
+    if not (read >= 0.0).all():
+        raise CoreDataError("Priors must be non-negative.", hint)
+    if not abs(np.add.reduce(read) - 1.0) <= 1e-6:
+        raise CoreDataError(f"The sum of the priors should be 1, but it is {np.add.reduce(read):g}.", hint)
+    return read
+
+
+def _as_json(value: HyperValue) -> JsonValue:
+    """Return Python numbers and lists for those of NumPy, and anything else as it is."""
     if isinstance(value, np.integer):
         return int(value)
     # By its digits: float32(0.1) then becomes 0.1, without the rounding error.
-    return float(str(value)) if isinstance(value, np.floating) else value
+    if isinstance(value, np.floating):
+        return float(str(value))
+    if isinstance(value, np.ndarray | tuple | list):
+        return cast(JsonValue, np.asarray(value).tolist())
+    return cast(JsonValue, value)
 
 
 class NimbusLDA(GaussianClassifier):
@@ -171,6 +261,7 @@ class NimbusLDA(GaussianClassifier):
     Args:
         dof_offset: From 1 to 5. The covariance prior has n_features + dof_offset degrees of freedom.
         mean_prior_precision: From 0.001 to 0.1. Weight of the prior of each class mean, in trials.
+        priors: Probability of each class in the order of ``classes_``; None for the frequencies in training.
 
     Examples:
         >>> model = NimbusLDA().fit([[0.0], [0.2], [1.0], [1.2]], ["rest", "rest", "move", "move"])
@@ -178,13 +269,44 @@ class NimbusLDA(GaussianClassifier):
         'move'
     """
 
-    def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None:
-        super().__init__(dof_offset=dof_offset, mean_prior_precision=mean_prior_precision)
+    def __init__(
+        self,
+        *,
+        dof_offset: float = 2,
+        mean_prior_precision: float = 0.01,
+        priors: npt.ArrayLike | None = None,
+    ) -> None:
+        super().__init__(dof_offset=dof_offset, mean_prior_precision=mean_prior_precision, priors=priors)
 
     @staticmethod
     def n_covariances(n_classes: int) -> int:
         """One, whatever ``n_classes``."""
         return 1
+
+    @property
+    def coef_(self) -> FloatArray:
+        """Weights of the features in the linear discriminants, once trained, in the shape of scikit-learn's.
+
+        They are those of the posterior's means and covariance: (1 × n_features) for two classes, in favour of
+        the second, else (n_classes × n_features). `decision_function` averages over means and covariance
+        instead of fixing them, so that it follows ``X @ coef_.T + intercept_`` where trials are many.
+        """
+        return self._discriminants()[0]
+
+    @property
+    def intercept_(self) -> FloatArray:
+        """Constants of the linear discriminants, once trained, one for each row of `coef_`."""
+        return self._discriminants()[1]
+
+    def _discriminants(self) -> tuple[FloatArray, FloatArray]:
+        """T. Hastie, R. Tibshirani and J. Friedman, The Elements of Statistical Learning (2009), 4.3."""
+        posterior = self.posterior_
+        n_features = posterior.means.shape[1]
+        covariance = posterior.scatter[0] / (posterior.dof[0] - n_features + 1.0)
+        weights = np.linalg.solve(covariance, posterior.means.T).T
+        with np.errstate(divide="ignore"):
+            constants = np.log(self.priors_) - 0.5 * (posterior.means * weights).sum(axis=1)
+        return (weights, constants) if len(weights) > 2 else (np.diff(weights, axis=0), np.diff(constants))
 
 
 class NimbusQDA(GaussianClassifier):
@@ -199,6 +321,7 @@ class NimbusQDA(GaussianClassifier):
     Args:
         dof_offset: From 1 to 5. Each covariance prior has n_features + dof_offset degrees of freedom.
         mean_prior_precision: From 0.001 to 0.1. Weight of the prior of each class mean, in trials.
+        priors: Probability of each class in the order of ``classes_``; None for the frequencies in training.
 
     Examples:
         >>> labels = ["wide", "wide", "narrow", "narrow"]
@@ -207,8 +330,14 @@ class NimbusQDA(GaussianClassifier):
         ['narrow', 'wide']
     """
 
-    def __init__(self, *, dof_offset: float = 2, mean_prior_precision: float = 0.01) -> None:
-        super().__init__(dof_offset=dof_offset, mean_prior_precision=mean_prior_precision)
+    def __init__(
+        self,
+        *,
+        dof_offset: float = 2,
+        mean_prior_precision: float = 0.01,
+        priors: npt.ArrayLike | None = None,
+    ) -> None:
+        super().__init__(dof_offset=dof_offset, mean_prior_precision=mean_prior_precision, priors=priors)
 
     @staticmethod
     def n_covariances(n_classes: int) -> int:

@@ -1,4 +1,4 @@
-"""Reading and checking a Normal-inverse-Wishart posterior from the arrays of a model file."""
+"""Reading and checking what Gaussian classes have learned from the arrays of a model file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from ..data.training_set import check_range
 from ..errors import CoreDataError
 from ..stats.niw import NormalInverseWishart
 from ..stats.student_t import Scores
+from ..stats.sufficient_statistics import Moments
 
 ARRAYS = ("counts", "precision", "means", "dof", "scatter")
+MOMENTS = ("counts", "means", "scatters")
 
 _HINT = "The arrays do not belong to a model of this kind."
 
@@ -47,6 +49,31 @@ def read_posterior(
     if n_features == 0 or (arrays["scatter"] != arrays["scatter"].transpose(0, 2, 1)).any():
         raise CoreDataError("The scatter is not a symmetric matrix.", _HINT)
     return NormalInverseWishart(**{name: arrays[name] for name in ARRAYS})
+
+
+def read_moments(arrays: Mapping[str, FloatArray], n_classes: int, n_covariances: int) -> Moments:
+    """Read the statistics of a model with ``n_classes`` classes and ``n_covariances`` covariances.
+
+    Raises:
+        CoreDataError: Arrays of other names, shapes or types, or values that no vectors have.
+    """
+    if set(arrays) != set(MOMENTS) or arrays["means"].ndim != 2:
+        raise CoreDataError(f"A model has the arrays {', '.join(MOMENTS)}; found {sorted(arrays)}.", _HINT)
+    n_features = arrays["means"].shape[1]
+    check_arrays(
+        arrays,
+        {
+            "counts": (n_classes,),
+            "means": (n_classes, n_features),
+            "scatters": (n_covariances, n_features, n_features),
+        },
+    )
+    if (arrays["counts"] < 0).any() or not arrays["counts"].any():
+        raise CoreDataError("A count is out of range.", _HINT)
+    if n_features == 0 or (arrays["scatters"] != arrays["scatters"].transpose(0, 2, 1)).any():
+        raise CoreDataError("The scatter is not a symmetric matrix.", _HINT)
+    check_range(arrays["means"])
+    return Moments(**{name: arrays[name] for name in MOMENTS})
 
 
 def check_arrays(arrays: Mapping[str, FloatArray], shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -48,21 +48,15 @@ def build_weak_prior(
     """Build a weakly informative prior in the units of the data.
 
     Means: m = the grand mean, κ = ``mean_prior_precision``. Covariances: ν = n_features + ``dof_offset`` and
-    Ψ = (``dof_offset`` + 1)·diag(s²) with s² the pooled variance within classes. Then the variance of each
-    feature has a scaled inverse-χ² prior with ``dof_offset`` + 1 degrees of freedom and scale s² (the
-    marginal of the inverse-Wishart, BDA3 section 3.6). Data-dependent diagonal priors of this form: Murphy,
-    section 4.6.3.2.
-
-    Raises:
-        CoreDataError: A feature does not vary within the classes, or no class has two vectors.
+    Ψ = (``dof_offset`` + 1)·diag(s²) with s² from `estimate_variances`. Then the variance of each feature has
+    a scaled inverse-χ² prior with ``dof_offset`` + 1 degrees of freedom and scale s² (the marginal of the
+    inverse-Wishart, BDA3 section 3.6). Data-dependent diagonal priors of this form: Murphy, section 4.6.3.2.
     """
     n_classes, n_features = moments.means.shape
-    variance = _variance_within(moments)
-    grand_mean = np.add.reduce(moments.counts[:, None] * moments.means) / np.add.reduce(moments.counts)
     means = np.empty((n_classes, n_features))
-    means[...] = grand_mean
+    means[...] = _grand_mean(moments)
     scatter = np.empty((n_covariances, n_features, n_features))
-    scatter[...] = (dof_offset + 1.0) * np.diag(variance)
+    scatter[...] = (dof_offset + 1.0) * np.diag(estimate_variances(moments))
     return NormalInverseWishart(
         counts=np.zeros(n_classes),
         precision=np.full(n_classes, mean_prior_precision),
@@ -93,21 +87,75 @@ def update_posterior(prior: NormalInverseWishart, moments: Moments) -> NormalInv
     )
 
 
-def _variance_within(moments: Moments) -> FloatArray:
-    n_vectors, n_classes = np.add.reduce(moments.counts), np.count_nonzero(moments.counts)
-    if n_vectors <= n_classes:
+def recover_moments(posterior: NormalInverseWishart) -> Moments:
+    """Recover the statistics of which `build_weak_prior` and `update_posterior` make this posterior.
+
+    The prior is known up to its grand mean and its variances, and both follow from the sums over the classes.
+    """
+    counts, n_features = posterior.counts, posterior.means.shape[1]
+    prior_precision = (posterior.precision - counts)[:, None]
+    weighted = posterior.precision[:, None] * posterior.means
+    grand_mean = np.add.reduce(weighted) / np.add.reduce(posterior.precision)
+    n_vectors = np.where(counts > 0.0, counts, 1.0)[:, None]
+    means = np.where(counts[:, None] > 0.0, (weighted - prior_precision * grand_mean) / n_vectors, 0.0)
+    scatters = posterior.scatter.copy()
+    pull = prior_precision[:, 0] * counts / posterior.precision
+    add_outer_products(scatters, -pull, means - grand_mean)
+    trials = np.add.reduce(counts.reshape(len(scatters), -1), axis=1)
+    of_prior = posterior.dof - trials - n_features + 1.0
+    dof = np.add.reduce(counts) - np.count_nonzero(counts)
+    diagonal = np.add.reduce(np.diagonal(scatters, axis1=1, axis2=2))
+    scatters -= of_prior[:, None, None] * np.diag(diagonal / (np.add.reduce(of_prior) + dof))
+    return Moments(counts, means, scatters)
+
+
+def estimate_variances(moments: Moments) -> FloatArray:
+    """Variance of each feature within the classes, above zero whatever the vectors are; shape (n_features,).
+
+    It is the pooled variance. Where there is none to pool, because no class has two vectors or a feature is
+    constant within every class, it is estimated as if one more vector had deviated by the total spread: a
+    perfect predictor is believed the more, the more vectors agree. A feature that never varies gets 1.
+    """
+    dof = max(np.add.reduce(moments.counts) - np.count_nonzero(moments.counts), 0.0)
+    within = _variation_within(moments)
+    is_pooled = within > dof * _rounding_errors(moments)
+    if dof >= 1.0 and np.logical_and.reduce(is_pooled):
+        return np.asarray(within / dof)
+    total = _total_variance(moments)
+    variances = (within + total) / (dof + 1.0)
+    if dof >= 1.0:
+        variances[is_pooled] = within[is_pooled] / dof
+    return np.where(total > _rounding_errors(moments), variances, 1.0)
+
+
+def check_variation(moments: Moments) -> None:
+    """Raise CoreDataError for features that have one value in all vectors."""
+    constant = np.flatnonzero(~(_total_variance(moments) > _rounding_errors(moments)))
+    if len(constant):
         raise CoreDataError(
-            f"There are {n_vectors:.0f} trials for {n_classes} classes: no class has two.",
-            "Give at least two trials of one class, better 40 or more of each.",
-        )
-    variance = np.add.reduce(np.diagonal(moments.scatters, axis1=1, axis2=2)) / (n_vectors - n_classes)
-    # Rounding alone leaves deviations of this size in a constant feature.
-    noise = (1e-13 * np.maximum.reduce(np.abs(moments.means))) ** 2
-    constant = ~(variance > noise)
-    if np.logical_or.reduce(constant):
-        features = np.flatnonzero(constant)
-        raise CoreDataError(
-            f"{len(features)} feature(s) do not vary within the classes: {features[:10].tolist()} (from 0).",
+            f"{len(constant)} feature(s) do not vary within the classes: {constant[:10].tolist()} (from 0), "
+            "nor between them.",
             "Leave them out: a constant feature carries no information and has no variance to learn.",
         )
-    return np.asarray(variance)
+
+
+def _grand_mean(moments: Moments) -> FloatArray:
+    total = np.add.reduce(moments.counts)
+    return np.asarray(np.add.reduce(moments.counts[:, None] * moments.means) / total)
+
+
+def _variation_within(moments: Moments) -> FloatArray:
+    """Sum of each feature's squared deviations from the class means, shape (n_features,)."""
+    return np.asarray(np.add.reduce(np.diagonal(moments.scatters, axis1=1, axis2=2)))
+
+
+def _total_variance(moments: Moments) -> FloatArray:
+    """Variance of each feature about its grand mean, shape (n_features,)."""
+    deviations = moments.means - _grand_mean(moments)
+    between = np.add.reduce(moments.counts[:, None] * deviations * deviations)
+    return np.asarray((_variation_within(moments) + between) / np.add.reduce(moments.counts))
+
+
+def _rounding_errors(moments: Moments) -> FloatArray:
+    """Variance that rounding alone leaves in a constant feature, shape (n_features,)."""
+    return np.asarray((1e-13 * np.maximum.reduce(np.abs(moments.means))) ** 2)

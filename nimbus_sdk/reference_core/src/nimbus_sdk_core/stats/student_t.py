@@ -5,8 +5,8 @@ With μ and Σ integrated out, a new vector of class k follows a multivariate St
     x | k ~ t(m_k, Λ_k, ν_k),   ν_k = ν - n_features + 1,   Λ_k = Ψ · (κ_k + 1) / (κ_k · ν_k)
 
 K. P. Murphy, Machine Learning: A Probabilistic Perspective (2012), section 4.6.3.6; BDA3, section 3.6. The
-class itself has the posterior predictive of a Dirichlet(1, …, 1)-multinomial, (n_k + 1) / (n + n_classes):
-Murphy, section 3.4.4.
+class itself has the posterior predictive of a Dirichlet(1, …, 1)-multinomial, (n_k + 1) / (n + n_classes),
+unless class priors are given: Murphy, section 3.4.4.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from .._types import FloatArray
 from ..errors import CoreDataError
 from .blocked import multiply_blocked
 from .niw import NormalInverseWishart
+
+# The logarithm of a class prior of 0, finite so that entropies are: exp() of it is 0 beside any density.
+_LOG_ZERO = -1e100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +65,22 @@ class Predictive:
     constants: FloatArray
 
 
-def prepare_predictive(posterior: NormalInverseWishart) -> Predictive:
+def class_shares(counts: FloatArray) -> FloatArray:
+    """Probability of each class before its vector is seen, after ``counts`` vectors of each.
+
+    Examples:
+        >>> class_shares(np.array([1.0, 5.0]))
+        array([0.25, 0.75])
+    """
+    return np.asarray((counts + 1.0) / (np.add.reduce(counts) + len(counts)))
+
+
+def prepare_predictive(posterior: NormalInverseWishart, priors: FloatArray | None = None) -> Predictive:
     """Prepare the predictive of a posterior or of a prior.
+
+    Args:
+        posterior: Beliefs on means and covariances.
+        priors: Probability of each class, shape (n_classes,); None for `class_shares`.
 
     Raises:
         CoreDataError: A covariance is not positive definite in floating point.
@@ -77,10 +94,10 @@ def prepare_predictive(posterior: NormalInverseWishart) -> Predictive:
     centre = np.add.reduce(posterior.means) / n_classes
     log_roots = np.log(np.diagonal(lower, axis1=1, axis2=2))
     log_root_det = np.repeat(np.add.reduce(log_roots, axis=1), sharing)
-    share = (posterior.counts + 1.0) / (np.add.reduce(posterior.counts) + n_classes)
+    share = class_shares(posterior.counts) if priors is None else priors
     # A few numbers, for which loops are faster than arrays.
     constants = [
-        math.log(p)
+        (math.log(p) if p else _LOG_ZERO)
         + math.lgamma((nu + n_features) / 2)
         - math.lgamma(nu / 2)
         - log_root

@@ -18,7 +18,7 @@ class Moments:
     """Sufficient statistics of labelled vectors under Gaussian classes.
 
     Attributes:
-        counts: Vectors in each class, shape (n_classes,).
+        counts: Vectors in each class, or the sum of their weights, shape (n_classes,).
         means: Mean of each class, shape (n_classes × n_features); zero for a class without vectors.
         scatters: Sums of outer products about the class means, over all the classes that share a covariance,
             shape (n_covariances × n_features × n_features).
@@ -29,7 +29,13 @@ class Moments:
     scatters: FloatArray
 
 
-def compute_moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_covariances: int) -> Moments:
+def compute_moments(
+    vectors: FloatArray,
+    index: IndexArray,
+    n_classes: int,
+    n_covariances: int,
+    weights: FloatArray | None = None,
+) -> Moments:
     """Compute the sufficient statistics of labelled vectors.
 
     The vectors are shifted by a round number near their mean before products are summed. That loses nothing
@@ -41,6 +47,7 @@ def compute_moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_co
         index: The class of each vector, from 0, shape (n_vectors,).
         n_classes: Number of classes, also of those without vectors.
         n_covariances: 1 where all classes share a covariance, else ``n_classes``.
+        weights: How many vectors each one counts for, not negative, shape (n_vectors,); None for one each.
     """
     n_features = vectors.shape[1]
     sums = np.zeros((n_classes, n_features))
@@ -50,23 +57,47 @@ def compute_moments(vectors: FloatArray, index: IndexArray, n_classes: int, n_co
     # Sums as products with ones take half the time of ``sum(axis=0)``.
     ones = np.ones(len(vectors))
     pivot = _find_round_centre(vectors, ones)
-    counts = np.bincount(index, minlength=n_classes)
-    shifted = vectors.take(_sort_by_class(index, n_classes), axis=0)
+    order = _sort_by_class(index, n_classes)
+    shifted = vectors.take(order, axis=0)
     shifted -= pivot
-    edges = [0, *counts.cumsum().tolist()]
+    weighted, factors = shifted, ones
+    if weights is not None:
+        factors = weights.take(order)
+        weighted = shifted * factors[:, None]
+    edges = [0, *np.bincount(index, minlength=n_classes).cumsum().tolist()]
     for k in range(n_classes):
-        own = shifted[edges[k] : edges[k + 1]]
-        sums[k] = ones[: len(own)] @ own
+        part = slice(edges[k], edges[k + 1])
+        sums[k] = factors[part] @ shifted[part]
     sharing = n_classes // n_covariances
     for c in range(n_covariances):
-        own = shifted[edges[c * sharing] : edges[(c + 1) * sharing]]
-        scatters[c] = own.T @ own
-    offsets = sums / np.maximum(counts, 1)[:, None]
-    n_vectors = counts.astype(np.float64)
-    add_outer_products(scatters, -n_vectors, offsets)
+        part = slice(edges[c * sharing], edges[(c + 1) * sharing])
+        scatters[c] = weighted[part].T @ shifted[part]
+    counts = np.bincount(index, weights, n_classes).astype(np.float64)
+    offsets = sums / np.where(counts > 0.0, counts, 1.0)[:, None]
+    add_outer_products(scatters, -counts, offsets)
     means = pivot + offsets
-    means[counts == 0] = 0.0
-    return Moments(n_vectors, means, scatters)
+    means[counts == 0.0] = 0.0
+    return Moments(counts, means, scatters)
+
+
+def merge_moments(first: Moments, second: Moments) -> Moments:
+    """Merge the sufficient statistics of two sets of vectors into those of their union.
+
+    Source: T. F. Chan, G. H. Golub and R. J. LeVeque, Algorithms for computing the sample variance, The
+    American Statistician 37 (1983).
+
+    Examples:
+        >>> one, two = (Moments(np.ones(1), np.full((1, 1), at), np.zeros((1, 1, 1))) for at in (1.0, 3.0))
+        >>> merge_moments(one, two)
+        Moments(counts=array([2.]), means=array([[2.]]), scatters=array([[[2.]]]))
+    """
+    counts = first.counts + second.counts
+    share = second.counts / np.where(counts > 0.0, counts, 1.0)
+    apart = np.where((first.counts > 0.0)[:, None], second.means - first.means, 0.0)
+    base = np.where((first.counts > 0.0)[:, None], first.means, second.means)
+    scatters = first.scatters + second.scatters
+    add_outer_products(scatters, first.counts * share, apart)
+    return Moments(counts, base + share[:, None] * apart, scatters)
 
 
 def add_outer_products(scatters: FloatArray, weights: FloatArray, vectors: FloatArray) -> None:
