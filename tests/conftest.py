@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from nimbus_sdk.sandbox import Sandbox
 from tests.support.raw_server import Ender, vacated
+from tests.support.temporary import use_memory_for_temporary_files
 
 # The tests use all cores already; more threads for linear algebra would only slow them down.
 # NumPy reads it when it is imported, here and in the processes that tests start.
@@ -22,7 +25,10 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Fresh processes find compiled modules and write them, as they do on machines of users.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-pytest_plugins = ["tests.support.flows", "tests.support.networks", "tests.support.sessions"]
+# Homes in memory: the SDK syncs every file to the disk, and tests need no state that survives a power cut.
+use_memory_for_temporary_files()
+
+pytest_plugins = [f"tests.support.{name}" for name in ("flows", "forked", "networks", "sessions")]
 
 # On a busy machine an example may take any time, to draw and to run.
 settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -41,7 +47,12 @@ collect_ignore_glob = list(POSIX_ONLY) if os.name == "nt" else []
 LOOPBACK = ("127.", "::1", "localhost")
 DOCUMENTATION = ("192.0.2.", "198.51.100.", "2001:db8:")
 """Addresses that no real network has; those of ``tests/support/networks.py``."""
+PROXIES_AND_ROOTS = (
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+)
 FORCED = {"NIMBUS_SDK_NO_PROGRESS": "1", "NIMBUS_SDK_CREDENTIAL_STORE": "file", "NO_COLOR": "1"}
+_homes = count()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,12 +67,12 @@ def isolated_home(
     """Every test has an empty home, none of the user's settings, and only loopback connections."""
     for name in [name for name in os.environ if name.startswith(("NIMBUS_", "XDG_"))]:
         monkeypatch.delenv(name)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+    for name in PROXIES_AND_ROOTS:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    home = tmp_path_factory.mktemp("home")
+    home = tmp_path_factory.getbasetemp() / f"home-{next(_homes)}"
     for folder in ("user", "work", "nimbus"):
-        (home / folder).mkdir()
+        (home / folder).mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home / "user"))
     monkeypatch.setenv("NIMBUS_SDK_HOME", str(home / "nimbus"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
@@ -82,6 +93,8 @@ def isolated_home(
     clear_cache()
     yield home
     clear_cache()
+    # A process that is about to end may still write there.
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ INSTALL = "return nimbus_sdk.install_core(open(os.environ['KEY_FILE']).read(), f
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The home of the SDK, which every user can reach; pytest's folders are private."""
-    with tempfile.TemporaryDirectory(prefix="nimbus-home-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="nimbus-home-") as folder:
         Path(folder).chmod(0o711)
         home = Path(folder, "nimbus")
         home.mkdir()

@@ -24,7 +24,8 @@ from typing import NoReturn
 from nimbus_sdk.errors import NimbusError
 
 ROOT = Path(__file__).parents[2]
-RESULT_TIMEOUT_SECONDS = 60.0
+RESULT_TIMEOUT_SECONDS = 100.0
+"""After that a child is killed."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,11 @@ class ChildProcess:
     def outcome(self) -> Outcome:
         """Wait for the end of the task."""
         with self._lines:
-            line = self._lines.readline()
+            try:
+                line = self._lines.readline()
+            except TimeoutError:
+                os.kill(self.pid, signal.SIGKILL)
+                raise
         return Outcome(**json.loads(line)) if line else Outcome(killed=True)
 
 
@@ -145,7 +150,8 @@ def _run_child(connection: socket.socket, tasks: str) -> NoReturn:
     lines = connection.makefile("rwb")
     request = json.loads(lines.readline())
     _enter(Path(request["folder"]), request["environ"])
-    lines.write(b"%d\n" % os.getpid())
+    pid = os.getpid()
+    lines.write(b"%d\n" % pid)
     lines.flush()
     if request["arguments"].pop("wait_for_start", False):
         lines.readline()
@@ -158,6 +164,9 @@ def _run_child(connection: socket.socket, tasks: str) -> NoReturn:
         outcome = Outcome(None, type(error).__name__, str(error), expected)
     sys.stdout.flush()
     sys.stderr.flush()
+    if os.getpid() != pid:
+        # A process that the task has forked: its parent expects an exit code.
+        os._exit(outcome.value if isinstance(outcome.value, int) else 1)
     lines.write(json.dumps(outcome.__dict__).encode() + b"\n")
     lines.close()
     connection.close()

@@ -7,34 +7,40 @@ from __future__ import annotations
 
 import asyncio  # noqa: F401
 import atexit
+import encodings.idna  # noqa: F401
 import os
+import pkgutil
 import runpy
 import sys
 import threading
 import traceback
+from importlib import import_module
+from types import ModuleType
 
+import anyio.to_thread  # noqa: F401
+import httpcore  # noqa: F401
 import httpx  # noqa: F401
 import numpy  # noqa: F401
 import tenacity  # noqa: F401
 import truststore  # noqa: F401
 
-import nimbus_sdk.cli.app
-import nimbus_sdk.core.install
-import nimbus_sdk.doctor
-import nimbus_sdk.services.neuroai
-import nimbus_sdk.services.nexus
-import nimbus_sdk.services.nimbus_os
-import nimbus_sdk.testing  # noqa: F401
+import nimbus_sdk
 from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
 from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec
 
+for module in pkgutil.walk_packages(nimbus_sdk.__path__, "nimbus_sdk."):
+    if not module.name.startswith("nimbus_sdk.reference_core") and not module.name.endswith("__main__"):
+        import_module(module.name)
 WheelCache().wheel(WheelSpec())
 
 
-def run_python(arguments: list[str]) -> int:
+def run_python(arguments: list[str], stdin: str = os.devnull) -> int:
     """Run what ``python`` runs with these arguments (``-m``, ``-c`` or a script); return the exit code."""
     kind, *rest = arguments
     code = 0
+    descriptor = os.open(stdin, os.O_RDONLY)
+    os.dup2(descriptor, 0)
+    os.close(descriptor)
     try:
         if kind == "-m":
             sys.argv = rest
@@ -42,7 +48,8 @@ def run_python(arguments: list[str]) -> int:
         elif kind == "-c":
             sys.argv = ["-c", *rest[1:]]
             sys.path.insert(0, os.getcwd())
-            exec(rest[0], {"__name__": "__main__"})
+            sys.modules["__main__"] = ModuleType("__main__")
+            exec(rest[0], vars(sys.modules["__main__"]))
         else:
             sys.argv = arguments
             sys.path.insert(0, os.path.dirname(kind))

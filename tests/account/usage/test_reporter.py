@@ -57,26 +57,27 @@ def waiting():
     return [json.loads(line) for path in sorted(folder.glob("*")) for line in path.read_text().splitlines()]
 
 
-def flush(fresh):
+def flush(forked):
     """What is left goes out with one more prediction, in a process of its own."""
-    assert fresh(f"{PREDICT}predict()\n{SENT}", **ON).stdout == "True\n"
+    assert forked(f"{PREDICT}predict()\n{SENT}", **ON).stdout == "True\n"
 
 
-@pytest.mark.parametrize("word", ["", "0", "no", "off"])
-def test_nothing_is_reported_unless_asked_for(sandbox, fresh, word):
+def test_nothing_is_reported_unless_asked_for(sandbox, fresh):
     """Neither where the environment says no or nothing, nor for a .env in the folder."""
     code = (
         "open('.env', 'w').write('NIMBUS_SDK_USAGE=1')\n"
-        "import sys, logging\n"
+        "import logging, os, sys\n"
         "logging.disable()\n"
         "from nimbus_sdk.core.usage_reports import with_usage_report\n"
-        "print(with_usage_report(lambda model: model, 'batch')(3), 'httpx' in sys.modules)\n"
+        "for word in ('', '0', 'no', 'off'):\n"
+        "    os.environ['NIMBUS_SDK_USAGE'] = word\n"
+        "    print(with_usage_report(lambda model: model, 'batch')(3), 'httpx' in sys.modules)\n"
     )
-    assert fresh(code, NIMBUS_SDK_USAGE=word).stdout == "3 False\n"
+    assert fresh(code).stdout == "3 False\n" * 4
     assert sandbox.journal() == []
 
 
-def test_an_inference_of_the_core_is_reported_in_the_background(sandbox, key, fresh):
+def test_an_inference_of_the_core_is_reported_in_the_background(sandbox, key, forked):
     """Batch, model, duration and success go out; then the quota counts one more."""
     nimbus_sdk.install_core(key)
     code = (
@@ -87,18 +88,18 @@ def test_an_inference_of_the_core_is_reported_in_the_background(sandbox, key, fr
         "predict_batch(model, nimbus_sdk_core.simulate('motor_imagery', n_trials=8, seed=3, n_classes=4))\n"
         "print(reporter().flush(60))\n"
     )
-    assert fresh(code, **ON).stdout == "True\n"
+    assert forked(code, **ON).stdout == "True\n"
     assert reports(sandbox) == [202]
     assert nimbus_sdk.refresh_quota().usage_quota == 49_999
 
 
-def test_offline_it_waits_on_the_disk_and_goes_out_later(sandbox, fresh):
+def test_offline_it_waits_on_the_disk_and_goes_out_later(sandbox, forked):
     """What a process could not send, a later one sends, once; offline not one request is made."""
     code = f"{PREDICT}for _ in range(3):\n    predict()\nprint(usage.reporter().flush(60))\n"
-    assert fresh(code, NIMBUS_SDK_OFFLINE="1", **ON).stdout == "False\n"
+    assert forked(code, NIMBUS_SDK_OFFLINE="1", **ON).stdout == "False\n"
     assert len(waiting()) == 3
     assert sandbox.journal() == []
-    flush(fresh)
+    flush(forked)
     assert (counted(sandbox), waiting()) == ([4], [])
 
 
@@ -124,15 +125,15 @@ def test_a_prediction_neither_waits_nor_fails_for_it(sandbox, fresh, isolated_ho
         ({"NIMBUS_SDK_HOME": "", "HOME": ""}, b""),
     ],
 )
-def test_a_setting_that_cannot_be_used_fails_no_prediction(fresh, isolated_home, environ, dotenv):
+def test_a_setting_that_cannot_be_used_fails_no_prediction(forked, isolated_home, environ, dotenv):
     """The result comes; the log says once why it is not reported."""
     (isolated_home / "work" / ".env").write_bytes(dotenv)
-    done = fresh(f"{PREDICT}print([predict(number) for number in range(3)])\n", **{**ON, **environ})
+    done = forked(f"{PREDICT}print([predict(number) for number in range(3)])\n", **{**ON, **environ})
     assert done.stdout == "[0, 1, 2]\n"
     assert done.stderr.count("Usage is not reported") <= 1
 
 
-def test_a_model_that_tells_no_name_fails_no_prediction(fresh):
+def test_a_model_that_tells_no_name_fails_no_prediction(forked):
     """Whatever is given as a model."""
     code = (
         f"{PREDICT}class Odd:\n"
@@ -141,7 +142,7 @@ def test_a_model_that_tells_no_name_fails_no_prediction(fresh):
         "        raise OSError\n"
         "print(type(predict(Odd())).__name__)\n"
     )
-    assert fresh(code, **ON).stdout == "Odd\n"
+    assert forked(code, **ON).stdout == "Odd\n"
 
 
 def test_an_error_is_reported_by_its_class_alone(monkeypatch):
@@ -171,12 +172,12 @@ def test_an_error_is_reported_by_its_class_alone(monkeypatch):
 
 
 @pytest.mark.parametrize(("exit_seconds", "answer_seconds"), [(0.0, 0.0), (0.0, 0.7), (1.0, 0.0)])
-def test_no_event_is_lost_where_a_program_ends(sandbox, fresh, exit_seconds, answer_seconds):
+def test_no_event_is_lost_where_a_program_ends(sandbox, fresh, forked, exit_seconds, answer_seconds):
     """At whatever moment: each event was counted or is on the disk, and none is both."""
     sandbox.fault("analytics", delay=answer_seconds, times=None)
-    for number in range(3):
+    for number, run in enumerate((fresh, forked, forked)):
         pause = f"time.sleep({number / 4})\n"
-        fresh(f"{PREDICT}usage.EXIT_SECONDS = {exit_seconds}\npredict()\npredict()\n{pause}", **ON)
+        run(f"{PREDICT}usage.EXIT_SECONDS = {exit_seconds}\npredict()\npredict()\n{pause}", **ON)
         assert counted(sandbox)[0] + len(waiting()) == 2 * (number + 1)
 
 
@@ -191,11 +192,11 @@ def test_an_event_of_the_last_moment_is_kept(sandbox, fresh):
     assert counted(sandbox)[0] + len(waiting()) == 3
 
 
-def test_a_service_that_does_not_answer_costs_no_event(fresh):
+def test_a_service_that_does_not_answer_costs_no_event(forked):
     """As long as it is not known to answer, no event is in transit."""
     over = threading.Event()
     with serving(lambda connection, request: over.wait(60) and None) as silent:
-        fresh(f"{PREDICT}predict()\ntime.sleep(1)\n", NIMBUS_SDK_API_URL=silent.url, **ON)
+        forked(f"{PREDICT}predict()\ntime.sleep(1)\n", NIMBUS_SDK_API_URL=silent.url, **ON)
         over.set()
     assert len(waiting()) == 1
 
@@ -204,56 +205,56 @@ def test_a_service_that_does_not_answer_costs_no_event(fresh):
 
 
 @pytest.mark.parametrize("fault", [{"reset": "after_work"}, {"reset": "after_head"}, {"truncate": 3}])
-def test_an_event_whose_answer_was_lost_is_not_sent_again(sandbox, fresh, fault):
+def test_an_event_whose_answer_was_lost_is_not_sent_again(sandbox, forked, fault):
     """It may have been counted, and here it was."""
     sandbox.fault("analytics", **fault)
-    fresh(f"{PREDICT}predict()\n{SENT}", **ON)
-    flush(fresh)
+    forked(f"{PREDICT}predict()\n{SENT}", **ON)
+    flush(forked)
     assert (counted(sandbox), waiting()) == ([2], [])
 
 
 @pytest.mark.parametrize(("status", "lost"), [(500, 0), (503, 0), (403, 0), (302, 0), (502, 1), (504, 1)])
-def test_an_event_that_was_refused_is_sent_again(sandbox, fresh, status, lost):
+def test_an_event_that_was_refused_is_sent_again(sandbox, forked, status, lost):
     """But not where a gateway does not know what has become of it."""
     sandbox.fault("analytics", status=status)
-    fresh(f"{PREDICT}usage.REST_SECONDS = 0.05\npredict()\n{SENT}", **ON)
-    flush(fresh)
+    forked(f"{PREDICT}usage.REST_SECONDS = 0.05\npredict()\n{SENT}", **ON)
+    flush(forked)
     assert (counted(sandbox), waiting()) == ([2 - lost], [])
 
 
-def test_an_event_that_the_service_does_not_take_stops_no_other(sandbox, fresh):
+def test_an_event_that_the_service_does_not_take_stops_no_other(sandbox, forked):
     """It is dropped, and the log says so."""
     sandbox.fault("analytics", status=400, code="MISSING_EVENT_TYPE")
-    done = fresh(f"{PREDICT}predict()\npredict()\n{SENT}", **ON)
+    done = forked(f"{PREDICT}predict()\npredict()\n{SENT}", **ON)
     assert done.stderr.count("MISSING_EVENT_TYPE") == 1
     assert (reports(sandbox), waiting()) == ([400, 202], [])
 
 
-def test_a_captive_portal_takes_no_event(sandbox, fresh):
+def test_a_captive_portal_takes_no_event(sandbox, forked):
     """Its page is no answer of the service."""
     sandbox.fault("health", html=True, times=3)
-    fresh(f"{PREDICT}usage.REST_SECONDS = 0.05\npredict()\n{SENT}", **ON)
+    forked(f"{PREDICT}usage.REST_SECONDS = 0.05\npredict()\n{SENT}", **ON)
     assert (counted(sandbox), waiting()) == ([1], [])
 
 
-def test_too_many_requests_are_sent_later(sandbox, fresh):
+def test_too_many_requests_are_sent_later(sandbox, forked):
     """After as long as the service asks; nothing is lost."""
     sandbox.fault("analytics", status=429, code="RATE_LIMIT_EXCEEDED", headers={"Retry-After": "1"})
-    fresh(f"{PREDICT}usage.REST_SECONDS = 0.05\npredict()\n{SENT}", **ON)
+    forked(f"{PREDICT}usage.REST_SECONDS = 0.05\npredict()\n{SENT}", **ON)
     assert (reports(sandbox), counted(sandbox)) == ([429, 202], [1])
 
 
 # Keys.
 
 
-def test_a_rejected_key_is_reported_once_and_the_next_one_is_used(sandbox, key, fresh, isolated_home):
+def test_a_rejected_key_is_reported_once_and_the_next_one_is_used(sandbox, key, forked, isolated_home):
     """One request with it; its session goes at once; no event of the meantime is lost."""
     other = sandbox.new_key("research")
     sandbox.revoke_key(key)
     code = (
         f"{PREDICT}import nimbus_sdk\n"
         "usage.REST_SECONDS = 0.05\n"
-        "for _ in range(200):\n"
+        "for _ in range(50):\n"
         "    predict()\n"
         "print(until(lambda: usage.reporter()._resting))\n"
         "try:\n"
@@ -264,17 +265,17 @@ def test_a_rejected_key_is_reported_once_and_the_next_one_is_used(sandbox, key, 
         "nimbus_sdk.authenticate(sys.stdin.readline())\n"
         f"{SENT}"
     )
-    done = fresh(code, stdin=other, **ON)
+    done = forked(code, stdin=other, **ON)
     assert done.stdout == "True\nTrue\nTrue\n"
     assert done.stderr.count("INVALID_KEY") == 1
-    assert (reports(sandbox).count(401), counted(sandbox), waiting()) == (1, [0, 200], [])
+    assert (reports(sandbox).count(401), counted(sandbox), waiting()) == (1, [0, 50], [])
 
 
-def test_a_key_that_was_rejected_is_not_sent_again(sandbox, key, fresh):
+def test_a_key_that_was_rejected_is_not_sent_again(sandbox, key, forked):
     """By no later process either; its events wait for the next key."""
     sandbox.revoke_key(key)
     for _ in range(2):
-        fresh(f"{PREDICT}predict()\nprint(usage.reporter().flush(60))\n", **ON)
+        forked(f"{PREDICT}predict()\nprint(usage.reporter().flush(60))\n", **ON)
     assert (reports(sandbox), len(waiting())) == ([401], 2)
 
 
@@ -285,21 +286,21 @@ REST_OFTEN = (
 )
 
 
-def test_a_quota_that_is_used_up_rests_until_it_resets(sandbox, key, fresh):
+def test_a_quota_that_is_used_up_rests_until_it_resets(sandbox, key, forked):
     """The session knows when that is: one request, however often it is looked at again."""
     nimbus_sdk.authenticate(sandbox.new_key("free", used=9_999))
     code = f"{REST_OFTEN}for _ in range(20):\n    predict()\nprint(until(lambda: len(looks) > 5))\n"
-    done = fresh(code, **ON)
+    done = forked(code, **ON)
     assert done.stdout == "True\n"
     assert done.stderr.count("uota") >= 1
     assert done.stderr.count("Usage is not reported") == 1
     assert (reports(sandbox), len(waiting())) == ([202, 429], 19)
 
 
-def test_a_quota_that_begins_anew_is_used(sandbox, fresh):
+def test_a_quota_that_begins_anew_is_used(sandbox, forked):
     """When the service has said so."""
     sandbox.fault("analytics", status=429, code="QUOTA_EXCEEDED", headers={"Retry-After": "1"})
-    assert fresh(f"{REST_OFTEN}predict()\n{SENT}", **ON).stdout == "True\n"
+    assert forked(f"{REST_OFTEN}predict()\n{SENT}", **ON).stdout == "True\n"
     assert (reports(sandbox), waiting()) == ([429, 202], [])
 
 
@@ -367,7 +368,7 @@ def test_no_notice_asks_to_unlock_a_keyring(sandbox, fresh, isolated_home):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_child_leaves_the_events_of_its_parent_alone(sandbox, fresh):
+def test_a_child_leaves_the_events_of_its_parent_alone(sandbox, forked):
     """Nine wait when it is made, and it ends as programs do: they are counted once."""
     code = (
         f"import os\n{PREDICT}"
@@ -381,14 +382,14 @@ def test_a_child_leaves_the_events_of_its_parent_alone(sandbox, fresh):
         "else:\n"
         "    predict()\n"
     )
-    fresh(f"import warnings\nwarnings.simplefilter('ignore')\n{code}", NIMBUS_SDK_OFFLINE="1", **ON)
+    forked(f"import warnings\nwarnings.simplefilter('ignore')\n{code}", NIMBUS_SDK_OFFLINE="1", **ON)
     assert len(waiting()) == 11
-    flush(fresh)
+    flush(forked)
     assert (counted(sandbox), waiting()) == ([12], [])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_child_that_is_made_while_locks_are_held_does_not_hang(sandbox, fresh):
+def test_a_child_that_is_made_while_locks_are_held_does_not_hang(sandbox, forked):
     """They are its parent's, whose threads it does not have."""
     code = (
         f"import os, signal\n{PREDICT}"
@@ -403,17 +404,28 @@ def test_a_child_that_is_made_while_locks_are_held_does_not_hang(sandbox, fresh)
         "        sys.exit()\n"
         "print(os.waitpid(child, 0)[1])\n"
     )
-    done = fresh(f"import warnings\nwarnings.simplefilter('ignore')\n{code}", **ON)
+    done = forked(f"import warnings\nwarnings.simplefilter('ignore')\n{code}", **ON)
     assert done.stdout == "0\n"
     assert counted(sandbox)[0] + len(waiting()) == 6
 
 
-METHODS = ["spawn"] if sys.platform == "win32" else ["fork", "forkserver", "spawn"]
+def pools():
+    """How a pool starts its processes; of those that import everything anew, one each in the default run."""
+    long = pytest.mark.qualification
+    if sys.platform == "win32":
+        return [("fresh", "spawn", "0"), pytest.param("fresh", "spawn", "1", marks=long)]
+    return [
+        ("forked", "fork", "0"),
+        ("forked", "fork", "1"),
+        ("fresh", "forkserver", "0"),
+        ("fresh", "spawn", "1"),
+        pytest.param("fresh", "forkserver", "1", marks=long),
+        pytest.param("fresh", "spawn", "0", marks=long),
+    ]
 
 
-@pytest.mark.parametrize("offline", ["0", "1"])
-@pytest.mark.parametrize("method", METHODS)
-def test_what_a_pool_decodes_is_counted_once(sandbox, fresh, isolated_home, method, offline):
+@pytest.mark.parametrize(("how", "method", "offline"), pools())
+def test_what_a_pool_decodes_is_counted_once(sandbox, request, forked, isolated_home, how, method, offline):
     """Its processes end without atexit."""
     (isolated_home / "work" / "work_of_a_child.py").write_text(
         f"{PREDICT}def ten(_):\n    for _ in range(10):\n        predict()\n    return 10\n"
@@ -431,20 +443,20 @@ def test_what_a_pool_decodes_is_counted_once(sandbox, fresh, isolated_home, meth
         "pool.join()\n"
     )
     environ = {**ON, "NIMBUS_SDK_OFFLINE": offline, "PYTHONPATH": os.pathsep.join(sys.path)}
-    assert fresh(code, timeout=100, **environ).stdout == "20\n"
+    assert request.getfixturevalue(how)(code, **environ).stdout == "20\n"
     assert counted(sandbox)[0] + len(waiting()) == 21
-    flush(fresh)
+    flush(forked)
     assert (counted(sandbox), waiting()) == ([22], [])
 
 
-def test_what_waits_has_one_owner(sandbox, fresh):
+@pytest.mark.parametrize("number", [60, pytest.param(250, marks=pytest.mark.qualification)])
+def test_what_waits_has_one_owner(sandbox, forked, number):
     """Four processes that all find the same events on the disk send each of them once."""
-    code = f"{PREDICT}for _ in range(250):\n    predict()\n"
-    fresh(code, NIMBUS_SDK_OFFLINE="1", **ON)
-    assert len(waiting()) == 250
-    threads = [threading.Thread(target=flush, args=(fresh,)) for _ in range(4)]
+    forked(f"{PREDICT}for _ in range({number}):\n    predict()\n", NIMBUS_SDK_OFFLINE="1", **ON)
+    assert len(waiting()) == number
+    threads = [threading.Thread(target=flush, args=(forked,)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (counted(sandbox), waiting()) == ([254], [])
+    assert (counted(sandbox), waiting()) == ([number + 4], [])
