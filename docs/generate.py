@@ -30,7 +30,7 @@ _VALUES = {
     "base_url": "an https URL; http for `127.0.0.1`, `localhost` and `::1` alone",
     "_parse_repo": "`owner/repo`",
     "_parse_path": "a path",
-    "_parse_profile": "1 to 64 letters, digits, `.`, `-`, `_`; no `.` in front",
+    "_parse_profile": "1 to 64 letters (case does not count), digits, `.`, `-`, `_`; no `.` at either end",
     "_parse_switch": "`1` or `0`",
     "_parse_store": "`keyring`, `file` or `none`",
     "_parse_seconds": "seconds, above 0 and below 86400",

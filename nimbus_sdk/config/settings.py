@@ -38,6 +38,11 @@ _NOT_FROM_DOTENV = frozenset(
 _warned: set[str] = set()
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _NAME_LETTERS = frozenset(_LETTERS + "._-")
+_DEVICE_NAMES = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in range(10))}
+)
+"""Source: Microsoft, "Naming Files, Paths, and Namespaces", with any extension."""
+
 _URL_LETTERS = frozenset(_LETTERS + "._-~:/[]%")
 _QUOTES = ("'", '"')
 _YES = frozenset({"1", "true", "yes", "on"})
@@ -274,6 +279,12 @@ def _parse_profile(text: str, variable: str) -> str:
         raise ConfigurationError(f"{variable} must be 1 to 64 letters, digits, dots, dashes or underscores.")
     if name.startswith("nbci_"):
         raise ConfigurationError(f"{variable} is the name of an account, but the value looks like a key.")
+    # A home may be on a disk, or come to one, that knows no case and no device names.
+    name = name.lower()
+    if name.partition(".")[0] in _DEVICE_NAMES or name.endswith("."):
+        raise ConfigurationError(
+            f"{variable} must not be the name of a Windows device, such as con, or end in a dot."
+        )
     return name
 
 

@@ -247,6 +247,27 @@ def test_what_cannot_be_used_is_refused_by_name(variable, text):
         load(given={field: text})
 
 
+@pytest.mark.parametrize("name", ["Lab", "LAB", " lAb "])
+def test_spellings_of_one_profile_are_one_profile(name):
+    """Upper and lower case make no two accounts: on some disks they would be one folder."""
+    assert load(NIMBUS_SDK_PROFILE=name) == load(given={"profile": name}) == load(NIMBUS_SDK_PROFILE="lab")
+
+
+@pytest.mark.parametrize("name", ["con", "NUL", "aux.txt", "Com1", "lpt0.a.b", "prn.", "lab.", "lab..."])
+def test_a_profile_that_some_system_cannot_store_is_refused_on_all(name):
+    """Names of devices and a dot at the end mean something else on Windows."""
+    with pytest.raises(
+        ConfigurationError, match="NIMBUS_SDK_PROFILE must not be the name of a Windows device"
+    ):
+        load(NIMBUS_SDK_PROFILE=name)
+
+
+@pytest.mark.parametrize("name", ["console", "com", "com10", "auxiliary.txt", "lab.con", "null", "a.b"])
+def test_a_profile_that_only_looks_like_a_device_is_taken(name):
+    """Only the names of devices themselves are refused."""
+    assert load(NIMBUS_SDK_PROFILE=name).profile == name
+
+
 @pytest.mark.parametrize(("text", "value"), [("TRUE", True), (" on ", True), ("", False), ("No", False)])
 def test_switches_read_the_usual_words(text, value):
     """Yes and no in any of the usual spellings; set to nothing is off."""
