@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 _OTHERS = 0o077
+_WRITABLE_BY_OTHERS = 0o022
 
 
 def is_foreign(status: os.stat_result) -> bool:
@@ -20,3 +21,8 @@ def is_foreign(status: os.stat_result) -> bool:
 def is_open_to_others(status: os.stat_result) -> bool:
     """Whether anyone but the owner may read, write or enter a file or folder."""
     return os.name != "nt" and bool(status.st_mode & _OTHERS)
+
+
+def is_writable_by_others(status: os.stat_result) -> bool:
+    """Whether anyone but the owner may write a file, or create and replace files in a folder."""
+    return os.name != "nt" and bool(status.st_mode & _WRITABLE_BY_OTHERS)

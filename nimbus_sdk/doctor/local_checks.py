@@ -94,6 +94,12 @@ def _check_folder(check: str, path: str, *, fatal: bool) -> Finding:
         free = disk_usage(existing).free
     except OSError as error:
         return problem(check, f"{existing}: {error.strerror}", "Check the disk.", fatal=fatal)
+    if existing == path and is_open_to_others(os.stat(path)):
+        fix = (
+            f"Run `chmod 700 {path}`. If that is refused or without effect, this file system stores no "
+            "permissions: set NIMBUS_SDK_HOME to a folder on another disk."
+        )
+        return problem(check, f"other users can read {path}", fix, fatal=False)
     if free < LITTLE_SPACE_BYTES:
         fix = "Free some space, or set NIMBUS_SDK_HOME to another disk."
         return problem(check, f"{free / 2**20:,.0f} MiB free at {existing}", fix, fatal=False)
@@ -111,5 +117,8 @@ def check_permissions(paths: Paths) -> Iterator[Finding]:
             fix = f"Remove {path} and run `nimbus-sdk install` again."
             yield problem("permissions", f"{path} is a link or belongs to another user", fix, fatal=True)
         elif is_open_to_others(status):
-            fix = f"Run `chmod 600 {path}`. If others use this machine, get a new key."
+            fix = (
+                f"Run `chmod 600 {path}`; where that has no effect, set NIMBUS_SDK_HOME to a folder on "
+                "another disk. If others use this machine, get a new key."
+            )
             yield problem("permissions", f"{path} can be read by other users", fix, fatal=True)

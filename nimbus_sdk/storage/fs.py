@@ -11,7 +11,7 @@ import stat
 import time
 from contextlib import suppress
 
-from nimbus_sdk.config.ownership import is_foreign, is_open_to_others
+from nimbus_sdk.config.ownership import is_foreign, is_open_to_others, is_writable_by_others
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ LEFT_OVER_SECONDS = 3600.0
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | _BINARY | getattr(os, "O_NOFOLLOW", 0)
+_devices_without_modes: set[int] = set()
+"""Devices for which the warning was logged."""
 _REPLACE_TRIES = 5
 _REPLACE_WAIT_SECONDS = 0.05
 
@@ -137,8 +139,11 @@ def _refuse_foreign(status: os.stat_result) -> None:
 def make_private_folder(path: str) -> None:
     """Make a folder and every missing one above it for this user alone; close one that is open to others.
 
+    Some file systems store no permissions. There the folder is used with a warning in the log if others can
+    only read it.
+
     Raises:
-        OSError: It cannot be made, or belongs to another user.
+        OSError: It cannot be made, belongs to another user, or stays writable by others.
     """
     if not os.path.isdir(path):
         _make_parents(os.path.dirname(path))
@@ -154,7 +159,7 @@ def tighten(path: str) -> None:
     """Remove everyone else's permissions from a file that holds a secret.
 
     Raises:
-        OSError: It is a link, belongs to another user, or its mode cannot be changed.
+        OSError: It is a link, belongs to another user, or stays writable by others.
     """
     status = os.lstat(path)
     if os.name != "nt" and (not stat.S_ISREG(status.st_mode) or status.st_nlink > 1):
@@ -165,8 +170,26 @@ def tighten(path: str) -> None:
 
 
 def _close(path: str, status: os.stat_result, mode: int) -> None:
-    if is_open_to_others(status):
+    if not is_open_to_others(status):
+        return
+    reason = "its file system stores no permissions"
+    try:
         os.chmod(path, mode)
+    except OSError as error:
+        reason = error.strerror or reason
+    # Some file systems ignore a change of mode without an error.
+    status = os.stat(path)
+    if is_writable_by_others(status):
+        raise PermissionError(errno.EPERM, f"others can write to {path}, which cannot be changed ({reason})")
+    if is_open_to_others(status) and status.st_dev not in _devices_without_modes:
+        _devices_without_modes.add(status.st_dev)
+        import logging
+
+        logging.getLogger("nimbus_sdk").warning(
+            "Others can read %s, which cannot be changed (%s). On another disk the files would be private.",
+            path,
+            reason,
+        )
 
 
 def create(path: str, mode: int = PRIVATE_FILE) -> int:

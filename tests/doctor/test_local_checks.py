@@ -217,6 +217,18 @@ def test_a_file_that_others_can_read_is_a_fault(
     assert not seen.diagnosis
 
 
+def test_a_folder_that_others_can_read_is_not_called_ok(
+    installed: str, examine: Examine, paths: Paths
+) -> None:
+    """A warning with what to do, also if the file system stores no permissions."""
+    os.chmod(paths.state, 0o755)
+    seen = examine()
+    assert seen["folder state"].verdict == "warning"
+    assert f"chmod 700 {paths.state}" in seen["folder state"].fix
+    assert "another disk" in seen["folder state"].fix
+    assert seen["folder data"].verdict == "ok"
+
+
 def test_a_file_that_is_a_link_is_a_fault(
     installed: str, examine: Examine, paths: Paths, tmp_path: Path
 ) -> None:

@@ -422,6 +422,32 @@ def test_a_missing_file_is_an_error(path):
         fs.tighten(path)
 
 
+@pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "ignored"])
+@pytest.mark.parametrize("close", [fs.tighten, fs.make_private_folder], ids=["file", "folder"])
+def test_a_mode_that_cannot_be_had_is_a_warning_unless_others_can_write(
+    tmp_path, monkeypatch, caplog, close, is_refused
+):
+    """If a file system refuses or ignores a change of mode, others may read at most, and a log says so."""
+
+    def chmod(path, mode):
+        if is_refused:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path = tmp_path / "shared"
+    path.touch() if close is fs.tighten else path.mkdir()
+    path.chmod(0o755)
+    change = os.chmod
+    monkeypatch.setattr(fs, "_devices_without_modes", set())
+    monkeypatch.setattr(os, "chmod", chmod)
+    for _ in range(2):
+        close(str(path))
+    assert caplog.text.count(f"Others can read {path}, which cannot be changed") == 1
+    for wide in (0o757, 0o775):
+        change(path, wide)
+        with pytest.raises(PermissionError, match=f"others can write to {path}"):
+            close(str(path))
+
+
 def test_windows_has_no_modes(tmp_path, windows):
     """There the folder's own rights count, and nothing is changed."""
     (tmp_path / "file").touch()
