@@ -28,6 +28,7 @@ from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys
 from nimbus_sdk.sandbox.nimbus_os.keys import Environment, NimbusOsKeys, require_environment
 
 _SIGNAL_POLL = 0.5
+_END_SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
@@ -237,7 +238,7 @@ def serve(
     tier: str = "research",
     on_ready: Callable[[Sandbox, str], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM, then stop and return.
+    """Serve until SIGINT, SIGTERM or Ctrl-Break, then stop and return.
 
     Call it in the main thread: Python handles signals only there.
 
@@ -256,7 +257,8 @@ def serve(
     def stop(_: int, __: FrameType | None) -> None:
         stopping.set()
 
-    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in _END_SIGNALS if hasattr(signal, name)]
+    handlers = {number: signal.signal(number, stop) for number in numbers}
     try:
         with Sandbox(port=port, db=db) as sandbox:
             key = sandbox.new_key(tier)

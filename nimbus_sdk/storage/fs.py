@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import time
 from contextlib import suppress
 
@@ -29,8 +30,12 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | _BINARY | getattr(os, "O_NOFOLLOW", 0)
 _devices_without_modes: set[int] = set()
 """Devices for which the warning was logged."""
-_REPLACE_TRIES = 5
-_REPLACE_WAIT_SECONDS = 0.05
+_FIRST_WAIT_SECONDS = 0.05
+_LONGEST_WAIT_SECONDS = 1.0
+_FILE_SECONDS = 1.0
+_FOLDER_SECONDS = 10.0
+_OWNER_ALONE = ("*S-1-3-4:(OI)(CI)F", "*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F")
+"""Access rights for the owner, the system and administrators, inherited by all that is in a folder."""
 
 
 class NoFileError(OSError):
@@ -145,10 +150,7 @@ def make_private_folder(path: str) -> None:
     Raises:
         OSError: It cannot be made, belongs to another user, or stays writable by others.
     """
-    if not os.path.isdir(path):
-        _make_parents(os.path.dirname(path))
-        with suppress(FileExistsError):
-            os.mkdir(path, PRIVATE_FOLDER)
+    _make(path)
     status = os.stat(path)
     if is_foreign(status):
         raise PermissionError(errno.EPERM, f"the folder {path} belongs to another user")
@@ -221,9 +223,25 @@ def write_synced(path: str, content: bytes) -> None:
     descriptor = create(path)
     try:
         write_all(descriptor, content)
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync(descriptor: int) -> None:
+    """Write a file through to the disk, with everything that was synced before it.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    if sys.platform == "darwin":
+        import fcntl
+
+        # There, fsync leaves the data in the cache of the drive; network file systems know nothing else.
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def write_private(path: str, content: bytes) -> None:
@@ -325,17 +343,19 @@ def rename(source: str, target: str) -> None:
     Raises:
         OSError: The system refused.
     """
-    for _ in range(_REPLACE_TRIES - 1):
+    waited, wait = 0.0, _FIRST_WAIT_SECONDS
+    while True:
         try:
             os.replace(source, target)
         except PermissionError:
-            # On Windows a reader or a virus scanner blocks this for a moment.
-            if os.name != "nt":
+            # On Windows a reader blocks this for a moment, a scanner of a new folder for seconds.
+            longest = _FOLDER_SECONDS if os.path.isdir(source) else _FILE_SECONDS
+            if os.name != "nt" or waited >= longest:
                 raise
-            time.sleep(_REPLACE_WAIT_SECONDS)
         else:
             return
-    os.replace(source, target)
+        time.sleep(wait)
+        waited, wait = waited + wait, min(_LONGEST_WAIT_SECONDS, wait * 2)
 
 
 def sync_folder(folder: str) -> None:
@@ -397,12 +417,37 @@ def unique() -> str:
     return f"{os.getpid()}-{os.urandom(6).hex()}"
 
 
-def _make_parents(folder: str) -> None:
+def _make(folder: str) -> None:
     if os.path.isdir(folder) or os.path.dirname(folder) == folder:
         return
-    _make_parents(os.path.dirname(folder))
+    _make(os.path.dirname(folder))
     with suppress(FileExistsError):
         os.mkdir(folder, PRIVATE_FOLDER)
+        if os.name == "nt" and _ignores_folder_modes(sys.version_info):
+            _set_access_list(folder)
+
+
+def _ignores_folder_modes(version: tuple[object, ...]) -> bool:
+    """Whether a version of Python gives a folder of mode 0700 the access rights of its parent on Windows.
+
+    Source: CVE-2024-4030.
+    """
+    return version < (3, 11, 10) or (3, 12) <= version < (3, 12, 4)
+
+
+def _set_access_list(folder: str) -> None:
+    import subprocess
+
+    program = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "icacls.exe")
+    command = [program, folder, "/inheritance:r", "/grant:r", *_OWNER_ALONE]
+    try:
+        subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError) as error:
+        import logging
+
+        logging.getLogger("nimbus_sdk").warning(
+            "Others may be able to read %s: its access rights could not be set (%s).", folder, error
+        )
 
 
 def _age(path: str) -> float:

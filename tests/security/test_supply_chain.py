@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -31,6 +33,35 @@ SOURCES = (
     "LICENSE",
 )
 KEY = re.compile(rb"nbci_(?:live|test)_([0-9a-f]{48})")
+
+
+def imported_packages(folder: Path) -> set[str]:
+    """The top-level names of other packages that the modules in a folder import, anywhere in them."""
+    names: set[str] = set()
+    for path in folder.rglob("*.py"):
+        if "reference_core" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                names.update(name.name.partition(".")[0] for name in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"nimbus_sdk", "nimbus_sdk_core"}
+
+
+def test_what_is_required_is_imported_and_what_is_imported_is_required():
+    """No dependency is installed for nothing, and none is there only because another package brings it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["sandbox"], *extras["bundle"]]
+    required = {canonicalize_name(Requirement(line).name) for line in lines}
+    distributions = packages_distributions()
+    names = imported_packages(ROOT / "nimbus_sdk")
+    imported = {canonicalize_name(distributions.get(name, [name])[0]) for name in names}
+    # NumPy is for the core; httpx and pydantic bring some; the others are used if they are there.
+    assert required - imported == {"numpy"}
+    brought = {"certifi", "httpcore", "pydantic-core"}
+    assert imported - required - brought == {"distributed", "ipython", "pytest"}
 
 
 def copied(folder: Path) -> Path:
@@ -102,7 +133,9 @@ def test_the_bill_of_materials_names_all_that_is_installed(
     assert digest["content"] == builds[0][builds[2].name]
     listed = {component["name"]: component for component in document["components"]}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert {canonicalize_name(Requirement(line).name) for line in project["dependencies"]} <= listed.keys()
+    required = map(Requirement, project["dependencies"])
+    here = {canonicalize_name(one.name) for one in required if one.marker is None or one.marker.evaluate()}
+    assert here <= listed.keys()
     assert {"httpcore", "h11", "certifi", "idna", "pydantic-core"} <= listed.keys()
     assert not {"pytest", "starlette", "numpy"} & listed.keys()
     refs = {edge["ref"] for edge in document["dependencies"]}

@@ -167,7 +167,7 @@ def test_windows_is_tried_again_while_somebody_reads(path, monkeypatch, windows)
         replace(old, new)
 
     monkeypatch.setattr(os, "replace", busy)
-    monkeypatch.setattr(fs, "_REPLACE_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     os.makedirs(os.path.dirname(path))
     windows(fs.write_private, path, b"content")
     assert fs.read(path) == b"content"
@@ -179,7 +179,7 @@ def test_windows_is_not_tried_for_ever(path, monkeypatch, windows):
     def blocked(*_):
         raise PermissionError("blocked")
 
-    monkeypatch.setattr(fs, "_REPLACE_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     os.makedirs(os.path.dirname(path))
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", blocked)
@@ -559,16 +559,70 @@ class Windows:
 def test_a_rename_waits_for_a_reader_on_windows(tmp_path, monkeypatch):
     """A virus scanner that holds the file for a moment does not fail the installation."""
     monkeypatch.setattr(fs, "os", Windows(blocked=3))
-    monkeypatch.setattr(fs, "_REPLACE_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     path = str(tmp_path / "folder" / "current.json")
     fs.write_private(path, b"{}")
     assert os.listdir(tmp_path / "folder") == ["current.json"]
 
 
+@pytest.mark.parametrize(("is_folder", "at_least", "at_most"), [(False, 1, 3), (True, 10, 12)])
+def test_a_new_folder_is_waited_for_longer_than_a_file(tmp_path, monkeypatch, is_folder, at_least, at_most):
+    """A scanner looks through a whole folder, and a reader has a small file open for a moment."""
+    waits = []
+    monkeypatch.setattr(fs, "os", Windows(blocked=1000))
+    monkeypatch.setattr(time, "sleep", waits.append)
+    path = tmp_path / "source"
+    path.mkdir() if is_folder else path.touch()
+    with pytest.raises(PermissionError):
+        fs.rename(str(path), str(tmp_path / "target"))
+    assert at_least <= sum(waits) <= at_most
+    assert max(waits) <= 1
+
+
+@pytest.mark.parametrize(("version", "is_set"), [((3, 11, 9), True), ((3, 12, 3), True), ((3, 12, 4), False)])
+def test_a_new_folder_on_windows_gets_an_access_list(tmp_path, monkeypatch, windows, version, is_set):
+    """Where Python does not set one itself, the owner, the system and administrators alone get in."""
+    commands = []
+    monkeypatch.setattr(sys, "version_info", version)
+    monkeypatch.setattr(subprocess, "run", lambda command, **options: commands.append(command))
+    windows(fs.make_private_folder, str(tmp_path / "a" / "b"))
+    assert [command[1] for command in commands] == [str(tmp_path / "a"), str(tmp_path / "a" / "b")] * is_set
+    assert all("/inheritance:r" in command for command in commands)
+
+
+def test_an_access_list_that_cannot_be_set_is_a_warning(tmp_path, monkeypatch, windows, caplog):
+    """The folder is used, and a log says that others may be able to read it."""
+    monkeypatch.setattr(sys, "version_info", (3, 11, 0))
+    monkeypatch.setenv("SYSTEMROOT", str(tmp_path))
+    windows(fs.make_private_folder, str(tmp_path / "a"))
+    assert f"Others may be able to read {tmp_path / 'a'}" in caplog.text
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_on_macos_data_go_through_the_drives_cache(path, monkeypatch, is_known):
+    """A file system that cannot do that is synced as elsewhere."""
+    import fcntl
+
+    done = []
+
+    def control(descriptor, command):
+        if not is_known:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        done.append(command)
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", control)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: done.append("fsync"))
+    os.makedirs(os.path.dirname(path))
+    fs.write_synced(path, b"content")
+    assert done == ([51] if is_known else ["fsync"])
+
+
 def test_a_rename_that_stays_blocked_is_reported(tmp_path, monkeypatch):
     """After some tries the refusal passes on, and nothing is left beside the file."""
     monkeypatch.setattr(fs, "os", Windows(blocked=100))
-    monkeypatch.setattr(fs, "_REPLACE_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     with pytest.raises(PermissionError):
         fs.write_private(str(tmp_path / "folder" / "current.json"), b"{}")
     assert os.listdir(tmp_path / "folder") == []

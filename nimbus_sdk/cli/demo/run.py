@@ -24,7 +24,7 @@ from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.errors import ConfigurationError
 
-PACKAGES = ("starlette", "uvicorn", "build", "hatchling", "numpy")
+PACKAGES = ("starlette", "uvicorn", "hatchling", "numpy")
 """What the sandbox and its core need; the ``sandbox`` extra installs it."""
 
 REQUESTS = ("validate", "github_token", "release", "asset")
@@ -255,7 +255,7 @@ def _exit_on_signals() -> Iterator[None]:
     def end(number: int, _: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
     handlers = {number: signal.signal(number, end) for number in numbers}
     try:
         yield

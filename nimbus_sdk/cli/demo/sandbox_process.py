@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -46,7 +47,8 @@ class SandboxProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=detached,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) if detached else 0,
+                # A group of its own can be sent Ctrl-Break, which ends it in order.
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         # A sandbox that hangs must not hang the demo: once killed, it closes the pipe that is read here.
         timer = threading.Timer(START_SECONDS, self._process.kill)
@@ -70,7 +72,12 @@ class SandboxProcess:
 
     def stop(self) -> None:
         """End the process and wait for it; a second call does nothing."""
-        self._process.terminate()
+        # On Windows, terminate() is a kill, which leaves the temporary files of the sandbox.
+        try:
+            self._process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM))
+        except OSError:
+            # A program without a console cannot send Ctrl-Break.
+            self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -136,11 +136,11 @@ def require_interpreter(tag: str, installed_for: str, requires_python: str | Non
     """
     if interpreter(tag) == installed_for:
         return
-    from packaging.tags import InvalidTag, parse_tag, sys_tags
+    from packaging.tags import parse_tag, sys_tags
 
     try:
         tags = parse_tag(tag)
-    except InvalidTag:
+    except ValueError:
         tags = frozenset()
     if tags.isdisjoint(sys_tags()):
         raise CoreIncompatibleError(
@@ -210,11 +210,10 @@ def _is_met(specifier: SpecifierSet, found: str | None) -> bool:
 
 def _applies(requirement: Requirement, extra: str) -> bool | None:
     """Return whether a requirement applies here, or None if its marker cannot be evaluated."""
-    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-
     try:
         return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-    except (UndefinedComparison, UndefinedEnvironmentName):
+    except (ValueError, KeyError):
+        # One of the two is the base of each error that a version of packaging raises here.
         return None
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 
-from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest
+from nimbus_sdk.core.wheel.manifest import MANIFEST, InstalledCore, read_manifest
 from nimbus_sdk.core.wheel.requirements import parse_version, require_environment, require_interpreter
 from nimbus_sdk.core.wheel.unpack import STAGING, probe
 from nimbus_sdk.core.wheel.verify import check_installed
@@ -30,6 +31,7 @@ UNUSED_SECONDS = 14 * 86_400.0
 
 _REMOVED = ".removed"
 _LEFTOVERS = (STAGING, _REMOVED)
+_log = logging.getLogger("nimbus_sdk")
 
 
 def switch(core_folder: str, core: InstalledCore) -> None:
@@ -100,6 +102,8 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
         _drop_from_pointer(core_folder, version)
         for folder in folders:
             _remove(folder)
+        if version is None:
+            _remove_leftovers(core_folder, 0.0)
     return tuple(dict.fromkeys(versions[folder] for folder in folders))
 
 
@@ -136,17 +140,9 @@ def prune(core_folder: str) -> None:
     in_use = [installation_folder(core_folder, each) for each in wanted if each is not None]
     with disk_errors(core_folder):
         for folder in _installations(core_folder):
-            if folder not in in_use and _is_old(folder, UNUSED_SECONDS):
+            if folder not in in_use and (_is_abandoned(folder) or _is_old(folder, UNUSED_SECONDS)):
                 _remove(folder)
-        for folder in _folders(core_folder):
-            if folder.endswith(_LEFTOVERS) and _is_old(folder):
-                fs.remove_tree(folder)
-        for name in _names(core_folder):
-            path = os.path.join(core_folder, name)
-            if name.startswith(f"{POINTER}.") and _is_old(path):
-                fs.remove(path)
-            elif os.path.isdir(path) and not os.listdir(path) and _is_old(path):
-                os.rmdir(path)
+        _remove_leftovers(core_folder, LEFT_OVER_SECONDS)
 
 
 def _check_and_switch(core_folder: str, core: InstalledCore) -> InstalledCore:
@@ -213,16 +209,51 @@ def _names(folder: str) -> list[str]:
 def _remove(folder: str) -> None:
     """Rename a folder, then remove it, so that nobody finds a part of it."""
     hidden = f"{folder}{_REMOVED}"
-    fs.rename(folder, hidden)
-    fs.remove_tree(hidden)
+    try:
+        fs.rename(folder, hidden)
+    except PermissionError:
+        # On Windows the modules that a program has loaded hold their folder. Without its manifest it is no
+        # installation any more; a later run removes it.
+        if os.name != "nt":
+            raise
+        fs.remove(os.path.join(folder, MANIFEST))
+        _log.warning("%s is still in use and will be removed later.", folder)
+        return
+    _remove_tree(hidden)
     # Other installations of this version may be there.
     with suppress(OSError):
         os.rmdir(os.path.dirname(folder))
 
 
-def _is_old(path: str, seconds: float = LEFT_OVER_SECONDS) -> bool:
+def _remove_tree(folder: str) -> None:
+    try:
+        fs.remove_tree(folder)
+    except PermissionError:
+        if os.name != "nt":
+            raise
+        _log.warning("%s is still in use and will be removed later.", folder)
+
+
+def _is_abandoned(folder: str) -> bool:
+    return os.path.isdir(folder) and not os.path.lexists(os.path.join(folder, MANIFEST))
+
+
+def _remove_leftovers(core_folder: str, seconds: float) -> None:
+    """Remove what killed processes left behind, if it is older than some seconds."""
+    for folder in _folders(core_folder):
+        if folder.endswith(_LEFTOVERS) and _is_old(folder, seconds):
+            _remove_tree(folder)
+    for name in _names(core_folder):
+        path = os.path.join(core_folder, name)
+        if name.startswith(f"{POINTER}.") and _is_old(path, seconds):
+            fs.remove(path)
+        elif os.path.isdir(path) and not os.listdir(path) and _is_old(path, seconds):
+            os.rmdir(path)
+
+
+def _is_old(path: str, seconds: float) -> bool:
     with suppress(FileNotFoundError):
-        return time.time() - os.stat(path).st_mtime > seconds
+        return time.time() - os.stat(path).st_mtime >= seconds
     return False
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-import jwt  # noqa: F401  Nexus keys need it: report that it is missing now, not when a key is created
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp
 

@@ -6,6 +6,9 @@ The secret that signs is random and not stored.
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 import re
 import secrets
 from collections.abc import Collection, Mapping
@@ -18,7 +21,6 @@ from nimbus_sdk.sandbox.http.masking import mask_text
 from nimbus_sdk.sandbox.http.times import Clock
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_ALGORITHM = "HS256"
 _MAX_SECONDS = 1e11
 
 
@@ -52,9 +54,6 @@ class NexusKeys:
         Raises:
             ConfigurationError: An id or a permission is invalid.
         """
-        # PyJWT belongs to the sandbox extra, without which this module must still be importable.
-        import jwt
-
         ids = (integration_id or "int_new", organization_id, agent_id)
         if invalid := [name for name in ids if not _ID.fullmatch(name)]:
             raise ConfigurationError(f"{invalid[0]!r} is not an id: use letters, digits, _ and -.")
@@ -71,7 +70,7 @@ class NexusKeys:
         }
         # The documented claims have no jti: two keys of one integration, of one second, differ by kid.
         head = {"kid": f"nxk_{secrets.token_hex(6)}"}
-        key = jwt.encode(claims, self._secret, _ALGORITHM, headers=head)
+        key = _sign(claims, self._secret, head)
         self.store.add(key, mask_text(key), claims)
         return key
 
@@ -96,3 +95,14 @@ class NexusKeys:
     def list_all(self) -> list[dict[str, object]]:
         """Return the claims of all keys, oldest first, without the keys."""
         return [{**key.fields, **key.times_json()} for key in self.store.list_all()]
+
+
+def _sign(claims: Mapping[str, object], secret: bytes, head: Mapping[str, str]) -> str:
+    """Return a JWT under HMAC-SHA256 (RFC 7515, RFC 7518 section 3.2)."""
+    parts = ({"alg": "HS256", "typ": "JWT", **head}, claims)
+    text = ".".join(_encode(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
+    return f"{text}.{_encode(hmac.digest(secret, text.encode(), 'sha256'))}"
+
+
+def _encode(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

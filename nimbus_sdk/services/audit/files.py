@@ -85,7 +85,7 @@ class TrailFiles:
         descriptor = os.open(self.head, os.O_WRONLY | _NO_LINKS, fs.PRIVATE_FILE)
         try:
             fs.write_all(descriptor, encode_head(end, secret))
-            os.fsync(descriptor)
+            fs.sync(descriptor)
         finally:
             os.close(descriptor)
 

@@ -94,7 +94,7 @@ class AuditTrail:
             line, end = encode_entry(entry, self._end(last, secret), secret)
             try:
                 fs.write_all(descriptor, b"%s%s\n" % (b"" if ended else b"\n", line))
-                os.fsync(descriptor)
+                fs.sync(descriptor)
             except OSError:
                 # On a full disk half a line would stay, and break the chain.
                 os.ftruncate(descriptor, size)

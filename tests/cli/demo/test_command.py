@@ -153,7 +153,7 @@ def test_an_interrupted_demo_leaves_nothing(temporary: Path, number: int, code: 
             os.killpg(process.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("package", ["starlette", "uvicorn", "build", "hatchling", "numpy"])
+@pytest.mark.parametrize("package", ["starlette", "uvicorn", "hatchling", "numpy"])
 def test_without_the_extra_it_says_what_to_install(
     nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:

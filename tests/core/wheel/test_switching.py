@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -282,6 +283,46 @@ def test_pruning_leaves_what_is_young(core_folder):
     assert missing_files(other) == ()
     assert (core_folder / "1.3.0" / "busy.staging").is_dir()
     assert (core_folder / "current.json.1-a.tmp").exists()
+
+
+def hold(monkeypatch, core_folder, folder):
+    """Make it Windows, where a program has loaded a module from a folder: it cannot be renamed."""
+    real = os.replace
+
+    def replace(source, target):
+        if source == folder:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(os, "name", "nt")
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+def test_a_core_that_a_program_has_loaded_on_windows_is_uninstalled_all_the_same(
+    core_folder, monkeypatch, caplog
+):
+    """The program goes on with it, nobody else finds it, and a later run removes its folder."""
+    core = installed(core_folder, "1.0.0")
+    with monkeypatch.context() as patched:
+        hold(patched, core_folder, core.folder)
+        assert switching.uninstall(str(core_folder)) == ("1.0.0",)
+    assert "is still in use and will be removed later" in caplog.text
+    assert find_core(str(core_folder)) is None
+    assert switching.installed_versions(str(core_folder)) == ()
+    assert os.path.exists(os.path.join(core.library, "nimbus_sdk_core", "__init__.py"))
+    switching.prune(str(core_folder))
+    assert not os.path.exists(core.folder)
+
+
+def test_uninstalling_everything_removes_what_killed_processes_left(core_folder):
+    """No file of any core stays, however young."""
+    installed(core_folder, "1.0.0")
+    (core_folder / "1.0.0" / "killed.removed" / "lib").mkdir(parents=True)
+    (core_folder / "1.3.0" / "killed.staging").mkdir(parents=True)
+    (core_folder / "current.json.1-a.tmp").write_bytes(b"")
+    assert switching.uninstall(str(core_folder)) == ("1.0.0",)
+    assert os.listdir(core_folder) == []
 
 
 def test_pruning_nothing(core_folder):
