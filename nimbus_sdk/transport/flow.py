@@ -65,6 +65,7 @@ class Request:
         silence: Seconds without a byte after which an attempt ends; None: half of those left, at least 15.
         sink: Receives the body of a 200 or 206; the response's own body is empty then.
         accept: Statuses beside 2xx that raise no error.
+        settling: Those of them that may pass within seconds, since the service has just issued the secret.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Request:
     silence: float | None = None
     sink: Sink | None = None
     accept: frozenset[int] = frozenset()
+    settling: frozenset[int] = frozenset()
 
     @property
     def maskable(self) -> tuple[str, ...]:

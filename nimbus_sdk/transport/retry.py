@@ -28,6 +28,7 @@ FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 8.0
 FIRST_DOWNLOAD_WAIT_SECONDS = 1.0
 OUTAGE_SECONDS = 120.0
+SETTLING_WAITS = (1.0, 2.0)
 LONGEST_REQUESTED_SECONDS = 366 * 86_400.0
 # Sent by a gateway that waited for the service: the request may have been carried out behind it. A 500 or
 # 503 is the answer of the service itself.
@@ -45,11 +46,18 @@ class Policy(TypedDict):
 
 
 def retry_policy(request: Request, deadline: Deadline) -> Policy:
-    """Return the retry policy of a request: at most four tries, full jitter, all before the deadline."""
+    """Return the retry policy of a request: when it is sent again, all before the deadline."""
+    if request.sink is None:
+        policy = _usual_policy(request, deadline)
+    else:
+        policy = _download_policy(request, request.sink, deadline)
+    return _until_settled(policy, request, deadline) if request.settling else policy
+
+
+def _usual_policy(request: Request, deadline: Deadline) -> Policy:
+    """Return the policy of a request that is no download: at most four tries, with full jitter."""
     from tenacity import retry_if_exception, wait_random_exponential
 
-    if request.sink is not None:
-        return _download_policy(request, request.sink, deadline)
     backoff = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
 
     def stop(state: RetryCallState) -> bool:
@@ -97,6 +105,27 @@ def _download_policy(request: Request, sink: Sink, deadline: Deadline) -> Policy
         "before_sleep": lambda state: sink.pause(state.upcoming_sleep),
         "reraise": True,
     }
+
+
+def _until_settled(policy: Policy, request: Request, deadline: Deadline) -> Policy:
+    """Return a policy by which a response that may change within seconds is requested once or twice more."""
+
+    def is_unsettled(state: RetryCallState) -> bool:
+        response = state.outcome
+        return response is not None and not response.failed and response.result().status in request.settling
+
+    def repeat(state: RetryCallState) -> bool:
+        if not is_unsettled(state):
+            return policy["retry"](state)
+        return state.attempt_number <= len(SETTLING_WAITS) and wait(state) < deadline.remaining()
+
+    def wait(state: RetryCallState) -> float:
+        return SETTLING_WAITS[state.attempt_number - 1] if is_unsettled(state) else policy["wait"](state)
+
+    def stop(state: RetryCallState) -> bool:
+        return not is_unsettled(state) and policy["stop"](state)
+
+    return {**policy, "retry": repeat, "wait": wait, "stop": stop}
 
 
 def seconds_for_outage(silence: float) -> float:

@@ -209,10 +209,19 @@ def test_a_service_without_a_token_is_reported_once(sdk, key, sandbox, asked):
 def test_a_refusal_of_github_kills_no_key(sdk, key, sandbox):
     """A 401 of GitHub is about the token: the session of before stays."""
     before = sdk.install_core(key)
-    sandbox.fault("release", status=401)
+    sandbox.fault("release", status=401, times=None)
     with pytest.raises(errors.CoreDownloadError):
         sdk.install_core(key, force=True)
     assert nimbus_sdk.current_session() == before
+
+
+@pytest.mark.parametrize("status", [401, 404])
+@pytest.mark.parametrize("endpoint", ["release", "asset"])
+def test_a_token_that_github_does_not_know_yet_is_sent_again(sdk, key, sandbox, asked, endpoint, status):
+    """The first seconds of a token are no failure: a refusal or two, and the core is installed."""
+    sandbox.fault(endpoint, status=status, times=2)
+    sdk.install_core(key)
+    assert asked().count(endpoint) == 3
 
 
 @pytest.mark.parametrize("endpoint", ["release", "asset"])

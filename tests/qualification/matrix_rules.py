@@ -169,7 +169,7 @@ def _tries(step: Step, fault: Fault, again: bool) -> int:
     if step.name in ("asset", "storage"):
         return _tries_for_file(step, fault, again)
     if not step.at_the_api and fault.status in (401, 403, 404):
-        return 1
+        return _tries_for_new_token(fault)
     waits_too_long = fault.wait is not None and fault.wait > LONG_TIMEOUT
     return TRIES if again and not waits_too_long else 1
 
@@ -182,9 +182,14 @@ def _tries_for_file(step: Step, fault: Fault, again: bool) -> int:
         # The partial file does not match any more: it is deleted and requested again, three times in all.
         return 3
     if fault.status in (401, 403, 404):
-        return 2 if step.name == "storage" else 1
+        return 2 if step.name == "storage" else _tries_for_new_token(fault)
     waits_too_long = fault.wait is not None and fault.wait > LONG_TIMEOUT
     return TRIES if again and not waits_too_long else 1
+
+
+def _tries_for_new_token(fault: Fault) -> int:
+    """Return the tries for a refusal by GitHub, whose servers may not know the token yet."""
+    return 1 if fault.status == 403 else 3
 
 
 def _github_error(step: Step, fault: Fault, error: str) -> str:

@@ -93,6 +93,8 @@ def no_core_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries follow at once, and no limit of this process is used up by another test."""
     monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "FIRST_DOWNLOAD_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(retry, "SETTLING_WAITS", (0.001, 0.002))
     monkeypatch.setattr(PROCESS_LIMITS, "_buckets", {})
 
 

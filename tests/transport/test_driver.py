@@ -165,6 +165,34 @@ def test_a_call_with_patience_has_less_time_and_the_flow_keeps_the_rest(stage, a
     assert max(seconds for name, seconds in left if name == "patient") > 28
 
 
+@pytest.mark.parametrize("sink", [False, True])
+@pytest.mark.parametrize(("refusals", "status"), [(1, 200), (2, 200), (3, 404)])
+def test_a_response_that_may_change_within_seconds_is_requested_again(stage, a_call, sink, refusals, status):
+    """Twice, after one and two seconds; then the response counts."""
+    statuses = frozenset({401, 404})
+    request = a_call(accept=statuses, settling=statuses, sink=CountingSink() if sink else None)
+    script = stage.script(*[said(404)] * refusals, said(200))
+    assert stage.run(asking(request), script, timeout=30).status == status
+    assert stage.time.slept == [1.0, 2.0][:refusals]
+
+
+def test_a_response_that_settles_no_more_in_time_counts(stage, a_call):
+    """No wait exceeds the timeout."""
+    statuses = frozenset({404})
+    script = stage.script(said(404))
+    assert stage.run(asking(a_call(accept=statuses, settling=statuses)), script, timeout=2).status == 404
+    assert stage.time.slept == [1.0]
+
+
+def test_other_failures_of_such_a_request_are_tried_again_as_usual(stage, a_call):
+    """Four tries in all, whatever went wrong."""
+    statuses = frozenset({404})
+    script = stage.script(said(404), said(500))
+    with pytest.raises(ServerError):
+        stage.run(asking(a_call(accept=statuses, settling=statuses)), script, timeout=30)
+    assert len(script.calls) == 4
+
+
 class CountingSink:
     """A sink of a file of which a part arrives with each request."""
 

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 API_HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
-ASSET_HEADERS = {"Accept": "application/octet-stream", "Accept-Encoding": "identity"}
+CONTENT_HEADERS = {"Accept": "application/octet-stream", "Accept-Encoding": "identity"}
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REFUSALS = frozenset({401, 403, 404})
+# GitHub's servers learn of a new token one after the other; a private repository is then "not found".
+SETTLING = frozenset({401, 404})
 OUT_OF_RANGE = 416
 MOST_HOPS = 3
 
@@ -89,6 +91,7 @@ def request_release(settings: Settings, token: SecretStr, path: str, subject: st
         auth=authorization(settings, token),
         headers=API_HEADERS,
         accept=REFUSALS,
+        settling=SETTLING,
     )
     response = yield from _send(request, subject)
     if response.status in REFUSALS:
@@ -127,8 +130,9 @@ def open_asset(
         method="GET",
         url=f"{settings.github_url}/repos/{settings.core_repo}/releases/assets/{asset_id}",
         auth=authorization(settings, token),
-        headers=ASSET_HEADERS,
+        headers={**API_HEADERS, **CONTENT_HEADERS},
         accept=REDIRECTS | REFUSALS | {OUT_OF_RANGE},
+        settling=SETTLING,
         silence=settings.timeout,
         sink=sink,
     )
@@ -156,9 +160,9 @@ def _follow_redirects(settings: Settings, first: Request, subject: str) -> Flow[
                 _refuse(response, subject)
             return response
         url = _redirect_target(settings, request.url, response.headers)
-        at_github = origin(url) == origin(settings.github_url)
-        auth = first.auth if at_github else None
-        request = replace(first, name="storage", url=url, auth=auth)
+        request = replace(first, name="storage", url=url)
+        if origin(url) != origin(settings.github_url):
+            request = replace(request, auth=None, headers=CONTENT_HEADERS, settling=frozenset())
     raise CoreDownloadError(f"GitHub redirected {subject} more than {MOST_HOPS} times.")
 
 
