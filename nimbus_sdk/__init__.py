@@ -264,16 +264,29 @@ class _CoreImportFinder:
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != "nimbus_sdk_core":
-            return None
+        # Python holds a lock meanwhile that every import needs: nothing may be imported or waited for here.
+        return type(__spec__)(name, _CoreImportLoader) if name == "nimbus_sdk_core" else None  # type: ignore[arg-type]
+
+
+class _CoreImportLoader:
+    """Looks up the installed core once the import system lets other threads import."""
+
+    @staticmethod
+    def create_module(spec: ModuleSpec) -> None:
         from nimbus_sdk.core.wheel import loader
         from nimbus_sdk.errors import NimbusError
 
         try:
-            return loader.find_spec()
+            found = loader.find_spec()
         except NimbusError as error:
             # The error that a failed import is expected to raise.
-            raise ModuleNotFoundError(str(error), name=name) from None
+            raise ModuleNotFoundError(str(error), name=spec.name) from None
+        vars(spec).update(vars(found))
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        # Python requires this method; the spec has the core's own loader by now.
+        module.__spec__.loader.exec_module(module)  # type: ignore[union-attr]
 
 
 sys.meta_path.append(_CoreImportFinder)

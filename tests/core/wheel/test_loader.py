@@ -299,6 +299,19 @@ print(json.dumps([len(found), len(set(map(id, found)))]))
     assert loaded_by_a_script(core_folder, code) == [2, 1]
 
 
+def test_finding_the_core_by_name_imports_nothing(core_folder):
+    """Python holds its global import lock meanwhile, and another thread may hold a lock that is needed."""
+    code = """
+import json, sys
+from importlib.util import find_spec
+import nimbus_sdk
+before = set(sys.modules)
+find_spec("nimbus_sdk_core")
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    assert loaded_by_a_script(core_folder, code) == []
+
+
 @pytest.mark.parametrize("damage", ["removed", "shorter", "link", "folder"])
 def test_damage_is_seen_before_loading(core_folder, tmp_path, damage):
     """A file that is missing, of another size, or no file at all is reported before code of the core runs."""
