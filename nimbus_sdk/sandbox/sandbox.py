@@ -154,6 +154,11 @@ class Sandbox:
         return self._state.api_url
 
     @property
+    def page_url(self) -> str:
+        """Address of the page for a browser; the control token is after the ``#``, which no server gets."""
+        return f"{self.api_url}/#{self.control_token}"
+
+    @property
     def github_url(self) -> str:
         """Base URL of the GitHub API, before ``/repos/…``."""
         return self._state.github.url
@@ -197,13 +202,7 @@ class Sandbox:
     def github_configured(self, value: bool) -> None:
         self._state.switches.github_configured = value
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment variables that point the SDK to this sandbox, without a key."""
-        return {
-            "NIMBUS_SDK_API_URL": self.api_url,
-            "NIMBUS_SDK_GITHUB_URL": self.github_url,
-            "NIMBUS_SDK_CORE_REPO": "nimbusbci/NimbusSDKCore",
-        }
+    environment = _forward(lambda state: state, State.environment)
 
     new_key = _forward(lambda state: state.nimbus_api.keys, LicenseKeys.create)
     revoke_key = _forward(lambda state: state.nimbus_api.keys, LicenseKeys.revoke)

@@ -35,11 +35,11 @@ def serve(
 ) -> None:
     """Serve a Nimbus API on this machine until Ctrl-C.
 
-    Prints a key and settings. Paste the lines into a shell: everything that runs there uses the sandbox and
-    a temporary home, and nothing reaches your own account.
+    Prints the address of a page for your browser, a key and settings. Paste the lines into a shell:
+    everything that runs there uses the sandbox and a temporary home, and nothing reaches your own account.
 
     \b
-    JSON, one line once it serves: api_url, github_url, storage_url, pid, tier, key, control_token,
+    JSON, one line once it serves: api_url, github_url, storage_url, page_url, pid, tier, key, control_token,
     environment {variable: value}
 
     \b
@@ -61,7 +61,10 @@ def serve(
                 TOKEN_VARIABLE: sandbox.control_token,
             }
             if as_json:
-                urls = {name: getattr(sandbox, name) for name in ("api_url", "github_url", "storage_url")}
+                urls = {
+                    name: getattr(sandbox, name)
+                    for name in ("api_url", "github_url", "storage_url", "page_url")
+                }
                 facts = {**urls, "pid": os.getpid(), "tier": tier, "key": key}
                 token = sandbox.control_token
                 output.print_json_line({**facts, "control_token": token, "environment": environment})
@@ -69,6 +72,7 @@ def serve(
             serves = f"# A Nimbus sandbox serves on {sandbox.api_url} until Ctrl-C"
             output.print_lines(
                 f"{serves}; its data and models are simulated.",
+                f"# See and change it in a browser: {sandbox.page_url}",
                 "# Paste these lines into the shell that is to use it:",
                 *output.format_assignments(environment),
             )

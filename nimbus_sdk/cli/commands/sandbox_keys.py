@@ -58,7 +58,7 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
     """List all keys, oldest first, masked.
 
     \b
-    JSON: keys [{key, fingerprint, kind, license_type, features, email, monthly_limit, used, created_at,
+    JSON: keys [{key, fingerprint, kind, name, license_type, features, email, monthly_limit, used, created_at,
     expires_at, revoked_at}]
 
     \b

@@ -6,9 +6,12 @@
 ``POST /_sandbox/keys``          the arguments of ``new_key`` (``expires_at`` in ISO 8601)
                                  -> 201 ``{"key": ...}``
 ``POST .../keys/revoke``         ``{"key": key or fingerprint, "reason"?}`` -> ``{"revoked": true}``
-``POST /_sandbox/faults``        the arguments of ``fault`` -> 201; ``DELETE`` clears all
+``GET /_sandbox/usage``          ``{"days": [...]}``: the events of each day by type
+``GET /_sandbox/environment``    the variables that point the SDK to it, and the names of its endpoints
+``GET /_sandbox/faults``         ``{"faults": [...]}`` to come; ``POST`` the arguments of ``fault`` -> 201;
+                                 ``DELETE`` clears all
 ``POST /_sandbox/releases``      the arguments of ``publish`` -> 201 and the release
-``POST .../switches``            the fields of ``nimbus_sdk.sandbox.http.faults.Switches``
+``GET .../switches``             the fields of ``nimbus_sdk.sandbox.http.faults.Switches``; ``POST`` sets some
 ``GET .../nimbus-os/keys``       the same for Nimbus OS: ``POST`` with the arguments of
                                  ``new_nimbus_os_key``, ``POST .../keys/revoke`` with ``{"key": key}``
 ``GET .../neuroai/keys``         the same for NeuroAI; revoke takes a secret or an id
@@ -63,14 +66,22 @@ def control_routes(state: State) -> Mount:
             "GET": lambda: (200, {"exchanges": [exchange.to_dict() for exchange in log.exchanges()]}),
             "DELETE": _call(log.clear),
         },
+        "/usage": {"GET": lambda: (200, {"days": licenses.count_events_by_day()})},
+        "/environment": {
+            "GET": lambda: (200, {"environment": state.environment(), "endpoints": list(faults.endpoints)})
+        },
         "/faults": {
+            "GET": lambda: (200, {"faults": [_describe_fault(fault) for fault in faults.pending()]}),
             "POST": _call(lambda **fields: faults.add(_fault(**fields)), 201),
             "DELETE": _call(faults.clear),
         },
         "/releases": {
             "POST": lambda **options: (201, github.release_json(github.releases.publish(**options)))
         },
-        "/switches": {"POST": lambda **values: (200, _set_switches(state.switches, values))},
+        "/switches": {
+            "GET": lambda: (200, dataclasses.asdict(state.switches)),
+            "POST": lambda **values: (200, _set_switches(state.switches, values)),
+        },
         "/neuroai/users/{user}": {"DELETE": _call(neuroai.deactivate_user)},
         "/nexus/disabled/{name}": {"PUT": _call(nexus.disable), "DELETE": _call(nexus.enable)},
         **_key_actions("", licenses.list_all, licenses.create, revoke_license_key),
@@ -156,6 +167,15 @@ def _fault(**fields: object) -> Fault:
     if isinstance(raw := fields.get("raw_body"), str):
         fields["raw_body"] = raw.encode()
     return Fault(**fields)  # type: ignore[arg-type]
+
+
+def _describe_fault(fault: Fault) -> dict[str, object]:
+    """Return what was set of a fault, as JSON."""
+    fields = dataclasses.asdict(fault)
+    if fault.raw_body is not None:
+        fields["raw_body"] = fault.raw_body.decode("utf-8", "replace")
+    names = {field.name for field in dataclasses.fields(fault) if fields[field.name] != field.default}
+    return {name: value for name, value in fields.items() if name in {*names, "endpoint", "times"}}
 
 
 def _set_switches(switches: Switches, values: Mapping[str, object]) -> dict[str, object]:

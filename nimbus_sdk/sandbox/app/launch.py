@@ -18,6 +18,7 @@ from nimbus_sdk.sandbox.app.state import State
 from nimbus_sdk.sandbox.http.endpoint import Endpoint
 from nimbus_sdk.sandbox.http.listener import Listener, base_url, bind_port
 from nimbus_sdk.sandbox.http.requests import ServiceRoute
+from nimbus_sdk.sandbox.page.routes import page_routes
 
 
 def launch(new_state: Callable[..., State], port: int) -> tuple[State, ExitStack]:
@@ -39,7 +40,7 @@ def launch(new_state: Callable[..., State], port: int) -> tuple[State, ExitStack
         stack.callback(state.database.close)
         listener = Listener(
             {
-                main: _application(state, state.api_routes(), control_routes(state)),
+                main: _application(state, state.api_routes(), control_routes(state), *page_routes()),
                 storage: _application(state, state.storage_routes()),
             }
         )

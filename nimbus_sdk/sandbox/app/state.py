@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nimbus_sdk.sandbox.github.releases import Releases
-from nimbus_sdk.sandbox.github.routes import GitHub, github_error
+from nimbus_sdk.sandbox.github.routes import REPOSITORY, GitHub, github_error
 from nimbus_sdk.sandbox.github.storage_routes import STORAGE_PATH
 from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
 from nimbus_sdk.sandbox.http.database import Database
@@ -77,6 +77,14 @@ class State:
         self.faults = FaultQueues(
             list(dict.fromkeys(route.endpoint for route in (*self.api_routes(), *self.storage_routes())))
         )
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that point the SDK to this sandbox, without a key."""
+        return {
+            "NIMBUS_SDK_API_URL": self.api_url,
+            "NIMBUS_SDK_GITHUB_URL": self.github.url,
+            "NIMBUS_SDK_CORE_REPO": REPOSITORY,
+        }
 
     def api_routes(self) -> list[ServiceRoute]:
         """Return the routes of the first port."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from nimbus_sdk.errors import ConfigurationError
@@ -154,19 +154,27 @@ class FaultQueues:
     """The faults to come; each endpoint has a queue of its own."""
 
     def __init__(self, endpoints: Collection[str]) -> None:
-        self._endpoints = endpoints
+        self.endpoints = endpoints
         self._lock = threading.Lock()
         self._queues: dict[str, list[_Pending]] = {}
 
     def add(self, fault: Fault) -> None:
         """Append a fault to the queue of its endpoint; raise ConfigurationError if there is none."""
-        if fault.endpoint not in self._endpoints:
+        if fault.endpoint not in self.endpoints:
             raise ConfigurationError(
                 f"The sandbox has no endpoint {fault.endpoint!r}.",
-                hint=f"Use one of {', '.join(self._endpoints)}.",
+                hint=f"Use one of {', '.join(self.endpoints)}.",
             )
         with self._lock:
             self._queues.setdefault(fault.endpoint, []).append(_Pending(fault, fault.after, fault.times))
+
+    def pending(self) -> list[Fault]:
+        """Return the faults to come, with the requests that are left to each."""
+        with self._lock:
+            queues = [list(queue) for queue in self._queues.values()]
+        return [
+            replace(each.fault, times=each.left, after=each.to_skip) for queue in queues for each in queue
+        ]
 
     def take(self, endpoint: str) -> Fault:
         """Return the fault of this request, or ``NO_FAULT``."""

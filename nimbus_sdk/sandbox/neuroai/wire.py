@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 
@@ -25,17 +23,16 @@ def parse_page(query: Mapping[str, str]) -> tuple[int, int]:
     text = query.get("limit", str(DEFAULT_LIMIT))
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 0 < int(text) <= MAX_LIMIT:
         raise HttpError("invalid_request", f"limit is a number from 1 to {MAX_LIMIT}.")
-    try:
-        after = int(base64.urlsafe_b64decode(query["cursor"])) if query.get("cursor") else 0
-    except (ValueError, binascii.Error):
-        raise HttpError("invalid_request", "cursor is not one that a list gave.") from None
-    return after, int(text)
+    cursor = query.get("cursor", "0")
+    if not re.fullmatch(r"[0-9]{1,18}", cursor):
+        raise HttpError("invalid_request", "cursor is not one that a list gave.")
+    return int(cursor), int(text)
 
 
 def page_json(rows: Sequence[tuple[int, object]], limit: int) -> dict[str, object]:
     """Return a page of numbered rows; one row more than the limit means that another page follows."""
     page = rows[:limit]
-    cursor = base64.urlsafe_b64encode(str(page[-1][0]).encode()).decode() if len(rows) > limit else None
+    cursor = str(page[-1][0]) if len(rows) > limit else None
     return {"data": [row for _, row in page], "next_cursor": cursor}
 
 

@@ -94,7 +94,7 @@ class NexusKeys:
 
     def list_all(self) -> list[dict[str, object]]:
         """Return the claims of all keys, oldest first, without the keys."""
-        return [{**key.fields, **key.times_json()} for key in self.store.list_all()]
+        return [{"fingerprint": key.id, **key.fields, **key.times_json()} for key in self.store.list_all()]
 
 
 def _sign(claims: Mapping[str, object], secret: bytes, head: Mapping[str, str]) -> str:

@@ -150,6 +150,7 @@ class LicenseKeys:
                 "key": key.masked,
                 "fingerprint": key.id,
                 "kind": key.fields["kind"],
+                "name": key.fields["name"],
                 "license_type": key.fields["tier"],
                 "features": key.fields["features"],
                 "email": key.fields["email"],
@@ -180,6 +181,15 @@ class LicenseKeys:
             )
             used = self.count_used(stored) + (event_type == "inference")
             return event_id, self._store.update(stored, used=used, month=month(now))
+
+    def count_events_by_day(self) -> list[dict[str, object]]:
+        """Return the events of each day, UTC, by their type; the last day first."""
+        rows = self._database.fetch_all(
+            "SELECT date(at, 'unixepoch') AS day, sum(event_type = 'inference') AS inference, "
+            "sum(event_type = 'model_load') AS model_load, sum(event_type = 'error') AS error "
+            "FROM events GROUP BY day ORDER BY day DESC"
+        )
+        return [dict(row) for row in rows]
 
     def count_used(self, key: StoredKey) -> int:
         """Return the inferences of this month."""

@@ -59,7 +59,10 @@ class NimbusOsKeys:
 
     def list_all(self) -> list[dict[str, object]]:
         """Return all keys for listings, oldest first, masked."""
-        return [{"key": key.masked, **key.fields, **key.times_json()} for key in self.store.list_all()]
+        return [
+            {"key": key.masked, "fingerprint": key.id, **key.fields, **key.times_json()}
+            for key in self.store.list_all()
+        ]
 
 
 def require_environment(name: str) -> None:

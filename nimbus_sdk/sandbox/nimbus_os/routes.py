@@ -121,6 +121,9 @@ class NimbusOs:
         item, quantity = body.get("item"), body.get("quantity", 1)
         if not isinstance(item, str) or not 0 < len(item) <= MAX_ITEM_LENGTH:
             raise _invalid(f"item is a text of 1 to {MAX_ITEM_LENGTH} characters.")
+        if isinstance(quantity, float) and quantity.is_integer():
+            # JSON knows no difference between 2 and 2.0.
+            quantity = int(quantity)
         if type(quantity) is not int or not 0 < quantity <= MAX_QUANTITY:
             raise _invalid(f"quantity is a whole number from 1 to {MAX_QUANTITY}.")
         order = _order(f"ord_{secrets.token_hex(8)}", item, quantity, "received", self._clock())

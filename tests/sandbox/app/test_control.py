@@ -139,16 +139,14 @@ def test_nimbus_os_keys_over_the_control_plane(sandbox, http, control):
     assert (revoked.status_code, revoked.json()) == (200, {"revoked": True})
     assert http.get(orders, headers={"X-API-Key": key}).status_code == 401
     assert control("POST", "nimbus-os/keys/revoke", json={"key": key}).status_code == 404
-    assert control("GET", "nimbus-os/keys").json() == {
-        "keys": [
-            {
-                "key": f"nos_production_***{key[-4:]}",
-                "environment": "production",
-                "permissions": ["orders:read"],
-                "created_at": "2025-10-31T12:00:00Z",
-                "revoked_at": "2025-10-31T12:00:00Z",
-            }
-        ]
+    (row,) = control("GET", "nimbus-os/keys").json()["keys"]
+    assert len(row.pop("fingerprint")) == 12
+    assert row == {
+        "key": f"nos_production_***{key[-4:]}",
+        "environment": "production",
+        "permissions": ["orders:read"],
+        "created_at": "2025-10-31T12:00:00Z",
+        "revoked_at": "2025-10-31T12:00:00Z",
     }
 
 
@@ -173,6 +171,7 @@ def test_nexus_keys_over_the_control_plane(sandbox, http, control):
     key = control("POST", "nexus/keys", json=fields).json()["key"]
     (row,) = control("GET", "nexus/keys").json()["keys"]
     claims = jwt.decode(key, options={"verify_signature": False})
+    assert len(row.pop("fingerprint")) == 12
     assert row == {**claims, "created_at": "2025-10-31T12:00:00Z", "revoked_at": None}
 
     def status():
@@ -212,3 +211,29 @@ def test_invalid_key_options_are_400(control, path, fields):
     answer = control("POST", path, json=fields)
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]
+
+
+def test_the_page_reads_what_it_shows(sandbox, http, control, key):
+    """Usage by day, the faults to come, the switches and the variables for a shell are readable."""
+    http.post(f"{sandbox.api_url}/v1/analytics/log", json={"api_key": key, "event_type": "inference"})
+    http.post(f"{sandbox.api_url}/v1/analytics/log", json={"api_key": key, "event_type": "error"})
+    (day,) = control("GET", "usage").json()["days"]
+    assert (day["inference"], day["model_load"], day["error"]) == (1, 0, 1)
+
+    control("POST", "faults", json={"endpoint": "health", "status": 502, "times": 3})
+    http.get(f"{sandbox.api_url}/api/health")
+    assert control("GET", "faults").json() == {"faults": [{"endpoint": "health", "status": 502, "times": 2}]}
+
+    assert control("GET", "switches").json()["healthy"] is True
+    facts = control("GET", "environment").json()
+    assert facts["environment"] == sandbox.environment()
+    assert "health" in facts["endpoints"]
+
+
+def test_keys_of_the_other_systems_are_revoked_by_what_their_list_shows(control):
+    """A key that is only shown masked can be revoked: each list has an id for it."""
+    for path in ("nimbus-os", "neuroai", "nexus"):
+        assert control("POST", f"{path}/keys", json={}).status_code == 201
+        (row,) = control("GET", f"{path}/keys").json()["keys"]
+        revoked = control("POST", f"{path}/keys/revoke", json={"key": row.get("id") or row["fingerprint"]})
+        assert revoked.status_code == 200
