@@ -10,10 +10,12 @@ from urllib.parse import quote
 from pydantic import Field
 
 from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.wheel.checksums import find_sha256
 from nimbus_sdk.core.wheel.github import open_asset, request_release
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version, version_of
 from nimbus_sdk.errors import (
+    SUPPORT,
     CoreDownloadError,
     CoreIncompatibleError,
     CoreIntegrityError,
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 MOST_ASSETS = 1_000
 MOST_BYTES = 2 * 2**30
 MOST_NOTES = 128 * 1024
-CHECKSUMS = "SHA256SUMS"
+CHECKSUMS = ("SHA256SUMS", "SHA256SUMS.TXT")
+"""The names of the asset with the checksums, in capitals."""
 _DIGEST = re.compile(r"sha256:([0-9a-fA-F]{64})")
-_CHECKSUM_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](\S.*)")
 _NO_RELEASE = "A captive portal or a proxy may have responded instead of GitHub."
 _BEFORE_LINE = " \t>*`-"
 _AFTER_LINE = " \t`"
@@ -122,25 +124,25 @@ def choose_wheel(release: Release) -> Asset:
 def expected_digest(settings: Settings, release: Release, asset: Asset, token: SecretStr) -> Flow[str]:
     """Return the SHA-256 that an asset must have, in lower-case hexadecimal.
 
-    It is GitHub's ``digest``; for assets without one, the line in the release's ``SHA256SUMS``.
+    It is GitHub's ``digest``; for assets without one, that in the release's ``SHA256SUMS``.
 
     Raises:
-        CoreIntegrityError: There is none, so the asset is not used.
+        CoreIntegrityError: There is none, or more than one, so the asset is not used.
     """
     digest = _DIGEST.fullmatch(asset.digest or "")
     if digest is not None:
         return digest[1].lower()
-    sums = next((other for other in release.assets if other.name == CHECKSUMS), None)
+    sums = next((other for other in release.assets if other.name.upper() in CHECKSUMS), None)
+    reason = "the release has no checksums"
     if sums is not None:
-        answer = yield from open_asset(settings, token, sums.id, name="checksums", subject=CHECKSUMS)
-        text = answer.body.decode("utf-8", "replace")
-        lines = [_CHECKSUM_LINE.fullmatch(line.strip()) for line in text.splitlines()]
-        digests = {line[1].lower() for line in lines if line is not None and line[2] == asset.name}
+        answer = yield from open_asset(settings, token, sums.id, name="checksums", subject=sums.name)
+        digests = find_sha256(answer.body, asset.name)
         if len(digests) == 1:
-            return digests.pop()
+            return next(iter(digests))
+        reason = f"{sums.name} has {'more than one' if digests else 'none'} for it"
     raise CoreIntegrityError(
-        f"No SHA-256 is published for {asset.name}, so it is not downloaded.",
-        hint="The release has no checksums. Install another version of the core.",
+        f"No SHA-256 is known for {asset.name}, so it is not downloaded: {reason}.",
+        hint=f"Install another version of the core, and write to {SUPPORT}.",
     )
 
 

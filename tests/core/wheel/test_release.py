@@ -283,12 +283,13 @@ def test_githubs_own_digest_needs_no_further_request():
 
 
 @pytest.mark.parametrize("published", [None, "md5:abc", "sha256:short", ""])
-def test_the_checksum_file_counts_where_there_is_no_digest(published):
+@pytest.mark.parametrize("name", ["SHA256SUMS", "sha256sums.txt"])
+def test_the_checksum_file_counts_where_there_is_no_digest(name, published):
     """SHA256SUMS is fetched as an asset, and its line for the wheel is taken."""
     release = Release(
-        "1.2.0", (Asset(id=7, name=NAME, size=10, digest=published), Asset(id=8, name="SHA256SUMS", size=200))
+        "1.2.0", (Asset(id=7, name=NAME, size=10, digest=published), Asset(id=8, name=name, size=200))
     )
-    sums = f"{'0' * 64}  other.whl\n{DIGEST} *{NAME}\n\nnonsense\n".encode()
+    sums = f"{'0' * 64}  other.whl\n{DIGEST} *./dist/{NAME}\n\nnonsense\n".encode()
     found, (call,) = digest(release, answer(200, sums))  # type: ignore[str-unpack]
     assert found == DIGEST
     assert call.url.endswith("/releases/assets/8")  # type: ignore[attr-defined]
@@ -296,17 +297,22 @@ def test_the_checksum_file_counts_where_there_is_no_digest(published):
 
 
 @pytest.mark.parametrize(
-    "sums",
-    [b"", b"\xff" * 100, f"{DIGEST}  other.whl".encode(), f"{DIGEST}  {NAME}\n{'1' * 64}  {NAME}".encode()],
+    ("sums", "reason"),
+    [
+        (b"", "SHA256SUMS has none for it"),
+        (b"\xff" * 100, "SHA256SUMS has none for it"),
+        (f"{DIGEST}  other.whl".encode(), "SHA256SUMS has none for it"),
+        (f"{DIGEST}  {NAME}\n{'1' * 64}  {NAME}".encode(), "SHA256SUMS has more than one for it"),
+    ],
 )
-def test_a_checksum_file_without_one_line_for_it_is_refused(sums):
-    """No checksum, or two that differ, is as good as none."""
+def test_a_checksum_file_without_one_line_for_it_is_refused(sums, reason):
+    """No checksum, or two that differ, is as good as none, and the error says which."""
     release = Release("1.2.0", (Asset(id=7, name=NAME, size=10), Asset(id=8, name="SHA256SUMS", size=200)))
-    with pytest.raises(CoreIntegrityError, match="SHA-256"):
+    with pytest.raises(CoreIntegrityError, match=reason):
         digest(release, answer(200, sums))
 
 
 def test_no_checksum_anywhere_is_refused():
     """What nobody vouches for is not downloaded."""
-    with pytest.raises(CoreIntegrityError, match="not downloaded"):
+    with pytest.raises(CoreIntegrityError, match="not downloaded: the release has no checksums"):
         digest(Release("1.2.0", (Asset(id=7, name=NAME, size=10),)))
