@@ -22,7 +22,8 @@ def run_with_timeout(
 
     For jobs without a timeout of their own, such as name resolution or a keyring. After the time limit the
     thread is abandoned and does not delay the end of the interpreter, so it must not change anything that its
-    caller goes on to use.
+    caller goes on to use. If no thread can be started, as at the end of the interpreter, the job runs in this
+    one, without a limit.
 
     Args:
         job: The job.
@@ -47,7 +48,10 @@ def run_with_timeout(
             errors.append(error)
 
     thread = threading.Thread(target=run, name="nimbus-sdk", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        return job()
     if notice_after is not None and notice_after < seconds:
         thread.join(notice_after)
         seconds -= notice_after

@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import socket
 from ipaddress import ip_address
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
-from nimbus_sdk.config.settings import LOOPBACK
 from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
 from nimbus_sdk.transport.proxies import Proxies
 from nimbus_sdk.transport.status import unknown_host_error
 
+Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int]]
+"""Where a socket of a family connects to."""
 
-def count_addresses(url: str, seconds: float) -> int:
-    """Resolve the host of a URL within a timeout, and return the number of its addresses.
+# RFC 6761, section 6.3: no name server is asked for it.
+_LOCALHOST = ("127.0.0.1", "::1")
 
-    ``getaddrinfo`` may wait a minute for a name server, before any timeout of the connection counts.
-    The proxy resolves the names of hosts behind it: 1 is returned for them.
+
+def resolve(host: str, port: int, seconds: float) -> tuple[Address, ...]:
+    """Return the addresses of a host, in the order in which the system prefers them.
+
+    Only a name takes a thread of its own: ``getaddrinfo`` may wait a minute for a name server.
 
     Raises:
         NimbusConnectionError: There is no such host.
         NimbusTimeoutError: No name server answered in time.
     """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host in LOOPBACK or _is_address(host) or proxy_for(url) is not None:
-        return 1
+    literals = _LOCALHOST if host == "localhost" else (host,)
     try:
-        port = parts.port or parts.scheme
+        return tuple(_address(literal, port) for literal in literals)
+    except ValueError:
+        pass  # it is a name
+    try:
         entries = run_with_timeout(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
     except TimeLimitError:
         failure: NimbusError = NimbusTimeoutError(
@@ -37,19 +42,37 @@ def count_addresses(url: str, seconds: float) -> int:
     except (OSError, UnicodeError) as error:
         failure = unknown_host_error(host, error)
     else:
-        return max(1, len({entry[4] for entry in entries}))
+        # A scope is a part of the text of an address.
+        found = (
+            (family, (str(address[0]), int(address[1])))
+            for family, _, _, _, address in entries
+            if family in (socket.AF_INET, socket.AF_INET6)
+        )
+        return tuple(dict.fromkeys(found))
     raise failure
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def count_addresses(url: str, seconds: float) -> int:
+    """Resolve the host of a URL within a timeout, and return the number of its addresses.
+
+    The proxy resolves the names of hosts behind it: 1 is returned for them.
+
+    Raises:
+        NimbusConnectionError: There is no such host.
+        NimbusTimeoutError: No name server answered in time.
+    """
+    parts = urlsplit(url)
+    if proxy_for(url) is not None:
+        return 1
+    return len(resolve(parts.hostname or "", parts.port or 0, seconds))
 
 
 def proxy_for(url: str) -> str | None:
     """Return the proxy for a URL, without its password, or None for a direct connection."""
     proxy = Proxies.detect().for_url(url)
     return None if proxy is None else str(proxy)
+
+
+def _address(literal: str, port: int) -> Address:
+    address = ip_address(literal)
+    return socket.AF_INET6 if address.version == 6 else socket.AF_INET, (str(address), port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from nimbus_sdk.transport.http import AsyncTransport, Transport
 
 T = TypeVar("T")
+_opening = threading.Lock()
+"""Held while a driver opens its transport, which the threads that share it wait for."""
 
 
 class Driver:
@@ -103,16 +106,20 @@ class Driver:
 
         def attempt() -> Response:
             with history.attempt():
-                self._sleep(reserve_slot(self._limits, request, deadline))
+                if wait := reserve_slot(self._limits, request, deadline):
+                    self._sleep(wait)
                 return check_response(self._limits, request, self._open_transport().send(request, deadline))
 
         return Retrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
 
     def _open_transport(self) -> Transport:
         if self._transport is None:
-            from nimbus_sdk.transport.http import HttpTransport
+            with _opening:
+                # Another thread may have been faster.
+                if self._transport is None:
+                    from nimbus_sdk.transport.http import HttpTransport
 
-            self._transport = HttpTransport()
+                    self._transport = HttpTransport()
         return self._transport
 
 
@@ -127,12 +134,12 @@ class AsyncDriver:
         limits: Limits = PROCESS_LIMITS,
         sleep: Callable[[float], Awaitable[None]] | None = None,
     ) -> None:
-        import anyio
+        import asyncio
 
         self._settings = settings
         self._transport = transport
         self._limits = limits
-        self._sleep = sleep or anyio.sleep
+        self._sleep = sleep or asyncio.sleep
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its end, within the timeout of the settings, and return its result.
@@ -191,19 +198,27 @@ class AsyncDriver:
 
         async def attempt() -> Response:
             with history.attempt():
-                await self._sleep(reserve_slot(self._limits, request, deadline))
-                return check_response(
-                    self._limits, request, await self._open_transport().send(request, deadline)
-                )
+                if wait := reserve_slot(self._limits, request, deadline):
+                    await self._sleep(wait)
+                transport = await self._open_transport()
+                return check_response(self._limits, request, await transport.send(request, deadline))
 
         return await AsyncRetrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
 
-    def _open_transport(self) -> AsyncTransport:
+    async def _open_transport(self) -> AsyncTransport:
         if self._transport is None:
-            from nimbus_sdk.transport.http import AsyncHttpTransport
+            from nimbus_sdk.transport.threads import run_in_thread
 
-            self._transport = AsyncHttpTransport()
-        return self._transport
+            # Reading the certificates of the system takes as long as many requests.
+            await run_in_thread(self._open)
+        return cast("AsyncTransport", self._transport)
+
+    def _open(self) -> None:
+        with _opening:
+            if self._transport is None:
+                from nimbus_sdk.transport.http import AsyncHttpTransport
+
+                self._transport = AsyncHttpTransport()
 
 
 def run(settings: Settings, flow: Flow[T]) -> T:
@@ -273,3 +288,14 @@ def check_response(limits: Limits, request: Request, response: Response) -> Resp
         server_now = time.time() + (response.clock_offset or 0.0)
         limits.observe(origin(request.url), request.name, response.headers, server_now, time.monotonic())
     return raise_for_status(request, response)
+
+
+def _reset_after_fork() -> None:
+    """Replace the locks in a child process: another thread of the parent may have held them."""
+    global _opening
+    _opening = threading.Lock()
+    PROCESS_LIMITS.reset_after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -1,38 +1,48 @@
-"""Sends requests over HTTP with httpx, limited in size and time."""
+"""Sends requests over HTTP with httpcore, limited in size and time."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import platform
+import os
 import time
-from collections.abc import Callable, Mapping
-from math import inf
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
-import anyio
-import anyio.to_thread
-import httpx
+import httpcore
 
-from nimbus_sdk._version import __version__
-from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
-from nimbus_sdk.errors import ConfigurationError, NimbusError, NimbusTimeoutError, ResponseFormatError
+from nimbus_sdk.config.settings import origin
+from nimbus_sdk.errors import NimbusError, NimbusTimeoutError, ResponseFormatError
+from nimbus_sdk.transport.connections import Connections, async_connector, connector
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.dns import count_addresses
+from nimbus_sdk.transport.encoding import encode_request
 from nimbus_sdk.transport.flow import BODY_LIMIT, Request, Response
+from nimbus_sdk.transport.network import ExchangeLimits
 from nimbus_sdk.transport.proxies import ClientPool
 from nimbus_sdk.transport.redaction import guard_loggers, sanitize, strip_tracebacks
 from nimbus_sdk.transport.retry import parse_http_date, seconds_for_outage
 from nimbus_sdk.transport.status import from_exception
+from nimbus_sdk.transport.threads import PerLoop, run_in_thread
 
-T = TypeVar("T")
-CONNECT_SECONDS = 5.0
 SILENCE_SECONDS = 15.0
+"""How long a service may send nothing, unless the request says so or its timeout is long."""
+
+MOST_CONNECTIONS = 100
+"""Connections of an event loop; further requests wait for one."""
+
+_HTTP_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+)
 _MAX_ID_LENGTH = 128
 _MAX_CLOCK_OFFSET = 4e9
 """More than a century: a ``Date`` that far from our clock is ignored."""
-_PLATFORM = f"{platform.system()} {platform.machine()}"
-USER_AGENT = f"nimbusbci-sdk/{__version__} Python/{platform.python_version()} ({_PLATFORM})"
 _log = logging.getLogger("nimbus_sdk.transport")
 
 
@@ -65,98 +75,81 @@ class AsyncTransport(Protocol):
 
 
 class HttpTransport:
-    """Sends requests over HTTP; connections stay open for the next request."""
+    """Sends requests over HTTP; connections stay open for the next request, of any thread."""
 
     def __init__(self) -> None:
         guard_loggers()
-        # httpx must not read the environment: it fails on some entries of NO_PROXY.
-        self._clients = ClientPool(
-            lambda context, proxy: httpx.Client(
-                verify=context, follow_redirects=False, proxy=proxy, trust_env=False
-            )
-        )
+        self._connectors = ClientPool(connector)
+        self._by_origin: dict[str, Connections[httpcore.ConnectionInterface]] = {}
+        _transports.add(self)
 
     def send(self, request: Request, deadline: Deadline) -> Response:
         """Send a request once; see ``Transport``."""
-
-        def open_stream() -> httpx.Response:
-            return self._open_stream(request, deadline)
-
-        # The timeouts of httpx count from byte to byte, so a response that drips could take for ever. A sink
-        # is written to in this thread, which checks the deadline: an abandoned thread must write nothing.
-        if request.sink is None:
-            return _on_time(request, deadline, lambda: self._exchange(request, deadline, open_stream))
-        return self._exchange(request, deadline, lambda: _on_time(request, deadline, open_stream))
-
-    def _open_stream(self, request: Request, deadline: Deadline) -> httpx.Response:
-        addresses = count_addresses(request.url, _seconds(deadline, CONNECT_SECONDS))
-        # httpx tries each address of a host in turn, each with the whole timeout.
-        connect = CONNECT_SECONDS / addresses
-        client = self._clients.for_url(request.url)
-        return client.send(_build(client, request, deadline, connect), stream=True)
-
-    def _exchange(
-        self, request: Request, deadline: Deadline, open_stream: Callable[[], httpx.Response]
-    ) -> Response:
         reader = _ResponseReader(request, deadline)
         try:
-            stream = open_stream()
-            try:
-                reader.read(stream)
-            finally:
-                stream.close()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure = from_exception(request, error)
+            self._exchange(request, reader)
+        except _HTTP_ERRORS as error:
+            failure = reader.failure(error)
         except NimbusError as error:
-            # The frames below may contain secrets: a piece of the body, or the request of httpx.
+            # The frames below may contain secrets: a piece of the body, or the headers.
             raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:  # noqa: BLE001
             raise strip_tracebacks(error)  # noqa: B904
         else:
             return reader.response()
-        # Raised here and not in the handler, so that the error refers to no httpx object with its headers.
+        # Raised here and not in the handler, so that the error refers to no object with the headers.
         raise failure
+
+    def _exchange(self, request: Request, reader: _ResponseReader) -> None:
+        encoded = encode_request(request, reader.limits)
+        connections = self._connections(request.url)
+        connection = connections.take(encoded.url.origin)
+        try:
+            answer = connection.core.handle_request(encoded)
+            try:
+                reader.begin(answer)
+                for chunk in answer.iter_stream():
+                    reader.append(chunk)
+            finally:
+                answer.close()
+        finally:
+            connections.give_back(connection)
+
+    def _connections(self, url: str) -> Connections[httpcore.ConnectionInterface]:
+        place = origin(url)
+        known = self._by_origin.get(place)
+        return known or self._by_origin.setdefault(place, Connections(self._connectors.for_url(url)))
 
     def close(self) -> None:
         """Close all connections."""
-        for client in self._clients:
-            client.close()
+        for connections in list(self._by_origin.values()):
+            connections.close()
+
+    def reset_after_fork(self) -> None:
+        """Begin anew in a child process, since its parent goes on to use the connections."""
+        self._connectors.reset_after_fork()
+        for connections in self._by_origin.values():
+            connections.reset_after_fork()
 
 
 class AsyncHttpTransport:
-    """Sends requests over HTTP within an event loop; see ``HttpTransport``."""
+    """Sends requests over HTTP within any number of event loops; see ``HttpTransport``."""
 
     def __init__(self) -> None:
         guard_loggers()
-        self._clients = ClientPool(
-            lambda context, proxy: httpx.AsyncClient(
-                verify=context, follow_redirects=False, proxy=proxy, trust_env=False
-            )
-        )
+        self._connectors = ClientPool(async_connector)
+        self._loops = PerLoop(_LoopConnections, _LoopConnections.close)
+        _transports.add(self)
 
     async def send(self, request: Request, deadline: Deadline) -> Response:
         """Send a request once; see ``AsyncTransport``."""
-        try:
-            with anyio.fail_after(_seconds(deadline, inf)) as scope:
-                return await self._exchange(request, deadline, scope)
-        except TimeoutError:
-            failure = _too_slow(request)
-        raise failure
-
-    async def _exchange(self, request: Request, deadline: Deadline, scope: anyio.CancelScope) -> Response:
-        client = await anyio.to_thread.run_sync(self._client, request, deadline)
         reader = _ResponseReader(request, deadline)
+        own = self._loops.get()
         try:
-            stream = await client.send(_build(client, request, deadline, CONNECT_SECONDS), stream=True)
-            if request.sink is not None:
-                # Progress moves the deadline, which is checked with every chunk.
-                scope.deadline = inf
-            try:
-                await reader.read_async(stream)
-            finally:
-                await stream.aclose()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure: NimbusError = from_exception(request, error)
+            async with own.slot(reader.limits):
+                await self._exchange(request, reader, own)
+        except _HTTP_ERRORS as error:
+            failure = reader.failure(error)
         except NimbusError as error:
             raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:  # noqa: BLE001
@@ -165,21 +158,71 @@ class AsyncHttpTransport:
             return reader.response()
         raise failure
 
-    def _client(self, request: Request, deadline: Deadline) -> httpx.AsyncClient:
-        # Both calls may ask a name server, which would block the event loop.
-        count_addresses(request.url, _seconds(deadline, CONNECT_SECONDS))
-        return self._clients.for_url(request.url)
+    async def _exchange(self, request: Request, reader: _ResponseReader, own: _LoopConnections) -> None:
+        encoded = encode_request(request, reader.limits)
+        place = origin(request.url)
+        if (connections := own.by_origin.get(place)) is None:
+            # The system's list of exceptions may ask a name server.
+            connect = await run_in_thread(lambda: self._connectors.for_url(request.url))
+            connections = own.by_origin.setdefault(place, Connections(connect))
+        connection = connections.take(encoded.url.origin)
+        try:
+            answer = await connection.core.handle_async_request(encoded)
+            try:
+                reader.begin(answer)
+                async for chunk in answer.aiter_stream():
+                    reader.append(chunk)
+            finally:
+                await answer.aclose()
+        finally:
+            connections.give_back(connection)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        for client in self._clients:
-            await client.aclose()
+        self._loops.clear()
+
+    def reset_after_fork(self) -> None:
+        """Begin anew in a child process; see ``HttpTransport.reset_after_fork``."""
+        self._connectors.reset_after_fork()
+        self._loops.clear()
+
+
+class _LoopConnections:
+    """The connections of one event loop, and a limit on their number."""
+
+    def __init__(self) -> None:
+        self.by_origin: dict[str, Connections[httpcore.AsyncConnectionInterface]] = {}
+        self._slots = asyncio.Semaphore(MOST_CONNECTIONS)
+
+    @asynccontextmanager
+    async def slot(self, limits: ExchangeLimits) -> AsyncIterator[None]:
+        """Wait until there are few enough connections."""
+        if self._slots.locked():
+            try:
+                async with asyncio.timeout(limits.remaining()):
+                    await self._slots.acquire()
+            except TimeoutError as error:
+                raise httpcore.PoolTimeout from error
+        else:
+            await self._slots.acquire()
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        """Close all connections, from any thread: those of a loop are used by its own thread alone."""
+        for connections in self.by_origin.values():
+            connections.close()
 
 
 class _ResponseReader:
     """Reads a response within the limits of size and time, into memory or into the sink of the request."""
 
     def __init__(self, request: Request, deadline: Deadline) -> None:
+        # Half of a long timeout, so that another try is left.
+        silence = request.silence or max(SILENCE_SECONDS, deadline.remaining() / 2)
+        self.limits = ExchangeLimits(deadline, silence)
         self._request = request
         self._deadline = deadline
         self._started = time.monotonic()
@@ -190,19 +233,11 @@ class _ResponseReader:
         self._sink = request.sink
         self._progress = 0 if request.sink is None else request.sink.progress
 
-    def read(self, stream: httpx.Response) -> None:
-        self._begin(stream)
-        for chunk in stream.iter_raw():
-            self._append(chunk)
-
-    async def read_async(self, stream: httpx.Response) -> None:
-        self._begin(stream)
-        async for chunk in stream.aiter_raw():
-            self._append(chunk)
-
-    def _begin(self, stream: httpx.Response) -> None:
-        self._status = stream.status_code
-        self._headers = {name.lower(): value for name, value in stream.headers.items()}
+    def begin(self, answer: httpcore.Response) -> None:
+        """Read the head."""
+        self.limits.begin_body()
+        self._status = answer.status
+        self._headers = _decode_headers(answer.headers)
         if self._headers.get("content-encoding", "identity").lower() != "identity":
             raise ResponseFormatError(
                 f"{self._host} sent {self._request.name} compressed, which was not asked for."
@@ -212,9 +247,8 @@ class _ResponseReader:
         else:
             self._sink = None
 
-    def _append(self, chunk: bytes) -> None:
-        if not self._deadline.remaining():
-            raise _too_slow(self._request)
+    def append(self, chunk: bytes) -> None:
+        """Read the next bytes of the body."""
         self._size += len(chunk)
         if self._sink is not None:
             self._sink.write(chunk)
@@ -228,12 +262,19 @@ class _ResponseReader:
         else:
             self._chunks.append(chunk)
 
+    def failure(self, error: Exception) -> NimbusError:
+        """Return the error for an exchange that failed."""
+        if isinstance(error, httpcore.ReadTimeout) and not self._deadline.remaining():
+            return NimbusTimeoutError(f"{self._host} answered {self._request.name} too slowly.")
+        return from_exception(self._request, error)
+
     def response(self) -> Response:
-        request_id = sanitize(
-            self._headers.get("x-request-id", ""), self._request.maskable, limit=_MAX_ID_LENGTH
-        )
-        seconds = time.monotonic() - self._started
-        _log.debug("%s: status %d, %d bytes, %.3f s", self._request.name, self._status, self._size, seconds)
+        """Return the response, which has ended."""
+        request_id = self._headers.get("x-request-id")
+        if request_id:
+            request_id = sanitize(request_id, self._request.maskable, limit=_MAX_ID_LENGTH)
+        if _log.isEnabledFor(logging.DEBUG):
+            self._log()
         return Response(
             status=self._status,
             headers=self._headers,
@@ -242,40 +283,23 @@ class _ResponseReader:
             clock_offset=_clock_offset(self._headers.get("date", "")),
         )
 
+    def _log(self) -> None:
+        # Neither path nor query: they may name a patient, or be signed.
+        asked = f"{self._request.method} {origin(self._request.url)} ({self._request.name})"
+        seconds = time.monotonic() - self._started
+        _log.debug("%s: status %d, %d bytes, %.3f s", asked, self._status, self._size, seconds)
+
     @property
     def _host(self) -> str:
         return urlsplit(self._request.url).netloc
 
 
-def _build(
-    client: httpx.Client | httpx.AsyncClient, request: Request, deadline: Deadline, connect: float
-) -> httpx.Request:
-    headers = {
-        "User-Agent": USER_AGENT,
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        **request.headers,
-        **(request.sink.request_headers() if request.sink is not None else {}),
-        **(request.auth.headers(request.url) if request.auth is not None else {}),
-    }
-    silence = request.silence or max(SILENCE_SECONDS, deadline.remaining() / 2)
-    try:
-        return client.build_request(
-            request.method,
-            request.url,
-            params={name: value for name, value in request.params.items() if value is not None} or None,
-            json=request.json,
-            headers=headers,
-            timeout=httpx.Timeout(_seconds(deadline, silence), connect=_seconds(deadline, connect)),
-        )
-    except (TypeError, ValueError, RecursionError) as error:
-        kind = type(error).__name__
-    del headers
-    # Raised here and not in the handler: the error of an encoder contains the whole body, with the key in it.
-    raise ConfigurationError(
-        f"The arguments of {request.name} cannot be sent as JSON or in a URL ({kind}).",
-        hint="Give text, finite numbers, true, false, None, and lists and dicts of these.",
-    )
+def _decode_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
 
 
 def _clock_offset(date: str) -> float | None:
@@ -284,17 +308,13 @@ def _clock_offset(date: str) -> float | None:
     return offset if offset is not None and abs(offset) < _MAX_CLOCK_OFFSET else None
 
 
-def _on_time(request: Request, deadline: Deadline, job: Callable[[], T]) -> T:
-    try:
-        return run_with_timeout(job, _seconds(deadline, inf))
-    except TimeLimitError:
-        failure = _too_slow(request)
-    raise failure
+_transports: WeakSet[HttpTransport | AsyncHttpTransport] = WeakSet()
 
 
-def _too_slow(request: Request) -> NimbusTimeoutError:
-    return NimbusTimeoutError(f"{urlsplit(request.url).netloc} answered {request.name} too slowly.")
+def _reset_after_fork() -> None:
+    for transport in list(_transports):
+        transport.reset_after_fork()
 
 
-def _seconds(deadline: Deadline, at_most: float) -> float:
-    return max(0.05, min(at_most, deadline.remaining()))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)

@@ -1,7 +1,7 @@
 """Proxies from the environment or the system, and an HTTP client for each.
 
-httpx does not choose the proxy, since it fails on entries of NO_PROXY that other programs accept, such as
-``fd00::/8``. The proxies are those that ``urllib`` finds, as with httpx.
+The proxies are those that ``urllib`` finds. Entries of NO_PROXY may be such as other programs accept:
+``fd00::/8``, ``[::1]:8080``, ``https://host``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import os
 import ssl
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from nimbus_sdk.config.settings import is_loopback, read_text
 from nimbus_sdk.errors import ConfigurationError
@@ -22,7 +23,7 @@ from nimbus_sdk.transport.redaction import MASK
 from nimbus_sdk.transport.tls import tls_context
 
 if TYPE_CHECKING:
-    import httpx
+    import httpcore
 
 C = TypeVar("C")
 _SCHEMES = ("https", "http", "all")
@@ -88,7 +89,7 @@ class ClientPool(Generic[C]):
     certificates does not fail requests that never use it.
     """
 
-    def __init__(self, make_client: Callable[[ssl.SSLContext, httpx.Proxy | None], C]) -> None:
+    def __init__(self, make_client: Callable[[ssl.SSLContext, httpcore.Proxy | None], C]) -> None:
         self._make_client = make_client
         self._proxies = Proxies.detect()
         self._clients: dict[tuple[bool, Proxy | None], C] = {}
@@ -113,28 +114,49 @@ class ClientPool(Generic[C]):
         context = tls_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if proxy is None:
             return self._make_client(context, None)
-        # Imported here: the doctor looks at proxies without sending anything, and httpx is slow to import.
-        import httpx
-
         try:
             # Without ours, certifi's roots would count for an https:// proxy; no other may have a context.
             own = context if proxy.url.startswith("https://") else None
-            return self._make_client(context, httpx.Proxy(proxy.url, ssl_context=own))
+            return self._make_client(context, _parse(proxy.url, own))
         except ImportError:
             fault = ConfigurationError(
                 f"{_variables(proxy)} names a socks proxy, which needs the package socksio.",
                 hint="Run `pip install socksio`, or name an http:// proxy.",
             )
-        except (ValueError, httpx.InvalidURL):
+        except ValueError:
             fault = ConfigurationError(
                 f"{_variables(proxy)} is not a valid proxy URL.",
                 hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
             )
-        # Raised here and not in the handler: the frames of httpx contain the URL with its password.
+        # Raised here and not in the handler: the frames below contain the URL with its password.
         raise fault
 
-    def __iter__(self) -> Iterator[C]:
-        return iter(self._clients.values())
+    def reset_after_fork(self) -> None:
+        """Replace the lock in a child process: another thread of the parent may have held it."""
+        self._lock = threading.Lock()
+
+
+def _parse(url: str, context: ssl.SSLContext | None) -> httpcore.Proxy:
+    """Return a proxy for httpcore.
+
+    Raises:
+        ValueError: This is not the URL of a proxy.
+        ImportError: It needs a package that is not installed.
+    """
+    # Imported here: the doctor looks at proxies without sending anything.
+    import httpcore
+
+    parts = urlsplit(url)
+    host, port = parts.hostname, parts.port
+    if not host or parts.scheme not in ("http", "https", "socks5", "socks5h"):
+        raise ValueError("not the URL of a proxy")
+    if parts.scheme.startswith("socks"):
+        import_module("socksio")
+    auth = None
+    if parts.username or parts.password:
+        auth = unquote(parts.username or "").encode(), unquote(parts.password or "").encode()
+    address = httpcore.URL(scheme=parts.scheme, host=host, port=port, target="/")
+    return httpcore.Proxy(address, auth=auth, ssl_context=context)
 
 
 def _variables(proxy: Proxy) -> str:
@@ -179,7 +201,7 @@ def _matches_domain(host: str, name: str, exact: bool) -> bool:
     domain = name.removeprefix("*")
     if domain.startswith("."):
         return host.endswith(domain)
-    # As in httpx, an entry with a scheme matches this host alone.
+    # An entry with a scheme matches this host alone.
     return host == domain or (not (exact and domain == name) and host.endswith(f".{domain}"))
 
 

@@ -91,6 +91,10 @@ class Limits:
             if (bucket := self._buckets.get((host, name))) is not None:
                 bucket.release()
 
+    def reset_after_fork(self) -> None:
+        """Replace the lock in a child process: another thread of the parent may have held it."""
+        self._lock = threading.Lock()
+
     def observe(
         self, host: str, name: str, headers: Mapping[str, str], server_now: float, now: float
     ) -> None:

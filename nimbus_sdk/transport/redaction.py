@@ -32,7 +32,6 @@ _CREDENTIALS = (
 _LONG_WORD = re.compile(r"(?<![\w/.-])[0-9A-Za-z][0-9A-Za-z_.~+=-]{19,}")
 _MAX_INPUT = 16 * 1024
 _LOGGERS = (
-    "httpx",
     "httpcore",
     "httpcore.connection",
     "httpcore.http11",

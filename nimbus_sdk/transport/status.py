@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from nimbus_sdk.config.settings import is_loopback
@@ -31,9 +31,6 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.transport.flow import Request, Response
 from nimbus_sdk.transport.redaction import sanitize
 from nimbus_sdk.transport.retry import parse_retry_after
-
-if TYPE_CHECKING:
-    import httpx
 
 BY_CODE: dict[str, type[ApiError]] = {
     "MISSING_KEY": MissingKeyError,
@@ -90,14 +87,14 @@ def raise_for_status(request: Request, response: Response) -> Response:
     raise refusal
 
 
-def from_exception(request: Request, error: httpx.HTTPError | httpx.InvalidURL | OSError) -> NimbusError:
+def from_exception(request: Request, error: Exception) -> NimbusError:
     """Return the error for a failed exchange. Its text names the host, never the query of a URL."""
-    import httpx
+    import httpcore
 
     host, secrets = urlsplit(request.url).netloc, request.maskable
     causes = list(_chain(error))
-    sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-    if isinstance(error, httpx.TimeoutException):
+    sent = not isinstance(error, (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout))
+    if isinstance(error, httpcore.TimeoutException):
         return NimbusTimeoutError(f"{host} did not answer in time ({request.name}).", sent=sent)
     if (unresolved := _first_of(causes, socket.gaierror)) is not None:
         return unknown_host_error(host, unresolved)
@@ -109,7 +106,7 @@ def from_exception(request: Request, error: httpx.HTTPError | httpx.InvalidURL |
             hint="If your network opens TLS connections, set SSL_CERT_FILE to its root certificate "
             "(a PEM file). If the certificate is not yet or no longer valid, check this machine's clock.",
         )
-    if isinstance(error, httpx.ProxyError):
+    if isinstance(error, httpcore.ProxyError):
         return NimbusConnectionError(
             f"The proxy on the way to {host} refused: {sanitize(str(error), secrets)}.",
             passing=False,
@@ -128,11 +125,11 @@ def from_exception(request: Request, error: httpx.HTTPError | httpx.InvalidURL |
             )
         reason = reason or "unknown reason"
         return NimbusConnectionError(f"The TLS connection to {host} failed ({reason}).", sent=sent)
-    if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError)):
+    if isinstance(error, (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError)):
         return NimbusConnectionError(
             f"The request to {host} cannot be sent ({type(error).__name__}).", passing=False, sent=False
         )
-    if isinstance(error, httpx.RemoteProtocolError):
+    if isinstance(error, httpcore.RemoteProtocolError):
         return NimbusConnectionError(
             f"{host} broke off in mid-answer ({request.name}: {sanitize(str(error), secrets, limit=120)}).",
             hint=_address_hint(request),

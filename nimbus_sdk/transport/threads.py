@@ -1,50 +1,145 @@
-"""Run a blocking job in a thread of the event loop, so that a cancellation never leaves it behind."""
+"""Run blocking jobs in threads of their own, for an event loop.
+
+The threads are daemons, which never hold up the end of the process. Where no thread can be started, as at the
+end of the interpreter, the job runs in the thread of the loop.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
-from typing import TypeVar
-
-import anyio
-import anyio.to_thread
+from contextlib import suppress
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 POLL_SECONDS = 0.01
+MOST_THREADS = 40
+
+
+class PerLoop(Generic[T]):
+    """An object for each event loop, since what belongs to one loop is of no use in another.
+
+    Args:
+        make: Makes the object of the running loop.
+        close: Receives the object of a loop that has ended.
+    """
+
+    def __init__(self, make: Callable[[], T], close: Callable[[T], object] = lambda _: None) -> None:
+        self._make = make
+        self._close = close
+        self._objects: dict[asyncio.AbstractEventLoop, T] = {}
+
+    def get(self) -> T:
+        """Return the object of the running loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._objects:
+            for other in list(self._objects):
+                if other.is_closed():
+                    self._close(self._objects.pop(other))
+            self._objects[loop] = self._make()
+        return self._objects[loop]
+
+    def clear(self) -> None:
+        """Close all."""
+        while self._objects:
+            self._close(self._objects.popitem()[1])
+
+
+_slots = PerLoop(lambda: asyncio.Semaphore(MOST_THREADS))
+
+
+class _Job(Generic[T]):
+    """A job that runs in a thread, and its result."""
+
+    def __init__(self, job: Callable[[], T], discard: Callable[[T], object] | None = None) -> None:
+        self.ended = asyncio.Event()
+        self._job = job
+        self._discard = discard
+        self._loop = asyncio.get_running_loop()
+        self._results: list[T] = []
+        self._errors: list[BaseException] = []
+        self._lock = threading.Lock()
+        self._abandoned = False
+
+    def start(self) -> None:
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=context.run, args=(self._run,), name="nimbus-sdk", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._run()
+
+    def result(self) -> T:
+        if self._results:
+            return self._results[0]
+        # Popped, so that no frame of the traceback refers to the error and keeps it alive.
+        raise self._errors.pop()
+
+    def abandon(self) -> None:
+        """Discard the result, now or when there is one."""
+        with self._lock:
+            self._abandoned = True
+            if self._results and self._discard is not None:
+                self._discard(self._results.pop())
+
+    def _run(self) -> None:
+        try:
+            result = self._job()
+        except BaseException as error:  # noqa: BLE001 - raised again in the task that waits
+            self._errors.append(error)
+        else:
+            with self._lock:
+                if self._abandoned and self._discard is not None:
+                    self._discard(result)
+                self._results.append(result)
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            self._loop.call_soon_threadsafe(self.ended.set)
 
 
 async def run_in_thread(job: Callable[[], T]) -> T:
     """Run a blocking job in a thread, and return only when it has ended or can no longer begin.
 
-    The shield of anyio stops the cancellations of anyio, but ``asyncio.Task.cancel()``, and with it
-    ``asyncio.timeout`` and ``wait_for``, passes it and leaves the thread running. Whoever then releases a
-    lock would release it while the thread still needs it.
+    A cancellation that left the thread running would release a lock while the thread still needs it.
     """
-    claim, ended = threading.Lock(), threading.Event()
-
-    def run() -> T:
-        # Acquired once and for all by whichever comes first: the job, or the cancellation before it.
-        if not claim.acquire(blocking=False):
-            raise RuntimeError("cancelled before it began")
+    async with _slots.get():
+        running = _Job(job)
+        running.start()
         try:
-            return job()
-        finally:
-            ended.set()
+            await running.ended.wait()
+        except asyncio.CancelledError:
+            await _wait_for(running.ended)
+            raise
+    return running.result()
 
+
+async def run_detached(job: Callable[[], T], discard: Callable[[T], object]) -> T:
+    """Run a blocking job in a thread that a cancellation leaves behind.
+
+    Args:
+        job: It must not change anything that its caller goes on to use.
+        discard: Receives the result of a job that was left behind.
+    """
+    running = _Job(job, discard)
+    running.start()
     try:
-        return await anyio.to_thread.run_sync(run)
-    except anyio.get_cancelled_exc_class():
-        if not claim.acquire(blocking=False):
-            await _wait_for(ended)
+        await running.ended.wait()
+    except BaseException:
+        running.abandon()
         raise
+    return running.result()
 
 
-async def _wait_for(event: threading.Event) -> None:
-    while not event.is_set():
+async def _wait_for(ended: asyncio.Event) -> None:
+    # anyio cancels again and again, unless a scope of its own shields the wait.
+    import anyio
+
+    while not ended.is_set():
         try:
             with anyio.CancelScope(shield=True):
                 await anyio.sleep(POLL_SECONDS)
-        except anyio.get_cancelled_exc_class():
+        except asyncio.CancelledError:
             # Cancelled again; the first cancellation is raised when the job has ended.
             continue

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 
+import httpcore
 import httpx
 import pytest
 import respx
@@ -132,7 +133,7 @@ def test_an_event_carries_what_was_given_and_nothing_else(any_client, service):
 
 def test_an_event_is_never_sent_twice(any_client, service):
     """An inference counts against the quota, so a request is not repeated after a lost response."""
-    route = service.post("/v1/analytics/log").mock(side_effect=httpx.ReadTimeout("late"))
+    route = service.post("/v1/analytics/log").mock(side_effect=httpcore.ReadTimeout("late"))
     with pytest.raises(errors.NimbusTimeoutError):
         any_client.call("log_event", "inference")
     assert route.call_count == 1
@@ -141,7 +142,7 @@ def test_an_event_is_never_sent_twice(any_client, service):
 def test_an_event_that_never_left_is_sent_again(any_client, service):
     """A connection that was refused has counted nothing."""
     receipt = httpx.Response(202, json=RECEIPT)
-    route = service.post("/v1/analytics/log").mock(side_effect=[httpx.ConnectError("refused"), receipt])
+    route = service.post("/v1/analytics/log").mock(side_effect=[httpcore.ConnectError("refused"), receipt])
     assert any_client.call("log_event", "inference").logged is True
     assert route.call_count == 2
 
@@ -207,10 +208,10 @@ def test_every_refusal_has_its_error_and_its_number_of_tries(any_client, service
 
 
 FAILURES = [
-    (httpx.ConnectError("refused"), errors.NimbusConnectionError),
-    (httpx.ReadTimeout("late"), errors.NimbusTimeoutError),
-    (httpx.RemoteProtocolError("garbage"), errors.NimbusConnectionError),
-    (httpx.ReadError(""), errors.NimbusConnectionError),
+    (httpcore.ConnectError("refused"), errors.NimbusConnectionError),
+    (httpcore.ReadTimeout("late"), errors.NimbusTimeoutError),
+    (httpcore.RemoteProtocolError("garbage"), errors.NimbusConnectionError),
+    (httpcore.ReadError(""), errors.NimbusConnectionError),
 ]
 
 
@@ -241,12 +242,14 @@ def test_a_success_that_is_none_is_an_error(any_client, service, content):
 def test_a_revoke_whose_response_was_lost_has_succeeded(any_client, service):
     """The retry finds the key gone: the first attempt did it."""
     gone = httpx.Response(404, json={"error": "API key not found", "code": "KEY_NOT_FOUND"})
-    route = service.post("/v1/auth/revoke").mock(side_effect=[httpx.ReadTimeout("late"), gone])
+    route = service.post("/v1/auth/revoke").mock(side_effect=[httpcore.ReadTimeout("late"), gone])
     assert any_client.call("revoke").revoked is True
     assert route.call_count == 2
 
 
-@pytest.mark.parametrize("before", [[], [httpx.ConnectError("refused")], [httpx.ConnectTimeout("late")]])
+@pytest.mark.parametrize(
+    "before", [[], [httpcore.ConnectError("refused")], [httpcore.ConnectTimeout("late")]]
+)
 def test_a_revoke_that_was_never_carried_out_is_not_called_one(any_client, service, before):
     """KEY_NOT_FOUND stays an error where no earlier attempt can have reached the service."""
     gone = httpx.Response(404, json={"error": "API key not found", "code": "KEY_NOT_FOUND"})

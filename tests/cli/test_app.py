@@ -133,7 +133,7 @@ from nimbus_sdk.cli import main
 try:
     main(["--version"])
 finally:
-    heavy = {"httpx", "pydantic", "numpy", "keyring", "typer", "rich", "starlette"} & set(sys.modules)
+    heavy = {"httpcore", "pydantic", "numpy", "keyring", "typer", "rich", "starlette"} & set(sys.modules)
     assert not heavy, heavy
 """
     )
@@ -151,7 +151,7 @@ def test_loading_the_commands_loads_none_of_what_they_work_with(fresh: Fresh) ->
         """
 import sys
 import nimbus_sdk.cli.app
-heavy = {"httpx", "numpy", "keyring", "starlette", "filelock", "nimbus_sdk.core"} & set(sys.modules)
+heavy = {"httpcore", "numpy", "keyring", "starlette", "filelock", "nimbus_sdk.core"} & set(sys.modules)
 assert not heavy, heavy
 """
     )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 # Imported by the fork server, so that no child process waits for an import.
-import httpx  # noqa: F401
+import httpcore  # noqa: F401
 import numpy  # noqa: F401
 import tenacity  # noqa: F401
 

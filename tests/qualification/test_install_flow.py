@@ -15,7 +15,7 @@ FOUR_REQUESTS = ["validate", "github_token", "release", "asset", "storage"]
 
 HEAVY = frozenset(
     {
-        *("httpx", "httpcore", "keyring", "pydantic", "filelock", "rich", "typer"),
+        *("httpcore", "keyring", "pydantic", "filelock", "rich", "typer"),
         *("tenacity", "anyio", "numpy", "platformdirs", "truststore"),
     }
 )
@@ -111,7 +111,7 @@ def test_a_fresh_offline_process_needs_neither_network_nor_keyring(
     assert seen["fingerprint"] == ApiKey.parse(key).fingerprint
     assert not seen["stale"]
     assert HEAVY & set(seen["loaded"]) <= (frozenset() if named else {"platformdirs"})
-    assert not {"httpx", "keyring", "pydantic"} & set(seen["modules"])
+    assert not {"httpcore", "keyring", "pydantic"} & set(seen["modules"])
     assert seen["trials"] == 80
     assert seen["accuracy"] > 0.6
 

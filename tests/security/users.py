@@ -19,7 +19,7 @@ needs_root = pytest.mark.skipif(
 # so no core can be tried out in a process of that user.
 _PRELUDE = """
 import importlib.metadata, json, os, sys, tempfile
-import httpx, filelock, pydantic
+import httpcore, filelock, pydantic
 import nimbus_sdk, nimbus_sdk.core.install, nimbus_sdk.core.activation
 from nimbus_sdk.core.wheel import zip_checks, requirements, download, github, release, unpack
 from nimbus_sdk.transport import driver, http, threads

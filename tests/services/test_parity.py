@@ -170,8 +170,8 @@ def test_the_sdk_loads_none_of_this(fresh):
         "import sys, nimbus_sdk\n"
         "assert not any(name.startswith('nimbus_sdk.services') for name in sys.modules)\n"
         "import nimbus_sdk.services\n"
-        "assert 'httpx' not in sys.modules and 'pydantic' not in sys.modules\n"
+        "assert 'httpcore' not in sys.modules and 'pydantic' not in sys.modules\n"
         "nimbus_sdk.services.NimbusOS()\n"
         "loaded = [name for name in sys.modules if 'neuroai' in name or 'nexus' in name]\n"
-        "assert not loaded and 'httpx' not in sys.modules, loaded\n"
+        "assert not loaded and 'httpcore' not in sys.modules, loaded\n"
     )

@@ -23,7 +23,7 @@ def log():
     text = io.StringIO()
     handler = logging.StreamHandler(text)
     root = logging.getLogger()
-    levels = {name: logging.getLogger(name).level for name in ("", "httpx", "httpcore", "nimbus_sdk")}
+    levels = {name: logging.getLogger(name).level for name in ("", "httpcore", "nimbus_sdk")}
     for name in levels:
         logging.getLogger(name).setLevel(logging.DEBUG)
     root.addHandler(handler)

@@ -149,7 +149,7 @@ def test_the_cheap_sources_import_nothing_that_is_not_needed(fresh):
         from nimbus_sdk.config.settings import Settings
         from nimbus_sdk.storage.key_lookup import find_key_without_store
         assert find_key_without_store(Settings(), environ={}) is None
-        print(*{"keyring", "filelock", "platformdirs", "dotenv", "httpx"} & set(sys.modules))
+        print(*{"keyring", "filelock", "platformdirs", "dotenv", "httpcore"} & set(sys.modules))
         print(*{name for name in sys.modules if name.startswith("nimbus_sdk.storage.cred")})
     """
     assert fresh(code).stdout.split() == []

@@ -143,7 +143,7 @@ def test_addresses_of_a_host_that_no_proxy_names_are_looked_up_here(monkeypatch)
     assert count_addresses("https://localhost.:443/", 1.0) >= 1
 
 
-def test_asking_for_the_proxy_does_not_load_httpx(fresh):
+def test_asking_for_the_proxy_loads_no_network_library(fresh):
     """The doctor asks, also where nothing is sent."""
-    code = "import sys; from nimbus_sdk.transport.dns import proxy_for; print('httpx' in sys.modules)"
+    code = "import sys; from nimbus_sdk.transport.dns import proxy_for; print('httpcore' in sys.modules)"
     assert fresh(code).stdout == "False\n"

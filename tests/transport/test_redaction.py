@@ -117,7 +117,7 @@ def test_loggers_are_guarded_once():
     """Every transport asks for it; the filters do not pile up."""
     guard_loggers()
     guard_loggers()
-    for name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
+    for name in ("httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
         filters = [one for one in logging.getLogger(name).filters if isinstance(one, RedactingFilter)]
         assert len(filters) == 1
 

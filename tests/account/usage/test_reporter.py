@@ -71,7 +71,7 @@ def test_nothing_is_reported_unless_asked_for(sandbox, fresh):
         "from nimbus_sdk.core.usage_reports import with_usage_report\n"
         "for word in ('', '0', 'no', 'off'):\n"
         "    os.environ['NIMBUS_SDK_USAGE'] = word\n"
-        "    print(with_usage_report(lambda model: model, 'batch')(3), 'httpx' in sys.modules)\n"
+        "    print(with_usage_report(lambda model: model, 'batch')(3), 'httpcore' in sys.modules)\n"
     )
     assert fresh(code).stdout == "3 False\n" * 4
     assert sandbox.journal() == []

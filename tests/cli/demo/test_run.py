@@ -53,7 +53,7 @@ def test_what_went_well_passes_every_check() -> None:
         (DECODING, 1, 0),
         ({}, 0, 0),
         (DECODING, 0, 1),
-        ({**DECODING, "network_libraries": ["httpx"]}, 0, 0),
+        ({**DECODING, "network_libraries": ["httpcore"]}, 0, 0),
         ({**DECODING, "stale": True}, 0, 0),
         ({**DECODING, "accuracy": 0.49}, 0, 0),
     ],

@@ -35,7 +35,7 @@ with Sandbox(limits=dict.fromkeys(("validate", "github_token"))) as sandbox:
 
 _FETCH = """
 import json, os, sys, time
-import httpx, tenacity
+import httpcore, tenacity
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.core.wheel import download, release
 from nimbus_sdk.core.wheel.file_sink import FileSink

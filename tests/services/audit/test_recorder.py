@@ -16,6 +16,7 @@ import pytest
 from nimbus_sdk import services
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.audit.verify import verify
+from nimbus_sdk.transport import threads
 from nimbus_sdk.transport.flow import Response
 from tests.services.audit.test_trail import entry, lines
 from tests.services.conftest import NIMBUS_OS_KEY
@@ -124,16 +125,15 @@ client.request("POST", "/orders")
     assert [line["status"] for line in lines(folder)] == [200, 200]
 
 
-def test_a_call_that_is_cancelled_while_all_threads_are_busy_is_recorded(folder):
+def test_a_call_that_is_cancelled_while_all_threads_are_busy_is_recorded(folder, monkeypatch):
     """Its response came, and no thread of the event loop was free to record it."""
-    import anyio.to_thread
+    monkeypatch.setattr(threads, "MOST_THREADS", 1)
 
     class Busy:
         answered = False
 
         async def send(self, call, deadline):
-            anyio.to_thread.current_default_thread_limiter().total_tokens = 1
-            self.work = asyncio.create_task(anyio.to_thread.run_sync(time.sleep, 1.0))
+            self.work = asyncio.create_task(threads.run_in_thread(lambda: time.sleep(1.0)))
             await asyncio.sleep(0.05)
             self.answered = True
             return Response(status=200, headers={}, body=b"{}")

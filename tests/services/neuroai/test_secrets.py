@@ -20,6 +20,7 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.services.base import key_slot
 from nimbus_sdk.services.neuroai.models import IssuedKey, RateLimit, Role
+from nimbus_sdk.transport import threads
 from nimbus_sdk.transport.flow import Response
 from tests.services.conftest import NEUROAI_KEY, both_kinds
 
@@ -96,16 +97,15 @@ def test_ctrl_c_while_a_secret_is_stored_returns_the_secret(open_client, box, mo
         assert fresh.verify().key.id == own
 
 
-def test_a_secret_of_a_cancelled_task_is_stored(paths):
+def test_a_secret_of_a_cancelled_task_is_stored(paths, monkeypatch):
     """Nobody hears it any more, and no thread was free: it is in the store all the same."""
-    import anyio.to_thread
+    monkeypatch.setattr(threads, "MOST_THREADS", 1)
 
     class Busy:
         answered = False
 
         async def send(self, call, deadline):
-            anyio.to_thread.current_default_thread_limiter().total_tokens = 1
-            self.work = asyncio.create_task(anyio.to_thread.run_sync(time.sleep, 1.0))
+            self.work = asyncio.create_task(threads.run_in_thread(lambda: time.sleep(1.0)))
             await asyncio.sleep(0.05)
             self.answered = True
             made = {"id": "key_1", "name": "CI", "key": SECRET}

@@ -1,0 +1,132 @@
+"""Open connections that wait for the next request, shared by the threads of a process."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import httpcore
+
+from nimbus_sdk.transport.network import AsyncBackend, Backend
+
+IDLE_SECONDS = 5.0
+MOST_IDLE = 20
+
+
+class _Reusable(Protocol):
+    """What connections of httpcore have in common, blocking or awaitable."""
+
+    def is_available(self) -> bool: ...
+
+    def has_expired(self) -> bool: ...
+
+
+C = TypeVar("C", bound=_Reusable)
+
+
+class Connection(Generic[C]):
+    """A connection of httpcore, and the backend that opens its socket."""
+
+    __slots__ = ("_backend", "core")
+
+    def __init__(self, core: C, backend: Backend | AsyncBackend) -> None:
+        self.core = core
+        self._backend = backend
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether another request may be sent over it."""
+        return self.core.is_available() and not self.core.has_expired()
+
+    def close(self) -> None:
+        """Close the socket, from any thread and any event loop."""
+        if self._backend.wire is not None:
+            self._backend.wire.close()
+
+
+Connector: TypeAlias = Callable[[httpcore.Origin], Connection[C]]
+"""Makes a connection to an origin, which the first request opens."""
+
+
+class Connections(Generic[C]):
+    """The connections to one origin; thread-safe."""
+
+    def __init__(self, connect: Connector[C]) -> None:
+        self._connect = connect
+        self._idle: list[Connection[C]] = []
+        self._busy: set[Connection[C]] = set()
+        self._lock = threading.Lock()
+
+    def take(self, origin: httpcore.Origin) -> Connection[C]:
+        """Return a connection for one exchange, after which it is given back."""
+        with self._lock:
+            # The last is the one that has been idle for the shortest time.
+            while self._idle:
+                connection = self._idle.pop()
+                if connection.is_usable:
+                    break
+                connection.close()
+            else:
+                connection = self._connect(origin)
+            self._busy.add(connection)
+        return connection
+
+    def give_back(self, connection: Connection[C]) -> None:
+        """Keep a connection for the next exchange, or close it if its own did not come to an end."""
+        with self._lock:
+            if connection not in self._busy or not connection.core.is_available():
+                self._busy.discard(connection)
+                connection.close()
+                return
+            self._busy.discard(connection)
+            self._idle.append(connection)
+            while len(self._idle) > MOST_IDLE or not self._idle[0].is_usable:
+                self._idle.pop(0).close()
+                if not self._idle:
+                    return
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            self._close_all()
+
+    def reset_after_fork(self) -> None:
+        """Begin anew in a child process. A thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+        self._close_all()
+
+    def _close_all(self) -> None:
+        for connection in (*self._busy, *self._idle):
+            connection.close()
+        self._busy.clear()
+        self._idle.clear()
+
+
+def connector(
+    context: ssl.SSLContext, proxy: httpcore.Proxy | None
+) -> Connector[httpcore.ConnectionInterface]:
+    """Return what makes blocking connections."""
+
+    def connect(origin: httpcore.Origin) -> Connection[httpcore.ConnectionInterface]:
+        backend = Backend()
+        pool = httpcore.ConnectionPool(context, proxy, keepalive_expiry=IDLE_SECONDS, network_backend=backend)
+        return Connection(pool.create_connection(origin), backend)
+
+    return connect
+
+
+def async_connector(
+    context: ssl.SSLContext, proxy: httpcore.Proxy | None
+) -> Connector[httpcore.AsyncConnectionInterface]:
+    """Return what makes awaitable connections."""
+
+    def connect(origin: httpcore.Origin) -> Connection[httpcore.AsyncConnectionInterface]:
+        backend = AsyncBackend()
+        pool = httpcore.AsyncConnectionPool(
+            context, proxy, keepalive_expiry=IDLE_SECONDS, network_backend=backend
+        )
+        return Connection(pool.create_connection(origin), backend)
+
+    return connect

@@ -1,0 +1,366 @@
+"""Connections for httpcore: opened within a time limit, and never waiting longer than their request may.
+
+Reading, writing and TLS are written once, as generators that yield what is to be sent or how much to receive,
+for the blocking and the awaitable stream alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
+from typing import TypeAlias, TypeVar, cast
+
+import httpcore
+
+from nimbus_sdk.transport.deadline import Deadline
+from nimbus_sdk.transport.dns import resolve
+from nimbus_sdk.transport.tcp import connect
+from nimbus_sdk.transport.threads import run_detached
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[int | memoryview, bytes, T]
+"""Yields how many bytes to receive at most, which are sent into it, or what to send as a whole."""
+
+CONNECT_SECONDS = 5.0
+HEAD_BYTES = 256 * 1024
+"""What may arrive before the body: a head, and any number of 1xx responses before it."""
+
+_PIECE = 16 * 1024
+_RECORD = 64 * 1024
+
+
+class ExchangeLimits:
+    """The time that one exchange may take, and how much may arrive before the body of its response.
+
+    httpcore hands its timeouts to the stream unread, so this object is passed as each of them.
+
+    Args:
+        deadline: When the exchange must have ended.
+        silence: Seconds that the peer may send nothing.
+    """
+
+    __slots__ = ("_deadline", "_head_left", "_silence")
+
+    def __init__(self, deadline: Deadline, silence: float) -> None:
+        self._deadline = deadline
+        self._silence = silence
+        self._head_left = HEAD_BYTES
+
+    def begin_body(self) -> None:
+        """Allow any number of bytes from now on."""
+        self._head_left = 0
+
+    def count(self, received: int) -> None:
+        """Count bytes that were received.
+
+        Raises:
+            httpcore.RemoteProtocolError: They are too many for the head of a response.
+        """
+        if self._head_left:
+            self._head_left -= received
+            if self._head_left <= 0:
+                raise httpcore.RemoteProtocolError(f"no response within the first {HEAD_BYTES} bytes")
+
+    def connecting(self) -> float:
+        """Seconds that a TCP connection may take from now."""
+        return min(CONNECT_SECONDS, self._deadline.remaining())
+
+    def remaining(self) -> float:
+        """Seconds until the deadline."""
+        return self._deadline.remaining()
+
+    def waiting(self) -> float:
+        """Seconds that the next wait may take.
+
+        Raises:
+            TimeoutError: There are none left.
+        """
+        seconds = min(self._silence, self._deadline.remaining())
+        if seconds <= 0:
+            raise TimeoutError
+        return seconds
+
+
+class _Plain:
+    """Bytes as they are on the socket."""
+
+    def receive(self, most: int) -> Steps[bytes]:
+        return (yield most)
+
+    def send(self, content: bytes) -> Steps[None]:
+        view = memoryview(content)
+        # In pieces, so that a slow line shows progress.
+        for start in range(0, len(view), _PIECE):
+            yield view[start : start + _PIECE]
+
+
+class _Tls:
+    """TLS over another layer, which may be TLS as well: that of an https proxy."""
+
+    def __init__(self, below: _Plain | _Tls, context: ssl.SSLContext, hostname: str | None) -> None:
+        self._below = below
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+
+    def handshake(self) -> Steps[None]:
+        return self._perform(self.object.do_handshake)
+
+    def receive(self, most: int) -> Steps[bytes]:
+        try:
+            return (yield from self._perform(lambda: self.object.read(most)))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""
+
+    def send(self, content: bytes) -> Steps[None]:
+        sent = 0
+        while sent < len(content):
+            rest = memoryview(content)[sent:]
+            sent += yield from self._perform(partial(self.object.write, rest))
+
+    def _perform(self, operation: Callable[[], T]) -> Steps[T]:
+        while True:
+            try:
+                result = operation()
+            except ssl.SSLWantReadError:
+                yield from self._flush()
+                if received := (yield from self._below.receive(_RECORD)):
+                    self._incoming.write(received)
+                else:
+                    self._incoming.write_eof()
+            else:
+                yield from self._flush()
+                return result
+
+    def _flush(self) -> Steps[None]:
+        if self._outgoing.pending:
+            yield from self._below.send(self._outgoing.read())
+
+
+class Wire:
+    """A socket, the layers of TLS over it, and the limits of the exchange that it is used for.
+
+    Args:
+        connected: The socket, connected.
+        limits: Those of the exchange that opened it; each read and write may bring others.
+    """
+
+    def __init__(self, connected: socket.socket, limits: ExchangeLimits) -> None:
+        self.socket = connected
+        self.limits = limits
+        self._layer: _Plain | _Tls = _Plain()
+
+    def use(self, timeout: object) -> None:
+        """Adopt the limits of an exchange. The SOCKS code of httpcore passes none."""
+        if isinstance(timeout, ExchangeLimits):
+            self.limits = timeout
+
+    def receive(self, most: int) -> Steps[bytes]:
+        """Receive bytes; none at the end of the stream."""
+        received = yield from self._layer.receive(most)
+        self.limits.count(len(received))
+        return received
+
+    def send(self, content: bytes) -> Steps[None]:
+        """Send bytes."""
+        return self._layer.send(content)
+
+    def secure(self, context: ssl.SSLContext, hostname: str | None) -> Steps[None]:
+        """Add a layer of TLS, and shake hands."""
+        layer = _Tls(self._layer, context, hostname)
+        yield from layer.handshake()
+        self._layer = layer
+
+    def info(self, name: str) -> object:
+        """Return what httpcore asks about a stream."""
+        if name == "is_readable":
+            return _is_readable(self.socket)
+        if name == "ssl_object":
+            return self._layer.object if isinstance(self._layer, _Tls) else None
+        return self.socket if name == "socket" else None
+
+    def close(self) -> None:
+        """Close the socket, without a word of TLS: another process may use the same connection."""
+        self.socket.close()
+
+
+class Stream(httpcore.NetworkStream):
+    """The blocking stream of a wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def read(self, max_bytes: int, timeout: object = None) -> bytes:
+        """Receive bytes."""
+        self._wire.use(timeout)
+        return self._run(self._wire.receive(max_bytes), httpcore.ReadTimeout, httpcore.ReadError)
+
+    def write(self, buffer: bytes, timeout: object = None) -> None:
+        """Send bytes."""
+        self._wire.use(timeout)
+        self._run(self._wire.send(buffer), httpcore.WriteTimeout, httpcore.WriteError)
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: object = None
+    ) -> Stream:
+        """Secure the connection, or close it."""
+        self._wire.use(timeout)
+        try:
+            steps = self._wire.secure(ssl_context, server_hostname)
+            self._run(steps, httpcore.ConnectTimeout, httpcore.ConnectError)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def get_extra_info(self, info: str) -> object:
+        """Return what httpcore asks about a stream."""
+        return self._wire.info(info)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._wire.close()
+
+    def _run(self, steps: Steps[T], late: type[Exception], broken: type[Exception]) -> T:
+        connected, limits = self._wire.socket, self._wire.limits
+        try:
+            step = next(steps)
+            while True:
+                connected.settimeout(limits.waiting())
+                if isinstance(step, int):
+                    step = steps.send(connected.recv(step))
+                else:
+                    connected.sendall(step)
+                    step = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        except TimeoutError as error:
+            raise late from error
+        except OSError as error:
+            raise broken(str(error)) from error
+
+
+class AsyncStream(httpcore.AsyncNetworkStream):
+    """The awaitable stream of a wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        wire.socket.setblocking(False)
+
+    async def read(self, max_bytes: int, timeout: object = None) -> bytes:
+        """Receive bytes."""
+        self._wire.use(timeout)
+        return await self._run(self._wire.receive(max_bytes), httpcore.ReadTimeout, httpcore.ReadError)
+
+    async def write(self, buffer: bytes, timeout: object = None) -> None:
+        """Send bytes."""
+        self._wire.use(timeout)
+        await self._run(self._wire.send(buffer), httpcore.WriteTimeout, httpcore.WriteError)
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: object = None
+    ) -> AsyncStream:
+        """Secure the connection, or close it."""
+        self._wire.use(timeout)
+        try:
+            steps = self._wire.secure(ssl_context, server_hostname)
+            await self._run(steps, httpcore.ConnectTimeout, httpcore.ConnectError)
+        except BaseException:
+            self._wire.close()
+            raise
+        return self
+
+    def get_extra_info(self, info: str) -> object:
+        """Return what httpcore asks about a stream."""
+        return self._wire.info(info)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._wire.close()
+
+    async def _run(self, steps: Steps[T], late: type[Exception], broken: type[Exception]) -> T:
+        loop = asyncio.get_running_loop()
+        connected, limits = self._wire.socket, self._wire.limits
+        try:
+            step = next(steps)
+            while True:
+                async with asyncio.timeout(limits.waiting()):
+                    if isinstance(step, int):
+                        received = await loop.sock_recv(connected, step)
+                    else:
+                        received = b""
+                        await loop.sock_sendall(connected, step)
+                step = steps.send(received)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        except TimeoutError as error:
+            raise late from error
+        except OSError as error:
+            raise broken(str(error)) from error
+
+
+class Backend(httpcore.NetworkBackend):
+    """Opens the blocking stream of one connection."""
+
+    def __init__(self) -> None:
+        self.wire: Wire | None = None
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: object = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> Stream:
+        """Connect to a host."""
+        self.wire = _open_wire(host, port, timeout)
+        return Stream(self.wire)
+
+
+class AsyncBackend(httpcore.AsyncNetworkBackend):
+    """Opens the awaitable stream of one connection."""
+
+    def __init__(self) -> None:
+        self.wire: Wire | None = None
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: object = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> AsyncStream:
+        """Connect to a host, in a thread that a cancellation leaves behind."""
+        self.wire = await run_detached(lambda: _open_wire(host, port, timeout), discard=Wire.close)
+        return AsyncStream(self.wire)
+
+
+def _open_wire(host: str, port: int, timeout: object) -> Wire:
+    limits = cast(ExchangeLimits, timeout)
+    addresses = resolve(host, port, limits.remaining())
+    try:
+        connected = connect(addresses, limits.connecting())
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Wire(connected, limits)
+
+
+def _is_readable(connected: socket.socket) -> bool:
+    """Whether there is something to read, or the connection has ended."""
+    if connected.fileno() < 0:
+        return True
+    if not hasattr(select, "poll"):
+        return bool(select.select([connected], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(connected, select.POLLIN)
+    return bool(poll.poll(0))
