@@ -588,7 +588,7 @@ def test_drivers_close_the_transport_they_were_given():
 
 
 def test_a_flow_without_requests_loads_no_network_library(fresh):
-    """Flows without requests import neither httpx nor tenacity."""
+    """Flows without requests import neither httpcore nor tenacity."""
     fresh(
         "import sys\n"
         "from nimbus_sdk.config.settings import Settings\n"

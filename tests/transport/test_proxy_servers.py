@@ -155,7 +155,7 @@ def test_the_error_for_an_invalid_proxy_of_the_system_names_the_variables_to_set
 
 
 def test_the_error_for_a_socks_proxy_without_its_package_names_the_package(send, monkeypatch):
-    """httpx needs socksio for it; the error names it instead of an ImportError."""
+    """httpcore needs socksio for it; the error names it instead of an ImportError."""
     monkeypatch.setitem(__import__("sys").modules, "socksio", None)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     with pytest.raises(ConfigurationError, match="socks"):
