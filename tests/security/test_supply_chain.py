@@ -60,7 +60,7 @@ def test_what_is_required_is_imported_and_what_is_imported_is_required():
     imported = {canonicalize_name(distributions.get(name, [name])[0]) for name in names}
     # NumPy is for the core; httpcore and pydantic bring some; the others are used if they are there.
     assert required - imported == {"numpy"}
-    brought = {"certifi", "httpcore", "pydantic-core"}
+    brought = {"certifi", "pydantic-core"}
     assert imported - required - brought == {"distributed", "ipython", "pytest"}
 
 

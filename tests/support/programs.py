@@ -19,7 +19,6 @@ from types import ModuleType
 
 import anyio.to_thread  # noqa: F401
 import httpcore  # noqa: F401
-import httpcore  # noqa: F401
 import numpy  # noqa: F401
 import tenacity  # noqa: F401
 import truststore  # noqa: F401
