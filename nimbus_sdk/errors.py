@@ -4,6 +4,7 @@
 
     NimbusError
     ├── ConfigurationError            a setting or an argument is invalid
+    │   └── MissingLibraryError       an optional library is not installed (also an ImportError)
     ├── ApiError                      the service refused the request
     │   ├── MissingKeyError           400 MISSING_KEY, or there is no key
     │   ├── InvalidKeyFormatError     400 INVALID_FORMAT, or rejected locally (also a ValueError)
@@ -82,6 +83,12 @@ class ConfigurationError(NimbusError):
 
     exit_code = 2
     advice = "Correct it and run it again."
+
+
+class MissingLibraryError(ConfigurationError, ImportError):
+    """An optional library that this needs is not installed in this environment."""
+
+    advice = "Install it in this environment, then try again."
 
 
 class ApiError(NimbusError):
@@ -188,7 +195,7 @@ class MethodNotAllowedError(ApiError):
     """The endpoint does not accept this HTTP method."""
 
     default_code = "METHOD_NOT_ALLOWED"
-    advice = "Update the SDK (`pip install -U nimbusbci-sdk`) and check NIMBUS_SDK_API_URL."
+    advice = "Check NIMBUS_SDK_API_URL, and update the SDK."
 
 
 class QuotaExceededError(ApiError):
@@ -268,7 +275,7 @@ class ResponseFormatError(NimbusError):
     exit_code = 8
     advice = (
         "Something between here and the service may have answered in its place (captive portal, proxy); "
-        "if not, update the SDK: `pip install -U nimbusbci-sdk`."
+        "if not, update the SDK."
     )
 
 

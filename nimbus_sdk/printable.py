@@ -42,8 +42,8 @@ def printable_texts(cls: type[T]) -> type[T]:
     return cls
 
 
-def _printing(function: Callable[[T], str]) -> Callable[[T], str]:
-    def text(self: T) -> str:
+def _printing(function: Callable[[object], str]) -> Callable[[object], str]:
+    def text(self: object) -> str:
         return printable(function(self))
 
     text.__name__, text.__doc__ = function.__name__, function.__doc__

@@ -16,6 +16,7 @@ ALL = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issub
 TREE = {
     "NimbusError": "Exception",
     "ConfigurationError": "NimbusError",
+    "MissingLibraryError": "ConfigurationError",
     "ApiError": "NimbusError",
     "MissingKeyError": "ApiError",
     "InvalidKeyFormatError": "ApiError",

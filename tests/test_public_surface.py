@@ -1,7 +1,9 @@
 """The names that programs are written against: a list that changes only on purpose."""
 
+import importlib
 import inspect
 import pydoc
+from typing import get_type_hints
 
 import pytest
 
@@ -177,6 +179,26 @@ def test_every_name_is_there_and_says_what_it_is(name):
 def test_the_calls_take_what_they_took(name):
     """Names, order and defaults of the arguments."""
     assert bare(getattr(nimbus_sdk, name)) == SIGNATURES[name]
+
+
+@pytest.mark.parametrize(
+    "module", ["nimbus_sdk", "nimbus_sdk.aio", "nimbus_sdk.errors", "nimbus_sdk.services"]
+)
+def test_every_annotation_can_be_resolved(module):
+    """typing.get_type_hints works for each function, class and method, as tools that read them need it."""
+    values = vars(importlib.import_module(module))
+    names = values["__all__"] if "__all__" in values else [name for name in values if name[0] != "_"]
+    for name in set(names) - {"__version__"}:
+        value = getattr(importlib.import_module(module), name)
+        if not callable(value):
+            continue
+        get_type_hints(value)
+        for member_name, member in inspect.getmembers(value) if inspect.isclass(value) else ():
+            if member_name[0] == "_":
+                continue
+            function = member.fget if isinstance(member, property) else member
+            if str(getattr(function, "__module__", "")).startswith("nimbus_sdk"):
+                get_type_hints(function)
 
 
 def test_a_session_has_these_public_members():

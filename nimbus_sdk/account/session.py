@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
+from nimbus_sdk import api
 from nimbus_sdk.account import session_lookup
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.printable import printable_texts
 from nimbus_sdk.storage import fs
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pydantic import SecretStr
-
 
 @printable_texts
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthSession(SessionRecord):
     """A validated license on this machine. It has no key in it: ``api_key`` looks it up when asked.
 
@@ -24,7 +20,7 @@ class AuthSession(SessionRecord):
     """
 
     @property
-    def api_key(self) -> SecretStr:
+    def api_key(self) -> api.SecretStr:
         """The key of this session, from where keys are stored, without a prompt.
 
         Raises:

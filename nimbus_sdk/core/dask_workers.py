@@ -12,14 +12,14 @@ from dataclasses import replace
 from nimbus_sdk.account.session import current_session
 from nimbus_sdk.core.license_gate import set_fallback_session
 from nimbus_sdk.core.wheel import loader
-from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.environment import install_hint
+from nimbus_sdk.errors import MissingLibraryError
 
 try:
     from distributed import WorkerPlugin
 except ModuleNotFoundError:
-    raise ConfigurationError(
-        "dask.distributed is not installed.",
-        hint="Run `pip install 'nimbusbci-sdk[dask]'`, then try again.",
+    raise MissingLibraryError(
+        "dask.distributed is not installed.", hint=install_hint(["dask[array]", "distributed"])
     ) from None
 
 

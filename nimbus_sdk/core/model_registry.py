@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from nimbus_sdk import api
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.account.session_lookup import find_session
 from nimbus_sdk.account.session_record import SessionRecord
@@ -13,15 +12,12 @@ from nimbus_sdk.storage import key_lookup
 from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
-if TYPE_CHECKING:
-    from nimbus_sdk.api.schemas import ModelInfo
-
 _RANK = {"free": 0, "trial": 0, "research": 1, "commercial": 2, "enterprise": 3}
 
 
 def list_models_flow(
     settings: Settings, paradigm: str | None, model_type: str | None
-) -> Flow[tuple[ModelInfo, ...]]:
+) -> Flow[tuple[api.ModelInfo, ...]]:
     """Request the pre-trained models."""
     from nimbus_sdk.api import endpoints
 
@@ -30,7 +26,7 @@ def list_models_flow(
     return (yield from rejected_keys.record_rejection(settings, found.key, flow))
 
 
-def find_model_flow(settings: Settings, name: str) -> Flow[ModelInfo]:
+def find_model_flow(settings: Settings, name: str) -> Flow[api.ModelInfo]:
     """Request one model."""
     models = yield from list_models_flow(settings, None, None)
     for model in models:
@@ -46,7 +42,7 @@ def check_license_flow(settings: Settings, name: str) -> Flow[bool]:
     return covers(session.license_type, model.requires_license)
 
 
-def find_session_and_model_flow(settings: Settings, name: str) -> Flow[tuple[SessionRecord, ModelInfo]]:
+def find_session_and_model_flow(settings: Settings, name: str) -> Flow[tuple[SessionRecord, api.ModelInfo]]:
     """Find the session on this machine, and request one model."""
     known = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
     key = None if known is None else known.key
@@ -69,7 +65,7 @@ def covers(license_type: str, required: str) -> bool:
 
 def _list_available_models(
     paradigm: str | None = None, model_type: str | None = None, *, profile: str | None = None
-) -> Prepared[tuple[ModelInfo, ...]]:
+) -> Prepared[tuple[api.ModelInfo, ...]]:
     """Return the pre-trained models that the service offers.
 
     Args:
@@ -84,7 +80,7 @@ def _list_available_models(
 list_available_models, list_available_models_async = make_pair(_list_available_models)
 
 
-def _get_model_info(name: str, *, profile: str | None = None) -> Prepared[ModelInfo]:
+def _get_model_info(name: str, *, profile: str | None = None) -> Prepared[api.ModelInfo]:
     """Return what the service publishes about one model.
 
     Raises:

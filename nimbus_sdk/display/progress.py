@@ -8,19 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import IO, TYPE_CHECKING, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast
 
 from nimbus_sdk.display.terminal import is_notebook, is_terminal
 from nimbus_sdk.printable import printable
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from rich.console import RenderableType
 
-    Stage = Literal[
-        "wait", "validate", "token", "release", "download", "verify", "unpack", "probe", "save", "done"
-    ]
+Stage: TypeAlias = Literal[
+    "wait", "validate", "token", "release", "download", "verify", "unpack", "probe", "save", "done"
+]
 
 
 @dataclass(frozen=True, slots=True)

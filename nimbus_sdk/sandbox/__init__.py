@@ -16,7 +16,7 @@ NeuroAI        neuroai_keys (create, list), neuroai_key (get, update, delete), n
 Nexus          nexus_thread, nexus (any other path)
 =============  =====================================================================================
 
-A sandbox needs the ``sandbox`` extra: ``pip install "nimbusbci-sdk[sandbox]"``. Without it,
+A sandbox needs the packages of the ``sandbox`` extra (``pip install ".[sandbox]"``). Without them,
 starting a sandbox raises ``SandboxUnavailableError``; importing this package works.
 
 Examples:

@@ -1,23 +1,25 @@
-"""The error for a missing ``sandbox`` extra."""
+"""The error for packages that a sandbox needs and that are not installed."""
 
 from __future__ import annotations
 
-from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.environment import install_hint
+from nimbus_sdk.errors import MissingLibraryError
 
-INSTALL = 'pip install "nimbusbci-sdk[sandbox]"'
+PACKAGES = ("starlette", "uvicorn", "hatchling", "numpy")
+"""What the sandbox and its core need; the ``sandbox`` extra installs it."""
 
 
-class SandboxUnavailableError(ConfigurationError, ImportError):
+class SandboxUnavailableError(MissingLibraryError):
     """The sandbox needs packages that are not installed."""
-
-    advice = f"Run: {INSTALL}"
 
 
 def unavailable_error(error: ModuleNotFoundError) -> SandboxUnavailableError:
     """Return the error to raise instead of a bare ``ModuleNotFoundError``.
 
     Examples:
-        >>> str(unavailable_error(ModuleNotFoundError("no", name="uvicorn")))
-        'The sandbox needs uvicorn, which is not installed. Run: pip install "nimbusbci-sdk[sandbox]"'
+        >>> unavailable_error(ModuleNotFoundError("no", name="uvicorn")).message
+        'The sandbox needs uvicorn, which is not installed.'
     """
-    return SandboxUnavailableError(f"The sandbox needs {error.name}, which is not installed.")
+    return SandboxUnavailableError(
+        f"The sandbox needs {error.name}, which is not installed.", hint=install_hint(PACKAGES)
+    )

@@ -132,11 +132,10 @@ def test_without_dask_the_way_to_it_is_reported(fresh: Fresh) -> None:
     fresh(
         "import sys\n"
         "sys.modules['distributed'] = None\n"
-        "from nimbus_sdk.errors import ConfigurationError\n"
         "try:\n"
         "    import nimbus_sdk.core.dask_workers\n"
-        "except ConfigurationError as error:\n"
-        "    assert \"pip install 'nimbusbci-sdk[dask]'\" in error.hint\n"
+        "except ImportError as error:\n"
+        '    assert \'"dask[array]" "distributed"\' in error.hint\n'
         "else:\n"
         "    raise AssertionError\n"
     )

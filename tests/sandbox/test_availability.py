@@ -31,4 +31,4 @@ def test_without_the_extra_the_error_names_the_command(tmp_path):
         check=True,
     )
     assert done.stdout.startswith("SandboxUnavailableError The sandbox needs starlette")
-    assert 'pip install "nimbusbci-sdk[sandbox]"' in done.stdout
+    assert '"starlette" "uvicorn" "hatchling" "numpy"' in done.stdout

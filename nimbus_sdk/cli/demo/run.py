@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,10 +21,8 @@ from nimbus_sdk.cli.ui.output import format_assignments
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, JournalEntry
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
+from nimbus_sdk.environment import absolute_search_path, find_interpreter
 from nimbus_sdk.errors import ConfigurationError
-
-PACKAGES = ("starlette", "uvicorn", "hatchling", "numpy")
-"""What the sandbox and its core need; the ``sandbox`` extra installs it."""
 
 REQUESTS = ("validate", "github_token", "release", "asset")
 """What an install requests, in the documented order."""
@@ -60,6 +57,7 @@ class Demo:
     def __init__(self, say: Callable[..., None], *, keep: bool) -> None:
         self._say, self._keep = say, keep
         self._environ: dict[str, str] = {}
+        self._python = ""
         self._checks: list[Check] = []
         self._report: dict[str, Any] = dict.fromkeys(("sandbox", "install", "decoding", "left_running"))
 
@@ -68,9 +66,10 @@ class Demo:
 
         Raises:
             SandboxUnavailableError: The ``sandbox`` extra is not installed.
-            ConfigurationError: The sandbox does not start.
+            ConfigurationError: There is no interpreter to start, or the sandbox does not start.
         """
         _require_sandbox_extra()
+        self._python = _require_interpreter()
         began = time.perf_counter()
         with _exit_on_signals(), ExitStack() as cleanup:
             folder = Path(tempfile.mkdtemp(prefix="nimbus-demo-"))
@@ -94,7 +93,7 @@ class Demo:
         self._environ = _clean_environment(folder)
         self._say("A sandbox replaces the service; recordings and model are simulated.", "")
         self._say("1. Start a sandbox in a process of its own")
-        sandbox = SandboxProcess(folder, self._environ, detached=self._keep)
+        sandbox = SandboxProcess(self._python, folder, self._environ, detached=self._keep)
         cleanup.callback(sandbox.stop)
         key = ApiKey.parse(sandbox.key).masked
         self._say(f"   It serves on {sandbox.api_url} and issued the research key {key}")
@@ -147,7 +146,7 @@ class Demo:
     def _run_python(self, *arguments: str, stdin: str = "") -> tuple[int, dict[str, Any]]:
         """Run a module in a fresh process and return its exit code and JSON output."""
         child = subprocess.run(
-            [sys.executable, "-m", *arguments],
+            [self._python, "-m", *arguments],
             input=stdin.encode(),
             stdout=subprocess.PIPE,
             cwd=Path(self._environ["NIMBUS_SDK_HOME"]).with_name("project"),
@@ -211,11 +210,21 @@ def _explain_use(pid: int, folder: str, environment: Mapping[str, str]) -> list[
 
 
 def _require_sandbox_extra() -> None:
-    from nimbus_sdk.sandbox.availability import unavailable_error
+    from nimbus_sdk.sandbox.availability import PACKAGES, unavailable_error
 
     for name in PACKAGES:
         if find_spec(name) is None:
             raise unavailable_error(ModuleNotFoundError(f"No module named {name!r}", name=name))
+
+
+def _require_interpreter() -> str:
+    python = find_interpreter()
+    if python is None:
+        raise ConfigurationError(
+            "The demo starts processes of its own, and this program embeds Python.",
+            hint="Run it with an ordinary Python.",
+        )
+    return python
 
 
 def _clean_environment(folder: Path) -> dict[str, str]:
@@ -225,6 +234,8 @@ def _clean_environment(folder: Path) -> dict[str, str]:
     # The search for a .env ends here and finds none of those in the folders above.
     (project / ".env").touch()
     environ = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
+    # In a zipapp, an interpreter alone does not find the SDK.
+    environ["PYTHONPATH"] = os.pathsep.join(absolute_search_path())
     return environ | {"NIMBUS_SDK_HOME": str(folder / "home"), "NIMBUS_SDK_CREDENTIAL_STORE": "file"}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ class SandboxProcess:
     """``nimbus-sdk sandbox serve`` in a child process, until ``stop``.
 
     Args:
+        python: The interpreter to start.
         folder: Its working directory; its error stream goes to ``sandbox.log`` there.
         environ: Its environment.
         detached: Whether it outlives this process and its terminal.
@@ -37,10 +37,10 @@ class SandboxProcess:
         ConfigurationError: It did not start; the message ends with the last line of its log.
     """
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], *, detached: bool) -> None:
+    def __init__(self, python: str, folder: Path, environ: Mapping[str, str], *, detached: bool) -> None:
         with (folder / "sandbox.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "nimbus_sdk", "sandbox", "serve", "--json"],
+                [python, "-m", "nimbus_sdk", "sandbox", "serve", "--json"],
                 cwd=folder,
                 env=dict(environ),
                 stdin=subprocess.DEVNULL,

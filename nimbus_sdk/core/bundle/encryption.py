@@ -14,7 +14,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError
+from nimbus_sdk.environment import install_hint
+from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError, MissingLibraryError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,9 +151,9 @@ def _load_library() -> tuple[type[AESGCM], type[Scrypt]]:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
     except ImportError:
-        raise ConfigurationError(
+        raise MissingLibraryError(
             "Bundles need the library cryptography, which is not installed.",
-            hint='Run `python -m pip install "nimbusbci-sdk[bundle]"`.',
+            hint=install_hint(["cryptography"]),
         ) from None
     return AESGCM, Scrypt
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipapp
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from nimbus_sdk.cli.demo.run import REQUESTS
+from nimbus_sdk.environment import absolute_search_path
 from tests.cli.conftest import Nimbus
 
 WHOLE_KEY = re.compile(r"nbci_(?:live|test)_[0-9a-f]{48}")
@@ -75,12 +78,25 @@ def test_the_demo_passes_and_leaves_nothing(
     assert _listing(temporary) == set()
 
 
-def test_the_demo_as_json(nimbus_process: Nimbus, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With --json one object holds every step and check; an invalid setting of the user does no harm."""
+def test_the_demo_as_json_and_from_a_zipapp(
+    isolated_home: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --json one object holds every step and check; an invalid setting of the user does no harm.
+
+    The interpreter alone does not find the SDK, which is in folders that the zipapp adds to sys.path.
+    """
     monkeypatch.setenv("NIMBUS_SDK_TIMEOUT", "soon")
-    done = nimbus_process("demo", "--json")
-    assert done.code == 0, done.err
-    report = done.document
+    source = isolated_home / "zipapp"
+    source.mkdir()
+    (source / "__main__.py").write_text(
+        f"import sys\nsys.path += {absolute_search_path()}\nfrom nimbus_sdk.cli import main\nmain()\n"
+    )
+    zipapp.create_archive(source)
+    base: str = sys._base_executable  # type: ignore[attr-defined]
+    command = [base, str(source.with_suffix(".pyz")), "demo", "--json"]
+    done = subprocess.run(command, cwd=isolated_home, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
     assert report.keys() == {
         "ok",
         "simulated",
@@ -103,7 +119,7 @@ def test_the_demo_as_json(nimbus_process: Nimbus, temporary: Path, monkeypatch: 
     steps = ["start", "session", "load core", "load model", "simulate", "predict"]
     assert list(report["decoding"]["milliseconds"]) == steps
     assert report["left_running"] is None
-    assert not WHOLE_KEY.search(done.out)
+    assert not WHOLE_KEY.search(done.stdout.decode())
 
 
 def test_keep_leaves_a_sandbox_that_can_be_used(nimbus_process: Nimbus, temporary: Path) -> None:
@@ -162,7 +178,7 @@ def test_without_the_extra_it_says_what_to_install(
     done = nimbus("demo", "--json")
     assert done.code == 2
     assert package in done.error["message"]
-    assert 'pip install "nimbusbci-sdk[sandbox]"' in done.error["hint"]
+    assert '"starlette" "uvicorn" "hatchling" "numpy"' in done.error["hint"]
 
 
 def test_a_changed_profile_fails_its_check(
@@ -207,7 +223,9 @@ def test_a_sandbox_that_does_not_start_is_reported(
     nimbus: Nimbus, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last line of its log is in the message, the exit code is 2, and nothing stays behind."""
-    monkeypatch.setattr(sys, "executable", "/bin/ls")
+    broken = temporary.parent / "python3"
+    broken.symlink_to("/bin/ls")
+    monkeypatch.setattr(sys, "executable", str(broken))
     done = nimbus("demo", "--json")
     assert done.code == 2
     assert "The sandbox did not start" in done.error["message"]

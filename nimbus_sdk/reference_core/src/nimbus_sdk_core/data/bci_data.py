@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,7 @@ from .dask_arrays import is_dask_array, read_dask_features
 from .features import check_axes, read_features
 from .labels import read_labels
 from .metadata import BCIMetadata, TemporalAggregation
-
-if TYPE_CHECKING:
-    from .mne_epochs import EpochsLike, Transformer
+from .mne_epochs import EpochsLike, Transformer
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)

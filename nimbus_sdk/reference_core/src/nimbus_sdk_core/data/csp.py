@@ -111,7 +111,7 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
             return SpatialFilters(filters, tuple(epochs.ch_names), library)
     raise MissingLibraryError(
         "Common spatial patterns are learned by MNE or pyriemann, and neither is installed.",
-        "Run `pip install 'nimbusbci-sdk[mne]'` (or `pip install mne`), then try again.",
+        "Install mne in this environment (`pip install mne`), then try again.",
     )
 
 

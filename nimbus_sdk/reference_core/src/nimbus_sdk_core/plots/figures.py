@@ -36,7 +36,7 @@ def new_figure(width: float, height: float) -> Figure:
     except ModuleNotFoundError:
         raise MissingLibraryError(
             "Matplotlib is not installed, and plots need it.",
-            "Run `pip install 'nimbusbci-sdk[plot]'` (or `pip install matplotlib`), then try again.",
+            "Install matplotlib in this environment (`pip install matplotlib`), then try again.",
         ) from None
     if "ipykernel" in sys.modules and find_spec("matplotlib_inline") is not None:
         # This registers how a notebook displays figures; otherwise only importing pyplot does.
