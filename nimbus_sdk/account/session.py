@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 
 from nimbus_sdk import api
@@ -31,6 +32,15 @@ class AuthSession(SessionRecord):
         from nimbus_sdk.account.renewal import find_session_key
 
         return SecretStr(find_session_key(self).key.reveal())
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> AuthSession:
+        """Build a session from the result of ``to_dict``.
+
+        Raises:
+            SessionError: A field is missing or has another type.
+        """
+        return as_session(SessionRecord.from_dict(values))
 
     def refresh(self) -> AuthSession:
         """Ask the service for the current quota and features, and store them.

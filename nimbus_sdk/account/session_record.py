@@ -19,7 +19,7 @@ from nimbus_sdk.printable import printable_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Literal, Self
+    from typing import Literal
 
     Validity = Literal["fresh", "ageing", "expired", "rolled back"]
 
@@ -117,7 +117,7 @@ class SessionRecord:
         return json.dumps(self.to_dict(), indent=2)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, object]) -> Self:
+    def from_dict(cls, values: Mapping[str, object]) -> SessionRecord:
         """Build a session from the result of ``to_dict``.
 
         Raises:
