@@ -56,6 +56,19 @@ def saying(body: bytes, status: str = "200 OK", *headers: str) -> Handler:
     return answer
 
 
+def answering(body: Callable[[Request], bytes]) -> Handler:
+    """Return a handler that responds to each request of a connection, until the client closes it."""
+
+    def answer(connection: socket.socket, request: Request) -> None:
+        asked: Request | None = request
+        while asked is not None:
+            content = body(asked)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(content), content))
+            asked = _read(connection)
+
+    return answer
+
+
 def vacated(sandbox: Sandbox) -> socket.socket:
     """Stop a sandbox, and reserve its port: another process's server must not answer there."""
     port = urlsplit(sandbox.api_url).port
