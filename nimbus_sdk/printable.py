@@ -19,6 +19,9 @@ ERROR_HANDLER = "nimbus_sdk.printable"
 """Name of a codec error handler that writes ... for …, and escapes for other characters."""
 
 
+_PLAIN = {"…": "...", "✓": "ok:"}
+
+
 def printable(text: str, stream: object = None) -> str:
     """Return a text without characters that a stream would refuse; standard output if omitted.
 
@@ -54,7 +57,7 @@ def _replace(error: UnicodeError) -> tuple[str | bytes, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     refused = error.object[error.start : error.end]
-    return "".join("..." if sign == "…" else ascii(sign)[1:-1] for sign in refused), error.end
+    return "".join(_PLAIN.get(sign) or ascii(sign)[1:-1] for sign in refused), error.end
 
 
 codecs.register_error(ERROR_HANDLER, _replace)

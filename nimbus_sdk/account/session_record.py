@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 
     Validity = Literal["fresh", "ageing", "expired", "rolled back"]
 
+FEATURES = (
+    "batch_inference",
+    "streaming",
+    "training",
+    "calibration",
+    "model_export",
+    "custom_models",
+    "priority_support",
+    "on_premise",
+)
+"""Source: the table of license tiers in the Nimbus API documentation; the service may add others."""
 FRESH_SECONDS = 3600.0
 ROLLBACK_SECONDS = 300.0
 
@@ -90,13 +101,23 @@ class SessionRecord:
         """Raise unless the license includes a feature.
 
         Raises:
-            FeatureNotLicensedError: It does not; names the feature and the tier in use.
+            FeatureNotLicensedError: It does not, or there is no such feature; says which.
         """
-        if name not in self.features_enabled:
+        if name in self.features_enabled:
+            return
+        if name not in FEATURES:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, FEATURES, n=1)
             raise FeatureNotLicensedError(
-                f"The {self.license_type} license of {self.key_masked} does not include {name!r}.",
+                f"There is no feature {name!r}, as far as this version knows.",
                 feature=name,
+                hint=f"Did you mean {near[0]!r}?" if near else f"Features: {', '.join(FEATURES)}.",
             )
+        raise FeatureNotLicensedError(
+            f"The {self.license_type} license of {self.key_masked} does not include {name!r}.",
+            feature=name,
+        )
 
     def is_expired(self, at: datetime | None = None) -> bool:
         """Whether the session is past its expiry.

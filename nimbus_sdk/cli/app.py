@@ -33,6 +33,7 @@ UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 _CODES = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.list_exit_codes())
 app = typer.Typer(
     name="nimbus-sdk",
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"\b\nExit codes:\n{_CODES}",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -80,6 +80,9 @@ class Paths:
     keyring_breaker = _Below("state", "keyring.json")
     """The record of a keyring that did not answer."""
 
+    sandbox = _Below("state", "sandbox.json")
+    """Where the last sandbox that was started serves, for the commands that use it."""
+
     lock = _Below("state", "nimbus-sdk.lock")
     """The lock for install, refresh and every other change of stored files."""
 

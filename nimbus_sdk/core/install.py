@@ -157,7 +157,7 @@ def _validate_and_install(
     else:
         wheel = yield from fetch_wheel(settings, found.key, version, report)
         session = yield from activate(settings, found, session, wheel, report)
-    report(ProgressEvent("done", "Done"))
+    report(ProgressEvent("done", "The core is installed; everything works offline now"))
     return session
 
 

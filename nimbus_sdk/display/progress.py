@@ -141,7 +141,8 @@ def _bar() -> Iterator[Report]:
         BytesColumn(DownloadColumn()),
         BytesColumn(SpeedColumn()),
     )
-    bars = Progress(*columns, console=console, transient=False)
+    # What is left on the screen is the last line, with a tick if all is done.
+    bars = Progress(*columns, console=console, transient=True)
     step = bars.add_task("Starting", total=None)
     latest: ProgressEvent | None = None
 
@@ -169,6 +170,11 @@ def _bar() -> Iterator[Report]:
         yield report
     finally:
         bars.stop()
+        if latest is not None and latest.stage == "done":
+            console.print(Text(f"✓ {latest.message}", style="green"))
+        elif latest is not None:
+            # Where an error or Ctrl-C ended it.
+            console.print(Text(latest.message))
 
 
 REDRAW_SECONDS = 0.1

@@ -28,7 +28,7 @@ from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys
 from nimbus_sdk.sandbox.nimbus_os.keys import Environment, NimbusOsKeys, require_environment
 
 _SIGNAL_POLL = 0.5
-_END_SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
+_END_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
@@ -237,7 +237,7 @@ def serve(
     tier: str = "research",
     on_ready: Callable[[Sandbox, str], None] | None = None,
 ) -> None:
-    """Serve until SIGINT, SIGTERM or Ctrl-Break, then stop and return.
+    """Serve until Ctrl-C, Ctrl-Break, SIGTERM or the end of the terminal, then stop and return.
 
     Call it in the main thread: Python handles signals only there.
 

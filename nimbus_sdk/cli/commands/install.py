@@ -58,3 +58,5 @@ def install(
     values = {"session": session.to_dict(), "core": {"version": version, "path": path}}
     rows = [("key from", session.key_source), ("core", version), ("core path", path)]
     output.show_fields(values, [*session_rows(session), *rows], as_json=as_json)
+    if not as_json:
+        output.print_lines("", "Next: `nimbus-sdk models` lists what nimbus_sdk.load_model can load.")

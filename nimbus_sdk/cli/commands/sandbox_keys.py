@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui import output, sandbox_record
 from nimbus_sdk.cli.ui.options import Json, argument, option
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, SandboxControl
 from nimbus_sdk.config.settings import read_text
@@ -20,7 +20,11 @@ commands = typer.Typer(help="Create, list and revoke keys of a sandbox.", rich_m
 Db: TypeAlias = Annotated[Path | None, option("--db", "FILE", "Database of the sandbox.")]
 Url: TypeAlias = Annotated[
     str | None,
-    option("--url", "URL", "URL of a running sandbox; needs NIMBUS_SDK_SANDBOX_TOKEN, its control token."),
+    option(
+        "--url",
+        "URL",
+        "URL of a running sandbox, with its token in NIMBUS_SDK_SANDBOX_TOKEN; yours if omitted.",
+    ),
 ]
 
 
@@ -63,7 +67,7 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
 
     \b
     Example:
-      nimbus-sdk sandbox keys list --db sandbox.db
+      nimbus-sdk sandbox keys list
     """
     keys = _run_on_keys(db, url, "list_keys")
     names = ("fingerprint", "key", "license_type", "used", "monthly_limit", "expires_at", "revoked_at")
@@ -96,20 +100,24 @@ def revoke(
 
 
 def _run_on_keys(db: Path | None, url: str | None, action: str, *arguments: object, **options: object) -> Any:
-    """Run an action on the keys in a database, or on those of a sandbox that runs."""
-    if (db is None) == (url is None):
+    """Run an action on the keys in a database, or on those of a sandbox that runs: the user's own if omitted."""
+    if db is not None and url is not None:
         raise ConfigurationError("Which sandbox is not clear.", hint="Use either --db FILE or --url URL.")
     if db is not None:
         from nimbus_sdk import sandbox
 
         return getattr(sandbox, action)(db, *arguments, **options)
     token = read_text(os.environ, TOKEN_VARIABLE)
-    if not token:
+    if url is None:
+        control = sandbox_record.require_running().control
+    elif token:
+        control = SandboxControl(url, token)
+    else:
         raise ConfigurationError(
             f"{TOKEN_VARIABLE} is not set.",
             hint="Set it to the control token that `nimbus-sdk sandbox serve` printed.",
         )
-    return getattr(SandboxControl(str(url), token), action)(*arguments, **options)
+    return getattr(control, action)(*arguments, **options)
 
 
 def _parse_time(text: str | None) -> datetime | None:

@@ -12,6 +12,7 @@ from nimbus_sdk.cli.ui.options import Json, flag
 
 def demo(
     keep: Annotated[bool, flag("--keep", "Leave the sandbox running and print how to use it.")] = False,
+    verbose: Annotated[bool, flag("--verbose", "Print every step and every check.")] = False,
     as_json: Json = False,
 ) -> None:
     """Install a core and decode with it offline, all on this machine.
@@ -28,12 +29,16 @@ def demo(
     \b
     Examples:
       nimbus-sdk demo
+      nimbus-sdk demo --verbose
       nimbus-sdk demo --keep
     """
-    from nimbus_sdk.cli.demo.run import Demo
+    from nimbus_sdk.cli.demo.run import Demo, summarize
 
-    report = Demo((lambda *_: None) if as_json else output.print_lines, keep=keep).run()
-    if as_json:
-        output.print_json(report)
+    report = Demo(output.print_lines if verbose and not as_json else _say_nothing, keep=keep).run()
+    output.show_lines(report, *([] if verbose else summarize(report)), as_json=as_json)
     if not report["ok"]:
         raise typer.Exit(1)
+
+
+def _say_nothing(*_: str) -> None:
+    """Print no step."""

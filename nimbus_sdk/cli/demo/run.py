@@ -78,14 +78,12 @@ class Demo:
             if self._keep:
                 cleanup.pop_all()
         seconds = time.perf_counter() - began
-        failed, count = sum(not check.ok for check in self._checks), len(self._checks)
-        verdict = f"{failed} of {count} checks failed" if failed else f"All {count} checks passed"
-        self._say("", f"{verdict}, in {seconds:.1f} s.")
-        if self._keep:
-            self._say(*_explain_use(**self._report["left_running"]))
+        failed = sum(not check.ok for check in self._checks)
         checks = [check._asdict() for check in self._checks]
         facts = {"ok": not failed, "simulated": True, "seconds": round(seconds, 2), "checks": checks}
-        return facts | self._report
+        report = facts | self._report
+        self._say("", *_describe_end(report))
+        return report
 
     def _run_steps(self, folder: Path, cleanup: ExitStack) -> None:
         profile = _profile_folders()
@@ -196,6 +194,27 @@ def merge_redirects(journal: Iterable[JournalEntry]) -> list[Request]:
         else:
             requests.append((entry["endpoint"], [entry["status"]]))
     return requests
+
+
+def summarize(report: Mapping[str, Any]) -> list[str]:
+    """Return what a run did in three lines; a check that failed has a line more."""
+    install, decoding = report["install"] or {}, report["decoding"]
+    lines = [
+        f"Installed core {install.get('version')} from a sandbox on this machine, with a simulated license."
+    ]
+    if decoding:
+        lines.append(f"Offline, {_RESULT.format(**decoding).strip()}.")
+    lines += [f"FAILED  {each['check']} ({each['detail']})" for each in report["checks"] if not each["ok"]]
+    return [*lines, *_describe_end(report)]
+
+
+def _describe_end(report: Mapping[str, Any]) -> list[str]:
+    checks = report["checks"]
+    failed = sum(not each["ok"] for each in checks)
+    verdict = f"{failed} of {len(checks)} checks failed" if failed else f"All {len(checks)} checks passed"
+    left = report["left_running"]
+    use = [] if left is None else _explain_use(**left)
+    return [f"{verdict}, in {report['seconds']:.1f} s. `nimbus-sdk demo --verbose` shows every step.", *use]
 
 
 def _explain_use(pid: int, folder: str, environment: Mapping[str, str]) -> list[str]:

@@ -6,6 +6,9 @@ import json
 import sys
 from dataclasses import asdict, dataclass, replace
 
+import typer
+
+from nimbus_sdk.cli.ui.output import has_colours
 from nimbus_sdk.display.terminal import escape_controls
 from nimbus_sdk.errors import ApiError, CoreIntegrityError, NimbusError
 from nimbus_sdk.printable import printable
@@ -75,6 +78,8 @@ def print_report(report: ErrorReport, *, as_json: bool) -> None:
         issues=tuple(map(mask_keys, report.issues)),
     )
     text = json.dumps(asdict(safe)) if as_json else _format(safe)
+    if not as_json and has_colours(sys.stderr):
+        text = text.replace("Error:", typer.style("Error:", fg="red", bold=True), 1)
     sys.stderr.write(printable(f"{text}\n", sys.stderr))
 
 

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import IO
 
 import typer
 
@@ -102,16 +103,19 @@ def _write(text: str) -> None:
     typer.echo(printable(text), file=sys.stdout)
 
 
+def has_colours(stream: IO[str] | None) -> bool:
+    """Return whether a stream shows colours and its user wants them."""
+    return _has_styles(stream) and not os.environ.get("NO_COLOR")
+
+
 def _bold(text: str) -> str:
-    return typer.style(text, bold=True) if _has_styles() else text
+    return typer.style(text, bold=True) if _has_styles(sys.stdout) else text
 
 
 def _colour(text: str) -> str:
     colour = _COLOURS.get(text.strip())
-    return (
-        typer.style(text, fg=colour) if colour and _has_styles() and not os.environ.get("NO_COLOR") else text
-    )
+    return typer.style(text, fg=colour) if colour and has_colours(sys.stdout) else text
 
 
-def _has_styles() -> bool:
-    return is_terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
+def _has_styles(stream: IO[str] | None) -> bool:
+    return is_terminal(stream) and os.environ.get("TERM") != "dumb"

@@ -183,7 +183,7 @@ def install_flow(settings: Settings, path: str, passphrase: str, report: Report)
             version,
             previous,
         )
-    report(ProgressEvent("done", "Done"))
+    report(ProgressEvent("done", "The core is installed; everything works offline now"))
     return session
 
 
