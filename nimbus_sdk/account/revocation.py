@@ -11,7 +11,7 @@ from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError, KeyNotFoundError, SessionError
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage import credentials, key_lookup
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.transport.client import Prepared, make_pair

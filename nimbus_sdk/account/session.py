@@ -9,7 +9,7 @@ from nimbus_sdk import api
 from nimbus_sdk.account import session_lookup
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage import fs
 
 

@@ -15,7 +15,7 @@ from nimbus_sdk.errors import (
     SessionError,
     SessionExpiredError,
 )
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

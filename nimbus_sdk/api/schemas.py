@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.transport.parse import Count, Text, UtcTime, WireModel, strip_values
 
 

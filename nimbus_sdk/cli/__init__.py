@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from nimbus_sdk._version import __version__
 from nimbus_sdk.errors import NimbusError
-from nimbus_sdk.printable import ERROR_HANDLER
+from nimbus_sdk.errors.printable import ERROR_HANDLER
 
 if TYPE_CHECKING:
     import typer

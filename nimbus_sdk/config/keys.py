@@ -7,7 +7,7 @@ characters. The example in the documentation has 52 and is rejected.
 from __future__ import annotations
 
 from nimbus_sdk.errors import InvalidKeyFormatError
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

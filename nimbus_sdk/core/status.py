@@ -12,7 +12,7 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader, manifest, switching, verify
 from nimbus_sdk.core.wheel.manifest import InstalledCore
 from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionError
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking

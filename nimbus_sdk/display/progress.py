@@ -11,7 +11,7 @@ from html import escape
 from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast
 
 from nimbus_sdk.display.terminal import is_notebook, is_terminal
-from nimbus_sdk.printable import printable
+from nimbus_sdk.errors.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

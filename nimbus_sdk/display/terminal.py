@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from nimbus_sdk.printable import printable
+from nimbus_sdk.errors.printable import printable
 
 
 def is_interactive() -> bool:

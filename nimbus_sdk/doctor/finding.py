@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 
 if TYPE_CHECKING:
     from typing import Literal

@@ -17,7 +17,7 @@ from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.display.terminal import is_interactive, print_notice, prompt_hidden
 from nimbus_sdk.errors import InvalidKeyFormatError, MissingKeyError
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI
 from nimbus_sdk.storage.key_sources import (
     SourceResult,

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from nimbus_sdk.errors import ResponseFormatError
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.transport.flow import Response
 from nimbus_sdk.transport.redaction import mask_values, strip_invisible
 

@@ -100,7 +100,7 @@ def run(
 ) -> None:
     """Run a command on a sandbox of its own.
 
-    Exits with the code of the command. The sandbox, its key and its temporary home are gone when the command ends.
+    Exits with the code of the command. Nothing of the sandbox is left when it ends.
 
     \b
     Examples:

@@ -21,8 +21,8 @@ from nimbus_sdk.cli.ui.output import format_assignments
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, JournalEntry
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
-from nimbus_sdk.environment import absolute_search_path, find_interpreter
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.errors.environment import absolute_search_path, find_interpreter
 
 REQUESTS = ("validate", "github_token", "release", "asset")
 """What an install requests, in the documented order."""

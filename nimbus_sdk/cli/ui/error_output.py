@@ -11,7 +11,7 @@ import typer
 from nimbus_sdk.cli.ui.output import has_colours
 from nimbus_sdk.display.terminal import escape_controls
 from nimbus_sdk.errors import ApiError, CoreIntegrityError, NimbusError
-from nimbus_sdk.printable import printable
+from nimbus_sdk.errors.printable import printable
 from nimbus_sdk.transport.redaction import mask_keys
 
 

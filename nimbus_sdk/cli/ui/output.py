@@ -14,7 +14,7 @@ import typer
 
 from nimbus_sdk.display.tables import format_fields, format_table
 from nimbus_sdk.display.terminal import escape_controls, is_terminal
-from nimbus_sdk.printable import printable
+from nimbus_sdk.errors.printable import printable
 
 # "yes" and "no" have no colour: whether a no is good news depends on the question.
 _COLOURS = {

@@ -14,8 +14,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nimbus_sdk.environment import install_hint
 from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError, MissingLibraryError
+from nimbus_sdk.errors.environment import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

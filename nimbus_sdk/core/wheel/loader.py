@@ -21,8 +21,8 @@ from types import ModuleType
 from nimbus_sdk.core.wheel.manifest import InstalledCore, missing_files, require_core
 from nimbus_sdk.core.wheel.protocol import ALIASES, DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import missing_requirements, require_interpreter
-from nimbus_sdk.environment import install_hint
 from nimbus_sdk.errors import CoreError, CoreIncompatibleError, CoreInstallError, CoreIntegrityError
+from nimbus_sdk.errors.environment import install_hint
 from nimbus_sdk.storage import fs
 
 NOTE_USE_EVERY_SECONDS = 86_400.0

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from nimbus_sdk.environment import install_hint
 from nimbus_sdk.errors import ConfigurationError, CoreIncompatibleError
+from nimbus_sdk.errors.environment import install_hint
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

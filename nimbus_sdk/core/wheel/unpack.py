@@ -16,8 +16,8 @@ from nimbus_sdk.core.wheel.protocol import PROTOCOL_VERSION, REQUIRED
 from nimbus_sdk.core.wheel.record import RecordedFile, copy_file
 from nimbus_sdk.core.wheel.requirements import interpreter
 from nimbus_sdk.core.wheel.verify import WheelFacts, open_wheel, refused
-from nimbus_sdk.environment import absolute_search_path, find_interpreter
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
+from nimbus_sdk.errors.environment import absolute_search_path, find_interpreter
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import FORMAT

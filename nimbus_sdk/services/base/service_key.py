@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY, PREFIXES, common_fault
 from nimbus_sdk.errors import InvalidKeyFormatError
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 
 MAX_LENGTH = 8192
 _MIN_LENGTH_TO_SHOW = 20

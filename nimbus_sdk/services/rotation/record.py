@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Literal, TypeAlias, get_args
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.printable import printable_texts
+from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage import fs
 
 Step: TypeAlias = Literal["received", "switched", "confirmed", "undone"]

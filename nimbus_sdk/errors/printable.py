@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-ERROR_HANDLER = "nimbus_sdk.printable"
+ERROR_HANDLER = "nimbus_sdk.errors.printable"
 """Name of a codec error handler that writes ... for …, and escapes for other characters."""
 
 

@@ -43,7 +43,7 @@ command line. Source of codes and statuses: the error table of the Nimbus API do
 
 from __future__ import annotations
 
-from nimbus_sdk.printable import printable
+from nimbus_sdk.errors.printable import printable
 
 SUPPORT = "hello@nimbusbci.com"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk import environment
-from nimbus_sdk.environment import find_interpreter, install_command, install_hint
+from nimbus_sdk.errors import environment
+from nimbus_sdk.errors.environment import find_interpreter, install_command, install_hint
 
 
 @pytest.fixture(autouse=True)
