@@ -141,8 +141,7 @@ def _bar() -> Iterator[Report]:
         BytesColumn(DownloadColumn()),
         BytesColumn(SpeedColumn()),
     )
-    # What is left on the screen is the last line, with a tick if all is done.
-    bars = Progress(*columns, console=console, transient=True)
+    bars = Progress(*columns, console=console, transient=False)
     step = bars.add_task("Starting", total=None)
     latest: ProgressEvent | None = None
 
@@ -169,12 +168,13 @@ def _bar() -> Iterator[Report]:
     try:
         yield report
     finally:
+        finished = latest is not None and latest.stage == "done"
+        if finished:
+            for number in bars.task_ids:
+                bars.remove_task(number)
         bars.stop()
-        if latest is not None and latest.stage == "done":
+        if latest is not None and finished:
             console.print(Text(f"✓ {latest.message}", style="green"))
-        elif latest is not None:
-            # Where an error or Ctrl-C ended it.
-            console.print(Text(latest.message))
 
 
 REDRAW_SECONDS = 0.1

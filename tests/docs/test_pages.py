@@ -15,7 +15,18 @@ from tests.docs.conftest import Program
 from tests.docs.pages import ROOT, all_pages, anchors, blocks, fits, links
 
 RUNS = ("python", "bash")
-FOR_READING = ("output", "text", "console", "mermaid", "yaml", "dockerfile", "powershell", "json", "http")
+FOR_READING = (
+    "output",
+    "text",
+    "console",
+    "mermaid",
+    "yaml",
+    "dockerfile",
+    "powershell",
+    "json",
+    "http",
+    "julia",
+)
 FIRST_COMMANDS = [
     'pip install ".[sandbox]" && nimbus-sdk demo',
     'pip install -e ".[dev]" && python -m pytest',

@@ -100,7 +100,7 @@ def revoke(
 
 
 def _run_on_keys(db: Path | None, url: str | None, action: str, *arguments: object, **options: object) -> Any:
-    """Run an action on the keys in a database, of the sandbox at a URL, or of the one that the user started."""
+    """Run an action on the keys in a database, of a sandbox at a URL, or of the user's own."""
     if db is not None and url is not None:
         raise ConfigurationError("Which sandbox is not clear.", hint="Use either --db FILE or --url URL.")
     if db is not None:

@@ -27,7 +27,7 @@ class RunningSandbox:
 
 @contextmanager
 def recorded() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
-    """Yield a function that records a sandbox for this user; at the end of the block the record is removed."""
+    """Yield a function that records a sandbox for this user; the record lasts as long as the block."""
     path = Settings.load().paths.sandbox
     content = b""
 

@@ -47,6 +47,7 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
             "api_url",
             "github_url",
             "storage_url",
+            "page_url",
             "pid",
             "tier",
             "key",
@@ -63,10 +64,38 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_running_sandbox_is_found(tmp_path: Path, nimbus: Nimbus) -> None:
+    """While one serves, `env` and `keys` find it without any option; a closed terminal ends it."""
+    with _served(tmp_path, "--json") as process:
+        facts = json.loads(_line(process))
+        assert nimbus("sandbox", "env", "--json").document["environment"] == facts["environment"]
+        created = nimbus("sandbox", "keys", "create", "--tier", "free", "--json").document["key"]
+        with NimbusClient(created, base_url=facts["api_url"]) as client:
+            assert client.validate().license_type == "free"
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(20) == 0
+    assert list(tmp_path.iterdir()) == []
+    done = nimbus("sandbox", "env")
+    assert done.code == 2
+    assert "nimbus-sdk sandbox serve" in done.err
+
+
+def test_a_command_runs_on_a_sandbox_of_its_own(nimbus: Nimbus, tmp_path: Path) -> None:
+    """The command has a key and a home, its exit code is that of `run`, and its options are its own."""
+    code = f"import os, sys; open({str(tmp_path / 'seen')!r}, 'w').write(repr(dict(os.environ))); sys.exit(7)"
+    done = nimbus("sandbox", "run", "--tier", "free", "--", sys.executable, "-c", code)
+    assert done.code == 7
+    seen = eval((tmp_path / "seen").read_text())
+    assert seen["NIMBUS_API_KEY"].startswith("nbci_test_")
+    assert not Path(seen["NIMBUS_SDK_HOME"]).exists()
+    missing = nimbus("sandbox", "run", "--", "no-such-command")
+    assert (missing.code, "no-such-command" in missing.err) == (2, True)
+
+
 def test_the_lines_for_a_shell_lead_to_it(tmp_path: Path, nimbus_process: Nimbus) -> None:
     """What it prints can be evaluated by a shell, and leads the SDK to the sandbox and a home of its own."""
     with _served(tmp_path) as process:
-        lines = [_line(process) for _ in range(9)]
+        lines = [_line(process) for _ in range(10)]
         assert sum(line.startswith("export ") for line in lines) == 7
         script = "".join(lines) + f'"{sys.executable}" -m nimbus_sdk install --json\n'
         done = subprocess.run(["sh", "-eu", "-c", script], capture_output=True, text=True, check=False)

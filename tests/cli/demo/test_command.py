@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from nimbus_sdk.cli.demo.run import REQUESTS
+from nimbus_sdk.cli.demo.run import REQUESTS, summarize
 from nimbus_sdk.errors.environment import absolute_search_path
 from tests.cli.conftest import Nimbus
 
@@ -54,7 +54,7 @@ def test_the_demo_passes_and_leaves_nothing(
         | _listing(isolated_home / "nimbus")
         | _listing(isolated_home / "work")
     )
-    done = nimbus_process("demo")
+    done = nimbus_process("demo", "--verbose")
     assert done.code == 0, done.out + done.err
     assert done.err == ""
     for text in (
@@ -120,6 +120,11 @@ def test_the_demo_as_json_and_from_a_zipapp(
     assert list(report["decoding"]["milliseconds"]) == steps
     assert report["left_running"] is None
     assert not WHOLE_KEY.search(done.stdout.decode())
+    lines = summarize(report)
+    assert len(lines) == 3
+    assert lines[2].startswith("All 6 checks passed")
+    report["checks"][0]["ok"] = False
+    assert summarize(report)[2].startswith("FAILED  The install succeeded")
 
 
 def test_keep_leaves_a_sandbox_that_can_be_used(nimbus_process: Nimbus, temporary: Path) -> None:
@@ -146,7 +151,7 @@ def test_keep_leaves_a_sandbox_that_can_be_used(nimbus_process: Nimbus, temporar
 def test_an_interrupted_demo_leaves_nothing(temporary: Path, number: int, code: int) -> None:
     """Ctrl-C and SIGTERM end the sandbox and remove the folder."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "nimbus_sdk", "demo"],
+        [sys.executable, "-m", "nimbus_sdk", "demo", "--verbose"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
