@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -60,6 +61,26 @@ _SECONDARY_LIMIT_SECONDS = 60.0
 
 # OpenSSL's reasons if the other side knows only old versions of TLS.
 _OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
+# The same if the other side wants a certificate of ours: in TLS 1.3, and in TLS 1.2, where it may mean more.
+_NO_CLIENT_CERTIFICATE = ("ALERT_CERTIFICATE_REQUIRED", "ALERT_HANDSHAKE_FAILURE")
+_CLIENT_CERTIFICATE_PAGE = re.compile(rb"(?i)\b(?:client|ssl) certificate\b")
+_CLIENT_CERTIFICATE_HINT = (
+    "The service asks for none, so a proxy in between does. The SDK cannot present one: ask whoever runs the "
+    "proxy to let HTTPS to this host through."
+)
+_UNKNOWN_ISSUER_HINT = (
+    "If your network opens TLS connections (ask whoever runs it), set SSL_CERT_FILE to its root certificate, "
+    "a PEM file. On a guest network, log in with a browser first."
+)
+_CLOCK_HINT = (
+    "Check this machine's clock. If it is right, whoever runs that server has to renew the certificate."
+)
+_OTHER_SERVER_HINT = (
+    "It belongs to another server, which answers instead: log in to the network with a browser, or check the "
+    "DNS server and the hosts file. Do not trust that certificate."
+)
+# OpenSSL's results of verification: not yet valid, expired, another host, another address (x509_vfy.h).
+_UNTRUSTED_HINTS = {9: _CLOCK_HINT, 10: _CLOCK_HINT, 62: _OTHER_SERVER_HINT, 64: _OTHER_SERVER_HINT}
 E = TypeVar("E", bound=BaseException)
 _LOOPBACK_HINT = (
     "That address is on this machine: is the sandbox still running? `nimbus-sdk sandbox serve` starts one. "
@@ -98,14 +119,6 @@ def from_exception(request: Request, error: Exception) -> NimbusError:
         return NimbusTimeoutError(f"{host} did not answer in time ({request.name}).", sent=sent)
     if (unresolved := _first_of(causes, socket.gaierror)) is not None:
         return unknown_host_error(host, unresolved)
-    if (untrusted := _first_of(causes, ssl.SSLCertVerificationError)) is not None:
-        return NimbusConnectionError(
-            f"The certificate of {host} is not trusted ({sanitize(untrusted.verify_message, secrets)}).",
-            passing=False,
-            sent=False,
-            hint="If your network opens TLS connections, set SSL_CERT_FILE to its root certificate "
-            "(a PEM file). If the certificate is not yet or no longer valid, check this machine's clock.",
-        )
     if isinstance(error, httpcore.ProxyError):
         return NimbusConnectionError(
             f"The proxy on the way to {host} refused: {sanitize(str(error), secrets)}.",
@@ -114,17 +127,7 @@ def from_exception(request: Request, error: Exception) -> NimbusError:
             hint="Check HTTPS_PROXY (user and password belong in its URL) and NO_PROXY.",
         )
     if (broken := _first_of(causes, ssl.SSLError)) is not None:
-        # Only OpenSSL's own errors have a reason.
-        reason = getattr(broken, "reason", None)
-        if reason in _OLD_TLS:
-            return NimbusConnectionError(
-                f"{host} offers no TLS 1.2 or newer, so nothing was sent to it.",
-                passing=False,
-                sent=False,
-                hint="The server, or a proxy in between, must be updated; older TLS is never used.",
-            )
-        reason = reason or "unknown reason"
-        return NimbusConnectionError(f"The TLS connection to {host} failed ({reason}).", sent=sent)
+        return _tls_error(host, broken, sent)
     if isinstance(error, (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError)):
         return NimbusConnectionError(
             f"The request to {host} cannot be sent ({type(error).__name__}).", passing=False, sent=False
@@ -138,6 +141,36 @@ def from_exception(request: Request, error: Exception) -> NimbusError:
     return NimbusConnectionError(
         f"{host} cannot be reached ({request.name}: {reason}).", sent=sent, hint=_address_hint(request)
     )
+
+
+def _tls_error(host: str, error: ssl.SSLError, sent: bool) -> NimbusConnectionError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NimbusConnectionError(
+            f"The certificate of {host} is not trusted ({sanitize(error.verify_message)}).",
+            passing=False,
+            sent=False,
+            hint=_UNTRUSTED_HINTS.get(error.verify_code, _UNKNOWN_ISSUER_HINT),
+        )
+    # Only OpenSSL's own errors have a reason.
+    reason = getattr(error, "reason", None) or "unknown reason"
+    if reason in _OLD_TLS:
+        return NimbusConnectionError(
+            f"{host} offers no TLS 1.2 or newer, so nothing was sent to it.",
+            passing=False,
+            sent=False,
+            hint="The server, or a proxy in between, must be updated; older TLS is never used.",
+        )
+    if reason.endswith(_NO_CLIENT_CERTIFICATE):
+        asks = (
+            "asks" if reason.endswith(_NO_CLIENT_CERTIFICATE[0]) else "refused the TLS handshake and may ask"
+        )
+        return NimbusConnectionError(
+            f"{host} {asks} for a client certificate ({reason}).",
+            passing=False,
+            sent=False,
+            hint=_CLIENT_CERTIFICATE_HINT,
+        )
+    return NimbusConnectionError(f"The TLS connection to {host} failed ({reason}).", sent=sent)
 
 
 def _address_hint(request: Request) -> str | None:
@@ -187,7 +220,13 @@ def _refusal(request: Request, response: Response) -> NimbusError:
         kind = RateLimitError
         retry_after = _SECONDARY_LIMIT_SECONDS if retry_after is None else retry_after
     elif body.is_foreign and response.status < 500:
-        kind, hint = (kind if response.status == 429 else ApiError), _CAPTIVE_PORTAL_HINT
+        wants_certificate = _CLIENT_CERTIFICATE_PAGE.search(response.body) is not None
+        hint = (
+            f"It asks for a client certificate. {_CLIENT_CERTIFICATE_HINT}"
+            if wants_certificate
+            else _CAPTIVE_PORTAL_HINT
+        )
+        kind = kind if response.status == 429 else ApiError
     text = f": {body.message}" if body.message else ""
     wait = f" It asks to wait {retry_after:.0f} s." if kind is RateLimitError and retry_after else ""
     refusal = kind(

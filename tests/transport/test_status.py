@@ -158,6 +158,16 @@ def test_what_is_no_answer_of_the_service_is_not_taken_for_its_word(body):
 
 
 @pytest.mark.parametrize(
+    "page", [b"<h1>400 No required SSL certificate was sent</h1>", b"Client Certificate"]
+)
+def test_a_page_that_asks_for_a_client_certificate_is_said_to(page):
+    """As nginx and IIS do after the handshake."""
+    error = refusal(400, page)
+    assert type(error) is ApiError
+    assert "asks for a client certificate" in error.hint
+
+
+@pytest.mark.parametrize(
     ("location", "named"),
     [
         ("https://login.hotel.example/portal?next=x", "login.hotel.example"),

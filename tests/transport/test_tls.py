@@ -77,10 +77,11 @@ def refused(send, server):
 
 
 def test_an_unknown_authority_is_refused_with_the_way_out(send, secure):
-    """The message says that the certificate is not trusted; the hint names SSL_CERT_FILE and the clock."""
+    """The message says that the certificate is not trusted; the hint names both ways out."""
     error = refused(send, secure)
     assert "is not trusted" in error.message
     assert "SSL_CERT_FILE" in error.hint
+    assert "guest network" in error.hint
     assert error.passing is False
 
 
@@ -210,7 +211,27 @@ def test_a_certificate_of_another_host_is_refused(send, authority, root, monkeyp
     monkeypatch.setenv("SSL_CERT_FILE", str(root))
     certificate = authority.issue_cert("elsewhere.example")
     with serving(saying(b"{}"), speaking_tls(certificate)) as server:
-        assert "not trusted" in refused(send, server).message
+        error = refused(send, server)
+    assert "not trusted" in error.message
+    assert "log in to the network" in error.hint
+    assert "SSL_CERT_FILE" not in error.hint, "the certificate of a log-in page is not to be trusted"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_who_asks_for_a_client_certificate_is_named(send, authority, root, monkeypatch, version):
+    """A proxy that admits only machines with a certificate of their own; it is asked once."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(root))
+
+    def adjust(context):
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(cafile=str(root))
+        context.maximum_version = context.minimum_version = version
+
+    with serving(saying(b"{}"), speaking_tls(authority.issue_cert("127.0.0.1"), adjust=adjust)) as server:
+        error = refused(send, server)
+    assert "for a client certificate" in error.message
+    assert "proxy" in error.hint
+    assert (error.passing, error.sent) == (False, False)
 
 
 def test_an_expired_certificate_is_refused_with_a_word_about_the_clock(send, authority, root, monkeypatch):
