@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 import httpcore
 
 from nimbus_sdk.transport.network import AsyncBackend, Backend
+from nimbus_sdk.transport.proxies import Proxy
 
 IDLE_SECONDS = 5.0
 MOST_IDLE = 20
@@ -29,11 +30,18 @@ C = TypeVar("C", bound=_Reusable)
 class Connection(Generic[C]):
     """A connection of httpcore, and the backend that opens its socket."""
 
-    __slots__ = ("_backend", "core")
+    __slots__ = ("_backend", "_proxy", "core")
 
-    def __init__(self, core: C, backend: Backend | AsyncBackend) -> None:
+    def __init__(self, core: C, backend: Backend | AsyncBackend, proxy: Proxy | None) -> None:
         self.core = core
         self._backend = backend
+        self._proxy = proxy
+
+    @property
+    def unpassed_proxy(self) -> Proxy | None:
+        """The proxy that stands in the way, or None if there is none or the host behind it was reached."""
+        wire, proxy = self._backend.wire, self._proxy
+        return None if proxy is None or (wire is not None and wire.handshakes >= proxy.handshakes) else proxy
 
     @property
     def is_usable(self) -> bool:
@@ -104,29 +112,29 @@ class Connections(Generic[C]):
         self._idle.clear()
 
 
-def connector(
-    context: ssl.SSLContext, proxy: httpcore.Proxy | None
-) -> Connector[httpcore.ConnectionInterface]:
+def connector(context: ssl.SSLContext, proxy: Proxy | None) -> Connector[httpcore.ConnectionInterface]:
     """Return what makes blocking connections."""
+    route = None if proxy is None else proxy.for_httpcore(context)
 
     def connect(origin: httpcore.Origin) -> Connection[httpcore.ConnectionInterface]:
         backend = Backend()
-        pool = httpcore.ConnectionPool(context, proxy, keepalive_expiry=IDLE_SECONDS, network_backend=backend)
-        return Connection(pool.create_connection(origin), backend)
+        pool = httpcore.ConnectionPool(context, route, keepalive_expiry=IDLE_SECONDS, network_backend=backend)
+        return Connection(pool.create_connection(origin), backend, proxy)
 
     return connect
 
 
 def async_connector(
-    context: ssl.SSLContext, proxy: httpcore.Proxy | None
+    context: ssl.SSLContext, proxy: Proxy | None
 ) -> Connector[httpcore.AsyncConnectionInterface]:
     """Return what makes awaitable connections."""
+    route = None if proxy is None else proxy.for_httpcore(context)
 
     def connect(origin: httpcore.Origin) -> Connection[httpcore.AsyncConnectionInterface]:
         backend = AsyncBackend()
         pool = httpcore.AsyncConnectionPool(
-            context, proxy, keepalive_expiry=IDLE_SECONDS, network_backend=backend
+            context, route, keepalive_expiry=IDLE_SECONDS, network_backend=backend
         )
-        return Connection(pool.create_connection(origin), backend)
+        return Connection(pool.create_connection(origin), backend, proxy)
 
     return connect

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
+from nimbus_sdk.transport.failures import unknown_host_error
 from nimbus_sdk.transport.proxies import Proxies
-from nimbus_sdk.transport.status import unknown_host_error
 
 Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int]]
 """Where a socket of a family connects to."""

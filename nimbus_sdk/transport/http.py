@@ -8,23 +8,23 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import httpcore
 
 from nimbus_sdk.config.settings import origin
-from nimbus_sdk.errors import NimbusError, NimbusTimeoutError, ResponseFormatError
-from nimbus_sdk.transport.connections import Connections, async_connector, connector
+from nimbus_sdk.errors import NimbusConnectionError, NimbusError, NimbusTimeoutError, ResponseFormatError
+from nimbus_sdk.transport.connections import Connection, Connections, async_connector, connector
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.encoding import encode_request
+from nimbus_sdk.transport.failures import from_exception
 from nimbus_sdk.transport.flow import BODY_LIMIT, Request, Response
 from nimbus_sdk.transport.network import ExchangeLimits
 from nimbus_sdk.transport.proxies import ClientPool
 from nimbus_sdk.transport.redaction import guard_loggers, sanitize, strip_tracebacks
 from nimbus_sdk.transport.retry import parse_http_date, seconds_for_outage
-from nimbus_sdk.transport.status import from_exception
 from nimbus_sdk.transport.threads import PerLoop, run_in_thread
 
 SILENCE_SECONDS = 15.0
@@ -39,6 +39,9 @@ _HTTP_ERRORS = (
     httpcore.ProxyError,
     httpcore.TimeoutException,
     httpcore.UnsupportedProtocol,
+)
+_AnyConnection: TypeAlias = (
+    Connection[httpcore.ConnectionInterface] | Connection[httpcore.AsyncConnectionInterface]
 )
 _MAX_ID_LENGTH = 128
 _MAX_CLOCK_OFFSET = 4e9
@@ -88,7 +91,7 @@ class HttpTransport:
         reader = _ResponseReader(request, deadline)
         try:
             self._exchange(request, reader)
-        except _HTTP_ERRORS as error:
+        except (*_HTTP_ERRORS, NimbusConnectionError) as error:
             failure = reader.failure(error)
         except NimbusError as error:
             # The frames below may contain secrets: a piece of the body, or the headers.
@@ -103,7 +106,7 @@ class HttpTransport:
     def _exchange(self, request: Request, reader: _ResponseReader) -> None:
         encoded = encode_request(request, reader.limits)
         connections = self._connections(request.url)
-        connection = connections.take(encoded.url.origin)
+        reader.connection = connection = connections.take(encoded.url.origin)
         try:
             answer = connection.core.handle_request(encoded)
             try:
@@ -148,7 +151,7 @@ class AsyncHttpTransport:
         try:
             async with own.slot(reader.limits):
                 await self._exchange(request, reader, own)
-        except _HTTP_ERRORS as error:
+        except (*_HTTP_ERRORS, NimbusConnectionError) as error:
             failure = reader.failure(error)
         except NimbusError as error:
             raise error.with_traceback(None)  # noqa: B904
@@ -165,7 +168,7 @@ class AsyncHttpTransport:
             # The system's list of exceptions may ask a name server.
             connect = await run_in_thread(lambda: self._connectors.for_url(request.url))
             connections = own.by_origin.setdefault(place, Connections(connect))
-        connection = connections.take(encoded.url.origin)
+        reader.connection = connection = connections.take(encoded.url.origin)
         try:
             answer = await connection.core.handle_async_request(encoded)
             try:
@@ -223,6 +226,7 @@ class _ResponseReader:
         # Half of a long timeout, so that another try is left.
         silence = request.silence or max(SILENCE_SECONDS, deadline.remaining() / 2)
         self.limits = ExchangeLimits(deadline, silence)
+        self.connection: _AnyConnection | None = None
         self._request = request
         self._deadline = deadline
         self._started = time.monotonic()
@@ -264,9 +268,10 @@ class _ResponseReader:
 
     def failure(self, error: Exception) -> NimbusError:
         """Return the error for an exchange that failed."""
-        if isinstance(error, httpcore.ReadTimeout) and not self._deadline.remaining():
+        proxy = None if self.connection is None else self.connection.unpassed_proxy
+        if proxy is None and isinstance(error, httpcore.ReadTimeout) and not self._deadline.remaining():
             return NimbusTimeoutError(f"{self._host} answered {self._request.name} too slowly.")
-        return from_exception(self._request, error)
+        return from_exception(self._request, error, proxy).with_traceback(None)
 
     def response(self) -> Response:
         """Return the response, which has ended."""

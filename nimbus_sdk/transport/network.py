@@ -151,6 +151,7 @@ class Wire:
     def __init__(self, connected: socket.socket, limits: ExchangeLimits) -> None:
         self.socket = connected
         self.limits = limits
+        self.handshakes = 0
         self._layer: _Plain | _Tls = _Plain()
 
     def use(self, timeout: object) -> None:
@@ -170,6 +171,7 @@ class Wire:
 
     def secure(self, context: ssl.SSLContext, hostname: str | None) -> Steps[None]:
         """Add a layer of TLS, and shake hands."""
+        self.handshakes += 1
         layer = _Tls(self._layer, context, hostname)
         yield from layer.handshake()
         self._layer = layer

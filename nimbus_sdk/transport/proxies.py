@@ -37,10 +37,46 @@ class Proxy:
 
     url: str = field(repr=False)
 
+    @property
+    def password(self) -> str:
+        """The password in its URL, or an empty text."""
+        user, _, _ = self.url.partition("://")[2].rpartition("@")
+        return unquote(user.partition(":")[2])
+
     def __str__(self) -> str:
         scheme, _, address = self.url.partition("://")
         _, user, host = address.rpartition("@")
         return f"{scheme}://{MASK}@{host}" if user else self.url
+
+    @property
+    def handshakes(self) -> int:
+        """How many TLS handshakes a request over TLS needs before the host behind the proxy answers."""
+        return 2 if self.url.startswith("https://") else 1
+
+    def for_httpcore(self, context: ssl.SSLContext) -> httpcore.Proxy:
+        """Return the proxy for httpcore.
+
+        Args:
+            context: For the connection to an https:// proxy. Without it, certifi's roots would count.
+
+        Raises:
+            ValueError: This is not the URL of a proxy.
+            ImportError: It needs a package that is not installed.
+        """
+        # Imported here: the doctor looks at proxies without sending anything.
+        import httpcore
+
+        parts = urlsplit(self.url)
+        host, port = parts.hostname, parts.port
+        if not host or parts.scheme not in ("http", "https", "socks5", "socks5h"):
+            raise ValueError("not the URL of a proxy")
+        if parts.scheme.startswith("socks"):
+            import_module("socksio")
+        auth = None
+        if parts.username or parts.password:
+            auth = unquote(parts.username or "").encode(), unquote(parts.password or "").encode()
+        address = httpcore.URL(scheme=parts.scheme, host=host, port=port, target="/")
+        return httpcore.Proxy(address, auth=auth, ssl_context=context if parts.scheme == "https" else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +125,7 @@ class ClientPool(Generic[C]):
     certificates does not fail requests that never use it.
     """
 
-    def __init__(self, make_client: Callable[[ssl.SSLContext, httpcore.Proxy | None], C]) -> None:
+    def __init__(self, make_client: Callable[[ssl.SSLContext, Proxy | None], C]) -> None:
         self._make_client = make_client
         self._proxies = Proxies.detect()
         self._clients: dict[tuple[bool, Proxy | None], C] = {}
@@ -115,17 +151,15 @@ class ClientPool(Generic[C]):
         if proxy is None:
             return self._make_client(context, None)
         try:
-            # Without ours, certifi's roots would count for an https:// proxy; no other may have a context.
-            own = context if proxy.url.startswith("https://") else None
-            return self._make_client(context, _parse(proxy.url, own))
+            return self._make_client(context, proxy)
         except ImportError:
             fault = ConfigurationError(
-                f"{_variables(proxy)} names a socks proxy, which needs the package socksio.",
+                f"{name_variables(proxy)} names a socks proxy, which needs the package socksio.",
                 hint="Run `pip install socksio`, or name an http:// proxy.",
             )
         except ValueError:
             fault = ConfigurationError(
-                f"{_variables(proxy)} is not a valid proxy URL.",
+                f"{name_variables(proxy)} is not a valid proxy URL.",
                 hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
             )
         # Raised here and not in the handler: the frames below contain the URL with its password.
@@ -136,30 +170,8 @@ class ClientPool(Generic[C]):
         self._lock = threading.Lock()
 
 
-def _parse(url: str, context: ssl.SSLContext | None) -> httpcore.Proxy:
-    """Return a proxy for httpcore.
-
-    Raises:
-        ValueError: This is not the URL of a proxy.
-        ImportError: It needs a package that is not installed.
-    """
-    # Imported here: the doctor looks at proxies without sending anything.
-    import httpcore
-
-    parts = urlsplit(url)
-    host, port = parts.hostname, parts.port
-    if not host or parts.scheme not in ("http", "https", "socks5", "socks5h"):
-        raise ValueError("not the URL of a proxy")
-    if parts.scheme.startswith("socks"):
-        import_module("socksio")
-    auth = None
-    if parts.username or parts.password:
-        auth = unquote(parts.username or "").encode(), unquote(parts.password or "").encode()
-    address = httpcore.URL(scheme=parts.scheme, host=host, port=port, target="/")
-    return httpcore.Proxy(address, auth=auth, ssl_context=context)
-
-
-def _variables(proxy: Proxy) -> str:
+def name_variables(proxy: Proxy) -> str:
+    """Return the names of the variables that set a proxy, or what else did, as the subject of a sentence."""
     named = [
         name
         for name in os.environ

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import dataclasses
 import socket
 import ssl
 import threading
@@ -10,10 +11,12 @@ import urllib.request
 import pytest
 import trustme
 
-from nimbus_sdk.config.settings import origin
+from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
 from nimbus_sdk.transport import tls
+from nimbus_sdk.transport.driver import Driver
 from nimbus_sdk.transport.flow import HeaderAuth, Request
+from nimbus_sdk.transport.flow import send as request_flow
 from tests.support.evidence import everything_in, strangers_in
 from tests.support.raw_server import head, saying, serving
 
@@ -106,24 +109,119 @@ def test_the_proxys_password_goes_to_the_proxy_alone(send, service, monkeypatch)
     assert "proxy-authorization" not in service.requests[0].headers
 
 
-@pytest.mark.parametrize("status", ["407 Proxy Authentication Required", "403 Forbidden"])
-def test_a_refusal_by_a_proxy_names_the_proxy(send, monkeypatch, status):
-    """The error speaks of the proxy, shows neither its password nor the key, and is not tried again."""
+def refusing(status):
+    """Answers CONNECT with a status."""
+    return lambda connection, request: connection.sendall(head(status, "Proxy-Authenticate: Basic", length=0))
 
-    def refuse(connection, request):
-        connection.sendall(head(status, "Proxy-Authenticate: Basic", length=0))
 
-    with serving(refuse) as proxy:
+def silent(connection, request):
+    """Accepts, and never answers."""
+    connection.recv(1)
+
+
+PROXY_FAULTS = {
+    "wants a password": (refusing("407 Proxy Authentication Required"), "user and password", False),
+    "has another policy": (refusing("403 Forbidden"), "does not allow", False),
+    "is a web server": (refusing("405 Method Not Allowed"), "does not connect to", False),
+    "cannot look up the host": (refusing("503 Service Unavailable"), "did not reach", True),
+    "closes without a word": (lambda connection, request: None, "as a proxy does", True),
+    "speaks SSH": (
+        lambda connection, request: connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        "as a proxy does",
+        True,
+    ),
+    "is silent": (silent, "did not answer in time", True),
+}
+
+
+@pytest.mark.parametrize("fault", PROXY_FAULTS)
+def test_a_fault_of_a_proxy_is_blamed_on_the_proxy(send, monkeypatch, fault):
+    """By its name, without its password or the key; whether it may pass decides over another try."""
+    handler, words, passing = PROXY_FAULTS[fault]
+    with serving(handler) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://someone:pa55@127.0.0.1:{proxy.port}")
-        with pytest.raises(NimbusConnectionError) as caught:
-            send(to_api())
+        with pytest.raises(NimbusConnectionError, match=words) as caught:
+            send(to_api(), seconds=1.0 if handler is silent else 5.0)
     error = caught.value
-    assert "proxy" in error.message.lower()
-    assert status[:3] in error.message
-    assert "HTTPS_PROXY" in error.hint
-    assert error.passing is False
+    assert error.message.startswith(f"The proxy http://…@127.0.0.1:{proxy.port} ")
+    assert "HTTPS_PROXY names this proxy" in error.hint
+    assert (error.passing, error.sent) == (passing, False)
     assert strangers_in(error) == []
     assert not [secret for secret in ("pa55", KEY) if secret in everything_in(error)]
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("http://someone:pa55@proxy.invalid:3128", "the name proxy.invalid cannot be resolved"),
+        ("http://127.0.0.1:{closed}", "cannot be reached"),
+        ("https://someone:pa55@127.0.0.1:{plain}", "TLS connection to it failed"),
+    ],
+)
+def test_a_proxy_that_is_none_is_blamed_as_well(send, monkeypatch, address, words):
+    """A name that nobody knows, a closed port, and a server that speaks something else."""
+    real = socket.getaddrinfo
+
+    def lookup(host, *rest, **options):
+        if str(host).endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+    def answer_at_once(connection):
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        return connection
+
+    with (
+        serving(saying(b""), answer_at_once) as plain,
+        socket.create_server(("127.0.0.1", 0)) as reserved,
+    ):
+        closed = reserved.getsockname()[1]
+        reserved.close()
+        proxy = address.format(closed=closed, plain=plain.port)
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        with pytest.raises(NimbusConnectionError, match=words) as caught:
+            send(to_api())
+    assert caught.value.message.startswith("The proxy ")
+    assert caught.value.sent is False
+    assert "ALL_PROXY names this proxy" in caught.value.hint
+    assert "pa55" not in everything_in(caught.value)
+    assert strangers_in(caught.value) == []
+
+
+def test_a_failure_behind_the_proxy_is_not_the_proxys(send, service, monkeypatch):
+    """Neither a certificate that is not trusted nor a service that breaks off."""
+    with serving(tunnel_to(service.port)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with pytest.raises(NimbusConnectionError, match=r"certificate of api\.nimbusbci\.com") as caught:
+            send(to_api())
+        assert "names this proxy" not in caught.value.hint
+
+    def cut(connection, request):
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+    with serving(cut) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(NimbusConnectionError, match=r"api\.nimbusbci\.com"):
+            send(to_api())
+
+
+def test_a_proxy_that_cannot_reach_the_host_is_asked_again(service, monkeypatch):
+    """A CONNECT that fails with a 5xx has sent nothing, so also a request that must not be repeated is."""
+    refusals = iter(["503 Service Unavailable", "502 Bad Gateway", "504 Gateway Timeout"])
+    tunnel = tunnel_to(service.port)
+
+    def recover(connection, request):
+        status = next(refusals, None)
+        (refusing(status) if status else tunnel)(connection, request)
+
+    with serving(recover) as proxy, Driver(Settings(), sleep=lambda seconds: None) as driver:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        once = dataclasses.replace(to_api(), repeatable=False)
+        assert driver.run(request_flow(once)).status == 200
+    assert proxy.connections == 4
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,16 @@
-"""From a response or a failed exchange to its error, in which every text from outside is sanitized."""
+"""From a response to its error, in which every text from outside is sanitized."""
 
 import json
-import socket
-import ssl
 
-import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk import errors
 from nimbus_sdk.config.settings import origin
-from nimbus_sdk.errors import ApiError, NimbusConnectionError, NimbusError, NimbusTimeoutError
+from nimbus_sdk.errors import ApiError, NimbusConnectionError, NimbusError
 from nimbus_sdk.transport.flow import HeaderAuth, Request, Response
-from nimbus_sdk.transport.status import from_exception, raise_for_status
+from nimbus_sdk.transport.status import raise_for_status
 from tests.support.raw_server import saying, serving
 
 API = "https://api.nimbusbci.com"
@@ -302,14 +299,6 @@ def test_the_bare_digits_of_the_key_are_masked_wherever_the_key_travelled(status
         assert "…" in text
 
 
-@pytest.mark.parametrize("kind", [httpcore.ProxyError, httpcore.RemoteProtocolError, httpcore.ReadError])
-def test_the_error_for_a_broken_response_does_not_contain_the_digits(kind):
-    """httpcore quotes what it could not read."""
-    error = from_exception(call_with(**IN_BODY), kind(f"illegal status line: {DIGITS}"))
-    assert DIGITS not in str(error)
-    assert "illegal status line: …" in error.message
-
-
 def test_a_call_does_not_show_the_secrets_it_carries():
     """Neither its repr nor that of its response contains them."""
     step = call_with(**IN_BODY)
@@ -357,93 +346,6 @@ def test_a_call_may_accept_what_others_refuse():
     """A status that a call expects is its answer."""
     answer = Response(status=503, headers={}, body=b"")
     assert raise_for_status(call_with(accept=frozenset({503})), answer) is answer
-
-
-def caused(error, cause):
-    """An error with its cause, as httpcore hands it on."""
-    error.__cause__ = cause
-    return error
-
-
-LATE = "did not answer in time"
-EXCHANGES = [
-    (httpcore.ConnectTimeout("x"), NimbusTimeoutError, LATE, True, False),
-    (httpcore.PoolTimeout(""), NimbusTimeoutError, LATE, True, False),
-    (httpcore.ReadTimeout(""), NimbusTimeoutError, LATE, True, True),
-    (httpcore.WriteTimeout(""), NimbusTimeoutError, LATE, True, True),
-    (
-        caused(httpcore.ConnectError("x"), socket.gaierror(-2, "Name or service not known")),
-        NimbusConnectionError,
-        "cannot be resolved (Name or service not known)",
-        False,
-        False,
-    ),
-    (httpcore.ProxyError("403 Forbidden"), NimbusConnectionError, "proxy on the way", False, False),
-    (
-        caused(httpcore.ConnectError("x"), ssl.SSLError(1, "[SSL] wrong version number")),
-        NimbusConnectionError,
-        "TLS connection",
-        True,
-        False,
-    ),
-    (httpcore.UnsupportedProtocol("x"), NimbusConnectionError, "cannot be sent", False, False),
-    (
-        httpcore.LocalProtocolError(f"Illegal value {KEY!r}"),
-        NimbusConnectionError,
-        "cannot be sent",
-        False,
-        False,
-    ),
-    (
-        httpcore.RemoteProtocolError(f"illegal {KEY}"),
-        NimbusConnectionError,
-        "broke off in mid-answer",
-        True,
-        True,
-    ),
-    (httpcore.ReadError(""), NimbusConnectionError, "(models: ReadError)", True, True),
-    (
-        httpcore.ConnectError(f"no way to {API}?key={KEY}"),
-        NimbusConnectionError,
-        "cannot be reached",
-        True,
-        False,
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("raised", "kind", "text", "passing", "sent"), EXCHANGES, ids=lambda v: type(v).__name__
-)
-def test_every_failure_of_an_exchange_has_its_error(raised, kind, text, passing, sent):
-    """Host and fault, no secret, whether it may pass, and whether the request may have arrived."""
-    error = from_exception(call_with(), raised)
-    assert type(error) is kind
-    assert "api.nimbusbci.com" in error.message
-    assert text in error.message
-    assert (error.passing, error.sent) == (passing, sent)  # type: ignore[attr-defined]
-    assert KEY not in str(error)
-    assert error.hint
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.0.0.9"])
-@pytest.mark.parametrize("kind", [httpcore.ConnectError, httpcore.ReadError, httpcore.RemoteProtocolError])
-def test_where_this_machine_does_not_answer_the_question_is_for_the_sandbox(host, kind):
-    """No firewall and no proxy is before one's own addresses."""
-    error = from_exception(call_with(url=f"http://{host}:8123/v1/models/list"), kind("x"))
-    assert "sandbox still running" in error.hint
-    assert "firewall" not in error.hint
-    assert "firewall" in from_exception(call_with(), kind("x")).hint
-
-
-def test_every_error_of_httpcore_is_translated():
-    """No class of httpcore that an exchange may raise is without a translation."""
-    kinds = [
-        kind for kind in vars(httpcore).values() if isinstance(kind, type) and issubclass(kind, Exception)
-    ]
-    assert len(kinds) > 12
-    for kind in kinds:
-        assert isinstance(from_exception(call_with(), kind("x")), NimbusConnectionError)
 
 
 def test_a_real_echo_of_the_key_does_not_come_through(send):

@@ -1,0 +1,173 @@
+"""The one map from failed exchanges to the errors of the SDK."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from nimbus_sdk.config.settings import is_loopback
+from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
+from nimbus_sdk.transport.flow import Request
+from nimbus_sdk.transport.proxies import Proxy, name_variables
+from nimbus_sdk.transport.redaction import sanitize
+
+# OpenSSL's reasons if the other side knows only old versions of TLS.
+_OLD_TLS = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL"})
+# The same if the other side wants a certificate of ours: in TLS 1.3, and in TLS 1.2, where it may mean more.
+_CERTIFICATE_REQUIRED, _HANDSHAKE_FAILURE = "ALERT_CERTIFICATE_REQUIRED", "ALERT_HANDSHAKE_FAILURE"
+CLIENT_CERTIFICATE_HINT = (
+    "The service asks for none, so a proxy in between does. The SDK cannot present one: ask whoever runs the "
+    "proxy to let HTTPS to this host through."
+)
+_UNKNOWN_ISSUER_HINT = (
+    "If your network opens TLS connections (ask whoever runs it), set SSL_CERT_FILE to its root certificate, "
+    "a PEM file. On a guest network, log in with a browser first."
+)
+_CLOCK_HINT = (
+    "Check this machine's clock. If it is right, whoever runs that server has to renew the certificate."
+)
+_OTHER_SERVER_HINT = (
+    "It belongs to another server, which answers instead: log in to the network with a browser, or check the "
+    "DNS server and the hosts file. Do not trust that certificate."
+)
+# OpenSSL's results of verification: not yet valid, expired, another host, another address (x509_vfy.h).
+_UNTRUSTED_HINTS = {9: _CLOCK_HINT, 10: _CLOCK_HINT, 62: _OTHER_SERVER_HINT, 64: _OTHER_SERVER_HINT}
+_LOOPBACK_HINT = (
+    "That address is on this machine: is the sandbox still running? `nimbus-sdk sandbox serve` starts one. "
+    "If it runs, check the port in the settings."
+)
+_STATUS = re.compile(r"[1-9]\d\d\b")
+E = TypeVar("E", bound=BaseException)
+
+
+def from_exception(request: Request, error: Exception, proxy: Proxy | None = None) -> NimbusConnectionError:
+    """Return the error for a failed exchange. Its text names the host, never the query of a URL.
+
+    Args:
+        request: The request.
+        error: Of httpcore, or of the name resolution.
+        proxy: The proxy that the request did not get past, so that the failure is the proxy's.
+    """
+    if proxy is not None:
+        return _proxy_error(request, error, proxy)
+    if isinstance(error, NimbusConnectionError):
+        return error
+    import httpcore
+
+    host, secrets = urlsplit(request.url).netloc, request.maskable
+    sent = not isinstance(error, (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout))
+    if isinstance(error, httpcore.TimeoutException):
+        return NimbusTimeoutError(f"{host} did not answer in time ({request.name}).", sent=sent)
+    if (unresolved := _first_of(error, socket.gaierror)) is not None:
+        return unknown_host_error(host, unresolved)
+    if (broken := _first_of(error, ssl.SSLError)) is not None:
+        return _tls_error(host, broken, sent)
+    if isinstance(error, (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError)):
+        return NimbusConnectionError(
+            f"The request to {host} cannot be sent ({type(error).__name__}).", passing=False, sent=False
+        )
+    # No firewall stands before the addresses of this machine.
+    hint = _LOOPBACK_HINT if is_loopback(urlsplit(request.url).hostname or "") else None
+    reason = sanitize(str(error), secrets, limit=120) or type(error).__name__
+    what = (
+        "broke off in mid-answer" if isinstance(error, httpcore.RemoteProtocolError) else "cannot be reached"
+    )
+    return NimbusConnectionError(f"{host} {what} ({request.name}: {reason}).", sent=sent, hint=hint)
+
+
+def unknown_host_error(host: str, error: OSError | UnicodeError) -> NimbusConnectionError:
+    """Return the error for a host name that cannot be resolved."""
+    reason = error.strerror if isinstance(error, OSError) else None
+    return NimbusConnectionError(
+        f"The name {host} cannot be resolved ({sanitize(reason or type(error).__name__)}).",
+        passing=False,
+        sent=False,
+        hint="Check the network connection, the DNS server and the proxy variables, then try again.",
+    )
+
+
+def _tls_error(host: str, error: ssl.SSLError, sent: bool) -> NimbusConnectionError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NimbusConnectionError(
+            f"The certificate of {host} is not trusted ({sanitize(error.verify_message)}).",
+            passing=False,
+            sent=False,
+            hint=_UNTRUSTED_HINTS.get(error.verify_code, _UNKNOWN_ISSUER_HINT),
+        )
+    # Only OpenSSL's own errors have a reason.
+    reason = getattr(error, "reason", None) or "unknown reason"
+    if reason in _OLD_TLS:
+        return NimbusConnectionError(
+            f"{host} offers no TLS 1.2 or newer, so nothing was sent to it.",
+            passing=False,
+            sent=False,
+            hint="The server, or a proxy in between, must be updated; older TLS is never used.",
+        )
+    if reason.endswith((_CERTIFICATE_REQUIRED, _HANDSHAKE_FAILURE)):
+        asks = "asks" if reason.endswith(_CERTIFICATE_REQUIRED) else "refused the TLS handshake and may ask"
+        return NimbusConnectionError(
+            f"{host} {asks} for a client certificate ({reason}).",
+            passing=False,
+            sent=False,
+            hint=CLIENT_CERTIFICATE_HINT,
+        )
+    return NimbusConnectionError(f"The TLS connection to {host} failed ({reason}).", sent=sent)
+
+
+def _proxy_error(request: Request, error: Exception, proxy: Proxy) -> NimbusConnectionError:
+    """Return the error for a request that did not get past its proxy; nothing was sent to the host."""
+    import httpcore
+
+    secrets = (*request.maskable, proxy.password)
+    reason = sanitize(str(error), secrets, limit=120) or type(error).__name__
+    kind, passing = NimbusConnectionError, True
+    advice = "Check its address, and that it runs."
+    if isinstance(error, NimbusConnectionError):
+        kind, passing = type(error), error.passing
+        what = f"cannot be used: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
+    elif isinstance(error, httpcore.TimeoutException):
+        kind, what = NimbusTimeoutError, "did not answer in time"
+    elif isinstance(error, httpcore.ProxyError):
+        what, advice, passing = _read_refusal(reason, urlsplit(request.url).netloc, proxy)
+    elif (broken := _first_of(error, ssl.SSLError)) is not None:
+        found = _tls_error("it", broken, sent=False)
+        what, advice, passing = f"cannot be used: {found.message.rstrip('.')}", found.hint, found.passing
+    elif isinstance(error, httpcore.RemoteProtocolError):
+        what = f"does not answer as a proxy does ({reason})"
+    else:
+        what = f"cannot be reached ({reason})"
+    hint = f"{name_variables(proxy)} names this proxy. {advice}"
+    return kind(f"The proxy {proxy} {what} ({request.name}).", passing=passing, sent=False, hint=hint)
+
+
+def _read_refusal(reason: str, host: str, proxy: Proxy) -> tuple[str, str, bool]:
+    """Return what a proxy did that refused a connection, what to do, and whether that may pass."""
+    status = int(reason[:3]) if _STATUS.match(reason) else None
+    if status == 407:
+        if proxy.password:
+            return f"rejected the user and password of its URL ({reason})", "Correct them there.", False
+        advice = "Put user and password into its URL: http://user:password@host:port."
+        return f"asks for a user and password ({reason})", advice, False
+    if status == 403:
+        advice = f"Ask whoever runs it to allow HTTPS to {host}."
+        return f"does not allow connections to {host} ({reason})", advice, False
+    if status is None:
+        # The proxy speaks SOCKS (RFC 1928), whose refusals httpcore writes out.
+        passing = "could not connect" in reason and "not allowed" not in reason
+        return f"did not connect to {host} ({reason})", "Check its user, password and rules.", passing
+    if status >= 500:
+        advice = f"It runs, but has no way to {host}: try again in some minutes, or tell whoever runs it."
+        return f"did not reach {host} ({reason})", advice, True
+    advice = "It may be a web server and no proxy: check its address and port."
+    return f"does not connect to {host} ({reason})", advice, False
+
+
+def _first_of(error: BaseException, kind: type[E]) -> E | None:
+    """Return the first error of a kind among an error and its causes."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, kind):
+        cause = cause.__cause__ or cause.__context__
+    return cause
