@@ -1,71 +1,176 @@
-"""Checks of the network: proxy, name resolution, certificate, captive portal, clock and both services."""
+"""Checks of the network: proxies, names, IPv6, certificate, captive portal, clock, and every host in use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
 
-from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.doctor.finding import Finding, format_span, ok, problem
-from nimbus_sdk.errors import ApiError, NimbusError, ResponseFormatError
-from nimbus_sdk.transport.dns import count_addresses, proxy_for
+from nimbus_sdk.errors import ApiError, NimbusError, RateLimitError, ResponseFormatError
+from nimbus_sdk.transport import inspection
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking, send
-from nimbus_sdk.transport.tls import certificate_issuer
+from nimbus_sdk.transport.proxies import Proxy, proxy_for
 
 TIMEOUT_SECONDS = 6.0
+"""For each check, apart from looking up names, which may take as long as for any request."""
+
+HOLE_SECONDS = 2.0
+SLOW_LOOKUP_SECONDS = 2.0
 CLOCK_TOLERANCE_SECONDS = 60.0
+STORAGE_HOSTS = ("release-assets.githubusercontent.com", "objects.githubusercontent.com")
+"""Where GitHub redirects the download of an asset to: now, and before, should it go back."""
+
 _ANY_ANSWER = frozenset({401, 403, 404, 503})
+_ANY_REFUSAL = frozenset(range(400, 500))
 _LOG_IN = "Open a web page in a browser and log in to the network, or ask whoever runs the proxy."
-_GITHUB_FIX = "Only installing and updating the core need it. Ask for HTTPS to this host to be allowed."
+_UNTRUSTED_PAGE = f"Do not trust that certificate. {_LOG_IN}"
+_GITHUB_NEED = "Only installing and updating the core need it."
+_STORAGE_NEED = (
+    f"{_GITHUB_NEED} Its files come from there: ask for HTTPS to *.githubusercontent.com to be allowed."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """A host that the SDK talks to.
+
+    Attributes:
+        name: In the names of findings.
+        title: In sentences.
+        url: Its base URL.
+        proxy: The proxy on the way, or None.
+    """
+
+    name: str
+    title: str
+    url: str
+    proxy: Proxy | None
 
 
 def check_network(settings: Settings, usable_offline: bool) -> Flow[tuple[Finding, ...]]:
-    """Check the way to both services; no key is sent."""
+    """Check the way to the services and to the storage host; no key is sent."""
     if settings.offline:
         return (Finding("network", "skipped", "offline mode is on (NIMBUS_SDK_OFFLINE)"),)
     fatal = not usable_offline
-    proxy = proxy_for(settings.api_url)
-    used = "none for the Nimbus API" if proxy is None else f"{proxy} is used for the Nimbus API"
-    findings = [ok("proxy", used)]
-    for name, url in (("dns api", settings.api_url), ("dns github", settings.github_url)):
-        findings.append((yield from _run_check(name, _count_addresses, url, fatal=fatal)))
-    findings.append((yield from _run_check("certificate", _find_issuer, settings.api_url, fatal=False)))
-    findings.extend((yield from _check_api(settings, fatal)))
-    findings.append((yield from _check_github(settings, fatal)))
+    api = _Host("api", "the Nimbus API", settings.api_url, proxy_for(settings.api_url))
+    github = _Host("github", "GitHub", settings.github_url, proxy_for(settings.github_url))
+    storage = _storage_hosts(settings)
+    hosts = (api, github, *storage)
+    findings = yield from run_blocking(lambda: _check_proxies(hosts, fatal))
+    slowest = 0.0
+    for host in hosts:
+        found, seconds = yield from run_blocking(partial(_check_name, host, settings.timeout, fatal))
+        findings.extend(found)
+        slowest = max(slowest, seconds)
+    seconds = TIMEOUT_SECONDS + slowest
+    certificate, portal = yield from run_blocking(lambda: _check_certificate(api, seconds, fatal))
+    findings.append(certificate)
+    if portal:
+        cause = "something else answers in place of the service, with a certificate that is not trusted"
+        findings.append(problem("captive portal", cause, _UNTRUSTED_PAGE, fatal=fatal))
+    else:
+        findings.extend((yield from _check_api(settings, certificate.fix, seconds, fatal)))
+    findings.append((yield from _check_github(settings, seconds, fatal)))
+    if storage:
+        findings.append((yield from _check_storage(storage, seconds, fatal)))
     return tuple(findings)
 
 
-def _run_check(check: str, run: Callable[[str, str], Finding], url: str, *, fatal: bool) -> Flow[Finding]:
-    """Run a check that blocks; an error is a finding."""
+def _storage_hosts(settings: Settings) -> tuple[_Host, ...]:
+    """Return the hosts of the core's files, which are known for github.com alone."""
+    if origin(settings.github_url) != origin(Settings.github_url):
+        return ()
+    urls = [f"https://{host}" for host in STORAGE_HOSTS]
+    return tuple(_Host("storage", "GitHub's storage", url, proxy_for(url)) for url in urls)
+
+
+def _check_proxies(hosts: tuple[_Host, ...], fatal: bool) -> list[Finding]:
+    """Connect to each proxy, and say what it is used for."""
+    direct = _titles(host for host in hosts if host.proxy is None)
+    findings: list[Finding] = []
+    for proxy in dict.fromkeys(host.proxy for host in hosts if host.proxy is not None):
+        users = [host for host in hosts if host.proxy == proxy]
+        check = f"proxy {users[0].name}" if findings else "proxy"
+        try:
+            inspection.reach_proxy(proxy, TIMEOUT_SECONDS)
+        except NimbusError as error:
+            findings.append(problem(check, error.message, error.hint, fatal=fatal))
+        else:
+            rest = f"; none for {direct}" if direct else ""
+            findings.append(ok(check, f"{proxy} is used for {_titles(users)}{rest}"))
+    return findings or [ok("proxy", f"none for {direct}")]
+
+
+def _titles(hosts: Iterable[_Host]) -> str:
+    return " and ".join(dict.fromkeys(host.title for host in hosts))
+
+
+def _check_name(host: _Host, seconds: float, fatal: bool) -> tuple[list[Finding], float]:
+    """Look up a host; also return the seconds that it took."""
+    check, name = f"dns {host.name}", urlsplit(host.url).netloc
+    if host.proxy is not None:
+        return [ok(check, f"the proxy looks up {name}")], 0.0
     try:
-        return (yield from run_blocking(lambda: run(check, url)))
+        lookup = inspection.look_up(host.url, seconds)
     except NimbusError as error:
-        return problem(check, error.message, error.hint, fatal=fatal)
+        return [problem(check, error.message, error.hint, fatal=fatal)], 0.0
+    count = len(lookup.addresses)
+    cause = f"{name} has {count} address{'es' if count > 1 else ''}"
+    if lookup.seconds > SLOW_LOOKUP_SECONDS:
+        cause = f"{cause}; the look-up took {lookup.seconds:.1f} s"
+        fix = "The first name server may be dead: check the list (/etc/resolv.conf on Linux)."
+        findings = [problem(check, cause, fix, fatal=False)]
+    else:
+        findings = [ok(check, cause)]
+    hole = inspection.find_hole(lookup.addresses, min(HOLE_SECONDS, TIMEOUT_SECONDS))
+    if hole is not None:
+        version = "IPv6" if ":" in hole else "IPv4"
+        cause = f"{version} leads nowhere: {hole} ({name}) does not answer, its other addresses do"
+        fix = (
+            f"Work goes on, with a pause at each new connection. Tell whoever runs the network, or turn "
+            f"{version} off on this machine."
+        )
+        findings.append(problem(f"ip {host.name}", cause, fix, fatal=False))
+    return findings, lookup.seconds
 
 
-def _count_addresses(check: str, url: str) -> Finding:
-    count = count_addresses(url, TIMEOUT_SECONDS)
-    return ok(check, f"{url.split('/')[2]} has {count} address{'es' if count > 1 else ''}")
-
-
-def _find_issuer(check: str, url: str) -> Finding:
-    if not url.startswith("https://"):
-        return Finding(check, "skipped", "plain http on this machine's loopback")
-    if proxy_for(url) is not None:
-        return Finding(check, "skipped", "behind a proxy; the request below shows whether it is trusted")
-    return ok(check, f"issued by {certificate_issuer(url, TIMEOUT_SECONDS)}")
-
-
-def _check_api(settings: Settings, fatal: bool) -> Flow[tuple[Finding, ...]]:
-    """Check the Nimbus API and, by its Date header, the clock."""
+def _check_certificate(host: _Host, seconds: float, fatal: bool) -> tuple[Finding, bool]:
+    """Check who answers over TLS; also return whether it is a log-in page and not the service."""
+    check = "certificate"
+    if not host.url.startswith("https://"):
+        return Finding(check, "skipped", "plain http on this machine's loopback"), False
     try:
-        response = yield from send(_request("health", f"{settings.api_url}/api/health"))
+        peer = inspection.inspect_tls(f"{host.url}/api/health", host.proxy, seconds)
+    except NimbusError:
+        return Finding(check, "skipped", "none was presented; the next line says why"), False
+    if peer.fault is None:
+        return ok(check, f"trusted; issued by {peer.issuer}"), False
+    cause = f"not trusted ({peer.fault}); issued by {peer.issuer}"
+    if peer.is_page:
+        return problem(check, cause, _UNTRUSTED_PAGE, fatal=fatal), True
+    fix = (
+        "Another server answers: check the DNS server and the hosts file, and do not trust that certificate."
+        if peer.is_other_host
+        else "If that is your network's own authority, ask whoever runs the network for its root "
+        "certificate, and set SSL_CERT_FILE to that PEM file."
+    )
+    return problem(check, cause, fix, fatal=fatal), False
+
+
+def _check_api(settings: Settings, advice: str, seconds: float, fatal: bool) -> Flow[tuple[Finding, ...]]:
+    """Check the Nimbus API and, by its Date header, the clock; advice for its certificate comes first."""
+    try:
+        response = yield from send(_request("health", f"{settings.api_url}/api/health", seconds))
         response.json()
     except (ResponseFormatError, ApiError) as error:
         if isinstance(error, ApiError) and error.status is not None and error.status >= 500:
             return (problem("api", error.message, error.hint, fatal=fatal),)
         return (problem("captive portal", error.message, _LOG_IN, fatal=fatal),)
     except NimbusError as error:
-        return (problem("api", error.message, error.hint, fatal=fatal),)
+        return (problem("api", error.message, advice or error.hint, fatal=fatal),)
     if response.status == 200:
         return ok("api", "it answers"), _check_clock(response)
     cause = f"it answers with status {response.status}"
@@ -84,17 +189,19 @@ def _check_clock(response: Response) -> Finding:
     return problem("clock", cause, fix, fatal=False)
 
 
-def _check_github(settings: Settings, fatal: bool) -> Flow[Finding]:
+def _check_github(settings: Settings, seconds: float, fatal: bool) -> Flow[Finding]:
     url = f"{settings.github_url}/repos/{settings.core_repo}"
     try:
-        response = yield from send(_request("github", url, accept="application/vnd.github+json"))
+        response = yield from send(_request("github", url, seconds, accept="application/vnd.github+json"))
+    except RateLimitError:
+        return ok("github", "it answers; its limit on requests without a token is used up for now")
     except NimbusError as error:
-        return problem("github", error.message, _GITHUB_FIX, fatal=fatal)
+        return problem("github", error.message, f"{_GITHUB_NEED} {error.hint}", fatal=fatal)
     if response.status == 503:
         return problem("github", "it answers with status 503", "Try again in some minutes.", fatal=False)
     if not _is_from_github(response):
         cause = f"something else answers in its place (status {response.status}): a captive portal or a proxy"
-        return problem("github", cause, f"{_LOG_IN} {_GITHUB_FIX}", fatal=fatal)
+        return problem("github", cause, f"{_LOG_IN} {_GITHUB_NEED}", fatal=fatal)
     return ok("github", f"it answers (status {response.status}, as expected without a token)")
 
 
@@ -107,13 +214,32 @@ def _is_from_github(response: Response) -> bool:
     return isinstance(body, dict) and ("id" in body or "message" in body)
 
 
-def _request(name: str, url: str, accept: str | None = None) -> Request:
+def _check_storage(hosts: tuple[_Host, ...], seconds: float, fatal: bool) -> Flow[Finding]:
+    """Check that the hosts which send the bytes of the core can be reached."""
+    for host in hosts:
+        try:
+            response = yield from send(_request("storage", host.url, seconds))
+        except NimbusError as error:
+            return problem("storage", error.message, f"{_STORAGE_NEED} {error.hint}", fatal=fatal)
+        if _is_block_page(response):
+            cause = f"a page answers in place of {urlsplit(host.url).netloc} (status {response.status})"
+            return problem("storage", cause, f"{_STORAGE_NEED} {_LOG_IN}", fatal=fatal)
+    return ok("storage", f"{' and '.join(STORAGE_HOSTS)} answer")
+
+
+def _is_block_page(response: Response) -> bool:
+    """Whether a filter answers: the storage host sends no page, and refuses what has no signature."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "text/html" and response.status in (200, 403, 451)
+
+
+def _request(name: str, url: str, seconds: float, accept: str | None = None) -> Request:
     return Request(
         name=name,
         method="GET",
         url=url,
         headers={} if accept is None else {"Accept": accept},
         repeatable=False,
-        timeout=TIMEOUT_SECONDS,
-        accept=_ANY_ANSWER,
+        timeout=seconds,
+        accept=_ANY_ANSWER if name != "storage" else _ANY_REFUSAL,
     )

@@ -44,6 +44,16 @@ class Connection(Generic[C]):
         return None if proxy is None or (wire is not None and wire.handshakes >= proxy.handshakes) else proxy
 
     @property
+    def certificate(self) -> bytes | None:
+        """The certificate of the other side in DER, or None without a TLS connection to it."""
+        secured = None if self._backend.wire is None else self._backend.wire.info("ssl_object")
+        try:
+            return secured.getpeercert(binary_form=True) if isinstance(secured, ssl.SSLObject) else None
+        except ValueError:
+            # In TLS 1.3 the other side may refuse a handshake that has ended on this side.
+            return None
+
+    @property
     def is_usable(self) -> bool:
         """Whether another request may be sent over it."""
         return self.core.is_available() and not self.core.has_expired()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import socket
 from ipaddress import ip_address
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import NimbusError, NimbusTimeoutError
 from nimbus_sdk.transport.failures import unknown_host_error
-from nimbus_sdk.transport.proxies import Proxies
 
 Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int]]
 """Where a socket of a family connects to."""
@@ -50,27 +48,6 @@ def resolve(host: str, port: int, seconds: float) -> tuple[Address, ...]:
         )
         return tuple(dict.fromkeys(found))
     raise failure
-
-
-def count_addresses(url: str, seconds: float) -> int:
-    """Resolve the host of a URL within a timeout, and return the number of its addresses.
-
-    The proxy resolves the names of hosts behind it: 1 is returned for them.
-
-    Raises:
-        NimbusConnectionError: There is no such host.
-        NimbusTimeoutError: No name server answered in time.
-    """
-    parts = urlsplit(url)
-    if proxy_for(url) is not None:
-        return 1
-    return len(resolve(parts.hostname or "", parts.port or 0, seconds))
-
-
-def proxy_for(url: str) -> str | None:
-    """Return the proxy for a URL, without its password, or None for a direct connection."""
-    proxy = Proxies.detect().for_url(url)
-    return None if proxy is None else str(proxy)
 
 
 def _address(literal: str, port: int) -> Address:

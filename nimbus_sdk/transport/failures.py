@@ -33,8 +33,9 @@ _OTHER_SERVER_HINT = (
     "It belongs to another server, which answers instead: log in to the network with a browser, or check the "
     "DNS server and the hosts file. Do not trust that certificate."
 )
-# OpenSSL's results of verification: not yet valid, expired, another host, another address (x509_vfy.h).
-_UNTRUSTED_HINTS = {9: _CLOCK_HINT, 10: _CLOCK_HINT, 62: _OTHER_SERVER_HINT, 64: _OTHER_SERVER_HINT}
+# OpenSSL's results of verification (x509_vfy.h): not yet valid, expired; another host, another address.
+_TIME_CODES = frozenset({9, 10})
+OTHER_HOST_CODES = frozenset({62, 64})
 _LOOPBACK_HINT = (
     "That address is on this machine: is the sandbox still running? `nimbus-sdk sandbox serve` starts one. "
     "If it runs, check the port in the settings."
@@ -43,7 +44,9 @@ _STATUS = re.compile(r"[1-9]\d\d\b")
 E = TypeVar("E", bound=BaseException)
 
 
-def from_exception(request: Request, error: Exception, proxy: Proxy | None = None) -> NimbusConnectionError:
+def from_exception(
+    request: Request, error: BaseException, proxy: Proxy | None = None
+) -> NimbusConnectionError:
     """Return the error for a failed exchange. Its text names the host, never the query of a URL.
 
     Args:
@@ -61,9 +64,9 @@ def from_exception(request: Request, error: Exception, proxy: Proxy | None = Non
     sent = not isinstance(error, (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.PoolTimeout))
     if isinstance(error, httpcore.TimeoutException):
         return NimbusTimeoutError(f"{host} did not answer in time ({request.name}).", sent=sent)
-    if (unresolved := _first_of(error, socket.gaierror)) is not None:
+    if (unresolved := find_cause(error, socket.gaierror)) is not None:
         return unknown_host_error(host, unresolved)
-    if (broken := _first_of(error, ssl.SSLError)) is not None:
+    if (broken := find_cause(error, ssl.SSLError)) is not None:
         return _tls_error(host, broken, sent)
     if isinstance(error, (httpcore.UnsupportedProtocol, httpcore.LocalProtocolError)):
         return NimbusConnectionError(
@@ -76,6 +79,11 @@ def from_exception(request: Request, error: Exception, proxy: Proxy | None = Non
         "broke off in mid-answer" if isinstance(error, httpcore.RemoteProtocolError) else "cannot be reached"
     )
     return NimbusConnectionError(f"{host} {what} ({request.name}: {reason}).", sent=sent, hint=hint)
+
+
+def is_socks_error(error: BaseException) -> bool:
+    """Whether an error is of the package for SOCKS proxies, which httpcore lets through."""
+    return type(error).__module__.partition(".")[0] == "socksio"
 
 
 def unknown_host_error(host: str, error: OSError | UnicodeError) -> NimbusConnectionError:
@@ -95,7 +103,7 @@ def _tls_error(host: str, error: ssl.SSLError, sent: bool) -> NimbusConnectionEr
             f"The certificate of {host} is not trusted ({sanitize(error.verify_message)}).",
             passing=False,
             sent=False,
-            hint=_UNTRUSTED_HINTS.get(error.verify_code, _UNKNOWN_ISSUER_HINT),
+            hint=_untrusted_hint(error.verify_code),
         )
     # Only OpenSSL's own errors have a reason.
     reason = getattr(error, "reason", None) or "unknown reason"
@@ -117,7 +125,13 @@ def _tls_error(host: str, error: ssl.SSLError, sent: bool) -> NimbusConnectionEr
     return NimbusConnectionError(f"The TLS connection to {host} failed ({reason}).", sent=sent)
 
 
-def _proxy_error(request: Request, error: Exception, proxy: Proxy) -> NimbusConnectionError:
+def _untrusted_hint(code: int) -> str:
+    if code in OTHER_HOST_CODES:
+        return _OTHER_SERVER_HINT
+    return _CLOCK_HINT if code in _TIME_CODES else _UNKNOWN_ISSUER_HINT
+
+
+def _proxy_error(request: Request, error: BaseException, proxy: Proxy) -> NimbusConnectionError:
     """Return the error for a request that did not get past its proxy; nothing was sent to the host."""
     import httpcore
 
@@ -128,19 +142,19 @@ def _proxy_error(request: Request, error: Exception, proxy: Proxy) -> NimbusConn
     if isinstance(error, NimbusConnectionError):
         kind, passing = type(error), error.passing
         what = f"cannot be used: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
-    elif isinstance(error, httpcore.TimeoutException):
+    elif isinstance(error, (httpcore.TimeoutException, TimeoutError)):
         kind, what = NimbusTimeoutError, "did not answer in time"
     elif isinstance(error, httpcore.ProxyError):
         what, advice, passing = _read_refusal(reason, urlsplit(request.url).netloc, proxy)
-    elif (broken := _first_of(error, ssl.SSLError)) is not None:
+    elif (broken := find_cause(error, ssl.SSLError)) is not None:
         found = _tls_error("it", broken, sent=False)
         what, advice, passing = f"cannot be used: {found.message.rstrip('.')}", found.hint, found.passing
-    elif isinstance(error, httpcore.RemoteProtocolError):
+    elif isinstance(error, httpcore.RemoteProtocolError) or is_socks_error(error):
         what = f"does not answer as a proxy does ({reason})"
     else:
         what = f"cannot be reached ({reason})"
     hint = f"{name_variables(proxy)} names this proxy. {advice}"
-    return kind(f"The proxy {proxy} {what} ({request.name}).", passing=passing, sent=False, hint=hint)
+    return kind(f"The proxy {proxy} {what}.", passing=passing, sent=False, hint=hint)
 
 
 def _read_refusal(reason: str, host: str, proxy: Proxy) -> tuple[str, str, bool]:
@@ -165,7 +179,7 @@ def _read_refusal(reason: str, host: str, proxy: Proxy) -> tuple[str, str, bool]
     return f"does not connect to {host} ({reason})", advice, False
 
 
-def _first_of(error: BaseException, kind: type[E]) -> E | None:
+def find_cause(error: BaseException, kind: type[E]) -> E | None:
     """Return the first error of a kind among an error and its causes."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, kind):

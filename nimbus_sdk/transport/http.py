@@ -19,7 +19,7 @@ from nimbus_sdk.errors import NimbusConnectionError, NimbusError, NimbusTimeoutE
 from nimbus_sdk.transport.connections import Connection, Connections, async_connector, connector
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.encoding import encode_request
-from nimbus_sdk.transport.failures import from_exception
+from nimbus_sdk.transport.failures import from_exception, is_socks_error
 from nimbus_sdk.transport.flow import BODY_LIMIT, Request, Response
 from nimbus_sdk.transport.network import ExchangeLimits
 from nimbus_sdk.transport.proxies import ClientPool
@@ -33,7 +33,7 @@ SILENCE_SECONDS = 15.0
 MOST_CONNECTIONS = 100
 """Connections of an event loop; further requests wait for one."""
 
-_HTTP_ERRORS = (
+HTTP_ERRORS = (
     httpcore.NetworkError,
     httpcore.ProtocolError,
     httpcore.ProxyError,
@@ -91,13 +91,15 @@ class HttpTransport:
         reader = _ResponseReader(request, deadline)
         try:
             self._exchange(request, reader)
-        except (*_HTTP_ERRORS, NimbusConnectionError) as error:
+        except (*HTTP_ERRORS, NimbusConnectionError) as error:
             failure = reader.failure(error)
         except NimbusError as error:
             # The frames below may contain secrets: a piece of the body, or the headers.
             raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:  # noqa: BLE001
-            raise strip_tracebacks(error)  # noqa: B904
+            if not is_socks_error(error):
+                raise strip_tracebacks(error)  # noqa: B904
+            failure = reader.failure(error)
         else:
             return reader.response()
         # Raised here and not in the handler, so that the error refers to no object with the headers.
@@ -151,12 +153,14 @@ class AsyncHttpTransport:
         try:
             async with own.slot(reader.limits):
                 await self._exchange(request, reader, own)
-        except (*_HTTP_ERRORS, NimbusConnectionError) as error:
+        except (*HTTP_ERRORS, NimbusConnectionError) as error:
             failure = reader.failure(error)
         except NimbusError as error:
             raise error.with_traceback(None)  # noqa: B904
         except BaseException as error:  # noqa: BLE001
-            raise strip_tracebacks(error)  # noqa: B904
+            if not is_socks_error(error):
+                raise strip_tracebacks(error)  # noqa: B904
+            failure = reader.failure(error)
         else:
             return reader.response()
         raise failure
@@ -266,7 +270,7 @@ class _ResponseReader:
         else:
             self._chunks.append(chunk)
 
-    def failure(self, error: Exception) -> NimbusError:
+    def failure(self, error: BaseException) -> NimbusError:
         """Return the error for an exchange that failed."""
         proxy = None if self.connection is None else self.connection.unpassed_proxy
         if proxy is None and isinstance(error, httpcore.ReadTimeout) and not self._deadline.remaining():

@@ -170,6 +170,11 @@ class ClientPool(Generic[C]):
         self._lock = threading.Lock()
 
 
+def proxy_for(url: str) -> Proxy | None:
+    """Return the proxy for a URL, or None for a direct connection."""
+    return Proxies.detect().for_url(url)
+
+
 def name_variables(proxy: Proxy) -> str:
     """Return the names of the variables that set a proxy, or what else did, as the subject of a sentence."""
     named = [

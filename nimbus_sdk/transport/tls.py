@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import ssl
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from nimbus_sdk.config.settings import read_text
-from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
+from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.transport.redaction import sanitize
 
 EXTRA_ROOTS = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -113,31 +111,8 @@ _ORGANIZATION = re.compile(rb"\x06\x03\x55\x04\x0a[\x0c\x13\x14](.)", re.DOTALL)
 _COMMON_NAME = re.compile(rb"\x06\x03\x55\x04\x03[\x0c\x13\x14](.)", re.DOTALL)
 
 
-def certificate_issuer(url: str, seconds: float) -> str:
-    """Return the issuer of the certificate at an https URL, trusted or not. No request is sent.
-
-    Args:
-        url: The URL; only host and port count.
-        seconds: The timeout.
-
-    Raises:
-        NimbusConnectionError: The server presents no certificate.
-    """
-    parts = urlsplit(url)
-    # Reads a certificate that the SDK may refuse; no request is sent over this connection.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        with (
-            socket.create_connection((parts.hostname or "", parts.port or 443), timeout=seconds) as plain,
-            context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
-        ):
-            certificate = secured.getpeercert(binary_form=True) or b""
-    except OSError as error:
-        raise NimbusConnectionError(
-            f"{parts.netloc} presents no certificate ({sanitize(error.strerror or type(error).__name__)})."
-        ) from None
+def certificate_issuer(certificate: bytes) -> str:
+    """Return the issuer of a certificate in DER: its organization, or else its common name."""
     return _text(_ORGANIZATION, certificate) or _text(_COMMON_NAME, certificate) or "an unnamed issuer"
 
 

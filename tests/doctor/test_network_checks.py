@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import trustme
 
 from nimbus_sdk.doctor.finding import format_span
+from nimbus_sdk.doctor.network_checks import STORAGE_HOSTS
 from nimbus_sdk.sandbox import Sandbox
-from tests.doctor.conftest import Examine
+from tests.doctor.conftest import Examine, Seen
 from tests.support.flows import TINY_CORE
-from tests.support.raw_server import saying, serving
+from tests.support.networks import Network
+from tests.support.raw_server import Handler, RawServer, Request, head, saying, serving, tunnel
 
 pytestmark = TINY_CORE
 
@@ -42,17 +46,32 @@ def inspector() -> trustme.CA:
     return trustme.CA(organization_name=INSPECTOR)
 
 
+def over_tls(
+    certificate: trustme.LeafCert, clients: Path | None = None
+) -> Callable[[socket.socket], socket.socket]:
+    """Makes a server's connections TLS; with roots of clients, it asks for their certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    if clients is not None:
+        context.load_verify_locations(cafile=str(clients))
+        context.verify_mode = ssl.CERT_REQUIRED
+    return lambda connection: context.wrap_socket(connection, server_side=True)
+
+
 @pytest.fixture
 def opened(inspector: trustme.CA) -> Iterator[str]:
     """Where a box in the network answers over TLS in the service's place."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    inspector.issue_cert("localhost").configure_cert(context)
-
-    def wrap(connection: socket.socket) -> socket.socket:
-        return context.wrap_socket(connection, server_side=True)
-
+    wrap = over_tls(inspector.issue_cert("localhost"))
     with serving(saying(b'{"status": "ok"}', "200 OK", "Content-Type: application/json"), wrap) as server:
         yield f"https://localhost:{server.port}"
+
+
+@dataclass(frozen=True)
+class Corporate:
+    """A network's proxy, and the status with which it refuses some hosts."""
+
+    proxy: RawServer
+    blocked: dict[str, str]
 
 
 def test_a_name_that_cannot_be_resolved_is_named(
@@ -175,6 +194,168 @@ def test_an_inspected_tls_connection_names_the_issuer(
     seen = examine(NIMBUS_SDK_API_URL=opened, SSL_CERT_FILE=str(root))
     assert INSPECTOR in seen["certificate"].cause
     assert seen["api"].verdict == "ok"
+
+
+def no_word_of_trusting(seen: Seen) -> bool:
+    """Whether no finding advises to trust a certificate."""
+    return not any("SSL_CERT_FILE" in finding.fix for finding in seen.diagnosis.findings)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        saying(b"<html>Welcome to the hotel</html>"),
+        saying(b"", "302 Found", "Location: http://login.example/"),
+    ],
+    ids=["a page", "a redirect"],
+)
+def test_the_certificate_of_a_log_in_page_is_not_to_be_trusted(
+    sandbox: Sandbox, examine: Examine, inspector: trustme.CA, page: Handler
+) -> None:
+    """Who opens the connection and then shows a page is a captive portal, whatever the certificate says."""
+    with serving(page, over_tls(inspector.issue_cert("localhost"))) as portal:
+        seen = examine(NIMBUS_SDK_API_URL=f"https://localhost:{portal.port}")
+    assert seen["captive portal"].verdict == "fault"
+    assert "log in to the network" in seen["captive portal"].fix
+    assert (seen["certificate"].verdict, "not trusted" in seen["certificate"].cause) == ("fault", True)
+    assert "api" not in seen
+    assert no_word_of_trusting(seen)
+
+
+def test_the_certificate_of_another_host_is_not_to_be_trusted(
+    sandbox: Sandbox, examine: Examine, inspector: trustme.CA
+) -> None:
+    """A wrong name server leads to a server that has nothing to do with the service."""
+    json = saying(b'{"status": "ok"}')
+    with serving(json, over_tls(inspector.issue_cert("elsewhere.example"))) as other:
+        seen = examine(NIMBUS_SDK_API_URL=f"https://localhost:{other.port}")
+    assert seen["certificate"].verdict == "fault"
+    assert "DNS server" in seen["certificate"].fix
+    assert no_word_of_trusting(seen)
+
+
+def test_a_client_certificate_that_is_asked_for_is_named(
+    sandbox: Sandbox, examine: Examine, inspector: trustme.CA, tmp_path: Path
+) -> None:
+    """Some proxies admit only machines with a certificate of their own."""
+    root = tmp_path / "root.pem"
+    inspector.cert_pem.write_to_path(str(root))
+    wrap = over_tls(inspector.issue_cert("localhost"), clients=root)
+    with serving(saying(b"{}"), wrap) as strict:
+        seen = examine(NIMBUS_SDK_API_URL=f"https://localhost:{strict.port}", SSL_CERT_FILE=str(root))
+    assert "client certificate" in seen["api"].cause
+    assert seen["certificate"].verdict != "ok"
+
+
+SERVICES = ("api.nimbusbci.com", "api.github.com", *STORAGE_HOSTS)
+
+
+@pytest.fixture
+def corporate(inspector: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> Iterator[Corporate]:
+    """A network with a proxy as its only way out, behind which an inspector opens all connections."""
+    for variable in ("NIMBUS_SDK_API_URL", "NIMBUS_SDK_GITHUB_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    blocked: dict[str, str] = {}
+
+    def answer(connection: socket.socket, request: Request) -> None:
+        body = b'{"status": "ok", "message": "Not Found"}'
+        saying(body, "200 OK", "Content-Type: application/json")(connection, request)
+
+    with serving(answer, over_tls(inspector.issue_cert(*SERVICES))) as behind:
+
+        def connect(connection: socket.socket, request: Request) -> None:
+            host = request.line.split()[1].partition(":")[0]
+            if host in blocked:
+                connection.sendall(head(blocked[host], length=0))
+            else:
+                tunnel(connection, behind.port)
+
+        with serving(connect) as proxy:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://someone:hunter2@127.0.0.1:{proxy.port}")
+            yield Corporate(proxy, blocked)
+
+
+def test_an_interceptor_behind_a_proxy_is_named(
+    corporate: Corporate, examine: Examine, inspector: trustme.CA, tmp_path: Path
+) -> None:
+    """The proxy is fine; who opens the connections behind it is in the finding, and how to trust it."""
+    seen = examine()
+    assert seen["proxy"].verdict == "ok"
+    assert INSPECTOR in seen["certificate"].cause
+    assert seen["certificate"].verdict == "fault"
+    assert "SSL_CERT_FILE" in seen["certificate"].fix
+    inspector.cert_pem.write_to_path(str(tmp_path / "root.pem"))
+    seen = examine(SSL_CERT_FILE=str(tmp_path / "root.pem"))
+    network = ("proxy", "certificate", "api", "github", "storage")
+    assert [seen[check].verdict for check in network] == ["ok"] * 5
+    assert INSPECTOR in seen["certificate"].cause
+
+
+@pytest.mark.parametrize("host", STORAGE_HOSTS)
+def test_a_blocked_storage_host_is_distinguished_from_githubs_api(
+    corporate: Corporate, examine: Examine, inspector: trustme.CA, tmp_path: Path, host: str
+) -> None:
+    """The usual block of a company: everything works until the bytes of the core are fetched."""
+    inspector.cert_pem.write_to_path(str(tmp_path / "root.pem"))
+    corporate.blocked[host] = "403 Forbidden"
+    seen = examine(SSL_CERT_FILE=str(tmp_path / "root.pem"))
+    assert [seen[check].verdict for check in ("api", "github", "storage")] == ["ok", "ok", "fault"]
+    assert host in seen["storage"].cause
+    assert "*.githubusercontent.com" in seen["storage"].fix
+    assert "Only installing and updating the core need it" in seen["storage"].fix
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://someone:hunter2@127.0.0.1:{port}", "cannot be reached"),
+        ("http://someone:hunter2@proxy.nimbus.invalid:3128", "cannot be resolved"),
+    ],
+)
+def test_a_proxy_that_cannot_be_reached_is_named(
+    sandbox: Sandbox, examine: Examine, no_such_names: None, url: str, words: str
+) -> None:
+    """The doctor connects to it, whatever is behind it; the way to this machine's own GitHub needs none."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    seen = examine(HTTPS_PROXY=url.format(port=port), NIMBUS_SDK_API_URL="https://api.example.test")
+    assert seen["proxy"].verdict == "fault"
+    assert seen["proxy"].cause.startswith("The proxy http://…@")
+    assert words in seen["proxy"].cause
+    assert "HTTPS_PROXY" in seen["proxy"].fix
+    assert "hunter2" not in str(seen.diagnosis)
+    assert seen["github"].verdict == "ok"
+
+
+def test_a_hole_of_one_version_of_ip_and_a_slow_look_up_are_named(
+    network: Network,
+    examine: Examine,
+    inspector: trustme.CA,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Work goes on, with a pause at each connection, so these are warnings."""
+    monkeypatch.setattr(import_module("nimbus_sdk.doctor.network_checks"), "HOLE_SECONDS", 0.3)
+    monkeypatch.setattr(import_module("nimbus_sdk.doctor.network_checks"), "SLOW_LOOKUP_SECONDS", 0.2)
+    inspector.cert_pem.write_to_path(str(tmp_path / "root.pem"))
+    addresses = ["198.51.100.7", "2001:db8:2::7"]
+    network.link.holes = ["2001:db8:2::/64"]
+    wrap = over_tls(inspector.issue_cert("api.example.test"))
+    environ = {
+        "NIMBUS_SDK_API_URL": "https://api.example.test",
+        "NIMBUS_SDK_GITHUB_URL": "https://api.example.test",
+        "SSL_CERT_FILE": str(tmp_path / "root.pem"),
+    }
+    with (
+        serving(saying(b'{"message": ""}'), wrap, listener=network.far.listen(addresses[0], 443)),
+        network.names({"api.example.test": addresses}, delay=0.3),
+    ):
+        seen = network.near.run(lambda: examine(**environ))
+    assert "IPv6 leads nowhere: 2001:db8:2::7" in seen["ip api"].cause
+    assert seen["ip api"].verdict == "warning"
+    assert "2 addresses; the look-up took" in seen["dns api"].cause
+    assert "name server" in seen["dns api"].fix
+    assert (seen["api"].verdict, seen["certificate"].verdict) == ("ok", "ok")
 
 
 def test_a_missing_certificate_file_is_named(sandbox: Sandbox, examine: Examine, tmp_path: Path) -> None:

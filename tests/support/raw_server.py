@@ -69,6 +69,23 @@ def answering(body: Callable[[Request], bytes]) -> Handler:
     return answer
 
 
+def tunnel(connection: socket.socket, port: int) -> None:
+    """Answer a CONNECT, and carry what comes to one port of this machine and back."""
+
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := source.recv(65536):
+                target.sendall(piece)
+            target.shutdown(socket.SHUT_WR)
+
+    connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    with socket.create_connection(("127.0.0.1", port)) as beyond:
+        back = threading.Thread(target=carry, args=(beyond, connection), daemon=True)
+        back.start()
+        carry(connection, beyond)
+        back.join(5)
+
+
 def vacated(sandbox: Sandbox) -> socket.socket:
     """Stop a sandbox, and reserve its port: another process's server must not answer there."""
     port = urlsplit(sandbox.api_url).port

@@ -167,6 +167,12 @@ def test_a_failure_before_the_host_is_the_proxys(monkeypatch, raised, text, advi
     assert not [secret for secret in ("pa55word", KEY) if secret in f"{error} {error!r} {vars(error)}"]
 
 
+def test_what_is_no_socks_proxy_is_said_to_be_none():
+    """The error of the package for SOCKS is one of the proxy's as well."""
+    malformed = type("ProtocolError", (Exception,), {"__module__": "socksio.exceptions"})("Malformed reply")
+    assert "as a proxy does (Malformed reply)" in from_exception(call_with(), malformed, PROXY).message
+
+
 def test_a_proxy_without_a_password_is_asked_for_one():
     """The URL takes it; a proxy that repeats the password of its URL does not get it printed."""
     error = from_exception(call_with(), httpcore.ProxyError("407 x"), Proxy("http://proxy.example:3128"))

@@ -1,11 +1,9 @@
 """Proxies of the environment: used for other hosts, never for this machine; their refusals are errors."""
 
 import base64
-import contextlib
 import dataclasses
 import socket
 import ssl
-import threading
 import urllib.request
 
 import pytest
@@ -18,7 +16,7 @@ from nimbus_sdk.transport.driver import Driver
 from nimbus_sdk.transport.flow import HeaderAuth, Request
 from nimbus_sdk.transport.flow import send as request_flow
 from tests.support.evidence import everything_in, strangers_in
-from tests.support.raw_server import head, saying, serving
+from tests.support.raw_server import head, saying, serving, tunnel
 
 API = "https://api.nimbusbci.com"
 KEY = "nbci_live_" + "0123456789ab" * 4
@@ -36,22 +34,7 @@ def to_api(url=API):
 
 def tunnel_to(port):
     """A CONNECT proxy that leads every tunnel to one port of this machine."""
-
-    def carry(source, target):
-        with contextlib.suppress(OSError):
-            while piece := source.recv(65536):
-                target.sendall(piece)
-            target.shutdown(socket.SHUT_WR)
-
-    def connect(connection, request):
-        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", port)) as beyond:
-            back = threading.Thread(target=carry, args=(beyond, connection), daemon=True)
-            back.start()
-            carry(connection, beyond)
-            back.join(5)
-
-    return connect
+    return lambda connection, request: tunnel(connection, port)
 
 
 @pytest.fixture
