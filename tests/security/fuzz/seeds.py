@@ -19,6 +19,7 @@ QUOTA = {"monthly_limit": 50000, "used": 1, "remaining": 49999, "resets_at": "20
 ENTITLEMENT = {
     "valid": True,
     "user_id": "usr_1",
+    "email": "researcher@university.edu",
     "license_type": "research",
     "features": ["x"],
     "quota": QUOTA,
