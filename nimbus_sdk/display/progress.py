@@ -30,14 +30,14 @@ class ProgressEvent:
         message: Description of the step, without secrets.
         done: Bytes so far, or None if nothing is counted.
         total: Bytes in all, or None.
-        waiting: What a download is waiting for, if it is interrupted, else an empty text.
+        retry_in: Seconds until the next attempt of a download that is interrupted, else None.
     """
 
     stage: Stage
     message: str
     done: int | None = None
     total: int | None = None
-    waiting: str = ""
+    retry_in: float | None = None
 
 
 Report: TypeAlias = Callable[[ProgressEvent], None]
@@ -68,14 +68,14 @@ def reporting(progress: Report | bool | None, quiet: bool) -> Iterator[Report]:
         yield report
 
 
-def download_report(report: Report, title: str) -> Callable[[int, int, str], None]:
-    """Return a function that reports the bytes so far, all bytes, and what a download is waiting for, if so.
+def download_report(report: Report, title: str) -> Callable[[int, int, float | None], None]:
+    """Return a function that reports the bytes of a download so far, all bytes, and the wait if it has one.
 
     Example:
-        >>> download_report(print, "Downloading it")(5, 9, "next try in 2 s")
-        ProgressEvent(stage='download', message='Downloading it', done=5, total=9, waiting='next try in 2 s')
+        >>> download_report(print, "Downloading it")(5, 9, 2.5)
+        ProgressEvent(stage='download', message='Downloading it', done=5, total=9, retry_in=2.5)
     """
-    return lambda done, total, waiting: report(ProgressEvent("download", title, done, total, waiting))
+    return lambda done, total, retry_in: report(ProgressEvent("download", title, done, total, retry_in))
 
 
 def _silent(event: ProgressEvent) -> None:
@@ -122,13 +122,16 @@ def _bar() -> Iterator[Report]:
             return "" if task.total is None else self.column(task)
 
     class SpeedColumn(TransferSpeedColumn):
-        """The speed, what is being waited for, or how long there has been no data."""
+        """The speed, the time until the next attempt, or that for which there has been no data."""
 
         def render(self, task: Task) -> Text:
-            silent = time.monotonic() - task.fields["at"]
-            if task.finished or not (task.fields["waiting"] or silent >= STALL_SECONDS):
+            now = time.monotonic()
+            text = f"no data for {now - task.fields['at']:.0f} s"
+            if now < task.fields["retry_at"]:
+                text = f"next try in {task.fields['retry_at'] - now:.0f} s"
+            elif task.finished or now - task.fields["at"] < STALL_SECONDS:
                 return super().render(task)
-            return Text(task.fields["waiting"] or f"no data for {silent:.0f} s", style="progress.data.speed")
+            return Text(text, style="progress.data.speed")
 
     # rich checks the encoding of the stream for some of what it draws, and not for the rest.
     stream = None if sys.stderr is None else cast("IO[str]", _PrintableStream(sys.stderr))
@@ -161,7 +164,7 @@ def _bar() -> Iterator[Report]:
             description=event.message,
             completed=event.done,
             total=event.total,
-            waiting=event.waiting,
+            retry_at=time.monotonic() + (event.retry_in or 0.0),
         )
         latest = event
 
@@ -191,7 +194,7 @@ def html_progress() -> Iterator[Callable[[ProgressEvent], None]]:
     def report(event: ProgressEvent) -> None:
         nonlocal drawn_at
         now = time.monotonic()
-        is_part = event.done is not None and event.done != event.total and not event.waiting
+        is_part = event.done is not None and event.done != event.total and event.retry_in is None
         if is_part and now - drawn_at < REDRAW_SECONDS:
             return
         drawn_at = now
@@ -212,7 +215,6 @@ def progress_html(event: ProgressEvent) -> str:
     if event.done is None or not event.total:
         return f"<div>{text}</div>"
     share = f"{event.done / 2**20:.1f} of {event.total / 2**20:.1f} MiB"
-    waiting = f" ({escape(event.waiting)})" if event.waiting else ""
-    return (
-        f"<div>{text} <progress value='{event.done}' max='{event.total}'></progress> {share}{waiting}</div>"
-    )
+    if event.retry_in is not None:
+        share += f", interrupted, next try in {event.retry_in:.0f} s"
+    return f"<div>{text} <progress value='{event.done}' max='{event.total}'></progress> {share}</div>"

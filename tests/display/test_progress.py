@@ -274,10 +274,10 @@ def test_a_download_that_stalls_says_so(look, monkeypatch):
     terminal = look()
     with reporting(None, False) as report:
         show = download_report(report, "Downloading core 0.1.0")
-        show(2**20, 4 * 2**20, "")
+        show(2**20, 4 * 2**20, None)
         time.sleep(0.2)  # the bar is drawn ten times a second
         assert "1.0/4.2 MB no data for 0 s" in terminal.getvalue()
-        show(2**20, 4 * 2**20, "next try in 8 s")
+        show(2**20, 4 * 2**20, 8.3)
     (line,) = terminal.getvalue().splitlines()[-2:-1]
     assert "Downloading core 0.1.0" in line
     assert "1.0/4.2 MB next try in 8 s" in line
@@ -288,13 +288,12 @@ def test_a_download_that_is_complete_does_not_stall(look, monkeypatch):
     monkeypatch.setattr(progress, "STALL_SECONDS", 0.0)
     terminal = look()
     with reporting(None, False) as report:
-        download_report(report, "Downloading core 0.1.0")(2**20, 2**20, "")
+        download_report(report, "Downloading core 0.1.0")(2**20, 2**20, None)
         report(ProgressEvent("done", "Done"))
     assert "no data" not in terminal.getvalue()
 
 
 def test_an_interrupted_download_says_so_in_a_notebook():
-    """Beside the bytes, and as text."""
-    assert progress_html(ProgressEvent("download", "It", 0, 4, "<next> try")).endswith(
-        "0.0 of 0.0 MiB (&lt;next&gt; try)</div>"
-    )
+    """Beside the bytes."""
+    drawn = progress_html(ProgressEvent("download", "It", 0, 4, retry_in=2.2))
+    assert drawn.endswith("0.0 of 0.0 MiB, interrupted, next try in 2 s</div>")

@@ -22,7 +22,7 @@ from nimbus_sdk.storage.os_errors import disk_errors
 COPY_BYTES = 2**20
 PROGRESS_BYTES = 4096
 """What must arrive to count as progress: single bytes that drip in would hold a program up for days."""
-Report: TypeAlias = Callable[[int, int, str], None]
+Report: TypeAlias = Callable[[int, int, float | None], None]
 PROXY_HINT = "Check for a captive portal or a proxy in between, then run it again."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -37,8 +37,8 @@ class FileSink:
         name: What the file is, for messages.
         size: Its size in bytes.
         sha256: Its SHA-256, in lower-case hexadecimal; ``CoreIntegrityError`` if it is something else.
-        report: Called with the bytes received so far, the size, and what is being waited for or an empty
-            text, whenever one of them changes.
+        report: Called with the bytes received so far, the size, and the seconds until the next attempt or
+            None, whenever one of them changes.
 
     Attributes:
         received: Bytes received so far.
@@ -153,8 +153,8 @@ class FileSink:
         self._show()
 
     def pause(self, seconds: float) -> None:
-        """Report that the connection is lost, and for how long."""
-        self._show(f"next try in {seconds:.0f} s")
+        """Report that the next attempt begins in some seconds."""
+        self._show(seconds)
 
     def restart(self) -> None:
         """Drop the bytes received so far."""
@@ -233,9 +233,9 @@ class FileSink:
         self.received += len(chunk)
         self.progress = max(self.progress, self.received // PROGRESS_BYTES)
 
-    def _show(self, waiting: str = "") -> None:
+    def _show(self, retry_in: float | None = None) -> None:
         if self._report is not None:
-            self._report(self.received, self.size, waiting)
+            self._report(self.received, self.size, retry_in)
 
     def _open_descriptor(self) -> int:
         if self._descriptor is None:
