@@ -18,7 +18,7 @@ from nimbus_sdk.errors import (
     NimbusError,
     SessionError,
 )
-from nimbus_sdk.storage import fs, key_lookup, sealed
+from nimbus_sdk.storage import key_lookup, sealed
 from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, run_blocking
@@ -89,7 +89,7 @@ def _is_fresh(paths: Paths, session: SessionRecord) -> bool:
     """Whether a session is young, the clock has not been set back, and its key was not rejected."""
     seen = sealed.read_last_seen(paths)
     latest = None if seen is None else datetime.fromtimestamp(seen, UTC)
-    rejected = fs.file_version(paths.rejection(session.key_fingerprint, session.api_origin)) is not None
+    rejected = sealed.has_rejection(paths, session.key_fingerprint, session.api_origin)
     return not rejected and validity(session, datetime.now(UTC), latest) == "fresh"
 
 

@@ -71,7 +71,7 @@ def find_session(paths: Paths, key: ApiKey | None) -> SessionRecord:
             f"but {KEY_VARIABLE} or the key given is {key.masked}.",
             hint="Install with that key once, or unset the variable; `nimbus-sdk explain` shows all keys.",
         )
-    if os.path.exists(paths.rejection(session.key_fingerprint, session.api_origin)):
+    if sealed.has_rejection(paths, session.key_fingerprint, session.api_origin):
         raise _rejected(paths, session.key_fingerprint, session.key_masked, session.api_origin)
     now, seen = time.time(), sealed.read_last_seen(paths)
     moment = datetime.fromtimestamp(now, UTC)
@@ -185,7 +185,13 @@ def _not_found(paths: Paths, key: ApiKey | None) -> SessionNotFoundError:
 
 
 def _rejected(paths: Paths, fingerprint: str, masked: str, service: str) -> SessionNotFoundError:
-    note = sealed.read_rejection(paths, fingerprint, service) or {}
+    note = sealed.read_rejection(paths, fingerprint, service)
+    if not note:
+        return SessionNotFoundError(
+            f"The key {masked} counts as rejected by the service at {service}: the record of its answer is "
+            "damaged, cannot be read, or was written by a newer version of the SDK.",
+            hint="Run `nimbus-sdk install` with network: the answer of the service decides.",
+        )
     return SessionNotFoundError(
         f"The service at {service} rejected the key {masked} on {note.get('at')} ({note.get('code')}).",
         hint="Install with another key, or ask for a new one at hello@nimbusbci.com. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import requirements, switching, unpack, verify
 from nimbus_sdk.core.wheel.protocol import REQUIRES
 from nimbus_sdk.display.progress import ProgressEvent, Report, download_report
-from nimbus_sdk.errors import CoreError, CoreIntegrityError, NimbusError
+from nimbus_sdk.errors import CoreError, CoreIntegrityError, NimbusError, SessionTamperedError
 from nimbus_sdk.storage import fs, sealed
 from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.os_errors import disk_errors
@@ -38,13 +39,19 @@ class CoreWheel:
     discard: Callable[[], None]
 
 
-def require_installable() -> None:
+def require_installable(paths: Paths) -> None:
     """Make sure before the first request that a core could be installed here, whatever its version.
 
     Raises:
         CoreIncompatibleError: NumPy is missing; the message names the command to run.
+        CoreIncompatibleError, NewerSessionError: A newer version of the SDK uses this home.
         CoreInstallError: There is no interpreter in which a core could be tested.
     """
+    # What is damaged is replaced.
+    with suppress(CoreIntegrityError):
+        read_pointer(paths.core)
+    with suppress(SessionTamperedError):
+        sealed.read_session(paths)
     requirements.require_environment(REQUIRES)
     unpack.find_probe_interpreter()
 

@@ -21,9 +21,11 @@ from nimbus_sdk.core.wheel import manifest, verify
 from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.errors import (
     CoreError,
+    CoreIncompatibleError,
     CoreNotInstalledError,
     CredentialStoreError,
     MissingKeyError,
+    NewerSessionError,
     NimbusTimeoutError,
     SessionError,
 )
@@ -149,7 +151,7 @@ def _validate_and_install(
     """Validate a key and store its session; fetch the core as well, unless it is installed."""
     has_core = not force and (yield from run_blocking(lambda: _has_core(settings, version)))
     if not has_core:
-        yield from run_blocking(require_installable)
+        yield from run_blocking(lambda: require_installable(settings.paths))
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
     session = yield from renewal.validate_key(settings, found.key)
     if has_core:
@@ -175,6 +177,9 @@ def _has_core(settings: Settings, version: str | None) -> bool:
     try:
         core = manifest.find_core(settings.paths.core)
         return core is not None and version in (None, core.version) and not verify.changed_files(core)
+    except CoreIncompatibleError:
+        # Written by a newer version: it must not be replaced.
+        raise
     except CoreError:
         return False
 
@@ -185,6 +190,8 @@ def _find_session(settings: Settings, key: ApiKey | None, version: str | None) -
         return None
     try:
         session = find_session(settings.paths, key)
+    except NewerSessionError:
+        raise
     except SessionError:
         return None
     return session if session.api_origin == origin(settings.api_url) else None

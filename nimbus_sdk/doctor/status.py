@@ -10,7 +10,7 @@ from nimbus_sdk.account.session import current_session
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.core.status import InstallationStatus, check_installation
-from nimbus_sdk.errors import CredentialStoreError, NimbusError, SessionError
+from nimbus_sdk.errors import CredentialStoreError, NimbusError
 from nimbus_sdk.storage import key_lookup, sealed
 from nimbus_sdk.storage.credentials import choose_store
 from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
@@ -114,12 +114,12 @@ def rejection(settings: Settings, source: SourceReport) -> str:
     """Return when and why the service rejected a source's key, or an empty text."""
     if source.fingerprint is None:
         return ""
-    try:
-        record = sealed.read_rejection(settings.paths, source.fingerprint, origin(settings.api_url))
-    except SessionError:
-        # An unreadable record says nothing about the key; using the key raises the same error.
+    record = sealed.read_rejection(settings.paths, source.fingerprint, origin(settings.api_url))
+    if record is None:
         return ""
-    return "" if record is None else f"the service rejected it on {record.get('at')} ({record.get('code')})"
+    if not record:
+        return "it counts as rejected: the record of the service's answer is damaged or of a newer version"
+    return f"the service rejected it on {record.get('at')} ({record.get('code')})"
 
 
 def _find_store(settings: Settings) -> tuple[str | None, str]:

@@ -26,7 +26,8 @@
     │   ├── SessionNotFoundError
     │   ├── SessionExpiredError
     │   ├── SessionTamperedError
-    │   └── ClockRollbackError
+    │   ├── ClockRollbackError
+    │   └── NewerSessionError
     ├── FeatureNotLicensedError       the license tier lacks the feature
     ├── CoreError                     the proprietary core
     │   ├── CoreNotInstalledError
@@ -304,6 +305,12 @@ class ClockRollbackError(SessionError):
     """The clock is more than 5 minutes before the last time at which this installation was used."""
 
     advice = "Set the clock right, or go online once and run `nimbus-sdk refresh`."
+
+
+class NewerSessionError(SessionError):
+    """The session was written by a newer version of the SDK; it is left as it is."""
+
+    advice = "Update the SDK, use another profile or NIMBUS_SDK_HOME, or remove it with `nimbus-sdk logout`."
 
 
 class FeatureNotLicensedError(NimbusError):

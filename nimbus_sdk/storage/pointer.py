@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TypeVar
 
-from nimbus_sdk.errors import CoreIntegrityError
+from nimbus_sdk.errors import CoreIncompatibleError, CoreIntegrityError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
 
@@ -45,6 +45,7 @@ def read_pointer(core_folder: str) -> Pointer | None:
 
     Raises:
         CoreIntegrityError: It is damaged.
+        CoreIncompatibleError: It was written by a newer version of the SDK.
         CoreInstallError: It cannot be read.
     """
     fields = read_record(pointer_path(core_folder))
@@ -76,7 +77,13 @@ def read_record(path: str) -> dict[str, object] | None:
         fields = json.loads(content)
     except (ValueError, RecursionError):
         raise damaged_file(path) from None
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+    version = fields.get("format") if isinstance(fields, dict) else None
+    if type(version) is int and version > FORMAT:
+        raise CoreIncompatibleError(
+            f"{path} was written by a newer version of the SDK.",
+            hint="Update the SDK, or use another NIMBUS_SDK_HOME.",
+        )
+    if not isinstance(fields, dict) or version != FORMAT:
         raise damaged_file(path)
     return fields
 

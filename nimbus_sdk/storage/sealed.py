@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.errors import SessionError, SessionTamperedError
+from nimbus_sdk.errors import NewerSessionError, SessionError, SessionTamperedError
 from nimbus_sdk.storage import fs
 
 # The offline path pays for every import, and typing is a tenth of what it costs.
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
 FORMAT = 1
+UNKNOWN_SERVICE = "an unknown address"
+"""The service of a rejection whose record cannot be understood."""
+
 _SECRET_BYTES = 32
 _ENVELOPE = frozenset({"format", "seal", "record"})
 Record: TypeAlias = dict[str, object]
@@ -33,6 +36,7 @@ def read_session(paths: Paths) -> Record | None:
 
     Raises:
         SessionTamperedError: The seal does not match; the file was set aside.
+        NewerSessionError: It was written by a newer version of the SDK; it stays where it is.
     """
     return _unseal(paths, paths.session, "session")
 
@@ -42,6 +46,7 @@ def write_session(paths: Paths, record: Mapping[str, object]) -> None:
 
     Raises:
         SessionError: The disk refused; the session before it is untouched.
+        NewerSessionError: That one was written by a newer version of the SDK; likewise.
     """
     _seal(paths, paths.session, "session", record)
     with suppress(OSError):
@@ -92,12 +97,36 @@ def write_rejection(paths: Paths, fingerprint: str, service: str, code: str, at:
         SessionError: The disk refused.
     """
     record = {"fingerprint": fingerprint, "service": service, "code": code, "at": at}
-    _seal(paths, paths.rejection(fingerprint, service), "rejection", record)
+    # The record of a newer version says the same.
+    with suppress(NewerSessionError):
+        _seal(paths, paths.rejection(fingerprint, service), "rejection", record)
+
+
+def has_rejection(paths: Paths, fingerprint: str, service: str) -> bool:
+    """Return whether there is a record that a service rejected a key, readable or not."""
+    try:
+        os.lstat(paths.rejection(fingerprint, service))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        # Where nobody can look, there may be one.
+        return True
+    return True
 
 
 def read_rejection(paths: Paths, fingerprint: str, service: str) -> Record | None:
-    """Return the record that a service rejected a key, or None."""
-    return _unseal(paths, paths.rejection(fingerprint, service), "rejection")
+    """Return the record that a service rejected a key, or None; an empty one if it cannot be understood.
+
+    A damaged record counts, and stays where it is, until the service accepts the key.
+    """
+    return _read_rejection(paths, paths.rejection(fingerprint, service))
+
+
+def _read_rejection(paths: Paths, path: str) -> Record | None:
+    try:
+        return _unseal(paths, path, "rejection")
+    except SessionError:
+        return {}
 
 
 def rejecting_services(paths: Paths, fingerprint: str) -> list[str]:
@@ -107,8 +136,8 @@ def rejecting_services(paths: Paths, fingerprint: str) -> list[str]:
     except OSError:
         return []
     found = [os.path.join(paths.rejected, name) for name in names if name.startswith(f"{fingerprint}-")]
-    records = (_unseal(paths, path, "rejection") for path in found)
-    return [str(record["service"]) for record in records if record is not None]
+    records = (_read_rejection(paths, path) for path in found)
+    return [str(record.get("service", UNKNOWN_SERVICE)) for record in records if record is not None]
 
 
 def clear_rejection(paths: Paths, fingerprint: str, service: str) -> None:
@@ -132,7 +161,7 @@ def read_last_seen(paths: Paths) -> float | None:
     """Return the latest Unix time that this profile has recorded, or None."""
     try:
         record = _unseal(paths, paths.last_seen, "last seen")
-    except SessionTamperedError:
+    except (SessionTamperedError, NewerSessionError):
         return None
     seen = (record or {}).get("at")
     return float(seen) if isinstance(seen, (int, float)) else None
@@ -145,6 +174,9 @@ def write_last_seen(paths: Paths, now: float) -> None:
 
 
 def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -> None:
+    with suppress(OSError):
+        if _is_newer(fs.read_own(path)):
+            raise _newer(paths, path, purpose)
     try:
         secret = _secret(paths)
         payload = dict(record)
@@ -187,9 +219,29 @@ def _unseal(paths: Paths, path: str, purpose: str) -> Record | None:
         return record
     if _was_replaced(path, content):
         return _unseal(paths, path, purpose)
+    if _is_newer(content):
+        raise _newer(paths, path, purpose)
+    # A rejection that cannot be understood still counts.
+    aside = "" if purpose == "rejection" else f" {_quarantine(path)}"
     raise SessionTamperedError(
-        f"The {purpose} of profile {paths.profile} was changed, cut short, or comes from another machine. "
-        f"{_quarantine(path)}"
+        f"The {purpose} of profile {paths.profile} was changed, cut short, or comes from another machine."
+        f"{aside}"
+    )
+
+
+def _is_newer(content: bytes | None) -> bool:
+    """Whether a newer version of the SDK has written a file, whose format it may have changed."""
+    try:
+        found = json.loads(content or b"null")
+    except (ValueError, RecursionError):
+        return False
+    version = found.get("format") if isinstance(found, dict) else None
+    return type(version) is int and version > FORMAT
+
+
+def _newer(paths: Paths, path: str, purpose: str) -> NewerSessionError:
+    return NewerSessionError(
+        f"The {purpose} of profile {paths.profile} in {path} was written by a newer version of the SDK."
     )
 
 

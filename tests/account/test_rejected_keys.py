@@ -1,5 +1,6 @@
 """A key that the service rejects: its session goes at once, and only the service makes it valid again."""
 
+import os
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from nimbus_sdk import errors
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings, origin
+from nimbus_sdk.doctor.status import explain_key
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage import sealed
 from nimbus_sdk.transport.driver import Driver
@@ -89,6 +91,36 @@ def test_a_copy_of_the_session_does_not_revive_it_either(sdk, key, sandbox, end,
     end(sandbox)
     with pytest.raises(errors.NimbusConnectionError):
         sdk.authenticate(key)
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut", "of another format", "edited"])
+def test_a_damaged_record_of_a_rejection_still_counts(key, sandbox, paths, tmp_path, damage):
+    """However often it is read, and the file stays; an answer of the service decides."""
+    nimbus_sdk.authenticate(key)
+    shutil.copy(paths.session, tmp_path / "copy")
+    sandbox.fault("refresh", status=401, code="INVALID_KEY")
+    with pytest.raises(errors.InvalidKeyError):
+        nimbus_sdk.refresh_quota()
+    shutil.copy(tmp_path / "copy", paths.session)
+    note = Path(paths.rejection(ApiKey.parse(key).fingerprint, _service()))
+    whole = note.read_bytes()
+    content = {
+        "emptied": b"",
+        "cut": whole[:-9],
+        "of another format": whole.replace(b'"format": 1', b'"format": 2'),
+        "edited": whole.replace(b"INVALID_KEY", b"INVALID-KEY"),
+    }[damage]
+    note.write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(errors.SessionNotFoundError, match=r"counts as rejected.*`nimbus-sdk install`"):
+            nimbus_sdk.current_session()
+        with pytest.raises(errors.SessionNotFoundError, match="counts as rejected"):
+            nimbus_sdk.authenticate(key, offline_mode=True)
+    assert "counts as rejected" in str(explain_key(Settings.load()))
+    assert note.read_bytes() == content
+    assert os.listdir(note.parent) == [note.name]
+    assert nimbus_sdk.authenticate(key) == nimbus_sdk.current_session()
+    assert not note.exists()
 
 
 def test_a_key_that_another_service_rejects_stays_valid_where_it_belongs(sdk, key, monkeypatch):

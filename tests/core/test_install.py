@@ -10,6 +10,7 @@ import pytest
 
 import nimbus_sdk
 from nimbus_sdk import errors
+from nimbus_sdk.account.session_lookup import clear_cache
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core import activation
 from nimbus_sdk.storage.lock import Lock
@@ -337,6 +338,30 @@ def test_an_environment_that_lacks_numpy_is_reported_before_the_first_request(sd
     with pytest.raises(errors.CoreIncompatibleError, match=r'install .*"absent-module"'):
         sdk.install_core(key)
     assert asked() == []
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", ["session", "core_pointer"])
+def test_what_a_newer_version_has_written_is_reported_before_the_first_request(
+    sdk, key, asked, paths, name, force
+):
+    """Another version of the SDK shares this home: its files stay, and the message says what to do."""
+    sdk.install_core(key)
+    asked()
+    file = Path(getattr(paths, name))
+    content = file.read_bytes().replace(b'"format": 1', b'"format": 2')
+    file.write_bytes(content)
+    clear_cache()
+    with pytest.raises(
+        (errors.NewerSessionError, errors.CoreIncompatibleError), match="newer version of the"
+    ):
+        sdk.install_core(key, force=force)
+    assert asked() == []
+    assert file.read_bytes() == content
+    if name == "core_pointer":
+        status = sdk.check_installation()
+        assert not status
+        assert "newer version of the SDK" in status.problems[0]
 
 
 def test_a_program_that_embeds_python_is_told_so_before_the_first_request(sdk, key, asked, monkeypatch):

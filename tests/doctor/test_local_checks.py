@@ -122,15 +122,17 @@ def test_a_rejected_key_is_reported(installed: str, sandbox: Sandbox, examine: E
     assert "hello@nimbusbci.com" in seen["key"].fix
 
 
-def test_an_edited_record_of_a_rejection_is_ignored(
+def test_an_edited_record_of_a_rejection_counts(
     installed: str, sandbox: Sandbox, examine: Examine, paths: Paths
 ) -> None:
-    """The record says nothing about the key."""
+    """The key is not called usable, and the session is not either, until the service has answered."""
     fingerprint = nimbus_sdk.current_session().key_fingerprint
     note = Path(paths.rejection(fingerprint, sandbox.api_url))
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text("{}")
-    assert "rejected" not in examine()["key"].cause
+    seen = examine()
+    assert "counts as rejected" in seen["key"].cause
+    assert "counts as rejected" in seen["session"].cause
 
 
 def test_the_age_of_a_session_is_in_words(installed: str, examine: Examine, age) -> None:

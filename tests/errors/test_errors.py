@@ -38,6 +38,7 @@ TREE = {
     "SessionExpiredError": "SessionError",
     "SessionTamperedError": "SessionError",
     "ClockRollbackError": "SessionError",
+    "NewerSessionError": "SessionError",
     "FeatureNotLicensedError": "NimbusError",
     "CoreError": "NimbusError",
     "CoreNotInstalledError": "CoreError",

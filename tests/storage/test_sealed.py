@@ -15,6 +15,7 @@ from nimbus_sdk.account.session import as_session
 from nimbus_sdk.account.session_lookup import stored_session
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import (
+    NewerSessionError,
     SessionError,
     SessionNotFoundError,
     SessionTamperedError,
@@ -128,6 +129,31 @@ def test_a_file_of_another_kind_is_noticed(store_session, paths, content):
     assert len(damaged(paths)) == 1
     with pytest.raises(SessionNotFoundError):
         current_session()
+
+
+def test_a_session_of_a_newer_version_stays_where_it_is(store_session, paths):
+    """It is not taken for a forgery: neither set aside nor written over, and the message says what to do."""
+    session = store_session()
+    content = Path(paths.session).read_bytes().replace(b'"format": 1', b'"format": 7')
+    Path(paths.session).write_bytes(content)
+    for _ in range(2):
+        with pytest.raises(NewerSessionError, match=r"newer version of the SDK.*Update"):
+            current_session()
+        with pytest.raises(NewerSessionError):
+            sealed.write_session(paths, session.to_dict())
+    assert Path(paths.session).read_bytes() == content
+    assert damaged(paths) == []
+
+
+def test_a_memory_of_the_clock_of_a_newer_version_stays_where_it_is(store_session, paths):
+    """It says nothing here, and is not written over."""
+    store_session()
+    sealed.write_last_seen(paths, 1.0)
+    content = Path(paths.last_seen).read_bytes().replace(b'"format": 1', b'"format": 7')
+    Path(paths.last_seen).write_bytes(content)
+    assert sealed.read_last_seen(paths) is None
+    sealed.write_last_seen(paths, 2.0)
+    assert Path(paths.last_seen).read_bytes() == content
 
 
 def test_a_file_that_was_replaced_while_it_was_read_is_read_again(store_session, paths, monkeypatch):

@@ -5,7 +5,6 @@ without any wait.
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -29,6 +28,7 @@ from nimbus_sdk.errors import (
     ServerError,
     SessionError,
 )
+from nimbus_sdk.storage import sealed
 from nimbus_sdk.storage.key_lookup import find_key
 from nimbus_sdk.storage.keyring_backend import Patience
 from nimbus_sdk.transport.driver import Driver
@@ -118,7 +118,7 @@ class Sender:
         self._driver.close()
 
     def _require_sendable(self, key: ApiKey) -> None:
-        if os.path.exists(self._settings.paths.rejection(key.fingerprint, origin(self._settings.api_url))):
+        if sealed.has_rejection(self._settings.paths, key.fingerprint, origin(self._settings.api_url)):
             raise InvalidKeyError(f"The service has rejected {key.masked}.")
         resets = self._quota_resets.get(key.fingerprint)
         if resets is not None and datetime.now(UTC) < resets:

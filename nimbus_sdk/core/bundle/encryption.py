@@ -14,7 +14,12 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError, MissingLibraryError
+from nimbus_sdk.errors import (
+    ConfigurationError,
+    CoreIncompatibleError,
+    CoreIntegrityError,
+    MissingLibraryError,
+)
 from nimbus_sdk.errors.environment import install_hint
 
 if TYPE_CHECKING:
@@ -92,7 +97,12 @@ def read_header(data: bytes) -> EncryptedBundle:
         header = json.loads(header_bytes)
     except (ValueError, RecursionError):
         raise damaged("its header cannot be read") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    version = header.get("format") if isinstance(header, dict) else None
+    if type(version) is int and version > FORMAT:
+        raise CoreIncompatibleError(
+            "This bundle was written by a newer version of the SDK.", hint="Update the SDK on this machine."
+        )
+    if not isinstance(header, dict) or version != FORMAT:
         raise damaged("its format is not known")
     return EncryptedBundle(header, header_bytes, data[start + length :])
 

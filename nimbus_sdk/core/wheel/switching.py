@@ -13,7 +13,7 @@ from nimbus_sdk.core.wheel.manifest import MANIFEST, InstalledCore, read_manifes
 from nimbus_sdk.core.wheel.requirements import parse_version, require_environment, require_interpreter
 from nimbus_sdk.core.wheel.unpack import STAGING, probe
 from nimbus_sdk.core.wheel.verify import check_installed
-from nimbus_sdk.errors import CoreIntegrityError, CoreNotInstalledError
+from nimbus_sdk.errors import CoreIncompatibleError, CoreIntegrityError, CoreNotInstalledError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import (
@@ -40,6 +40,7 @@ def switch(core_folder: str, core: InstalledCore) -> None:
     Processes that have loaded another one keep it until they end; see ``prune``.
 
     Raises:
+        CoreIncompatibleError: The pointer was written by a newer version of the SDK; it stays.
         CoreInstallError: The disk refused; the previous core stays in use.
     """
     previous = _read_valid_pointer(core_folder)
@@ -116,8 +117,8 @@ def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
     found = []
     with disk_errors(core_folder):
         for folder in _installations(core_folder):
-            # One with a damaged manifest cannot be used; another install creates a new one beside it.
-            with suppress(CoreIntegrityError):
+            # One with a damaged manifest, or of a newer SDK, cannot be used; an install makes one beside it.
+            with suppress(CoreIntegrityError, CoreIncompatibleError):
                 core = read_manifest(folder)
                 version = parse_version(core.version)
                 if version is not None:

@@ -10,10 +10,15 @@ import hmac
 import json
 from dataclasses import asdict, dataclass, fields
 
+from nimbus_sdk.errors import AuditTrailError
+
 GENESIS = "0" * 64
 """The MAC that the first entry refers to."""
 
 MAX_LINE_BYTES = 2**16
+FORMAT = 1
+"""Format of entries and head records; those without a number have this one as well."""
+
 _HEAD_BYTES = 256
 _MAC = b',"mac":"'
 
@@ -83,7 +88,7 @@ class AuditRecord:
 def encode_entry(entry: AuditEntry, after: Position, secret: bytes) -> tuple[bytes, Position]:
     """Return an entry's line, without its line break, and the new end of the chain."""
     number = after.number + 1
-    content = {"number": number, **asdict(entry), "previous": after.mac}
+    content = {"format": FORMAT, "number": number, **asdict(entry), "previous": after.mac}
     body = json.dumps(content, separators=(",", ":")).encode("ascii")[:-1]
     mac = _entry_mac(body, secret)
     return b'%s%s%s"}' % (body, _MAC, mac.encode("ascii")), Position(number, mac)
@@ -91,6 +96,9 @@ def encode_entry(entry: AuditEntry, after: Position, secret: bytes) -> tuple[byt
 
 def decode_entry(line: bytes) -> AuditRecord | None:
     """Parse a line; None if it is no entry.
+
+    Raises:
+        AuditTrailError: It was written by a newer version of the SDK.
 
     Examples:
         >>> entry = AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1", key=None,
@@ -102,6 +110,7 @@ def decode_entry(line: bytes) -> AuditRecord | None:
     """
     try:
         content = json.loads(line)
+        _require_known_format(content)
         entry = AuditEntry(**{field.name: content[field.name] for field in fields(AuditEntry)})
         number, previous, mac = content["number"], content["previous"], content["mac"]
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -125,19 +134,34 @@ def is_genuine(line: bytes, secret: bytes | None) -> bool:
 
 def encode_head(end: Position, secret: bytes) -> bytes:
     """Return the head record, always of the same length."""
-    content = {"number": end.number, "mac": end.mac, "head": _head_mac(end, secret)}
+    content = {"format": FORMAT, "number": end.number, "mac": end.mac, "head": _head_mac(end, secret)}
     return json.dumps(content).encode("ascii").ljust(_HEAD_BYTES - 1) + b"\n"
 
 
 def decode_head(content: bytes | None, secret: bytes | None) -> Position | None:
-    """The end of the chain that a head record names; None if it was not written under this secret."""
+    """The end of the chain that a head record names; None if it was not written under this secret.
+
+    Raises:
+        AuditTrailError: It was written by a newer version of the SDK.
+    """
     try:
         head = json.loads(content or b"null")
+        _require_known_format(head)
         end = Position(head["number"], head["mac"])
         genuine = secret is not None and hmac.compare_digest(head["head"], _head_mac(end, secret))
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return end if genuine else None
+
+
+def _require_known_format(content: object) -> None:
+    found = content.get("format") if isinstance(content, dict) else None
+    if type(found) is int and found > FORMAT:
+        raise AuditTrailError(
+            "The audit trail was written by a newer version of the SDK. It is left as it is, and no call is "
+            "made without an entry.",
+            hint="Update the SDK, or use another NIMBUS_SDK_HOME.",
+        )
 
 
 def _entry_mac(body: bytes, secret: bytes) -> str:

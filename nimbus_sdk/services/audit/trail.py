@@ -59,9 +59,10 @@ class AuditTrail:
         """Check before a call that it can be recorded.
 
         Raises:
-            AuditTrailError: It cannot.
+            AuditTrailError: It cannot, or was written by a newer version of the SDK.
         """
         try:
+            self._files.read_head()
             os.close(self._files.open_current())
         except OSError as error:
             raise AuditTrailError(

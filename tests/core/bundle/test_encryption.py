@@ -8,7 +8,12 @@ import pytest
 
 from nimbus_sdk.core.bundle import create_bundle, encryption, install_bundle, read_facts
 from nimbus_sdk.core.bundle.encryption import MAGIC, decrypt, encrypt, read_header
-from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError, SessionExpiredError
+from nimbus_sdk.errors import (
+    ConfigurationError,
+    CoreIncompatibleError,
+    CoreIntegrityError,
+    SessionExpiredError,
+)
 from tests.cli.conftest import nimbus
 from tests.core.bundle.conftest import PASSPHRASE, USUAL_COSTS
 
@@ -55,6 +60,13 @@ def test_a_strange_header_costs_neither_time_nor_memory(costs):
     data = MAGIC + len(header).to_bytes(4, "big") + header + b"content"
     with pytest.raises(CoreIntegrityError, match="not a complete bundle"):
         decrypt(read_header(data), PASSPHRASE)
+
+
+def test_a_bundle_of_a_newer_version_is_not_called_damaged():
+    """The message says what to do on this machine."""
+    header = b'{"format": 2}'
+    with pytest.raises(CoreIncompatibleError, match=r"newer version of the SDK.*Update"):
+        read_header(MAGIC + len(header).to_bytes(4, "big") + header + b"content")
 
 
 @pytest.mark.parametrize("passphrase", ["caf\udce9 horse battery", b"correct horse battery", None])

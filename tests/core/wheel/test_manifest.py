@@ -67,7 +67,7 @@ def test_a_pointer_leads_nowhere_else(core_folder, change):
         {"files": {"a": [None, 5]}},
         {"top_level": "nimbus_sdk_core"},
         {"requires": [5]},
-        {"format": 2},
+        {"format": 0},
         {"interpreter": None},
         {"version": "1.0.x!"},
         {"version": "1.0.1"},

@@ -217,7 +217,7 @@ def test_a_damaged_pointer_is_reported_and_replaced(core_folder):
     """It is not taken for an absent core; the next switch or a full uninstall mends it."""
     core = installed(core_folder)
     pointer = Path(pointer_path(str(core_folder)))
-    for content in (b"", b"{", b"[]", b"null", b'{"format": 2}', b'{"format": 1}', b"[" * 10_000, b"\xff"):
+    for content in (b"", b"{", b"[]", b"null", b'{"format": 0}', b'{"format": 1}', b"[" * 10_000, b"\xff"):
         pointer.write_bytes(content)
         with pytest.raises(CoreIntegrityError, match="damaged"):
             find_core(str(core_folder))
@@ -229,6 +229,38 @@ def test_a_damaged_pointer_is_reported_and_replaced(core_folder):
     pointer.write_bytes(b"{")
     assert switching.uninstall(str(core_folder)) == ("1.0.0",)
     assert not pointer.exists()
+
+
+def test_a_pointer_of_a_newer_version_stays_where_it_is(core_folder):
+    """It is not taken for a damaged one: nothing is switched, removed or written over."""
+    core = installed(core_folder)
+    pointer = Path(pointer_path(str(core_folder)))
+    content = pointer.read_bytes().replace(b'"format": 1', b'"format": 2')
+    pointer.write_bytes(content)
+    for act in (
+        find_core,
+        switching.prune,
+        switching.uninstall,
+        switching.rollback,
+        lambda folder: switching.switch(folder, core),
+    ):
+        with pytest.raises(CoreIncompatibleError, match=r"newer version of the SDK.*Update"):
+            act(str(core_folder))
+    assert pointer.read_bytes() == content
+    assert missing_files(core) == ()
+
+
+def test_an_installation_of_a_newer_version_is_left_alone(core_folder):
+    """It is not listed, since this version cannot use it, and another one can be installed beside it."""
+    core = installed(core_folder)
+    manifest = Path(core.folder, "manifest.json")
+    manifest.write_bytes(manifest.read_bytes().replace(b'"format": 1', b'"format": 2'))
+    with pytest.raises(CoreIncompatibleError, match="newer version"):
+        find_core(str(core_folder))
+    assert switching.installed_versions(str(core_folder)) == ()
+    other = installed(core_folder)
+    assert find_core(str(core_folder)) == other
+    assert manifest.exists()
 
 
 def test_an_installation_without_a_version_is_left_out(core_folder):

@@ -22,6 +22,7 @@ from nimbus_sdk.services.audit.verify import latest, verify
 from tests.services.conftest import NIMBUS_OS_KEY, both_kinds
 
 FIELDS = {
+    "format",
     "number",
     "when",
     "who",
@@ -469,6 +470,27 @@ def test_many_threads_write_one_trail(paths):
     report = verify(paths, "nimbus-os")
     assert report
     assert report.entries == 60
+
+
+@pytest.mark.parametrize("name", ["nimbus-os.jsonl", "nimbus-os.head"])
+def test_a_trail_of_a_newer_version_stays_where_it_is(trail, folder, paths, name):
+    """It is not taken for a forgery; no call is made, and nothing is written."""
+    trail.append(entry())
+    text = (folder / name).read_text()
+    (folder / name).write_text(text.replace('"format":1', '"format":2').replace('"format": 1', '"format": 2'))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    newer = "newer version of the SDK"
+    with pytest.raises(AuditTrailError, match=newer):
+        trail.append(entry())
+    with pytest.raises(AuditTrailError, match=newer):
+        verify(paths, "nimbus-os")
+    if name == "nimbus-os.head":
+        with pytest.raises(AuditTrailError, match=newer):
+            trail.check_writable()
+    else:
+        with pytest.raises(AuditTrailError, match=newer):
+            latest(paths, "nimbus-os", 5)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_trail_that_stays_locked_is_reported(trail, paths, folder, monkeypatch):
