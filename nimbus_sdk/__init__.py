@@ -49,28 +49,6 @@ if TYPE_CHECKING:
         list_available_models,
     )
     from nimbus_sdk.core.status import InstallationStatus, check_installation, uninstall_core
-    from nimbus_sdk.core.surface import (
-        BatchResult,
-        BCIData,
-        BCIMetadata,
-        ChunkResult,
-        NimbusLDA,
-        NimbusProbit,
-        NimbusQDA,
-        StreamingResult,
-        StreamingSession,
-        TrialQuality,
-        assess_trial_quality,
-        calculate_ITR,
-        calibrate_model,
-        finalize_trial,
-        init_streaming,
-        load_model,
-        predict_batch,
-        process_chunk,
-        save_model,
-        train_model,
-    )
     from nimbus_sdk.display.progress import ProgressEvent
     from nimbus_sdk.errors import (
         ApiError,
@@ -104,6 +82,28 @@ if TYPE_CHECKING:
         SessionExpiredError,
         SessionNotFoundError,
         SessionTamperedError,
+    )
+    from nimbus_sdk.reference_core.src.nimbus_sdk_core import (
+        BatchResult,
+        BCIData,
+        BCIMetadata,
+        ChunkResult,
+        NimbusLDA,
+        NimbusProbit,
+        NimbusQDA,
+        StreamingResult,
+        StreamingSession,
+        TrialQuality,
+        assess_trial_quality,
+        calculate_ITR,
+        calibrate_model,
+        finalize_trial,
+        init_streaming,
+        load_model,
+        predict_batch,
+        process_chunk,
+        save_model,
+        train_model,
     )
     from nimbus_sdk.storage.key_lookup import KeyResolution
 

@@ -2,7 +2,7 @@
 
 A core is a wheel of the distribution ``nimbus_sdk_core`` with one package of that name. The SDK relies on
 nothing but this protocol, so a core can be closed or open. Names and parameters follow the documentation of
-NimbusSDK.jl; typed signatures are in ``nimbus_sdk/core/surface.pyi``.
+NimbusSDK.jl; type checkers and editors take signatures and docstrings from the open reference core.
 
 Required:
 
