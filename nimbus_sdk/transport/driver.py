@@ -110,7 +110,8 @@ class Driver:
                     self._sleep(wait)
                 return check_response(self._limits, request, self._open_transport().send(request, deadline))
 
-        return Retrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
+        with history.request():
+            return Retrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
 
     def _open_transport(self) -> Transport:
         if self._transport is None:
@@ -203,7 +204,8 @@ class AsyncDriver:
                 transport = await self._open_transport()
                 return check_response(self._limits, request, await transport.send(request, deadline))
 
-        return await AsyncRetrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
+        with history.request():
+            return await AsyncRetrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
 
     async def _open_transport(self) -> AsyncTransport:
         if self._transport is None:

@@ -162,6 +162,23 @@ class AttemptHistory:
 
     attempts: int = 0
     answer_lost: bool = False
+    error: NimbusError | None = None
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Raise the error of the last attempt, and not that our own limit allows no further one in time."""
+        try:
+            yield
+        except RateLimitError as error:
+            if error.status is not None or self.error is None:
+                raise
+            failure = self.error
+        else:
+            return
+        finally:
+            # Its traceback refers to this object.
+            self.error = None
+        raise failure
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -179,6 +196,8 @@ class AttemptHistory:
             error.attempts = self.attempts
             error.answer_lost = self.answer_lost
         self.answer_lost |= _is_response_lost(error)
+        if not (isinstance(error, RateLimitError) and error.status is None):
+            self.error = error
 
 
 def _is_response_lost(error: NimbusError) -> bool:

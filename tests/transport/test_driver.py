@@ -549,6 +549,15 @@ def test_a_limit_that_is_used_up_for_longer_than_there_is_time_is_an_error_at_on
     assert not stage.time.slept
 
 
+@pytest.mark.parametrize("first", [NimbusTimeoutError("no way there"), said(503)])
+def test_a_used_up_limit_does_not_hide_why_the_request_failed(stage, a_call, first):
+    """The limit allows no second attempt in time: the error is that of the first one."""
+    script = stage.script(first, said(200))
+    with pytest.raises((NimbusTimeoutError, ServerError)):
+        stage.run(asking(a_call(per_minute=1)), script)
+    assert len(script.calls) == 1
+
+
 def test_the_servers_headers_slow_the_next_request(stage, a_call):
     """Nothing remains for 12 s by the server's clock: the next request goes out then."""
     server_now = stage.time.time() + 500
