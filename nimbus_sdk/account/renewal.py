@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from nimbus_sdk.transport.flow import Response
 
 
-CACHED_TIMEOUT_SECONDS = 1.4
-"""Timeout for a refresh that can fall back to the stored session; with one slow read, under 3 s."""
+CACHED_TIMEOUT_SECONDS = 2.5
+"""Timeout for a refresh that can fall back to the stored session, so that the call ends within 3 s."""
 
 BRIEF_WAIT_SECONDS = 1.0
-"""How long such a refresh waits for other processes."""
+"""How much of that such a refresh may wait for other processes."""
 
 LOCK_WAIT_SECONDS = 300.0
 STORED_SOURCES = ("argument", "prompt", "bundle")
@@ -113,16 +113,24 @@ def request_release_token(settings: Settings, key: ApiKey) -> Flow[SecretStr]:
     return answer.github_token
 
 
-def refresh_or_use_stale(settings: Settings, found: FoundKey, before: SessionRecord) -> Flow[SessionRecord]:
+def refresh_or_use_stale(
+    settings: Settings, found: FoundKey, before: SessionRecord, timeout: float = CACHED_TIMEOUT_SECONDS
+) -> Flow[SessionRecord]:
     """Refresh and store a session; if the service is unavailable, return the session as it is, stale.
 
     A quota that is used up proves that the key is valid: its session is returned with nothing left.
+
+    Args:
+        settings: The settings of the call.
+        found: The key of the session.
+        before: The session.
+        timeout: Seconds that the refresh may take.
 
     Raises:
         ApiError: The service refused.
     """
     try:
-        session = yield from refresh_session(settings, found.key, before, CACHED_TIMEOUT_SECONDS)
+        session = yield from refresh_session(settings, found.key, before, timeout)
     except QuotaExceededError as error:
         return use_stale(replace(before, usage_quota=0), error)
     except NimbusError as error:

@@ -33,6 +33,7 @@ from nimbus_sdk.storage.key_lookup import FoundKey, find_key, find_key_without_s
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.client import Prepared, make_pair
+from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ def install_flow(
     lock = Lock(settings.paths.lock)
     try:
         timeout = None if session is None else renewal.BRIEF_WAIT_SECONDS
+        refresh_time = Deadline(renewal.CACHED_TIMEOUT_SECONDS)
         try:
             yield from renewal.acquire_lock(lock, lambda: report(_WAITING), timeout)
         except NimbusTimeoutError as error:
@@ -125,6 +127,7 @@ def install_flow(
             # The others may be waiting, one after the other, for a service that does not answer.
             session = (yield from run_blocking(find_usable)) or session
             return session if _is_complete(settings, known, session) else renewal.use_stale(session, error)
+        seconds = refresh_time.remaining()
         # Another process may have done everything in the meantime.
         session = yield from run_blocking(find_usable)
         if session is not None and _is_complete(settings, known, session):
@@ -139,7 +142,7 @@ def install_flow(
             return renewal.use_stale(session, error)
         if session is not None and session.key_fingerprint == found.key.fingerprint:
             report(ProgressEvent("validate", "Refreshing the session"))
-            return (yield from renewal.refresh_or_use_stale(settings, found, session))
+            return (yield from renewal.refresh_or_use_stale(settings, found, session, seconds))
         return (yield from _validate_and_install(settings, found, version, report, force=force))
     finally:
         lock.release()

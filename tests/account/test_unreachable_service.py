@@ -82,6 +82,14 @@ def test_a_service_that_is_gone_gives_the_session_stale(sdk, key, sandbox, end, 
     assert sdk.install_core(key).stale is True
 
 
+def test_a_service_that_answers_slowly_renews_the_session(key, sandbox, age):
+    """A line with long round trips is no outage: an answer after more than a second and a half is awaited."""
+    nimbus_sdk.install_core(key)
+    age(hours=2)
+    sandbox.fault("refresh", delay=1.7)
+    assert nimbus_sdk.install_core().stale is False
+
+
 def test_a_variable_that_keeps_requests_from_being_sent_gives_the_session_stale(
     sdk, sandbox, key, age, monkeypatch, caplog
 ):

@@ -70,7 +70,7 @@ def test_many_that_wait_for_one_another_are_served_in_time_too(key, sandbox, age
     )
     with ThreadPoolExecutor(6) as pool:
         seconds = [float(done.stdout) for done in pool.map(fresh, [code] * 6)]
-    # One after the other they would take 1.4 s each.
+    # One after the other they would take 2.5 s each.
     assert max(seconds) < 5.0
 
 
