@@ -1,4 +1,4 @@
-"""Who owns a file or folder, and who else has access to it: asked here and nowhere else.
+"""Who owns a file or folder, who else has access to it, and whether to trust it: asked here and nowhere else.
 
 Callers pass the status that they got from ``os.stat``, ``os.lstat`` or ``os.fstat``: that decides whether a
 link counts or the file that it points to. Windows has no owner or mode in these terms: there the rights of
@@ -8,6 +8,7 @@ the user's own folder count, and the answer is always False.
 from __future__ import annotations
 
 import os
+import stat
 
 _OTHERS = 0o077
 _WRITABLE_BY_OTHERS = 0o022
@@ -26,3 +27,21 @@ def is_open_to_others(status: os.stat_result) -> bool:
 def is_writable_by_others(status: os.stat_result) -> bool:
     """Whether anyone but the owner may write a file, or create and replace files in a folder."""
     return os.name != "nt" and bool(status.st_mode & _WRITABLE_BY_OTHERS)
+
+
+def reason_for_distrust(status: os.stat_result) -> str | None:
+    """Return why a file or folder must not decide what is run or believed, or None if it may.
+
+    In a folder with the sticky bit, such as ``/tmp``, others can make entries, but not exchange ours.
+
+    Args:
+        status: From ``os.lstat`` or ``os.fstat``.
+    """
+    mode = status.st_mode
+    if stat.S_ISLNK(mode):
+        return "is a link"
+    if is_foreign(status):
+        return "belongs to another user"
+    if not is_writable_by_others(status) or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+        return None
+    return "can be written by others"

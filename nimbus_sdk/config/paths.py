@@ -143,6 +143,11 @@ class Paths:
             profile=profile,
         )
 
+    @property
+    def state_root(self) -> str:
+        """The folder from which on others must not be able to change the state: the home of the SDK."""
+        return os.path.dirname(self.state)
+
     def rejection(self, fingerprint: str, service: str) -> str:
         """Return the path of the record that one service rejected one key."""
         from hashlib import sha256

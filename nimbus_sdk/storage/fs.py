@@ -12,11 +12,16 @@ import sys
 import time
 from contextlib import suppress
 
-from nimbus_sdk.config.ownership import is_foreign, is_open_to_others, is_writable_by_others
+from nimbus_sdk.config.ownership import (
+    is_foreign,
+    is_open_to_others,
+    is_writable_by_others,
+    reason_for_distrust,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from typing import TypeAlias
 
 FileVersion: TypeAlias = tuple[int, int, int]
@@ -25,8 +30,12 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 READ_LIMIT = 2**20
 LEFT_OVER_SECONDS = 3600.0
+_WRITABLE_BY_OTHERS = 0o022
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+# With O_PATH a folder can be passed through that cannot be listed.
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | _BINARY | getattr(os, "O_NOFOLLOW", 0)
 _devices_without_modes: set[int] = set()
 """Devices for which the warning was logged."""
@@ -42,6 +51,13 @@ class NoFileError(OSError):
     """A pipe, a device or far too large a file is where a small file should be."""
 
 
+class UntrustedError(PermissionError):
+    """Somebody else can change what is run or believed."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(errno.EPERM, f"{place} {reason}")
+
+
 def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
     """Return the content of a file, or None if there is none.
 
@@ -53,24 +69,123 @@ def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
         NoFileError: It is no regular file, or larger than ``limit`` bytes.
         OSError: It exists and cannot be read.
     """
-    return _read(path, limit, None)
-
-
-def read_own(path: str, limit: int = READ_LIMIT) -> bytes | None:
-    """Return the content of a file that decides what is believed or run, unless another user wrote it.
-
-    Raises:
-        OSError: As for ``read``, or it belongs to neither this user nor root.
-    """
-    return _read(path, limit, _refuse_foreign)
-
-
-def _read(path: str, limit: int, check: Callable[[os.stat_result], None] | None) -> bytes | None:
     try:
         # Without O_NONBLOCK a pipe in place of a file would block for ever.
         descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    return _read_and_close(descriptor, limit)
+
+
+def read_trusted(path: str, root: str, limit: int = READ_LIMIT) -> bytes | None:
+    """Return the content of a file that decides what is believed or run, or None if there is none.
+
+    Args:
+        path: The file.
+        root: A folder above it. It and everything from it to the file must belong to this user or to root,
+            and must not be writable by others; nothing below it may be a link.
+        limit: The most bytes that the file may have.
+
+    Raises:
+        UntrustedError: Somebody else can change the file, or exchange it.
+        OSError: As for ``read``.
+    """
+    try:
+        descriptor = _open_trusted(path, root)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return _read_and_close(descriptor, limit)
+
+
+def survey(folder: str, root: str) -> tuple[dict[str, int], list[str]]:
+    """Look at everything from a root down to a folder and below it; no file is opened.
+
+    Args:
+        folder: The folder.
+        root: As for ``read_trusted``.
+
+    Returns:
+        The size of every file below the folder, by its path there with ``/``; and what somebody else can
+        change, one line each.
+
+    Raises:
+        OSError: A folder cannot be read.
+    """
+    sizes: dict[str, int] = {}
+    distrusted = [f"{root} belongs to another user"] if is_foreign(os.lstat(root)) else []
+    for place in _places(folder, root):
+        reason = reason_for_distrust(os.stat(place) if place == root else os.lstat(place))
+        if reason is not None:
+            distrusted.append(f"{place} {reason}")
+    _survey_below(folder, "", sizes, distrusted)
+    return sizes, sorted(distrusted)
+
+
+def _survey_below(folder: str, prefix: str, sizes: dict[str, int], distrusted: list[str]) -> None:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            status = entry.stat(follow_symlinks=False)
+            reason = reason_for_distrust(status)
+            if reason is not None:
+                distrusted.append(f"{entry.path} {reason}")
+            if stat.S_ISDIR(status.st_mode):
+                _survey_below(entry.path, f"{prefix}{entry.name}/", sizes, distrusted)
+            elif stat.S_ISREG(status.st_mode):
+                sizes[f"{prefix}{entry.name}"] = status.st_size
+
+
+def _places(path: str, root: str) -> Iterator[str]:
+    """Yield a folder and everything from it down to a path below it."""
+    yield root
+    place = root
+    for part in filter(None, path.removeprefix(root).split(os.sep)):
+        place = os.path.join(place, part)
+        yield place
+
+
+def _open_trusted(path: str, root: str) -> int:
+    if os.name == "nt":
+        return os.open(path, os.O_RDONLY | _BINARY)
+    # The home itself may be a link of its user. From there on one descriptor leads to the next, so that what
+    # was checked is what is opened.
+    descriptor = os.open(root, _FOLDER)
+    reason = reason_for_distrust(os.fstat(descriptor))
+    if reason is not None or is_foreign(os.lstat(root)):
+        os.close(descriptor)
+        raise UntrustedError(root, reason or "is a link of another user")
+    *folders, name = path[len(root) + 1 :].split(os.sep)
+    place = root
+    for folder in folders:
+        place = f"{place}/{folder}"
+        descriptor = _open_entry(descriptor, folder, place, _FOLDER)
+    return _open_entry(descriptor, name, path, os.O_RDONLY | _NO_WAIT)
+
+
+def _open_entry(folder: int, name: str, place: str, flags: int) -> int:
+    """Open an entry of a folder that is open, and close the folder."""
+    try:
+        descriptor = os.open(name, flags | _NO_LINK, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR) and _is_link(name, folder):
+            raise UntrustedError(place, "is a link") from None
+        raise
+    finally:
+        os.close(folder)
+    reason = reason_for_distrust(os.fstat(descriptor))
+    if reason is not None:
+        os.close(descriptor)
+        raise UntrustedError(place, reason)
+    return descriptor
+
+
+def _is_link(name: str, folder: int) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _read_and_close(descriptor: int, limit: int) -> bytes:
     try:
         # A folder is refused here.
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
@@ -80,8 +195,6 @@ def _read(path: str, limit: int, check: Callable[[os.stat_result], None] | None)
                 raise NoFileError(errno.EINVAL, f"it is {_kind(status)}, and not a file")
             if status.st_size > limit:
                 raise NoFileError(errno.EFBIG, f"it is larger than {limit} bytes")
-            if check is not None:
-                check(status)
             return file.readall()
     finally:
         os.close(descriptor)
@@ -135,26 +248,31 @@ def _kind(status: os.stat_result) -> str:
     return kinds.get(stat.S_IFMT(status.st_mode), "a device or terminal")
 
 
-def _refuse_foreign(status: os.stat_result) -> None:
-    # Root is exempt: it works in the homes of others (sudo, containers), and chooses whom to trust.
-    if is_foreign(status) and os.geteuid() != 0:
-        raise PermissionError(errno.EPERM, "it belongs to another user")
-
-
-def make_private_folder(path: str) -> None:
+def make_private_folder(path: str, root: str | None = None) -> None:
     """Make a folder and every missing one above it for this user alone; close one that is open to others.
 
     Some file systems store no permissions. There the folder is used with a warning in the log if others can
     only read it.
 
+    Args:
+        path: The folder.
+        root: A folder above it from which on others must not be able to exchange anything; see
+            ``read_trusted``. Others may still read the folders above ``path``.
+
     Raises:
         OSError: It cannot be made, belongs to another user, or stays writable by others.
     """
     _make(path)
-    status = os.stat(path)
-    if is_foreign(status):
-        raise PermissionError(errno.EPERM, f"the folder {path} belongs to another user")
-    _close(path, status, PRIVATE_FOLDER)
+    for place in (path,) if root is None else _places(path, root):
+        status = os.stat(place) if place == root or root is None else os.lstat(place)
+        if is_foreign(status):
+            raise PermissionError(errno.EPERM, f"the folder {place} belongs to another user")
+        if stat.S_ISLNK(status.st_mode):
+            raise UntrustedError(place, "is a link")
+        if place == path:
+            _close(place, status, PRIVATE_FOLDER)
+        elif reason_for_distrust(status) is not None:
+            _change_mode(place, stat.S_IMODE(status.st_mode) & ~_WRITABLE_BY_OTHERS)
 
 
 def tighten(path: str) -> None:
@@ -174,15 +292,7 @@ def tighten(path: str) -> None:
 def _close(path: str, status: os.stat_result, mode: int) -> None:
     if not is_open_to_others(status):
         return
-    reason = "its file system stores no permissions"
-    try:
-        os.chmod(path, mode)
-    except OSError as error:
-        reason = error.strerror or reason
-    # Some file systems ignore a change of mode without an error.
-    status = os.stat(path)
-    if is_writable_by_others(status):
-        raise PermissionError(errno.EPERM, f"others can write to {path}, which cannot be changed ({reason})")
+    status, reason = _change_mode(path, mode)
     if is_open_to_others(status) and status.st_dev not in _devices_without_modes:
         _devices_without_modes.add(status.st_dev)
         import logging
@@ -192,6 +302,24 @@ def _close(path: str, status: os.stat_result, mode: int) -> None:
             path,
             reason,
         )
+
+
+def _change_mode(path: str, mode: int) -> tuple[os.stat_result, str]:
+    """Change a mode; return the status after it, and why it may be another one than was asked for.
+
+    Raises:
+        OSError: Others can write to it even so.
+    """
+    reason = "its file system stores no permissions"
+    try:
+        os.chmod(path, mode)
+    except OSError as error:
+        reason = error.strerror or reason
+    # Some file systems ignore a change of mode without an error.
+    status = os.stat(path)
+    if is_writable_by_others(status):
+        raise PermissionError(errno.EPERM, f"others can write to {path}, which cannot be changed ({reason})")
+    return status, reason
 
 
 def create(path: str, mode: int = PRIVATE_FILE) -> int:
@@ -244,13 +372,18 @@ def sync(descriptor: int) -> None:
     os.fsync(descriptor)
 
 
-def write_private(path: str, content: bytes) -> None:
+def write_private(path: str, content: bytes, root: str | None = None) -> None:
     """Replace a small file in one step: a reader finds the old content or the new one, and only this user.
+
+    Args:
+        path: The file.
+        content: Its new content.
+        root: As for ``make_private_folder``.
 
     Raises:
         OSError: The disk refused; the file is as it was.
     """
-    make_private_folder(os.path.dirname(path))
+    make_private_folder(os.path.dirname(path), root)
     temporary = f"{path}.{unique()}.tmp"
     try:
         write_synced(temporary, content)
@@ -262,19 +395,34 @@ def write_private(path: str, content: bytes) -> None:
     sweep(path, LEFT_OVER_SECONDS)
 
 
-def create_once(path: str, content: bytes) -> bytes:
+def create_once(path: str, content: bytes, root: str) -> bytes:
     """Write a secret unless one exists, and return what the file holds then: the first writer wins.
 
+    One that others could write is set aside.
+
+    Args:
+        path: The file.
+        content: The secret.
+        root: As for ``read_trusted``.
+
     Raises:
-        OSError: The disk refused, or the file belongs to another user.
+        OSError: The disk refused, or a folder belongs to another user.
     """
-    present = read_own(path)
+    try:
+        present = read_trusted(path, root)
+    except UntrustedError:
+        make_private_folder(os.path.dirname(path), root)
+        try:
+            present = read_trusted(path, root)
+        except UntrustedError:
+            quarantine(path)
+            present = None
     if present is not None:
         # A file that cannot be closed, on a disk that is read-only, can be used all the same.
         with suppress(OSError):
             _close(path, os.stat(path), PRIVATE_FILE)
         return present
-    make_private_folder(os.path.dirname(path))
+    make_private_folder(os.path.dirname(path), root)
     temporary = f"{path}.{unique()}.tmp"
     try:
         write_synced(temporary, content)
@@ -283,7 +431,7 @@ def create_once(path: str, content: bytes) -> bytes:
     finally:
         remove(temporary)
     sync_folder(os.path.dirname(path))
-    return read_own(path) or b""
+    return read_trusted(path, root) or b""
 
 
 def _link_or_rename(temporary: str, path: str) -> None:

@@ -59,13 +59,15 @@ class KeyMetadata:
 
 
 def read_metadata(paths: Paths) -> KeyMetadata | None:
-    """Return the metadata of the profile's key, or None if there is none that can be understood.
+    """Return the metadata of the profile's key, or None if there is none that can be understood and trusted.
 
     Raises:
         CredentialStoreError: The file exists and cannot be read.
     """
     try:
-        content = fs.read(paths.key_metadata)
+        content = fs.read_trusted(paths.key_metadata, paths.state_root)
+    except fs.UntrustedError:
+        return None
     except OSError as error:
         raise CredentialStoreError(
             f"The metadata of the stored key, {paths.key_metadata}, cannot be read: "

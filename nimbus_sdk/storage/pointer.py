@@ -48,7 +48,7 @@ def read_pointer(core_folder: str) -> Pointer | None:
         CoreIncompatibleError: It was written by a newer version of the SDK.
         CoreInstallError: It cannot be read.
     """
-    fields = read_record(pointer_path(core_folder))
+    fields = read_record(pointer_path(core_folder), core_folder)
     return None if fields is None else _pointer(fields, pointer_path(core_folder))
 
 
@@ -57,20 +57,35 @@ def installation_folder(core_folder: str, pointer: Pointer) -> str:
     return os.path.join(core_folder, *pointer.folder.split("/"))
 
 
-def read_record(path: str) -> dict[str, object] | None:
+def trust_root(core_folder: str) -> str:
+    """Return the folder from which on others must not be able to change what is run: the home of the SDK.
+
+    Example:
+        >>> trust_root("/srv/nimbus/data/core")
+        '/srv/nimbus'
+    """
+    return os.path.dirname(os.path.dirname(core_folder))
+
+
+def read_record(path: str, core_folder: str) -> dict[str, object] | None:
     """Read a JSON file that says what is installed; return None if there is none.
 
     Raises:
-        CoreIntegrityError: It is damaged.
+        CoreIntegrityError: It is damaged, or others can change it.
         CoreInstallError: It cannot be read.
     """
     import json
 
     with disk_errors(os.path.dirname(path)):
         try:
-            content = fs.read_own(path, MOST_BYTES)
+            content = fs.read_trusted(path, trust_root(core_folder), MOST_BYTES)
         except fs.NoFileError:
             raise damaged_file(path) from None
+        except fs.UntrustedError as error:
+            raise CoreIntegrityError(
+                f"The installed core is not used: {error.strerror}.",
+                hint="Remove that, or set NIMBUS_SDK_HOME to a folder of your own; then install again.",
+            ) from None
     if content is None:
         return None
     try:

@@ -181,7 +181,7 @@ def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -
         secret = _secret(paths)
         payload = dict(record)
         sealed = {"format": FORMAT, "seal": _mac(secret, paths, purpose, payload), "record": payload}
-        fs.write_private(path, json.dumps(sealed, indent=1).encode() + b"\n")
+        fs.write_private(path, json.dumps(sealed, indent=1).encode() + b"\n", paths.state_root)
     except OSError as error:
         raise SessionError(
             f"The {purpose} cannot be stored in {os.path.dirname(path)} ({error.strerror or error}).",
@@ -192,11 +192,11 @@ def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -
 def _secret(paths: Paths) -> bytes:
     """Return the secret of this installation, made at the first call; a damaged one is set aside."""
     fresh = os.urandom(_SECRET_BYTES).hex().encode()
-    secret = fs.create_once(paths.seal, fresh)
+    secret = fs.create_once(paths.seal, fresh, paths.state_root)
     if _is_secret(secret):
         return secret
     fs.quarantine(paths.seal)
-    return fs.create_once(paths.seal, fresh)
+    return fs.create_once(paths.seal, fresh, paths.state_root)
 
 
 def _is_secret(content: bytes) -> bool:
@@ -205,10 +205,10 @@ def _is_secret(content: bytes) -> bool:
 
 def _unseal(paths: Paths, path: str, purpose: str) -> Record | None:
     try:
-        content = fs.read_own(path)
+        content = fs.read_trusted(path, paths.state_root)
         if content is None:
             return None
-        secret = fs.read_own(paths.seal) or b""
+        secret = fs.read_trusted(paths.seal, paths.state_root) or b""
     except OSError as error:
         raise SessionError(
             f"The {purpose} in {path} cannot be read ({error.strerror or error}).",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="Windows has no modes; a profile's folder is its user's own"
 )
 LOOK = "return nimbus_sdk.current_session()"
-RUN = "return nimbus_sdk.BCIData"
+RUN = "from nimbus_sdk.core.wheel import loader; return loader.load()"
 RUN_ALL = "nimbus_sdk.BCIData; import nimbus_sdk_core.simulation.p300; return nimbus_sdk_core"
 WHOLE = "return bool(nimbus_sdk.check_installation())"
 SAVE = "return nimbus_sdk.save_api_key('nbci_test_' + 'feed' * 12)"
@@ -98,10 +100,10 @@ def test_open_permissions_are_tightened_before_a_secret_is_written(home: Path, s
 @pytest.mark.parametrize("kind", ["symbolic", "hard"])
 @pytest.mark.parametrize("call", ["save", "install", "read", "delete"])
 def test_a_credentials_path_that_leads_elsewhere_is_refused(
-    home: Path, isolated_home: Path, sandbox: Sandbox, key: str, kind: str, call: str
+    home: Path, sandbox: Sandbox, key: str, kind: str, call: str
 ):
     """A link instead of the credentials file: its target is neither read nor written."""
-    elsewhere = isolated_home / "elsewhere.json"
+    elsewhere = home.parent / "elsewhere.json"
     elsewhere.write_text("{}\n")
     (home / "config").mkdir()
     (os.symlink if kind == "symbolic" else os.link)(elsewhere, home / "config" / "credentials.json")
@@ -162,10 +164,104 @@ def test_a_link_in_the_place_of_the_keys_lock_is_refused(
 def test_another_users_home_is_not_trusted(planted: Path):
     """A session and a core that another user has planted are neither used nor run."""
     kind, text = run_as(LOOK, USER, planted)
-    assert (kind, "it belongs to another user" in text) == ("SessionError", True)
+    assert (kind, f"{planted} belongs to another user" in text) == ("SessionError", True)
     kind, text = run_as(RUN, USER, planted)
-    assert (kind, "it belongs to another user" in text) == ("CoreInstallError", True)
+    assert (kind, f"{planted} belongs to another user" in text) == ("CoreIntegrityError", True)
+    kind, text = run_as(RUN, OTHER_USER, planted)
+    assert (kind, "can be written by others" in text) == ("CoreIntegrityError", True)
+    for path in (planted, *planted.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
     assert run_as(RUN, OTHER_USER, planted)[0] == "done", "to its owner it is as good as ever"
+
+
+def _link(path: Path, elsewhere: Path) -> None:
+    """Move a file or folder out of the home and put a link in its place; both are its user's own."""
+    shutil.move(path, elsewhere)
+    path.symlink_to(elsewhere)
+    os.chown(path, USER, USER, follow_symlinks=False)
+
+
+def _give_away(path: Path, elsewhere: Path) -> None:
+    os.chown(path, OTHER_USER, OTHER_USER)
+
+
+def _open(path: Path, elsewhere: Path) -> None:
+    path.chmod(0o777)
+
+
+def _give_to_root_and_open(path: Path, elsewhere: Path) -> None:
+    os.chown(path, 0, 0)
+    path.chmod(0o777)
+
+
+def _leave(path: Path, elsewhere: Path) -> None:
+    pass
+
+
+# What somebody else did to one component of a home that is otherwise its user's own.
+DEEDS = [
+    (_leave, "."),
+    *(
+        (deed, component)
+        for deed in (_give_away, _link, _open, _give_to_root_and_open)
+        for component in (
+            *(".", "data", "data/core", "data/core/current.json", "data/core/0.1.0", "INSTALLED"),
+            *("INSTALLED/manifest.json", "INSTALLED/lib", "INSTALLED/lib/nimbus_sdk_core"),
+            *("INSTALLED/lib/nimbus_sdk_core/__init__.py", "INSTALLED/lib/nimbus_sdk_core/__pycache__"),
+            *("state", "state/seal.key", "state/profiles", "state/profiles/default"),
+            "state/profiles/default/session.json",
+        )
+        # A home may be a link of its own user.
+        if (deed, component) != (_link, ".")
+    ),
+]
+USE = """
+    from nimbus_sdk.account.session_lookup import find_session
+    from nimbus_sdk.config.paths import Paths
+    from nimbus_sdk.core.wheel import loader
+
+    def outcome(call, *given):
+        try:
+            call(*given)
+        except nimbus_sdk.NimbusError as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    found = {}
+    folder = os.path.dirname(os.environ["NIMBUS_SDK_HOME"])
+    for name in os.listdir(folder) if os.geteuid() else ():
+        paths = Paths.of(os.path.join(folder, name, "home"), "default")
+        found[name] = [outcome(loader._loadable, paths.core), outcome(find_session, paths, None)]
+    return json.dumps(found)"""
+
+
+@needs_root
+@pytest.mark.tiny_core
+def test_no_component_of_a_home_may_be_changed_by_others(home: Path, sandbox: Sandbox, key: str):
+    """From the home down to each file that is imported or believed: no link, no other owner, no open mode."""
+    nimbus_sdk.install_core(key)
+    (installed,) = home.glob("data/core/0.1.0/*")
+    expected = {}
+    for deed, component in DEEDS:
+        name = f"{deed.__name__} {component.replace('/', ' ')}"
+        copy = home.parent / name / "home"
+        shutil.copytree(home, copy)
+        give_to(USER, copy)
+        deed(
+            copy / component.replace("INSTALLED", str(installed.relative_to(home))), copy.parent / "elsewhere"
+        )
+        expected[name] = (not component.startswith("state"), not component.startswith(("data", "INSTALLED")))
+    shutil.rmtree(home)
+    home.mkdir()
+    home.parent.chmod(0o755)
+    kind, text = run_as(USE, USER, home)
+    assert kind == "done"
+    found = json.loads(text)
+    expected["_leave ."] = (False, False)
+    assert {name: tuple(map(bool, found[name])) for name in expected} == expected
+    reasons = [line for outcomes in found.values() for line in outcomes if line]
+    words = ("is a link", "belongs to another", "can be written", "Permission denied")
+    assert [line for line in reasons if not any(word in line for word in words)] == []
 
 
 @needs_root

@@ -40,7 +40,7 @@ def as_other(user):
         result()
     os.environ["NIMBUS_SDK_HOME"] = home
     nimbus_sdk.account.session_lookup.clear_cache()
-    unpack.probe = lambda core: None
+    unpack.probe, unpack.find_probe_interpreter = (lambda core: None), (lambda: sys.executable)
     os.setgroups([]), os.setgid(user), os.setuid(user)
 
 {begin}

@@ -27,6 +27,7 @@ from nimbus_sdk.storage.pointer import (
     read_pointer,
     read_record,
     require_field,
+    trust_root,
 )
 
 MANIFEST = "manifest.json"
@@ -100,7 +101,7 @@ def read_manifest(folder: str) -> InstalledCore:
         CoreInstallError: It cannot be read.
     """
     path = os.path.join(folder, MANIFEST)
-    fields = read_record(path)
+    fields = read_record(path, _core_folder(folder))
     if fields is None:
         raise CoreIntegrityError(f"The installed core has no manifest: {path} is missing.")
     files = require_field(fields, "files", dict, path)
@@ -119,13 +120,29 @@ def read_manifest(folder: str) -> InstalledCore:
 
 
 def missing_files(core: InstalledCore) -> tuple[str, ...]:
-    """Return the files that are missing or of another size, one line each; none of them is read."""
-    library = core.library
-    return tuple(
-        f"{name}: is missing or of another size"
-        for name, (_, size) in core.files.items()
-        if fs.regular_size(os.path.join(library, *name.split("/"))) != size
-    )
+    """Return the files that are missing, of another size, or open to changes by others, one line each.
+
+    None of them is read.
+    """
+    sizes, distrusted = survey(core)
+    missing = (name for name, (_, size) in core.files.items() if sizes.get(name) != size)
+    return (*distrusted, *(f"{name}: is missing or of another size" for name in missing))
+
+
+def survey(core: InstalledCore) -> tuple[dict[str, int], list[str]]:
+    """Return the size of every file in a core's library, by its path there, and what others could change.
+
+    A library that cannot be read has no files.
+    """
+    try:
+        return fs.survey(core.library, trust_root(_core_folder(core.folder)))
+    except OSError:
+        return {}, []
+
+
+def _core_folder(folder: str) -> str:
+    """Return the folder of all versions, for the folder of one installation."""
+    return os.path.dirname(os.path.dirname(folder))
 
 
 def _texts(fields: dict[str, object], name: str, path: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from nimbus_sdk.storage.pointer import (
     installation_folder,
     pointer_path,
     read_pointer,
+    trust_root,
 )
 
 LEFT_OVER_SECONDS = 3600.0
@@ -160,7 +161,7 @@ def _check_and_switch(core_folder: str, core: InstalledCore) -> InstalledCore:
 def _write_pointer(core_folder: str, pointer: Pointer) -> None:
     content = json.dumps({"format": FORMAT, **asdict(pointer)}, indent=1).encode("ascii")
     with disk_errors(core_folder):
-        fs.write_private(pointer_path(core_folder), content)
+        fs.write_private(pointer_path(core_folder), content, trust_root(core_folder))
 
 
 def _drop_from_pointer(core_folder: str, version: str | None) -> None:

@@ -20,7 +20,7 @@ from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
 from nimbus_sdk.errors.environment import absolute_search_path, find_interpreter
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
-from nimbus_sdk.storage.pointer import FORMAT
+from nimbus_sdk.storage.pointer import FORMAT, trust_root
 
 STAGING = ".staging"
 COMPILED = "__pycache__"
@@ -68,7 +68,7 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
     with disk_errors(core_folder):
         try:
             library = os.path.join(staging, LIBRARY)
-            fs.make_private_folder(library)
+            fs.make_private_folder(library, trust_root(core_folder))
             core = InstalledCore(
                 folder=folder,
                 version=facts.version,

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
 from nimbus_sdk.core.wheel import record, zip_checks
-from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest
+from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest, survey
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version
 from nimbus_sdk.core.wheel.zip_checks import printable
 from nimbus_sdk.errors import CoreIntegrityError
-from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
 
 if TYPE_CHECKING:
@@ -135,16 +134,16 @@ def check_installed(folder: str) -> tuple[str, ...]:
 
 
 def changed_files(core: InstalledCore) -> tuple[str, ...]:
-    """Return the files of a core that are missing or were changed, by hash, one line each.
+    """Return the files of a core that are missing, were changed (by hash) or can be by others, one line each.
 
     Raises:
         CoreInstallError: A file cannot be read.
     """
-    faults = []
+    sizes, faults = survey(core)
     with disk_errors(core.folder):
         for name, (sha256, size) in sorted(core.files.items()):
             path = os.path.join(core.library, *name.split("/"))
-            if fs.regular_size(path) == size:
+            if sizes.get(name) == size:
                 with open(path, "rb") as file:
                     if file_digest(file, "sha256").hexdigest() == sha256:
                         continue

@@ -33,6 +33,7 @@ class TrailFiles:
         self.current = os.path.join(self.folder, f"{name}.jsonl")
         self.head = os.path.join(self.folder, f"{name}.head")
         self._secret_path = paths.seal
+        self._root = paths.state_root
         self._name = name
         self._full = re.compile(rf"{re.escape(name)}\.(\d{{6,}})\.jsonl")
 
@@ -69,11 +70,11 @@ class TrailFiles:
 
     def read_secret(self) -> bytes | None:
         """Return the installation's secret; None if there is none yet."""
-        return fs.read(self._secret_path)
+        return fs.read_trusted(self._secret_path, self._root)
 
     def make_secret(self) -> bytes:
         """Return the installation's secret, made if there is none."""
-        return fs.create_once(self._secret_path, os.urandom(32).hex().encode())
+        return fs.create_once(self._secret_path, os.urandom(32).hex().encode(), self._root)
 
     def read_head(self) -> Position | None:
         """Return the end of the chain by the head record; None if that is missing or was not made here."""

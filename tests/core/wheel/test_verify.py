@@ -198,6 +198,7 @@ def test_an_installed_core_is_compared_by_hash(tmp_path):
     (library / "linked").symlink_to("/etc")
     (library / INFO / "WHEEL").unlink()
     assert verify.check_installed(core.folder) == (
+        f"{library / 'linked'} is a link",
         f"{INFO}/WHEEL: is missing",
         "nimbus_sdk_core/data/model.bin: was changed",
         "'linked': is not part of the core",
@@ -214,6 +215,7 @@ def test_a_file_of_another_length_or_kind_is_changed(tmp_path):
     os.rename(model, tmp_path / "elsewhere")
     model.symlink_to(tmp_path / "elsewhere")
     assert verify.check_installed(core.folder) == (
+        f"{model} is a link",
         "nimbus_sdk_core/__init__.py: was changed",
         "nimbus_sdk_core/data/model.bin: was changed",
     )

@@ -251,5 +251,5 @@ def _folder() -> Iterator[Path]:
 def _empty_home() -> Iterator[Paths]:
     with _folder() as folder:
         paths = Settings(home=str(folder)).paths
-        fs.create_once(paths.seal, b"5eal" * 16)
+        fs.create_once(paths.seal, b"5eal" * 16, paths.state_root)
         yield paths

@@ -100,7 +100,7 @@ def _parts() -> list[bytes]:
 def _sessions() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         paths = Settings(home=folder).paths
-        fs.create_once(paths.seal, b"5eal" * 16)
+        fs.create_once(paths.seal, b"5eal" * 16, paths.state_root)
         sealed.write_session(paths, {"genuine": True})
         return [Path(paths.session).read_bytes()]
 
