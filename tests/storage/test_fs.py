@@ -466,6 +466,8 @@ def trusted(tmp_path):
     """A home with a file three levels down; nobody else can change any of it."""
     (tmp_path / "home" / "a" / "b").mkdir(parents=True)
     (tmp_path / "home" / "a" / "b" / "record.json").write_bytes(b"{}")
+    for component in WAY:
+        (tmp_path / "home" / component).chmod(0o644 if component.endswith(".json") else 0o755)
     return tmp_path / "home"
 
 

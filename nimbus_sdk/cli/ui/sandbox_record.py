@@ -28,7 +28,8 @@ class RunningSandbox:
 @contextmanager
 def recorded() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
     """Yield a function that records a sandbox for this user; the record lasts as long as the block."""
-    path = Settings.load().paths.sandbox
+    paths = Settings.load().paths
+    path = paths.sandbox
     content = b""
 
     def record(url: str, environment: Mapping[str, str]) -> None:
@@ -36,14 +37,14 @@ def recorded() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
         content = json.dumps({"url": url, "environment": environment}).encode()
         # A sandbox is of use without its record, for example where the home cannot be written.
         with suppress(OSError):
-            fs.write_private(path, content)
+            fs.write_private(path, content, paths.state_root)
 
     try:
         yield record
     finally:
         with suppress(OSError):
             # A sandbox that was started later has a record of its own in the same place.
-            if content and fs.read_own(path) == content:
+            if content and fs.read_trusted(path, paths.state_root) == content:
                 fs.remove(path)
 
 
@@ -54,7 +55,8 @@ def require_running() -> RunningSandbox:
         ConfigurationError: None runs, as far as this user's home says.
     """
     try:
-        facts = json.loads(fs.read_own(Settings.load().paths.sandbox) or b"")
+        paths = Settings.load().paths
+        facts = json.loads(fs.read_trusted(paths.sandbox, paths.state_root) or b"")
         sandbox = RunningSandbox(facts["url"], facts["environment"])
         sandbox.control.list_keys()
     except (OSError, ValueError, KeyError, TypeError, NimbusError):

@@ -130,14 +130,13 @@ def missing_files(core: InstalledCore) -> tuple[str, ...]:
 
 
 def survey(core: InstalledCore) -> tuple[dict[str, int], list[str]]:
-    """Return the size of every file in a core's library, by its path there, and what others could change.
-
-    A library that cannot be read has no files.
-    """
+    """Return the size of every file in a core's library, by its path there, and why it is not to be trusted."""
     try:
         return fs.survey(core.library, trust_root(_core_folder(core.folder)))
-    except OSError:
+    except FileNotFoundError:
         return {}, []
+    except OSError as error:
+        return {}, [f"{error.filename}: {error.strerror}"]
 
 
 def _core_folder(folder: str) -> str:
