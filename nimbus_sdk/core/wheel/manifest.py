@@ -130,7 +130,7 @@ def missing_files(core: InstalledCore) -> tuple[str, ...]:
 
 
 def survey(core: InstalledCore) -> tuple[dict[str, int], list[str]]:
-    """Return the size of every file in a core's library, by its path there, and why it is not to be trusted."""
+    """Return the size of every file in a core's library, by its path there, and what is wrong with them."""
     try:
         return fs.survey(core.library, trust_root(_core_folder(core.folder)))
     except FileNotFoundError:
