@@ -175,7 +175,7 @@ def write_last_seen(paths: Paths, now: float) -> None:
 
 def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -> None:
     with suppress(OSError):
-        if _is_newer(fs.read_own(path)):
+        if _is_newer(fs.read_trusted(path, paths.state_root)):
             raise _newer(paths, path, purpose)
     try:
         secret = _secret(paths)
