@@ -267,10 +267,10 @@ def test_after_a_timeout_nothing_is_sent_again(open_client):
 
     with serving(slow_to_create) as server:
         client = open_client("NeuroAI", NEUROAI_KEY, base_url=server.url, timeout=3)
-        from nimbus_sdk.transport import http
+        from nimbus_sdk.transport import response_reader
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(http, "SILENCE_SECONDS", 0.2)
+            patch.setattr(response_reader, "SILENCE_SECONDS", 0.2)
             with pytest.raises(AnswerLostError, match="may still be made"):
                 client("create_key", "slow")
         release.set()
