@@ -24,6 +24,20 @@ def test_calibration_of_confidences_by_hand() -> None:
     assert found.maximum_error == pytest.approx(0.225)
 
 
+@pytest.mark.parametrize("n_trials", [20, 100])
+def test_a_perfect_decoder_has_the_error_that_its_number_of_trials_leaves(n_trials: int) -> None:
+    """Confidences that are exactly right have, over many repetitions, the mean error that is stated."""
+    random = np.random.default_rng(1)
+    confidences = random.uniform(0.5, 1.0, n_trials)
+    repetitions = [
+        measure_calibration(confidences, random.uniform(size=n_trials) < confidences) for _ in range(2_000)
+    ]
+    errors = [found.expected_error for found in repetitions]
+    assert repetitions[0].perfect_error == pytest.approx(np.mean(errors), rel=0.06)
+    assert measure_calibration(np.ones(9), np.ones(9, bool)).perfect_error == 0.0
+    assert np.isnan(measure_calibration(np.empty(0), np.empty(0, bool)).perfect_error)
+
+
 @pytest.mark.qualification
 def test_confidences_agree_with_the_accuracy() -> None:
     """On data that follow the simulator, confidence and accuracy differ little."""

@@ -4,7 +4,15 @@ import math
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, CoreDataError, NimbusLDA, predict_batch, simulate, train_model
+from nimbus_sdk_core import (
+    BCIData,
+    BCIMetadata,
+    CoreDataError,
+    NimbusLDA,
+    predict_batch,
+    simulate,
+    train_model,
+)
 from nimbus_sdk_core.decoding.trial_quality import assess_trial_quality, should_reject_trial
 
 
@@ -54,6 +62,33 @@ def test_outliers_are_rejected_at_any_confidence() -> None:
     assert found.rejected.all()
     assert found.overall_score == 0.0
     assert "artefacts" in found.recommendation
+
+
+@pytest.mark.parametrize("n_training", [60, 600])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_noise_with_unequal_classes_is_nothing_to_act_on(n_training: int, labelled: bool) -> None:
+    """Confidences that the class frequencies alone give are not above chance."""
+    random = np.random.default_rng(n_training)
+    about = BCIMetadata(1.0, "own", "own", 16, 2, temporal_aggregation="none")
+    labels = (np.arange(n_training) % 6 == 0).astype(int)
+    model = train_model(NimbusLDA, BCIData(random.normal(size=(16, 1, n_training)), about, labels))
+    new = BCIData(random.normal(size=(16, 1, 300)), about, np.arange(300) % 6 // 5 if labelled else None)
+    result = predict_batch(model, new)
+    found = assess_trial_quality(result)
+    assert result.confidences.mean() > 0.7
+    assert found.overall_score < 0.35
+    assert not found.confidence_acceptable
+    assert not found.recommendation.startswith(("Act", "Repeat"))
+
+
+def test_a_good_decoder_of_unequal_classes_is_acted_on() -> None:
+    """Confidences well above the class frequencies are acceptable, also of the rare class."""
+    random = np.random.default_rng(2)
+    about = BCIMetadata(1.0, "own", "own", 4, 2, temporal_aggregation="none")
+    labels = (np.arange(300) % 6 == 0).astype(int)
+    data = BCIData((random.normal(size=(300, 4)) + 3.0 * labels[:, None]).T[:, None, :], about, labels)
+    found = assess_trial_quality(predict_batch(train_model(NimbusLDA, data), data))
+    assert found.recommendation == "Act on these predictions."
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._repr import Summary, format_html_table, format_line
-from .._types import FloatArray, LabelArray
+from .._types import FloatArray, IndexArray, LabelArray
+from ..data.labels import encode_labels
+from . import metrics
 from .confidence_calibration import ConfidenceCalibration
 
 
@@ -38,6 +41,8 @@ class BatchResult:
         confidence_calibration: How well confidences agree with the accuracy, if the data had labels and
             trials, else None.
         class_names: Names of the classes from the model's card, in the order of ``classes``, else None.
+        class_priors: Probability that the model gives each class before a trial is seen, shape (n_classes,).
+        labels: The true labels if the data had some, shape (n_trials,), else None.
     """
 
     predictions: LabelArray
@@ -56,6 +61,41 @@ class BatchResult:
     accuracy: float | None = None
     confidence_calibration: ConfidenceCalibration | None = None
     class_names: tuple[str, ...] | None = None
+    class_priors: FloatArray | None = None
+    labels: LabelArray | None = None
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """Mean over the classes of the share of right predictions; None without labels, as all below."""
+        return self._compare(metrics.balanced_accuracy)
+
+    @property
+    def roc_auc(self) -> float | None:
+        """Area under the receiver operating characteristic, the mean of one against rest for several classes.
+
+        0.5 is chance whatever the class frequencies; NaN if one class occurs.
+        """
+        return self._compare(metrics.roc_auc)
+
+    @property
+    def log_loss(self) -> float | None:
+        """Mean negative natural logarithm of the probability of the true class."""
+        return self._compare(metrics.log_loss)
+
+    @property
+    def brier_score(self) -> float | None:
+        """Mean squared error of the probabilities, as scikit-learn defines it: halved for two classes."""
+        return self._compare(metrics.brier_score)
+
+    @property
+    def kappa(self) -> float | None:
+        """Cohen's kappa: 1 for complete agreement with the labels, 0 for that of chance."""
+        return self._compare(metrics.cohen_kappa)
+
+    def _compare(self, metric: Callable[[FloatArray, IndexArray], float]) -> float | None:
+        if self.labels is None or not len(self.labels):
+            return None
+        return metric(self.posteriors, encode_labels(self.labels, self.classes))
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -78,7 +118,9 @@ class BatchResult:
         if self.accuracy is not None:
             summary.append(("accuracy", f"{100 * self.accuracy:.1f} %"))
         if self.confidence_calibration is not None:
-            summary.append(("calibration error", f"{self.confidence_calibration.expected_error:.3f}"))
+            found = self.confidence_calibration
+            error = f"{found.expected_error:.3f} ({found.perfect_error:.3f} if perfect)"
+            summary.append(("calibration error", error))
         if len(self):
             summary += [
                 ("mean confidence", f"{self.confidences.mean():.3f}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,9 @@ N_BINS = 10
 class ConfidenceCalibration:
     """Confidence against accuracy in ten bins of equal width (a reliability diagram).
 
-    Source: C. Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    With few trials even confidences that are exactly right miss the share of right predictions by chance:
+    compare ``expected_error`` with ``perfect_error``. Source: C. Guo et al., On Calibration of Modern Neural
+    Networks, ICML 2017.
 
     Attributes:
         expected_error: Mean gap between confidence and accuracy, weighted by trials (ECE).
@@ -33,6 +36,28 @@ class ConfidenceCalibration:
     bin_counts: npt.NDArray[np.intp]
     bin_confidences: FloatArray
     bin_accuracies: FloatArray
+
+    @property
+    def perfect_error(self) -> float:
+        """The ``expected_error`` that is expected of a perfect decoder with as many trials in each bin.
+
+        The mean absolute deviation of binomial counts, in the closed form of de Moivre: P. Diaconis and S.
+        Zabell, Closed form summation for classical distributions, Statistical Science 6 (1991).
+        """
+        counts, confidences = np.asarray(self.bin_counts), np.asarray(self.bin_confidences)
+        filled = [pair for pair in zip(counts.tolist(), confidences.tolist(), strict=True) if pair[0]]
+        if not filled:
+            return math.nan
+        return math.fsum(_mean_absolute_deviation(*pair) for pair in filled) / int(counts.sum())
+
+
+def _mean_absolute_deviation(n: int, p: float) -> float:
+    """Of a binomial count of ``n`` with probability ``p``: 2ν·(n over ν)·p^ν·(1 - p)^(n - ν + 1)."""
+    if not 0.0 < p < 1.0:
+        return 0.0
+    v = min(math.floor(n * p) + 1, n)
+    log_choose = math.lgamma(n + 1) - math.lgamma(v + 1) - math.lgamma(n - v + 1)
+    return 2.0 * v * math.exp(log_choose + v * math.log(p) + (n - v + 1) * math.log1p(-p))
 
 
 def measure_calibration(confidences: FloatArray, is_right: npt.NDArray[np.bool_]) -> ConfidenceCalibration:

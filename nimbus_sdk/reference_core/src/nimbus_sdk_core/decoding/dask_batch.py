@@ -14,29 +14,30 @@ from typing import Any
 
 import numpy as np
 
-from .._types import FeatureArray, IndexArray
+from .._types import IndexArray
+from ..data.bci_data import BCIData
 from ..data.dask_aggregate import count_piece_trials
 from .confidence_calibration import N_BINS, ConfidenceCalibration
 from .dask_pieces import ROWS, PieceScorer
 from .dask_result import LazyBatchResult
 
 
-def plan_batch(score: PieceScorer, features: FeatureArray, truth: IndexArray | None) -> LazyBatchResult:
+def plan_batch(score: PieceScorer, data: BCIData, truth: IndexArray | None) -> LazyBatchResult:
     """Plan the decoding of a batch.
 
     Args:
         score: Decodes a piece.
-        features: A Dask array (n_features × n_samples × n_trials), in one piece along features and samples.
+        data: Trials whose features are a Dask array, in one piece along features and samples.
         truth: Index of each trial's label in the model's classes, or None.
 
     Returns:
         A result that is computed on demand.
     """
     array, model = import_module("dask.array"), score.model
-    n_classes, pieces = len(model.classes_), count_piece_trials(features)
+    n_classes, pieces = len(model.classes_), count_piece_trials(data.features)
     scores = array.map_blocks(
         score,
-        features,
+        data.features,
         dtype=np.float64,
         drop_axis=1,
         chunks=((n_classes + len(ROWS),), pieces),
@@ -67,6 +68,8 @@ def plan_batch(score: PieceScorer, features: FeatureArray, truth: IndexArray | N
         if is_right is None
         else _plan_calibration(array, rows["confidences"], is_right),
         class_names=None if card is None else card.class_names,
+        class_priors=model.priors_.copy(),
+        labels=data.labels,
     )
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import Self
 
 from .._repr import Summary, format_html_table, format_line
-from .._types import LabelArray
+from .._types import FloatArray, IndexArray, LabelArray
 from ..data.dask_arrays import DaskArray, is_dask_array
+from ..data.labels import encode_labels
 from ..errors import CoreDataError
+from . import metrics
 from .batch_result import BatchResult
 from .confidence_calibration import ConfidenceCalibration
 
@@ -40,11 +43,44 @@ class LazyBatchResult:
     accuracy: DaskArray | None = None
     confidence_calibration: ConfidenceCalibration | None = None
     class_names: tuple[str, ...] | None = None
+    class_priors: FloatArray | None = None
+    labels: LabelArray | None = None
     latency_ms: float = math.nan
     per_trial_latency_ms: float = math.nan
 
     def __len__(self) -> int:
         return self.predictions.shape[0]
+
+    @property
+    def balanced_accuracy(self) -> object:
+        """As of a `BatchResult`, like all below: a Dask object to compute; None without labels."""
+        return self._compare(metrics.balanced_accuracy)
+
+    @property
+    def roc_auc(self) -> object:
+        """Area under the receiver operating characteristic."""
+        return self._compare(metrics.roc_auc)
+
+    @property
+    def log_loss(self) -> object:
+        """Mean negative natural logarithm of the probability of the true class."""
+        return self._compare(metrics.log_loss)
+
+    @property
+    def brier_score(self) -> object:
+        """Mean squared error of the probabilities."""
+        return self._compare(metrics.brier_score)
+
+    @property
+    def kappa(self) -> object:
+        """Cohen's kappa."""
+        return self._compare(metrics.cohen_kappa)
+
+    def _compare(self, metric: Callable[[FloatArray, IndexArray], float]) -> object:
+        if self.labels is None or not len(self.labels):
+            return None
+        delayed: Callable[..., object] = import_module("dask").delayed(metric)
+        return delayed(self.posteriors, encode_labels(self.labels, self.classes))
 
     def compute(self) -> BatchResult:
         """Compute everything, in one pass, on the scheduler in use; the result is in memory.

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from .._types import IndexArray
+from .._types import IndexArray, LabelArray
 from ..data.aggregate import aggregate_or_view
 from ..data.argument_checks import check_whole_number
 from ..data.bci_data import BCIData
@@ -61,13 +61,17 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
         from .dask_batch import plan_batch
 
         # It has the same names, computed on demand.
-        return cast(BatchResult, plan_batch(PieceScorer(model, data.metadata), data.features, truth))
+        return cast(BatchResult, plan_batch(PieceScorer(model, data.metadata), data, truth))
     vectors = aggregate_or_view(data.features, data.metadata.temporal_aggregation)
-    return _build_result(model, score_batch(model, vectors), truth, started)
+    return _build_result(model, score_batch(model, vectors), data.labels, truth, started)
 
 
 def _build_result(
-    model: Decoder, scores: BatchScores, truth: IndexArray | None, started: float
+    model: Decoder,
+    scores: BatchScores,
+    labels: LabelArray | None,
+    truth: IndexArray | None,
+    started: float,
 ) -> BatchResult:
     best, n_trials = scores.best, len(scores.best)
     is_right = None if truth is None or not n_trials else best == truth
@@ -92,6 +96,8 @@ def _build_result(
         accuracy=None if is_right is None else _mean(is_right),
         confidence_calibration=calibration,
         class_names=None if card is None else card.class_names,
+        class_priors=model.priors_.copy(),
+        labels=labels,
     )
 
 

@@ -137,6 +137,7 @@ def process_chunk(
         classes=classes.copy(),
         model_name=_model_name(model),
         simulated=_is_simulated(model),
+        class_priors=model.priors_,
     )
     session.chunk_history.append(result)
     return result
@@ -219,6 +220,7 @@ def finalize_trial(
         simulated=_is_simulated(session.model),
         confidence_calibration=calibration,
         class_names=None if session.model.card is None else session.model.card.class_names,
+        class_priors=session.model.priors_,
     )
 
 

@@ -41,6 +41,7 @@ class ChunkResult:
         classes: The model's labels, sorted, shape (n_classes,).
         model_name: Name of the model.
         simulated: Whether the model was trained on simulated data.
+        class_priors: Probability that the model gives each class before a chunk is seen, shape (n_classes,).
     """
 
     prediction: Label
@@ -50,6 +51,7 @@ class ChunkResult:
     classes: LabelArray
     model_name: str
     simulated: bool
+    class_priors: FloatArray | None = None
 
     def __repr__(self) -> str:
         return format_line("ChunkResult", self._summary())
@@ -89,6 +91,7 @@ class StreamingResult:
         simulated: Whether the model was trained on simulated data.
         confidence_calibration: How well the confidence agrees with the accuracy, if the label was given.
         class_names: Names of the classes from the model's card, in the order of ``classes``, else None.
+        class_priors: Probability that the model gives each class before a trial is seen, shape (n_classes,).
     """
 
     prediction: Label
@@ -106,6 +109,7 @@ class StreamingResult:
     simulated: bool
     confidence_calibration: ConfidenceCalibration | None = None
     class_names: tuple[str, ...] | None = None
+    class_priors: FloatArray | None = None
 
     def __repr__(self) -> str:
         return format_line("StreamingResult", self._summary())

@@ -28,8 +28,10 @@ class TrialQuality:
 
     Attributes:
         overall_score: From 0 (as good as guessing) to 1 (certain, without outliers): the mean over trials
-            of (K·confidence - 1)/(K - 1) for K classes, where outliers count 0.
-        confidence_acceptable: Whether the mean confidence reaches the threshold.
+            of (confidence - chance)/(1 - chance), where outliers count 0. Chance is the probability that the
+            model gives the predicted class before it sees a trial, 1/K for K equally frequent classes.
+        confidence_acceptable: Whether confidences exceed chance, on average, by as much as the threshold
+            exceeds 1/K, both in parts of the way to 1.
         recommendation: What to do next.
         rejected: Trials to reject, for low confidence or as outliers, shape (n_trials,).
     """
@@ -77,11 +79,14 @@ def assess_trial_quality(
     *,
     confidence_threshold: SupportsFloat = DEFAULT_THRESHOLD,
 ) -> TrialQuality:
-    """Assess predictions by their confidences and by the outlier scores of the trials.
+    """Assess predictions by their confidences, the outlier scores of the trials, and labels if known.
+
+    A confidence of 0.83 says nothing where five of six trials are of one class anyway, so confidences count
+    by what they are above the class frequencies.
 
     Args:
         result: From `predict_batch`, `process_chunk` or `finalize_trial`; or posteriors, of shape
-            (n_trials × n_classes), or (n_classes,) for one trial.
+            (n_trials × n_classes), or (n_classes,) for one trial, of classes that are equally frequent.
         confidence_threshold: The lowest confidence to act on.
 
     Raises:
@@ -99,15 +104,38 @@ def assess_trial_quality(
     is_outlier = np.zeros(len(confidences), np.bool_)
     if isinstance(result, BatchResult):
         is_outlier = result.outlier_scores > OUTLIER_SCORE
-    n_classes = posteriors.shape[1]
-    above_chance = (n_classes * confidences - 1.0) / (n_classes - 1.0)
-    acceptable = bool(confidences.mean() >= threshold)
+    above_chance = _above_chance(posteriors, getattr(result, "class_priors", None))
+    equal = 1.0 / posteriors.shape[1]
+    acceptable = bool(above_chance.mean() >= (threshold - equal) / (1.0 - equal) - 1e-12)
+    recommendation = _recommend(acceptable, float(is_outlier.mean()), confidences, threshold)
+    if isinstance(result, BatchResult) and _is_no_better_than_the_frequencies(result):
+        acceptable = False
+        recommendation = (
+            "These predictions are right no more often than naming the most frequent class always would be: "
+            "do not act on them. See roc_auc for whether the probabilities tell more."
+        )
     return TrialQuality(
         overall_score=float(np.where(is_outlier, 0.0, above_chance).mean().clip(0.0, 1.0)),
         confidence_acceptable=acceptable,
-        recommendation=_recommend(acceptable, float(is_outlier.mean()), confidences, threshold),
+        recommendation=recommendation,
         rejected=is_outlier | (confidences < threshold),
     )
+
+
+def _above_chance(posteriors: FloatArray, class_priors: FloatArray | None) -> FloatArray:
+    """Confidence of each trial above the prior of its predicted class, in parts of the way to 1."""
+    n_classes = posteriors.shape[1]
+    priors = np.full(n_classes, 1.0 / n_classes) if class_priors is None else class_priors
+    chance = priors[posteriors.argmax(axis=1)]
+    return np.asarray((posteriors.max(axis=1) - chance) / np.maximum(1.0 - chance, 1e-12))
+
+
+def _is_no_better_than_the_frequencies(result: BatchResult) -> bool:
+    """Whether the labels say that the predictions are right no more often than the most frequent class is."""
+    if result.accuracy is None or result.labels is None:
+        return False
+    counts = np.unique(result.labels, return_counts=True)[1]
+    return len(counts) > 1 and result.accuracy <= float(counts.max()) / len(result.labels)
 
 
 def _read_posteriors(result: BatchResult | StreamingResult | ChunkResult | npt.ArrayLike) -> FloatArray:

@@ -1,4 +1,7 @@
-"""Model files of format version 1, which held the posterior of Gaussian classes and not their statistics."""
+"""Model files of format version 1.
+
+They held the posterior of Gaussian classes and not their statistics, and no class frequencies of a probit.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +29,13 @@ def upgrade_version_1(
     """
     upgraded = dict(header)
     hyper, classes = header.get("hyper"), header.get("classes")
-    if header.get("kind") not in ("NimbusLDA", "NimbusQDA"):
-        return upgraded, dict(arrays)
-    if not isinstance(hyper, dict) or not isinstance(classes, list):
+    if not isinstance(hyper, dict) or not isinstance(classes, list) or not classes:
         raise CoreDataError("hyper is not an object, or classes is not a list.", "")
-    upgraded["hyper"] = {**hyper, "priors": None}
     floats = {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}
-    n_covariances = len(classes) if header["kind"] == "NimbusQDA" else 1
+    if header.get("kind") == "NimbusProbit":
+        n_trials = floats.get("marginal_counts", np.zeros(1)).sum()
+        return upgraded, {**floats, "counts": np.full(len(classes), n_trials / len(classes))}
+    upgraded["hyper"] = {**hyper, "priors": None}
+    n_covariances = len(classes) if header.get("kind") == "NimbusQDA" else 1
     moments = recover_moments(read_posterior(floats, len(classes), n_covariances))
     return upgraded, {name: getattr(moments, name) for name in MOMENTS}

@@ -12,7 +12,7 @@ from .._types import FloatArray, LabelArray
 from ..data.argument_checks import check_whole_number
 from ..data.training_set import MAX_ABSOLUTE, TrainingSet, check_range
 from ..stats.niw import build_weak_prior, check_variation, update_posterior
-from ..stats.student_t import Scores, normalize_log_joint, squared_distances
+from ..stats.student_t import Scores, class_shares, normalize_log_joint, squared_distances
 from ..stats.sufficient_statistics import Moments, compute_moments
 from .base import BayesianClassifier
 from .model_card import JsonValue
@@ -107,6 +107,11 @@ class NimbusProbit(BayesianClassifier):
         return self.learned_.posterior
 
     @property
+    def priors_(self) -> FloatArray:
+        """Share of each class among the trials learned from, shape (n_classes,), once trained."""
+        return class_shares(self.posterior_.counts)
+
+    @property
     def n_iter_(self) -> int | None:
         """Iterations of the last training; None if the model was read from a file."""
         self._require_trained()
@@ -163,7 +168,8 @@ class NimbusProbit(BayesianClassifier):
         before = build_weak_prior(moments, n_covariances=1, dof_offset=2, mean_prior_precision=0.01)
         centre, scale = moments.means[0], np.sqrt(np.diagonal(moments.scatters[0]) / moments.counts[0])
         fitted = self._fit_regression(prior, centre, scale, given)
-        posterior = ProbitPosterior(centre, scale, fitted.posterior, update_posterior(before, moments))
+        marginal, counts = update_posterior(before, moments), _count_classes(given)
+        posterior = ProbitPosterior(centre, scale, counts, fitted.posterior, marginal)
         return prepare_state(given.classes, posterior, self._hyper(), fitted.n_iterations)
 
     def _learn_further(self, given: TrainingSet) -> ProbitState:
@@ -171,7 +177,8 @@ class NimbusProbit(BayesianClassifier):
         known = before.posterior
         fitted = self._fit_regression(known.regression, known.centre, known.scale, given)
         marginal = update_posterior(known.marginal, _compute_joint_moments(given))
-        posterior = ProbitPosterior(known.centre, known.scale, fitted.posterior, marginal)
+        counts = known.counts + _count_classes(given)
+        posterior = ProbitPosterior(known.centre, known.scale, counts, fitted.posterior, marginal)
         hyper = {**before.hyper, "N": self._hyper()["N"]}
         return prepare_state(before.classes, posterior, hyper, fitted.n_iterations)
 
@@ -192,6 +199,10 @@ class NimbusProbit(BayesianClassifier):
         fitted = fit_regression(prior, inputs, given.index, copies=self.N, iterations=iterations)
         warn_if_moving(fitted)
         return fitted
+
+
+def _count_classes(given: TrainingSet) -> FloatArray:
+    return np.bincount(given.index, minlength=len(given.classes)).astype(np.float64)
 
 
 def _compute_joint_moments(given: TrainingSet) -> Moments:

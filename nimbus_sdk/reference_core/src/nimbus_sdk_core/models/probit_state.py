@@ -36,12 +36,14 @@ class ProbitPosterior:
     Attributes:
         centre: Mean of each feature at the first training, shape (n_features,).
         scale: Standard deviation of each feature then, shape (n_features,).
+        counts: Trials of each class, shape (n_classes,).
         regression: Beliefs on coefficients and noise.
         marginal: One Gaussian for all trials, by which distances are measured.
     """
 
     centre: FloatArray
     scale: FloatArray
+    counts: FloatArray
     regression: LatentRegression
     marginal: NormalInverseWishart
 
@@ -124,6 +126,7 @@ def to_arrays(posterior: ProbitPosterior) -> dict[str, FloatArray]:
     return {
         "centre": posterior.centre,
         "scale": posterior.scale,
+        "counts": posterior.counts,
         "coefficients": regression.coefficients,
         "coefficient_precision": regression.precision,
         "noise_dof": np.array([regression.dof]),
@@ -146,6 +149,7 @@ def from_arrays(arrays: Mapping[str, FloatArray], n_classes: int) -> ProbitPoste
     shapes: dict[str, tuple[int, ...]] = {
         "centre": (n_features,),
         "scale": (n_features,),
+        "counts": (n_classes,),
         "coefficients": (n_features + 1, n_latent),
         "coefficient_precision": (n_features + 1, n_features + 1),
         "noise_dof": (1,),
@@ -157,13 +161,13 @@ def from_arrays(arrays: Mapping[str, FloatArray], n_classes: int) -> ProbitPoste
     regression = LatentRegression(
         own["coefficients"], own["coefficient_precision"], float(own["noise_dof"][0]), own["noise_scatter"]
     )
-    return ProbitPosterior(own["centre"], own["scale"], regression, marginal)
+    return ProbitPosterior(own["centre"], own["scale"], own["counts"], regression, marginal)
 
 
 def _check_values(arrays: Mapping[str, FloatArray], n_latent: int) -> None:
     hint = "The arrays do not belong to a model of this kind."
-    if (arrays["scale"] <= 0).any() or arrays["noise_dof"][0] <= n_latent - 1:
-        raise CoreDataError("A scale or the degrees of freedom are out of range.", hint)
+    if (arrays["scale"] <= 0).any() or (arrays["counts"] < 0).any() or arrays["noise_dof"][0] <= n_latent - 1:
+        raise CoreDataError("A scale, a count or the degrees of freedom are out of range.", hint)
     for name in ("coefficient_precision", "noise_scatter"):
         if not np.array_equal(arrays[name], arrays[name].T):
             raise CoreDataError(f"{name} is not a symmetric matrix.", hint)

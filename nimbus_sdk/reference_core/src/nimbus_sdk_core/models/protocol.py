@@ -28,6 +28,11 @@ class Decoder(Protocol):
         ...
 
     @property
+    def priors_(self) -> FloatArray:
+        """Probability of each class before its trial is seen, shape (n_classes,)."""
+        ...
+
+    @property
     def hyper(self) -> Mapping[str, JsonValue]:
         """The hyper-parameters by name, as the constructor takes them, without those of the learning.
 
