@@ -79,6 +79,11 @@ class BayesianClassifier(Joinable, ABC):
         return self.learned_.n_features
 
     @property
+    @abstractmethod
+    def priors_(self) -> FloatArray:
+        """Probability of each class before its trial is seen, shape (n_classes,), once trained."""
+
+    @property
     def feature_names_in_(self) -> npt.NDArray[np.object_]:
         """Names of the features, once trained on a data frame whose columns have texts as names."""
         if self._feature_names is None:
