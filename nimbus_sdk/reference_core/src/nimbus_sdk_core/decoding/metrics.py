@@ -37,7 +37,7 @@ def cohen_kappa(posteriors: FloatArray, truth: IndexArray) -> float:
         truth: Index of each trial's class, shape (n_trials,).
 
     Examples:
-        >>> cohen_kappa(np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]), np.array([0, 1, 1]))
+        >>> round(cohen_kappa(np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]), np.array([0, 1, 1])), 3)
         0.4
     """
     shares = _count_pairs(posteriors, truth) / len(truth)
