@@ -15,7 +15,7 @@ with sandbox_unless_key():
     nimbus_sdk.install_core()
     from nimbus_sdk_core import plot_calibration, plot_confusion, plot_posteriors, simulate
 
-    trials = simulate("motor_imagery", n_trials=400, seed=5)
+    trials = simulate("motor_imagery", n_trials=200, seed=5)
     model = nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, "motor_imagery_4class_v1")
     result = nimbus_sdk.predict_batch(model, trials)
 

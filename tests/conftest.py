@@ -76,6 +76,8 @@ def isolated_home(
     monkeypatch.setenv("HOME", str(home / "user"))
     monkeypatch.setenv("NIMBUS_SDK_HOME", str(home / "nimbus"))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    # Otherwise matplotlib would look at every font of the system once for each home.
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path_factory.getbasetemp().parent / "matplotlib"))
     for name, value in FORCED.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(home / "work")

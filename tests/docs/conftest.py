@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
+from tests.support import forked_command
 from tests.support.fork_server import ForkServer
+from tests.support.forked import ForkedPython
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
-_numbers = count()
+COMMANDS = {"python": "", "nimbus-sdk": "-m nimbus_sdk"}
 
 
 @pytest.fixture
@@ -26,35 +27,29 @@ def with_key(sandbox: Sandbox, key: str, monkeypatch: pytest.MonkeyPatch) -> San
 
 
 @pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    """A warm interpreter that forks a process for each program."""
-    with ForkServer("tests.support.programs") as server:
-        yield server
+def commands(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Path:
+    """A folder with the commands ``python`` and ``nimbus-sdk``, which the fork server runs."""
+    folder = tmp_path_factory.mktemp("commands")
+    start = f"exec '{sys.executable}' -I -S '{forked_command.__file__}' '{fork_server.address}'"
+    for name, arguments in COMMANDS.items():
+        (folder / name).write_text(f'#!/bin/sh\n{start} {arguments} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder
 
 
 @pytest.fixture
-def program(isolated_home: Path, fork_server: ForkServer) -> Program:
+def program(isolated_home: Path, fork_server: ForkServer, commands: Path) -> Program:
     """Runs Python with arguments in a process of its own that can reach this machine alone."""
     nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     # Options of the outer pytest, such as how much must be covered, are not for a pytest within a test.
     environ = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
+    python = ForkedPython(fork_server, isolated_home / "work")
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        folder = isolated_home / f"program-{next(_numbers)}"
-        folder.mkdir()
-        (folder / "work").symlink_to(isolated_home / "work")
-        child = fork_server.start(
-            "run_python",
-            folder,
-            {**environ, **nowhere, "PATH": path, "COLUMNS": "110"},
-            arguments=[str(argument) for argument in arguments],
+        return python.run(
+            [str(argument) for argument in arguments],
+            environ={**environ, **nowhere, "PATH": path, "COLUMNS": "110"},
         )
-        outcome = child.outcome()
-        stdout, stderr = ((folder / f"{name}.txt").read_text("utf-8") for name in ("stdout", "stderr"))
-        code = -1 if outcome.killed else outcome.value
-        if code != 0:
-            raise AssertionError(f"exit code {code} {outcome.error or ''}\n{stdout}\n{stderr}")
-        return subprocess.CompletedProcess(list(arguments), 0, stdout, stderr)
 
     return run

@@ -40,7 +40,7 @@ def run(page: Path) -> None:
         elif block.language == "output":
             _compare(block, printed, page)
     if tests:
-        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp=folders"]
+        pytest = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp=folders"]
         _spawned([*pytest, *tests], f"the tests of {page}")
 
 

@@ -88,7 +88,18 @@ class Machine:
 
     def start(self, task: str, environ: Mapping[str, str] | None = None, **arguments: object) -> ChildProcess:
         """Start a task of ``tests.qualification.tasks`` in a child process here."""
-        return self.machines.fork_server.start(task, self.path, self.environ(**(environ or {})), **arguments)
+        with (
+            open(os.devnull) as nothing,
+            open(self.path / "stdout.txt", "ab") as out,
+            open(self.path / "stderr.txt", "ab") as err,
+        ):
+            return self.machines.fork_server.start(
+                task,
+                environ=self.environ(**(environ or {})),
+                folder=self.path / "work",
+                descriptors=[nothing.fileno(), out.fileno(), err.fileno()],
+                **arguments,
+            )
 
     def run(self, task: str, environ: Mapping[str, str] | None = None, **arguments: object) -> Outcome:
         """Run a task in a child process here, to its end."""

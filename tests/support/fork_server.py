@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -77,14 +77,17 @@ class ForkServer:
 
     Args:
         tasks: The module whose functions are the tasks. It is imported once, with all that it imports.
+
+    Attributes:
+        address: Path of its socket.
     """
 
     def __init__(self, tasks: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fork-server-")
-        self._socket_path = os.path.join(self._folder.name, "socket")
+        self.address = os.path.join(self._folder.name, "socket")
         environ = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
         self._server = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.support.fork_server", self._socket_path, tasks],
+            [sys.executable, "-W", "error", "-m", "tests.support.fork_server", self.address, tasks],
             cwd=ROOT,
             env={**environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "200"},
             stdin=subprocess.PIPE,
@@ -94,19 +97,28 @@ class ForkServer:
         if self._server.stdout.readline() != b"ready\n":
             raise RuntimeError("the fork server did not start")
 
-    def start(self, task: str, folder: Path, environ: Mapping[str, str], **arguments: object) -> ChildProcess:
+    def start(
+        self,
+        task: str,
+        *,
+        environ: Mapping[str, str],
+        folder: Path,
+        descriptors: Sequence[int],
+        **arguments: object,
+    ) -> ChildProcess:
         """Fork a child that runs a task.
 
         Args:
             task: Name of the function.
-            folder: Where its output goes, to ``stdout.txt`` and ``stderr.txt``; it runs in ``work`` there.
             environ: Its whole environment.
+            folder: Its working directory.
+            descriptors: Of files for its standard input, output and error.
             arguments: Of the function. With ``wait_for_start`` it waits for ``ChildProcess.begin``.
         """
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(self._socket_path)
-        request = {"task": task, "folder": str(folder), "environ": dict(environ), "arguments": arguments}
-        connection.sendall(json.dumps(request).encode() + b"\n")
+        connection.connect(self.address)
+        request = {"task": task, "environ": dict(environ), "folder": str(folder), "arguments": arguments}
+        socket.send_fds(connection, [json.dumps(request).encode() + b"\n"], descriptors)
         return ChildProcess(connection)
 
     def close(self) -> None:
@@ -147,9 +159,10 @@ def _serve(socket_path: str, tasks: str) -> None:
 
 def _run_child(connection: socket.socket, tasks: str) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    head, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
     lines = connection.makefile("rwb")
-    request = json.loads(lines.readline())
-    _enter(Path(request["folder"]), request["environ"])
+    request = json.loads(head if head.endswith(b"\n") else head + lines.readline())
+    _enter(request["folder"], request["environ"], descriptors)
     pid = os.getpid()
     lines.write(b"%d\n" % pid)
     lines.flush()
@@ -173,15 +186,16 @@ def _run_child(connection: socket.socket, tasks: str) -> NoReturn:
     os._exit(0)
 
 
-def _enter(folder: Path, environ: Mapping[str, str]) -> None:
-    """Give this process the folder's output files, environment and working directory."""
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        descriptor = os.open(folder / f"{name}.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def _enter(folder: str, environ: Mapping[str, str], descriptors: Sequence[int]) -> None:
+    """Give this process its working directory, environment, and standard input, output and error."""
+    for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
     os.environ.clear()
     os.environ.update(environ)
-    os.chdir(folder / "work")
+    os.chdir(folder)
 
 
 if __name__ == "__main__":

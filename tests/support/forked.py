@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,23 +20,32 @@ if TYPE_CHECKING:
 class ForkedPython:
     """Runs Python programs in a folder, each in a process of its own."""
 
-    def __init__(self, server: ForkServer, work_folder: Path) -> None:
+    def __init__(self, server: ForkServer, folder: Path) -> None:
         self._server = server
-        self._work_folder = work_folder
+        self._folder = folder
 
     def run(
-        self, *arguments: str, environ: dict[str, str], stdin: str | None = None, check: bool = True
+        self,
+        arguments: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        stdin: str | None = None,
+        check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run what ``python`` runs with these arguments, and this environment alone."""
-        with TemporaryDirectory(prefix="process-") as name:
-            folder = Path(name)
-            (folder / "work").symlink_to(self._work_folder)
-            (folder / "stdin.txt").write_text(stdin or "")
-            child = self._server.start(
-                "run_python", folder, environ, arguments=arguments, stdin=str(folder / "stdin.txt")
-            )
-            outcome = child.outcome()
-            stdout, stderr = ((folder / f"{each}.txt").read_text("utf-8") for each in ("stdout", "stderr"))
+        """Run what ``python`` runs with these arguments, and with this environment alone."""
+        with TemporaryFile("w+b") as given, TemporaryFile("w+b") as out, TemporaryFile("w+b") as err:
+            given.write((stdin or "").encode())
+            given.seek(0)
+            outcome = self._server.start(
+                "run_python",
+                environ=environ,
+                folder=self._folder,
+                descriptors=[file.fileno() for file in (given, out, err)],
+                arguments=arguments,
+            ).outcome()
+            out.seek(0)
+            err.seek(0)
+            stdout, stderr = out.read().decode(), err.read().decode()
         code = outcome.value if isinstance(outcome.value, int) else -1
         if check and code:
             raise AssertionError(f"exit code {code} {outcome.error or ''}\n{stdout}\n{stderr}")
@@ -46,7 +55,7 @@ class ForkedPython:
         self, code: str, *, check: bool = True, stdin: str | None = None, **environ: str
     ) -> subprocess.CompletedProcess[str]:
         """Run code in this process's environment, to which keyword arguments are added."""
-        return self.run("-c", code, environ={**os.environ, **environ}, stdin=stdin, check=check)
+        return self.run(["-W", "error", "-c", code], environ={**os.environ, **environ}, stdin=stdin, check=check)
 
 
 @pytest.fixture(scope="session")

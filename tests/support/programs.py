@@ -14,6 +14,7 @@ import runpy
 import sys
 import threading
 import traceback
+import warnings
 from importlib import import_module
 from types import ModuleType
 
@@ -33,13 +34,18 @@ for module in pkgutil.walk_packages(nimbus_sdk.__path__, "nimbus_sdk."):
 WheelCache().wheel(WheelSpec())
 
 
-def run_python(arguments: list[str], stdin: str = os.devnull) -> int:
-    """Run what ``python`` runs with these arguments (``-m``, ``-c`` or a script); return the exit code."""
+def run_python(arguments: list[str]) -> int:
+    """Run what ``python`` runs with these arguments; return the exit code.
+
+    Args:
+        arguments: ``-m``, ``-c`` or a script, and its arguments; perhaps ``-W error`` before.
+    """
+    if arguments[:2] == ["-W", "error"]:
+        del arguments[:2]
+    else:
+        _use_default_warnings()
     kind, *rest = arguments
     code = 0
-    descriptor = os.open(stdin, os.O_RDONLY)
-    os.dup2(descriptor, 0)
-    os.close(descriptor)
     try:
         if kind == "-m":
             sys.argv = rest
@@ -64,3 +70,10 @@ def run_python(arguments: list[str], stdin: str = os.devnull) -> int:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     return code
+
+
+def _use_default_warnings() -> None:
+    # The fork server runs with -W error.
+    warnings.resetwarnings()
+    for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.simplefilter("ignore", category)
