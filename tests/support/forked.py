@@ -55,7 +55,9 @@ class ForkedPython:
         self, code: str, *, check: bool = True, stdin: str | None = None, **environ: str
     ) -> subprocess.CompletedProcess[str]:
         """Run code in this process's environment, to which keyword arguments are added."""
-        return self.run(["-W", "error", "-c", code], environ={**os.environ, **environ}, stdin=stdin, check=check)
+        return self.run(
+            ["-W", "error", "-c", code], environ={**os.environ, **environ}, stdin=stdin, check=check
+        )
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 _IN_MEMORY = Path("/dev/shm")
@@ -13,7 +14,7 @@ _NEEDED_BYTES = 2 * 1024**3
 def use_memory_for_temporary_files() -> None:
     """Let this process and those that it starts make temporary files in memory, unless TMPDIR says where."""
     if "TMPDIR" not in os.environ and _is_suitable(_IN_MEMORY):
-        os.environ["TMPDIR"] = str(_IN_MEMORY)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(_IN_MEMORY)
 
 
 def _is_suitable(folder: Path) -> bool:
