@@ -51,6 +51,8 @@ PROXIES_AND_ROOTS = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 )
+ROOT_CERTIFICATE = Path(__file__).parent / "support" / "root.pem"
+"""Nobody has its key, so no server is trusted."""
 FORCED = {"NIMBUS_SDK_NO_PROGRESS": "1", "NIMBUS_SDK_CREDENTIAL_STORE": "file", "NO_COLOR": "1"}
 _homes = count()
 
@@ -70,6 +72,8 @@ def isolated_home(
     for name in PROXIES_AND_ROOTS:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    # In place of the system's roots, which each process would read in full.
+    monkeypatch.setenv("SSL_CERT_FILE", str(ROOT_CERTIFICATE))
     home = tmp_path_factory.getbasetemp() / f"home-{next(_homes)}"
     for folder in ("user", "work", "nimbus"):
         (home / folder).mkdir(parents=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
-from tests.support.fork_server import ChildProcess, ForkServer, Outcome
+from tests.support.fork_server import ROOT, ChildProcess, ForkServer, Outcome
 
 UNLIMITED = dict.fromkeys(("validate", "refresh", "revoke", "github_token", "models", "analytics"))
 NEW = "0.2.0"
@@ -82,6 +82,7 @@ class Machine:
             "NIMBUS_SDK_CREDENTIAL_STORE": "file",
             "NIMBUS_SDK_NO_PROGRESS": "1",
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            "SSL_CERT_FILE": str(ROOT / "tests" / "support" / "root.pem"),
             **self.machines.sandbox.environment(),
             **more,
         }
