@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nimbus_sdk.account import renewal
 from nimbus_sdk.account.session import AuthSession, as_session
@@ -27,7 +27,8 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.activation import CoreWheel, activate, fetch_wheel
 from nimbus_sdk.core.bundle import encryption
-from nimbus_sdk.core.bundle.contents import Contents
+from nimbus_sdk.core.bundle.contents import LARGEST_BYTES, Contents
+from nimbus_sdk.core.bundle.encryption import Header
 from nimbus_sdk.core.wheel import manifest, requirements
 from nimbus_sdk.display.progress import ProgressEvent, Report, reporting
 from nimbus_sdk.errors import (
@@ -40,6 +41,7 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.key_lookup import FoundKey, find_key
 from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.transport.driver import run
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
@@ -51,8 +53,6 @@ if TYPE_CHECKING:
 __all__ = ["BundleFacts", "create_bundle", "install_bundle", "read_facts"]
 
 _log = logging.getLogger("nimbus_sdk")
-
-LARGEST_BYTES = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,8 @@ def read_facts(path: str | os.PathLike[str]) -> BundleFacts:
         CoreIntegrityError: It is not a bundle.
         ConfigurationError: It cannot be read.
     """
-    return _facts(encryption.read_header(_read(os.fspath(path))).header)
+    with _open_bundle(os.fspath(path)) as (_, header):
+        return _facts(header.fields)
 
 
 def create_flow(
@@ -157,26 +158,25 @@ def install_flow(settings: Settings, path: str, passphrase: str, report: Report)
     """Decrypt a bundle, and put its core, session and key into use."""
     paths = settings.paths
     report(ProgressEvent("verify", "Opening the bundle"))
-    encrypted = yield from run_blocking(lambda: encryption.read_header(_read(path)))
-    expires_at = _facts(encrypted.header).expires_at
+    expires_at = (yield from run_blocking(lambda: read_facts(path))).expires_at
     if expires_at is not None and datetime.fromisoformat(expires_at) <= datetime.now(UTC):
         raise SessionExpiredError(
             f"The session in this bundle ended at {expires_at}.",
             hint="Create a new bundle on a machine with network.",
         )
-    contents = yield from run_blocking(lambda: Contents.unpack(encryption.decrypt(encrypted, passphrase)))
-    bundled = require_valid(replace(contents.session, profile=settings.profile), datetime.now(UTC))
-    version = _compatible_version(contents.wheel_name)
+    contents, wheel = yield from run_blocking(lambda: _unpack(paths, path, passphrase))
     lock = Lock(paths.lock)
     try:
+        bundled = require_valid(replace(contents.session, profile=settings.profile), datetime.now(UTC))
+        version = _compatible_version(contents.wheel_name)
         yield from renewal.acquire_lock(lock)
         previous = yield from run_blocking(lambda: _version_in_use(paths))
         session = yield from run_blocking(lambda: _latest_session(paths, bundled, datetime.now(UTC)))
-        wheel = yield from run_blocking(lambda: _write_wheel(paths, contents))
         found = FoundKey(contents.key, "bundle", os.path.basename(path))
         session = yield from activate(settings, found, session, wheel, report)
     finally:
         lock.release()
+        wheel.discard()
     if previous is not None and version < previous:
         _log.warning(
             "Core %s from the bundle replaces the newer %s; `nimbus-sdk core rollback` switches back to it.",
@@ -190,18 +190,52 @@ def install_flow(settings: Settings, path: str, passphrase: str, report: Report)
 def _write(
     path: str, passphrase: str, found: FoundKey, session: SessionRecord, wheel: CoreWheel
 ) -> BundleFacts:
-    contents = Contents(found.key, session, wheel.name, _read(wheel.path))
+    contents = Contents(found.key, session, wheel.name, wheel.sha256)
     end = None if session.expires_at is None else session.expires_at.isoformat()
     facts = BundleFacts(wheel.name, datetime.now(UTC).isoformat(timespec="seconds"), end)
-    encrypted = encryption.encrypt(asdict(facts), contents.pack(), passphrase)
-    with _file_errors(path):
+    with _file_errors(path), open(wheel.path, "rb") as file:
+        size = len(contents.describe()) + os.fstat(file.fileno()).st_size
+        content = contents.pack(iter(lambda: file.read(encryption.CHUNK_BYTES), b""))
         temporary = f"{path}.{fs.unique()}.tmp"
         try:
-            fs.write_synced(temporary, encrypted)
+            _write_chunks(temporary, encryption.encrypt(asdict(facts), content, size, passphrase))
             fs.rename(temporary, path)
         finally:
             fs.remove(temporary)
     return facts
+
+
+def _unpack(paths: Paths, path: str, passphrase: str) -> tuple[Contents, CoreWheel]:
+    """Decrypt a bundle, its wheel into a file that is removed with ``discard``."""
+    target = os.path.join(paths.downloads, f"bundle.{fs.unique()}.part")
+    with disk_errors(paths.downloads):
+        fs.make_private_folder(paths.downloads)
+        descriptor = fs.create(target)
+
+    def write(chunk: bytes) -> None:
+        with disk_errors(paths.downloads):
+            fs.write_all(descriptor, chunk)
+
+    try:
+        with _open_bundle(path) as (file, header):
+            chunks = encryption.decrypt(file, header, passphrase, LARGEST_BYTES)
+            contents = Contents.unpack(chunks, write)
+    except BaseException:
+        fs.remove(target)
+        raise
+    finally:
+        os.close(descriptor)
+    return contents, CoreWheel(target, contents.wheel_name, contents.sha256, lambda: fs.remove(target))
+
+
+def _write_chunks(path: str, chunks: Iterable[bytes]) -> None:
+    descriptor = fs.create(path)
+    try:
+        for chunk in chunks:
+            fs.write_all(descriptor, chunk)
+        fs.sync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _require_new_file(path: str) -> None:
@@ -214,14 +248,6 @@ def _require_new_file(path: str) -> None:
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigurationError(f"The folder {folder} is not writable.", hint="Name a file elsewhere.")
-
-
-def _write_wheel(paths: Paths, contents: Contents) -> CoreWheel:
-    path = os.path.join(paths.downloads, f"{contents.sha256}.{fs.unique()}.part")
-    with _file_errors(path):
-        fs.make_private_folder(paths.downloads)
-        fs.write_synced(path, contents.wheel)
-    return CoreWheel(path, contents.wheel_name, contents.sha256, lambda: fs.remove(path))
 
 
 def _compatible_version(wheel_name: str) -> Version:
@@ -275,12 +301,10 @@ def _facts(header: Mapping[str, Any]) -> BundleFacts:
     return BundleFacts(str(facts.get("wheel")), str(facts.get("created_at")), expires_at)
 
 
-def _read(path: str) -> bytes:
+@contextmanager
+def _open_bundle(path: str) -> Iterator[tuple[BinaryIO, Header]]:
     with _file_errors(path), open(path, "rb") as file:
-        data = file.read(LARGEST_BYTES + 1)
-    if len(data) > LARGEST_BYTES:
-        raise ConfigurationError(f"{path} is larger than {LARGEST_BYTES} bytes.")
-    return data
+        yield file, encryption.read_header(file)
 
 
 @contextmanager

@@ -1,62 +1,105 @@
-"""The content of a bundle: the core's wheel with its hash, the session and the key."""
+"""The content of a bundle: the session, the key and the core's wheel::
+
+length of the description, 4 bytes, big-endian  |  description, JSON  |  wheel
+"""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256 as new_hash
 
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
+from nimbus_sdk.core.wheel.protocol import LARGEST_WHEEL_BYTES
 from nimbus_sdk.errors import CoreIntegrityError, NimbusError
+
+LENGTH_BYTES = 4
+LONGEST_DESCRIPTION = 2**20
+LARGEST_BYTES = LENGTH_BYTES + LONGEST_DESCRIPTION + LARGEST_WHEEL_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The key, its session from when the bundle was created, and the core's wheel with its file name."""
+    """The key, its session from when the bundle was created, and name and SHA-256 of the core's wheel."""
 
     key: ApiKey
     session: SessionRecord
     wheel_name: str
-    wheel: bytes = field(repr=False)
+    sha256: str
 
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the wheel."""
-        return sha256(self.wheel).hexdigest()
-
-    def pack(self) -> bytes:
-        """Return everything as bytes, which contain the key: to be encrypted at once."""
-        facts = {
+    def describe(self) -> bytes:
+        """Return what precedes the wheel; it contains the key."""
+        fields = {
             "key": self.key.reveal(),
             "session": self.session.to_dict(),
             "wheel": {"name": self.wheel_name, "sha256": self.sha256},
         }
-        described = json.dumps(facts).encode()
-        return len(described).to_bytes(4, "big") + described + self.wheel
+        description = json.dumps(fields).encode()
+        return len(description).to_bytes(LENGTH_BYTES, "big") + description
+
+    def pack(self, wheel: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield everything part by part, to be encrypted at once; no variable contains the key."""
+        yield self.describe()
+        yield from wheel
 
     @classmethod
-    def unpack(cls, packed: bytes) -> Contents:
-        """Read what ``pack`` returned.
+    def unpack(cls, chunks: Iterable[bytes], write: Callable[[bytes], object]) -> Contents:
+        """Read a description, and pass the wheel on that follows it.
+
+        Args:
+            chunks: What was packed, in any parts. If they end with an error, so does this, and nothing that
+                was passed on may be used.
+            write: Called with each part of the wheel.
 
         Raises:
             CoreIntegrityError: It is something else, or the wheel is not the one that was packed.
         """
-        length = int.from_bytes(packed[:4], "big")
+        description, digest = bytearray(), new_hash()
         try:
-            facts = json.loads(packed[4 : 4 + length])
-            contents = cls(
-                ApiKey.parse(facts["key"]),
-                SessionRecord.from_dict(facts["session"]),
-                str(facts["wheel"]["name"]),
-                packed[4 + length :],
-            )
-            expected = facts["wheel"]["sha256"]
-        except (ValueError, KeyError, TypeError, RecursionError, NimbusError):
-            contents = None
-        # Not raised in the handler, whose frames and contexts would contain the key.
+            for chunk in chunks:
+                rest = _fill(description, chunk)
+                if rest:
+                    digest.update(rest)
+                    write(rest)
+            contents = _read(description)
+        finally:
+            # It contains the key, and an error refers to this frame.
+            description.clear()
+            chunk = b""
         if contents is None:
             raise CoreIntegrityError("The bundle was decrypted, but does not contain core, session and key.")
-        if contents.sha256 != expected:
+        if contents.sha256 != digest.hexdigest():
             raise CoreIntegrityError("The core in the bundle is not the one that was packed.")
         return contents
+
+
+def _fill(description: bytearray, chunk: bytes) -> bytes:
+    """Add to a description what it lacks, and return the rest of the chunk; nothing if it is too long."""
+    before = len(description)
+    description += chunk[: max(0, LENGTH_BYTES - before)]
+    if len(description) < LENGTH_BYTES:
+        return b""
+    length = int.from_bytes(description[:LENGTH_BYTES], "big")
+    if length > LONGEST_DESCRIPTION:
+        # The chunks are read all the same: their end says whether the passphrase was right.
+        return b""
+    rest = chunk[len(description) - before :]
+    missing = LENGTH_BYTES + length - len(description)
+    description += rest[:missing]
+    return rest[missing:]
+
+
+def _read(description: bytearray) -> Contents | None:
+    try:
+        fields = json.loads(description[LENGTH_BYTES:])
+        return Contents(
+            ApiKey.parse(fields["key"]),
+            SessionRecord.from_dict(fields["session"]),
+            str(fields["wheel"]["name"]),
+            str(fields["wheel"]["sha256"]),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError, NimbusError):
+        # Not raised here, where frames and contexts contain the key.
+        return None

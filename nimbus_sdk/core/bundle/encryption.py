@@ -3,7 +3,9 @@
 Both are those of the `cryptography` library. The header can be read without the passphrase; it is
 authenticated as well, so that a change of a single bit anywhere is detected::
 
-    NIMBUS-BUNDLE  |  length of the header, 4 bytes, big-endian  |  header, JSON  |  encrypted content
+    NIMBUS-BUNDLE  |  length of the header, 4 bytes, big-endian  |  header, JSON  |  encrypted content  |  tag
+
+Content passes through in parts, so that a large bundle needs little memory.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import json
 import os
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from nimbus_sdk.errors import (
     ConfigurationError,
@@ -23,10 +25,10 @@ from nimbus_sdk.errors import (
 from nimbus_sdk.errors.environment import install_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 MAGIC = b"NIMBUS-BUNDLE"
 FORMAT = 1
@@ -36,16 +38,21 @@ LONGEST_HEADER = 64 * 1024
 WORK, BLOCK, LANES = 2**15, 8, 3
 # The header is untrusted until the content was decrypted: it can cost at most 128 MiB and a few seconds.
 _MOST_WORK, _MOST_LANES = 2**17, 4
-_SALT_BYTES, _NONCE_BYTES, _KEY_BYTES = 16, 12, 32
+_SALT_BYTES, _NONCE_BYTES, _KEY_BYTES, _TAG_BYTES, _LENGTH_BYTES = 16, 12, 32, 16, 4
+CHUNK_BYTES = 2**18
 
 
 @dataclass(frozen=True, slots=True)
-class EncryptedBundle:
-    """A bundle as it is on disk: a readable header and encrypted content."""
+class Header:
+    """The readable head of a bundle: its fields, and the bytes that were authenticated."""
 
-    header: Mapping[str, Any]
-    header_bytes: bytes
-    content: bytes
+    fields: Mapping[str, Any]
+    raw: bytes
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the file, and the content begins."""
+        return len(MAGIC) + _LENGTH_BYTES + len(self.raw)
 
 
 def require_usable(passphrase: str) -> None:
@@ -59,65 +66,113 @@ def require_usable(passphrase: str) -> None:
             f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
             hint="Whoever has the file can try passphrases without limit: use several words.",
         )
-    _load_library()
+    _require_library()
 
 
-def encrypt(facts: Mapping[str, object], content: bytes, passphrase: str) -> bytes:
-    """Encrypt content, and authenticate facts with it, which are readable without the passphrase.
+def encrypt(
+    facts: Mapping[str, object], content: Iterable[bytes], size: int, passphrase: str
+) -> Iterator[bytes]:
+    """Yield a bundle part by part: content encrypted, and facts that are readable and authenticated with it.
+
+    ``size`` is that of the content, in bytes; the header contains it.
 
     Raises:
         ConfigurationError: As for ``require_usable``.
     """
     require_usable(passphrase)
     salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
-    header = {
+    fields = {
         "format": FORMAT,
         "scrypt": {"n": WORK, "r": BLOCK, "p": LANES, "salt": salt.hex()},
         "nonce": nonce.hex(),
+        "size": size,
         "facts": dict(facts),
     }
-    header_bytes = json.dumps(header, sort_keys=True).encode()
-    cipher = _cipher(passphrase, salt, WORK, BLOCK, LANES)
-    length = len(header_bytes).to_bytes(4, "big")
-    return MAGIC + length + header_bytes + cipher.encrypt(nonce, content, header_bytes)
+    raw = json.dumps(fields, sort_keys=True).encode()
+    yield MAGIC + len(raw).to_bytes(_LENGTH_BYTES, "big") + raw
+    encryptor = _cipher(passphrase, salt, nonce, WORK, BLOCK, LANES).encryptor()
+    encryptor.authenticate_additional_data(raw)
+    yield from map(encryptor.update, content)
+    yield encryptor.finalize() + encryptor.tag
 
 
-def read_header(data: bytes) -> EncryptedBundle:
-    """Read the header of a bundle, which is not to be trusted before ``decrypt`` has succeeded.
+def read_header(file: BinaryIO) -> Header:
+    """Read the header at the start of a file, which is not to be trusted before ``decrypt`` has succeeded.
 
     Raises:
         CoreIntegrityError: It is not a bundle, or was damaged.
+        OSError: The file cannot be read.
     """
-    start = len(MAGIC) + 4
-    length = int.from_bytes(data[len(MAGIC) : start], "big")
-    if not data.startswith(MAGIC) or not 0 < length <= LONGEST_HEADER or len(data) < start + length:
+    start = file.read(len(MAGIC) + _LENGTH_BYTES)
+    length = int.from_bytes(start[len(MAGIC) :], "big")
+    if not start.startswith(MAGIC) or not 0 < length <= LONGEST_HEADER:
         raise damaged("it does not start like a bundle")
-    header_bytes = data[start : start + length]
+    raw = file.read(length)
     try:
-        header = json.loads(header_bytes)
+        fields = json.loads(raw)
     except (ValueError, RecursionError):
         raise damaged("its header cannot be read") from None
-    version = header.get("format") if isinstance(header, dict) else None
+    version = fields.get("format") if isinstance(fields, dict) else None
     if type(version) is int and version > FORMAT:
         raise CoreIncompatibleError(
             "This bundle was written by a newer version of the SDK.", hint="Update the SDK on this machine."
         )
-    if not isinstance(header, dict) or version != FORMAT:
+    if not isinstance(fields, dict) or version != FORMAT:
         raise damaged("its format is not known")
-    return EncryptedBundle(header, header_bytes, data[start + length :])
+    return Header(fields, raw)
 
 
-def decrypt(bundle: EncryptedBundle, passphrase: str) -> bytes:
-    """Decrypt the content.
+def decrypt(file: BinaryIO, header: Header, passphrase: str, largest: int) -> Iterator[bytes]:
+    """Yield the content part by part; none of it may be used before the last part was yielded.
+
+    Args:
+        file: The bundle.
+        header: What was read from it.
+        passphrase: The one that it was encrypted with.
+        largest: The most bytes that content may have.
 
     Raises:
-        CoreIntegrityError: The passphrase is wrong, or the file was changed.
+        CoreIntegrityError: The passphrase is wrong, or the file was changed or is too large.
         ConfigurationError: The passphrase is not text, or the ``bundle`` extra is not installed.
+        OSError: The file cannot be read.
     """
+    left = _content_size(file, header, largest)
+    decryptor = _cipher_of(header, passphrase).decryptor()
+    decryptor.authenticate_additional_data(header.raw)
+    file.seek(header.end)
+    while left and (chunk := file.read(min(left, CHUNK_BYTES))):
+        left -= len(chunk)
+        yield decryptor.update(chunk)
+    from cryptography.exceptions import InvalidTag
+
     try:
-        costs = bundle.header["scrypt"]
+        decryptor.finalize_with_tag(file.read(_TAG_BYTES))
+    except (InvalidTag, ValueError):
+        raise CoreIntegrityError(
+            "The bundle cannot be decrypted: the passphrase is wrong, or the file was changed.",
+            hint="Type the passphrase again; if it is right, copy the file again or create a new bundle.",
+        ) from None
+
+
+def _content_size(file: BinaryIO, header: Header, largest: int) -> int:
+    """Return the size of the content, if the file has what the header says; older headers say nothing."""
+    present = file.seek(0, os.SEEK_END) - header.end - _TAG_BYTES
+    size = header.fields.get("size", present)
+    if type(size) is not int or size < 0:
+        raise damaged("its header is incomplete")
+    if size > largest:
+        raise damaged(f"its content would be {size} bytes, more than {largest}")
+    if size != present:
+        raise damaged(f"it has {max(0, present)} bytes of content, not {size}")
+    return size
+
+
+def _cipher_of(header: Header, passphrase: str) -> Cipher[GCM]:
+    """Return the cipher that a header describes, unless it demands too much."""
+    try:
+        costs = header.fields["scrypt"]
         work, block, lanes = costs["n"], costs["r"], costs["p"]
-        salt, nonce = bytes.fromhex(costs["salt"]), bytes.fromhex(str(bundle.header["nonce"]))
+        salt, nonce = bytes.fromhex(costs["salt"]), bytes.fromhex(str(header.fields["nonce"]))
     except (KeyError, TypeError, ValueError):
         raise damaged("its header is incomplete") from None
     if {type(work), type(block), type(lanes)} != {int} or len(nonce) != _NONCE_BYTES:
@@ -125,22 +180,18 @@ def decrypt(bundle: EncryptedBundle, passphrase: str) -> bytes:
     cheap = 2**14 <= work <= _MOST_WORK and block == BLOCK and 1 <= lanes <= _MOST_LANES
     if not cheap or work & (work - 1):
         raise damaged("its header demands unusual scrypt costs")
-    cipher = _cipher(passphrase, salt, work, block, lanes)
-    from cryptography.exceptions import InvalidTag
-
-    try:
-        return cipher.decrypt(nonce, bundle.content, bundle.header_bytes)
-    except InvalidTag:
-        raise CoreIntegrityError(
-            "The bundle cannot be decrypted: the passphrase is wrong, or the file was changed.",
-            hint="Type the passphrase again; if it is right, copy the file again or create a new bundle.",
-        ) from None
+    return _cipher(passphrase, salt, nonce, work, block, lanes)
 
 
-def _cipher(passphrase: str, salt: bytes, work: int, block: int, lanes: int) -> AESGCM:
-    aesgcm, scrypt = _load_library()
-    secret = _normal(passphrase).encode()
-    return aesgcm(scrypt(salt=salt, length=_KEY_BYTES, n=work, r=block, p=lanes).derive(secret))
+def _cipher(passphrase: str, salt: bytes, nonce: bytes, work: int, block: int, lanes: int) -> Cipher[GCM]:
+    _require_library()
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+    from cryptography.hazmat.primitives.ciphers.modes import GCM
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+    scrypt = Scrypt(salt=salt, length=_KEY_BYTES, n=work, r=block, p=lanes)
+    return Cipher(AES256(scrypt.derive(_normal(passphrase).encode())), GCM(nonce))
 
 
 def _normal(passphrase: object) -> str:
@@ -156,16 +207,14 @@ def _normal(passphrase: object) -> str:
     return unicodedata.normalize("NFC", passphrase)
 
 
-def _load_library() -> tuple[type[AESGCM], type[Scrypt]]:
+def _require_library() -> None:
     try:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+        import cryptography.hazmat.primitives.ciphers  # noqa: F401
     except ImportError:
         raise MissingLibraryError(
             "Bundles need the library cryptography, which is not installed.",
             hint=install_hint(["cryptography"]),
         ) from None
-    return AESGCM, Scrypt
 
 
 def damaged(reason: str) -> CoreIntegrityError:

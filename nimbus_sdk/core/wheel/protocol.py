@@ -51,6 +51,9 @@ PROTOCOL_VERSION = 1
 DISTRIBUTION = "nimbus_sdk_core"
 """The name of the wheel's project and of the package."""
 
+LARGEST_WHEEL_BYTES = 2 * 2**30
+"""The largest wheel that is downloaded or bundled."""
+
 MODEL_SUFFIX = ".nimbus"
 """The file extension of models."""
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel.checksums import find_sha256
 from nimbus_sdk.core.wheel.github import open_asset, request_release
-from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
+from nimbus_sdk.core.wheel.protocol import DISTRIBUTION, LARGEST_WHEEL_BYTES
 from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version, version_of
 from nimbus_sdk.errors import (
     SUPPORT,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 MOST_ASSETS = 1_000
-MOST_BYTES = 2 * 2**30
 MOST_NOTES = 128 * 1024
 CHECKSUMS = ("SHA256SUMS", "SHA256SUMS.TXT")
 """The names of the asset with the checksums, in capitals."""
@@ -44,7 +43,7 @@ class Asset(WireModel):
     id: Annotated[int, Field(gt=0, lt=2**63)]
     # Printable and not empty.
     name: Annotated[str, Field(max_length=255, pattern=r"^( |[^\p{C}\p{Z}])+$")]
-    size: Annotated[int, Field(ge=0, le=MOST_BYTES)]
+    size: Annotated[int, Field(ge=0, le=LARGEST_WHEEL_BYTES)]
     digest: str | None = None
     state: object = "uploaded"
 

@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
 from nimbus_sdk.core.bundle import create_bundle, encryption
-from nimbus_sdk.core.bundle.encryption import encrypt
+from nimbus_sdk.core.bundle.contents import LARGEST_BYTES, Contents
 
 PASSPHRASE = "three words and more"
 USUAL_COSTS = (encryption.WORK, encryption.BLOCK, encryption.LANES)
+
+
+def sealed(facts: dict[str, object], content: bytes, passphrase: str = PASSPHRASE) -> bytes:
+    """A bundle of this content."""
+    return b"".join(encryption.encrypt(facts, [content], len(content), passphrase))
+
+
+def opened(data: bytes, passphrase: str = PASSPHRASE) -> bytes:
+    """The content of a bundle."""
+    file = io.BytesIO(data)
+    return b"".join(encryption.decrypt(file, encryption.read_header(file), passphrase, LARGEST_BYTES))
+
+
+def unpacked(content: bytes) -> tuple[Contents, bytes]:
+    """The contents and the wheel in what was decrypted."""
+    wheel = bytearray()
+    return Contents.unpack([content], wheel.extend), bytes(wheel)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +51,7 @@ def encrypted(tmp_path):
 
     def write(expires_at):
         path = tmp_path / "encrypted.nimbus"
-        path.write_bytes(encrypt({"wheel": "core.whl", "expires_at": expires_at}, b"nothing", PASSPHRASE))
+        path.write_bytes(sealed({"wheel": "core.whl", "expires_at": expires_at}, b"nothing"))
         return path
 
     return write

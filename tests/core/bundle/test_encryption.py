@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import tracemalloc
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from nimbus_sdk.core.bundle import create_bundle, encryption, install_bundle, read_facts
-from nimbus_sdk.core.bundle.encryption import MAGIC, decrypt, encrypt, read_header
+from nimbus_sdk.core.bundle.encryption import MAGIC, read_header
 from nimbus_sdk.errors import (
     ConfigurationError,
     CoreIncompatibleError,
@@ -15,7 +20,7 @@ from nimbus_sdk.errors import (
     SessionExpiredError,
 )
 from tests.cli.conftest import nimbus
-from tests.core.bundle.conftest import PASSPHRASE, USUAL_COSTS
+from tests.core.bundle.conftest import PASSPHRASE, USUAL_COSTS, opened, sealed
 
 __all__ = ["nimbus"]
 
@@ -57,16 +62,16 @@ def test_an_end_at_either_end_of_time_is_one(encrypted):
 def test_a_strange_header_costs_neither_time_nor_memory(costs):
     """The costs that a header asks for are checked before anything is computed."""
     header = json.dumps({"format": 1, "scrypt": costs, "nonce": "00" * 12}).encode()
-    data = MAGIC + len(header).to_bytes(4, "big") + header + b"content"
+    data = MAGIC + len(header).to_bytes(4, "big") + header + bytes(100)
     with pytest.raises(CoreIntegrityError, match="not a complete bundle"):
-        decrypt(read_header(data), PASSPHRASE)
+        opened(data)
 
 
 def test_a_bundle_of_a_newer_version_is_not_called_damaged():
     """The message says what to do on this machine."""
     header = b'{"format": 2}'
     with pytest.raises(CoreIncompatibleError, match=r"newer version of the SDK.*Update"):
-        read_header(MAGIC + len(header).to_bytes(4, "big") + header + b"content")
+        opened(MAGIC + len(header).to_bytes(4, "big") + header + b"content")
 
 
 @pytest.mark.parametrize("passphrase", ["caf\udce9 horse battery", b"correct horse battery", None])
@@ -93,7 +98,7 @@ def test_a_passphrase_opens_whichever_way_it_was_written(tmp_path, nimbus, writt
     """Windows editors, PowerShell and other keyboards write the same words in other bytes."""
     (tmp_path / "pass").write_bytes(written)
     path = tmp_path / "encrypted.nimbus"
-    path.write_bytes(encrypt({}, b"nothing", "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu"))
+    path.write_bytes(sealed({}, b"nothing", "d\u00e9j\u00e0 vu, d\u00e9j\u00e0 vu"))
     opened = nimbus("bundle", "install", str(path), "--passphrase-file", str(tmp_path / "pass"))
     assert "does not contain core, session and key" in opened.err
 
@@ -113,8 +118,58 @@ def test_the_header_has_the_costs_of_the_key(monkeypatch):
     """32 MiB for each guess, three times over; and what is asked for is what was spent."""
     assert USUAL_COSTS == (2**15, 8, 3)
     monkeypatch.setattr(encryption, "LANES", 2)
-    encrypted = encrypt({}, b"nothing", PASSPHRASE)
-    costs = read_header(encrypted).header["scrypt"]
+    encrypted = sealed({}, b"nothing")
+    costs = read_header(io.BytesIO(encrypted)).fields["scrypt"]
     assert isinstance(costs, dict)
     assert (costs["n"], costs["r"], costs["p"]) == (encryption.WORK, 8, 2)
-    assert decrypt(read_header(encrypted), PASSPHRASE) == b"nothing"
+    assert opened(encrypted) == b"nothing"
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**18 - 1, 2**18, 2**18 + 1, 2**20])
+def test_content_of_any_size_comes_back(size):
+    """Whether it fits into one part, into several, or into none."""
+    content = os.urandom(size)
+    assert opened(sealed({}, content)) == content
+
+
+def test_a_bundle_of_the_first_version_opens():
+    """Its header does not say how large the content is."""
+    salt, nonce = bytes(16), bytes(12)
+    costs = {"n": 2**14, "r": 8, "p": 1, "salt": salt.hex()}
+    header = json.dumps({"format": 1, "scrypt": costs, "nonce": nonce.hex(), "facts": {}}).encode()
+    secret = Scrypt(salt=salt, length=32, n=2**14, r=8, p=1).derive(PASSPHRASE.encode())
+    content = AESGCM(secret).encrypt(nonce, b"a core", header)
+    assert opened(MAGIC + len(header).to_bytes(4, "big") + header + content) == b"a core"
+
+
+@pytest.mark.parametrize("size", [-1, 99, 101, 2**62, 1e2, "100", True, None])
+def test_a_size_that_is_not_that_of_the_file_is_damage(size):
+    """What the header says and what the file has must agree before a key is derived."""
+    header = json.dumps({"format": 1, "size": size}).encode()
+    with pytest.raises(CoreIntegrityError, match="not a complete bundle"):
+        opened(MAGIC + len(header).to_bytes(4, "big") + header + bytes(100 + 16))
+
+
+def test_facts_of_a_large_file_take_little_memory(tmp_path, encrypted):
+    """The head is read, and not what comes after it."""
+    path = encrypted("2099-01-01T00:00:00+00:00")
+    os.truncate(path, 2**32)
+    tracemalloc.start()
+    try:
+        assert read_facts(path).wheel == "core.whl"
+        with pytest.raises(CoreIntegrityError, match="not a complete bundle: it has 42"):
+            install_bundle(path, PASSPHRASE)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**22
+
+
+def test_a_header_that_lacks_its_size_is_bounded(tmp_path):
+    """A file without end is refused before a key is derived."""
+    header = json.dumps({"format": 1, "facts": {}}).encode()
+    path = tmp_path / "endless.nimbus"
+    path.write_bytes(MAGIC + len(header).to_bytes(4, "big") + header)
+    os.truncate(path, 2**33)
+    with pytest.raises(CoreIntegrityError, match="more than"):
+        install_bundle(path, PASSPHRASE)
