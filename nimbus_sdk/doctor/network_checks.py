@@ -12,6 +12,7 @@ from nimbus_sdk.doctor.finding import Finding, format_span, ok, problem
 from nimbus_sdk.errors import ApiError, NimbusError, RateLimitError, ResponseFormatError
 from nimbus_sdk.transport import inspection
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking, send
+from nimbus_sdk.transport.inspection import TlsPeer
 from nimbus_sdk.transport.proxies import Proxy, proxy_for
 
 TIMEOUT_SECONDS = 6.0
@@ -26,7 +27,6 @@ STORAGE_HOSTS = ("release-assets.githubusercontent.com", "objects.githubusercont
 _ANY_ANSWER = frozenset({401, 403, 404, 503})
 _ANY_REFUSAL = frozenset(range(400, 500))
 _LOG_IN = "Open a web page in a browser and log in to the network, or ask whoever runs the proxy."
-_UNTRUSTED_PAGE = f"Do not trust that certificate. {_LOG_IN}"
 _GITHUB_NEED = "Only installing and updating the core need it."
 _STORAGE_NEED = (
     f"{_GITHUB_NEED} Its files come from there: ask for HTTPS to *.githubusercontent.com to be allowed."
@@ -41,12 +41,14 @@ class _Host:
         name: In the names of findings.
         title: In sentences.
         url: Its base URL.
+        path: Below the base URL, for a request without a key.
         proxy: The proxy on the way, or None.
     """
 
     name: str
     title: str
     url: str
+    path: str
     proxy: Proxy | None
 
 
@@ -55,8 +57,8 @@ def check_network(settings: Settings, usable_offline: bool) -> Flow[tuple[Findin
     if settings.offline:
         return (Finding("network", "skipped", "offline mode is on (NIMBUS_SDK_OFFLINE)"),)
     fatal = not usable_offline
-    api = _Host("api", "the Nimbus API", settings.api_url, proxy_for(settings.api_url))
-    github = _Host("github", "GitHub", settings.github_url, proxy_for(settings.github_url))
+    api = _Host("api", "the Nimbus API", settings.api_url, "/api/health", proxy_for(settings.api_url))
+    github = _Host("github", "GitHub", settings.github_url, "", proxy_for(settings.github_url))
     storage = _storage_hosts(settings)
     hosts = (api, github, *storage)
     findings = yield from run_blocking(lambda: _check_proxies(hosts, fatal))
@@ -66,14 +68,8 @@ def check_network(settings: Settings, usable_offline: bool) -> Flow[tuple[Findin
         findings.extend(found)
         slowest = max(slowest, seconds)
     seconds = TIMEOUT_SECONDS + slowest
-    certificate, portal = yield from run_blocking(lambda: _check_certificate(api, seconds, fatal))
-    findings.append(certificate)
-    if portal:
-        cause = "something else answers in place of the service, with a certificate that is not trusted"
-        findings.append(problem("captive portal", cause, _UNTRUSTED_PAGE, fatal=fatal))
-    else:
-        findings.extend((yield from _check_api(settings, certificate.fix, seconds, fatal)))
-    findings.append((yield from _check_github(settings, seconds, fatal)))
+    findings.extend((yield from _check_api(api, seconds, fatal)))
+    findings.append((yield from _check_github(github, settings.core_repo, seconds, fatal)))
     if storage:
         findings.append((yield from _check_storage(storage, seconds, fatal)))
     return tuple(findings)
@@ -84,7 +80,7 @@ def _storage_hosts(settings: Settings) -> tuple[_Host, ...]:
     if origin(settings.github_url) != origin(Settings.github_url):
         return ()
     urls = [f"https://{host}" for host in STORAGE_HOSTS]
-    return tuple(_Host("storage", "GitHub's storage", url, proxy_for(url)) for url in urls)
+    return tuple(_Host("storage", "GitHub's storage", url, "", proxy_for(url)) for url in urls)
 
 
 def _check_proxies(hosts: tuple[_Host, ...], fatal: bool) -> list[Finding]:
@@ -137,40 +133,64 @@ def _check_name(host: _Host, seconds: float, fatal: bool) -> tuple[list[Finding]
     return findings, lookup.seconds
 
 
-def _check_certificate(host: _Host, seconds: float, fatal: bool) -> tuple[Finding, bool]:
-    """Check who answers over TLS; also return whether it is a log-in page and not the service."""
-    check = "certificate"
+def _inspect(host: _Host, seconds: float) -> tuple[TlsPeer | None, NimbusError | None]:
+    """Return who answers at a host over TLS, or why nobody does; neither for plain http."""
     if not host.url.startswith("https://"):
-        return Finding(check, "skipped", "plain http on this machine's loopback"), False
+        return None, None
     try:
-        peer = inspection.inspect_tls(f"{host.url}/api/health", host.proxy, seconds)
-    except NimbusError:
-        return Finding(check, "skipped", "none was presented; the next line says why"), False
-    if peer.fault is None:
-        return ok(check, f"trusted; issued by {peer.issuer}"), False
-    cause = f"not trusted ({peer.fault}); issued by {peer.issuer}"
+        return inspection.inspect_tls(f"{host.url}{host.path}", host.proxy, seconds), None
+    except NimbusError as error:
+        return None, error
+
+
+def _untrusted_fix(peer: TlsPeer) -> str:
+    """Return what to do about a certificate that is not trusted."""
     if peer.is_page:
-        return problem(check, cause, _UNTRUSTED_PAGE, fatal=fatal), True
-    fix = (
-        "Another server answers: check the DNS server and the hosts file, and do not trust that certificate."
-        if peer.is_other_host
-        else "If that is your network's own authority, ask whoever runs the network for its root "
-        "certificate, and set SSL_CERT_FILE to that PEM file."
+        return f"Do not trust that certificate. {_LOG_IN}"
+    if peer.is_other_host:
+        return "Another server answers: do not trust it, and check the DNS server and the hosts file."
+    return (
+        "If that is your network's own authority, ask whoever runs the network for its root certificate, and "
+        "set SSL_CERT_FILE to that PEM file."
     )
-    return problem(check, cause, fix, fatal=fatal), False
 
 
-def _check_api(settings: Settings, advice: str, seconds: float, fatal: bool) -> Flow[tuple[Finding, ...]]:
-    """Check the Nimbus API and, by its Date header, the clock; advice for its certificate comes first."""
+def _check_api(host: _Host, seconds: float, fatal: bool) -> Flow[tuple[Finding, ...]]:
+    """Check the certificate of the Nimbus API, the API itself and, by its Date header, the clock."""
+    peer, failure = yield from run_blocking(lambda: _inspect(host, seconds))
+    if failure is not None:
+        skipped = Finding("certificate", "skipped", "none was presented; the next line says why")
+        return skipped, problem("api", failure.message, failure.hint, fatal=fatal)
+    if peer is None:
+        certificate = Finding("certificate", "skipped", "plain http on this machine's loopback")
+    elif peer.fault is None:
+        certificate = ok("certificate", f"trusted; issued by {peer.issuer}")
+    else:
+        cause, fix = f"not trusted ({peer.fault}); issued by {peer.issuer}", _untrusted_fix(peer)
+        certificate = problem("certificate", cause, fix, fatal=fatal)
+        return certificate, problem(*_describe_stranger(host, "api", peer), fix, fatal=fatal)
+    return certificate, *(yield from _ask_api(host, seconds, fatal))
+
+
+def _describe_stranger(host: _Host, check: str, peer: TlsPeer) -> tuple[str, str]:
+    """Return the check and the cause for a host that shows a certificate which is not trusted."""
+    name = urlsplit(host.url).netloc
+    if peer.is_page:
+        check = "captive portal" if check == "api" else check
+        return check, f"a page answers in place of {name}, with a certificate that is not trusted"
+    return check, f"the certificate of {name} is not trusted ({peer.fault}); issued by {peer.issuer}"
+
+
+def _ask_api(host: _Host, seconds: float, fatal: bool) -> Flow[tuple[Finding, ...]]:
     try:
-        response = yield from send(_request("health", f"{settings.api_url}/api/health", seconds))
+        response = yield from send(_request("health", f"{host.url}{host.path}", seconds))
         response.json()
     except (ResponseFormatError, ApiError) as error:
         if isinstance(error, ApiError) and error.status is not None and error.status >= 500:
             return (problem("api", error.message, error.hint, fatal=fatal),)
         return (problem("captive portal", error.message, _LOG_IN, fatal=fatal),)
     except NimbusError as error:
-        return (problem("api", error.message, advice or error.hint, fatal=fatal),)
+        return (problem("api", error.message, error.hint, fatal=fatal),)
     if response.status == 200:
         return ok("api", "it answers"), _check_clock(response)
     cause = f"it answers with status {response.status}"
@@ -189,8 +209,11 @@ def _check_clock(response: Response) -> Finding:
     return problem("clock", cause, fix, fatal=False)
 
 
-def _check_github(settings: Settings, seconds: float, fatal: bool) -> Flow[Finding]:
-    url = f"{settings.github_url}/repos/{settings.core_repo}"
+def _check_github(host: _Host, repo: str, seconds: float, fatal: bool) -> Flow[Finding]:
+    stranger = yield from run_blocking(lambda: _check_stranger(host, _GITHUB_NEED, seconds, fatal))
+    if stranger is not None:
+        return stranger
+    url = f"{host.url}/repos/{repo}"
     try:
         response = yield from send(_request("github", url, seconds, accept="application/vnd.github+json"))
     except RateLimitError:
@@ -205,6 +228,17 @@ def _check_github(settings: Settings, seconds: float, fatal: bool) -> Flow[Findi
     return ok("github", f"it answers (status {response.status}, as expected without a token)")
 
 
+def _check_stranger(host: _Host, need: str, seconds: float, fatal: bool) -> Finding | None:
+    """Return the finding for a host that cannot be reached over TLS or is not trusted, or None."""
+    peer, failure = _inspect(host, seconds)
+    if failure is not None:
+        return problem(host.name, failure.message, f"{need} {failure.hint}", fatal=fatal)
+    if peer is None or peer.fault is None:
+        return None
+    check, cause = _describe_stranger(host, host.name, peer)
+    return problem(check, cause, f"{need} {_untrusted_fix(peer)}", fatal=fatal)
+
+
 def _is_from_github(response: Response) -> bool:
     """Whether this is GitHub's description of a repository, or its error for one that is not visible."""
     try:
@@ -217,6 +251,9 @@ def _is_from_github(response: Response) -> bool:
 def _check_storage(hosts: tuple[_Host, ...], seconds: float, fatal: bool) -> Flow[Finding]:
     """Check that the hosts which send the bytes of the core can be reached."""
     for host in hosts:
+        stranger = yield from run_blocking(partial(_check_stranger, host, _STORAGE_NEED, seconds, fatal))
+        if stranger is not None:
+            return stranger
         try:
             response = yield from send(_request("storage", host.url, seconds))
         except NimbusError as error:
