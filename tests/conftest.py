@@ -126,8 +126,8 @@ def sandbox(
     """
     unlimited = dict.fromkeys(("validate", "refresh", "revoke", "github_token", "models", "analytics"))
     tiny = request.node.get_closest_marker("tiny_core") is not None
-    wheel = request.getfixturevalue("tiny_core")("0.1.0") if tiny else None
-    with Sandbox(wheel=wheel, wheel_dir=wheel_dir, limits=unlimited) as running:
+    source = request.getfixturevalue("tiny_core") if tiny else None
+    with Sandbox(core_source=source, wheel_dir=wheel_dir, limits=unlimited) as running:
         for name, value in running.environment().items():
             monkeypatch.setenv(name, value)
         yield running

@@ -12,6 +12,8 @@ import pytest
 from tests.qualification.crowds import ONE_INSTALL, ONE_REFRESH, count_requests, crowd, problems
 from tests.qualification.machines import Machine, Machines, State
 
+pytestmark = pytest.mark.tiny_core
+
 MANY = 20
 SOME = 8
 

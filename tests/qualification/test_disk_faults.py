@@ -14,6 +14,8 @@ from tests.qualification.machines import Machine, Machines
 from tests.qualification.scenarios import first_install, upgrade
 from tests.support.fork_server import Outcome
 
+pytestmark = pytest.mark.tiny_core
+
 REFUSALS_EACH = 8
 
 

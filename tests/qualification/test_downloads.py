@@ -10,6 +10,8 @@ import pytest
 from tests.qualification.machines import NOTHING, Machine, Machines, State
 from tests.qualification.test_crowds import wait_until
 
+pytestmark = pytest.mark.tiny_core
+
 VERSION = "0.2.0"
 PADDING = 400_000
 OFFSETS = [0, 1, 4_095, 65_536, 65_537, 200_000, -1]

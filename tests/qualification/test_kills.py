@@ -8,6 +8,8 @@ from tests.qualification.kills import kills, spread
 from tests.qualification.machines import Machines
 from tests.qualification.scenarios import first_install, upgrade
 
+pytestmark = pytest.mark.tiny_core
+
 KILLS_EACH = 8
 
 

@@ -25,7 +25,7 @@ from nimbus_sdk.storage import sealed
 from nimbus_sdk.transport import retry
 from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS
 from tests.support.raw_server import Handler, RawServer, serving
-from tests.support.wheels import make_wheel
+from tests.support.wheels import write_core_project
 
 FIRST_INSTALL = ["validate", "github_token", "release", "asset", "storage"]
 """A redirect counts with its asset: four requests."""
@@ -59,16 +59,15 @@ def sdk(request: pytest.FixtureRequest) -> Sdk:
 
 
 @pytest.fixture(scope="session")
-def tiny_core(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Makes wheels of a core that offers every required name and does nothing: quick to install."""
-    folder = tmp_path_factory.mktemp("tiny-cores")
-    return lambda version: make_wheel(folder, version)
+def tiny_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources of a core that offers every required name and does nothing: quick to install."""
+    return write_core_project(tmp_path_factory.mktemp("tiny-core"))
 
 
 @pytest.fixture
-def publish(sandbox: Sandbox, tiny_core: Callable[[str], Path]) -> Callable[[str], object]:
+def publish(sandbox: Sandbox) -> Callable[[str], object]:
     """Releases another version, the latest from then on."""
-    return lambda version: sandbox.publish_wheel(tiny_core(version))
+    return sandbox.publish
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class NimbusLDA:
     pass
 
 
-def load_model(kind, name_or_path):
+def load_model(kind, name_or_path, *, search=()):
     return kind.__name__, name_or_path
 
 
@@ -48,12 +48,36 @@ def predict_batch(model, data, *, iterations=10):
 '''
 
 
+PROJECT = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "nimbus_sdk_core"
+dynamic = ["version"]
+requires-python = ">=3.11"
+
+[tool.hatch.version]
+path = "nimbus_sdk_core/__init__.py"
+"""
+
+
 def core_files(version: str = "1.0.0", source: str = SOURCE) -> dict[str, bytes]:
     """Return the modules of a core, by name in its wheel."""
     return {
         "nimbus_sdk_core/__init__.py": source.replace("{version}", version).encode(),
         "nimbus_sdk_core/data/model.bin": b"\x00\x01weights" * 50,
     }
+
+
+def write_core_project(folder: Path) -> Path:
+    """Write the sources of a tiny core, from which the sandbox builds its wheels; return the folder."""
+    project = {"pyproject.toml": PROJECT.encode(), **core_files("0.1.0")}
+    for name, content in project.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
 
 
 def wheel_files(
