@@ -52,7 +52,9 @@ def refresh_flow(settings: Settings) -> Flow[SessionRecord]:
     lock = Lock(paths.lock)
     try:
         yield from renewal.acquire_lock(lock, timeout=settings.timeout)
-        before = yield from run_blocking(lambda: _session_of_this_service(settings))
+        named = yield from run_blocking(lambda: key_lookup.find_key_without_store(settings))
+        key = None if named is None else named.key
+        before = yield from run_blocking(lambda: _session_of_this_service(settings, key))
         # After a clock was set back, every earlier response seems to be of the future.
         if before is not None and asked_at < before.validated_at <= datetime.now(UTC):
             return before
@@ -79,10 +81,12 @@ def check_quota_flow(settings: Settings) -> Flow[bool]:
     return session.usage_quota is None or session.usage_quota > 0
 
 
-def _session_of_this_service(settings: Settings) -> SessionRecord | None:
-    """Return the stored session, if this service confirmed it."""
-    session = stored_session(settings.paths)
-    return session if session is not None and session.api_origin == origin(settings.api_url) else None
+def _session_of_this_service(settings: Settings, key: ApiKey | None) -> SessionRecord | None:
+    """Return the stored session for a key, or the profile's, if this service confirmed it."""
+    session = stored_session(settings.paths, key)
+    if session is None or session.api_origin != origin(settings.api_url):
+        return None
+    return session if key is None or session.key_fingerprint == key.fingerprint else None
 
 
 def _is_fresh(paths: Paths, session: SessionRecord) -> bool:
@@ -94,7 +98,7 @@ def _is_fresh(paths: Paths, session: SessionRecord) -> bool:
 
 
 def _session_for(paths: Paths, key: ApiKey | None) -> SessionRecord:
-    session = stored_session(paths)
+    session = stored_session(paths, key)
     if session is None or (key is not None and key.fingerprint != session.key_fingerprint):
         # Raises the reason why there is none for this key.
         return find_session(paths, key)

@@ -91,7 +91,7 @@ def invalidate_session(*, profile: str | None = None) -> None:
     Raises:
         SessionError: The file exists and cannot be removed.
     """
-    sealed.remove_session(Settings.load(profile=profile).paths)
+    sealed.remove_all_sessions(Settings.load(profile=profile).paths)
     clear_cache()
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from nimbus_sdk.account.session_lookup import clear_cache, stored_session
+from nimbus_sdk.account.session_lookup import clear_cache, dotenv_session, own_session
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import ApiError, InvalidKeyError, SessionError
@@ -84,15 +86,23 @@ def mark_rejected(settings: Settings, key: ApiKey, code: str) -> None:
     """
     service, at = origin(settings.api_url), datetime.now(UTC).isoformat(timespec="seconds")
     sealed.write_rejection(settings.paths, key.fingerprint, service, code, at)
+    paths = settings.paths
+    if _is_of(lambda: own_session(paths), key, service):
+        sealed.remove_session(paths)
+    if _is_of(lambda: dotenv_session(paths, key.fingerprint), key, service):
+        sealed.remove_dotenv_session(paths, key.fingerprint)
+    clear_cache()
+
+
+def _is_of(read: Callable[[], SessionRecord | None], key: ApiKey, service: str) -> bool:
+    """Whether a session is that of a key at a service."""
     try:
-        session = stored_session(settings.paths)
+        session = read()
     except SessionError as error:
         # It cannot be used as it is; the rejection is the more important news.
         _log.warning("%s", error)
-        session = None
-    if session is not None and (session.key_fingerprint, session.api_origin) == (key.fingerprint, service):
-        sealed.remove_session(settings.paths)
-    clear_cache()
+        return False
+    return session is not None and (session.key_fingerprint, session.api_origin) == (key.fingerprint, service)
 
 
 def _mark_rejected_if_possible(settings: Settings, key: ApiKey, code: str) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account.rejected_keys import record_rejection, require_accepted, require_not_rejected
-from nimbus_sdk.account.session_lookup import clear_cache
+from nimbus_sdk.account.session_lookup import clear_cache, own_session
 from nimbus_sdk.account.session_record import SessionRecord, as_stale
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
@@ -55,6 +55,7 @@ BRIEF_WAIT_SECONDS = 1.0
 
 LOCK_WAIT_SECONDS = 300.0
 STORED_SOURCES = ("argument", "prompt", "bundle")
+DOTENV = "dotenv"
 _log = logging.getLogger("nimbus_sdk")
 
 
@@ -189,9 +190,38 @@ def write_session(paths: Paths, session: SessionRecord) -> None:
     Raises:
         SessionError: The disk refused.
     """
-    sealed.write_session(paths, session.to_dict())
+    own = _own_session(paths)
+    if _is_kept_beside(session, own):
+        sealed.write_dotenv_session(paths, session.key_fingerprint, session.to_dict())
+    else:
+        if session.key_source == DOTENV and own is not None:
+            # The key has also come from elsewhere, and its session stays the profile's own.
+            session = replace(session, key_source=own.key_source, key_source_reason=own.key_source_reason)
+        sealed.write_session(paths, session.to_dict())
+        sealed.remove_dotenv_session(paths, session.key_fingerprint)
     sealed.write_last_seen(paths, session.validated_at.timestamp())
     clear_cache()
+
+
+def is_kept_beside(paths: Paths, session: SessionRecord) -> bool:
+    """Whether a session is stored beside the profile's own, since its key came from a ``.env`` alone.
+
+    A ``.env`` may come with a folder from a stranger, who may revoke the key that is in it.
+    """
+    return _is_kept_beside(session, _own_session(paths))
+
+
+def _is_kept_beside(session: SessionRecord, own: SessionRecord | None) -> bool:
+    is_own = own is not None and own.key_fingerprint == session.key_fingerprint
+    return session.key_source == DOTENV and not is_own
+
+
+def _own_session(paths: Paths) -> SessionRecord | None:
+    try:
+        return own_session(paths)
+    except SessionError:
+        # What cannot be read is replaced.
+        return None
 
 
 @contextmanager

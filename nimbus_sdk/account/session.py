@@ -84,8 +84,10 @@ def current_session(*, profile: str | None = None) -> AuthSession:
         return cached
     settings = Settings.load(profile=profile)
     paths = settings.paths
-    before = fs.file_version(paths.session)
-    session = as_session(session_lookup.find_session(paths, session_lookup.key_from_environment(settings)))
-    if before is not None:
-        session_lookup.cache_session(profile, session, paths.session, before)
+    key = session_lookup.key_from_environment(settings)
+    files = [paths.session] if key is None else [paths.dotenv_session(key.fingerprint), paths.session]
+    before = [(path, version) for path in files if (version := fs.file_version(path)) is not None]
+    session = as_session(session_lookup.find_session(paths, key))
+    if before:
+        session_lookup.cache_session(profile, session, *before[0])
     return session

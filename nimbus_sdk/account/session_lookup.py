@@ -25,8 +25,44 @@ CACHE_SECONDS = 60.0
 a revoke by another profile."""
 
 
-def stored_session(paths: Paths) -> SessionRecord | None:
-    """Return the profile's stored session, whatever its age, or None.
+def stored_session(paths: Paths, key: ApiKey | None = None) -> SessionRecord | None:
+    """Return the stored session for a key, or the profile's, whatever its age; None if there is none.
+
+    The session of a key from a ``.env`` counts for that key, and otherwise only while the profile has no
+    session of its own.
+
+    Args:
+        paths: The profile.
+        key: The key in effect, as far as it is known. A profile's session of another key is returned as well.
+
+    Raises:
+        SessionTamperedError: The file was edited; it was set aside.
+    """
+    own = own_session(paths)
+    if own is None and key is None:
+        return _newest_dotenv_session(paths)
+    if key is None or (own is not None and own.key_fingerprint == key.fingerprint):
+        return own
+    return dotenv_session(paths, key.fingerprint) or own
+
+
+def dotenv_session(paths: Paths, fingerprint: str) -> SessionRecord | None:
+    """Return the session of a key that came from a ``.env``, or None.
+
+    Raises:
+        SessionTamperedError: The file was edited; it was set aside.
+    """
+    record = sealed.read_dotenv_session(paths, fingerprint)
+    return None if record is None else SessionRecord.from_dict(record)
+
+
+def _newest_dotenv_session(paths: Paths) -> SessionRecord | None:
+    found = [dotenv_session(paths, fingerprint) for fingerprint in sealed.dotenv_fingerprints(paths)]
+    return max(filter(None, found), key=lambda session: session.validated_at, default=None)
+
+
+def own_session(paths: Paths) -> SessionRecord | None:
+    """Return the session of the profile's own key, which came from anywhere but a ``.env``, or None.
 
     Raises:
         SessionTamperedError: The file was edited; it was set aside.
@@ -62,7 +98,7 @@ def find_session(paths: Paths, key: ApiKey | None) -> SessionRecord:
     Raises:
         SessionError: As for ``current_session``.
     """
-    session = stored_session(paths)
+    session = stored_session(paths, key)
     if session is None:
         raise _not_found(paths, key)
     if key is not None and key.fingerprint != session.key_fingerprint:

@@ -56,6 +56,9 @@ class Paths:
     next_session = _Below("state", "profiles/{profile}/session.next.json")
     """The session that becomes valid when the core of the same installation is the current one."""
 
+    dotenv_sessions = _Below("state", "profiles/{profile}/dotenv")
+    """The folder of the sessions of keys from a ``.env``."""
+
     last_seen = _Below("state", "profiles/{profile}/last-seen.json")
     """The latest time at which this profile was used."""
 
@@ -147,6 +150,10 @@ class Paths:
     def state_root(self) -> str:
         """The folder from which on others must not be able to change the state: the home of the SDK."""
         return os.path.dirname(self.state)
+
+    def dotenv_session(self, fingerprint: str) -> str:
+        """Return the path of the session of a key from a ``.env``."""
+        return os.path.join(self.dotenv_sessions, f"{fingerprint}.json")
 
     def rejection(self, fingerprint: str, service: str) -> str:
         """Return the path of the record that one service rejected one key."""

@@ -122,7 +122,10 @@ def _commit(
 ) -> SessionRecord:
     """Store everything; the new state takes effect with the switch of the core's pointer."""
     with renewal.storing_key(settings, found, session) as session:
-        sealed.stage_session(settings.paths, session.to_dict(), core.install_id)
+        if renewal.is_kept_beside(settings.paths, session):
+            renewal.write_session(settings.paths, session)
+        else:
+            sealed.stage_session(settings.paths, session.to_dict(), core.install_id)
         switching.switch(settings.paths.core, core)
     try:
         renewal.write_session(settings.paths, session)

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 from nimbus_sdk.config.paths import Paths
@@ -71,14 +71,65 @@ def read_staged_session(paths: Paths) -> tuple[str, Record] | None:
     return (install_id, session) if isinstance(session, dict) and isinstance(install_id, str) else None
 
 
+def read_dotenv_session(paths: Paths, fingerprint: str) -> Record | None:
+    """Return the session of a key from a ``.env``, which is kept beside the profile's own, or None.
+
+    Raises:
+        SessionTamperedError: As for ``read_session``.
+    """
+    return _unseal(paths, paths.dotenv_session(fingerprint), "dotenv session")
+
+
+def dotenv_fingerprints(paths: Paths) -> list[str]:
+    """Return the fingerprints of the keys that have such a session."""
+    try:
+        names = os.listdir(paths.dotenv_sessions)
+    except OSError:
+        return []
+    return [name.removesuffix(".json") for name in names if name.endswith(".json")]
+
+
+def write_dotenv_session(paths: Paths, fingerprint: str, record: Mapping[str, object]) -> None:
+    """Write the session of a key from a ``.env``; the profile's own stays.
+
+    Raises:
+        SessionError: The disk refused.
+    """
+    _seal(paths, paths.dotenv_session(fingerprint), "dotenv session", record)
+
+
+def remove_dotenv_session(paths: Paths, fingerprint: str) -> None:
+    """Remove the session of a key from a ``.env``.
+
+    Raises:
+        SessionError: It exists and cannot be removed.
+    """
+    _remove(paths, (paths.dotenv_session(fingerprint),))
+
+
 def remove_session(paths: Paths) -> None:
-    """Remove the profile's session and the latest time seen.
+    """Remove the profile's own session and the latest time seen.
 
     Raises:
         SessionError: A file exists and cannot be removed.
     """
+    _remove(paths, (paths.next_session, paths.session, paths.last_seen))
+
+
+def remove_all_sessions(paths: Paths) -> None:
+    """Remove the profile's own session, those of keys from a ``.env``, and the latest time seen.
+
+    Raises:
+        SessionError: A file exists and cannot be removed.
+    """
+    for fingerprint in dotenv_fingerprints(paths):
+        remove_dotenv_session(paths, fingerprint)
+    remove_session(paths)
+
+
+def _remove(paths: Paths, files: Iterable[str]) -> None:
     try:
-        for path in (paths.next_session, paths.session, paths.last_seen):
+        for path in files:
             fs.remove(path)
     except OSError as error:
         raise SessionError(

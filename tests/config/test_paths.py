@@ -15,6 +15,8 @@ PATHS = [
     ("seal", "state/seal.key"),
     ("session", "state/profiles/lab/session.json"),
     ("next_session", "state/profiles/lab/session.next.json"),
+    ("dotenv_sessions", "state/profiles/lab/dotenv"),
+    ("sandbox", "state/sandbox.json"),
     ("last_seen", "state/profiles/lab/last-seen.json"),
     ("key_metadata", "state/profiles/lab/key.json"),
     ("rotation", "state/profiles/lab/rotation.json"),
@@ -50,7 +52,7 @@ def test_no_path_is_forgotten_here():
     """The table above names every path there is."""
     public = {name for name in vars(Paths) if not name.startswith("_")}
     named = {name for name, _ in PATHS} | {field.name for field in fields(Paths)}
-    assert public - named == {"of", "rejection"}
+    assert public - named == {"of", "rejection", "dotenv_session", "state_root"}
 
 
 def test_without_a_home_the_platforms_folders_are_used(tmp_path, monkeypatch):

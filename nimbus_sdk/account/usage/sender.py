@@ -131,7 +131,7 @@ class Sender:
         if error.retry_after is not None:
             return now + timedelta(seconds=error.retry_after)
         try:
-            session = stored_session(self._settings.paths)
+            session = stored_session(self._settings.paths, key)
         except (SessionError, OSError):
             session = None
         stored = session.quota_reset_at if session and session.key_fingerprint == key.fingerprint else None

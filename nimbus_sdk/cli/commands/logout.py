@@ -39,9 +39,11 @@ def logout(profile: Profile = None, everything: Everything = False, as_json: Jso
     from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.core.model_download import remove_models
     from nimbus_sdk.core.status import uninstall_core
+    from nimbus_sdk.storage.sealed import dotenv_fingerprints
 
     paths = Settings.load(profile=profile).paths
-    session_removed = any(map(os.path.exists, (paths.session, paths.next_session)))
+    sessions = (paths.session, paths.next_session, *map(paths.dotenv_session, dotenv_fingerprints(paths)))
+    session_removed = any(map(os.path.exists, sessions))
     invalidate_session(profile=profile)
     core_removed = uninstall_core(profile=profile) if everything else ()
     models_removed = remove_models(profile=profile) if everything else ()
