@@ -11,6 +11,7 @@ Pickle refers to a placeholder by its name in this module, where another process
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import types
 from abc import ABCMeta
@@ -88,8 +89,10 @@ class CoreClass(ABCMeta):
         core_class = None if name in ("__module__", "__name__", "__qualname__") else _find(cls)
         if core_class is None:
             return super().__getattribute__(name)
-        # inspect.signature would show the signature of ``__call__`` otherwise.
-        return core_class if name == "__wrapped__" else getattr(core_class, name)
+        if name == "__signature__":
+            # inspect.signature would show the signature of ``__call__`` otherwise.
+            return inspect.signature(core_class)
+        return getattr(core_class, name)
 
     def __getattr__(cls, name: str) -> object:
         # Tools ask any object for names with an underscore.

@@ -11,6 +11,7 @@ from html import escape
 from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast
 
 from nimbus_sdk.display.terminal import is_notebook, is_terminal
+from nimbus_sdk.display.waiting import can_start_threads
 from nimbus_sdk.errors.printable import printable
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _bar() -> Iterator[Report]:
         BytesColumn(DownloadColumn()),
         BytesColumn(SpeedColumn()),
     )
-    bars = Progress(*columns, console=console, transient=False)
+    bars = Progress(*columns, console=console, transient=False, auto_refresh=can_start_threads())
     step = bars.add_task("Starting", total=None)
     latest: ProgressEvent | None = None
 

@@ -15,6 +15,20 @@ class TimeLimitError(Exception):
     """A job did not end within its time limit."""
 
 
+def can_start_threads() -> bool:
+    """Return whether a thread can be started; at the end of the interpreter none can.
+
+    Examples:
+        >>> can_start_threads()
+        True
+    """
+    try:
+        threading.Thread(target=int, name="nimbus-sdk", daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
+
+
 def run_with_timeout(
     job: Callable[[], T], seconds: float, *, notice: str = "", notice_after: float | None = None
 ) -> T:

@@ -181,6 +181,21 @@ def test_no_event_is_lost_where_a_program_ends(sandbox, fresh, forked, exit_seco
         assert counted(sandbox)[0] + len(waiting()) == 2 * (number + 1)
 
 
+def test_no_event_is_lost_where_no_thread_can_be_started_at_the_end(sandbox, forked):
+    """As from Python 3.12 on: what is being sent needs none."""
+    code = (
+        f"import atexit, threading\n{PREDICT}"
+        "def refuse(thread):\n"
+        '    raise RuntimeError("can\'t create new thread at interpreter shutdown")\n'
+        "atexit.register(lambda: setattr(threading.Thread, 'start', refuse))\n"
+        "for _ in range(3):\n"
+        "    predict()\n"
+    )
+    for number in range(3):
+        forked(f"{code}time.sleep({number / 4})\n", **ON)
+        assert counted(sandbox)[0] + len(waiting()) == 3 * (number + 1)
+
+
 def test_an_event_of_the_last_moment_is_kept(sandbox, fresh):
     """After the reporter was closed, and where no thread can be started any more."""
     fresh(f"import atexit\natexit.register(lambda: predict())\n{PREDICT}predict()\n", **ON)
