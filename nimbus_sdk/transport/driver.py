@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import threading
 import time
 import uuid
@@ -137,6 +138,9 @@ class AsyncDriver:
     ) -> None:
         import asyncio
 
+        from nimbus_sdk.transport.threads import run_in_thread
+
+        self._run_in_thread = run_in_thread
         self._settings = settings
         self._transport = transport
         self._limits = limits
@@ -181,10 +185,8 @@ class AsyncDriver:
 
     async def _perform(self, step: Step, deadline: Deadline) -> object:
         if isinstance(step, Blocking):
-            from nimbus_sdk.transport.threads import run_in_thread
-
             with _clock_stopped(deadline):
-                return await run_in_thread(step.run)
+                return await self._run_in_thread(step.run)
         if isinstance(step, Sleep):
             deadline.extend(step.seconds)
             await self._sleep(step.seconds)
@@ -192,34 +194,35 @@ class AsyncDriver:
         return await self._exchange(prepare_request(step, self._settings), deadline)
 
     async def _exchange(self, request: Request, whole: Deadline) -> Response:
+        deadline = whole.within(request.timeout)
+        transport = await self._open_transport()
         from tenacity import AsyncRetrying
 
-        deadline = whole.within(request.timeout)
         history = AttemptHistory()
 
         async def attempt() -> Response:
             with history.attempt():
                 if wait := reserve_slot(self._limits, request, deadline):
                     await self._sleep(wait)
-                transport = await self._open_transport()
                 return check_response(self._limits, request, await transport.send(request, deadline))
 
         with history.request():
             return await AsyncRetrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
 
     async def _open_transport(self) -> AsyncTransport:
-        if self._transport is None:
-            from nimbus_sdk.transport.threads import run_in_thread
-
-            # Reading the certificates of the system takes as long as many requests.
-            await run_in_thread(self._open)
+        if self._transport is None or "tenacity" not in sys.modules:
+            # It takes as long as many requests, and must not hold up the other tasks.
+            await self._run_in_thread(self._open)
         return cast("AsyncTransport", self._transport)
 
     def _open(self) -> None:
+        import tenacity  # noqa: F401
+
+        from nimbus_sdk.transport.http import AsyncHttpTransport, load_anyio
+
+        load_anyio()
         with _opening:
             if self._transport is None:
-                from nimbus_sdk.transport.http import AsyncHttpTransport
-
                 self._transport = AsyncHttpTransport()
 
 

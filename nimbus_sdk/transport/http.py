@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 from weakref import WeakSet
 
+import anyio
 import httpcore
 
 from nimbus_sdk.config.settings import origin
@@ -181,6 +182,23 @@ class AsyncHttpTransport:
         """Begin anew in a child process; see ``HttpTransport.reset_after_fork``."""
         self._connectors.reset_after_fork()
         self._loops.clear()
+
+
+def load_anyio() -> None:
+    """Load what httpcore needs of anyio, which loads its modules at their first use in an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        # asyncio.run would not do: programs that nest loops replace it.
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(_use_anyio())
+        loop.close()
+
+
+async def _use_anyio() -> None:
+    async with anyio.Lock():
+        with anyio.CancelScope(shield=True):
+            anyio.Event().set()
 
 
 class _LoopConnections:

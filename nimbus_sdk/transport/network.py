@@ -7,6 +7,7 @@ for the blocking and the awaitable stream alike.
 from __future__ import annotations
 
 import asyncio
+import encodings.idna  # noqa: F401 - for TLS, and loaded with this module, which never happens in an event loop
 import select
 import socket
 import ssl
