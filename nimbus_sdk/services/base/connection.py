@@ -87,9 +87,9 @@ class Connection:
         return origin(self.base)
 
     def find_key(self) -> FoundKey:
-        """Return the key in use and where it is from; see ``key_lookup.find_key``. Blocking."""
+        """Return the key in use and where it is from; see ``key_lookup.find_service_key``. Blocking."""
         if self._found is None:
-            self._found = key_lookup.find_key(self.slot, self.base)
+            self._found = key_lookup.find_service_key(self.slot, self.base)
         return self._found
 
     def forget_stored_key(self) -> None:

@@ -22,7 +22,7 @@ class FoundKey:
     location: str
 
 
-def find_key(slot: KeySlot, base_url: str) -> FoundKey:
+def find_service_key(slot: KeySlot, base_url: str) -> FoundKey:
     """Return the key of the first source that has one. A stored key is for the origin that accepted it alone.
 
     Args:
@@ -55,7 +55,7 @@ def overriding_source(slot: KeySlot, fingerprint: str) -> str:
     """The source that comes before the store and names another key than this one; empty if there is none."""
     without_store = replace(slot, settings=replace(slot.settings, credential_store="none"))
     try:
-        found = find_key(without_store, "")
+        found = find_service_key(without_store, "")
     except NimbusError:
         return ""
     return "" if found.key.fingerprint == fingerprint else found.location
