@@ -1,4 +1,4 @@
-"""Sends requests over HTTP with httpcore, limited in size and time."""
+"""Sends requests over HTTP with httpx and httpcore, limited in size and time."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def decode(started_at: float) -> dict[str, object]:
         "license_type": session.license_type,
         "stale": session.stale,
         "milliseconds": {step: round(1000 * (end - begin), 2) for (_, begin), (step, end) in pairwise(times)},
-        "network_libraries": [name for name in ("httpcore", "keyring") if name in sys.modules],
+        "network_libraries": [name for name in ("httpx", "httpcore", "keyring") if name in sys.modules],
     }
 
 
