@@ -1,22 +1,14 @@
-"""A fork server for all tests of this folder, and machines for each of them."""
+"""Machines for each test."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from tests.qualification.machines import TASKS, Machine, Machines
+from tests.qualification.machines import Machine, Machines
 from tests.support.fork_server import ForkServer
-
-
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    """A warm interpreter that forks child processes."""
-    with ForkServer(TASKS) as server:
-        yield server
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ class Machine:
             open(self.path / "stderr.txt", "ab") as err,
         ):
             return self.machines.fork_server.start(
-                task,
+                f"{TASKS}:{task}",
                 environ=self.environ(**(environ or {})),
                 folder=self.path / "work",
                 descriptors=[nothing.fileno(), out.fileno(), err.fileno()],

@@ -10,18 +10,12 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-# Imported by the fork server, so that no child process waits for an import.
-import httpcore  # noqa: F401
-import numpy  # noqa: F401
-import tenacity  # noqa: F401
-
 import nimbus_sdk
+import tests.support.preloaded  # noqa: F401
 from nimbus_sdk import aio
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.core.wheel import download, release, requirements  # noqa: F401
 from nimbus_sdk.storage import sealed
-from nimbus_sdk.transport import http  # noqa: F401
 from tests.qualification import fault_points
 
 

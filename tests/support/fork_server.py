@@ -76,20 +76,28 @@ class ForkServer:
     """The warm interpreter; use it as a context manager.
 
     Args:
-        tasks: The module whose functions are the tasks. It is imported once, with all that it imports.
+        *modules: Modules whose functions are the tasks. They are imported once, with all that they import.
+        **environ: Variables of the warm interpreter, in addition to those of this process.
 
     Attributes:
         address: Path of its socket.
     """
 
-    def __init__(self, tasks: str) -> None:
+    def __init__(self, *modules: str, **environ: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fork-server-")
         self.address = os.path.join(self._folder.name, "socket")
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
+        environ |= {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "200"}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
         self._server = subprocess.Popen(
-            [sys.executable, "-W", "error", "-m", "tests.support.fork_server", self.address, tasks],
+            [sys.executable, "-W", "error", "-m", "tests.support.fork_server", self.address, *modules],
             cwd=ROOT,
-            env={**environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "200"},
+            env={
+                **inherited,
+                **environ,
+                "PYTHONPATH": str(ROOT),
+                "OPENBLAS_NUM_THREADS": "1",
+                "COLUMNS": "200",
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -109,7 +117,7 @@ class ForkServer:
         """Fork a child that runs a task.
 
         Args:
-            task: Name of the function.
+            task: Module and name of the function, as in ``package.module:function``.
             environ: Its whole environment.
             folder: Its working directory.
             descriptors: Of files for its standard input, output and error.
@@ -139,8 +147,9 @@ class ForkServer:
         self.close()
 
 
-def _serve(socket_path: str, tasks: str) -> None:
-    importlib.import_module(tasks)
+def _serve(socket_path: str, modules: Sequence[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(socket_path)
         listener.listen(128)
@@ -153,11 +162,11 @@ def _serve(socket_path: str, tasks: str) -> None:
             connection, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
-                _run_child(connection, tasks)
+                _run_child(connection)
             connection.close()
 
 
-def _run_child(connection: socket.socket, tasks: str) -> NoReturn:
+def _run_child(connection: socket.socket) -> NoReturn:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
     lines = connection.makefile("rwb")
@@ -169,7 +178,8 @@ def _run_child(connection: socket.socket, tasks: str) -> NoReturn:
     if request["arguments"].pop("wait_for_start", False):
         lines.readline()
     try:
-        outcome = Outcome(getattr(sys.modules[tasks], request["task"])(**request["arguments"]))
+        module, _, name = request["task"].partition(":")
+        outcome = Outcome(getattr(sys.modules[module], name)(**request["arguments"]))
     except BaseException as error:
         expected = isinstance(error, NimbusError)
         if not expected:
@@ -199,4 +209,4 @@ def _enter(folder: str, environ: Mapping[str, str], descriptors: Sequence[int]) 
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], sys.argv[2])
+    _serve(sys.argv[1], sys.argv[2:])

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.conftest import Fresh
 
 
+RUN_PYTHON = "tests.support.programs:run_python"
+
+
 class ForkedPython:
     """Runs Python programs in a folder, each in a process of its own."""
 
@@ -37,7 +40,7 @@ class ForkedPython:
             given.write((stdin or "").encode())
             given.seek(0)
             outcome = self._server.start(
-                "run_python",
+                RUN_PYTHON,
                 environ=environ,
                 folder=self._folder,
                 descriptors=[file.fileno() for file in (given, out, err)],
@@ -61,9 +64,10 @@ class ForkedPython:
 
 
 @pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    """A warm interpreter that forks a process for each program."""
-    with ForkServer("tests.support.programs") as server:
+def fork_server(wheel_dir: Path) -> Iterator[ForkServer]:
+    """A warm interpreter that forks a process for each program and each task."""
+    modules = ("tests.support.programs", "tests.qualification.tasks")
+    with ForkServer(*modules, WHEELS_OF_TESTS=str(wheel_dir)) as server:
         yield server
 
 

@@ -16,7 +16,7 @@ def main() -> int:
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(sys.argv[1])
     request = {
-        "task": "run_python",
+        "task": "tests.support.programs:run_python",
         "environ": dict(os.environ),
         "folder": os.getcwd(),
         "arguments": {"arguments": sys.argv[2:]},

@@ -1,37 +1,23 @@
-"""Runs Python programs in forked child processes, as ``python`` would: the task of a fork server.
-
-Importing this module imports what the programs of the documentation use, and builds the core's wheel once.
-"""
+"""Runs Python programs in forked child processes, as ``python`` would: the task of a fork server."""
 
 from __future__ import annotations
 
-import asyncio  # noqa: F401
 import atexit
-import encodings.idna  # noqa: F401
 import os
-import pkgutil
 import runpy
 import sys
 import threading
 import traceback
 import warnings
-from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
-import anyio.to_thread  # noqa: F401
-import httpcore  # noqa: F401
-import numpy  # noqa: F401
-import tenacity  # noqa: F401
-import truststore  # noqa: F401
+import tests.support.preloaded  # noqa: F401
+from nimbus_sdk.sandbox.github import wheel_cache
 
-import nimbus_sdk
-from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
-from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec
-
-for module in pkgutil.walk_packages(nimbus_sdk.__path__, "nimbus_sdk."):
-    if not module.name.startswith("nimbus_sdk.reference_core") and not module.name.endswith("__main__"):
-        import_module(module.name)
-WheelCache().wheel(WheelSpec())
+if WHEELS := os.environ.get("WHEELS_OF_TESTS"):
+    # Sandboxes of programs find the core's wheel if another process has built it.
+    wheel_cache._process_folder = lambda: Path(WHEELS)  # type: ignore[assignment]
 
 
 def run_python(arguments: list[str]) -> int:

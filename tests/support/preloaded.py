@@ -1,0 +1,23 @@
+"""What the SDK imports at some time, imported: a fork server does so once for all of its children."""
+
+from __future__ import annotations
+
+import asyncio  # noqa: F401
+import encodings.cp437
+import encodings.idna  # noqa: F401
+import pkgutil
+from importlib import import_module
+
+import anyio.to_thread  # noqa: F401
+import filelock  # noqa: F401
+import httpcore  # noqa: F401
+import numpy  # noqa: F401
+import tenacity  # noqa: F401
+import truststore  # noqa: F401
+import uvicorn  # noqa: F401
+
+import nimbus_sdk
+
+for module in pkgutil.walk_packages(nimbus_sdk.__path__, "nimbus_sdk."):
+    if not module.name.startswith("nimbus_sdk.reference_core") and not module.name.endswith("__main__"):
+        import_module(module.name)
