@@ -47,7 +47,7 @@ CHANGES: dict[str, Callable[[dict], object]] = {
     "name missing": lambda h: h["model"].pop("name"),
     "details a list": lambda h: h["model"].update(details=[]),
     "hyper of other name": lambda h: h["model"].update(hyper={"dof_offset": 2, "evil": 1}),
-    "hyper out of range": lambda h: h["model"]["hyper"].update(dof_offset=100),
+    "hyper out of range": lambda h: h["model"]["hyper"].update(dof_offset=-1),
     "hyper text": lambda h: h["model"]["hyper"].update(dof_offset="2"),
     "classes too few": lambda h: h["model"].update(classes=[1]),
     "classes too many": lambda h: h["model"].update(classes=[1, 2, 3]),

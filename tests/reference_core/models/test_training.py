@@ -74,12 +74,13 @@ def test_names_and_descriptions_are_texts(given: dict[str, object], words: str) 
 @pytest.mark.parametrize(
     ("hyper", "words"),
     [
-        ({"dof_offset": 0}, "dof_offset is 0. Give a number from 1 to 5"),
-        ({"dof_offset": 6}, "dof_offset is 6"),
+        ({"dof_offset": -0.5}, 'dof_offset is -0.5. Give "auto" or a number from 0 to 1e+09'),
+        ({"dof_offset": float("inf")}, "dof_offset is inf"),
         ({"dof_offset": float("nan")}, "dof_offset is nan"),
         ({"dof_offset": "2"}, "dof_offset is '2', not a number"),
         ({"dof_offset": True}, "dof_offset is True, not a number"),
-        ({"mean_prior_precision": 0.2}, "mean_prior_precision is 0.2. Give a number from 0.001 to 0.1"),
+        ({"mean_prior_precision": -1}, "mean_prior_precision is -1"),
+        ({"mean_prior_precision": "automatic"}, "mean_prior_precision is 'automatic', not a number"),
         ({"shrinkage": 1}, "NimbusLDA has no hyper-parameter shrinkage. It has dof_offset"),
         ({"iterations": 0}, "iterations is 0"),
         ({"iterations": 1.5}, "iterations is 1.5"),

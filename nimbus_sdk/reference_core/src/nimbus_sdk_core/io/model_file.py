@@ -113,8 +113,8 @@ def _build_model(header: dict[str, JsonValue], arrays: dict[str, Array]) -> Deco
     if kind not in KINDS:
         raise ModelFileError(f"The model file holds a {kind!r}.", f"This core knows {', '.join(KINDS)}.")
     hyper = _read_fields(header, "hyper", set(KINDS[kind]().hyper))
-    if not all(_is_numeric(value) for value in hyper.values()):
-        raise CoreDataError("hyper holds values that are neither numbers nor matrices.", "")
+    if not all(value == "auto" or _is_numeric(value) for value in hyper.values()):
+        raise CoreDataError('hyper holds values that are neither numbers nor matrices, nor "auto".', "")
     metadata = BCIMetadata(**_read_fields(header, "metadata", {field.name for field in fields(BCIMetadata)}))
     model = KINDS[kind](**hyper)
     float_arrays = {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Self, cast
+from typing import ClassVar, Literal, Self, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,17 @@ import numpy.typing as npt
 from .._types import FloatArray, LabelArray
 from ..data.training_set import MAX_ABSOLUTE, TrainingSet, check_range
 from ..errors import CoreDataError
-from ..stats.niw import NormalInverseWishart, build_weak_prior, check_variation, update_posterior
+from ..stats.evidence import choose_prior
+from ..stats.niw import NormalInverseWishart, PriorChoice, build_prior, check_variation, update_posterior
 from ..stats.student_t import Predictive, Scores, class_shares, prepare_predictive, score_vectors
 from ..stats.sufficient_statistics import Moments, compute_moments, merge_moments
 from .base import BayesianClassifier, HyperValue
 from .model_card import JsonValue
 from .niw_arrays import MOMENTS, check_scores, read_moments
+
+Choice: TypeAlias = float | Literal["auto"]
+
+_LARGEST = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +34,15 @@ class GaussianState:
     Attributes:
         classes: The labels, sorted, shape (n_classes,).
         moments: The sufficient statistics of all vectors learned from.
-        posterior: The posterior of means and covariances.
+        choice: The prior of means and covariances.
+        posterior: Their posterior.
         priors: Probability of each class, shape (n_classes,).
         hyper: The hyper-parameters of the training.
     """
 
     classes: LabelArray
     moments: Moments
+    choice: PriorChoice
     posterior: NormalInverseWishart
     priors: FloatArray
     hyper: Mapping[str, JsonValue]
@@ -55,8 +62,8 @@ class GaussianClassifier(BayesianClassifier):
     """A classifier whose classes are Gaussian, with a conjugate posterior and an exact predictive.
 
     Attributes:
-        dof_offset: Degrees of freedom of the covariance prior above the number of features.
-        mean_prior_precision: Weight of the prior of each class mean, in trials.
+        dof_offset: Degrees of freedom of the covariance prior above the number of features, or "auto".
+        mean_prior_precision: Weight of the prior of each class mean, in trials, or "auto".
         priors: Probability of each class in the order of ``classes_``, or None.
     """
 
@@ -64,7 +71,7 @@ class GaussianClassifier(BayesianClassifier):
     learned_: GaussianState
 
     def __init__(
-        self, *, dof_offset: float, mean_prior_precision: float, priors: npt.ArrayLike | None
+        self, *, dof_offset: Choice, mean_prior_precision: Choice, priors: npt.ArrayLike | None
     ) -> None:
         self.dof_offset = dof_offset
         self.mean_prior_precision = mean_prior_precision
@@ -80,6 +87,18 @@ class GaussianClassifier(BayesianClassifier):
         """The posterior of means and covariances, once trained."""
         self._require_trained()
         return self.learned_.posterior
+
+    @property
+    def dof_offset_(self) -> float:
+        """The ``dof_offset`` in use, once trained: as given, or chosen by the evidence."""
+        self._require_trained()
+        return self.learned_.choice.dof_offset
+
+    @property
+    def mean_prior_precision_(self) -> float:
+        """The ``mean_prior_precision`` in use, once trained: as given, or chosen by the evidence."""
+        self._require_trained()
+        return self.learned_.choice.mean_prior_precision
 
     @property
     def priors_(self) -> FloatArray:
@@ -179,15 +198,20 @@ class GaussianClassifier(BayesianClassifier):
         self, classes: LabelArray, moments: Moments, hyper: Mapping[str, JsonValue]
     ) -> GaussianState:
         """The state that follows from hyper-parameters and the sufficient statistics of all vectors."""
-        dof_offset, mean_prior_precision = _check_prior(hyper)
-        prior = build_weak_prior(
+        choice = choose_prior(
             moments,
-            n_covariances=self.n_covariances(len(classes)),
-            dof_offset=dof_offset,
-            mean_prior_precision=mean_prior_precision,
+            dof_offset=_read_choice("dof_offset", hyper),
+            mean_prior_precision=_read_choice("mean_prior_precision", hyper),
         )
+        if choice.mean_prior_precision == 0.0 and not moments.counts.all():
+            raise CoreDataError(
+                f"There are no trials of {classes[moments.counts.argmin()]!r} yet, and with "
+                "mean_prior_precision = 0 nothing is assumed on its mean.",
+                'Give a trial of each class, or mean_prior_precision="auto".',
+            )
+        posterior = update_posterior(build_prior(moments, choice), moments)
         priors = _read_priors(hyper["priors"], moments.counts)
-        return GaussianState(classes, moments, update_posterior(prior, moments), priors, hyper)
+        return GaussianState(classes, moments, choice, posterior, priors, hyper)
 
     def _compute_moments(self, given: TrainingSet) -> Moments:
         n_classes = len(given.classes)
@@ -199,20 +223,16 @@ class GaussianClassifier(BayesianClassifier):
         return {name: _as_json(getattr(self, name)) for name in self.parameters}
 
 
-def _check_prior(hyper: Mapping[str, JsonValue]) -> tuple[float, float]:
-    return (
-        _check_number("dof_offset", hyper["dof_offset"], least=1, most=5),
-        _check_number("mean_prior_precision", hyper["mean_prior_precision"], least=0.001, most=0.1),
-    )
-
-
-def _check_number(name: str, number: JsonValue, *, least: float, most: float) -> float:
-    hint = f"Give a number from {least} to {most}."
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise CoreDataError(f"{name} is {number!r}, not a number.", hint)
-    if not least <= number <= most:
-        raise CoreDataError(f"{name} is {number}.", hint)
-    return number
+def _read_choice(name: str, hyper: Mapping[str, JsonValue]) -> float | None:
+    """The number that was given, or None for "auto"."""
+    value, hint = hyper[name], f'Give "auto" or a number from 0 to {_LARGEST:g}.'
+    if value == "auto":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise CoreDataError(f"{name} is {value!r}, not a number.", hint)
+    if not 0.0 <= value <= _LARGEST:
+        raise CoreDataError(f"{name} is {value}.", hint)
+    return float(value)
 
 
 def _read_priors(priors: JsonValue, counts: FloatArray) -> FloatArray:
@@ -254,13 +274,19 @@ class NimbusLDA(GaussianClassifier):
     that few trials give wide posteriors. Known as RxLDAModel in older Nimbus documentation. Sources: Murphy,
     *Machine Learning: A Probabilistic Perspective*, sections 4.2 and 4.6.3; Gelman et al., BDA3, section 3.6.
 
+    By default the prior is the one that makes the trials most probable: its strength follows from them, so
+    that probabilities are calibrated also for more features than trials. Fixed values as in NimbusSDK.jl are
+    ``dof_offset=2, mean_prior_precision=0.01``; they suit few features of many trials.
+
     The covariance prior assumes uncorrelated features. If they are nearly copies of each other, such as raw
     channels with one reference, apply a spatial filter first (CSP, a common average, PCA); otherwise the
     prior hides their small differences.
 
     Args:
-        dof_offset: From 1 to 5. The covariance prior has n_features + dof_offset degrees of freedom.
-        mean_prior_precision: From 0.001 to 0.1. Weight of the prior of each class mean, in trials.
+        dof_offset: From 0 up. The covariance prior has n_features + dof_offset degrees of freedom: the more,
+            the more the covariance is shrunk towards its diagonal. "auto" lets the trials decide.
+        mean_prior_precision: From 0 up. Weight of the prior of each class mean, in trials: the more, the more
+            the class means are shrunk towards each other. "auto" lets the trials decide.
         priors: Probability of each class in the order of ``classes_``; None for the frequencies in training.
 
     Examples:
@@ -272,8 +298,8 @@ class NimbusLDA(GaussianClassifier):
     def __init__(
         self,
         *,
-        dof_offset: float = 2,
-        mean_prior_precision: float = 0.01,
+        dof_offset: Choice = "auto",
+        mean_prior_precision: Choice = "auto",
         priors: npt.ArrayLike | None = None,
     ) -> None:
         super().__init__(dof_offset=dof_offset, mean_prior_precision=mean_prior_precision, priors=priors)
@@ -312,15 +338,17 @@ class NimbusLDA(GaussianClassifier):
 class NimbusQDA(GaussianClassifier):
     """Bayesian quadratic discriminant analysis: Gaussian classes, each with a covariance of its own.
 
-    For tasks whose classes differ in spread as well as in place, such as the P300; it needs more trials than
-    `NimbusLDA`. Posterior and predictive as there, per class; the covariance priors of all classes have the
-    same scale, the pooled variance within classes. Known as RxGMMModel in older Nimbus documentation.
-    Sources: Murphy, *Machine Learning: A Probabilistic Perspective*, sections 4.2 and 4.6.3; Gelman et al.,
-    BDA3, section 3.6.
+    For tasks whose classes differ in spread as well as in place; it needs more trials than `NimbusLDA`.
+    Posterior and predictive as there, per class. The covariance priors of all classes have the same scale:
+    the pooled variance within classes, or, if that makes the trials more probable, their pooled covariance
+    as `NimbusLDA` estimates it. Then classes that do not differ in spread are decoded as by `NimbusLDA`.
+    Known as RxGMMModel in older Nimbus documentation. Sources: Murphy, *Machine Learning: A Probabilistic
+    Perspective*, sections 4.2 and 4.6.3; Gelman et al., BDA3, section 3.6.
 
     Args:
-        dof_offset: From 1 to 5. Each covariance prior has n_features + dof_offset degrees of freedom.
-        mean_prior_precision: From 0.001 to 0.1. Weight of the prior of each class mean, in trials.
+        dof_offset: From 0 up. Each covariance prior has n_features + dof_offset degrees of freedom: the more,
+            the more covariances are shrunk towards the scale of the prior. "auto" lets the trials decide.
+        mean_prior_precision: As for `NimbusLDA`.
         priors: Probability of each class in the order of ``classes_``; None for the frequencies in training.
 
     Examples:
@@ -333,8 +361,8 @@ class NimbusQDA(GaussianClassifier):
     def __init__(
         self,
         *,
-        dof_offset: float = 2,
-        mean_prior_precision: float = 0.01,
+        dof_offset: Choice = "auto",
+        mean_prior_precision: Choice = "auto",
         priors: npt.ArrayLike | None = None,
     ) -> None:
         super().__init__(dof_offset=dof_offset, mean_prior_precision=mean_prior_precision, priors=priors)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from .._types import FloatArray, LabelArray
 from ..data.argument_checks import check_whole_number
 from ..data.training_set import MAX_ABSOLUTE, TrainingSet, check_range
-from ..stats.niw import build_weak_prior, check_variation, update_posterior
+from ..stats.evidence import choose_prior
+from ..stats.niw import build_prior, check_variation, update_posterior
 from ..stats.student_t import Scores, class_shares, normalize_log_joint, squared_distances
 from ..stats.sufficient_statistics import Moments, compute_moments
 from .base import BayesianClassifier
@@ -165,7 +166,7 @@ class NimbusProbit(BayesianClassifier):
         prior = self._build_prior(given.vectors.shape[1], len(given.classes))
         moments = _compute_joint_moments(given)
         check_variation(moments)
-        before = build_weak_prior(moments, n_covariances=1, dof_offset=2, mean_prior_precision=0.01)
+        before = build_prior(moments, choose_prior(moments))
         centre, scale = moments.means[0], np.sqrt(np.diagonal(moments.scatters[0]) / moments.counts[0])
         fitted = self._fit_regression(prior, centre, scale, given)
         marginal, counts = update_posterior(before, moments), _count_classes(given)

@@ -13,6 +13,7 @@ Sources: K. P. Murphy, Machine Learning: A Probabilistic Perspective (MIT Press,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,26 +43,38 @@ class NormalInverseWishart:
     scatter: FloatArray
 
 
-def build_weak_prior(
-    moments: Moments, *, n_covariances: int, dof_offset: float, mean_prior_precision: float
-) -> NormalInverseWishart:
-    """Build a weakly informative prior in the units of the data.
+class PriorChoice(NamedTuple):
+    """What the prior of means and covariances says.
 
-    Means: m = the grand mean, κ = ``mean_prior_precision``. Covariances: ν = n_features + ``dof_offset`` and
-    Ψ = (``dof_offset`` + 1)·diag(s²) with s² from `estimate_variances`. Then the variance of each feature has
-    a scaled inverse-χ² prior with ``dof_offset`` + 1 degrees of freedom and scale s² (the marginal of the
-    inverse-Wishart, BDA3 section 3.6). Data-dependent diagonal priors of this form: Murphy, section 4.6.3.2.
+    Attributes:
+        dof_offset: δ, degrees of freedom of the covariance prior above the number of features.
+        mean_prior_precision: κ, the weight of the prior of each class mean, in trials.
+        scale: T, the covariance that the prior is centred on, shape (n_features × n_features).
+    """
+
+    dof_offset: float
+    mean_prior_precision: float
+    scale: FloatArray
+
+
+def build_prior(moments: Moments, choice: PriorChoice) -> NormalInverseWishart:
+    """Build a prior in the units of the data.
+
+    Means: m = the grand mean, and κ as chosen. Covariances: ν = n_features + δ and Ψ = (δ + 1)·T. Then the
+    variance of each feature has a scaled inverse-χ² prior with δ + 1 degrees of freedom and T's variance as
+    scale (the marginal of the inverse-Wishart, BDA3 section 3.6). With T = diag(s²), s² from
+    `estimate_variances`, this is the data-dependent prior of Murphy, section 4.6.3.2.
     """
     n_classes, n_features = moments.means.shape
     means = np.empty((n_classes, n_features))
     means[...] = _grand_mean(moments)
-    scatter = np.empty((n_covariances, n_features, n_features))
-    scatter[...] = (dof_offset + 1.0) * np.diag(estimate_variances(moments))
+    scatter = np.empty_like(moments.scatters)
+    scatter[...] = (choice.dof_offset + 1.0) * choice.scale
     return NormalInverseWishart(
         counts=np.zeros(n_classes),
-        precision=np.full(n_classes, mean_prior_precision),
+        precision=np.full(n_classes, choice.mean_prior_precision),
         means=means,
-        dof=np.full(n_covariances, n_features + dof_offset),
+        dof=np.full(len(scatter), n_features + choice.dof_offset),
         scatter=scatter,
     )
 
@@ -88,7 +101,7 @@ def update_posterior(prior: NormalInverseWishart, moments: Moments) -> NormalInv
 
 
 def recover_moments(posterior: NormalInverseWishart) -> Moments:
-    """Recover the statistics of which `build_weak_prior` and `update_posterior` make this posterior.
+    """Recover the statistics from which this posterior was computed, if its prior had a diagonal scale.
 
     The prior is known up to its grand mean and its variances, and both follow from the sums over the classes.
     """
