@@ -213,7 +213,8 @@ def test_names_that_do_not_fit_the_classes_are_ignored(data: BCIData) -> None:
 def test_the_lowest_and_the_highest_point_are_inside_the_frame() -> None:
     """Bins that are never right, or always, are seen whole."""
     about = BCIMetadata(1.0, "p300", "erp", 1, 2, temporal_aggregation="none")
-    model = train_model(NimbusLDA, BCIData(np.array([[[-1.0, -1.1, 1.0, 1.1]]]), about, [0, 0, 1, 1]))
+    data = BCIData(np.array([[[-1.0, -1.1, 1.0, 1.1]]]), about, [0, 0, 1, 1])
+    model = train_model(NimbusLDA, data, dof_offset=2, mean_prior_precision=0.01)
     axes = plot_calibration(predict_batch(model, BCIData([[[-1.0, 0.01]]], about, [0, 0]))).axes[0]
     low, high = axes.get_ylim()
     assert sorted(axes.lines[1].get_ydata()) == [0.0, 1.0]

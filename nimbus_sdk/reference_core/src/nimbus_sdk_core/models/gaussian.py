@@ -15,7 +15,14 @@ from .._types import FloatArray, LabelArray
 from ..data.training_set import MAX_ABSOLUTE, TrainingSet, check_range
 from ..errors import CoreDataError
 from ..stats.evidence import choose_prior
-from ..stats.niw import NormalInverseWishart, PriorChoice, build_prior, check_variation, update_posterior
+from ..stats.niw import (
+    NormalInverseWishart,
+    PriorChoice,
+    build_prior,
+    check_variation,
+    update_posterior,
+    widen_posterior,
+)
 from ..stats.student_t import Predictive, Scores, class_shares, prepare_predictive, score_vectors
 from ..stats.sufficient_statistics import Moments, compute_moments, merge_moments
 from .base import BayesianClassifier, HyperValue
@@ -209,7 +216,8 @@ class GaussianClassifier(BayesianClassifier):
                 "mean_prior_precision = 0 nothing is assumed on its mean.",
                 'Give a trial of each class, or mean_prior_precision="auto".',
             )
-        posterior = update_posterior(build_prior(moments, choice), moments)
+        exact = update_posterior(build_prior(moments, choice), moments)
+        posterior = widen_posterior(exact, moments, choice)
         priors = _read_priors(hyper["priors"], moments.counts)
         return GaussianState(classes, moments, choice, posterior, priors, hyper)
 

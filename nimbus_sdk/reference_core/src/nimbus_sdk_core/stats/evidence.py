@@ -29,6 +29,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .._types import FloatArray, IndexArray
+from .blocked import blocks
 from .niw import PriorChoice, estimate_variances
 from .sufficient_statistics import Moments
 
@@ -36,6 +37,11 @@ from .sufficient_statistics import Moments
 _OFFSETS = 2.0 ** (np.arange(81) / 4.0) - 1.0
 _PRECISIONS = 2.0 ** (np.arange(-20, 41) / 2.0)
 _FIRST_STEP = 8
+
+# Rounding alone leaves eigenvalues of linearly dependent features below this share of the largest.
+_SINGULAR = 1e-10
+# Doubles in one array of intermediate results, small enough for the cache.
+_PIECE_NUMBERS = 2**16
 
 
 def choose_prior(
@@ -72,13 +78,14 @@ def choose_prior(
         return PriorChoice(offset, precision, diagonal)
     n_free = np.add.reduce(np.maximum(moments.counts - 1.0, 0.0))
     # Where no shrinkage is wanted, even the least would dominate directions in which features hardly vary.
-    weight = 0.0 if offset == 0.0 and n_free > len(variances) else offset + 1.0
+    weight = 0.0 if offset == 0.0 and shared.is_regular else offset + 1.0
     pooled = (np.add.reduce(moments.scatters) + weight * diagonal) / (n_free + weight)
     tried = [OwnEvidence(moments, scale, _OFFSETS) for scale in (diagonal, pooled)]
     rows = [_find_maximum(own.at, len(_OFFSETS), 1)[0] for own in tried]
     heights = [float(own.at(np.array([row]))[0, 0]) for own, row in zip(tried, rows, strict=True)]
-    of_scale = int(np.argmax(heights))
-    return PriorChoice(float(_OFFSETS[rows[of_scale]]), precision, (diagonal, pooled)[of_scale])
+    if heights[0] >= heights[1]:
+        return PriorChoice(float(_OFFSETS[rows[0]]), precision, diagonal)
+    return PriorChoice(float(_OFFSETS[rows[1]]), precision, pooled, float(n_free + weight))
 
 
 class SharedEvidence:
@@ -89,6 +96,9 @@ class SharedEvidence:
         variances: The diagonal of the prior scale, shape (n_features,).
         offsets: δ, from 0 up, shape (n_offsets,).
         precisions: κ, above 0, shape (n_precisions,).
+
+    Attributes:
+        is_regular: Whether the scatter within the classes is invertible.
     """
 
     def __init__(
@@ -101,6 +111,7 @@ class SharedEvidence:
         scatter = np.add.reduce(moments.scatters) / deviations / deviations[:, None]
         eigenvalues, directions = np.linalg.eigh(scatter)
         np.maximum(eigenvalues, 0.0, out=eigenvalues)
+        self.is_regular = bool(eigenvalues[0] > _SINGULAR * eigenvalues[-1])
         self._inverses = 1.0 / (offsets[:, None] + 1.0 + eigenvalues)
         self._of_covariance = _log_covariance_evidence(eigenvalues[None], dof, offsets)
         self._factors = -0.5 * (n_features + offsets + dof)
@@ -121,9 +132,11 @@ class SharedEvidence:
         between = np.sqrt(weights)[..., None] * (self._means - centres[:, None])
         if between.shape[1] > between.shape[2]:
             between = np.linalg.qr(between, mode="r")
-        gram = (between * self._inverses[rows, None, None]) @ between.transpose(0, 2, 1)
-        gram += np.eye(gram.shape[-1])
-        log_dets = np.linalg.slogdet(gram)[1]
+        log_dets = np.empty((len(rows), len(columns)))
+        for some in blocks(len(rows), most=max(1, _PIECE_NUMBERS // between.size)):
+            gram = (between * self._inverses[rows[some], None, None]) @ between.transpose(0, 2, 1)
+            gram += np.eye(gram.shape[-1])
+            log_dets[some] = np.linalg.slogdet(gram)[1]
         log_dets *= self._factors[rows, None]
         return np.asarray(log_dets + self._of_covariance[rows, None] + self._of_means[columns])
 

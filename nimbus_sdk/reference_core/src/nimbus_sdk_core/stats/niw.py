@@ -12,7 +12,8 @@ Sources: K. P. Murphy, Machine Learning: A Probabilistic Perspective (MIT Press,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -50,11 +51,13 @@ class PriorChoice(NamedTuple):
         dof_offset: δ, degrees of freedom of the covariance prior above the number of features.
         mean_prior_precision: κ, the weight of the prior of each class mean, in trials.
         scale: T, the covariance that the prior is centred on, shape (n_features × n_features).
+        scale_dof: Degrees of freedom with which T itself was estimated; infinite if it counts as known.
     """
 
     dof_offset: float
     mean_prior_precision: float
     scale: FloatArray
+    scale_dof: float = math.inf
 
 
 def build_prior(moments: Moments, choice: PriorChoice) -> NormalInverseWishart:
@@ -98,6 +101,26 @@ def update_posterior(prior: NormalInverseWishart, moments: Moments) -> NormalInv
         dof=prior.dof + np.add.reduce(moments.counts.reshape(len(prior.dof), -1), axis=1),
         scatter=scatter,
     )
+
+
+def widen_posterior(
+    posterior: NormalInverseWishart, moments: Moments, choice: PriorChoice
+) -> NormalInverseWishart:
+    """Lower the degrees of freedom of a posterior by the uncertainty of the scale of its prior.
+
+    T has the share λ = (δ + 1)/(δ + 1 + n) in the estimate of a covariance from n vectors. The relative
+    variances of both add up, 1/ν' = 1/ν + λ²/ν_T for the degrees of freedom of the predictive: the rule of
+    F. E. Satterthwaite, Biometrics Bulletin 2 (1946). With large δ they are those of T.
+    """
+    if math.isinf(choice.scale_dof):
+        return posterior
+    below = posterior.means.shape[1] - 1.0
+    dof = posterior.dof - below
+    weight = choice.dof_offset + 1.0
+    share = weight / (weight + np.add.reduce(moments.counts.reshape(len(dof), -1), axis=1))
+    widened = 1.0 / (1.0 / dof + share * share / choice.scale_dof)
+    scatter = posterior.scatter * (widened / dof)[:, None, None]
+    return replace(posterior, dof=widened + below, scatter=scatter)
 
 
 def recover_moments(posterior: NormalInverseWishart) -> Moments:
