@@ -13,9 +13,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from nimbus_sdk.sandbox import Sandbox
+from tests.support.examples import load_profile
 from tests.support.raw_server import Ender, vacated
 from tests.support.temporary import use_memory_for_temporary_files
 
@@ -30,9 +30,7 @@ use_memory_for_temporary_files()
 
 pytest_plugins = [f"tests.support.{name}" for name in ("flows", "forked", "networks", "sessions")]
 
-# On a busy machine an example may take any time, to draw and to run.
-settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any speed")
+load_profile()
 
 LONG = ("qualification", "docs")
 # They fork, use Unix sockets or terminals, or change owners and permissions.

@@ -7,7 +7,7 @@ import pickle
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk.account.session import AuthSession
@@ -18,6 +18,7 @@ from nimbus_sdk.errors import (
     SessionError,
     SessionExpiredError,
 )
+from tests.support.examples import examples
 from tests.support.sessions import KEY, NOW, made
 
 
@@ -149,7 +150,7 @@ def test_features_are_a_list_of_names(features):
 @given(
     st.dictionaries(st.sampled_from(sorted(made().to_dict())), st.from_type(object) | st.none() | st.text())
 )
-@settings(max_examples=60)
+@examples(60)
 def test_no_damage_breaks_the_reading_in_another_way(damage):
     """Whatever is in the fields, it is a session or a SessionError."""
     try:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nimbus_sdk.config.dotenv import dotenv_values, find_dotenv
 from nimbus_sdk.config.settings import LOOPBACK, Settings, base_url, origin
 from nimbus_sdk.errors import ConfigurationError
+from tests.support.examples import examples
 
 KEY = "nbci_test_" + "0123456789ab" * 4
 NOBODY = 65_534
@@ -344,7 +344,7 @@ def test_a_base_url_keeps_its_origin(host, port, path):
     assert origin(accepted) == origin(url) == f"https://{host}:{port or 443}"
 
 
-@examples(max_examples=200)
+@examples(200)
 @given(text=st.text(max_size=30).filter(lambda text: "\0" not in text), row=st.sampled_from(VARIABLES))
 def test_any_text_is_a_setting_or_a_configuration_error(text, row):
     """No other error is raised, whatever a variable contains."""
@@ -553,7 +553,7 @@ def test_no_setting_holds_the_key(project):
     assert KEY not in repr(load(project, NIMBUS_API_KEY=KEY))
 
 
-@examples(max_examples=60)
+@examples(60)
 @given(content=st.binary(max_size=200))
 def test_any_dotenv_is_values_or_a_configuration_error(tmp_path_factory, content):
     """No other error comes out, whatever bytes are in the file."""

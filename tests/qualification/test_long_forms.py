@@ -1,4 +1,4 @@
-"""The long forms: every cell, every step, every refusal, and the benchmarks.
+"""The long forms: every cell, every step, every refusal, all examples, and the benchmarks.
 
 ``python -m pytest -m qualification`` runs them, in about an hour. Each can be run alone as a program, which
 prints its tables: ``python -m tests.qualification.kills``.
@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+from tests.support.examples import VARIABLE
 from tests.support.fork_server import ROOT
 
 HOURS = 3600
@@ -23,10 +24,22 @@ MODULES = ("matrix", "kills", "disk_faults", "crowds", "canaries", "benchmarks")
 @pytest.mark.parametrize("module", MODULES)
 def test_the_long_form_finds_nothing_wrong(module: str) -> None:
     """The program ends with exit code 0: every case is as its rules say."""
+    run("-m", f"tests.qualification.{module}")
+
+
+@pytest.mark.qualification
+@pytest.mark.timeout(HOURS)
+def test_every_property_holds_for_all_examples() -> None:
+    """The property tests, which try a part of their examples in the default run, pass with all of them."""
+    run("-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "hypothesis", **{VARIABLE: "all"})
+
+
+def run(*arguments: str, **environ: str) -> None:
+    """Run Python with arguments, which must succeed."""
     done = subprocess.run(
-        [sys.executable, "-m", f"tests.qualification.{module}"],
+        [sys.executable, *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
         capture_output=True,
         text=True,
         check=False,

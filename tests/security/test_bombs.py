@@ -16,13 +16,14 @@ from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk.core.wheel import unpack, verify, zip_checks
 from nimbus_sdk.core.wheel.manifest import LIBRARY
 from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.storage.pointer import pointer_path, read_pointer
+from tests.support.examples import examples
 from tests.support.wheels import core_files, make_wheel, sha256
 
 MEBIBYTE = 2**20
@@ -119,12 +120,7 @@ def test_a_pointer_goes_one_step_back_and_no_further(tmp_path: Path):
         read_pointer(str(tmp_path))
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@examples(60)
 @given(
     st.lists(st.lists(st.text(SIGNS, min_size=1, max_size=6), min_size=1, max_size=3), min_size=1, max_size=4)
 )

@@ -12,21 +12,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.security.fuzz.readers import READERS, feed
 from tests.security.fuzz.seeds import CASES, seeds, stored_cases
+from tests.support.examples import examples
 
 ROOT = Path(__file__).parents[2]
 HERE = {name: reader for name, reader in READERS.items() if name != "model_file"}
 IN_JSON = ("sealed_session", "state_files", "credentials", "answers", "releases")
-BOUNDED = settings(
-    max_examples=100,
-    deadline=timedelta(seconds=10),
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+BOUNDED = settings(examples(100), deadline=timedelta(seconds=10))
 EDGES = st.sampled_from(
     [
         "",
@@ -81,6 +77,7 @@ def strange(name: str) -> st.SearchStrategy[bytes]:
     return st.one_of(st.binary(max_size=200), spoiled(name), fitting)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", HERE)
 def test_no_input_makes_a_reader_raise_a_foreign_error(name: str):
     """Whatever the input is, a reader returns a result or raises a NimbusError."""

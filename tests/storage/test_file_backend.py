@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk.config.keys import ApiKey
@@ -17,6 +17,7 @@ from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.lock import Lock
+from tests.support.examples import examples
 
 ONE = KeyEntry(ApiKey.parse("nbci_live_" + "0123456789ab" * 4), DEFAULT_ORIGIN)
 TWO = KeyEntry(ApiKey.parse("nbci_test_" + "ba9876543210" * 4), DEFAULT_ORIGIN)
@@ -299,7 +300,7 @@ ENTRIES = st.builds(KeyEntry, KEYS, st.just(DEFAULT_ORIGIN))
 STEPS = st.lists(st.tuples(PROFILES, st.none() | ENTRIES), max_size=12)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(steps=STEPS)
 def test_the_file_is_a_map(tmp_path_factory, steps):
     """Any sequence of writes and deletes leaves what a plain map would hold."""

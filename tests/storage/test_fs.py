@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
+from tests.support.examples import examples
 
 FULL = OSError(28, "No space left on device")
 
@@ -202,7 +203,7 @@ def test_elsewhere_a_refusal_is_a_refusal(path, monkeypatch):
     assert len(tries) == 1
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(contents=st.lists(st.binary(max_size=300), min_size=1, max_size=4))
 def test_the_last_content_is_read_back_byte_by_byte(tmp_path_factory, contents):
     """Any bytes, any number of writes."""

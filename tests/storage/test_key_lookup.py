@@ -12,7 +12,6 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nimbus_sdk.account.session_lookup import key_from_environment
@@ -30,6 +29,7 @@ from nimbus_sdk.storage.credentials import save_key
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.key_lookup import explain, find_key, find_key_without_store
+from tests.support.examples import examples
 
 SOURCES = ("argument", "environment", "dotenv", "key_file", "store", "julia")
 KEYS = {name: ApiKey.parse("nbci_test_" + f"{number:x}" * 48) for number, name in enumerate(SOURCES)}
@@ -101,7 +101,7 @@ def test_the_first_source_that_has_a_key_wins(world, first):
     assert found.location
 
 
-@examples(max_examples=40, deadline=None)
+@examples(40)
 @given(filled=st.sets(st.sampled_from(SOURCES)))
 def test_any_set_of_sources_is_searched_in_order(tmp_path_factory, filled):
     """Whatever is filled, find_key and explain name the same first source, and the rest is shadowed."""
@@ -624,7 +624,7 @@ STARTS = st.sampled_from(["", "nbci_live_", "nbci_test_", "Bearer nbci_"])
 TEXTS = st.builds(str.__add__, STARTS, st.text(max_size=80)).filter(lambda text: "\0" not in text)
 
 
-@examples(max_examples=60, deadline=None)
+@examples(60)
 @given(text=TEXTS)
 def test_no_text_ever_leaks_or_escapes(tmp_path_factory, text):
     """Any text at all in the environment: a key, an error of ours, or absent; never the text itself."""

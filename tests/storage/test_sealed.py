@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk import current_session
@@ -21,6 +21,7 @@ from nimbus_sdk.errors import (
     SessionTamperedError,
 )
 from nimbus_sdk.storage import sealed
+from tests.support.examples import examples
 from tests.support.sessions import KEY, made
 
 
@@ -69,7 +70,7 @@ def test_one_changed_byte_anywhere_is_noticed(store_session, paths):
         aside.unlink()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(150)
 @given(data=st.data())
 def test_no_other_change_of_bytes_passes_as_another_session(store_session, paths, data):
     """Any byte to any other: either the session is the same (white space), or the edit is noticed."""

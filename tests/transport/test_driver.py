@@ -7,7 +7,7 @@ import time as real_time
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk.config.settings import Settings
@@ -25,6 +25,7 @@ from nimbus_sdk.transport.driver import AsyncDriver, Driver, run, run_async
 from nimbus_sdk.transport.flow import run_blocking, send, sleep
 from nimbus_sdk.transport.rate_limit import Limits
 from nimbus_sdk.transport.retry import seconds_for_outage
+from tests.support.examples import examples
 from tests.transport.conftest import Stage, Time, said
 
 
@@ -130,7 +131,7 @@ plays = st.lists(
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(40)
 @given(plays=plays, cost=costs, timeout=st.floats(0.5, 40))
 def test_the_timeout_bounds_the_whole_conversation(clock, a_call, kind, plays, cost, timeout):
     """However slow, however often, whatever waits are asked for: it ends within the timeout."""

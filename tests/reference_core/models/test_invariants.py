@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from nimbus_sdk_core import NimbusLDA, NimbusProbit, NimbusQDA
+
+from tests.support.examples import examples
 
 # The probit integrates classes in an order, each time to the accuracy of its rules, and stops near the end.
 KINDS = pytest.mark.parametrize(
@@ -25,7 +27,7 @@ def trials(seed: int) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
 
 
 @KINDS
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=SEEDS, names=st.permutations(["feet", "left", "right"]))
 def test_names_of_classes_do_not_matter(
     kind: Callable[[], NimbusLDA], allowed: float, seed: int, names: list[str]
@@ -41,7 +43,7 @@ def test_names_of_classes_do_not_matter(
 
 
 @KINDS
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=SEEDS)
 def test_order_of_trials_and_features_does_not_matter(
     kind: Callable[[], NimbusLDA], allowed: float, seed: int
@@ -56,7 +58,7 @@ def test_order_of_trials_and_features_does_not_matter(
 
 
 @KINDS
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     seed=SEEDS,
     scales=st.lists(st.floats(1e-6, 1e6), min_size=4, max_size=4),
@@ -80,7 +82,7 @@ def test_units_of_features_do_not_matter(
 
 
 @KINDS
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(seed=SEEDS, factor=st.floats(1, 1e90))
 def test_posteriors_are_probabilities_however_far_the_trial(
     kind: Callable[[], NimbusLDA], allowed: float, seed: int, factor: float
