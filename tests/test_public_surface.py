@@ -194,7 +194,7 @@ def test_every_annotation_can_be_resolved(module):
             continue
         get_type_hints(value)
         for member_name, member in inspect.getmembers(value) if inspect.isclass(value) else ():
-            if member_name[0] == "_":
+            if member_name[0] == "_" and member_name not in ("__init__", "__exit__", "__aexit__"):
                 continue
             function = member.fget if isinstance(member, property) else member
             is_own = str(getattr(function, "__module__", "")).startswith("nimbus_sdk")

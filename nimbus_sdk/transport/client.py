@@ -26,17 +26,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, get_args
+from types import TracebackType
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeAlias, TypeVar, get_args
 
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors.printable import printable_texts
-from nimbus_sdk.transport.driver import AsyncDriver, Driver, run, run_async
+from nimbus_sdk.transport.driver import AsyncDriver, AsyncTransport, Driver, Transport, run, run_async
 from nimbus_sdk.transport.flow import Flow
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from nimbus_sdk.transport.http import AsyncTransport, Transport
 
 F = TypeVar("F")
 P = ParamSpec("P")

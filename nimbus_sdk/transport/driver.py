@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from nimbus_sdk.config.settings import OFF_WORDS, Settings, origin, read_text
 from nimbus_sdk.errors import NimbusConnectionError, RateLimitError
@@ -23,11 +23,38 @@ from nimbus_sdk.transport.status import raise_for_status
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from nimbus_sdk.transport.http import AsyncTransport, Transport
 
 T = TypeVar("T")
 _opening = threading.Lock()
 """Held while a driver opens its transport, which the threads that share it wait for."""
+
+
+class Transport(Protocol):
+    """Sends one request. Pass your own to test a program without a server."""
+
+    def send(self, request: Request, deadline: Deadline) -> Response:
+        """Send a request once, and return the response whatever its status.
+
+        Raises:
+            NimbusConnectionError: No response, or an incomplete one.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
+
+class AsyncTransport(Protocol):
+    """The awaitable counterpart of ``Transport``."""
+
+    async def send(self, request: Request, deadline: Deadline) -> Response:
+        """Send a request once, and return the response whatever its status."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
 
 
 class Driver:

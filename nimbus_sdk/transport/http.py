@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Protocol
 from weakref import WeakSet
 
 import anyio
@@ -37,34 +36,6 @@ HTTP_ERRORS = (
 )
 
 
-class Transport(Protocol):
-    """Sends one request. Pass your own to test a program without a server."""
-
-    def send(self, request: Request, deadline: Deadline) -> Response:
-        """Send a request once, and return the response whatever its status.
-
-        Raises:
-            NimbusConnectionError: No response, or an incomplete one.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close the connections."""
-        ...
-
-
-class AsyncTransport(Protocol):
-    """The awaitable counterpart of ``Transport``."""
-
-    async def send(self, request: Request, deadline: Deadline) -> Response:
-        """Send a request once, and return the response whatever its status."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        ...
-
-
 class HttpTransport:
     """Sends requests over HTTP; connections stay open for the next request, of any thread."""
 
@@ -75,7 +46,7 @@ class HttpTransport:
         _transports.add(self)
 
     def send(self, request: Request, deadline: Deadline) -> Response:
-        """Send a request once; see ``Transport``."""
+        """Send a request once; see ``nimbus_sdk.transport.driver.Transport``."""
         reader = ResponseReader(request, deadline)
         try:
             self._exchange(request, reader)
@@ -136,7 +107,7 @@ class AsyncHttpTransport:
         _transports.add(self)
 
     async def send(self, request: Request, deadline: Deadline) -> Response:
-        """Send a request once; see ``AsyncTransport``."""
+        """Send a request once; see ``nimbus_sdk.transport.driver.AsyncTransport``."""
         reader = ResponseReader(request, deadline)
         own = self._loops.get()
         try:

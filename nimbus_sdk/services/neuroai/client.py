@@ -6,16 +6,13 @@ Source: the API key page of the NeuroAI documentation. Names on the wire: ``docs
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
 
 from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.neuroai.flows import NEUROAI, NeuroAIFlows
 from nimbus_sdk.services.neuroai.models import KeyInfo
 from nimbus_sdk.services.neuroai.wire import Pagination
 from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
-
-if TYPE_CHECKING:
-    from nimbus_sdk.transport.http import AsyncTransport, Transport
+from nimbus_sdk.transport.driver import AsyncTransport, Transport
 
 PAGE_SIZE = 50
 

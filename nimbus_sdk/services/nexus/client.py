@@ -5,15 +5,11 @@ Source: the authentication page of the Nexus API documentation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.nexus.claims import UnverifiedClaims
 from nimbus_sdk.services.nexus.flows import NEXUS, NexusFlows
 from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
-
-if TYPE_CHECKING:
-    from nimbus_sdk.transport.http import AsyncTransport, Transport
+from nimbus_sdk.transport.driver import AsyncTransport, Transport
 
 
 class Nexus(BlockingClient[NexusFlows]):

@@ -5,14 +5,10 @@ Source: the authentication page of the Nimbus OS documentation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nimbus_sdk.services.base.connection import Connection
 from nimbus_sdk.services.nimbus_os.flows import NimbusOSFlows, nimbus_os
 from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
-
-if TYPE_CHECKING:
-    from nimbus_sdk.transport.http import AsyncTransport, Transport
+from nimbus_sdk.transport.driver import AsyncTransport, Transport
 
 
 class NimbusOS(BlockingClient[NimbusOSFlows]):
