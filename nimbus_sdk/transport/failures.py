@@ -162,9 +162,17 @@ def _read_refusal(reason: str, host: str, proxy: Proxy) -> tuple[str, str, bool]
     status = int(reason[:3]) if _STATUS.match(reason) else None
     if status == 407:
         if proxy.password:
-            return f"rejected the user and password of its URL ({reason})", "Correct them there.", False
-        advice = "Put user and password into its URL: http://user:password@host:port."
-        return f"asks for a user and password ({reason})", advice, False
+            what, advice = "rejected the user and password of its URL", "Correct them there."
+        else:
+            what, advice = (
+                "asks for a user and password",
+                "Put them into its URL: http://user:password@host:port.",
+            )
+        # The response of the proxy, which names the schemes that it takes, is not passed on by httpcore.
+        advice += (
+            " If it takes NTLM or Kerberos alone, run a local proxy that speaks it, such as px or cntlm."
+        )
+        return f"{what} ({reason})", advice, False
     if status == 403:
         advice = f"Ask whoever runs it to allow HTTPS to {host}."
         return f"does not allow connections to {host} ({reason})", advice, False

@@ -85,7 +85,9 @@ def reach_proxy(proxy: Proxy, seconds: float) -> None:
 
     Raises:
         NimbusConnectionError: It cannot be reached; the message names it without its password.
+        ConfigurationError: It cannot be used.
     """
+    proxy.for_httpcore(tls_context())
     try:
         connect(resolve(*_address(proxy.url), seconds), seconds).close()
     except (OSError, NimbusConnectionError) as error:

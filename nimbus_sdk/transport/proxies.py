@@ -60,9 +60,25 @@ class Proxy:
             context: For the connection to an https:// proxy. Without it, certifi's roots would count.
 
         Raises:
-            ValueError: This is not the URL of a proxy.
-            ImportError: It needs a package that is not installed.
+            ConfigurationError: This is not the URL of a proxy, or a package is missing; the message names the
+                variable.
         """
+        try:
+            return self._parse(context)
+        except ImportError:
+            fault = ConfigurationError(
+                f"{name_variables(self)} names a socks proxy, which needs the package socksio.",
+                hint="Run `pip install socksio`, or name an http:// proxy.",
+            )
+        except (ValueError, TypeError):
+            fault = ConfigurationError(
+                f"{name_variables(self)} is not a valid proxy URL.",
+                hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
+            )
+        # Raised here and not in the handler: the frames below contain the URL with its password.
+        raise fault
+
+    def _parse(self, context: ssl.SSLContext) -> httpcore.Proxy:
         # Imported here: the doctor looks at proxies without sending anything.
         import httpcore
 
@@ -75,7 +91,9 @@ class Proxy:
         auth = None
         if parts.username or parts.password:
             auth = unquote(parts.username or "").encode(), unquote(parts.password or "").encode()
-        address = httpcore.URL(scheme=parts.scheme, host=host, port=port, target="/")
+        # A name may have letters of any script; only the ASCII form of it is looked up.
+        name = host.encode("idna").decode() if not host.isascii() else host
+        address = httpcore.URL(scheme=parts.scheme, host=name, port=port, target="/")
         return httpcore.Proxy(address, auth=auth, ssl_context=context if parts.scheme == "https" else None)
 
 
@@ -148,22 +166,7 @@ class ClientPool(Generic[C]):
     def _open(self, secure: bool, proxy: Proxy | None) -> C:
         # A context without any root trusts nobody, should a connection over TLS ever come to it.
         context = tls_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if proxy is None:
-            return self._make_client(context, None)
-        try:
-            return self._make_client(context, proxy)
-        except ImportError:
-            fault = ConfigurationError(
-                f"{name_variables(proxy)} names a socks proxy, which needs the package socksio.",
-                hint="Run `pip install socksio`, or name an http:// proxy.",
-            )
-        except ValueError:
-            fault = ConfigurationError(
-                f"{name_variables(proxy)} is not a valid proxy URL.",
-                hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
-            )
-        # Raised here and not in the handler: the frames below contain the URL with its password.
-        raise fault
+        return self._make_client(context, proxy)
 
     def reset_after_fork(self) -> None:
         """Replace the lock in a child process: another thread of the parent may have held it."""

@@ -327,6 +327,19 @@ def test_a_proxy_that_cannot_be_reached_is_named(
     assert seen["github"].verdict == "ok"
 
 
+@pytest.mark.parametrize(
+    "value", ["ftp://127.0.0.1:1", "http://[::1:1", "http://a:hunter2@x:port", "http://"]
+)
+def test_a_proxy_variable_that_is_no_url_is_named(sandbox: Sandbox, examine: Examine, value: str) -> None:
+    """Every other check has its finding too."""
+    seen = examine(HTTPS_PROXY=value, NIMBUS_SDK_API_URL="https://api.example.test")
+    for check in ("proxy", "api"):
+        assert seen[check].verdict == "fault"
+        assert seen[check].cause == "HTTPS_PROXY is not a valid proxy URL."
+    assert "hunter2" not in str(seen.diagnosis)
+    assert seen["github"].verdict == "ok"
+
+
 def test_a_hole_of_one_version_of_ip_and_a_slow_look_up_are_named(
     network: Network,
     examine: Examine,

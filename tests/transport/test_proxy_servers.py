@@ -137,6 +137,7 @@ def test_a_fault_of_a_proxy_is_blamed_on_the_proxy(send, monkeypatch, fault):
     ("address", "words"),
     [
         ("http://someone:pa55@proxy.invalid:3128", "the name proxy.invalid cannot be resolved"),
+        ("http://s\u00f6me:pa55@pr\u00f6xy.invalid:3128", "cannot be resolved"),
         ("http://127.0.0.1:{closed}", "cannot be reached"),
         ("https://someone:pa55@127.0.0.1:{plain}", "TLS connection to it failed"),
     ],
@@ -208,7 +209,15 @@ def test_a_proxy_that_cannot_reach_the_host_is_asked_again(service, monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "value", ["ftp://127.0.0.1:1", "socks9://127.0.0.1:1", "http://[::1:1", "http://a:pa55@x:port"]
+    "value",
+    [
+        "ftp://127.0.0.1:1",
+        "socks9://127.0.0.1:1",
+        "http://[::1:1",
+        "http://a:pa55@x:port",
+        "http://a:pa55@x:99999",
+        "http://a:pa55@:3128",
+    ],
 )
 def test_the_error_for_an_invalid_proxy_variable_names_it(send, monkeypatch, value):
     """A faulty HTTPS_PROXY is a ConfigurationError without its value, which may contain a password."""
