@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from ipaddress import ip_address
 from typing import TypeAlias
 
@@ -12,6 +13,9 @@ from nimbus_sdk.transport.failures import unknown_host_error
 
 Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int]]
 """Where a socket of a family connects to."""
+
+LOST_SECONDS = 1.0
+"""A temporary failure of name resolution after more than that may pass with another try."""
 
 # RFC 6761, section 6.3: no name server is asked for it.
 _LOCALHOST = ("127.0.0.1", "::1")
@@ -31,6 +35,7 @@ def resolve(host: str, port: int, seconds: float) -> tuple[Address, ...]:
         return tuple(_address(literal, port) for literal in literals)
     except ValueError:
         pass  # it is a name
+    started = time.monotonic()
     try:
         entries = run_with_timeout(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), seconds)
     except TimeLimitError:
@@ -38,7 +43,11 @@ def resolve(host: str, port: int, seconds: float) -> tuple[Address, ...]:
             f"No name server answered for {host} within {seconds:.1f} s.", sent=False
         )
     except (OSError, UnicodeError) as error:
-        failure = unknown_host_error(host, error)
+        # At once, it is a machine without network; after seconds, packets were lost on the way.
+        is_lost = getattr(error, "errno", None) == socket.EAI_AGAIN
+        failure = unknown_host_error(
+            host, error, passing=is_lost and time.monotonic() - started > LOST_SECONDS
+        )
     else:
         # A scope is a part of the text of an address.
         found = (

@@ -86,12 +86,14 @@ def is_socks_error(error: BaseException) -> bool:
     return type(error).__module__.partition(".")[0] == "socksio"
 
 
-def unknown_host_error(host: str, error: OSError | UnicodeError) -> NimbusConnectionError:
+def unknown_host_error(
+    host: str, error: OSError | UnicodeError, passing: bool = False
+) -> NimbusConnectionError:
     """Return the error for a host name that cannot be resolved."""
     reason = error.strerror if isinstance(error, OSError) else None
     return NimbusConnectionError(
         f"The name {host} cannot be resolved ({sanitize(reason or type(error).__name__)}).",
-        passing=False,
+        passing=passing,
         sent=False,
         hint="Check the network connection, the DNS server and the proxy variables, then try again.",
     )

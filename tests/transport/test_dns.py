@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
+from nimbus_sdk.transport import dns
 from nimbus_sdk.transport.dns import resolve
 from nimbus_sdk.transport.flow import Request
 from tests.support.evidence import strangers_in
@@ -76,6 +77,16 @@ def test_a_name_that_is_not_found_is_an_error_and_not_tried_again(names, error):
         resolve(HOST, 443, 1.0)
     assert caught.value.passing is False
     assert "DNS" in caught.value.hint
+
+
+@pytest.mark.parametrize(("number", "passing"), [(socket.EAI_AGAIN, True), (socket.EAI_NONAME, False)])
+def test_a_temporary_failure_after_a_long_look_up_may_pass(names, monkeypatch, number, passing):
+    """Packets were lost on the way; a machine without network fails at once, and does not wait."""
+    monkeypatch.setattr(dns, "LOST_SECONDS", -1.0)
+    names(refuse(socket.gaierror(number, "no answer")))
+    with pytest.raises(NimbusConnectionError) as caught:
+        resolve(HOST, 443, 1.0)
+    assert caught.value.passing is passing
 
 
 @pytest.fixture
