@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from zipfile import ZipFile
 
+from nimbus_sdk.core.wheel.bytecode import CACHE
 from nimbus_sdk.core.wheel.manifest import LIBRARY, MANIFEST, Files, InstalledCore
 from nimbus_sdk.core.wheel.protocol import PROTOCOL_VERSION, REQUIRED
 from nimbus_sdk.core.wheel.record import RecordedFile, copy_file
@@ -23,7 +24,6 @@ from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import FORMAT, trust_root
 
 STAGING = ".staging"
-COMPILED = "__pycache__"
 EXECUTABLE_FILE = 0o700
 PROBE_SECONDS = 60.0
 _LOADED = "the core offers the protocol"
@@ -197,7 +197,7 @@ def _unpack(wheel: str, library: str, facts: WheelFacts) -> Files:
         raise refused(facts.name, faults)
     # Python would make these folders under the umask of whoever imports a module first.
     for folder in {os.path.dirname(path) for path in files if path.endswith(".py")}:
-        fs.make_private_folder(inside(library, f"{folder}/{COMPILED}"))
+        fs.make_private_folder(inside(library, f"{folder}/{CACHE}"))
     return files
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
 from nimbus_sdk.core.wheel import record, zip_checks
+from nimbus_sdk.core.wheel.bytecode import CACHE, changed_bytecode, is_bytecode
 from nimbus_sdk.core.wheel.manifest import InstalledCore, read_manifest, survey
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version
@@ -123,6 +124,8 @@ def refused(asset_name: str, issues: Iterable[str]) -> CoreIntegrityError:
 def check_installed(folder: str) -> tuple[str, ...]:
     """Return what is missing, changed (by hash) or unexpected in an installed core's folder, one line each.
 
+    Bytecode that is not that of its source counts as changed, if this Python would run it.
+
     Raises:
         CoreIntegrityError: The manifest cannot be read.
         CoreInstallError: A file cannot be read.
@@ -130,7 +133,13 @@ def check_installed(folder: str) -> tuple[str, ...]:
     core = read_manifest(folder)
     with disk_errors(folder):
         unexpected = sorted(set(_files_below(core.library)) - core.files.keys())
-    return (*changed_files(core), *(f"{printable(name)}: is not part of the core" for name in unexpected))
+        faults = changed_files(core)
+        if not faults:
+            faults = tuple(
+                f"{name}: its bytecode in {CACHE} is not what this Python compiles from the source"
+                for name in changed_bytecode(core.library, core.files)
+            )
+    return (*faults, *(f"{printable(name)}: is not part of the core" for name in unexpected))
 
 
 def changed_files(core: InstalledCore) -> tuple[str, ...]:
@@ -166,11 +175,8 @@ def _library_paths(archive: ZipFile, asset_name: str, issues: list[str]) -> dict
         else:
             paths[name] = path
     issues += zip_checks.clashes(paths.values())
-    issues += [
-        f"{printable(path)}: is compiled bytecode"
-        for path in paths.values()
-        if "__pycache__" in path.split("/")
-    ]
+    # It would run in place of a source, or without one, and nobody could tell what it does.
+    issues += [f"{printable(path)}: is compiled bytecode" for path in paths.values() if is_bytecode(path)]
     return paths
 
 
@@ -255,7 +261,7 @@ def _text(archive: ZipFile, name: str, issues: list[str]) -> str | None:
 
 def _files_below(library: str) -> Iterator[str]:
     for folder, folders, files in os.walk(library):
-        folders[:] = [name for name in folders if name != "__pycache__"]
+        folders[:] = [name for name in folders if name != CACHE]
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in (*files, *links):
             yield os.path.relpath(os.path.join(folder, name), library).replace(os.sep, "/")

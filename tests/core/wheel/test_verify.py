@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import os
+import py_compile
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZipFile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nimbus_sdk.core.wheel import verify
 from nimbus_sdk.errors import CoreInstallError, CoreIntegrityError
-from tests.support.wheels import core_files, installed, issues_of, make_wheel
+from tests.support.wheels import (
+    core_files,
+    entry,
+    installed,
+    issues_of,
+    make_wheel,
+    record,
+    staged,
+    wheel_files,
+)
 
 INFO = "nimbus_sdk_core-1.0.0.dist-info"
 
@@ -108,10 +123,40 @@ def test_two_schemes_that_meet_in_one_file_are_refused(tmp_path):
     assert any("occurs twice" in issue for issue in issues_of(make_wheel(tmp_path, files=files)))
 
 
-def test_compiled_bytecode_is_refused(tmp_path):
-    """Bytecode that no source shows is not brought in."""
-    files = {**core_files(), "nimbus_sdk_core/__pycache__/x.cpython-311.pyc": b""}
-    assert any("bytecode" in issue for issue in issues_of(make_wheel(tmp_path, files=files)))
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[console_scripts\nx",
+        b"no section",
+        b"\xff\xfe\x00",
+        b"[console_scripts]\nrun",
+        b"[console_scripts]\nx = y:z:q [",
+        b"[a]\nb = 1\nb = 2\n[a]\n = c",
+        b"\0" * 10,
+    ],
+)
+@pytest.mark.parametrize("file", ["entry_points.txt", "top_level.txt", "direct_url.json"])
+def test_metadata_that_the_sdk_does_not_use_may_be_anything(tmp_path, file, content):
+    """A core has no scripts and is no plug-in: such a file is compared with RECORD, and not read."""
+    core = staged(tmp_path / "core", files={**core_files(), f"{INFO}/{file}": content})
+    assert verify.check_installed(core.folder) == ()
+
+
+@given(
+    st.sampled_from(["METADATA", "WHEEL", "RECORD", "entry_points.txt", "RECORD.jws"]),
+    st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")),
+)
+def test_no_metadata_ends_in_a_foreign_error(file, content):
+    """Whatever its files contain, a wheel is usable or refused."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "nimbus_sdk_core-1.0.0-py3-none-any.whl")
+        entries = wheel_files()
+        entries[f"{INFO}/RECORD"] = record(entries, INFO)
+        with ZipFile(path, "w") as archive:
+            for name, body in {**entries, f"{INFO}/{file}": content}.items():
+                archive.writestr(entry(name), body)
+        with suppress(CoreIntegrityError):
+            assert verify.check_wheel(str(path), path.name).version == "1.0.0"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +232,7 @@ def test_an_installed_core_is_compared_by_hash(tmp_path):
     """Missing, changed and unexpected files are each named; bytecode that Python wrote is none of these."""
     core = installed(tmp_path / "core")
     library = Path(core.library)
-    (library / "nimbus_sdk_core" / "__pycache__" / "x.pyc").write_bytes(b"")
+    py_compile.compile(str(library / "nimbus_sdk_core" / "__init__.py"))
     assert verify.check_installed(core.folder) == ()
 
     model = library / "nimbus_sdk_core" / "data" / "model.bin"
