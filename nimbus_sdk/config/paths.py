@@ -50,6 +50,12 @@ class Paths:
     credentials = _Below("config", "credentials.json")
     """The keys of the file store: the only file that contains keys."""
 
+    profiles = _Below("state", "profiles")
+    """The folder of all profiles and of the services' keys."""
+
+    profile_folder = _Below("state", "profiles/{profile}")
+    """The folder of the profile's files."""
+
     session = _Below("state", "profiles/{profile}/session.json")
     """The session of the profile."""
 

@@ -153,7 +153,7 @@ class Settings:
     def each_other_profile(self) -> Iterator[Settings]:
         """Yield the same settings for every other profile that has files here."""
         try:
-            names = sorted(os.listdir(os.path.join(self.paths.state, "profiles")))
+            names = sorted(os.listdir(self.paths.profiles))
         except OSError:
             return
         for name in names:

@@ -16,7 +16,7 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import requirements, switching, unpack, verify
 from nimbus_sdk.core.wheel.protocol import REQUIRES
 from nimbus_sdk.display.progress import ProgressEvent, Report, download_report
-from nimbus_sdk.errors import CoreError, CoreIntegrityError, NimbusError, SessionTamperedError
+from nimbus_sdk.errors import CoreError, CoreIntegrityError, NewerSessionError, NimbusError, SessionError
 from nimbus_sdk.storage import fs, sealed
 from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.os_errors import disk_errors
@@ -47,11 +47,15 @@ def require_installable(paths: Paths) -> None:
         CoreIncompatibleError, NewerSessionError: A newer version of the SDK uses this home.
         CoreInstallError: There is no interpreter in which a core could be tested.
     """
-    # What is damaged is replaced.
+    # What is damaged, or could be somebody else's, is replaced.
     with suppress(CoreIntegrityError):
         read_pointer(paths.core)
-    with suppress(SessionTamperedError):
+    try:
         sealed.read_session(paths)
+    except NewerSessionError:
+        raise
+    except SessionError as error:
+        _log.debug("The stored session is replaced: %s", error)
     requirements.require_environment(REQUIRES)
     unpack.find_probe_interpreter()
 

@@ -40,6 +40,20 @@ _CHANGED = "Run it again. If the error stays, a proxy or mirror changes the file
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d{1,12})")
 
 
+def stored_models(paths: Paths) -> tuple[str, ...]:
+    """Return the names of the models on this machine.
+
+    Raises:
+        CoreInstallError: The disk refused.
+    """
+    with disk_errors(paths.models):
+        try:
+            names = sorted(os.listdir(paths.models))
+        except FileNotFoundError:
+            return ()
+    return tuple(name.removesuffix(MODEL_SUFFIX) for name in names if name.endswith(MODEL_SUFFIX))
+
+
 def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
     """Remove every downloaded model, and partial files.
 
@@ -50,15 +64,12 @@ def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
         CoreInstallError: The disk refused.
     """
     paths = Settings.load(profile=profile).paths
+    models = stored_models(paths)
     with disk_errors(paths.models):
-        try:
-            models = sorted(name for name in os.listdir(paths.models) if name.endswith(MODEL_SUFFIX))
-        except FileNotFoundError:
-            models = []
         for folder in (paths.models, paths.downloads):
             if os.path.isdir(folder):
                 fs.remove_tree(folder)
-    return tuple(name.removesuffix(MODEL_SUFFIX) for name in models)
+    return models
 
 
 def _download_model(

@@ -95,6 +95,14 @@ class FileStore(Generic[K_co]):
             self._attempt("changed", lambda: self._change(drop))
         return present
 
+    def names(self) -> list[str]:
+        """Return the names under which keys are stored.
+
+        Raises:
+            CredentialStoreError: As for ``read``.
+        """
+        return self._attempt("read", lambda: list(self._load_or_quarantine()))
+
     def _attempt(self, action: str, act: Callable[[], T]) -> T:
         outcome = self._run(action, act)
         # Raised here and not where it happened: there, the traceback would carry the content of the file.

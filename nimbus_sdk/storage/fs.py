@@ -452,6 +452,15 @@ def quarantine(path: str) -> str:
     return aside
 
 
+def set_aside(path: str) -> list[str]:
+    """Return what was set aside of a file because it was damaged; see ``quarantine``."""
+    folder, name = os.path.split(path)
+    start = f"{name}.damaged-"
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return [os.path.join(folder, entry) for entry in os.listdir(folder) if entry.startswith(start)]
+    return []
+
+
 def file_version(path: str) -> FileVersion | None:
     """Return what changes whenever a file is replaced, or None if there is none."""
     try:

@@ -24,6 +24,7 @@ MOST_EVENTS = 1000
 EVENTS_A_FILE = 100
 LONGEST_FILE = 2**20
 _SUFFIX = ".jsonl"
+_HELD = ".held"
 _FIELDS = frozenset({"event_type", "model_name", "inference_type", "duration_ms", "success", "error_message"})
 
 
@@ -40,17 +41,25 @@ def put(folder: str, waiting: deque[Event]) -> None:
     if not waiting:
         return
     # Events of a file that is not full are written again with these, so that small files do not pile up.
-    some = _take_newest_if_not_full(folder)
-    while some := [*some, *_pop(waiting, EVENTS_A_FILE - len(some))]:
-        try:
-            # The time comes first, so that names in order are files by age.
-            path = os.path.join(folder, f"{time.time_ns():020d}-{fs.unique()}{_SUFFIX}")
-            fs.write_private(path, b"".join(json.dumps(event).encode() + b"\n" for event in some))
-        except BaseException:
-            room = MOST_EVENTS - len(waiting)
-            waiting.extendleft(reversed(some[-room:] if room > 0 else []))
-            raise
-        some = []
+    held = _hold_newest_if_not_full(folder)
+    try:
+        old = [] if held is None else _read_events(held)
+        while fresh := _pop(waiting, EVENTS_A_FILE - len(old)):
+            try:
+                # The time comes first, so that names in order are files by age.
+                path = os.path.join(folder, f"{time.time_ns():020d}-{fs.unique()}{_SUFFIX}")
+                lines = (json.dumps(event).encode() + b"\n" for event in (*old, *fresh))
+                fs.write_private(path, b"".join(lines))
+            except BaseException:
+                room = MOST_EVENTS - len(waiting)
+                waiting.extendleft(reversed(fresh[-room:] if room > 0 else []))
+                raise
+            if held is not None:
+                fs.remove(held)
+            held, old = None, []
+    finally:
+        if held is not None:
+            os.rename(held, held.removesuffix(_HELD))
     # The last writer sees all files, so the bound holds for any number of processes.
     _drop_oldest(folder)
     _sweep(folder)
@@ -63,17 +72,34 @@ def take(folder: str) -> list[Event]:
 
 def _take_file(path: str) -> list[Event]:
     try:
-        content = fs.read(path, LONGEST_FILE) or b""
+        events = _read_events(path)
         os.unlink(path)
     except OSError:
         # Another process has taken it, or it cannot be removed and would be sent again and again.
         return []
+    return events
+
+
+def _read_events(path: str) -> list[Event]:
+    content = fs.read(path, LONGEST_FILE) or b""
     return [event for event in map(_parse_event, content.splitlines()) if event is not None]
 
 
-def _take_newest_if_not_full(folder: str) -> list[Event]:
+def _hold_newest_if_not_full(folder: str) -> str | None:
+    """Rename the newest file so that no other process takes it; return its path then, or None.
+
+    Killed in between, a process leaves it under this name, and ``_sweep`` gives it the old one again.
+    """
     newest = _paths(folder)[-1:]
-    return _take_file(newest[0]) if newest and _count_events(newest[0]) < EVENTS_A_FILE else []
+    if not newest or _count_events(newest[0]) >= EVENTS_A_FILE:
+        return None
+    held = f"{newest[0]}{_HELD}"
+    with suppress(OSError):
+        # By its age another process knows that this one is at work.
+        os.utime(newest[0])
+        os.rename(newest[0], held)
+        return held
+    return None
 
 
 def _pop(waiting: deque[Event], number: int) -> list[Event]:
@@ -102,11 +128,15 @@ def _count_events(path: str) -> int:
 
 
 def _sweep(folder: str) -> None:
-    """Remove the temporary files of killed writers."""
+    """Give the events that killed writers held their name again, and remove the temporary files of these."""
     for name in os.listdir(folder):
         path = os.path.join(folder, name)
         with suppress(OSError):
-            if not name.endswith(_SUFFIX) and time.time() - os.stat(path).st_mtime > fs.LEFT_OVER_SECONDS:
+            if name.endswith(_SUFFIX) or time.time() - os.stat(path).st_mtime <= fs.LEFT_OVER_SECONDS:
+                continue
+            if name.endswith(_HELD):
+                os.rename(path, path.removesuffix(_HELD))
+            else:
                 os.unlink(path)
 
 

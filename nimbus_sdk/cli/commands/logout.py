@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -12,58 +12,98 @@ from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile, Timeout, flag, option
 
 if TYPE_CHECKING:
+    from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.storage.key_lookup import FoundKey
 
 Everything: TypeAlias = Annotated[
-    bool, flag("--everything", "Also remove core, models and downloads, for all profiles.")
+    bool, flag("--everything", "Remove all profiles, the keys of services, core, models and downloads.")
 ]
 Yes: TypeAlias = Annotated[bool, flag("--yes", "Do not ask for confirmation.")]
 Reason: TypeAlias = Annotated[str | None, option("--reason", "TEXT", "Reason, logged by the service.")]
 
 
-def logout(profile: Profile = None, everything: Everything = False, as_json: Json = False) -> None:
+def logout(
+    profile: Profile = None, everything: Everything = False, yes: Yes = False, as_json: Json = False
+) -> None:
     """Remove key and session from this machine; the key stays valid.
 
-    Core and models stay, unless --everything is given. `nimbus-sdk revoke` ends the key itself.
+    Other profiles, the keys of services, core and models stay, unless --everything is given, which lists
+    all of it and, in a terminal, asks first. `nimbus-sdk revoke` ends the key itself.
 
     \b
-    JSON: key_removed, session_removed, core_removed [versions], models_removed [names],
-    key_left {source, location, key_masked} or null
+    JSON: key_removed, session_removed, entries_removed [profiles and services], core_removed [versions],
+    models_removed [names], key_left {source, location, key_masked} or null
 
     \b
     Example:
       nimbus-sdk logout --everything
     """
     from nimbus_sdk.account.operations import invalidate_session
-    from nimbus_sdk.account.stored_keys import delete_stored_api_key, explain
+    from nimbus_sdk.account.sign_out import has_session
+    from nimbus_sdk.account.stored_keys import delete_stored_api_key
     from nimbus_sdk.config.settings import Settings
-    from nimbus_sdk.core.model_download import remove_models
-    from nimbus_sdk.core.status import uninstall_core
-    from nimbus_sdk.storage.sealed import dotenv_fingerprints
 
-    paths = Settings.load(profile=profile).paths
-    sessions = (paths.session, paths.next_session, *map(paths.dotenv_session, dotenv_fingerprints(paths)))
-    session_removed = any(map(os.path.exists, sessions))
+    settings = Settings.load(profile=profile)
+    if everything:
+        _remove_everything(settings, yes=yes, as_json=as_json)
+        return
+    session_removed = has_session(settings.paths)
     invalidate_session(profile=profile)
-    core_removed = uninstall_core(profile=profile) if everything else ()
-    models_removed = remove_models(profile=profile) if everything else ()
     # Last, because a keyring may refuse; by then everything else is done.
     key_removed = delete_stored_api_key(profile=profile)
-    left = explain(profile=profile).winner
+    values = {"key_removed": key_removed, "session_removed": session_removed, "entries_removed": []}
+    _show_removed(settings, values, as_json=as_json)
+
+
+def _remove_everything(settings: Settings, *, yes: bool, as_json: bool) -> None:
+    from nimbus_sdk.account.sign_out import find_entries, remove_entries
+    from nimbus_sdk.core.model_download import remove_models, stored_models
+    from nimbus_sdk.core.status import uninstall_core
+    from nimbus_sdk.core.wheel.switching import installed_versions
+    from nimbus_sdk.display.terminal import is_interactive, print_notice
+
+    entries = find_entries(settings)
+    versions = dict.fromkeys(core.version for core in installed_versions(settings.paths.core))
+    listed = [
+        *(f"  {entry}" for entry in entries),
+        *(f"  core {version}" for version in versions),
+        *(f"  model {name}" for name in stored_models(settings.paths)),
+    ]
+    if listed and (is_interactive() or not as_json):
+        print_notice("\n".join(["Everything on this machine will be removed:", *listed]))
+    if not yes and is_interactive() and not typer.confirm("Remove all of it?", err=True):
+        output.print_lines("Nothing was removed.")
+        raise typer.Exit(1)
+    core_removed = uninstall_core(profile=settings.profile)
+    models_removed = remove_models(profile=settings.profile)
     values = {
-        "key_removed": key_removed,
-        "session_removed": session_removed,
+        "key_removed": remove_entries(settings),
+        "session_removed": any(entry.has_session for entry in entries),
+        "entries_removed": [entry.name for entry in entries],
         "core_removed": list(core_removed),
         "models_removed": list(models_removed),
-        "key_left": left
-        and {"source": left.source, "location": left.location, "key_masked": left.key_masked},
+    }
+    _show_removed(settings, values, as_json=as_json)
+
+
+def _show_removed(settings: Settings, removed: Mapping[str, object], *, as_json: bool) -> None:
+    """Print what was removed, and which key the next call would use."""
+    from nimbus_sdk.account.stored_keys import explain
+
+    left = explain(profile=settings.profile).winner
+    values = {"core_removed": [], "models_removed": [], **removed}
+    values["key_left"] = left and {
+        "source": left.source,
+        "location": left.location,
+        "key_masked": left.key_masked,
     }
     words = {True: "removed", False: "there was none"}
     rows = [
-        ("stored key", words[key_removed]),
-        ("session", words[session_removed]),
-        ("core removed", core_removed),
-        ("models removed", models_removed),
+        ("stored key", words[bool(removed["key_removed"])]),
+        ("session", words[bool(removed["session_removed"])]),
+        ("profiles and services", removed["entries_removed"]),
+        ("core removed", values["core_removed"]),
+        ("models removed", values["models_removed"]),
     ]
     output.show_fields(values, rows, as_json=as_json)
     if left is not None and not as_json:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import threading
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
@@ -103,10 +105,29 @@ def test_a_disk_that_refuses_takes_nothing_away(folder, monkeypatch):
     def refuse(path, content):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fs, "write_private", refuse)
-    with pytest.raises(OSError, match="No space"):
-        spool.put(folder, waiting)
-    assert [event["model_name"] for event in waiting] == [str(number) for number in range(150)]
+    with monkeypatch.context() as patched:
+        patched.setattr(fs, "write_private", refuse)
+        with pytest.raises(OSError, match="No space"):
+            spool.put(folder, waiting)
+    assert [event["model_name"] for event in waiting] == [str(number) for number in range(50, 150)]
+    assert taken(folder) == list(range(50))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the writer is killed in a fork")
+def test_a_writer_that_is_killed_loses_no_event_that_was_stored(folder, monkeypatch):
+    """The old file is removed when the one with its events is there; until then it is found again."""
+    spool.put(folder, events(range(3)))
+    pid = os.fork()
+    if pid == 0:
+        monkeypatch.setattr(fs, "write_private", lambda *given: os.kill(os.getpid(), signal.SIGKILL))
+        spool.put(folder, events([3]))
+    os.waitpid(pid, 0)
+    (held,) = os.listdir(folder)
+    assert taken(folder) == []
+    two_hours_ago = time.time() - 7200
+    os.utime(os.path.join(folder, held), (two_hours_ago, two_hours_ago))
+    spool.put(folder, events([4]))
+    assert sorted(taken(folder)) == [0, 1, 2, 4]
 
 
 def test_what_cannot_be_removed_is_not_sent(folder, monkeypatch):

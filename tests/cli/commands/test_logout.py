@@ -14,7 +14,11 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.install import install_core
 from nimbus_sdk.core.model_download import download_model
+from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.storage.credentials import save_key
+from nimbus_sdk.storage.file_backend import FileStore
 from tests.cli.conftest import CTRL_C, AtTerminal, Nimbus
 from tests.support.flows import TINY_CORE
 
@@ -34,6 +38,7 @@ def test_logout_forgets_key_and_session_and_leaves_the_core(
     assert nimbus("logout", "--json").document == {
         "key_removed": True,
         "session_removed": True,
+        "entries_removed": [],
         "core_removed": [],
         "models_removed": [],
         "key_left": None,
@@ -50,6 +55,74 @@ def test_logout_forgets_key_and_session_and_leaves_the_core(
     assert "p300_binary_v1" in done.out
     left = {path.name for path in Path(os.environ["NIMBUS_SDK_HOME"]).rglob("*") if path.is_file()}
     assert left <= {"seal.key", "nimbus-sdk.lock", "credentials.json.lock"}
+
+
+@pytest.fixture
+def crowded(sandbox: Sandbox, key: str, isolated_home: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """A home with keys of two profiles and two services, one of a .env, and a damaged file; their texts."""
+    install_core(key)
+    texts = {key, sandbox.new_key("research"), "nxs_abc123xyz789def456uvw", "sk_live_abc123xyz789def456"}
+    (lab,) = [text for text in texts if text.startswith("nbci") and text != key]
+    authenticate(lab, profile="lab")
+    services = {"nexus": "nxs_abc123xyz789def456uvw", "neuroai": "sk_live_abc123xyz789def456"}
+    for entry, text in services.items():
+        service_key = ServiceKey(text)
+        save_key(Settings.load(profile="lab").for_service(entry), service_key, "https://a.example:443")
+    theirs = sandbox.new_key("research")
+    (isolated_home / "work" / ".env").write_text(f"NIMBUS_API_KEY={theirs}\n")
+    authenticate()
+    (isolated_home / "work" / ".env").unlink()
+    Path(f"{_paths().credentials}.damaged-x").write_text(key)
+    Path(_paths().core, "0.1.0", "killed.removed").mkdir()
+    return texts | {theirs}
+
+
+def _left(text: str) -> list[str]:
+    files = [path for path in Path(os.environ["NIMBUS_SDK_HOME"]).rglob("*") if path.is_file()]
+    return [path.name for path in files if text.encode() in path.read_bytes()]
+
+
+def test_everything_means_everything_and_is_listed_first(nimbus: Nimbus, crowded: set[str]) -> None:
+    """Every profile and service is named, and neither key, session, core nor model stays."""
+    names = ["default", "lab", "lab@neuroai", "lab@nexus"]
+    done = nimbus("logout", "--everything")
+    assert done.code == 0
+    for name in (*names, "core 0.1.0"):
+        assert name in done.err
+    assert [_left(text) for text in crowded] == [[]] * len(crowded)
+    left = {path.name for path in Path(os.environ["NIMBUS_SDK_HOME"]).rglob("*") if path.is_file()}
+    assert left <= {"seal.key", "nimbus-sdk.lock", "credentials.json.lock"}
+    assert not any(crowd in done.out + done.err for crowd in crowded)
+
+
+def test_everything_is_removed_after_a_confirmation(terminal: AtTerminal, crowded: set[str]) -> None:
+    """In a terminal the list comes before the question, and no removes nothing."""
+    screen = terminal("logout", "--everything")
+    screen.wait_for("Remove all of it?")
+    assert "lab@nexus" in screen.seen
+    screen.type("n\r")
+    screen.wait_for("Nothing was removed.")
+    assert all(_left(text) for text in crowded if text.startswith(("nxs", "sk_")))
+
+
+def test_a_store_that_refuses_one_key_keeps_no_other(
+    nimbus: Nimbus, crowded: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All other keys go, the error names the one that stays, and the next try finds it."""
+    real = FileStore.delete
+
+    def refuse(store: FileStore[ServiceKey], profile: str) -> bool:
+        if profile == "lab":
+            raise CredentialStoreError("The keyring stayed locked.")
+        return real(store, profile)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStore, "delete", refuse)
+        done = nimbus("logout", "--everything", "--json")
+    assert done.code == CredentialStoreError.exit_code
+    assert "lab: The keyring stayed locked." in done.error["message"]
+    assert get_stored_api_key() is None
+    assert nimbus("logout", "--everything", "--json").document["entries_removed"] == ["lab"]
 
 
 def test_logout_twice_is_no_failure(nimbus: Nimbus, sandbox: Sandbox) -> None:

@@ -1,0 +1,116 @@
+"""Everything that this machine has stored for its accounts and services: list it, and remove it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+from nimbus_sdk.account.session_lookup import clear_cache
+from nimbus_sdk.config.paths import Paths
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.errors import CredentialStoreError, SessionError
+from nimbus_sdk.storage import credentials, fs, sealed
+from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_metadata import read_metadata
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """What is stored under one name: that of a profile, or of a service's key such as ``default@neuroai``.
+
+    Attributes:
+        name: The name.
+        key_masked: The stored key, as far as it is known without reading it, or None.
+        store: The credential store that has it, or None.
+        has_session: Whether there is a session.
+    """
+
+    name: str
+    key_masked: str | None
+    store: str | None
+    has_session: bool
+
+    def __str__(self) -> str:
+        parts = []
+        if self.key_masked is not None:
+            parts.append(f"key {self.key_masked} ({self.store})")
+        if self.has_session:
+            parts.append("session")
+        return f"{self.name}: {', '.join(parts) or 'other files'}"
+
+
+def find_entries(settings: Settings) -> tuple[StoredEntry, ...]:
+    """Return all profiles and services that have something on this machine, by name.
+
+    Raises:
+        CredentialStoreError: The credentials file cannot be read.
+    """
+    in_file = set(FileStore(settings.paths.credentials).names())
+    names = sorted({*_names(settings.paths.profiles), *in_file})
+    return tuple(_describe(replace(settings, profile=name), name in in_file) for name in names)
+
+
+def has_session(paths: Paths) -> bool:
+    """Return whether a profile has a session, of its own or of a key from a ``.env``."""
+    own = any(map(os.path.exists, (paths.session, paths.next_session)))
+    return own or bool(sealed.dotenv_fingerprints(paths))
+
+
+def remove_entries(settings: Settings) -> bool:
+    """Remove the keys and sessions of all profiles and services, with every other file of theirs.
+
+    A key that a store does not let go stays with its metadata, so that the next try finds it; all others are
+    removed nevertheless.
+
+    Returns:
+        Whether a key was removed.
+
+    Raises:
+        SessionError: The disk refused.
+        CredentialStoreError: A store did not let a key go.
+    """
+    names = {settings.profile, *(entry.name for entry in find_entries(settings))}
+    owners = [replace(settings, profile=name) for name in sorted(names)]
+    # A keyring may refuse. By then, everything else is done.
+    for owner in owners:
+        sealed.remove_all_sessions(owner.paths)
+    clear_cache()
+    removed, refusals = False, []
+    for owner in owners:
+        try:
+            removed |= credentials.delete_key(owner)
+        except CredentialStoreError as error:
+            refusals.append(f"{owner.profile}: {error.message}")
+        else:
+            _remove_rest(owner.paths)
+    if refusals:
+        raise CredentialStoreError("Not every key could be removed. " + " ".join(refusals))
+    return removed
+
+
+def _describe(owner: Settings, is_in_file: bool) -> StoredEntry:
+    masked, store = ("…", FileStore.name) if is_in_file else (None, None)
+    metadata = read_metadata(owner.paths)
+    if metadata is not None:
+        masked, store = metadata.masked, metadata.store
+    return StoredEntry(owner.profile, masked, store, has_session(owner.paths))
+
+
+def _remove_rest(paths: Paths) -> None:
+    """Remove the folder of a profile without a key, and damaged files with keys that were set aside."""
+    try:
+        fs.remove_tree(paths.profile_folder)
+        for path in fs.set_aside(paths.credentials):
+            fs.remove(path)
+    except OSError as error:
+        raise SessionError(
+            f"Not everything in {paths.profile_folder} could be removed ({error.strerror or error}).",
+            hint="Check the permissions of the folder, then run it again.",
+        ) from None
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
