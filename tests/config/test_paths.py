@@ -15,6 +15,8 @@ PATHS = [
     ("seal", "state/seal.key"),
     ("session", "state/profiles/lab/session.json"),
     ("next_session", "state/profiles/lab/session.next.json"),
+    ("profiles", "state/profiles"),
+    ("profile_folder", "state/profiles/lab"),
     ("dotenv_sessions", "state/profiles/lab/dotenv"),
     ("sandbox", "state/sandbox.json"),
     ("last_seen", "state/profiles/lab/last-seen.json"),
