@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.sandbox import Sandbox, serve
 from tests.support.sandbox_requests import (
     HEALTH_REQUEST,
 )
@@ -128,3 +128,19 @@ def test_importing_the_package_is_cheap():
     code = f"import sys, nimbus_sdk.sandbox; print(sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_ctrl_break_ends_it_in_order(monkeypatch):
+    """On Windows another program ends it so; what it has opened is closed, and the old handler is back."""
+    monkeypatch.setattr(signal, "SIGBREAK", signal.SIGURG, raising=False)
+    before = signal.getsignal(signal.SIGURG)
+    running = []
+
+    def ready(sandbox: Sandbox, key: str) -> None:
+        running.append(sandbox.api_url)
+        signal.raise_signal(signal.SIGURG)
+
+    serve(on_ready=ready)
+    assert signal.getsignal(signal.SIGURG) == before
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(running[0])

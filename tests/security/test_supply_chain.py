@@ -114,7 +114,8 @@ def test_the_wheel_holds_the_package_alone(builds: tuple[dict[str, str], dict[st
     """No test, no cache, no stray file, no key."""
     with ZipFile(builds[2]) as wheel:
         names = wheel.namelist()
-        assert {name.partition("/")[0].partition("-")[0] for name in names} == {"nimbus_sdk", "nimbusbci_sdk"}
+        folders = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
+        assert folders == {"nimbus_sdk", "nimbus_sdk_core-stubs"}
         assert not [name for name in names if name.endswith((".pyc", ".env", ".part", ".lock", ".db"))]
         keys = {found[1] for name in names for found in KEY.finditer(wheel.read(name))}
     assert {key for key in keys if len(set(key)) > 14} == set(), "what looks like a real key"

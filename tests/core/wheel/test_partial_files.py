@@ -88,5 +88,6 @@ def test_a_leftover_that_cannot_be_removed_is_no_failure(folder, monkeypatch):
         raise PermissionError(errno.EACCES, "in use")
 
     sink = opened(folder)
-    monkeypatch.setattr(os, "unlink", refuse)
-    sink._partial.sweep()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", refuse)
+        sink._partial.sweep()
