@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.doctor.finding import Finding, format_span, ok, problem
-from nimbus_sdk.errors import ApiError, NimbusError, RateLimitError, ResponseFormatError
+from nimbus_sdk.errors import ApiError, NimbusError, NimbusTimeoutError, RateLimitError, ResponseFormatError
 from nimbus_sdk.transport import inspection
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking, send
-from nimbus_sdk.transport.inspection import TlsPeer
+from nimbus_sdk.transport.inspection import Lookup, TlsPeer
 from nimbus_sdk.transport.proxies import Proxy, proxy_for
 
 TIMEOUT_SECONDS = 6.0
@@ -26,6 +26,7 @@ STORAGE_HOSTS = ("release-assets.githubusercontent.com", "objects.githubusercont
 
 _ANY_ANSWER = frozenset({401, 403, 404, 503})
 _ANY_REFUSAL = frozenset(range(400, 500))
+_SILENT = "A firewall may swallow the connection: ask for HTTPS to this host to be allowed."
 _LOG_IN = "Open a web page in a browser and log in to the network, or ask whoever runs the proxy."
 _GITHUB_NEED = "Only installing and updating the core need it."
 _STORAGE_NEED = (
@@ -43,6 +44,7 @@ class _Host:
         url: Its base URL.
         path: Below the base URL, for a request without a key.
         proxy: The proxy on the way, or None.
+        failure: Why its name cannot be looked up, or None.
     """
 
     name: str
@@ -50,6 +52,7 @@ class _Host:
     url: str
     path: str
     proxy: Proxy | None
+    failure: NimbusError | None = None
 
 
 def check_network(settings: Settings, usable_offline: bool) -> Flow[tuple[Finding, ...]]:
@@ -59,19 +62,16 @@ def check_network(settings: Settings, usable_offline: bool) -> Flow[tuple[Findin
     fatal = not usable_offline
     api = _Host("api", "the Nimbus API", settings.api_url, "/api/health", proxy_for(settings.api_url))
     github = _Host("github", "GitHub", settings.github_url, "", proxy_for(settings.github_url))
-    storage = _storage_hosts(settings)
-    hosts = (api, github, *storage)
+    hosts = (api, github, *_storage_hosts(settings))
     findings = yield from run_blocking(lambda: _check_proxies(hosts, fatal))
-    slowest = 0.0
-    for host in hosts:
-        found, seconds = yield from run_blocking(partial(_check_name, host, settings.timeout, fatal))
-        findings.extend(found)
-        slowest = max(slowest, seconds)
-    seconds = TIMEOUT_SECONDS + slowest
+    names = yield from run_blocking(lambda: _look_up(hosts, settings.timeout, fatal))
+    findings.extend(finding for name in names for finding in name.findings)
+    seconds = TIMEOUT_SECONDS + max(name.seconds for name in names)
+    api, github, *storage = (name.host for name in names)
     findings.extend((yield from _check_api(api, seconds, fatal)))
     findings.append((yield from _check_github(github, settings.core_repo, seconds, fatal)))
-    if storage:
-        findings.append((yield from _check_storage(storage, seconds, fatal)))
+    for host in storage:
+        findings.append((yield from _check_storage(host, seconds, fatal)))
     return tuple(findings)
 
 
@@ -79,13 +79,14 @@ def _storage_hosts(settings: Settings) -> tuple[_Host, ...]:
     """Return the hosts of the core's files, which are known for github.com alone."""
     if origin(settings.github_url) != origin(Settings.github_url):
         return ()
-    urls = [f"https://{host}" for host in STORAGE_HOSTS]
-    return tuple(_Host("storage", "GitHub's storage", url, "", proxy_for(url)) for url in urls)
+    names = {"storage": STORAGE_HOSTS[0], "storage 2": STORAGE_HOSTS[1]}
+    urls = {name: f"https://{host}" for name, host in names.items()}
+    return tuple(_Host(name, "GitHub's storage", url, "", proxy_for(url)) for name, url in urls.items())
 
 
 def _check_proxies(hosts: tuple[_Host, ...], fatal: bool) -> list[Finding]:
     """Connect to each proxy, and say what it is used for."""
-    direct = _titles(host for host in hosts if host.proxy is None)
+    direct = [host for host in hosts if host.proxy is None]
     findings: list[Finding] = []
     for proxy in dict.fromkeys(host.proxy for host in hosts if host.proxy is not None):
         users = [host for host in hosts if host.proxy == proxy]
@@ -95,52 +96,79 @@ def _check_proxies(hosts: tuple[_Host, ...], fatal: bool) -> list[Finding]:
         except NimbusError as error:
             findings.append(problem(check, error.message, error.hint, fatal=fatal))
         else:
-            rest = f"; none for {direct}" if direct else ""
+            rest = f"; none for {_titles(direct)}" if direct else ""
             findings.append(ok(check, f"{proxy} is used for {_titles(users)}{rest}"))
-    return findings or [ok("proxy", f"none for {direct}")]
+    return findings or [ok("proxy", f"none for {_titles(direct)}")]
 
 
 def _titles(hosts: Iterable[_Host]) -> str:
-    return " and ".join(dict.fromkeys(host.title for host in hosts))
+    *others, last = dict.fromkeys(host.title for host in hosts)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
-def _check_name(host: _Host, seconds: float, fatal: bool) -> tuple[list[Finding], float]:
-    """Look up a host; also return the seconds that it took."""
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """The look-up of a host: its findings, and the seconds that it took."""
+
+    host: _Host
+    findings: tuple[Finding, ...]
+    seconds: float = 0.0
+
+
+def _look_up(hosts: tuple[_Host, ...], seconds: float, fatal: bool) -> list[_Name]:
+    """Look up all hosts at once: a dead name server takes many seconds for each."""
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        return list(pool.map(lambda host: _check_name(host, seconds, fatal), hosts))
+
+
+def _check_name(host: _Host, seconds: float, fatal: bool) -> _Name:
     check, name = f"dns {host.name}", urlsplit(host.url).netloc
     if host.proxy is not None:
-        return [ok(check, f"the proxy looks up {name}")], 0.0
+        return _Name(host, (ok(check, f"the proxy looks up {name}"),))
     try:
         lookup = inspection.look_up(host.url, seconds)
     except NimbusError as error:
-        return [problem(check, error.message, error.hint, fatal=fatal)], 0.0
+        return _Name(replace(host, failure=error), (problem(check, error.message, error.hint, fatal=fatal),))
     count = len(lookup.addresses)
     cause = f"{name} has {count} address{'es' if count > 1 else ''}"
     if lookup.seconds > SLOW_LOOKUP_SECONDS:
         cause = f"{cause}; the look-up took {lookup.seconds:.1f} s"
         fix = "The first name server may be dead: check the list (/etc/resolv.conf on Linux)."
-        findings = [problem(check, cause, fix, fatal=False)]
+        found = problem(check, cause, fix, fatal=False)
     else:
-        findings = [ok(check, cause)]
+        found = ok(check, cause)
+    return _Name(host, (found, *_find_hole(host, lookup)), lookup.seconds)
+
+
+def _find_hole(host: _Host, lookup: Lookup) -> Iterator[Finding]:
+    """Yield a finding if one version of IP leads nowhere."""
     hole = inspection.find_hole(lookup.addresses, min(HOLE_SECONDS, TIMEOUT_SECONDS))
-    if hole is not None:
-        version = "IPv6" if ":" in hole else "IPv4"
-        cause = f"{version} leads nowhere: {hole} ({name}) does not answer, its other addresses do"
-        fix = (
-            f"Work goes on, with a pause at each new connection. Tell whoever runs the network, or turn "
-            f"{version} off on this machine."
-        )
-        findings.append(problem(f"ip {host.name}", cause, fix, fatal=False))
-    return findings, lookup.seconds
+    if hole is None:
+        return
+    version = "IPv6" if ":" in hole else "IPv4"
+    cause = (
+        f"{version} leads nowhere: {hole} ({urlsplit(host.url).netloc}) does not answer, other addresses do"
+    )
+    fix = (
+        "Work goes on, with a pause at each new connection. Tell whoever runs the network, or turn "
+        f"{version} off on this machine."
+    )
+    yield problem(f"ip {host.name}", cause, fix, fatal=False)
 
 
 def _inspect(host: _Host, seconds: float) -> tuple[TlsPeer | None, NimbusError | None]:
     """Return who answers at a host over TLS, or why nobody does; neither for plain http."""
-    if not host.url.startswith("https://"):
-        return None, None
+    if host.failure is not None or not host.url.startswith("https://"):
+        return None, host.failure
     try:
         return inspection.inspect_tls(f"{host.url}{host.path}", host.proxy, seconds), None
     except NimbusError as error:
         return None, error
+
+
+def _fix(failure: NimbusError) -> str:
+    """Return what to do about a host that cannot be reached; more time is no help here."""
+    return _SILENT if failure.hint == NimbusTimeoutError.advice else failure.hint
 
 
 def _untrusted_fix(peer: TlsPeer) -> str:
@@ -160,7 +188,7 @@ def _check_api(host: _Host, seconds: float, fatal: bool) -> Flow[tuple[Finding, 
     peer, failure = yield from run_blocking(lambda: _inspect(host, seconds))
     if failure is not None:
         skipped = Finding("certificate", "skipped", "none was presented; the next line says why")
-        return skipped, problem("api", failure.message, failure.hint, fatal=fatal)
+        return skipped, problem("api", failure.message, _fix(failure), fatal=fatal)
     if peer is None:
         certificate = Finding("certificate", "skipped", "plain http on this machine's loopback")
     elif peer.fault is None:
@@ -232,7 +260,7 @@ def _check_stranger(host: _Host, need: str, seconds: float, fatal: bool) -> Find
     """Return the finding for a host that cannot be reached over TLS or is not trusted, or None."""
     peer, failure = _inspect(host, seconds)
     if failure is not None:
-        return problem(host.name, failure.message, f"{need} {failure.hint}", fatal=fatal)
+        return problem(host.name, failure.message, f"{need} {_fix(failure)}", fatal=fatal)
     if peer is None or peer.fault is None:
         return None
     check, cause = _describe_stranger(host, host.name, peer)
@@ -248,20 +276,20 @@ def _is_from_github(response: Response) -> bool:
     return isinstance(body, dict) and ("id" in body or "message" in body)
 
 
-def _check_storage(hosts: tuple[_Host, ...], seconds: float, fatal: bool) -> Flow[Finding]:
-    """Check that the hosts which send the bytes of the core can be reached."""
-    for host in hosts:
-        stranger = yield from run_blocking(partial(_check_stranger, host, _STORAGE_NEED, seconds, fatal))
-        if stranger is not None:
-            return stranger
-        try:
-            response = yield from send(_request("storage", host.url, seconds))
-        except NimbusError as error:
-            return problem("storage", error.message, f"{_STORAGE_NEED} {error.hint}", fatal=fatal)
-        if _is_block_page(response):
-            cause = f"a page answers in place of {urlsplit(host.url).netloc} (status {response.status})"
-            return problem("storage", cause, f"{_STORAGE_NEED} {_LOG_IN}", fatal=fatal)
-    return ok("storage", f"{' and '.join(STORAGE_HOSTS)} answer")
+def _check_storage(host: _Host, seconds: float, fatal: bool) -> Flow[Finding]:
+    """Check a host that sends the bytes of the core."""
+    stranger = yield from run_blocking(lambda: _check_stranger(host, _STORAGE_NEED, seconds, fatal))
+    if stranger is not None:
+        return stranger
+    try:
+        response = yield from send(_request("storage", host.url, seconds))
+    except NimbusError as error:
+        return problem(host.name, error.message, f"{_STORAGE_NEED} {error.hint}", fatal=fatal)
+    name = urlsplit(host.url).netloc
+    if _is_block_page(response):
+        cause = f"a page answers in place of {name} (status {response.status})"
+        return problem(host.name, cause, f"{_STORAGE_NEED} {_LOG_IN}", fatal=fatal)
+    return ok(host.name, f"{name} answers")
 
 
 def _is_block_page(response: Response) -> bool:

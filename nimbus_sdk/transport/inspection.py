@@ -104,7 +104,7 @@ def inspect_tls(url: str, proxy: Proxy | None, seconds: float) -> TlsPeer:
         NimbusConnectionError: Nobody does.
         ConfigurationError: The proxy, or a file of certificates, cannot be used.
     """
-    request = Request(name="certificate", method="GET", url=url)
+    request = Request(name="connection test", method="GET", url=url)
     look = _look(request, proxy, tls_context(), seconds)
     untrusted = None if look.proxy is not None else look.untrusted
     if untrusted is not None:

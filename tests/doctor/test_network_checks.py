@@ -286,23 +286,23 @@ def test_an_interceptor_behind_a_proxy_is_named(
     assert "SSL_CERT_FILE" in seen["certificate"].fix
     inspector.cert_pem.write_to_path(str(tmp_path / "root.pem"))
     seen = examine(SSL_CERT_FILE=str(tmp_path / "root.pem"))
-    network = ("proxy", "certificate", "api", "github", "storage")
-    assert [seen[check].verdict for check in network] == ["ok"] * 5
+    network = ("proxy", "certificate", "api", "github", "storage", "storage 2")
+    assert [seen[check].verdict for check in network] == ["ok"] * 6
     assert INSPECTOR in seen["certificate"].cause
 
 
-@pytest.mark.parametrize("host", STORAGE_HOSTS)
+@pytest.mark.parametrize(("check", "host"), [("storage", STORAGE_HOSTS[0]), ("storage 2", STORAGE_HOSTS[1])])
 def test_a_blocked_storage_host_is_distinguished_from_githubs_api(
-    corporate: Corporate, examine: Examine, inspector: trustme.CA, tmp_path: Path, host: str
+    corporate: Corporate, examine: Examine, inspector: trustme.CA, tmp_path: Path, check: str, host: str
 ) -> None:
     """The usual block of a company: everything works until the bytes of the core are fetched."""
     inspector.cert_pem.write_to_path(str(tmp_path / "root.pem"))
     corporate.blocked[host] = "403 Forbidden"
     seen = examine(SSL_CERT_FILE=str(tmp_path / "root.pem"))
-    assert [seen[check].verdict for check in ("api", "github", "storage")] == ["ok", "ok", "fault"]
-    assert host in seen["storage"].cause
-    assert "*.githubusercontent.com" in seen["storage"].fix
-    assert "Only installing and updating the core need it" in seen["storage"].fix
+    assert [seen[one].verdict for one in ("api", "github", check)] == ["ok", "ok", "fault"]
+    assert host in seen[check].cause
+    assert "*.githubusercontent.com" in seen[check].fix
+    assert "Only installing and updating the core need it" in seen[check].fix
 
 
 @pytest.mark.parametrize(
