@@ -11,7 +11,13 @@ from nimbus_sdk.account.session import AuthSession, current_session
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel import loader, manifest, switching, verify
 from nimbus_sdk.core.wheel.manifest import InstalledCore
-from nimbus_sdk.errors import CoreError, InvalidKeyFormatError, SessionError
+from nimbus_sdk.errors import (
+    CoreError,
+    CoreIntegrityError,
+    CoreNotInstalledError,
+    InvalidKeyFormatError,
+    SessionError,
+)
 from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.client import Prepared, make_pair
@@ -31,6 +37,7 @@ class InstallationStatus:
         path: Its folder, or None.
         session: The valid session, or None.
         problems: Everything that is wrong, one line each.
+        hint: What to do next; empty if nothing is wrong.
     """
 
     installed: bool
@@ -38,6 +45,7 @@ class InstallationStatus:
     path: str | None
     session: AuthSession | None
     problems: tuple[str, ...]
+    hint: str = ""
 
     def __bool__(self) -> bool:
         return self.installed and not self.problems
@@ -64,7 +72,7 @@ class InstallationStatus:
             *(("problem", problem) for problem in self.problems),
         ]
         if not self:
-            rows.append(("to do", f"nimbus_sdk.install_core({'force=True' if self.installed else ''})"))
+            rows.append(("to do", self.hint))
         return rows
 
 
@@ -81,12 +89,15 @@ def check_installation(*, profile: str | None = None) -> InstallationStatus:
     try:
         core = manifest.find_core(paths.core)
     except CoreError as error:
-        return InstallationStatus(True, None, paths.core, _session(settings), (error.message,))
+        session = _session(settings)
+        return InstallationStatus(True, None, paths.core, session, (error.message,), error.hint)
     # Another process may be installing both: the session is there once the core is.
     session = _session(settings)
     if core is None:
-        return InstallationStatus(False, None, None, session, ("The core is not installed.",))
-    return InstallationStatus(True, core.version, core.folder, session, _problems(core))
+        absent = ("The core is not installed.",)
+        return InstallationStatus(False, None, None, session, absent, CoreNotInstalledError.advice)
+    problems, hint = _find_problems(core)
+    return InstallationStatus(True, core.version, core.folder, session, problems, hint)
 
 
 def _uninstall_core(*, profile: str | None = None) -> Prepared[tuple[str, ...]]:
@@ -119,12 +130,12 @@ def _session(settings: Settings) -> AuthSession | None:
         return None
 
 
-def _problems(core: InstalledCore) -> tuple[str, ...]:
+def _find_problems(core: InstalledCore) -> tuple[tuple[str, ...], str]:
     faults = verify.check_installed(core.folder)
     if faults:
-        return faults
+        return faults, CoreIntegrityError.advice
     try:
         loader.load()
     except CoreError as error:
-        return (error.message,)
-    return ()
+        return (error.message,), error.hint
+    return (), ""

@@ -13,6 +13,7 @@ from textwrap import wrap
 from typing import TypeAlias
 
 from nimbus_sdk.display.terminal import escape_controls
+from nimbus_sdk.errors.printable import printable
 
 Style: TypeAlias = Callable[[str], str]
 """Adds the escape codes of a terminal to a text that is already aligned."""
@@ -33,7 +34,7 @@ def format_fields(
           path     -
     """
     indent = _GAP if title else ""
-    cells = [(f"{indent}{name}", format_value(value)) for name, value in rows]
+    cells = [(f"{indent}{name}", printable(format_value(value))) for name, value in rows]
     width = max((len(name) for name, _ in cells), default=0)
     lines = [f"{name_style(f'{name:<{width}}{_GAP}')}{value_style(value)}" for name, value in cells]
     return "\n".join([title, *lines] if title else lines)
@@ -63,7 +64,7 @@ def format_table(
         p300_binary_v1                 2
     """
     values = list(rows)
-    cells = [[format_value(value) for value in row] for row in values]
+    cells = [[printable(format_value(value)) for value in row] for row in values]
     columns = list(zip(headers, *cells, strict=True))
     widths = [max(map(len, column)) for column in columns]
     if width is not None:

@@ -27,8 +27,7 @@ def check_core(installation: InstallationStatus) -> Finding:
     """Check that the core is installed, undamaged and loads."""
     if installation:
         return ok("core", f"version {installation.version} in {installation.path}; every file is unchanged")
-    fix = "Run `nimbus-sdk install --force`." if installation.installed else "Run `nimbus-sdk install`."
-    return problem("core", "; ".join(installation.problems[:3]), fix, fatal=True)
+    return problem("core", "; ".join(installation.problems[:3]), installation.hint, fatal=True)
 
 
 def check_session(session: SessionRecord | None, error: NimbusError | None) -> Finding:

@@ -110,6 +110,23 @@ def test_uninstalling_removes_every_version_and_nothing_else(sdk, key, publish, 
     assert asked() == FIRST_INSTALL
 
 
+def test_a_core_that_lacks_a_package_is_reported_with_the_command(sdk, key, monkeypatch):
+    """To install the core again would not help."""
+    from nimbus_sdk.core import status as module
+
+    def fail():
+        raise nimbus_sdk.CoreIncompatibleError("It needs numpy.", hint="Run `pip install numpy`.")
+
+    sdk.install_core(key)
+    monkeypatch.setattr(module.loader, "load", fail)  # type: ignore[attr-defined]
+    status = sdk.check_installation()
+    assert (bool(status), status.problems, status.hint) == (
+        False,
+        ("It needs numpy.",),
+        "Run `pip install numpy`.",
+    )
+
+
 def test_a_damaged_core_is_reported_when_a_name_is_used(key, sdk, paths, fresh):
     """It is not run, and a program that imports its names can install it again."""
     sdk.install_core(key)

@@ -59,8 +59,9 @@ def test_a_notebook_gets_a_table_in_which_every_value_is_escaped(result):
 
 
 def test_an_installation_says_what_is_wrong_and_what_to_do():
-    """With the call that repairs it, if there is a fault."""
-    text = str(InstallationStatus(True, "0.1.0", "/lib/core", None, ("a.py: changed", "b.py: missing")))
+    """With the advice of the error, if there is a fault."""
+    problems = ("a.py: changed", "b.py: missing")
+    text = str(InstallationStatus(True, "0.1.0", "/lib/core", None, problems, "Install it again."))
     assert text.splitlines() == [
         "Nimbus core: not usable",
         "  version  0.1.0",
@@ -68,9 +69,9 @@ def test_an_installation_says_what_is_wrong_and_what_to_do():
         "  session  -",
         "  problem  a.py: changed",
         "  problem  b.py: missing",
-        "  to do    nimbus_sdk.install_core(force=True)",
+        "  to do    Install it again.",
     ]
-    assert "to do    nimbus_sdk.install_core()" in str(nimbus_sdk.check_installation())
+    assert "to do    Run nimbus_sdk.install_core(" in str(nimbus_sdk.check_installation())
     assert "to do" not in str(InstallationStatus(True, "0.1.0", "/lib/core", None, ()))
 
 

@@ -87,7 +87,7 @@ def test_the_command_ends_with_1_if_work_cannot_go_on(sandbox: Sandbox, nimbus: 
     done = nimbus("doctor")
     assert done.code == 1
     assert "The core is not installed" in done.out
-    assert "core: Run `nimbus-sdk install`." in done.out + done.err
+    assert "core: Run nimbus_sdk.install_core(" in done.out + done.err
     assert nimbus("doctor", "--json").document["healthy"] is False
 
 

@@ -38,6 +38,8 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
         return
     core, session, settings = machine.installation, machine.session, machine.settings
     problems = [("problem", problem) for problem in core.problems]
+    if core.hint:
+        problems.append(("to do", core.hint))
     rows: list[tuple[str, object]] = [("version", core.version), ("path", core.path), *problems]
     output.print_fields([("usable", bool(core)), *rows], "Core")
     absent = [("usable", False), ("why", machine.session_problem)]
