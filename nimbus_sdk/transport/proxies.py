@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from nimbus_sdk.config.settings import is_loopback, read_text
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.errors.environment import install_hint
 from nimbus_sdk.transport.redaction import MASK
 from nimbus_sdk.transport.tls import tls_context
 
@@ -68,7 +69,7 @@ class Proxy:
         except ImportError:
             fault = ConfigurationError(
                 f"{name_variables(self)} names a socks proxy, which needs the package socksio.",
-                hint="Run `pip install socksio`, or name an http:// proxy.",
+                hint=f"{install_hint(['socksio'])} Or name an http:// proxy.",
             )
         except (ValueError, TypeError):
             fault = ConfigurationError(
