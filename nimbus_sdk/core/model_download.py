@@ -24,6 +24,7 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.storage import fs, key_lookup
 from nimbus_sdk.storage.os_errors import disk_errors
+from nimbus_sdk.storage.pointer import trust_root
 from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, run_blocking, send
 
@@ -183,6 +184,6 @@ def _request_size(request: Request, name: str) -> Flow[int]:
 def _move(path: str, target: str) -> None:
     folder = os.path.dirname(target)
     with disk_errors(folder):
-        fs.make_private_folder(folder)
+        fs.make_private_folder(folder, trust_root(folder))
         fs.rename(path, target)
         fs.sync_folder(folder)

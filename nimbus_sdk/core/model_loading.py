@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
+from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError, NimbusConnectionError
+from nimbus_sdk.storage import fs
+from nimbus_sdk.storage.pointer import trust_root
 
 R = TypeVar("R")
 
@@ -21,7 +23,7 @@ def with_download(load_model: Callable[..., R]) -> Callable[..., R]:
 
     @functools.wraps(load_model)
     def load_or_download(kind: object, name_or_path: object, **named: object) -> R:
-        options = {"search": (Settings.load().paths.models,), **named}
+        options = {"search": (_trusted_folder(),), **named}
         try:
             return load_model(kind, name_or_path, **options)
         except FileNotFoundError as error:
@@ -31,6 +33,28 @@ def with_download(load_model: Callable[..., R]) -> Callable[..., R]:
         return load_model(kind, name_or_path, **options)
 
     return load_or_download
+
+
+def _trusted_folder() -> str:
+    """Return the folder of downloaded models, unless somebody else can change what is in it.
+
+    Raises:
+        CoreIntegrityError: Somebody else can.
+    """
+    paths = Settings.load().paths
+    try:
+        _, distrusted = fs.survey(paths.models, trust_root(paths.core))
+    except FileNotFoundError:
+        return paths.models
+    except OSError as error:
+        distrusted = [f"{error.filename}: {error.strerror}"]
+    if distrusted:
+        raise CoreIntegrityError(
+            "The downloaded models are not used.",
+            issues=tuple(distrusted),
+            hint=f"Remove {paths.models}, or take the right to write from others; then load the model again.",
+        )
+    return paths.models
 
 
 def _download(name: str, not_found: FileNotFoundError) -> None:

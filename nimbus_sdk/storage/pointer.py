@@ -60,6 +60,9 @@ def installation_folder(core_folder: str, pointer: Pointer) -> str:
 def trust_root(core_folder: str) -> str:
     """Return the folder from which on others must not be able to change what is run: the home of the SDK.
 
+    Args:
+        core_folder: The folder of all versions, or the one of the models beside it.
+
     Example:
         >>> trust_root("/srv/nimbus/data/core")
         '/srv/nimbus'

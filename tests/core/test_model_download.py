@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 import nimbus_sdk
 from nimbus_sdk import aio
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.model_loading import with_download
+from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
 from nimbus_sdk.errors import (
     SUPPORT,
     ConfigurationError,
@@ -215,3 +219,22 @@ def test_what_the_core_refuses_is_an_error_of_the_sdk(sandbox, key, fresh):
         "    print(isinstance(error, (ValueError, TypeError)), str(again) == str(error), error.exit_code)"
     )
     assert fresh(code).stdout == "True True 1\n"
+
+
+@pytest.mark.parametrize("deed", ["open folder", "open file", "link"])
+def test_a_model_that_others_can_change_is_not_loaded(tmp_path, deed):
+    """Whoever can exchange a model decides what it predicts; the error names the file and what to do."""
+    folder = Path(Settings.load().paths.models)
+    folder.mkdir(parents=True)
+    model = folder / f"lab_v1{MODEL_SUFFIX}"
+    model.touch(mode=0o600)
+    load = with_download(lambda kind, name, *, search: search)
+    assert load(None, "lab_v1") == (str(folder),)
+    if deed == "link":
+        model.rename(tmp_path / "elsewhere")
+        model.symlink_to(tmp_path / "elsewhere")
+    else:
+        (folder if deed == "open folder" else model).chmod(0o777)
+    with pytest.raises(CoreIntegrityError, match="downloaded models are not used") as caught:
+        load(None, "lab_v1")
+    assert str(folder if deed == "open folder" else model) in str(caught.value)

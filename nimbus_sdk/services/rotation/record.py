@@ -83,14 +83,18 @@ class Rotation:
         return "\n".join(self.lines)
 
 
-def read_record(path: str) -> Rotation | None:
+def read_record(path: str, root: str) -> Rotation | None:
     """Return the rotation that was recorded last, or None. What is true is decided by the stored keys.
+
+    Args:
+        path: ``Paths.rotation``.
+        root: ``Paths.state_root``.
 
     Raises:
         ConfigurationError: The record cannot be read, or is damaged.
     """
     try:
-        content = fs.read(path)
+        content = fs.read_trusted(path, root)
         if content is None:
             return None
         document = json.loads(content)

@@ -101,12 +101,14 @@ class StoredKeys:
 
     def read_rotation(self) -> Rotation | None:
         """The progress of the last rotation, or None if there was none."""
-        rotation = self.unfinished_rotation() or read_record(self._record)
+        rotation = self.unfinished_rotation() or read_record(
+            self._record, self.current.settings.paths.state_root
+        )
         return None if rotation is None else self._with_overriding_source(rotation)
 
     def unfinished_rotation(self) -> Rotation | None:
         """The rotation whose end is not recorded, at its true step; None if there is none."""
-        recorded = read_record(self._record)
+        recorded = read_record(self._record, self.current.settings.paths.state_root)
         if recorded is not None and recorded.is_under_way:
             return replace(recorded, step=self._true_step(recorded))
         # If somebody has removed the record, the new key is stored all the same.
