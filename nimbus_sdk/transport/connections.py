@@ -100,10 +100,9 @@ class Connections(Generic[C]):
                 return
             self._busy.discard(connection)
             self._idle.append(connection)
-            while len(self._idle) > MOST_IDLE or not self._idle[0].is_usable:
+            # The first is the one that has been idle for the longest time.
+            while len(self._idle) > 1 and (len(self._idle) > MOST_IDLE or not self._idle[0].is_usable):
                 self._idle.pop(0).close()
-                if not self._idle:
-                    return
 
     def close(self) -> None:
         """Close all connections."""

@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
@@ -292,7 +291,7 @@ def prepare_request(request: Request, settings: Settings) -> Request:
         )
     if "X-Request-ID" in request.headers:
         return request
-    return dataclasses.replace(request, headers={**request.headers, "X-Request-ID": uuid.uuid4().hex})
+    return dataclasses.replace(request, headers={**request.headers, "X-Request-ID": os.urandom(16).hex()})
 
 
 def reserve_slot(limits: Limits, request: Request, deadline: Deadline) -> float:
