@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from nimbus_sdk.config.settings import OFF_WORDS, Settings, origin, read_text
-from nimbus_sdk.errors import NimbusConnectionError, RateLimitError
+from nimbus_sdk.errors import NimbusConnectionError, NimbusError, RateLimitError
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response, Sleep, Step
 from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS, Limits
-from nimbus_sdk.transport.retry import AttemptHistory, retry_policy
+from nimbus_sdk.transport.retry import AttemptHistory, may_end_with_first_attempt, retry_policy
 from nimbus_sdk.transport.status import raise_for_status
 
 if TYPE_CHECKING:
@@ -126,8 +126,6 @@ class Driver:
         return self._exchange(prepare_request(step, self._settings), deadline)
 
     def _exchange(self, request: Request, whole: Deadline) -> Response:
-        from tenacity import Retrying
-
         deadline = whole.within(request.timeout)
         history = AttemptHistory()
 
@@ -137,8 +135,19 @@ class Driver:
                     self._sleep(wait)
                 return check_response(self._limits, request, self._open_transport().send(request, deadline))
 
+        def next_attempt() -> Response:
+            history.raise_first()
+            return attempt()
+
+        if may_end_with_first_attempt(request):
+            try:
+                return attempt()
+            except NimbusError as error:
+                history.first = error
+        from tenacity import Retrying
+
         with history.request():
-            return Retrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
+            return Retrying(sleep=self._sleep, **retry_policy(request, deadline))(next_attempt)
 
     def _open_transport(self) -> Transport:
         if self._transport is None:
@@ -222,8 +231,6 @@ class AsyncDriver:
     async def _exchange(self, request: Request, whole: Deadline) -> Response:
         deadline = whole.within(request.timeout)
         transport = await self._open_transport()
-        from tenacity import AsyncRetrying
-
         history = AttemptHistory()
 
         async def attempt() -> Response:
@@ -232,8 +239,19 @@ class AsyncDriver:
                     await self._sleep(wait)
                 return check_response(self._limits, request, await transport.send(request, deadline))
 
+        async def next_attempt() -> Response:
+            history.raise_first()
+            return await attempt()
+
+        if may_end_with_first_attempt(request):
+            try:
+                return await attempt()
+            except NimbusError as error:
+                history.first = error
+        from tenacity import AsyncRetrying
+
         with history.request():
-            return await AsyncRetrying(sleep=self._sleep, **retry_policy(request, deadline))(attempt)
+            return await AsyncRetrying(sleep=self._sleep, **retry_policy(request, deadline))(next_attempt)
 
     async def _open_transport(self) -> AsyncTransport:
         if self._transport is None or "tenacity" not in sys.modules:

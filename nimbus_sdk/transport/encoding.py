@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import httpcore
@@ -63,9 +64,14 @@ def _encode(request: Request) -> httpx.Request:
         **(request.auth.headers(request.url) if request.auth is not None else {}),
     }
     params = {name: value for name, value in request.params.items() if value is not None}
-    return httpx.Request(
-        request.method, request.url, params=params or None, json=request.json, headers=headers
-    )
+    # A URL with a query may be signed, and no signature is kept.
+    url = httpx.URL(request.url) if "?" in request.url else _parse(request.url)
+    return httpx.Request(request.method, url, params=params or None, json=request.json, headers=headers)
+
+
+@lru_cache(maxsize=64)
+def _parse(url: str) -> httpx.URL:
+    return httpx.URL(url)
 
 
 def _invalid_url(request: Request) -> NimbusConnectionError:

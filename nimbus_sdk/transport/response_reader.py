@@ -106,8 +106,8 @@ class ResponseReader:
 
     def response(self) -> Response:
         """Return the response, which has ended."""
-        request_id = self._headers.get("x-request-id")
-        if request_id:
+        sent_id, request_id = self._request.headers.get("X-Request-ID"), self._headers.get("x-request-id")
+        if request_id and request_id != sent_id:
             request_id = sanitize(request_id, self._request.maskable, limit=_MAX_ID_LENGTH)
         if _log.isEnabledFor(logging.DEBUG):
             self._log()
@@ -115,7 +115,7 @@ class ResponseReader:
             status=self._status,
             headers=self._headers,
             body=b"".join(self._chunks),
-            request_id=request_id or self._request.headers.get("X-Request-ID"),
+            request_id=request_id or sent_id,
             clock_offset=_clock_offset(self._headers.get("date", "")),
         )
 

@@ -54,6 +54,11 @@ def retry_policy(request: Request, deadline: Deadline) -> Policy:
     return _until_settled(policy, request, deadline) if request.settling else policy
 
 
+def may_end_with_first_attempt(request: Request) -> bool:
+    """Return whether a first attempt that succeeds is the last, so that no policy is needed for it."""
+    return request.sink is None and not request.settling
+
+
 def _usual_policy(request: Request, deadline: Deadline) -> Policy:
     """Return the policy of a request that is no download: at most four tries, with full jitter."""
     from tenacity import retry_if_exception, wait_random_exponential
@@ -163,6 +168,13 @@ class AttemptHistory:
     attempts: int = 0
     answer_lost: bool = False
     error: NimbusError | None = None
+    first: NimbusError | None = None
+
+    def raise_first(self) -> None:
+        """Raise the error of a first attempt that was made before there was a policy, once."""
+        failure, self.first = self.first, None
+        if failure is not None:
+            raise failure
 
     @contextmanager
     def request(self) -> Iterator[None]:
