@@ -88,9 +88,35 @@ def stored() -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def interrupted(monkeypatch, tmp_path):
-    """Gives every point at which an act can be interrupted, in a home of its own, interrupted there."""
+def killed() -> BaseException:
+    """kill -9."""
+    return Killed()
+
+
+def full() -> BaseException:
+    """A disk without space."""
+    return OSError(errno.ENOSPC, "No space left on device")
+
+
+def ctrl_c() -> BaseException:
+    """Whoever is interrupted cleans up."""
+    return KeyboardInterrupt()
+
+
+FAULTS = [killed, full, ctrl_c]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(len(FAULTS), id="some points"),
+        pytest.param(1, id="every point", marks=pytest.mark.qualification),
+    ]
+)
+def interrupted(request, monkeypatch, tmp_path):
+    """Gives points at which an act can be interrupted, in a home of its own, interrupted there.
+
+    Some points are those of one fault in turn, so that there is a fault at every point.
+    """
     # A process that dies takes nothing with it that it has written.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
@@ -101,7 +127,7 @@ def interrupted(monkeypatch, tmp_path):
         prepared.mkdir()
         monkeypatch.setenv("NIMBUS_SDK_HOME", str(prepared))
         prepare()
-        for point in range(MOST_POINTS):
+        for point in range(FAULTS.index(fault) % request.param, MOST_POINTS, request.param):
             home = tmp_path / str(point)
             copytree(prepared, home)
             monkeypatch.setenv("NIMBUS_SDK_HOME", str(home))
@@ -146,22 +172,6 @@ class Disaster:
         return change
 
 
-def killed() -> BaseException:
-    """kill -9."""
-    return Killed()
-
-
-def full() -> BaseException:
-    """A disk without space."""
-    return OSError(errno.ENOSPC, "No space left on device")
-
-
-def ctrl_c() -> BaseException:
-    """Whoever is interrupted cleans up."""
-    return KeyboardInterrupt()
-
-
-FAULTS = [killed, full, ctrl_c]
 TRUE = {
     None: {"now": "old"},
     "undone": {"now": "old"},
