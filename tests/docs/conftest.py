@@ -38,16 +38,15 @@ def commands(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) 
 
 
 @pytest.fixture
-def program(isolated_home: Path, fork_server: ForkServer, commands: Path) -> Program:
+def program(forked_python: ForkedPython, commands: Path) -> Program:
     """Runs Python with arguments in a process of its own that can reach this machine alone."""
     nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
     # Options of the outer pytest, such as how much must be covered, are not for a pytest within a test.
     environ = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
-    python = ForkedPython(fork_server, isolated_home / "work")
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return python.run(
+        return forked_python.run(
             [str(argument) for argument in arguments],
             environ={**environ, **nowhere, "PATH": path, "COLUMNS": "110"},
         )

@@ -18,7 +18,7 @@ from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage import keyring_breaker
 from tests.doctor.conftest import Examine
 from tests.support.flows import TINY_CORE
-from tests.support.other_users import as_stranger
+from tests.support.forked import ForkedPython
 
 pytestmark = TINY_CORE
 
@@ -241,7 +241,9 @@ def test_a_file_that_is_a_link_is_a_fault(
     assert "is a link" in examine()["permissions"].cause
 
 
-def test_a_home_that_cannot_be_written_is_reported(sandbox: Sandbox, isolated_home: Path) -> None:
+def test_a_home_that_cannot_be_written_is_reported(
+    sandbox: Sandbox, isolated_home: Path, forked_python: ForkedPython
+) -> None:
     """A fault before the install, with the variable that names another folder."""
     home = isolated_home / "nimbus"
     home.chmod(0o500)
@@ -249,7 +251,7 @@ def test_a_home_that_cannot_be_written_is_reported(sandbox: Sandbox, isolated_ho
         "import json\nfrom nimbus_sdk.doctor import diagnose\n"
         "print(json.dumps([[f.check, f.verdict, f.fix] for f in diagnose().findings]))"
     )
-    done = as_stranger(code, os.environ, isolated_home / "work")
+    done = forked_python.run(["-c", code], environ=os.environ, become=["become_stranger"])
     home.chmod(0o700)
     for check in ("config", "data", "state", "cache"):
         fix = "Set NIMBUS_SDK_HOME to a writable folder. What is installed still works."

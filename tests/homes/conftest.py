@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
-from tests.support.other_users import as_stranger, with_mounts
+from tests.support.forked import ForkedPython
 
 PRELUDE = """
 import json, os, sys, nimbus_sdk
@@ -49,6 +49,10 @@ def in_fork(call):
     os.wait()
     return json.loads(os.read(reader, 100_000))
 """
+IN_FRESH_INTERPRETER = """
+import subprocess, sys
+sys.exit(subprocess.run([sys.executable, "-W", "error", "-c", {!r}]).returncode)
+"""
 PRINT_RESULTS = "\nprint(json.dumps(results))\n"
 
 Results: TypeAlias = dict[str, dict[str, object]]
@@ -64,14 +68,23 @@ def work_folder(isolated_home: Path, key: str) -> Path:
 
 
 @pytest.fixture
-def run_code(work_folder: Path) -> RunCode:
+def run_code(work_folder: Path, forked_python: ForkedPython) -> RunCode:
     """Runs code as an unknown user (or with mounts of its own) and returns its results; see ``PRELUDE``."""
 
-    def run(code: str, *, mounts: bool = False, without: tuple[str, ...] = (), **environ: str) -> Results:
-        whole: Mapping[str, str] = {
-            name: value for name, value in {**os.environ, **environ}.items() if name not in without
-        }
-        done = (with_mounts if mounts else as_stranger)(PRELUDE + code + PRINT_RESULTS, whole, work_folder)
+    def run(
+        code: str,
+        *,
+        mounts: bool = False,
+        fresh: bool = False,
+        without: tuple[str, ...] = (),
+        **environ: str,
+    ) -> Results:
+        program = PRELUDE + code + PRINT_RESULTS
+        done = forked_python.run(
+            ["-W", "error", "-c", IN_FRESH_INTERPRETER.format(program) if fresh else program],
+            environ={name: value for name, value in {**os.environ, **environ}.items() if name not in without},
+            become=["become_mounter" if mounts else "become_stranger"],
+        )
         results: Results = json.loads(done.stdout)
         results["stderr"] = {"text": done.stderr}
         return results

@@ -6,7 +6,11 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.homes.conftest import RunCode
+
+pytestmark = pytest.mark.usefixtures("either_core")
 
 INSTALL = "record('install', install)"
 OFFLINE = """
@@ -38,7 +42,10 @@ def test_a_home_may_have_any_name(run_code: RunCode, isolated_home: Path) -> Non
     results = run_code(IN_EACH.replace("ACT", "record(name, install)"))
     assert {name: results[name]["error"] for name in NAMES} == dict.fromkeys(NAMES)
     results = run_code(
-        IN_EACH.replace("ACT", "results[name] = in_fork(decoded)"), NIMBUS_SDK_OFFLINE="1", LC_ALL="POSIX"
+        IN_EACH.replace("ACT", "results[name] = in_fork(decoded)"),
+        fresh=True,
+        NIMBUS_SDK_OFFLINE="1",
+        LC_ALL="POSIX",
     )
     assert {name: results[name].get("value") for name in NAMES} == dict.fromkeys(NAMES, 20), results
 

@@ -13,6 +13,8 @@ from nimbus_sdk.sandbox import Sandbox
 from tests.homes.conftest import Results, RunCode
 from tests.support.other_users import give_back_writing, has_mounts, take_away_writing
 
+pytestmark = pytest.mark.usefixtures("either_core")
+
 INSTALL = "record('install', install)"
 SIGN_IN = "record('sign in', lambda: nimbus_sdk.authenticate(key()).key_fingerprint)"
 FIND = """

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +14,10 @@ import pytest
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.homes.conftest import PRELUDE, PRINT_RESULTS, Results
-from tests.support.other_users import as_host, has_hosts
+from tests.support.forked import ForkedPython
+from tests.support.other_users import has_hosts
+
+pytestmark = pytest.mark.usefixtures("either_core")
 
 HOSTS = 3
 # Network file systems on which every lock is granted. The hosts start at the same moment.
@@ -59,8 +60,9 @@ results["looks"], results["seen"] = looks, sorted(seen)
 class Hosts:
     """Starts hosts at one home, lets them begin together, and gives what each results."""
 
-    def __init__(self, work_folder: Path, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, work_folder: Path, python: ForkedPython, pool: ThreadPoolExecutor) -> None:
         self._work_folder = work_folder
+        self._python = python
         self._pool = pool
         self._waiting = 0
 
@@ -82,26 +84,20 @@ class Hosts:
         (self._work_folder / "over").touch()
 
     def _run_host(self, name: str, code: str) -> Results:
-        command = [*as_host(name), sys.executable, "-W", "error", "-c", PRELUDE + code + PRINT_RESULTS]
-        done = subprocess.run(
-            command,
-            cwd=self._work_folder,
-            env=os.environ,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
+        done = self._python.run(
+            ["-W", "error", "-c", PRELUDE + code + PRINT_RESULTS],
+            environ=os.environ,
+            become=["become_host", name],
         )
-        assert done.returncode == 0, f"{name}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         results: Results = json.loads(done.stdout)
         return results
 
 
 @pytest.fixture
-def hosts(work_folder: Path) -> Iterator[Hosts]:
+def hosts(work_folder: Path, forked_python: ForkedPython) -> Iterator[Hosts]:
     """Hosts that share this test's home."""
     with ThreadPoolExecutor(HOSTS + 1) as pool:
-        hosts = Hosts(work_folder, pool)
+        hosts = Hosts(work_folder, forked_python, pool)
         yield hosts
         hosts.go()
         hosts.end()

@@ -64,6 +64,18 @@ def tiny_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_core_project(tmp_path_factory.mktemp("tiny-core"))
 
 
+@pytest.fixture(
+    params=[
+        pytest.param("tiny core", marks=pytest.mark.tiny_core),
+        pytest.param("reference core", marks=pytest.mark.qualification),
+    ]
+)
+def either_core(request: pytest.FixtureRequest) -> str:
+    """Lets a test use the tiny core, and in the long run the reference core too."""
+    core: str = request.param
+    return core
+
+
 @pytest.fixture
 def publish(sandbox: Sandbox) -> Callable[[str], object]:
     """Releases another version, the latest from then on."""

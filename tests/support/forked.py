@@ -32,10 +32,19 @@ class ForkedPython:
         arguments: Sequence[str],
         *,
         environ: Mapping[str, str],
+        become: Sequence[object] = (),
         stdin: str | None = None,
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run what ``python`` runs with these arguments, and with this environment alone."""
+        """Run what ``python`` runs with these arguments.
+
+        Args:
+            arguments: As for the command.
+            environ: The whole environment.
+            become: A function of ``tests.support.other_users`` to call first, by name, and its arguments.
+            stdin: The standard input.
+            check: Whether another exit code than 0 is an error.
+        """
         with TemporaryFile("w+b") as given, TemporaryFile("w+b") as out, TemporaryFile("w+b") as err:
             given.write((stdin or "").encode())
             given.seek(0)
@@ -45,6 +54,7 @@ class ForkedPython:
                 folder=self._folder,
                 descriptors=[file.fileno() for file in (given, out, err)],
                 arguments=arguments,
+                become=become,
             ).outcome()
             out.seek(0)
             err.seek(0)
@@ -72,13 +82,17 @@ def fork_server(wheel_dir: Path) -> Iterator[ForkServer]:
 
 
 @pytest.fixture
-def forked(isolated_home: Path, request: pytest.FixtureRequest) -> Fresh:
+def forked_python(isolated_home: Path, fork_server: ForkServer) -> ForkedPython:
+    """Runs Python in forks of a warm interpreter, perhaps as another user."""
+    return ForkedPython(fork_server, isolated_home / "work")
+
+
+@pytest.fixture
+def forked(request: pytest.FixtureRequest) -> Fresh:
     """Runs code as ``fresh`` does, without the cost of a fresh interpreter if the system can fork.
 
     For what does not depend on a fresh one: on which modules are loaded, on variables that are read when
     Python starts (``PYTHONPATH``), or on the last moments before it ends.
     """
-    if hasattr(os, "fork"):
-        return ForkedPython(request.getfixturevalue("fork_server"), isolated_home / "work")
-    fresh: Fresh = request.getfixturevalue("fresh")
-    return fresh
+    run: Fresh = request.getfixturevalue("forked_python" if hasattr(os, "fork") else "fresh")
+    return run

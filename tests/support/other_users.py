@@ -1,32 +1,29 @@
-"""Processes of an unprivileged user, or with disks of their own: by user namespaces."""
+"""What a process can become by user namespaces: an unknown user, a user with disks of their own, a host."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
+import pwd
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-STRANGER = "54321"
+STRANGER = 54_321
 """A user id without an entry in /etc/passwd."""
 
-_AS_STRANGER = ("unshare", "--user", f"--map-user={STRANGER}", f"--map-group={STRANGER}", "--")
-_WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner", "--")
+# Constants of linux/sched.h, linux/mount.h and linux/capability.h.
+_NEW_USER, _NEW_MOUNTS = 0x10000000, 0x00020000
+_NEW_PROCESSES, _NEW_NAMES, _NEW_MESSAGES = 0x20000000, 0x04000000, 0x08000000
+_RECURSIVELY, _PRIVATE = 0x4000, 0x40000
+_CAPABILITY_VERSION = 0x20080522
+
+_AS_STRANGER = ("unshare", "--user", f"--map-user={STRANGER}", "--")
 _WITH_MOUNTS = ("unshare", "--user", "--map-root-user", "--mount", "--")
-# Process numbers, host name, mounts and temporary files of its own.
-_AS_HOST = (
-    *("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc"),
-    *("sh", "-c", 'hostname "$0" && mount -t proc none /proc && mount -t tmpfs none /var/tmp && exec "$@"'),
-)
-# Used instead if the system has no user namespaces.
-_WITHOUT_PASSWD = """
-import os, pwd
-def getpwuid(uid):
-    raise KeyError(f"getpwuid(): uid not found: {uid}")
-pwd.getpwuid = getpwuid
-"""
+_AS_HOST = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--uts", "--ipc", "--")
 
 
 @cache
@@ -44,12 +41,7 @@ def has_mounts() -> bool:
 @cache
 def has_hosts() -> bool:
     """Whether a process can be given a host of its own."""
-    return _works(*_AS_HOST, "another", "true")
-
-
-def as_host(name: str) -> tuple[str, ...]:
-    """What to put before a command so that it runs on a host of its own; nothing where that cannot be."""
-    return (*_AS_HOST, name) if has_hosts() else ()
+    return _works(*_AS_HOST, "sh", "-c", "hostname another && mount -t proc none /proc")
 
 
 def _works(*command: str) -> bool:
@@ -59,26 +51,75 @@ def _works(*command: str) -> bool:
         return False
 
 
-def as_stranger(code: str, environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run code as an unknown user who owns what we own and is not root.
+def become_stranger() -> None:
+    """Make this process one of an unknown user who owns what we own and is not root."""
+    if has_namespaces():
+        _enter_namespaces(_NEW_USER, user=STRANGER)
+    else:
 
-    Args:
-        code: What to run.
-        environ: The whole environment.
-        folder: The working directory, with everything that the code needs.
+        def getpwuid(uid: int) -> pwd.struct_passwd:
+            raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+        pwd.getpwuid = getpwuid
+    _drop_capabilities()
+
+
+def become_mounter() -> None:
+    """Let this process mount; no other process sees its mounts."""
+    _enter_namespaces(_NEW_USER | _NEW_MOUNTS, user=0)
+    _make_mounts_private()
+
+
+def become_host(name: str) -> None:
+    """Give this process a host of its own: process numbers, host name, mounts and temporary files.
+
+    The process with the new numbers is a child of this one, which ends with its exit code.
     """
-    command: Sequence[str] = _AS_STRANGER
-    patched = dict(environ)
-    if not has_namespaces():
-        command = _WITHOUT_CAPABILITIES if os.geteuid() == 0 else ()
-        (folder / "sitecustomize.py").write_text(_WITHOUT_PASSWD)
-        patched["PYTHONPATH"] = str(folder)
-    return _run([*command, sys.executable, "-W", "error", "-c", code], patched, folder)
+    if not has_hosts():
+        return
+    _enter_namespaces(_NEW_USER | _NEW_MOUNTS | _NEW_PROCESSES | _NEW_NAMES | _NEW_MESSAGES, user=0)
+    if (child := os.fork()) != 0:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    socket.sethostname(name)
+    platform._uname_cache = None  # type: ignore[attr-defined]
+    _make_mounts_private()
+    _mount("proc", "/proc")
+    _mount("tmpfs", "/var/tmp")
 
 
-def with_mounts(code: str, environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run code that may mount; no other process sees its mounts."""
-    return _run([*_WITH_MOUNTS, sys.executable, "-W", "error", "-c", code], environ, folder)
+def become_user(uid: int) -> None:
+    """Let this process, which is root's, go on as another user's."""
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+
+
+def _enter_namespaces(kinds: int, *, user: int) -> None:
+    us, ours = os.geteuid(), os.getegid()
+    _call("unshare", kinds)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {us} 1")
+    Path("/proc/self/gid_map").write_text(f"{user} {ours} 1")
+
+
+def _drop_capabilities() -> None:
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    _call("capset", header, (ctypes.c_uint32 * 6)())
+
+
+def _make_mounts_private() -> None:
+    _call("mount", b"none", b"/", None, _RECURSIVELY | _PRIVATE, None)
+
+
+def _mount(kind: str, folder: str) -> None:
+    _call("mount", b"none", folder.encode(), kind.encode(), 0, None)
+
+
+def _call(name: str, *arguments: object) -> None:
+    """Call a function of the C library."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if getattr(library, name)(*arguments) != 0:
+        raise OSError(ctypes.get_errno(), f"{name}: {os.strerror(ctypes.get_errno())}")
 
 
 def take_away_writing(folder: Path) -> None:
@@ -95,12 +136,3 @@ def give_back_writing(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o700)
-
-
-def _run(command: list[str], environ: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command, env=environ, cwd=folder, capture_output=True, text=True, timeout=60, check=False
-    )
-    if done.returncode:
-        raise AssertionError(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done

@@ -9,22 +9,25 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
 import tests.support.preloaded  # noqa: F401
 from nimbus_sdk.sandbox.github import wheel_cache
+from tests.support import other_users
 
 if WHEELS := os.environ.get("WHEELS_OF_TESTS"):
     # Sandboxes of programs find the core's wheel if another process has built it.
     wheel_cache._process_folder = lambda: Path(WHEELS)  # type: ignore[assignment]
 
 
-def run_python(arguments: list[str]) -> int:
+def run_python(arguments: list[str], become: Sequence[object] = ()) -> int:
     """Run what ``python`` runs with these arguments; return the exit code.
 
     Args:
         arguments: ``-m``, ``-c`` or a script, and its arguments; perhaps ``-W error`` before.
+        become: A function of ``tests.support.other_users`` to call first, by name, and its arguments.
     """
     if arguments[:2] == ["-W", "error"]:
         del arguments[:2]
@@ -33,6 +36,9 @@ def run_python(arguments: list[str]) -> int:
     kind, *rest = arguments
     code = 0
     try:
+        if become:
+            name, *others = become
+            getattr(other_users, str(name))(*others)
         if kind == "-m":
             sys.argv = rest
             runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
