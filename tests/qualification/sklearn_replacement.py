@@ -34,6 +34,14 @@ made = 0
 outcomes: dict[str, tuple[str, int, str]] = {}
 
 
+def __getattr__(name: str) -> type:
+    """A replacement by its name, in a process that did not start as pytest but unpickles one."""
+    if "CLASSIFIER" in os.environ and name in {each for names in REPLACED.values() for each in names}:
+        replace_all()
+        return globals()[name]  # type: ignore[no-any-return]
+    raise AttributeError(name)
+
+
 def import_all() -> None:
     """Import scikit-learn whole, so that its own modules keep its own classifiers."""
     with warnings.catch_warnings():
@@ -63,6 +71,11 @@ def build_replacement(base: type, original: type) -> type:
             made += 1
             super().__init__(**{name: params[name] for name in params if name in own})
             self._foreign = {name: params[name] for name in params if name not in own}
+            self._show_foreign()
+
+        def _show_foreign(self) -> None:
+            for name in set(self._foreign) - set(dir(type(self))):
+                setattr(self, name, self._foreign[name])
 
         def get_params(self, deep: bool = True) -> dict[str, object]:
             return {**{name: getattr(self, name) for name in sorted(own)}, **self._foreign}
@@ -73,14 +86,10 @@ def build_replacement(base: type, original: type) -> type:
                     setattr(self, name, value)
                 elif name in foreign:
                     self._foreign[name] = value
+                    self._show_foreign()
                 else:
                     raise ValueError(f"Invalid parameter {name!r} for estimator {self}.")
             return self
-
-        def __getattr__(self, name: str) -> object:
-            if name in self.__dict__.get("_foreign", ()):
-                return self._foreign[name]
-            raise AttributeError(f"{original.__name__!r} object has no attribute {name!r}")
 
     Replacement.__name__ = Replacement.__qualname__ = original.__name__
     Replacement.__module__ = __name__
@@ -90,6 +99,11 @@ def build_replacement(base: type, original: type) -> type:
 
 def pytest_configure() -> None:
     """Replace the classifiers before any test module imports them."""
+    replace_all()
+
+
+def replace_all() -> None:
+    """Put a replacement into each module that has a classifier to be replaced."""
     import_all()
     base = find_classifier()
     for module, names in REPLACED.items():

@@ -1,5 +1,6 @@
 """Errors and warnings of scikit-learn are used if it is loaded; nothing needs it."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -8,7 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from nimbus_sdk_core import NimbusLDA, NimbusProbit, NimbusQDA
+from pyriemann.classification import TSClassifier
+from pyriemann.estimation import Covariances
+from sklearn import config_context
+from sklearn.base import ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import DataConversionWarning
+from sklearn.feature_selection import RFE, SelectFromModel
+from sklearn.model_selection import cross_val_predict, cross_val_score
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 KINDS = pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA, NimbusProbit])
 
@@ -41,6 +53,40 @@ def test_the_warning_points_at_the_calling_line(call: str, kind: type[NimbusLDA]
     assert [each.filename for each in caught] == [__file__]
 
 
+@pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA])
+def test_tools_of_scikit_learn_take_the_models(kind: type[NimbusLDA]) -> None:
+    """Calibration, wrappers, searches, ensembles and scores find all that they look for in a classifier."""
+    x, y = trials(150)
+    wrapped = [
+        CalibratedClassifierCV(kind(), cv=3),
+        OneVsRestClassifier(kind()),
+        OneVsOneClassifier(kind()),
+        BaggingClassifier(kind(), n_estimators=3, random_state=0),
+        StackingClassifier([("own", kind())], final_estimator=kind(), cv=3),
+        VotingClassifier([("own", kind())], voting="soft"),
+    ]
+    for each in wrapped:
+        assert each.fit(x, y).score(x, y) > 0.7, each
+    decisions = cross_val_predict(kind(), x, y, cv=3, method="decision_function")
+    assert decisions.shape == (150, 3)
+    scores = cross_val_score(kind(), x[y < 2], y[y < 2], cv=3, scoring="roc_auc")
+    assert scores.min() > 0.8
+
+
+def test_tools_that_need_coefficients_and_weights_take_lda() -> None:
+    """Selection by coefficients, boosting by weights, and pyriemann's tangent space."""
+    x, y = trials(150)
+    assert RFE(NimbusLDA(), n_features_to_select=3).fit(x, y).support_.tolist() == [True, True, True, False]
+    assert SelectFromModel(NimbusLDA()).fit(x, y).get_support().any()
+    boosted = AdaBoostClassifier(NimbusLDA(), n_estimators=3, random_state=0).fit(x, y)
+    assert boosted.score(x, y) > 0.7
+    signals = np.random.default_rng(1).normal(size=(60, 3, 100))
+    signals[:30, 0] *= 3.0
+    covariances = Covariances().transform(signals)
+    tangent = TSClassifier(clf=NimbusLDA()).fit(covariances, np.arange(60) // 30)
+    assert tangent.score(covariances, np.arange(60) // 30) > 0.9
+
+
 def test_everything_works_without_scikit_learn(tree: Path) -> None:
     """Where it cannot be imported, models train, predict, warn and complain all the same."""
     code = """
@@ -64,29 +110,36 @@ assert not [name for name in sys.modules if name.startswith("sklearn.")]
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
 
 
-def test_models_are_scikit_learns_classifiers_whichever_is_imported_first(tree: Path) -> None:
-    """ClassifierMixin and metadata routing know the models, also those older than scikit-learn's import."""
+def test_models_are_scikit_learns_classifiers_whichever_is_imported_first(tree: Path, tmp_path: Path) -> None:
+    """Models that are older than scikit-learn's import are instances of its classes too."""
+    package = tmp_path / "sklearn"
+    package.mkdir()
+    (package / "__init__.py").write_text("from sklearn import base")
+    (package / "base.py").write_text("class ClassifierMixin: pass\nclass BaseEstimator: pass")
     code = """
 import sys
 import nimbus_sdk_core as core
 made = core.NimbusLDA()
 class Mine(core.NimbusQDA):
     pass
-assert not [name for name in sys.modules if name.startswith("sklearn")]
-import numpy as np
-import sklearn
+assert "sklearn" not in sys.modules
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 for each in (made, Mine(), core.NimbusProbit()):
     assert isinstance(each, ClassifierMixin) and isinstance(each, BaseEstimator)
-sklearn.set_config(enable_metadata_routing=True)
-x, y = np.random.default_rng(1).normal(size=(40, 2)), np.arange(40) % 2
-assert make_pipeline(StandardScaler(), made).fit(x, y).score(x, y) > 0.4
-weighing = Mine().set_fit_request(sample_weight=True)
-model = make_pipeline(StandardScaler().set_fit_request(sample_weight=True), weighing)
-weights = np.where(y == 1, 9.0, 1.0)
-assert np.allclose(model.fit(x, y, sample_weight=weights)[-1].priors_, [21 / 202, 181 / 202])
+assert made.fit([[0.0], [0.2], [1.0], [1.2]], [0, 0, 1, 1]).predict([[1.1]])[0] == 1
 """
-    environment = {"PYTHONPATH": str(tree / "src")}
+    environment = {"PYTHONPATH": f"{tree / 'src'}{os.pathsep}{tmp_path}"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    assert issubclass(NimbusLDA, ClassifierMixin)
+
+
+def test_weights_are_routed_through_a_pipeline() -> None:
+    """With metadata routing a pipeline scores without weights, and passes them on where requested."""
+    x, y = trials(60)
+    weights = np.where(y == 1, 9.0, 1.0)
+    with config_context(enable_metadata_routing=True):
+        assert make_pipeline(StandardScaler(), NimbusLDA()).fit(x, y).score(x, y) > 0.7
+        weighing = NimbusLDA().set_fit_request(sample_weight=True)  # type: ignore[attr-defined]
+        model = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), weighing)
+        model.fit(x, y, sample_weight=weights)
+    np.testing.assert_allclose(model[-1].priors_, np.array([21.0, 181.0, 21.0]) / 223.0)
