@@ -11,8 +11,8 @@ Required:
 ``BCIData(features, metadata, labels=None)``
     Features of shape (n_features, n_samples, n_trials), what is known of them, and one label a trial.
 ``BCIMetadata(sampling_rate, paradigm, feature_type, n_features, n_classes, …)``
-    What is known of a recording; ``sampling_rate`` in Hz. Further: ``chunk_size`` in samples, or None, and
-    ``temporal_aggregation``, one of mean, median, logvar, none.
+    What is known of a recording; ``sampling_rate`` in Hz. Further: ``chunk_size`` in samples, or None,
+    ``temporal_aggregation``, one of mean, median, logvar, none, and ``channel_names`` and ``unit``, or None.
 ``NimbusLDA``
     The model whose classes share one covariance.
 ``load_model(kind, name_or_path, *, search=())``

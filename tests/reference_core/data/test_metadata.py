@@ -27,6 +27,14 @@ from tests.reference_core.support import make_metadata
         ({"chunk_size": 0}, "chunk_size is 0"),
         ({"temporal_aggregation": "average"}, "temporal_aggregation is 'average'. Use one of mean, median"),
         ({"temporal_aggregation": ["mean"]}, "temporal_aggregation is ['mean']"),
+        ({"channel_names": "C3"}, "channel_names is 'C3', not a list of names"),
+        ({"channel_names": 3}, "channel_names is 3, not a list of names"),
+        ({"channel_names": ()}, "channel_names are empty"),
+        ({"channel_names": ("C3", 4)}, "channel_names hold 4, which is no name"),
+        ({"channel_names": ("C3", "")}, "channel_names hold '', which is no name"),
+        ({"channel_names": ("C3", "Cz", "C3")}, "channel_names hold C3 more than once"),
+        ({"unit": "mV"}, "unit is 'mV'. Use 'V', 'uV', or None"),
+        ({"unit": 1e-6}, "unit is 1e-06"),
     ],
 )
 def test_metadata_names_the_field_that_is_wrong(change: dict[str, object], words: str) -> None:
@@ -40,3 +48,12 @@ def test_metadata_accept_numpy_numbers() -> None:
     read = make_metadata(n_features=np.int64(3), sampling_rate=np.float32(250), chunk_size=np.int8(10))
     assert (read.n_features, read.sampling_rate, read.chunk_size) == (3, 250.0, 10)
     assert type(read.n_features) is int
+
+
+def test_channel_names_and_unit_have_one_form() -> None:
+    """A list becomes a tuple of plain texts, and microvolt has one spelling: metadata can be compared."""
+    read = make_metadata(channel_names=np.array(["C3", "C4"]), unit="µV")
+    assert read == make_metadata(channel_names=["C3", "C4"], unit="uV")
+    assert (read.channel_names, read.unit) == (("C3", "C4"), "uV")
+    assert type(read.channel_names[0]) is str
+    assert (make_metadata().channel_names, make_metadata().unit) == (None, None)

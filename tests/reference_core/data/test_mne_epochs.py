@@ -1,8 +1,16 @@
 """Reading of MNE's Epochs and of similar objects."""
 
 import mne
+import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, CoreDataError
+from nimbus_sdk_core import (
+    BCIData,
+    CoreDataError,
+    ModelMismatchError,
+    NimbusLDA,
+    predict_batch,
+    train_model,
+)
 from nimbus_sdk_core.data.csp import fit_csp
 
 from tests.reference_core.support import N_CHANNELS, EpochsLookalike, simulate_epochs
@@ -55,3 +63,129 @@ def test_lookalikes_are_accepted_if_complete() -> None:
     assert (data.n_features, data.labels.tolist()) == (2, ["a", "b", "a", "b"])
     with pytest.raises(CoreDataError, match=r"shape \(4, 2, 10\) and 5 events"):
         BCIData.from_epochs(EpochsLookalike(5), paradigm="p300")
+
+
+def test_channels_rate_and_unit_are_read(training: mne.EpochsArray) -> None:
+    """MNE's epochs are in volts; magnetic fields, or units that differ, have none that is known."""
+    about = BCIData.from_epochs(training, paradigm="motor_imagery").metadata
+    assert (about.channel_names, about.unit, about.sampling_rate) == (tuple(training.ch_names), "V", 100.0)
+    micro = training.copy()
+    for channel in micro.info["chs"]:
+        channel["unit_mul"] = -6
+    assert BCIData.from_epochs(micro, paradigm="motor_imagery").metadata.unit == "uV"
+    kinds = dict.fromkeys(training.ch_names, "mag")
+    magnetic = training.copy().set_channel_types(kinds, on_unit_change="ignore")
+    assert BCIData.from_epochs(magnetic, paradigm="motor_imagery").metadata.unit is None
+    lookalike = BCIData.from_epochs(EpochsLookalike(4), paradigm="p300", temporal_aggregation="mean").metadata
+    assert (lookalike.channel_names, lookalike.unit) == (("Fz", "Cz"), None)
+
+
+def test_reordered_epochs_are_refused_by_a_model(training: mne.EpochsArray) -> None:
+    """The channels of the training are part of the model, without filters too."""
+    model = train_model(NimbusLDA, BCIData.from_epochs(training, paradigm="motor_imagery"), name="mine")
+    turned = training.copy().reorder_channels(training.ch_names[::-1])
+    with pytest.raises(ModelMismatchError, match="another order than those of 'mine': C5 is where C0 should"):
+        predict_batch(model, BCIData.from_epochs(turned, paradigm="motor_imagery"))
+    renamed = training.copy().rename_channels({"C5": "Oz"})
+    with pytest.raises(ModelMismatchError, match="missing are C5; not known are Oz"):
+        predict_batch(model, BCIData.from_epochs(renamed, paradigm="motor_imagery"))
+
+
+def test_events_are_mapped_onto_labels(training: mne.EpochsArray) -> None:
+    """By name or by code; what has no label is named, and a mapping may have labels that no epoch has."""
+    data = BCIData.from_epochs(training, paradigm="motor_imagery", labels={"left": 1, "right": 2, "feet": 3})
+    assert data.labels is not None
+    assert (data.labels.tolist(), data.metadata.n_classes) == ([1, 2] * 30, 3)
+    by_code = BCIData.from_epochs(training, paradigm="motor_imagery", labels={7: "l", 8: "r"})
+    assert by_code.labels is not None
+    assert by_code.labels.tolist() == ["l", "r"] * 30
+    one = BCIData.from_epochs(training["left"], paradigm="motor_imagery", labels={"left": 1, "right": 2})
+    assert one.metadata.n_classes == 2
+    with pytest.raises(CoreDataError, match=r"labels have none for the events right\."):
+        BCIData.from_epochs(training, paradigm="motor_imagery", labels={"left": 1})
+    with pytest.raises(CoreDataError, match="labels is a list, not a mapping"):
+        BCIData.from_epochs(training, paradigm="motor_imagery", labels=[1, 2])  # type: ignore[arg-type]
+    with pytest.raises(CoreDataError, match="labels mix values"):
+        BCIData.from_epochs(training, paradigm="motor_imagery", labels={"left": 1, "right": "b"})
+
+
+def test_mapped_epochs_fit_a_model_with_other_labels(training: mne.EpochsArray) -> None:
+    """A model whose classes are numbers decodes epochs whose events have names."""
+    mapped = {"left": 1, "right": 2}
+    model = train_model(NimbusLDA, BCIData.from_epochs(training, paradigm="motor_imagery", labels=mapped))
+    later = BCIData.from_epochs(simulate_epochs(2), paradigm="motor_imagery", labels=mapped)
+    assert predict_batch(model, later).accuracy > 0.7
+
+
+def test_spectra_are_refused(training: mne.EpochsArray) -> None:
+    """Their frequencies are not samples."""
+    spectra = (
+        training.compute_psd(verbose="error"),
+        training.compute_tfr("morlet", freqs=[10.0], n_cycles=2, average=False, verbose="error"),
+    )
+    for spectrum in spectra:
+        for use in (fit_csp, lambda each: BCIData.from_epochs(each, paradigm="motor_imagery")):
+            with pytest.raises(CoreDataError, match=f"{type(spectrum).__name__}, whose axis of frequencies"):
+                use(spectrum)  # type: ignore[arg-type]
+
+
+def test_epochs_that_are_rejected_while_they_are_read_are_reported() -> None:
+    """Epochs that are not loaded yet are dropped when MNE reads them; if none is left, that is said."""
+    info = mne.create_info(["C3", "C4"], 100.0, "eeg")
+    raw = mne.io.RawArray(1e-5 * np.random.default_rng(0).normal(size=(2, 3_000)), info, verbose="error")
+    events = np.column_stack([np.arange(100, 2_500, 200), np.zeros(12, int), np.arange(12) % 2 + 1])
+    for limit, left in ((1e-9, 0), (1.0, 12)):
+        lazy = mne.Epochs(
+            raw, events, {"a": 1, "b": 2}, 0.0, 1.0, baseline=None, reject={"eeg": limit}, verbose="error"
+        )
+        if left:
+            assert BCIData.from_epochs(lazy, paradigm="motor_imagery").n_trials == left
+        else:
+            with (
+                pytest.warns(RuntimeWarning, match="All epochs were dropped"),
+                pytest.raises(CoreDataError, match=r"No epochs are left \(all 12 were dropped"),
+            ):
+                BCIData.from_epochs(lazy, paradigm="motor_imagery")
+
+
+class StreamLookalike:
+    """An object with the interface of mne-lsl's EpochsStream: a buffer that is filled from its end."""
+
+    def __init__(self, info: mne.Info, codes: list[int], arrivals: int = 0) -> None:
+        self.info = info
+        self.codes = codes
+        self.arrivals = arrivals
+        self.n_new_epochs = 0
+        self._event_id = {"left": 1, "right": 2}
+
+    @property
+    def events(self) -> np.ndarray:
+        """Codes only."""
+        return np.array(self.codes, dtype=np.int16)
+
+    def get_data(self) -> np.ndarray:
+        """Each epoch holds its code; another one may arrive right afterwards."""
+        noise = np.random.default_rng(1).normal(size=(len(self.codes), 2, 30))
+        signals = np.array(self.codes)[:, None, None] + noise
+        if self.arrivals:
+            self.arrivals -= 1
+            self.codes = [*self.codes[1:], 3 - self.codes[-1]]
+        return signals
+
+
+@pytest.mark.parametrize("arrivals", [0, 1, 3])
+def test_a_stream_of_epochs_is_read(arrivals: int) -> None:
+    """What was received so far, with the events' names; an epoch that arrives meanwhile mixes nothing up."""
+    info = mne.create_info(["C3", "C4"], 100.0, "eeg")
+    for channel in info["chs"]:
+        channel["unit_mul"] = -6
+    stream = StreamLookalike(info, [0, 0, 0, 0, 1, 2, 2, 1], arrivals)
+    data = BCIData.from_epochs(stream, paradigm="p300", temporal_aggregation="mean")  # type: ignore[arg-type]
+    assert data.labels is not None
+    assert data.n_trials == 4 + arrivals
+    assert (data.metadata.channel_names, data.metadata.unit) == (("C3", "C4"), "uV")
+    read = np.rint(data.features.mean(axis=(0, 1))).astype(int)
+    assert [{"left": 1, "right": 2}[label] for label in data.labels.tolist()] == read.tolist()
+    nothing = StreamLookalike(info, [0, 0])
+    with pytest.raises(CoreDataError, match="No epochs are left"):
+        BCIData.from_epochs(nothing, paradigm="p300", temporal_aggregation="mean")  # type: ignore[arg-type]

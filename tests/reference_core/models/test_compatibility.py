@@ -1,13 +1,22 @@
 """Checks that data fit a model."""
 
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 from nimbus_sdk_core import (
     BCIData,
+    BCIMetadata,
     CoreDataError,
     ModelMismatchError,
     NimbusLDA,
     calibrate_model,
+    check_model_compatibility,
+    init_streaming,
+    load_model,
     predict_batch,
+    save_model,
     simulate,
     train_model,
 )
@@ -40,6 +49,70 @@ def test_data_of_another_kind_are_rejected(model: NimbusLDA, data: BCIData) -> N
     fewer = type(meta)(**{name: getattr(meta, name) for name in meta.__slots__} | {"n_classes": 3})
     with pytest.raises(CoreDataError, match=r"n_classes is 3, .* has 4 classes"):
         predict_batch(model, BCIData(data.features, fewer))
+
+
+def recording(**changes: object) -> BCIData:
+    """Trials of three named channels, whose samples are the features."""
+    fields = {
+        "sampling_rate": 100.0,
+        "paradigm": "p300",
+        "feature_type": "erp",
+        "n_features": 6,
+        "n_classes": 2,
+        "temporal_aggregation": "none",
+        "channel_names": ("C3", "Cz", "C4"),
+        "unit": "uV",
+    }
+    labels = np.arange(40) % 2
+    features = np.random.default_rng(1).normal(size=(6, 1, 40)) + labels
+    return BCIData(features, BCIMetadata(**{**fields, **changes}), labels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"channel_names": ("C4", "Cz", "C3")},
+            "another order than those of 'named': C4 is where C3 should",
+        ),
+        ({"channel_names": ("C3", "Cz", "Pz")}, "missing are C4; not known are Pz"),
+        ({"channel_names": ("C3", "Cz")}, "missing are C4; not known are none"),
+        ({"unit": "V"}, "unit is V, but 'named' was trained on uV"),
+        ({"sampling_rate": 128.0}, "sampling_rate is 128 Hz, but 'named' was trained at 100 Hz"),
+    ],
+)
+def test_another_recording_is_refused_by_name(change: dict[str, object], words: str, tmp_path: Path) -> None:
+    """Another order, cap, unit or rate: in a batch, a stream and a calibration, from a file too."""
+    model = train_model(NimbusLDA, recording(), name="named")
+    model = load_model(NimbusLDA, save_model(model, tmp_path / "named.nimbus"))
+    assert model.card is not None
+    assert model.card.metadata == recording().metadata
+    other = recording(**change)
+    uses = (
+        lambda: predict_batch(model, other),
+        lambda: init_streaming(model, other.metadata),
+        lambda: calibrate_model(model, other),
+    )
+    for use in uses:
+        with pytest.raises(ModelMismatchError, match=re.escape(words)):
+            use()
+    assert not check_model_compatibility(model, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"channel_names": None, "unit": None},
+        {"sampling_rate": 100.05},
+        {"sampling_rate": 128.0, "feature_type": "bandpower"},
+        {"sampling_rate": 128.0, "temporal_aggregation": "mean"},
+    ],
+)
+def test_what_is_not_known_or_does_not_matter_is_no_mismatch(change: dict[str, object]) -> None:
+    """Unnamed channels, a rate that a clock measured, and rates of features that do not depend on it."""
+    matters = {name: change[name] for name in ("feature_type", "temporal_aggregation") if name in change}
+    model = train_model(NimbusLDA, recording(**matters))
+    assert predict_batch(model, recording(**change)).accuracy > 0.5
 
 
 def test_models_trained_on_plain_matrices_predict_too(data: BCIData) -> None:

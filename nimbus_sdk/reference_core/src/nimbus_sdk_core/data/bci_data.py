@@ -15,7 +15,7 @@ from .dask_arrays import is_dask_array, read_dask_features
 from .features import check_axes, read_features
 from .labels import read_labels
 from .metadata import BCIMetadata, TemporalAggregation
-from .mne_epochs import EpochsLike, Transformer
+from .mne_epochs import EpochsLike, EventLabels, Transformer
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False)
@@ -76,8 +76,12 @@ class BCIData:
         temporal_aggregation: TemporalAggregation | None = None,
         n_classes: SupportsIndex | None = None,
         chunk_size: SupportsIndex | None = None,
+        labels: EventLabels | None = None,
     ) -> BCIData:
-        """Trials from ``mne.Epochs``, labelled by the names of their events.
+        """Trials from ``mne.Epochs``, labelled by the names of their events or as ``labels`` say.
+
+        Names and order of the channels, sampling rate and unit are read into the metadata; a model that was
+        trained on them refuses others.
 
         Filter and remove artefacts with MNE first. Features are made of the channels by a ``transformer``
         that was fitted on the training epochs alone; use the same one for the test epochs::
@@ -87,8 +91,9 @@ class BCIData:
             test = BCIData.from_epochs(test_epochs, paradigm="motor_imagery", transformer=csp)
 
         Args:
-            epochs: ``mne.Epochs``, or what offers ``get_data()``, ``events``, ``event_id``, ``info["sfreq"]``
-                and ``ch_names`` likewise.
+            epochs: ``mne.Epochs``; a connected ``mne_lsl.stream.EpochsStream``, of which the epochs received
+                so far are read; or what offers ``get_data()``, ``events``, ``event_id``, ``ch_names`` and
+                ``info["sfreq"]`` likewise.
             paradigm: The task, such as ``"motor_imagery"``.
             feature_type: What the numbers are; by default ``"csp"`` for the filters of `fit_csp` and
                 ``"raw_filtered"`` for the channels themselves.
@@ -98,18 +103,28 @@ class BCIData:
             temporal_aggregation: How a trial becomes one vector; by default ``"logvar"`` for the filters of
                 `fit_csp` and for the channels of motor imagery, and ``"none"`` for features without samples.
                 Anything else has no default.
-            n_classes: Number of classes; by default the kinds of events that occur.
+            n_classes: Number of classes; by default the kinds of events that occur, or of ``labels``.
             chunk_size: Samples in one streamed chunk.
+            labels: The label of each kind of event, by its name (or its code, if it has none), such as
+                ``{"left": 1, "right": 2}`` for a model whose classes are 1 and 2.
 
         Raises:
-            CoreDataError: Not epochs, no epochs left, channels that are bad, not those of the filters or not
-                signals of the brain, no way to reduce samples to one vector, or features that cannot be used.
+            CoreDataError: Not epochs, or a spectrum of epochs; no epochs left; channels that are bad, not
+                those of the filters or not signals of the brain; an event without a label; no way to reduce
+                samples to one vector; or features that cannot be used.
         """
         from .epochs_features import read_epochs_features
 
         return cls(
             *read_epochs_features(
-                epochs, paradigm, feature_type, transformer, temporal_aggregation, n_classes, chunk_size
+                epochs,
+                paradigm,
+                feature_type,
+                transformer,
+                temporal_aggregation,
+                n_classes,
+                chunk_size,
+                labels,
             )
         )
 

@@ -96,7 +96,8 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
         CoreDataError: Only one kind of event, or numbers that cannot be used.
         MissingLibraryError: Neither library is installed.
     """
-    recording, labels = read_epochs(epochs)
+    found = read_epochs(epochs)
+    recording, labels = found.signals, found.labels
     n_channels = recording.shape[1]
     n_filters = check_whole_number("n_components", n_components, least=1, most=n_channels)
     if len(np.unique(labels)) < 2:
@@ -108,7 +109,7 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
     for library, fit in (("mne", _fit_with_mne), ("pyriemann", _fit_with_pyriemann)):
         if find_spec(library) is not None:
             filters = np.ascontiguousarray(fit(recording, labels, n_filters), dtype=np.float64)
-            return SpatialFilters(filters, tuple(epochs.ch_names), library)
+            return SpatialFilters(filters, found.channel_names, library)
     raise MissingLibraryError(
         "Common spatial patterns are learned by MNE or pyriemann, and neither is installed.",
         "Install mne in this environment (`pip install mne`), then try again.",

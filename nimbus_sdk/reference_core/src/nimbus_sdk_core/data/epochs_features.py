@@ -10,7 +10,7 @@ from .._types import FeatureArray, FloatArray, LabelArray
 from ..errors import CoreDataError
 from .csp import SpatialFilters
 from .metadata import BCIMetadata, TemporalAggregation
-from .mne_epochs import EpochsLike, Transformer, read_epochs, read_sampling_rate
+from .mne_epochs import EpochsLike, EventLabels, Transformer, read_epochs
 
 
 def read_epochs_features(
@@ -21,6 +21,7 @@ def read_epochs_features(
     temporal_aggregation: TemporalAggregation | None,
     n_classes: SupportsIndex | None,
     chunk_size: SupportsIndex | None,
+    event_labels: EventLabels | None,
 ) -> tuple[FeatureArray, BCIMetadata, LabelArray]:
     """Read what `BCIData.from_epochs` makes trials of; the arguments are described there.
 
@@ -30,26 +31,29 @@ def read_epochs_features(
     Raises:
         CoreDataError: See `BCIData.from_epochs`.
     """
-    recording, labels = read_epochs(epochs)
+    recording = read_epochs(epochs, event_labels)
     if isinstance(transformer, SpatialFilters):
-        transformer.check_channels(epochs.ch_names)
-    features = _move_trials_last(recording) if transformer is None else _transform(transformer, recording)
-    n_kinds = len(np.unique(labels))
-    if n_classes is None and n_kinds < 2:
+        transformer.check_channels(recording.channel_names)
+    signals = recording.signals
+    features = _move_trials_last(signals) if transformer is None else _transform(transformer, signals)
+    if n_classes is None and recording.n_classes < 2:
         raise CoreDataError(
-            f"The epochs hold {n_kinds} kind(s) of event, so that the number of classes is not known.",
+            f"The epochs hold {recording.n_classes} kind(s) of event, so that the number of classes is not "
+            "known.",
             "Give n_classes.",
         )
     metadata = BCIMetadata(
-        sampling_rate=read_sampling_rate(epochs),
+        sampling_rate=recording.sampling_rate,
         paradigm=paradigm,
         feature_type=feature_type or _default_feature_type(transformer),
         n_features=features.shape[0],
-        n_classes=n_kinds if n_classes is None else n_classes,  # type: ignore[arg-type]
+        n_classes=recording.n_classes if n_classes is None else n_classes,  # type: ignore[arg-type]
         chunk_size=chunk_size,  # type: ignore[arg-type]
         temporal_aggregation=temporal_aggregation or _default_aggregation(paradigm, transformer, features),
+        channel_names=recording.channel_names,
+        unit=recording.unit,
     )
-    return features, metadata, labels
+    return features, metadata, recording.labels
 
 
 def _transform(transformer: Transformer, recording: FloatArray) -> FeatureArray:

@@ -1,6 +1,7 @@
 """Model files of format version 1.
 
-They held the posterior of Gaussian classes and not their statistics, and no class frequencies of a probit.
+They held the posterior of Gaussian classes and not their statistics, no class frequencies of a probit, and no
+names of channels.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ def upgrade_version_1(
         CoreDataError: The arrays are not those of such a model.
     """
     upgraded = dict(header)
+    metadata = header.get("metadata")
+    if isinstance(metadata, dict):
+        upgraded["metadata"] = {**metadata, "channel_names": None, "unit": None}
     hyper, classes = header.get("hyper"), header.get("classes")
     if not isinstance(hyper, dict) or not isinstance(classes, list) or not classes:
         raise CoreDataError("hyper is not an object, or classes is not a list.", "")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ..data.argument_checks import check_kind
 from ..data.bci_data import BCIData
 from ..data.metadata import BCIMetadata
@@ -12,6 +14,9 @@ _BUILD_DATA = (
     "Build it with BCIData(features, BCIMetadata(…)), features of shape (n_features × n_samples × n_trials)."
 )
 _OTHER_FEATURES = "Give the features the model was trained on."
+
+# Features whose meaning does not depend on the sampling rate, although they have no axis of samples.
+_RATELESS = ("bandpower", "csp")
 
 
 def check_model(model: object) -> None:
@@ -57,8 +62,10 @@ def check_data_fits(model: Decoder, data: BCIData) -> None:
 def check_metadata_fits(model: Decoder, metadata: BCIMetadata) -> None:
     """Raise an error for metadata of data that the model would misread.
 
-    Number of features and classes, paradigm, feature type and temporal aggregation must agree. The sampling
-    rate and the length of a trial may differ, since every trial becomes one vector.
+    Number of features and classes, paradigm, feature type and temporal aggregation must agree, and names and
+    order of the channels and the unit where both sides know them. The sampling rate may differ where trials
+    are reduced to one vector over their samples. Where they are not, and features may be samples themselves,
+    it must agree too, except for band powers and spatial patterns.
 
     Args:
         model: A trained model.
@@ -66,7 +73,8 @@ def check_metadata_fits(model: Decoder, metadata: BCIMetadata) -> None:
 
     Raises:
         CoreDataError: Another number of features or classes.
-        ModelMismatchError: Another paradigm, feature type or temporal aggregation.
+        ModelMismatchError: Another paradigm, feature type or temporal aggregation; other channels or another
+            order of them; another unit; another sampling rate where that matters.
     """
     if metadata.n_features != model.n_features_in_:
         raise CoreDataError(
@@ -82,6 +90,7 @@ def check_metadata_fits(model: Decoder, metadata: BCIMetadata) -> None:
         )
     if model.card is not None:
         _check_same_preparation(model, model.card.metadata, metadata)
+        _check_same_recording(model, model.card.metadata, metadata)
 
 
 def _check_same_preparation(model: Decoder, expected: BCIMetadata, actual: BCIMetadata) -> None:
@@ -94,6 +103,45 @@ def _check_same_preparation(model: Decoder, expected: BCIMetadata, actual: BCIMe
                 "Numbers of another meaning would be misread: prepare the data as the model expects, "
                 "or train a model on yours.",
             )
+
+
+def _check_same_recording(model: Decoder, expected: BCIMetadata, actual: BCIMetadata) -> None:
+    _check_channels(model, expected.channel_names, actual.channel_names)
+    if None not in (expected.unit, actual.unit) and expected.unit != actual.unit:
+        raise ModelMismatchError(
+            f"The data's unit is {actual.unit}, but {_describe_model(model)} was trained on {expected.unit}.",
+            "Multiply volts by 1e6 for microvolts, or microvolts by 1e-6 for volts.",
+        )
+    may_be_samples = expected.temporal_aggregation == "none" and expected.feature_type not in _RATELESS
+    if may_be_samples and not math.isclose(expected.sampling_rate, actual.sampling_rate, rel_tol=1e-3):
+        raise ModelMismatchError(
+            f"The data's sampling_rate is {actual.sampling_rate:g} Hz, but {_describe_model(model)} was "
+            f"trained at {expected.sampling_rate:g} Hz, and its features may be samples.",
+            "Resample the recording, for instance with epochs.resample(…).",
+        )
+
+
+def _check_channels(model: Decoder, expected: tuple[str, ...] | None, actual: tuple[str, ...] | None) -> None:
+    if expected is None or actual is None or expected == actual:
+        return
+    if sorted(expected) == sorted(actual):
+        place = next(k for k, (a, b) in enumerate(zip(expected, actual, strict=True)) if a != b)
+        raise ModelMismatchError(
+            f"The data's channels are in another order than those of {_describe_model(model)}: "
+            f"{actual[place]} is where {expected[place]} should be, first at channel {place} (from 0).",
+            "Put them in order: epochs.reorder_channels(list(model.card.metadata.channel_names)).",
+        )
+    missing, others = sorted(set(expected) - set(actual)), sorted(set(actual) - set(expected))
+    raise ModelMismatchError(
+        f"The data's channels are not those that {_describe_model(model)} was trained on: "
+        f"missing are {_list(missing)}; not known are {_list(others)}.",
+        "Choose and name the channels as in model.card.metadata.channel_names, or train a model on yours.",
+    )
+
+
+def _list(names: list[str]) -> str:
+    shown = ", ".join(names[:5]) or "none"
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
 def _describe_model(model: Decoder) -> str:
