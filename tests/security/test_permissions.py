@@ -19,12 +19,12 @@ from nimbus_sdk.sandbox import Sandbox
 from tests.security.users import (
     OTHER_USER,
     USER,
+    Users,
     give_to,
     modes,
     needs_root,
-    run_as,
-    run_under_umask,
 )
+from tests.support.fork_server import ForkServer
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="Windows has no modes; a profile's folder is its user's own"
@@ -49,6 +49,12 @@ def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
+def users(fork_server: ForkServer) -> Users:
+    """Runs code in processes of other users."""
+    return Users(fork_server)
+
+
+@pytest.fixture
 def key_file(key: str, home: Path) -> str:
     """A file with a valid key that everybody may read."""
     path = home.parent / "key.txt"
@@ -68,18 +74,20 @@ def planted(key: str, home: Path) -> Path:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o027], ids="{:03o}".format)
-def test_no_umask_opens_or_closes_too_much(home: Path, sandbox: Sandbox, key_file: str, umask: int):
+def test_no_umask_opens_or_closes_too_much(
+    home: Path, sandbox: Sandbox, key_file: str, umask: int, users: Users
+):
     """Under any umask all files are 0600 (0700 if executable) and all folders 0700, and everything works.
 
     This includes what Python compiles when the core is first used.
     """
-    assert run_under_umask(umask, INSTALL, home, KEY_FILE=key_file)[0] == "done"
-    assert run_under_umask(umask, RUN_ALL, home, PYTHONDONTWRITEBYTECODE="")[0] == "done"
+    assert users.run_under_umask(umask, INSTALL, home, KEY_FILE=key_file)[0] == "done"
+    assert users.run_under_umask(umask, RUN_ALL, home, PYTHONDONTWRITEBYTECODE="")[0] == "done"
     found = modes(home)
     assert any(name.endswith(".pyc") and "simulation" in name for name in found)
     assert {name for name, mode in found.items() if mode not in (0o600, 0o700)} == set()
     assert found["config/credentials.json"] == found["state/seal.key"] == 0o600
-    assert run_under_umask(0o077, WHOLE, home) == ("done", "True")
+    assert users.run_under_umask(0o077, WHOLE, home) == ("done", "True")
 
 
 def test_open_permissions_are_tightened_before_a_secret_is_written(home: Path, sandbox: Sandbox, key: str):
@@ -129,7 +137,7 @@ def test_a_dangling_link_is_refused_too(home: Path, isolated_home: Path, key: st
 
 
 def test_a_link_in_the_place_of_a_small_file_is_not_written_through(
-    home: Path, isolated_home: Path, sandbox: Sandbox, key: str
+    home: Path, isolated_home: Path, sandbox: Sandbox, key: str, users: Users
 ):
     """Links instead of other small files are replaced, and their targets are never written."""
     victim = isolated_home / "victim"
@@ -142,7 +150,7 @@ def test_a_link_in_the_place_of_a_small_file_is_not_written_through(
         os.symlink(victim, path)
     nimbus_sdk.install_core(key, force=True)
     assert victim.read_text() == "precious"
-    assert run_under_umask(0o077, WHOLE, home) == ("done", "True")
+    assert users.run_under_umask(0o077, WHOLE, home) == ("done", "True")
     assert not any(os.path.islink(path) for path in (paths.session, paths.key_metadata, paths.last_seen))
 
 
@@ -161,17 +169,17 @@ def test_a_link_in_the_place_of_the_keys_lock_is_refused(
 
 
 @needs_root
-def test_another_users_home_is_not_trusted(planted: Path):
+def test_another_users_home_is_not_trusted(planted: Path, users: Users):
     """A session and a core that another user has planted are neither used nor run."""
-    kind, text = run_as(LOOK, USER, planted)
+    kind, text = users.run_as(LOOK, USER, planted)
     assert (kind, f"{planted} belongs to another user" in text) == ("SessionError", True)
-    kind, text = run_as(RUN, USER, planted)
+    kind, text = users.run_as(RUN, USER, planted)
     assert (kind, f"{planted} belongs to another user" in text) == ("CoreIntegrityError", True)
-    kind, text = run_as(RUN, OTHER_USER, planted)
+    kind, text = users.run_as(RUN, OTHER_USER, planted)
     assert (kind, "can be written by others" in text) == ("CoreIntegrityError", True)
     for path in (planted, *planted.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)
-    assert run_as(RUN, OTHER_USER, planted)[0] == "done", "to its owner it is as good as ever"
+    assert users.run_as(RUN, OTHER_USER, planted)[0] == "done", "to its owner it is as good as ever"
 
 
 def _link(path: Path, elsewhere: Path) -> None:
@@ -237,7 +245,9 @@ USE = """
 
 @needs_root
 @pytest.mark.tiny_core
-def test_no_component_of_a_home_may_be_changed_by_others(home: Path, sandbox: Sandbox, key: str):
+def test_no_component_of_a_home_may_be_changed_by_others(
+    home: Path, sandbox: Sandbox, key: str, users: Users
+):
     """From the home down to each file that is imported or believed: no link, no other owner, no open mode."""
     nimbus_sdk.install_core(key)
     (installed,) = home.glob("data/core/0.1.0/*")
@@ -254,7 +264,7 @@ def test_no_component_of_a_home_may_be_changed_by_others(home: Path, sandbox: Sa
     shutil.rmtree(home)
     home.mkdir()
     home.parent.chmod(0o755)
-    kind, text = run_as(USE, USER, home)
+    kind, text = users.run_as(USE, USER, home)
     assert kind == "done"
     found = json.loads(text)
     expected["_leave ."] = (False, False)
@@ -267,14 +277,14 @@ def test_no_component_of_a_home_may_be_changed_by_others(home: Path, sandbox: Sa
 @needs_root
 @pytest.mark.parametrize("folder", ["state", "config", "data", "cache"])
 def test_no_secret_goes_into_another_users_folder(
-    home: Path, sandbox: Sandbox, key: str, key_file: str, folder: str
+    home: Path, sandbox: Sandbox, key: str, key_file: str, folder: str, users: Users
 ):
     """A folder that another user created first, and opened to all, gets no key and no session."""
     give_to(USER, home)
     (home / folder).mkdir()
     (home / folder).chmod(0o777)
     give_to(OTHER_USER, home / folder)
-    kind, text = run_as(INSTALL, USER, home, KEY_FILE=key_file)
+    kind, text = users.run_as(INSTALL, USER, home, KEY_FILE=key_file)
     assert kind in ("CoreInstallError", "SessionError", "CredentialStoreError")
     assert "belongs to another user" in text
     for path in (home / folder).rglob("*"):
@@ -283,7 +293,7 @@ def test_no_secret_goes_into_another_users_folder(
 
 
 @needs_root
-def test_another_users_credentials_file_is_refused(home: Path, isolated_home: Path):
+def test_another_users_credentials_file_is_refused(home: Path, isolated_home: Path, users: Users):
     """Another user's keys are not used, and none is added to them."""
     config = home / "config"
     config.mkdir(mode=0o777)
@@ -292,7 +302,7 @@ def test_another_users_credentials_file_is_refused(home: Path, isolated_home: Pa
     (config / "credentials.json").chmod(0o666)
     give_to(OTHER_USER, config / "credentials.json")
     for code in (SAVE, "return nimbus_sdk.get_stored_api_key()"):
-        kind, text = run_as(code, USER, home)
+        kind, text = users.run_as(code, USER, home)
         assert (kind, "belongs to another user" in text) == ("CredentialStoreError", True)
     assert "feed" not in (config / "credentials.json").read_text()
 
@@ -300,7 +310,7 @@ def test_another_users_credentials_file_is_refused(home: Path, isolated_home: Pa
 @needs_root
 @pytest.mark.parametrize("mode", [0o600, 0o666], ids="{:03o}".format)
 def test_another_users_lock_takes_nothing_from_an_install(
-    home: Path, sandbox: Sandbox, key_file: str, mode: int
+    home: Path, sandbox: Sandbox, key_file: str, mode: int, users: Users
 ):
     """A lock file of another user (after sudo, for instance) does not stop an install."""
     (home / "state").mkdir()
@@ -309,28 +319,28 @@ def test_another_users_lock_takes_nothing_from_an_install(
     lock.touch()
     lock.chmod(mode)
     give_to(OTHER_USER, lock)
-    assert run_as(INSTALL, USER, home, KEY_FILE=key_file)[0] == "done"
+    assert users.run_as(INSTALL, USER, home, KEY_FILE=key_file)[0] == "done"
 
 
 @needs_root
-def test_another_users_lock_of_the_keys_is_reported(home: Path):
+def test_another_users_lock_of_the_keys_is_reported(home: Path, users: Users):
     """If the lock of the keys cannot be acquired, the error names the file and no key is written."""
     (home / "config").mkdir()
     give_to(USER, home)
     lock = home / "config" / "credentials.json.lock"
     lock.touch(mode=0o600)
     give_to(OTHER_USER, lock)
-    kind, text = run_as(SAVE, USER, home)
+    kind, text = users.run_as(SAVE, USER, home)
     assert kind == "CredentialStoreError"
     assert "credentials.json" in text
     assert not (home / "config" / "credentials.json").exists()
 
 
 @needs_root
-def test_other_users_can_read_and_list_nothing(home: Path, sandbox: Sandbox, key_file: str):
+def test_other_users_can_read_and_list_nothing(home: Path, sandbox: Sandbox, key_file: str, users: Users):
     """After an install another user finds no file that can be opened and no folder that can be listed."""
     give_to(USER, home)
-    assert run_as(INSTALL, USER, home, KEY_FILE=key_file)[0] == "done"
+    assert users.run_as(INSTALL, USER, home, KEY_FILE=key_file)[0] == "done"
     code = f"""
     home, seen = {str(home)!r}, []
     for folder in ("config", "data", "state", "cache"):
@@ -339,4 +349,4 @@ def test_other_users_can_read_and_list_nothing(home: Path, sandbox: Sandbox, key
         except PermissionError:
             pass
     return seen"""
-    assert run_as(code, OTHER_USER, home) == ("done", "[]")
+    assert users.run_as(code, OTHER_USER, home) == ("done", "[]")

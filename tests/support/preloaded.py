@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio  # noqa: F401
+import email.policy  # noqa: F401
 import encodings.cp437
 import encodings.idna  # noqa: F401
 import pkgutil
+import unittest  # noqa: F401
 from importlib import import_module
 
 import anyio.to_thread  # noqa: F401
