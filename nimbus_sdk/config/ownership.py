@@ -7,8 +7,10 @@ the user's own folder count, and the answer is always False.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Iterator
 
 _OTHERS = 0o077
 _WRITABLE_BY_OTHERS = 0o022
@@ -45,3 +47,19 @@ def reason_for_distrust(status: os.stat_result) -> str | None:
     if not is_writable_by_others(status) or (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
         return None
     return "can be written by others"
+
+
+class UntrustedError(PermissionError):
+    """Somebody else can change what is run or believed."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(errno.EPERM, f"{place} {reason}")
+
+
+def places(path: str, root: str) -> Iterator[str]:
+    """Yield a folder, and everything from it down to a path below it."""
+    yield root
+    place = root
+    for part in filter(None, path.removeprefix(root).split(os.sep)):
+        place = os.path.join(place, part)
+        yield place

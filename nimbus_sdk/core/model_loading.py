@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError, CoreIntegrityError, NimbusConnectionError
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import trust
 from nimbus_sdk.storage.pointer import trust_root
 
 R = TypeVar("R")
@@ -43,7 +43,7 @@ def _trusted_folder() -> str:
     """
     paths = Settings.load().paths
     try:
-        _, distrusted = fs.survey(paths.models, trust_root(paths.core))
+        _, distrusted = trust.survey(paths.models, trust_root(paths.core))
     except FileNotFoundError:
         return paths.models
     except OSError as error:

@@ -13,15 +13,16 @@ import time
 from contextlib import suppress
 
 from nimbus_sdk.config.ownership import (
+    UntrustedError,
     is_foreign,
     is_open_to_others,
     is_writable_by_others,
+    places,
     reason_for_distrust,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import TypeAlias
 
 FileVersion: TypeAlias = tuple[int, int, int]
@@ -33,9 +34,6 @@ LEFT_OVER_SECONDS = 3600.0
 _WRITABLE_BY_OTHERS = 0o022
 _BINARY = getattr(os, "O_BINARY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
-_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-# With O_PATH a folder can be passed through that cannot be listed.
-_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _NEW_FILE = os.O_CREAT | os.O_EXCL | _BINARY | getattr(os, "O_NOFOLLOW", 0)
 _devices_without_modes: set[int] = set()
 """Devices for which the warning was logged."""
@@ -49,13 +47,6 @@ _OWNER_ALONE = ("*S-1-3-4:(OI)(CI)F", "*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)
 
 class NoFileError(OSError):
     """A pipe, a device or far too large a file is where a small file should be."""
-
-
-class UntrustedError(PermissionError):
-    """Somebody else can change what is run or believed."""
-
-    def __init__(self, place: str, reason: str) -> None:
-        super().__init__(errno.EPERM, f"{place} {reason}")
 
 
 def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
@@ -74,118 +65,20 @@ def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return _read_and_close(descriptor, limit)
+    return read_and_close(descriptor, limit)
 
 
-def read_trusted(path: str, root: str, limit: int = READ_LIMIT) -> bytes | None:
-    """Return the content of a file that decides what is believed or run, or None if there is none.
-
-    Args:
-        path: The file.
-        root: A folder above it. It and everything from it to the file must belong to this user or to root,
-            and must not be writable by others; nothing below it may be a link.
-        limit: The most bytes that the file may have.
-
-    Raises:
-        UntrustedError: Somebody else can change the file, or exchange it.
-        OSError: As for ``read``.
-    """
-    try:
-        descriptor = _open_trusted(path, root)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return _read_and_close(descriptor, limit)
-
-
-def survey(folder: str, root: str) -> tuple[dict[str, int], list[str]]:
-    """Look at everything from a root down to a folder and below it; no file is opened.
+def read_and_close(descriptor: int, limit: int) -> bytes:
+    """Return the content of an open file, and close it.
 
     Args:
-        folder: The folder.
-        root: As for ``read_trusted``.
-
-    Returns:
-        The size of every file below the folder, by its path there with ``/``; and what somebody else can
-        change, one line each.
+        descriptor: The file, open for reading.
+        limit: As for ``read``.
 
     Raises:
-        OSError: A folder cannot be read.
+        NoFileError: As for ``read``.
+        OSError: It cannot be read.
     """
-    sizes: dict[str, int] = {}
-    distrusted = [f"{root} belongs to another user"] if is_foreign(os.lstat(root)) else []
-    for place in _places(folder, root):
-        reason = reason_for_distrust(os.stat(place) if place == root else os.lstat(place))
-        if reason is not None:
-            distrusted.append(f"{place} {reason}")
-    _survey_below(folder, "", sizes, distrusted)
-    return sizes, sorted(distrusted)
-
-
-def _survey_below(folder: str, prefix: str, sizes: dict[str, int], distrusted: list[str]) -> None:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            status = entry.stat(follow_symlinks=False)
-            reason = reason_for_distrust(status)
-            if reason is not None:
-                distrusted.append(f"{entry.path} {reason}")
-            if stat.S_ISDIR(status.st_mode):
-                _survey_below(entry.path, f"{prefix}{entry.name}/", sizes, distrusted)
-            elif stat.S_ISREG(status.st_mode):
-                sizes[f"{prefix}{entry.name}"] = status.st_size
-
-
-def _places(path: str, root: str) -> Iterator[str]:
-    """Yield a folder and everything from it down to a path below it."""
-    yield root
-    place = root
-    for part in filter(None, path.removeprefix(root).split(os.sep)):
-        place = os.path.join(place, part)
-        yield place
-
-
-def _open_trusted(path: str, root: str) -> int:
-    if os.name == "nt":
-        return os.open(path, os.O_RDONLY | _BINARY)
-    # The home itself may be a link of its user. From there on one descriptor leads to the next, so that what
-    # was checked is what is opened.
-    descriptor = os.open(root, _FOLDER)
-    reason = reason_for_distrust(os.fstat(descriptor))
-    if reason is not None or is_foreign(os.lstat(root)):
-        os.close(descriptor)
-        raise UntrustedError(root, reason or "is a link of another user")
-    *folders, name = path[len(root) + 1 :].split(os.sep)
-    place = root
-    for folder in folders:
-        place = f"{place}/{folder}"
-        descriptor = _open_entry(descriptor, folder, place, _FOLDER)
-    return _open_entry(descriptor, name, path, os.O_RDONLY | _NO_WAIT)
-
-
-def _open_entry(folder: int, name: str, place: str, flags: int) -> int:
-    """Open an entry of a folder that is open, and close the folder."""
-    try:
-        descriptor = os.open(name, flags | _NO_LINK, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR) and _is_link(name, folder):
-            raise UntrustedError(place, "is a link") from None
-        raise
-    finally:
-        os.close(folder)
-    reason = reason_for_distrust(os.fstat(descriptor))
-    if reason is not None:
-        os.close(descriptor)
-        raise UntrustedError(place, reason)
-    return descriptor
-
-
-def _is_link(name: str, folder: int) -> bool:
-    try:
-        return stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode)
-    except FileNotFoundError:
-        return False
-
-
-def _read_and_close(descriptor: int, limit: int) -> bytes:
     try:
         # A folder is refused here.
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
@@ -198,49 +91,6 @@ def _read_and_close(descriptor: int, limit: int) -> bytes:
             return file.readall()
     finally:
         os.close(descriptor)
-
-
-def pipe_identity(path: str) -> tuple[str, int, int] | None:
-    """Return what tells a pipe from every other pipe, or None if there is no pipe at the path."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return (path, status.st_dev, status.st_ino) if stat.S_ISFIFO(status.st_mode) else None
-
-
-def read_pipe(path: str, limit: int, seconds: float) -> bytes:
-    """Return everything that comes through a pipe until its writer closes it.
-
-    Args:
-        path: The pipe, such as ``/dev/stdin`` or a named one.
-        limit: The most bytes that may come.
-        seconds: How long the writer may take.
-
-    Raises:
-        NoFileError: More than ``limit`` bytes came.
-        OSError: It cannot be opened, or was not closed in time.
-    """
-    import select
-
-    deadline, content = time.monotonic() + seconds, b""
-    # With O_NONBLOCK a pipe can be opened before it has a writer.
-    descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
-    try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        while len(content) <= limit:
-            left = deadline - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                raise TimeoutError(errno.ETIMEDOUT, f"the pipe was not closed within {seconds:g} s")
-            with suppress(BlockingIOError):
-                chunk = os.read(descriptor, limit + 1 - len(content))
-                if not chunk:
-                    return content
-                content += chunk
-    finally:
-        os.close(descriptor)
-    raise NoFileError(errno.EFBIG, f"more than {limit} bytes came through the pipe")
 
 
 def _kind(status: os.stat_result) -> str:
@@ -257,13 +107,13 @@ def make_private_folder(path: str, root: str | None = None) -> None:
     Args:
         path: The folder.
         root: A folder above it from which on others must not be able to exchange anything; see
-            ``read_trusted``. Others may still read the folders above ``path``.
+            ``trust.read``. Others may still read the folders above ``path``.
 
     Raises:
         OSError: It cannot be made, belongs to another user, or stays writable by others.
     """
     _make(path)
-    for place in (path,) if root is None else _places(path, root):
+    for place in (path,) if root is None else places(path, root):
         status = os.stat(place) if place == root or root is None else os.lstat(place)
         if is_foreign(status):
             raise PermissionError(errno.EPERM, f"the folder {place} belongs to another user")
@@ -393,55 +243,6 @@ def write_private(path: str, content: bytes, root: str | None = None) -> None:
         raise
     sync_folder(os.path.dirname(path))
     sweep(path, LEFT_OVER_SECONDS)
-
-
-def create_once(path: str, content: bytes, root: str) -> bytes:
-    """Write a secret unless one exists, and return what the file holds then: the first writer wins.
-
-    One that others could write is set aside.
-
-    Args:
-        path: The file.
-        content: The secret.
-        root: As for ``read_trusted``.
-
-    Raises:
-        OSError: The disk refused, or a folder belongs to another user.
-    """
-    try:
-        present = read_trusted(path, root)
-    except UntrustedError:
-        make_private_folder(os.path.dirname(path), root)
-        try:
-            present = read_trusted(path, root)
-        except UntrustedError:
-            quarantine(path)
-            present = None
-    if present is not None:
-        # A file that cannot be closed, on a disk that is read-only, can be used all the same.
-        with suppress(OSError):
-            _close(path, os.stat(path), PRIVATE_FILE)
-        return present
-    make_private_folder(os.path.dirname(path), root)
-    temporary = f"{path}.{unique()}.tmp"
-    try:
-        write_synced(temporary, content)
-        with suppress(FileExistsError):
-            _link_or_rename(temporary, path)
-    finally:
-        remove(temporary)
-    sync_folder(os.path.dirname(path))
-    return read_trusted(path, root) or b""
-
-
-def _link_or_rename(temporary: str, path: str) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        # No hard links on this file system: a rename keeps the file whole, and the last writer wins.
-        rename(temporary, path)
 
 
 def quarantine(path: str) -> str:

@@ -12,9 +12,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+from nimbus_sdk.config.ownership import UntrustedError
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import CredentialStoreError
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import fs, trust
 
 if TYPE_CHECKING:
     from nimbus_sdk.storage.key_kind import Key
@@ -65,8 +66,8 @@ def read_metadata(paths: Paths) -> KeyMetadata | None:
         CredentialStoreError: The file exists and cannot be read.
     """
     try:
-        content = fs.read_trusted(paths.key_metadata, paths.state_root)
-    except fs.UntrustedError:
+        content = trust.read(paths.key_metadata, paths.state_root)
+    except UntrustedError:
         return None
     except OSError as error:
         raise CredentialStoreError(

@@ -12,7 +12,7 @@ from nimbus_sdk.config.dotenv import decode_text, dotenv_values
 from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings, origin, read_text
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, NimbusError
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import fs, pipes
 from nimbus_sdk.storage.key_kind import K_co, Key, KeyKind
 
 TYPE_CHECKING = False
@@ -135,14 +135,14 @@ def read_key_file(settings: Settings) -> SourceResult[ApiKey]:
 
 
 def _key_from_file(path: str, seconds: float) -> ParsedKey:
-    pipe = fs.pipe_identity(path)
+    pipe = pipes.identity(path)
     if pipe is None:
         content = fs.read(path, _KEY_FILE_LIMIT)
         if content is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return parse_key(decode_text(content))
     if pipe not in _from_pipes:
-        _from_pipes[pipe] = parse_key(decode_text(fs.read_pipe(path, _KEY_FILE_LIMIT, seconds)))
+        _from_pipes[pipe] = parse_key(decode_text(pipes.read(path, _KEY_FILE_LIMIT, seconds)))
     return _from_pipes[pipe]
 
 

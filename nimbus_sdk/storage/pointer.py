@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import TypeVar
 
+from nimbus_sdk.config.ownership import UntrustedError
 from nimbus_sdk.errors import CoreIncompatibleError, CoreIntegrityError
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import fs, trust
 from nimbus_sdk.storage.os_errors import disk_errors
 
 POINTER = "current.json"
@@ -81,10 +82,10 @@ def read_record(path: str, core_folder: str) -> dict[str, object] | None:
 
     with disk_errors(os.path.dirname(path)):
         try:
-            content = fs.read_trusted(path, trust_root(core_folder), MOST_BYTES)
+            content = trust.read(path, trust_root(core_folder), MOST_BYTES)
         except fs.NoFileError:
             raise damaged_file(path) from None
-        except fs.UntrustedError as error:
+        except UntrustedError as error:
             raise CoreIntegrityError(
                 f"The installed core is not used: {error.strerror}.",
                 hint="Remove that, or set NIMBUS_SDK_HOME to a folder of your own; then install again.",

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import NewerSessionError, SessionError, SessionTamperedError
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import fs, trust
 
 # The offline path pays for every import, and typing is a tenth of what it costs.
 TYPE_CHECKING = False
@@ -226,7 +226,7 @@ def write_last_seen(paths: Paths, now: float) -> None:
 
 def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -> None:
     with suppress(OSError):
-        if _is_newer(fs.read_trusted(path, paths.state_root)):
+        if _is_newer(trust.read(path, paths.state_root)):
             raise _newer(paths, path, purpose)
     try:
         secret = _secret(paths)
@@ -243,11 +243,11 @@ def _seal(paths: Paths, path: str, purpose: str, record: Mapping[str, object]) -
 def _secret(paths: Paths) -> bytes:
     """Return the secret of this installation, made at the first call; a damaged one is set aside."""
     fresh = os.urandom(_SECRET_BYTES).hex().encode()
-    secret = fs.create_once(paths.seal, fresh, paths.state_root)
+    secret = trust.create_once(paths.seal, fresh, paths.state_root)
     if _is_secret(secret):
         return secret
     fs.quarantine(paths.seal)
-    return fs.create_once(paths.seal, fresh, paths.state_root)
+    return trust.create_once(paths.seal, fresh, paths.state_root)
 
 
 def _is_secret(content: bytes) -> bool:
@@ -256,10 +256,10 @@ def _is_secret(content: bytes) -> bool:
 
 def _unseal(paths: Paths, path: str, purpose: str) -> Record | None:
     try:
-        content = fs.read_trusted(path, paths.state_root)
+        content = trust.read(path, paths.state_root)
         if content is None:
             return None
-        secret = fs.read_trusted(paths.seal, paths.state_root) or b""
+        secret = trust.read(paths.seal, paths.state_root) or b""
     except OSError as error:
         raise SessionError(
             f"The {purpose} in {path} cannot be read ({error.strerror or error}).",

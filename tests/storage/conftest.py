@@ -1,6 +1,7 @@
 """Paths for every test of the store, keyrings of all kinds, and a search for leaks."""
 
 import os
+import stat
 import sys
 import traceback
 from dataclasses import replace
@@ -111,3 +112,27 @@ def everything_in():
         return "\n".join(parts)
 
     return collect
+
+
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file in two folders that are not there yet."""
+    return str(tmp_path / "one" / "two" / "record.json")
+
+
+def mode(path):
+    """Permission bits."""
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def listed(path):
+    """What is in the file's folder."""
+    return sorted(os.listdir(os.path.dirname(path)))
+
+
+def refuse(*_, **__):
+    """A disk that is full."""
+    raise FULL

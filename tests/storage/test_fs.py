@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,30 +15,8 @@ from hypothesis import strategies as st
 
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.lock import Lock
+from tests.storage.conftest import listed, mode, refuse
 from tests.support.examples import examples
-
-FULL = OSError(28, "No space left on device")
-
-
-@pytest.fixture
-def path(tmp_path):
-    """A file in two folders that are not there yet."""
-    return str(tmp_path / "one" / "two" / "record.json")
-
-
-def mode(path):
-    """Permission bits."""
-    return stat.S_IMODE(os.stat(path).st_mode)
-
-
-def listed(path):
-    """What is in the file's folder."""
-    return sorted(os.listdir(os.path.dirname(path)))
-
-
-def refuse(*_, **__):
-    """A disk that is full."""
-    raise FULL
 
 
 @pytest.fixture
@@ -240,75 +217,6 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(path):
         assert fs.read(path) in whole
 
 
-# --- the first writer wins ---
-
-
-def test_the_first_content_stays(path):
-    """create_once gives what is there, and writes only where nothing is."""
-    assert fs.create_once(path, b"first", os.path.dirname(path)) == b"first"
-    assert fs.create_once(path, b"second", os.path.dirname(path)) == b"first"
-    assert (fs.read(path), mode(path)) == (b"first", 0o600)
-    assert listed(path) == ["record.json"]
-
-
-def test_who_comes_second_gets_the_first_ones_content(path, monkeypatch):
-    """Another process wrote between the look and the link."""
-    link = os.link
-
-    def overtaken(source, target):
-        Path(target).write_bytes(b"theirs")
-        link(source, target)
-
-    monkeypatch.setattr(os, "link", overtaken)
-    assert fs.create_once(path, b"ours", os.path.dirname(path)) == b"theirs"
-    assert listed(path) == ["record.json"]
-
-
-def test_without_hard_links_the_file_is_whole_all_the_same(path, monkeypatch):
-    """Some file systems have none: then a rename does it."""
-
-    def none(*_):
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(os, "link", none)
-    assert fs.create_once(path, b"content", os.path.dirname(path)) == b"content"
-    assert listed(path) == ["record.json"]
-
-
-def test_a_creation_that_fails_leaves_nothing(path, monkeypatch):
-    """No half file, no temporary one."""
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "link", refuse)
-        patched.setattr(os, "replace", refuse)
-        with pytest.raises(OSError, match="No space left"):
-            fs.create_once(path, b"content", os.path.dirname(path))
-    assert listed(path) == []
-
-
-CREATOR = """
-import os, sys
-from nimbus_sdk.storage.lock import Lock
-from nimbus_sdk.storage import fs
-sys.stdin.readline()
-print(fs.create_once(sys.argv[1], os.urandom(16).hex().encode(), os.path.dirname(sys.argv[1])).decode())
-"""
-
-
-def test_many_processes_agree_on_one_secret(path):
-    """Eight that start at once all get the same bytes."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", CREATOR, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(8)
-    ]
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    said = {process.communicate(timeout=20)[0] for process in processes}
-    assert said == {fs.read(path).decode() + "\n"}
-
-
 # --- folders ---
 
 
@@ -455,87 +363,6 @@ def test_windows_has_no_modes(tmp_path, windows):
     os.chmod(tmp_path / "file", 0o644)
     windows(fs.tighten, str(tmp_path / "file"))
     assert mode(tmp_path / "file") == 0o644
-
-
-# --- trust ---
-
-WAY = (".", "a", "a/b", "a/b/record.json")
-
-
-@pytest.fixture
-def trusted(tmp_path):
-    """A home with a file three levels down; nobody else can change any of it."""
-    (tmp_path / "home" / "a" / "b").mkdir(parents=True)
-    (tmp_path / "home" / "a" / "b" / "record.json").write_bytes(b"{}")
-    for component in WAY:
-        (tmp_path / "home" / component).chmod(0o644 if component.endswith(".json") else 0o755)
-    return tmp_path / "home"
-
-
-@pytest.mark.parametrize("component", WAY)
-@pytest.mark.parametrize("mode_of_component", [0o770, 0o707, 0o777])
-def test_what_others_can_write_is_not_believed(trusted, component, mode_of_component):
-    """Whoever can change one component of the path decides what the file says."""
-    assert fs.read_trusted(str(trusted / "a/b/record.json"), str(trusted)) == b"{}"
-    (trusted / component).chmod(mode_of_component)
-    with pytest.raises(fs.UntrustedError, match="can be written by others") as caught:
-        fs.read_trusted(str(trusted / "a/b/record.json"), str(trusted))
-    assert str(trusted / component) in str(caught.value)
-    assert fs.survey(str(trusted / "a/b"), str(trusted))[1] == [
-        f"{trusted / component} can be written by others"
-    ]
-
-
-@pytest.mark.parametrize("component", WAY[1:])
-def test_no_link_below_a_home_is_followed(trusted, tmp_path, component):
-    """Not even one that leads to a file of the same user; the home itself may be a link."""
-    os.rename(trusted / component, tmp_path / "elsewhere")
-    (trusted / component).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(fs.UntrustedError, match=f"{trusted / component} is a link"):
-        fs.read_trusted(str(trusted / "a/b/record.json"), str(trusted))
-    os.unlink(trusted / component)
-    os.rename(tmp_path / "elsewhere", trusted / component)
-    (tmp_path / "link").symlink_to(trusted)
-    assert fs.read_trusted(str(tmp_path / "link/a/b/record.json"), str(tmp_path / "link")) == b"{}"
-
-
-@pytest.mark.parametrize("component", WAY)
-def test_what_another_user_owns_is_not_believed(trusted, component, make_foreign):
-    """An owner can change the mode at any time."""
-    make_foreign(trusted / component)
-    with pytest.raises(fs.UntrustedError, match="belongs to another user"):
-        fs.read_trusted(str(trusted / "a/b/record.json"), str(trusted))
-
-
-def test_a_folder_with_the_sticky_bit_may_be_above(trusted):
-    """In such a folder as /tmp others can add entries, and not exchange ours."""
-    trusted.chmod(0o1777)
-    assert fs.read_trusted(str(trusted / "a/b/record.json"), str(trusted)) == b"{}"
-
-
-@pytest.mark.parametrize("path", ["a/b/absent", "a/absent/record.json", "a/b/record.json/absent"])
-def test_what_is_absent_is_none_and_no_question_of_trust(trusted, path):
-    """Missing, in a missing folder, or below something that is no folder."""
-    assert fs.read_trusted(str(trusted / path), str(trusted)) is None
-
-
-def test_writing_takes_writing_from_others_on_the_whole_way(trusted):
-    """What is written is believed afterwards; who may read the folders above stays as it was."""
-    for component in WAY[:3]:
-        (trusted / component).chmod(0o777)
-    path = str(trusted / "a/b/record.json")
-    fs.write_private(path, b"new", str(trusted))
-    assert fs.read_trusted(path, str(trusted)) == b"new"
-    assert [mode(trusted / component) for component in WAY] == [0o755, 0o755, 0o700, 0o600]
-
-
-def test_a_secret_that_others_could_write_is_replaced(trusted):
-    """It may be theirs: it is set aside, and a new one is made."""
-    path = str(trusted / "a/b/record.json")
-    os.chmod(path, 0o666)
-    assert fs.create_once(path, b"secret", str(trusted)) == b"secret"
-    assert fs.create_once(path, b"another", str(trusted)) == b"secret"
-    assert [name for name in listed(path) if "damaged" in name]
 
 
 # --- locks ---

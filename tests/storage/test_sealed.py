@@ -160,12 +160,12 @@ def test_a_memory_of_the_clock_of_a_newer_version_stays_where_it_is(store_sessio
 def test_a_file_that_was_replaced_while_it_was_read_is_read_again(store_session, paths, monkeypatch):
     """What looked torn was another process's write under way; nothing is set aside."""
     session = store_session()
-    real, torn = sealed.fs.read_trusted, [b'{"format": 1, "rec']  # type: ignore[attr-defined]
+    real, torn = sealed.trust.read, [b'{"format": 1, "rec']  # type: ignore[attr-defined]
 
     def read_trusted(path, root):
         return torn.pop() if path == paths.session and torn else real(path, root)
 
-    monkeypatch.setattr(sealed.fs, "read_trusted", read_trusted)  # type: ignore[attr-defined]
+    monkeypatch.setattr(sealed.trust, "read", read_trusted)  # type: ignore[attr-defined]
     assert as_session(stored_session(paths)) == session
     assert not torn
     assert not damaged(paths)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, SandboxControl
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError, NimbusError
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import fs, trust
 
 
 class RunningSandbox:
@@ -44,7 +44,7 @@ def recorded() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
     finally:
         with suppress(OSError):
             # A sandbox that was started later has a record of its own in the same place.
-            if content and fs.read_trusted(path, paths.state_root) == content:
+            if content and trust.read(path, paths.state_root) == content:
                 fs.remove(path)
 
 
@@ -56,7 +56,7 @@ def require_running() -> RunningSandbox:
     """
     try:
         paths = Settings.load().paths
-        facts = json.loads(fs.read_trusted(paths.sandbox, paths.state_root) or b"")
+        facts = json.loads(trust.read(paths.sandbox, paths.state_root) or b"")
         sandbox = RunningSandbox(facts["url"], facts["environment"])
         sandbox.control.list_keys()
     except (OSError, ValueError, KeyError, TypeError, NimbusError):

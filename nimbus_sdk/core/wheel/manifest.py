@@ -20,7 +20,7 @@ from typing import TypeAlias, cast
 
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CoreIntegrityError, CoreNotInstalledError
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import trust
 from nimbus_sdk.storage.pointer import (
     damaged_file,
     installation_folder,
@@ -132,7 +132,7 @@ def missing_files(core: InstalledCore) -> tuple[str, ...]:
 def survey(core: InstalledCore) -> tuple[dict[str, int], list[str]]:
     """Return the size of every file in a core's library, by its path there, and what is wrong with them."""
     try:
-        return fs.survey(core.library, trust_root(_core_folder(core.folder)))
+        return trust.survey(core.library, trust_root(_core_folder(core.folder)))
     except FileNotFoundError:
         return {}, []
     except OSError as error:

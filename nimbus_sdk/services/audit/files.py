@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.services.audit.entry import MAX_LINE_BYTES, Position, decode_head, encode_head
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import fs, trust
 from nimbus_sdk.storage.lock import Lock
 
 _NO_LINKS = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -70,11 +70,11 @@ class TrailFiles:
 
     def read_secret(self) -> bytes | None:
         """Return the installation's secret; None if there is none yet."""
-        return fs.read_trusted(self._secret_path, self._root)
+        return trust.read(self._secret_path, self._root)
 
     def make_secret(self) -> bytes:
         """Return the installation's secret, made if there is none."""
-        return fs.create_once(self._secret_path, os.urandom(32).hex().encode(), self._root)
+        return trust.create_once(self._secret_path, os.urandom(32).hex().encode(), self._root)
 
     def read_head(self) -> Position | None:
         """Return the end of the chain by the head record; None if that is missing or was not made here."""

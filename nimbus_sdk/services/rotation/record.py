@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.printable import printable_texts
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import fs, trust
 
 Step: TypeAlias = Literal["received", "switched", "confirmed", "undone"]
 
@@ -94,7 +94,7 @@ def read_record(path: str, root: str) -> Rotation | None:
         ConfigurationError: The record cannot be read, or is damaged.
     """
     try:
-        content = fs.read_trusted(path, root)
+        content = trust.read(path, root)
         if content is None:
             return None
         document = json.loads(content)

@@ -20,7 +20,7 @@ from nimbus_sdk.errors import (
     CoreIntegrityError,
     CoreNotInstalledError,
 )
-from nimbus_sdk.storage import fs
+from nimbus_sdk.storage import trust
 from tests.support.wheels import SOURCE, core_files, fresh_python, installed, staged
 
 LOAD = """
@@ -423,11 +423,11 @@ def test_loading_reads_no_more_than_pointer_and_manifest(core_folder, monkeypatc
     files = {**core_files(), **{f"nimbus_sdk_core/part{number}.py": b"" for number in range(200)}}
     core = installed(core_folder, files=files)
     opened, surveyed = [], []
-    real_open, real_survey = os.open, fs.survey
+    real_open, real_survey = os.open, trust.survey
     monkeypatch.setattr(
         os, "open", lambda path, *more, **named: opened.append(path) or real_open(path, *more, **named)
     )
-    monkeypatch.setattr(fs, "survey", lambda *given: surveyed.append(given[0]) or real_survey(*given))
+    monkeypatch.setattr(trust, "survey", lambda *given: surveyed.append(given[0]) or real_survey(*given))
     loader.load(str(core_folder))
     # The folders on the way are passed through, one after the other.
     assert [name for name in opened if name.endswith(".json")] == ["current.json", "manifest.json"]

@@ -25,7 +25,7 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.core.wheel import manifest, release, unpack, verify
 from nimbus_sdk.errors import InvalidKeyFormatError, NimbusError, ResponseFormatError, SessionTamperedError
-from nimbus_sdk.storage import fs, sealed
+from nimbus_sdk.storage import sealed, trust
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.keyring_breaker import read_breaker
@@ -251,5 +251,5 @@ def _folder() -> Iterator[Path]:
 def _empty_home() -> Iterator[Paths]:
     with _folder() as folder:
         paths = Settings(home=str(folder)).paths
-        fs.create_once(paths.seal, b"5eal" * 16, paths.state_root)
+        trust.create_once(paths.seal, b"5eal" * 16, paths.state_root)
         yield paths

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE
-from nimbus_sdk.storage import fs, sealed
+from nimbus_sdk.storage import sealed, trust
 from tests.security.fuzz.readers import INFO, MARK
 from tests.support.wheels import make_wheel, wheel_files
 
@@ -100,7 +100,7 @@ def _parts() -> list[bytes]:
 def _sessions() -> list[bytes]:
     with tempfile.TemporaryDirectory() as folder:
         paths = Settings(home=folder).paths
-        fs.create_once(paths.seal, b"5eal" * 16, paths.state_root)
+        trust.create_once(paths.seal, b"5eal" * 16, paths.state_root)
         sealed.write_session(paths, {"genuine": True})
         return [Path(paths.session).read_bytes()]
 
