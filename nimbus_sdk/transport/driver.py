@@ -126,6 +126,9 @@ class Driver:
         return self._exchange(prepare_request(step, self._settings), deadline)
 
     def _exchange(self, request: Request, whole: Deadline) -> Response:
+        # Loading the libraries takes no time of the service's.
+        with _clock_stopped(whole):
+            transport = self._open_transport()
         deadline = whole.within(request.timeout)
         history = AttemptHistory()
 
@@ -133,7 +136,7 @@ class Driver:
             with history.attempt():
                 if wait := reserve_slot(self._limits, request, deadline):
                     self._sleep(wait)
-                return check_response(self._limits, request, self._open_transport().send(request, deadline))
+                return check_response(self._limits, request, transport.send(request, deadline))
 
         def next_attempt() -> Response:
             history.raise_first()
@@ -229,8 +232,9 @@ class AsyncDriver:
         return await self._exchange(prepare_request(step, self._settings), deadline)
 
     async def _exchange(self, request: Request, whole: Deadline) -> Response:
+        with _clock_stopped(whole):
+            transport = await self._open_transport()
         deadline = whole.within(request.timeout)
-        transport = await self._open_transport()
         history = AttemptHistory()
 
         async def attempt() -> Response:

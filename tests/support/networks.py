@@ -211,12 +211,18 @@ class Network:
 
 
 class NameServer:
-    """Answers questions for A and AAAA records over UDP (RFC 1035), and counts them."""
+    """Answers questions for A and AAAA records over UDP (RFC 1035), and counts them.
+
+    Attributes:
+        asked: The names in the questions.
+        ignored: Types of records that it never answers for: 1 for A, 28 for AAAA.
+    """
 
     def __init__(
         self, host: Host, address: str, records: Mapping[str, Sequence[str]], delay: float = 0.0
     ) -> None:
         self.asked: list[str] = []
+        self.ignored: frozenset[int] = frozenset()
         self._records = {name.lower(): addresses for name, addresses in records.items()}
         self._delay = delay
         self._socket = host.run(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -237,18 +243,22 @@ class NameServer:
             question, asker = self._socket.recvfrom(512)
             if question == _END:
                 return
-            answer = threading.Timer(self._delay, self._send, (self._answer(question), asker))
-            answer.daemon = True
-            answer.start()
+            answer = self._answer(question)
+            if answer is not None:
+                timer = threading.Timer(self._delay, self._send, (answer, asker))
+                timer.daemon = True
+                timer.start()
 
     def _send(self, answer: bytes, asker: tuple[str, int]) -> None:
         with suppress(OSError):  # the test is over
             self._socket.sendto(answer, asker)
 
-    def _answer(self, question: bytes) -> bytes:
+    def _answer(self, question: bytes) -> bytes | None:
         name, end = _read_name(question)
         (kind,) = struct.unpack_from("!H", question, end)
         self.asked.append(name)
+        if kind in self.ignored:
+            return None
         known = self._records.get(name.lower())
         family = {1: 4, 28: 6}.get(kind)
         addresses = [one for one in map(ip_address, known or ()) if one.version == family]

@@ -26,6 +26,7 @@ server {{
     server_name {name};
     ssl_certificate {certificate};
     ssl_certificate_key {certificate};
+    ssl_protocols TLSv1.2 TLSv1.3;
     {options}
     location / {{
         proxy_pass {target};
@@ -94,6 +95,8 @@ class Service:
         """Run a process of a user on the near host to its end."""
         process = self.start(code, **environ)
         text, _ = process.communicate(timeout=600)
+        # Shown with -rP or -s: the figures of docs/reliability.md.
+        print(text.strip())
         return Done(process.returncode, text)
 
 
