@@ -61,9 +61,7 @@ class ClientConnection:
         parts = urlsplit(self._upstream)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         try:
-            writer.write(
-                re.sub(rb"(?i)\r\nconnection: [^\r]*", b"\r\nConnection: close", self._request, count=1)
-            )
+            writer.write(self._request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             content = await reader.read(-1)
         finally:
             writer.close()
