@@ -36,7 +36,7 @@ things = {
     "rest": (
         data.metadata,
         train_model(NimbusQDA, data),
-        NimbusLDA(),
+        NimbusLDA(dof_offset=3),
         session.chunk_history[0],
         nimbus_sdk.assess_trial_quality([[0.9, 0.1]]),
         nimbus_sdk.load_model,
@@ -84,7 +84,7 @@ CHECKS = {
     "job": "train, kind, data = thing; assert type(train(kind, data)) is kind",
     "rest": (
         "metadata, model, untrained, chunk, quality, load, itr = thing\n"
-        "assert (metadata.paradigm, untrained.dof_offset, itr(1.0, 4, 4.0)) == ('p300', 2, 30.0)\n"
+        "assert (metadata.paradigm, untrained.dof_offset, itr(1.0, 4, 4.0)) == ('p300', 3, 30.0)\n"
         "assert len(model.predict_proba([[0.0] * 8])[0]) == 2\n"
         "assert chunk.confidence > 0.4 and quality.confidence_acceptable\n"
         "assert load('NimbusLDA', 'motor_imagery_4class_v1').n_features_in_ == 16"
