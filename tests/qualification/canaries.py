@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.sandbox.github.tokens import GithubTokens
 from tests.qualification.machines import CREDENTIALS, Machine, machines_in
 from tests.qualification.secret_search import SecretSearch
-from tests.support.fork_server import ROOT
+from tests.support.forked import RUN_PYTHON
 
 Fields = dict[str, object]
 
@@ -44,6 +43,8 @@ CALLS: dict[str, tuple[str, Fields]] = {
 }
 """The call that uses each endpoint."""
 
+WRONG_KEYS = ("cut", "long", "unknown", "expired", "drained")
+
 INTERRUPTION_POINTS: list[Fields] = [
     *({"name": "send", "nth": number} for number in range(6)),
     {"name": "recv"},
@@ -59,26 +60,30 @@ class Canary:
     """A process of ``tests.qualification.canary_child``; its output goes to files of its machine.
 
     Args:
-        world: Where it runs.
+        machine: Where it runs.
         keys: The keys that it uses, by name.
+        detail: ``all`` prints every variable of every frame with Rich, which is slow; ``some`` each once.
         environ: In addition to the machine's own environment.
     """
 
-    def __init__(self, machine: Machine, keys: dict[str, str], **environ: str) -> None:
+    def __init__(
+        self, machine: Machine, keys: dict[str, str], *, detail: str = "some", **environ: str
+    ) -> None:
+        fifo = machine.path / "done"
+        os.mkfifo(fifo)
         read_end, write_end = os.pipe()
         with open(machine.path / "stdout.txt", "ab") as out, open(machine.path / "stderr.txt", "ab") as err:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "tests.qualification.canary_child", str(write_end)],
-                cwd=machine.path / "work",
-                env=machine.environ(PYTHONPATH=str(ROOT), **environ),
-                stdin=subprocess.PIPE,
-                stdout=out,
-                stderr=err,
-                pass_fds=[write_end],
-                text=True,
+            self._child = machine.machines.fork_server.start(
+                RUN_PYTHON,
+                environ=machine.environ(**environ),
+                folder=machine.path / "work",
+                descriptors=[read_end, out.fileno(), err.fileno()],
+                arguments=["-m", "tests.qualification.canary_child", str(fifo), detail],
             )
-        os.close(write_end)
-        self._done = os.fdopen(read_end)
+        os.close(read_end)
+        self._tasks = os.fdopen(write_end, "w")
+        self._done = fifo.open()
+        fifo.unlink()
         self._write(keys)
 
     def run(self, task: str, /, **arguments: object) -> bool:
@@ -94,17 +99,15 @@ class Canary:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._child.kill()
-        self._child.communicate()
+        self._tasks.close()
         self._done.close()
+        outcome = self._child.outcome()
         if kind is None:
-            assert self._child.returncode == 0
+            assert outcome.value == 0
 
     def _write(self, message: object) -> None:
-        assert self._child.stdin is not None
-        self._child.stdin.write(json.dumps(message) + "\n")
-        self._child.stdin.flush()
+        self._tasks.write(json.dumps(message) + "\n")
+        self._tasks.flush()
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,20 @@ def run_during_failure(canary: Canary, sandbox: Sandbox, failure: Failure) -> No
     sandbox.clear_faults()
 
 
+def tasks_with_wrong_keys() -> Iterator[tuple[str, Fields]]:
+    """Yield every task that takes a key, with every key that is wrong."""
+    for key in WRONG_KEYS:
+        for task in ("install", "install_in_a_loop", "authenticate", "revoke", "save"):
+            yield task, {"key": key}
+        yield "by_environment", {"key": key, "task": "install"}
+        yield "by_dotenv", {"key": key, "task": "authenticate"}
+        yield "by_environment", {"key": key, "task": "call", "function": "current_session"}
+        yield "by_environment", {"key": key, "task": "call", "function": "explain"}
+        for task in ("client", "client_in_a_loop"):
+            yield task, {"key": key, "method": "validate"}
+            yield task, {"key": key, "method": "log_event", "event_type": "inference"}
+
+
 def keys_of_every_kind(sandbox: Sandbox) -> dict[str, str]:
     """Create a key of every kind: valid, of a lower tier, expired, unknown, damaged."""
     new = sandbox.new_key
@@ -204,24 +221,30 @@ def find_secrets(machine: Machine, keys: dict[str, str], tokens: list[str]) -> l
 
 
 def main() -> int:
-    """Let everything fail everywhere, and interrupt at every step; return the exit code."""
+    """Give wrong keys to everything, let everything fail, interrupt at every step; return the exit code."""
     with (
         recorded_tokens() as tokens,
         tempfile.TemporaryDirectory() as folder,
         machines_in(Path(folder), Path(folder) / "wheels") as machines,
     ):
         machine, keys = machines.create(), keys_of_every_kind(machines.sandbox)
-        with Canary(machine, keys) as canary:
+        with Canary(machine, keys, detail="all") as canary:
+            wrong = list(tasks_with_wrong_keys())
+            for task, arguments in wrong:
+                canary.run(task, **arguments)
+            canary.run("call", function="delete_stored_api_key")
+        with Canary(machine, keys, detail="all") as canary:
             everything = list(failures(keys, endpoints_each=len(CALLS)))
             for failure in everything:
                 run_during_failure(canary, machines.sandbox, failure)
-        # Another process, whose rate limits are unused.
-        with Canary(machine, keys) as canary:
+        # Each is another process, whose rate limits are unused.
+        with Canary(machine, keys, detail="all") as canary:
             steps = 0
             while canary.run("interrupted_install", key="good", at=steps):
                 steps += 1
         matches = find_secrets(machine, keys, tokens)
-        print(f"{len(everything)} failures, {steps} interruptions, {len(tokens)} tokens, matches: {matches}")
+        counts = f"{len(wrong)} wrong keys, {len(everything)} failures, {steps} interruptions"
+        print(f"{counts}, {len(tokens)} tokens, matches: {matches}")
     return 1 if matches else 0
 
 

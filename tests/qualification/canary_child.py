@@ -30,13 +30,16 @@ from tests.qualification import fault_points
 
 KEYS: dict[str, str] = {}
 _SEEN: set[type[BaseException]] = set()
+_PRETTY: set[object] = set()
 AREAS: tuple[fault_points.Area, ...] = ("disk", "network", "process")
 
 
 def main() -> None:
-    """Run the tasks of standard input, and write a line to the pipe after each."""
+    """Run the tasks of standard input, and write a line to the first argument's pipe after each."""
     _record_spawning()
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, force=True)
+    # Colours of the source, which would take most of the time, show nothing of the variables.
+    rich.traceback.Traceback._guess_lexer = classmethod(lambda *_: "text")  # type: ignore[assignment]
     rich.traceback.install(
         console=rich.console.Console(file=sys.stderr, width=250),
         show_locals=True,
@@ -45,7 +48,7 @@ def main() -> None:
         max_frames=0,
         extra_lines=0,
     )
-    done = os.fdopen(int(sys.argv[1]), "w")
+    done = open(sys.argv[1], "w")  # noqa: SIM115 - open until this process ends
     KEYS.update(json.loads(sys.stdin.readline()))
     for line in sys.stdin:
         value = _run(json.loads(line))
@@ -107,7 +110,11 @@ def _print_failure(error: BaseException) -> None:
 def _print_frames(trace: TracebackType | None) -> None:
     while trace is not None:
         for name, value in trace.tb_frame.f_locals.items():
-            print(trace.tb_frame.f_code.co_qualname, name, _safe_repr(value), pretty_repr(value))
+            print(trace.tb_frame.f_code.co_qualname, name, _safe_repr(value))
+            variable = (trace.tb_frame.f_code, name, type(value))
+            if sys.argv[2] == "all" or variable not in _PRETTY:
+                _PRETTY.add(variable)
+                print(pretty_repr(value))
         trace = trace.tb_next
 
 
