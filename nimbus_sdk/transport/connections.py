@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 import httpcore
 
 from nimbus_sdk.transport.network import AsyncBackend, Backend
-from nimbus_sdk.transport.proxies import Proxy
+from nimbus_sdk.transport.proxies import Proxy, Route
 
 IDLE_SECONDS = 5.0
 MOST_IDLE = 20
@@ -38,10 +38,10 @@ class Connection(Generic[C]):
         self._proxy = proxy
 
     @property
-    def unpassed_proxy(self) -> Proxy | None:
-        """The proxy that stands in the way, or None if there is none or the host behind it was reached."""
+    def route(self) -> Route:
+        """The proxy on the way, and whether the host behind it was reached."""
         wire, proxy = self._backend.wire, self._proxy
-        return None if proxy is None or (wire is not None and wire.handshakes >= proxy.handshakes) else proxy
+        return Route(proxy, proxy is not None and wire is not None and wire.handshakes >= proxy.handshakes)
 
     @property
     def certificate(self) -> bytes | None:

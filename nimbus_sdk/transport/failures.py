@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from nimbus_sdk.config.settings import is_loopback
 from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
 from nimbus_sdk.transport.flow import Request
-from nimbus_sdk.transport.proxies import Proxy, name_variables
+from nimbus_sdk.transport.proxies import Proxy, Route, name_variables
 from nimbus_sdk.transport.redaction import sanitize
 
 # OpenSSL's reasons if the other side knows only old versions of TLS.
@@ -40,22 +40,33 @@ _LOOPBACK_HINT = (
     "That address is on this machine: is the sandbox still running? `nimbus-sdk sandbox serve` starts one. "
     "If it runs, check the port in the settings."
 )
+# Not implemented, and HTTP version not supported (RFC 9110): from a server that knows no CONNECT.
+_UNSUPPORTED = frozenset({501, 505})
 _STATUS = re.compile(r"[1-9]\d\d\b")
+DIRECT = Route()
 E = TypeVar("E", bound=BaseException)
 
 
-def from_exception(
-    request: Request, error: BaseException, proxy: Proxy | None = None
-) -> NimbusConnectionError:
+def from_exception(request: Request, error: BaseException, route: Route = DIRECT) -> NimbusConnectionError:
     """Return the error for a failed exchange. Its text names the host, never the query of a URL.
 
     Args:
         request: The request.
         error: Of httpcore, or of the name resolution.
-        proxy: The proxy that the request did not get past, so that the failure is the proxy's.
+        route: Its proxy. A failure before the host behind it is the proxy's.
     """
-    if proxy is not None:
-        return _proxy_error(request, error, proxy)
+    if route.proxy is None:
+        return _host_error(request, error)
+    if not route.is_past:
+        return _proxy_error(request, error, route.proxy)
+    found = _host_error(request, error)
+    # What is no proxy may take a CONNECT for a request, and answer it.
+    way = f"The way leads through the proxy {route.proxy}, which {name_variables(route.proxy)} names."
+    found.hint = f"{found.hint} {way}"
+    return found
+
+
+def _host_error(request: Request, error: BaseException) -> NimbusConnectionError:
     if isinstance(error, NimbusConnectionError):
         return error
     import httpcore
@@ -182,7 +193,7 @@ def _read_refusal(reason: str, host: str, proxy: Proxy) -> tuple[str, str, bool]
         # The proxy speaks SOCKS (RFC 1928), whose refusals httpcore writes out.
         passing = "could not connect" in reason and "not allowed" not in reason
         return f"did not connect to {host} ({reason})", "Check its user, password and rules.", passing
-    if status >= 500:
+    if status >= 500 and status not in _UNSUPPORTED:
         advice = f"It runs, but has no way to {host}: try again in some minutes, or tell whoever runs it."
         return f"did not reach {host} ({reason})", advice, True
     advice = "It may be a web server and no proxy: check its address and port."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from nimbus_sdk.errors import NimbusConnectionError, ResponseFormatError
@@ -15,7 +15,7 @@ from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.dns import Address, resolve
 from nimbus_sdk.transport.failures import OTHER_HOST_CODES, find_cause, from_exception
 from nimbus_sdk.transport.flow import Request, Response
-from nimbus_sdk.transport.proxies import Proxy
+from nimbus_sdk.transport.proxies import Proxy, Route
 from nimbus_sdk.transport.redaction import sanitize
 from nimbus_sdk.transport.tcp import connect
 from nimbus_sdk.transport.tls import certificate_issuer, tls_context
@@ -91,7 +91,7 @@ def reach_proxy(proxy: Proxy, seconds: float) -> None:
     try:
         connect(resolve(*_address(proxy.url), seconds), seconds).close()
     except (OSError, NimbusConnectionError) as error:
-        failure = from_exception(Request(name="proxy", method="CONNECT", url=proxy.url), error, proxy)
+        failure = from_exception(Request(name="proxy", method="CONNECT", url=proxy.url), error, Route(proxy))
     else:
         return
     raise failure
@@ -106,7 +106,7 @@ def inspect_tls(url: str, proxy: Proxy | None, seconds: float) -> TlsPeer:
     """
     request = Request(name="connection test", method="GET", url=url)
     look = _look(request, proxy, tls_context(), seconds)
-    untrusted = None if look.proxy is not None else look.untrusted
+    untrusted = look.untrusted if look.reached else None
     if untrusted is not None:
         # The certificate of whoever answers is only read.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -114,7 +114,7 @@ def inspect_tls(url: str, proxy: Proxy | None, seconds: float) -> TlsPeer:
         context.verify_mode = ssl.CERT_NONE
         look = _look(request, proxy, context, seconds)
     if look.certificate is None:
-        raise from_exception(request, look.error or ConnectionError("no certificate"), look.proxy)
+        raise from_exception(request, look.error or ConnectionError("no certificate"), look.route)
     return TlsPeer(
         issuer=certificate_issuer(look.certificate),
         fault=None if untrusted is None else sanitize(untrusted.verify_message),
@@ -134,12 +134,17 @@ def _is_of_other_host(request: Request, proxy: Proxy | None, certificate: bytes,
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What one exchange showed: a certificate or an error, which is the proxy's if a proxy is given."""
+    """What one exchange showed: a certificate or an error, and how far it came."""
 
     certificate: bytes | None
     error: Exception | None
-    proxy: Proxy | None
+    route: Route
     is_page: bool
+
+    @property
+    def reached(self) -> bool:
+        """Whether it got past the proxy, if there is one."""
+        return self.route.proxy is None or self.route.is_past
 
     @property
     def untrusted(self) -> ssl.SSLCertVerificationError | None:
@@ -173,10 +178,10 @@ def _look(request: Request, proxy: Proxy | None, context: ssl.SSLContext, second
     finally:
         connection.close()
     unconnected = (httpcore.ConnectError, httpcore.ConnectTimeout, NimbusConnectionError)
-    unpassed = connection.unpassed_proxy
-    has_peer = unpassed is None and not isinstance(error, unconnected)
-    certificate = connection.certificate if has_peer else None
-    return _Look(certificate, error, unpassed, error is None and not _is_json(status, bytes(body)))
+    certificate = None if isinstance(error, unconnected) else connection.certificate
+    is_page = error is None and not _is_json(status, bytes(body))
+    look = _Look(certificate, error, connection.route, is_page)
+    return look if look.reached else replace(look, certificate=None)
 
 
 def _is_json(status: int, body: bytes) -> bool:

@@ -99,6 +99,19 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """The way of a request to its host.
+
+    Attributes:
+        proxy: The proxy on the way, or None.
+        is_past: Whether the request got past the proxy.
+    """
+
+    proxy: Proxy | None = None
+    is_past: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Proxies:
     """The proxy settings of the environment, or else of the system.
 

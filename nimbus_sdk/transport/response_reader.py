@@ -18,6 +18,7 @@ from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.failures import from_exception
 from nimbus_sdk.transport.flow import BODY_LIMIT, Request, Response
 from nimbus_sdk.transport.network import ExchangeLimits
+from nimbus_sdk.transport.proxies import Route
 from nimbus_sdk.transport.redaction import sanitize
 from nimbus_sdk.transport.retry import parse_http_date, seconds_for_outage
 
@@ -99,10 +100,11 @@ class ResponseReader:
 
     def failure(self, error: BaseException) -> NimbusError:
         """Return the error for an exchange that failed."""
-        proxy = None if self.connection is None else self.connection.unpassed_proxy
-        if proxy is None and isinstance(error, httpcore.ReadTimeout) and not self._deadline.remaining():
+        route = Route() if self.connection is None else self.connection.route
+        reached = route.proxy is None or route.is_past
+        if reached and isinstance(error, httpcore.ReadTimeout) and not self._deadline.remaining():
             return NimbusTimeoutError(f"{self._host} answered {self._request.name} too slowly.")
-        return from_exception(self._request, error, proxy).with_traceback(None)
+        return from_exception(self._request, error, route).with_traceback(None)
 
     def response(self) -> Response:
         """Return the response, which has ended."""

@@ -10,13 +10,14 @@ from nimbus_sdk.config.settings import origin
 from nimbus_sdk.errors import NimbusConnectionError, NimbusTimeoutError
 from nimbus_sdk.transport.failures import from_exception, unknown_host_error
 from nimbus_sdk.transport.flow import HeaderAuth, Request
-from nimbus_sdk.transport.proxies import Proxy
+from nimbus_sdk.transport.proxies import Proxy, Route
 
 API = "https://api.nimbusbci.com"
 KEY = "nbci_live_" + "0123456789ab" * 4
 DIGITS = KEY[10:]
 IN_BODY = {"auth": None, "json": {"api_key": KEY}, "secrets": (KEY,)}
 PROXY = Proxy("http://someone:pa55word@proxy.example:3128")
+BEFORE = Route(PROXY)
 
 
 def call_with(**fields):
@@ -28,10 +29,10 @@ def call_with(**fields):
 
 
 @pytest.mark.parametrize("kind", [httpcore.ProxyError, httpcore.RemoteProtocolError, httpcore.ReadError])
-@pytest.mark.parametrize("proxy", [None, PROXY])
-def test_the_error_for_a_broken_response_does_not_contain_the_digits(kind, proxy):
+@pytest.mark.parametrize("route", [Route(), BEFORE, Route(PROXY, is_past=True)])
+def test_the_error_for_a_broken_response_does_not_contain_the_digits(kind, route):
     """httpcore quotes what it could not read."""
-    error = from_exception(call_with(**IN_BODY), kind(f"illegal status line: {DIGITS}"), proxy)
+    error = from_exception(call_with(**IN_BODY), kind(f"illegal status line: {DIGITS}"), route)
     assert DIGITS not in str(error)
     assert "illegal status line: …" in error.message
 
@@ -136,6 +137,7 @@ BEFORE_THE_HOST = [
     (httpcore.ProxyError("407 Authenticate"), "rejected the user and password", "Correct", False),
     (httpcore.ProxyError("403 Forbidden"), "does not allow connections to api.nimbusbci.com", "Ask", False),
     (httpcore.ProxyError("405 Not Allowed"), "does not connect to api.nimbusbci.com", "web server", False),
+    (httpcore.ProxyError("501 Unsupported method"), "does not connect to api.nimbus", "web server", False),
     (httpcore.ProxyError("500 Error"), "did not reach api.nimbusbci.com (500 Error)", "some minutes", True),
     (httpcore.ProxyError("502 "), "did not reach", "some minutes", True),
     (httpcore.ProxyError("503 Service Unavailable"), "did not reach", "some minutes", True),
@@ -155,7 +157,7 @@ BEFORE_THE_HOST = [
 def test_a_failure_before_the_host_is_the_proxys(monkeypatch, raised, text, advice, passing):
     """It is named without its password and with its variable; nothing has been sent to the host."""
     monkeypatch.setenv("HTTPS_PROXY", PROXY.url)
-    error = from_exception(call_with(), raised, PROXY)
+    error = from_exception(call_with(), raised, BEFORE)
     assert error.message.startswith("The proxy http://…@proxy.example:3128 ")
     assert text in error.message
     assert error.hint.startswith("HTTPS_PROXY names this proxy. ")
@@ -170,13 +172,23 @@ def test_a_failure_before_the_host_is_the_proxys(monkeypatch, raised, text, advi
 def test_what_is_no_socks_proxy_is_said_to_be_none():
     """The error of the package for SOCKS is one of the proxy's as well."""
     malformed = type("ProtocolError", (Exception,), {"__module__": "socksio.exceptions"})("Malformed reply")
-    assert "as a proxy does (Malformed reply)" in from_exception(call_with(), malformed, PROXY).message
+    assert "as a proxy does (Malformed reply)" in from_exception(call_with(), malformed, BEFORE).message
 
 
 def test_a_proxy_without_a_password_is_asked_for_one():
     """The URL takes it; a proxy that repeats the password of its URL does not get it printed."""
-    error = from_exception(call_with(), httpcore.ProxyError("407 x"), Proxy("http://proxy.example:3128"))
+    error = from_exception(
+        call_with(), httpcore.ProxyError("407 x"), Route(Proxy("http://proxy.example:3128"))
+    )
     assert "asks for a user and password" in error.message
     assert "http://user:password@host:port" in error.hint
-    echo = from_exception(call_with(), httpcore.ProxyError("503 no pa55word"), PROXY)
+    echo = from_exception(call_with(), httpcore.ProxyError("503 no pa55word"), BEFORE)
     assert "pa55word" not in str(echo)
+
+
+def test_a_failure_behind_a_proxy_names_the_way(monkeypatch):
+    """The host is named, and the proxy without its password: it may be none, and have answered for itself."""
+    monkeypatch.setenv("HTTPS_PROXY", PROXY.url)
+    error = from_exception(call_with(), OLD, Route(PROXY, is_past=True))
+    assert error.message.startswith("The TLS connection to api.nimbusbci.com failed")
+    assert "through the proxy http://…@proxy.example:3128, which HTTPS_PROXY names" in error.hint

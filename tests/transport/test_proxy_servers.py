@@ -182,6 +182,7 @@ def test_a_failure_behind_the_proxy_is_not_the_proxys(send, service, monkeypatch
         with pytest.raises(NimbusConnectionError, match=r"certificate of api\.nimbusbci\.com") as caught:
             send(to_api())
         assert "names this proxy" not in caught.value.hint
+        assert f"through the proxy {proxy.url}" in caught.value.hint
 
     def cut(connection, request):
         connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -190,6 +191,16 @@ def test_a_failure_behind_the_proxy_is_not_the_proxys(send, service, monkeypatch
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with pytest.raises(NimbusConnectionError, match=r"api\.nimbusbci\.com"):
             send(to_api())
+
+
+def test_a_web_server_that_answers_connect_with_a_page_is_named(send, monkeypatch):
+    """It takes the CONNECT for a request, and what follows is no TLS; the variable is in the hint."""
+    with serving(saying(b"<html>Welcome</html>", "200 OK", "Content-Type: text/html")) as server:
+        monkeypatch.setenv("HTTPS_PROXY", server.url)
+        with pytest.raises(NimbusConnectionError) as caught:
+            send(to_api())
+    assert f"through the proxy {server.url}, which HTTPS_PROXY names" in caught.value.hint
+    assert strangers_in(caught.value) == []
 
 
 def test_a_proxy_that_cannot_reach_the_host_is_asked_again(service, monkeypatch):
