@@ -151,7 +151,7 @@ def _proxy_error(request: Request, error: BaseException, proxy: Proxy) -> Nimbus
     secrets = (*request.maskable, proxy.password)
     reason = sanitize(str(error), secrets, limit=120) or type(error).__name__
     kind, passing = NimbusConnectionError, True
-    advice = "Check its address, and that it runs."
+    advice = "Check its scheme (http:// or https://), name and port, and that it runs."
     if isinstance(error, NimbusConnectionError):
         kind, passing = type(error), error.passing
         what = f"cannot be used: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
@@ -161,7 +161,8 @@ def _proxy_error(request: Request, error: BaseException, proxy: Proxy) -> Nimbus
         what, advice, passing = _read_refusal(reason, urlsplit(request.url).netloc, proxy)
     elif (broken := find_cause(error, ssl.SSLError)) is not None:
         found = _tls_error("it", broken, sent=False)
-        what, advice, passing = f"cannot be used: {found.message.rstrip('.')}", found.hint, found.passing
+        what, passing = f"cannot be used: {found.message.rstrip('.')}", found.passing
+        advice = advice if found.hint == NimbusConnectionError.advice else found.hint
     elif isinstance(error, httpcore.RemoteProtocolError) or is_socks_error(error):
         what = f"does not answer as a proxy does ({reason})"
     else:

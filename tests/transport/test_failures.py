@@ -126,14 +126,14 @@ def test_every_error_of_httpcore_is_translated():
 NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 OLD = caused(httpcore.ConnectError("x"), ssl.SSLError(1, "[SSL] wrong version number"))
 BEFORE_THE_HOST = [
-    (unknown_host_error("proxy.example", NO_NAME), "cannot be resolved (Name or service", "address", False),
+    (unknown_host_error("proxy.example", NO_NAME), "cannot be resolved (Name or service", "port", False),
     (httpcore.ConnectError("[Errno 111] Connection refused"), "cannot be reached ([Errno 111]", "runs", True),
-    (httpcore.ConnectTimeout(), "did not answer in time", "address", True),
-    (httpcore.ReadTimeout(), "did not answer in time", "address", True),
-    (NimbusTimeoutError("No name server answered."), "no name server answered", "address", True),
-    (httpcore.RemoteProtocolError("illegal status line: SSH"), "as a proxy does (illegal", "address", True),
-    (httpcore.ReadError("[Errno 104] Connection reset"), "cannot be reached ([Errno 104]", "address", True),
-    (OLD, "TLS connection to it failed", "firewall", True),
+    (httpcore.ConnectTimeout(), "did not answer in time", "port", True),
+    (httpcore.ReadTimeout(), "did not answer in time", "port", True),
+    (NimbusTimeoutError("No name server answered."), "no name server answered", "port", True),
+    (httpcore.RemoteProtocolError("illegal status line: SSH"), "as a proxy does (illegal", "port", True),
+    (httpcore.ReadError("[Errno 104] Connection reset"), "cannot be reached ([Errno 104]", "port", True),
+    (OLD, "TLS connection to it failed", "scheme", True),
     (httpcore.ProxyError("407 Authenticate"), "rejected the user and password", "Correct", False),
     (httpcore.ProxyError("403 Forbidden"), "does not allow connections to api.nimbusbci.com", "Ask", False),
     (httpcore.ProxyError("405 Not Allowed"), "does not connect to api.nimbusbci.com", "web server", False),
