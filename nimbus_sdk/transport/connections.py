@@ -105,20 +105,19 @@ class Connections(Generic[C]):
                 self._idle.pop(0).close()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; one that is in use is closed when it is given back."""
         with self._lock:
-            self._close_all()
+            self._busy.clear()
+            while self._idle:
+                self._idle.pop().close()
 
-    def reset_after_fork(self) -> None:
-        """Begin anew in a child process. A thread of the parent may have held the lock."""
+    def abandon(self) -> None:
+        """Close all connections, and those whose users are gone: a parent's threads, tasks of an ended loop."""
+        # A thread of the parent may have held the lock.
         self._lock = threading.Lock()
-        self._close_all()
-
-    def _close_all(self) -> None:
-        for connection in (*self._busy, *self._idle):
+        for connection in self._busy:
             connection.close()
-        self._busy.clear()
-        self._idle.clear()
+        self.close()
 
 
 def connector(context: ssl.SSLContext, proxy: Proxy | None) -> Connector[httpcore.ConnectionInterface]:

@@ -94,7 +94,7 @@ class HttpTransport:
         """Begin anew in a child process, since its parent goes on to use the connections."""
         self._connectors.reset_after_fork()
         for connections in self._by_origin.values():
-            connections.reset_after_fork()
+            connections.abandon()
 
 
 class AsyncHttpTransport:
@@ -103,7 +103,7 @@ class AsyncHttpTransport:
     def __init__(self) -> None:
         guard_loggers()
         self._connectors = ClientPool(async_connector)
-        self._loops = PerLoop(_LoopConnections, _LoopConnections.close)
+        self._loops = PerLoop(_LoopConnections, _LoopConnections.abandon)
         _transports.add(self)
 
     async def send(self, request: Request, deadline: Deadline) -> Response:
@@ -146,13 +146,16 @@ class AsyncHttpTransport:
             connections.give_back(connection)
 
     async def aclose(self) -> None:
-        """Close all connections."""
-        self._loops.clear()
+        """Close all connections; one that is in use is closed when its request has ended."""
+        self._loops.drop_ended()
+        for own in self._loops.values():
+            own.close()
 
     def reset_after_fork(self) -> None:
         """Begin anew in a child process; see ``HttpTransport.reset_after_fork``."""
         self._connectors.reset_after_fork()
-        self._loops.clear()
+        for own in self._loops.values():
+            own.abandon()
 
 
 def load_anyio() -> None:
@@ -196,9 +199,14 @@ class _LoopConnections:
             self._slots.release()
 
     def close(self) -> None:
-        """Close all connections, from any thread: those of a loop are used by its own thread alone."""
+        """Close all connections; see ``Connections.close``."""
         for connections in self.by_origin.values():
             connections.close()
+
+    def abandon(self) -> None:
+        """Close all connections of a loop that has ended; see ``Connections.abandon``."""
+        for connections in self.by_origin.values():
+            connections.abandon()
 
 
 _transports: WeakSet[HttpTransport | AsyncHttpTransport] = WeakSet()

@@ -24,28 +24,31 @@ class PerLoop(Generic[T]):
 
     Args:
         make: Makes the object of the running loop.
-        close: Receives the object of a loop that has ended.
+        abandon: Receives the object of a loop that has ended.
     """
 
-    def __init__(self, make: Callable[[], T], close: Callable[[T], object] = lambda _: None) -> None:
+    def __init__(self, make: Callable[[], T], abandon: Callable[[T], object] = lambda _: None) -> None:
         self._make = make
-        self._close = close
+        self._abandon = abandon
         self._objects: dict[asyncio.AbstractEventLoop, T] = {}
 
     def get(self) -> T:
         """Return the object of the running loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._objects:
-            for other in list(self._objects):
-                if other.is_closed():
-                    self._close(self._objects.pop(other))
+            self.drop_ended()
             self._objects[loop] = self._make()
         return self._objects[loop]
 
-    def clear(self) -> None:
-        """Close all."""
-        while self._objects:
-            self._close(self._objects.popitem()[1])
+    def values(self) -> list[T]:
+        """Return the objects of all loops."""
+        return list(self._objects.values())
+
+    def drop_ended(self) -> None:
+        """Abandon the objects of loops that have ended."""
+        for loop in list(self._objects):
+            if loop.is_closed():
+                self._abandon(self._objects.pop(loop))
 
 
 _slots = PerLoop(lambda: asyncio.Semaphore(MOST_THREADS))

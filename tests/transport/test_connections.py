@@ -84,29 +84,35 @@ def test_each_child_of_a_fork_gets_its_own_answer(forked, client):
     assert server.connections == (5 if "Async" in client else 4)
 
 
-def test_a_fork_while_another_thread_holds_a_lock_does_not_block_the_child(forked):
-    """The locks of limits, pool and connections begin anew with the child."""
-    code = """
-import os
-from nimbus_sdk import NimbusClient
+HELD_LOCKS = """
+import asyncio, os
+from nimbus_sdk import AsyncNimbusClient, NimbusClient
 from nimbus_sdk.transport import driver
 
-with NimbusClient("{key}", base_url="{url}") as client:
-    client.list_models("parent")
-    transport = client._driver._transport
-    (connections,) = transport._by_origin.values()
-    owners = (driver.PROCESS_LIMITS, transport._connectors, connections)
-    locks = [driver._opening, *(owner._lock for owner in owners)]
-    for lock in locks:
-        lock.acquire()
-    if not os.fork():
-        os._exit(client.list_models("child")[0].name != "/v1/models/list?paradigm=child")
-    assert os.wait()[1] == 0
-    for lock in locks:
-        lock.release()
+def ask(word):
+    answers = (client.list_models(word), asyncio.run(awaitable.list_models(word)))
+    return [answer[0].name for answer in answers] == [f"/v1/models/list?paradigm={{word}}"] * 2
+
+client, awaitable = (kind("{key}", base_url="{url}") for kind in (NimbusClient, AsyncNimbusClient))
+assert ask("parent")
+transports = client._driver._transport, awaitable._driver._transport
+pools = [*transports[0]._by_origin.values(), *transports[1]._loops.values()[0].by_origin.values()]
+owners = [driver.PROCESS_LIMITS, *(transport._connectors for transport in transports), *pools]
+locks = [driver._opening, *(owner._lock for owner in owners)]
+for lock in locks:
+    lock.acquire()
+if not os.fork():
+    os._exit(not ask("child"))
+assert os.wait()[1] == 0
+for lock in locks:
+    lock.release()
 """
+
+
+def test_a_fork_while_another_thread_holds_a_lock_does_not_block_the_child(forked):
+    """The locks of limits, pools and connections begin anew with the child."""
     with serving(answering(echo)) as server:
-        forked(code.format(key=KEY, url=server.url))
+        forked(HELD_LOCKS.format(key=KEY, url=server.url))
 
 
 def test_threads_share_one_transport_and_its_connections(monkeypatch):
@@ -187,6 +193,36 @@ def test_more_calls_at_once_than_connections_wait_for_one(monkeypatch):
     with serving(answering(answer)) as server:
         assert asyncio.run(main(server)) == ["healthy"] * 30
     assert server.connections == 5
+
+
+def test_closing_a_client_lets_calls_in_progress_end():
+    """In another thread, and in another task: they get their answers, and their connections close then."""
+    hold, ended, results = threading.Event(), [], []
+
+    def handler(connection, request):
+        hold.wait(5)
+        answering(lambda _: HEALTHY)(connection, request)
+        ended.append(connection)
+
+    async def main(server):
+        client = AsyncNimbusClient(KEY, base_url=server.url)
+        call = asyncio.create_task(client.health())
+        while server.connections < 2:
+            await asyncio.sleep(0.01)
+        await client.aclose()
+        hold.set()
+        return await call
+
+    with serving(handler) as server:
+        client = NimbusClient(KEY, base_url=server.url)
+        thread = threading.Thread(target=lambda: results.append(client.health()))
+        thread.start()
+        wait_until(lambda: server.connections == 1)
+        client.close()
+        assert asyncio.run(main(server)).status == "healthy"
+        thread.join()
+        assert results[0].status == "healthy"
+        wait_until(lambda: len(ended) == 2)
 
 
 def wait_until(condition):
