@@ -81,6 +81,7 @@ FROM_THE_CORE = [
     "NimbusLDA",
     "NimbusProbit",
     "NimbusQDA",
+    "Pipeline",
     "RxGMMModel",
     "RxLDAModel",
     "RxPolyaModel",

@@ -54,6 +54,7 @@ def test_the_public_names_are_these() -> None:
         "NormalizationParams",
         "NotTrainedError",
         "ParadigmDefaults",
+        "Pipeline",
         "PreprocessingReport",
         "RxGMMModel",
         "RxLDAModel",

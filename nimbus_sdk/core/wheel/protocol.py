@@ -26,6 +26,9 @@ Optional; a core without one of them can be installed, and only the use of that 
 ``NimbusQDA``, ``NimbusProbit``
     Models with a covariance for each class, and of Bayesian multinomial probit regression.
     ``NimbusProbit`` takes ``iterations``, ``N``, ``xi_beta``, ``W_beta``, ``W_df`` and ``W_scale``.
+``Pipeline(filters, normalization, model)``
+    Spatial filters, normalization and a model in one object, which reads raw channels. ``save_model``,
+    ``load_model``, ``predict_batch`` and ``init_streaming`` take it in place of a model.
 ``train_model(kind, data, …)``, ``calibrate_model(base, data, …)``, ``save_model(model, path)``
     Train a new model, adapt one to a person, write its file. The first two take ``iterations``,
     ``train_model`` also ``showprogress``, ``name``, ``description`` and the kind's hyper-parameters.
@@ -74,6 +77,7 @@ OPTIONAL = (
     "assess_trial_quality",
     "NimbusQDA",
     "NimbusProbit",
+    "Pipeline",
     "BatchResult",
     "ChunkResult",
     "StreamingResult",

@@ -132,3 +132,47 @@ def test_filters_are_displayed_escaped() -> None:
     filters = SpatialFilters(np.ones((1, 2)), ("<b>", "C4"), "<i>hand</i>")
     assert "components 1, channels 2" in repr(filters)
     assert "&lt;i&gt;hand" in filters._repr_html_()
+
+
+@pytest.mark.parametrize("library", ["mne", "pyriemann"])
+@pytest.mark.parametrize("n_channels", [4, 6])
+def test_channels_that_depend_on_each_other_have_fewer_filters(
+    library: str, n_channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an average reference the patterns are those of the space that the channels span; none is null."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        "nimbus_sdk_core.data.csp.find_spec", lambda name: real(name) if name == library else None
+    )
+
+    def referenced(seed: int) -> mne.EpochsArray:
+        epochs = simulate_epochs(seed).pick([f"C{k}" for k in range(n_channels)])
+        return epochs.set_eeg_reference("average", verbose="error")
+
+    filters = fit_csp(referenced(1), n_components=n_channels)
+    assert filters.filters.shape == (n_channels - 1, n_channels)
+    train, test = (
+        BCIData.from_epochs(referenced(seed), paradigm="motor_imagery", transformer=filters)
+        for seed in (1, 2)
+    )
+    powers = train.features.var(axis=(1, 2))
+    assert powers.min() > 1e-3 * powers.max()
+    assert predict_batch(train_model(NimbusLDA, train), test).accuracy > 0.8
+    fewer = fit_csp(referenced(1), n_components=2)
+    np.testing.assert_allclose(fewer.filters, filters.filters[:2])
+
+
+@pytest.mark.parametrize(
+    ("filters", "channels", "words"),
+    [
+        (np.ones((2, 3)), ("C3", "C4"), r"filters have shape \(2, 3\), and there are 2 names"),
+        (np.ones(2), ("C3", "C4"), r"filters have shape \(2,\)"),
+        (np.empty((0, 2)), ("C3", "C4"), r"filters have shape \(0, 2\)"),
+        ([[np.nan, 1.0]], ("C3", "C4"), "not finite"),
+        ([["a", "b"]], ("C3", "C4"), "no number"),
+    ],
+)
+def test_filters_are_checked(filters: object, channels: tuple[str, ...], words: str) -> None:
+    """One row for each component, one column for each channel, finite."""
+    with pytest.raises(CoreDataError, match=words):
+        SpatialFilters(filters, channels)  # type: ignore[arg-type]

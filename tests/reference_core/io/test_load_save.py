@@ -172,3 +172,42 @@ def test_wrong_types_of_model_and_path_are_named(tmp_path: Path, model: NimbusLD
     for strange in (path, NimbusLDA, None):
         with pytest.raises(CoreTypeError, match=r"not a trained model. Call save_model\(model, "):
             save_model(strange, model)  # type: ignore[arg-type]
+
+
+def test_a_read_only_file_is_not_replaced(model: NimbusLDA, tmp_path: Path) -> None:
+    """Not even by a user who may write to everything; with permission again it is, and keeps its mode."""
+    path = save_model(model, tmp_path / "mine.nimbus")
+    before = path.read_bytes()
+    path.chmod(0o444)
+    other = train_model(NimbusLDA, simulate("p300", n_trials=40, seed=2), name="other")
+    with pytest.raises(ModelFileError, match="read-only"):
+        save_model(other, path)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.nimbus"]
+    path.chmod(0o640)
+    save_model(other, path)
+    assert load_model(NimbusLDA, path).card.name == "other"  # type: ignore[union-attr]
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_a_link(model: NimbusLDA, tmp_path: Path) -> None:
+    """The file that it names is replaced, also one that does not exist yet; a circle of links is refused."""
+    (tmp_path / "store").mkdir()
+    link = tmp_path / "current.nimbus"
+    link.symlink_to(tmp_path / "store" / "mine.nimbus")
+    for _ in range(2):
+        save_model(model, link)
+        assert link.is_symlink()
+        assert load_model(NimbusLDA, tmp_path / "store" / "mine.nimbus").card == model.card
+    circle = tmp_path / "circle.nimbus"
+    circle.symlink_to(circle)
+    with pytest.raises(ModelFileError, match="cannot be written"):
+        save_model(model, circle)
+
+
+def test_the_longest_name_that_the_file_system_allows_is_saved(model: NimbusLDA, tmp_path: Path) -> None:
+    """And a longer one is refused with the reason."""
+    longest = tmp_path / ("m" * (255 - len(".nimbus")) + ".nimbus")
+    assert load_model(NimbusLDA, save_model(model, longest)).card == model.card
+    with pytest.raises(ModelFileError, match="cannot be written"):
+        save_model(model, longest.with_name("m" + longest.name))

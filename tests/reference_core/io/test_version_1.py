@@ -15,13 +15,13 @@ FILE = Path(__file__).with_name("version_1.nimbus")
 
 def test_a_file_of_version_1_decodes_as_when_it_was_saved() -> None:
     """It has the posterior of the trials it was trained on, and learns on from them."""
-    old = load_model(NimbusLDA, FILE)
-    data = simulate("motor_imagery", n_trials=1_200, seed=41)
-    same = train_model(NimbusLDA, data, dof_offset=2, mean_prior_precision=0.01)
+    old = load_model(NimbusQDA, FILE)
+    data = simulate("p300", n_trials=1_600, seed=301)
+    same = train_model(NimbusQDA, data, dof_offset=2, mean_prior_precision=0.01)
     np.testing.assert_allclose(
         old.predict_log_proba(data.vectors()), same.predict_log_proba(data.vectors()), rtol=1e-9
     )
-    more = simulate("motor_imagery", n_trials=40, seed=7)
+    more = simulate("p300", n_trials=40, seed=7)
     for model in (old, same):
         model.partial_fit(more.vectors(), more.labels)
     np.testing.assert_allclose(

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .decoding.voting import AggregatedChunks, aggregate_chunks
     from .io.load_save import load_model, save_model
     from .models.compatibility import get_n_classes, get_n_features, get_paradigm
+    from .models.pipeline import Pipeline
     from .models.probit_state import ConvergenceWarning
     from .plots import plot_calibration, plot_confusion, plot_posteriors
     from .simulation import simulate
@@ -90,6 +91,7 @@ __all__ = [
     "NormalizationParams",
     "NotTrainedError",
     "ParadigmDefaults",
+    "Pipeline",
     "PreprocessingReport",
     "RxGMMModel",
     "RxLDAModel",
@@ -150,6 +152,7 @@ _HOMES = {
     "decoding.voting": "AggregatedChunks aggregate_chunks",
     "io.load_save": "load_model save_model",
     "models.compatibility": "get_n_classes get_n_features get_paradigm",
+    "models.pipeline": "Pipeline",
     "models.probit_state": "ConvergenceWarning",
     "plots": "plot_calibration plot_confusion plot_posteriors",
     "simulation": "simulate",

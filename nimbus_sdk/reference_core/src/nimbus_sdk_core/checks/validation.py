@@ -13,6 +13,7 @@ from ..data.features import read_features
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError, CoreTypeError, ModelMismatchError
 from ..models.compatibility import check_metadata_fits, check_metadata_kind, check_model
+from ..models.pipeline import Pipeline
 from ..models.protocol import Decoder
 from .preprocessing import diagnose_preprocessing
 
@@ -73,11 +74,11 @@ def validate_chunk(chunk: npt.ArrayLike, metadata: BCIMetadata) -> bool:
     return True
 
 
-def check_model_compatibility(model: Decoder, data: BCIData | BCIMetadata) -> bool:
+def check_model_compatibility(model: Decoder | Pipeline, data: BCIData | BCIMetadata) -> bool:
     """Whether a model can read data; if not, `predict_batch` raises an error that says why.
 
     Args:
-        model: A trained model.
+        model: A trained model, or a `Pipeline`.
         data: Trials, or their metadata.
 
     Raises:

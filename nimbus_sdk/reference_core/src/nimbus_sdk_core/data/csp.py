@@ -15,7 +15,9 @@ from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray, LabelArray
 from ..errors import CoreDataError, MissingLibraryError
 from .argument_checks import check_whole_number
-from .mne_epochs import EpochsLike, read_epochs
+from .mne_epochs import EpochsLike, Transformer, read_epochs
+
+_RANK_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,11 +28,73 @@ class SpatialFilters:
         filters: Shape (n_components × n_channels).
         channels: Names of the channels, in order.
         learned_by: The library that learned them.
+
+    Raises:
+        CoreDataError: Another shape, numbers that are not finite, or as many names as there are no channels.
     """
 
     filters: FloatArray
     channels: tuple[str, ...]
-    learned_by: str
+    learned_by: str = ""
+
+    def __post_init__(self) -> None:
+        hint = "Give one row for each component and one column for each channel, and all names of channels."
+        channels = tuple(map(str, self.channels))
+        try:
+            filters = np.array(self.filters, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise CoreDataError("filters hold something that is no number.", hint) from None
+        if filters.ndim != 2 or not len(filters) or filters.shape[1] != len(channels):
+            raise CoreDataError(
+                f"filters have shape {filters.shape}, and there are {len(channels)} names of channels.", hint
+            )
+        if not np.isfinite(filters).all():
+            raise CoreDataError("filters hold values that are not finite.", "Learn them anew.")
+        filters.flags.writeable = False
+        object.__setattr__(self, "filters", filters)
+        object.__setattr__(self, "channels", channels)
+
+    @classmethod
+    def from_transformer(cls, transformer: Transformer, channels: Sequence[str]) -> SpatialFilters:
+        """Read the filters of any fitted transformer that is linear, whichever library it comes from.
+
+        It is asked what it makes of single channels, and of mixtures of them for comparison.
+
+        Args:
+            transformer: Something fitted with a method ``transform`` from (n_epochs × n_channels × n_times)
+                to (n_epochs × n_components × n_times), such as ``mne.preprocessing.Xdawn``, pyriemann's
+                ``Xdawn``, or ``mne.decoding.CSP(transform_into="csp_space")``.
+            channels: Names of the channels that it was fitted on, in order.
+
+        Raises:
+            CoreDataError: It does not take that many channels, or is not linear.
+
+        Examples:
+            >>> class Reference:
+            ...     def transform(self, X):
+            ...         return X - X.mean(axis=1, keepdims=True)
+            >>> SpatialFilters.from_transformer(Reference(), ["C3", "C4"]).filters
+            array([[ 0.5, -0.5],
+                   [-0.5,  0.5]])
+        """
+        hint = (
+            "Give a transformer whose output has components in place of channels, such as "
+            "CSP(transform_into='csp_space'); or SpatialFilters(filters, channels)."
+        )
+        kind, n_channels = type(transformer).__name__, len(channels)
+        mixture = np.random.RandomState(0).standard_normal((1, n_channels, n_channels))
+        try:
+            of_single, of_mixture = (
+                np.asarray(transformer.transform(given), dtype=np.float64)
+                for given in (np.eye(n_channels)[np.newaxis], mixture)
+            )
+        except Exception as error:
+            raise CoreDataError(f"The {kind} cannot filter {n_channels} channels: {error}.", hint) from error
+        has_channels = of_single.ndim == 3 and of_single.shape[::2] == (1, n_channels)
+        rounding = 1e-9 * float(abs(of_mixture).max(initial=0.0))
+        if not has_channels or not np.allclose(of_single[0] @ mixture[0], of_mixture[0], atol=rounding):
+            raise CoreDataError(f"The {kind} is no linear filter of channels.", hint)
+        return cls(of_single[0], tuple(channels), type(transformer).__module__.split(".")[0])
 
     def transform(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
         """Apply the filters to epochs, or to one chunk of a stream.
@@ -88,6 +152,10 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
     Learn from the training epochs only, and use the same filters for everything the model reads later. The
     epochs should be filtered to the band of interest before (8 to 30 Hz for imagined movements).
 
+    Channels that depend on each other, after an average reference, ICA or interpolation, have a rank below
+    their number. The patterns are then learned in the space that the channels span, and there are at most as
+    many filters as that has dimensions.
+
     Args:
         epochs: ``mne.Epochs`` with two or more kinds of events.
         n_components: How many filters, at most one for each channel.
@@ -108,12 +176,32 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
         raise CoreDataError("The epochs hold values that are not finite.", "Drop or repair these epochs.")
     for library, fit in (("mne", _fit_with_mne), ("pyriemann", _fit_with_pyriemann)):
         if find_spec(library) is not None:
-            filters = np.ascontiguousarray(fit(recording, labels, n_filters), dtype=np.float64)
+            basis = _find_basis(recording)
+            filters = fit(basis @ recording, labels, min(n_filters, len(basis))) @ basis
             return SpatialFilters(filters, found.channel_names, library)
     raise MissingLibraryError(
         "Common spatial patterns are learned by MNE or pyriemann, and neither is installed.",
         "Install mne in this environment (`pip install mne`), then try again.",
     )
+
+
+def _find_basis(recording: FloatArray) -> FloatArray:
+    """Filters onto independent combinations of the channels: all of them if they are independent themselves.
+
+    Returns:
+        Shape (rank × n_channels).
+    """
+    deviations = recording - recording.mean(axis=2, keepdims=True)
+    covariance = np.einsum("nct,ndt->cd", deviations, deviations, optimize=True)
+    scale = np.sqrt(np.diagonal(covariance))
+    varies = scale > 1e-12 * scale.max()
+    scale = np.where(varies, scale, 1.0)
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    is_independent = values > _RANK_TOLERANCE * values[-1]
+    if is_independent.all():
+        return np.eye(len(scale))
+    # Rounding alone leaves power of this size in a combination that is zero.
+    return np.asarray(vectors[:, is_independent].T / scale)
 
 
 def _fit_with_mne(recording: FloatArray, labels: LabelArray, n_components: int) -> FloatArray:

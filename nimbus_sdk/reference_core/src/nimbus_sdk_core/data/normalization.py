@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import Literal, TypeAlias, TypeVar, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -128,6 +128,18 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
     array: FeatureArray = _read_array(features, least_axes=2)
     if not is_dask_array(features) and not isinstance(features, BCIData):
         check_finite(array)
+    scaled = scale_features(array, params)
+    if isinstance(features, BCIData):
+        return BCIData(scaled, features.metadata, features.labels)
+    return cast(Features, scaled)
+
+
+def scale_features(array: FeatureArray, params: NormalizationParams) -> FeatureArray:
+    """As `apply_normalization`, of features that are checked already.
+
+    Raises:
+        CoreDataError: Another number of features than the parameters have.
+    """
     if len(array) != len(params.means):
         raise CoreDataError(
             f"features have shape {array.shape}, the parameters are those of {len(params.means)} features.",
@@ -135,10 +147,7 @@ def apply_normalization(features: Features, params: NormalizationParams) -> Feat
         )
     centre, width = _centre_and_width(params)
     along = (slice(None), *[None] * (array.ndim - 1))
-    scaled = (array - centre[along]) / width[along]
-    if isinstance(features, BCIData):
-        return BCIData(scaled, features.metadata, features.labels)
-    return scaled
+    return cast(FeatureArray, (array - centre[along]) / width[along])
 
 
 def _read_array(features: BCIData | npt.ArrayLike, *, least_axes: int = 3) -> FeatureArray:

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import IndexArray, LabelArray
-from ..data.aggregate import aggregate_or_view
 from ..data.argument_checks import check_whole_number
 from ..data.bci_data import BCIData
 from ..data.dask_arrays import is_dask_array
 from ..data.labels import encode_labels
 from ..models.compatibility import check_data_fits
+from ..models.pipeline import Pipeline, find_decoder, read_vectors_of
 from ..models.protocol import Decoder, snapshot
 from ..models.scoring import BatchScores, score_batch
 from .batch_result import BatchResult, class_balance
@@ -22,11 +22,11 @@ from .confidence_calibration import measure_calibration
 from .dask_pieces import PieceScorer
 
 
-def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> BatchResult:
+def predict_batch(model: Decoder | Pipeline, data: BCIData, *, iterations: int = 10) -> BatchResult:
     """Decode a batch of trials with the model as it is now, even if another thread trains it meanwhile.
 
     Args:
-        model: A trained model.
+        model: A trained model, or a `Pipeline`, which reads raw channels.
         data: Trials prepared as those the model was trained on; with labels, accuracy and calibration of the
             confidences are measured too.
         iterations: Accepted for compatibility with NimbusSDK.jl. No kind of model needs iterations to
@@ -55,15 +55,17 @@ def predict_batch(model: Decoder, data: BCIData, *, iterations: int = 10) -> Bat
     started = time.perf_counter()
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_data_fits(model, data)
-    model = snapshot(model)
-    truth = None if data.labels is None else encode_labels(data.labels, model.classes_)
+    decoder = snapshot(find_decoder(model))
+    truth = None if data.labels is None else encode_labels(data.labels, decoder.classes_)
     if is_dask_array(data.features):
+        if isinstance(model, Pipeline):
+            data = model.transform(data)
         from .dask_batch import plan_batch
 
         # It has the same names, computed on demand.
-        return cast(BatchResult, plan_batch(PieceScorer(model, data.metadata), data, truth))
-    vectors = aggregate_or_view(data.features, data.metadata.temporal_aggregation)
-    return _build_result(model, score_batch(model, vectors), data.labels, truth, started)
+        return cast(BatchResult, plan_batch(PieceScorer(decoder, data.metadata), data, truth))
+    vectors = read_vectors_of(model, data.features, data.metadata)
+    return _build_result(decoder, score_batch(decoder, vectors), data.labels, truth, started)
 
 
 def _build_result(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import TypeVar, cast, overload
 
 from ..errors import CoreTypeError, ModelFileError, ModelMismatchError, ModelNotFoundError
+from ..models.pipeline import Pipeline
 from ..models.protocol import Decoder
 from ..models.registry import KINDS, find_kind_name
 from .model_file import MAX_BYTES, from_bytes, to_bytes
@@ -27,18 +30,25 @@ def load_model(
 ) -> M: ...
 @overload
 def load_model(
-    kind: str, name_or_path: str | os.PathLike[str], *, search: Iterable[str | os.PathLike[str]] = ()
-) -> Decoder: ...
-def load_model(
-    kind: type[Decoder] | str,
+    kind: type[Pipeline],
     name_or_path: str | os.PathLike[str],
     *,
     search: Iterable[str | os.PathLike[str]] = (),
-) -> Decoder:
+) -> Pipeline: ...
+@overload
+def load_model(
+    kind: str, name_or_path: str | os.PathLike[str], *, search: Iterable[str | os.PathLike[str]] = ()
+) -> Decoder | Pipeline: ...
+def load_model(
+    kind: type[Decoder] | type[Pipeline] | str,
+    name_or_path: str | os.PathLike[str],
+    *,
+    search: Iterable[str | os.PathLike[str]] = (),
+) -> Decoder | Pipeline:
     """Load a model that comes with this package, was downloaded, or was saved by `save_model`.
 
     Args:
-        kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one: the kind you expect.
+        kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit` or `Pipeline`, or the name of one: the kind you expect.
         name_or_path: A name such as ``"motor_imagery_4class_v1"``, or the path of a ``.nimbus`` file. A text
             that ends in ``.nimbus`` or holds a path separator is a path.
         search: Folders to look for names in, after the models of this package.
@@ -54,10 +64,10 @@ def load_model(
         >>> load_model(NimbusLDA, "motor_imagery_4class_v1")
         <NimbusLDA 'motor_imagery_4class_v1', 16 features, 4 classes, trained on simulated data>
     """
-    expected_kind = find_kind_name(kind)
+    expected_kind = _find_kind(kind)
     path = _find_file(name_or_path, [_BUNDLED, *_folders(search)])
     model = from_bytes(_read_file(path))
-    kind_found = find_kind_name(type(model))
+    kind_found = _find_kind(type(model))
     if kind_found != expected_kind:
         raise ModelMismatchError(
             f"{os.fspath(name_or_path)!r} is a {kind_found}, not a {expected_kind}.",
@@ -66,33 +76,35 @@ def load_model(
     return model
 
 
-def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
-    """Save a trained model; an existing file is replaced atomically.
+def save_model(model: Decoder | Pipeline, path: str | os.PathLike[str]) -> Path:
+    """Save a trained model or a whole pipeline in one file; an existing file is replaced atomically.
+
+    A symbolic link stays one: the file that it names is replaced.
 
     Args:
-        model: A trained model.
+        model: A trained model, or a `Pipeline`.
         path: Where to; must end in ``.nimbus``, in a folder that exists.
 
     Returns:
         The path.
 
     Raises:
-        ModelFileError: Another suffix, or the file cannot be written.
+        ModelFileError: Another suffix, or the file is read-only or cannot be written.
         NotTrainedError: The model is not trained.
         CoreDataError: It was trained by ``fit``, which does not know the metadata of the data: set its
             ``card`` first, as in ``model.card = ModelCard("mine", data.metadata)``.
         CoreTypeError: Not a model, or not a path.
     """
     hint = "Call save_model(model, 'mine.nimbus')."
-    if not isinstance(model, tuple(KINDS.values())):
+    if not isinstance(model, (*KINDS.values(), Pipeline)):
         raise CoreTypeError(f"model is {model!r}, not a trained model.", hint)
     target = Path(_as_text("path", path, hint))
     if target.suffix != SUFFIX:
         raise ModelFileError(f"{target.name!r} does not end in {SUFFIX}.", f"Use {target.stem + SUFFIX!r}.")
     content = to_bytes(model)
     try:
-        _write_atomically(target, content)
-    except (OSError, ValueError) as error:
+        _write_atomically(target.resolve(), content)
+    except (OSError, RuntimeError, ValueError) as error:
         raise ModelFileError(
             f"{str(target)!r} cannot be written: {error}.", "Choose a folder that exists and is yours."
         ) from error
@@ -100,13 +112,26 @@ def save_model(model: Decoder, path: str | os.PathLike[str]) -> Path:
 
 
 def _write_atomically(target: Path, content: bytes) -> None:
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    # Replacing a file needs no permission to write to it, and root may do everything.
+    if mode is not None and not mode & 0o222:
+        raise PermissionError(errno.EACCES, "the file there is read-only")
+    # As short as may be: the longest name that a file system allows is the user's to use.
+    temporary = target.with_name(f".{os.urandom(6).hex()}")
     try:
         with temporary.open("xb") as file:
             file.write(content)
+        if mode is not None:
+            temporary.chmod(mode)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _find_kind(kind: type[Decoder] | type[Pipeline] | str) -> str:
+    if kind is Pipeline or kind == Pipeline.__name__:
+        return Pipeline.__name__
+    return find_kind_name(cast("type[Decoder] | str", kind))
 
 
 def _folders(search: Iterable[str | os.PathLike[str]]) -> list[Path]:

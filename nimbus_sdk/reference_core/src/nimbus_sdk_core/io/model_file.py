@@ -15,13 +15,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from .._types import LabelArray
+from .._types import FloatArray, LabelArray
 from ..data.labels import read_labels
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError, ModelFileError, NimbusCoreError
 from ..models.model_card import JsonValue, ModelCard
+from ..models.pipeline import Pipeline
 from ..models.protocol import Decoder
 from ..models.registry import KINDS, find_kind_name
+from .pipeline_file import read_pipeline, split_arrays, write_pipeline
 from .version_1 import Array, upgrade_version_1
 
 FORMAT_VERSION = 2
@@ -37,8 +39,8 @@ _TYPES = ("<f8", "<i8")
 _MAX_LABEL_LENGTH = 256
 
 
-def to_bytes(model: Decoder) -> bytes:
-    """Write a trained model as the bytes of a ``.nimbus`` file, and check that `from_bytes` reads them.
+def to_bytes(model: Decoder | Pipeline) -> bytes:
+    """Write a trained model or pipeline as the bytes of a file, and check that `from_bytes` reads them.
 
     Raises:
         NotTrainedError: Not trained.
@@ -56,8 +58,8 @@ def to_bytes(model: Decoder) -> bytes:
     return content
 
 
-def from_bytes(content: bytes) -> Decoder:
-    """Read a trained model from the bytes of a ``.nimbus`` file from any source.
+def from_bytes(content: bytes) -> Decoder | Pipeline:
+    """Read a trained model or pipeline from the bytes of a ``.nimbus`` file from any source.
 
     Raises:
         ModelFileError: The file is damaged, or its content is not a model.
@@ -70,7 +72,15 @@ def from_bytes(content: bytes) -> Decoder:
         ) from None
 
 
-def _write_model(model: Decoder) -> bytes:
+def _write_model(model: Decoder | Pipeline) -> bytes:
+    if isinstance(model, Pipeline):
+        header, arrays = _describe_decoder(model.model)
+        header["pipeline"], added = write_pipeline(model)
+        return pack(header, {**arrays, **added})
+    return pack(*_describe_decoder(model))
+
+
+def _describe_decoder(model: Decoder) -> tuple[dict[str, JsonValue], dict[str, FloatArray]]:
     arrays = model.arrays()
     if model.card is None:
         raise CoreDataError(
@@ -86,17 +96,23 @@ def _write_model(model: Decoder) -> bytes:
         "metadata": asdict(model.card.metadata),
         "details": dict(model.card.details),
     }
-    return pack(header, arrays)
+    return header, arrays
 
 
-def _read_model(content: bytes) -> Decoder:
+def _read_model(content: bytes) -> Decoder | Pipeline:
     try:
         # A trained model has no numbers that overflow in its computations.
         with np.errstate(over="raise", divide="raise", invalid="raise"):
             header, arrays = unpack(content)
             if _read_version(content) < FORMAT_VERSION:
                 header, arrays = upgrade_version_1(header, arrays)
-            return _build_model(header, arrays)
+            of_decoder, added = split_arrays(
+                {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}
+            )
+            model = _build_model(header, of_decoder)
+            if "pipeline" not in header and not added:
+                return model
+            return read_pipeline(header.get("pipeline"), added, model)
     except NimbusCoreError:
         raise
     except MemoryError:
@@ -108,7 +124,7 @@ def _read_model(content: bytes) -> Decoder:
         raise CoreDataError(f"its numbers are out of range ({error}).", "") from None
 
 
-def _build_model(header: dict[str, JsonValue], arrays: dict[str, Array]) -> Decoder:
+def _build_model(header: dict[str, JsonValue], arrays: dict[str, FloatArray]) -> Decoder:
     kind = _read_text(header, "kind")
     if kind not in KINDS:
         raise ModelFileError(f"The model file holds a {kind!r}.", f"This core knows {', '.join(KINDS)}.")
@@ -117,8 +133,7 @@ def _build_model(header: dict[str, JsonValue], arrays: dict[str, Array]) -> Deco
         raise CoreDataError('hyper holds values that are neither numbers nor matrices, nor "auto".', "")
     metadata = BCIMetadata(**_read_fields(header, "metadata", {field.name for field in fields(BCIMetadata)}))
     model = KINDS[kind](**hyper)
-    float_arrays = {name: array.astype(np.float64, copy=False) for name, array in arrays.items()}
-    model.restore(_read_classes(header, metadata.n_classes), float_arrays)
+    model.restore(_read_classes(header, metadata.n_classes), arrays)
     details = _read_object(header, "details")
     model.card = ModelCard(_read_text(header, "name"), metadata, _read_text(header, "description"), details)
     if model.n_features_in_ != metadata.n_features:

@@ -8,7 +8,7 @@ from ..data.argument_checks import check_kind
 from ..data.bci_data import BCIData
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError, CoreTypeError, ModelMismatchError
-from .protocol import Decoder
+from .protocol import Decoder, Reader
 
 _BUILD_DATA = (
     "Build it with BCIData(features, BCIMetadata(…)), features of shape (n_features × n_samples × n_trials)."
@@ -36,7 +36,7 @@ def check_metadata_kind(metadata: object) -> None:
     )
 
 
-def check_data_fits(model: Decoder, data: BCIData) -> None:
+def check_data_fits(model: Reader, data: BCIData) -> None:
     """Raise an error for data that the model would misread.
 
     Args:
@@ -59,7 +59,7 @@ def check_data_fits(model: Decoder, data: BCIData) -> None:
     check_metadata_fits(model, data.metadata)
 
 
-def check_metadata_fits(model: Decoder, metadata: BCIMetadata) -> None:
+def check_metadata_fits(model: Reader, metadata: BCIMetadata) -> None:
     """Raise an error for metadata of data that the model would misread.
 
     Number of features and classes, paradigm, feature type and temporal aggregation must agree, and names and
@@ -93,7 +93,7 @@ def check_metadata_fits(model: Decoder, metadata: BCIMetadata) -> None:
         _check_same_recording(model, model.card.metadata, metadata)
 
 
-def _check_same_preparation(model: Decoder, expected: BCIMetadata, actual: BCIMetadata) -> None:
+def _check_same_preparation(model: Reader, expected: BCIMetadata, actual: BCIMetadata) -> None:
     for field in ("paradigm", "feature_type", "temporal_aggregation"):
         expected_value, value = getattr(expected, field), getattr(actual, field)
         if expected_value != value:
@@ -105,7 +105,7 @@ def _check_same_preparation(model: Decoder, expected: BCIMetadata, actual: BCIMe
             )
 
 
-def _check_same_recording(model: Decoder, expected: BCIMetadata, actual: BCIMetadata) -> None:
+def _check_same_recording(model: Reader, expected: BCIMetadata, actual: BCIMetadata) -> None:
     _check_channels(model, expected.channel_names, actual.channel_names)
     if None not in (expected.unit, actual.unit) and expected.unit != actual.unit:
         raise ModelMismatchError(
@@ -121,7 +121,7 @@ def _check_same_recording(model: Decoder, expected: BCIMetadata, actual: BCIMeta
         )
 
 
-def _check_channels(model: Decoder, expected: tuple[str, ...] | None, actual: tuple[str, ...] | None) -> None:
+def _check_channels(model: Reader, expected: tuple[str, ...] | None, actual: tuple[str, ...] | None) -> None:
     if expected is None or actual is None or expected == actual:
         return
     if sorted(expected) == sorted(actual):
@@ -144,7 +144,7 @@ def _list(names: list[str]) -> str:
     return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
-def _describe_model(model: Decoder) -> str:
+def _describe_model(model: Reader) -> str:
     return repr(model.card.name) if model.card is not None else f"this {type(model).__name__}"
 
 

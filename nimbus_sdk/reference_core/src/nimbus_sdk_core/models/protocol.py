@@ -12,6 +12,25 @@ from ..stats.student_t import Scores
 from .model_card import JsonValue, ModelCard
 
 
+class Reader(Protocol):
+    """What reads trials: a decoder, or a pipeline that ends in one."""
+
+    @property
+    def card(self) -> ModelCard | None:
+        """Name and origin, and the metadata of what it reads."""
+        ...
+
+    @property
+    def classes_(self) -> LabelArray:
+        """The labels, sorted."""
+        ...
+
+    @property
+    def n_features_in_(self) -> int:
+        """Length of the first axis of what it reads."""
+        ...
+
+
 class Decoder(Protocol):
     """A model kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, and any other class with these names."""
 
