@@ -196,7 +196,8 @@ def _github_error(step: Step, fault: Fault, error: str) -> str:
     """Return the class of error for a fault at GitHub: it is never about the key."""
     if fault.kind == "forged" or (fault.kind == "too much" and step.name != "release"):
         return "CoreIntegrityError"
-    if step.name == "release" and FAMILY.get(error) == "connection":
+    # A limit on requests is reported as such; a lost request for the release has no file to resume.
+    if error == "RateLimitError" or (step.name == "release" and FAMILY.get(error) == "connection"):
         return error
     return "CoreDownloadError"
 
