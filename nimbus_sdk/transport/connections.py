@@ -112,7 +112,7 @@ class Connections(Generic[C]):
                 self._idle.pop().close()
 
     def abandon(self) -> None:
-        """Close all connections, and those whose users are gone: a parent's threads, tasks of an ended loop."""
+        """Close all connections, as their users are gone: a parent's threads, the tasks of an ended loop."""
         # A thread of the parent may have held the lock.
         self._lock = threading.Lock()
         for connection in self._busy:
