@@ -46,7 +46,7 @@ CALLS: dict[str, tuple[str, Fields]] = {
 WRONG_KEYS = ("cut", "long", "unknown", "expired", "drained")
 
 INTERRUPTION_POINTS: list[Fields] = [
-    *({"name": "send", "nth": number} for number in range(6)),
+    *({"name": "sendall", "nth": number} for number in range(6)),
     {"name": "recv"},
     {"name": "recv", "nth": 4},
     *({"name": "create", "target": "credentials.json.", "later": steps} for steps in range(4)),

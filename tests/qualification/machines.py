@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -13,6 +13,7 @@ from pathlib import Path
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.support.fork_server import ROOT, ChildProcess, ForkServer, Outcome
+from tests.support.forked import RUN_PYTHON
 
 UNLIMITED = dict.fromkeys(("validate", "refresh", "revoke", "github_token", "models", "analytics"))
 NEW = "0.2.0"
@@ -89,13 +90,22 @@ class Machine:
 
     def start(self, task: str, environ: Mapping[str, str] | None = None, **arguments: object) -> ChildProcess:
         """Start a task of ``tests.qualification.tasks`` in a child process here."""
+        return self._start(f"{TASKS}:{task}", environ, arguments)
+
+    def start_python(self, command: Sequence[str], environ: Mapping[str, str] | None = None) -> ChildProcess:
+        """Start what ``python`` runs with these arguments in a child process here."""
+        return self._start(RUN_PYTHON, environ, {"arguments": command})
+
+    def _start(
+        self, task: str, environ: Mapping[str, str] | None, arguments: Mapping[str, object]
+    ) -> ChildProcess:
         with (
             open(os.devnull) as nothing,
             open(self.path / "stdout.txt", "ab") as out,
             open(self.path / "stderr.txt", "ab") as err,
         ):
             return self.machines.fork_server.start(
-                f"{TASKS}:{task}",
+                task,
                 environ=self.environ(**(environ or {})),
                 folder=self.path / "work",
                 descriptors=[nothing.fileno(), out.fileno(), err.fileno()],

@@ -2,60 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from tests.qualification.crowds import count_requests
 from tests.qualification.machines import NOTHING, Machine, Machines
 from tests.qualification.test_crowds import wait_until
+from tests.support.fork_server import ChildProcess, Outcome
 
 pytestmark = pytest.mark.tiny_core
-
-EXIT_TIMEOUT = 30.0
-"""Seconds in which a process must have ended; every fault of these tests lasts twice as long."""
 
 BLOCKING = "import sys, nimbus_sdk; nimbus_sdk.install_core(open(sys.argv[1]).read(), timeout=60)"
 AWAITED = (
     "import asyncio, sys; from nimbus_sdk import aio; "
     "asyncio.run(aio.install_core(open(sys.argv[1]).read(), timeout=60))"
 )
+REPORTING = BLOCKING.replace("timeout=60", "progress=lambda event: print(event, flush=True), timeout=60")
 
 
 @contextmanager
-def running_interpreter(
-    machine: Machine, *command: str, stdin: str | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a fresh interpreter, which is killed at the end if it still runs."""
-    with open(machine.path / "stderr.txt", "ab") as err:
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=machine.path / "work",
-            env=machine.environ(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=err,
-        )
+def running(machine: Machine, *command: str, **environ: str) -> Iterator[ChildProcess]:
+    """Run what ``python`` runs with this command; what runs for too long is killed."""
+    process = machine.start_python(command, environ)
     try:
-        assert process.stdin is not None
-        if stdin is not None:
-            process.stdin.write(stdin.encode())
-        process.stdin.close()
         yield process
     finally:
-        process.kill()
-        process.wait()
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
-def interrupt(process: subprocess.Popen[bytes]) -> int:
-    """Send what Ctrl-C sends, and return the exit code."""
-    process.send_signal(signal.SIGINT)
-    return process.wait(EXIT_TIMEOUT)
+def interrupt(process: ChildProcess) -> Outcome:
+    """Send what Ctrl-C sends, and return the outcome; a process that it has ended counts as killed."""
+    os.kill(process.pid, signal.SIGINT)
+    return process.outcome()
 
 
 def has_received(machine: Machine, size: int) -> Callable[[], bool]:
@@ -69,9 +52,9 @@ def test_ctrl_c_during_a_download_keeps_what_arrived(machines: Machines, machine
     """The process ends at once, nothing is installed, and the next run requests only the rest."""
     machines.sandbox.publish("0.2.0", padding=400_000)
     machines.sandbox.fault("storage", drip=400_000)
-    with running_interpreter(machine, "-c", code, machines.key("one")) as process:
+    with running(machine, "-c", code, machines.key("one")) as process:
         wait_until(has_received(machine, 50_000), seconds=30)
-        assert interrupt(process) == -signal.SIGINT
+        assert interrupt(process).killed
     assert "KeyboardInterrupt" in machine.output()
     assert machine.state() == NOTHING
     machines.sandbox.clear_faults()
@@ -88,33 +71,31 @@ def test_ctrl_c_ends_a_wait_for_an_answer(
 ) -> None:
     """A service that does not answer cannot block Ctrl-C."""
     machines.sandbox.fault(endpoint, delay=60)
-    with running_interpreter(machine, "-c", code, machines.key("one")) as process:
+    with running(machine, "-c", code, machines.key("one")) as process:
         wait_until(lambda: endpoint in count_requests(machine), seconds=30)
-        assert interrupt(process) == -signal.SIGINT
+        assert interrupt(process).killed
     assert machine.state() == NOTHING
 
 
 def test_ctrl_c_ends_a_wait_for_another_process(machines: Machines, machine: Machine) -> None:
     """A process that waits for another's install can be interrupted; the install continues undisturbed."""
     machines.sandbox.fault("release", delay=60)
-    with running_interpreter(machine, "-c", BLOCKING, machines.key("one")) as holder:
+    with running(machine, "-c", BLOCKING, machines.key("one")) as holder:
         wait_until(lambda: "release" in count_requests(machine), seconds=30)
-        with running_interpreter(machine, "-X", "importtime", "-c", BLOCKING, machines.key("one")) as waiting:
-            wait_until(lambda: "filelock" in machine.output(), seconds=30)
-            time.sleep(0.3)
-            assert interrupt(waiting) == -signal.SIGINT
-        assert holder.poll() is None
+        with running(machine, "-c", REPORTING, machines.key("one")) as waiting:
+            wait_until(lambda: "wait" in machine.output(), seconds=30)
+            assert interrupt(waiting).killed
+        os.kill(holder.pid, 0)
     assert count_requests(machine)["validate"] == 1
 
 
 def test_ctrl_c_on_the_command_line_says_so(machines: Machines, machine: Machine) -> None:
     """``nimbus-sdk install`` ends with exit code 130 and a message, not with a traceback."""
     machines.sandbox.fault("github_token", delay=60)
-    machines.key("one")
-    command = ("-m", "nimbus_sdk", "install", "--key-stdin")
-    with running_interpreter(machine, *command, stdin=machines.keys["one"]) as process:
+    environ = {"NIMBUS_SDK_API_KEY_FILE": machines.key("one")}
+    with running(machine, "-m", "nimbus_sdk", "install", **environ) as process:
         wait_until(lambda: "github_token" in count_requests(machine), seconds=30)
-        assert interrupt(process) == 130
+        assert interrupt(process).value == 130
     assert "Interrupted" in machine.output()
     assert "Traceback" not in machine.output()
     assert machine.state() == NOTHING
@@ -131,5 +112,5 @@ def test_a_request_that_timed_out_does_not_delay_the_exit(
         "try: nimbus_sdk.authenticate(open(sys.argv[1]).read(), timeout=0.5)\n"
         "except nimbus_sdk.NimbusTimeoutError: sys.exit(7)"
     )
-    with running_interpreter(machine, "-c", code, machines.key("one")) as process:
-        assert process.wait(EXIT_TIMEOUT) == 7
+    with running(machine, "-c", code, machines.key("one")) as process:
+        assert process.outcome().value == 7

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import runpy
+import signal
 import sys
 import threading
 import traceback
@@ -34,7 +35,7 @@ def run_python(arguments: list[str], become: Sequence[object] = ()) -> int:
     else:
         _use_default_warnings()
     kind, *rest = arguments
-    code = 0
+    code, interrupted = 0, False
     try:
         if become:
             name, *others = become
@@ -55,12 +56,17 @@ def run_python(arguments: list[str], become: Sequence[object] = ()) -> int:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
             print(end.code, file=sys.stderr)
-    except BaseException:
+    except BaseException as error:
         traceback.print_exc()
         code = 1
+        interrupted = isinstance(error, KeyboardInterrupt)
     # What the interpreter does when a program ends.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
+    if interrupted:
+        sys.stdout.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     return code
 
 
