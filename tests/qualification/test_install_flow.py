@@ -74,10 +74,10 @@ print(*sorted(set(sys.modules) - before))
 
 
 @pytest.fixture
-def installed(sandbox: Sandbox, key: str, isolated_home, fresh) -> str:
+def installed(sandbox: Sandbox, key: str, isolated_home, forked) -> str:
     """A key with which everything was installed in a process of its own."""
     (isolated_home / "key").write_text(key)
-    fresh(INSTALL)
+    forked(INSTALL)
     return key
 
 
@@ -87,23 +87,31 @@ def test_the_first_install_makes_four_requests_in_order(installed: str, sandbox:
     assert [exchange.status for exchange in sandbox.journal()] == [200, 200, 200, 302, 200]
 
 
+@pytest.mark.tiny_core
 @pytest.mark.parametrize("code", [INSTALL, AGAIN], ids=["same key given", "no key given"])
-def test_installing_again_sends_no_request(installed: str, sandbox: Sandbox, fresh, code: str) -> None:
+def test_installing_again_sends_no_request(installed: str, sandbox: Sandbox, forked, code: str) -> None:
     """With the core whole and the session younger than an hour, a second run makes no request at all."""
     sandbox.clear_journal()
-    assert fresh(code).stdout.strip() == ApiKey.parse(installed).fingerprint
+    assert forked(code).stdout.strip() == ApiKey.parse(installed).fingerprint
     assert sandbox.journal() == []
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["NIMBUS_SDK_HOME", "platform folders"])
 def test_a_fresh_offline_process_needs_neither_network_nor_keyring(
-    sandbox: Sandbox, end: Ender, key: str, isolated_home, fresh, monkeypatch: pytest.MonkeyPatch, named: bool
+    sandbox: Sandbox,
+    end: Ender,
+    key: str,
+    isolated_home,
+    fresh,
+    forked,
+    monkeypatch: pytest.MonkeyPatch,
+    named: bool,
 ) -> None:
     """With the service gone, a session is verified without heavy imports, and a model decodes trials."""
     if not named:
         monkeypatch.delenv("NIMBUS_SDK_HOME")
     (isolated_home / "key").write_text(key)
-    fresh(INSTALL)
+    forked(INSTALL)
     count_requests = len(sandbox.journal())
     end(sandbox)
     seen = json.loads(fresh(OFFLINE, NIMBUS_SDK_OFFLINE="1").stdout)
@@ -123,10 +131,11 @@ def test_importing_the_sdk_imports_nothing_heavy(fresh) -> None:
     assert loaded <= {"nimbus_sdk", "nimbus_sdk._version", "__future__"}
 
 
+@pytest.mark.tiny_core
 def test_an_offline_install_of_an_installed_core_sends_no_request(
-    installed: str, sandbox: Sandbox, end: Ender, fresh
+    installed: str, sandbox: Sandbox, end: Ender, forked
 ) -> None:
     """``install_core(offline=True)`` returns the session of what is installed, with the service gone."""
     end(sandbox)
     code = "import nimbus_sdk; print(nimbus_sdk.install_core(offline=True).key_fingerprint)"
-    assert fresh(code).stdout.strip() == ApiKey.parse(installed).fingerprint
+    assert forked(code).stdout.strip() == ApiKey.parse(installed).fingerprint
