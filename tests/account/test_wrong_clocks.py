@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -12,6 +12,8 @@ import pytest
 
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
+from tests.support.fork_server import ForkServer
+from tests.support.forked import ForkedPython
 from tests.support.raw_server import Ender
 from tests.support.wrong_clock import by_patch, set_off
 
@@ -42,13 +44,23 @@ INSTALL = START + "report(lambda: nimbus_sdk.authenticate(open('../key').read())
 Run: TypeAlias = Callable[..., dict[str, object]]
 
 
-@pytest.fixture
-def at(isolated_home: Path, fresh) -> Run:
-    """Runs code in a fresh process whose clock is off by so many seconds."""
+@pytest.fixture(scope="module")
+def clock_server(wheel_dir: Path) -> Iterator[ForkServer]:
+    """A warm interpreter whose clock can be set off in each child."""
+    with ForkServer("tests.support.patched_clock", "tests.support.programs") as server:
+        yield server
+
+
+@pytest.fixture(params=["forked", pytest.param("fresh", marks=pytest.mark.qualification)])
+def at(request: pytest.FixtureRequest, isolated_home: Path) -> Run:
+    """Runs code in a process whose clock is off by so many seconds."""
 
     def run(seconds: float, code: str, **environ: str) -> dict[str, object]:
-        clock = set_off(seconds, isolated_home / "clock") if seconds else {}
-        return json.loads(fresh(code, **clock, **environ).stdout)
+        if request.param == "fresh":
+            clock = set_off(seconds, isolated_home / "clock") if seconds else {}
+            return json.loads(request.getfixturevalue("fresh")(code, **clock, **environ).stdout)
+        python = ForkedPython(request.getfixturevalue("clock_server"), isolated_home / "work")
+        return json.loads(python(code, CLOCK_OFFSET=str(seconds), **environ).stdout)
 
     return run
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk.sandbox import Sandbox
-from tests.conftest import Fresh
 from tests.docs.conftest import Program
 from tests.docs.pages import ROOT
 
@@ -34,12 +33,10 @@ def test_an_example_runs_with_a_key(example: Path, with_key: Sandbox, program: P
     assert with_key.journal()
 
 
-def test_the_example_tests_pass(fresh: Fresh) -> None:
+def test_the_example_tests_pass(program: Program) -> None:
     """The file that shows how to test a program passes under pytest."""
     # The file is in this project, whose own tests run in several processes: these few do not need them.
-    alone = ["-p", "no:cacheprovider", "-n", "0", "--basetemp=folder", str(TESTS)]
-    # Options of the outer pytest, such as how much must be covered, are not for a pytest within a test.
-    done = fresh(f"import pytest, sys; sys.exit(pytest.main({alone}))", PYTEST_ADDOPTS="")
+    done = program("-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "--basetemp=folder", TESTS)
     assert "4 passed" in done.stdout
 
 

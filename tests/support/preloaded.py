@@ -20,6 +20,9 @@ import uvicorn  # noqa: F401
 
 import nimbus_sdk
 
+# Dask's cluster takes longest to import, and few programs use it.
+OMITTED = ("nimbus_sdk.reference_core", "nimbus_sdk.core.dask_workers", "nimbus_sdk.__main__")
+
 for module in pkgutil.walk_packages(nimbus_sdk.__path__, "nimbus_sdk."):
-    if not module.name.startswith("nimbus_sdk.reference_core") and not module.name.endswith("__main__"):
+    if not module.name.startswith(OMITTED):
         import_module(module.name)

@@ -15,32 +15,7 @@ _OTHER_SLEEP = """
 import select, time
 time.sleep = lambda seconds: select.select([], [], [], seconds)
 """
-_PATCH = """
-import os, time, datetime as module
-
-offset = float(os.environ["CLOCK_OFFSET"])
-real_time, real = time.time, module.datetime
-time.time = lambda: real_time() + offset
-time.time_ns = lambda: int(time.time() * 10**9)
-real_gmtime, real_localtime = time.gmtime, time.localtime
-time.gmtime = lambda seconds=None: real_gmtime(time.time() if seconds is None else seconds)
-time.localtime = lambda seconds=None: real_localtime(time.time() if seconds is None else seconds)
-
-class Kind(type(real)):
-    def __instancecheck__(cls, value):
-        return isinstance(value, real)
-
-class Shifted(real, metaclass=Kind):
-    @classmethod
-    def now(cls, tz=None):
-        return real.fromtimestamp(time.time(), tz)
-
-    @classmethod
-    def utcnow(cls):
-        return real.fromtimestamp(time.time(), module.timezone.utc).replace(tzinfo=None)
-
-module.datetime = Shifted
-"""
+_PATCH = Path(__file__).with_name("patched_clock.py").read_text(encoding="utf-8")
 
 
 def libfaketime() -> str | None:
