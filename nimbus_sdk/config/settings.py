@@ -62,7 +62,7 @@ class Settings:
         offline: Send no request at all.
         credential_store: ``keyring``, ``file``, ``none``, or None for the first that works.
         key_file: A mounted file with the key, or None.
-        timeout: Seconds for one whole call, retries included.
+        timeout: Seconds for one whole call, retries included; a download may be silent for as long.
         no_progress: No progress bars.
         usage: Report inferences to the service in the background.
         dotenv: Path of the ``.env`` that was read, or None.

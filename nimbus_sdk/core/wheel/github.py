@@ -174,7 +174,7 @@ def _send(request: Request, subject: str) -> Flow[Response]:
     except ApiError as error:
         # A refusal by GitHub must not be taken for one by the Nimbus service, which may end a session.
         raise CoreDownloadError(
-            f"{_host(request.url)} could not send {subject} (status {error.status}).",
+            f"GitHub could not send {subject}: {error.message}",
             hint="Run it again in some minutes; an interrupted download is resumed.",
         ) from error
     except ResponseFormatError as error:
