@@ -98,12 +98,14 @@ if TYPE_CHECKING:
         assess_trial_quality,
         calculate_ITR,
         calibrate_model,
+        calibrate_streaming,
         finalize_trial,
         init_streaming,
         load_model,
         predict_batch,
         process_chunk,
         save_model,
+        should_stop,
         train_model,
     )
     from nimbus_sdk.storage.key_lookup import KeyResolution
@@ -202,6 +204,7 @@ __all__ = [
     "authenticate_from_storage",
     "calculate_ITR",
     "calibrate_model",
+    "calibrate_streaming",
     "check_installation",
     "check_model_license_compatibility",
     "check_quota_and_refresh",
@@ -224,6 +227,7 @@ __all__ = [
     "revoke_api_key",
     "save_api_key",
     "save_model",
+    "should_stop",
     "train_model",
     "uninstall_core",
 ]

@@ -91,12 +91,14 @@ FROM_THE_CORE = [
     "assess_trial_quality",
     "calculate_ITR",
     "calibrate_model",
+    "calibrate_streaming",
     "finalize_trial",
     "init_streaming",
     "load_model",
     "predict_batch",
     "process_chunk",
     "save_model",
+    "should_stop",
     "train_model",
 ]
 SIGNATURES = {

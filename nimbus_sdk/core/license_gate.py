@@ -17,9 +17,11 @@ R = TypeVar("R")
 REQUIRED_FEATURES = {
     "train_model": ("training",),
     "calibrate_model": ("calibration", "training"),
+    "calibrate_streaming": ("calibration", "training"),
     "init_streaming": ("streaming",),
     "process_chunk": ("streaming",),
     "finalize_trial": ("streaming",),
+    "should_stop": ("streaming",),
 }
 LOWEST_TIER = "research"
 _fallback_session: SessionRecord | None = None

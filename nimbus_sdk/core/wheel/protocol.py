@@ -34,6 +34,9 @@ Optional; a core without one of them can be installed, and only the use of that 
     ``train_model`` also ``showprogress``, ``name``, ``description`` and the kind's hyper-parameters.
 ``init_streaming(model, metadata)``, ``process_chunk(session, chunk)``, ``finalize_trial(session)``
     Decode while a trial is under way; a chunk has shape (n_features, n_samples).
+``should_stop(session, *, confidence=0.9, min_chunks=1)``, ``calibrate_streaming(model, data, *, chunk_size)``
+    Whether the chunks so far are enough to decide; a copy of the model that knows how certain chunks are
+    together.
 ``calculate_ITR(accuracy, n_classes, trial_duration)``
     Return the bits per minute; the duration of a trial is in seconds.
 ``assess_trial_quality(result)``
@@ -70,9 +73,11 @@ OPTIONAL = (
     "save_model",
     "train_model",
     "calibrate_model",
+    "calibrate_streaming",
     "init_streaming",
     "process_chunk",
     "finalize_trial",
+    "should_stop",
     "calculate_ITR",
     "assess_trial_quality",
     "NimbusQDA",

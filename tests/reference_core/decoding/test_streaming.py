@@ -18,12 +18,12 @@ from nimbus_sdk_core import (
     train_model,
 )
 from nimbus_sdk_core.checks.validation import check_model_compatibility, validate_chunk
-from nimbus_sdk_core.decoding.paradigms import get_paradigm_defaults, temporal_weights
+from nimbus_sdk_core.decoding.paradigms import get_paradigm_defaults
 from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
 from nimbus_sdk_core.decoding.trial_quality import should_reject_trial
 from nimbus_sdk_core.errors import CoreTypeError
 
-METHODS = ("weighted_vote", "max_confidence", "posterior_mean", "unanimous")
+METHODS = ("evidence", "weighted_vote", "max_confidence", "posterior_mean", "unanimous")
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_thresholds_belong_to_methods(session, data: BCIData) -> None:
     """What the page on decoding rejects is a small share; another method would reject half."""
     session.model = load_model(NimbusLDA, "motor_imagery_4class_v1")
     for method, threshold, most, right_at_most in (
-        ("posterior_mean", 0.5, 0.16, 0.6),
+        ("posterior_mean", 0.5, 0.16, 0.65),
         ("weighted_vote", 0.7, 0.55, 0.8),
     ):
         rejected = []
@@ -166,19 +166,6 @@ def test_a_finished_trial_leaves_an_empty_session(session, data: BCIData) -> Non
         finalize_trial(session)
 
 
-def test_late_chunks_count_more_for_late_responses(session, data: BCIData) -> None:
-    """Weights by paradigm change a motor-imagery decision, and only if requested."""
-    posteriors = []
-    for weighting in (True, False):
-        stream(session, data.features[:, :, 3])
-        chunks = np.stack([chunk.posterior for chunk in session.chunk_history])
-        found = finalize_trial(session, method="posterior_mean", temporal_weighting=weighting).posterior
-        weights = temporal_weights("motor_imagery", 4) if weighting else np.ones(4)
-        np.testing.assert_allclose(found, weights @ chunks / weights.sum())
-        posteriors.append(found)
-    assert not np.allclose(*posteriors)
-
-
 def test_a_known_label_gives_the_calibration(session, data: BCIData) -> None:
     """One trial fills one bin, with its confidence and whether it was right."""
     stream(session, data.features[:, :, 0])
@@ -194,7 +181,7 @@ def test_an_invalid_label_or_method_leaves_the_trial_unchanged(session, data: BC
     stream(session, data.features[:, :, 0])
     with pytest.raises(CoreDataError, match=r"labels hold \[9\]"):
         finalize_trial(session, label=9)
-    with pytest.raises(CoreDataError, match=r"method is 'majority'. Use one of weighted_vote"):
+    with pytest.raises(CoreDataError, match=r"method is 'majority'. Use one of evidence"):
         finalize_trial(session, method="majority")
     assert finalize_trial(session).n_chunks == 4
 
@@ -275,7 +262,6 @@ def test_arguments_of_the_wrong_kind_are_named(model: NimbusLDA, data: BCIData) 
         (lambda: check_model_compatibility(None, data), "model is a NoneType, not a model"),
         (lambda: check_model_compatibility(model, chunk), "data is a ndarray, not a BCIData"),
         (lambda: get_paradigm_defaults(["p300"]), "paradigm is a list, not a str"),
-        (lambda: temporal_weights(["p300"], 3), "paradigm is a list, not a str"),
     ):
         with pytest.raises(CoreTypeError, match=words):
             call()

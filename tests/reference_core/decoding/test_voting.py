@@ -9,7 +9,7 @@ from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial,
 from nimbus_sdk_core.decoding.trial_quality import should_reject_trial
 from nimbus_sdk_core.decoding.voting import aggregate_chunks
 
-METHODS = ("weighted_vote", "max_confidence", "posterior_mean", "unanimous")
+METHODS = ("evidence", "weighted_vote", "max_confidence", "posterior_mean", "unanimous")
 
 
 @pytest.fixture(scope="module")

@@ -47,8 +47,14 @@ if TYPE_CHECKING:
     from .data.csp import SpatialFilters, fit_csp
     from .data.normalization import NormalizationParams, apply_normalization, estimate_normalization_params
     from .decoding.dask_result import LazyBatchResult
-    from .decoding.paradigms import ParadigmDefaults, get_paradigm_defaults, temporal_weights
-    from .decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
+    from .decoding.paradigms import ParadigmDefaults, get_paradigm_defaults
+    from .decoding.streaming import (
+        StreamingSession,
+        finalize_trial,
+        init_streaming,
+        process_chunk,
+        should_stop,
+    )
     from .decoding.streaming_results import ChunkResult, StreamingResult
     from .decoding.trial_quality import TrialQuality, assess_trial_quality, should_reject_trial
     from .decoding.voting import AggregatedChunks, aggregate_chunks
@@ -56,6 +62,7 @@ if TYPE_CHECKING:
     from .models.compatibility import get_n_classes, get_n_features, get_paradigm
     from .models.pipeline import Pipeline
     from .models.probit_state import ConvergenceWarning
+    from .models.tempering import calibrate_streaming
     from .plots import plot_calibration, plot_confusion, plot_posteriors
     from .simulation import simulate
 
@@ -108,6 +115,7 @@ __all__ = [
     "calculate_ITR",
     "calculate_itr",
     "calibrate_model",
+    "calibrate_streaming",
     "check_model_compatibility",
     "compute_fisher_score",
     "diagnose_preprocessing",
@@ -128,8 +136,8 @@ __all__ = [
     "rank_features_by_discriminability",
     "save_model",
     "should_reject_trial",
+    "should_stop",
     "simulate",
-    "temporal_weights",
     "train_model",
     "validate_chunk",
     "validate_data",
@@ -145,8 +153,8 @@ _HOMES = {
     "data.csp": "SpatialFilters fit_csp",
     "data.normalization": "NormalizationParams apply_normalization estimate_normalization_params",
     "decoding.dask_result": "LazyBatchResult",
-    "decoding.paradigms": "ParadigmDefaults get_paradigm_defaults temporal_weights",
-    "decoding.streaming": "StreamingSession finalize_trial init_streaming process_chunk",
+    "decoding.paradigms": "ParadigmDefaults get_paradigm_defaults",
+    "decoding.streaming": "StreamingSession finalize_trial init_streaming process_chunk should_stop",
     "decoding.streaming_results": "ChunkResult StreamingResult",
     "decoding.trial_quality": "TrialQuality assess_trial_quality should_reject_trial",
     "decoding.voting": "AggregatedChunks aggregate_chunks",
@@ -154,6 +162,7 @@ _HOMES = {
     "models.compatibility": "get_n_classes get_n_features get_paradigm",
     "models.pipeline": "Pipeline",
     "models.probit_state": "ConvergenceWarning",
+    "models.tempering": "calibrate_streaming",
     "plots": "plot_calibration plot_confusion plot_posteriors",
     "simulation": "simulate",
 }

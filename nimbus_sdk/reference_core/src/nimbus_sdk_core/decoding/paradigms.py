@@ -1,21 +1,10 @@
-"""Defaults of the paradigms: chunk sizes, thresholds, and weights of the chunks over a trial.
-
-Weights over a trial: imagined movement weakens the sensorimotor rhythms within the first second after the cue
-and while it lasts (G. Pfurtscheller and F. H. Lopes da Silva, Clinical Neurophysiology 110, 1999); the P300
-is a wave that peaks 300 to 500 ms after the stimulus (J. Polich, Clinical Neurophysiology 118, 2007); a
-steady-state response to flicker stays as it is while the flicker lasts (A. M. Norcia et al., Journal of
-Vision 15(6), 2015).
-"""
+"""Defaults of the paradigms: chunk sizes, thresholds, and how chunks and samples are combined."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
-from .._types import FloatArray
-from ..data.argument_checks import check_kind, check_whole_number
+from ..data.argument_checks import check_kind
 from ..data.metadata import TemporalAggregation
 from ..errors import CoreDataError
 from .voting import Aggregation
@@ -42,10 +31,10 @@ class ParadigmDefaults(NamedTuple):
 _HINT = "Name one, such as 'motor_imagery'."
 
 _DEFAULTS = {
-    "motor_imagery": ParadigmDefaults(250, 250.0, 0.7, "weighted_vote", "logvar"),
-    "p300": ParadigmDefaults(200, 250.0, 0.8, "posterior_mean", "mean"),
-    "erp": ParadigmDefaults(200, 250.0, 0.8, "posterior_mean", "mean"),
-    "ssvep": ParadigmDefaults(500, 250.0, 0.7, "weighted_vote", "mean"),
+    "motor_imagery": ParadigmDefaults(250, 250.0, 0.7, "evidence", "logvar"),
+    "p300": ParadigmDefaults(200, 250.0, 0.8, "evidence", "mean"),
+    "erp": ParadigmDefaults(200, 250.0, 0.8, "evidence", "mean"),
+    "ssvep": ParadigmDefaults(500, 250.0, 0.7, "evidence", "mean"),
 }
 
 
@@ -70,39 +59,3 @@ def get_paradigm_defaults(paradigm: str) -> ParadigmDefaults:
             f"There are some for {', '.join(_DEFAULTS)}.",
         )
     return _DEFAULTS[paradigm]
-
-
-def temporal_weights(paradigm: str, n_chunks: int) -> FloatArray:
-    """Return the weight of each chunk by its time in the trial, at most 1.
-
-    Args:
-        paradigm: Any; without known weights all chunks count the same.
-        n_chunks: How many equal chunks the trial has, 1 or more.
-
-    Raises:
-        CoreTypeError: ``paradigm`` is not a text.
-        CoreDataError: ``n_chunks`` is out of range.
-
-    Examples:
-        >>> temporal_weights("motor_imagery", 4).tolist()
-        [0.625, 0.875, 1.0, 1.0]
-    """
-    check_kind("paradigm", paradigm, str, _HINT)
-    chunks = check_whole_number("n_chunks", n_chunks, least=1, most=2**31 - 1)
-    middles = (np.arange(chunks) + 0.5) / chunks
-    return _SHAPES.get(paradigm, np.ones_like)(middles)
-
-
-def _rising(at: FloatArray) -> FloatArray:
-    return 0.5 + np.minimum(at, 0.5)
-
-
-def _wave(at: FloatArray) -> FloatArray:
-    return np.asarray(np.exp(-0.5 * ((at - 0.5) / 0.25) ** 2))
-
-
-_SHAPES: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "motor_imagery": _rising,
-    "p300": _wave,
-    "erp": _wave,
-}

@@ -42,6 +42,7 @@ class ChunkResult:
         model_name: Name of the model.
         simulated: Whether the model was trained on simulated data.
         class_priors: Probability that the model gives each class before a chunk is seen, shape (n_classes,).
+        n_samples: Length of the chunk.
     """
 
     prediction: Label
@@ -52,6 +53,7 @@ class ChunkResult:
     model_name: str
     simulated: bool
     class_priors: FloatArray | None = None
+    n_samples: int = 1
 
     def __repr__(self) -> str:
         return format_line("ChunkResult", self._summary())

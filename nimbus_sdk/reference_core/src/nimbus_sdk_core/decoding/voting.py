@@ -12,9 +12,13 @@ from .._types import FloatArray, IndexArray
 from ..data.argument_checks import check_whole_number
 from ..data.labels import check_not_masked, encode_labels, find_classes, read_labels
 from ..errors import CoreDataError
+from .trial_evidence import temper_product
 
-Aggregation: TypeAlias = Literal["weighted_vote", "max_confidence", "posterior_mean", "unanimous"]
+Aggregation: TypeAlias = Literal["evidence", "weighted_vote", "max_confidence", "posterior_mean", "unanimous"]
 Label: TypeAlias = int | str | bool
+
+
+_LOG_SMALLEST = -1e3
 
 
 class AggregatedChunks(NamedTuple):
@@ -64,6 +68,8 @@ def aggregate_chunks(
 
     Methods:
 
+    - ``"evidence"``: the product of the chunks' posteriors, raised to the power of one over their number, for
+      classes that are equally frequent; `finalize_trial` knows the class priors and better powers.
     - ``"weighted_vote"``: each chunk votes for its class with its confidence. The posterior holds the shares
       of the votes, shrunk towards equal shares by the lack of mean confidence; so chunks that agree are as
       confident together as on average, and chunks that do not are less.
@@ -79,8 +85,8 @@ def aggregate_chunks(
             probability is spread evenly over the other classes.
         method: One of the above.
         classes: The labels in the order of the posteriors, sorted; by default 1, 2, …, n_classes.
-        weights: How much each chunk counts, shape (n_chunks,), not negative; such as `temporal_weights`, or
-            the lengths of the chunks. A vote counts with confidence times weight, the most confident chunk is
+        weights: How much each chunk counts, shape (n_chunks,), not negative; such as the lengths of the
+            chunks. A vote counts with confidence times weight, the most confident chunk is
             that with the largest such product, and means are weighted means. Only their ratios matter; by
             default all are the same.
 
@@ -135,6 +141,17 @@ def is_unanimous(choices: IndexArray) -> bool:
     return bool((choices == choices[0]).all())
 
 
+def _evidence(votes: ChunkVotes) -> tuple[FloatArray, int]:
+    n_classes = votes.posteriors.shape[1]
+    with np.errstate(divide="ignore"):
+        # A class that one chunk excludes is excluded, unless all are: then each is as likely as before.
+        logs = np.maximum(np.log(votes.posteriors), _LOG_SMALLEST)
+    posterior = temper_product(
+        votes.weights @ logs, np.full(n_classes, 1.0 / n_classes), 1.0 / votes.weights.sum()
+    )
+    return posterior, int(posterior.argmax())
+
+
 def _weighted_vote(votes: ChunkVotes) -> tuple[FloatArray, int]:
     n_classes = votes.posteriors.shape[1]
     shares = np.bincount(votes.choices, votes.weights * votes.confidences, n_classes)
@@ -164,6 +181,7 @@ def _unanimous(votes: ChunkVotes) -> tuple[FloatArray, int]:
 
 
 _METHODS: dict[str, Callable[[ChunkVotes], tuple[FloatArray, int]]] = {
+    "evidence": _evidence,
     "weighted_vote": _weighted_vote,
     "max_confidence": _max_confidence,
     "posterior_mean": _posterior_mean,

@@ -19,6 +19,7 @@ from .compatibility import check_data_fits
 from .model_card import JsonValue, ModelCard
 from .protocol import Decoder
 from .registry import KINDS, find_kind_name
+from .tempering import cross_fit_tempers, with_tempers
 
 M = TypeVar("M", bound=Decoder)
 
@@ -59,6 +60,9 @@ def train_model(
 ) -> Decoder:
     """Train a model on labelled trials.
 
+    If ``data.metadata.chunk_size`` is given, the model also learns how certain chunks of that length are
+    together (`finalize_trial`), by five further trainings on parts of the trials.
+
     Args:
         kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit`, or the name of one.
         data: Labelled trials of at least two classes; all ``metadata.n_classes`` must occur.
@@ -96,8 +100,11 @@ def train_model(
     labels = _require_all_classes(data)
     details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
     card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
-    model = _set_iterations(_build_untrained(kind, hyper), iterations).fit(data.vectors(), labels)
-    model.card = card
+    untrained = _set_iterations(_build_untrained(kind, hyper), iterations)
+    model = copy.copy(untrained).fit(data.vectors(), labels)
+    size = data.metadata.chunk_size
+    tempers = None if size is None else cross_fit_tempers(untrained, data, size)
+    model.card = card if tempers is None else with_tempers(card, tempers)
     if showprogress:
         n_iterations = getattr(model, "n_iter_", None)
         steps = "one exact step" if n_iterations is None else f"{n_iterations} iterations"

@@ -1,0 +1,134 @@
+"""The evidence of the chunks of a trial, and decisions on it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from nimbus_sdk_core import BCIData, CoreDataError, NimbusLDA, predict_batch, simulate, train_model
+from nimbus_sdk_core.decoding.confidence_calibration import measure_calibration
+from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk, should_stop
+from nimbus_sdk_core.decoding.trial_evidence import TrialEvidence
+from nimbus_sdk_core.models.tempering import Tempers
+
+
+def train(paradigm: str, n_trials: int, chunk_size: int | None, seed: int = 1) -> NimbusLDA:
+    """A model of simulated trials that knows how chunks of that length count."""
+    data = simulate(paradigm, n_trials=n_trials, seed=seed)
+    about = dataclasses.replace(data.metadata, chunk_size=chunk_size)
+    return train_model(NimbusLDA, BCIData(data.features, about, data.labels))
+
+
+def stream(model: NimbusLDA, data: BCIData, chunk_size: int, n_chunks: int | None = None) -> list:
+    """The decisions on all trials, from their first chunks."""
+    session, decisions = init_streaming(model, data.metadata), []
+    for trial in range(data.n_trials):
+        for start in list(range(0, data.n_samples, chunk_size))[:n_chunks]:
+            process_chunk(session, data.features[:, start : start + chunk_size, trial])
+        decisions.append(finalize_trial(session))
+    return decisions
+
+
+def test_the_evidence_is_the_tempered_product_without_the_prior() -> None:
+    """The prior counts once, chunks by their length, and the order does not matter."""
+    priors, tempers = np.array([0.2, 0.3, 0.5]), Tempers(4, (0.8, 0.6))
+    chunks = np.array([[0.1, 0.6, 0.3], [0.5, 0.3, 0.2]])
+    evidence = TrialEvidence(tempers)
+    np.testing.assert_array_equal(evidence.posterior(priors), priors)
+    for chunk, length in zip(chunks, (4, 2), strict=True):
+        evidence.add(np.log(chunk), priors, length)
+    product = priors * ((chunks[0] / priors) * (chunks[1] / priors) ** 0.5) ** 0.7
+    np.testing.assert_allclose(evidence.posterior(priors), product / product.sum())
+    evidence.reset()
+    np.testing.assert_array_equal(evidence.posterior(priors), priors)
+
+
+def test_an_excluded_class_stays_excluded() -> None:
+    """A class with prior 0 keeps probability 0, whatever the chunks say."""
+    priors = np.array([0.0, 0.5, 0.5])
+    evidence = TrialEvidence(None)
+    evidence.add(np.array([-1e300, np.log(0.9), np.log(0.1)]), priors, 4)
+    np.testing.assert_allclose(evidence.posterior(priors), [0.0, 0.9, 0.1])
+
+
+def test_a_session_knows_the_posterior_so_far() -> None:
+    """Before a chunk the class priors; then what the decision will be."""
+    model = train("p300", 80, 4)
+    data = simulate("p300", n_trials=3, seed=2)
+    session = init_streaming(model, data.metadata)
+    np.testing.assert_array_equal(session.posterior, model.priors_)
+    process_chunk(session, data.features[:, :4, 0])
+    process_chunk(session, data.features[:, 4:8, 0])
+    expected = session.posterior
+    result = finalize_trial(session)
+    np.testing.assert_array_equal(result.posterior, expected)
+    assert result.aggregation_method == "evidence"
+    np.testing.assert_array_equal(session.posterior, model.priors_)
+
+
+def test_chunks_of_a_whole_trial_are_worth_the_trial() -> None:
+    """Without learned tempers the decision is nearly that on all samples, at any length of chunks."""
+    data = simulate("motor_imagery", n_trials=60, seed=2)
+    model = train("motor_imagery", 400, None)
+    whole = predict_batch(model, data).posteriors
+    for chunk_size in (4, 8, 16):
+        found = np.stack([result.posterior for result in stream(model, data, chunk_size)])
+        np.testing.assert_allclose(found, whole, atol=0.12)
+
+
+@pytest.mark.parametrize(
+    ("paradigm", "n_trials", "chunk_size", "n_new"),
+    [
+        ("motor_imagery", 200, 4, 250),
+        ("ssvep", 120, 1, 250),
+        *(
+            pytest.param(*case, 4_000, marks=pytest.mark.qualification)
+            for case in (
+                ("motor_imagery", 200, 4),
+                ("motor_imagery", 400, 1),
+                ("p300", 400, 4),
+                ("p300", 400, 2),
+                ("ssvep", 120, 1),
+                ("ssvep", 200, 2),
+            )
+        ),
+    ],
+)
+def test_the_confidence_of_a_stream_is_a_probability(
+    paradigm: str, n_trials: int, chunk_size: int, n_new: int
+) -> None:
+    """Its calibration error on new trials is at most 0.03 above that of a perfect decoder, at any time."""
+    model = train(paradigm, n_trials, chunk_size)
+    data = simulate(paradigm, n_trials=n_new, seed=2)
+    for n_chunks in (None, 2):
+        decisions = stream(model, data, chunk_size, n_chunks)
+        confidences = np.array([result.confidence for result in decisions])
+        is_right = np.array([result.prediction for result in decisions]) == data.labels
+        found = measure_calibration(confidences, is_right)
+        assert found.expected_error < (0.03 if n_chunks is None else 0.04) + found.perfect_error
+
+
+def test_a_trial_ends_when_the_evidence_is_enough() -> None:
+    """Dynamic stopping needs fewer chunks than whole trials for decisions that are as right as it says."""
+    model = train("motor_imagery", 300, 2)
+    data = simulate("motor_imagery", n_trials=150, seed=2)
+    session, lengths, is_right = init_streaming(model, data.metadata), [], []
+    for trial, label in enumerate(data.labels):
+        for start in range(0, 16, 2):
+            process_chunk(session, data.features[:, start : start + 2, trial])
+            if should_stop(session, confidence=0.9, min_chunks=2):
+                is_right.append(session.posterior.argmax() + 1 == label)
+                break
+        lengths.append(finalize_trial(session).n_chunks)
+    assert np.mean(lengths) < 7.0
+    assert min(lengths) == 2
+    assert np.mean(is_right) > 0.87
+
+
+def test_stopping_needs_sensible_arguments() -> None:
+    """A confidence from 0 to 1 and a whole number of chunks."""
+    session = init_streaming(train("p300", 60, 4), simulate("p300", n_trials=1, seed=1).metadata)
+    assert not should_stop(session, confidence=0.0)
+    with pytest.raises(CoreDataError, match="confidence is 2"):
+        should_stop(session, confidence=2.0)
+    with pytest.raises(CoreDataError, match="min_chunks is 0"):
+        should_stop(session, min_chunks=0)
