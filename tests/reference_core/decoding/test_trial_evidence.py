@@ -4,7 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, CoreDataError, NimbusLDA, predict_batch, simulate, train_model
+from nimbus_sdk_core import (
+    BCIData,
+    CoreDataError,
+    NimbusLDA,
+    assess_trial_quality,
+    predict_batch,
+    simulate,
+    train_model,
+)
 from nimbus_sdk_core.decoding.confidence_calibration import measure_calibration
 from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk, should_stop
 from nimbus_sdk_core.decoding.trial_evidence import TrialEvidence
@@ -30,7 +38,7 @@ def stream(model: NimbusLDA, data: BCIData, chunk_size: int, n_chunks: int | Non
 
 def test_the_evidence_is_the_tempered_product_without_the_prior() -> None:
     """The prior counts once, chunks by their length, and the order does not matter."""
-    priors, tempers = np.array([0.2, 0.3, 0.5]), Tempers(4, (0.8, 0.6))
+    priors, tempers = np.array([0.2, 0.3, 0.5]), Tempers(4, (0.8, 0.6), (1.0, 1.0))
     chunks = np.array([[0.1, 0.6, 0.3], [0.5, 0.3, 0.2]])
     evidence = TrialEvidence(tempers)
     np.testing.assert_array_equal(evidence.posterior(priors), priors)
@@ -132,3 +140,49 @@ def test_stopping_needs_sensible_arguments() -> None:
         should_stop(session, confidence=2.0)
     with pytest.raises(CoreDataError, match="min_chunks is 0"):
         should_stop(session, min_chunks=0)
+
+
+def streamed_shares(model: NimbusLDA, data: BCIData, chunk_size: int) -> float:
+    """The share of trials that are taken for rest."""
+    return float(np.mean([result.is_rest for result in stream(model, data, chunk_size)]))
+
+
+def test_rest_is_told_from_the_classes_as_far_as_they_are_told_from_each_other() -> None:
+    """One real trial in twenty is taken for rest, and of trials without any effect the more."""
+    model = train("ssvep", 200, 1)
+    real = streamed_shares(model, simulate("ssvep", n_trials=300, seed=2), 1)
+    rest = streamed_shares(model, simulate("ssvep", n_trials=300, seed=3, effect=0.0), 1)
+    assert real < 0.1
+    assert rest > 0.25
+    clear = simulate("ssvep", n_trials=200, seed=1, effect=3.0)
+    about = dataclasses.replace(clear.metadata, chunk_size=1)
+    model = train_model(NimbusLDA, BCIData(clear.features, about, clear.labels))
+    assert streamed_shares(model, simulate("ssvep", n_trials=300, seed=2, effect=3.0), 1) < 0.1
+    assert streamed_shares(model, simulate("ssvep", n_trials=300, seed=3, effect=0.0), 1) > 0.8
+
+
+def test_a_streamed_artefact_is_an_outlier_as_in_a_batch() -> None:
+    """The samples of all chunks together have the outlier score of the trial, and quality rejects it."""
+    model = train("motor_imagery", 200, None)
+    data = simulate("motor_imagery", n_trials=30, seed=2)
+    strange = data.features.copy()
+    strange[3] += 30.0
+    for features in (data.features, strange):
+        batch = predict_batch(model, BCIData(features, data.metadata))
+        found = stream(model, BCIData(features, data.metadata), 4)
+        np.testing.assert_allclose([r.outlier_score for r in found], batch.outlier_scores, atol=1e-6)
+    assert all(result.is_rest for result in found)
+    assert assess_trial_quality(found[0]).rejected.all()
+
+
+def test_a_chunk_has_entropy_outlier_score_and_length() -> None:
+    """They are those of a batch of that one window."""
+    model = train("motor_imagery", 200, None)
+    data = simulate("motor_imagery", n_trials=5, seed=2)
+    session = init_streaming(model, data.metadata)
+    for trial in range(5):
+        found = process_chunk(session, data.features[:, :4, trial])
+        batch = predict_batch(model, BCIData(data.features[:, :4, trial : trial + 1], data.metadata))
+        assert found.n_samples == 4
+        assert found.entropy == pytest.approx(batch.entropy[0])
+        assert found.outlier_score == pytest.approx(batch.outlier_scores[0], abs=1e-9)

@@ -117,12 +117,13 @@ def test_what_cannot_be_learned_from_is_refused_or_passed_over() -> None:
     [
         None,
         3,
-        {"chunk_size": 0, "tempers": [1.0]},
-        {"chunk_size": 4, "tempers": []},
-        {"chunk_size": 4, "tempers": [-1.0]},
-        {"chunk_size": 4, "tempers": ["1"]},
-        {"chunk_size": True, "tempers": [1.0]},
-        {"tempers": [1.0]},
+        {"chunk_size": 0, "tempers": [1.0], "entropies": [0.5]},
+        {"chunk_size": 4, "tempers": [], "entropies": []},
+        {"chunk_size": 4, "tempers": [-1.0], "entropies": [0.5]},
+        {"chunk_size": 4, "tempers": ["1"], "entropies": [0.5]},
+        {"chunk_size": True, "tempers": [1.0], "entropies": [0.5]},
+        {"tempers": [1.0], "entropies": [0.5]},
+        {"chunk_size": 4, "tempers": [1.0], "entropies": [0.5, 0.5]},
     ],
 )
 def test_details_of_a_file_are_not_trusted(detail: object) -> None:
@@ -135,7 +136,12 @@ def test_details_of_a_file_are_not_trusted(detail: object) -> None:
 
 def test_tempers_between_and_beyond_the_learned_numbers() -> None:
     """Between two numbers of chunks they are interpolated; beyond the last the total stays."""
-    tempers = Tempers(4, (1.0, 0.6, 0.5))
+    tempers = Tempers(4, (1.0, 0.6, 0.5), (1.0, 0.9, 0.7))
     assert [tempers.at(n) for n in (0.25, 1.0, 1.5, 3.0, 6.0)] == [1.0, 1.0, 0.8, 0.5, 0.25]
+    assert [tempers.most_entropy(n) for n in (0.25, 2.5, 6.0)] == [1.0, 0.8, 0.7]
     card = with_tempers(ModelCard("mine", BCIMetadata(1.0, "own", "own", 2, 2)), tempers)
-    assert card.details["tempering"] == {"chunk_size": 4, "tempers": [1.0, 0.6, 0.5]}
+    assert card.details["tempering"] == {
+        "chunk_size": 4,
+        "tempers": [1.0, 0.6, 0.5],
+        "entropies": [1.0, 0.9, 0.7],
+    }

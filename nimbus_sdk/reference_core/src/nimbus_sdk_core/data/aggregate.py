@@ -52,6 +52,25 @@ def aggregate_or_view(features: FeatureArray, method: TemporalAggregation) -> Fe
     return aggregate(features, method)
 
 
+def join_vectors(vectors: FloatArray, lengths: FloatArray, method: TemporalAggregation) -> FloatArray:
+    """Join the vectors of consecutive pieces of a trial to the vector of the trial, shape (n_features,).
+
+    It is exact for ``"mean"``. Of medians the mean is taken, and of logarithms of variances that of the
+    variances, which leaves out how the pieces' means differ.
+
+    Args:
+        vectors: Shape (n_pieces × n_features).
+        lengths: Samples of each piece, shape (n_pieces,).
+        method: How the samples of a piece became one vector.
+
+    Examples:
+        >>> join_vectors(np.array([[1.0], [4.0]]), np.array([2.0, 1.0]), "mean")
+        array([2.])
+    """
+    shares = lengths / lengths.sum()
+    return np.asarray(np.log(shares @ np.exp(vectors)) if method == "logvar" else shares @ vectors)
+
+
 def _mean(features: FeatureArray) -> FloatArray:
     # As ``mean``, without its checks.
     return np.asarray(np.add.reduce(features, axis=1, dtype=np.float64) / features.shape[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import SupportsFloat, SupportsIndex
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
 from ..checks.validation import chunk_as_trial
-from ..data.aggregate import aggregate
+from ..data.aggregate import aggregate, join_vectors
 from ..data.argument_checks import check_kind, check_probability, check_whole_number
 from ..data.features import read_features
 from ..data.labels import encode_labels, read_labels
@@ -19,6 +20,7 @@ from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError
 from ..models.compatibility import check_metadata_fits, check_metadata_kind, check_model
 from ..models.protocol import Decoder, snapshot
+from ..models.scoring import OUTLIER_SCORE, standardize_distance
 from ..models.tempering import read_tempers
 from .batch_result import class_balance
 from .confidence_calibration import ConfidenceCalibration, measure_calibration
@@ -37,15 +39,17 @@ class StreamingSession:
         metadata: What the chunks are.
         chunk_history: Results of the chunks of this trial so far, oldest first.
         evidence: What they say together.
+        vectors: The features of each, reduced to one vector, shape (n_features,).
     """
 
-    __slots__ = ("chunk_history", "evidence", "metadata", "model")
+    __slots__ = ("chunk_history", "evidence", "metadata", "model", "vectors")
 
     def __init__(self, model: Decoder, metadata: BCIMetadata) -> None:
         self.model = model
         self.metadata = metadata
         self.chunk_history: list[ChunkResult] = []
         self.evidence = TrialEvidence(read_tempers(model))
+        self.vectors: list[FloatArray] = []
 
     @property
     def posterior(self) -> FloatArray:
@@ -54,7 +58,7 @@ class StreamingSession:
 
     def reset(self) -> None:
         """Discard the chunks so far: the next one starts a trial."""
-        self.chunk_history = []
+        self.chunk_history, self.vectors = [], []
         self.evidence.reset()
 
     def __repr__(self) -> str:
@@ -136,7 +140,8 @@ def process_chunk(
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
     metadata, model = session.metadata, snapshot(session.model)
     trial = read_features(chunk_as_trial(chunk, metadata), metadata)
-    scores = model.score_trials(aggregate(trial, metadata.temporal_aggregation))
+    vectors = aggregate(trial, metadata.temporal_aggregation)
+    scores = model.score_trials(vectors)
     posterior, n_samples = scores.posteriors[0], trial.shape[1]
     best, classes = int(posterior.argmax()), model.classes_
     result = ChunkResult(
@@ -149,7 +154,10 @@ def process_chunk(
         simulated=_is_simulated(model),
         class_priors=model.priors_,
         n_samples=n_samples,
+        entropy=_entropy(posterior),
+        outlier_score=standardize_distance(scores, trial.shape[0]),
     )
+    session.vectors.append(vectors[0])
     session.evidence.add(scores.log_posteriors[0], model.priors_, n_samples)
     session.chunk_history.append(result)
     return result
@@ -214,6 +222,8 @@ def finalize_trial(
         posterior, best = decide_trial(votes, method)
     calibration = None if label is None else _measure_calibration(session, best, posterior[best], label)
     latencies = np.array([chunk.latency_ms for chunk in chunks])
+    outlier_score = _score_outlier(session)
+    is_rest = outlier_score > OUTLIER_SCORE or _entropy(session.posterior) > session.evidence.most_entropy
     fell_back = method == "unanimous" and not is_unanimous(votes.choices)
     session.reset()
     return StreamingResult(
@@ -233,6 +243,8 @@ def finalize_trial(
         confidence_calibration=calibration,
         class_names=None if session.model.card is None else session.model.card.class_names,
         class_priors=session.model.priors_,
+        outlier_score=outlier_score,
+        is_rest=bool(is_rest),
     )
 
 
@@ -276,6 +288,13 @@ def _collect_votes(chunks: list[ChunkResult]) -> ChunkVotes:
     return ChunkVotes(posteriors.argmax(axis=1), posteriors.max(axis=1), posteriors, np.ones(len(chunks)))
 
 
+def _score_outlier(session: StreamingSession) -> float:
+    """How unusual the samples of all chunks are together."""
+    lengths = np.array([chunk.n_samples for chunk in session.chunk_history], dtype=np.float64)
+    joined = join_vectors(np.array(session.vectors), lengths, session.metadata.temporal_aggregation)
+    return standardize_distance(session.model.score_trials(joined[None]), len(joined))
+
+
 def _measure_calibration(
     session: StreamingSession, best: int, confidence: float, label: Label
 ) -> ConfidenceCalibration:
@@ -284,8 +303,7 @@ def _measure_calibration(
 
 
 def _entropy(posterior: FloatArray) -> float:
-    above = posterior[posterior > 0.0]
-    return float(max(0.0, -(above * np.log2(above)).sum()))
+    return max(0.0, -math.fsum(p * math.log2(p) for p in posterior.tolist() if p > 0.0))
 
 
 def _model_name(model: Decoder) -> str:

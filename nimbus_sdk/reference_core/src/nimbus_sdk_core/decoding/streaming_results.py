@@ -43,6 +43,9 @@ class ChunkResult:
         simulated: Whether the model was trained on simulated data.
         class_priors: Probability that the model gives each class before a chunk is seen, shape (n_classes,).
         n_samples: Length of the chunk.
+        entropy: Entropy of ``posterior`` in bits, from 0 to log2(n_classes).
+        outlier_score: How unusual the chunk is, as in `BatchResult` if it were one of the windows of the
+            training; of shorter chunks it is higher.
     """
 
     prediction: Label
@@ -54,6 +57,8 @@ class ChunkResult:
     simulated: bool
     class_priors: FloatArray | None = None
     n_samples: int = 1
+    entropy: float = math.nan
+    outlier_score: float = math.nan
 
     def __repr__(self) -> str:
         return format_line("ChunkResult", self._summary())
@@ -94,6 +99,10 @@ class StreamingResult:
         confidence_calibration: How well the confidence agrees with the accuracy, if the label was given.
         class_names: Names of the classes from the model's card, in the order of ``classes``, else None.
         class_priors: Probability that the model gives each class before a trial is seen, shape (n_classes,).
+        outlier_score: How unusual the samples of all chunks are together, as in `BatchResult`.
+        is_rest: Whether none of the classes is likely: the trial is an outlier, or its evidence is less clear
+            than that of 95 % of the trials from which the model learned how certain chunks are together. A
+            model that did not learn this knows outliers alone.
     """
 
     prediction: Label
@@ -112,6 +121,8 @@ class StreamingResult:
     confidence_calibration: ConfidenceCalibration | None = None
     class_names: tuple[str, ...] | None = None
     class_priors: FloatArray | None = None
+    outlier_score: float = math.nan
+    is_rest: bool = False
 
     def __repr__(self) -> str:
         return format_line("StreamingResult", self._summary())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .._types import FloatArray
@@ -38,6 +40,11 @@ class TrialEvidence:
         length = n_samples / (1 if self._tempers is None else self._tempers.chunk_size)
         self._sums = self._sums + length * log_ratios(log_posterior, priors)
         self._length += length
+
+    @property
+    def most_entropy(self) -> float:
+        """The entropy in bits that 95 % of the trials do not exceed by now; infinite if not learned."""
+        return math.inf if self._tempers is None else self._tempers.most_entropy(self._length)
 
     def posterior(self, priors: FloatArray) -> FloatArray:
         """Probability of each class given the chunks so far, shape (n_classes,).

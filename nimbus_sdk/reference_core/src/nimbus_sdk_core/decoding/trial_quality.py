@@ -14,12 +14,12 @@ from .._types import FloatArray
 from ..data.argument_checks import check_probability
 from ..data.labels import check_not_masked
 from ..errors import CoreDataError
+from ..models.scoring import OUTLIER_SCORE
 from .batch_result import BatchResult
 from .dask_result import require_computed
 from .streaming_results import ChunkResult, StreamingResult
 
 DEFAULT_THRESHOLD = 0.7
-OUTLIER_SCORE = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +104,8 @@ def assess_trial_quality(
     is_outlier = np.zeros(len(confidences), np.bool_)
     if isinstance(result, BatchResult):
         is_outlier = result.outlier_scores > OUTLIER_SCORE
+    elif isinstance(result, StreamingResult):
+        is_outlier[:] = result.outlier_score > OUTLIER_SCORE
     above_chance = _above_chance(posteriors, getattr(result, "class_priors", None))
     equal = 1.0 / posteriors.shape[1]
     acceptable = bool(above_chance.mean() >= (threshold - equal) / (1.0 - equal) - 1e-12)

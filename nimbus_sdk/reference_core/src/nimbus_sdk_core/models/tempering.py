@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -41,6 +41,9 @@ _MOST_CHUNKS = 4_096
 _LARGEST = 100.0
 _NEWTON_STEPS = 30
 
+# The share of real trials that is not taken for rest.
+_KEPT = 0.95
+
 # Tempers by number of chunks follow a power law within about this factor of themselves.
 _SPREAD = 0.3
 
@@ -52,21 +55,26 @@ class Tempers:
     Attributes:
         chunk_size: Samples in a chunk.
         values: The temper of a trial of 1, 2, … such chunks.
+        entropies: The entropy in bits that the evidence of 95 % of such trials does not exceed.
     """
 
     chunk_size: int
     values: tuple[float, ...]
+    entropies: tuple[float, ...]
 
     def at(self, n_chunks: float) -> float:
         """The temper for any number of chunks; beyond the longest trial, more chunks add no certainty.
 
         Examples:
-            >>> tempers = Tempers(4, (0.8, 0.5))
+            >>> tempers = Tempers(4, (0.8, 0.5), (1.0, 0.9))
             >>> tempers.at(1.5), tempers.at(4.0)
             (0.65, 0.25)
         """
-        numbers = np.arange(1.0, len(self.values) + 1.0)
-        return float(np.interp(n_chunks, numbers, self.values)) * min(1.0, len(self.values) / n_chunks)
+        return _interpolate(n_chunks, self.values) * min(1.0, len(self.values) / n_chunks)
+
+    def most_entropy(self, n_chunks: float) -> float:
+        """The entropy in bits that the evidence of 95 % of the trials does not exceed then."""
+        return _interpolate(n_chunks, self.entropies)
 
 
 def read_tempers(model: Decoder) -> Tempers | None:
@@ -74,24 +82,26 @@ def read_tempers(model: Decoder) -> Tempers | None:
     found = None if model.card is None else model.card.details.get(DETAIL)
     if not isinstance(found, Mapping):
         return None
-    size, values = found.get("chunk_size"), found.get("tempers")
-    if (
-        type(size) is not int
-        or size < 1
-        or not isinstance(values, list)
-        or not 0 < len(values) <= _MOST_CHUNKS
-    ):
+    size, values = found.get("chunk_size"), _read_numbers(found.get("tempers"))
+    entropies = _read_numbers(found.get("entropies"))
+    if type(size) is not int or size < 1 or not values or len(values) != len(entropies):
         return None
-    numbers = [float(value) for value in values if isinstance(value, int | float)]
-    if len(numbers) != len(values) or not all(0.0 <= number <= _LARGEST for number in numbers):
-        return None
-    return Tempers(size, tuple(numbers))
+    return Tempers(size, values, entropies)
+
+
+def _read_numbers(listed: JsonValue) -> tuple[float, ...]:
+    """The numbers of a list in a file; none if it is no list of numbers in range."""
+    if not isinstance(listed, list) or len(listed) > _MOST_CHUNKS:
+        return ()
+    numbers = [float(number) for number in listed if isinstance(number, int | float)]
+    in_range = len(numbers) == len(listed) and all(0.0 <= number <= _LARGEST for number in numbers)
+    return tuple(numbers) if in_range else ()
 
 
 def with_tempers(card: ModelCard, tempers: Tempers) -> ModelCard:
     """Return a card that has tempers."""
-    values: list[JsonValue] = list(tempers.values)
-    learned: JsonValue = {"chunk_size": tempers.chunk_size, "tempers": values}
+    values, entropies = cast("list[list[JsonValue]]", [list(tempers.values), list(tempers.entropies)])
+    learned: JsonValue = {"chunk_size": tempers.chunk_size, "tempers": values, "entropies": entropies}
     return replace(card, details={**card.details, DETAIL: learned})
 
 
@@ -128,7 +138,7 @@ def cross_fit_tempers(untrained: Decoder, data: BCIData, chunk_size: int) -> Tem
         model = copy.copy(untrained).fit(vectors[~chosen], np.asarray(data.labels)[~chosen])
         priors[chosen] = model.priors_
         ratios[:, chosen] = np.stack(list(_chunk_ratios(model, data[chosen], chunk_size, n_chunks)))
-    return Tempers(chunk_size, fit_tempers(ratios, np.log(priors), truth))
+    return _conclude(chunk_size, ratios, np.log(priors), truth)
 
 
 def calibrate_streaming(model: M, data: BCIData, *, chunk_size: int) -> M:
@@ -175,7 +185,7 @@ def calibrate_streaming(model: M, data: BCIData, *, chunk_size: int) -> M:
     ratios = np.stack(list(_chunk_ratios(model, data, size, n_chunks)))
     priors = np.broadcast_to(model.priors_, ratios.shape[1:])
     with np.errstate(divide="ignore"):
-        tempers = Tempers(size, fit_tempers(ratios, np.log(priors), truth))
+        tempers = _conclude(size, ratios, np.log(priors), truth)
     card = model.card or ModelCard(type(model).__name__, data.metadata)
     calibrated.card = with_tempers(card, tempers)
     return calibrated
@@ -215,6 +225,19 @@ def fit_tempers(ratios: FloatArray, log_priors: FloatArray, truth: IndexArray) -
     pull = 1.0 / (_SPREAD * law) ** 2
     tempers = (information * found + pull * law) / (information + pull)
     return tuple(np.minimum(tempers, _LARGEST).tolist())
+
+
+def _conclude(chunk_size: int, ratios: FloatArray, log_priors: FloatArray, truth: IndexArray) -> Tempers:
+    values = fit_tempers(ratios, log_priors, truth)
+    joint = log_priors + np.array(values)[:, None, None] * ratios.cumsum(axis=0)
+    shares = np.exp(joint - joint.max(axis=2, keepdims=True))
+    shares /= shares.sum(axis=2, keepdims=True)
+    entropies = -(shares * np.log2(np.maximum(shares, 1e-300))).sum(axis=2)
+    return Tempers(chunk_size, values, tuple(np.quantile(entropies, _KEPT, axis=1).tolist()))
+
+
+def _interpolate(n_chunks: float, values: tuple[float, ...]) -> float:
+    return float(np.interp(n_chunks, np.arange(1.0, len(values) + 1.0), values))
 
 
 def _fit_temper(sums: FloatArray, log_priors: FloatArray, truth: IndexArray) -> tuple[float, float]:
