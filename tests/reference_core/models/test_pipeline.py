@@ -19,10 +19,14 @@ from nimbus_sdk_core import (
     NotTrainedError,
     Pipeline,
     SpatialFilters,
+    calibrate_streaming,
     check_model_compatibility,
     estimate_normalization_params,
+    finalize_trial,
     fit_csp,
+    init_streaming,
     predict_batch,
+    process_chunk,
     train_model,
 )
 from nimbus_sdk_core.data.normalization import apply_normalization
@@ -234,3 +238,26 @@ def test_a_decoder_alone_is_a_pipeline_too(training: mne.EpochsArray) -> None:
     np.testing.assert_allclose(predict_batch(bare, raw).posteriors, expected, atol=1e-12)
     transformed = bare.transform(raw)
     np.testing.assert_allclose(predict_batch(model, transformed).posteriors, expected, atol=1e-12)
+
+
+def test_a_stream_of_raw_chunks_is_decoded_by_a_pipeline(random: np.random.Generator) -> None:
+    """Chunks and trials are those that the decoder sees filtered, and the pipeline learns how they count."""
+    labels = np.arange(60) % 2
+    recording = random.normal(size=(3, 80, 60))
+    recording[0] *= 1.0 + labels
+    raw_about = BCIMetadata(100.0, "motor_imagery", "raw_filtered", 3, 2, temporal_aggregation="logvar")
+    about = BCIMetadata(100.0, "motor_imagery", "csp", 2, 2, temporal_aggregation="logvar")
+    filters = SpatialFilters([[1.0, 0.0, 0.1], [0.0, 1.0, 0.0]], ["a", "b", "c"])
+    filtered = BCIData(np.tensordot(filters.filters, recording, 1), about, labels)
+    raw, model = BCIData(recording, raw_about, labels), train_model(NimbusLDA, filtered)
+    pipeline = calibrate_streaming(Pipeline(filters, None, model), raw, chunk_size=20)
+    assert pipeline.model.card.details == calibrate_streaming(model, filtered, chunk_size=20).card.details
+    sessions = init_streaming(pipeline, raw_about), init_streaming(pipeline.model, about)
+    for start in range(0, 80, 20):
+        piece = np.s_[:, start : start + 20, 3]
+        of_raw = process_chunk(sessions[0], recording[piece])
+        of_filtered = process_chunk(sessions[1], filtered.features[piece])
+        np.testing.assert_allclose(of_raw.posterior, of_filtered.posterior, rtol=1e-9)
+    of_raw, of_filtered = (finalize_trial(session) for session in sessions)
+    np.testing.assert_allclose(of_raw.posterior, of_filtered.posterior, rtol=1e-9)
+    assert of_raw.outlier_score == pytest.approx(of_filtered.outlier_score)

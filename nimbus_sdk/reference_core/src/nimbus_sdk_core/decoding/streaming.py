@@ -12,13 +12,14 @@ import numpy.typing as npt
 from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
 from ..checks.validation import chunk_as_trial
-from ..data.aggregate import aggregate, join_vectors
+from ..data.aggregate import join_vectors
 from ..data.argument_checks import check_kind, check_probability, check_whole_number
 from ..data.features import read_features
 from ..data.labels import encode_labels, read_labels
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError
 from ..models.compatibility import check_metadata_fits, check_metadata_kind, check_model
+from ..models.pipeline import Pipeline, find_decoder, read_vectors_of
 from ..models.protocol import Decoder, snapshot
 from ..models.scoring import OUTLIER_SCORE, standardize_distance
 from ..models.tempering import read_tempers
@@ -35,7 +36,7 @@ class StreamingSession:
     """A trial that is being streamed, made by `init_streaming`. Each thread needs a session of its own.
 
     Attributes:
-        model: The trained model.
+        model: The trained model or pipeline.
         metadata: What the chunks are.
         chunk_history: Results of the chunks of this trial so far, oldest first.
         evidence: What they say together.
@@ -44,7 +45,7 @@ class StreamingSession:
 
     __slots__ = ("chunk_history", "evidence", "metadata", "model", "vectors")
 
-    def __init__(self, model: Decoder, metadata: BCIMetadata) -> None:
+    def __init__(self, model: Decoder | Pipeline, metadata: BCIMetadata) -> None:
         self.model = model
         self.metadata = metadata
         self.chunk_history: list[ChunkResult] = []
@@ -78,11 +79,11 @@ class StreamingSession:
         ]
 
 
-def init_streaming(model: Decoder, metadata: BCIMetadata) -> StreamingSession:
+def init_streaming(model: Decoder | Pipeline, metadata: BCIMetadata) -> StreamingSession:
     """Start decoding in chunks.
 
     Args:
-        model: A trained model.
+        model: A trained model, or a `Pipeline`, which reads raw channels.
         metadata: What the chunks are, as the model was trained. With ``chunk_size`` every chunk must have
             that length, so that lost samples are noticed; with None any length is accepted.
             ``sampling_rate`` is informational and not checked: a model reads one vector for each chunk, and
@@ -138,9 +139,9 @@ def process_chunk(
     started = time.perf_counter()
     check_kind("session", session, StreamingSession, _HINT)
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
-    metadata, model = session.metadata, snapshot(session.model)
+    metadata, model = session.metadata, snapshot(find_decoder(session.model))
     trial = read_features(chunk_as_trial(chunk, metadata), metadata)
-    vectors = aggregate(trial, metadata.temporal_aggregation)
+    vectors = np.asarray(read_vectors_of(session.model, trial, metadata), dtype=np.float64)
     scores = model.score_trials(vectors)
     posterior, n_samples = scores.posteriors[0], trial.shape[1]
     best, classes = int(posterior.argmax()), model.classes_
@@ -155,7 +156,7 @@ def process_chunk(
         class_priors=model.priors_,
         n_samples=n_samples,
         entropy=_entropy(posterior),
-        outlier_score=standardize_distance(scores, trial.shape[0]),
+        outlier_score=standardize_distance(scores, vectors.shape[1]),
     )
     session.vectors.append(vectors[0])
     session.evidence.add(scores.log_posteriors[0], model.priors_, n_samples)
@@ -291,8 +292,10 @@ def _collect_votes(chunks: list[ChunkResult]) -> ChunkVotes:
 def _score_outlier(session: StreamingSession) -> float:
     """How unusual the samples of all chunks are together."""
     lengths = np.array([chunk.n_samples for chunk in session.chunk_history], dtype=np.float64)
-    joined = join_vectors(np.array(session.vectors), lengths, session.metadata.temporal_aggregation)
-    return standardize_distance(session.model.score_trials(joined[None]), len(joined))
+    decoder = find_decoder(session.model)
+    metadata = session.metadata if decoder.card is None else decoder.card.metadata
+    joined = join_vectors(np.array(session.vectors), lengths, metadata.temporal_aggregation)
+    return standardize_distance(decoder.score_trials(joined[None]), len(joined))
 
 
 def _measure_calibration(
@@ -306,9 +309,9 @@ def _entropy(posterior: FloatArray) -> float:
     return max(0.0, -math.fsum(p * math.log2(p) for p in posterior.tolist() if p > 0.0))
 
 
-def _model_name(model: Decoder) -> str:
+def _model_name(model: Decoder | Pipeline) -> str:
     return model.card.name if model.card is not None else type(model).__name__
 
 
-def _is_simulated(model: Decoder) -> bool:
+def _is_simulated(model: Decoder | Pipeline) -> bool:
     return model.card is not None and model.card.simulated

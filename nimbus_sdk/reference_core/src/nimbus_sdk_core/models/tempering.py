@@ -28,10 +28,11 @@ from ..data.labels import encode_labels
 from ..errors import CoreDataError
 from .compatibility import check_data_fits
 from .model_card import JsonValue, ModelCard
+from .pipeline import Pipeline, find_decoder
 from .protocol import Decoder, snapshot
 from .scoring import log_posteriors
 
-M = TypeVar("M", bound=Decoder)
+M = TypeVar("M", bound=Decoder | Pipeline)
 
 DETAIL = "tempering"
 """Where the card of a model has its tempers."""
@@ -77,7 +78,7 @@ class Tempers:
         return _interpolate(n_chunks, self.entropies)
 
 
-def read_tempers(model: Decoder) -> Tempers | None:
+def read_tempers(model: Decoder | Pipeline) -> Tempers | None:
     """Return the tempers that a model has learned, or None."""
     found = None if model.card is None else model.card.details.get(DETAIL)
     if not isinstance(found, Mapping):
@@ -148,7 +149,7 @@ def calibrate_streaming(model: M, data: BCIData, *, chunk_size: int) -> M:
     without, or for chunks of another length.
 
     Args:
-        model: A trained model; it is left as it was.
+        model: A trained model or a `Pipeline`; it is left as it was.
         data: Labelled trials that the model was not trained on: of its own ones it would be too certain.
         chunk_size: Samples in a chunk, as they will be streamed.
 
@@ -181,14 +182,14 @@ def calibrate_streaming(model: M, data: BCIData, *, chunk_size: int) -> M:
             f"Trials of {data.n_samples} samples have no whole chunk of {size} that could be decoded.",
             "Give a chunk_size of at most the length of a trial, and of two samples or more for 'logvar'.",
         )
-    calibrated, truth = snapshot(model), encode_labels(data.labels, model.classes_)
+    decoder, truth = snapshot(find_decoder(model)), encode_labels(data.labels, model.classes_)
     ratios = np.stack(list(_chunk_ratios(model, data, size, n_chunks)))
-    priors = np.broadcast_to(model.priors_, ratios.shape[1:])
+    priors = np.broadcast_to(decoder.priors_, ratios.shape[1:])
     with np.errstate(divide="ignore"):
         tempers = _conclude(size, ratios, np.log(priors), truth)
-    card = model.card or ModelCard(type(model).__name__, data.metadata)
-    calibrated.card = with_tempers(card, tempers)
-    return calibrated
+    card = decoder.card or ModelCard(type(decoder).__name__, data.metadata)
+    decoder.card = with_tempers(card, tempers)
+    return cast(M, model.with_model(decoder) if isinstance(model, Pipeline) else decoder)
 
 
 def log_ratios(log_posterior: FloatArray, priors: FloatArray) -> FloatArray:
@@ -276,11 +277,16 @@ def _differentiate_loss(
     return float((means - own).sum()), float((shares * away * away).sum())
 
 
-def _chunk_ratios(model: Decoder, data: BCIData, chunk_size: int, n_chunks: int) -> Iterator[FloatArray]:
+def _chunk_ratios(
+    model: Decoder | Pipeline, data: BCIData, chunk_size: int, n_chunks: int
+) -> Iterator[FloatArray]:
     """Log likelihood ratios of the first, second, … chunk of every trial, each (n_trials × n_classes)."""
     for start in range(0, n_chunks * chunk_size, chunk_size):
         chunk = BCIData(data.features[:, start : start + chunk_size], data.metadata, data.labels)
-        yield log_ratios(log_posteriors(model, chunk.vectors()).T, model.priors_)
+        if isinstance(model, Pipeline):
+            chunk = model.transform(chunk)
+        decoder = find_decoder(model)
+        yield log_ratios(log_posteriors(decoder, chunk.vectors()).T, decoder.priors_)
 
 
 def _assign_folds(truth: IndexArray, n_folds: int) -> IndexArray:
