@@ -187,7 +187,9 @@ def _hook_open(react: Reaction) -> None:
     real = os.open
 
     def hooked(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
-        react(Step("disk", _open_kind(path, flags), str(path)))
+        # Passing through a folder reads nothing from the disk.
+        if not flags & getattr(os, "O_PATH", 0):
+            react(Step("disk", _open_kind(path, flags), str(path)))
         return real(path, flags, *arguments, **options)
 
     os.open = hooked
