@@ -27,6 +27,8 @@ _CREDENTIALS = (
         rf"\1{MASK}",
     ),
     (re.compile(r"(?i)(https?://)[^\s/@'\"]+@"), rf"\1{MASK}@"),
+    # httpcore logs user and password of a SOCKS proxy as a pair, at the end of the record.
+    (re.compile(r"(\bauth=)\(.*\)", re.DOTALL), rf"\1{MASK}"),
     (re.compile(r"(?i)(https?://[^\s?'\"<>]+)\?[^\s'\"<>)]*"), rf"\1?{MASK}"),
 )
 _LONG_WORD = re.compile(r"(?<![\w/.-])[0-9A-Za-z][0-9A-Za-z_.~+=-]{19,}")

@@ -113,6 +113,14 @@ def test_a_log_record_is_redacted_with_its_arguments():
     assert record.getMessage().startswith("GET with 'nbci_live_")
 
 
+@pytest.mark.parametrize("password", [b"pa55", b"a)b, c('d", b"\xff\n"])
+def test_the_password_of_a_socks_proxy_is_not_logged(password):
+    """httpcore logs it together with the user."""
+    pair = (b"someone", password)
+    found = redact(f"setup_socks5_connection.started host='api.example' port=443 auth={pair!r}")
+    assert found == "setup_socks5_connection.started host='api.example' port=443 auth=…"
+
+
 def test_loggers_are_guarded_once():
     """Every transport asks for it; the filters do not pile up."""
     guard_loggers()
