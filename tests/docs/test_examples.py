@@ -14,6 +14,9 @@ from tests.docs.pages import ROOT
 EXAMPLES = ROOT / "examples"
 TESTS = EXAMPLES / "06_sandbox_in_your_tests.py"
 NOTEBOOK = EXAMPLES / "08_notebook.ipynb"
+DECODING = ("07_decode.py", "09_real_eeg.py")
+"""They take long, whatever service they use."""
+LONG = pytest.mark.qualification
 PROGRAMS = sorted(set(EXAMPLES.glob("0*.py")) - {TESTS})
 
 
@@ -25,7 +28,11 @@ def test_an_example_runs_as_it_is(example: Path, program: Program) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("example", PROGRAMS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(path, marks=LONG if path.name in DECODING else ()) for path in PROGRAMS],
+    ids=lambda path: path.name,
+)
 def test_an_example_runs_with_a_key(example: Path, with_key: Sandbox, program: Program) -> None:
     """With a key in the environment an example uses the service of the settings."""
     done = program(example)
@@ -36,7 +43,9 @@ def test_an_example_runs_with_a_key(example: Path, with_key: Sandbox, program: P
 def test_the_example_tests_pass(program: Program) -> None:
     """The file that shows how to test a program passes under pytest."""
     # The file is in this project, whose own tests run in several processes: these few do not need them.
-    done = program("-m", "pytest", "-p", "no:cacheprovider", "-n", "0", "--basetemp=folder", TESTS)
+    done = program(
+        "-m", "pytest", "-p", "no:cacheprovider", "--assert=plain", "-n", "0", "--basetemp=folder", TESTS
+    )
     assert "4 passed" in done.stdout
 
 
