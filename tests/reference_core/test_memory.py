@@ -14,14 +14,14 @@ from nimbus_sdk_core.data.normalization import estimate_normalization_params
 N_FEATURES, N_SAMPLES, N_TRIALS = 16, 250, 2_000
 
 
-@pytest.fixture(scope="module", params=[np.float64, np.float32])
+@pytest.fixture(scope="module", params=["<f8", "<f4", "<i2", ">f4", "<f2"])
 def mapped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> np.memmap:
-    """Some 60 (or 30) MiB of features in a file."""
+    """Some 60, 30 or 15 MiB of features in a file."""
     path = tmp_path_factory.mktemp("features") / "features.npy"
     shape = (N_FEATURES, N_SAMPLES, N_TRIALS)
     target = np.lib.format.open_memmap(path, mode="w+", dtype=request.param, shape=shape)
     for own in target:
-        own[:] = np.random.default_rng(1).standard_normal(own.shape)
+        own[:] = 100.0 * np.random.default_rng(1).standard_normal(own.shape)
     target.flush()
     return np.load(Path(path), mmap_mode="r")
 
@@ -48,8 +48,10 @@ def test_a_memory_map_is_never_copied_as_a_whole(mapped: np.memmap, way: str) ->
     assert peak(lambda: as_data(mapped, way)) < mapped.nbytes / 20
     data = as_data(mapped, way)
     model = train_model(NimbusLDA, data)
-    assert peak(lambda: train_model(NimbusLDA, data)) < mapped.nbytes / 3
-    assert peak(lambda: predict_batch(model, data)) < mapped.nbytes / 3
+    # The pieces of numbers that take two bytes are larger than the part of the file that they are of.
+    allowed = max(mapped.nbytes / 3, 10 * 2**20)
+    assert peak(lambda: train_model(NimbusLDA, data)) < allowed
+    assert peak(lambda: predict_batch(model, data)) < allowed
 
 
 def test_many_classes_that_share_a_covariance_need_the_memory_of_one() -> None:
@@ -71,6 +73,7 @@ def test_fisher_scores_read_one_feature_at_a_time() -> None:
     assert peak(lambda: compute_fisher_score(vectors, labels)) < vectors.nbytes / 3
 
 
+@pytest.mark.parametrize("mapped", ["<f8", "<i2"], indirect=True)
 def test_normalization_and_diagnosis_read_one_feature_at_a_time(mapped: np.memmap) -> None:
     """Scales and diagnosis hold a few features of sixteen, in double precision."""
     data = as_data(mapped, "mean")

@@ -10,6 +10,8 @@ from nimbus_sdk_core.checks.validation import SuspiciousDataWarning, validate_da
 from nimbus_sdk_core.data.normalization import estimate_normalization_params
 from nimbus_sdk_core.decoding.trial_quality import assess_trial_quality
 
+from tests.reference_core.support import simulate_epochs
+
 
 def trials(features: np.ndarray, labels=None, rate: float = 250.0, **changes: object) -> BCIData:
     """Features as data of two classes."""
@@ -80,6 +82,69 @@ def test_each_problem_is_reported_alone(kind: str, words: str) -> None:
     assert report.quality_score == 0.9
     with pytest.warns(SuspiciousDataWarning, match=words):
         assert validate_data(data)
+
+
+def rhythms(n_channels: int = 6, n_trials: int = 40) -> np.ndarray:
+    """Band-passed noise of 10 Hz with a phase of its own in each trial, and a little white noise."""
+    random = np.random.default_rng(6)
+    times = np.arange(300) / 250.0
+    phases = random.uniform(0.0, 2.0 * np.pi, (n_channels, 1, n_trials))
+    sizes = random.lognormal(0.0, 0.4, (n_channels, 1, n_trials))
+    waves = sizes * np.sin(2.0 * np.pi * 10.3 * times[:, None] + phases)
+    return waves + 0.3 * random.normal(size=waves.shape)
+
+
+def test_oscillations_are_for_powers_and_not_for_levels() -> None:
+    """Under "mean" and "median" they cancel, which is reported; under "logvar" they are what is used."""
+    for way in ("mean", "median"):
+        (text,) = diagnose_preprocessing(trials(rhythms(), temporal_aggregation=way)).warnings
+        assert "0, 1, 2, 3, 4 and 1 more (from 0) oscillate" in text
+    assert diagnose_preprocessing(trials(rhythms(), temporal_aggregation="logvar")).warnings == ()
+
+
+@pytest.mark.parametrize("factor", [30.0, 1.0 / 30.0])
+@pytest.mark.parametrize("n_channels", [3, 6])
+def test_a_channel_of_another_power_is_found(factor: float, n_channels: int) -> None:
+    """A loose electrode or another gain shows in the powers of "logvar", in volts too."""
+    for scale in (1.0, 1e-5):
+        features = scale * rhythms(n_channels)
+        features[2] *= factor
+        (text,) = diagnose_preprocessing(trials(features, temporal_aggregation="logvar")).warnings
+        assert text.startswith("Features 2 (from 0) vary over 20 times more or less")
+
+
+@pytest.mark.parametrize("n_trials", [1, 3, 40])
+def test_hum_in_one_channel_is_found(n_trials: int) -> None:
+    """However many other channels there are; noise alone has none, however few trials there are."""
+    features = np.random.default_rng(4).normal(size=(64, 500, n_trials))
+    assert not [text for text in diagnose_preprocessing(trials(features)).warnings if "Hz" in text]
+    features[40] += 2.0 * np.sin(100.0 * np.pi * np.arange(500) / 250.0)[:, None]
+    found = [text for text in diagnose_preprocessing(trials(features)).warnings if "Hz" in text]
+    assert len(found) == 1
+    assert found[0].startswith("Power at 50 Hz in features 40 (from 0)")
+
+
+def test_volts_that_are_meant_are_no_problem() -> None:
+    """Recordings in volts, and powers of them, are as good as any."""
+    for changes in ({"unit": "V"}, {"temporal_aggregation": "logvar"}):
+        assert diagnose_preprocessing(trials(1e-5 * noise(), **changes)).warnings == ()
+    epochs = BCIData.from_epochs(simulate_epochs(1), paradigm="motor_imagery")
+    assert diagnose_preprocessing(epochs).warnings == ()
+
+
+def test_trials_are_judged_by_what_the_aggregation_uses() -> None:
+    """A burst of noise leaves the mean where it was, and shows in the power; an offset does the opposite."""
+    burst, offset = noise(6), noise(6)
+    burst[:, :, 7] *= 50.0
+    offset[1, :, 7] += 40.0
+    for features, way in ((burst, "logvar"), (offset, "mean")):
+        (text,) = diagnose_preprocessing(trials(features, temporal_aggregation=way)).warnings
+        assert text.startswith("Trials 7 (from 0)")
+    assert diagnose_preprocessing(trials(offset, temporal_aggregation="logvar")).warnings == ()
+    still = noise(6)
+    still[3, :, 5] = 2.0
+    report = diagnose_preprocessing(trials(still, temporal_aggregation="logvar"))
+    assert "Feature 3 does not vary within trial 5" in report.errors[0]
 
 
 def test_unusable_data_are_errors() -> None:

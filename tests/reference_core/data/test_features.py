@@ -1,6 +1,7 @@
 """Features: accepted arrays and errors."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,3 +85,30 @@ def test_sample_axis_must_suit_the_aggregation(way: str, n_samples: int, words: 
     """'none' wants one sample and 'logvar' two."""
     with pytest.raises(CoreDataError, match=re.escape(words)):
         BCIData(np.zeros((3, n_samples, 4)), make_metadata(temporal_aggregation=way))
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8, np.float16, ">f4", ">i4", "<f8"])
+@pytest.mark.parametrize("way", ["mean", "median", "logvar"])
+def test_memory_maps_of_any_real_numbers_stay_on_disk(tmp_path: Path, dtype: object, way: str) -> None:
+    """They are converted in pieces when they are used, as the same numbers in memory are at once."""
+    values = np.random.default_rng(1).integers(0, 200, size=(3, 20, 7)).astype(dtype)  # type: ignore[call-overload]
+    np.save(tmp_path / "x.npy", values)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    metadata = make_metadata(temporal_aggregation=way)
+    data, in_memory = BCIData(mapped, metadata), BCIData(values, metadata)
+    assert np.shares_memory(data.features, mapped)
+    assert np.shares_memory(data[2:5].features, mapped)
+    assert in_memory.features.dtype == np.float64
+    np.testing.assert_allclose(data.vectors(), in_memory.vectors(), rtol=1e-12)
+    assert data[[1, 3]].features.dtype == np.float64
+
+
+def test_half_precision_that_overflows_in_a_sum_is_finite(tmp_path: Path) -> None:
+    """And what is not finite in a memory map is located."""
+    values = np.full((3, 20, 7), 60_000.0, np.float16)
+    np.save(tmp_path / "x.npy", values)
+    assert BCIData(np.load(tmp_path / "x.npy", mmap_mode="r"), make_metadata()).n_trials == 7
+    values[1, 4, 2] = np.inf
+    np.save(tmp_path / "y.npy", values)
+    with pytest.raises(CoreDataError, match=re.escape("first (inf) at feature 1, sample 4, trial 2")):
+        BCIData(np.load(tmp_path / "y.npy", mmap_mode="r"), make_metadata())

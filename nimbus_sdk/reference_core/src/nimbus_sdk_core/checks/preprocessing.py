@@ -9,13 +9,16 @@ import numpy as np
 
 from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
+from ..data.aggregate import aggregate
 from ..data.argument_checks import check_kind
 from ..data.bci_data import BCIData
 from ..data.dask_arrays import require_in_memory
-from .signals import FeatureSummary, has_mains_hum, summarize_feature
+from ..errors import CoreDataError
+from .signals import FeatureSummary, find_cancelled_oscillations, find_mains_hum, summarize_feature
 
 _RAW_VOLTS = 1e-3
 _UNEQUAL_SCALES = 100.0
+_UNUSUAL_POWER = 20.0
 _OFFSET = 50.0
 _DRIFT_CORRELATION = 0.99
 _REDUNDANT = 0.999
@@ -68,9 +71,11 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
     """Look for signs that features were prepared in another way than intended.
 
     The checks find values that are not finite, features that never vary or repeat each other, values in volts
-    (raw EEG in place of features), hum of the mains, offsets and drifts, features on very unequal scales,
-    trials far from all others, and classes with few trials. These are signs, not proofs: the report lists
-    what to look at. Each text states its threshold.
+    (raw EEG in place of features), hum of the mains in any channel, offsets and drifts, features on very
+    unequal scales, oscillations that the aggregation cancels, trials far from all others, and classes with
+    few trials. They look at what ``temporal_aggregation`` uses of the samples: at levels for ``"mean"`` and
+    ``"median"``, at powers for ``"logvar"``. These are signs, not proofs: the report lists what to look at.
+    Each text states its threshold.
 
     Args:
         data: Trials.
@@ -109,8 +114,12 @@ def _find_problems(data: BCIData) -> Iterator[_Finding]:
         )
         return
     yield from _check_single_features(summaries, data)
-    yield from _check_signals(summaries, data)
-    vectors = data.features.mean(axis=1, dtype=np.float64).T
+    try:
+        vectors = data.vectors()
+    except CoreDataError as error:
+        yield _Finding(True, error.message, error.hint)
+        return
+    yield from _check_signals(summaries, data, vectors)
     yield from _check_trials(vectors)
     yield from _check_classes(data)
 
@@ -126,15 +135,19 @@ def _check_single_features(summaries: list[FeatureSummary], data: BCIData) -> It
     varying = [summary for summary in summaries if not summary.constant]
     if not varying:
         return
+    uses_powers = data.metadata.temporal_aggregation == "logvar"
     deviations = np.array([summary.deviation for summary in varying])
-    if deviations.max() > _UNEQUAL_SCALES * deviations.min():
+    if uses_powers:
+        yield from _check_powers(summaries)
+    elif deviations.max() > _UNEQUAL_SCALES * deviations.min():
         factor = deviations.max() / deviations.min()
         yield _Finding(
             False,
             f"Features have standard deviations {factor:.3g} times each other (above {_UNEQUAL_SCALES:g}).",
             "Put them on one scale with estimate_normalization_params() and apply_normalization().",
         )
-    if max(summary.largest for summary in summaries) < _RAW_VOLTS:
+    may_be_volts = data.metadata.unit == "V" or data.metadata.feature_type == "raw_filtered" or uses_powers
+    if not may_be_volts and max(summary.largest for summary in summaries) < _RAW_VOLTS:
         yield _Finding(
             False,
             f"No value reaches {_RAW_VOLTS:g}: these look like volts of raw EEG and not like features.",
@@ -142,15 +155,33 @@ def _check_single_features(summaries: list[FeatureSummary], data: BCIData) -> It
         )
 
 
-def _check_signals(summaries: list[FeatureSummary], data: BCIData) -> Iterator[_Finding]:
+def _check_powers(summaries: list[FeatureSummary]) -> Iterator[_Finding]:
+    within = np.array([summary.within for summary in summaries])
+    others = [np.median(np.delete(within, k)) for k in range(len(within))] if len(within) > 1 else within
+    unusual = [
+        feature
+        for feature, (own, usual) in enumerate(zip(within, others, strict=True))
+        if own > _UNUSUAL_POWER * usual or usual > _UNUSUAL_POWER * own
+    ]
+    if unusual:
+        yield _Finding(
+            False,
+            f"Features {_format_indices(unusual)} vary over {_UNUSUAL_POWER:g} times more or less within a "
+            "trial than the others.",
+            "Look at the electrode and the gain of these channels; leave them out or repair them.",
+        )
+
+
+def _check_signals(summaries: list[FeatureSummary], data: BCIData, vectors: FloatArray) -> Iterator[_Finding]:
     if data.n_samples < 2:
         return
+    uses_levels = data.metadata.temporal_aggregation in ("mean", "median")
     offset = [
         feature
         for feature, summary in enumerate(summaries)
         if abs(summary.mean) > _OFFSET * summary.within > 0.0
     ]
-    if offset:
+    if offset and uses_levels:
         yield _Finding(
             False,
             f"Features {_format_indices(offset)} are over {_OFFSET:g} standard deviations of a trial "
@@ -165,13 +196,28 @@ def _check_signals(summaries: list[FeatureSummary], data: BCIData) -> Iterator[_
             f"{_DRIFT_CORRELATION:g}.",
             "Look for slow drifts (high-pass filter), or take fewer samples a second.",
         )
+    with_hum: set[int] = set()
     for frequency in (50.0, 60.0):
-        if has_mains_hum(data.features, data.metadata.sampling_rate, frequency):
+        found = find_mains_hum(data.features, data.metadata.sampling_rate, frequency)
+        with_hum.update(found)
+        if found:
             yield _Finding(
                 False,
-                f"Power at {frequency:g} Hz is more than 10 times that of the frequencies beside it.",
+                f"Power at {frequency:g} Hz in features {_format_indices(found)} is more than 10 times that "
+                "of the frequencies beside it.",
                 f"Look for hum of the mains: a notch or band-pass filter takes {frequency:g} Hz away.",
             )
+    if not uses_levels:
+        return
+    means = vectors if data.metadata.temporal_aggregation == "mean" else aggregate(data.features, "mean")
+    cancelled = sorted(set(find_cancelled_oscillations(summaries, means, data.n_samples)) - with_hum)
+    if cancelled:
+        yield _Finding(
+            False,
+            f"Features {_format_indices(cancelled)} oscillate: their mean over a trial has less than half of "
+            "the variance that independent samples would leave.",
+            "Use temporal_aggregation='logvar' for rhythms, since waves cancel out over a trial.",
+        )
 
 
 def _check_trials(vectors: FloatArray) -> Iterator[_Finding]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .._types import FeatureArray
+from .._types import FeatureArray, FloatArray
 
 _HUM_RATIO = 10.0
 _MAX_TRIALS = 200
+_CANCELLED = 0.5
+_FEWEST_TRIALS = 30
+_FEWEST_SAMPLES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,8 @@ def summarize_feature(values: FeatureArray) -> FeatureSummary:
     )
 
 
-def has_mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool:
-    """Whether the power at a frequency is far above that of the frequencies beside it.
+def find_mains_hum(features: FeatureArray, rate: float, frequency: float) -> list[int]:
+    """Find the features whose power at a frequency is far above that of the frequencies beside it.
 
     Args:
         features: Shape (n_features × n_samples × n_trials); evenly chosen trials are used.
@@ -75,26 +79,51 @@ def has_mains_hum(features: FeatureArray, rate: float, frequency: float) -> bool
         frequency: In Hz.
 
     Returns:
-        False if the trials are too short to decide.
+        Their indices; none if the trials are too short to decide.
 
     Examples:
         >>> times = np.arange(500) / 250.0
-        >>> noise = np.random.default_rng(1).normal(size=(1, 500, 20))
-        >>> hum = np.sin(100 * np.pi * times)[:, None]
-        >>> has_mains_hum(noise, 250.0, 50.0), has_mains_hum(noise + hum, 250.0, 50.0)
-        (False, True)
+        >>> signals = np.random.default_rng(1).normal(size=(2, 500, 20))
+        >>> signals[1] += np.sin(100 * np.pi * times)[:, None]
+        >>> find_mains_hum(signals, 250.0, 50.0)
+        [1]
     """
     n_samples, n_trials = features.shape[1:]
     if n_samples < rate or frequency + 6.0 >= rate / 2.0:
-        return False
+        return []
     chosen = features[:, :, :: -(-n_trials // _MAX_TRIALS)]
     frequencies = np.fft.rfftfreq(n_samples, 1.0 / rate)
     near = (frequencies > frequency - 6.0) & (frequencies < frequency + 6.0)
-    window = np.hanning(n_samples)[:, None]
-    power = np.zeros(int(near.sum()))
-    for feature in chosen:
-        power += (np.abs(np.fft.rfft((feature - feature.mean(axis=0)) * window, axis=0)[near]) ** 2).mean(
-            axis=1
-        )
     is_line = np.abs(frequencies[near] - frequency) < 1.5
-    return bool(power[is_line].max() > _HUM_RATIO * np.median(power[~is_line]))
+    window = np.hanning(n_samples)[:, None]
+    # The power of a few trials scatters by itself.
+    ratio = _HUM_RATIO * (1.0 + 3.0 / chosen.shape[2])
+    found = []
+    for k, feature in enumerate(chosen):
+        deviations = (feature - feature.mean(axis=0, dtype=np.float64)) * window
+        power = (np.abs(np.fft.rfft(deviations, axis=0)[near]) ** 2).mean(axis=1)
+        if power[is_line].max() > ratio * np.median(power[~is_line]):
+            found.append(k)
+    return found
+
+
+def find_cancelled_oscillations(
+    summaries: Sequence[FeatureSummary], means: FloatArray, n_samples: int
+) -> list[int]:
+    """Find the features that vary within a trial but hardly in the mean over its samples.
+
+    Of independent samples the mean varies as much as their variance divided by their number; of levels that
+    last over a trial it varies more, and of oscillations less, since they cancel.
+
+    Args:
+        summaries: One for each feature.
+        means: The mean of each trial, shape (n_trials × n_features).
+        n_samples: Samples in a trial.
+    """
+    if len(means) < _FEWEST_TRIALS or n_samples < _FEWEST_SAMPLES:
+        return []
+    expected = np.array([summary.within**2 for summary in summaries]) / n_samples
+    shares = means.var(axis=0)[expected > 0.0] / expected[expected > 0.0]
+    # The share of a single feature scatters: without most features, it has to be lower by itself.
+    limit = _CANCELLED if len(shares) and np.median(shares) < _CANCELLED else _CANCELLED / 3.0
+    return [int(feature) for feature in np.flatnonzero(expected > 0.0)[shares < limit]]

@@ -23,8 +23,9 @@ class BCIData:
     """Features of trials with metadata and labels; axes as in NimbusSDK.jl.
 
     Features that are float64 or float32 are not copied (memory maps and read-only arrays neither); other
-    real numbers become float64. Do not change the array while the data are in use. A Dask array stays one:
-    its values are checked when they are computed, and `predict_batch` returns a plan.
+    real numbers become float64, those of a memory map in pieces, when they are used. Do not change the array
+    while the data are in use. A Dask array stays one: its values are checked when they are computed, and
+    `predict_batch` returns a plan.
 
     Args:
         features: Shape (n_features × n_samples × n_trials).

@@ -23,7 +23,8 @@ def read_features(features: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArra
         metadata: What the features are.
 
     Returns:
-        A read-only view, float64 or float32; a copy only where the numbers are of another type.
+        A read-only view, float64 or float32, or of a memory map whatever real numbers it holds; a copy only
+        where the numbers are of another type and in memory.
 
     Raises:
         CoreDataError: A wrong axis, no real numbers, or a value that is not finite.
@@ -37,6 +38,7 @@ def read_features(features: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArra
 
 
 def _as_floats(features: npt.ArrayLike) -> FeatureArray:
+    """Read features as float64 or float32; a memory map of other real numbers stays as it is, on disk."""
     check_not_masked("features", features)
     try:
         array = np.asarray(features)
@@ -46,8 +48,24 @@ def _as_floats(features: npt.ArrayLike) -> FeatureArray:
         ) from None
     if array.dtype.kind not in "iuf":
         raise CoreDataError(f"features are of type {array.dtype}, not real numbers.", "Give floats.")
+    if is_memory_map(features):
+        return array
     target = np.float32 if array.dtype == np.float32 else np.float64
     return array.astype(target, copy=False)
+
+
+def is_memory_map(values: object) -> bool:
+    """Whether an array, or what it is a view of, is a memory map.
+
+    Examples:
+        >>> is_memory_map(np.zeros(3))
+        False
+    """
+    while isinstance(values, np.ndarray):
+        if isinstance(values, np.memmap):
+            return True
+        values = values.base
+    return False
 
 
 def check_axes(features: FeatureArray, metadata: BCIMetadata) -> None:
@@ -95,19 +113,24 @@ def _check_samples(shape: tuple[int, ...], metadata: BCIMetadata) -> None:
 
 def check_finite(features: FeatureArray) -> None:
     """Raise CoreDataError if features (n_features × n_samples, or × n_trials too) hold NaN or infinity."""
+    if features.dtype.kind in "iu":
+        return
     # One pass without a temporary: a sum is finite only if every term is (or the terms are huge).
     with np.errstate(all="ignore"):
-        if math.isfinite(features.sum()):
+        if math.isfinite(features.sum(dtype=np.result_type(features, np.float32))):
             return
-    not_finite = ~np.isfinite(features)
-    if not not_finite.any():
+    # One feature at a time, so that a memory map is never copied as a whole.
+    counts = [np.count_nonzero(~np.isfinite(feature)) for feature in features]
+    if not any(counts):
         return
-    position = [int(index) for index in np.unravel_index(np.argmax(not_finite), features.shape)]
+    first = next(k for k, count in enumerate(counts) if count)
+    place = np.unravel_index(int(np.argmax(~np.isfinite(features[first]))), features.shape[1:])
+    position = [first, *(int(index) for index in place)]
     where = ", ".join(
         f"{axis} {index}" for axis, index in zip(("feature", "sample", "trial"), position, strict=False)
     )
     raise CoreDataError(
-        f"features hold {int(not_finite.sum())} value(s) that are NaN or infinite, the first "
+        f"features hold {sum(counts)} value(s) that are NaN or infinite, the first "
         f"({features[tuple(position)]}) at {where}, counted from 0.",
         "Drop or repair these trials first: a classifier cannot weigh what was not measured.",
     )
