@@ -1,6 +1,6 @@
 """Whoever controls a part of the environment does not get the stored key, nor the GitHub token.
 
-Fresh processes, real sockets; the hostile service accepts every key, so that no call ends early.
+Processes of their own, real sockets; the hostile service accepts every key, so that no call ends early.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from nimbus_sdk.storage import credentials
 from tests.conftest import Fresh
 from tests.security.servers import accept_every_key, received_text, recording_proxy, tls_server
 from tests.support.raw_server import RawServer, serving
+
+pytestmark = pytest.mark.tiny_core
 
 CALLS = """
 import json, os, asyncio
@@ -71,22 +73,22 @@ def installed(sandbox: Sandbox, key: str) -> Sandbox:
     return sandbox
 
 
-def test_a_stored_key_goes_to_no_other_service(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):
+def test_a_stored_key_goes_to_no_other_service(installed: Sandbox, key: str, evil: RawServer, forked: Fresh):
     """Whoever sets NIMBUS_SDK_API_URL gets no connection with a stored key, in any call."""
-    results = json.loads(fresh(CALLS, NIMBUS_SDK_API_URL=evil.url).stdout)
+    results = json.loads(forked(CALLS, NIMBUS_SDK_API_URL=evil.url).stdout)
     assert set(results.values()) == {"MissingKeyError"}
     assert evil.connections == 0
-    assert json.loads(fresh(CALLS).stdout)["revoke"] == "done"
+    assert json.loads(forked(CALLS).stdout)["revoke"] == "done"
 
 
 def test_a_key_that_the_user_passes_is_sent_where_the_user_says(
-    installed: Sandbox, key: str, evil: RawServer, fresh: Fresh
+    installed: Sandbox, key: str, evil: RawServer, forked: Fresh
 ):
     """Passing the key is consent: as an argument, in the environment, at the prompt that names the host."""
     Path("key.txt").write_text(key)
     code = "import nimbus_sdk, pathlib; nimbus_sdk.NimbusClient({}).validate()"
-    fresh(code.format("pathlib.Path('key.txt').read_text()"), NIMBUS_SDK_API_URL=evil.url)
-    fresh(code.format(""), NIMBUS_SDK_API_URL=evil.url, NIMBUS_API_KEY=key)
+    forked(code.format("pathlib.Path('key.txt').read_text()"), NIMBUS_SDK_API_URL=evil.url)
+    forked(code.format(""), NIMBUS_SDK_API_URL=evil.url, NIMBUS_API_KEY=key)
     assert received_text(evil).count(key) == 2
     asked = """
 import getpass, nimbus_sdk.storage.key_lookup as sources
@@ -98,10 +100,10 @@ try:
 except nimbus_sdk.MissingKeyError:
     pass
 """
-    assert f"API key for {evil.url} " in fresh(asked, NIMBUS_SDK_API_URL=evil.url).stdout
+    assert f"API key for {evil.url} " in forked(asked, NIMBUS_SDK_API_URL=evil.url).stdout
 
 
-def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, fresh: Fresh, isolated_home: Path):
+def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, forked: Fresh, isolated_home: Path):
     """A cloned repository's .env names other hosts, another repository, another home: nothing goes there."""
     planted = isolated_home / "planted"
     lines = {
@@ -118,7 +120,7 @@ def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, fresh: Fres
     (isolated_home / "work" / ".env").write_text(
         "".join(f"{name}={value}\n" for name, value in lines.items())
     )
-    done = fresh(CALLS)
+    done = forked(CALLS)
     assert set(json.loads(done.stdout).values()) == {"done"}
     assert evil.connections == 0
     assert not planted.exists()
@@ -139,7 +141,7 @@ def test_a_dotenv_leads_nowhere(installed: Sandbox, evil: RawServer, fresh: Fres
     ],
 )
 def test_the_services_token_and_core_have_one_source(
-    fresh: Fresh, isolated_home: Path, variable: str, value: str
+    forked: Fresh, isolated_home: Path, variable: str, value: str
 ):
     """One variable is not enough to send the token elsewhere, or to download the core from elsewhere."""
     key = _stored_for_the_real_service()
@@ -148,14 +150,14 @@ def test_the_services_token_and_core_have_one_source(
         recording_proxy(server.port) as proxy,
     ):
         trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(isolated_home / "root.pem")}
-        results = fresh(INSTALL, **trusted, **{variable: value}).stdout
+        results = forked(INSTALL, **trusted, **{variable: value}).stdout
     assert results.startswith(f"ConfigurationError {variable} is {value}")
     assert [one.line.split()[1] for one in server.requests] == ["/v1/auth/validate"]
     assert proxy.hosts == ["api.nimbusbci.com:443"]
     assert key in received_text(server)
 
 
-def test_a_proxy_sees_hosts_and_sizes_alone(fresh: Fresh, isolated_home: Path):
+def test_a_proxy_sees_hosts_and_sizes_alone(forked: Fresh, isolated_home: Path):
     """Whoever sets HTTPS_PROXY learns which hosts are contacted, and nothing of the content."""
     key = _stored_for_the_real_service()
     with (
@@ -163,7 +165,7 @@ def test_a_proxy_sees_hosts_and_sizes_alone(fresh: Fresh, isolated_home: Path):
         recording_proxy(server.port) as proxy,
     ):
         trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(isolated_home / "root.pem")}
-        results = fresh(INSTALL, **trusted).stdout
+        results = forked(INSTALL, **trusted).stdout
     assert results.startswith("CoreDownloadError"), "the server behind the proxy has no release"
     assert proxy.hosts == ["api.nimbusbci.com:443"] * 2 + ["api.github.com:443"]
     assert key in received_text(server)
@@ -172,20 +174,20 @@ def test_a_proxy_sees_hosts_and_sizes_alone(fresh: Fresh, isolated_home: Path):
         assert secret not in proxy.passed
 
 
-def test_a_proxy_that_opens_connections_is_refused(fresh: Fresh, isolated_home: Path):
+def test_a_proxy_that_opens_connections_is_refused(forked: Fresh, isolated_home: Path):
     """With a certificate that this machine does not trust, not one byte of a request is sent."""
     _stored_for_the_real_service()
     with (
         tls_server(accept_every_key, isolated_home / "root.pem") as server,
         recording_proxy(server.port) as proxy,
     ):
-        results = fresh(INSTALL, HTTPS_PROXY=proxy.url).stdout
+        results = forked(INSTALL, HTTPS_PROXY=proxy.url).stdout
     assert results.startswith("NimbusConnectionError The certificate of api.nimbusbci.com is not trusted")
     assert proxy.hosts == ["api.nimbusbci.com:443"]
     assert server.requests == []
 
 
-def test_no_secret_of_a_connection_is_written_down(fresh: Fresh, isolated_home: Path):
+def test_no_secret_of_a_connection_is_written_down(forked: Fresh, isolated_home: Path):
     """SSLKEYLOGFILE, which would open every recorded connection, gets none of ours."""
     _stored_for_the_real_service()
     log = isolated_home / "secrets.log"
@@ -194,17 +196,17 @@ def test_no_secret_of_a_connection_is_written_down(fresh: Fresh, isolated_home: 
         recording_proxy(server.port) as proxy,
     ):
         trusted = {"HTTPS_PROXY": proxy.url, "SSL_CERT_FILE": str(isolated_home / "root.pem")}
-        fresh("import nimbus_sdk; nimbus_sdk.authenticate()", **trusted, SSLKEYLOGFILE=str(log))
+        forked("import nimbus_sdk; nimbus_sdk.authenticate()", **trusted, SSLKEYLOGFILE=str(log))
     assert len(server.requests) == 1
     assert not log.exists()
 
 
-def test_forged_metadata_opens_nothing(installed: Sandbox, key: str, evil: RawServer, fresh: Fresh):
+def test_forged_metadata_opens_nothing(installed: Sandbox, key: str, evil: RawServer, forked: Fresh):
     """Metadata beside a stored key cannot send it elsewhere, even if it names that very key."""
     paths = Settings.load().paths
     metadata = json.loads(Path(paths.key_metadata).read_text())
     Path(paths.key_metadata).write_text(json.dumps({**metadata, "origin": evil.url}))
-    results = json.loads(fresh(CALLS, NIMBUS_SDK_API_URL=evil.url).stdout)
+    results = json.loads(forked(CALLS, NIMBUS_SDK_API_URL=evil.url).stdout)
     assert set(results.values()) == {"MissingKeyError"}
     assert evil.connections == 0
 
