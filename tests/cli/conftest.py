@@ -17,6 +17,8 @@ import pytest
 from nimbus_sdk.account.operations import authenticate
 from nimbus_sdk.cli import main
 from nimbus_sdk.sandbox import Sandbox
+from tests.support.fork_server import ForkServer
+from tests.support.forked import ForkedPython
 
 if TYPE_CHECKING:
     from tests.support.terminal import Terminal
@@ -69,8 +71,8 @@ def nimbus(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def nimbus_process(isolated_home: Path) -> Nimbus:
-    """Runs a command in a fresh process, its output going into pipes."""
+def nimbus_fresh(isolated_home: Path) -> Nimbus:
+    """Runs a command in a fresh interpreter, its output going into pipes."""
 
     def run(*arguments: str, stdin: str = "", **environ: str) -> Done:
         done = subprocess.run(
@@ -90,7 +92,23 @@ def nimbus_process(isolated_home: Path) -> Nimbus:
 
 
 @pytest.fixture
-def terminal() -> Iterator[AtTerminal]:
+def nimbus_process(request: pytest.FixtureRequest) -> Nimbus:
+    """Runs a command in a process of its own, which need not be a fresh interpreter."""
+    if not hasattr(os, "fork"):
+        fresh: Nimbus = request.getfixturevalue("nimbus_fresh")
+        return fresh
+    python: ForkedPython = request.getfixturevalue("forked_python")
+
+    def run(*arguments: str, stdin: str = "", **environ: str) -> Done:
+        command = ["-W", "error", "-m", "nimbus_sdk", *arguments]
+        done = python.run(command, environ={**os.environ, **environ}, stdin=stdin, check=False)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def terminal(fork_server: ForkServer) -> Iterator[AtTerminal]:
     """Runs commands at a terminal of their own; what still runs at the end is ended."""
     pytest.importorskip("pty")
     from tests.support.terminal import Terminal
@@ -98,7 +116,7 @@ def terminal() -> Iterator[AtTerminal]:
     opened: list[Terminal] = []
 
     def at_terminal(*arguments: str, **environ: str) -> Terminal:
-        opened.append(Terminal([sys.executable, "-m", "nimbus_sdk", *arguments], environ))
+        opened.append(Terminal(fork_server, ["-m", "nimbus_sdk", *arguments], environ))
         return opened[-1]
 
     yield at_terminal

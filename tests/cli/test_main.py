@@ -145,10 +145,10 @@ def test_a_version_that_nobody_reads_is_no_traceback(isolated_home: Path) -> Non
 
 
 def test_a_pipe_that_knows_no_such_letter_still_gets_the_rest(
-    nimbus_process: Nimbus, monkeypatch: pytest.MonkeyPatch
+    nimbus_fresh: Nimbus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The … of a masked key does not end the command where the output is ASCII."""
-    done = nimbus_process("explain", NIMBUS_API_KEY=KEY, PYTHONIOENCODING="ascii")
+    done = nimbus_fresh("explain", NIMBUS_API_KEY=KEY, PYTHONIOENCODING="ascii")
     assert done.code == 0
     assert "nbci_live_0123...cdef" in done.out
 

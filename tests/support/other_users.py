@@ -1,14 +1,16 @@
-"""What a process can become by user namespaces: an unknown user, a user with disks of their own, a host."""
+"""What a process can become: another user, one with disks of their own, a host, the leader at a terminal."""
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import platform
 import pwd
 import socket
 import subprocess
 import sys
+import termios
 from functools import cache
 from pathlib import Path
 
@@ -85,6 +87,12 @@ def become_host(name: str) -> None:
     _make_mounts_private()
     _mount("proc", "/proc")
     _mount("tmpfs", "/var/tmp")
+
+
+def become_session_leader() -> None:
+    """Make the terminal at standard input this process's own, so that Ctrl-C reaches it."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def become_user(uid: int) -> None:

@@ -5,33 +5,37 @@ from __future__ import annotations
 import os
 import pty
 import select
-import subprocess
-import sys
+import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from tests.support.fork_server import ForkServer
+from tests.support.forked import RUN_PYTHON
+
 SECONDS = 20.0
-_TAKE_THE_TERMINAL = """
-import fcntl, os, sys, termios
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 class Terminal:
-    """Starts a command whose controlling terminal is ours to read and type at."""
+    """Starts Python in a process whose controlling terminal is ours to read and type at.
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
+    Args:
+        server: Forks the process.
+        arguments: As for ``python``.
+        environ: In addition to this process's environment.
+    """
+
+    def __init__(self, server: ForkServer, arguments: Sequence[str], environ: Mapping[str, str]) -> None:
         self.seen = ""
         self._ours, theirs = pty.openpty()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _TAKE_THE_TERMINAL, *command],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env={**os.environ, "TERM": "xterm-256color", **environ},
-            start_new_session=True,
+        self._process = server.start(
+            RUN_PYTHON,
+            environ={**os.environ, "TERM": "xterm-256color", **environ},
+            folder=Path.cwd(),
+            descriptors=[theirs] * 3,
+            arguments=arguments,
+            become=["become_session_leader"],
         )
         os.close(theirs)
 
@@ -57,13 +61,12 @@ class Terminal:
         deadline = time.monotonic() + SECONDS
         while self._read(deadline):
             pass
-        return self._process.wait(SECONDS)
+        return int(str(self._process.outcome().value))
 
     def close(self) -> None:
         """End what still runs."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        with suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGKILL)
         if self._ours >= 0:
             os.close(self._ours)
             self._ours = -1
