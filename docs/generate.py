@@ -14,10 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from nimbus_sdk import errors
-from nimbus_sdk.cli.app import app
+from nimbus_sdk.cli import app
 from nimbus_sdk.cli.ui import exit_codes
 from nimbus_sdk.config import settings
 from nimbus_sdk.config.settings import Settings
@@ -73,7 +71,7 @@ def exit_codes_table() -> str:
 def commands() -> str:
     """Every command with its options."""
     parts = []
-    for path, command in _commands(typer.main.get_command(app), "nimbus-sdk"):
+    for path, command in _commands(app.command, "nimbus-sdk"):
         help_parts = inspect.cleandoc(command.help or "").split("\n\n")
         parts.append("\n\n".join([f"## {path}", *map(_as_markdown, help_parts), _options(command)]).rstrip())
     return "\n\n".join(parts) + "\n"

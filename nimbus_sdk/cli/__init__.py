@@ -56,10 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _run(given: list[str]) -> int:
     as_json = "--json" in given
     try:
-        from nimbus_sdk.cli.app import Abort, UsageError, app
+        from nimbus_sdk.cli.app import Abort, UsageError, command
 
         try:
-            status = app(given, prog_name=PROGRAM, standalone_mode=False)
+            status = command(given, prog_name=PROGRAM, standalone_mode=False)
         except UsageError as error:
             return _report_usage_error(error, given, as_json=as_json)
         except Abort:

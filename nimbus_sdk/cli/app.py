@@ -72,7 +72,7 @@ def nimbus_sdk(
     """
 
 
-for command in (
+for function in (
     install.install,
     status.status,
     doctor.doctor,
@@ -84,7 +84,7 @@ for command in (
     logout.revoke,
     demo.demo,
 ):
-    app.command()(command)
+    app.command()(function)
 app.add_typer(core.commands, name="core")
 app.add_typer(bundle.commands, name="bundle")
 app.add_typer(nimbus_os.commands, name="nimbus-os")
@@ -92,3 +92,6 @@ app.add_typer(neuroai.commands, name="neuroai")
 app.add_typer(nexus.commands, name="nexus")
 app.add_typer(audit.commands, name="audit")
 app.add_typer(sandbox.commands, name="sandbox")
+
+command = typer.main.get_command(app)
+"""The same for the parser: built once, since that takes longer than most commands."""

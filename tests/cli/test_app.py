@@ -6,11 +6,10 @@ import inspect
 from collections.abc import Iterator
 
 import pytest
-import typer.main
 
 from nimbus_sdk import errors
 from nimbus_sdk._version import __version__
-from nimbus_sdk.cli.app import app
+from nimbus_sdk.cli.app import command
 from nimbus_sdk.cli.ui import exit_codes
 from nimbus_sdk.errors import NimbusError
 from tests.cli.conftest import Nimbus
@@ -25,7 +24,7 @@ def _walk(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield from _walk(child, (*path, name))
 
 
-COMMANDS = dict(_walk(typer.main.get_command(app)))
+COMMANDS = dict(_walk(command))
 LEAVES = [path for path, command in COMMANDS.items() if not hasattr(command, "commands")]
 
 
