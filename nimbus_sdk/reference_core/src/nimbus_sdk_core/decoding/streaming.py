@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from typing import SupportsFloat, SupportsIndex
@@ -18,13 +19,14 @@ from ..data.features import read_features
 from ..data.labels import encode_labels, read_labels
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError
+from ..models.adaptation import Adapt, Adaptation, start_adaptation
 from ..models.compatibility import check_metadata_fits, check_metadata_kind, check_model
 from ..models.pipeline import Pipeline, find_decoder, read_vectors_of
 from ..models.protocol import Decoder, snapshot
 from ..models.scoring import OUTLIER_SCORE, standardize_distance
 from ..models.tempering import read_tempers
 from .batch_result import class_balance
-from .confidence_calibration import ConfidenceCalibration, measure_calibration
+from .confidence_calibration import measure_calibration
 from .streaming_results import ChunkResult, StreamingResult
 from .trial_evidence import TrialEvidence
 from .voting import Aggregation, ChunkVotes, Label, decide_trial, is_unanimous
@@ -36,17 +38,21 @@ class StreamingSession:
     """A trial that is being streamed, made by `init_streaming`. Each thread needs a session of its own.
 
     Attributes:
-        model: The trained model or pipeline.
+        model: The trained model or pipeline, as adapted so far.
+        adaptation: How it is adapted, or None.
         metadata: What the chunks are.
         chunk_history: Results of the chunks of this trial so far, oldest first.
         evidence: What they say together.
         vectors: The features of each, reduced to one vector, shape (n_features,).
     """
 
-    __slots__ = ("chunk_history", "evidence", "metadata", "model", "vectors")
+    __slots__ = ("adaptation", "chunk_history", "evidence", "metadata", "model", "vectors")
 
-    def __init__(self, model: Decoder | Pipeline, metadata: BCIMetadata) -> None:
+    def __init__(
+        self, model: Decoder | Pipeline, metadata: BCIMetadata, adaptation: Adaptation | None = None
+    ) -> None:
         self.model = model
+        self.adaptation = adaptation
         self.metadata = metadata
         self.chunk_history: list[ChunkResult] = []
         self.evidence = TrialEvidence(read_tempers(model))
@@ -79,7 +85,13 @@ class StreamingSession:
         ]
 
 
-def init_streaming(model: Decoder | Pipeline, metadata: BCIMetadata) -> StreamingSession:
+def init_streaming(
+    model: Decoder | Pipeline,
+    metadata: BCIMetadata,
+    *,
+    adapt: Adapt = "off",
+    forgetting: SupportsFloat = 0.99,
+) -> StreamingSession:
     """Start decoding in chunks.
 
     Args:
@@ -89,10 +101,16 @@ def init_streaming(model: Decoder | Pipeline, metadata: BCIMetadata) -> Streamin
             ``sampling_rate`` is informational and not checked: a model reads one vector for each chunk, and
             does not know of how many samples it was made, nor at what rate.
 
+        adapt: Whether a copy of the model, ``session.model``, follows signals that drift. ``"labelled"``: it
+            learns from every trial that `finalize_trial` gets a label for, forgets old ones, and more at once
+            if signals change abruptly. ``"unlabelled"``: the means of all classes shift as the trials do.
+        forgetting: What each trial leaves of the weight of those before, above 0 and up to 1.
+
     Raises:
         CoreTypeError: Not a model, or not BCIMetadata.
         CoreDataError: Another number of features or classes.
-        ModelMismatchError: Another paradigm, feature type or temporal aggregation.
+        ModelMismatchError: Another paradigm, feature type or temporal aggregation, or a model of a kind that
+            cannot be adapted.
         NotTrainedError: The model is not trained.
 
     Examples:
@@ -105,7 +123,8 @@ def init_streaming(model: Decoder | Pipeline, metadata: BCIMetadata) -> Streamin
     check_model(model)
     check_metadata_kind(metadata)
     check_metadata_fits(model, metadata)
-    return StreamingSession(model, metadata)
+    adaptation = start_adaptation(find_decoder(model), adapt, check_probability("forgetting", forgetting))
+    return StreamingSession(model if adaptation is None else copy.copy(model), metadata, adaptation)
 
 
 def process_chunk(
@@ -192,7 +211,8 @@ def finalize_trial(
     Args:
         session: From `init_streaming`, with at least one chunk processed.
         method: How chunks become one decision: see `aggregate_chunks`.
-        label: The true label, if known; the result then has the calibration of the confidence.
+        label: The true label, if known; the result then has the calibration of the confidence, and a session
+            that adapts to labels learns from the trial.
 
     Raises:
         CoreTypeError: ``session`` is not a StreamingSession.
@@ -221,11 +241,18 @@ def finalize_trial(
         best = int(posterior.argmax())
     else:
         posterior, best = decide_trial(votes, method)
-    calibration = None if label is None else _measure_calibration(session, best, posterior[best], label)
+    truth = None if label is None else int(encode_labels(read_labels([label]), classes)[0])
+    calibration = None
+    if truth is not None:
+        calibration = measure_calibration(np.array([posterior[best]]), np.array([truth == best]))
     latencies = np.array([chunk.latency_ms for chunk in chunks])
-    outlier_score = _score_outlier(session)
+    joined = _join_chunks(session)
+    decoder = find_decoder(session.model)
+    outlier_score = standardize_distance(decoder.score_trials(joined[None]), len(joined))
     is_rest = outlier_score > OUTLIER_SCORE or _entropy(session.posterior) > session.evidence.most_entropy
     fell_back = method == "unanimous" and not is_unanimous(votes.choices)
+    model, class_priors = session.model, session.model.priors_
+    _adapt(session, joined, truth)
     session.reset()
     return StreamingResult(
         prediction=classes[best].item(),
@@ -239,11 +266,11 @@ def finalize_trial(
         chunk_latencies_ms=latencies,
         balance=class_balance(np.bincount(votes.choices, minlength=len(classes))),
         classes=classes.copy(),
-        model_name=_model_name(session.model),
-        simulated=_is_simulated(session.model),
+        model_name=_model_name(model),
+        simulated=_is_simulated(model),
         confidence_calibration=calibration,
-        class_names=None if session.model.card is None else session.model.card.class_names,
-        class_priors=session.model.priors_,
+        class_names=None if model.card is None else model.card.class_names,
+        class_priors=class_priors,
         outlier_score=outlier_score,
         is_rest=bool(is_rest),
     )
@@ -289,20 +316,19 @@ def _collect_votes(chunks: list[ChunkResult]) -> ChunkVotes:
     return ChunkVotes(posteriors.argmax(axis=1), posteriors.max(axis=1), posteriors, np.ones(len(chunks)))
 
 
-def _score_outlier(session: StreamingSession) -> float:
-    """How unusual the samples of all chunks are together."""
+def _join_chunks(session: StreamingSession) -> FloatArray:
+    """The vector of all chunks together, shape (n_features,)."""
     lengths = np.array([chunk.n_samples for chunk in session.chunk_history], dtype=np.float64)
-    decoder = find_decoder(session.model)
-    metadata = session.metadata if decoder.card is None else decoder.card.metadata
-    joined = join_vectors(np.array(session.vectors), lengths, metadata.temporal_aggregation)
-    return standardize_distance(decoder.score_trials(joined[None]), len(joined))
+    card = find_decoder(session.model).card
+    metadata = session.metadata if card is None else card.metadata
+    return join_vectors(np.array(session.vectors), lengths, metadata.temporal_aggregation)
 
 
-def _measure_calibration(
-    session: StreamingSession, best: int, confidence: float, label: Label
-) -> ConfidenceCalibration:
-    truth = encode_labels(read_labels([label]), session.model.classes_)
-    return measure_calibration(np.array([confidence]), truth == best)
+def _adapt(session: StreamingSession, vector: FloatArray, label: int | None) -> None:
+    adapted = None if session.adaptation is None else session.adaptation.update(vector, label)
+    if adapted is not None:
+        model = session.model
+        session.model = model.with_model(adapted) if isinstance(model, Pipeline) else adapted
 
 
 def _entropy(posterior: FloatArray) -> float:

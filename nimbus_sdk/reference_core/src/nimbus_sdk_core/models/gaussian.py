@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Self, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from .._types import FloatArray, LabelArray
+from .._types import FloatArray, IndexArray, LabelArray
 from ..data.training_set import MAX_ABSOLUTE, TrainingSet, check_range
 from ..errors import CoreDataError
 from ..stats.evidence import choose_prior
@@ -28,6 +28,7 @@ from ..stats.sufficient_statistics import Moments, compute_moments, merge_moment
 from .base import BayesianClassifier, HyperValue
 from .model_card import JsonValue
 from .niw_arrays import MOMENTS, check_scores, read_moments
+from .protocol import snapshot
 
 Choice: TypeAlias = float | Literal["auto"]
 
@@ -169,6 +170,30 @@ class GaussianClassifier(BayesianClassifier):
         if not scores.squared_distances.max(initial=0.0) < MAX_ABSOLUTE**2:
             check_range(vectors)
         return scores
+
+    def summarize(self, vectors: FloatArray, index: IndexArray) -> Moments:
+        """Compute the sufficient statistics of trials for `relearn`.
+
+        Args:
+            vectors: Shape (n_trials × n_features).
+            index: The class of each in ``classes_``, shape (n_trials,).
+        """
+        n_classes = len(self.classes_)
+        return compute_moments(vectors, index, n_classes, self.n_covariances(n_classes))
+
+    def relearn(self, moments: Moments) -> Self:
+        """Return a model that has learned from trials with these sufficient statistics instead.
+
+        Args:
+            moments: Of classes in the order of ``classes_``.
+
+        Raises:
+            NotTrainedError: Not trained yet.
+        """
+        self._require_trained()
+        relearned, before = snapshot(self), self.learned_
+        relearned.learned_ = self._conclude(before.classes, moments, before.hyper)
+        return relearned
 
     def arrays(self) -> dict[str, FloatArray]:
         """The sufficient statistics as named arrays, for a model file."""

@@ -5,17 +5,21 @@ from __future__ import annotations
 import copy
 import sys
 from collections.abc import Mapping
-from typing import TypeVar, overload
+from typing import Literal, TypeVar, cast, overload
 
 import numpy as np
 
 from .._repr import escape_unprintable
 from .._types import LabelArray
-from ..data.argument_checks import check_kind, check_whole_number
+from ..data.argument_checks import check_kind, check_probability, check_whole_number
 from ..data.bci_data import BCIData
+from ..data.labels import encode_labels
 from ..errors import CoreDataError, ModelMismatchError
+from ..stats.power_prior import choose_weight
+from ..stats.sufficient_statistics import scale_moments
 from .base import HyperValue
 from .compatibility import check_data_fits
+from .gaussian import GaussianClassifier
 from .model_card import JsonValue, ModelCard
 from .protocol import Decoder
 from .registry import KINDS, find_kind_name
@@ -112,7 +116,9 @@ def train_model(
     return model
 
 
-def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
+def calibrate_model(
+    base: M, data: BCIData, *, iterations: int = 20, base_weight: float | Literal["auto"] = 1.0
+) -> M:
     """Adapt a trained model to a participant or a session: its posterior is the prior for the new trials.
 
     For `NimbusLDA` and `NimbusQDA` this is exact, so calibrating on two sets in turn equals calibrating on
@@ -123,9 +129,13 @@ def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
         base: A trained model.
         data: Labelled trials; labels among ``base.classes_``, some classes may be absent.
         iterations: Largest number of iterations of `NimbusProbit`; the other kinds have a closed form.
+        base_weight: How much each trial of the base counts beside a new one, above 0 and up to 1: a power
+            prior. "auto" takes the weight under which the new trials are most probable, which is small for a
+            person or a day that is unlike those of the base. For `NimbusLDA` and `NimbusQDA`.
 
     Raises:
-        CoreDataError: Data without labels, unknown labels, another number of features or classes.
+        CoreDataError: Data without labels, unknown labels, another number of features or classes, or a
+            weight that is out of range or that the kind does not have.
         ModelMismatchError: Data of another paradigm, feature type or temporal aggregation.
         NotTrainedError: ``base`` is not trained.
 
@@ -138,13 +148,35 @@ def calibrate_model(base: M, data: BCIData, *, iterations: int = 20) -> M:
     """
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_data_fits(base, data)
-    model = _set_iterations(copy.copy(base), iterations).partial_fit(data.vectors(), _require_labels(data))
+    labels = _require_labels(data)
+    untrained = _set_iterations(copy.copy(base), iterations)
+    if base_weight == 1.0:
+        model = untrained.partial_fit(data.vectors(), labels)
+    else:
+        model = cast(M, _weigh_base(untrained, base_weight, data).partial_fit(data.vectors(), labels))
     if base.card is not None:
         before = base.card.details.get("calibrated_trials", 0)
         total = data.n_trials + (before if isinstance(before, int) else 0)
         details = {**base.card.details, "calibrated_trials": total}
         model.card = ModelCard(base.card.name, base.card.metadata, base.card.description, details)
     return model
+
+
+def _weigh_base(base: Decoder, weight: float | Literal["auto"], data: BCIData) -> GaussianClassifier:
+    """The base as if each of its trials had counted less."""
+    if not isinstance(base, GaussianClassifier):
+        raise CoreDataError(
+            f"A {type(base).__name__} has no base_weight.", "Leave it out, or use NimbusLDA or NimbusQDA."
+        )
+    known = base.learned_
+    if isinstance(weight, str) and weight == "auto":
+        new = base.summarize(data.vectors(), encode_labels(_require_labels(data), known.classes))
+        number = choose_weight(known.moments, new, known.choice)
+    else:
+        number = check_probability("base_weight", weight)
+    if not number:
+        raise CoreDataError("base_weight is 0.", "Give a number above 0, or train a new model.")
+    return base.relearn(scale_moments(known.moments, number))
 
 
 def _require_labels(data: BCIData) -> LabelArray:

@@ -184,14 +184,14 @@ def _log_covariance_evidence(eigenvalues: FloatArray, dof: FloatArray, offsets: 
     own = n_features + offsets
     log_dets = np.add.reduce(np.log(offsets[:, None, None] + 1.0 + eigenvalues), axis=2)
     log_dets *= -0.5 * (own[:, None] + dof)
-    log_dets += _log_multivariate_gamma(n_features, own[:, None] + dof)
-    log_dets += (0.5 * n_features * own * np.log(offsets + 1.0) - _log_multivariate_gamma(n_features, own))[
+    log_dets += log_multivariate_gamma(n_features, own[:, None] + dof)
+    log_dets += (0.5 * n_features * own * np.log(offsets + 1.0) - log_multivariate_gamma(n_features, own))[
         :, None
     ]
     return np.asarray(np.add.reduce(log_dets, axis=1))
 
 
-def _log_multivariate_gamma(n_features: int, dof: FloatArray) -> FloatArray:
+def log_multivariate_gamma(n_features: int, dof: FloatArray) -> FloatArray:
     """log Γ_p(dof/2) for p features, without the constant; ``dof`` of any shape and at least p.
 
     The series of Stirling after a shift by eight: Abramowitz & Stegun, Handbook of Mathematical Functions,

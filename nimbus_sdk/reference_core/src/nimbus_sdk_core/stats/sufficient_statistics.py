@@ -100,6 +100,11 @@ def merge_moments(first: Moments, second: Moments) -> Moments:
     return Moments(counts, base + share[:, None] * apart, scatters)
 
 
+def scale_moments(moments: Moments, weight: float) -> Moments:
+    """The sufficient statistics if each vector counted ``weight`` times as much."""
+    return Moments(weight * moments.counts, moments.means, weight * moments.scatters)
+
+
 def add_outer_products(scatters: FloatArray, weights: FloatArray, vectors: FloatArray) -> None:
     """Add to each scatter the weighted outer products of its classes' vectors.
 
