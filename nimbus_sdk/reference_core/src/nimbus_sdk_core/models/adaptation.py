@@ -4,8 +4,8 @@ With labels the model learns from each trial and forgets old ones: a power prior
 M. B. Zarrop, On a general concept of forgetting, Int. J. Control 58 (1993). If the last trials are unlike all
 before, as after an electrode moved, it forgets more at once: a change point, R. P. Adams and D. J. C. MacKay,
 Bayesian online changepoint detection (2007), with a few hypotheses in place of all run lengths. Without
-labels only a common shift of the class means is tracked: C. Vidaurre et al., Toward unsupervised adaptation of
-LDA for brain-computer interfaces, IEEE Trans. Biomedical Engineering 58 (2011).
+labels only a common shift of the class means is tracked: C. Vidaurre et al., Toward unsupervised adaptation
+of LDA for brain-computer interfaces, IEEE Trans. Biomedical Engineering 58 (2011).
 """
 
 from __future__ import annotations
