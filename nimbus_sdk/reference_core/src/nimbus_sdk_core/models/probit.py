@@ -45,13 +45,14 @@ class NimbusProbit(BayesianClassifier):
     and Rogers, Neural Computation 18 (2006); Imai and van Dyk, J. Econometrics 124 (2005).
 
     Time grows with the number of classes, since their regions are integrated in one dimension fewer. Measured
-    on one core with 400 trials of 16 features, training takes 0.03 to 0.2 s for 2 to 4 classes, 1 s for 5,
-    4 s for 6, 20 s for 16 and 50 s for 32; decoding takes 0.04 ms a trial for 4 classes, 0.1 ms for 5, 1 ms
+    on one core with 400 trials of 16 features, training takes 0.03 to 0.4 s for 2 to 4 classes, 3 s for 5,
+    4 s for 6, 20 s for 16 and 50 s for 32; decoding takes 0.01 ms a trial for 4 classes, 0.1 ms for 5, 1 ms
     for 6, 12 ms for 16 and 60 ms for 32.
 
     Hyper-parameters are in units of standardised features: each less its mean, divided by its standard
     deviation over the trials of the first training. As for `NimbusLDA`, features that are nearly copies of
-    each other need a spatial filter first.
+    each other need a spatial filter first. With more features than trials the approximation is too sure, and
+    `NimbusLDA` is better: `build_probit_prior` has the figures.
 
     Each ``partial_fit`` approximates anew, and the errors add up: few large steps are better than many small
     ones. Measured log loss of one fit, and of the same trials in 2, 5 and 20 steps: 0.256, 0.283, 0.316 and
@@ -66,8 +67,9 @@ class NimbusProbit(BayesianClassifier):
         xi_beta: Prior mean of the coefficients (ξβ), a number or shape (n_features + 1 × n_classes - 1);
             None for 0.
         W_beta: Their prior precision (Wβ), a number or shape (n_features + 1 × n_features + 1), in units of
-            the noise's own; None for 3. A smaller number trusts the trials more: better where classes are far
-            apart, overconfident elsewhere. `build_probit_prior` has measurements; choose by log loss::
+            the noise's own; None for 3, and for more than 16 features in proportion more. A smaller number
+            trusts the trials more: better where classes are far apart, overconfident elsewhere.
+            `build_probit_prior` has measurements; choose by log loss::
 
                 GridSearchCV(NimbusProbit(), {"W_beta": [0.3, 1, 3, 10]}, scoring="neg_log_loss")
 

@@ -16,6 +16,7 @@ from .probit_regression import LatentRegression
 # classes can be ten deviations apart along one feature, but only with evidence.
 _FEATURE_PRECISION = 3.0
 _CONSTANT_PRECISION = 0.01
+_MANY_FEATURES = 16
 
 _MAX_CLASSES = 32
 
@@ -65,7 +66,13 @@ def build_probit_prior(hyper: ProbitHyper, n_features: int, n_classes: int) -> L
     SSVEP: 12, 4, 120              0.252 (0.07) 0.236 (0.02) 0.274 (0.02) 0.361 0.486 0.462
     ============================== ============ ============ ============ ===== ===== =====
 
-    So 3 is never far from the best and the others sometimes are. If classes are so far apart that nearly all
+    So 3 is never far from the best and the others sometimes are. Of more features each must count less, so
+    that all together reach as far: from 16 on the default grows in proportion. Log loss (calibration error)
+    of 3, of the default and of `NimbusLDA`, means of three simulations: 0.544 (0.08), 0.461 (0.03) and 0.395
+    (0.03) for 40 features, 2 classes and 80 trials; 0.561 (0.10), 0.545 (0.09) and 0.503 (0.04) for 100, 2
+    and 60; 1.223 (0.16), 0.974 (0.05) and 0.878 (0.02) for 64, 4 and 160.
+
+    If classes are so far apart that nearly all
     predictions are right, its confidences are too low, by 0.04 to 0.10 on average. After 100 iterations, the
     weakest priors had not always converged.
 
@@ -85,9 +92,10 @@ def build_probit_prior(hyper: ProbitHyper, n_features: int, n_classes: int) -> L
             f"W_df is {dof:g}.", f"{n_classes} classes need more than {n_latent - 1} degrees of freedom."
         )
     scale = _read_scale(1.0 / dof if hyper.W_scale is None else hyper.W_scale, n_latent)
+    by_default = _FEATURE_PRECISION * max(1.0, n_features / _MANY_FEATURES)
     return LatentRegression(
         coefficients=_read_mean(0.0 if hyper.xi_beta is None else hyper.xi_beta, (n_inputs, n_latent)),
-        precision=_read_precision(_FEATURE_PRECISION if hyper.W_beta is None else hyper.W_beta, n_inputs),
+        precision=_read_precision(by_default if hyper.W_beta is None else hyper.W_beta, n_inputs),
         dof=dof,
         scatter=np.asarray(np.linalg.inv(scale), dtype=np.float64),
     )

@@ -80,7 +80,7 @@ def fit_regression(
         iterations: Largest number of iterations; fewer are made if nothing moves any more.
     """
     n_inputs, n_latent = prior.coefficients.shape
-    rule = cube_rule(n_latent - 1, per_axis=(12, 6, 6), lattice=512)
+    rule = cube_rule(n_latent - 1, per_axis=(12, 10, 10), lattice=512)
     precision, dof = prior.precision + copies * (inputs.T @ inputs), prior.dof + copies * len(inputs)
     covariance = np.linalg.inv(precision)
     acceleration, n_iterations, step = AndersonAcceleration(), 0, np.inf

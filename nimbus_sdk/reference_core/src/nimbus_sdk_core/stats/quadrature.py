@@ -78,7 +78,7 @@ def cube_rule(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> R
     return Rule(tuple(points), weights)
 
 
-def student_scale_rule(dof: float) -> StudentScale:
+def student_scale_rule(dof: float, n_scales: int | None = None) -> StudentScale:
     """Build the scales of a Student-t with ``dof`` degrees of freedom.
 
     g² follows Gamma(dof/2, rate dof/2): Gauss-Laguerre by the eigenvalues of its Jacobi matrix; G. H. Golub
@@ -87,12 +87,17 @@ def student_scale_rule(dof: float) -> StudentScale:
     right to 7e-4 from 5 degrees on, at whatever distance (to 0.015 for 1.5 degrees); where several scores are
     behind, to 0.01 if they are not correlated by more than a half, and to 0.15 if by nine tenths.
 
+    Args:
+        dof: Degrees of freedom, above 0.
+        n_scales: Number of scales; None for as many as the accuracy above takes.
+
     Examples:
         >>> student = student_scale_rule(5.0)
         >>> round(float((np.exp(student.log_weights) * student.squares).sum()), 6)
         1.0
     """
-    n_scales = 2 if dof >= 60 else 4 if dof >= 15 else 16
+    if n_scales is None:
+        n_scales = 2 if dof >= 60 else 4 if dof >= 15 else 16
     at, alpha = np.arange(n_scales), dof / 2.0 - 1.0
     beside = np.sqrt(at[1:] * (at[1:] + alpha))
     squares, vectors = np.linalg.eigh(
