@@ -20,7 +20,7 @@ from nimbus_sdk_core import (
 from nimbus_sdk_core.checks.validation import check_model_compatibility, validate_chunk
 from nimbus_sdk_core.decoding.paradigms import get_paradigm_defaults
 from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
-from nimbus_sdk_core.decoding.trial_quality import should_reject_trial
+from nimbus_sdk_core.decoding.trial_quality import assess_trial_quality, should_reject_trial
 from nimbus_sdk_core.errors import CoreTypeError
 
 METHODS = ("evidence", "weighted_vote", "max_confidence", "posterior_mean", "unanimous")
@@ -265,3 +265,27 @@ def test_arguments_of_the_wrong_kind_are_named(model: NimbusLDA, data: BCIData) 
     ):
         with pytest.raises(CoreTypeError, match=words):
             call()
+
+
+def test_a_chunk_of_one_sample_works_where_the_aggregation_allows_it() -> None:
+    """As a column or as a vector; a variance needs two samples, which is said."""
+    trials = simulate("p300", n_trials=60, seed=1)
+    session = init_streaming(train_model(NimbusLDA, trials), trials.metadata)
+    column = process_chunk(session, trials.features[:, :1, 0])
+    vector = process_chunk(session, trials.features[:, 0, 0])
+    np.testing.assert_array_equal(column.posterior, vector.posterior)
+    assert (column.n_samples, vector.n_samples) == (1, 1)
+    about = BCIMetadata(100.0, "own", "own", 8, 2, temporal_aggregation="logvar")
+    powers = init_streaming(train_model(NimbusLDA, BCIData(trials.features, about, trials.labels)), about)
+    for one in (trials.features[:, :1, 0], trials.features[:, 0, 0]):
+        with pytest.raises(CoreDataError, match="must be 2 or longer, but it has 1"):
+            process_chunk(powers, one)
+
+
+def test_the_quality_of_a_chunk_counts_its_outlier_score() -> None:
+    """Another unit is rejected in a single chunk, chunks shorter than the training's trials are not."""
+    trials = simulate("motor_imagery", n_trials=60, seed=1)
+    session = init_streaming(train_model(NimbusLDA, trials), trials.metadata)
+    for factor, is_rejected in ((1.0, False), (1e6, True)):
+        chunk = process_chunk(session, factor * trials.features[:, :4, 0])
+        assert assess_trial_quality(chunk, confidence_threshold=0.0).rejected.tolist() == [is_rejected]

@@ -121,6 +121,8 @@ def chunk_as_trial(chunk: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArray:
         raise CoreDataError(
             "The chunk is ragged: rows of unequal length.", "Give one array (n_features × n_samples)."
         ) from None
+    if array.shape == (metadata.n_features,) and metadata.chunk_size in (None, 1):
+        array = array[:, np.newaxis]
     expected = f"({metadata.n_features}, {metadata.chunk_size or 'n_samples'})"
     if array.ndim != 2 or array.shape[0] != metadata.n_features:
         hint = "A chunk is (n_features × n_samples)."

@@ -27,7 +27,9 @@ from ..models.scoring import OUTLIER_SCORE, standardize_distance
 from ..models.tempering import read_tempers
 from .batch_result import class_balance
 from .confidence_calibration import measure_calibration
+from .stream_monitor import StreamMonitor
 from .streaming_results import ChunkResult, StreamingResult
+from .timestamps import GapDetector
 from .trial_evidence import TrialEvidence
 from .voting import Aggregation, ChunkVotes, Label, decide_trial, is_unanimous
 
@@ -44,9 +46,20 @@ class StreamingSession:
         chunk_history: Results of the chunks of this trial so far, oldest first.
         evidence: What they say together.
         vectors: The features of each, reduced to one vector, shape (n_features,).
+        monitor: Looks, over the trials of the session, for signs that the stream is not as in the training.
+        gaps: Looks for gaps in the time stamps of the chunks.
     """
 
-    __slots__ = ("adaptation", "chunk_history", "evidence", "metadata", "model", "vectors")
+    __slots__ = (
+        "adaptation",
+        "chunk_history",
+        "evidence",
+        "gaps",
+        "metadata",
+        "model",
+        "monitor",
+        "vectors",
+    )
 
     def __init__(
         self, model: Decoder | Pipeline, metadata: BCIMetadata, adaptation: Adaptation | None = None
@@ -57,6 +70,8 @@ class StreamingSession:
         self.chunk_history: list[ChunkResult] = []
         self.evidence = TrialEvidence(read_tempers(model))
         self.vectors: list[FloatArray] = []
+        self.monitor = StreamMonitor()
+        self.gaps = GapDetector(metadata.sampling_rate)
 
     @property
     def posterior(self) -> FloatArray:
@@ -67,6 +82,7 @@ class StreamingSession:
         """Discard the chunks so far: the next one starts a trial."""
         self.chunk_history, self.vectors = [], []
         self.evidence.reset()
+        self.gaps.reset()
 
     def __repr__(self) -> str:
         return format_line("StreamingSession", self._summary())
@@ -98,9 +114,8 @@ def init_streaming(
         model: A trained model, or a `Pipeline`, which reads raw channels.
         metadata: What the chunks are, as the model was trained. With ``chunk_size`` every chunk must have
             that length, so that lost samples are noticed; with None any length is accepted.
-            ``sampling_rate`` is informational and not checked: a model reads one vector for each chunk, and
-            does not know of how many samples it was made, nor at what rate.
-
+            ``sampling_rate`` is informational where a chunk becomes one vector, whatever its rate; it is
+            compared with the model's where samples are features, and with time stamps.
         adapt: Whether a copy of the model, ``session.model``, follows signals that drift. ``"labelled"``: it
             learns from every trial that `finalize_trial` gets a label for, forgets old ones, and more at once
             if signals change abruptly. ``"unlabelled"``: the means of all classes shift as the trials do.
@@ -128,7 +143,11 @@ def init_streaming(
 
 
 def process_chunk(
-    session: StreamingSession, chunk: npt.ArrayLike, *, iterations: SupportsIndex = 10
+    session: StreamingSession,
+    chunk: npt.ArrayLike,
+    *,
+    iterations: SupportsIndex = 10,
+    timestamps: npt.ArrayLike | None = None,
 ) -> ChunkResult:
     """Decode one chunk and store the result for the decision on the trial.
 
@@ -138,13 +157,16 @@ def process_chunk(
 
     Args:
         session: From `init_streaming`.
-        chunk: Shape (n_features × n_samples). It is not stored.
+        chunk: Shape (n_features × n_samples), or (n_features,) for one sample. It is not stored.
         iterations: Accepted for compatibility with NimbusSDK.jl. The predictive has a closed form that needs
             no iterations, so the number is ignored.
+        timestamps: Of each sample, in seconds, shape (n_samples,), or of the first one. With them, ``gap`` of
+            the result is the time that is missing since the last chunk of the trial and within this one.
 
     Raises:
         CoreTypeError: ``session`` is not a StreamingSession.
-        CoreDataError: Another shape, or values that are not finite; the session stays as it was.
+        CoreDataError: Another shape, fewer samples than the aggregation needs, values that are not finite, or
+            time stamps that do not rise; the session stays as it was.
 
     Examples:
         >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
@@ -163,6 +185,7 @@ def process_chunk(
     vectors = np.asarray(read_vectors_of(session.model, trial, metadata), dtype=np.float64)
     scores = model.score_trials(vectors)
     posterior, n_samples = scores.posteriors[0], trial.shape[1]
+    gap = session.gaps.measure(timestamps, n_samples)
     best, classes = int(posterior.argmax()), model.classes_
     result = ChunkResult(
         prediction=classes[best].item(),
@@ -176,7 +199,10 @@ def process_chunk(
         n_samples=n_samples,
         entropy=_entropy(posterior),
         outlier_score=standardize_distance(scores, vectors.shape[1]),
+        gap=gap,
     )
+    if metadata.temporal_aggregation == "logvar":
+        session.monitor.add_signal(trial[:, :, 0])
     session.vectors.append(vectors[0])
     session.evidence.add(scores.log_posteriors[0], model.priors_, n_samples)
     session.chunk_history.append(result)
@@ -250,6 +276,7 @@ def finalize_trial(
     decoder = find_decoder(session.model)
     outlier_score = standardize_distance(decoder.score_trials(joined[None]), len(joined))
     is_rest = outlier_score > OUTLIER_SCORE or _entropy(session.posterior) > session.evidence.most_entropy
+    session.monitor.add_trial(outlier_score)
     fell_back = method == "unanimous" and not is_unanimous(votes.choices)
     model, class_priors = session.model, session.model.priors_
     _adapt(session, joined, truth)
@@ -273,6 +300,8 @@ def finalize_trial(
         class_priors=class_priors,
         outlier_score=outlier_score,
         is_rest=bool(is_rest),
+        gap=math.fsum(chunk.gap for chunk in chunks),
+        problems=session.monitor.problems(),
     )
 
 

@@ -46,6 +46,7 @@ class ChunkResult:
         entropy: Entropy of ``posterior`` in bits, from 0 to log2(n_classes).
         outlier_score: How unusual the chunk is, as in `BatchResult` if it were one of the windows of the
             training; of shorter chunks it is higher.
+        gap: Time that is missing before and within the chunk, in seconds, if time stamps were given.
     """
 
     prediction: Label
@@ -59,6 +60,7 @@ class ChunkResult:
     n_samples: int = 1
     entropy: float = math.nan
     outlier_score: float = math.nan
+    gap: float = 0.0
 
     def __repr__(self) -> str:
         return format_line("ChunkResult", self._summary())
@@ -103,6 +105,10 @@ class StreamingResult:
         is_rest: Whether none of the classes is likely: the trial is an outlier, or its evidence is less clear
             than that of 95 % of the trials from which the model learned how certain chunks are together. A
             model that did not learn this knows outliers alone.
+        gap: Time that is missing between and within the chunks, in seconds, if time stamps were given.
+        problems: Signs that the stream is not what the model was trained on, seen over several trials: that
+            trial after trial is unusual (another unit, gain, reference or filter, other channels), or that
+            the filter starts anew in every chunk. A text for each, with what to do.
     """
 
     prediction: Label
@@ -123,6 +129,8 @@ class StreamingResult:
     class_priors: FloatArray | None = None
     outlier_score: float = math.nan
     is_rest: bool = False
+    gap: float = 0.0
+    problems: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return format_line("StreamingResult", self._summary())
@@ -137,6 +145,8 @@ class StreamingResult:
             ("confidence", f"{self.confidence:.3f}"),
             ("entropy", f"{self.entropy:.3f} of {math.log2(len(self.classes)):.3f} bits"),
             ("chunks", f"{self.n_chunks} by {self.aggregation_method}"),
+            *([("missing", f"{self.gap:.3f} s")] if self.gap else []),
+            *(("problem", text) for text in self.problems),
             *_summarize_model(self.model_name, self.simulated),
             ("latency", f"{self.latency_ms:.3f} ms"),
         ]

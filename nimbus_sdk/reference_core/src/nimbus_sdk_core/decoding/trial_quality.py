@@ -21,6 +21,9 @@ from .streaming_results import ChunkResult, StreamingResult
 
 DEFAULT_THRESHOLD = 0.7
 
+CHUNK_OUTLIER_SCORE = 10.0
+"""Above it a chunk is rejected: chunks shorter than the windows of the training have scores up to it."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialQuality:
@@ -33,7 +36,8 @@ class TrialQuality:
         confidence_acceptable: Whether confidences exceed chance, on average, by as much as the threshold
             exceeds 1/K, both in parts of the way to 1.
         recommendation: What to do next.
-        rejected: Trials to reject, for low confidence or as outliers, shape (n_trials,).
+        rejected: Trials to reject, for low confidence, as outliers, or because their stream has problems,
+            shape (n_trials,).
     """
 
     overall_score: float
@@ -105,11 +109,15 @@ def assess_trial_quality(
     if isinstance(result, BatchResult):
         is_outlier = result.outlier_scores > OUTLIER_SCORE
     elif isinstance(result, StreamingResult):
-        is_outlier[:] = result.outlier_score > OUTLIER_SCORE
+        is_outlier[:] = result.outlier_score > OUTLIER_SCORE or bool(result.problems)
+    elif isinstance(result, ChunkResult):
+        is_outlier[:] = result.outlier_score > CHUNK_OUTLIER_SCORE
     above_chance = _above_chance(posteriors, getattr(result, "class_priors", None))
     equal = 1.0 / posteriors.shape[1]
     acceptable = bool(above_chance.mean() >= (threshold - equal) / (1.0 - equal) - 1e-12)
     recommendation = _recommend(acceptable, float(is_outlier.mean()), confidences, threshold)
+    if isinstance(result, StreamingResult) and result.problems:
+        recommendation = " ".join(result.problems)
     if isinstance(result, BatchResult) and _is_no_better_than_the_frequencies(result):
         acceptable = False
         recommendation = (

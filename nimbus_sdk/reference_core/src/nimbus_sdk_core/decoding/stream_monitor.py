@@ -1,0 +1,81 @@
+"""Signs, over many chunks and trials, that a stream is not what its model was trained on."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+
+from .._types import FeatureArray
+
+# Trials looked back upon, the fewest of them, and how far from 0 their mean outlier score has to be, as such
+# and in standard errors, to be a sign. Scores of trials that the model describes have mean 0, deviation 1.
+_TRIALS = 50
+_FEWEST_TRIALS = 4
+_MEAN_SCORE = 0.75
+_STANDARD_ERRORS = 5.0
+
+# The same for the power of the first tenth of a chunk, in parts of the power of the whole.
+_CHUNKS = 400
+_FEWEST_CHUNKS = 12
+_FEWEST_SAMPLES = 20
+_WEAK_START, _STRONG_START = 0.5, 2.0
+
+
+class StreamMonitor:
+    """Compares a stream with the training of its model; what it finds is in `problems`."""
+
+    __slots__ = ("_scores", "_starts")
+
+    def __init__(self) -> None:
+        self._scores: deque[float] = deque(maxlen=_TRIALS)
+        self._starts: deque[float] = deque(maxlen=_CHUNKS)
+
+    def add_signal(self, chunk: FeatureArray) -> None:
+        """Look at a chunk of oscillating signals, shape (n_features × n_samples)."""
+        n_features, n_samples = chunk.shape
+        if n_samples < _FEWEST_SAMPLES:
+            return
+        # One feature of a chunk, in turn: a filter starts anew in all of them alike, and time is short.
+        signal = chunk[len(self._starts) % n_features]
+        deviations = signal - np.add.reduce(signal) / n_samples
+        first = deviations[: n_samples // 10]
+        power = np.dot(deviations, deviations)
+        if power > 0.0:
+            self._starts.append(float(np.dot(first, first) / power) * n_samples / len(first))
+
+    def add_trial(self, outlier_score: float) -> None:
+        """Look at the outlier score of a trial."""
+        self._scores.append(outlier_score)
+
+    def problems(self) -> tuple[str, ...]:
+        """What is unlike the training, and what to do about it, one text each."""
+        found = []
+        mean, errors = _mean_and_errors(self._scores, 0.0, least_deviation=1.0)
+        is_sign = len(self._scores) >= _FEWEST_TRIALS and errors > _STANDARD_ERRORS
+        if is_sign and abs(mean) > _MEAN_SCORE:
+            found.append(
+                f"The last {len(self._scores)} trials are unlike those of the training (their outlier scores "
+                f"average {mean:.1f}): compare unit, gain, reference, order of the channels and filters."
+            )
+        start, errors = _mean_and_errors(self._starts, 1.0)
+        is_sign = len(self._starts) >= _FEWEST_CHUNKS and errors > _STANDARD_ERRORS
+        if is_sign and not _WEAK_START <= start <= _STRONG_START:
+            found.append(
+                f"Chunks begin with {start:.2g} times their mean power, as if a filter started anew in each: "
+                "filter the stream as a whole, and pass the state of the filter on from chunk to chunk."
+            )
+        return tuple(found)
+
+
+def _mean_and_errors(
+    values: deque[float], expected: float, *, least_deviation: float = 0.0
+) -> tuple[float, float]:
+    """Mean, and by how many standard errors it differs from what is expected."""
+    if len(values) < 2:
+        return expected, 0.0
+    mean = math.fsum(values) / len(values)
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    deviation = max(math.sqrt(variance), least_deviation, 1e-12)
+    return mean, abs(mean - expected) * math.sqrt(len(values)) / deviation
