@@ -11,7 +11,7 @@ from .._types import FeatureArray
 
 # Trials looked back upon, the fewest of them, and how far from 0 their mean outlier score has to be, as such
 # and in standard errors, to be a sign. Scores of trials that the model describes have mean 0, deviation 1.
-_TRIALS = 50
+_TRIALS = 20
 _FEWEST_TRIALS = 4
 _MEAN_SCORE = 0.75
 _STANDARD_ERRORS = 5.0
