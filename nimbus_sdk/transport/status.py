@@ -105,7 +105,8 @@ def _refusal(request: Request, response: Response) -> NimbusError:
     # NeuroAI writes its codes in lower case.
     kind = BY_CODE.get((body.code or "").upper()) or BY_STATUS.get(response.status, ApiError)
     hint: str | None = None
-    if kind is PermissionDeniedError and _is_rate_limit(request, response, body):
+    # A code of the service names the cause; GitHub gives none.
+    if kind is PermissionDeniedError and body.code is None and _is_rate_limit(request, response, body):
         kind = RateLimitError
         retry_after = _SECONDARY_LIMIT_SECONDS if retry_after is None else retry_after
     elif body.is_foreign and response.status < 500:

@@ -260,12 +260,12 @@ class Dripping:
 
 def test_an_overdue_call_closes_its_connection_and_the_client_goes_on():
     """No thread and no socket is left behind, and the same client works as soon as the service does."""
-    service = Dripping()
+    service, before = Dripping(), threads_of_the_sdk()
     with serving(service) as server, NimbusClient(KEY, base_url=server.url, timeout=0.1) as client:
         for _ in range(3):
             with pytest.raises(NimbusTimeoutError):
                 client.health()
-        assert threads_of_the_sdk() == []
+        assert set(threads_of_the_sdk()) <= set(before)
         wait_until(lambda: service.left == server.connections)
         service.recovered = True
         assert client.health().status == "healthy"
@@ -273,7 +273,7 @@ def test_an_overdue_call_closes_its_connection_and_the_client_goes_on():
 
 def test_an_overdue_awaited_call_closes_its_connection_and_the_client_goes_on():
     """The same within an event loop; a cancelled call does so too."""
-    service = Dripping()
+    service, before = Dripping(), threads_of_the_sdk()
 
     async def main(server):
         async with AsyncNimbusClient(KEY, base_url=server.url, timeout=0.1) as client:
@@ -284,7 +284,7 @@ def test_an_overdue_awaited_call_closes_its_connection_and_the_client_goes_on():
             with suppress(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await client.health()
-            assert threads_of_the_sdk() == []
+            assert set(threads_of_the_sdk()) <= set(before)
             await asyncio.to_thread(wait_until, lambda: service.left == server.connections)
             service.recovered = True
             return await client.health()
