@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -30,6 +31,9 @@ C = TypeVar("C")
 _SCHEMES = ("https", "http", "all")
 _VARIABLES = frozenset(f"{scheme}_proxy" for scheme in _SCHEMES)
 _PORTS = {"http": 80, "https": 443}
+
+_is_fork = False
+"""Whether this process was forked. macOS ends forked processes that ask for the proxies of the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +132,13 @@ class Proxies:
     @classmethod
     def detect(cls) -> Proxies:
         """Read the environment and the settings of the system."""
-        proxies = urllib.request.getproxies()
+        environment = urllib.request.getproxies_environment()
+        may_ask_system = not (sys.platform == "darwin" and _is_fork)
+        proxies = urllib.request.getproxies() if may_ask_system else environment
         bypass = tuple(read_text(proxies, "no").replace(",", " ").split())
         addresses = {} if "*" in bypass else {scheme: read_text(proxies, scheme) for scheme in _SCHEMES}
         by_scheme = {scheme: Proxy(_add_scheme(text)) for scheme, text in addresses.items() if text}
-        return cls(by_scheme, bypass, system=not urllib.request.getproxies_environment())
+        return cls(by_scheme, bypass, system=may_ask_system and not environment)
 
     def for_url(self, url: str) -> Proxy | None:
         """Return the proxy for a URL, or None for a direct connection."""
@@ -251,3 +257,12 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
         return ip_address(host)
     except ValueError:
         return None
+
+
+def _note_fork() -> None:
+    global _is_fork
+    _is_fork = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)

@@ -1,11 +1,13 @@
 """Which way a request goes: what the proxy variables and the system say, read as other programs read them."""
 
+import sys
 import urllib.request
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nimbus_sdk.transport import proxies
 from nimbus_sdk.transport.proxies import Proxies, Proxy, proxy_for
 
 API = "https://api.nimbusbci.com/v1/x"
@@ -138,3 +140,15 @@ def test_asking_for_the_proxy_loads_no_network_library(fresh):
     """The doctor asks, also where nothing is sent."""
     code = "import sys; from nimbus_sdk.transport.proxies import proxy_for; print('httpcore' in sys.modules)"
     assert fresh(code).stdout == "False\n"
+
+
+def test_a_forked_process_on_macos_does_not_ask_the_system(monkeypatch):
+    """There the system's answer ends a forked process, so that the variables alone count in it."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": PROXY})
+    monkeypatch.setattr(urllib.request, "proxy_bypass", lambda host: False)
+    assert Proxies.detect().for_url("https://api.example") is not None
+    monkeypatch.setattr(proxies, "_is_fork", True)
+    assert Proxies.detect().for_url("https://api.example") is None
+    monkeypatch.setenv("HTTPS_PROXY", PROXY)
+    assert Proxies.detect().for_url("https://api.example") is not None
