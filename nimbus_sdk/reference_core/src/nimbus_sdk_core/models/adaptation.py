@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias, get_args
 
@@ -81,22 +82,24 @@ class LabelledAdaptation:
         self._model = model
         self._forgetting = forgetting
         self._past = model.learned_.moments
-        self._recent: deque[Moments] = deque()
+        self._recent: deque[tuple[FloatArray, int]] = deque()
 
     def update(self, vector: FloatArray, label: int | None) -> GaussianClassifier | None:
         """Return the model after a trial, or None if its label is not known."""
         if label is None:
             return None
         self._past = scale_moments(self._past, self._forgetting)
-        self._recent.append(self._model.summarize(vector[None], np.array([label])))
+        self._recent.append((vector, label))
         if len(self._recent) > _RECENT:
-            self._past = merge_moments(self._past, self._recent.popleft())
-        recent = self._recent[0]
-        for each in list(self._recent)[1:]:
-            recent = merge_moments(recent, each)
+            self._past = merge_moments(self._past, self._summarize([self._recent.popleft()]))
+        recent = self._summarize(self._recent)
         weight = choose_weight(self._past, recent, self._model.learned_.choice, change=_CHANGE)
         self._past = scale_moments(self._past, weight)
         return self._model.relearn(merge_moments(self._past, recent))
+
+    def _summarize(self, trials: Iterable[tuple[FloatArray, int]]) -> Moments:
+        vectors, labels = zip(*trials, strict=True)
+        return self._model.summarize(np.array(vectors), np.array(labels))
 
 
 class UnlabelledAdaptation:
