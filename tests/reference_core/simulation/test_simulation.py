@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import CoreDataError, NimbusLDA, predict_batch, simulate, train_model
+from nimbus_sdk_core import CoreDataError, NimbusLDA, calibrate_model, predict_batch, simulate, train_model
 from nimbus_sdk_core.simulation import class_names, signals
 
 SHAPES = {"motor_imagery": (16, 16, 4), "p300": (8, 16, 2), "ssvep": (12, 4, 4)}
@@ -53,6 +53,24 @@ def test_the_effect_is_all_that_distinguishes_the_classes(paradigm: str) -> None
     chance = 1 / SHAPES[paradigm][2]
     assert abs(found[0] - chance) < 0.07
     assert chance + 0.15 < found[1] < found[2]
+
+
+@pytest.mark.parametrize(
+    "paradigm",
+    ["p300", *(pytest.param(name, marks=pytest.mark.qualification) for name in ("ssvep", "motor_imagery"))],
+)
+def test_people_differ_so_that_calibration_shows(paradigm: str) -> None:
+    """The model of one subject is worse with others than with it, and better after some of their trials."""
+    base = train_model(NimbusLDA, simulate(paradigm, n_trials=400, seed=1))
+    own = predict_batch(base, simulate(paradigm, n_trials=200, seed=3)).log_loss
+    losses = []
+    for subject in range(1, 7):
+        trials = simulate(paradigm, n_trials=200, seed=3, subject=subject)
+        mine = calibrate_model(base, simulate(paradigm, n_trials=200, seed=2, subject=subject))
+        losses.append([predict_batch(model, trials).log_loss for model in (base, mine)])
+    before, after = np.mean(losses, axis=0)
+    assert own + 0.05 < before
+    assert after < before - 0.03
 
 
 def test_fewer_classes_may_be_requested() -> None:

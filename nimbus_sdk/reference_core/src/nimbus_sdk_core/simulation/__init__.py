@@ -11,9 +11,10 @@ from ..data.bci_data import BCIData
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError
 from . import motor_imagery, p300, ssvep
+from .person import Person
 from .signals import quantize
 
-GENERATOR = "nimbus_sdk_core.simulate/1"
+GENERATOR = "nimbus_sdk_core.simulate/2"
 """Name and version of the generator; the number rises when the same seed gives other data."""
 
 _PARADIGMS: dict[str, ModuleType] = {"motor_imagery": motor_imagery, "p300": p300, "ssvep": ssvep}
@@ -35,13 +36,17 @@ def simulate(
     not measurements: use them to try things out and to test, not to estimate how well a decoder works with
     participants.
 
+    Subjects differ as people do, in the frequency and strength of their rhythms, in the size and latency of
+    evoked potentials, and in how much a class changes them; subject 0 is average. A model that was trained on
+    one subject is worse with others, until it is calibrated.
+
     Args:
         paradigm: ``"motor_imagery"`` (left hand, right hand, feet, tongue), ``"p300"`` (non-target, target)
             or ``"ssvep"`` (light at 9, 11, 13 or 15 Hz).
         n_trials: How many trials.
         seed: Seed of what differs between recordings of one subject, from 0 to 2³² - 1.
         n_classes: How many classes, labelled from 1; by default all that the paradigm has.
-        subject: Seed of the anatomy; the bundled models were trained on subject 0.
+        subject: Seed of anatomy and physiology; the bundled models were trained on subject 0.
         effect: Strength of the differences between the classes: 0 none, 1 realistic.
 
     Raises:
@@ -59,7 +64,8 @@ def simulate(
         raise CoreDataError(f"effect is {effect!r}.", "Give a number from 0 to 4.")
     random, anatomy = _random_stream("seed", seed), _random_stream("subject", subject)
     index = random.permutation(np.arange(n_trials) % n_classes)
-    features = quantize(simulator.features(index, n_classes, effect, anatomy, random))
+    person = Person(anatomy, is_average=subject == 0)
+    features = quantize(simulator.features(index, n_classes, effect, person, random))
     metadata = BCIMetadata(simulator.RATE, paradigm, simulator.FEATURE_TYPE, len(features), n_classes)
     return BCIData(features, metadata, labels=index + 1)
 
