@@ -7,10 +7,11 @@ import io
 import json
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from nimbus_sdk_core import BCIMetadata
+from nimbus_sdk_core import BCIData, BCIMetadata, simulate
 from nimbus_sdk_core.models.probit_regression import LatentRegression, helmert_contrasts
 from scipy import stats
 
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 PREFIX = struct.Struct("<8sIIQ")
 RATE, N_CHANNELS = 100.0, 6
+
+
+@cache
+def simulated(paradigm: str, *, n_trials: int, seed: int, **options: object) -> BCIData:
+    """Return what ``simulate`` returns, drawn once for all tests, which cannot change it."""
+    data = simulate(paradigm, n_trials=n_trials, seed=seed, **options)
+    data.features.setflags(write=False)
+    assert data.labels is not None
+    data.labels.setflags(write=False)
+    return data
 
 
 def make_metadata(**changes: object) -> BCIMetadata:

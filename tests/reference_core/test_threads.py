@@ -15,9 +15,10 @@ from nimbus_sdk_core import (
     NimbusQDA,
     NotTrainedError,
     predict_batch,
-    simulate,
 )
 from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk
+
+from tests.reference_core.support import simulated
 
 KINDS = pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA, NimbusProbit])
 ABOUT = BCIMetadata(250.0, "own", "own", 3, 2, temporal_aggregation="none")
@@ -95,7 +96,7 @@ def test_a_library_that_another_thread_is_importing_is_left_alone(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its module exists then, but is still empty."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     monkeypatch.setitem(sys.modules, name, ModuleType(name))
     model = nimbus_sdk_core.train_model(NimbusLDA, data)
     assert predict_batch(model, BCIData(data.features.tolist(), data.metadata, data.labels.tolist()))
@@ -107,7 +108,7 @@ def test_a_library_that_another_thread_is_importing_is_left_alone(
 
 def test_results_own_their_arrays() -> None:
     """Whoever writes into the labels of a result changes neither the model nor another result."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = nimbus_sdk_core.train_model(NimbusLDA, data)
     session = init_streaming(model, data.metadata)
     chunk = process_chunk(session, data.features[:, :, 0])

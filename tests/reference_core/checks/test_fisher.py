@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, CoreDataError, simulate
+from nimbus_sdk_core import BCIData, CoreDataError
 from nimbus_sdk_core.checks.fisher import compute_fisher_score, rank_features_by_discriminability
 from sklearn.feature_selection import f_classif
+
+from tests.reference_core.support import simulated
 
 
 def test_fisher_scores_order_features_as_analysis_of_variance_does(random: np.random.Generator) -> None:
@@ -18,7 +20,7 @@ def test_fisher_scores_order_features_as_analysis_of_variance_does(random: np.ra
 
 def test_fisher_scores_accept_trials() -> None:
     """Labelled data are reduced as their metadata say."""
-    data = simulate("motor_imagery", n_trials=100, seed=1)
+    data = simulated("motor_imagery", n_trials=100, seed=1)
     expected = compute_fisher_score(data.features.mean(axis=1).T, data.labels)
     np.testing.assert_array_equal(compute_fisher_score(data), expected)
     assert rank_features_by_discriminability(data)[0] == expected.argmax()
@@ -36,7 +38,7 @@ def test_fisher_scores_of_constants_are_zero_or_infinite() -> None:
 
 def test_fisher_scores_need_labels_once() -> None:
     """Labels are needed exactly once."""
-    data = simulate("p300", n_trials=10, seed=1)
+    data = simulated("p300", n_trials=10, seed=1)
     with pytest.raises(CoreDataError, match="no labels"):
         compute_fisher_score(BCIData(data.features, data.metadata))
     with pytest.raises(CoreDataError, match="no labels"):

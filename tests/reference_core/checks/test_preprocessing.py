@@ -4,13 +4,13 @@ import warnings
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, BCIMetadata, CoreDataError, simulate
+from nimbus_sdk_core import BCIData, BCIMetadata, CoreDataError
 from nimbus_sdk_core.checks.preprocessing import diagnose_preprocessing
 from nimbus_sdk_core.checks.validation import SuspiciousDataWarning, validate_data
 from nimbus_sdk_core.data.normalization import estimate_normalization_params
 from nimbus_sdk_core.decoding.trial_quality import assess_trial_quality
 
-from tests.reference_core.support import simulate_epochs
+from tests.reference_core.support import simulate_epochs, simulated
 
 
 def trials(features: np.ndarray, labels=None, rate: float = 250.0, **changes: object) -> BCIData:
@@ -22,7 +22,7 @@ def trials(features: np.ndarray, labels=None, rate: float = 250.0, **changes: ob
 def test_good_data_have_no_problems() -> None:
     """All simulated paradigms pass without a warning."""
     for paradigm in ("motor_imagery", "p300", "ssvep"):
-        data = simulate(paradigm, n_trials=60, seed=3)
+        data = simulated(paradigm, n_trials=60, seed=3)
         report = diagnose_preprocessing(data)
         assert (report.errors, report.warnings, report.quality_score) == ((), (), 1.0)
         with warnings.catch_warnings(action="error"):

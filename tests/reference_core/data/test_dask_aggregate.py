@@ -3,13 +3,15 @@
 import dask.array as da
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, BCIMetadata, NimbusLDA, simulate, train_model
+from nimbus_sdk_core import BCIData, BCIMetadata, NimbusLDA, train_model
+
+from tests.reference_core.support import simulated
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials in memory."""
-    return simulate("p300", n_trials=501, seed=2)
+    return simulated("p300", n_trials=501, seed=2)
 
 
 def planned(data: BCIData, chunks: object = (-1, -1, 120)) -> BCIData:

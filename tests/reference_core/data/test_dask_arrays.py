@@ -3,15 +3,17 @@
 import dask.array as da
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, CoreDataError, simulate
+from nimbus_sdk_core import BCIData, CoreDataError
 from nimbus_sdk_core.checks.preprocessing import diagnose_preprocessing
 from nimbus_sdk_core.data.normalization import apply_normalization, estimate_normalization_params
+
+from tests.reference_core.support import simulated
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials in memory."""
-    return simulate("p300", n_trials=501, seed=2)
+    return simulated("p300", n_trials=501, seed=2)
 
 
 def planned(data: BCIData, chunks: object = (-1, -1, 120)) -> BCIData:

@@ -4,12 +4,14 @@ import re
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, CoreDataError, NimbusLDA, calibrate_model, simulate, train_model
+from nimbus_sdk_core import BCIData, CoreDataError, NimbusLDA, calibrate_model, train_model
+
+from tests.reference_core.support import simulated
 
 
 def test_labels_from_zero_are_recognised() -> None:
     """Labels that count from 0 on a model that counts from 1 are refused with the remedy."""
-    data = simulate("p300", n_trials=40, seed=1)
+    data = simulated("p300", n_trials=40, seed=1)
     model = train_model(NimbusLDA, data)
     with pytest.raises(CoreDataError, match="count from 0 and the model's classes from 1: add 1"):
         calibrate_model(model, BCIData(data.features, data.metadata, data.labels - 1))

@@ -1,20 +1,22 @@
 """How results are displayed."""
 
 import pytest
-from nimbus_sdk_core import BCIData, ModelCard, NimbusLDA, predict_batch, simulate, train_model
+from nimbus_sdk_core import BCIData, ModelCard, NimbusLDA, predict_batch, train_model
 from nimbus_sdk_core.decoding.streaming import init_streaming
+
+from tests.reference_core.support import simulated
 
 
 @pytest.fixture(scope="module")
 def model() -> NimbusLDA:
     """A model of four imagined movements."""
-    return train_model(NimbusLDA, simulate("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
+    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen."""
-    return simulate("motor_imagery", n_trials=300, seed=2)
+    return simulated("motor_imagery", n_trials=300, seed=2)
 
 
 def test_notebooks_show_a_table_with_every_value_escaped(model: NimbusLDA, data: BCIData) -> None:

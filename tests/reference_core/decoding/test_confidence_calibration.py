@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import NimbusLDA, predict_batch, simulate, train_model
+from nimbus_sdk_core import NimbusLDA, predict_batch, train_model
 from nimbus_sdk_core.decoding.confidence_calibration import measure_calibration
+
+from tests.reference_core.support import simulated
 
 
 @pytest.fixture(scope="module")
 def model() -> NimbusLDA:
     """A model of four imagined movements."""
-    return train_model(NimbusLDA, simulate("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
+    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
 
 
 def test_calibration_of_confidences_by_hand() -> None:
@@ -41,6 +43,6 @@ def test_a_perfect_decoder_has_the_error_that_its_number_of_trials_leaves(n_tria
 @pytest.mark.qualification
 def test_confidences_agree_with_the_accuracy() -> None:
     """On data that follow the simulator, confidence and accuracy differ little."""
-    model = train_model(NimbusLDA, simulate("motor_imagery", n_trials=800, seed=1))
-    result = predict_batch(model, simulate("motor_imagery", n_trials=2000, seed=2))
+    model = train_model(NimbusLDA, simulated("motor_imagery", n_trials=800, seed=1))
+    result = predict_batch(model, simulated("motor_imagery", n_trials=2000, seed=2))
     assert result.confidence_calibration.expected_error < 0.03

@@ -14,10 +14,11 @@ from nimbus_sdk_core import (
     NimbusQDA,
     assess_trial_quality,
     predict_batch,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.decoding.dask_result import LazyBatchResult
+
+from tests.reference_core.support import simulated
 
 LATENCIES = ("latency_ms", "per_trial_latency_ms")
 
@@ -25,13 +26,13 @@ LATENCIES = ("latency_ms", "per_trial_latency_ms")
 @pytest.fixture(scope="module", params=[NimbusLDA, NimbusQDA, NimbusProbit])
 def model(request: pytest.FixtureRequest) -> NimbusLDA | NimbusQDA | NimbusProbit:
     """A model of each kind."""
-    return train_model(request.param, simulate("p300", n_trials=300, seed=1))
+    return train_model(request.param, simulated("p300", n_trials=300, seed=1))
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials in memory."""
-    return simulate("p300", n_trials=501, seed=2)
+    return simulated("p300", n_trials=501, seed=2)
 
 
 def planned(data: BCIData, chunks: object = (-1, -1, 120)) -> BCIData:

@@ -6,19 +6,21 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, NimbusLDA, NimbusProbit, NimbusQDA, predict_batch, simulate, train_model
+from nimbus_sdk_core import BCIData, NimbusLDA, NimbusProbit, NimbusQDA, predict_batch, train_model
+
+from tests.reference_core.support import simulated
 
 
 @pytest.fixture(scope="module", params=[NimbusLDA, NimbusQDA, NimbusProbit])
 def model(request: pytest.FixtureRequest) -> NimbusLDA | NimbusQDA | NimbusProbit:
     """A model of each kind."""
-    return train_model(request.param, simulate("p300", n_trials=300, seed=1))
+    return train_model(request.param, simulated("p300", n_trials=300, seed=1))
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials in memory."""
-    return simulate("p300", n_trials=501, seed=2)
+    return simulated("p300", n_trials=501, seed=2)
 
 
 def planned(data: BCIData, chunks: object = (-1, -1, 120)) -> BCIData:

@@ -8,23 +8,24 @@ from nimbus_sdk_core import (
     NimbusLDA,
     calibrate_model,
     predict_batch,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.errors import CoreTypeError
 from scipy import stats
 
+from tests.reference_core.support import simulated
+
 
 @pytest.fixture(scope="module")
 def model() -> NimbusLDA:
     """A model of four imagined movements."""
-    return train_model(NimbusLDA, simulate("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
+    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen."""
-    return simulate("motor_imagery", n_trials=300, seed=2)
+    return simulated("motor_imagery", n_trials=300, seed=2)
 
 
 def test_all_parts_of_a_result_agree(model: NimbusLDA, data: BCIData) -> None:

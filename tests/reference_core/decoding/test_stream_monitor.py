@@ -16,11 +16,12 @@ from nimbus_sdk_core import (
     finalize_trial,
     init_streaming,
     process_chunk,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.decoding.stream_monitor import StreamMonitor
 from scipy import signal
+
+from tests.reference_core.support import simulated
 
 RATE, N_CHANNELS, CHUNK = 250.0, 6, 50
 BAND = signal.butter(4, [8.0, 30.0], "bandpass", fs=RATE, output="sos")
@@ -160,8 +161,8 @@ def test_a_filter_that_starts_anew_in_each_chunk_is_noticed(pipeline: Pipeline) 
 
 def test_levels_that_are_too_small_are_noticed_over_several_trials() -> None:
     """Half the gain makes no trial an outlier where levels are around zero, but all of them too usual."""
-    model = train_model(NimbusLDA, simulate("p300", n_trials=200, seed=1))
-    trials = simulate("p300", n_trials=60, seed=2)
+    model = train_model(NimbusLDA, simulated("p300", n_trials=200, seed=1))
+    trials = simulated("p300", n_trials=60, seed=2)
     for factor, has_problems in ((1.0, False), (0.5, True)):
         session = init_streaming(model, trials.metadata)
         for k in range(len(trials)):

@@ -14,7 +14,6 @@ from nimbus_sdk_core import (
     NotTrainedError,
     load_model,
     predict_batch,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.checks.validation import check_model_compatibility, validate_chunk
@@ -23,19 +22,21 @@ from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial,
 from nimbus_sdk_core.decoding.trial_quality import assess_trial_quality, should_reject_trial
 from nimbus_sdk_core.errors import CoreTypeError
 
+from tests.reference_core.support import simulated
+
 METHODS = ("evidence", "weighted_vote", "max_confidence", "posterior_mean", "unanimous")
 
 
 @pytest.fixture(scope="module")
 def model() -> NimbusLDA:
     """A model of four imagined movements."""
-    return train_model(NimbusLDA, simulate("motor_imagery", n_trials=400, seed=1), name="a <b> & c")
+    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=400, seed=1), name="a <b> & c")
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen, of 16 samples."""
-    return simulate("motor_imagery", n_trials=200, seed=2)
+    return simulated("motor_imagery", n_trials=200, seed=2)
 
 
 @pytest.fixture
@@ -269,7 +270,7 @@ def test_arguments_of_the_wrong_kind_are_named(model: NimbusLDA, data: BCIData) 
 
 def test_a_chunk_of_one_sample_works_where_the_aggregation_allows_it() -> None:
     """As a column or as a vector; a variance needs two samples, which is said."""
-    trials = simulate("p300", n_trials=60, seed=1)
+    trials = simulated("p300", n_trials=60, seed=1)
     session = init_streaming(train_model(NimbusLDA, trials), trials.metadata)
     column = process_chunk(session, trials.features[:, :1, 0])
     vector = process_chunk(session, trials.features[:, 0, 0])
@@ -284,7 +285,7 @@ def test_a_chunk_of_one_sample_works_where_the_aggregation_allows_it() -> None:
 
 def test_the_quality_of_a_chunk_counts_its_outlier_score() -> None:
     """Another unit is rejected in a single chunk, chunks shorter than the training's trials are not."""
-    trials = simulate("motor_imagery", n_trials=60, seed=1)
+    trials = simulated("motor_imagery", n_trials=60, seed=1)
     session = init_streaming(train_model(NimbusLDA, trials), trials.metadata)
     for factor, is_rejected in ((1.0, False), (1e6, True)):
         chunk = process_chunk(session, factor * trials.features[:, :4, 0])

@@ -5,20 +5,22 @@ import pickle
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, BCIMetadata, ModelCard, NimbusLDA, simulate, train_model
+from nimbus_sdk_core import BCIData, BCIMetadata, ModelCard, NimbusLDA, train_model
 from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
+
+from tests.reference_core.support import simulated
 
 
 @pytest.fixture(scope="module")
 def model() -> NimbusLDA:
     """A model of four imagined movements."""
-    return train_model(NimbusLDA, simulate("motor_imagery", n_trials=400, seed=1), name="a <b> & c")
+    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=400, seed=1), name="a <b> & c")
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen, of 16 samples."""
-    return simulate("motor_imagery", n_trials=200, seed=2)
+    return simulated("motor_imagery", n_trials=200, seed=2)
 
 
 @pytest.fixture

@@ -10,20 +10,21 @@ from nimbus_sdk_core import (
     finalize_trial,
     init_streaming,
     process_chunk,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.decoding.streaming import StreamingSession
+
+from tests.reference_core.support import simulated
 
 
 @pytest.fixture
 def session() -> StreamingSession:
     """A session of chunks at 128 samples a second."""
-    trials = simulate("p300", n_trials=60, seed=1)
+    trials = simulated("p300", n_trials=60, seed=1)
     return init_streaming(train_model(NimbusLDA, trials), trials.metadata)
 
 
-CHUNK = simulate("p300", n_trials=1, seed=2).features[:, :4, 0]
+CHUNK = simulated("p300", n_trials=1, seed=2).features[:, :4, 0]
 
 
 @pytest.mark.parametrize("stamp_all", [True, False])

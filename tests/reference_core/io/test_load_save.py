@@ -17,10 +17,11 @@ from nimbus_sdk_core import (
     load_model,
     predict_batch,
     save_model,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.io.model_file import to_bytes
+
+from tests.reference_core.support import simulated
 
 
 @pytest.mark.parametrize(
@@ -37,7 +38,7 @@ def test_a_saved_model_is_loaded_unchanged(
     kind: type[NimbusLDA], hyper: dict[str, object], labels: list[object], tmp_path: Path
 ) -> None:
     """Posterior, labels, hyper-parameters and card survive the round trip bit by bit."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     data = type(data)(data.features, data.metadata, np.array(labels)[data.labels - 1])
     model = train_model(kind, data, name="mine", description="ü", **hyper)
     path = save_model(model, tmp_path / "mine.nimbus")
@@ -143,7 +144,7 @@ def test_only_models_with_metadata_can_be_saved(tmp_path: Path, model: NimbusLDA
 @pytest.mark.parametrize("kind", [NimbusLDA, NimbusProbit])
 def test_fit_removes_the_card(kind: type[NimbusLDA], tmp_path: Path) -> None:
     """After fit() the card of other data is removed, while partial_fit() leaves it."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     path = save_model(train_model(kind, data, name="mine"), tmp_path / "mine.nimbus")
     model = load_model(kind, path)
     vectors = data.features.mean(axis=1).T
@@ -179,7 +180,7 @@ def test_a_read_only_file_is_not_replaced(model: NimbusLDA, tmp_path: Path) -> N
     path = save_model(model, tmp_path / "mine.nimbus")
     before = path.read_bytes()
     path.chmod(0o444)
-    other = train_model(NimbusLDA, simulate("p300", n_trials=40, seed=2), name="other")
+    other = train_model(NimbusLDA, simulated("p300", n_trials=40, seed=2), name="other")
     with pytest.raises(ModelFileError, match="read-only"):
         save_model(other, path)
     assert path.read_bytes() == before

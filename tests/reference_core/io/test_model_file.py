@@ -19,12 +19,11 @@ from nimbus_sdk_core import (
     NimbusQDA,
     load_model,
     save_model,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.io.model_file import from_bytes, to_bytes
 
-from tests.reference_core.support import PREFIX, forge_file
+from tests.reference_core.support import PREFIX, forge_file, simulated
 
 CHANGES: dict[str, Callable[[dict], object]] = {
     "no model": lambda h: h.pop("model"),
@@ -117,7 +116,7 @@ def test_hyper_parameters_of_numpy_are_saved_as_plain_numbers(
     kind: type[NimbusLDA], hyper: dict[str, object], plain: dict[str, object]
 ) -> None:
     """What a search over np.arange() sets can be saved, and has the same value."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = train_model(kind, data, **hyper)
     back = from_bytes(to_bytes(model))
     assert back.hyper == model.hyper == {**model.hyper, **plain}
@@ -137,7 +136,7 @@ def test_a_file_has_the_hyper_parameters_of_its_training(
     kind: type[NimbusLDA], trained: dict[str, float], later: dict[str, float]
 ) -> None:
     """What set_params() asks of the next training is no part of this one, nor of learning that goes on."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = train_model(kind, data, **trained).set_params(**later)
     assert from_bytes(to_bytes(model)).hyper == model.hyper == {**model.hyper, **trained}
     vectors = data.features.mean(axis=1).T
@@ -148,7 +147,7 @@ def test_a_file_has_the_hyper_parameters_of_its_training(
 
 def test_a_file_has_the_last_number_of_answers_per_label() -> None:
     """N belongs to each learning: a model that is read again goes on with it."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = train_model(NimbusProbit, data).set_params(N=3)
     assert from_bytes(to_bytes(model)).N == 1
     model.partial_fit(data.features.mean(axis=1).T, data.labels)
@@ -158,9 +157,9 @@ def test_a_file_has_the_last_number_of_answers_per_label() -> None:
 def test_a_file_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
     """What was changed since the training into something no file may say is refused when saving."""
     path = tmp_path / "mine.nimbus"
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = train_model(NimbusLDA, data)
-    model.card = ModelCard("mine", simulate("motor_imagery", n_trials=10, seed=1).metadata)
+    model.card = ModelCard("mine", simulated("motor_imagery", n_trials=10, seed=1).metadata)
     with pytest.raises(
         ModelFileError, match=r"There are 2 classes, the metadata say 4. Undo what was assigned"
     ):
@@ -186,7 +185,7 @@ def test_too_little_memory_is_reported_as_a_file_error(
 
 def test_details_must_be_json(tmp_path: Path) -> None:
     """Facts that JSON cannot hold are refused when the model is saved."""
-    model = train_model(NimbusLDA, simulate("p300", n_trials=60, seed=1))
+    model = train_model(NimbusLDA, simulated("p300", n_trials=60, seed=1))
     model.card = type(model.card)("x", model.card.metadata, details={"when": {1, 2}})
     with pytest.raises(ModelFileError, match="cannot be written as JSON"):
         save_model(model, tmp_path / "x.nimbus")
@@ -253,7 +252,7 @@ def test_headers_that_are_not_json_are_rejected(content: bytes) -> None:
 )
 def test_valid_models_in_any_unit_are_read(kind: type[NimbusLDA], unit: float, offset: float) -> None:
     """Features in volts or far from zero make no model suspicious."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     data = type(data)(data.features * unit + offset, data.metadata, data.labels)
     model = train_model(kind, data)
     np.testing.assert_equal(from_bytes(to_bytes(model)).arrays(), model.arrays())
@@ -264,7 +263,7 @@ def test_a_long_text_among_many_takes_no_memory(model: NimbusLDA, content: bytes
     """One long text among many short ones is refused before an array gives each of them its room."""
     texts: list[object] = ["a" * 40_000, *(f"b{i:04}" for i in range(2_000))]
     if place == "hyper":
-        content = to_bytes(train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1)))
+        content = to_bytes(train_model(NimbusProbit, simulated("p300", n_trials=40, seed=1)))
 
     def change(header: dict) -> None:
         if place == "hyper":
@@ -297,7 +296,7 @@ def test_a_long_text_among_many_takes_no_memory(model: NimbusLDA, content: bytes
 )
 def test_hyper_parameters_of_files_are_checked(hyper: dict[str, object]) -> None:
     """JSON of any shape in place of a hyper-parameter is refused, as it would be in the constructor."""
-    content = to_bytes(train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1)))
+    content = to_bytes(train_model(NimbusProbit, simulated("p300", n_trials=40, seed=1)))
     with pytest.raises(ModelFileError, match="malformed"):
         from_bytes(forge_file(content, lambda header: header["model"]["hyper"].update(hyper)))
 

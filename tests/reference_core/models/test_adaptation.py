@@ -16,10 +16,11 @@ from nimbus_sdk_core import (
     finalize_trial,
     init_streaming,
     process_chunk,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.models.adaptation import start_adaptation
+
+from tests.reference_core.support import simulated
 
 N_FEATURES, N_BEFORE = 6, 120
 
@@ -115,7 +116,7 @@ def test_one_artefact_does_not_carry_the_model_away() -> None:
 
 def test_a_session_adapts_a_copy_of_its_model() -> None:
     """With labels from the decisions; the given model stays, and a session can be pickled and go on."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = train_model(NimbusLDA, data)
     before = model.posterior_
     session = init_streaming(model, data.metadata, adapt="labelled", forgetting=0.9)
@@ -134,7 +135,7 @@ def test_a_session_adapts_a_copy_of_its_model() -> None:
 
 def test_what_cannot_be_adapted_is_refused() -> None:
     """Another kind of model, an unknown way, a forgetting that leaves nothing."""
-    data = simulate("p300", n_trials=40, seed=1)
+    data = simulated("p300", n_trials=40, seed=1)
     model = train_model(NimbusLDA, data)
     for ways, words in (
         ({"adapt": "always"}, "adapt is 'always'"),

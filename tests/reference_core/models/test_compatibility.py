@@ -17,29 +17,30 @@ from nimbus_sdk_core import (
     load_model,
     predict_batch,
     save_model,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.models.compatibility import get_n_classes, get_n_features, get_paradigm
+
+from tests.reference_core.support import simulated
 
 
 @pytest.fixture(scope="module")
 def model() -> NimbusLDA:
     """A model of four imagined movements."""
-    return train_model(NimbusLDA, simulate("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
+    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen."""
-    return simulate("motor_imagery", n_trials=300, seed=2)
+    return simulated("motor_imagery", n_trials=300, seed=2)
 
 
 def test_data_of_another_kind_are_rejected(model: NimbusLDA, data: BCIData) -> None:
     """What would be misread is refused with both sides named."""
     meta = data.metadata
     with pytest.raises(CoreDataError, match=r"The data have 8 features on axis 0 .* expects 16"):
-        predict_batch(model, simulate("motor_imagery", n_trials=4, seed=1, n_classes=2))
+        predict_batch(model, simulated("motor_imagery", n_trials=4, seed=1, n_classes=2))
     for field, value in (("paradigm", "ssvep"), ("feature_type", "erp"), ("temporal_aggregation", "median")):
         other = type(meta)(**{name: getattr(meta, name) for name in meta.__slots__} | {field: value})
         with pytest.raises(
@@ -129,7 +130,7 @@ def test_models_trained_on_plain_matrices_predict_too(data: BCIData) -> None:
 
 def test_models_have_sizes_and_a_paradigm() -> None:
     """Number of features and classes, and the paradigm where there is one."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = train_model(NimbusLDA, data)
     assert (get_n_features(model), get_n_classes(model), get_paradigm(model)) == (8, 2, "p300")
     bare = NimbusLDA().fit(data.features.mean(axis=1).T, data.labels)

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import ModelFileError, NimbusLDA, NimbusProbit, simulate, train_model
+from nimbus_sdk_core import ModelFileError, NimbusLDA, NimbusProbit, train_model
 from nimbus_sdk_core.io.model_file import from_bytes, to_bytes
 
-from tests.reference_core.support import forge_file
+from tests.reference_core.support import forge_file, simulated
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_models_that_would_return_nan_are_rejected(
 def test_numbers_that_no_training_gives_are_rejected(name: str, value: float) -> None:
     """Arrays that pass one by one and make no predictive are refused by what they say."""
     kind = NimbusProbit if name in ("scale", "centre") else NimbusLDA
-    trained = train_model(kind, simulate("p300", n_trials=40, seed=1))
+    trained = train_model(kind, simulated("p300", n_trials=40, seed=1))
     arrays = {key: array.copy() for key, array in trained.arrays().items()}
     arrays[name] = value * (np.eye(8)[None] if name == "scatters" else np.ones_like(arrays[name]))
     payload = b"".join(arrays[key].tobytes() for key in sorted(arrays))

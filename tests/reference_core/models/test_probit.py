@@ -8,7 +8,6 @@ from nimbus_sdk_core import (
     RxPolyaModel,
     calibrate_model,
     predict_batch,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.models.probit_state import standardize
@@ -18,14 +17,14 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from tests.reference_core.support import overlapping_trials, separated_trials
+from tests.reference_core.support import overlapping_trials, separated_trials, simulated
 
 
 @pytest.mark.parametrize(("paradigm", "n_classes"), [("p300", 2), ("motor_imagery", 4)])
 def test_it_predicts_as_well_as_logistic_regression(paradigm: str, n_classes: int) -> None:
     """On simulated EEG, the log loss is that of scikit-learn's LogisticRegression or lower."""
-    data = simulate(paradigm, n_trials=200, seed=1, n_classes=n_classes)
-    new = simulate(paradigm, n_trials=500, seed=2, n_classes=n_classes)
+    data = simulated(paradigm, n_trials=200, seed=1, n_classes=n_classes)
+    new = simulated(paradigm, n_trials=500, seed=2, n_classes=n_classes)
     result = predict_batch(train_model(NimbusProbit, data), new)
     vectors, unseen = data.features.mean(axis=1).T, new.features.mean(axis=1).T
     rival = make_pipeline(StandardScaler(), LogisticRegression()).fit(vectors, data.labels)
@@ -54,7 +53,7 @@ def test_iterations_improve_the_posterior(random: np.random.Generator) -> None:
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[0] > 0.2
     assert gaps[3] < 2e-3
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     few, many = (train_model(NimbusProbit, data, iterations=n) for n in (2, 20))
     assert not np.allclose(few.posterior_.regression.coefficients, many.posterior_.regression.coefficients)
     again = train_model(RxPolyaModel, data, iterations=20)
@@ -78,8 +77,8 @@ def test_small_steps_lose_as_documented() -> None:
 
 def test_calibration_uses_the_posterior_as_prior(random: np.random.Generator) -> None:
     """Precision and degrees of freedom add up exactly, and another subject is learned."""
-    base = train_model(NimbusProbit, simulate("motor_imagery", n_trials=120, seed=1), W_df=9.0)
-    new = simulate("motor_imagery", n_trials=60, seed=2, subject=3)
+    base = train_model(NimbusProbit, simulated("motor_imagery", n_trials=120, seed=1), W_df=9.0)
+    new = simulated("motor_imagery", n_trials=60, seed=2, subject=3)
     mine = calibrate_model(base, new)
     before, after = base.posterior_.regression, mine.posterior_.regression
     inputs = standardize(base.posterior_.centre, base.posterior_.scale, new.features.mean(axis=1).T)

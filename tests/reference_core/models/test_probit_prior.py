@@ -4,19 +4,19 @@ import re
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import CoreDataError, NimbusProbit, predict_batch, simulate, train_model
+from nimbus_sdk_core import CoreDataError, NimbusProbit, predict_batch, train_model
 from nimbus_sdk_core.models.probit_prior import ProbitHyper, build_probit_prior
 from sklearn.metrics import log_loss
 
-from tests.reference_core.support import overlapping_trials
+from tests.reference_core.support import overlapping_trials, simulated
 
 AUTOMATIC = ProbitHyper(None, None, None, None)
 
 
 def test_the_default_prior_is_better_than_weaker_ones() -> None:
     """On simulated EEG no weaker prior has a clearly lower log loss, and the weakest has twice as much."""
-    data = simulate("motor_imagery", n_trials=60, seed=0)
-    new = simulate("motor_imagery", n_trials=1_000, seed=100)
+    data = simulated("motor_imagery", n_trials=60, seed=0)
+    new = simulated("motor_imagery", n_trials=1_000, seed=100)
     losses = []
     for weight in (None, 3, 0.3, 0.1):
         model = train_model(NimbusProbit, data, iterations=400, W_beta=weight)
@@ -37,7 +37,7 @@ def test_the_prior_is_the_requested_one() -> None:
     np.testing.assert_array_equal(prior.coefficients, mean)
     np.testing.assert_array_equal(prior.precision, 7.0 * np.eye(3))
     np.testing.assert_allclose(np.linalg.inv(prior.scatter), matrix)
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     julia = train_model(NimbusProbit, data, N=2, ξβ=0.5, Wβ=10.0, W_df=20, W_scale=0.05)
     assert julia.hyper == {"N": 2, "xi_beta": 0.5, "W_beta": 10.0, "W_df": 20, "W_scale": 0.05}
 

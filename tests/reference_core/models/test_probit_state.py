@@ -11,13 +11,12 @@ from nimbus_sdk_core import (
     calibrate_model,
     load_model,
     save_model,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.io.model_file import from_bytes, to_bytes
 from nimbus_sdk_core.models.probit_state import ConvergenceWarning
 
-from tests.reference_core.support import forge_file, separated_trials
+from tests.reference_core.support import forge_file, separated_trials, simulated
 
 
 @pytest.mark.parametrize(
@@ -36,7 +35,7 @@ from tests.reference_core.support import forge_file, separated_trials
 )
 def test_arrays_that_are_not_a_probit_are_rejected(name: str, at: int, value: float) -> None:
     """Each array of a NimbusProbit is checked before it is believed."""
-    model = train_model(NimbusProbit, simulate("p300", n_trials=40, seed=1))
+    model = train_model(NimbusProbit, simulated("p300", n_trials=40, seed=1))
     arrays = {key: array.copy() for key, array in model.arrays().items()}
     arrays[name].flat[at] = value
     payload = b"".join(arrays[key].tobytes() for key in sorted(arrays))
@@ -55,7 +54,7 @@ def test_learning_that_ends_too_early_warns_the_caller() -> None:
 
 def test_a_model_from_a_file_has_no_number_of_iterations(tmp_path: Path) -> None:
     """Its iterations are not guessed; those of the next learning are counted again."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     save_model(train_model(NimbusProbit, data), tmp_path / "mine.nimbus")
     model = load_model(NimbusProbit, tmp_path / "mine.nimbus")
     assert model.n_iter_ is None

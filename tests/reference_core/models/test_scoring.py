@@ -2,20 +2,22 @@
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, NimbusLDA, predict_batch, simulate, train_model
+from nimbus_sdk_core import BCIData, NimbusLDA, predict_batch, train_model
 from scipy import stats
+
+from tests.reference_core.support import simulated
 
 
 @pytest.fixture(scope="module")
 def model() -> NimbusLDA:
     """A model of four imagined movements."""
-    return train_model(NimbusLDA, simulate("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
+    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen."""
-    return simulate("motor_imagery", n_trials=300, seed=2)
+    return simulated("motor_imagery", n_trials=300, seed=2)
 
 
 def test_outlier_scores_are_standard_scores_of_the_exact_tail(model: NimbusLDA, data: BCIData) -> None:

@@ -12,7 +12,6 @@ from nimbus_sdk_core import (
     NimbusLDA,
     NimbusProbit,
     NimbusQDA,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.io.model_file import from_bytes, to_bytes
@@ -26,6 +25,8 @@ from nimbus_sdk_core.models.tempering import (
 )
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+
+from tests.reference_core.support import simulated
 
 
 def in_chunks(data: BCIData, chunk_size: int) -> BCIData:
@@ -73,7 +74,7 @@ def test_ratios_of_any_size_have_a_temper(scale: float, random: np.random.Genera
 @pytest.mark.parametrize("kind", [NimbusLDA, NimbusQDA, NimbusProbit])
 def test_training_learns_tempers_if_chunks_have_a_length(kind: type[NimbusLDA]) -> None:
     """They come with the model, in its file too, and the model is otherwise that of a training without."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = train_model(kind, in_chunks(data, 4))
     tempers = read_tempers(model)
     assert tempers is not None
@@ -87,19 +88,19 @@ def test_training_learns_tempers_if_chunks_have_a_length(kind: type[NimbusLDA]) 
 
 def test_tempers_can_be_learned_from_other_trials() -> None:
     """For a model without, or for chunks of another length; the given model stays as it was."""
-    model = train_model(NimbusLDA, simulate("p300", n_trials=60, seed=1))
-    calibrated = calibrate_streaming(model, simulate("p300", n_trials=100, seed=2), chunk_size=8)
+    model = train_model(NimbusLDA, simulated("p300", n_trials=60, seed=1))
+    calibrated = calibrate_streaming(model, simulated("p300", n_trials=100, seed=2), chunk_size=8)
     assert read_tempers(model) is None
     found = read_tempers(calibrated)
     assert found is not None
     assert (found.chunk_size, len(found.values)) == (8, 2)
-    bare = NimbusLDA().fit(*(lambda d: (d.vectors(), d.labels))(simulate("p300", n_trials=60, seed=1)))
-    assert read_tempers(calibrate_streaming(bare, simulate("p300", n_trials=60, seed=2), chunk_size=4))
+    bare = NimbusLDA().fit(*(lambda d: (d.vectors(), d.labels))(simulated("p300", n_trials=60, seed=1)))
+    assert read_tempers(calibrate_streaming(bare, simulated("p300", n_trials=60, seed=2), chunk_size=4))
 
 
 def test_what_cannot_be_learned_from_is_refused_or_passed_over() -> None:
     """Trials shorter than a chunk, one trial of a class, no labels."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = train_model(NimbusLDA, in_chunks(data, 99))
     assert read_tempers(model) is None
     few = BCIData(data.features[..., :4], data.metadata, [1, 1, 1, 2])

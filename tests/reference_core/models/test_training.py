@@ -16,22 +16,23 @@ from nimbus_sdk_core import (
     NotTrainedError,
     calibrate_model,
     predict_batch,
-    simulate,
     train_model,
 )
+
+from tests.reference_core.support import simulated
 
 
 def test_progress_reports_the_iterations(capsys: pytest.CaptureFixture[str]) -> None:
     """showprogress says how many there were, which may be fewer than were allowed."""
     train_model(
-        NimbusProbit, simulate("p300", n_trials=40, seed=1), iterations=30, name="a", showprogress=True
+        NimbusProbit, simulated("p300", n_trials=40, seed=1), iterations=30, name="a", showprogress=True
     )
     assert re.fullmatch(r"trained a on 40 trials in 1\d iterations\n", capsys.readouterr().err)
 
 
 def test_progress_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     """A name from elsewhere is shown with its control characters escaped."""
-    data = simulate("p300", n_trials=40, seed=1)
+    data = simulated("p300", n_trials=40, seed=1)
     model = train_model("NimbusLDA", data, name="a\x1b[2J\nb", showprogress=True)
     assert capsys.readouterr().err == "trained a\\x1b[2J\\nb on 40 trials in one exact step\n"
     assert model.card.name == "a\x1b[2J\nb"
@@ -45,7 +46,7 @@ def two_classes(features: np.ndarray, labels: object, **changes: object) -> BCID
 
 def test_training_stores_name_origin_and_hyper_parameters() -> None:
     """What was given comes back from the model."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     model = train_model(NimbusQDA, data, name="mine", description="a test", dof_offset=3)
     assert model.card is not None
     assert (model.card.name, model.card.description, model.card.metadata) == ("mine", "a test", data.metadata)
@@ -66,7 +67,7 @@ def test_training_stores_name_origin_and_hyper_parameters() -> None:
 def test_names_and_descriptions_are_texts(given: dict[str, object], words: str) -> None:
     """What a file could not give back is refused when the model is made."""
     with pytest.raises(CoreTypeError, match=re.escape(words)):
-        train_model(NimbusLDA, simulate("p300", n_trials=40, seed=1), **given)  # type: ignore[arg-type]
+        train_model(NimbusLDA, simulated("p300", n_trials=40, seed=1), **given)  # type: ignore[arg-type]
     with pytest.raises(CoreTypeError, match=r"metadata is a dict. Give a BCIMetadata"):
         ModelCard("mine", {})  # type: ignore[arg-type]
 
@@ -89,7 +90,7 @@ def test_names_and_descriptions_are_texts(given: dict[str, object], words: str) 
 def test_hyper_parameters_are_checked(hyper: dict[str, object], words: str) -> None:
     """Unknown names and values out of range are refused by name."""
     with pytest.raises(CoreDataError, match=re.escape(words)):
-        train_model(NimbusLDA, simulate("p300", n_trials=40, seed=1), **hyper)  # type: ignore[arg-type]
+        train_model(NimbusLDA, simulated("p300", n_trials=40, seed=1), **hyper)  # type: ignore[arg-type]
 
 
 def test_data_without_information_are_rejected(random: np.random.Generator) -> None:
@@ -118,8 +119,8 @@ def test_repeated_features_do_no_harm(random: np.random.Generator) -> None:
 
 def test_calibration_in_two_steps_equals_one_on_the_union() -> None:
     """The posterior becomes the prior, so the order of the trials is forgotten."""
-    base = train_model(NimbusLDA, simulate("motor_imagery", n_trials=100, seed=1))
-    new = simulate("motor_imagery", n_trials=60, seed=2, subject=3)
+    base = train_model(NimbusLDA, simulated("motor_imagery", n_trials=100, seed=1))
+    new = simulated("motor_imagery", n_trials=60, seed=2, subject=3)
     assert new.labels is not None
     first = BCIData(new.features[..., :25], new.metadata, new.labels[:25])
     second = BCIData(new.features[..., 25:], new.metadata, new.labels[25:])
@@ -133,8 +134,8 @@ def test_calibration_in_two_steps_equals_one_on_the_union() -> None:
 
 def test_calibration_leaves_the_base_alone() -> None:
     """The base predicts as before, and the hyper-parameters go over to the new model."""
-    base = train_model(NimbusQDA, simulate("p300", n_trials=80, seed=1), dof_offset=4)
-    new = simulate("p300", n_trials=80, seed=2)
+    base = train_model(NimbusQDA, simulated("p300", n_trials=80, seed=1), dof_offset=4)
+    new = simulated("p300", n_trials=80, seed=2)
     before = predict_batch(base, new).posteriors
     mine = calibrate_model(base, new)
     np.testing.assert_array_equal(predict_batch(base, new).posteriors, before)
@@ -144,11 +145,11 @@ def test_calibration_leaves_the_base_alone() -> None:
 
 def test_calibration_helps_for_another_subject() -> None:
     """A few trials of a subject with other features restore most of the accuracy."""
-    base = train_model(NimbusLDA, simulate("motor_imagery", n_trials=60, seed=1))
+    base = train_model(NimbusLDA, simulated("motor_imagery", n_trials=60, seed=1))
     metadata, shift = base.card.metadata, 1.5
 
     def moved(n_trials: int, seed: int) -> BCIData:
-        found = simulate("motor_imagery", n_trials=n_trials, seed=seed)
+        found = simulated("motor_imagery", n_trials=n_trials, seed=seed)
         return BCIData(
             found.features * 0.7 + shift * np.arange(16)[:, None, None] / 16, metadata, found.labels
         )
@@ -160,7 +161,7 @@ def test_calibration_helps_for_another_subject() -> None:
 
 def test_untrained_models_raise_not_trained_error() -> None:
     """Predictions and attributes need a trained model."""
-    data = simulate("p300", n_trials=10, seed=1)
+    data = simulated("p300", n_trials=10, seed=1)
     for ask in (
         lambda: predict_batch(NimbusLDA(), data),
         lambda: calibrate_model(NimbusLDA(), data),
@@ -173,7 +174,7 @@ def test_untrained_models_raise_not_trained_error() -> None:
 
 def test_progress_is_written_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     """showprogress writes one line to standard error, and silence is the default."""
-    data = simulate("p300", n_trials=40, seed=1)
+    data = simulated("p300", n_trials=40, seed=1)
     train_model(NimbusLDA, data, name="mine")
     assert capsys.readouterr() == ("", "")
     train_model(NimbusLDA, data, name="mine", showprogress=True)

@@ -16,14 +16,13 @@ from nimbus_sdk_core import (
     ModelCard,
     NimbusLDA,
     predict_batch,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk
 from nimbus_sdk_core.decoding.streaming_results import StreamingResult
 from nimbus_sdk_core.plots import plot_calibration, plot_confusion, plot_posteriors
 
-from tests.reference_core.support import render_pixels
+from tests.reference_core.support import render_pixels, simulated
 
 NAMES = np.array(["left $hand$", "<b>right</b>", "feet", "tongue_and_more"])
 
@@ -31,7 +30,7 @@ NAMES = np.array(["left $hand$", "<b>right</b>", "feet", "tongue_and_more"])
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials of four imagined movements, labelled by names that look like markup and formulas."""
-    drawn = simulate("motor_imagery", n_trials=160, seed=2)
+    drawn = simulated("motor_imagery", n_trials=160, seed=2)
     return BCIData(drawn.features, drawn.metadata, NAMES[drawn.labels - 1])
 
 

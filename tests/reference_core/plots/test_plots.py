@@ -15,14 +15,13 @@ from nimbus_sdk_core import (
     NimbusLDA,
     load_model,
     predict_batch,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, process_chunk
 from nimbus_sdk_core.decoding.streaming_results import StreamingResult
 from nimbus_sdk_core.plots import plot_calibration, plot_confusion, plot_posteriors
 
-from tests.reference_core.support import render_pixels
+from tests.reference_core.support import render_pixels, simulated
 
 NAMES = np.array(["left $hand$", "<b>right</b>", "feet", "tongue_and_more"])
 
@@ -30,7 +29,7 @@ NAMES = np.array(["left $hand$", "<b>right</b>", "feet", "tongue_and_more"])
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials of four imagined movements, labelled by names that look like markup and formulas."""
-    drawn = simulate("motor_imagery", n_trials=160, seed=2)
+    drawn = simulated("motor_imagery", n_trials=160, seed=2)
     return BCIData(drawn.features, drawn.metadata, NAMES[drawn.labels - 1])
 
 
@@ -114,7 +113,7 @@ def test_posteriors_of_a_batch_fill_the_axes(result: BatchResult) -> None:
 
 def test_large_batches_are_subsampled() -> None:
     """At most 2,000 columns are drawn."""
-    data = simulate("p300", n_trials=60, seed=1)
+    data = simulated("p300", n_trials=60, seed=1)
     many = BCIData(np.tile(data.features, (1, 1, 100)), data.metadata)
     figure = plot_posteriors(predict_batch(train_model(NimbusLDA, data), many))
     assert len(figure.axes[0].patches[0].get_data().values) == 2_000
@@ -181,7 +180,7 @@ def test_plots_need_a_computed_result(data: BCIData) -> None:
 
 def test_classes_are_named_by_the_argument_or_the_card(streamed: StreamingResult) -> None:
     """The bundled model's classes 1 to 4 have names; others may be given, in every plot."""
-    trials = simulate("motor_imagery", n_trials=40, seed=3)
+    trials = simulated("motor_imagery", n_trials=40, seed=3)
     named = predict_batch(load_model(NimbusLDA, "motor_imagery_4class_v1"), trials)
     words = list(named.class_names)
     assert len(words) == 4
