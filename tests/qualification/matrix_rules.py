@@ -153,7 +153,7 @@ def _sent_again(step: Step, fault: Fault, error: str) -> bool:
 def _expect_end_of_progress(fault: Fault) -> Expected:
     """Return the result if each attempt brings a part of the file: all of it, or ever less."""
     if fault.name == "slow drip":
-        return Expected(("done",), (1, 1), "new", DRIPS * DRIP_SECONDS + 4 * SLACK_SECONDS)
+        return Expected(("done",), (1, 1), "new", DRIPS * DRIP_SECONDS + 6 * SLACK_SECONDS)
     most = 3 * seconds_for_outage(SHORT_TIMEOUT) + SLACK_SECONDS
     return Expected(("CoreDownloadError",), (TRIES + 1, 20), "old", most)
 
