@@ -20,11 +20,12 @@ from sklearn.preprocessing import StandardScaler
 from tests.reference_core.support import overlapping_trials, separated_trials, simulated
 
 
+@pytest.mark.parametrize("n_new", [250, pytest.param(500, marks=pytest.mark.qualification)])
 @pytest.mark.parametrize(("paradigm", "n_classes"), [("p300", 2), ("motor_imagery", 4)])
-def test_it_predicts_as_well_as_logistic_regression(paradigm: str, n_classes: int) -> None:
+def test_it_predicts_as_well_as_logistic_regression(paradigm: str, n_classes: int, n_new: int) -> None:
     """On simulated EEG, the log loss is that of scikit-learn's LogisticRegression or lower."""
     data = simulated(paradigm, n_trials=200, seed=1, n_classes=n_classes)
-    new = simulated(paradigm, n_trials=500, seed=2, n_classes=n_classes)
+    new = simulated(paradigm, n_trials=n_new, seed=2, n_classes=n_classes)
     result = predict_batch(train_model(NimbusProbit, data), new)
     vectors, unseen = data.features.mean(axis=1).T, new.features.mean(axis=1).T
     rival = make_pipeline(StandardScaler(), LogisticRegression()).fit(vectors, data.labels)

@@ -8,9 +8,10 @@ from nimbus_sdk_core.models.probit_state import standardize
 from tests.reference_core.support import draw_from_posterior, estimate_class_shares, overlapping_trials
 
 
+@pytest.mark.parametrize("n_draws", [4_000, pytest.param(20_000, marks=pytest.mark.qualification)])
 @pytest.mark.parametrize(("n_classes", "n_trials"), [(2, 12), (3, 60), (4, 60), (6, 90)])
 def test_prediction_is_the_integral_by_brute_force(
-    n_classes: int, n_trials: int, random: np.random.Generator
+    n_classes: int, n_trials: int, n_draws: int, random: np.random.Generator
 ) -> None:
     """Probabilities sum to one and are those of draws of coefficients, noise and latent vectors."""
     x, y = overlapping_trials(random, n_trials, n_classes)
@@ -20,9 +21,9 @@ def test_prediction_is_the_integral_by_brute_force(
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-14)
     inputs = standardize(model.posterior_.centre, model.posterior_.scale, new)
     expected = estimate_class_shares(
-        draw_from_posterior(model.posterior_.regression, 20_000, seed=1), inputs, seed=2
+        draw_from_posterior(model.posterior_.regression, n_draws, seed=1), inputs, seed=2
     )
-    np.testing.assert_allclose(found, expected, atol=4.5 * 0.5 / 20_000**0.5)
+    np.testing.assert_allclose(found, expected, atol=4.5 * 0.5 / n_draws**0.5)
 
 
 def test_logarithms_of_probabilities(random: np.random.Generator) -> None:

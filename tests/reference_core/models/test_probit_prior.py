@@ -13,10 +13,11 @@ from tests.reference_core.support import overlapping_trials, simulated
 AUTOMATIC = ProbitHyper(None, None, None, None)
 
 
-def test_the_default_prior_is_better_than_weaker_ones() -> None:
+@pytest.mark.parametrize("n_new", [250, pytest.param(1_000, marks=pytest.mark.qualification)])
+def test_the_default_prior_is_better_than_weaker_ones(n_new: int) -> None:
     """On simulated EEG no weaker prior has a clearly lower log loss, and the weakest has twice as much."""
     data = simulated("motor_imagery", n_trials=60, seed=0)
-    new = simulated("motor_imagery", n_trials=1_000, seed=100)
+    new = simulated("motor_imagery", n_trials=n_new, seed=100)
     losses = []
     for weight in (None, 3, 0.3, 0.1):
         model = train_model(NimbusProbit, data, iterations=400, W_beta=weight)

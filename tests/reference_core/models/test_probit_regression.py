@@ -64,7 +64,7 @@ def gibbs(prior: LatentRegression, inputs: np.ndarray, y: np.ndarray) -> list[tu
     return draws[200:]
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n_classes", [2, pytest.param(3, marks=pytest.mark.qualification)])
 def test_the_variational_posterior_is_near_the_true_one(n_classes: int, random: np.random.Generator) -> None:
     """Predictions differ little from those of a Gibbs sampler, which has no approximation but chance."""
     x, y = overlapping_trials(random, 45, n_classes)
@@ -76,7 +76,10 @@ def test_the_variational_posterior_is_near_the_true_one(n_classes: int, random: 
     assert gap.max() < 0.15
 
 
-@pytest.mark.parametrize(("n_features", "n_classes", "n_trials"), [(5, 3, 150), (16, 4, 200)])
+@pytest.mark.parametrize(
+    ("n_features", "n_classes", "n_trials"),
+    [(5, 3, 150), pytest.param(16, 4, 200, marks=pytest.mark.qualification)],
+)
 def test_learning_continues_until_nothing_moves(
     n_features: int, n_classes: int, n_trials: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
