@@ -66,7 +66,7 @@ def test_labels_let_a_model_follow_a_drift(n_seeds: int) -> None:
         model = NimbusLDA().fit(before, labels)
         static.append(errors(model, x, y, "off")[-100:].mean())
         adapted.append(errors(model, x, y, "labelled")[-100:].mean())
-    assert np.mean(static) > 0.2
+    assert np.mean(static) > 0.12
     assert np.mean(adapted) < 0.5 * np.mean(static)
 
 
