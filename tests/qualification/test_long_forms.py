@@ -16,7 +16,16 @@ from tests.support.examples import VARIABLE
 from tests.support.fork_server import ROOT
 
 HOURS = 3600
-MODULES = ("matrix", "kills", "disk_faults", "crowds", "canaries", "sklearn_suite", "benchmarks")
+MODULES = (
+    "matrix",
+    "kills",
+    "disk_faults",
+    "crowds",
+    "canaries",
+    "sklearn_suite",
+    "benchmarks",
+    "benchmarks.decoding",
+)
 
 
 @pytest.mark.qualification

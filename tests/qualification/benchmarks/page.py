@@ -1,4 +1,4 @@
-"""Sections of ``docs/performance.md`` that a benchmark writes itself."""
+"""Sections of ``docs/performance.md`` and other pages that a benchmark writes itself."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "performance.md"
 
 
-def put(name: str, text: str) -> None:
-    """Put a section into the page, in place of the old one or at the end.
+def put(name: str, text: str, path: Path | None = None) -> None:
+    """Put a section into a page, in place of the old one or at the end.
 
     Args:
         name: Of the section.
         text: What stands below its heading: paragraphs, which are broken into lines, and tables.
+        path: The page; by default that on performance.
     """
-    page = PAGE.read_text(encoding="utf-8")
+    path = path or PAGE
+    page = path.read_text(encoding="utf-8")
     parts = [part if part.startswith("|") else fill(part, 118) for part in text.strip().split("\n\n")]
     section = "\n\n".join([f"## {name}", *parts]) + "\n"
     old = re.search(rf"^## {re.escape(name)}\n.*?(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
@@ -28,7 +30,7 @@ def put(name: str, text: str) -> None:
     else:
         after = page[old.end() :]
         page = page[: old.start()] + section + ("\n" + after if after else "")
-    PAGE.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8")
 
 
 def machine() -> str:
