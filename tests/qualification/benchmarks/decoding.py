@@ -175,15 +175,15 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     rankings = "; ".join(
         f"{each.name} ({each.mean(SHRINKAGE, 'AUC'):.3f}, {each.mean(OURS, 'AUC'):.3f})" for each in behind
     )
-    texts = [
-        f"{OURS} loses in log loss, by more than one standard error of the first, on: {places}."
-        if lost
-        else "",
-        f"Its AUC is more than 0.01 below that of {SHRINKAGE} on: {rankings}." if behind else "",
-        f"On {len(outcomes) - len(lost)} of {len(outcomes)} sets it is first in log loss, or within one standard "
-        "error of the first.",
-    ]
-    return "\n\n".join(filter(None, texts))
+    texts = []
+    if lost:
+        beyond = "by more than one standard error of the first"
+        texts.append(f"{OURS} loses in log loss, {beyond}, on: {places}.")
+    if behind:
+        texts.append(f"Its AUC is more than 0.01 below that of {SHRINKAGE} on: {rankings}.")
+    among = f"On {len(outcomes) - len(lost)} of {len(outcomes)} sets"
+    texts.append(f"{among} it is first in log loss, or within one standard error of the first.")
+    return "\n\n".join(texts)
 
 
 def table_of_losses(outcomes: Sequence[Outcome]) -> str:

@@ -63,17 +63,14 @@ class TrialSet:
 
 def trial_sets(n_splits: int) -> list[TrialSet]:
     """All sets, the simulated ones with this number of splits."""
+    rarely, heavily = partial(draw_gaussian, rare=1.0 / 6.0), partial(draw_gaussian, dof=3.0)
     gaussian = {
         "2 classes, 40 features, 80 trials": partial(draw_gaussian, 2, 40, 80, 3.0),
         "2 classes, 100 features, 60 trials": partial(draw_gaussian, 2, 100, 60, 5.0),
         "4 classes, 64 features, 160 trials": partial(draw_gaussian, 4, 64, 160, 5.0),
         "2 classes, 16 features, 1,000 trials": partial(draw_gaussian, 2, 16, 1_000, 2.0),
-        "1 trial in 6 of one class, 32 features, 120 trials": partial(
-            draw_gaussian, 2, 32, 120, 2.5, rare=1 / 6
-        ),
-        "Student-t tails of 3 degrees, 20 features, 100 trials": partial(
-            draw_gaussian, 2, 20, 100, 3.0, dof=3.0
-        ),
+        "1 trial in 6 of one class, 32 features, 120 trials": partial(rarely, 2, 32, 120, 2.5),
+        "Student-t tails of 3 degrees, 20 features, 100 trials": partial(heavily, 2, 20, 100, 3.0),
     }
     simulated = {
         "simulated motor imagery, 80 trials": partial(draw_simulated, "motor_imagery", 80),
@@ -112,7 +109,7 @@ def draw_gaussian(
     rare: float | None = None,
     dof: float | None = None,
 ) -> Split:
-    """Correlated Gaussian classes, or ones with heavy tails, whose centres are about ``apart`` deviations apart."""
+    """Correlated Gaussian classes, or ones with heavy tails, about ``apart`` deviations apart."""
     random = np.random.default_rng(seed)
     mixing = random.normal(size=(n_features, n_features)) / np.sqrt(n_features) + np.eye(n_features)
     centres = random.normal(size=(n_classes, n_features))
