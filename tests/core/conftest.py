@@ -12,7 +12,6 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk.account.session_lookup import clear_cache
 from nimbus_sdk.sandbox import Sandbox
-from tests.conftest import FORCED
 
 Install = Callable[[str], nimbus_sdk.AuthSession]
 
@@ -26,10 +25,7 @@ def installed_homes(tmp_path_factory: pytest.TempPathFactory, wheel_dir: Path) -
         home = folder / tier
         if not home.exists():
             with pytest.MonkeyPatch.context() as patched, Sandbox(wheel_dir=wheel_dir) as sandbox:
-                # A fixture of the whole session may come before the one that isolates each test.
-                for name in [name for name in os.environ if name.startswith("NIMBUS_")]:
-                    patched.delenv(name)
-                for name, value in {**FORCED, **sandbox.environment()}.items():
+                for name, value in sandbox.environment().items():
                     patched.setenv(name, value)
                 patched.chdir(folder)
                 patched.setenv("NIMBUS_SDK_HOME", str(home))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nimbus_sdk import AuthSession
-from tests.conftest import FORCED, Fresh
+from tests.conftest import Fresh
 from tests.support.wheels import fresh_python
 
 PACK = """
@@ -97,7 +97,7 @@ def packed_files(installed_homes: Callable[[str], Path], tmp_path_factory: pytes
     """A folder of pickles that another process made."""
     folder = tmp_path_factory.mktemp("pickles")
     home = str(installed_homes("research"))
-    done = fresh_python(PACK, cwd=folder, **FORCED, NIMBUS_SDK_HOME=home, NIMBUS_SDK_OFFLINE="1")
+    done = fresh_python(PACK, cwd=folder, NIMBUS_SDK_HOME=home, NIMBUS_SDK_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     return folder
 
