@@ -57,4 +57,4 @@ def _refuse_other_machines() -> None:
             raise AssertionError(f"a test tried to reach {host}")
         real_connect(self, address)  # type: ignore[arg-type]
 
-    socket.socket.connect = connect  # type: ignore[method-assign]
+    socket.socket.connect = connect  # type: ignore[assignment, method-assign]
