@@ -19,6 +19,7 @@ from nimbus_sdk_core import (
     NotTrainedError,
     Pipeline,
     SpatialFilters,
+    calibrate_model,
     calibrate_streaming,
     check_model_compatibility,
     estimate_normalization_params,
@@ -261,3 +262,15 @@ def test_a_stream_of_raw_chunks_is_decoded_by_a_pipeline(random: np.random.Gener
     of_raw, of_filtered = (finalize_trial(session) for session in sessions)
     np.testing.assert_allclose(of_raw.posterior, of_filtered.posterior, rtol=1e-9)
     assert of_raw.outlier_score == pytest.approx(of_filtered.outlier_score)
+
+
+def test_a_pipeline_is_calibrated_with_raw_trials(pipeline: Pipeline, later: mne.EpochsArray) -> None:
+    """Its decoder learns from what the filters make of them; the given pipeline stays as it was."""
+    raw = BCIData.from_epochs(later, paradigm="motor_imagery")
+    before = predict_batch(pipeline, raw).posteriors
+    mine = calibrate_model(pipeline, raw, base_weight=0.5)
+    by_hand = calibrate_model(pipeline.model, pipeline.transform(raw), base_weight=0.5)
+    expected = predict_batch(by_hand, pipeline.transform(raw)).posteriors
+    np.testing.assert_allclose(predict_batch(mine, raw).posteriors, expected, atol=1e-9)
+    np.testing.assert_array_equal(predict_batch(pipeline, raw).posteriors, before)
+    assert mine.card.details["calibrated_trials"] == len(raw)

@@ -33,6 +33,6 @@ def find_kind_name(kind: type[Decoder] | str) -> str:
     name = _OLDER_NAMES.get(name, name)
     if name not in KINDS or not (isinstance(kind, str) or kind is KINDS[name]):
         raise ModelMismatchError(
-            f"There is no model kind {name}.", f"Use one of {', '.join([*KINDS, 'Pipeline', *_OLDER_NAMES])}."
+            f"There is no model kind {name}.", f"Use one of {', '.join([*KINDS, *_OLDER_NAMES])}."
         )
     return name

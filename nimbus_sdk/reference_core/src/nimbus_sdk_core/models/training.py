@@ -21,11 +21,13 @@ from .base import HyperValue
 from .compatibility import check_data_fits
 from .gaussian import GaussianClassifier
 from .model_card import JsonValue, ModelCard
+from .pipeline import Pipeline
 from .protocol import Decoder
 from .registry import KINDS, find_kind_name
 from .tempering import cross_fit_tempers, with_tempers
 
 M = TypeVar("M", bound=Decoder)
+Base = TypeVar("Base", bound=Decoder | Pipeline)
 
 _JULIA_SPELLINGS = {"ξβ": "xi_beta", "Wβ": "W_beta"}
 
@@ -117,8 +119,8 @@ def train_model(
 
 
 def calibrate_model(
-    base: M, data: BCIData, *, iterations: int = 20, base_weight: float | Literal["auto"] = 1.0
-) -> M:
+    base: Base, data: BCIData, *, iterations: int = 20, base_weight: float | Literal["auto"] = 1.0
+) -> Base:
     """Adapt a trained model to a participant or a session: its posterior is the prior for the new trials.
 
     For `NimbusLDA` and `NimbusQDA` this is exact, so calibrating on two sets in turn equals calibrating on
@@ -126,7 +128,7 @@ def calibrate_model(
     left as it was.
 
     Args:
-        base: A trained model.
+        base: A trained model, or a `Pipeline`, whose filters and normalization stay.
         data: Labelled trials; labels among ``base.classes_``, some classes may be absent.
         iterations: Largest number of iterations of `NimbusProbit`; the other kinds have a closed form.
         base_weight: How much each trial of the base counts beside a new one, above 0 and up to 1: a power
@@ -148,12 +150,19 @@ def calibrate_model(
     """
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_data_fits(base, data)
+    if isinstance(base, Pipeline):
+        calibrated = _calibrate_decoder(base.model, base.transform(data), iterations, base_weight)
+        return cast(Base, base.with_model(calibrated))
+    return cast(Base, _calibrate_decoder(base, data, iterations, base_weight))
+
+
+def _calibrate_decoder(
+    base: Decoder, data: BCIData, iterations: int, base_weight: float | Literal["auto"]
+) -> Decoder:
     labels = _require_labels(data)
     untrained = _set_iterations(copy.copy(base), iterations)
-    if base_weight == 1.0:
-        model = untrained.partial_fit(data.vectors(), labels)
-    else:
-        model = cast(M, _weigh_base(untrained, base_weight, data).partial_fit(data.vectors(), labels))
+    known: Decoder = untrained if base_weight == 1.0 else _weigh_base(untrained, base_weight, data)
+    model = known.partial_fit(data.vectors(), labels)
     if base.card is not None:
         before = base.card.details.get("calibrated_trials", 0)
         total = data.n_trials + (before if isinstance(before, int) else 0)
