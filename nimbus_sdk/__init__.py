@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import sys
 
+# A part of Python that every process has loaded, under its usual name ``importlib.util``.
+from _frozen_importlib_external import spec_from_file_location
+
 from nimbus_sdk._version import __version__
 
 TYPE_CHECKING = False
@@ -264,35 +267,16 @@ if not TYPE_CHECKING:
 
 
 class _CoreImportFinder:
-    """Finds the installed core for ``import nimbus_sdk_core``, unless another module has that name."""
+    """Finds what becomes the core where the SDK is on the path but not installed, as in a checkout."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         # Python holds a lock meanwhile that every import needs: nothing may be imported or waited for here.
-        return type(__spec__)(name, _CoreImportLoader) if name == "nimbus_sdk_core" else None  # type: ignore[arg-type]
-
-
-class _CoreImportLoader:
-    """Looks up the installed core once the import system lets other threads import."""
-
-    @staticmethod
-    def create_module(spec: ModuleSpec) -> None:
-        from nimbus_sdk.core.wheel import loader
-        from nimbus_sdk.errors import NimbusError
-
-        try:
-            found = loader.find_spec()
-        except NimbusError as error:
-            # The error that a failed import is expected to raise.
-            raise ModuleNotFoundError(str(error), name=spec.name) from None
-        vars(spec).update(vars(found))
-
-    @staticmethod
-    def exec_module(module: ModuleType) -> None:
-        # Python requires this method; the spec has the core's own loader by now.
-        module.__spec__.loader.exec_module(module)  # type: ignore[union-attr]
+        if name != "nimbus_sdk_core":
+            return None
+        return spec_from_file_location(name, f"{__path__[0]}/core/import_name/nimbus_sdk_core.py")
 
 
 sys.meta_path.append(_CoreImportFinder)

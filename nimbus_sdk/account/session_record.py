@@ -106,13 +106,12 @@ class SessionRecord:
         if name in self.features_enabled:
             return
         if name not in FEATURES:
-            from difflib import get_close_matches
+            from nimbus_sdk.errors.suggestions import list_choices
 
-            near = get_close_matches(name, FEATURES, n=1)
             raise FeatureNotLicensedError(
                 f"There is no feature {name!r}, as far as this version knows.",
                 feature=name,
-                hint=f"Did you mean {near[0]!r}?" if near else f"Features: {', '.join(FEATURES)}.",
+                hint=list_choices(name, FEATURES),
             )
         raise FeatureNotLicensedError(
             f"The {self.license_type} license of {self.key_masked} does not include {name!r}.",

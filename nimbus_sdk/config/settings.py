@@ -297,7 +297,12 @@ def _parse_repo(text: str, variable: str) -> str:
 
 def _parse_store(text: str, variable: str) -> str:
     if text.strip().lower() not in CREDENTIAL_STORES:
-        raise ConfigurationError(f"{variable} must be one of {', '.join(CREDENTIAL_STORES)}.")
+        from nimbus_sdk.errors.suggestions import list_choices
+
+        raise ConfigurationError(
+            f"{variable} must be one of {', '.join(CREDENTIAL_STORES)}.",
+            hint=list_choices(text, CREDENTIAL_STORES),
+        )
     return text.strip().lower()
 
 

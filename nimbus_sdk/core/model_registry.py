@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
 from nimbus_sdk import api
 from nimbus_sdk.account import rejected_keys
 from nimbus_sdk.account.session_lookup import find_session
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.errors.suggestions import find_near, list_choices
 from nimbus_sdk.storage import key_lookup
 from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
+Paradigm: TypeAlias = Literal["motor_imagery", "p300", "ssvep"]
+ModelType: TypeAlias = Literal["NimbusLDA", "NimbusQDA", "NimbusProbit"]
 _RANK = {"free": 0, "trial": 0, "research": 1, "commercial": 2, "enterprise": 3}
 
 
@@ -23,7 +28,19 @@ def list_models_flow(
 
     found = yield from run_blocking(lambda: key_lookup.find_key(settings))
     flow = endpoints.list_models(settings.api_url, found.key, paradigm, model_type)
-    return (yield from rejected_keys.record_rejection(settings, found.key, flow))
+    models = yield from rejected_keys.record_rejection(settings, found.key, flow)
+    if not models:
+        # The service may know more than this version, so a word is wrong only if nothing came back.
+        _require_known("paradigm", paradigm, get_args(Paradigm))
+        _require_known("model_type", model_type, get_args(ModelType))
+    return models
+
+
+def _require_known(name: str, word: str | None, known: tuple[str, ...]) -> None:
+    if word is not None and word not in known and find_near(word, known) is not None:
+        raise ConfigurationError(
+            f"The service has no model whose {name} is {word!r}.", hint=list_choices(word, known)
+        )
 
 
 def find_model_flow(settings: Settings, name: str) -> Flow[api.ModelInfo]:
@@ -32,8 +49,11 @@ def find_model_flow(settings: Settings, name: str) -> Flow[api.ModelInfo]:
     for model in models:
         if model.name == name:
             return model
-    names = ", ".join(sorted(model.name for model in models)) or "none"
-    raise ConfigurationError(f"There is no model {name!r}.", hint=f"The service offers: {names}.")
+    names = sorted(model.name for model in models)
+    near = find_near(name, names)
+    meant = "" if near is None else f"Did you mean {near!r}? "
+    offered = ", ".join(names) or "none"
+    raise ConfigurationError(f"There is no model {name!r}.", hint=f"{meant}The service offers: {offered}.")
 
 
 def check_license_flow(settings: Settings, name: str) -> Flow[bool]:
@@ -64,7 +84,10 @@ def covers(license_type: str, required: str) -> bool:
 
 
 def _list_available_models(
-    paradigm: str | None = None, model_type: str | None = None, *, profile: str | None = None
+    paradigm: Paradigm | str | None = None,
+    model_type: ModelType | str | None = None,
+    *,
+    profile: str | None = None,
 ) -> Prepared[tuple[api.ModelInfo, ...]]:
     """Return the pre-trained models that the service offers.
 

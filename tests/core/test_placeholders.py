@@ -102,7 +102,8 @@ with open("kept.pickle", "wb") as file:
 """
 
 ELSEWHERE = """
-import pickle
+import nimbus_sdk_core, pickle
+assert nimbus_sdk_core.simulate("p300", n_trials=2, seed=1).n_trials == 2
 with open("kept.pickle", "rb") as file:
     model, kind, decode, data = pickle.load(file)
 import nimbus_sdk
@@ -114,6 +115,14 @@ assert len(decode(model, data)) == 40
 def test_a_first_cell_imports_everything_before_the_core_is_installed(fresh: Fresh) -> None:
     """Imports, hasattr, mock.patch, type hints and help work; a call or an instance says what to run."""
     fresh(FIRST_CELL + BEFORE)
+
+
+def test_the_core_by_its_own_name_says_how_to_install_it(fresh: Fresh) -> None:
+    """In a program that imports nothing else of the SDK, the error names what to run."""
+    done = fresh("import nimbus_sdk_core", check=False)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ModuleNotFoundError: The core is not installed")
+    assert "nimbus_sdk.install_core(" in last
 
 
 def test_what_was_imported_before_the_install_works_after_it(

@@ -115,7 +115,7 @@ def test_the_wheel_holds_the_package_alone(builds: tuple[dict[str, str], dict[st
     with ZipFile(builds[2]) as wheel:
         names = wheel.namelist()
         folders = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-        assert folders == {"nimbus_sdk", "nimbus_sdk_core-stubs"}
+        assert folders == {"nimbus_sdk", "nimbus_sdk_core.py", "nimbus_sdk_core-stubs"}
         assert not [name for name in names if name.endswith((".pyc", ".env", ".part", ".lock", ".db"))]
         keys = {found[1] for name in names for found in KEY.finditer(wheel.read(name))}
     assert {key for key in keys if len(set(key)) > 14} == set(), "what looks like a real key"

@@ -21,7 +21,13 @@ from types import ModuleType
 from nimbus_sdk.core.wheel.manifest import InstalledCore, missing_files, require_core
 from nimbus_sdk.core.wheel.protocol import ALIASES, DISTRIBUTION
 from nimbus_sdk.core.wheel.requirements import missing_requirements, require_interpreter
-from nimbus_sdk.errors import CoreError, CoreIncompatibleError, CoreInstallError, CoreIntegrityError
+from nimbus_sdk.errors import (
+    CoreError,
+    CoreIncompatibleError,
+    CoreInstallError,
+    CoreIntegrityError,
+    NimbusError,
+)
 from nimbus_sdk.errors.environment import install_hint
 from nimbus_sdk.storage import fs
 
@@ -46,16 +52,29 @@ def load(core_folder: str | None = None) -> ModuleType:
     return _load_once(core_folder)[1]
 
 
-def find_spec(core_folder: str | None = None) -> ModuleSpec | None:
-    """Return the import spec of the core, for a program that imports it by its name.
+def become_core(module: ModuleType, core_folder: str | None = None) -> None:
+    """Turn the module that an import by the core's name has found into the core.
 
     Raises:
-        CoreError: As ``load``, except for a core that does not load.
+        ModuleNotFoundError: There is no core, or none that can be used here; the message says what to run.
     """
     # Without the lock: the import system holds its own for this name, for which `load` may be waiting.
-    finder = _CoreFinder(_loadable(core_folder))
+    try:
+        core = _loadable(core_folder)
+    except NimbusError as error:
+        # The error that a failed import is expected to raise.
+        raise ModuleNotFoundError(str(error), name=module.__name__) from None
+    finder = _CoreFinder(core)
     sys.meta_path.insert(0, finder)
-    return finder.find_spec(DISTRIBUTION)
+    spec = finder.find_spec(module.__name__)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"{module.__name__} is missing from the core", name=module.__name__)
+    # The object stays the same, since other threads may be waiting for it.
+    vars(module.__spec__).update(vars(spec))
+    attributes = {"__path__": spec.submodule_search_locations, "__package__": spec.parent}
+    files = {"__file__": spec.origin, "__cached__": spec.cached}
+    vars(module).update({**attributes, **files, "__loader__": spec.loader})
+    spec.loader.exec_module(module)
 
 
 def loaded_core() -> InstalledCore | None:
@@ -127,8 +146,9 @@ def _loadable(core_folder: str | None) -> InstalledCore:
         raise CoreIntegrityError(f"Core {core.version} in {core.folder} is damaged.", issues=missing)
     for name in core.top_level:
         if name in sys.modules:
-            origin = getattr(sys.modules[name], "__file__", None) or "an unknown place"
-            if origin.startswith(core.library + os.sep):
+            module = sys.modules[name]
+            origin = getattr(module, "__file__", None) or "an unknown place"
+            if origin.startswith(core.library + os.sep) or hasattr(module, "_becomes_core"):
                 continue
             raise CoreError(
                 f"Another module named {name} was imported before the core, from {origin}.",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.errors.suggestions import list_choices
 from nimbus_sdk.sandbox.http.errors import ErrorFormat
 from nimbus_sdk.sandbox.http.responses import Response, json_response
 
@@ -27,6 +28,29 @@ _CAPTIVE_PORTAL = (
     b"<body><h1>Sign in to use this network</h1><form><input name=room></form></body></html>"
 )
 
+Endpoint = Literal[
+    "validate",
+    "refresh",
+    "revoke",
+    "github_token",
+    "models",
+    "model_file",
+    "analytics",
+    "health",
+    "release",
+    "asset",
+    "storage",
+    "nimbus_os",
+    "neuroai_keys",
+    "neuroai_key",
+    "neuroai_rotate",
+    "neuroai_verify",
+    "neuroai_audit",
+    "neuroai_agents",
+    "neuroai",
+    "nexus_thread",
+    "nexus",
+]
 Reset = Literal["before_head", "after_work", "after_head"]
 
 
@@ -78,7 +102,7 @@ class Fault:
         after: Number of requests that succeed first.
     """
 
-    endpoint: str = field(kw_only=False)
+    endpoint: Endpoint = field(kw_only=False)
     status: int | None = None
     code: str | None = None
     body: object = None
@@ -98,9 +122,9 @@ class Fault:
     after: int = 0
 
     def __post_init__(self) -> None:
-        if self.reset not in (None, "before_head", "after_work", "after_head"):
+        if self.reset not in (None, *get_args(Reset)):
             raise ConfigurationError(
-                f"reset must be before_head, after_work or after_head, not {self.reset!r}."
+                f"reset is {self.reset!r}.", hint=list_choices(self.reset, get_args(Reset))
             )
         for name, (kind, minimum, maximum, meaning) in _NUMBERS.items():
             number: float | None = getattr(self, name)
@@ -140,7 +164,8 @@ class Fault:
         return Response(self.status or 200, {"Content-Type": content_type}, body)
 
 
-NO_FAULT = Fault(endpoint="")
+NO_FAULT = Fault(endpoint="health")
+"""A fault in which nothing is wrong, for whatever endpoint."""
 
 
 @dataclass(slots=True)
@@ -163,7 +188,7 @@ class FaultQueues:
         if fault.endpoint not in self.endpoints:
             raise ConfigurationError(
                 f"The sandbox has no endpoint {fault.endpoint!r}.",
-                hint=f"Use one of {', '.join(self.endpoints)}.",
+                hint=list_choices(fault.endpoint, self.endpoints),
             )
         with self._lock:
             self._queues.setdefault(fault.endpoint, []).append(_Pending(fault, fault.after, fault.times))

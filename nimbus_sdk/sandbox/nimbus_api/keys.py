@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Literal
 
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.errors.suggestions import list_choices
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.key_store import KeyStore, StoredKey
@@ -70,7 +71,7 @@ class LicenseKeys:
         if tier not in TIERS and features is None:
             raise ConfigurationError(
                 f"The sandbox has no license tier {tier!r}.",
-                hint=f"Use one of {', '.join(TIERS)}, or give the features of the tier.",
+                hint=f"{list_choices(tier, TIERS)} For another one give its features.",
             )
         if kind not in ("test", "live"):
             raise ConfigurationError(f"The kind of a key is test or live, not {kind!r}.")
@@ -82,7 +83,7 @@ class LicenseKeys:
             raise ConfigurationError("used and monthly_limit must be 0 or more.")
         if unknown := sorted(set(block_when_exhausted) - _BLOCKABLE):
             raise ConfigurationError(
-                f"No quota can block {', '.join(unknown)}.", hint=f"Use {', '.join(sorted(_BLOCKABLE))}."
+                f"No quota can block {', '.join(unknown)}.", hint=list_choices(unknown[0], sorted(_BLOCKABLE))
             )
         if usual := TIERS.get(tier):
             monthly_limit = usual.monthly_limit if monthly_limit is None else monthly_limit

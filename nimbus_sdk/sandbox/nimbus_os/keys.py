@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Literal
 
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.errors.suggestions import list_choices
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.key_store import KeyStore
 from nimbus_sdk.sandbox.http.masking import MASK
@@ -42,7 +43,7 @@ class NimbusOsKeys:
         if unknown := sorted(set(permissions) - set(PERMISSIONS)):
             raise ConfigurationError(
                 f"The sandbox's Nimbus OS has no permission {', '.join(unknown)}.",
-                hint=f"Use {', '.join(PERMISSIONS)}.",
+                hint=list_choices(unknown[0], PERMISSIONS),
             )
         prefix = f"nos_{environment}_"
         key = prefix + secrets.token_hex(20)
@@ -69,5 +70,5 @@ def require_environment(name: str) -> None:
     """Raise a ConfigurationError unless there is an environment of this name."""
     if name not in ENVIRONMENTS:
         raise ConfigurationError(
-            f"Nimbus OS has no environment {name!r}.", hint=f"Use one of {', '.join(ENVIRONMENTS)}."
+            f"Nimbus OS has no environment {name!r}.", hint=list_choices(name, ENVIRONMENTS)
         )

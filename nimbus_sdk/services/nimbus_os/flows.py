@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from nimbus_sdk.config.keys import raise_if_invalid
 from nimbus_sdk.errors import ConfigurationError, PermissionDeniedError, ResponseFormatError
+from nimbus_sdk.errors.suggestions import list_choices
 from nimbus_sdk.services.audit.entry import AuditEntry
 from nimbus_sdk.services.audit.recorder import record_call, user_name
 from nimbus_sdk.services.audit.trail import AuditTrail
@@ -49,7 +50,7 @@ def nimbus_os(environment: str) -> Service:
     """
     if environment not in _URLS:
         raise ConfigurationError(
-            f"Nimbus OS has no environment {environment[:40]!r}.", hint="It is sandbox or production."
+            f"Nimbus OS has no environment {environment[:40]!r}.", hint=list_choices(environment, _URLS)
         )
     # A key of production must not go to the sandbox, nor the other way round.
     return Service(

@@ -283,8 +283,8 @@ def check_slowly(*arguments):
     time.sleep(0.1)
     check(*arguments)
 checking, loader.require_interpreter = threading.Event(), check_slowly
-find_spec = loader.find_spec
-loader.find_spec = lambda: find_spec(sys.argv[1])
+become_core = loader.become_core
+loader.become_core = lambda module: become_core(module, sys.argv[1])
 found = []
 def load():
     found.append(loader.load(sys.argv[1]))

@@ -82,7 +82,7 @@ def test_names_and_descriptions_are_texts(given: dict[str, object], words: str) 
         ({"dof_offset": True}, "dof_offset is True, not a number"),
         ({"mean_prior_precision": -1}, "mean_prior_precision is -1"),
         ({"mean_prior_precision": "automatic"}, "mean_prior_precision is 'automatic', not a number"),
-        ({"shrinkage": 1}, "NimbusLDA has no hyper-parameter shrinkage. It has dof_offset"),
+        ({"shrinkage": 1}, "NimbusLDA has no hyper-parameter shrinkage. Use one of dof_offset"),
         ({"iterations": 0}, "iterations is 0"),
         ({"iterations": 1.5}, "iterations is 1.5"),
     ],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ._version import __version__
 from .data.bci_data import BCIData
-from .data.metadata import BCIMetadata
+from .data.metadata import BCIMetadata, OwnWord
 from .decoding.batch_result import BatchResult
 from .decoding.confidence_calibration import ConfidenceCalibration
 from .decoding.predict import predict_batch
@@ -97,6 +97,7 @@ __all__ = [
     "NimbusQDA",
     "NormalizationParams",
     "NotTrainedError",
+    "OwnWord",
     "ParadigmDefaults",
     "Pipeline",
     "PreprocessingReport",

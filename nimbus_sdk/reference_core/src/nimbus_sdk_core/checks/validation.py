@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .._types import FeatureArray
 from ..data.bci_data import BCIData
 from ..data.features import read_features
-from ..data.metadata import BCIMetadata
+from ..data.metadata import BCIMetadata, filters_hint
 from ..errors import CoreDataError, CoreTypeError, ModelMismatchError
 from ..models.compatibility import check_metadata_fits, check_metadata_kind, check_model
 from ..models.pipeline import Pipeline
@@ -128,6 +128,8 @@ def chunk_as_trial(chunk: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArray:
         hint = "A chunk is (n_features × n_samples)."
         if array.ndim == 2 and array.shape[1] == metadata.n_features:
             hint += " Its transpose, chunk.T, may be what you mean."
+        else:
+            hint += filters_hint(metadata)
         raise CoreDataError(f"The chunk has shape {array.shape}, expected {expected}.", hint)
     if metadata.chunk_size is not None and array.shape[1] != metadata.chunk_size:
         raise CoreDataError(

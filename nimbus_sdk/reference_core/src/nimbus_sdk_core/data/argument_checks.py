@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from typing import SupportsFloat, SupportsIndex
 
 from ..errors import CoreDataError, CoreTypeError
@@ -13,6 +14,64 @@ def check_kind(name: str, value: object, kind: type, hint: str) -> None:
     """Raise CoreTypeError unless the argument ``name`` is an instance of ``kind``."""
     if not isinstance(value, kind):
         raise CoreTypeError(f"{name} is a {type(value).__name__}, not a {kind.__name__}.", hint)
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """Raise CoreDataError unless the argument ``name`` is one of ``choices``; the hint has the nearest."""
+    known = tuple(choices)
+    if not isinstance(value, str) or value not in known:
+        raise CoreDataError(f"{name} is {value!r}.", list_choices(value, known))
+
+
+def list_choices(value: object, choices: Iterable[str]) -> str:
+    """Return a hint that lists what can be given, after the one that ``value`` may have meant.
+
+    >>> list_choices("Motor imagery", ["motor_imagery", "p300"])
+    "Did you mean 'motor_imagery'? Use one of motor_imagery, p300."
+    >>> list_choices("speech", ["motor_imagery", "p300"])
+    'Use one of motor_imagery, p300.'
+    """
+    known = tuple(choices)
+    near = find_near(value, known)
+    listed = f"Use one of {', '.join(known)}."
+    return listed if near is None else f"Did you mean {near!r}? {listed}"
+
+
+def find_near(value: object, choices: Iterable[str]) -> str | None:
+    """Return the choice that a text may have meant, or None.
+
+    >>> find_near("lda", ["NimbusLDA", "NimbusQDA"]), find_near("Moter-Imagery", ["motor_imagery", "p300"])
+    ('NimbusLDA', 'motor_imagery')
+    """
+    known = tuple(choices)
+    near = find_similar(value, known, 0.6)
+    if near is None and isinstance(value, str) and len(value) > 2:
+        given = _letters(value)
+        parts = [choice for choice in known if given in _letters(choice) or _letters(choice) in given]
+        near = parts[0] if len(parts) == 1 else None
+    return near
+
+
+def find_similar(value: object, choices: Iterable[str], least: float) -> str | None:
+    """Return the choice whose letters are most similar to those of a text, or None.
+
+    Capitals, spaces, hyphens and underscores do not count.
+
+    Args:
+        value: What was given.
+        choices: What could have been given.
+        least: From 0 to 1, how similar they must be: ``difflib.SequenceMatcher.ratio``.
+    """
+    # Only a wrong argument needs it, and it doubles the cost of importing this module.
+    from difflib import get_close_matches
+
+    letters = {_letters(choice): choice for choice in choices}
+    near = get_close_matches(_letters(value), letters, n=1, cutoff=least) if isinstance(value, str) else []
+    return letters[near[0]] if near else None
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
 
 
 def is_instance_of(value: object, library: str, kind: str) -> bool:

@@ -14,7 +14,7 @@ from .aggregate import aggregate
 from .dask_arrays import is_dask_array, read_dask_features
 from .features import check_axes, read_features
 from .labels import read_labels
-from .metadata import BCIMetadata, TemporalAggregation
+from .metadata import BCIMetadata, FeatureType, Paradigm, TemporalAggregation
 from .mne_epochs import EpochsLike, EventLabels, Transformer
 
 
@@ -71,8 +71,8 @@ class BCIData:
         cls,
         epochs: EpochsLike,
         *,
-        paradigm: str,
-        feature_type: str | None = None,
+        paradigm: Paradigm,
+        feature_type: FeatureType | None = None,
         transformer: Transformer | None = None,
         temporal_aggregation: TemporalAggregation | None = None,
         n_classes: SupportsIndex | None = None,

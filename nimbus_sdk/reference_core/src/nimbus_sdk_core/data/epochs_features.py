@@ -9,14 +9,14 @@ import numpy as np
 from .._types import FeatureArray, FloatArray, LabelArray
 from ..errors import CoreDataError
 from .csp import SpatialFilters
-from .metadata import BCIMetadata, TemporalAggregation
+from .metadata import BCIMetadata, FeatureType, Paradigm, TemporalAggregation
 from .mne_epochs import EpochsLike, EventLabels, Transformer, read_epochs
 
 
 def read_epochs_features(
     epochs: EpochsLike,
-    paradigm: str,
-    feature_type: str | None,
+    paradigm: Paradigm,
+    feature_type: FeatureType | None,
     transformer: Transformer | None,
     temporal_aggregation: TemporalAggregation | None,
     n_classes: SupportsIndex | None,
@@ -72,7 +72,7 @@ def _move_trials_last(by_epoch: FloatArray) -> FeatureArray:
     return by_epoch.transpose(1, 2, 0)
 
 
-def _default_feature_type(transformer: Transformer | None) -> str:
+def _default_feature_type(transformer: Transformer | None) -> FeatureType:
     if transformer is None:
         return "raw_filtered"
     if isinstance(transformer, SpatialFilters):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from .._types import FeatureArray
 from ..errors import CoreDataError
 from .labels import check_not_masked
-from .metadata import BCIMetadata
+from .metadata import BCIMetadata, filters_hint
 
 _AXES = "(n_features × n_samples × n_trials)"
 
@@ -83,6 +83,8 @@ def check_axes(features: FeatureArray, metadata: BCIMetadata) -> None:
         if n_features in features.shape[1:]:
             axis = features.shape.index(n_features)
             hint += f" Axis {axis} has that length: np.moveaxis(features, {axis}, 0) may be what you mean."
+        else:
+            hint += filters_hint(metadata)
         raise CoreDataError(
             f"Axis 0 of features has length {features.shape[0]}, expected {n_features} (n_features); "
             f"found shape {features.shape}.",

@@ -6,17 +6,35 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, NewType, TypeAlias, cast, get_args
 
 from ..errors import CoreDataError
-from .argument_checks import check_positive_number, check_whole_number
+from .argument_checks import (
+    check_choice,
+    check_positive_number,
+    check_whole_number,
+    find_similar,
+    list_choices,
+)
 
+OwnWord = NewType("OwnWord", str)
+"""A word of your own for a paradigm or a kind of feature, in a program under a type checker.
+
+Without one, any text will do. ``OwnWord("attention")`` is that text.
+"""
+
+KnownParadigm: TypeAlias = Literal["motor_imagery", "p300", "erp", "ssvep"]
+KnownFeatureType: TypeAlias = Literal["csp", "bandpower", "erp", "time_domain", "raw_filtered"]
+Paradigm: TypeAlias = KnownParadigm | OwnWord
+FeatureType: TypeAlias = KnownFeatureType | OwnWord
 TemporalAggregation: TypeAlias = Literal["mean", "median", "logvar", "none"]
 Unit: TypeAlias = Literal["V", "uV"]
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MAX_FEATURES = 65_536
 _MAX_CLASSES = 4_096
+_MISSPELT = 0.87
+"""How similar to a known word is a misspelling; "errp" and "erp", two kinds of potential, are 0.86."""
 _SPELLINGS = {"V": "V", "uV": "uV", "µV": "uV", "μV": "uV"}
 
 
@@ -28,8 +46,10 @@ class BCIMetadata:
 
     Args:
         sampling_rate: Samples a second along the sample axis of the features, in Hz.
-        paradigm: The task: ``"motor_imagery"``, ``"p300"``, ``"ssvep"`` or a word of your own.
-        feature_type: What the numbers are: ``"csp"``, ``"bandpower"``, ``"erp"`` or a word of your own.
+        paradigm: The task: ``"motor_imagery"``, ``"p300"``, ``"erp"``, ``"ssvep"`` or a word of your own,
+            which type checkers accept as ``OwnWord("attention")``.
+        feature_type: What the numbers are: ``"csp"``, ``"bandpower"``, ``"erp"``, ``"time_domain"``,
+            ``"raw_filtered"`` or a word of your own, likewise.
         n_features: Length of the feature axis.
         n_classes: Number of classes in the task (at least 2).
         chunk_size: Samples in one streamed chunk, where the data are to be streamed.
@@ -50,8 +70,8 @@ class BCIMetadata:
     """
 
     sampling_rate: float
-    paradigm: str
-    feature_type: str
+    paradigm: Paradigm
+    feature_type: FeatureType
     n_features: int
     n_classes: int
     chunk_size: int | None = None
@@ -62,8 +82,10 @@ class BCIMetadata:
     def __post_init__(self) -> None:
         assign = object.__setattr__
         assign(self, "sampling_rate", check_positive_number("sampling_rate", self.sampling_rate))
-        assign(self, "paradigm", _check_word("paradigm", self.paradigm))
-        assign(self, "feature_type", _check_word("feature_type", self.feature_type))
+        assign(self, "paradigm", _check_word("paradigm", self.paradigm, get_args(KnownParadigm)))
+        assign(
+            self, "feature_type", _check_word("feature_type", self.feature_type, get_args(KnownFeatureType))
+        )
         assign(
             self, "n_features", check_whole_number("n_features", self.n_features, least=1, most=_MAX_FEATURES)
         )
@@ -72,23 +94,41 @@ class BCIMetadata:
             assign(
                 self, "chunk_size", check_whole_number("chunk_size", self.chunk_size, least=1, most=2**31 - 1)
             )
-        ways = get_args(TemporalAggregation)
-        if self.temporal_aggregation not in ways:
-            raise CoreDataError(
-                f"temporal_aggregation is {self.temporal_aggregation!r}.", f"Use one of {', '.join(ways)}."
-            )
+        check_choice("temporal_aggregation", self.temporal_aggregation, get_args(TemporalAggregation))
         if self.channel_names is not None:
             assign(self, "channel_names", _check_names(self.channel_names))
         if self.unit is not None:
             assign(self, "unit", _check_unit(self.unit))
 
 
-def _check_word(name: str, value: str) -> str:
+def filters_hint(expected: BCIMetadata) -> str:
+    """Return what to do with raw channels where features of spatial filters are expected, else nothing.
+
+    >>> filters_hint(BCIMetadata(250.0, "p300", "erp", n_features=8, n_classes=2))
+    ''
+    """
+    if expected.feature_type != "csp":
+        return ""
+    return (
+        " The features are what spatial filters (CSP) make of the channels: give filters.transform(channels) "
+        "with the filters of the training, as fit_csp() returned them, or decode raw channels with "
+        "Pipeline(filters, normalization, model)."
+    )
+
+
+def _check_word(name: str, value: str, known: tuple[str, ...]) -> str:
+    """Return a known word, or one's own; refuse what is no word, and what looks like a misspelt known one."""
     if not isinstance(value, str) or not _WORD.fullmatch(value):
-        raise CoreDataError(
-            f"{name} is {value!r}.",
-            "Use a short word of lower-case letters, digits and underscores, such as 'motor_imagery'.",
-        )
+        rule = "A word of your own has lower-case letters, digits and underscores alone."
+        raise CoreDataError(f"{name} is {value!r}.", f"{list_choices(value, known)} {rule}")
+    # "fbcsp" and "p300_speller" are words of their own.
+    if not any(word in value for word in known):
+        near = find_similar(value, known, _MISSPELT)
+        if near is not None and near not in value:
+            raise CoreDataError(
+                f"{name} is {value!r}.",
+                f"Did you mean {near!r}? A word of your own must differ more, such as 'my_{near}'.",
+            )
     return value
 
 

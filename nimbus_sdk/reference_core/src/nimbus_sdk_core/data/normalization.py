@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .._repr import Summary, format_html_table, format_line
 from .._types import FeatureArray, FloatArray
 from ..errors import CoreDataError
-from .argument_checks import check_kind
+from .argument_checks import check_choice, check_kind
 from .bci_data import BCIData
 from .dask_arrays import is_dask_array, read_dask_features, require_in_memory
 from .features import check_finite
@@ -85,8 +85,7 @@ def estimate_normalization_params(
         >>> params.means, params.stds
         (array([ 2., 20.]), array([ 1., 10.]))
     """
-    if method not in get_args(Normalization):
-        raise CoreDataError(f"method is {method!r}.", f"Use one of {', '.join(get_args(Normalization))}.")
+    check_choice("method", method, get_args(Normalization))
     array = _read_array(features)
     require_in_memory(array)
     if not array[0].size:

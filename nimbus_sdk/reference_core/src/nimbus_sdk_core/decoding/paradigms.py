@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..data.argument_checks import check_kind
-from ..data.metadata import TemporalAggregation
+from ..data.argument_checks import check_kind, list_choices
+from ..data.metadata import KnownParadigm, TemporalAggregation
 from ..errors import CoreDataError
 from .voting import Aggregation
 
@@ -30,7 +30,7 @@ class ParadigmDefaults(NamedTuple):
 
 _HINT = "Name one, such as 'motor_imagery'."
 
-_DEFAULTS = {
+_DEFAULTS: dict[str, ParadigmDefaults] = {
     "motor_imagery": ParadigmDefaults(250, 250.0, 0.7, "evidence", "logvar"),
     "p300": ParadigmDefaults(200, 250.0, 0.8, "evidence", "mean"),
     "erp": ParadigmDefaults(200, 250.0, 0.8, "evidence", "mean"),
@@ -38,7 +38,7 @@ _DEFAULTS = {
 }
 
 
-def get_paradigm_defaults(paradigm: str) -> ParadigmDefaults:
+def get_paradigm_defaults(paradigm: KnownParadigm) -> ParadigmDefaults:
     """Return the usual settings of a paradigm, to start from.
 
     Args:
@@ -56,6 +56,6 @@ def get_paradigm_defaults(paradigm: str) -> ParadigmDefaults:
     if paradigm not in _DEFAULTS:
         raise CoreDataError(
             f"There are no usual settings for the paradigm {paradigm!r}.",
-            f"There are some for {', '.join(_DEFAULTS)}.",
+            list_choices(paradigm, _DEFAULTS),
         )
     return _DEFAULTS[paradigm]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray, IndexArray
-from ..data.argument_checks import check_whole_number
+from ..data.argument_checks import check_choice, check_whole_number
 from ..data.labels import check_not_masked, encode_labels, find_classes, read_labels
 from ..errors import CoreDataError
 from .trial_evidence import temper_product
@@ -129,8 +129,7 @@ def decide_trial(votes: ChunkVotes, method: Aggregation) -> tuple[FloatArray, in
     Raises:
         CoreDataError: There is no such method.
     """
-    if method not in get_args(Aggregation):
-        raise CoreDataError(f"method is {method!r}.", f"Use one of {', '.join(get_args(Aggregation))}.")
+    check_choice("method", method, get_args(Aggregation))
     posterior, best = _METHODS[method](votes)
     # Rounding may leave a certain class a little above 1, which is no probability.
     return np.clip(posterior, 0.0, 1.0), best

@@ -8,12 +8,13 @@ import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar, cast, overload
+from typing import Literal, TypeVar, cast, overload
 
+from ..data.argument_checks import find_near
 from ..errors import CoreTypeError, ModelFileError, ModelMismatchError, ModelNotFoundError
 from ..models.pipeline import Pipeline
 from ..models.protocol import Decoder
-from ..models.registry import KINDS, find_kind_name
+from ..models.registry import KINDS, KindName, find_kind_name
 from .model_file import MAX_BYTES, from_bytes, to_bytes
 
 SUFFIX = ".nimbus"
@@ -37,10 +38,13 @@ def load_model(
 ) -> Pipeline: ...
 @overload
 def load_model(
-    kind: str, name_or_path: str | os.PathLike[str], *, search: Iterable[str | os.PathLike[str]] = ()
+    kind: KindName | Literal["Pipeline"],
+    name_or_path: str | os.PathLike[str],
+    *,
+    search: Iterable[str | os.PathLike[str]] = (),
 ) -> Decoder | Pipeline: ...
 def load_model(
-    kind: type[Decoder] | type[Pipeline] | str,
+    kind: type[Decoder] | type[Pipeline] | KindName | Literal["Pipeline"],
     name_or_path: str | os.PathLike[str],
     *,
     search: Iterable[str | os.PathLike[str]] = (),
@@ -128,10 +132,10 @@ def _write_atomically(target: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _find_kind(kind: type[Decoder] | type[Pipeline] | str) -> str:
+def _find_kind(kind: type[Decoder] | type[Pipeline] | KindName | Literal["Pipeline"]) -> str:
     if kind is Pipeline or kind == Pipeline.__name__:
         return Pipeline.__name__
-    return find_kind_name(cast("type[Decoder] | str", kind))
+    return find_kind_name(cast("type[Decoder] | KindName", kind), further=Pipeline.__name__)
 
 
 def _folders(search: Iterable[str | os.PathLike[str]]) -> list[Path]:
@@ -151,9 +155,11 @@ def _find_file(name_or_path: str | os.PathLike[str], folders: list[Path]) -> Pat
             if (folder / (text + SUFFIX)).is_file():
                 return folder / (text + SUFFIX)
     names = sorted({file.stem for folder in folders for file in folder.glob(f"*{SUFFIX}")})
+    near = find_near(text, names)
+    meant = "" if near is None else f"Did you mean {near!r}? "
     raise ModelNotFoundError(
         f"There is no model {text!r} here.",
-        f"Here are: {', '.join(names) or 'none'}. "
+        f"{meant}Here are: {', '.join(names) or 'none'}. "
         f"For a file of your own, give its path with the ending {SUFFIX}.",
     )
 

@@ -19,7 +19,7 @@ from typing import Literal, Protocol, TypeAlias, get_args
 import numpy as np
 
 from .._types import FloatArray
-from ..data.argument_checks import check_probability
+from ..data.argument_checks import check_choice, check_probability
 from ..errors import CoreDataError, ModelMismatchError
 from ..stats.power_prior import choose_weight
 from ..stats.sufficient_statistics import Moments, merge_moments, scale_moments
@@ -58,10 +58,9 @@ def start_adaptation(model: Decoder, adapt: Adapt, forgetting: float) -> Adaptat
         CoreDataError: There is no such way, or forgetting is out of range.
         ModelMismatchError: The model is of a kind that cannot be adapted.
     """
+    check_choice("adapt", adapt, get_args(Adapt))
     if adapt == "off":
         return None
-    if adapt not in get_args(Adapt):
-        raise CoreDataError(f"adapt is {adapt!r}.", 'Use one of "off", "labelled", "unlabelled".')
     if not check_probability("forgetting", forgetting) > 0.0:
         raise CoreDataError(
             "forgetting is 0, so that nothing learned would stay.", "Give a number such as 0.99."

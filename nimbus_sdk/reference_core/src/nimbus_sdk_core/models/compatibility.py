@@ -6,7 +6,7 @@ import math
 
 from ..data.argument_checks import check_kind
 from ..data.bci_data import BCIData
-from ..data.metadata import BCIMetadata
+from ..data.metadata import BCIMetadata, filters_hint
 from ..errors import CoreDataError, CoreTypeError, ModelMismatchError
 from .protocol import Decoder, Reader
 
@@ -54,7 +54,7 @@ def check_data_fits(model: Reader, data: BCIData) -> None:
         raise CoreDataError(
             f"The data have {data.n_features} features on axis 0 (shape {data.features.shape}), "
             f"{_describe_model(model)} expects {model.n_features_in_}.",
-            _OTHER_FEATURES,
+            _OTHER_FEATURES + _filters_hint(model),
         )
     check_metadata_fits(model, data.metadata)
 
@@ -80,7 +80,7 @@ def check_metadata_fits(model: Reader, metadata: BCIMetadata) -> None:
         raise CoreDataError(
             f"metadata.n_features is {metadata.n_features}, "
             f"{_describe_model(model)} expects {model.n_features_in_}.",
-            _OTHER_FEATURES,
+            _OTHER_FEATURES + _filters_hint(model),
         )
     if metadata.n_classes != len(model.classes_):
         raise CoreDataError(
@@ -101,7 +101,7 @@ def _check_same_preparation(model: Reader, expected: BCIMetadata, actual: BCIMet
                 f"The data's {field} is {value!r}, "
                 f"but {_describe_model(model)} was trained on {expected_value!r}.",
                 "Numbers of another meaning would be misread: prepare the data as the model expects, "
-                "or train a model on yours.",
+                "or train a model on yours." + (filters_hint(expected) if field == "feature_type" else ""),
             )
 
 
@@ -142,6 +142,10 @@ def _check_channels(model: Reader, expected: tuple[str, ...] | None, actual: tup
 def _list(names: list[str]) -> str:
     shown = ", ".join(names[:5]) or "none"
     return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+
+
+def _filters_hint(model: Reader) -> str:
+    return "" if model.card is None else filters_hint(model.card.metadata)
 
 
 def _describe_model(model: Reader) -> str:

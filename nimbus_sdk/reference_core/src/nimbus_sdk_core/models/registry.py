@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias, get_args
+
+from ..data.argument_checks import list_choices
 from ..errors import ModelMismatchError
 from .gaussian import NimbusLDA, NimbusQDA
 from .probit import NimbusProbit
@@ -13,14 +16,18 @@ KINDS: dict[str, type[NimbusLDA] | type[NimbusQDA] | type[NimbusProbit]] = {
     "NimbusProbit": NimbusProbit,
 }
 
+KindName: TypeAlias = Literal[
+    "NimbusLDA", "NimbusQDA", "NimbusProbit", "RxLDAModel", "RxGMMModel", "RxPolyaModel"
+]
 _OLDER_NAMES = {"RxLDAModel": "NimbusLDA", "RxGMMModel": "NimbusQDA", "RxPolyaModel": "NimbusProbit"}
 
 
-def find_kind_name(kind: type[Decoder] | str) -> str:
+def find_kind_name(kind: type[Decoder] | str, *, further: str = "") -> str:
     """Return the name of a kind in model files.
 
     Args:
         kind: The class, its name, or its name in older Nimbus documentation.
+        further: A name that the caller takes besides, for the message.
 
     Raises:
         ModelMismatchError: There is no such kind.
@@ -32,7 +39,6 @@ def find_kind_name(kind: type[Decoder] | str) -> str:
     name = kind if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
     name = _OLDER_NAMES.get(name, name)
     if name not in KINDS or not (isinstance(kind, str) or kind is KINDS[name]):
-        raise ModelMismatchError(
-            f"There is no model kind {name}.", f"Use one of {', '.join([*KINDS, *_OLDER_NAMES])}."
-        )
+        known = (*get_args(KindName), *filter(None, [further]))
+        raise ModelMismatchError(f"There is no model kind {name}.", list_choices(name, known))
     return name

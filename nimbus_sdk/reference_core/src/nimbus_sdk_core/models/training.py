@@ -11,7 +11,7 @@ import numpy as np
 
 from .._repr import escape_unprintable
 from .._types import LabelArray
-from ..data.argument_checks import check_kind, check_probability, check_whole_number
+from ..data.argument_checks import check_kind, check_probability, check_whole_number, list_choices
 from ..data.bci_data import BCIData
 from ..data.labels import encode_labels
 from ..errors import CoreDataError, ModelMismatchError
@@ -23,7 +23,7 @@ from .gaussian import GaussianClassifier
 from .model_card import JsonValue, ModelCard
 from .pipeline import Pipeline
 from .protocol import Decoder
-from .registry import KINDS, find_kind_name
+from .registry import KINDS, KindName, find_kind_name
 from .tempering import cross_fit_tempers, with_tempers
 
 M = TypeVar("M", bound=Decoder)
@@ -45,7 +45,7 @@ def train_model(
 ) -> M: ...
 @overload
 def train_model(
-    kind: str,
+    kind: KindName,
     data: BCIData,
     *,
     iterations: int = 50,
@@ -55,7 +55,7 @@ def train_model(
     **hyper: HyperValue,
 ) -> Decoder: ...
 def train_model(
-    kind: type[Decoder] | str,
+    kind: type[Decoder] | KindName,
     data: BCIData,
     *,
     iterations: int = 50,
@@ -100,13 +100,13 @@ def train_model(
             f"kind is {kind!r}, a model already.",
             f"Give the class, and its hyper-parameters by name: train_model({type(kind).__name__}, data, …).",
         )
-    kind = find_kind_name(kind)
+    kind_name = find_kind_name(kind)
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
     check_kind("data", data, BCIData, "Build it with BCIData(features, BCIMetadata(…), labels).")
     labels = _require_all_classes(data)
     details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
-    card = ModelCard(name or f"{kind}_{data.metadata.paradigm}", data.metadata, description, details)
-    untrained = _set_iterations(_build_untrained(kind, hyper), iterations)
+    card = ModelCard(name or f"{kind_name}_{data.metadata.paradigm}", data.metadata, description, details)
+    untrained = _set_iterations(_build_untrained(kind_name, hyper), iterations)
     model = copy.copy(untrained).fit(data.vectors(), labels)
     size = data.metadata.chunk_size
     tempers = None if size is None else cross_fit_tempers(untrained, data, size)
@@ -212,7 +212,7 @@ def _build_untrained(kind: str, hyper: Mapping[str, HyperValue]) -> Decoder:
     unknown = sorted(set(given) - set(model.hyper))
     if unknown:
         raise CoreDataError(
-            f"{kind} has no hyper-parameter {', '.join(unknown)}.", f"It has {', '.join(model.hyper)}."
+            f"{kind} has no hyper-parameter {', '.join(unknown)}.", list_choices(unknown[0], model.hyper)
         )
     return model.set_params(**given)
 

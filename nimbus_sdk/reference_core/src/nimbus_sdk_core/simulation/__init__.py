@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from ..data.argument_checks import check_whole_number
+from ..data.argument_checks import check_choice, check_whole_number
 from ..data.bci_data import BCIData
 from ..data.metadata import BCIMetadata
 from ..errors import CoreDataError
@@ -17,11 +18,13 @@ from .signals import quantize
 GENERATOR = "nimbus_sdk_core.simulate/2"
 """Name and version of the generator; the number rises when the same seed gives other data."""
 
+SimulatedParadigm: TypeAlias = Literal["motor_imagery", "p300", "ssvep"]
+
 _PARADIGMS: dict[str, ModuleType] = {"motor_imagery": motor_imagery, "p300": p300, "ssvep": ssvep}
 
 
 def simulate(
-    paradigm: str,
+    paradigm: SimulatedParadigm,
     *,
     n_trials: int,
     seed: int,
@@ -70,7 +73,7 @@ def simulate(
     return BCIData(features, metadata, labels=index + 1)
 
 
-def class_names(paradigm: str) -> tuple[str, ...]:
+def class_names(paradigm: SimulatedParadigm) -> tuple[str, ...]:
     """Return the names of the classes 1, 2, … of a simulated paradigm.
 
     Raises:
@@ -85,8 +88,7 @@ def class_names(paradigm: str) -> tuple[str, ...]:
 
 
 def _find_simulator(paradigm: str) -> ModuleType:
-    if paradigm not in _PARADIGMS:
-        raise CoreDataError(f"There is no simulator of {paradigm!r}.", f"Use one of {', '.join(_PARADIGMS)}.")
+    check_choice("paradigm", paradigm, _PARADIGMS)
     return _PARADIGMS[paradigm]
 
 
