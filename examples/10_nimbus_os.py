@@ -37,7 +37,7 @@ with sandbox_unless("NIMBUS_OS_API_KEY") as sandbox:
 
     paths = Settings.load().paths
     print("\nThe audit trail:")
-    for record in latest(paths, "nimbus-os", 5):
-        call = record.entry
-        print(f"  {call.when} {call.who} {call.method} {call.path} -> {call.status}, key {call.key}")
+    for call in latest(paths, "nimbus-os", 5):
+        entry, status = call.entry, call.outcome and call.outcome.status
+        print(f"  {entry.when} {entry.who} {entry.method} {entry.path} -> {status or call.describe()}")
     print(f"  whole: {bool(verify(paths, 'nimbus-os'))}")

@@ -1,7 +1,8 @@
 """The HMAC chain of the audit trail: how an entry is written, read and checked.
 
-Each entry carries the MAC of the entry before it, and a MAC over all of its own bytes, under the secret of
-this installation. The head record beside the trail names the last entry, so that a removed end shows too.
+A call has two entries: one before it is sent, and one with its outcome. Each carries the MAC of the entry
+before it, and a MAC over all of its own bytes, under the secret of this installation. The head record beside
+the trail names the last entry, so that a removed end shows too.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hmac
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from nimbus_sdk.errors import AuditTrailError
 
@@ -16,8 +18,8 @@ GENESIS = "0" * 64
 """The MAC that the first entry refers to."""
 
 MAX_LINE_BYTES = 2**16
-FORMAT = 1
-"""Format of entries and head records; those without a number have this one as well."""
+FORMAT = 2
+"""Format of entries and head records; in format 1 a call and its outcome were one entry."""
 
 _HEAD_BYTES = 256
 _MAC = b',"mac":"'
@@ -25,7 +27,7 @@ _MAC = b',"mac":"'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One call; never its payload, never a value of its query.
+    """One call, as it is known before it is sent; never its payload, never a value of its query.
 
     Attributes:
         when: When it began, UTC, such as ``2026-01-31T09:00:00.123Z``.
@@ -34,10 +36,8 @@ class AuditEntry:
         environment: ``sandbox`` or ``production``.
         method: HTTP method.
         path: Path without its query.
-        status: HTTP status, or None if no response came.
-        request_id: The id under which service and support know the call, or None.
-        key: First 12 hexadecimal digits of the SHA-256 of the key that was used, or None.
-        duration_ms: From first attempt to last response, waits included.
+        request_id: The id under which the call is sent.
+        key: First 12 hexadecimal digits of the SHA-256 of the key that is used, or None.
     """
 
     when: str
@@ -46,9 +46,26 @@ class AuditEntry:
     environment: str
     method: str
     path: str
-    status: int | None = None
     request_id: str | None
     key: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditOutcome:
+    """How a call ended.
+
+    Attributes:
+        call: Number of the call's entry.
+        result: ``answered``, ``no response`` (the call may have been carried out) or ``not sent``.
+        status: HTTP status, or None if no response came.
+        request_id: The id under which the service knows the call, or None.
+        duration_ms: From first attempt to last response, waits included.
+    """
+
+    call: int
+    result: str
+    status: int | None = None
+    request_id: str | None = None
     duration_ms: float = 0.0
 
 
@@ -65,45 +82,48 @@ START = Position(0, GENESIS)
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """An entry that was read, with its links in the chain.
+    """A line that was read, with its links in the chain.
 
     Attributes:
         number: Its place in the whole trail, from 1.
-        previous: MAC of the entry before it.
+        previous: MAC of the line before it.
         mac: Its own MAC.
-        entry: The call.
+        entry: The call that begins with it, or None.
+        outcome: The end of a call, or None.
     """
 
     number: int
     previous: str
     mac: str
-    entry: AuditEntry
+    entry: AuditEntry | None
+    outcome: AuditOutcome | None
 
     @property
     def position(self) -> Position:
-        """What the next entry refers to."""
+        """What the next line refers to."""
         return Position(self.number, self.mac)
 
 
-def encode_entry(entry: AuditEntry, after: Position, secret: bytes) -> tuple[bytes, Position]:
-    """Return an entry's line, without its line break, and the new end of the chain."""
+def encode_entry(
+    content: AuditEntry | AuditOutcome, after: Position, secret: bytes
+) -> tuple[bytes, Position]:
+    """Return the line of a call or of its end, without its line break, and the new end of the chain."""
     number = after.number + 1
-    content = {"format": FORMAT, "number": number, **asdict(entry), "previous": after.mac}
-    body = json.dumps(content, separators=(",", ":")).encode("ascii")[:-1]
+    values = {"format": FORMAT, "number": number, **asdict(content), "previous": after.mac}
+    body = json.dumps(values, separators=(",", ":")).encode("ascii")[:-1]
     mac = _entry_mac(body, secret)
     return b'%s%s%s"}' % (body, _MAC, mac.encode("ascii")), Position(number, mac)
 
 
 def decode_entry(line: bytes) -> AuditRecord | None:
-    """Parse a line; None if it is no entry.
+    """Parse a line; None if it is none of the trail.
 
     Raises:
         AuditTrailError: It was written by a newer version of the SDK.
 
     Examples:
         >>> entry = AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1", key=None,
-        ...     environment="sandbox", method="GET", path="/orders", status=200, request_id=None,
-        ...     duration_ms=1.5)
+        ...     environment="sandbox", method="GET", path="/orders", request_id=None)
         >>> line, end = encode_entry(entry, START, b"secret")
         >>> decode_entry(line).position == end, decode_entry(line[:-5])
         (True, None)
@@ -111,13 +131,29 @@ def decode_entry(line: bytes) -> AuditRecord | None:
     try:
         content = json.loads(line)
         _require_known_format(content)
-        entry = AuditEntry(**{field.name: content[field.name] for field in fields(AuditEntry)})
         number, previous, mac = content["number"], content["previous"], content["mac"]
+        entry = None if "call" in content else AuditEntry(**_pick(AuditEntry, content))
+        outcome = _decode_outcome(content)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    if type(number) is not int or not isinstance(previous, str) or not isinstance(mac, str):
+    numbers = (number,) if outcome is None else (number, outcome.call)
+    if not all(type(each) is int for each in numbers) or not all(isinstance(m, str) for m in (previous, mac)):
         return None
-    return AuditRecord(number, previous, mac, entry)
+    return AuditRecord(number, previous, mac, entry, outcome)
+
+
+def _decode_outcome(content: dict[str, object]) -> AuditOutcome | None:
+    if "call" in content:
+        return AuditOutcome(**_pick(AuditOutcome, content))
+    if "status" not in content:
+        return None
+    # Format 1 had call and end in one line.
+    result = "no response" if content["status"] is None else "answered"
+    return AuditOutcome(**_pick(AuditOutcome, {**content, "call": content["number"], "result": result}))
+
+
+def _pick(kind: type[AuditEntry | AuditOutcome], content: dict[str, object]) -> dict[str, Any]:
+    return {field.name: content[field.name] for field in fields(kind)}
 
 
 def is_genuine(line: bytes, secret: bytes | None) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.services.audit.entry import MAX_LINE_BYTES, Position, decode_head, encode_head
 from nimbus_sdk.storage import fs, trust
 from nimbus_sdk.storage.lock import Lock
 
-_NO_LINKS = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class TrailFiles:
@@ -54,19 +57,26 @@ class TrailFiles:
         fs.rename(self.current, os.path.join(self.folder, f"{self._name}.{number:06d}.jsonl"))
         fs.sync_folder(self.folder)
 
-    def open_current(self) -> int:
-        """Open the current file for reading, and for writing at its end alone; return its descriptor.
+    def is_missing(self) -> bool:
+        """Whether there is neither a head record nor a file of the trail."""
+        return not any(map(os.path.lexists, (self.head, self.current, *self.list_full())))
+
+    @contextmanager
+    def open_current(self) -> Iterator[int]:
+        """Open the current file for reading, and for writing at its end alone, as a descriptor.
 
         A link and a file of another user are refused.
         """
-        fs.make_private_folder(self.folder)
-        descriptor = os.open(self.current, os.O_RDWR | os.O_APPEND | _NO_LINKS, fs.PRIVATE_FILE)
+        is_new = not os.path.lexists(self.current)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _NO_LINKS
+        descriptor = os.open(self.current, flags, fs.PRIVATE_FILE)
         try:
             fs.tighten(self.current)
-        except BaseException:
+            if is_new:
+                fs.sync_folder(self.folder)
+            yield descriptor
+        finally:
             os.close(descriptor)
-            raise
-        return descriptor
 
     def read_secret(self) -> bytes | None:
         """Return the installation's secret; None if there is none yet."""
@@ -82,10 +92,15 @@ class TrailFiles:
 
     def write_head(self, end: Position, secret: bytes) -> None:
         """Name another end of the chain; needs the lock."""
-        # Overwritten and not replaced: it fits into one block, and a rename costs a second sync.
-        descriptor = os.open(self.head, os.O_WRONLY | _NO_LINKS, fs.PRIVATE_FILE)
+        content = encode_head(end, secret)
         try:
-            fs.write_all(descriptor, encode_head(end, secret))
+            descriptor = os.open(self.head, os.O_WRONLY | _NO_LINKS)
+        except FileNotFoundError:
+            fs.write_private(self.head, content, self._root)
+            return
+        # Overwritten and not replaced: it fits into one block, and a rename costs a second sync.
+        try:
+            fs.write_all(descriptor, content)
             fs.sync(descriptor)
         finally:
             os.close(descriptor)
@@ -93,17 +108,50 @@ class TrailFiles:
     @contextmanager
     def exclusive(self, wait: float) -> Iterator[None]:
         """Hold the trail's lock, after at most ``wait`` seconds."""
+        fs.make_private_folder(self.folder, self._root)
         with Lock(os.path.join(self.folder, f"{self._name}.lock")) as lock:
             lock.acquire(wait)
             yield
 
+    def open_for_reading(self, path: str) -> BinaryIO:
+        """Open a file of the trail; a link, and what is no file, is refused."""
+        file = open(os.open(path, os.O_RDONLY | _NO_LINKS), "rb")  # noqa: SIM115 - the caller closes it
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise fs.NoFileError(errno.EINVAL, f"{path} is not a file")
+        return file
 
-def read_last_line(descriptor: int, size: int) -> tuple[bytes, bool]:
-    """Return the last line of a file that has one, without its line break, and whether it has one."""
-    start = max(0, size - MAX_LINE_BYTES - 1)
+    def read_last_line_of_full(self) -> bytes:
+        """Return the last line of the newest file that is full; nothing if there is none."""
+        full = self.list_full()
+        if not full:
+            return b""
+        with self.open_for_reading(full[-1]) as file:
+            last, rest = read_last_line(file.fileno())
+            return rest or last
+
+
+def append_line(descriptor: int, line: bytes) -> None:
+    """Write a line and its line break behind a file that was opened for that, through to the disk."""
+    size = os.fstat(descriptor).st_size
+    os.lseek(descriptor, max(0, size - 1), os.SEEK_SET)
+    ended = os.read(descriptor, 1) in (b"", b"\n")
+    try:
+        fs.write_all(descriptor, b"%s%s\n" % (b"" if ended else b"\n", line))
+        fs.sync(descriptor)
+    except OSError:
+        # On a full disk half a line would stay.
+        os.ftruncate(descriptor, size)
+        raise
+
+
+def read_last_line(descriptor: int) -> tuple[bytes, bytes]:
+    """Return the last line of a file, without its line break, and what is behind its line break."""
+    size = os.fstat(descriptor).st_size
+    start = max(0, size - 2 * MAX_LINE_BYTES)
     os.lseek(descriptor, start, os.SEEK_SET)
-    tail = b""
-    while len(tail) < size - start and (piece := os.read(descriptor, size - start - len(tail))):
-        tail += piece
-    whole = tail.endswith(b"\n")
-    return tail.rstrip(b"\n").rsplit(b"\n", 1)[-1], whole
+    end = b""
+    while len(end) < size - start and (piece := os.read(descriptor, size - start - len(end))):
+        end += piece
+    lines, _, rest = end.rpartition(b"\n")
+    return lines.rsplit(b"\n", 1)[-1], rest

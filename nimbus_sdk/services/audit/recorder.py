@@ -1,4 +1,4 @@
-"""Recording a call in the audit trail: no call without its entry, however the call ends."""
+"""Recording a call in the audit trail: its entry before it is sent, its outcome after."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from dataclasses import replace
 
 from nimbus_sdk.errors import ApiError, AuditTrailError, ConfigurationError, RateLimitError
-from nimbus_sdk.services.audit.entry import AuditEntry
+from nimbus_sdk.services.audit.entry import AuditEntry, AuditOutcome
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.transport.flow import Flow, Response, run_blocking
 
@@ -20,33 +20,35 @@ _CANCELLED_SECONDS = 0.2
 _log = logging.getLogger("nimbus_sdk.audit")
 
 
-def record_call(trail: AuditTrail, call: AuditEntry, exchange: Flow[Response]) -> Flow[Response]:
-    """Make a call and record it, however it ends; one that cannot be recorded is not made.
+def record_call(trail: AuditTrail, entry: AuditEntry, exchange: Flow[Response]) -> Flow[Response]:
+    """Make a call and record it before and after; one that cannot be recorded is not made.
 
     Args:
         trail: Where it is recorded.
-        call: What is known of it so far.
+        entry: What is known of it before.
         exchange: Sends the request.
 
     Raises:
         AuditTrailError: The trail cannot be written.
     """
-    yield from run_blocking(trail.check_writable)
-    writer = _EntryWriter(trail, call)
+    recording = _Recording(trail, entry)
+    result = "not sent"
     try:
+        yield from run_blocking(recording.begin)
+        result = "no response"
         try:
             response = yield from exchange
         except Exception as error:
-            if not _was_never_sent(error):
-                writer.start(error if isinstance(error, ApiError) else None)
-                yield from run_blocking(writer.wait)
+            outcome = error if isinstance(error, ApiError) else None
+            recording.start("not sent" if _was_never_sent(error) else result, outcome)
+            yield from run_blocking(recording.wait)
             raise
-        writer.start(response)
-        yield from run_blocking(writer.wait)
+        recording.start(result, response)
+        yield from run_blocking(recording.wait)
         return response
     except BaseException as error:
         if not isinstance(error, Exception):
-            writer.finish_unawaited()
+            recording.finish_unawaited(result)
         raise
 
 
@@ -59,51 +61,62 @@ def _was_never_sent(error: Exception) -> bool:
     return isinstance(error, ConfigurationError)
 
 
-class _EntryWriter:
-    """Writes one entry, in a thread of its own: neither Ctrl-C nor a cancelled task stops it half-way.
-
-    A program does not end before the thread has.
+class _Recording:
+    """Writes the entry of a call, and its outcome in a thread of its own: neither Ctrl-C nor a cancelled task
+    stops that half-way, and a program does not end before it.
     """
 
-    def __init__(self, trail: AuditTrail, begun: AuditEntry) -> None:
-        self._trail = trail
-        self._entry, self._clock = begun, time.monotonic()
+    def __init__(self, trail: AuditTrail, entry: AuditEntry) -> None:
+        self._trail, self._entry = trail, entry
+        self._number = 0
+        self._clock = time.monotonic()
         self._started = False
         # Not the thread's own join: one that Ctrl-C ends makes Python forget to wait for the thread.
         self._done = threading.Event()
         self._error: AuditTrailError | None = None
         self._is_awaited = True
 
-    def start(self, outcome: Response | ApiError | None) -> None:
-        """Begin to write what the service said, or that nobody knows; once."""
-        if self._started:
+    def begin(self) -> None:
+        """Write the entry; raise if it could not be."""
+        self._number = self._trail.begin(self._entry)
+        self._clock = time.monotonic()
+
+    def start(self, result: str, answer: Response | ApiError | None) -> None:
+        """Begin to write what the service said, or ``result`` if nobody knows; once."""
+        if self._started or not self._number:
             return
         self._started = True
-        entry = replace(self._entry, duration_ms=round((time.monotonic() - self._clock) * 1000, 1))
-        if outcome is not None:
-            request_id = outcome.request_id or entry.request_id
-            entry = replace(entry, status=outcome.status, request_id=request_id)
+        outcome = AuditOutcome(
+            call=self._number,
+            result=result,
+            request_id=self._entry.request_id,
+            duration_ms=round((time.monotonic() - self._clock) * 1000, 1),
+        )
+        if answer is not None and answer.status is not None:
+            request_id = answer.request_id or outcome.request_id
+            outcome = replace(outcome, result="answered", status=answer.status, request_id=request_id)
         try:
-            threading.Thread(target=self._write, args=(entry,), name="nimbus-sdk", daemon=False).start()
+            threading.Thread(target=self._write, args=(outcome,), name="nimbus-sdk", daemon=False).start()
         except RuntimeError:
             # The interpreter is ending, or the system gives no thread.
-            self._write(entry)
+            self._write(outcome)
 
     def wait(self) -> None:
-        """Return when the entry is written; raise if it could not be."""
+        """Return when the outcome is written; raise if it could not be."""
         self._done.wait()
         if self._error is not None:
             raise self._error
 
-    def finish_unawaited(self) -> None:
-        """Write the entry after Ctrl-C or a cancellation: the request may have gone out, and nobody waits."""
+    def finish_unawaited(self, result: str) -> None:
+        """Write the outcome after Ctrl-C or a cancellation: the request may be out, and nobody waits."""
         self._is_awaited = False
-        self.start(None)
-        self._done.wait(_CANCELLED_SECONDS)
+        self.start(result, None)
+        if self._started:
+            self._done.wait(_CANCELLED_SECONDS)
 
-    def _write(self, entry: AuditEntry) -> None:
+    def _write(self, outcome: AuditOutcome) -> None:
         try:
-            self._trail.append(entry)
+            self._trail.end(outcome)
         except AuditTrailError as error:
             self._error = error
             if not self._is_awaited:

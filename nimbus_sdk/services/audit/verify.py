@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from nimbus_sdk.config.paths import Paths
@@ -15,16 +14,18 @@ from nimbus_sdk.services.audit.entry import (
     GENESIS,
     MAX_LINE_BYTES,
     START,
+    AuditEntry,
+    AuditOutcome,
     AuditRecord,
     Position,
     decode_entry,
     is_genuine,
 )
 from nimbus_sdk.services.audit.files import TrailFiles
-from nimbus_sdk.storage import fs
 
 _WAIT_SECONDS = 30.0
 _MAX_ISSUES = 1000
+NO_OUTCOME = "no outcome recorded (the process ended, or it is still running)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,9 @@ class AuditReport:
     """What ``verify`` found; true if the trail is whole.
 
     Attributes:
-        entries: Entries that could be read.
+        entries: Entries that could be read: of calls, and of their outcomes.
+        calls: Calls among them.
+        without_outcome: Calls whose process ended before their outcome was recorded, or which are running.
         files: Names of the files, oldest first.
         first: When the first call was made, UTC, or None.
         last: When the last call was made, UTC, or None.
@@ -56,6 +59,8 @@ class AuditReport:
     """
 
     entries: int
+    calls: int
+    without_outcome: int
     files: tuple[str, ...]
     first: str | None
     last: str | None
@@ -89,6 +94,8 @@ def verify(paths: Paths, name: str) -> AuditReport:
         check.end()
         return AuditReport(
             entries=check.entries,
+            calls=check.calls,
+            without_outcome=len(check.pending),
             files=tuple(file.name for file in files),
             first=check.first,
             last=check.last,
@@ -97,16 +104,46 @@ def verify(paths: Paths, name: str) -> AuditReport:
         )
 
 
-def latest(paths: Paths, name: str, most: int) -> tuple[AuditRecord, ...]:
-    """Return the newest entries, oldest first; lines that cannot be read are skipped.
+@dataclass(frozen=True, slots=True)
+class AuditCall:
+    """A call that was read from the trail.
+
+    Attributes:
+        number: Number of its entry.
+        entry: What was known of it before it was sent.
+        outcome: How it ended; None if its process ended before that was recorded, or if it is running.
+    """
+
+    number: int
+    entry: AuditEntry
+    outcome: AuditOutcome | None
+
+    def describe(self) -> str:
+        """Return how it ended, in words."""
+        return self.outcome.result if self.outcome is not None else NO_OUTCOME
+
+
+def latest(paths: Paths, name: str, most: int) -> tuple[AuditCall, ...]:
+    """Return the newest calls, oldest first; lines that cannot be read are skipped.
 
     Raises:
         AuditTrailError: The trail cannot be read.
     """
+    calls: dict[int, AuditCall] = {}
     with ExitStack() as stack:
         files, _, _ = _open_trail(stack, TrailFiles(paths, name))
-        records = (decode_entry(line) for file in files for _, line in file.lines())
-        return tuple(deque((record for record in records if record is not None), maxlen=most))
+        for line in (line for file in files for _, line in file.lines()):
+            record = decode_entry(line)
+            if record is None:
+                continue
+            if record.entry is not None:
+                calls[record.number] = AuditCall(record.number, record.entry, record.outcome)
+                if len(calls) > most:
+                    del calls[next(iter(calls))]
+            elif record.outcome is not None and record.outcome.call in calls:
+                call = calls[record.outcome.call]
+                calls[call.number] = replace(call, outcome=record.outcome)
+    return tuple(calls.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +159,7 @@ class _File:
         while left > 0 and (line := self.stream.readline(min(left, MAX_LINE_BYTES))):
             left -= len(line)
             number += 1
-            yield number, line.rstrip(b"\n")
+            yield number, line
 
 
 def _open_trail(stack: ExitStack, files: TrailFiles) -> tuple[list[_File], Position | None, bytes | None]:
@@ -130,11 +167,10 @@ def _open_trail(stack: ExitStack, files: TrailFiles) -> tuple[list[_File], Posit
     try:
         if not os.path.isdir(files.folder):
             return [], START, None
-        fs.make_private_folder(files.folder)
         with files.exclusive(_WAIT_SECONDS):
             named = [path for path in (*files.list_full(), files.current) if os.path.lexists(path)]
-            streams = [stack.enter_context(open(path, "rb")) for path in named]  # noqa: SIM115
-            opened = [_File(os.path.basename(s.name), s, os.fstat(s.fileno()).st_size) for s in streams]
+            streams = [(path, stack.enter_context(files.open_for_reading(path))) for path in named]
+            opened = [_File(os.path.basename(p), s, os.fstat(s.fileno()).st_size) for p, s in streams]
             head = files.read_head() if opened or os.path.lexists(files.head) else START
             return opened, head, files.read_secret()
     except OSError as error:
@@ -149,21 +185,30 @@ class _ChainCheck:
 
     def __init__(self, name: str, head: Position | None, secret: bytes | None) -> None:
         self.position = START
-        self.entries = 0
+        self.entries = self.calls = 0
+        self.pending: set[int] = set()
         self.first: str | None = None
         self.last: str | None = None
         self.issues: list[AuditIssue] = []
         self._head, self._secret = head, secret
         self._unreadable = 0
+        self._torn: tuple[str, int] | None = None
         self._place = (f"{name}.jsonl", 0)
         self._is_genuine = True
 
     def step(self, file: str, number: int, line: bytes) -> None:
         """Check the next line."""
+        if self._torn is not None:
+            self._report_unreadable(*self._torn)
+        self._torn = None
+        line, is_ended = line.removesuffix(b"\n"), line.endswith(b"\n")
         record = decode_entry(line)
+        if record is None and not is_ended:
+            # If it is the last one, its writer was killed in the middle of it.
+            self._torn = file, number
+            return
         if record is None:
-            self._unreadable += 1
-            self._report(file, number, "no entry: overwritten, or cut short by a power failure")
+            self._report_unreadable(file, number)
             return
         follows = self._is_genuine
         self._place, self._is_genuine = (file, number), is_genuine(line, self._secret)
@@ -173,13 +218,13 @@ class _ChainCheck:
             self._report(file, number, f"entry {record.number}: {what}")
         self._check_order(record, follows=follows)
         self.position, self._unreadable = record.position, 0
-        self.entries += 1
-        self.first = self.first or record.entry.when
-        self.last = record.entry.when
+        self._count(record)
 
     def end(self) -> None:
         """Compare the last entry with the head record; a crash may leave one entry beyond that."""
         file, head, last = self._place[0], self._head, self.position
+        if self._torn is not None and head is not None and head.number > last.number:
+            self._report_unreadable(*self._torn)
         if head is None:
             self._report(
                 file, 0, "the head record is missing or was not made here: nobody knows where the trail ended"
@@ -190,6 +235,20 @@ class _ChainCheck:
             self._report(*self._place, f"entry {last.number}, the last: not the one that was written here")
         elif self._is_genuine and head.number < last.number - 1:
             self._report(file, 0, f"the head record is older than {_entries(head.number + 1, last.number)}")
+
+    def _count(self, record: AuditRecord) -> None:
+        self.entries += 1
+        if record.entry is not None:
+            self.calls += 1
+            self.pending.add(record.number)
+            self.first = self.first or record.entry.when
+            self.last = record.entry.when
+        if record.outcome is not None:
+            self.pending.discard(record.outcome.call)
+
+    def _report_unreadable(self, file: str, number: int) -> None:
+        self._unreadable += 1
+        self._report(file, number, "no entry: overwritten, or cut short by a power failure")
 
     def _check_order(self, record: AuditRecord, *, follows: bool) -> None:
         file, line = self._place

@@ -200,7 +200,7 @@ class NimbusOSFlows:
         request_id: str | None,
     ) -> Flow[Response]:
         request_id = choose_request_id(request_id)
-        call = AuditEntry(
+        entry = AuditEntry(
             when=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             who=user_name(),
             host=urlsplit(self.connection.base).netloc,
@@ -218,7 +218,7 @@ class NimbusOSFlows:
         exchange = self.connection.exchange(
             method, path, params=params, json=json, request_id=request_id, key=key
         )
-        return (yield from record_call(self._trail, call, exchange))
+        return (yield from record_call(self._trail, entry, exchange))
 
     def __repr__(self) -> str:
         return f"environment={self.environment!r}, {self.connection}"

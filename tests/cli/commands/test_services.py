@@ -10,8 +10,10 @@ import pytest
 
 from nimbus_sdk.display import terminal
 from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.audit.verify import verify
 from tests.cli.conftest import Nimbus, nimbus  # noqa: F401 - a fixture
+from tests.services.audit.test_trail import entry
 from tests.services.conftest import (  # noqa: F401 - fixtures
     box,
     no_keys_of_the_user,
@@ -43,7 +45,19 @@ def test_a_resource_is_read_and_recorded(nimbus: Nimbus) -> None:
     assert [(entry["path"], entry["status"]) for entry in listed] == [("/orders", 200)]
     assert "/orders" in nimbus("audit", "show").out
     checked = nimbus("audit", "verify", "--json")
-    assert (checked.code, checked.document["whole"], checked.document["entries"]) == (0, True, 2)
+    assert (checked.code, checked.document["whole"], checked.document["calls"]) == (0, True, 2)
+
+
+def test_a_call_without_an_outcome_is_shown_as_one(nimbus: Nimbus, paths) -> None:
+    """Its process was killed, or it is still running: the trail is whole."""
+    AuditTrail(paths, "nimbus-os").begin(entry())
+    outcome = "no outcome recorded (the process ended, or it is still running)"
+    assert outcome in nimbus("audit", "show").out
+    (shown,) = nimbus("audit", "show", "--json").document["entries"]
+    assert (shown["outcome"], shown["status"], shown["path"]) == (outcome, None, "/orders")
+    checked = nimbus("audit", "verify", "--json")
+    assert (checked.code, checked.document["without_outcome"]) == (0, 1)
+    assert "without outcome  1" in nimbus("audit", "verify").out
 
 
 def test_a_changed_trail_ends_with_one(nimbus: Nimbus, paths) -> None:

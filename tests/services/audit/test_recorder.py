@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from nimbus_sdk import services
-from nimbus_sdk.services.audit.trail import AuditTrail
-from nimbus_sdk.services.audit.verify import verify
+from nimbus_sdk.services.audit.verify import NO_OUTCOME, latest, verify
+from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport import threads
 from nimbus_sdk.transport.flow import Response
-from tests.services.audit.test_trail import entry, lines
+from tests.services.audit.test_trail import lines
 from tests.services.conftest import NIMBUS_OS_KEY
+from tests.support.forked import RUN_PYTHON
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,22 +32,18 @@ def folder(paths) -> Path:
     return Path(paths.audit)
 
 
-@pytest.fixture
-def trail(paths) -> AuditTrail:
-    """The trail of this machine."""
-    return AuditTrail(paths, "nimbus-os")
-
-
 class Answering:
     """A transport that responds, and has Ctrl-C pressed a moment later."""
 
-    def __init__(self, *, pressed_after: float = 0) -> None:
+    def __init__(self, *, pressed_after: float = 0, before: Callable[[], object] = int) -> None:
         self.sent = 0
         self._pressed_after = pressed_after
+        self._before = before
 
     def send(self, call, deadline):
         """Respond."""
         self.sent += 1
+        self._before()
         signal.setitimer(signal.ITIMER_REAL, self._pressed_after)
         return Response(status=200, headers={}, body=b"{}")
 
@@ -53,42 +51,34 @@ class Answering:
         """Nothing is open."""
 
 
-@contextmanager
-def locked_by_another_process():
-    """Another process has the trail's lock meanwhile."""
-    code = """
-import sys
-from nimbus_sdk.services.audit.files import TrailFiles
-from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.config.paths import Paths
-with TrailFiles(Settings.load().paths, "nimbus-os").exclusive(5):
-    print("locked", flush=True)
-    sys.stdin.read()
-"""
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        other.stdout.readline()
-        yield
-        other.stdin.close()
+@pytest.fixture
+def lock(folder) -> Iterator[Lock]:
+    """The trail's lock, as another process takes it."""
+    folder.mkdir(parents=True)
+    with Lock(str(folder / "nimbus-os.lock")) as lock:
+        yield lock
 
 
 def wait_for_lines(folder: Path, number: int) -> list[dict]:
     """The entries, once there are so many."""
-    for _ in range(6000):
+    for _ in range(2000):
         if (folder / "nimbus-os.jsonl").exists() and len(lines(folder)) >= number:
             break
         time.sleep(0.01)
     return lines(folder)
 
 
-def test_ctrl_c_while_the_entry_waits_for_the_lock_loses_nothing(folder, paths, trail):
-    """The call was made, so its entry is written once the lock is free, with the status that came."""
-    trail.append(entry())
-    transport = Answering(pressed_after=0.2)
+def outcomes(folder: Path) -> list[tuple[int, str, int | None]]:
+    """The outcomes that were recorded: of which call, what, with which status."""
+    return [(line["call"], line["result"], line["status"]) for line in lines(folder) if "call" in line]
+
+
+def test_ctrl_c_while_the_outcome_waits_for_the_lock_loses_nothing(folder, paths, lock):
+    """The call was made, so its outcome is written once the lock is free, with the status that came."""
+    transport = Answering(pressed_after=0.2, before=lock.try_acquire)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         with (
-            locked_by_another_process(),
             services.NimbusOS(NIMBUS_OS_KEY, transport=transport) as client,
             pytest.raises(KeyboardInterrupt),
         ):
@@ -97,32 +87,40 @@ def test_ctrl_c_while_the_entry_waits_for_the_lock_loses_nothing(folder, paths, 
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert transport.sent == 1
-    calls = [(line["method"], line["status"]) for line in wait_for_lines(folder, 2)]
-    assert calls == [("GET", 200), ("POST", 200)]
+    assert outcomes(folder) == []
+    lock.release()
+    wait_for_lines(folder, 2)
+    assert outcomes(folder) == [(1, "answered", 200)]
     assert verify(paths, "nimbus-os")
 
 
-def test_ctrl_c_does_not_end_a_program_before_its_entry_is_written(folder, trail):
-    """A process that was interrupted ends after its entry is written."""
-    trail.append(entry())
+def test_ctrl_c_does_not_end_a_program_before_its_outcome_is_written(folder, lock):
+    """A process that was interrupted ends after its outcome is written."""
     code = """
-import signal
+import signal, sys
 from nimbus_sdk.services import NimbusOS
 from tests.services.audit.test_recorder import Answering
 signal.signal(signal.SIGALRM, signal.default_int_handler)
-client = NimbusOS("sk_test_abc123xyz789def456ghi", transport=Answering(pressed_after=0.2))
-print("begun", flush=True)
+def wait_for_lock():
+    print("sent", flush=True)
+    sys.stdin.readline()
+transport = Answering(pressed_after=0.2, before=wait_for_lock)
+client = NimbusOS("sk_test_abc123xyz789def456ghi", transport=transport)
 client.request("POST", "/orders")
 """
     command = [sys.executable, "-c", code]
-    with locked_by_another_process():
-        program = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        program.stdout.readline()
-        for line in program.stderr:
-            if b"KeyboardInterrupt" in line:
-                break
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    program = subprocess.Popen(command, cwd=ROOT, **pipes)  # type: ignore[call-overload]
+    program.stdout.readline()
+    assert lock.try_acquire()
+    program.stdin.write(b"locked\n")
+    program.stdin.flush()
+    for line in program.stderr:
+        if b"KeyboardInterrupt" in line:
+            break
+    lock.release()
     assert program.communicate(timeout=20)
-    assert [line["status"] for line in lines(folder)] == [200, 200]
+    assert outcomes(folder) == [(1, "answered", 200)]
 
 
 def test_a_call_that_is_cancelled_while_all_threads_are_busy_is_recorded(folder, monkeypatch):
@@ -154,18 +152,17 @@ def test_a_call_that_is_cancelled_while_all_threads_are_busy_is_recorded(folder,
         await busy.work
 
     asyncio.run(main())
-    assert [line["status"] for line in lines(folder)] == [200]
+    assert outcomes(folder) == [(1, "answered", 200)]
 
 
-def test_a_cancelled_call_does_not_block_the_event_loop(folder, trail):
-    """Others continue while the entry waits for the lock."""
-    trail.append(entry())
+def test_a_cancelled_call_does_not_block_the_event_loop(folder, lock):
+    """Others continue while the outcome waits for the lock."""
 
     class Silent:
         asked = False
 
         async def send(self, call, deadline):
-            self.asked = True
+            self.asked = lock.try_acquire()
             await asyncio.sleep(20)
 
         async def aclose(self):
@@ -182,14 +179,36 @@ def test_a_cancelled_call_does_not_block_the_event_loop(folder, trail):
             await task
         await asyncio.sleep(0.1)
 
-    with locked_by_another_process():
-        asyncio.run(main())
-        # The loop has gone on and ended, and the entry still waits for the lock.
-        assert len(lines(folder)) == 1
-    assert [line["status"] for line in wait_for_lines(folder, 2)] == [200, None]
+    asyncio.run(main())
+    # The loop has gone on and ended, and the outcome still waits for the lock.
+    assert outcomes(folder) == []
+    lock.release()
+    wait_for_lines(folder, 2)
+    assert outcomes(folder) == [(1, "no response", None)]
 
 
-def test_without_a_free_thread_the_entry_is_written_all_the_same(folder, monkeypatch):
+def test_a_call_that_is_cancelled_before_it_was_sent_says_so(folder, paths, lock):
+    """Its entry waited for the lock; it is whole, and nothing was sent."""
+    transport = Answering()
+
+    async def main() -> None:
+        client = services.AsyncNimbusOS(NIMBUS_OS_KEY, transport=transport)
+        assert lock.try_acquire()
+        task = asyncio.create_task(client.request("GET", "/orders"))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        asyncio.get_running_loop().call_later(0.1, lock.release)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    wait_for_lines(folder, 2)
+    assert transport.sent == 0
+    assert outcomes(folder) == [(1, "not sent", None)]
+    assert verify(paths, "nimbus-os").calls == 1
+
+
+def test_without_a_free_thread_the_outcome_is_written_all_the_same(folder, monkeypatch):
     """An interpreter that is ending starts none."""
 
     def none_left(self: threading.Thread) -> None:
@@ -198,4 +217,50 @@ def test_without_a_free_thread_the_entry_is_written_all_the_same(folder, monkeyp
     with services.NimbusOS(NIMBUS_OS_KEY, transport=Answering()) as client:
         monkeypatch.setattr(threading.Thread, "start", none_left)
         client.request("GET", "/orders")
-    assert [line["status"] for line in lines(folder)] == [200]
+    assert outcomes(folder) == [(1, "answered", 200)]
+
+
+KILLED = """
+import asyncio, sys, threading
+from nimbus_sdk.services import AsyncNimbusOS, NimbusOS
+kind, url, key = sys.argv[1:]
+async def main():
+    async with AsyncNimbusOS(key, base_url=url) as client:
+        await asyncio.gather(*(client.request("GET", f"/patients/{n}") for n in range(3)))
+def blocking():
+    with NimbusOS(key, base_url=url) as client:
+        threads = [threading.Thread(target=client.request, args=("GET", f"/patients/{n}")) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+asyncio.run(main()) if kind == "awaitable" else blocking()
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [("blocking", signal.SIGTERM), ("awaitable", signal.SIGHUP), ("awaitable", signal.SIGKILL)],
+)
+def test_a_process_that_is_killed_has_left_the_entries_of_its_calls(
+    box, folder, paths, fork_server, kind, number
+):
+    """The first calls of all, three at once, in the middle: the trail is whole, and they have no outcome."""
+    box.fault("nimbus_os", delay=20.0, times=None)
+    child = fork_server.start(
+        RUN_PYTHON,
+        environ=os.environ,
+        folder=ROOT,
+        descriptors=[],
+        arguments=["-c", KILLED, kind, box.nimbus_os_url(), box.new_nimbus_os_key()],
+    )
+    while len(box.journal()) < 3:
+        time.sleep(0.01)
+    os.kill(child.pid, number)
+    assert child.outcome().killed
+    report = verify(paths, "nimbus-os")
+    assert report, report.issues
+    assert (report.calls, report.without_outcome) == (3, 3)
+    found = latest(paths, "nimbus-os", 5)
+    assert sorted(call.entry.path for call in found) == [f"/patients/{n}" for n in range(3)]
+    assert {call.describe() for call in found} == {NO_OUTCOME}

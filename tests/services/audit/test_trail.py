@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
 import json
 import os
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from nimbus_sdk import services
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import AuditTrailError, ConfigurationError, NimbusConnectionError, NimbusError
 from nimbus_sdk.services.audit import files
-from nimbus_sdk.services.audit.entry import GENESIS, AuditEntry, Position, encode_entry, encode_head
+from nimbus_sdk.services.audit.entry import (
+    GENESIS,
+    AuditEntry,
+    AuditOutcome,
+    Position,
+    encode_entry,
+    encode_head,
+)
 from nimbus_sdk.services.audit.trail import AuditTrail
 from nimbus_sdk.services.audit.verify import latest, verify
+from nimbus_sdk.storage import trust
 from tests.services.conftest import NIMBUS_OS_KEY, both_kinds
 
 FIELDS = {
@@ -30,9 +41,18 @@ FIELDS = {
     "environment",
     "method",
     "path",
-    "status",
     "request_id",
     "key",
+    "previous",
+    "mac",
+}
+OUTCOME_FIELDS = {
+    "format",
+    "number",
+    "call",
+    "result",
+    "status",
+    "request_id",
     "duration_ms",
     "previous",
     "mac",
@@ -49,10 +69,8 @@ def entry(path: str = "/orders") -> AuditEntry:
         environment="sandbox",
         method="GET",
         path=path,
-        status=200,
         request_id="req_1",
         key="0123456789ab",
-        duration_ms=1.5,
     )
 
 
@@ -87,17 +105,19 @@ def test_an_entry_says_who_did_what_when(open_client, replies, folder, paths):
     client(
         "request", "post", "/orders", params={"name": PATIENT}, json={"patient": PATIENT}, request_id="req-9"
     )
-    (line,) = lines(folder)
+    line, outcome = lines(folder)
     assert set(line) == FIELDS
+    assert set(outcome) == OUTCOME_FIELDS
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["when"])
     import pwd
 
     assert line["who"] == pwd.getpwuid(os.geteuid()).pw_name
     assert line["host"] == replies.url.removeprefix("http://")
     assert (line["environment"], line["method"], line["path"]) == ("sandbox", "POST", "/orders")
-    assert (line["status"], line["request_id"]) == (200, "req-9")
+    assert line["request_id"] == outcome["request_id"] == "req-9"
+    assert (outcome["call"], outcome["result"], outcome["status"]) == (1, "answered", 200)
     assert line["key"] == hashlib.sha256(NIMBUS_OS_KEY.encode()).hexdigest()[:12]
-    assert line["duration_ms"] > 0
+    assert outcome["duration_ms"] > 0
     assert (line["number"], line["previous"]) == (1, GENESIS)
     text = "".join(file.read_text() for file in folder.iterdir())
     assert PATIENT not in text
@@ -128,13 +148,16 @@ def test_failed_calls_are_recorded_too(open_client, box, folder, paths):
     box.fault("nimbus_os", reset="after_work", times=None)
     with pytest.raises(NimbusError):
         client("request", "POST", "/orders", json={"item": "gel"}, request_id="mine")
-    first, second = lines(folder)
-    assert (first["status"], first["request_id"]) == (403, refused.value.request_id)  # type: ignore[attr-defined]
-    assert (second["status"], second["request_id"]) == (None, "mine")
+    first, second = (call.outcome for call in latest(paths, "nimbus-os", 2))
+    assert first is not None
+    assert (first.result, first.status) == ("answered", 403)
+    assert first.request_id == refused.value.request_id  # type: ignore[attr-defined]
+    assert second is not None
+    assert (second.result, second.status, second.request_id) == ("no response", None, "mine")
     assert verify(paths, "nimbus-os")
 
 
-def test_a_cancelled_call_is_recorded(box, folder):
+def test_a_cancelled_call_is_recorded(box, paths):
     """It may have been carried out; the task ends as cancelled all the same."""
     box.fault("nimbus_os", delay=3.0)
 
@@ -148,8 +171,8 @@ def test_a_cancelled_call_is_recorded(box, folder):
                 await task
 
     asyncio.run(main())
-    (line,) = lines(folder)
-    assert line["status"] is None
+    (call,) = latest(paths, "nimbus-os", 2)
+    assert call.describe() == "no response"
 
 
 @both_kinds
@@ -173,8 +196,8 @@ def test_nothing_to_record_leaves_no_entry(open_client, replies, folder):
 
 
 def test_a_full_disk_leaves_a_whole_trail(trail, folder, paths, monkeypatch):
-    """Half a line is removed again, the error names the call, and the next entry fits."""
-    trail.append(entry())
+    """Half a line is removed again, the error says whether the call was made, and the next entry fits."""
+    trail.begin(entry())
     real = files.fs.write_all  # type: ignore[attr-defined]
 
     def full(descriptor: int, data: bytes) -> None:
@@ -183,10 +206,12 @@ def test_a_full_disk_leaves_a_whole_trail(trail, folder, paths, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(files.fs, "write_all", full)  # type: ignore[attr-defined]
-        with pytest.raises(AuditTrailError, match=r"request req_1.*No space left"):
-            trail.append(entry())
+        with pytest.raises(AuditTrailError, match=r"No space left.*no call was made"):
+            trail.begin(entry())
+        with pytest.raises(AuditTrailError, match=r"request req_1.*outcome.*No space left"):
+            trail.end(AuditOutcome(call=1, result="answered", status=200, request_id="req_1"))
     assert files.fs.write_all is real  # type: ignore[attr-defined]
-    trail.append(entry())
+    trail.begin(entry())
     assert [line["number"] for line in lines(folder)] == [1, 2]
     assert verify(paths, "nimbus-os")
 
@@ -194,7 +219,7 @@ def test_a_full_disk_leaves_a_whole_trail(trail, folder, paths, monkeypatch):
 def test_each_entry_carries_the_mac_of_the_one_before_across_files(trail, folder, paths):
     """The chain goes on in the next file, and full files are never touched again."""
     for number in range(17):
-        trail.append(entry(f"/orders/{number}"))
+        trail.begin(entry(f"/orders/{number}"))
     written = lines(folder)
     assert [line["number"] for line in written] == list(range(1, 18))
     assert [line["previous"] for line in written[1:]] == [line["mac"] for line in written[:-1]]
@@ -203,7 +228,7 @@ def test_each_entry_carries_the_mac_of_the_one_before_across_files(trail, folder
     assert report.entries == 17
     assert report.files[:2] == ("nimbus-os.000001.jsonl", "nimbus-os.000002.jsonl")
     assert report.digest == written[-1]["mac"]
-    assert [line.entry.path for line in latest(paths, "nimbus-os", 2)] == ["/orders/15", "/orders/16"]
+    assert [call.entry.path for call in latest(paths, "nimbus-os", 2)] == ["/orders/15", "/orders/16"]
 
 
 def test_an_empty_trail_is_whole(paths):
@@ -218,7 +243,7 @@ def test_an_empty_trail_is_whole(paths):
 def test_a_removed_entry_shows_wherever_it_was(trail, folder, paths, victim):
     """First, last, at the seam of two files, in the middle: the report names its number and place."""
     for number in range(12):
-        trail.append(entry(f"/orders/{number}"))
+        trail.begin(entry(f"/orders/{number}"))
     for file in folder.glob("*.jsonl"):
         rest = [line for line in file.read_text().splitlines() if json.loads(line)["number"] != victim]
         file.write_text("".join(f"{line}\n" for line in rest))
@@ -232,7 +257,7 @@ def test_a_removed_entry_shows_wherever_it_was(trail, folder, paths, victim):
 def test_a_changed_entry_shows_wherever_it_is(trail, folder, paths, victim):
     """One letter of one line: the report names that line."""
     for number in range(12):
-        trail.append(entry(f"/orders/{number}"))
+        trail.begin(entry(f"/orders/{number}"))
     for file in folder.glob("*.jsonl"):
         changed = [
             line.replace('"ada"', '"eve"') if json.loads(line)["number"] == victim else line
@@ -248,7 +273,7 @@ def test_a_changed_entry_shows_wherever_it_is(trail, folder, paths, victim):
 def test_a_chain_that_was_written_anew_shows(trail, folder, paths):
     """Whoever changes an entry and links every one after it anew lacks the secret of the MACs."""
     for number in range(3):
-        trail.append(entry(f"/orders/{number}"))
+        trail.begin(entry(f"/orders/{number}"))
     file = folder / "nimbus-os.jsonl"
     first, second, third = file.read_text().splitlines()
     second = relinked(second, json.loads(first)["mac"], who="eve")
@@ -275,7 +300,7 @@ def test_a_chain_that_was_written_anew_shows(trail, folder, paths):
 def test_other_damage_shows_too(trail, folder, paths, damage, what):
     """Copied, reversed, emptied, deleted, cut, garbled; and a head record that was lost or forged."""
     for number in range(3):
-        trail.append(entry(f"/orders/{number}"))
+        trail.begin(entry(f"/orders/{number}"))
     file, head = folder / "nimbus-os.jsonl", folder / "nimbus-os.head"
     text, record = damage(file.read_text(), head.read_text())
     for path, content in ((file, text), (head, record)):
@@ -291,7 +316,7 @@ def test_other_damage_shows_too(trail, folder, paths, damage, what):
 def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, paths, hide):
     """The next entry refers to what the head record names, so the break stays for everyone to see."""
     for number in range(3):
-        trail.append(entry(f"/orders/{number}"))
+        trail.begin(entry(f"/orders/{number}"))
     file = folder / "nimbus-os.jsonl"
     rest = file.read_text().splitlines(keepends=True)
     if hide == "cut":
@@ -302,18 +327,18 @@ def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, paths
         file.write_text("".join(rest))
     else:
         (folder / "nimbus-os.head").unlink()
-    trail.append(entry("/afterwards"))
+    trail.begin(entry("/afterwards"))
     assert issues(paths)
 
 
 def test_a_crash_between_entry_and_head_is_no_damage(trail, folder, paths):
     """The head record is one entry behind then; the next is written as if nothing had happened."""
-    trail.append(entry())
+    trail.begin(entry())
     head = (folder / "nimbus-os.head").read_bytes()
-    trail.append(entry())
+    trail.begin(entry())
     (folder / "nimbus-os.head").write_bytes(head)
     assert verify(paths, "nimbus-os")
-    trail.append(entry())
+    trail.begin(entry())
     assert verify(paths, "nimbus-os")
     assert [line["number"] for line in lines(folder)] == [1, 2, 3]
 
@@ -332,22 +357,22 @@ def test_two_crashes_in_a_row_are_no_damage(trail, folder, paths, monkeypatch):
 
         with monkeypatch.context() as patch:
             patch.setattr(files.TrailFiles, "write_head", killed)
-            trail.append(entry())
+            trail.begin(entry())
 
     write_head = files.TrailFiles.write_head
-    trail.append(entry())
+    trail.begin(entry())
     for number in (2, 3):
         with pytest.raises(Killed):
             append_and_die(number)
         assert verify(paths, "nimbus-os")
-    trail.append(entry())
+    trail.begin(entry())
     assert verify(paths, "nimbus-os")
     assert [line["number"] for line in lines(folder)] == [1, 2, 3, 4]
 
 
 def test_a_genuine_entry_of_another_chain_shows(trail, folder, paths):
     """It was written under the same secret, and refers to another entry than the one before it."""
-    trail.append(entry())
+    trail.begin(entry())
     secret = Path(paths.seal).read_bytes()
     line, end = encode_entry(entry("/other"), Position(1, "f" * 64), secret)
     with (folder / "nimbus-os.jsonl").open("ab") as stream:
@@ -358,10 +383,10 @@ def test_a_genuine_entry_of_another_chain_shows(trail, folder, paths):
 
 def test_a_head_that_was_put_back_shows(trail, folder, paths):
     """Only the last entry can be beyond the head; an older head record was somebody's doing."""
-    trail.append(entry())
+    trail.begin(entry())
     head = (folder / "nimbus-os.head").read_bytes()
     for _ in range(2):
-        trail.append(entry())
+        trail.begin(entry())
     (folder / "nimbus-os.head").write_bytes(head)
     assert issues(paths) == ["the head record is older than entries 2 to 3"]
 
@@ -369,29 +394,41 @@ def test_a_head_that_was_put_back_shows(trail, folder, paths):
 def test_an_end_that_was_put_back_shows(trail, folder, paths):
     """An entry of the same number that was written here before another one is not the one that counts."""
     file, head = folder / "nimbus-os.jsonl", folder / "nimbus-os.head"
-    trail.append(entry())
+    trail.begin(entry())
     before = file.read_bytes(), head.read_bytes()
-    trail.append(entry("/first"))
+    trail.begin(entry("/first"))
     rest = file.read_bytes()
     file.write_bytes(before[0])
     head.write_bytes(before[1])
-    trail.append(entry("/second"))
+    trail.begin(entry("/second"))
     file.write_bytes(rest)
     assert issues(paths) == ["entry 2, the last: not the one that was written here"]
 
 
-def test_an_entry_that_a_power_failure_cut_short_is_named_and_nothing_else_is(trail, folder, paths):
-    """The next entry begins a line of its own, and carries the MAC of the last whole one."""
-    trail.append(entry())
+def test_an_entry_that_a_kill_cut_short_is_no_damage(trail, folder, paths):
+    """Nothing was sent after half an entry: it is removed, and the next follows the last whole one."""
+    trail.begin(entry())
     head = (folder / "nimbus-os.head").read_bytes()
-    trail.append(entry())
+    trail.begin(entry())
     file = folder / "nimbus-os.jsonl"
     file.write_bytes(file.read_bytes()[:-40])
     (folder / "nimbus-os.head").write_bytes(head)
-    trail.append(entry())
-    report = verify(paths, "nimbus-os")
-    assert [(issue.line, issue.what[:8]) for issue in report.issues] == [(2, "no entry")]
-    assert report.entries == 2
+    assert verify(paths, "nimbus-os").entries == 1
+    assert verify(paths, "nimbus-os")
+    trail.begin(entry())
+    assert verify(paths, "nimbus-os").entries == 2
+    assert verify(paths, "nimbus-os")
+
+
+def test_an_entry_that_was_cut_short_after_its_head_was_written_shows(trail, folder, paths):
+    """What the head names was whole once, so half of it stays where it is, and is named."""
+    for _ in range(2):
+        trail.begin(entry())
+    file = folder / "nimbus-os.jsonl"
+    file.write_bytes(file.read_bytes()[:-40])
+    assert issues(paths) == ["no entry: overwritten, or cut short by a power failure"]
+    trail.begin(entry())
+    assert issues(paths) == ["no entry: overwritten, or cut short by a power failure"]
 
 
 CROWD = """
@@ -412,9 +449,9 @@ for number in range(processes):
         os.read(begin, 1)
         trail = AuditTrail(paths, "nimbus-os", max_bytes=4000)
         for turn in range(turns):
-            trail.append(AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1",
-                environment="sandbox", method="GET", path=f"/{number}/{turn}", status=200,
-                request_id="req_1", key="0123456789ab", duration_ms=1.5))
+            trail.begin(AuditEntry(when="2026-01-31T09:00:00.000Z", who="ada", host="127.0.0.1:1",
+                environment="sandbox", method="GET", path=f"/{number}/{turn}",
+                request_id="req_1", key="0123456789ab"))
         os._exit(0)
     writers.append(writer)
 os.close(ready)
@@ -454,7 +491,7 @@ def test_writers_that_are_killed_break_nothing(paths):
     before = verify(paths, "nimbus-os")
     assert before, before.issues
     assert before.entries > 20
-    AuditTrail(paths, "nimbus-os").append(entry("/afterwards"))
+    AuditTrail(paths, "nimbus-os").begin(entry("/afterwards"))
     after = verify(paths, "nimbus-os")
     assert after, after.issues
     assert after.entries == before.entries + 1
@@ -466,7 +503,7 @@ def test_many_threads_write_one_trail(paths):
 
     trails = [AuditTrail(paths, "nimbus-os", max_bytes=4000) for _ in range(3)]
     with ThreadPoolExecutor(12) as pool:
-        list(pool.map(lambda number: trails[number % 3].append(entry(f"/{number}")), range(60)))
+        list(pool.map(lambda number: trails[number % 3].begin(entry(f"/{number}")), range(60)))
     report = verify(paths, "nimbus-os")
     assert report
     assert report.entries == 60
@@ -475,19 +512,16 @@ def test_many_threads_write_one_trail(paths):
 @pytest.mark.parametrize("name", ["nimbus-os.jsonl", "nimbus-os.head"])
 def test_a_trail_of_a_newer_version_stays_where_it_is(trail, folder, paths, name):
     """It is not taken for a forgery; no call is made, and nothing is written."""
-    trail.append(entry())
+    trail.begin(entry())
     text = (folder / name).read_text()
-    (folder / name).write_text(text.replace('"format":1', '"format":2').replace('"format": 1', '"format": 2'))
+    (folder / name).write_text(text.replace('"format":2', '"format":3').replace('"format": 2', '"format": 3'))
     before = {path: path.read_bytes() for path in folder.iterdir()}
     newer = "newer version of the SDK"
     with pytest.raises(AuditTrailError, match=newer):
-        trail.append(entry())
+        trail.begin(entry())
     with pytest.raises(AuditTrailError, match=newer):
         verify(paths, "nimbus-os")
-    if name == "nimbus-os.head":
-        with pytest.raises(AuditTrailError, match=newer):
-            trail.check_writable()
-    else:
+    if name == "nimbus-os.jsonl":
         with pytest.raises(AuditTrailError, match=newer):
             latest(paths, "nimbus-os", 5)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
@@ -499,13 +533,13 @@ def test_a_trail_that_stays_locked_is_reported(trail, paths, folder, monkeypatch
     from nimbus_sdk.services.audit import verify as reading
     from nimbus_sdk.storage.lock import Lock
 
-    trail.append(entry())
+    trail.begin(entry())
     monkeypatch.setattr(writing, "_WAIT_SECONDS", 0.05)
     monkeypatch.setattr(reading, "_WAIT_SECONDS", 0.05)
     with Lock(str(folder / "nimbus-os.lock")) as lock:
         assert lock.try_acquire()
         with pytest.raises(AuditTrailError, match="another process holds"):
-            trail.append(entry())
+            trail.begin(entry())
         with pytest.raises(AuditTrailError, match="cannot be read"):
             verify(paths, "nimbus-os")
     assert verify(paths, "nimbus-os").entries == 1
@@ -536,14 +570,14 @@ def test_a_trail_that_cannot_be_written_when_cancelled_is_logged(box, folder, mo
 
 def test_a_readable_trail_is_made_private_and_a_shared_one_is_refused(trail, folder):
     """Other users see nothing of it; a hard link to another file is no trail."""
-    trail.append(entry())
+    trail.begin(entry())
     file = folder / "nimbus-os.jsonl"
     file.chmod(0o644)
-    trail.append(entry())
+    trail.begin(entry())
     assert file.stat().st_mode & 0o777 == 0o600
     os.link(file, folder / "other")
     with pytest.raises(AuditTrailError, match="is a link"):
-        trail.append(entry())
+        trail.begin(entry())
 
 
 def test_a_user_without_a_name_is_known_by_number(open_client, replies, folder, monkeypatch):
@@ -562,7 +596,7 @@ def test_a_user_without_a_name_is_known_by_number(open_client, replies, folder, 
 def test_a_beginning_that_was_replaced_shows(trail, folder, paths):
     """A first entry that refers to another one was not written as the first, and the rest is missed."""
     for number in range(5):
-        trail.append(entry(f"/orders/{number}"))
+        trail.begin(entry(f"/orders/{number}"))
     file = folder / "nimbus-os.jsonl"
     first = file.read_text().splitlines()[0]
     file.write_text(relinked(first, "f" * 64) + "\n")
@@ -584,21 +618,21 @@ def forged(line: str, number: int, **changes: object) -> str:
 @pytest.mark.parametrize("mac", [{}, {"mac": "0" * 64}, {"mac": "ä"}])
 def test_one_forged_entry_is_not_taken_for_what_a_crash_leaves(trail, folder, paths, mac):
     """A fitting number and link are not enough, and the next call does not build on it."""
-    trail.append(entry())
-    trail.append(entry())
+    trail.begin(entry())
+    trail.begin(entry())
     file = folder / "nimbus-os.jsonl"
     last = file.read_text().splitlines()[-1]
     with file.open("a") as stream:
         stream.write(forged(last, 3, who="mallory", **mac) + "\n")
     assert issues(paths) == ["entry 3: not written by the SDK"]
-    trail.append(entry("/afterwards"))
+    trail.begin(entry("/afterwards"))
     assert issues(paths)
 
 
 def test_a_changed_last_entry_is_not_covered_by_one_more(trail, folder, paths):
     """The links fit, the head's number fits, and still somebody has rewritten the end."""
-    trail.append(entry())
-    trail.append(entry())
+    trail.begin(entry())
+    trail.begin(entry())
     file = folder / "nimbus-os.jsonl"
     first, last = file.read_text().splitlines()
     changed = last.replace('"ada"', '"eve"')
@@ -609,7 +643,7 @@ def test_a_changed_last_entry_is_not_covered_by_one_more(trail, folder, paths):
 @pytest.mark.parametrize("end", ['"}', '","who":"eve"}', '", "who": "eve"}'])
 def test_an_entry_without_its_mac_or_with_more_behind_it_shows(trail, folder, paths, end):
     """The MAC is over the whole line, so nothing can be added where it does not reach."""
-    trail.append(entry())
+    trail.begin(entry())
     file = folder / "nimbus-os.jsonl"
     line = file.read_text().rstrip("\n")
     body, _, mac = line.removesuffix('"}').rpartition(',"mac":"')
@@ -621,7 +655,7 @@ def test_an_entry_without_its_mac_or_with_more_behind_it_shows(trail, folder, pa
 def test_another_installations_trail_is_none(trail, folder, paths):
     """Entries and head record under another secret are whole where they were written, and nowhere else."""
     for _ in range(2):
-        trail.append(entry())
+        trail.begin(entry())
     Path(paths.seal).write_text("0" * 64)
     assert any("the head record is missing or was not made here" in issue for issue in issues(paths))
     assert sum("changed after it was written" in issue for issue in issues(paths)) == 2
@@ -629,7 +663,7 @@ def test_another_installations_trail_is_none(trail, folder, paths):
 
 def test_entries_beyond_the_head_were_not_written_by_the_sdk(trail, folder, paths):
     """Of a chain that somebody else has continued, each added entry is named."""
-    trail.append(entry())
+    trail.begin(entry())
     file = folder / "nimbus-os.jsonl"
     line = file.read_text().rstrip("\n")
     for number in (2, 3):
@@ -651,18 +685,127 @@ def test_ctrl_c_in_the_middle_of_a_call_is_recorded(folder):
 
     with services.NimbusOS(NIMBUS_OS_KEY, transport=Pressed()) as client, pytest.raises(KeyboardInterrupt):
         client.request("GET", "/orders")
-    (line,) = lines(folder)
-    assert (line["path"], line["status"]) == ("/orders", None)
+    line, outcome = lines(folder)
+    assert (line["path"], outcome["result"], outcome["status"]) == ("/orders", "no response", None)
 
 
 @both_kinds
-def test_what_was_certainly_never_sent_leaves_no_entry(open_client, replies, folder, monkeypatch):
-    """Offline mode, and what JSON cannot express: an entry without a status would look like a call."""
+def test_what_was_certainly_never_sent_says_so(open_client, replies, folder, paths, monkeypatch):
+    """What JSON cannot express; in offline mode there is no call at all, and no entry."""
     client = open_client("NimbusOS", NIMBUS_OS_KEY, base_url=replies.url)
     with pytest.raises(ConfigurationError, match="cannot be sent"):
         client("request", "POST", "/orders", json={"amount": float("nan")})
     monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
     with pytest.raises(NimbusConnectionError, match="Offline mode"):
         client("request", "DELETE", "/orders/1")
-    assert not (folder / "nimbus-os.jsonl").exists() or lines(folder) == []
+    (call,) = latest(paths, "nimbus-os", 5)
+    assert (call.entry.method, call.describe()) == ("POST", "not sent")
     assert replies.server.requests == []
+
+
+KILLED_AT = """
+import os, signal
+from nimbus_sdk.services import NimbusOS
+from nimbus_sdk.transport.flow import Response
+
+class Answering:
+    def send(self, call, deadline):
+        return Response(status=200, headers={}, body=b"{}")
+    def close(self):
+        pass
+
+def die(real):
+    # Before a step, in the middle of a write, and after it.
+    def step(*arguments, **options):
+        global left
+        left -= 1
+        # The head is 256 bytes within one page of the system's cache, which are written as a whole.
+        if left == 0 and real is write and len(arguments[1]) != 256:
+            write(arguments[0], bytes(arguments[1])[: len(arguments[1]) // 2])
+        if left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **options)
+    return step
+
+write = os.write
+names = ("open", "write", "fsync", "replace", "link", "unlink", "mkdir", "ftruncate")
+real = {name: getattr(os, name) for name in names}
+point = 0
+while True:
+    point += 1
+    child = os.fork()
+    if not child:
+        os.environ["NIMBUS_SDK_HOME"] = f"{os.getcwd()}/{point}"
+        with NimbusOS("sk_test_abc123xyz789def456ghi", transport=Answering()) as client:
+            left = 10**9
+            for _ in range(BEFORE):
+                client.request("GET", "/before")
+            left = point
+            for name, function in real.items():
+                setattr(os, name, die(function))
+            client.request("GET", "/patients/1")
+        os._exit(0)
+    end = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if end != -signal.SIGKILL:
+        break
+assert end == 0, end
+print(point)
+"""
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_kill_at_any_step_of_a_call_raises_no_alarm(forked, tmp_path, before):
+    """Of the first call of all, and of the second; the next call goes on as if nothing had happened."""
+    done = forked(f"import os; os.chdir({str(tmp_path)!r}); BEFORE = {before}\n{KILLED_AT}")
+    points = int(done.stdout)
+    assert points > 15
+    for point in range(1, points):
+        paths = Settings(home=str(tmp_path / str(point))).paths
+        report = verify(paths, "nimbus-os")
+        assert report, (point, report.issues)
+        trail = AuditTrail(paths, "nimbus-os")
+        trail.end(AuditOutcome(call=trail.begin(entry("/after")), result="answered", status=200))
+        after = verify(paths, "nimbus-os")
+        assert after, (point, after.issues)
+        assert after.calls == report.calls + 1
+        assert after.without_outcome == report.without_outcome
+
+
+def test_a_trail_of_format_1_goes_on(trail, folder, paths):
+    """There, a call and its outcome were one entry."""
+    secret = trust.create_once(paths.seal, b"0" * 64, paths.state_root)
+    content = {"format": 1, "number": 1, **asdict(entry()), "status": 404, "duration_ms": 1.5}
+    body = json.dumps({**content, "previous": GENESIS}, separators=(",", ":"))[:-1]
+    mac = hmac.digest(secret, b"nimbus-sdk audit entry " + body.encode(), "sha256").hex()
+    folder.mkdir(parents=True)
+    (folder / "nimbus-os.jsonl").write_text(f'{body},"mac":"{mac}"}}\n')
+    (folder / "nimbus-os.head").write_bytes(encode_head(Position(1, mac), secret))
+    trail.begin(entry())
+    report = verify(paths, "nimbus-os")
+    assert report, report.issues
+    assert (report.entries, report.calls, report.without_outcome) == (2, 2, 1)
+    old, _ = latest(paths, "nimbus-os", 5)
+    assert old.outcome == AuditOutcome(
+        call=1, result="answered", status=404, request_id="req_1", duration_ms=1.5
+    )
+
+
+@pytest.mark.parametrize("name", ["nimbus-os.jsonl", "nimbus-os.head"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_in_place_of_the_trail_is_refused(trail, folder, paths, name):
+    """Neither a call nor a reader waits for somebody to write into it."""
+    trail.begin(entry())
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(AuditTrailError):
+        trail.begin(entry())
+    with pytest.raises(AuditTrailError):
+        verify(paths, "nimbus-os")
+
+
+def test_a_folder_that_others_can_write_is_closed_before_anything_is_written(trail, folder):
+    """Nobody else could exchange the folder of the trail for another."""
+    folder.parent.mkdir(parents=True)
+    folder.parent.chmod(0o777)
+    trail.begin(entry())
+    assert folder.parent.stat().st_mode & 0o022 == 0
