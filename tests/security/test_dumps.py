@@ -65,17 +65,15 @@ def introspect(keys: dict[str, str], home: Path) -> str:
 
 
 def test_no_introspection_tool_shows_a_key(isolated_home: Path, keys: dict[str, str]):
-    """cgitb, faulthandler, copies, attributes to any depth, frames as crash reporters send them: no key."""
+    """cgitb, faulthandler, copies, attributes to any depth, frames as crash reporters send them: no key.
+
+    After the last call no container of Python holds one either: no cache, no connection, no module.
+    """
     output = introspect(keys, isolated_home)
     assert output.count("InvalidKeyError") >= 3
     assert "validate" in output
     assert SecretSearch(keys).find_in_bytes(output.encode()) == set()
     assert ApiKey.parse(keys["good"]).masked in output, "the values were really printed"
-
-
-def test_nothing_reachable_holds_a_key_once_the_call_is_over(isolated_home: Path, keys: dict[str, str]):
-    """After the last call no container of Python holds a key: no cache, no connection, no module."""
-    output = introspect(keys, isolated_home)
     assert json.loads(output.rpartition("== memory\n")[2]) == []
 
 

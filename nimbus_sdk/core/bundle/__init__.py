@@ -252,12 +252,11 @@ def _require_new_file(path: str) -> None:
 
 def _compatible_version(wheel_name: str) -> Version:
     """Return the version of a wheel that fits this interpreter."""
-    from packaging.tags import sys_tags
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     with suppress(InvalidWheelFilename):
         _, version, _, tags = parse_wheel_filename(wheel_name)
-        if not tags.isdisjoint(sys_tags()):
+        if not tags.isdisjoint(requirements.supported_tags()):
             return version
     here = requirements.interpreter("cp-abi-platform")
     raise CoreIncompatibleError(

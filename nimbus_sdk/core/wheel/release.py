@@ -13,7 +13,13 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.core.wheel.checksums import find_sha256
 from nimbus_sdk.core.wheel.github import open_asset, request_release
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION, LARGEST_WHEEL_BYTES
-from nimbus_sdk.core.wheel.requirements import parse_requirement, parse_specifiers, parse_version, version_of
+from nimbus_sdk.core.wheel.requirements import (
+    parse_requirement,
+    parse_specifiers,
+    parse_version,
+    supported_tags,
+    version_of,
+)
 from nimbus_sdk.errors import (
     SUPPORT,
     CoreDownloadError,
@@ -94,10 +100,9 @@ def choose_wheel(release: Release) -> Asset:
     Raises:
         CoreIncompatibleError: None fits; the message lists the published ones.
     """
-    from packaging.tags import sys_tags
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-    order = {tag: rank for rank, tag in enumerate(sys_tags())}
+    order = supported_tags()
     ranked = []
     published = []
     for asset in release.assets:

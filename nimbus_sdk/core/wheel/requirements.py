@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.errors import ConfigurationError, CoreIncompatibleError
@@ -18,6 +19,7 @@ from nimbus_sdk.errors.environment import install_hint
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.specifiers import SpecifierSet
+    from packaging.tags import Tag
     from packaging.version import Version
 
 T = TypeVar("T")
@@ -136,18 +138,26 @@ def require_interpreter(tag: str, installed_for: str, requires_python: str | Non
     """
     if interpreter(tag) == installed_for:
         return
-    from packaging.tags import parse_tag, sys_tags
+    from packaging.tags import parse_tag
 
     try:
         tags = parse_tag(tag)
     except ValueError:
         tags = frozenset()
-    if tags.isdisjoint(sys_tags()):
+    if tags.isdisjoint(supported_tags()):
         raise CoreIncompatibleError(
             f"The installed core is for {tag}, which this interpreter ({interpreter(tag)}) is not.",
             hint="Run `nimbus-sdk install --force` with this interpreter, or use the other one.",
         )
     require_environment((), requires_python)
+
+
+@cache
+def supported_tags() -> dict[Tag, int]:
+    """Return the wheel tags that fit the running interpreter, each with its rank (0: fits best)."""
+    from packaging.tags import sys_tags
+
+    return {tag: rank for rank, tag in enumerate(sys_tags())}
 
 
 def _parse(kind: Callable[[str], T], text: str) -> T | None:
