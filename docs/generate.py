@@ -155,8 +155,9 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _as_markdown(part: str) -> str:
-    """A paragraph of help; one that click does not reformat becomes a block."""
-    return f"```text\n{part[2:]}\n```" if part.startswith("\b\n") else part
+    """A paragraph of help; examples and the description of the JSON become blocks."""
+    is_block = part.startswith(("\b\n", "JSON"))
+    return "```text\n{}\n```".format(part.removeprefix("\b\n")) if is_block else part
 
 
 def _options(command: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ INTERRUPTED = 130
 
 OUTPUT_CLOSED = 1
 """As Python's documentation advises for a closed output."""
+
+_OUTPUT_CLOSED = (errno.EPIPE, errno.EIO)
+"""A pipe that nobody reads from any more, and a terminal that was closed."""
 
 _KEY_PREFIX = "nbci_"
 _EXTRA_ARGUMENT = "Got unexpected extra argument"
@@ -46,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Programs ask for the version to see whether the SDK is installed: nothing else is loaded for it.
         status = _print_version() if given == ["--version"] else _run(given or ["--help"])
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in _OUTPUT_CLOSED:
+            raise
         # The interpreter would fail at the end to write what is still buffered.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = OUTPUT_CLOSED

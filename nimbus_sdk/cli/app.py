@@ -23,18 +23,18 @@ from nimbus_sdk.cli.commands import (
     status,
 )
 from nimbus_sdk.cli.demo import command as demo
-from nimbus_sdk.cli.ui import exit_codes, output
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.groups import Group, show_whole_summaries
 
 Abort = typer.Abort
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 """An invalid command line; typer exports only a child of this class."""
 
 
-_CODES = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in exit_codes.list_exit_codes())
 app = typer.Typer(
     name="nimbus-sdk",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=f"\b\nExit codes:\n{_CODES}",
+    cls=Group,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -66,9 +66,9 @@ def nimbus_sdk(
 
     \b
     Examples:
-      nimbus-sdk demo                    try everything on simulated data, without an account
-      nimbus-sdk install                 install the core; asks for the key, hidden
-      nimbus-sdk status                  show what is installed, offline
+      nimbus-sdk demo       try everything on simulated data, without an account
+      nimbus-sdk install    install the core; asks for the key, hidden
+      nimbus-sdk status     show what is installed
     """
 
 
@@ -95,3 +95,4 @@ app.add_typer(sandbox.commands, name="sandbox")
 
 command = typer.main.get_command(app)
 """The same for the parser: built once, since that takes longer than most commands."""
+show_whole_summaries(command)

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 from itertools import zip_longest
-from textwrap import wrap
 from typing import TypeAlias
 
+from nimbus_sdk.display.folding import fold, narrowest
 from nimbus_sdk.display.terminal import escape_controls
 from nimbus_sdk.errors.printable import printable
 
@@ -19,13 +19,24 @@ Style: TypeAlias = Callable[[str], str]
 """Adds the escape codes of a terminal to a text that is already aligned."""
 
 _GAP = "  "
-_MIN_WIDTH = 8
 
 
 def format_fields(
-    title: str, rows: Iterable[tuple[str, object]], *, name_style: Style = str, value_style: Style = str
+    title: str,
+    rows: Iterable[tuple[str, object]],
+    *,
+    width: int | None = None,
+    name_style: Style = str,
+    value_style: Style = str,
 ) -> str:
     """Return a title, and names with their values indented below it; an empty title is omitted.
+
+    Args:
+        title: The title.
+        rows: The names and values.
+        width: Number of characters in a line; longer values are folded.
+        name_style: Style of the names.
+        value_style: Style of the values.
 
     Examples:
         >>> print(format_fields("Nimbus core: usable", [("version", "0.1.0"), ("path", None)]))
@@ -35,8 +46,12 @@ def format_fields(
     """
     indent = _GAP if title else ""
     cells = [(f"{indent}{name}", printable(format_value(value))) for name, value in rows]
-    width = max((len(name) for name, _ in cells), default=0)
-    lines = [f"{name_style(f'{name:<{width}}{_GAP}')}{value_style(value)}" for name, value in cells]
+    column = max((len(name) for name, _ in cells), default=0) + len(_GAP)
+    lines = []
+    for name, value in cells:
+        first, *further = [value] if width is None else fold(value, width - column)
+        lines.append(f"{name_style(f'{name:<{column}}')}{value_style(first)}")
+        lines += (f"{'':<{column}}{value_style(line)}" for line in further)
     return "\n".join([title, *lines] if title else lines)
 
 
@@ -53,7 +68,8 @@ def format_table(
     Args:
         headers: The headers.
         rows: The rows, each with a value for every header.
-        width: Number of characters in a line; long texts are wrapped to fit, and names stay whole.
+        width: Number of characters in a line; long texts are folded to fit, and words stay whole. Where that
+            is not enough, each row becomes a paragraph with a line for every value.
         name_style: Style of the headers.
         value_style: Style of the values.
 
@@ -67,10 +83,10 @@ def format_table(
     cells = [[printable(format_value(value)) for value in row] for row in values]
     columns = list(zip(headers, *cells, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    if width is not None:
-        # A name, to be copied, has no space. The last column may be long in any case.
-        texts = [at for at, column in enumerate(columns) if any(" " in cell for cell in column)]
-        _shrink(widths, {*texts, len(widths) - 1}, width)
+    if width is not None and not _shrink(widths, [max(map(narrowest, column)) for column in columns], width):
+        styles = {"name_style": name_style, "value_style": value_style}
+        named = (zip(headers, row, strict=True) for row in values)
+        return "\n\n".join(format_fields("", fields, width=width, **styles) for fields in named)
     numbers = [
         bool(values) and all(type(row[at]) in (int, float) for row in values) for at in range(len(widths))
     ]
@@ -118,25 +134,23 @@ def format_value(value: object) -> str:
     return escape_controls(str(value))
 
 
-def _shrink(widths: list[int], shrinkable: Iterable[int], width: int) -> None:
-    """Narrow the widest columns until a line fits, if that is possible."""
-    columns = list(shrinkable)
-    while sum(widths) + len(_GAP) * (len(widths) - 1) > width:
-        widest = max(columns, key=widths.__getitem__)
-        if widths[widest] <= _MIN_WIDTH:
-            return
-        widths[widest] -= 1
+def _shrink(widths: list[int], smallest: Sequence[int], width: int) -> bool:
+    """Narrow the widest columns until a line fits, and return whether that is possible."""
+    available = width - len(_GAP) * (len(widths) - 1)
+    if sum(smallest) > available:
+        return False
+    while sum(widths) > available:
+        spare = (at for at in range(len(widths)) if widths[at] > smallest[at])
+        widths[max(spare, key=widths.__getitem__)] -= 1
+    return True
 
 
 def _lines(
     cells: Sequence[str], widths: Sequence[int], numbers: Sequence[bool], style: Style
 ) -> Iterator[str]:
-    """Yield the lines of a row: more than one if a text is wrapped."""
-    wrapped = [
-        [cell] if len(cell) <= width else wrap(cell, width, break_on_hyphens=False)
-        for cell, width in zip(cells, widths, strict=True)
-    ]
-    for parts in zip_longest(*wrapped, fillvalue=""):
+    """Yield the lines of a row: more than one if a text is folded."""
+    folded = [fold(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    for parts in zip_longest(*folded, fillvalue=""):
         *aligned, last = (
             f"{part:>{width}}" if number else f"{part:<{width}}"
             for part, width, number in zip(parts, widths, numbers, strict=True)

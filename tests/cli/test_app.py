@@ -113,7 +113,7 @@ def test_without_arguments_the_page_is_shown(nimbus: Nimbus) -> None:
 
 def test_the_page_lists_every_exit_code_of_the_error_tree(nimbus: Nimbus) -> None:
     """The table of exit codes is read off the classes, so none is missing and none is wrong."""
-    page, table = nimbus("--help").out, dict(exit_codes.list_exit_codes())
+    page, table = " ".join(nimbus("--help").out.split()), dict(exit_codes.list_exit_codes())
     kinds = [
         kind
         for _, kind in inspect.getmembers(errors, inspect.isclass)
@@ -123,7 +123,18 @@ def test_the_page_lists_every_exit_code_of_the_error_tree(nimbus: Nimbus) -> Non
     for kind in kinds:
         assert kind.__name__ in table[kind.exit_code]
     for code, meaning in table.items():
-        assert f"{code:>3}  {meaning}" in page
+        assert f" {code} {meaning} " in f"{page} "
+
+
+@pytest.mark.parametrize("columns", ["80", "60"])
+def test_a_page_fits_the_terminal(nimbus: Nimbus, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    """No line of a page is wider than 80 columns, and the summary of a command is whole in any width."""
+    monkeypatch.setenv("COLUMNS", columns)
+    for path, page in ((path, nimbus(*path, "-h").out) for path in COMMANDS):
+        assert max(map(len, page.splitlines())) <= 80, path
+        usage, _, rest = page.partition("\n\n")
+        assert "..." not in rest, path
+        assert usage.startswith("Usage: nimbus-sdk")
 
 
 def test_the_version_is_printed_before_anything_is_loaded(fresh: Fresh) -> None:

@@ -97,7 +97,7 @@ def test_the_list_of_models_is_a_tuple_that_prints_as_a_table(sandbox, key, monk
 
 
 def test_a_table_fits_a_narrow_terminal():
-    """Long texts are wrapped, names stay whole, and numbers are aligned to the right."""
+    """Long texts are folded, words stay whole, and numbers are aligned to the right."""
     rows = [("motor_imagery_4class_v1", 12, "the core is not installed"), ("p300_binary_v1", 1234, "ready")]
     assert format_table(("name", "used", "state of it"), rows, width=44).splitlines() == [
         "name                      used  state of it",
@@ -108,15 +108,27 @@ def test_a_table_fits_a_narrow_terminal():
     ]
 
 
-def test_a_terminal_that_is_too_narrow_gets_longer_lines():
-    """No column is narrower than eight characters, and no name is cut."""
-    lines = format_table(
-        ("name", "why"), [("motor_imagery_4class_v1", "nobody knows")], width=10
-    ).splitlines()
-    assert lines == [
-        "name                     why",
-        "motor_imagery_4class_v1  nobody",
-        "                         knows",
+def test_a_table_too_wide_for_a_terminal_becomes_paragraphs():
+    """A row is a paragraph with a line for each value, and no word is cut."""
+    rows = [("motor_imagery_4class_v1", "nobody knows"), ("p300_binary_v1", None)]
+    assert format_table(("name", "why"), rows, width=26).splitlines() == [
+        "name  motor_imagery_4class_v1",
+        "why   nobody knows",
+        "",
+        "name  p300_binary_v1",
+        "why   -",
+    ]
+
+
+def test_values_are_folded_beside_their_names():
+    """The lines of a long value begin below each other; a path is folded behind a separator."""
+    rows = [("core path", "/srv/nimbus/data/core/0.1.0/20261130T070302"), ("stale", False)]
+    assert format_fields("Core", rows, width=32).splitlines() == [
+        "Core",
+        "  core path  /srv/nimbus/data/",
+        "             core/0.1.0/",
+        "             20261130T070302",
+        "  stale      no",
     ]
 
 

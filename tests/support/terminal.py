@@ -63,6 +63,12 @@ class Terminal:
             pass
         return int(str(self._process.outcome().value))
 
+    def hang_up(self) -> None:
+        """Close the terminal, as a window is closed, and wait for the end of the command."""
+        os.close(self._ours)
+        self._ours = -1
+        self._process.outcome()
+
     def close(self) -> None:
         """End what still runs."""
         with suppress(ProcessLookupError):

@@ -14,7 +14,6 @@ def refresh(profile: Profile = None, timeout: Timeout = None, as_json: Json = Fa
 
     The session is stored for offline use.
 
-    \b
     JSON: all fields of AuthSession
 
     \b
@@ -33,7 +32,6 @@ def quota(profile: Profile = None, as_json: Json = False) -> None:
     Uses no network: "confirmed" is the time of the last answer of the service. `nimbus-sdk refresh` asks
     again.
 
-    \b
     JSON: remaining, monthly_limit (both null: unlimited), usage_percentage, resets_at, confirmed_at
 
     \b
@@ -61,7 +59,6 @@ def explain(profile: Profile = None, as_json: Json = False) -> None:
 
     Keys are masked. Uses no network; "why" says if and when the service rejected a key.
 
-    \b
     JSON: found, source (or null), sources [{source, location, state, key_masked, fingerprint, detail}]
 
     \b

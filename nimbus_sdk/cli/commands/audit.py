@@ -2,47 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import Json
+from nimbus_sdk.display.tables import format_value
 
 if TYPE_CHECKING:
     from nimbus_sdk.services.audit.verify import AuditCall
 
-_COLUMNS = ("when", "who", "environment", "method", "path", "key", "status", "duration_ms", "outcome")
-commands = typer.Typer(
-    help="The audit trail of calls to Nimbus OS: show it, verify it.", rich_markup_mode=None
-)
+_COLUMNS = ("when", "who", "environment", "call", "key", "outcome")
+commands = group("Show and verify the audit trail of calls to Nimbus OS.")
 
 
 @commands.command()
 def show(
-    last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="How many of the newest.")] = 20,
+    last: Annotated[int, typer.Option("--last", metavar="N", min=1, help="Number of calls.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show the newest calls, oldest first; of a key, its fingerprint.
+    """Show the newest calls, oldest first.
 
-    The outcome is "answered", "no response" (the call may have been carried out), "not sent", or "no outcome
-    recorded (the process ended, or it is still running)".
+    A key is shown as its fingerprint.
 
-    \b
+    The outcome is "answered" (a table shows the status and the time), "no response" (the call may have been
+    carried out), "not sent", or "no outcome recorded (the process ended, or it is still running)".
+
     JSON: entries [{number, when, who, host, environment, method, path, request_id, key, status, duration_ms,
     outcome}]; status and duration_ms are null without an outcome
 
     \b
     Example:
-      nimbus-sdk audit show --last 100 --json | jq '.entries[] | select(.status == 403)'
+      nimbus-sdk audit show --last 100 --json | jq .entries
     """
     from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.services.audit.verify import latest
     from nimbus_sdk.services.nimbus_os.flows import TRAIL
 
     entries = [_list_fields(call) for call in latest(Settings.load().paths, TRAIL, last)]
-    rows = [[entry[name] for name in _COLUMNS] for entry in entries]
+    rows = map(_row, entries)
     nothing = "No call to Nimbus OS was recorded on this machine yet."
     output.show_table({"entries": entries}, _COLUMNS, rows, as_json=as_json, nothing=nothing)
 
@@ -59,15 +61,23 @@ def _list_fields(call: AuditCall) -> dict[str, object]:
     }
 
 
+def _row(fields: Mapping[str, object]) -> list[object]:
+    answered = fields["status"] is not None
+    outcome = (
+        f"{fields['status']} in {format_value(fields['duration_ms'])} ms" if answered else fields["outcome"]
+    )
+    called = f"{fields['method']} {fields['path']}"
+    return [fields["when"], fields["who"], fields["environment"], called, fields["key"], outcome]
+
+
 @commands.command()
 def verify(as_json: Json = False) -> None:
-    """Follow the trail from its first entry to its end, and show where one was removed or changed.
+    """Check that no entry of the trail was removed or changed.
 
-    Ends with 1 if the trail is not whole. A call without an outcome is no damage: its process ended before
-    that was recorded, or it is still running. Store the digest somewhere else, and it proves later what
-    was there today.
+    Exits with 1 if one was, and shows where. A call without an outcome is no damage: its process ended before
+    the outcome was recorded, or is still running. If you store the digest somewhere else, it proves later what
+    the trail contained today.
 
-    \b
     JSON: whole, entries, calls, without_outcome, files [name], first, last, digest, issues [{file, line,
     what}]
 
@@ -84,6 +94,6 @@ def verify(as_json: Json = False) -> None:
     rows = [(name.replace("_", " "), value) for name, value in values.items() if name != "issues"]
     output.show_fields(values, rows, as_json=as_json)
     if not as_json:
-        output.print_lines(*(f"{issue.file}:{issue.line}: {issue.what}" for issue in report.issues))
+        output.print_text(*(f"{issue.file}:{issue.line}: {issue.what}" for issue in report.issues))
     if not report:
         raise typer.Exit(1)

@@ -6,20 +6,20 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from nimbus_sdk.cli.ui import output
-from nimbus_sdk.cli.ui.options import Json, Profile, argument
+from nimbus_sdk.cli.ui import completion, output
+from nimbus_sdk.cli.ui.groups import group
+from nimbus_sdk.cli.ui.options import Json, Profile, argument, option
 from nimbus_sdk.errors import ConfigurationError
 
-commands = typer.Typer(help="Take core, session and key to a machine without network.", rich_markup_mode=None)
+commands = group("Take core, session and key to a machine without network.")
 
 _MAX_BYTES = 64 * 1024
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE",
-        help="File whose first line is the passphrase; asked for, hidden, if omitted.",
+    option(
+        "--passphrase-file",
+        "FILE",
+        "File with the passphrase in its first line; if omitted, you are asked for it, hidden.",
     ),
 ]
 
@@ -28,15 +28,17 @@ PassphraseFile = Annotated[
 def create(
     file: Annotated[Path, argument("FILE", "The bundle to create.")],
     passphrase_file: PassphraseFile = None,
-    version: Annotated[str | None, typer.Option(metavar="VERSION", help="Version of the core.")] = None,
+    version: Annotated[
+        str | None, option("--version", "VERSION", "Version of the core.", completion.versions)
+    ] = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Create a bundle on a machine with network, for the same Python and platform.
+    """Create a bundle, on a machine with network.
 
-    The file is encrypted. Send the passphrase separately.
+    The machine that installs it must have the same Python and platform. The file is encrypted: send the
+    passphrase separately.
 
-    \b
     JSON: path, wheel, created_at, expires_at (time or null)
 
     \b
@@ -60,7 +62,6 @@ def install(
 ) -> None:
     """Install from a bundle, without network.
 
-    \b
     JSON: all fields of AuthSession
 
     \b

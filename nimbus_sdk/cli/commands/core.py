@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-import typer
-
-from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui import completion, output
+from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import Json, Profile, argument
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.storage.pointer import read_pointer
@@ -20,17 +19,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-commands = typer.Typer(help="List, switch, verify and remove versions of the core.", rich_markup_mode=None)
+commands = group("List, switch, verify and remove versions of the core.")
 
 
 @commands.command("list")
 def list_versions(profile: Profile = None, as_json: Json = False) -> None:
-    """List the installed versions, with the one in use and the previous one.
+    """List the installed versions.
 
-    A version that was installed several times is listed several times. The next install removes all but
-    the one in use and the previous one.
+    A version that was installed several times is listed several times. The next install removes all but the
+    one in use and the previous one.
 
-    \b
     JSON: current (version or null),
     versions [{version, install_id, in_use, previous, installed_at, tag, path}]
 
@@ -60,18 +58,19 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
     nothing = "No core is installed. Run `nimbus-sdk install`."
     output.show_table(values, columns, map(_row, listed), as_json=as_json, nothing=nothing)
     if listed and not as_json:
-        output.print_lines(f"Each is in {os.path.join(folder, 'VERSION', 'INSTALL')}.")
+        output.print_text(f"Each is in {os.path.join(folder, 'VERSION', 'INSTALL')}.")
 
 
 @commands.command()
 def use(
-    version: Annotated[str, argument("VERSION", "A version from `core list`.")],
+    version: Annotated[str, argument("VERSION", "A version from `core list`.", completion.versions)],
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Switch to an installed version, after checking that it is undamaged and loads.
+    """Switch to an installed version.
 
-    \b
+    It is checked first: it must be undamaged, and load.
+
     JSON: version, install_id, path, previous {version, install_id} or null
 
     \b
@@ -87,7 +86,6 @@ def use(
 def rollback(profile: Profile = None, as_json: Json = False) -> None:
     """Switch back to the previous version; run it again to undo that.
 
-    \b
     JSON: version, install_id, path, previous {version, install_id}
 
     \b
@@ -103,7 +101,6 @@ def rollback(profile: Profile = None, as_json: Json = False) -> None:
 def verify(profile: Profile = None, as_json: Json = False) -> None:
     """Compare every file of the core in use with what was installed.
 
-    \b
     JSON: version, path, files; for a changed core an error that lists its "issues"
 
     \b
@@ -124,13 +121,14 @@ def verify(profile: Profile = None, as_json: Json = False) -> None:
 
 @commands.command()
 def uninstall(
-    version: Annotated[str | None, argument("VERSION", "Only this version; all if omitted.")] = None,
+    version: Annotated[
+        str | None, argument("VERSION", "Only this version; all if omitted.", completion.versions)
+    ] = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
     """Remove one version of the core, or all. Session and key stay.
 
-    \b
     JSON: removed [versions]
 
     \b

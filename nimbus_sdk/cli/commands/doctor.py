@@ -45,7 +45,6 @@ def doctor(
     Exits with 0 if work can go on, else with 1, so that a job scheduler can check before it starts a run.
     A network problem is only a warning if core and session work offline.
 
-    \b
     JSON: healthy, usable_offline, offline_until (time or null),
     findings [{check, verdict (ok, warning, fault, skipped), cause, fix}]
 
@@ -62,6 +61,6 @@ def doctor(
     output.show_table(diagnosis.to_dict(), ("check", "verdict", "result"), rows, as_json=as_json)
     for finding in diagnosis.findings:
         if finding.fix and finding.verdict != "ok" and not as_json:
-            output.print_lines(f"{finding.check}: {finding.fix}")
+            output.print_text(f"{finding.check}: {finding.fix}")
     if not diagnosis:
         raise typer.Exit(1)

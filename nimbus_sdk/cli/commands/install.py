@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from nimbus_sdk.cli.commands.status import session_rows
-from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui import completion, output
 from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout, flag, option, read_key_from_stdin
 
 Force: TypeAlias = Annotated[bool, flag("--force", "Validate and install again.")]
 Version: TypeAlias = Annotated[
-    str | None, option("--version", "VERSION", "Version of the core; the newest that fits if omitted.")
+    str | None,
+    option(
+        "--version", "VERSION", "Version of the core; the newest that fits if omitted.", completion.versions
+    ),
 ]
 Offline: TypeAlias = Annotated[bool, flag("--offline", "Make no network call.")]
 NoProgress: TypeAlias = Annotated[bool, flag("--no-progress", "Show no progress bar.")]
@@ -32,7 +35,6 @@ def install(
     the credential store, whichever has one first; in a terminal you are asked for it, hidden. While the
     session is fresh, running it again makes no request.
 
-    \b
     JSON: session (all fields of AuthSession), core {version, path}
 
     \b
@@ -59,4 +61,4 @@ def install(
     rows = [("key from", session.key_source), ("core", version), ("core path", path)]
     output.show_fields(values, [*session_rows(session), *rows], as_json=as_json)
     if not as_json:
-        output.print_lines("", "Next: `nimbus-sdk models` lists what nimbus_sdk.load_model can load.")
+        output.print_text("", "Next: `nimbus-sdk models` lists what nimbus_sdk.load_model can load.")

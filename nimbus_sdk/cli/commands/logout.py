@@ -30,7 +30,6 @@ def logout(
     Other profiles, the keys of services, core and models stay, unless --everything is given, which lists
     all of it and, in a terminal, asks first. `nimbus-sdk revoke` ends the key itself.
 
-    \b
     JSON: key_removed, session_removed, entries_removed [profiles and services], core_removed [versions],
     models_removed [names], key_left {source, location, key_masked} or null
 
@@ -107,7 +106,7 @@ def _show_removed(settings: Settings, removed: Mapping[str, object], *, as_json:
     ]
     output.show_fields(values, rows, as_json=as_json)
     if left is not None and not as_json:
-        output.print_lines(f"{left.location} still has the key {left.key_masked}.")
+        output.print_text(f"{left.location} still has the key {left.key_masked}.")
 
 
 def revoke(
@@ -121,7 +120,6 @@ def revoke(
 
     Also removes what this machine has stored for it. In a terminal you are asked to confirm.
 
-    \b
     JSON: revoked, message, key_masked
 
     \b

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
-from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui import completion, output
 from nimbus_sdk.cli.ui.options import Json, Profile, argument, option
+from nimbus_sdk.errors import NimbusConnectionError
 from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
     from nimbus_sdk.api.schemas import ModelInfo
 
 
-Name: TypeAlias = Annotated[str | None, argument("NAME", "Show this model with all its fields.")]
+Name: TypeAlias = Annotated[
+    str | None, argument("NAME", "Show this model with all its fields.", completion.models)
+]
 Paradigm: TypeAlias = Annotated[
-    str | None, option("--paradigm", "NAME", "Only models of this paradigm, such as motor_imagery.")
+    str | None,
+    option(
+        "--paradigm",
+        "NAME",
+        "Only models of this paradigm, such as motor_imagery.",
+        completion.one_of("motor_imagery", "p300", "ssvep"),
+    ),
 ]
 Kind: TypeAlias = Annotated[
-    str | None, option("--type", "TYPE", "Only models of this type: NimbusLDA, NimbusQDA or NimbusProbit.")
+    str | None,
+    option(
+        "--type",
+        "TYPE",
+        "Only models of this type: NimbusLDA, NimbusQDA or NimbusProbit.",
+        completion.one_of("NimbusLDA", "NimbusQDA", "NimbusProbit"),
+    ),
 ]
 
 _COLUMNS = {
     "name": "name",
     "type": "type",
     "paradigm": "paradigm",
-    "features": "n_features",
     "classes": "n_classes",
     "license": "requires_license",
     "covered": "covered",
@@ -41,11 +56,12 @@ def models(
 ) -> None:
     """List the pre-trained models of the service, or show one.
 
-    "license" is the lowest tier that may load a model; "covered" says whether your license does.
+    "license" is the lowest tier that may load a model; "covered" says whether your license does. If the
+    service cannot be reached, the models on this machine are listed.
 
-    \b
     JSON: models [{name, version, type, paradigm, n_features, n_classes, size_mb, download_url, checksum,
-    requires_license, metadata, covered (null without a session)}], total; with NAME that one object
+    requires_license, metadata, covered (null without a session)}], total, note (null); with NAME that one
+    object. Offline: models [{name, origin, path}], total, note (why the service was not asked)
 
     \b
     Examples:
@@ -55,21 +71,52 @@ def models(
     from nimbus_sdk.core.model_registry import get_model_info, list_available_models
 
     license_type = _license_type(profile)
-    if name is not None:
-        model = _facts(get_model_info(name, profile=profile), license_type)
-        metadata = model["metadata"]
-        rows = [(field, value) for field, value in model.items() if field != "metadata"]
-        rows += metadata.items() if isinstance(metadata, dict) else ()
-        output.show_fields(model, rows, as_json=as_json)
+    try:
+        if name is not None:
+            found = [get_model_info(name, profile=profile)]
+        else:
+            found = list(list_available_models(paradigm, model_type, profile=profile))
+    except NimbusConnectionError as error:
+        if paradigm is not None or model_type is not None:
+            # Only the service knows the paradigm and the type of a model.
+            raise
+        _show_local(name, error, as_json=as_json)
         return
-    listed = [
-        _facts(model, license_type) for model in list_available_models(paradigm, model_type, profile=profile)
-    ]
-    if listed or as_json:
+    listed = [_facts(model, license_type) for model in found]
+    if name is not None:
+        _show_model(listed[0], as_json=as_json)
+    elif listed or as_json:
         table = [[model[field] for field in _COLUMNS.values()] for model in listed]
-        output.show_table({"models": listed, "total": len(listed)}, list(_COLUMNS), table, as_json=as_json)
+        values = {"models": listed, "total": len(listed), "note": None}
+        output.show_table(values, list(_COLUMNS), table, as_json=as_json)
     else:
-        output.print_lines(*_explain_no_match(paradigm, model_type, list_available_models(profile=profile)))
+        output.print_text(*_explain_no_match(paradigm, model_type, list_available_models(profile=profile)))
+
+
+def _show_model(model: dict[str, object], *, as_json: bool) -> None:
+    metadata = model["metadata"]
+    rows = [(field, value) for field, value in model.items() if field != "metadata"]
+    rows += metadata.items() if isinstance(metadata, dict) else ()
+    output.show_fields(model, rows, as_json=as_json)
+
+
+def _show_local(name: str | None, error: NimbusConnectionError, *, as_json: bool) -> None:
+    """Print the models on this machine, or one of them; raise the error if there is none."""
+    from nimbus_sdk.config.settings import Settings
+    from nimbus_sdk.core.local_models import find_local_models
+
+    models = [asdict(model) for model in find_local_models(Settings.load().paths)]
+    if name is not None:
+        models = [model for model in models if model["name"] == name]
+    if not models:
+        raise error
+    if name is not None:
+        output.show_fields({**models[0], "note": error.message}, as_json=as_json)
+        return
+    values = {"models": models, "total": len(models), "note": error.message}
+    output.show_table(values, ("name", "origin"), [(m["name"], m["origin"]) for m in models], as_json=as_json)
+    if not as_json:
+        output.print_text("", f"These are the models on this machine. {error.message}")
 
 
 def _explain_no_match(

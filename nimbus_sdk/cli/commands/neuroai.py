@@ -1,4 +1,4 @@
-"""``nimbus-sdk neuroai …``: verify the key in use, store one; create, list, change, rotate, delete keys."""
+"""``nimbus-sdk neuroai …``: verify and store a key; create, list, change, rotate and delete keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
 import typer
 
 from nimbus_sdk.cli.commands.services import ServiceCommands
-from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui import completion, output
+from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import argument, flag, option
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
 from nimbus_sdk.transport.redaction import mask_keys
@@ -19,29 +20,35 @@ if TYPE_CHECKING:
     from nimbus_sdk.services.neuroai.models import Keep
 
 NEUROAI = ServiceCommands("NeuroAI")
-commands = typer.Typer(help="NeuroAI: verify, store and manage keys.", rich_markup_mode=None)
-keys = typer.Typer(help="Create, list, change, rotate and delete keys.", rich_markup_mode=None)
+commands = group("NeuroAI: verify, store and manage keys.")
+keys = group("Create, list, change, rotate and delete keys.")
 commands.add_typer(keys, name="keys")
 _COLUMNS = ("id", "name", "type", "role", "expires_at", "last_used_at")
 T = TypeVar("T")
 
 Save: TypeAlias = Annotated[bool, flag("--save", "Store the secret instead of printing it.")]
-KeyId: TypeAlias = Annotated[str, argument("ID", "As `keys list` shows it.")]
-Description: TypeAlias = Annotated[str | None, option("--description", "TEXT", "What it is for.")]
+KeyId: TypeAlias = Annotated[str, argument("ID", "An id from `keys list`.")]
+Description: TypeAlias = Annotated[str | None, option("--description", "TEXT", "Purpose of the key.")]
 RoleName: TypeAlias = Annotated[
-    str | None, option("--role", "ROLE", "Viewer, Developer, Administrator, API Manager, or another.")
+    str | None,
+    option(
+        "--role",
+        "ROLE",
+        "Viewer, Developer, Administrator, API Manager, or another.",
+        completion.one_of("Viewer", "Developer", "Administrator"),
+    ),
 ]
 Expiry: TypeAlias = Annotated[
     str | None, option("--expires-at", "TIME", "ISO 8601 with its zone, such as 2027-01-31T00:00Z.")
 ]
 Permissions: TypeAlias = Annotated[
-    list[str] | None, option("--permission", "NAME", "Instead of the role's; may be given several times.")
+    list[str] | None, option("--permission", "NAME", "Replaces those of the role; may be repeated.")
 ]
 Referrers: TypeAlias = Annotated[
-    list[str] | None, option("--referrer", "HOST", "Where it may be used from; several times.")
+    list[str] | None, option("--referrer", "HOST", "Where it may be used from; may be repeated.")
 ]
 RateLimitText: TypeAlias = Annotated[
-    str | None, option("--rate-limit", "N[/SECONDS]", "Requests a minute, or in so many s.")
+    str | None, option("--rate-limit", "N[/SECONDS]", "Requests per minute, or per that many seconds.")
 ]
 
 
@@ -49,7 +56,6 @@ RateLimitText: TypeAlias = Annotated[
 def verify(client: NeuroAI, *, as_json: bool) -> None:
     """Check that the key in use is valid, and show it.
 
-    \b
     JSON: valid, key {id, name, description, type, role, permissions, referrers, rate_limit, expires_at,
     created_at, rotated_at, last_used_at, key_prefix} or null
 
@@ -62,35 +68,42 @@ def verify(client: NeuroAI, *, as_json: bool) -> None:
     output.show_fields({"valid": True, **({"key": values} if as_json else values or {})}, as_json=as_json)
 
 
-NEUROAI.add_key_commands(commands, checked=", once it was found valid")
+NEUROAI.add_key_commands(commands, checked="It is stored if NeuroAI accepts it.")
 
 
 @NEUROAI.command(keys, "list")
 def list_keys(client: NeuroAI, *, as_json: bool) -> None:
     """List all keys.
 
-    \b
     JSON: keys [{id, name, description, type, role, permissions, referrers, rate_limit, expires_at,
     created_at, rotated_at, last_used_at, key_prefix}]
 
     \b
     Example:
-      nimbus-sdk neuroai keys list --json | jq '.keys[] | select(.role == "Administrator")'
+      nimbus-sdk neuroai keys list --json | jq '.keys[].name'
     """
     listed = list(client.list_keys())
     values = {"keys": [key.model_dump(mode="json") for key in listed]}
     rows = [[getattr(key, name) for name in _COLUMNS] for key in listed]
-    nothing = "There is no key; `nimbus-sdk neuroai keys create` makes one."
+    nothing = "There are no keys. Run `nimbus-sdk neuroai keys create`."
     output.show_table(values, _COLUMNS, rows, as_json=as_json, nothing=nothing)
 
 
 @NEUROAI.command(keys)
 def create(
     client: NeuroAI,
-    name: Annotated[str, argument("NAME", "Such as 'Production CI/CD'.")],
+    name: Annotated[str, argument("NAME", "Name of the key, such as 'Production CI/CD'.")],
     description: Description = None,
     role: RoleName = None,
-    kind: Annotated[str, option("--type", "TYPE", "personal, team or service.")] = "personal",
+    kind: Annotated[
+        str,
+        option(
+            "--type",
+            "TYPE",
+            "personal, team or service.",
+            completion.one_of("personal", "team", "service"),
+        ),
+    ] = "personal",
     expires_at: Expiry = None,
     permission: Permissions = None,
     referrer: Referrers = None,
@@ -99,18 +112,18 @@ def create(
     *,
     as_json: bool,
 ) -> None:
-    """Make a key, and print its secret, only once; NeuroAI never shows it again.
+    """Create a key and print its secret, once.
 
-    With --save the new key becomes the stored one; `nimbus-sdk neuroai restore-key` brings the one before
-    back. If the store refuses, the secret is printed, and the command ends with 12.
+    NeuroAI never shows the secret again. With --save, the new key becomes the stored one;
+    `nimbus-sdk neuroai restore-key` restores the previous one. If it cannot be stored, the secret is printed,
+    and the exit code is 12.
 
-    \b
     JSON: key {…}, secret (null if it is stored), saved_in (or null), notice
 
     \b
     Examples:
-      nimbus-sdk neuroai keys create "Production CI/CD" --role Developer --type service --rate-limit 60
-      nimbus-sdk neuroai keys create dashboards --role Viewer --expires-at 2027-01-31T00:00Z
+      nimbus-sdk neuroai keys create "Production CI/CD" --type service
+      nimbus-sdk neuroai keys create dashboards --role Viewer --rate-limit 60
     """
     issued = client.create_key(
         name,
@@ -128,9 +141,8 @@ def create(
 
 @NEUROAI.command(keys)
 def get(client: NeuroAI, identifier: KeyId, *, as_json: bool) -> None:
-    """Show one key; never its secret.
+    """Show one key, without its secret.
 
-    \b
     JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
     rotated_at, last_used_at, key_prefix
 
@@ -145,7 +157,7 @@ def get(client: NeuroAI, identifier: KeyId, *, as_json: bool) -> None:
 def update(
     client: NeuroAI,
     identifier: KeyId,
-    name: Annotated[str | None, option("--name", "NAME", "For people.")] = None,
+    name: Annotated[str | None, option("--name", "NAME", "New name of the key.")] = None,
     description: Description = None,
     role: RoleName = None,
     expires_at: Expiry = None,
@@ -155,15 +167,14 @@ def update(
     *,
     as_json: bool,
 ) -> None:
-    """Change the fields that are given; the word none empties a field.
+    """Change a key: only the given fields; "none" empties a field.
 
-    \b
     JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
     rotated_at, last_used_at, key_prefix
 
     \b
     Example:
-      nimbus-sdk neuroai keys update key_5c9b40b787ade984 --description "nightly builds" --expires-at none
+      nimbus-sdk neuroai keys update key_5c9b40b787ade984 --expires-at none
     """
     from nimbus_sdk.services import KEEP
 
@@ -184,20 +195,20 @@ def update(
 def rotate(
     client: NeuroAI,
     identifier: Annotated[
-        str | None, argument("ID", "The key in use, with --older-than, if omitted.")
+        str | None, argument("ID", "An id from `keys list`; the key in use if omitted (needs --older-than).")
     ] = None,
     older_than: Annotated[
-        float | None, option("--older-than", "DAYS", "Only if its secret is older.")
+        float | None, option("--older-than", "DAYS", "Rotate only if the secret is older.")
     ] = None,
     save: Save = False,
     *,
     as_json: bool,
 ) -> None:
-    """Give a key a new secret, and print it, only once; the old one is invalid at once.
+    """Give a key a new secret and print it, once.
 
-    If --save is given and the store refuses, the secret is printed, and the command ends with 12.
+    The old secret is invalid at once. If the new one cannot be stored with --save, it is printed, and the
+    exit code is 12.
 
-    \b
     JSON: rotated, and if it is true: key {…}, secret (null if it is stored), saved_in, notice
 
     \b
@@ -206,7 +217,7 @@ def rotate(
       nimbus-sdk neuroai keys rotate --older-than 90 --save
     """
     if identifier is None and older_than is None:
-        raise typer.BadParameter("name a key by its ID, or give --older-than for the key in use")
+        raise typer.BadParameter("give the ID of a key, or --older-than for the key in use")
     issued = (
         client.rotate_key(identifier, save=save)
         if identifier is not None and older_than is None
@@ -215,8 +226,8 @@ def rotate(
     if issued is not None:
         _show_issued(issued, as_json=as_json, rotated=True)
     else:
-        output.show_lines(
-            {"rotated": False}, "The secret is new enough; nothing was rotated.", as_json=as_json
+        output.show_text(
+            {"rotated": False}, "The secret is not that old; nothing was rotated.", as_json=as_json
         )
 
 
@@ -224,13 +235,14 @@ def rotate(
 def delete(
     client: NeuroAI,
     identifier: KeyId,
-    yes: Annotated[bool, flag("--yes", "Do not ask.")] = False,
+    yes: Annotated[bool, flag("--yes", "Do not ask for confirmation.")] = False,
     *,
     as_json: bool,
 ) -> None:
-    """Delete a key for good. This cannot be undone; in a terminal you are asked first.
+    """Delete a key permanently.
 
-    \b
+    In a terminal, you are asked to confirm.
+
     JSON: deleted
 
     \b
@@ -240,12 +252,15 @@ def delete(
     from nimbus_sdk.display.terminal import is_interactive
 
     if not yes and not is_interactive():
-        raise ConfigurationError(f"{identifier} is not deleted without confirmation.", hint="Give --yes.")
-    if not yes and not typer.confirm(f"Delete {mask_keys(identifier)} for good?", err=True):
+        raise ConfigurationError(
+            f"There is no terminal to confirm that {identifier} is to be deleted.",
+            hint="Use --yes to delete it without confirmation.",
+        )
+    if not yes and not typer.confirm(f"Delete {mask_keys(identifier)} permanently?", err=True):
         output.print_lines("Nothing was deleted.")
         raise typer.Exit(1)
     client.delete_key(identifier)
-    output.show_lines({"deleted": True}, f"Deleted {identifier}.", as_json=as_json)
+    output.show_text({"deleted": True}, f"Deleted {identifier}.", as_json=as_json)
 
 
 def _change(text: str | None, parse: Callable[[str], T]) -> T | Keep | None:
@@ -258,7 +273,7 @@ def _moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"--expires-at is no time: {text[:40]!r}") from None
+        raise typer.BadParameter(f"--expires-at must be a time, not {text[:40]!r}") from None
 
 
 def _rate(text: str) -> RateLimit:
@@ -266,7 +281,7 @@ def _rate(text: str) -> RateLimit:
 
     requests, _, seconds = text.partition("/")
     if not requests.isdecimal() or not (seconds or "60").isdecimal():
-        raise typer.BadParameter("--rate-limit is a number, or number/seconds")
+        raise typer.BadParameter("--rate-limit must be a number, or number/seconds")
     return RateLimit(int(requests), int(seconds or "60"))
 
 
@@ -278,7 +293,8 @@ def _show_issued(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> 
     rows = [(name.replace("_", " "), getattr(issued.info, name)) for name in _COLUMNS]
     output.show_fields({**marks, "key": issued.info.model_dump(mode="json"), **issue}, rows, as_json=as_json)
     if not as_json:
-        output.print_lines(issued.notice, *([] if secret is None else [secret]))
+        output.print_text(issued.notice)
+        output.print_lines(*([] if secret is None else [secret]))
     if issued.not_saved:
         raise CredentialStoreError(
             f"The secret was printed, and not stored: {issued.not_saved}",

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from nimbus_sdk.cli.commands.services import ServiceCommands
 from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import argument, option
 from nimbus_sdk.errors import ConfigurationError
 
@@ -17,14 +16,15 @@ if TYPE_CHECKING:
 
 NEXUS = ServiceCommands("Nexus")
 _MAX_BYTES = 2**20
-commands = typer.Typer(help="Nexus: ask the agent, and show a key's claims.", rich_markup_mode=None)
+commands = group("Nexus: ask the agent, and show a key's claims.")
 
 
 @NEXUS.command(commands, further={})
 def claims(client: Nexus, *, as_json: bool) -> None:
-    """Show the claims in the key, unverified: anybody could have written them. No network.
+    """Show the claims in the key.
 
-    \b
+    They are not verified: anybody could have written them. Uses no network.
+
     JSON: verified (always false), integration_id, organization_id, agent_id, permissions, expires_at
 
     \b
@@ -44,9 +44,8 @@ def ask(
     *,
     as_json: bool,
 ) -> None:
-    """Send a message to the key's agent, and print the answer.
+    """Send a message to the key's agent and print the answer.
 
-    \b
     JSON: id (or null), reply (or null), answer {the whole answer}
 
     \b
@@ -60,7 +59,7 @@ def ask(
     output.show_lines(values, *(thread.reply or "(no reply)").splitlines(), as_json=as_json)
 
 
-NEXUS.add_key_commands(commands, checked=" that has not expired (no network)", further={})
+NEXUS.add_key_commands(commands, checked="It must not have expired; the network is not used.", further={})
 
 
 def _read_stdin() -> str:

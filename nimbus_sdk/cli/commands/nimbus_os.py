@@ -8,39 +8,44 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from nimbus_sdk.cli.commands.services import ServiceCommands, read_key
-from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui import completion, output
+from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import KeyFromStdin, argument, option
 
 if TYPE_CHECKING:
     from nimbus_sdk.services import NimbusOS, Rotation
 
 Environment: TypeAlias = Annotated[
-    str, option("--environment", "NAME", "sandbox or production; each has its own key.")
+    str,
+    option(
+        "--environment",
+        "NAME",
+        "sandbox or production; each has its own key.",
+        completion.one_of("sandbox", "production"),
+    ),
 ]
 Probe: TypeAlias = Annotated[str, option("--probe", "PATH", "A resource that the key must be able to read.")]
 NIMBUS_OS = ServiceCommands("Nimbus OS", environment=(Environment, "sandbox"))
-commands = typer.Typer(help="Nimbus OS: read resources, store and rotate a key.", rich_markup_mode=None)
-rotation = typer.Typer(
-    help="Change to a new key, step by step; it continues where it stopped.", rich_markup_mode=None
-)
+commands = group("Nimbus OS: read resources, store and rotate a key.")
+rotation = group("Change to a new key, one step at a time.")
 commands.add_typer(rotation, name="rotation")
 
 
 @NIMBUS_OS.command(commands)
 def get(
     client: NimbusOS,
-    path: Annotated[str, argument("PATH", "Such as /orders, without a query.")],
+    path: Annotated[str, argument("PATH", "A resource such as /orders, without a query.")],
     param: Annotated[
-        list[str] | None, option("--param", "NAME=VALUE", "Of the query; may be given several times.")
+        list[str] | None, option("--param", "NAME=VALUE", "A parameter of the query; may be repeated.")
     ] = None,
     *,
     as_json: bool,
 ) -> None:
-    """Read a resource and print it; the call is recorded in the audit trail.
+    """Read a resource and print it.
 
-    Other users of this machine can see the command line: put no data of patients into it.
+    The call is recorded in the audit trail. Other users of this machine can see the command line: put no
+    patient data into it.
 
-    \b
     JSON: answer
 
     \b
@@ -49,7 +54,7 @@ def get(
     """
     pairs = [text.partition("=") for text in param or ()]
     if any(not name or not sign for name, sign, _ in pairs):
-        raise typer.BadParameter("--param is NAME=VALUE")
+        raise typer.BadParameter("--param must be NAME=VALUE")
     answer = client.request("GET", path, params={name: value for name, _, value in pairs})
     # As JSON either way, since its form is the service's.
     output.show_lines({"answer": answer}, *json.dumps(answer, indent=2).splitlines(), as_json=as_json)
@@ -57,7 +62,7 @@ def get(
 
 NIMBUS_OS.add_key_commands(
     commands,
-    checked=" for one environment, once it was found valid",
+    checked="Each environment has its own key. It is stored if Nimbus OS accepts it.",
     own={"probe": (Probe, "/orders")},
 )
 
@@ -66,12 +71,11 @@ NIMBUS_OS.add_key_commands(
 def start(
     client: NimbusOS, key_stdin: KeyFromStdin = False, probe: Probe = "/orders", *, as_json: bool
 ) -> None:
-    """Try a new key, and replace the old one, which stays stored.
+    """Try a new key and use it from now on; the old one stays stored.
 
-    Make the new key in the portal first; you are asked for it, hidden. After an interrupted attempt this
-    continues with the key that was given then.
+    Create the new key in the portal first; you are asked for it, hidden. After an interruption, run it again:
+    it continues with the same key.
 
-    \b
     JSON: step, old_masked, new_masked, shadowed_by, lines [text]
 
     \b
@@ -86,9 +90,10 @@ def start(
 
 @NIMBUS_OS.command(rotation, "status", further={})
 def status_of_rotation(client: NimbusOS, *, as_json: bool) -> None:
-    """Show the progress of the last rotation, and what to do next; no network.
+    """Show the progress of the last rotation and the next step.
 
-    \b
+    Uses no network.
+
     JSON: step (or null), old_masked, new_masked, shadowed_by, lines [text]
 
     \b
@@ -100,11 +105,10 @@ def status_of_rotation(client: NimbusOS, *, as_json: bool) -> None:
 
 @NIMBUS_OS.command(rotation, further={})
 def confirm(client: NimbusOS, *, as_json: bool) -> None:
-    """Remove the old key: everything works with the new one.
+    """Remove the old key, once everything works with the new one.
 
-    The last line says what is left to do in the portal.
+    The last line says what remains to be done in the portal.
 
-    \b
     JSON: step, old_masked, new_masked, shadowed_by, lines [text]
 
     \b
@@ -116,9 +120,8 @@ def confirm(client: NimbusOS, *, as_json: bool) -> None:
 
 @NIMBUS_OS.command(rotation, further={})
 def undo(client: NimbusOS, *, as_json: bool) -> None:
-    """Go back to the old key, as long as the rotation was not confirmed.
+    """Go back to the old key, if the rotation is not confirmed yet.
 
-    \b
     JSON: step, old_masked, new_masked, shadowed_by, lines [text]
 
     \b
@@ -141,4 +144,4 @@ def _show(rotation: Rotation | None, *, as_json: bool) -> None:
     lines = ("No key was rotated yet.",) if rotation is None else rotation.lines
     names = ("step", "old_masked", "new_masked", "shadowed_by")
     values = {**{name: getattr(rotation, name, None) for name in names}, "lines": list(lines)}
-    output.show_lines(values, *lines, as_json=as_json)
+    output.show_text(values, *lines, as_json=as_json)

@@ -13,20 +13,28 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from nimbus_sdk.cli.commands import sandbox_keys
-from nimbus_sdk.cli.ui import output, sandbox_record
+from nimbus_sdk.cli.ui import completion, output, sandbox_record
+from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import Json, argument, option
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
+from nimbus_sdk.cli.ui.signals import exit_on_signals
 from nimbus_sdk.config.settings import KEY_VARIABLE
 from nimbus_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from nimbus_sdk.sandbox import Sandbox
 
-commands = typer.Typer(help="A Nimbus API on this machine, to try things out.", rich_markup_mode=None)
+commands = group("A Nimbus API on this machine, to try things out.")
 commands.add_typer(sandbox_keys.commands, name="keys")
 
 Tier: TypeAlias = Annotated[
-    str, option("--tier", "TIER", "Tier of the key: free, trial, research, commercial or enterprise.")
+    str,
+    option(
+        "--tier",
+        "TIER",
+        "Tier of the key: free, trial, research, commercial or enterprise.",
+        completion.tiers,
+    ),
 ]
 
 
@@ -44,7 +52,6 @@ def serve(
     Prints the address of a page for your browser, a key and settings. Paste the lines into a shell:
     everything that runs there uses the sandbox and a temporary home, and nothing reaches your own account.
 
-    \b
     JSON, one line once it serves: api_url, github_url, storage_url, page_url, pid, tier, key, control_token,
     environment {variable: value}
 
@@ -55,7 +62,7 @@ def serve(
     """
     from nimbus_sdk.sandbox import serve as serve_until_interrupted
 
-    with _temporary_home() as home, sandbox_record.recorded() as record:
+    with exit_on_signals(), _temporary_home() as home, sandbox_record.recorded() as record:
 
         def on_ready(sandbox: Sandbox, key: str) -> None:
             environment = _environment(sandbox, home, key)
@@ -67,10 +74,10 @@ def serve(
                 token = sandbox.control_token
                 output.print_json_line({**facts, "control_token": token, "environment": environment})
                 return
-            serves = f"# A Nimbus sandbox serves on {sandbox.api_url} until Ctrl-C"
             output.print_lines(
-                f"{serves}; its data and models are simulated.",
-                f"# See and change it in a browser: {sandbox.page_url}",
+                f"# A Nimbus sandbox serves on {sandbox.api_url} until Ctrl-C.",
+                "# Its data and models are simulated. Its page for your browser:",
+                f"#   {sandbox.page_url}",
                 "# Paste these lines into the shell that is to use it:",
                 *output.format_assignments(environment),
             )
@@ -82,7 +89,6 @@ def serve(
 def env(as_json: Json = False) -> None:
     """Print the running sandbox's settings, for a shell to evaluate.
 
-    \b
     JSON: environment {variable: value}
 
     \b
@@ -95,7 +101,7 @@ def env(as_json: Json = False) -> None:
 
 @commands.command(context_settings={"ignore_unknown_options": True})
 def run(
-    command: Annotated[list[str], argument("COMMAND...", "The command and its arguments, after --.")],
+    command: Annotated[list[str], argument("COMMAND", "The command and its arguments, after --.")],
     tier: Tier = "research",
 ) -> None:
     """Run a command on a sandbox of its own.
@@ -109,7 +115,7 @@ def run(
     """
     from nimbus_sdk.sandbox import Sandbox
 
-    with _temporary_home() as home, Sandbox() as sandbox:
+    with exit_on_signals(), _temporary_home() as home, Sandbox() as sandbox:
         environment = {**os.environ, **_environment(sandbox, home, sandbox.new_key(tier))}
         raise typer.Exit(_run_to_end(command, environment))
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypeAlias
 
 import typer
 
-from nimbus_sdk.cli.ui import output, sandbox_record
+from nimbus_sdk import sandbox
+from nimbus_sdk.cli.commands.status import format_quota
+from nimbus_sdk.cli.ui import completion, output, sandbox_record
+from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import Json, argument, option
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, SandboxControl
 from nimbus_sdk.config.settings import read_text
+from nimbus_sdk.display.tables import format_value
 from nimbus_sdk.errors import ConfigurationError
 
-commands = typer.Typer(help="Create, list and revoke keys of a sandbox.", rich_markup_mode=None)
+if TYPE_CHECKING:
+    from nimbus_sdk.sandbox.nimbus_api.keys import Kind
+
+commands = group("Create, list and revoke keys of a sandbox.")
 
 Db: TypeAlias = Annotated[Path | None, option("--db", "FILE", "Database of the sandbox.")]
 Url: TypeAlias = Annotated[
@@ -33,9 +41,9 @@ def create(
     db: Db = None,
     url: Url = None,
     tier: Annotated[
-        str, option("--tier", "TIER", "free, trial, research, commercial or enterprise.")
+        str, option("--tier", "TIER", "free, trial, research, commercial or enterprise.", completion.tiers)
     ] = "research",
-    kind: Annotated[str, option("--kind", "KIND", "test or live.")] = "test",
+    kind: Annotated[Literal["test", "live"], option("--kind", "KIND", "test or live.")] = "test",
     expires_at: Annotated[
         str | None, option("--expires-at", "TIME", "ISO 8601, such as 2027-01-31T00:00Z.")
     ] = None,
@@ -44,7 +52,6 @@ def create(
 ) -> None:
     """Create a key and print it, unmasked, this once. It works only in the sandbox.
 
-    \b
     JSON: key
 
     \b
@@ -52,8 +59,7 @@ def create(
       nimbus-sdk sandbox keys create --db sandbox.db --tier free
       nimbus-sdk sandbox keys create --url http://127.0.0.1:8123 --used 49999
     """
-    options = {"kind": kind, "expires_at": _parse_time(expires_at), "used": used}
-    key = _run_on_keys(db, url, "create_key", tier, **options)
+    key = _find_keys(db, url).create_key(tier, kind=kind, expires_at=_parse_time(expires_at), used=used)
     output.show_lines({"key": key}, key, as_json=as_json)
 
 
@@ -61,7 +67,6 @@ def create(
 def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
     """List all keys, oldest first, masked.
 
-    \b
     JSON: keys [{key, fingerprint, kind, name, license_type, features, email, monthly_limit, used, created_at,
     expires_at, revoked_at}]
 
@@ -69,16 +74,17 @@ def list_keys(db: Db = None, url: Url = None, as_json: Json = False) -> None:
     Example:
       nimbus-sdk sandbox keys list
     """
-    keys = _run_on_keys(db, url, "list_keys")
-    names = ("fingerprint", "key", "license_type", "used", "monthly_limit", "expires_at", "revoked_at")
-    rows = [[key.get(name) for name in names] for key in keys]
+    keys = _find_keys(db, url).list_keys()
+    columns = ("fingerprint", "key", "tier", "used", "expires", "revoked")
     nothing = "There are no keys. Run `nimbus-sdk sandbox keys create`."
-    output.show_table({"keys": keys}, names, rows, as_json=as_json, nothing=nothing)
+    output.show_table({"keys": keys}, columns, map(_row, keys), as_json=as_json, nothing=nothing)
 
 
 @commands.command()
 def revoke(
-    fingerprint: Annotated[str, argument("FINGERPRINT", "Fingerprint from `keys list`.")],
+    fingerprint: Annotated[
+        str, argument("FINGERPRINT", "Fingerprint from `keys list`.", completion.sandbox_keys)
+    ],
     db: Db = None,
     url: Url = None,
     reason: Annotated[str | None, option("--reason", "TEXT", "Reason, stored in the audit table.")] = None,
@@ -86,38 +92,73 @@ def revoke(
 ) -> None:
     """Revoke a key. This cannot be undone.
 
-    \b
     JSON: revoked
 
     \b
     Example:
-      nimbus-sdk sandbox keys revoke 1f0a9c3b5d7e --db sandbox.db --reason "test of refusals"
+      nimbus-sdk sandbox keys revoke 1f0a9c3b5d7e --db sandbox.db
     """
     if fingerprint.startswith("nbci_"):
         raise typer.BadParameter("this is a key; use its fingerprint")
-    _run_on_keys(db, url, "revoke_key", fingerprint, reason=reason)
-    output.show_lines({"revoked": True}, f"Revoked {fingerprint}.", as_json=as_json)
+    _find_keys(db, url).revoke_key(fingerprint, reason=reason)
+    output.show_text({"revoked": True}, f"Revoked {fingerprint}.", as_json=as_json)
 
 
-def _run_on_keys(db: Path | None, url: str | None, action: str, *arguments: object, **options: object) -> Any:
-    """Run an action on the keys in a database, of a sandbox at a URL, or of the user's own."""
+class _Keys(Protocol):
+    """The keys of a sandbox."""
+
+    def list_keys(self) -> list[dict[str, object]]:
+        """Return all keys, oldest first, masked."""
+
+    def create_key(self, tier: str, *, kind: Kind, expires_at: datetime | None, used: int) -> str:
+        """Create a key and return it."""
+
+    def revoke_key(self, fingerprint: str, *, reason: str | None) -> None:
+        """Revoke a key."""
+
+
+class _StoredKeys:
+    """The keys in a database file."""
+
+    def __init__(self, db: Path) -> None:
+        self._db = db
+
+    def list_keys(self) -> list[dict[str, object]]:
+        return sandbox.list_keys(self._db)
+
+    def create_key(self, tier: str, *, kind: Kind, expires_at: datetime | None, used: int) -> str:
+        return sandbox.create_key(self._db, tier, kind=kind, expires_at=expires_at, used=used)
+
+    def revoke_key(self, fingerprint: str, *, reason: str | None) -> None:
+        sandbox.revoke_key(self._db, fingerprint, reason=reason)
+
+
+def _find_keys(db: Path | None, url: str | None) -> _Keys:
+    """Return the keys in a database, of a sandbox at a URL, or of the user's own."""
     if db is not None and url is not None:
         raise ConfigurationError("Which sandbox is not clear.", hint="Use either --db FILE or --url URL.")
     if db is not None:
-        from nimbus_sdk import sandbox
-
-        return getattr(sandbox, action)(db, *arguments, **options)
-    token = read_text(os.environ, TOKEN_VARIABLE)
+        return _StoredKeys(db)
     if url is None:
-        control = sandbox_record.require_running().control
-    elif token:
-        control = SandboxControl(url, token)
-    else:
+        return sandbox_record.require_running().control
+    token = read_text(os.environ, TOKEN_VARIABLE)
+    if not token:
         raise ConfigurationError(
             f"{TOKEN_VARIABLE} is not set.",
             hint="Set it to the control token that `nimbus-sdk sandbox serve` printed.",
         )
-    return getattr(control, action)(*arguments, **options)
+    return SandboxControl(url, token)
+
+
+def _row(key: Mapping[str, object]) -> list[object]:
+    used, limit = key.get("used"), key.get("monthly_limit")
+    usage = f"{format_value(used)} of {format_value(format_quota(limit if isinstance(limit, int) else None))}"
+    times = (_moment(key.get(name)) for name in ("expires_at", "revoked_at"))
+    return [key.get("fingerprint"), key.get("key"), key.get("license_type"), usage, *times]
+
+
+def _moment(text: object) -> object:
+    return datetime.fromisoformat(text) if isinstance(text, str) else text
 
 
 def _parse_time(text: str | None) -> datetime | None:

@@ -67,7 +67,7 @@ class ServiceCommands:
 
         Args:
             group: The group of commands.
-            checked: What is checked before a key is stored, in words.
+            checked: A sentence for the help: what is checked before a key is stored.
             own: Options of save-key that are arguments of the client's ``save_key``.
             further: As for ``command``, for save-key.
         """
@@ -76,7 +76,7 @@ class ServiceCommands:
             # The key is in no variable here: a traceback could show it.
             with open_client(read_key(self.name, from_stdin=key_stdin)) as client:
                 store = client.save_key(**given)
-            output.show_lines(
+            output.show_text(
                 {"saved_in": store}, f"The {self.name} key is stored ({store}).", as_json=as_json
             )
 
@@ -84,12 +84,12 @@ class ServiceCommands:
             masked = client.restore_key()
             text = f"The {self.name} key {masked} is the stored one again."
             used = "It is used if neither a variable nor a .env names another."
-            output.show_lines({"key_masked": masked}, text, used, as_json=as_json)
+            output.show_text({"key_masked": masked}, text, used, as_json=as_json)
 
         def forget_key(client: Any, *, as_json: bool) -> None:
             removed = client.forget_key()
             yes, no = f"The stored {self.name} key was removed.", f"No {self.name} key was stored."
-            output.show_lines({"removed": removed}, yes if removed else no, as_json=as_json)
+            output.show_text({"removed": removed}, yes if removed else no, as_json=as_json)
 
         words = {"checked": checked, "group": self.name.lower().replace(" ", "-")}
         save_options = {"key_stdin": (KeyFromStdin, False), **(own or {})}
@@ -124,18 +124,20 @@ class ServiceCommands:
         return command
 
 
-_SAVE = """Store a key{checked}; you are asked for it, hidden.
+_SAVE = """Store a key; you are asked for it, hidden.
 
-\b
+{checked}
+
 JSON: saved_in
 
 \b
 Example:
   pass show {group} | nimbus-sdk {group} save-key --key-stdin
 """
-_RESTORE = """Restore the key that was stored before the present one, which stays stored.
+_RESTORE = """Restore the key that was stored before.
 
-\b
+The present key stays stored.
+
 JSON: key_masked
 
 \b
@@ -144,7 +146,6 @@ Example:
 """
 _FORGET = """Remove the stored key and the previous one; both stay valid.
 
-\b
 JSON: removed
 
 \b

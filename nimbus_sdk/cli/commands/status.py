@@ -18,7 +18,6 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
     Uses no network. Exits with 0 whatever the status is; with --json, "ready" says whether models can
     be used offline now.
 
-    \b
     JSON: ready, sdk, settings, core {installed, version, path, problems},
     session (all fields of AuthSession, or null), session_problem (text or null),
     key (as `explain --json`), credential_store {name, reason},

@@ -21,7 +21,6 @@ def demo(
     Your own profile is not touched: everything is in a temporary folder, which is removed at the end.
     Exits with 0 only if every check passed.
 
-    \b
     JSON: ok, simulated, seconds, checks [{check, ok, detail}], sandbox {api_url, key_masked, stopped},
     install {exit_code, version, requests [{endpoint, statuses}]},
     decoding (what the offline process printed, or null), left_running {pid, folder, environment} or null
@@ -32,10 +31,12 @@ def demo(
       nimbus-sdk demo --verbose
       nimbus-sdk demo --keep
     """
-    from nimbus_sdk.cli.demo.run import Demo, summarize
+    from nimbus_sdk.cli.demo.run import Demo, explain_use, summarize
 
-    report = Demo(output.print_lines if verbose and not as_json else _say_nothing, keep=keep).run()
-    output.show_lines(report, *([] if verbose else summarize(report)), as_json=as_json)
+    report = Demo(output.print_text if verbose and not as_json else _say_nothing, keep=keep).run()
+    output.show_text(report, *([] if verbose else summarize(report)), as_json=as_json)
+    if not as_json:
+        output.print_lines(*explain_use(report))
     if not report["ok"]:
         raise typer.Exit(1)
 

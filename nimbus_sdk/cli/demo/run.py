@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
 from nimbus_sdk.cli.demo.sandbox_process import SandboxProcess
 from nimbus_sdk.cli.ui.output import format_assignments
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE, JournalEntry
+from nimbus_sdk.cli.ui.signals import exit_on_signals
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
 from nimbus_sdk.errors import ConfigurationError
@@ -71,7 +70,7 @@ class Demo:
         _require_sandbox_extra()
         self._python = _require_interpreter()
         began = time.perf_counter()
-        with _exit_on_signals(), ExitStack() as cleanup:
+        with exit_on_signals(), ExitStack() as cleanup:
             folder = Path(tempfile.mkdtemp(prefix="nimbus-demo-"))
             cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
             self._run_steps(folder, cleanup)
@@ -82,7 +81,7 @@ class Demo:
         checks = [check._asdict() for check in self._checks]
         facts = {"ok": not failed, "simulated": True, "seconds": round(seconds, 2), "checks": checks}
         report = facts | self._report
-        self._say("", *_describe_end(report))
+        self._say("", _verdict(report))
         return report
 
     def _run_steps(self, folder: Path, cleanup: ExitStack) -> None:
@@ -205,26 +204,29 @@ def summarize(report: Mapping[str, Any]) -> list[str]:
     if decoding:
         lines.append(f"Offline, {_RESULT.format(**decoding).strip()}.")
     lines += [f"FAILED  {each['check']} ({each['detail']})" for each in report["checks"] if not each["ok"]]
-    return [*lines, *_describe_end(report)]
+    return [*lines, _verdict(report)]
 
 
-def _describe_end(report: Mapping[str, Any]) -> list[str]:
+def _verdict(report: Mapping[str, Any]) -> str:
     checks = report["checks"]
     failed = sum(not each["ok"] for each in checks)
     verdict = f"{failed} of {len(checks)} checks failed" if failed else f"All {len(checks)} checks passed"
+    return f"{verdict}, in {report['seconds']:.1f} s. `nimbus-sdk demo --verbose` shows every step."
+
+
+def explain_use(report: Mapping[str, Any]) -> list[str]:
+    """Return lines to paste into a shell that is to use the sandbox, if it was left running."""
     left = report["left_running"]
-    use = [] if left is None else _explain_use(**left)
-    return [f"{verdict}, in {report['seconds']:.1f} s. `nimbus-sdk demo --verbose` shows every step.", *use]
-
-
-def _explain_use(pid: int, folder: str, environment: Mapping[str, str]) -> list[str]:
+    if left is None:
+        return []
     # PowerShell has `kill` and `rm` as aliases with the same meaning.
-    remove = f"rm -r {folder}" if os.name == "posix" else f"rm -Recurse {folder}"
+    remove = "rm -r" if os.name == "posix" else "rm -Recurse"
     return [
         "",
-        f"# The sandbox is still running as process {pid}. To end it: kill {pid}; then: {remove}",
-        "# Paste these lines into the shell that is to use it and the core that was just installed:",
-        *format_assignments(environment),
+        f"# The sandbox is still running. To end it: kill {left['pid']}",
+        f"# Then remove its folder: {remove} {left['folder']}",
+        "# Paste these lines into the shell that is to use it and its core:",
+        *format_assignments(left["environment"]),
     ]
 
 
@@ -276,19 +278,3 @@ def _snapshot(folders: Iterable[str]) -> set[tuple[str, int, int]]:
             status = path.lstat()
             entries.add((str(path), status.st_size, status.st_mtime_ns))
     return entries
-
-
-@contextmanager
-def _exit_on_signals() -> Iterator[None]:
-    """Turn SIGTERM and a closed terminal into an exception, so that everything is cleaned up."""
-
-    def end(number: int, _: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-    handlers = {number: signal.signal(number, end) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)

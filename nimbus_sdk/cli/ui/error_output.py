@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 
 import typer
 
-from nimbus_sdk.cli.ui.output import has_colours
+from nimbus_sdk.cli.ui.output import fold_for, has_colours
 from nimbus_sdk.display.terminal import escape_controls
 from nimbus_sdk.errors import ApiError, CoreIntegrityError, NimbusError
 from nimbus_sdk.errors.printable import printable
@@ -98,4 +99,5 @@ def _format(report: ErrorReport) -> str:
     lines = [f"Error: {report.message}{suffix}", *(f"  - {issue}" for issue in report.issues)]
     if report.hint:
         lines.append(f"Hint: {report.hint}")
-    return "\n".join(map(escape_controls, lines))
+    folded = (fold_for(sys.stderr, escape_controls(line)) for line in lines)
+    return "\n".join(chain.from_iterable(folded))

@@ -7,12 +7,14 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from nimbus_sdk.cli.ui import completion
+from nimbus_sdk.cli.ui.completion import Complete
 from nimbus_sdk.errors import ConfigurationError
 
 
-def option(name: str, metavar: str, help: str) -> Any:
-    """Describe an option with a value, for ``Annotated``."""
-    return typer.Option(name, metavar=metavar, help=help)
+def option(name: str, metavar: str, help: str, complete: Complete | None = None) -> Any:
+    """Describe an option with a value, for ``Annotated``; ``complete`` offers values to the shell."""
+    return typer.Option(name, metavar=metavar, help=help, autocompletion=complete)
 
 
 def flag(name: str, help: str) -> Any:
@@ -20,13 +22,16 @@ def flag(name: str, help: str) -> Any:
     return typer.Option(name, help=help, show_default=False)
 
 
-def argument(metavar: str, help: str) -> Any:
-    """Describe an argument, for ``Annotated``."""
-    return typer.Argument(metavar=metavar, help=help)
+def argument(metavar: str, help: str, complete: Complete | None = None) -> Any:
+    """Describe an argument, for ``Annotated``; ``complete`` offers values to the shell."""
+    return typer.Argument(metavar=metavar, help=help, autocompletion=complete)
 
 
 Profile: TypeAlias = Annotated[
-    str | None, option("--profile", "NAME", "The account. [env: NIMBUS_SDK_PROFILE; default: default]")
+    str | None,
+    option(
+        "--profile", "NAME", "The account. [env: NIMBUS_SDK_PROFILE; default: default]", completion.profiles
+    ),
 ]
 Json: TypeAlias = Annotated[bool, flag("--json", "Print results and errors as JSON.")]
 Timeout: TypeAlias = Annotated[

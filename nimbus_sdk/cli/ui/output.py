@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 
 import typer
 
+from nimbus_sdk.display.folding import fold
 from nimbus_sdk.display.tables import format_fields, format_table
 from nimbus_sdk.display.terminal import escape_controls, is_terminal
 from nimbus_sdk.errors.printable import printable
+
+_USUAL_WIDTH = 80
 
 # "yes" and "no" have no colour: whether a no is good news depends on the question.
 _COLOURS = {
@@ -35,11 +37,19 @@ def print_json_line(values: Mapping[str, object]) -> None:
 
 
 def show_lines(values: Mapping[str, object], *lines: str, as_json: bool) -> None:
-    """Print a result: its values as JSON, or lines of text."""
+    """Print a result: its values as JSON, or lines of text as they are."""
     if as_json:
         print_json(values)
     else:
         print_lines(*lines)
+
+
+def show_text(values: Mapping[str, object], *paragraphs: str, as_json: bool) -> None:
+    """Print a result: its values as JSON, or sentences."""
+    if as_json:
+        print_json(values)
+    else:
+        print_text(*paragraphs)
 
 
 def show_fields(
@@ -67,23 +77,50 @@ def show_table(
         return
     listed = list(rows)
     if not listed:
-        print_lines(nothing)
+        print_text(nothing)
         return
     headers = [name.replace("_", " ") for name in columns]
-    # Lines for a file or another program are never wrapped.
-    width = shutil.get_terminal_size().columns if is_terminal(sys.stdout) else None
+    width = line_width(sys.stdout)
     _write(format_table(headers, listed, width=width, name_style=_bold, value_style=_colour))
 
 
 def print_lines(*lines: str) -> None:
-    """Print lines of text."""
+    """Print lines of text as they are: each may be long, and be copied."""
     for line in lines:
         _write(escape_controls(line))
 
 
+def print_text(*paragraphs: str) -> None:
+    """Print sentences, folded to the width of a terminal."""
+    for paragraph in paragraphs:
+        print_lines(*fold_for(sys.stdout, paragraph))
+
+
+def fold_for(stream: IO[str] | None, paragraph: str) -> list[str]:
+    """Return a paragraph as the lines that a stream shows; further lines are indented as the first one."""
+    width = line_width(stream)
+    indent = paragraph[: len(paragraph) - len(paragraph.lstrip())]
+    return [paragraph] if width is None else fold(paragraph, width, indent)
+
+
+def line_width(stream: IO[str] | None) -> int | None:
+    """Return how many characters a line of a terminal has, or None for a file, a pipe or no stream.
+
+    ``COLUMNS`` counts first, as in shells. Lines for a file or another program are never folded.
+    """
+    if stream is None or not is_terminal(stream):
+        return None
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
+    # A terminal without a size has 0 columns.
+    return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+
+
 def print_fields(rows: Iterable[tuple[str, object]], title: str = "") -> None:
     """Print names and values, one pair a line, indented below a title if there is one."""
-    _write(format_fields(title, rows, name_style=_bold, value_style=_colour))
+    width = line_width(sys.stdout)
+    _write(format_fields(title, rows, width=width, name_style=_bold, value_style=_colour))
 
 
 def format_assignments(environ: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
@@ -49,19 +50,30 @@ def recorded() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
 
 
 def require_running() -> RunningSandbox:
-    """Return the sandbox that runs.
+    """Return the sandbox that this shell points to, else the one that this user started last.
 
     Raises:
-        ConfigurationError: None runs, as far as this user's home says.
+        ConfigurationError: None runs, as far as the shell and this user's home say.
     """
-    try:
-        paths = Settings.load().paths
-        facts = json.loads(trust.read(paths.sandbox, paths.state_root) or b"")
-        sandbox = RunningSandbox(facts["url"], facts["environment"])
-        sandbox.control.list_keys()
-    except (OSError, ValueError, KeyError, TypeError, NimbusError):
-        raise ConfigurationError(
-            "No sandbox of yours is running.",
-            hint="Start one with `nimbus-sdk sandbox serve`, in a terminal of its own.",
-        ) from None
-    return sandbox
+    for find in (_in_environment, _in_record):
+        try:
+            sandbox = find()
+            sandbox.control.list_keys()
+        except (OSError, ValueError, KeyError, TypeError, NimbusError):
+            continue
+        return sandbox
+    raise ConfigurationError(
+        "No sandbox of yours is running.",
+        hint="Start one with `nimbus-sdk sandbox serve`, in a terminal of its own.",
+    )
+
+
+def _in_environment() -> RunningSandbox:
+    environment = {name: text for name, text in os.environ.items() if name.startswith("NIMBUS_")}
+    return RunningSandbox(Settings.load().api_url, environment)
+
+
+def _in_record() -> RunningSandbox:
+    paths = Settings.load().paths
+    facts = json.loads(trust.read(paths.sandbox, paths.state_root) or b"")
+    return RunningSandbox(facts["url"], facts["environment"])

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from nimbus_sdk import install_core
 from nimbus_sdk.account.operations import authenticate
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import AtTerminal, Nimbus
 
@@ -37,25 +42,26 @@ def test_where_no_model_matches_it_is_said_what_there_is(
         "No models match --paradigm foo.\n"
         "Paradigms: motor_imagery, p300, ssvep. Types: NimbusLDA, NimbusQDA.\n"
     )
-    assert nimbus("models", "--type", "Foo", "--json").document == {"models": [], "total": 0}
+    assert nimbus("models", "--type", "Foo", "--json").document == {
+        "models": [],
+        "total": 0,
+        "note": None,
+    }
     slip = nimbus("models", "--paradigm", signed_in, "--type", "NimbusLDA").out
     assert signed_in not in slip
     assert "--type NimbusLDA" in slip
 
 
-def test_the_names_of_models_are_whole_in_a_narrow_terminal(
-    terminal: AtTerminal, sandbox: Sandbox, signed_in: str
-) -> None:
-    """They are there to be copied, at 80 columns and at less."""
-    for columns in ("80", "50"):
-        screen = terminal("models", COLUMNS=columns)
+def test_the_list_fits_a_terminal(terminal: AtTerminal, sandbox: Sandbox, signed_in: str) -> None:
+    """A table at 80 columns and a paragraph for each model at 50; names are whole in both, to be copied."""
+    names = ("motor_imagery_4class_v1", "motor_imagery_2class_v1", "p300_binary_v1", "ssvep_multiclass_v1")
+    for columns, length in ((80, 5), (50, 4 * 7 - 1)):
+        screen = terminal("models", COLUMNS=str(columns))
         assert screen.ended() == 0
-        lines = screen.seen.replace("\r", "").splitlines()
-        for name in ("motor_imagery_4class_v1", "motor_imagery_2class_v1", "p300_binary_v1"):
-            (line,) = (line for line in lines if line.startswith(name))
-            assert "Nimbus" in line
-            assert line.split()[2] in ("motor_imagery", "p300")
-        assert len(lines) == 5
+        lines = re.sub(r"\r|\x1b\[[0-9;]*m", "", screen.seen).splitlines()
+        assert len(lines) == length
+        assert max(map(len, lines)) <= columns
+        assert {name for name in names if any(name in line.split() for line in lines)} == set(names)
 
 
 def test_one_model_is_shown_whole(nimbus: Nimbus, sandbox: Sandbox, signed_in: str) -> None:
@@ -84,3 +90,36 @@ def test_an_unknown_model_is_reported_with_those_that_exist(
     done = nimbus("models", "motor_imagery_5class_v1")
     assert done.code == 2
     assert "motor_imagery_4class_v1" in done.err
+
+
+@pytest.mark.tiny_core
+def test_offline_the_models_of_this_machine_are_listed(
+    nimbus: Nimbus, sandbox: Sandbox, key: str, isolated_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the service, its list is replaced by what can be loaded here, and a note says why."""
+    install_core(key)
+    folder = Path(Settings.load().paths.models)
+    folder.mkdir(parents=True)
+    (folder / "p300_binary_v1.nimbus").touch()
+    monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
+    found = nimbus("models", "--json").document
+    assert ("p300_binary_v1", "download") in {(model["name"], model["origin"]) for model in found["models"]}
+    assert found["total"] == len(found["models"])
+    assert "Offline mode is on" in found["note"]
+    text = nimbus("models")
+    assert text.code == 0
+    assert "p300_binary_v1" in text.out
+    assert "These are the models on this machine. Offline mode is on" in text.out
+    one = nimbus("models", "p300_binary_v1", "--json").document
+    assert one["path"] == str(folder / "p300_binary_v1.nimbus")
+    assert nimbus("models", "ssvep_multiclass_v1").code == 9
+    assert nimbus("models", "--paradigm", "p300").code == 9
+
+
+def test_an_unreachable_service_without_local_models_is_an_error(
+    nimbus: Nimbus, sandbox: Sandbox, signed_in: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing to list, so the command fails as any other without a network."""
+    monkeypatch.setenv("NIMBUS_SDK_OFFLINE", "1")
+    done = nimbus("models")
+    assert (done.code, done.out) == (9, "")

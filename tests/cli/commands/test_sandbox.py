@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from nimbus_sdk.api.client import NimbusClient
 from nimbus_sdk.sandbox import Sandbox
-from tests.cli.conftest import Nimbus
+from tests.cli.conftest import AtTerminal, Nimbus
 
 
 @contextmanager
@@ -80,6 +82,26 @@ def test_the_running_sandbox_is_found(tmp_path: Path, nimbus: Nimbus) -> None:
     assert "nimbus-sdk sandbox serve" in done.err
 
 
+def test_a_shell_that_points_to_a_sandbox_finds_its_keys(
+    nimbus: Nimbus, sandbox: Sandbox, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the lines of `sandbox serve` in the shell, `env` and `keys` need no option and no record."""
+    monkeypatch.setenv("NIMBUS_SDK_SANDBOX_TOKEN", sandbox.control_token)
+    (found,) = nimbus("sandbox", "keys", "list", "--json").document["keys"]
+    assert found["license_type"] == "research"
+    environment = nimbus("sandbox", "env", "--json").document["environment"]
+    assert environment["NIMBUS_SDK_API_URL"] == sandbox.api_url
+    assert environment["NIMBUS_SDK_SANDBOX_TOKEN"] == sandbox.control_token
+
+
+def test_a_closed_terminal_ends_the_command_and_its_sandbox(terminal: AtTerminal, tmp_path: Path) -> None:
+    """The command gets the signal, and nothing is left in the folder for temporary files."""
+    screen = terminal("sandbox", "run", "--", "sh", "-c", "echo started; sleep 60", TMPDIR=str(tmp_path))
+    screen.wait_for("started")
+    screen.hang_up()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_command_runs_on_a_sandbox_of_its_own(nimbus: Nimbus, tmp_path: Path) -> None:
     """The command has a key and a home, its exit code is that of `run`, and its options are its own."""
     code = f"import os, sys; open({str(tmp_path / 'seen')!r}, 'w').write(repr(dict(os.environ))); sys.exit(7)"
@@ -95,7 +117,7 @@ def test_a_command_runs_on_a_sandbox_of_its_own(nimbus: Nimbus, tmp_path: Path) 
 def test_the_lines_for_a_shell_lead_to_it(tmp_path: Path, nimbus_process: Nimbus) -> None:
     """What it prints can be evaluated by a shell, and leads the SDK to the sandbox and a home of its own."""
     with _served(tmp_path) as process:
-        lines = [_line(process) for _ in range(10)]
+        lines = [_line(process) for _ in range(11)]
         assert sum(line.startswith("export ") for line in lines) == 7
         script = "".join(lines) + f'"{sys.executable}" -m nimbus_sdk install --json\n'
         done = subprocess.run(["sh", "-eu", "-c", script], capture_output=True, text=True, check=False)

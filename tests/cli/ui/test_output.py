@@ -42,3 +42,30 @@ def test_a_narrow_terminal_does_not_cut_what_is_piped(nimbus_process: Nimbus, sa
     """A file gets whole lines, however narrow COLUMNS says the terminal is."""
     done = nimbus_process("explain", COLUMNS="40")
     assert os.environ["NIMBUS_SDK_HOME"] in done.out
+
+
+@pytest.mark.parametrize(
+    ("command", "columns"), [("explain", 80), ("explain", 60), ("status", 80), ("status", 40)]
+)
+def test_no_line_is_wider_than_the_terminal(
+    terminal: AtTerminal, sandbox: Sandbox, signed_in: str, command: str, columns: int
+) -> None:
+    """Tables, names with values, and sentences are folded; a word is never cut."""
+    screen = terminal(command, COLUMNS=str(columns))
+    assert screen.ended() == 0
+    lines = re.sub(r"\r|\x1b\[[0-9;]*m", "", screen.seen).splitlines()
+    parts = {part for line in lines for part in re.findall(r"[^\s/]+/?", line)}
+    assert {"NIMBUS_API_KEY", "session", "credentials.json"} & parts
+    too_long = [line for line in lines if len(line) > columns]
+    assert all(len(re.findall(r"[^\s/]+/*", line)) <= 2 for line in too_long), too_long
+
+
+def test_an_error_is_folded_at_a_terminal_and_a_command_in_it_stays_whole(
+    terminal: AtTerminal, sandbox: Sandbox
+) -> None:
+    """A line break inside a command would run half of it when pasted."""
+    screen = terminal("core", "verify", COLUMNS="40")
+    assert screen.ended() == 11
+    lines = re.sub(r"\r|\x1b\[[0-9;]*m", "", screen.seen).splitlines()
+    assert len(lines) > 2
+    assert any("`nimbus-sdk install`" in line for line in lines)
