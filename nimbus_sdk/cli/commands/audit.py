@@ -67,7 +67,14 @@ def _row(fields: Mapping[str, object]) -> list[object]:
         f"{fields['status']} in {format_value(fields['duration_ms'])} ms" if answered else fields["outcome"]
     )
     called = f"{fields['method']} {fields['path']}"
-    return [fields["when"], fields["who"], fields["environment"], called, fields["key"], outcome]
+    return [
+        output.to_moment(fields["when"]),
+        fields["who"],
+        fields["environment"],
+        called,
+        fields["key"],
+        outcome,
+    ]
 
 
 @commands.command()
@@ -75,8 +82,8 @@ def verify(as_json: Json = False) -> None:
     """Check that no entry of the trail was removed or changed.
 
     Exits with 1 if one was, and shows where. A call without an outcome is no damage: its process ended before
-    the outcome was recorded, or is still running. If you store the digest somewhere else, it proves later what
-    the trail contained today.
+    the outcome was recorded, or is still running. If you store the digest somewhere else, it proves later
+    what the trail contained today.
 
     JSON: whole, entries, calls, without_outcome, files [name], first, last, digest, issues [{file, line,
     what}]

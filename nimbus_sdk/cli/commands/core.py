@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from nimbus_sdk.cli.ui import completion, output
@@ -146,15 +145,7 @@ def uninstall(
 
 def _row(core: Mapping[str, object]) -> list[object]:
     state = "in use" if core["in_use"] else "previous" if core["previous"] else None
-    return [core["version"], state, _moment(str(core["installed_at"])), core["install_id"], core["tag"]]
-
-
-def _moment(text: str) -> datetime | str:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        # The manifest may have been edited.
-        return text
+    return [core["version"], state, output.to_moment(core["installed_at"]), core["install_id"], core["tag"]]
 
 
 def _switch(profile: str | None, change: Callable[[str], InstalledCore], *, as_json: bool) -> None:

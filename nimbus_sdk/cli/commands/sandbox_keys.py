@@ -153,12 +153,8 @@ def _find_keys(db: Path | None, url: str | None) -> _Keys:
 def _row(key: Mapping[str, object]) -> list[object]:
     used, limit = key.get("used"), key.get("monthly_limit")
     usage = f"{format_value(used)} of {format_value(format_quota(limit if isinstance(limit, int) else None))}"
-    times = (_moment(key.get(name)) for name in ("expires_at", "revoked_at"))
+    times = (output.to_moment(key.get(name)) for name in ("expires_at", "revoked_at"))
     return [key.get("fingerprint"), key.get("key"), key.get("license_type"), usage, *times]
-
-
-def _moment(text: object) -> object:
-    return datetime.fromisoformat(text) if isinstance(text, str) else text
 
 
 def _parse_time(text: str | None) -> datetime | None:

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import IO
 
 import typer
@@ -101,6 +102,15 @@ def fold_for(stream: IO[str] | None, paragraph: str) -> list[str]:
     width = line_width(stream)
     indent = paragraph[: len(paragraph) - len(paragraph.lstrip())]
     return [paragraph] if width is None else fold(paragraph, width, indent)
+
+
+def to_moment(text: object) -> object:
+    """Return an ISO 8601 text as a time, which tables print in short; anything else as it is."""
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else text
+    except ValueError:
+        # A file of the SDK may have been edited.
+        return text
 
 
 def line_width(stream: IO[str] | None) -> int | None:
