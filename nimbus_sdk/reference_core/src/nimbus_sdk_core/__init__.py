@@ -27,6 +27,7 @@ from .errors import (
     ModelNotFoundError,
     NimbusCoreError,
     NotTrainedError,
+    StreamError,
 )
 from .models.gaussian import NimbusLDA, NimbusQDA
 from .models.model_card import ModelCard
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from .decoding.trial_quality import TrialQuality, assess_trial_quality, should_reject_trial
     from .decoding.voting import AggregatedChunks, aggregate_chunks
     from .io.load_save import load_model, save_model
+    from .live.decode_stream import decode_stream
     from .models.compatibility import get_n_classes, get_n_features, get_paradigm
     from .models.pipeline import Pipeline
     from .models.probit_state import ConvergenceWarning
@@ -105,6 +107,7 @@ __all__ = [
     "RxLDAModel",
     "RxPolyaModel",
     "SpatialFilters",
+    "StreamError",
     "StreamingResult",
     "StreamingSession",
     "SuspiciousDataWarning",
@@ -119,6 +122,7 @@ __all__ = [
     "calibrate_streaming",
     "check_model_compatibility",
     "compute_fisher_score",
+    "decode_stream",
     "diagnose_preprocessing",
     "estimate_normalization_params",
     "finalize_trial",
@@ -160,6 +164,7 @@ _HOMES = {
     "decoding.trial_quality": "TrialQuality assess_trial_quality should_reject_trial",
     "decoding.voting": "AggregatedChunks aggregate_chunks",
     "io.load_save": "load_model save_model",
+    "live.decode_stream": "decode_stream",
     "models.compatibility": "get_n_classes get_n_features get_paradigm",
     "models.pipeline": "Pipeline",
     "models.probit_state": "ConvergenceWarning",

@@ -6,6 +6,7 @@ NimbusCoreError
 ├── ModelFileError       (ValueError) a model file that is damaged or not one of ours
 │   └── ModelNotFoundError (FileNotFoundError) a name or a path without a model
 ├── MissingLibraryError  (ImportError) an optional library that this needs is not installed
+├── StreamError          (ConnectionError) a live stream that is not there, or sends nothing
 ├── ModelMismatchError   (TypeError) a model of another kind, or data made for another model
 └── NotTrainedError      (ValueError, AttributeError) a model that is used before it is trained
 """
@@ -68,6 +69,19 @@ class ModelNotFoundError(ModelFileError, FileNotFoundError):
 
 class MissingLibraryError(NimbusCoreError, ImportError):
     """An optional library that is needed is not installed."""
+
+    # Of the command line, as of the SDK's error of that name.
+    exit_code = 2
+
+
+class StreamError(NimbusCoreError, ConnectionError):
+    """A live stream is not there, cannot be read, or sends no samples."""
+
+    # Of the command line, as of other connections.
+    exit_code = 9
+
+    def __str__(self) -> str:
+        return NimbusCoreError.__str__(self)
 
 
 class ModelMismatchError(NimbusCoreError, TypeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import SupportsFloat, SupportsIndex
 
 from ..errors import CoreDataError, CoreTypeError
@@ -105,27 +105,31 @@ def check_whole_number(name: str, value: SupportsIndex, *, least: int, most: int
 
 def check_positive_number(name: str, value: SupportsFloat) -> float:
     """Return ``value`` as a finite float above zero, or raise CoreDataError naming ``name``."""
-    hint = "Give a finite number above zero."
-    if isinstance(value, bool | str | bytes):
-        raise CoreDataError(f"{name} is {value!r}, not a number.", hint)
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise CoreDataError(f"{name} is {value!r}, not a number.", hint) from None
-    if not (math.isfinite(number) and number > 0):
-        raise CoreDataError(f"{name} is {number}.", hint)
-    return number
+    return _check_number(name, value, "Give a finite number above zero.", lambda x: 0.0 < x < math.inf)
+
+
+def check_limit(name: str, value: SupportsFloat) -> float:
+    """Return ``value`` as a float above zero, or infinity, or raise CoreDataError naming ``name``."""
+    return _check_number(name, value, "Give a number above zero.", lambda x: x > 0.0)
+
+
+def check_duration(name: str, value: SupportsFloat) -> float:
+    """Return ``value`` as a finite float from zero up, or raise CoreDataError naming ``name``."""
+    return _check_number(name, value, "Give a number of seconds from 0 up.", lambda x: 0.0 <= x < math.inf)
 
 
 def check_probability(name: str, value: SupportsFloat) -> float:
     """Return ``value`` as a float from 0 to 1, or raise CoreDataError naming ``name``."""
-    hint = "Give a number from 0 to 1."
+    return _check_number(name, value, "Give a number from 0 to 1.", lambda x: 0.0 <= x <= 1.0)
+
+
+def _check_number(name: str, value: SupportsFloat, hint: str, is_valid: Callable[[float], bool]) -> float:
     if isinstance(value, bool | str | bytes):
         raise CoreDataError(f"{name} is {value!r}, not a number.", hint)
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise CoreDataError(f"{name} is {value!r}, not a number.", hint) from None
-    if not 0.0 <= number <= 1.0:
+    if not is_valid(number):
         raise CoreDataError(f"{name} is {number}.", hint)
     return number

@@ -52,6 +52,7 @@ def read_epochs_features(
         temporal_aggregation=temporal_aggregation or _default_aggregation(paradigm, transformer, features),
         channel_names=recording.channel_names,
         unit=recording.unit,
+        band=recording.band,
     )
     return features, metadata, recording.labels
 

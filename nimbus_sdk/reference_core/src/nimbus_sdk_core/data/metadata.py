@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -60,6 +61,8 @@ class BCIMetadata:
             trained on named channels refuses others, and another order.
         unit: Of the recording: ``"V"`` or ``"uV"`` (microvolt), or None if it is another or not known. A
             model that knows its unit refuses the other one.
+        band: Lowest and highest frequency in Hz that the filter of the recording lets pass, such as
+            ``(8.0, 30.0)``, or None if it is not known. `decode_stream` filters live samples to this band.
 
     Raises:
         CoreDataError: A field is of the wrong kind or out of range.
@@ -78,6 +81,7 @@ class BCIMetadata:
     temporal_aggregation: TemporalAggregation = "mean"
     channel_names: tuple[str, ...] | None = None
     unit: Unit | None = None
+    band: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         assign = object.__setattr__
@@ -99,6 +103,21 @@ class BCIMetadata:
             assign(self, "channel_names", _check_names(self.channel_names))
         if self.unit is not None:
             assign(self, "unit", _check_unit(self.unit))
+        if self.band is not None:
+            assign(self, "band", check_band(self.band))
+
+
+def check_band(band: tuple[float, float]) -> tuple[float, float]:
+    """Return a band as two floats, or raise CoreDataError."""
+    try:
+        low, high = map(float, band)
+    except (TypeError, ValueError):
+        low, high = math.nan, math.nan
+    if isinstance(band, str) or not 0.0 <= low < high < math.inf:
+        raise CoreDataError(
+            f"band is {band!r}.", "Give the lowest and the highest frequency in Hz, as in band=(8.0, 30.0)."
+        )
+    return low, high
 
 
 def filters_hint(expected: BCIMetadata) -> str:

@@ -68,6 +68,7 @@ class Recording:
         channel_names: Names of the channels.
         sampling_rate: In Hz.
         unit: Of the signals, if it is volt or microvolt for all channels.
+        band: Of the filter of the recording, in Hz, if there was one.
     """
 
     signals: FloatArray
@@ -76,6 +77,7 @@ class Recording:
     channel_names: tuple[str, ...]
     sampling_rate: float
     unit: Unit | None
+    band: tuple[float, float] | None
 
 
 def read_epochs(epochs: EpochsLike, labels: EventLabels | None = None) -> Recording:
@@ -103,6 +105,7 @@ def read_epochs(epochs: EpochsLike, labels: EventLabels | None = None) -> Record
         channel_names=names,
         sampling_rate=float(cast(float, epochs.info["sfreq"])),
         unit=_read_unit(epochs),
+        band=_read_band(epochs),
     )
 
 
@@ -203,6 +206,14 @@ def _read_unit(epochs: EpochsLike) -> Unit | None:
         return None
     unit, power_of_ten = units.pop()
     return _UNITS.get(power_of_ten) if unit == _VOLTS else None
+
+
+def _read_band(epochs: EpochsLike) -> tuple[float, float] | None:
+    nyquist = 0.5 * float(cast(float, epochs.info["sfreq"]))
+    low = float(cast("float | None", epochs.info.get("highpass")) or 0.0)
+    high = float(cast("float | None", epochs.info.get("lowpass")) or nyquist)
+    is_filtered = low > 0.0 or high < 0.999 * nyquist
+    return (low, min(high, nyquist)) if is_filtered and low < min(high, nyquist) else None
 
 
 def _check_channel_types(epochs: EpochsLike) -> None:

@@ -14,7 +14,7 @@ from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
 from ..checks.validation import chunk_as_trial
 from ..data.aggregate import join_vectors
-from ..data.argument_checks import check_kind, check_probability, check_whole_number
+from ..data.argument_checks import check_kind, check_limit, check_probability, check_whole_number
 from ..data.features import read_features
 from ..data.labels import encode_labels, read_labels
 from ..data.metadata import BCIMetadata
@@ -148,6 +148,7 @@ def process_chunk(
     *,
     iterations: SupportsIndex = 10,
     timestamps: npt.ArrayLike | None = None,
+    max_outlier_score: SupportsFloat = math.inf,
 ) -> ChunkResult:
     """Decode one chunk and store the result for the decision on the trial.
 
@@ -161,12 +162,15 @@ def process_chunk(
         iterations: Accepted for compatibility with NimbusSDK.jl. The predictive has a closed form that needs
             no iterations, so the number is ignored.
         timestamps: Of each sample, in seconds, shape (n_samples,), or of the first one. With them, ``gap`` of
-            the result is the time that is missing since the last chunk of the trial and within this one.
+            the result is the time that is missing since the last chunk of the trial and within this one, and
+            samples that were in the last chunk, as in sliding windows, are not counted as evidence twice.
+        max_outlier_score: A chunk with a higher outlier score is ``rejected``: it does not count for the
+            decision on the trial.
 
     Raises:
         CoreTypeError: ``session`` is not a StreamingSession.
-        CoreDataError: Another shape, fewer samples than the aggregation needs, values that are not finite, or
-            time stamps that do not rise; the session stays as it was.
+        CoreDataError: Another shape, fewer samples than the aggregation needs, values that are not finite,
+            time stamps that do not rise, or ``max_outlier_score`` not above 0; the session stays as it was.
 
     Examples:
         >>> from nimbus_sdk_core import NimbusLDA, load_model, simulate
@@ -180,12 +184,14 @@ def process_chunk(
     started = time.perf_counter()
     check_kind("session", session, StreamingSession, _HINT)
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    highest = check_limit("max_outlier_score", max_outlier_score)
     metadata, model = session.metadata, snapshot(find_decoder(session.model))
     trial = read_features(chunk_as_trial(chunk, metadata), metadata)
     vectors = np.asarray(read_vectors_of(session.model, trial, metadata), dtype=np.float64)
     scores = model.score_trials(vectors)
     posterior, n_samples = scores.posteriors[0], trial.shape[1]
-    gap = session.gaps.measure(timestamps, n_samples)
+    outlier_score = standardize_distance(scores, vectors.shape[1])
+    timing = session.gaps.measure(timestamps, n_samples)
     best, classes = int(posterior.argmax()), model.classes_
     result = ChunkResult(
         prediction=classes[best].item(),
@@ -198,13 +204,17 @@ def process_chunk(
         class_priors=model.priors_,
         n_samples=n_samples,
         entropy=_entropy(posterior),
-        outlier_score=standardize_distance(scores, vectors.shape[1]),
-        gap=gap,
+        outlier_score=outlier_score,
+        gap=timing.gap,
+        timestamp=timing.end,
+        rejected=outlier_score > highest,
     )
+    if result.rejected:
+        return result
     if metadata.temporal_aggregation == "logvar":
         session.monitor.add_signal(trial[:, :, 0])
     session.vectors.append(vectors[0])
-    session.evidence.add(scores.log_posteriors[0], model.priors_, n_samples)
+    session.evidence.add(scores.log_posteriors[0], model.priors_, n_samples - timing.n_repeated)
     session.chunk_history.append(result)
     return result
 
@@ -301,6 +311,7 @@ def finalize_trial(
         outlier_score=outlier_score,
         is_rest=bool(is_rest),
         gap=math.fsum(chunk.gap for chunk in chunks),
+        timestamp=chunks[-1].timestamp,
         problems=session.monitor.problems(),
     )
 

@@ -47,6 +47,9 @@ class ChunkResult:
         outlier_score: How unusual the chunk is, as in `BatchResult` if it were one of the windows of the
             training; of shorter chunks it is higher.
         gap: Time that is missing before and within the chunk, in seconds, if time stamps were given.
+        timestamp: Time stamp of its last sample, in seconds, if time stamps were given, else nan.
+        rejected: Whether it is too unusual to count for the decision on the trial: ``outlier_score`` is above
+            the limit that `process_chunk` was given.
     """
 
     prediction: Label
@@ -61,6 +64,8 @@ class ChunkResult:
     entropy: float = math.nan
     outlier_score: float = math.nan
     gap: float = 0.0
+    timestamp: float = math.nan
+    rejected: bool = False
 
     def __repr__(self) -> str:
         return format_line("ChunkResult", self._summary())
@@ -73,6 +78,7 @@ class ChunkResult:
         return [
             ("prediction", repr(self.prediction)),
             ("confidence", f"{self.confidence:.3f}"),
+            *([("rejected", f"outlier score {self.outlier_score:.1f}")] if self.rejected else []),
             *_summarize_model(self.model_name, self.simulated),
             ("latency", f"{self.latency_ms:.3f} ms"),
         ]
@@ -109,6 +115,7 @@ class StreamingResult:
         problems: Signs that the stream is not what the model was trained on, seen over several trials: that
             trial after trial is unusual (another unit, gain, reference or filter, other channels), or that
             the filter starts anew in every chunk. A text for each, with what to do.
+        timestamp: Time stamp of the last sample, in seconds, if time stamps were given, else nan.
     """
 
     prediction: Label
@@ -131,6 +138,7 @@ class StreamingResult:
     is_rest: bool = False
     gap: float = 0.0
     problems: tuple[str, ...] = ()
+    timestamp: float = math.nan
 
     def __repr__(self) -> str:
         return format_line("StreamingResult", self._summary())

@@ -1,7 +1,9 @@
-"""Gaps in a stream, by the time stamps of its samples."""
+"""Gaps and repeated samples in a stream, by the time stamps of its samples."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import SupportsFloat
 
 import numpy as np
@@ -11,6 +13,21 @@ from ..errors import CoreDataError
 
 # Periods of a sample by which stamps may be late: clocks and networks jitter.
 _TOLERANCE = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What time stamps say about a chunk.
+
+    Attributes:
+        gap: Time that is missing before and within it, in seconds.
+        n_repeated: Samples at its start that were in the chunk before, too.
+        end: Time stamp of its last sample, in seconds.
+    """
+
+    gap: float = 0.0
+    n_repeated: int = 0
+    end: float = math.nan
 
 
 class GapDetector:
@@ -26,8 +43,8 @@ class GapDetector:
         """Forget the last chunk: a trial may begin at any time."""
         self._expected = None
 
-    def measure(self, timestamps: npt.ArrayLike | SupportsFloat | None, n_samples: int) -> float:
-        """Time that is missing before and within a chunk, in seconds; 0 if there is none or no stamps.
+    def measure(self, timestamps: npt.ArrayLike | SupportsFloat | None, n_samples: int) -> Timing:
+        """Compare a chunk with the one before.
 
         Args:
             timestamps: Of each sample, in seconds, shape (n_samples,); or of the first one; or None.
@@ -37,14 +54,17 @@ class GapDetector:
             CoreDataError: Not one number, nor one for each sample; not finite; or not rising.
         """
         if timestamps is None:
-            return 0.0
+            return Timing()
         stamps = _read_stamps(timestamps, n_samples)
-        missing = np.diff(stamps) - self._period
+        missing, n_repeated = np.diff(stamps) - self._period, 0
         if self._expected is not None:
-            missing = np.append(missing, stamps[0] - self._expected)
+            late = float(stamps[0]) - self._expected
+            missing = np.append(missing, late)
+            n_repeated = min(max(0, round(-late / self._period)), n_samples)
         left = n_samples if len(stamps) == 1 else 1
         self._expected = float(stamps[-1]) + left * self._period
-        return float(missing[missing > _TOLERANCE * self._period].sum())
+        gap = float(missing[missing > _TOLERANCE * self._period].sum())
+        return Timing(gap, n_repeated, self._expected - self._period)
 
 
 def _read_stamps(timestamps: npt.ArrayLike | SupportsFloat, n_samples: int) -> npt.NDArray[np.float64]:

@@ -93,10 +93,16 @@ def _describe_decoder(model: Decoder) -> tuple[dict[str, JsonValue], dict[str, F
         "description": model.card.description,
         "classes": [item.item() for item in model.classes_],
         "hyper": dict(model.hyper),
-        "metadata": asdict(model.card.metadata),
+        "metadata": _describe_metadata(model.card.metadata),
         "details": dict(model.card.details),
     }
     return header, arrays
+
+
+def _describe_metadata(metadata: BCIMetadata) -> dict[str, JsonValue]:
+    described = asdict(metadata)
+    # Files without a band are those of earlier versions, byte for byte, and can be read by them.
+    return described if metadata.band is not None else {k: v for k, v in described.items() if k != "band"}
 
 
 def _read_model(content: bytes) -> Decoder | Pipeline:
@@ -131,7 +137,10 @@ def _build_model(header: dict[str, JsonValue], arrays: dict[str, FloatArray]) ->
     hyper = _read_fields(header, "hyper", set(KINDS[kind]().hyper))
     if not all(value == "auto" or _is_numeric(value) for value in hyper.values()):
         raise CoreDataError('hyper holds values that are neither numbers nor matrices, nor "auto".', "")
-    metadata = BCIMetadata(**_read_fields(header, "metadata", {field.name for field in fields(BCIMetadata)}))
+    described = {**header, "metadata": {"band": None, **_read_object(header, "metadata")}}
+    metadata = BCIMetadata(
+        **_read_fields(described, "metadata", {field.name for field in fields(BCIMetadata)})
+    )
     model = KINDS[kind](**hyper)
     model.restore(_read_classes(header, metadata.n_classes), arrays)
     details = _read_object(header, "details")

@@ -1,0 +1,1 @@
+"""Decoding of live streams: channels by name, a causal filter, sliding windows, decisions."""
