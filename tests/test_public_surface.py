@@ -92,6 +92,7 @@ FROM_THE_CORE = [
     "calculate_ITR",
     "calibrate_model",
     "calibrate_streaming",
+    "decode_stream",
     "finalize_trial",
     "init_streaming",
     "load_model",

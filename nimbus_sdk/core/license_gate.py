@@ -22,6 +22,7 @@ REQUIRED_FEATURES = {
     "process_chunk": ("streaming",),
     "finalize_trial": ("streaming",),
     "should_stop": ("streaming",),
+    "decode_stream": ("streaming",),
 }
 LOWEST_TIER = "research"
 _fallback_session: SessionRecord | None = None

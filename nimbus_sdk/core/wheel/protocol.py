@@ -12,7 +12,8 @@ Required:
     Features of shape (n_features, n_samples, n_trials), what is known of them, and one label a trial.
 ``BCIMetadata(sampling_rate, paradigm, feature_type, n_features, n_classes, …)``
     What is known of a recording; ``sampling_rate`` in Hz. Further: ``chunk_size`` in samples, or None,
-    ``temporal_aggregation``, one of mean, median, logvar, none, and ``channel_names`` and ``unit``, or None.
+    ``temporal_aggregation``, one of mean, median, logvar, none, and ``channel_names``, ``unit`` and ``band``,
+    each of them or None.
 ``NimbusLDA``
     The model whose classes share one covariance.
 ``load_model(kind, name_or_path, *, search=())``
@@ -37,6 +38,11 @@ Optional; a core without one of them can be installed, and only the use of that 
 ``should_stop(session, *, confidence=0.9, min_chunks=1)``, ``calibrate_streaming(model, data, *, chunk_size)``
     Whether the chunks so far are enough to decide; a copy of the model that knows how certain chunks are
     together.
+``decode_stream(model, stream, *, window, step, …)``
+    Decode a live stream: an iterator of ``ChunkResult`` and ``StreamingResult``. The stream is the name of
+    one of the Lab Streaming Layer, a connected ``StreamLSL``, or an iterable of ``(samples, timestamps)``.
+    Further: ``band``, ``confidence``, ``min_chunks``, ``max_chunks``, ``pause``, ``channel_names``, ``unit``,
+    ``sampling_rate`` and ``timeout``.
 ``calculate_ITR(accuracy, n_classes, trial_duration)``
     Return the bits per minute; the duration of a trial is in seconds.
 ``assess_trial_quality(result)``
@@ -78,6 +84,7 @@ OPTIONAL = (
     "process_chunk",
     "finalize_trial",
     "should_stop",
+    "decode_stream",
     "calculate_ITR",
     "assess_trial_quality",
     "NimbusQDA",

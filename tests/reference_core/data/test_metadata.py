@@ -35,6 +35,10 @@ from tests.reference_core.support import make_metadata
         ({"channel_names": ("C3", "Cz", "C3")}, "channel_names hold C3 more than once"),
         ({"unit": "mV"}, "unit is 'mV'. Use 'V', 'uV', or None"),
         ({"unit": 1e-6}, "unit is 1e-06"),
+        ({"band": (30, 8)}, "band is (30, 8). Give the lowest and the highest"),
+        ({"band": "8-30"}, "band is '8-30'"),
+        ({"band": (8,)}, "band is (8,)"),
+        ({"band": (8, float("inf"))}, "band is (8, inf)"),
     ],
 )
 def test_metadata_names_the_field_that_is_wrong(change: dict[str, object], words: str) -> None:

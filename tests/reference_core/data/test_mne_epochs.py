@@ -80,6 +80,15 @@ def test_channels_rate_and_unit_are_read(training: mne.EpochsArray) -> None:
     assert (lookalike.channel_names, lookalike.unit) == (("Fz", "Cz"), None)
 
 
+def test_the_band_of_the_filter_is_read(training: mne.EpochsArray) -> None:
+    """As MNE has it; epochs that were not filtered have none."""
+    for highpass, lowpass, band in ((8.0, 30.0, (8.0, 30.0)), (0.0, 50.0, None), (1.0, 50.0, (1.0, 50.0))):
+        filtered = training.copy()
+        with filtered.info._unlock():
+            filtered.info["highpass"], filtered.info["lowpass"] = highpass, lowpass
+        assert BCIData.from_epochs(filtered, paradigm="motor_imagery").metadata.band == band
+
+
 def test_reordered_epochs_are_refused_by_a_model(training: mne.EpochsArray) -> None:
     """The channels of the training are part of the model, without filters too."""
     model = train_model(NimbusLDA, BCIData.from_epochs(training, paradigm="motor_imagery"), name="mine")

@@ -47,6 +47,30 @@ def test_samples_that_are_missing_within_a_chunk_count(session: StreamingSession
     assert process_chunk(session, CHUNK, timestamps=stamps).gap == pytest.approx(3.0 / 128.0)
 
 
+def test_samples_of_two_chunks_count_once(session: StreamingSession) -> None:
+    """Time stamps say which they are; without, every chunk counts as new."""
+    process_chunk(session, CHUNK, timestamps=10.0)
+    once = session.posterior
+    process_chunk(session, CHUNK, timestamps=10.0)
+    np.testing.assert_array_equal(session.posterior, once)
+    assert process_chunk(session, CHUNK, timestamps=10.0 + 2 / 128.0).timestamp == pytest.approx(
+        10.0 + 5 / 128.0
+    )
+    session.reset()
+    process_chunk(session, CHUNK)
+    assert np.isnan(process_chunk(session, CHUNK).timestamp)
+
+
+def test_chunks_above_the_limit_do_not_count(session: StreamingSession) -> None:
+    """They are returned as rejected."""
+    rejected = process_chunk(session, 1e3 * CHUNK, max_outlier_score=10.0)
+    assert rejected.rejected
+    assert not session.chunk_history
+    assert not process_chunk(session, CHUNK, max_outlier_score=1e9).rejected
+    with pytest.raises(CoreDataError, match="max_outlier_score is 0"):
+        process_chunk(session, CHUNK, max_outlier_score=0)
+
+
 def test_jitter_and_overlap_are_no_gaps(session: StreamingSession) -> None:
     """Clocks are never exact, and windows may overlap; without stamps nothing is measured."""
     random = np.random.default_rng(1)

@@ -50,7 +50,7 @@ class StreamDescription:
             names = tuple(channel_names)
             if self.channel_names is not None and len(names) != len(self.channel_names):
                 raise CoreDataError(
-                    f"There are {len(names)} channel_names, and {self.name} has the {len(self.channel_names)} channels "
+                    f"There are {len(names)} channel_names, and {self.name} has the channels "
                     f"{_list(self.channel_names)}.",
                     "Give one name for each, in the order of the stream.",
                 )
