@@ -102,7 +102,7 @@ class BCIMetadata:
         if self.channel_names is not None:
             assign(self, "channel_names", _check_names(self.channel_names))
         if self.unit is not None:
-            assign(self, "unit", _check_unit(self.unit))
+            assign(self, "unit", check_unit(self.unit))
         if self.band is not None:
             assign(self, "band", check_band(self.band))
 
@@ -167,7 +167,8 @@ def _check_names(names: Iterable[str]) -> tuple[str, ...]:
     return checked
 
 
-def _check_unit(unit: str) -> Unit:
+def check_unit(unit: str) -> Unit:
+    """Return a unit in the spelling of `Unit`, or raise CoreDataError."""
     if not isinstance(unit, str) or unit not in _SPELLINGS:
         raise CoreDataError(f"unit is {unit!r}.", "Use 'V', 'uV', or None for another or an unknown one.")
     return cast(Unit, _SPELLINGS[unit])

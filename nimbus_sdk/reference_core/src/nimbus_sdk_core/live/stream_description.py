@@ -11,7 +11,7 @@ import numpy as np
 
 from .._types import FloatArray, IndexArray
 from ..data.argument_checks import check_positive_number
-from ..data.metadata import BCIMetadata, Unit
+from ..data.metadata import BCIMetadata, Unit, check_unit
 from ..errors import CoreDataError, ModelMismatchError
 
 _POWERS: dict[Unit, int] = {"V": 0, "uV": -6}
@@ -56,10 +56,8 @@ class StreamDescription:
                 )
             described = replace(described, channel_names=names)
         if unit is not None:
-            # BCIMetadata knows the spellings.
-            spelled = BCIMetadata(1.0, "unit", "unit", 1, 2, unit=unit).unit
             n_channels = 1 if described.channel_names is None else len(described.channel_names)
-            powers = (None if spelled is None else _POWERS[spelled],) * n_channels
+            powers = (_POWERS[check_unit(unit)],) * n_channels
             described = replace(described, powers=powers)
         if sampling_rate is not None:
             rate = check_positive_number("sampling_rate", sampling_rate)
