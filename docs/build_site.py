@@ -1,7 +1,7 @@
 """Build the documentation site: ``python docs/build_site.py [FOLDER]``, into ``site`` if no folder is given.
 
-Every example runs on a sandbox; its output, its pictures and its code become the page of examples. A broken
-link, and any other warning, ends the build with an error.
+Every example runs on a sandbox; its output, its pictures and its code become the page of examples. The
+changelog becomes a page, too. A broken link, and any other warning, ends the build with an error.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ def build(folder: Path) -> None:
         (project / "nimbus_sdk").symlink_to(ROOT / "nimbus_sdk")
         lines = gallery(project / "docs" / "gallery")
         (project / "docs" / "gallery.md").write_text("\n".join(lines), encoding="utf-8")
+        changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")
+        (project / "docs" / "changelog.md").write_text(changes, encoding="utf-8")
         command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", CONFIGURATION]
         subprocess.run(command, cwd=project, check=True)
         shutil.rmtree(folder, ignore_errors=True)
