@@ -337,10 +337,10 @@ def find_session_key(session: SessionRecord) -> FoundKey:
         MissingKeyError: No source has it.
         CredentialStoreError: The store that should have it cannot be read.
     """
-    from nimbus_sdk.storage.key_lookup import find_key
+    from nimbus_sdk.storage.key_lookup import find_key, no_prompt
 
     settings = Settings.load(profile=session.profile)
-    found = find_key(settings, prompt=str)
+    found = find_key(settings, prompt=no_prompt)
     if found.key.fingerprint != session.key_fingerprint:
         raise MissingKeyError(
             f"The key of this session ({session.key_masked}) was not found: "

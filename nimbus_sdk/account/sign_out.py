@@ -59,8 +59,8 @@ def has_session(paths: Paths) -> bool:
 def remove_entries(settings: Settings) -> bool:
     """Remove the keys and sessions of all profiles and services, with every other file of theirs.
 
-    A key that a store does not let go stays with its metadata, so that the next try finds it; all others are
-    removed nevertheless.
+    A key that a store does not remove keeps its metadata, so that the next attempt finds it; all others are
+    removed.
 
     Returns:
         Whether a key was removed.

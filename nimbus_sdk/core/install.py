@@ -29,7 +29,7 @@ from nimbus_sdk.errors import (
     NimbusTimeoutError,
     SessionError,
 )
-from nimbus_sdk.storage.key_lookup import FoundKey, find_key, find_key_without_store
+from nimbus_sdk.storage.key_lookup import FoundKey, find_key, find_key_without_store, no_prompt
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.client import Prepared, make_pair
@@ -133,7 +133,7 @@ def install_flow(
         if session is not None and _is_complete(settings, known, session):
             return session
         # With a session to go on with, nobody is asked for a key.
-        prompt = None if session is None else str
+        prompt = None if session is None else no_prompt
         try:
             found = yield from run_blocking(lambda: find_key(settings, given_key, prompt=prompt))
         except (MissingKeyError, CredentialStoreError) as error:

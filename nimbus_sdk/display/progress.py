@@ -129,7 +129,7 @@ def _bar() -> Iterator[Report]:
             now = time.monotonic()
             text = f"no data for {now - task.fields['at']:.0f} s"
             if now < task.fields["retry_at"]:
-                text = f"next try in {task.fields['retry_at'] - now:.0f} s"
+                text = f"next attempt in {task.fields['retry_at'] - now:.0f} s"
             elif task.finished or now - task.fields["at"] < STALL_SECONDS:
                 return super().render(task)
             return Text(text, style="progress.data.speed")
@@ -217,5 +217,5 @@ def progress_html(event: ProgressEvent) -> str:
         return f"<div>{text}</div>"
     share = f"{event.done / 2**20:.1f} of {event.total / 2**20:.1f} MiB"
     if event.retry_in is not None:
-        share += f", interrupted, next try in {event.retry_in:.0f} s"
+        share += f", interrupted, next attempt in {event.retry_in:.0f} s"
     return f"<div>{text} <progress value='{event.done}' max='{event.total}'></progress> {share}</div>"

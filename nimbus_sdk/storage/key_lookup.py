@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey
     from nimbus_sdk.storage.keyring_backend import Patience
 
-PROMPT_TRIES = 3
+PROMPT_ATTEMPTS = 3
 _PROMPT_LOCATION = "a terminal or notebook"
 _COLUMNS = ("state", "key", "place", "why")
 
@@ -145,8 +145,8 @@ def find_key(
     Args:
         given: The caller's own argument.
         environ: The environment; ``os.environ`` if omitted.
-        prompt: Asks for the key; the hidden prompt of the terminal or notebook if omitted. An empty answer
-            means that none is given, so ``prompt=str`` never asks.
+        prompt: Asks for the key and returns the answer, empty if none is given; the hidden prompt of the
+            terminal or notebook if omitted. ``no_prompt`` asks nobody.
         patience: How long the keyring may take, as for ``KeyringStore``.
 
     Raises:
@@ -274,17 +274,22 @@ def _report(result: SourceResult[ApiKey], first: SourceResult[ApiKey] | None) ->
     )
 
 
+def no_prompt() -> str:
+    """Ask nobody: the ``prompt`` of ``find_key`` for work that must not wait for a user."""
+    return ""
+
+
 def _prompt_key(settings: Settings, prompt: Callable[[], str] | None) -> ApiKey | None:
     if prompt is None and not is_interactive():
         return None
     label = f"Nimbus API key for {settings.api_url} (hidden; Enter for none): "
-    tries = 0
+    attempts = 0
     while True:
         answer = _ask(label, prompt)
         if not isinstance(answer, InvalidKeyFormatError):
             return answer
-        tries += 1
-        if tries == PROMPT_TRIES:
+        attempts += 1
+        if attempts == PROMPT_ATTEMPTS:
             raise answer
         print_notice(answer.message)
 

@@ -71,7 +71,7 @@ class Lock:
             time.sleep(seconds)
 
     def retries(self, timeout: float) -> Iterator[float]:
-        """Take the lock; until it is free, yield the seconds to sleep before the next try.
+        """Take the lock; until it is free, yield the seconds to sleep before the next attempt.
 
         The caller sleeps in its own way: a blocking call, a flow or an event loop.
 

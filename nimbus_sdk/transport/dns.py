@@ -15,7 +15,7 @@ Address: TypeAlias = tuple[socket.AddressFamily, tuple[str, int]]
 """Where a socket of a family connects to."""
 
 LOST_SECONDS = 1.0
-"""A temporary failure of name resolution after more than that may pass with another try."""
+"""A temporary failure of name resolution after more than that may pass with another attempt."""
 
 # RFC 6761, section 6.3: no name server is asked for it.
 _LOCALHOST = ("127.0.0.1", "::1")

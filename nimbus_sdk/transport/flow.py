@@ -161,14 +161,14 @@ def sleep(seconds: float) -> Flow[None]:
     yield Sleep(seconds)
 
 
-def sleep_between(tries: Iterator[float], waiting: Callable[[], None] | None = None) -> Flow[None]:
+def sleep_between(attempts: Iterator[float], waiting: Callable[[], None] | None = None) -> Flow[None]:
     """Take each step of an iterator as a blocking job, and sleep for the seconds that it yields.
 
     Args:
-        tries: Such as the tries for a lock, from ``Lock.retries``.
+        attempts: Such as the attempts for a lock, from ``Lock.retries``.
         waiting: Called once, before the first sleep.
     """
-    while (seconds := (yield from run_blocking(lambda: next(tries, None)))) is not None:
+    while (seconds := (yield from run_blocking(lambda: next(attempts, None)))) is not None:
         if waiting is not None:
             waiting()
             waiting = None

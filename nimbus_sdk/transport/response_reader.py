@@ -42,7 +42,7 @@ class ResponseReader:
     """Reads a response within the limits of size and time, into memory or into the sink of the request."""
 
     def __init__(self, request: Request, deadline: Deadline) -> None:
-        # Half of a long timeout, so that another try is left.
+        # Half of a long timeout, so that another attempt is left.
         silence = request.silence or max(SILENCE_SECONDS, deadline.remaining() / 2)
         self.limits = ExchangeLimits(deadline, silence)
         self.connection: _AnyConnection | None = None

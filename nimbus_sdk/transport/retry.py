@@ -23,7 +23,7 @@ from nimbus_sdk.transport.flow import Request, Sink
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
-TRIES = 4
+ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 8.0
 FIRST_DOWNLOAD_WAIT_SECONDS = 1.0
@@ -60,13 +60,13 @@ def may_end_with_first_attempt(request: Request) -> bool:
 
 
 def _usual_policy(request: Request, deadline: Deadline) -> Policy:
-    """Return the policy of a request that is no download: at most four tries, with full jitter."""
+    """Return the policy of a request that is no download: at most four attempts, with full jitter."""
     from tenacity import retry_if_exception, wait_random_exponential
 
     backoff = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
 
     def stop(state: RetryCallState) -> bool:
-        return state.attempt_number >= TRIES or state.upcoming_sleep >= deadline.remaining()
+        return state.attempt_number >= ATTEMPTS or state.upcoming_sleep >= deadline.remaining()
 
     def wait(state: RetryCallState) -> float:
         requested = requested_wait(state.outcome.exception() if state.outcome else None)
@@ -77,30 +77,30 @@ def _usual_policy(request: Request, deadline: Deadline) -> Policy:
 
 
 def _download_policy(request: Request, sink: Sink, deadline: Deadline) -> Policy:
-    """Return the policy of a download: four tries until bytes arrive, then as many as the deadline allows.
+    """Return the policy of a download: four attempts until bytes arrive, then as many as the deadline allows.
 
     A front that restarts or a link that is down needs time: the waits are 1, 2, 4 and 8 seconds or more, and
     begin again with 1 whenever there was progress.
     """
     from tenacity import retry_if_exception
 
-    progress, tries, has_begun = sink.progress, 0, False
+    progress, attempts, has_begun = sink.progress, 0, False
 
     def repeat(error: BaseException) -> bool:
-        nonlocal progress, tries, has_begun
-        tries += 1
+        nonlocal progress, attempts, has_begun
+        attempts += 1
         if sink.progress > progress:
-            progress, tries, has_begun = sink.progress, 1, True
+            progress, attempts, has_begun = sink.progress, 1, True
         # A network that returns has no name server at first, or a login page in front of everything.
         is_outage = has_begun and isinstance(error, NimbusConnectionError)
         return is_outage or is_retryable(request, error)
 
     def stop(state: RetryCallState) -> bool:
-        return (tries >= TRIES and not has_begun) or state.upcoming_sleep >= deadline.remaining()
+        return (attempts >= ATTEMPTS and not has_begun) or state.upcoming_sleep >= deadline.remaining()
 
     def wait(state: RetryCallState) -> float:
         requested = requested_wait(state.outcome.exception() if state.outcome else None)
-        least = min(FIRST_DOWNLOAD_WAIT_SECONDS * 2.0 ** (tries - 1), LONGEST_WAIT_SECONDS)
+        least = min(FIRST_DOWNLOAD_WAIT_SECONDS * 2.0 ** (attempts - 1), LONGEST_WAIT_SECONDS)
         return max(least * random.uniform(1.0, 1.25), requested or 0.0)  # noqa: S311
 
     return {
@@ -147,7 +147,7 @@ def seconds_for_outage(silence: float) -> float:
 
 
 def is_retryable(request: Request, error: BaseException) -> bool:
-    """Return whether another try may succeed and cannot do the same thing twice."""
+    """Return whether another attempt may succeed and cannot do the same thing twice."""
     if isinstance(error, RateLimitError):
         # Without a status it comes from our own limiter: the wait did not fit into the time left.
         return error.status is not None

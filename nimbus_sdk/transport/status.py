@@ -72,7 +72,7 @@ def raise_for_status(request: Request, response: Response) -> Response:
     if 200 <= response.status < 300:
         return response
     refusal = _refusal(request, response)
-    # An accepted 403 that is a limit on requests is no answer: another try may succeed.
+    # An accepted 403 that is a limit on requests is no answer: another attempt may succeed.
     if response.status in request.accept and (response.status != 403 or type(refusal) is not RateLimitError):
         return response
     raise refusal

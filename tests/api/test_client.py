@@ -190,9 +190,11 @@ CODES = [
 ]
 
 
-@pytest.mark.parametrize(("status", "code", "kind", "tries"), CODES)
-def test_every_refusal_has_its_error_and_its_number_of_tries(any_client, service, status, code, kind, tries):
-    """A lasting refusal is raised at once, a passing one after four tries; no other error hangs on it."""
+@pytest.mark.parametrize(("status", "code", "kind", "attempts"), CODES)
+def test_a_refusal_has_its_error_and_number_of_attempts(
+    any_client, service, status, code, kind, attempts
+):
+    """A lasting refusal is raised at once, a passing one after four attempts; no other error hangs on it."""
     route = service.post("/v1/auth/validate").respond(
         status,
         json={"error": f"No: {KEY}", "code": code},
@@ -200,7 +202,7 @@ def test_every_refusal_has_its_error_and_its_number_of_tries(any_client, service
     )
     with pytest.raises(kind) as caught:
         any_client.call("validate")
-    assert route.call_count == tries
+    assert route.call_count == attempts
     error = caught.value
     assert (error.status, error.code, error.request_id) == (status, code if status != 302 else None, "req_9")
     assert KEY not in everything_in(error)

@@ -280,7 +280,7 @@ def test_a_download_that_stalls_says_so(look, monkeypatch):
         show(2**20, 4 * 2**20, 8.3)
     (line,) = terminal.getvalue().splitlines()[-2:-1]
     assert "Downloading core 0.1.0" in line
-    assert "1.0/4.2 MB next try in 8 s" in line
+    assert "1.0/4.2 MB next attempt in 8 s" in line
 
 
 def test_a_download_that_is_complete_does_not_stall(look, monkeypatch):
@@ -296,4 +296,4 @@ def test_a_download_that_is_complete_does_not_stall(look, monkeypatch):
 def test_an_interrupted_download_says_so_in_a_notebook():
     """Beside the bytes."""
     drawn = progress_html(ProgressEvent("download", "It", 0, 4, retry_in=2.2))
-    assert drawn.endswith("0.0 of 0.0 MiB, interrupted, next try in 2 s</div>")
+    assert drawn.endswith("0.0 of 0.0 MiB, interrupted, next attempt in 2 s</div>")

@@ -39,13 +39,13 @@ class Result:
     text: bytes = b""
 
 
-def problems_of_result(result: Result, rules: Expected, tries: int) -> Iterator[str]:
+def problems_of_result(result: Result, rules: Expected, attempts: int) -> Iterator[str]:
     """Yield what is wrong with the result."""
     if result.outcome not in rules.outcomes:
         yield f"it ended as {result.outcome}, not {' or '.join(rules.outcomes)}: {result.text[-400:]!r}"
-    fewest, most = rules.tries
-    if not fewest <= tries <= most:
-        yield f"the request was sent {tries} times, not {fewest} to {most}"
+    fewest, most = rules.attempts
+    if not fewest <= attempts <= most:
+        yield f"the request was sent {attempts} times, not {fewest} to {most}"
     if SECRET.search(result.text):
         yield "a secret is in its text"
 

@@ -9,7 +9,7 @@ from nimbus_sdk.transport.retry import seconds_for_outage
 from tests.qualification.matrix_use_cases import Step, UseCase
 from tests.qualification.wire_faults import DRIP_SECONDS, DRIPS, Fault
 
-TRIES = 4
+ATTEMPTS = 4
 LONG_TIMEOUT = 25.0
 SHORT_TIMEOUT = 3.0
 """Long enough for the steps before the slow one, with many cells at once on a busy machine."""
@@ -66,13 +66,13 @@ class Expected:
 
     Attributes:
         outcomes: ``done``, ``stale`` or names of error classes; the first is the usual one.
-        tries: Smallest and largest number of requests of the step.
+        attempts: Smallest and largest number of requests of the step.
         left: What is on the disk afterwards.
         seconds: How long it may take.
     """
 
     outcomes: tuple[str, ...]
-    tries: tuple[int, int]
+    attempts: tuple[int, int]
     left: Left
     seconds: float
 
@@ -155,7 +155,7 @@ def _expect_end_of_progress(fault: Fault) -> Expected:
     if fault.name == "slow drip":
         return Expected(("done",), (1, 1), "new", DRIPS * DRIP_SECONDS + 6 * SLACK_SECONDS)
     most = 3 * seconds_for_outage(SHORT_TIMEOUT) + SLACK_SECONDS
-    return Expected(("CoreDownloadError",), (TRIES + 1, 20), "old", most)
+    return Expected(("CoreDownloadError",), (ATTEMPTS + 1, 20), "old", most)
 
 
 def _expect_recovery(use_case: UseCase, seconds: float) -> Expected:
@@ -171,7 +171,7 @@ def _tries(step: Step, fault: Fault, again: bool) -> int:
     if not step.at_the_api and fault.status in (401, 403, 404):
         return _tries_for_new_token(fault)
     waits_too_long = fault.wait is not None and fault.wait > LONG_TIMEOUT
-    return TRIES if again and not waits_too_long else 1
+    return ATTEMPTS if again and not waits_too_long else 1
 
 
 def _tries_for_file(step: Step, fault: Fault, again: bool) -> int:
@@ -184,11 +184,11 @@ def _tries_for_file(step: Step, fault: Fault, again: bool) -> int:
     if fault.status in (401, 403, 404):
         return 2 if step.name == "storage" else _tries_for_new_token(fault)
     waits_too_long = fault.wait is not None and fault.wait > LONG_TIMEOUT
-    return TRIES if again and not waits_too_long else 1
+    return ATTEMPTS if again and not waits_too_long else 1
 
 
 def _tries_for_new_token(fault: Fault) -> int:
-    """Return the tries for a refusal by GitHub, whose servers may not know the token yet."""
+    """Return the attempts for a refusal by GitHub, whose servers may not know the token yet."""
     return 1 if fault.status == 403 else 3
 
 

@@ -39,14 +39,14 @@ class Report:
 
     Attributes:
         outcome: ``done``, ``stale`` or the name of an error's class.
-        tries: Number of requests of the step.
+        attempts: Number of requests of the step.
         seconds: How long the use case took.
         limit: How long it may take on a machine that is not overloaded; the long form checks it.
         wrong: Everything that is against the rules.
     """
 
     outcome: str
-    tries: int
+    attempts: int
     seconds: float
     limit: float
     wrong: tuple[str, ...]
@@ -85,8 +85,8 @@ class CellRunner:
                 cell.use_case.flow(settings, keys["own"]), settings, injector, awaited=cell.awaited
             )
             rules = expected(cell.use_case, cell.step, cell.fault)
-            tries = injector.sent[cell.step.name]
-            wrong = list(problems_of_result(result, rules, tries))
+            attempts = injector.sent[cell.step.name]
+            wrong = list(problems_of_result(result, rules, attempts))
             wrong += problems_of_requests(proxy, injector, cell)
             wrong += problems_of_disk(cell, rules, result, old, settings, keys["own"])
             proxy.set_action("again", forward)
@@ -94,7 +94,7 @@ class CellRunner:
             wrong += problems_of_repeat(cell, settings, keys["own"])
             wrong += leaks(Path(str(settings.home)))
         shutil.rmtree(str(settings.home), ignore_errors=True)
-        return Report(result.outcome, tries, result.seconds, rules.seconds, tuple(wrong))
+        return Report(result.outcome, attempts, result.seconds, rules.seconds, tuple(wrong))
 
 
 def _run_flow(flow: Flow[object], settings: Settings, injector: FaultInjector, *, awaited: bool) -> Result:

@@ -25,7 +25,7 @@ def format_report(reports: Reports, seconds: float) -> str:
         for cell, report in reports.items()
         if report.is_too_slow
     ]
-    requests = sum(report.tries for report in reports.values())
+    requests = sum(report.attempts for report in reports.values())
     named = {cell: report for cell, report in reports.items() if cell.fault.covers == {cell.fault.name}}
     return "\n".join(
         [
@@ -81,7 +81,7 @@ def _bare(cell: Cell) -> str | None:
 
 def _format_cell(report: Report) -> str:
     short = re.sub(r"^Nimbus(?=\w)|^Core(?=\w)|Error$", "", report.outcome)
-    return short if report.tries == 1 else f"{short} ({report.tries})"
+    return short if report.attempts == 1 else f"{short} ({report.attempts})"
 
 
 def _join(texts: Iterable[str]) -> str:

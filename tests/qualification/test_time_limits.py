@@ -40,7 +40,7 @@ def test_a_stale_session_is_returned_within_three_seconds(sdk, key, age, in_its_
 
 
 def test_a_service_that_is_gone_costs_less_than_three_seconds(sdk, key, sandbox, end, age, monkeypatch):
-    """Connection refused, with the real waits between the tries."""
+    """Connection refused, with the real waits between the attempts."""
     monkeypatch.setattr(retry, "FIRST_WAIT_SECONDS", 0.5)
     sdk.install_core(key)
     age(hours=2)

@@ -240,7 +240,7 @@ def test_a_change_that_another_process_undid_is_made_again(store, stored, monkey
 
 
 def test_a_change_that_is_undone_for_ever_ends_in_an_error(store, stored, monkeypatch, everything_in):
-    """The tries are bounded, and the error carries no key in any of its frames."""
+    """The attempts are bounded, and the error carries no key in any of its frames."""
     replace = FileStore._replace
     monkeypatch.setattr(FileStore, "_replace", lambda self, keys: replace(self, {"other": TWO.to_fields()}))
     with pytest.raises(CredentialStoreError, match="keep changing") as caught:
@@ -296,8 +296,8 @@ def test_many_processes_lose_no_key(path, python, fresh_environment):
 
 PROFILES = st.text("abcXYZ019._-", min_size=1, max_size=8)
 KEYS = st.builds(ApiKey, st.from_regex(r"nbci_(live|test)_[0-9a-f]{48}", fullmatch=True))
-ENTRIES = st.builds(KeyEntry, KEYS, st.just(DEFAULT_ORIGIN))
-STEPS = st.lists(st.tuples(PROFILES, st.none() | ENTRIES), max_size=12)
+ENATTEMPTS = st.builds(KeyEntry, KEYS, st.just(DEFAULT_ORIGIN))
+STEPS = st.lists(st.tuples(PROFILES, st.none() | ENATTEMPTS), max_size=12)
 
 
 @examples(30)

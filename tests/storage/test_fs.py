@@ -168,16 +168,16 @@ def test_windows_is_not_tried_for_ever(path, monkeypatch, windows):
 
 def test_elsewhere_a_refusal_is_a_refusal(path, monkeypatch):
     """On other systems a rename that is not permitted is an error at once."""
-    tries = []
+    attempts = []
 
     def refused(*_):
-        tries.append(1)
+        attempts.append(1)
         raise PermissionError("read-only")
 
     monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(PermissionError):
         fs.write_private(path, b"content")
-    assert len(tries) == 1
+    assert len(attempts) == 1
 
 
 @examples(30)
@@ -529,7 +529,7 @@ def test_on_macos_data_go_through_the_drives_cache(path, monkeypatch, is_known):
 
 
 def test_a_rename_that_stays_blocked_is_reported(tmp_path, monkeypatch):
-    """After some tries the refusal passes on, and nothing is left beside the file."""
+    """After some attempts, the refusal passes on, and nothing is left beside the file."""
     monkeypatch.setattr(fs, "os", Windows(blocked=100))
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     with pytest.raises(PermissionError):

@@ -28,7 +28,7 @@ from nimbus_sdk.storage import fs, key_lookup
 from nimbus_sdk.storage.credentials import save_key
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import KeyEntry
-from nimbus_sdk.storage.key_lookup import explain, find_key, find_key_without_store
+from nimbus_sdk.storage.key_lookup import explain, find_key, find_key_without_store, no_prompt
 from tests.support.examples import examples
 
 SOURCES = ("argument", "environment", "dotenv", "key_file", "store", "julia")
@@ -482,7 +482,7 @@ def test_the_hidden_prompt_is_for_people_alone(world, monkeypatch):
         patched.setattr(sys, "stderr", terminal)
         assert world.find().key == KEYS["argument"]
         with pytest.raises(MissingKeyError):
-            world.find(prompt=str)
+            world.find(prompt=no_prompt)
     assert asked == ["Nimbus API key for https://api.nimbusbci.com (hidden; Enter for none): "]
 
 
@@ -631,7 +631,7 @@ def test_no_text_ever_leaks_or_escapes(tmp_path_factory, text):
     settings = Settings(home=str(tmp_path_factory.getbasetemp() / "nowhere"), credential_store="none")
     message = ""
     try:
-        find_key(settings, environ={"NIMBUS_API_KEY": text}, prompt=str)
+        find_key(settings, environ={"NIMBUS_API_KEY": text}, prompt=no_prompt)
     except NimbusError as error:
         message = str(error)
     assert message
@@ -639,5 +639,5 @@ def test_no_text_ever_leaks_or_escapes(tmp_path_factory, text):
 
 
 def test_the_prompt_has_a_bound():
-    """Three tries, as documented."""
-    assert key_lookup.PROMPT_TRIES == 3
+    """Three attempts, as documented."""
+    assert key_lookup.PROMPT_ATTEMPTS == 3

@@ -66,7 +66,7 @@ def test_a_passing_fault_is_not_seen(stage, a_call):
 
 
 def test_the_tries_of_one_request_have_one_request_id(stage, a_call):
-    """Support finds all tries by one id; another request has another; that of the caller stays."""
+    """Support finds all attempts by one id; another request has another; that of the caller stays."""
 
     def flow():
         yield from send(a_call())
@@ -187,7 +187,7 @@ def test_a_response_that_settles_no_more_in_time_counts(stage, a_call):
 
 
 def test_other_failures_of_such_a_request_are_tried_again_as_usual(stage, a_call):
-    """Four tries in all, whatever went wrong."""
+    """Four attempts in all, whatever went wrong."""
     statuses = frozenset({404})
     script = stage.script(said(404), said(500))
     with pytest.raises(ServerError):

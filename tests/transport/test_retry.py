@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from nimbus_sdk import errors
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.retry import (
+    ATTEMPTS,
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
-    TRIES,
     AttemptHistory,
     is_retryable,
     parse_http_date,
@@ -195,11 +195,11 @@ def test_there_are_four_tries_and_none_that_would_start_after_the_end():
     """Trying stops at the fourth attempt, or where the wait before the next reaches the deadline."""
     now = [0.0]
     rules = retry_policy(_A_CALL, Deadline(10.0, clock=lambda: now[0]))
-    state = Outcome(TRIES - 1, errors.ServerError("x", status=500))
+    state = Outcome(ATTEMPTS - 1, errors.ServerError("x", status=500))
     assert rules["stop"](state) is False
     state.upcoming_sleep = 10.0
     assert rules["stop"](state) is True
-    state.upcoming_sleep, state.attempt_number = 0.0, TRIES
+    state.upcoming_sleep, state.attempt_number = 0.0, ATTEMPTS
     assert rules["stop"](state) is True
 
 

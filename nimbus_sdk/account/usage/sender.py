@@ -29,7 +29,7 @@ from nimbus_sdk.errors import (
     SessionError,
 )
 from nimbus_sdk.storage import sealed
-from nimbus_sdk.storage.key_lookup import find_key
+from nimbus_sdk.storage.key_lookup import find_key, no_prompt
 from nimbus_sdk.storage.keyring_backend import Patience
 from nimbus_sdk.transport.driver import Driver
 from nimbus_sdk.transport.rate_limit import Limits
@@ -77,7 +77,7 @@ class Sender:
         if self._settings.offline:
             raise NimbusConnectionError("Offline mode is on.", passing=False, sent=False)
         self._key = None
-        self._key = find_key(self._settings, prompt=str, patience=_BRIEF).key
+        self._key = find_key(self._settings, prompt=no_prompt, patience=_BRIEF).key
         self._require_sendable(self._key)
         self._driver.run(endpoints.health(self._settings.api_url))
         self._open_until = time.monotonic() + OPEN_SECONDS

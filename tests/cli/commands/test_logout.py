@@ -108,7 +108,7 @@ def test_everything_is_removed_after_a_confirmation(terminal: AtTerminal, crowde
 def test_a_store_that_refuses_one_key_keeps_no_other(
     nimbus: Nimbus, crowded: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All other keys go, the error names the one that stays, and the next try finds it."""
+    """All other keys go, the error names the one that stays, and the next attempt finds it."""
     real = FileStore.delete
 
     def refuse(store: FileStore[ServiceKey], profile: str) -> bool:

@@ -54,7 +54,7 @@ def fetched(settings: Settings, key: str, downloads: Path, reported: list[int]) 
 
 
 def run(settings: Settings, key: str, downloads: Path) -> tuple:
-    """Fetch with the blocking driver, without waiting between tries."""
+    """Fetch with the blocking driver, without waiting between attempts."""
     with Driver(settings, sleep=lambda seconds: None) as driver:
         return driver.run(fetched(settings, key, downloads, []))
 
