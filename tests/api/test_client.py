@@ -191,9 +191,7 @@ CODES = [
 
 
 @pytest.mark.parametrize(("status", "code", "kind", "attempts"), CODES)
-def test_a_refusal_has_its_error_and_number_of_attempts(
-    any_client, service, status, code, kind, attempts
-):
+def test_a_refusal_has_its_error_and_number_of_attempts(any_client, service, status, code, kind, attempts):
     """A lasting refusal is raised at once, a passing one after four attempts; no other error hangs on it."""
     route = service.post("/v1/auth/validate").respond(
         status,
