@@ -238,22 +238,25 @@ def base_url(text: str, variable: str) -> str:
     Raises:
         ConfigurationError: The URL is invalid.
     """
-    from urllib.parse import urlsplit
+    from nimbus_sdk.config.urls import SYNTAX, split_url
 
     address = text.strip().rstrip("/")
     try:
-        parts = urlsplit(address)
-        host, _ = parts.hostname, parts.port
+        parts = split_url(address)
     except ValueError:
-        host = None
-    if not host or not _URL_LETTERS.issuperset(address):
-        raise ConfigurationError(f"{variable} must be https://host[:port][/path], with nothing else in it.")
+        parts = None
+    host = "" if parts is None else parts.hostname or ""
+    if parts is None or not _URL_LETTERS.issuperset(address):
+        raise ConfigurationError(
+            f"{variable} must be https://host[:port][/path], with nothing else in it.",
+            hint=f"After https:// write {SYNTAX}.",
+        )
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError(
             f"{variable} must start with https:// (anything else would send the key unprotected); "
             "plain http is allowed for this machine's own loopback addresses only."
         )
-    return address
+    return f"{parts.scheme}{address[len(parts.scheme) :]}"
 
 
 def _parse_switch(text: str, variable: str) -> bool:

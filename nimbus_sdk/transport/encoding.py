@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 import httpcore
 import httpx
 
 from nimbus_sdk._version import __version__
+from nimbus_sdk.config.urls import split_url
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError
 from nimbus_sdk.transport.flow import Request
 from nimbus_sdk.transport.network import ExchangeLimits
@@ -63,10 +63,21 @@ def _encode(request: Request) -> httpx.Request:
         **(request.sink.request_headers() if request.sink is not None else {}),
         **(request.auth.headers(request.url) if request.auth is not None else {}),
     }
+    if not _is_clear(request.url.partition("?")[0]):
+        raise httpx.InvalidURL("host and port are not clear")
     params = {name: value for name, value in request.params.items() if value is not None}
     # A URL with a query may be signed, and no signature is kept.
     url = httpx.URL(request.url) if "?" in request.url else _parse(request.url)
     return httpx.Request(request.method, url, params=params or None, json=request.json, headers=headers)
+
+
+@lru_cache(maxsize=64)
+def _is_clear(url: str) -> bool:
+    try:
+        split_url(url)
+    except ValueError:
+        return False
+    return True
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +87,7 @@ def _parse(url: str) -> httpx.URL:
 
 def _invalid_url(request: Request) -> NimbusConnectionError:
     return NimbusConnectionError(
-        f"The request to {urlsplit(request.url).netloc} cannot be sent (not a valid URL, or too long).",
+        f"The request {request.name!r} cannot be sent (not a valid URL, or too long).",
         passing=False,
         sent=False,
     )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from nimbus_sdk.config.settings import is_loopback, read_text
+from nimbus_sdk.config.urls import SYNTAX, split_url
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.environment import install_hint
 from nimbus_sdk.transport.redaction import MASK
@@ -78,7 +79,8 @@ class Proxy:
         except (ValueError, TypeError):
             fault = ConfigurationError(
                 f"{name_variables(self)} is not a valid proxy URL.",
-                hint="Give it as http://host:port or http://user:password@host:port, or unset it.",
+                hint="Give it as http://host:port or http://user:password@host:port, or unset it. "
+                f"Its place is {SYNTAX}. In user and password, write \\ as %5C and / as %2F.",
             )
         # Raised here and not in the handler: the frames below contain the URL with its password.
         raise fault
@@ -87,7 +89,7 @@ class Proxy:
         # Imported here: the doctor looks at proxies without sending anything.
         import httpcore
 
-        parts = urlsplit(self.url)
+        parts = split_url(self.url)
         host, port = parts.hostname, parts.port
         if not host or parts.scheme not in ("http", "https", "socks5", "socks5h"):
             raise ValueError("not the URL of a proxy")

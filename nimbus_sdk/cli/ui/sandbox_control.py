@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException
 from typing import Any, TypedDict
-from urllib.parse import urlsplit
 
 from nimbus_sdk.config.settings import is_loopback
+from nimbus_sdk.config.urls import split_url
 from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError, ResponseFormatError
 from nimbus_sdk.transport.redaction import sanitize
 
@@ -43,8 +43,11 @@ class SandboxControl:
     """
 
     def __init__(self, url: str, token: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
+        try:
+            parts = split_url(url)
+        except ValueError:
+            parts = None
+        if parts is None or parts.scheme != "http" or not is_loopback(parts.hostname or ""):
             raise ConfigurationError(
                 f"{url} is not a sandbox on this machine.",
                 hint="Use the URL that `nimbus-sdk sandbox serve` printed: http://127.0.0.1:PORT.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from nimbus_sdk.config.settings import Settings, is_loopback, origin
+from nimbus_sdk.config.urls import split_url
 from nimbus_sdk.errors import (
     SUPPORT,
     ApiError,
@@ -202,12 +203,13 @@ def _redirect_target(settings: Settings, url: str, headers: Mapping[str, str]) -
 def is_safe_url(url: str, service_url: str) -> bool:
     """Return whether a URL is https, or http on this machine where the service itself is."""
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
+        parts = split_url(url)
     except ValueError:
         return False
-    is_local = parts.scheme == "http" and is_loopback(host) and service_url.startswith("http://")
-    return host != "" and "@" not in parts.netloc and (parts.scheme == "https" or is_local)
+    is_local = (
+        parts.scheme == "http" and is_loopback(parts.hostname or "") and service_url.startswith("http://")
+    )
+    return "@" not in parts.netloc and (parts.scheme == "https" or is_local)
 
 
 def _refuse(response: Response, subject: str) -> NoReturn:
