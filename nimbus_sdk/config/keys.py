@@ -49,6 +49,7 @@ class ApiKey:
 
         self._text = text
         self.fingerprint = sha256(text.encode("ascii")).hexdigest()[:12]
+        note_secret(text)
 
     @classmethod
     def parse(cls, text: str) -> ApiKey:
@@ -147,6 +148,28 @@ def maskable_forms(secret: str) -> tuple[str, str]:
     The digits come first, so that the prefix stays and shows that a key was there.
     """
     return secret.removeprefix(PREFIXES[0]).removeprefix(PREFIXES[1]), secret
+
+
+_seen: dict[str, None] = {}
+_MOST_SEEN = 1000
+_SHORTEST_SEEN = 8
+
+
+def note_secret(secret: str) -> None:
+    """Have a key masked in every text of a service, from now on until the process ends.
+
+    The last 1000 are noted, and none of fewer than 8 characters, which could be a word.
+    """
+    if len(secret) < _SHORTEST_SEEN or secret in _seen:
+        return
+    _seen[secret] = None
+    if len(_seen) > _MOST_SEEN:
+        _seen.pop(next(iter(_seen), ""), None)
+
+
+def seen_secrets() -> tuple[str, ...]:
+    """Return the keys of all profiles, services and clients of this process, in each form to mask."""
+    return tuple(form for secret in tuple(_seen) for form in maskable_forms(secret))
 
 
 def common_fault(text: str) -> str | None:

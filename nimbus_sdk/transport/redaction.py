@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from string import ascii_lowercase, ascii_uppercase
 from typing import TypeVar
 
+from nimbus_sdk.config.keys import seen_secrets
+
 MASK = "…"
 _TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
 E = TypeVar("E", bound=BaseException)
@@ -19,6 +21,9 @@ _KEYS = (
     (re.compile(r"(eyJ)[0-9A-Za-z_-]{4,}(?:\.[0-9A-Za-z_-]*)*"), rf"\1{MASK}"),
 )
 _CREDENTIALS = (
+    # URLs first: what follows may take the rest of a word for a value, and the host would be gone.
+    (re.compile(r"(://)[^\s/@'\"]+@"), rf"\1{MASK}@"),
+    (re.compile(r"(?i)(https?://[^\s?'\"<>]+)\?[^\s'\"<>)]*"), rf"\1?{MASK}"),
     (re.compile(r"(?i)((?:bearer|basic)\s+)+[^\s'\",)\]]+"), rf"\1{MASK}"),
     (
         re.compile(
@@ -26,10 +31,8 @@ _CREDENTIALS = (
         ),
         rf"\1{MASK}",
     ),
-    (re.compile(r"(?i)(https?://)[^\s/@'\"]+@"), rf"\1{MASK}@"),
     # httpcore logs user and password of a SOCKS proxy as a pair, at the end of the record.
     (re.compile(r"(\bauth=)\(.*\)", re.DOTALL), rf"\1{MASK}"),
-    (re.compile(r"(?i)(https?://[^\s?'\"<>]+)\?[^\s'\"<>)]*"), rf"\1?{MASK}"),
 )
 _LONG_WORD = re.compile(r"(?<![\w/.-])[0-9A-Za-z][0-9A-Za-z_.~+=-]{19,}")
 _MAX_INPUT = 16 * 1024
@@ -74,20 +77,26 @@ def mask_long_words(text: str) -> str:
 
 
 def mask_values(text: str, secrets: Iterable[str]) -> str:
-    """Mask these values wherever they occur, in upper or lower case, since hexadecimal digits may be either.
+    """Mask these values and every key that this process has seen, wherever they occur.
+
+    In upper or lower case, since hexadecimal digits may be either.
 
     Examples:
         >>> mask_values("the horse BATTERY staple", ["battery", ""])
         'the horse … staple'
     """
-    for secret in filter(None, secrets):
+    lower = text.translate(_TO_LOWER)
+    for secret in filter(None, (*secrets, *seen_secrets())):
         # Without re, which caches its patterns, and the secret in them.
-        wanted, lower = secret.translate(_TO_LOWER), text.translate(_TO_LOWER)
+        wanted = secret.translate(_TO_LOWER)
+        if wanted not in lower:
+            continue
         pieces, start = [], 0
         while (at := lower.find(wanted, start)) >= 0:
             pieces += [text[start:at], MASK]
             start = at + len(wanted)
         text = "".join([*pieces, text[start:]])
+        lower = text.translate(_TO_LOWER)
     return text
 
 

@@ -11,6 +11,10 @@ import pytest
 import respx
 
 from nimbus_sdk import AsyncNimbusClient, NimbusClient, errors
+from nimbus_sdk.config import keys
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.services import NeuroAI, NimbusOS
+from nimbus_sdk.storage.key_lookup import find_key
 from nimbus_sdk.transport.flow import Response
 from tests.api.conftest import BASE, KEY
 from tests.support.evidence import everything_in, strangers_in
@@ -170,6 +174,46 @@ def test_health_needs_no_key(any_client, service):
     health = any_client.call("health", client={"api_key": None})
     assert (health.status, health.database) == ("healthy", "connected")
     assert KEY not in repr(route.calls.last.request.headers.raw)
+
+
+SEEN = {
+    "another client": ("nbci_test_" + "f00dfeedbeef" * 4, NimbusClient),
+    "another service": ("opaque-key-of-nobody-42", NimbusOS),
+    "NeuroAI": ("zyxwvutsrqponml", NeuroAI),
+}
+
+
+@pytest.mark.parametrize("status", [200, 503, 500])
+def test_health_repeats_no_key_that_this_process_has_seen(any_client, service, tmp_path, status):
+    """Of no client, service or profile: neither whole, nor without its prefix, nor in capitals."""
+    secrets = [secret for secret, make in SEEN.values() if make(secret) is not None]
+    mounted = "nbci_live_" + "abad1deaabad" * 4
+    (tmp_path / "key").write_text(mounted)
+    find_key(Settings(profile="other", key_file=str(tmp_path / "key"), home=str(tmp_path)))
+    forms = [
+        form for secret in (*secrets, mounted) for form in (*keys.maskable_forms(secret), secret.upper())
+    ]
+    text = f"a {' b '.join(forms)} z"
+    fields = {"status": text, "version": text, "database": text, "error": text}
+    service.get("/api/health").respond(status, json=fields)
+    if status == 500:
+        with pytest.raises(errors.ServerError) as caught:
+            any_client.call("health", client={"api_key": None})
+        shown = everything_in(caught.value)
+    else:
+        health = any_client.call("health", client={"api_key": None})
+        shown = health.model_dump_json()
+        assert (health.error[:2], health.error[-2:]) == ("a ", " z")
+    assert not [form for form in forms if form in shown]
+
+
+def test_only_so_many_keys_are_noted_and_no_word(monkeypatch):
+    """A program that sees a key of each of its users does not grow for ever; a short key could be a word."""
+    monkeypatch.setattr(keys, "_seen", {})
+    monkeypatch.setattr(keys, "_MOST_SEEN", 2)
+    for secret in ("healthy", "first-key", "second-key", "third-key", "second-key"):
+        keys.note_secret(secret)
+    assert set(keys.seen_secrets()) == {"second-key", "third-key"}
 
 
 CODES = [

@@ -50,13 +50,27 @@ def test_the_value_of_a_secret_header_or_field_is_gone(name, shape, secret):
     assert secret not in redact(shape.format(name, secret))
 
 
-@given(st.one_of(keys, gh_tokens, opaque.map(lambda text: text.replace("/", "_"))))
+names = st.sampled_from(["API_KEY", "x-api-key", "authorization", "github_token", "Bearer", "basic"])
+assignments = st.builds("{}{}{}{}".format, st.text(WORD, max_size=4), names, st.sampled_from("=:,"), jwts)
+
+
+@given(st.one_of(keys, gh_tokens, opaque.map(lambda text: text.replace("/", "_")), assignments))
+@example("000API_KEY=000==")
 def test_a_secret_in_a_url_is_gone_and_the_place_is_not(secret):
     """User information and query of a URL are masked; host and path stay, so that it can be debugged."""
     found = redact(f"GET https://user:{secret}@host.example/path/x?sig={secret}&b=1 failed")
     assert secret not in found
     assert "host.example/path/x" in found
     assert found.endswith(" failed")
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTPS", "socks5h"])
+@pytest.mark.parametrize("secret", ["api_key=0123456789", "authorization:0123456789", "x-api-key,0123456789"])
+def test_a_secret_that_looks_like_a_field_takes_no_host_with_it(scheme, secret):
+    """As the user, as the password, and in a fragment of text around the URL."""
+    for user in (secret, f"user:{secret}", f"{secret}:word"):
+        found = redact(f"proxy {scheme}://{user}@proxy.example:3128/ refused")
+        assert found == f"proxy {scheme}://{MASK}@proxy.example:3128/ refused"
 
 
 def test_a_secret_that_is_known_is_gone_though_it_looks_like_nothing():

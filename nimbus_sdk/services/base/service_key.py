@@ -7,7 +7,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TypeAlias
 
-from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY, PREFIXES, common_fault
+from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY, PREFIXES, common_fault, note_secret
 from nimbus_sdk.errors import InvalidKeyFormatError
 from nimbus_sdk.errors.printable import printable_texts
 
@@ -33,6 +33,7 @@ class ServiceKey:
     def __init__(self, text: str) -> None:
         self._text = text
         self.fingerprint = sha256(text.encode("utf-8")).hexdigest()[:12]
+        note_secret(text)
 
     def reveal(self) -> str:
         """Return the whole key, for the one request header that carries it."""
