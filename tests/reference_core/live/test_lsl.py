@@ -30,7 +30,7 @@ class Amplifier:
         self.connected, self.is_automatic = True, False
         self.info: dict[str, object] = {"sfreq": RATE}
         self.set_units(-6)
-        self.callbacks: list[Callable[..., object]] = []
+        self.callbacks: list[Callable[..., tuple[np.ndarray, np.ndarray]]] = []
         self.n_chunks = 0
 
     def set_units(self, power: int, said: str | None = None, unit: int = 107) -> None:
@@ -44,7 +44,7 @@ class Amplifier:
         OPENED.append(self)
         return self
 
-    def add_callback(self, callback: Callable[..., object]) -> None:
+    def add_callback(self, callback: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
         """A function that is called with each chunk; a thread does so at once."""
         self.callbacks.append(callback)
         while self.is_automatic and self.n_chunks < 10:
