@@ -150,26 +150,52 @@ def maskable_forms(secret: str) -> tuple[str, str]:
     return secret.removeprefix(PREFIXES[0]).removeprefix(PREFIXES[1]), secret
 
 
-_seen: dict[str, None] = {}
+_seen: dict[bytes, tuple[str, int]] = {}
+"""Of every key that this process has seen: a digest, its first letters and its length; never the key."""
 _MOST_SEEN = 1000
 _SHORTEST_SEEN = 8
+_FIRST_LETTERS = 4
 
 
 def note_secret(secret: str) -> None:
     """Have a key masked in every text of a service, from now on until the process ends.
 
-    The last 1000 are noted, and none of fewer than 8 characters, which could be a word.
+    One of fewer than 8 characters could be a word, and is not noted. The last thousand count.
     """
-    if len(secret) < _SHORTEST_SEEN or secret in _seen:
+    form = maskable_forms(secret)[0].lower()
+    if len(form) < _SHORTEST_SEEN:
         return
-    _seen[secret] = None
+    _seen[_digest(form)] = form[:_FIRST_LETTERS], len(form)
     if len(_seen) > _MOST_SEEN:
-        _seen.pop(next(iter(_seen), ""), None)
+        _seen.pop(next(iter(_seen), b""), None)
 
 
-def seen_secrets() -> tuple[str, ...]:
-    """Return the keys of all profiles, services and clients of this process, in each form to mask."""
-    return tuple(form for secret in tuple(_seen) for form in maskable_forms(secret))
+def find_seen(text: str) -> list[tuple[int, int]]:
+    """Return where the keys of all profiles, services and clients of this process are in a text: start, end.
+
+    Examples:
+        >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
+        >>> find_seen("the digits " + "0123456789AB" * 4)
+        [(11, 59)]
+    """
+    lower, found = text.lower(), []
+    if len(lower) != len(text):
+        # Some capitals become two letters; keys are ASCII.
+        lower = "".join(letter.lower() if letter.isascii() else letter for letter in text)
+    for first, length in set(_seen.copy().values()):
+        at = lower.find(first)
+        while at >= 0:
+            is_key = at + length <= len(lower) and _digest(lower[at : at + length]) in _seen
+            if is_key:
+                found.append((at, at + length))
+            at = lower.find(first, at + (length if is_key else 1))
+    return sorted(found)
+
+
+def _digest(form: str) -> bytes:
+    from hashlib import blake2b
+
+    return blake2b(form.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def common_fault(text: str) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from string import ascii_lowercase, ascii_uppercase
 from typing import TypeVar
 
-from nimbus_sdk.config.keys import seen_secrets
+from nimbus_sdk.config.keys import find_seen
 
 MASK = "…"
 _TO_LOWER = str.maketrans(ascii_uppercase, ascii_lowercase)
@@ -85,19 +85,20 @@ def mask_values(text: str, secrets: Iterable[str]) -> str:
         >>> mask_values("the horse BATTERY staple", ["battery", ""])
         'the horse … staple'
     """
-    lower = text.translate(_TO_LOWER)
-    for secret in filter(None, (*secrets, *seen_secrets())):
+    for secret in filter(None, secrets):
         # Without re, which caches its patterns, and the secret in them.
-        wanted = secret.translate(_TO_LOWER)
-        if wanted not in lower:
-            continue
+        wanted, lower = secret.translate(_TO_LOWER), text.translate(_TO_LOWER)
         pieces, start = [], 0
         while (at := lower.find(wanted, start)) >= 0:
             pieces += [text[start:at], MASK]
             start = at + len(wanted)
         text = "".join([*pieces, text[start:]])
-        lower = text.translate(_TO_LOWER)
-    return text
+    pieces, start = [], 0
+    for at, end in find_seen(text):
+        if at >= start:
+            pieces += [text[start:at], MASK]
+        start = max(start, end)
+    return "".join([*pieces, text[start:]])
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:

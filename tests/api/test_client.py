@@ -16,6 +16,7 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.services import NeuroAI, NimbusOS
 from nimbus_sdk.storage.key_lookup import find_key
 from nimbus_sdk.transport.flow import Response
+from nimbus_sdk.transport.redaction import mask_values
 from tests.api.conftest import BASE, KEY
 from tests.support.evidence import everything_in, strangers_in
 
@@ -211,9 +212,17 @@ def test_only_so_many_keys_are_noted_and_no_word(monkeypatch):
     """A program that sees a key of each of its users does not grow for ever; a short key could be a word."""
     monkeypatch.setattr(keys, "_seen", {})
     monkeypatch.setattr(keys, "_MOST_SEEN", 2)
-    for secret in ("healthy", "first-key", "second-key", "third-key", "second-key"):
+    for secret in ("healthy", "key-first", "key-other", "key-third"):
         keys.note_secret(secret)
-    assert set(keys.seen_secrets()) == {"second-key", "third-key"}
+    assert mask_values("İ healthy key-first KEY-OTHER, key-thirdkey-third", []) == "İ healthy key-first …, ……"
+
+
+def test_what_is_noted_of_a_key_is_not_the_key(monkeypatch):
+    """No object holds a key after its last use; a digest of it is enough to find it."""
+    monkeypatch.setattr(keys, "_seen", {})
+    keys.ApiKey.parse(KEY)
+    assert KEY[10:] not in repr(keys._seen)
+    assert mask_values(f"a{KEY.upper()}z", []) == f"a{KEY[:10].upper()}…z"
 
 
 CODES = [
