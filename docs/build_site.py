@@ -31,7 +31,7 @@ def build(folder: Path) -> None:
     """Build the site into a folder, in place of what is there."""
     with tempfile.TemporaryDirectory() as temporary:
         project = Path(temporary)
-        shutil.copytree(ROOT / "docs", project / "docs", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "docs", project / "docs", ignore=shutil.ignore_patterns("__pycache__", "*.py"))
         # The configuration is copied: a link would be resolved, and the pages of this checkout be used.
         shutil.copy(ROOT / CONFIGURATION, project)
         (project / "nimbus_sdk").symlink_to(ROOT / "nimbus_sdk")
