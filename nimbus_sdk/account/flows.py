@@ -35,8 +35,8 @@ def authenticate_flow(settings: Settings, given: ParsedKey, *, offline_mode: boo
             lambda: key_lookup.find_key_without_store(settings, raise_if_invalid(given))
         )
         return (yield from run_blocking(lambda: find_session(paths, None if named is None else named.key)))
-    found = yield from run_blocking(lambda: key_lookup.find_key(settings, raise_if_invalid(given)))
-    return (yield from _validate_flow(settings, found))
+    key = raise_if_invalid(given)
+    return (yield from renewal.with_found_key(settings, key, lambda found: _validate_flow(settings, found)))
 
 
 def authenticate_from_storage_flow(settings: Settings) -> Flow[SessionRecord]:

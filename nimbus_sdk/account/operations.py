@@ -34,6 +34,14 @@ class QuotaStatus:
     monthly_limit: int | None
     usage_percentage: float
 
+    def _repr_html_(self) -> str:
+        from nimbus_sdk.account.session_summary import format_quota
+        from nimbus_sdk.display.tables import fields_html
+
+        left, limit = format_quota(self.remaining), format_quota(self.monthly_limit)
+        rows = [("left this month", left), ("monthly limit", limit), ("used", f"{self.usage_percentage:g} %")]
+        return fields_html("Nimbus quota", rows)
+
 
 def _session_of(flow: Flow[SessionRecord]) -> Flow[AuthSession]:
     return as_session((yield from flow))

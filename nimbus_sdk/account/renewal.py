@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.account.rejected_keys import record_rejection, require_accepted, require_not_rejected
 from nimbus_sdk.account.session_lookup import clear_cache, own_session
@@ -22,6 +22,8 @@ from nimbus_sdk.errors import (
     ApiError,
     ConfigurationError,
     CredentialStoreError,
+    InvalidKeyError,
+    KeyExpiredError,
     MissingKeyError,
     NimbusConnectionError,
     NimbusError,
@@ -35,7 +37,7 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.storage import sealed
 from nimbus_sdk.storage.credentials import delete_key, read_stored_key, save_key
-from nimbus_sdk.storage.key_lookup import FoundKey
+from nimbus_sdk.storage.key_lookup import PROMPT_ATTEMPTS, FoundKey, find_key, key_prompt, no_prompt
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, run_blocking, sleep_between
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from nimbus_sdk.transport.flow import Response
 
 
+T = TypeVar("T")
+
 CACHED_TIMEOUT_SECONDS = 2.5
 """Timeout for a refresh that can fall back to the stored session, so that the call ends within 3 s."""
 
@@ -57,6 +61,32 @@ LOCK_WAIT_SECONDS = 300.0
 STORED_SOURCES = ("argument", "prompt", "bundle")
 DOTENV = "dotenv"
 _log = logging.getLogger("nimbus_sdk")
+
+
+def with_found_key(settings: Settings, given: ApiKey | None, use: Callable[[FoundKey], Flow[T]]) -> Flow[T]:
+    """Find the key and use it; if the service rejects one that was typed, ask again.
+
+    Args:
+        settings: The settings of the call.
+        given: The caller's own argument.
+        use: The flow that sends the key to the service.
+
+    Raises:
+        MissingKeyError: No source has a key, and nobody gave one.
+        InvalidKeyError, KeyExpiredError: The service rejected the key, or the third one that was typed.
+    """
+    rejections = [""]
+    with key_prompt(settings) as ask:
+        while True:
+            found = yield from run_blocking(
+                lambda: find_key(settings, given, prompt=lambda problem: ask(problem or rejections[-1]))
+            )
+            try:
+                return (yield from use(found))
+            except (InvalidKeyError, KeyExpiredError) as error:
+                if found.source != "prompt" or len(rejections) == PROMPT_ATTEMPTS:
+                    raise
+                rejections.append(error.message)
 
 
 def validate_key(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
@@ -337,8 +367,6 @@ def find_session_key(session: SessionRecord) -> FoundKey:
         MissingKeyError: No source has it.
         CredentialStoreError: The store that should have it cannot be read.
     """
-    from nimbus_sdk.storage.key_lookup import find_key, no_prompt
-
     settings = Settings.load(profile=session.profile)
     found = find_key(settings, prompt=no_prompt)
     if found.key.fingerprint != session.key_fingerprint:

@@ -97,7 +97,20 @@ class ModelInfo(WireModel):
     def _repr_html_(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.fields_html(f"Nimbus model {self.name}", self._rows())
+        short = [*zip(Models.COLUMNS[1:], self.row()[1:], strict=True)]
+        about = [(name, self.metadata[name]) for name in ("description",) if name in self.metadata]
+        return tables.fields_html(f"Nimbus model {self.name}", [*short, *about], self._rows())
+
+    def row(self) -> tuple[object, ...]:
+        """Return the values of ``Models.COLUMNS``."""
+        return (
+            self.name,
+            self.type,
+            self.paradigm,
+            self.n_features,
+            self.n_classes,
+            self.requires_license,
+        )
 
     def _rows(self) -> list[tuple[str, object]]:
         fields: dict[str, object] = self.model_dump(exclude={"name", "metadata"})
@@ -121,21 +134,13 @@ class Models(tuple[ModelInfo, ...]):
     def _repr_html_(self) -> str:
         from nimbus_sdk.display import tables
 
-        return tables.table_html("Nimbus models", self.COLUMNS, self.rows())
+        fields = ("name", "version", "size_mb", "checksum", "download_url")
+        folded = [[getattr(model, field) for field in fields] for model in self]
+        return tables.table_html("Nimbus models", self.COLUMNS, self.rows(), fields, folded)
 
     def rows(self) -> list[Sequence[object]]:
         """Return the table, one row for each model."""
-        return [
-            (
-                model.name,
-                model.type,
-                model.paradigm,
-                model.n_features,
-                model.n_classes,
-                model.requires_license,
-            )
-            for model in self
-        ]
+        return [model.row() for model in self]
 
 
 class ModelList(WireModel):

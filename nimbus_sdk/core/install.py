@@ -8,6 +8,7 @@ one. Source: ``install_core`` in the Nimbus API documentation and in NimbusSDK.j
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.account import renewal
@@ -24,6 +25,8 @@ from nimbus_sdk.errors import (
     CoreIncompatibleError,
     CoreNotInstalledError,
     CredentialStoreError,
+    InvalidKeyError,
+    KeyExpiredError,
     MissingKeyError,
     NewerSessionError,
     NimbusTimeoutError,
@@ -39,6 +42,7 @@ from nimbus_sdk.transport.flow import Flow, run_blocking
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey
 
+_NEXT_STEP = 'nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, "motor_imagery_4class_v1")'
 _WAITING = ProgressEvent("wait", "Waiting for another process that installs")
 
 
@@ -93,7 +97,7 @@ install_core, install_core_async = make_pair(_install_core)
 def _install(
     settings: Settings, given: ParsedKey, force: bool, version: str | None, progress: Report | bool | None
 ) -> Flow[AuthSession]:
-    with reporting(progress, settings.no_progress) as report:
+    with reporting(progress, settings.no_progress, _NEXT_STEP) as report:
         flow = install_flow(settings, given, force=force, version=version, report=report)
         return as_session((yield from flow))
 
@@ -132,37 +136,44 @@ def install_flow(
         session = yield from run_blocking(find_usable)
         if session is not None and _is_complete(settings, known, session):
             return session
+        install = partial(_validate_and_install, settings, version, report, force)
+        if session is None:
+            return (yield from renewal.with_found_key(settings, given_key, install))
         # With a session to go on with, nobody is asked for a key.
-        prompt = None if session is None else no_prompt
         try:
-            found = yield from run_blocking(lambda: find_key(settings, given_key, prompt=prompt))
+            found = yield from run_blocking(lambda: find_key(settings, given_key, prompt=no_prompt))
         except (MissingKeyError, CredentialStoreError) as error:
-            if session is None:
-                raise
             return renewal.use_stale(session, error)
-        if session is not None and session.key_fingerprint == found.key.fingerprint:
+        if session.key_fingerprint == found.key.fingerprint:
             report(ProgressEvent("validate", "Refreshing the session"))
             return (yield from renewal.refresh_or_use_stale(settings, found, session, seconds))
-        return (yield from _validate_and_install(settings, found, version, report, force=force))
+        return (yield from install(found))
     finally:
         lock.release()
 
 
 def _validate_and_install(
-    settings: Settings, found: FoundKey, version: str | None, report: Report, *, force: bool
+    settings: Settings, version: str | None, report: Report, force: bool, found: FoundKey
 ) -> Flow[SessionRecord]:
     """Validate a key and store its session; fetch the core as well, unless it is installed."""
     has_core = not force and (yield from run_blocking(lambda: _has_core(settings, version)))
     if not has_core:
         yield from run_blocking(lambda: require_installable(settings.paths))
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
-    session = yield from renewal.validate_key(settings, found.key)
+    try:
+        session = yield from renewal.validate_key(settings, found.key)
+    except (InvalidKeyError, KeyExpiredError):
+        report(ProgressEvent("validate", f"{found.key.masked} was rejected"))
+        raise
     if has_core:
         session = yield from run_blocking(lambda: renewal.store_session(settings, found, session))
     else:
         wheel = yield from fetch_wheel(settings, found.key, version, report)
         session = yield from activate(settings, found, session, wheel, report)
-    report(ProgressEvent("done", "The core is installed; everything works offline now"))
+    core = manifest.find_core(settings.paths.core)
+    number = "" if core is None else f" {core.version}"
+    done = f"Core{number} is installed with the {session.license_type} license; everything works offline now"
+    report(ProgressEvent("done", done))
     return session
 
 

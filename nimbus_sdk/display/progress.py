@@ -15,6 +15,7 @@ from nimbus_sdk.display.waiting import can_start_threads
 from nimbus_sdk.errors.printable import printable
 
 if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
     from rich.console import RenderableType
 
 Stage: TypeAlias = Literal[
@@ -46,13 +47,14 @@ STALL_SECONDS = 3.0
 
 
 @contextmanager
-def reporting(progress: Report | bool | None, quiet: bool) -> Iterator[Report]:
+def reporting(progress: Report | bool | None, quiet: bool, next_step: str = "") -> Iterator[Report]:
     """Yield the function that receives the events of the block.
 
     Args:
         progress: Your own function; True for a bar; False for none; None for a bar if there is a terminal or
             a notebook.
         quiet: The setting ``NIMBUS_SDK_NO_PROGRESS``; it counts only if ``progress`` is None.
+        next_step: Code that a notebook names after the last event.
     """
     if callable(progress):
         yield progress
@@ -62,7 +64,7 @@ def reporting(progress: Report | bool | None, quiet: bool) -> Iterator[Report]:
         yield _silent
         return
     if notebook:
-        with html_progress() as report:
+        with html_progress(next_step) as report:
             yield report
         return
     with _bar() as report:
@@ -171,6 +173,11 @@ def _bar() -> Iterator[Report]:
 
     try:
         yield report
+    except BaseException:
+        bars.stop()
+        if latest is not None and latest.stage == "download" and latest.done:
+            console.print(Text(stored_part(latest)))
+        raise
     finally:
         finished = latest is not None and latest.stage == "done"
         if finished:
@@ -185,37 +192,82 @@ REDRAW_SECONDS = 0.1
 
 
 @contextmanager
-def html_progress() -> Iterator[Callable[[ProgressEvent], None]]:
-    """Yield a function that draws events as one bar below the running cell."""
+def html_progress(next_step: str = "") -> Iterator[Callable[[ProgressEvent], None]]:
+    """Yield a function that draws events as one bar below the running cell.
+
+    Args:
+        next_step: Code to run after the last event.
+    """
     from IPython.display import HTML, display
 
-    handle = display(HTML(""), display_id=True)
+    # Displayed with the first event: a call that fails before it has no output but the error.
+    handle: DisplayHandle | None = None
+    latest: ProgressEvent | None = None
     drawn_at = 0.0
 
+    def draw(html: str) -> None:
+        nonlocal handle
+        if handle is None:
+            handle = display(HTML(html), display_id=True)
+        else:
+            handle.update(HTML(html))
+
     def report(event: ProgressEvent) -> None:
-        nonlocal drawn_at
+        nonlocal drawn_at, latest
+        latest = event
         now = time.monotonic()
         is_part = event.done is not None and event.done != event.total and event.retry_in is None
         if is_part and now - drawn_at < REDRAW_SECONDS:
             return
         drawn_at = now
-        handle.update(HTML(progress_html(event)))
+        draw(progress_html(event, next_step))
 
-    yield report
+    try:
+        yield report
+    except BaseException:
+        if latest is not None and latest.stage == "download" and latest.done:
+            draw(f"<div>{escape(stored_part(latest))}</div>")
+        elif latest is not None and latest.stage != "done":
+            # The error says more than the step at which it happened.
+            draw("")
+        raise
 
 
-def progress_html(event: ProgressEvent) -> str:
-    """Return an event as HTML.
+def stored_part(event: ProgressEvent) -> str:
+    """Return a line on a download that ends before it is complete.
+
+    Examples:
+        >>> stored_part(ProgressEvent("download", "Downloading core 0.1.0", 3 * 2**20, 4 * 2**20))
+        'Interrupted: 3.0 of 4.0 MiB are stored. Run it again, and the download goes on there.'
+    """
+    return f"Interrupted: {_share(event)} are stored. Run it again, and the download goes on there."
+
+
+def _share(event: ProgressEvent) -> str:
+    return f"{(event.done or 0) / 2**20:.1f} of {(event.total or 0) / 2**20:.1f} MiB"
+
+
+def progress_html(event: ProgressEvent, next_step: str = "") -> str:
+    """Return an event as one line of HTML.
+
+    Args:
+        event: The event.
+        next_step: Code to run after the last one.
 
     Examples:
         >>> from nimbus_sdk.display.progress import ProgressEvent
         >>> progress_html(ProgressEvent("validate", "Key <ok>"))
         '<div>Key &lt;ok&gt;</div>'
+        >>> progress_html(ProgressEvent("done", "It is there"), "f(1)")
+        '<div>✓ It is there. Next: <code>f(1)</code></div>'
     """
     text = escape(event.message)
+    if event.stage == "done":
+        following = f" Next: <code>{escape(next_step)}</code>" if next_step else ""
+        return f"<div>✓ {text}.{following}</div>"
     if event.done is None or not event.total:
         return f"<div>{text}</div>"
-    share = f"{event.done / 2**20:.1f} of {event.total / 2**20:.1f} MiB"
+    share = _share(event)
     if event.retry_in is not None:
         share += f", interrupted, next attempt in {event.retry_in:.0f} s"
     return f"<div>{text} <progress value='{event.done}' max='{event.total}'></progress> {share}</div>"

@@ -96,17 +96,52 @@ def format_table(
     return "\n".join(lines)
 
 
-def fields_html(title: str, rows: Iterable[tuple[str, object]]) -> str:
-    """Like ``format_fields``, as HTML; every value is escaped."""
+def fields_html(
+    title: str, rows: Iterable[tuple[str, object]], all_fields: Iterable[tuple[str, object]] = ()
+) -> str:
+    """Like ``format_fields``, as HTML; every value is escaped.
+
+    Args:
+        title: The title.
+        rows: What a person wants to know.
+        all_fields: What else there is, folded below.
+    """
     lines = "".join(f"<tr>{_heading(name)}{_cell(value)}</tr>" for name, value in rows)
-    return f"<table><caption>{escape(title)}</caption>{lines}</table>"
+    folded = "".join(f"<tr>{_heading(name)}{_cell(value)}</tr>" for name, value in all_fields)
+    return _caption(title, lines) + _fold(folded)
 
 
-def table_html(title: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Like ``format_table``, as HTML with a title; every value is escaped."""
-    head = "".join(map(_heading, headers))
+def table_html(
+    title: str,
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    all_headers: Sequence[str] = (),
+    all_rows: Iterable[Sequence[object]] = (),
+) -> str:
+    """Like ``format_table``, as HTML with a title; every value is escaped.
+
+    Args:
+        title: The title.
+        headers: The headers.
+        rows: The rows, each with a value for every header.
+        all_headers: Headers of what else there is, folded below.
+        all_rows: The rows for them.
+    """
+    shown, folded = _rows_html(headers, rows), _rows_html(all_headers, all_rows)
+    return _caption(title, shown) + _fold(folded if all_headers else "")
+
+
+def _rows_html(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f"<table><caption>{escape(title)}</caption><tr>{head}</tr>{lines}</table>"
+    return f"<tr>{''.join(map(_heading, headers))}</tr>{lines}"
+
+
+def _caption(title: str, lines: str) -> str:
+    return f"<table><caption style='text-align:left'>{escape(title)}</caption>{lines}</table>"
+
+
+def _fold(lines: str) -> str:
+    return f"<details><summary>All fields</summary><table>{lines}</table></details>" if lines else ""
 
 
 def format_value(value: object) -> str:

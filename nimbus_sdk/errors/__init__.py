@@ -78,6 +78,15 @@ class NimbusError(Exception):
     def _describe(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
 
+    def paragraphs(self) -> list[str]:
+        """Return what happened, what to do next, and further facts, as paragraphs for people."""
+        return [self.message, self.hint]
+
+    def _render_traceback_(self) -> list[str]:
+        from nimbus_sdk.errors.notebook import render
+
+        return render(self)
+
 
 class ConfigurationError(NimbusError):
     """A setting, an argument or an environment variable is invalid."""
@@ -128,11 +137,17 @@ class ApiError(NimbusError):
         self.clock_offset: float | None = None
 
     def _describe(self) -> str:
+        return f"{super()._describe()} {self._marks()}".rstrip()
+
+    def paragraphs(self) -> list[str]:
+        """Return what happened, what to do next, and status, code and request for support."""
+        return [*super().paragraphs(), self._marks()]
+
+    def _marks(self) -> str:
         marks = [str(part) for part in (self.status, self.code) if part is not None]
         if self.request_id is not None:
             marks.append(f"request {self.request_id}")
-        tail = f" [{', '.join(marks)}]" if marks else ""
-        return f"{super()._describe()}{tail}"
+        return f"[{', '.join(marks)}]" if marks else ""
 
 
 class MissingKeyError(ApiError):
@@ -360,8 +375,14 @@ class CoreIntegrityError(CoreError):
         self.issues = issues
 
     def _describe(self) -> str:
-        listed = "".join(f"\n  - {issue}" for issue in self.issues)
-        return f"{super()._describe()}{listed}"
+        return "\n".join([super()._describe(), *self._list_issues()])
+
+    def paragraphs(self) -> list[str]:
+        """Return what happened, what to do next, and every fault."""
+        return [*super().paragraphs(), "\n".join(self._list_issues())]
+
+    def _list_issues(self) -> list[str]:
+        return [f"  - {issue}" for issue in self.issues]
 
 
 class CoreInstallError(CoreError):

@@ -9,14 +9,16 @@ a start without network reads no more.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
-from nimbus_sdk.display.terminal import is_interactive, print_notice, prompt_hidden
-from nimbus_sdk.errors import InvalidKeyFormatError, MissingKeyError
+from nimbus_sdk.display.secret_prompt import Ask, secret_prompt
+from nimbus_sdk.display.terminal import is_interactive
+from nimbus_sdk.errors import SUPPORT, InvalidKeyFormatError, MissingKeyError
 from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI
 from nimbus_sdk.storage.key_sources import (
@@ -135,7 +137,7 @@ def find_key(
     given: str | ApiKey | None = None,
     *,
     environ: Mapping[str, str] | None = None,
-    prompt: Callable[[], str] | None = None,
+    prompt: Ask | None = None,
     patience: Patience | None = None,
 ) -> FoundKey:
     """Return the key of the first source that has one.
@@ -145,8 +147,9 @@ def find_key(
     Args:
         given: The caller's own argument.
         environ: The environment; ``os.environ`` if omitted.
-        prompt: Asks for the key and returns the answer, empty if none is given; the hidden prompt of the
-            terminal or notebook if omitted. ``no_prompt`` asks nobody.
+        prompt: Asks for the key, and is told what was wrong with the answer before; it returns the answer, or
+            None or an empty one if none is given. The hidden prompt of the terminal or notebook if omitted;
+            ``no_prompt`` asks nobody.
         patience: How long the keyring may take, as for ``KeyringStore``.
 
     Raises:
@@ -274,26 +277,37 @@ def _report(result: SourceResult[ApiKey], first: SourceResult[ApiKey] | None) ->
     )
 
 
-def no_prompt() -> str:
+@contextmanager
+def key_prompt(settings: Settings) -> Iterator[Ask]:
+    """Yield what asks for the key at the terminal or in the notebook; it gives none if nobody can answer."""
+    if not is_interactive():
+        yield no_prompt
+        return
+    label = f"Nimbus API key for {settings.api_url}"
+    with secret_prompt(label, introduction=f"To request a key, write to {SUPPORT}.", button="Use key") as ask:
+        yield ask
+
+
+def no_prompt(problem: str) -> str | None:
     """Ask nobody: the ``prompt`` of ``find_key`` for work that must not wait for a user."""
-    return ""
+    return None
 
 
-def _prompt_key(settings: Settings, prompt: Callable[[], str] | None) -> ApiKey | None:
-    if prompt is None and not is_interactive():
-        return None
-    label = f"Nimbus API key for {settings.api_url} (hidden; Enter for none): "
-    attempts = 0
-    while True:
-        answer = _ask(label, prompt)
+def _prompt_key(settings: Settings, prompt: Ask | None) -> ApiKey | None:
+    if prompt is None:
+        with key_prompt(settings) as ask:
+            return _prompt_key(settings, ask)
+    problem = ""
+    for remaining in reversed(range(PROMPT_ATTEMPTS)):
+        answer = _ask(prompt, problem)
         if not isinstance(answer, InvalidKeyFormatError):
             return answer
-        attempts += 1
-        if attempts == PROMPT_ATTEMPTS:
+        if not remaining:
             raise answer
-        print_notice(answer.message)
+        problem = answer.message
+    return None
 
 
-def _ask(label: str, prompt: Callable[[], str] | None) -> ParsedKey:
-    text = prompt_hidden(label) if prompt is None else prompt()
+def _ask(prompt: Ask, problem: str) -> ParsedKey:
+    text = prompt(problem)
     return parse_key(text.strip() or None) if text else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from nimbus_sdk.cli.commands.status import format_quota, session_rows
+from nimbus_sdk.account.session_summary import format_quota, session_rows
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile, Timeout
 

@@ -68,7 +68,7 @@ def install(
     Example:
       nimbus-sdk bundle install lab.nimbus
     """
-    from nimbus_sdk.cli.commands.status import session_rows
+    from nimbus_sdk.account.session_summary import session_rows
     from nimbus_sdk.core.bundle import install_bundle
 
     session = install_bundle(file, _passphrase(passphrase_file, twice=False), profile=profile)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from nimbus_sdk.cli.commands.status import session_rows
+from nimbus_sdk.account.session_summary import session_rows
 from nimbus_sdk.cli.ui import completion, output
 from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout, flag, option, read_key_from_stdin
 

@@ -52,18 +52,23 @@ def load(core_folder: str | None = None) -> ModuleType:
     return _load_once(core_folder)[1]
 
 
+class CoreImportError(CoreError, ModuleNotFoundError):
+    """An import by the core's own name fails; also what Python expects of a failed import."""
+
+
 def become_core(module: ModuleType, core_folder: str | None = None) -> None:
     """Turn the module that an import by the core's name has found into the core.
 
     Raises:
-        ModuleNotFoundError: There is no core, or none that can be used here; the message says what to run.
+        CoreImportError: There is no core, or none that can be used here; the message says what to run.
     """
     # Without the lock: the import system holds its own for this name, for which `load` may be waiting.
     try:
         core = _loadable(core_folder)
     except NimbusError as error:
-        # The error that a failed import is expected to raise.
-        raise ModuleNotFoundError(str(error), name=module.__name__) from None
+        failed = CoreImportError(error.message, hint=error.hint)
+        failed.name = module.__name__
+        raise failed from None
     finder = _CoreFinder(core)
     sys.meta_path.insert(0, finder)
     spec = finder.find_spec(module.__name__)

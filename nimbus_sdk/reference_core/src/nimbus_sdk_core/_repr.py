@@ -17,20 +17,33 @@ def format_line(kind: str, summary: Iterable[tuple[str, str]]) -> str:
     return f"<{kind} {', '.join(f'{name} {escape_unprintable(value)}' for name, value in summary)}>"
 
 
-def format_html_table(caption: str, summary: Iterable[tuple[str, str]]) -> str:
+def format_html_table(
+    caption: str, summary: Iterable[tuple[str, str]], all_fields: Iterable[tuple[str, str]] = ()
+) -> str:
     """Format names and values as a small HTML table; every value is escaped.
 
+    Args:
+        caption: The title.
+        summary: What a person wants to know.
+        all_fields: What else there is, folded below.
+
     Examples:
-        >>> "<td>&lt;b&gt;</td>" in format_html_table("Result", [("model", "<b>")])
+        >>> ">&lt;b&gt;</td>" in format_html_table("Result", [("model", "<b>")])
         True
     """
     from html import escape
 
-    rows = "".join(
-        f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
-        for name, value in summary
-    )
-    return f"<table><caption>{escape(caption)}</caption>{rows}</table>"
+    def rows(fields: Iterable[tuple[str, str]]) -> str:
+        left = "style='text-align:left'"
+        return "".join(
+            f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(value)}</td></tr>"
+            for name, value in fields
+        )
+
+    folded = rows(all_fields)
+    table = f"<table><caption style='text-align:left'>{escape(caption)}</caption>{rows(summary)}</table>"
+    more = f"<details><summary>All fields</summary><table>{folded}</table></details>"
+    return table + (more if folded else "")
 
 
 def escape_unprintable(text: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from .._repr import format_html_table
 from .._types import FeatureArray, FloatArray, LabelArray
 from ..errors import CoreDataError, CoreTypeError
 from .aggregate import aggregate
@@ -194,6 +195,21 @@ class BCIData:
             f"BCIData({self.n_features} features × {self.n_samples} samples × {self.n_trials} trials, "
             f"{self.metadata.paradigm}, {self.metadata.feature_type}, {labelled})"
         )
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        found, metadata = self.labels, self.metadata
+        counts = [] if found is None else zip(*np.unique(found, return_counts=True), strict=True)
+        summary = [
+            ("features", str(self.n_features)),
+            ("samples", f"{self.n_samples} at {metadata.sampling_rate:g} Hz"),
+            ("trials", str(self.n_trials)),
+            ("paradigm", metadata.paradigm),
+            ("feature type", metadata.feature_type),
+            ("labels", ", ".join(f"{label}: {count}" for label, count in counts) or "none"),
+        ]
+        all_fields = [(field.name, str(getattr(metadata, field.name))) for field in fields(metadata)]
+        return format_html_table("BCIData", summary, all_fields)
 
 
 def _read_labels(labels: npt.ArrayLike, features: FeatureArray, metadata: BCIMetadata) -> LabelArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Protocol, Self, TypeAlias
@@ -9,6 +10,7 @@ from typing import ClassVar, Protocol, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .._repr import format_html_table
 from .._sklearn import Joinable, classifier_tags, join_sklearn, not_fitted_error
 from .._types import FloatArray, LabelArray
 from ..data.feature_names import FeatureNames, check_feature_names, read_feature_names
@@ -226,6 +228,26 @@ class BayesianClassifier(Joinable, ABC):
             parts.insert(0, repr(self.card.name))
             parts += ["trained on simulated data"] if self.card.simulated else []
         return f"<{kind} {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        kind, hyper = type(self).__name__, [(name, str(value)) for name, value in self.get_params().items()]
+        if not hasattr(self, "classes_"):
+            return format_html_table(f"{kind}, not trained", hyper)
+        summary = [
+            ("features", str(self.n_features_in_)),
+            ("classes", ", ".join(map(str, self.classes_.tolist()))),
+        ]
+        if self.card is None:
+            return format_html_table(kind, summary, hyper)
+        metadata = self.card.metadata
+        summary += [("paradigm", metadata.paradigm), ("feature type", metadata.feature_type)]
+        if self.card.simulated:
+            summary.append(("trained on", "simulated data"))
+        fields = [(field.name, str(getattr(metadata, field.name))) for field in dataclasses.fields(metadata)]
+        details = [(name, str(value)) for name, value in self.card.details.items()]
+        about = [("description", self.card.description)] if self.card.description else []
+        return format_html_table(f"{kind} {self.card.name}", summary, [*about, *fields, *details, *hyper])
 
     def __sklearn_tags__(self) -> object:
         return classifier_tags()

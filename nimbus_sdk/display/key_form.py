@@ -1,0 +1,194 @@
+"""Ask for a secret in a notebook: a form with a hidden field and a button, or the prompt of the front end.
+
+A cell can wait for a form only where the front end sends what is typed past the cell, on a subshell of the
+kernel (Jupyter Enhancement Proposal 91), as JupyterLab does. Whether it does is tried first. Elsewhere, as in
+Visual Studio Code, the front end's own hidden prompt is used.
+
+What is typed does not get into the notebook's file: the field is emptied as soon as the text has arrived, and
+the form is closed, and its output replaced, before the cell ends.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterable
+from html import escape
+from importlib.util import find_spec
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from nimbus_sdk.display.terminal import prompt_hidden
+
+if TYPE_CHECKING:
+    from IPython.display import DisplayHandle
+    from ipywidgets import HTML, Button, Password, VBox, Widget
+
+_ECHO_SECONDS = 3.0
+_POLL_SECONDS = 0.1
+_CLICK_SECONDS = 1.0
+
+
+class NotebookPrompt:
+    """Asks for a secret below the running cell, as often as it is called; nothing of it stays at the end.
+
+    Args:
+        label: What is asked for.
+        introduction: A sentence above the field, such as where to get what is asked for.
+        button: The text of the button.
+    """
+
+    def __init__(self, label: str, introduction: str, button: str) -> None:
+        from IPython.display import HTML, display
+
+        self._label, self._introduction, self._button = label, introduction, button
+        self._display, self._html = display, HTML
+        self._place: DisplayHandle | None = None
+        self._form: _Form | None = None
+
+    def __enter__(self) -> NotebookPrompt:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._place is not None:
+            self._place.update(self._html(""))
+        if self._form is not None:
+            self._form.close()
+
+    def __call__(self, problem: str) -> str | None:
+        """Ask, and return what was typed, or None.
+
+        Args:
+            problem: What was wrong with the answer before; empty the first time.
+        """
+        if self._place is None:
+            self._place = self._display(self._html(""), display_id=True)
+            if _gets_past_cells(self._place):
+                self._form = _make_form(self._label, self._introduction, self._button)
+                self._place.update(self._form.box)
+        if self._form is not None:
+            return self._form.ask(problem)
+        self._place.update(self._html(self._text(problem)))
+        return prompt_hidden(f"{self._label} (Enter for none): ")
+
+    def _text(self, problem: str) -> str:
+        return f"<div>{escape(self._introduction)}</div>{_problem_html(problem)}"
+
+
+class _Form:
+    """The widgets, and the queue in which their thread puts what was typed."""
+
+    def __init__(self, box: VBox, status: HTML, field: Password, button: Button) -> None:
+        self.box, self._status, self._field, self._button = box, status, field, button
+        self._answers: SimpleQueue[str] = SimpleQueue()
+        self._taken_at = -math.inf
+        field.observe(self._take, "value")
+        button.on_click(self._press)
+
+    def ask(self, problem: str) -> str:
+        self._status.value = _problem_html(problem)
+        self._set_disabled(False)
+        while True:
+            try:
+                answer = self._answers.get(timeout=_POLL_SECONDS)
+            except Empty:
+                # A wait without an end could not be interrupted on Windows.
+                continue
+            if answer:
+                self._set_disabled(True)
+                self._status.value = ""
+                return answer
+            self._status.value = _problem_html("The field is empty.")
+
+    def close(self) -> None:
+        _close([*self.box.children, self.box])
+
+    def _take(self, change: dict[str, object]) -> None:
+        if change["new"]:
+            self._field.value = ""
+            self._taken_at = time.monotonic()
+            self._answers.put(str(change["new"]))
+
+    def _press(self, button: Button) -> None:
+        # A click first leaves the field, which has sent the text by then.
+        if time.monotonic() - self._taken_at > _CLICK_SECONDS:
+            self._answers.put("")
+
+    def _set_disabled(self, value: bool) -> None:
+        self._field.disabled = self._button.disabled = value
+        _send_past_cells([self._field, self._button])
+
+
+def _make_form(label: str, introduction: str, button: str) -> _Form:
+    from ipywidgets import HTML, Button, Password, VBox
+
+    # With each letter, the field would send another part of the secret.
+    field = Password(placeholder=label, continuous_update=False, layout={"width": "32em"})
+    click = Button(description=button, button_style="primary")
+    status = HTML()
+    text = HTML(f"<div>{escape(introduction)}</div>")
+    return _Form(VBox([text, field, click, status]), status, field, click)
+
+
+def _gets_past_cells(place: DisplayHandle) -> bool:
+    """Whether what a widget sends arrives while a cell runs: tried with one that counts by itself, hidden."""
+    if find_spec("ipywidgets") is None:
+        return False
+    from IPython.display import HTML
+    from ipywidgets import Play, VBox
+
+    arrived: SimpleQueue[object] = SimpleQueue()
+    counter = Play(min=0, max=1, interval=1)
+    counter.observe(lambda change: arrived.put(change["new"]), "value")
+    box = VBox([counter], layout={"display": "none"})
+    place.update(box)
+    end = time.monotonic() + _ECHO_SECONDS
+    try:
+        # A front end that has no subshell yet would wait for the answer to what it sends before.
+        while not _subshells() and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
+        while time.monotonic() < end:
+            # It starts to count when this changes, once the front end has drawn it.
+            counter.playing = not counter.playing
+            _send_past_cells([counter])
+            try:
+                arrived.get(timeout=_POLL_SECONDS)
+            except Empty:
+                continue
+            return True
+        return False
+    finally:
+        # JupyterLab hides an output for good whose widget is closed while it is there.
+        place.update(HTML(""))
+        _close([counter, box])
+
+
+def _subshells() -> list[str]:
+    kernel = sys.modules["ipykernel.kernelapp"].IPKernelApp.instance().kernel
+    manager = getattr(getattr(kernel, "shell_channel_thread", None), "manager", None)
+    return [] if manager is None else list(manager.list_subshell())
+
+
+def _send_past_cells(widgets: Iterable[Widget]) -> None:
+    """Let the front end choose the channel of what a widget sends next.
+
+    ipykernel from 7.4 on would send it to the thread that changed the widget last: the one that waits.
+    """
+    for widget in widgets:
+        vars(widget.comm).pop("_reply_subshell_id", None)
+
+
+def _close(widgets: Iterable[Widget]) -> None:
+    for widget in widgets:
+        for name in ("layout", "style"):
+            if hasattr(widget, name):
+                getattr(widget, name).close()
+        widget.close()
+
+
+def _problem_html(problem: str) -> str:
+    return f"<div style='color:#d33;font-weight:bold'>{escape(problem)}</div>" if problem else ""
