@@ -1,10 +1,12 @@
 """install_core: from a key to an installed core, what it asks on the way, and what it asks again."""
 
+import getpass
 import json
 import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,6 +38,39 @@ def test_the_first_install_asks_four_things_in_order(sdk, key, asked, paths):
     status = sdk.check_installation()
     assert (bool(status), status.version, status.problems) == (True, "0.1.0", ())
     assert read_pointer(paths.core) is not None
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Lets a person at a terminal type these answers; returns what the terminal shows."""
+
+    def typed(*answers):
+        shown, left = [], iter(answers)
+        terminal = SimpleNamespace(isatty=lambda: True, write=shown.append, flush=lambda: None)
+        monkeypatch.setattr(sys, "stdin", terminal)
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setattr(getpass, "getpass", lambda label: next(left))
+        return shown
+
+    return typed
+
+
+def test_a_typed_key_that_the_service_rejects_is_asked_for_again(sdk, key, asked, typed):
+    """The reason is shown, and the next key counts; nothing of the first one is stored."""
+    shown = typed("nbci_test_" + "0" * 48, "nbci", key)
+    assert sdk.install_core(progress=False).key_masked.endswith(key[-4:])
+    assert asked() == ["validate", *FIRST_INSTALL]
+    assert sdk.get_stored_api_key() == key
+    assert "Invalid" in shown[0]
+    assert "not a Nimbus API key" in shown[1]
+
+
+def test_three_rejected_keys_are_enough(sdk, asked, typed):
+    """The error of the third one comes, and no core."""
+    typed(*(f"nbci_test_{digit * 48}" for digit in "0123"))
+    with pytest.raises(errors.InvalidKeyError):
+        sdk.authenticate()
+    assert asked() == ["validate"] * 3
 
 
 def test_the_second_install_asks_nothing(sdk, key, asked):

@@ -196,10 +196,49 @@ def kernel(monkeypatch):
 def test_a_notebook_shows_one_bar_in_its_cell(kernel, capsys):
     """Steps as HTML, in place; nothing on the streams."""
     play(None)
-    assert kernel.shown[0] == ""
-    assert kernel.shown[-1] == "<div>Done</div>"
-    assert "Downloading core 0.1.0" in kernel.shown[2]
+    assert kernel.shown[-1] == "<div>✓ Done.</div>"
+    assert "Downloading core 0.1.0" in kernel.shown[1]
     assert capsys.readouterr() == ("", "")
+
+
+def test_an_install_in_a_notebook_ends_with_one_line(kernel):
+    """The line says that it is done, and what to run next."""
+    with html_progress("load_model(…)") as report:
+        report(ProgressEvent("done", "Core 0.1.0 is installed"))
+    assert kernel.shown[-1] == "<div>✓ Core 0.1.0 is installed. Next: <code>load_model(…)</code></div>"
+
+
+def stop_with(progress, event, error):
+    """Report one step, then fail."""
+    with progress as report:
+        report(event)
+        raise error
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, GeneratorExit])
+def test_an_interrupted_download_says_that_it_goes_on(kernel, look, stop):
+    """In a notebook and in a terminal: what is stored, and that the next run continues."""
+    part = ProgressEvent("download", "Downloading core 0.1.0", 2**20, 4 * 2**20)
+    said = "Interrupted: 1.0 of 4.0 MiB are stored. Run it again, and the download goes on there."
+    with pytest.raises(stop):
+        stop_with(html_progress(), part, stop())
+    assert kernel.shown[-1] == f"<div>{said}</div>"
+    kernel.application.initialized = lambda: False
+    terminal = look()
+    with pytest.raises(stop):
+        stop_with(reporting(None, False), part, stop())
+    assert said in " ".join(terminal.getvalue().split())
+
+
+def test_a_step_that_failed_leaves_no_line(kernel):
+    """The error below it says more; a call that fails before its first step has no output at all."""
+    with pytest.raises(ValueError, match="broken"):
+        stop_with(html_progress(), STEPS[0], ValueError("broken"))
+    assert kernel.shown[-1] == ""
+    kernel.shown.clear()
+    with pytest.raises(ValueError, match="broken"), html_progress():
+        raise ValueError("broken")
+    assert kernel.shown == []
 
 
 def test_a_notebook_that_wants_none_gets_none(kernel):

@@ -10,6 +10,7 @@ import pytest
 import nimbus_sdk
 from nimbus_sdk.api.schemas import ModelInfo, Models
 from nimbus_sdk.core.status import InstallationStatus
+from nimbus_sdk.display import tables
 from nimbus_sdk.display.tables import format_fields, format_table
 from nimbus_sdk.doctor import Diagnosis, Finding
 from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
@@ -53,9 +54,20 @@ def test_a_result_prints_line_by_line(result):
 def test_a_notebook_gets_a_table_in_which_every_value_is_escaped(result):
     """Text from a service or a path is never HTML."""
     html = result._repr_html_()
-    assert html.startswith("<table><caption>Nimbus ")
+    assert html.startswith("<table><caption style='text-align:left'>Nimbus ")
     assert "&lt;script&gt;" in html
     assert "<script" not in html
+
+
+def test_what_few_people_want_is_folded():
+    """Raw fields follow the short table, folded, and without any script, which front ends remove."""
+    html = tables.fields_html("T", [("license", "<b>")], [("key_fingerprint", "<i>")])
+    short, folded = html.split("<details><summary>All fields</summary>")
+    assert "&lt;b&gt;" in short
+    assert "&lt;i&gt;" in folded
+    assert "details" not in tables.table_html("T", ["name"], [["x"]])
+    with_more = tables.table_html("T", ["name"], [["x"]], ["checksum"], [["y"]])
+    assert "checksum" in with_more.split("<details>")[1]
 
 
 def test_an_installation_says_what_is_wrong_and_what_to_do():

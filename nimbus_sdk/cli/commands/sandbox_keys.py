@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypeAlias
 import typer
 
 from nimbus_sdk import sandbox
-from nimbus_sdk.cli.commands.status import format_quota
+from nimbus_sdk.account.session_summary import format_quota
 from nimbus_sdk.cli.ui import completion, output, sandbox_record
 from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import Json, argument, option
