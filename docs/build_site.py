@@ -31,7 +31,7 @@ def build(folder: Path) -> None:
     """Build the site into a folder, in place of what is there."""
     with tempfile.TemporaryDirectory() as temporary:
         project = Path(temporary)
-        shutil.copytree(ROOT / "docs", project / "docs", ignore=shutil.ignore_patterns("__pycache__", "*.py"))
+        shutil.copytree(ROOT / "docs", project / "docs", ignore=shutil.ignore_patterns("__pycache__"))
         # The configuration is copied: a link would be resolved, and the pages of this checkout be used.
         shutil.copy(ROOT / CONFIGURATION, project)
         (project / "nimbus_sdk").symlink_to(ROOT / "nimbus_sdk")
@@ -42,7 +42,7 @@ def build(folder: Path) -> None:
         command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", CONFIGURATION]
         subprocess.run(command, cwd=project, check=True)
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(project / "site", folder)
+        shutil.copytree(project / "site", folder, ignore=shutil.ignore_patterns("*.py"))
 
 
 def gallery(folder: Path) -> Iterator[str]:
