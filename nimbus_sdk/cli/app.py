@@ -21,6 +21,7 @@ from nimbus_sdk.cli.commands import (
     nimbus_os,
     sandbox,
     status,
+    stream,
 )
 from nimbus_sdk.cli.demo import command as demo
 from nimbus_sdk.cli.ui import output
@@ -82,6 +83,7 @@ for function in (
     account.explain,
     logout.logout,
     logout.revoke,
+    stream.stream,
     demo.demo,
 ):
     app.command()(function)

@@ -42,6 +42,7 @@ def test_the_commands_are_those_that_are_documented() -> None:
         "logout",
         "revoke",
         "demo",
+        "stream",
         "doctor",
         "core list",
         "core use",

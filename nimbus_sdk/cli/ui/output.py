@@ -150,6 +150,11 @@ def _write(text: str) -> None:
     typer.echo(printable(text), file=sys.stdout)
 
 
+def has_cursor(stream: IO[str] | None) -> bool:
+    """Return whether lines of a stream can be written anew."""
+    return _has_styles(stream)
+
+
 def has_colours(stream: IO[str] | None) -> bool:
     """Return whether a stream shows colours and its user wants them."""
     return _has_styles(stream) and not os.environ.get("NO_COLOR")

@@ -1,7 +1,7 @@
 """Streams of the Lab Streaming Layer, by their names and as they are."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,60 +17,20 @@ from nimbus_sdk_core import (
 )
 
 from tests.reference_core.live.recording import CHANNELS, RATE, make_pipeline, read_recording
+from tests.support import fake_lsl
+from tests.support.fake_lsl import Amplifier
 from tests.support.lsl import LoopbackLsl
 
-CHUNK = read_recording(3, 3)[0][:, :100].T
-
-
-class Amplifier:
-    """Like ``mne_lsl.stream.StreamLSL``; it has ten chunks of the recording."""
-
-    def __init__(self, bufsize: float = 5.0, *, name: str = "amplifier") -> None:
-        self.name, self.ch_names = name, list(CHANNELS)
-        self.connected, self.is_automatic = True, False
-        self.info: dict[str, object] = {"sfreq": RATE}
-        self.set_units(-6)
-        self.callbacks: list[Callable[..., tuple[np.ndarray, np.ndarray]]] = []
-        self.n_chunks = 0
-
-    def set_units(self, power: int, said: str | None = None, unit: int = 107) -> None:
-        """Unit of all channels, and how the sender called it."""
-        self.info["chs"] = [{"unit": unit, "unit_mul": power} for _ in self.ch_names]
-        units = None if said is None else [said] * 4
-        self.sinfo = SimpleNamespace(get_channel_names=lambda: self.ch_names, get_channel_units=lambda: units)
-
-    def connect(self, delay: None, *, processing_flags: list[str], timeout: float) -> "Amplifier":
-        """Open it."""
-        OPENED.append(self)
-        return self
-
-    def add_callback(self, callback: Callable[..., tuple[np.ndarray, np.ndarray]]) -> None:
-        """A function that is called with each chunk; a thread does so at once."""
-        self.callbacks.append(callback)
-        while self.is_automatic and self.n_chunks < 10:
-            self._send()
-
-    def acquire(self) -> None:
-        """Not where a thread does so."""
-        if self.is_automatic:
-            raise RuntimeError("Acquisition is done automatically in a background thread.")
-        if self.n_chunks < 10:
-            self._send()
-
-    def _send(self) -> None:
-        stamps = 50.0 + (self.n_chunks * 100 + np.arange(100)) / RATE
-        self.n_chunks += 1
-        for callback in self.callbacks:
-            callback(CHUNK.copy(), stamps, self.info)
-
-    def disconnect(self) -> None:
-        """Close it."""
-        self.connected = False
-
-
-STREAMS = ["amplifier", "other"]
-OPENED: list[Amplifier] = []
 OPTIONS = {"window": 1.0, "step": 0.5, "min_chunks": 9, "timeout": 0.02}
+
+
+@pytest.fixture(autouse=True)
+def _recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams of the real recording."""
+    monkeypatch.setattr(Amplifier, "samples", read_recording(3, 3)[0][:, :1000])
+    monkeypatch.setattr(Amplifier, "channels", CHANNELS)
+    monkeypatch.setattr(Amplifier, "rate", RATE)
+    monkeypatch.setattr(Amplifier, "opened", [])
 
 
 @pytest.fixture
@@ -80,19 +40,9 @@ def amplifier() -> Amplifier:
 
 
 @pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A library like mne-lsl."""
-    found = [SimpleNamespace(name=name, source_id=f"id {k}") for k, name in enumerate(STREAMS)]
-    lsl = SimpleNamespace(resolve_streams=lambda timeout: found)
-    monkeypatch.setitem(sys.modules, "mne_lsl", SimpleNamespace(lsl=lsl))
-    monkeypatch.setitem(sys.modules, "mne_lsl.lsl", lsl)
-    monkeypatch.setitem(sys.modules, "mne_lsl.stream", SimpleNamespace(StreamLSL=Amplifier))
-    return SimpleNamespace(found=found)
-
-
-def refuse(*arguments: object, **named: object) -> None:
-    """As the real one connects if there is no such stream, or several."""
-    raise RuntimeError("The arguments do not uniquely identify an LSL stream.")
+def library(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
+    """A library like mne-lsl, with two streams."""
+    return fake_lsl.install(monkeypatch, "amplifier", "other")
 
 
 def decode_all(stream: object, **options: object) -> list:
@@ -115,36 +65,35 @@ def test_a_connected_stream_is_read_and_stays_connected(amplifier: Amplifier, is
     amplifier.is_automatic = is_automatic
     assert len(decode_all(amplifier)) == 4
     assert amplifier.connected
-    samples, stamps = CHUNK.copy(), np.arange(100) / RATE
+    samples, stamps = np.zeros((100, 4)), np.arange(100) / RATE
     assert amplifier.callbacks[0](samples, stamps, amplifier.info)[0] is samples
 
 
-def test_a_stream_is_found_by_its_name_and_closed_at_the_end(library: SimpleNamespace) -> None:
+def test_a_stream_is_found_by_its_name_and_closed_at_the_end(library: list[SimpleNamespace]) -> None:
     """Also if the loop is left."""
-    OPENED.clear()
     results = decode_stream(make_pipeline(), "amplifier", **OPTIONS)
-    assert not OPENED
+    assert not Amplifier.opened
     next(results)
-    assert OPENED[0].connected
+    assert Amplifier.opened[0].connected
     results.close()
-    assert not OPENED[0].connected
+    assert not Amplifier.opened[0].connected
 
 
 def test_streams_that_cannot_be_opened_are_explained(
-    library: SimpleNamespace, amplifier: Amplifier, monkeypatch: pytest.MonkeyPatch
+    library: list[SimpleNamespace], amplifier: Amplifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which others there are, and what to do."""
     cases: list[tuple[object, type[Exception], str]] = [
         (
             "amplifer",
             StreamError,
-            r"No LSL stream is called 'amplifer' .*here: 'amplifier', 'amplifier', 'other'",
+            r"No LSL stream is called 'amplifer'.*here: 'amplifier', 'amplifier', 'other'",
         ),
         ("amplifier", StreamError, r"2 streams are called 'amplifier', .*'id 0', 'id 2'.*source_id="),
         ("other", StreamError, "'other' is there, but cannot be read"),
     ]
-    library.found.append(SimpleNamespace(name="amplifier", source_id="id 2"))
-    monkeypatch.setattr(Amplifier, "connect", refuse)
+    library.append(SimpleNamespace(name="amplifier", source_id="id 2"))
+    monkeypatch.setattr(Amplifier, "connect", fake_lsl.refuse)
     amplifier.disconnect()
     cases.append((amplifier, StreamError, r"not connected. Call stream.connect\(\)"))
     markers = Amplifier()

@@ -144,6 +144,8 @@ def decode_stream(
         max_outlier_score=check_limit("max_outlier_score", max_outlier_score),
     )
     seconds = check_positive_number("timeout", timeout)
+    # Before there is a stream to compare with.
+    StreamDescription("The stream").corrected(channel_names, unit, sampling_rate)
     filtering = CausalFilter(_choose_band(band, metadata), rate)
     windows = SlidingWindows(max(1, round(length * rate)), every, rate)
     session = init_streaming(model, replace(metadata, chunk_size=max(1, round(length * rate))))
@@ -248,7 +250,7 @@ def _choose_band(band: Band, metadata: BCIMetadata) -> tuple[float, float] | Non
         if metadata.band is None:
             raise CoreDataError(
                 "The band of the model's training is not known.",
-                "Give it, as in band=(8, 30), in Hz; or band='off' if the stream is filtered already.",
+                "Give band=(8, 30) or the like, in Hz; or band='off' if the stream is filtered already.",
             )
         return metadata.band
     return check_band(band)

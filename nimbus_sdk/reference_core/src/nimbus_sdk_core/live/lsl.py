@@ -152,7 +152,7 @@ def _connect(name: str, timeout: float) -> LslStream:
         ) from cause
     names = ", ".join(sorted(repr(other.name) for other in others)) or "none"
     raise StreamError(
-        f"No LSL stream is called {name!r} ({timeout:g} seconds of looking). Streams here: {names}.",
+        f"No LSL stream is called {name!r}, after {timeout:g} s of looking. Streams here: {names}.",
         "Start the program that streams, and check that both are in one network and no firewall is between "
         "them; on other machines, name them as KnownPeers in lsl_api.cfg.",
     ) from cause

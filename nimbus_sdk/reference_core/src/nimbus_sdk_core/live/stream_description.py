@@ -145,7 +145,7 @@ def _require_known(described: StreamDescription, expected: BCIMetadata) -> None:
         listed = " and its ".join(name.replace("_", " ") for name in missing)
         raise CoreDataError(
             f"{described.name} does not say its {listed}, which must be compared with the model's.",
-            f"Give it, as in decode_stream(…, {given}).",
+            f"Give {given}, as they are.",
         )
 
 
@@ -169,8 +169,8 @@ def _require_names(described: StreamDescription, model_name: str, names: tuple[s
         raise ModelMismatchError(
             f"{described.name} {fault} {_list(missing or repeated)}, which {model_name} reads. "
             f"Its channels are {_list(available)}.",
-            "Name the channels as the model does, in the order of the stream: "
-            f"decode_stream(…, channel_names=[…]). The model's are {_list(names)}.",
+            f"The model reads {_list(names)}. If the stream calls them differently, give channel_names: the "
+            "model's names in the order of the stream.",
         )
     return names
 
@@ -189,7 +189,7 @@ def _find_factors(
         raise ModelMismatchError(
             f"{described.name} does not say the unit of {_list(unknown)}, and {model_name} was trained on "
             f"{expected.unit}.",
-            "Give it, as in decode_stream(…, unit='uV').",
+            "Give unit='uV' or unit='V'.",
         )
     known = np.array([power for power in powers if power is not None], dtype=np.float64)
     return np.asarray(10.0 ** (known - _POWERS[expected.unit]))[:, np.newaxis]

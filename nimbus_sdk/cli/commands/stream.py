@@ -1,0 +1,136 @@
+"""``nimbus-sdk stream``: decode a live stream of the Lab Streaming Layer."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast
+
+from nimbus_sdk.cli.ui import completion
+from nimbus_sdk.cli.ui.options import flag, option
+from nimbus_sdk.errors import ConfigurationError, NimbusError
+
+if TYPE_CHECKING:
+    from nimbus_sdk import NimbusLDA, Pipeline
+
+Band: TypeAlias = tuple[float, float] | Literal["model", "off"]
+
+Kind: TypeAlias = Literal["Pipeline", "NimbusLDA", "NimbusQDA", "NimbusProbit"]
+
+_KINDS: tuple[Kind, ...] = ("Pipeline", "NimbusLDA", "NimbusQDA", "NimbusProbit")
+_WINDOW = 1.0
+_STEPS_A_WINDOW = 4
+
+
+def stream(
+    name: Annotated[str, option("--name", "NAME", "The LSL stream.")],
+    model: Annotated[
+        str, option("--model", "FILE", "A pipeline or model: its file, or its name.", completion.models)
+    ],
+    window: Annotated[
+        float | None, option("--window", "SECONDS", "Length of a window.  [default: as in training, else 1]")
+    ] = None,
+    step: Annotated[
+        float | None, option("--step", "SECONDS", "From window to window.  [default: a quarter of a window]")
+    ] = None,
+    band: Annotated[
+        str, option("--band", "LOW-HIGH", 'What the filter lets pass, in Hz; "model" or "off".')
+    ] = "model",
+    confidence: Annotated[float, option("--confidence", "P", "The probability to decide at.")] = 0.9,
+    max_chunks: Annotated[int, option("--max-chunks", "N", "Decide after N windows at the latest.")] = 20,
+    pause: Annotated[float, option("--pause", "SECONDS", "Decode nothing after a decision.")] = 1.0,
+    channels: Annotated[
+        str | None, option("--channels", "A,B,…", "Names of the stream's channels, if it has others or none.")
+    ] = None,
+    unit: Annotated[
+        str | None,
+        option("--unit", "UNIT", "V or uV, if the stream does not say it.", completion.one_of("V", "uV")),
+    ] = None,
+    duration: Annotated[float | None, option("--duration", "SECONDS", "End after this time.")] = None,
+    timeout: Annotated[float, option("--timeout", "SECONDS", "Wait so long for stream and samples.")] = 10.0,
+    as_json: Annotated[bool, flag("--json", "Print a line of JSON for each result.")] = False,
+) -> None:
+    """Decode a live LSL stream: a bar for each class, and the decisions.
+
+    Channels are chosen by name and scaled to the model's unit. Ctrl-C ends it. Needs mne-lsl.
+
+    A window is "rejected" if it is unlike those of the training, as with a movement. A decision is "unsure"
+    if it was made after the most windows, and "rest" if none of the classes is likely.
+
+    JSON lines: type ("window" or "decision"), timestamp, prediction, confidence,
+    posterior {class: probability}, entropy, outlier_score, gap; of windows rejected; of decisions n_chunks,
+    is_rest, problems
+
+    \b
+    Examples:
+      nimbus-sdk stream --name Muse --model hands.nimbus
+      nimbus-sdk stream --name Muse --model hands.nimbus --confidence 0.95
+      nimbus-sdk stream --name Muse --model hands.nimbus --json --duration 60
+    """
+    import nimbus_sdk
+    from nimbus_sdk.cli.ui.signals import exit_on_signals
+    from nimbus_sdk.cli.ui.stream_display import open_display
+
+    decoder = _load(model)
+    length = window if window is not None else _trained_window(decoder)
+    results = nimbus_sdk.decode_stream(
+        decoder,
+        name,
+        window=length,
+        step=length / _STEPS_A_WINDOW if step is None else step,
+        band=_read_band(band, decoder),
+        confidence=confidence,
+        max_chunks=max_chunks,
+        pause=pause,
+        channel_names=None if channels is None else [channel.strip() for channel in channels.split(",")],
+        unit=cast("Literal['V', 'uV'] | None", unit),
+        timeout=timeout,
+    )
+    end = None if duration is None else time.monotonic() + duration
+    with exit_on_signals(), open_display(_class_names(decoder), confidence, as_json=as_json) as show:
+        for result in results:
+            show(result)
+            if end is not None and time.monotonic() >= end:
+                break
+
+
+def _load(model: str) -> NimbusLDA | Pipeline:
+    """Load a model of any kind."""
+    import nimbus_sdk
+
+    for kind in _KINDS[:-1]:
+        try:
+            return cast("NimbusLDA | Pipeline", nimbus_sdk.load_model(kind, model))
+        except NimbusError as error:
+            # The error for a model of another kind, which is a TypeError too.
+            if not isinstance(error, TypeError):
+                raise
+    return cast("NimbusLDA", nimbus_sdk.load_model(_KINDS[-1], model))
+
+
+def _trained_window(decoder: NimbusLDA | Pipeline) -> float:
+    metadata = None if decoder.card is None else decoder.card.metadata
+    if metadata is None or metadata.chunk_size is None:
+        return _WINDOW
+    return metadata.chunk_size / metadata.sampling_rate
+
+
+def _class_names(decoder: NimbusLDA | Pipeline) -> list[str]:
+    names = None if decoder.card is None else decoder.card.class_names
+    return [str(name) for name in (decoder.classes_.tolist() if names is None else names)]
+
+
+def _read_band(text: str, decoder: NimbusLDA | Pipeline) -> Band:
+    if text in ("model", "off"):
+        if text == "model" and decoder.card is not None and decoder.card.metadata.band is None:
+            raise ConfigurationError(
+                "The band of the model's training is not known.",
+                hint="Give it in Hz, as in --band 8-30; or --band off if the stream is filtered already.",
+            )
+        return cast("Literal['model', 'off']", text)
+    low, dash, high = text.partition("-")
+    try:
+        return float(low), float(high if dash else "")
+    except ValueError:
+        raise ConfigurationError(
+            f"--band is {text!r}.", hint='Give the lowest and the highest frequency, as in 8-30; or "off".'
+        ) from None
