@@ -36,7 +36,7 @@ from nimbus_sdk.errors import (
     SessionError,
 )
 from nimbus_sdk.storage import sealed
-from nimbus_sdk.storage.credentials import delete_key, read_stored_key, save_key
+from nimbus_sdk.storage.credentials import delete_key, read_stored_key, save_key, withdraw_key
 from nimbus_sdk.storage.key_lookup import PROMPT_ATTEMPTS, FoundKey, find_key, key_prompt, no_prompt
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.storage.lock import Lock
@@ -274,13 +274,14 @@ def storing_key(settings: Settings, found: FoundKey, session: SessionRecord) -> 
         yield replace(session, key_source=found.store or found.source)
         return
     restore = _prepare_restore(settings, found.key)
+    stored = _store_key(settings, found.key, session)
     try:
-        yield _store_key(settings, found.key, session)
+        yield stored
     except NimbusError:
         try:
             restore()
         except CredentialStoreError as error:
-            _log.warning("%s is stored already, although the rest failed: %s", found.key.masked, error)
+            _log.warning("%s stays stored, although the rest failed: %s", found.key.masked, error)
         raise
 
 
@@ -306,8 +307,8 @@ def _prepare_restore(settings: Settings, key: ApiKey) -> Callable[[], object]:
     try:
         before = read_stored_key(settings)
     except CredentialStoreError:
-        # A key that cannot be read cannot be restored; saving the new key reports the problem.
-        return lambda: None
+        # A key that cannot be read stays where it is; the new one goes to the file.
+        return lambda: withdraw_key(settings, key.fingerprint, metadata)
     if before.key is None:
         return lambda: delete_key(settings, key.fingerprint)
     previous = before.key

@@ -27,11 +27,19 @@ _log = logging.getLogger("nimbus_sdk")
 @printable_texts
 @dataclass(frozen=True, slots=True)
 class RevocationResult:
-    """The result of revoking a key."""
+    """The result of revoking a key.
+
+    Attributes:
+        revoked: Whether the service has revoked it.
+        message: What the service said.
+        key_masked: The key.
+        not_removed: What this machine could not remove of it, and why.
+    """
 
     revoked: bool
     message: str
     key_masked: str
+    not_removed: tuple[str, ...] = ()
 
 
 def revoke_flow(settings: Settings, given: ParsedKey, reason: str | None) -> Flow[RevocationResult]:
@@ -47,13 +55,15 @@ def revoke_flow(settings: Settings, given: ParsedKey, reason: str | None) -> Flo
         if error.status == NOT_FOUND:
             yield from run_blocking(lambda: _clear(settings, found.key))
         raise
+    not_removed: tuple[str, ...] = ()
     if revocation.revoked:
-        yield from run_blocking(lambda: _clear(settings, found.key))
-    return RevocationResult(revocation.revoked, revocation.message, found.key.masked)
+        not_removed = yield from run_blocking(lambda: _clear(settings, found.key))
+    return RevocationResult(revocation.revoked, revocation.message, found.key.masked, not_removed)
 
 
-def _clear(settings: Settings, key: ApiKey) -> None:
-    """Remove a key's sessions and stored copies of every profile; log what the disk refuses."""
+def _clear(settings: Settings, key: ApiKey) -> tuple[str, ...]:
+    """Remove a key's sessions and stored copies of every profile; log and return what was refused."""
+    refusals = []
     others = [other for other in settings.each_other_profile() if _is_stored(other.paths, key)]
     for owner in (settings, *others):
         for clear in (
@@ -64,6 +74,8 @@ def _clear(settings: Settings, key: ApiKey) -> None:
                 clear()
             except (SessionError, CredentialStoreError) as error:
                 _log.warning("%s is revoked, but: %s", key.masked, error)
+                refusals.append(str(error))
+    return tuple(refusals)
 
 
 def _is_stored(paths: Paths, key: ApiKey) -> bool:

@@ -10,8 +10,9 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError, SessionError
 from nimbus_sdk.storage import credentials, fs, sealed
+from nimbus_sdk.storage.credentials import Removal
 from nimbus_sdk.storage.file_backend import FileStore
-from nimbus_sdk.storage.key_metadata import read_metadata
+from nimbus_sdk.storage.key_metadata import read_metadata, read_removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +57,14 @@ def has_session(paths: Paths) -> bool:
     return own or bool(sealed.dotenv_fingerprints(paths))
 
 
-def remove_entries(settings: Settings) -> bool:
+def remove_entries(settings: Settings) -> Removal:
     """Remove the keys and sessions of all profiles and services, with every other file of theirs.
 
-    A key that a store does not remove keeps its metadata, so that the next attempt finds it; all others are
-    removed.
-
-    Returns:
-        Whether a key was removed.
+    A key that a store does not remove stays recorded for the next attempt; all others are removed.
 
     Raises:
         SessionError: The disk refused.
-        CredentialStoreError: A store did not let a key go.
+        CredentialStoreError: The metadata of a key cannot be read.
     """
     names = {settings.profile, *(entry.name for entry in find_entries(settings))}
     owners = [replace(settings, profile=name) for name in sorted(names)]
@@ -75,24 +72,29 @@ def remove_entries(settings: Settings) -> bool:
     for owner in owners:
         sealed.remove_all_sessions(owner.paths)
     clear_cache()
-    removed, refusals = False, []
+    removed, not_asked, refusals = False, "", {}
     for owner in owners:
-        try:
-            removed |= credentials.delete_key(owner)
-        except CredentialStoreError as error:
-            refusals.append(f"{owner.profile}: {error.message}")
-        else:
+        removal = credentials.remove_key(owner)
+        removed, not_asked = removed or removal.removed, not_asked or removal.not_asked
+        if removal.refusal is None:
             _remove_rest(owner.paths)
-    if refusals:
-        raise CredentialStoreError("Not every key could be removed. " + " ".join(refusals))
-    return removed
+        else:
+            refusals[owner.profile] = removal.refusal
+    if not refusals:
+        return Removal(removed, None, not_asked)
+    each = " ".join(f"{name}: {refusal.message}" for name, refusal in refusals.items())
+    hints = dict.fromkeys(refusal.hint for refusal in refusals.values())
+    refusal = CredentialStoreError(f"Not every key could be removed. {each}", hint=" ".join(hints))
+    return Removal(removed, refusal, not_asked)
 
 
 def _describe(owner: Settings, is_in_file: bool) -> StoredEntry:
     masked, store = ("…", FileStore.name) if is_in_file else (None, None)
-    metadata = read_metadata(owner.paths)
+    metadata, removal = read_metadata(owner.paths), read_removal(owner.paths)
     if metadata is not None:
         masked, store = metadata.masked, metadata.store
+    elif removal is not None:
+        masked, store = removal.masked or "…", "keyring, still to be removed"
     return StoredEntry(owner.profile, masked, store, has_session(owner.paths))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 
 from nimbus_sdk.errors import ConfigurationError
@@ -71,6 +72,9 @@ class Paths:
     key_metadata = _Below("state", "profiles/{profile}/key.json")
     """The metadata of the stored key, readable without the key."""
 
+    key_removal = _Below("state", "profiles/{profile}/key-removal.json")
+    """The record that a key is still to be removed from the keyring."""
+
     rotation = _Below("state", "profiles/{profile}/rotation.json")
     """The state of an unfinished key rotation."""
 
@@ -88,6 +92,9 @@ class Paths:
 
     keyring_breaker = _Below("state", "keyring.json")
     """The record of a keyring that did not answer."""
+
+    keyring_lock = _Below("state", "keyring.lock")
+    """The lock for asking the keyring, one process at a time."""
 
     sandbox = _Below("state", "sandbox.json")
     """Where the last sandbox that was started serves, for the commands that use it."""
@@ -157,6 +164,21 @@ class Paths:
         """The folder from which on others must not be able to change the state: the home of the SDK."""
         return os.path.dirname(self.state)
 
+    @property
+    def keyring_user(self) -> str:
+        """The user of the profile's entry in the keyring. All homes share that: any but the default is named.
+
+        Examples:
+            >>> Paths.of("/srv/one", "lab").keyring_user == Paths.of("/srv/two", "lab").keyring_user
+            False
+        """
+        state = os.path.realpath(self.state)
+        if state == os.path.realpath(_default_state()):
+            return self.profile
+        from hashlib import sha256
+
+        return f"{self.profile}@{sha256(os.fsencode(state)).hexdigest()[:12]}"
+
     def dotenv_session(self, fingerprint: str) -> str:
         """Return the path of the session of a key from a ``.env``."""
         return os.path.join(self.dotenv_sessions, f"{fingerprint}.json")
@@ -166,3 +188,12 @@ class Paths:
         from hashlib import sha256
 
         return os.path.join(self.rejected, f"{fingerprint}-{sha256(service.encode()).hexdigest()[:12]}.json")
+
+
+def _default_state() -> str:
+    """Return the folder of the state without any variable that moves it; empty if this user has no home."""
+    import platformdirs
+
+    if os.name != "nt" and sys.platform != "darwin":
+        return os.path.join(os.path.expanduser("~"), ".local", "state", APPLICATION, "state")
+    return os.path.join(platformdirs.user_state_dir(APPLICATION, appauthor=False), "state")

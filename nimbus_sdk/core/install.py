@@ -235,5 +235,8 @@ def _is_complete(settings: Settings, known: FoundKey | None, session: SessionRec
     if known is None or known.source not in renewal.STORED_SOURCES:
         return True
     metadata = read_metadata(settings.paths)
-    is_stored = metadata is not None and metadata.fingerprint == known.key.fingerprint
-    return is_stored or settings.credential_store == "none"
+    if settings.credential_store == "none":
+        return True
+    if metadata is None or metadata.fingerprint != known.key.fingerprint:
+        return False
+    return settings.credential_store in (None, metadata.store)

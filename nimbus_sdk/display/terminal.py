@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from nimbus_sdk.errors.printable import printable
 
@@ -43,6 +45,24 @@ def print_notice(line: str) -> None:
     if sys.stderr is not None:
         sys.stderr.write(printable(f"{line}\n", sys.stderr))
         sys.stderr.flush()
+
+
+@contextmanager
+def restored_settings() -> Iterator[None]:
+    """Give the terminal its settings back when the block ends: a prompt that was abandoned has no echo."""
+    if not is_terminal(sys.stdin) or sys.platform == "win32":
+        yield
+        return
+    import termios
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    try:
+        yield
+    finally:
+        # A process in the background may look, and would be stopped if it changed anything.
+        if termios.tcgetattr(descriptor) != before:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def is_notebook() -> bool:

@@ -18,7 +18,7 @@ from nimbus_sdk.doctor.status import rejection
 from nimbus_sdk.errors import SUPPORT, CredentialStoreError, NimbusError
 from nimbus_sdk.storage import key_lookup
 from nimbus_sdk.storage.credentials import choose_store
-from nimbus_sdk.storage.keyring_breaker import breaker_state
+from nimbus_sdk.storage.key_removal import pending_removals
 
 LITTLE_SPACE_BYTES = 200 * 2**20
 
@@ -64,16 +64,21 @@ def check_key(settings: Settings) -> Finding:
 
 def check_keyring(settings: Settings) -> Finding:
     """Check which credential store works, and whether the keyring is left alone for now."""
-    paused = breaker_state(settings.paths)
-    if paused is not None:
-        fix = (
-            "Unlock the keyring, or set NIMBUS_SDK_CREDENTIAL_STORE=file. It is tried again after 10 minutes."
-        )
-        return problem("keyring", f"the keyring was {paused}", fix, fatal=False)
     try:
-        return ok("keyring", choose_store(settings).reason)
+        choice = choose_store(settings)
+        left = [f"{name}: {removal}" for name, removal in pending_removals(settings.paths).items()]
     except CredentialStoreError as error:
         return problem("keyring", error.message, error.hint, fatal=False)
+    if left:
+        fix = "Unlock the keyring and run `nimbus-sdk doctor --retry-keyring`."
+        return problem("keyring", f"still to be removed: {'; '.join(left)}", fix, fatal=False)
+    if choice.is_fallback:
+        fix = (
+            "Unlock the keyring and run `nimbus-sdk doctor --retry-keyring`, or set "
+            "NIMBUS_SDK_CREDENTIAL_STORE=file to leave it alone."
+        )
+        return problem("keyring", choice.reason, fix, fatal=False)
+    return ok("keyring", choice.reason)
 
 
 def check_folders(paths: Paths, usable_offline: bool) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from dataclasses import dataclass, replace
 
@@ -14,8 +15,11 @@ from nimbus_sdk.errors import CredentialStoreError, NimbusError
 from nimbus_sdk.storage import key_lookup, sealed
 from nimbus_sdk.storage.credentials import choose_store
 from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
-from nimbus_sdk.storage.key_metadata import read_metadata
+from nimbus_sdk.storage.key_metadata import KeyRemoval, read_metadata
+from nimbus_sdk.storage.key_removal import pending_removals
 from nimbus_sdk.storage.keyring_breaker import breaker_state
+
+_log = logging.getLogger("nimbus_sdk")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,7 @@ class MachineStatus:
         store: Name of the credential store, or None if none works.
         store_reason: Why it is that one.
         keyring_rest: Why the keyring is not asked for now, or None.
+        key_removals: Keys that are still to be removed from the keyring, and why, one text each.
     """
 
     settings: Settings
@@ -41,6 +46,7 @@ class MachineStatus:
     store: str | None
     store_reason: str
     keyring_rest: str | None
+    key_removals: tuple[str, ...] = ()
 
     @property
     def is_ready(self) -> bool:
@@ -74,6 +80,7 @@ class MachineStatus:
             "key": self.key.to_dict(),
             "credential_store": {"name": self.store, "reason": self.store_reason},
             "keyring_rest": self.keyring_rest,
+            "key_removals": list(self.key_removals),
         }
 
 
@@ -90,6 +97,7 @@ def read_status(settings: Settings) -> MachineStatus:
         store=store,
         store_reason=reason,
         keyring_rest=breaker_state(settings.paths),
+        key_removals=tuple(f"{name}: {removal}" for name, removal in _pending_removals(settings).items()),
     )
 
 
@@ -120,6 +128,14 @@ def rejection(settings: Settings, source: SourceReport) -> str:
     if not record:
         return "it counts as rejected: the record of the service's answer is damaged or of a newer version"
     return f"the service rejected it on {record.get('at')} ({record.get('code')})"
+
+
+def _pending_removals(settings: Settings) -> dict[str, KeyRemoval]:
+    try:
+        return pending_removals(settings.paths)
+    except CredentialStoreError as error:
+        _log.warning("%s", error)
+        return {}
 
 
 def _find_store(settings: Settings) -> tuple[str | None, str]:

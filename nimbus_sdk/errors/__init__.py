@@ -401,7 +401,7 @@ class CredentialStoreError(NimbusError):
     """The keyring or the credentials file could not be read or written."""
 
     exit_code = 12
-    advice = "NIMBUS_SDK_CREDENTIAL_STORE=file stores the key in a private file; =none does not store it."
+    advice = "`nimbus-sdk doctor` says which store works; NIMBUS_API_KEY gives a key that is not stored."
 
 
 class AuditTrailError(NimbusError):

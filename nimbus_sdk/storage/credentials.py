@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast, overload
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, cast, overload
 
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
@@ -15,15 +17,23 @@ from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
 from nimbus_sdk.storage.key_metadata import (
     KeyMetadata,
+    may_be_in_keyring,
     read_metadata,
+    read_removal,
     remove_metadata,
     reserve_metadata,
     write_metadata,
 )
+from nimbus_sdk.storage.key_removal import (
+    finish_removal,
+    finish_removals,
+    postpone_removal,
+    settle_removal,
+)
 from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
+from nimbus_sdk.storage.keyring_breaker import reset
 
-T = TypeVar("T")
-
+_log = logging.getLogger("nimbus_sdk")
 _BY_SETTING = "as NIMBUS_SDK_CREDENTIAL_STORE says"
 
 
@@ -83,10 +93,38 @@ class MemoryStore(Generic[K_co]):
 
 @dataclass(frozen=True, slots=True)
 class StoreChoice:
-    """The store in use, and the reason for it, as text."""
+    """The store in use, and the reason for it, as text.
+
+    Attributes:
+        store: The store.
+        reason: Why it is that one, and what else of the key is where.
+        keyring_problem: Why the keyring is not used that this machine has, as the end of a sentence that
+            begins with "the keyring"; empty if it is used, is not there or was not to be asked.
+    """
 
     store: CredentialStore[Key]
     reason: str
+    keyring_problem: str = ""
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether it is used because a keyring that this machine has could not be."""
+        return bool(self.keyring_problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What became of a key that was to be removed.
+
+    Attributes:
+        removed: Whether a key was removed.
+        refusal: What a store that has the key, or may have it, did not do; None if nothing of it is left.
+        not_asked: Why a keyring was not asked in which this home has stored no key; empty if it was.
+    """
+
+    removed: bool
+    refusal: CredentialStoreError | None = None
+    not_asked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +170,11 @@ def choose_store(settings: Settings) -> StoreChoice:
     Raises:
         CredentialStoreError: The setting names the keyring, and it does not work.
     """
-    return _in_first_that_works(settings, NIMBUS_BCI, lambda store: store.read(settings.paths.profile))[0]
+    return _in_first_that_works(settings, NIMBUS_BCI, lambda store: store.read(settings.paths.profile))
 
 
 def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIMBUS_BCI) -> StoreChoice:
-    """Store a key that an API has just accepted, together with that API's origin.
+    """Store a key that an API has just accepted, together with that API's origin, in one place.
 
     Args:
         origin: Scheme, host and port of the API that accepted it.
@@ -148,20 +186,56 @@ def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIM
     Raises:
         CredentialStoreError: The store that the setting names, or the last one tried, cannot store it.
     """
-    if settings.credential_store != MemoryStore.name:
-        reserve_metadata(settings.paths)
-    entry = KeyEntry(key, origin)
-    choice, _ = _in_first_that_works(settings, kind, lambda store: store.write(settings.paths.profile, entry))
-    if choice.store.name == MemoryStore.name:
-        return choice
-    notes = [choice.reason]
+    paths, entry = settings.paths, KeyEntry(key, origin)
+
+    before, may_have = read_metadata(paths), may_be_in_keyring(paths)
+
+    def write(store: CredentialStore[Key]) -> None:
+        try:
+            store.write(paths.profile, entry)
+        except CredentialStoreError:
+            if before is None or before.fingerprint != key.fingerprint:
+                _expect_late_write(paths, store, key)
+            raise
+
+    if settings.credential_store == MemoryStore.name:
+        return _in_first_that_works(settings, kind, write)
+    reserve_metadata(paths)
+    choice = _in_first_that_works(settings, kind, write)
+    notes = [choice.reason, *_remove_other_copy(settings, choice, before, may_have=may_have)]
     try:
-        write_metadata(settings.paths, KeyMetadata.of(key, store=choice.store.name, now=time.time()))
+        write_metadata(paths, KeyMetadata.of(key, store=choice.store.name, now=time.time()))
     except OSError as error:
         notes.append(f"the metadata beside it could not be written ({error.strerror or error})")
-    if settings.credential_store is None and choice.store.name == KeyringStore.name:
-        notes.extend(_delete_file_copy(settings.paths))
-    return StoreChoice(choice.store, "; ".join(notes))
+    if choice.is_fallback:
+        _log.warning(
+            "%s is stored in %s, because the keyring %s. `nimbus-sdk doctor --retry-keyring` moves it there.",
+            key.masked,
+            choice.store.location(paths.profile),
+            choice.keyring_problem,
+        )
+    return replace(choice, reason="; ".join(notes))
+
+
+def retry_keyring(settings: Settings) -> StoreChoice:
+    """Ask a keyring that is skipped, remove what was to be removed from it, and move the key there.
+
+    Returns:
+        The store that has the key, or would have it.
+
+    Raises:
+        CredentialStoreError: The setting names the keyring, and it does not work; or the file cannot be read.
+    """
+    reset(settings.paths.keyring_breaker)
+    choice = choose_store(settings)
+    if choice.store.name != KeyringStore.name:
+        finish_removals(settings.paths)
+        return choice
+    in_file = FileStore[ApiKey](settings.paths.credentials).read(settings.paths.profile)
+    metadata = read_metadata(settings.paths)
+    if in_file is None or metadata is None or metadata.store != FileStore.name:
+        return choice
+    return save_key(settings, in_file.key, in_file.origin)
 
 
 @overload
@@ -189,12 +263,14 @@ def read_stored_key(
     problem = ""
     for store in stores:
         try:
-            entry = store.read(settings.paths.profile)
+            entry = _prepared(settings.paths, store).read(settings.paths.profile)
         except CredentialStoreError as error:
             if store.name in required:
                 raise
             problem = error.message
             continue
+        if isinstance(store, KeyringStore):
+            finish_removals(settings.paths)
         if entry is not None:
             return StoredKey(
                 key=entry.key,
@@ -207,11 +283,7 @@ def read_stored_key(
     return StoredKey(key=None, store=stores[0].name, location=searched, problem=problem)
 
 
-def delete_key(
-    settings: Settings,
-    fingerprint: str | None = None,
-    kind: KeyKind[Key] = NIMBUS_BCI,
-) -> bool:
+def delete_key(settings: Settings, fingerprint: str | None = None, kind: KeyKind[Key] = NIMBUS_BCI) -> bool:
     """Remove the stored key and its metadata.
 
     Args:
@@ -222,41 +294,123 @@ def delete_key(
         Whether a key was removed.
 
     Raises:
-        CredentialStoreError: The store that should have the key does not let it be removed.
+        CredentialStoreError: A store that has the key, or may have it, does not let it be removed. What the
+            keyring could not be asked for is removed when it can be asked.
     """
-    metadata = read_metadata(settings.paths)
-    stores, required = _stores_to_search(settings, kind, metadata, None)
-    removed = another = False
+    removal = remove_key(settings, fingerprint, kind)
+    if removal.refusal is not None:
+        raise removal.refusal
+    return removal.removed
+
+
+def remove_key(
+    settings: Settings, fingerprint: str | None = None, kind: KeyKind[Key] = NIMBUS_BCI
+) -> Removal:
+    """Remove the stored key and its metadata from every store, as far as possible.
+
+    Args:
+        fingerprint: Only if the stored key is the one with this fingerprint.
+        kind: Whose key it is; the Nimbus API's if omitted.
+
+    Raises:
+        CredentialStoreError: The metadata cannot be read or removed.
+    """
+    paths = settings.paths
+    metadata, must_ask = read_metadata(paths), may_be_in_keyring(paths)
+    must_ask |= settings.credential_store == KeyringStore.name
+    stores: list[CredentialStore[Key]] = [FileStore(paths.credentials, kind)]
+    if must_ask or settings.credential_store is None:
+        stores.append(KeyringStore(paths, kind))
+    removed, another, not_asked = False, False, ""
+    refusal: CredentialStoreError | None = None
+    is_recorded = True
     for store in stores:
         try:
             if fingerprint is not None:
-                entry = store.read(settings.paths.profile)
+                entry = _prepared(paths, store).read(paths.profile)
                 if entry is None or entry.key.fingerprint != fingerprint:
                     another |= entry is not None
                     continue
-            removed |= store.delete(settings.paths.profile)
-        except CredentialStoreError:
-            if store.name in required:
-                raise
+            removed |= store.delete(paths.profile)
+            if isinstance(store, KeyringStore):
+                settle_removal(paths)
+                finish_removals(paths)
+        except CredentialStoreError as error:
+            if not isinstance(store, KeyringStore):
+                refusal, is_recorded = error, False
+            elif must_ask and not _never_had_one(paths, metadata, store):
+                postponed, is_recorded = _postpone(paths, metadata, fingerprint, error), refusal is None
+                refusal = refusal or postponed
+            else:
+                not_asked = error.message
     of_another = metadata is not None and fingerprint not in (None, metadata.fingerprint)
-    if not another and (removed or not of_another):
-        remove_metadata(settings.paths)
-    return removed
+    if not another and (removed or not of_another) and is_recorded:
+        remove_metadata(paths)
+    return Removal(removed, refusal, not_asked)
+
+
+def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> None:
+    """Take back that a key was stored in the file in place of one in a keyring that could not be asked.
+
+    Args:
+        fingerprint: That of the key in the file.
+        before: The metadata of the key in the keyring.
+
+    Raises:
+        CredentialStoreError: The disk refused.
+    """
+    paths = settings.paths
+    file = FileStore[ApiKey](paths.credentials)
+    entry = file.read(paths.profile)
+    if entry is None or entry.key.fingerprint != fingerprint:
+        return
+    file.delete(paths.profile)
+    settle_removal(paths)
+    try:
+        write_metadata(paths, before)
+    except OSError as error:
+        raise CredentialStoreError(
+            f"{paths.key_metadata} cannot be written: {error.strerror}.",
+            hint="Check free space and permissions.",
+        ) from error
+
+
+def _prepared(paths: Paths, store: CredentialStore[Key]) -> CredentialStore[Key]:
+    """Return a store that has no key any more which was to be removed."""
+    if isinstance(store, KeyringStore):
+        finish_removal(paths, store)
+    return store
 
 
 def _in_first_that_works(
-    settings: Settings, kind: KeyKind[Key], act: Callable[[CredentialStore[Key]], T]
-) -> tuple[StoreChoice, T]:
+    settings: Settings, kind: KeyKind[Key], act: Callable[[CredentialStore[Key]], object]
+) -> StoreChoice:
+    paths = settings.paths
     if settings.credential_store is not None:
-        store = _named(settings.credential_store, settings.paths, kind)
-        return StoreChoice(store, f"{store.name}, {_BY_SETTING}"), act(store)
-    keyring = KeyringStore(settings.paths, kind)
+        store = _named(settings.credential_store, paths, kind)
+        act(_prepared(paths, store))
+        return StoreChoice(store, f"{store.name}, {_BY_SETTING}")
+    keyring = KeyringStore(paths, kind)
     try:
-        return StoreChoice(keyring, keyring.name), act(keyring)
+        act(_prepared(paths, keyring))
     except CredentialStoreError as error:
-        because = error.message[:1].lower() + error.message[1:].rstrip(".")
-    file = FileStore(settings.paths.credentials, kind)
-    return StoreChoice(file, f"{file.name}, because {because}"), act(file)
+        problem = error.message
+    else:
+        finish_removals(paths)
+        return StoreChoice(keyring, keyring.name)
+    file = FileStore(paths.credentials, kind)
+    act(file)
+    is_absent = keyring.refusal is not None and keyring.refusal.is_absent
+    because = problem[:1].lower() + problem[1:].rstrip(".")
+    return StoreChoice(file, f"{file.name}, because {because}", "" if is_absent else _reason(problem))
+
+
+def _expect_late_write(paths: Paths, store: CredentialStore[Key], key: Key) -> None:
+    """Record that a key may reach the keyring after its caller has given up, even after this process."""
+    if isinstance(store, KeyringStore) and store.refusal is not None and store.refusal.may_complete:
+        # If the disk refuses: the thread that was left behind removes the key as well.
+        with suppress(OSError):
+            postpone_removal(paths, store.refusal.reason, masked=key.masked, fingerprint=key.fingerprint)
 
 
 def _stores_to_search(
@@ -284,9 +438,71 @@ def _named(
     return FileStore(paths.credentials, kind) if name == FileStore.name else MemoryStore()
 
 
-def _delete_file_copy(paths: Paths) -> list[str]:
+def _remove_other_copy(
+    settings: Settings, choice: StoreChoice, before: KeyMetadata | None, *, may_have: bool
+) -> list[str]:
+    """Remove the key that another store had before, or say that it stays."""
+    paths = settings.paths
+    if isinstance(choice.store, KeyringStore):
+        try:
+            settle_removal(paths)
+            FileStore(paths.credentials, NIMBUS_BCI).delete(paths.profile)
+        except CredentialStoreError as error:
+            return [f"an older key may still be in the credentials file ({error.message.rstrip('.')})"]
+        return []
+    if not may_have:
+        return []
+    reason = choice.keyring_problem
+    if not reason:
+        keyring: KeyringStore[Key] = KeyringStore(paths)
+        try:
+            keyring.delete(paths.profile)
+            settle_removal(paths)
+        except CredentialStoreError as error:
+            if _never_had_one(paths, before, keyring):
+                return []
+            reason = _reason(error.message)
+        else:
+            return []
     try:
-        FileStore(paths.credentials, NIMBUS_BCI).delete(paths.profile)
-    except CredentialStoreError as error:
-        return [f"an older key may still be in the credentials file ({error.message.rstrip('.')})"]
-    return []
+        removal = postpone_removal(paths, reason, masked=_masked_in_keyring(before))
+    except OSError as error:
+        return [f"an older key stays in the keyring, which {reason} ({error.strerror or error})"]
+    return [f"{removal}, is removed as soon as that can be asked"]
+
+
+def _postpone(
+    paths: Paths, metadata: KeyMetadata | None, fingerprint: str | None, error: CredentialStoreError
+) -> CredentialStoreError:
+    """Record what the keyring could not be asked for, and return the error that says so."""
+    reason = _reason(error.message)
+    try:
+        masked = _masked_in_keyring(metadata)
+        removal = postpone_removal(paths, reason, masked=masked, fingerprint=fingerprint or "")
+    except OSError as fault:
+        return CredentialStoreError(
+            f"A key may still be in the keyring, which {reason}, and that cannot be noted "
+            f"({fault.strerror or fault}).",
+            hint="Remove it with your system's password manager: service nimbus-sdk, "
+            f"user {paths.keyring_user}.",
+        )
+    return CredentialStoreError(
+        f"{removal.masked or 'A key'} may still be in the keyring, which {reason}.",
+        hint="It is not used any more, and is removed as soon as the keyring can be asked: unlock it, then "
+        "run `nimbus-sdk doctor --retry-keyring`.",
+    )
+
+
+def _masked_in_keyring(metadata: KeyMetadata | None) -> str:
+    return metadata.masked if metadata is not None and metadata.store == KeyringStore.name else ""
+
+
+def _never_had_one(paths: Paths, metadata: KeyMetadata | None, store: KeyringStore[Key]) -> bool:
+    """Whether a first save was interrupted, on a machine without a keyring."""
+    is_known = metadata is not None or read_removal(paths) is not None
+    return store.refusal is not None and store.refusal.is_absent and not is_known
+
+
+def _reason(message: str) -> str:
+    """Return the message of a refusal as the end of a sentence that begins with "the keyring"."""
+    return message.removeprefix("The keyring ").rstrip(".")

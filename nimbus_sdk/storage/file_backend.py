@@ -117,7 +117,9 @@ class FileStore(Generic[K_co]):
             return error.with_traceback(None)
         except OSError as error:
             return CredentialStoreError(
-                f"The credentials file {self.path} cannot be {action}: {error.strerror or error}."
+                f"The credentials file {self.path} cannot be {action}: {error.strerror or error}.",
+                hint="Check free space and permissions of its folder, or set NIMBUS_SDK_HOME to another one. "
+                "Without any store, NIMBUS_SDK_CREDENTIAL_STORE=none and NIMBUS_API_KEY work.",
             )
         except BaseException as error:  # noqa: BLE001
             # Ctrl-C, above all; the frames below hold the content of the file as well.

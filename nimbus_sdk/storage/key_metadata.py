@@ -1,4 +1,4 @@
-"""What may be known of a stored key without reading it: for display, and to ask the right store first.
+"""What is known of a stored key without reading it: for display, and to ask the right store first.
 
 It decides nothing about where a key may go; that is stored with the key itself.
 """
@@ -19,6 +19,8 @@ from nimbus_sdk.storage import fs, trust
 
 if TYPE_CHECKING:
     from nimbus_sdk.storage.key_kind import Key
+
+_CHECK_FOLDER = "Check the permissions of its folder, or set NIMBUS_SDK_HOME to another one."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,8 @@ def read_metadata(paths: Paths) -> KeyMetadata | None:
     except OSError as error:
         raise CredentialStoreError(
             f"The metadata of the stored key, {paths.key_metadata}, cannot be read: "
-            f"{error.strerror or error}."
+            f"{error.strerror or error}.",
+            hint=_CHECK_FOLDER,
         ) from error
     try:
         stored = json.loads(content or b"null")
@@ -81,6 +84,84 @@ def read_metadata(paths: Paths) -> KeyMetadata | None:
         return None
     valid = all(isinstance(value, str) and value.isprintable() for value in values.values())
     return KeyMetadata(**values) if valid else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRemoval:
+    """A key that is still to be removed from the keyring, which could not be asked.
+
+    Attributes:
+        masked: The key, as far as it is known; empty if it is not.
+        fingerprint: That of the only key to remove; empty for whichever is there.
+        reason: Why the keyring could not be asked, as the end of a sentence that begins with "the keyring".
+    """
+
+    masked: str = ""
+    fingerprint: str = ""
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.masked or 'a key'} in the keyring, which {self.reason or 'could not be asked'}"
+
+
+def read_removal(paths: Paths) -> KeyRemoval | None:
+    """Return the record that a key is still to be removed from the keyring, or None.
+
+    A damaged record counts: it never makes a removed key valid again.
+
+    Raises:
+        CredentialStoreError: The record exists and cannot be read.
+    """
+    try:
+        content = trust.read(paths.key_removal, paths.state_root)
+    except UntrustedError:
+        return None
+    except OSError as error:
+        raise CredentialStoreError(
+            f"The record of a key to remove, {paths.key_removal}, cannot be read: {error.strerror or error}.",
+            hint=_CHECK_FOLDER,
+        ) from error
+    if content is None:
+        return None
+    try:
+        stored = json.loads(content)
+        values = {field.name: stored[field.name] for field in fields(KeyRemoval)}
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return KeyRemoval()
+    valid = all(isinstance(value, str) and value.isprintable() for value in values.values())
+    return KeyRemoval(**values) if valid else KeyRemoval()
+
+
+def write_removal(paths: Paths, removal: KeyRemoval) -> None:
+    """Record that a key is still to be removed from the keyring.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    fs.write_private(paths.key_removal, json.dumps(asdict(removal), indent=2).encode() + b"\n")
+
+
+def drop_removal(paths: Paths) -> None:
+    """Remove the record of a removal that is done.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    fs.remove(paths.key_removal)
+
+
+def may_be_in_keyring(paths: Paths) -> bool:
+    """Return whether this home may have a key in the keyring: of a save, or of one that was interrupted."""
+    if read_removal(paths) is not None:
+        return True
+    metadata = read_metadata(paths)
+    return os.path.exists(paths.key_metadata) if metadata is None else metadata.store == "keyring"
+
+
+def has_key_in_keyring(paths: Paths) -> bool:
+    """Return whether the profile's key is one in the keyring that is not to be removed."""
+    metadata = read_metadata(paths)
+    return metadata is not None and metadata.store == "keyring" and read_removal(paths) is None
 
 
 def reserve_metadata(paths: Paths) -> None:
@@ -113,5 +194,6 @@ def remove_metadata(paths: Paths) -> None:
     except OSError as error:
         raise CredentialStoreError(
             f"The metadata of the stored key, {paths.key_metadata}, cannot be removed: "
-            f"{error.strerror or error}."
+            f"{error.strerror or error}.",
+            hint=_CHECK_FOLDER,
         ) from error

@@ -3,34 +3,55 @@
 A keyring that waits for a prompt nobody sees never returns, some need a minute only to be imported, and
 no keyring library has a timeout. So every step, the import included, happens in a daemon thread that is
 waited for until a deadline and then left behind; a daemon thread does not hold up the interpreter's exit.
+What a thread that was left behind has written nevertheless, it removes again.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import os
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from nimbus_sdk.config.paths import Paths
-from nimbus_sdk.display.terminal import is_interactive
+from nimbus_sdk.display.terminal import is_interactive, is_notebook, restored_settings
 from nimbus_sdk.display.waiting import TimeLimitError, run_with_timeout
 from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
+from nimbus_sdk.storage import keyring_breaker
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
-from nimbus_sdk.storage.keyring_breaker import read_breaker, trip
+from nimbus_sdk.storage.key_metadata import has_key_in_keyring
+from nimbus_sdk.storage.keyring_entry import (
+    SERVICE,
+    KeyringEntry,
+    asks_in_terminal,
+    is_unlocked,
+    usable_backends,
+)
+from nimbus_sdk.storage.keyring_refusal import (
+    ASKS_IN_TERMINAL,
+    ELSEWHERE,
+    NOT_HERE,
+    RETRY,
+    Refusal,
+    refusal_of,
+    too_weak,
+    unusable,
+)
+from nimbus_sdk.storage.lock import Lock
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
 
 T = TypeVar("T")
+_log = logging.getLogger("nimbus_sdk")
 
-SERVICE = "nimbus-sdk"
-_MAC_NO_INTERACTION = "-25308"
-_BACKENDS_WITHOUT_STORAGE = frozenset({"keyring.backends.fail", "keyring.backends.null"})
-_ELSEWHERE = (
-    "NIMBUS_SDK_CREDENTIAL_STORE=file stores the key in a private file; NIMBUS_API_KEY gives it as well."
-)
+_PEEK_SECONDS = 0.5
+_RETRY_AFTER = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Pauses between attempts, in seconds: another process may be changing the same entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +73,22 @@ class Patience:
 
 
 class KeyringStore(Generic[K_co]):
-    """Stores one key a profile in the keyring: service ``nimbus-sdk``, user = profile.
+    """Stores one key a profile in the keyring: service ``nimbus-sdk``, user = ``Paths.keyring_user``.
 
     Args:
-        paths: Where a keyring that did not answer is recorded.
+        paths: Whose entry it is, and where a keyring that did not answer is recorded.
         kind: Whose keys are read; any kind may be written.
         patience: How long one operation may take; ``Patience.here`` if omitted.
         clock: Unix time.
+
+    Attributes:
+        refusal: Why the last operation was not carried out; None if it was.
 
     Examples:
         >>> from nimbus_sdk.config.settings import Settings
         >>> store = KeyringStore(Settings(home="/srv/nimbus").paths)
         >>> store.name, store.location("lab")
-        ('keyring', 'keyring, service nimbus-sdk, user lab')
+        ('keyring', 'keyring, service nimbus-sdk, user lab@40a432a6d73f')
     """
 
     name = "keyring"
@@ -77,6 +101,8 @@ class KeyringStore(Generic[K_co]):
         patience: Patience | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.refusal: Refusal | None = None
+        self._paths = paths
         self._breaker = paths.keyring_breaker
         self._kind = kind
         self._patience = patience
@@ -84,18 +110,16 @@ class KeyringStore(Generic[K_co]):
 
     def location(self, profile: str) -> str:
         """Describe where the key of a profile is."""
-        return f"keyring, service {SERVICE}, user {profile}"
+        return f"keyring, service {SERVICE}, user {self._user(profile)}"
 
     def read(self, profile: str) -> KeyEntry[K_co] | None:
         """Return the profile's key, or None if the keyring has none.
 
         Raises:
-            CredentialStoreError: There is no keyring, it is locked, failed or did not answer in time, or
-                its entry is no key.
+            CredentialStoreError: The keyring could not be asked, for the reason in ``refusal``, or its entry
+                is no key.
         """
-        entry = self._kind.parse_entry(
-            self._ask(lambda backend: _decode(backend.get_password(SERVICE, profile)))
-        )
+        entry = self._kind.parse_entry(self._ask(profile, lambda entry: _decode(entry.read())))
         if isinstance(entry, InvalidKeyFormatError):
             raise CredentialStoreError(
                 f"The keyring's entry is not a {self._kind.name} ({self.location(profile)}).",
@@ -110,66 +134,115 @@ class KeyringStore(Generic[K_co]):
             CredentialStoreError: As for ``read``, or the keyring did not store it.
         """
 
-        def store(backend: KeyringBackend) -> bool:
-            # Encoded here, in the thread: a traceback of this error shows the variables of its own frames.
-            text = json.dumps(entry.to_fields(), separators=(",", ":"))
-            backend.set_password(SERVICE, profile, text)
-            return backend.get_password(SERVICE, profile) == text
+        def encode() -> str:
+            # Only in the thread: a traceback of an error here shows the variables of its own frames.
+            return json.dumps(entry.to_fields(), separators=(",", ":"))
 
-        if not self._ask(store):
-            raise CredentialStoreError("The keyring accepted the key and did not store it.", hint=_ELSEWHERE)
+        def withdraw(late: KeyringEntry) -> bool:
+            is_wanted = has_key_in_keyring(replace(self._paths, profile=profile))
+            return not is_wanted and late.remove(only=encode())
+
+        if not self._ask(profile, lambda slot: slot.write(encode()), withdraw):
+            self.refusal = Refusal("accepted the key and did not store it")
+            raise self.refusal.as_error()
 
     def delete(self, profile: str) -> bool:
-        """Remove a key, and return whether there was one.
+        """Remove a key with all its duplicates, and return whether there was one.
 
         Raises:
             CredentialStoreError: As for ``read``.
         """
+        return self._ask(profile, lambda entry: entry.remove())
 
-        def drop(backend: KeyringBackend) -> bool:
-            if backend.get_password(SERVICE, profile) is None:
-                return False
-            backend.delete_password(SERVICE, profile)
-            return True
+    def _user(self, profile: str) -> str:
+        return replace(self._paths, profile=profile).keyring_user
 
-        return self._ask(drop)
-
-    def _ask(self, action: Callable[[KeyringBackend], T]) -> T:
+    def _ask(
+        self,
+        profile: str,
+        action: Callable[[KeyringEntry], T],
+        withdraw: Callable[[KeyringEntry], object] | None = None,
+    ) -> T:
+        """Run an action in the keyring's thread; ``withdraw`` takes back what it has done too late."""
         patience = self._patience or Patience.here()
-        self._raise_if_skipped(patience)
-        started = time.monotonic()
-        try:
-            reply = run_with_timeout(
-                lambda: _answer(action),
-                patience.seconds,
-                notice="Waiting for the system's key store; answer its prompt …",
-                notice_after=patience.quiet,
+        with Lock(self._paths.keyring_lock) as lock:
+            reply = (
+                self._busy(lock, patience)
+                or self._skipped(patience)
+                or self._ask_in_turn(self._user(profile), action, withdraw, patience)
             )
-        except TimeLimitError:
-            self._trip("did not answer", patience)
-            raise CredentialStoreError(
-                f"The keyring did not answer in {patience.seconds:g} s.",
-                hint=f"It is skipped for 10 minutes. {_ELSEWHERE}",
-            ) from None
         if isinstance(reply, _Value):
+            self.refusal = None
             return reply.value
-        # A keyring that answers at once costs nothing to ask again, and may have been unlocked by then.
-        if reply.failed or time.monotonic() - started >= patience.quiet:
-            self._trip(reply.what, patience)
-        raise CredentialStoreError(f"The keyring {reply.what}.", hint=reply.hint)
+        self.refusal = reply
+        raise reply.as_error()
 
-    def _raise_if_skipped(self, patience: Patience) -> None:
-        now = self._clock()
-        breaker = read_breaker(self._breaker, now=now)
-        if breaker is not None and patience.seconds <= breaker.patience:
-            minutes = int((breaker.until - now) // 60) + 1
-            raise CredentialStoreError(
-                f"The keyring was {breaker.wording(now)}.",
-                hint=f"It is asked again in {minutes} min. {_ELSEWHERE}",
+    def _ask_in_turn(
+        self,
+        user: str,
+        action: Callable[[KeyringEntry], T],
+        withdraw: Callable[[KeyringEntry], object] | None,
+        patience: Patience,
+    ) -> _Value[T] | Refusal:
+        given_up, started = threading.Event(), time.monotonic()
+
+        def work() -> _Value[T] | Refusal:
+            return _answer(user, action, patience, given_up)
+
+        def discard(reply: object) -> None:
+            if withdraw is not None:
+                _answer(user, withdraw, patience, threading.Event())
+
+        try:
+            with restored_settings():
+                reply = run_with_timeout(
+                    work,
+                    patience.seconds,
+                    notice="Waiting for the system's key store; answer its prompt …",
+                    notice_after=patience.quiet,
+                    discard=discard,
+                )
+        except TimeLimitError:
+            reply = Refusal(
+                f"did not answer in {patience.seconds:g} s",
+                f"It is skipped for 10 minutes; {RETRY} {ELSEWHERE}",
+                may_complete=withdraw is not None,
+                opens_breaker="did not answer",
             )
+        finally:
+            given_up.set()
+        if isinstance(reply, _Value):
+            if time.monotonic() - started < patience.quiet:
+                keyring_breaker.reset(self._breaker)
+        elif reply.opens_breaker:
+            now = self._clock()
+            keyring_breaker.trip(
+                self._breaker, reason=reply.opens_breaker, patience=patience.seconds, now=now
+            )
+        return reply
 
-    def _trip(self, reason: str, patience: Patience) -> None:
-        trip(self._breaker, reason=reason, patience=patience.seconds, now=self._clock())
+    def _busy(self, lock: Lock, patience: Patience) -> Refusal | None:
+        """Wait for other processes as long as the keyring answers them: many at once get it to fail."""
+        if not os.path.isdir(self._paths.state):
+            return None
+        try:
+            lock.acquire_in_turn(patience.seconds)
+        except TimeoutError:
+            return Refusal(
+                f"is waited for by another process for more than {patience.seconds:g} s", hint=ELSEWHERE
+            )
+        except OSError as error:
+            _log.debug("No lock at %s (%s); going on without.", lock.path, error)
+        return None
+
+    def _skipped(self, patience: Patience) -> Refusal | None:
+        now = self._clock()
+        breaker = keyring_breaker.read_breaker(self._breaker, now=now)
+        if breaker is None or patience.seconds > breaker.patience or _is_unlocked_by_now():
+            return None
+        minutes = int((breaker.until - now) // 60) + 1
+        hint = f"It is asked again in {minutes} min, or as soon as it is unlocked; {RETRY} {ELSEWHERE}"
+        return Refusal(f"was {breaker.wording(now)}", hint)
 
 
 def _decode(stored: object) -> object:
@@ -188,37 +261,55 @@ class _Value(Generic[T]):
     value: T
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    what: str
-    hint: str = _ELSEWHERE
-    failed: bool = False
+def _is_unlocked_by_now() -> bool:
+    """Return whether a keyring that is skipped is known to be unlocked; opens no prompt."""
+
+    def look() -> bool:
+        backend = _find_backend()
+        return not isinstance(backend, Refusal) and is_unlocked(backend)
+
+    try:
+        return run_with_timeout(look, _PEEK_SECONDS)
+    except Exception:  # noqa: BLE001 - a backend is foreign code; whatever it raises, it is not known to be unlocked
+        return False
 
 
-_NOT_HERE = _Failure("was not found on this machine")
-_LOCKED = _Failure("stayed locked", "Unlock it, or run this where its prompt can be answered. " + _ELSEWHERE)
+def _answer(
+    user: str, action: Callable[[KeyringEntry], T], patience: Patience, given_up: threading.Event
+) -> _Value[T] | Refusal:
+    """Ask the keyring, again if it fails fast: a reader may have met a writer."""
+    backend = _find_backend()
+    if isinstance(backend, Refusal):
+        return backend
+    pauses, last_try = iter(_RETRY_AFTER), time.monotonic() + patience.seconds / 2
+    while True:
+        started = time.monotonic()
+        entry = KeyringEntry(backend, user, given_up.is_set)
+        try:
+            return _Value(action(entry))
+        except BaseException as error:  # noqa: BLE001 - a backend is foreign code: whatever it raises is a reply
+            reply = refusal_of(error, entry.may_have_changed)
+        ended = time.monotonic()
+        if ended - started >= patience.quiet:
+            # A prompt that cost time and was dismissed is not opened again at once.
+            return replace(reply, opens_breaker=reply.reason)
+        pause = next(pauses, None)
+        if not reply.is_passing or pause is None or ended + pause > last_try or given_up.wait(pause):
+            return reply
 
 
-def _answer(action: Callable[[KeyringBackend], T]) -> _Value[T] | _Failure:
+def _find_backend() -> KeyringBackend | Refusal:
     try:
         import keyring
-        from keyring.errors import InitError, KeyringLocked, NoKeyringError
     except ImportError:
-        return _NOT_HERE
+        return NOT_HERE
     try:
         backend = keyring.get_keyring()
-        return _Value(action(backend)) if _stores_keys(backend) else _NOT_HERE
-    except NoKeyringError:
-        return _NOT_HERE
-    except (KeyringLocked, InitError):
-        return _LOCKED
-    except BaseException as error:  # noqa: BLE001 - a backend is foreign code: whatever it raises is a reply
-        # Only the type of the error is shown: its text may have the key in it.
-        locked = _MAC_NO_INTERACTION in str(error)
-        return _LOCKED if locked else _Failure(f"failed ({type(error).__name__})", failed=True)
-
-
-def _stores_keys(backend: KeyringBackend) -> bool:
-    if type(backend).__module__ == "keyring.backends.chainer":
-        return any(_stores_keys(link) for link in getattr(backend, "backends", ()))
-    return type(backend).__module__ not in _BACKENDS_WITHOUT_STORAGE
+        usable = usable_backends(backend)
+    except BaseException as error:  # noqa: BLE001 - likewise
+        return unusable(error)
+    if not usable:
+        return too_weak(backend)
+    if any(map(asks_in_terminal, usable)) and (is_notebook() or not is_interactive()):
+        return ASKS_IN_TERMINAL
+    return backend

@@ -1,4 +1,4 @@
-"""A circuit breaker for a keyring that did not answer, so that the next call does not wait for it again.
+"""A circuit breaker for a keyring that did not answer in time: the next call does not wait for it again.
 
 It applies to this machine alone: a home folder may be shared with one whose keyring works. It applies only to
 callers who would wait no longer than the one that tripped it: a job at night does not take the keyring away
@@ -74,6 +74,20 @@ def trip(path: str, *, reason: str, patience: float, now: float) -> None:
     except OSError:
         # It only saves time: a home folder that is read-only must not turn a slow keyring into a failure.
         _unwritten[path] = breaker
+
+
+def reset(path: str) -> None:
+    """Ask the keyring as usual from now on: it has answered, or somebody wants to try again.
+
+    Args:
+        path: ``Paths.keyring_breaker``.
+    """
+    _unwritten.pop(path, None)
+    try:
+        fs.remove(path)
+    except OSError:
+        # A record that cannot be removed ends by itself, after ten minutes.
+        return
 
 
 def read_breaker(path: str, *, now: float) -> Breaker | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -69,6 +70,24 @@ class Lock:
         """
         for seconds in self.retries(timeout):
             time.sleep(seconds)
+
+    def acquire_in_turn(self, timeout: float) -> None:
+        """Wait for the lock as long as others take it and give it back.
+
+        Raises:
+            TimeoutError: The same process holds it for longer than ``timeout`` seconds.
+            OSError: The lock file cannot be made.
+        """
+        turn, deadline = 0, 0.0
+        for seconds in self.retries(math.inf):
+            now, latest = time.monotonic(), os.stat(self.path).st_mtime_ns
+            if latest != turn:
+                turn, deadline = latest, now + timeout
+            elif now >= deadline:
+                raise TimeoutError(errno.ETIMEDOUT, f"another process holds {self.path}")
+            time.sleep(seconds)
+        if self._acquired is not None:
+            os.utime(self.path)
 
     def retries(self, timeout: float) -> Iterator[float]:
         """Take the lock; until it is free, yield the seconds to sleep before the next attempt.

@@ -23,7 +23,9 @@ PATHS = [
     ("key_metadata", "state/profiles/lab/key.json"),
     ("rotation", "state/profiles/lab/rotation.json"),
     ("audit", "state/audit"),
+    ("key_removal", "state/profiles/lab/key-removal.json"),
     ("keyring_breaker", "state/keyring.json"),
+    ("keyring_lock", "state/keyring.lock"),
     ("lock", "state/nimbus-sdk.lock"),
     ("core", "data/core"),
     ("core_pointer", "data/core/current.json"),
@@ -54,7 +56,21 @@ def test_no_path_is_forgotten_here():
     """The table above names every path there is."""
     public = {name for name in vars(Paths) if not name.startswith("_")}
     named = {name for name, _ in PATHS} | {field.name for field in fields(Paths)}
-    assert public - named == {"of", "rejection", "dotenv_session", "state_root"}
+    assert public - named == {"of", "rejection", "dotenv_session", "state_root", "keyring_user"}
+
+
+def test_the_keyring_knows_the_default_home_by_the_profile_alone(tmp_path, monkeypatch):
+    """Every other home has a name of its own there, however its path is spelt."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NIMBUS_SDK_HOME")
+    assert Settings().paths.keyring_user == "default"
+    (tmp_path / "link").symlink_to(tmp_path / "one")
+    users = [Settings(home=str(tmp_path / name)).paths.keyring_user for name in ("one", "one/../one", "link")]
+    assert users == users[:1] * 3
+    assert users[0].startswith("default@")
+    assert users[0] != Settings(home=str(tmp_path / "two")).paths.keyring_user
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
+    assert Settings().paths.keyring_user != "default"
 
 
 def test_without_a_home_the_platforms_folders_are_used(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.doctor import local_checks
 from nimbus_sdk.errors import InvalidKeyError
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.storage import keyring_breaker
+from nimbus_sdk.storage import key_removal, keyring_breaker
 from tests.doctor.conftest import Examine
 from tests.support.flows import TINY_CORE
 from tests.support.forked import ForkedPython
@@ -166,11 +166,23 @@ def test_a_paused_keyring_is_reported_with_the_reason(installed: str, examine: E
     keyring_breaker.trip(
         paths.keyring_breaker, reason="did not answer within 2.0 s", patience=2.0, now=time.time() - 120
     )
-    seen = examine()
+    seen = examine(NIMBUS_SDK_CREDENTIAL_STORE="")
     assert seen["keyring"].verdict == "warning"
     assert "did not answer within 2.0 s 2 min ago" in seen["keyring"].cause
     assert "NIMBUS_SDK_CREDENTIAL_STORE=file" in seen["keyring"].fix
+    assert "--retry-keyring" in seen["keyring"].fix
     assert seen.diagnosis
+
+
+def test_a_key_that_is_still_to_be_removed_is_reported(
+    installed: str, examine: Examine, paths: Paths
+) -> None:
+    """Which key, of which profile, and how to go on."""
+    key_removal.postpone_removal(paths, "stayed locked", masked="nbci_live_0123…89ab")
+    seen = examine()
+    assert seen["keyring"].verdict == "warning"
+    assert "default: nbci_live_0123…89ab in the keyring, which stayed locked" in seen["keyring"].cause
+    assert "--retry-keyring" in seen["keyring"].fix
 
 
 def test_a_required_keyring_that_is_missing_is_reported(installed: str, examine: Examine) -> None:

@@ -14,7 +14,7 @@ from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.credentials import choose_store, delete_key, read_stored_key, save_key
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import KeyEntry, KeyKind
-from nimbus_sdk.storage.key_metadata import KeyMetadata, read_metadata
+from nimbus_sdk.storage.key_metadata import KeyMetadata, read_metadata, read_removal
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
 TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
@@ -24,7 +24,7 @@ SANDBOX_ORIGIN = SANDBOX
 
 def stored_in(backend, paths):
     """The fields of the entry that a backend has for the profile."""
-    return json.loads(backend.items["nimbus-sdk", paths.profile])
+    return json.loads(backend.items["nimbus-sdk", paths.keyring_user])
 
 
 def entry(key, origin=DEFAULT_ORIGIN):
@@ -146,7 +146,8 @@ def test_a_copy_that_cannot_be_removed_is_reported(settings, paths, use_backend)
 def test_metadata_that_cannot_be_written_is_reported(settings, moved, use_backend, no_folder):
     """The key is saved where it belongs, with its API; missing metadata is no failure."""
     use_backend("Memory")
-    choice = save_key(moved(settings, state=no_folder), ONE, SANDBOX_ORIGIN)
+    settings = moved(settings, state=no_folder)
+    choice = save_key(settings, ONE, SANDBOX_ORIGIN)
     assert choice.store.name == "keyring"
     assert "the metadata beside it could not be written" in choice.reason
     stored = read_stored_key(settings)
@@ -171,7 +172,7 @@ def test_what_was_saved_is_read_from_where_it_is(settings, paths, use_backend, n
     save_key(settings, ONE, DEFAULT_ORIGIN)
     stored = read_stored_key(settings)
     assert (stored.key, stored.store, stored.problem) == (ONE, name or "keyring", "")
-    assert stored.location in ("keyring, service nimbus-sdk, user default", paths.credentials)
+    assert stored.location in (f"keyring, service nimbus-sdk, user {paths.keyring_user}", paths.credentials)
 
 
 def test_without_a_stored_key_every_place_that_was_searched_is_named(settings, paths, use_backend):
@@ -179,14 +180,14 @@ def test_without_a_stored_key_every_place_that_was_searched_is_named(settings, p
     use_backend("Memory")
     stored = read_stored_key(settings)
     assert stored.key is None
-    assert stored.location == f"keyring, service nimbus-sdk, user default or {paths.credentials}"
+    assert stored.location == f"keyring, service nimbus-sdk, user {paths.keyring_user} or {paths.credentials}"
 
 
 def test_a_key_in_the_file_is_read_without_the_keyring(settings, paths, use_backend):
     """The metadata says where the key is; a keyring that works by now is not opened."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     backend = use_backend("Memory")
-    backend.items["nimbus-sdk", paths.profile] = TWO.reveal()
+    backend.items["nimbus-sdk", paths.keyring_user] = TWO.reveal()
     stored = read_stored_key(settings)
     assert (stored.key, stored.store) == (ONE, "file")
     assert backend.asked == []
@@ -196,7 +197,7 @@ def test_a_key_that_is_not_where_the_metadata_says_is_searched_elsewhere(setting
     """A file that was removed by hand does not hide the key in the keyring."""
     save_key(settings, ONE, DEFAULT_ORIGIN)
     file.delete(paths.profile)
-    use_backend("Memory").items["nimbus-sdk", paths.profile] = TWO.reveal()
+    use_backend("Memory").items["nimbus-sdk", paths.keyring_user] = TWO.reveal()
     assert read_stored_key(settings).key == TWO
 
 
@@ -249,15 +250,14 @@ def test_a_key_that_was_stored_by_hand_goes_to_the_default_api(settings, paths):
 
 
 def test_planted_metadata_opens_nothing(tmp_path, settings, paths, use_backend):
-    """A repository that names its own NIMBUS_SDK_HOME does not get the key of the keyring for its own API."""
+    """A repository that names its own NIMBUS_SDK_HOME does not get another home's key of the keyring."""
     use_backend("Memory")
     save_key(settings, ONE, DEFAULT_ORIGIN)
     planted = Settings(home=str(tmp_path / "cloned"), api_url="https://evil.example")
     lure = {**GOOD, "fingerprint": ONE.fingerprint, "store": "keyring", "origin": "https://evil.example:443"}
     fs.write_private(planted.paths.key_metadata, json.dumps(lure).encode())
-    stored = read_stored_key(planted)
-    assert stored.key == ONE
-    assert stored.withheld_from(planted.api_url) is not None
+    assert read_stored_key(planted).key is None
+    assert read_stored_key(settings).key == ONE
 
 
 class Killed(BaseException):
@@ -360,13 +360,18 @@ def test_deleting_one_key_leaves_another(settings, paths, use_backend):
 
 
 def test_deleting_a_key_that_cannot_be_reached_is_an_error(settings, paths, use_backend):
-    """A logout that leaves the key where it is does not look like one that worked."""
-    use_backend("Memory")
+    """A logout that leaves the key is no success; the key is not used again, and goes as soon as it can."""
+    items = use_backend("Memory").items
     save_key(settings, ONE, DEFAULT_ORIGIN)
     use_backend("Locked")
     with pytest.raises(CredentialStoreError, match="stayed locked"):
         delete_key(settings)
-    assert read_metadata(paths) is not None
+    assert read_metadata(paths) is None
+    assert read_removal(paths).masked == ONE.masked
+    use_backend("Memory").items = items
+    assert read_stored_key(settings).key is None
+    assert items == {}
+    assert read_removal(paths) is None
 
 
 def test_a_keyring_that_never_had_the_key_does_not_stop_the_deleting(settings, paths, use_backend, file):

@@ -58,7 +58,10 @@ def install(
     core = find_core()
     version, path = (None, None) if core is None else (core.version, core.folder)
     values = {"session": session.to_dict(), "core": {"version": version, "path": path}}
-    rows = [("key from", session.key_source), ("core", version), ("core path", path)]
+    rows: list[tuple[str, object]] = [("key from", session.key_source)]
+    if session.key_source_reason:
+        rows.append(("key stored in", session.key_source_reason))
+    rows += [("core", version), ("core path", path)]
     output.show_fields(values, [*session_rows(session), *rows], as_json=as_json)
     if not as_json:
         output.print_text("", "Next: `nimbus-sdk models` lists what nimbus_sdk.load_model can load.")

@@ -13,6 +13,7 @@ from nimbus_sdk.cli.ui.options import Json, Profile, Timeout, flag, option
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.settings import Settings
+    from nimbus_sdk.storage.credentials import Removal
     from nimbus_sdk.storage.key_lookup import FoundKey
 
 Everything: TypeAlias = Annotated[
@@ -39,8 +40,8 @@ def logout(
     """
     from nimbus_sdk.account.operations import invalidate_session
     from nimbus_sdk.account.sign_out import has_session
-    from nimbus_sdk.account.stored_keys import delete_stored_api_key
     from nimbus_sdk.config.settings import Settings
+    from nimbus_sdk.storage.credentials import remove_key
 
     settings = Settings.load(profile=profile)
     if everything:
@@ -49,9 +50,9 @@ def logout(
     session_removed = has_session(settings.paths)
     invalidate_session(profile=profile)
     # Last, because a keyring may refuse; by then everything else is done.
-    key_removed = delete_stored_api_key(profile=profile)
-    values = {"key_removed": key_removed, "session_removed": session_removed, "entries_removed": []}
-    _show_removed(settings, values, as_json=as_json)
+    removal = remove_key(settings)
+    values: dict[str, object] = {"session_removed": session_removed, "entries_removed": []}
+    _show_removed(settings, removal, values, as_json=as_json)
 
 
 def _remove_everything(settings: Settings, *, yes: bool, as_json: bool) -> None:
@@ -75,30 +76,41 @@ def _remove_everything(settings: Settings, *, yes: bool, as_json: bool) -> None:
         raise typer.Exit(1)
     core_removed = uninstall_core(profile=settings.profile)
     models_removed = remove_models(profile=settings.profile)
+    removal = remove_entries(settings)
     values = {
-        "key_removed": remove_entries(settings),
         "session_removed": any(entry.has_session for entry in entries),
         "entries_removed": [entry.name for entry in entries],
         "core_removed": list(core_removed),
         "models_removed": list(models_removed),
     }
-    _show_removed(settings, values, as_json=as_json)
+    _show_removed(settings, removal, values, as_json=as_json)
 
 
-def _show_removed(settings: Settings, removed: Mapping[str, object], *, as_json: bool) -> None:
-    """Print what was removed, and which key the next call would use."""
+def _show_removed(
+    settings: Settings, removal: Removal, removed: Mapping[str, object], *, as_json: bool
+) -> None:
+    """Print what was removed, what was not, and which key the next call would use.
+
+    Raises:
+        CredentialStoreError: A store did not remove a key.
+    """
     from nimbus_sdk.account.stored_keys import explain
 
+    if removal.refusal is not None and as_json:
+        raise removal.refusal
     left = explain(profile=settings.profile).winner
-    values = {"core_removed": [], "models_removed": [], **removed}
+    values = {"key_removed": removal.removed, "core_removed": [], "models_removed": [], **removed}
     values["key_left"] = left and {
         "source": left.source,
         "location": left.location,
         "key_masked": left.key_masked,
     }
     words = {True: "removed", False: "there was none"}
+    key_words = words[removal.removed]
+    if removal.refusal is not None:
+        key_words = "removed in part" if removal.removed else "not removed"
     rows = [
-        ("stored key", words[bool(removed["key_removed"])]),
+        ("stored key", key_words),
         ("session", words[bool(removed["session_removed"])]),
         ("profiles and services", removed["entries_removed"]),
         ("core removed", values["core_removed"]),
@@ -107,6 +119,10 @@ def _show_removed(settings: Settings, removed: Mapping[str, object], *, as_json:
     output.show_fields(values, rows, as_json=as_json)
     if left is not None and not as_json:
         output.print_text(f"{left.location} still has the key {left.key_masked}.")
+    if removal.not_asked and not as_json:
+        output.print_text(f"{removal.not_asked} No key of this home is known to be in it.")
+    if removal.refusal is not None:
+        raise removal.refusal
 
 
 def revoke(
@@ -120,7 +136,7 @@ def revoke(
 
     Also removes what this machine has stored for it. In a terminal you are asked to confirm.
 
-    JSON: revoked, message, key_masked
+    JSON: revoked, message, key_masked, not_removed [what this machine could not remove, and why]
 
     \b
     Examples:
@@ -129,6 +145,7 @@ def revoke(
     """
     from nimbus_sdk.account.revocation import revoke_api_key
     from nimbus_sdk.config.settings import Settings
+    from nimbus_sdk.errors import CredentialStoreError
     from nimbus_sdk.storage.key_lookup import find_key
 
     settings = Settings.load(profile=profile)
@@ -140,6 +157,8 @@ def revoke(
     result = revoke_api_key(found.key.reveal(), reason=reason, profile=profile, timeout=timeout)
     rows = [("key", result.key_masked), ("revoked", result.revoked), ("service", result.message)]
     output.show_fields(asdict(result), rows, as_json=as_json)
+    if result.not_removed:
+        raise typer.Exit(CredentialStoreError.exit_code)
     if not result.revoked:
         raise typer.Exit(1)
 

@@ -21,7 +21,8 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
     JSON: ready, sdk, settings, core {installed, version, path, problems},
     session (all fields of AuthSession, or null), session_problem (text or null),
     key (as `explain --json`), credential_store {name, reason},
-    keyring_rest (why the keyring is not asked for now, or null)
+    keyring_rest (why the keyring is not asked for now, or null),
+    key_removals [keys that are still to be removed from the keyring]
 
     \b
     Examples:
@@ -63,4 +64,5 @@ def _key_rows(machine: MachineStatus) -> list[tuple[str, object]]:
     rows.append(("store", machine.store_reason))
     if machine.keyring_rest is not None:
         rows.append(("keyring", machine.keyring_rest))
+    rows += [("to be removed", removal) for removal in machine.key_removals]
     return rows

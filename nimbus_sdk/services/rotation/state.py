@@ -236,7 +236,10 @@ class StoredKeys:
 
     def _begin(self, new: ServiceKey) -> Rotation:
         if self.current.settings.credential_store == MemoryStore.name:
-            raise CredentialStoreError("NIMBUS_SDK_CREDENTIAL_STORE is none, so there is nothing to rotate.")
+            raise CredentialStoreError(
+                "NIMBUS_SDK_CREDENTIAL_STORE is none, so there is nothing to rotate.",
+                hint="Unset it, or set it to keyring or file.",
+            )
         origin = self._connection.origin
         try:
             old = self._connection.find_key().key

@@ -55,6 +55,7 @@ def test_status_keys_are_stable(nimbus: Nimbus, sandbox: Sandbox) -> None:
         "key",
         "credential_store",
         "keyring_rest",
+        "key_removals",
     }
     assert found["sdk"].keys() == {"version", "python", "platform"}
     assert found["settings"].keys() == {

@@ -19,7 +19,7 @@ KEY = "nbci_test_" + "0123456789ab" * 4
 class Memory(KeyringBackend):
     """Works, and counts what it is asked."""
 
-    priority = 5
+    priority: float = 5
 
     def __init__(self):
         self.items = {}
@@ -36,6 +36,12 @@ class Memory(KeyringBackend):
     def delete_password(self, service, username):
         if self.items.pop((service, username), None) is None:
             raise PasswordDeleteError("no such password")
+
+
+class PlainText(Memory):
+    """Works, and protects nothing."""
+
+    priority: float = 0.5
 
 
 class Failing(Memory):

@@ -1,0 +1,1 @@
+"""Real keyring daemons, each on a session bus of its own."""
