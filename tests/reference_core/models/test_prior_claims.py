@@ -71,7 +71,7 @@ def test_probabilities_are_as_good_as_those_of_shrinkage_and_calibrated(
             pytest.param(kind, *size, 20, marks=pytest.mark.qualification)
             for kind, sizes in (
                 (NimbusLDA, ((16, 200), (40, 80), (100, 200), (80, 80), (200, 200))),
-                (NimbusQDA, ((16, 200), (40, 80), (100, 200))),
+                (NimbusQDA, ((16, 200), (40, 80), (100, 200), (80, 80), (200, 200))),
             )
             for size in sizes
         ),
@@ -89,6 +89,16 @@ def test_one_clean_trial_in_700_is_an_outlier(
     expected = seeds * N_NEW / 741
     # The model itself is estimated: its own sampling error is about that of a factor of two.
     assert above < 2.0 * expected + 4.0 * np.sqrt(expected)
+
+
+def test_classes_that_do_not_differ_in_spread_are_decoded_as_with_one_covariance() -> None:
+    """Also with more features than trials, where the trials of each class have dimensions of their own."""
+    one, own = [], []
+    for seed in range(3):
+        x, y, new, truth = draw(seed, 2, 100, 60, 0.7)
+        for kind, losses in ((NimbusLDA, one), (NimbusQDA, own)):
+            losses.append(log_loss(truth, kind().fit(x, y).predict_proba(new)))
+    assert np.mean(own) < np.mean(one) + 0.1
 
 
 def test_a_trial_far_away_is_an_outlier() -> None:

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 from nimbus_sdk_core import NimbusLDA, NimbusQDA
-from nimbus_sdk_core.stats.evidence import OwnEvidence, SharedEvidence, choose_prior
+from nimbus_sdk_core.stats.evidence import (
+    SharedEvidence,
+    choose_prior,
+    estimate_scales_of_others,
+    own_evidence,
+)
 from nimbus_sdk_core.stats.niw import estimate_variances
 from nimbus_sdk_core.stats.sufficient_statistics import compute_moments
 from scipy import stats
@@ -84,7 +89,7 @@ def test_covariances_of_their_own_have_the_evidence_of_the_restricted_likelihood
     scales = np.diag(estimate_variances(moments)), np.cov(x.T)
     found, expected = [], []
     for scale in scales:
-        found.append(OwnEvidence(moments, scale, OFFSETS).at(np.arange(len(OFFSETS)))[:, 0])
+        found.append(own_evidence(moments, scale[None], np.array([np.inf]), OFFSETS))
         expected.append(np.zeros(len(OFFSETS)))
         for count, scatter in zip(moments.counts, moments.scatters, strict=True):
             for i, offset in enumerate(OFFSETS):
@@ -95,6 +100,41 @@ def test_covariances_of_their_own_have_the_evidence_of_the_restricted_likelihood
                     + multigammaln((nu + dof) / 2, 5)
                     - multigammaln(nu / 2, 5)
                 )
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_scales_of_the_others_are_their_pooled_covariances(random: np.random.Generator) -> None:
+    """A class has no part in its own; where the others are too few, the diagonal counts for one trial."""
+    x, y = unbalanced_trials(random)
+    moments = compute_moments(x, y, 3, 3)
+    diagonal = np.diag(estimate_variances(moments))
+    scales, dof = estimate_scales_of_others(moments, diagonal, 2.5)
+    for k, scale in enumerate(scales):
+        others = [j for j in range(3) if j != k]
+        assert dof[k] == moments.counts[others].sum() - 2 + 2.5
+        np.testing.assert_allclose(scale * dof[k], moments.scatters[others].sum(axis=0) + 2.5 * diagonal)
+    assert estimate_scales_of_others(moments, diagonal, 0.0)[1].tolist() == [
+        float(n + (0 if n > len(diagonal) else 1)) for n in moments.counts.sum() - moments.counts - 2
+    ]
+
+
+def test_a_prior_of_the_others_with_all_their_weight_is_one_covariance(random: np.random.Generator) -> None:
+    """With δ without bound, the evidence of a class is that of one covariance which the others share."""
+    x, y = unbalanced_trials(random)
+    moments = compute_moments(x, y, 3, 3)
+    diagonal = np.diag(estimate_variances(moments))
+    scales, dof = estimate_scales_of_others(moments, diagonal, 4.0)
+    found = own_evidence(moments, scales, dof, np.array([1e12]))[0]
+    expected = 0.0
+    for k, count in enumerate(moments.counts):
+        others = [j for j in range(3) if j != k]
+        psi, nu = 4.0 * diagonal + moments.scatters[others].sum(axis=0), 4.0 + dof[k]
+        expected += (
+            0.5 * nu * np.linalg.slogdet(psi)[1]
+            - 0.5 * (nu + count - 1) * np.linalg.slogdet(psi + moments.scatters[k])[1]
+            + multigammaln((nu + count - 1) / 2, 5)
+            - multigammaln(nu / 2, 5)
+        )
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 

@@ -50,8 +50,11 @@ def choose_prior(
     """Choose the values that are None by the evidence.
 
     Classes with covariances of their own share the prior of these. It is centred on their pooled covariance
-    if that has the larger evidence; else, and if ``dof_offset`` is given, on its diagonal. Their κ is that of
-    classes with one covariance, whose evidence has a closed form.
+    if that has the larger evidence; else, and if ``dof_offset`` is given, on its diagonal. About a pooled
+    covariance of fewer trials than features, in which each class has dimensions of its own, classes would
+    seem to differ where they do not. With such classes, δ is also estimated about the covariance of the
+    others alone, and the larger one is taken. Their κ is that of classes with one covariance, whose evidence
+    has a closed form.
 
     Args:
         moments: The sufficient statistics of the trials.
@@ -76,16 +79,52 @@ def choose_prior(
     offset, precision = float(offsets[row]), float(precisions[column])
     if len(moments.scatters) == 1 or dof_offset is not None:
         return PriorChoice(offset, precision, diagonal)
-    n_free = np.add.reduce(np.maximum(moments.counts - 1.0, 0.0))
     # Where no shrinkage is wanted, even the least would dominate directions in which features hardly vary.
     weight = 0.0 if offset == 0.0 and shared.is_regular else offset + 1.0
+    n_free = np.add.reduce(np.maximum(moments.counts - 1.0, 0.0))
     pooled = (np.add.reduce(moments.scatters) + weight * diagonal) / (n_free + weight)
-    tried = [OwnEvidence(moments, scale, _OFFSETS) for scale in (diagonal, pooled)]
-    rows = [_find_maximum(own.at, len(_OFFSETS), 1)[0] for own in tried]
-    heights = [float(own.at(np.array([row]))[0, 0]) for own, row in zip(tried, rows, strict=True)]
-    if heights[0] >= heights[1]:
-        return PriorChoice(float(_OFFSETS[rows[0]]), precision, diagonal)
-    return PriorChoice(float(_OFFSETS[rows[1]]), precision, pooled, float(n_free + weight))
+    offset, about_diagonal = _maximize_own(moments, diagonal[None], np.array([np.inf]))
+    tried = [_maximize_own(moments, pooled[None], np.array([np.inf]))]
+    if (moments.counts <= len(diagonal)).any():
+        tried.append(_maximize_own(moments, *estimate_scales_of_others(moments, diagonal, weight)))
+    if about_diagonal >= max(evidence for _, evidence in tried):
+        return PriorChoice(offset, precision, diagonal)
+    return PriorChoice(max(found for found, _ in tried), precision, pooled, float(n_free + weight))
+
+
+def _maximize_own(moments: Moments, scales: FloatArray, scale_dof: FloatArray) -> tuple[float, float]:
+    """The δ of classes with covariances of their own, and the logarithm of its evidence."""
+    evidence = own_evidence(moments, scales, scale_dof, _OFFSETS)
+    best = int(evidence.argmax())
+    return float(_OFFSETS[best]), float(evidence[best])
+
+
+def estimate_scales_of_others(
+    moments: Moments, diagonal: FloatArray, weight: float
+) -> tuple[FloatArray, FloatArray]:
+    """Estimate, for each class, the pooled covariance of the other classes, and its degrees of freedom.
+
+    The class itself has no part in it: its scatter would fit a scale that was estimated from it too well.
+
+    Args:
+        moments: The sufficient statistics, with a scatter for each class.
+        diagonal: The covariance that is added, shape (n_features × n_features).
+        weight: How many trials it counts for; at least 1 where the others alone have no regular covariance.
+
+    Returns:
+        Shapes (n_classes × n_features × n_features) and (n_classes,).
+    """
+    dof = np.maximum(moments.counts - 1.0, 0.0)
+    scales = np.zeros_like(moments.scatters)
+    # Sums of those before and those after: differences from the total could be indefinite by rounding.
+    scales[1:] += np.add.accumulate(moments.scatters[:-1])
+    scales[:-1] += np.add.accumulate(moments.scatters[:0:-1])[::-1]
+    of_others = np.add.reduce(dof) - dof
+    weights = np.where(of_others > len(diagonal), weight, max(weight, 1.0))
+    for scale, each in zip(scales, weights, strict=True):
+        scale += each * diagonal
+    of_others += weights
+    return scales / of_others[:, None, None], of_others
 
 
 class SharedEvidence:
@@ -113,7 +152,7 @@ class SharedEvidence:
         np.maximum(eigenvalues, 0.0, out=eigenvalues)
         self.is_regular = bool(eigenvalues[0] > _SINGULAR * eigenvalues[-1])
         self._inverses = 1.0 / (offsets[:, None] + 1.0 + eigenvalues)
-        self._of_covariance = _log_covariance_evidence(eigenvalues[None], dof, offsets)
+        self._of_covariance = _log_covariance_evidence(eigenvalues[None], dof, offsets[:, None])
         self._factors = -0.5 * (n_features + offsets + dof)
         self._means = (means - np.add.reduce(means) / len(means)) / deviations @ directions
         self._weights = precisions[:, None] * counts / (precisions[:, None] + counts)
@@ -141,35 +180,35 @@ class SharedEvidence:
         return np.asarray(log_dets + self._of_covariance[rows, None] + self._of_means[columns])
 
 
-class OwnEvidence:
-    """The evidence of classes with covariances of their own, for a row of priors about one scale.
+def own_evidence(
+    moments: Moments, scales: FloatArray, scale_dof: FloatArray, offsets: FloatArray
+) -> FloatArray:
+    """Compute the logarithm of the evidence of classes with covariances of their own, up to a constant.
 
     The class means have flat priors here, so that only deviations from them count: the restricted likelihood
-    of H. D. Patterson and R. Thompson, Biometrika 58 (1971).
+    of H. D. Patterson and R. Thompson, Biometrika 58 (1971). A scale that was estimated widens the prior: the
+    relative variances add up, 1/(δ' + 1) = 1/(δ + 1) + 1/ν_T, as in `widen_posterior`. With the scales of
+    `estimate_scales_of_others` the sum over the classes is that of the probabilities of each class's trials
+    given those of the others, by which scales can be compared: S. Geisser and W. F. Eddy, A predictive
+    approach to model selection, J. American Statistical Association 74 (1979).
 
     Args:
-        moments: The sufficient statistics of the trials.
-        scale: T, shape (n_features × n_features).
+        moments: The sufficient statistics of the trials, with a scatter for each class.
+        scales: T, one or one for each class, shape (n_scales × n_features × n_features).
+        scale_dof: ν_T, degrees of freedom of each scale, shape (n_scales,); infinite if it counts as known.
         offsets: δ, from 0 up, shape (n_offsets,).
+
+    Returns:
+        Shape (n_offsets,).
     """
-
-    def __init__(self, moments: Moments, scale: FloatArray, offsets: FloatArray) -> None:
-        whitener = np.linalg.inv(np.linalg.cholesky(scale))
-        self._eigenvalues = np.maximum(np.linalg.eigvalsh(whitener @ moments.scatters @ whitener.T), 0.0)
-        self._dof = np.maximum(moments.counts - 1.0, 0.0)
-        self._offsets = offsets
-        # In the units of the data, so that scales can be compared.
-        self._constant = np.add.reduce(self._dof) * np.add.reduce(np.log(np.diagonal(whitener)))
-
-    def at(self, rows: IndexArray, columns: IndexArray | None = None) -> FloatArray:
-        """Logarithm of the evidence up to a constant, shape (n_rows × 1).
-
-        Args:
-            rows: Indices of offsets, shape (n_rows,).
-            columns: Ignored: there is one.
-        """
-        log_evidence = _log_covariance_evidence(self._eigenvalues, self._dof, self._offsets[rows])
-        return np.asarray(log_evidence + self._constant)[:, None]
+    whiteners = np.linalg.inv(np.linalg.cholesky(scales))
+    scatters = whiteners @ moments.scatters @ whiteners.transpose(0, 2, 1)
+    eigenvalues = np.maximum(np.linalg.eigvalsh(scatters), 0.0)
+    dof = np.maximum(moments.counts - 1.0, 0.0)
+    widened = 1.0 / (1.0 / (offsets[:, None] + 1.0) + 1.0 / scale_dof) - 1.0
+    # In the units of the data, so that scales can be compared.
+    logs = np.add.reduce(np.log(np.diagonal(whiteners, axis1=1, axis2=2)), axis=1)
+    return np.asarray(_log_covariance_evidence(eigenvalues, dof, widened) + np.add.reduce(dof * logs))
 
 
 def _log_covariance_evidence(eigenvalues: FloatArray, dof: FloatArray, offsets: FloatArray) -> FloatArray:
@@ -178,17 +217,15 @@ def _log_covariance_evidence(eigenvalues: FloatArray, dof: FloatArray, offsets: 
     Args:
         eigenvalues: Of each scatter, shape (n_covariances × n_features).
         dof: Degrees of freedom of each, shape (n_covariances,).
-        offsets: δ, shape (n_offsets,).
+        offsets: δ, shape (n_offsets × n_covariances), or (n_offsets × 1) if it is the same for all.
     """
     n_features = eigenvalues.shape[1]
     own = n_features + offsets
-    log_dets = np.add.reduce(np.log(offsets[:, None, None] + 1.0 + eigenvalues), axis=2)
-    log_dets *= -0.5 * (own[:, None] + dof)
-    log_dets += log_multivariate_gamma(n_features, own[:, None] + dof)
-    log_dets += (0.5 * n_features * own * np.log(offsets + 1.0) - log_multivariate_gamma(n_features, own))[
-        :, None
-    ]
-    return np.asarray(np.add.reduce(log_dets, axis=1))
+    log_evidence = np.add.reduce(np.log(offsets[..., None] + 1.0 + eigenvalues), axis=2)
+    log_evidence *= -0.5 * (own + dof)
+    log_evidence += log_multivariate_gamma(n_features, own + dof)
+    log_evidence += 0.5 * n_features * own * np.log(offsets + 1.0) - log_multivariate_gamma(n_features, own)
+    return np.asarray(np.add.reduce(log_evidence, axis=1))
 
 
 def log_multivariate_gamma(n_features: int, dof: FloatArray) -> FloatArray:
