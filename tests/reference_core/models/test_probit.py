@@ -62,28 +62,31 @@ def test_iterations_improve_the_posterior(random: np.random.Generator) -> None:
         np.testing.assert_array_equal(again.arrays()[name], array, err_msg=name)
 
 
-def test_small_steps_lose_as_documented() -> None:
-    """Twenty pieces cost confidence where classes are many and trials few, one calibration hardly any."""
-    x, y = separated_trials(16, 4, 2_200)
+def test_small_steps_lose_little() -> None:
+    """Two or twenty pieces cost little log loss where classes are many and trials few."""
+    x, y = separated_trials(16, 4, 1_200)
     new, expected = x[200:], y[200:]
-    once, twice, often = NimbusProbit().fit(x[:200], y[:200]), NimbusProbit(), NimbusProbit()
-    for size, model in ((100, twice), (10, often)):
+    losses = []
+    for size in (200, 100, 10):
+        model = NimbusProbit()
         for start in range(0, 200, size):
             piece = slice(start, start + size)
             model.partial_fit(x[piece], y[piece], classes=[0, 1, 2, 3])
-    losses = [log_loss(expected, model.predict_proba(new)) for model in (once, twice, often)]
-    assert losses == sorted(losses)
-    assert losses[2] < 1.8 * losses[0]
+        losses.append(log_loss(expected, model.predict_proba(new)))
+    assert losses[0] < min(losses[1:])
+    assert max(losses[1:]) < 1.2 * losses[0]
 
 
 def test_calibration_uses_the_posterior_as_prior(random: np.random.Generator) -> None:
-    """Precision and degrees of freedom add up exactly, and another subject is learned."""
+    """Degrees of freedom add up exactly, precision as far as labels tell, and another subject is learned."""
     base = train_model(NimbusProbit, simulated("motor_imagery", n_trials=120, seed=1), W_df=9.0)
     new = simulated("motor_imagery", n_trials=60, seed=2, subject=3)
     mine = calibrate_model(base, new)
     before, after = base.posterior_.regression, mine.posterior_.regression
     inputs = standardize(base.posterior_.centre, base.posterior_.scale, new.features.mean(axis=1).T)
-    np.testing.assert_allclose(after.precision, before.precision + inputs @ inputs.T, rtol=1e-10)
+    gained = after.precision - before.precision
+    assert np.linalg.eigvalsh(gained).min() > 0.0
+    assert np.linalg.eigvalsh(inputs @ inputs.T - gained).min() > 0.0
     assert (before.dof, after.dof) == (9.0 + 120, 9.0 + 180)
     assert (mine.iterations, base.iterations, mine.hyper) == (20, 50, base.hyper)
     assert mine.card.details["calibrated_trials"] == 60
@@ -97,7 +100,7 @@ def test_two_steps_are_near_one_on_the_union(random: np.random.Generator) -> Non
     x, y = overlapping_trials(random, 240, 3)
     order = np.argsort(y == 2, kind="stable")
     x, y = x[order], y[order]
-    half = NimbusProbit().partial_fit(x[:120], y[:120], classes=[0, 1, 2])
+    half = NimbusProbit(iterations=200).partial_fit(x[:120], y[:120], classes=[0, 1, 2])
     assert half.predict_proba(x)[:, 2].max() < 0.5
     both = half.partial_fit(x[120:], y[120:])
     assert np.abs(both.score(x, y) - NimbusProbit().fit(x, y).score(x, y)) < 0.05

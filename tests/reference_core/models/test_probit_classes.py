@@ -1,5 +1,7 @@
 """NimbusProbit does not depend on the order of the classes, and copes with many features."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from nimbus_sdk_core import NimbusProbit
@@ -7,21 +9,23 @@ from sklearn.metrics import log_loss
 
 
 @pytest.mark.parametrize(
-    ("n_classes", "n_trials"),
+    ("n_classes", "n_orders"),
     [
-        (4, 80),
-        *(pytest.param(k, 200, marks=pytest.mark.qualification) for k in (3, 4, 5)),
+        (4, 3),
+        *(pytest.param(k, n, marks=pytest.mark.qualification) for k, n in ((3, 6), (4, 24), (5, 12), (6, 3))),
     ],
 )
-def test_the_order_of_the_classes_does_not_matter(n_classes: int, n_trials: int) -> None:
-    """Renamed classes have the same probabilities, to half a percent."""
+def test_the_order_of_the_classes_does_not_matter(n_classes: int, n_orders: int) -> None:
+    """Renamed classes have the same probabilities, to half a percent, in every order."""
     random = np.random.default_rng(0)
-    y = np.arange(n_trials) % n_classes
+    y = np.arange(20 * n_classes) % n_classes
     places = random.normal(size=(n_classes, 8))
-    x, new = 1.2 * random.normal(size=(n_trials, 8)) + places[y], 1.5 * random.normal(size=(200, 8))
+    x, new = 1.2 * random.normal(size=(len(y), 8)) + places[y], 1.5 * random.normal(size=(200, 8))
     expected = NimbusProbit().fit(x, y).predict_proba(new)
-    for order in (np.arange(n_classes)[::-1], np.roll(np.arange(n_classes), 1)):
-        found = NimbusProbit().fit(x, order[y]).predict_proba(new)[:, order]
+    orders = list(permutations(range(n_classes)))
+    for order in orders[:: len(orders) // n_orders]:
+        renamed = np.array(order)
+        found = NimbusProbit().fit(x, renamed[y]).predict_proba(new)[:, renamed]
         np.testing.assert_allclose(found, expected, atol=0.005)
 
 

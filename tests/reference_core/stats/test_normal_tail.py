@@ -30,7 +30,7 @@ def test_tables_accept_nan_and_infinity() -> None:
 def test_a_table_interpolates_every_cell() -> None:
     """A smooth function over forty cells, from the first to the last."""
     places = np.linspace(0.0, 40.0, 1_001)[:-1]
-    table = tabulate(lambda at: np.sin(0.1 * at), 40)
+    table = tabulate(lambda at: np.sin(0.1 * at), 40, degree=3)
     np.testing.assert_allclose(look_up(table, places.copy()), np.sin(0.1 * places), atol=5e-8)
 
 
@@ -38,3 +38,13 @@ def test_tail_points_invert_the_tail() -> None:
     """The inverse, from almost everything to almost nothing beyond."""
     depth = np.logspace(-12, 6, 2_000)
     np.testing.assert_allclose(-special.log_ndtr(-tail_point(depth)), depth, rtol=2e-7)
+
+
+def test_single_precision_is_used_where_it_is_given() -> None:
+    """Arrays of float32 stay such, and are right to their own rounding."""
+    x = np.linspace(-8.0, 40.0, 2_001).astype(np.float32)
+    found, expected = log_tail(x), special.log_ndtr(-x.astype(float))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+    depth = np.logspace(-6, 3, 2_000).astype(np.float32)
+    np.testing.assert_allclose(-special.log_ndtr(-tail_point(depth).astype(float)), depth, rtol=2e-4)

@@ -41,27 +41,28 @@ class NimbusProbit(BayesianClassifier):
     correlated. Unlike `NimbusLDA` it makes no assumption on the distribution of the features, which helps if
     they are not Gaussian. Coefficients and noise have a matrix-normal Wishart prior; the posterior is
     variational and the same at every run, the predictive a Student-t integrated over each class's region.
-    Known as RxPolyaModel in older Nimbus documentation. Sources: Albert and Chib, JASA 88 (1993); Girolami
-    and Rogers, Neural Computation 18 (2006); Imai and van Dyk, J. Econometrics 124 (2005).
+    Known as RxPolyaModel in older Nimbus documentation. Sources: Albert and Chib, JASA 88 (1993); Imai and
+    van Dyk, J. Econometrics 124 (2005); Fasano, Durante and Zanella, Biometrika 109 (2022).
 
     Time grows with the number of classes, since their regions are integrated in one dimension fewer. Measured
-    on one core with 400 trials of 16 features, training takes 0.03 to 0.4 s for 2 to 4 classes, 3 s for 5,
-    4 s for 6, 20 s for 16 and 50 s for 32; decoding takes 0.01 ms a trial for 4 classes, 0.1 ms for 5, 1 ms
-    for 6, 12 ms for 16 and 60 ms for 32.
+    on one core with 400 trials of 16 features, training takes 0.03 to 0.3 s for 2 to 4 classes, 5 s for 5 and
+    6, 8 s for 8; decoding takes 0.001 to 0.004 ms a trial for 2 to 4 classes, 0.02 ms for 5, 0.2 ms for 6 and
+    0.5 ms for 8.
 
     Hyper-parameters are in units of standardised features: each less its mean, divided by its standard
     deviation over the trials of the first training. As for `NimbusLDA`, features that are nearly copies of
-    each other need a spatial filter first. With more features than trials the approximation is too sure, and
-    `NimbusLDA` is better: `build_probit_prior` has the figures.
+    each other need a spatial filter first. With more features than trials the approximation is close to the
+    posterior, but labels alone say little about so many coefficients: `NimbusLDA`, which also learns from how
+    the features are distributed, is better there. `build_probit_prior` has the figures.
 
-    Each ``partial_fit`` approximates anew, and the errors add up: few large steps are better than many small
-    ones. Measured log loss of one fit, and of the same trials in 2, 5 and 20 steps: 0.256, 0.283, 0.316 and
-    0.380 for 200 trials of 16 features and 4 classes, 0.433 to 0.528 for as many of simulated motor imagery,
-    0.371 to 0.389 for 2 classes. One step of 40 trials after 400 loses 0.01 at most.
+    Each ``partial_fit`` approximates anew, and the errors add up, but little. Measured log loss of one fit,
+    and of the same trials in 2, 5 and 20 steps: 0.197, 0.212, 0.232 and 0.204 for 200 trials of 16 features
+    and 4 classes; 0.427, 0.441, 0.439 and 0.439 for as many of simulated motor imagery; 0.567 or 0.568 for 2
+    classes.
 
     Args:
         iterations: Largest number of iterations at each ``fit`` or ``partial_fit``. Learning ends when
-            nothing moves by more than 1e-5 standard deviations of the noise, mostly after 10 to 90
+            nothing moves by more than 1e-5 standard deviations of the noise, mostly after 10 to 100
             iterations, and warns (`ConvergenceWarning`) if something moved by 3e-4 in the last one.
         N: Number of identical answers that each label counts for, 1 or more.
         xi_beta: Prior mean of the coefficients (ξβ), a number or shape (n_features + 1 × n_classes - 1);
@@ -89,7 +90,7 @@ class NimbusProbit(BayesianClassifier):
     def __init__(
         self,
         *,
-        iterations: int = 50,
+        iterations: int = 100,
         N: int = 1,  # noqa: N803
         xi_beta: npt.ArrayLike | None = None,
         W_beta: npt.ArrayLike | None = None,  # noqa: N803

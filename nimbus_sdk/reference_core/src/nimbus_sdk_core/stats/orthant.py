@@ -43,11 +43,13 @@ class TruncatedMoments:
     Attributes:
         means: E[e] of each vector, shape (n_axes × n_vectors).
         squares: Sum over the vectors of E[e eᵀ], shape (n_axes × n_axes).
+        lengths: E[|e|²] of each vector, shape (n_vectors,).
         log_shares: Sum over the vectors of log P(d ≥ 0).
     """
 
     means: FloatArray
     squares: FloatArray
+    lengths: FloatArray
     log_shares: float
 
 
@@ -129,9 +131,9 @@ def truncated_moments(mean: FloatArray, lower: FloatArray, rule: Rule) -> Trunca
     # The error of the rule has one sign, and would add up over the iterations of learning. The trace is known
     # exactly: d·φ(d) flows through no face of the cone, so that by the divergence theorem
     # E[|e|²] = n_axes - (L⁻¹·mean)·E[e].
-    exact = mean.size - (np.linalg.solve(lower, mean) * expected).sum()
+    lengths = len(mean) - (np.linalg.solve(lower, mean) * expected).sum(axis=0)
     log_shares = float((top + np.log(total)).sum())
-    return TruncatedMoments(expected, squares * (exact / np.trace(squares)), log_shares)
+    return TruncatedMoments(expected, squares * (lengths.sum() / np.trace(squares)), lengths, log_shares)
 
 
 def _condition_in_turn(
@@ -171,7 +173,7 @@ def _squared_distance(mean: FloatArray, within: Cone) -> FloatArray:
     outward = np.add.reduce(within.normals * behind[:, None])
     tried = np.add.reduce(np.multiply(outward, outward, out=outward))
     length *= length
-    length /= np.maximum(tried, 1e-300, out=tried)
+    length /= np.maximum(tried, 1e-30, out=tried)
     return np.asarray(length)
 
 

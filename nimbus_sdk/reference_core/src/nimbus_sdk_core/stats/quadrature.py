@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
@@ -34,6 +35,10 @@ class Rule:
         object.__setattr__(self, "depths", tuple(-np.log(point) for point in self.points))
         object.__setattr__(self, "log_weights", np.log(self.weights))
 
+    def astype(self, kind: type[np.float64]) -> Self:
+        """The same rule in another type of numbers."""
+        return type(self)(tuple(point.astype(kind) for point in self.points), self.weights.astype(kind))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StudentScale:
@@ -48,6 +53,10 @@ class StudentScale:
     dof: float
     squares: FloatArray
     log_weights: FloatArray
+
+    def astype(self, kind: type[np.float64]) -> Self:
+        """The same scales in another type of numbers."""
+        return type(self)(self.dof, self.squares.astype(kind), self.log_weights.astype(kind))
 
 
 def cube_rule(n_axes: int, *, per_axis: tuple[int, int, int], lattice: int) -> Rule:
