@@ -28,7 +28,7 @@ def with_absolute_links(text: str, site: str) -> str:
     """Return a Markdown text whose relative links lead to pages of a documentation site.
 
     Raises:
-        ValueError: A link leads to a file that is no page of the site.
+        ValueError: A link leads to a file that is not a page of the site.
 
     Examples:
         >>> with_absolute_links("[all](docs/reference/errors.md#codes)", "https://docs.example.com")
@@ -42,5 +42,5 @@ def _page(path: str) -> str:
     if page is None and path.startswith("docs/") and path.endswith(".md"):
         page = path.removeprefix("docs/").removesuffix(".md")
     if page is None:
-        raise ValueError(f"README.md links to {path}, which is no page of the documentation site")
+        raise ValueError(f"README.md links to {path}, which is not a page of the documentation site")
     return page

@@ -82,7 +82,7 @@ def mark_rejected(settings: Settings, key: ApiKey, code: str) -> None:
     somebody else has set, and is still valid where it belongs.
 
     Raises:
-        SessionError: The disk refused.
+        SessionError: A file cannot be read or written.
     """
     service, at = origin(settings.api_url), datetime.now(UTC).isoformat(timespec="seconds")
     sealed.write_rejection(settings.paths, key.fingerprint, service, code, at)

@@ -218,7 +218,7 @@ def write_session(paths: Paths, session: SessionRecord) -> None:
     """Write a confirmed session, and the time at which it was confirmed as the latest time seen.
 
     Raises:
-        SessionError: The disk refused.
+        SessionError: A file cannot be read or written.
     """
     own = _own_session(paths)
     if _is_kept_beside(session, own):
@@ -318,7 +318,7 @@ def _prepare_restore(settings: Settings, key: ApiKey) -> Callable[[], object]:
 def acquire_lock(
     lock: Lock, waiting: Callable[[], None] | None = None, timeout: float | None = None
 ) -> Flow[None]:
-    """Wait for a lock; where locks do not work, go on without: only work would be done twice.
+    """Wait for a lock; where locks do not work, continue without one: only work would be done twice.
 
     Args:
         lock: Released by the caller.
@@ -333,11 +333,11 @@ def acquire_lock(
         yield from sleep_between(lock.retries(longest), waiting)
     except TimeoutError:
         raise NimbusTimeoutError(
-            f"Another process has been busy with the same for {longest:.1f} s.",
+            f"Another process has been doing the same for {longest:.1f} s.",
             hint=f"Wait for it, or end it; it holds {lock.path}.",
         ) from None
     except OSError as error:
-        _log.debug("No lock at %s (%s); going on without.", lock.path, error)
+        _log.debug("No lock at %s (%s); continuing without it.", lock.path, error)
 
 
 def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: Response) -> SessionRecord:

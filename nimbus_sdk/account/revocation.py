@@ -43,7 +43,7 @@ class RevocationResult:
 
 
 def revoke_flow(settings: Settings, given: ParsedKey, reason: str | None) -> Flow[RevocationResult]:
-    """Revoke a key for good, then remove its sessions and stored copies."""
+    """Revoke a key permanently, then remove its sessions and stored copies."""
     from nimbus_sdk.api import endpoints
 
     found = yield from run_blocking(lambda: key_lookup.find_key(settings, raise_if_invalid(given)))
@@ -94,7 +94,7 @@ def _revoke_api_key(
     profile: str | None = None,
     timeout: float | None = None,
 ) -> Prepared[RevocationResult]:
-    """Revoke a key for good, and remove it from this machine. This cannot be undone.
+    """Revoke a key permanently, and remove it from this machine. This cannot be undone.
 
     Args:
         api_key: The key; the one in use if omitted (``explain()`` shows which that is).

@@ -21,7 +21,7 @@ LAST_SEEN_INTERVAL_SECONDS = 180.0
 """Together with ``CACHE_SECONDS`` this is less than ``ROLLBACK_SECONDS``."""
 
 CACHE_SECONDS = 60.0
-"""After this long the disk is read anew, for changes that the session's file does not show: a new ``.env``,
+"""After this long the disk is read again, for changes that the session's file does not show: a new ``.env``,
 a revoke by another profile."""
 
 
@@ -203,7 +203,7 @@ def key_from_environment(settings: Settings) -> ApiKey | None:
     file is not read: the session is found without opening any file that holds a key.
 
     Raises:
-        InvalidKeyFormatError: The variable has a text that is no key.
+        InvalidKeyFormatError: The variable has a text that is not a key.
     """
     given = parse_key(
         read_text(os.environ, KEY_VARIABLE) or read_text(dotenv_values(settings.dotenv), KEY_VARIABLE) or None
@@ -226,7 +226,7 @@ def _rejected(paths: Paths, fingerprint: str, masked: str, service: str) -> Sess
         return SessionNotFoundError(
             f"The key {masked} counts as rejected by the service at {service}: the record of its answer is "
             "damaged, cannot be read, or was written by a newer version of the SDK.",
-            hint="Run `nimbus-sdk install` with network: the answer of the service decides.",
+            hint="Run `nimbus-sdk install` online: the answer of the service decides.",
         )
     return SessionNotFoundError(
         f"The service at {service} rejected the key {masked} on {note.get('at')} ({note.get('code')}).",

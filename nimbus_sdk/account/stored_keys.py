@@ -22,7 +22,7 @@ def _save_api_key(key: str, *, profile: str | None = None) -> Prepared[str]:
         The store it is in: ``keyring``, ``file`` or ``none``.
 
     Raises:
-        InvalidKeyFormatError: The text is no key.
+        InvalidKeyFormatError: The text is not a key.
         CredentialStoreError: The store refused.
     """
     given, key = parse_key(key), ""

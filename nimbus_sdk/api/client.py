@@ -46,7 +46,7 @@ class NimbusFlows:
         return entitlement
 
     def revoke(self, reason: str | None = None) -> Flow[Revocation]:
-        """Revoke the key for good.
+        """Revoke the key permanently.
 
         Raises:
             KeyNotFoundError: There is nothing to revoke.

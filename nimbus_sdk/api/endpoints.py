@@ -66,7 +66,7 @@ def refresh(base: str, key: ApiKey, timeout: float | None = None) -> Flow[tuple[
 
 
 def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
-    """Revoke a key for good.
+    """Revoke a key permanently.
 
     If the response to one attempt is lost and the next one finds no such key, the first has revoked it.
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey
 
 _NEXT_STEP = 'nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, "motor_imagery_4class_v1")'
-_WAITING = ProgressEvent("wait", "Waiting for another process that installs")
+_WAITING = ProgressEvent("wait", "Waiting for another process to finish installing")
 
 
 def _install_core(
@@ -222,8 +222,8 @@ def _require_session(settings: Settings, key: ApiKey | None, version: str | None
     if not _has_core(settings, version):
         wanted = "The core" if version is None else f"Core {version}"
         raise CoreNotInstalledError(
-            f"{wanted} is not installed whole in {settings.paths.core}, and offline mode is on.",
-            hint="Run it once with network: unset NIMBUS_SDK_OFFLINE and omit offline=True.",
+            f"{wanted} is not completely installed in {settings.paths.core}, and offline mode is on.",
+            hint="Run it once, online: unset NIMBUS_SDK_OFFLINE and omit offline=True.",
         )
     return session
 

@@ -32,7 +32,7 @@ def find_local_models(paths: Paths) -> tuple[LocalModel, ...]:
 
     Raises:
         CoreIntegrityError: The record of the installed core is damaged.
-        CoreInstallError: The disk refused.
+        CoreInstallError: A file cannot be read or written.
     """
     found = {name: LocalModel(name, "download", model_path(paths, name)) for name in stored_models(paths)}
     core = find_core(paths.core)

@@ -45,7 +45,7 @@ def stored_models(paths: Paths) -> tuple[str, ...]:
     """Return the names of the models on this machine.
 
     Raises:
-        CoreInstallError: The disk refused.
+        CoreInstallError: A file cannot be read or written.
     """
     with disk_errors(paths.models):
         try:
@@ -62,7 +62,7 @@ def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
         The names of the models that were removed.
 
     Raises:
-        CoreInstallError: The disk refused.
+        CoreInstallError: A file cannot be read or written.
     """
     paths = Settings.load(profile=profile).paths
     models = stored_models(paths)

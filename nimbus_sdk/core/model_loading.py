@@ -52,7 +52,7 @@ def _trusted_folder() -> str:
         raise CoreIntegrityError(
             "The downloaded models are not used.",
             issues=tuple(distrusted),
-            hint=f"Remove {paths.models}, or take the right to write from others; then load the model again.",
+            hint=f"Remove {paths.models}, or the write permission of others; then load the model again.",
         )
     return paths.models
 
@@ -69,5 +69,5 @@ def _download(name: str, not_found: FileNotFoundError) -> None:
         raise NimbusConnectionError(
             f"The model {name} is not on this machine and could not be downloaded: {error.message}",
             passing=False,
-            hint="Load it once with network; it is then stored for offline use.",
+            hint="Load it once, online; it is then stored for offline use.",
         ) from error

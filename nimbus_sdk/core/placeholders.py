@@ -134,7 +134,7 @@ more_wrappers.append(with_core_classes)
 
 @dataclass(frozen=True, slots=True)
 class _Derived:
-    """What a class statement said, so that the class can be made anew from the core's class."""
+    """What a class statement said, so that the class can be made again from the core's class."""
 
     bases: tuple[type, ...]
     options: dict[str, object]

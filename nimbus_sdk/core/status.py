@@ -107,7 +107,7 @@ def _uninstall_core(*, profile: str | None = None) -> Prepared[tuple[str, ...]]:
         The versions that were removed.
 
     Raises:
-        CoreInstallError: The disk refused.
+        CoreInstallError: A file cannot be read or written.
     """
     settings = Settings.load(profile=profile)
     return settings, change_installed_flow(settings, switching.uninstall)

@@ -23,7 +23,7 @@ class Finding:
 
     Attributes:
         check: What was checked, such as ``dns`` or ``session``.
-        verdict: ``ok``; ``warning`` if work can go on; ``fault`` if it cannot; ``skipped``.
+        verdict: ``ok``; ``warning`` if work can continue; ``fault`` if it cannot; ``skipped``.
         cause: What was found, in words, without any secret.
         fix: What to do, or empty if there is nothing to do.
     """
@@ -90,7 +90,7 @@ def ok(check: str, cause: str) -> Finding:
 
 
 def problem(check: str, cause: str, fix: str, *, fatal: bool) -> Finding:
-    """Return a finding with something to fix: a fault if work cannot go on, else a warning."""
+    """Return a finding with something to fix: a fault if work cannot continue, else a warning."""
     return Finding(check, "fault" if fatal else "warning", cause, fix)
 
 

@@ -150,7 +150,7 @@ def _find_hole(host: _Host, lookup: Lookup) -> Iterator[Finding]:
         f"{version} leads nowhere: {hole} ({urlsplit(host.url).netloc}) does not answer, other addresses do"
     )
     fix = (
-        "Work goes on, with a pause at each new connection. Tell whoever runs the network, or turn "
+        "Work continues, with a pause at each new connection. Tell whoever runs the network, or turn "
         f"{version} off on this machine."
     )
     yield problem(f"ip {host.name}", cause, fix, fatal=False)
@@ -167,7 +167,7 @@ def _inspect(host: _Host, seconds: float) -> tuple[TlsPeer | None, NimbusError |
 
 
 def _fix(failure: NimbusError) -> str:
-    """Return what to do about a host that cannot be reached; more time is no help here."""
+    """Return what to do about a host that cannot be reached; more time does not help."""
     return _SILENT if failure.hint == NimbusTimeoutError.advice else failure.hint
 
 
@@ -222,7 +222,7 @@ def _ask_api(host: _Host, seconds: float, fatal: bool) -> Flow[tuple[Finding, ..
     if response.status == 200:
         return ok("api", "it answers"), _check_clock(response)
     cause = f"it answers with status {response.status}"
-    return problem("api", cause, "Try again in some minutes.", fatal=False), _check_clock(response)
+    return problem("api", cause, "Try again in a few minutes.", fatal=False), _check_clock(response)
 
 
 def _check_clock(response: Response) -> Finding:
@@ -249,7 +249,7 @@ def _check_github(host: _Host, repo: str, seconds: float, fatal: bool) -> Flow[F
     except NimbusError as error:
         return problem("github", error.message, f"{_GITHUB_NEED} {error.hint}", fatal=fatal)
     if response.status == 503:
-        return problem("github", "it answers with status 503", "Try again in some minutes.", fatal=False)
+        return problem("github", "it answers with status 503", "Try again in a few minutes.", fatal=False)
     if not _is_from_github(response):
         cause = f"something else answers in its place (status {response.status}): a captive portal or a proxy"
         return problem("github", cause, f"{_LOG_IN} {_GITHUB_NEED}", fatal=fatal)

@@ -181,7 +181,7 @@ class InvalidKeyError(ApiError):
 
     exit_code = 4
     default_code = "INVALID_KEY"
-    advice = f"Check the key with `nimbus-sdk explain`; for a new one write to {SUPPORT}."
+    advice = f"Check the key with `nimbus-sdk explain`; for a new one, write to {SUPPORT}."
 
 
 class KeyExpiredError(ApiError):
@@ -235,7 +235,7 @@ class ServerError(ApiError):
 
     exit_code = 8
     default_code = "SERVER_ERROR"
-    advice = "This is a fault of the service and usually passes: try again in some minutes."
+    advice = "The service has a problem, which usually passes: try again in a few minutes."
 
 
 class NotConfiguredError(ApiError):
@@ -289,17 +289,14 @@ class ResponseFormatError(NimbusError):
     """A success whose body differs from the documentation of the API."""
 
     exit_code = 8
-    advice = (
-        "Something between here and the service may have answered in its place (captive portal, proxy); "
-        "if not, update the SDK."
-    )
+    advice = "A captive portal or a proxy may have answered instead of the service; if not, update the SDK."
 
 
 class SessionError(NimbusError):
     """Base class of errors of the cached session."""
 
     exit_code = 10
-    advice = "Run `nimbus-sdk install` (or nimbus_sdk.authenticate()) once with network."
+    advice = "Run `nimbus-sdk install` (or nimbus_sdk.authenticate()) once, online."
 
 
 class SessionNotFoundError(SessionError):
@@ -319,7 +316,7 @@ class SessionTamperedError(SessionError):
 class ClockRollbackError(SessionError):
     """The clock is more than 5 minutes before the last time at which this installation was used."""
 
-    advice = "Set the clock right, or go online once and run `nimbus-sdk refresh`."
+    advice = "Correct the clock, or go online once and run `nimbus-sdk refresh`."
 
 
 class NewerSessionError(SessionError):
@@ -336,7 +333,7 @@ class FeatureNotLicensedError(NimbusError):
     """
 
     exit_code = 5
-    advice = f"For a tier that includes it write to {SUPPORT}, then run `nimbus-sdk refresh`."
+    advice = f"For a tier that includes it, write to {SUPPORT}, then run `nimbus-sdk refresh`."
 
     def __init__(self, message: str, *, feature: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint)

@@ -62,7 +62,7 @@ class FileStore(Generic[K_co]):
 
         Raises:
             CredentialStoreError: The file cannot be read, is a link or another user's, or is damaged (then
-                it is set aside, and the message says where), or its entry is no key.
+                it is set aside, and the message says where), or its entry is not a key.
         """
         entry = self._attempt("read", lambda: self._kind.parse_entry(self._load_or_quarantine().get(profile)))
         if isinstance(entry, InvalidKeyFormatError):

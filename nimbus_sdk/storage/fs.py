@@ -57,7 +57,7 @@ def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
         limit: The most bytes that it may have.
 
     Raises:
-        NoFileError: It is no regular file, or larger than ``limit`` bytes.
+        NoFileError: It is not a regular file, or larger than ``limit`` bytes.
         OSError: It exists and cannot be read.
     """
     try:
@@ -185,7 +185,7 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write every byte; the system may take them in several parts.
 
     Raises:
-        OSError: The disk refused.
+        OSError: A file cannot be read or written.
     """
     written = os.write(descriptor, data)
     while written < len(data):
@@ -210,7 +210,7 @@ def sync(descriptor: int) -> None:
     """Write a file through to the disk, with everything that was synced before it.
 
     Raises:
-        OSError: The disk refused.
+        OSError: A file cannot be read or written.
     """
     if sys.platform == "darwin":
         import fcntl
@@ -354,7 +354,7 @@ def remove_tree(folder: str) -> None:
 def note_use(path: str, every: float) -> None:
     """Set a file's or folder's time of change to now if it is older than ``every`` seconds.
 
-    A disk that refuses is no error: a caller that only reads must not fail for it.
+    A disk that refuses is not an error: a caller that only reads must not fail for it.
     """
     with suppress(OSError):
         if _age(path) > every:

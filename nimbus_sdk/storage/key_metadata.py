@@ -178,7 +178,7 @@ def write_metadata(paths: Paths, metadata: KeyMetadata) -> None:
     """Write the metadata of a key that was stored.
 
     Raises:
-        OSError: The disk refused.
+        OSError: A file cannot be read or written.
     """
     fs.write_private(paths.key_metadata, json.dumps(asdict(metadata), indent=2).encode() + b"\n")
 

@@ -66,7 +66,7 @@ def first_found(results: Iterable[SourceResult[K]]) -> tuple[SourceResult[K] | N
     """Return the first result that has a key, and the notes of those before it, or of all if none has one.
 
     Raises:
-        NimbusError: A source before it has something that is no key, or cannot be read.
+        NimbusError: A source before it has something that is not a key, or cannot be read.
     """
     notes: list[str] = []
     for result in results:

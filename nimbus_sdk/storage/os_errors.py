@@ -20,7 +20,9 @@ def disk_errors(folder: str) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise CoreInstallError(f"The disk refused in {folder}: {reason} ({free_space(folder)}).") from error
+        raise CoreInstallError(
+            f"Files in {folder} cannot be read or written: {reason} ({free_space(folder)})."
+        ) from error
 
 
 def free_space(folder: str) -> str:

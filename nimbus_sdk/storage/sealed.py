@@ -1,7 +1,7 @@
 """Sealed records: the session, rejections, the latest time seen. Their validity is decided elsewhere.
 
 Each record is a JSON file with an HMAC-SHA256 under a random secret of this installation. That makes an
-edit evident. It is no copy protection: whoever can read the secret can seal anything.
+edit evident. It is not copy protection: whoever can read the secret can seal anything.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def stage_session(paths: Paths, record: Mapping[str, object], install_id: str) -
     """Write a session that is valid from the moment at which the core ``install_id`` is the current one.
 
     Raises:
-        SessionError: The disk refused.
+        SessionError: A file cannot be read or written.
     """
     _seal(paths, paths.next_session, "next session", {"install_id": install_id, "session": dict(record)})
 
@@ -93,7 +93,7 @@ def write_dotenv_session(paths: Paths, fingerprint: str, record: Mapping[str, ob
     """Write the session of a key from a ``.env``; the profile's own stays.
 
     Raises:
-        SessionError: The disk refused.
+        SessionError: A file cannot be read or written.
     """
     _seal(paths, paths.dotenv_session(fingerprint), "dotenv session", record)
 
@@ -145,7 +145,7 @@ def write_rejection(paths: Paths, fingerprint: str, service: str, code: str, at:
         service: Scheme, host and port of the API.
 
     Raises:
-        SessionError: The disk refused.
+        SessionError: A file cannot be read or written.
     """
     record = {"fingerprint": fingerprint, "service": service, "code": code, "at": at}
     # The record of a newer version says the same.

@@ -308,7 +308,7 @@ def prepare_request(request: Request, settings: Settings) -> Request:
             f"Offline mode is on, so nothing was sent ({request.name}).",
             passing=False,
             sent=False,
-            hint="To use the network unset NIMBUS_SDK_OFFLINE (in the environment or .env) "
+            hint="To use the network, unset NIMBUS_SDK_OFFLINE (in the environment or .env) "
             "and do not pass offline=True.",
         )
     if "X-Request-ID" in request.headers:

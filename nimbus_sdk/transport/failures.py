@@ -60,7 +60,7 @@ def from_exception(request: Request, error: BaseException, route: Route = DIRECT
     if not route.is_past:
         return _proxy_error(request, error, route.proxy)
     found = _host_error(request, error)
-    # What is no proxy may take a CONNECT for a request, and answer it.
+    # What is not a proxy may take a CONNECT for a request, and answer it.
     way = f"The way leads through the proxy {route.proxy}, which {name_variables(route.proxy)} names."
     found.hint = f"{found.hint} {way}"
     return found
@@ -87,7 +87,9 @@ def _host_error(request: Request, error: BaseException) -> NimbusConnectionError
     hint = _LOOPBACK_HINT if is_loopback(urlsplit(request.url).hostname or "") else None
     reason = sanitize(str(error), secrets, limit=120) or type(error).__name__
     what = (
-        "broke off in mid-answer" if isinstance(error, httpcore.RemoteProtocolError) else "cannot be reached"
+        "closed the connection in mid-answer"
+        if isinstance(error, httpcore.RemoteProtocolError)
+        else "cannot be reached"
     )
     return NimbusConnectionError(f"{host} {what} ({request.name}: {reason}).", sent=sent, hint=hint)
 
@@ -122,7 +124,7 @@ def _tls_error(host: str, error: ssl.SSLError, sent: bool) -> NimbusConnectionEr
     reason = getattr(error, "reason", None) or "unknown reason"
     if reason in _OLD_TLS:
         return NimbusConnectionError(
-            f"{host} offers no TLS 1.2 or newer, so nothing was sent to it.",
+            f"{host} does not offer TLS 1.2 or newer, so nothing was sent to it.",
             passing=False,
             sent=False,
             hint="The server, or a proxy in between, must be updated; older TLS is never used.",
@@ -195,9 +197,9 @@ def _read_refusal(reason: str, host: str, proxy: Proxy) -> tuple[str, str, bool]
         passing = "could not connect" in reason and "not allowed" not in reason
         return f"did not connect to {host} ({reason})", "Check its user, password and rules.", passing
     if status >= 500 and status not in _UNSUPPORTED:
-        advice = f"It runs, but has no way to {host}: try again in some minutes, or tell whoever runs it."
+        advice = f"It runs, but has no way to {host}: try again in a few minutes, or tell whoever runs it."
         return f"did not reach {host} ({reason})", advice, True
-    advice = "It may be a web server and no proxy: check its address and port."
+    advice = "It may be a web server and not a proxy: check its address and port."
     return f"does not connect to {host} ({reason})", advice, False
 
 

@@ -91,7 +91,7 @@ class HttpTransport:
             connections.close()
 
     def reset_after_fork(self) -> None:
-        """Begin anew in a child process, since its parent goes on to use the connections."""
+        """Start over in a child process, since its parent goes on to use the connections."""
         self._connectors.reset_after_fork()
         for connections in self._by_origin.values():
             connections.abandon()
@@ -152,7 +152,7 @@ class AsyncHttpTransport:
             own.close()
 
     def reset_after_fork(self) -> None:
-        """Begin anew in a child process; see ``HttpTransport.reset_after_fork``."""
+        """Start over in a child process; see ``HttpTransport.reset_after_fork``."""
         self._connectors.reset_after_fork()
         for own in self._loops.values():
             own.abandon()

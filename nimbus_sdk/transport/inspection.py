@@ -63,7 +63,7 @@ def look_up(url: str, seconds: float) -> Lookup:
 def find_hole(addresses: tuple[Address, ...], seconds: float) -> str | None:
     """Return an address of the version of IP that leads nowhere while the other works, or None.
 
-    A version that is refused at once costs nothing, and is no hole.
+    A version that is refused at once costs nothing, and is not a hole.
     """
     families = {address[0]: [one for one in addresses if one[0] == address[0]] for address in addresses}
     if len(families) < 2:

@@ -60,7 +60,7 @@ def may_end_with_first_attempt(request: Request) -> bool:
 
 
 def _usual_policy(request: Request, deadline: Deadline) -> Policy:
-    """Return the policy of a request that is no download: at most four attempts, with full jitter."""
+    """Return the policy of a request that is not a download: at most four attempts, with full jitter."""
     from tenacity import retry_if_exception, wait_random_exponential
 
     backoff = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)

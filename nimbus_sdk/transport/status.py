@@ -72,7 +72,7 @@ def raise_for_status(request: Request, response: Response) -> Response:
     if 200 <= response.status < 300:
         return response
     refusal = _refusal(request, response)
-    # An accepted 403 that is a limit on requests is no answer: another attempt may succeed.
+    # An accepted 403 that is a limit on requests is not an answer: another attempt may succeed.
     if response.status in request.accept and (response.status != 403 or type(refusal) is not RateLimitError):
         return response
     raise refusal
@@ -89,7 +89,7 @@ def _refusal(request: Request, response: Response) -> NimbusError:
     if 300 <= response.status < 400:
         return ApiError(
             f"{host} answered {request.name} with a redirect to {_redirect_host(request, response)}, "
-            "which is not followed, so that no key leaves for another host.",
+            "which is not followed, so that no key is sent to another host.",
             status=response.status,
             request_id=request_id,
             hint=f"Check NIMBUS_SDK_API_URL. {_CAPTIVE_PORTAL_HINT}",

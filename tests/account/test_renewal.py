@@ -101,7 +101,7 @@ def test_another_process_that_is_busy_for_too_long_is_reported(sdk, key, paths, 
         assert lock.try_acquire()
         refresh = lambda: sdk.refresh_quota(timeout=0.05)  # noqa: E731
         for call in (lambda: sdk.install_core(key), refresh, sdk.uninstall_core):
-            with pytest.raises(errors.NimbusTimeoutError, match=r"busy with the same for 0\.1 s") as caught:
+            with pytest.raises(errors.NimbusTimeoutError, match=r"doing the same for 0\.1 s") as caught:
                 call()
             assert paths.lock in caught.value.hint
 
@@ -111,5 +111,5 @@ def test_where_no_lock_can_be_made_one_goes_on_without(sdk, key, paths, caplog):
     os.makedirs(paths.lock)
     with caplog.at_level(logging.DEBUG, "nimbus_sdk"):
         assert sdk.install_core(key).license_type == "research"
-    assert "going on without" in caplog.text
+    assert "continuing without" in caplog.text
     assert sdk.check_installation()

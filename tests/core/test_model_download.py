@@ -57,7 +57,7 @@ def test_a_model_that_is_not_here_says_what_to_do_offline(sandbox, key, fresh):
     nimbus_sdk.install_core(key)
     failed = fresh(LOAD, check=False, NIMBUS_SDK_OFFLINE="1")
     assert "p300_binary_v1 is not on this machine" in failed.stderr
-    assert "Load it once with network" in failed.stderr
+    assert "Load it once, online" in failed.stderr
 
 
 def test_a_name_that_nobody_knows_lists_the_models_here_and_at_the_service(sandbox, key, fresh):

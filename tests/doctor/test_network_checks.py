@@ -124,7 +124,7 @@ def test_a_page_in_githubs_place_is_not_github(
 
 
 def test_github_that_is_unwell_is_no_captive_portal(sandbox: Sandbox, examine: Examine) -> None:
-    """Its own page with status 503: try again in some minutes."""
+    """Its own page with status 503: try again in a few minutes."""
     with serving(
         saying(b"<html>Unicorn</html>", "503 Service Unavailable", "Content-Type: text/html")
     ) as box:
@@ -347,7 +347,7 @@ def test_a_hole_of_one_version_of_ip_and_a_slow_look_up_are_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Work goes on, with a pause at each connection, so these are warnings."""
+    """Work continues, with a pause at each connection, so these are warnings."""
     monkeypatch.setattr(import_module("nimbus_sdk.doctor.network_checks"), "HOLE_SECONDS", 0.3)
     monkeypatch.setattr(import_module("nimbus_sdk.doctor.network_checks"), "SLOW_LOOKUP_SECONDS", 0.2)
     inspector.cert_pem.write_to_path(str(tmp_path / "root.pem"))

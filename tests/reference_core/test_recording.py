@@ -52,7 +52,7 @@ def rival_posteriors(data: BCIData) -> np.ndarray:
 def test_real_eeg_is_decoded_as_well_as_by_scikit_learn(
     kind: type[NimbusLDA], accuracy: float, recording: BCIData
 ) -> None:
-    """As many trials right on the same folds as scikit-learn's LDA, with better probabilities."""
+    """As many trials correct on the same folds as scikit-learn's LDA, with better probabilities."""
     found = np.empty((98, 2))
     for fold in range(7):
         held_out = fold == FOLDS

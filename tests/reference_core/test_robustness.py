@@ -43,7 +43,7 @@ def vectors(random: np.random.Generator) -> np.ndarray:
 
 
 def as_data(vectors: np.ndarray) -> BCIData:
-    """The same as BCIData of one sample a trial."""
+    """The same as BCIData of one sample per trial."""
     return BCIData(vectors.T[:, np.newaxis, :], about(), LABELS)
 
 

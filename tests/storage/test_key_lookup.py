@@ -305,7 +305,7 @@ def test_a_skipped_dotenv_is_named_where_a_key_is_looked_for(world):
 
 @pytest.mark.parametrize("source", ["environment", "dotenv", "key_file", "argument"])
 def test_a_variable_in_place_of_a_key_is_said_not_to_be_expanded(world, source):
-    """`NIMBUS_API_KEY=${OTHER}` is no key, and the message says what to write instead."""
+    """`NIMBUS_API_KEY=${OTHER}` is not a key, and the message says what to write instead."""
     world.fill(source, "${OTHER_KEY}")
     with pytest.raises(InvalidKeyFormatError, match="refers to another variable"):
         world.find()

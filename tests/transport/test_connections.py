@@ -74,7 +74,7 @@ CLIENTS = {
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_each_child_of_a_fork_gets_its_own_answer(forked, client):
-    """A client that was used before the fork begins anew in every child; its parent keeps its connection."""
+    """A client that was used before the fork starts over in every child; its parent keeps its connection."""
     with serving(answering(echo)) as server:
         code = FORKS.format(client=client.format(key=KEY, url=server.url), ask=CLIENTS[client])
         answers = forked(code).stdout.split()

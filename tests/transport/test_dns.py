@@ -46,7 +46,7 @@ def test_a_host_has_each_of_its_addresses_once(names):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "192.0.2.7", "2001:db8::1"])
 def test_loopback_and_plain_addresses_are_not_asked_for(names, host):
-    """No name server is needed for what is no name."""
+    """No name server is needed for what is not a name."""
     asked = names(lambda host: [])
     assert len(resolve(host, 5, 1.0)) == (2 if host == "localhost" else 1)
     assert asked == []

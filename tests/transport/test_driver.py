@@ -277,7 +277,7 @@ def test_a_download_without_progress_ends(stage, a_call):
 
 
 def test_bytes_that_had_arrived_before_are_no_progress(stage, a_call):
-    """A server that begins anew with each connection, and never gets further, is given up in the end."""
+    """A server that starts over with each connection, and never gets further, is given up in the end."""
     sink = CountingSink()
 
     def same_part(request, deadline):

@@ -74,7 +74,7 @@ EXCHANGES = [
     (
         httpcore.RemoteProtocolError(f"illegal {KEY}"),
         NimbusConnectionError,
-        "broke off in mid-answer",
+        "closed the connection in mid-answer",
         True,
         True,
     ),
@@ -138,10 +138,10 @@ BEFORE_THE_HOST = [
     (httpcore.ProxyError("403 Forbidden"), "does not allow connections to api.nimbusbci.com", "Ask", False),
     (httpcore.ProxyError("405 Not Allowed"), "does not connect to api.nimbusbci.com", "web server", False),
     (httpcore.ProxyError("501 Unsupported method"), "does not connect to api.nimbus", "web server", False),
-    (httpcore.ProxyError("500 Error"), "did not reach api.nimbusbci.com (500 Error)", "some minutes", True),
-    (httpcore.ProxyError("502 "), "did not reach", "some minutes", True),
-    (httpcore.ProxyError("503 Service Unavailable"), "did not reach", "some minutes", True),
-    (httpcore.ProxyError("504 Gateway Timeout"), "did not reach", "some minutes", True),
+    (httpcore.ProxyError("500 Error"), "did not reach api.nimbusbci.com (500 Error)", "few minutes", True),
+    (httpcore.ProxyError("502 "), "did not reach", "few minutes", True),
+    (httpcore.ProxyError("503 Service Unavailable"), "did not reach", "few minutes", True),
+    (httpcore.ProxyError("504 Gateway Timeout"), "did not reach", "few minutes", True),
     (httpcore.ProxyError("Proxy Server could not connect: Host unreachable."), "did not con", "rules", True),
     (
         httpcore.ProxyError("Proxy Server could not connect: Connection not allowed by ruleset."),

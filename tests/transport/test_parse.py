@@ -94,7 +94,7 @@ def test_a_wrong_type_in_any_field_is_valid_or_the_error_names_the_field(kind, b
 
 @pytest.mark.parametrize(("kind", "body"), WHOLE)
 def test_null_everywhere_is_an_error(kind, body):
-    """An answer of nothing but nulls is no answer."""
+    """An answer of nothing but nulls is not an answer."""
     fault(kind, dict.fromkeys(body))
 
 

@@ -180,7 +180,7 @@ class Reporter:
         try:
             spool.put(self._folder, self._waiting)
         except OSError as error:
-            _log.debug("Usage events stay in memory, since the disk refuses: %s", error)
+            _log.debug("Usage events stay in memory, since they cannot be written: %s", error)
 
 
 _reporters: dict[Settings, Reporter] = {}

@@ -106,7 +106,7 @@ class Sender:
             self._logged.clear()
 
     def log(self, error: Exception) -> None:
-        """Log what prevents reports, once; a temporary failure is no warning."""
+        """Log what prevents reports, once; a temporary failure is not a warning."""
         passing = isinstance(error, (NimbusConnectionError, ServerError, RateLimitError))
         kind = (type(error), None if self._key is None else self._key.fingerprint)
         level = logging.DEBUG if passing or kind in self._logged else logging.WARNING

@@ -81,9 +81,9 @@ def _row(fields: Mapping[str, object]) -> list[object]:
 def verify(as_json: Json = False) -> None:
     """Check that no entry of the trail was removed or changed.
 
-    Exits with 1 if one was, and shows where. A call without an outcome is no damage: its process ended before
-    the outcome was recorded, or is still running. If you store the digest somewhere else, it proves later
-    what the trail contained today.
+    Exits with 1 if one was, and shows where. A call without an outcome is not damage: its process ended
+    before the outcome was recorded, or is still running. If you store the digest somewhere else, it proves
+    later what the trail contained today.
 
     JSON: whole, entries, calls, without_outcome, files [name], first, last, digest, issues [{file, line,
     what}]

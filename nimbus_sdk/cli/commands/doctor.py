@@ -49,7 +49,7 @@ def doctor(
 ) -> None:
     """Check what installing, renewing and offline work depend on.
 
-    Exits with 0 if work can go on, else with 1, so that a job scheduler can check before it starts a run.
+    Exits with 0 if work can continue, else with 1, so that a job scheduler can check before it starts a run.
     A network problem is only a warning if core and session work offline.
 
     JSON: healthy, usable_offline, offline_until (time or null),

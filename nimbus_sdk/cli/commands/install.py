@@ -15,7 +15,7 @@ Version: TypeAlias = Annotated[
         "--version", "VERSION", "Version of the core; the newest that fits if omitted.", completion.versions
     ),
 ]
-Offline: TypeAlias = Annotated[bool, flag("--offline", "Make no network call.")]
+Offline: TypeAlias = Annotated[bool, flag("--offline", "Make no network requests.")]
 NoProgress: TypeAlias = Annotated[bool, flag("--no-progress", "Show no progress bar.")]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nimbus_sdk import errors
 from nimbus_sdk.errors import NimbusError
 
-_OTHERS = {0: "success", 1: "a failed check, an answer of no, a closed output", 130: "Ctrl-C"}
+_OTHERS = {0: "success", 1: "a failed check, a declined question, a closed output", 130: "Ctrl-C"}
 _ALSO = {2: "an invalid command line"}
 
 

@@ -47,7 +47,7 @@ def read_key_from_stdin() -> str:
     """Return the first line of stdin, unchecked. Do not bind it to a name that outlives the call it is for.
 
     Further lines are ignored, since password managers print more of them (``user: ada``). A second line that
-    may be the rest of a wrapped key is refused: part of a key is no key.
+    may be the rest of a wrapped key is refused: part of a key is not a key.
 
     Raises:
         ConfigurationError: Stdin is closed, or a terminal, which would show the key while it is typed; or it
@@ -66,7 +66,7 @@ def read_key_from_stdin() -> str:
     lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
     fault = ""
     if len(content) > _MAX_BYTES:
-        fault = f"Stdin has more than {_MAX_BYTES} bytes, which is no key"
+        fault = f"Stdin has more than {_MAX_BYTES} bytes, which is not a key"
     elif len(lines) > 1 and not any(letter.isspace() for letter in lines[1]):
         fault = "The second line of stdin may be the rest of the key"
     if not fault:

@@ -45,7 +45,7 @@ def download_until_complete(sink: FileSink, fetch: Callable[[], Flow[object]]) -
     Raises:
         CoreDownloadError: It is incomplete; what was received is stored for the next run.
         CoreIntegrityError: It is not the file that was published.
-        CoreInstallError: The disk refused.
+        CoreInstallError: A file cannot be read or written.
     """
     rounds, is_second = MAX_ROUNDS, False
     while True:

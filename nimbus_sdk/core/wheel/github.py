@@ -146,7 +146,7 @@ def open_asset(
         if reached == progress:
             raise CoreDownloadError(
                 f"The storage host refused {subject} ({response.status}), with a new URL as well.",
-                hint="Check for a proxy or firewall in between; if there is none, try again in some minutes.",
+                hint="Check for a proxy or firewall in between; if none, try again in a few minutes.",
             )
         progress = reached
 
@@ -176,7 +176,7 @@ def _send(request: Request, subject: str) -> Flow[Response]:
         # A refusal by GitHub must not be taken for one by the Nimbus service, which may end a session.
         raise CoreDownloadError(
             f"GitHub could not send {subject}: {error.message}",
-            hint="Run it again in some minutes; an interrupted download is resumed.",
+            hint="Run it again in a few minutes; an interrupted download is resumed.",
         ) from error
     except ResponseFormatError as error:
         raise CoreDownloadError(error.message, hint=error.hint) from error
@@ -192,7 +192,7 @@ def _redirect_target(settings: Settings, url: str, headers: Mapping[str, str]) -
     if not is_safe_url(target.geturl(), settings.github_url):
         raise CoreDownloadError(
             f"{_host(url)} redirected to {target.scheme or 'nothing'}://{host or ''}, which is not followed.",
-            hint="Only https is. Check for a captive portal or a proxy in between.",
+            hint="Only https is followed. Check for a captive portal or a proxy in between.",
         )
     followed = urlunsplit((target.scheme, target.netloc, target.path, target.query, ""))
     if followed == url or not followed.isprintable():

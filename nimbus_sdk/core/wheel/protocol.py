@@ -9,7 +9,7 @@ Required:
 ``__version__``
     The version, as text.
 ``BCIData(features, metadata, labels=None)``
-    Features of shape (n_features, n_samples, n_trials), what is known of them, and one label a trial.
+    Features of shape (n_features, n_samples, n_trials), what is known of them, and one label per trial.
 ``BCIMetadata(sampling_rate, paradigm, feature_type, n_features, n_classes, …)``
     What is known of a recording; ``sampling_rate`` in Hz. Further: ``chunk_size`` in samples, or None,
     ``temporal_aggregation``, one of mean, median, logvar, none, and ``channel_names``, ``unit`` and ``band``,

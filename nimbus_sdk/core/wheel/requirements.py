@@ -259,7 +259,7 @@ def _importable_version(name: str) -> str | None:
     try:
         if module_name not in sys.modules:
             spec = find_spec(module_name)
-            # A folder of that name in the working directory is no module, and has no origin.
+            # A folder of that name in the working directory is not a module, and has no origin.
             if spec is None or spec.origin is None:
                 return None
         version = getattr(import_module(module_name), "__version__", UNKNOWN)

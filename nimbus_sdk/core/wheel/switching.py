@@ -94,7 +94,7 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
 
     Raises:
         CoreNotInstalledError: That version is not installed.
-        CoreInstallError: The disk refused.
+        CoreInstallError: A file cannot be read or written.
     """
     with disk_errors(core_folder):
         versions = {folder: folder.split(os.sep)[-2] for folder in _installations(core_folder)}
@@ -135,7 +135,7 @@ def prune(core_folder: str) -> None:
 
     Raises:
         CoreIntegrityError: The pointer is damaged, so that the core in use is not known.
-        CoreInstallError: The disk refused.
+        CoreInstallError: A file cannot be read or written.
     """
     pointer = read_pointer(core_folder)
     wanted = () if pointer is None else (pointer, pointer.previous)

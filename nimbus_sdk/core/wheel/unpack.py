@@ -155,7 +155,7 @@ def discard(core: InstalledCore) -> None:
     """Remove an installation that is not in use.
 
     Raises:
-        CoreInstallError: The disk refused.
+        CoreInstallError: A file cannot be read or written.
     """
     with disk_errors(core.folder):
         fs.remove_tree(core.folder)

@@ -20,7 +20,7 @@ from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
 from nimbus_sdk.sandbox.neuroai.wire import camel_case
 
 Answer = tuple[int, object]
-"""Status and JSON body; a body of None is no body."""
+"""Status and JSON body; None means no body."""
 Action = Callable[[Request, NeuroAiKey], Answer]
 Actions = Mapping[str, tuple[str | None, Action]]
 """By HTTP method, the permission that it needs (``ANY_KEY`` for none) and the action."""

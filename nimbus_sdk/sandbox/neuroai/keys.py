@@ -54,7 +54,7 @@ class NeuroAiKeys:
         Args:
             fields: The fields that its owner can set.
             user: The account that owns it.
-            ceiling: The permissions of its creator, which a personal key cannot exceed; None is no ceiling.
+            ceiling: The permissions of its creator, which a personal key cannot exceed; None means none.
         """
         secret = _new_secret()
         stored = {
@@ -90,7 +90,7 @@ class NeuroAiKeys:
             permissions: The key's own, instead of its role's; None takes the role's.
             expires_at: Aware time from which it is rejected; None is never, a past time makes an expired key.
             referrers: Domains, addresses and networks it can be used from; empty is anywhere.
-            rate_limit: ``{"requests": n, "per_seconds": n}``; None is no limit.
+            rate_limit: ``{"requests": n, "per_seconds": n}``; None means no limit.
             user: The account that owns it.
 
         Raises:

@@ -25,7 +25,7 @@ def parse_page(query: Mapping[str, str]) -> tuple[int, int]:
         raise HttpError("invalid_request", f"limit is a number from 1 to {MAX_LIMIT}.")
     cursor = query.get("cursor", "0")
     if not re.fullmatch(r"[0-9]{1,18}", cursor):
-        raise HttpError("invalid_request", "cursor is not one that a list gave.")
+        raise HttpError("invalid_request", "cursor does not come from a list.")
     return int(cursor), int(text)
 
 

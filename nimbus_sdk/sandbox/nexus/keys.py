@@ -1,6 +1,6 @@
 """Keys of Nexus: the permissions of each integration, and which integrations and agents are disabled.
 
-A key is recognized by its SHA-256: a changed text, or one signed by anybody else, is no key of the sandbox.
+A key is recognized by its SHA-256: a changed text, or one signed by anybody else, is not a sandbox key.
 The secret that signs is random and not stored.
 """
 

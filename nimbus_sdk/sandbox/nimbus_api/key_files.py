@@ -52,7 +52,7 @@ def list_keys(db: Path) -> list[dict[str, object]]:
 
 
 def revoke_key(db: Path, key: str, *, reason: str | None = None) -> None:
-    """Revoke a key of a database file for ever.
+    """Revoke a key of a database file permanently.
 
     Args:
         db: The file.

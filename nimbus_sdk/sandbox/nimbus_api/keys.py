@@ -122,7 +122,7 @@ class LicenseKeys:
         return stored
 
     def revoke(self, key: str, *, reason: str | None = None) -> None:
-        """Revoke a key for ever and record it in the audit table.
+        """Revoke a key permanently and record it in the audit table.
 
         Args:
             key: The key or its fingerprint.

@@ -117,7 +117,7 @@ class NimbusOs:
     def _create(self, request: Request, environment: Environment) -> Response:
         body = request.require_json_object("invalid_request")
         if body.keys() - {"item", "quantity"}:
-            raise _invalid("An order of the sandbox has item and quantity alone: send it no real data.")
+            raise _invalid("An order of the sandbox has only item and quantity: send it no real data.")
         item, quantity = body.get("item"), body.get("quantity", 1)
         if not isinstance(item, str) or not 0 < len(item) <= MAX_ITEM_LENGTH:
             raise _invalid(f"item is a text of 1 to {MAX_ITEM_LENGTH} characters.")

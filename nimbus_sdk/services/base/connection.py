@@ -43,7 +43,7 @@ class Connection:
             or None.
 
     Raises:
-        InvalidKeyFormatError: The text that was given is no key.
+        InvalidKeyFormatError: The text that was given is not a key.
         ConfigurationError: The base URL or a setting cannot be used.
     """
 
@@ -211,7 +211,7 @@ def normalize_method(method: str) -> str:
     normalized = method.strip().upper()
     if normalized not in _METHODS:
         raise ConfigurationError(
-            f"{method[:20]!r} is no HTTP method that can be sent.",
+            f"{method[:20]!r} is not an HTTP method that can be sent.",
             hint=f"One of {', '.join(sorted(_METHODS))}.",
         )
     return normalized

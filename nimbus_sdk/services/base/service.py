@@ -74,7 +74,7 @@ class Service:
         if text is None or isinstance(text, str):
             return parse_service_key(text, self.name, self.check)
         return InvalidKeyFormatError(
-            f"This is not a {self.name} key: it is no text ({type(text).__name__}).",
+            f"This is not a {self.name} key: it is not text ({type(text).__name__}).",
             hint="Give the key as text.",
         )
 
@@ -114,9 +114,9 @@ class Service:
             InvalidKeyFormatError: check,
             MissingKeyError: check,
             NotConfiguredError: f"Trying again will not help: see {self.portal}.",
-            KeyNotFoundError: f"See {self.portal} for the keys that there are.",
+            KeyNotFoundError: f"See {self.portal} for the existing keys.",
             KeyExpiredError: f"Make a new key in {self.portal}.",
             PermissionDeniedError: f"The key lacks the permission for this: see {self.portal}.",
-            MethodNotAllowedError: "This resource does not take this method.",
+            MethodNotAllowedError: "This resource does not support this method.",
             QuotaExceededError: f"Wait for the reset, or raise the quota in {self.portal}.",
         }

@@ -96,9 +96,9 @@ def _problem(text: str) -> str | None:
     if text.lower().startswith("bearer") and text[6:7].isspace():
         return "it starts with 'Bearer '; give the key alone"
     if text.startswith(PREFIXES):
-        return "it is a key of the Nimbus BCI API, which is for that API alone"
+        return "it is a key of the Nimbus BCI API, which works only there"
     if len(text) > MAX_LENGTH:
         return f"it has {len(text)} characters, more than {MAX_LENGTH}"
     if not all("!" <= letter <= "~" for letter in text):
-        return "there is white space, or a letter that no key has, in the middle of it"
+        return "it contains white space or a character that no key has"
     return None

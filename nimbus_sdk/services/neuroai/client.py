@@ -30,7 +30,7 @@ class NeuroAI(BlockingClient[NeuroAIFlows]):
         transport: Carries requests; HTTP if omitted. Pass your own to test without a server.
 
     Raises:
-        InvalidKeyFormatError: The text is no key.
+        InvalidKeyFormatError: The text is not a key.
         ConfigurationError: The base URL is not https.
 
     Examples:

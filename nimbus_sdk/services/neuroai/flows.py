@@ -132,7 +132,7 @@ class NeuroAIFlows:
         return wire.parse_key_info((yield from self._send("PATCH", key_id, json=fields)))
 
     def delete_key(self, key_id: str) -> Flow[None]:
-        """Delete a key for good. Raises ``KeyNotFoundError``."""
+        """Delete a key permanently. Raises ``KeyNotFoundError``."""
         try:
             yield from self._send("DELETE", key_id)
         except KeyNotFoundError as error:
@@ -143,7 +143,7 @@ class NeuroAIFlows:
             # A key that deletes itself: the first response was lost, and the repeat is refused.
             was_valid = self._own_id == ((yield from run_blocking(self.connection.find_key)).key, key_id)
             if not was_valid or error.code is None:
-                error.hint = f"If it is the key in use that was to be deleted, it has ended. {error.hint}"
+                error.hint = f"If this was the key in use, it has been deleted. {error.hint}"
                 raise
 
     def create_key(
@@ -237,7 +237,7 @@ class NeuroAIFlows:
             info = check.key if key_id is None else (yield from self.get_key(key_id))
             if info is None or info.secret_since is None:
                 raise ResponseFormatError(
-                    "NeuroAI does not say since when this key has had its secret.",
+                    "NeuroAI does not say when the secret of this key was made.",
                     hint="Rotate it by its id: rotate_key(key_id).",
                 )
             if datetime.now(UTC) + self._clock_offset - info.secret_since < timedelta(days=days):
@@ -249,7 +249,7 @@ class NeuroAIFlows:
         # In a URL, a key would end up in the logs of everyone on the way.
         if is_secret(key_id.strip(), (yield from run_blocking(self.connection.find_key)).key):
             raise ConfigurationError(
-                "That is a key, and not a key's id; it was not sent.", hint="List the keys to see their ids."
+                "That is a key, not the id of a key; it was not sent.", hint="List the keys to see their ids."
             )
         try:
             return (yield from self.connection.exchange(method, path, json=json))
@@ -274,7 +274,7 @@ class NeuroAIFlows:
         except NimbusError as error:
             raise AnswerLostError(
                 f"The response to the creation of {name!r} was lost ({lost.message}), and the list of keys "
-                f"cannot be read ({error.message}), so nobody knows whether it was made.",
+                f"cannot be read ({error.message}), so it is not known whether the key was created.",
                 hint="Check the list before you try again.",
             ) from None
         if made or isinstance(lost, NimbusTimeoutError):

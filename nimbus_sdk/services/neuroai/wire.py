@@ -37,7 +37,7 @@ def key_path(key_id: str, action: str = "") -> str:
         '/v1/api-keys/key_1%2F2/rotate'
     """
     if not key_id:
-        raise ConfigurationError("There is no key without an id.", hint="List the keys to see their ids.")
+        raise ConfigurationError("The id of the key is empty.", hint="List the keys to see their ids.")
     return f"{KEYS}/{quote(key_id, safe='')}{action}"
 
 
@@ -143,7 +143,7 @@ def parse_page(response: Response, pages: Pagination) -> tuple[KeyInfo, ...]:
     body = response.json()
     listed = body if isinstance(body, list) else _first(body, _LIST_NAMES, list)
     if not isinstance(listed, list):
-        raise ResponseFormatError("The service's answer is no list of keys.")
+        raise ResponseFormatError("The service's answer is not a list of keys.")
     keys = tuple(parse_fields(KeyInfo, _without_secret(row)) for row in listed)
     cursor = _first(body, _CURSOR_NAMES, str)
     pages.advance(cursor if isinstance(cursor, str) and cursor else None)

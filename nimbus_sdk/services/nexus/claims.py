@@ -77,11 +77,11 @@ def find_problem(text: str) -> str | None:
 
     Examples:
         >>> [find_problem(text) for text in ("nxs_abc123", "eyJh.eyJi.c2ln", "abc")]
-        [None, None, 'it is no JSON Web Token (three parts with dots between them)']
+        [None, None, 'it is not a JSON Web Token (three parts with dots between them)']
     """
     if text.startswith(OPAQUE_PREFIX) or _TOKEN.fullmatch(text):
         return None
-    return "it is no JSON Web Token (three parts with dots between them)"
+    return "it is not a JSON Web Token (three parts with dots between them)"
 
 
 def read_claims(key: ServiceKey) -> UnverifiedClaims | None:

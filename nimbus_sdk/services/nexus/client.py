@@ -25,7 +25,7 @@ class Nexus(BlockingClient[NexusFlows]):
         transport: Carries requests; HTTP if omitted. Pass your own to test without a server.
 
     Raises:
-        InvalidKeyFormatError: The text is no key.
+        InvalidKeyFormatError: The text is not a key.
         ConfigurationError: The base URL is not https, or the version cannot be sent.
 
     Examples:

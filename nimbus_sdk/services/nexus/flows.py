@@ -83,7 +83,7 @@ class NexusFlows:
         claims = self._read_claims(key)
         if claims is None:
             raise InvalidKeyFormatError(
-                f"The Nexus key {key.masked} is no JSON Web Token, so it has no claims.",
+                f"The Nexus key {key.masked} is not a JSON Web Token, so it has no claims.",
                 hint="Calls work all the same; only the service knows what the key may do.",
             )
         return claims
@@ -100,7 +100,7 @@ class NexusFlows:
         response = yield from self._exchange("POST", THREAD, None, {"message": message}, request_id)
         fields = response.json()
         if not isinstance(fields, dict):
-            raise ResponseFormatError("The service's answer is no thread.")
+            raise ResponseFormatError("The service's answer is not a thread.")
         return Thread(
             id=_first_text(fields, "threadId", "thread_id", "id"),
             reply=_first_text(fields, "reply", "answer", "message"),

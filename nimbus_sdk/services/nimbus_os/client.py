@@ -25,7 +25,7 @@ class NimbusOS(BlockingClient[NimbusOSFlows]):
         transport: Carries requests; HTTP if omitted. Pass your own to test without a server.
 
     Raises:
-        InvalidKeyFormatError: The text is no key.
+        InvalidKeyFormatError: The text is not a key.
         ConfigurationError: There is no such environment, or the base URL is not https.
 
     Examples:

@@ -30,7 +30,7 @@ class Rotation:
         new_fingerprint: First 12 hexadecimal digits of its SHA-256.
         began_at: When the new key was given, UTC; empty if the record of it was removed.
         shadowed_by: A source that comes before the store and names another key than the one that should be
-            in use; empty if there is none. Checked anew each time.
+            in use; empty if there is none. Checked each time.
     """
 
     step: Step
@@ -66,7 +66,7 @@ class Rotation:
             ),
             "confirmed": (
                 f"The new key {new} was found valid and replaced {old}.",
-                f"The old key {old} was removed from the store, and is valid until it is revoked.",
+                f"The old key {old} was removed from the store; it stays valid until it is revoked.",
                 f"Now revoke {old} in {self.portal}.",
             ),
             "undone": (
@@ -105,7 +105,7 @@ def read_record(path: str, root: str) -> Rotation | None:
         pass
     raise ConfigurationError(
         f"The record of the rotation, {path}, cannot be read or is damaged.",
-        hint="Remove it: no key is lost by that. Then run the rotation again; if the new key was in use "
+        hint="Remove it: this loses no key. Then run the rotation again; if the new key was in use "
         "already, restore-key brings the old one back.",
     )
 
@@ -114,7 +114,7 @@ def write_record(path: str, rotation: Rotation) -> None:
     """Replace the record of the rotation.
 
     Raises:
-        ConfigurationError: The disk refused.
+        ConfigurationError: A file cannot be read or written.
     """
     try:
         fs.write_private(path, json.dumps(asdict(rotation), indent=2).encode() + b"\n")

@@ -122,7 +122,7 @@ def trials(n_trials: int, seed: int) -> tuple[npt.NDArray[np.float64], npt.NDArr
 
 
 def as_data(vectors: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> BCIData:
-    """The same as labelled data of one sample a trial."""
+    """The same as labelled data of one sample per trial."""
     about = BCIMetadata(250.0, "own", "own", N_FEATURES, N_CLASSES, temporal_aggregation="none")
     return BCIData(np.ascontiguousarray(vectors.T)[:, np.newaxis, :], about, labels)
 

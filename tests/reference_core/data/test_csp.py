@@ -95,7 +95,7 @@ def test_other_channels_are_rejected(training: mne.EpochsArray) -> None:
         (lambda epochs: epochs["left"], "one kind of event"),
         (
             lambda epochs: epochs.get_data(verbose="error"),
-            "epochs is a ndarray, which is not like mne.Epochs",
+            "epochs is a ndarray, which does not behave like mne.Epochs",
         ),
     ],
 )
@@ -169,7 +169,7 @@ def test_channels_that_depend_on_each_other_have_fewer_filters(
         (np.ones(2), ("C3", "C4"), r"filters have shape \(2,\)"),
         (np.empty((0, 2)), ("C3", "C4"), r"filters have shape \(0, 2\)"),
         ([[np.nan, 1.0]], ("C3", "C4"), "not finite"),
-        ([["a", "b"]], ("C3", "C4"), "no number"),
+        ([["a", "b"]], ("C3", "C4"), "not a number"),
     ],
 )
 def test_filters_are_checked(filters: object, channels: tuple[str, ...], words: str) -> None:

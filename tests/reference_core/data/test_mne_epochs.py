@@ -110,7 +110,7 @@ def test_events_are_mapped_onto_labels(training: mne.EpochsArray) -> None:
     assert by_code.labels.tolist() == ["l", "r"] * 30
     one = BCIData.from_epochs(training["left"], paradigm="motor_imagery", labels={"left": 1, "right": 2})
     assert one.metadata.n_classes == 2
-    with pytest.raises(CoreDataError, match=r"labels have none for the events right\."):
+    with pytest.raises(CoreDataError, match=r"labels have no entry for the events right\."):
         BCIData.from_epochs(training, paradigm="motor_imagery", labels={"left": 1})
     with pytest.raises(CoreDataError, match="labels is a list, not a mapping"):
         BCIData.from_epochs(training, paradigm="motor_imagery", labels=[1, 2])  # type: ignore[arg-type]

@@ -86,7 +86,7 @@ def test_names_are_looked_up_in_order(tmp_path: Path, model: NimbusLDA) -> None:
     ],
 )
 def test_folders_to_search_are_a_list(search: object, words: str) -> None:
-    """A text is no list of its letters."""
+    """A text is not a list of its letters."""
     with pytest.raises(CoreTypeError, match=words):
         load_model(NimbusLDA, "mine", search=search)  # type: ignore[call-overload]
 

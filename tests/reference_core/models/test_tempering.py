@@ -128,7 +128,7 @@ def test_what_cannot_be_learned_from_is_refused_or_passed_over() -> None:
     ],
 )
 def test_details_of_a_file_are_not_trusted(detail: object) -> None:
-    """What is no list of tempers counts as none."""
+    """What is not a list of tempers counts as none."""
     model = NimbusLDA()
     about = BCIMetadata(1.0, "own", "own", 2, 2)
     model.card = ModelCard("mine", about, details={"tempering": detail})  # type: ignore[dict-item]

@@ -60,7 +60,7 @@ def test_confusion_has_shares_and_counts(result: BatchResult, data: BCIData) -> 
         share = 100 * count / np.sum(data.labels == true)
         assert shown[place] == f"{share:.0f} %\n{count}"
     assert [text.get_text() for text in axes.get_yticklabels()] == result.classes.tolist()
-    assert axes.get_title(loc="left") == f"{100 * result.accuracy:.1f} % of 160 trials right"
+    assert axes.get_title(loc="left") == f"{100 * result.accuracy:.1f} % of 160 trials correct"
 
 
 def test_confusion_accepts_plain_labels_and_absent_classes() -> None:

@@ -112,7 +112,7 @@ def test_without_a_key_unknown_resources_are_401_too(sandbox, http, request_orde
         ({"json": {"item": "Cap", "quantity": True}}, "quantity is a whole number from 1 to 1000."),
         (
             {"json": {"item": "Cap", "patient": "J. D."}},
-            "An order of the sandbox has item and quantity alone: send it no real data.",
+            "An order of the sandbox has only item and quantity: send it no real data.",
         ),
     ],
 )

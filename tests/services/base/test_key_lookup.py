@@ -47,7 +47,7 @@ def carried(replies, service):
         ("bearer\tabcdefgh", "it starts with 'Bearer '; give the key alone"),
         ("abc def", "white space"),
         ("abc\r\nX-Evil: 1", "white space"),
-        ("schlüssel", "a letter that no key has"),
+        ("schlüssel", "a character that no key has"),
         ("nbci_live_" + "0123456789ab" * 4, "a key of the Nimbus BCI API"),
         ("x" * 8193, "8193 characters"),
     ],
@@ -126,8 +126,8 @@ def test_the_key_comes_from_the_first_place_that_has_one(
 
 @pytest.mark.parametrize("given", [123, b"nos_0123456789abcdef0123", ["key"], object])
 def test_what_is_no_text_is_no_key(service, given):
-    """The error is that of every other text that is no key, and not Python's."""
-    with pytest.raises(InvalidKeyFormatError, match="it is no text") as caught:
+    """The error is that of every other text that is not a key, and not Python's."""
+    with pytest.raises(InvalidKeyFormatError, match="it is not text") as caught:
         getattr(services, service)(given, base_url="https://one.example")
     assert "0123456789abcdef" not in str(caught.value)
 

@@ -103,7 +103,7 @@ class Forgetful(Memory):
 
 
 class Garbage(Memory):
-    """Holds something that is no key."""
+    """Holds something that is not a key."""
 
     def get_password(self, service, username):
         return f"Bearer {KEY}-and-more"

@@ -150,7 +150,7 @@ def _check_single_features(summaries: list[FeatureSummary], data: BCIData) -> It
     if not may_be_volts and max(summary.largest for summary in summaries) < _RAW_VOLTS:
         yield _Finding(
             False,
-            f"No value reaches {_RAW_VOLTS:g}: these look like volts of raw EEG and not like features.",
+            f"No value reaches {_RAW_VOLTS:g}: these look like raw EEG in volts, not like features.",
             "Extract features first (CSP, band power, ERP amplitudes).",
         )
 
@@ -235,7 +235,7 @@ def _check_trials(vectors: FloatArray) -> Iterator[_Finding]:
             False,
             f"Trials {_format_indices(outliers.tolist())} have a feature more than {_OUTLIER_DEVIATIONS:g} "
             "(robust) standard deviations from the median.",
-            "Look at them for artefacts; reject or repair them.",
+            "Check them for artefacts; reject or repair them.",
         )
     if n_trials > n_features and (vectors.std(axis=0) > 0).all():
         correlated = np.abs(np.corrcoef(vectors.T).reshape(n_features, n_features)) > _REDUNDANT

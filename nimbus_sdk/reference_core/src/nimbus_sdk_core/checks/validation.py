@@ -112,7 +112,7 @@ def chunk_as_trial(chunk: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArray:
     """
     if isinstance(chunk, BCIData):
         raise CoreTypeError(
-            "The chunk is BCIData and not an array.",
+            "The chunk is BCIData, not an array.",
             "Give data.features[:, start:stop, trial], or a part of it.",
         )
     try:
@@ -135,6 +135,6 @@ def chunk_as_trial(chunk: npt.ArrayLike, metadata: BCIMetadata) -> FeatureArray:
         raise CoreDataError(
             f"The chunk has shape {array.shape}, expected {expected}: metadata.chunk_size is "
             f"{metadata.chunk_size}.",
-            "Look whether the buffer lost samples; chunk_size=None takes chunks of any length.",
+            "Check whether the buffer lost samples; chunk_size=None takes chunks of any length.",
         )
     return array[:, :, np.newaxis]

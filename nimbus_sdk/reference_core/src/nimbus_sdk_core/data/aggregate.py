@@ -40,7 +40,7 @@ def aggregate(features: FeatureArray, method: TemporalAggregation) -> FloatArray
 
 
 def aggregate_or_view(features: FeatureArray, method: TemporalAggregation) -> FeatureArray:
-    """As `aggregate`, but features of one sample a trial are not copied, whatever their type.
+    """As `aggregate`, but features of one sample per trial are not copied, whatever their type.
 
     For callers that convert block by block what may be a file much larger than the memory.
 

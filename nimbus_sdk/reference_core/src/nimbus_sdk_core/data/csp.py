@@ -43,13 +43,13 @@ class SpatialFilters:
         try:
             filters = np.array(self.filters, dtype=np.float64)
         except (TypeError, ValueError):
-            raise CoreDataError("filters hold something that is no number.", hint) from None
+            raise CoreDataError("filters hold something that is not a number.", hint) from None
         if filters.ndim != 2 or not len(filters) or filters.shape[1] != len(channels):
             raise CoreDataError(
                 f"filters have shape {filters.shape}, and there are {len(channels)} names of channels.", hint
             )
         if not np.isfinite(filters).all():
-            raise CoreDataError("filters hold values that are not finite.", "Learn them anew.")
+            raise CoreDataError("filters hold values that are not finite.", "Learn them again.")
         filters.flags.writeable = False
         object.__setattr__(self, "filters", filters)
         object.__setattr__(self, "channels", channels)
@@ -93,7 +93,7 @@ class SpatialFilters:
         has_channels = of_single.ndim == 3 and of_single.shape[::2] == (1, n_channels)
         rounding = 1e-9 * float(abs(of_mixture).max(initial=0.0))
         if not has_channels or not np.allclose(of_single[0] @ mixture[0], of_mixture[0], atol=rounding):
-            raise CoreDataError(f"The {kind} is no linear filter of channels.", hint)
+            raise CoreDataError(f"The {kind} is not a linear filter of channels.", hint)
         return cls(of_single[0], tuple(channels), type(transformer).__module__.split(".")[0])
 
     def transform(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803

@@ -72,7 +72,7 @@ def check_axes(features: FeatureArray, metadata: BCIMetadata) -> None:
     """Raise CoreDataError unless number and lengths of the axes agree with the metadata."""
     if features.ndim != 3:
         hint = f"Give three axes {_AXES}"
-        hint += "; for one sample a trial use features[:, np.newaxis, :]." if features.ndim == 2 else "."
+        hint += "; for one sample per trial use features[:, np.newaxis, :]." if features.ndim == 2 else "."
         axes = "axis" if features.ndim == 1 else "axes"
         raise CoreDataError(
             f"features have {features.ndim} {axes}, shape {features.shape}, expected 3.", hint

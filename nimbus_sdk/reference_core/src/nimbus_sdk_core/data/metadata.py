@@ -56,7 +56,7 @@ class BCIMetadata:
         chunk_size: Samples in one streamed chunk, where the data are to be streamed.
         temporal_aggregation: How the samples of a trial become one vector: their ``"mean"``, their
             ``"median"``, the logarithm of their variance (``"logvar"``), or ``"none"`` for features that
-            hold exactly one sample a trial.
+            hold exactly one sample per trial.
         channel_names: Names of the recording's channels in order, where they are known. A model that was
             trained on named channels refuses others, and another order.
         unit: Of the recording: ``"V"`` or ``"uV"`` (microvolt), or None if it is another or not known. A
@@ -136,9 +136,9 @@ def filters_hint(expected: BCIMetadata) -> str:
 
 
 def _check_word(name: str, value: str, known: tuple[str, ...]) -> str:
-    """Return a known word, or one's own; refuse what is no word, and what looks like a misspelt known one."""
+    """Return a known word, or one's own; refuse what is not a word, or looks like a misspelt known one."""
     if not isinstance(value, str) or not _WORD.fullmatch(value):
-        rule = "A word of your own has lower-case letters, digits and underscores alone."
+        rule = "A word of your own has lower-case letters, digits and underscores only."
         raise CoreDataError(f"{name} is {value!r}.", f"{list_choices(value, known)} {rule}")
     # "fbcsp" and "p300_speller" are words of their own.
     if not any(word in value for word in known):
@@ -158,7 +158,7 @@ def _check_names(names: Iterable[str]) -> tuple[str, ...]:
     checked = tuple(str(name) if isinstance(name, str) else name for name in names)
     for name in checked:
         if not isinstance(name, str) or not name:
-            raise CoreDataError(f"channel_names hold {name!r}, which is no name.", hint)
+            raise CoreDataError(f"channel_names hold {name!r}, which is not a name.", hint)
     if not checked:
         raise CoreDataError("channel_names are empty.", hint)
     repeated = [name for name, count in Counter(checked).items() if count > 1]

@@ -118,7 +118,7 @@ def _check_kind(epochs: EpochsLike) -> None:
         )
     if not isinstance(epochs, EpochsLike):
         raise CoreDataError(
-            f"epochs is a {type(epochs).__name__}, which is not like mne.Epochs.",
+            f"epochs is a {type(epochs).__name__}, which does not behave like mne.Epochs.",
             "Arrays of features go into BCIData(features, metadata, labels).",
         )
 
@@ -150,7 +150,7 @@ def _require_epochs(epochs: EpochsLike, codes: IndexArray) -> None:
     if not len(codes):
         raise CoreDataError(
             f"No epochs are left{_describe_dropped(epochs)}.",
-            "Look at the events, and at the limits for rejection.",
+            "Check the events and the limits for rejection.",
         )
 
 
@@ -181,7 +181,7 @@ def _label(codes: IndexArray, names: Mapping[int, str], labels: EventLabels | No
     missing = [str(names.get(code, code)) for code, label in of_code.items() if label is None]
     if missing:
         raise CoreDataError(
-            f"labels have none for the events {', '.join(missing)}.",
+            f"labels have no entry for the events {', '.join(missing)}.",
             "Add them, or choose the epochs of the others first: epochs[list(labels)].",
         )
     n_classes = len(np.unique(read_labels(list(given.values()))))
@@ -224,7 +224,7 @@ def _check_channel_types(epochs: EpochsLike) -> None:
     if others:
         raise CoreDataError(
             f"The epochs hold channels of the kinds {', '.join(others)}, which are not signals of the brain.",
-            "Choose first, for instance with epochs.copy().pick('eeg').",
+            "Pick channels first, for instance with epochs.copy().pick('eeg').",
         )
 
 

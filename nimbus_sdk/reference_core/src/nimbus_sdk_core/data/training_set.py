@@ -41,7 +41,7 @@ def read_vectors(vectors: npt.ArrayLike) -> FloatArray:
     """
     if isinstance(vectors, BCIData):
         raise CoreTypeError(
-            "These are BCIData and not one vector a trial.",
+            "These are BCIData, not one vector per trial.",
             "Give data.vectors() and data.labels; or use train_model() and predict_batch().",
         )
     if hasattr(vectors, "toarray"):
@@ -83,11 +83,13 @@ def _read_two_axes(vectors: npt.ArrayLike) -> npt.NDArray[np.generic]:
 def _read_objects(objects: npt.NDArray[np.generic]) -> FloatArray:
     texts = [item for item in objects.flat if isinstance(item, str | bytes | bool)]
     if texts:
-        raise CoreDataError(f"Vectors hold {texts[0]!r}, which is no number.", "Give floats.")
+        raise CoreDataError(f"Vectors hold {texts[0]!r}, which is not a number.", "Give floats.")
     try:
         return objects.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise CoreTypeError(f"Vectors hold something that is no number: {error}.", "Give floats.") from None
+        raise CoreTypeError(
+            f"Vectors hold something that is not a number: {error}.", "Give floats."
+        ) from None
 
 
 def check_range(vectors: FloatArray) -> None:
@@ -169,7 +171,7 @@ def read_weights(weights: npt.ArrayLike | None, n_trials: int) -> FloatArray | N
     try:
         read = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError):
-        raise CoreDataError("sample_weight holds something that is no number.", hint) from None
+        raise CoreDataError("sample_weight holds something that is not a number.", hint) from None
     if read.ndim == 0:
         read = np.full(n_trials, read)
     if read.ndim != 1:

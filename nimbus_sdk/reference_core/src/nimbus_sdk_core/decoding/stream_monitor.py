@@ -37,7 +37,7 @@ class StreamMonitor:
         n_features, n_samples = chunk.shape
         if n_samples < _FEWEST_SAMPLES:
             return
-        # One feature of a chunk, in turn: a filter starts anew in all of them alike, and time is short.
+        # One feature of a chunk, in turn: a filter restarts in all of them alike, and time is short.
         signal = chunk[len(self._starts) % n_features]
         deviations = signal - np.add.reduce(signal) / n_samples
         first = deviations[: n_samples // 10]
@@ -63,7 +63,7 @@ class StreamMonitor:
         is_sign = len(self._starts) >= _FEWEST_CHUNKS and errors > _STANDARD_ERRORS
         if is_sign and not _WEAK_START <= start <= _STRONG_START:
             found.append(
-                f"Chunks begin with {start:.2g} times their mean power, as if a filter started anew in each: "
+                f"Chunks begin with {start:.2g} times their mean power, as if a filter restarted in each: "
                 "filter the stream as a whole, and pass the state of the filter on from chunk to chunk."
             )
         return tuple(found)

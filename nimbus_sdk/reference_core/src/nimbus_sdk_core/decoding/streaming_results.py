@@ -114,7 +114,7 @@ class StreamingResult:
         gap: Time that is missing between and within the chunks, in seconds, if time stamps were given.
         problems: Signs that the stream is not what the model was trained on, seen over several trials: that
             trial after trial is unusual (another unit, gain, reference or filter, other channels), or that
-            the filter starts anew in every chunk. A text for each, with what to do.
+            the filter restarts in every chunk. A text for each, with what to do.
         timestamp: Time stamp of the last sample, in seconds, if time stamps were given, else nan.
     """
 

@@ -72,7 +72,7 @@ def _read_stamps(timestamps: npt.ArrayLike | SupportsFloat, n_samples: int) -> n
     try:
         stamps = np.atleast_1d(np.asarray(timestamps, dtype=np.float64))
     except (TypeError, ValueError):
-        raise CoreDataError("timestamps hold something that is no number.", hint) from None
+        raise CoreDataError("timestamps hold something that is not a number.", hint) from None
     if stamps.shape not in ((1,), (n_samples,)):
         raise CoreDataError(
             f"timestamps have shape {stamps.shape}, and the chunk has {n_samples} sample(s).", hint

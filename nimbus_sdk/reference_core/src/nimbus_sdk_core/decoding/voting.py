@@ -131,7 +131,7 @@ def decide_trial(votes: ChunkVotes, method: Aggregation) -> tuple[FloatArray, in
     """
     check_choice("method", method, get_args(Aggregation))
     posterior, best = _METHODS[method](votes)
-    # Rounding may leave a certain class a little above 1, which is no probability.
+    # Rounding may leave a certain class a little above 1, which is not a probability.
     return np.clip(posterior, 0.0, 1.0), best
 
 

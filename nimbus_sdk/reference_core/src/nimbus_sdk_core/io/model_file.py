@@ -160,7 +160,9 @@ def _read_classes(header: dict[str, JsonValue], n_classes: int) -> LabelArray:
     if len(listed) != n_classes:
         raise CoreDataError(f"There are {len(listed)} classes, the metadata say {n_classes}.", "")
     if not all(_is_short_label(item) for item in listed):
-        raise CoreDataError(f"A class is no label, or its text exceeds {_MAX_LABEL_LENGTH} characters.", "")
+        raise CoreDataError(
+            f"A class is not a label, or its text exceeds {_MAX_LABEL_LENGTH} characters.", ""
+        )
     classes = read_labels(cast(list[int], listed))
     if not np.array_equal(np.unique(classes), classes):
         raise CoreDataError("The classes are not sorted, or repeat.", "")
@@ -249,7 +251,7 @@ def _write_header(content: Mapping[str, JsonValue]) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(
             f"The model's details cannot be written as JSON: {error}.",
-            "Keep to texts, finite numbers, truth values, lists and objects with text keys.",
+            "Use only texts, finite numbers, truth values, lists and objects with text keys.",
         ) from None
 
 

@@ -276,7 +276,7 @@ def _read_priors(priors: JsonValue, counts: FloatArray) -> FloatArray:
     try:
         read = np.asarray(priors, dtype=np.float64)
     except (TypeError, ValueError):
-        raise CoreDataError("priors hold something that is no number.", hint) from None
+        raise CoreDataError("priors hold something that is not a number.", hint) from None
     if read.shape != counts.shape:
         raise CoreDataError(
             f"Number of priors must match number of classes: priors have shape {read.shape}.", hint

@@ -91,7 +91,7 @@ def read_tempers(model: Decoder | Pipeline) -> Tempers | None:
 
 
 def _read_numbers(listed: JsonValue) -> tuple[float, ...]:
-    """The numbers of a list in a file; none if it is no list of numbers in range."""
+    """The numbers of a list in a file; none if it is not a list of numbers in range."""
     if not isinstance(listed, list) or len(listed) > _MOST_CHUNKS:
         return ()
     numbers = [float(number) for number in listed if isinstance(number, int | float)]

@@ -85,7 +85,7 @@ def plot_confusion(
     right = np.trace(counts) / counts.sum()
     set_tick_names(axes, "x", called)
     set_tick_names(axes, "y", called)
-    set_titles(axes, f"{100 * right:.1f} % of {counts.sum()} trials right", "predicted", "true")
+    set_titles(axes, f"{100 * right:.1f} % of {counts.sum()} trials correct", "predicted", "true")
     axes.spines[:].set_visible(False)
     return find_figure(axes)
 
@@ -151,12 +151,12 @@ def plot_calibration(result: BatchResult, *, ax: Axes | None = None) -> Figure:
     if ax is not None:
         axes = get_axes(ax, 4.6, 3.6)
         _draw_reliability(axes, found)
-        set_titles(axes, title, "confidence", "share right")
+        set_titles(axes, title, "confidence", "accuracy")
         return find_figure(axes)
     figure = new_figure(4.6, 5.0)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     _draw_reliability(above, found)
-    set_titles(above, title, "", "share right")
+    set_titles(above, title, "", "accuracy")
     below.bar(found.bin_edges[:-1], found.bin_counts, width=1 / N_BINS, align="edge", color=class_colour(0))
     set_titles(below, "", "confidence", "trials")
     below.yaxis.get_major_locator().set_params(integer=True, nbins=3)
@@ -175,7 +175,7 @@ def _confusion(
     guesses = predictions.predictions if isinstance(predictions, BatchResult) else read_labels(predictions)
     if len(truth) != len(guesses) or not len(truth):
         raise CoreDataError(
-            f"There are {len(guesses)} predictions and {len(truth)} labels.", "Give one label a trial."
+            f"There are {len(guesses)} predictions and {len(truth)} labels.", "Give one label per trial."
         )
     if isinstance(predictions, BatchResult):
         classes = predictions.classes

@@ -59,7 +59,7 @@ def get_axes(ax: Axes | None, width: float, height: float) -> Axes:
     if not isinstance(ax, kind):
         raise CoreDataError(
             f"ax is a {type(ax).__name__}, not Axes of Matplotlib.",
-            "Give one of those that plt.subplots() made, such as axes[0].",
+            "Give one that plt.subplots() returned, such as axes[0].",
         )
     return ax
 
