@@ -261,7 +261,7 @@ def test_requests_are_sent_as_they_are_meant(service, open_client, replies):
     assert first.body == b""
     assert second.line == "PUT /base/x/y%20z HTTP/1.1"
     assert json.loads(second.body) == ["list", 1]
-    with pytest.raises(Exception, match="no HTTP method"):
+    with pytest.raises(Exception, match="not an HTTP method"):
         client("request", "TRACE", "/x")
 
 

@@ -151,7 +151,7 @@ def test_a_server_without_tls_1_2_gets_nothing(service, open_client, certificate
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context = offering(certificate, ssl.TLSVersion.TLSv1_1)
     with serving(saying(b"{}"), lambda raw: context.wrap_socket(raw, server_side=True)) as server:
-        with pytest.raises(NimbusConnectionError, match=r"no TLS 1\.2 or newer") as caught:
+        with pytest.raises(NimbusConnectionError, match=r"not offer TLS 1\.2 or newer") as caught:
             ask(open_client(service, KEYS[service], base_url=f"https://127.0.0.1:{server.port}"), service)
         assert caught.value.passing is False
         assert server.connections == 1

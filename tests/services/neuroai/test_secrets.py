@@ -185,11 +185,11 @@ def test_an_endless_list_ends_with_an_error(monkeypatch):
 
 
 def test_a_circular_list_ends_the_search_for_a_lost_key(open_client, replies):
-    """The search for a key whose response was lost ends too, and says that nobody knows."""
+    """The search for a key whose response was lost ends too, and says that the outcome is not known."""
     replies.say("500 Oops", {})
     for cursor in "abab":
         replies.say("200 OK", {"data": [], "next_cursor": cursor})
-    with pytest.raises(AnswerLostError, match="nobody knows"):
+    with pytest.raises(AnswerLostError, match="it is not known"):
         open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)("create_key", "CI")
 
 
@@ -200,7 +200,7 @@ def test_a_circular_list_ends_the_search_for_a_lost_key(open_client, replies):
 def test_a_key_given_as_an_id_is_not_sent(open_client, replies, text, call):
     """A URL is in everybody's log; the error does not repeat it either."""
     replies.say("200 OK", OWN)
-    with pytest.raises(ConfigurationError, match="not a key's id") as caught:
+    with pytest.raises(ConfigurationError, match="not the id of a key") as caught:
         open_client("NeuroAI", NEUROAI_KEY, base_url=replies.url)(call, text)
     assert text.strip() not in str(caught.value)
     assert all(text.strip()[4:] not in request.line for request in replies.server.requests)
@@ -248,7 +248,7 @@ def test_if_it_is_unknown_whose_key_was_deleted_both_cases_are_named():
         pytest.raises(InvalidKeyError) as caught,
     ):
         client.delete_key("key_own")
-    assert "it has ended" in caught.value.hint
+    assert "it has been deleted" in caught.value.hint
 
 
 def test_an_issued_key_names_what_it_replaced():

@@ -153,7 +153,7 @@ def test_a_revoked_integration_is_refused_by_the_service(open_client, box):
 def test_a_response_that_is_no_thread_is_an_error(open_client, replies, body):
     """A response must at least be an object."""
     replies.say("200 OK", body)
-    with pytest.raises(Exception, match="no thread"):
+    with pytest.raises(Exception, match="not a thread"):
         open_client("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", "Hello")
     with pytest.raises(Exception, match="message is empty"):
         open_client("Nexus", NEXUS_KEY, base_url=replies.url)("create_thread", " \n")
