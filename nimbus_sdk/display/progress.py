@@ -180,9 +180,9 @@ def _bar() -> Iterator[Report]:
         raise
     finally:
         finished = latest is not None and latest.stage == "done"
-        if finished:
-            for number in bars.task_ids:
-                bars.remove_task(number)
+        # What failed says more than its step; how far a download came stays.
+        for task in [task for task in bars.tasks if finished or task.total is None]:
+            bars.remove_task(task.id)
         bars.stop()
         if latest is not None and finished:
             console.print(Text(f"✓ {latest.message}", style="green"))

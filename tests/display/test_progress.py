@@ -108,6 +108,18 @@ def test_a_step_without_bytes_shows_none(look):
     assert "━" not in terminal.getvalue()
 
 
+def test_a_step_that_fails_leaves_no_spinner(look):
+    """The last thing on the screen is not a step that seems to continue; the bytes of a download stay."""
+    terminal = look()
+    with contextlib.suppress(OSError), reporting(None, False) as report:
+        for event in (*STEPS[:3], ProgressEvent("verify", "Checking the wheel")):
+            report(event)
+        raise OSError
+    last = terminal.getvalue().rpartition("Checking the wheel")[2]
+    assert last.endswith("\x1b[?25h")
+    assert "1.0/4.2 MB" in last
+
+
 def test_the_bytes_of_a_download_stay_on_their_own_line(look):
     """What comes after it has none."""
     terminal = look()

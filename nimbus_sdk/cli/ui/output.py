@@ -123,8 +123,12 @@ def line_width(stream: IO[str] | None) -> int | None:
     wanted = os.environ.get("COLUMNS", "")
     if wanted.isdecimal() and int(wanted):
         return int(wanted)
-    # A terminal without a size has 0 columns.
-    return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+    try:
+        # A terminal without a size has 0 columns.
+        return os.get_terminal_size(stream.fileno()).columns or _USUAL_WIDTH
+    except OSError:
+        # A stream may say that it is a terminal and have no descriptor.
+        return _USUAL_WIDTH
 
 
 def print_fields(rows: Iterable[tuple[str, object]], title: str = "") -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 
 import pytest
 
+from nimbus_sdk.cli.ui.output import line_width
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import AtTerminal, Nimbus
 
@@ -42,6 +44,20 @@ def test_a_narrow_terminal_does_not_cut_what_is_piped(nimbus_process: Nimbus, sa
     """A file gets whole lines, however narrow COLUMNS says the terminal is."""
     done = nimbus_process("explain", COLUMNS="40")
     assert os.environ["NIMBUS_SDK_HOME"] in done.out
+
+
+def test_a_terminal_without_a_size_has_the_usual_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a stream of another library that says it is a terminal; a pipe has no width at all."""
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert (line_width(Screen()), line_width(io.StringIO()), line_width(None)) == (80, None, None)
+    for text, width in (("100", 100), ("0", 80), ("-5", 80), ("wide", 80)):
+        monkeypatch.setenv("COLUMNS", text)
+        assert line_width(Screen()) == width
 
 
 @pytest.mark.parametrize(
