@@ -171,21 +171,22 @@ def _bar() -> Iterator[Report]:
         )
         latest = event
 
+    interrupted = False
     try:
         yield report
     except BaseException:
-        bars.stop()
-        if latest is not None and latest.stage == "download" and latest.done:
-            console.print(Text(stored_part(latest)))
+        interrupted = latest is not None and latest.stage == "download" and bool(latest.done)
         raise
     finally:
         finished = latest is not None and latest.stage == "done"
-        # What failed says more than its step; how far a download came stays.
+        # The error says more than the step at which it happened; how far a download came stays.
         for task in [task for task in bars.tasks if finished or task.total is None]:
             bars.remove_task(task.id)
         bars.stop()
         if latest is not None and finished:
             console.print(Text(f"✓ {latest.message}", style="green"))
+        elif latest is not None and interrupted:
+            console.print(Text(stored_part(latest)))
 
 
 REDRAW_SECONDS = 0.1
@@ -238,9 +239,9 @@ def stored_part(event: ProgressEvent) -> str:
 
     Examples:
         >>> stored_part(ProgressEvent("download", "Downloading core 0.1.0", 3 * 2**20, 4 * 2**20))
-        'Interrupted: 3.0 of 4.0 MiB are stored. Run it again, and the download goes on there.'
+        'Interrupted: 3.0 of 4.0 MiB are stored. Run it again, and the download resumes there.'
     """
-    return f"Interrupted: {_share(event)} are stored. Run it again, and the download goes on there."
+    return f"Interrupted: {_share(event)} are stored. Run it again, and the download resumes there."
 
 
 def _share(event: ProgressEvent) -> str:

@@ -450,7 +450,7 @@ def test_a_damaged_core_is_installed_again(sdk, key, asked, paths, damage):
     hurt.unlink()
     if damage == "one bit":
         hurt.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    with pytest.raises(errors.CoreNotInstalledError, match="not installed whole"):
+    with pytest.raises(errors.CoreNotInstalledError, match="not completely installed"):
         sdk.install_core(key, offline=True)
     asked()
     sdk.install_core(key)

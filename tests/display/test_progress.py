@@ -231,7 +231,7 @@ def stop_with(progress, event, error):
 def test_an_interrupted_download_says_that_it_goes_on(kernel, look, stop):
     """In a notebook and in a terminal: what is stored, and that the next run continues."""
     part = ProgressEvent("download", "Downloading core 0.1.0", 2**20, 4 * 2**20)
-    said = "Interrupted: 1.0 of 4.0 MiB are stored. Run it again, and the download goes on there."
+    said = "Interrupted: 1.0 of 4.0 MiB are stored. Run it again, and the download resumes there."
     with pytest.raises(stop):
         stop_with(html_progress(), part, stop())
     assert kernel.shown[-1] == f"<div>{said}</div>"

@@ -62,7 +62,7 @@ def spoiled(kind: str) -> BCIData:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("volts", "look like volts of raw EEG"),
+        ("volts", "look like raw EEG in volts"),
         ("mains", "Power at 50 Hz"),
         ("american mains", "Power at 60 Hz"),
         ("offset", r"Features 2 \(from 0\) are over 50 standard deviations"),

@@ -86,7 +86,7 @@ def test_jitter_and_overlap_are_no_gaps(session: StreamingSession) -> None:
         ([0.0, 0.1], "timestamps have shape (2,), and the chunk has 4 sample(s)"),
         ([0.0, 0.1, 0.1, 0.2], "do not rise"),
         ([0.0, 0.1, np.nan, 0.2], "not finite"),
-        (["a", "b", "c", "d"], "no number"),
+        (["a", "b", "c", "d"], "not a number"),
     ],
 )
 def test_time_stamps_are_checked(session: StreamingSession, stamps: object, words: str) -> None:

@@ -111,7 +111,7 @@ def test_a_weight_counts_as_that_many_trials(kind: type[NimbusLDA], random: np.r
         ([-1.0] * 90, "negative or not finite"),
         ([np.nan] * 90, "negative or not finite"),
         ([0.0] * 90, "at least one non-zero"),
-        (["a"] * 90, "no number"),
+        (["a"] * 90, "not a number"),
     ],
 )
 def test_weights_are_checked(
@@ -146,7 +146,7 @@ def test_class_priors_are_used_as_given(kind: type[NimbusLDA], random: np.random
         ([0.5, 0.5], "Number of priors must match number of classes"),
         ([0.5, 0.6, 0.2], "The sum of the priors should be 1"),
         ([1.5, -0.5, 0.0], "Priors must be non-negative"),
-        (["a", "b", "c"], "no number"),
+        (["a", "b", "c"], "not a number"),
         ([np.nan, 0.5, 0.5], "Priors must be non-negative"),
     ],
 )

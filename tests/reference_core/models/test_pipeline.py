@@ -174,7 +174,7 @@ def test_what_is_not_linear_is_refused(training: mne.EpochsArray) -> None:
     """Powers, and what takes another number of channels, are no filters of channels."""
     with mne.use_log_level("error"):
         csp = mne.decoding.CSP(n_components=4).fit(training.get_data(), training.events[:, 2])
-    with pytest.raises(CoreDataError, match="The CSP is no linear filter of channels"):
+    with pytest.raises(CoreDataError, match="The CSP is not a linear filter of channels"):
         SpatialFilters.from_transformer(csp, training.ch_names)
     with pytest.raises(CoreDataError, match="The CSP cannot filter 2 channels"):
         SpatialFilters.from_transformer(csp, ["C3", "C4"])
@@ -183,7 +183,7 @@ def test_what_is_not_linear_is_refused(training: mne.EpochsArray) -> None:
         def transform(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
             return X + 1.0
 
-    with pytest.raises(CoreDataError, match="The Shifted is no linear filter"):
+    with pytest.raises(CoreDataError, match="The Shifted is not a linear filter"):
         SpatialFilters.from_transformer(Shifted(), ["C3", "C4"])
 
 
