@@ -63,7 +63,7 @@ def remove_entries(settings: Settings) -> Removal:
     A key that a store does not remove stays recorded for the next attempt; all others are removed.
 
     Raises:
-        SessionError: The disk refused.
+        SessionError: A file cannot be read or written.
         CredentialStoreError: The metadata of a key cannot be read.
     """
     names = {settings.profile, *(entry.name for entry in find_entries(settings))}

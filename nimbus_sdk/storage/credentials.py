@@ -357,7 +357,7 @@ def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> N
         before: The metadata of the key in the keyring.
 
     Raises:
-        CredentialStoreError: The disk refused.
+        CredentialStoreError: A file cannot be read or written.
     """
     paths = settings.paths
     file = FileStore[ApiKey](paths.credentials)

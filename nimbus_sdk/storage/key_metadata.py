@@ -136,7 +136,7 @@ def write_removal(paths: Paths, removal: KeyRemoval) -> None:
     """Record that a key is still to be removed from the keyring.
 
     Raises:
-        OSError: The disk refused.
+        OSError: A file cannot be read or written.
     """
     fs.write_private(paths.key_removal, json.dumps(asdict(removal), indent=2).encode() + b"\n")
 
@@ -145,7 +145,7 @@ def drop_removal(paths: Paths) -> None:
     """Remove the record of a removal that is done.
 
     Raises:
-        OSError: The disk refused.
+        OSError: A file cannot be read or written.
     """
     fs.remove(paths.key_removal)
 

@@ -47,7 +47,7 @@ def finish_removal(paths: Paths, store: KeyringStore[Key]) -> None:
                 hint="Run it again when that one is done.",
             ) from None
         except OSError as error:
-            _log.debug("No lock at %s (%s); going on without.", lock.path, error)
+            _log.debug("No lock at %s (%s); continuing without it.", lock.path, error)
         removal = read_removal(paths)
         if removal is None:
             # Another process was faster, and a new key may be there by now.
@@ -87,7 +87,7 @@ def postpone_removal(paths: Paths, reason: str, *, masked: str = "", fingerprint
         fingerprint: That of the only key to remove; whichever is there if empty.
 
     Raises:
-        OSError: The disk refused.
+        OSError: A file cannot be read or written.
     """
     before = read_removal(paths)
     if before is not None:
@@ -103,7 +103,7 @@ def settle_removal(paths: Paths) -> None:
     """Note that the keyring has no key of the profile any more that is to be removed.
 
     Raises:
-        CredentialStoreError: The disk refused.
+        CredentialStoreError: A file cannot be read or written.
     """
     if read_removal(paths) is not None:
         _drop(paths)

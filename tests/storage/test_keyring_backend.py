@@ -159,7 +159,7 @@ def test_a_machine_without_the_keyring_package_has_no_keyring(store, monkeypatch
     ids=["bearer", "empty", "password", "bytes", "number"],
 )
 def test_garbage_is_refused_and_never_repeated(store, use_backend, content, lab):
-    """What is no key is reported by its place alone."""
+    """What is not a key is reported by its place alone."""
     use_backend("Memory").items["nimbus-sdk", lab] = content
     with pytest.raises(CredentialStoreError, match="not a Nimbus API key") as caught:
         store.read("lab")
