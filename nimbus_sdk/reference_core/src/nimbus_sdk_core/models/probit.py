@@ -55,7 +55,7 @@ class NimbusProbit(BayesianClassifier):
     posterior, but labels alone say little about so many coefficients: `NimbusLDA`, which also learns from how
     the features are distributed, is better there. `build_probit_prior` has the figures.
 
-    Each ``partial_fit`` approximates anew, and the errors add up, but little. Measured log loss of one fit,
+    Each ``partial_fit`` approximates again, and the errors add up, but little. Measured log loss of one fit,
     and of the same trials in 2, 5 and 20 steps: 0.197, 0.212, 0.232 and 0.204 for 200 trials of 16 features
     and 4 classes; 0.427, 0.441, 0.439 and 0.439 for as many of simulated motor imagery; 0.567 or 0.568 for 2
     classes.
