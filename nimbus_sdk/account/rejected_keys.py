@@ -50,10 +50,13 @@ def require_accepted(settings: Settings, key: ApiKey, flow: Flow[T]) -> Flow[T]:
     """
     service = origin(settings.api_url)
     note = settings.paths.rejection(key.fingerprint, service)
+    was_rejected = yield from run_blocking(
+        lambda: sealed.has_rejection(settings.paths, key.fingerprint, service)
+    )
     known = yield from run_blocking(lambda: fs.file_version(note))
     result = yield from record_rejection(settings, key, flow)
     yield from run_blocking(lambda: require_not_rejected(note, key.masked, known))
-    if known is not None:
+    if was_rejected:
         yield from run_blocking(lambda: sealed.clear_rejection(settings.paths, key.fingerprint, service))
     return result
 

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
@@ -158,11 +159,19 @@ def has_rejection(paths: Paths, fingerprint: str, service: str) -> bool:
     try:
         os.lstat(paths.rejection(fingerprint, service))
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return _has_no_folder_of_rejections(paths)
     except OSError:
         # Where nobody can look, there may be one.
         return True
     return True
+
+
+def _has_no_folder_of_rejections(paths: Paths) -> bool:
+    """Whether something else is in the place of the folder of records: nobody knows what was in it."""
+    try:
+        return not stat.S_ISDIR(os.lstat(paths.rejected).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def read_rejection(paths: Paths, fingerprint: str, service: str) -> Record | None:
@@ -170,7 +179,8 @@ def read_rejection(paths: Paths, fingerprint: str, service: str) -> Record | Non
 
     A damaged record counts, and stays where it is, until the service accepts the key.
     """
-    return _read_rejection(paths, paths.rejection(fingerprint, service))
+    found = _read_rejection(paths, paths.rejection(fingerprint, service))
+    return {} if found is None and _has_no_folder_of_rejections(paths) else found
 
 
 def _read_rejection(paths: Paths, path: str) -> Record | None:
@@ -198,6 +208,8 @@ def clear_rejection(paths: Paths, fingerprint: str, service: str) -> None:
         SessionError: It cannot be removed, and still applies.
     """
     path = paths.rejection(fingerprint, service)
+    if _has_no_folder_of_rejections(paths):
+        path = paths.rejected
     try:
         fs.remove(path)
     except OSError as error:

@@ -123,6 +123,32 @@ def test_a_damaged_record_of_a_rejection_still_counts(key, sandbox, paths, tmp_p
     assert not note.exists()
 
 
+def test_a_record_that_is_a_link_to_nothing_still_counts(key, paths, tmp_path):
+    """Until an answer of the service, which removes it."""
+    nimbus_sdk.authenticate(key)
+    note = Path(paths.rejection(ApiKey.parse(key).fingerprint, _service()))
+    note.parent.mkdir()
+    note.symlink_to(tmp_path / "nothing")
+    with pytest.raises(errors.SessionNotFoundError, match="counts as rejected"):
+        nimbus_sdk.current_session()
+    assert nimbus_sdk.authenticate(key) == nimbus_sdk.current_session()
+
+
+@pytest.mark.parametrize("damage", ["a link", "a file", "a link to nothing"])
+def test_a_folder_of_rejections_that_is_none_still_counts(key, paths, tmp_path, damage):
+    """Nobody knows what was in it; an answer of the service decides."""
+    nimbus_sdk.authenticate(key)
+    folder = Path(paths.rejected)
+    if damage == "a file":
+        folder.touch()
+    else:
+        folder.symlink_to(tmp_path if damage == "a link" else tmp_path / "nothing")
+    with pytest.raises(errors.SessionNotFoundError, match="counts as rejected"):
+        nimbus_sdk.current_session()
+    assert nimbus_sdk.authenticate(key) == nimbus_sdk.current_session()
+    assert tmp_path.is_dir()
+
+
 def test_a_key_that_another_service_rejects_stays_valid_where_it_belongs(sdk, key, monkeypatch):
     """A key that is tried out at a sandbox which does not know it keeps the session that it has."""
     before = sdk.install_core(key)
