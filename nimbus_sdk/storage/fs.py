@@ -23,7 +23,7 @@ from nimbus_sdk.config.ownership import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import BinaryIO, TypeAlias
 
 FileVersion: TypeAlias = tuple[int, int, int]
 
@@ -93,8 +93,27 @@ def read_and_close(descriptor: int, limit: int) -> bytes:
         os.close(descriptor)
 
 
+def open_for_reading(path: str, flags: int = 0) -> BinaryIO:
+    """Open a file of any size; a pipe or a device is refused, and not waited for.
+
+    Args:
+        path: The file.
+        flags: Further flags of ``os.open``.
+
+    Raises:
+        NoFileError: It is no regular file.
+        OSError: It cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY | flags)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise NoFileError(errno.EINVAL, f"it is {_kind(status)}, and not a file")
+
+
 def _kind(status: os.stat_result) -> str:
-    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
     return kinds.get(stat.S_IFMT(status.st_mode), "a device or terminal")
 
 

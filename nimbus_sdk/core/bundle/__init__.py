@@ -302,7 +302,7 @@ def _facts(header: Mapping[str, Any]) -> BundleFacts:
 
 @contextmanager
 def _open_bundle(path: str) -> Iterator[tuple[BinaryIO, Header]]:
-    with _file_errors(path), open(path, "rb") as file:
+    with _file_errors(path), fs.open_for_reading(path) as file:
         yield file, encryption.read_header(file)
 
 

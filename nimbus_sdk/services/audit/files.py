@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.services.audit.entry import MAX_LINE_BYTES, Position, decode_head, encode_head
 from nimbus_sdk.storage import fs, trust
 from nimbus_sdk.storage.lock import Lock
 
-_NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class TrailFiles:
@@ -68,7 +65,7 @@ class TrailFiles:
         A link and a file of another user are refused.
         """
         is_new = not os.path.lexists(self.current)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | _NO_LINKS
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_LINKS
         descriptor = os.open(self.current, flags, fs.PRIVATE_FILE)
         try:
             fs.tighten(self.current)
@@ -94,7 +91,7 @@ class TrailFiles:
         """Name another end of the chain; needs the lock."""
         content = encode_head(end, secret)
         try:
-            descriptor = os.open(self.head, os.O_WRONLY | _NO_LINKS)
+            descriptor = os.open(self.head, os.O_WRONLY | NO_LINKS)
         except FileNotFoundError:
             fs.write_private(self.head, content, self._root)
             return
@@ -113,20 +110,12 @@ class TrailFiles:
             lock.acquire(wait)
             yield
 
-    def open_for_reading(self, path: str) -> BinaryIO:
-        """Open a file of the trail; a link, and what is no file, is refused."""
-        file = open(os.open(path, os.O_RDONLY | _NO_LINKS), "rb")  # noqa: SIM115 - the caller closes it
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            raise fs.NoFileError(errno.EINVAL, f"{path} is not a file")
-        return file
-
     def read_last_line_of_full(self) -> bytes:
         """Return the last line of the newest file that is full; nothing if there is none."""
         full = self.list_full()
         if not full:
             return b""
-        with self.open_for_reading(full[-1]) as file:
+        with fs.open_for_reading(full[-1], NO_LINKS) as file:
             last, rest = read_last_line(file.fileno())
             return rest or last
 

@@ -21,7 +21,8 @@ from nimbus_sdk.services.audit.entry import (
     decode_entry,
     is_genuine,
 )
-from nimbus_sdk.services.audit.files import TrailFiles
+from nimbus_sdk.services.audit.files import NO_LINKS, TrailFiles
+from nimbus_sdk.storage import fs
 
 _WAIT_SECONDS = 30.0
 _MAX_ISSUES = 1000
@@ -169,7 +170,7 @@ def _open_trail(stack: ExitStack, files: TrailFiles) -> tuple[list[_File], Posit
             return [], START, None
         with files.exclusive(_WAIT_SECONDS):
             named = [path for path in (*files.list_full(), files.current) if os.path.lexists(path)]
-            streams = [(path, stack.enter_context(files.open_for_reading(path))) for path in named]
+            streams = [(path, stack.enter_context(fs.open_for_reading(path, NO_LINKS))) for path in named]
             opened = [_File(os.path.basename(p), s, os.fstat(s.fileno()).st_size) for p, s in streams]
             head = files.read_head() if opened or os.path.lexists(files.head) else START
             return opened, head, files.read_secret()

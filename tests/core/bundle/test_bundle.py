@@ -188,6 +188,14 @@ def test_what_cannot_be_read_is_reported(tmp_path):
             install_bundle(path, PASSPHRASE)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_is_no_bundle(tmp_path):
+    """Nobody waits for somebody to write into it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="a pipe, and not a file"):
+        install_bundle(tmp_path / "pipe", PASSPHRASE)
+
+
 def test_the_commands_make_and_install_a_bundle(sandbox, key, tmp_path, nimbus, air_gapped, monkeypatch):
     """The passphrase comes from a file here, never from an option; both print JSON where asked."""
     (tmp_path / "pass").write_text(f"{PASSPHRASE}\n")
