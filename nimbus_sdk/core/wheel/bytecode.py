@@ -15,12 +15,14 @@ from collections.abc import Iterable, Iterator
 from importlib.util import MAGIC_NUMBER, cache_from_source
 from types import CodeType
 
+from nimbus_sdk.storage import fs
+
 CACHE = "__pycache__"
 _HEADER_BYTES = 16
 _LEVELS = (0, 1, 2)
 """Of optimization: without option, ``python -O``, ``python -OO``."""
 
-_BYTECODE = re.compile(r"(^|/)__pycache__/|\.py[co]$")
+_BYTECODE = re.compile(r"(^|/)__pycache__(/|$)|\.py[co]$")
 
 
 def is_bytecode(name: str) -> bool:
@@ -54,10 +56,13 @@ def changed_bytecode(library: str, names: Iterable[str]) -> Iterator[str]:
 
 def _is_changed(source: str, level: int) -> bool:
     try:
-        with open(cache_from_source(source, optimization=level or ""), "rb") as file:
+        with fs.open_for_reading(cache_from_source(source, optimization=level or "")) as file:
             header, stored = file.read(_HEADER_BYTES), file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except fs.NoFileError:
+        # Python would wait at a pipe.
+        return True
     return _would_run(header, os.stat(source)) and not _is_of(source, level, stored)
 
 

@@ -227,6 +227,9 @@ def _metadata(archive: ZipFile, info: str, version: str, issues: list[str]) -> M
 def _metadata_faults(metadata: Message, version: str) -> Iterator[str]:
     from packaging.utils import canonicalize_name
 
+    for field in ("Name", "Version"):
+        if len(metadata.get_all(field, ())) > 1:
+            yield f"its METADATA has more than one {field}"
     name, declared = str(metadata.get("Name", "")), str(metadata.get("Version", ""))
     if canonicalize_name(name) != canonicalize_name(DISTRIBUTION):
         yield f"its METADATA names {printable(name)}, not {DISTRIBUTION}"

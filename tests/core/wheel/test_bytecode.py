@@ -6,6 +6,7 @@ import importlib.util
 import marshal
 import os
 import py_compile
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,7 @@ EVIL = marshal.dumps(compile("raise SystemExit('other code')", "x", "exec"))
     "name",
     [
         "nimbus_sdk_core/__pycache__/x.cpython-311.pyc",
+        "nimbus_sdk_core/__PyCache__",
         "nimbus_sdk_core/__PYCACHE__/x.cpython-311.pyc",
         "nimbus_sdk_core/__PyCache__/data.bin",
         "nimbus_sdk_core/__py\u200ccache__/data.bin",
@@ -146,3 +148,17 @@ def test_a_source_that_is_no_python_has_no_bytecode(tmp_path):
     source = Path(core.library, "nimbus_sdk_core", "old.py")
     plant(source, header(source) + EVIL)
     assert verify.check_installed(core.folder) == (FAULT.replace("__init__", "old"),)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_what_is_no_file_in_the_place_of_bytecode_holds_nobody_up(core, source):
+    """A pipe counts as other bytecode; a file in the place of the folder has none, and is not of the core."""
+    cache = Path(importlib.util.cache_from_source(str(source)))
+    shutil.rmtree(cache.parent, ignore_errors=True)
+    cache.parent.touch()
+    unexpected = "'nimbus_sdk_core/__pycache__': is not part of the core"
+    assert verify.check_installed(core.folder) == (unexpected,)
+    cache.parent.unlink()
+    cache.parent.mkdir()
+    os.mkfifo(cache)
+    assert verify.check_installed(core.folder) == (FAULT,)

@@ -194,6 +194,11 @@ def test_a_second_dist_info_is_refused(tmp_path):
             b"Name: nimbus_sdk_core\nVersion: 1.0\nRequires-Python: python 3\n",
             "does not name versions",
         ),
+        (
+            "METADATA",
+            b"Name: nimbus_sdk_core\nVersion: 1.0\nVersion: 2.0\n",
+            "has more than one Version",
+        ),
         ("WHEEL", b"Wheel-Version: 2.0\n", "does not declare version 1 of the format"),
     ],
 )
