@@ -12,7 +12,7 @@ from nimbus_sdk.errors import CredentialStoreError, SessionError
 from nimbus_sdk.storage import credentials, fs, sealed
 from nimbus_sdk.storage.credentials import Removal
 from nimbus_sdk.storage.file_backend import FileStore
-from nimbus_sdk.storage.key_metadata import read_metadata, read_removal
+from nimbus_sdk.storage.key_metadata import KeyRemoval, read_metadata, read_removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,21 @@ class StoredEntry:
         key_masked: The stored key, as far as it is known without reading it, or None.
         store: The credential store that has it, or None.
         has_session: Whether there is a session.
+        to_remove: A key that is still to be removed from the keyring, or None.
     """
 
     name: str
     key_masked: str | None
     store: str | None
     has_session: bool
+    to_remove: KeyRemoval | None = None
 
     def __str__(self) -> str:
         parts = []
         if self.key_masked is not None:
             parts.append(f"key {self.key_masked} ({self.store})")
+        if self.to_remove is not None:
+            parts.append(f"still to be removed: {self.to_remove}")
         if self.has_session:
             parts.append("session")
         return f"{self.name}: {', '.join(parts) or 'other files'}"
@@ -93,9 +97,7 @@ def _describe(owner: Settings, is_in_file: bool) -> StoredEntry:
     metadata, removal = read_metadata(owner.paths), read_removal(owner.paths)
     if metadata is not None:
         masked, store = metadata.masked, metadata.store
-    elif removal is not None:
-        masked, store = removal.masked or "…", "keyring, still to be removed"
-    return StoredEntry(owner.profile, masked, store, has_session(owner.paths))
+    return StoredEntry(owner.profile, masked, store, has_session(owner.paths), removal)
 
 
 def _remove_rest(paths: Paths) -> None:

@@ -339,8 +339,8 @@ def remove_key(
             if not isinstance(store, KeyringStore):
                 refusal, is_recorded = error, False
             elif must_ask and not _never_had_one(paths, metadata, store):
-                postponed, is_recorded = _postpone(paths, metadata, fingerprint, error), refusal is None
-                refusal = refusal or postponed
+                postponed, is_noted = _postpone(paths, metadata, fingerprint, error)
+                refusal, is_recorded = refusal or postponed, is_recorded and is_noted
             else:
                 not_asked = error.message
     of_another = metadata is not None and fingerprint not in (None, metadata.fingerprint)
@@ -473,24 +473,26 @@ def _remove_other_copy(
 
 def _postpone(
     paths: Paths, metadata: KeyMetadata | None, fingerprint: str | None, error: CredentialStoreError
-) -> CredentialStoreError:
-    """Record what the keyring could not be asked for, and return the error that says so."""
+) -> tuple[CredentialStoreError, bool]:
+    """Record what the keyring could not be asked for; return the error that says so, and whether that worked."""
     reason = _reason(error.message)
     try:
         masked = _masked_in_keyring(metadata)
         removal = postpone_removal(paths, reason, masked=masked, fingerprint=fingerprint or "")
     except OSError as fault:
-        return CredentialStoreError(
+        unnoted = CredentialStoreError(
             f"A key may still be in the keyring, which {reason}, and that cannot be noted "
             f"({fault.strerror or fault}).",
             hint="Remove it with your system's password manager: service nimbus-sdk, "
             f"user {paths.keyring_user}.",
         )
-    return CredentialStoreError(
+        return unnoted, False
+    error = CredentialStoreError(
         f"{removal.masked or 'A key'} may still be in the keyring, which {reason}.",
         hint="It is not used any more, and is removed as soon as the keyring can be asked: unlock it, then "
         "run `nimbus-sdk doctor --retry-keyring`.",
     )
+    return error, True
 
 
 def _masked_in_keyring(metadata: KeyMetadata | None) -> str:

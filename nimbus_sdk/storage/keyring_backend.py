@@ -265,8 +265,8 @@ def _is_unlocked_by_now() -> bool:
     """Return whether a keyring that is skipped is known to be unlocked; opens no prompt."""
 
     def look() -> bool:
-        backend = _find_backend()
-        return not isinstance(backend, Refusal) and is_unlocked(backend)
+        backends = _find_backends()
+        return not isinstance(backends, Refusal) and is_unlocked(backends[0])
 
     try:
         return run_with_timeout(look, _PEEK_SECONDS)
@@ -278,13 +278,13 @@ def _answer(
     user: str, action: Callable[[KeyringEntry], T], patience: Patience, given_up: threading.Event
 ) -> _Value[T] | Refusal:
     """Ask the keyring, again if it fails fast: a reader may have met a writer."""
-    backend = _find_backend()
-    if isinstance(backend, Refusal):
-        return backend
+    backends = _find_backends()
+    if isinstance(backends, Refusal):
+        return backends
     pauses, last_try = iter(_RETRY_AFTER), time.monotonic() + patience.seconds / 2
     while True:
         started = time.monotonic()
-        entry = KeyringEntry(backend, user, given_up.is_set)
+        entry = KeyringEntry(backends, user, given_up.is_set)
         try:
             return _Value(action(entry))
         except BaseException as error:  # noqa: BLE001 - a backend is foreign code: whatever it raises is a reply
@@ -298,7 +298,8 @@ def _answer(
             return reply
 
 
-def _find_backend() -> KeyringBackend | Refusal:
+def _find_backends() -> list[KeyringBackend] | Refusal:
+    """Return the backends that count as a keyring and can be asked here."""
     try:
         import keyring
     except ImportError:
@@ -310,6 +311,7 @@ def _find_backend() -> KeyringBackend | Refusal:
         return unusable(error)
     if not usable:
         return too_weak(backend)
-    if any(map(asks_in_terminal, usable)) and (is_notebook() or not is_interactive()):
+    quiet = [each for each in usable if not asks_in_terminal(each)]
+    if not quiet and (is_notebook() or not is_interactive()):
         return ASKS_IN_TERMINAL
-    return backend
+    return quiet or usable

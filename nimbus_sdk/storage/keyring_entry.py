@@ -30,10 +30,8 @@ class GivenUpError(Exception):
 class KeyringEntry:
     """One entry of a keyring: service ``nimbus-sdk``, and a user.
 
-    A chain of backends has several, which are all read and deleted from.
-
     Args:
-        backend: The keyring.
+        backends: Those of the keyring; all of them are read and deleted from.
         user: The user of the entry.
         is_given_up: Whether the caller does not wait any more; asked before each change.
 
@@ -41,10 +39,8 @@ class KeyringEntry:
         may_have_changed: Whether a text that was not stored properly may be in it.
     """
 
-    def __init__(
-        self, backend: KeyringBackend, user: str, is_given_up: Callable[[], bool] = lambda: False
-    ) -> None:
-        self._backends = usable_backends(backend)
+    def __init__(self, backends: list[KeyringBackend], user: str, is_given_up: Callable[[], bool]) -> None:
+        self._backends = backends
         self._user = user
         self._is_given_up = is_given_up
         self.may_have_changed = False
@@ -163,7 +159,7 @@ def asks_in_terminal(backend: KeyringBackend) -> bool:
 
 def is_unlocked(backend: KeyringBackend) -> bool:
     """Return whether the keyring is known to be unlocked; opens no prompt."""
-    if not any(type(each).__module__ in _SECRET_SERVICE for each in usable_backends(backend)[:1]):
+    if type(backend).__module__ not in _SECRET_SERVICE:
         return False
     import secretstorage
 

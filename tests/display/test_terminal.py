@@ -2,13 +2,14 @@
 
 import getpass
 import io
+import os
 import sys
 import warnings
 from types import SimpleNamespace
 
 import pytest
 
-from nimbus_sdk.display.terminal import is_interactive, print_notice, prompt_hidden
+from nimbus_sdk.display.terminal import is_interactive, print_notice, prompt_hidden, restored_settings
 
 TERMINAL = SimpleNamespace(isatty=lambda: True)
 PIPE = SimpleNamespace(isatty=lambda: False)
@@ -82,3 +83,28 @@ def test_a_line_goes_beside_the_output(capsys, monkeypatch):
     assert capsys.readouterr() == ("", "a line\n")
     monkeypatch.setattr(sys, "stderr", None)
     print_notice("nobody reads this")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_a_terminal_has_its_settings_again(monkeypatch):
+    """A prompt that was abandoned, or ended by Ctrl-C, leaves the echo as it was."""
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours), os.fdopen(theirs) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        before = termios.tcgetattr(theirs)
+
+        def abandon():
+            with restored_settings():
+                changed = termios.tcgetattr(theirs)
+                changed[3] &= ~termios.ECHO
+                termios.tcsetattr(theirs, termios.TCSANOW, changed)
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            abandon()
+        assert termios.tcgetattr(theirs) == before
+    with restored_settings():
+        pass

@@ -40,3 +40,21 @@ def test_a_long_wait_is_announced_once(capsys):
     with pytest.raises(TimeLimitError):
         run_with_timeout(ended.wait, 0.02, notice="Waiting …", notice_after=0.01)
     assert capsys.readouterr().err == "Waiting …\n"
+
+
+def test_the_result_of_an_abandoned_job_is_handed_over():
+    """What ends after the time limit does not get lost, and what ends before it is returned alone."""
+    goes_on, discarded = threading.Event(), []
+    handed_over = threading.Event()
+
+    def discard(result):
+        discarded.append(result)
+        handed_over.set()
+
+    with pytest.raises(TimeLimitError):
+        run_with_timeout(lambda: goes_on.wait(10), 0.01, discard=discard)
+    goes_on.set()
+    assert handed_over.wait(10)
+    assert discarded == [True]
+    assert run_with_timeout(lambda: 5, 5, discard=discard) == 5
+    assert discarded == [True]

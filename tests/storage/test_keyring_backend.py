@@ -19,6 +19,7 @@ from nimbus_sdk.storage import fs, keyring_backend
 from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
 from nimbus_sdk.storage.keyring_breaker import REST_SECONDS, breaker_state, read_breaker
+from nimbus_sdk.storage.lock import Lock
 
 KEY = KeyEntry(ApiKey.parse("nbci_test_" + "0123456789ab" * 4), DEFAULT_ORIGIN)
 ALONE = Patience(0.2, 0.2)
@@ -311,3 +312,24 @@ def test_the_patience_follows_whether_a_person_is_there(monkeypatch, person, pat
     monkeypatch.setattr(sys, "stdin", stream)
     monkeypatch.setattr(sys, "stderr", stream)
     assert Patience.here() == patience
+
+
+def test_a_lock_that_changes_hands_is_waited_for(store, use_backend, paths, monkeypatch):
+    """Others that the keyring answers are waited for; one that it does not answer is not."""
+    use_backend("Memory")
+    os.makedirs(paths.state)
+    with Lock(paths.keyring_lock) as other:
+        assert other.try_acquire()
+        turns = iter(range(50))
+        real_sleep = time.sleep
+
+        def sleep(seconds):
+            if next(turns, None) is not None:
+                os.utime(paths.keyring_lock, ns=(0, time.time_ns()))
+            real_sleep(0.01)
+
+        monkeypatch.setattr("nimbus_sdk.storage.lock.time.sleep", sleep)
+        with pytest.raises(CredentialStoreError, match="is waited for by another process"):
+            store.read("lab")
+        assert next(turns, None) is None
+    assert store.read("lab") is None

@@ -59,7 +59,7 @@ def install(
     version, path = (None, None) if core is None else (core.version, core.folder)
     values = {"session": session.to_dict(), "core": {"version": version, "path": path}}
     rows: list[tuple[str, object]] = [("key from", session.key_source)]
-    if session.key_source_reason:
+    if session.key_source_reason not in (None, session.key_source):
         rows.append(("key stored in", session.key_source_reason))
     rows += [("core", version), ("core path", path)]
     output.show_fields(values, [*session_rows(session), *rows], as_json=as_json)

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import secretstorage
+from jeepney import message_bus  # type: ignore[import-untyped]
 from jeepney.io.blocking import DBusConnection, open_dbus_connection  # type: ignore[import-untyped]
 from secretstorage.util import DBusAddressWrapper, format_secret, open_session
 
@@ -68,6 +69,7 @@ class Daemon:
         }
         self._own = {**os.environ, **self.environment, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
         self._keyring: subprocess.Popen[bytes] | None = None
+        self._prompters: list[DBusConnection] = []
         self.start()
 
     def start(self) -> None:
@@ -104,6 +106,12 @@ class Daemon:
             ).call("ReadAlias", "s", "default")
             secret = format_secret(session, PASSWORD.encode(), "text/plain")
             service.call("UnlockWithMasterPassword", "o(oayays)", path, secret)
+
+    def leave_prompts_open(self) -> None:
+        """Open prompts from now on, which nobody answers."""
+        prompter = open_dbus_connection(bus=self._address)
+        prompter.send_and_get_reply(message_bus.RequestName("org.gnome.keyring.SystemPrompter"))
+        self._prompters.append(prompter)
 
     def freeze(self) -> None:
         """Stop answering."""
@@ -143,6 +151,8 @@ class Daemon:
 
     def stop(self) -> None:
         """End keyring and bus."""
+        for prompter in self._prompters:
+            prompter.close()
         self.kill()
         self._bus.kill()
         self._bus.wait()

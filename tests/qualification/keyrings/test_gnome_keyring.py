@@ -175,12 +175,21 @@ def test_a_late_save_is_taken_back(daemon: Daemon, settings: Settings) -> None:
     assert keys_in(daemon) == []
 
 
-def test_an_unlocked_keyring_is_asked_although_it_was_skipped(daemon: Daemon, settings: Settings) -> None:
+@pytest.mark.parametrize("how", ["frozen", "prompting"])
+def test_an_unlocked_keyring_is_asked_although_it_was_skipped(
+    daemon: Daemon, settings: Settings, how: str
+) -> None:
     """A keyring that did not answer is left alone while it is locked, and asked once it is unlocked."""
     save(settings, ONE)
-    refuse(daemon, settings, "skipped")
-    daemon.thaw()
-    daemon.lock()
+    if how == "frozen":
+        refuse(daemon, settings, "skipped")
+        daemon.thaw()
+        daemon.lock()
+    else:
+        daemon.lock()
+        daemon.leave_prompts_open()
+        with pytest.raises(CredentialStoreError, match="did not answer"):
+            read_stored_key(settings)
     with pytest.raises(CredentialStoreError, match="skipped: did not answer"):
         read_stored_key(settings)
     daemon.unlock()
