@@ -474,7 +474,7 @@ def _remove_other_copy(
 def _postpone(
     paths: Paths, metadata: KeyMetadata | None, fingerprint: str | None, error: CredentialStoreError
 ) -> tuple[CredentialStoreError, bool]:
-    """Record what the keyring could not be asked for; return the error that says so, and whether that worked."""
+    """Record what the keyring could not be asked for; return the error, and whether it is recorded."""
     reason = _reason(error.message)
     try:
         masked = _masked_in_keyring(metadata)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,10 +28,8 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
         monkeypatch.setenv(name, value)
     yield running
     running.stop()
-    # Threads that were left behind end with the daemon.
-    for thread in threading.enumerate():
-        if thread.name == "nimbus-sdk":
-            thread.join(10)
+    # They end with the daemon.
+    running.join_threads()
     # The keyring package does not close its connection to a keyring that is locked.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -70,6 +71,7 @@ class Daemon:
         self._own = {**os.environ, **self.environment, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
         self._keyring: subprocess.Popen[bytes] | None = None
         self._prompters: list[DBusConnection] = []
+        self._threads = set(threading.enumerate())
         self.start()
 
     def start(self) -> None:
@@ -148,6 +150,11 @@ class Daemon:
         attributes = {"service": "nimbus-sdk", "username": user, **further}
         with self._connection() as connection:
             secretstorage.Collection(connection).create_item("stored by hand", attributes, secret.encode())
+
+    def join_threads(self) -> None:
+        """Wait for the threads of this process that were left behind by calls to the keyring."""
+        for thread in set(threading.enumerate()) - self._threads:
+            thread.join(_SECONDS)
 
     def stop(self) -> None:
         """End keyring and bus."""
