@@ -24,37 +24,37 @@ _STEPS_A_WINDOW = 4
 def stream(
     name: Annotated[str, option("--name", "NAME", "The LSL stream.")],
     model: Annotated[
-        str, option("--model", "FILE", "A pipeline or model: its file, or its name.", completion.models)
+        str, option("--model", "FILE", "A pipeline or model: its file or its name.", completion.models)
     ],
     window: Annotated[
         float | None, option("--window", "SECONDS", "Length of a window.  [default: as in training, else 1]")
     ] = None,
     step: Annotated[
-        float | None, option("--step", "SECONDS", "From window to window.  [default: a quarter of a window]")
+        float | None, option("--step", "SECONDS", "Time between windows.  [default: a quarter of a window]")
     ] = None,
     band: Annotated[
-        str, option("--band", "LOW-HIGH", 'What the filter lets pass, in Hz; "model" or "off".')
+        str, option("--band", "LOW-HIGH", 'Pass band of the filter in Hz, "model" or "off".')
     ] = "model",
-    confidence: Annotated[float, option("--confidence", "P", "The probability to decide at.")] = 0.9,
+    confidence: Annotated[float, option("--confidence", "P", "Decide at this probability.")] = 0.9,
     max_chunks: Annotated[int, option("--max-chunks", "N", "Decide after N windows at the latest.")] = 20,
-    pause: Annotated[float, option("--pause", "SECONDS", "Decode nothing after a decision.")] = 1.0,
+    pause: Annotated[float, option("--pause", "SECONDS", "Pause after each decision.")] = 1.0,
     channels: Annotated[
-        str | None, option("--channels", "A,B,…", "Names of the stream's channels, if it has others or none.")
+        str | None, option("--channels", "A,B,…", "Names of the channels, if the stream has none or others.")
     ] = None,
     unit: Annotated[
         str | None,
         option("--unit", "UNIT", "V or uV, if the stream does not say it.", completion.one_of("V", "uV")),
     ] = None,
     duration: Annotated[float | None, option("--duration", "SECONDS", "End after this time.")] = None,
-    timeout: Annotated[float, option("--timeout", "SECONDS", "Wait so long for stream and samples.")] = 10.0,
+    timeout: Annotated[float, option("--timeout", "SECONDS", "Time limit for stream and samples.")] = 10.0,
     as_json: Annotated[bool, flag("--json", "Print a line of JSON for each result.")] = False,
 ) -> None:
     """Decode a live LSL stream: a bar for each class, and the decisions.
 
     Channels are chosen by name and scaled to the model's unit. Ctrl-C ends it. Needs mne-lsl.
 
-    A window is "rejected" if it is unlike those of the training, as with a movement. A decision is "unsure"
-    if it was made after the most windows, and "rest" if none of the classes is likely.
+    A window is "rejected" if it is unlike those of the training, for example during a movement. A decision is
+    "unsure" if it was made after the maximum of windows, and "rest" if none of the classes is likely.
 
     JSON lines: type ("window" or "decision"), timestamp, prediction, confidence,
     posterior {class: probability}, entropy, outlier_score, gap; of windows rejected; of decisions n_chunks,
