@@ -30,8 +30,8 @@ ACCURACY_MARGIN = 0.25
 """By how much the accuracy must exceed chance."""
 
 _RESULT = (
-    "   {model} on {trials} simulated trials: accuracy {accuracy:.1%} (chance {chance:.0%}), "
-    "mean confidence {mean_confidence:.2f}"
+    "{trials} simulated trials: accuracy {accuracy:.1%} (chance {chance:.0%}), "
+    "confidence {mean_confidence:.2f}"
 )
 Request: TypeAlias = tuple[str, list[int | None]]
 """An endpoint and the statuses of its answers: two if there was a redirect."""
@@ -131,7 +131,7 @@ class Demo:
         exit_code, decoding = self._run_python("nimbus_sdk.cli.demo.offline", str(time.time()))
         if decoding:
             steps = ", ".join(f"{step} {spent:,.1f}" for step, spent in decoding["milliseconds"].items())
-            self._say(f"   Milliseconds: {steps}", _RESULT.format(**decoding))
+            self._say(f"   Milliseconds: {steps}", f"   {decoding['model']} on {_RESULT.format(**decoding)}")
             self._report["decoding"] = decoding
         requests = len(sandbox.control.journal()) - before if self._keep else 0
         self._record(*check_decoding(exit_code, decoding, requests))
@@ -202,7 +202,7 @@ def summarize(report: Mapping[str, Any]) -> list[str]:
         f"Installed core {install.get('version')} from a sandbox on this machine, with a simulated license."
     ]
     if decoding:
-        lines.append(f"Offline, {_RESULT.format(**decoding).strip()}.")
+        lines.append(f"Offline, {_RESULT.format(**decoding)}.")
     lines += [f"FAILED  {each['check']} ({each['detail']})" for each in report["checks"] if not each["ok"]]
     return [*lines, _verdict(report)]
 
