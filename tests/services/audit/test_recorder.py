@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -264,3 +265,60 @@ def test_a_process_that_is_killed_has_left_the_entries_of_its_calls(
     found = latest(paths, "nimbus-os", 5)
     assert sorted(call.entry.path for call in found) == [f"/patients/{n}" for n in range(3)]
     assert {call.describe() for call in found} == {NO_OUTCOME}
+
+
+CALLING = """
+import asyncio, sys, threading
+from nimbus_sdk.errors import NimbusError
+from nimbus_sdk.services import AsyncNimbusOS, NimbusOS
+kind, url, key = sys.argv[1:]
+async def main():
+    async with AsyncNimbusOS(key, base_url=url) as client:
+        while True:
+            calls = (client.request("GET", "/orders") for _ in range(3))
+            await asyncio.gather(*calls, return_exceptions=True)
+def work(client):
+    while True:
+        try:
+            client.request("GET", "/orders")
+        except NimbusError:
+            pass
+if kind == "awaitable":
+    asyncio.run(main())
+with NimbusOS(key, base_url=url) as client:
+    threads = [threading.Thread(target=work, args=(client,)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+@pytest.mark.qualification
+def test_whatever_reached_the_service_is_in_the_trail(box, paths, fork_server):
+    """Of ten processes with threads and tasks that call at once, and are killed one after the other."""
+    box.fault("nimbus_os", delay=0.03, times=None)
+    arguments = [box.nimbus_os_url(), box.new_nimbus_os_key()]
+    children = [
+        fork_server.start(
+            RUN_PYTHON,
+            environ=os.environ,
+            folder=ROOT,
+            descriptors=[],
+            arguments=["-c", CALLING, kind, *arguments],
+        )
+        for kind in ("blocking", "awaitable") * 5
+    ]
+    while len(box.journal()) < len(children):
+        time.sleep(0.01)
+    chance = random.Random(3)
+    for child in children:
+        time.sleep(chance.uniform(0.3, 1.2))
+        os.kill(child.pid, chance.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP]))
+        report = verify(paths, "nimbus-os")
+        assert report, report.issues
+        assert child.outcome().killed
+    recorded = {call.entry.request_id for call in latest(paths, "nimbus-os", 10**6)}
+    reached = {exchange.request_id for exchange in box.journal()}
+    assert len(reached) >= len(children)
+    assert reached <= recorded
