@@ -12,10 +12,11 @@ from .._types import FloatArray
 # Seconds over which the clock follows stamps that drift, and remembers how much they jitter.
 _MEMORY = 3.0
 
-# Jitter that is assumed at first, in seconds, and how much more than the jitter is a gap.
-_FIRST_JITTER = 0.02
-_TIMES_JITTER = 3.0
+# Lateness that is no gap, in seconds, in periods, and in times of the jitter: a busy computer stamps late what
+# is complete, and fewer samples matter little to a window.
+_TOLERANCE = 0.05
 _PERIODS = 1.5
+_TIMES_JITTER = 3.0
 
 # Seconds by which stamps may be early, when samples that were delayed arrive in one burst.
 _MOST_EARLY = 1.0
@@ -41,8 +42,8 @@ class Segment:
 class StreamClock:
     """Compares time stamps with the number of samples.
 
-    Stamps of single samples are late by whatever held up the amplifier, the driver or the network, so samples
-    count as missing only if a stamp is later than three times the jitter of the last seconds.
+    Stamps are late by whatever held up the amplifier, the driver or the network, so samples count as missing
+    only if a stamp is late by more than 50 milliseconds and three times the jitter of the last seconds.
 
     Args:
         sampling_rate: In Hz.
@@ -60,7 +61,7 @@ class StreamClock:
     def __init__(self, sampling_rate: float) -> None:
         self._period = 1.0 / sampling_rate
         self._due: float | None = None
-        self._jitter = _FIRST_JITTER
+        self._jitter = 0.0
 
     def place(self, stamps: FloatArray | None, n_samples: int) -> list[Segment]:
         """Divide the next samples where some are missing.
@@ -89,7 +90,7 @@ class StreamClock:
         return segments
 
     def _most_late(self) -> float:
-        return max(_PERIODS * self._period, _TIMES_JITTER * self._jitter)
+        return max(_TOLERANCE, _PERIODS * self._period, _TIMES_JITTER * self._jitter)
 
     def _follow(self, due: float, lateness: FloatArray) -> float:
         """When the sample after these is due."""
