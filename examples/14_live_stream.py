@@ -1,11 +1,11 @@
-"""A live stream: a part of a real recording trains a pipeline, another is replayed as an LSL stream and decoded.
+"""A live stream: half of a real recording trains a pipeline, the rest is replayed over LSL and decoded.
 
     pip install mne-lsl
     python 14_live_stream.py                                   # on a sandbox, with the open reference core
     NIMBUS_API_KEY=nbci_live_… python 14_live_stream.py        # with your own key
 
-It takes half a minute, since the recording is replayed in real time. What the recording is, who made it and its
-licence: eye_state/README.md.
+It takes half a minute, since the recording is replayed in real time. What the recording is, who made it and
+its licence: eye_state/README.md.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ import nimbus_sdk
 RECORDING = Path(__file__).parent / "eye_state" / "recording.npz"
 RATE, BAND, TRAINED, FIRST = 128, (13.0, 45.0), 56, 72
 
-# Sender and reader are on this machine, where multicast may not be; no stream of another machine is looked at.
+# Sender and reader are on this machine, where multicast may not be; other machines are not looked at.
 ONLY_HERE = "[multicast]\nResolveScope = machine\n[lab]\nKnownPeers = {127.0.0.1}\n[log]\nlevel = -3\n"
 
 
 def train(microvolts: np.ndarray, states: np.ndarray, channels: list[str]) -> nimbus_sdk.Pipeline:
-    """Train on windows of one second, after the filter that the stream has, against the mean of all channels."""
+    """Train on windows of a second, filtered as the stream will be, against the mean of all channels."""
     from nimbus_sdk_core import SpatialFilters
 
     against_mean = SpatialFilters(np.eye(len(channels)) - 1 / len(channels), channels)

@@ -68,7 +68,12 @@ class Amplifier:
 def install(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[SimpleNamespace]:
     """Let the library be imported, and return what it finds when it looks for streams."""
     found = [SimpleNamespace(name=name, source_id=f"id {k}") for k, name in enumerate(names)]
-    lsl = SimpleNamespace(resolve_streams=lambda timeout: found)
+
+    def resolve(timeout: float, *, name: str | None = None, minimum: int = 1) -> list[SimpleNamespace]:
+        same = [each for each in found if name in (None, each.name)]
+        return same if name is None else same[:minimum]
+
+    lsl = SimpleNamespace(resolve_streams=resolve)
     monkeypatch.setitem(sys.modules, "mne_lsl", SimpleNamespace(lsl=lsl))
     monkeypatch.setitem(sys.modules, "mne_lsl.lsl", lsl)
     monkeypatch.setitem(sys.modules, "mne_lsl.stream", SimpleNamespace(StreamLSL=Amplifier))
@@ -76,5 +81,5 @@ def install(monkeypatch: pytest.MonkeyPatch, *names: str) -> list[SimpleNamespac
 
 
 def refuse(*arguments: object, **named: object) -> None:
-    """As the real one connects if there is no such stream, or several."""
-    raise RuntimeError("The arguments do not uniquely identify an LSL stream.")
+    """As the real one connects to a sender that ends at that moment."""
+    raise RuntimeError("The stream has been lost.")

@@ -44,6 +44,7 @@ class LoopbackLsl:
         rate: float,
         unit: str | None = "microvolts",
         name: str = "amplifier",
+        source: str = "amplifier",
         speed: float = 4.0,
         lost: tuple[float, float] | None = None,
     ) -> Iterator[subprocess.Popen[str]]:
@@ -51,8 +52,8 @@ class LoopbackLsl:
         samples_file = self._folder / f"{uuid.uuid4().hex}.npy"
         np.save(samples_file, samples)
         description_file = samples_file.with_suffix(".json")
-        about = {"name": name, "channels": list(channels), "unit": unit, "rate": rate, "speed": speed}
-        description_file.write_text(json.dumps({**about, "lost": lost}), encoding="utf-8")
+        about = {"name": name, "source": source, "channels": list(channels), "unit": unit, "rate": rate}
+        description_file.write_text(json.dumps({**about, "speed": speed, "lost": lost}), encoding="utf-8")
         command = [sys.executable, str(FOLDER / "lsl_player.py"), str(samples_file), str(description_file)]
         player = subprocess.Popen(
             command, env=self.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -65,13 +66,20 @@ class LoopbackLsl:
             player.kill()
             player.communicate()
 
-    def decode(self, model_file: Path, name: str = "amplifier", **options: object) -> list[dict]:
+    def start_decoder(
+        self, model_file: Path, name: str = "amplifier", **options: object
+    ) -> subprocess.Popen[str]:
         """Decode a stream in a process of its own; see ``lsl_decoder.py``."""
         options_file = self._folder / f"{uuid.uuid4().hex}.json"
         options_file.write_text(json.dumps(options), encoding="utf-8")
         command = [sys.executable, str(FOLDER / "lsl_decoder.py"), str(model_file), name, str(options_file)]
-        done = subprocess.run(
-            command, env=self.environ, capture_output=True, text=True, timeout=60, check=False
+        return subprocess.Popen(
+            command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def decode(self, model_file: Path, name: str = "amplifier", **options: object) -> list[dict]:
+        """Decode a stream until an error ends it, and return what was printed."""
+        decoder = self.start_decoder(model_file, name, **options)
+        out, errors = decoder.communicate(timeout=100)
+        assert decoder.returncode == 0, errors
+        return [json.loads(line) for line in out.splitlines()]

@@ -1,8 +1,8 @@
 """Replay samples as an LSL stream on the loopback: ``python lsl_player.py SAMPLES.npy DESCRIPTION.json``.
 
-The description has the ``name``, ``channels``, ``unit`` (or null), ``rate`` in Hz, ``speed`` (1 is real time)
-and ``lost``, the first and last second of samples that are not sent (or null). It waits for a reader, and
-sends chunks of uneven sizes; at the end it stays silent until its input is closed.
+The description has ``name``, ``source`` id, ``channels``, ``unit`` (or null), ``rate`` in Hz, ``speed`` (1 is
+real time) and ``lost``, the first and last second of samples that are not sent (or null). It waits for a
+reader, and sends chunks of uneven sizes; at the end it stays silent until its input is closed.
 """
 
 import json
@@ -19,7 +19,7 @@ def main(samples_file: str, description_file: str) -> None:
     samples = np.load(samples_file)
     about = json.loads(Path(description_file).read_text(encoding="utf-8"))
     rate, speed, lost = about["rate"], about["speed"], about["lost"] or (1e9, 1e9)
-    info = StreamInfo(about["name"], "EEG", len(samples), rate, "float64", about["name"])
+    info = StreamInfo(about["name"], "EEG", len(samples), rate, "float64", about["source"])
     info.set_channel_names(about["channels"])
     info.set_channel_types("eeg")
     if about["unit"]:

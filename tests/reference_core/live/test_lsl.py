@@ -87,7 +87,7 @@ def test_streams_that_cannot_be_opened_are_explained(
         (
             "amplifer",
             StreamError,
-            r"No LSL stream is called 'amplifer'.*here: 'amplifier', 'amplifier', 'other'",
+            r"No LSL stream is called 'amplifer'.*here: 'amplifier', 'other'",
         ),
         ("amplifier", StreamError, r"2 streams are called 'amplifier', .*'id 0', 'id 2'.*source_id="),
         ("other", StreamError, "'other' is there, but cannot be read"),

@@ -22,8 +22,8 @@ _BUFFER = 5.0
 # Seconds from one look for new samples to the next.
 _POLL = 0.01
 
-# Seconds to look for streams of other names, for the message about one that is not there.
-_LOOK_AROUND = 1.0
+# Seconds to look for others: streams of the same name, or for the message about one that is not there.
+_LOOK_AROUND = 0.5
 
 # MNE's code for volts, and how a stream says that its unit is the volt.
 _VOLTS = 107
@@ -134,28 +134,30 @@ def _receive(name: str, stream: LslStream, received: SimpleQueue[Samples]) -> It
 
 def _connect(name: str, timeout: float) -> LslStream:
     make_stream, resolve_streams = _import_mne_lsl()
+    found = resolve_streams(timeout, name=name)
+    if found:
+        # The first answer ends a search; another stream of that name answers soon after.
+        found = resolve_streams(_LOOK_AROUND, name=name, minimum=2)
+    else:
+        names = ", ".join(sorted({repr(other.name) for other in resolve_streams(_LOOK_AROUND)})) or "none"
+        raise StreamError(
+            f"No LSL stream is called {name!r}, after {timeout:g} s of looking. Streams here: {names}.",
+            "Start the program that streams, and check that both are in one network and no firewall is "
+            "between them; on other machines, name them as KnownPeers in lsl_api.cfg.",
+        )
+    if len(found) > 1:
+        ids = ", ".join(sorted(repr(each.source_id) for each in found))
+        raise StreamError(
+            f"{len(found)} streams are called {name!r}, with the source ids {ids}.",
+            "Connect to one and give that: StreamLSL(5, name=…, source_id=…).connect().",
+        )
     try:
         stream = make_stream(_BUFFER, name=name)
         return stream.connect(None, processing_flags=["clocksync"], timeout=timeout)
     except (RuntimeError, TimeoutError, ValueError) as error:
-        cause = error
-    others = resolve_streams(_LOOK_AROUND)
-    same = sorted(repr(other.source_id) for other in others if other.name == name)
-    if len(same) > 1:
         raise StreamError(
-            f"{len(same)} streams are called {name!r}, with the source ids {', '.join(same)}.",
-            "Connect to one and give that: StreamLSL(5, name=…, source_id=…).connect().",
-        ) from cause
-    if same:
-        raise StreamError(
-            f"The stream {name!r} is there, but cannot be read: {cause}", "Start it again."
-        ) from cause
-    names = ", ".join(sorted(repr(other.name) for other in others)) or "none"
-    raise StreamError(
-        f"No LSL stream is called {name!r}, after {timeout:g} s of looking. Streams here: {names}.",
-        "Start the program that streams, and check that both are in one network and no firewall is between "
-        "them; on other machines, name them as KnownPeers in lsl_api.cfg.",
-    ) from cause
+            f"The stream {name!r} is there, but cannot be read: {error}", "Start it again."
+        ) from error
 
 
 def _describe(name: str, stream: LslStream) -> StreamDescription:

@@ -12,8 +12,8 @@ from .._types import FloatArray
 # Seconds over which the clock follows stamps that drift, and remembers how much they jitter.
 _MEMORY = 3.0
 
-# Lateness that is no gap, in seconds, in periods, and in times of the jitter: a busy computer stamps late what
-# is complete, and fewer samples matter little to a window.
+# Lateness that is no gap, in seconds, in periods, and in times of the jitter: a busy computer stamps late
+# what is complete, and fewer samples matter little to a window.
 _TOLERANCE = 0.05
 _PERIODS = 1.5
 _TIMES_JITTER = 3.0
