@@ -69,9 +69,9 @@ def test_a_recording_that_is_replayed_is_decoded_above_chance(
     right = []
     for result in (each for each in found if each["chunk"]):
         end = result["timestamp"] - start
-        first, last = int((end - 1.0 - near) * RATE / TRIAL), int((end + near) * RATE / TRIAL)
-        if first == last < len(labels):
-            right.append(np.argmax(result["posterior"]) + 1 == labels[last])
+        trial, until = int((end - 1.0 - near) * RATE / TRIAL), int((end + near) * RATE / TRIAL)
+        if trial == until < len(labels):
+            right.append(np.argmax(result["posterior"]) + 1 == labels[trial])
     assert len(right) > 20
     assert np.mean(right) > 0.8
 
