@@ -25,6 +25,7 @@ MODULES = (
     "sklearn_suite",
     "benchmarks",
     "benchmarks.decoding",
+    "benchmarks.rest",
 )
 
 

@@ -153,7 +153,7 @@ def test_rest_is_told_from_the_classes_as_far_as_they_are_told_from_each_other()
     real = streamed_shares(model, simulate("ssvep", n_trials=100, seed=2), 1)
     rest = streamed_shares(model, simulate("ssvep", n_trials=100, seed=3, effect=0.0), 1)
     assert real < 0.1
-    assert rest > 0.25
+    assert rest > 0.2
     clear = simulate("ssvep", n_trials=200, seed=1, effect=3.0)
     about = dataclasses.replace(clear.metadata, chunk_size=1)
     model = train_model(NimbusLDA, BCIData(clear.features, about, clear.labels))

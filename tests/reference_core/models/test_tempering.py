@@ -20,6 +20,7 @@ from nimbus_sdk_core.models.tempering import (
     calibrate_streaming,
     cross_fit_tempers,
     fit_tempers,
+    measure_distinctness,
     read_tempers,
     with_tempers,
 )
@@ -118,13 +119,13 @@ def test_what_cannot_be_learned_from_is_refused_or_passed_over() -> None:
     [
         None,
         3,
-        {"chunk_size": 0, "tempers": [1.0], "entropies": [0.5]},
-        {"chunk_size": 4, "tempers": [], "entropies": []},
-        {"chunk_size": 4, "tempers": [-1.0], "entropies": [0.5]},
-        {"chunk_size": 4, "tempers": ["1"], "entropies": [0.5]},
-        {"chunk_size": True, "tempers": [1.0], "entropies": [0.5]},
-        {"tempers": [1.0], "entropies": [0.5]},
-        {"chunk_size": 4, "tempers": [1.0], "entropies": [0.5, 0.5]},
+        {"chunk_size": 0, "tempers": [1.0], "distinctness": [0.5]},
+        {"chunk_size": 4, "tempers": [], "distinctness": []},
+        {"chunk_size": 4, "tempers": [-1.0], "distinctness": [0.5]},
+        {"chunk_size": 4, "tempers": ["1"], "distinctness": [0.5]},
+        {"chunk_size": True, "tempers": [1.0], "distinctness": [0.5]},
+        {"tempers": [1.0], "distinctness": [0.5]},
+        {"chunk_size": 4, "tempers": [1.0], "distinctness": [0.5, 0.5]},
     ],
 )
 def test_details_of_a_file_are_not_trusted(detail: object) -> None:
@@ -139,10 +140,27 @@ def test_tempers_between_and_beyond_the_learned_numbers() -> None:
     """Between two numbers of chunks they are interpolated; beyond the last the total stays."""
     tempers = Tempers(4, (1.0, 0.6, 0.5), (1.0, 0.9, 0.7))
     assert [tempers.at(n) for n in (0.25, 1.0, 1.5, 3.0, 6.0)] == [1.0, 1.0, 0.8, 0.5, 0.25]
-    assert [tempers.most_entropy(n) for n in (0.25, 2.5, 6.0)] == [1.0, 0.8, 0.7]
+    assert [tempers.least_distinctness(n) for n in (0.25, 2.5, 6.0)] == [1.0, 0.8, 0.7]
     card = with_tempers(ModelCard("mine", BCIMetadata(1.0, "own", "own", 2, 2)), tempers)
     assert card.details["tempering"] == {
         "chunk_size": 4,
         "tempers": [1.0, 0.6, 0.5],
-        "entropies": [1.0, 0.9, 0.7],
+        "distinctness": [1.0, 0.9, 0.7],
     }
+
+
+def test_distinctness_is_the_likelihood_ratio_to_a_trial_between_the_classes(
+    random: np.random.Generator,
+) -> None:
+    """Up to a constant, for Gaussian classes of one covariance; it is 0 where classes are equally likely."""
+    places, trials = random.normal(size=(4, 3)), random.normal(size=(20, 3))
+    logs = -0.5 * ((trials[:, None] - places) ** 2).sum(axis=2)
+    between = -0.5 * ((trials - places.mean(axis=0)) ** 2).sum(axis=1)
+    expected = (np.log(np.exp(logs).mean(axis=1)) - between) / np.log(2.0)
+    found = measure_distinctness(logs, np.full((20, 4), 0.25))
+    np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-9)
+    np.testing.assert_allclose(measure_distinctness(np.full(4, -7.0), np.full(4, 0.25)), 0.0)
+    extreme = measure_distinctness(
+        np.array([[0.0, -1e300], [1e300, 0.0]]), np.array([[1.0, 0.0], [0.5, 0.5]])
+    )
+    assert extreme.tolist() == [0.0, 1e6]

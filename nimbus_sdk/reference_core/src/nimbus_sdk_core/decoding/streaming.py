@@ -285,7 +285,7 @@ def finalize_trial(
     joined = _join_chunks(session)
     decoder = find_decoder(session.model)
     outlier_score = standardize_distance(decoder.score_trials(joined[None]), len(joined))
-    is_rest = outlier_score > OUTLIER_SCORE or _entropy(session.posterior) > session.evidence.most_entropy
+    is_rest = outlier_score > OUTLIER_SCORE or session.evidence.is_indistinct(session.model.priors_)
     session.monitor.add_trial(outlier_score)
     fell_back = method == "unanimous" and not is_unanimous(votes.choices)
     model, class_priors = session.model, session.model.priors_
@@ -309,7 +309,7 @@ def finalize_trial(
         class_names=None if model.card is None else model.card.class_names,
         class_priors=class_priors,
         outlier_score=outlier_score,
-        is_rest=bool(is_rest),
+        is_rest=is_rest,
         gap=math.fsum(chunk.gap for chunk in chunks),
         timestamp=chunks[-1].timestamp,
         problems=session.monitor.problems(),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from .._types import FloatArray
-from ..models.tempering import Tempers, log_ratios
+from ..models.tempering import Tempers, log_ratios, measure_distinctness
 
 
 class TrialEvidence:
@@ -41,10 +39,16 @@ class TrialEvidence:
         self._sums = self._sums + length * log_ratios(log_posterior, priors)
         self._length += length
 
-    @property
-    def most_entropy(self) -> float:
-        """The entropy in bits that 95 % of the trials do not exceed by now; infinite if not learned."""
-        return math.inf if self._tempers is None else self._tempers.most_entropy(self._length)
+    def is_indistinct(self, priors: FloatArray) -> bool:
+        """Whether 95 % of the trials are farther from one between the classes by now; False if not learned.
+
+        Args:
+            priors: Class priors of the model, shape (n_classes,).
+        """
+        if self._tempers is None or not self._length:
+            return False
+        sums = np.asarray(self._tempers.at(self._length) * self._sums)
+        return bool(measure_distinctness(sums, priors) < self._tempers.least_distinctness(self._length))
 
     def posterior(self, priors: FloatArray) -> FloatArray:
         """Probability of each class given the chunks so far, shape (n_classes,).

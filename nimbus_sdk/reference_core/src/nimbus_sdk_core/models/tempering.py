@@ -40,6 +40,7 @@ DETAIL = "tempering"
 _FOLDS = 5
 _MOST_CHUNKS = 4_096
 _LARGEST = 100.0
+_MOST_BITS = 1e6
 _NEWTON_STEPS = 30
 
 # The share of real trials that is not taken for rest.
@@ -56,12 +57,12 @@ class Tempers:
     Attributes:
         chunk_size: Samples in a chunk.
         values: The temper of a trial of 1, 2, … such chunks.
-        entropies: The entropy in bits that the evidence of 95 % of such trials does not exceed.
+        distinctness: What the evidence of 95 % of such trials exceeds: `measure_distinctness`.
     """
 
     chunk_size: int
     values: tuple[float, ...]
-    entropies: tuple[float, ...]
+    distinctness: tuple[float, ...]
 
     def at(self, n_chunks: float) -> float:
         """The temper for any number of chunks; beyond the longest trial, more chunks add no certainty.
@@ -73,9 +74,9 @@ class Tempers:
         """
         return _interpolate(n_chunks, self.values) * min(1.0, len(self.values) / n_chunks)
 
-    def most_entropy(self, n_chunks: float) -> float:
-        """The entropy in bits that the evidence of 95 % of the trials does not exceed then."""
-        return _interpolate(n_chunks, self.entropies)
+    def least_distinctness(self, n_chunks: float) -> float:
+        """The distinctness in bits that the evidence of 95 % of the trials exceeds then."""
+        return _interpolate(n_chunks, self.distinctness)
 
 
 def read_tempers(model: Decoder | Pipeline) -> Tempers | None:
@@ -84,25 +85,25 @@ def read_tempers(model: Decoder | Pipeline) -> Tempers | None:
     if not isinstance(found, Mapping):
         return None
     size, values = found.get("chunk_size"), _read_numbers(found.get("tempers"))
-    entropies = _read_numbers(found.get("entropies"))
-    if type(size) is not int or size < 1 or not values or len(values) != len(entropies):
+    distinctness = _read_numbers(found.get("distinctness"), most=_MOST_BITS)
+    if type(size) is not int or size < 1 or not values or len(values) != len(distinctness):
         return None
-    return Tempers(size, values, entropies)
+    return Tempers(size, values, distinctness)
 
 
-def _read_numbers(listed: JsonValue) -> tuple[float, ...]:
+def _read_numbers(listed: JsonValue, most: float = _LARGEST) -> tuple[float, ...]:
     """The numbers of a list in a file; none if it is not a list of numbers in range."""
     if not isinstance(listed, list) or len(listed) > _MOST_CHUNKS:
         return ()
     numbers = [float(number) for number in listed if isinstance(number, int | float)]
-    in_range = len(numbers) == len(listed) and all(0.0 <= number <= _LARGEST for number in numbers)
+    in_range = len(numbers) == len(listed) and all(0.0 <= number <= most for number in numbers)
     return tuple(numbers) if in_range else ()
 
 
 def with_tempers(card: ModelCard, tempers: Tempers) -> ModelCard:
     """Return a card that has tempers."""
-    values, entropies = cast("list[list[JsonValue]]", [list(tempers.values), list(tempers.entropies)])
-    learned: JsonValue = {"chunk_size": tempers.chunk_size, "tempers": values, "entropies": entropies}
+    lists = cast("list[list[JsonValue]]", [list(tempers.values), list(tempers.distinctness)])
+    learned: JsonValue = {"chunk_size": tempers.chunk_size, "tempers": lists[0], "distinctness": lists[1]}
     return replace(card, details={**card.details, DETAIL: learned})
 
 
@@ -204,6 +205,24 @@ def log_ratios(log_posterior: FloatArray, priors: FloatArray) -> FloatArray:
     return np.where(excluded, 0.0, ratios) if excluded.any() else ratios
 
 
+def measure_distinctness(sums: FloatArray, priors: FloatArray) -> FloatArray:
+    """Measure how far trials are from one between the classes, in bits; 0 is a trial that says nothing.
+
+    It is the logarithm of how much more probable a trial is under the mixture of the classes than under the
+    geometric mean of their densities, the Kullback-Leibler divergence of the posterior from the priors:
+    log Σ π_k·exp(s_k) - Σ π_k·s_k. For Gaussian classes of one covariance and equal priors, the geometric
+    mean is a Gaussian about their common mean. This is then the likelihood ratio, the best test that there is
+    for trials at the common mean: J. Neyman and E. S. Pearson, Phil. Trans. R. Soc. A 231 (1933).
+
+    Args:
+        sums: Tempered log likelihood ratios s, shape (…, n_classes).
+        priors: Class priors π, shape (…, n_classes).
+    """
+    above = sums - sums.max(axis=-1, keepdims=True)
+    found = np.log((priors * np.exp(above)).sum(axis=-1)) - (priors * above).sum(axis=-1)
+    return np.asarray(np.clip(found / np.log(2.0), 0.0, _MOST_BITS))
+
+
 def fit_tempers(ratios: FloatArray, log_priors: FloatArray, truth: IndexArray) -> tuple[float, ...]:
     """Find the temper with the smallest log loss for each number of chunks.
 
@@ -230,11 +249,9 @@ def fit_tempers(ratios: FloatArray, log_priors: FloatArray, truth: IndexArray) -
 
 def _conclude(chunk_size: int, ratios: FloatArray, log_priors: FloatArray, truth: IndexArray) -> Tempers:
     values = fit_tempers(ratios, log_priors, truth)
-    joint = log_priors + np.array(values)[:, None, None] * ratios.cumsum(axis=0)
-    shares = np.exp(joint - joint.max(axis=2, keepdims=True))
-    shares /= shares.sum(axis=2, keepdims=True)
-    entropies = -(shares * np.log2(np.maximum(shares, 1e-300))).sum(axis=2)
-    return Tempers(chunk_size, values, tuple(np.quantile(entropies, _KEPT, axis=1).tolist()))
+    sums = np.array(values)[:, None, None] * ratios.cumsum(axis=0)
+    distinctness = measure_distinctness(sums, np.exp(log_priors))
+    return Tempers(chunk_size, values, tuple(np.quantile(distinctness, 1.0 - _KEPT, axis=1).tolist()))
 
 
 def _interpolate(n_chunks: float, values: tuple[float, ...]) -> float:
