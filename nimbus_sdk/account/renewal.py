@@ -36,9 +36,10 @@ from nimbus_sdk.errors import (
     SessionError,
 )
 from nimbus_sdk.storage import sealed
-from nimbus_sdk.storage.credentials import delete_key, read_stored_key, save_key, withdraw_key
+from nimbus_sdk.storage.credentials import read_stored_key, save_key, withdraw_key
 from nimbus_sdk.storage.key_lookup import PROMPT_ATTEMPTS, FoundKey, find_key, key_prompt, no_prompt
 from nimbus_sdk.storage.key_metadata import read_metadata
+from nimbus_sdk.storage.key_removal import delete_key
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, run_blocking, sleep_between
 

@@ -12,7 +12,7 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError, KeyNotFoundError, SessionError
 from nimbus_sdk.errors.printable import printable_texts
-from nimbus_sdk.storage import credentials, key_lookup
+from nimbus_sdk.storage import key_lookup, key_removal
 from nimbus_sdk.storage.key_metadata import read_metadata
 from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import Flow, run_blocking
@@ -68,7 +68,7 @@ def _clear(settings: Settings, key: ApiKey) -> tuple[str, ...]:
     for owner in (settings, *others):
         for clear in (
             lambda owner=owner: rejected_keys.mark_rejected(owner, key, "REVOKED"),
-            lambda owner=owner: credentials.delete_key(owner, key.fingerprint),
+            lambda owner=owner: key_removal.delete_key(owner, key.fingerprint),
         ):
             try:
                 clear()

@@ -9,10 +9,10 @@ from nimbus_sdk.account.session_lookup import clear_cache
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError, SessionError
-from nimbus_sdk.storage import credentials, fs, sealed
-from nimbus_sdk.storage.credentials import Removal
+from nimbus_sdk.storage import fs, sealed
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_metadata import KeyRemoval, read_metadata, read_removal
+from nimbus_sdk.storage.key_removal import Removal, remove_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def remove_entries(settings: Settings) -> Removal:
     clear_cache()
     removed, not_asked, refusals = False, "", {}
     for owner in owners:
-        removal = credentials.remove_key(owner)
+        removal = remove_key(owner)
         removed, not_asked = removed or removal.removed, not_asked or removal.not_asked
         if removal.refusal is None:
             _remove_rest(owner.paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nimbus_sdk.config.keys import parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import MissingKeyError
-from nimbus_sdk.storage import credentials, key_lookup
+from nimbus_sdk.storage import credentials, key_lookup, key_removal
 from nimbus_sdk.storage.key_lookup import KeyResolution
 from nimbus_sdk.transport.client import Prepared, make_pair
 from nimbus_sdk.transport.flow import run_blocking
@@ -61,7 +61,7 @@ def delete_stored_api_key(*, profile: str | None = None) -> bool:
         CredentialStoreError: The store refused.
     """
     settings = Settings.load(profile=profile)
-    return credentials.delete_key(settings)
+    return key_removal.delete_key(settings)
 
 
 def explain(*, profile: str | None = None) -> KeyResolution:

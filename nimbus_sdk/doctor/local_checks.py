@@ -18,7 +18,7 @@ from nimbus_sdk.doctor.status import rejection
 from nimbus_sdk.errors import SUPPORT, CredentialStoreError, NimbusError
 from nimbus_sdk.storage import key_lookup
 from nimbus_sdk.storage.credentials import choose_store
-from nimbus_sdk.storage.key_removal import pending_removals
+from nimbus_sdk.storage.pending_removal import pending_removals
 
 LITTLE_SPACE_BYTES = 200 * 2**20
 

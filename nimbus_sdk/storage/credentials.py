@@ -19,19 +19,20 @@ from nimbus_sdk.storage.key_metadata import (
     KeyMetadata,
     may_be_in_keyring,
     read_metadata,
-    read_removal,
-    remove_metadata,
     reserve_metadata,
     write_metadata,
 )
-from nimbus_sdk.storage.key_removal import (
-    finish_removal,
-    finish_removals,
-    postpone_removal,
-    settle_removal,
-)
 from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
 from nimbus_sdk.storage.keyring_breaker import reset
+from nimbus_sdk.storage.pending_removal import (
+    finish_removals,
+    masked_in_keyring,
+    never_had_one,
+    postpone_removal,
+    prepared,
+    reason_of,
+    settle_removal,
+)
 
 _log = logging.getLogger("nimbus_sdk")
 _BY_SETTING = "as NIMBUS_SDK_CREDENTIAL_STORE says"
@@ -110,21 +111,6 @@ class StoreChoice:
     def is_fallback(self) -> bool:
         """Whether it is used because a keyring that this machine has could not be."""
         return bool(self.keyring_problem)
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """What became of a key that was to be removed.
-
-    Attributes:
-        removed: Whether a key was removed.
-        refusal: What a store that has the key, or may have it, did not do; None if nothing of it is left.
-        not_asked: Why a keyring was not asked in which this home has stored no key; empty if it was.
-    """
-
-    removed: bool
-    refusal: CredentialStoreError | None = None
-    not_asked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +249,7 @@ def read_stored_key(
     problem = ""
     for store in stores:
         try:
-            entry = _prepared(settings.paths, store).read(settings.paths.profile)
+            entry = prepared(settings.paths, store).read(settings.paths.profile)
         except CredentialStoreError as error:
             if store.name in required:
                 raise
@@ -281,72 +267,6 @@ def read_stored_key(
             )
     searched = " or ".join(store.location(settings.paths.profile) for store in stores)
     return StoredKey(key=None, store=stores[0].name, location=searched, problem=problem)
-
-
-def delete_key(settings: Settings, fingerprint: str | None = None, kind: KeyKind[Key] = NIMBUS_BCI) -> bool:
-    """Remove the stored key and its metadata.
-
-    Args:
-        fingerprint: Only if the stored key is the one with this fingerprint.
-        kind: Whose key it is; the Nimbus API's if omitted.
-
-    Returns:
-        Whether a key was removed.
-
-    Raises:
-        CredentialStoreError: A store that has the key, or may have it, does not let it be removed. What the
-            keyring could not be asked for is removed when it can be asked.
-    """
-    removal = remove_key(settings, fingerprint, kind)
-    if removal.refusal is not None:
-        raise removal.refusal
-    return removal.removed
-
-
-def remove_key(
-    settings: Settings, fingerprint: str | None = None, kind: KeyKind[Key] = NIMBUS_BCI
-) -> Removal:
-    """Remove the stored key and its metadata from every store, as far as possible.
-
-    Args:
-        fingerprint: Only if the stored key is the one with this fingerprint.
-        kind: Whose key it is; the Nimbus API's if omitted.
-
-    Raises:
-        CredentialStoreError: The metadata cannot be read or removed.
-    """
-    paths = settings.paths
-    metadata, must_ask = read_metadata(paths), may_be_in_keyring(paths)
-    must_ask |= settings.credential_store == KeyringStore.name
-    stores: list[CredentialStore[Key]] = [FileStore(paths.credentials, kind)]
-    if must_ask or settings.credential_store is None:
-        stores.append(KeyringStore(paths, kind))
-    removed, another, not_asked = False, False, ""
-    refusal: CredentialStoreError | None = None
-    is_recorded = True
-    for store in stores:
-        try:
-            if fingerprint is not None:
-                entry = _prepared(paths, store).read(paths.profile)
-                if entry is None or entry.key.fingerprint != fingerprint:
-                    another |= entry is not None
-                    continue
-            removed |= store.delete(paths.profile)
-            if isinstance(store, KeyringStore):
-                settle_removal(paths)
-                finish_removals(paths)
-        except CredentialStoreError as error:
-            if not isinstance(store, KeyringStore):
-                refusal, is_recorded = error, False
-            elif must_ask and not _never_had_one(paths, metadata, store):
-                postponed, is_noted = _postpone(paths, metadata, fingerprint, error)
-                refusal, is_recorded = refusal or postponed, is_recorded and is_noted
-            else:
-                not_asked = error.message
-    of_another = metadata is not None and fingerprint not in (None, metadata.fingerprint)
-    if not another and (removed or not of_another) and is_recorded:
-        remove_metadata(paths)
-    return Removal(removed, refusal, not_asked)
 
 
 def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> None:
@@ -375,34 +295,27 @@ def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> N
         ) from error
 
 
-def _prepared(paths: Paths, store: CredentialStore[Key]) -> CredentialStore[Key]:
-    """Return a store that has no key any more which was to be removed."""
-    if isinstance(store, KeyringStore):
-        finish_removal(paths, store)
-    return store
-
-
 def _in_first_that_works(
     settings: Settings, kind: KeyKind[Key], act: Callable[[CredentialStore[Key]], object]
 ) -> StoreChoice:
     paths = settings.paths
     if settings.credential_store is not None:
         store = _named(settings.credential_store, paths, kind)
-        act(_prepared(paths, store))
+        act(prepared(paths, store))
         return StoreChoice(store, f"{store.name}, {_BY_SETTING}")
     keyring = KeyringStore(paths, kind)
     try:
-        act(_prepared(paths, keyring))
+        act(prepared(paths, keyring))
     except CredentialStoreError as error:
-        problem = error.message
+        problem = error
     else:
         finish_removals(paths)
         return StoreChoice(keyring, keyring.name)
     file = FileStore(paths.credentials, kind)
     act(file)
     is_absent = keyring.refusal is not None and keyring.refusal.is_absent
-    because = problem[:1].lower() + problem[1:].rstrip(".")
-    return StoreChoice(file, f"{file.name}, because {because}", "" if is_absent else _reason(problem))
+    because = problem.message[:1].lower() + problem.message[1:].rstrip(".")
+    return StoreChoice(file, f"{file.name}, because {because}", "" if is_absent else reason_of(problem))
 
 
 def _expect_late_write(paths: Paths, store: CredentialStore[Key], key: Key) -> None:
@@ -459,52 +372,13 @@ def _remove_other_copy(
             keyring.delete(paths.profile)
             settle_removal(paths)
         except CredentialStoreError as error:
-            if _never_had_one(paths, before, keyring):
+            if never_had_one(paths, before, keyring):
                 return []
-            reason = _reason(error.message)
+            reason = reason_of(error)
         else:
             return []
     try:
-        removal = postpone_removal(paths, reason, masked=_masked_in_keyring(before))
+        removal = postpone_removal(paths, reason, masked=masked_in_keyring(before))
     except OSError as error:
         return [f"an older key stays in the keyring, which {reason} ({error.strerror or error})"]
     return [f"{removal}, is removed as soon as that can be asked"]
-
-
-def _postpone(
-    paths: Paths, metadata: KeyMetadata | None, fingerprint: str | None, error: CredentialStoreError
-) -> tuple[CredentialStoreError, bool]:
-    """Record what the keyring could not be asked for; return the error, and whether it is recorded."""
-    reason = _reason(error.message)
-    try:
-        masked = _masked_in_keyring(metadata)
-        removal = postpone_removal(paths, reason, masked=masked, fingerprint=fingerprint or "")
-    except OSError as fault:
-        unnoted = CredentialStoreError(
-            f"A key may still be in the keyring, which {reason}, and that cannot be noted "
-            f"({fault.strerror or fault}).",
-            hint="Remove it with your system's password manager: service nimbus-sdk, "
-            f"user {paths.keyring_user}.",
-        )
-        return unnoted, False
-    error = CredentialStoreError(
-        f"{removal.masked or 'A key'} may still be in the keyring, which {reason}.",
-        hint="It is not used any more, and is removed as soon as the keyring can be asked: unlock it, then "
-        "run `nimbus-sdk doctor --retry-keyring`.",
-    )
-    return error, True
-
-
-def _masked_in_keyring(metadata: KeyMetadata | None) -> str:
-    return metadata.masked if metadata is not None and metadata.store == KeyringStore.name else ""
-
-
-def _never_had_one(paths: Paths, metadata: KeyMetadata | None, store: KeyringStore[Key]) -> bool:
-    """Whether a first save was interrupted, on a machine without a keyring."""
-    is_known = metadata is not None or read_removal(paths) is not None
-    return store.refusal is not None and store.refusal.is_absent and not is_known
-
-
-def _reason(message: str) -> str:
-    """Return the message of a refusal as the end of a sentence that begins with "the keyring"."""
-    return message.removeprefix("The keyring ").rstrip(".")

@@ -1,131 +1,143 @@
-"""Removing a key from a keyring that could not be asked: recorded, and done as soon as it can be asked."""
+"""Removing a stored key from every store, and what becomes of one that a store does not let go."""
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from nimbus_sdk.config.paths import Paths
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError
+from nimbus_sdk.storage.file_backend import FileStore
+from nimbus_sdk.storage.key_kind import NIMBUS_BCI, Key, KeyKind
 from nimbus_sdk.storage.key_metadata import (
-    KeyRemoval,
-    drop_removal,
-    read_removal,
-    write_removal,
+    KeyMetadata,
+    may_be_in_keyring,
+    read_metadata,
+    remove_metadata,
 )
 from nimbus_sdk.storage.keyring_backend import KeyringStore
-from nimbus_sdk.storage.lock import Lock
+from nimbus_sdk.storage.pending_removal import (
+    finish_removals,
+    masked_in_keyring,
+    never_had_one,
+    postpone_removal,
+    prepared,
+    reason_of,
+    settle_removal,
+)
 
-if TYPE_CHECKING:
-    from nimbus_sdk.storage.key_kind import Key
 
-_LOCK_SECONDS = 5.0
-_log = logging.getLogger("nimbus_sdk")
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What became of a key that was to be removed.
+
+    Attributes:
+        removed: Whether a key was removed.
+        refusal: What a store that has the key, or may have it, did not do; None if nothing of it is left.
+        not_asked: Why a keyring was not asked in which this home has stored no key; empty if it was.
+    """
+
+    removed: bool
+    refusal: CredentialStoreError | None = None
+    not_asked: str = ""
 
 
-def finish_removal(paths: Paths, store: KeyringStore[Key]) -> None:
-    """Remove what was to be removed from the keyring, if anything was, before it is used for the profile.
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What one store did: it removed the key, has another one, or refused."""
+
+    removed: bool = False
+    another: bool = False
+    error: CredentialStoreError | None = None
+
+
+def delete_key(settings: Settings, fingerprint: str | None = None, kind: KeyKind[Key] = NIMBUS_BCI) -> bool:
+    """Remove the stored key and its metadata.
 
     Args:
-        paths: Those of the profile.
-        store: The keyring.
+        fingerprint: Only if the stored key is the one with this fingerprint.
+        kind: Whose key it is; the Nimbus API's if omitted.
+
+    Returns:
+        Whether a key was removed.
 
     Raises:
-        CredentialStoreError: The keyring still cannot be asked, or the disk refused.
+        CredentialStoreError: A store that has the key, or may have it, does not remove it. What the keyring
+            could not be asked for is removed when it can be asked.
     """
-    if read_removal(paths) is None:
-        return
-    with Lock(f"{paths.key_removal}.lock") as lock:
-        try:
-            lock.acquire(_LOCK_SECONDS)
-        except TimeoutError:
-            raise CredentialStoreError(
-                "Another process is removing an older key from the keyring.",
-                hint="Run it again when that one is done.",
-            ) from None
-        except OSError as error:
-            _log.debug("No lock at %s (%s); continuing without it.", lock.path, error)
-        removal = read_removal(paths)
-        if removal is None:
-            # Another process was faster, and a new key may be there by now.
-            return
-        entry = store.read(paths.profile) if removal.fingerprint else None
-        if entry is None or entry.key.fingerprint == removal.fingerprint:
-            store.delete(paths.profile)
-        _drop(paths)
+    removal = remove_key(settings, fingerprint, kind)
+    if removal.refusal is not None:
+        raise removal.refusal
+    return removal.removed
 
 
-def finish_removals(paths: Paths) -> None:
-    """Do the same for every profile and service of this home; called when the keyring has just answered."""
-    for owner in _owners(paths):
-        try:
-            finish_removal(owner, KeyringStore(owner))
-        except CredentialStoreError as error:
-            _log.debug("The removal of %s stays recorded: %s", owner.profile, error)
-
-
-def pending_removals(paths: Paths) -> dict[str, KeyRemoval]:
-    """Return what is still to be removed from the keyring, by the profile or service of this home.
-
-    Raises:
-        CredentialStoreError: A record cannot be read.
-    """
-    found = {owner.profile: read_removal(owner) for owner in _owners(paths)}
-    return {name: removal for name, removal in found.items() if removal is not None}
-
-
-def postpone_removal(paths: Paths, reason: str, *, masked: str = "", fingerprint: str = "") -> KeyRemoval:
-    """Record that a key is to be removed from the keyring as soon as that can be asked.
+def remove_key(
+    settings: Settings, fingerprint: str | None = None, kind: KeyKind[Key] = NIMBUS_BCI
+) -> Removal:
+    """Remove the stored key and its metadata from every store, as far as possible.
 
     Args:
-        paths: Those of the profile.
-        reason: Why it cannot be asked now, as the end of a sentence that begins with "the keyring".
-        masked: The key, as far as it is known.
-        fingerprint: That of the only key to remove; whichever is there if empty.
+        fingerprint: Only if the stored key is the one with this fingerprint.
+        kind: Whose key it is; the Nimbus API's if omitted.
 
     Raises:
-        OSError: A file cannot be read or written.
+        CredentialStoreError: The metadata cannot be read or removed.
     """
-    before = read_removal(paths)
-    if before is not None:
-        # What is to be removed already stays so, whichever it is.
-        known = (masked, before.masked) if before.fingerprint else (before.masked, masked)
-        masked, fingerprint = known[0] or known[1], before.fingerprint and fingerprint
-    removal = KeyRemoval(masked=masked, fingerprint=fingerprint, reason=reason)
-    write_removal(paths, removal)
-    return removal
+    paths, keyring = settings.paths, KeyringStore(settings.paths, kind)
+    metadata, may_have = read_metadata(paths), may_be_in_keyring(paths)
+    in_file = _attempt(paths, FileStore(paths.credentials, kind), fingerprint)
+    in_keyring = _Attempt()
+    if may_have or settings.credential_store in (None, KeyringStore.name):
+        in_keyring = _attempt(paths, keyring, fingerprint)
+    removed = in_file.removed or in_keyring.removed
+    refusal, is_recorded, not_asked = in_file.error, in_file.error is None, ""
+    if in_keyring.error is not None:
+        must_ask = may_have or settings.credential_store == KeyringStore.name
+        if must_ask and not never_had_one(paths, metadata, keyring):
+            postponed, is_noted = _postpone(paths, metadata, fingerprint, in_keyring.error)
+            refusal, is_recorded = refusal or postponed, is_recorded and is_noted
+        elif keyring.refusal is None or not keyring.refusal.is_absent:
+            not_asked = in_keyring.error.message
+    of_another = metadata is not None and fingerprint not in (None, metadata.fingerprint)
+    has_another = in_file.another or in_keyring.another
+    if not has_another and (removed or not of_another) and is_recorded:
+        remove_metadata(paths)
+    return Removal(removed, refusal, not_asked)
 
 
-def settle_removal(paths: Paths) -> None:
-    """Note that the keyring has no key of the profile any more that is to be removed.
-
-    Raises:
-        CredentialStoreError: A file cannot be read or written.
-    """
-    if read_removal(paths) is not None:
-        _drop(paths)
-
-
-def _owners(paths: Paths) -> Iterator[Paths]:
+def _attempt(paths: Paths, store: FileStore[Key] | KeyringStore[Key], fingerprint: str | None) -> _Attempt:
     try:
-        names = sorted(os.listdir(paths.profiles))
-    except OSError:
-        return
-    for name in names:
-        owner = replace(paths, profile=name)
-        if os.path.exists(owner.key_removal):
-            yield owner
+        if fingerprint is not None:
+            entry = prepared(paths, store).read(paths.profile)
+            if entry is None or entry.key.fingerprint != fingerprint:
+                return _Attempt(another=entry is not None)
+        removed = store.delete(paths.profile)
+        if isinstance(store, KeyringStore):
+            settle_removal(paths)
+            finish_removals(paths)
+    except CredentialStoreError as error:
+        return _Attempt(error=error)
+    return _Attempt(removed)
 
 
-def _drop(paths: Paths) -> None:
+def _postpone(
+    paths: Paths, metadata: KeyMetadata | None, fingerprint: str | None, refusal: CredentialStoreError
+) -> tuple[CredentialStoreError, bool]:
+    """Record what the keyring could not be asked for; return the error, and whether it is recorded."""
+    reason, masked = reason_of(refusal), masked_in_keyring(metadata)
     try:
-        drop_removal(paths)
-    except OSError as error:
-        raise CredentialStoreError(
-            f"The record of a key to remove, {paths.key_removal}, cannot be removed: "
-            f"{error.strerror or error}.",
-            hint="Check the permissions of its folder.",
-        ) from error
+        removal = postpone_removal(paths, reason, masked=masked, fingerprint=fingerprint or "")
+    except OSError as fault:
+        error = CredentialStoreError(
+            f"A key may still be in the keyring, which {reason}, and that cannot be noted "
+            f"({fault.strerror or fault}).",
+            hint="Remove it with your system's password manager: service nimbus-sdk, "
+            f"user {paths.keyring_user}.",
+        )
+        return error, False
+    error = CredentialStoreError(
+        f"{removal.masked or 'A key'} may still be in the keyring, which {reason}.",
+        hint="It is not used any more, and is removed as soon as the keyring can be asked: unlock it, then "
+        "run `nimbus-sdk doctor --retry-keyring`.",
+    )
+    return error, True

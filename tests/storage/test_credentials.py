@@ -11,10 +11,11 @@ from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage import fs
-from nimbus_sdk.storage.credentials import choose_store, delete_key, read_stored_key, save_key
+from nimbus_sdk.storage.credentials import choose_store, read_stored_key, save_key
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_kind import KeyEntry, KeyKind
 from nimbus_sdk.storage.key_metadata import KeyMetadata, read_metadata, read_removal
+from nimbus_sdk.storage.key_removal import delete_key
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
 TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)

@@ -11,11 +11,12 @@ from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN
 from nimbus_sdk.errors import CoreInstallError, CredentialStoreError
 from nimbus_sdk.storage import fs, keyring_backend
-from nimbus_sdk.storage.credentials import delete_key, read_stored_key, remove_key, save_key
+from nimbus_sdk.storage.credentials import read_stored_key, save_key
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.key_metadata import KeyRemoval, read_metadata, read_removal
-from nimbus_sdk.storage.key_removal import pending_removals, postpone_removal
+from nimbus_sdk.storage.key_removal import delete_key, remove_key
+from nimbus_sdk.storage.pending_removal import pending_removals, postpone_removal
 from tests.support.sessions import made
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
@@ -94,7 +95,7 @@ def test_a_removal_that_cannot_be_recorded_names_the_entry(settings, paths, use_
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nimbus_sdk.storage.key_removal.write_removal", refuse)
+    monkeypatch.setattr("nimbus_sdk.storage.pending_removal.write_removal", refuse)
     with pytest.raises(CredentialStoreError, match="cannot be noted") as caught:
         delete_key(settings)
     assert paths.keyring_user in caught.value.hint

@@ -13,8 +13,8 @@ from nimbus_sdk.cli.ui.options import Json, Profile, Timeout, flag, option
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.settings import Settings
-    from nimbus_sdk.storage.credentials import Removal
     from nimbus_sdk.storage.key_lookup import FoundKey
+    from nimbus_sdk.storage.key_removal import Removal
 
 Everything: TypeAlias = Annotated[
     bool, flag("--everything", "Remove all profiles, the keys of services, core, models and downloads.")
@@ -41,7 +41,7 @@ def logout(
     from nimbus_sdk.account.operations import invalidate_session
     from nimbus_sdk.account.sign_out import has_session
     from nimbus_sdk.config.settings import Settings
-    from nimbus_sdk.storage.credentials import remove_key
+    from nimbus_sdk.storage.key_removal import remove_key
 
     settings = Settings.load(profile=profile)
     if everything:

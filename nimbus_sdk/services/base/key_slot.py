@@ -9,7 +9,7 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
 from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
-from nimbus_sdk.storage import credentials
+from nimbus_sdk.storage import credentials, key_removal
 from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice, StoredKey
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, sleep_between
@@ -63,7 +63,7 @@ class KeySlot:
 
     def delete(self) -> bool:
         """Remove the key; False if there was none."""
-        return credentials.delete_key(self.settings, kind=self.service.key_kind)
+        return key_removal.delete_key(self.settings, kind=self.service.key_kind)
 
     def lock(self) -> Lock:
         """The lock for changes of the service's keys."""

@@ -14,14 +14,13 @@ from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage.credentials import (
     choose_store,
-    delete_key,
     read_stored_key,
-    remove_key,
     retry_keyring,
     save_key,
 )
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_metadata import read_metadata, read_removal
+from nimbus_sdk.storage.key_removal import delete_key, remove_key
 from nimbus_sdk.storage.keyring_backend import Patience
 from nimbus_sdk.storage.keyring_breaker import breaker_state
 from nimbus_sdk.storage.keyring_entry import KeyringEntry
