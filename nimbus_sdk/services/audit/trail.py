@@ -111,7 +111,8 @@ class AuditTrail:
         last = last or self._files.read_last_line_of_full()
         record = decode_entry(last)
         if head is None:
-            return Position(START.number if record is None else record.number, START.mac)
+            # A file without a head record had entries; the number says so if nothing of them is left.
+            return Position(1 if record is None else record.number, START.mac)
         end = head
         if record is not None and (record.number, record.previous) == (head.number + 1, head.mac):
             # Its writer was killed before the head, which catches up first: at most one is ever beyond it.

@@ -312,7 +312,7 @@ def test_other_damage_shows_too(trail, folder, paths, damage, what):
     assert any(what in issue for issue in found), found
 
 
-@pytest.mark.parametrize("hide", ["cut", "forge", "behead"])
+@pytest.mark.parametrize("hide", ["cut", "forge", "behead", "empty and behead"])
 def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, paths, hide):
     """The next entry refers to what the head record names, so the break stays for everyone to see."""
     for number in range(3):
@@ -327,8 +327,11 @@ def test_damage_is_not_healed_by_what_is_written_afterwards(trail, folder, paths
         file.write_text("".join(rest))
     else:
         (folder / "nimbus-os.head").unlink()
-    trail.begin(entry("/afterwards"))
-    assert issues(paths)
+    if hide == "empty and behead":
+        file.write_bytes(b"")
+    for _ in range(2):
+        trail.begin(entry("/afterwards"))
+        assert issues(paths)
 
 
 def test_a_crash_between_entry_and_head_is_no_damage(trail, folder, paths):
