@@ -89,12 +89,15 @@ def _score_blocks(model: Decoder, vectors: FloatArray, select: Callable[[Scores]
 def _write_posteriors(batch: BatchScores, block: slice, scores: Scores) -> None:
     posteriors = scores.posteriors.T
     batch.posteriors[:, block] = posteriors
-    best, confidences = batch.best[block], batch.confidences[block]
-    best[:], confidences[:] = 0, posteriors[0]
-    # Row against row: argmax over a short axis takes ten times as long.
-    for k in range(1, len(posteriors)):
-        np.copyto(best, k, where=posteriors[k] > confidences)
-        np.maximum(posteriors[k], confidences, out=confidences)
+    confidences = np.maximum.reduce(posteriors, out=batch.confidences[block])
+    # How many rows are less than the largest before the first that is not; argmax over a short axis takes four
+    # times as long.
+    is_less = (posteriors < confidences).view(np.int8)
+    best = np.zeros(len(confidences), np.int8 if len(posteriors) < 128 else np.intp)
+    for row in is_less[-2::-1]:
+        best += 1
+        best *= row
+    batch.best[block] = best
     entropy = batch.entropy[block]
     np.einsum("ij,ij->j", posteriors, scores.log_posteriors.T, out=entropy)
     entropy /= -math.log(2.0)

@@ -154,9 +154,9 @@ def squared_distances(predictive: Predictive, vectors: FloatArray) -> FloatArray
     squared = np.empty((len(predictive.places), columns.shape[1]))
     rows_of = squared.reshape(n_covariances, -1, columns.shape[1])
     for whitener, rows in zip(predictive.whiteners, rows_of, strict=True):
-        white = multiply_blocked(whitener, columns)
-        np.multiply(white[:n_features], white[:n_features], out=white[:n_features])
-        np.add(white[n_features:], np.add.reduce(white[:n_features]), out=rows)
+        projected = multiply_blocked(whitener, columns)
+        white = projected[:n_features]
+        np.add(projected[n_features:], np.einsum("ij,ij->j", white, white), out=rows)
     squared += predictive.places[:, None]
     np.maximum(squared, 0.0, out=squared)
     squared /= predictive.widths[:, None]
