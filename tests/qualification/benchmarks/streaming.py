@@ -32,7 +32,7 @@ from nimbus_sdk_core import (
 N_FEATURES, N_CLASSES, N_SAMPLES, CHUNKS_A_TRIAL = 16, 4, 250, 8
 KINDS = ("NimbusLDA", "NimbusQDA", "NimbusProbit")
 WAYS = ("mean", "logvar", "median")
-LIMIT_MS = 0.2
+LIMITS_MS = {"NimbusLDA": 0.1, "NimbusQDA": 0.2, "NimbusProbit": 0.2}
 
 
 def sessions() -> dict[str, StreamingSession]:
@@ -73,7 +73,7 @@ def verdicts(times: dict[str, list[float]]) -> list[Verdict]:
     """What was promised of the figures."""
     chunks = {name: values for name, values in times.items() if name.startswith(KINDS)}
     return [
-        Verdict(f"a chunk of 250 samples, {name}", float(np.median(values)), LIMIT_MS, "ms")
+        Verdict(f"a chunk of 250 samples, {name}", float(np.median(values)), LIMITS_MS[name.split(",")[0]], "ms")
         for name, values in chunks.items()
     ]
 
@@ -104,7 +104,7 @@ def main() -> int:
             "`python -m tests.qualification.benchmarks.streaming --write` "
             f"measures this section: {chosen.chunks:,} chunks "
             "of each model in turns, from samples to `ChunkResult`, with all checks; four classes. Each "
-            "chunk is held to 0.2 ms. "
+            "chunk is held to 0.2 ms, of NimbusLDA to 0.1 ms. "
             f"{page.machine()}\n\n{table(times)}",
         )
     return 0 if all(verdict.kept for verdict in found) else 1

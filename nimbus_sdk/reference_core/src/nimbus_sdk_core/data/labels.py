@@ -61,7 +61,7 @@ def read_labels(labels: npt.ArrayLike) -> LabelArray:
 
 def check_not_masked(name: str, values: object) -> None:
     """Raise CoreDataError if values are a masked array, whose mask would be lost."""
-    if is_instance_of(values, "numpy.ma", "MaskedArray"):
+    if type(values) is not np.ndarray and is_instance_of(values, "numpy.ma", "MaskedArray"):
         raise CoreDataError(f"{name} are a masked array, and the mask would be lost.", "Fill or drop first.")
 
 
