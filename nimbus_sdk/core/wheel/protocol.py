@@ -19,7 +19,7 @@ Required:
 ``load_model(kind, name_or_path, *, search=())``
     Load a model by its name, from the core itself or from the folders of ``search``, or by the path of its
     file; raises FileNotFoundError (or a subclass) if there is no model of that name.
-``predict_batch(model, data, *, iterations=10)``
+``predict_batch(model, data, *, iterations=10, dtype=np.float64)``
     Return predictions, confidences, posteriors and diagnostics for every trial.
 
 Optional; a core without one of them can be installed, and only the use of that name is refused:

@@ -73,7 +73,9 @@ def verdicts(times: dict[str, list[float]]) -> list[Verdict]:
     """What was promised of the figures."""
     chunks = {name: values for name, values in times.items() if name.startswith(KINDS)}
     return [
-        Verdict(f"a chunk of 250 samples, {name}", float(np.median(values)), LIMITS_MS[name.split(",")[0]], "ms")
+        Verdict(
+            f"a chunk of 250 samples, {name}", float(np.median(values)), LIMITS_MS[name.split(",")[0]], "ms"
+        )
         for name, values in chunks.items()
     ]
 

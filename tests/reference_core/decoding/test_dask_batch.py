@@ -71,6 +71,12 @@ def test_the_result_is_that_of_numpy(model, data: BCIData, chunks: object) -> No
     assert_same(found, predict_batch(model, data))
 
 
+def test_posteriors_have_the_type_that_is_asked_for(data: BCIData) -> None:
+    """Single precision is planned as it is computed."""
+    lazy = predict_batch(train_model(NimbusLDA, data), planned(data), dtype=np.float32)
+    assert lazy.posteriors.dtype == lazy.compute().posteriors.dtype == np.float32
+
+
 def test_quality_needs_a_computed_result(model, data: BCIData) -> None:
     """The message says how; then it is that of the batch in memory."""
     lazy = predict_batch(model, planned(data))

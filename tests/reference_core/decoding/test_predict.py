@@ -90,3 +90,15 @@ def test_arguments_of_the_wrong_kind_are_named(model: NimbusLDA, data: BCIData) 
             use(None, data)
         with pytest.raises(CoreTypeError, match=r"data is a ndarray, not a BCIData\. Build it with"):
             use(model, data.features)
+
+
+def test_posteriors_are_stored_in_single_precision_where_asked(model: NimbusLDA, data: BCIData) -> None:
+    """They are those of double precision, rounded, and nothing else of the result changes."""
+    full, short = predict_batch(model, data), predict_batch(model, data, dtype=np.float32)
+    assert short.posteriors.dtype == np.float32
+    np.testing.assert_array_equal(short.posteriors, full.posteriors.astype(np.float32))
+    for name in ("predictions", "confidences", "entropy", "outlier_scores"):
+        np.testing.assert_array_equal(getattr(short, name), getattr(full, name), err_msg=name)
+    assert abs(short.log_loss - full.log_loss) < 1e-6
+    with pytest.raises(CoreDataError, match=r"dtype is <class 'int'>. Give np.float64 or np.float32"):
+        predict_batch(model, data, dtype=int)

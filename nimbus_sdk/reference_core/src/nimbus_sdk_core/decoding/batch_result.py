@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._repr import Summary, format_html_table, format_line
-from .._types import FloatArray, IndexArray, LabelArray
+from .._types import FeatureArray, FloatArray, IndexArray, LabelArray
 from ..data.labels import encode_labels
 from . import metrics
 from .confidence_calibration import ConfidenceCalibration
@@ -47,7 +47,7 @@ class BatchResult:
 
     predictions: LabelArray
     confidences: FloatArray
-    posteriors: FloatArray
+    posteriors: FeatureArray
     classes: LabelArray
     entropy: FloatArray
     mean_entropy: float
@@ -92,7 +92,7 @@ class BatchResult:
         """Cohen's kappa: 1 for complete agreement with the labels, 0 for that of chance."""
         return self._compare(metrics.cohen_kappa)
 
-    def _compare(self, metric: Callable[[FloatArray, IndexArray], float]) -> float | None:
+    def _compare(self, metric: Callable[[FeatureArray, IndexArray], float]) -> float | None:
         if self.labels is None or not len(self.labels):
             return None
         return metric(self.posteriors, encode_labels(self.labels, self.classes))

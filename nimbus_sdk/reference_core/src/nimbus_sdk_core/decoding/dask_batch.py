@@ -22,13 +22,16 @@ from .dask_pieces import ROWS, PieceScorer
 from .dask_result import LazyBatchResult
 
 
-def plan_batch(score: PieceScorer, data: BCIData, truth: IndexArray | None) -> LazyBatchResult:
+def plan_batch(
+    score: PieceScorer, data: BCIData, truth: IndexArray | None, dtype: type[np.float64 | np.float32]
+) -> LazyBatchResult:
     """Plan the decoding of a batch.
 
     Args:
         score: Decodes a piece.
         data: Trials whose features are a Dask array, in one piece along features and samples.
         truth: Index of each trial's label in the model's classes, or None.
+        dtype: Of the posteriors.
 
     Returns:
         A result that is computed on demand.
@@ -54,7 +57,7 @@ def plan_batch(score: PieceScorer, data: BCIData, truth: IndexArray | None) -> L
     return LazyBatchResult(
         predictions=best.map_blocks(partial(np.take, model.classes_), dtype=model.classes_.dtype),
         confidences=rows["confidences"],
-        posteriors=scores[:n_classes].T,
+        posteriors=scores[:n_classes].T.astype(dtype),
         classes=model.classes_.copy(),
         entropy=rows["entropy"],
         mean_entropy=_plan_mean(array, rows["entropy"]),

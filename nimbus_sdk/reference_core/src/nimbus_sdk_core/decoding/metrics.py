@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .._types import FloatArray, IndexArray
+from .._types import FeatureArray, FloatArray, IndexArray
 
 _SMALLEST = np.finfo(np.float64).eps
 
 
-def balanced_accuracy(posteriors: FloatArray, truth: IndexArray) -> float:
+def balanced_accuracy(posteriors: FeatureArray, truth: IndexArray) -> float:
     """Mean over the classes that occur of the share of their trials that are predicted right.
 
     Args:
@@ -26,7 +26,7 @@ def balanced_accuracy(posteriors: FloatArray, truth: IndexArray) -> float:
     return float(np.mean(counts.diagonal()[occurring] / counts.sum(axis=1)[occurring]))
 
 
-def cohen_kappa(posteriors: FloatArray, truth: IndexArray) -> float:
+def cohen_kappa(posteriors: FeatureArray, truth: IndexArray) -> float:
     """Agreement of predictions and labels beyond chance: 1 complete, 0 that of chance; NaN for one class.
 
     Source: J. Cohen, A coefficient of agreement for nominal scales, Educational and Psychological Measurement
@@ -45,7 +45,7 @@ def cohen_kappa(posteriors: FloatArray, truth: IndexArray) -> float:
     return (float(shares.trace()) - by_chance) / (1.0 - by_chance) if by_chance < 1.0 else float("nan")
 
 
-def roc_auc(posteriors: FloatArray, truth: IndexArray) -> float:
+def roc_auc(posteriors: FeatureArray, truth: IndexArray) -> float:
     """Area under the receiver operating characteristic; for several classes the mean of one against rest.
 
     It is the share of pairs of trials, one of the class and one of another, whose probabilities of the class
@@ -67,7 +67,7 @@ def roc_auc(posteriors: FloatArray, truth: IndexArray) -> float:
     return float(np.mean(defined)) if defined else float("nan")
 
 
-def log_loss(posteriors: FloatArray, truth: IndexArray) -> float:
+def log_loss(posteriors: FeatureArray, truth: IndexArray) -> float:
     """Mean negative natural logarithm of the true class's probability, which counts as 2e-16 at least.
 
     Args:
@@ -81,7 +81,7 @@ def log_loss(posteriors: FloatArray, truth: IndexArray) -> float:
     return float(-np.log(np.maximum(_of_truth(posteriors, truth), _SMALLEST)).mean())
 
 
-def brier_score(posteriors: FloatArray, truth: IndexArray) -> float:
+def brier_score(posteriors: FeatureArray, truth: IndexArray) -> float:
     """Mean squared error of the probabilities, summed over the classes, of two classes for the second only.
 
     Source: G. W. Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review
@@ -99,18 +99,18 @@ def brier_score(posteriors: FloatArray, truth: IndexArray) -> float:
     return float(squares.mean()) * (0.5 if posteriors.shape[1] == 2 else 1.0)
 
 
-def _of_truth(posteriors: FloatArray, truth: IndexArray) -> FloatArray:
-    return posteriors[np.arange(len(truth)), truth]
+def _of_truth(posteriors: FeatureArray, truth: IndexArray) -> FloatArray:
+    return posteriors[np.arange(len(truth)), truth].astype(np.float64)
 
 
-def _count_pairs(posteriors: FloatArray, truth: IndexArray) -> npt.NDArray[np.intp]:
+def _count_pairs(posteriors: FeatureArray, truth: IndexArray) -> npt.NDArray[np.intp]:
     """Number of trials of each class and prediction, shape (n_classes × n_classes)."""
     n_classes = posteriors.shape[1]
     pairs = truth * n_classes + posteriors.argmax(axis=1)
     return np.bincount(pairs, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
 
 
-def _area_under_curve(scores: FloatArray, is_positive: npt.NDArray[np.bool_]) -> float:
+def _area_under_curve(scores: FeatureArray, is_positive: npt.NDArray[np.bool_]) -> float:
     n_positive = int(is_positive.sum())
     n_negative = len(scores) - n_positive
     if not n_positive or not n_negative:

@@ -13,6 +13,7 @@ from ..data.argument_checks import check_whole_number
 from ..data.bci_data import BCIData
 from ..data.dask_arrays import is_dask_array
 from ..data.labels import encode_labels
+from ..errors import CoreDataError
 from ..models.compatibility import check_data_fits
 from ..models.pipeline import Pipeline, find_decoder, read_vectors_of
 from ..models.protocol import Decoder, snapshot
@@ -22,7 +23,13 @@ from .confidence_calibration import measure_calibration
 from .dask_pieces import PieceScorer
 
 
-def predict_batch(model: Decoder | Pipeline, data: BCIData, *, iterations: int = 10) -> BatchResult:
+def predict_batch(
+    model: Decoder | Pipeline,
+    data: BCIData,
+    *,
+    iterations: int = 10,
+    dtype: type[np.float64 | np.float32] = np.float64,
+) -> BatchResult:
     """Decode a batch of trials with the model as it is now, even if another thread trains it meanwhile.
 
     Args:
@@ -31,6 +38,8 @@ def predict_batch(model: Decoder | Pipeline, data: BCIData, *, iterations: int =
             confidences are measured too.
         iterations: Accepted for compatibility with NimbusSDK.jl. No kind of model needs iterations to
             predict, so the number is ignored.
+        dtype: In which numbers ``posteriors`` are stored, ``np.float64`` or ``np.float32``, which takes half
+            the memory. They are computed in float64, and so is all else of the result.
 
     Returns:
         Predictions, posteriors and diagnostics; for an empty batch empty arrays and NaN means. Where the
@@ -38,8 +47,8 @@ def predict_batch(model: Decoder | Pipeline, data: BCIData, *, iterations: int =
 
     Raises:
         CoreTypeError: ``model`` is not a model, or ``data`` not BCIData.
-        CoreDataError: Another number of features or classes, or labels that are not among the model's
-            classes.
+        CoreDataError: Another number of features or classes, labels that are not among the model's classes,
+            or another ``dtype``.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
         NotTrainedError: The model is not trained.
 
@@ -54,6 +63,7 @@ def predict_batch(model: Decoder | Pipeline, data: BCIData, *, iterations: int =
     """
     started = time.perf_counter()
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
+    _check_dtype(dtype)
     check_data_fits(model, data)
     decoder = snapshot(find_decoder(model))
     truth = None if data.labels is None else encode_labels(data.labels, decoder.classes_)
@@ -63,9 +73,9 @@ def predict_batch(model: Decoder | Pipeline, data: BCIData, *, iterations: int =
         from .dask_batch import plan_batch
 
         # It has the same names, computed on demand.
-        return cast(BatchResult, plan_batch(PieceScorer(decoder, data.metadata), data, truth))
+        return cast(BatchResult, plan_batch(PieceScorer(decoder, data.metadata), data, truth, dtype))
     vectors = read_vectors_of(model, data.features, data.metadata)
-    return _build_result(decoder, score_batch(decoder, vectors), data.labels, truth, started)
+    return _build_result(decoder, score_batch(decoder, vectors, dtype), data.labels, truth, started)
 
 
 def _build_result(
@@ -101,6 +111,11 @@ def _build_result(
         class_priors=model.priors_.copy(),
         labels=labels,
     )
+
+
+def _check_dtype(dtype: type[np.float64 | np.float32]) -> None:
+    if dtype not in (np.float64, np.float32):
+        raise CoreDataError(f"dtype is {dtype!r}.", "Give np.float64 or np.float32.")
 
 
 def _mean(values: npt.NDArray[np.float64 | np.bool_]) -> float:

@@ -150,7 +150,7 @@ def _is_no_better_than_the_frequencies(result: BatchResult) -> bool:
 
 def _read_posteriors(result: BatchResult | StreamingResult | ChunkResult | npt.ArrayLike) -> FloatArray:
     if isinstance(result, BatchResult):
-        posteriors = result.posteriors
+        posteriors = result.posteriors.astype(np.float64, copy=False)
     elif isinstance(result, StreamingResult | ChunkResult):
         posteriors = result.posterior[np.newaxis]
     else:

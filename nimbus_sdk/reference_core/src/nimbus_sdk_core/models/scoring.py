@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from .._types import FeatureArray, FloatArray, IndexArray
 from ..stats.blocked import blocks
@@ -31,19 +32,22 @@ class BatchScores:
     """
 
     best: IndexArray
-    posteriors: FloatArray
+    posteriors: FeatureArray
     confidences: FloatArray
     entropy: FloatArray
     distances: FloatArray
     outlier_scores: FloatArray
 
 
-def score_batch(model: Decoder, vectors: FeatureArray) -> BatchScores:
+def score_batch(
+    model: Decoder, vectors: FeatureArray, dtype: type[np.float64 | np.float32] = np.float64
+) -> BatchScores:
     """Score a batch, block by block.
 
     Args:
         model: A trained model.
         vectors: Shape (n_trials × n_features), in any memory order.
+        dtype: Of the posteriors.
 
     Raises:
         CoreDataError: Values that are not finite or too large.
@@ -51,7 +55,7 @@ def score_batch(model: Decoder, vectors: FeatureArray) -> BatchScores:
     n_trials, n_classes = len(vectors), len(model.classes_)
     batch = BatchScores(
         best=np.empty(n_trials, np.intp),
-        posteriors=np.empty((n_classes, n_trials)),
+        posteriors=np.empty((n_classes, n_trials), dtype),
         **{name: np.empty(n_trials) for name in ("confidences", "entropy", "distances", "outlier_scores")},
     )
     for block in blocks(n_trials):
@@ -90,10 +94,10 @@ def _write_posteriors(batch: BatchScores, block: slice, scores: Scores) -> None:
     posteriors = scores.posteriors.T
     batch.posteriors[:, block] = posteriors
     confidences = np.maximum.reduce(posteriors, out=batch.confidences[block])
-    # How many rows are less than the largest before the first that is not; argmax over a short axis takes four
-    # times as long.
+    # How many rows are less than the largest, before the first that is not. Row against row: argmax over a
+    # short axis takes four times as long.
     is_less = (posteriors < confidences).view(np.int8)
-    best = np.zeros(len(confidences), np.int8 if len(posteriors) < 128 else np.intp)
+    best: npt.NDArray[np.integer] = np.zeros(len(confidences), np.int8 if len(posteriors) < 128 else np.intp)
     for row in is_less[-2::-1]:
         best += 1
         best *= row
