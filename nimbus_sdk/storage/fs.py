@@ -101,7 +101,7 @@ def open_for_reading(path: str, flags: int = 0) -> BinaryIO:
         flags: Further flags of ``os.open``.
 
     Raises:
-        NoFileError: It is no regular file.
+        NoFileError: It is not a regular file.
         OSError: It cannot be opened.
     """
     descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY | flags)
