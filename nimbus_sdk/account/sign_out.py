@@ -88,8 +88,9 @@ def remove_entries(settings: Settings) -> Removal:
         return Removal(removed, None, not_asked)
     each = " ".join(f"{name}: {refusal.message}" for name, refusal in refusals.items())
     hints = dict.fromkeys(refusal.hint for refusal in refusals.values())
-    refusal = CredentialStoreError(f"Not every key could be removed. {each}", hint=" ".join(hints))
-    return Removal(removed, refusal, not_asked)
+    return Removal(
+        removed, CredentialStoreError(f"Not every key could be removed. {each}", hint=" ".join(hints))
+    )
 
 
 def _describe(owner: Settings, is_in_file: bool) -> StoredEntry:

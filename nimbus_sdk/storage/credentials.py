@@ -194,11 +194,13 @@ def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIM
     except OSError as error:
         notes.append(f"the metadata beside it could not be written ({error.strerror or error})")
     if choice.is_fallback:
+        retry = "nimbus-sdk doctor --retry-keyring" if kind is NIMBUS_BCI else kind.save_command
         _log.warning(
-            "%s is stored in %s, because the keyring %s. `nimbus-sdk doctor --retry-keyring` moves it there.",
+            "%s is stored in %s, because the keyring %s. `%s` moves it there.",
             key.masked,
             choice.store.location(paths.profile),
             choice.keyring_problem,
+            retry,
         )
     return replace(choice, reason="; ".join(notes))
 
