@@ -32,8 +32,9 @@ class Amplifier:
     def set_units(self, power: int, said: str | None = None, unit: int = 107) -> None:
         """Unit of all channels, and how the sender called it."""
         self.info["chs"] = [{"unit": unit, "unit_mul": power} for _ in self.ch_names]
+        names = self.ch_names
         units = None if said is None else [said] * len(self.ch_names)
-        self.sinfo = SimpleNamespace(get_channel_names=lambda: self.ch_names, get_channel_units=lambda: units)
+        self.sinfo = SimpleNamespace(get_channel_names=lambda: names, get_channel_units=lambda: units)
 
     def connect(self, delay: None, *, processing_flags: list[str], timeout: float) -> Amplifier:
         """Open it."""

@@ -123,6 +123,11 @@ def test_the_unit_of_the_stream_is_converted_or_asked_for(amplifier: Amplifier) 
     volts.set_units(0, "Volts")
     found = decode_all(volts, max_outlier_score=1e9)
     assert expected[0].outlier_score < 10.0 < found[0].outlier_score
+    renamed = Amplifier()
+    renamed.ch_names = ["tp9", "af7", "af8", "tp10"]
+    renamed.set_units(0, "Volts")
+    renamed.ch_names = list(CHANNELS)
+    assert decode_all(renamed, max_outlier_score=1e9)[0].confidence == found[0].confidence
     for unknown in ((0, None), (0, "fT"), (0, "volts", 112)):
         stream = Amplifier()
         stream.set_units(*unknown)

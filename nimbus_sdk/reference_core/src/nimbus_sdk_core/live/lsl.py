@@ -167,19 +167,21 @@ def _describe(name: str, stream: LslStream) -> StreamDescription:
             f"{name} has no regular sampling rate, as streams of markers.", "Give the stream of the signals."
         )
     sinfo = cast("_StreamInfo | None", getattr(stream, "sinfo", None))
-    said = _units_said(sinfo)
+    said, of_others = _units_said(sinfo)
     channels = cast(Sequence[Mapping[str, int]], stream.info["chs"])
     powers = tuple(
-        _find_power(channel, said.get(channel_name, ""))
+        _find_power(channel, said.get(channel_name, of_others))
         for channel_name, channel in zip(stream.ch_names, channels, strict=True)
     )
     return StreamDescription(name, tuple(stream.ch_names), powers, rate)
 
 
-def _units_said(sinfo: _StreamInfo | None) -> dict[str, str]:
+def _units_said(sinfo: _StreamInfo | None) -> tuple[dict[str, str], str]:
+    """The units that the sender names, by channel, and that of channels which were renamed here."""
     names = None if sinfo is None else sinfo.get_channel_names()
-    units = None if sinfo is None else sinfo.get_channel_units()
-    return {} if names is None or units is None else dict(zip(names, map(str, units), strict=True))
+    units = [] if sinfo is None else [str(unit) for unit in sinfo.get_channel_units() or ()]
+    said = {} if names is None else dict(zip(names, units, strict=False))
+    return said, units[0] if len(set(units)) == 1 else ""
 
 
 def _find_power(channel: Mapping[str, int], said: str) -> int | None:
