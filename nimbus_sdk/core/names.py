@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from nimbus_sdk.core import pickling
 from nimbus_sdk.core.license_gate import REQUIRED_FEATURES, requires_feature
 from nimbus_sdk.core.model_loading import with_download
-from nimbus_sdk.core.usage_reports import REPORTED, with_usage_report
+from nimbus_sdk.core.usage_reports import REPORTED, with_decision_reports, with_usage_report
 from nimbus_sdk.core.wheel import loader
 
 Function: TypeAlias = Callable[..., object]
@@ -44,6 +44,8 @@ def load_object(name: str) -> object:
 def _wrap(function: Function, name: str) -> Function:
     if name == "load_model":
         function = with_download(function)
+    if name == "decode_stream":
+        function = with_decision_reports(cast("Callable[..., Iterator[object]]", function))
     if name in REPORTED:
         function = with_usage_report(function, REPORTED[name])
     if name in REQUIRED_FEATURES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-REPORTED = {"predict_batch": "batch", "finalize_trial": "streaming"}
+STREAMING = "streaming"
+REPORTED = {"predict_batch": "batch", "finalize_trial": STREAMING}
 """Functions of the core that are inferences, and the type under which they are reported."""
 
 
@@ -38,6 +39,30 @@ def with_usage_report(function: Callable[..., R], inference_type: str) -> Callab
         return result
 
     return reported
+
+
+def with_decision_reports(function: Callable[..., Iterator[R]]) -> Callable[..., Iterator[R]]:
+    """Return a function that reports each decision on a live stream, if the user has enabled that."""
+
+    @functools.wraps(function)
+    def reported(*arguments: object, **named: object) -> Iterator[R]:
+        results = function(*arguments, **named)
+        reporter = _find_reporter()
+        return results if reporter is None else _report_decisions(reporter, results, arguments)
+
+    return reported
+
+
+def _report_decisions(reporter: Reporter, results: Iterator[R], arguments: tuple[object, ...]) -> Iterator[R]:
+    try:
+        for result in results:
+            if hasattr(result, "n_chunks"):
+                milliseconds = round(getattr(result, "latency_ms", 0.0), 3)
+                _report(reporter, STREAMING, arguments, success=True, duration_ms=milliseconds)
+            yield result
+    except Exception as error:
+        _report(reporter, STREAMING, arguments, success=False, error_message=type(error).__name__[:128])
+        raise
 
 
 def _find_reporter() -> Reporter | None:

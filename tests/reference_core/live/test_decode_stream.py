@@ -128,8 +128,8 @@ def test_channels_are_found_by_name_and_scaled_to_the_unit_of_the_model() -> Non
         ),
         (
             {"channel_names": ["TP9", "AF7", "AF8", "TP10", "TP9"]},
-            ModelMismatchError,
-            "more than one channel TP9",
+            CoreDataError,
+            "TP9 more than once",
         ),
         (
             {"sampling_rate": 250.0},
@@ -142,6 +142,7 @@ def test_channels_are_found_by_name_and_scaled_to_the_unit_of_the_model() -> Non
             "its channel names and its unit and its sampling rate.*unit='uV'",
         ),
         ({"unit": "mV"}, CoreDataError, "unit is 'mV'"),
+        ({"channel_names": "TP9"}, CoreDataError, "'TP9', not a list of names"),
         ({"channel_names": [*CHANNELS, "Cz"]}, CoreDataError, re.escape("(4, 32); expected are 5 channels")),
     ],
 )

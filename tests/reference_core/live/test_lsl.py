@@ -116,6 +116,12 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
         next(decode_stream(make_pipeline(), "amplifier", **OPTIONS))
 
 
+def test_a_stream_knows_how_many_names_it_needs(amplifier: Amplifier) -> None:
+    """Names that are given for its channels are compared with them."""
+    with pytest.raises(CoreDataError, match="has the channels TP9, AF7, AF8, TP10; 1 are named"):
+        next(decode_stream(make_pipeline(), amplifier, channel_names=["Cz"], **OPTIONS))
+
+
 def test_the_unit_of_the_stream_is_converted_or_asked_for(amplifier: Amplifier) -> None:
     """One that says no unit looks like one in volts, and is not taken for it."""
     expected = decode_all(amplifier)

@@ -100,7 +100,7 @@ class BCIMetadata:
             )
         check_choice("temporal_aggregation", self.temporal_aggregation, get_args(TemporalAggregation))
         if self.channel_names is not None:
-            assign(self, "channel_names", _check_names(self.channel_names))
+            assign(self, "channel_names", check_channel_names(self.channel_names))
         if self.unit is not None:
             assign(self, "unit", check_unit(self.unit))
         if self.band is not None:
@@ -151,7 +151,8 @@ def _check_word(name: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _check_names(names: Iterable[str]) -> tuple[str, ...]:
+def check_channel_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of channels as a tuple, or raise CoreDataError if one is no text, empty or repeated."""
     hint = "Give one text for each channel, as in channel_names=('C3', 'Cz', 'C4')."
     if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise CoreDataError(f"channel_names is {names!r}, not a list of names.", hint)

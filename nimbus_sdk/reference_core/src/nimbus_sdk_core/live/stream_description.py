@@ -11,7 +11,7 @@ import numpy as np
 
 from .._types import FloatArray, IndexArray
 from ..data.argument_checks import check_positive_number
-from ..data.metadata import BCIMetadata, Unit, check_unit
+from ..data.metadata import BCIMetadata, Unit, check_channel_names, check_unit
 from ..errors import CoreDataError, ModelMismatchError
 
 _POWERS: dict[Unit, int] = {"V": 0, "uV": -6}
@@ -47,11 +47,10 @@ class StreamDescription:
         """
         described = self
         if channel_names is not None:
-            names = tuple(channel_names)
+            names = check_channel_names(channel_names)
             if self.channel_names is not None and len(names) != len(self.channel_names):
                 raise CoreDataError(
-                    f"There are {len(names)} channel_names, and {self.name} has the channels "
-                    f"{_list(self.channel_names)}.",
+                    f"{self.name} has the channels {_list(self.channel_names)}; {len(names)} are named.",
                     "Give one name for each, in the order of the stream.",
                 )
             described = replace(described, channel_names=names)
@@ -111,8 +110,8 @@ def match_stream(described: StreamDescription, model_name: str, expected: BCIMet
     names = expected.channel_names
     if names is not None and (len(names) != expected.n_features or expected.feature_type in _FILTERED):
         raise ModelMismatchError(
-            f"{model_name} reads {expected.n_features} features of the kind {expected.feature_type!r}, and "
-            f"{described.name} has channels.",
+            f"{described.name} has channels, and {model_name} reads {expected.n_features} features of the "
+            f"kind {expected.feature_type!r}.",
             "Give Pipeline(filters, normalization, model), with the filters that made the features.",
         )
     _require_known(described, expected)
@@ -163,11 +162,9 @@ def _check_rate(described: StreamDescription, model_name: str, expected: BCIMeta
 def _require_names(described: StreamDescription, model_name: str, names: tuple[str, ...]) -> tuple[str, ...]:
     available = described.channel_names or ()
     missing = [name for name in names if name not in available]
-    repeated = [name for name in names if available.count(name) > 1]
-    if missing or repeated:
-        fault = "has no channel" if missing else "has more than one channel"
+    if missing:
         raise ModelMismatchError(
-            f"{described.name} {fault} {_list(missing or repeated)}, which {model_name} reads. "
+            f"{described.name} has no channel {_list(missing)}, which {model_name} reads. "
             f"Its channels are {_list(available)}.",
             f"The model reads {_list(names)}. If the stream calls them differently, give channel_names: the "
             "model's names in the order of the stream.",
