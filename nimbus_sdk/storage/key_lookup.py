@@ -147,7 +147,7 @@ def find_key(
     Args:
         given: The caller's own argument.
         environ: The environment; ``os.environ`` if omitted.
-        prompt: Asks for the key, and is told what was wrong with the answer before; it returns the answer, or
+        prompt: Asks for the key; it gets what was wrong with the previous answer, and returns the new one, or
             None or an empty one if none is given. The hidden prompt of the terminal or notebook if omitted;
             ``no_prompt`` asks nobody.
         patience: How long the keyring may take, as for ``KeyringStore``.
@@ -280,7 +280,8 @@ def _report(result: SourceResult[ApiKey], first: SourceResult[ApiKey] | None) ->
 @contextmanager
 def key_prompt(settings: Settings) -> Iterator[Ask]:
     """Yield what asks for the key at the terminal or in the notebook; it gives none if nobody can answer."""
-    if not is_interactive():
+    # Offline, a key is of no use: nobody is asked for one.
+    if settings.offline or not is_interactive():
         yield no_prompt
         return
     label = f"Nimbus API key for {settings.api_url}"

@@ -304,16 +304,25 @@ def prepare_request(request: Request, settings: Settings) -> Request:
     """
     word = read_text(os.environ, "NIMBUS_SDK_OFFLINE").lower()
     if settings.offline or word not in OFF_WORDS:
-        raise NimbusConnectionError(
-            f"Offline mode is on, so nothing was sent ({request.name}).",
-            passing=False,
-            sent=False,
-            hint="To use the network, unset NIMBUS_SDK_OFFLINE (in the environment or .env) "
-            "and do not pass offline=True.",
-        )
+        raise offline_error(request.name)
     if "X-Request-ID" in request.headers:
         return request
     return dataclasses.replace(request, headers={**request.headers, "X-Request-ID": os.urandom(16).hex()})
+
+
+def offline_error(name: str) -> NimbusConnectionError:
+    """Return the error for a request that is not sent in offline mode.
+
+    Args:
+        name: The name of the request.
+    """
+    return NimbusConnectionError(
+        f"Offline mode is on, so nothing was sent ({name}).",
+        passing=False,
+        sent=False,
+        hint="To use the network, unset NIMBUS_SDK_OFFLINE (in the environment or .env) "
+        "and do not pass offline=True.",
+    )
 
 
 def reserve_slot(limits: Limits, request: Request, deadline: Deadline) -> float:

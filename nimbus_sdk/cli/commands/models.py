@@ -68,14 +68,11 @@ def models(
       nimbus-sdk models --paradigm motor_imagery
       nimbus-sdk models motor_imagery_4class_v1 --json
     """
-    from nimbus_sdk.core.model_registry import get_model_info, list_available_models
+    from nimbus_sdk.core.model_registry import list_available_models
 
     license_type = _license_type(profile)
     try:
-        if name is not None:
-            found = [get_model_info(name, profile=profile)]
-        else:
-            found = list(list_available_models(paradigm, model_type, profile=profile))
+        found = _request_models(name, paradigm, model_type, profile)
     except NimbusConnectionError as error:
         if paradigm is not None or model_type is not None:
             # Only the service knows the paradigm and the type of a model.
@@ -91,6 +88,21 @@ def models(
         output.show_table(values, list(_COLUMNS), table, as_json=as_json)
     else:
         output.print_text(*_explain_no_match(paradigm, model_type, list_available_models(profile=profile)))
+
+
+def _request_models(
+    name: str | None, paradigm: str | None, model_type: str | None, profile: str | None
+) -> Sequence[ModelInfo]:
+    from nimbus_sdk.config.settings import Settings
+    from nimbus_sdk.core.model_registry import get_model_info, list_available_models
+    from nimbus_sdk.transport.driver import offline_error
+
+    if Settings.load(profile=profile).offline:
+        # Before a key is looked for, which may be missing.
+        raise offline_error("models")
+    if name is not None:
+        return [get_model_info(name, profile=profile)]
+    return list_available_models(paradigm, model_type, profile=profile)
 
 
 def _show_model(model: dict[str, object], *, as_json: bool) -> None:

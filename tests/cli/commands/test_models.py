@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nimbus_sdk import install_core
+from nimbus_sdk import delete_stored_api_key, install_core
 from nimbus_sdk.account.operations import authenticate
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.sandbox import Sandbox
@@ -114,6 +114,20 @@ def test_offline_the_models_of_this_machine_are_listed(
     assert one["path"] == str(folder / "p300_binary_v1.nimbus")
     assert nimbus("models", "ssvep_multiclass_v1").code == 9
     assert nimbus("models", "--paradigm", "p300").code == 9
+
+
+@pytest.mark.tiny_core
+def test_offline_nobody_is_asked_for_a_key(terminal: AtTerminal, sandbox: Sandbox, key: str) -> None:
+    """The list of this machine needs no key, also where one could be typed; other calls only say so."""
+    install_core(key)
+    delete_stored_api_key()
+    folder = Path(Settings.load().paths.models)
+    folder.mkdir(parents=True)
+    (folder / "p300_binary_v1.nimbus").touch()
+    screen = terminal("models", NIMBUS_SDK_OFFLINE="1")
+    assert screen.ended() == 0
+    assert "p300_binary_v1" in screen.seen
+    assert terminal("revoke", "--yes", NIMBUS_SDK_OFFLINE="1").ended() == 4
 
 
 def test_an_unreachable_service_without_local_models_is_an_error(
