@@ -147,10 +147,10 @@ def test_a_real_stream_has_the_results_of_the_same_samples_offline(tmp_path: Pat
     pytest.importorskip("mne_lsl", reason="mne-lsl is not installed: pip install mne-lsl")
     samples = read_recording(3, 3)[0][:, : int(7 * RATE)]
     lsl = LoopbackLsl(tmp_path)
-    options = {"window": 1.0, "step": 0.25, "min_chunks": 5, "max_chunks": 5, "pause": 0, "timeout": 1.0}
+    options = {"window": 1.0, "step": 0.25, "min_chunks": 5, "max_chunks": 5, "pause": 0, "timeout": 3.0}
     model = save_model(make_pipeline(), tmp_path / "flicker.nimbus")
     with lsl.play(
-        1e-6 * samples[::-1], channels=CHANNELS[::-1], unit="volts", rate=RATE, speed=3.0, lost=(3.0, 4.0)
+        1e-6 * samples[::-1], channels=CHANNELS[::-1], unit="volts", rate=RATE, speed=1.5, lost=(3.0, 4.0)
     ):
         *found, last = lsl.decode(model, **options)
     assert last["error"] == "StreamError"
