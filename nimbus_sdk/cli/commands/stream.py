@@ -45,7 +45,9 @@ def stream(
         str | None,
         option("--unit", "UNIT", "V or uV, if the stream does not say it.", completion.one_of("V", "uV")),
     ] = None,
-    duration: Annotated[float | None, option("--duration", "SECONDS", "End after this time.")] = None,
+    duration: Annotated[
+        float | None, option("--duration", "SECONDS", "End so long after the first window.")
+    ] = None,
     timeout: Annotated[float, option("--timeout", "SECONDS", "Time limit for stream and samples.")] = 10.0,
     as_json: Annotated[bool, flag("--json", "Print a line of JSON for each result.")] = False,
 ) -> None:
@@ -85,11 +87,12 @@ def stream(
         unit=cast("Literal['V', 'uV'] | None", unit),
         timeout=timeout,
     )
-    end = None if duration is None else time.monotonic() + duration
+    began: float | None = None
     with exit_on_signals(), open_display(_class_names(decoder), confidence, as_json=as_json) as show:
         for result in results:
+            began = time.monotonic() if began is None else began
             show(result)
-            if end is not None and time.monotonic() >= end:
+            if duration is not None and time.monotonic() - began >= duration:
                 break
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from nimbus_sdk.cli.ui import output
-from nimbus_sdk.display.terminal import escape_controls
+from nimbus_sdk.display.terminal import escape_controls, print_notice
 
 if TYPE_CHECKING:
     from nimbus_sdk import ChunkResult, StreamingResult
@@ -109,7 +109,9 @@ def _open_bars(names: Sequence[str], confidence: float, counts: Counts) -> Itera
 
     console = Console(file=sys.stdout, highlight=False, width=output.line_width(sys.stdout))
     block = "#" if console.options.ascii_only else "█"
-    with Live(Text("  Waiting for samples …"), console=console, auto_refresh=False, transient=True) as live:
+    # Above what is drawn anew, since the library of LSL writes to the terminal, too, while it connects.
+    print_notice("Waiting for samples …")
+    with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def show(result: Result) -> None:
             time = counts.add(result)

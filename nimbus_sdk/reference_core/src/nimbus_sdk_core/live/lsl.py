@@ -64,7 +64,9 @@ class LslStream(Protocol):
         """Read what has arrived, where no thread does so."""
         ...
 
-    def connect(self, delay: float | None, *, processing_flags: Sequence[str], timeout: float) -> LslStream:
+    def connect(
+        self, delay: float | None, /, *, processing_flags: Sequence[str], timeout: float
+    ) -> LslStream:
         """Open it; without a delay, samples are read by `acquire`."""
         ...
 
