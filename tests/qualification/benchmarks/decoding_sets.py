@@ -21,6 +21,11 @@ sys.path.insert(0, str(ROOT / "nimbus_sdk" / "reference_core" / "src"))
 from nimbus_sdk_core import simulate  # noqa: E402
 
 RECORDINGS = ROOT / "tests" / "reference_core" / "recordings"
+ONE_TEMPLATE = "P300, tangent space, one run to learn from"
+RESERVATIONS = {
+    ONE_TEMPLATE: "its covariances hold the evoked potential of the very trials that are learned from, so "
+    "that classes differ more in these than in new trials; with the potential of other trials they do not"
+}
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
@@ -54,11 +59,13 @@ class TrialSet:
         name: What it is.
         recorded: Whether it is real EEG.
         splits: Yields the splits.
+        reservation: Why no decoder of these vectors can know how certain to be, else empty.
     """
 
     name: str
     recorded: bool
     splits: Callable[[], Iterator[Split]]
+    reservation: str = ""
 
 
 def trial_sets(n_splits: int) -> list[TrialSet]:
@@ -82,14 +89,21 @@ def trial_sets(n_splits: int) -> list[TrialSet]:
         "P300, one run to learn from": partial(split_p300_by_run, learn_from_one=True),
         "P300, another day": split_p300_by_day,
         "P300, tangent space, five runs to learn from": split_p300_in_tangent_space,
+        ONE_TEMPLATE: partial(split_p300_in_tangent_space, learn_from_one=True),
+        "P300, tangent space, one run to learn from, templates of other trials": partial(
+            split_p300_in_tangent_space, learn_from_one=True, other_trials=True
+        ),
         "SSVEP, five runs to learn from": split_ssvep,
         "SSVEP, one run to learn from": partial(split_ssvep, learn_from_one=True),
         "SSVEP, tangent space, one run to learn from": split_ssvep_in_tangent_space,
+        "SSVEP, tangent space of seven bands (406 features), one run to learn from": partial(
+            split_ssvep_in_tangent_space, lines=(8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0)
+        ),
     }
     drawn = {**gaussian, **simulated}
     return [
         *(TrialSet(name, False, partial(repeat, draw, n_splits)) for name, draw in drawn.items()),
-        *(TrialSet(name, True, splits) for name, splits in recorded.items()),
+        *(TrialSet(name, True, each, RESERVATIONS.get(name, "")) for name, each in recorded.items()),
     ]
 
 
@@ -163,11 +177,11 @@ def window_means(epochs: Floats) -> Floats:
     return windows.mean(axis=3).reshape(len(epochs), -1)
 
 
-def filter_lines(epochs: Floats) -> Floats:
-    """The channels in a band of 2 Hz around each flicker frequency, one below the other."""
+def filter_lines(epochs: Floats, lines: tuple[float, ...] = (20.0, 30.0)) -> Floats:
+    """The channels in a band of 2 Hz around each line, by default the flicker's, one below the other."""
     from scipy.signal import butter, sosfiltfilt
 
-    bands = [butter(4, [line - 1.0, line + 1.0], "bandpass", fs=256.0, output="sos") for line in (20.0, 30.0)]
+    bands = [butter(4, [line - 1.0, line + 1.0], "bandpass", fs=256.0, output="sos") for line in lines]
     return np.concatenate([sosfiltfilt(band, epochs, axis=2) for band in bands], axis=1)
 
 
@@ -217,18 +231,39 @@ def split_p300_by_day() -> Iterator[Split]:
         )
 
 
-def split_p300_in_tangent_space() -> Iterator[Split]:
-    """Covariances with the evoked potential of targets as vectors."""
-    for split in split_p300_by_run():
+def split_p300_in_tangent_space(
+    *, learn_from_one: bool = False, other_trials: bool = False
+) -> Iterator[Split]:
+    """Covariances with the evoked potential of targets as vectors, that of other trials if asked for."""
+    found = load_recording("muse_p300_subject1", "session1_")
+    runs = choose_runs(found.runs, learn_from_one)
+    for split, known in zip(split_p300_by_run(learn_from_one=learn_from_one), runs, strict=True):
+        if other_trials:
+            covariances = fit_templates_apart(found.epochs[known], found.labels[known])
+            split = replace(split, known_covariances=covariances)
         yield into_tangent_space(split)
 
 
-def split_ssvep(*, learn_from_one: bool = False) -> Iterator[Split]:
-    """Flicker at 20 or 30 Hz: the logarithm of the power of each channel in both bands."""
+def fit_templates_apart(epochs: Floats, labels: Labels) -> Floats:
+    """Covariances with the evoked potential of targets among the other four fifths of the trials."""
+    from pyriemann.estimation import ERPCovariances
+
+    fifth = np.arange(len(epochs)) * 5 // len(epochs)
+    parts = [
+        ERPCovariances(classes=[2], estimator="oas")
+        .fit(epochs[fifth != k], labels[fifth != k])
+        .transform(epochs[fifth == k])
+        for k in range(5)
+    ]
+    return np.concatenate(parts)
+
+
+def split_ssvep(*, learn_from_one: bool = False, lines: tuple[float, ...] = (20.0, 30.0)) -> Iterator[Split]:
+    """Flicker at 20 or 30 Hz: the logarithm of the power of each channel in bands around some lines."""
     from pyriemann.estimation import Covariances
 
     found = load_recording("muse_ssvep_subject1")
-    filtered = filter_lines(found.epochs)
+    filtered = filter_lines(found.epochs, lines)
     vectors = np.log(filtered.var(axis=2))
     covariances = Covariances(estimator="oas").transform(filtered)
     for known in choose_runs(found.runs, learn_from_one):
@@ -242,9 +277,9 @@ def split_ssvep(*, learn_from_one: bool = False) -> Iterator[Split]:
         )
 
 
-def split_ssvep_in_tangent_space() -> Iterator[Split]:
-    """The covariances of both bands as vectors."""
-    for split in split_ssvep(learn_from_one=True):
+def split_ssvep_in_tangent_space(lines: tuple[float, ...] = (20.0, 30.0)) -> Iterator[Split]:
+    """The covariances of bands around some lines as vectors."""
+    for split in split_ssvep(learn_from_one=True, lines=lines):
         yield into_tangent_space(split)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -39,6 +40,16 @@ def invent(name: str, losses: dict[str, list[float]], auc: float) -> Outcome:
         for contender, values in losses.items()
     }
     return Outcome(name, True, figures, [0.7, 0.7])
+
+
+def test_a_set_above_the_base_rate_is_named_before_all_others() -> None:
+    """With the reason, if there is one why no decoder can do better."""
+    worse = invent("leaky", {OURS: [0.79, 0.81], SHRINKAGE: [0.9, 0.9]}, auc=0.8)
+    text = decoding.summary([replace(worse, reservation="its trials were seen")])
+    assert text.startswith(
+        "NimbusLDA is worse than the base rate on: leaky (0.700, NimbusLDA 0.800): its trials were seen."
+    )
+    assert decoding.summary([worse]).startswith("NimbusLDA is worse than the base rate on: leaky (0.700, ")
 
 
 def test_sets_that_are_lost_are_named_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
