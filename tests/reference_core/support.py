@@ -152,6 +152,6 @@ def render_pixels(figure: Figure) -> np.ndarray:
     import matplotlib.image
 
     file = io.BytesIO()
-    figure.savefig(file, format="png")
+    figure.savefig(file, format="png", dpi=50)
     file.seek(0)
     return matplotlib.image.imread(file)

@@ -14,7 +14,7 @@ from nimbus_sdk_core.data.normalization import estimate_normalization_params
 N_FEATURES, N_SAMPLES, N_TRIALS = 16, 250, 2_000
 
 
-@pytest.fixture(scope="module", params=["<f8", "<f4", "<i2", ">f4", "<f2"])
+@pytest.fixture(scope="module")
 def mapped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> np.memmap:
     """Some 60, 30 or 15 MiB of features in a file."""
     path = tmp_path_factory.mktemp("features") / "features.npy"
@@ -42,7 +42,19 @@ def as_data(features: np.memmap, way: str) -> BCIData:
     return BCIData(features, about, np.arange(N_TRIALS) % 2)
 
 
-@pytest.mark.parametrize("way", ["mean", "median", "logvar"])
+@pytest.mark.parametrize(
+    ("mapped", "way"),
+    [
+        *(("<f8", way) for way in ("mean", "median", "logvar")),
+        *((kind, "logvar") for kind in ("<f4", "<i2", ">f4", "<f2")),
+        *(
+            pytest.param(kind, way, marks=pytest.mark.qualification)
+            for kind in ("<f4", "<i2", ">f4", "<f2")
+            for way in ("mean", "median")
+        ),
+    ],
+    indirect=["mapped"],
+)
 def test_a_memory_map_is_never_copied_as_a_whole(mapped: np.memmap, way: str) -> None:
     """Reading, training and decoding allocate a fraction of the file, whatever the aggregation."""
     assert peak(lambda: as_data(mapped, way)) < mapped.nbytes / 20
@@ -73,7 +85,9 @@ def test_fisher_scores_read_one_feature_at_a_time() -> None:
     assert peak(lambda: compute_fisher_score(vectors, labels)) < vectors.nbytes / 3
 
 
-@pytest.mark.parametrize("mapped", ["<f8", "<i2"], indirect=True)
+@pytest.mark.parametrize(
+    "mapped", ["<i2", pytest.param("<f8", marks=pytest.mark.qualification)], indirect=True
+)
 def test_normalization_and_diagnosis_read_one_feature_at_a_time(mapped: np.memmap) -> None:
     """Scales and diagnosis hold a few features of sixteen, in double precision."""
     data = as_data(mapped, "mean")

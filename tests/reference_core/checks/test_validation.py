@@ -14,7 +14,7 @@ from tests.reference_core.support import simulated
 @pytest.fixture(scope="module")
 def model() -> NimbusLDA:
     """A model of four imagined movements."""
-    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=400, seed=1), name="a <b> & c")
+    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
 
 
 @pytest.fixture(scope="module")

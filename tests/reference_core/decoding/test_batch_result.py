@@ -16,7 +16,7 @@ def model() -> NimbusLDA:
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen."""
-    return simulated("motor_imagery", n_trials=300, seed=2)
+    return simulated("motor_imagery", n_trials=200, seed=2)
 
 
 def test_notebooks_show_a_table_with_every_value_escaped(model: NimbusLDA, data: BCIData) -> None:

@@ -25,20 +25,20 @@ def model() -> NimbusLDA:
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen."""
-    return simulated("motor_imagery", n_trials=300, seed=2)
+    return simulated("motor_imagery", n_trials=200, seed=2)
 
 
 def test_all_parts_of_a_result_agree(model: NimbusLDA, data: BCIData) -> None:
     """Predictions, confidences, entropy and accuracy follow from the posteriors."""
     result = predict_batch(model, data)
-    assert len(result) == 300
+    assert len(result) == 200
     np.testing.assert_array_equal(result.predictions, result.classes[result.posteriors.argmax(axis=1)])
     np.testing.assert_array_equal(result.confidences, result.posteriors.max(axis=1))
     np.testing.assert_allclose(result.entropy, stats.entropy(result.posteriors, base=2, axis=1), atol=1e-12)
     assert result.mean_entropy == pytest.approx(result.entropy.mean())
     assert result.accuracy == np.mean(result.predictions == data.labels)
-    assert result.per_trial_latency_ms == pytest.approx(result.latency_ms / 300)
-    shares = np.bincount(result.predictions)[1:] / 300
+    assert result.per_trial_latency_ms == pytest.approx(result.latency_ms / 200)
+    shares = np.bincount(result.predictions)[1:] / 200
     assert result.balance == pytest.approx(stats.entropy(shares, base=4))
 
 

@@ -30,7 +30,7 @@ METHODS = ("evidence", "weighted_vote", "max_confidence", "posterior_mean", "una
 @pytest.fixture(scope="module")
 def model() -> NimbusLDA:
     """A model of four imagined movements."""
-    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=400, seed=1), name="a <b> & c")
+    return train_model(NimbusLDA, simulated("motor_imagery", n_trials=200, seed=1), name="a <b> & c")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from nimbus_sdk_core import (
     NimbusLDA,
     assess_trial_quality,
     predict_batch,
-    simulate,
     train_model,
 )
 from nimbus_sdk_core.decoding.confidence_calibration import measure_calibration
@@ -18,10 +17,12 @@ from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, p
 from nimbus_sdk_core.decoding.trial_evidence import TrialEvidence
 from nimbus_sdk_core.models.tempering import Tempers
 
+from tests.reference_core.support import simulated
+
 
 def train(paradigm: str, n_trials: int, chunk_size: int | None, seed: int = 1) -> NimbusLDA:
     """A model of simulated trials that knows how chunks of that length count."""
-    data = simulate(paradigm, n_trials=n_trials, seed=seed)
+    data = simulated(paradigm, n_trials=n_trials, seed=seed)
     about = dataclasses.replace(data.metadata, chunk_size=chunk_size)
     return train_model(NimbusLDA, BCIData(data.features, about, data.labels))
 
@@ -61,7 +62,7 @@ def test_an_excluded_class_stays_excluded() -> None:
 def test_a_session_knows_the_posterior_so_far() -> None:
     """Before a chunk the class priors; then what the decision will be."""
     model = train("p300", 80, 4)
-    data = simulate("p300", n_trials=3, seed=2)
+    data = simulated("p300", n_trials=3, seed=2)
     session = init_streaming(model, data.metadata)
     np.testing.assert_array_equal(session.posterior, model.priors_)
     process_chunk(session, data.features[:, :4, 0])
@@ -75,8 +76,8 @@ def test_a_session_knows_the_posterior_so_far() -> None:
 
 def test_chunks_of_a_whole_trial_are_worth_the_trial() -> None:
     """Without learned tempers the decision is nearly that on all samples, at any length of chunks."""
-    data = simulate("motor_imagery", n_trials=20, seed=2)
-    model = train("motor_imagery", 400, None)
+    data = simulated("motor_imagery", n_trials=20, seed=2)
+    model = train("motor_imagery", 200, None)
     whole = predict_batch(model, data).posteriors
     for chunk_size in (4, 8, 16):
         found = np.stack([result.posterior for result in stream(model, data, chunk_size)])
@@ -106,7 +107,7 @@ def test_the_confidence_of_a_stream_is_a_probability(
 ) -> None:
     """Its calibration error on new trials is at most 0.03 above that of a perfect decoder, at any time."""
     model = train(paradigm, n_trials, chunk_size)
-    data = simulate(paradigm, n_trials=n_new, seed=2)
+    data = simulated(paradigm, n_trials=n_new, seed=2)
     for n_chunks in (None, 2):
         decisions = stream(model, data, chunk_size, n_chunks)
         confidences = np.array([result.confidence for result in decisions])
@@ -117,8 +118,8 @@ def test_the_confidence_of_a_stream_is_a_probability(
 
 def test_a_trial_ends_when_the_evidence_is_enough() -> None:
     """Dynamic stopping needs fewer chunks than whole trials for decisions that are as right as it says."""
-    model = train("motor_imagery", 300, 2)
-    data = simulate("motor_imagery", n_trials=100, seed=2)
+    model = train("motor_imagery", 200, 2)
+    data = simulated("motor_imagery", n_trials=100, seed=2)
     session, lengths, is_right = init_streaming(model, data.metadata), [], []
     for trial, label in enumerate(data.labels):
         for start in range(0, 16, 2):
@@ -134,7 +135,7 @@ def test_a_trial_ends_when_the_evidence_is_enough() -> None:
 
 def test_stopping_needs_sensible_arguments() -> None:
     """A confidence from 0 to 1 and a whole number of chunks."""
-    session = init_streaming(train("p300", 60, 4), simulate("p300", n_trials=1, seed=1).metadata)
+    session = init_streaming(train("p300", 60, 4), simulated("p300", n_trials=1, seed=1).metadata)
     assert not should_stop(session, confidence=0.0)
     with pytest.raises(CoreDataError, match="confidence is 2"):
         should_stop(session, confidence=2.0)
@@ -150,21 +151,21 @@ def streamed_shares(model: NimbusLDA, data: BCIData, chunk_size: int) -> float:
 def test_rest_is_told_from_the_classes_as_far_as_they_are_told_from_each_other() -> None:
     """One real trial in twenty is taken for rest, and of trials without any effect the more."""
     model = train("ssvep", 200, 1)
-    real = streamed_shares(model, simulate("ssvep", n_trials=100, seed=2), 1)
-    rest = streamed_shares(model, simulate("ssvep", n_trials=100, seed=3, effect=0.0), 1)
+    real = streamed_shares(model, simulated("ssvep", n_trials=100, seed=2), 1)
+    rest = streamed_shares(model, simulated("ssvep", n_trials=100, seed=3, effect=0.0), 1)
     assert real < 0.1
     assert rest > 0.2
-    clear = simulate("ssvep", n_trials=200, seed=1, effect=3.0)
+    clear = simulated("ssvep", n_trials=200, seed=1, effect=3.0)
     about = dataclasses.replace(clear.metadata, chunk_size=1)
     model = train_model(NimbusLDA, BCIData(clear.features, about, clear.labels))
-    assert streamed_shares(model, simulate("ssvep", n_trials=100, seed=2, effect=3.0), 1) < 0.1
-    assert streamed_shares(model, simulate("ssvep", n_trials=100, seed=3, effect=0.0), 1) > 0.8
+    assert streamed_shares(model, simulated("ssvep", n_trials=100, seed=2, effect=3.0), 1) < 0.1
+    assert streamed_shares(model, simulated("ssvep", n_trials=100, seed=3, effect=0.0), 1) > 0.8
 
 
 def test_a_streamed_artefact_is_an_outlier_as_in_a_batch() -> None:
     """The samples of all chunks together have the outlier score of the trial, and quality rejects it."""
     model = train("motor_imagery", 200, None)
-    data = simulate("motor_imagery", n_trials=30, seed=2)
+    data = simulated("motor_imagery", n_trials=30, seed=2)
     strange = data.features.copy()
     strange[3] += 30.0
     for features in (data.features, strange):
@@ -178,7 +179,7 @@ def test_a_streamed_artefact_is_an_outlier_as_in_a_batch() -> None:
 def test_a_chunk_has_entropy_outlier_score_and_length() -> None:
     """They are those of a batch of that one window."""
     model = train("motor_imagery", 200, None)
-    data = simulate("motor_imagery", n_trials=5, seed=2)
+    data = simulated("motor_imagery", n_trials=5, seed=2)
     session = init_streaming(model, data.metadata)
     for trial in range(5):
         found = process_chunk(session, data.features[:, :4, trial])

@@ -33,7 +33,7 @@ def model() -> NimbusLDA:
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen."""
-    return simulated("motor_imagery", n_trials=300, seed=2)
+    return simulated("motor_imagery", n_trials=200, seed=2)
 
 
 def test_data_of_another_kind_are_rejected(model: NimbusLDA, data: BCIData) -> None:
@@ -125,7 +125,7 @@ def test_models_trained_on_plain_matrices_predict_too(data: BCIData) -> None:
     assert repr(bare) == "<NimbusLDA 16 features, 4 classes>"
     mine = calibrate_model(bare, data)
     assert mine.card is None
-    assert mine.posterior_.counts.sum() == 2 * 300
+    assert mine.posterior_.counts.sum() == 2 * len(data)
 
 
 def test_models_have_sizes_and_a_paradigm() -> None:

@@ -38,11 +38,11 @@ def test_well_separated_classes_are_decoded_as_by_logistic_regression(
     n_classes: int, random: np.random.Generator
 ) -> None:
     """Every trial gets the label that scikit-learn's LogisticRegression gives it."""
-    y = np.arange(40 * n_classes) % n_classes
+    y = np.arange(24 * n_classes) % n_classes
     x = random.normal(size=(len(y), 6)) + 8.0 * np.eye(n_classes, 6)[y]
     model, rival = NimbusProbit().fit(x, y), LogisticRegression(max_iter=10_000).fit(x, y)
     np.testing.assert_array_equal(model.predict(x), rival.predict(x))
-    assert model.predict_proba(x)[np.arange(len(y)), y].min() > 0.7
+    assert model.predict_proba(x)[np.arange(len(y)), y].min() > 0.65
 
 
 @pytest.mark.filterwarnings("ignore:After .* iterations the posterior still moves")
@@ -64,14 +64,14 @@ def test_iterations_improve_the_posterior(random: np.random.Generator) -> None:
 
 def test_small_steps_lose_little() -> None:
     """Two or twenty pieces cost little log loss where classes are many and trials few."""
-    x, y = separated_trials(16, 4, 1_200)
-    new, expected = x[200:], y[200:]
+    x, y = separated_trials(16, 3, 900)
+    new, expected = x[120:], y[120:]
     losses = []
-    for size in (200, 100, 10):
+    for size in (120, 60, 12):
         model = NimbusProbit()
-        for start in range(0, 200, size):
+        for start in range(0, 120, size):
             piece = slice(start, start + size)
-            model.partial_fit(x[piece], y[piece], classes=[0, 1, 2, 3])
+            model.partial_fit(x[piece], y[piece], classes=[0, 1, 2])
         losses.append(log_loss(expected, model.predict_proba(new)))
     assert losses[0] < min(losses[1:])
     assert max(losses[1:]) < 1.2 * losses[0]

@@ -17,7 +17,7 @@ def model() -> NimbusLDA:
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials it has not seen."""
-    return simulated("motor_imagery", n_trials=300, seed=2)
+    return simulated("motor_imagery", n_trials=200, seed=2)
 
 
 def test_outlier_scores_are_standard_scores_of_the_exact_tail(model: NimbusLDA, data: BCIData) -> None:
