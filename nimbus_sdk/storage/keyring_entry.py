@@ -82,8 +82,7 @@ class KeyringEntry:
         Raises:
             Exception: Whatever the backend raises.
         """
-        self._require_wanted()
-        return self._remove_each(only)
+        return self._remove_each(only, before_each=self._require_wanted)
 
     def _require_wanted(self) -> None:
         if self._is_given_up():
@@ -106,24 +105,29 @@ class KeyringEntry:
                 continue
         return self._backends[-1].set_password(SERVICE, self._user, text)
 
-    def _remove_each(self, only: str | None = None) -> bool:
+    def _remove_each(
+        self, only: str | None = None, *, before_each: Callable[[], object] = lambda: None
+    ) -> bool:
         removed, errors = False, []
         for backend in self._backends:
             try:
-                removed |= self._remove_from(backend, only)
+                removed |= self._remove_from(backend, only, before_each)
             except Exception as error:  # noqa: BLE001 - raised below, after the other backends were asked
                 errors.append(error)
         if errors:
             raise errors.pop()
         return removed
 
-    def _remove_from(self, backend: KeyringBackend, only: str | None) -> bool:
+    def _remove_from(
+        self, backend: KeyringBackend, only: str | None, before_each: Callable[[], object]
+    ) -> bool:
         from keyring.errors import PasswordDeleteError
 
         for count in range(MOST_DUPLICATES):
             found = backend.get_password(SERVICE, self._user)
             if found is None or only not in (None, found):
                 return count > 0
+            before_each()
             try:
                 backend.delete_password(SERVICE, self._user)
             except PasswordDeleteError:

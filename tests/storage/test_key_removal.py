@@ -121,3 +121,28 @@ def test_an_install_that_fails_leaves_the_key_of_a_locked_keyring_in_use(setting
     use_backend("Memory").items = backend.items
     assert read_stored_key(settings).key == ONE
     assert json.loads(next(iter(backend.items.values())))["key"] == ONE.reveal()
+
+
+def test_what_stays_of_an_install_that_fails_is_said(settings, paths, use_backend, monkeypatch, caplog):
+    """If the key cannot be taken back, the log names it; if none was stored, nothing of the kind is said."""
+    use_backend("Nobody")
+    found = FoundKey(TWO, "argument", "the argument")
+    session = made(key_fingerprint=TWO.fingerprint)
+
+    def refuse(*_):
+        raise CredentialStoreError("The disk refused.")
+
+    def install():
+        with renewal.storing_key(settings, found, session):
+            monkeypatch.setattr(FileStore, "delete", refuse)
+            raise CoreInstallError("The disk is full.")
+
+    with pytest.raises(CoreInstallError):
+        install()
+    assert f"{TWO.masked} stays stored, although the rest failed: The disk refused." in caplog.text
+    caplog.clear()
+    monkeypatch.setattr(FileStore, "write", refuse)
+    monkeypatch.setattr(FileStore, "read", lambda *_: None)
+    with pytest.raises(CredentialStoreError, match="The disk refused"):
+        install()
+    assert "stored" not in caplog.text

@@ -15,6 +15,7 @@ from nimbus_sdk.storage.credentials import choose_store, save_key
 from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.key_metadata import read_removal
 from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
+from nimbus_sdk.storage.keyring_entry import GivenUpError, KeyringEntry
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
 
@@ -89,6 +90,18 @@ def test_a_backend_that_asks_in_the_terminal_is_used_where_a_person_is(paths, us
     assert backend.asked == []
     monkeypatch.setattr("nimbus_sdk.storage.keyring_backend.is_interactive", lambda: True)
     assert KeyringStore(paths, patience=Patience(2, 2)).read("lab") is None
+
+
+def test_a_removal_that_was_given_up_removes_nothing(use_backend):
+    """An answer that comes too late may be that of another key, which was stored meanwhile."""
+    backend = use_backend("Memory")
+    backend.items["nimbus-sdk", "lab"] = ONE.reveal()
+    entry = KeyringEntry([backend], "lab", lambda: True)
+    with pytest.raises(GivenUpError):
+        entry.remove()
+    with pytest.raises(GivenUpError):
+        entry.write("another")
+    assert list(backend.items.values()) == [ONE.reveal()]
 
 
 def fail(*_):
