@@ -112,6 +112,9 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
     """And all other streams need no such library."""
     for name in ("mne_lsl", "mne_lsl.lsl", "mne_lsl.stream"):
         monkeypatch.setitem(sys.modules, name, None)
+    recorded = [(read_recording(3, 3)[0][:, :1000], None)]
+    about = {"channel_names": CHANNELS, "unit": "uV", "sampling_rate": RATE}
+    assert list(decode_stream(make_pipeline(), recorded, **OPTIONS, **about))
     with pytest.raises(MissingLibraryError, match="pip install mne-lsl"):
         next(decode_stream(make_pipeline(), "amplifier", **OPTIONS))
 
