@@ -172,7 +172,7 @@ def _validate_and_install(
         session = yield from activate(settings, found, session, wheel, report)
     core = manifest.find_core(settings.paths.core)
     number = "" if core is None else f" {core.version}"
-    done = f"Core{number} is installed with the {session.license_type} license; everything works offline now"
+    done = f"Core{number} is installed ({session.license_type} license); everything works offline now"
     report(ProgressEvent("done", done))
     return session
 

@@ -170,9 +170,7 @@ def test_a_bar_is_drawn_on_a_real_terminal_and_the_output_is_left_alone(sandbox,
     assert program.returncode == 0
     assert output == b"research\n"
     text = shown.decode()
-    assert re.search(
-        r"✓ Core \S+ is installed with the research license; everything works offline now\s*$", text
-    )
+    assert re.search(r"✓ Core \S+ is installed \(research license\); everything works offline now\s*$", text)
     assert "kB" in text or "MB" in text
     assert key not in text
 
