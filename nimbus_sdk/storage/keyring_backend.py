@@ -24,6 +24,7 @@ from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
 from nimbus_sdk.storage import keyring_breaker
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
 from nimbus_sdk.storage.key_metadata import has_key_in_keyring
+from nimbus_sdk.storage.keyring_breaker import Breaker
 from nimbus_sdk.storage.keyring_entry import (
     SERVICE,
     KeyringEntry,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _log = logging.getLogger("nimbus_sdk")
 
-_PEEK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 _RETRY_AFTER = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Pauses between attempts, in seconds: another process may be changing the same entry."""
 
@@ -152,7 +153,7 @@ class KeyringStore(Generic[K_co]):
         Raises:
             CredentialStoreError: As for ``read``.
         """
-        return self._ask(profile, lambda entry: entry.remove())
+        return self._ask(profile, lambda entry: entry.remove(), must_look=True)
 
     def _user(self, profile: str) -> str:
         return replace(self._paths, profile=profile).keyring_user
@@ -162,13 +163,22 @@ class KeyringStore(Generic[K_co]):
         profile: str,
         action: Callable[[KeyringEntry], T],
         withdraw: Callable[[KeyringEntry], object] | None = None,
+        *,
+        must_look: bool = False,
     ) -> T:
-        """Run an action in the keyring's thread; ``withdraw`` takes back what it has done too late."""
+        """Run an action in the keyring's thread.
+
+        Args:
+            profile: Whose entry it is about.
+            action: What to do with the entry.
+            withdraw: Takes back what the action has done too late.
+            must_look: Look whether a keyring that is skipped is unlocked, however short ago that was tried.
+        """
         patience = self._patience or Patience.here()
         with Lock(self._paths.keyring_lock) as lock:
             reply = (
                 self._busy(lock, patience)
-                or self._skipped(patience)
+                or self._skipped(patience, must_look=must_look)
                 or self._ask_in_turn(self._user(profile), action, withdraw, patience)
             )
         if isinstance(reply, _Value):
@@ -235,14 +245,32 @@ class KeyringStore(Generic[K_co]):
             _log.debug("No lock at %s (%s); going on without.", lock.path, error)
         return None
 
-    def _skipped(self, patience: Patience) -> Refusal | None:
+    def _is_unlocked(self, breaker: Breaker, now: float) -> bool:
+        """Return whether a keyring that is skipped is known to be unlocked; opens no prompt."""
+        try:
+            return run_with_timeout(_is_unlocked_now, _LOOK_SECONDS)
+        except TimeLimitError:
+            keyring_breaker.put_off_look(self._breaker, breaker, now=now)
+            return False
+
+    def _skipped(self, patience: Patience, *, must_look: bool) -> Refusal | None:
         now = self._clock()
         breaker = keyring_breaker.read_breaker(self._breaker, now=now)
-        if breaker is None or patience.seconds > breaker.patience or _is_unlocked_by_now():
+        if breaker is None or patience.seconds > breaker.patience:
+            return None
+        if (must_look or now >= breaker.look_after) and self._is_unlocked(breaker, now):
             return None
         minutes = int((breaker.until - now) // 60) + 1
         hint = f"It is asked again in {minutes} min, or as soon as it is unlocked; {RETRY} {ELSEWHERE}"
         return Refusal(f"was {breaker.wording(now)}", hint)
+
+
+def _is_unlocked_now() -> bool:
+    try:
+        backends = _find_backends()
+        return not isinstance(backends, Refusal) and is_unlocked(backends[0])
+    except Exception:  # noqa: BLE001 - foreign code: whatever it raises, it is not known to be unlocked
+        return False
 
 
 def _decode(stored: object) -> object:
@@ -259,19 +287,6 @@ def _decode(stored: object) -> object:
 @dataclass(frozen=True, slots=True)
 class _Value(Generic[T]):
     value: T
-
-
-def _is_unlocked_by_now() -> bool:
-    """Return whether a keyring that is skipped is known to be unlocked; opens no prompt."""
-
-    def look() -> bool:
-        backends = _find_backends()
-        return not isinstance(backends, Refusal) and is_unlocked(backends[0])
-
-    try:
-        return run_with_timeout(look, _PEEK_SECONDS)
-    except Exception:  # noqa: BLE001 - a backend is foreign code; whatever it raises, it is not known to be unlocked
-        return False
 
 
 def _answer(

@@ -12,12 +12,13 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.storage import fs
 
 REST_SECONDS = 600.0
+LOOK_SECONDS = 10.0
 _REASON_LENGTH = 200
 _unwritten: dict[str, Breaker] = {}
 """Breakers that could not be written, for this process alone."""
@@ -33,6 +34,7 @@ class Breaker:
         patience: Seconds that the caller would have waited.
         host: The machine.
         pid: The process.
+        look_after: Unix time after which it is asked again whether it is unlocked.
     """
 
     until: float
@@ -40,6 +42,7 @@ class Breaker:
     patience: float
     host: str
     pid: int
+    look_after: float = 0.0
 
     def wording(self, now: float) -> str:
         """Return the state as text.
@@ -66,9 +69,22 @@ def trip(path: str, *, reason: str, patience: float, now: float) -> None:
         patience: Seconds that the caller would have waited.
         now: Unix time.
     """
-    breaker = Breaker(
-        until=now + REST_SECONDS, reason=reason, patience=patience, host=platform.node(), pid=os.getpid()
-    )
+    host, pid = platform.node(), os.getpid()
+    _record(path, Breaker(until=now + REST_SECONDS, reason=reason, patience=patience, host=host, pid=pid))
+
+
+def put_off_look(path: str, breaker: Breaker, *, now: float) -> None:
+    """Record for some seconds that the keyring did not even answer whether it is unlocked.
+
+    Args:
+        path: ``Paths.keyring_breaker``.
+        breaker: The breaker that applies.
+        now: Unix time.
+    """
+    _record(path, replace(breaker, look_after=now + LOOK_SECONDS))
+
+
+def _record(path: str, breaker: Breaker) -> None:
     try:
         fs.write_private(path, json.dumps(asdict(breaker)).encode())
     except OSError:
@@ -113,8 +129,9 @@ def _written(path: str) -> Breaker | None:
             patience=float(found["patience"]),
             host=str(found["host"]),
             pid=int(found["pid"]),
+            look_after=float(found.get("look_after", 0.0)),
         )
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     known = breaker.host == platform.node() and breaker.reason[:_REASON_LENGTH].isprintable()
     return breaker if known else None

@@ -18,7 +18,7 @@ from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage import fs, keyring_backend
 from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
-from nimbus_sdk.storage.keyring_breaker import REST_SECONDS, breaker_state, read_breaker
+from nimbus_sdk.storage.keyring_breaker import LOOK_SECONDS, REST_SECONDS, breaker_state, read_breaker
 from nimbus_sdk.storage.lock import Lock
 
 KEY = KeyEntry(ApiKey.parse("nbci_test_" + "0123456789ab" * 4), DEFAULT_ORIGIN)
@@ -333,3 +333,24 @@ def test_a_lock_that_changes_hands_is_waited_for(store, use_backend, paths, monk
             store.read("lab")
         assert next(turns, None) is None
     assert store.read("lab") is None
+
+
+def test_a_keyring_that_does_not_even_say_whether_it_is_locked_is_left_alone(
+    store, stuck, paths, clock, monkeypatch
+):
+    """That question is asked now and then, and for a removal; the calls in between wait for nothing."""
+    over, asked = threading.Event(), []
+    monkeypatch.setattr(keyring_backend, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(keyring_backend, "is_unlocked", lambda _: asked.append("look") or over.wait(10))
+    for _ in range(3):
+        with pytest.raises(CredentialStoreError, match="did not answer"):
+            store.read("lab")
+    assert (len(stuck), len(asked)) == (1, 1)
+    with pytest.raises(CredentialStoreError, match="did not answer"):
+        store.delete("lab")
+    assert (len(stuck), len(asked)) == (1, 2)
+    clock.now += LOOK_SECONDS
+    over.set()
+    with pytest.raises(CredentialStoreError, match="did not answer in"):
+        store.read("lab")
+    assert (len(stuck), len(asked)) == (2, 3)

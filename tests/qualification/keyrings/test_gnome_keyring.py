@@ -12,6 +12,7 @@ import pytest
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings
 from nimbus_sdk.errors import CredentialStoreError
+from nimbus_sdk.storage import keyring_breaker
 from nimbus_sdk.storage.credentials import (
     choose_store,
     read_stored_key,
@@ -36,7 +37,8 @@ TWO = ApiKey.parse("nbci_test_" + "ba9876543210" * 4)
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """Settings with a home of the test's own; the keyring has a third of a second to answer."""
+    """Settings with a home of the test's own; the keyring has a third of a second to answer, always."""
+    monkeypatch.setattr(keyring_breaker, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(Patience, "here", classmethod(lambda cls: cls(0.3, 0.3)))
     return Settings(home=str(tmp_path / "home"))
 
