@@ -96,6 +96,15 @@ def test_a_model_recovers_from_another_gain_within_twenty_trials(kind: type[Nimb
     assert np.mean(adapted) < 0.12
 
 
+def test_a_changed_model_remembers_again() -> None:
+    """After another gain, trials that are like the last ones keep their weight: ever more of them count."""
+    before, labels, x, y = record(5, 70, gain=2.0, offset=1.5)
+    adaptation = start_adaptation(NimbusLDA().fit(before, labels), "labelled", 0.99)
+    counts = [float(adaptation.update(v, k).posterior_.counts.sum()) for v, k in zip(x, y, strict=True)]
+    assert min(counts) < 40.0
+    assert counts[-1] > min(counts) + 15.0
+
+
 def test_signals_that_stay_lose_little() -> None:
     """Forgetting costs less than one error in fifty trials where nothing drifts."""
     before, labels, x, y = record(7, 100)

@@ -94,7 +94,9 @@ class LabelledAdaptation:
         recent = self._summarize(self._recent)
         weight = choose_weight(self._past, recent, self._model.learned_.choice, change=_CHANGE)
         self._past = scale_moments(self._past, weight)
-        return self._model.relearn(merge_moments(self._past, recent))
+        # The prior follows, too: that of another gain would make every trial seem to be a change.
+        self._model = self._model.relearn(merge_moments(self._past, recent))
+        return self._model
 
     def _summarize(self, trials: Iterable[tuple[FloatArray, int]]) -> Moments:
         vectors, labels = zip(*trials, strict=True)
