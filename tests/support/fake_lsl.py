@@ -62,7 +62,9 @@ class Amplifier:
             callback(chunk.copy(), stamps, self.info)
 
     def disconnect(self) -> None:
-        """Close it."""
+        """Close it, once."""
+        if not self.connected:
+            raise RuntimeError("The Stream is not connected.")
         self.connected = False
 
 

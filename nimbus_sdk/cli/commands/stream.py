@@ -68,10 +68,14 @@ def stream(
       nimbus-sdk stream --name Muse --model hands.nimbus --confidence 0.95
       nimbus-sdk stream --name Muse --model hands.nimbus --json --duration 60
     """
+    import logging
+
     import nimbus_sdk
     from nimbus_sdk.cli.ui.signals import exit_on_signals
     from nimbus_sdk.cli.ui.stream_display import open_display
 
+    # What mne-lsl logs of a stream that ends, with a traceback, is in the error.
+    logging.getLogger("mne_lsl").addFilter(lambda record: False)
     decoder = _load(model)
     length = window if window is not None else _trained_window(decoder)
     results = nimbus_sdk.decode_stream(

@@ -45,6 +45,11 @@ def library(monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
     return fake_lsl.install(monkeypatch, "amplifier", "other")
 
 
+def fail_to_tell(amplifier: Amplifier) -> bool:
+    """As the real one says whether it is connected while it is being disconnected."""
+    raise AssertionError
+
+
 def decode_all(stream: object, **options: object) -> list:
     """The results until the stream falls silent."""
     results: list = []
@@ -79,6 +84,15 @@ def test_a_stream_is_found_by_its_name_and_closed_at_the_end(library: list[Simpl
     assert not Amplifier.opened[0].connected
 
 
+def test_a_stream_that_ends_by_itself_is_not_closed_twice(library: list[SimpleNamespace]) -> None:
+    """The error is that of the stream."""
+    results = decode_stream(make_pipeline(), "amplifier", **OPTIONS)
+    next(results)
+    Amplifier.opened[0].disconnect()
+    with pytest.raises(StreamError, match="was closed"):
+        collect(results, [])
+
+
 def test_streams_that_cannot_be_opened_are_explained(
     library: list[SimpleNamespace], amplifier: Amplifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +120,9 @@ def test_streams_that_cannot_be_opened_are_explained(
     closing.add_callback(lambda *chunk: closing.disconnect())
     with pytest.raises(StreamError, match="was closed"):
         list(decode_stream(make_pipeline(), closing, **OPTIONS))
+    monkeypatch.setattr(Amplifier, "connected", property(fail_to_tell), raising=False)
+    with pytest.raises(StreamError, match="not connected"):
+        list(decode_stream(make_pipeline(), markers, **OPTIONS))
 
 
 def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

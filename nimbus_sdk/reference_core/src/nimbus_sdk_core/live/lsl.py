@@ -92,7 +92,7 @@ def open_lsl_stream(stream: str | LslStream, timeout: float) -> Iterator[Source]
     """
     opened = _connect(stream, timeout) if isinstance(stream, str) else stream
     name = f"The stream {stream!r}" if isinstance(stream, str) else f"The stream {_name_of(stream)!r}"
-    if not opened.connected:
+    if not _is_connected(opened):
         raise StreamError(f"{name} is not connected.", "Call stream.connect() first.")
     received: SimpleQueue[Samples] = SimpleQueue()
     is_open = True
@@ -109,14 +109,15 @@ def open_lsl_stream(stream: str | LslStream, timeout: float) -> Iterator[Source]
         yield Source(described, _receive(name, opened, received))
     finally:
         is_open = False
-        if isinstance(stream, str):
+        # Of a sender without a source id that has ended, the library disconnects by itself.
+        if isinstance(stream, str) and _is_connected(opened):
             opened.disconnect()
 
 
 def _receive(name: str, stream: LslStream, received: SimpleQueue[Samples]) -> Iterator[Samples]:
     is_manual = True
     while True:
-        if not stream.connected:
+        if not _is_connected(stream):
             raise StreamError(
                 f"{name} was closed, by its sender or by this program.",
                 "Start it again. A sender whose stream has a source id may come back: it is then waited for.",
@@ -191,6 +192,14 @@ def _find_power(channel: Mapping[str, int], said: str) -> int | None:
     power = int(channel["unit_mul"])
     is_known = power != 0 or said.lower().strip() in _SAY_VOLTS
     return power if int(channel["unit"]) == _VOLTS and is_known else None
+
+
+def _is_connected(stream: LslStream) -> bool:
+    try:
+        return stream.connected
+    except AssertionError:
+        # Its thread is about to disconnect it.
+        return False
 
 
 def _name_of(stream: LslStream) -> str:
