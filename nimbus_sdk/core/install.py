@@ -42,7 +42,7 @@ from nimbus_sdk.transport.flow import Flow, run_blocking
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey
 
-_NEXT_STEP = 'nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, "motor_imagery_4class_v1")'
+_NEXT_STEP = "nimbus_sdk.list_available_models()"
 _WAITING = ProgressEvent("wait", "Waiting for another process to finish installing")
 
 

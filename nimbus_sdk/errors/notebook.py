@@ -25,13 +25,22 @@ _MORE = "Everything: %tb Verbose. Debugger: %debug."
 
 def render(error: NimbusError) -> list[str]:
     """Return the lines that IPython prints for an error."""
+    return _render(error, box(type(error).__name__, error.paragraphs()))
+
+
+def hide_frames(interrupt: KeyboardInterrupt) -> None:
+    """Let IPython print the user's own lines alone for an interrupt."""
+    interrupt._render_traceback_ = lambda: _render(interrupt, ["KeyboardInterrupt"])  # type: ignore[attr-defined]
+
+
+def _render(error: BaseException, description: list[str]) -> list[str]:
     shell = sys.modules["IPython"].get_ipython()
     if shell.InteractiveTB.mode == "Verbose":
         trace = error.__traceback__
         lines: list[str] = shell.InteractiveTB.structured_traceback(type(error), error, trace, tb_offset=1)
         return lines
     own = [line for place in _own_places(error.__traceback__) for line in _describe(shell, *place)]
-    return [*own, *box(type(error).__name__, error.paragraphs()), f"{_DIM}{_MORE}{_END}"]
+    return [*own, *description, f"{_DIM}{_MORE}{_END}"]
 
 
 def box(title: str, paragraphs: list[str]) -> list[str]:

@@ -276,8 +276,14 @@ class AsyncDriver:
 
 def run(settings: Settings, flow: Flow[T]) -> T:
     """Run one flow with a driver of its own."""
-    with Driver(settings) as driver:
-        return driver.run(flow)
+    try:
+        with Driver(settings) as driver:
+            return driver.run(flow)
+    except KeyboardInterrupt as interrupt:
+        from nimbus_sdk.errors.notebook import hide_frames
+
+        hide_frames(interrupt)
+        raise
 
 
 async def run_async(settings: Settings, flow: Flow[T]) -> T:

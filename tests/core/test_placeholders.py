@@ -9,10 +9,12 @@ FIRST_CELL = """
 from nimbus_sdk import *
 import inspect, pickle, pydoc
 from abc import ABC
+from pathlib import Path
 from typing import get_type_hints
 from unittest import mock
 import nimbus_sdk
 from nimbus_sdk import BCIData, NimbusLDA, RxLDAModel, load_model, predict_batch, train_model
+from nimbus_sdk.core.wheel import protocol
 """
 
 BEFORE = """
@@ -76,7 +78,14 @@ assert BCIData(data.features, data.metadata, data.labels).n_trials == 40
 assert NimbusLDA(dof_offset=3).get_params()["dof_offset"] == 3
 assert BCIData.from_epochs.__func__ is core.BCIData.from_epochs.__func__
 assert inspect.signature(NimbusLDA) == inspect.signature(core.NimbusLDA)
-assert inspect.signature(load_model) == inspect.signature(core.load_model)
+for name in (*protocol.REQUIRED[:-1], *protocol.OPTIONAL):
+    ours, theirs = getattr(nimbus_sdk, name), getattr(core, name)
+    assert inspect.isclass(ours) == inspect.isclass(theirs) and ours.__doc__ == theirs.__doc__, name
+    assert str(inspect.signature(ours)) == str(inspect.signature(theirs)), name
+types = Path(nimbus_sdk.__file__).parent / "reference_core" / "src" / "nimbus_sdk_core"
+running = Path(core.__file__).parent
+for file in types.rglob("*.py"):
+    assert file.read_bytes() == (running / file.relative_to(types)).read_bytes(), file
 assert NimbusLDA.__doc__ == core.NimbusLDA.__doc__ and "fit" in dir(NimbusLDA)
 
 class Late(NimbusLDA):
@@ -128,6 +137,9 @@ def test_the_core_by_its_own_name_says_how_to_install_it(fresh: Fresh) -> None:
 def test_what_was_imported_before_the_install_works_after_it(
     sandbox: Sandbox, key: str, fresh: Fresh
 ) -> None:
-    """Functions; classes as arguments, in isinstance, as bases, in pickles, here and in another process."""
+    """Functions; classes as arguments, in isinstance, as bases, in pickles, here and in another process.
+
+    The running core has the names, kinds, signatures and docstrings that editors and type checkers read.
+    """
     fresh(FIRST_CELL + AFTER, stdin=key)
     fresh(ELSEWHERE)

@@ -78,3 +78,19 @@ def test_further_facts_are_in_the_box(shell: types.SimpleNamespace, error: Nimbu
     lines = lines_of(error)
     assert any(words in line for line in lines)
     assert {len(line) for line in lines[:-1]} == {WIDTH}
+
+
+def test_an_interrupt_shows_the_users_lines_alone(
+    shell: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No frame of the SDK or of its libraries is between the cell and the end."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nimbus_sdk.transport.driver.Driver.run", interrupt)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        nimbus_sdk.install_core("nbci_live_" + "0" * 48)
+    lines = lines_of(raised.value)  # type: ignore[arg-type]
+    assert lines[0].startswith("Cell In[7], line ")
+    assert lines[1:] == ["KeyboardInterrupt", "Everything: %tb Verbose. Debugger: %debug."]

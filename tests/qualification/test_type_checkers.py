@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -16,8 +17,9 @@ from tests.docs.pages import ROOT
 pytestmark = pytest.mark.qualification
 PROGRAM = """
 import nimbus_sdk
-from nimbus_sdk import BCIMetadata, NimbusLDA, load_model, predict_batch
-from nimbus_sdk_core import fit_csp, simulate
+from nimbus_sdk import BCIMetadata, NimbusLDA, load_model, predict_batch, train_model
+from nimbus_sdk.sandbox import Sandbox
+from nimbus_sdk_core import OwnWord, fit_csp, simulate
 
 model = load_model(NimbusLDA, "motor_imagery_4class_v1")
 reveal_type(model)
@@ -25,7 +27,33 @@ reveal_type(predict_batch(model, simulate("motor_imagery", n_trials=5, seed=1)))
 reveal_type(nimbus_sdk.install_core)
 BCIMetadata(sampling_rate="fast", paradigm="p300", feature_type="erp", n_features=1, n_classes=2)
 nimbus_sdk.lode_model
+BCIMetadata(250.0, "motor imagery", "csp", 16, 4)
+BCIMetadata(250.0, "p300", "CSP", 16, 4)
+BCIMetadata(250.0, OwnWord("attention"), OwnWord("riemann"), 16, 4)
+simulate("speech", n_trials=5, seed=1)
+train_model("NimbusLda", simulate("p300", n_trials=5, seed=1))
+with Sandbox() as sandbox:
+    sandbox.fault("validate", status=500, times=2, reset="before_head")
+    sandbox.fault("validat", status=500)
+    sandbox.fault("validate", statuss=500)
+    sandbox.fault("validate", reset="sometimes")
 """
+WRONG = [
+    number
+    for number, line in enumerate(PROGRAM.splitlines(), 1)
+    for word in (
+        "fast",
+        "lode",
+        "motor imagery",
+        "CSP",
+        "speech",
+        "NimbusLda",
+        '"validat"',
+        "statuss",
+        "sometimes",
+    )
+    if word in line
+]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +72,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("checker", "option"), [("mypy", "--python-executable"), ("pyright", "--pythonpath")]
+    ("checker", "option"),
+    [("mypy", "--python-executable"), ("pyright", "--pythonpath"), ("basedpyright", "--pythonpath")],
 )
 def test_a_program_of_a_user(installed: Path, tmp_path: Path, checker: str, option: str) -> None:
     """Names of SDK and core have their types, and a wrong argument or name is an error."""
@@ -53,6 +82,7 @@ def test_a_program_of_a_user(installed: Path, tmp_path: Path, checker: str, opti
     command = [sys.executable, "-m", checker, option, str(installed), "program.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
-    for text in ("NimbusLDA", "BatchResult", "AuthSession", "sampling_rate", "lode_model"):
+    for text in ("NimbusLDA", "BatchResult", "AuthSession"):
         assert text in done.stdout, done.stdout
-    assert "2 errors" in done.stdout
+    found = re.findall(r"program\.py:(\d+)(?::\d+ -|:) error", done.stdout)
+    assert sorted({int(number) for number in found}) == WRONG, done.stdout

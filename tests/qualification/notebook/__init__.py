@@ -1,0 +1,1 @@
+"""The SDK in a real kernel and in a real JupyterLab."""
