@@ -1,5 +1,6 @@
 """Check a key: where it comes from, what its license includes, what is left of this month's quota.
 
+    pip install "..[sandbox]"
     python 01_check_a_key.py                                   # on a sandbox
     NIMBUS_API_KEY=nbci_live_… python 01_check_a_key.py        # with your own key
 

@@ -1,5 +1,6 @@
 """Install the core, once on each machine. Calling it again makes no request.
 
+    pip install "..[sandbox]"
     python 02_install.py                                       # on a sandbox
     NIMBUS_API_KEY=nbci_live_… python 02_install.py            # with your own key
 

@@ -1,5 +1,6 @@
 """Work offline: after one install, later programs need neither network nor key.
 
+    pip install "..[sandbox]"
     python 03_offline_session.py                               # on a sandbox
     NIMBUS_API_KEY=nbci_live_… python 03_offline_session.py    # with your own key
 

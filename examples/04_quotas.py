@@ -1,5 +1,6 @@
 """Quotas: what is left of this month's, and how a program stays within it.
 
+pip install "..[sandbox]"
 python 04_quotas.py                                        # on a sandbox
 NIMBUS_API_KEY=nbci_live_… python 04_quotas.py             # with your own key; counts three inferences
 """

@@ -1,5 +1,6 @@
 """The same calls with an event loop: ``nimbus_sdk.aio`` has them under the same names.
 
+    pip install "..[sandbox]"
     python 05_async.py                                         # on a sandbox
     NIMBUS_API_KEY=nbci_live_… python 05_async.py              # with your own key
 

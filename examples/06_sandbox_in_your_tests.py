@@ -1,5 +1,6 @@
 """Test a program of yours against the sandbox, with pytest. No key and no network are needed.
 
+    pip install "..[sandbox]" pytest
     python -m pytest 06_sandbox_in_your_tests.py
 
 pytest finds the fixtures by itself once ``nimbusbci-sdk[sandbox]`` is installed. ``nimbus_sandbox`` is a

@@ -1,5 +1,6 @@
 """Decode: load a pre-trained model, predict trials, train one of your own.
 
+    pip install "..[sandbox]"
     python 07_decode.py                                        # on a sandbox, with the open reference core
     NIMBUS_API_KEY=nbci_live_… python 07_decode.py             # with your own key; see trials() below
 

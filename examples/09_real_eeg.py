@@ -1,6 +1,6 @@
 """Real EEG: are the eyes open or closed? A public recording, from raw samples to probabilities.
 
-    pip install scipy
+    pip install "..[sandbox]" scipy
     python 09_real_eeg.py                                      # on a sandbox, with the open reference core
     NIMBUS_API_KEY=nbci_live_… python 09_real_eeg.py           # with your own key
 

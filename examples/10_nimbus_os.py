@@ -1,5 +1,6 @@
 """Nimbus OS: read orders, handle a refusal, rotate the key, and read the audit trail.
 
+    pip install "..[sandbox]"
     python 10_nimbus_os.py                                     # on a sandbox
     NIMBUS_OS_API_KEY=… python 10_nimbus_os.py                 # a key for its sandbox environment
 

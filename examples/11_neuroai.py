@@ -1,5 +1,6 @@
 """NeuroAI: create, change, rotate and delete a key; and a rotation for a daily job.
 
+    pip install "..[sandbox]"
     python 11_neuroai.py                                                       # on a sandbox
     NEUROAI_URL=https://… NEUROAI_API_KEY=… python 11_neuroai.py               # with your own key
 

@@ -1,5 +1,6 @@
 """Nexus: the claims in a key, and many questions at once.
 
+pip install "..[sandbox]"
 python 12_nexus.py                                         # on a sandbox
 NEXUS_API_KEY=eyJ… python 12_nexus.py                      # with your own key: sends three messages
 """

@@ -1,6 +1,6 @@
 """Pictures: which classes are confused, how sure each decision is, and whether the confidence is true.
 
-    pip install matplotlib
+    pip install "..[sandbox,plot]"
     python 13_pictures.py                                      # on a sandbox, with the open reference core
     NIMBUS_API_KEY=nbci_live_… python 13_pictures.py           # with your own key; the trials stay simulated
 

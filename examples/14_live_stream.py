@@ -1,6 +1,6 @@
 """A live stream: half of a real recording trains a pipeline, the rest is replayed over LSL and decoded.
 
-    pip install mne-lsl
+    pip install "..[sandbox,lsl]" scipy
     python 14_live_stream.py                                   # on a sandbox, with the open reference core
     NIMBUS_API_KEY=nbci_live_… python 14_live_stream.py        # with your own key
 

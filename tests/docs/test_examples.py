@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,24 @@ def test_the_examples_are_numbered_without_a_gap() -> None:
     """The numbers of the examples are consecutive."""
     numbers = sorted(int(path.name[:2]) for path in EXAMPLES.iterdir() if path.name[:2].isdigit())
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_first_lines_of_an_example_say_what_it_needs() -> None:
+    """Below the title there is the command that installs it all, followed by the one that runs it."""
+    own = {"nimbus_sdk", "nimbus_sdk_core", "on_sandbox", "services_on_sandbox", "numpy"}
+    packages = {"matplotlib": "plot", "mne_lsl": "lsl", "mne": "lsl"}
+    for example in EXAMPLES.glob("[0-9]*.py"):
+        tree = ast.parse(example.read_text(encoding="utf-8"))
+        lines = (ast.get_docstring(tree) or "").splitlines()
+        assert lines[2].strip().startswith('pip install "..[sandbox'), example
+        assert f" {example.name}" in lines[3], example
+        imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {name.name for node in imports if isinstance(node, ast.Import) for name in node.names}
+        names |= {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
+        for name in {name.partition(".")[0] for name in names} - own - sys.stdlib_module_names:
+            assert packages.get(name, name) in lines[2], (example, name)
+    [about, *_] = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    assert 'pip install "..[sandbox]" jupyterlab ipywidgets' in about["source"][2]
 
 
 def test_the_notebook_is_stored_without_output() -> None:
