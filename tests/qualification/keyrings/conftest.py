@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("secretstorage")
 
+from nimbus_sdk.display.waiting import run_with_timeout
+from nimbus_sdk.storage import keyring_backend, keyring_breaker
 from tests.qualification.keyrings.daemon import Daemon, missing_programs
 
 
@@ -26,6 +28,13 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
     running = Daemon(tmp_path / "keyrings")
     for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
+
+    def run(job: Callable[[], object], _: float, **more: object) -> object:
+        # Two seconds may be too short on a busy machine, and are too long for a keyring that is silent.
+        return run_with_timeout(job, 0.3 if running.is_silent else 60, **{**more, "notice_after": None})
+
+    monkeypatch.setattr(keyring_backend, "run_with_timeout", run)
+    monkeypatch.setattr(keyring_breaker, "LOOK_SECONDS", 0.0)
     yield running
     running.stop()
     # They end with the daemon.

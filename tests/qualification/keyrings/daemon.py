@@ -48,11 +48,13 @@ class Daemon:
 
     Attributes:
         environment: What a process needs to talk to it.
+        is_silent: Whether it does not answer, so that nobody needs to wait long for it.
     """
 
     def __init__(self, folder: Path) -> None:
-        runtime = folder / "runtime"
-        runtime.mkdir(mode=0o700, parents=True)
+        folder.mkdir(mode=0o700, parents=True)
+        # The path of a socket may have some hundred characters only.
+        self._runtime = tempfile.mkdtemp(prefix="keyring-")
         configuration = folder / "bus.conf"
         configuration.write_text(_BUS.format(folder=tempfile.gettempdir()))
         self._bus = subprocess.Popen(
@@ -65,11 +67,12 @@ class Daemon:
         self._address = self._bus.stdout.readline().strip()
         self.environment = {
             "DBUS_SESSION_BUS_ADDRESS": self._address,
-            "XDG_RUNTIME_DIR": str(runtime),
+            "XDG_RUNTIME_DIR": self._runtime,
             "PYTHON_KEYRING_BACKEND": "keyring.backends.SecretService.Keyring",
         }
         self._own = {**os.environ, **self.environment, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
         self._keyring: subprocess.Popen[bytes] | None = None
+        self.is_silent = False
         self._prompters: list[DBusConnection] = []
         self._threads = set(threading.enumerate())
         self.start()
@@ -100,6 +103,7 @@ class Daemon:
 
     def unlock(self) -> None:
         """Unlock the default collection, as a person does who types the password."""
+        self.is_silent = False
         with self._connection() as connection:
             session = open_session(connection)
             service = DBusAddressWrapper("/org/freedesktop/secrets", _BACK_DOOR, connection)
@@ -114,14 +118,17 @@ class Daemon:
         prompter = open_dbus_connection(bus=self._address)
         prompter.send_and_get_reply(message_bus.RequestName("org.gnome.keyring.SystemPrompter"))
         self._prompters.append(prompter)
+        self.is_silent = True
 
     def freeze(self) -> None:
         """Stop answering."""
         self._signal(signal.SIGSTOP)
+        self.is_silent = True
 
     def thaw(self) -> None:
         """Answer again, first what has been asked meanwhile."""
         self._signal(signal.SIGCONT)
+        self.is_silent = False
 
     def kill(self) -> None:
         """End the keyring; the bus stays."""
@@ -161,10 +168,11 @@ class Daemon:
         for prompter in self._prompters:
             prompter.close()
         self.kill()
-        self._bus.kill()
+        self._bus.terminate()
         self._bus.wait()
         assert self._bus.stdout is not None
         self._bus.stdout.close()
+        shutil.rmtree(self._runtime, ignore_errors=True)
 
     @contextmanager
     def _connection(self) -> Iterator[DBusConnection]:

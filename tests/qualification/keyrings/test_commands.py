@@ -16,7 +16,6 @@ from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.storage.key_metadata import read_metadata
-from nimbus_sdk.storage.keyring_backend import Patience
 from tests.qualification.keyrings.daemon import Daemon
 from tests.support.flows import TINY_CORE
 
@@ -37,9 +36,8 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in this process; the keyring has a third of a second, and no setting names a store."""
+    """Runs a command in this process; no setting names a store."""
     monkeypatch.delenv("NIMBUS_SDK_CREDENTIAL_STORE")
-    monkeypatch.setattr(Patience, "here", classmethod(lambda cls: cls(0.3, 0.3)))
 
     def command(*arguments: str, stdin: str = "") -> Done:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
