@@ -71,7 +71,7 @@ def decode_stream(
     than a window, a trial starts anew too. After a decision nothing is decoded during the pause.
 
     The stream ends when the iterable does, with an error, or when the loop is left; what was opened here is
-    then closed. Samples are read while the loop asks for results. Those of a stream that is opened by its name
+    then closed. Samples are read while the loop asks for results. Those of a stream opened by its name
     wait five seconds; a program that is busy for longer loses some, which shows as a gap.
 
     Args:
