@@ -127,6 +127,8 @@ def _variance(features: FeatureArray) -> FloatArray:
 
 def _reduce_in_pieces(reduce: Callable[[FeatureArray], FloatArray], features: FeatureArray) -> FloatArray:
     """Reduce the sample axis with temporaries of a few megabytes, whatever the size of the features."""
+    if features.size <= _PIECE_NUMBERS:
+        return reduce(features)
     n_features, n_samples, n_trials = features.shape
     rows, columns = max(1, _PIECE_NUMBERS // (n_samples * n_trials or 1)), max(1, _PIECE_NUMBERS // n_samples)
     reduced = np.empty((n_features, n_trials))

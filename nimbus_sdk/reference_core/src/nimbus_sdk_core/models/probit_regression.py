@@ -131,14 +131,23 @@ def fit_regression(
         change = pack_point(coefficients + moved, scatter / dof) - pack_point(coefficients, noise)
         n_iterations, step = n_iterations + 1, float(np.abs(change).max())
         # The lower bound, but for a constant: entropy of the latent vectors, and evidence of their moments.
-        length = float(np.trace(np.linalg.solve(noise, latent.squares)))
-        entropy = latent.log_shares + 0.5 * (n_trials * _log_det(noise) + length)
-        bound = copies * entropy - 0.5 * dof * _log_det(scatter)
+        bound = copies * _latent_entropy(latent, noise) - 0.5 * dof * _log_det(scatter)
         point = acceleration.next(pack_point(white + newton, scatter / dof), change, bound)
-    weighted = inputs * (copies * latent.shares / sharpness)[:, None]
-    precision = np.linalg.inv(covariance + covariance @ (inputs.T @ weighted) @ covariance)
-    posterior = LatentRegression(coefficients, 0.5 * (precision + precision.T), dof, scatter)
-    return RegressionFit(posterior, n_iterations, step)
+    precision = _marginal_precision(covariance, inputs, copies * latent.shares / sharpness)
+    return RegressionFit(LatentRegression(coefficients, precision, dof, scatter), n_iterations, step)
+
+
+def _latent_entropy(latent: ExpectedLatent, noise: FloatArray) -> float:
+    """Entropy of the latent vectors, but for a constant."""
+    length = float(np.trace(np.linalg.solve(noise, latent.squares)))
+    return latent.log_shares + 0.5 * (len(latent.shares) * _log_det(noise) + length)
+
+
+def _marginal_precision(covariance: FloatArray, inputs: FloatArray, variances: FloatArray) -> FloatArray:
+    """Precision of the coefficients over the latent vectors, which have these variances: (V + VXᵀDXV)⁻¹."""
+    projected = covariance @ inputs.T
+    precision = np.linalg.inv(covariance + (projected * variances) @ projected.T)
+    return np.asarray(0.5 * (precision + precision.T))
 
 
 def _expect_latent(
