@@ -56,6 +56,9 @@ class KeyringEntry:
         Raises:
             Exception: Whatever the backend raises. ``may_have_changed`` says whether something may stay.
         """
+        if self.read() == text:
+            return True
+        # A keyring that has been silent answers here first, when it may be too late to write.
         self._require_wanted()
         self.may_have_changed = True
         self._set(text)

@@ -119,10 +119,10 @@ def test_a_saved_key_has_metadata_without_the_key(settings, paths, use_backend):
 
 
 def test_saving_asks_the_keyring_once(settings, paths, use_backend):
-    """One write and its check; no probe before it."""
+    """One look, which finds out whether it answers, one write and its check."""
     backend = use_backend("Memory")
     save_key(settings, ONE, DEFAULT_ORIGIN)
-    assert [what for what, _ in backend.asked] == ["set", "get"]
+    assert [what for what, _ in backend.asked] == ["get", "set", "get"]
 
 
 def test_a_key_that_moves_to_the_keyring_leaves_the_file(settings, paths, use_backend, file):

@@ -80,7 +80,7 @@ def test_the_keyring_is_asked_in_daemon_threads_alone(store, use_backend):
     store.write("lab", KEY)
     store.read("lab")
     store.delete("lab")
-    assert len(backend.asked) == 5
+    assert len(backend.asked) == 6
     assert all(daemon for _, daemon in backend.asked)
 
 

@@ -144,6 +144,19 @@ def test_two_homes_do_not_share_an_entry(daemon: Daemon, settings: Settings, tmp
     assert set(daemon.secrets()) == {"default", settings.paths.keyring_user}
 
 
+def test_a_save_that_was_given_up_leaves_the_key_before_it(daemon: Daemon, settings: Settings) -> None:
+    """A keyring that answers too late still has the older key, which is still the profile's."""
+    settings = replace(settings, credential_store="keyring")
+    save(settings, ONE)
+    daemon.freeze()
+    with pytest.raises(CredentialStoreError, match="did not answer"):
+        save(settings, TWO)
+    daemon.thaw()
+    daemon.join_threads()
+    assert read_stored_key(settings).key == ONE
+    assert keys_in(daemon) == [ONE.reveal()]
+
+
 def test_a_late_save_is_taken_back(daemon: Daemon, settings: Settings) -> None:
     """A keyring that answers after the caller has given up has no key that was deleted meanwhile."""
     save(settings, ONE)
