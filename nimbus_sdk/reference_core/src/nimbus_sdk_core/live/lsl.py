@@ -23,7 +23,8 @@ _BUFFER = 5.0
 _POLL = 0.01
 
 # Seconds to look for others: streams of the same name, or for the message about one that is not there.
-_LOOK_AROUND = 0.5
+# Senders are asked every half a second.
+_LOOK_AROUND = 1.0
 
 # MNE's code for volts, and how a stream says that its unit is the volt.
 _VOLTS = 107
