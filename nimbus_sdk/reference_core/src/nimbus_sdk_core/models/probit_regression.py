@@ -107,7 +107,8 @@ def fit_regression(
     rule = cube_rule(n_latent - 1, per_axis=(12, 10, 10), lattice=512)
     differences = score_differences(_class_means(inputs, index, n_latent + 1))
     dof = prior.dof + copies * n_trials
-    covariance = np.linalg.inv(prior.precision + copies * (inputs.T @ inputs))
+    given = prior.precision + copies * (inputs.T @ inputs)
+    covariance = np.asarray(np.linalg.inv(given), dtype=np.float64)
     influence = np.einsum("ij,ij->i", inputs @ covariance, inputs)
     sharpness = np.maximum(1.0 - influence, _LEAST_SHARPNESS)
     roots = np.sqrt(sharpness)[:, None]
@@ -133,7 +134,8 @@ def fit_regression(
         # The lower bound, but for a constant: entropy of the latent vectors, and evidence of their moments.
         bound = copies * _latent_entropy(latent, noise) - 0.5 * dof * _log_det(scatter)
         point = acceleration.next(pack_point(white + newton, scatter / dof), change, bound)
-    precision = _marginal_precision(covariance, inputs, copies * latent.shares / sharpness)
+    weighted = inputs * np.sqrt(copies * latent.shares / sharpness)[:, None]
+    precision = _marginal_precision(covariance, weighted)
     return RegressionFit(LatentRegression(coefficients, precision, dof, scatter), n_iterations, step)
 
 
@@ -143,10 +145,10 @@ def _latent_entropy(latent: ExpectedLatent, noise: FloatArray) -> float:
     return latent.log_shares + 0.5 * (len(latent.shares) * _log_det(noise) + length)
 
 
-def _marginal_precision(covariance: FloatArray, inputs: FloatArray, variances: FloatArray) -> FloatArray:
-    """Precision of the coefficients over the latent vectors, which have these variances: (V + VXᵀDXV)⁻¹."""
-    projected = covariance @ inputs.T
-    precision = np.linalg.inv(covariance + (projected * variances) @ projected.T)
+def _marginal_precision(covariance: FloatArray, weighted: FloatArray) -> FloatArray:
+    """Precision of the coefficients over the latent vectors, (V + VXᵀDXV)⁻¹, from V and √D·X."""
+    projected = covariance @ weighted.T
+    precision = np.linalg.inv(covariance + projected @ projected.T)
     return np.asarray(0.5 * (precision + precision.T))
 
 
