@@ -179,7 +179,9 @@ def _send_past_cells(widgets: Iterable[Widget]) -> None:
     ipykernel from 7.4 on would send it to the thread that changed the widget last: the one that waits.
     """
     for widget in widgets:
-        vars(widget.comm).pop("_reply_subshell_id", None)
+        # A front end that knows no widgets has closed it.
+        if widget.comm is not None:
+            vars(widget.comm).pop("_reply_subshell_id", None)
 
 
 def _close(widgets: Iterable[Widget]) -> None:

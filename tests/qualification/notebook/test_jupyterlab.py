@@ -151,7 +151,7 @@ def test_a_form_asks_for_the_key_and_one_line_stays(lab: Lab, key: str) -> None:
     lab.wait_for_text("Invalid or inactive API key")
 
     lab.type(key + Keys.ENTER)
-    lab.wait_for_text("✓ Core 0.1.0 is installed with the research license")
+    lab.wait_for_text("✓ Core 0.1.0 is installed (research license)")
     lab.wait(lambda: not lab.browser.find_elements(By.CSS_SELECTOR, FIELD))
     assert len(lab.output().splitlines()) == 1, lab.output()
 

@@ -65,7 +65,7 @@ def test_an_install_ends_with_one_line_and_results_are_tables(
         "nimbus_sdk.load_model(nimbus_sdk.NimbusLDA, 'motor_imagery_4class_v1')",
     )
     [line] = installed
-    assert "✓ Core 0.1.0 is installed with the research license" in line.data["text/html"]
+    assert "✓ Core 0.1.0 is installed (research license)" in line.data["text/html"]
     assert "Next: <code>nimbus_sdk.list_available_models()</code>" in line.data["text/html"]
     for [table] in (session, models, data, model):
         short, folded = table.data["text/html"].split("<details>")
