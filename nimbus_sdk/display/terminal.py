@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,12 +51,12 @@ def print_notice(line: str) -> None:
 @contextmanager
 def restored_settings() -> Iterator[None]:
     """Give the terminal its settings back when the block ends: a prompt that was abandoned has no echo."""
-    if not is_terminal(sys.stdin) or sys.platform == "win32":
+    descriptor = _descriptor(sys.stdin)
+    if descriptor is None or sys.platform == "win32":
         yield
         return
     import termios
 
-    descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:
         yield
@@ -76,6 +77,15 @@ def _is_input_allowed() -> bool:
     """Return whether the running cell may ask for input; under nbconvert and papermill it may not."""
     kernel = getattr(sys.modules["ipykernel.kernelapp"].IPKernelApp.instance(), "kernel", None)
     return bool(getattr(kernel, "_allow_stdin", True))
+
+
+def _descriptor(stream: object) -> int | None:
+    """Return the descriptor of a stream that is a terminal; some only pretend to be one, such as IDLE's."""
+    try:
+        descriptor = int(stream.fileno())  # type: ignore[attr-defined]
+    except (AttributeError, OSError, ValueError):
+        return None
+    return descriptor if is_terminal(stream) and os.isatty(descriptor) else None
 
 
 def is_terminal(stream: object) -> bool:

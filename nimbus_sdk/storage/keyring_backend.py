@@ -172,7 +172,7 @@ class KeyringStore(Generic[K_co]):
             profile: Whose entry it is about.
             action: What to do with the entry.
             withdraw: Takes back what the action has done too late.
-            must_look: Look whether a keyring that is skipped is unlocked, however short ago that was tried.
+            must_look: Look whether a skipped keyring is unlocked, however recently it did not answer that.
         """
         patience = self._patience or Patience.here()
         with Lock(self._paths.keyring_lock) as lock:
@@ -296,7 +296,7 @@ def _answer(
     backends = _find_backends()
     if isinstance(backends, Refusal):
         return backends
-    pauses, last_try = iter(_RETRY_AFTER), time.monotonic() + patience.seconds / 2
+    pauses, last_attempt = iter(_RETRY_AFTER), time.monotonic() + patience.seconds / 2
     while True:
         started = time.monotonic()
         entry = KeyringEntry(backends, user, given_up.is_set)
@@ -309,7 +309,7 @@ def _answer(
             # A prompt that cost time and was dismissed is not opened again at once.
             return replace(reply, opens_breaker=reply.reason)
         pause = next(pauses, None)
-        if not reply.is_passing or pause is None or ended + pause > last_try or given_up.wait(pause):
+        if not reply.is_passing or pause is None or ended + pause > last_attempt or given_up.wait(pause):
             return reply
 
 

@@ -106,5 +106,13 @@ def test_a_terminal_has_its_settings_again(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             abandon()
         assert termios.tcgetattr(theirs) == before
+
+
+@pytest.mark.parametrize("stream", [TERMINAL, PIPE, None, io.StringIO(), closed()])
+def test_what_is_no_terminal_has_no_settings(monkeypatch, stream):
+    """A stream that only claims to be a terminal, such as that of an editor, is left alone."""
+    monkeypatch.setattr(sys, "stdin", stream)
+    done = []
     with restored_settings():
-        pass
+        done.append("block")
+    assert done
