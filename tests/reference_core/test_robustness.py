@@ -198,8 +198,9 @@ def test_memory_maps_are_read_in_pieces(
     n_samples, n_trials = (1, 600_000) if way == "none" else (200, 6_000)
     shape = (5, n_samples, n_trials)
     written = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=dtype, shape=shape)
+    noise = random.normal(size=shape[1:])
     for feature in range(5):
-        written[feature] = random.normal(size=shape[1:])
+        written[feature] = np.roll(noise, 7_919 * feature)
     written.flush()
     metadata = about(temporal_aggregation=way)
     small = BCIData(random.normal(size=(5, n_samples, 60)), metadata, LABELS)
