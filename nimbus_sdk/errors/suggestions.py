@@ -19,7 +19,7 @@ def find_near(word: str, choices: Iterable[str]) -> str | None:
 
     letters = {_letters(choice): choice for choice in choices}
     given = _letters(word)
-    near = get_close_matches(given, letters, n=1)
+    near = get_close_matches(given, letters, n=1, cutoff=0.65)
     if not near and len(given) > 2:
         near = [choice for choice in letters if given in choice or choice in given]
     return letters[near[0]] if len(near) == 1 else None

@@ -18,6 +18,7 @@ from nimbus_sdk.services import NimbusOS
     [
         (lambda sandbox: sandbox.fault("Validat", status=500), "validate"),
         (lambda sandbox: sandbox.fault("github-token", status=500), "github_token"),
+        (lambda sandbox: sandbox.fault("analitycs", status=500), "analytics"),
         (lambda sandbox: sandbox.fault("health", reset="before head"), "before_head"),
         (lambda sandbox: sandbox.new_key("Comercial"), "commercial"),
         (lambda sandbox: sandbox.new_key("free", block_when_exhausted=["Analytic"]), "analytics"),
@@ -38,6 +39,13 @@ def test_a_misspelt_word_names_the_one_that_was_meant(
     with pytest.raises(NimbusError) as raised:
         use(sandbox)
     assert f"Did you mean {meant!r}?" in raised.value.hint
+
+
+def test_a_word_that_is_like_none_lists_them(sandbox: Sandbox) -> None:
+    """What looks like nothing that is known is answered with what is known, and with no guess."""
+    with pytest.raises(NimbusError) as raised:
+        sandbox.fault("auth", status=500)
+    assert raised.value.hint.startswith("Use one of validate, refresh, ")
 
 
 def test_a_word_that_the_service_may_know_is_asked_for(

@@ -44,7 +44,7 @@ def find_near(value: object, choices: Iterable[str]) -> str | None:
     ('NimbusLDA', 'motor_imagery')
     """
     known = tuple(choices)
-    near = find_similar(value, known, 0.6)
+    near = find_similar(value, known, 0.65)
     if near is None and isinstance(value, str) and len(value) > 2:
         given = _letters(value)
         parts = [choice for choice in known if given in _letters(choice) or _letters(choice) in given]

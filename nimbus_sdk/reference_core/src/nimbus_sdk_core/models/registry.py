@@ -40,5 +40,5 @@ def find_kind_name(kind: type[Decoder] | str, *, further: str = "") -> str:
     name = _OLDER_NAMES.get(name, name)
     if name not in KINDS or not (isinstance(kind, str) or kind is KINDS[name]):
         known = (*get_args(KindName), *filter(None, [further]))
-        raise ModelMismatchError(f"There is no model kind {name}.", list_choices(name, known))
+        raise ModelMismatchError(f"There is no model kind {name!r}.", list_choices(name, known))
     return name

@@ -182,6 +182,8 @@ def _weigh_base(base: Decoder, weight: float | Literal["auto"], data: BCIData) -
         new = base.summarize(data.vectors(), encode_labels(_require_labels(data), known.classes))
         number = choose_weight(known.moments, new, known.choice)
     else:
+        if isinstance(weight, str):
+            raise CoreDataError(f"base_weight is {weight!r}.", 'Give "auto" or a number from 0 to 1.')
         number = check_probability("base_weight", weight)
     if not number:
         raise CoreDataError("base_weight is 0.", "Give a number above 0, or train a new model.")
