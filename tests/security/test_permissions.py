@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="Windows has no modes; a profile's folder is its user's own"
 )
 LOOK = "return nimbus_sdk.current_session()"
-RUN = "from nimbus_sdk.core.wheel import loader; return loader.find_spec()"
+RUN = "from nimbus_sdk.core.wheel import loader; return loader.load()"
 RUN_ALL = "nimbus_sdk.BCIData; import nimbus_sdk_core.simulation.p300; return nimbus_sdk_core"
 WHOLE = "return bool(nimbus_sdk.check_installation())"
 SAVE = "return nimbus_sdk.save_api_key('nbci_test_' + 'feed' * 12)"

@@ -61,7 +61,8 @@ def test_what_is_required_is_imported_and_what_is_imported_is_required():
     # NumPy is for the core; httpcore and pydantic bring some; the others are used if they are there.
     assert required - imported == {"numpy"}
     brought = {"certifi", "pydantic-core"}
-    assert imported - required - brought == {"distributed", "ipython", "pytest"}
+    there = {"distributed", "ipython", "ipywidgets", "pytest", "secretstorage"}
+    assert imported - required - brought == there
 
 
 def copied(folder: Path) -> Path:

@@ -19,6 +19,7 @@ from nimbus_sdk.account.session_lookup import clear_cache, stored_session
 from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core import names as core_names
 from nimbus_sdk.core.wheel import loader
 from nimbus_sdk.core.wheel.protocol import DISTRIBUTION
 from nimbus_sdk.sandbox import Sandbox
@@ -100,9 +101,13 @@ def no_core_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == DISTRIBUTION}
     finders = list(sys.meta_path)
     monkeypatch.setattr(loader, "_loaded", None)
+    monkeypatch.setattr(core_names, "_objects", {})
     for name in before:
         del sys.modules[name]
+    cached = _remove_names_of_the_core()
     yield
+    _remove_names_of_the_core()
+    vars(nimbus_sdk).update(cached)
     # Whatever else was imported meanwhile may have brought a finder of its own, which must stay.
     sys.meta_path[:] = [
         finder for finder in sys.meta_path if finder in finders or not isinstance(finder, loader._CoreFinder)
@@ -110,6 +115,14 @@ def no_core_loaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in sys.modules if name.partition(".")[0] == DISTRIBUTION]:
         del sys.modules[name]
     sys.modules.update(before)
+
+
+def _remove_names_of_the_core() -> dict[str, object]:
+    """Remove what `nimbus_sdk` remembers of the core's names, and return it."""
+    names = [
+        name for name in vars(nimbus_sdk) if name in nimbus_sdk.__all__ and name not in nimbus_sdk._MODULES
+    ]
+    return {name: vars(nimbus_sdk).pop(name) for name in names}
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import Nimbus
 from tests.support import fake_lsl
 
+pytestmark = pytest.mark.usefixtures("no_core_loaded")
+
 CHANNELS, RATE = ("C3", "C4"), 100.0
 
 
