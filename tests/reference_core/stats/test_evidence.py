@@ -158,6 +158,15 @@ def test_the_search_finds_the_maximum_of_the_grid(
     assert found.tolist() == [table.max()]
 
 
+def test_a_chosen_prior_knows_variances_from_the_trials_alone(random: np.random.Generator) -> None:
+    """Its scale is the mean of variances given their estimates; with a given δ, it is the estimates."""
+    x, y = unbalanced_trials(random)
+    moments = compute_moments(x, y, 3, 1)
+    estimated, dof = np.diag(estimate_variances(moments)), len(x) - 3
+    np.testing.assert_allclose(choose_prior(moments).scale, dof / (dof - 2) * estimated)
+    np.testing.assert_array_equal(choose_prior(moments, dof_offset=2.0).scale, estimated)
+
+
 def test_the_prior_follows_the_trials(random: np.random.Generator) -> None:
     """It is strong where features are uncorrelated or classes alike, weak where they are not."""
     y = np.arange(300) % 2

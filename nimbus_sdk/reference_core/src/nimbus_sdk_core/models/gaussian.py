@@ -385,8 +385,9 @@ class NimbusQDA(GaussianClassifier):
         priors: Probability of each class in the order of ``classes_``; None for the frequencies in training.
 
     Examples:
-        >>> labels = ["wide", "wide", "narrow", "narrow"]
-        >>> wide_or_narrow = NimbusQDA().fit([[-3.0], [3.0], [-0.1], [0.1]], labels)
+        >>> labels = ["wide"] * 4 + ["narrow"] * 4
+        >>> trials = [[-3.0], [3.0], [-2.0], [2.0], [-0.1], [0.1], [-0.2], [0.2]]
+        >>> wide_or_narrow = NimbusQDA().fit(trials, labels)
         >>> [str(label) for label in wide_or_narrow.predict([[0.05], [4.0]])]
         ['narrow', 'wide']
     """

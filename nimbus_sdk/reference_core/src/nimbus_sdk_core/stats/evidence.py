@@ -56,6 +56,10 @@ def choose_prior(
     others alone, and the larger one is taken. Their κ is that of classes with one covariance, whose evidence
     has a closed form.
 
+    A scale that comes with a chosen δ is larger than the estimated variances by 2 in their degrees of freedom
+    less 2: the mean of the scaled inverse-χ² distribution that they have then (BDA3, section 3.2). Otherwise,
+    a strong prior would claim to know them, and outlier scores of new trials would be too high.
+
     Args:
         moments: The sufficient statistics of the trials.
         dof_offset: δ, from 0 up.
@@ -77,18 +81,22 @@ def choose_prior(
     shared = SharedEvidence(moments, variances, offsets, precisions)
     row, column = _find_maximum(shared.at, len(offsets), len(precisions))
     offset, precision = float(offsets[row]), float(precisions[column])
-    if len(moments.scatters) == 1 or dof_offset is not None:
+    if dof_offset is not None:
         return PriorChoice(offset, precision, diagonal)
+    n_free = np.add.reduce(np.maximum(moments.counts - 1.0, 0.0))
+    # The mean of a variance given its estimate: however strong, the prior knows it from the trials alone.
+    uncertain = (1.0 + 2.0 / max(n_free - 2.0, 2.0)) * diagonal
+    if len(moments.scatters) == 1:
+        return PriorChoice(offset, precision, uncertain)
     # Where no shrinkage is wanted, even the least would dominate directions in which features hardly vary.
     weight = 0.0 if offset == 0.0 and shared.is_regular else offset + 1.0
-    n_free = np.add.reduce(np.maximum(moments.counts - 1.0, 0.0))
-    pooled = (np.add.reduce(moments.scatters) + weight * diagonal) / (n_free + weight)
+    pooled = (np.add.reduce(moments.scatters) + weight * uncertain) / (n_free + weight)
     offset, about_diagonal = _maximize_own(moments, diagonal[None], np.array([np.inf]))
     tried = [_maximize_own(moments, pooled[None], np.array([np.inf]))]
     if (moments.counts <= len(diagonal)).any():
         tried.append(_maximize_own(moments, *estimate_scales_of_others(moments, diagonal, weight)))
     if about_diagonal >= max(evidence for _, evidence in tried):
-        return PriorChoice(offset, precision, diagonal)
+        return PriorChoice(offset, precision, uncertain)
     return PriorChoice(max(found for found, _ in tried), precision, pooled, float(n_free + weight))
 
 
