@@ -33,7 +33,7 @@ def test_it_predicts_as_well_as_logistic_regression(paradigm: str, n_classes: in
     assert result.confidence_calibration.expected_error < 0.06
 
 
-@pytest.mark.parametrize("n_classes", [2, 3, 5])
+@pytest.mark.parametrize("n_classes", [2, 3, pytest.param(5, marks=pytest.mark.qualification)])
 def test_well_separated_classes_are_decoded_as_by_logistic_regression(
     n_classes: int, random: np.random.Generator
 ) -> None:
