@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast
 
 from nimbus_sdk.cli.ui import completion
@@ -19,6 +26,18 @@ Kind: TypeAlias = Literal["Pipeline", "NimbusLDA", "NimbusQDA", "NimbusProbit"]
 _KINDS: tuple[Kind, ...] = ("Pipeline", "NimbusLDA", "NimbusQDA", "NimbusProbit")
 _WINDOW = 1.0
 _STEPS_A_WINDOW = 4
+
+# How the core calls an option, and where its errors do so: with a value, or as what a sentence is about.
+_OPTIONS = {"channel_names": "channels", "max_chunks": "max-chunks"} | {
+    name: name for name in ("unit", "band", "window", "step", "confidence", "pause", "timeout")
+}
+_NAME = "|".join(_OPTIONS)
+_MENTION = re.compile(
+    rf"\b({_NAME})=(\[[^]]*\]|\([^)]*\)|'[^']*'|[\d.]+)|\b({_NAME})(?= is | are | hold |, in )"
+)
+
+# Where liblsl looks for its configuration, besides the file that LSLAPICFG names.
+_LSL_CONFIGURATIONS = ("lsl_api.cfg", "~/lsl_api/lsl_api.cfg", "/etc/lsl_api/lsl_api.cfg")
 
 
 def stream(
@@ -46,7 +65,7 @@ def stream(
         option("--unit", "UNIT", "V or uV, if the stream does not say it.", completion.one_of("V", "uV")),
     ] = None,
     duration: Annotated[
-        float | None, option("--duration", "SECONDS", "End so long after the first window.")
+        float | None, option("--duration", "SECONDS", "End this long after the first window.")
     ] = None,
     timeout: Annotated[float, option("--timeout", "SECONDS", "Time limit for stream and samples.")] = 10.0,
     as_json: Annotated[bool, flag("--json", "Print a line of JSON for each result.")] = False,
@@ -55,12 +74,13 @@ def stream(
 
     Channels are chosen by name and scaled to the model's unit. Ctrl-C ends it. Needs mne-lsl.
 
-    A window is "rejected" if it is unlike those of the training, for example during a movement. A decision is
-    "unsure" if it was made after the maximum of windows, and "rest" if none of the classes is likely.
+    A window is "rejected" if it is unlike those of the training, for example during a movement. If
+    most of them are, it says what to compare. A decision is "unsure" if it was made because --max-chunks
+    windows had passed, and "rest" if none of the classes is likely.
 
     JSON lines: type ("window" or "decision"), timestamp, prediction, confidence,
-    posterior {class: probability}, entropy, outlier_score, gap; of windows rejected; of decisions n_chunks,
-    is_rest, problems
+    posterior {class: probability}, entropy, outlier_score, gap, problems; of windows rejected; of decisions
+    n_chunks, is_rest
 
     \b
     Examples:
@@ -77,22 +97,32 @@ def stream(
     # What mne-lsl logs of a stream that ends, with a traceback, is in the error.
     logging.getLogger("mne_lsl").addFilter(lambda record: False)
     decoder = _load(model)
+    if unit not in (None, "V", "uV"):
+        raise ConfigurationError(
+            f"--unit is {unit!r}.", hint="Give V or uV; omit it if the stream says its unit itself."
+        )
     length = window if window is not None else _trained_window(decoder)
-    results = nimbus_sdk.decode_stream(
-        decoder,
-        name,
-        window=length,
-        step=length / _STEPS_A_WINDOW if step is None else step,
-        band=_read_band(band, decoder),
-        confidence=confidence,
-        max_chunks=max_chunks,
-        pause=pause,
-        channel_names=None if channels is None else [channel.strip() for channel in channels.split(",")],
-        unit=cast("Literal['V', 'uV'] | None", unit),
-        timeout=timeout,
-    )
     began: float | None = None
-    with exit_on_signals(), open_display(_class_names(decoder), confidence, as_json=as_json) as show:
+    with ExitStack() as stack:
+        stack.enter_context(_options_in_errors())
+        results = nimbus_sdk.decode_stream(
+            decoder,
+            name,
+            window=length,
+            step=length / _STEPS_A_WINDOW if step is None else step,
+            band=_read_band(band),
+            confidence=confidence,
+            max_chunks=max_chunks,
+            pause=pause,
+            channel_names=None if channels is None else [each.strip() for each in channels.split(",")],
+            unit=cast("Literal['V', 'uV'] | None", unit),
+            timeout=timeout,
+        )
+        for context in (exit_on_signals(), _silence_liblsl(), warnings.catch_warnings()):
+            stack.enter_context(context)
+        # What a warning of the core says, the display shows.
+        warnings.simplefilter("ignore", UserWarning)
+        show = stack.enter_context(open_display(_class_names(decoder), confidence, as_json=as_json))
         for result in results:
             began = time.monotonic() if began is None else began
             show(result)
@@ -126,13 +156,8 @@ def _class_names(decoder: NimbusLDA | Pipeline) -> list[str]:
     return [str(name) for name in (decoder.classes_.tolist() if names is None else names)]
 
 
-def _read_band(text: str, decoder: NimbusLDA | Pipeline) -> Band:
+def _read_band(text: str) -> Band:
     if text in ("model", "off"):
-        if text == "model" and decoder.card is not None and decoder.card.metadata.band is None:
-            raise ConfigurationError(
-                "The band of the model's training is not known.",
-                hint="Give it in Hz, as in --band 8-30; or --band off if the stream is filtered already.",
-            )
         return cast("Literal['model', 'off']", text)
     low, dash, high = text.partition("-")
     try:
@@ -141,3 +166,41 @@ def _read_band(text: str, decoder: NimbusLDA | Pipeline) -> Band:
         raise ConfigurationError(
             f"--band is {text!r}.", hint='Give the lowest and the highest frequency, as in 8-30; or "off".'
         ) from None
+
+
+@contextmanager
+def _options_in_errors() -> Iterator[None]:
+    """Turn errors of the core about its arguments into errors about the options of the command."""
+    try:
+        yield
+    except NimbusError as error:
+        message, hint = (_MENTION.sub(_as_option, text) for text in (error.message, error.hint))
+        if (message, hint) == (error.message, error.hint):
+            raise
+        raise ConfigurationError(message, hint=hint) from error
+
+
+def _as_option(mention: re.Match[str]) -> str:
+    name, value, subject = mention.groups()
+    if subject is not None:
+        return f"--{_OPTIONS[subject]}"
+    between = "," if "'" in value else "-"
+    return f"--{_OPTIONS[name]} {value.strip('[()]').replace(chr(39), '').replace(', ', between)}"
+
+
+@contextmanager
+def _silence_liblsl() -> Iterator[None]:
+    """Let liblsl log nothing, unless the user has a configuration of it: it writes across the display."""
+    if os.environ.get("LSLAPICFG") or any(
+        Path(os.path.expanduser(each)).exists() for each in _LSL_CONFIGURATIONS
+    ):
+        yield
+        return
+    with TemporaryDirectory() as folder:
+        configuration = Path(folder, "lsl_api.cfg")
+        configuration.write_text("[log]\nlevel = -3\n", encoding="ascii")
+        os.environ["LSLAPICFG"] = str(configuration)
+        try:
+            yield
+        finally:
+            del os.environ["LSLAPICFG"]

@@ -30,10 +30,16 @@ class Counts:
     rejected: int = 0
     decisions: int = 0
     missing: float = 0.0
+    problems: tuple[str, ...] = ()
     first: float = math.nan
 
-    def add(self, result: Result) -> float:
-        """Count a result, and return its time in seconds since the first one."""
+    def add(self, result: Result) -> tuple[float, tuple[str, ...]]:
+        """Count a result, and return its time in seconds since the first one, and problems to show.
+
+        Those of windows are repeated in each, so they are shown where they begin.
+        """
+        begins = is_decision(result) or not self.problems
+        self.problems = result.problems
         if math.isnan(self.first):
             self.first = result.timestamp
         if is_decision(result):
@@ -42,7 +48,7 @@ class Counts:
             self.windows += 1
             self.rejected += getattr(result, "rejected", False)
             self.missing += result.gap
-        return result.timestamp - self.first
+        return result.timestamp - self.first, result.problems if begins else ()
 
     def summarize(self) -> str:
         """Return them as a sentence."""
@@ -51,6 +57,12 @@ class Counts:
             f"{_count(self.windows, 'window')}, {self.rejected} rejected, "
             f"{_count(self.decisions, 'decision')}{missing}."
         )
+
+    def explain(self) -> tuple[str, ...]:
+        """Return what may be wrong with the stream as a whole, as texts."""
+        if self.problems or self.rejected < self.windows:
+            return self.problems
+        return ("All were unlike those of the training: compare unit, channels and filters of the stream.",)
 
 
 def is_decision(result: Result) -> bool:
@@ -77,10 +89,10 @@ def open_display(names: Sequence[str], confidence: float, *, as_json: bool) -> I
             with _open_bars(shown, confidence, counts) as show:
                 yield show
         else:
-            yield lambda result: output.print_lines(*_lines(result, shown, confidence, counts.add(result)))
+            yield lambda result: output.print_lines(*_lines(result, shown, confidence, *counts.add(result)))
     finally:
         if counts.windows:
-            output.print_text(counts.summarize())
+            output.print_text(counts.summarize(), *counts.explain())
 
 
 def describe(result: Result, names: Sequence[str]) -> dict[str, object]:
@@ -94,8 +106,9 @@ def describe(result: Result, names: Sequence[str]) -> dict[str, object]:
         "entropy": result.entropy,
         "outlier_score": _known(result.outlier_score),
         "gap": result.gap,
+        "problems": result.problems,
     }
-    for name in ("rejected", "n_chunks", "is_rest", "problems"):
+    for name in ("rejected", "n_chunks", "is_rest"):
         if hasattr(result, name):
             values[name] = getattr(result, name)
     return values
@@ -114,11 +127,12 @@ def _open_bars(names: Sequence[str], confidence: float, counts: Counts) -> Itera
     with Live(console=console, auto_refresh=False, transient=True) as live:
 
         def show(result: Result) -> None:
-            time = counts.add(result)
-            if is_decision(result):
-                lines = _lines(result, names, confidence, time)
+            time, problems = counts.add(result)
+            if is_decision(result) or problems:
+                lines = _lines(result, names, confidence, time, problems)
                 folded = (part for line in lines for part in output.fold_for(sys.stdout, line))
                 live.console.print(Text("\n".join(folded)))
+            if is_decision(result):
                 return
             lines = [*_bars(result, names, console.width, block), _state(result, counts, time)]
             live.update(Text("\n".join(line[: console.width] for line in lines), no_wrap=True), refresh=True)
@@ -144,8 +158,10 @@ def _state(result: Result, counts: Counts, time: float) -> str:
     )
 
 
-def _lines(result: Result, names: Sequence[str], confidence: float, time: float) -> list[str]:
-    start = f"{time:8.2f} s  "
+def _lines(
+    result: Result, names: Sequence[str], confidence: float, time: float, problems: Sequence[str]
+) -> list[str]:
+    start, explained = f"{time:8.2f} s  ", [f"{'':12}{text}" for text in problems]
     notes = [f"{result.gap:.2f} s missing"] if result.gap else []
     if not is_decision(result):
         shares = "  ".join(
@@ -153,7 +169,7 @@ def _lines(result: Result, names: Sequence[str], confidence: float, time: float)
         )
         if getattr(result, "rejected", False):
             notes.append(f"rejected, outlier score {result.outlier_score:.1f}")
-        return [f"{start}window    {'  '.join([shares, *notes])}"]
+        return [f"{start}window    {'  '.join([shares, *notes])}", *explained]
     name = names[int(result.posterior.argmax())]
     notes.insert(0, f"after {_count(getattr(result, 'n_chunks', 0), 'window')}")
     if getattr(result, "is_rest", False):
@@ -162,8 +178,7 @@ def _lines(result: Result, names: Sequence[str], confidence: float, time: float)
         verdict = f"unsure    {name} {result.confidence:.2f}"
     else:
         verdict = f"decision  {name} {result.confidence:.2f}"
-    problems = [f"{'':12}{text}" for text in getattr(result, "problems", ())]
-    return [f"{start}{verdict} {', '.join(notes)}", *problems]
+    return [f"{start}{verdict} {', '.join(notes)}", *explained]
 
 
 def _known(value: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -69,10 +70,14 @@ def test_results_are_lines_of_text_or_json(nimbus: Nimbus, model_file: Path) -> 
 
 PROBLEMS = [
     (["--band", "8"], 2, "--band is '8'"),
-    (["--band", "200-300"], 1, "needs more than 400 samples a second"),
-    (["--unit", "mV"], 1, "unit is 'mV'"),
-    (["--channels", "C3,Cz"], 1, "has no channel C4"),
-    (["--model", "motor_imagery_4class_v1"], 2, "--band off"),
+    (["--band", "200-300"], 2, "--band low-high, or record"),
+    (["--band", "30-8"], 2, "as in --band 8.0-30.0"),
+    (["--unit", "mV"], 2, "--unit is 'mV'. Hint: Give V or uV;"),
+    (["--step", "3"], 2, "--step is 3 seconds"),
+    (["--channels", "C3,Cz"], 2, "in the order of the stream: --channels C3,C4,…"),
+    (["--channels", "C3"], 2, "Name each of them in --channels"),
+    (["--channels", "C3,C3"], 2, "as in --channels C3,Cz,C4"),
+    (["--model", "motor_imagery_4class_v1"], 1, "16 features of the kind 'csp'. Hint: Give a pipeline"),
     (["--model", "nothing.nimbus"], 1, "'nothing.nimbus' cannot be read"),
 ]
 
@@ -96,3 +101,31 @@ def test_what_does_not_fit_is_explained(
     missing = nimbus(*given)
     assert missing.code == 2
     assert "pip install mne-lsl" in " ".join(missing.err.split())
+
+
+@pytest.mark.parametrize("own", ["environment", "home", None])
+def test_liblsl_writes_nothing_across_the_display(
+    nimbus: Nimbus, model_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: str | None
+) -> None:
+    """It is configured to log nothing while the command runs, unless the user has a configuration of it."""
+    monkeypatch.delenv("LSLAPICFG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    if own == "environment":
+        monkeypatch.setenv("LSLAPICFG", "mine.cfg")
+    elif own == "home":
+        (tmp_path / "lsl_api").mkdir()
+        (tmp_path / "lsl_api" / "lsl_api.cfg").touch()
+    before, seen = os.environ.get("LSLAPICFG"), []
+    connect = fake_lsl.Amplifier.connect
+
+    def look(amplifier: fake_lsl.Amplifier, *arguments: object, **named: object) -> fake_lsl.Amplifier:
+        path = os.environ.get("LSLAPICFG")
+        seen.append(path if own else Path(str(path)).read_text(encoding="ascii"))
+        return connect(amplifier, None, processing_flags=[], timeout=1.0)
+
+    monkeypatch.setattr(fake_lsl.Amplifier, "connect", look)
+    nimbus("stream", "--name", "Muse", "--model", str(model_file), "--duration", "1e-9")
+    assert seen == [before if own else "[log]\nlevel = -3\n"]
+    assert os.environ.get("LSLAPICFG") == before

@@ -22,6 +22,7 @@ def result(posterior: list[float], timestamp: float, **changes: object) -> Simpl
         "entropy": 0.5,
         "outlier_score": 0.2,
         "gap": 0.0,
+        "problems": (),
     }
     return SimpleNamespace(**{**values, **changes})
 
@@ -83,3 +84,20 @@ def test_lines_of_a_file_say_the_same(capsys: pytest.CaptureFixture[str]) -> Non
         "    3.00 s  rest      none of the classes (left 0.51), after 20 windows",
         "3 windows, 1 rejected, 3 decisions, 1.25 s of samples missing.",
     ]
+
+
+def test_problems_of_windows_are_shown_where_they_begin_and_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Not with each window; a few windows that were all rejected are a problem, too."""
+    windows = [
+        result([0.5, 0.5], float(k), rejected=True, problems=("Compare units.",) * (k > 1)) for k in range(5)
+    ]
+    with open_display(["left", "right"], 0.9, as_json=False) as show:
+        for each in windows:
+            show(each)
+    lines = capsys.readouterr().out.splitlines()
+    assert [k for k, line in enumerate(lines) if "Compare units." in line] == [3, 7]
+    with open_display(["left", "right"], 0.9, as_json=False) as show:
+        show(windows[0])
+    assert "compare unit, channels and filters" in capsys.readouterr().out.splitlines()[-1]

@@ -18,6 +18,7 @@ from nimbus_sdk_core import (
     Pipeline,
     StreamError,
     StreamingResult,
+    SuspiciousDataWarning,
     decode_stream,
     load_model,
     predict_batch,
@@ -139,7 +140,7 @@ def test_channels_are_found_by_name_and_scaled_to_the_unit_of_the_model() -> Non
         (
             dict.fromkeys(ABOUT),
             CoreDataError,
-            "its channel names and its unit and its sampling rate.*unit='uV'",
+            "its channel names, unit and sampling rate.*unit='uV'",
         ),
         ({"unit": "mV"}, CoreDataError, "unit is 'mV'"),
         ({"channel_names": "TP9"}, CoreDataError, "'TP9', not a list of names"),
@@ -230,7 +231,8 @@ def test_artefacts_are_shown_and_do_not_count() -> None:
     assert "rejected" in repr(next(chunk for chunk in chunks_of(results) if chunk.rejected))
     first = decisions_of(results)[0]
     assert first.n_chunks == 40 - len(rejected)
-    assert not decisions_of(decode(1e4 * samples, max_chunks=3))
+    with pytest.warns(SuspiciousDataWarning):
+        assert not decisions_of(decode(1e4 * samples, max_chunks=3))
 
 
 def test_overlapping_windows_are_counted_once() -> None:
@@ -280,7 +282,7 @@ def test_a_stream_that_falls_silent_ends_with_an_error() -> None:
         ({"model": "flicker"}, CoreTypeError, "not a model"),
         ({"model": NimbusLDA()}, NotTrainedError, "not trained"),
         ({"model": NimbusLDA().fit(np.eye(4), [1, 1, 2, 2])}, CoreDataError, "no metadata"),
-        ({"model": make_pipeline().model}, ModelMismatchError, "features of the kind 'csp'.*Give Pipeline"),
+        ({"model": make_pipeline().model}, ModelMismatchError, "features of the kind 'csp'.*Give a pipeline"),
     ],
 )
 def test_arguments_are_checked(options: dict[str, object], error: type[Exception], words: str) -> None:
@@ -289,6 +291,35 @@ def test_arguments_are_checked(options: dict[str, object], error: type[Exception
     given |= {**ABOUT, **options}
     with pytest.raises(error, match=words):
         list(decode_stream(given.pop("model"), given.pop("stream"), **given))
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"unit": "V"}, 1.0),
+        ({}, 1e4),
+        ({"channel_names": CHANNELS[::-1]}, np.array([[9], [5], [0.1], [0.1]])),
+    ],
+)
+def test_a_stream_that_is_not_like_the_training_is_explained(given: dict[str, object], what: object) -> None:
+    """Once as a warning, and in each result from then on: what has to be compared."""
+    with pytest.warns(SuspiciousDataWarning, match="compare unit, gain, reference, order") as warned:
+        chunks = chunks_of(decode(30.0 * what * some_seconds(8.0), **given))
+    assert len(warned) == 1
+    begins = next(k for k, chunk in enumerate(chunks) if chunk.problems)
+    assert 4 <= begins <= 20
+    assert all("chunks were rejected" in chunk.problems[0] for chunk in chunks[begins:])
+    assert "problem" in repr(chunks[begins])
+
+
+def test_a_movement_is_no_problem_of_the_stream(recwarn: pytest.WarningsRecorder) -> None:
+    """Some rejected windows among others are usual."""
+    samples = some_seconds(20.0).copy()
+    samples[:, 2000:2500] *= 200.0
+    chunks = chunks_of(decode(samples))
+    assert sum(chunk.rejected for chunk in chunks) > 5
+    assert not any(chunk.problems for chunk in chunks)
+    assert not recwarn.list
 
 
 def test_the_file_of_a_pipeline_knows_the_band(tmp_path: Path) -> None:

@@ -16,21 +16,33 @@ _FEWEST_TRIALS = 4
 _MEAN_SCORE = 0.75
 _STANDARD_ERRORS = 5.0
 
+# Chunks looked back upon, the fewest of them, and the part of them that is rejected.
+_RECENT_CHUNKS = 40
+_FEWEST_RECENT = 8
+_MOSTLY = 0.8
+
 # The same for the power of the first tenth of a chunk, in parts of the power of the whole.
 _CHUNKS = 400
 _FEWEST_CHUNKS = 12
 _FEWEST_SAMPLES = 20
 _WEAK_START, _STRONG_START = 0.5, 2.0
 
+_COMPARE = "compare unit, gain, reference, order of the channels and filters."
+
 
 class StreamMonitor:
     """Compares a stream with the training of its model; what it finds is in `problems`."""
 
-    __slots__ = ("_scores", "_starts")
+    __slots__ = ("_rejected", "_scores", "_starts")
 
     def __init__(self) -> None:
+        self._rejected: deque[bool] = deque(maxlen=_RECENT_CHUNKS)
         self._scores: deque[float] = deque(maxlen=_TRIALS)
         self._starts: deque[float] = deque(maxlen=_CHUNKS)
+
+    def add_chunk(self, is_rejected: bool) -> None:
+        """Count a chunk."""
+        self._rejected.append(is_rejected)
 
     def add_signal(self, chunk: FeatureArray) -> None:
         """Look at a chunk of oscillating signals, shape (n_features × n_samples)."""
@@ -51,13 +63,13 @@ class StreamMonitor:
 
     def problems(self) -> tuple[str, ...]:
         """What is unlike the training, and what to do about it, one text each."""
-        found = []
+        found = list(self.rejections())
         mean, errors = _mean_and_errors(self._scores, 0.0, least_deviation=1.0)
         is_sign = len(self._scores) >= _FEWEST_TRIALS and errors > _STANDARD_ERRORS
         if is_sign and abs(mean) > _MEAN_SCORE:
             found.append(
                 f"The last {len(self._scores)} trials are unlike those of the training (their outlier scores "
-                f"average {mean:.1f}): compare unit, gain, reference, order of the channels and filters."
+                f"average {mean:.1f}): {_COMPARE}"
             )
         start, errors = _mean_and_errors(self._starts, 1.0)
         is_sign = len(self._starts) >= _FEWEST_CHUNKS and errors > _STANDARD_ERRORS
@@ -67,6 +79,16 @@ class StreamMonitor:
                 "filter the stream as a whole, and pass the state of the filter on from chunk to chunk."
             )
         return tuple(found)
+
+    def rejections(self) -> tuple[str, ...]:
+        """That most chunks are rejected, and what to do about it: one text or none."""
+        n_rejected, n_chunks = sum(self._rejected), len(self._rejected)
+        if n_chunks < _FEWEST_RECENT or n_rejected < _MOSTLY * n_chunks:
+            return ()
+        return (
+            f"{n_rejected} of the last {n_chunks} chunks were rejected, as they are unlike those of the "
+            f"training: {_COMPARE}",
+        )
 
 
 def _mean_and_errors(

@@ -193,6 +193,8 @@ def process_chunk(
     outlier_score = standardize_distance(scores, vectors.shape[1])
     timing = session.gaps.measure(timestamps, n_samples)
     best, classes = int(posterior.argmax()), model.classes_
+    is_rejected = outlier_score > highest
+    session.monitor.add_chunk(is_rejected)
     result = ChunkResult(
         prediction=classes[best].item(),
         confidence=float(posterior[best]),
@@ -207,7 +209,8 @@ def process_chunk(
         outlier_score=outlier_score,
         gap=timing.gap,
         timestamp=timing.end,
-        rejected=outlier_score > highest,
+        rejected=is_rejected,
+        problems=session.monitor.rejections(),
     )
     if result.rejected:
         return result

@@ -50,6 +50,8 @@ class ChunkResult:
         timestamp: Time stamp of its last sample, in seconds, if time stamps were given, else nan.
         rejected: Whether it is too unusual to count for the decision on the trial: ``outlier_score`` is above
             the limit that `process_chunk` was given.
+        problems: That most of the recent chunks were rejected, as by another unit, gain, reference or filter
+            than in the training: a text with what to compare, or nothing.
     """
 
     prediction: Label
@@ -66,6 +68,7 @@ class ChunkResult:
     gap: float = 0.0
     timestamp: float = math.nan
     rejected: bool = False
+    problems: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return format_line("ChunkResult", self._summary())
@@ -79,6 +82,7 @@ class ChunkResult:
             ("prediction", repr(self.prediction)),
             ("confidence", f"{self.confidence:.3f}"),
             *([("rejected", f"outlier score {self.outlier_score:.1f}")] if self.rejected else []),
+            *(("problem", text) for text in self.problems),
             *_summarize_model(self.model_name, self.simulated),
             ("latency", f"{self.latency_ms:.3f} ms"),
         ]

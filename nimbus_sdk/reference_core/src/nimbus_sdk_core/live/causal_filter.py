@@ -90,7 +90,7 @@ def _design(scipy: _SciPySignal, band: tuple[float, float], sampling_rate: float
         raise CoreDataError(
             f"A band from {low:g} to {high:g} Hz needs more than {2.0 * low:g} samples a second, and there "
             f"are {sampling_rate:g}.",
-            "Give another band, or record at a higher rate.",
+            f"Give a band below {nyquist:g} Hz, band=(low, high), or record at a higher rate.",
         )
     has_highest = high < _NEAR_NYQUIST * nyquist
     if low > 0.0 and has_highest:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Literal, SupportsFloat, SupportsIndex, TypeAlias
 
 from .._types import FloatArray
+from ..checks.validation import SuspiciousDataWarning
 from ..data.argument_checks import (
     check_duration,
     check_limit,
@@ -18,7 +20,6 @@ from ..data.argument_checks import (
 from ..data.metadata import BCIMetadata, Unit, check_band
 from ..decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk, should_stop
 from ..decoding.streaming_results import ChunkResult, StreamingResult
-from ..decoding.trial_quality import CHUNK_OUTLIER_SCORE
 from ..errors import CoreDataError, CoreTypeError
 from ..models.compatibility import check_model, get_n_features
 from ..models.pipeline import Pipeline, find_decoder
@@ -28,7 +29,7 @@ from .lsl import LslStream, is_lsl_stream, open_lsl_stream
 from .sliding_windows import SlidingWindows, Window
 from .sources import Samples, Source, read_samples
 from .stream_clock import StreamClock
-from .stream_description import ChannelMap, StreamDescription, match_stream
+from .stream_description import ChannelMap, StreamDescription, match_stream, require_channels
 
 Stream: TypeAlias = str | LslStream | Iterable[Samples]
 Band: TypeAlias = tuple[float, float] | Literal["model", "off"]
@@ -57,7 +58,7 @@ def decode_stream(
     min_chunks: SupportsIndex = 1,
     max_chunks: SupportsIndex = 20,
     pause: SupportsFloat = 1.0,
-    max_outlier_score: SupportsFloat = CHUNK_OUTLIER_SCORE,
+    max_outlier_score: SupportsFloat = 10.0,
     channel_names: Sequence[str] | None = None,
     unit: Unit | None = None,
     sampling_rate: SupportsFloat | None = None,
@@ -88,8 +89,9 @@ def decode_stream(
         min_chunks: The fewest windows to decide on.
         max_chunks: The windows after which a decision is made in any case.
         pause: Seconds after a decision that are not decoded.
-        max_outlier_score: Windows with a higher outlier score are ``rejected``: they do not count.
-        channel_names: Names of the stream's channels, if it does not say them, or not as the model does.
+        max_outlier_score: Windows with a higher outlier score are ``rejected``: they do not count. If that
+            happens to most of them, their ``problems`` and a `SuspiciousDataWarning` say what to compare.
+        channel_names: Names of the stream's channels, if it has none or other names than the model.
         unit: ``"V"`` or ``"uV"``, if the stream does not say it.
         sampling_rate: In Hz, if the stream does not say it.
         timeout: Seconds to look for the stream, and without samples, before an error.
@@ -127,6 +129,7 @@ def decode_stream(
         ['ChunkResult', 'StreamingResult']
     """
     metadata = _read_metadata(model)
+    require_channels(_describe_model(model), metadata)
     length, every = check_positive_number("window", window), check_positive_number("step", step)
     if every > length:
         raise CoreDataError(
@@ -190,7 +193,7 @@ def _decide(
     windows: SlidingWindows,
     rules: _Rules,
 ) -> Iterator[ChunkResult | StreamingResult]:
-    n_windows = 0
+    n_windows, has_warned = 0, False
     for window, gap in cut:
         if gap is not None:
             if gap > rules.window:
@@ -200,12 +203,17 @@ def _decide(
             # between trials, is not counted as missing.
             session.gaps.measure(window.time - gap - 1.0 / session.metadata.sampling_rate, 1)
         n_windows += 1
-        yield process_chunk(
+        result = process_chunk(
             session,
             window.samples,
             timestamps=window.time,
             max_outlier_score=rules.max_outlier_score,
         )
+        if result.problems and not has_warned:
+            # A program that waits for decisions would wait for ever, and not learn why.
+            warnings.warn(result.problems[0], SuspiciousDataWarning, stacklevel=3)
+            has_warned = True
+        yield result
         is_last = n_windows == rules.max_chunks
         if should_stop(session, confidence=rules.confidence, min_chunks=rules.min_chunks) or (
             is_last and session.chunk_history

@@ -51,7 +51,7 @@ class StreamDescription:
             if self.channel_names is not None and len(names) != len(self.channel_names):
                 raise CoreDataError(
                     f"{self.name} has the channels {_list(self.channel_names)}; {len(names)} are named.",
-                    "Give one name for each, in the order of the stream.",
+                    "Name each of them in channel_names, in the order of the stream.",
                 )
             described = replace(described, channel_names=names)
         if unit is not None:
@@ -95,6 +95,18 @@ class ChannelMap:
         return samples[self.picks] * self.factors
 
 
+def require_channels(model_name: str, expected: BCIMetadata) -> None:
+    """Raise ModelMismatchError for a model that reads features other than channels."""
+    names = expected.channel_names
+    if expected.feature_type in _FILTERED or (names is not None and len(names) != expected.n_features):
+        raise ModelMismatchError(
+            f"A stream has channels, and {model_name} reads {expected.n_features} features of the kind "
+            f"{expected.feature_type!r}.",
+            "Give a pipeline: Pipeline(filters, normalization, model), with the filters that made the "
+            "features of its training.",
+        )
+
+
 def match_stream(described: StreamDescription, model_name: str, expected: BCIMetadata) -> ChannelMap:
     """Compare a stream with the metadata of a model.
 
@@ -104,16 +116,10 @@ def match_stream(described: StreamDescription, model_name: str, expected: BCIMet
         expected: The metadata of what the model reads.
 
     Raises:
-        ModelMismatchError: The model reads no channels, channels are missing, or another rate or unit.
+        ModelMismatchError: Channels are missing, or another rate or unit.
         CoreDataError: The stream does not say what has to be compared.
     """
     names = expected.channel_names
-    if names is not None and (len(names) != expected.n_features or expected.feature_type in _FILTERED):
-        raise ModelMismatchError(
-            f"{described.name} has channels, and {model_name} reads {expected.n_features} features of the "
-            f"kind {expected.feature_type!r}.",
-            "Give Pipeline(filters, normalization, model), with the filters that made the features.",
-        )
     _require_known(described, expected)
     _check_rate(described, model_name, expected)
     available = described.channel_names
@@ -141,10 +147,11 @@ def _require_known(described: StreamDescription, expected: BCIMetadata) -> None:
     if missing:
         examples = {"channel_names": "['C3', 'Cz', 'C4']", "unit": "'uV'", "sampling_rate": "250"}
         given = ", ".join(f"{name}={examples[name]}" for name in missing)
-        listed = " and its ".join(name.replace("_", " ") for name in missing)
+        *firsts, last = (name.replace("_", " ") for name in missing)
+        listed = f"{', '.join(firsts)} and {last}" if firsts else last
         raise CoreDataError(
-            f"{described.name} does not say its {listed}, which must be compared with the model's.",
-            f"Give {given}, as they are.",
+            f"{described.name} does not say its {listed}, which are compared with the model's.",
+            f"Give what it sends, for example {given}.",
         )
 
 
@@ -166,8 +173,8 @@ def _require_names(described: StreamDescription, model_name: str, names: tuple[s
         raise ModelMismatchError(
             f"{described.name} has no channel {_list(missing)}, which {model_name} reads. "
             f"Its channels are {_list(available)}.",
-            f"The model reads {_list(names)}. If the stream calls them differently, give channel_names: the "
-            "model's names in the order of the stream.",
+            f"The model reads {_list(names)}. If the stream calls them differently, name its channels as the "
+            "model does, in the order of the stream: channel_names=['C3', 'C4', …].",
         )
     return names
 
