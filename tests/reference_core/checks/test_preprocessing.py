@@ -180,7 +180,7 @@ def test_small_batches_can_be_checked() -> None:
 
 def test_only_bci_data_can_be_checked() -> None:
     """An array without metadata is refused."""
-    with pytest.raises(CoreDataError, match="data is a ndarray, not a BCIData"):
+    with pytest.raises(CoreDataError, match="data is an ndarray, not a BCIData"):
         diagnose_preprocessing(noise())
 
 

@@ -21,6 +21,7 @@ from nimbus_sdk_core import (
     train_model,
 )
 from nimbus_sdk_core.checks.validation import validate_data
+from nimbus_sdk_core.data.argument_checks import describe_kind
 from nimbus_sdk_core.data.normalization import apply_normalization, estimate_normalization_params
 from nimbus_sdk_core.decoding.trial_quality import assess_trial_quality
 from nimbus_sdk_core.errors import CoreTypeError
@@ -132,3 +133,22 @@ def test_raw_channels_for_a_model_of_spatial_patterns_name_the_filters() -> None
             NimbusCoreError, match=r"filters\.transform.*Pipeline\(filters, normalization, model\)"
         ):
             use()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Epochs", "an Epochs"),
+        ("ndarray", "an ndarray"),
+        ("Xdawn", "an Xdawn"),
+        ("LDA", "an LDA"),
+        ("XMLReader", "an XMLReader"),
+        ("NoneType", "a NoneType"),
+        ("Series", "a Series"),
+        ("UserDict", "a UserDict"),
+        ("str", "a str"),
+    ],
+)
+def test_kinds_have_the_article_of_their_sound(name: str, words: str) -> None:
+    """A person reads the message aloud without a slip."""
+    assert describe_kind(type(name, (), {})()) == words

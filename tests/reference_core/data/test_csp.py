@@ -36,7 +36,7 @@ def test_filters_learned_once_decode_another_session(
         "nimbus_sdk_core.data.csp.find_spec", lambda name: real(name) if name == library else None
     )
     filters = fit_csp(training, n_components=4)
-    assert (filters.filters.shape, filters.learned_by) == ((4, 6), library)
+    assert (filters.filters.shape, filters.learned_by) == ((4, 6), f"{library} CSP")
     train, test = (
         BCIData.from_epochs(epochs, paradigm="motor_imagery", transformer=filters)
         for epochs in (training, later)
@@ -95,7 +95,7 @@ def test_other_channels_are_rejected(training: mne.EpochsArray) -> None:
         (lambda epochs: epochs["left"], "one kind of event"),
         (
             lambda epochs: epochs.get_data(verbose="error"),
-            "epochs is a ndarray, which does not behave like mne.Epochs",
+            "epochs is an ndarray, which does not behave like mne.Epochs",
         ),
     ],
 )
@@ -106,9 +106,11 @@ def test_filters_need_two_kinds_of_events(change, words: str, training) -> None:
 
 
 def test_more_filters_than_channels_and_broken_epochs_are_rejected(training: mne.EpochsArray) -> None:
-    """Before any library is used."""
+    """Before any library is used; without a number there are as many as the channels allow."""
     with pytest.raises(CoreDataError, match="n_components is 9"):
         fit_csp(training, n_components=9)
+    few = training.copy().pick(training.ch_names[:4])
+    assert [len(fit_csp(each).filters) for each in (few, training)] == [4, 6]
     broken = simulate_epochs(1)
     broken._data[0, 0, 0] = np.nan
     with pytest.raises(CoreDataError, match="not finite"):

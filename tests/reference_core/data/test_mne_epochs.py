@@ -89,14 +89,24 @@ def test_the_band_of_the_filter_is_read(training: mne.EpochsArray) -> None:
         assert BCIData.from_epochs(filtered, paradigm="motor_imagery").metadata.band == band
 
 
+def test_a_continuous_recording_is_to_be_cut_into_epochs_first() -> None:
+    """The error names how."""
+    info = mne.create_info(["C3", "C4"], 100.0, "eeg")
+    raw = mne.io.RawArray(np.zeros((2, 100)), info, verbose="error")
+    with pytest.raises(CoreDataError, match=r"epochs is a RawArray, a continuous .*mne\.Epochs\(raw, events"):
+        BCIData.from_epochs(raw, paradigm="motor_imagery")  # type: ignore[arg-type]
+
+
 def test_reordered_epochs_are_refused_by_a_model(training: mne.EpochsArray) -> None:
     """The channels of the training are part of the model, without filters too."""
     model = train_model(NimbusLDA, BCIData.from_epochs(training, paradigm="motor_imagery"), name="mine")
     turned = training.copy().reorder_channels(training.ch_names[::-1])
-    with pytest.raises(ModelMismatchError, match="another order than those of 'mine': C5 is where C0 should"):
+    with pytest.raises(
+        ModelMismatchError, match=r"another order .* 'mine': channel 0.* is C5 in place of C0"
+    ):
         predict_batch(model, BCIData.from_epochs(turned, paradigm="motor_imagery"))
     renamed = training.copy().rename_channels({"C5": "Oz"})
-    with pytest.raises(ModelMismatchError, match="missing are C5; not known are Oz"):
+    with pytest.raises(ModelMismatchError, match="missing is C5 and additional is Oz"):
         predict_batch(model, BCIData.from_epochs(renamed, paradigm="motor_imagery"))
 
 

@@ -88,7 +88,7 @@ def test_arguments_of_the_wrong_kind_are_named(model: NimbusLDA, data: BCIData) 
     for use in (predict_batch, calibrate_model):
         with pytest.raises(CoreTypeError, match=r"model is a NoneType, not a model\. Give what train_model"):
             use(None, data)
-        with pytest.raises(CoreTypeError, match=r"data is a ndarray, not a BCIData\. Build it with"):
+        with pytest.raises(CoreTypeError, match=r"data is an ndarray, not a BCIData\. Build it with"):
             use(model, data.features)
 
 

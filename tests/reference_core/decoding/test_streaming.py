@@ -254,14 +254,14 @@ def test_arguments_of_the_wrong_kind_are_named(model: NimbusLDA, data: BCIData) 
     chunk = data.features[:, :4, 0]
     for call, words in (
         (lambda: init_streaming(None, data.metadata), "model is a NoneType, not a model"),
-        (lambda: init_streaming(NimbusLDA, data.metadata), "model is a ABCMeta, not a model"),
+        (lambda: init_streaming(NimbusLDA, data.metadata), "model is an ABCMeta, not a model"),
         (lambda: init_streaming(model, data), "metadata is a BCIData, not a BCIMetadata"),
         (lambda: process_chunk(None, chunk), "session is a NoneType, not a StreamingSession"),
         (lambda: process_chunk(model, chunk), "session is a NimbusLDA, not a StreamingSession"),
         (lambda: finalize_trial(None), "session is a NoneType, not a StreamingSession"),
         (lambda: validate_chunk(chunk, None), "metadata is a NoneType, not a BCIMetadata"),
         (lambda: check_model_compatibility(None, data), "model is a NoneType, not a model"),
-        (lambda: check_model_compatibility(model, chunk), "data is a ndarray, not a BCIData"),
+        (lambda: check_model_compatibility(model, chunk), "data is an ndarray, not a BCIData"),
         (lambda: get_paradigm_defaults(["p300"]), "paradigm is a list, not a str"),
     ):
         with pytest.raises(CoreTypeError, match=words):

@@ -272,7 +272,7 @@ def test_a_stream_that_falls_silent_ends_with_an_error() -> None:
         ({"band": (30, 8)}, CoreDataError, "lowest and the highest"),
         ({"band": (200, 210)}, CoreDataError, "needs more than 400 samples a second"),
         ({"stream": 5}, CoreTypeError, "an iterable of"),
-        ({"stream": [np.zeros((4, 32))]}, CoreDataError, "gave a ndarray"),
+        ({"stream": [np.zeros((4, 32))]}, CoreDataError, "gave an ndarray"),
         (
             {"stream": [(np.zeros((4, 32)), [1.0, 2.0])]},
             CoreDataError,

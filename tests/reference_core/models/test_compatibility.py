@@ -63,10 +63,12 @@ def recording(**changes: object) -> BCIData:
         "temporal_aggregation": "none",
         "channel_names": ("C3", "Cz", "C4"),
         "unit": "uV",
+        "band": (8.0, 30.0),
     }
+    about = BCIMetadata(**{**fields, **changes})
     labels = np.arange(40) % 2
-    features = np.random.default_rng(1).normal(size=(6, 1, 40)) + labels
-    return BCIData(features, BCIMetadata(**{**fields, **changes}), labels)  # type: ignore[arg-type]
+    features = np.random.default_rng(1).normal(size=(about.n_features, 1, 40)) + labels
+    return BCIData(features, about, labels)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -74,10 +76,15 @@ def recording(**changes: object) -> BCIData:
     [
         (
             {"channel_names": ("C4", "Cz", "C3")},
-            "another order than those of 'named': C4 is where C3 should",
+            "another order than those of 'named': channel 0, counted from 0, is C4 in place of C3",
         ),
-        ({"channel_names": ("C3", "Cz", "Pz")}, "missing are C4; not known are Pz"),
-        ({"channel_names": ("C3", "Cz")}, "missing are C4; not known are none"),
+        ({"channel_names": ("C3", "Cz", "Pz")}, "missing is C4 and additional is Pz"),
+        ({"channel_names": ("C3", "Cz")}, "missing is C4."),
+        (
+            {"channel_names": ("C3", "Cz", "C4", "Pz", "Oz"), "n_features": 7},
+            "trained on: additional are Oz, Pz.",
+        ),
+        ({"band": (1.0, 40.0)}, "band is 1 to 40 Hz, but 'named' was trained on 8 to 30 Hz"),
         ({"unit": "V"}, "unit is V, but 'named' was trained on uV"),
         ({"sampling_rate": 128.0}, "sampling_rate is 128 Hz, but 'named' was trained at 100 Hz"),
     ],
@@ -103,7 +110,8 @@ def test_another_recording_is_refused_by_name(change: dict[str, object], words: 
 @pytest.mark.parametrize(
     "change",
     [
-        {"channel_names": None, "unit": None},
+        {"channel_names": None, "unit": None, "band": None},
+        {"band": (7.5, 31.0)},
         {"sampling_rate": 100.05},
         {"sampling_rate": 128.0, "feature_type": "bandpower"},
         {"sampling_rate": 128.0, "temporal_aggregation": "mean"},

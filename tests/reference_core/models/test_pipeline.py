@@ -2,6 +2,7 @@
 
 import pickle
 import re
+from dataclasses import replace
 
 import dask.array as da
 import mne
@@ -95,10 +96,18 @@ def test_a_pipeline_describes_the_raw_channels_it_reads(
     assert pipeline.metadata == raw.metadata
     assert check_model_compatibility(pipeline, raw)
     turned = training.copy().reorder_channels(training.ch_names[::-1])
-    with pytest.raises(ModelMismatchError, match="C5 is where C0 should be"):
+    with pytest.raises(ModelMismatchError, match="channel 0, counted from 0, is C5 in place of C0"):
         predict_batch(pipeline, BCIData.from_epochs(turned, paradigm="motor_imagery"))
+    fewer = training.copy().drop_channels(["C1"])
+    with pytest.raises(ModelMismatchError, match=r"channels are not those .*: missing is C1\."):
+        predict_batch(pipeline, BCIData.from_epochs(fewer, paradigm="motor_imagery"))
+    slower = training.copy().resample(50.0, verbose="error")
+    with pytest.raises(ModelMismatchError, match="sampling_rate is 50 Hz, but 'mine' was trained at 100 Hz"):
+        predict_batch(pipeline, BCIData.from_epochs(slower, paradigm="motor_imagery"))
+    with pytest.raises(ModelMismatchError, match="sampling_rate is 50 Hz"):
+        init_streaming(pipeline, replace(raw.metadata, sampling_rate=50.0))
     filtered = BCIData.from_epochs(training, paradigm="motor_imagery", transformer=pipeline.filters)
-    with pytest.raises(CoreDataError, match=r"have 4 features on axis 0 .* 'mine' expects 6"):
+    with pytest.raises(CoreDataError, match=r"have 4 channels on axis 0 .* 'mine' expects 6"):
         predict_batch(pipeline, filtered)
     assert not check_model_compatibility(pipeline, filtered)
     assert "4 features, 2 classes" in repr(pipeline)

@@ -19,7 +19,7 @@ from nimbus_sdk_core import (
     train_model,
 )
 
-from tests.reference_core.support import simulated
+from tests.reference_core.support import simulate_epochs, simulated
 
 
 def test_progress_reports_the_iterations(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,5 +189,7 @@ def test_partial_fit_of_an_untrained_model_trains_it() -> None:
 
 def test_training_accepts_labelled_data_only() -> None:
     """An array in their place is named in the error, with what to build."""
-    with pytest.raises(CoreDataError, match=r"data is a ndarray, not a BCIData"):
+    with pytest.raises(CoreDataError, match=r"data is an ndarray, not a BCIData"):
         train_model(NimbusLDA, np.zeros((4, 5, 6)))
+    with pytest.raises(CoreDataError, match=r"data is an Epochs.*Read it with BCIData\.from_epochs\(epochs"):
+        train_model(NimbusLDA, simulate_epochs(1))  # type: ignore[arg-type]

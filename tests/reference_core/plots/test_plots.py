@@ -159,10 +159,10 @@ def test_results_that_cannot_be_drawn_are_rejected(result: BatchResult, data: BC
         (plot_calibration, blind, "no calibration"),
         (plot_calibration, [0.5], "no calibration"),
         (plot_posteriors, empty, "no trials to draw"),
-        (plot_posteriors, result.posteriors, "result is a ndarray"),
+        (plot_posteriors, result.posteriors, "result is an ndarray"),
         (partial(plot_posteriors, names=["a", "b"]), result, r"names are \['a', 'b'\], but the classes are"),
         (partial(plot_confusion, labels=data.labels, names="abcd"), result, "Give a list with one name"),
-        (partial(plot_calibration, ax=np.array([1])), result, "ax is a ndarray, not Axes of Matplotlib"),
+        (partial(plot_calibration, ax=np.array([1])), result, "ax is an ndarray, not Axes of Matplotlib"),
     ):
         with pytest.raises(CoreDataError, match=words):
             draw(given)

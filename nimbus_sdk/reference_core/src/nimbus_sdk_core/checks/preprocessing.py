@@ -10,10 +10,10 @@ import numpy as np
 from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
 from ..data.aggregate import aggregate
-from ..data.argument_checks import check_kind
 from ..data.bci_data import BCIData
 from ..data.dask_arrays import require_in_memory
 from ..errors import CoreDataError
+from ..models.compatibility import check_is_data
 from .signals import FeatureSummary, find_cancelled_oscillations, find_mains_hum, summarize_feature
 
 _RAW_VOLTS = 1e-3
@@ -88,7 +88,7 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
         >>> diagnose_preprocessing(simulate("motor_imagery", n_trials=80, seed=1))
         <PreprocessingReport quality score 1.0, errors 0, warnings 0>
     """
-    check_kind("data", data, BCIData, "Give BCIData(features, metadata).")
+    check_is_data(data)
     require_in_memory(data.features)
     findings = list(_find_problems(data))
     errors = tuple(finding.text for finding in findings if finding.fatal)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FeatureArray
+from ..data.argument_checks import describe_kind
 from ..data.bci_data import BCIData
 from ..data.features import read_features
 from ..data.metadata import BCIMetadata, filters_hint
@@ -95,7 +96,7 @@ def check_model_compatibility(model: Decoder | Pipeline, data: BCIData | BCIMeta
     metadata = data.metadata if isinstance(data, BCIData) else data
     if not isinstance(metadata, BCIMetadata):
         raise CoreTypeError(
-            f"data is a {type(data).__name__}, not a BCIData.", "Give BCIData(features, metadata)."
+            f"data is {describe_kind(data)}, not a BCIData.", "Give BCIData(features, metadata)."
         )
     try:
         check_metadata_fits(model, metadata)

@@ -48,7 +48,7 @@ def aggregate_or_view(features: FeatureArray, method: TemporalAggregation) -> Fe
         CoreDataError: ``"logvar"`` where a feature does not vary within a trial, or by more than 1e150.
     """
     if method == "none":
-        return features[:, 0, :].T
+        return _only_sample(features).T
     return aggregate(features, method)
 
 
@@ -89,7 +89,18 @@ def _sorted_median(features: FeatureArray) -> FloatArray:
 
 
 def _single_sample(features: FeatureArray) -> FloatArray:
-    return features[:, 0, :].astype(np.float64, copy=False)
+    return _only_sample(features).astype(np.float64, copy=False)
+
+
+def _only_sample(features: FeatureArray) -> FeatureArray:
+    if features.shape[1] != 1:
+        raise CoreDataError(
+            f"How the {features.shape[1]} samples of a trial become one vector is not known.",
+            "Give temporal_aggregation ('logvar' for rhythms, 'mean' or 'median' for levels), or "
+            "feature_type='erp' if each sample is to be a feature. Raw channels as they are, are read by a "
+            "Pipeline.",
+        )
+    return features[:, 0, :]
 
 
 def _logvar(features: FeatureArray) -> FloatArray:

@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable
 from typing import SupportsFloat, SupportsIndex
 
 from ..errors import CoreDataError, CoreTypeError
 
+# As they are pronounced: an Epochs, an ndarray, an Xdawn, an LDA; a UserDict.
+_STARTS_AS_A_VOWEL = re.compile(r"[AEIOaeio]|nd|X[a-z]|[FHLMNRSX][A-Z]")
+
 
 def check_kind(name: str, value: object, kind: type, hint: str) -> None:
     """Raise CoreTypeError unless the argument ``name`` is an instance of ``kind``."""
     if not isinstance(value, kind):
-        raise CoreTypeError(f"{name} is a {type(value).__name__}, not a {kind.__name__}.", hint)
+        raise CoreTypeError(f"{name} is {describe_kind(value)}, not {_with_article(kind.__name__)}.", hint)
+
+
+def describe_kind(value: object) -> str:
+    """Return the name of the class of a value, with its article.
+
+    >>> describe_kind(3), describe_kind("C3")
+    ('an int', 'a str')
+    """
+    return _with_article(type(value).__name__)
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if _STARTS_AS_A_VOWEL.match(name) else 'a'} {name}"
+
+
+def strip_stop(error: Exception) -> str:
+    """Return the text of an error without a full stop at its end, to be a part of a sentence.
+
+    >>> strip_stop(ValueError("Fit it first."))
+    'Fit it first'
+    """
+    return str(error).rstrip(". \n")
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:

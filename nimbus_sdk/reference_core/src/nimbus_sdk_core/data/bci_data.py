@@ -12,6 +12,7 @@ from .._repr import format_html_table
 from .._types import FeatureArray, FloatArray, LabelArray
 from ..errors import CoreDataError, CoreTypeError
 from .aggregate import aggregate
+from .argument_checks import describe_kind
 from .dask_arrays import is_dask_array, read_dask_features
 from .features import check_axes, read_features
 from .labels import read_labels
@@ -25,13 +26,14 @@ class BCIData:
 
     Features that are float64 or float32 are not copied (memory maps and read-only arrays neither); other
     real numbers become float64, those of a memory map in pieces, when they are used. Do not change the array
-    while the data are in use. A Dask array stays one: its values are checked when they are computed, and
-    `predict_batch` returns a plan.
+    while the data are in use. A Dask array is not computed here: its values are checked when they are, and
+    `predict_batch` returns a result that is computed on demand.
 
     Args:
         features: Shape (n_features × n_samples × n_trials).
         metadata: What the features are.
-        labels: Shape (n_trials,), or None. Whole numbers from any start, texts or truth values.
+        labels: Shape (n_trials,), or None. Whole numbers (0, 1 or 1, 2 or any others), texts, or True and
+            False.
 
     Raises:
         CoreDataError: A wrong axis, a value that is not finite, labels that do not fit. The message names
@@ -53,7 +55,7 @@ class BCIData:
     ) -> None:
         if not isinstance(metadata, BCIMetadata):
             raise CoreTypeError(
-                f"metadata is a {type(metadata).__name__}, not a BCIMetadata.",
+                f"metadata is {describe_kind(metadata)}, not a BCIMetadata.",
                 "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …).",
             )
         if is_dask_array(features):
@@ -97,23 +99,27 @@ class BCIData:
                 so far are read; or what offers ``get_data()``, ``events``, ``event_id``, ``ch_names`` and
                 ``info["sfreq"]`` likewise.
             paradigm: The task, such as ``"motor_imagery"``.
-            feature_type: What the numbers are; by default ``"csp"`` for the filters of `fit_csp` and
-                ``"raw_filtered"`` for the channels themselves.
+            feature_type: What the numbers are; by default ``"csp"`` for filters of common spatial patterns,
+                as `fit_csp` learns them, and ``"raw_filtered"`` for the channels themselves. Anything else
+                has no default.
             transformer: Something fitted with a method ``transform`` from (n_epochs × n_channels × n_times)
                 to (n_epochs × n_features) or (n_epochs × n_features × n_samples), such as what `fit_csp`
                 gives, ``mne.decoding.CSP`` or ``mne.decoding.Vectorizer``; None keeps the channels.
-            temporal_aggregation: How a trial becomes one vector; by default ``"logvar"`` for the filters of
-                `fit_csp` and for the channels of motor imagery, and ``"none"`` for features without samples.
-                Anything else has no default.
+            temporal_aggregation: How a trial becomes one vector; by default ``"logvar"`` for filters of
+                common spatial patterns and for the channels of motor imagery, and ``"none"`` for features
+                without samples and for the feature type ``"erp"``: each sample is a feature then, those of a
+                component next to each other. Other channels stay as they are, for a `Pipeline`. Anything
+                else has no default.
             n_classes: Number of classes; by default the kinds of events that occur, or of ``labels``.
             chunk_size: Samples in one streamed chunk.
             labels: The label of each kind of event, by its name (or its code, if it has none), such as
                 ``{"left": 1, "right": 2}`` for a model whose classes are 1 and 2.
 
         Raises:
-            CoreDataError: Not epochs, or a spectrum of epochs; no epochs left; channels that are bad, not
-                those of the filters or not signals of the brain; an event without a label; no way to reduce
-                samples to one vector; or features that cannot be used.
+            CoreDataError: Not epochs, or a spectrum of epochs; no epochs left; channels that are marked as
+                bad, that are not signals of the brain, or that the filters were not learned on; an event
+                without a label; a transformer that is not fitted; no feature type or no way to reduce samples
+                to one vector where there is no default; or features that cannot be used.
         """
         from .epochs_features import read_epochs_features
 

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray, LabelArray
 from ..errors import CoreDataError, MissingLibraryError
-from .argument_checks import check_whole_number
+from .argument_checks import check_whole_number, strip_stop
 from .mne_epochs import EpochsLike, Transformer, read_epochs
 
 _RANK_TOLERANCE = 1e-10
+_DEFAULT_COMPONENTS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +28,10 @@ class SpatialFilters:
     Attributes:
         filters: Shape (n_components × n_channels).
         channels: Names of the channels, in order.
-        learned_by: The library that learned them.
+        learned_by: The library and the method that learned them, such as ``"mne CSP"`` or ``"mne Xdawn"``.
 
     Raises:
-        CoreDataError: Another shape, numbers that are not finite, or as many names as there are no channels.
+        CoreDataError: Another shape, numbers that are not finite, or not one name for each channel.
     """
 
     filters: FloatArray
@@ -89,12 +90,21 @@ class SpatialFilters:
                 for given in (np.eye(n_channels)[np.newaxis], mixture)
             )
         except Exception as error:
-            raise CoreDataError(f"The {kind} cannot filter {n_channels} channels: {error}.", hint) from error
+            raise CoreDataError(
+                f"The {kind} cannot filter {n_channels} channels: {strip_stop(error)}.", hint
+            ) from error
         has_channels = of_single.ndim == 3 and of_single.shape[::2] == (1, n_channels)
         rounding = 1e-9 * float(abs(of_mixture).max(initial=0.0))
         if not has_channels or not np.allclose(of_single[0] @ mixture[0], of_mixture[0], atol=rounding):
-            raise CoreDataError(f"The {kind} is not a linear filter of channels.", hint)
-        return cls(of_single[0], tuple(channels), type(transformer).__module__.split(".")[0])
+            powers = "; or fit_csp(epochs)" if kind == "CSP" else ""
+            raise CoreDataError(f"The {kind} is not a linear filter of channels.", hint[:-1] + powers + ".")
+        library = type(transformer).__module__.split(".")[0]
+        return cls(of_single[0], tuple(channels), f"{library} {kind}")
+
+    @property
+    def finds_rhythms(self) -> bool:
+        """Whether they are common spatial patterns, which make rhythms differ in power."""
+        return self.learned_by.endswith(" CSP")
 
     def transform(self, X: npt.ArrayLike) -> FloatArray:  # noqa: N803
         """Apply the filters to epochs, or to one chunk of a stream.
@@ -146,7 +156,7 @@ class SpatialFilters:
         ]
 
 
-def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFilters:
+def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex | None = None) -> SpatialFilters:
     """Learn common spatial patterns from labelled epochs, with MNE or else with pyriemann.
 
     Learn from the training epochs only, and use the same filters for everything the model reads later. The
@@ -158,7 +168,8 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
 
     Args:
         epochs: ``mne.Epochs`` with two or more kinds of events.
-        n_components: How many filters, at most one for each channel.
+        n_components: How many filters, at most one for each channel; by default 8, or one for each channel if
+            there are fewer.
 
     Raises:
         CoreDataError: Only one kind of event, or numbers that cannot be used.
@@ -167,7 +178,8 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
     found = read_epochs(epochs)
     recording, labels = found.signals, found.labels
     n_channels = recording.shape[1]
-    n_filters = check_whole_number("n_components", n_components, least=1, most=n_channels)
+    chosen = min(_DEFAULT_COMPONENTS, n_channels) if n_components is None else n_components
+    n_filters = check_whole_number("n_components", chosen, least=1, most=n_channels)
     if len(np.unique(labels)) < 2:
         raise CoreDataError(
             f"The epochs hold one kind of event: {np.unique(labels).tolist()}.", "CSP compares at least two."
@@ -178,7 +190,7 @@ def fit_csp(epochs: EpochsLike, *, n_components: SupportsIndex = 8) -> SpatialFi
         if find_spec(library) is not None:
             basis = _find_basis(recording)
             filters = fit(basis @ recording, labels, min(n_filters, len(basis))) @ basis
-            return SpatialFilters(filters, found.channel_names, library)
+            return SpatialFilters(filters, found.channel_names, f"{library} CSP")
     raise MissingLibraryError(
         "Common spatial patterns are learned by MNE or pyriemann, and neither is installed.",
         "Install mne in this environment (`pip install mne`), then try again.",

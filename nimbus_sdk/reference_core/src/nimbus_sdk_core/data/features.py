@@ -99,7 +99,7 @@ def _check_samples(shape: tuple[int, ...], metadata: BCIMetadata) -> None:
         raise CoreDataError(
             f"Axis 1 of features (n_samples) is empty; found shape {shape}.", "Give at least one sample."
         )
-    if method == "none" and n_samples != 1:
+    if method == "none" and n_samples != 1 and metadata.feature_type != "raw_filtered":
         raise CoreDataError(
             f"temporal_aggregation is 'none', so axis 1 of features (n_samples) must have length 1, "
             f"but it has {n_samples}; found shape {shape}.",

@@ -56,13 +56,14 @@ class BCIMetadata:
         chunk_size: Samples in one streamed chunk, where the data are to be streamed.
         temporal_aggregation: How the samples of a trial become one vector: their ``"mean"``, their
             ``"median"``, the logarithm of their variance (``"logvar"``), or ``"none"`` for features that
-            hold exactly one sample per trial.
+            hold exactly one sample per trial, and for raw channels that a `Pipeline` reads as they are.
         channel_names: Names of the recording's channels in order, where they are known. A model that was
             trained on named channels refuses others, and another order.
         unit: Of the recording: ``"V"`` or ``"uV"`` (microvolt), or None if it is another or not known. A
             model that knows its unit refuses the other one.
         band: Lowest and highest frequency in Hz that the filter of the recording lets pass, such as
-            ``(8.0, 30.0)``, or None if it is not known. `decode_stream` filters live samples to this band.
+            ``(8.0, 30.0)``, or None if it is not known. `decode_stream` filters live samples to this band. A
+            model that knows its band refuses another one, by more than a tenth or 0.5 Hz.
 
     Raises:
         CoreDataError: A field is of the wrong kind or out of range.

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._types import FloatArray, IndexArray, LabelArray
 from ..errors import CoreDataError
+from .argument_checks import describe_kind
 from .labels import read_labels
 from .metadata import Unit
 
@@ -52,7 +53,7 @@ class EpochsLike(Protocol):
 class Transformer(Protocol):
     """Anything fitted that makes features of epochs, as scikit-learn's and MNE's transformers do."""
 
-    def transform(self, X: FloatArray) -> npt.ArrayLike:  # noqa: N803
+    def transform(self, X: FloatArray, /) -> npt.ArrayLike:  # noqa: N803
         """From (n_epochs × n_channels × n_times) to features, with or without a last axis of samples."""
         ...
 
@@ -112,13 +113,18 @@ def read_epochs(epochs: EpochsLike, labels: EventLabels | None = None) -> Record
 def _check_kind(epochs: EpochsLike) -> None:
     if hasattr(epochs, "freqs"):
         raise CoreDataError(
-            f"epochs is a {type(epochs).__name__}, whose axis of frequencies would be read as samples.",
+            f"epochs is {describe_kind(epochs)}, whose axis of frequencies would be read as samples.",
             "Give the epochs themselves; or power in a band as features: "
             "BCIData(power, BCIMetadata(…, 'bandpower', …, temporal_aggregation='none'), labels).",
         )
+    if hasattr(epochs, "annotations") and not hasattr(epochs, "events"):
+        raise CoreDataError(
+            f"epochs is {describe_kind(epochs)}, a continuous recording.",
+            "Cut it into epochs first, as with mne.Epochs(raw, events, event_id=…, tmin=…, tmax=…).",
+        )
     if not isinstance(epochs, EpochsLike):
         raise CoreDataError(
-            f"epochs is a {type(epochs).__name__}, which does not behave like mne.Epochs.",
+            f"epochs is {describe_kind(epochs)}, which does not behave like mne.Epochs.",
             "Arrays of features go into BCIData(features, metadata, labels).",
         )
 
@@ -173,7 +179,7 @@ def _label(codes: IndexArray, names: Mapping[int, str], labels: EventLabels | No
         return read, len(np.unique(read))
     if not isinstance(labels, Mapping):
         raise CoreDataError(
-            f"labels is a {type(labels).__name__}, not a mapping.",
+            f"labels is {describe_kind(labels)}, not a mapping.",
             "Give the label of each kind of event, as in labels={'left': 1, 'right': 2}.",
         )
     given = cast(Mapping[object, int | str | bool], labels)
@@ -193,7 +199,7 @@ def _read_channel_names(epochs: EpochsLike) -> tuple[str, ...]:
     found = epochs.info.get("ch_names") if names is None else names
     if not isinstance(found, Sequence):
         raise CoreDataError(
-            f"epochs is a {type(epochs).__name__} without names of channels.",
+            f"epochs is {describe_kind(epochs)} without names of channels.",
             "Arrays of features go into BCIData(features, metadata, labels).",
         )
     return tuple(map(str, found))

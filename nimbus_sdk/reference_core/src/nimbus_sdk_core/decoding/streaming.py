@@ -114,18 +114,20 @@ def init_streaming(
         model: A trained model, or a `Pipeline`, which reads raw channels.
         metadata: What the chunks are, as the model was trained. With ``chunk_size`` every chunk must have
             that length, so that lost samples are noticed; with None any length is accepted.
-            ``sampling_rate`` is informational where a chunk becomes one vector, whatever its rate; it is
-            compared with the model's where samples are features, and with time stamps.
+            ``sampling_rate`` is informational where others reduce a chunk to one vector. It is compared with
+            that of a pipeline, and of a model whose features may be samples, and with time stamps.
         adapt: Whether a copy of the model, ``session.model``, follows signals that drift. ``"labelled"``: it
             learns from every trial that `finalize_trial` gets a label for, forgets old ones, and more at once
             if signals change abruptly. ``"unlabelled"``: the means of all classes shift as the trials do.
-        forgetting: What each trial leaves of the weight of those before, above 0 and up to 1.
+        forgetting: Above 0 and up to 1: the factor by which each new trial multiplies the weight of every
+            earlier one. With 0.99, a trial counts for half after about 70 more.
 
     Raises:
         CoreTypeError: Not a model, or not BCIMetadata.
         CoreDataError: Another number of features or classes.
-        ModelMismatchError: Another paradigm, feature type or temporal aggregation, or a model of a kind that
-            cannot be adapted.
+        ModelMismatchError: Another paradigm, feature type or temporal aggregation; other channels, another
+            unit, band or sampling rate, as far as they are known and matter; or a model of a kind that cannot
+            be adapted.
         NotTrainedError: The model is not trained.
 
     Examples:

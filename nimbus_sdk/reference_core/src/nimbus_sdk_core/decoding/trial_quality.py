@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
-from ..data.argument_checks import check_probability
+from ..data.argument_checks import check_probability, describe_kind
 from ..data.labels import check_not_masked
 from ..errors import CoreDataError
 from ..models.scoring import OUTLIER_SCORE
@@ -166,7 +166,7 @@ def _as_posteriors(values: npt.ArrayLike) -> FloatArray:
     try:
         posteriors = np.atleast_2d(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError):
-        raise CoreDataError(f"result is a {type(values).__name__}.", hint) from None
+        raise CoreDataError(f"result is {describe_kind(values)}.", hint) from None
     if posteriors.ndim != 2 or posteriors.shape[1] < 2:
         raise CoreDataError(
             f"posteriors have shape {np.shape(values)}, expected (n_trials, n_classes).", hint

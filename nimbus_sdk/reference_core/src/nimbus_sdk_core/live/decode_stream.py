@@ -16,6 +16,7 @@ from ..data.argument_checks import (
     check_positive_number,
     check_probability,
     check_whole_number,
+    describe_kind,
 )
 from ..data.metadata import BCIMetadata, Unit, check_band
 from ..decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk, should_stop
@@ -232,7 +233,7 @@ def _open(stream: Stream, timeout: float) -> AbstractContextManager[Source]:
         return open_lsl_stream(stream, timeout)
     if not isinstance(stream, Iterable):
         raise CoreTypeError(
-            f"stream is a {type(stream).__name__}.",
+            f"stream is {describe_kind(stream)}.",
             "Give the name of an LSL stream, a StreamLSL, or an iterable of (samples, timestamps).",
         )
     return nullcontext(Source(StreamDescription("The stream"), stream))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray
+from ..data.argument_checks import describe_kind
 from ..errors import CoreDataError, StreamError
 from .stream_description import StreamDescription
 
@@ -50,7 +51,7 @@ def read_samples(source: Source, timeout: float) -> Iterator[tuple[FloatArray, F
     waiting_since: float | None = None
     for item in source.chunks:
         if not isinstance(item, tuple | list) or len(item) != 2:
-            raise CoreDataError(f"{source.described.name} gave a {type(item).__name__}.", _EXPECTED)
+            raise CoreDataError(f"{source.described.name} gave {describe_kind(item)}.", _EXPECTED)
         samples = _read_numbers(item[0])
         if samples.size:
             waiting_since = None

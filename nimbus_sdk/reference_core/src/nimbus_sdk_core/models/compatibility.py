@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 
-from ..data.argument_checks import check_kind
+from ..data.argument_checks import check_kind, describe_kind
 from ..data.bci_data import BCIData
 from ..data.metadata import BCIMetadata, filters_hint
 from ..errors import CoreDataError, CoreTypeError, ModelMismatchError
+from .pipeline import Pipeline
 from .protocol import Decoder, Reader
 
 _BUILD_DATA = (
     "Build it with BCIData(features, BCIMetadata(…)), features of shape (n_features × n_samples × n_trials)."
 )
-_OTHER_FEATURES = "Give the features the model was trained on."
 
 # Features whose meaning does not depend on the sampling rate, although they have no axis of samples.
 _RATELESS = ("bandpower", "csp")
@@ -24,7 +24,7 @@ def check_model(model: object) -> None:
     # The class is checked, since an untrained model lacks the attributes of a trained one.
     if not hasattr(type(model), "score_trials"):
         raise CoreTypeError(
-            f"model is a {type(model).__name__}, not a model.",
+            f"model is {describe_kind(model)}, not a model.",
             "Give what train_model() or load_model() returned.",
         )
 
@@ -34,6 +34,13 @@ def check_metadata_kind(metadata: object) -> None:
     check_kind(
         "metadata", metadata, BCIMetadata, "Build it with BCIMetadata(sampling_rate=…, paradigm=…, …)."
     )
+
+
+def check_is_data(data: object) -> None:
+    """Raise CoreTypeError unless ``data`` are BCIData."""
+    reads_epochs = hasattr(data, "get_data") and hasattr(data, "info")
+    hint = "Read it with BCIData.from_epochs(epochs, paradigm=…)." if reads_epochs else _BUILD_DATA
+    check_kind("data", data, BCIData, hint)
 
 
 def check_data_fits(model: Reader, data: BCIData) -> None:
@@ -49,12 +56,13 @@ def check_data_fits(model: Reader, data: BCIData) -> None:
         ModelMismatchError: Another paradigm, feature type or temporal aggregation.
     """
     check_model(model)
-    check_kind("data", data, BCIData, _BUILD_DATA)
+    check_is_data(data)
+    _check_names_of_channels(model, data.metadata)
     if data.n_features != model.n_features_in_:
         raise CoreDataError(
-            f"The data have {data.n_features} features on axis 0 (shape {data.features.shape}), "
-            f"{_describe_model(model)} expects {model.n_features_in_}.",
-            _OTHER_FEATURES + _filters_hint(model),
+            f"The data have {data.n_features} {_name_features(model)} on axis 0 (shape "
+            f"{data.features.shape}), {_describe_model(model)} expects {model.n_features_in_}.",
+            _other_features_hint(model),
         )
     check_metadata_fits(model, data.metadata)
 
@@ -63,9 +71,9 @@ def check_metadata_fits(model: Reader, metadata: BCIMetadata) -> None:
     """Raise an error for metadata of data that the model would misread.
 
     Number of features and classes, paradigm, feature type and temporal aggregation must agree, and names and
-    order of the channels and the unit where both sides know them. The sampling rate may differ where trials
-    are reduced to one vector over their samples. Where they are not, and features may be samples themselves,
-    it must agree too, except for band powers and spatial patterns.
+    order of the channels, the unit and the band where both sides know them. A pipeline reduces the samples
+    itself, so that the aggregation does not matter. The sampling rate must agree for a pipeline, and where
+    features may be samples themselves; it may differ where others reduced the samples to one vector.
 
     Args:
         model: A trained model.
@@ -74,13 +82,14 @@ def check_metadata_fits(model: Reader, metadata: BCIMetadata) -> None:
     Raises:
         CoreDataError: Another number of features or classes.
         ModelMismatchError: Another paradigm, feature type or temporal aggregation; other channels or another
-            order of them; another unit; another sampling rate where that matters.
+            order of them; another unit or band; another sampling rate where that matters.
     """
+    _check_names_of_channels(model, metadata)
     if metadata.n_features != model.n_features_in_:
         raise CoreDataError(
             f"metadata.n_features is {metadata.n_features}, "
             f"{_describe_model(model)} expects {model.n_features_in_}.",
-            _OTHER_FEATURES + _filters_hint(model),
+            _other_features_hint(model),
         )
     if metadata.n_classes != len(model.classes_):
         raise CoreDataError(
@@ -94,7 +103,8 @@ def check_metadata_fits(model: Reader, metadata: BCIMetadata) -> None:
 
 
 def _check_same_preparation(model: Reader, expected: BCIMetadata, actual: BCIMetadata) -> None:
-    for field in ("paradigm", "feature_type", "temporal_aggregation"):
+    fields = ("paradigm", "feature_type")
+    for field in fields if isinstance(model, Pipeline) else (*fields, "temporal_aggregation"):
         expected_value, value = getattr(expected, field), getattr(actual, field)
         if expected_value != value:
             raise ModelMismatchError(
@@ -106,46 +116,74 @@ def _check_same_preparation(model: Reader, expected: BCIMetadata, actual: BCIMet
 
 
 def _check_same_recording(model: Reader, expected: BCIMetadata, actual: BCIMetadata) -> None:
-    _check_channels(model, expected.channel_names, actual.channel_names)
     if None not in (expected.unit, actual.unit) and expected.unit != actual.unit:
         raise ModelMismatchError(
             f"The data's unit is {actual.unit}, but {_describe_model(model)} was trained on {expected.unit}.",
             "Multiply volts by 1e6 for microvolts, or microvolts by 1e-6 for volts.",
         )
+    _check_band(model, expected.band, actual.band)
     may_be_samples = expected.temporal_aggregation == "none" and expected.feature_type not in _RATELESS
-    if may_be_samples and not math.isclose(expected.sampling_rate, actual.sampling_rate, rel_tol=1e-3):
+    matters = may_be_samples or isinstance(model, Pipeline)
+    if matters and not math.isclose(expected.sampling_rate, actual.sampling_rate, rel_tol=1e-3):
+        reason = "its features may be samples" if may_be_samples else "it reads samples as they were recorded"
         raise ModelMismatchError(
             f"The data's sampling_rate is {actual.sampling_rate:g} Hz, but {_describe_model(model)} was "
-            f"trained at {expected.sampling_rate:g} Hz, and its features may be samples.",
+            f"trained at {expected.sampling_rate:g} Hz, and {reason}.",
             "Resample the recording, for instance with epochs.resample(…).",
         )
 
 
-def _check_channels(model: Reader, expected: tuple[str, ...] | None, actual: tuple[str, ...] | None) -> None:
+def _check_band(
+    model: Reader, expected: tuple[float, float] | None, actual: tuple[float, float] | None
+) -> None:
+    if expected is None or actual is None:
+        return
+    same = (math.isclose(*pair, rel_tol=0.1, abs_tol=0.5) for pair in zip(expected, actual, strict=True))
+    if not all(same):
+        low, high = expected
+        raise ModelMismatchError(
+            f"The data's band is {actual[0]:g} to {actual[1]:g} Hz, but {_describe_model(model)} was trained "
+            f"on {low:g} to {high:g} Hz.",
+            f"Filter the recording as that of the training, for instance with raw.filter({low:g}, {high:g}).",
+        )
+
+
+def _check_names_of_channels(model: Reader, metadata: BCIMetadata) -> None:
+    if model.card is None:
+        return
+    expected, actual = model.card.metadata.channel_names, metadata.channel_names
     if expected is None or actual is None or expected == actual:
         return
     if sorted(expected) == sorted(actual):
         place = next(k for k, (a, b) in enumerate(zip(expected, actual, strict=True)) if a != b)
         raise ModelMismatchError(
             f"The data's channels are in another order than those of {_describe_model(model)}: "
-            f"{actual[place]} is where {expected[place]} should be, first at channel {place} (from 0).",
+            f"channel {place}, counted from 0, is {actual[place]} in place of {expected[place]}.",
             "Put them in order: epochs.reorder_channels(list(model.card.metadata.channel_names)).",
         )
     missing, others = sorted(set(expected) - set(actual)), sorted(set(actual) - set(expected))
     raise ModelMismatchError(
         f"The data's channels are not those that {_describe_model(model)} was trained on: "
-        f"missing are {_list(missing)}; not known are {_list(others)}.",
+        f"{' and '.join(filter(None, (_list('missing', missing), _list('additional', others))))}.",
         "Choose and name the channels as in model.card.metadata.channel_names, or train a model on yours.",
     )
 
 
-def _list(names: list[str]) -> str:
-    shown = ", ".join(names[:5]) or "none"
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+def _list(word: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    shown = ", ".join(names[:5])
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{word} {'is' if len(names) == 1 else 'are'} {shown}{more}"
 
 
-def _filters_hint(model: Reader) -> str:
-    return "" if model.card is None else filters_hint(model.card.metadata)
+def _name_features(model: Reader) -> str:
+    return "channels" if isinstance(model, Pipeline) else "features"
+
+
+def _other_features_hint(model: Reader) -> str:
+    hint = f"Give the {_name_features(model)} the model was trained on."
+    return hint if model.card is None else hint + filters_hint(model.card.metadata)
 
 
 def _describe_model(model: Reader) -> str:

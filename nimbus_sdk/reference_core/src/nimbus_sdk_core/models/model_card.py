@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from ..data.argument_checks import describe_kind
 from ..data.metadata import BCIMetadata
 from ..errors import CoreTypeError
 
@@ -37,7 +38,7 @@ class ModelCard:
             if not isinstance(value, str):
                 raise CoreTypeError(f"{name} is {value!r}, not a text.", f"Give {name} as a text in quotes.")
         if not isinstance(self.metadata, BCIMetadata):
-            raise CoreTypeError(f"metadata is a {type(self.metadata).__name__}.", "Give a BCIMetadata.")
+            raise CoreTypeError(f"metadata is {describe_kind(self.metadata)}.", "Give a BCIMetadata.")
 
     @property
     def simulated(self) -> bool:

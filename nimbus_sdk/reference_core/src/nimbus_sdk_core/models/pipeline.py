@@ -11,7 +11,7 @@ import numpy as np
 from .._repr import Summary, format_html_table, format_line
 from .._types import FeatureArray, FloatArray, LabelArray
 from ..data.aggregate import aggregate, aggregate_or_view
-from ..data.argument_checks import check_kind
+from ..data.argument_checks import check_kind, describe_kind
 from ..data.bci_data import BCIData
 from ..data.csp import SpatialFilters
 from ..data.metadata import BCIMetadata
@@ -37,7 +37,7 @@ class Pipeline:
     (n_channels × n_samples × n_trials), a stream takes chunks of shape (n_channels × n_samples). `metadata`
     describes them. The decoder's ``temporal_aggregation`` reduces the filtered samples to one vector. Where
     it is ``"none"`` and the decoder has several features for each component, these are the samples, those of
-    a component next to each other, as ``mne.decoding.Vectorizer`` gives them.
+    a component next to each other, as `BCIData.from_epochs` gives them with ``feature_type="erp"``.
 
     Args:
         filters: From `fit_csp`, or `SpatialFilters` of any kind; or a fitted linear transformer (CSP, Xdawn)
@@ -102,7 +102,7 @@ class Pipeline:
         if self.filters is None and not self._has_samples_as_features:
             return of_model
         channels = of_model.channel_names if self.filters is None else self.filters.channels
-        aggregation = "mean" if self._has_samples_as_features else of_model.temporal_aggregation
+        aggregation = "none" if self._has_samples_as_features else of_model.temporal_aggregation
         return replace(
             of_model,
             n_features=self.n_features_in_,
@@ -215,7 +215,7 @@ class Pipeline:
             return filters
         if not hasattr(filters, "transform"):
             raise CoreTypeError(
-                f"filters is a {type(filters).__name__}, not a SpatialFilters.",
+                f"filters is {describe_kind(filters)}, not a SpatialFilters.",
                 "Give what fit_csp() returned, or SpatialFilters(filters, channels).",
             )
         names = _card(self.model).metadata.channel_names
@@ -276,7 +276,7 @@ def _check_decoder(model: Decoder) -> Decoder:
     # The class is checked, since an untrained model lacks the attributes of a trained one.
     if not hasattr(type(model), "partial_fit"):
         raise CoreTypeError(
-            f"model is a {type(model).__name__}, not a decoder.",
+            f"model is {describe_kind(model)}, not a decoder.",
             "Give what train_model() or load_model() returned.",
         )
     if not hasattr(model, "classes_"):

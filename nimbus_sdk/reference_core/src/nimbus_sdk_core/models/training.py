@@ -11,14 +11,14 @@ import numpy as np
 
 from .._repr import escape_unprintable
 from .._types import LabelArray
-from ..data.argument_checks import check_kind, check_probability, check_whole_number, list_choices
+from ..data.argument_checks import check_probability, check_whole_number, list_choices
 from ..data.bci_data import BCIData
 from ..data.labels import encode_labels
 from ..errors import CoreDataError, ModelMismatchError
 from ..stats.power_prior import choose_weight
 from ..stats.sufficient_statistics import scale_moments
 from .base import HyperValue
-from .compatibility import check_data_fits
+from .compatibility import check_data_fits, check_is_data
 from .gaussian import GaussianClassifier
 from .model_card import JsonValue, ModelCard
 from .pipeline import Pipeline
@@ -102,7 +102,7 @@ def train_model(
         )
     kind_name = find_kind_name(kind)
     check_whole_number("iterations", iterations, least=1, most=2**31 - 1)
-    check_kind("data", data, BCIData, "Build it with BCIData(features, BCIMetadata(…), labels).")
+    check_is_data(data)
     labels = _require_all_classes(data)
     details: dict[str, JsonValue] = {"trained_trials": data.n_trials}
     card = ModelCard(name or f"{kind_name}_{data.metadata.paradigm}", data.metadata, description, details)

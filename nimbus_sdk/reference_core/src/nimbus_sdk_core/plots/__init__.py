@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import FloatArray, LabelArray
+from ..data.argument_checks import describe_kind
 from ..data.labels import encode_labels, find_classes, read_labels
 from ..decoding.batch_result import BatchResult
 from ..decoding.confidence_calibration import N_BINS, ConfidenceCalibration
@@ -111,7 +112,7 @@ def plot_posteriors(
     require_computed(result)
     if not isinstance(result, BatchResult | StreamingResult):
         raise CoreDataError(
-            f"result is a {type(result).__name__}.", "Give what predict_batch() or finalize_trial() returned."
+            f"result is {describe_kind(result)}.", "Give what predict_batch() or finalize_trial() returned."
         )
     called = name_classes(result.classes, _card_class_names(result) if names is None else names)
     if isinstance(result, StreamingResult):

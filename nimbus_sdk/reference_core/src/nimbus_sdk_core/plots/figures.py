@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from .._types import LabelArray
+from ..data.argument_checks import describe_kind
 from ..errors import CoreDataError, MissingLibraryError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def get_axes(ax: Axes | None, width: float, height: float) -> Axes:
     kind: type[Axes] = import_module("matplotlib.axes").Axes
     if not isinstance(ax, kind):
         raise CoreDataError(
-            f"ax is a {type(ax).__name__}, not Axes of Matplotlib.",
+            f"ax is {describe_kind(ax)}, not Axes of Matplotlib.",
             "Give one that plt.subplots() returned, such as axes[0].",
         )
     return ax
