@@ -19,6 +19,7 @@ from nimbus_sdk.cli.ui.options import Json, argument, option
 from nimbus_sdk.cli.ui.sandbox_control import TOKEN_VARIABLE
 from nimbus_sdk.cli.ui.signals import exit_on_signals
 from nimbus_sdk.config.settings import KEY_VARIABLE
+from nimbus_sdk.display.terminal import print_notice
 from nimbus_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -89,13 +90,19 @@ def serve(
 def env(as_json: Json = False) -> None:
     """Print the running sandbox's settings, for a shell to evaluate.
 
+    Of several, it is the one that this shell points to, else the one that was started last.
+
     JSON: environment {variable: value}
 
     \b
     Example:
       eval "$(nimbus-sdk sandbox env)"
     """
-    environment = sandbox_record.require_running().environment
+    running = sandbox_record.require_running()
+    if not as_json:
+        # Apart from the lines that the shell evaluates.
+        print_notice(f"The sandbox on {running.url}, {running.reason}.")
+    environment = running.environment
     output.show_lines({"environment": environment}, *output.format_assignments(environment), as_json=as_json)
 
 

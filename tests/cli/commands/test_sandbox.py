@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from nimbus_sdk.api.client import NimbusClient
+from nimbus_sdk.cli.ui import sandbox_record
 from nimbus_sdk.sandbox import Sandbox
 from tests.cli.conftest import AtTerminal, Nimbus
 
@@ -92,6 +93,33 @@ def test_a_shell_that_points_to_a_sandbox_finds_its_keys(
     environment = nimbus("sandbox", "env", "--json").document["environment"]
     assert environment["NIMBUS_SDK_API_URL"] == sandbox.api_url
     assert environment["NIMBUS_SDK_SANDBOX_TOKEN"] == sandbox.control_token
+
+
+def test_of_several_sandboxes_the_shells_own_or_the_newest_is_used(
+    nimbus: Nimbus, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command says which one; when one of them ends the other is found, and the lines are in order."""
+
+    def variables(of: Sandbox) -> dict[str, str]:
+        return {"NIMBUS_SDK_SANDBOX_TOKEN": of.control_token, "NIMBUS_SDK_API_URL": of.api_url}
+
+    with sandbox_record.recorded() as record_first, Sandbox() as newer:
+        record_first(sandbox.api_url, variables(sandbox))
+        with sandbox_record.recorded() as record_second:
+            record_second(newer.api_url, variables(newer))
+            newest = nimbus("sandbox", "env")
+            assert f"{newer.api_url}, which was started last" in newest.err
+            assert newest.out.splitlines() == sorted(newest.out.splitlines())
+            assert newer.control_token in newest.out
+            for name, value in variables(sandbox).items():
+                monkeypatch.setenv(name, value)
+            own = nimbus("sandbox", "env")
+            assert f"{sandbox.api_url}, which this shell points to" in own.err
+            assert own.out.splitlines() == sorted(own.out.splitlines())
+            assert sandbox.control_token in own.out
+            monkeypatch.delenv("NIMBUS_SDK_SANDBOX_TOKEN")
+        left = nimbus("sandbox", "env", "--json")
+        assert (left.document["environment"], left.err) == (variables(sandbox), "")
 
 
 def test_a_closed_terminal_ends_the_command_and_its_sandbox(terminal: AtTerminal, tmp_path: Path) -> None:
