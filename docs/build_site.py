@@ -1,11 +1,14 @@
-"""Build the documentation site: ``python docs/build_site.py [FOLDER]``, into ``site`` if no folder is given.
+"""Build the documentation site.
 
 Every example runs on a sandbox; its output, its pictures and its code become the page of examples. The
 changelog becomes a page, too. A broken link, and any other warning, ends the build with an error.
+
+It needs the packages of the examples: ``pip install -e ".[dev]"``.
 """
 
 from __future__ import annotations
 
+import argparse
 import ast
 import os
 import shutil
@@ -13,12 +16,25 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import indent
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 CONFIGURATION = ".zensical.toml"
+# Of the site, and of the examples.
+_PACKAGES = (
+    "zensical",
+    "mkdocstrings",
+    "starlette",
+    "mne",
+    "mne_lsl",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "pytest",
+)
 _INTRODUCTION = """# Examples
 
 Each of these programs runs as it is, on a sandbox that it starts itself; with `NIMBUS_API_KEY` set it uses
@@ -40,7 +56,8 @@ def build(folder: Path) -> None:
         changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").replace("](docs/", "](")
         (project / "docs" / "changelog.md").write_text(changes, encoding="utf-8")
         command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", CONFIGURATION]
-        subprocess.run(command, cwd=project, check=True)
+        if subprocess.run(command, cwd=project, check=False).returncode:
+            raise SystemExit("The site was not built: see what zensical says above.")
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(project / "site", folder, ignore=shutil.ignore_patterns("*.py"))
 
@@ -70,10 +87,25 @@ def _run(path: Path, work: Path) -> str:
     )
     command = [sys.executable, *runner, str(path)]
     done = subprocess.run(
-        command, cwd=work, env=environ, stdout=subprocess.PIPE, encoding="utf-8", check=True
+        command, cwd=work, env=environ, stdout=subprocess.PIPE, encoding="utf-8", check=False
     )
+    if done.returncode:
+        raise SystemExit(f"{done.stdout}\n{path.name} failed: the site was not built.")
     shutil.rmtree(work / "home", ignore_errors=True)
     return done.stdout
+
+
+def main() -> None:
+    """Read the command line, and build."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "site", help="default: site")
+    folder = parser.parse_args().folder
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        parser.error(f'{", ".join(missing)} cannot be imported. Run `pip install -e ".[dev]"` first.')
+    build(folder)
 
 
 def _block(language: str, text: str, title: str) -> str:
@@ -81,4 +113,4 @@ def _block(language: str, text: str, title: str) -> str:
 
 
 if __name__ == "__main__":
-    build(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "site"))
+    main()

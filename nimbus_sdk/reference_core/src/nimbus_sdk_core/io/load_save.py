@@ -49,13 +49,15 @@ def load_model(
     *,
     search: Iterable[str | os.PathLike[str]] = (),
 ) -> Decoder | Pipeline:
-    """Load a model that comes with this package, was downloaded, or was saved by `save_model`.
+    """Load a model of the core, one that was downloaded, or one that `save_model` saved.
+
+    ``nimbus_sdk.load_model`` also downloads a model of your license that is not on this machine yet.
 
     Args:
         kind: `NimbusLDA`, `NimbusQDA`, `NimbusProbit` or `Pipeline`, or the name of one: the kind you expect.
         name_or_path: A name such as ``"motor_imagery_4class_v1"``, or the path of a ``.nimbus`` file. A text
             that ends in ``.nimbus`` or holds a path separator is a path.
-        search: Folders to look for names in, after the models of this package.
+        search: Folders to look for names in, after the models of the core.
 
     Raises:
         ModelNotFoundError: There is no such model here.
