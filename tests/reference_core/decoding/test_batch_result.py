@@ -27,6 +27,40 @@ def test_notebooks_show_a_table_with_every_value_escaped(model: NimbusLDA, data:
     assert "accuracy" in html
 
 
+def test_measures_that_class_frequencies_do_not_flatter_are_displayed(
+    model: NimbusLDA, data: BCIData
+) -> None:
+    """With labels the balanced accuracy, the AUC and the log loss are beside the accuracy, in both forms."""
+    result = predict_batch(model, data)
+    for shown in (repr(result), result._repr_html_()):
+        for words in (
+            f"{100 * result.balanced_accuracy:.1f} %",
+            f"{result.roc_auc:.3f}",
+            f"{result.log_loss:.3f}",
+        ):
+            assert words in shown
+    unlabelled = repr(predict_batch(model, BCIData(data.features, data.metadata)))
+    assert not any(words in unlabelled for words in ("accuracy", "AUC", "log loss"))
+    one_kind = repr(predict_batch(model, data[data.labels == 1]))
+    assert "log loss" in one_kind
+    assert "nan" not in one_kind
+
+
+def test_what_belongs_to_a_result_has_a_table_of_its_own(model: NimbusLDA, data: BCIData) -> None:
+    """Calibration, metadata and card are tables in a notebook, with every value escaped."""
+    found = predict_batch(model, data).confidence_calibration
+    assert f"{found.perfect_error:.3f} if perfect" in repr(found)
+    for shown, words in (
+        (found, f"{found.perfect_error:.3f} if perfect"),
+        (data.metadata, "motor_imagery"),
+        (model.card, "a &lt;b&gt; &amp; c"),
+    ):
+        html = shown._repr_html_()
+        assert words in html
+        assert html.startswith("<table>")
+        assert "<b>" not in html
+
+
 def test_simulated_models_are_marked_in_displays(model: NimbusLDA, data: BCIData) -> None:
     """Whoever looks at model or result sees that no brain was involved."""
     model = NimbusLDA().restore(model.classes_, model.arrays())

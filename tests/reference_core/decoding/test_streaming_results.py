@@ -52,6 +52,27 @@ def test_displays_are_escaped_and_mark_simulated_models(session, data: BCIData) 
         assert "simulated data" in repr(shown)
 
 
+def test_classes_with_names_are_displayed_by_name(session, data: BCIData) -> None:
+    """The name of the predicted class is beside its label, in chunks and decisions."""
+    names = ["left", "right", "feet", "tongue"]
+    session.model.card = ModelCard("named", data.metadata, details={"class_names": names})
+    chunk = process_chunk(session, data.features[:, :4, 0])
+    for shown in (chunk, finalize_trial(session)):
+        words = f"{names[shown.prediction - 1]} ({shown.prediction})"
+        assert f"prediction {words}" in repr(shown)
+        assert words in shown._repr_html_()
+
+
+def test_a_trial_without_an_effect_is_displayed_as_such(session, data: BCIData) -> None:
+    """A decision that means rest says so."""
+    stream(session, data.features[:, :, 0])
+    assert "rest" not in repr(finalize_trial(session))
+    stream(session, 100.0 + data.features[:, :, 0])
+    decision = finalize_trial(session)
+    assert decision.is_rest
+    assert "rest none of the classes is likely" in repr(decision)
+
+
 def test_results_can_be_pickled(session, data: BCIData) -> None:
     """A decision survives the way to another process."""
     stream(session, data.features[:, :, 0])

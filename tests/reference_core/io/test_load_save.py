@@ -160,6 +160,7 @@ def test_a_path_without_a_file_is_not_found(path: str | Path) -> None:
     with pytest.raises(ModelNotFoundError, match="cannot be read") as caught:
         load_model(NimbusLDA, path)
     assert isinstance(caught.value, FileNotFoundError)
+    assert str(caught.value).count(str(path)) == 1
 
 
 def test_wrong_types_of_model_and_path_are_named(tmp_path: Path, model: NimbusLDA) -> None:

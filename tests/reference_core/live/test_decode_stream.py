@@ -235,6 +235,19 @@ def test_artefacts_are_shown_and_do_not_count() -> None:
         assert not decisions_of(decode(1e4 * samples, max_chunks=3))
 
 
+@pytest.mark.parametrize(("begin", "end"), [(0, 640), (1280, 2560)])
+@pytest.mark.parametrize("channels", [slice(None), slice(2, 3)])
+def test_a_signal_that_does_not_vary_is_rejected(begin: int, end: int, channels: slice) -> None:
+    """An amplifier that is not awake, or an electrode that is off, costs its windows and not the stream."""
+    samples = some_seconds(20.0).copy()
+    samples[channels, begin:end] = 0.0
+    results = decode(samples, confidence=1.0, max_chunks=1000)
+    still = [c for c in chunks_of(results) if begin + 2 * WINDOW <= c.timestamp * RATE <= end]
+    assert still
+    assert all(chunk.rejected and chunk.posterior.sum() == pytest.approx(1.0) for chunk in still)
+    assert not chunks_of(results)[-1].rejected
+
+
 def test_overlapping_windows_are_counted_once() -> None:
     """The evidence of a second in windows that overlap is that of a second, and not of four."""
     samples = some_seconds(10.0)

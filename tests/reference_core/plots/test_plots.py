@@ -142,12 +142,13 @@ def test_long_trials_have_readable_ticks(data: BCIData) -> None:
 
 
 def test_calibration_has_the_bins_with_trials(result: BatchResult) -> None:
-    """Points are the accuracies of filled bins, bars the numbers of trials."""
+    """Points are the accuracies of filled bins, bars the numbers of trials; the title has both errors."""
     above, below = plot_calibration(result).axes
     found = result.confidence_calibration
     filled = found.bin_counts > 0
     np.testing.assert_array_equal(above.lines[1].get_ydata(), found.bin_accuracies[filled])
     assert [bar.get_height() for bar in below.patches] == found.bin_counts.tolist()
+    assert above.get_title(loc="left").endswith(f"({found.perfect_error:.3f} if perfect)")
 
 
 def test_results_that_cannot_be_drawn_are_rejected(result: BatchResult, data: BCIData) -> None:

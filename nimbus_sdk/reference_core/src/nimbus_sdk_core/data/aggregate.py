@@ -18,6 +18,10 @@ _PIECE_NUMBERS = 2**18
 _ROUNDING = 1e-13
 
 
+class ConstantSignalError(CoreDataError):
+    """A signal does not vary, so that the logarithm of its variance does not exist."""
+
+
 def aggregate(features: FeatureArray, method: TemporalAggregation) -> FloatArray:
     """Reduce each trial to one vector.
 
@@ -114,7 +118,7 @@ def _logvar(features: FeatureArray) -> FloatArray:
 def _raise_logvar_error(logarithms: FloatArray) -> NoReturn:
     feature, trial = (int(at) for at in np.argwhere(~np.isfinite(logarithms))[0])
     if logarithms[feature, trial] == -np.inf:
-        raise CoreDataError(
+        raise ConstantSignalError(
             f"Feature {feature} does not vary within trial {trial} (both counted from 0): "
             "the logarithm of its variance does not exist.",
             "Leave out constant channels and trials, or use another temporal_aggregation.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import SupportsIndex
 
 import numpy as np
@@ -16,7 +16,7 @@ from .argument_checks import describe_kind
 from .dask_arrays import is_dask_array, read_dask_features
 from .features import check_axes, read_features
 from .labels import read_labels
-from .metadata import BCIMetadata, FeatureType, Paradigm, TemporalAggregation
+from .metadata import BCIMetadata, FeatureType, Paradigm, TemporalAggregation, describe_metadata
 from .mne_epochs import EpochsLike, EventLabels, Transformer
 
 
@@ -214,8 +214,7 @@ class BCIData:
             ("feature type", metadata.feature_type),
             ("labels", ", ".join(f"{label}: {count}" for label, count in counts) or "none"),
         ]
-        all_fields = [(field.name, str(getattr(metadata, field.name))) for field in fields(metadata)]
-        return format_html_table("BCIData", summary, all_fields)
+        return format_html_table("BCIData", summary, describe_metadata(metadata))
 
 
 def _read_labels(labels: npt.ArrayLike, features: FeatureArray, metadata: BCIMetadata) -> LabelArray:

@@ -6,9 +6,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, NewType, TypeAlias, cast, get_args
 
+from .._repr import Summary, format_html_table
 from ..errors import CoreDataError
 from .argument_checks import (
     check_choice,
@@ -106,6 +107,24 @@ class BCIMetadata:
             assign(self, "unit", check_unit(self.unit))
         if self.band is not None:
             assign(self, "band", check_band(self.band))
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        return format_html_table("BCIMetadata", describe_metadata(self))
+
+
+def describe_metadata(metadata: BCIMetadata) -> Summary:
+    """Return names and values of the fields, as texts."""
+    values = {field.name: getattr(metadata, field.name) for field in fields(metadata)}
+    return [(name.replace("_", " "), _describe_value(value)) for name, value in values.items()]
+
+
+def _describe_value(value: object) -> str:
+    if value is None:
+        return "not given"
+    if isinstance(value, tuple):
+        return ", ".join(map(_describe_value, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def check_band(band: tuple[float, float]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from .._repr import Summary, format_html_table, format_line
 from .._types import FeatureArray, FloatArray, IndexArray, LabelArray
 from ..data.labels import encode_labels
 from . import metrics
-from .confidence_calibration import ConfidenceCalibration
+from .confidence_calibration import ConfidenceCalibration, describe_error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,10 +117,14 @@ class BatchResult:
             summary.append(("trained on", "simulated data"))
         if self.accuracy is not None:
             summary.append(("accuracy", f"{100 * self.accuracy:.1f} %"))
+        if self.balanced_accuracy is not None:
+            summary.append(("balanced accuracy", f"{100 * self.balanced_accuracy:.1f} %"))
+        metrics_of_probabilities = {"AUC": self.roc_auc, "log loss": self.log_loss}
+        for name, value in metrics_of_probabilities.items():
+            if value is not None and not math.isnan(value):
+                summary.append((name, f"{value:.3f}"))
         if self.confidence_calibration is not None:
-            found = self.confidence_calibration
-            error = f"{found.expected_error:.3f} ({found.perfect_error:.3f} if perfect)"
-            summary.append(("calibration error", error))
+            summary.append(("calibration error", describe_error(self.confidence_calibration)))
         if len(self):
             summary += [
                 ("mean confidence", f"{self.confidences.mean():.3f}"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .._repr import Summary, format_html_table, format_line
 from .._types import FloatArray
 
 N_BINS = 10
@@ -49,6 +50,37 @@ class ConfidenceCalibration:
         if not filled:
             return math.nan
         return math.fsum(_mean_absolute_deviation(*pair) for pair in filled) / int(counts.sum())
+
+    def __repr__(self) -> str:
+        return format_line("ConfidenceCalibration", self._summary())
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        return format_html_table("ConfidenceCalibration", self._summary(), self._bins())
+
+    def _summary(self) -> Summary:
+        return [
+            ("expected error", describe_error(self)),
+            ("maximum error", f"{self.maximum_error:.3f}"),
+            ("trials", str(int(np.sum(self.bin_counts)))),
+        ]
+
+    def _bins(self) -> Summary:
+        """Of each bin that holds trials: confidence, accuracy and the number of trials."""
+        edges, filled = self.bin_edges, np.flatnonzero(self.bin_counts)
+        return [
+            (
+                f"{edges[k]:.1f} to {edges[k + 1]:.1f}",
+                f"confidence {self.bin_confidences[k]:.3f}, accuracy {self.bin_accuracies[k]:.3f}, "
+                f"{self.bin_counts[k]} trials",
+            )
+            for k in filled
+        ]
+
+
+def describe_error(found: ConfidenceCalibration) -> str:
+    """Return the ``expected_error``, and what a perfect decoder would show, as a text."""
+    return f"{found.expected_error:.3f} ({found.perfect_error:.3f} if perfect)"
 
 
 def _mean_absolute_deviation(n: int, p: float) -> float:

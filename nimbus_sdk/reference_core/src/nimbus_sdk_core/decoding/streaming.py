@@ -5,15 +5,16 @@ from __future__ import annotations
 import copy
 import math
 import time
+from dataclasses import dataclass
 from typing import SupportsFloat, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
 from .._repr import Summary, format_html_table, format_line
-from .._types import FloatArray
+from .._types import FeatureArray, FloatArray
 from ..checks.validation import chunk_as_trial
-from ..data.aggregate import join_vectors
+from ..data.aggregate import ConstantSignalError, join_vectors
 from ..data.argument_checks import check_kind, check_limit, check_probability, check_whole_number
 from ..data.features import read_features
 from ..data.labels import encode_labels, read_labels
@@ -167,7 +168,8 @@ def process_chunk(
             the result is the time that is missing since the last chunk of the trial and within this one, and
             samples that were in the last chunk, as in sliding windows, are not counted as evidence twice.
         max_outlier_score: A chunk with a higher outlier score is ``rejected``: it does not count for the
-            decision on the trial.
+            decision on the trial. With such a limit, one that does not vary at all is rejected too, and has
+            an outlier score of infinity.
 
     Raises:
         CoreTypeError: ``session`` is not a StreamingSession.
@@ -189,10 +191,8 @@ def process_chunk(
     highest = check_limit("max_outlier_score", max_outlier_score)
     metadata, model = session.metadata, snapshot(find_decoder(session.model))
     trial = read_features(chunk_as_trial(chunk, metadata), metadata)
-    vectors = np.asarray(read_vectors_of(session.model, trial, metadata), dtype=np.float64)
-    scores = model.score_trials(vectors)
-    posterior, n_samples = scores.posteriors[0], trial.shape[1]
-    outlier_score = standardize_distance(scores, vectors.shape[1])
+    scored = _score_chunk(session, model, trial, highest)
+    posterior, n_samples, outlier_score = scored.posterior, trial.shape[1], scored.outlier_score
     timing = session.gaps.measure(timestamps, n_samples)
     best, classes = int(posterior.argmax()), model.classes_
     is_rejected = outlier_score > highest
@@ -205,6 +205,7 @@ def process_chunk(
         classes=classes.copy(),
         model_name=_model_name(model),
         simulated=_is_simulated(model),
+        class_names=None if model.card is None else model.card.class_names,
         class_priors=model.priors_,
         n_samples=n_samples,
         entropy=_entropy(posterior),
@@ -214,12 +215,12 @@ def process_chunk(
         rejected=is_rejected,
         problems=session.monitor.rejections(),
     )
-    if result.rejected:
+    if result.rejected or scored.vector is None:
         return result
     if metadata.temporal_aggregation == "logvar":
         session.monitor.add_signal(trial[:, :, 0])
-    session.vectors.append(vectors[0])
-    session.evidence.add(scores.log_posteriors[0], model.priors_, n_samples - timing.n_repeated)
+    session.vectors.append(scored.vector)
+    session.evidence.add(scored.log_posterior, model.priors_, n_samples - timing.n_repeated)
     session.chunk_history.append(result)
     return result
 
@@ -354,6 +355,32 @@ def should_stop(
     enough = check_probability("confidence", confidence)
     least = check_whole_number("min_chunks", min_chunks, least=1, most=2**31 - 1)
     return len(session.chunk_history) >= least and bool(session.posterior.max() >= enough)
+
+
+@dataclass(frozen=True, slots=True)
+class _ScoredChunk:
+    """What the model says about a chunk; ``vector`` is None for one that does not vary."""
+
+    posterior: FloatArray
+    log_posterior: FloatArray
+    outlier_score: float
+    vector: FloatArray | None
+
+
+def _score_chunk(
+    session: StreamingSession, decoder: Decoder, trial: FeatureArray, highest: float
+) -> _ScoredChunk:
+    try:
+        vectors = np.asarray(read_vectors_of(session.model, trial, session.metadata), dtype=np.float64)
+    except ConstantSignalError:
+        if math.isinf(highest):
+            raise
+        # Nothing is more unusual: the logarithm of its variance is minus infinity.
+        priors = decoder.priors_.copy()
+        return _ScoredChunk(priors, np.log(priors), math.inf, None)
+    scores = decoder.score_trials(vectors)
+    outlier_score = standardize_distance(scores, vectors.shape[1])
+    return _ScoredChunk(scores.posteriors[0], scores.log_posteriors[0], outlier_score, vectors[0])
 
 
 def _collect_votes(chunks: list[ChunkResult]) -> ChunkVotes:

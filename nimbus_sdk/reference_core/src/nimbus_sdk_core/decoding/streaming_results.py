@@ -52,6 +52,7 @@ class ChunkResult:
             the limit that `process_chunk` was given.
         problems: That most of the recent chunks were rejected, as by another unit, gain, reference or filter
             than in the training: a text with what to compare, or nothing.
+        class_names: Names of the classes from the model's card, in the order of ``classes``, else None.
     """
 
     prediction: Label
@@ -69,6 +70,7 @@ class ChunkResult:
     timestamp: float = math.nan
     rejected: bool = False
     problems: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         return format_line("ChunkResult", self._summary())
@@ -79,7 +81,7 @@ class ChunkResult:
 
     def _summary(self) -> Summary:
         return [
-            ("prediction", repr(self.prediction)),
+            ("prediction", describe_label(self.prediction, self.classes, self.class_names)),
             ("confidence", f"{self.confidence:.3f}"),
             *([("rejected", f"outlier score {self.outlier_score:.1f}")] if self.rejected else []),
             *(("problem", text) for text in self.problems),
@@ -153,8 +155,9 @@ class StreamingResult:
 
     def _summary(self) -> Summary:
         return [
-            ("prediction", repr(self.prediction)),
+            ("prediction", describe_label(self.prediction, self.classes, self.class_names)),
             ("confidence", f"{self.confidence:.3f}"),
+            *([("rest", "none of the classes is likely")] if self.is_rest else []),
             ("entropy", f"{self.entropy:.3f} of {math.log2(len(self.classes)):.3f} bits"),
             ("chunks", f"{self.n_chunks} by {self.aggregation_method}"),
             *([("missing", f"{self.gap:.3f} s")] if self.gap else []),
@@ -162,6 +165,19 @@ class StreamingResult:
             *_summarize_model(self.model_name, self.simulated),
             ("latency", f"{self.latency_ms:.3f} ms"),
         ]
+
+
+def describe_label(label: Label, classes: LabelArray, names: tuple[str, ...] | None) -> str:
+    """Return a label, or the name of its class with the label.
+
+    >>> import numpy as np
+    >>> describe_label(2, np.array([1, 2]), ("left_hand", "right_hand"))
+    'right_hand (2)'
+    """
+    if names is None:
+        return repr(label)
+    name = names[int((classes == label).argmax())]
+    return name if name == label else f"{name} ({label!r})"
 
 
 def _summarize_model(name: str, simulated: bool) -> Summary:

@@ -111,8 +111,9 @@ def save_model(model: Decoder | Pipeline, path: str | os.PathLike[str]) -> Path:
     try:
         _write_atomically(target.resolve(), content)
     except (OSError, RuntimeError, ValueError) as error:
+        reason = _describe_reason(error)
         raise ModelFileError(
-            f"{str(target)!r} cannot be written: {error}.", "Choose a folder that exists and is yours."
+            f"{str(target)!r} cannot be written: {reason}.", "Choose a folder that exists and is yours."
         ) from error
     return target
 
@@ -173,6 +174,11 @@ def _as_text(name: str, path: str | os.PathLike[str], hint: str) -> str:
     return text
 
 
+def _describe_reason(error: Exception) -> str:
+    """The reason without the path, which the message has already."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
 def _read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
@@ -180,7 +186,8 @@ def _read_file(path: Path) -> bytes:
     except (OSError, ValueError, MemoryError) as error:
         is_absent = isinstance(error, FileNotFoundError | NotADirectoryError)
         kind = ModelNotFoundError if is_absent else ModelFileError
-        raise kind(f"{str(path)!r} cannot be read: {error}.", "Check the path.") from error
+        reason = _describe_reason(error)
+        raise kind(f"{str(path)!r} cannot be read: {reason}.", "Check the path.") from error
     if len(content) > MAX_BYTES:
         raise ModelFileError(f"{path} is larger than a model file may be.", "Check the path.")
     return content

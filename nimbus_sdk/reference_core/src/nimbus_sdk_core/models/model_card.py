@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from .._repr import format_html_table
 from ..data.argument_checks import describe_kind
-from ..data.metadata import BCIMetadata
+from ..data.metadata import BCIMetadata, describe_metadata
 from ..errors import CoreTypeError
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
@@ -52,3 +53,9 @@ class ModelCard:
         if not isinstance(names, list) or len(names) != self.metadata.n_classes:
             return None
         return tuple(map(str, names))
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks; every value escaped."""
+        details = [(name.replace("_", " "), str(value)) for name, value in self.details.items()]
+        summary = [("name", self.name), ("description", self.description or "none"), *details]
+        return format_html_table("ModelCard", summary, describe_metadata(self.metadata))

@@ -19,7 +19,7 @@ from .._types import FloatArray, LabelArray
 from ..data.argument_checks import describe_kind
 from ..data.labels import encode_labels, find_classes, read_labels
 from ..decoding.batch_result import BatchResult
-from ..decoding.confidence_calibration import N_BINS, ConfidenceCalibration
+from ..decoding.confidence_calibration import N_BINS, ConfidenceCalibration, describe_error
 from ..decoding.dask_result import require_computed
 from ..decoding.streaming_results import StreamingResult
 from ..errors import CoreDataError
@@ -148,7 +148,7 @@ def plot_calibration(result: BatchResult, *, ax: Axes | None = None) -> Figure:
             "There is no calibration to draw.",
             "Decode trials with labels: predict_batch(model, BCIData(features, metadata, labels)).",
         )
-    title = f"expected calibration error {found.expected_error:.3f}"
+    title = f"expected calibration error {describe_error(found)}"
     if ax is not None:
         axes = get_axes(ax, 4.6, 3.6)
         _draw_reliability(axes, found)
