@@ -41,6 +41,7 @@ from nimbus_sdk.transport.flow import Flow, run_blocking
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey
+    from nimbus_sdk.core.wheel.manifest import InstalledCore
 
 _NEXT_STEP = "nimbus_sdk.list_available_models()"
 _WAITING = ProgressEvent("wait", "Waiting for another process to finish installing")
@@ -156,8 +157,8 @@ def _validate_and_install(
     settings: Settings, version: str | None, report: Report, force: bool, found: FoundKey
 ) -> Flow[SessionRecord]:
     """Validate a key and store its session; fetch the core as well, unless it is installed."""
-    has_core = not force and (yield from run_blocking(lambda: _has_core(settings, version)))
-    if not has_core:
+    core = None if force else (yield from run_blocking(lambda: _whole_core(settings, version)))
+    if core is None:
         yield from run_blocking(lambda: require_installable(settings.paths))
     report(ProgressEvent("validate", f"Validating {found.key.masked}"))
     try:
@@ -165,14 +166,14 @@ def _validate_and_install(
     except (InvalidKeyError, KeyExpiredError):
         report(ProgressEvent("validate", f"{found.key.masked} was rejected"))
         raise
-    if has_core:
+    if core is not None:
+        number = core.version
         session = yield from run_blocking(lambda: renewal.store_session(settings, found, session))
     else:
         wheel = yield from fetch_wheel(settings, found.key, version, report)
+        number = wheel.name.split("-")[1]
         session = yield from activate(settings, found, session, wheel, report)
-    core = manifest.find_core(settings.paths.core)
-    number = "" if core is None else f" {core.version}"
-    done = f"Core{number} is installed ({session.license_type} license); everything works offline now"
+    done = f"Core {number} is installed ({session.license_type} license); everything works offline now"
     report(ProgressEvent("done", done))
     return session
 
@@ -186,21 +187,23 @@ def _normalize(version: str | None) -> str | None:
     return str(version_of(version))
 
 
-def _has_core(settings: Settings, version: str | None) -> bool:
-    """Return whether the core in use is whole and of this version, if one is given."""
+def _whole_core(settings: Settings, version: str | None) -> InstalledCore | None:
+    """Return the core in use if it is whole, and of this version if one is given."""
     try:
         core = manifest.find_core(settings.paths.core)
-        return core is not None and version in (None, core.version) and not verify.changed_files(core)
+        if core is None or version not in (None, core.version) or verify.changed_files(core):
+            return None
+        return core
     except CoreIncompatibleError:
         # Written by a newer version: it must not be replaced.
         raise
     except CoreError:
-        return False
+        return None
 
 
 def _find_session(settings: Settings, key: ApiKey | None, version: str | None) -> SessionRecord | None:
     """Return the session for this key from this service, if the core is installed with it."""
-    if not _has_core(settings, version):
+    if _whole_core(settings, version) is None:
         return None
     try:
         session = find_session(settings.paths, key)
@@ -219,7 +222,7 @@ def _require_session(settings: Settings, key: ApiKey | None, version: str | None
         CoreNotInstalledError: The core is not installed in this version, or is damaged.
     """
     session = find_session(settings.paths, key)
-    if not _has_core(settings, version):
+    if _whole_core(settings, version) is None:
         wanted = "The core" if version is None else f"Core {version}"
         raise CoreNotInstalledError(
             f"{wanted} is not completely installed in {settings.paths.core}, and offline mode is on.",

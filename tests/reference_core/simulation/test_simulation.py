@@ -94,7 +94,7 @@ def test_fewer_classes_may_be_requested() -> None:
     [
         (
             {"paradigm": "sleep"},
-            "paradigm is 'sleep'. Did you mean 'ssvep'? Use one of motor_imagery, p300, ssvep",
+            "paradigm is 'sleep'. Use one of motor_imagery, p300, ssvep",
         ),
         ({"n_trials": 0}, "n_trials is 0"),
         ({"seed": -1}, "seed is -1"),
