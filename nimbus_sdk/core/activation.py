@@ -112,7 +112,10 @@ def activate(
         try:
             report(ProgressEvent("probe", "Testing whether the core loads"))
             yield from run_blocking(lambda: unpack.probe(core))
-            report(ProgressEvent("save", "Storing core, session and key"))
+            stores_key = found.source in renewal.STORED_SOURCES and settings.credential_store != "none"
+            report(
+                ProgressEvent("save", f"Storing core{', session and key' if stores_key else ' and session'}")
+            )
             return (yield from run_blocking(lambda: _commit(settings, found, session, core)))
         except BaseException:
             _discard_unless_in_use(settings.paths, core)

@@ -155,12 +155,18 @@ def _bar() -> Iterator[Report]:
         nonlocal step, latest
         # Started with the first event: a live bar would draw over the prompt for the key.
         bars.start()
-        if latest is None or event.stage != latest.stage:
-            # A new line, since rich would go on to display the bytes of the step before. Its line stays.
-            if bars.tasks[-1].total is None:
-                bars.remove_task(step)
+        is_new = latest is None or event.stage != latest.stage
+        # A new line, since rich would go on to display the bytes of the step before. Its line stays.
+        if is_new and bars.tasks and bars.tasks[-1].total is None:
+            bars.remove_task(step)
+        if event.stage == "done":
+            # Printed below, in full; as a step beside the others it would be cut off.
+            bars.refresh()
+            latest = event
+            return
+        if is_new:
             step = bars.add_task(event.message, total=None, at=time.monotonic())
-        elif event.done != latest.done:
+        elif latest is not None and event.done != latest.done:
             bars.update(step, at=time.monotonic())
         bars.update(
             step,

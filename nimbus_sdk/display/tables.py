@@ -49,6 +49,12 @@ def format_fields(
     column = max((len(name) for name, _ in cells), default=0) + len(_GAP)
     lines = []
     for name, value in cells:
+        if width is not None and width - column < narrowest(value) <= width - len(indent + _GAP):
+            # A word that cannot be folded, such as a checksum, has the whole line.
+            lines.append(name_style(name))
+            below = f"{indent}{_GAP}"
+            lines += (f"{below}{value_style(line)}" for line in fold(value, width - len(below)))
+            continue
         first, *further = [value] if width is None else fold(value, width - column)
         lines.append(f"{name_style(f'{name:<{column}}')}{value_style(first)}")
         lines += (f"{'':<{column}}{value_style(line)}" for line in further)

@@ -177,7 +177,10 @@ def test_every_source_of_a_key_works(sdk, key, how, isolated_home, monkeypatch, 
     else:
         (tmp_path / "secret").write_text(key)
         monkeypatch.setenv("NIMBUS_SDK_API_KEY_FILE", str(tmp_path / "secret"))
-    session = sdk.install_core(given)
+    steps = []
+    session = sdk.install_core(given, progress=steps.append)
+    stored = [step.message for step in steps if step.stage == "save"]
+    assert stored == [f"Storing core{', session and key' if how == 'argument' else ' and session'}"]
     assert session.api_key.get_secret_value() == key
     assert sdk.get_stored_api_key() == (key if how == "argument" else None)
     holders = [

@@ -124,7 +124,7 @@ def test_the_bytes_of_a_download_stay_on_their_own_line(look):
     """What comes after it has none."""
     terminal = look()
     play(None)
-    download, done = terminal.getvalue().splitlines()[-3:-1]
+    download, done = terminal.getvalue().splitlines()[-2:]
     assert "4.2/4.2 MB" in download
     assert "Done" in done
     assert "MB" not in done
@@ -216,6 +216,21 @@ def test_an_install_in_a_notebook_ends_with_one_line(kernel):
     with html_progress("load_model(…)") as report:
         report(ProgressEvent("done", "Core 0.1.0 is installed"))
     assert kernel.shown[-1] == "<div>✓ Core 0.1.0 is installed. Next: <code>load_model(…)</code></div>"
+
+
+def test_the_last_step_is_shown_in_full(look, monkeypatch):
+    """In a narrow terminal, too, no step is cut off beside the bytes of the download."""
+    terminal = look()
+    monkeypatch.setenv("COLUMNS", "60")
+    with reporting(True, quiet=False) as report:
+        for event in STEPS[:-1]:
+            report(event)
+        report(
+            ProgressEvent("done", "Core 0.1.0 is installed (research license); everything works offline now")
+        )
+    shown = terminal.getvalue().replace("89ab", "").replace("0123…", "")
+    assert "…" not in shown
+    assert "everything works offline now" in " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).split())
 
 
 def stop_with(progress, event, error):

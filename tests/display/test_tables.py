@@ -124,7 +124,8 @@ def test_a_table_too_wide_for_a_terminal_becomes_paragraphs():
     """A row is a paragraph with a line for each value, and no word is cut."""
     rows = [("motor_imagery_4class_v1", "nobody knows"), ("p300_binary_v1", None)]
     assert format_table(("name", "why"), rows, width=26).splitlines() == [
-        "name  motor_imagery_4class_v1",
+        "name",
+        "  motor_imagery_4class_v1",
         "why   nobody knows",
         "",
         "name  p300_binary_v1",
@@ -141,6 +142,16 @@ def test_values_are_folded_beside_their_names():
         "             core/0.1.0/",
         "             20261130T070302",
         "  stale      no",
+    ]
+
+
+def test_a_value_that_cannot_be_folded_has_lines_of_its_own():
+    """A checksum stays in one piece, to be copied, and fits the terminal."""
+    digest = "sha256:" + "0123abcd" * 4
+    assert format_fields("", [("checksum", digest), ("size", 3)], width=44).splitlines() == [
+        "checksum",
+        f"  {digest}",
+        "size      3",
     ]
 
 
