@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -25,6 +26,12 @@ REQUIRED_FEATURES = {
     "decode_stream": ("streaming",),
 }
 LOWEST_TIER = "research"
+_RAISES = re.compile(r"^( *)Raises:\n", re.MULTILINE)
+_ERRORS = {
+    "FeatureNotLicensedError": "The license does not include it; research and higher tiers do.",
+    "SessionError": "There is no valid session on this machine: run `nimbus-sdk install`.",
+    "CoreNotInstalledError": "There is no core on this machine: run `nimbus-sdk install`.",
+}
 _fallback_session: SessionRecord | None = None
 
 
@@ -48,7 +55,16 @@ def requires_feature(function: Callable[..., R], features: tuple[str, ...]) -> C
             )
         return function(*arguments, **named)
 
+    checked.__doc__ = _document_errors(function.__doc__)
     return checked
+
+
+def _document_errors(doc: str | None) -> str | None:
+    """Add the errors of the SDK to the section of a docstring that lists errors, if there is one."""
+    if doc is None:
+        return None
+    added = "".join(rf"\1    {error}: {when}\n" for error, when in _ERRORS.items())
+    return _RAISES.sub(rf"\g<0>{added}", doc, count=1)
 
 
 def set_fallback_session(session: SessionRecord) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 import nimbus_sdk
@@ -54,3 +56,24 @@ def test_the_gate_follows_another_process(sandbox, fresh):
     nimbus_sdk.invalidate_session()
     with pytest.raises(SessionNotFoundError):
         stream()
+
+
+def test_the_help_of_a_licensed_function_lists_the_errors_of_the_sdk() -> None:
+    """The core's own errors stay, and text without such a section stays as it is."""
+
+    def learn() -> None:
+        """Learn.
+
+        Args:
+            data: Trials.
+
+        Raises:
+            CoreDataError: Data without labels.
+        """
+
+    found = inspect.getdoc(requires_feature(learn, ("training",))) or ""
+    listed = found.partition("Raises:")[2]
+    for name in ("FeatureNotLicensedError", "SessionError", "CoreNotInstalledError", "CoreDataError"):
+        assert listed.count(f"    {name}: ") == 1
+    learn.__doc__ = "Learn."
+    assert requires_feature(learn, ("training",)).__doc__ == "Learn."
