@@ -1,5 +1,7 @@
 """Reading of MNE's Epochs and of similar objects."""
 
+import inspect
+
 import mne
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from nimbus_sdk_core import (
     train_model,
 )
 from nimbus_sdk_core.data.csp import fit_csp
+from nimbus_sdk_core.data.mne_epochs import Transformer
 
 from tests.reference_core.support import N_CHANNELS, EpochsLookalike, simulate_epochs
 
@@ -95,6 +98,12 @@ def test_a_continuous_recording_is_to_be_cut_into_epochs_first() -> None:
     raw = mne.io.RawArray(np.zeros((2, 100)), info, verbose="error")
     with pytest.raises(CoreDataError, match=r"epochs is a RawArray, a continuous .*mne\.Epochs\(raw, events"):
         BCIData.from_epochs(raw, paradigm="motor_imagery")  # type: ignore[arg-type]
+
+
+def test_type_checkers_accept_transformers_whatever_they_call_their_argument() -> None:
+    """MNE's Xdawn calls it ``inst``, scikit-learn's classes ``X``."""
+    _, argument = inspect.signature(Transformer.transform).parameters.values()
+    assert argument.kind is inspect.Parameter.POSITIONAL_ONLY
 
 
 def test_reordered_epochs_are_refused_by_a_model(training: mne.EpochsArray) -> None:

@@ -56,6 +56,14 @@ class ModelCard:
 
     def _repr_html_(self) -> str:
         """A small table for notebooks; every value escaped."""
+        about = self.metadata
+        summary = [
+            ("name", self.name),
+            *([("description", self.description)] if self.description else []),
+            *([("trained on", "simulated data")] if self.simulated else []),
+            ("paradigm", about.paradigm),
+            ("features", f"{about.n_features}, {about.feature_type}"),
+            ("classes", ", ".join(self.class_names or [str(about.n_classes)])),
+        ]
         details = [(name.replace("_", " "), str(value)) for name, value in self.details.items()]
-        summary = [("name", self.name), ("description", self.description or "none"), *details]
-        return format_html_table("ModelCard", summary, describe_metadata(self.metadata))
+        return format_html_table("ModelCard", summary, [*describe_metadata(about), *details])
