@@ -30,25 +30,27 @@ class Counts:
     rejected: int = 0
     decisions: int = 0
     missing: float = 0.0
-    problems: tuple[str, ...] = ()
+    of_windows: tuple[str, ...] = ()
+    of_decisions: tuple[str, ...] = ()
     first: float = math.nan
 
     def add(self, result: Result) -> tuple[float, tuple[str, ...]]:
         """Count a result, and return its time in seconds since the first one, and problems to show.
 
-        Those of windows are repeated in each, so they are shown where they begin.
+        They are repeated in each result of a kind, so they are shown where they begin.
         """
-        begins = is_decision(result) or not self.problems
-        self.problems = result.problems
+        before = self.of_decisions if is_decision(result) else self.of_windows
         if math.isnan(self.first):
             self.first = result.timestamp
         if is_decision(result):
             self.decisions += 1
+            self.of_decisions = result.problems
         else:
             self.windows += 1
+            self.of_windows = result.problems
             self.rejected += getattr(result, "rejected", False)
             self.missing += result.gap
-        return result.timestamp - self.first, result.problems if begins else ()
+        return result.timestamp - self.first, () if before else result.problems
 
     def summarize(self) -> str:
         """Return them as a sentence."""
@@ -60,8 +62,9 @@ class Counts:
 
     def explain(self) -> tuple[str, ...]:
         """Return what may be wrong with the stream as a whole, as texts."""
-        if self.problems or self.rejected < self.windows:
-            return self.problems
+        problems = self.of_windows or self.of_decisions
+        if problems or self.rejected < self.windows:
+            return problems
         return ("All were unlike those of the training: compare unit, channels and filters of the stream.",)
 
 

@@ -89,7 +89,7 @@ def test_lines_of_a_file_say_the_same(capsys: pytest.CaptureFixture[str]) -> Non
 def test_problems_of_windows_are_shown_where_they_begin_and_at_the_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Not with each window; a few windows that were all rejected are a problem, too."""
+    """Not with each result; a few windows that were all rejected are a problem, too."""
     windows = [
         result([0.5, 0.5], float(k), rejected=True, problems=("Compare units.",) * (k > 1)) for k in range(5)
     ]
@@ -98,6 +98,12 @@ def test_problems_of_windows_are_shown_where_they_begin_and_at_the_end(
             show(each)
     lines = capsys.readouterr().out.splitlines()
     assert [k for k, line in enumerate(lines) if "Compare units." in line] == [3, 7]
+    decision = result([0.9, 0.1], 9.0, n_chunks=2, is_rest=False, problems=("Compare filters.",))
+    with open_display(["left", "right"], 0.9, as_json=False) as show:
+        for each in (decision, decision, RESULTS[0]):
+            show(each)
+    lines = capsys.readouterr().out.splitlines()
+    assert [k for k, line in enumerate(lines) if "Compare filters." in line] == [1, 5]
     with open_display(["left", "right"], 0.9, as_json=False) as show:
         show(windows[0])
     assert "compare unit, channels and filters" in capsys.readouterr().out.splitlines()[-1]
