@@ -248,6 +248,12 @@ def test_a_signal_that_does_not_vary_is_rejected(begin: int, end: int, channels:
     assert not chunks_of(results)[-1].rejected
 
 
+def test_a_stream_without_a_signal_is_explained() -> None:
+    """The warning speaks of amplifier and electrodes, and not of units."""
+    with pytest.warns(SuspiciousDataWarning, match="does not vary: see whether the amplifier is on"):
+        decode(np.zeros((len(CHANNELS), round(10 * RATE))))
+
+
 def test_overlapping_windows_are_counted_once() -> None:
     """The evidence of a second in windows that overlap is that of a second, and not of four."""
     samples = some_seconds(10.0)

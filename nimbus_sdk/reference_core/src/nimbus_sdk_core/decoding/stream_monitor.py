@@ -27,22 +27,25 @@ _FEWEST_CHUNKS = 12
 _FEWEST_SAMPLES = 20
 _WEAK_START, _STRONG_START = 0.5, 2.0
 
+_CONNECT = "see whether the amplifier is on and every electrode is connected."
 _COMPARE = "compare unit, gain, reference, order of the channels and filters."
 
 
 class StreamMonitor:
     """Compares a stream with the training of its model; what it finds is in `problems`."""
 
-    __slots__ = ("_rejected", "_scores", "_starts")
+    __slots__ = ("_rejected", "_scores", "_starts", "_still")
 
     def __init__(self) -> None:
         self._rejected: deque[bool] = deque(maxlen=_RECENT_CHUNKS)
+        self._still: deque[bool] = deque(maxlen=_RECENT_CHUNKS)
         self._scores: deque[float] = deque(maxlen=_TRIALS)
         self._starts: deque[float] = deque(maxlen=_CHUNKS)
 
-    def add_chunk(self, is_rejected: bool) -> None:
-        """Count a chunk."""
+    def add_chunk(self, is_rejected: bool, *, is_still: bool) -> None:
+        """Count a chunk, and whether one of its signals did not vary."""
         self._rejected.append(is_rejected)
+        self._still.append(is_still)
 
     def add_signal(self, chunk: FeatureArray) -> None:
         """Look at a chunk of oscillating signals, shape (n_features × n_samples)."""
@@ -85,6 +88,11 @@ class StreamMonitor:
         n_rejected, n_chunks = sum(self._rejected), len(self._rejected)
         if n_chunks < _FEWEST_RECENT or n_rejected < _MOSTLY * n_chunks:
             return ()
+        if 2 * sum(self._still) > n_rejected:
+            return (
+                f"{n_rejected} of the last {n_chunks} chunks were rejected, as a signal does not vary: "
+                f"{_CONNECT}",
+            )
         return (
             f"{n_rejected} of the last {n_chunks} chunks were rejected, as they are unlike those of the "
             f"training: {_COMPARE}",

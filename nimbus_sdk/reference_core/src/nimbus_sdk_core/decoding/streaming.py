@@ -196,7 +196,7 @@ def process_chunk(
     timing = session.gaps.measure(timestamps, n_samples)
     best, classes = int(posterior.argmax()), model.classes_
     is_rejected = outlier_score > highest
-    session.monitor.add_chunk(is_rejected)
+    session.monitor.add_chunk(is_rejected, is_still=scored.vector is None)
     result = ChunkResult(
         prediction=classes[best].item(),
         confidence=float(posterior[best]),
