@@ -13,7 +13,7 @@ from pathlib import Path
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.sandbox import Sandbox
 from tests.support.fork_server import ROOT, ChildProcess, ForkServer, Outcome
-from tests.support.forked import RUN_PYTHON
+from tests.support.forked import RUN_PYTHON, WARM_MODULES
 
 UNLIMITED = dict.fromkeys(("validate", "refresh", "revoke", "github_token", "models", "analytics"))
 NEW = "0.2.0"
@@ -160,5 +160,5 @@ class Machine:
 @contextmanager
 def machines_in(folder: Path, wheel_dir: Path) -> Iterator[Machines]:
     """Provide machines with a sandbox and a fork server of their own, for a run outside of pytest."""
-    with Sandbox(wheel_dir=wheel_dir, limits=UNLIMITED) as sandbox, ForkServer(TASKS) as fork_server:
+    with Sandbox(wheel_dir=wheel_dir, limits=UNLIMITED) as sandbox, ForkServer(*WARM_MODULES) as fork_server:
         yield Machines(folder, sandbox, fork_server)

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 RUN_PYTHON = "tests.support.programs:run_python"
 
 
+WARM_MODULES = ("tests.support.programs", "tests.qualification.tasks")
+"""What a fork server imports: the programs and tasks that its children run."""
+
+
 class ForkedPython:
     """Runs Python programs in a folder, each in a process of its own."""
 
@@ -76,8 +80,7 @@ class ForkedPython:
 @pytest.fixture(scope="session")
 def fork_server(wheel_dir: Path) -> Iterator[ForkServer]:
     """A warm interpreter that forks a process for each program and each task."""
-    modules = ("tests.support.programs", "tests.qualification.tasks")
-    with ForkServer(*modules, WHEELS_OF_TESTS=str(wheel_dir)) as server:
+    with ForkServer(*WARM_MODULES, WHEELS_OF_TESTS=str(wheel_dir)) as server:
         yield server
 
 
