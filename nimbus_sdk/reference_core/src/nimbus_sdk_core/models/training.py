@@ -171,7 +171,7 @@ def _calibrate_decoder(
     return model
 
 
-def _weigh_base(base: Decoder, weight: float | Literal["auto"], data: BCIData) -> GaussianClassifier:
+def _weigh_base(base: Decoder, weight: float | str, data: BCIData) -> GaussianClassifier:
     """The base as if each of its trials had counted less."""
     if not isinstance(base, GaussianClassifier):
         raise CoreDataError(
