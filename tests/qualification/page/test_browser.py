@@ -11,6 +11,7 @@ import pytest
 from nimbus_sdk.sandbox import Sandbox
 
 webdriver = pytest.importorskip("selenium.webdriver")
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.chrome.webdriver import WebDriver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -55,7 +56,9 @@ def page(browser: WebDriver, sandbox: Sandbox) -> Iterator[WebDriver]:
 
 def wait_for(browser: WebDriver, condition) -> None:
     """Wait until a condition is true."""
-    WebDriverWait(browser, SECONDS).until(lambda _: condition())
+    # The page draws its tables again while the test reads them.
+    wait = WebDriverWait(browser, SECONDS, ignored_exceptions=[StaleElementReferenceException])
+    wait.until(lambda _: condition())
 
 
 def find(browser: WebDriver, selector: str) -> WebElement:
