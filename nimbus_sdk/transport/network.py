@@ -111,11 +111,14 @@ class _Tls:
         self._below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+        self._failure: ssl.SSLError | None = None
 
     def handshake(self) -> Steps[None]:
         return self._perform(self.object.do_handshake)
 
     def receive(self, most: int) -> Steps[bytes]:
+        if self._failure is not None:
+            raise self._failure
         try:
             first = yield from self._perform(lambda: self.object.read(most))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
@@ -127,8 +130,14 @@ class _Tls:
         while most > 0 and self._incoming.pending:
             try:
                 content = self.object.read(most)
-            except ssl.SSLError:
-                # The next read meets it again.
+            except ssl.SSLWantReadError:
+                return
+            except ssl.SSLError as error:
+                # What came before it counts. OpenSSL calls the next read the end of the stream.
+                self._failure = error
+                return
+            if not content:
+                # TLS has ended; what is behind that stays where it is.
                 return
             most -= len(content)
             yield content

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import errno
+import os
 import socket
 import ssl
 import threading
@@ -21,6 +22,8 @@ from tests.support.raw_server import answering, head, saying, serving
 SERVER, OTHERS = "198.51.100.7", [f"198.51.100.{number}" for number in range(8, 15)]
 SIXTH = "2001:db8:2::7"
 V4, V6 = socket.AF_INET, socket.AF_INET6
+FORGED = b"\x17\x03\x03\x00\x20" + bytes(32)
+"""A record of TLS whose content nobody has encrypted."""
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +156,50 @@ def test_an_answer_over_tls_that_is_cut_short_is_a_passing_fault(send, trusted):
     with serving(cut, trusted) as server, pytest.raises(NimbusConnectionError) as caught:
         send(to(f"https://127.0.0.1:{server.port}/"))
     assert caught.value.passing is True
+
+
+@contextlib.contextmanager
+def one_segment(connection):
+    """Send what is written in this block at once, and yield the socket below TLS."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as plain:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        yield plain
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="the system has no way to do this")
+@pytest.mark.parametrize(
+    ("is_ended", "rest"),
+    [(True, b""), (True, b"no record"), (True, FORGED), (False, FORGED)],
+    ids=["end", "end, no record", "end, forged record", "forged record"],
+)
+def test_an_answer_is_whole_whatever_arrives_with_its_end(send, trusted, is_ended, rest):
+    """The end of TLS ends the stream; behind it, and behind the answer, nothing counts."""
+
+    def answer(connection, request):
+        with one_segment(connection) as plain:
+            connection.sendall(head(length=2) + b"{}")
+            connection.setblocking(False)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                if is_ended:
+                    connection.unwrap()
+            plain.sendall(rest)
+
+    with serving(answer, trusted) as server:
+        assert send(to(f"https://127.0.0.1:{server.port}/")).body == b"{}"
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="the system has no way to do this")
+def test_a_forged_record_behind_a_genuine_one_is_a_fault_of_tls(send, trusted):
+    """It is not taken for the end of the stream."""
+
+    def forge(connection, request):
+        with one_segment(connection) as plain:
+            connection.sendall(head(length=1000) + b"abc")
+            plain.sendall(FORGED)
+
+    with serving(forge, trusted) as server, pytest.raises(NimbusConnectionError, match=r"TLS .* failed"):
+        send(to(f"https://127.0.0.1:{server.port}/"))
 
 
 def test_a_handshake_that_drips_ends_at_the_deadline(send, trusted):
