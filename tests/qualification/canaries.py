@@ -7,14 +7,15 @@ interrupts an install at every step.
 from __future__ import annotations
 
 import json
-import os
 import secrets
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -22,6 +23,7 @@ from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.sandbox.github.tokens import GithubTokens
 from tests.qualification.machines import CREDENTIALS, Machine, machines_in
 from tests.qualification.secret_search import SecretSearch
+from tests.support.fork_server import Outcome
 from tests.support.forked import RUN_PYTHON
 
 Fields = dict[str, object]
@@ -69,29 +71,27 @@ class Canary:
     def __init__(
         self, machine: Machine, keys: dict[str, str], *, detail: str = "some", **environ: str
     ) -> None:
-        fifo = machine.path / "done"
-        os.mkfifo(fifo)
-        read_end, write_end = os.pipe()
-        with open(machine.path / "stdout.txt", "ab") as out, open(machine.path / "stderr.txt", "ab") as err:
+        self._machine = machine
+        # A socket, since it ends for this process too if the child ends.
+        self._tasks, theirs = socket.socketpair()
+        self._answers = self._tasks.makefile()
+        with (
+            theirs,
+            open(machine.path / "stdout.txt", "ab") as out,
+            open(machine.path / "stderr.txt", "ab") as err,
+        ):
             self._child = machine.machines.fork_server.start(
                 RUN_PYTHON,
                 environ=machine.environ(**environ),
                 folder=machine.path / "work",
-                descriptors=[read_end, out.fileno(), err.fileno()],
-                arguments=["-m", "tests.qualification.canary_child", str(fifo), detail],
+                descriptors=[theirs.fileno(), out.fileno(), err.fileno()],
+                arguments=["-m", "tests.qualification.canary_child", detail],
             )
-        os.close(read_end)
-        self._tasks = os.fdopen(write_end, "w")
-        self._done = fifo.open()
-        fifo.unlink()
-        self._write(keys)
+        self._ask(keys, "its start")
 
     def run(self, task: str, /, **arguments: object) -> bool:
         """Run a task to its end; return the task's result if that is a bool, else False."""
-        self._write({"task": task, "arguments": arguments})
-        answer = self._done.readline()
-        assert answer, f"the canary died at {task} {arguments}"
-        return answer == "True\n"
+        return self._ask({"task": task, "arguments": arguments}, f"{task} {arguments}") == "True\n"
 
     def __enter__(self) -> Canary:
         return self
@@ -99,15 +99,24 @@ class Canary:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tasks.close()
-        self._done.close()
-        outcome = self._child.outcome()
+        outcome = self._outcome
         if kind is None:
             assert outcome.value == 0
 
-    def _write(self, message: object) -> None:
-        self._tasks.write(json.dumps(message) + "\n")
-        self._tasks.flush()
+    def _ask(self, message: object, purpose: str) -> str:
+        answer = ""
+        with suppress(ConnectionError):
+            self._tasks.sendall(f"{json.dumps(message)}\n".encode())
+            answer = self._answers.readline()
+        assert answer, f"the canary died at {purpose}: {self._outcome}\n{self._machine.output()}"
+        return answer
+
+    @cached_property
+    def _outcome(self) -> Outcome:
+        """The result of the process, which ends when it can get no more tasks."""
+        self._answers.close()
+        self._tasks.close()
+        return self._child.outcome()
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ AREAS: tuple[fault_points.Area, ...] = ("disk", "network", "process")
 
 
 def main() -> None:
-    """Run the tasks of standard input, and write a line to the first argument's pipe after each."""
+    """Run the tasks of standard input, and write a line to that socket after the keys and after each task."""
     _record_spawning()
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, force=True)
     # Colours of the source, which would take most of the time, show nothing of the variables.
@@ -48,12 +48,13 @@ def main() -> None:
         max_frames=0,
         extra_lines=0,
     )
-    done = open(sys.argv[1], "w")  # noqa: SIM115 - open until this process ends
+    answers = os.fdopen(os.dup(sys.stdin.fileno()), "w")
     KEYS.update(json.loads(sys.stdin.readline()))
+    print("ready", file=answers, flush=True)
     for line in sys.stdin:
         value = _run(json.loads(line))
         sys.stdout.flush()
-        print(value if isinstance(value, bool) else "done", file=done, flush=True)
+        print(value if isinstance(value, bool) else "done", file=answers, flush=True)
 
 
 def _run(request: dict[str, Any]) -> object:
@@ -112,7 +113,7 @@ def _print_frames(trace: TracebackType | None) -> None:
         for name, value in trace.tb_frame.f_locals.items():
             print(trace.tb_frame.f_code.co_qualname, name, _safe_repr(value))
             variable = (trace.tb_frame.f_code, name, type(value))
-            if sys.argv[2] == "all" or variable not in _PRETTY:
+            if sys.argv[1] == "all" or variable not in _PRETTY:
                 _PRETTY.add(variable)
                 print(pretty_repr(value))
         trace = trace.tb_next

@@ -87,7 +87,6 @@ class ForkServer:
     def __init__(self, *modules: str, **environ: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="fork-server-")
         self.address = os.path.join(self._folder.name, "socket")
-        environ |= {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "200"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("NIMBUS_")}
         self._server = subprocess.Popen(
             [sys.executable, "-W", "error", "-m", "tests.support.fork_server", self.address, *modules],
