@@ -101,7 +101,7 @@ def expected(use_case: UseCase, step: Step, fault: Fault) -> Expected:
         return _expect_end_of_progress(fault)
     if fault.once and again:
         return _expect_recovery(use_case, seconds)
-    most = _tries(step, fault, again)
+    most = _attempts(step, fault, again)
     if not step.at_the_api:
         return Expected((_github_error(step, fault, error),), (most, most), "old", seconds)
     if _is_stale_session_used(use_case, fault, error):
@@ -165,16 +165,16 @@ def _expect_recovery(use_case: UseCase, seconds: float) -> Expected:
     return Expected(("done", "stale"), (1, 2), "new", use_case.seconds + SLACK_SECONDS)
 
 
-def _tries(step: Step, fault: Fault, again: bool) -> int:
+def _attempts(step: Step, fault: Fault, again: bool) -> int:
     if step.name in ("asset", "storage"):
-        return _tries_for_file(step, fault, again)
+        return _attempts_for_file(step, fault, again)
     if not step.at_the_api and fault.status in (401, 403, 404):
-        return _tries_for_new_token(fault)
+        return _attempts_for_new_token(fault)
     waits_too_long = fault.wait is not None and fault.wait > LONG_TIMEOUT
     return ATTEMPTS if again and not waits_too_long else 1
 
 
-def _tries_for_file(step: Step, fault: Fault, again: bool) -> int:
+def _attempts_for_file(step: Step, fault: Fault, again: bool) -> int:
     if fault.kind == "redirected away":
         # The other host has no such file; a signed URL may have expired, so a new one is requested, once.
         return 2 if step.name == "asset" else 4
@@ -182,12 +182,12 @@ def _tries_for_file(step: Step, fault: Fault, again: bool) -> int:
         # The partial file does not match any more: it is deleted and requested again, three times in all.
         return 3
     if fault.status in (401, 403, 404):
-        return 2 if step.name == "storage" else _tries_for_new_token(fault)
+        return 2 if step.name == "storage" else _attempts_for_new_token(fault)
     waits_too_long = fault.wait is not None and fault.wait > LONG_TIMEOUT
     return ATTEMPTS if again and not waits_too_long else 1
 
 
-def _tries_for_new_token(fault: Fault) -> int:
+def _attempts_for_new_token(fault: Fault) -> int:
     """Return the attempts for a refusal by GitHub, whose servers may not know the token yet."""
     return 1 if fault.status == 403 else 3
 
