@@ -7,10 +7,10 @@ import re
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast, get_args
 
 from nimbus_sdk.cli.ui import completion
 from nimbus_sdk.cli.ui.options import flag, option
@@ -23,7 +23,7 @@ Band: TypeAlias = tuple[float, float] | Literal["model", "off"]
 
 Kind: TypeAlias = Literal["Pipeline", "NimbusLDA", "NimbusQDA", "NimbusProbit"]
 
-_KINDS: tuple[Kind, ...] = ("Pipeline", "NimbusLDA", "NimbusQDA", "NimbusProbit")
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 _WINDOW = 1.0
 _STEPS_A_WINDOW = 4
 
@@ -103,8 +103,7 @@ def stream(
         )
     length = window if window is not None else _trained_window(decoder)
     began: float | None = None
-    with ExitStack() as stack:
-        stack.enter_context(_options_in_errors())
+    with _options_in_errors():
         results = nimbus_sdk.decode_stream(
             decoder,
             name,
@@ -118,16 +117,18 @@ def stream(
             unit=cast("Literal['V', 'uV'] | None", unit),
             timeout=timeout,
         )
-        for context in (exit_on_signals(), _silence_liblsl(), warnings.catch_warnings()):
-            stack.enter_context(context)
-        # What a warning of the core says, the display shows.
-        warnings.simplefilter("ignore", UserWarning)
-        show = stack.enter_context(open_display(_class_names(decoder), confidence, as_json=as_json))
-        for result in results:
-            began = time.monotonic() if began is None else began
-            show(result)
-            if duration is not None and time.monotonic() - began >= duration:
-                break
+        with (
+            exit_on_signals(),
+            _silence_liblsl(),
+            # What a warning of the core says, the display shows.
+            warnings.catch_warnings(action="ignore", category=UserWarning),
+            open_display(_class_names(decoder), confidence, as_json=as_json) as show,
+        ):
+            for result in results:
+                began = time.monotonic() if began is None else began
+                show(result)
+                if duration is not None and time.monotonic() - began >= duration:
+                    break
 
 
 def _load(model: str) -> NimbusLDA | Pipeline:

@@ -30,8 +30,8 @@ class Counts:
     rejected: int = 0
     decisions: int = 0
     missing: float = 0.0
-    of_windows: tuple[str, ...] = ()
-    of_decisions: tuple[str, ...] = ()
+    window_problems: tuple[str, ...] = ()
+    decision_problems: tuple[str, ...] = ()
     first: float = math.nan
 
     def add(self, result: Result) -> tuple[float, tuple[str, ...]]:
@@ -39,15 +39,15 @@ class Counts:
 
         They are repeated in each result of a kind, so they are shown where they begin.
         """
-        before = self.of_decisions if is_decision(result) else self.of_windows
+        before = self.decision_problems if is_decision(result) else self.window_problems
         if math.isnan(self.first):
             self.first = result.timestamp
         if is_decision(result):
             self.decisions += 1
-            self.of_decisions = result.problems
+            self.decision_problems = result.problems
         else:
             self.windows += 1
-            self.of_windows = result.problems
+            self.window_problems = result.problems
             self.rejected += getattr(result, "rejected", False)
             self.missing += result.gap
         return result.timestamp - self.first, () if before else result.problems
@@ -62,7 +62,7 @@ class Counts:
 
     def explain(self) -> tuple[str, ...]:
         """Return what may be wrong with the stream as a whole, as texts."""
-        problems = self.of_windows or self.of_decisions
+        problems = self.window_problems or self.decision_problems
         if problems or self.rejected < self.windows:
             return problems
         return ("All were unlike those of the training: compare unit, channels and filters of the stream.",)
@@ -75,7 +75,7 @@ def is_decision(result: Result) -> bool:
 
 @contextmanager
 def open_display(names: Sequence[str], confidence: float, *, as_json: bool) -> Iterator[Show]:
-    """Return what shows each result.
+    """Yield a function that shows a result.
 
     Args:
         names: Of the classes, in the order of the posteriors.
