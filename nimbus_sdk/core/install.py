@@ -237,9 +237,9 @@ def _is_complete(settings: Settings, known: FoundKey | None, session: SessionRec
         return False
     if known is None or known.source not in renewal.STORED_SOURCES:
         return True
-    metadata = read_metadata(settings.paths)
     if settings.credential_store == "none":
         return True
+    metadata = read_metadata(settings.paths)
     if metadata is None or metadata.fingerprint != known.key.fingerprint:
         return False
     return settings.credential_store in (None, metadata.store)

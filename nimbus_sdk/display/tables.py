@@ -112,9 +112,7 @@ def fields_html(
         rows: What a person wants to know.
         all_fields: What else there is, folded below.
     """
-    lines = "".join(f"<tr>{_heading(name)}{_cell(value)}</tr>" for name, value in rows)
-    folded = "".join(f"<tr>{_heading(name)}{_cell(value)}</tr>" for name, value in all_fields)
-    return _caption(title, lines) + _fold(folded)
+    return _caption(title, _fields_html(rows)) + _details(_fields_html(all_fields))
 
 
 def table_html(
@@ -134,7 +132,11 @@ def table_html(
         all_rows: The rows for them.
     """
     shown, folded = _rows_html(headers, rows), _rows_html(all_headers, all_rows)
-    return _caption(title, shown) + _fold(folded if all_headers else "")
+    return _caption(title, shown) + _details(folded if all_headers else "")
+
+
+def _fields_html(rows: Iterable[tuple[str, object]]) -> str:
+    return "".join(f"<tr>{_heading(name)}{_cell(value)}</tr>" for name, value in rows)
 
 
 def _rows_html(headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -146,7 +148,7 @@ def _caption(title: str, lines: str) -> str:
     return f"<table><caption style='text-align:left'>{escape(title)}</caption>{lines}</table>"
 
 
-def _fold(lines: str) -> str:
+def _details(lines: str) -> str:
     return f"<details><summary>All fields</summary><table>{lines}</table></details>" if lines else ""
 
 

@@ -89,7 +89,7 @@ def _wants_retry() -> bool:
 
 
 def _retry_keyring(profile: str | None) -> str:
-    """Ask the keyring, whatever was recorded of it, and return the store that has the key now."""
+    """Ask the keyring, whatever was recorded of it; return which store has the key now, or the failure."""
     from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.errors import CredentialStoreError
     from nimbus_sdk.storage import credentials
