@@ -54,6 +54,10 @@ def read_samples(source: Source, timeout: float) -> Iterator[tuple[FloatArray, F
             raise CoreDataError(f"{source.described.name} gave {describe_kind(item)}.", _EXPECTED)
         samples = _read_numbers(item[0])
         if samples.size:
+            if samples.ndim != 2:
+                raise CoreDataError(
+                    f"{source.described.name} gave samples of shape {samples.shape}.", _EXPECTED
+                )
             waiting_since = None
             yield _without_missing(samples, _read_stamps(item[1], samples))
             continue
@@ -78,7 +82,7 @@ def _read_numbers(values: npt.ArrayLike) -> FloatArray:
 def _read_stamps(values: npt.ArrayLike | None, samples: FloatArray) -> FloatArray | None:
     if values is None:
         return None
-    stamps, n_samples = _read_numbers(values), samples.shape[-1]
+    stamps, n_samples = _read_numbers(values), samples.shape[1]
     if stamps.shape != (n_samples,) or not np.isfinite(stamps).all():
         raise CoreDataError(
             f"The time stamps of the stream have shape {stamps.shape} for {n_samples} sample(s), or are not "
@@ -98,5 +102,5 @@ def _without_missing(samples: FloatArray, stamps: FloatArray | None) -> tuple[Fl
             "The samples of the stream are not all finite.",
             "Give time stamps too: then such samples count as missing.",
         )
-    kept = is_finite.all(axis=0)
-    return samples[:, kept], stamps[kept]
+    is_complete = is_finite.all(axis=0)
+    return samples[:, is_complete], stamps[is_complete]

@@ -94,6 +94,6 @@ class StreamClock:
 
     def _follow(self, due: float, lateness: FloatArray) -> float:
         """When the sample after these is due."""
-        kept = math.exp(-len(lateness) * self._period / _MEMORY)
-        self._jitter = max(kept * self._jitter, float(np.abs(lateness).max()))
-        return due + len(lateness) * self._period + (1.0 - kept) * float(lateness.mean())
+        decay = math.exp(-len(lateness) * self._period / _MEMORY)
+        self._jitter = max(decay * self._jitter, float(np.abs(lateness).max()))
+        return due + len(lateness) * self._period + (1.0 - decay) * float(lateness.mean())

@@ -84,9 +84,9 @@ class ChannelMap:
         """Choose and scale, from (n_channels × n_samples) to (n_picked × n_samples).
 
         Raises:
-            CoreDataError: Another number of channels than the stream has said, or another number of axes.
+            CoreDataError: Another number of channels than the stream has said.
         """
-        if samples.ndim != 2 or len(samples) != self.n_channels:
+        if len(samples) != self.n_channels:
             raise CoreDataError(
                 f"{self.stream} gave samples of shape {samples.shape}; expected are {self.n_channels} "
                 "channels on axis 0 and samples on axis 1.",

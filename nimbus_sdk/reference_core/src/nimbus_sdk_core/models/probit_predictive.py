@@ -4,7 +4,7 @@ The latent vector of a new trial with inputs x follows
 
     z ~ t(Mᵀx, Ψ·(1 + xᵀP⁻¹x)/ν', ν'),    ν' = ν - n_classes + 2
 
-and class k has the probability that z lies in its cone. Source: the matrix-normal and inverse-Wishart
+and the probability of class k is that of z in its cone. Source: the matrix-normal and inverse-Wishart
 analysis of K. P. Murphy, Probabilistic Machine Learning: Advanced Topics (2023), section 15.2.
 """
 
