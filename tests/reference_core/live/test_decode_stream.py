@@ -299,7 +299,7 @@ def test_a_stream_that_falls_silent_ends_with_an_error() -> None:
         ),
         ({"stream": [("no", None)]}, CoreDataError, "not numbers"),
         ({"stream": [(5.0, [0.0])]}, CoreDataError, re.escape("gave samples of shape ()")),
-        ({"stream": [(np.array([1.0, np.nan]), [0.0, 0.1])]}, CoreDataError, re.escape("gave samples of shape (2,)")),
+        ({"stream": [(np.array([1.0, np.nan]), [0.0, 0.1])]}, CoreDataError, re.escape("of shape (2,)")),
         ({"stream": [(np.full((4, 3, 2), np.nan), [0.0, 0.1])]}, CoreDataError, re.escape("(4, 3, 2)")),
         ({"model": "flicker"}, CoreTypeError, "not a model"),
         ({"model": NimbusLDA()}, NotTrainedError, "not trained"),

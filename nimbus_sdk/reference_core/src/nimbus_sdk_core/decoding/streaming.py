@@ -141,7 +141,7 @@ def init_streaming(
     check_model(model)
     check_metadata_kind(metadata)
     check_metadata_fits(model, metadata)
-    adaptation = start_adaptation(find_decoder(model), adapt, check_probability("forgetting", forgetting))
+    adaptation = start_adaptation(find_decoder(model), adapt, forgetting)
     return StreamingSession(model if adaptation is None else copy.copy(model), metadata, adaptation)
 
 

@@ -22,7 +22,7 @@ from ..data.metadata import BCIMetadata, Unit, check_band
 from ..decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk, should_stop
 from ..decoding.streaming_results import ChunkResult, StreamingResult
 from ..errors import CoreDataError, CoreTypeError
-from ..models.compatibility import check_model, get_n_features
+from ..models.compatibility import get_n_features
 from ..models.pipeline import Pipeline, find_decoder
 from ..models.protocol import Decoder
 from .causal_filter import CausalFilter
@@ -138,6 +138,7 @@ def decode_stream(
             "Give a step that is not longer than the window.",
         )
     rate = metadata.sampling_rate
+    n_samples = max(1, round(length * rate))
     least = check_whole_number("min_chunks", min_chunks, least=1, most=2**31 - 1)
     rules = _Rules(
         window=length,
@@ -151,8 +152,8 @@ def decode_stream(
     # Before there is a stream to compare with.
     StreamDescription("The stream").corrected(channel_names, unit, sampling_rate)
     filtering = CausalFilter(_choose_band(band, metadata), rate)
-    windows = SlidingWindows(max(1, round(length * rate)), every, rate)
-    session = init_streaming(model, replace(metadata, chunk_size=max(1, round(length * rate))))
+    windows = SlidingWindows(n_samples, every, rate)
+    session = init_streaming(model, replace(metadata, chunk_size=n_samples))
     opening = _open(stream, seconds)
 
     def decode() -> Iterator[ChunkResult | StreamingResult]:
@@ -240,7 +241,7 @@ def _open(stream: Stream, timeout: float) -> AbstractContextManager[Source]:
 
 
 def _read_metadata(model: Decoder | Pipeline) -> BCIMetadata:
-    check_model(model)
+    # Raises an error for what is not a model, or not trained.
     get_n_features(find_decoder(model))
     if model.card is None:
         raise CoreDataError(

@@ -14,7 +14,7 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal, Protocol, TypeAlias, get_args
+from typing import Literal, Protocol, SupportsFloat, TypeAlias, get_args
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Adaptation(Protocol):
         ...
 
 
-def start_adaptation(model: Decoder, adapt: Adapt, forgetting: float) -> Adaptation | None:
+def start_adaptation(model: Decoder, adapt: Adapt, forgetting: SupportsFloat) -> Adaptation | None:
     """Return how a model is adapted, or None for not at all.
 
     Args:
@@ -58,10 +58,11 @@ def start_adaptation(model: Decoder, adapt: Adapt, forgetting: float) -> Adaptat
         CoreDataError: There is no such way, or forgetting is out of range.
         ModelMismatchError: The model is of a kind that cannot be adapted.
     """
+    factor = check_probability("forgetting", forgetting)
     check_choice("adapt", adapt, get_args(Adapt))
     if adapt == "off":
         return None
-    if not check_probability("forgetting", forgetting) > 0.0:
+    if not factor:
         raise CoreDataError(
             "forgetting is 0, so that nothing learned would stay.", "Give a number such as 0.99."
         )
@@ -71,7 +72,7 @@ def start_adaptation(model: Decoder, adapt: Adapt, forgetting: float) -> Adaptat
             "Use NimbusLDA or NimbusQDA, or calibrate_model() between recordings.",
         )
     kind = LabelledAdaptation if adapt == "labelled" else UnlabelledAdaptation
-    return kind(model, forgetting)
+    return kind(model, factor)
 
 
 class LabelledAdaptation:
