@@ -3,10 +3,13 @@
 The SDK's own tests prove what happens while no core can be imported, so this one must not stay in reach.
 """
 
+from __future__ import annotations
+
 import importlib
 import pkgutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +20,11 @@ SOURCE = TREE / "src"
 sys.path.insert(0, str(SOURCE))
 
 import nimbus_sdk_core  # noqa: E402
+
+from tests.reference_core.support import simulate_epochs  # noqa: E402
+
+if TYPE_CHECKING:
+    import mne
 
 for found in pkgutil.walk_packages(nimbus_sdk_core.__path__, "nimbus_sdk_core."):
     importlib.import_module(found.name)
@@ -60,6 +68,18 @@ def model() -> nimbus_sdk_core.NimbusLDA:
 def content(model: nimbus_sdk_core.NimbusLDA) -> bytes:
     """The same as a file."""
     return nimbus_sdk_core.io.model_file.to_bytes(model)
+
+
+@pytest.fixture(scope="module")
+def training() -> mne.EpochsArray:
+    """Epochs to learn from."""
+    return simulate_epochs(1)
+
+
+@pytest.fixture(scope="module")
+def later() -> mne.EpochsArray:
+    """Epochs of another day."""
+    return simulate_epochs(2)
 
 
 @pytest.fixture

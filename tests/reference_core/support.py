@@ -11,13 +11,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from nimbus_sdk_core import BCIData, BCIMetadata, simulate
+from nimbus_sdk_core import BCIData, BCIMetadata, process_chunk, simulate
 from nimbus_sdk_core.models.probit_regression import LatentRegression, helmert_contrasts
 from scipy import stats
 
 if TYPE_CHECKING:
     import mne
     from matplotlib.figure import Figure
+    from nimbus_sdk_core import StreamingSession
 
 PREFIX = struct.Struct("<8sIIQ")
 RATE, N_CHANNELS = 100.0, 6
@@ -75,6 +76,19 @@ class EpochsLookalike:
     def get_data(self) -> np.ndarray:
         """The same for every epoch."""
         return np.ones((4, 2, 10))
+
+
+def planned(data: BCIData, chunks: object = (-1, -1, 120)) -> BCIData:
+    """The same as a Dask array."""
+    import dask.array as da
+
+    return BCIData(da.from_array(data.features, chunks=chunks), data.metadata, data.labels)
+
+
+def stream(session: StreamingSession, trial: np.ndarray) -> None:
+    """Process a trial in chunks of 4 samples."""
+    for start in range(0, trial.shape[1], 4):
+        process_chunk(session, trial[:, start : start + 4])
 
 
 def forge_file(content: bytes, change: Callable[[dict], None], payload: bytes | None = None) -> bytes:

@@ -1,10 +1,11 @@
 """Checks of chunks."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, BCIMetadata, CoreDataError, NimbusLDA, train_model
+from nimbus_sdk_core import BCIData, CoreDataError, NimbusLDA, train_model
 from nimbus_sdk_core.checks.validation import validate_chunk
 from nimbus_sdk_core.decoding.streaming import StreamingSession, init_streaming, process_chunk
 
@@ -26,12 +27,7 @@ def data() -> BCIData:
 @pytest.fixture
 def session(model: NimbusLDA, data: BCIData) -> StreamingSession:
     """A session with chunks of 4 samples."""
-    return init_streaming(copy.copy(model), changed(data.metadata, chunk_size=4))
-
-
-def changed(metadata: BCIMetadata, **changes: object) -> BCIMetadata:
-    """The same metadata but for some fields."""
-    return BCIMetadata(**{name: getattr(metadata, name) for name in metadata.__slots__} | changes)
+    return init_streaming(copy.copy(model), replace(data.metadata, chunk_size=4))
 
 
 @pytest.mark.parametrize(

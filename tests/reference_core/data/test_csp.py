@@ -14,18 +14,6 @@ from nimbus_sdk_core.decoding.streaming import finalize_trial, init_streaming, p
 from tests.reference_core.support import EpochsLookalike, simulate_epochs
 
 
-@pytest.fixture(scope="module")
-def training() -> mne.EpochsArray:
-    """Epochs to learn from."""
-    return simulate_epochs(1)
-
-
-@pytest.fixture(scope="module")
-def later() -> mne.EpochsArray:
-    """Epochs of another day."""
-    return simulate_epochs(2)
-
-
 @pytest.mark.parametrize("library", ["mne", "pyriemann"])
 def test_filters_learned_once_decode_another_session(
     library: str, training: mne.EpochsArray, later: mne.EpochsArray, monkeypatch: pytest.MonkeyPatch

@@ -7,18 +7,13 @@ from nimbus_sdk_core import BCIData, CoreDataError
 from nimbus_sdk_core.checks.preprocessing import diagnose_preprocessing
 from nimbus_sdk_core.data.normalization import apply_normalization, estimate_normalization_params
 
-from tests.reference_core.support import simulated
+from tests.reference_core.support import planned, simulated
 
 
 @pytest.fixture(scope="module")
 def data() -> BCIData:
     """Trials in memory."""
     return simulated("p300", n_trials=501, seed=2)
-
-
-def planned(data: BCIData, chunks: object = (-1, -1, 120)) -> BCIData:
-    """The same as a Dask array."""
-    return BCIData(da.from_array(data.features, chunks=chunks), data.metadata, data.labels)
 
 
 def test_arrays_that_cannot_be_read_are_rejected_at_once(data: BCIData) -> None:

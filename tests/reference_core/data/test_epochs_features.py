@@ -16,20 +16,6 @@ from nimbus_sdk_core import (
 )
 from sklearn.pipeline import make_pipeline
 
-from tests.reference_core.support import simulate_epochs
-
-
-@pytest.fixture(scope="module")
-def training() -> mne.EpochsArray:
-    """Epochs to learn from."""
-    return simulate_epochs(1)
-
-
-@pytest.fixture(scope="module")
-def later() -> mne.EpochsArray:
-    """Epochs of another day."""
-    return simulate_epochs(2)
-
 
 def test_channels_become_features_and_events_labels(training: mne.EpochsArray) -> None:
     """Axes turn from (epochs, channels, times) to (features, samples, trials); nothing is scaled."""

@@ -19,12 +19,6 @@ from nimbus_sdk_core.data.mne_epochs import Transformer
 from tests.reference_core.support import N_CHANNELS, EpochsLookalike, simulate_epochs
 
 
-@pytest.fixture(scope="module")
-def training() -> mne.EpochsArray:
-    """Epochs to learn from."""
-    return simulate_epochs(1)
-
-
 def test_bad_channels_are_named_and_rejected(training: mne.EpochsArray) -> None:
     """Neither features nor filters are made of what was marked as bad; what the hint says helps."""
     marked = training.copy()

@@ -18,7 +18,7 @@ from nimbus_sdk_core import (
 )
 from nimbus_sdk_core.decoding.dask_result import LazyBatchResult
 
-from tests.reference_core.support import simulated
+from tests.reference_core.support import planned, simulated
 
 LATENCIES = ("latency_ms", "per_trial_latency_ms")
 
@@ -33,11 +33,6 @@ def model(request: pytest.FixtureRequest) -> NimbusLDA | NimbusQDA | NimbusProbi
 def data() -> BCIData:
     """Trials in memory."""
     return simulated("p300", n_trials=501, seed=2)
-
-
-def planned(data: BCIData, chunks: object = (-1, -1, 120)) -> BCIData:
-    """The same as a Dask array."""
-    return BCIData(da.from_array(data.features, chunks=chunks), data.metadata, data.labels)
 
 
 def assert_same(found: object, expected: object) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from nimbus_sdk_core import BCIData, NimbusLDA, NimbusProbit, NimbusQDA, predict_batch, train_model
 
-from tests.reference_core.support import simulated
+from tests.reference_core.support import planned, simulated
 
 
 @pytest.fixture(scope="module", params=[NimbusLDA, NimbusQDA, NimbusProbit])
@@ -21,11 +21,6 @@ def model(request: pytest.FixtureRequest) -> NimbusLDA | NimbusQDA | NimbusProbi
 def data() -> BCIData:
     """Trials in memory."""
     return simulated("p300", n_trials=501, seed=2)
-
-
-def planned(data: BCIData, chunks: object = (-1, -1, 120)) -> BCIData:
-    """The same as a Dask array."""
-    return BCIData(da.from_array(data.features, chunks=chunks), data.metadata, data.labels)
 
 
 def test_nothing_is_computed_before_it_is_requested(model, data: BCIData) -> None:

@@ -1,6 +1,7 @@
 """Streaming: chunks are decoded one by one, with one decision at the end of a trial."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial,
 from nimbus_sdk_core.decoding.trial_quality import assess_trial_quality, should_reject_trial
 from nimbus_sdk_core.errors import CoreTypeError
 
-from tests.reference_core.support import simulated
+from tests.reference_core.support import simulated, stream
 
 METHODS = ("evidence", "weighted_vote", "max_confidence", "posterior_mean", "unanimous")
 
@@ -42,18 +43,7 @@ def data() -> BCIData:
 @pytest.fixture
 def session(model: NimbusLDA, data: BCIData) -> StreamingSession:
     """A session with chunks of 4 samples."""
-    return init_streaming(copy.copy(model), changed(data.metadata, chunk_size=4))
-
-
-def changed(metadata: BCIMetadata, **changes: object) -> BCIMetadata:
-    """The same metadata but for some fields."""
-    return BCIMetadata(**{name: getattr(metadata, name) for name in metadata.__slots__} | changes)
-
-
-def stream(session: StreamingSession, trial: np.ndarray) -> None:
-    """Process a trial chunk by chunk."""
-    for start in range(0, trial.shape[1], 4):
-        process_chunk(session, trial[:, start : start + 4])
+    return init_streaming(copy.copy(model), replace(data.metadata, chunk_size=4))
 
 
 def test_a_chunk_is_decoded_as_a_batch_of_one_trial(session, model: NimbusLDA, data: BCIData) -> None:
@@ -147,7 +137,7 @@ def test_the_sampling_rate_is_only_informational(model: NimbusLDA, data: BCIData
     """As documented: a stream of another rate is decoded the same, without a warning."""
     chunk = data.features[:, :4, 0]
     found = [
-        process_chunk(init_streaming(model, changed(data.metadata, sampling_rate=rate)), chunk).posterior
+        process_chunk(init_streaming(model, replace(data.metadata, sampling_rate=rate)), chunk).posterior
         for rate in (data.metadata.sampling_rate, 250.0)
     ]
     np.testing.assert_array_equal(*found)
@@ -215,7 +205,7 @@ def test_a_session_for_other_data_is_rejected(model: NimbusLDA, data: BCIData) -
         ({"paradigm": "p300"}, ModelMismatchError),
         ({"temporal_aggregation": "logvar"}, ModelMismatchError),
     ):
-        other = changed(data.metadata, **change)
+        other = replace(data.metadata, **change)
         assert not check_model_compatibility(model, other)
         with pytest.raises(error, match=str(next(iter(change)))):
             init_streaming(model, other)
@@ -241,7 +231,7 @@ def test_models_with_text_and_boolean_labels_can_stream(data: BCIData) -> None:
     """A prediction is a plain Python label."""
     for names in (["left", "right"], [False, True]):
         labels = np.array(names)[(data.labels > 2).astype(int)]
-        metadata = changed(data.metadata, n_classes=2)
+        metadata = replace(data.metadata, n_classes=2)
         model = train_model(NimbusLDA, BCIData(data.features, metadata, labels))
         session = init_streaming(model, metadata)
         found = process_chunk(session, data.features[:, :, 0])

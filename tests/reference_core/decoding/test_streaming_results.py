@@ -2,13 +2,14 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from nimbus_sdk_core import BCIData, BCIMetadata, ModelCard, NimbusLDA, train_model
+from nimbus_sdk_core import BCIData, ModelCard, NimbusLDA, train_model
 from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial, init_streaming, process_chunk
 
-from tests.reference_core.support import simulated
+from tests.reference_core.support import simulated, stream
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +27,7 @@ def data() -> BCIData:
 @pytest.fixture
 def session(model: NimbusLDA, data: BCIData) -> StreamingSession:
     """A session with chunks of 4 samples."""
-    return init_streaming(copy.copy(model), changed(data.metadata, chunk_size=4))
-
-
-def changed(metadata: BCIMetadata, **changes: object) -> BCIMetadata:
-    """The same metadata but for some fields."""
-    return BCIMetadata(**{name: getattr(metadata, name) for name in metadata.__slots__} | changes)
-
-
-def stream(session: StreamingSession, trial: np.ndarray) -> None:
-    """Process a trial chunk by chunk."""
-    for start in range(0, trial.shape[1], 4):
-        process_chunk(session, trial[:, start : start + 4])
+    return init_streaming(copy.copy(model), replace(data.metadata, chunk_size=4))
 
 
 def test_displays_are_escaped_and_mark_simulated_models(session, data: BCIData) -> None:

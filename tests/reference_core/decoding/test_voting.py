@@ -1,6 +1,7 @@
 """Aggregation of chunks into one decision."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from nimbus_sdk_core.decoding.streaming import StreamingSession, finalize_trial,
 from nimbus_sdk_core.decoding.trial_quality import should_reject_trial
 from nimbus_sdk_core.decoding.voting import aggregate_chunks
 
-from tests.reference_core.support import simulated
+from tests.reference_core.support import simulated, stream
 
 METHODS = ("evidence", "weighted_vote", "max_confidence", "posterior_mean", "unanimous")
 
@@ -29,18 +30,7 @@ def data() -> BCIData:
 @pytest.fixture
 def session(model: NimbusLDA, data: BCIData) -> StreamingSession:
     """A session with chunks of 4 samples."""
-    return init_streaming(copy.copy(model), changed(data.metadata, chunk_size=4))
-
-
-def changed(metadata: BCIMetadata, **changes: object) -> BCIMetadata:
-    """The same metadata but for some fields."""
-    return BCIMetadata(**{name: getattr(metadata, name) for name in metadata.__slots__} | changes)
-
-
-def stream(session: StreamingSession, trial: np.ndarray) -> None:
-    """Process a trial chunk by chunk."""
-    for start in range(0, trial.shape[1], 4):
-        process_chunk(session, trial[:, start : start + 4])
+    return init_streaming(copy.copy(model), replace(data.metadata, chunk_size=4))
 
 
 def test_unanimous_reports_its_fallback(session, data: BCIData) -> None:

@@ -33,20 +33,6 @@ from nimbus_sdk_core import (
 )
 from nimbus_sdk_core.data.normalization import apply_normalization
 
-from tests.reference_core.support import simulate_epochs
-
-
-@pytest.fixture(scope="module")
-def training() -> mne.EpochsArray:
-    """Epochs to learn from."""
-    return simulate_epochs(1)
-
-
-@pytest.fixture(scope="module")
-def later() -> mne.EpochsArray:
-    """Epochs of another day."""
-    return simulate_epochs(2)
-
 
 @pytest.fixture
 def pipeline(training: mne.EpochsArray) -> Pipeline:
