@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, cast, overload
 
@@ -25,11 +24,11 @@ from nimbus_sdk.storage.key_metadata import (
 from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
 from nimbus_sdk.storage.keyring_breaker import reset
 from nimbus_sdk.storage.pending_removal import (
+    cannot_have_key,
     finish_removals,
     masked_in_keyring,
-    never_had_one,
     postpone_removal,
-    prepared,
+    prepare_store,
     reason_of,
     settle_removal,
 )
@@ -251,7 +250,7 @@ def read_stored_key(
     problem = ""
     for store in stores:
         try:
-            entry = prepared(settings.paths, store).read(settings.paths.profile)
+            entry = prepare_store(settings.paths, store).read(settings.paths.profile)
         except CredentialStoreError as error:
             if store.name in required:
                 raise
@@ -303,11 +302,11 @@ def _in_first_that_works(
     paths = settings.paths
     if settings.credential_store is not None:
         store = _named(settings.credential_store, paths, kind)
-        act(prepared(paths, store))
+        act(prepare_store(paths, store))
         return StoreChoice(store, f"{store.name}, {_BY_SETTING}")
     keyring = KeyringStore(paths, kind)
     try:
-        act(prepared(paths, keyring))
+        act(prepare_store(paths, keyring))
     except CredentialStoreError as error:
         problem = error
     else:
@@ -323,9 +322,11 @@ def _in_first_that_works(
 def _expect_late_write(paths: Paths, store: CredentialStore[Key], key: Key) -> None:
     """Record that a key may reach the keyring after its caller has given up, even after this process."""
     if isinstance(store, KeyringStore) and store.refusal is not None and store.refusal.may_complete:
-        # If the disk refuses: the thread that was left behind removes the key as well.
-        with suppress(OSError):
+        try:
             postpone_removal(paths, store.refusal.reason, masked=key.masked, fingerprint=key.fingerprint)
+        except OSError as error:
+            # The thread that was left behind removes the key as well, if this process lives as long.
+            _log.debug("That %s may reach the keyring cannot be recorded: %s", key.masked, error)
 
 
 def _stores_to_search(
@@ -374,7 +375,7 @@ def _remove_other_copy(
             keyring.delete(paths.profile)
             settle_removal(paths)
         except CredentialStoreError as error:
-            if never_had_one(paths, before, keyring):
+            if cannot_have_key(paths, before, keyring):
                 return []
             reason = reason_of(error)
         else:

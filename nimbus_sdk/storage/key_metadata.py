@@ -10,7 +10,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.config.ownership import UntrustedError
 from nimbus_sdk.config.paths import Paths
@@ -20,6 +20,10 @@ from nimbus_sdk.storage import fs, trust
 if TYPE_CHECKING:
     from nimbus_sdk.storage.key_kind import Key
 
+R = TypeVar("R", "KeyMetadata", "KeyRemoval")
+
+_METADATA = "The metadata of the stored key"
+_REMOVAL = "The record of a key to remove"
 _CHECK_FOLDER = "Check the permissions of its folder, or set NIMBUS_SDK_HOME to another one."
 
 
@@ -67,23 +71,8 @@ def read_metadata(paths: Paths) -> KeyMetadata | None:
     Raises:
         CredentialStoreError: The file exists and cannot be read.
     """
-    try:
-        content = trust.read(paths.key_metadata, paths.state_root)
-    except UntrustedError:
-        return None
-    except OSError as error:
-        raise CredentialStoreError(
-            f"The metadata of the stored key, {paths.key_metadata}, cannot be read: "
-            f"{error.strerror or error}.",
-            hint=_CHECK_FOLDER,
-        ) from error
-    try:
-        stored = json.loads(content or b"null")
-        values = {field.name: stored[field.name] for field in fields(KeyMetadata)}
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return None
-    valid = all(isinstance(value, str) and value.isprintable() for value in values.values())
-    return KeyMetadata(**values) if valid else None
+    content = _read(paths, paths.key_metadata, _METADATA)
+    return None if content is None else _parse(KeyMetadata, content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,29 +96,14 @@ class KeyRemoval:
 def read_removal(paths: Paths) -> KeyRemoval | None:
     """Return the record that a key is still to be removed from the keyring, or None.
 
-    A damaged record counts: it never makes a removed key valid again.
+    A damaged record counts: it never makes a removed key valid again. One that somebody else could have
+    written does not: it would remove a key.
 
     Raises:
         CredentialStoreError: The record exists and cannot be read.
     """
-    try:
-        content = trust.read(paths.key_removal, paths.state_root)
-    except UntrustedError:
-        return None
-    except OSError as error:
-        raise CredentialStoreError(
-            f"The record of a key to remove, {paths.key_removal}, cannot be read: {error.strerror or error}.",
-            hint=_CHECK_FOLDER,
-        ) from error
-    if content is None:
-        return None
-    try:
-        stored = json.loads(content)
-        values = {field.name: stored[field.name] for field in fields(KeyRemoval)}
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return KeyRemoval()
-    valid = all(isinstance(value, str) and value.isprintable() for value in values.values())
-    return KeyRemoval(**values) if valid else KeyRemoval()
+    content = _read(paths, paths.key_removal, _REMOVAL)
+    return None if content is None else _parse(KeyRemoval, content) or KeyRemoval()
 
 
 def write_removal(paths: Paths, removal: KeyRemoval) -> None:
@@ -138,20 +112,24 @@ def write_removal(paths: Paths, removal: KeyRemoval) -> None:
     Raises:
         OSError: A file cannot be read or written.
     """
-    fs.write_private(paths.key_removal, json.dumps(asdict(removal), indent=2).encode() + b"\n")
+    _write(paths.key_removal, removal)
 
 
 def drop_removal(paths: Paths) -> None:
     """Remove the record of a removal that is done.
 
     Raises:
-        OSError: A file cannot be read or written.
+        CredentialStoreError: The file exists and cannot be removed.
     """
-    fs.remove(paths.key_removal)
+    _remove(paths.key_removal, _REMOVAL, "Check the permissions of its folder.")
 
 
 def may_be_in_keyring(paths: Paths) -> bool:
-    """Return whether this home may have a key in the keyring: of a save, or of one that was interrupted."""
+    """Return whether this home may have a key in the keyring: of a save, or of one that was interrupted.
+
+    Raises:
+        CredentialStoreError: As for ``read_metadata`` and ``read_removal``.
+    """
     if read_removal(paths) is not None:
         return True
     metadata = read_metadata(paths)
@@ -159,7 +137,11 @@ def may_be_in_keyring(paths: Paths) -> bool:
 
 
 def has_key_in_keyring(paths: Paths) -> bool:
-    """Return whether the profile's key is one in the keyring that is not to be removed."""
+    """Return whether the profile's key is one in the keyring that is not to be removed.
+
+    Raises:
+        CredentialStoreError: As for ``read_metadata`` and ``read_removal``.
+    """
     metadata = read_metadata(paths)
     return metadata is not None and metadata.store == "keyring" and read_removal(paths) is None
 
@@ -180,7 +162,7 @@ def write_metadata(paths: Paths, metadata: KeyMetadata) -> None:
     Raises:
         OSError: A file cannot be read or written.
     """
-    fs.write_private(paths.key_metadata, json.dumps(asdict(metadata), indent=2).encode() + b"\n")
+    _write(paths.key_metadata, metadata)
 
 
 def remove_metadata(paths: Paths) -> None:
@@ -189,11 +171,39 @@ def remove_metadata(paths: Paths) -> None:
     Raises:
         CredentialStoreError: The file exists and cannot be removed.
     """
+    _remove(paths.key_metadata, _METADATA, _CHECK_FOLDER)
+
+
+def _read(paths: Paths, path: str, what: str) -> bytes | None:
+    """Return the content of a file, or None if there is none that can be trusted."""
     try:
-        fs.remove(paths.key_metadata)
+        return trust.read(path, paths.state_root)
+    except UntrustedError:
+        return None
     except OSError as error:
         raise CredentialStoreError(
-            f"The metadata of the stored key, {paths.key_metadata}, cannot be removed: "
-            f"{error.strerror or error}.",
-            hint=_CHECK_FOLDER,
+            f"{what}, {path}, cannot be read: {error.strerror or error}.", hint=_CHECK_FOLDER
+        ) from error
+
+
+def _parse(kind: type[R], content: bytes) -> R | None:
+    try:
+        stored = json.loads(content)
+        values = {field.name: stored[field.name] for field in fields(kind)}
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return None
+    valid = all(isinstance(value, str) and value.isprintable() for value in values.values())
+    return kind(**values) if valid else None
+
+
+def _write(path: str, record: KeyMetadata | KeyRemoval) -> None:
+    fs.write_private(path, json.dumps(asdict(record), indent=2).encode() + b"\n")
+
+
+def _remove(path: str, what: str, hint: str) -> None:
+    try:
+        fs.remove(path)
+    except OSError as error:
+        raise CredentialStoreError(
+            f"{what}, {path}, cannot be removed: {error.strerror or error}.", hint=hint
         ) from error

@@ -17,11 +17,11 @@ from nimbus_sdk.storage.key_metadata import (
 )
 from nimbus_sdk.storage.keyring_backend import KeyringStore
 from nimbus_sdk.storage.pending_removal import (
+    cannot_have_key,
     finish_removals,
     masked_in_keyring,
-    never_had_one,
     postpone_removal,
-    prepared,
+    prepare_store,
     reason_of,
     settle_removal,
 )
@@ -90,17 +90,18 @@ def remove_key(
     if may_have or settings.credential_store in (None, KeyringStore.name):
         in_keyring = _attempt(paths, keyring, fingerprint)
     removed = in_file.removed or in_keyring.removed
-    refusal, is_recorded, not_asked = in_file.error, in_file.error is None, ""
+    refusal, not_asked = in_file.error, ""
+    # A key that stays keeps its metadata, unless there is a record of its removal instead.
+    keeps_metadata = in_file.error is not None or in_file.another or in_keyring.another
     if in_keyring.error is not None:
         must_ask = may_have or settings.credential_store == KeyringStore.name
-        if must_ask and not never_had_one(paths, metadata, keyring):
+        if must_ask and not cannot_have_key(paths, metadata, keyring):
             postponed, is_noted = _postpone(paths, metadata, fingerprint, in_keyring.error)
-            refusal, is_recorded = refusal or postponed, is_recorded and is_noted
+            refusal, keeps_metadata = refusal or postponed, keeps_metadata or not is_noted
         elif keyring.refusal is None or not keyring.refusal.is_absent:
             not_asked = in_keyring.error.message
     of_another = metadata is not None and fingerprint not in (None, metadata.fingerprint)
-    has_another = in_file.another or in_keyring.another
-    if not has_another and (removed or not of_another) and is_recorded:
+    if not keeps_metadata and (removed or not of_another):
         remove_metadata(paths)
     return Removal(removed, refusal, not_asked)
 
@@ -108,7 +109,7 @@ def remove_key(
 def _attempt(paths: Paths, store: FileStore[Key] | KeyringStore[Key], fingerprint: str | None) -> _Attempt:
     try:
         if fingerprint is not None:
-            entry = prepared(paths, store).read(paths.profile)
+            entry = prepare_store(paths, store).read(paths.profile)
             if entry is None or entry.key.fingerprint != fingerprint:
                 return _Attempt(another=entry is not None)
         removed = store.delete(paths.profile)

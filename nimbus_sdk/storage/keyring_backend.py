@@ -60,7 +60,7 @@ class Patience:
     """How long the keyring may take.
 
     Attributes:
-        seconds: The deadline of one operation.
+        seconds: The deadline of one operation, after other processes have had theirs.
         quiet: Seconds after which a notice says what is being waited for.
     """
 
@@ -132,7 +132,8 @@ class KeyringStore(Generic[K_co]):
         """Store a key, replacing the one before.
 
         Raises:
-            CredentialStoreError: As for ``read``, or the keyring did not store it.
+            CredentialStoreError: The keyring could not be asked or did not store it, for the reason in
+                ``refusal``.
         """
 
         def encode() -> str:
@@ -151,7 +152,7 @@ class KeyringStore(Generic[K_co]):
         """Remove a key with all its duplicates, and return whether there was one.
 
         Raises:
-            CredentialStoreError: As for ``read``.
+            CredentialStoreError: The keyring could not be asked, for the reason in ``refusal``.
         """
         return self._ask(profile, lambda entry: entry.remove(), must_look=True)
 
@@ -200,8 +201,11 @@ class KeyringStore(Generic[K_co]):
             return _answer(user, action, patience, given_up)
 
         def discard(reply: object) -> None:
-            if withdraw is not None:
-                _answer(user, withdraw, patience, threading.Event())
+            if withdraw is None:
+                return
+            late = _answer(user, withdraw, patience, threading.Event())
+            if isinstance(late, Refusal):
+                _log.debug("What was written too late may still be in the keyring, which %s.", late.reason)
 
         try:
             with restored_settings():
@@ -242,7 +246,7 @@ class KeyringStore(Generic[K_co]):
                 f"is waited for by another process for more than {patience.seconds:g} s", hint=ELSEWHERE
             )
         except OSError as error:
-            _log.debug("No lock at %s (%s); going on without.", lock.path, error)
+            _log.debug("No lock at %s (%s); continuing without it.", lock.path, error)
         return None
 
     def _is_unlocked(self, breaker: Breaker, now: float) -> bool:
@@ -269,7 +273,8 @@ def _is_unlocked_now() -> bool:
     try:
         backends = _find_backends()
         return not isinstance(backends, Refusal) and is_unlocked(backends[0])
-    except Exception:  # noqa: BLE001 - foreign code: whatever it raises, it is not known to be unlocked
+    except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises, it is not known to be unlocked
+        _log.debug("Whether the keyring is unlocked is not known (%s).", type(error).__name__)
         return False
 
 

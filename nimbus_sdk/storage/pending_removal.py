@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 _LOCK_SECONDS = 5.0
 _log = logging.getLogger("nimbus_sdk")
 
-
 Store = TypeVar("Store")
 
 
-def prepared(paths: Paths, store: Store) -> Store:
-    """Return a store that has no key any more which was to be removed.
+def prepare_store(paths: Paths, store: Store) -> Store:
+    """Return a store, after removing from it what was still to be removed.
 
     Raises:
         CredentialStoreError: As for ``finish_removal``.
@@ -70,7 +69,7 @@ def finish_removal(paths: Paths, store: KeyringStore[Key]) -> None:
         entry = store.read(paths.profile) if removal.fingerprint else None
         if entry is None or entry.key.fingerprint == removal.fingerprint:
             store.delete(paths.profile)
-        _drop(paths)
+        drop_removal(paths)
 
 
 def finish_removals(paths: Paths) -> None:
@@ -102,6 +101,7 @@ def postpone_removal(paths: Paths, reason: str, *, masked: str = "", fingerprint
         fingerprint: That of the only key to remove; whichever is there if empty.
 
     Raises:
+        CredentialStoreError: An earlier record cannot be read.
         OSError: A file cannot be read or written.
     """
     before = read_removal(paths)
@@ -121,13 +121,16 @@ def settle_removal(paths: Paths) -> None:
         CredentialStoreError: A file cannot be read or written.
     """
     if read_removal(paths) is not None:
-        _drop(paths)
+        drop_removal(paths)
 
 
 def _owners(paths: Paths) -> Iterator[Paths]:
     try:
         names = sorted(os.listdir(paths.profiles))
-    except OSError:
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        _log.debug("Whether keys are still to be removed is not known: %s", error)
         return
     for name in names:
         owner = replace(paths, profile=name)
@@ -140,7 +143,7 @@ def masked_in_keyring(metadata: KeyMetadata | None) -> str:
     return metadata.masked if metadata is not None and metadata.store == KeyringStore.name else ""
 
 
-def never_had_one(paths: Paths, metadata: KeyMetadata | None, store: KeyringStore[Key]) -> bool:
+def cannot_have_key(paths: Paths, metadata: KeyMetadata | None, store: KeyringStore[Key]) -> bool:
     """Return whether a keyring that refused cannot have a key: this machine has none, and no save was known.
 
     Args:
@@ -155,14 +158,3 @@ def never_had_one(paths: Paths, metadata: KeyMetadata | None, store: KeyringStor
 def reason_of(error: CredentialStoreError) -> str:
     """Return the message of a keyring's refusal as the end of a sentence that begins with "the keyring"."""
     return error.message.removeprefix("The keyring ").rstrip(".")
-
-
-def _drop(paths: Paths) -> None:
-    try:
-        drop_removal(paths)
-    except OSError as error:
-        raise CredentialStoreError(
-            f"The record of a key to remove, {paths.key_removal}, cannot be removed: "
-            f"{error.strerror or error}.",
-            hint="Check the permissions of its folder.",
-        ) from error
