@@ -178,5 +178,7 @@ def test_the_base_counts_as_much_as_is_asked_or_as_its_trials_are_alike() -> Non
     assert strange.posterior_.counts.sum() < 0.25 * N_BEFORE + 40
     with pytest.raises(CoreDataError, match="base_weight is 0"):
         calibrate_model(base, as_data(x, y), base_weight=0.0)
+    with pytest.raises(CoreDataError, match=r"base_weight is 'half'\. Give \"auto\" or a number"):
+        calibrate_model(base, as_data(x, y), base_weight="half")
     with pytest.raises(CoreDataError, match="NimbusProbit has no base_weight"):
         calibrate_model(train_model(NimbusProbit, as_data(before, labels)), as_data(x, y), base_weight="auto")

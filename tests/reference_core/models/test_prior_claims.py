@@ -69,11 +69,8 @@ def test_probabilities_are_as_good_as_those_of_shrinkage_and_calibrated(
         (NimbusProbit, 8, 80, 1),
         *(
             pytest.param(kind, *size, 20, marks=pytest.mark.qualification)
-            for kind, sizes in (
-                (NimbusLDA, ((16, 200), (40, 80), (100, 200), (80, 80), (200, 200))),
-                (NimbusQDA, ((16, 200), (40, 80), (100, 200), (80, 80), (200, 200))),
-            )
-            for size in sizes
+            for kind in (NimbusLDA, NimbusQDA)
+            for size in ((16, 200), (40, 80), (100, 200), (80, 80), (200, 200))
         ),
     ],
 )

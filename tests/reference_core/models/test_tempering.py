@@ -67,7 +67,7 @@ def test_ratios_of_any_size_have_a_temper(scale: float, random: np.random.Genera
     """Also where chunks say nothing, or classes never overlap."""
     truth = np.arange(40) % 2
     ratios = scale * np.stack([np.where(truth == k, 1.0, -1.0) for k in (0, 1)], axis=1)[None]
-    (found,) = fit_tempers(np.repeat(ratios, 1, axis=0), np.log(np.full((40, 2), 0.5)), truth)
+    (found,) = fit_tempers(ratios, np.log(np.full((40, 2), 0.5)), truth)
     assert 0.0 <= found <= 100.0
     assert scale < 1.0 or found < 1.0
 

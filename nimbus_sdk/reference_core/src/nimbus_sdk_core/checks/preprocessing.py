@@ -81,7 +81,8 @@ def diagnose_preprocessing(data: BCIData) -> PreprocessingReport:
         data: Trials.
 
     Raises:
-        CoreDataError: ``data`` are no BCIData, or hold a Dask array.
+        CoreTypeError: ``data`` are not BCIData.
+        CoreDataError: They hold a Dask array.
 
     Examples:
         >>> from nimbus_sdk_core import simulate

@@ -44,7 +44,7 @@ _MOST_BITS = 1e6
 _NEWTON_STEPS = 30
 
 # The share of real trials that is not taken for rest.
-_KEPT = 0.95
+_NOT_REST = 0.95
 
 # Tempers by number of chunks follow a power law within about this factor of themselves.
 _SPREAD = 0.3
@@ -158,6 +158,7 @@ def calibrate_streaming(model: M, data: BCIData, *, chunk_size: int) -> M:
         A copy of the model that knows its tempers, also in its file.
 
     Raises:
+        CoreTypeError: ``model`` is not a model, or ``data`` are not BCIData.
         CoreDataError: Data without labels or trials, trials shorter than a chunk, or another number of
             features or classes.
         ModelMismatchError: Data of another paradigm, feature type or temporal aggregation.
@@ -251,7 +252,7 @@ def _conclude(chunk_size: int, ratios: FloatArray, log_priors: FloatArray, truth
     values = fit_tempers(ratios, log_priors, truth)
     sums = np.array(values)[:, None, None] * ratios.cumsum(axis=0)
     distinctness = measure_distinctness(sums, np.exp(log_priors))
-    return Tempers(chunk_size, values, tuple(np.quantile(distinctness, 1.0 - _KEPT, axis=1).tolist()))
+    return Tempers(chunk_size, values, tuple(np.quantile(distinctness, 1.0 - _NOT_REST, axis=1).tolist()))
 
 
 def _interpolate(n_chunks: float, values: tuple[float, ...]) -> float:

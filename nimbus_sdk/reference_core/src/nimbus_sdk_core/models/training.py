@@ -86,6 +86,7 @@ def train_model(
         A trained model of that kind.
 
     Raises:
+        CoreTypeError: ``data`` are not BCIData.
         CoreDataError: Data without labels, with classes missing, constant features, a hyper-parameter that
             is unknown or out of range, a name or a description that is not a text.
         ModelMismatchError: There is no such kind, or it is a model instead of a class.
@@ -136,6 +137,7 @@ def calibrate_model(
             person or a day that is unlike those of the base. For `NimbusLDA` and `NimbusQDA`.
 
     Raises:
+        CoreTypeError: ``base`` is not a model, or ``data`` are not BCIData.
         CoreDataError: Data without labels, unknown labels, another number of features or classes, or a
             weight that is out of range or that the kind does not have.
         ModelMismatchError: Data of another paradigm, feature type or temporal aggregation.
@@ -178,13 +180,13 @@ def _weigh_base(base: Decoder, weight: float | str, data: BCIData) -> GaussianCl
             f"A {type(base).__name__} has no base_weight.", "Leave it out, or use NimbusLDA or NimbusQDA."
         )
     known = base.learned_
-    if isinstance(weight, str) and weight == "auto":
+    if not isinstance(weight, str):
+        number = check_probability("base_weight", weight)
+    elif weight == "auto":
         new = base.summarize(data.vectors(), encode_labels(_require_labels(data), known.classes))
         number = choose_weight(known.moments, new, known.choice)
     else:
-        if isinstance(weight, str):
-            raise CoreDataError(f"base_weight is {weight!r}.", 'Give "auto" or a number from 0 to 1.')
-        number = check_probability("base_weight", weight)
+        raise CoreDataError(f"base_weight is {weight!r}.", 'Give "auto" or a number from 0 to 1.')
     if not number:
         raise CoreDataError("base_weight is 0.", "Give a number above 0, or train a new model.")
     return base.relearn(scale_moments(known.moments, number))
