@@ -1,22 +1,16 @@
-"""Progress of long operations as events, drawn as a bar in a terminal or a notebook."""
+"""Progress of long operations as events, and as a bar in a notebook."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast
-
-from nimbus_sdk.display.terminal import is_notebook, is_terminal
-from nimbus_sdk.display.waiting import can_start_threads
-from nimbus_sdk.errors.printable import printable
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
-    from rich.console import RenderableType
 
 Stage: TypeAlias = Literal[
     "wait", "validate", "token", "release", "download", "verify", "unpack", "probe", "save", "done"
@@ -43,32 +37,7 @@ class ProgressEvent:
 
 
 Report: TypeAlias = Callable[[ProgressEvent], None]
-STALL_SECONDS = 3.0
-
-
-@contextmanager
-def reporting(progress: Report | bool | None, quiet: bool, next_step: str = "") -> Iterator[Report]:
-    """Yield the function that receives the events of the block.
-
-    Args:
-        progress: Your own function; True for a bar; False for none; None for a bar if there is a terminal or
-            a notebook.
-        quiet: The setting ``NIMBUS_SDK_NO_PROGRESS``; it counts only if ``progress`` is None.
-        next_step: Code that a notebook names after the last event.
-    """
-    if callable(progress):
-        yield progress
-        return
-    notebook = is_notebook()
-    if progress is False or (progress is None and (quiet or not (notebook or is_terminal(sys.stderr)))):
-        yield _silent
-        return
-    if notebook:
-        with html_progress(next_step) as report:
-            yield report
-        return
-    with _bar() as report:
-        yield report
+REDRAW_SECONDS = 0.1
 
 
 def download_report(report: Report, title: str) -> Callable[[int, int, float | None], None]:
@@ -79,123 +48,6 @@ def download_report(report: Report, title: str) -> Callable[[int, int, float | N
         ProgressEvent(stage='download', message='Downloading it', done=5, total=9, retry_in=2.5)
     """
     return lambda done, total, retry_in: report(ProgressEvent("download", title, done, total, retry_in))
-
-
-def _silent(event: ProgressEvent) -> None:
-    """Ignore an event."""
-
-
-class _PrintableStream:
-    """A stream that never refuses a character."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        return self._stream.write(printable(text, self._stream))
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._stream, name)
-
-
-@contextmanager
-def _bar() -> Iterator[Report]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        ProgressColumn,
-        SpinnerColumn,
-        Task,
-        TextColumn,
-        TransferSpeedColumn,
-    )
-    from rich.table import Column
-    from rich.text import Text
-
-    class BytesColumn(ProgressColumn):
-        """A column that is empty for a step without a count of bytes."""
-
-        def __init__(self, column: ProgressColumn, table_column: Column | None = None) -> None:
-            super().__init__(table_column or Column(no_wrap=True))
-            self.column = column
-
-        def render(self, task: Task) -> RenderableType:
-            return "" if task.total is None else self.column(task)
-
-    class SpeedColumn(TransferSpeedColumn):
-        """The speed, the time until the next attempt, or that for which there has been no data."""
-
-        def render(self, task: Task) -> Text:
-            now = time.monotonic()
-            text = f"no data for {now - task.fields['at']:.0f} s"
-            if now < task.fields["retry_at"]:
-                text = f"next attempt in {task.fields['retry_at'] - now:.0f} s"
-            elif task.finished or now - task.fields["at"] < STALL_SECONDS:
-                return super().render(task)
-            return Text(text, style="progress.data.speed")
-
-    # rich checks the encoding of the stream for some of what it draws, and not for the rest.
-    stream = None if sys.stderr is None else cast("IO[str]", _PrintableStream(sys.stderr))
-    console = Console(file=stream, stderr=True)
-    columns = (
-        SpinnerColumn("line" if console.options.ascii_only else "dots"),
-        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-        # A bar without a width of its own is what becomes shorter in a narrow terminal.
-        BytesColumn(BarColumn(bar_width=None), Column(max_width=40)),
-        BytesColumn(DownloadColumn()),
-        BytesColumn(SpeedColumn()),
-    )
-    bars = Progress(*columns, console=console, transient=False, auto_refresh=can_start_threads())
-    step = bars.add_task("Starting", total=None)
-    latest: ProgressEvent | None = None
-
-    def report(event: ProgressEvent) -> None:
-        nonlocal step, latest
-        # Started with the first event: a live bar would draw over the prompt for the key.
-        bars.start()
-        is_new = latest is None or event.stage != latest.stage
-        # A new line, since rich would go on to display the bytes of the step before. Its line stays.
-        if is_new and bars.tasks and bars.tasks[-1].total is None:
-            bars.remove_task(step)
-        if event.stage == "done":
-            # Printed below, in full; as a step beside the others it would be cut off.
-            bars.refresh()
-            latest = event
-            return
-        if is_new:
-            step = bars.add_task(event.message, total=None, at=time.monotonic())
-        elif latest is not None and event.done != latest.done:
-            bars.update(step, at=time.monotonic())
-        bars.update(
-            step,
-            description=event.message,
-            completed=event.done,
-            total=event.total,
-            retry_at=time.monotonic() + (event.retry_in or 0.0),
-        )
-        latest = event
-
-    interrupted = False
-    try:
-        yield report
-    except BaseException:
-        interrupted = latest is not None and latest.stage == "download" and bool(latest.done)
-        raise
-    finally:
-        finished = latest is not None and latest.stage == "done"
-        # The error says more than the step at which it happened; how far a download came stays.
-        for task in [task for task in bars.tasks if finished or task.total is None]:
-            bars.remove_task(task.id)
-        bars.stop()
-        if latest is not None and finished:
-            console.print(Text(f"✓ {latest.message}", style="green"))
-        elif latest is not None and interrupted:
-            console.print(Text(stored_part(latest)))
-
-
-REDRAW_SECONDS = 0.1
 
 
 @contextmanager
@@ -232,12 +84,17 @@ def html_progress(next_step: str = "") -> Iterator[Callable[[ProgressEvent], Non
     try:
         yield report
     except BaseException:
-        if latest is not None and latest.stage == "download" and latest.done:
+        if latest is not None and is_partial_download(latest):
             draw(f"<div>{escape(stored_part(latest))}</div>")
         elif latest is not None and latest.stage != "done":
             # The error says more than the step at which it happened.
             draw("")
         raise
+
+
+def is_partial_download(event: ProgressEvent) -> bool:
+    """Return whether an event that is the last one leaves a part of a download behind."""
+    return event.stage == "download" and bool(event.done)
 
 
 def stored_part(event: ProgressEvent) -> str:

@@ -13,14 +13,13 @@ import types
 
 import pytest
 
-from nimbus_sdk.display import progress
 from nimbus_sdk.display.progress import (
     ProgressEvent,
     download_report,
     html_progress,
     progress_html,
-    reporting,
 )
+from nimbus_sdk.display.reporting import reporting
 
 STEPS = [
     ProgressEvent("validate", "Validating nbci_test_0123…89ab"),
@@ -328,7 +327,8 @@ def test_a_silent_install_costs_no_drawing_library(fresh):
     """rich is loaded only where a bar is drawn."""
     fresh(
         "import sys\n"
-        "from nimbus_sdk.display.progress import ProgressEvent, reporting\n"
+        "from nimbus_sdk.display.progress import ProgressEvent\n"
+        "from nimbus_sdk.display.reporting import reporting\n"
         "with reporting(None, False) as report:\n"
         "    report(ProgressEvent('done', 'x'))\n"
         "assert 'rich' not in sys.modules\n"
@@ -337,7 +337,7 @@ def test_a_silent_install_costs_no_drawing_library(fresh):
 
 def test_a_download_that_stalls_says_so(look, monkeypatch):
     """The bar shows for how long there has been no data, or what is being waited for, on its own line."""
-    monkeypatch.setattr(progress, "STALL_SECONDS", 0.0)
+    monkeypatch.setattr("nimbus_sdk.display.progress_bar.STALL_SECONDS", 0.0)
     terminal = look()
     with reporting(None, False) as report:
         show = download_report(report, "Downloading core 0.1.0")
@@ -352,7 +352,7 @@ def test_a_download_that_stalls_says_so(look, monkeypatch):
 
 def test_a_download_that_is_complete_does_not_stall(look, monkeypatch):
     """What comes after it may take as long as it likes."""
-    monkeypatch.setattr(progress, "STALL_SECONDS", 0.0)
+    monkeypatch.setattr("nimbus_sdk.display.progress_bar.STALL_SECONDS", 0.0)
     terminal = look()
     with reporting(None, False) as report:
         download_report(report, "Downloading core 0.1.0")(2**20, 2**20, None)
