@@ -49,6 +49,7 @@ def find_entries(settings: Settings) -> tuple[StoredEntry, ...]:
 
     Raises:
         CredentialStoreError: The credentials file cannot be read.
+        SessionError: The folder of the profiles cannot be listed.
     """
     in_file = set(FileStore(settings.paths.credentials).names())
     names = sorted({*_names(settings.paths.profiles), *in_file})
@@ -117,5 +118,11 @@ def _remove_rest(paths: Paths) -> None:
 def _names(folder: str) -> list[str]:
     try:
         return os.listdir(folder)
-    except OSError:
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        # Signing out of everything must not pass over what it cannot see.
+        raise SessionError(
+            f"The profiles in {folder} cannot be listed ({error.strerror or error}).",
+            hint="Check the permissions of the folder, then run it again.",
+        ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from nimbus_sdk.errors.printable import printable
 
@@ -61,9 +61,11 @@ def restored_settings() -> Iterator[None]:
     try:
         yield
     finally:
-        # A process in the background may look, and would be stopped if it changed anything.
-        if termios.tcgetattr(descriptor) != before:
-            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        # A terminal that was closed meanwhile has no settings to restore.
+        with suppress(termios.error):
+            # A process in the background may look, and would be stopped if it changed anything.
+            if termios.tcgetattr(descriptor) != before:
+                termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def is_notebook() -> bool:

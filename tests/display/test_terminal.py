@@ -108,6 +108,24 @@ def test_a_terminal_has_its_settings_again(monkeypatch):
         assert termios.tcgetattr(theirs) == before
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+def test_a_terminal_that_was_closed_has_no_settings_to_restore(monkeypatch):
+    """What happened in the block counts, not that its terminal is gone."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+
+        def hang_up():
+            with restored_settings():
+                os.close(ours)
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            hang_up()
+
+
 @pytest.mark.parametrize("stream", [TERMINAL, PIPE, None, io.StringIO(), closed()])
 def test_what_is_no_terminal_has_no_settings(monkeypatch, stream):
     """A stream that only claims to be a terminal, such as that of an editor, is left alone."""

@@ -132,6 +132,17 @@ def test_logout_twice_is_no_failure(nimbus: Nimbus, sandbox: Sandbox) -> None:
     assert done.out.count("there was none") == 2
 
 
+def test_profiles_that_cannot_be_listed_are_not_passed_over(nimbus: Nimbus, signed_in: str) -> None:
+    """The error names the folder, and nothing is removed."""
+    profiles = Path(_paths().profiles)
+    profiles.rename(profiles.with_name("elsewhere"))
+    profiles.touch()
+    done = nimbus("logout", "--everything", "--json")
+    assert done.code == 10
+    assert f"The profiles in {profiles} cannot be listed" in done.error["message"]
+    assert get_stored_api_key() == signed_in
+
+
 def test_logout_says_which_key_is_left(
     nimbus: Nimbus, signed_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
