@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import aclosing, closing, contextmanager
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias, TypeVar, cast
 
 from nimbus_sdk.config.settings import OFF_WORDS, Settings, origin, read_text
 from nimbus_sdk.errors import NimbusConnectionError, NimbusError, RateLimitError
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response, Sleep, Step
 from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS, Limits
-from nimbus_sdk.transport.retry import AttemptHistory, may_end_with_first_attempt, retry_policy
+from nimbus_sdk.transport.retry import Retries, is_of_own_limit
 from nimbus_sdk.transport.status import raise_for_status
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
 
 T = TypeVar("T")
 _opening = threading.Lock()
@@ -56,6 +51,23 @@ class AsyncTransport(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt to send a request."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A wait between attempts, in seconds; unlike ``Sleep`` it counts against the deadline."""
+
+    seconds: float
+
+
+Exchange: TypeAlias = Generator[Attempt | Wait, object, Response]
+
+
 class Driver:
     """Runs flows and blocks until they end.
 
@@ -87,7 +99,14 @@ class Driver:
         Raises:
             NimbusError: An error that the flow did not handle.
         """
-        deadline = Deadline(self._settings.timeout)
+        return self._run(flow, Deadline(self._settings.timeout))
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _run(self, flow: Flow[T] | Exchange, deadline: Deadline) -> T:
         try:
             step = next(flow)
             while True:
@@ -102,55 +121,22 @@ class Driver:
         finally:
             flow.close()
 
-    def close(self) -> None:
-        """Close the connections."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def __enter__(self) -> Driver:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _perform(self, step: Step, deadline: Deadline) -> object:
+    def _perform(self, step: Step | Attempt | Wait, deadline: Deadline) -> object:
+        if isinstance(step, Attempt):
+            return self._open_transport().send(step.request, deadline)
         if isinstance(step, Blocking):
             with _clock_stopped(deadline):
                 return step.run()
-        if isinstance(step, Sleep):
-            deadline.extend(step.seconds)
+        if isinstance(step, (Sleep, Wait)):
+            if isinstance(step, Sleep):
+                deadline.extend(step.seconds)
             self._sleep(step.seconds)
             return None
-        return self._exchange(prepare_request(step, self._settings), deadline)
-
-    def _exchange(self, request: Request, whole: Deadline) -> Response:
-        # Loading the libraries takes no time of the service's.
-        with _clock_stopped(whole):
-            transport = self._open_transport()
-        deadline = whole.within(request.timeout)
-        history = AttemptHistory()
-
-        def attempt() -> Response:
-            with history.attempt():
-                if wait := reserve_slot(self._limits, request, deadline):
-                    self._sleep(wait)
-                return check_response(self._limits, request, transport.send(request, deadline))
-
-        def next_attempt() -> Response:
-            history.raise_first()
-            return attempt()
-
-        if may_end_with_first_attempt(request):
-            try:
-                return attempt()
-            except NimbusError as error:
-                history.first = error
-        from tenacity import Retrying
-
-        with history.request():
-            return Retrying(sleep=self._sleep, **retry_policy(request, deadline))(next_attempt)
+        request = prepare_request(step, self._settings)
+        with _clock_stopped(deadline):
+            self._open_transport()
+        within = deadline.within(request.timeout)
+        return self._run(exchange(request, within, self._limits), within)
 
     def _open_transport(self) -> Transport:
         if self._transport is None:
@@ -193,7 +179,14 @@ class AsyncDriver:
         Raises:
             NimbusError: An error that the flow did not handle.
         """
-        deadline = Deadline(self._settings.timeout)
+        return await self._run(flow, Deadline(self._settings.timeout))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._transport is not None:
+            await self._transport.aclose()
+
+    async def _run(self, flow: Flow[T] | Exchange, deadline: Deadline) -> T:
         try:
             step = next(flow)
             while True:
@@ -208,64 +201,26 @@ class AsyncDriver:
         finally:
             flow.close()
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        if self._transport is not None:
-            await self._transport.aclose()
-
-    async def __aenter__(self) -> AsyncDriver:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def _perform(self, step: Step, deadline: Deadline) -> object:
+    async def _perform(self, step: Step | Attempt | Wait, deadline: Deadline) -> object:
+        if isinstance(step, Attempt):
+            return await cast("AsyncTransport", self._transport).send(step.request, deadline)
         if isinstance(step, Blocking):
             with _clock_stopped(deadline):
                 return await self._run_in_thread(step.run)
-        if isinstance(step, Sleep):
-            deadline.extend(step.seconds)
+        if isinstance(step, (Sleep, Wait)):
+            if isinstance(step, Sleep):
+                deadline.extend(step.seconds)
             await self._sleep(step.seconds)
             return None
-        return await self._exchange(prepare_request(step, self._settings), deadline)
+        request = prepare_request(step, self._settings)
+        with _clock_stopped(deadline):
+            if self._transport is None:
+                # It takes as long as many requests, and must not hold up the other tasks.
+                await self._run_in_thread(self._open_transport)
+        within = deadline.within(request.timeout)
+        return await self._run(exchange(request, within, self._limits), within)
 
-    async def _exchange(self, request: Request, whole: Deadline) -> Response:
-        with _clock_stopped(whole):
-            transport = await self._open_transport()
-        deadline = whole.within(request.timeout)
-        history = AttemptHistory()
-
-        async def attempt() -> Response:
-            with history.attempt():
-                if wait := reserve_slot(self._limits, request, deadline):
-                    await self._sleep(wait)
-                return check_response(self._limits, request, await transport.send(request, deadline))
-
-        async def next_attempt() -> Response:
-            history.raise_first()
-            return await attempt()
-
-        if may_end_with_first_attempt(request):
-            try:
-                return await attempt()
-            except NimbusError as error:
-                history.first = error
-        from tenacity import AsyncRetrying
-
-        with history.request():
-            return await AsyncRetrying(sleep=self._sleep, **retry_policy(request, deadline))(next_attempt)
-
-    async def _open_transport(self) -> AsyncTransport:
-        if self._transport is None or "tenacity" not in sys.modules:
-            # It takes as long as many requests, and must not hold up the other tasks.
-            await self._run_in_thread(self._open)
-        return cast("AsyncTransport", self._transport)
-
-    def _open(self) -> None:
-        import tenacity  # noqa: F401
-
+    def _open_transport(self) -> None:
         from nimbus_sdk.transport.http import AsyncHttpTransport, load_anyio
 
         load_anyio()
@@ -274,10 +229,38 @@ class AsyncDriver:
                 self._transport = AsyncHttpTransport()
 
 
+def exchange(request: Request, deadline: Deadline, limits: Limits) -> Exchange:
+    """Send a request, again if that may help, and return its response unless that is a refusal."""
+    retries = Retries(request, deadline)
+    latest: NimbusError | None = None
+    failure: NimbusError | None = None
+    try:
+        while True:
+            failure = None
+            try:
+                if wait := reserve_slot(limits, request, deadline):
+                    yield Wait(wait)
+                response = check_response(limits, request, cast(Response, (yield Attempt(request))))
+                pause = retries.wait_to_settle(response)
+            except NimbusError as error:
+                # That our own limit allows no further attempt in time must not hide why there has to be one.
+                latest = failure = latest if latest is not None and is_of_own_limit(error) else error
+                pause = retries.wait_after(error)
+            if pause is not None:
+                yield Wait(pause)
+            elif failure is not None:
+                raise failure
+            else:
+                return response
+    finally:
+        # The traceback of an error refers to this frame.
+        latest = failure = None
+
+
 def run(settings: Settings, flow: Flow[T]) -> T:
     """Run one flow with a driver of its own."""
     try:
-        with Driver(settings) as driver:
+        with closing(Driver(settings)) as driver:
             return driver.run(flow)
     except KeyboardInterrupt as interrupt:
         from nimbus_sdk.errors.notebook import hide_frames
@@ -288,7 +271,7 @@ def run(settings: Settings, flow: Flow[T]) -> T:
 
 async def run_async(settings: Settings, flow: Flow[T]) -> T:
     """Run one flow with a driver of its own, within an event loop."""
-    async with AsyncDriver(settings) as driver:
+    async with aclosing(AsyncDriver(settings)) as driver:
         return await driver.run(flow)
 
 
@@ -313,7 +296,7 @@ def prepare_request(request: Request, settings: Settings) -> Request:
         raise offline_error(request.name)
     if "X-Request-ID" in request.headers:
         return request
-    return dataclasses.replace(request, headers={**request.headers, "X-Request-ID": os.urandom(16).hex()})
+    return replace(request, headers={**request.headers, "X-Request-ID": os.urandom(16).hex()})
 
 
 def offline_error(name: str) -> NimbusConnectionError:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, TypedDict
 
 from nimbus_sdk.errors import (
     ApiError,
@@ -18,10 +15,7 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.flow import Request, Sink
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
+from nimbus_sdk.transport.flow import Request, Response
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
@@ -35,102 +29,64 @@ LONGEST_REQUESTED_SECONDS = 366 * 86_400.0
 _GATEWAY_STATUSES = frozenset({502, 504})
 
 
-class Policy(TypedDict):
-    """Arguments for both ``tenacity.Retrying`` and ``tenacity.AsyncRetrying``."""
+class Retries:
+    """The attempts of one request so far: whether there is another one, and when.
 
-    stop: Callable[[RetryCallState], bool]
-    wait: Callable[[RetryCallState], float]
-    retry: Callable[[RetryCallState], bool]
-    before_sleep: Callable[[RetryCallState], None] | None
-    reraise: bool
-
-
-def retry_policy(request: Request, deadline: Deadline) -> Policy:
-    """Return the retry policy of a request: when it is sent again, all before the deadline."""
-    if request.sink is None:
-        policy = _usual_policy(request, deadline)
-    else:
-        policy = _download_policy(request, request.sink, deadline)
-    return _until_settled(policy, request, deadline) if request.settling else policy
-
-
-def may_end_with_first_attempt(request: Request) -> bool:
-    """Return whether a first attempt that succeeds is the last, so that no policy is needed for it."""
-    return request.sink is None and not request.settling
-
-
-def _usual_policy(request: Request, deadline: Deadline) -> Policy:
-    """Return the policy of a request that is not a download: at most four attempts, with full jitter."""
-    from tenacity import retry_if_exception, wait_random_exponential
-
-    backoff = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
-
-    def stop(state: RetryCallState) -> bool:
-        return state.attempt_number >= ATTEMPTS or state.upcoming_sleep >= deadline.remaining()
-
-    def wait(state: RetryCallState) -> float:
-        requested = requested_wait(state.outcome.exception() if state.outcome else None)
-        return backoff(state) if requested is None else requested
-
-    repeat = retry_if_exception(lambda error: is_retryable(request, error))
-    return {"stop": stop, "wait": wait, "retry": repeat, "before_sleep": None, "reraise": True}
-
-
-def _download_policy(request: Request, sink: Sink, deadline: Deadline) -> Policy:
-    """Return the policy of a download: four attempts until bytes arrive, then as many as the deadline allows.
-
-    A front that restarts or a link that is down needs time: the waits are 1, 2, 4 and 8 seconds or more, and
-    begin again with 1 whenever there was progress.
+    A request has four attempts, with full jitter between them. A download has four until bytes arrive, then
+    as many as the deadline allows: a front that restarts or a link that is down needs time, so the waits are
+    1, 2, 4 and 8 seconds or more, and begin again with 1 whenever there was progress.
     """
-    from tenacity import retry_if_exception
 
-    progress, attempts, has_begun = sink.progress, 0, False
+    def __init__(self, request: Request, deadline: Deadline) -> None:
+        self._request = request
+        self._deadline = deadline
+        self._sink = request.sink
+        self._progress = 0 if request.sink is None else request.sink.progress
+        self._has_begun = False
+        self._attempts = 0
+        self._failures = 0
+        self._answer_lost = False
 
-    def repeat(error: BaseException) -> bool:
-        nonlocal progress, attempts, has_begun
-        attempts += 1
-        if sink.progress > progress:
-            progress, attempts, has_begun = sink.progress, 1, True
+    def wait_after(self, error: NimbusError) -> float | None:
+        """Return the seconds between an attempt that failed and the next one, or None if it was the last."""
+        self.record(error)
+        if self._sink is not None and self._sink.progress > self._progress:
+            self._progress, self._failures, self._has_begun = self._sink.progress, 1, True
         # A network that returns has no name server at first, or a login page in front of everything.
-        is_outage = has_begun and isinstance(error, NimbusConnectionError)
-        return is_outage or is_retryable(request, error)
+        is_outage = self._has_begun and isinstance(error, NimbusConnectionError)
+        if not (is_outage or is_retryable(self._request, error)):
+            return None
+        wait = self._choose_wait(error.retry_after if isinstance(error, ApiError) else None)
+        tries = self._attempts if self._sink is None else self._failures
+        if (tries >= ATTEMPTS and not self._has_begun) or wait >= self._deadline.remaining():
+            return None
+        if self._sink is not None:
+            self._sink.pause(wait)
+        return wait
 
-    def stop(state: RetryCallState) -> bool:
-        return (attempts >= ATTEMPTS and not has_begun) or state.upcoming_sleep >= deadline.remaining()
+    def wait_to_settle(self, response: Response) -> float | None:
+        """Return the seconds after which a response may be another one, or None if it counts."""
+        self._attempts += 1
+        if response.status not in self._request.settling or self._attempts > len(SETTLING_WAITS):
+            return None
+        wait = SETTLING_WAITS[self._attempts - 1]
+        return wait if wait < self._deadline.remaining() else None
 
-    def wait(state: RetryCallState) -> float:
-        requested = requested_wait(state.outcome.exception() if state.outcome else None)
-        least = min(FIRST_DOWNLOAD_WAIT_SECONDS * 2.0 ** (attempts - 1), LONGEST_WAIT_SECONDS)
-        return max(least * random.uniform(1.0, 1.25), requested or 0.0)  # noqa: S311
+    def record(self, error: NimbusError) -> None:
+        """Count an attempt that failed, and record the earlier ones on its error."""
+        self._attempts += 1
+        self._failures += 1
+        if isinstance(error, ApiError):
+            error.attempts = self._attempts
+            error.answer_lost = self._answer_lost
+        self._answer_lost |= _is_response_lost(error)
 
-    return {
-        "stop": stop,
-        "wait": wait,
-        "retry": retry_if_exception(repeat),
-        "before_sleep": lambda state: sink.pause(state.upcoming_sleep),
-        "reraise": True,
-    }
-
-
-def _until_settled(policy: Policy, request: Request, deadline: Deadline) -> Policy:
-    """Return a policy by which a response that may change within seconds is requested once or twice more."""
-
-    def is_unsettled(state: RetryCallState) -> bool:
-        response = state.outcome
-        return response is not None and not response.failed and response.result().status in request.settling
-
-    def repeat(state: RetryCallState) -> bool:
-        if not is_unsettled(state):
-            return policy["retry"](state)
-        return state.attempt_number <= len(SETTLING_WAITS) and wait(state) < deadline.remaining()
-
-    def wait(state: RetryCallState) -> float:
-        return SETTLING_WAITS[state.attempt_number - 1] if is_unsettled(state) else policy["wait"](state)
-
-    def stop(state: RetryCallState) -> bool:
-        return not is_unsettled(state) and policy["stop"](state)
-
-    return {**policy, "retry": repeat, "wait": wait, "stop": stop}
+    def _choose_wait(self, requested: float | None) -> float:
+        if self._sink is not None:
+            least = min(FIRST_DOWNLOAD_WAIT_SECONDS * 2.0 ** (self._failures - 1), LONGEST_WAIT_SECONDS)
+            return max(least * random.uniform(1.0, 1.25), requested or 0.0)  # noqa: S311
+        longest = min(FIRST_WAIT_SECONDS * 2.0 ** (self._attempts - 1), LONGEST_WAIT_SECONDS)
+        return random.uniform(0.0, longest) if requested is None else requested  # noqa: S311
 
 
 def seconds_for_outage(silence: float) -> float:
@@ -149,73 +105,22 @@ def seconds_for_outage(silence: float) -> float:
 def is_retryable(request: Request, error: BaseException) -> bool:
     """Return whether another attempt may succeed and cannot do the same thing twice."""
     if isinstance(error, RateLimitError):
-        # Without a status it comes from our own limiter: the wait did not fit into the time left.
-        return error.status is not None
+        # The wait for our own limit did not fit into the time left.
+        return not is_of_own_limit(error)
     if isinstance(error, NimbusConnectionError):
         return error.passing and (request.repeatable or not error.sent)
     return request.repeatable and isinstance(error, ServerError)
-
-
-def requested_wait(error: BaseException | None) -> float | None:
-    """Return the seconds that the service asked to wait, or None."""
-    return error.retry_after if isinstance(error, ApiError) else None
-
-
-@dataclass(slots=True)
-class AttemptHistory:
-    """What happened in earlier attempts of a request; recorded on the error that ends it."""
-
-    attempts: int = 0
-    answer_lost: bool = False
-    error: NimbusError | None = None
-    first: NimbusError | None = None
-
-    def raise_first(self) -> None:
-        """Raise the error of a first attempt that was made before there was a policy, once."""
-        failure, self.first = self.first, None
-        if failure is not None:
-            raise failure
-
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        """Raise the error of the last attempt, and not that our own limit allows no further one in time."""
-        try:
-            yield
-        except RateLimitError as error:
-            if error.status is not None or self.error is None:
-                raise
-            failure = self.error
-        else:
-            return
-        finally:
-            # Its traceback refers to this object.
-            self.error = None
-        raise failure
-
-    @contextmanager
-    def attempt(self) -> Iterator[None]:
-        """Count an attempt, and record the earlier ones on the error that ends it."""
-        self.attempts += 1
-        try:
-            yield
-        except NimbusError as error:
-            self.record(error)
-            raise
-
-    def record(self, error: NimbusError) -> None:
-        """Record the earlier attempts on an error, then add it to them."""
-        if isinstance(error, ApiError):
-            error.attempts = self.attempts
-            error.answer_lost = self.answer_lost
-        self.answer_lost |= _is_response_lost(error)
-        if not (isinstance(error, RateLimitError) and error.status is None):
-            self.error = error
 
 
 def _is_response_lost(error: NimbusError) -> bool:
     if isinstance(error, NimbusConnectionError):
         return error.sent
     return isinstance(error, ServerError) and error.status in _GATEWAY_STATUSES
+
+
+def is_of_own_limit(error: NimbusError) -> bool:
+    """Whether an error comes from our own rate limit: nothing was sent."""
+    return isinstance(error, RateLimitError) and error.status is None
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -237,7 +238,7 @@ def test_a_response_that_was_on_its_way_does_not_undo_a_rejection(sdk, key, path
         yield
 
     with (
-        Driver(Settings.load()) as driver,
+        closing(Driver(Settings.load())) as driver,
         pytest.raises(errors.InvalidKeyError, match=r"has rejected .* since"),
     ):
         driver.run(rejected_keys.require_accepted(Settings.load(), rejected, accepted_then_rejected()))

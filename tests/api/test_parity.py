@@ -60,11 +60,17 @@ def test_every_method_has_a_twin_of_the_same_signature(name):
 
 
 @pytest.mark.parametrize(("one", "other"), [(NimbusClient, AsyncNimbusClient), (Driver, AsyncDriver)])
-def test_both_are_made_and_entered_in_the_same_way(one, other):
-    """The same arguments; `with` here is `async with` there."""
+def test_both_are_made_and_closed_in_the_same_way(one, other):
+    """The same arguments; `close` here is `aclose` there."""
     assert list(inspect.signature(one).parameters) == list(inspect.signature(other).parameters)
-    assert {"__enter__", "__exit__"} <= set(dir(one))
-    assert {"__aenter__", "__aexit__"} <= set(dir(other))
+    assert "close" in dir(one)
+    assert "aclose" in dir(other)
+
+
+def test_clients_are_entered_in_the_same_way():
+    """`with` here is `async with` there."""
+    assert {"__enter__", "__exit__"} <= set(dir(NimbusClient))
+    assert {"__aenter__", "__aexit__"} <= set(dir(AsyncNimbusClient))
 
 
 def test_every_argument_of_the_surface_is_annotated_without_any():

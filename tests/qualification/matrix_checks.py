@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def problems_of_repeat(cell: Cell, settings: Settings, key: ApiKey) -> Iterator[
     """Yield what is wrong with a second run without the fault."""
     with_long_timeout, revokes = replace(settings, timeout=30.0), cell.use_case.result_kind == "revocation"
     try:
-        with Driver(with_long_timeout, limits=Limits()) as driver:
+        with closing(Driver(with_long_timeout, limits=Limits())) as driver:
             if cell.use_case.result_kind == "model" and read_home_state(settings).session is None:
                 # The key was rejected and its session deleted: a model needs a new one.
                 driver.run(authenticate_flow(with_long_timeout, None, offline_mode=False))

@@ -7,6 +7,7 @@ import logging
 import shutil
 import time
 import traceback
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,12 +111,13 @@ def _run_flow(flow: Flow[object], settings: Settings, injector: FaultInjector, *
 
 
 def _run(flow: Flow[object], settings: Settings, injector: FaultInjector) -> object:
-    with Driver(settings, transport=FaultyTransport(injector), limits=Limits()) as driver:
+    with closing(Driver(settings, transport=FaultyTransport(injector), limits=Limits())) as driver:
         return driver.run(flow)
 
 
 async def _awaited(flow: Flow[object], settings: Settings, injector: FaultInjector) -> object:
-    async with AsyncDriver(settings, transport=AsyncFaultyTransport(injector), limits=Limits()) as driver:
+    driver = AsyncDriver(settings, transport=AsyncFaultyTransport(injector), limits=Limits())
+    async with aclosing(driver):
         return await driver.run(flow)
 
 

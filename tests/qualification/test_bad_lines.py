@@ -9,6 +9,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -198,7 +199,7 @@ def test_a_slow_link_brings_the_whole_file(network: Network, tmp_path: Path, out
     with (
         serving(front.answer, listener=listener),
         network.names({"storage.example": ["198.51.100.7"]}),
-        Driver(Settings(timeout=30.0)) as driver,
+        closing(Driver(Settings(timeout=30.0))) as driver,
     ):
         if outage:
             cut.start()

@@ -5,6 +5,7 @@ import dataclasses
 import socket
 import ssl
 import urllib.request
+from contextlib import closing
 
 import pytest
 import trustme
@@ -212,7 +213,7 @@ def test_a_proxy_that_cannot_reach_the_host_is_asked_again(service, monkeypatch)
         status = next(refusals, None)
         (refusing(status) if status else tunnel)(connection, request)
 
-    with serving(recover) as proxy, Driver(Settings(), sleep=lambda seconds: None) as driver:
+    with serving(recover) as proxy, closing(Driver(Settings(), sleep=lambda seconds: None)) as driver:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         once = dataclasses.replace(to_api(), repeatable=False)
         assert driver.run(request_flow(once)).status == 200

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk import errors
+from nimbus_sdk.transport import retry
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.retry import (
     ATTEMPTS,
     FIRST_WAIT_SECONDS,
     LONGEST_WAIT_SECONDS,
-    AttemptHistory,
+    Retries,
     is_retryable,
     parse_http_date,
     parse_retry_after,
-    retry_policy,
 )
 
 NOON = datetime(2025, 10, 31, 12, 0, 0, tzinfo=UTC)
@@ -151,61 +151,51 @@ def test_every_error_class_has_a_row_in_the_table():
     assert set(errors.ApiError.__subclasses__()) <= covered
 
 
-class Outcome:
-    """What tenacity shows of an attempt."""
-
-    def __init__(self, attempt, error):
-        self.attempt_number = attempt
-        self.upcoming_sleep = 0.0
-        self.outcome = self
-        self._error = error
-
-    def exception(self):
-        """Its error."""
-        return self._error
+def waits(request, *errors_before, deadline=None):
+    """The waits after some errors, in order."""
+    retries = Retries(request, deadline or Deadline(1e9))
+    return [retries.wait_after(error) for error in errors_before]
 
 
-@given(st.integers(1, 50))
-def test_the_backoff_has_full_jitter_between_nothing_and_its_bounds(attempt):
+FAILURE = errors.ServerError("x", status=500)
+
+
+def test_the_backoff_has_full_jitter_between_nothing_and_its_bounds(a_call, monkeypatch):
     """Each wait is drawn from 0 to 0.5 s doubled a try, and never above 8 s."""
-    rules = retry_policy(_A_CALL, Deadline(1e9))
-    waits = [rules["wait"](Outcome(attempt, errors.ServerError("x", status=500))) for _ in range(20)]
-    bound = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1))
-    assert all(0 <= wait <= bound for wait in waits)
-    assert len(set(waits)) > 1
+    monkeypatch.setattr(retry, "ATTEMPTS", 51)
+    rows = [waits(a_call(), *[FAILURE] * 50) for _ in range(20)]
+    for attempt, drawn in enumerate(zip(*rows, strict=True), start=1):
+        bound = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1))
+        assert all(0 <= wait <= bound for wait in drawn)
+        assert len(set(drawn)) > 1
 
 
-def test_the_jitter_fills_the_whole_range():
+def test_the_jitter_fills_the_whole_range(a_call):
     """Waits are spread from nearly none to nearly the bound, so that many clients do not come together."""
-    rules = retry_policy(_A_CALL, Deadline(1e9))
-    waits = [rules["wait"](Outcome(4, errors.ServerError("x", status=500))) for _ in range(2000)]
-    assert min(waits) < 0.1 * 4
-    assert max(waits) > 0.9 * 4
+    drawn = [waits(a_call(), *[FAILURE] * 3)[2] for _ in range(2000)]
+    assert min(drawn) < 0.1 * 2
+    assert max(drawn) > 0.9 * 2
 
 
-def test_the_wait_that_the_service_asked_for_comes_before_the_jitter():
+def test_the_wait_that_the_service_asked_for_comes_before_the_jitter(a_call):
     """A Retry-After is waited for to the second."""
-    rules = retry_policy(_A_CALL, Deadline(1e9))
     asked = errors.RateLimitError("x", status=429, retry_after=7.0)
-    assert rules["wait"](Outcome(1, asked)) == 7.0
-    assert rules["wait"](Outcome(1, errors.NimbusTimeoutError("x"))) <= FIRST_WAIT_SECONDS
+    assert waits(a_call(), asked) == [7.0]
+    assert waits(a_call(), errors.NimbusTimeoutError("x"))[0] <= FIRST_WAIT_SECONDS
 
 
-def test_there_are_four_tries_and_none_that_would_start_after_the_end():
+def test_there_are_four_tries_and_none_that_would_start_after_the_end(a_call):
     """Trying stops at the fourth attempt, or where the wait before the next reaches the deadline."""
-    now = [0.0]
-    rules = retry_policy(_A_CALL, Deadline(10.0, clock=lambda: now[0]))
-    state = Outcome(ATTEMPTS - 1, errors.ServerError("x", status=500))
-    assert rules["stop"](state) is False
-    state.upcoming_sleep = 10.0
-    assert rules["stop"](state) is True
-    state.upcoming_sleep, state.attempt_number = 0.0, ATTEMPTS
-    assert rules["stop"](state) is True
+    assert [wait is None for wait in waits(a_call(), *[FAILURE] * ATTEMPTS)] == [False, False, False, True]
+    asked = errors.RateLimitError("x", status=429, retry_after=10.0)
+    for seconds, allowed in ((10.0, False), (10.1, True)):
+        (wait,) = waits(a_call(), asked, deadline=Deadline(seconds, clock=lambda: 0.0))
+        assert (wait is not None) is allowed
 
 
-def test_an_error_records_the_attempts_before_it():
+def test_an_error_records_the_attempts_before_it(a_call):
     """The last refusal knows how often the request was sent and whether an answer was lost before."""
-    history = AttemptHistory()
+    retries = Retries(a_call(), Deadline(1e9))
     records = []
     for error in (
         errors.RateLimitError("x", status=429),
@@ -214,8 +204,7 @@ def test_an_error_records_the_attempts_before_it():
         errors.NimbusTimeoutError("x"),
         errors.KeyNotFoundError("x", status=404),
     ):
-        history.attempts += 1
-        history.record(error)
+        retries.record(error)
         records.append((getattr(error, "attempts", None), getattr(error, "answer_lost", None)))
     assert records == [(1, False), (None, None), (3, False), (None, None), (5, True)]
 
@@ -233,18 +222,9 @@ def test_an_error_records_the_attempts_before_it():
     ],
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}",
 )
-def test_only_an_answer_that_never_came_is_lost(before, lost):
+def test_only_an_answer_that_never_came_is_lost(a_call, before, lost):
     """A 500 is an answer: the service says that it failed. Behind a gateway it may have been carried out."""
-    history, last = AttemptHistory(), errors.KeyNotFoundError("x", status=404)
-    history.record(before)
-    history.record(last)
+    retries, last = Retries(a_call(), Deadline(1e9)), errors.KeyNotFoundError("x", status=404)
+    retries.record(before)
+    retries.record(last)
     assert last.answer_lost is lost
-
-
-@pytest.fixture(autouse=True)
-def _one_call(a_call):
-    global _A_CALL
-    _A_CALL = a_call()
-
-
-_A_CALL = None

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Generator
+from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def fetched(settings: Settings, key: str, downloads: Path, reported: list[int]) 
 
 def run(settings: Settings, key: str, downloads: Path) -> tuple:
     """Fetch with the blocking driver, without waiting between attempts."""
-    with Driver(settings, sleep=lambda seconds: None) as driver:
+    with closing(Driver(settings, sleep=lambda seconds: None)) as driver:
         return driver.run(fetched(settings, key, downloads, []))
 
 
@@ -88,7 +89,7 @@ def test_the_same_flow_runs_in_an_event_loop(sandbox, key, settings, downloads):
     reported: list[int] = []
 
     async def main() -> str:
-        async with AsyncDriver(settings) as driver:
+        async with aclosing(AsyncDriver(settings)) as driver:
             path, _, _ = await driver.run(fetched(settings, key, downloads, reported))  # type: ignore[misc]
             return path  # type: ignore[has-type]
 

@@ -34,8 +34,8 @@ with Sandbox(limits=dict.fromkeys(("validate", "github_token"))) as sandbox:
 """
 
 _FETCH = """
-import json, os, sys, time
-import httpcore, tenacity
+import contextlib, json, os, sys, time
+import httpcore
 from nimbus_sdk.api import endpoints
 from nimbus_sdk.core.wheel import download, release
 from nimbus_sdk.core.wheel.file_sink import FileSink
@@ -52,7 +52,7 @@ settings = Settings.load()
 wheel = server["wheel"]
 digest = "sha256:" + wheel["sha256"]
 asset = release.Asset(id=wheel["id"], name=wheel["name"], size=wheel["size"], digest=digest)
-with Driver(settings) as driver:
+with contextlib.closing(Driver(settings)) as driver:
     token = driver.run(endpoints.github_token(settings.api_url, ApiKey.parse(server["key"]))).github_token
     sink = FileSink(sys.argv[1], asset.name, asset.size, wheel["sha256"])
     before = peak()
