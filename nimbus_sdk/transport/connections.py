@@ -1,11 +1,14 @@
-"""Open connections that wait for the next request, shared by the threads of a process."""
+"""Open connections that wait for the next request, shared by threads."""
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
-from collections.abc import Callable
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from weakref import WeakSet
 
 import httpcore
 
@@ -25,6 +28,7 @@ class _Reusable(Protocol):
 
 
 C = TypeVar("C", bound=_Reusable)
+M = TypeVar("M", bound=_Reusable, covariant=True)
 
 
 class Connection(Generic[C]):
@@ -69,29 +73,44 @@ Connector: TypeAlias = Callable[[httpcore.Origin], Connection[C]]
 
 
 class Connections(Generic[C]):
-    """The connections to one origin; thread-safe."""
+    """The connections of a process or of one event loop, by origin; thread-safe."""
 
-    def __init__(self, connect: Connector[C]) -> None:
-        self._connect = connect
-        self._idle: list[Connection[C]] = []
+    def __init__(self) -> None:
+        self.connectors: dict[str, Connector[C]] = {}
+        self._idle: dict[str, list[Connection[C]]] = {}
         self._busy: set[Connection[C]] = set()
         self._lock = threading.Lock()
+        _all.add(self)
 
-    def take(self, origin: httpcore.Origin) -> Connection[C]:
-        """Return a connection for one exchange, after which it is given back."""
+    @contextmanager
+    def use(self, place: str, target: httpcore.Origin) -> Iterator[Connection[C]]:
+        """Use a connection for one exchange.
+
+        Args:
+            place: The origin, which has a connector.
+            target: The same for httpcore.
+        """
+        connection = self._take(place, target)
+        try:
+            yield connection
+        finally:
+            self._give_back(place, connection)
+
+    def _take(self, place: str, target: httpcore.Origin) -> Connection[C]:
         with self._lock:
+            idle = self._idle.setdefault(place, [])
             # The last is the one that has been idle for the shortest time.
-            while self._idle:
-                connection = self._idle.pop()
+            while idle:
+                connection = idle.pop()
                 if connection.is_usable:
                     break
                 connection.close()
             else:
-                connection = self._connect(origin)
+                connection = self.connectors[place](target)
             self._busy.add(connection)
         return connection
 
-    def give_back(self, connection: Connection[C]) -> None:
+    def _give_back(self, place: str, connection: Connection[C]) -> None:
         """Keep a connection for the next exchange, or close it if its own did not come to an end."""
         with self._lock:
             if connection not in self._busy or not connection.core.is_available():
@@ -99,17 +118,19 @@ class Connections(Generic[C]):
                 connection.close()
                 return
             self._busy.discard(connection)
-            self._idle.append(connection)
+            idle = self._idle[place]
+            idle.append(connection)
             # The first is the one that has been idle for the longest time.
-            while len(self._idle) > 1 and (len(self._idle) > MOST_IDLE or not self._idle[0].is_usable):
-                self._idle.pop(0).close()
+            while len(idle) > 1 and (len(idle) > MOST_IDLE or not idle[0].is_usable):
+                idle.pop(0).close()
 
     def close(self) -> None:
-        """Close all connections; one that is in use is closed when it is given back."""
+        """Close all connections; one that is in use is closed when its exchange has ended."""
         with self._lock:
             self._busy.clear()
-            while self._idle:
-                self._idle.pop().close()
+            for idle in self._idle.values():
+                while idle:
+                    idle.pop().close()
 
     def abandon(self) -> None:
         """Close all connections, as their users are gone: a parent's threads, the tasks of an ended loop."""
@@ -120,29 +141,48 @@ class Connections(Generic[C]):
         self.close()
 
 
-def connector(context: ssl.SSLContext, proxy: Proxy | None) -> Connector[httpcore.ConnectionInterface]:
-    """Return what makes blocking connections."""
+_all: WeakSet[Connections[Any]] = WeakSet()
+
+
+def _reset_after_fork() -> None:
+    """Start over in a child process, since its parent goes on to use the connections."""
+    for connections in list(_all):
+        connections.abandon()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_after_fork)
+
+
+class _Pool(Protocol[M]):
+    """What the pools of httpcore have in common, of which only this is used."""
+
+    def create_connection(self, origin: httpcore.Origin) -> M: ...
+
+
+def _connector(
+    make_pool: Callable[..., _Pool[C]],
+    make_backend: Callable[[], Backend | AsyncBackend],
+    context: ssl.SSLContext,
+    proxy: Proxy | None,
+) -> Connector[C]:
     route = None if proxy is None else proxy.for_httpcore(context)
 
-    def connect(origin: httpcore.Origin) -> Connection[httpcore.ConnectionInterface]:
-        backend = Backend()
-        pool = httpcore.ConnectionPool(context, route, keepalive_expiry=IDLE_SECONDS, network_backend=backend)
+    def connect(origin: httpcore.Origin) -> Connection[C]:
+        backend = make_backend()
+        pool = make_pool(context, route, keepalive_expiry=IDLE_SECONDS, network_backend=backend)
         return Connection(pool.create_connection(origin), backend, proxy)
 
     return connect
+
+
+def connector(context: ssl.SSLContext, proxy: Proxy | None) -> Connector[httpcore.ConnectionInterface]:
+    """Return what makes blocking connections."""
+    return _connector(httpcore.ConnectionPool, Backend, context, proxy)
 
 
 def async_connector(
     context: ssl.SSLContext, proxy: Proxy | None
 ) -> Connector[httpcore.AsyncConnectionInterface]:
     """Return what makes awaitable connections."""
-    route = None if proxy is None else proxy.for_httpcore(context)
-
-    def connect(origin: httpcore.Origin) -> Connection[httpcore.AsyncConnectionInterface]:
-        backend = AsyncBackend()
-        pool = httpcore.AsyncConnectionPool(
-            context, route, keepalive_expiry=IDLE_SECONDS, network_backend=backend
-        )
-        return Connection(pool.create_connection(origin), backend, proxy)
-
-    return connect
+    return _connector(httpcore.AsyncConnectionPool, AsyncBackend, context, proxy)

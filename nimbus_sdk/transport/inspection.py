@@ -158,8 +158,8 @@ def _look(request: Request, proxy: Proxy | None, context: ssl.SSLContext, second
 
     from nimbus_sdk.transport.connections import connector
     from nimbus_sdk.transport.encoding import encode_request
-    from nimbus_sdk.transport.http import HTTP_ERRORS
     from nimbus_sdk.transport.network import ExchangeLimits
+    from nimbus_sdk.transport.response_reader import HTTP_ERRORS
 
     encoded = encode_request(request, ExchangeLimits(Deadline(seconds), seconds))
     connection = connector(context, proxy)(encoded.url.origin)

@@ -1,4 +1,4 @@
-"""Proxies from the environment or the system, and an HTTP client for each.
+"""Proxies from the environment or the system.
 
 The proxies are those that ``urllib`` finds. Entries of NO_PROXY may be such as other programs accept:
 ``fd00::/8``, ``[::1]:8080``, ``https://host``.
@@ -9,13 +9,12 @@ from __future__ import annotations
 import os
 import ssl
 import sys
-import threading
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from nimbus_sdk.config.settings import is_loopback, read_text
@@ -28,7 +27,6 @@ from nimbus_sdk.transport.tls import tls_context
 if TYPE_CHECKING:
     import httpcore
 
-C = TypeVar("C")
 _SCHEMES = ("https", "http", "all")
 _VARIABLES = frozenset(f"{scheme}_proxy" for scheme in _SCHEMES)
 _PORTS = {"http": 80, "https": 443}
@@ -152,47 +150,22 @@ class Proxies:
         port = parts.port or _PORTS.get(parts.scheme, 0)
         return None if self._is_bypassed(parts.scheme, host, str(port)) else proxy
 
+    def find_way(self, url: str) -> tuple[ssl.SSLContext, Proxy | None]:
+        """Return the TLS context and the proxy for the connections to a URL.
+
+        Raises:
+            ConfigurationError: A file of certificates that the environment names cannot be used.
+        """
+        proxy = self.for_url(url)
+        if url.startswith("https://") or (proxy is not None and proxy.url.startswith("https://")):
+            return tls_context(), proxy
+        # A context without any root trusts nobody, should a connection over TLS ever come to it.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy
+
     def _is_bypassed(self, scheme: str, host: str, port: str) -> bool:
         if any(_matches(entry.lower(), scheme, host, port) for entry in self.bypass):
             return True
         return self.system and bool(urllib.request.proxy_bypass(host))
-
-
-class ClientPool(Generic[C]):
-    """One HTTP client for each way that requests take: with or without TLS, directly or through a proxy.
-
-    A client is made for the first request that takes its way, so that an unusable proxy or file of
-    certificates does not fail requests that never use it.
-    """
-
-    def __init__(self, make_client: Callable[[ssl.SSLContext, Proxy | None], C]) -> None:
-        self._make_client = make_client
-        self._proxies = Proxies.detect()
-        self._clients: dict[tuple[bool, Proxy | None], C] = {}
-        self._lock = threading.Lock()
-
-    def for_url(self, url: str) -> C:
-        """Return the client for a URL.
-
-        Raises:
-            ConfigurationError: Its proxy, or the file of certificates that the environment names, cannot be
-                used; the message names the variable.
-        """
-        proxy = self._proxies.for_url(url)
-        secure = url.startswith("https://") or (proxy is not None and proxy.url.startswith("https://"))
-        with self._lock:
-            if (secure, proxy) not in self._clients:
-                self._clients[secure, proxy] = self._open(secure, proxy)
-            return self._clients[secure, proxy]
-
-    def _open(self, secure: bool, proxy: Proxy | None) -> C:
-        # A context without any root trusts nobody, should a connection over TLS ever come to it.
-        context = tls_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        return self._make_client(context, proxy)
-
-    def reset_after_fork(self) -> None:
-        """Replace the lock in a child process: another thread of the parent may have held it."""
-        self._lock = threading.Lock()
 
 
 def proxy_for(url: str) -> Proxy | None:

@@ -6,25 +6,33 @@ import logging
 import time
 import zlib
 from collections.abc import Mapping
-from typing import TypeAlias
+from types import TracebackType
+from typing import Literal, Self, TypeAlias
 from urllib.parse import urlsplit
 
 import httpcore
 
 from nimbus_sdk.config.settings import origin
-from nimbus_sdk.errors import NimbusError, NimbusTimeoutError, ResponseFormatError
+from nimbus_sdk.errors import NimbusConnectionError, NimbusError, NimbusTimeoutError, ResponseFormatError
 from nimbus_sdk.transport.connections import Connection
 from nimbus_sdk.transport.deadline import Deadline
-from nimbus_sdk.transport.failures import from_exception
+from nimbus_sdk.transport.failures import from_exception, is_socks_error
 from nimbus_sdk.transport.flow import BODY_LIMIT, Request, Response
 from nimbus_sdk.transport.network import ExchangeLimits
 from nimbus_sdk.transport.proxies import Route
-from nimbus_sdk.transport.redaction import sanitize
+from nimbus_sdk.transport.redaction import sanitize, strip_tracebacks
 from nimbus_sdk.transport.retry import parse_http_date, seconds_for_outage
 
 SILENCE_SECONDS = 15.0
 """How long a service may send nothing, unless the request says so or its timeout is long."""
 
+HTTP_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+)
 _AnyConnection: TypeAlias = (
     Connection[httpcore.ConnectionInterface] | Connection[httpcore.AsyncConnectionInterface]
 )
@@ -49,6 +57,7 @@ class ResponseReader:
         self._request = request
         self._deadline = deadline
         self._started = time.monotonic()
+        self._error: BaseException | None = None
         self._status = 0
         self._headers: Mapping[str, str] = {}
         self._chunks: list[bytes] = []
@@ -98,16 +107,31 @@ class ResponseReader:
         if self._inflate is not None and self._size and not self._inflate.eof:
             raise self._damaged()
 
-    def failure(self, error: BaseException) -> NimbusError:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[True]:
+        """Leave the error of an exchange to ``response``, without the frames in which there are secrets."""
+        if error is not None:
+            is_of_http = isinstance(error, (*HTTP_ERRORS, NimbusConnectionError)) or is_socks_error(error)
+            self._error = strip_tracebacks(self._failure(error) if is_of_http else error)
+        return True
+
+    def _failure(self, error: BaseException) -> NimbusError:
         """Return the error for an exchange that failed."""
         route = Route() if self.connection is None else self.connection.route
         reached = route.proxy is None or route.is_past
         if reached and isinstance(error, httpcore.ReadTimeout) and not self._deadline.remaining():
             return NimbusTimeoutError(f"{self._host} answered {self._request.name} too slowly.")
-        return from_exception(self._request, error, route).with_traceback(None)
+        return from_exception(self._request, error, route)
 
     def response(self) -> Response:
-        """Return the response, which has ended."""
+        """Return the response, or raise the error of the exchange."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
         sent_id, request_id = self._request.headers.get("X-Request-ID"), self._headers.get("x-request-id")
         if request_id and request_id != sent_id:
             request_id = sanitize(request_id, self._request.maskable, limit=_MAX_ID_LENGTH)

@@ -96,8 +96,8 @@ def ask(word):
 client, awaitable = (kind("{key}", base_url="{url}") for kind in (NimbusClient, AsyncNimbusClient))
 assert ask("parent")
 transports = client._driver._transport, awaitable._driver._transport
-pools = [*transports[0]._by_origin.values(), *transports[1]._loops.values()[0].by_origin.values()]
-owners = [driver.PROCESS_LIMITS, *(transport._connectors for transport in transports), *pools]
+pools = [transports[0]._connections, *transports[1]._connections.values()]
+owners = [driver.PROCESS_LIMITS, *pools]
 locks = [driver._opening, *(owner._lock for owner in owners)]
 for lock in locks:
     lock.acquire()
