@@ -40,13 +40,7 @@ class CoreWheel:
 
 
 def require_installable(paths: Paths) -> None:
-    """Make sure before the first request that a core could be installed here, whatever its version.
-
-    Raises:
-        CoreIncompatibleError: NumPy is missing; the message names the command to run.
-        CoreIncompatibleError, NewerSessionError: A newer version of the SDK uses this home.
-        CoreInstallError: There is no interpreter in which a core could be tested.
-    """
+    """Raise before the first request if no core, whatever its version, could be installed here."""
     # What is damaged, or could be somebody else's, is replaced.
     with suppress(CoreIntegrityError):
         read_pointer(paths.core)
@@ -61,14 +55,7 @@ def require_installable(paths: Paths) -> None:
 
 
 def fetch_wheel(settings: Settings, key: ApiKey, version: str | None, report: Report) -> Flow[CoreWheel]:
-    """Fetch the wheel that fits this interpreter: three requests (token, release, asset).
-
-    Raises:
-        ConfigurationError: The core would come from another GitHub or owner than this service's own.
-        CoreIncompatibleError: None fits, or this environment lacks a requirement; nothing is downloaded.
-        CoreDownloadError: It did not arrive whole.
-        CoreIntegrityError: What arrived is not what was published.
-    """
+    """Fetch the wheel that fits this interpreter and environment: three requests (token, release, asset)."""
     from nimbus_sdk.core.wheel import download, github, release
     from nimbus_sdk.core.wheel.file_sink import FileSink
 
@@ -92,14 +79,10 @@ def activate(
 ) -> Flow[SessionRecord]:
     """Check, unpack and test a wheel, then switch to its core and store session and key with it.
 
-    The wheel is removed in any case.
+    The wheel is removed in any case; after an error, the previous core stays in use.
 
     Returns:
         The session, with the place where its key is stored.
-
-    Raises:
-        CoreError: The wheel is not usable; the previous core stays in use.
-        SessionError, CredentialStoreError: Session or key cannot be stored; likewise.
     """
     try:
         yield from run_blocking(lambda: _make_folder(settings.paths.data))
@@ -112,16 +95,19 @@ def activate(
         try:
             report(ProgressEvent("probe", "Testing whether the core loads"))
             yield from run_blocking(lambda: unpack.probe(core))
-            stores_key = found.source in renewal.STORED_SOURCES and settings.credential_store != "none"
-            report(
-                ProgressEvent("save", f"Storing core{', session and key' if stores_key else ' and session'}")
-            )
+            stored = "core, session and key" if stores_key(settings, found) else "core and session"
+            report(ProgressEvent("save", f"Storing {stored}"))
             return (yield from run_blocking(lambda: _commit(settings, found, session, core)))
         except BaseException:
             _discard_unless_in_use(settings.paths, core)
             raise
     finally:
         wheel.discard()
+
+
+def stores_key(settings: Settings, found: FoundKey) -> bool:
+    """Return whether a key is stored once it was validated: a person gave it, and there is a store."""
+    return found.source in renewal.STORED_SOURCES and settings.credential_store != "none"
 
 
 def _commit(

@@ -17,8 +17,9 @@ from nimbus_sdk.account.session_lookup import find_session
 from nimbus_sdk.account.session_record import SessionRecord, validity
 from nimbus_sdk.config.keys import ApiKey, parse_key, raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
-from nimbus_sdk.core.activation import activate, fetch_wheel, require_installable
+from nimbus_sdk.core.activation import activate, fetch_wheel, require_installable, stores_key
 from nimbus_sdk.core.wheel import manifest, verify
+from nimbus_sdk.core.wheel.requirements import version_of
 from nimbus_sdk.display.progress import ProgressEvent, Report
 from nimbus_sdk.display.reporting import reporting
 from nimbus_sdk.errors import (
@@ -100,15 +101,17 @@ def _install(
     settings: Settings, given: ParsedKey, force: bool, version: str | None, progress: Report | bool | None
 ) -> Flow[AuthSession]:
     with reporting(progress, settings.no_progress, _NEXT_STEP) as report:
-        flow = install_flow(settings, given, force=force, version=version, report=report)
-        return as_session((yield from flow))
+        return as_session((yield from install_flow(settings, given, force, version, report)))
 
 
 def install_flow(
-    settings: Settings, given: ParsedKey, *, force: bool, version: str | None, report: Report
+    settings: Settings, given: ParsedKey, force: bool, version: str | None, report: Report
 ) -> Flow[SessionRecord]:
     """Do what is still missing for an installed core and a fresh session."""
-    given_key, version = raise_if_invalid(given), _normalize(version)
+    given_key = raise_if_invalid(given)
+    if version is not None:
+        # As the core spells it, so that v1.0 and 1.0 are equal.
+        version = str(version_of(version))
     known = yield from run_blocking(lambda: find_key_without_store(settings, given_key))
     key = None if known is None else known.key
     if settings.offline:
@@ -121,8 +124,7 @@ def install_flow(
     if session is not None and _is_complete(settings, known, session):
         report(ProgressEvent("done", "The core is installed, and the session is valid"))
         return session
-    lock = Lock(settings.paths.lock)
-    try:
+    with Lock(settings.paths.lock) as lock:
         timeout = None if session is None else renewal.BRIEF_WAIT_SECONDS
         refresh_time = Deadline(renewal.CACHED_TIMEOUT_SECONDS)
         try:
@@ -150,8 +152,6 @@ def install_flow(
             report(ProgressEvent("validate", "Refreshing the session"))
             return (yield from renewal.refresh_or_use_stale(settings, found, session, seconds))
         return (yield from install(found))
-    finally:
-        lock.release()
 
 
 def _validate_and_install(
@@ -177,15 +177,6 @@ def _validate_and_install(
     done = f"Core {number} is installed ({session.license_type} license); everything works offline now"
     report(ProgressEvent("done", done))
     return session
-
-
-def _normalize(version: str | None) -> str | None:
-    """Return a version as the core spells it, so that ``v1.0`` and ``1.0`` are equal."""
-    if version is None:
-        return None
-    from nimbus_sdk.core.wheel.requirements import version_of
-
-    return str(version_of(version))
 
 
 def _whole_core(settings: Settings, version: str | None) -> InstalledCore | None:
@@ -216,12 +207,7 @@ def _find_session(settings: Settings, key: ApiKey | None, version: str | None) -
 
 
 def _require_session(settings: Settings, key: ApiKey | None, version: str | None) -> SessionRecord:
-    """Return the session for this key, for a start without network.
-
-    Raises:
-        SessionError: There is no valid session.
-        CoreNotInstalledError: The core is not installed in this version, or is damaged.
-    """
+    """Return the session for this key, for a start without network, if the core is installed with it."""
     session = find_session(settings.paths, key)
     if _whole_core(settings, version) is None:
         wanted = "The core" if version is None else f"Core {version}"
@@ -236,9 +222,7 @@ def _is_complete(settings: Settings, known: FoundKey | None, session: SessionRec
     """Return whether nothing is missing: the session is fresh, and a key that was given is stored."""
     if validity(session, datetime.now(UTC)) != "fresh":
         return False
-    if known is None or known.source not in renewal.STORED_SOURCES:
-        return True
-    if settings.credential_store == "none":
+    if known is None or not stores_key(settings, known):
         return True
     metadata = read_metadata(settings.paths)
     if metadata is None or metadata.fingerprint != known.key.fingerprint:

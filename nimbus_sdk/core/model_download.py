@@ -1,10 +1,11 @@
-"""Download pre-trained models, check them and store them for offline use."""
+"""Download pre-trained models, check them and store them for offline use; list and remove what is stored."""
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.account import rejected_keys
@@ -14,6 +15,7 @@ from nimbus_sdk.core.model_registry import covers, find_session_and_model_flow
 from nimbus_sdk.core.wheel.download import download_until_complete
 from nimbus_sdk.core.wheel.file_sink import PROXY_HINT, FileSink
 from nimbus_sdk.core.wheel.github import is_safe_url
+from nimbus_sdk.core.wheel.manifest import find_core
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
 from nimbus_sdk.display.progress import ProgressEvent, Report, download_report
 from nimbus_sdk.display.reporting import reporting
@@ -31,7 +33,6 @@ from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, run_blocking, s
 
 if TYPE_CHECKING:
     from nimbus_sdk.api.schemas import ModelInfo
-    from nimbus_sdk.config.keys import ApiKey
 
 T = TypeVar("T")
 
@@ -42,12 +43,30 @@ _CHANGED = "Run it again. If the error stays, a proxy or mirror changes the file
 _TOTAL = re.compile(r"bytes \d+-\d+/(\d{1,12})")
 
 
-def stored_models(paths: Paths) -> tuple[str, ...]:
-    """Return the names of the models on this machine.
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model on this machine, with the origin ``download`` or, for instance, ``core 0.1.0``."""
 
-    Raises:
-        CoreInstallError: A file cannot be read or written.
-    """
+    name: str
+    origin: str
+    path: str
+
+
+def find_local_models(paths: Paths) -> tuple[LocalModel, ...]:
+    """Return the models that come with the core in use and those that were downloaded, by name."""
+    found = {name: LocalModel(name, "download", model_path(paths, name)) for name in stored_models(paths)}
+    core = find_core(paths.core)
+    for file in () if core is None else core.files:
+        inside = PurePosixPath(file)
+        if core is not None and inside.suffix == MODEL_SUFFIX:
+            # A core looks for a name among its own models first.
+            path = os.path.join(core.library, *inside.parts)
+            found[inside.stem] = LocalModel(inside.stem, f"core {core.version}", path)
+    return tuple(found[name] for name in sorted(found))
+
+
+def stored_models(paths: Paths) -> tuple[str, ...]:
+    """Return the names of the downloaded models."""
     with disk_errors(paths.models):
         try:
             names = sorted(os.listdir(paths.models))
@@ -57,14 +76,7 @@ def stored_models(paths: Paths) -> tuple[str, ...]:
 
 
 def remove_models(*, profile: str | None = None) -> tuple[str, ...]:
-    """Remove every downloaded model, and partial files.
-
-    Returns:
-        The names of the models that were removed.
-
-    Raises:
-        CoreInstallError: A file cannot be read or written.
-    """
+    """Remove every downloaded model, and partial files; return the names of the models."""
     paths = Settings.load(profile=profile).paths
     models = stored_models(paths)
     with disk_errors(paths.models):
@@ -115,43 +127,27 @@ def fetch_model_flow(settings: Settings, name: str, report: Report) -> Flow[str]
         )
     found = yield from run_blocking(lambda: key_lookup.find_key(settings))
     request = _request(settings, model, HeaderAuth("X-API-Key", found.key.reveal(), origin(settings.api_url)))
-    size = yield from _record_own_rejection(settings, found.key, request, _request_size(request, name))
-    sink = FileSink(
-        paths.downloads,
-        f"{name}{MODEL_SUFFIX}",
-        size,
-        model.checksum.removeprefix("sha256:"),
-        download_report(report, f"Downloading {name}"),
-    )
+
+    def send_key(flow: Flow[T]) -> Flow[T]:
+        # A storage host, which gets no key, cannot reject one.
+        return flow if request.auth is None else rejected_keys.record_rejection(settings, found.key, flow)
+
+    size = yield from send_key(_request_size(request, name))
+    sha256, show = model.checksum.removeprefix("sha256:"), download_report(report, f"Downloading {name}")
+    sink = FileSink(paths.downloads, os.path.basename(target), size, sha256, show)
+    filling = replace(request, sink=sink, silence=settings.timeout)
     try:
-        yield from run_blocking(sink.open)
-        filling = replace(request, sink=sink, silence=settings.timeout)
-        path = yield from download_until_complete(
-            sink, lambda: _record_own_rejection(settings, found.key, request, send(filling))
-        )
-        yield from run_blocking(lambda: _move(path, target))
-        yield from run_blocking(sink.discard)
+        path = yield from download_until_complete(sink, lambda: send_key(send(filling)))
     except CoreIntegrityError as error:
         raise CoreIntegrityError(error.message, issues=error.issues, hint=_CHANGED) from error
-    finally:
-        sink.set_aside()
+    yield from run_blocking(lambda: _move(path, target))
+    yield from run_blocking(sink.discard)
     report(ProgressEvent("done", f"{name} is stored for offline use"))
     return target
 
 
-def _record_own_rejection(settings: Settings, key: ApiKey, request: Request, flow: Flow[T]) -> Flow[T]:
-    """Run a flow; record a rejection of the key by the service itself, but not by a storage host."""
-    if request.auth is None:
-        return (yield from flow)
-    return (yield from rejected_keys.record_rejection(settings, key, flow))
-
-
 def model_path(paths: Paths, name: str) -> str:
-    """Return the path of a model's file.
-
-    Raises:
-        ConfigurationError: The text is not the name of a model.
-    """
+    """Return the path of a model's file, if the text is the name of a model."""
     if _NAME.fullmatch(name) is None:
         raise ConfigurationError(f"{name!r} is not the name of a model.")
     return os.path.join(paths.models, f"{name}{MODEL_SUFFIX}")

@@ -36,11 +36,7 @@ def with_download(load_model: Callable[..., R]) -> Callable[..., R]:
 
 
 def _trusted_folder() -> str:
-    """Return the folder of downloaded models, unless somebody else can change what is in it.
-
-    Raises:
-        CoreIntegrityError: Somebody else can.
-    """
+    """Return the folder of downloaded models, unless somebody else can change what is in it."""
     paths = Settings.load().paths
     try:
         _, distrusted = trust.survey(paths.models, trust_root(paths.core))

@@ -24,10 +24,6 @@ def load_object(name: str) -> object:
     """Return a public object of the installed core, wrapped where license, usage or models are concerned.
 
     Every call returns the same object, in whichever thread.
-
-    Raises:
-        CoreNotInstalledError: There is no core; the message says what to run.
-        CoreError: It cannot be loaded, or does not offer the name.
     """
     if name not in _objects:
         value = loader.get_object(name)

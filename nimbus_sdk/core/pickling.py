@@ -40,7 +40,7 @@ def _is_being_imported(module: ModuleType) -> bool:
 
 
 def reconstruct(module: str, name: str, *arguments: object) -> object:
-    """Create an object of the core without its state; for pickle only; raises as ``call``."""
+    """Create an object of the core without its state; for pickle only."""
     kind = _import_object(module, name)
     if not isinstance(kind, type):
         raise TypeError(f"{module}.{name} is not a class")
@@ -49,11 +49,7 @@ def reconstruct(module: str, name: str, *arguments: object) -> object:
 
 
 def call(module: str, name: str, *arguments: object) -> object:
-    """Call a class or function of the core; for pickle only.
-
-    Raises:
-        CoreError: This machine has no core, or one that does not load.
-    """
+    """Call a class or function of the core; for pickle only."""
     function = _import_object(module, name)
     if not callable(function):
         raise TypeError(f"{module}.{name} cannot be called")

@@ -78,11 +78,7 @@ class CoreClass(ABCMeta):
         return placeholder
 
     def __call__(cls, *arguments: object, **named: object) -> object:
-        """Make an instance of the core's class.
-
-        Raises:
-            CoreNotInstalledError: There is no core.
-        """
+        """Make an instance of the core's class."""
         return _load(cls)(*arguments, **named)
 
     def __getattribute__(cls, name: str) -> object:
@@ -175,11 +171,7 @@ def _find(placeholder: type) -> type | None:
 
 
 def _load(placeholder: type) -> type:
-    """Return the class that a placeholder refers to: that of the core, or one derived from it.
-
-    Raises:
-        NimbusError: The core cannot be loaded.
-    """
+    """Return the class that a placeholder refers to: that of the core, or one derived from it."""
     origin = _origins[placeholder]
     if isinstance(origin, str):
         return load_object(origin)  # type: ignore[return-value]

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import nimbus_sdk
-from nimbus_sdk import aio
+from nimbus_sdk import aio, install_core
 from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.core.model_download import find_local_models
 from nimbus_sdk.core.model_loading import with_download
 from nimbus_sdk.core.wheel.protocol import MODEL_SUFFIX
 from nimbus_sdk.errors import (
@@ -22,6 +23,7 @@ from nimbus_sdk.errors import (
     NimbusConnectionError,
     PermissionDeniedError,
 )
+from nimbus_sdk.sandbox import Sandbox
 from tests.support.raw_server import saying, serving
 
 LOAD = "from nimbus_sdk import load_model\nprint(load_model('NimbusQDA', 'p300_binary_v1'))\n"
@@ -238,3 +240,25 @@ def test_a_model_that_others_can_change_is_not_loaded(tmp_path, deed):
     with pytest.raises(CoreIntegrityError, match="downloaded models are not used") as caught:
         load(None, "lab_v1")
     assert str(folder if deed == "open folder" else model) in str(caught.value)
+
+
+def test_without_core_and_downloads_there_are_none(isolated_home: Path) -> None:
+    """A new machine has no models, and looking for them creates nothing."""
+    assert find_local_models(Settings.load().paths) == ()
+    assert list(isolated_home.rglob("*.nimbus")) == []
+
+
+def test_the_models_of_the_core_come_before_downloads(sandbox: Sandbox, key: str) -> None:
+    """Each is listed once, with the file that is loaded by its name."""
+    session = install_core(key)
+    assert session.license_type == "research"
+    paths = Settings.load().paths
+    folder = Path(paths.models)
+    folder.mkdir(parents=True)
+    for name in ("motor_imagery_4class_v1", "ssvep_multiclass_v1"):
+        (folder / f"{name}.nimbus").touch()
+    own, downloaded = find_local_models(paths)
+    assert (own.name, own.origin) == ("motor_imagery_4class_v1", "core 0.1.0")
+    assert Path(own.path).stat().st_size > 0
+    assert (downloaded.name, downloaded.origin) == ("ssvep_multiclass_v1", "download")
+    assert Path(downloaded.path) == folder / "ssvep_multiclass_v1.nimbus"

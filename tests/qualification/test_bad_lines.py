@@ -21,7 +21,7 @@ from nimbus_sdk.core.wheel.file_sink import FileSink
 from nimbus_sdk.display.progress import ProgressEvent
 from nimbus_sdk.sandbox import Sandbox
 from nimbus_sdk.transport.driver import Driver
-from nimbus_sdk.transport.flow import Flow, Request, run_blocking, send
+from nimbus_sdk.transport.flow import Flow, Request, send
 from tests.support import raw_server
 from tests.support.networks import Network
 from tests.support.raw_server import head, serving
@@ -182,7 +182,6 @@ def test_a_core_is_installed_through_a_bad_front(
 def fetch(url: str, folder: Path, content: bytes) -> Flow[str]:
     """Download a file, as models and cores are."""
     sink = FileSink(str(folder), "the file", len(content), hashlib.sha256(content).hexdigest())
-    yield from run_blocking(sink.open)
     request = Request(name="storage", method="GET", url=url, sink=sink, silence=30.0)
     return (yield from download_until_complete(sink, lambda: send(request)))
 

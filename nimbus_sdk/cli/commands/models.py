@@ -115,7 +115,7 @@ def _show_model(model: dict[str, object], *, as_json: bool) -> None:
 def _show_local(name: str | None, error: NimbusConnectionError, *, as_json: bool) -> None:
     """Print the models on this machine, or one of them; raise the error if there is none."""
     from nimbus_sdk.config.settings import Settings
-    from nimbus_sdk.core.local_models import find_local_models
+    from nimbus_sdk.core.model_download import find_local_models
 
     models = [asdict(model) for model in find_local_models(Settings.load().paths)]
     if name is not None:

@@ -48,7 +48,7 @@ def profiles() -> Iterable[str]:
 def models() -> Iterable[str]:
     """Models of this machine."""
     from nimbus_sdk.config.settings import Settings
-    from nimbus_sdk.core.local_models import find_local_models
+    from nimbus_sdk.core.model_download import find_local_models
 
     return [model.name for model in find_local_models(Settings.load().paths)]
 

@@ -270,12 +270,14 @@ def _latest_session(paths: Paths, bundled: SessionRecord, now: datetime) -> Sess
     """Return the bundle's session, or the stored one of the same key if it is valid and newer."""
     with suppress(SessionError):
         stored = stored_session(paths)
-        if stored is not None and not stored.is_expired(now) and stored.validated_at > bundled.validated_at:
-            same = (stored.key_fingerprint, stored.api_origin) == (
-                bundled.key_fingerprint,
-                bundled.api_origin,
-            )
-            return stored if same else bundled
+        if (
+            stored is not None
+            and not stored.is_expired(now)
+            and stored.validated_at > bundled.validated_at
+            and stored.key_fingerprint == bundled.key_fingerprint
+            and stored.api_origin == bundled.api_origin
+        ):
+            return stored
     return bundled
 
 

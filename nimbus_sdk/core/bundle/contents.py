@@ -46,15 +46,9 @@ class Contents:
 
     @classmethod
     def unpack(cls, chunks: Iterable[bytes], write: Callable[[bytes], object]) -> Contents:
-        """Read a description, and pass the wheel on that follows it.
+        """Read a description from what was packed, in any parts, and pass on the wheel that follows it.
 
-        Args:
-            chunks: What was packed, in any parts. If they end with an error, so does this, and nothing that
-                was passed on may be used.
-            write: Called with each part of the wheel.
-
-        Raises:
-            CoreIntegrityError: It is something else, or the wheel is not the one that was packed.
+        If the chunks end with an error, so does this, and nothing that was passed on may be used.
         """
         description, digest = bytearray(), new_hash()
         try:

@@ -56,11 +56,7 @@ class Header:
 
 
 def require_usable(passphrase: str) -> None:
-    """Make sure that ``encrypt`` accepts a passphrase, before the content is fetched.
-
-    Raises:
-        ConfigurationError: The passphrase is too short or not text, or the ``bundle`` extra is not installed.
-    """
+    """Make sure that ``encrypt`` accepts a passphrase, before the content is fetched."""
     if len(_normal(passphrase)) < SHORTEST_PASSPHRASE:
         raise ConfigurationError(
             f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters.",
@@ -75,9 +71,6 @@ def encrypt(
     """Yield a bundle part by part: content encrypted, and facts that are readable and authenticated with it.
 
     ``size`` is that of the content, in bytes; the header contains it.
-
-    Raises:
-        ConfigurationError: As for ``require_usable``.
     """
     require_usable(passphrase)
     salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
@@ -97,12 +90,7 @@ def encrypt(
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Read the header at the start of a file, which is not to be trusted before ``decrypt`` has succeeded.
-
-    Raises:
-        CoreIntegrityError: It is not a bundle, or was damaged.
-        OSError: The file cannot be read.
-    """
+    """Read the header at the start of a file, which is not to be trusted before ``decrypt`` has succeeded."""
     start = file.read(len(MAGIC) + _LENGTH_BYTES)
     length = int.from_bytes(start[len(MAGIC) :], "big")
     if not start.startswith(MAGIC) or not 0 < length <= LONGEST_HEADER:
@@ -117,7 +105,7 @@ def read_header(file: BinaryIO) -> Header:
         raise CoreIncompatibleError(
             "This bundle was written by a newer version of the SDK.", hint="Update the SDK on this machine."
         )
-    if not isinstance(fields, dict) or version != FORMAT:
+    if version != FORMAT:
         raise damaged("its format is not known")
     return Header(fields, raw)
 
@@ -125,16 +113,7 @@ def read_header(file: BinaryIO) -> Header:
 def decrypt(file: BinaryIO, header: Header, passphrase: str, largest: int) -> Iterator[bytes]:
     """Yield the content part by part; none of it may be used before the last part was yielded.
 
-    Args:
-        file: The bundle.
-        header: What was read from it.
-        passphrase: The one that it was encrypted with.
-        largest: The most bytes that content may have.
-
-    Raises:
-        CoreIntegrityError: The passphrase is wrong, or the file was changed or is too large.
-        ConfigurationError: The passphrase is not text, or the ``bundle`` extra is not installed.
-        OSError: The file cannot be read.
+    A file whose content has more than ``largest`` bytes is refused.
     """
     left = _content_size(file, header, largest)
     decryptor = _cipher_of(header, passphrase).decryptor()

@@ -39,15 +39,7 @@ def is_bytecode(name: str) -> bool:
 
 
 def changed_bytecode(library: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield the modules for which this Python would run other bytecode than that of their source.
-
-    Args:
-        library: The folder of the core.
-        names: Its files, by their path in that folder; the sources must be those of the core.
-
-    Raises:
-        OSError: A file cannot be read.
-    """
+    """Yield the modules for which this Python would run other bytecode than that of their source."""
     for name in sorted(name for name in names if name.endswith(".py")):
         source = os.path.join(library, *name.split("/"))
         if any(_is_changed(source, level) for level in _LEVELS):
@@ -85,17 +77,12 @@ def _is_of(source: str, level: int, stored: bytes) -> bool:
         code = marshal.loads(stored)  # noqa: S302
     except (SyntaxError, ValueError, EOFError, TypeError):
         return False
-    return isinstance(code, CodeType) and _is_same(code, compiled)
+    return isinstance(code, CodeType) and _without_positions(code) == _without_positions(compiled)
 
 
-def _is_same(one: CodeType, other: CodeType) -> bool:
-    """Compare everything that runs; positions in the source depend on options of the interpreter."""
-    if _without_positions(one) != _without_positions(other) or one.co_stacksize != other.co_stacksize:
-        return False
-    inner = zip(one.co_consts, other.co_consts, strict=True)
-    return all(_is_same(a, b) for a, b in inner if isinstance(a, CodeType) and isinstance(b, CodeType))
-
-
-def _without_positions(code: CodeType) -> CodeType:
-    constants = tuple("code" if isinstance(value, CodeType) else value for value in code.co_consts)
-    return code.replace(co_linetable=b"", co_consts=constants)
+def _without_positions(code: CodeType) -> tuple[object, ...]:
+    """Return everything that runs; positions in the source depend on options of the interpreter."""
+    constants = (
+        _without_positions(value) if isinstance(value, CodeType) else value for value in code.co_consts
+    )
+    return code.replace(co_linetable=b"", co_consts=tuple(constants)), code.co_stacksize

@@ -1,20 +1,22 @@
 """Receive a file into a folder, over as many attempts and processes as it takes.
 
-``FileSink`` knows no network: it is passed the bytes, hashes them while it writes them, and says which
-range is missing. Every download writes into a file of its own; that of an earlier one is copied, never
-continued in place, so that two processes that fetch the same file cannot corrupt it.
+The partial files of a download, which later attempts resume::
+
+    <sha256>.<process and random>.part      of one attempt, while it runs or after it was killed
+    <sha256>.part                           of the last attempt that ended
+    <sha256>.etag                           the ETag that it came with
 """
 
 from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import sha256 as new_hash
 from typing import TypeAlias
 
-from nimbus_sdk.core.wheel.partial_files import PartialFiles
 from nimbus_sdk.errors import SUPPORT, CoreDownloadError, CoreIntegrityError
 from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
@@ -24,19 +26,25 @@ PROGRESS_BYTES = 4096
 """What must arrive to count as progress: single bytes that drip in would hold a program up for days."""
 Report: TypeAlias = Callable[[int, int, float | None], None]
 PROXY_HINT = "Check for a captive portal or a proxy in between, then run it again."
+STALE_SECONDS = 3600.0
+FORGOTTEN_SECONDS = 7 * 86_400.0
+_LONGEST_ETAG = 256
+_STRONG_TAG = re.compile(r'"[\x21\x23-\x7e]{1,200}"')
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class FileSink:
     """Receives one file whose size and SHA-256 are known (a ``nimbus_sdk.transport.flow.Sink``).
 
-    Its methods raise ``CoreInstallError`` if the disk refuses.
+    It hashes the bytes while it writes them. Each download has a file of its own: that of an earlier one is
+    copied, never continued in place, so that two processes that fetch the same file cannot corrupt it. The
+    methods raise ``CoreInstallError`` if the disk refuses.
 
     Args:
         folder: The folder of partial files; created for this user only.
         name: What the file is, for messages.
         size: Its size in bytes.
-        sha256: Its SHA-256, in lower-case hexadecimal; ``CoreIntegrityError`` if it is something else.
+        sha256: Its SHA-256, in lower-case hexadecimal.
         report: Called with the bytes received so far, the size, and the seconds until the next attempt or
             None, whenever one of them changes.
 
@@ -58,14 +66,7 @@ class FileSink:
         b'a model'
     """
 
-    def __init__(
-        self,
-        folder: str,
-        name: str,
-        size: int,
-        sha256: str,
-        report: Report | None = None,
-    ) -> None:
+    def __init__(self, folder: str, name: str, size: int, sha256: str, report: Report | None = None) -> None:
         if _SHA256.fullmatch(sha256) is None:
             raise CoreIntegrityError(
                 f"No valid SHA-256 is published for {name}.", hint=f"Write to {SUPPORT}."
@@ -110,10 +111,8 @@ class FileSink:
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Start a response: 206 continues if it fits the bytes received so far, 200 starts again.
 
-        The body of a 206 that does not fit is ignored, and the next attempt starts again.
-
-        Raises:
-            CoreDownloadError: Something other than the file is sent; the bytes received so far stay.
+        The body of a 206 that does not fit is ignored, and the next attempt starts again. If something other
+        than the file is sent, the bytes received so far stay.
         """
         with disk_errors(self.folder):
             if status == 206:
@@ -138,11 +137,7 @@ class FileSink:
             self._partial.write_etag(headers.get("etag", ""))
 
     def write(self, chunk: bytes) -> None:
-        """Write the next bytes.
-
-        Raises:
-            CoreIntegrityError: More bytes were sent than the file has; all of them are dropped.
-        """
+        """Write the next bytes; if they are more than the file has, drop all."""
         if self._ignored:
             return
         with disk_errors(self.folder):
@@ -166,11 +161,9 @@ class FileSink:
             self.received = 0
 
     def finish(self) -> str:
-        """Check size, then digest; return the path of the complete file, which belongs to the caller.
+        """Check size and digest; return the path of the complete file, which belongs to the caller.
 
-        Raises:
-            CoreDownloadError: Bytes are missing; those received so far stay.
-            CoreIntegrityError: It is not the file that was published; it is dropped.
+        If bytes are missing, those received so far stay; with wrong content, the file is dropped.
         """
         if not self.complete:
             raise CoreDownloadError(
@@ -203,11 +196,7 @@ class FileSink:
                 fs.remove(self._partial.own)
 
     def discard(self) -> None:
-        """Remove the file and those of earlier attempts.
-
-        A file that cannot be removed stays: an install that is done must not fail for it, and a later
-        download uses it or removes it.
-        """
+        """Remove the file and those of earlier attempts; a later download uses or removes what stays."""
         with suppress(OSError):
             self._close_descriptor()
         self._partial.discard()
@@ -246,3 +235,74 @@ class FileSink:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+class PartialFiles:
+    """The partial files of one download: ``own`` while this attempt runs, ``shared`` after it has ended."""
+
+    def __init__(self, folder: str, sha256: str) -> None:
+        self.own = os.path.join(folder, f"{sha256}.{fs.unique()}.part")
+        self.shared = os.path.join(folder, f"{sha256}.part")
+        self._folder = folder
+        self._sha256 = sha256
+        self._etag_path = os.path.join(folder, f"{sha256}.etag")
+
+    def longest(self, limit: int) -> str | None:
+        """Return the longest file of other attempts that has at most ``limit`` bytes, or None."""
+        paths = [path for path in (self.shared, *self._orphans()) if 0 < _size(path) <= limit]
+        return max(paths, key=_size, default=None)
+
+    def drop(self, path: str, size: int) -> None:
+        """Remove a file with wrong content, unless a process has written to it since it had this size."""
+        with suppress(OSError):
+            if _size(path) == size:
+                fs.remove(path)
+
+    def sweep(self) -> None:
+        """Remove the files of killed processes, and old files of other downloads."""
+        limits = dict.fromkeys(self._orphans(), STALE_SECONDS)
+        for name in os.listdir(self._folder):
+            if name.endswith((".part", ".etag")) and not name.startswith(self._sha256):
+                limits[os.path.join(self._folder, name)] = FORGOTTEN_SECONDS
+        for path, seconds in limits.items():
+            # The age spares files of running processes; some systems refuse to remove those anyway.
+            with suppress(OSError):
+                if time.time() - os.stat(path).st_mtime > seconds:
+                    os.unlink(path)
+
+    def discard(self) -> None:
+        """Remove all files but those of other processes; one that cannot be removed stays."""
+        for path in (self.own, self.shared, self._etag_path):
+            with suppress(OSError):
+                fs.remove(path)
+        with suppress(OSError):
+            self.sweep()
+
+    def etag(self) -> str | None:
+        """Return the ETag that the file came with, or None."""
+        with suppress(fs.NoFileError):
+            etag = (fs.read(self._etag_path, _LONGEST_ETAG) or b"").decode("ascii", "replace")
+            return etag if _STRONG_TAG.fullmatch(etag) else None
+        return None
+
+    def write_etag(self, etag: str) -> None:
+        """Store the ETag of what is received from now on."""
+        # A weak one does not guarantee the same bytes. Source: RFC 9110, section 13.1.5.
+        if _STRONG_TAG.fullmatch(etag):
+            fs.write_private(self._etag_path, etag.encode("ascii"))
+        else:
+            fs.remove(self._etag_path)
+
+    def _orphans(self) -> list[str]:
+        """Return the files of processes that were killed or are still running."""
+        mark = f"{self._sha256}."
+        known = {os.path.basename(self.own), os.path.basename(self.shared)}
+        return [
+            os.path.join(self._folder, name)
+            for name in os.listdir(self._folder)
+            if name.startswith(mark) and name.endswith(".part") and name not in known
+        ]
+
+
+def _size(path: str) -> int:
+    return fs.regular_size(path) or 0

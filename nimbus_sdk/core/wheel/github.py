@@ -39,9 +39,6 @@ def require_trusted_source(settings: Settings) -> None:
     Another GitHub or owner is allowed only together with another API, such as a sandbox. Otherwise a single
     variable in the environment would be enough to steal the token or to install foreign code.
 
-    Raises:
-        ConfigurationError: The source of the core was changed, and the Nimbus API was not.
-
     Examples:
         >>> require_trusted_source(Settings(core_repo="nimbusbci/NimbusSDKCore-next"))
         >>> require_trusted_source(Settings(github_url="https://github.example"))
@@ -66,11 +63,7 @@ def require_trusted_source(settings: Settings) -> None:
 
 
 def authorization(settings: Settings, token: SecretStr) -> HeaderAuth:
-    """Return the temporary token as a header for the origin of the GitHub API only.
-
-    Raises:
-        CoreDownloadError: The token is not valid in a header.
-    """
+    """Return the temporary token as a header for the origin of the GitHub API only."""
     auth = HeaderAuth(
         "Authorization", token.get_secret_value().strip(), origin(settings.github_url), "Bearer "
     )
@@ -80,11 +73,7 @@ def authorization(settings: Settings, token: SecretStr) -> HeaderAuth:
 
 
 def request_release(settings: Settings, token: SecretStr, path: str, subject: str) -> Flow[Response]:
-    """Request a path below the core's repository in GitHub's API; messages name the subject.
-
-    Raises:
-        CoreDownloadError: GitHub refused.
-    """
+    """Request a path below the core's repository in GitHub's API; messages name the subject."""
     request = Request(
         name="release",
         method="GET",
@@ -104,7 +93,6 @@ def open_asset(
     settings: Settings,
     token: SecretStr,
     asset_id: int,
-    *,
     name: str,
     subject: str,
     sink: Sink | None = None,
@@ -113,18 +101,8 @@ def open_asset(
 
     GitHub responds with the bytes or with a redirect to a signed URL of a storage host, which gets no
     token. Such a URL is valid for minutes; if it has expired, a new one is requested, once, and again
-    whenever bytes have arrived.
-
-    Args:
-        name: The name of the request.
-        subject: What is requested, for messages.
-        sink: Receives the bytes; they are in the response's body if omitted.
-
-    Returns:
-        The last response: a success, or 416 if the sink requested a range that does not exist.
-
-    Raises:
-        CoreDownloadError: A refusal, or a redirect that is not followed.
+    whenever bytes have arrived. The response is a success, or 416 if the sink requested a range that does
+    not exist.
     """
     first = Request(
         name=name,

@@ -40,14 +40,8 @@ _loaded: tuple[InstalledCore, ModuleType] | None = None
 def load(core_folder: str | None = None) -> ModuleType:
     """Import the core's module at the first call; later calls return the same one.
 
-    The folder of all versions is that of the settings if omitted, here and below.
-
-    Raises:
-        CoreNotInstalledError: There is none.
-        CoreIntegrityError: Files are missing or of another size than when they were installed.
-        CoreIncompatibleError: It does not fit this interpreter, or a requirement is missing.
-        CoreInstallError: It does not load.
-        CoreError: Another module of the core's name was imported in this process.
+    The folder of all versions is that of the settings if omitted, here and below. Raises a ``CoreError`` if
+    there is no core, or none that is whole, fits this environment and loads.
     """
     return _load_once(core_folder)[1]
 
@@ -57,11 +51,7 @@ class CoreImportError(CoreError, ModuleNotFoundError):
 
 
 def become_core(module: ModuleType, core_folder: str | None = None) -> None:
-    """Turn the module that an import by the core's name has found into the core.
-
-    Raises:
-        CoreImportError: There is no core, or none that can be used here; the message says what to run.
-    """
+    """Turn the module that an import by the core's name has found into the core."""
     # Without the lock: the import system holds its own for this name, for which `load` may be waiting.
     try:
         core = _loadable(core_folder)
@@ -76,9 +66,13 @@ def become_core(module: ModuleType, core_folder: str | None = None) -> None:
         raise ModuleNotFoundError(f"{module.__name__} is missing from the core", name=module.__name__)
     # The object stays the same, since other threads may be waiting for it.
     vars(module.__spec__).update(vars(spec))
-    attributes = {"__path__": spec.submodule_search_locations, "__package__": spec.parent}
-    files = {"__file__": spec.origin, "__cached__": spec.cached}
-    vars(module).update({**attributes, **files, "__loader__": spec.loader})
+    vars(module).update(
+        __path__=spec.submodule_search_locations,
+        __package__=spec.parent,
+        __file__=spec.origin,
+        __cached__=spec.cached,
+        __loader__=spec.loader,
+    )
     spec.loader.exec_module(module)
 
 
@@ -88,12 +82,7 @@ def loaded_core() -> InstalledCore | None:
 
 
 def get_object(name: str, core_folder: str | None = None) -> object:
-    """Return a public object of the core, such as ``load_model``, or ``NimbusLDA`` for ``RxLDAModel``.
-
-    Raises:
-        CoreIncompatibleError: This version of the core does not offer it, or a requirement is missing.
-        CoreError: The core that was loaded was removed, or what ``load`` raises.
-    """
+    """Return a public object of the core, such as ``load_model``, or ``NimbusLDA`` for ``RxLDAModel``."""
     core, module = _load_once(core_folder)
     try:
         value: object = getattr(module, ALIASES.get(name, name))
@@ -186,10 +175,10 @@ def _removed(core: InstalledCore) -> str:
 def _unloadable(core: InstalledCore, error: Exception) -> CoreError:
     if not isinstance(error, ImportError):
         return CoreInstallError(f"Core {core.version} does not load: {type(error).__name__}: {error}.")
-    missing = missing_requirements(core.requires)
+    missing = list(missing_requirements(core.requires))
     if not missing and isinstance(error, ModuleNotFoundError):
         absent = (error.name or "").partition(".")[0]
-        missing = (absent,) if absent not in ("", *core.top_level) else ()
+        missing = [absent] if absent not in ("", *core.top_level) else []
     if missing:
         return CoreIncompatibleError(
             f"Core {core.version} needs what this environment lacks: {', '.join(missing)}.",

@@ -42,10 +42,10 @@ class InstalledCore:
 
     Attributes:
         install_id: Tells installations of one version apart.
-        tag: Python, ABI and platform of its wheel.
+        tag: Python, ABI and platform of its wheel, from its file name.
         sha256: SHA-256 of its wheel.
         top_level: The names it can be imported by.
-        requires: Its requirements; ``requires_python``: the versions of Python it runs on, or None.
+        requires: The ``Requires-Dist`` lines of its metadata; ``requires_python`` likewise, or None.
         installed_at: UTC, as ISO 8601.
         interpreter: The interpreter that it was installed for.
         files: SHA-256 and size of every file, by its path below ``lib``.
@@ -70,23 +70,14 @@ class InstalledCore:
 
 
 def find_core(core_folder: str | None = None) -> InstalledCore | None:
-    """Return the installation in use, or None; the folder of all versions is that of the settings if omitted.
-
-    Raises:
-        CoreIntegrityError: Pointer or manifest are damaged.
-        CoreInstallError: They cannot be read.
-    """
+    """Return the installation in use, or None; the folder of all versions may be that of the settings."""
     folder = core_folder or Settings.load().paths.core
     pointer = read_pointer(folder)
     return None if pointer is None else read_manifest(installation_folder(folder, pointer))
 
 
 def require_core(core_folder: str | None = None) -> InstalledCore:
-    """Return the installation in use, as ``find_core``.
-
-    Raises:
-        CoreNotInstalledError: No core is installed.
-    """
+    """Return the installation in use, as ``find_core``; without one, raise ``CoreNotInstalledError``."""
     core = find_core(core_folder)
     if core is None:
         raise CoreNotInstalledError("The core is not installed on this machine.")
@@ -94,12 +85,7 @@ def require_core(core_folder: str | None = None) -> InstalledCore:
 
 
 def read_manifest(folder: str) -> InstalledCore:
-    """Read the manifest of one installation.
-
-    Raises:
-        CoreIntegrityError: The manifest is missing or damaged.
-        CoreInstallError: It cannot be read.
-    """
+    """Read the manifest of one installation."""
     path = os.path.join(folder, MANIFEST)
     fields = read_record(path, _core_folder(folder))
     if fields is None:
@@ -120,10 +106,7 @@ def read_manifest(folder: str) -> InstalledCore:
 
 
 def missing_files(core: InstalledCore) -> tuple[str, ...]:
-    """Return the files that are missing, of another size, or open to changes by others, one line each.
-
-    None of them is read.
-    """
+    """Return the files that are missing, of another size, or that others can change; none is read."""
     sizes, distrusted = survey(core)
     missing = (name for name, (_, size) in core.files.items() if sizes.get(name) != size)
     return (*distrusted, *(f"{name}: is missing or of another size" for name in missing))

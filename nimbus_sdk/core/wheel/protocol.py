@@ -75,28 +75,5 @@ REQUIRES = ("numpy",)
 REQUIRED = ("BCIData", "BCIMetadata", "NimbusLDA", "load_model", "predict_batch", "__version__")
 """Names that every core offers."""
 
-OPTIONAL = (
-    "save_model",
-    "train_model",
-    "calibrate_model",
-    "calibrate_streaming",
-    "init_streaming",
-    "process_chunk",
-    "finalize_trial",
-    "should_stop",
-    "decode_stream",
-    "calculate_ITR",
-    "assess_trial_quality",
-    "NimbusQDA",
-    "NimbusProbit",
-    "Pipeline",
-    "BatchResult",
-    "ChunkResult",
-    "StreamingResult",
-    "StreamingSession",
-    "TrialQuality",
-)
-"""Names that a core may offer."""
-
 ALIASES = {"RxLDAModel": "NimbusLDA", "RxGMMModel": "NimbusQDA", "RxPolyaModel": "NimbusProbit"}
 """Older names of the models, and the names that replaced them."""

@@ -72,11 +72,7 @@ def check_record(text: str, names: list[str], info: str, issues: list[str]) -> l
 def copy_file(
     archive: ZipFile, file: RecordedFile, write: Callable[[bytes], object]
 ) -> tuple[str, str | None]:
-    """Pass the content of a file on in chunks, hash it on the way, and compare it with RECORD.
-
-    Returns:
-        The SHA-256 of the content, and what is wrong with it or None.
-    """
+    """Pass the content of a file on in chunks; return its SHA-256, and how it differs from RECORD or None."""
     hashes = {name: hashlib.new(name) for name in ("sha256", file.algorithm)}
     size = 0
     try:

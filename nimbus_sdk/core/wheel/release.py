@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
@@ -80,10 +81,6 @@ def find_release(settings: Settings, token: SecretStr, version: str | None = Non
     """Request the release of a version, or the latest one if omitted.
 
     Source: GitHub REST API, "Releases" (version 2022-11-28).
-
-    Raises:
-        ConfigurationError: The version is not valid (PEP 440).
-        CoreDownloadError: GitHub refused, has no such release, or sent something else.
     """
     wanted = None if version is None else version_of(version)
     path = "releases/latest" if wanted is None else f"releases/tags/v{quote(str(wanted), safe='')}"
@@ -95,26 +92,18 @@ def find_release(settings: Settings, token: SecretStr, version: str | None = Non
 
 
 def choose_wheel(release: Release) -> Asset:
-    """Return the wheel of a release that fits the running interpreter best.
-
-    Raises:
-        CoreIncompatibleError: None fits; the message lists the published ones.
-    """
+    """Return the wheel of a release that fits the running interpreter best."""
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-    order = supported_tags()
-    ranked = []
-    published = []
+    order, ranked, published = supported_tags(), [], []
     for asset in release.assets:
-        try:
+        with suppress(InvalidWheelFilename):
             name, version, build, tags = parse_wheel_filename(asset.name)
-        except InvalidWheelFilename:
-            continue
-        if name == canonicalize_name(DISTRIBUTION) and str(version) == release.version:
-            published.append(asset.name)
-            ranks = [order[tag] for tag in tags if tag in order]
-            if ranks:
-                ranked.append((min(ranks), -build[0] if build else 1, asset.id, asset))
+            if name == canonicalize_name(DISTRIBUTION) and str(version) == release.version:
+                published.append(asset.name)
+                ranks = [order[tag] for tag in tags if tag in order]
+                if ranks:
+                    ranked.append((min(ranks), -build[0] if build else 1, asset.id, asset))
     if ranked:
         return min(ranked, key=lambda item: item[:3])[-1]
     listed = "".join(f"\n  - {name}" for name in published) or " no wheel at all"
@@ -126,20 +115,14 @@ def choose_wheel(release: Release) -> Asset:
 
 
 def expected_digest(settings: Settings, release: Release, asset: Asset, token: SecretStr) -> Flow[str]:
-    """Return the SHA-256 that an asset must have, in lower-case hexadecimal.
-
-    It is GitHub's ``digest``; for assets without one, that in the release's ``SHA256SUMS``.
-
-    Raises:
-        CoreIntegrityError: There is none, or more than one, so the asset is not used.
-    """
+    """Return the SHA-256 that an asset must have: GitHub's ``digest``, else that in ``SHA256SUMS``."""
     digest = _DIGEST.fullmatch(asset.digest or "")
     if digest is not None:
         return digest[1].lower()
     sums = next((other for other in release.assets if other.name.upper() in CHECKSUMS), None)
     reason = "the release has no checksums"
     if sums is not None:
-        answer = yield from open_asset(settings, token, sums.id, name="checksums", subject=sums.name)
+        answer = yield from open_asset(settings, token, sums.id, "checksums", sums.name)
         digests = find_sha256(answer.body, asset.name)
         if len(digests) == 1:
             return next(iter(digests))

@@ -1,9 +1,4 @@
-"""Check what a core requires of this environment, and name the command that installs what is missing.
-
-Versions and requirements are parsed with packaging, within limits, since they are untrusted: brackets nested
-a thousand deep exceed its recursion, and numbers of thousands of digits Python's conversion; packaging raises
-no error of its own for either.
-"""
+"""Check what a core requires of this environment, and name the command that installs what is missing."""
 
 from __future__ import annotations
 
@@ -44,11 +39,7 @@ def parse_version(text: str) -> Version | None:
 
 
 def version_of(text: str) -> Version:
-    """Parse a version of the core.
-
-    Raises:
-        ConfigurationError: The text is not a version.
-    """
+    """Parse a version of the core that a user named."""
     version = parse_version(text)
     if version is None:
         raise ConfigurationError(
@@ -76,27 +67,27 @@ def parse_specifiers(text: str) -> SpecifierSet | None:
     return _parse(SpecifierSet, text)
 
 
-def missing_requirements(requires: Iterable[str]) -> tuple[str, ...]:
-    """Return the requirements (PEP 508, markers are evaluated) that this environment does not meet, for pip.
+def missing_requirements(requires: Iterable[str]) -> dict[str, str]:
+    """Return the requirements (PEP 508) that are not met here, as pip takes them, and what is found of each.
 
     What can be imported counts, with or without metadata of its distribution.
 
-    Raises:
-        CoreIncompatibleError: A line is not a requirement.
-
     Examples:
         >>> missing_requirements(["packaging>=1", "no-such-thing[fast]>=2; python_version > '3'"])
-        ('no-such-thing[fast]>=2',)
+        {'no-such-thing[fast]>=2': 'not installed'}
     """
-    return tuple(_missing(requires))
+    seen: set[str] = set()
+    missing: dict[str, str] = {}
+    for line in requires:
+        requirement = parse_requirement(line)
+        if requirement is None:
+            raise _invalid_requirement(line)
+        missing.update(_unmet(requirement, seen))
+    return missing
 
 
 def require_environment(requires: Iterable[str], requires_python: str | None = None) -> None:
-    """Make sure that a core can run here: its requirements, and versions of Python such as ``>=3.11``.
-
-    Raises:
-        CoreIncompatibleError: Something is missing; the message names all of it and the command to run.
-    """
+    """Make sure that a core can run here: its requirements, and versions of Python such as ``>=3.11``."""
     if requires_python is not None:
         running = "{}.{}.{}".format(*sys.version_info[:3])
         wanted = parse_specifiers(requires_python)
@@ -109,7 +100,7 @@ def require_environment(requires: Iterable[str], requires_python: str | None = N
                 f"The core needs Python {requires_python}; this is {running} ({sys.executable}).",
                 hint="Run it with such a Python, or install another version of the core.",
             )
-    missing = _missing(requires)
+    missing = missing_requirements(requires)
     if missing:
         details = ", ".join(f"{line} ({state})" for line, state in missing.items())
         raise CoreIncompatibleError(
@@ -129,13 +120,7 @@ def interpreter(tag: str) -> str:
 
 
 def require_interpreter(tag: str, installed_for: str, requires_python: str | None) -> None:
-    """Make sure that an installed core fits the running interpreter.
-
-    The tags are compared only if ``interpreter`` returned something else when it was installed.
-
-    Raises:
-        CoreIncompatibleError: It does not fit.
-    """
+    """Make sure that an installed core fits the running interpreter."""
     if interpreter(tag) == installed_for:
         return
     from packaging.tags import parse_tag
@@ -161,24 +146,11 @@ def supported_tags() -> dict[Tag, int]:
 
 
 def _parse(kind: Callable[[str], T], text: str) -> T | None:
-    if len(text) > MAX_CHARACTERS:
-        return None
-    try:
-        return kind(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _missing(requires: Iterable[str]) -> dict[str, str]:
-    """Return the unmet requirements as pip takes them, and what is installed of each."""
-    seen: set[str] = set()
-    missing: dict[str, str] = {}
-    for line in requires:
-        requirement = parse_requirement(line)
-        if requirement is None:
-            raise _invalid_requirement(line)
-        missing.update(_unmet(requirement, seen))
-    return missing
+    """Parse an untrusted text; packaging does not catch what nested brackets and long numbers raise."""
+    if len(text) <= MAX_CHARACTERS:
+        with suppress(ValueError, RecursionError):
+            return kind(text)
+    return None
 
 
 def _invalid_requirement(line: str) -> CoreIncompatibleError:

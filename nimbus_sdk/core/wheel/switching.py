@@ -1,4 +1,7 @@
-"""Switch the version in use in one step, roll back, uninstall and clean up."""
+"""Switch the version in use in one step, roll back, uninstall and clean up.
+
+If the disk refuses, a function raises ``CoreInstallError`` and the core that was in use stays so.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,6 @@ from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.os_errors import disk_errors
 from nimbus_sdk.storage.pointer import (
     FORMAT,
-    POINTER,
     Pointer,
     installation_folder,
     pointer_path,
@@ -39,10 +41,6 @@ def switch(core_folder: str, core: InstalledCore) -> None:
     """Put a staged and probed core into use, in a single replacement of the pointer.
 
     Processes that have loaded another one keep it until they end; see ``prune``.
-
-    Raises:
-        CoreIncompatibleError: The pointer was written by a newer version of the SDK; it stays.
-        CoreInstallError: The disk refused; the previous core stays in use.
     """
     previous = _read_valid_pointer(core_folder)
     if previous is not None:
@@ -53,14 +51,7 @@ def switch(core_folder: str, core: InstalledCore) -> None:
 
 
 def use(core_folder: str, version: str) -> InstalledCore:
-    """Switch to the newest installation of a version, after checking that it is undamaged and loads.
-
-    Raises:
-        CoreNotInstalledError: It is not installed.
-        CoreIntegrityError: Its files are not those that were installed.
-        CoreIncompatibleError: It does not fit this interpreter or environment.
-        CoreInstallError: It does not load, or the disk refused.
-    """
+    """Switch to the newest installation of a version, after checking that it is undamaged and loads."""
     cores = [core for core in installed_versions(core_folder) if core.version == version]
     if not cores:
         raise _not_installed(core_folder, version)
@@ -68,12 +59,7 @@ def use(core_folder: str, version: str) -> InstalledCore:
 
 
 def rollback(core_folder: str) -> InstalledCore:
-    """Switch back to the previous installation, after checking it; a second call undoes the first.
-
-    Raises:
-        CoreNotInstalledError: There is no previous one.
-        CoreError: As for ``use``.
-    """
+    """Switch back to the previous installation, after checking it; a second call undoes the first."""
     pointer = read_pointer(core_folder)
     previous = None if pointer is None else pointer.previous
     if previous is None or not _exists(core_folder, previous):
@@ -85,16 +71,9 @@ def rollback(core_folder: str) -> InstalledCore:
 
 
 def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
-    """Remove one version, or all of them if omitted: first the pointer, then the folders.
+    """Remove one version, or all of them if omitted; return the versions that were removed.
 
     If the version in use is removed, the previous one is used again, unless it is the same version.
-
-    Returns:
-        The versions that were removed.
-
-    Raises:
-        CoreNotInstalledError: That version is not installed.
-        CoreInstallError: A file cannot be read or written.
     """
     with disk_errors(core_folder):
         versions = {folder: folder.split(os.sep)[-2] for folder in _installations(core_folder)}
@@ -110,11 +89,7 @@ def uninstall(core_folder: str, version: str | None = None) -> tuple[str, ...]:
 
 
 def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
-    """Return all usable installations, by version, then by time of installation.
-
-    Raises:
-        CoreInstallError: The folder cannot be read.
-    """
+    """Return all usable installations, by version, then by time of installation."""
     found = []
     with disk_errors(core_folder):
         for folder in _installations(core_folder):
@@ -130,12 +105,7 @@ def installed_versions(core_folder: str) -> tuple[InstalledCore, ...]:
 def prune(core_folder: str) -> None:
     """Remove installations that no program has loaded for 14 days, and what killed processes left behind.
 
-    The one in use and the previous one stay. So do leftovers younger than an hour: another process may
-    still use them.
-
-    Raises:
-        CoreIntegrityError: The pointer is damaged, so that the core in use is not known.
-        CoreInstallError: A file cannot be read or written.
+    The one in use and the previous one stay, and leftovers younger than an hour, which may be in use.
     """
     pointer = read_pointer(core_folder)
     wanted = () if pointer is None else (pointer, pointer.previous)
@@ -167,12 +137,11 @@ def _write_pointer(core_folder: str, pointer: Pointer) -> None:
 def _drop_from_pointer(core_folder: str, version: str | None) -> None:
     """Remove a version from the pointer before its folders are removed."""
     pointer = _read_valid_pointer(core_folder)
-    previous = None if pointer is None else pointer.previous
-    if previous is not None and (version in (None, previous.version) or not _exists(core_folder, previous)):
-        previous = None
-    remaining = previous
+    remaining = None if pointer is None else pointer.previous
+    if remaining and (version in (None, remaining.version) or not _exists(core_folder, remaining)):
+        remaining = None
     if pointer is not None and version not in (None, pointer.version):
-        remaining = replace(pointer, previous=previous)
+        remaining = replace(pointer, previous=remaining)
     if remaining is None:
         fs.remove(pointer_path(core_folder))
         fs.sync_folder(core_folder)
@@ -197,14 +166,13 @@ def _installations(core_folder: str) -> list[str]:
 
 def _folders(core_folder: str) -> list[str]:
     """Return the folders of all installations, finished or not."""
-    versions = [os.path.join(core_folder, version) for version in _names(core_folder)]
-    paths = [os.path.join(version, name) for version in versions for name in _names(version)]
+    paths = [path for version in _paths(core_folder) for path in _paths(version)]
     return [path for path in paths if os.path.isdir(path)]
 
 
-def _names(folder: str) -> list[str]:
+def _paths(folder: str) -> list[str]:
     with suppress(FileNotFoundError, NotADirectoryError):
-        return sorted(os.listdir(folder))
+        return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
     return []
 
 
@@ -245,9 +213,8 @@ def _remove_leftovers(core_folder: str, seconds: float) -> None:
     for folder in _folders(core_folder):
         if folder.endswith(_LEFTOVERS) and _is_old(folder, seconds):
             _remove_tree(folder)
-    for name in _names(core_folder):
-        path = os.path.join(core_folder, name)
-        if name.startswith(f"{POINTER}.") and _is_old(path, seconds):
+    for path in _paths(core_folder):
+        if path.startswith(f"{pointer_path(core_folder)}.") and _is_old(path, seconds):
             fs.remove(path)
         elif os.path.isdir(path) and not os.listdir(path) and _is_old(path, seconds):
             os.rmdir(path)

@@ -54,13 +54,9 @@ print("{_LOADED}")
 
 
 def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> InstalledCore:
-    """Unpack a wheel into a new folder that nothing points to, and compare each file with RECORD.
+    """Unpack a checked wheel into a new folder that nothing points to, and compare each file with RECORD.
 
-    Takes what ``nimbus_sdk.core.wheel.verify.check_wheel`` returned for the wheel, and its SHA-256.
-
-    Raises:
-        CoreIntegrityError: The content is not what RECORD lists; nothing is left behind.
-        CoreInstallError: The disk refused; nothing is left behind.
+    After an error nothing is left behind.
     """
     install_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.urandom(4).hex()}"
     folder = os.path.join(core_folder, facts.version, install_id)
@@ -98,11 +94,7 @@ def stage(wheel: str, core_folder: str, facts: WheelFacts, sha256: str) -> Insta
 
 
 def find_probe_interpreter() -> str:
-    """Return the interpreter in which a core can be tested.
-
-    Raises:
-        CoreInstallError: This program embeds Python, and there is no interpreter.
-    """
+    """Return the interpreter in which a core can be tested."""
     python = find_interpreter()
     if python is None:
         raise CoreInstallError(
@@ -119,10 +111,6 @@ def probe(core: InstalledCore) -> None:
 
     The process finds what this process can import, and gets no ``NIMBUS_`` variable. No other module of the
     core's name is imported instead.
-
-    Raises:
-        CoreInstallError: There is no interpreter, or the core does not load; the message ends with the last
-            line of the process's output.
     """
     import subprocess
 
@@ -152,11 +140,7 @@ def probe(core: InstalledCore) -> None:
 
 
 def discard(core: InstalledCore) -> None:
-    """Remove an installation that is not in use.
-
-    Raises:
-        CoreInstallError: A file cannot be read or written.
-    """
+    """Remove an installation that is not in use."""
     with disk_errors(core.folder):
         fs.remove_tree(core.folder)
         # Other installations of this version may be there.
@@ -166,9 +150,6 @@ def discard(core: InstalledCore) -> None:
 
 def inside(root: str, name: str) -> str:
     """Join a name from a wheel to a folder; nothing else does.
-
-    Raises:
-        CoreIntegrityError: The path would be outside of the folder.
 
     Examples:
         >>> inside("/srv/core/lib", "nimbus_sdk_core/../../../home")

@@ -32,13 +32,10 @@ _MODULES = (".py", ".pyc", ".so", ".pyd")
 
 @dataclass(frozen=True, slots=True)
 class WheelFacts:
-    """What a checked wheel says about itself.
+    """What a checked wheel says about itself; see ``InstalledCore``.
 
     Attributes:
         name: Its file name.
-        tag: Python, ABI and platform that it is for, as in its file name.
-        requires: Its ``Requires-Dist`` lines; ``requires_python`` likewise.
-        top_level: The names it can be imported by.
         files: What to unpack, by path below the library folder, as RECORD lists it.
     """
 
@@ -54,18 +51,15 @@ class WheelFacts:
 def check_wheel(path: str, asset_name: str) -> WheelFacts:
     """Check everything about a wheel but the content of its files, which is checked while it is unpacked.
 
-    The file at ``path`` may have another name than the one under which it was published, ``asset_name``.
-
-    Raises:
-        CoreIntegrityError: Its ``issues`` list everything that is wrong, the content included.
-        CoreInstallError: It cannot be read.
+    The file at ``path`` may have another name than the one under which it was published, ``asset_name``. The
+    ``issues`` of the ``CoreIntegrityError`` list everything that is wrong, the content included.
     """
     from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
     with disk_errors(os.path.dirname(path)), open_wheel(path, asset_name) as (archive, file):
         entries = archive.infolist()
-        layout = [*zip_checks.layout_faults(file, entries)]
-        issues = [*zip_checks.entry_faults(entries), *layout]
+        size, layout = [*zip_checks.size_faults(entries)], [*zip_checks.layout_faults(file, entries)]
+        issues = [*size, *zip_checks.entry_faults(entries), *layout]
         try:
             project, version, _, _ = parse_wheel_filename(asset_name)
         except InvalidWheelFilename:
@@ -74,12 +68,14 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
             issues.append(f"its name is not that of a wheel of {DISTRIBUTION}")
         paths = _library_paths(archive, asset_name, issues)
         top_level = _top_level(paths.values(), issues)
-        # Faults in the structure may make reading the content endless.
-        if layout or zip_checks.is_too_large(entries):
+        # Such faults may make reading the content endless.
+        if size or layout:
             raise refused(asset_name, issues)
         info = _info_folder(paths.values(), issues)
-        metadata = None if info is None else _metadata(archive, info, str(version), issues)
-        files = [] if info is None else _recorded_files(archive, info, issues)
+        if info is None:
+            raise refused(asset_name, issues)
+        metadata = _metadata(archive, info, str(version), issues)
+        files = _recorded_files(archive, info, issues)
         if issues or metadata is None:
             # Nothing will be unpacked, so the content is compared here: the error lists every fault.
             content = (record.copy_file(archive, listed, lambda chunk: None)[1] for listed in files)
@@ -98,12 +94,7 @@ def check_wheel(path: str, asset_name: str) -> WheelFacts:
 
 @contextmanager
 def open_wheel(path: str, asset_name: str) -> Iterator[tuple[ZipFile, BinaryIO]]:
-    """Open a wheel as an archive and as a file.
-
-    Raises:
-        CoreIntegrityError: It is not an archive.
-        OSError: It cannot be read.
-    """
+    """Open a wheel as an archive and as a file; refuse what is not an archive."""
     with open(path, "rb") as file:
         faults = tuple(zip_checks.end_faults(file))
         if faults:
@@ -125,10 +116,6 @@ def check_installed(folder: str) -> tuple[str, ...]:
     """Return what is missing, changed (by hash) or unexpected in an installed core's folder, one line each.
 
     Bytecode that is not that of its source counts as changed, if this Python would run it.
-
-    Raises:
-        CoreIntegrityError: The manifest cannot be read.
-        CoreInstallError: A file cannot be read.
     """
     core = read_manifest(folder)
     with disk_errors(folder):
@@ -143,11 +130,7 @@ def check_installed(folder: str) -> tuple[str, ...]:
 
 
 def changed_files(core: InstalledCore) -> tuple[str, ...]:
-    """Return the files of a core that are missing, were changed (by hash) or can be by others, one line each.
-
-    Raises:
-        CoreInstallError: A file cannot be read.
-    """
+    """Return the files of a core that are missing, were changed (by hash), or can be by others."""
     sizes, faults = survey(core)
     with disk_errors(core.folder):
         for name, (sha256, size) in sorted(core.files.items()):

@@ -39,21 +39,20 @@ _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[1-9¹²³]|lpt[1-9¹²³]|conin
 _NOT_PORTABLE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
 
 
-def entry_faults(entries: Sequence[ZipInfo]) -> Iterator[str]:
-    """Yield the faults in the names, kinds and sizes of the entries, one line each."""
+def size_faults(entries: Sequence[ZipInfo]) -> Iterator[str]:
+    """Yield the limits that all entries together exceed."""
     if len(entries) > MOST_ENTRIES:
         yield f"{len(entries)} entries are more than {MOST_ENTRIES}"
     if (unpacked := sum(entry.file_size for entry in entries)) > MOST_UNPACKED_BYTES:
         yield f"unpacked it would be {unpacked} bytes, more than {MOST_UNPACKED_BYTES}"
+
+
+def entry_faults(entries: Sequence[ZipInfo]) -> Iterator[str]:
+    """Yield the faults in the names, kinds and sizes of the entries, one line each."""
     for entry in entries:
         for fault in (*name_faults(entry.orig_filename), *_kind_faults(entry)):
             yield f"{printable(entry.orig_filename)}: {fault}"
     yield from clashes(entry.orig_filename for entry in entries)
-
-
-def is_too_large(entries: Sequence[ZipInfo]) -> bool:
-    """Return whether unpacking the entries would exceed the limits; reading an entry stops at its size."""
-    return len(entries) > MOST_ENTRIES or sum(entry.file_size for entry in entries) > MOST_UNPACKED_BYTES
 
 
 def name_faults(name: str) -> Iterator[str]:
@@ -100,10 +99,7 @@ def clashes(names: Iterable[str]) -> Iterator[str]:
 
 
 def end_faults(file: BinaryIO) -> Iterator[str]:
-    """Yield the faults in the end record.
-
-    To be checked first: zipfile reads as many bytes at once as the record declares.
-    """
+    """Yield the faults in the end record; zipfile reads as many bytes at once as the record declares."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _END.size - _ZIP64_LOCATOR_BYTES))
     before, tail = (end := file.read())[: -_END.size], end[-_END.size :]
