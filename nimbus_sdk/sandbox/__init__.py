@@ -51,9 +51,9 @@ if TYPE_CHECKING:
     from nimbus_sdk.sandbox.github.releases import Release as Release
     from nimbus_sdk.sandbox.http.faults import Fault as Fault
     from nimbus_sdk.sandbox.http.request_log import Exchange as Exchange
-    from nimbus_sdk.sandbox.nimbus_api.key_files import create_key as create_key
-    from nimbus_sdk.sandbox.nimbus_api.key_files import list_keys as list_keys
-    from nimbus_sdk.sandbox.nimbus_api.key_files import revoke_key as revoke_key
+    from nimbus_sdk.sandbox.nimbus_api.keys import create_key as create_key
+    from nimbus_sdk.sandbox.nimbus_api.keys import list_keys as list_keys
+    from nimbus_sdk.sandbox.nimbus_api.keys import revoke_key as revoke_key
     from nimbus_sdk.sandbox.sandbox import Sandbox as Sandbox
     from nimbus_sdk.sandbox.sandbox import serve as serve
 
@@ -64,9 +64,9 @@ _MODULES = {
     "Release": "github.releases",
     "Sandbox": "sandbox",
     "SandboxUnavailableError": "availability",
-    "create_key": "nimbus_api.key_files",
-    "list_keys": "nimbus_api.key_files",
-    "revoke_key": "nimbus_api.key_files",
+    "create_key": "nimbus_api.keys",
+    "list_keys": "nimbus_api.keys",
+    "revoke_key": "nimbus_api.keys",
     "serve": "sandbox",
 }
 __all__ = list(_MODULES)

@@ -16,16 +16,16 @@ from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.app.state import State
 from nimbus_sdk.sandbox.availability import unavailable_error
 from nimbus_sdk.sandbox.github.releases import Releases
-from nimbus_sdk.sandbox.github.tokens import GithubTokens
+from nimbus_sdk.sandbox.github.routes import GithubTokens
 from nimbus_sdk.sandbox.github.wheel_cache import REFERENCE_CORE, WheelCache
+from nimbus_sdk.sandbox.http.database import Clock
 from nimbus_sdk.sandbox.http.faults import Fault, FaultQueues, Switches
 from nimbus_sdk.sandbox.http.key_store import KeyStore
 from nimbus_sdk.sandbox.http.request_log import RequestLog
-from nimbus_sdk.sandbox.http.times import Clock
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKeys
-from nimbus_sdk.sandbox.nexus.keys import NexusKeys
+from nimbus_sdk.sandbox.nexus import NexusKeys
 from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys
-from nimbus_sdk.sandbox.nimbus_os.keys import Environment, NimbusOsKeys, require_environment
+from nimbus_sdk.sandbox.nimbus_os import Environment, NimbusOsKeys, require_environment
 
 _SIGNAL_POLL = 0.5
 _END_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")

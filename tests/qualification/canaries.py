@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.sandbox.github.tokens import GithubTokens
+from nimbus_sdk.sandbox.github.routes import GithubTokens
 from tests.qualification.machines import CREDENTIALS, Machine, machines_in
 from tests.qualification.secret_search import SecretSearch
 from tests.support.fork_server import Outcome

@@ -42,7 +42,7 @@ from starlette.types import Receive, Scope, Send
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.app.state import State
-from nimbus_sdk.sandbox.http.faults import Fault, Switches
+from nimbus_sdk.sandbox.http.faults import ENDPOINTS, Fault, Switches
 from nimbus_sdk.sandbox.http.key_store import UnknownKeyError
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -67,9 +67,7 @@ def control_routes(state: State) -> Mount:
             "DELETE": _call(log.clear),
         },
         "/usage": {"GET": lambda: (200, {"days": licenses.count_events_by_day()})},
-        "/environment": {
-            "GET": lambda: (200, {"environment": state.environment(), "endpoints": list(faults.endpoints)})
-        },
+        "/environment": {"GET": lambda: (200, {"environment": state.environment(), "endpoints": ENDPOINTS})},
         "/faults": {
             "GET": lambda: (200, {"faults": [_describe_fault(fault) for fault in faults.pending()]}),
             "POST": _call(lambda **fields: faults.add(_fault(**fields)), 201),

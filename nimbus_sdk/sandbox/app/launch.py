@@ -18,7 +18,8 @@ from nimbus_sdk.sandbox.app.state import State
 from nimbus_sdk.sandbox.http.endpoint import Endpoint
 from nimbus_sdk.sandbox.http.listener import Listener, base_url, bind_port
 from nimbus_sdk.sandbox.http.requests import ServiceRoute
-from nimbus_sdk.sandbox.page.routes import page_routes
+from nimbus_sdk.sandbox.nimbus_api.routes import NIMBUS_API_ERRORS
+from nimbus_sdk.sandbox.page import page_routes
 
 
 def launch(new_state: Callable[..., State], port: int) -> tuple[State, ExitStack]:
@@ -41,7 +42,7 @@ def launch(new_state: Callable[..., State], port: int) -> tuple[State, ExitStack
         listener = Listener(
             {
                 main: _application(state, state.api_routes(), control_routes(state), *page_routes()),
-                storage: _application(state, state.storage_routes()),
+                storage: _application(state, state.github.storage_routes(NIMBUS_API_ERRORS)),
             }
         )
         stack.callback(listener.stop)
@@ -51,7 +52,7 @@ def launch(new_state: Callable[..., State], port: int) -> tuple[State, ExitStack
 
 def _application(state: State, routes: Sequence[ServiceRoute], *others: BaseRoute) -> ASGIApp:
     def endpoint(route: ServiceRoute) -> Endpoint:
-        return Endpoint(route, state.clock, state.log, state.faults)
+        return Endpoint(route, state.database.clock, state.log, state.faults)
 
     return Router(
         [*(Route(route.path, endpoint(route)) for route in routes), *others],

@@ -8,19 +8,16 @@ from pathlib import Path
 
 from nimbus_sdk.sandbox.github.releases import Releases
 from nimbus_sdk.sandbox.github.routes import REPOSITORY, GitHub, github_error
-from nimbus_sdk.sandbox.github.storage_routes import STORAGE_PATH
 from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
-from nimbus_sdk.sandbox.http.database import Database
+from nimbus_sdk.sandbox.http.database import Clock, Database
 from nimbus_sdk.sandbox.http.faults import FaultQueues, Switches
 from nimbus_sdk.sandbox.http.request_log import RequestLog
 from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
 from nimbus_sdk.sandbox.http.responses import Response
-from nimbus_sdk.sandbox.http.times import Clock
 from nimbus_sdk.sandbox.neuroai.routes import NeuroAi
-from nimbus_sdk.sandbox.nexus.routes import Nexus
-from nimbus_sdk.sandbox.nimbus_api.models import read_models
-from nimbus_sdk.sandbox.nimbus_api.routes import NIMBUS_API_ERRORS, NimbusApi
-from nimbus_sdk.sandbox.nimbus_os.routes import NimbusOs
+from nimbus_sdk.sandbox.nexus import Nexus
+from nimbus_sdk.sandbox.nimbus_api.routes import NIMBUS_API_ERRORS, NimbusApi, read_models
+from nimbus_sdk.sandbox.nimbus_os import NimbusOs
 
 
 class State:
@@ -45,38 +42,28 @@ class State:
         storage_url: str,
         folder: Path,
     ) -> None:
-        models = read_models(models_dir)
-        self.clock = clock
-        self.database = database = Database(db)
+        models = read_models(models_dir, api_url)
+        self.database = Database(db, clock)
         self.api_url = api_url
         self.storage_url = storage_url
         self.control_token = secrets.token_urlsafe(24)
         self.switches = Switches()
         self.log = RequestLog()
+        self.faults = FaultQueues()
         self.github = GitHub(
-            database,
-            clock,
+            self.database,
             self.switches,
-            releases=Releases(wheel_cache, wheel, folder, clock),
+            Releases(wheel_cache, wheel, folder, clock),
             url=f"{api_url}/github",
             storage_url=storage_url,
         )
         self.nimbus_api = NimbusApi(
-            database,
-            clock,
-            self.switches,
-            limits=limits,
-            models=models,
-            issue_token=self.github.tokens.issue,
-            url=api_url,
+            self.database, self.switches, limits=limits, models=models, issue_token=self.github.tokens.issue
         )
-        self.nimbus_os = NimbusOs(database, clock)
-        self.neuroai = NeuroAi(database, clock, self.switches)
-        self.nexus = Nexus(database, clock)
+        self.nimbus_os = NimbusOs(self.database)
+        self.neuroai = NeuroAi(self.database, self.switches)
+        self.nexus = Nexus(self.database)
         self.unknown_route = ServiceRoute("", "unknown", self._reject_unknown_path, NIMBUS_API_ERRORS)
-        self.faults = FaultQueues(
-            list(dict.fromkeys(route.endpoint for route in (*self.api_routes(), *self.storage_routes())))
-        )
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables that point the SDK to this sandbox, without a key."""
@@ -90,10 +77,6 @@ class State:
         """Return the routes of the first port."""
         services = (self.nimbus_api, self.github, self.nimbus_os, self.neuroai, self.nexus)
         return [route for service in services for route in service.routes()]
-
-    def storage_routes(self) -> list[ServiceRoute]:
-        """Return the routes of the storage host; its faults have the error bodies of the Nimbus API."""
-        return [ServiceRoute(STORAGE_PATH, "storage", self.github.storage.serve, NIMBUS_API_ERRORS)]
 
     async def _reject_unknown_path(self, request: Request) -> Response:
         if request.path.startswith("/github/"):

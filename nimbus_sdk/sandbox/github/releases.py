@@ -19,7 +19,7 @@ from packaging.version import Version
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.github.wheel_cache import WheelCache
 from nimbus_sdk.sandbox.github.wheel_edit import WheelSpec
-from nimbus_sdk.sandbox.http.times import Clock
+from nimbus_sdk.sandbox.http.database import Clock
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,48 +1,71 @@
-"""The routes of the GitHub REST API that lead to a release's files.
+"""GitHub for the core: temporary tokens, the releases in its REST API, and the storage host of their files.
 
-Source: "REST API endpoints for releases" and "for release assets" of the GitHub documentation,
-version 2022-11-28.
+Source: "REST API endpoints for releases" and "for release assets" of the GitHub documentation, version
+2022-11-28; for the storage host its behaviour: it answers 400 to a request that has an ``Authorization``
+header as well as a signature in its URL.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
+import secrets
+import string
 from collections.abc import Callable
 
 from nimbus_sdk.sandbox.github.releases import Asset, Release, Releases
-from nimbus_sdk.sandbox.github.storage_routes import AssetStorage
-from nimbus_sdk.sandbox.github.tokens import GithubTokens
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import ErrorFormat
 from nimbus_sdk.sandbox.http.faults import Switches
+from nimbus_sdk.sandbox.http.masking import digest
 from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
-from nimbus_sdk.sandbox.http.responses import Response, json_response
-from nimbus_sdk.sandbox.http.times import Clock, iso
+from nimbus_sdk.sandbox.http.responses import ErrorFormat, Response, file_response, iso, json_response
 
 REPOSITORY = "nimbusbci/NimbusSDKCore"
+_TOKEN_ALPHABET = string.ascii_letters + string.digits
+_TOKEN_LENGTH = 36
 _DOCUMENTATION = "https://docs.github.com/rest"
 _BINARY = "application/octet-stream"
 _ERRORS = ErrorFormat({}, "", lambda error: {"message": error.text, "status": str(error.status)})
 
 
+class GithubTokens:
+    """Tokens for the releases of the core, stored as their SHA-256."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def issue(self, fingerprint: str, lifetime: float | None) -> tuple[str, float | None]:
+        """Issue a token that ends with the key of a fingerprint; return it and when it expires."""
+        token = "ghp_" + "".join(secrets.choice(_TOKEN_ALPHABET) for _ in range(_TOKEN_LENGTH))
+        expires_at = None if lifetime is None else self._database.clock() + lifetime
+        row = {"token_hash": digest(token), "fingerprint": fingerprint, "expires_at": expires_at}
+        self._database.insert("tokens", row)
+        return token, expires_at
+
+    def is_valid(self, token: str) -> bool:
+        """Return whether the token was issued here and is neither expired nor revoked."""
+        query = "SELECT 1 FROM tokens WHERE token_hash = ? AND (expires_at IS NULL OR expires_at > ?)"
+        return bool(self._database.fetch_all(query, (digest(token), self._database.clock())))
+
+    def revoke_all(self) -> None:
+        """Revoke every token at once, as a rotation on the service's side does."""
+        self._database.execute("DELETE FROM tokens")
+
+
 class GitHub:
-    """The part of GitHub that serves the core: releases, tokens, and the storage host."""
+    """The part of GitHub that serves the core."""
 
     def __init__(
-        self,
-        database: Database,
-        clock: Clock,
-        switches: Switches,
-        *,
-        releases: Releases,
-        url: str,
-        storage_url: str,
+        self, database: Database, switches: Switches, releases: Releases, *, url: str, storage_url: str
     ) -> None:
         self.url = url
-        self.tokens = GithubTokens(database, clock)
+        self.tokens = GithubTokens(database)
         self.releases = releases
-        self.storage = AssetStorage(self.releases, clock, switches, storage_url)
-        self._clock = clock
+        self._clock = database.clock
+        self._switches = switches
+        self._storage_url = storage_url
+        self._link_secret = secrets.token_bytes(32)
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/github``."""
@@ -52,6 +75,10 @@ class GitHub:
             ServiceRoute(f"{base}/tags/{{tag}}", "release", self._authorized(self._tagged), _ERRORS),
             ServiceRoute(f"{base}/assets/{{asset:int}}", "asset", self._authorized(self._asset), _ERRORS),
         ]
+
+    def storage_routes(self, errors: ErrorFormat) -> list[ServiceRoute]:
+        """Return the routes of the storage host; its faults have error bodies of another service."""
+        return [ServiceRoute("/release-assets/{asset:int}", "storage", self._download, errors)]
 
     def release_json(self, release: Release) -> dict[str, object]:
         """Return a release as GitHub shows it."""
@@ -124,8 +151,29 @@ class GitHub:
         if asset is None:
             return github_error(404, "Not Found")
         if _BINARY in request.headers.get("accept", ""):
-            return Response(302, {"Location": self.storage.signed_link(asset)})
+            expires = str(int(self._clock() + self._switches.link_lifetime))
+            query = f"sig={self._sign(asset.id, expires)}&expires={expires}"
+            return Response(302, {"Location": f"{self._storage_url}/release-assets/{asset.id}?{query}"})
         return json_response(200, self._asset_json(asset, self._clock()))
+
+    async def _download(self, request: Request) -> Response:
+        if request.method != "GET":
+            return _storage_error(405, "UnsupportedHttpVerb", "The resource doesn't support the HTTP verb.")
+        if "authorization" in request.headers:
+            return _storage_error(400, "InvalidArgument", "Only one auth mechanism allowed")
+        number, expires = request.path_params["asset"], request.query.get("expires", "")
+        signature = request.query.get("sig", "")
+        if not hmac.compare_digest(signature.encode(), self._sign(number, expires).encode()):
+            return _storage_error(403, "AuthenticationFailed", "Signature did not match")
+        if float(expires) <= self._clock():
+            return _storage_error(403, "AuthenticationFailed", "Signature has expired")
+        asset = self.releases.asset(number)
+        if asset is None:
+            return _storage_error(404, "BlobNotFound", "The specified blob does not exist")
+        return file_response(asset.path, asset.sha256, request.headers, asset.name)
+
+    def _sign(self, number: int, expires: str) -> str:
+        return hmac.new(self._link_secret, f"{number}:{expires}".encode(), hashlib.sha256).hexdigest()
 
 
 def github_error(status: int, message: str) -> Response:
@@ -133,3 +181,9 @@ def github_error(status: int, message: str) -> Response:
     return json_response(
         status, {"message": message, "documentation_url": _DOCUMENTATION, "status": str(status)}
     )
+
+
+def _storage_error(status: int, code: str, message: str) -> Response:
+    error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    body = f'<?xml version="1.0" encoding="utf-8"?>{error}'
+    return Response(status, {"Content-Type": "application/xml"}, body.encode())

@@ -24,16 +24,7 @@ _BROKEN = (
 
 @dataclass(frozen=True, slots=True)
 class WheelSpec:
-    """A variant of the core's wheel; the default is the wheel as it is built.
-
-    Attributes:
-        version: The core's version; None takes that of its sources.
-        padding: Bytes of incompressible filler.
-        broken: Whether importing it fails.
-        tag: Compatibility tag; None takes the builder's.
-        requires: Requirements to add to the core's own.
-        requires_python: Instead of the core's own, unless None.
-    """
+    """A variant of the core's wheel, as ``Releases.publish`` describes it; by default the one as built."""
 
     version: str | None = None
     padding: int = 0

@@ -1,15 +1,18 @@
-"""The sandbox's SQLite database: its tables, and one connection with a lock."""
+"""The sandbox's SQLite database: its tables, one connection with a lock, and the clock of what is stored."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from nimbus_sdk.errors import ConfigurationError
 
+Clock = Callable[[], float]
+"""Returns Unix seconds."""
 Values = Sequence[object] | Mapping[str, object]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS keys (
@@ -42,12 +45,14 @@ class Database:
 
     Args:
         path: The file, created if missing; None is a database in memory.
+        clock: The time of the sandbox.
 
     Raises:
         ConfigurationError: The file cannot be opened or is not an SQLite database.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, clock: Clock = time.time) -> None:
+        self.clock = clock
         self._lock = threading.RLock()
         try:
             self._connection = sqlite3.connect(

@@ -9,8 +9,8 @@ from contextlib import aclosing
 
 from starlette.types import Receive, Send
 
-from nimbus_sdk.sandbox.http.connection import Connection
 from nimbus_sdk.sandbox.http.faults import Fault
+from nimbus_sdk.sandbox.http.listener import Connection
 from nimbus_sdk.sandbox.http.request_log import Exchange
 from nimbus_sdk.sandbox.http.responses import FilePart, Response
 

@@ -11,14 +11,13 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive, Scope, Send
 
-from nimbus_sdk.sandbox.http.connection import SCOPE_KEY, Connection
+from nimbus_sdk.sandbox.http.database import Clock
 from nimbus_sdk.sandbox.http.delivery import deliver, disconnects_within, wait_for_disconnect
-from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.faults import Fault, FaultQueues
+from nimbus_sdk.sandbox.http.listener import SCOPE_KEY, Connection
 from nimbus_sdk.sandbox.http.request_log import RequestLog
 from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
-from nimbus_sdk.sandbox.http.responses import Response
-from nimbus_sdk.sandbox.http.times import Clock
+from nimbus_sdk.sandbox.http.responses import HttpError, Response
 
 MAX_BODY = 1024 * 1024
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.suggestions import list_choices
-from nimbus_sdk.sandbox.http.errors import ErrorFormat
-from nimbus_sdk.sandbox.http.responses import Response, json_response
+from nimbus_sdk.sandbox.http.responses import ErrorFormat, Response, json_response
 
 _MAX_COUNT = 2**62
 _REAL = (int, float)
@@ -39,7 +38,6 @@ Endpoint = Literal[
     "health",
     "release",
     "asset",
-    "storage",
     "nimbus_os",
     "neuroai_keys",
     "neuroai_key",
@@ -50,7 +48,9 @@ Endpoint = Literal[
     "neuroai",
     "nexus_thread",
     "nexus",
+    "storage",
 ]
+ENDPOINTS: tuple[str, ...] = get_args(Endpoint)
 Reset = Literal["before_head", "after_work", "after_head"]
 
 
@@ -168,38 +168,27 @@ NO_FAULT = Fault(endpoint="health")
 """A fault in which nothing is wrong, for whatever endpoint."""
 
 
-@dataclass(slots=True)
-class _Pending:
-    fault: Fault
-    to_skip: int
-    left: int | None
-
-
 class FaultQueues:
     """The faults to come; each endpoint has a queue of its own."""
 
-    def __init__(self, endpoints: Collection[str]) -> None:
-        self.endpoints = endpoints
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._queues: dict[str, list[_Pending]] = {}
+        self._queues: dict[str, list[Fault]] = {}
 
     def add(self, fault: Fault) -> None:
         """Append a fault to the queue of its endpoint; raise ConfigurationError if there is none."""
-        if fault.endpoint not in self.endpoints:
+        if fault.endpoint not in ENDPOINTS:
             raise ConfigurationError(
                 f"The sandbox has no endpoint {fault.endpoint!r}.",
-                hint=list_choices(fault.endpoint, self.endpoints),
+                hint=list_choices(fault.endpoint, ENDPOINTS),
             )
         with self._lock:
-            self._queues.setdefault(fault.endpoint, []).append(_Pending(fault, fault.after, fault.times))
+            self._queues.setdefault(fault.endpoint, []).append(fault)
 
     def pending(self) -> list[Fault]:
         """Return the faults to come, with the requests that are left to each."""
         with self._lock:
-            queues = [list(queue) for queue in self._queues.values()]
-        return [
-            replace(each.fault, times=each.left, after=each.to_skip) for queue in queues for each in queue
-        ]
+            return [fault for queue in self._queues.values() for fault in queue]
 
     def take(self, endpoint: str) -> Fault:
         """Return the fault of this request, or ``NO_FAULT``."""
@@ -208,14 +197,14 @@ class FaultQueues:
             if not queue:
                 return NO_FAULT
             first = queue[0]
-            if first.to_skip:
-                first.to_skip -= 1
+            if first.after:
+                queue[0] = replace(first, after=first.after - 1)
                 return NO_FAULT
-            if first.left is not None:
-                first.left -= 1
-                if first.left == 0:
-                    queue.pop(0)
-            return first.fault
+            if first.times == 1:
+                queue.pop(0)
+            elif first.times is not None:
+                queue[0] = replace(first, times=first.times - 1)
+            return first
 
     def clear(self) -> None:
         """Remove all faults."""

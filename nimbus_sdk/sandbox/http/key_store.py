@@ -10,7 +10,7 @@ from typing import Any
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.masking import digest
-from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none
+from nimbus_sdk.sandbox.http.responses import iso, iso_or_none
 
 _FINGERPRINT_LENGTH = 12
 _SELECT = "SELECT number, id, masked, fields, created_at, revoked_at FROM keys WHERE service = ? "
@@ -22,16 +22,7 @@ class UnknownKeyError(ConfigurationError):
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """One key.
-
-    Attributes:
-        number: Position in the order of creation.
-        id: Identifies the key and is not secret.
-        masked: The part of the key that may be shown.
-        fields: What its service stores with it.
-        created_at: Unix second.
-        revoked_at: Unix second, or None.
-    """
+    """One key; ``masked`` and ``id`` may be shown, ``fields`` is what its service stores with it."""
 
     number: int
     id: str
@@ -50,14 +41,12 @@ class KeyStore:
 
     Args:
         database: The database.
-        clock: Returns Unix seconds.
         service: Name of the service.
         noun: What an error calls a key that can be revoked, such as ``active Nexus key``.
     """
 
-    def __init__(self, database: Database, clock: Clock, service: str, noun: str) -> None:
+    def __init__(self, database: Database, service: str, noun: str) -> None:
         self._database = database
-        self._clock = clock
         self._service = service
         self._noun = noun
 
@@ -65,7 +54,7 @@ class KeyStore:
         self, key: str, masked: str, fields: Mapping[str, object], key_id: str | None = None
     ) -> StoredKey:
         """Add a key; its id is the first 12 hexadecimal digits of its SHA-256 if omitted."""
-        key_hash, now = digest(key), self._clock()
+        key_hash, now = digest(key), self._database.clock()
         key_id = key_id or key_hash[:_FINGERPRINT_LENGTH]
         row = {
             "service": self._service,
@@ -118,9 +107,8 @@ class KeyStore:
             stored = self.find(key) or self.find_by_id(key)
             if stored is None:
                 raise UnknownKeyError(f"The sandbox has no such {self._noun}.")
-            connection.execute(
-                "UPDATE keys SET revoked_at = ? WHERE number = ?", (self._clock(), stored.number)
-            )
+            values = (self._database.clock(), stored.number)
+            connection.execute("UPDATE keys SET revoked_at = ? WHERE number = ?", values)
         return stored.id
 
     def _fetch(self, condition: str, *values: object) -> list[StoredKey]:

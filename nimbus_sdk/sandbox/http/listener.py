@@ -1,4 +1,4 @@
-"""Runs ASGI applications on loopback sockets, in a thread of this process, with uvicorn's HTTP protocol.
+"""Runs ASGI applications on loopback sockets, in a thread, over connections that can be broken on purpose.
 
 uvicorn's own ``Server`` checks ten times a second whether to stop, and waits for connections to finish. This
 one starts and stops within milliseconds, which matters when every test has a sandbox of its own.
@@ -9,19 +9,63 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from http.client import responses as reason_phrases
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from nimbus_sdk.errors import ConfigurationError
-from nimbus_sdk.sandbox.http.connection import Connection
 
+SCOPE_KEY = "nimbus_sandbox.connection"
 HOST = "127.0.0.1"
 _KEEP_ALIVE_TIMEOUT = 75
 _STOP_TIMEOUT = 2.0
+_LINGER_ZERO = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+
+
+class Connection(H11Protocol):
+    """uvicorn's HTTP protocol, which passes itself to the application as ``SCOPE_KEY`` of the scope."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin the connection."""
+        super().connection_made(transport)
+        application = self.app
+
+        async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[SCOPE_KEY] = self
+            await application(scope, receive, send)
+
+        self.app = with_connection
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self.transport.is_closing()
+
+    def reset(self) -> None:
+        """Close with a TCP RST: the peer gets ``ECONNRESET``."""
+        raw: socket.socket | None = self.transport.get_extra_info("socket")
+        if raw is not None and not self.is_closed:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+        self.transport.abort()
+
+    async def write_head(self, status: int, headers: Mapping[str, str]) -> None:
+        """Write a response head without checking it against the body."""
+        phrase = reason_phrases.get(status, "")
+        lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+        await self.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+
+    async def write(self, data: bytes) -> None:
+        """Write bytes past the HTTP library, as fast as the peer reads them."""
+        if not self.is_closed:
+            self.transport.write(data)
+            await self.flow.drain()
 
 
 class Listener:
@@ -33,18 +77,15 @@ class Listener:
 
     def __init__(self, applications: Mapping[socket.socket, ASGIApp]) -> None:
         self._applications = applications
-        self._ready = threading.Event()
+        self._started: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="nimbus-sandbox", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
-        self._error: BaseException | None = None
 
     def start(self) -> None:
         """Start serving; return when connections are accepted."""
         self._thread.start()
-        self._ready.wait()
-        if self._error is not None:
-            raise self._error
+        self._started.result()
 
     def stop(self) -> None:
         """Cut all connections and stop; a second call does nothing."""
@@ -55,10 +96,10 @@ class Listener:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001  raised in the thread that waits in start()
-            self._error = error
-        finally:
-            self._ready.set()
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -67,7 +108,7 @@ class Listener:
             await self._loop.create_server(_connection_factory(application, state), sock=listening)
             for listening, application in self._applications.items()
         ]
-        self._ready.set()
+        self._started.set_result(None)
         await self._stopping.wait()
         for server in servers:
             server.close()

@@ -60,13 +60,12 @@ class RequestLog:
     def add(self, request: Request, endpoint: str, request_id: str, received_at: float) -> Exchange:
         """Record a request; the server updates the returned exchange as the response is sent."""
         headers = mask_headers(request.headers.items())
-        query = request.scope["query_string"].decode("latin-1")
         with self._lock:
             self._count += 1
             exchange = Exchange(
                 seq=self._count,
                 method=request.method,
-                path=mask_path(request.scope["path"], query),
+                path=mask_path(request.scope["path"], request.scope["query_string"].decode("latin-1")),
                 endpoint=endpoint,
                 status=None,
                 request_id=mask_text(request_id),

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nimbus_sdk.sandbox.http.errors import ErrorFormat, HttpError
-from nimbus_sdk.sandbox.http.responses import Response
+from nimbus_sdk.sandbox.http.responses import ErrorFormat, HttpError, Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +41,7 @@ class Request:
         return body
 
     def require_method(self, allowed: str, code: str) -> None:
-        """Raise an HttpError with a code of the service unless the method is allowed.
-
-        Args:
-            allowed: Methods as in the ``Allow`` header, such as ``GET, POST``.
-            code: The service's code for other methods.
-        """
+        """Raise an HttpError with a code unless the method is one of those allowed, such as ``GET, POST``."""
         if self.method not in allowed.split(", "):
             raise HttpError(code, headers={"Allow": allowed})
 
@@ -57,14 +51,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class ServiceRoute:
-    """A path of a service.
-
-    Attributes:
-        path: Path pattern, as Starlette writes it.
-        endpoint: Name of the endpoint, for faults and the request log.
-        handler: Returns the response; an ``HttpError`` becomes an error body.
-        errors: Format of the error bodies.
-    """
+    """A path pattern of a service, its endpoint's name, and its handler, which can raise ``HttpError``."""
 
     path: str
     endpoint: str

@@ -1,4 +1,4 @@
-"""Responses before they are sent: status, headers, and a body in memory or in a file.
+"""Responses before they are sent: JSON, files, and the error bodies of each service.
 
 Files are served with ``Range``, ``If-Range`` and a strong ``ETag`` (RFC 9110, sections 13 and 14).
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from http.client import responses as reason_phrases
 from pathlib import Path
+from typing import NamedTuple
 
 # Measured with curl on loopback: 64 KiB chunks reach 5 GB/s, 256 KiB 8, 1 MiB 7.5.
 CHUNK_SIZE = 256 * 1024
@@ -70,14 +73,7 @@ def json_response(status: int, body: object, headers: Mapping[str, str] | None =
 def file_response(
     path: Path, sha256: str, request_headers: Mapping[str, str], download_name: str
 ) -> Response:
-    """Return a file, or the range of it that the request asks for.
-
-    Args:
-        path: The file.
-        sha256: Its SHA-256 in hexadecimal: the entity tag is made from it.
-        request_headers: The request's headers, by lower-case name.
-        download_name: The file name for the client.
-    """
+    """Return a file, or the range of it that the request asks for; its entity tag is from its SHA-256."""
     size = path.stat().st_size
     etag = f'"{sha256[:32]}"'
     headers = {
@@ -103,3 +99,80 @@ def _bounds(first: str, last: str, size: int) -> tuple[int, int]:
     if not first:
         return max(0, size - int(last)), size
     return int(first), min(size, int(last) + 1 if last else size)
+
+
+class HttpError(Exception):
+    """Ends a request with an error body: a code of its service, a text for this case, headers to add."""
+
+    def __init__(
+        self, code: str, message: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+class ErrorDetails(NamedTuple):
+    """What an error body is written from; ``text`` is the documented wording, ``message`` that of a case."""
+
+    status: int
+    code: str
+    text: str
+    message: str | None
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFormat:
+    """How one service writes its errors.
+
+    Attributes:
+        codes: Status and wording by code.
+        default_code: The code of a status that has none.
+        body: Returns the JSON body.
+        by_status: The code of a bare status, where that is not the first code of that status.
+    """
+
+    codes: Mapping[str, tuple[int, str]]
+    default_code: str
+    body: Callable[[ErrorDetails], object]
+    by_status: Mapping[int, str] = field(default_factory=dict)
+
+    def response(
+        self,
+        request_id: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        message: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Return an error response; status and code default to what is usual for the other of them."""
+        if status is None:
+            status = self.codes.get(code or "", (500, ""))[0]
+        if code is None:
+            codes = (name for name, (usual_status, _) in self.codes.items() if usual_status == status)
+            code = self.by_status.get(status) or next(codes, self.default_code)
+        text = self.codes[code][1] if code in self.codes else reason_phrases.get(status, "Unknown")
+        details = ErrorDetails(status, code, text, message, request_id)
+        return json_response(status, self.body(details), headers)
+
+    def response_to(self, error: HttpError, request_id: str) -> Response:
+        """Return the response that an error ends its request with."""
+        return self.response(request_id, code=error.code, message=error.message, headers=error.headers)
+
+
+def iso(timestamp: float) -> str:
+    """Return Unix seconds, as all times are inside the sandbox, as ISO 8601 with a ``Z``.
+
+    Examples:
+        >>> iso(1_761_955_200)
+        '2025-11-01T00:00:00Z'
+    """
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso_or_none(timestamp: float | None) -> str | None:
+    """Return ``iso`` of a time, or None for None."""
+    return None if timestamp is None else iso(timestamp)

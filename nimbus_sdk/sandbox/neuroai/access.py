@@ -2,22 +2,22 @@
 
 Source: the section "Troubleshooting" of the NeuroAI documentation names the errors (401, 403, 429, expired
 key, referrer restrictions); its samples are missing, so codes and form are an assumption of this SDK.
+"Monitoring and Logging" names what the log has: usage, failed attempts, unexpected locations.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
-from nimbus_sdk.sandbox.http.errors import ErrorFormat, HttpError
+from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.faults import Switches
+from nimbus_sdk.sandbox.http.masking import mask_text
 from nimbus_sdk.sandbox.http.rate_limits import RateLimiter
 from nimbus_sdk.sandbox.http.requests import Handler, Request
-from nimbus_sdk.sandbox.http.responses import Response, json_response
-from nimbus_sdk.sandbox.http.times import Clock
-from nimbus_sdk.sandbox.neuroai.audit import NeuroAiAudit
+from nimbus_sdk.sandbox.http.responses import ErrorFormat, HttpError, Response, iso, json_response
 from nimbus_sdk.sandbox.neuroai.key_fields import is_allowed_from
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
-from nimbus_sdk.sandbox.neuroai.wire import camel_case
 
 Answer = tuple[int, object]
 """Status and JSON body; None means no body."""
@@ -45,15 +45,56 @@ NEUROAI_ERRORS = ErrorFormat(
 )
 
 
+class NeuroAiAudit:
+    """The audit log of one database: every request, with or without a valid key, and its outcome."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, request: Request, key_id: str | None, status: int, code: str | None) -> None:
+        """Record one request with its outcome, secrets masked; ``key_id`` is None if the key is unknown."""
+        referrer = request.headers.get("referer")
+        row = {
+            "at": self._database.clock(),
+            "key_id": key_id,
+            "method": request.method,
+            "path": mask_text(request.path.removeprefix("/neuroai")),
+            "status": status,
+            "code": code,
+            "ip": request.client_address,
+            "referrer": None if referrer is None else mask_text(referrer.partition("?")[0]),
+            "request_id": mask_text(request.request_id),
+        }
+        self._database.insert("neuroai_audit", row)
+
+    def page(self, after: int, count: int) -> list[tuple[int, dict[str, object]]]:
+        """Return the entries after the one of a number, oldest first, with their numbers."""
+        rows = self._database.fetch_all(
+            "SELECT * FROM neuroai_audit WHERE number > ? ORDER BY number LIMIT ?", (after, count)
+        )
+        columns = ("key_id", "method", "path", "status", "code", "ip", "referrer", "request_id")
+        return [
+            (
+                row["number"],
+                {
+                    "id": f"log_{row['number']}",
+                    "created_at": iso(row["at"]),
+                    **{column: row[column] for column in columns},
+                },
+            )
+            for row in rows
+        ]
+
+
 class AccessControl:
     """Checks the key of every request and records every request in the audit log."""
 
-    def __init__(self, keys: NeuroAiKeys, audit: NeuroAiAudit, clock: Clock, switches: Switches) -> None:
+    def __init__(self, database: Database, keys: NeuroAiKeys, switches: Switches) -> None:
+        self.audit = NeuroAiAudit(database)
         self._keys = keys
-        self._audit = audit
-        self._clock = clock
+        self._clock = database.clock
         self._switches = switches
-        self._limiter = RateLimiter(clock)
+        self._limiter = RateLimiter(database.clock)
 
     def protect(self, actions: Actions) -> Handler:
         """Return a handler that runs these actions for keys with the permission."""
@@ -68,7 +109,7 @@ class AccessControl:
             except HttpError as error:
                 code = error.code
                 response = NEUROAI_ERRORS.response_to(error, request.request_id)
-            self._audit.record(request, None if key is None else key.stored.id, response.status, code)
+            self.audit.record(request, None if key is None else key.stored.id, response.status, code)
             return response
 
         return handler
@@ -93,13 +134,29 @@ class AccessControl:
         if fields.referrers and not is_allowed_from(fields.referrers, referrer, request.client_address):
             raise HttpError("referrer_denied")
         if limit is not None:
-            usage = self._limiter.count(
+            allowance = self._limiter.count(
                 "", key.stored.id, limit=limit["requests"], seconds=limit["per_seconds"]
             )
-            if usage.wait:
-                raise HttpError("rate_limited", headers={"Retry-After": str(usage.wait)})
+            if "Retry-After" in allowance:
+                raise HttpError("rate_limited", headers={"Retry-After": allowance["Retry-After"]})
 
 
 def _bearer_token(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def camel_case(value: object) -> object:
+    """Return JSON with its names in camelCase.
+
+    Examples:
+        >>> camel_case({"next_cursor": None, "data": [{"key_prefix": "nai_1"}]})
+        {'nextCursor': None, 'data': [{'keyPrefix': 'nai_1'}]}
+    """
+    if isinstance(value, dict):
+        return {_camel_name(name): camel_case(item) for name, item in value.items()}
+    return [camel_case(item) for item in value] if isinstance(value, list) else value
+
+
+def _camel_name(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)

@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from nimbus_sdk.sandbox.http.times import iso_or_none
+from nimbus_sdk.sandbox.http.responses import iso_or_none
 
 MAX_LENGTH = 200
 MAX_ITEMS = 100

@@ -10,7 +10,7 @@ from datetime import datetime
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.sandbox.http.database import Database
 from nimbus_sdk.sandbox.http.key_store import KeyStore, StoredKey
-from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none
+from nimbus_sdk.sandbox.http.responses import iso, iso_or_none
 from nimbus_sdk.sandbox.neuroai.key_fields import KeyFields, KeyType, parse_key_fields
 
 _PREFIX_LENGTH = 12
@@ -44,9 +44,9 @@ class NeuroAiKey:
 class NeuroAiKeys:
     """The NeuroAI keys of one database; the part of a secret that is shown is its first characters."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self.store = KeyStore(database, clock, "neuroai", "NeuroAI key")
-        self._clock = clock
+    def __init__(self, database: Database) -> None:
+        self.store = KeyStore(database, "neuroai", "NeuroAI key")
+        self._clock = database.clock
 
     def add(self, fields: KeyFields, user: str, ceiling: list[str] | None) -> tuple[NeuroAiKey, str]:
         """Add a key and return it with its secret, which cannot be read later.

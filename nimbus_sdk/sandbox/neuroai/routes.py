@@ -19,15 +19,15 @@ are an assumption of this SDK.
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Mapping, Sequence
 
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.faults import Switches
 from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
-from nimbus_sdk.sandbox.http.times import Clock
+from nimbus_sdk.sandbox.http.responses import HttpError
 from nimbus_sdk.sandbox.neuroai.access import ANY_KEY, NEUROAI_ERRORS, AccessControl, Actions, Answer
-from nimbus_sdk.sandbox.neuroai.audit import NeuroAiAudit
 from nimbus_sdk.sandbox.neuroai.key_fields import (
     LEAST_ROLE,
     KeyFields,
@@ -35,20 +35,20 @@ from nimbus_sdk.sandbox.neuroai.key_fields import (
     parse_key_fields,
 )
 from nimbus_sdk.sandbox.neuroai.keys import NeuroAiKey, NeuroAiKeys
-from nimbus_sdk.sandbox.neuroai.wire import page_json, parse_page
 
 MAX_AGENT_NAME_LENGTH = 100
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
 
 
 class NeuroAi:
     """NeuroAI with its keys, agents and audit log."""
 
-    def __init__(self, database: Database, clock: Clock, switches: Switches) -> None:
-        self.keys = NeuroAiKeys(database, clock)
-        self._clock = clock
+    def __init__(self, database: Database, switches: Switches) -> None:
+        self.keys = NeuroAiKeys(database)
+        self._clock = database.clock
         self._agents = {"agt_sandbox": "Sandbox agent"}
-        self._audit = NeuroAiAudit(database, clock)
-        self._access = AccessControl(self.keys, self._audit, clock, switches)
+        self._access = AccessControl(database, self.keys, switches)
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes below ``/neuroai``."""
@@ -77,9 +77,9 @@ class NeuroAi:
         ]
 
     def _list(self, request: Request, caller: NeuroAiKey) -> Answer:
-        after, limit = parse_page(request.query)
+        after, limit = _parse_page(request.query)
         keys = self.keys.page(after, limit + 1)
-        return 200, page_json([(key.stored.number, key.to_json()) for key in keys], limit)
+        return 200, _page_json([(key.stored.number, key.to_json()) for key in keys], limit)
 
     def _create(self, request: Request, caller: NeuroAiKey) -> Answer:
         body = request.require_json_object("invalid_request")
@@ -125,8 +125,8 @@ class NeuroAi:
         return 200, {"valid": True, "key": caller.to_json()}
 
     def _list_audit(self, request: Request, caller: NeuroAiKey) -> Answer:
-        after, limit = parse_page(request.query)
-        return 200, page_json(self._audit.page(after, limit + 1), limit)
+        after, limit = _parse_page(request.query)
+        return 200, _page_json(self._access.audit.page(after, limit + 1), limit)
 
     def _list_agents(self, request: Request, caller: NeuroAiKey) -> Answer:
         rows = [{"id": agent_id, "name": name} for agent_id, name in self._agents.items()]
@@ -162,3 +162,21 @@ class NeuroAi:
 def _check_ceiling(fields: KeyFields, ceiling: list[str] | None) -> None:
     if ceiling is not None and not set(ceiling).issuperset(fields.granted_permissions):
         raise HttpError("forbidden", "A personal key cannot exceed its creator's permissions")
+
+
+def _parse_page(query: Mapping[str, str]) -> tuple[int, int]:
+    """Return the number of the last row before the page of ``?limit=&cursor=``, and its maximum of rows."""
+    text = query.get("limit", str(DEFAULT_LIMIT))
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 0 < int(text) <= MAX_LIMIT:
+        raise HttpError("invalid_request", f"limit is a number from 1 to {MAX_LIMIT}.")
+    cursor = query.get("cursor", "0")
+    if not re.fullmatch(r"[0-9]{1,18}", cursor):
+        raise HttpError("invalid_request", "cursor does not come from a list.")
+    return int(cursor), int(text)
+
+
+def _page_json(rows: Sequence[tuple[int, object]], limit: int) -> dict[str, object]:
+    """Return a page of numbered rows; one row more than the limit means that another page follows."""
+    page = rows[:limit]
+    cursor = str(page[-1][0]) if len(rows) > limit else None
+    return {"data": [row for _, row in page], "next_cursor": cursor}

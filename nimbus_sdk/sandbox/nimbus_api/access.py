@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from nimbus_sdk.sandbox.http.errors import HttpError
+from nimbus_sdk.sandbox.http.database import Clock
 from nimbus_sdk.sandbox.http.rate_limits import RateLimiter
 from nimbus_sdk.sandbox.http.requests import Handler, Request
-from nimbus_sdk.sandbox.http.responses import Response
-from nimbus_sdk.sandbox.http.times import Clock
+from nimbus_sdk.sandbox.http.responses import HttpError, Response
 
 _WINDOW_SECONDS = 60.0
 _REQUESTS_PER_MINUTE: Mapping[str, int | None] = {
@@ -54,34 +53,21 @@ def _require_text(key: object) -> str:
 
 
 class EndpointLimits:
-    """Limits the requests a minute of each endpoint and key.
+    """Limits the requests a minute of each endpoint and key; overrides by endpoint, None removes a limit."""
 
-    Args:
-        clock: Returns Unix seconds.
-        overrides: Requests a minute by endpoint, instead of the documented ones; None removes a limit.
-    """
-
-    def __init__(self, clock: Clock, overrides: Mapping[str, int | None] | None = None) -> None:
+    def __init__(self, clock: Clock, overrides: Mapping[str, int | None] | None) -> None:
         self._limits = {**_REQUESTS_PER_MINUTE, **(overrides or {})}
         self._limiter = RateLimiter(clock)
 
     def count(self, endpoint: str, caller: str) -> dict[str, str]:
-        """Count one request and return the headers of the limit, none if the endpoint has no limit.
-
-        Args:
-            endpoint: Name of the endpoint.
-            caller: The key, or the client's address if there is no key.
-
-        Raises:
-            HttpError: RATE_LIMIT_EXCEEDED.
-        """
+        """Count a request of a key or address; return the limit's headers or raise RATE_LIMIT_EXCEEDED."""
         limit = self._limits.get(endpoint, _OTHER_ENDPOINTS)
         if limit is None:
             return {}
-        allowance = self._limiter.count(endpoint, caller, limit=limit, seconds=_WINDOW_SECONDS)
-        if allowance.wait:
-            raise HttpError("RATE_LIMIT_EXCEEDED", headers=allowance.headers())
-        return allowance.headers()
+        headers = self._limiter.count(endpoint, caller, limit=limit, seconds=_WINDOW_SECONDS)
+        if "Retry-After" in headers:
+            raise HttpError("RATE_LIMIT_EXCEEDED", headers=headers)
+        return headers
 
     def limited(
         self,
@@ -90,14 +76,7 @@ class EndpointLimits:
         find_key: Callable[[Request], str],
         respond: Callable[[Request, str], Response],
     ) -> Handler:
-        """Return a handler that limits its requests and sends the limit's headers with every response.
-
-        Args:
-            endpoint: Name of the endpoint.
-            methods: Allowed methods, as in the ``Allow`` header.
-            find_key: Returns the key of a request.
-            respond: Returns the response to a request and its key.
-        """
+        """Return a handler that limits its requests and sends the limit's headers with every response."""
 
         async def handler(request: Request) -> Response:
             key, error = "", None

@@ -1,6 +1,7 @@
-"""License keys: created, looked up, listed, revoked, and their monthly quota.
+"""License keys and their monthly quota, in a running sandbox and in a database file.
 
-The plain key exists only in the return value of ``LicenseKeys.create``.
+The plain key exists only in the return value of ``LicenseKeys.create``. No server has to
+run to change the keys of a file; a running one sees changes at once.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection
-from datetime import datetime
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.suggestions import list_choices
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import HttpError
 from nimbus_sdk.sandbox.http.key_store import KeyStore, StoredKey
 from nimbus_sdk.sandbox.http.masking import mask_key, mask_text
-from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none, month
+from nimbus_sdk.sandbox.http.responses import HttpError, iso, iso_or_none
 from nimbus_sdk.sandbox.nimbus_api.license_tiers import TIERS
 
 Kind = Literal["test", "live"]
@@ -29,10 +31,10 @@ _BLOCKABLE = frozenset({"validate", "refresh", "analytics"})
 class LicenseKeys:
     """The license keys of one database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
-        self._store = KeyStore(database, clock, "nimbus_api", "active key")
+        self._clock = database.clock
+        self._store = KeyStore(database, "nimbus_api", "active key")
 
     def create(
         self,
@@ -211,3 +213,79 @@ def require_format(key: str) -> None:
     """Raise INVALID_FORMAT unless a text has the format of a Nimbus API key."""
     if not _KEY_PATTERN.fullmatch(key):
         raise HttpError("INVALID_FORMAT")
+
+
+def month(timestamp: float) -> str:
+    """Return the calendar month, UTC, in which a quota is counted.
+
+    Examples:
+        >>> month(1_761_955_199)
+        '2025-10'
+    """
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m")
+
+
+def next_month(timestamp: float) -> float:
+    """Return the start of the month after ``timestamp``: the time at which quotas are reset.
+
+    Examples:
+        >>> next_month(1_761_955_199)
+        1761955200.0
+    """
+    now = datetime.fromtimestamp(timestamp, UTC)
+    year, following = divmod(now.year * 12 + now.month, 12)
+    return datetime(year, following + 1, 1, tzinfo=UTC).timestamp()
+
+
+def create_key(
+    db: Path,
+    tier: str = "research",
+    *,
+    kind: Kind = "test",
+    expires_at: datetime | None = None,
+    used: int = 0,
+) -> str:
+    """Create a key in a database file, and the file if it is missing.
+
+    Args:
+        db: The file.
+        tier: License tier.
+        kind: ``test`` or ``live``.
+        expires_at: Aware time after which it is rejected; None is never.
+        used: Inferences already counted this month.
+
+    Returns:
+        The key in plain; it cannot be read later.
+
+    Raises:
+        ConfigurationError: The file or an argument is invalid.
+    """
+    with closing(Database(db)) as database:
+        return LicenseKeys(database).create(tier, kind=kind, expires_at=expires_at, used=used)
+
+
+def list_keys(db: Path) -> list[dict[str, object]]:
+    """Return all keys of a database file, oldest first, masked.
+
+    Raises:
+        ConfigurationError: The file is missing or invalid.
+    """
+    if not db.is_file():
+        raise ConfigurationError(f"There is no sandbox database {db}.", hint="Create a key in it first.")
+    with closing(Database(db)) as database:
+        return LicenseKeys(database).list_all()
+
+
+def revoke_key(db: Path, key: str, *, reason: str | None = None) -> None:
+    """Revoke a key of a database file permanently.
+
+    Args:
+        db: The file.
+        key: The key or its fingerprint; the fingerprint is not secret and can be given on a command line.
+        reason: Stored in the audit table.
+
+    Raises:
+        ConfigurationError: The file is invalid, or has no such active key.
+    """
+    with closing(Database(db)) as database:
+        LicenseKeys(database).revoke(key, reason=reason)

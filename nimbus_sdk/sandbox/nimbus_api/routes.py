@@ -12,22 +12,42 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import ErrorFormat, HttpError
 from nimbus_sdk.sandbox.http.faults import Switches
 from nimbus_sdk.sandbox.http.key_store import StoredKey, UnknownKeyError
 from nimbus_sdk.sandbox.http.requests import Request, ServiceRoute
-from nimbus_sdk.sandbox.http.responses import Response, file_response, json_response
-from nimbus_sdk.sandbox.http.times import Clock, iso, iso_or_none, next_month
+from nimbus_sdk.sandbox.http.responses import (
+    ErrorFormat,
+    HttpError,
+    Response,
+    file_response,
+    iso,
+    iso_or_none,
+    json_response,
+)
 from nimbus_sdk.sandbox.nimbus_api.access import EndpointLimits, key_anywhere, key_in_body, key_in_header
-from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys, require_format
+from nimbus_sdk.sandbox.nimbus_api.keys import LicenseKeys, next_month, require_format
 from nimbus_sdk.sandbox.nimbus_api.license_tiers import is_covered
-from nimbus_sdk.sandbox.nimbus_api.models import Model
 
 API_VERSION = "1.1.0"
+_BYTES_PER_MB = 1_000_000
+MODEL_FIELDS = (
+    "name",
+    "version",
+    "type",
+    "paradigm",
+    "n_features",
+    "n_classes",
+    "requires_license",
+    "metadata",
+)
 MODEL_FILTERS = ("paradigm", "type")
 EVENT_TYPES = ("inference", "model_load", "error")
+Models = Mapping[str, tuple[dict[str, Any], Path]]
+"""JSON and file of each model by its name."""
 IssueToken = Callable[[str, float | None], tuple[str, float | None]]
 NIMBUS_API_ERRORS = ErrorFormat(
     codes={
@@ -57,39 +77,43 @@ NIMBUS_API_ERRORS = ErrorFormat(
 _REVOKE_ERRORS = replace(NIMBUS_API_ERRORS, by_status={**NIMBUS_API_ERRORS.by_status, 404: "KEY_NOT_FOUND"})
 
 
-class NimbusApi:
-    """The Nimbus API with its keys.
+def read_models(folder: Path, url: str) -> Models:
+    """Return by name the models of a folder with a ``registry.json``; none if it has none."""
+    registry = folder / "registry.json"
+    models = json.loads(registry.read_text(encoding="utf-8"))["models"] if registry.is_file() else ()
+    return {
+        model["name"]: (
+            {
+                **{field: model[field] for field in MODEL_FIELDS},
+                "size_mb": round(model["size"] / _BYTES_PER_MB, 6),
+                "checksum": f"sha256:{model['sha256']}",
+                "download_url": f"{url}/v1/models/{model['name']}/download",
+            },
+            folder / model["file"],
+        )
+        for model in models
+    }
 
-    Args:
-        database: The database of keys.
-        clock: Returns Unix seconds.
-        switches: Settings that can change at any time.
-        limits: Requests a minute by endpoint, instead of the documented ones.
-        models: The models to list and serve, by name.
-        issue_token: Issues a GitHub token for the fingerprint of a key, with a lifetime in seconds or None;
-            returns it and when it expires.
-        url: Base URL of the API.
-    """
+
+class NimbusApi:
+    """The Nimbus API with its keys; ``issue_token`` takes a key's fingerprint and a lifetime in seconds."""
 
     def __init__(
         self,
         database: Database,
-        clock: Clock,
         switches: Switches,
         *,
         limits: Mapping[str, int | None] | None,
-        models: Mapping[str, Model],
+        models: Models,
         issue_token: IssueToken,
-        url: str,
     ) -> None:
-        self.keys = LicenseKeys(database, clock)
+        self.keys = LicenseKeys(database)
         self._database = database
-        self._clock = clock
+        self._clock = database.clock
         self._switches = switches
-        self._limits = EndpointLimits(clock, limits)
+        self._limits = EndpointLimits(database.clock, limits)
         self._models = models
         self._issue_token = issue_token
-        self._url = url
 
     def routes(self) -> list[ServiceRoute]:
         """Return the routes of the API."""
@@ -175,22 +199,22 @@ class NimbusApi:
     def _list_models(self, request: Request, key: str) -> Response:
         self.keys.require_active(key)
         rows = [
-            {**model.row, "download_url": f"{self._url}/v1/models/{name}/download"}
-            for name, model in self._models.items()
-            if all(request.query.get(field, model.row[field]) == model.row[field] for field in MODEL_FILTERS)
+            row
+            for row, _ in self._models.values()
+            if all(request.query.get(field, row[field]) == row[field] for field in MODEL_FILTERS)
         ]
         return json_response(200, {"models": rows, "total": len(rows)})
 
     def _download_model(self, request: Request, key: str) -> Response:
         tier = self.keys.require_active(key).fields["tier"]
         name = request.path_params["name"]
-        model = self._models.get(name)
-        if model is None:
+        if name not in self._models:
             raise HttpError("NOT_FOUND", f"There is no model {name}.")
-        required = model.row["requires_license"]
+        row, path = self._models[name]
+        required = row["requires_license"]
         if not is_covered(required, tier):
             raise HttpError("PERMISSION_DENIED", f"{name} requires the {required} tier.")
-        return file_response(model.path, model.sha256, request.headers, model.path.name)
+        return file_response(path, row["checksum"].removeprefix("sha256:"), request.headers, path.name)
 
     def _log_event(self, request: Request, key: str) -> Response:
         self.keys.require_active(key)

@@ -1,13 +1,16 @@
-"""Releases and assets as the GitHub API shows them."""
+"""Tokens, releases and assets as the GitHub API shows them, and signed links to storage."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
+import pytest
+
 from tests.support.sandbox_requests import (
     REPOSITORY,
     github_auth,
+    github_token,
 )
 
 
@@ -91,3 +94,95 @@ def test_github_requires_a_user_agent(sandbox, http):
         headers={**github_auth(sandbox, http), "User-Agent": ""},
     )
     assert answer.status_code == 403
+
+
+def test_tokens_without_a_lifetime_never_expire(sandbox, http, clock):
+    """Without a lifetime expires_at is null and the token is valid after a year."""
+    sandbox.switches.token_lifetime = None
+    answer = http.get(
+        f"{sandbox.api_url}/v1/installer/github-token", headers={"X-API-Key": sandbox.new_key()}
+    ).json()
+    assert answer["expires_at"] is None
+    clock.now += 366 * 86400
+    release = http.get(
+        f"{sandbox.github_url}/repos/{REPOSITORY}/releases/latest",
+        headers={"Authorization": f"Bearer {answer['github_token']}"},
+    )
+    assert release.status_code == 200
+
+
+@pytest.mark.parametrize("authorization", ["Bearer ghp_" + "x" * 36, "Basic abc", "Bearer"])
+def test_wrong_tokens_are_bad_credentials(sandbox, http, authorization):
+    """A token that was not issued here is 401 with GitHub's body."""
+    answer = http.get(
+        f"{sandbox.github_url}/repos/{REPOSITORY}/releases/latest", headers={"Authorization": authorization}
+    )
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "message": "Bad credentials",
+        "documentation_url": "https://docs.github.com/rest",
+        "status": "401",
+    }
+
+
+def test_tokens_end_at_expiry_with_their_key_and_at_rotation(sandbox, http, clock):
+    """An expired token, one whose key was revoked, and a rotated one are all 401."""
+    url = f"{sandbox.github_url}/repos/{REPOSITORY}/releases/latest"
+
+    def status(token):
+        return http.get(url, headers={"Authorization": f"Bearer {token}"}).status_code
+
+    sandbox.switches.token_lifetime = 60
+    short = github_token(sandbox, http)
+    assert status(short) == 200
+    clock.now += 60
+    assert status(short) == 401
+
+    key = sandbox.new_key()
+    orphan = github_token(sandbox, http, key)
+    sandbox.revoke_key(key)
+    assert status(orphan) == 401
+
+    rotated = github_token(sandbox, http)
+    sandbox.revoke_tokens()
+    assert status(rotated) == 401
+
+
+def test_storage_takes_no_second_authentication(http, link):
+    """A request with an Authorization header as well as the signature is 400, as at the real storage."""
+    answer = http.get(link, headers={"Authorization": "Bearer ghp_" + "x" * 36})
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/xml"
+    assert "Only one auth mechanism allowed" in answer.text
+
+
+def test_links_are_signed_and_expire(sandbox, http, link, clock):
+    """A changed link, one without a signature and one past its time are 403; a write is refused."""
+    assert http.get(link.replace("sig=", "sig=0")).status_code == 403
+    assert http.get(link.replace("expires=", "expires=9")).status_code == 403
+    assert http.get(link.partition("?")[0]).status_code == 403
+    assert http.put(link).status_code == 405
+    assert http.get(f"{sandbox.storage_url}/").status_code == 404
+    clock.now += sandbox.switches.link_lifetime
+    late = http.get(link)
+    assert late.status_code == 403
+    assert "expired" in late.text
+
+
+def test_large_wheels_are_served_whole(sandbox, http):
+    """16 MiB are streamed whole."""
+    release = sandbox.publish("0.7.0", padding=2**24)
+    asset = release.assets[0]
+    token = http.get(
+        f"{sandbox.api_url}/v1/installer/github-token", headers={"X-API-Key": sandbox.new_key()}
+    ).json()["github_token"]
+    link = http.get(
+        f"{sandbox.github_url}/repos/nimbusbci/NimbusSDKCore/releases/assets/{asset.id}",
+        headers={"Authorization": f"Bearer {token}", "Accept": "application/octet-stream"},
+    ).headers["location"]
+    state = hashlib.sha256()
+    with http.stream("GET", link) as stream:
+        for piece in stream.iter_raw(2**18):
+            state.update(piece)
+    assert state.hexdigest() == asset.sha256
+    assert asset.size > 2**24

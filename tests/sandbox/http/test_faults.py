@@ -8,9 +8,17 @@ import httpx
 import pytest
 
 from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.sandbox.http.faults import ENDPOINTS
 from tests.support.sandbox_requests import (
     get_health,
 )
+
+
+def test_every_endpoint_of_the_sandbox_can_fail(sandbox):
+    """The names that faults accept are those of the routes, in their order."""
+    state = sandbox._state
+    routes = (*state.api_routes(), *state.github.storage_routes(state.unknown_route.errors))
+    assert tuple(dict.fromkeys(route.endpoint for route in routes)) == ENDPOINTS
 
 
 def test_a_fault_fails_as_many_requests_as_set(sandbox, http):

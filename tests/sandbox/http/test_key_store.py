@@ -9,23 +9,23 @@ from nimbus_sdk.sandbox.http.key_store import KeyStore, UnknownKeyError
 
 
 @pytest.fixture
-def database():
+def database(clock):
     """A database in memory."""
-    opened = Database(None)
+    opened = Database(None, clock)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def store(database, clock):
+def store(database):
     """The keys of a service."""
-    return KeyStore(database, clock, "cortex", "active Cortex key")
+    return KeyStore(database, "cortex", "active Cortex key")
 
 
-def test_a_key_belongs_to_one_service(database, clock, store):
+def test_a_key_belongs_to_one_service(database, store):
     """A store neither finds nor revokes the keys of another."""
     store.add("secret", "s***", {"scope": "all"})
-    other = KeyStore(database, clock, "other", "active key")
+    other = KeyStore(database, "other", "active key")
     assert other.find("secret") is None
     assert other.list_all() == []
     with pytest.raises(UnknownKeyError, match="no such active key"):

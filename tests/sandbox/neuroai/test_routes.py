@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from tests.support.sandbox_requests import (
     neuroai_error,
 )
@@ -231,3 +233,29 @@ def test_agents_are_created_and_renamed(sandbox, neuroai):
     }
     assert neuroai_error(neuroai(key, "PATCH", "/agents/agt_none", json={"name": "x"})) == (404, "not_found")
     assert neuroai_error(neuroai(key, "POST", "/agents", json={})) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"limit": "0"}, {"limit": "101"}, {"limit": "-1"}, {"limit": "x"}, {"cursor": "§"}, {"cursor": "AAAA"}],
+)
+def test_invalid_pages_are_422(neuroai, admin, params):
+    """A limit out of range and an unknown cursor are invalid requests."""
+    assert neuroai_error(neuroai(admin, "GET", "/api-keys", params=params)) == (422, "invalid_request")
+
+
+def test_responses_can_be_in_camel_case(sandbox, neuroai, admin):
+    """With the switch set every name is camelCase, at every depth, and requests stay as they were."""
+    sandbox.switches.neuroai_camel_case = True
+    made = neuroai(
+        admin,
+        "POST",
+        "/api-keys",
+        json={"name": "x", "type": "team", "rate_limit": {"requests": 5, "per_seconds": 1}},
+    ).json()
+    assert made["rateLimit"] == {"requests": 5, "perSeconds": 1}
+    assert {"expiresAt", "createdAt", "rotatedAt", "lastUsedAt", "keyPrefix", "key"} < made.keys()
+    assert not [name for name in made if "_" in name]
+    page = neuroai(admin, "GET", "/api-keys", params={"limit": 1}).json()
+    assert page.keys() == {"data", "nextCursor"}
+    assert neuroai(admin, "GET", "/auth/verify").json()["key"]["keyPrefix"] == admin[:12]

@@ -6,24 +6,28 @@
 ``GET /nimbus-os/{environment}/orders/{id}``  orders:read   200 the order
 ============================================  ============  =====================================
 
-Source: the Nimbus OS authentication page for header, environments, 401 and 403; other errors are written in
-the same form. The page shows no order: those here are made up, have no field that could name a person, and
-are in memory while the sandbox runs.
+Source: the Nimbus OS authentication page for keys, header, environments, 401 and 403; other errors are
+written in the same form. The page shows no order: those here are made up, have no field that could name a
+person, and are in memory while the sandbox runs.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Literal
 
+from nimbus_sdk.errors import ConfigurationError
+from nimbus_sdk.errors.suggestions import list_choices
 from nimbus_sdk.sandbox.http.database import Database
-from nimbus_sdk.sandbox.http.errors import ErrorFormat, HttpError
+from nimbus_sdk.sandbox.http.key_store import KeyStore
+from nimbus_sdk.sandbox.http.masking import MASK
 from nimbus_sdk.sandbox.http.requests import Handler, Request, ServiceRoute
-from nimbus_sdk.sandbox.http.responses import Response, json_response
-from nimbus_sdk.sandbox.http.times import Clock, iso
-from nimbus_sdk.sandbox.nimbus_os.keys import ENVIRONMENTS, Environment, NimbusOsKeys
+from nimbus_sdk.sandbox.http.responses import ErrorFormat, HttpError, Response, iso, json_response
 
+Environment = Literal["sandbox", "production"]
+ENVIRONMENTS: tuple[Environment, ...] = ("sandbox", "production")
+PERMISSIONS = ("orders:read", "orders:write")
 ENDPOINT = "nimbus_os"
 MAX_ITEM_LENGTH = 100
 MAX_QUANTITY = 1000
@@ -57,12 +61,65 @@ _ERRORS = ErrorFormat(
 )
 
 
+class NimbusOsKeys:
+    """The Nimbus OS keys of one database: each is valid in one environment."""
+
+    def __init__(self, database: Database) -> None:
+        self.store = KeyStore(database, "nimbus_os", "active Nimbus OS key")
+
+    def create(
+        self, *, environment: Environment = "sandbox", permissions: Collection[str] = PERMISSIONS
+    ) -> str:
+        """Create a key and return it in plain; it cannot be read later.
+
+        Args:
+            environment: ``sandbox`` or ``production``: the key is unknown in the other one.
+            permissions: Any of ``orders:read`` and ``orders:write``.
+
+        Raises:
+            ConfigurationError: There is no such environment or permission.
+        """
+        require_environment(environment)
+        if unknown := sorted(set(permissions) - set(PERMISSIONS)):
+            raise ConfigurationError(
+                f"The sandbox's Nimbus OS has no permission {', '.join(unknown)}.",
+                hint=list_choices(unknown[0], PERMISSIONS),
+            )
+        prefix = f"nos_{environment}_"
+        key = prefix + secrets.token_hex(20)
+        fields = {"environment": environment, "permissions": sorted(permissions)}
+        self.store.add(key, f"{prefix}{MASK}{key[-4:]}", fields)
+        return key
+
+    def permissions(self, key: str, environment: Environment) -> list[str] | None:
+        """Return the permissions of a key; None if it is unknown in this environment or revoked."""
+        stored = self.store.find(key)
+        if stored is None or stored.fields["environment"] != environment:
+            return None
+        return list(stored.fields["permissions"])
+
+    def list_all(self) -> list[dict[str, object]]:
+        """Return all keys for listings, oldest first, masked."""
+        return [
+            {"key": key.masked, "fingerprint": key.id, **key.fields, **key.times_json()}
+            for key in self.store.list_all()
+        ]
+
+
+def require_environment(name: str) -> None:
+    """Raise a ConfigurationError unless there is an environment of this name."""
+    if name not in ENVIRONMENTS:
+        raise ConfigurationError(
+            f"Nimbus OS has no environment {name!r}.", hint=list_choices(name, ENVIRONMENTS)
+        )
+
+
 class NimbusOs:
     """Nimbus OS with its keys."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self.keys = NimbusOsKeys(database, clock)
-        self._clock = clock
+    def __init__(self, database: Database) -> None:
+        self.keys = NimbusOsKeys(database)
+        self._clock = database.clock
         self._orders = {environment: _first_orders(environment) for environment in ENVIRONMENTS}
 
     def routes(self) -> list[ServiceRoute]:

@@ -1,1 +1,0 @@
-"""Nexus: keys that are JWTs, and threads with an agent."""

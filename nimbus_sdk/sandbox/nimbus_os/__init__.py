@@ -1,1 +1,0 @@
-"""Nimbus OS: keys of two environments, and orders."""
