@@ -45,7 +45,7 @@ class Connection(Generic[C]):
     def route(self) -> Route:
         """The proxy on the way, and whether the host behind it was reached."""
         wire, proxy = self._backend.wire, self._proxy
-        return Route(proxy, proxy is not None and wire is not None and wire.handshakes >= proxy.handshakes)
+        return Route(proxy, proxy is None or (wire is not None and wire.handshakes >= proxy.handshakes))
 
     @property
     def certificate(self) -> bytes | None:

@@ -203,9 +203,8 @@ def _read_refusal(reason: str, host: str, proxy: Proxy) -> tuple[str, str, bool]
     return f"does not connect to {host} ({reason})", advice, False
 
 
-def find_cause(error: BaseException, kind: type[E]) -> E | None:
+def find_cause(error: BaseException | None, kind: type[E]) -> E | None:
     """Return the first error of a kind among an error and its causes."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, kind):
-        cause = cause.__cause__ or cause.__context__
-    return cause
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from nimbus_sdk.errors import NimbusConnectionError, ResponseFormatError
@@ -106,8 +106,7 @@ def inspect_tls(url: str, proxy: Proxy | None, seconds: float) -> TlsPeer:
     """
     request = Request(name="connection test", method="GET", url=url)
     look = _look(request, proxy, tls_context(), seconds)
-    untrusted = look.untrusted if look.reached else None
-    if untrusted is not None:
+    if (untrusted := look.untrusted) is not None:
         # The certificate of whoever answers is only read.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -142,14 +141,9 @@ class _Look:
     is_page: bool
 
     @property
-    def reached(self) -> bool:
-        """Whether it got past the proxy, if there is one."""
-        return self.route.proxy is None or self.route.is_past
-
-    @property
     def untrusted(self) -> ssl.SSLCertVerificationError | None:
-        """The error of a certificate that is not trusted."""
-        return None if self.error is None else find_cause(self.error, ssl.SSLCertVerificationError)
+        """The error of a host's certificate that is not trusted."""
+        return find_cause(self.error, ssl.SSLCertVerificationError) if self.route.is_past else None
 
 
 def _look(request: Request, proxy: Proxy | None, context: ssl.SSLContext, seconds: float) -> _Look:
@@ -164,8 +158,7 @@ def _look(request: Request, proxy: Proxy | None, context: ssl.SSLContext, second
     encoded = encode_request(request, ExchangeLimits(Deadline(seconds), seconds))
     connection = connector(context, proxy)(encoded.url.origin)
     error: Exception | None = None
-    body = bytearray()
-    status = 0
+    status, body = 0, bytearray()
     try:
         answer = connection.core.handle_request(encoded)
         status = answer.status
@@ -177,11 +170,11 @@ def _look(request: Request, proxy: Proxy | None, context: ssl.SSLContext, second
         error = caught
     finally:
         connection.close()
+    route = connection.route
     unconnected = (httpcore.ConnectError, httpcore.ConnectTimeout, NimbusConnectionError)
-    certificate = None if isinstance(error, unconnected) else connection.certificate
+    is_silent = isinstance(error, unconnected) or not route.is_past
     is_page = error is None and not _is_json(status, bytes(body))
-    look = _Look(certificate, error, connection.route, is_page)
-    return look if look.reached else replace(look, certificate=None)
+    return _Look(None if is_silent else connection.certificate, error, route, is_page)
 
 
 def _is_json(status: int, body: bytes) -> bool:

@@ -11,7 +11,7 @@ import encodings.idna  # noqa: F401 - for TLS, and loaded with this module, whic
 import select
 import socket
 import ssl
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import TypeAlias, TypeVar, cast
 
@@ -38,11 +38,8 @@ _BODY_BYTES = 256 * 1024
 class ExchangeLimits:
     """The time that one exchange may take, and how much may arrive before the body of its response.
 
-    httpcore hands its timeouts to the stream unread, so this object is passed as each of them.
-
-    Args:
-        deadline: When the exchange must have ended.
-        silence: Seconds that the peer may send nothing.
+    httpcore hands its timeouts to the stream unread, so this object is passed as each of them. The peer may
+    send nothing for ``silence`` seconds.
     """
 
     __slots__ = ("_deadline", "_head_left", "_silence")
@@ -168,12 +165,7 @@ class _Tls:
 
 
 class Wire:
-    """A socket, the layers of TLS over it, and the limits of the exchange that it is used for.
-
-    Args:
-        connected: The socket, connected.
-        limits: Those of the exchange that opened it; each read and write may bring others.
-    """
+    """A socket, the layers of TLS over it, and the limits of the exchange that it is used for."""
 
     def __init__(self, connected: socket.socket, limits: ExchangeLimits) -> None:
         self.socket = connected
@@ -181,26 +173,28 @@ class Wire:
         self.handshakes = 0
         self._layer: _Plain | _Tls = _Plain()
 
-    def use(self, timeout: object) -> None:
-        """Adopt the limits of an exchange. The SOCKS code of httpcore passes none."""
-        if isinstance(timeout, ExchangeLimits):
-            self.limits = timeout
-
-    def receive(self, most: int) -> Steps[bytes]:
+    def receive(self, most: int, timeout: object) -> Steps[bytes]:
         """Receive bytes; none at the end of the stream."""
+        self._use(timeout)
         received = yield from self._layer.receive(self.limits.bytes_at_once(most))
         self.limits.count(len(received))
         return received
 
-    def send(self, content: bytes) -> Steps[None]:
+    def send(self, content: bytes, timeout: object) -> Steps[None]:
         """Send bytes."""
+        self._use(timeout)
         return self._layer.send(content)
 
-    def secure(self, context: ssl.SSLContext, hostname: str | None) -> Steps[None]:
-        """Add a layer of TLS, and shake hands."""
+    def secure(self, context: ssl.SSLContext, hostname: str | None, timeout: object) -> Steps[None]:
+        """Add a layer of TLS, and shake hands; if that fails, close the connection."""
+        self._use(timeout)
         self.handshakes += 1
         layer = _Tls(self._layer, context, hostname)
-        yield from layer.handshake()
+        try:
+            yield from layer.handshake()
+        except BaseException:
+            self.close()
+            raise
         self._layer = layer
 
     def info(self, name: str) -> object:
@@ -215,65 +209,67 @@ class Wire:
         """Close the socket, without a word of TLS: another process may use the same connection."""
         self.socket.close()
 
+    def _use(self, timeout: object) -> None:
+        # The SOCKS code of httpcore passes none.
+        if isinstance(timeout, ExchangeLimits):
+            self.limits = timeout
 
-class Stream(httpcore.NetworkStream):
+
+_Errors: TypeAlias = tuple[type[Exception], type[Exception]]
+_CONNECT: _Errors = httpcore.ConnectTimeout, httpcore.ConnectError
+_READ: _Errors = httpcore.ReadTimeout, httpcore.ReadError
+_WRITE: _Errors = httpcore.WriteTimeout, httpcore.WriteError
+
+
+def _translate(error: OSError, errors: _Errors) -> Exception:
+    """Return the error of httpcore for one of the socket: the first for a timeout, else the second."""
+    return errors[0]() if isinstance(error, TimeoutError) else errors[1](str(error))
+
+
+class _Stream(httpcore.NetworkStream):
     """The blocking stream of a wire."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
     def read(self, max_bytes: int, timeout: object = None) -> bytes:
-        """Receive bytes."""
-        self._wire.use(timeout)
-        return self._run(self._wire.receive(max_bytes), httpcore.ReadTimeout, httpcore.ReadError)
+        return self._run(self._wire.receive(max_bytes, timeout), _READ)
 
     def write(self, buffer: bytes, timeout: object = None) -> None:
-        """Send bytes."""
-        self._wire.use(timeout)
-        self._run(self._wire.send(buffer), httpcore.WriteTimeout, httpcore.WriteError)
+        self._run(self._wire.send(buffer, timeout), _WRITE)
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: object = None
-    ) -> Stream:
-        """Secure the connection, or close it."""
-        self._wire.use(timeout)
-        try:
-            steps = self._wire.secure(ssl_context, server_hostname)
-            self._run(steps, httpcore.ConnectTimeout, httpcore.ConnectError)
-        except BaseException:
-            self.close()
-            raise
+    ) -> _Stream:
+        self._run(self._wire.secure(ssl_context, server_hostname, timeout), _CONNECT)
         return self
 
     def get_extra_info(self, info: str) -> object:
-        """Return what httpcore asks about a stream."""
         return self._wire.info(info)
 
     def close(self) -> None:
-        """Close the connection."""
         self._wire.close()
 
-    def _run(self, steps: Steps[T], late: type[Exception], broken: type[Exception]) -> T:
-        connected, limits = self._wire.socket, self._wire.limits
+    def _run(self, steps: Steps[T], errors: _Errors) -> T:
+        wire, connected = self._wire, self._wire.socket
         try:
             step = next(steps)
             while True:
-                connected.settimeout(limits.waiting())
+                connected.settimeout(wire.limits.waiting())
                 if isinstance(step, int):
                     step = steps.send(connected.recv(step))
                 else:
                     connected.sendall(step)
                     step = next(steps)
         except StopIteration as end:
-            result: T = end.value
-            return result
-        except TimeoutError as error:
-            raise late from error
+            return cast(T, end.value)
         except OSError as error:
-            raise broken(str(error)) from error
+            raise _translate(error, errors) from error
+        finally:
+            steps.close()
 
 
-class AsyncStream(httpcore.AsyncNetworkStream):
+class _AsyncStream(httpcore.AsyncNetworkStream):
     """The awaitable stream of a wire."""
 
     def __init__(self, wire: Wire) -> None:
@@ -281,43 +277,30 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         wire.socket.setblocking(False)
 
     async def read(self, max_bytes: int, timeout: object = None) -> bytes:
-        """Receive bytes."""
-        self._wire.use(timeout)
-        return await self._run(self._wire.receive(max_bytes), httpcore.ReadTimeout, httpcore.ReadError)
+        return await self._run(self._wire.receive(max_bytes, timeout), _READ)
 
     async def write(self, buffer: bytes, timeout: object = None) -> None:
-        """Send bytes."""
-        self._wire.use(timeout)
-        await self._run(self._wire.send(buffer), httpcore.WriteTimeout, httpcore.WriteError)
+        await self._run(self._wire.send(buffer, timeout), _WRITE)
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: object = None
-    ) -> AsyncStream:
-        """Secure the connection, or close it."""
-        self._wire.use(timeout)
-        try:
-            steps = self._wire.secure(ssl_context, server_hostname)
-            await self._run(steps, httpcore.ConnectTimeout, httpcore.ConnectError)
-        except BaseException:
-            self._wire.close()
-            raise
+    ) -> _AsyncStream:
+        await self._run(self._wire.secure(ssl_context, server_hostname, timeout), _CONNECT)
         return self
 
     def get_extra_info(self, info: str) -> object:
-        """Return what httpcore asks about a stream."""
         return self._wire.info(info)
 
     async def aclose(self) -> None:
-        """Close the connection."""
         self._wire.close()
 
-    async def _run(self, steps: Steps[T], late: type[Exception], broken: type[Exception]) -> T:
+    async def _run(self, steps: Steps[T], errors: _Errors) -> T:
         loop = asyncio.get_running_loop()
-        connected, limits = self._wire.socket, self._wire.limits
+        wire, connected = self._wire, self._wire.socket
         try:
             step = next(steps)
             while True:
-                async with asyncio.timeout(limits.waiting()):
+                async with asyncio.timeout(wire.limits.waiting()):
                     if isinstance(step, int):
                         received = await loop.sock_recv(connected, step)
                     else:
@@ -325,12 +308,11 @@ class AsyncStream(httpcore.AsyncNetworkStream):
                         await loop.sock_sendall(connected, step)
                 step = steps.send(received)
         except StopIteration as end:
-            result: T = end.value
-            return result
-        except TimeoutError as error:
-            raise late from error
+            return cast(T, end.value)
         except OSError as error:
-            raise broken(str(error)) from error
+            raise _translate(error, errors) from error
+        finally:
+            steps.close()
 
 
 class Backend(httpcore.NetworkBackend):
@@ -339,17 +321,10 @@ class Backend(httpcore.NetworkBackend):
     def __init__(self) -> None:
         self.wire: Wire | None = None
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: object = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> Stream:
+    def connect_tcp(self, host: str, port: int, timeout: object = None, *_: object, **__: object) -> _Stream:
         """Connect to a host."""
         self.wire = _open_wire(host, port, timeout)
-        return Stream(self.wire)
+        return _Stream(self.wire)
 
 
 class AsyncBackend(httpcore.AsyncNetworkBackend):
@@ -359,16 +334,11 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
         self.wire: Wire | None = None
 
     async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: object = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> AsyncStream:
+        self, host: str, port: int, timeout: object = None, *_: object, **__: object
+    ) -> _AsyncStream:
         """Connect to a host, in a thread that a cancellation leaves behind."""
         self.wire = await run_detached(lambda: _open_wire(host, port, timeout), discard=Wire.close)
-        return AsyncStream(self.wire)
+        return _AsyncStream(self.wire)
 
 
 def _open_wire(host: str, port: int, timeout: object) -> Wire:
@@ -376,10 +346,8 @@ def _open_wire(host: str, port: int, timeout: object) -> Wire:
     addresses = resolve(host, port, limits.remaining())
     try:
         connected = connect(addresses, limits.connecting())
-    except TimeoutError as error:
-        raise httpcore.ConnectTimeout from error
     except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
+        raise _translate(error, _CONNECT) from error
     connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return Wire(connected, limits)
 

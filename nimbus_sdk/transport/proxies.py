@@ -108,7 +108,7 @@ class Route:
 
     Attributes:
         proxy: The proxy on the way, or None.
-        is_past: Whether the request got past the proxy.
+        is_past: Whether the request got past the proxy, if there is one.
     """
 
     proxy: Proxy | None = None

@@ -122,8 +122,7 @@ class ResponseReader:
     def _failure(self, error: BaseException) -> NimbusError:
         """Return the error for an exchange that failed."""
         route = Route() if self.connection is None else self.connection.route
-        reached = route.proxy is None or route.is_past
-        if reached and isinstance(error, httpcore.ReadTimeout) and not self._deadline.remaining():
+        if route.is_past and isinstance(error, httpcore.ReadTimeout) and not self._deadline.remaining():
             return NimbusTimeoutError(f"{self._host} answered {self._request.name} too slowly.")
         return from_exception(self._request, error, route)
 
