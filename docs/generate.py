@@ -16,7 +16,7 @@ from typing import Any
 
 from nimbus_sdk import errors
 from nimbus_sdk.cli import app
-from nimbus_sdk.cli.ui import exit_codes
+from nimbus_sdk.cli.ui.groups import list_exit_codes
 from nimbus_sdk.config import settings
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError
@@ -63,9 +63,7 @@ def advice_table() -> str:
 
 def exit_codes_table() -> str:
     """The exit codes of the command line."""
-    return _table(
-        ("code", "meaning"), ((str(code), meaning) for code, meaning in exit_codes.list_exit_codes())
-    )
+    return _table(("code", "meaning"), ((str(code), meaning) for code, meaning in list_exit_codes()))
 
 
 def commands() -> str:

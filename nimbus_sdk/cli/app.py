@@ -12,9 +12,6 @@ from nimbus_sdk.cli.commands import (
     audit,
     bundle,
     core,
-    doctor,
-    install,
-    logout,
     models,
     neuroai,
     nexus,
@@ -26,6 +23,7 @@ from nimbus_sdk.cli.commands import (
 from nimbus_sdk.cli.demo import command as demo
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import Group, show_whole_summaries
+from nimbus_sdk.cli.ui.options import flag
 
 Abort = typer.Abort
 UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
@@ -50,14 +48,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def nimbus_sdk(
     version: Annotated[
-        bool,
-        typer.Option(
-            "--version",
-            help="Print the version and exit.",
-            show_default=False,
-            is_eager=True,
-            callback=_print_version,
-        ),
+        bool, flag("--version", "Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     """Nimbus BCI: install the core once, then use it offline.
@@ -74,26 +65,21 @@ def nimbus_sdk(
 
 
 for function in (
-    install.install,
+    core.install,
     status.status,
-    doctor.doctor,
+    status.doctor,
     account.refresh,
     account.quota,
     models.models,
     account.explain,
-    logout.logout,
-    logout.revoke,
+    account.logout,
+    account.revoke,
     stream.stream,
     demo.demo,
 ):
     app.command()(function)
-app.add_typer(core.commands, name="core")
-app.add_typer(bundle.commands, name="bundle")
-app.add_typer(nimbus_os.commands, name="nimbus-os")
-app.add_typer(neuroai.commands, name="neuroai")
-app.add_typer(nexus.commands, name="nexus")
-app.add_typer(audit.commands, name="audit")
-app.add_typer(sandbox.commands, name="sandbox")
+for module in (core, bundle, nimbus_os, neuroai, nexus, audit, sandbox):
+    app.add_typer(module.commands)
 
 command = typer.main.get_command(app)
 """The same for the parser: built once, since that takes longer than most commands."""

@@ -10,7 +10,7 @@ import pytest
 from nimbus_sdk import errors
 from nimbus_sdk._version import __version__
 from nimbus_sdk.cli.app import command
-from nimbus_sdk.cli.ui import exit_codes
+from nimbus_sdk.cli.ui.groups import list_exit_codes
 from nimbus_sdk.errors import NimbusError
 from tests.cli.conftest import Nimbus
 from tests.conftest import Fresh
@@ -114,7 +114,7 @@ def test_without_arguments_the_page_is_shown(nimbus: Nimbus) -> None:
 
 def test_the_page_lists_every_exit_code_of_the_error_tree(nimbus: Nimbus) -> None:
     """The table of exit codes is read off the classes, so none is missing and none is wrong."""
-    page, table = " ".join(nimbus("--help").out.split()), dict(exit_codes.list_exit_codes())
+    page, table = " ".join(nimbus("--help").out.split()), dict(list_exit_codes())
     kinds = [
         kind
         for _, kind in inspect.getmembers(errors, inspect.isclass)

@@ -45,7 +45,7 @@ def test_an_interruption_ends_with_130(nimbus: Nimbus, monkeypatch: pytest.Monke
     def interrupt(*, profile: str | None = None) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nimbus_sdk.account.session.current_session", interrupt)
+    monkeypatch.setattr("nimbus_sdk.current_session", interrupt)
     done = nimbus("quota")
     assert done.code == 130
     assert done.err == "\nInterrupted.\n"

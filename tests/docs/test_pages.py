@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from nimbus_sdk import __version__
-from nimbus_sdk.cli.ui import exit_codes
+from nimbus_sdk.cli.ui.groups import list_exit_codes
 from nimbus_sdk.sandbox import Sandbox
 from tests.docs.conftest import Program
 from tests.docs.pages import ROOT, all_pages, anchors, blocks, fits, links
@@ -110,9 +110,7 @@ def test_readme_names_every_exit_code() -> None:
     """README lists the exit code of every kind of failure."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     listed = text.partition("Exit codes of `nimbus-sdk`:")[2].partition("([all]")[0]
-    assert [int(code) for code in re.findall(r"\d+", listed)] == [
-        code for code, _ in exit_codes.list_exit_codes()
-    ]
+    assert [int(code) for code in re.findall(r"\d+", listed)] == [code for code, _ in list_exit_codes()]
 
 
 def test_the_changelog_is_about_this_version() -> None:

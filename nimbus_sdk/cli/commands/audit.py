@@ -11,13 +11,14 @@ import typer
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import Json
+from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.display.tables import format_value
 
 if TYPE_CHECKING:
     from nimbus_sdk.services.audit.verify import AuditCall
 
 _COLUMNS = ("when", "who", "environment", "call", "key", "outcome")
-commands = group("Show and verify the audit trail of calls to Nimbus OS.")
+commands = group("audit", "Show and verify the audit trail of calls to Nimbus OS.")
 
 
 @commands.command()
@@ -39,7 +40,6 @@ def show(
     Example:
       nimbus-sdk audit show --last 100 --json | jq .entries
     """
-    from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.services.audit.verify import latest
     from nimbus_sdk.services.nimbus_os.flows import TRAIL
 
@@ -50,31 +50,18 @@ def show(
 
 
 def _list_fields(call: AuditCall) -> dict[str, object]:
-    outcome = call.outcome
-    return {
-        "number": call.number,
-        **asdict(call.entry),
-        "request_id": call.entry.request_id if outcome is None else outcome.request_id,
-        "status": None if outcome is None else outcome.status,
-        "duration_ms": None if outcome is None else outcome.duration_ms,
-        "outcome": call.describe(),
-    }
+    fields = {"number": call.number, **asdict(call.entry), "status": None, "duration_ms": None}
+    if call.outcome is not None:
+        fields |= {name: getattr(call.outcome, name) for name in ("request_id", "status", "duration_ms")}
+    return {**fields, "outcome": call.describe()}
 
 
 def _row(fields: Mapping[str, object]) -> list[object]:
-    answered = fields["status"] is not None
-    outcome = (
-        f"{fields['status']} in {format_value(fields['duration_ms'])} ms" if answered else fields["outcome"]
-    )
-    called = f"{fields['method']} {fields['path']}"
-    return [
-        output.to_moment(fields["when"]),
-        fields["who"],
-        fields["environment"],
-        called,
-        fields["key"],
-        outcome,
-    ]
+    outcome, called = fields["outcome"], f"{fields['method']} {fields['path']}"
+    if fields["status"] is not None:
+        outcome = f"{fields['status']} in {format_value(fields['duration_ms'])} ms"
+    when = output.to_moment(fields["when"])
+    return [when, fields["who"], fields["environment"], called, fields["key"], outcome]
 
 
 @commands.command()
@@ -92,7 +79,6 @@ def verify(as_json: Json = False) -> None:
     Example:
       nimbus-sdk audit verify
     """
-    from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.services.audit import verify
     from nimbus_sdk.services.nimbus_os.flows import TRAIL
 

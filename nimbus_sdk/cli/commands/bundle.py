@@ -6,19 +6,21 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from nimbus_sdk.cli.ui import completion, output
+from nimbus_sdk.account.session_summary import session_rows
+from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
-from nimbus_sdk.cli.ui.options import Json, Profile, argument, option
+from nimbus_sdk.cli.ui.options import Json, Profile, argument, core_versions, option
+from nimbus_sdk.config.dotenv import decode_text
+from nimbus_sdk.display import terminal
 from nimbus_sdk.errors import ConfigurationError
 
-commands = group("Take core, session and key to a machine without network.")
+commands = group("bundle", "Take core, session and key to a machine without network.")
 
 _MAX_BYTES = 64 * 1024
 PassphraseFile = Annotated[
     Path | None,
     option(
-        "--passphrase-file",
-        "FILE",
+        "--passphrase-file FILE",
         "File with the passphrase in its first line; if omitted, you are asked for it, hidden.",
     ),
 ]
@@ -28,9 +30,7 @@ PassphraseFile = Annotated[
 def create(
     file: Annotated[Path, argument("FILE", "The bundle to create.")],
     passphrase_file: PassphraseFile = None,
-    version: Annotated[
-        str | None, option("--version", "VERSION", "Version of the core.", completion.versions)
-    ] = None,
+    version: Annotated[str | None, option("--version VERSION", "Version of the core.", core_versions)] = None,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
@@ -48,9 +48,8 @@ def create(
     from nimbus_sdk.core.bundle import create_bundle
 
     facts = create_bundle(file, _passphrase(passphrase_file, twice=True), version=version, profile=profile)
-    times = {"created_at": facts.created_at, "expires_at": facts.expires_at}
-    values = {"path": str(file.absolute()), "wheel": facts.wheel, **times}
-    output.show_fields(values, as_json=as_json)
+    values = {name: getattr(facts, name) for name in ("wheel", "created_at", "expires_at")}
+    output.show_fields({"path": str(file.absolute()), **values}, as_json=as_json)
 
 
 @commands.command()
@@ -68,7 +67,6 @@ def install(
     Example:
       nimbus-sdk bundle install lab.nimbus
     """
-    from nimbus_sdk.account.session_summary import session_rows
     from nimbus_sdk.core.bundle import install_bundle
 
     session = install_bundle(file, _passphrase(passphrase_file, twice=False), profile=profile)
@@ -79,24 +77,22 @@ def _passphrase(file: Path | None, *, twice: bool) -> str:
     if file is not None:
         return _first_line(file)
     from nimbus_sdk.core.bundle.encryption import SHORTEST_PASSPHRASE, require_usable
-    from nimbus_sdk.display.terminal import is_interactive, prompt_hidden
 
     least = f" ({SHORTEST_PASSPHRASE} characters or more)" if twice else ""
-    typed = prompt_hidden(f"Passphrase of the bundle{least}: ") if is_interactive() else None
+    label = f"Passphrase of the bundle{least}: "
+    typed = terminal.prompt_hidden(label) if terminal.is_interactive() else None
     if typed is None:
         raise ConfigurationError(
             "There is no terminal to type the passphrase.", hint="Use --passphrase-file."
         )
     if twice:
         require_usable(typed)
-    if twice and prompt_hidden("Repeat the passphrase: ") != typed:
-        raise ConfigurationError("The passphrases differ.", hint="Run the command again.")
+        if terminal.prompt_hidden("Repeat the passphrase: ") != typed:
+            raise ConfigurationError("The passphrases differ.", hint="Run the command again.")
     return typed
 
 
 def _first_line(file: Path) -> str:
-    from nimbus_sdk.config.dotenv import decode_text
-
     try:
         with file.open("rb") as opened:
             content = opened.read(_MAX_BYTES)

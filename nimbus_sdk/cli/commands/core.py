@@ -1,4 +1,4 @@
-"""``nimbus-sdk core …``: the installed versions of the core."""
+"""``nimbus-sdk install`` and ``core …``: install the core; list, switch, verify and remove its versions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from nimbus_sdk.cli.ui import completion, output
+import nimbus_sdk
+from nimbus_sdk.account.session_summary import session_rows
+from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
-from nimbus_sdk.cli.ui.options import Json, Profile, argument
+from nimbus_sdk.cli.ui.options import (
+    Json,
+    KeyFromStdin,
+    Profile,
+    Timeout,
+    argument,
+    core_versions,
+    flag,
+    option,
+    read_key_from_stdin,
+)
 from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.errors import CoreIntegrityError
 from nimbus_sdk.storage.pointer import read_pointer
 
 if TYPE_CHECKING:
@@ -17,8 +30,58 @@ if TYPE_CHECKING:
     from nimbus_sdk.storage.pointer import Pointer
 
 T = TypeVar("T")
+commands = group("core", "List, switch, verify and remove versions of the core.")
+Version = Annotated[
+    str | None,
+    option("--version VERSION", "Version of the core; the newest that fits if omitted.", core_versions),
+]
 
-commands = group("List, switch, verify and remove versions of the core.")
+
+def install(
+    key_stdin: KeyFromStdin = False,
+    force: Annotated[bool, flag("--force", "Validate and install again.")] = False,
+    version: Version = None,
+    profile: Profile = None,
+    offline: Annotated[bool, flag("--offline", "Make no network requests.")] = False,
+    timeout: Timeout = None,
+    no_progress: Annotated[bool, flag("--no-progress", "Show no progress bar.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Validate the key and install the core for offline use.
+
+    The key is read from NIMBUS_API_KEY, the nearest .env file, the file named by NIMBUS_SDK_API_KEY_FILE or
+    the credential store, whichever has one first; in a terminal you are asked for it, hidden. While the
+    session is fresh, running it again makes no request.
+
+    JSON: session (all fields of AuthSession), core {version, path}
+
+    \b
+    Examples:
+      nimbus-sdk install
+      pass show nimbus | nimbus-sdk install --key-stdin
+      NIMBUS_SDK_API_KEY_FILE=/run/secrets/nimbus nimbus-sdk install --json
+    """
+    from nimbus_sdk.core.wheel.manifest import find_core
+
+    session = nimbus_sdk.install_core(
+        read_key_from_stdin() if key_stdin else None,
+        force=force,
+        version=version,
+        profile=profile,
+        offline=offline or None,
+        progress=False if no_progress else None,
+        timeout=timeout,
+    )
+    core = find_core()
+    version, path = (None, None) if core is None else (core.version, core.folder)
+    values = {"session": session.to_dict(), "core": {"version": version, "path": path}}
+    rows: list[tuple[str, object]] = [("key from", session.key_source)]
+    if session.key_source_reason not in (None, session.key_source):
+        rows.append(("key stored in", session.key_source_reason))
+    rows += [("core", version), ("core path", path)]
+    output.show_fields(values, [*session_rows(session), *rows], as_json=as_json)
+    if not as_json:
+        output.print_text("", "Next: `nimbus-sdk models` lists what nimbus_sdk.load_model can load.")
 
 
 @commands.command("list")
@@ -62,7 +125,7 @@ def list_versions(profile: Profile = None, as_json: Json = False) -> None:
 
 @commands.command()
 def use(
-    version: Annotated[str, argument("VERSION", "A version from `core list`.", completion.versions)],
+    version: Annotated[str, argument("VERSION", "A version from `core list`.", core_versions)],
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
@@ -108,7 +171,6 @@ def verify(profile: Profile = None, as_json: Json = False) -> None:
     """
     from nimbus_sdk.core.wheel import manifest
     from nimbus_sdk.core.wheel import verify as check
-    from nimbus_sdk.errors import CoreIntegrityError
 
     core = manifest.require_core(Settings.load(profile=profile).paths.core)
     issues = check.check_installed(core.folder)
@@ -121,7 +183,7 @@ def verify(profile: Profile = None, as_json: Json = False) -> None:
 @commands.command()
 def uninstall(
     version: Annotated[
-        str | None, argument("VERSION", "Only this version; all if omitted.", completion.versions)
+        str | None, argument("VERSION", "Only this version; all if omitted.", core_versions)
     ] = None,
     profile: Profile = None,
     as_json: Json = False,

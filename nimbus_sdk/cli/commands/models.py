@@ -4,39 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
-from nimbus_sdk.cli.ui import completion, output
-from nimbus_sdk.cli.ui.options import Json, Profile, argument, option
-from nimbus_sdk.errors import NimbusConnectionError
+import nimbus_sdk
+from nimbus_sdk.cli.ui import output
+from nimbus_sdk.cli.ui.options import Json, Profile, argument, local_models, option
+from nimbus_sdk.config.settings import Settings
+from nimbus_sdk.errors import NimbusConnectionError, SessionError
 from nimbus_sdk.transport.redaction import mask_keys
 
 if TYPE_CHECKING:
     from nimbus_sdk.api.schemas import ModelInfo
 
-
-Name: TypeAlias = Annotated[
-    str | None, argument("NAME", "Show this model with all its fields.", completion.models)
+_PARADIGMS = ("motor_imagery", "p300", "ssvep")
+_TYPES = ("NimbusLDA", "NimbusQDA", "NimbusProbit")
+Name = Annotated[str | None, argument("NAME", "Show this model with all its fields.", local_models)]
+Paradigm = Annotated[
+    str | None, option("--paradigm NAME", "Only models of this paradigm, such as motor_imagery.", _PARADIGMS)
 ]
-Paradigm: TypeAlias = Annotated[
+Kind = Annotated[
     str | None,
-    option(
-        "--paradigm",
-        "NAME",
-        "Only models of this paradigm, such as motor_imagery.",
-        completion.one_of("motor_imagery", "p300", "ssvep"),
-    ),
+    option("--type TYPE", "Only models of this type: NimbusLDA, NimbusQDA or NimbusProbit.", _TYPES),
 ]
-Kind: TypeAlias = Annotated[
-    str | None,
-    option(
-        "--type",
-        "TYPE",
-        "Only models of this type: NimbusLDA, NimbusQDA or NimbusProbit.",
-        completion.one_of("NimbusLDA", "NimbusQDA", "NimbusProbit"),
-    ),
-]
-
 _COLUMNS = {
     "name": "name",
     "type": "type",
@@ -68,8 +57,6 @@ def models(
       nimbus-sdk models --paradigm motor_imagery
       nimbus-sdk models motor_imagery_4class_v1 --json
     """
-    from nimbus_sdk.core.model_registry import list_available_models
-
     license_type = _license_type(profile)
     try:
         found = _request_models(name, paradigm, model_type, profile)
@@ -87,22 +74,21 @@ def models(
         values = {"models": listed, "total": len(listed), "note": None}
         output.show_table(values, list(_COLUMNS), table, as_json=as_json)
     else:
-        output.print_text(*_explain_no_match(paradigm, model_type, list_available_models(profile=profile)))
+        offered = nimbus_sdk.list_available_models(profile=profile)
+        output.print_text(*_explain_no_match(paradigm, model_type, offered))
 
 
 def _request_models(
     name: str | None, paradigm: str | None, model_type: str | None, profile: str | None
 ) -> Sequence[ModelInfo]:
-    from nimbus_sdk.config.settings import Settings
-    from nimbus_sdk.core.model_registry import get_model_info, list_available_models
     from nimbus_sdk.transport.driver import offline_error
 
     if Settings.load(profile=profile).offline:
         # Before a key is looked for, which may be missing.
         raise offline_error("models")
     if name is not None:
-        return [get_model_info(name, profile=profile)]
-    return list_available_models(paradigm, model_type, profile=profile)
+        return [nimbus_sdk.get_model_info(name, profile=profile)]
+    return nimbus_sdk.list_available_models(paradigm, model_type, profile=profile)
 
 
 def _show_model(model: dict[str, object], *, as_json: bool) -> None:
@@ -114,12 +100,9 @@ def _show_model(model: dict[str, object], *, as_json: bool) -> None:
 
 def _show_local(name: str | None, error: NimbusConnectionError, *, as_json: bool) -> None:
     """Print the models on this machine, or one of them; raise the error if there is none."""
-    from nimbus_sdk.config.settings import Settings
     from nimbus_sdk.core.model_download import find_local_models
 
-    models = [asdict(model) for model in find_local_models(Settings.load().paths)]
-    if name is not None:
-        models = [model for model in models if model["name"] == name]
+    models = [asdict(each) for each in find_local_models(Settings.load().paths) if name in (None, each.name)]
     if not models:
         raise error
     if name is not None:
@@ -154,11 +137,8 @@ def _facts(model: ModelInfo, license_type: str | None) -> dict[str, object]:
 
 
 def _license_type(profile: str | None) -> str | None:
-    from nimbus_sdk.account.session import current_session
-    from nimbus_sdk.errors import SessionError
-
     try:
-        return current_session(profile=profile).license_type
+        return nimbus_sdk.current_session(profile=profile).license_type
     except SessionError:
         # Only the column "covered" stays empty.
         return None

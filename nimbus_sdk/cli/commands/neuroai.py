@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from nimbus_sdk.cli.commands.services import ServiceCommands
-from nimbus_sdk.cli.ui import completion, output
+from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
-from nimbus_sdk.cli.ui.options import argument, flag, option
+from nimbus_sdk.cli.ui.options import Yes, argument, flag, option
+from nimbus_sdk.display import terminal
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
 from nimbus_sdk.transport.redaction import mask_keys
 
@@ -20,40 +21,36 @@ if TYPE_CHECKING:
     from nimbus_sdk.services.neuroai.models import Keep
 
 NEUROAI = ServiceCommands("NeuroAI")
-commands = group("NeuroAI: verify, store and manage keys.")
-keys = group("Create, list, change, rotate and delete keys.")
-commands.add_typer(keys, name="keys")
+commands = group("neuroai", "NeuroAI: verify, store and manage keys.")
+keys = group("keys", "Create, list, change, rotate and delete keys.")
+commands.add_typer(keys)
 _COLUMNS = ("id", "name", "type", "role", "expires_at", "last_used_at")
+_ROLES = ("Viewer", "Developer", "Administrator")
 T = TypeVar("T")
 
-Save: TypeAlias = Annotated[bool, flag("--save", "Store the secret instead of printing it.")]
-KeyId: TypeAlias = Annotated[str, argument("ID", "An id from `keys list`.")]
-Description: TypeAlias = Annotated[str | None, option("--description", "TEXT", "Purpose of the key.")]
-RoleName: TypeAlias = Annotated[
-    str | None,
-    option(
-        "--role",
-        "ROLE",
-        "Viewer, Developer, Administrator, API Manager, or another.",
-        completion.one_of("Viewer", "Developer", "Administrator"),
-    ),
+Save = Annotated[bool, flag("--save", "Store the secret instead of printing it.")]
+KeyId = Annotated[str, argument("ID", "An id from `keys list`.")]
+Kind = Annotated[str, option("--type TYPE", "personal, team or service.", ("personal", "team", "service"))]
+Description = Annotated[str | None, option("--description TEXT", "Purpose of the key.")]
+RoleName = Annotated[
+    str | None, option("--role ROLE", "Viewer, Developer, Administrator, API Manager, or another.", _ROLES)
 ]
-Expiry: TypeAlias = Annotated[
-    str | None, option("--expires-at", "TIME", "ISO 8601 with its zone, such as 2027-01-31T00:00Z.")
+Expiry = Annotated[
+    str | None, option("--expires-at TIME", "ISO 8601 with its zone, such as 2027-01-31T00:00Z.")
 ]
-Permissions: TypeAlias = Annotated[
-    list[str] | None, option("--permission", "NAME", "Replaces those of the role; may be repeated.")
+Permissions = Annotated[
+    list[str] | None, option("--permission NAME", "Replaces those of the role; may be repeated.")
 ]
-Referrers: TypeAlias = Annotated[
-    list[str] | None, option("--referrer", "HOST", "Where it may be used from; may be repeated.")
+Referrers = Annotated[
+    list[str] | None, option("--referrer HOST", "Where it may be used from; may be repeated.")
 ]
-RateLimitText: TypeAlias = Annotated[
-    str | None, option("--rate-limit", "N[/SECONDS]", "Requests per minute, or per that many seconds.")
+RateLimitText = Annotated[
+    str | None, option("--rate-limit N[/SECONDS]", "Requests per minute, or per that many seconds.")
 ]
 
 
 @NEUROAI.command(commands)
-def verify(client: NeuroAI, *, as_json: bool) -> None:
+def verify(client: NeuroAI, as_json: bool) -> None:
     """Check that the key in use is valid, and show it.
 
     JSON: valid, key {id, name, description, type, role, permissions, referrers, rate_limit, expires_at,
@@ -72,7 +69,7 @@ NEUROAI.add_key_commands(commands, checked="It is stored if NeuroAI accepts it."
 
 
 @NEUROAI.command(keys, "list")
-def list_keys(client: NeuroAI, *, as_json: bool) -> None:
+def list_keys(client: NeuroAI, as_json: bool) -> None:
     """List all keys.
 
     JSON: keys [{id, name, description, type, role, permissions, referrers, rate_limit, expires_at,
@@ -92,25 +89,16 @@ def list_keys(client: NeuroAI, *, as_json: bool) -> None:
 @NEUROAI.command(keys)
 def create(
     client: NeuroAI,
+    as_json: bool,
     name: Annotated[str, argument("NAME", "Name of the key, such as 'Production CI/CD'.")],
     description: Description = None,
     role: RoleName = None,
-    kind: Annotated[
-        str,
-        option(
-            "--type",
-            "TYPE",
-            "personal, team or service.",
-            completion.one_of("personal", "team", "service"),
-        ),
-    ] = "personal",
+    kind: Kind = "personal",
     expires_at: Expiry = None,
     permission: Permissions = None,
     referrer: Referrers = None,
     rate_limit: RateLimitText = None,
     save: Save = False,
-    *,
-    as_json: bool,
 ) -> None:
     """Create a key and print its secret, once.
 
@@ -136,11 +124,11 @@ def create(
         rate_limit=None if rate_limit is None else _rate(rate_limit),
         save=save,
     )
-    _show_issued(issued, as_json=as_json)
+    _show_issued(issued, {}, as_json=as_json)
 
 
 @NEUROAI.command(keys)
-def get(client: NeuroAI, identifier: KeyId, *, as_json: bool) -> None:
+def get(client: NeuroAI, as_json: bool, identifier: KeyId) -> None:
     """Show one key, without its secret.
 
     JSON: id, name, description, type, role, permissions, referrers, rate_limit, expires_at, created_at,
@@ -156,16 +144,15 @@ def get(client: NeuroAI, identifier: KeyId, *, as_json: bool) -> None:
 @NEUROAI.command(keys)
 def update(
     client: NeuroAI,
+    as_json: bool,
     identifier: KeyId,
-    name: Annotated[str | None, option("--name", "NAME", "New name of the key.")] = None,
+    name: Annotated[str | None, option("--name NAME", "New name of the key.")] = None,
     description: Description = None,
     role: RoleName = None,
     expires_at: Expiry = None,
     permission: Permissions = None,
     referrer: Referrers = None,
     rate_limit: RateLimitText = None,
-    *,
-    as_json: bool,
 ) -> None:
     """Change a key: only the given fields; "none" empties a field.
 
@@ -194,15 +181,14 @@ def update(
 @NEUROAI.command(keys)
 def rotate(
     client: NeuroAI,
+    as_json: bool,
     identifier: Annotated[
         str | None, argument("ID", "An id from `keys list`; the key in use if omitted (needs --older-than).")
     ] = None,
     older_than: Annotated[
-        float | None, option("--older-than", "DAYS", "Rotate only if the secret is older.")
+        float | None, option("--older-than DAYS", "Rotate only if the secret is older.")
     ] = None,
     save: Save = False,
-    *,
-    as_json: bool,
 ) -> None:
     """Give a key a new secret and print it, once.
 
@@ -224,20 +210,17 @@ def rotate(
         else client.rotate_if_older_than(older_than or 0.0, key_id=identifier, save=save)
     )
     if issued is not None:
-        _show_issued(issued, as_json=as_json, rotated=True)
-    else:
-        output.show_text(
-            {"rotated": False}, "The secret is not that old; nothing was rotated.", as_json=as_json
-        )
+        _show_issued(issued, {"rotated": True}, as_json=as_json)
+        return
+    output.show_text({"rotated": False}, "The secret is not that old; nothing was rotated.", as_json=as_json)
 
 
 @NEUROAI.command(keys)
 def delete(
     client: NeuroAI,
-    identifier: KeyId,
-    yes: Annotated[bool, flag("--yes", "Do not ask for confirmation.")] = False,
-    *,
     as_json: bool,
+    identifier: KeyId,
+    yes: Yes = False,
 ) -> None:
     """Delete a key permanently.
 
@@ -249,16 +232,13 @@ def delete(
     Example:
       nimbus-sdk neuroai keys delete key_5c9b40b787ade984 --yes
     """
-    from nimbus_sdk.display.terminal import is_interactive
-
-    if not yes and not is_interactive():
+    if not yes and not terminal.is_interactive():
         raise ConfigurationError(
             f"There is no terminal to confirm that {identifier} is to be deleted.",
             hint="Use --yes to delete it without confirmation.",
         )
-    if not yes and not typer.confirm(f"Delete {mask_keys(identifier)} permanently?", err=True):
-        output.print_lines("Nothing was deleted.")
-        raise typer.Exit(1)
+    if not yes:
+        output.require_confirmation(f"Delete {mask_keys(identifier)} permanently?", "Nothing was deleted.")
     client.delete_key(identifier)
     output.show_text({"deleted": True}, f"Deleted {identifier}.", as_json=as_json)
 
@@ -285,13 +265,12 @@ def _rate(text: str) -> RateLimit:
     return RateLimit(int(requests), int(seconds or "60"))
 
 
-def _show_issued(issued: IssuedKey, *, as_json: bool, rotated: bool = False) -> None:
+def _show_issued(issued: IssuedKey, values: dict[str, object], *, as_json: bool) -> None:
     """Print a key that was issued, and its secret unless it is stored; raise if it could not be."""
     secret = None if issued.saved_in is not None else issued.secret.get_secret_value()
-    marks = {"rotated": True} if rotated else {}
     issue = {"secret": secret, "saved_in": issued.saved_in, "notice": issued.notice}
     rows = [(name.replace("_", " "), getattr(issued.info, name)) for name in _COLUMNS]
-    output.show_fields({**marks, "key": issued.info.model_dump(mode="json"), **issue}, rows, as_json=as_json)
+    output.show_fields({**values, "key": issued.info.model_dump(mode="json"), **issue}, rows, as_json=as_json)
     if not as_json:
         output.print_text(issued.notice)
         output.print_lines(*([] if secret is None else [secret]))

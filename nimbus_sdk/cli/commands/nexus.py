@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 NEXUS = ServiceCommands("Nexus")
 _MAX_BYTES = 2**20
-commands = group("Nexus: ask the agent, and show a key's claims.")
+commands = group("nexus", "Nexus: ask the agent, and show a key's claims.")
 
 
 @NEXUS.command(commands, further={})
-def claims(client: Nexus, *, as_json: bool) -> None:
+def claims(client: Nexus, as_json: bool) -> None:
     """Show the claims in the key.
 
     They are not verified: anybody could have written them. Uses no network.
@@ -37,12 +37,11 @@ def claims(client: Nexus, *, as_json: bool) -> None:
 @NEXUS.command(commands)
 def ask(
     client: Nexus,
+    as_json: bool,
     message: Annotated[str | None, argument("MESSAGE", "Read from stdin if omitted.")] = None,
     request_id: Annotated[
-        str | None, option("--request-id", "ID", "For X-Request-ID; a new one if omitted.")
+        str | None, option("--request-id ID", "For X-Request-ID; a new one if omitted.")
     ] = None,
-    *,
-    as_json: bool,
 ) -> None:
     """Send a message to the key's agent and print the answer.
 

@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nimbus_sdk.cli.commands.services import ServiceCommands, read_key
-from nimbus_sdk.cli.ui import completion, output
+from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import KeyFromStdin, argument, option
+from nimbus_sdk.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from nimbus_sdk.services import NimbusOS, Rotation
 
-Environment: TypeAlias = Annotated[
-    str,
-    option(
-        "--environment",
-        "NAME",
-        "sandbox or production; each has its own key.",
-        completion.one_of("sandbox", "production"),
-    ),
+_ENVIRONMENTS = ("sandbox", "production")
+Environment = Annotated[
+    str, option("--environment NAME", "sandbox or production; each has its own key.", _ENVIRONMENTS)
 ]
-Probe: TypeAlias = Annotated[str, option("--probe", "PATH", "A resource that the key must be able to read.")]
+Probe = Annotated[str, option("--probe PATH", "A resource that the key must be able to read.")]
 NIMBUS_OS = ServiceCommands("Nimbus OS", environment=(Environment, "sandbox"))
-commands = group("Nimbus OS: read resources, store and rotate a key.")
-rotation = group("Change to a new key, one step at a time.")
-commands.add_typer(rotation, name="rotation")
+commands = group("nimbus-os", "Nimbus OS: read resources, store and rotate a key.")
+rotation = group("rotation", "Change to a new key, one step at a time.")
+commands.add_typer(rotation)
 
 
 @NIMBUS_OS.command(commands)
 def get(
     client: NimbusOS,
+    as_json: bool,
     path: Annotated[str, argument("PATH", "A resource such as /orders, without a query.")],
     param: Annotated[
-        list[str] | None, option("--param", "NAME=VALUE", "A parameter of the query; may be repeated.")
+        list[str] | None, option("--param NAME=VALUE", "A parameter of the query; may be repeated.")
     ] = None,
-    *,
-    as_json: bool,
 ) -> None:
     """Read a resource and print it.
 
@@ -68,9 +63,7 @@ NIMBUS_OS.add_key_commands(
 
 
 @NIMBUS_OS.command(rotation)
-def start(
-    client: NimbusOS, key_stdin: KeyFromStdin = False, probe: Probe = "/orders", *, as_json: bool
-) -> None:
+def start(client: NimbusOS, as_json: bool, key_stdin: KeyFromStdin = False, probe: Probe = "/orders") -> None:
     """Try a new key and use it from now on; the old one stays stored.
 
     Create the new key in the portal first; you are asked for it, hidden. After an interruption, run it again:
@@ -89,7 +82,7 @@ def start(
 
 
 @NIMBUS_OS.command(rotation, "status", further={})
-def status_of_rotation(client: NimbusOS, *, as_json: bool) -> None:
+def status_of_rotation(client: NimbusOS, as_json: bool) -> None:
     """Show the progress of the last rotation and the next step.
 
     Uses no network.
@@ -104,7 +97,7 @@ def status_of_rotation(client: NimbusOS, *, as_json: bool) -> None:
 
 
 @NIMBUS_OS.command(rotation, further={})
-def confirm(client: NimbusOS, *, as_json: bool) -> None:
+def confirm(client: NimbusOS, as_json: bool) -> None:
     """Remove the old key, once everything works with the new one.
 
     The last line says what remains to be done in the portal.
@@ -119,7 +112,7 @@ def confirm(client: NimbusOS, *, as_json: bool) -> None:
 
 
 @NIMBUS_OS.command(rotation, further={})
-def undo(client: NimbusOS, *, as_json: bool) -> None:
+def undo(client: NimbusOS, as_json: bool) -> None:
     """Go back to the old key, if the rotation is not confirmed yet.
 
     JSON: step, old_masked, new_masked, shadowed_by, lines [text]
@@ -132,8 +125,6 @@ def undo(client: NimbusOS, *, as_json: bool) -> None:
 
 
 def _new_key(from_stdin: bool) -> str:
-    from nimbus_sdk.errors import ConfigurationError
-
     text = read_key(NIMBUS_OS.name, from_stdin=from_stdin)
     if text is None:
         raise ConfigurationError(f"No {NIMBUS_OS.name} key was given.", hint="Pipe it in with --key-stdin.")

@@ -11,27 +11,24 @@ import typer
 
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, KeyFromStdin, Profile, Timeout, option, read_key_from_stdin
+from nimbus_sdk.display import terminal
 
-BaseUrl: TypeAlias = Annotated[
-    str | None, option("--base-url", "URL", "Base URL; the service's variable, else its own URL, if omitted.")
+BaseUrl = Annotated[
+    str | None, option("--base-url URL", "Base URL; the service's variable, else its own URL, if omitted.")
 ]
 Options: TypeAlias = Mapping[str, tuple[object, object]]
 """Options by the name of their argument: the annotation and the default."""
 
 _COMMON: Options = {"base_url": (BaseUrl, None), "profile": (Profile, None)}
 _TIMEOUT: Options = {"timeout": (Timeout, None)}
-_JSON: Options = {"as_json": (Json, False)}
 
 
 class ServiceCommands:
     """Adds commands that work with the client of one service to a group.
 
     Args:
-        name: The service's name, for people.
+        name: The service's name, for people; without spaces, that of its client in ``nimbus_sdk.services``.
         **options: Further options of all its commands, arguments of the client.
-
-    Attributes:
-        client: Name of its blocking client in ``nimbus_sdk.services``.
     """
 
     def __init__(self, name: str, **options: tuple[object, object]) -> None:
@@ -40,7 +37,7 @@ class ServiceCommands:
     def command(
         self, group: typer.Typer, name: str | None = None, *, further: Options = _TIMEOUT
     ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-        """Add a function as a command; its first argument is an open client, its last ``as_json``.
+        """Add a function as a command; its first arguments are an open client and ``as_json``.
 
         Args:
             group: The group of commands.
@@ -53,7 +50,10 @@ class ServiceCommands:
                 with open_client() as client:
                     function(client, **given)
 
-            own = self._own_options(function)
+            # The client's class is not imported where the command is defined.
+            hints = get_type_hints(function, localns={self.client: object}, include_extras=True)
+            _, _, *parameters = inspect.signature(function).parameters.values()
+            own = {each.name: (hints[each.name], each.default) for each in parameters}
             command = self._command(run, own, further)
             group.command(name or function.__name__, help=inspect.getdoc(function))(command)
             return function
@@ -80,13 +80,13 @@ class ServiceCommands:
                 {"saved_in": store}, f"The {self.name} key is stored ({store}).", as_json=as_json
             )
 
-        def restore_key(client: Any, *, as_json: bool) -> None:
+        def restore_key(client: Any, as_json: bool) -> None:
             masked = client.restore_key()
             text = f"The {self.name} key {masked} is the stored one again."
             used = "It is used if neither a variable nor a .env names another."
             output.show_text({"key_masked": masked}, text, used, as_json=as_json)
 
-        def forget_key(client: Any, *, as_json: bool) -> None:
+        def forget_key(client: Any, as_json: bool) -> None:
             removed = client.forget_key()
             yes, no = f"The stored {self.name} key was removed.", f"No {self.name} key was stored."
             output.show_text({"removed": removed}, yes if removed else no, as_json=as_json)
@@ -98,12 +98,6 @@ class ServiceCommands:
         self.command(group, "restore-key", further={})(restore_key)
         self.command(group, "forget-key", further={})(forget_key)
 
-    def _own_options(self, function: Callable[..., None]) -> Options:
-        # The client's class is not imported where the command is defined.
-        hints = get_type_hints(function, localns={self.client: object}, include_extras=True)
-        _, *own = inspect.signature(function).parameters.values()
-        return {each.name: (hints[each.name], each.default) for each in own if each.name != "as_json"}
-
     def _command(self, run: Callable[..., None], own: Options, further: Options) -> Callable[..., None]:
         of_client = {**self.options, **_COMMON, **further}
 
@@ -113,14 +107,12 @@ class ServiceCommands:
             client_class = getattr(services, self.client)
             run(partial(client_class, **{name: given.pop(name) for name in of_client}), **given)
 
-        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [
-                inspect.Parameter(
-                    name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default
-                )
-                for name, (annotation, default) in {**own, **of_client, **_JSON}.items()
-            ]
-        )
+        options = {**own, **of_client, "as_json": (Json, False)}
+        parameters = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+            for name, (annotation, default) in options.items()
+        ]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         return command
 
 
@@ -156,8 +148,6 @@ Example:
 
 def read_key(name: str, *, from_stdin: bool) -> str | None:
     """Return a service's key from stdin, or typed unseen in a terminal; None if there is neither."""
-    from nimbus_sdk.display.terminal import is_interactive, prompt_hidden
-
     if from_stdin:
         return read_key_from_stdin()
-    return prompt_hidden(f"{name} key (hidden): ") if is_interactive() else None
+    return terminal.prompt_hidden(f"{name} key (hidden): ") if terminal.is_interactive() else None

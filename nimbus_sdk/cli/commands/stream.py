@@ -12,8 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias, cast, get_args
 
-from nimbus_sdk.cli.ui import completion
-from nimbus_sdk.cli.ui.options import flag, option
+import nimbus_sdk
+from nimbus_sdk.cli.ui.options import flag, local_models, option
+from nimbus_sdk.cli.ui.signals import exit_on_signals
 from nimbus_sdk.errors import ConfigurationError, NimbusError
 
 if TYPE_CHECKING:
@@ -41,33 +42,30 @@ _LSL_CONFIGURATIONS = ("lsl_api.cfg", "~/lsl_api/lsl_api.cfg", "/etc/lsl_api/lsl
 
 
 def stream(
-    name: Annotated[str, option("--name", "NAME", "The LSL stream.")],
-    model: Annotated[
-        str, option("--model", "FILE", "A pipeline or model: its file or its name.", completion.models)
-    ],
+    name: Annotated[str, option("--name NAME", "The LSL stream.")],
+    model: Annotated[str, option("--model FILE", "A pipeline or model: its file or its name.", local_models)],
     window: Annotated[
-        float | None, option("--window", "SECONDS", "Length of a window.  [default: as in training, else 1]")
+        float | None, option("--window SECONDS", "Length of a window.  [default: as in training, else 1]")
     ] = None,
     step: Annotated[
-        float | None, option("--step", "SECONDS", "Time between windows.  [default: a quarter of a window]")
+        float | None, option("--step SECONDS", "Time between windows.  [default: a quarter of a window]")
     ] = None,
     band: Annotated[
-        str, option("--band", "LOW-HIGH", 'Pass band of the filter in Hz, "model" or "off".')
+        str, option("--band LOW-HIGH", 'Pass band of the filter in Hz, "model" or "off".')
     ] = "model",
-    confidence: Annotated[float, option("--confidence", "P", "Decide at this probability.")] = 0.9,
-    max_chunks: Annotated[int, option("--max-chunks", "N", "Decide after N windows at the latest.")] = 20,
-    pause: Annotated[float, option("--pause", "SECONDS", "Pause after each decision.")] = 1.0,
+    confidence: Annotated[float, option("--confidence P", "Decide at this probability.")] = 0.9,
+    max_chunks: Annotated[int, option("--max-chunks N", "Decide after N windows at the latest.")] = 20,
+    pause: Annotated[float, option("--pause SECONDS", "Pause after each decision.")] = 1.0,
     channels: Annotated[
-        str | None, option("--channels", "A,B,…", "Names of the channels, if the stream has none or others.")
+        str | None, option("--channels A,B,…", "Names of the channels, if the stream has none or others.")
     ] = None,
     unit: Annotated[
-        str | None,
-        option("--unit", "UNIT", "V or uV, if the stream does not say it.", completion.one_of("V", "uV")),
+        str | None, option("--unit UNIT", "V or uV, if the stream does not say it.", ("V", "uV"))
     ] = None,
     duration: Annotated[
-        float | None, option("--duration", "SECONDS", "End this long after the first window.")
+        float | None, option("--duration SECONDS", "End this long after the first window.")
     ] = None,
-    timeout: Annotated[float, option("--timeout", "SECONDS", "Time limit for stream and samples.")] = 10.0,
+    timeout: Annotated[float, option("--timeout SECONDS", "Time limit for stream and samples.")] = 10.0,
     as_json: Annotated[bool, flag("--json", "Print a line of JSON for each result.")] = False,
 ) -> None:
     """Decode a live LSL stream: a bar for each class, and the decisions.
@@ -90,8 +88,6 @@ def stream(
     """
     import logging
 
-    import nimbus_sdk
-    from nimbus_sdk.cli.ui.signals import exit_on_signals
     from nimbus_sdk.cli.ui.stream_display import open_display
 
     # What mne-lsl logs of a stream that ends, with a traceback, is in the error.
@@ -133,8 +129,6 @@ def stream(
 
 def _load(model: str) -> NimbusLDA | Pipeline:
     """Load a model of any kind."""
-    import nimbus_sdk
-
     for kind in _KINDS[:-1]:
         try:
             return cast("NimbusLDA | Pipeline", nimbus_sdk.load_model(kind, model))

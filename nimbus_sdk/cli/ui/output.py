@@ -131,6 +131,13 @@ def line_width(stream: IO[str] | None) -> int | None:
         return _USUAL_WIDTH
 
 
+def require_confirmation(question: str, declined: str) -> None:
+    """Ask a question at the terminal; unless the answer is yes, print a text and exit with 1."""
+    if not typer.confirm(question, err=True):
+        print_lines(declined)
+        raise typer.Exit(1)
+
+
 def print_fields(rows: Iterable[tuple[str, object]], title: str = "") -> None:
     """Print names and values, one pair a line, indented below a title if there is one."""
     width = line_width(sys.stdout)
@@ -154,18 +161,13 @@ def _write(text: str) -> None:
     typer.echo(printable(text), file=sys.stdout)
 
 
-def has_cursor(stream: IO[str] | None) -> bool:
-    """Return whether lines of a stream can be written anew."""
-    return _has_styles(stream)
-
-
 def has_colours(stream: IO[str] | None) -> bool:
     """Return whether a stream shows colours and its user wants them."""
-    return _has_styles(stream) and not os.environ.get("NO_COLOR")
+    return has_styles(stream) and not os.environ.get("NO_COLOR")
 
 
 def _bold(text: str) -> str:
-    return typer.style(text, bold=True) if _has_styles(sys.stdout) else text
+    return typer.style(text, bold=True) if has_styles(sys.stdout) else text
 
 
 def _colour(text: str) -> str:
@@ -173,5 +175,6 @@ def _colour(text: str) -> str:
     return typer.style(text, fg=colour) if colour and has_colours(sys.stdout) else text
 
 
-def _has_styles(stream: IO[str] | None) -> bool:
+def has_styles(stream: IO[str] | None) -> bool:
+    """Return whether a stream is a terminal that knows bold letters and can write its lines anew."""
     return is_terminal(stream) and os.environ.get("TERM") != "dumb"

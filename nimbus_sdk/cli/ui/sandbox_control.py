@@ -1,21 +1,28 @@
-"""A client for the control plane of a sandbox in another process of this machine."""
+"""Sandboxes in other processes of this machine: the client of their control plane, and which one runs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from http.client import HTTPConnection, HTTPException
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
-from nimbus_sdk.config.settings import is_loopback
+from nimbus_sdk.config.paths import Paths
+from nimbus_sdk.config.settings import Settings, is_loopback
 from nimbus_sdk.config.urls import split_url
-from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError, ResponseFormatError
+from nimbus_sdk.errors import ConfigurationError, NimbusConnectionError, NimbusError, ResponseFormatError
+from nimbus_sdk.storage import fs, trust
 from nimbus_sdk.transport.redaction import sanitize
 
 TOKEN_VARIABLE = "NIMBUS_SDK_SANDBOX_TOKEN"  # noqa: S105 - the name of a variable
 _TIMEOUT_SECONDS = 30.0
 _MAX_BYTES = 64 * 2**20
+
+# Records of sandboxes that were killed go when there are more.
+_MOST_RECORDS = 16
 
 
 class JournalEntry(TypedDict):
@@ -116,3 +123,78 @@ class SandboxControl:
         if status >= 400:
             raise ConfigurationError(f"The sandbox refused: {sanitize(str(body.get('error')))}", hint="")
         return body
+
+
+class RunningSandbox(NamedTuple):
+    """A sandbox of this user that runs, why it is used, and the variables that point a program to it."""
+
+    url: str
+    control: SandboxControl
+    environment: dict[str, str]
+    reason: str
+
+
+class _Record(TypedDict):
+    url: str
+    environment: dict[str, str]
+
+
+@contextmanager
+def recorded() -> Iterator[Callable[[str, Mapping[str, str]], None]]:
+    """Yield a function that records a sandbox for this user; the record lasts as long as the block."""
+    paths = Settings.load().paths
+    own: list[_Record] = []
+
+    def record(url: str, environment: Mapping[str, str]) -> None:
+        own.append({"url": url, "environment": dict(environment)})
+        _write(paths, [*own, *_read(paths)])
+
+    try:
+        yield record
+    finally:
+        _write(paths, [each for each in _read(paths) if each not in own])
+
+
+def require_running() -> RunningSandbox:
+    """Return the sandbox that this shell points to, else the one of this user that was started last.
+
+    Raises:
+        ConfigurationError: None runs, as far as the shell and this user's home say.
+    """
+    for url, environment, reason in _candidates():
+        with suppress(KeyError, NimbusError):
+            control = SandboxControl(url, environment[TOKEN_VARIABLE])
+            control.list_keys()
+            return RunningSandbox(url, control, dict(sorted(environment.items())), reason)
+    raise ConfigurationError(
+        "No sandbox of yours is running.",
+        hint="Start one with `nimbus-sdk sandbox serve`, in a terminal of its own.",
+    )
+
+
+def _candidates() -> Iterator[tuple[str, Mapping[str, str], str]]:
+    """Yield where one may run, what points a program to it, and why it would be the one."""
+    settings = Settings.load()
+    environment = {name: text for name, text in os.environ.items() if name.startswith("NIMBUS_")}
+    yield settings.api_url, environment, "which this shell points to"
+    for record in _read(settings.paths):
+        yield record["url"], record["environment"], "which was started last"
+
+
+def _read(paths: Paths) -> list[_Record]:
+    """Return the records, the newest first."""
+    try:
+        content: list[_Record] = json.loads(trust.read(paths.sandbox, paths.state_root) or b"[]")
+        return [{"url": each["url"], "environment": dict(each["environment"])} for each in content]
+    except (OSError, ValueError, KeyError, TypeError, NimbusError):
+        return []
+
+
+def _write(paths: Paths, records: list[_Record]) -> None:
+    # A sandbox is of use without its record, for example where the home cannot be written.
+    with suppress(OSError):
+        if records:
+            content = json.dumps(records[:_MOST_RECORDS]).encode()
+            fs.write_private(paths.sandbox, content, paths.state_root)
+        else:
+            fs.remove(paths.sandbox)

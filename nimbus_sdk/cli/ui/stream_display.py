@@ -88,7 +88,7 @@ def open_display(names: Sequence[str], confidence: float, *, as_json: bool) -> I
         yield lambda result: output.print_json_line(describe(result, names))
         return
     try:
-        if output.has_cursor(sys.stdout):
+        if output.has_styles(sys.stdout):
             with _open_bars(shown, confidence, counts) as show:
                 yield show
         else:

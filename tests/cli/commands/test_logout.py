@@ -228,7 +228,7 @@ def test_a_service_that_does_not_revoke_is_not_believed(
     from nimbus_sdk.account.revocation import RevocationResult
 
     monkeypatch.setattr(
-        "nimbus_sdk.account.revocation.revoke_api_key",
+        "nimbus_sdk.revoke_api_key",
         lambda *_, **__: RevocationResult(revoked=False, message="not today", key_masked="nbci_test_…"),
     )
     done = nimbus("revoke", "--yes", "--json")

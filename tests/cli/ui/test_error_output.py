@@ -21,7 +21,7 @@ def _raise_from_quota(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> 
     def fail(*, profile: str | None = None) -> None:
         raise error
 
-    monkeypatch.setattr("nimbus_sdk.account.session.current_session", fail)
+    monkeypatch.setattr("nimbus_sdk.current_session", fail)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

@@ -43,7 +43,7 @@ def test_bars_fit_the_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     """They are drawn anew for each window; decisions stay."""
-    monkeypatch.setattr(output, "has_cursor", lambda stream: True)
+    monkeypatch.setattr(output, "has_styles", lambda stream: True)
     monkeypatch.setattr(output, "line_width", lambda stream: columns)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("FORCE_COLOR", "1")
