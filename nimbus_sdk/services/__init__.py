@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nimbus_sdk.services.nexus.claims import UnverifiedClaims as UnverifiedClaims
     from nimbus_sdk.services.nexus.client import AsyncNexus as AsyncNexus
     from nimbus_sdk.services.nexus.client import Nexus as Nexus
-    from nimbus_sdk.services.nexus.flows import Thread as Thread
+    from nimbus_sdk.services.nexus.client import Thread as Thread
     from nimbus_sdk.services.nimbus_os.client import AsyncNimbusOS as AsyncNimbusOS
     from nimbus_sdk.services.nimbus_os.client import NimbusOS as NimbusOS
     from nimbus_sdk.services.rotation.record import Rotation as Rotation
@@ -51,7 +51,7 @@ _HOME = {
     "RateLimit": "neuroai.models",
     "Role": "neuroai.models",
     "Rotation": "rotation.record",
-    "Thread": "nexus.flows",
+    "Thread": "nexus.client",
     "UnverifiedClaims": "nexus.claims",
 }
 __all__ = list(_HOME)

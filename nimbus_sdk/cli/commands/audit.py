@@ -41,7 +41,7 @@ def show(
       nimbus-sdk audit show --last 100 --json | jq .entries
     """
     from nimbus_sdk.services.audit.verify import latest
-    from nimbus_sdk.services.nimbus_os.flows import TRAIL
+    from nimbus_sdk.services.nimbus_os.client import TRAIL
 
     entries = [_list_fields(call) for call in latest(Settings.load().paths, TRAIL, last)]
     rows = map(_row, entries)
@@ -80,7 +80,7 @@ def verify(as_json: Json = False) -> None:
       nimbus-sdk audit verify
     """
     from nimbus_sdk.services.audit import verify
-    from nimbus_sdk.services.nimbus_os.flows import TRAIL
+    from nimbus_sdk.services.nimbus_os.client import TRAIL
 
     report = verify.verify(Settings.load().paths, TRAIL)
     values = {"whole": bool(report), **asdict(report)}

@@ -11,9 +11,7 @@ from urllib.parse import unquote
 from nimbus_sdk.config.keys import raise_if_invalid
 from nimbus_sdk.config.settings import Settings, origin
 from nimbus_sdk.errors import ApiError, ConfigurationError, NimbusError
-from nimbus_sdk.services.base import key_lookup
-from nimbus_sdk.services.base.key_lookup import FoundKey
-from nimbus_sdk.services.base.key_slot import KeySlot
+from nimbus_sdk.services.base.key_slot import FoundKey, KeySlot
 from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ParsedServiceKey, ServiceKey
 from nimbus_sdk.transport.flow import Flow, HeaderAuth, Request, Response, run_blocking, send
@@ -87,9 +85,9 @@ class Connection:
         return origin(self.base)
 
     def find_key(self) -> FoundKey:
-        """Return the key in use and where it is from; see ``key_lookup.find_service_key``. Blocking."""
+        """Return the key in use and where it is from; see ``KeySlot.find_key``. Blocking."""
         if self._found is None:
-            self._found = key_lookup.find_service_key(self.slot, self.base)
+            self._found = self.slot.find_key(self.base)
         return self._found
 
     def forget_stored_key(self) -> None:

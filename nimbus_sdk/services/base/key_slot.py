@@ -1,25 +1,40 @@
-"""One place in the credential store, for one key of one service, profile and environment."""
+"""Where the key of a service is: a variable, the nearest ``.env``, or its entry of the credential store."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from nimbus_sdk.config.settings import Settings
-from nimbus_sdk.errors import ConfigurationError, CredentialStoreError
+from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, MissingKeyError, NimbusError
 from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
-from nimbus_sdk.storage import credentials, key_removal
+from nimbus_sdk.storage import credentials, key_removal, key_sources
 from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice, StoredKey
+from nimbus_sdk.storage.key_sources import SourceResult
 from nimbus_sdk.storage.lock import Lock
 from nimbus_sdk.transport.flow import Flow, sleep_between
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundKey:
+    """A key, and where it is from: argument, environment, dotenv or store, and the exact place in words."""
+
+    key: ServiceKey
+    source: str
+    location: str
 
 
 @dataclass(frozen=True, slots=True)
 class KeySlot:
-    """Stores one key of a service; every method is blocking.
+    """One entry of the credential store, for a key of one service, profile and environment.
 
-    Those that use the store raise ``CredentialStoreError`` if it refuses or cannot be read.
+    Every method but ``exclusive`` is blocking. Those that use the store raise ``CredentialStoreError`` if it
+    refuses or cannot be read.
 
     Attributes:
         settings: Which store, and which entry of it.
@@ -32,6 +47,50 @@ class KeySlot:
     def beside(self, name: str) -> KeySlot:
         """Another slot of the same service, such as the one for the key before this one."""
         return replace(self, settings=replace(self.settings, profile=f"{self.settings.profile}.{name}"))
+
+    def find_key(self, base_url: str) -> FoundKey:
+        """Return the key of the first source that has one: variables, then this slot.
+
+        A stored key is only for the origin that accepted it.
+
+        Args:
+            base_url: The base URL that the key would be sent to.
+
+        Raises:
+            InvalidKeyFormatError: The first source that has a text has no key. The message names it.
+            MissingKeyError: No source has one.
+        """
+        service = self.service
+        result, _ = key_sources.first_found(self._read_variables())
+        if result is not None and result.key is not None:
+            return FoundKey(result.key, result.source, result.location)
+        stored = key_sources.read_store(self.settings, base_url, service.key_kind)
+        if stored.error is not None:
+            stored.error.hint = f"{stored.error.hint} {service.key_variable} gives the key as well."
+            raise stored.error
+        if stored.key is None or stored.state != "found":
+            raise MissingKeyError(
+                f"No {service.name} key was found. {stored.note}".rstrip(),
+                hint=f"Give api_key=…, set {service.key_variable}, or run `{service.save_command}`; keys are "
+                f"made in {service.portal}.",
+            )
+        return FoundKey(stored.key, "store", stored.location)
+
+    def overriding_source(self, fingerprint: str) -> str:
+        """The source before the store that names another key than this one; empty if there is none."""
+        without_store = replace(self, settings=replace(self.settings, credential_store="none"))
+        try:
+            found = without_store.find_key("")
+        except NimbusError:
+            return ""
+        return "" if found.key.fingerprint == fingerprint else found.location
+
+    def _read_variables(self) -> Iterator[SourceResult[ServiceKey]]:
+        variables, parse = self.service.key_variables, self.service.parse_key
+        for variable in variables:
+            yield key_sources.read_environment(os.environ, variable, parse)
+        for variable in variables:
+            yield key_sources.read_dotenv(self.settings, variable, parse)
 
     @property
     def has_metadata(self) -> bool:
@@ -65,23 +124,21 @@ class KeySlot:
         """Remove the key; False if there was none."""
         return key_removal.delete_key(self.settings, kind=self.service.key_kind)
 
-    def lock(self) -> Lock:
-        """The lock for changes of the service's keys."""
-        return Lock(f"{self.settings.paths.rotation}.lock")
+    def exclusive(self, change: Flow[T], *, seconds: float, busy: str) -> Flow[T]:
+        """Run a flow while no other process changes the service's keys.
 
-
-def acquire_lock(lock: Lock, *, seconds: float, busy: str) -> Flow[None]:
-    """Wait for a lock of ``KeySlot.lock``.
-
-    Raises:
-        ConfigurationError: Another process still holds it, with the message ``busy``; or it cannot be made.
-    """
-    try:
-        yield from sleep_between(lock.retries(seconds))
-    except TimeoutError:
-        raise ConfigurationError(busy, hint="Run it again when it is done.") from None
-    except OSError as error:
-        raise ConfigurationError(
-            f"The lock {lock.path} cannot be made ({error.strerror or error}).",
-            hint="Check free space and permissions of its folder, or set NIMBUS_SDK_HOME.",
-        ) from None
+        Raises:
+            ConfigurationError: Another process still does after so many seconds, with the message ``busy``;
+                or the lock cannot be made.
+        """
+        with Lock(f"{self.settings.paths.rotation}.lock") as lock:
+            try:
+                yield from sleep_between(lock.retries(seconds))
+            except TimeoutError:
+                raise ConfigurationError(busy, hint="Run it again when it is done.") from None
+            except OSError as error:
+                raise ConfigurationError(
+                    f"The lock {lock.path} cannot be made ({error.strerror or error}).",
+                    hint="Check free space and permissions of its folder, or set NIMBUS_SDK_HOME.",
+                ) from None
+            return (yield from change)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY
 from nimbus_sdk.config.settings import base_url, origin, read_text
 from nimbus_sdk.errors import (
     ApiError,
@@ -20,7 +21,7 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
     QuotaExceededError,
 )
-from nimbus_sdk.services.base.service_key import ParsedServiceKey, ServiceKey, parse_service_key
+from nimbus_sdk.services.base.service_key import ParsedServiceKey, ServiceKey, find_fault
 from nimbus_sdk.storage.key_kind import KeyKind
 
 
@@ -43,8 +44,8 @@ class Service:
 
     Examples:
         >>> Service(name="Fifth", entry="fifth", key_variable="FIFTH_API_KEY", url_variable="FIFTH_URL",
-        ...        url=None, portal="its dashboard", header="X-API-Key").find_base_url("https://fifth.example/")
-        'https://fifth.example'
+        ...        url=None, portal="its dashboard", header="X-API-Key").parse_key("Bearer abc").message
+        "This is not a Fifth key: it starts with 'Bearer '; give the key alone."
     """
 
     name: str
@@ -70,13 +71,24 @@ class Service:
         return base_url(named, self.url_variable) if named else self.url
 
     def parse_key(self, text: object) -> ParsedServiceKey:
-        """Parse a key of this service; see ``parse_service_key``."""
-        if text is None or isinstance(text, str):
-            return parse_service_key(text, self.name, self.check)
-        return InvalidKeyFormatError(
-            f"This is not a {self.name} key: it is not text ({type(text).__name__}).",
-            hint="Give the key as text.",
-        )
+        """Parse a key of this service: return it, the error with it, or None for None.
+
+        The error is returned and not raised, so that the caller can drop the text first: a traceback shows
+        the arguments of every function that it passed through.
+
+        Args:
+            text: The key; white space, line breaks and quotes around it are removed.
+        """
+        if text is None:
+            return None
+        if isinstance(text, str):
+            stripped, hint = text.strip(PASTED_AROUND_A_KEY), "Copy the key again, whole."
+            problem = find_fault(stripped) or self.check(stripped)
+            if problem is None:
+                return ServiceKey(stripped)
+        else:
+            problem, hint = f"it is not text ({type(text).__name__})", "Give the key as text."
+        return InvalidKeyFormatError(f"This is not a {self.name} key: {problem}.", hint=hint)
 
     @property
     def key_variables(self) -> tuple[str, ...]:

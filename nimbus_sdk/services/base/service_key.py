@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from hashlib import sha256
 from hmac import compare_digest
 from typing import TypeAlias
 
-from nimbus_sdk.config.keys import PASTED_AROUND_A_KEY, PREFIXES, common_fault, note_secret
+from nimbus_sdk.config.keys import PREFIXES, common_fault, note_secret
 from nimbus_sdk.errors import InvalidKeyFormatError
 from nimbus_sdk.errors.printable import printable_texts
 
 MAX_LENGTH = 8192
 _MIN_LENGTH_TO_SHOW = 20
-Check: TypeAlias = Callable[[str], "str | None"]
 
 
 @printable_texts
@@ -66,33 +64,11 @@ class ServiceKey:
 ParsedServiceKey: TypeAlias = ServiceKey | InvalidKeyFormatError | None
 
 
-def parse_service_key(text: str | None, name: str, check: Check) -> ParsedServiceKey:
-    """Parse a key: return it, the error with it, or None for None.
-
-    The error is returned and not raised, so that the caller can drop the text first: a traceback shows the
-    arguments of every function that it passed through.
-
-    Args:
-        text: The key; white space, line breaks and quotes around it are removed.
-        name: The service it is for, in messages.
-        check: Returns what is wrong with a key of this service, or None.
-
-    Examples:
-        >>> print(parse_service_key("Bearer abc", "Nexus", lambda text: None).message)
-        This is not a Nexus key: it starts with 'Bearer '; give the key alone.
-        >>> parse_service_key(" abcdefghijklmnopqrstuvwxyz\\n", "Nexus", lambda text: None)
-        ServiceKey('abcd…wxyz')
-    """
-    if text is None:
-        return None
-    stripped = text.strip(PASTED_AROUND_A_KEY)
-    problem = common_fault(stripped) or _problem(stripped) or check(stripped)
-    if problem is None:
-        return ServiceKey(stripped)
-    return InvalidKeyFormatError(f"This is not a {name} key: {problem}.", hint="Copy the key again, whole.")
-
-
-def _problem(text: str) -> str | None:
+def find_fault(text: str) -> str | None:
+    """Return what is wrong with a text for a key of any of the further services, or None."""
+    fault = common_fault(text)
+    if fault is not None:
+        return fault
     if text.lower().startswith("bearer") and text[6:7].isspace():
         return "it starts with 'Bearer '; give the key alone"
     if text.startswith(PREFIXES):

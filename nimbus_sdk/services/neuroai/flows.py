@@ -24,7 +24,6 @@ from nimbus_sdk.errors import (
     ServerError,
 )
 from nimbus_sdk.services.base.connection import Connection, Params, parse_content
-from nimbus_sdk.services.base.key_slot import acquire_lock
 from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.neuroai import wire
@@ -89,14 +88,6 @@ class NeuroAIFlows:
         """Store the key in use, once it was found valid, and return the store's name."""
         yield from self.verify()
         return (yield from stored_keys.save_key(self.connection))
-
-    def restore_key(self) -> Flow[str]:
-        """Restore the key that was stored before the present one, and return it masked."""
-        return (yield from stored_keys.restore_key(self.connection))
-
-    def forget_key(self) -> Flow[bool]:
-        """Remove the stored key; it stays valid. False if there was none."""
-        return (yield from stored_keys.forget_key(self.connection))
 
     def list_page(self, size: int, pages: wire.Pagination) -> Flow[tuple[KeyInfo, ...]]:
         """Return the next page of the list."""
@@ -228,21 +219,25 @@ class NeuroAIFlows:
             raise ConfigurationError(
                 f"days must be above 0, and at most {_MAX_DAYS}.", hint="The documentation advises 90."
             )
-        with self.connection.slot.lock() as lock:
-            busy = "Another process has been rotating this key for half a minute."
-            yield from acquire_lock(lock, seconds=_LOCK_SECONDS, busy=busy)
-            # Another process may have rotated the stored key while this one waited.
-            self.connection.forget_stored_key()
-            check = yield from self.verify()
-            info = check.key if key_id is None else (yield from self.get_key(key_id))
-            if info is None or info.secret_since is None:
-                raise ResponseFormatError(
-                    "NeuroAI does not say when the secret of this key was made.",
-                    hint="Rotate it by its id: rotate_key(key_id).",
-                )
-            if datetime.now(UTC) + self._clock_offset - info.secret_since < timedelta(days=days):
-                return None
-            return (yield from self.rotate_key(info.id, save=save))
+        busy = "Another process has been rotating this key for half a minute."
+        rotation = self._rotate_if_older_than(timedelta(days=days), key_id, save=save)
+        return (yield from self.connection.slot.exclusive(rotation, seconds=_LOCK_SECONDS, busy=busy))
+
+    def _rotate_if_older_than(
+        self, age: timedelta, key_id: str | None, *, save: bool
+    ) -> Flow[IssuedKey | None]:
+        # Another process may have rotated the stored key while this one waited.
+        self.connection.forget_stored_key()
+        check = yield from self.verify()
+        info = check.key if key_id is None else (yield from self.get_key(key_id))
+        if info is None or info.secret_since is None:
+            raise ResponseFormatError(
+                "NeuroAI does not say when the secret of this key was made.",
+                hint="Rotate it by its id: rotate_key(key_id).",
+            )
+        if datetime.now(UTC) + self._clock_offset - info.secret_since < age:
+            return None
+        return (yield from self.rotate_key(info.id, save=save))
 
     def _send(self, method: str, key_id: str, action: str = "", json: object = None) -> Flow[Response]:
         path = wire.key_path(key_id, action)

@@ -1,15 +1,193 @@
-"""Nexus: a message to an agent, and any other resource.
+"""Nexus: a message to an agent, and any other resource; each call checks the key's own expiry first.
 
 Source: the authentication page of the Nexus API documentation.
 """
 
 from __future__ import annotations
 
-from nimbus_sdk.services.base.connection import Connection
-from nimbus_sdk.services.nexus.claims import UnverifiedClaims
-from nimbus_sdk.services.nexus.flows import NEXUS, NexusFlows
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from nimbus_sdk._version import __version__
+from nimbus_sdk.errors import (
+    ConfigurationError,
+    InvalidKeyError,
+    InvalidKeyFormatError,
+    KeyExpiredError,
+    ResponseFormatError,
+)
+from nimbus_sdk.services.base.connection import Connection, Params, parse_content
+from nimbus_sdk.services.base.service import Service
+from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.nexus.claims import UnverifiedClaims, find_problem, read_claims
+from nimbus_sdk.services.rotation import flow as stored_keys
 from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
 from nimbus_sdk.transport.driver import AsyncTransport, Transport
+from nimbus_sdk.transport.flow import Flow, Response, run_blocking
+
+THREAD = "/api/public/thread"
+NEXUS = Service(
+    name="Nexus",
+    entry="nexus",
+    key_variable="NEXUS_API_KEY",
+    url_variable="NEXUS_URL",
+    url="https://api.nexusgpt.io",
+    portal="the Nexus dashboard (Integrations)",
+    header="api-key",
+    check=find_problem,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """The answer of an agent. The documentation shows none, so the names here are an assumption.
+
+    Attributes:
+        id: ``threadId`` or ``id``, or None.
+        reply: ``reply``, ``answer`` or ``message``, or None.
+        fields: The whole answer, as it came.
+    """
+
+    id: str | None
+    reply: str | None
+    fields: Mapping[str, object] = field(repr=False)
+
+
+class NexusFlows:
+    """The calls of both clients.
+
+    Args:
+        connection: The service, its base URL and the key.
+        client_version: For ``X-Client-Version``; the SDK's own if omitted.
+
+    Raises:
+        ConfigurationError: The version cannot be sent in a header.
+    """
+
+    def __init__(self, connection: Connection, client_version: str | None) -> None:
+        version = __version__ if client_version is None else client_version
+        if not 0 < len(version) <= 100 or not all("!" <= letter <= "~" for letter in version):
+            raise ConfigurationError(
+                "client_version is 1 to 100 visible ASCII characters.", hint="Such as 1.0.0."
+            )
+        self.connection = connection
+        self._headers = {"X-Client-Version": version}
+        self._claims: tuple[ServiceKey, UnverifiedClaims | None] | None = None
+
+    def claims(self) -> UnverifiedClaims:
+        """Return the claims in the key, unverified; blocking if the store must be read.
+
+        Raises:
+            InvalidKeyFormatError: There are no claims in it.
+        """
+        key = self.connection.find_key().key
+        claims = self._read_claims(key)
+        if claims is None:
+            raise InvalidKeyFormatError(
+                f"The Nexus key {key.masked} is not a JSON Web Token, so it has no claims.",
+                hint="Calls work all the same; only the service knows what the key may do.",
+            )
+        return claims
+
+    def create_thread(self, message: str, *, request_id: str | None = None) -> Flow[Thread]:
+        """Send a message to the key's agent, and return its answer. Not repeated after a lost response.
+
+        Raises:
+            KeyExpiredError: The key has expired; nothing was sent.
+            PermissionDeniedError: 403: a permission, the integration or the agent.
+        """
+        if not message.strip():
+            raise ConfigurationError("The message is empty.", hint="Give the message for the agent.")
+        response = yield from self._exchange("POST", THREAD, None, {"message": message}, request_id)
+        fields = response.json()
+        if not isinstance(fields, dict):
+            raise ResponseFormatError("The service's answer is not a thread.")
+        return Thread(
+            id=_first_text(fields, "threadId", "thread_id", "id"),
+            reply=_first_text(fields, "reply", "answer", "message"),
+            fields=fields,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: object = None,
+        request_id: str | None = None,
+    ) -> Flow[object]:
+        """Call a resource that has no method here; return the parsed JSON, None if the response is empty."""
+        return parse_content((yield from self._exchange(method, path, params, json, request_id)))
+
+    def save_key(self) -> Flow[str]:
+        """Store the key in use, if it has not expired, and return the store's name. No network."""
+        yield from self._find_valid_key()
+        return (yield from stored_keys.save_key(self.connection))
+
+    def _exchange(
+        self, method: str, path: str, params: Params | None, json: object, request_id: str | None
+    ) -> Flow[Response]:
+        key = yield from self._find_valid_key()
+        try:
+            return (
+                yield from self.connection.exchange(
+                    method,
+                    path,
+                    params=params,
+                    json=json,
+                    headers=self._headers,
+                    request_id=request_id,
+                    key=key,
+                )
+            )
+        except InvalidKeyError as error:
+            # The refusal carries the service's time, which may explain it.
+            expired = self._check_expiry(key)
+            if expired is None:
+                raise
+            expired.status, expired.request_id = error.status, error.request_id
+        raise expired
+
+    def _find_valid_key(self) -> Flow[ServiceKey]:
+        key = (yield from run_blocking(self.connection.find_key)).key
+        expired = self._check_expiry(key)
+        if expired is not None:
+            raise expired
+        return key
+
+    def _check_expiry(self, key: ServiceKey) -> KeyExpiredError | None:
+        claims = self._read_claims(key)
+        offset = self.connection.clock_offset
+        now = datetime.now(UTC) + timedelta(seconds=offset or 0.0)
+        if claims is None or claims.expires_at is None or now < claims.expires_at:
+            return None
+        return KeyExpiredError(
+            f"The Nexus key {key.masked} expired at {claims.expires_at:%Y-%m-%d %H:%M:%S} UTC, "
+            f"{_describe_clock(offset)}.",
+            hint=f"Make a new one in {NEXUS.portal}.",
+        )
+
+    def _read_claims(self, key: ServiceKey) -> UnverifiedClaims | None:
+        if self._claims is None or self._claims[0] != key:
+            self._claims = key, read_claims(key)
+        return self._claims[1]
+
+    def __repr__(self) -> str:
+        return repr(self.connection)
+
+
+def _describe_clock(offset: float | None) -> str:
+    if offset is None:
+        return "by this machine's clock, which has not been compared with the service's yet"
+    ahead = "behind" if offset > 0 else "ahead of"
+    return f"by the service's clock (this machine's is {abs(offset):.0f} s {ahead} it)"
+
+
+def _first_text(fields: Mapping[str, object], *names: str) -> str | None:
+    found = (fields.get(name) for name in names)
+    return next((value for value in found if isinstance(value, str)), None)
 
 
 class Nexus(BlockingClient[NexusFlows]):
@@ -68,8 +246,8 @@ class Nexus(BlockingClient[NexusFlows]):
     create_thread = blocking(NexusFlows.create_thread)
     request = blocking(NexusFlows.request)
     save_key = blocking(NexusFlows.save_key)
-    restore_key = blocking(NexusFlows.restore_key)
-    forget_key = blocking(NexusFlows.forget_key)
+    restore_key = blocking(stored_keys.restore_key)
+    forget_key = blocking(stored_keys.forget_key)
 
 
 class AsyncNexus(AwaitableClient[NexusFlows]):
@@ -105,5 +283,5 @@ class AsyncNexus(AwaitableClient[NexusFlows]):
     create_thread = awaitable(NexusFlows.create_thread)
     request = awaitable(NexusFlows.request)
     save_key = awaitable(NexusFlows.save_key)
-    restore_key = awaitable(NexusFlows.restore_key)
-    forget_key = awaitable(NexusFlows.forget_key)
+    restore_key = awaitable(stored_keys.restore_key)
+    forget_key = awaitable(stored_keys.forget_key)

@@ -5,10 +5,182 @@ Source: the authentication page of the Nimbus OS documentation.
 
 from __future__ import annotations
 
-from nimbus_sdk.services.base.connection import Connection
-from nimbus_sdk.services.nimbus_os.flows import NimbusOSFlows, nimbus_os
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from nimbus_sdk.config.keys import raise_if_invalid
+from nimbus_sdk.errors import ConfigurationError, PermissionDeniedError, ResponseFormatError
+from nimbus_sdk.errors.suggestions import list_choices
+from nimbus_sdk.services.audit.entry import AuditEntry
+from nimbus_sdk.services.audit.recorder import record_call, user_name
+from nimbus_sdk.services.audit.trail import AuditTrail
+from nimbus_sdk.services.base.connection import (
+    Connection,
+    Params,
+    choose_request_id,
+    normalize_method,
+    parse_content,
+    validate_path,
+)
+from nimbus_sdk.services.base.service import Service
+from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.rotation import flow as stored_keys
+from nimbus_sdk.services.rotation.record import Rotation
 from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
-from nimbus_sdk.transport.driver import AsyncTransport, Transport
+from nimbus_sdk.transport.driver import AsyncTransport, Transport, prepare_request
+from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking
+
+TRAIL = "nimbus-os"
+PROBE = "/orders"
+"""The one resource that the documentation names; a new key is tried on it."""
+
+_PORTAL = "the developer portal (https://developer.nimbus-os.com, API Keys)"
+_URLS = {"sandbox": "https://api-sandbox.nimbus-os.com", "production": None}
+
+
+def nimbus_os(environment: str) -> Service:
+    """Return Nimbus OS in one of its environments, which have separate keys.
+
+    Raises:
+        ConfigurationError: There is no such environment.
+
+    Examples:
+        >>> nimbus_os("production").entry
+        'nimbus-os.production'
+    """
+    if environment not in _URLS:
+        raise ConfigurationError(
+            f"Nimbus OS has no environment {environment[:40]!r}.", hint=list_choices(environment, _URLS)
+        )
+    # A key of production must not go to the sandbox, nor the other way round.
+    return Service(
+        name="Nimbus OS",
+        entry=f"{TRAIL}.{environment}",
+        key_variable=f"NIMBUS_OS_{environment.upper()}_API_KEY",
+        plain_key_variable="NIMBUS_OS_API_KEY" if environment == "sandbox" else "",
+        url_variable=f"NIMBUS_OS_{environment.upper()}_URL",
+        url=_URLS[environment],
+        portal=_PORTAL,
+        header="X-API-Key",
+    )
+
+
+class NimbusOSFlows:
+    """The calls of both clients."""
+
+    def __init__(self, connection: Connection, environment: str) -> None:
+        self.connection = connection
+        self.environment = environment
+        self._trail = AuditTrail(connection.settings.paths, TRAIL)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: object = None,
+        request_id: str | None = None,
+    ) -> Flow[object]:
+        """Call a resource, such as ``request("GET", "/orders")``, and record the call.
+
+        Args:
+            method: HTTP method; POST and PATCH are not repeated after a lost response.
+            path: Below the base URL, without a query.
+            params: Query.
+            json: Body.
+            request_id: For ``X-Request-ID``; a new one if omitted.
+
+        Returns:
+            The parsed JSON; None if the response is empty.
+
+        Raises:
+            InvalidKeyError: 401; ``request_id`` is the service's own.
+            PermissionDeniedError: 403.
+            AuditTrailError: The call cannot be recorded, so it was not made.
+        """
+        key = (yield from run_blocking(self.connection.find_key)).key
+        return parse_content((yield from self._send(key, method, path, params, json, request_id)))
+
+    def save_key(self, *, probe: str = PROBE) -> Flow[str]:
+        """Store the key in use, once a GET of ``probe`` has found it valid, and return the store's name."""
+        found = yield from run_blocking(self.connection.find_key)
+        yield from self._validate(found.key, probe)
+        return (yield from stored_keys.save_key(self.connection))
+
+    def rotate_key(self, new_key: str | None = None, *, probe: str = PROBE) -> Flow[Rotation]:
+        """Change to a new key, made in the portal; or continue where the last attempt stopped.
+
+        The new key is stored first, so that it is not lost, then tried with a GET of ``probe``, and only then
+        replaces the old one, which stays stored until ``confirm_rotation``.
+
+        Args:
+            new_key: The new key; omit it to continue with the one that was given before.
+            probe: A resource that the new key must be allowed to read.
+
+        Returns:
+            The progress; printed, it says what to do next.
+
+        Raises:
+            InvalidKeyError: Nimbus OS does not know the new key: it was dropped, and the old one stays in
+                use. If something in between refused, it stays stored.
+            MissingKeyError: No old key was found; the new one is stored.
+            ConfigurationError: No new key was given, another one waits, or the stored key is not the one in
+                use, and would be lost.
+        """
+        given, new_key = self.connection.service.parse_key(new_key), None
+        new = raise_if_invalid(given)
+        return (
+            yield from stored_keys.rotate_key(self.connection, new, lambda key: self._validate(key, probe))
+        )
+
+    def _validate(self, key: ServiceKey, probe: str) -> Flow[None]:
+        """Raise if a key is not valid; a sign-in page that answers 200 does not make it valid."""
+        try:
+            content = (yield from self._send(key, "GET", probe, None, None, None)).json()
+        except PermissionDeniedError as error:
+            error.hint = (
+                f"Name a resource that the key may read: probe=…, on the command line --probe. {error.hint}"
+            )
+            raise
+        if not isinstance(content, dict | list):
+            raise ResponseFormatError(
+                f"The answer for {probe} is neither an object nor a list, so it says nothing about the key.",
+                hint="Name another resource: probe=…, on the command line --probe.",
+            )
+
+    def _send(
+        self,
+        key: ServiceKey,
+        method: str,
+        path: str,
+        params: Params | None,
+        json: object,
+        request_id: str | None,
+    ) -> Flow[Response]:
+        request_id = choose_request_id(request_id)
+        entry = AuditEntry(
+            when=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            who=user_name(),
+            host=urlsplit(self.connection.base).netloc,
+            environment=self.environment,
+            method=normalize_method(method),
+            path=validate_path(path),
+            request_id=request_id,
+            key=key.fingerprint,
+        )
+        # In offline mode nothing is sent, so nothing is recorded.
+        prepare_request(
+            Request(name=f"the {self.connection.service.name} call", method="", url=""),
+            self.connection.settings,
+        )
+        exchange = self.connection.exchange(
+            method, path, params=params, json=json, request_id=request_id, key=key
+        )
+        return (yield from record_call(self._trail, entry, exchange))
+
+    def __repr__(self) -> str:
+        return f"environment={self.environment!r}, {self.connection}"
 
 
 class NimbusOS(BlockingClient[NimbusOSFlows]):
@@ -51,12 +223,12 @@ class NimbusOS(BlockingClient[NimbusOSFlows]):
 
     request = blocking(NimbusOSFlows.request)
     save_key = blocking(NimbusOSFlows.save_key)
-    restore_key = blocking(NimbusOSFlows.restore_key)
-    forget_key = blocking(NimbusOSFlows.forget_key)
+    restore_key = blocking(stored_keys.restore_key)
+    forget_key = blocking(stored_keys.forget_key)
     rotate_key = blocking(NimbusOSFlows.rotate_key)
-    rotation = blocking(NimbusOSFlows.rotation)
-    confirm_rotation = blocking(NimbusOSFlows.confirm_rotation)
-    undo_rotation = blocking(NimbusOSFlows.undo_rotation)
+    rotation = blocking(stored_keys.rotation)
+    confirm_rotation = blocking(stored_keys.confirm_rotation)
+    undo_rotation = blocking(stored_keys.undo_rotation)
 
 
 class AsyncNimbusOS(AwaitableClient[NimbusOSFlows]):
@@ -79,9 +251,9 @@ class AsyncNimbusOS(AwaitableClient[NimbusOSFlows]):
 
     request = awaitable(NimbusOSFlows.request)
     save_key = awaitable(NimbusOSFlows.save_key)
-    restore_key = awaitable(NimbusOSFlows.restore_key)
-    forget_key = awaitable(NimbusOSFlows.forget_key)
+    restore_key = awaitable(stored_keys.restore_key)
+    forget_key = awaitable(stored_keys.forget_key)
     rotate_key = awaitable(NimbusOSFlows.rotate_key)
-    rotation = awaitable(NimbusOSFlows.rotation)
-    confirm_rotation = awaitable(NimbusOSFlows.confirm_rotation)
-    undo_rotation = awaitable(NimbusOSFlows.undo_rotation)
+    rotation = awaitable(stored_keys.rotation)
+    confirm_rotation = awaitable(stored_keys.confirm_rotation)
+    undo_rotation = awaitable(stored_keys.undo_rotation)

@@ -1,5 +1,7 @@
 """Storing, restoring, removing and rotating a service's key, as flows; a rotation continues where it stopped.
 
+Those whose argument is ``flows`` are methods of the clients as they stand.
+
 Source of the rotation's steps: the section "Rotating Keys" of the Nimbus OS documentation (create, update,
 verify, revoke). Keys are made and revoked in the portal; this is what happens in between.
 """
@@ -7,17 +9,27 @@ verify, revoke). Keys are made and revoked in the portal; this is what happens i
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from nimbus_sdk.errors import InvalidKeyError, NimbusError
 from nimbus_sdk.services.base.connection import Connection
-from nimbus_sdk.services.base.key_slot import acquire_lock
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation.record import Rotation
 from nimbus_sdk.services.rotation.state import StoredKeys, is_for
 from nimbus_sdk.storage.credentials import MemoryStore
 from nimbus_sdk.transport.flow import Flow, run_blocking
 
+
+class ServiceFlows(Protocol):
+    """The calls of a service."""
+
+    @property
+    def connection(self) -> Connection:
+        """The service, its base URL and the key."""
+        ...
+
+
+F = TypeVar("F", bound=ServiceFlows)
 T = TypeVar("T")
 
 _LOCK_SECONDS = 2.0
@@ -26,58 +38,61 @@ _REJECTED = "unauthorized"
 
 
 def save_key(connection: Connection) -> Flow[str]:
-    """Store the key in use, which was just found valid, and return the store's name.
-
-    Raises:
-        ConfigurationError: A rotation is under way, or another process is changing the key.
-        CredentialStoreError: No store takes it.
-    """
+    """Store the key in use, which was just found valid, and return the store's name."""
     key, keys = (yield from run_blocking(connection.find_key)).key, StoredKeys(connection)
     choice = yield from _change_keys(keys, lambda: keys.replace(key, connection.origin))
     return choice.store.name
 
 
-def forget_key(connection: Connection) -> Flow[bool]:
-    """Remove the stored key and the previous one; False if there was none.
-
-    Raises:
-        ConfigurationError: A rotation is under way, or another process is changing the key.
-        CredentialStoreError: The store does not let it be removed.
-    """
-    keys = StoredKeys(connection)
-    removed = yield from _change_keys(keys, keys.delete)
-    connection.forget_stored_key()
-    return removed
-
-
-def restore_key(connection: Connection) -> Flow[str]:
-    """Exchange the stored key and the previous one, use that one, and return it masked.
+def restore_key(flows: F) -> Flow[str]:
+    """Exchange the stored key and the one that was stored before it, use that one, and return it masked.
 
     Raises:
         MissingKeyError: There is none for this base URL.
         ConfigurationError: A rotation is under way, or another process is changing the key.
         CredentialStoreError: The store refuses.
     """
-    keys = StoredKeys(connection)
+    keys = StoredKeys(flows.connection)
     key = yield from _change_keys(keys, keys.restore)
-    connection.use_key(key, "store")
+    flows.connection.use_key(key, "store")
     return key.masked
 
 
-def read_rotation(connection: Connection) -> Flow[Rotation | None]:
-    """Return the progress of the last rotation, or None if there was none."""
-    return run_blocking(StoredKeys(connection).read_rotation)
+def forget_key(flows: F) -> Flow[bool]:
+    """Remove the stored key and the previous one; both stay valid. Returns False if there was none.
+
+    Raises:
+        ConfigurationError: A rotation is under way, or another process is changing the key.
+        CredentialStoreError: The store does not let it be removed.
+    """
+    keys = StoredKeys(flows.connection)
+    removed = yield from _change_keys(keys, keys.delete)
+    flows.connection.forget_stored_key()
+    return removed
 
 
-def confirm_rotation(connection: Connection) -> Flow[Rotation]:
-    """Remove the old key from this machine."""
-    keys = StoredKeys(connection)
+def rotation(flows: F) -> Flow[Rotation | None]:
+    """Return the progress of the last rotation, or None if there was none; no network."""
+    return run_blocking(StoredKeys(flows.connection).read_rotation)
+
+
+def confirm_rotation(flows: F) -> Flow[Rotation]:
+    """Remove the old key: everything works with the new one. The last line says what is left to do.
+
+    Raises:
+        ConfigurationError: The new key is not in use.
+    """
+    keys = StoredKeys(flows.connection)
     return _exclusive(keys, run_blocking(keys.confirm))
 
 
-def undo_rotation(connection: Connection) -> Flow[Rotation]:
-    """Use the old key again, or remove a new one that was never in use."""
-    keys = StoredKeys(connection)
+def undo_rotation(flows: F) -> Flow[Rotation]:
+    """Go back to the old key, as long as the rotation was not confirmed.
+
+    Raises:
+        ConfigurationError: No rotation is under way, or the old key is for another base URL.
+    """
+    keys = StoredKeys(flows.connection)
     return _exclusive(keys, run_blocking(keys.undo))
 
 
@@ -95,10 +110,10 @@ def rotate_key(
 
     def rotate() -> Flow[Rotation]:
         connection.forget_stored_key()
-        rotation = yield from run_blocking(keys.unfinished_rotation)
-        if rotation is not None and rotation.step == "switched" and is_for(rotation, new):
-            return (yield from run_blocking(lambda: keys.finish_switch(rotation)))
-        received = yield from run_blocking(lambda: keys.receive(rotation, new))
+        unfinished = yield from run_blocking(keys.unfinished_rotation)
+        if unfinished is not None and unfinished.step == "switched" and is_for(unfinished, new):
+            return (yield from run_blocking(lambda: keys.finish_switch(unfinished)))
+        received = yield from run_blocking(lambda: keys.receive(unfinished, new))
         try:
             ready, key = yield from run_blocking(lambda: keys.prepare_switch(received))
             yield from _validate(keys, ready, validate(key))
@@ -114,14 +129,14 @@ def rotate_key(
     return _exclusive(keys, rotate())
 
 
-def _validate(keys: StoredKeys, rotation: Rotation, validation: Flow[None]) -> Flow[None]:
+def _validate(keys: StoredKeys, ready: Rotation, validation: Flow[None]) -> Flow[None]:
     try:
         yield from validation
     except InvalidKeyError as error:
         # It is the only copy: dropped if the service itself does not know it, and for no other reason.
         if _is_rejection(error):
-            yield from run_blocking(lambda: keys.end(rotation, "undone"))
-            error.hint = f"The new key was dropped; {rotation.old_masked} stays in use. {error.hint}"
+            yield from run_blocking(lambda: keys.end(ready, "undone"))
+            error.hint = f"The new key was dropped; {ready.old_masked} stays in use. {error.hint}"
         raise
 
 
@@ -132,18 +147,20 @@ def _change_keys(keys: StoredKeys, change: Callable[[], T]) -> Flow[T]:
         keys.require_no_rotation()
         return change()
 
-    return (yield from _exclusive(keys, run_blocking(run)))
+    return _exclusive(keys, run_blocking(run))
 
 
 def _exclusive(keys: StoredKeys, change: Flow[T]) -> Flow[T]:
     """Run a flow that changes the stored keys while no other process does."""
     if keys.current.settings.credential_store == MemoryStore.name:
-        return (yield from change)
-    with keys.current.lock() as lock:
-        busy = "Another process is changing this key right now."
-        yield from acquire_lock(lock, seconds=_LOCK_SECONDS, busy=busy)
+        return change
+
+    def run() -> Flow[T]:
         yield from run_blocking(keys.finish_replacing)
         return (yield from change)
+
+    busy = "Another process is changing this key right now."
+    return keys.current.exclusive(run(), seconds=_LOCK_SECONDS, busy=busy)
 
 
 def _is_rejection(error: NimbusError) -> bool:

@@ -27,7 +27,6 @@ from datetime import UTC, datetime
 
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, MissingKeyError, NimbusError
 from nimbus_sdk.services.base.connection import Connection
-from nimbus_sdk.services.base.key_lookup import overriding_source
 from nimbus_sdk.services.base.key_slot import KeySlot
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation.record import Rotation, Step, read_record, write_record
@@ -142,7 +141,7 @@ class StoredKeys:
         wanted = rotation.new_fingerprint if new_counts else rotation.old_fingerprint
         # Once another key was stored, a rotation that is over says nothing of the sources any more.
         concerns = rotation.is_under_way or self.current.holds(wanted)
-        source = overriding_source(self.current, wanted) if wanted and concerns else ""
+        source = self.current.overriding_source(wanted) if wanted and concerns else ""
         return replace(rotation, shadowed_by=source)
 
     # The transitions of a rotation.

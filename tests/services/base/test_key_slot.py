@@ -21,7 +21,8 @@ from nimbus_sdk.errors import (
     PermissionDeniedError,
     ResponseFormatError,
 )
-from nimbus_sdk.services.base.service_key import ServiceKey, parse_service_key
+from nimbus_sdk.services.base.service_key import ServiceKey
+from nimbus_sdk.services.nexus.client import NEXUS
 from tests.services.conftest import KEYS, NIMBUS_OS_KEY, VARIABLES, ask, both_kinds
 from tests.support.evidence import everything_in
 
@@ -98,7 +99,7 @@ def test_keys_are_compared_whole_and_known_by_their_fingerprint():
 
 def test_no_text_is_no_key():
     """None stays None, so that the next source is asked."""
-    assert parse_service_key(None, "Nexus", lambda text: "never asked") is None
+    assert NEXUS.parse_key(None) is None
 
 
 @pytest.mark.parametrize("place", ["argument", "environment", "dotenv", "store"])
