@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeAlias
@@ -99,42 +98,52 @@ class Connection:
         """Use another key from now on."""
         self._found = FoundKey(key, source, "this client")
 
-    def exchange(
+    def request(
         self,
         method: str,
         path: str,
         *,
         params: Params | None = None,
         json: object = None,
-        headers: Mapping[str, str] | None = None,
         request_id: str | None = None,
-        key: ServiceKey | None = None,
-    ) -> Flow[Response]:
-        """Send a request and return the response, with the retries that the method allows.
+    ) -> Request:
+        """Return a request to the service, without a key. POST and PATCH are not repeated if the response is lost.
 
         Args:
             method: HTTP method.
             path: Below the base URL, starting with a slash, without a query.
             params: Query.
             json: Body; None sends none.
-            headers: Further headers.
             request_id: For ``X-Request-ID``; a new one if omitted.
-            key: Instead of the key in use.
 
         Raises:
             ConfigurationError: Method, path or request id cannot be used.
-            NimbusError: The service refused, or no response came; with the hints of this service.
+
+        Examples:
+            >>> service = Service(name="Fifth", entry="fifth", key_variable="FIFTH_API_KEY", url=None,
+            ...     url_variable="FIFTH_URL", portal="its dashboard", header="X-API-Key")
+            >>> Connection(service, None, base_url="https://fifth.example").request("get", "/orders").url
+            'https://fifth.example/orders'
         """
-        method = normalize_method(method)
-        request = Request(
+        method = _normalize_method(method)
+        _check_path(path)
+        _check_request_id(request_id)
+        return Request(
             name=f"the {self.service.name} call",
             method=method,
-            url=f"{self.base}{validate_path(path)}",
-            headers={**(headers or {}), "X-Request-ID": choose_request_id(request_id)},
+            url=f"{self.base}{path}",
+            headers={} if request_id is None else {"X-Request-ID": request_id},
             params={name: _text(value) for name, value in (params or {}).items()},
             json=json,
             repeatable=method in _IDEMPOTENT,
         )
+
+    def exchange(self, request: Request, key: ServiceKey | None = None) -> Flow[Response]:
+        """Send a request with a key, the one in use if omitted, and return the response.
+
+        Raises:
+            NimbusError: The service refused, or no response came; with the hints of this service.
+        """
         if key is None:
             key = (yield from run_blocking(self.find_key)).key
         auth = HeaderAuth(self.service.header, key.reveal(), self.origin, self.service.prefix)
@@ -160,12 +169,8 @@ def parse_content(response: Response) -> object:
     return response.json() if response.body.strip() else None
 
 
-def validate_path(path: str) -> str:
-    """Return a path that stays below the base URL and carries no query, which would end up in logs.
-
-    Raises:
-        ConfigurationError: It does not.
-    """
+def _check_path(path: str) -> None:
+    """Raise if a path leaves the base URL, or carries a query, which would end up in logs."""
     if not path.startswith("/") or "?" in path or "#" in path:
         raise ConfigurationError(
             "The path must start with a slash, and have no query in it.",
@@ -177,35 +182,18 @@ def validate_path(path: str) -> str:
             "The path has a dot segment or a control character, or is too long.",
             hint="Give the path as the service documents it; quote parts that come from elsewhere.",
         )
-    return path
 
 
-def choose_request_id(given: str | None) -> str:
-    """Return the caller's request id, or a new one.
-
-    Raises:
-        ConfigurationError: It is not 1 to 128 visible characters.
-    """
+def _check_request_id(given: str | None) -> None:
     if given is None:
-        return uuid.uuid4().hex
+        return
     if not 0 < len(given) <= 128 or not all("!" <= letter <= "~" for letter in given):
         raise ConfigurationError(
-            "A request id is 1 to 128 visible ASCII characters.",
-            hint="Omit request_id to get a new one.",
+            "A request id is 1 to 128 visible ASCII characters.", hint="Omit request_id to get a new one."
         )
-    return given
 
 
-def normalize_method(method: str) -> str:
-    """Return an HTTP method as it is sent.
-
-    Raises:
-        ConfigurationError: It cannot be sent.
-
-    Examples:
-        >>> normalize_method("get")
-        'GET'
-    """
+def _normalize_method(method: str) -> str:
     normalized = method.strip().upper()
     if normalized not in _METHODS:
         raise ConfigurationError(

@@ -69,14 +69,12 @@ class NeuroAIFlows:
         request_id: str | None = None,
     ) -> Flow[object]:
         """Call a resource that has no method here; return the parsed JSON, None if the response is empty."""
-        response = yield from self.connection.exchange(
-            method, path, params=params, json=json, request_id=request_id
-        )
-        return parse_content(response)
+        request = self.connection.request(method, path, params=params, json=json, request_id=request_id)
+        return parse_content((yield from self.connection.exchange(request)))
 
     def verify(self) -> Flow[KeyCheck]:
         """Return what the key in use is. Raises ``InvalidKeyError`` or ``KeyExpiredError``."""
-        response = yield from self.connection.exchange("GET", wire.VERIFY)
+        response = yield from self.connection.exchange(self.connection.request("GET", wire.VERIFY))
         valid, key = wire.parse_verification(response)
         if not valid:
             raise InvalidKeyError("NeuroAI says that this key is not valid.", status=response.status)
@@ -92,7 +90,8 @@ class NeuroAIFlows:
     def list_page(self, size: int, pages: wire.Pagination) -> Flow[tuple[KeyInfo, ...]]:
         """Return the next page of the list."""
         params: Params = {"limit": size, "cursor": pages.cursor}
-        return wire.parse_page((yield from self.connection.exchange("GET", wire.KEYS, params=params)), pages)
+        request = self.connection.request("GET", wire.KEYS, params=params)
+        return wire.parse_page((yield from self.connection.exchange(request)), pages)
 
     def get_key(self, key_id: str) -> Flow[KeyInfo]:
         """Return one key. Raises ``KeyNotFoundError``."""
@@ -176,10 +175,11 @@ class NeuroAIFlows:
         }
         body = wire.encode_fields(**{name: value for name, value in fields.items() if value is not None})
         stored = (yield from self._stored_key()) if save else None
+        request = self.connection.request("POST", wire.KEYS, json=body)
         began, may_repeat = datetime.now(UTC), True
         while True:
             try:
-                response = yield from self.connection.exchange("POST", wire.KEYS, json=body)
+                response = yield from self.connection.exchange(request)
                 info, secret = wire.parse_issued_key(response, self.connection.service, {"name": name})
                 break
             except (NimbusConnectionError, ServerError, ResponseFormatError) as lost:
@@ -246,8 +246,9 @@ class NeuroAIFlows:
             raise ConfigurationError(
                 "That is a key, not the id of a key; it was not sent.", hint="List the keys to see their ids."
             )
+        request = self.connection.request(method, path, json=json)
         try:
-            return (yield from self.connection.exchange(method, path, json=json))
+            return (yield from self.connection.exchange(request))
         except ApiError as error:
             if error.status != 404:
                 raise

@@ -6,7 +6,7 @@ Source: the authentication page of the Nexus API documentation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from nimbus_sdk._version import __version__
@@ -24,7 +24,7 @@ from nimbus_sdk.services.nexus.claims import UnverifiedClaims, find_problem, rea
 from nimbus_sdk.services.rotation import flow as stored_keys
 from nimbus_sdk.transport.client import AwaitableClient, BlockingClient, awaitable, blocking
 from nimbus_sdk.transport.driver import AsyncTransport, Transport
-from nimbus_sdk.transport.flow import Flow, Response, run_blocking
+from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking
 
 THREAD = "/api/public/thread"
 NEXUS = Service(
@@ -72,7 +72,7 @@ class NexusFlows:
                 "client_version is 1 to 100 visible ASCII characters.", hint="Such as 1.0.0."
             )
         self.connection = connection
-        self._headers = {"X-Client-Version": version}
+        self._version = version
         self._claims: tuple[ServiceKey, UnverifiedClaims | None] | None = None
 
     def claims(self) -> UnverifiedClaims:
@@ -99,7 +99,9 @@ class NexusFlows:
         """
         if not message.strip():
             raise ConfigurationError("The message is empty.", hint="Give the message for the agent.")
-        response = yield from self._exchange("POST", THREAD, None, {"message": message}, request_id)
+        response = yield from self._send(
+            self.connection.request("POST", THREAD, json={"message": message}, request_id=request_id)
+        )
         fields = response.json()
         if not isinstance(fields, dict):
             raise ResponseFormatError("The service's answer is not a thread.")
@@ -119,29 +121,19 @@ class NexusFlows:
         request_id: str | None = None,
     ) -> Flow[object]:
         """Call a resource that has no method here; return the parsed JSON, None if the response is empty."""
-        return parse_content((yield from self._exchange(method, path, params, json, request_id)))
+        request = self.connection.request(method, path, params=params, json=json, request_id=request_id)
+        return parse_content((yield from self._send(request)))
 
     def save_key(self) -> Flow[str]:
         """Store the key in use, if it has not expired, and return the store's name. No network."""
         yield from self._find_valid_key()
         return (yield from stored_keys.save_key(self.connection))
 
-    def _exchange(
-        self, method: str, path: str, params: Params | None, json: object, request_id: str | None
-    ) -> Flow[Response]:
+    def _send(self, request: Request) -> Flow[Response]:
         key = yield from self._find_valid_key()
+        request = replace(request, headers={**request.headers, "X-Client-Version": self._version})
         try:
-            return (
-                yield from self.connection.exchange(
-                    method,
-                    path,
-                    params=params,
-                    json=json,
-                    headers=self._headers,
-                    request_id=request_id,
-                    key=key,
-                )
-            )
+            return (yield from self.connection.exchange(request, key))
         except InvalidKeyError as error:
             # The refusal carries the service's time, which may explain it.
             expired = self._check_expiry(key)

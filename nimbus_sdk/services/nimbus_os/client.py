@@ -14,14 +14,7 @@ from nimbus_sdk.errors.suggestions import list_choices
 from nimbus_sdk.services.audit.entry import AuditEntry
 from nimbus_sdk.services.audit.recorder import record_call, user_name
 from nimbus_sdk.services.audit.trail import AuditTrail
-from nimbus_sdk.services.base.connection import (
-    Connection,
-    Params,
-    choose_request_id,
-    normalize_method,
-    parse_content,
-    validate_path,
-)
+from nimbus_sdk.services.base.connection import Connection, Params, parse_content
 from nimbus_sdk.services.base.service import Service
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation import flow as stored_keys
@@ -100,7 +93,8 @@ class NimbusOSFlows:
             AuditTrailError: The call cannot be recorded, so it was not made.
         """
         key = (yield from run_blocking(self.connection.find_key)).key
-        return parse_content((yield from self._send(key, method, path, params, json, request_id)))
+        request = self.connection.request(method, path, params=params, json=json, request_id=request_id)
+        return parse_content((yield from self._send(request, key)))
 
     def save_key(self, *, probe: str = PROBE) -> Flow[str]:
         """Store the key in use, once a GET of ``probe`` has found it valid, and return the store's name."""
@@ -137,7 +131,7 @@ class NimbusOSFlows:
     def _validate(self, key: ServiceKey, probe: str) -> Flow[None]:
         """Raise if a key is not valid; a sign-in page that answers 200 does not make it valid."""
         try:
-            content = (yield from self._send(key, "GET", probe, None, None, None)).json()
+            content = (yield from self._send(self.connection.request("GET", probe), key)).json()
         except PermissionDeniedError as error:
             error.hint = (
                 f"Name a resource that the key may read: probe=…, on the command line --probe. {error.hint}"
@@ -149,35 +143,21 @@ class NimbusOSFlows:
                 hint="Name another resource: probe=…, on the command line --probe.",
             )
 
-    def _send(
-        self,
-        key: ServiceKey,
-        method: str,
-        path: str,
-        params: Params | None,
-        json: object,
-        request_id: str | None,
-    ) -> Flow[Response]:
-        request_id = choose_request_id(request_id)
+    def _send(self, request: Request, key: ServiceKey) -> Flow[Response]:
+        # In offline mode nothing is sent, so nothing is recorded.
+        request = prepare_request(request, self.connection.settings)
+        base = self.connection.base
         entry = AuditEntry(
             when=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             who=user_name(),
-            host=urlsplit(self.connection.base).netloc,
+            host=urlsplit(base).netloc,
             environment=self.environment,
-            method=normalize_method(method),
-            path=validate_path(path),
-            request_id=request_id,
+            method=request.method,
+            path=request.url.removeprefix(base),
+            request_id=request.headers["X-Request-ID"],
             key=key.fingerprint,
         )
-        # In offline mode nothing is sent, so nothing is recorded.
-        prepare_request(
-            Request(name=f"the {self.connection.service.name} call", method="", url=""),
-            self.connection.settings,
-        )
-        exchange = self.connection.exchange(
-            method, path, params=params, json=json, request_id=request_id, key=key
-        )
-        return (yield from record_call(self._trail, entry, exchange))
+        return (yield from record_call(self._trail, entry, self.connection.exchange(request, key)))
 
     def __repr__(self) -> str:
         return f"environment={self.environment!r}, {self.connection}"
