@@ -21,20 +21,13 @@ class TrailFiles:
     Args:
         paths: ``Paths.audit`` is its folder, ``Paths.seal`` the secret of its chain.
         name: Which trail, such as ``nimbus-os``.
-
-    Examples:
-        >>> from nimbus_sdk.config.settings import Settings
-        >>> TrailFiles(Settings(home="/srv/nimbus").paths, "nimbus-os").current
-        '/srv/nimbus/state/audit/nimbus-os.jsonl'
     """
 
     def __init__(self, paths: Paths, name: str) -> None:
-        self.folder = paths.audit
+        self.folder, self._secret_path, self._root = paths.audit, paths.seal, paths.state_root
+        self._name = name
         self.current = os.path.join(self.folder, f"{name}.jsonl")
         self.head = os.path.join(self.folder, f"{name}.head")
-        self._secret_path = paths.seal
-        self._root = paths.state_root
-        self._name = name
         self._full = re.compile(rf"{re.escape(name)}\.(\d{{6,}})\.jsonl")
 
     def list_full(self) -> list[str]:
@@ -60,10 +53,7 @@ class TrailFiles:
 
     @contextmanager
     def open_current(self) -> Iterator[int]:
-        """Open the current file for reading, and for writing at its end alone, as a descriptor.
-
-        A link and a file of another user are refused.
-        """
+        """Open the current file for reading, and for writing at its end alone; a link is refused."""
         is_new = not os.path.lexists(self.current)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | NO_LINKS
         descriptor = os.open(self.current, flags, fs.PRIVATE_FILE)
@@ -112,12 +102,11 @@ class TrailFiles:
 
     def read_last_line_of_full(self) -> bytes:
         """Return the last line of the newest file that is full; nothing if there is none."""
-        full = self.list_full()
-        if not full:
-            return b""
-        with fs.open_for_reading(full[-1], NO_LINKS) as file:
-            last, rest = read_last_line(file.fileno())
-            return rest or last
+        for path in self.list_full()[-1:]:
+            with fs.open_for_reading(path, NO_LINKS) as file:
+                last, rest = read_last_line(file.fileno())
+                return rest or last
+        return b""
 
 
 def append_line(descriptor: int, line: bytes) -> None:

@@ -23,11 +23,6 @@ _log = logging.getLogger("nimbus_sdk.audit")
 def record_call(trail: AuditTrail, entry: AuditEntry, exchange: Flow[Response]) -> Flow[Response]:
     """Make a call and record it before and after; one that cannot be recorded is not made.
 
-    Args:
-        trail: Where it is recorded.
-        entry: What is known of it before.
-        exchange: Sends the request.
-
     Raises:
         AuditTrailError: The trail cannot be written.
     """

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import AuditTrailError
@@ -24,6 +24,7 @@ from nimbus_sdk.services.audit.entry import (
 from nimbus_sdk.services.audit.files import NO_LINKS, TrailFiles
 from nimbus_sdk.storage import fs
 
+_Place: TypeAlias = tuple[str, int]
 _WAIT_SECONDS = 30.0
 _MAX_ISSUES = 1000
 NO_OUTCOME = "no outcome recorded (the process ended, or it is still running)"
@@ -193,14 +194,13 @@ class _ChainCheck:
         self.issues: list[AuditIssue] = []
         self._head, self._secret = head, secret
         self._unreadable = 0
-        self._torn: tuple[str, int] | None = None
-        self._place = (f"{name}.jsonl", 0)
+        self._torn: _Place | None = None
+        self._place: _Place = (f"{name}.jsonl", 0)
         self._is_genuine = True
 
     def step(self, file: str, number: int, line: bytes) -> None:
         """Check the next line."""
-        if self._torn is not None:
-            self._report_unreadable(*self._torn)
+        self._report_unreadable(self._torn)
         self._torn = None
         line, is_ended = line.removesuffix(b"\n"), line.endswith(b"\n")
         record = decode_entry(line)
@@ -209,33 +209,32 @@ class _ChainCheck:
             self._torn = file, number
             return
         if record is None:
-            self._report_unreadable(file, number)
+            self._report_unreadable((file, number))
             return
         follows = self._is_genuine
         self._place, self._is_genuine = (file, number), is_genuine(line, self._secret)
         if not self._is_genuine:
             added = self._head is not None and record.number > self._head.number
             what = "not written by the SDK" if added else "changed after it was written"
-            self._report(file, number, f"entry {record.number}: {what}")
+            self._report(self._place, f"entry {record.number}: {what}")
         self._check_order(record, follows=follows)
         self.position, self._unreadable = record.position, 0
         self._count(record)
 
     def end(self) -> None:
         """Compare the last entry with the head record; a crash may leave one entry beyond that."""
-        file, head, last = self._place[0], self._head, self.position
-        if self._torn is not None and head is not None and head.number > last.number:
-            self._report_unreadable(*self._torn)
+        whole, head, last = (self._place[0], 0), self._head, self.position
+        if head is not None and head.number > last.number:
+            self._report_unreadable(self._torn)
         if head is None:
-            self._report(
-                file, 0, "the head record is missing or was not made here: nobody knows where the trail ended"
-            )
+            what = "the head record is missing or was not made here: nobody knows where the trail ended"
+            self._report(whole, what)
         elif head.number > last.number + self._unreadable:
-            self._report(file, 0, f"{_entries(last.number + 1, head.number)} at the end: removed")
+            self._report(whole, f"{_entries(last.number + 1, head.number)} at the end: removed")
         elif self._is_genuine and head.number == last.number and head.mac != last.mac:
-            self._report(*self._place, f"entry {last.number}, the last: not the one that was written here")
+            self._report(self._place, f"entry {last.number}, the last: not the one that was written here")
         elif self._is_genuine and head.number < last.number - 1:
-            self._report(file, 0, f"the head record is older than {_entries(head.number + 1, last.number)}")
+            self._report(whole, f"the head record is older than {_entries(head.number + 1, last.number)}")
 
     def _count(self, record: AuditRecord) -> None:
         self.entries += 1
@@ -247,26 +246,26 @@ class _ChainCheck:
         if record.outcome is not None:
             self.pending.discard(record.outcome.call)
 
-    def _report_unreadable(self, file: str, number: int) -> None:
-        self._unreadable += 1
-        self._report(file, number, "no entry: overwritten, or cut short by a power failure")
-
     def _check_order(self, record: AuditRecord, *, follows: bool) -> None:
-        file, line = self._place
         skipped = record.number - self.position.number - 1
         if skipped > self._unreadable:
-            first, last = self.position.number + 1, record.number - 1
-            self._report(file, line, f"{_entries(first, last)} before it: removed")
+            before = _entries(self.position.number + 1, record.number - 1)
+            self._report(self._place, f"{before} before it: removed")
         elif skipped < 0:
-            self._report(file, line, f"entry {record.number}: out of its place, copied or inserted")
+            self._report(self._place, f"entry {record.number}: out of its place, copied or inserted")
         elif skipped == 0 and record.previous != self.position.mac and follows and self._is_genuine:
             no_head = f"the head record was missing when entry {record.number} was written"
             no_link = f"entry {record.number}: does not follow the one before it"
-            self._report(file, line, no_head if record.previous == GENESIS else no_link)
+            self._report(self._place, no_head if record.previous == GENESIS else no_link)
 
-    def _report(self, file: str, line: int, what: str) -> None:
+    def _report_unreadable(self, place: _Place | None) -> None:
+        if place is not None:
+            self._unreadable += 1
+            self._report(place, "no entry: overwritten, or cut short by a power failure")
+
+    def _report(self, place: _Place, what: str) -> None:
         if len(self.issues) < _MAX_ISSUES:
-            self.issues.append(AuditIssue(file=file, line=line, what=what))
+            self.issues.append(AuditIssue(file=place[0], line=place[1], what=what))
 
 
 def _entries(first: int, last: int) -> str:

@@ -107,7 +107,7 @@ class Connection:
         json: object = None,
         request_id: str | None = None,
     ) -> Request:
-        """Return a request to the service, without a key. POST and PATCH are not repeated if the response is lost.
+        """Return a request, without a key. POST and PATCH are not repeated if the response is lost.
 
         Args:
             method: HTTP method.

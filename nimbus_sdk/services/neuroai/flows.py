@@ -262,7 +262,7 @@ class NeuroAIFlows:
         raise missing
 
     def _check_not_made(self, name: str, began: datetime, lost: NimbusError) -> Flow[None]:
-        """Return only if the lost request has made no key and will make none."""
+        """Raise unless the lost request has made no key and will make none."""
         if was_never_sent(lost):
             raise lost
         try:

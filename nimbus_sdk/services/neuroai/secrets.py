@@ -18,13 +18,7 @@ _OTHER_PREFIXES = (*PREFIXES, "eyJ")
 
 
 def save_secret(issued: IssuedKey, save: Callable[[], StoreChoice], *, replaced: str) -> Flow[IssuedKey]:
-    """Store the secret and return the key with the result; an error of the store is part of the result.
-
-    Args:
-        issued: The key, with its secret.
-        save: Stores it; blocking.
-        replaced: Another key that it replaces, masked; or empty.
-    """
+    """Store the secret and return the key with the result; an error of the store is part of the result."""
     tried = False
 
     def store() -> IssuedKey:

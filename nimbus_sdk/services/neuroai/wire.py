@@ -30,7 +30,7 @@ _MAX_PAGES = 10_000
 
 
 def key_path(key_id: str, action: str = "") -> str:
-    """The path of one key.
+    """Return the path of one key, or of an action on it.
 
     Examples:
         >>> key_path("key_1/2", "/rotate")
@@ -42,11 +42,7 @@ def key_path(key_id: str, action: str = "") -> str:
 
 
 def encode_fields(**fields: Any) -> dict[str, object]:
-    """Return the JSON of a request that sets fields of a key; one that is KEEP is not sent.
-
-    Raises:
-        ConfigurationError: A value cannot be sent.
-    """
+    """Return the JSON of a request that sets fields of a key; one that is KEEP is not sent."""
     return {name: _encode(name, value) for name, value in fields.items() if value is not KEEP}
 
 
@@ -74,12 +70,7 @@ def _encode(name: str, value: Any) -> object:
 
 
 class Pagination:
-    """The position in a list that is read page by page.
-
-    Attributes:
-        cursor: Start of the next page; None for the first one.
-        ended: Whether the last page was read.
-    """
+    """The position in a list that is read page by page: start of the next page, and whether it has ended."""
 
     def __init__(self) -> None:
         self.cursor: str | None = None
@@ -87,11 +78,7 @@ class Pagination:
         self._seen: set[str] = set()
 
     def advance(self, cursor: str | None) -> None:
-        """Go on to the page at this cursor; None ends the list.
-
-        Raises:
-            ResponseFormatError: It was read before, or the list does not end.
-        """
+        """Go on to the page at this cursor; None ends the list. Raises if it was read before."""
         if cursor is None:
             self.ended = True
             return
@@ -114,12 +101,9 @@ def parse_issued_key(
     """Parse the key in a response, and its secret; a secret is returned whatever is wrong with the rest.
 
     Args:
-        response: The response.
+        response: The response; ``ResponseFormatError`` if there is no secret in it.
         service: Parses the secret.
         known: ``id`` and ``name``, if the response does not have them; what else does not fit is dropped.
-
-    Raises:
-        ResponseFormatError: There is no secret in it.
     """
     secret = _find_secret(response, service)
     if secret is None:

@@ -85,11 +85,7 @@ def find_problem(text: str) -> str | None:
 
 
 def read_claims(key: ServiceKey) -> UnverifiedClaims | None:
-    """Return the claims in a key; None if its form has none.
-
-    Raises:
-        InvalidKeyFormatError: It has the form of a token, and nothing can be read in it.
-    """
+    """Return the claims in a key; None if its form has none. Raises if nothing can be read in a token."""
     if key.reveal().startswith(OPAQUE_PREFIX):
         return None
     head, payload, _ = key.reveal().split(".")

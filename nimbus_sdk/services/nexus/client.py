@@ -55,15 +55,7 @@ class Thread:
 
 
 class NexusFlows:
-    """The calls of both clients.
-
-    Args:
-        connection: The service, its base URL and the key.
-        client_version: For ``X-Client-Version``; the SDK's own if omitted.
-
-    Raises:
-        ConfigurationError: The version cannot be sent in a header.
-    """
+    """The calls of both clients."""
 
     def __init__(self, connection: Connection, client_version: str | None) -> None:
         version = __version__ if client_version is None else client_version
@@ -73,16 +65,11 @@ class NexusFlows:
             )
         self.connection = connection
         self._version = version
-        self._claims: tuple[ServiceKey, UnverifiedClaims | None] | None = None
 
     def claims(self) -> UnverifiedClaims:
-        """Return the claims in the key, unverified; blocking if the store must be read.
-
-        Raises:
-            InvalidKeyFormatError: There are no claims in it.
-        """
+        """Return the claims in the key; blocking if the store must be read."""
         key = self.connection.find_key().key
-        claims = self._read_claims(key)
+        claims = read_claims(key)
         if claims is None:
             raise InvalidKeyFormatError(
                 f"The Nexus key {key.masked} is not a JSON Web Token, so it has no claims.",
@@ -150,7 +137,7 @@ class NexusFlows:
         return key
 
     def _check_expiry(self, key: ServiceKey) -> KeyExpiredError | None:
-        claims = self._read_claims(key)
+        claims = read_claims(key)
         offset = self.connection.clock_offset
         now = datetime.now(UTC) + timedelta(seconds=offset or 0.0)
         if claims is None or claims.expires_at is None or now < claims.expires_at:
@@ -160,11 +147,6 @@ class NexusFlows:
             f"{_describe_clock(offset)}.",
             hint=f"Make a new one in {NEXUS.portal}.",
         )
-
-    def _read_claims(self, key: ServiceKey) -> UnverifiedClaims | None:
-        if self._claims is None or self._claims[0] != key:
-            self._claims = key, read_claims(key)
-        return self._claims[1]
 
     def __repr__(self) -> str:
         return repr(self.connection)

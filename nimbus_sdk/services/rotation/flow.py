@@ -99,10 +99,10 @@ def undo_rotation(flows: F) -> Flow[Rotation]:
 def rotate_key(
     connection: Connection, new: ServiceKey | None, validate: Callable[[ServiceKey], Flow[None]]
 ) -> Flow[Rotation]:
-    """Store the new key, check that it is valid, and make it the current one; or continue with that.
+    """Store the new key, check that it is valid, and make it the current one.
 
     Args:
-        connection: The client's; it uses the new key once that is the current one.
+        connection: Uses the new key once that is the current one.
         new: The new key, or None to continue with the one that was given before.
         validate: A flow that raises if a key is not valid.
     """

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, TypeAlias, get_args
 
+from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.errors import ConfigurationError
 from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage import fs, trust
@@ -83,18 +84,14 @@ class Rotation:
         return "\n".join(self.lines)
 
 
-def read_record(path: str, root: str) -> Rotation | None:
+def read_record(paths: Paths) -> Rotation | None:
     """Return the rotation that was recorded last, or None. What is true is decided by the stored keys.
-
-    Args:
-        path: ``Paths.rotation``.
-        root: ``Paths.state_root``.
 
     Raises:
         ConfigurationError: The record cannot be read, or is damaged.
     """
     try:
-        content = trust.read(path, root)
+        content = trust.read(paths.rotation, paths.state_root)
         if content is None:
             return None
         document = json.loads(content)
@@ -104,22 +101,18 @@ def read_record(path: str, root: str) -> Rotation | None:
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         pass
     raise ConfigurationError(
-        f"The record of the rotation, {path}, cannot be read or is damaged.",
+        f"The record of the rotation, {paths.rotation}, cannot be read or is damaged.",
         hint="Remove it: this loses no key. Then run the rotation again; if the new key was in use "
         "already, restore-key brings the old one back.",
     )
 
 
-def write_record(path: str, rotation: Rotation) -> None:
-    """Replace the record of the rotation.
-
-    Raises:
-        ConfigurationError: A file cannot be read or written.
-    """
+def write_record(paths: Paths, rotation: Rotation) -> None:
+    """Replace the record of the rotation; ``ConfigurationError`` if the disk refuses."""
     try:
-        fs.write_private(path, json.dumps(asdict(rotation), indent=2).encode() + b"\n")
+        fs.write_private(paths.rotation, json.dumps(asdict(rotation), indent=2).encode() + b"\n")
     except OSError as error:
         raise ConfigurationError(
-            f"The rotation cannot be recorded in {path} ({error.strerror or error}).",
+            f"The rotation cannot be recorded in {paths.rotation} ({error.strerror or error}).",
             hint="Check free space and permissions, then run it again: it continues where it stopped.",
         ) from None

@@ -27,20 +27,16 @@ from datetime import UTC, datetime
 
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, MissingKeyError, NimbusError
 from nimbus_sdk.services.base.connection import Connection
-from nimbus_sdk.services.base.key_slot import KeySlot
 from nimbus_sdk.services.base.service_key import ServiceKey
 from nimbus_sdk.services.rotation.record import Rotation, Step, read_record, write_record
-from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice
+from nimbus_sdk.storage.credentials import MemoryStore, StoreChoice, StoredKey
 
 
 class StoredKeys:
     """The states and their transitions; every method is blocking, and those that change keys need the lock.
 
     Every method raises ``CredentialStoreError`` if the store refuses, and ``ConfigurationError`` if the
-    record of the rotation cannot be read or written.
-
-    Args:
-        connection: The client's; it uses the new key once that is the current one.
+    record of the rotation cannot be read or written. The connection uses the new key once it is current.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -50,7 +46,7 @@ class StoredKeys:
         self.previous = self.current.beside("previous")
         self.next = self.current.beside("next")
         self._aside = self.current.beside("aside")
-        self._record = self.current.settings.paths.rotation
+        self._paths = self.current.settings.paths
 
     # Replacing the current key.
 
@@ -76,11 +72,7 @@ class StoredKeys:
         self._aside.delete()
 
     def restore(self) -> ServiceKey:
-        """Exchange the current key and the previous one, and return the one that is current now.
-
-        Raises:
-            MissingKeyError: There is no previous one for this base URL.
-        """
+        """Exchange the current key and the previous one, and return the one that is current now."""
         previous = self.previous.read()
         if previous.key is None or previous.withheld_from(self._connection.base) is not None:
             raise MissingKeyError(
@@ -100,14 +92,12 @@ class StoredKeys:
 
     def read_rotation(self) -> Rotation | None:
         """The progress of the last rotation, or None if there was none."""
-        rotation = self.unfinished_rotation() or read_record(
-            self._record, self.current.settings.paths.state_root
-        )
+        rotation = self.unfinished_rotation() or read_record(self._paths)
         return None if rotation is None else self._with_overriding_source(rotation)
 
     def unfinished_rotation(self) -> Rotation | None:
         """The rotation whose end is not recorded, at its true step; None if there is none."""
-        recorded = read_record(self._record, self.current.settings.paths.state_root)
+        recorded = read_record(self._paths)
         if recorded is not None and recorded.is_under_way:
             return replace(recorded, step=self._true_step(recorded))
         # If somebody has removed the record, the new key is stored all the same.
@@ -115,11 +105,7 @@ class StoredKeys:
         return None if left is None or left == self.current.read().key else self._rotation(None, left, "")
 
     def require_no_rotation(self) -> None:
-        """Return only if no rotation needs the stored keys.
-
-        Raises:
-            ConfigurationError: One is under way.
-        """
+        """Raise if a rotation needs the stored keys."""
         rotation = self.unfinished_rotation()
         if rotation is None:
             return
@@ -172,7 +158,7 @@ class StoredKeys:
         old, _ = self._old_key(rotation)
         if old.fingerprint != rotation.old_fingerprint:
             rotation = replace(rotation, old_masked=old.masked, old_fingerprint=old.fingerprint)
-            write_record(self._record, rotation)
+            write_record(self._paths, rotation)
         return rotation, new
 
     def switch(self, rotation: Rotation) -> Rotation:
@@ -213,7 +199,7 @@ class StoredKeys:
             )
         new, old = self.current.read(), self.previous.read()
         if rotation.step == "switched" and new.key is not None and old.key is not None:
-            self._require_origin(self.previous)
+            self._require_origin(old)
             # The new key is stored once more: until this is over, an interrupted undo can go either way.
             self.next.save_and_check(new.key, new.origin)
             self.current.save_and_check(old.key, old.origin)
@@ -248,7 +234,7 @@ class StoredKeys:
         if new in (old, self.current.read().key):
             raise self._in_use_already(new)
         rotation = self._rotation(old, new, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
-        write_record(self._record, rotation)
+        write_record(self._paths, rotation)
         self.next.save_and_check(new, origin)
         return rotation
 
@@ -256,7 +242,7 @@ class StoredKeys:
         new = self.next.read()
         if new.key is None or new.key.fingerprint != rotation.new_fingerprint:
             raise self._no_new_key()
-        self._require_origin(self.next)
+        self._require_origin(new)
         return new.key, new.origin
 
     def _old_key(self, rotation: Rotation) -> tuple[ServiceKey, str]:
@@ -291,7 +277,7 @@ class StoredKeys:
         )
 
     def _write(self, rotation: Rotation) -> Rotation:
-        write_record(self._record, rotation)
+        write_record(self._paths, rotation)
         return self._with_overriding_source(rotation)
 
     def _require_unfinished(self) -> Rotation:
@@ -305,8 +291,7 @@ class StoredKeys:
         if current.key is not None and current.withheld_from(self._connection.base) is None:
             self._connection.use_key(current.key, "store")
 
-    def _require_origin(self, slot: KeySlot) -> None:
-        stored = slot.read()
+    def _require_origin(self, stored: StoredKey[ServiceKey]) -> None:
         withheld = stored.withheld_from(self._connection.base)
         if withheld is not None and stored.key is not None:
             raise ConfigurationError(
