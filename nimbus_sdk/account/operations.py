@@ -35,7 +35,7 @@ class QuotaStatus:
     usage_percentage: float
 
     def _repr_html_(self) -> str:
-        from nimbus_sdk.account.session_summary import format_quota
+        from nimbus_sdk.account.session_record import format_quota
         from nimbus_sdk.display.tables import fields_html
 
         left, limit = format_quota(self.remaining), format_quota(self.monthly_limit)

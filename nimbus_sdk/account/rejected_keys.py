@@ -19,22 +19,14 @@ T = TypeVar("T")
 _log = logging.getLogger("nimbus_sdk")
 
 
-def is_rejection(error: ApiError) -> bool:
-    """Whether the service itself rejected the key, with one of its own codes."""
-    return error.status == 401 and error.code in ("INVALID_KEY", "KEY_EXPIRED")
-
-
 def record_rejection(settings: Settings, key: ApiKey, flow: Flow[T]) -> Flow[T]:
-    """Run a flow; if the service rejects the key in it, remove the key's session and record the rejection.
-
-    Raises:
-        InvalidKeyError: The service rejected the key.
-    """
+    """Run a flow; if the service rejects the key in it, remove the key's session and record the rejection."""
     try:
         return (yield from flow)
     except ApiError as error:
         code = str(error.code)
-        if is_rejection(error):
+        # With one of its own codes it is the service itself, and not something in between.
+        if error.status == 401 and code in ("INVALID_KEY", "KEY_EXPIRED"):
             yield from run_blocking(lambda: _mark_rejected_if_possible(settings, key, code))
         raise
 
@@ -43,10 +35,6 @@ def require_accepted(settings: Settings, key: ApiKey, flow: Flow[T]) -> Flow[T]:
     """Run a flow that succeeds only if the service accepts the key, and clear an earlier rejection.
 
     A rejection that was recorded while the response was on its way stays, since it is newer.
-
-    Raises:
-        InvalidKeyError: The service rejected the key, or has rejected it meanwhile.
-        SessionError: The earlier rejection cannot be cleared.
     """
     service = origin(settings.api_url)
     note = settings.paths.rejection(key.fingerprint, service)
@@ -62,16 +50,7 @@ def require_accepted(settings: Settings, key: ApiKey, flow: Flow[T]) -> Flow[T]:
 
 
 def require_not_rejected(note: str, masked: str, known: fs.FileVersion | None = None) -> None:
-    """Raise if a key's rejection was recorded, other than one that is known already.
-
-    Args:
-        note: Path of the record, from ``Paths.rejection``.
-        masked: The form of the key that may be displayed.
-        known: Version of the record that is known.
-
-    Raises:
-        InvalidKeyError: The service has rejected the key meanwhile.
-    """
+    """Raise if a key's rejection was recorded at ``note``, other than one that is known already."""
     if fs.file_version(note) not in (None, known):
         raise InvalidKeyError(
             f"The service has rejected {masked} since it accepted it, so nothing was stored."
@@ -83,9 +62,6 @@ def mark_rejected(settings: Settings, key: ApiKey, code: str) -> None:
 
     Another service's session for the same key stays: a key may be tried at a sandbox, or at an address that
     somebody else has set, and is still valid where it belongs.
-
-    Raises:
-        SessionError: A file cannot be read or written.
     """
     service, at = origin(settings.api_url), datetime.now(UTC).isoformat(timespec="seconds")
     sealed.write_rejection(settings.paths, key.fingerprint, service, code, at)

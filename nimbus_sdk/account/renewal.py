@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nimbus_sdk.account.rejected_keys import record_rejection, require_accepted, require_not_rejected
 from nimbus_sdk.account.session_lookup import clear_cache, own_session
-from nimbus_sdk.account.session_record import SessionRecord, as_stale
+from nimbus_sdk.account.session_record import SessionRecord
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.config.settings import Settings, origin
@@ -65,17 +65,7 @@ _log = logging.getLogger("nimbus_sdk")
 
 
 def with_found_key(settings: Settings, given: ApiKey | None, use: Callable[[FoundKey], Flow[T]]) -> Flow[T]:
-    """Find the key and use it; if the service rejects one that was typed, ask again.
-
-    Args:
-        settings: The settings of the call.
-        given: The caller's own argument.
-        use: The flow that sends the key to the service.
-
-    Raises:
-        MissingKeyError: No source has a key, and nobody gave one.
-        InvalidKeyError, KeyExpiredError: The service rejected the key, or the third one that was typed.
-    """
+    """Find the key and use it; if the service rejects one that was typed, ask again, up to three times."""
     rejections = [""]
     with key_prompt(settings) as ask:
         while True:
@@ -91,54 +81,27 @@ def with_found_key(settings: Settings, given: ApiKey | None, use: Callable[[Foun
 
 
 def validate_key(settings: Settings, key: ApiKey) -> Flow[SessionRecord]:
-    """Validate a key: one request, and a session that is not stored yet.
-
-    Raises:
-        InvalidKeyError: The service rejected the key; its session is removed.
-    """
+    """Validate a key: one request, and a session that is not stored yet."""
     from nimbus_sdk.api import endpoints
 
-    entitlement, answer = yield from require_accepted(
-        settings, key, endpoints.validate(settings.api_url, key)
-    )
-    session = _session(settings, key, entitlement, answer)
-    return replace(
-        session,
-        user_id=entitlement.user_id,
-        email=entitlement.email,
-        name=entitlement.name,
-        organization=entitlement.organization,
-    )
+    asked = endpoints.validate(settings.api_url, key)
+    entitlement, answer = yield from require_accepted(settings, key, asked)
+    return _session(settings, key, entitlement, answer, entitlement)
 
 
 def refresh_session(
     settings: Settings, key: ApiKey, before: SessionRecord, timeout: float | None = None
 ) -> Flow[SessionRecord]:
-    """Refresh a session's quota, features and expiry: one request; user fields stay.
-
-    Raises:
-        InvalidKeyError: The service rejected the key; its session is removed.
-    """
+    """Refresh a session's quota, features and expiry: one request; user fields stay."""
     from nimbus_sdk.api import endpoints
 
     asked = endpoints.refresh(settings.api_url, key, timeout)
     entitlement, answer = yield from require_accepted(settings, key, asked)
-    return replace(
-        _session(settings, key, entitlement, answer),
-        user_id=before.user_id,
-        email=before.email,
-        name=before.name,
-        organization=before.organization,
-    )
+    return _session(settings, key, entitlement, answer, before)
 
 
 def request_release_token(settings: Settings, key: ApiKey) -> Flow[SecretStr]:
-    """Request the temporary token for the core's release; it is passed on in memory, masked, and not stored.
-
-    Raises:
-        InvalidKeyError: The service rejected the key; its session is removed.
-        NotConfiguredError: The service has no token.
-    """
+    """Request the temporary token for the core's release; masked, in memory alone."""
     from nimbus_sdk.api import endpoints
 
     answer = yield from record_rejection(settings, key, endpoints.github_token(settings.api_url, key))
@@ -151,15 +114,6 @@ def refresh_or_use_stale(
     """Refresh and store a session; if the service is unavailable, return the session as it is, stale.
 
     A quota that is used up proves that the key is valid: its session is returned with nothing left.
-
-    Args:
-        settings: The settings of the call.
-        found: The key of the session.
-        before: The session.
-        timeout: Seconds that the refresh may take.
-
-    Raises:
-        ApiError: The service refused.
     """
     try:
         session = yield from refresh_session(settings, found.key, before, timeout)
@@ -189,21 +143,15 @@ def use_stale(session: SessionRecord, reason: NimbusError) -> SessionRecord:
     _log.warning(
         "The session of %s could not be refreshed and is used as it is: %s", session.key_masked, reason
     )
-    return as_stale(session)
+    return replace(session, stale=True)
 
 
 def store_session(settings: Settings, found: FoundKey, session: SessionRecord) -> SessionRecord:
     """Store a session that the service has just confirmed, and its key if a person gave it.
 
     A key from elsewhere, such as the environment, is there again at the next start: if the disk refuses the
-    session of such a key, that is logged and the call succeeds.
-
-    Returns:
-        The session, with the place of its key.
-
-    Raises:
-        CredentialStoreError: The store refused the key that a person gave.
-        SessionError: The disk refused the session of such a key.
+    session of such a key, that is logged and the call succeeds. The session that is returned names the place
+    of its key.
     """
     with storing_key(settings, found, session) as session:
         try:
@@ -216,16 +164,11 @@ def store_session(settings: Settings, found: FoundKey, session: SessionRecord) -
 
 
 def write_session(paths: Paths, session: SessionRecord) -> None:
-    """Write a confirmed session, and the time at which it was confirmed as the latest time seen.
-
-    Raises:
-        SessionError: A file cannot be read or written.
-    """
-    own = _own_session(paths)
-    if _is_kept_beside(session, own):
+    """Write a confirmed session, and the time at which it was confirmed as the latest time seen."""
+    if is_kept_beside(paths, session):
         sealed.write_dotenv_session(paths, session.key_fingerprint, session.to_dict())
     else:
-        if session.key_source == DOTENV and own is not None:
+        if session.key_source == DOTENV and (own := _own_session(paths)) is not None:
             # The key has also come from elsewhere, and its session stays the profile's own.
             session = replace(session, key_source=own.key_source, key_source_reason=own.key_source_reason)
         sealed.write_session(paths, session.to_dict())
@@ -239,12 +182,10 @@ def is_kept_beside(paths: Paths, session: SessionRecord) -> bool:
 
     A ``.env`` may come with a folder from a stranger, who may revoke the key that is in it.
     """
-    return _is_kept_beside(session, _own_session(paths))
-
-
-def _is_kept_beside(session: SessionRecord, own: SessionRecord | None) -> bool:
-    is_own = own is not None and own.key_fingerprint == session.key_fingerprint
-    return session.key_source == DOTENV and not is_own
+    if session.key_source != DOTENV:
+        return False
+    own = _own_session(paths)
+    return own is None or own.key_fingerprint != session.key_fingerprint
 
 
 def _own_session(paths: Paths) -> SessionRecord | None:
@@ -259,14 +200,8 @@ def _own_session(paths: Paths) -> SessionRecord | None:
 def storing_key(settings: Settings, found: FoundKey, session: SessionRecord) -> Iterator[SessionRecord]:
     """Store a key that a person gave and that was just validated; any other key stays where it is.
 
-    If the block fails, the key that was stored before is restored.
-
-    Yields:
-        The session, with the place of its key.
-
-    Raises:
-        InvalidKeyError: The service has rejected the key since it was validated.
-        CredentialStoreError: The store refused.
+    The session that is yielded names the place of its key. If the block fails, the key that was stored before
+    is restored.
     """
     require_not_rejected(
         settings.paths.rejection(session.key_fingerprint, session.api_origin), session.key_masked
@@ -325,9 +260,6 @@ def acquire_lock(
         lock: Released by the caller.
         waiting: Called once if another process holds the lock.
         timeout: Seconds to wait at most; as long as an install may take if omitted.
-
-    Raises:
-        NimbusTimeoutError: Another process holds it for longer.
     """
     longest = LOCK_WAIT_SECONDS if timeout is None else timeout
     try:
@@ -341,14 +273,20 @@ def acquire_lock(
         _log.debug("No lock at %s (%s); continuing without it.", lock.path, error)
 
 
-def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: Response) -> SessionRecord:
+def _session(
+    settings: Settings,
+    key: ApiKey,
+    entitlement: Entitlement,
+    answer: Response,
+    holder: Entitlement | SessionRecord,
+) -> SessionRecord:
     return SessionRecord(
         key_fingerprint=key.fingerprint,
         key_masked=key.masked,
-        user_id=None,
-        email=None,
-        name=None,
-        organization=None,
+        user_id=holder.user_id,
+        email=holder.email,
+        name=holder.name,
+        organization=holder.organization,
         license_type=entitlement.license_type,
         expires_at=entitlement.expires_at,
         features_enabled=frozenset(entitlement.features),
@@ -363,12 +301,7 @@ def _session(settings: Settings, key: ApiKey, entitlement: Entitlement, answer: 
 
 
 def find_session_key(session: SessionRecord) -> FoundKey:
-    """Return the key of a session, from where keys are stored, without a prompt.
-
-    Raises:
-        MissingKeyError: No source has it.
-        CredentialStoreError: The store that should have it cannot be read.
-    """
+    """Return the key of a session, from where keys are stored, without a prompt."""
     settings = Settings.load(profile=session.profile)
     found = find_key(settings, prompt=no_prompt)
     if found.key.fingerprint != session.key_fingerprint:

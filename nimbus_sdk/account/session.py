@@ -60,7 +60,7 @@ class AuthSession(SessionRecord):
         return as_session(run(settings, refresh_flow(settings)))
 
     def _repr_html_(self) -> str:
-        from nimbus_sdk.account.session_summary import session_rows
+        from nimbus_sdk.account.session_record import session_rows
         from nimbus_sdk.display.tables import fields_html
 
         return fields_html("Nimbus session", session_rows(self), self.to_dict().items())

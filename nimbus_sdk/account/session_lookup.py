@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from nimbus_sdk.account.session_record import ROLLBACK_SECONDS, SessionRecord, require_valid
@@ -29,14 +30,7 @@ def stored_session(paths: Paths, key: ApiKey | None = None) -> SessionRecord | N
     """Return the stored session for a key, or the profile's, whatever its age; None if there is none.
 
     The session of a key from a ``.env`` counts for that key, and otherwise only while the profile has no
-    session of its own.
-
-    Args:
-        paths: The profile.
-        key: The key in effect, as far as it is known. A profile's session of another key is returned as well.
-
-    Raises:
-        SessionTamperedError: The file was edited; it was set aside.
+    session of its own. A profile's session of another key is returned as well.
     """
     own = own_session(paths)
     if own is None and key is None:
@@ -47,11 +41,7 @@ def stored_session(paths: Paths, key: ApiKey | None = None) -> SessionRecord | N
 
 
 def dotenv_session(paths: Paths, fingerprint: str) -> SessionRecord | None:
-    """Return the session of a key that came from a ``.env``, or None.
-
-    Raises:
-        SessionTamperedError: The file was edited; it was set aside.
-    """
+    """Return the session of a key that came from a ``.env``, or None."""
     record = sealed.read_dotenv_session(paths, fingerprint)
     return None if record is None else SessionRecord.from_dict(record)
 
@@ -62,11 +52,7 @@ def _newest_dotenv_session(paths: Paths) -> SessionRecord | None:
 
 
 def own_session(paths: Paths) -> SessionRecord | None:
-    """Return the session of the profile's own key, which came from anywhere but a ``.env``, or None.
-
-    Raises:
-        SessionTamperedError: The file was edited; it was set aside.
-    """
+    """Return the session of the profile's own key, which came from anywhere but a ``.env``, or None."""
     # The staged one first: an install writes its session and then removes the staged one, so a reader in the
     # other order may find neither.
     record = _staged_session(paths) or sealed.read_session(paths)
@@ -93,11 +79,7 @@ def _current_install_id(paths: Paths) -> str | None:
 
 
 def find_session(paths: Paths, key: ApiKey | None) -> SessionRecord:
-    """Return the session for a key (or for the key used last), if it may be used now.
-
-    Raises:
-        SessionError: As for ``current_session``.
-    """
+    """Return the session for a key (or for the key used last), if it may be used now."""
     session = stored_session(paths, key)
     if session is None:
         raise _not_found(paths, key)
@@ -130,50 +112,31 @@ def clear_cache() -> None:
 def cached_session(profile: str | None) -> SessionRecord | None:
     """Return the session in memory, or None if there is none that still matches the disk."""
     cache_key = _cache_key(profile)
-    cached = _cache.get(cache_key)
-    if cached is not None and cached.is_current():
-        return cached.session
+    if (cached := _cache.get(cache_key)) is None:
+        return None
+    session, earliest, latest, path, version = cached
+    if earliest <= time.time() < latest and fs.file_version(path) == version:
+        return session
     _cache.pop(cache_key, None)
     return None
 
 
 def cache_session(profile: str | None, session: SessionRecord, path: str, version: fs.FileVersion) -> None:
     """Keep a session in memory until its file changes, its time ends or the environment names another."""
-    _cache[_cache_key(profile)] = CachedSession(session, path, version)
+    now = time.time()
+    end = float("inf") if session.expires_at is None else session.expires_at.timestamp()
+    latest = min(end, now + CACHE_SECONDS)
+    _cache[_cache_key(profile)] = session, now - ROLLBACK_SECONDS, latest, path, version
 
 
-class CachedSession:
-    """A session in memory, with what shows that it is still the one on the disk."""
+def environment_reader(*names: str) -> Callable[[], tuple[object, ...]]:
+    """Return what reads the working directory and some environment variables, as a key for caches.
 
-    __slots__ = ("_earliest", "_latest", "_path", "_version", "session")
-
-    def __init__(self, session: SessionRecord, path: str, version: fs.FileVersion) -> None:
-        self.session = session
-        self._path = path
-        self._version = version
-        self._earliest = time.time() - ROLLBACK_SECONDS
-        end = float("inf") if session.expires_at is None else session.expires_at.timestamp()
-        self._latest = min(end, time.time() + CACHE_SECONDS)
-
-    def is_current(self) -> bool:
-        """Return whether the file is unchanged and the time has not ended."""
-        return self._earliest <= time.time() < self._latest and fs.file_version(self._path) == self._version
-
-
-class EnvironmentFingerprint:
-    """The working directory and some environment variables, as a key for caches.
-
-    It is read at every call that a cache serves, so it has to be fast.
+    It is called wherever a cache is used, so it has to be fast.
     """
+    encoded = names if os.name == "nt" else tuple(map(os.fsencode, names))
 
-    __slots__ = ("_encoded", "_names")
-
-    def __init__(self, *names: str) -> None:
-        self._names = names
-        self._encoded = names if os.name == "nt" else tuple(map(os.fsencode, names))
-
-    def read(self) -> tuple[object, ...]:
-        """Return the working directory, and the variables' values in the order of their names."""
+    def read() -> tuple[object, ...]:
         try:
             folder = os.getcwd()
         except OSError:
@@ -182,16 +145,20 @@ class EnvironmentFingerprint:
         # longer than the rest of the call. The dictionary behind it does not.
         raw = getattr(os.environ, "_data", None)
         if raw is None:
-            return (folder, *map(os.environ.get, self._names))
-        return (folder, *map(raw.get, self._encoded))
+            return (folder, *map(os.environ.get, names))
+        return (folder, *map(raw.get, encoded))
+
+    return read
 
 
-_cache: dict[tuple[object, ...], CachedSession] = {}
-_environment = EnvironmentFingerprint(KEY_VARIABLE, "NIMBUS_SDK_HOME", "NIMBUS_SDK_PROFILE")
+_cache: dict[tuple[object, ...], tuple[SessionRecord, float, float, str, fs.FileVersion]] = {}
+"""Sessions, each with the times between which it counts, and its file as it was read."""
+
+_read_environment = environment_reader(KEY_VARIABLE, "NIMBUS_SDK_HOME", "NIMBUS_SDK_PROFILE")
 
 
 def _cache_key(profile: str | None) -> tuple[object, ...]:
-    folder, key, home, named = _environment.read()
+    folder, key, home, named = _read_environment()
     # The key's hash and not the key: the cache must not be one more copy of it.
     return (profile, folder, hash(key), home, named)
 
@@ -201,9 +168,6 @@ def key_from_environment(settings: Settings) -> ApiKey | None:
 
     A short form of ``nimbus_sdk.storage.key_lookup``, which would cost the offline path its imports. A key
     file is not read: the session is found without opening any file that holds a key.
-
-    Raises:
-        InvalidKeyFormatError: The variable has a text that is not a key.
     """
     given = parse_key(
         read_text(os.environ, KEY_VARIABLE) or read_text(dotenv_values(settings.dotenv), KEY_VARIABLE) or None

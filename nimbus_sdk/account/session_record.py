@@ -1,4 +1,4 @@
-"""A session as data, and whether it is valid: pure functions without disk, network or keyring.
+"""A session as data, whether it is valid, and what to display of it: without disk, network or keyring.
 
 The offline path imports this, so it imports nothing heavy.
 """
@@ -6,7 +6,7 @@ The offline path imports this, so it imports nothing heavy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields, replace
+from dataclasses import Field, dataclass, fields
 from datetime import UTC, datetime, timedelta
 
 from nimbus_sdk.errors import (
@@ -166,13 +166,7 @@ class SessionRecord:
 
 
 def validity(session: SessionRecord, now: datetime, last_seen: datetime | None = None) -> Validity:
-    """Return whether a session may be used at a moment: a pure function of three times.
-
-    Args:
-        session: The session.
-        now: The local clock (aware).
-        last_seen: The latest time that this installation has recorded, or None.
-    """
+    """Return whether a session may be used now, given the latest time that this installation has recorded."""
     latest = session.validated_at if last_seen is None else max(last_seen, session.validated_at)
     if now < latest - timedelta(seconds=ROLLBACK_SECONDS):
         return "rolled back"
@@ -182,12 +176,7 @@ def validity(session: SessionRecord, now: datetime, last_seen: datetime | None =
 
 
 def require_valid(session: SessionRecord, now: datetime, last_seen: datetime | None = None) -> SessionRecord:
-    """Return the session, if it may be used.
-
-    Raises:
-        SessionExpiredError: It is past its expiry.
-        ClockRollbackError: The clock was set back.
-    """
+    """Return the session, if it may be used; see ``validity``."""
     state = validity(session, now, last_seen)
     if state == "expired":
         raise SessionExpiredError(
@@ -200,11 +189,6 @@ def require_valid(session: SessionRecord, now: datetime, last_seen: datetime | N
             "the latest time recorded here."
         )
     return session
-
-
-def as_stale(session: SessionRecord) -> SessionRecord:
-    """Return the session, marked as one that could not be refreshed."""
-    return replace(session, stale=True)
 
 
 _MOMENTS = ("expires_at", "quota_reset_at", "validated_at")
@@ -240,3 +224,29 @@ def _plain(value: object) -> object:
     if isinstance(value, frozenset):
         return sorted(value)
     return value
+
+
+def session_rows(session: SessionRecord) -> list[tuple[str, object]]:
+    """Return the rows that describe a session."""
+    holder = [part for part in (session.name, session.organization, session.email) if part]
+    return [
+        ("key", session.key_masked),
+        ("license", session.license_type),
+        ("holder", ", ".join(holder)),
+        ("features", session.features_enabled),
+        ("valid until", "the key is revoked" if session.expires_at is None else session.expires_at),
+        ("quota left", format_quota(session.usage_quota)),
+        ("quota resets", session.quota_reset_at),
+        ("confirmed", session.validated_at),
+        ("stale", "yes: it could not be refreshed" if session.stale else "no"),
+    ]
+
+
+def format_quota(number: int | None) -> object:
+    """Return a quota to display: None means unlimited.
+
+    Examples:
+        >>> format_quota(5), format_quota(None)
+        (5, 'unlimited')
+    """
+    return "unlimited" if number is None else number

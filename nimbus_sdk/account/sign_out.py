@@ -45,12 +45,7 @@ class StoredEntry:
 
 
 def find_entries(settings: Settings) -> tuple[StoredEntry, ...]:
-    """Return all profiles and services that have something on this machine, by name.
-
-    Raises:
-        CredentialStoreError: The credentials file cannot be read.
-        SessionError: The folder of the profiles cannot be listed.
-    """
+    """Return all profiles and services that have something on this machine, by name."""
     in_file = set(FileStore(settings.paths.credentials).names())
     names = sorted({*_names(settings.paths.profiles), *in_file})
     return tuple(_describe(replace(settings, profile=name), name in in_file) for name in names)
@@ -66,10 +61,6 @@ def remove_entries(settings: Settings) -> Removal:
     """Remove the keys and sessions of all profiles and services, with every other file of theirs.
 
     A key that a store does not remove stays recorded for the next attempt; all others are removed.
-
-    Raises:
-        SessionError: A file cannot be read or written.
-        CredentialStoreError: The metadata of a key cannot be read.
     """
     names = {settings.profile, *(entry.name for entry in find_entries(settings))}
     owners = [replace(settings, profile=name) for name in sorted(names)]

@@ -34,11 +34,7 @@ UNAVAILABLE = 503
 
 
 def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Response]]:
-    """Validate a key, and return its entitlement and the response.
-
-    Raises:
-        ResponseFormatError: The response does not say whose key it is.
-    """
+    """Validate a key, and return its entitlement and the response."""
     response = yield from send(_post("validate", f"{base}/v1/auth/validate", key, 100))
     entitlement = _require_valid(parse_response(Entitlement, response))
     absent = [name for name in ("user_id", "email") if not getattr(entitlement, name)]
@@ -52,13 +48,7 @@ def validate(base: str, key: ApiKey) -> Flow[tuple[Entitlement, Response]]:
 def refresh(base: str, key: ApiKey, timeout: float | None = None) -> Flow[tuple[Entitlement, Response]]:
     """Return the current quota and features, without user fields, and the response.
 
-    Args:
-        base: Base URL of the API.
-        key: The key.
-        timeout: Seconds this may take, retries included, if fewer than the whole flow may take.
-
-    Raises:
-        InvalidKeyError: The service does not know the key any more.
+    ``timeout`` seconds are what this may take, retries included, if fewer than the whole flow may take.
     """
     request = _post("refresh", f"{base}/v1/auth/refresh", key, 10)
     response = yield from send(replace(request, timeout=timeout))
@@ -69,9 +59,6 @@ def revoke(base: str, key: ApiKey, reason: str | None) -> Flow[Revocation]:
     """Revoke a key permanently.
 
     If the response to one attempt is lost and the next one finds no such key, the first has revoked it.
-
-    Raises:
-        KeyNotFoundError: The key does not exist, or was revoked before.
     """
     request = _post("revoke", f"{base}/v1/auth/revoke", key, 10, {"reason": reason})
     try:

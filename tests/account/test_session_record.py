@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nimbus_sdk.account.session import AuthSession
-from nimbus_sdk.account.session_record import as_stale, require_valid, validity
+from nimbus_sdk.account.session_record import require_valid, validity
 from nimbus_sdk.errors import (
     ClockRollbackError,
     FeatureNotLicensedError,
@@ -57,7 +57,7 @@ def test_a_session_as_text_is_one_line():
     assert (
         line == "Nimbus session nbci_live_0123…89ab: research, 48,766 left, valid until 2026-03-01 12:00 UTC"
     )
-    free = str(as_stale(made(expires_at=None, usage_quota=None)))
+    free = str(made(expires_at=None, usage_quota=None, stale=True))
     assert "unlimited" in free
     assert "until revoked" in free
     assert "stale" in free

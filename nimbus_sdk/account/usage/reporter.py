@@ -20,7 +20,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.account.session_lookup import EnvironmentFingerprint
+from nimbus_sdk.account.session_lookup import environment_reader
 from nimbus_sdk.account.usage import spool
 from nimbus_sdk.config.settings import Settings
 from nimbus_sdk.errors import NimbusError, RateLimitError
@@ -28,8 +28,6 @@ from nimbus_sdk.errors import NimbusError, RateLimitError
 if TYPE_CHECKING:
     from nimbus_sdk.account.usage.sender import Sender
     from nimbus_sdk.account.usage.spool import Event
-
-__all__ = ["Reporter", "reporter"]
 
 REST_SECONDS = 60.0
 """Pause after a failed send, before the key and the service are tried again."""
@@ -42,7 +40,7 @@ TRANSIT_SECONDS = 11.0
 """More than one event may take to be sent, so that its result is known when a process ends."""
 
 SETTINGS_SECONDS = 60.0
-_environment = EnvironmentFingerprint(
+_read_environment = environment_reader(
     "NIMBUS_SDK_USAGE",
     "NIMBUS_SDK_HOME",
     "NIMBUS_SDK_PROFILE",
@@ -55,11 +53,7 @@ _log = logging.getLogger("nimbus_sdk.usage")
 
 
 class Reporter:
-    """Takes events without waiting, and sends them in the background.
-
-    Args:
-        settings: Where to, under which profile, and whether the network may be used.
-    """
+    """Takes events without waiting, and sends them in the background."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -189,11 +183,7 @@ _last: tuple[tuple[object, ...], Reporter | None] = ((), None)
 
 
 def reporter() -> Reporter | None:
-    """Return this process's reporter, or None if usage is not to be reported.
-
-    Raises:
-        ConfigurationError: A setting cannot be used.
-    """
+    """Return this process's reporter, or None if usage is not to be reported."""
     global _last
     cache_key, last = _cache_key(), _last
     if last[0] != cache_key:
@@ -213,7 +203,7 @@ def _reporter_for(settings: Settings) -> Reporter | None:
 def _cache_key() -> tuple[object, ...]:
     # Reading the settings at every prediction would take longer than a small one. A change that the variables
     # do not show, such as a new .env, is noticed within a minute.
-    return (time.monotonic() // SETTINGS_SECONDS, *_environment.read())
+    return (time.monotonic() // SETTINGS_SECONDS, *_read_environment())
 
 
 def _close_all() -> None:

@@ -49,11 +49,7 @@ _log = logging.getLogger("nimbus_sdk.usage")
 
 
 class Sender:
-    """A key that was found without a prompt, and a connection on which the service has answered.
-
-    Args:
-        settings: Where to, under which profile, and whether the network may be used.
-    """
+    """A key that was found without a prompt, and a connection on which the service has answered."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = replace(settings, timeout=SEND_SECONDS)
@@ -68,9 +64,6 @@ class Sender:
         """Find the key, and check that the service answers, while no event is in transit.
 
         So a slow start, an unreachable service or a captive portal loses no event and delays no exit.
-
-        Raises:
-            NimbusError: Nothing can be sent now.
         """
         if time.monotonic() < self._open_until:
             return
@@ -83,11 +76,7 @@ class Sender:
         self._open_until = time.monotonic() + OPEN_SECONDS
 
     def send(self, event: Mapping[str, object]) -> None:
-        """Send an event, once.
-
-        Raises:
-            NimbusError: It was certainly not counted, and may be sent later.
-        """
+        """Send an event, once; raise if it was certainly not counted, and may be sent later."""
         key = self._key
         if key is None:
             raise MissingKeyError("No key was found.")

@@ -31,12 +31,7 @@ _FIELDS = frozenset({"event_type", "model_name", "inference_type", "duration_ms"
 def put(folder: str, waiting: deque[Event]) -> None:
     """Move events to the disk; the oldest there are dropped if there are too many.
 
-    Args:
-        folder: ``Paths.usage``.
-        waiting: The events; those that were written are removed from it.
-
-    Raises:
-        OSError: The disk refused; the events that were not written stay in ``waiting``.
+    If the disk refuses, the events that were not written stay in ``waiting``.
     """
     if not waiting:
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import nimbus_sdk
-from nimbus_sdk.account.session_summary import format_quota, session_rows
+from nimbus_sdk.account.session_record import format_quota, session_rows
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile, Timeout, Yes, flag, option
 from nimbus_sdk.config.settings import Settings

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from nimbus_sdk.account.session_summary import session_rows
+from nimbus_sdk.account.session_record import session_rows
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import Json, Profile, argument, core_versions, option

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import nimbus_sdk
-from nimbus_sdk.account.session_summary import session_rows
+from nimbus_sdk.account.session_record import session_rows
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import (

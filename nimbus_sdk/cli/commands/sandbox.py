@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from nimbus_sdk import sandbox
-from nimbus_sdk.account.session_summary import format_quota
+from nimbus_sdk.account.session_record import format_quota
 from nimbus_sdk.cli.ui import output, sandbox_control
 from nimbus_sdk.cli.ui.groups import group
 from nimbus_sdk.cli.ui.options import Json, argument, option

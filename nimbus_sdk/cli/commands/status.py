@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nimbus_sdk.account.session_summary import session_rows
+from nimbus_sdk.account.session_record import session_rows
 from nimbus_sdk.cli.ui import output
 from nimbus_sdk.cli.ui.options import Json, Profile, flag
 from nimbus_sdk.config.settings import Settings
