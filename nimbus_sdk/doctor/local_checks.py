@@ -18,7 +18,7 @@ from nimbus_sdk.doctor.status import rejection
 from nimbus_sdk.errors import SUPPORT, CredentialStoreError, NimbusError
 from nimbus_sdk.storage import key_lookup
 from nimbus_sdk.storage.credentials import choose_store
-from nimbus_sdk.storage.pending_removal import pending_removals
+from nimbus_sdk.storage.key_removal import pending_removals
 
 LITTLE_SPACE_BYTES = 200 * 2**20
 
@@ -72,7 +72,7 @@ def check_keyring(settings: Settings) -> Finding:
     if left:
         fix = "Unlock the keyring and run `nimbus-sdk doctor --retry-keyring`."
         return problem("keyring", f"still to be removed: {'; '.join(left)}", fix, fatal=False)
-    if choice.is_fallback:
+    if choice.keyring_problem:
         fix = (
             "Unlock the keyring and run `nimbus-sdk doctor --retry-keyring`, or set "
             "NIMBUS_SDK_CREDENTIAL_STORE=file to leave it alone."

@@ -16,8 +16,8 @@ from nimbus_sdk.storage import key_lookup, sealed
 from nimbus_sdk.storage.credentials import choose_store
 from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
 from nimbus_sdk.storage.key_metadata import KeyRemoval, read_metadata
+from nimbus_sdk.storage.key_removal import pending_removals
 from nimbus_sdk.storage.keyring_breaker import breaker_state
-from nimbus_sdk.storage.pending_removal import pending_removals
 
 _log = logging.getLogger("nimbus_sdk")
 

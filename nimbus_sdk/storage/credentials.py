@@ -1,4 +1,4 @@
-"""The credential store: one protocol, three stores, and which of them is used."""
+"""The credential store: three stores with the same methods, and which of them is used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, cast, overload
+from typing import Generic, TypeAlias, overload
 
 from nimbus_sdk.config.keys import ApiKey
 from nimbus_sdk.config.paths import Paths
@@ -19,47 +19,24 @@ from nimbus_sdk.storage.key_metadata import (
     may_be_in_keyring,
     read_metadata,
     reserve_metadata,
-    write_metadata,
+    settle_removal,
+    write_record,
 )
-from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
-from nimbus_sdk.storage.keyring_breaker import reset
-from nimbus_sdk.storage.pending_removal import (
+from nimbus_sdk.storage.key_removal import (
     cannot_have_key,
     finish_removals,
     masked_in_keyring,
     postpone_removal,
     prepare_store,
     reason_of,
-    settle_removal,
 )
+from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
+from nimbus_sdk.storage.keyring_breaker import reset
 
 _log = logging.getLogger("nimbus_sdk")
-_BY_SETTING = "as NIMBUS_SDK_CREDENTIAL_STORE says"
 
 
-class CredentialStore(Protocol[K_co]):
-    """Stores one key a profile. Every method raises ``CredentialStoreError`` if the store fails."""
-
-    name: str
-
-    def location(self, profile: str) -> str:
-        """Describe where the key of a profile is."""
-        ...
-
-    def read(self, profile: str) -> KeyEntry[K_co] | None:
-        """Return the profile's key, or None."""
-        ...
-
-    def write(self, profile: str, entry: KeyEntry[Key]) -> None:
-        """Store a key, replacing the one before."""
-        ...
-
-    def delete(self, profile: str) -> bool:
-        """Remove a key, and return whether there was one."""
-        ...
-
-
-class MemoryStore(Generic[K_co]):
+class MemoryStore:
     """Stores keys as long as the object lives, and nothing beyond it (``none``).
 
     Examples:
@@ -78,9 +55,9 @@ class MemoryStore(Generic[K_co]):
         """Describe where the key of a profile is."""
         return f"memory only, profile {profile}"
 
-    def read(self, profile: str) -> KeyEntry[K_co] | None:
+    def read(self, profile: str) -> KeyEntry[Key] | None:
         """Return the profile's key, or None."""
-        return cast("KeyEntry[K_co] | None", self._entries.get(profile))
+        return self._entries.get(profile)
 
     def write(self, profile: str, entry: KeyEntry[Key]) -> None:
         """Store a key, replacing the one before."""
@@ -89,6 +66,9 @@ class MemoryStore(Generic[K_co]):
     def delete(self, profile: str) -> bool:
         """Remove a key, and return whether there was one."""
         return self._entries.pop(profile, None) is not None
+
+
+CredentialStore: TypeAlias = KeyringStore[Key] | FileStore[Key] | MemoryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +82,9 @@ class StoreChoice:
             begins with "the keyring"; empty if it is used, is not there or was not to be asked.
     """
 
-    store: CredentialStore[Key]
+    store: CredentialStore
     reason: str
     keyring_problem: str = ""
-
-    @property
-    def is_fallback(self) -> bool:
-        """Whether it is used because a keyring that this machine has could not be."""
-        return bool(self.keyring_problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,9 +107,6 @@ class StoredKey(Generic[K_co]):
 
     def withheld_from(self, api_url: str) -> str | None:
         """Return why the key may not be used for an API, or None if it may.
-
-        Args:
-            api_url: ``Settings.api_url``.
 
         Examples:
             >>> stored = StoredKey(key=None, store="file", location="")
@@ -161,21 +133,13 @@ def choose_store(settings: Settings) -> StoreChoice:
 def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIMBUS_BCI) -> StoreChoice:
     """Store a key that an API has just accepted, together with that API's origin, in one place.
 
-    Args:
-        origin: Scheme, host and port of the API that accepted it.
-        kind: Whose key it is; the Nimbus API's if omitted.
-
-    Returns:
-        The store that has it, and the reason for that one.
-
     Raises:
         CredentialStoreError: The store that the setting names, or the last one tried, cannot store it.
     """
     paths, entry = settings.paths, KeyEntry(key, origin)
-
     before, may_have = read_metadata(paths), may_be_in_keyring(paths)
 
-    def write(store: CredentialStore[Key]) -> None:
+    def write(store: CredentialStore) -> None:
         try:
             store.write(paths.profile, entry)
         except CredentialStoreError:
@@ -189,10 +153,10 @@ def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIM
     choice = _in_first_that_works(settings, kind, write)
     notes = [choice.reason, *_remove_other_copy(settings, choice, before, may_have=may_have)]
     try:
-        write_metadata(paths, KeyMetadata.of(key, store=choice.store.name, now=time.time()))
+        write_record(paths.key_metadata, KeyMetadata.of(key, store=choice.store.name, now=time.time()))
     except OSError as error:
         notes.append(f"the metadata beside it could not be written ({error.strerror or error})")
-    if choice.is_fallback:
+    if choice.keyring_problem:
         retry = "nimbus-sdk doctor --retry-keyring" if kind is NIMBUS_BCI else kind.save_command
         _log.warning(
             "%s is stored in %s, because the keyring %s. `%s` moves it there.",
@@ -206,9 +170,6 @@ def save_key(settings: Settings, key: Key, origin: str, kind: KeyKind[Key] = NIM
 
 def retry_keyring(settings: Settings) -> StoreChoice:
     """Ask a keyring that is skipped, remove what was to be removed from it, and move the key there.
-
-    Returns:
-        The store that has the key, or would have it.
 
     Raises:
         CredentialStoreError: The setting names the keyring, and it does not work; or the file cannot be read.
@@ -276,9 +237,6 @@ def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> N
     Args:
         fingerprint: That of the key in the file.
         before: The metadata of the key in the keyring.
-
-    Raises:
-        CredentialStoreError: A file cannot be read or written.
     """
     paths = settings.paths
     file = FileStore[ApiKey](paths.credentials)
@@ -288,7 +246,7 @@ def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> N
     file.delete(paths.profile)
     settle_removal(paths)
     try:
-        write_metadata(paths, before)
+        write_record(paths.key_metadata, before)
     except OSError as error:
         raise CredentialStoreError(
             f"{paths.key_metadata} cannot be written: {error.strerror}.",
@@ -297,13 +255,13 @@ def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> N
 
 
 def _in_first_that_works(
-    settings: Settings, kind: KeyKind[Key], act: Callable[[CredentialStore[Key]], object]
+    settings: Settings, kind: KeyKind[Key], act: Callable[[CredentialStore], object]
 ) -> StoreChoice:
     paths = settings.paths
     if settings.credential_store is not None:
         store = _named(settings.credential_store, paths, kind)
         act(prepare_store(paths, store))
-        return StoreChoice(store, f"{store.name}, {_BY_SETTING}")
+        return StoreChoice(store, f"{store.name}, as NIMBUS_SDK_CREDENTIAL_STORE says")
     keyring = KeyringStore(paths, kind)
     try:
         act(prepare_store(paths, keyring))
@@ -319,7 +277,7 @@ def _in_first_that_works(
     return StoreChoice(file, f"{file.name}, because {because}", "" if is_absent else reason_of(problem))
 
 
-def _expect_late_write(paths: Paths, store: CredentialStore[Key], key: Key) -> None:
+def _expect_late_write(paths: Paths, store: CredentialStore, key: Key) -> None:
     """Record that a key may reach the keyring after its caller has given up, even after this process."""
     if isinstance(store, KeyringStore) and store.refusal is not None and store.refusal.may_complete:
         try:
@@ -331,24 +289,22 @@ def _expect_late_write(paths: Paths, store: CredentialStore[Key], key: Key) -> N
 
 def _stores_to_search(
     settings: Settings, kind: KeyKind[Key], metadata: KeyMetadata | None, patience: Patience | None
-) -> tuple[list[CredentialStore[Key]], frozenset[str]]:
+) -> tuple[list[CredentialStore], tuple[str, str]]:
     """Return the stores in the order of asking, and the names of those that must work."""
     if settings.credential_store is not None:
-        required = frozenset({settings.credential_store, FileStore.name})
-        return [_named(settings.credential_store, settings.paths, kind, patience)], required
+        store = _named(settings.credential_store, settings.paths, kind, patience)
+        return [store], (store.name, FileStore.name)
     expected = FileStore.name if metadata is None else metadata.store
-    stores: list[CredentialStore[Key]] = [
+    stores: list[CredentialStore] = [
         KeyringStore(settings.paths, kind, patience=patience),
         FileStore(settings.paths.credentials, kind),
     ]
     if metadata is not None and expected == FileStore.name:
         stores.reverse()
-    return stores, frozenset({expected, FileStore.name})
+    return stores, (expected, FileStore.name)
 
 
-def _named(
-    name: str, paths: Paths, kind: KeyKind[Key], patience: Patience | None = None
-) -> CredentialStore[Key]:
+def _named(name: str, paths: Paths, kind: KeyKind[Key], patience: Patience | None = None) -> CredentialStore:
     if name == KeyringStore.name:
         return KeyringStore(paths, kind, patience=patience)
     return FileStore(paths.credentials, kind) if name == FileStore.name else MemoryStore()

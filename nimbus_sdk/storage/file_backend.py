@@ -24,6 +24,8 @@ _CHANGE_TRIES = 5
 class FileStore(Generic[K_co]):
     """Stores keys in a file that this user alone may read (mode 0600, in a folder of mode 0700).
 
+    Every method raises ``CredentialStoreError`` if the file cannot be read or written.
+
     Args:
         path: ``Paths.credentials``.
         kind: Whose keys are read; any kind may be written.
@@ -73,19 +75,11 @@ class FileStore(Generic[K_co]):
         return entry
 
     def write(self, profile: str, entry: KeyEntry[Key]) -> None:
-        """Store a key, replacing the one before; other profiles stay.
-
-        Raises:
-            CredentialStoreError: As for ``read``, or the file cannot be written.
-        """
+        """Store a key, replacing the one before; other profiles stay."""
         self._attempt("changed", lambda: self._change(lambda keys: {**keys, profile: entry.to_fields()}))
 
     def delete(self, profile: str) -> bool:
-        """Remove a key, and return whether there was one. The file goes with the last one.
-
-        Raises:
-            CredentialStoreError: As for ``write``.
-        """
+        """Remove a key, and return whether there was one. The file goes with the last one."""
 
         def drop(keys: dict[str, object]) -> dict[str, object]:
             return {name: entry for name, entry in keys.items() if name != profile}
@@ -96,11 +90,7 @@ class FileStore(Generic[K_co]):
         return present
 
     def names(self) -> list[str]:
-        """Return the names under which keys are stored.
-
-        Raises:
-            CredentialStoreError: As for ``read``.
-        """
+        """Return the names under which keys are stored."""
         return self._attempt("read", lambda: list(self._load_or_quarantine()))
 
     def _attempt(self, action: str, act: Callable[[], T]) -> T:

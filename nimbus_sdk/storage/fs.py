@@ -1,6 +1,7 @@
 """The one door to the disk: files that are private from birth, synced, and replaced in one step.
 
 Whatever a reader must not find half-written is written beside its target, synced, and renamed into place.
+What the disk refuses is raised as ``OSError``.
 """
 
 from __future__ import annotations
@@ -52,10 +53,6 @@ class NoFileError(OSError):
 def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
     """Return the content of a file, or None if there is none.
 
-    Args:
-        path: The file.
-        limit: The most bytes that it may have.
-
     Raises:
         NoFileError: It is not a regular file, or larger than ``limit`` bytes.
         OSError: It exists and cannot be read.
@@ -69,16 +66,7 @@ def read(path: str, limit: int = READ_LIMIT) -> bytes | None:
 
 
 def read_and_close(descriptor: int, limit: int) -> bytes:
-    """Return the content of an open file, and close it.
-
-    Args:
-        descriptor: The file, open for reading.
-        limit: As for ``read``.
-
-    Raises:
-        NoFileError: As for ``read``.
-        OSError: It cannot be read.
-    """
+    """Return the content of an open file, as ``read`` does, and close it."""
     try:
         # A folder is refused here.
         with open(descriptor, "rb", buffering=0, closefd=False) as file:
@@ -94,15 +82,10 @@ def read_and_close(descriptor: int, limit: int) -> bytes:
 
 
 def open_for_reading(path: str, flags: int = 0) -> BinaryIO:
-    """Open a file of any size; a pipe or a device is refused, and not waited for.
-
-    Args:
-        path: The file.
-        flags: Further flags of ``os.open``.
+    """Open a file of any size, with further flags of ``os.open``; a pipe or a device is not waited for.
 
     Raises:
         NoFileError: It is not a regular file.
-        OSError: It cannot be opened.
     """
     descriptor = os.open(path, os.O_RDONLY | _NO_WAIT | _BINARY | flags)
     status = os.fstat(descriptor)
@@ -174,11 +157,7 @@ def _close(path: str, status: os.stat_result, mode: int) -> None:
 
 
 def _change_mode(path: str, mode: int) -> tuple[os.stat_result, str]:
-    """Change a mode; return the status after it, and why it may be another one than was asked for.
-
-    Raises:
-        OSError: Others can write to it even so.
-    """
+    """Change a mode; return the status after it, and why it may be another one than was asked for."""
     reason = "its file system stores no permissions"
     try:
         os.chmod(path, mode)
@@ -192,31 +171,19 @@ def _change_mode(path: str, mode: int) -> tuple[os.stat_result, str]:
 
 
 def create(path: str, mode: int = PRIVATE_FILE) -> int:
-    """Make a file that does not exist yet, open it for reading and writing, and return its descriptor.
-
-    Raises:
-        OSError: It exists, be it as a link, or cannot be made.
-    """
+    """Make a file that does not exist yet, even as a link; return its descriptor, for reading and writing."""
     return os.open(path, os.O_RDWR | _NEW_FILE, mode)
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
-    """Write every byte; the system may take them in several parts.
-
-    Raises:
-        OSError: A file cannot be read or written.
-    """
+    """Write every byte; the system may take them in several parts."""
     written = os.write(descriptor, data)
     while written < len(data):
         written += os.write(descriptor, memoryview(data)[written:])
 
 
 def write_synced(path: str, content: bytes) -> None:
-    """Write a new file, through to the disk.
-
-    Raises:
-        OSError: It exists already, or the disk refused.
-    """
+    """Write a file that does not exist yet, through to the disk."""
     descriptor = create(path)
     try:
         write_all(descriptor, content)
@@ -226,11 +193,7 @@ def write_synced(path: str, content: bytes) -> None:
 
 
 def sync(descriptor: int) -> None:
-    """Write a file through to the disk, with everything that was synced before it.
-
-    Raises:
-        OSError: A file cannot be read or written.
-    """
+    """Write a file through to the disk, with everything that was synced before it."""
     if sys.platform == "darwin":
         import fcntl
 
@@ -245,12 +208,9 @@ def write_private(path: str, content: bytes, root: str | None = None) -> None:
     """Replace a small file in one step: a reader finds the old content or the new one, and only this user.
 
     Args:
-        path: The file.
+        path: The file, which stays as it was if the disk refuses.
         content: Its new content.
         root: As for ``make_private_folder``.
-
-    Raises:
-        OSError: The disk refused; the file is as it was.
     """
     make_private_folder(os.path.dirname(path), root)
     temporary = f"{path}.{unique()}.tmp"
@@ -261,7 +221,9 @@ def write_private(path: str, content: bytes, root: str | None = None) -> None:
         remove(temporary)
         raise
     sync_folder(os.path.dirname(path))
-    sweep(path, LEFT_OVER_SECONDS)
+    with suppress(OSError):
+        for beside in leftovers(path, LEFT_OVER_SECONDS):
+            remove(beside)
 
 
 def quarantine(path: str) -> str:
@@ -291,12 +253,7 @@ def file_version(path: str) -> FileVersion | None:
 
 
 def leftovers(path: str, older_than: float = 0.0) -> list[str]:
-    """Return the temporary files of killed writers beside a file; a writer at work has one too.
-
-    Args:
-        path: The file.
-        older_than: Seconds since it was last written.
-    """
+    """Return the temporary files of writers beside a file, of killed ones if they are some seconds old."""
     folder, name = os.path.split(path)
     found = []
     with suppress(FileNotFoundError, NotADirectoryError):
@@ -307,19 +264,8 @@ def leftovers(path: str, older_than: float = 0.0) -> list[str]:
     return found
 
 
-def sweep(path: str, older_than: float = 0.0) -> None:
-    """Remove ``leftovers``; one that cannot be removed stays."""
-    with suppress(OSError):
-        for beside in leftovers(path, older_than):
-            remove(beside)
-
-
 def rename(source: str, target: str) -> None:
-    """Rename a file or a folder, replacing a file.
-
-    Raises:
-        OSError: The system refused.
-    """
+    """Rename a file or a folder, replacing a file."""
     waited, wait = 0.0, _FIRST_WAIT_SECONDS
     while True:
         try:
@@ -349,21 +295,13 @@ def sync_folder(folder: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file if it exists.
-
-    Raises:
-        OSError: It exists and cannot be removed.
-    """
+    """Remove a file if it exists."""
     with suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)
 
 
 def remove_tree(folder: str) -> None:
-    """Remove a folder and all in it, if it exists.
-
-    Raises:
-        OSError: Something in it cannot be removed.
-    """
+    """Remove a folder and all in it, if it exists."""
     from shutil import rmtree
 
     with suppress(FileNotFoundError):
@@ -371,10 +309,8 @@ def remove_tree(folder: str) -> None:
 
 
 def note_use(path: str, every: float) -> None:
-    """Set a file's or folder's time of change to now if it is older than ``every`` seconds.
-
-    A disk that refuses is not an error: a caller that only reads must not fail for it.
-    """
+    """Set a file's or folder's time of change to now if it is older than ``every`` seconds."""
+    # A caller that only reads must not fail for a disk that refuses.
     with suppress(OSError):
         if _age(path) > every:
             os.utime(path)
@@ -400,16 +336,10 @@ def _make(folder: str) -> None:
     _make(os.path.dirname(folder))
     with suppress(FileExistsError):
         os.mkdir(folder, PRIVATE_FOLDER)
-        if os.name == "nt" and _ignores_folder_modes(sys.version_info):
+        # Some versions give a folder of mode 0700 the access rights of its parent on Windows: CVE-2024-4030.
+        version: tuple[object, ...] = sys.version_info
+        if os.name == "nt" and (version < (3, 11, 10) or (3, 12) <= version < (3, 12, 4)):
             _set_access_list(folder)
-
-
-def _ignores_folder_modes(version: tuple[object, ...]) -> bool:
-    """Whether a version of Python gives a folder of mode 0700 the access rights of its parent on Windows.
-
-    Source: CVE-2024-4030.
-    """
-    return version < (3, 11, 10) or (3, 12) <= version < (3, 12, 4)
 
 
 def _set_access_list(folder: str) -> None:

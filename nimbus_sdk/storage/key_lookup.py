@@ -179,15 +179,7 @@ def find_key_without_store(
     given: str | ApiKey | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> FoundKey | None:
-    """Return the key of the first four sources, or None: no credential store, no prompt.
-
-    Args:
-        given: The caller's own argument.
-        environ: The environment; ``os.environ`` if omitted.
-
-    Raises:
-        InvalidKeyFormatError: As for ``find_key``.
-        ConfigurationError: As for ``find_key``.
+    """Return the key of the first four sources, as ``find_key`` does, or None: no store, no prompt.
 
     Examples:
         >>> environ = {"NIMBUS_API_KEY": "nbci_test_" + "0123456789ab" * 4}
@@ -208,9 +200,8 @@ def find_stored_key(settings: Settings) -> FoundKey:
     result, notes = first_found([read_store(settings, settings.api_url, NIMBUS_BCI)])
     found = _found_key(result)
     if found is None:
-        raise MissingKeyError(
-            f"There is no stored key for this API in profile {settings.profile}. {notes}".rstrip()
-        )
+        missing = f"There is no stored key for this API in profile {settings.profile}."
+        raise MissingKeyError(f"{missing} {notes}".rstrip())
     return found
 
 
@@ -226,11 +217,7 @@ def explain(settings: Settings, environ: Mapping[str, str] | None = None) -> Key
     known = read_store_metadata(settings) if any(result.is_final for result in results) else None
     results.append(known or read_store(settings, settings.api_url, NIMBUS_BCI))
     results.append(read_julia(settings))
-    results.append(
-        SourceResult(
-            source="prompt", location=_PROMPT_LOCATION, state="skipped", detail="asked only when needed"
-        )
-    )
+    results.append(SourceResult("prompt", _PROMPT_LOCATION, "skipped", detail="asked only when needed"))
     first = next((result for result in results if result.is_final), None)
     return KeyResolution(tuple(_report(result, first) for result in results))
 

@@ -1,6 +1,7 @@
 """What is known of a stored key without reading it: for display, and to ask the right store first.
 
-It decides nothing about where a key may go; that is stored with the key itself.
+It decides nothing about where a key may go; that is stored with the key itself. A file that exists and cannot
+be read or removed is a ``CredentialStoreError``; one that cannot be written is an ``OSError``.
 """
 
 from __future__ import annotations
@@ -45,11 +46,7 @@ class KeyMetadata:
 
     @classmethod
     def of(cls, key: Key, *, store: str, now: float) -> KeyMetadata:
-        """Return the metadata of a key that was just stored.
-
-        Args:
-            store: Name of the store.
-            now: Unix time.
+        """Return the metadata of a key that was just stored, at a Unix time.
 
         Examples:
             >>> from nimbus_sdk.config.keys import ApiKey
@@ -57,22 +54,8 @@ class KeyMetadata:
             >>> KeyMetadata.of(key, store="file", now=0.0).saved_at
             '1970-01-01T00:00:00Z'
         """
-        return cls(
-            fingerprint=key.fingerprint,
-            masked=key.masked,
-            store=store,
-            saved_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
-        )
-
-
-def read_metadata(paths: Paths) -> KeyMetadata | None:
-    """Return the metadata of the profile's key, or None if there is none that can be understood and trusted.
-
-    Raises:
-        CredentialStoreError: The file exists and cannot be read.
-    """
-    content = _read(paths, paths.key_metadata, _METADATA)
-    return None if content is None else _parse(KeyMetadata, content)
+        saved_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
+        return cls(fingerprint=key.fingerprint, masked=key.masked, store=store, saved_at=saved_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,43 +76,24 @@ class KeyRemoval:
         return f"{self.masked or 'a key'} in the keyring, which {self.reason or 'could not be asked'}"
 
 
+def read_metadata(paths: Paths) -> KeyMetadata | None:
+    """Return the metadata of the profile's key; None if there are none that can be understood and trusted."""
+    content = _read(paths, paths.key_metadata, _METADATA)
+    return None if content is None else _parse(KeyMetadata, content)
+
+
 def read_removal(paths: Paths) -> KeyRemoval | None:
     """Return the record that a key is still to be removed from the keyring, or None.
 
     A damaged record counts: it never makes a removed key valid again. One that somebody else could have
     written does not: it would remove a key.
-
-    Raises:
-        CredentialStoreError: The record exists and cannot be read.
     """
     content = _read(paths, paths.key_removal, _REMOVAL)
     return None if content is None else _parse(KeyRemoval, content) or KeyRemoval()
 
 
-def write_removal(paths: Paths, removal: KeyRemoval) -> None:
-    """Record that a key is still to be removed from the keyring.
-
-    Raises:
-        OSError: A file cannot be read or written.
-    """
-    _write(paths.key_removal, removal)
-
-
-def drop_removal(paths: Paths) -> None:
-    """Remove the record of a removal that is done.
-
-    Raises:
-        CredentialStoreError: The file exists and cannot be removed.
-    """
-    _remove(paths.key_removal, _REMOVAL, "Check the permissions of its folder.")
-
-
 def may_be_in_keyring(paths: Paths) -> bool:
-    """Return whether this home may have a key in the keyring: of a save, or of one that was interrupted.
-
-    Raises:
-        CredentialStoreError: As for ``read_metadata`` and ``read_removal``.
-    """
+    """Return whether this home may have a key in the keyring: of a save, or of one that was interrupted."""
     if read_removal(paths) is not None:
         return True
     metadata = read_metadata(paths)
@@ -137,41 +101,33 @@ def may_be_in_keyring(paths: Paths) -> bool:
 
 
 def has_key_in_keyring(paths: Paths) -> bool:
-    """Return whether the profile's key is one in the keyring that is not to be removed.
-
-    Raises:
-        CredentialStoreError: As for ``read_metadata`` and ``read_removal``.
-    """
+    """Return whether the profile's key is one in the keyring that is not to be removed."""
     metadata = read_metadata(paths)
     return metadata is not None and metadata.store == "keyring" and read_removal(paths) is None
 
 
 def reserve_metadata(paths: Paths) -> None:
-    """Make an empty file before the first key is stored: where there is no file, there is no key.
-
-    A disk that refuses is reported by ``write_metadata``.
-    """
+    """Make an empty file before the first key is stored: where there is no file, there is no key."""
     if not os.path.exists(paths.key_metadata):
+        # A disk that refuses is reported when the metadata are written.
         with suppress(OSError):
             fs.write_private(paths.key_metadata, b"{}\n")
 
 
-def write_metadata(paths: Paths, metadata: KeyMetadata) -> None:
-    """Write the metadata of a key that was stored.
-
-    Raises:
-        OSError: A file cannot be read or written.
-    """
-    _write(paths.key_metadata, metadata)
+def write_record(path: str, record: KeyMetadata | KeyRemoval) -> None:
+    """Write the metadata of a key that was stored, or that one is still to be removed."""
+    fs.write_private(path, json.dumps(asdict(record), indent=2).encode() + b"\n")
 
 
 def remove_metadata(paths: Paths) -> None:
-    """Remove the metadata of a key that is gone.
-
-    Raises:
-        CredentialStoreError: The file exists and cannot be removed.
-    """
+    """Remove the metadata of a key that is gone."""
     _remove(paths.key_metadata, _METADATA, _CHECK_FOLDER)
+
+
+def settle_removal(paths: Paths) -> None:
+    """Note that the keyring has no key of the profile any more that is to be removed."""
+    if read_removal(paths) is not None:
+        _remove(paths.key_removal, _REMOVAL, "Check the permissions of its folder.")
 
 
 def _read(paths: Paths, path: str, what: str) -> bytes | None:
@@ -194,10 +150,6 @@ def _parse(kind: type[R], content: bytes) -> R | None:
         return None
     valid = all(isinstance(value, str) and value.isprintable() for value in values.values())
     return kind(**values) if valid else None
-
-
-def _write(path: str, record: KeyMetadata | KeyRemoval) -> None:
-    fs.write_private(path, json.dumps(asdict(record), indent=2).encode() + b"\n")
 
 
 def _remove(path: str, what: str, hint: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
+import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -12,7 +15,7 @@ from nimbus_sdk.config.dotenv import decode_text, dotenv_values
 from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.settings import DEFAULT_ORIGIN, Settings, origin, read_text
 from nimbus_sdk.errors import ConfigurationError, CredentialStoreError, InvalidKeyFormatError, NimbusError
-from nimbus_sdk.storage import fs, pipes
+from nimbus_sdk.storage import fs
 from nimbus_sdk.storage.key_kind import K_co, Key, KeyKind
 
 TYPE_CHECKING = False
@@ -26,11 +29,12 @@ State = Literal["found", "absent", "shadowed", "malformed", "withheld", "unreada
 
 _KEY_FILE_LIMIT = 4096
 _JULIA_LIMIT = 16 * 1024
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _from_pipes: dict[tuple[str, int, int], ParsedKey] = {}
 """What came through a pipe, which can be read only once; it stays in memory until the process ends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SourceResult(Generic[K_co]):
     """What one source has.
 
@@ -81,12 +85,10 @@ def first_found(results: Iterable[SourceResult[K]]) -> tuple[SourceResult[K] | N
 
 def read_argument(given: str | ApiKey | None) -> SourceResult[ApiKey]:
     """Read the caller's own argument; empty text is a mistake there, and no key."""
-    location = "the argument"
-    if isinstance(given, ApiKey):
-        return SourceResult(source="argument", location=location, state="found", key=given)
+    source, location = "argument", "the argument"
     if given is None:
-        return SourceResult(source="argument", location=location, state="absent")
-    return _parse("argument", location, given, parse_key)
+        return SourceResult(source, location, "absent")
+    return _result(source, location, given if isinstance(given, ApiKey) else parse_key(given))
 
 
 def read_environment(environ: Mapping[str, str], variable: str, parse: Parser[K]) -> SourceResult[K]:
@@ -100,13 +102,8 @@ def read_dotenv(settings: Settings, variable: str, parse: Parser[K]) -> SourceRe
     skipped = settings.skipped_dotenv
     note = f"{skipped} was skipped: it belongs to another user." if skipped else ""
     if settings.dotenv is None:
-        return SourceResult(
-            source="dotenv",
-            location="the nearest .env",
-            state="absent",
-            detail=note.rstrip(".") or "there is none for this folder",
-            note=note,
-        )
+        detail = note.rstrip(".") or "there is none for this folder"
+        return SourceResult("dotenv", "the nearest .env", "absent", detail=detail, note=note)
     location = f"{variable} in {settings.dotenv}"
     try:
         text = _text(dotenv_values(settings.dotenv, variable), variable)
@@ -122,28 +119,59 @@ def read_key_file(settings: Settings) -> SourceResult[ApiKey]:
     A missing or empty file is an error: whoever names a file must not be led to another account.
     """
     if settings.key_file is None:
-        return SourceResult(source="key_file", location="NIMBUS_SDK_API_KEY_FILE", state="absent")
+        return SourceResult("key_file", "NIMBUS_SDK_API_KEY_FILE", "absent")
     location = f"{settings.key_file} (NIMBUS_SDK_API_KEY_FILE)"
     try:
         key = _key_from_file(settings.key_file, settings.timeout)
     except OSError as fault:
-        reason = fault.strerror or str(fault)
-        return _unreadable(
-            "key_file", location, ConfigurationError(f"The key file {location} cannot be read: {reason}.")
-        )
+        message = f"The key file {location} cannot be read: {fault.strerror or fault}."
+        return _unreadable("key_file", location, ConfigurationError(message))
     return _result("key_file", location, key)
 
 
 def _key_from_file(path: str, seconds: float) -> ParsedKey:
-    pipe = pipes.identity(path)
+    pipe = _pipe_at(path)
     if pipe is None:
         content = fs.read(path, _KEY_FILE_LIMIT)
         if content is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return parse_key(decode_text(content))
     if pipe not in _from_pipes:
-        _from_pipes[pipe] = parse_key(decode_text(pipes.read(path, _KEY_FILE_LIMIT, seconds)))
+        _from_pipes[pipe] = parse_key(decode_text(_read_pipe(path, seconds)))
     return _from_pipes[pipe]
+
+
+def _pipe_at(path: str) -> tuple[str, int, int] | None:
+    """Return what tells a pipe from every other pipe, or None if there is no pipe at the path."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (path, status.st_dev, status.st_ino) if stat.S_ISFIFO(status.st_mode) else None
+
+
+def _read_pipe(path: str, seconds: float) -> bytes:
+    """Return everything that comes through a pipe until its writer closes it, which may take so long."""
+    import select
+
+    deadline, content = time.monotonic() + seconds, b""
+    # With O_NONBLOCK a pipe can be opened before it has a writer.
+    descriptor = os.open(path, os.O_RDONLY | _NO_WAIT)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        while len(content) <= _KEY_FILE_LIMIT:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                raise TimeoutError(errno.ETIMEDOUT, f"the pipe was not closed within {seconds:g} s")
+            with suppress(BlockingIOError):
+                chunk = os.read(descriptor, _KEY_FILE_LIMIT + 1 - len(content))
+                if not chunk:
+                    return content
+                content += chunk
+    finally:
+        os.close(descriptor)
+    raise fs.NoFileError(errno.EFBIG, f"more than {_KEY_FILE_LIMIT} bytes came through the pipe")
 
 
 def read_store(
@@ -161,25 +189,18 @@ def read_store(
 
     if settings.credential_store == "none":
         detail = "NIMBUS_SDK_CREDENTIAL_STORE is none"
-        return SourceResult(source="store", location="no credential store", state="skipped", detail=detail)
+        return SourceResult("store", "no credential store", "skipped", detail=detail)
     try:
         stored = read_stored_key(settings, kind, patience)
     except CredentialStoreError as error:
         return _unreadable("store", settings.credential_store or "the credential store", error)
     location, problem = stored.location, stored.problem
     if stored.key is None:
-        return SourceResult(source="store", location=location, state="absent", detail=problem, note=problem)
+        return SourceResult("store", location, "absent", detail=problem, note=problem)
     withheld = stored.withheld_from(api_url)
     if withheld is not None:
         return _withheld("store", location, stored.key, withheld)
-    return SourceResult(
-        source="store",
-        location=location,
-        state="found",
-        key=stored.key,
-        store=stored.store,
-        detail=problem,
-    )
+    return SourceResult("store", location, "found", stored.key, store=stored.store, detail=problem)
 
 
 def read_store_metadata(settings: Settings) -> SourceResult[ApiKey] | None:
@@ -193,12 +214,8 @@ def read_store_metadata(settings: Settings) -> SourceResult[ApiKey] | None:
         return None
     if metadata is None or settings.credential_store not in (None, metadata.store):
         return None
-    return SourceResult(
-        source="store",
-        location=f"{metadata.store}, saved {metadata.saved_at}",
-        state="found",
-        masked_key=(metadata.masked, metadata.fingerprint),
-    )
+    location = f"{metadata.store}, saved {metadata.saved_at}"
+    return SourceResult("store", location, "found", masked_key=(metadata.masked, metadata.fingerprint))
 
 
 def read_julia(settings: Settings) -> SourceResult[ApiKey]:
@@ -211,7 +228,7 @@ def read_julia(settings: Settings) -> SourceResult[ApiKey]:
     except (OSError, ValueError, RecursionError) as fault:
         why = f"it cannot be read ({type(fault).__name__})"
         note = f"{path} was skipped: {why}."
-        return SourceResult(source="julia", location=location, state="unreadable", detail=why, note=note)
+        return SourceResult("julia", location, "unreadable", detail=why, note=note)
     result = _parse_unless_blank("julia", location, text, parse_key)
     requested = origin(settings.api_url)
     if result.key is not None and requested != DEFAULT_ORIGIN:
@@ -226,33 +243,24 @@ def _text(variables: Mapping[str, str], variable: str) -> str | None:
 def _parse_unless_blank(source: str, location: str, text: str | None, parse: Parser[K]) -> SourceResult[K]:
     # CI systems and compose files set a variable to nothing if its secret is missing.
     if text is None or not text.strip():
-        detail = "" if text is None else "it is empty"
-        return SourceResult(source=source, location=location, state="absent", detail=detail)
-    return _parse(source, location, text, parse)
-
-
-def _parse(source: str, location: str, text: str, parse: Parser[K]) -> SourceResult[K]:
+        return SourceResult(source, location, "absent", detail="" if text is None else "it is empty")
     return _result(source, location, parse(text))
 
 
 def _result(source: str, location: str, key: K | InvalidKeyFormatError | None) -> SourceResult[K]:
     if isinstance(key, InvalidKeyFormatError):
         error = InvalidKeyFormatError(f"{location}: {key.message}", hint=key.hint)
-        return SourceResult(
-            source=source, location=location, state="malformed", detail=key.message, error=error
-        )
-    return SourceResult(source=source, location=location, state="found", key=key)
+        return SourceResult(source, location, "malformed", detail=key.message, error=error)
+    return SourceResult(source, location, "found", key)
 
 
 def _unreadable(source: str, location: str, error: NimbusError) -> SourceResult[Any]:
-    return SourceResult(
-        source=source, location=location, state="unreadable", detail=error.message, error=error
-    )
+    return SourceResult(source, location, "unreadable", detail=error.message, error=error)
 
 
 def _withheld(source: str, location: str, key: K, why: str) -> SourceResult[K]:
     note = f"The key {key.masked} ({location}) was not used: {why}."
-    return SourceResult(source=source, location=location, state="withheld", key=key, detail=why, note=note)
+    return SourceResult(source, location, "withheld", key, detail=why, note=note)
 
 
 def _julia_entry(content: bytes) -> str | None:

@@ -76,6 +76,8 @@ class Patience:
 class KeyringStore(Generic[K_co]):
     """Stores one key a profile in the keyring: service ``nimbus-sdk``, user = ``Paths.keyring_user``.
 
+    Every method raises ``CredentialStoreError`` if the keyring could not be asked or did not do it.
+
     Args:
         paths: Whose entry it is, and where a keyring that did not answer is recorded.
         kind: Whose keys are read; any kind may be written.
@@ -114,12 +116,7 @@ class KeyringStore(Generic[K_co]):
         return f"keyring, service {SERVICE}, user {self._user(profile)}"
 
     def read(self, profile: str) -> KeyEntry[K_co] | None:
-        """Return the profile's key, or None if the keyring has none.
-
-        Raises:
-            CredentialStoreError: The keyring could not be asked, for the reason in ``refusal``, or its entry
-                is no key.
-        """
+        """Return the profile's key, or None if the keyring has none; an entry that is no key is an error."""
         entry = self._kind.parse_entry(self._ask(profile, lambda entry: _decode(entry.read())))
         if isinstance(entry, InvalidKeyFormatError):
             raise CredentialStoreError(
@@ -129,12 +126,7 @@ class KeyringStore(Generic[K_co]):
         return entry
 
     def write(self, profile: str, entry: KeyEntry[Key]) -> None:
-        """Store a key, replacing the one before.
-
-        Raises:
-            CredentialStoreError: The keyring could not be asked or did not store it, for the reason in
-                ``refusal``.
-        """
+        """Store a key, replacing the one before."""
 
         def encode() -> str:
             # Only in the thread: a traceback of an error here shows the variables of its own frames.
@@ -149,11 +141,7 @@ class KeyringStore(Generic[K_co]):
             raise self.refusal.as_error()
 
     def delete(self, profile: str) -> bool:
-        """Remove a key with all its duplicates, and return whether there was one.
-
-        Raises:
-            CredentialStoreError: The keyring could not be asked, for the reason in ``refusal``.
-        """
+        """Remove a key with all its duplicates, and return whether there was one."""
         return self._ask(profile, lambda entry: entry.remove(), must_look=True)
 
     def _user(self, profile: str) -> str:
@@ -167,11 +155,9 @@ class KeyringStore(Generic[K_co]):
         *,
         must_look: bool = False,
     ) -> T:
-        """Run an action in the keyring's thread.
+        """Run an action on an entry in the keyring's thread.
 
         Args:
-            profile: Whose entry it is about.
-            action: What to do with the entry.
             withdraw: Takes back what the action has done too late.
             must_look: Look whether a skipped keyring is unlocked, however recently it did not answer that.
         """
@@ -197,9 +183,6 @@ class KeyringStore(Generic[K_co]):
     ) -> _Value[T] | Refusal:
         given_up, started = threading.Event(), time.monotonic()
 
-        def work() -> _Value[T] | Refusal:
-            return _answer(user, action, patience, given_up)
-
         def discard(reply: object) -> None:
             if withdraw is None:
                 return
@@ -210,7 +193,7 @@ class KeyringStore(Generic[K_co]):
         try:
             with restored_settings():
                 reply = run_with_timeout(
-                    work,
+                    lambda: _answer(user, action, patience, given_up),
                     patience.seconds,
                     notice="Waiting for the system's key store; answer its prompt …",
                     notice_after=patience.quiet,
@@ -229,10 +212,8 @@ class KeyringStore(Generic[K_co]):
             if time.monotonic() - started < patience.quiet:
                 keyring_breaker.reset(self._breaker)
         elif reply.opens_breaker:
-            now = self._clock()
-            keyring_breaker.trip(
-                self._breaker, reason=reply.opens_breaker, patience=patience.seconds, now=now
-            )
+            reason, now = reply.opens_breaker, self._clock()
+            keyring_breaker.trip(self._breaker, reason=reason, patience=patience.seconds, now=now)
         return reply
 
     def _busy(self, lock: Lock, patience: Patience) -> Refusal | None:

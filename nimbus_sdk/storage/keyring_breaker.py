@@ -3,15 +3,17 @@
 It applies to this machine alone: a home folder may be shared with one whose keyring works. It applies only to
 callers who would wait no longer than the one that tripped it: a job at night does not take the keyring away
 from the person who can answer its prompt in the morning.
+
+Every path is ``Paths.keyring_breaker``, every ``now`` a Unix time.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
 from nimbus_sdk.config.paths import Paths
@@ -30,10 +32,9 @@ class Breaker:
 
     Attributes:
         until: Unix time after which it is asked again.
-        reason: What it did, as the end of a sentence that starts with "it".
+        reason: What it did, as the end of a sentence that starts with "it"; without any secret.
         patience: Seconds that the caller would have waited.
         host: The machine.
-        pid: The process.
         look_after: Unix time after which it is asked again whether it is unlocked.
     """
 
@@ -41,17 +42,13 @@ class Breaker:
     reason: str
     patience: float
     host: str
-    pid: int
     look_after: float = 0.0
 
     def wording(self, now: float) -> str:
         """Return the state as text.
 
-        Args:
-            now: Unix time.
-
         Examples:
-            >>> seen = Breaker(until=1600.0, reason="did not answer", patience=2.0, host="lab", pid=7)
+            >>> seen = Breaker(until=1600.0, reason="did not answer", patience=2.0, host="lab")
             >>> seen.wording(now=1480.0)
             'skipped: did not answer 8 min ago'
         """
@@ -61,26 +58,13 @@ class Breaker:
 
 
 def trip(path: str, *, reason: str, patience: float, now: float) -> None:
-    """Record for ten minutes that the keyring did not answer; in memory, if the disk refuses.
-
-    Args:
-        path: ``Paths.keyring_breaker``.
-        reason: What it did, without any secret.
-        patience: Seconds that the caller would have waited.
-        now: Unix time.
-    """
-    host, pid = platform.node(), os.getpid()
-    _record(path, Breaker(until=now + REST_SECONDS, reason=reason, patience=patience, host=host, pid=pid))
+    """Record for ten minutes that the keyring did not answer; in memory, if the disk refuses."""
+    until = now + REST_SECONDS
+    _record(path, Breaker(until=until, reason=reason, patience=patience, host=platform.node()))
 
 
 def put_off_look(path: str, breaker: Breaker, *, now: float) -> None:
-    """Record for some seconds that the keyring did not even answer whether it is unlocked.
-
-    Args:
-        path: ``Paths.keyring_breaker``.
-        breaker: The breaker that applies.
-        now: Unix time.
-    """
+    """Record for some seconds that the keyring did not even answer whether it is unlocked."""
     _record(path, replace(breaker, look_after=now + LOOK_SECONDS))
 
 
@@ -93,26 +77,15 @@ def _record(path: str, breaker: Breaker) -> None:
 
 
 def reset(path: str) -> None:
-    """Ask the keyring as usual from now on: it has answered, or somebody wants to try again.
-
-    Args:
-        path: ``Paths.keyring_breaker``.
-    """
+    """Ask the keyring as usual from now on: it has answered, or somebody wants to try again."""
     _unwritten.pop(path, None)
-    try:
+    # A record that cannot be removed ends by itself, after ten minutes.
+    with suppress(OSError):
         fs.remove(path)
-    except OSError:
-        # A record that cannot be removed ends by itself, after ten minutes.
-        return
 
 
 def read_breaker(path: str, *, now: float) -> Breaker | None:
-    """Return the breaker that still applies, or None.
-
-    Args:
-        path: ``Paths.keyring_breaker``.
-        now: Unix time.
-    """
+    """Return the breaker that still applies, or None."""
     for breaker in (_written(path), _unwritten.get(path)):
         # A time more than ten minutes ahead was written under a clock that has been set back since.
         if breaker is not None and 0 < breaker.until - now <= REST_SECONDS:
@@ -128,7 +101,6 @@ def _written(path: str) -> Breaker | None:
             reason=str(found["reason"]),
             patience=float(found["patience"]),
             host=str(found["host"]),
-            pid=int(found["pid"]),
             look_after=float(found.get("look_after", 0.0)),
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -6,7 +6,7 @@ import getpass
 import subprocess
 import sys
 from collections.abc import Callable, Hashable
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ class GivenUpError(Exception):
 
 
 class KeyringEntry:
-    """One entry of a keyring: service ``nimbus-sdk``, and a user.
+    """One entry of a keyring: service ``nimbus-sdk``, and a user. Whatever a backend raises is passed on.
 
     Args:
         backends: Those of the keyring; all of them are read and deleted from.
@@ -51,11 +51,7 @@ class KeyringEntry:
         return next((text for text in found if text is not None), None)
 
     def write(self, text: str) -> bool:
-        """Store a text and return whether it can be read back; if it cannot, nothing of it stays.
-
-        Raises:
-            Exception: Whatever the backend raises. ``may_have_changed`` says whether something may stay.
-        """
+        """Store a text and return whether it can be read back; if it cannot, nothing of it stays."""
         if self.read() == text:
             return True
         # A keyring that has been silent answers here first, when it may be too late to write.
@@ -77,14 +73,7 @@ class KeyringEntry:
         return False
 
     def remove(self, only: str | None = None) -> bool:
-        """Remove the entry with all its duplicates, and return whether there was one.
-
-        Args:
-            only: Leave entries with another text.
-
-        Raises:
-            Exception: Whatever the backend raises.
-        """
+        """Remove the entry (only one with this text) and all duplicates; return whether there was one."""
         return self._remove_each(only, before_each=self._require_wanted)
 
     def _require_wanted(self) -> None:
@@ -101,12 +90,11 @@ class KeyringEntry:
         self.may_have_changed = False
 
     def _set(self, text: str) -> None:
-        for backend in self._backends[:-1]:
-            try:
+        *others, last = self._backends
+        for backend in others:
+            with suppress(NotImplementedError):
                 return backend.set_password(SERVICE, self._user, text)
-            except NotImplementedError:
-                continue
-        return self._backends[-1].set_password(SERVICE, self._user, text)
+        return last.set_password(SERVICE, self._user, text)
 
     def _remove_each(
         self, only: str | None = None, *, before_each: Callable[[], object] = lambda: None
@@ -141,11 +129,7 @@ class KeyringEntry:
 
 
 def usable_backends(backend: KeyringBackend) -> list[KeyringBackend]:
-    """Return the backends that count as a keyring: the backend itself, or those of a chain.
-
-    Args:
-        backend: What ``keyring.get_keyring`` returns.
-    """
+    """Return the backends that count as a keyring: the backend itself, or those of a chain."""
     from keyring.backends.chainer import ChainerBackend
 
     chain = list(backend.backends) if isinstance(backend, ChainerBackend) else [backend]

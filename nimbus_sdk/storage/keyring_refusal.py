@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nimbus_sdk.errors import CredentialStoreError
@@ -64,17 +64,12 @@ _GONE = Refusal(
 
 
 def refusal_of(error: BaseException, may_complete: bool) -> Refusal:
-    """Return what an error of a backend means. Only its type is displayed: its text may have the key in it.
-
-    Args:
-        error: The error.
-        may_complete: Whether something may have been written.
-    """
+    """Return what an error of a backend means. Only its type is shown: the text may have the key in it."""
     kinds = {kind.__name__ for cause in _causes(error) for kind in type(cause).__mro__}
     if "NoKeyringError" in kinds:
         return NOT_HERE
     if kinds & _GONE_BY_TYPE:
-        return Refusal(_GONE.reason, _GONE.hint, is_passing=True, may_complete=may_complete)
+        return replace(_GONE, may_complete=may_complete)
     if "InitError" in kinds:
         return _NO_COLLECTION if "PromptDismissedException" in kinds else _NOT_OPENED
     if kinds & _LOCKED_BY_TYPE or _MAC_NO_INTERACTION in str(error):
@@ -87,7 +82,8 @@ def unusable(error: BaseException) -> Refusal:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "NoKeyringError" in kinds:
         return NOT_HERE
-    return Refusal(f"cannot be loaded ({type(error).__name__}: {_first_line(error)})")
+    first_line = next((line[:200] for line in str(error).splitlines() if line.isprintable()), "no details")
+    return Refusal(f"cannot be loaded ({type(error).__name__}: {first_line})")
 
 
 def too_weak(backend: KeyringBackend) -> Refusal:
@@ -113,8 +109,3 @@ def _describe(error: BaseException) -> str:
     names = [str(getattr(cause, "name", "")) for cause in _causes(error)]
     on_bus = next((name for name in names if name.startswith("org.")), "")
     return f"{type(error).__name__}, {on_bus}" if on_bus else type(error).__name__
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.isprintable()]
-    return lines[0][:200] if lines else "no details"

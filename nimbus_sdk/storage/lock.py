@@ -39,11 +39,7 @@ class Lock:
         self._acquired: BaseFileLock | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free.
-
-        Raises:
-            OSError: The lock file cannot be made.
-        """
+        """Take the lock if it is free, and return whether it was."""
         from filelock import FileLock, Timeout
 
         fs.make_private_folder(os.path.dirname(self.path))
@@ -62,12 +58,7 @@ class Lock:
         return True
 
     def acquire(self, timeout: float) -> None:
-        """Wait for the lock.
-
-        Raises:
-            TimeoutError: Another process holds it for longer than ``timeout`` seconds.
-            OSError: The lock file cannot be made.
-        """
+        """Wait for the lock; raises as ``retries`` does."""
         for seconds in self.retries(timeout):
             time.sleep(seconds)
 
@@ -76,7 +67,6 @@ class Lock:
 
         Raises:
             TimeoutError: The same process holds it for longer than ``timeout`` seconds.
-            OSError: The lock file cannot be made.
         """
         turn, deadline = 0, 0.0
         for seconds in self.retries(math.inf):

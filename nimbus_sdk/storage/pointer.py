@@ -125,11 +125,7 @@ def _is_plain(name: str) -> bool:
 
 
 def require_field(fields: dict[str, object], name: str, kind: type[T], path: str) -> T:
-    """Return one field of such a file.
-
-    Raises:
-        CoreIntegrityError: It is missing or of another type.
-    """
+    """Return one field of such a file; one that is missing or of another type is damage."""
     value = fields.get(name)
     if not isinstance(value, kind):
         raise damaged_file(path)

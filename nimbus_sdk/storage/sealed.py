@@ -1,7 +1,8 @@
 """Sealed records: the session, rejections, the latest time seen. Their validity is decided elsewhere.
 
 Each record is a JSON file with an HMAC-SHA256 under a random secret of this installation. That makes an
-edit evident. It is not copy protection: whoever can read the secret can seal anything.
+edit evident. It is not copy protection: whoever can read the secret can seal anything. Where the disk refuses
+to read, write or remove a record, a ``SessionError`` says so, unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -55,11 +56,7 @@ def write_session(paths: Paths, record: Mapping[str, object]) -> None:
 
 
 def stage_session(paths: Paths, record: Mapping[str, object], install_id: str) -> None:
-    """Write a session that is valid from the moment at which the core ``install_id`` is the current one.
-
-    Raises:
-        SessionError: A file cannot be read or written.
-    """
+    """Write a session that is valid from the moment at which the core ``install_id`` is the current one."""
     _seal(paths, paths.next_session, "next session", {"install_id": install_id, "session": dict(record)})
 
 
@@ -73,11 +70,7 @@ def read_staged_session(paths: Paths) -> tuple[str, Record] | None:
 
 
 def read_dotenv_session(paths: Paths, fingerprint: str) -> Record | None:
-    """Return the session of a key from a ``.env``, which is kept beside the profile's own, or None.
-
-    Raises:
-        SessionTamperedError: As for ``read_session``.
-    """
+    """Return the session of a key from a ``.env``, as ``read_session`` does for the profile's own."""
     return _unseal(paths, paths.dotenv_session(fingerprint), "dotenv session")
 
 
@@ -91,38 +84,22 @@ def dotenv_fingerprints(paths: Paths) -> list[str]:
 
 
 def write_dotenv_session(paths: Paths, fingerprint: str, record: Mapping[str, object]) -> None:
-    """Write the session of a key from a ``.env``; the profile's own stays.
-
-    Raises:
-        SessionError: A file cannot be read or written.
-    """
+    """Write the session of a key from a ``.env``; the profile's own stays."""
     _seal(paths, paths.dotenv_session(fingerprint), "dotenv session", record)
 
 
 def remove_dotenv_session(paths: Paths, fingerprint: str) -> None:
-    """Remove the session of a key from a ``.env``.
-
-    Raises:
-        SessionError: It exists and cannot be removed.
-    """
+    """Remove the session of a key from a ``.env``."""
     _remove(paths, (paths.dotenv_session(fingerprint),))
 
 
 def remove_session(paths: Paths) -> None:
-    """Remove the profile's own session and the latest time seen.
-
-    Raises:
-        SessionError: A file exists and cannot be removed.
-    """
+    """Remove the profile's own session and the latest time seen."""
     _remove(paths, (paths.next_session, paths.session, paths.last_seen))
 
 
 def remove_all_sessions(paths: Paths) -> None:
-    """Remove the profile's own session, those of keys from a ``.env``, and the latest time seen.
-
-    Raises:
-        SessionError: A file exists and cannot be removed.
-    """
+    """Remove the profile's own session, those of keys from a ``.env``, and the latest time seen."""
     for fingerprint in dotenv_fingerprints(paths):
         remove_dotenv_session(paths, fingerprint)
     remove_session(paths)
@@ -140,14 +117,7 @@ def _remove(paths: Paths, files: Iterable[str]) -> None:
 
 
 def write_rejection(paths: Paths, fingerprint: str, service: str, code: str, at: str) -> None:
-    """Record that a service rejected a key, so that no outage makes it valid again.
-
-    Args:
-        service: Scheme, host and port of the API.
-
-    Raises:
-        SessionError: A file cannot be read or written.
-    """
+    """Record that a service (scheme, host, port) rejected a key, so that no outage makes it valid again."""
     record = {"fingerprint": fingerprint, "service": service, "code": code, "at": at}
     # The record of a newer version says the same.
     with suppress(NewerSessionError):
@@ -202,14 +172,9 @@ def rejecting_services(paths: Paths, fingerprint: str) -> list[str]:
 
 
 def clear_rejection(paths: Paths, fingerprint: str, service: str) -> None:
-    """Remove the record of a rejection: the service has just accepted the key.
-
-    Raises:
-        SessionError: It cannot be removed, and still applies.
-    """
-    path = paths.rejection(fingerprint, service)
-    if _has_no_folder_of_rejections(paths):
-        path = paths.rejected
+    """Remove the record of a rejection: the service has just accepted the key."""
+    lost = _has_no_folder_of_rejections(paths)
+    path = paths.rejected if lost else paths.rejection(fingerprint, service)
     try:
         fs.remove(path)
     except OSError as error:

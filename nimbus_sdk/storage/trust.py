@@ -42,18 +42,11 @@ def read(path: str, root: str, limit: int = fs.READ_LIMIT) -> bytes | None:
 
 
 def survey(folder: str, root: str) -> tuple[dict[str, int], list[str]]:
-    """Look at everything from a root down to a folder and below it; no file is opened.
-
-    Args:
-        folder: The folder.
-        root: As for ``read``.
+    """Look at everything from a root, as for ``read``, down to a folder and below it; no file is opened.
 
     Returns:
         The size of every file below the folder, by its path there with ``/``; and what somebody else can
         change, one line each.
-
-    Raises:
-        OSError: A folder cannot be read.
     """
     sizes: dict[str, int] = {}
     distrusted = [f"{root} belongs to another user"] if is_foreign(os.lstat(root)) else []
@@ -123,15 +116,7 @@ def _is_link(name: str, folder: int) -> bool:
 def create_once(path: str, content: bytes, root: str) -> bytes:
     """Write a secret unless one exists, and return what the file holds then: the first writer wins.
 
-    One that others could write is set aside.
-
-    Args:
-        path: The file.
-        content: The secret.
-        root: As for ``read``.
-
-    Raises:
-        OSError: The disk refused, or a folder belongs to another user.
+    One that others could write is set aside. The root is that of ``read``.
     """
     try:
         present = read(path, root)
@@ -151,19 +136,14 @@ def create_once(path: str, content: bytes, root: str) -> bytes:
     temporary = f"{path}.{fs.unique()}.tmp"
     try:
         fs.write_synced(temporary, content)
-        with suppress(FileExistsError):
-            _link_or_rename(temporary, path)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            pass
+        except OSError:
+            # No hard links on this file system: a rename keeps the file whole, and the last writer wins.
+            fs.rename(temporary, path)
     finally:
         fs.remove(temporary)
     fs.sync_folder(os.path.dirname(path))
     return read(path, root) or b""
-
-
-def _link_or_rename(temporary: str, path: str) -> None:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:
-        # No hard links on this file system: a rename keeps the file whole, and the last writer wins.
-        fs.rename(temporary, path)

@@ -15,7 +15,7 @@ from nimbus_sdk.config.paths import Paths
 from nimbus_sdk.doctor import local_checks
 from nimbus_sdk.errors import InvalidKeyError
 from nimbus_sdk.sandbox import Sandbox
-from nimbus_sdk.storage import keyring_breaker, pending_removal
+from nimbus_sdk.storage import key_removal, keyring_breaker
 from tests.doctor.conftest import Examine
 from tests.support.flows import TINY_CORE
 from tests.support.forked import ForkedPython
@@ -178,7 +178,7 @@ def test_a_key_that_is_still_to_be_removed_is_reported(
     installed: str, examine: Examine, paths: Paths
 ) -> None:
     """Which key, of which profile, and how to go on."""
-    pending_removal.postpone_removal(paths, "stayed locked", masked="nbci_live_0123…89ab")
+    key_removal.postpone_removal(paths, "stayed locked", masked="nbci_live_0123…89ab")
     seen = examine()
     assert seen["keyring"].verdict == "warning"
     assert "default: nbci_live_0123…89ab in the keyring, which stayed locked" in seen["keyring"].cause

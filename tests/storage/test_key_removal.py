@@ -15,8 +15,7 @@ from nimbus_sdk.storage.credentials import read_stored_key, save_key
 from nimbus_sdk.storage.file_backend import FileStore
 from nimbus_sdk.storage.key_lookup import FoundKey
 from nimbus_sdk.storage.key_metadata import KeyRemoval, read_metadata, read_removal
-from nimbus_sdk.storage.key_removal import delete_key, remove_key
-from nimbus_sdk.storage.pending_removal import pending_removals, postpone_removal
+from nimbus_sdk.storage.key_removal import delete_key, pending_removals, postpone_removal, remove_key
 from tests.support.sessions import made
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
@@ -95,7 +94,7 @@ def test_a_removal_that_cannot_be_recorded_names_the_entry(settings, paths, use_
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("nimbus_sdk.storage.pending_removal.write_removal", refuse)
+    monkeypatch.setattr("nimbus_sdk.storage.key_removal.write_record", refuse)
     with pytest.raises(CredentialStoreError, match="cannot be noted") as caught:
         delete_key(settings)
     assert paths.keyring_user in caught.value.hint
