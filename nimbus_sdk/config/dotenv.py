@@ -75,10 +75,6 @@ def decode_text(content: bytes) -> str:
 
     PowerShell's ``>`` writes UTF-16 with a byte order mark, Windows editors UTF-8 with one. A byte
     that is not UTF-8 is mostly in a comment, so it becomes U+FFFD and affects only its own line.
-
-    Examples:
-        >>> decode_text("NIMBUS_SDK_PROFILE=lab".encode("utf-16"))
-        'NIMBUS_SDK_PROFILE=lab'
     """
     return content.decode("utf-16" if content.startswith(_UTF_16) else "utf-8-sig", "replace")
 

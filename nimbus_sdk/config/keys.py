@@ -116,10 +116,6 @@ def parse_key(text: str | None) -> ParsedKey:
 
     The error is returned and not raised, so that the caller can delete the text first: a traceback may show
     the arguments of every function in it.
-
-    Examples:
-        >>> parse_key(None), parse_key("nbci_test_" + "0" * 48)
-        (None, ApiKey('nbci_test_0000…0000'))
     """
     if text is None:
         return None
@@ -130,13 +126,7 @@ def parse_key(text: str | None) -> ParsedKey:
 
 
 def raise_if_invalid(given: K | InvalidKeyFormatError | None) -> K | None:
-    """Return what ``parse_key`` returned, or raise it if it is an error.
-
-    Called when the text of the key is deleted, also for the keys of other services.
-
-    Raises:
-        InvalidKeyFormatError: The text was not a key.
-    """
+    """Return what ``parse_key`` returned, or raise an error: once the text of the key is deleted."""
     if isinstance(given, InvalidKeyFormatError):
         raise given
     return given
@@ -171,13 +161,7 @@ def note_secret(secret: str) -> None:
 
 
 def find_seen(text: str) -> list[tuple[int, int]]:
-    """Return where the keys of all profiles, services and clients of this process are in a text: start, end.
-
-    Examples:
-        >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
-        >>> find_seen("the digits " + "0123456789AB" * 4)
-        [(11, 59)]
-    """
+    """Return start and end of every key in a text that this process has seen, whoever's it is."""
     lower, found = text.lower(), []
     if len(lower) != len(text):
         # Some capitals become two letters; keys are ASCII.

@@ -35,9 +35,6 @@ def reason_for_distrust(status: os.stat_result) -> str | None:
     """Return why a file or folder must not decide what is run or believed, or None if it may.
 
     In a folder with the sticky bit, such as ``/tmp``, others can make entries, but not exchange ours.
-
-    Args:
-        status: From ``os.lstat`` or ``os.fstat``.
     """
     mode = status.st_mode
     if stat.S_ISLNK(mode):

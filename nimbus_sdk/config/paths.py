@@ -36,6 +36,28 @@ class Paths:
         state: Folder of sessions, rejected keys, the secret of the seal, and locks.
         cache: Folder of unfinished downloads; may be deleted at any time.
         profile: Name of the account.
+        credentials: The keys of the file store: the only file that contains keys.
+        profiles: The folder of all profiles and of the services' keys.
+        profile_folder: The folder of the profile's files.
+        session: The session of the profile.
+        next_session: The session that counts when the core of the same installation is the current one.
+        dotenv_sessions: The folder of the sessions of keys from a ``.env``.
+        last_seen: The latest time at which this profile was used.
+        key_metadata: The metadata of the stored key, readable without the key.
+        key_removal: The record that a key is still to be removed from the keyring.
+        rotation: The state of an unfinished key rotation.
+        usage: The folder of usage events that are not yet reported.
+        seal: The random secret of this installation.
+        rejected: The folder of the records of rejected keys.
+        audit: The folder of the audit trail.
+        keyring_breaker: The record of a keyring that did not answer.
+        keyring_lock: The lock for asking the keyring, one process at a time.
+        sandbox: Where the last sandbox that was started serves, for the commands that use it.
+        lock: The lock for install, refresh and every other change of stored files.
+        core: The folder of the installed versions of the core.
+        core_pointer: The pointer to the version in use.
+        models: The folder of downloaded models.
+        downloads: The folder of unfinished downloads.
 
     Examples:
         >>> Paths.of("/srv/nimbus", "default").session
@@ -49,70 +71,27 @@ class Paths:
     profile: str
 
     credentials = _Below("config", "credentials.json")
-    """The keys of the file store: the only file that contains keys."""
-
     profiles = _Below("state", "profiles")
-    """The folder of all profiles and of the services' keys."""
-
     profile_folder = _Below("state", "profiles/{profile}")
-    """The folder of the profile's files."""
-
     session = _Below("state", "profiles/{profile}/session.json")
-    """The session of the profile."""
-
     next_session = _Below("state", "profiles/{profile}/session.next.json")
-    """The session that becomes valid when the core of the same installation is the current one."""
-
     dotenv_sessions = _Below("state", "profiles/{profile}/dotenv")
-    """The folder of the sessions of keys from a ``.env``."""
-
     last_seen = _Below("state", "profiles/{profile}/last-seen.json")
-    """The latest time at which this profile was used."""
-
     key_metadata = _Below("state", "profiles/{profile}/key.json")
-    """The metadata of the stored key, readable without the key."""
-
     key_removal = _Below("state", "profiles/{profile}/key-removal.json")
-    """The record that a key is still to be removed from the keyring."""
-
     rotation = _Below("state", "profiles/{profile}/rotation.json")
-    """The state of an unfinished key rotation."""
-
     usage = _Below("state", "profiles/{profile}/usage")
-    """The folder of usage events that are not yet reported."""
-
     seal = _Below("state", "seal.key")
-    """The random secret of this installation."""
-
     rejected = _Below("state", "refused")
-    """The folder of the records of rejected keys."""
-
     audit = _Below("state", "audit")
-    """The folder of the audit trail."""
-
     keyring_breaker = _Below("state", "keyring.json")
-    """The record of a keyring that did not answer."""
-
     keyring_lock = _Below("state", "keyring.lock")
-    """The lock for asking the keyring, one process at a time."""
-
     sandbox = _Below("state", "sandbox.json")
-    """Where the last sandbox that was started serves, for the commands that use it."""
-
     lock = _Below("state", "nimbus-sdk.lock")
-    """The lock for install, refresh and every other change of stored files."""
-
     core = _Below("data", "core")
-    """The folder of the installed versions of the core."""
-
     core_pointer = _Below("data", "core/current.json")
-    """The pointer to the version in use."""
-
     models = _Below("data", "models")
-    """The folder of downloaded models."""
-
     downloads = _Below("cache", "downloads")
-    """The folder of unfinished downloads."""
 
     @classmethod
     def of(cls, home: str | None, profile: str) -> Paths:
@@ -137,9 +116,8 @@ class Paths:
         for name in _XDG_VARIABLES:
             folder = os.environ.get(name, "").strip()
             if folder and not os.path.isabs(folder):
-                raise ConfigurationError(
-                    f"{name} must be an absolute path, without quotation marks around it."
-                )
+                message = f"{name} must be an absolute path, without quotation marks around it."
+                raise ConfigurationError(message)
         if paths is None or not os.path.isabs(paths.state):
             raise ConfigurationError(
                 "This user has no home folder, so nothing can be stored.",

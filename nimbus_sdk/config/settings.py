@@ -138,15 +138,7 @@ class Settings:
         return Paths.of(self.home, self.profile)
 
     def for_service(self, entry: str) -> Settings:
-        """Return the same settings for the key of another service, stored beside that of the profile.
-
-        Args:
-            entry: The name under which the key is stored, such as ``nimbus-os.production``.
-
-        Examples:
-            >>> Settings(home="/srv/nimbus").for_service("neuroai").paths.key_metadata
-            '/srv/nimbus/state/profiles/default@neuroai/key.json'
-        """
+        """Return the same settings for a key that is stored beside the profile's, such as ``neuroai``."""
         # The name of a profile contains no @, so no entry is mistaken for a profile.
         return replace(self, profile=f"{self.profile}@{entry}")
 
@@ -165,10 +157,6 @@ def read_text(variables: Mapping[str, str], variable: str) -> str:
     """Return the text of a variable without white space and one pair of quotes around it; empty if not set.
 
     Tools that read a file of variables line by line, such as ``docker --env-file``, pass its quotes on.
-
-    Examples:
-        >>> read_text({"NIMBUS_SDK_HOME": '"/data/nimbus"'}, "NIMBUS_SDK_HOME")
-        '/data/nimbus'
     """
     text = variables.get(variable, "").strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES:
@@ -233,11 +221,7 @@ def is_loopback(host: str) -> bool:
 
 
 def base_url(text: str, variable: str) -> str:
-    """Check and return a base URL: https, or http for loopback only; without user, query and fragment.
-
-    Raises:
-        ConfigurationError: The URL is invalid.
-    """
+    """Check and return a base URL: https, or http for loopback only; without user, query and fragment."""
     from nimbus_sdk.config.urls import SYNTAX, split_url
 
     address = text.strip().rstrip("/")
@@ -285,9 +269,8 @@ def _parse_profile(text: str, variable: str) -> str:
     # A home may be on a disk, or come to one, that knows no case and no device names.
     name = name.lower()
     if name.partition(".")[0] in _DEVICE_NAMES or name.endswith("."):
-        raise ConfigurationError(
-            f"{variable} must not be the name of a Windows device, such as con, or end in a dot."
-        )
+        fault = "must not be the name of a Windows device, such as con, or end in a dot"
+        raise ConfigurationError(f"{variable} {fault}.")
     return name
 
 
@@ -319,9 +302,8 @@ def _parse_path(text: str, variable: str) -> str:
             hint="Write the whole path; ~ is expanded.",
         )
     if path.startswith(_QUOTES) or path.endswith(_QUOTES):
-        raise ConfigurationError(
-            f"{variable} has a quotation mark at one end of its path.", hint="Remove the quotation marks."
-        )
+        message = f"{variable} has a quotation mark at one end of its path."
+        raise ConfigurationError(message, hint="Remove the quotation marks.")
     return os.path.abspath(os.path.expanduser(path))
 
 

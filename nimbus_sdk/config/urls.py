@@ -16,21 +16,10 @@ _MAX_PORT_DIGITS = 5
 
 
 def split_url(url: str) -> SplitResult:
-    """Split a URL, if its host and port are clear.
-
-    Args:
-        url: ``scheme://[user[:password]@]host[:port]`` and anything behind it.
+    """Split ``scheme://[user[:password]@]host[:port]`` and anything behind it, if host and port are clear.
 
     Raises:
         ValueError: Parsers read it differently, or it has no host. Its message contains nothing of the URL.
-
-    Examples:
-        >>> split_url("https://[2001:db8::1]:8443/v1").port
-        8443
-        >>> split_url("http://[::1]46405")
-        Traceback (most recent call last):
-        ...
-        ValueError: not host:port, or [IPv6 address]:port without a zone; the port is a number from 1 to ...
     """
     if not _is_clear(url):
         raise ValueError(f"not {SYNTAX}")

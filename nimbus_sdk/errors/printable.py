@@ -23,12 +23,7 @@ _PLAIN = {"…": "...", "✓": "ok:"}
 
 
 def printable(text: str, stream: object = None) -> str:
-    """Return a text without characters that a stream would refuse; standard output if omitted.
-
-    Example:
-        >>> printable("nbci_live_a1b2…7890") in ("nbci_live_a1b2…7890", "nbci_live_a1b2...7890")
-        True
-    """
+    """Return a text without characters that a stream would refuse; standard output if omitted."""
     encoding = getattr(sys.stdout if stream is None else stream, "encoding", None)
     if text.isascii() or not isinstance(encoding, str):
         return text

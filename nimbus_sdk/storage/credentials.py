@@ -30,21 +30,14 @@ from nimbus_sdk.storage.key_removal import (
     prepare_store,
     reason_of,
 )
-from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
+from nimbus_sdk.storage.keyring_backend import KeyringStore
 from nimbus_sdk.storage.keyring_breaker import reset
 
 _log = logging.getLogger("nimbus_sdk")
 
 
 class MemoryStore:
-    """Stores keys as long as the object lives, and nothing beyond it (``none``).
-
-    Examples:
-        >>> store = MemoryStore()
-        >>> store.write("lab", KeyEntry(ApiKey.parse("nbci_test_" + "0123456789ab" * 4), DEFAULT_ORIGIN))
-        >>> store.read("lab").key, MemoryStore().read("lab")
-        (ApiKey('nbci_test_0123…89ab'), None)
-    """
+    """Stores keys as long as the object lives, and nothing beyond it (``none``)."""
 
     name = "none"
 
@@ -87,7 +80,7 @@ class StoreChoice:
     keyring_problem: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StoredKey(Generic[K_co]):
     """What the credential store has for a profile.
 
@@ -190,18 +183,14 @@ def retry_keyring(settings: Settings) -> StoreChoice:
 def read_stored_key(settings: Settings) -> StoredKey[ApiKey]: ...
 @overload
 def read_stored_key(
-    settings: Settings, kind: KeyKind[K_co], patience: Patience | None = None
+    settings: Settings, kind: KeyKind[K_co], patience: float | None = None
 ) -> StoredKey[K_co]: ...
 def read_stored_key(
-    settings: Settings, kind: KeyKind[Key] = NIMBUS_BCI, patience: Patience | None = None
+    settings: Settings, kind: KeyKind[Key] = NIMBUS_BCI, patience: float | None = None
 ) -> StoredKey[Key]:
     """Return what is stored for the profile; the store that the metadata names is asked first.
 
     The key may be used for ``StoredKey.origin`` alone.
-
-    Args:
-        kind: Whose key it is; the Nimbus API's if omitted.
-        patience: How long the keyring may take, as for ``KeyringStore``.
 
     Raises:
         CredentialStoreError: The store that should have the key cannot be read. A keyring that no metadata
@@ -220,24 +209,14 @@ def read_stored_key(
         if isinstance(store, KeyringStore):
             finish_removals(settings.paths)
         if entry is not None:
-            return StoredKey(
-                key=entry.key,
-                store=store.name,
-                location=store.location(settings.paths.profile),
-                origin=entry.origin,
-                problem=problem,
-            )
+            location = store.location(settings.paths.profile)
+            return StoredKey(entry.key, store.name, location, entry.origin, problem)
     searched = " or ".join(store.location(settings.paths.profile) for store in stores)
-    return StoredKey(key=None, store=stores[0].name, location=searched, problem=problem)
+    return StoredKey(None, stores[0].name, searched, problem=problem)
 
 
 def withdraw_key(settings: Settings, fingerprint: str, before: KeyMetadata) -> None:
-    """Take back that a key was stored in the file in place of one in a keyring that could not be asked.
-
-    Args:
-        fingerprint: That of the key in the file.
-        before: The metadata of the key in the keyring.
-    """
+    """Take back that a key was stored in the file in place of one in the keyring; restore its metadata."""
     paths = settings.paths
     file = FileStore[ApiKey](paths.credentials)
     entry = file.read(paths.profile)
@@ -288,7 +267,7 @@ def _expect_late_write(paths: Paths, store: CredentialStore, key: Key) -> None:
 
 
 def _stores_to_search(
-    settings: Settings, kind: KeyKind[Key], metadata: KeyMetadata | None, patience: Patience | None
+    settings: Settings, kind: KeyKind[Key], metadata: KeyMetadata | None, patience: float | None
 ) -> tuple[list[CredentialStore], tuple[str, str]]:
     """Return the stores in the order of asking, and the names of those that must work."""
     if settings.credential_store is not None:
@@ -304,7 +283,7 @@ def _stores_to_search(
     return stores, (expected, FileStore.name)
 
 
-def _named(name: str, paths: Paths, kind: KeyKind[Key], patience: Patience | None = None) -> CredentialStore:
+def _named(name: str, paths: Paths, kind: KeyKind[Key], patience: float | None = None) -> CredentialStore:
     if name == KeyringStore.name:
         return KeyringStore(paths, kind, patience=patience)
     return FileStore(paths.credentials, kind) if name == FileStore.name else MemoryStore()

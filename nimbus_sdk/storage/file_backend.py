@@ -24,22 +24,13 @@ _CHANGE_TRIES = 5
 class FileStore(Generic[K_co]):
     """Stores keys in a file that this user alone may read (mode 0600, in a folder of mode 0700).
 
-    Every method raises ``CredentialStoreError`` if the file cannot be read or written.
+    Every method raises ``CredentialStoreError`` if the file cannot be read or written, is damaged, a link or
+    another user's.
 
     Args:
         path: ``Paths.credentials``.
         kind: Whose keys are read; any kind may be written.
         wait: Seconds to wait for another process that is changing the file.
-
-    Examples:
-        >>> import tempfile, os.path
-        >>> from nimbus_sdk.config.keys import ApiKey
-        >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     store = FileStore(os.path.join(folder, "credentials.json"))
-        ...     store.write("lab", KeyEntry(key, "https://api.nimbusbci.com:443"))
-        ...     store.read("lab").key, store.read("default"), store.delete("lab")
-        (ApiKey('nbci_test_0123…89ab'), None, True)
     """
 
     name = "file"
@@ -60,12 +51,7 @@ class FileStore(Generic[K_co]):
         return self.path
 
     def read(self, profile: str) -> KeyEntry[K_co] | None:
-        """Return the profile's key, or None if the file has none.
-
-        Raises:
-            CredentialStoreError: The file cannot be read, is a link or another user's, or is damaged (then
-                it is set aside, and the message says where), or its entry is not a key.
-        """
+        """Return the profile's key, or None if the file has none; a damaged file is set aside."""
         entry = self._attempt("read", lambda: self._kind.parse_entry(self._load_or_quarantine().get(profile)))
         if isinstance(entry, InvalidKeyFormatError):
             raise CredentialStoreError(

@@ -22,16 +22,13 @@ class Key(Protocol):
     @property
     def masked(self) -> str:
         """The form that may be displayed."""
-        ...
 
     @property
     def fingerprint(self) -> str:
         """The form for comparing and logging."""
-        ...
 
     def reveal(self) -> str:
         """Return the whole key."""
-        ...
 
 
 K_co = TypeVar("K_co", bound=Key, covariant=True)
@@ -81,9 +78,6 @@ class KeyKind(Generic[K_co]):
         """Read what ``KeyEntry.to_fields`` returned, or a key alone, which somebody stored by hand.
 
         The fault is returned and not raised, so that no traceback shows the entry.
-
-        Args:
-            stored: The fields, the text of a key, or None.
         """
         text, origin = stored, self.origin
         if isinstance(stored, dict):

@@ -9,7 +9,7 @@ a start without network reads no more.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -36,7 +36,6 @@ from nimbus_sdk.storage.key_sources import (
 
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey
-    from nimbus_sdk.storage.keyring_backend import Patience
 
 PROMPT_ATTEMPTS = 3
 _PROMPT_LOCATION = "a terminal or notebook"
@@ -136,9 +135,8 @@ def find_key(
     settings: Settings,
     given: str | ApiKey | None = None,
     *,
-    environ: Mapping[str, str] | None = None,
     prompt: Ask | None = None,
-    patience: Patience | None = None,
+    patience: float | None = None,
 ) -> FoundKey:
     """Return the key of the first source that has one.
 
@@ -146,11 +144,10 @@ def find_key(
 
     Args:
         given: The caller's own argument.
-        environ: The environment; ``os.environ`` if omitted.
         prompt: Asks for the key; it gets what was wrong with the previous answer, and returns the new one, or
             None or an empty one if none is given. The hidden prompt of the terminal or notebook if omitted;
             ``no_prompt`` asks nobody.
-        patience: How long the keyring may take, as for ``KeyringStore``.
+        patience: Seconds that the keyring may take, as for ``KeyringStore``.
 
     Raises:
         InvalidKeyFormatError: The first source that has something has no key. The message names it.
@@ -164,7 +161,7 @@ def find_key(
         'the argument'
     """
     argument, given = read_argument(given), None
-    result, notes = first_found(_read_all(settings, argument, environ, patience))
+    result, notes = first_found(_read_all(settings, argument, patience))
     found = _found_key(result)
     if found is not None:
         return found
@@ -174,20 +171,10 @@ def find_key(
     raise MissingKeyError(f"No API key was found. {notes}".rstrip())
 
 
-def find_key_without_store(
-    settings: Settings,
-    given: str | ApiKey | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> FoundKey | None:
-    """Return the key of the first four sources, as ``find_key`` does, or None: no store, no prompt.
-
-    Examples:
-        >>> environ = {"NIMBUS_API_KEY": "nbci_test_" + "0123456789ab" * 4}
-        >>> find_key_without_store(Settings(), environ=environ).source
-        'environment'
-    """
+def find_key_without_store(settings: Settings, given: str | ApiKey | None = None) -> FoundKey | None:
+    """Return the key of the first four sources, as ``find_key`` does, or None: no store, no prompt."""
     argument, given = read_argument(given), None
-    return _found_key(first_found(_read_without_store(settings, argument, environ))[0])
+    return _found_key(first_found(_read_without_store(settings, argument))[0])
 
 
 def find_stored_key(settings: Settings) -> FoundKey:
@@ -205,15 +192,12 @@ def find_stored_key(settings: Settings) -> FoundKey:
     return found
 
 
-def explain(settings: Settings, environ: Mapping[str, str] | None = None) -> KeyResolution:
+def explain(settings: Settings) -> KeyResolution:
     """Report what every source has, in order, without a prompt; a source's fault is reported and not raised.
 
     Behind a source that decides, the stored key is known by its metadata, so no keyring is opened.
-
-    Args:
-        environ: The environment; ``os.environ`` if omitted.
     """
-    results = list(_read_without_store(settings, read_argument(None), environ))
+    results = list(_read_without_store(settings, read_argument(None)))
     known = read_store_metadata(settings) if any(result.is_final for result in results) else None
     results.append(known or read_store(settings, settings.api_url, NIMBUS_BCI))
     results.append(read_julia(settings))
@@ -222,22 +206,17 @@ def explain(settings: Settings, environ: Mapping[str, str] | None = None) -> Key
     return KeyResolution(tuple(_report(result, first) for result in results))
 
 
-def _read_without_store(
-    settings: Settings, argument: SourceResult[ApiKey], environ: Mapping[str, str] | None
-) -> Iterator[SourceResult[ApiKey]]:
+def _read_without_store(settings: Settings, argument: SourceResult[ApiKey]) -> Iterator[SourceResult[ApiKey]]:
     yield argument
-    yield read_environment(os.environ if environ is None else environ, KEY_VARIABLE, parse_key)
+    yield read_environment(os.environ, KEY_VARIABLE, parse_key)
     yield read_dotenv(settings, KEY_VARIABLE, parse_key)
     yield read_key_file(settings)
 
 
 def _read_all(
-    settings: Settings,
-    argument: SourceResult[ApiKey],
-    environ: Mapping[str, str] | None,
-    patience: Patience | None,
+    settings: Settings, argument: SourceResult[ApiKey], patience: float | None
 ) -> Iterator[SourceResult[ApiKey]]:
-    yield from _read_without_store(settings, argument, environ)
+    yield from _read_without_store(settings, argument)
     yield read_store(settings, settings.api_url, NIMBUS_BCI, patience)
     yield read_julia(settings)
 

@@ -46,14 +46,7 @@ class KeyMetadata:
 
     @classmethod
     def of(cls, key: Key, *, store: str, now: float) -> KeyMetadata:
-        """Return the metadata of a key that was just stored, at a Unix time.
-
-        Examples:
-            >>> from nimbus_sdk.config.keys import ApiKey
-            >>> key = ApiKey.parse("nbci_test_" + "0123456789ab" * 4)
-            >>> KeyMetadata.of(key, store="file", now=0.0).saved_at
-            '1970-01-01T00:00:00Z'
-        """
+        """Return the metadata of a key that was just stored, at a Unix time."""
         saved_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
         return cls(fingerprint=key.fingerprint, masked=key.masked, store=store, saved_at=saved_at)
 

@@ -60,12 +60,7 @@ class _Attempt:
 
 
 def delete_key(settings: Settings, fingerprint: str | None = None, kind: KeyKind[Key] = NIMBUS_BCI) -> bool:
-    """Remove the stored key and its metadata, as ``remove_key`` does, and return whether there was one.
-
-    Raises:
-        CredentialStoreError: A store that has the key, or may have it, does not remove it. What the keyring
-            could not be asked for is removed when it can be asked.
-    """
+    """Remove a key as ``remove_key`` does, raise its refusal, and return whether there was a key."""
     removal = remove_key(settings, fingerprint, kind)
     if removal.refusal is not None:
         raise removal.refusal
@@ -79,10 +74,7 @@ def remove_key(
 
     Args:
         fingerprint: Only if the stored key is the one with this fingerprint.
-        kind: Whose key it is; the Nimbus API's if omitted.
-
-    Raises:
-        CredentialStoreError: The metadata cannot be read or removed.
+        kind: Whose key it is.
     """
     paths, keyring = settings.paths, KeyringStore(settings.paths, kind)
     metadata, may_have = read_metadata(paths), may_be_in_keyring(paths)
@@ -146,14 +138,7 @@ def _postpone(
 
 
 def postpone_removal(paths: Paths, reason: str, *, masked: str = "", fingerprint: str = "") -> KeyRemoval:
-    """Record that a key is to be removed from the keyring as soon as that can be asked.
-
-    The arguments are the attributes of ``KeyRemoval``.
-
-    Raises:
-        CredentialStoreError: An earlier record cannot be read.
-        OSError: The record cannot be written.
-    """
+    """Record that a key is to be removed from the keyring as soon as that can be asked."""
     before = read_removal(paths)
     if before is not None:
         # What is to be removed already stays so, whichever it is.
@@ -165,11 +150,7 @@ def postpone_removal(paths: Paths, reason: str, *, masked: str = "", fingerprint
 
 
 def prepare_store(paths: Paths, store: Store) -> Store:
-    """Return a store, after removing from it what was still to be removed.
-
-    Raises:
-        CredentialStoreError: The keyring still cannot be asked, or the disk refused.
-    """
+    """Return a store, after removing from it what was still to be removed."""
     if isinstance(store, KeyringStore):
         _finish_removal(paths, store)
     return store
@@ -233,13 +214,7 @@ def masked_in_keyring(metadata: KeyMetadata | None) -> str:
 
 
 def cannot_have_key(paths: Paths, metadata: KeyMetadata | None, store: KeyringStore[Key]) -> bool:
-    """Return whether a keyring that refused cannot have a key: this machine has none, and no save was known.
-
-    Args:
-        paths: Those of the profile.
-        metadata: That of the profile's key; None as well if its first save was interrupted.
-        store: The keyring, after it has refused.
-    """
+    """Return whether a keyring that refused cannot have a key: none is here, and no save is known."""
     is_known = metadata is not None or read_removal(paths) is not None
     return store.refusal is not None and store.refusal.is_absent and not is_known
 

@@ -21,7 +21,6 @@ from nimbus_sdk.storage.key_kind import K_co, Key, KeyKind
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from nimbus_sdk.config.keys import ParsedKey
-    from nimbus_sdk.storage.keyring_backend import Patience
 
 K = TypeVar("K", bound=Key)
 Parser: TypeAlias = Callable[["str | None"], "K | InvalidKeyFormatError | None"]
@@ -175,7 +174,7 @@ def _read_pipe(path: str, seconds: float) -> bytes:
 
 
 def read_store(
-    settings: Settings, api_url: str, kind: KeyKind[K], patience: Patience | None = None
+    settings: Settings, api_url: str, kind: KeyKind[K], patience: float | None = None
 ) -> SourceResult[K]:
     """Read the credential store's key for the profile; this may open the keyring.
 
@@ -183,7 +182,7 @@ def read_store(
         settings: Which store, and which profile.
         api_url: Where the key would be sent; one that was accepted elsewhere is withheld.
         kind: Whose key it is.
-        patience: How long the keyring may take, as for ``KeyringStore``.
+        patience: Seconds that the keyring may take, as for ``KeyringStore``.
     """
     from nimbus_sdk.storage.credentials import read_stored_key
 

@@ -24,7 +24,6 @@ from nimbus_sdk.errors import CredentialStoreError, InvalidKeyFormatError
 from nimbus_sdk.storage import keyring_breaker
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI, K_co, Key, KeyEntry, KeyKind
 from nimbus_sdk.storage.key_metadata import has_key_in_keyring
-from nimbus_sdk.storage.keyring_breaker import Breaker
 from nimbus_sdk.storage.keyring_entry import (
     SERVICE,
     KeyringEntry,
@@ -50,27 +49,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _log = logging.getLogger("nimbus_sdk")
 
+_QUIET_SECONDS = 2.0
+"""After it, a notice says what is being waited for."""
+
 _LOOK_SECONDS = 1.0
 _RETRY_AFTER = (0.02, 0.05, 0.1, 0.2, 0.4)
 """Pauses between attempts, in seconds: another process may be changing the same entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long the keyring may take.
-
-    Attributes:
-        seconds: The deadline of one operation, after other processes have had theirs.
-        quiet: Seconds after which a notice says what is being waited for.
-    """
-
-    seconds: float
-    quiet: float
-
-    @classmethod
-    def here(cls) -> Patience:
-        """2 s where nobody can answer a prompt, 60 s where a person can."""
-        return cls(60.0, 2.0) if is_interactive() else cls(2.0, 2.0)
+def default_patience() -> float:
+    """Return 2 s where nobody can answer a prompt, and 60 s where a person can."""
+    return 60.0 if is_interactive() else 2.0
 
 
 class KeyringStore(Generic[K_co]):
@@ -81,17 +70,12 @@ class KeyringStore(Generic[K_co]):
     Args:
         paths: Whose entry it is, and where a keyring that did not answer is recorded.
         kind: Whose keys are read; any kind may be written.
-        patience: How long one operation may take; ``Patience.here`` if omitted.
+        patience: Seconds that one operation may take, after other processes have had theirs;
+            ``default_patience`` if omitted.
         clock: Unix time.
 
     Attributes:
         refusal: Why the last operation was not carried out; None if it was.
-
-    Examples:
-        >>> from nimbus_sdk.config.settings import Settings
-        >>> store = KeyringStore(Settings(home="/srv/nimbus").paths)
-        >>> store.name, store.location("lab")
-        ('keyring', 'keyring, service nimbus-sdk, user lab@40a432a6d73f')
     """
 
     name = "keyring"
@@ -101,7 +85,7 @@ class KeyringStore(Generic[K_co]):
         paths: Paths,
         kind: KeyKind[K_co] = NIMBUS_BCI,  # type: ignore[assignment]
         *,
-        patience: Patience | None = None,
+        patience: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.refusal: Refusal | None = None
@@ -161,7 +145,7 @@ class KeyringStore(Generic[K_co]):
             withdraw: Takes back what the action has done too late.
             must_look: Look whether a skipped keyring is unlocked, however recently it did not answer that.
         """
-        patience = self._patience or Patience.here()
+        patience = self._patience or default_patience()
         with Lock(self._paths.keyring_lock) as lock:
             reply = (
                 self._busy(lock, patience)
@@ -179,7 +163,7 @@ class KeyringStore(Generic[K_co]):
         user: str,
         action: Callable[[KeyringEntry], T],
         withdraw: Callable[[KeyringEntry], object] | None,
-        patience: Patience,
+        patience: float,
     ) -> _Value[T] | Refusal:
         given_up, started = threading.Event(), time.monotonic()
 
@@ -194,14 +178,14 @@ class KeyringStore(Generic[K_co]):
             with restored_settings():
                 reply = run_with_timeout(
                     lambda: _answer(user, action, patience, given_up),
-                    patience.seconds,
+                    patience,
                     notice="Waiting for the system's key store; answer its prompt …",
-                    notice_after=patience.quiet,
+                    notice_after=_QUIET_SECONDS,
                     discard=discard,
                 )
         except TimeLimitError:
             reply = Refusal(
-                f"did not answer in {patience.seconds:g} s",
+                f"did not answer in {patience:g} s",
                 f"It is skipped for 10 minutes; {RETRY} {ELSEWHERE}",
                 may_complete=withdraw is not None,
                 opens_breaker="did not answer",
@@ -209,48 +193,43 @@ class KeyringStore(Generic[K_co]):
         finally:
             given_up.set()
         if isinstance(reply, _Value):
-            if time.monotonic() - started < patience.quiet:
+            if time.monotonic() - started < _QUIET_SECONDS:
                 keyring_breaker.reset(self._breaker)
         elif reply.opens_breaker:
             reason, now = reply.opens_breaker, self._clock()
-            keyring_breaker.trip(self._breaker, reason=reason, patience=patience.seconds, now=now)
+            keyring_breaker.trip(self._breaker, reason=reason, patience=patience, now=now)
         return reply
 
-    def _busy(self, lock: Lock, patience: Patience) -> Refusal | None:
+    def _busy(self, lock: Lock, patience: float) -> Refusal | None:
         """Wait for other processes as long as the keyring answers them: many at once get it to fail."""
         if not os.path.isdir(self._paths.state):
             return None
         try:
-            lock.acquire_in_turn(patience.seconds)
+            lock.acquire_in_turn(patience)
         except TimeoutError:
-            return Refusal(
-                f"is waited for by another process for more than {patience.seconds:g} s", hint=ELSEWHERE
-            )
+            return Refusal(f"is waited for by another process for more than {patience:g} s", hint=ELSEWHERE)
         except OSError as error:
             _log.debug("No lock at %s (%s); continuing without it.", lock.path, error)
         return None
 
-    def _is_unlocked(self, breaker: Breaker, now: float) -> bool:
-        """Return whether a keyring that is skipped is known to be unlocked; opens no prompt."""
-        try:
-            return run_with_timeout(_is_unlocked_now, _LOOK_SECONDS)
-        except TimeLimitError:
-            keyring_breaker.put_off_look(self._breaker, breaker, now=now)
-            return False
-
-    def _skipped(self, patience: Patience, *, must_look: bool) -> Refusal | None:
+    def _skipped(self, patience: float, *, must_look: bool) -> Refusal | None:
         now = self._clock()
         breaker = keyring_breaker.read_breaker(self._breaker, now=now)
-        if breaker is None or patience.seconds > breaker.patience:
+        if breaker is None or patience > breaker.patience:
             return None
-        if (must_look or now >= breaker.look_after) and self._is_unlocked(breaker, now):
-            return None
+        if must_look or now >= breaker.look_after:
+            try:
+                if run_with_timeout(_is_unlocked, _LOOK_SECONDS):
+                    return None
+            except TimeLimitError:
+                keyring_breaker.put_off_look(self._breaker, breaker, now=now)
         minutes = int((breaker.until - now) // 60) + 1
         hint = f"It is asked again in {minutes} min, or as soon as it is unlocked; {RETRY} {ELSEWHERE}"
         return Refusal(f"was {breaker.wording(now)}", hint)
 
 
-def _is_unlocked_now() -> bool:
+def _is_unlocked() -> bool:
+    """Return whether the keyring is known to be unlocked; opens no prompt."""
     try:
         backends = _find_backends()
         return not isinstance(backends, Refusal) and is_unlocked(backends[0])
@@ -276,13 +255,13 @@ class _Value(Generic[T]):
 
 
 def _answer(
-    user: str, action: Callable[[KeyringEntry], T], patience: Patience, given_up: threading.Event
+    user: str, action: Callable[[KeyringEntry], T], patience: float, given_up: threading.Event
 ) -> _Value[T] | Refusal:
     """Ask the keyring, again if it fails fast: a reader may have met a writer."""
     backends = _find_backends()
     if isinstance(backends, Refusal):
         return backends
-    pauses, last_attempt = iter(_RETRY_AFTER), time.monotonic() + patience.seconds / 2
+    pauses, last_attempt = iter(_RETRY_AFTER), time.monotonic() + patience / 2
     while True:
         started = time.monotonic()
         entry = KeyringEntry(backends, user, given_up.is_set)
@@ -291,7 +270,7 @@ def _answer(
         except BaseException as error:  # noqa: BLE001 - a backend is foreign code: whatever it raises is a reply
             reply = refusal_of(error, entry.may_have_changed)
         ended = time.monotonic()
-        if ended - started >= patience.quiet:
+        if ended - started >= _QUIET_SECONDS:
             # A prompt that cost time and was dismissed is not opened again at once.
             return replace(reply, opens_breaker=reply.reason)
         pause = next(pauses, None)

@@ -45,13 +45,7 @@ class Breaker:
     look_after: float = 0.0
 
     def wording(self, now: float) -> str:
-        """Return the state as text.
-
-        Examples:
-            >>> seen = Breaker(until=1600.0, reason="did not answer", patience=2.0, host="lab")
-            >>> seen.wording(now=1480.0)
-            'skipped: did not answer 8 min ago'
-        """
+        """Return the state as text, such as ``skipped: did not answer 8 min ago``."""
         age = int(max(0.0, now - self.until + REST_SECONDS))
         ago = f"{age} s" if age < 60 else f"{age // 60} min"
         return f"skipped: {self.reason} {ago} ago"
@@ -110,13 +104,7 @@ def _written(path: str) -> Breaker | None:
 
 
 def breaker_state(paths: Paths, *, clock: Callable[[], float] = time.time) -> str | None:
-    """Return how ``status`` describes a keyring that is skipped, or None if it is asked as usual.
-
-    Examples:
-        >>> from nimbus_sdk.config.settings import Settings
-        >>> breaker_state(Settings(home="/nonexistent").paths) is None
-        True
-    """
+    """Return how ``status`` describes a keyring that is skipped, or None if it is asked as usual."""
     now = clock()
     breaker = read_breaker(paths.keyring_breaker, now=now)
     return None if breaker is None else breaker.wording(now)

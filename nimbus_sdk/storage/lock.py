@@ -22,16 +22,10 @@ _GROWTH = 1.5
 
 
 class Lock:
-    """A lock file that one process at a time holds.
+    """A lock file that one process at a time holds; where it cannot be made, taking it raises ``OSError``.
 
     A killed holder's lock is free: the operating system drops it. Where the file system has no locks,
     everyone gets it, and work may be done twice.
-
-    Examples:
-        >>> import tempfile, os.path
-        >>> with tempfile.TemporaryDirectory() as folder, Lock(os.path.join(folder, "lock")) as lock:
-        ...     lock.try_acquire(), Lock(lock.path).try_acquire()
-        (True, False)
     """
 
     def __init__(self, path: str) -> None:
@@ -63,11 +57,7 @@ class Lock:
             time.sleep(seconds)
 
     def acquire_in_turn(self, timeout: float) -> None:
-        """Wait for the lock as long as others take it and give it back.
-
-        Raises:
-            TimeoutError: The same process holds it for longer than ``timeout`` seconds.
-        """
+        """Wait for the lock as long as others take it in turn; the time limit is for each of them."""
         turn, deadline = 0, 0.0
         for seconds in self.retries(math.inf):
             now, latest = time.monotonic(), os.stat(self.path).st_mtime_ns
@@ -86,7 +76,6 @@ class Lock:
 
         Raises:
             TimeoutError: Another process holds it for longer than ``timeout`` seconds.
-            OSError: The lock file cannot be made.
         """
         deadline, wait = time.monotonic() + timeout, _FIRST_WAIT_SECONDS
         while not self.try_acquire():

@@ -42,13 +42,7 @@ def pointer_path(core_folder: str) -> str:
 
 
 def read_pointer(core_folder: str) -> Pointer | None:
-    """Return the pointer, or None if nothing is installed.
-
-    Raises:
-        CoreIntegrityError: It is damaged.
-        CoreIncompatibleError: It was written by a newer version of the SDK.
-        CoreInstallError: It cannot be read.
-    """
+    """Return the pointer, or None if nothing is installed."""
     fields = read_record(pointer_path(core_folder), core_folder)
     return None if fields is None else _pointer(fields, pointer_path(core_folder))
 
@@ -59,15 +53,7 @@ def installation_folder(core_folder: str, pointer: Pointer) -> str:
 
 
 def trust_root(core_folder: str) -> str:
-    """Return the folder from which on others must not be able to change what is run: the home of the SDK.
-
-    Args:
-        core_folder: The folder of all versions, or the one of the models beside it.
-
-    Example:
-        >>> trust_root("/srv/nimbus/data/core")
-        '/srv/nimbus'
-    """
+    """Return the folder from which on others must not be able to change what is run: the home of the SDK."""
     return os.path.dirname(os.path.dirname(core_folder))
 
 
@@ -76,6 +62,7 @@ def read_record(path: str, core_folder: str) -> dict[str, object] | None:
 
     Raises:
         CoreIntegrityError: It is damaged, or others can change it.
+        CoreIncompatibleError: It was written by a newer version of the SDK.
         CoreInstallError: It cannot be read.
     """
     import json

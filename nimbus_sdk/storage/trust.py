@@ -22,7 +22,7 @@ _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 
 
 def read(path: str, root: str, limit: int = fs.READ_LIMIT) -> bytes | None:
-    """Return the content of a file that decides what is believed or run, or None if there is none.
+    """Return the content of a file that decides what is believed or run, or None, as ``fs.read`` does.
 
     Args:
         path: The file.
@@ -32,7 +32,6 @@ def read(path: str, root: str, limit: int = fs.READ_LIMIT) -> bytes | None:
 
     Raises:
         UntrustedError: Somebody else can change the file, or exchange it.
-        OSError: As for ``fs.read``.
     """
     try:
         descriptor = _open_trusted(path, root)

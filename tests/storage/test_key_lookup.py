@@ -39,10 +39,10 @@ NOT_A_KEY = "nbci_live_0123456789abcdefnotquite"
 class World:
     """Every source of a key; each can be filled with a text or left empty."""
 
-    def __init__(self, settings, tmp_path):
+    def __init__(self, settings, tmp_path, patch):
         self.settings = replace(settings, credential_store="file")
         self.paths = settings.paths
-        self.environ = {}
+        self.patch = patch
         self.given = None
         self._folder = tmp_path
 
@@ -52,7 +52,7 @@ class World:
         if source == "argument":
             self.given = text
         elif source == "environment":
-            self.environ["NIMBUS_API_KEY"] = text
+            self.patch.setenv("NIMBUS_API_KEY", text)
         elif source == "dotenv":
             path = self._write("dotenv", f"OTHER=1\nNIMBUS_API_KEY='{text}'\n")
             self.settings = replace(self.settings, dotenv=path)
@@ -71,11 +71,11 @@ class World:
 
     def find(self, **more):
         """The key that counts."""
-        return find_key(self.settings, self.given, environ=self.environ, **more)
+        return find_key(self.settings, self.given, **more)
 
     def explain(self):
         """All sources, by name."""
-        resolution = explain(self.settings, self.environ)
+        resolution = explain(self.settings)
         return {report.source: report for report in resolution.sources}
 
     def _write(self, name, text):
@@ -85,9 +85,9 @@ class World:
 
 
 @pytest.fixture
-def world(settings, tmp_path):
+def world(settings, tmp_path, monkeypatch):
     """A world without any key."""
-    return World(settings, tmp_path)
+    return World(settings, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("first", range(len(SOURCES)))
@@ -108,7 +108,7 @@ def test_any_set_of_sources_is_searched_in_order(tmp_path_factory, filled):
     folder = tmp_path_factory.mktemp("world")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("HOME", str(folder))
-        world = World(Settings(home=str(folder / "home")), folder)
+        world = World(Settings(home=str(folder / "home")), folder, patched)
         for source in filled - {"argument"}:
             world.fill(source)
         order = [source for source in SOURCES if source in filled - {"argument"}]
@@ -128,7 +128,7 @@ def test_any_set_of_sources_is_searched_in_order(tmp_path_factory, filled):
 
 def test_a_checked_key_is_taken_as_it_is(world):
     """A caller that has checked the key already hands it on."""
-    assert find_key(world.settings, KEYS["store"], environ={}).key is KEYS["store"]
+    assert find_key(world.settings, KEYS["store"]).key is KEYS["store"]
 
 
 @pytest.mark.parametrize("source", SOURCES[:4])
@@ -136,9 +136,9 @@ def test_the_cheap_sources_are_found_without_the_rest(world, source):
     """The first four need no store; behind them find_key_without_store says that there is none."""
     world.fill("store")
     world.fill("julia")
-    assert find_key_without_store(world.settings, None, world.environ) is None
+    assert find_key_without_store(world.settings) is None
     world.fill(source)
-    found = find_key_without_store(world.settings, world.given, world.environ)
+    found = find_key_without_store(world.settings, world.given)
     assert (found.key, found.source, found.store) == (KEYS[source], source, "")
 
 
@@ -148,16 +148,16 @@ def test_the_cheap_sources_import_nothing_that_is_not_needed(fresh):
         import sys
         from nimbus_sdk.config.settings import Settings
         from nimbus_sdk.storage.key_lookup import find_key_without_store
-        assert find_key_without_store(Settings(), environ={}) is None
+        assert find_key_without_store(Settings()) is None
         print(*{"keyring", "filelock", "platformdirs", "dotenv", "httpcore"} & set(sys.modules))
         print(*{name for name in sys.modules if name.startswith("nimbus_sdk.storage.cred")})
     """
     assert fresh(code).stdout.split() == []
 
 
-def test_without_an_environment_the_process_own_counts(world, monkeypatch):
-    """Left out, the environment is os.environ."""
-    monkeypatch.setenv("NIMBUS_API_KEY", KEYS["environment"].reveal())
+def test_every_search_reads_the_environment_of_the_process(world):
+    """A variable of this process counts for find_key, find_key_without_store and explain."""
+    world.fill("environment")
     assert find_key(world.settings).source == "environment"
     assert find_key_without_store(world.settings).source == "environment"
     assert explain(world.settings).winner.source == "environment"
@@ -181,7 +181,7 @@ def test_a_source_that_wins_with_no_key_ends_the_search(world, source, text, eve
             "julia": f"[nimbus] api_key in {Path.home()}/.nimbus/credentials.toml:",
         }[source]
     )
-    world.environ.clear()
+    world.patch.delenv("NIMBUS_API_KEY", raising=False)
     assert text not in everything_in(caught.value)
     assert text[-9:] not in str(caught.value)
 
@@ -522,7 +522,7 @@ def test_explain_reports_every_source_in_order(world):
     """All seven, the first hit as found, those behind it as shadowed by it, nobody asked."""
     for source in ("dotenv", "store", "julia"):
         world.fill(source)
-    resolution = explain(world.settings, world.environ)
+    resolution = explain(world.settings)
     assert [(report.source, report.state) for report in resolution.sources] == [
         ("argument", "absent"),
         ("environment", "absent"),
@@ -541,7 +541,7 @@ def test_explain_reports_every_source_in_order(world):
 
 def test_explain_without_a_key_is_false(world):
     """A resolution is true exactly where a key was found."""
-    resolution = explain(world.settings, {})
+    resolution = explain(world.settings)
     assert not resolution
     assert resolution.winner is None
     assert resolution.to_dict()["found"] is False
@@ -556,7 +556,7 @@ def test_explain_never_raises_for_a_malformed_key(world):
     assert reports["environment"].state == "malformed"
     assert "This is not a Nimbus API key" in reports["environment"].detail
     assert reports["store"].state == "shadowed"
-    assert not explain(world.settings, world.environ)
+    assert not explain(world.settings)
 
 
 def test_explain_opens_no_keyring_where_the_metadata_is_enough(world, use_backend):
@@ -594,7 +594,7 @@ def test_nothing_of_it_shows_a_key(world):
     """repr, str and dict of what is found and reported hold masked keys alone."""
     for source in SOURCES:
         world.fill(source)
-    resolution = explain(world.settings, world.environ)
+    resolution = explain(world.settings)
     shown = f"{world.find()!r} {resolution!r} {resolution} {json.dumps(resolution.to_dict())}"
     for key in KEYS.values():
         assert key.reveal() not in shown
@@ -604,7 +604,7 @@ def test_nothing_of_it_shows_a_key(world):
 def test_a_resolution_is_plain_and_frozen(world):
     """to_dict is JSON, with every field of every source; nothing can be changed afterwards."""
     world.fill("environment")
-    resolution = explain(world.settings, world.environ)
+    resolution = explain(world.settings)
     plain = json.loads(json.dumps(resolution.to_dict()))
     assert (plain["found"], plain["source"]) == (True, "environment")
     assert plain["sources"][1] == {
@@ -630,10 +630,12 @@ def test_no_text_ever_leaks_or_escapes(tmp_path_factory, text):
     """Any text at all in the environment: a key, an error of ours, or absent; never the text itself."""
     settings = Settings(home=str(tmp_path_factory.getbasetemp() / "nowhere"), credential_store="none")
     message = ""
-    try:
-        find_key(settings, environ={"NIMBUS_API_KEY": text}, prompt=no_prompt)
-    except NimbusError as error:
-        message = str(error)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("NIMBUS_API_KEY", text)
+        try:
+            find_key(settings, prompt=no_prompt)
+        except NimbusError as error:
+            message = str(error)
     assert message
     assert len(text) < 12 or text not in message
 

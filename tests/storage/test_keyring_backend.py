@@ -17,12 +17,12 @@ from nimbus_sdk.config.settings import DEFAULT_ORIGIN
 from nimbus_sdk.errors import CredentialStoreError
 from nimbus_sdk.storage import fs, keyring_backend
 from nimbus_sdk.storage.key_kind import KeyEntry
-from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
+from nimbus_sdk.storage.keyring_backend import KeyringStore, default_patience
 from nimbus_sdk.storage.keyring_breaker import LOOK_SECONDS, REST_SECONDS, breaker_state, read_breaker
 from nimbus_sdk.storage.lock import Lock
 
 KEY = KeyEntry(ApiKey.parse("nbci_test_" + "0123456789ab" * 4), DEFAULT_ORIGIN)
-ALONE = Patience(0.2, 0.2)
+ALONE = 0.2
 NOW = 1_700_000_000.0
 
 
@@ -234,8 +234,9 @@ def test_a_locked_keyring_is_asked_again_at_once(store, use_backend):
 def test_a_notice_says_what_is_being_waited_for(paths, use_backend, monkeypatch, capsys):
     """After the quiet time one line says that a prompt may be open; the answer still counts."""
     monkeypatch.setenv("KEYRING_SECONDS", "0.2")
+    monkeypatch.setattr(keyring_backend, "_QUIET_SECONDS", 0.05)
     use_backend("Slow")
-    assert KeyringStore(paths, patience=Patience(10, 0.05)).read("lab") == KEY
+    assert KeyringStore(paths, patience=10.0).read("lab") == KEY
     assert capsys.readouterr().err == "Waiting for the system's key store; answer its prompt …\n"
 
 
@@ -244,8 +245,9 @@ def test_a_slow_refusal_is_remembered(paths, use_backend, monkeypatch, capsys):
     backend = use_backend("Locked")
     fail = backend.get_password
     monkeypatch.setattr(backend, "get_password", lambda *names: time.sleep(0.1) or fail(*names))
+    monkeypatch.setattr(keyring_backend, "_QUIET_SECONDS", 0.05)
     with pytest.raises(CredentialStoreError, match="locked"):
-        KeyringStore(paths, patience=Patience(10, 0.05)).read("lab")
+        KeyringStore(paths, patience=10.0).read("lab")
     assert breaker_state(paths).startswith("skipped: stayed locked")
     assert "Waiting" in capsys.readouterr().err
 
@@ -257,7 +259,7 @@ def test_who_waits_longer_may_ask_again(store, stuck, paths, clock, use_backend)
     use_backend("Memory")
     with pytest.raises(CredentialStoreError, match="skipped"):
         store.read("lab")
-    assert KeyringStore(paths, patience=Patience(60, 2), clock=clock).read("lab") is None
+    assert KeyringStore(paths, patience=60.0, clock=clock).read("lab") is None
     assert breaker_state(paths, clock=clock) is None
 
 
@@ -303,15 +305,13 @@ def test_a_memory_that_makes_sense_binds(paths):
     assert read_breaker(paths.keyring_breaker, now=NOW).patience == 2.0
 
 
-@pytest.mark.parametrize(
-    ("person", "patience"), [(True, Patience(60.0, 2.0)), (False, Patience(2.0, 2.0))], ids=["there", "away"]
-)
+@pytest.mark.parametrize(("person", "patience"), [(True, 60.0), (False, 2.0)], ids=["there", "away"])
 def test_the_patience_follows_whether_a_person_is_there(monkeypatch, person, patience):
     """2 seconds where nobody can answer a prompt, 60 where a person can."""
     stream = SimpleNamespace(isatty=lambda: person)
     monkeypatch.setattr(sys, "stdin", stream)
     monkeypatch.setattr(sys, "stderr", stream)
-    assert Patience.here() == patience
+    assert default_patience() == patience
 
 
 def test_a_lock_that_changes_hands_is_waited_for(store, use_backend, paths, monkeypatch):

@@ -14,7 +14,7 @@ from nimbus_sdk.storage import keyring_backend
 from nimbus_sdk.storage.credentials import choose_store, save_key
 from nimbus_sdk.storage.key_kind import KeyEntry
 from nimbus_sdk.storage.key_metadata import read_removal
-from nimbus_sdk.storage.keyring_backend import KeyringStore, Patience
+from nimbus_sdk.storage.keyring_backend import KeyringStore
 from nimbus_sdk.storage.keyring_entry import GivenUpError, KeyringEntry
 
 ONE = ApiKey.parse("nbci_live_" + "0123456789ab" * 4)
@@ -89,7 +89,7 @@ def test_a_backend_that_asks_in_the_terminal_is_used_where_a_person_is(paths, us
     assert "NIMBUS_API_KEY" in caught.value.hint
     assert backend.asked == []
     monkeypatch.setattr("nimbus_sdk.storage.keyring_backend.is_interactive", lambda: True)
-    assert KeyringStore(paths, patience=Patience(2, 2)).read("lab") is None
+    assert KeyringStore(paths, patience=2.0).read("lab") is None
 
 
 def test_a_removal_that_was_given_up_removes_nothing(use_backend):

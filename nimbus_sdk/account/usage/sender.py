@@ -30,7 +30,6 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.storage import sealed
 from nimbus_sdk.storage.key_lookup import find_key, no_prompt
-from nimbus_sdk.storage.keyring_backend import Patience
 from nimbus_sdk.transport.driver import Driver
 from nimbus_sdk.transport.rate_limit import Limits
 
@@ -42,7 +41,7 @@ QUOTA_SECONDS = 3600.0
 """Pause for a key whose quota is used up, if nothing says when the quota is reset."""
 
 # At a terminal a keyring would be given a minute, and a notice would ask for an answer to its prompt.
-_BRIEF = Patience(2.0, 2.0)
+_KEYRING_SECONDS = 2.0
 # The event itself was refused, or what has become of it behind a gateway is unknown.
 _NOT_REPEATABLE = frozenset({400, 413, 422, 502, 504})
 _log = logging.getLogger("nimbus_sdk.usage")
@@ -70,7 +69,7 @@ class Sender:
         if self._settings.offline:
             raise NimbusConnectionError("Offline mode is on.", passing=False, sent=False)
         self._key = None
-        self._key = find_key(self._settings, prompt=no_prompt, patience=_BRIEF).key
+        self._key = find_key(self._settings, prompt=no_prompt, patience=_KEYRING_SECONDS).key
         self._require_sendable(self._key)
         self._driver.run(endpoints.health(self._settings.api_url))
         self._open_until = time.monotonic() + OPEN_SECONDS

@@ -108,7 +108,7 @@ def _sessions() -> list[bytes]:
 def _state() -> list[bytes]:
     pointer = {"format": 1, "version": "1", "folder": "1/a", "install_id": "a", "previous": None}
     card = {"fingerprint": "0" * 12, "masked": "m", "store": "file", "origin": "o", "saved_at": "s"}
-    breaker = {"until": 1.0, "reason": "r", "patience": 2.0, "host": "h", "pid": 1}
+    breaker = {"until": 1.0, "reason": "r", "patience": 2.0, "host": "h"}
     return [json.dumps(fields).encode() for fields in (pointer, card, breaker)]
 
 
