@@ -233,7 +233,7 @@ def test_the_import_alone_loads_next_to_nothing(fresh):
         "import nimbus_sdk\n"
         "own = {name for name in set(sys.modules) - before if name.startswith('nimbus_sdk')}\n"
         "assert own == {'nimbus_sdk', 'nimbus_sdk._version'}, own\n"
-        "heavy = {'httpcore', 'pydantic', 'keyring', 'platformdirs', 'filelock', 'rich'}\n"
+        "heavy = {'httpcore', 'pydantic', 'keyring', 'tenacity', 'platformdirs', 'filelock', 'rich'}\n"
         "assert not heavy & set(sys.modules)\n"
     )
 

@@ -8,15 +8,18 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, cast
 
 from nimbus_sdk.config.settings import OFF_WORDS, Settings, origin, read_text
 from nimbus_sdk.errors import NimbusConnectionError, NimbusError, RateLimitError
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Blocking, Flow, Request, Response, Sleep, Step
 from nimbus_sdk.transport.rate_limit import PROCESS_LIMITS, Limits
-from nimbus_sdk.transport.retry import Retries, is_of_own_limit
+from nimbus_sdk.transport.retry import Retries, is_of_own_limit, is_retryable
 from nimbus_sdk.transport.status import raise_for_status
+
+if TYPE_CHECKING:
+    from tenacity import Future
 
 T = TypeVar("T")
 _opening = threading.Lock()
@@ -221,6 +224,8 @@ class AsyncDriver:
         return await self._run(exchange(request, within, self._limits), within)
 
     def _open_transport(self) -> None:
+        import tenacity  # noqa: F401 - the first attempt that fails needs it
+
         from nimbus_sdk.transport.http import AsyncHttpTransport, load_anyio
 
         load_anyio()
@@ -232,29 +237,42 @@ class AsyncDriver:
 def exchange(request: Request, deadline: Deadline, limits: Limits) -> Exchange:
     """Send a request, again if that may help, and return its response unless that is a refusal."""
     retries = Retries(request, deadline)
-    latest: NimbusError | None = None
-    failure: NimbusError | None = None
     try:
-        while True:
-            failure = None
+        if retries.may_end_with_first_attempt:
             try:
-                if wait := reserve_slot(limits, request, deadline):
-                    yield Wait(wait)
-                response = check_response(limits, request, cast(Response, (yield Attempt(request))))
-                pause = retries.wait_to_settle(response)
+                return (yield from _send_once(request, deadline, limits, retries))
             except NimbusError as error:
-                # That our own limit allows no further attempt in time must not hide why there has to be one.
-                latest = failure = latest if latest is not None and is_of_own_limit(error) else error
-                pause = retries.wait_after(error)
-            if pause is not None:
-                yield Wait(pause)
-            elif failure is not None:
-                raise failure
-            else:
-                return response
+                if not is_retryable(request, error):
+                    raise
+        return (yield from _send_repeatedly(request, deadline, limits, retries))
+    except RateLimitError as error:
+        # That our own limit allows no further attempt in time must not hide why there has to be one.
+        if not is_of_own_limit(error) or retries.latest is None:
+            raise
+        raise retries.latest from None
     finally:
         # The traceback of an error refers to this frame.
-        latest = failure = None
+        retries.latest = None
+
+
+def _send_repeatedly(request: Request, deadline: Deadline, limits: Limits, retries: Retries) -> Exchange:
+    for attempt in retries:
+        if retries.waits:
+            yield Wait(retries.waits.pop())
+        with attempt:
+            if retries.latest is not None and attempt.retry_state.attempt_number == 1:
+                raise retries.latest  # it was made before there was a policy
+            response = yield from _send_once(request, deadline, limits, retries)
+        if not cast("Future", attempt.retry_state.outcome).failed:
+            attempt.retry_state.set_result(response)
+    return response
+
+
+def _send_once(request: Request, deadline: Deadline, limits: Limits, retries: Retries) -> Exchange:
+    with retries.attempt():
+        if wait := reserve_slot(limits, request, deadline):
+            yield Wait(wait)
+        return check_response(limits, request, cast(Response, (yield Attempt(request))))
 
 
 def run(settings: Settings, flow: Flow[T]) -> T:

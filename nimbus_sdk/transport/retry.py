@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from nimbus_sdk.errors import (
     ApiError,
@@ -16,6 +18,9 @@ from nimbus_sdk.errors import (
 )
 from nimbus_sdk.transport.deadline import Deadline
 from nimbus_sdk.transport.flow import Request, Response
+
+if TYPE_CHECKING:
+    from tenacity import AttemptManager, RetryCallState
 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 0.5
@@ -34,10 +39,17 @@ class Retries:
 
     A request has four attempts, with full jitter between them. A download has four until bytes arrive, then
     as many as the deadline allows: a front that restarts or a link that is down needs time, so the waits are
-    1, 2, 4 and 8 seconds or more, and begin again with 1 whenever there was progress.
+    1, 2, 4 and 8 seconds or more, and begin again with 1 whenever there was progress. A response that may
+    change within seconds is requested once or twice more.
+
+    Attributes:
+        waits: The wait before the next attempt in seconds, if there is one.
+        latest: The latest error that came from sending.
     """
 
     def __init__(self, request: Request, deadline: Deadline) -> None:
+        self.waits: list[float] = []
+        self.latest: NimbusError | None = None
         self._request = request
         self._deadline = deadline
         self._sink = request.sink
@@ -47,46 +59,78 @@ class Retries:
         self._failures = 0
         self._answer_lost = False
 
-    def wait_after(self, error: NimbusError) -> float | None:
-        """Return the seconds between an attempt that failed and the next one, or None if it was the last."""
-        self.record(error)
+    def __iter__(self) -> Iterator[AttemptManager]:
+        """Return the attempts; the request is sent in each, after the wait before it."""
+        from tenacity import Retrying, retry_any, retry_if_exception, retry_if_result
+
+        return iter(
+            Retrying(
+                sleep=self.waits.append,
+                retry=retry_any(retry_if_exception(self._may_help), retry_if_result(self._is_unsettled)),
+                wait=self._choose_wait,
+                stop=self._is_last,
+                before_sleep=self._announce_wait,
+                reraise=True,
+            )
+        )
+
+    @property
+    def may_end_with_first_attempt(self) -> bool:
+        """Whether a first attempt that succeeds is the last, so that tenacity need not be loaded for it."""
+        return self._sink is None and not self._request.settling
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Count an attempt, and record the earlier ones on the error that ends it."""
+        self._attempts += 1
+        try:
+            yield
+        except NimbusError as error:
+            self._failures += 1
+            if isinstance(error, ApiError):
+                error.attempts = self._attempts
+                error.answer_lost = self._answer_lost
+            self._answer_lost |= _is_response_lost(error)
+            if not is_of_own_limit(error):
+                self.latest = error
+            raise
+
+    def _may_help(self, error: BaseException) -> bool:
         if self._sink is not None and self._sink.progress > self._progress:
             self._progress, self._failures, self._has_begun = self._sink.progress, 1, True
         # A network that returns has no name server at first, or a login page in front of everything.
         is_outage = self._has_begun and isinstance(error, NimbusConnectionError)
-        if not (is_outage or is_retryable(self._request, error)):
-            return None
-        wait = self._choose_wait(error.retry_after if isinstance(error, ApiError) else None)
-        tries = self._attempts if self._sink is None else self._failures
-        if (tries >= ATTEMPTS and not self._has_begun) or wait >= self._deadline.remaining():
-            return None
-        if self._sink is not None:
-            self._sink.pause(wait)
-        return wait
+        return is_outage or is_retryable(self._request, error)
 
-    def wait_to_settle(self, response: Response) -> float | None:
-        """Return the seconds after which a response may be another one, or None if it counts."""
-        self._attempts += 1
-        if response.status not in self._request.settling or self._attempts > len(SETTLING_WAITS):
-            return None
-        wait = SETTLING_WAITS[self._attempts - 1]
-        return wait if wait < self._deadline.remaining() else None
+    def _is_unsettled(self, response: Response) -> bool:
+        return (
+            response.status in self._request.settling
+            and self._attempts <= len(SETTLING_WAITS)
+            and SETTLING_WAITS[self._attempts - 1] < self._deadline.remaining()
+        )
 
-    def record(self, error: NimbusError) -> None:
-        """Count an attempt that failed, and record the earlier ones on its error."""
-        self._attempts += 1
-        self._failures += 1
-        if isinstance(error, ApiError):
-            error.attempts = self._attempts
-            error.answer_lost = self._answer_lost
-        self._answer_lost |= _is_response_lost(error)
+    def _choose_wait(self, state: RetryCallState) -> float:
+        from tenacity import wait_random_exponential
 
-    def _choose_wait(self, requested: float | None) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        requested = error.retry_after if isinstance(error, ApiError) else None
+        if error is None:
+            return SETTLING_WAITS[self._attempts - 1]
         if self._sink is not None:
             least = min(FIRST_DOWNLOAD_WAIT_SECONDS * 2.0 ** (self._failures - 1), LONGEST_WAIT_SECONDS)
             return max(least * random.uniform(1.0, 1.25), requested or 0.0)  # noqa: S311
-        longest = min(FIRST_WAIT_SECONDS * 2.0 ** (self._attempts - 1), LONGEST_WAIT_SECONDS)
-        return random.uniform(0.0, longest) if requested is None else requested  # noqa: S311
+        backoff = wait_random_exponential(multiplier=FIRST_WAIT_SECONDS, max=LONGEST_WAIT_SECONDS)
+        return backoff(state) if requested is None else requested
+
+    def _is_last(self, state: RetryCallState) -> bool:
+        tries = self._attempts if self._sink is None else self._failures
+        is_spent = tries >= ATTEMPTS and not self._has_begun
+        failed = state.outcome is not None and state.outcome.failed
+        return failed and (is_spent or state.upcoming_sleep >= self._deadline.remaining())
+
+    def _announce_wait(self, state: RetryCallState) -> None:
+        if self._sink is not None:
+            self._sink.pause(state.upcoming_sleep)
 
 
 def seconds_for_outage(silence: float) -> float:

@@ -16,7 +16,7 @@ FOUR_REQUESTS = ["validate", "github_token", "release", "asset", "storage"]
 HEAVY = frozenset(
     {
         *("httpcore", "keyring", "pydantic", "filelock", "rich", "typer"),
-        *("anyio", "numpy", "platformdirs", "truststore"),
+        *("tenacity", "anyio", "numpy", "platformdirs", "truststore"),
     }
 )
 

@@ -14,7 +14,7 @@ from tests.support.wheels import core_files, installed
 
 FAKE = "import pathlib; pathlib.Path({!r}).write_text('ran'); load_model = predict_batch = print"
 USE = "import nimbus_sdk, sys; print(nimbus_sdk.BCIData, sys.modules['nimbus_sdk_core'].__file__)"
-BORROWED = ("httpcore", "keyring", "rich", "typer", "pydantic", "json", "platformdirs")
+BORROWED = ("httpcore", "keyring", "rich", "typer", "tenacity", "pydantic", "json", "platformdirs")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 
-FOREIGN = ("httpx", "httpcore", "pydantic", "pydantic_core", "h11")
+FOREIGN = ("httpx", "httpcore", "pydantic", "pydantic_core", "h11", "tenacity")
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

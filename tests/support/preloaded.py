@@ -14,6 +14,7 @@ import anyio.to_thread  # noqa: F401
 import filelock  # noqa: F401
 import httpcore  # noqa: F401
 import numpy  # noqa: F401
+import tenacity  # noqa: F401
 import truststore  # noqa: F401
 import uvicorn  # noqa: F401
 
