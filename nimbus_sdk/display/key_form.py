@@ -13,14 +13,14 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from html import escape
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.display.terminal import prompt_hidden
+from nimbus_sdk.display.terminal import Ask, prompt_hidden
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -31,52 +31,33 @@ _POLL_SECONDS = 0.1
 _CLICK_SECONDS = 1.0
 
 
-class NotebookPrompt:
-    """Asks for a secret below the running cell, as often as it is called; nothing of it stays at the end.
+@contextmanager
+def notebook_prompt(label: str, introduction: str, button: str) -> Iterator[Ask]:
+    """Yield a function that asks below the running cell; nothing of it stays at the end."""
+    from IPython.display import HTML, display
 
-    Args:
-        label: What is asked for.
-        introduction: A sentence above the field, such as where to get what is asked for.
-        button: The text of the button.
-    """
+    place: DisplayHandle | None = None
+    form: _Form | None = None
 
-    def __init__(self, label: str, introduction: str, button: str) -> None:
-        from IPython.display import HTML, display
+    def ask(problem: str) -> str | None:
+        nonlocal place, form
+        if place is None:
+            place = display(HTML(""), display_id=True)
+            if _gets_past_cells(place):
+                form = _make_form(label, introduction, button)
+                place.update(form.box)
+        if form is not None:
+            return form.ask(problem)
+        place.update(HTML(f"<div>{escape(introduction)}</div>{_problem_html(problem)}"))
+        return prompt_hidden(f"{label} (Enter for none): ")
 
-        self._label, self._introduction, self._button = label, introduction, button
-        self._display, self._html = display, HTML
-        self._place: DisplayHandle | None = None
-        self._form: _Form | None = None
-
-    def __enter__(self) -> NotebookPrompt:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._place is not None:
-            self._place.update(self._html(""))
-        if self._form is not None:
-            self._form.close()
-
-    def __call__(self, problem: str) -> str | None:
-        """Ask, and return what was typed, or None.
-
-        Args:
-            problem: What was wrong with the answer before; empty the first time.
-        """
-        if self._place is None:
-            self._place = self._display(self._html(""), display_id=True)
-            if _gets_past_cells(self._place):
-                self._form = _make_form(self._label, self._introduction, self._button)
-                self._place.update(self._form.box)
-        if self._form is not None:
-            return self._form.ask(problem)
-        self._place.update(self._html(self._text(problem)))
-        return prompt_hidden(f"{self._label} (Enter for none): ")
-
-    def _text(self, problem: str) -> str:
-        return f"<div>{escape(self._introduction)}</div>{_problem_html(problem)}"
+    try:
+        yield ask
+    finally:
+        if place is not None:
+            place.update(HTML(""))
+        if form is not None:
+            form.close()
 
 
 class _Form:

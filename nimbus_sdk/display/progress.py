@@ -1,13 +1,16 @@
-"""Progress of long operations as events, and as a bar in a notebook."""
+"""Progress of long operations: events, where they go, and a bar in a notebook."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from nimbus_sdk.display.terminal import is_notebook, is_terminal
 
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
@@ -51,12 +54,35 @@ def download_report(report: Report, title: str) -> Callable[[int, int, float | N
 
 
 @contextmanager
-def html_progress(next_step: str = "") -> Iterator[Callable[[ProgressEvent], None]]:
-    """Yield a function that draws events as one bar below the running cell.
+def reporting(progress: Report | bool | None, quiet: bool, next_step: str = "") -> Iterator[Report]:
+    """Yield the function that receives the events of the block.
 
     Args:
-        next_step: Code to run after the last event.
+        progress: Your own function; True for a bar; False for none; None for a bar if there is a terminal or
+            a notebook.
+        quiet: The setting ``NIMBUS_SDK_NO_PROGRESS``; it counts only if ``progress`` is None.
+        next_step: Code that a notebook names after the last event.
     """
+    if callable(progress):
+        yield progress
+        return
+    notebook = is_notebook()
+    if progress is False or (progress is None and (quiet or not (notebook or is_terminal(sys.stderr)))):
+        yield lambda event: None
+        return
+    if notebook:
+        with html_progress(next_step) as report:
+            yield report
+        return
+    from nimbus_sdk.display.progress_bar import progress_bar
+
+    with progress_bar() as report:
+        yield report
+
+
+@contextmanager
+def html_progress(next_step: str = "") -> Iterator[Report]:
+    """Yield a function that draws events as one bar below the running cell, and the next step at the end."""
     from IPython.display import HTML, display
 
     # Displayed with the first event: a call that fails before it has no output but the error.
@@ -84,26 +110,24 @@ def html_progress(next_step: str = "") -> Iterator[Callable[[ProgressEvent], Non
     try:
         yield report
     except BaseException:
-        if latest is not None and is_partial_download(latest):
-            draw(f"<div>{escape(stored_part(latest))}</div>")
+        part = stored_part(latest)
+        if part is not None:
+            draw(f"<div>{escape(part)}</div>")
         elif latest is not None and latest.stage != "done":
             # The error says more than the step at which it happened.
             draw("")
         raise
 
 
-def is_partial_download(event: ProgressEvent) -> bool:
-    """Return whether an event that is the last one leaves a part of a download behind."""
-    return event.stage == "download" and bool(event.done)
-
-
-def stored_part(event: ProgressEvent) -> str:
-    """Return a line on a download that ends before it is complete.
+def stored_part(event: ProgressEvent | None) -> str | None:
+    """Return a line on a download that ends with this event, before it is complete; None if there is none.
 
     Examples:
         >>> stored_part(ProgressEvent("download", "Downloading core 0.1.0", 3 * 2**20, 4 * 2**20))
         'Interrupted: 3.0 of 4.0 MiB are stored. Run it again, and the download resumes there.'
     """
+    if event is None or event.stage != "download" or not event.done:
+        return None
     return f"Interrupted: {_share(event)} are stored. Run it again, and the download resumes there."
 
 
@@ -112,14 +136,9 @@ def _share(event: ProgressEvent) -> str:
 
 
 def progress_html(event: ProgressEvent, next_step: str = "") -> str:
-    """Return an event as one line of HTML.
-
-    Args:
-        event: The event.
-        next_step: Code to run after the last one.
+    """Return an event as one line of HTML, the last one with the code to run next.
 
     Examples:
-        >>> from nimbus_sdk.display.progress import ProgressEvent
         >>> progress_html(ProgressEvent("validate", "Key <ok>"))
         '<div>Key &lt;ok&gt;</div>'
         >>> progress_html(ProgressEvent("done", "It is there"), "f(1)")

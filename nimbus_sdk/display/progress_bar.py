@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from nimbus_sdk.display.progress import ProgressEvent, Report, is_partial_download, stored_part
+from nimbus_sdk.display.progress import ProgressEvent, Report, stored_part
 from nimbus_sdk.display.waiting import can_start_threads
 from nimbus_sdk.errors.printable import printable
 
@@ -140,5 +140,6 @@ class _Bar:
 
     def print_stored_part(self) -> None:
         """Print how much of a download is stored, if one was interrupted."""
-        if self._latest is not None and is_partial_download(self._latest):
-            self._console.print(Text(stored_part(self._latest)))
+        part = stored_part(self._latest)
+        if part is not None:
+            self._console.print(Text(part))

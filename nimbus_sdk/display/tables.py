@@ -1,42 +1,42 @@
-"""Results as aligned text for a terminal or a log, and as HTML for a notebook.
+"""Results as aligned text for a terminal or a log, folded to its width, and as HTML for a notebook.
 
 Imported when a result is printed, so that it does not slow down a start.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from html import escape
 from itertools import zip_longest
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from nimbus_sdk.display.folding import fold, narrowest
 from nimbus_sdk.display.terminal import escape_controls
 from nimbus_sdk.errors.printable import printable
 
 Style: TypeAlias = Callable[[str], str]
 """Adds the escape codes of a terminal to a text that is already aligned."""
 
+
+class Look(NamedTuple):
+    """How text is drawn: characters in a line (None for any number), and styles of names and values."""
+
+    width: int | None = None
+    name: Style = str
+    value: Style = str
+
+
+_PLAIN = Look()
 _GAP = "  "
 
+# A command in backquotes is copied as a whole.
+_WORD = re.compile(r"(\s*)(`[^`]*`\S*|\S+)")
+_PATH_PART = re.compile(r"[^/\\]*[/\\]+|[^/\\]+")
 
-def format_fields(
-    title: str,
-    rows: Iterable[tuple[str, object]],
-    *,
-    width: int | None = None,
-    name_style: Style = str,
-    value_style: Style = str,
-) -> str:
+
+def format_fields(title: str, rows: Iterable[tuple[str, object]], look: Look = _PLAIN) -> str:
     """Return a title, and names with their values indented below it; an empty title is omitted.
-
-    Args:
-        title: The title.
-        rows: The names and values.
-        width: Number of characters in a line; longer values are folded.
-        name_style: Style of the names.
-        value_style: Style of the values.
 
     Examples:
         >>> print(format_fields("Nimbus core: usable", [("version", "0.1.0"), ("path", None)]))
@@ -44,40 +44,28 @@ def format_fields(
           version  0.1.0
           path     -
     """
-    indent = _GAP if title else ""
+    width, indent = look.width, _GAP if title else ""
     cells = [(f"{indent}{name}", printable(format_value(value))) for name, value in rows]
     column = max((len(name) for name, _ in cells), default=0) + len(_GAP)
-    lines = []
+    lines = [title] if title else []
     for name, value in cells:
         if width is not None and width - column < narrowest(value) <= width - len(indent + _GAP):
             # A word that cannot be folded, such as a checksum, has the whole line.
-            lines.append(name_style(name))
+            lines.append(look.name(name))
             below = f"{indent}{_GAP}"
-            lines += (f"{below}{value_style(line)}" for line in fold(value, width - len(below)))
+            lines += (f"{below}{look.value(line)}" for line in fold(value, width - len(below)))
             continue
         first, *further = [value] if width is None else fold(value, width - column)
-        lines.append(f"{name_style(f'{name:<{column}}')}{value_style(first)}")
-        lines += (f"{'':<{column}}{value_style(line)}" for line in further)
-    return "\n".join([title, *lines] if title else lines)
+        lines.append(f"{look.name(f'{name:<{column}}')}{look.value(first)}")
+        lines += (f"{'':<{column}}{look.value(line)}" for line in further)
+    return "\n".join(lines)
 
 
-def format_table(
-    headers: Sequence[str],
-    rows: Iterable[Sequence[object]],
-    *,
-    width: int | None = None,
-    name_style: Style = str,
-    value_style: Style = str,
-) -> str:
+def format_table(headers: Sequence[str], rows: Iterable[Sequence[object]], look: Look = _PLAIN) -> str:
     """Return rows below their headers; numbers are aligned to the right.
 
-    Args:
-        headers: The headers.
-        rows: The rows, each with a value for every header.
-        width: Number of characters in a line; long texts are folded to fit, and words stay whole. Where that
-            is not enough, each row becomes a paragraph with a line for every value.
-        name_style: Style of the headers.
-        value_style: Style of the values.
+    Long texts are folded to fit, and words stay whole. Where that is not enough, each row becomes a paragraph
+    with a line for every value.
 
     Examples:
         >>> print(format_table(("name", "classes"), [("motor_imagery_4class_v1", 4), ("p300_binary_v1", 2)]))
@@ -89,29 +77,23 @@ def format_table(
     cells = [[printable(format_value(value)) for value in row] for row in values]
     columns = list(zip(headers, *cells, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    if width is not None and not _shrink(widths, [max(map(narrowest, column)) for column in columns], width):
-        styles = {"name_style": name_style, "value_style": value_style}
+    smallest = [max(map(narrowest, column)) for column in columns]
+    if look.width is not None and not _shrink(widths, smallest, look.width):
         named = (zip(headers, row, strict=True) for row in values)
-        return "\n\n".join(format_fields("", fields, width=width, **styles) for fields in named)
+        return "\n\n".join(format_fields("", fields, look) for fields in named)
     numbers = [
         bool(values) and all(type(row[at]) in (int, float) for row in values) for at in range(len(widths))
     ]
-    lines = list(_lines(headers, widths, numbers, name_style))
+    lines = list(_lines(headers, widths, numbers, look.name))
     for row in cells:
-        lines += _lines(row, widths, numbers, value_style)
+        lines += _lines(row, widths, numbers, look.value)
     return "\n".join(lines)
 
 
 def fields_html(
     title: str, rows: Iterable[tuple[str, object]], all_fields: Iterable[tuple[str, object]] = ()
 ) -> str:
-    """Like ``format_fields``, as HTML; every value is escaped.
-
-    Args:
-        title: The title.
-        rows: What a person wants to know.
-        all_fields: What else there is, folded below.
-    """
+    """Like ``format_fields``, as HTML, every value escaped; ``all_fields`` are folded below."""
     return _caption(title, _fields_html(rows)) + _details(_fields_html(all_fields))
 
 
@@ -122,15 +104,7 @@ def table_html(
     all_headers: Sequence[str] = (),
     all_rows: Iterable[Sequence[object]] = (),
 ) -> str:
-    """Like ``format_table``, as HTML with a title; every value is escaped.
-
-    Args:
-        title: The title.
-        headers: The headers.
-        rows: The rows, each with a value for every header.
-        all_headers: Headers of what else there is, folded below.
-        all_rows: The rows for them.
-    """
+    """Like ``format_table``, as HTML, every value escaped; ``all_rows`` are folded below."""
     shown, folded = _rows_html(headers, rows), _rows_html(all_headers, all_rows)
     return _caption(title, shown) + _details(folded if all_headers else "")
 
@@ -207,3 +181,42 @@ def _heading(name: str) -> str:
 
 def _cell(value: object) -> str:
     return f"<td style='text-align:left'>{escape(format_value(value))}</td>"
+
+
+def fold(text: str, width: int, indent: str = "") -> list[str]:
+    """Return a text as lines of at most ``width`` characters, all but the first one indented.
+
+    They end at spaces, and behind the separators of paths; a word that is longer has a line of its own.
+
+    Examples:
+        >>> fold("the core is not installed", 13)
+        ['the core is', 'not installed']
+        >>> fold("in /srv/nimbus/core/0.1.0", 12)
+        ['in /srv/', 'nimbus/core/', '0.1.0']
+        >>> fold("Run `pip install numpy` once.", 14)
+        ['Run', '`pip install numpy`', 'once.']
+    """
+    lines = [""]
+    for gap, word in _WORD.findall(text):
+        for part in _parts(word, width - len(indent)):
+            if not lines[-1].strip() or len(lines[-1] + gap + part) <= width:
+                lines[-1] += gap + part
+            else:
+                lines.append(indent + part)
+            gap = ""
+    return lines
+
+
+def narrowest(text: str) -> int:
+    """Return the width below which a text has lines that are longer.
+
+    Examples:
+        >>> narrowest("the core is not installed"), narrowest("/srv/nimbus"), narrowest("")
+        (9, 6, 0)
+    """
+    return max((len(part) for _, word in _WORD.findall(text) for part in _parts(word, 0)), default=0)
+
+
+def _parts(word: str, width: int) -> list[str]:
+    """Return what must stay in one line: a word, or the parts of a long path."""
+    return [word] if len(word) <= width or word.startswith("`") else _PATH_PART.findall(word)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from nimbus_sdk.errors.printable import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+Ask: TypeAlias = Callable[[str], "str | None"]
 
 
 def is_interactive() -> bool:
@@ -23,11 +29,7 @@ def is_interactive() -> bool:
 
 
 def prompt_hidden(label: str) -> str | None:
-    """Ask for a secret without echo, and return it, or None if that is not possible.
-
-    Args:
-        label: The prompt, without a line break.
-    """
+    """Ask for a secret without echo, and return it, or None if that is not possible."""
     import warnings
     from getpass import GetPassWarning, getpass
 
@@ -39,6 +41,32 @@ def prompt_hidden(label: str) -> str | None:
     except (EOFError, GetPassWarning, NotImplementedError):
         # A kernel whose front end takes no input raises NotImplementedError.
         return None
+
+
+@contextmanager
+def secret_prompt(label: str, *, introduction: str, button: str) -> Iterator[Ask]:
+    """Yield a function that asks for a secret, at the terminal or below the running cell of a notebook.
+
+    It takes what was wrong with the answer before (empty the first time), and returns the answer or None.
+
+    Args:
+        label: What is asked for.
+        introduction: A sentence for the notebook, such as where to get it.
+        button: The text of the notebook's button.
+    """
+    if is_notebook():
+        from nimbus_sdk.display.key_form import notebook_prompt
+
+        with notebook_prompt(label, introduction, button) as ask:
+            yield ask
+        return
+
+    def ask_at_terminal(problem: str) -> str | None:
+        if problem:
+            print_notice(problem)
+        return prompt_hidden(f"{label} (hidden; Enter for none): ")
+
+    yield ask_at_terminal
 
 
 def print_notice(line: str) -> None:

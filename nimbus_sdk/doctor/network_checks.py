@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from nimbus_sdk.doctor.finding import Finding, format_span, ok, problem
 from nimbus_sdk.errors import ApiError, NimbusError, NimbusTimeoutError, RateLimitError, ResponseFormatError
 from nimbus_sdk.transport import inspection
 from nimbus_sdk.transport.flow import Flow, Request, Response, run_blocking, send
-from nimbus_sdk.transport.inspection import Lookup, TlsPeer
+from nimbus_sdk.transport.inspection import TlsPeer
 from nimbus_sdk.transport.proxies import Proxy, proxy_for
 
 TIMEOUT_SECONDS = 6.0
@@ -36,55 +36,66 @@ _STORAGE_NEED = (
 
 @dataclass(frozen=True, slots=True)
 class _Host:
-    """A host that the SDK talks to.
+    """A host that the SDK talks to: its name in findings and in sentences, and the way to it.
 
     Attributes:
-        name: In the names of findings.
-        title: In sentences.
-        url: Its base URL.
+        need: What it is needed for, as a sentence with a space behind it; empty for the API.
+        fatal: Whether work cannot go on without it.
         path: Below the base URL, for a request without a key.
-        proxy: The proxy on the way, or None.
         failure: Why its name cannot be looked up, or None.
+        seconds: Time limit of a check.
     """
 
     name: str
     title: str
     url: str
-    path: str
+    need: str
+    fatal: bool
     proxy: Proxy | None
+    path: str = ""
     failure: NimbusError | None = None
+    seconds: float = 0.0
+
+    @property
+    def address(self) -> str:
+        return urlsplit(self.url).netloc
+
+    def problem(self, cause: str, fix: str, check: str = "") -> Finding:
+        return problem(check or self.name, cause, f"{self.need}{fix}", fatal=self.fatal)
 
 
 def check_network(settings: Settings, usable_offline: bool) -> Flow[tuple[Finding, ...]]:
     """Check the way to the services and to the storage host; no key is sent."""
     if settings.offline:
         return (Finding("network", "skipped", "offline mode is on (NIMBUS_SDK_OFFLINE)"),)
-    fatal = not usable_offline
-    api = _Host("api", "the Nimbus API", settings.api_url, "/api/health", proxy_for(settings.api_url))
-    github = _Host("github", "GitHub", settings.github_url, "", proxy_for(settings.github_url))
-    hosts = (api, github, *_storage_hosts(settings))
-    findings = yield from run_blocking(lambda: _check_proxies(hosts, fatal))
-    names = yield from run_blocking(lambda: _look_up(hosts, settings.timeout, fatal))
-    findings.extend(finding for name in names for finding in name.findings)
-    seconds = TIMEOUT_SECONDS + max(name.seconds for name in names)
-    api, github, *storage = (name.host for name in names)
-    findings.extend((yield from _check_api(api, seconds, fatal)))
-    findings.append((yield from _check_github(github, settings.core_repo, seconds, fatal)))
+    hosts = _list_hosts(settings, fatal=not usable_offline)
+    findings = yield from run_blocking(lambda: _check_proxies(hosts))
+    looked_up = yield from run_blocking(lambda: _look_up_all(hosts, settings.timeout))
+    findings.extend(finding for _, found, _ in looked_up for finding in found)
+    seconds = TIMEOUT_SECONDS + max(spent for _, _, spent in looked_up)
+    api, github, *storage = (replace(host, seconds=seconds) for host, _, _ in looked_up)
+    findings.extend((yield from _check_api(api)))
+    findings.append((yield from _check_github(github, settings.core_repo)))
     for host in storage:
-        findings.append((yield from _check_storage(host, seconds, fatal)))
+        findings.append((yield from _check_storage(host)))
     return tuple(findings)
 
 
-def _storage_hosts(settings: Settings) -> tuple[_Host, ...]:
-    """Return the hosts of the core's files, which are known for github.com alone."""
-    if origin(settings.github_url) != origin(Settings.github_url):
-        return ()
-    names = {"storage": STORAGE_HOSTS[0], "storage 2": STORAGE_HOSTS[1]}
-    urls = {name: f"https://{host}" for name, host in names.items()}
-    return tuple(_Host(name, "GitHub's storage", url, "", proxy_for(url)) for name, url in urls.items())
+def _list_hosts(settings: Settings, *, fatal: bool) -> list[_Host]:
+    api, github = settings.api_url, settings.github_url
+    hosts = [
+        _Host("api", "the Nimbus API", api, "", fatal, proxy_for(api), "/api/health"),
+        _Host("github", "GitHub", github, f"{_GITHUB_NEED} ", fatal, proxy_for(github)),
+    ]
+    # The hosts of the core's files are known for github.com alone.
+    if origin(github) == origin(Settings.github_url):
+        for name, host in zip(("storage", "storage 2"), STORAGE_HOSTS, strict=True):
+            url = f"https://{host}"
+            hosts.append(_Host(name, "GitHub's storage", url, f"{_STORAGE_NEED} ", fatal, proxy_for(url)))
+    return hosts
 
 
-def _check_proxies(hosts: tuple[_Host, ...], fatal: bool) -> list[Finding]:
+def _check_proxies(hosts: Sequence[_Host]) -> list[Finding]:
     """Connect to each proxy, and say what it is used for."""
     direct = [host for host in hosts if host.proxy is None]
     findings: list[Finding] = []
@@ -94,7 +105,7 @@ def _check_proxies(hosts: tuple[_Host, ...], fatal: bool) -> list[Finding]:
         try:
             inspection.reach_proxy(proxy, TIMEOUT_SECONDS)
         except NimbusError as error:
-            findings.append(problem(check, error.message, error.hint, fatal=fatal))
+            findings.append(problem(check, error.message, error.hint, fatal=users[0].fatal))
         else:
             rest = f"; none for {_titles(direct)}" if direct else ""
             findings.append(ok(check, f"{proxy} is used for {_titles(users)}{rest}"))
@@ -106,69 +117,63 @@ def _titles(hosts: Iterable[_Host]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """The look-up of a host: its findings, and the seconds that it took."""
-
-    host: _Host
-    findings: tuple[Finding, ...]
-    seconds: float = 0.0
-
-
-def _look_up(hosts: tuple[_Host, ...], seconds: float, fatal: bool) -> list[_Name]:
+def _look_up_all(hosts: Sequence[_Host], seconds: float) -> list[tuple[_Host, list[Finding], float]]:
     """Look up all hosts at once: a dead name server takes many seconds for each."""
     with ThreadPoolExecutor(len(hosts)) as pool:
-        return list(pool.map(lambda host: _check_name(host, seconds, fatal), hosts))
+        return list(pool.map(lambda host: _look_up(host, seconds), hosts))
 
 
-def _check_name(host: _Host, seconds: float, fatal: bool) -> _Name:
-    check, name = f"dns {host.name}", urlsplit(host.url).netloc
+def _look_up(host: _Host, seconds: float) -> tuple[_Host, list[Finding], float]:
+    """Look up a host, and return it with its failure, the findings, and the seconds that it took."""
+    check = f"dns {host.name}"
     if host.proxy is not None:
-        return _Name(host, (ok(check, f"the proxy looks up {name}"),))
+        return host, [ok(check, f"the proxy looks up {host.address}")], 0.0
     try:
         lookup = inspection.look_up(host.url, seconds)
     except NimbusError as error:
-        return _Name(replace(host, failure=error), (problem(check, error.message, error.hint, fatal=fatal),))
+        found = problem(check, error.message, error.hint, fatal=host.fatal)
+        return replace(host, failure=error), [found], 0.0
     count = len(lookup.addresses)
-    cause = f"{name} has {count} address{'es' if count > 1 else ''}"
+    found = ok(check, f"{host.address} has {count} address{'es' if count > 1 else ''}")
     if lookup.seconds > SLOW_LOOKUP_SECONDS:
-        cause = f"{cause}; the look-up took {lookup.seconds:.1f} s"
+        cause = f"{found.cause}; the look-up took {lookup.seconds:.1f} s"
         fix = "The first name server may be dead: check the list (/etc/resolv.conf on Linux)."
         found = problem(check, cause, fix, fatal=False)
-    else:
-        found = ok(check, cause)
-    return _Name(host, (found, *_find_hole(host, lookup)), lookup.seconds)
-
-
-def _find_hole(host: _Host, lookup: Lookup) -> Iterator[Finding]:
-    """Yield a finding if one version of IP leads nowhere."""
     hole = inspection.find_hole(lookup.addresses, min(HOLE_SECONDS, TIMEOUT_SECONDS))
     if hole is None:
-        return
+        return host, [found], lookup.seconds
     version = "IPv6" if ":" in hole else "IPv4"
-    cause = (
-        f"{version} leads nowhere: {hole} ({urlsplit(host.url).netloc}) does not answer, other addresses do"
-    )
+    cause = f"{version} leads nowhere: {hole} ({host.address}) does not answer, other addresses do"
     fix = (
         "Work continues, with a pause at each new connection. Tell whoever runs the network, or turn "
         f"{version} off on this machine."
     )
-    yield problem(f"ip {host.name}", cause, fix, fatal=False)
+    return host, [found, problem(f"ip {host.name}", cause, fix, fatal=False)], lookup.seconds
 
 
-def _inspect(host: _Host, seconds: float) -> tuple[TlsPeer | None, NimbusError | None]:
-    """Return who answers at a host over TLS, or why nobody does; neither for plain http."""
-    if host.failure is not None or not host.url.startswith("https://"):
-        return None, host.failure
-    try:
-        return inspection.inspect_tls(f"{host.url}{host.path}", host.proxy, seconds), None
-    except NimbusError as error:
-        return None, error
-
-
-def _fix(failure: NimbusError) -> str:
-    """Return what to do about a host that cannot be reached; more time does not help."""
-    return _SILENT if failure.hint == NimbusTimeoutError.advice else failure.hint
+def _check_tls(host: _Host) -> tuple[Finding, Finding | None]:
+    """Return the finding on the certificate, and that on the host if it is not reached or not trusted."""
+    peer, failure = None, host.failure
+    if failure is None and host.url.startswith("https://"):
+        try:
+            peer = inspection.inspect_tls(f"{host.url}{host.path}", host.proxy, host.seconds)
+        except NimbusError as error:
+            failure = error
+    if failure is not None:
+        skipped = Finding("certificate", "skipped", "none was presented; the next line says why")
+        # More time, which a time-out advises, does not help here.
+        fix = _SILENT if failure.hint == NimbusTimeoutError.advice else failure.hint
+        return skipped, host.problem(failure.message, fix)
+    if peer is None:
+        return Finding("certificate", "skipped", "plain http on this machine's loopback"), None
+    if peer.fault is None:
+        return ok("certificate", f"trusted; issued by {peer.issuer}"), None
+    fault, fix = f"not trusted ({peer.fault}); issued by {peer.issuer}", _untrusted_fix(peer)
+    certificate = problem("certificate", fault, fix, fatal=host.fatal)
+    if not peer.is_page:
+        return certificate, host.problem(f"the certificate of {host.address} is {fault}", fix)
+    cause = f"a page answers in place of {host.address}, with a certificate that is not trusted"
+    return certificate, host.problem(cause, fix, "captive portal" if host.name == "api" else "")
 
 
 def _untrusted_fix(peer: TlsPeer) -> str:
@@ -183,42 +188,24 @@ def _untrusted_fix(peer: TlsPeer) -> str:
     )
 
 
-def _check_api(host: _Host, seconds: float, fatal: bool) -> Flow[tuple[Finding, ...]]:
+def _check_api(host: _Host) -> Flow[tuple[Finding, ...]]:
     """Check the certificate of the Nimbus API, the API itself and, by its Date header, the clock."""
-    peer, failure = yield from run_blocking(lambda: _inspect(host, seconds))
-    if failure is not None:
-        skipped = Finding("certificate", "skipped", "none was presented; the next line says why")
-        return skipped, problem("api", failure.message, _fix(failure), fatal=fatal)
-    if peer is None:
-        certificate = Finding("certificate", "skipped", "plain http on this machine's loopback")
-    elif peer.fault is None:
-        certificate = ok("certificate", f"trusted; issued by {peer.issuer}")
-    else:
-        cause, fix = f"not trusted ({peer.fault}); issued by {peer.issuer}", _untrusted_fix(peer)
-        certificate = problem("certificate", cause, fix, fatal=fatal)
-        return certificate, problem(*_describe_stranger(host, "api", peer), fix, fatal=fatal)
-    return certificate, *(yield from _ask_api(host, seconds, fatal))
+    certificate, stranger = yield from run_blocking(lambda: _check_tls(host))
+    if stranger is not None:
+        return certificate, stranger
+    return certificate, *(yield from _ask_api(host))
 
 
-def _describe_stranger(host: _Host, check: str, peer: TlsPeer) -> tuple[str, str]:
-    """Return the check and the cause for a host that shows a certificate which is not trusted."""
-    name = urlsplit(host.url).netloc
-    if peer.is_page:
-        check = "captive portal" if check == "api" else check
-        return check, f"a page answers in place of {name}, with a certificate that is not trusted"
-    return check, f"the certificate of {name} is not trusted ({peer.fault}); issued by {peer.issuer}"
-
-
-def _ask_api(host: _Host, seconds: float, fatal: bool) -> Flow[tuple[Finding, ...]]:
+def _ask_api(host: _Host) -> Flow[tuple[Finding, ...]]:
     try:
-        response = yield from send(_request("health", f"{host.url}{host.path}", seconds))
+        response = yield from send(_request("health", f"{host.url}{host.path}", host))
         response.json()
     except (ResponseFormatError, ApiError) as error:
         if isinstance(error, ApiError) and error.status is not None and error.status >= 500:
-            return (problem("api", error.message, error.hint, fatal=fatal),)
-        return (problem("captive portal", error.message, _LOG_IN, fatal=fatal),)
+            return (host.problem(error.message, error.hint),)
+        return (host.problem(error.message, _LOG_IN, "captive portal"),)
     except NimbusError as error:
-        return (problem("api", error.message, error.hint, fatal=fatal),)
+        return (host.problem(error.message, error.hint),)
     if response.status == 200:
         return ok("api", "it answers"), _check_clock(response)
     cause = f"it answers with status {response.status}"
@@ -237,34 +224,23 @@ def _check_clock(response: Response) -> Finding:
     return problem("clock", cause, fix, fatal=False)
 
 
-def _check_github(host: _Host, repo: str, seconds: float, fatal: bool) -> Flow[Finding]:
-    stranger = yield from run_blocking(lambda: _check_stranger(host, _GITHUB_NEED, seconds, fatal))
+def _check_github(host: _Host, repo: str) -> Flow[Finding]:
+    _, stranger = yield from run_blocking(lambda: _check_tls(host))
     if stranger is not None:
         return stranger
     url = f"{host.url}/repos/{repo}"
     try:
-        response = yield from send(_request("github", url, seconds, accept="application/vnd.github+json"))
+        response = yield from send(_request("github", url, host, accept="application/vnd.github+json"))
     except RateLimitError:
         return ok("github", "it answers; its limit on requests without a token is used up for now")
     except NimbusError as error:
-        return problem("github", error.message, f"{_GITHUB_NEED} {error.hint}", fatal=fatal)
+        return host.problem(error.message, error.hint)
     if response.status == 503:
         return problem("github", "it answers with status 503", "Try again in a few minutes.", fatal=False)
     if not _is_from_github(response):
         cause = f"something else answers in its place (status {response.status}): a captive portal or a proxy"
-        return problem("github", cause, f"{_LOG_IN} {_GITHUB_NEED}", fatal=fatal)
+        return problem("github", cause, f"{_LOG_IN} {_GITHUB_NEED}", fatal=host.fatal)
     return ok("github", f"it answers (status {response.status}, as expected without a token)")
-
-
-def _check_stranger(host: _Host, need: str, seconds: float, fatal: bool) -> Finding | None:
-    """Return the finding for a host that cannot be reached over TLS or is not trusted, or None."""
-    peer, failure = _inspect(host, seconds)
-    if failure is not None:
-        return problem(host.name, failure.message, f"{need} {_fix(failure)}", fatal=fatal)
-    if peer is None or peer.fault is None:
-        return None
-    check, cause = _describe_stranger(host, host.name, peer)
-    return problem(check, cause, f"{need} {_untrusted_fix(peer)}", fatal=fatal)
 
 
 def _is_from_github(response: Response) -> bool:
@@ -276,20 +252,19 @@ def _is_from_github(response: Response) -> bool:
     return isinstance(body, dict) and ("id" in body or "message" in body)
 
 
-def _check_storage(host: _Host, seconds: float, fatal: bool) -> Flow[Finding]:
+def _check_storage(host: _Host) -> Flow[Finding]:
     """Check a host that sends the bytes of the core."""
-    stranger = yield from run_blocking(lambda: _check_stranger(host, _STORAGE_NEED, seconds, fatal))
+    _, stranger = yield from run_blocking(lambda: _check_tls(host))
     if stranger is not None:
         return stranger
     try:
-        response = yield from send(_request("storage", host.url, seconds))
+        response = yield from send(_request("storage", host.url, host))
     except NimbusError as error:
-        return problem(host.name, error.message, f"{_STORAGE_NEED} {error.hint}", fatal=fatal)
-    name = urlsplit(host.url).netloc
+        return host.problem(error.message, error.hint)
     if _is_block_page(response):
-        cause = f"a page answers in place of {name} (status {response.status})"
-        return problem(host.name, cause, f"{_STORAGE_NEED} {_LOG_IN}", fatal=fatal)
-    return ok(host.name, f"{name} answers")
+        cause = f"a page answers in place of {host.address} (status {response.status})"
+        return host.problem(cause, _LOG_IN)
+    return ok(host.name, f"{host.address} answers")
 
 
 def _is_block_page(response: Response) -> bool:
@@ -298,13 +273,13 @@ def _is_block_page(response: Response) -> bool:
     return kind == "text/html" and response.status in (200, 403, 451)
 
 
-def _request(name: str, url: str, seconds: float, accept: str | None = None) -> Request:
+def _request(name: str, url: str, host: _Host, accept: str | None = None) -> Request:
     return Request(
         name=name,
         method="GET",
         url=url,
         headers={} if accept is None else {"Accept": accept},
         repeatable=False,
-        timeout=seconds,
+        timeout=host.seconds,
         accept=_ANY_ANSWER if name != "storage" else _ANY_REFUSAL,
     )

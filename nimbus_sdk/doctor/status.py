@@ -27,13 +27,8 @@ class MachineStatus:
     """Everything that ``nimbus-sdk status`` shows.
 
     Attributes:
-        settings: The settings in use.
-        installation: Result of ``nimbus_sdk.check_installation``.
-        session: The valid session, or None.
-        session_problem: Why there is none, or None.
-        key: Every source of the key.
+        session_problem: Why there is no valid session, or None.
         store: Name of the credential store, or None if none works.
-        store_reason: Why it is that one.
         keyring_rest: Why the keyring is not asked for now, or None.
         key_removals: Keys that are still to be removed from the keyring, and why, one text each.
     """
@@ -48,33 +43,20 @@ class MachineStatus:
     keyring_rest: str | None
     key_removals: tuple[str, ...] = ()
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether models can be used offline now."""
-        return bool(self.installation) and self.session is not None
-
     def to_dict(self) -> dict[str, object]:
         """Return the status as plain values, for JSON."""
         settings, core = self.settings, self.installation
         names = ("profile", "offline", "api_url", "github_url", "core_repo", "timeout", "dotenv")
         folders = ("config", "data", "state", "cache")
+        python, system = platform.python_version(), platform.platform()
         return {
-            "ready": self.is_ready,
-            "sdk": {
-                "version": __version__,
-                "python": platform.python_version(),
-                "platform": platform.platform(),
-            },
+            "ready": bool(core) and self.session is not None,
+            "sdk": {"version": __version__, "python": python, "platform": system},
             "settings": {
                 **{name: getattr(settings, name) for name in names},
                 **{name: getattr(settings.paths, name) for name in folders},
             },
-            "core": {
-                "installed": core.installed,
-                "version": core.version,
-                "path": core.path,
-                "problems": list(core.problems),
-            },
+            "core": {name: getattr(core, name) for name in ("installed", "version", "path", "problems")},
             "session": None if self.session is None else self.session.to_dict(),
             "session_problem": self.session_problem,
             "key": self.key.to_dict(),
@@ -112,10 +94,11 @@ def find_session(settings: Settings) -> tuple[SessionRecord | None, NimbusError 
 def explain_key(settings: Settings) -> KeyResolution:
     """Return every source of the key; the detail of a rejected key says so first."""
 
-    def with_rejection(source: SourceReport) -> SourceReport:
-        return replace(source, detail="; ".join(filter(None, (rejection(settings, source), source.detail))))
-
-    return KeyResolution(tuple(map(with_rejection, key_lookup.explain(settings).sources)))
+    sources = []
+    for source in key_lookup.explain(settings).sources:
+        details = (rejection(settings, source), source.detail)
+        sources.append(replace(source, detail="; ".join(filter(None, details))))
+    return KeyResolution(tuple(sources))
 
 
 def rejection(settings: Settings, source: SourceReport) -> str:

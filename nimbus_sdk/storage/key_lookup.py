@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from nimbus_sdk.config.keys import ApiKey, parse_key
 from nimbus_sdk.config.settings import KEY_VARIABLE, Settings
-from nimbus_sdk.display.secret_prompt import Ask, secret_prompt
-from nimbus_sdk.display.terminal import is_interactive
+from nimbus_sdk.display.terminal import Ask, is_interactive, secret_prompt
 from nimbus_sdk.errors import SUPPORT, InvalidKeyFormatError, MissingKeyError
 from nimbus_sdk.errors.printable import printable_texts
 from nimbus_sdk.storage.key_kind import NIMBUS_BCI

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nimbus_sdk.display.folding import fold, narrowest
+from nimbus_sdk.display.tables import fold, narrowest
 
 WORDS = st.lists(st.text("ab/`\\é", min_size=1, max_size=12), max_size=12)
 

@@ -7,7 +7,7 @@ import types
 import pytest
 
 from nimbus_sdk.display import key_form
-from nimbus_sdk.display.secret_prompt import secret_prompt
+from nimbus_sdk.display.terminal import secret_prompt
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from nimbus_sdk.display.progress import (
     download_report,
     html_progress,
     progress_html,
+    reporting,
 )
-from nimbus_sdk.display.reporting import reporting
 
 STEPS = [
     ProgressEvent("validate", "Validating nbci_test_0123…89ab"),
@@ -328,7 +328,7 @@ def test_a_silent_install_costs_no_drawing_library(fresh):
     fresh(
         "import sys\n"
         "from nimbus_sdk.display.progress import ProgressEvent\n"
-        "from nimbus_sdk.display.reporting import reporting\n"
+        "from nimbus_sdk.display.progress import reporting\n"
         "with reporting(None, False) as report:\n"
         "    report(ProgressEvent('done', 'x'))\n"
         "assert 'rich' not in sys.modules\n"

@@ -11,7 +11,7 @@ import nimbus_sdk
 from nimbus_sdk.api.schemas import ModelInfo, Models
 from nimbus_sdk.core.status import InstallationStatus
 from nimbus_sdk.display import tables
-from nimbus_sdk.display.tables import format_fields, format_table
+from nimbus_sdk.display.tables import Look, format_fields, format_table
 from nimbus_sdk.doctor import Diagnosis, Finding
 from nimbus_sdk.storage.key_lookup import KeyResolution, SourceReport
 
@@ -111,7 +111,7 @@ def test_the_list_of_models_is_a_tuple_that_prints_as_a_table(sandbox, key, monk
 def test_a_table_fits_a_narrow_terminal():
     """Long texts are folded, words stay whole, and numbers are aligned to the right."""
     rows = [("motor_imagery_4class_v1", 12, "the core is not installed"), ("p300_binary_v1", 1234, "ready")]
-    assert format_table(("name", "used", "state of it"), rows, width=44).splitlines() == [
+    assert format_table(("name", "used", "state of it"), rows, Look(44)).splitlines() == [
         "name                      used  state of it",
         "motor_imagery_4class_v1     12  the core is",
         "                                not",
@@ -123,7 +123,7 @@ def test_a_table_fits_a_narrow_terminal():
 def test_a_table_too_wide_for_a_terminal_becomes_paragraphs():
     """A row is a paragraph with a line for each value, and no word is cut."""
     rows = [("motor_imagery_4class_v1", "nobody knows"), ("p300_binary_v1", None)]
-    assert format_table(("name", "why"), rows, width=26).splitlines() == [
+    assert format_table(("name", "why"), rows, Look(26)).splitlines() == [
         "name",
         "  motor_imagery_4class_v1",
         "why   nobody knows",
@@ -136,7 +136,7 @@ def test_a_table_too_wide_for_a_terminal_becomes_paragraphs():
 def test_values_are_folded_beside_their_names():
     """The lines of a long value begin below each other; a path is folded behind a separator."""
     rows = [("core path", "/srv/nimbus/data/core/0.1.0/20261130T070302"), ("stale", False)]
-    assert format_fields("Core", rows, width=32).splitlines() == [
+    assert format_fields("Core", rows, Look(32)).splitlines() == [
         "Core",
         "  core path  /srv/nimbus/data/",
         "             core/0.1.0/",
@@ -148,7 +148,7 @@ def test_values_are_folded_beside_their_names():
 def test_a_value_that_cannot_be_folded_has_lines_of_its_own():
     """A checksum stays in one piece, to be copied, and fits the terminal."""
     digest = "sha256:" + "0123abcd" * 4
-    assert format_fields("", [("checksum", digest), ("size", 3)], width=44).splitlines() == [
+    assert format_fields("", [("checksum", digest), ("size", 3)], Look(44)).splitlines() == [
         "checksum",
         f"  {digest}",
         "size      3",
@@ -157,9 +157,7 @@ def test_a_value_that_cannot_be_folded_has_lines_of_its_own():
 
 def test_styles_are_added_to_aligned_text():
     """Escape codes take no room."""
-    shout = format_table(("a", "b"), [("yes", "no")], name_style=str.upper, value_style=str.upper)
+    shout = format_table(("a", "b"), [("yes", "no")], Look(name=str.upper, value=str.upper))
     assert shout.splitlines() == ["A    B", "YES  NO"]
-    fields = format_fields(
-        "", [("key", "found"), ("note", None)], name_style=str.upper, value_style=str.title
-    )
+    fields = format_fields("", [("key", "found"), ("note", None)], Look(name=str.upper, value=str.title))
     assert fields.splitlines() == ["KEY   Found", "NOTE  -"]

@@ -12,8 +12,7 @@ from typing import IO
 
 import typer
 
-from nimbus_sdk.display.folding import fold
-from nimbus_sdk.display.tables import format_fields, format_table
+from nimbus_sdk.display.tables import Look, fold, format_fields, format_table
 from nimbus_sdk.display.terminal import escape_controls, is_terminal
 from nimbus_sdk.errors.printable import printable
 
@@ -81,8 +80,7 @@ def show_table(
         print_text(nothing)
         return
     headers = [name.replace("_", " ") for name in columns]
-    width = line_width(sys.stdout)
-    _write(format_table(headers, listed, width=width, name_style=_bold, value_style=_colour))
+    _write(format_table(headers, listed, _look()))
 
 
 def print_lines(*lines: str) -> None:
@@ -140,8 +138,7 @@ def require_confirmation(question: str, declined: str) -> None:
 
 def print_fields(rows: Iterable[tuple[str, object]], title: str = "") -> None:
     """Print names and values, one pair a line, indented below a title if there is one."""
-    width = line_width(sys.stdout)
-    _write(format_fields(title, rows, width=width, name_style=_bold, value_style=_colour))
+    _write(format_fields(title, rows, _look()))
 
 
 def format_assignments(environ: Mapping[str, str]) -> list[str]:
@@ -164,6 +161,10 @@ def _write(text: str) -> None:
 def has_colours(stream: IO[str] | None) -> bool:
     """Return whether a stream shows colours and its user wants them."""
     return has_styles(stream) and not os.environ.get("NO_COLOR")
+
+
+def _look() -> Look:
+    return Look(line_width(sys.stdout), _bold, _colour)
 
 
 def _bold(text: str) -> str:
