@@ -20,11 +20,11 @@ from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from nimbus_sdk.display.terminal import Ask, prompt_hidden
-
 if TYPE_CHECKING:
     from IPython.display import DisplayHandle
     from ipywidgets import HTML, Button, Password, VBox, Widget
+
+    from nimbus_sdk.display.terminal import Ask
 
 _ECHO_SECONDS = 3.0
 _POLL_SECONDS = 0.1
@@ -32,8 +32,8 @@ _CLICK_SECONDS = 1.0
 
 
 @contextmanager
-def notebook_prompt(label: str, introduction: str, button: str) -> Iterator[Ask]:
-    """Yield a function that asks below the running cell; nothing of it stays at the end."""
+def notebook_prompt(label: str, introduction: str, button: str, prompt: Ask) -> Iterator[Ask]:
+    """Yield a function that asks below the running cell, if not in a form then with ``prompt``."""
     from IPython.display import HTML, display
 
     place: DisplayHandle | None = None
@@ -49,7 +49,7 @@ def notebook_prompt(label: str, introduction: str, button: str) -> Iterator[Ask]
         if form is not None:
             return form.ask(problem)
         place.update(HTML(f"<div>{escape(introduction)}</div>{_problem_html(problem)}"))
-        return prompt_hidden(f"{label} (Enter for none): ")
+        return prompt(f"{label} (Enter for none): ")
 
     try:
         yield ask

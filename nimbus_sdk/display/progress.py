@@ -76,7 +76,7 @@ def reporting(progress: Report | bool | None, quiet: bool, next_step: str = "") 
         return
     from nimbus_sdk.display.progress_bar import progress_bar
 
-    with progress_bar() as report:
+    with progress_bar(stored_part) as report:
         yield report
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, cast
 
@@ -22,25 +22,32 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from nimbus_sdk.display.progress import ProgressEvent, Report, stored_part
 from nimbus_sdk.display.waiting import can_start_threads
 from nimbus_sdk.errors.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from nimbus_sdk.display.progress import ProgressEvent, Report
+
 STALL_SECONDS = 3.0
 
 
 @contextmanager
-def progress_bar() -> Iterator[Report]:
-    """Yield a function that draws events on the error stream: a line for each step, with a bar for bytes."""
+def progress_bar(stored_part: Callable[[ProgressEvent | None], str | None]) -> Iterator[Report]:
+    """Yield a function that draws events on the error stream: a line for each step, with a bar for bytes.
+
+    Args:
+        stored_part: Describes what is left of a download that ended with its last event.
+    """
     bar = _Bar()
     try:
         yield bar.report
     except BaseException:
         bar.close()
-        bar.print_stored_part()
+        part = stored_part(bar.latest)
+        if part is not None:
+            bar.console.print(Text(part))
         raise
     bar.close()
 
@@ -88,9 +95,9 @@ class _Bar:
     def __init__(self) -> None:
         # rich checks the encoding of the stream for some of what it draws, and not for the rest.
         stream = None if sys.stderr is None else cast("IO[str]", _PrintableStream(sys.stderr))
-        self._console = Console(file=stream, stderr=True)
+        self.console = Console(file=stream, stderr=True)
         columns = (
-            SpinnerColumn("line" if self._console.options.ascii_only else "dots"),
+            SpinnerColumn("line" if self.console.options.ascii_only else "dots"),
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             # A bar without a width of its own is what becomes shorter in a narrow terminal.
             _BytesColumn(BarColumn(bar_width=None), Column(max_width=40)),
@@ -98,16 +105,16 @@ class _Bar:
             _BytesColumn(_SpeedColumn()),
         )
         self._lines = Progress(
-            *columns, console=self._console, transient=False, auto_refresh=can_start_threads()
+            *columns, console=self.console, transient=False, auto_refresh=can_start_threads()
         )
         self._step = self._lines.add_task("Starting", total=None)
-        self._latest: ProgressEvent | None = None
+        self.latest: ProgressEvent | None = None
 
     def report(self, event: ProgressEvent) -> None:
         """Draw an event."""
         # Started with the first event: a live bar would draw over the prompt for the key.
         self._lines.start()
-        before, self._latest = self._latest, event
+        before, self.latest = self.latest, event
         is_new = before is None or event.stage != before.stage
         # A new line, since rich would go on to display the bytes of the step before. Its line stays.
         if is_new and self._lines.tasks and self._lines.tasks[-1].total is None:
@@ -130,16 +137,10 @@ class _Bar:
 
     def close(self) -> None:
         """Stop drawing, and print the last event if it is the end of the operation."""
-        finished = self._latest is not None and self._latest.stage == "done"
+        finished = self.latest is not None and self.latest.stage == "done"
         # The error says more than the step at which it happened; how far a download came stays.
         for task in [task for task in self._lines.tasks if finished or task.total is None]:
             self._lines.remove_task(task.id)
         self._lines.stop()
-        if self._latest is not None and finished:
-            self._console.print(Text(f"✓ {self._latest.message}", style="green"))
-
-    def print_stored_part(self) -> None:
-        """Print how much of a download is stored, if one was interrupted."""
-        part = stored_part(self._latest)
-        if part is not None:
-            self._console.print(Text(part))
+        if self.latest is not None and finished:
+            self.console.print(Text(f"✓ {self.latest.message}", style="green"))

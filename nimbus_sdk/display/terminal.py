@@ -57,7 +57,7 @@ def secret_prompt(label: str, *, introduction: str, button: str) -> Iterator[Ask
     if is_notebook():
         from nimbus_sdk.display.key_form import notebook_prompt
 
-        with notebook_prompt(label, introduction, button) as ask:
+        with notebook_prompt(label, introduction, button, prompt_hidden) as ask:
             yield ask
         return
 
